@@ -1,0 +1,9 @@
+//! The vocabulary of the program: identifiers, the two kinds of path, roots, progress.
+//!
+//! Owns the types every other module speaks in. Must not do I/O, read the clock or know about git or the terminal.
+
+pub mod client_dir;
+pub mod id;
+pub mod path;
+pub mod progress;
+pub mod root;

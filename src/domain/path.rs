@@ -1,0 +1,110 @@
+//! The two kinds of path: a portable path (in the store) is not a local path (on this machine).
+//!
+//! Local paths are [`std::path::Path`]. The types here are those of the store and cannot be opened by mistake.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// An absolute path with its root replaced by a placeholder: `{{HOME}}/work/app`. Always `/`-separated below the root.
+/// A path under no root stays as its machine wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PortablePath(String);
+
+/// The name of a file inside a session, relative to the session's directory: `subagents/agent-1.jsonl`.
+///
+/// `/`-separated; no component is empty, `.`, `..`, longer than 255 bytes, a Windows device, or holds one of
+/// `\ : * ? " < > |` or a control character; none ends with a dot or a space; at most 1024 bytes in all.
+/// Safe to join to a directory on every system.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RelativeName(String);
+
+/// Why a text is not a [`RelativeName`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is not a safe file name", .0.escape_debug())]
+pub struct UnsafeName(String);
+
+impl PortablePath {
+    /// Wraps text that is known to be portable (see `rewrite::collapse_path`).
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PortablePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl RelativeName {
+    /// Checks `text`.
+    ///
+    /// # Errors
+    /// [`UnsafeName`] if joining the name to a directory could lead elsewhere or fail on some system.
+    pub fn new(text: impl Into<String>) -> Result<Self, UnsafeName> {
+        let text = text.into();
+        let safe = text.len() <= 1024 && text.split('/').all(is_safe_component);
+        if safe { Ok(Self(text)) } else { Err(UnsafeName(text)) }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the file is made of lines that are only ever appended (`.jsonl`).
+    pub fn is_json_lines(&self) -> bool {
+        self.0.ends_with(".jsonl")
+    }
+}
+
+fn is_safe_component(component: &str) -> bool {
+    let bad_char = |c: char| c.is_control() || matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
+    !component.is_empty()
+        && component.len() <= 255
+        && !component.ends_with(['.', ' '])
+        && !component.contains(bad_char)
+        && !super::id::is_reserved_device_name(component)
+}
+
+impl TryFrom<String> for RelativeName {
+    type Error = UnsafeName;
+    fn try_from(text: String) -> Result<Self, UnsafeName> {
+        Self::new(text)
+    }
+}
+
+impl From<RelativeName> for String {
+    fn from(name: RelativeName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for RelativeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_names_cannot_leave_their_directory() {
+        for good in ["custom-title.json", "subagents/workflows/wf_1/agent-2.jsonl", "tool-results/a b.txt"] {
+            assert!(RelativeName::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", "C:x", "a\\b", "aux.txt", "a\nb", "x.", "x "] {
+            assert!(RelativeName::new(bad).is_err(), "{bad:?}");
+        }
+    }
+}

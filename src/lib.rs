@@ -1,0 +1,25 @@
+//! `ccsync` keeps Claude Code sessions in a private git repository, so that a conversation begun on one machine
+//! continues on another.
+//!
+//! ```text
+//! push:  session::discover -> rewrite::collapse -> store (segments, commit) -> transport::push
+//! pull:  transport::fetch  -> store (merge)     -> rewrite::expand          -> session::materialise
+//! ```
+//!
+//! The modules, bottom-up; each may use only those above it in this list (`tests/layers.rs` checks it):
+//!
+//! | module        | what it owns                                                                          |
+//! |---------------|---------------------------------------------------------------------------------------|
+//! | [`domain`]    | vocabulary: ids, local and portable paths, roots, progress. No I/O                      |
+//! | [`sys`]       | the outside world, narrow: clock, environment, files, processes, signals                |
+//! | [`rewrite`]   | local bytes to portable bytes and back. Pure                                          |
+//! | [`config`]    | the configuration file, environment and flags resolved into [`config::Settings`]      |
+//! | [`session`]   | what the client leaves on disk: where sessions lie, how they are found and written    |
+//! | [`store`]     | this machine's clone: segments, manifests, commits, merging. The only user of `git2`  |
+//! | [`transport`] | the only place that runs `git` against a network                                      |
+//! | [`sync`]      | puts the pieces in order: plan, then push or pull, then report                        |
+//! | [`ui`]        | everything a person sees: tables, progress, colours, JSON                             |
+//! | [`cli`]       | arguments in, exit code out; one file per command                                     |
+
+pub mod domain;
+pub mod sync;

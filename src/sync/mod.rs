@@ -1,0 +1,6 @@
+//! Puts the pieces in order: plan, then push or pull, then report.
+//!
+//! Owns the two data flows of the program. Must not print, prompt or read the environment: settings arrive as arguments,
+//! progress leaves through [`crate::domain::progress::Progress`].
+
+pub mod report;

@@ -1,0 +1,109 @@
+//! What a push or a pull did, session by session. Pure data: `ui` draws it, scripts read it as JSON, the exit code is
+//! computed from it.
+
+use serde::Serialize;
+
+use crate::domain::id::{CommitId, SessionId};
+
+/// The outcome of a whole command. Every session looked at is in exactly one of `sessions` and `unchanged`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Sessions that changed, were left out, or need attention; in order of project and title.
+    pub sessions: Vec<SessionReport>,
+    /// Sessions for which nothing had to be done.
+    pub unchanged: u64,
+    /// Whether this is a plan (`--dry-run`): nothing was done.
+    pub dry_run: bool,
+    /// What became of the remote.
+    pub remote: RemoteState,
+}
+
+/// What happened to one session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SessionReport {
+    /// The session.
+    pub session: SessionId,
+    /// Portable path of its project, where known.
+    pub project: Option<String>,
+    /// Its title as the client would show it, unsanitised: never print it raw.
+    pub title: Option<String>,
+    /// What was done, or why nothing was.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// Things a person should know though the session travelled: a piece stored verbatim, a conflict kept in history.
+    pub notes: Vec<String>,
+}
+
+/// What was done with one session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// push: new in the store. pull: new on this machine.
+    Added {
+        /// Transcript lines.
+        lines: u64,
+        /// Bytes of all files as they lie on this machine.
+        bytes: u64,
+    },
+    /// The transcript grew, or files beside it were added or replaced (then `lines` may be 0).
+    Extended {
+        /// Transcript lines added.
+        lines: u64,
+        /// Bytes added, all files.
+        bytes: u64,
+    },
+    /// Both sides continued the session: the stored one keeps the id, this machine's tail became `fork`.
+    Forked {
+        /// The id under which this machine's tail goes on.
+        fork: SessionId,
+        /// Lines that only the fork has.
+        lines: u64,
+    },
+    /// pull: this machine has more than the store; `ccsync push` sends it.
+    Ahead,
+    /// push: the store has more than this machine; `ccsync pull` brings it.
+    Behind,
+    /// pull: in the store, deliberately not brought here (too old, or no place for its project).
+    Listed {
+        /// Why, with the command that brings it.
+        reason: String,
+    },
+    /// Could not be handled; the others went on.
+    Skipped {
+        /// Why, with the command that helps where there is one.
+        reason: String,
+    },
+}
+
+/// What became of the remote during a command.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum RemoteState {
+    /// Not contacted: there was no need to, or the command is a plan.
+    #[default]
+    NotContacted,
+    /// The remote holds everything this machine has committed; `commit` is its head (none: the remote is empty).
+    UpToDate {
+        /// Head of the remote.
+        commit: Option<CommitId>,
+    },
+    /// The remote could not be reached or refused: committed work waits here and the next command sends it.
+    Queued {
+        /// Commits waiting.
+        commits: u64,
+        /// Why, in the words of git where git said something.
+        reason: String,
+    },
+}
+
+impl Report {
+    /// How many sessions had this kind of outcome.
+    pub fn count(&self, kind: impl Fn(&Outcome) -> bool) -> u64 {
+        self.sessions.iter().filter(|s| kind(&s.outcome)).count() as u64
+    }
+
+    /// All sessions looked at.
+    pub fn total(&self) -> u64 {
+        self.sessions.len() as u64 + self.unchanged
+    }
+}
