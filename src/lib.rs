@@ -21,5 +21,8 @@
 //! | [`ui`]        | everything a person sees: tables, progress, colours, JSON                             |
 //! | [`cli`]       | arguments in, exit code out; one file per command                                     |
 
+pub mod config;
 pub mod domain;
 pub mod sync;
+pub mod sys;
+pub mod transport;

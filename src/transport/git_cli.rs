@@ -1,0 +1,461 @@
+//! The real remote: the user's own `git`, so that their ssh configuration, credential helpers and proxies just work.
+//!
+//! Owns how git is called. Whether something was done is decided by exit status and porcelain output, never by prose.
+//! `docs/git.md` gives the reason of every flag and variable below.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::domain::id::CommitId;
+use crate::domain::progress::{Phase, Progress};
+use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::env::GitEnv;
+use crate::sys::process::{Output, ProcessError, Program};
+use crate::sys::signal;
+
+use super::failure::{self, Cause};
+use super::porcelain::{self, GitVersion, PushStatus, PushedRef};
+use super::remote::{GitSaid, OLDEST_GIT, PushOutcome, RefUpdate, Remote, RemoteError};
+use super::url::{Kind, RemoteUrl};
+
+/// Tries of one call, the first included.
+const TRIES: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(400);
+/// With `--progress`, git and the server write at least once a second while they work. Silence this long means that
+/// nobody is there any more, or that something waits for an answer that nobody can give.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// Settings of the user's that would make git do more than was asked, or do it in another way.
+const CONFIG: [&str; 8] = [
+    "core.fsmonitor=false",
+    "submodule.recurse=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "fetch.writeCommitGraph=false",
+    "protocol.ext.allow=never",
+    "core.hooksPath=/dev/null",
+    "color.ui=false",
+];
+
+/// Variables that point git at another repository, or at a part of one: we may have been started from a hook.
+/// `git rev-parse --local-env-vars` lists most; `GIT_CONFIG_COUNT` is not removed, it is the user's configuration.
+const FOREIGN: [&str; 18] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_GRAFT_FILE",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_QUARANTINE_PATH",
+    "GIT_PROTOCOL",
+];
+
+/// A remote reached with the `git` program.
+#[derive(Clone)]
+pub struct GitCli {
+    git_dir: PathBuf,
+    url: RemoteUrl,
+    git: GitEnv,
+    interactive: bool,
+    progress: Option<Arc<dyn Progress + Send + Sync>>,
+    silence: Duration,
+    clock: Arc<dyn Clock>,
+    version: Arc<OnceLock<GitVersion>>,
+    own_ssh_command: Arc<OnceLock<bool>>,
+}
+
+impl GitCli {
+    /// The remote `url` of the repository at `git_dir`. `interactive`: a person is there to answer ssh or git.
+    pub fn new(git_dir: &Path, url: RemoteUrl, git: GitEnv, interactive: bool) -> Self {
+        Self {
+            git_dir: git_dir.to_owned(),
+            url,
+            git,
+            interactive,
+            progress: None,
+            silence: SILENCE,
+            clock: Arc::new(SystemClock::default()),
+            version: Arc::default(),
+            own_ssh_command: Arc::default(),
+        }
+    }
+
+    /// Reports objects sent and received.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Arc<dyn Progress + Send + Sync>) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// How long git may be silent before it counts as hanging. Not applied to interactive runs: people think.
+    #[must_use]
+    pub fn with_silence_limit(mut self, silence: Duration) -> Self {
+        self.silence = silence;
+        self
+    }
+
+    /// The address.
+    pub fn url(&self) -> &RemoteUrl {
+        &self.url
+    }
+
+    /// The version of the `git` found on the PATH; asked once.
+    ///
+    /// # Errors
+    /// [`RemoteError::GitMissing`], or another if git's answer is none.
+    pub fn version(&self) -> Result<GitVersion, RemoteError> {
+        if let Some(version) = self.version.get() {
+            return Ok(*version);
+        }
+        let out = Program::new("git").arg("version").silence_limit(self.silence).run();
+        let out = out.map_err(|e| self.process_error(e))?;
+        let version = porcelain::parse_version(&text(&out.stdout)).map_err(|e| self.garbled(&e, &out))?;
+        Ok(*self.version.get_or_init(|| version))
+    }
+
+    /// Runs `call` again while it fails in a way that may pass by itself.
+    fn retrying<T>(&self, call: impl Fn() -> Result<T, RemoteError>) -> Result<T, RemoteError> {
+        let signals_before = signal::count();
+        for attempt in 1..TRIES {
+            match call() {
+                Err(e) if e.is_transient() && signal::count() == signals_before => self.pause(attempt),
+                result => return result,
+            }
+        }
+        call()
+    }
+
+    /// Longer each time, and different on every machine, so that those who failed together do not meet again.
+    fn pause(&self, attempt: u32) {
+        let base = FIRST_PAUSE * 3_u32.saturating_pow(attempt - 1);
+        self.clock.sleep(base.mul_f64(0.5 + fastrand::f64()));
+    }
+
+    fn refs_once(&self) -> Result<BTreeMap<String, CommitId>, RemoteError> {
+        let out = self.run(&Command::new("ls-remote", None).args(["--refs"]).operands([self.url.as_git_argument()]))?;
+        if !out.status.success() {
+            return Err(self.failed("ls-remote", &out));
+        }
+        let stdout = text(&out.stdout);
+        if porcelain::is_sha256(&stdout) {
+            let what = "it uses the SHA-256 object format, which ccsync cannot read".to_owned();
+            return Err(RemoteError::Garbled { remote: self.url.to_string(), what, said: self.said(&out.stderr) });
+        }
+        porcelain::parse_refs(&stdout).map_err(|e| self.garbled(&e, &out))
+    }
+
+    fn fetch_once(&self, branch: &str) -> Result<Option<CommitId>, RemoteError> {
+        let local = format!("refs/remotes/origin/{branch}");
+        let refspec = format!("+refs/heads/{branch}:{local}");
+        let options = [
+            "--verbose", // without it, a reference that did not move is not listed
+            "--porcelain",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-prune",
+            "--no-recurse-submodules",
+            "--no-show-forced-updates",
+            "--no-auto-maintenance",
+            "--progress",
+        ];
+        let operands = [self.url.as_git_argument(), &refspec];
+        let out = self.run(&Command::new("fetch", Some(Phase::Fetch)).args(options).operands(operands))?;
+        if !out.status.success() {
+            return self.why_not_fetched(branch, &out);
+        }
+        let fetched = porcelain::parse_fetch(&text(&out.stdout), &local).map_err(|e| self.garbled(&e, &out))?;
+        fetched.map(Some).ok_or_else(|| self.garbled(&format_args!("fetch did not name {local}"), &out))
+    }
+
+    /// A branch that does not exist is told by asking for the list, not by reading the message.
+    fn why_not_fetched(&self, branch: &str, out: &Output) -> Result<Option<CommitId>, RemoteError> {
+        let failed = self.failed("fetch", out);
+        if !matches!(failed, RemoteError::Failed { .. }) {
+            return Err(failed);
+        }
+        if self.refs_once()?.contains_key(&format!("refs/heads/{branch}")) { Err(failed) } else { Ok(None) }
+    }
+
+    fn push_once(&self, updates: &[RefUpdate]) -> Result<PushOutcome, RemoteError> {
+        let mut options: Vec<String> =
+            ["--porcelain", "--no-verify", "--no-follow-tags", "--no-recurse-submodules", "--progress"]
+                .map(str::to_owned)
+                .into();
+        if updates.len() > 1 {
+            // Not for a single one, which is atomic anyway: a few servers do not know it.
+            options.push("--atomic".to_owned());
+        }
+        options.extend(updates.iter().map(lease));
+        let operands: Vec<String> =
+            std::iter::once(self.url.as_git_argument().to_owned()).chain(updates.iter().map(refspec)).collect();
+        let out = self.run(&Command::new("push", Some(Phase::Send)).args(options).operands(operands))?;
+        let stdout = text(&out.stdout);
+        let refs = match porcelain::parse_push(&stdout) {
+            Ok(refs) => refs,
+            Err(e) if out.status.success() => return Err(self.garbled(&e, &out)),
+            // Git that fails before it has asked the remote writes what it likes.
+            Err(_) => Vec::new(),
+        };
+        let bad: Vec<_> = refs.iter().filter(|r| r.status != PushStatus::Ok).collect();
+        if !bad.is_empty() {
+            return self.why_refused(updates, &bad, &out);
+        }
+        if !out.status.success() {
+            return Err(self.failed("push", &out));
+        }
+        match updates.iter().find(|u| !refs.iter().any(|r| r.name == u.name)) {
+            Some(missing) => Err(self.garbled(&format_args!("push did not name {}", missing.name), &out)),
+            None => Ok(PushOutcome::Done),
+        }
+    }
+
+    fn why_refused(&self, updates: &[RefUpdate], bad: &[&PushedRef], out: &Output) -> Result<PushOutcome, RemoteError> {
+        // In an atomic push the innocent references are listed too, with a reason that says nothing.
+        let telling = |r: &&&PushedRef| !r.status.reason().starts_with("atomic ");
+        let first = bad.iter().find(telling).unwrap_or(&bad[0]);
+        let reason = self.url.redact(&format!("{}: {}", first.name, first.status.reason()));
+        let by_remote = bad.iter().any(|r| matches!(r.status, PushStatus::ByRemote(_)));
+        if !by_remote || bad.iter().any(|r| failure::is_contention(r.status.reason(), &out.stderr)) {
+            return Ok(PushOutcome::Refused { reason });
+        }
+        // The remote gave a reason of its own. If its references are no longer as expected, that is why.
+        if let Ok(now) = self.refs_once()
+            && updates.iter().any(|u| now.get(&u.name) != u.expected.as_ref())
+        {
+            return Ok(PushOutcome::Refused { reason });
+        }
+        let said = self.said(&out.stderr);
+        let reason = said.by_server().next().map_or(reason.clone(), |words| format!("{reason} ({words})"));
+        Err(RemoteError::Rejected { remote: self.url.to_string(), reason, said })
+    }
+
+    /// Whether the remote's references are already as the updates want them.
+    fn is_in_force(&self, updates: &[RefUpdate]) -> bool {
+        self.refs_once().is_ok_and(|now| updates.iter().all(|u| now.get(&u.name) == u.new.as_ref()))
+    }
+
+    fn run(&self, command: &Command) -> Result<Output, RemoteError> {
+        let program = self.program(command);
+        let Some((progress, phase)) = self.progress.as_deref().zip(command.phase) else {
+            return program.run().map_err(|e| self.process_error(e));
+        };
+        let mut meter = Meter { progress, done: 0 };
+        progress.begin(phase, 0, 0);
+        let result = program.run_watched(&mut |line| meter.see(line));
+        progress.end();
+        result.map_err(|e| self.process_error(e))
+    }
+
+    fn program(&self, command: &Command) -> Program {
+        let mut git_dir = OsString::from("--git-dir=");
+        git_dir.push(&self.git_dir);
+        let mut program = self.in_clean_environment(Program::new("git").arg(git_dir));
+        for setting in CONFIG {
+            program = program.args(["-c", setting]);
+        }
+        program = program.arg(command.name).args(&command.args).arg("--").args(&command.operands);
+        // The directory we were started in may be gone; git would refuse to run there.
+        program = program.current_dir(&self.git_dir);
+        if self.interactive {
+            return program;
+        }
+        program = program.env("GIT_TERMINAL_PROMPT", "0").env("GCM_INTERACTIVE", "never").silence_limit(self.silence);
+        if self.may_use_ssh() && !self.has_own_ssh_command() {
+            program = program.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
+        }
+        program
+    }
+
+    fn in_clean_environment(&self, mut program: Program) -> Program {
+        for name in FOREIGN {
+            program = program.env_remove(name);
+        }
+        program.env_remove("LC_ALL").env_remove("LANGUAGE").env("LC_MESSAGES", "C")
+    }
+
+    /// Also https addresses: `url.<base>.insteadOf` turns them into ssh for many users.
+    fn may_use_ssh(&self) -> bool {
+        !matches!(self.url.kind(), Kind::Local(_))
+    }
+
+    /// `GIT_SSH_COMMAND` would win over `core.sshCommand`, so the latter has to be looked for; once per process.
+    fn has_own_ssh_command(&self) -> bool {
+        self.git.own_ssh_command
+            || *self.own_ssh_command.get_or_init(|| {
+                let mut git_dir = OsString::from("--git-dir=");
+                git_dir.push(&self.git_dir);
+                let program = self.in_clean_environment(Program::new("git").arg(git_dir));
+                let program = program.args(["config", "--get", "core.sshCommand"]).silence_limit(self.silence);
+                program.run().is_ok_and(|out| out.status.success())
+            })
+    }
+
+    fn failed(&self, command: &'static str, out: &Output) -> RemoteError {
+        let remote = self.url.to_string();
+        let said = self.said(&out.stderr);
+        if let Kind::Local(path) = self.url.kind()
+            && !path.exists()
+        {
+            return self.no_directory(path);
+        }
+        match failure::cause(&out.stderr) {
+            Cause::Denied => RemoteError::Denied { remote, said },
+            Cause::NoRepository if !is_missing_branch(command, &out.stderr) => {
+                RemoteError::Unreachable { remote, transient: false, said }
+            }
+            Cause::Transient => RemoteError::Unreachable { remote, transient: true, said },
+            Cause::Rejected => {
+                let reason = said.as_str().lines().last().unwrap_or("no reason given").to_owned();
+                RemoteError::Rejected { remote, reason, said }
+            }
+            Cause::NoRepository | Cause::Unknown => {
+                self.too_old().unwrap_or_else(|| RemoteError::Failed { command, status: out.status.to_string(), said })
+            }
+        }
+    }
+
+    fn no_directory(&self, path: &Path) -> RemoteError {
+        let said = GitSaid::new(&format!("there is no directory `{}`", path.display()));
+        RemoteError::Unreachable { remote: self.url.to_string(), transient: false, said }
+    }
+
+    /// Asked only after an unexplained failure: an old git does not know our options.
+    fn too_old(&self) -> Option<RemoteError> {
+        let found = self.version().ok()?;
+        (found < OLDEST_GIT).then_some(RemoteError::GitTooOld { found, need: OLDEST_GIT })
+    }
+
+    fn garbled(&self, what: &dyn fmt::Display, out: &Output) -> RemoteError {
+        let what = self.url.redact(&what.to_string());
+        RemoteError::Garbled { remote: self.url.to_string(), what, said: self.said(&out.stderr) }
+    }
+
+    fn process_error(&self, error: ProcessError) -> RemoteError {
+        let remote = self.url.to_string();
+        match error {
+            ProcessError::NotFound { .. } => RemoteError::GitMissing,
+            ProcessError::Interrupted { .. } => RemoteError::Interrupted { remote },
+            ProcessError::Silent { after, stderr, .. } => {
+                let silence = format!("{stderr}\ngit was stopped after {} seconds of silence", after.as_secs());
+                // Waited long enough: not again.
+                RemoteError::Unreachable { remote, transient: false, said: self.said(&silence) }
+            }
+            error @ ProcessError::Failed { .. } => RemoteError::Process(error),
+        }
+    }
+
+    fn said(&self, stderr: &str) -> GitSaid {
+        GitSaid::new(&self.url.redact(stderr))
+    }
+}
+
+impl Remote for GitCli {
+    fn refs(&self) -> Result<BTreeMap<String, CommitId>, RemoteError> {
+        self.retrying(|| self.refs_once())
+    }
+
+    fn fetch(&self, branch: &str) -> Result<Option<CommitId>, RemoteError> {
+        self.retrying(|| self.fetch_once(branch))
+    }
+
+    fn push(&self, updates: &[RefUpdate]) -> Result<PushOutcome, RemoteError> {
+        if updates.is_empty() {
+            return Ok(PushOutcome::Done);
+        }
+        let tries = std::cell::Cell::new(0);
+        self.retrying(|| {
+            // The answer of the try before was lost, not necessarily the push.
+            let repeated = tries.replace(tries.get() + 1) > 0;
+            if repeated && self.is_in_force(updates) { Ok(PushOutcome::Done) } else { self.push_once(updates) }
+        })
+    }
+}
+
+/// One git command, without what all have in common.
+struct Command {
+    name: &'static str,
+    phase: Option<Phase>,
+    args: Vec<String>,
+    operands: Vec<String>,
+}
+
+impl Command {
+    fn new(name: &'static str, phase: Option<Phase>) -> Self {
+        Self { name, phase, args: Vec::new(), operands: Vec::new() }
+    }
+
+    fn args(mut self, args: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.args = args.into_iter().map(Into::into).collect();
+        self
+    }
+
+    fn operands(mut self, operands: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.operands = operands.into_iter().map(Into::into).collect();
+        self
+    }
+}
+
+/// Turns git's progress lines into ours.
+struct Meter<'a> {
+    progress: &'a dyn Progress,
+    done: u64,
+}
+
+impl Meter<'_> {
+    fn see(&mut self, line: &str) {
+        let Some(seen) = porcelain::parse_progress(line) else { return };
+        if matches!(seen.what, "Writing objects" | "Receiving objects") && seen.done > self.done {
+            self.progress.advance(seen.done - self.done, 0);
+            self.done = seen.done;
+        }
+    }
+}
+
+impl PushStatus {
+    fn reason(&self) -> &str {
+        match self {
+            Self::Ok => "",
+            Self::NotSent(reason) | Self::ByRemote(reason) => reason,
+        }
+    }
+}
+
+/// `--force-with-lease` always with a value: without, a fetch in the background renews the expectation.
+fn lease(update: &RefUpdate) -> String {
+    let expected = update.expected.as_ref().map_or("", CommitId::as_str);
+    format!("--force-with-lease={}:{expected}", update.name)
+}
+
+fn refspec(update: &RefUpdate) -> String {
+    let new = update.new.as_ref().map_or("", CommitId::as_str);
+    format!("{new}:{}", update.name)
+}
+
+/// Git 2.47 says "couldn't find remote ref"; other versions have said that it was "not found".
+fn is_missing_branch(command: &str, stderr: &str) -> bool {
+    command == "fetch" && stderr.contains("remote ref")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl fmt::Debug for GitCli {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GitCli").field("git_dir", &self.git_dir).field("url", &self.url).finish_non_exhaustive()
+    }
+}
