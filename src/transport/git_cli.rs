@@ -19,7 +19,7 @@ use crate::sys::signal;
 
 use super::failure::{self, Cause};
 use super::porcelain::{self, GitVersion, PushStatus, PushedRef};
-use super::remote::{GitSaid, OLDEST_GIT, PushOutcome, RefUpdate, Remote, RemoteError};
+use super::remote::{GitSaid, Missing, OLDEST_GIT, PushOutcome, RefUpdate, Remote, RemoteError};
 use super::url::{Kind, RemoteUrl};
 
 /// Tries of one call, the first included.
@@ -43,7 +43,7 @@ const CONFIG: [&str; 8] = [
 
 /// Variables that point git at another repository, or at a part of one: we may have been started from a hook.
 /// `git rev-parse --local-env-vars` lists most; `GIT_CONFIG_COUNT` is not removed, it is the user's configuration.
-const FOREIGN: [&str; 18] = [
+const FOREIGN: [&str; 21] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -62,6 +62,9 @@ const FOREIGN: [&str; 18] = [
     "GIT_INTERNAL_SUPER_PREFIX",
     "GIT_QUARANTINE_PATH",
     "GIT_PROTOCOL",
+    "GIT_REDIRECT_STDIN",
+    "GIT_REDIRECT_STDOUT",
+    "GIT_REDIRECT_STDERR",
 ];
 
 /// A remote reached with the `git` program.
@@ -82,7 +85,8 @@ impl GitCli {
     /// The remote `url` of the repository at `git_dir`. `interactive`: a person is there to answer ssh or git.
     pub fn new(git_dir: &Path, url: RemoteUrl, git: GitEnv, interactive: bool) -> Self {
         Self {
-            git_dir: git_dir.to_owned(),
+            // Git is started in this directory, from where a relative path would lead elsewhere.
+            git_dir: std::path::absolute(git_dir).unwrap_or_else(|_| git_dir.to_owned()),
             url,
             git,
             interactive,
@@ -132,7 +136,10 @@ impl GitCli {
         let signals_before = signal::count();
         for attempt in 1..TRIES {
             match call() {
-                Err(e) if e.is_transient() && signal::count() == signals_before => self.pause(attempt),
+                // Silence has been waited for long enough; it is not waited for again.
+                Err(RemoteError::Unreachable { why: Missing::Connection, .. }) if signal::count() == signals_before => {
+                    self.pause(attempt);
+                }
                 result => return result,
             }
         }
@@ -159,6 +166,7 @@ impl GitCli {
     }
 
     fn fetch_once(&self, branch: &str) -> Result<Option<CommitId>, RemoteError> {
+        check_name(&format!("refs/heads/{branch}"))?;
         let local = format!("refs/remotes/origin/{branch}");
         let refspec = format!("+refs/heads/{branch}:{local}");
         let options = [
@@ -232,11 +240,14 @@ impl GitCli {
         if !by_remote || bad.iter().any(|r| failure::is_contention(r.status.reason(), &out.stderr)) {
             return Ok(PushOutcome::Refused { reason });
         }
-        // The remote gave a reason of its own. If its references are no longer as expected, that is why.
-        if let Ok(now) = self.refs_once()
-            && updates.iter().any(|u| now.get(&u.name) != u.expected.as_ref())
-        {
-            return Ok(PushOutcome::Refused { reason });
+        // The remote gave a reason of its own, or failed to give one. Where its references are tells which it was.
+        if let Ok(now) = self.refs_once() {
+            if updates.iter().all(|u| now.get(&u.name) == u.new.as_ref()) {
+                return Ok(PushOutcome::Done);
+            }
+            if updates.iter().any(|u| now.get(&u.name) != u.expected.as_ref()) {
+                return Ok(PushOutcome::Refused { reason });
+            }
         }
         let said = self.said(&out.stderr);
         let reason = said.by_server().next().map_or(reason.clone(), |words| format!("{reason} ({words})"));
@@ -315,9 +326,9 @@ impl GitCli {
         match failure::cause(&out.stderr) {
             Cause::Denied => RemoteError::Denied { remote, said },
             Cause::NoRepository if !is_missing_branch(command, &out.stderr) => {
-                RemoteError::Unreachable { remote, transient: false, said }
+                RemoteError::Unreachable { remote, why: Missing::Repository, said }
             }
-            Cause::Transient => RemoteError::Unreachable { remote, transient: true, said },
+            Cause::Transient => RemoteError::Unreachable { remote, why: Missing::Connection, said },
             Cause::Rejected => {
                 let reason = said.as_str().lines().last().unwrap_or("no reason given").to_owned();
                 RemoteError::Rejected { remote, reason, said }
@@ -330,7 +341,7 @@ impl GitCli {
 
     fn no_directory(&self, path: &Path) -> RemoteError {
         let said = GitSaid::new(&format!("there is no directory `{}`", path.display()));
-        RemoteError::Unreachable { remote: self.url.to_string(), transient: false, said }
+        RemoteError::Unreachable { remote: self.url.to_string(), why: Missing::Repository, said }
     }
 
     /// Asked only after an unexplained failure: an old git does not know our options.
@@ -351,8 +362,7 @@ impl GitCli {
             ProcessError::Interrupted { .. } => RemoteError::Interrupted { remote },
             ProcessError::Silent { after, stderr, .. } => {
                 let silence = format!("{stderr}\ngit was stopped after {} seconds of silence", after.as_secs());
-                // Waited long enough: not again.
-                RemoteError::Unreachable { remote, transient: false, said: self.said(&silence) }
+                RemoteError::Unreachable { remote, why: Missing::Answer, said: self.said(&silence) }
             }
             error @ ProcessError::Failed { .. } => RemoteError::Process(error),
         }
@@ -376,6 +386,7 @@ impl Remote for GitCli {
         if updates.is_empty() {
             return Ok(PushOutcome::Done);
         }
+        updates.iter().try_for_each(|u| check_name(&u.name))?;
         let tries = std::cell::Cell::new(0);
         self.retrying(|| {
             // The answer of the try before was lost, not necessarily the push.
@@ -383,6 +394,10 @@ impl Remote for GitCli {
             if repeated && self.is_in_force(updates) { Ok(PushOutcome::Done) } else { self.push_once(updates) }
         })
     }
+}
+
+fn check_name(name: &str) -> Result<(), RemoteError> {
+    if porcelain::is_ref_name(name) { Ok(()) } else { Err(RemoteError::InvalidRef { name: name.to_owned() }) }
 }
 
 /// One git command, without what all have in common.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::domain::id::CommitId;
 
-use super::remote::{GitSaid, PushOutcome, RefUpdate, Remote, RemoteError};
+use super::remote::{GitSaid, Missing, PushOutcome, RefUpdate, Remote, RemoteError};
 
 /// When in a call the connection breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl<R: Remote> FailingRemote<R> {
 
 fn broken() -> RemoteError {
     let said = GitSaid::new("fatal: the remote end hung up unexpectedly");
-    RemoteError::Unreachable { remote: "the test's remote".to_owned(), transient: true, said }
+    RemoteError::Unreachable { remote: "the test's remote".to_owned(), why: Missing::Connection, said }
 }
 
 impl<R: Remote> Remote for FailingRemote<R> {

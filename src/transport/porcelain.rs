@@ -109,7 +109,18 @@ pub fn parse_fetch(stdout: &str, local_ref: &str) -> Result<Option<CommitId>, Ma
     Ok(None)
 }
 
-/// Reads `git ls-remote`: `<id> TAB <name>`.
+/// Whether this is a full reference name that means nothing else to git: `refs/` and the rules of git-check-ref-format(1).
+pub fn is_ref_name(name: &str) -> bool {
+    let bad = |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
+    let component_ok = |c: &str| !c.is_empty() && !c.starts_with('.') && !c.ends_with(".lock") && !c.ends_with('.');
+    name.starts_with("refs/")
+        && name.split('/').all(component_ok)
+        && !name.contains(bad)
+        && !name.contains("..")
+        && !name.contains("@{")
+}
+
+/// Reads `git ls-remote`: `<id> TAB <name>`. Names that break git's own rules are left out: a server can send anything.
 ///
 /// # Errors
 /// [`Malformed`] for a line of another form, also for the longer ids of a SHA-256 repository.
@@ -118,7 +129,14 @@ pub fn parse_refs(stdout: &str) -> Result<BTreeMap<String, CommitId>, Malformed>
         let (id, name) = line.split_once('\t')?;
         Some((name.to_owned(), id.parse().ok()?))
     };
-    stdout.lines().map(|line| entry(line).ok_or_else(|| Malformed::new(line))).collect()
+    let mut refs = BTreeMap::new();
+    for line in stdout.lines() {
+        let (name, id) = entry(line).ok_or_else(|| Malformed::new(line))?;
+        if is_ref_name(&name) {
+            refs.insert(name, id);
+        }
+    }
+    Ok(refs)
 }
 
 /// Whether `git ls-remote` listed ids of the SHA-256 format.
@@ -233,6 +251,19 @@ mod tests {
         let long = format!("{}\trefs/heads/main\n", "a".repeat(64));
         assert!(parse_refs(&long).is_err() && is_sha256(&long));
         assert!(!is_sha256(&format!("{A}\tx")) && !is_sha256(""));
+    }
+
+    #[test]
+    fn names_that_mean_something_else_are_left_out() {
+        for good in ["refs/heads/main", "refs/heads/ccsync/lock/3f2a", "refs/tags/v1.0", "refs/heads/é"] {
+            assert!(is_ref_name(good), "{good}");
+        }
+        for bad in
+            ["", "HEAD", "-x", "refs/", "refs/heads/a:b", "refs/heads/*", "refs/../x", "refs/heads/.a", "refs//a"]
+        {
+            assert!(!is_ref_name(bad), "{bad}");
+        }
+        assert!(parse_refs(&format!("{A}\trefs/heads/a:b\n")).unwrap().is_empty());
     }
 
     #[test]

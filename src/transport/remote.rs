@@ -19,7 +19,8 @@ pub struct RefUpdate {
     /// The full name: `refs/heads/main`.
     pub name: String,
     /// What it is to become; `None` deletes it. An object of the local repository, not necessarily a descendant of
-    /// `expected`: the expectation alone protects what is there.
+    /// `expected`: the expectation alone protects what is there. Equal to `expected`, it only asks that the reference be so
+    /// when the push begins; to be sure until its end, move it.
     pub new: Option<CommitId>,
     /// What it must be now; `None`: it must not exist.
     pub expected: Option<CommitId>,
@@ -40,7 +41,7 @@ pub enum PushOutcome {
 
 /// A git remote.
 pub trait Remote {
-    /// All references of the remote.
+    /// All references of the remote; those whose names break git's rules are left out.
     ///
     /// # Errors
     /// [`RemoteError`]
@@ -64,12 +65,12 @@ pub trait Remote {
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
     /// Nobody answered, or there is no repository at the address.
-    #[error("cannot reach {remote}")]
+    #[error("{why} {remote}")]
     Unreachable {
         /// The remote, without secrets.
         remote: String,
-        /// Whether trying again can help without anybody doing anything.
-        transient: bool,
+        /// What is missing.
+        why: Missing,
         /// What git said.
         #[source]
         said: GitSaid,
@@ -104,6 +105,12 @@ pub enum RemoteError {
         found: GitVersion,
         /// [`OLDEST_GIT`]
         need: GitVersion,
+    },
+    /// A name that git or its options could read as something else. A mistake of ours.
+    #[error("`{}` is not the full name of a reference", name.escape_debug())]
+    InvalidRef {
+        /// The name.
+        name: String,
     },
     /// The user interrupted.
     #[error("interrupted while talking to {remote}")]
@@ -141,7 +148,7 @@ pub enum RemoteError {
 impl RemoteError {
     /// Whether the same call may succeed later without anybody doing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { transient: true, .. })
+        matches!(self, Self::Unreachable { why: Missing::Connection | Missing::Answer, .. })
     }
 
     /// What git and the server said.
@@ -152,8 +159,33 @@ impl RemoteError {
             | Self::Rejected { said, .. }
             | Self::Garbled { said, .. }
             | Self::Failed { said, .. } => Some(said),
-            Self::GitMissing | Self::GitTooOld { .. } | Self::Interrupted { .. } | Self::Process(_) => None,
+            Self::GitMissing
+            | Self::GitTooOld { .. }
+            | Self::InvalidRef { .. }
+            | Self::Interrupted { .. }
+            | Self::Process(_) => None,
         }
+    }
+}
+
+/// What is missing between us and a remote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// The network, or a server that works.
+    Connection,
+    /// An answer: there is a connection, or the attempt of one, and nothing comes.
+    Answer,
+    /// A repository at the address, or the right to see it: hosting services do not say which.
+    Repository,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connection => "cannot reach",
+            Self::Answer => "no answer from",
+            Self::Repository => "there is no repository to be seen at",
+        })
     }
 }
 
