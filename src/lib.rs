@@ -22,4 +22,5 @@
 //! | [`cli`]       | arguments in, exit code out; one file per command                                     |
 
 pub mod domain;
+pub mod rewrite;
 pub mod sync;
