@@ -23,6 +23,7 @@
 
 pub mod config;
 pub mod domain;
+pub mod rewrite;
 pub mod sync;
 pub mod sys;
 pub mod transport;
