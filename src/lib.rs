@@ -24,6 +24,8 @@
 pub mod config;
 pub mod domain;
 pub mod rewrite;
+pub mod session;
+pub mod store;
 pub mod sync;
 pub mod sys;
 pub mod transport;
