@@ -21,6 +21,7 @@
 //! | [`ui`]        | everything a person sees: tables, progress, colours, JSON                             |
 //! | [`cli`]       | arguments in, exit code out; one file per command                                     |
 
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod rewrite;
@@ -29,3 +30,4 @@ pub mod store;
 pub mod sync;
 pub mod sys;
 pub mod transport;
+mod ui;

@@ -104,6 +104,9 @@ pub enum SyncError {
         /// What was asked for.
         session: SessionId,
     },
+    /// There is no configuration yet.
+    #[error("this machine has not been set up")]
+    NotSetUp,
     /// A path was to be set for another machine.
     #[error("`{}` is not this machine: what a placeholder stands for is set where the directory is", name.escape_debug())]
     NotThisMachine {

@@ -71,6 +71,7 @@ const REJECTED: &[&str] = &[
     "pack exceeds maximum allowed size",
     "does not support --atomic push",
     "repository rule violations",
+    "ref updates aborted by hook",
 ];
 
 const TRANSIENT: &[&str] = &[

@@ -74,6 +74,7 @@ pub struct GitCli {
     url: RemoteUrl,
     git: GitEnv,
     interactive: bool,
+    inherited: Vec<(OsString, OsString)>,
     progress: Option<Arc<dyn Progress + Send + Sync>>,
     silence: Duration,
     clock: Arc<dyn Clock>,
@@ -90,6 +91,7 @@ impl GitCli {
             url,
             git,
             interactive,
+            inherited: Vec::new(),
             progress: None,
             silence: SILENCE,
             clock: Arc::new(SystemClock::default()),
@@ -112,6 +114,21 @@ impl GitCli {
         self
     }
 
+    /// Waits on another clock between tries.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Runs git as if this process had been started with a variable: for tests, which cannot set variables of their own
+    /// process.
+    #[must_use]
+    pub fn inheriting(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.inherited.push((name.into(), value.into()));
+        self
+    }
+
     /// The address.
     pub fn url(&self) -> &RemoteUrl {
         &self.url
@@ -125,7 +142,7 @@ impl GitCli {
         if let Some(version) = self.version.get() {
             return Ok(*version);
         }
-        let out = Program::new("git").arg("version").silence_limit(self.silence).run();
+        let out = self.git().arg("version").silence_limit(self.silence).run();
         let out = out.map_err(|e| self.process_error(e))?;
         let version = porcelain::parse_version(&text(&out.stdout)).map_err(|e| self.garbled(&e, &out))?;
         Ok(*self.version.get_or_init(|| version))
@@ -272,15 +289,11 @@ impl GitCli {
     }
 
     fn program(&self, command: &Command) -> Program {
-        let mut git_dir = OsString::from("--git-dir=");
-        git_dir.push(&self.git_dir);
-        let mut program = self.in_clean_environment(Program::new("git").arg(git_dir));
+        let mut program = self.git_in_store();
         for setting in CONFIG {
             program = program.args(["-c", setting]);
         }
         program = program.arg(command.name).args(&command.args).arg("--").args(&command.operands);
-        // The directory we were started in may be gone; git would refuse to run there.
-        program = program.current_dir(&self.git_dir);
         if self.interactive {
             return program;
         }
@@ -291,7 +304,19 @@ impl GitCli {
         program
     }
 
-    fn in_clean_environment(&self, mut program: Program) -> Program {
+    fn git_in_store(&self) -> Program {
+        let mut git_dir = OsString::from("--git-dir=");
+        git_dir.push(&self.git_dir);
+        // The directory we were started in may be gone; git would refuse to run there.
+        self.git().arg(git_dir).current_dir(&self.git_dir)
+    }
+
+    /// Git in a clean environment. Order matters: what is removed is removed also from what tests let it inherit.
+    fn git(&self) -> Program {
+        let mut program = Program::new("git");
+        for (name, value) in &self.inherited {
+            program = program.env(name, value);
+        }
         for name in FOREIGN {
             program = program.env_remove(name);
         }
@@ -307,10 +332,8 @@ impl GitCli {
     fn has_own_ssh_command(&self) -> bool {
         self.git.own_ssh_command
             || *self.own_ssh_command.get_or_init(|| {
-                let mut git_dir = OsString::from("--git-dir=");
-                git_dir.push(&self.git_dir);
-                let program = self.in_clean_environment(Program::new("git").arg(git_dir));
-                let program = program.args(["config", "--get", "core.sshCommand"]).silence_limit(self.silence);
+                let program = self.git_in_store().args(["config", "--get", "core.sshCommand"]);
+                let program = program.silence_limit(self.silence);
                 program.run().is_ok_and(|out| out.status.success())
             })
     }
