@@ -168,6 +168,10 @@ impl Program {
         let mut heard = Heard::default();
         let end = listen(&mut child, &events, &mut heard, self.silence, signals_before, on_line);
         match end {
+            // The terminal sends Ctrl-C to the child too, which may end of it before we have noticed ours.
+            Ok(End::Exited(status)) if was_interrupted(status) => {
+                Err(ProcessError::Interrupted { program: self.display_name() })
+            }
             Ok(End::Exited(status)) => Ok(Output { status, stdout: heard.stdout, stderr: heard.stderr }),
             Ok(End::Interrupted) => Err(ProcessError::Interrupted { program: self.display_name() }),
             Ok(End::Silent(after)) => {
@@ -419,6 +423,18 @@ fn stop(child: &mut Child) {
 }
 
 #[cfg(unix)]
+fn was_interrupted(status: ExitStatus) -> bool {
+    use rustix::process::Signal;
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    [Signal::INT, Signal::TERM, Signal::HUP].iter().any(|s| signal == Some(s.as_raw()))
+}
+
+#[cfg(not(unix))]
+fn was_interrupted(_: ExitStatus) -> bool {
+    false
+}
+
+#[cfg(unix)]
 fn ask_to_end(child: &Child) -> bool {
     let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
     pid.is_some_and(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok())
@@ -512,6 +528,12 @@ mod tests {
         let limit = Duration::from_millis(200);
         let error = sh("echo hello >&2; sleep 600").silence_limit(limit).run().unwrap_err();
         assert!(matches!(&error, ProcessError::Silent { stderr, .. } if stderr == "hello\n"), "{error}");
+    }
+
+    #[test]
+    fn a_child_that_was_interrupted_itself_counts_as_interrupted() {
+        let error = sh("kill -INT $$").run().unwrap_err();
+        assert!(matches!(error, ProcessError::Interrupted { .. }), "{error}");
     }
 
     #[test]
