@@ -1,16 +1,24 @@
 //! Files and directories of which only the user may read: 0600 and 0700 whatever the umask, and errors with their path.
 //!
-//! Owns every write. A file is replaced whole (temporary file beside it, flush, fsync, rename, fsync of the directory) or
-//! extended at its exact end; nothing is ever written in place. Must not know what the files mean.
+//! Owns every write. A file is replaced whole ([`AtomicFile`]) or extended at its exact end ([`Appender`]); nothing is ever
+//! written in place. Must not know what the files mean.
+
+mod append;
+mod atomic;
+mod umask;
 
 use std::fs::{self, File, FileTimes, Metadata, OpenOptions};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
+
+pub use append::{Appender, LengthChanged};
+pub use atomic::{AtomicFile, write_atomic, write_cache};
+pub use umask::restrict_umask;
+pub(super) use umask::users_umask;
 
 /// What could not be done to which path.
 #[derive(Debug, thiserror::Error)]
@@ -23,16 +31,6 @@ pub struct PathError {
     /// Why.
     #[source]
     pub source: io::Error,
-}
-
-/// The file is not as long as its reader believed; another program has written to it since.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it has {found} bytes instead of {expected}: another program wrote to it")]
-pub struct LengthChanged {
-    /// What the caller had seen.
-    pub expected: u64,
-    /// What is there.
-    pub found: u64,
 }
 
 impl PathError {
@@ -97,192 +95,6 @@ pub fn read_from(path: &Path, from: u64) -> Result<Vec<u8>, PathError> {
         Ok(bytes)
     };
     read().at("read", path)
-}
-
-/// Replaces the file by one with this content, durably; missing parents are created private.
-///
-/// # Errors
-/// [`PathError`]; the old file is then untouched.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
-    let mut file = AtomicFile::create(path)?;
-    file.put(bytes)?;
-    file.commit()
-}
-
-/// Like [`write_atomic`] without waiting for the disk: for caches, which are checked when read and can be made again.
-///
-/// # Errors
-/// [`PathError`]; the old file is then untouched.
-pub fn write_cache(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
-    let mut file = AtomicFile::create(path)?;
-    file.put(bytes)?;
-    file.commit_without_sync()
-}
-
-/// A file being written beside the one it will replace. Dropped before [`AtomicFile::commit`], it leaves nothing behind.
-#[derive(Debug)]
-pub struct AtomicFile {
-    target: PathBuf,
-    file: BufWriter<NamedTempFile>,
-    modified: Option<SystemTime>,
-}
-
-impl AtomicFile {
-    /// Begins to replace `target`. If `target` is a symbolic link, the link is replaced, not what it points to.
-    ///
-    /// # Errors
-    /// [`PathError`] if the parent or the temporary file cannot be created.
-    pub fn create(target: &Path) -> Result<Self, PathError> {
-        let directory = parent(target);
-        create_private_dir_all(directory)?;
-        let file =
-            tempfile::Builder::new().prefix(".ccsync-").suffix(".tmp").tempfile_in(directory).at("write", target)?;
-        make_private(file.as_file(), 0o600).at("write", target)?;
-        Ok(Self { target: target.to_owned(), file: BufWriter::with_capacity(64 * 1024, file), modified: None })
-    }
-
-    /// Appends to the new content.
-    ///
-    /// # Errors
-    /// [`PathError`] that names the target.
-    pub fn put(&mut self, bytes: &[u8]) -> Result<(), PathError> {
-        self.file.write_all(bytes).at("write", &self.target)
-    }
-
-    /// The modification time that the file will carry.
-    pub fn set_modified(&mut self, time: DateTime<Utc>) {
-        self.modified = Some(time.into());
-    }
-
-    /// Replaces the target and waits until the disk has it.
-    ///
-    /// # Errors
-    /// [`PathError`]; the old file is then untouched.
-    pub fn commit(self) -> Result<(), PathError> {
-        let target = self.finish(true)?;
-        sync_dir(parent(&target)).at("write", &target)
-    }
-
-    /// Replaces the target without waiting for the disk.
-    ///
-    /// # Errors
-    /// [`PathError`]; the old file is then untouched.
-    pub fn commit_without_sync(self) -> Result<(), PathError> {
-        self.finish(false).map(drop)
-    }
-
-    fn finish(self, sync: bool) -> Result<PathBuf, PathError> {
-        let Self { target, file, modified } = self;
-        let replace = || {
-            let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-            set_file_modified(file.as_file(), modified)?;
-            if sync {
-                file.as_file().sync_all()?;
-            }
-            file.persist(&target).map_err(|e| e.error)?;
-            Ok(())
-        };
-        replace().at("write", &target)?;
-        Ok(target)
-    }
-}
-
-impl Write for AtomicFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-/// Adds to the end of a file that another program may also extend.
-///
-/// Dropped before [`Appender::commit`], it takes its bytes back, unless something was written after them.
-#[derive(Debug)]
-pub struct Appender {
-    path: PathBuf,
-    file: File,
-    start: u64,
-    written: u64,
-    modified: Option<SystemTime>,
-    committed: bool,
-}
-
-impl Appender {
-    /// Opens an existing regular file of exactly `expected` bytes.
-    ///
-    /// # Errors
-    /// [`PathError`]: missing, a symbolic link, or another length ([`PathError::is_length_changed`]).
-    pub fn open(path: &Path, expected: u64) -> Result<Self, PathError> {
-        let open = || {
-            if fs::symlink_metadata(path)?.is_symlink() {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link"));
-            }
-            let file = OpenOptions::new().append(true).open(path)?;
-            check_length(&file, expected)?;
-            Ok(file)
-        };
-        let file = open().at("append to", path)?;
-        Ok(Self { path: path.to_owned(), file, start: expected, written: 0, modified: None, committed: false })
-    }
-
-    /// Appends bytes.
-    ///
-    /// # Errors
-    /// [`PathError`] that names the file.
-    pub fn put(&mut self, bytes: &[u8]) -> Result<(), PathError> {
-        let written = self.write_all(bytes);
-        written.at("append to", &self.path)
-    }
-
-    /// The modification time that the file will carry.
-    pub fn set_modified(&mut self, time: DateTime<Utc>) {
-        self.modified = Some(time.into());
-    }
-
-    /// Waits until the disk has the new end.
-    ///
-    /// # Errors
-    /// [`PathError`], also if another program wrote in between ([`PathError::is_length_changed`]).
-    pub fn commit(mut self) -> Result<(), PathError> {
-        let finish = || {
-            check_length(&self.file, self.start + self.written)?;
-            set_file_modified(&self.file, self.modified)?;
-            self.file.sync_all()
-        };
-        finish().at("append to", &self.path)?;
-        self.committed = true;
-        Ok(())
-    }
-}
-
-impl Write for Appender {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.file.write(bytes)?;
-        self.written += n as u64;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl Drop for Appender {
-    fn drop(&mut self) {
-        // What another program wrote after our bytes is worth more than tidiness: then everything stays.
-        let ours_is_last = || check_length(&self.file, self.start + self.written).is_ok();
-        if !self.committed && self.written > 0 && ours_is_last() {
-            let _ = self.file.set_len(self.start);
-        }
-    }
-}
-
-fn check_length(file: &File, expected: u64) -> io::Result<()> {
-    let found = file.metadata()?.len();
-    if found == expected { Ok(()) } else { Err(io::Error::other(LengthChanged { expected, found })) }
 }
 
 /// Sets the modification time of a file.
@@ -357,13 +169,13 @@ fn parent(path: &Path) -> &Path {
 }
 
 #[cfg(unix)]
-pub(super) fn make_private(file: &File, mode: u32) -> io::Result<()> {
+pub(super) fn make_private(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(mode))
+    file.set_permissions(fs::Permissions::from_mode(0o600))
 }
 
 #[cfg(not(unix))]
-pub(super) fn make_private(_: &File, _: u32) -> io::Result<()> {
+pub(super) fn make_private(_: &File) -> io::Result<()> {
     Ok(())
 }
 
@@ -411,131 +223,9 @@ fn inode(_: &Metadata) -> u64 {
     0
 }
 
-#[cfg(unix)]
-mod umask {
-    use std::sync::{Mutex, MutexGuard, PoisonError};
-
-    use rustix::fs::Mode;
-    use rustix::process::umask;
-
-    /// The umask that the user started us with, once it has been restricted.
-    static USERS: Mutex<Option<Mode>> = Mutex::new(None);
-
-    /// From now on this process makes no file that others can read, also through libraries.
-    ///
-    /// Child processes still get the user's own umask: the client makes the user's files, not ours.
-    pub fn restrict_umask() {
-        let mut users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = umask(Mode::from_raw_mode(0o077));
-        users.get_or_insert(before);
-    }
-
-    /// While this lives, the process has the user's umask again. Held for the instant in which a child is started.
-    pub(crate) struct UsersUmask(MutexGuard<'static, Option<Mode>>);
-
-    pub(crate) fn users_umask() -> UsersUmask {
-        let users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(mode) = *users {
-            umask(mode);
-        }
-        UsersUmask(users)
-    }
-
-    impl Drop for UsersUmask {
-        fn drop(&mut self) {
-            if self.0.is_some() {
-                umask(Mode::from_raw_mode(0o077));
-            }
-        }
-    }
-}
-
-#[cfg(unix)]
-pub use umask::restrict_umask;
-#[cfg(unix)]
-pub(super) use umask::users_umask;
-
-/// Does nothing: Windows has no umask, and the user's profile is private.
-#[cfg(not(unix))]
-pub fn restrict_umask() {}
-
-#[cfg(not(unix))]
-pub(super) fn users_umask() {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn names(dir: &Path) -> Vec<String> {
-        let mut names: Vec<_> =
-            fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn an_atomic_write_replaces_whole_or_not_at_all() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("deep/er/file");
-        write_atomic(&path, b"one").unwrap();
-        let mut half = AtomicFile::create(&path).unwrap();
-        half.put(b"tw").unwrap();
-        drop(half);
-        assert_eq!(read(&path).unwrap(), b"one");
-        assert_eq!(names(path.parent().unwrap()), ["file"]);
-        write_cache(&path, b"two").unwrap();
-        assert_eq!(read_from(&path, 1).unwrap(), b"wo");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn files_and_directories_are_private() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a/b");
-        write_atomic(&path, b"x").unwrap();
-        let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o7777;
-        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_link_in_the_place_of_a_file_is_replaced_and_never_appended_to() {
-        let dir = tempfile::tempdir().unwrap();
-        let (outside, link) = (dir.path().join("outside"), dir.path().join("link"));
-        write_atomic(&outside, b"keep").unwrap();
-        std::os::unix::fs::symlink(&outside, &link).unwrap();
-        assert!(Appender::open(&link, 4).is_err());
-        write_atomic(&link, b"new").unwrap();
-        assert_eq!((read(&outside).unwrap(), read(&link).unwrap()), (b"keep".to_vec(), b"new".to_vec()));
-    }
-
-    #[test]
-    fn an_appender_refuses_a_file_that_grew() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("f");
-        write_atomic(&path, b"abc").unwrap();
-        let error = Appender::open(&path, 2).unwrap_err();
-        assert!(error.is_length_changed() && !error.is_not_found());
-        assert!(Appender::open(&dir.path().join("none"), 0).unwrap_err().is_not_found());
-    }
-
-    #[test]
-    fn an_appender_takes_back_only_what_is_still_last() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("f");
-        write_atomic(&path, b"abc").unwrap();
-        let mut dropped = Appender::open(&path, 3).unwrap();
-        dropped.put(b"def").unwrap();
-        drop(dropped);
-        assert_eq!(read(&path).unwrap(), b"abc");
-
-        let mut raced = Appender::open(&path, 3).unwrap();
-        raced.put(b"def").unwrap();
-        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"theirs").unwrap();
-        assert!(raced.commit().unwrap_err().is_length_changed());
-        assert_eq!(read(&path).unwrap(), b"abcdeftheirs");
-    }
 
     #[test]
     fn times_and_stamps() {

@@ -82,7 +82,7 @@ fn open(path: &Path) -> Result<File, PathError> {
     }
     let open = || {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        fs::make_private(&file, 0o600)?;
+        fs::make_private(&file)?;
         Ok(file)
     };
     open().map_err(|e| PathError::new("lock", path, e))

@@ -1,28 +1,20 @@
 //! Child processes: started, listened to, stopped.
 //!
 //! Owns the only use of `std::process::Command`. Must not know which program it runs or what the output means.
-//!
-//! Both output streams are read on threads of their own, so that neither can fill its pipe and block the child; the
-//! calling thread waits for what they read, for an interruption, and for the child's silence to last too long.
+
+mod alive;
+mod listen;
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread;
 use std::time::Duration;
 
-use super::clock::{Clock, SystemClock};
 use super::{fs, signal};
+use listen::{End, Listener};
 
-/// How often a waiting caller looks at the interruption flag.
-const TICK: Duration = Duration::from_millis(50);
-/// How long a child that was asked to end may take before it is killed: `git` removes its lock files meanwhile.
-const GRACE: Duration = Duration::from_secs(2);
-/// How long output may still arrive after the child has ended. A grandchild (a shared ssh connection that stays open) can
-/// hold the pipes for hours; what the child wrote itself is in them already.
-const LINGER: Duration = Duration::from_millis(300);
+pub use alive::{pid_is_alive, process_start_ticks};
 
 /// A program with its arguments and environment, not yet started.
 #[derive(Debug, Clone)]
@@ -164,17 +156,17 @@ impl Program {
         command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.spawn(&mut command)?;
-        let events = self.connect(&mut child);
-        let mut heard = Heard::default();
-        let end = listen(&mut child, &events, &mut heard, self.silence, signals_before, on_line);
+        let mut listener = Listener::connect(&mut child, self.stdin.clone());
+        let end = listener.listen(&mut child, self.silence, signals_before, on_line);
+        let (stdout, stderr) = (listener.stdout, listener.stderr);
         match end {
-            Ok(End::Exited(status)) => Ok(Output { status, stdout: heard.stdout, stderr: heard.stderr }),
-            Ok(End::Interrupted) => Err(ProcessError::Interrupted { program: self.display_name() }),
-            Ok(End::Silent(after)) => {
-                Err(ProcessError::Silent { program: self.display_name(), after, stderr: heard.stderr })
-            }
+            // The terminal sends Ctrl-C to the child too, which may die of it before we have noticed ours.
+            Ok(End::Exited(status)) if was_interrupted(status) => Err(self.interrupted()),
+            Ok(End::Exited(status)) => Ok(Output { status, stdout, stderr }),
+            Ok(End::Interrupted) => Err(self.interrupted()),
+            Ok(End::Silent(after)) => Err(ProcessError::Silent { program: self.display_name(), after, stderr }),
             Err(source) => {
-                stop(&mut child);
+                listen::stop(&mut child);
                 Err(self.failed(source))
             }
         }
@@ -219,25 +211,12 @@ impl Program {
         })
     }
 
-    /// Puts a thread on each of the child's streams.
-    fn connect(&self, child: &mut Child) -> Receiver<Event> {
-        let (sender, events) = mpsc::channel();
-        if let Some(stdout) = child.stdout.take() {
-            let sender = sender.clone();
-            thread::spawn(move || read_chunks(stdout, &sender));
-        }
-        if let Some(stderr) = child.stderr.take() {
-            thread::spawn(move || read_lines(stderr, &sender));
-        }
-        if let (Some(mut stdin), Some(bytes)) = (child.stdin.take(), self.stdin.clone()) {
-            // A child that does not read its input is free to do so; the write then fails, and that is all.
-            thread::spawn(move || stdin.write_all(&bytes));
-        }
-        events
-    }
-
     fn display_name(&self) -> String {
         self.name.to_string_lossy().into_owned()
+    }
+
+    fn interrupted(&self) -> ProcessError {
+        ProcessError::Interrupted { program: self.display_name() }
     }
 
     fn failed(&self, source: io::Error) -> ProcessError {
@@ -275,195 +254,22 @@ impl Running {
     }
 }
 
-enum Event {
-    Stdout(Vec<u8>),
-    /// A line of standard error; `lasting` if it ended in a line feed, not in a carriage return.
-    Stderr {
-        line: String,
-        lasting: bool,
-    },
-}
-
-#[derive(Default)]
-struct Heard {
-    stdout: Vec<u8>,
-    stderr: String,
-}
-
-enum End {
-    Exited(ExitStatus),
-    Interrupted,
-    Silent(Duration),
-}
-
-fn listen(
-    child: &mut Child,
-    events: &Receiver<Event>,
-    heard: &mut Heard,
-    silence: Option<Duration>,
-    signals_before: usize,
-    on_line: &mut dyn FnMut(&str),
-) -> io::Result<End> {
-    let clock = SystemClock::default();
-    let mut last_heard = clock.monotonic();
-    let mut exited = None;
-    loop {
-        if exited.is_none() && signal::count() > signals_before {
-            stop(child);
-            return Ok(End::Interrupted);
-        }
-        let received = events.recv_timeout(TICK);
-        let closed = matches!(received, Err(RecvTimeoutError::Disconnected));
-        if let Ok(event) = received {
-            last_heard = clock.monotonic();
-            heard.add(event, on_line);
-            continue;
-        }
-        if exited.is_none() {
-            exited = if closed { try_wait_briefly(child, &clock)? } else { child.try_wait()? };
-        }
-        let quiet_for = clock.monotonic().saturating_sub(last_heard);
-        match exited {
-            Some(status) if closed || quiet_for > LINGER => return Ok(End::Exited(status)),
-            None if silence.is_some_and(|limit| quiet_for >= limit) => {
-                stop(child);
-                return Ok(End::Silent(quiet_for));
-            }
-            _ => {}
-        }
-    }
-}
-
-/// After its streams are closed a child ends within moments; looking often here keeps a short command short.
-fn try_wait_briefly(child: &mut Child, clock: &SystemClock) -> io::Result<Option<ExitStatus>> {
-    let mut pause = Duration::from_micros(50);
-    while pause < TICK {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        clock.sleep(pause);
-        pause *= 2;
-    }
-    Ok(None)
-}
-
-impl Heard {
-    fn add(&mut self, event: Event, on_line: &mut dyn FnMut(&str)) {
-        match event {
-            Event::Stdout(bytes) => self.stdout.extend_from_slice(&bytes),
-            Event::Stderr { line, lasting } => {
-                on_line(&line);
-                if lasting {
-                    self.stderr.push_str(&line);
-                    self.stderr.push('\n');
-                }
-            }
-        }
-    }
-}
-
-fn read_chunks(mut stream: impl Read, events: &Sender<Event>) {
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match stream.read(&mut buffer) {
-            Ok(0) => return,
-            Ok(n) if events.send(Event::Stdout(buffer[..n].to_vec())).is_ok() => {}
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            _ => return,
-        }
-    }
-}
-
-/// Splits at `\n` and `\r`: a progress line ends in the latter and is overwritten by the next.
-fn read_lines(stream: impl Read, events: &Sender<Event>) {
-    let mut stream = BufReader::new(stream);
-    let mut line = Vec::new();
-    loop {
-        let available = match stream.fill_buf() {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(_) => &[],
-        };
-        let ended = available.is_empty();
-        let end = available.iter().position(|b| matches!(b, b'\n' | b'\r'));
-        line.extend_from_slice(&available[..end.unwrap_or(available.len())]);
-        let lasting = end.is_none_or(|at| available[at] == b'\n');
-        let used = end.map_or(available.len(), |at| at + 1);
-        stream.consume(used);
-        if !line.is_empty() && (end.is_some() || ended) {
-            let text = String::from_utf8_lossy(&line).into_owned();
-            line.clear();
-            if events.send(Event::Stderr { line: text, lasting }).is_err() {
-                return;
-            }
-        }
-        if ended {
-            return;
-        }
-    }
-}
-
-/// Asks the child to end, then makes it.
-fn stop(child: &mut Child) {
-    if ask_to_end(child) {
-        let clock = SystemClock::default();
-        while clock.monotonic() < GRACE {
-            if matches!(child.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            clock.sleep(Duration::from_millis(10));
-        }
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
 #[cfg(unix)]
-fn ask_to_end(child: &Child) -> bool {
-    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-    pid.is_some_and(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok())
+fn was_interrupted(status: ExitStatus) -> bool {
+    use rustix::process::Signal;
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    [Signal::INT, Signal::TERM, Signal::HUP].iter().any(|s| signal == Some(s.as_raw()))
 }
 
 #[cfg(not(unix))]
-fn ask_to_end(_: &Child) -> bool {
+fn was_interrupted(_: ExitStatus) -> bool {
     false
-}
-
-/// Whether a process of this id exists, whoever owns it. Where the system does not say, it counts as alive.
-#[cfg(unix)]
-pub fn pid_is_alive(pid: u32) -> bool {
-    let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return false };
-    rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
-}
-
-/// Whether a process of this id exists, whoever owns it. Where the system does not say, it counts as alive.
-#[cfg(not(unix))]
-pub fn pid_is_alive(pid: u32) -> bool {
-    let filter = format!("PID eq {pid}");
-    let listing = Program::new("tasklist").args(["/FI", &filter, "/NH", "/FO", "CSV"]).run();
-    listing.map_or(true, |out| {
-        !out.status.success() || String::from_utf8_lossy(&out.stdout).contains(&format!("\"{pid}\""))
-    })
-}
-
-/// When a process was started, in the kernel's ticks since boot: together with the pid it names one process for good.
-/// `None` where there is no `/proc` or no such process.
-pub fn process_start_ticks(pid: u32) -> Option<String> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    start_ticks(&String::from_utf8_lossy(&stat)).map(str::to_owned)
-}
-
-/// Field 22 of `/proc/<pid>/stat` (proc(5)). Field 2 is the program's name in parentheses and may hold any character, so
-/// counting begins after the last one.
-fn start_ticks(stat: &str) -> Option<&str> {
-    const FIRST_FIELD_AFTER_NAME: usize = 3;
-    let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.split_ascii_whitespace().nth(22 - FIRST_FIELD_AFTER_NAME)
 }
 
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use crate::sys::clock::{Clock, SystemClock};
 
     fn sh(script: &str) -> Program {
         Program::new("sh").args(["-c", script])
@@ -471,8 +277,14 @@ mod tests {
 
     #[test]
     fn both_streams_are_captured_however_full() {
-        let out = sh("head -c 300000 /dev/zero; head -c 300000 /dev/zero | tr '\\0' x >&2; exit 3").run().unwrap();
-        assert_eq!((out.status.code(), out.stdout.len(), out.stderr.len()), (Some(3), 300_000, 300_001));
+        let out = sh("head -c 300000 /dev/zero; yes | head -c 200000 >&2; exit 3").run().unwrap();
+        assert_eq!((out.status.code(), out.stdout.len(), out.stderr.len()), (Some(3), 300_000, 200_000));
+    }
+
+    #[test]
+    fn a_flood_of_messages_is_cut() {
+        let out = sh("yes | head -c 3000000 >&2; head -c 3000000 /dev/zero >&2").run().unwrap();
+        assert!((100_000..1_000_000).contains(&out.stderr.len()), "{}", out.stderr.len());
     }
 
     #[test]
@@ -515,29 +327,17 @@ mod tests {
     }
 
     #[test]
+    fn a_child_that_was_interrupted_itself_counts_as_interrupted() {
+        let error = sh("kill -INT $$").run().unwrap_err();
+        assert!(matches!(error, ProcessError::Interrupted { .. }), "{error}");
+    }
+
+    #[test]
     fn a_grandchild_that_keeps_the_pipes_open_does_not_hold_us() {
         let clock = SystemClock::default();
         let out = sh("sleep 600 & echo done; echo $! >&2").run().unwrap();
         assert_eq!(out.stdout, b"done\n");
         assert!(clock.monotonic() < Duration::from_secs(5));
         Program::new("kill").arg(out.stderr.trim()).run().unwrap();
-    }
-
-    #[test]
-    fn the_living_and_the_dead() {
-        assert!(pid_is_alive(std::process::id()));
-        assert!(pid_is_alive(1));
-        assert!(!pid_is_alive(0) && !pid_is_alive(u32::MAX));
-        let child = sh("echo $$").run().unwrap();
-        let pid: u32 = String::from_utf8(child.stdout).unwrap().trim().parse().unwrap();
-        assert!(!pid_is_alive(pid));
-    }
-
-    #[test]
-    fn start_ticks_survive_a_nasty_name() {
-        let tail = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 424242 20 21";
-        assert_eq!(start_ticks(&format!("7 (a) b (c) {tail}")), Some("424242"));
-        assert_eq!(start_ticks("7 (a"), None);
-        assert_eq!(process_start_ticks(std::process::id()).is_some(), cfg!(target_os = "linux"));
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,9 +14,10 @@ use crate::domain::id::CommitId;
 use crate::domain::progress::{Phase, Progress};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::env::GitEnv;
-use crate::sys::process::{Output, ProcessError, Program};
+use crate::sys::process::{Output, ProcessError};
 use crate::sys::signal;
 
+use super::caller::{Caller, Command};
 use super::failure::{self, Cause};
 use super::porcelain::{self, GitVersion, PushStatus, PushedRef};
 use super::remote::{GitSaid, Missing, OLDEST_GIT, PushOutcome, RefUpdate, Remote, RemoteError};
@@ -25,78 +26,26 @@ use super::url::{Kind, RemoteUrl};
 /// Tries of one call, the first included.
 const TRIES: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(400);
-/// With `--progress`, git and the server write at least once a second while they work. Silence this long means that
-/// nobody is there any more, or that something waits for an answer that nobody can give.
-const SILENCE: Duration = Duration::from_secs(120);
-
-/// Settings of the user's that would make git do more than was asked, or do it in another way.
-const CONFIG: [&str; 8] = [
-    "core.fsmonitor=false",
-    "submodule.recurse=false",
-    "gc.auto=0",
-    "maintenance.auto=false",
-    "fetch.writeCommitGraph=false",
-    "protocol.ext.allow=never",
-    "core.hooksPath=/dev/null",
-    "color.ui=false",
-];
-
-/// Variables that point git at another repository, or at a part of one: we may have been started from a hook.
-/// `git rev-parse --local-env-vars` lists most; `GIT_CONFIG_COUNT` is not removed, it is the user's configuration.
-const FOREIGN: [&str; 21] = [
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_NAMESPACE",
-    "GIT_CONFIG",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_PREFIX",
-    "GIT_SHALLOW_FILE",
-    "GIT_GRAFT_FILE",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_NO_REPLACE_OBJECTS",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_INTERNAL_SUPER_PREFIX",
-    "GIT_QUARANTINE_PATH",
-    "GIT_PROTOCOL",
-    "GIT_REDIRECT_STDIN",
-    "GIT_REDIRECT_STDOUT",
-    "GIT_REDIRECT_STDERR",
-];
-
 /// A remote reached with the `git` program.
 #[derive(Clone)]
 pub struct GitCli {
-    git_dir: PathBuf,
     url: RemoteUrl,
-    git: GitEnv,
-    interactive: bool,
-    inherited: Vec<(OsString, OsString)>,
+    caller: Caller,
     progress: Option<Arc<dyn Progress + Send + Sync>>,
-    silence: Duration,
     clock: Arc<dyn Clock>,
     version: Arc<OnceLock<GitVersion>>,
-    own_ssh_command: Arc<OnceLock<bool>>,
 }
 
 impl GitCli {
     /// The remote `url` of the repository at `git_dir`. `interactive`: a person is there to answer ssh or git.
     pub fn new(git_dir: &Path, url: RemoteUrl, git: GitEnv, interactive: bool) -> Self {
         Self {
-            // Git is started in this directory, from where a relative path would lead elsewhere.
-            git_dir: std::path::absolute(git_dir).unwrap_or_else(|_| git_dir.to_owned()),
+            // `insteadOf` turns https addresses into ssh for many users, but hardly ever a directory.
+            caller: Caller::new(git_dir, git, interactive, !matches!(url.kind(), Kind::Local(_))),
             url,
-            git,
-            interactive,
-            inherited: Vec::new(),
             progress: None,
-            silence: SILENCE,
             clock: Arc::new(SystemClock::default()),
             version: Arc::default(),
-            own_ssh_command: Arc::default(),
         }
     }
 
@@ -110,7 +59,7 @@ impl GitCli {
     /// How long git may be silent before it counts as hanging. Not applied to interactive runs: people think.
     #[must_use]
     pub fn with_silence_limit(mut self, silence: Duration) -> Self {
-        self.silence = silence;
+        self.caller.silence = silence;
         self
     }
 
@@ -125,7 +74,7 @@ impl GitCli {
     /// process.
     #[must_use]
     pub fn inheriting(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.inherited.push((name.into(), value.into()));
+        self.caller.inherited.push((name.into(), value.into()));
         self
     }
 
@@ -142,7 +91,7 @@ impl GitCli {
         if let Some(version) = self.version.get() {
             return Ok(*version);
         }
-        let out = self.git().arg("version").silence_limit(self.silence).run();
+        let out = self.caller.version().run();
         let out = out.map_err(|e| self.process_error(e))?;
         let version = porcelain::parse_version(&text(&out.stdout)).map_err(|e| self.garbled(&e, &out))?;
         Ok(*self.version.get_or_init(|| version))
@@ -277,7 +226,7 @@ impl GitCli {
     }
 
     fn run(&self, command: &Command) -> Result<Output, RemoteError> {
-        let program = self.program(command);
+        let program = self.caller.program(command);
         let Some((progress, phase)) = self.progress.as_deref().zip(command.phase) else {
             return program.run().map_err(|e| self.process_error(e));
         };
@@ -288,61 +237,12 @@ impl GitCli {
         result.map_err(|e| self.process_error(e))
     }
 
-    fn program(&self, command: &Command) -> Program {
-        let mut program = self.git_in_store();
-        for setting in CONFIG {
-            program = program.args(["-c", setting]);
-        }
-        program = program.arg(command.name).args(&command.args).arg("--").args(&command.operands);
-        if self.interactive {
-            return program;
-        }
-        program = program.env("GIT_TERMINAL_PROMPT", "0").env("GCM_INTERACTIVE", "never").silence_limit(self.silence);
-        if self.may_use_ssh() && !self.has_own_ssh_command() {
-            program = program.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
-        }
-        program
-    }
-
-    fn git_in_store(&self) -> Program {
-        let mut git_dir = OsString::from("--git-dir=");
-        git_dir.push(&self.git_dir);
-        // The directory we were started in may be gone; git would refuse to run there.
-        self.git().arg(git_dir).current_dir(&self.git_dir)
-    }
-
-    /// Git in a clean environment. Order matters: what is removed is removed also from what tests let it inherit.
-    fn git(&self) -> Program {
-        let mut program = Program::new("git");
-        for (name, value) in &self.inherited {
-            program = program.env(name, value);
-        }
-        for name in FOREIGN {
-            program = program.env_remove(name);
-        }
-        program.env_remove("LC_ALL").env_remove("LANGUAGE").env("LC_MESSAGES", "C")
-    }
-
-    /// Also https addresses: `url.<base>.insteadOf` turns them into ssh for many users.
-    fn may_use_ssh(&self) -> bool {
-        !matches!(self.url.kind(), Kind::Local(_))
-    }
-
-    /// `GIT_SSH_COMMAND` would win over `core.sshCommand`, so the latter has to be looked for; once per process.
-    fn has_own_ssh_command(&self) -> bool {
-        self.git.own_ssh_command
-            || *self.own_ssh_command.get_or_init(|| {
-                let program = self.git_in_store().args(["config", "--get", "core.sshCommand"]);
-                let program = program.silence_limit(self.silence);
-                program.run().is_ok_and(|out| out.status.success())
-            })
-    }
-
     fn failed(&self, command: &'static str, out: &Output) -> RemoteError {
         let remote = self.url.to_string();
         let said = self.said(&out.stderr);
         if let Kind::Local(path) = self.url.kind()
             && !path.exists()
+            && !self.url.as_git_argument().contains('%')
         {
             return self.no_directory(path);
         }
@@ -423,30 +323,6 @@ fn check_name(name: &str) -> Result<(), RemoteError> {
     if porcelain::is_ref_name(name) { Ok(()) } else { Err(RemoteError::InvalidRef { name: name.to_owned() }) }
 }
 
-/// One git command, without what all have in common.
-struct Command {
-    name: &'static str,
-    phase: Option<Phase>,
-    args: Vec<String>,
-    operands: Vec<String>,
-}
-
-impl Command {
-    fn new(name: &'static str, phase: Option<Phase>) -> Self {
-        Self { name, phase, args: Vec::new(), operands: Vec::new() }
-    }
-
-    fn args(mut self, args: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.args = args.into_iter().map(Into::into).collect();
-        self
-    }
-
-    fn operands(mut self, operands: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.operands = operands.into_iter().map(Into::into).collect();
-        self
-    }
-}
-
 /// Turns git's progress lines into ours.
 struct Meter<'a> {
     progress: &'a dyn Progress,
@@ -494,6 +370,6 @@ fn text(bytes: &[u8]) -> String {
 
 impl fmt::Debug for GitCli {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GitCli").field("git_dir", &self.git_dir).field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("GitCli").field("url", &self.url).finish_non_exhaustive()
     }
 }

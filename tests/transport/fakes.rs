@@ -6,7 +6,7 @@ use std::time::Duration;
 use ccsync::sys::clock::{Clock, SystemClock};
 use ccsync::transport::remote::{Missing, PushOutcome, Remote, RemoteError};
 
-use crate::transport::world::{World, shown};
+use crate::transport::world::{World, shown, update};
 
 const REAL_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin";
 
@@ -24,7 +24,7 @@ fn each_call(world: &World) -> [RemoteError; 3] {
     let store = world.store("s", "r.git");
     let git = store.git.clone().with_silence_limit(Duration::from_millis(300));
     let commit = store.commit(None, "x");
-    let update = crate::transport::world::update("refs/heads/main", Some(&commit), None);
+    let update = update("refs/heads/main", Some(&commit), None);
     [git.refs().unwrap_err(), git.fetch("main").unwrap_err(), git.push(&[update]).unwrap_err()]
 }
 
@@ -102,4 +102,69 @@ fn ssh_must_not_ask_unless_the_user_has_a_command_of_their_own() {
     let mut world = world_with("ssh", script);
     world.set("GIT_SSH_COMMAND", "ssh -4");
     assert!(log(&world).starts_with("-4 "));
+}
+
+/// Every flag and variable that git gets; `docs/git.md` gives the reason of each.
+#[test]
+fn the_command_lines_are_these() {
+    let script = "echo \"$@\" >> $HOME/log\n\
+                  env | grep -E '^(GIT_(TERM|SSH_|CONFIG_C|DIR)|GCM_|LC_(A|M)|LANGUAGE)' | sort > $HOME/env.$#\n\
+                  exit 1";
+    let mut world = world_with("git", script);
+    world.set("GIT_CONFIG_COUNT", "0");
+    world.set("GIT_DIR", "/nowhere");
+    world.set("LC_ALL", "C.UTF-8");
+    let store = world.store("s", "ssh://h/r.git");
+    let read = |name: &str| std::fs::read_to_string(world.path(name)).unwrap().replace(world.root(), "$WORLD");
+    let id = "50c52306449f4dec4b8cd1345520ff3714161527".parse().unwrap();
+    let _ = store.git.refs();
+    let _ = store.git.fetch("main");
+    let _ = store.git.push(&[
+        update("refs/heads/main", Some(&id), Some(&id)),
+        update("refs/heads/l", None, Some(&id)),
+        update("refs/heads/m", Some(&id), None),
+    ]);
+    let settings = "--git-dir=$WORLD/s/.git/ -c core.fsmonitor=false -c submodule.recurse=false -c gc.auto=0 \
+                    -c maintenance.auto=false -c fetch.writeCommitGraph=false -c protocol.ext.allow=never \
+                    -c core.hooksPath=/dev/null -c color.ui=false ";
+    let log = read("home/log");
+    let commands: Vec<_> = log.lines().filter_map(|line| line.strip_prefix(settings)).collect();
+    insta::assert_snapshot!(commands.join("\n").replace(" -", "\n    -"), @r"
+    ls-remote
+        --refs
+        -- ssh://h/r.git
+    fetch
+        --verbose
+        --porcelain
+        --no-tags
+        --no-write-fetch-head
+        --no-prune
+        --no-recurse-submodules
+        --no-show-forced-updates
+        --no-auto-maintenance
+        --progress
+        -- ssh://h/r.git +refs/heads/main:refs/remotes/origin/main
+    ls-remote
+        --refs
+        -- ssh://h/r.git
+    push
+        --porcelain
+        --no-verify
+        --no-follow-tags
+        --no-recurse-submodules
+        --progress
+        --atomic
+        --force-with-lease=refs/heads/main:50c52306449f4dec4b8cd1345520ff3714161527
+        --force-with-lease=refs/heads/l:50c52306449f4dec4b8cd1345520ff3714161527
+        --force-with-lease=refs/heads/m:
+        -- ssh://h/r.git 50c52306449f4dec4b8cd1345520ff3714161527:refs/heads/main :refs/heads/l 50c52306449f4dec4b8cd1345520ff3714161527:refs/heads/m
+    ");
+    // The file is named after the number of arguments: of `ls-remote`, 21.
+    insta::assert_snapshot!(read("home/env.21"), @r"
+    GCM_INTERACTIVE=never
+    GIT_CONFIG_COUNT=0
+    GIT_SSH_COMMAND=ssh -o BatchMode=yes
+    GIT_TERMINAL_PROMPT=0
+    LC_MESSAGES=C
+    ");
 }
