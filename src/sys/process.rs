@@ -24,12 +24,16 @@ const GRACE: Duration = Duration::from_secs(2);
 /// hold the pipes for hours; what the child wrote itself is in them already.
 const LINGER: Duration = Duration::from_millis(300);
 
+/// What [`Program::bare_env`] leaves.
+const NEEDED_VARIABLES: [&str; 6] = ["PATH", "TMPDIR", "TEMP", "TMP", "SystemRoot", "PATHEXT"];
+
 /// A program with its arguments and environment, not yet started.
 #[derive(Debug, Clone)]
 pub struct Program {
     name: OsString,
     args: Vec<OsString>,
     env: Vec<(OsString, Option<OsString>)>,
+    bare: bool,
     dir: Option<PathBuf>,
     stdin: Option<Vec<u8>>,
     silence: Option<Duration>,
@@ -86,7 +90,7 @@ impl Program {
     /// A program found on the PATH, or at this path.
     pub fn new(name: impl AsRef<OsStr>) -> Self {
         let name = name.as_ref().to_owned();
-        Self { name, args: Vec::new(), env: Vec::new(), dir: None, stdin: None, silence: None }
+        Self { name, args: Vec::new(), env: Vec::new(), bare: false, dir: None, stdin: None, silence: None }
     }
 
     /// Adds an argument.
@@ -107,6 +111,13 @@ impl Program {
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.push((name.as_ref().to_owned(), Some(value.as_ref().to_owned())));
+        self
+    }
+
+    /// Gives it nothing of this process's environment but what the system needs to find programs and a temporary directory.
+    #[must_use]
+    pub fn bare_env(mut self) -> Self {
+        self.bare = true;
         self
     }
 
@@ -189,10 +200,13 @@ impl Program {
         Ok(Running { child, program: self.display_name() })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place that starts processes")]
+    #[expect(clippy::disallowed_methods, reason = "the one place that starts processes and hands variables on unread")]
     fn command(&self) -> Command {
         let mut command = Command::new(&self.name);
         command.args(&self.args);
+        if self.bare {
+            command.env_clear().envs(NEEDED_VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        }
         for (name, value) in &self.env {
             match value {
                 Some(value) => command.env(name, value),
