@@ -13,6 +13,7 @@ use crate::sync::SyncError;
 use crate::sys::env::EnvError;
 use crate::sys::fs::PathError;
 use crate::sys::lock::LockError;
+use crate::sys::process::ProcessError;
 use crate::transport::remote::RemoteError;
 use crate::transport::url::UrlError;
 use crate::ui::output::Output;
@@ -58,6 +59,10 @@ enum CommandError {
     NotUnicode(String),
     #[error("{0} is not set")]
     Unset(&'static str),
+    #[error("cannot make room for two machines")]
+    Stage(#[source] io::Error),
+    #[error("the story did not come out as told: {0}")]
+    Story(String),
 }
 
 /// The hint for what is our fault.
@@ -110,6 +115,16 @@ impl CliError {
             Key::Days => "days",
         };
         Self::new(Kind::Failed, CommandError::Unset(name), vec![format!("ccsync config set {name} VALUE")])
+    }
+
+    /// The demo has no directory to play in.
+    pub(crate) fn stage(source: io::Error) -> Self {
+        Self::new(Kind::Failed, CommandError::Stage(source), Vec::new())
+    }
+
+    /// The demo found something else than it had announced.
+    pub(crate) fn story(what: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, CommandError::Story(what.into()), vec![please_report()])
     }
 
     /// The exit code.
@@ -244,6 +259,13 @@ impl From<PathError> for CliError {
     fn from(error: PathError) -> Self {
         let hints = path_hints(&error);
         Self::new(Kind::Failed, error, hints)
+    }
+}
+
+impl From<ProcessError> for CliError {
+    fn from(error: ProcessError) -> Self {
+        let kind = if matches!(error, ProcessError::Interrupted { .. }) { Kind::Interrupted } else { Kind::Failed };
+        Self::new(kind, error, Vec::new())
     }
 }
 
@@ -394,6 +416,7 @@ mod tests {
             CliError::current_dir(broken()),
             CliError::not_unicode(Path::new("/x")),
             CliError::unset(Key::Remote),
+            CliError::story("the fork is missing"),
             CliError::internal(broken()),
         ];
         insta::assert_snapshot!(errors.map(shown).join("\n"));

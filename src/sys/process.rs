@@ -16,12 +16,16 @@ use listen::{End, Listener};
 
 pub use alive::{pid_is_alive, process_start_ticks};
 
+/// What [`Program::bare_env`] leaves.
+const NEEDED_VARIABLES: [&str; 6] = ["PATH", "TMPDIR", "TEMP", "TMP", "SystemRoot", "PATHEXT"];
+
 /// A program with its arguments and environment, not yet started.
 #[derive(Debug, Clone)]
 pub struct Program {
     name: OsString,
     args: Vec<OsString>,
     env: Vec<(OsString, Option<OsString>)>,
+    bare: bool,
     dir: Option<PathBuf>,
     stdin: Option<Vec<u8>>,
     silence: Option<Duration>,
@@ -78,7 +82,7 @@ impl Program {
     /// A program found on the PATH, or at this path.
     pub fn new(name: impl AsRef<OsStr>) -> Self {
         let name = name.as_ref().to_owned();
-        Self { name, args: Vec::new(), env: Vec::new(), dir: None, stdin: None, silence: None }
+        Self { name, args: Vec::new(), env: Vec::new(), bare: false, dir: None, stdin: None, silence: None }
     }
 
     /// Adds an argument.
@@ -99,6 +103,13 @@ impl Program {
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.push((name.as_ref().to_owned(), Some(value.as_ref().to_owned())));
+        self
+    }
+
+    /// Gives it nothing of this process's environment but what the system needs to find programs and a temporary directory.
+    #[must_use]
+    pub fn bare_env(mut self) -> Self {
+        self.bare = true;
         self
     }
 
@@ -181,10 +192,13 @@ impl Program {
         Ok(Running { child, program: self.display_name() })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place that starts processes")]
+    #[expect(clippy::disallowed_methods, reason = "the one place that starts processes and hands variables on unread")]
     fn command(&self) -> Command {
         let mut command = Command::new(&self.name);
         command.args(&self.args);
+        if self.bare {
+            command.env_clear().envs(NEEDED_VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        }
         for (name, value) in &self.env {
             match value {
                 Some(value) => command.env(name, value),

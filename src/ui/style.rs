@@ -19,12 +19,11 @@ pub(crate) const QUIET: Style = Style::new().dimmed();
 /// When to use colours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorMode {
-    /// On a terminal, unless `NO_COLOR` is set.
+    // On a terminal, unless `NO_COLOR` is set.
     #[default]
     Auto,
-    /// Always, also into files and pipes.
+    // Also into files and pipes.
     Always,
-    /// Never.
     Never,
 }
 

@@ -44,10 +44,10 @@ pub(crate) struct Args {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// Aligned columns, for people
+    // Aligned columns, for people.
     #[default]
     Table,
-    /// The same as `--json`
+    // The same as `--json`.
     Json,
 }
 
