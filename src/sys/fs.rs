@@ -185,7 +185,7 @@ pub struct FileStamp {
     /// Its length.
     pub len: u64,
     /// Its modification time in nanoseconds since 1970.
-    pub modified_ns: i128,
+    pub modified_ns: i64,
     /// Its number on its file system; 0 where the system has none.
     pub inode: u64,
 }
@@ -205,11 +205,11 @@ impl FileStamp {
     }
 }
 
-fn modified_ns(metadata: &Metadata) -> i128 {
+fn modified_ns(metadata: &Metadata) -> i64 {
     let Ok(modified) = metadata.modified() else { return 0 };
     match modified.duration_since(UNIX_EPOCH) {
-        Ok(after) => i128::try_from(after.as_nanos()).unwrap_or(i128::MAX),
-        Err(before) => i128::try_from(before.duration().as_nanos()).map_or(i128::MIN, |ns| -ns),
+        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
     }
 }
 
