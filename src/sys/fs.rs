@@ -1,7 +1,7 @@
 //! Files and directories of which only the user may read: 0600 and 0700 whatever the umask, and errors with their path.
 //!
-//! Owns every write. A file is replaced whole ([`AtomicFile`]) or extended at its exact end ([`Appender`]); nothing is ever
-//! written in place. Must not know what the files mean.
+//! Owns every write. A file is replaced whole ([`AtomicFile`]) or extended at its exact end ([`Appender`]); nothing is
+//! ever written in place. Must not know what the files mean.
 
 mod append;
 mod atomic;
@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use append::{Appender, LengthChanged};
-pub use atomic::{AtomicFile, write_atomic, write_cache};
+pub use atomic::{AtomicFile, is_leftover, write_atomic, write_cache};
 pub use umask::restrict_umask;
 pub(super) use umask::users_umask;
 
