@@ -127,6 +127,16 @@ impl CliError {
         Self::new(Kind::Failed, CommandError::Story(what.into()), vec![please_report()])
     }
 
+    /// The same mistake, made in a file instead of on the command line.
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        match self.kind {
+            Kind::Usage => {
+                Self { kind: Kind::Failed, hints: vec![format!("correct it in {}", path.display())], ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self.kind {
