@@ -56,11 +56,17 @@ fn the_reference_agrees() {
         .spawn();
     let mut child = child.expect("python3");
     child.stdin.take().expect("stdin").write_all(text.as_bytes()).expect("written");
-    let theirs = child.wait_with_output().expect("output").stdout;
+    let finished = child.wait_with_output().expect("output");
+    assert!(finished.status.success());
+    let theirs = finished.stdout;
     let pairs = ours.split(|b| *b == b'\n').zip(theirs.split(|b| *b == b'\n')).zip(lines());
-    for ((ours, theirs), line) in pairs {
-        assert_eq!(String::from_utf8_lossy(ours), String::from_utf8_lossy(theirs), "{line}");
-    }
+    let differences: Vec<_> = pairs
+        .filter(|((ours, theirs), _)| ours != theirs)
+        .map(|((ours, theirs), line)| {
+            format!("{line}\n  {}\n  {}", String::from_utf8_lossy(ours), String::from_utf8_lossy(theirs))
+        })
+        .collect();
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 fn lines() -> Vec<String> {
