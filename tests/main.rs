@@ -12,6 +12,7 @@ mod diverge;
 mod errors;
 mod help;
 mod layers;
+mod model;
 mod offline;
 mod race;
 mod readme;
