@@ -68,10 +68,7 @@ fn a_session_deleted_here_stays_in_the_store() {
 #[test]
 fn undo_puts_back_what_pull_replaced() {
     let env = TestEnv::new();
-    let (a, b) = env.pair();
-    a.session(ONE).turn("hello").write();
-    a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
+    let (a, b) = env.pair_with_session();
     let before = b.transcript(ONE);
     a.append(ONE, "more");
     a.ccsync(["push"]).success();
@@ -86,10 +83,7 @@ fn undo_puts_back_what_pull_replaced() {
 #[test]
 fn undo_leaves_what_changed_since() {
     let env = TestEnv::new();
-    let (a, b) = env.pair();
-    a.session(ONE).turn("hello").write();
-    a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
+    let (a, b) = env.pair_with_session();
     a.append(ONE, "more");
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
@@ -127,10 +121,7 @@ fn a_torn_last_line_stays_on_its_origin() {
 #[test]
 fn a_running_session_is_never_written_to() {
     let env = TestEnv::new();
-    let (a, b) = env.pair();
-    a.session(ONE).turn("hello").write();
-    a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
+    let (a, b) = env.pair_with_session();
     a.append(ONE, "more");
     a.ccsync(["push"]).success();
     let before = b.transcript(ONE);
@@ -145,10 +136,7 @@ fn a_running_session_is_never_written_to() {
 #[test]
 fn what_a_killed_client_left_behind_stops_nothing() {
     let env = TestEnv::new();
-    let (a, b) = env.pair();
-    a.session(ONE).turn("hello").write();
-    a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
+    let (a, b) = env.pair_with_session();
     a.append(ONE, "more");
     a.ccsync(["push"]).success();
     b.mark_running(ONE, std::process::id());

@@ -70,6 +70,15 @@ impl TestEnv {
         (a, b)
     }
 
+    /// Two machines set up with one remote, both with the session `ONE`, in which `hello` was asked on `a`.
+    pub(crate) fn pair_with_session(&self) -> (Machine, Machine) {
+        let (a, b) = self.pair();
+        a.session(ONE).turn("hello").write();
+        a.ccsync(["push"]).success();
+        b.ccsync(["pull"]).success();
+        (a, b)
+    }
+
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
