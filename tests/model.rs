@@ -207,7 +207,7 @@ impl Machine {
     fn context(&self) -> Context<'_> {
         let config = Config::load(&sync::config_path(&self.env)).unwrap().unwrap();
         let settings = Settings::resolve(&config, &self.env, Overrides::default()).unwrap();
-        Context { env: &self.env, settings, clock: &CLOCK, progress: Arc::new(Silent), interactive: false }
+        Context { env: &self.env, settings, clock: &*CLOCK, progress: Arc::new(Silent), interactive: false }
     }
 
     fn push(&self) {
@@ -248,7 +248,7 @@ fn git2_init_bare(path: &Path) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_line_is_lost_doubled_or_torn_from_its_conversation(ops in prop::collection::vec(op(), 4..24)) {

@@ -101,7 +101,9 @@ pub(super) fn plan_against(
     local: &Local<'_>,
     known: Option<&Entry>,
 ) -> Result<Step, SyncError> {
-    let grown_from = known.and_then(|entry| entry.grown_from(local.session));
+    // After an unterminated stored line there is more to decide than where the new lines begin.
+    let known_end = known.filter(|_| !manifest.transcript.unterminated);
+    let grown_from = known_end.and_then(|entry| entry.grown_from(local.session));
     let mut files = Files::new();
     let mut behind = false;
     let mut parted = None;
