@@ -21,5 +21,13 @@
 //! | [`ui`]        | everything a person sees: tables, progress, colours, JSON                             |
 //! | [`cli`]       | arguments in, exit code out; one file per command                                     |
 
+pub mod cli;
+pub mod config;
 pub mod domain;
+pub mod rewrite;
+pub mod session;
+pub mod store;
 pub mod sync;
+pub mod sys;
+pub mod transport;
+mod ui;

@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! Arguments in, exit code out.
+
+fn main() -> std::process::ExitCode {
+    ccsync::cli::main()
+}

@@ -102,6 +102,11 @@ impl Report {
         self.sessions.iter().filter(|s| kind(&s.outcome)).count() as u64
     }
 
+    /// Puts the sessions in order of project, title and id.
+    pub(super) fn sort(&mut self) {
+        self.sessions.sort_by(|a, b| (&a.project, &a.title, &a.session).cmp(&(&b.project, &b.title, &b.session)));
+    }
+
     /// All sessions looked at.
     pub fn total(&self) -> u64 {
         self.sessions.len() as u64 + self.unchanged

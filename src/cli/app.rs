@@ -1,0 +1,134 @@
+//! What every command is given: the environment, a clock, the streams, and on request the resolved settings.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::args::Cli;
+use super::error::CliError;
+use super::exit::Exit;
+use crate::config::{Config, FILE_NAME, Overrides, Settings};
+use crate::domain::progress::Progress;
+use crate::sync::report::Report;
+use crate::sync::{Context, SyncError};
+use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::env::Env;
+use crate::ui::output::{Output, OutputOptions};
+use crate::ui::progress::progress;
+use crate::ui::style::is_colored;
+use crate::ui::{json, report};
+
+/// One run of the program.
+pub(crate) struct App {
+    pub(crate) env: Env,
+    pub(crate) clock: SystemClock,
+    pub(crate) out: Output,
+    progress: Arc<dyn Progress + Send + Sync>,
+}
+
+impl App {
+    pub(crate) fn new(env: Env, cli: &Cli) -> Self {
+        let color = cli.global.color;
+        let out = Output::of_process(OutputOptions {
+            stdout_colors: is_colored(color, env.no_color, env.stdout_is_terminal),
+            stderr_colors: is_colored(color, env.no_color, env.stderr_is_terminal),
+            columns: env.columns,
+            quiet: cli.global.quiet,
+        });
+        let progress = progress(env.stderr_is_terminal && !cli.global.quiet);
+        Self { env, clock: SystemClock::default(), out, progress }
+    }
+
+    /// Whether somebody can answer a question, or type what ssh asks for.
+    pub(crate) fn is_interactive(&self) -> bool {
+        self.env.stdin_is_terminal && self.env.stderr_is_terminal
+    }
+
+    /// Where long work reports itself.
+    pub(crate) fn progress(&self) -> Arc<dyn Progress + Send + Sync> {
+        Arc::clone(&self.progress)
+    }
+
+    /// The clock as `sync` takes it.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &self.clock
+    }
+
+    /// The configuration file.
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.env.dirs.config.join(FILE_NAME)
+    }
+
+    /// The configuration of this machine.
+    ///
+    /// # Errors
+    /// Also if `ccsync init` has not been run here.
+    pub(crate) fn config(&self) -> Result<Config, CliError> {
+        Ok(Config::load(&self.config_path())?.ok_or(SyncError::NotSetUp)?)
+    }
+
+    /// What `sync` works with.
+    ///
+    /// # Errors
+    /// As for [`App::config`].
+    pub(crate) fn context(&self) -> Result<Context<'_>, CliError> {
+        let settings = Settings::resolve(&self.config()?, &self.env, Overrides::default())?;
+        Ok(Context {
+            env: &self.env,
+            settings,
+            clock: self.clock(),
+            progress: self.progress(),
+            interactive: self.is_interactive(),
+        })
+    }
+
+    /// Whether `ccsync init` has been run here.
+    ///
+    /// # Errors
+    /// If there is a configuration that cannot be read.
+    pub(crate) fn is_set_up(&self) -> Result<bool, CliError> {
+        Ok(Config::load(&self.config_path())?.is_some())
+    }
+
+    /// Prints lines of data.
+    ///
+    /// # Errors
+    /// If standard output cannot be written.
+    pub(crate) fn print(&mut self, lines: &[String]) -> Result<(), CliError> {
+        lines.iter().try_for_each(|line| self.out.data(line)).map_err(CliError::stdout)
+    }
+
+    /// Prints a text that another library generated.
+    ///
+    /// # Errors
+    /// If standard output cannot be written.
+    pub(crate) fn print_text(&mut self, text: &[u8]) -> Result<(), CliError> {
+        self.out.data(String::from_utf8_lossy(text).trim_end()).map_err(CliError::stdout)
+    }
+
+    /// Prints the document of a command.
+    ///
+    /// # Errors
+    /// If standard output cannot be written.
+    pub(crate) fn print_json(&mut self, command: &str, body: &impl Serialize) -> Result<(), CliError> {
+        let text = json::document(command, body).map_err(CliError::internal)?;
+        self.out.data(&text).map_err(CliError::stdout)
+    }
+
+    /// Prints what a push or a pull did, and gives its exit code.
+    ///
+    /// JSON schema, version 1: the fields of [`Report`].
+    ///
+    /// # Errors
+    /// If standard output cannot be written.
+    pub(crate) fn print_report(&mut self, command: &str, report: &Report, json: bool) -> Result<Exit, CliError> {
+        if json {
+            self.print_json(command, report)?;
+        } else {
+            let lines = report::lines(command, report, self.out.width(), self.out.is_quiet());
+            self.print(&lines)?;
+        }
+        Ok(Exit::of_report(report))
+    }
+}

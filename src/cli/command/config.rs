@@ -1,0 +1,185 @@
+//! `ccsync config`: what this machine is set to.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::init::current_dir;
+use crate::cli::app::App;
+use crate::cli::args::{JsonFlag, PlaceholderArg};
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::config::{Config, Key};
+use crate::domain::root::RootName;
+use crate::sync;
+use crate::transport::url::{RemoteUrl, redact};
+use crate::ui::sanitize::one_line;
+use crate::ui::table::{Cell, Table};
+
+/// Show or change settings
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Show all settings and placeholders
+    Show {
+        #[command(flatten)]
+        json: JsonFlag,
+    },
+    /// Print one setting: remote, name, paths or days
+    Get {
+        /// The setting
+        key: Key,
+    },
+    /// Change one setting: remote, name, paths or days
+    Set {
+        /// The setting
+        key: Key,
+        /// Its new value
+        value: String,
+    },
+    /// Give a directory of this machine a placeholder
+    AddPlaceholder {
+        /// The placeholder and its directory
+        #[arg(value_name = "NAME=PATH")]
+        placeholder: PlaceholderArg,
+    },
+    /// Say where a placeholder lies on a machine, for sessions that have no place there
+    SetPath {
+        /// The placeholder
+        name: RootName,
+        /// The machine's name or id, or `this`
+        machine: String,
+        /// The directory on that machine
+        path: String,
+    },
+}
+
+/// JSON schema, version 1.
+#[derive(Serialize)]
+struct Document<'a> {
+    file: String,
+    id: &'a str,
+    name: &'a str,
+    /// Without its secrets.
+    remote: Option<String>,
+    paths: String,
+    days: u32,
+    placeholders: BTreeMap<&'a str, &'a str>,
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+    match &args.action {
+        Action::Show { json } => show(json.json, app),
+        Action::Get { key } => get(*key, app),
+        Action::Set { key, value } => set(*key, value, app),
+        Action::AddPlaceholder { placeholder } => add_placeholder(placeholder, app),
+        Action::SetPath { name, machine, path } => set_path(name, machine, path, app),
+    }
+}
+
+fn show(json: bool, app: &mut App) -> Result<Exit, CliError> {
+    let config = app.config()?;
+    let file = app.config_path().to_string_lossy().into_owned();
+    let document = document(&config, file);
+    if json {
+        app.print_json("config show", &document)?;
+    } else {
+        app.print(&lines(&document))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn document(config: &Config, file: String) -> Document<'_> {
+    Document {
+        file,
+        id: config.machine.id.as_str(),
+        name: &config.machine.name,
+        remote: config.get(Key::Remote).map(|remote| redact(&remote)),
+        paths: config.paths.to_string(),
+        days: config.days,
+        placeholders: config.placeholders.iter().map(|(name, dir)| (name.as_str(), dir.as_str())).collect(),
+    }
+}
+
+fn lines(document: &Document<'_>) -> Vec<String> {
+    let mut table = Table::new(0, 1);
+    let mut fact = |name: &str, value: &str| table.row([Cell::new(name), Cell::new(one_line(value))]);
+    fact("file", &document.file);
+    fact("id", document.id);
+    fact("name", document.name);
+    fact("remote", document.remote.as_deref().unwrap_or("none"));
+    fact("paths", &document.paths);
+    fact("days", &document.days.to_string());
+    for (name, dir) in &document.placeholders {
+        fact(&format!("{{{{{name}}}}}"), dir);
+    }
+    table.lines(usize::MAX)
+}
+
+fn get(key: Key, app: &mut App) -> Result<Exit, CliError> {
+    let value = app.config()?.get(key).ok_or_else(|| CliError::unset(key))?;
+    app.print(&[one_line(&redact(&value)).into_owned()])?;
+    Ok(Exit::Done)
+}
+
+fn set(key: Key, value: &str, app: &mut App) -> Result<Exit, CliError> {
+    let mut config = app.config()?;
+    if key == Key::Remote {
+        return change_remote(value, app);
+    }
+    config.set(key, value)?;
+    config.save(&app.config_path())?;
+    Ok(Exit::Done)
+}
+
+/// A new remote must be set up, not only written down: what is queued for the old one has to reach the new one.
+fn change_remote(value: &str, app: &App) -> Result<Exit, CliError> {
+    let remote = Some(RemoteUrl::parse(value, &current_dir()?)?);
+    let request = sync::SetUp { remote, name: None, placeholders: Vec::new() };
+    sync::set_up(&app.env, app.clock(), app.progress(), app.is_interactive(), request)?;
+    Ok(Exit::Done)
+}
+
+fn add_placeholder(placeholder: &PlaceholderArg, app: &mut App) -> Result<Exit, CliError> {
+    let mut config = app.config()?;
+    let dir = placeholder.directory(&app.env.home, &current_dir()?);
+    let dir = dir.to_str().ok_or_else(|| CliError::not_unicode(&dir))?;
+    config.set_placeholder(placeholder.name.clone(), dir, &app.env)?;
+    config.save(&app.config_path())?;
+    Ok(Exit::Done)
+}
+
+fn set_path(name: &RootName, machine: &str, path: &str, app: &mut App) -> Result<Exit, CliError> {
+    sync::set_path(&app.context()?, name.clone(), machine, path)?;
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Machine;
+
+    fn config() -> Config {
+        let machine = Machine { id: "0123456789abcdef".repeat(2).parse().unwrap(), name: "laptop".to_owned() };
+        let mut config = Config::new(machine).unwrap();
+        config.remote = Some("https://al:secret@host/s.git".to_owned());
+        config.placeholders.insert("WORK".parse().unwrap(), "/srv/work".to_owned());
+        config
+    }
+
+    #[test]
+    fn settings_are_shown_without_secrets() {
+        insta::assert_snapshot!(lines(&document(&config(), "/c/config.toml".to_owned())).join("\n"));
+    }
+
+    #[test]
+    fn the_document_has_every_field() {
+        let config = config();
+        insta::assert_snapshot!(serde_json::to_string_pretty(&document(&config, "/c".to_owned())).unwrap());
+    }
+}

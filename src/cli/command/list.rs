@@ -1,0 +1,183 @@
+//! `ccsync list`: the sessions of this machine and of the store.
+
+use chrono::{DateTime, Utc};
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::args::JsonFlag;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::domain::id::SessionId;
+use crate::sync::{self, ListFilter, SessionRow};
+use crate::sys::clock::Clock;
+use crate::ui::format::{age, bytes, project, short_id};
+use crate::ui::json;
+use crate::ui::report::title;
+use crate::ui::sanitize::one_line;
+use crate::ui::style::{HEADING, QUIET};
+use crate::ui::table::{Cell, Table};
+
+/// The column of titles, which gives way on narrow screens.
+const TITLE: usize = 1;
+
+/// List sessions, the most recent first
+///
+/// An id of this list is what `ccsync pull SESSION` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Ask the remote first
+    #[arg(long)]
+    remote: bool,
+    /// How to print them
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Only sessions whose project's path contains this
+    #[arg(long, value_name = "PROJECT")]
+    project: Option<String>,
+    /// Only sessions last written by this machine
+    #[arg(long, value_name = "MACHINE")]
+    from: Option<String>,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    // Aligned columns, for people.
+    #[default]
+    Table,
+    // The same as `--json`.
+    Json,
+}
+
+/// JSON schema, version 1.
+#[derive(Serialize)]
+struct Document<'a> {
+    sessions: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    session: &'a SessionId,
+    /// Portable path.
+    project: Option<&'a str>,
+    title: Option<&'a str>,
+    last_activity: Option<String>,
+    /// The machine that last wrote it.
+    machine: Option<&'a str>,
+    lines: u64,
+    bytes: u64,
+    here: bool,
+    in_store: bool,
+    fork_of: Option<&'a SessionId>,
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+    let filter = ListFilter { remote: args.remote, project: args.project.clone(), from: args.from.clone() };
+    let rows = sync::list(&app.context()?, &filter)?;
+    if args.json.json || args.format == Format::Json {
+        app.print_json("list", &Document { sessions: rows.iter().map(document).collect() })?;
+    } else if rows.is_empty() {
+        app.out.note("list: no sessions found");
+    } else {
+        let lines = table(&rows, app.clock.now()).lines(app.out.width());
+        app.print(&lines)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn document(row: &SessionRow) -> Row<'_> {
+    Row {
+        session: &row.session,
+        project: row.project.as_deref(),
+        title: row.title.as_deref(),
+        last_activity: row.last_activity.map(json::time),
+        machine: row.machine.as_deref(),
+        lines: row.lines,
+        bytes: row.bytes,
+        here: row.here,
+        in_store: row.in_store,
+        fork_of: row.fork_of.as_ref(),
+    }
+}
+
+fn table(rows: &[SessionRow], now: DateTime<Utc>) -> Table {
+    let mut table = Table::new(0, TITLE);
+    let heading = |text: &str| Cell::new(text).style(HEADING);
+    table.row([
+        heading("session"),
+        heading("title"),
+        heading("project"),
+        heading("active"),
+        heading("machine"),
+        heading("where"),
+        Cell::right("size").style(HEADING),
+    ]);
+    for row in rows {
+        let title = match &row.fork_of {
+            Some(origin) => format!("{} (fork of {})", title(row.title.as_deref()), short_id(origin.as_str())),
+            None => title(row.title.as_deref()),
+        };
+        table.row([
+            Cell::new(row.session.as_str()),
+            Cell::new(title),
+            Cell::new(row.project.as_deref().map(project).unwrap_or_default()),
+            Cell::new(row.last_activity.map(|t| age(t, now)).unwrap_or_default()),
+            Cell::new(one_line(row.machine.as_deref().unwrap_or_default())),
+            Cell::new(place(row)).style(QUIET),
+            Cell::right(bytes(row.bytes)),
+        ]);
+    }
+    table
+}
+
+fn place(row: &SessionRow) -> &'static str {
+    match (row.here, row.in_store) {
+        (true, true) => "both",
+        (true, false) => "here",
+        (false, _) => "store",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Vec<SessionRow> {
+        let row = SessionRow {
+            session: "11111111-0000-4000-8000-000000000001".parse().unwrap(),
+            project: Some("{{HOME}}/work/app".to_owned()),
+            title: Some("fix the login form\u{202e}".to_owned()),
+            last_activity: Some("2026-03-10T11:00:00Z".parse().unwrap()),
+            machine: Some("laptop".to_owned()),
+            lines: 12,
+            bytes: 34_000,
+            here: true,
+            in_store: true,
+            fork_of: None,
+        };
+        let fork = SessionRow {
+            session: "22222222-0000-4000-8000-000000000002".parse().unwrap(),
+            title: None,
+            here: false,
+            fork_of: Some(row.session.clone()),
+            machine: None,
+            ..row.clone()
+        };
+        vec![row, fork]
+    }
+
+    #[test]
+    fn rows_line_up_and_are_harmless() {
+        let text = table(&rows(), "2026-03-10T12:00:00Z".parse().unwrap()).lines(140).join("\n");
+        insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
+    }
+
+    #[test]
+    fn the_document_has_every_field() {
+        let rows = rows();
+        let document = Document { sessions: rows.iter().map(document).collect() };
+        insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap());
+    }
+}

@@ -1,0 +1,51 @@
+//! The commands, one file each: its arguments, and a `run` that gathers, calls `sync` and shows.
+
+mod completions;
+mod config;
+mod demo;
+mod init;
+mod list;
+mod man;
+mod pull;
+mod push;
+mod status;
+mod sync;
+mod undo;
+
+use clap::Subcommand;
+
+use super::app::App;
+use super::error::CliError;
+use super::exit::Exit;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(init::Args),
+    Push(push::Args),
+    Pull(pull::Args),
+    Sync(sync::Args),
+    Status(status::Args),
+    List(list::Args),
+    Undo(undo::Args),
+    Config(config::Args),
+    Demo(demo::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// Does what the command line says.
+pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
+    match command {
+        Command::Init(args) => init::run(args, app),
+        Command::Push(args) => push::run(args, app),
+        Command::Pull(args) => pull::run(args, app),
+        Command::Sync(args) => sync::run(args, app),
+        Command::Status(args) => status::run(args, app),
+        Command::List(args) => list::run(args, app),
+        Command::Undo(args) => undo::run(args, app),
+        Command::Config(args) => config::run(args, app),
+        Command::Demo(args) => demo::run(args, app),
+        Command::Completions(args) => completions::run(args, app),
+        Command::Man(args) => man::run(args, app),
+    }
+}

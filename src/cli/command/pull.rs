@@ -1,0 +1,37 @@
+//! `ccsync pull`: what is new on the remote comes to the store, and to where the client looks for it.
+
+use crate::cli::app::App;
+use crate::cli::args::JsonFlag;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::domain::id::SessionId;
+use crate::sync::{self, PullRequest};
+
+/// Bring sessions from the remote to this machine
+///
+/// Without a SESSION, brings those that changed on the remote and are recent. What is replaced here is kept first:
+/// `ccsync undo` puts it back. A session that is running here is never written to.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Bring these sessions, however old they are
+    #[arg(value_name = "SESSION")]
+    sessions: Vec<SessionId>,
+    /// Show what would be done, and do nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    /// Replace a local session that does not agree with the stored one; the local one is kept for `ccsync undo`
+    #[arg(long, requires = "sessions")]
+    force: bool,
+    /// Bring sessions that were active in the last N days, instead of the configured number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    days: Option<u32>,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+    let request =
+        PullRequest { sessions: args.sessions.clone(), dry_run: args.dry_run, force: args.force, days: args.days };
+    let report = sync::pull(&app.context()?, &request)?;
+    app.print_report("pull", &report, args.json.json)
+}

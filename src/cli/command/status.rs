@@ -1,0 +1,192 @@
+//! `ccsync status`: where this machine stands. Works offline.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::args::JsonFlag;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::domain::id::{CommitId, SessionId};
+use crate::sync::report::SessionReport;
+use crate::sync::{self, Status};
+use crate::sys::clock::Clock;
+use crate::ui::format::{age, count, project, short_id};
+use crate::ui::json;
+use crate::ui::report::{outcome, title};
+use crate::ui::sanitize::one_line;
+use crate::ui::style::{HEADING, QUIET, paint};
+use crate::ui::table::{Cell, Table};
+
+/// Show what waits to be pushed or pulled; contacts nobody
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+/// JSON schema, version 1.
+#[derive(Serialize)]
+struct Document<'a> {
+    machine: &'a str,
+    /// Without its secrets.
+    remote: &'a str,
+    store: String,
+    /// Head of the store.
+    head: Option<&'a CommitId>,
+    /// Commits that are not on the remote yet.
+    queued_commits: u64,
+    last_push: Option<String>,
+    sessions_here: u64,
+    sessions_in_store: u64,
+    to_push: &'a [SessionReport],
+    to_pull: &'a [SessionReport],
+    /// Sessions that a client on this machine has open.
+    running: &'a [SessionId],
+    machines: Vec<Machine<'a>>,
+}
+
+#[derive(Serialize)]
+struct Machine<'a> {
+    name: &'a str,
+    last_push: Option<String>,
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+    let status = sync::status(&app.context()?)?;
+    if args.json.json {
+        app.print_json("status", &document(&status))?;
+    } else {
+        let lines = lines(&status, app.clock.now(), app.out.width());
+        app.print(&lines)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn document(status: &Status) -> Document<'_> {
+    let machines =
+        status.machines.iter().map(|(name, last_push)| Machine { name, last_push: last_push.map(json::time) });
+    Document {
+        machine: &status.machine,
+        remote: &status.remote,
+        store: status.store.to_string_lossy().into_owned(),
+        head: status.head.as_ref(),
+        queued_commits: status.queued_commits,
+        last_push: status.last_push.map(json::time),
+        sessions_here: status.sessions_here,
+        sessions_in_store: status.sessions_in_store,
+        to_push: &status.to_push,
+        to_pull: &status.to_pull,
+        running: &status.running,
+        machines: machines.collect(),
+    }
+}
+
+fn lines(status: &Status, now: DateTime<Utc>, width: usize) -> Vec<String> {
+    let mut lines = facts(status, now).lines(width);
+    lines.extend(sessions("to push", &status.to_push, width));
+    lines.extend(sessions("to pull", &status.to_pull, width));
+    lines.push(summary(status));
+    lines
+}
+
+fn facts(status: &Status, now: DateTime<Utc>) -> Table {
+    let when = |time: Option<DateTime<Utc>>| time.map_or_else(|| "never".to_owned(), |t| age(t, now));
+    let mut table = Table::new(2, 1);
+    let mut fact = |name: &str, value: &str| table.row([Cell::new(name), Cell::new(one_line(value))]);
+    fact("machine", &status.machine);
+    fact("remote", &status.remote);
+    fact("store", &status.store.to_string_lossy());
+    fact("head", status.head.as_ref().map_or("nothing stored yet", CommitId::short));
+    fact("last push", &when(status.last_push));
+    fact("sessions", &format!("{} here, {} in the store", status.sessions_here, status.sessions_in_store));
+    for session in &status.running {
+        fact("running", session.as_str());
+    }
+    for (name, last_push) in &status.machines {
+        fact("other", &format!("{name}, last push {}", when(*last_push)));
+    }
+    table
+}
+
+fn sessions(heading: &str, sessions: &[SessionReport], width: usize) -> Vec<String> {
+    if sessions.is_empty() {
+        return Vec::new();
+    }
+    let mut table = Table::new(2, 1);
+    for session in sessions {
+        let (what, style) = outcome(&session.outcome, true);
+        let project = session.project.as_deref().map(project).unwrap_or_default();
+        table.row([
+            Cell::new(short_id(session.session.as_str())).style(QUIET),
+            Cell::new(title(session.title.as_deref())),
+            Cell::new(what).style(style),
+            Cell::new(project),
+        ]);
+    }
+    let mut lines = vec![paint(HEADING, heading)];
+    lines.extend(table.lines(width));
+    lines
+}
+
+fn summary(status: &Status) -> String {
+    let (push, pull) = (status.to_push.len() as u64, status.to_pull.len() as u64);
+    let mut waits = Vec::new();
+    if push > 0 {
+        waits.push(format!("{} to push", count(push, "session")));
+    }
+    if pull > 0 {
+        waits.push(format!("{} to pull", count(pull, "session")));
+    }
+    if status.queued_commits > 0 {
+        waits.push(format!("{} not on the remote yet", count(status.queued_commits, "commit")));
+    }
+    if waits.is_empty() { "status: nothing waits".to_owned() } else { format!("status: {}", waits.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::report::Outcome;
+
+    fn status() -> Status {
+        let session = |id: &str, outcome| SessionReport {
+            session: id.parse().unwrap(),
+            project: Some("{{HOME}}/work/app".to_owned()),
+            title: Some("fix the login form".to_owned()),
+            outcome,
+            notes: Vec::new(),
+        };
+        Status {
+            machine: "laptop".to_owned(),
+            remote: "git@host:al/s.git".to_owned(),
+            store: "/data/store".into(),
+            head: Some("0123456789".repeat(4).parse().unwrap()),
+            queued_commits: 1,
+            last_push: Some("2026-03-10T11:00:00Z".parse().unwrap()),
+            sessions_here: 4,
+            sessions_in_store: 9,
+            to_push: vec![session("11111111-a", Outcome::Extended { lines: 2, bytes: 70 })],
+            to_pull: vec![session("22222222-a", Outcome::Added { lines: 2, bytes: 70 })],
+            running: vec!["33333333-a".parse().unwrap()],
+            machines: vec![("desktop".to_owned(), None)],
+        }
+    }
+
+    #[test]
+    fn everything_that_waits_is_named() {
+        let text = lines(&status(), "2026-03-10T12:00:00Z".parse().unwrap(), 100).join("\n");
+        insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
+    }
+
+    #[test]
+    fn a_quiet_machine_says_so() {
+        let quiet = Status { queued_commits: 0, to_push: Vec::new(), to_pull: Vec::new(), ..status() };
+        assert_eq!(summary(&quiet), "status: nothing waits");
+    }
+
+    #[test]
+    fn the_document_has_every_field() {
+        insta::assert_snapshot!(serde_json::to_string_pretty(&document(&status())).unwrap());
+    }
+}

@@ -1,0 +1,64 @@
+//! `ccsync sync`: pull, then push.
+
+use serde::Serialize;
+
+use super::init;
+use crate::cli::app::App;
+use crate::cli::args::JsonFlag;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::sync::report::Report;
+use crate::sync::{self, PullRequest};
+
+/// Pull, then push
+///
+/// When the remote cannot be reached, the sessions are still committed here, and the next command sends them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Show what would be done, and do nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+/// JSON schema, version 1: each of `pull` and `push` has the fields of [`Report`]; `pull` is null if it failed.
+#[derive(Serialize)]
+struct Document<'a> {
+    pull: Option<&'a Report>,
+    push: &'a Report,
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+    if !args.dry_run {
+        init::ensure(app)?;
+    }
+    let (pull, pulled) = pull(args, app)?;
+    let push = sync::push(&app.context()?, args.dry_run)?;
+    if args.json.json {
+        app.print_json("sync", &Document { pull: pull.as_ref(), push: &push })?;
+        return Ok(pulled.worse(Exit::of_report(&push)));
+    }
+    Ok(pulled.worse(app.print_report("push", &push, false)?))
+}
+
+/// The pull half. A remote that cannot be reached is told, but does not keep the push from committing.
+fn pull(args: &Args, app: &mut App) -> Result<(Option<Report>, Exit), CliError> {
+    let request = PullRequest { sessions: Vec::new(), dry_run: args.dry_run, force: false, days: None };
+    let pulled = sync::pull(&app.context()?, &request).map_err(CliError::from);
+    match pulled {
+        Ok(report) if args.json.json => {
+            let exit = Exit::of_report(&report);
+            Ok((Some(report), exit))
+        }
+        Ok(report) => {
+            let exit = app.print_report("pull", &report, false)?;
+            Ok((Some(report), exit))
+        }
+        Err(e) if e.is_remote_trouble() => {
+            e.show(&mut app.out);
+            Ok((None, e.exit()))
+        }
+        Err(e) => Err(e),
+    }
+}

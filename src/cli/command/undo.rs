@@ -1,0 +1,93 @@
+//! `ccsync undo`: what the last pull replaced comes back.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::args::JsonFlag;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::sync::{self, UndoReport};
+use crate::sys::clock::Clock;
+use crate::ui::format::{age, count};
+use crate::ui::json;
+use crate::ui::sanitize::one_line;
+
+/// Put back what the last pull replaced on this machine
+///
+/// Files that changed since are left as they are. The store and the remote are not touched.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+/// JSON schema, version 1. `pulled_at` is null if there was nothing to undo.
+#[derive(Serialize)]
+struct Document {
+    pulled_at: Option<String>,
+    restored: Vec<PathBuf>,
+    kept: Vec<Kept>,
+}
+
+#[derive(Serialize)]
+struct Kept {
+    path: PathBuf,
+    reason: String,
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+    let undone = sync::undo(&app.context()?)?;
+    let exit = if undone.as_ref().is_some_and(|u| !u.kept.is_empty()) { Exit::Skipped } else { Exit::Done };
+    if args.json.json {
+        app.print_json("undo", &document(undone))?;
+    } else {
+        let lines = lines(undone.as_ref(), app.clock.now());
+        app.print(&lines)?;
+    }
+    Ok(exit)
+}
+
+fn document(undone: Option<UndoReport>) -> Document {
+    let Some(undone) = undone else {
+        return Document { pulled_at: None, restored: Vec::new(), kept: Vec::new() };
+    };
+    let kept = undone.kept.into_iter().map(|(path, reason)| Kept { path, reason });
+    Document { pulled_at: Some(json::time(undone.pulled_at)), restored: undone.restored, kept: kept.collect() }
+}
+
+fn lines(undone: Option<&UndoReport>, now: DateTime<Utc>) -> Vec<String> {
+    let Some(undone) = undone else {
+        return vec!["undo: there is no pull to undo".to_owned()];
+    };
+    let shown = |path: &PathBuf| one_line(&path.to_string_lossy()).into_owned();
+    let mut lines: Vec<String> = undone.restored.iter().map(|path| format!("  put back  {}", shown(path))).collect();
+    lines.extend(undone.kept.iter().map(|(path, why)| format!("  left      {}: {}", shown(path), one_line(why))));
+    let left = if undone.kept.is_empty() { String::new() } else { format!(", {} left as they are", undone.kept.len()) };
+    let files = count(undone.restored.len() as u64, "file");
+    lines.push(format!("undo: {files} put back{left}, as before the pull of {}", age(undone.pulled_at, now)));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_back_and_what_did_not_is_told() {
+        let pulled_at: DateTime<Utc> = "2026-03-10T12:00:00Z".parse().unwrap();
+        let report = UndoReport {
+            restored: vec!["/h/a.jsonl".into()],
+            kept: vec![("/h/b.jsonl".into(), "it has grown since".to_owned())],
+            pulled_at,
+        };
+        insta::assert_snapshot!(lines(Some(&report), pulled_at).join("\n"), @r"
+          put back  /h/a.jsonl
+          left      /h/b.jsonl: it has grown since
+        undo: 1 file put back, 1 left as they are, as before the pull of just now
+        ");
+        assert_eq!(lines(None, pulled_at), ["undo: there is no pull to undo"]);
+    }
+}

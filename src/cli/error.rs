@@ -1,0 +1,446 @@
+//! Everything that can go wrong, and what to do about it: each error of the lower modules gets its kind and its hints here,
+//! and nowhere else.
+
+use std::error::Error;
+use std::io;
+use std::path::Path;
+
+use super::exit::Exit;
+use crate::config::{ConfigError, Key};
+use crate::session::SessionError;
+use crate::store::StoreError;
+use crate::sync::SyncError;
+use crate::sys::env::EnvError;
+use crate::sys::fs::PathError;
+use crate::sys::lock::LockError;
+use crate::sys::process::ProcessError;
+use crate::transport::remote::RemoteError;
+use crate::transport::url::UrlError;
+use crate::ui::output::Output;
+use crate::ui::sanitize;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) struct CliError {
+    kind: Kind,
+    source: Box<dyn Error + Send + Sync>,
+    hints: Vec<String>,
+}
+
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The person's: something here has to be changed first.
+    Failed,
+    /// The network's or the remote's.
+    Remote,
+    /// The person's: the command line makes no sense.
+    Usage,
+    /// Nobody's: another process is at work.
+    Busy,
+    /// Nobody's: the person interrupted.
+    Interrupted,
+    /// Ours.
+    Internal,
+}
+
+/// What goes wrong in the commands themselves.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error("cannot write to standard output")]
+    Stdout(#[source] io::Error),
+    #[error("cannot ask on this terminal")]
+    Terminal(#[source] io::Error),
+    #[error("cancelled")]
+    Cancelled,
+    #[error("cannot tell the current directory")]
+    CurrentDir(#[source] io::Error),
+    #[error("`{0}` is not Unicode and cannot be written to the configuration")]
+    NotUnicode(String),
+    #[error("{0} is not set")]
+    Unset(&'static str),
+    #[error("cannot make room for two machines")]
+    Stage(#[source] io::Error),
+    #[error("the story did not come out as told: {0}")]
+    Story(String),
+}
+
+/// The hint for what is our fault.
+pub(super) fn please_report() -> String {
+    format!("please report these lines and the command you typed; this is ccsync {}", env!("CARGO_PKG_VERSION"))
+}
+
+impl CliError {
+    fn new(kind: Kind, source: impl Error + Send + Sync + 'static, hints: Vec<String>) -> Self {
+        Self { kind, source: Box::new(source), hints }
+    }
+
+    /// A bug of ours.
+    pub(crate) fn internal(source: impl Error + Send + Sync + 'static) -> Self {
+        Self::new(Kind::Internal, source, vec![please_report()])
+    }
+
+    /// Standard output cannot be written.
+    pub(crate) fn stdout(source: io::Error) -> Self {
+        Self::new(Kind::Failed, CommandError::Stdout(source), Vec::new())
+    }
+
+    /// The terminal does not answer.
+    pub(crate) fn terminal(source: io::Error) -> Self {
+        let hint = "every answer can be given as an option: ccsync init --help".to_owned();
+        Self::new(Kind::Failed, CommandError::Terminal(source), vec![hint])
+    }
+
+    /// The person did not want to answer.
+    pub(crate) fn cancelled() -> Self {
+        Self::new(Kind::Interrupted, CommandError::Cancelled, Vec::new())
+    }
+
+    /// The directory that the program was started in is gone or closed to us.
+    pub(crate) fn current_dir(source: io::Error) -> Self {
+        Self::new(Kind::Failed, CommandError::CurrentDir(source), vec!["cd to a directory that exists".to_owned()])
+    }
+
+    /// TOML holds Unicode only.
+    pub(crate) fn not_unicode(path: &Path) -> Self {
+        Self::new(Kind::Failed, CommandError::NotUnicode(path.to_string_lossy().into_owned()), Vec::new())
+    }
+
+    /// A setting without a value and without a default.
+    pub(crate) fn unset(key: Key) -> Self {
+        let name = match key {
+            Key::Remote => "remote",
+            Key::Name => "name",
+            Key::Paths => "paths",
+            Key::Days => "days",
+        };
+        Self::new(Kind::Failed, CommandError::Unset(name), vec![format!("ccsync config set {name} VALUE")])
+    }
+
+    /// The demo has no directory to play in.
+    pub(crate) fn stage(source: io::Error) -> Self {
+        Self::new(Kind::Failed, CommandError::Stage(source), Vec::new())
+    }
+
+    /// The demo found something else than it had announced.
+    pub(crate) fn story(what: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, CommandError::Story(what.into()), vec![please_report()])
+    }
+
+    /// The exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        match self.kind {
+            Kind::Failed | Kind::Remote => Exit::Failed,
+            Kind::Usage => Exit::Usage,
+            Kind::Busy => Exit::Busy,
+            Kind::Interrupted => Exit::Interrupted,
+            Kind::Internal => Exit::Internal,
+        }
+    }
+
+    /// Whether local work can go on, because only the remote or the way to it failed.
+    pub(crate) fn is_remote_trouble(&self) -> bool {
+        self.kind == Kind::Remote
+    }
+
+    /// Prints the message, its causes and its hints.
+    pub(crate) fn show(&self, out: &mut Output) {
+        let message = sanitize::lines(&self.source.to_string());
+        out.error(&message, &causes(self.source.as_ref()), &self.hints);
+    }
+}
+
+/// The causes, outermost first; one that says nothing, or nothing new, is left out.
+fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
+    let mut causes = Vec::new();
+    let mut last = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = sanitize::lines(cause.to_string().trim());
+        if !text.is_empty() && text != last {
+            causes.push(text.clone());
+        }
+        last = text;
+        next = cause.source();
+    }
+    causes
+}
+
+fn hints<const N: usize>(hints: [&str; N]) -> Vec<String> {
+    hints.map(str::to_owned).to_vec()
+}
+
+impl From<EnvError> for CliError {
+    fn from(error: EnvError) -> Self {
+        let hint = match &error {
+            EnvError::NoHome { variable } => format!("export {variable}=/path/to/your/home"),
+            EnvError::Relative { variable, .. } => format!("export {variable}=/an/absolute/path, or unset it"),
+        };
+        Self::new(Kind::Failed, error, vec![hint])
+    }
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> Self {
+        let (kind, hints) = match &error {
+            ConfigError::Path(e) => (Kind::Failed, path_hints(e)),
+            ConfigError::Syntax { .. } => {
+                (Kind::Failed, hints(["correct the file, or move it away and run: ccsync init"]))
+            }
+            ConfigError::UnknownKey { .. } => (Kind::Usage, hints(["ccsync config show"])),
+            ConfigError::InvalidValue { .. } => (Kind::Usage, hints(["ccsync config --help"])),
+            ConfigError::Placeholder { .. } | ConfigError::ReservedPlaceholder => {
+                (Kind::Usage, hints(["ccsync config add-placeholder PROJECTS=/an/absolute/path"]))
+            }
+            ConfigError::Home { .. } => (Kind::Failed, hints(["set the variable HOME to a directory of your own"])),
+            ConfigError::Serialise(_) => return Self::internal(error),
+        };
+        Self::new(kind, error, hints)
+    }
+}
+
+impl From<UrlError> for CliError {
+    fn from(error: UrlError) -> Self {
+        let hint = "for instance: ccsync init --remote git@github.com:you/sessions.git";
+        Self::new(Kind::Usage, error, hints([hint]))
+    }
+}
+
+impl From<RemoteError> for CliError {
+    fn from(error: RemoteError) -> Self {
+        let (kind, hints) = match &error {
+            RemoteError::Unreachable { .. } if error.is_transient() => {
+                (Kind::Remote, hints(["nothing is lost; when the network is back: ccsync sync"]))
+            }
+            RemoteError::Unreachable { remote, .. } => (
+                Kind::Remote,
+                vec![
+                    format!("what git itself says: git ls-remote {remote}"),
+                    "to use another remote: ccsync init --remote URL".to_owned(),
+                ],
+            ),
+            RemoteError::Denied { remote, .. } => {
+                (Kind::Remote, vec![format!("git must get in without ccsync, too: git ls-remote {remote}")])
+            }
+            RemoteError::Rejected { .. } => (
+                Kind::Remote,
+                hints(["the rules of the remote's main branch must allow you to push; then: ccsync push"]),
+            ),
+            RemoteError::InvalidRef { .. } => return Self::internal(error),
+            RemoteError::GitMissing => {
+                (Kind::Failed, hints(["install git 2.41 or later: https://git-scm.com/downloads"]))
+            }
+            RemoteError::GitTooOld { need, .. } => {
+                (Kind::Failed, vec![format!("install git {need} or later: https://git-scm.com/downloads")])
+            }
+            RemoteError::Interrupted { .. } => (Kind::Interrupted, Vec::new()),
+            RemoteError::Garbled { .. } | RemoteError::Failed { .. } => (
+                Kind::Remote,
+                hints(["if a second try fails alike, look at the versions: git version, ccsync --version"]),
+            ),
+            RemoteError::Process(_) => (Kind::Failed, hints(["check that git runs: git version"])),
+        };
+        Self::new(kind, error, hints)
+    }
+}
+
+impl From<LockError> for CliError {
+    fn from(error: LockError) -> Self {
+        let (kind, hints) = match &error {
+            LockError::Busy { .. } => (Kind::Busy, hints(["run the command again when it has finished"])),
+            LockError::Interrupted => (Kind::Interrupted, Vec::new()),
+            LockError::Path(e) => (Kind::Failed, path_hints(e)),
+        };
+        Self::new(kind, error, hints)
+    }
+}
+
+impl From<PathError> for CliError {
+    fn from(error: PathError) -> Self {
+        let hints = path_hints(&error);
+        Self::new(Kind::Failed, error, hints)
+    }
+}
+
+impl From<ProcessError> for CliError {
+    fn from(error: ProcessError) -> Self {
+        let kind = if matches!(error, ProcessError::Interrupted { .. }) { Kind::Interrupted } else { Kind::Failed };
+        Self::new(kind, error, Vec::new())
+    }
+}
+
+fn path_hints(error: &PathError) -> Vec<String> {
+    let directory = error.path.parent().unwrap_or(&error.path).display();
+    match error.source.kind() {
+        io::ErrorKind::PermissionDenied => vec![format!("look at its owner and permissions: ls -ld {directory}")],
+        _ if error.is_full() => vec![format!("make room, then run the command again: df -h {directory}")],
+        _ => Vec::new(),
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        let hints = match &error {
+            StoreError::Newer { .. } => hints(["install a newer ccsync: cargo install ccsync"]),
+            StoreError::Io { source, path, action } => {
+                path_hints(&PathError::new(action, path, io::Error::from(source.kind())))
+            }
+            StoreError::Session { .. } | StoreError::Segment { .. } => {
+                hints(["ccsync push, on a machine that has the session"])
+            }
+            StoreError::Git(_) | StoreError::Malformed { .. } => hints([
+                "the clone can be made anew: move the directory that `ccsync status` calls store away, then ccsync push",
+            ]),
+        };
+        Self::new(Kind::Failed, error, hints)
+    }
+}
+
+impl From<SessionError> for CliError {
+    fn from(error: SessionError) -> Self {
+        let hints = match error {
+            SessionError::Path(e) => return e.into(),
+            SessionError::Journal { .. } => hints(["what that pull replaced lies beside the journal"]),
+            SessionError::Running { .. } => hints(["leave the client, then run the command again"]),
+            SessionError::Changed { .. } => hints(["run the command again"]),
+        };
+        Self::new(Kind::Failed, error, hints)
+    }
+}
+
+impl From<SyncError> for CliError {
+    fn from(error: SyncError) -> Self {
+        let (kind, hints) = match error {
+            SyncError::Config(e) => return e.into(),
+            SyncError::Remote(e) => return e.into(),
+            SyncError::Lock(e) => return e.into(),
+            SyncError::Path(e) => return e.into(),
+            SyncError::Url(e) => return e.into(),
+            SyncError::Store(e) => return e.into(),
+            SyncError::Session(e) => return e.into(),
+            SyncError::NotSetUp => (Kind::Failed, hints(["ccsync init --remote URL"])),
+            SyncError::NoSuchSession { .. } => (Kind::Failed, hints(["ccsync list --remote"])),
+            SyncError::Inconsistent { .. } => (Kind::Failed, hints(["ccsync push, on a machine that has the session"])),
+            SyncError::NotThisMachine { .. } => {
+                (Kind::Failed, hints(["run there: ccsync config add-placeholder NAME=PATH"]))
+            }
+            SyncError::Interrupted => (Kind::Interrupted, hints(["nothing is lost; to go on, run the command again"])),
+        };
+        Self::new(kind, error, hints)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::remote::{GitSaid, Missing};
+    use crate::ui::output::capture::captured;
+
+    fn shown(error: impl Into<CliError>) -> String {
+        let error = error.into();
+        let (out, err) = captured(|output| error.show(output));
+        assert_eq!(out, "");
+        format!("{err}exit {}\n", error.exit().code())
+    }
+
+    fn path_error(kind: io::ErrorKind) -> PathError {
+        PathError::new("write", Path::new("/h/.claude/x"), kind.into())
+    }
+
+    fn said() -> GitSaid {
+        GitSaid::new("fatal: one\nfatal: two\u{1b}[2J")
+    }
+
+    #[test]
+    fn environment_errors() {
+        let relative = EnvError::Relative { variable: "CCSYNC_HOME", path: "x".into() };
+        insta::assert_snapshot!([shown(EnvError::NoHome { variable: "HOME" }), shown(relative)].join("\n"));
+    }
+
+    #[test]
+    fn config_errors() {
+        let syntax =
+            ConfigError::Syntax { path: "/c/config.toml".into(), line: 3, message: "unknown key `x`".to_owned() };
+        let name: crate::domain::root::RootName = "WORK".parse().unwrap();
+        let invalid = crate::domain::root::InvalidRoot::Path("/".to_owned());
+        let errors = [
+            ConfigError::Path(path_error(io::ErrorKind::PermissionDenied)),
+            syntax,
+            ConfigError::UnknownKey { key: "x".to_owned() },
+            "x".parse::<crate::config::PathsSetting>().unwrap_err(),
+            ConfigError::Placeholder { name, source: invalid.clone() },
+            ConfigError::ReservedPlaceholder,
+            ConfigError::Home { path: "/".into(), source: Some(invalid) },
+        ];
+        insta::assert_snapshot!(errors.map(shown).join("\n"));
+    }
+
+    #[test]
+    fn remote_errors() {
+        let remote = || "https://***@host/s.git".to_owned();
+        let errors = [
+            RemoteError::Unreachable { remote: remote(), why: Missing::Connection, said: said() },
+            RemoteError::Unreachable { remote: remote(), why: Missing::Repository, said: said() },
+            RemoteError::Denied { remote: remote(), said: said() },
+            RemoteError::Rejected { remote: remote(), reason: "protected branch".to_owned(), said: said() },
+            RemoteError::GitMissing,
+            RemoteError::Interrupted { remote: remote() },
+            RemoteError::Garbled { remote: remote(), what: "no refs".to_owned(), said: said() },
+            RemoteError::Failed { command: "push", status: "exit status: 3".to_owned(), said: GitSaid::new("") },
+        ];
+        insta::assert_snapshot!(errors.map(shown).join("\n"));
+    }
+
+    #[test]
+    fn url_errors() {
+        insta::assert_snapshot!([UrlError::Empty, UrlError::Host].map(shown).join("\n"));
+    }
+
+    #[test]
+    fn lock_and_path_errors() {
+        let errors = [
+            LockError::Busy { pid: Some(7) },
+            LockError::Interrupted,
+            LockError::Path(path_error(io::ErrorKind::StorageFull)),
+        ];
+        insta::assert_snapshot!(errors.map(shown).join("\n"));
+    }
+
+    #[test]
+    fn command_errors() {
+        let broken = || io::Error::from(io::ErrorKind::NotConnected);
+        let errors = [
+            CliError::stdout(broken()),
+            CliError::terminal(broken()),
+            CliError::cancelled(),
+            CliError::current_dir(broken()),
+            CliError::not_unicode(Path::new("/x")),
+            CliError::unset(Key::Remote),
+            CliError::story("the fork is missing"),
+            CliError::internal(broken()),
+        ];
+        insta::assert_snapshot!(errors.map(shown).join("\n"));
+    }
+
+    #[test]
+    fn sync_errors() {
+        let errors = [
+            SyncError::NotSetUp,
+            SyncError::Store(StoreError::Newer { found: 2 }),
+            SyncError::NoSuchSession { session: "a".parse().unwrap() },
+            SyncError::NotThisMachine { name: "x".to_owned() },
+            SyncError::Interrupted,
+        ];
+        insta::assert_snapshot!(errors.map(shown).join("\n"));
+    }
+
+    #[test]
+    fn each_kind_has_its_code() {
+        let code = |e: CliError| e.exit().code();
+        assert_eq!(code(SyncError::NotSetUp.into()), 1);
+        assert_eq!(code(UrlError::Empty.into()), 2);
+        assert_eq!(code(LockError::Busy { pid: None }.into()), 75);
+        assert_eq!(code(SyncError::Interrupted.into()), 130);
+        assert_eq!(code(CliError::internal(io::Error::other("x"))), 70);
+    }
+}

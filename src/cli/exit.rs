@@ -1,0 +1,187 @@
+//! Exit codes: what a script learns without reading a word. Pure.
+
+use std::process::ExitCode;
+
+use crate::sync::report::{Outcome, RemoteState, Report};
+
+/// How a run ended. The numbers are a promise to scripts: none changes its meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// All that was asked for is on the remote, or on disk for `pull`.
+    Done = 0,
+    /// The command failed.
+    Failed = 1,
+    /// The command line makes no sense.
+    Usage = 2,
+    /// Some sessions were skipped; the report names them.
+    Skipped = 3,
+    /// Another machine holds the session's lock. Reserved.
+    Locked = 4,
+    /// A session was continued on two machines: both sides are kept, one under a new id.
+    Diverged = 5,
+    /// Committed here, not yet on the remote; the next command sends it.
+    Queued = 6,
+    /// A bug in this program.
+    Internal = 70,
+    /// Another `ccsync` is at work on this machine.
+    Busy = 75,
+    /// Interrupted by Ctrl-C or termination.
+    Interrupted = 130,
+}
+
+impl Exit {
+    /// Every code, in the order of its number.
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::Skipped,
+        Self::Locked,
+        Self::Diverged,
+        Self::Queued,
+        Self::Internal,
+        Self::Busy,
+        Self::Interrupted,
+    ];
+
+    /// The number.
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The meaning, as the help text lists it.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Usage => "wrong usage",
+            Self::Skipped => "some sessions were skipped",
+            Self::Locked => "the session is locked by another machine",
+            Self::Diverged => "diverged: both sides are kept, one as a fork",
+            Self::Queued => "queued: committed here, not yet on the remote",
+            Self::Internal => "internal error",
+            Self::Busy => "another ccsync is running",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// The code of a report. What leaves something undone comes before what only wants a look.
+    pub(crate) fn of_report(report: &Report) -> Self {
+        let any = |kind: fn(&Outcome) -> bool| report.sessions.iter().any(|s| kind(&s.outcome));
+        let remote = match report.remote {
+            // Nothing waits to be sent, so nothing is queued: what was asked for did not happen.
+            RemoteState::Queued { commits: 0, .. } => Self::Failed,
+            RemoteState::Queued { .. } => Self::Queued,
+            RemoteState::NotContacted | RemoteState::UpToDate { .. } => Self::Done,
+        };
+        let skipped = if any(|o| matches!(o, Outcome::Skipped { .. })) { Self::Skipped } else { Self::Done };
+        let forked = if any(|o| matches!(o, Outcome::Forked { .. })) { Self::Diverged } else { Self::Done };
+        remote.worse(skipped).worse(forked)
+    }
+
+    /// Of two codes the one that a script must not miss.
+    pub(crate) fn worse(self, other: Self) -> Self {
+        if self.rank() >= other.rank() { self } else { other }
+    }
+
+    fn rank(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Diverged => 1,
+            Self::Skipped => 2,
+            Self::Queued => 3,
+            Self::Failed | Self::Locked => 4,
+            Self::Busy => 5,
+            Self::Usage => 6,
+            Self::Interrupted => 7,
+            Self::Internal => 8,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::report::SessionReport;
+
+    fn report(outcomes: &[Outcome], remote: RemoteState) -> Report {
+        let session = |outcome: &Outcome| SessionReport {
+            session: "a".parse().unwrap(),
+            project: None,
+            title: None,
+            outcome: outcome.clone(),
+            notes: Vec::new(),
+        };
+        Report { sessions: outcomes.iter().map(session).collect(), unchanged: 0, dry_run: false, remote }
+    }
+
+    fn code(outcomes: &[Outcome], remote: RemoteState) -> u8 {
+        Exit::of_report(&report(outcomes, remote)).code()
+    }
+
+    fn queued(commits: u64) -> RemoteState {
+        RemoteState::Queued { commits, reason: String::new() }
+    }
+
+    fn added() -> Outcome {
+        Outcome::Added { lines: 1, bytes: 1 }
+    }
+    fn forked() -> Outcome {
+        Outcome::Forked { fork: "b".parse().unwrap(), lines: 1 }
+    }
+    fn skipped() -> Outcome {
+        Outcome::Skipped { reason: String::new() }
+    }
+
+    #[test]
+    fn the_numbers_are_a_promise() {
+        assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4, 5, 6, 70, 75, 130]);
+    }
+
+    #[test]
+    fn done_is_0() {
+        let listed = Outcome::Listed { reason: String::new() };
+        assert_eq!(code(&[], RemoteState::NotContacted), 0);
+        assert_eq!(
+            code(&[added(), Outcome::Ahead, Outcome::Behind, listed], RemoteState::UpToDate { commit: None }),
+            0
+        );
+    }
+
+    #[test]
+    fn a_remote_not_reached_with_nothing_queued_is_1() {
+        assert_eq!(code(&[skipped(), forked()], queued(0)), 1);
+    }
+
+    #[test]
+    fn skipped_is_3() {
+        assert_eq!(code(&[added(), skipped(), forked()], RemoteState::NotContacted), 3);
+    }
+
+    #[test]
+    fn diverged_is_5() {
+        assert_eq!(code(&[forked(), added()], RemoteState::NotContacted), 5);
+    }
+
+    #[test]
+    fn queued_is_6() {
+        assert_eq!(code(&[skipped(), forked()], queued(2)), 6);
+    }
+
+    #[test]
+    fn the_worse_of_two_is_kept_in_either_order() {
+        let order = [Exit::Done, Exit::Diverged, Exit::Skipped, Exit::Queued, Exit::Failed];
+        for (at, one) in order.into_iter().enumerate() {
+            for other in &order[at..] {
+                assert_eq!((one.worse(*other), other.worse(one)), (*other, *other));
+            }
+        }
+    }
+}

@@ -1,0 +1,542 @@
+//! The configuration file, flags and environment resolved into [`Settings`].
+//!
+//! Owns `config.toml`, its keys and their rules. Must not contact the remote or look at sessions. `ccsync config set`
+//! writes the file anew from what it holds: comments in it are lost, which the file's first line says.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::id::MachineId;
+use crate::domain::root::{InvalidRoot, Root, RootName, RootSet, System};
+use crate::sys::env::Env;
+use crate::sys::fs::{self, PathError};
+
+/// The name of the file in the configuration directory.
+pub const FILE_NAME: &str = "config.toml";
+
+/// The remote of a build made for one team (`CCSYNC_DEFAULT_REMOTE` at compile time), used where the file names none.
+pub const EMBEDDED_REMOTE: Option<&str> = option_env!("CCSYNC_DEFAULT_REMOTE");
+
+const DEFAULT_DAYS: u32 = 30;
+const MOST_DAYS: u32 = 36_500;
+const LONGEST_NAME: usize = 64;
+const HEADER: &str = "# ccsync configuration; `ccsync config set` rewrites this file and drops comments.\n";
+
+/// What the file holds.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The remote, if the file names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
+    /// How pulled sessions are localised.
+    #[serde(default)]
+    pub paths: PathsSetting,
+    /// How old a session may be to be brought here unasked.
+    #[serde(default = "default_days")]
+    pub days: u32,
+    /// This machine.
+    pub machine: Machine,
+    /// The user's placeholders and their directories here; a leading `~/` stands for the home directory.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub placeholders: BTreeMap<RootName, String>,
+}
+
+/// This machine, as `init` made it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// Random, never changed.
+    pub id: MachineId,
+    /// For people.
+    pub name: String,
+}
+
+/// How much of a pulled session is rewritten to this machine's paths.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PathsSetting {
+    /// `Original` for sessions that the model's signatures bind to their text, `Local` for the rest.
+    #[default]
+    Auto,
+    /// Every placeholder becomes this machine's path.
+    Local,
+    /// Only what the client itself reads becomes this machine's path.
+    Original,
+}
+
+/// What may be given on the command line (or by a variable that stands for a flag), and then wins over the file.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `--remote`
+    pub remote: Option<String>,
+    /// `--paths`
+    pub paths: Option<PathsSetting>,
+    /// `--days`
+    pub days: Option<u32>,
+}
+
+/// What the rest of the program works with: flags, environment, file and defaults meet only here.
+#[derive(Clone)]
+pub struct Settings {
+    /// This machine.
+    pub machine: Machine,
+    /// The remote, if any is known.
+    pub remote: Option<String>,
+    /// How pulled sessions are localised.
+    pub paths: PathsSetting,
+    /// How old a session may be to be brought here unasked.
+    pub days: u32,
+    /// All roots of this machine.
+    pub roots: RootSet,
+}
+
+/// What is wrong with the configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read or written.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The file is not what it should be; unknown keys are named together with the known ones.
+    #[error("`{}`, line {line}: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// There is no such key to get or set.
+    #[error("there is no setting `{}`; there are {}", key.escape_debug(), Key::NAMES.join(", "))]
+    UnknownKey {
+        /// What was asked for.
+        key: String,
+    },
+    /// The value does not fit the key.
+    #[error("`{}` is not a value for {key}: {rule}", value.escape_debug())]
+    InvalidValue {
+        /// The key.
+        key: &'static str,
+        /// The value given; for the remote with its secrets left out.
+        value: String,
+        /// What would fit.
+        rule: &'static str,
+    },
+    /// A placeholder cannot stand for its directory.
+    #[error("placeholder {name}")]
+    Placeholder {
+        /// Its name.
+        name: RootName,
+        /// Why.
+        #[source]
+        source: InvalidRoot,
+    },
+    /// `HOME` is always the home directory.
+    #[error("the placeholder HOME is this machine's home directory and cannot be set")]
+    ReservedPlaceholder,
+    /// The home directory cannot be a root.
+    #[error("the home directory `{}` cannot be used", path.display())]
+    Home {
+        /// The directory.
+        path: PathBuf,
+        /// Why; `None` for a path that is not Unicode.
+        #[source]
+        source: Option<InvalidRoot>,
+    },
+    /// The configuration could not be put into TOML.
+    #[error("cannot write the configuration as text")]
+    Serialise(#[source] toml::ser::Error),
+}
+
+/// A setting that `ccsync config get` and `set` know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// The remote.
+    Remote,
+    /// The machine's name.
+    Name,
+    /// How pulled sessions are localised.
+    Paths,
+    /// How old a session may be to be brought here unasked.
+    Days,
+}
+
+impl Key {
+    /// The names of all keys, as people write them.
+    pub const NAMES: [&str; 4] = ["remote", "name", "paths", "days"];
+}
+
+impl FromStr for Key {
+    type Err = ConfigError;
+
+    fn from_str(key: &str) -> Result<Self, ConfigError> {
+        match key {
+            "remote" => Ok(Self::Remote),
+            "name" => Ok(Self::Name),
+            "paths" => Ok(Self::Paths),
+            "days" => Ok(Self::Days),
+            _ => Err(ConfigError::UnknownKey { key: key.to_owned() }),
+        }
+    }
+}
+
+impl Config {
+    /// The configuration of a new machine: defaults only.
+    ///
+    /// # Errors
+    /// [`ConfigError::InvalidValue`] for a name that is empty, too long or holds control characters.
+    pub fn new(machine: Machine) -> Result<Self, ConfigError> {
+        check_name(&machine.name)?;
+        let placeholders = BTreeMap::new();
+        Ok(Self { remote: None, paths: PathsSetting::default(), days: DEFAULT_DAYS, machine, placeholders })
+    }
+
+    /// Reads the file; `None` if there is none, which means that `ccsync init` has not been run.
+    ///
+    /// # Errors
+    /// [`ConfigError`]
+    pub fn load(path: &Path) -> Result<Option<Self>, ConfigError> {
+        match fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, path).map(Some),
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|e| {
+            let line = e.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+            ConfigError::Syntax { path: path.to_owned(), line, message: e.message().to_owned() }
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Writes the file, durably and readable by its owner only. A symbolic link stays one.
+    ///
+    /// # Errors
+    /// [`ConfigError`]
+    pub fn save(&self, path: &Path) -> Result<(), ConfigError> {
+        self.check()?;
+        let text = toml::to_string(self).map_err(ConfigError::Serialise)?;
+        // People keep their configuration in a repository of its own and link to it.
+        let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        Ok(fs::write_atomic(&target, format!("{HEADER}\n{text}").as_bytes())?)
+    }
+
+    /// The value of a key as a person writes it; `None` if it has none.
+    pub fn get(&self, key: Key) -> Option<String> {
+        match key {
+            Key::Remote => self.remote.clone().or_else(|| EMBEDDED_REMOTE.map(str::to_owned)),
+            Key::Name => Some(self.machine.name.clone()),
+            Key::Paths => Some(self.paths.to_string()),
+            Key::Days => Some(self.days.to_string()),
+        }
+    }
+
+    /// Sets a key. Whether a remote can be used is `transport`'s business; here it only has to look like an argument.
+    ///
+    /// # Errors
+    /// [`ConfigError::InvalidValue`]; the configuration is then unchanged.
+    pub fn set(&mut self, key: Key, value: &str) -> Result<(), ConfigError> {
+        match key {
+            Key::Remote => self.remote = Some(check_remote(value)?.to_owned()),
+            Key::Name => self.machine.name = check_name(value)?.to_owned(),
+            Key::Paths => self.paths = value.parse()?,
+            Key::Days => {
+                let days = value.parse().map_err(|_| invalid("days", value, DAYS_RULE))?;
+                self.days = check_days(days)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a placeholder its directory on this machine.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for `HOME` and for a directory that cannot be a root; the configuration is then unchanged.
+    pub fn set_placeholder(&mut self, name: RootName, dir: &str, env: &Env) -> Result<(), ConfigError> {
+        placeholder_root(&name, dir, env)?;
+        self.placeholders.insert(name, dir.to_owned());
+        Ok(())
+    }
+
+    /// All roots of this machine: `HOME` and the user's placeholders.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if one of them cannot be a root.
+    pub fn root_set(&self, env: &Env) -> Result<RootSet, ConfigError> {
+        let mut roots = vec![home_root(env)?];
+        for (name, dir) in &self.placeholders {
+            roots.push(placeholder_root(name, dir, env)?);
+        }
+        Ok(RootSet::new(env.system, roots))
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        check_name(&self.machine.name)?;
+        check_days(self.days)?;
+        if let Some(remote) = &self.remote {
+            check_remote(remote)?;
+        }
+        if self.placeholders.keys().any(|name| *name == RootName::home()) {
+            return Err(ConfigError::ReservedPlaceholder);
+        }
+        Ok(())
+    }
+}
+
+impl Settings {
+    /// Puts together what the command line, the file and the defaults say, in this order.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if a value or a placeholder cannot be used.
+    pub fn resolve(config: &Config, env: &Env, overrides: Overrides) -> Result<Self, ConfigError> {
+        let remote = overrides.remote.or_else(|| config.get(Key::Remote));
+        if let Some(remote) = &remote {
+            check_remote(remote)?;
+        }
+        Ok(Self {
+            machine: config.machine.clone(),
+            remote,
+            paths: overrides.paths.unwrap_or(config.paths),
+            days: check_days(overrides.days.unwrap_or(config.days))?,
+            roots: config.root_set(env)?,
+        })
+    }
+}
+
+const REMOTE_RULE: &str = "give a URL or a path, without control characters and not beginning with `-`";
+const NAME_RULE: &str = "give 1 to 64 characters, none of them a control character";
+const PATHS_RULE: &str = "give auto, local or original";
+const DAYS_RULE: &str = "give a number from 1 to 36500";
+
+fn invalid(key: &'static str, value: &str, rule: &'static str) -> ConfigError {
+    ConfigError::InvalidValue { key, value: value.to_owned(), rule }
+}
+
+fn check_remote(remote: &str) -> Result<&str, ConfigError> {
+    if remote.trim().is_empty() || remote.starts_with('-') || remote.chars().any(char::is_control) {
+        // The text may hold a password, so only its beginning is repeated.
+        return Err(invalid("remote", &remote.chars().take(8).collect::<String>(), REMOTE_RULE));
+    }
+    Ok(remote)
+}
+
+fn check_name(name: &str) -> Result<&str, ConfigError> {
+    let ok = !name.trim().is_empty() && name.chars().count() <= LONGEST_NAME && !name.chars().any(char::is_control);
+    if ok { Ok(name) } else { Err(invalid("name", name, NAME_RULE)) }
+}
+
+fn check_days(days: u32) -> Result<u32, ConfigError> {
+    if (1..=MOST_DAYS).contains(&days) { Ok(days) } else { Err(invalid("days", &days.to_string(), DAYS_RULE)) }
+}
+
+fn home_root(env: &Env) -> Result<Root, ConfigError> {
+    let home = || env.home.clone();
+    let path = env.home.to_str().ok_or_else(|| ConfigError::Home { path: home(), source: None })?;
+    root(env.system, RootName::home(), path).map_err(|e| ConfigError::Home { path: home(), source: Some(e) })
+}
+
+fn placeholder_root(name: &RootName, dir: &str, env: &Env) -> Result<Root, ConfigError> {
+    if *name == RootName::home() {
+        return Err(ConfigError::ReservedPlaceholder);
+    }
+    let dir = match (dir.strip_prefix("~/"), env.home.to_str()) {
+        (Some(below), Some(home)) => format!("{home}/{below}"),
+        _ => dir.to_owned(),
+    };
+    root(env.system, name.clone(), &dir).map_err(|source| ConfigError::Placeholder { name: name.clone(), source })
+}
+
+/// A root with its resolved form: the client writes resolved paths, people the others.
+fn root(system: System, name: RootName, path: &str) -> Result<Root, InvalidRoot> {
+    let resolved = Path::new(path).canonicalize().ok();
+    let resolved = resolved.as_deref().and_then(Path::to_str).map(without_verbatim_prefix);
+    // A link to the root of a file system has no resolved form that could be a root.
+    match Root::new(system, name.clone(), path, resolved) {
+        Err(InvalidRoot::Path(_)) if resolved.is_some() => Root::new(system, name, path, None),
+        result => result,
+    }
+}
+
+/// Windows resolves `C:\x` to `\\?\C:\x`, which nobody writes.
+fn without_verbatim_prefix(path: &str) -> &str {
+    path.strip_prefix(r"\\?\").unwrap_or(path)
+}
+
+fn default_days() -> u32 {
+    DEFAULT_DAYS
+}
+
+impl FromStr for PathsSetting {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "local" => Ok(Self::Local),
+            "original" => Ok(Self::Original),
+            _ => Err(invalid("paths", text, PATHS_RULE)),
+        }
+    }
+}
+
+impl fmt::Display for PathsSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Local => "local",
+            Self::Original => "original",
+        })
+    }
+}
+
+/// Without the remote, which may hold a password.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { remote: _, paths, days, machine, placeholders } = self;
+        let mut shown = f.debug_struct("Config");
+        shown.field("paths", paths).field("days", days).field("machine", machine).field("placeholders", placeholders);
+        shown.finish_non_exhaustive()
+    }
+}
+
+/// Without the remote, which may hold a password.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { machine, remote: _, paths, days, roots } = self;
+        let mut shown = f.debug_struct("Settings");
+        shown.field("machine", machine).field("paths", paths).field("days", days).field("roots", roots);
+        shown.finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::sys::env::{Dirs, GitEnv};
+
+    const MACHINE: &str = "machine = { id = \"0123456789abcdef0123456789abcdef\", name = \"desk\" }\n";
+
+    fn env(home: &Path) -> Env {
+        Env {
+            home: home.to_owned(),
+            system: System::of_build(),
+            host_name: "desk".to_owned(),
+            claude_dir: home.join(".claude"),
+            dirs: Dirs::below(home),
+            stdin_is_terminal: false,
+            stdout_is_terminal: false,
+            stderr_is_terminal: false,
+            no_color: true,
+            columns: None,
+            git: GitEnv::default(),
+        }
+    }
+
+    fn parse(rest: &str) -> Result<Config, ConfigError> {
+        Config::parse(&format!("{MACHINE}{rest}"), Path::new("/c/config.toml"))
+    }
+
+    #[test]
+    fn a_saved_file_reads_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c").join(FILE_NAME);
+        assert!(Config::load(&path).unwrap().is_none());
+        let mut config = parse("").unwrap();
+        for (key, value) in [("remote", "git@host:al/s.git"), ("name", "lap\"top"), ("paths", "local"), ("days", "7")] {
+            config.set(key.parse().unwrap(), value).unwrap();
+            assert_eq!(config.get(key.parse().unwrap()).as_deref(), Some(value));
+        }
+        config.set_placeholder("PROJECTS".parse().unwrap(), "~/work", &env(dir.path())).unwrap();
+        config.save(&path).unwrap();
+        assert_eq!(Config::load(&path).unwrap().unwrap(), config);
+    }
+
+    #[test]
+    fn saving_keeps_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("dotfile"), dir.path().join("link"));
+        parse("").unwrap().save(&file).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        parse("days = 3").unwrap().save(&link).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(Config::load(&file).unwrap().unwrap().days, 3);
+    }
+
+    #[test]
+    fn unknown_keys_are_named_with_their_line_and_the_known_ones() {
+        insta::assert_snapshot!(
+            parse("day = 3\n").unwrap_err(),
+            @"`/c/config.toml`, line 2: unknown field `day`, expected one of `remote`, `paths`, `days`, `machine`, `placeholders`"
+        );
+        insta::assert_snapshot!(
+            parse("\npaths = \"nowhere\"\n").unwrap_err(),
+            @"`/c/config.toml`, line 3: unknown variant `nowhere`, expected one of `auto`, `local`, `original`"
+        );
+        insta::assert_snapshot!(
+            "colour".parse::<Key>().unwrap_err(),
+            @"there is no setting `colour`; there are remote, name, paths, days"
+        );
+    }
+
+    #[test]
+    fn values_are_checked_in_the_file_and_on_set() {
+        assert!(parse("days = 0").is_err());
+        assert!(parse("remote = \"-u\"").is_err());
+        assert!(parse("[placeholders]\nHOME = \"/x\"").is_err());
+        assert!(parse("[placeholders]\nlower = \"/x\"").is_err());
+        let mut config = parse("").unwrap();
+        let before = config.clone();
+        for (key, value) in [
+            (Key::Days, "0"),
+            (Key::Days, "many"),
+            (Key::Paths, "x"),
+            (Key::Name, ""),
+            (Key::Name, "a\u{1b}b"),
+            (Key::Remote, ""),
+            (Key::Remote, "-x"),
+        ] {
+            assert!(config.set(key, value).is_err(), "{key:?} {value:?}");
+        }
+        assert_eq!(config, before);
+    }
+
+    #[test]
+    fn neither_debug_nor_errors_show_the_remotes_secret() {
+        let mut config = parse("remote = \"https://al:hunter2@host/x\"").unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let error = config.set(Key::Remote, "https://al:hunter2@host/x\n").unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn roots_carry_their_resolved_form() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().canonicalize().unwrap();
+        let (real, link) = (base.join("real"), base.join("link"));
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let config = parse("[placeholders]\nPROJECTS = \"~/work/\"").unwrap();
+        let roots = config.root_set(&env(&link)).unwrap();
+        let home = roots.get("HOME").unwrap();
+        assert_eq!((home.path.as_str(), home.resolved.as_deref()), (link.to_str().unwrap(), real.to_str()));
+        let projects = roots.get("PROJECTS").unwrap();
+        assert_eq!((projects.path.as_str(), projects.resolved.as_deref()), (link.join("work").to_str().unwrap(), None));
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let config = parse("days = 9\nremote = \"r\"").unwrap();
+        let overrides = Overrides { days: Some(2), ..Overrides::default() };
+        let settings = Settings::resolve(&config, &env(Path::new("/home/al")), overrides).unwrap();
+        assert_eq!((settings.days, settings.remote.as_deref()), (2, Some("r")));
+        assert_eq!(settings.paths, PathsSetting::Auto);
+    }
+}

@@ -1,0 +1,255 @@
+//! Local text to portable text.
+//!
+//! Owns the replacement of spellings by placeholders and the escape of text that looks like one. Everything else is
+//! copied as it is. Must not parse and rewrite JSON.
+
+use memchr::memmem;
+
+use super::TextKind;
+use super::encoding::tag_encoded;
+use super::path::{dir_name_below, under_root};
+use super::patterns::{Pattern, Patterns};
+use super::placeholder::{Braces, braces_at};
+use super::spelling::{Lead, Separator, Style, Tag, placeholder, spellings};
+use super::strings::Strings;
+use crate::domain::client_dir::client_dir_name;
+use crate::domain::root::{Root, RootSet};
+
+/// Replaces the paths of one machine by placeholders.
+pub struct Collapser {
+    json: Patterns,
+    plain: Patterns,
+    braces: memmem::Finder<'static>,
+}
+
+impl Collapser {
+    /// A collapser for the roots of this machine. `directories` are absolute native paths of working directories, whose
+    /// directory names under the client's `projects/` are then recognised as a whole.
+    pub fn new(roots: &RootSet, directories: &[String]) -> Self {
+        let of_kind = |kind| {
+            let names = directories.iter().filter_map(|directory| whole_name(roots, directory));
+            Patterns::new(names.chain(root_patterns(roots, kind)).collect())
+        };
+        let braces = memmem::Finder::new(b"{{");
+        Self { json: of_kind(TextKind::Json), plain: of_kind(TextKind::Plain), braces }
+    }
+
+    /// Appends the portable form of `text` to `out`: whole lines, and perhaps a torn last one, of any bytes.
+    ///
+    /// Lines are independent, so a text may be collapsed in pieces that end at line ends.
+    pub fn collapse(&self, text: &[u8], kind: TextKind, out: &mut Vec<u8>) {
+        out.reserve(text.len() + text.len() / 64);
+        let patterns = match kind {
+            TextKind::Json => &self.json,
+            TextKind::Plain => &self.plain,
+        };
+        let strings = Strings::new(text, kind);
+        let mut run = Run { text, copied: 0, strings, finder: &self.braces, next_braces: 0, out };
+        let mut from = 0;
+        while let Some((at, pattern)) = patterns.find(text, from) {
+            // Braces right before a match are looked at only if it is not replaced: `{{C` is no look-alike once `C:\x`
+            // has become a placeholder itself.
+            run.escape_look_alikes(at.saturating_sub(2));
+            from = if run.strings.is_protected(at) { at + 1 } else { run.replace(at, pattern) };
+        }
+        run.escape_look_alikes(text.len());
+        run.copy_until(text.len());
+    }
+}
+
+/// One call's progress through its text.
+struct Run<'a> {
+    text: &'a [u8],
+    /// What comes before is in `out`.
+    copied: usize,
+    strings: Strings<'a>,
+    finder: &'a memmem::Finder<'static>,
+    /// Braces before this place are dealt with.
+    next_braces: usize,
+    out: &'a mut Vec<u8>,
+}
+
+impl Run<'_> {
+    fn copy_until(&mut self, end: usize) {
+        self.out.extend_from_slice(&self.text[self.copied..end]);
+        self.copied = end;
+    }
+
+    fn replace(&mut self, at: usize, pattern: &Pattern) -> usize {
+        self.copy_until(at);
+        self.out.extend_from_slice(&pattern.placeholder);
+        self.copied = at + pattern.bytes.len();
+        self.next_braces = self.next_braces.max(self.copied);
+        self.copied
+    }
+
+    /// Escapes what looks like a placeholder and begins before `end`.
+    fn escape_look_alikes(&mut self, end: usize) {
+        while self.next_braces < end {
+            let Some(found) = self.finder.find(&self.text[self.next_braces..]) else {
+                self.next_braces = self.text.len();
+                return;
+            };
+            let at = self.next_braces + found;
+            // Not yet: whether it needs an escape depends on what is replaced before it.
+            if at >= end {
+                self.next_braces = at;
+                return;
+            }
+            self.next_braces = self.escape(at);
+        }
+    }
+
+    /// Escapes the look-alike at `at`, if it is one; returns where the next may begin.
+    fn escape(&mut self, at: usize) -> usize {
+        let Braces::LookAlike { letter } = braces_at(self.text, at) else { return at + 1 };
+        if !self.strings.is_protected(at) {
+            self.copy_until(at + 2);
+            self.out.push(b'~');
+        }
+        letter + 1
+    }
+}
+
+/// The spellings that occur in text of this kind: in JSON, text is inside a string, one level deep at least.
+fn root_patterns(roots: &RootSet, kind: TextKind) -> impl Iterator<Item = Pattern> {
+    let system = roots.system;
+    spellings(roots).filter(move |(_, tag, _)| tag.is_possible_in(kind)).map(move |(root, tag, spelled)| Pattern {
+        bytes: spelled.into_bytes(),
+        placeholder: placeholder(root, tag).into_bytes(),
+        lead: tag.style.lead(system, tag.depth.unwrap_or(0)),
+        separator: tag.style.separator(system, tag.depth.unwrap_or(0)),
+        is_whole: false,
+    })
+}
+
+/// The client's name for `directory` as a whole, as a pattern, if it lies below a root.
+fn whole_name(roots: &RootSet, directory: &str) -> Option<Pattern> {
+    let found = under_root(roots, directory)?;
+    let bytes = client_dir_name(directory);
+    let tag = Tag { resolved: found.resolved, style: Style::ClientDir, ..Tag::PLAIN };
+    let again = dir_name_below(roots.system, tag.path(found.root)?, &found.tail);
+    (again == bytes && !found.tail.is_empty()).then(|| Pattern {
+        bytes: bytes.into_bytes(),
+        placeholder: name_placeholder(found.root, tag, &found.tail).into_bytes(),
+        lead: Lead::Name,
+        separator: Separator::Hyphen,
+        is_whole: true,
+    })
+}
+
+fn name_placeholder(root: &Root, tag: Tag, tail: &str) -> String {
+    format!("{{{{{}:{}/{}}}}}", root.name, tag.text(), tag_encoded(tail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Expander;
+    use super::*;
+    use crate::domain::root::System;
+
+    fn roots(system: System, roots: &[(&str, &str)]) -> RootSet {
+        let root =
+            |(name, path): &(&str, &str)| Root::new(system, name.parse().expect("name"), path, None).expect("root");
+        RootSet::new(system, roots.iter().map(root))
+    }
+
+    fn linux() -> RootSet {
+        roots(System::Linux, &[("HOME", "/home/al"), ("PROJECTS", "/home/al/projects")])
+    }
+
+    fn windows() -> RootSet {
+        roots(System::Windows, &[("HOME", "C:\\Users\\al")])
+    }
+
+    /// Collapses, and checks that the way back is exact.
+    fn collapsed(roots: &RootSet, directories: &[&str], kind: TextKind, text: &[u8]) -> String {
+        let directories: Vec<_> = directories.iter().map(|d| (*d).to_owned()).collect();
+        let (mut portable, mut back) = (Vec::new(), Vec::new());
+        Collapser::new(roots, &directories).collapse(text, kind, &mut portable);
+        Expander::exact(roots).expand(&portable, kind, &mut back);
+        assert_eq!(back, text, "{}", String::from_utf8_lossy(&portable));
+        String::from_utf8_lossy(&portable).into_owned()
+    }
+
+    #[test]
+    fn whole_paths_become_placeholders() {
+        for (text, portable) in [
+            (r#"{"cwd":"/home/al"}"#, r#"{"cwd":"{{HOME}}"}"#),
+            (r#""a\n/home/al/x""#, r#""a\n{{HOME}}/x""#),
+            (r#"{"/home/al/k":1}"#, r#"{"{{HOME}}/k":1}"#),
+            (
+                r#""/home/alice /mnt/home/al /home/al-old /home/al.bak""#,
+                r#""/home/alice /mnt/home/al /home/al-old /home/al.bak""#,
+            ),
+            (r#""in /home/al.""#, r#""in {{HOME}}.""#),
+            (r#""/home/al/projects/x /home/al/projects-x""#, r#""{{PROJECTS}}/x {{HOME}}/projects-x""#),
+            (r#""\/home\/al\/x""#, r#""{{HOME:s1}}\/x""#),
+            (r#""file:///home/al/x""#, r#""file://{{HOME}}/x""#),
+            (r#""/tmp/-home-al-work/x""#, r#""/tmp/{{HOME:e}}-work/x""#),
+        ] {
+            assert_eq!(collapsed(&linux(), &[], TextKind::Json, text.as_bytes()), portable);
+        }
+    }
+
+    #[test]
+    fn windows_paths_are_told_by_their_depth() {
+        for (text, portable) in [
+            (r#""C:\\Users\\al\\x""#, r#""{{HOME:1}}\\x""#),
+            (r#""{\"a\":\"C:\\\\Users\\\\al\"}""#, r#""{\"a\":\"{{HOME:2}}\"}""#),
+            (r#""c:/Users/al""#, r#""{{HOME:lf}}""#),
+            (r#""/c/Users/al""#, r#""{{HOME:m}}""#),
+        ] {
+            assert_eq!(collapsed(&windows(), &[], TextKind::Json, text.as_bytes()), portable);
+        }
+        assert_eq!(collapsed(&windows(), &[], TextKind::Plain, b"{{C:\\Users\\al\\x"), "{{{{HOME:0}}\\x");
+    }
+
+    #[test]
+    fn look_alikes_are_escaped() {
+        for (text, portable) in [
+            ("{{HOME}}", "{{~HOME}}"),
+            ("{{~~HOME}}", "{{~~~HOME}}"),
+            ("{{{X}}", "{{{~X}}"),
+            ("{{home}} {{", "{{home}} {{"),
+            ("{{/home/al}}", "{{{{HOME}}}}"),
+            ("{/home/al}", "{{{HOME}}}"),
+            ("{{A{{B", "{{~A{{~B"),
+        ] {
+            assert_eq!(collapsed(&linux(), &[], TextKind::Plain, text.as_bytes()), portable);
+        }
+    }
+
+    #[test]
+    fn protected_strings_stay() {
+        for text in [
+            r#"{"thinking":"/home/al {{HOME}}"}"#,
+            r#"{"signature" : "/home/al"}"#,
+            r#"{"source":{"type":"base64","data":"/home/al/{{X"}}"#,
+            r#"{"thinking":"/home/al {{HO"#,
+        ] {
+            assert_eq!(collapsed(&linux(), &[], TextKind::Json, text.as_bytes()), text);
+        }
+        let nested = r#"{"a":"{\"thinking\":\"/home/al\"}","data":"/home/al"}"#;
+        assert_eq!(collapsed(&linux(), &[], TextKind::Json, nested.as_bytes()), nested.replace("/home/al", "{{HOME}}"));
+    }
+
+    #[test]
+    fn known_directories_have_whole_names() {
+        let long = format!("/home/al/{}", "long-name/".repeat(30));
+        let name = client_dir_name(&long);
+        for (directory, text, portable) in [
+            ("/home/al/projects/my_app", "x/-home-al-projects-my-app/y", "x/{{PROJECTS:e/my_app}}/y".to_owned()),
+            ("/home/al/projects/my_app", "-home-al-projects-my-app-old", "{{PROJECTS:e}}-my-app-old".to_owned()),
+            (&long, &format!("x/{name}/y"), format!("x/{{{{HOME:e/{}}}}}/y", "long-name/".repeat(30))),
+        ] {
+            assert_eq!(collapsed(&linux(), &[directory], TextKind::Json, text.as_bytes()), portable);
+        }
+    }
+
+    #[test]
+    fn invalid_text_is_kept() {
+        let text = b"\xff/home/al\n{\"a\":\"\\ud83d/home/al\xc3\n{{H\n\"/home/al";
+        collapsed(&linux(), &[], TextKind::Json, text);
+    }
+}

@@ -1,0 +1,306 @@
+//! Portable text to local text.
+//!
+//! Owns the way back: exactly as the origin wrote it, or as another machine reads it. Must not need anything but the
+//! portable text and the two machines' roots.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use memchr::memmem;
+
+use super::encoding::tag_decoded;
+use super::path::dir_name_below;
+use super::placeholder::{Braces, Placeholder, braces_at, placeholder_at};
+use super::spelling::{Style, Tag, every_tag, spell};
+use super::strings::Strings;
+use super::translate::{Surroundings, Translation};
+use super::{TextKind, View};
+use crate::domain::root::{Root, RootSet, System};
+
+/// Replaces placeholders by paths.
+pub struct Expander {
+    roots: Vec<OriginRoot>,
+    reading: Reading,
+    braces: memmem::Finder<'static>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Exact,
+    Local,
+    Original,
+}
+
+/// A root of the origin, with all that its placeholders stand for.
+struct OriginRoot {
+    name: Vec<u8>,
+    plain: Option<Meaning>,
+    tagged: HashMap<Vec<u8>, Meaning>,
+    names: Vec<DirectoryNames>,
+}
+
+/// What one placeholder stands for.
+struct Meaning {
+    possible_in_json: bool,
+    exact: Vec<u8>,
+    /// `None` where the reading machine writes the same, or has no such root.
+    translation: Option<Translation>,
+}
+
+/// What `{{NAME:e/...}}` stands for: the directory name of something below a path.
+struct DirectoryNames {
+    tag: Vec<u8>,
+    exact: (System, String),
+    local: (System, String),
+}
+
+impl Expander {
+    /// An expander for text that was collapsed with the roots `origin`, read on the machine with the roots `target`.
+    pub fn new(origin: &RootSet, target: &RootSet, view: View) -> Self {
+        let reading = match view {
+            View::Local => Reading::Local,
+            View::Original => Reading::Original,
+        };
+        Self::with(origin, target, reading)
+    }
+
+    /// The exact inverse of [`super::Collapser`]: every byte as the origin wrote it.
+    pub fn exact(origin: &RootSet) -> Self {
+        Self::with(origin, origin, Reading::Exact)
+    }
+
+    fn with(origin: &RootSet, target: &RootSet, reading: Reading) -> Self {
+        let roots = origin.roots.iter().map(|root| OriginRoot::new(origin.system, root, target)).collect();
+        Self { roots, reading, braces: memmem::Finder::new(b"{{") }
+    }
+
+    /// Appends the local form of `portable` to `out`: whole lines, and perhaps a torn last one.
+    ///
+    /// A placeholder of a root that the origin does not have, or in a form that no collapser writes, is copied.
+    pub fn expand(&self, portable: &[u8], kind: TextKind, out: &mut Vec<u8>) {
+        out.reserve(portable.len() + portable.len() / 16);
+        let mut run = Run {
+            expander: self,
+            text: portable,
+            kind,
+            copied: 0,
+            strings: Strings::new(portable, kind),
+            surroundings: Surroundings::new(portable, kind),
+            names: HashMap::new(),
+            out,
+        };
+        let mut from = 0;
+        while let Some(found) = self.braces.find(&portable[from..]) {
+            from = run.at_braces(from + found);
+        }
+        run.copy_until(portable.len());
+    }
+
+    fn root(&self, name: &[u8]) -> Option<&OriginRoot> {
+        self.roots.iter().find(|root| root.name == name)
+    }
+}
+
+impl OriginRoot {
+    fn new(system: System, root: &Root, target: &RootSet) -> Self {
+        let there = target.get(root.name.as_str()).filter(|there| target.system != system || *there != root);
+        let mut tagged = HashMap::new();
+        for tag in every_tag() {
+            let Some(exact) = tag.path(root).and_then(|path| spell(system, path, tag)) else { continue };
+            let translation = there.map(|there| Translation::new(system, tag, target.system, there));
+            let possible_in_json = tag.is_possible_in(TextKind::Json);
+            tagged
+                .insert(tag.text().into_bytes(), Meaning { possible_in_json, exact: exact.into_bytes(), translation });
+        }
+        let plain = tagged.remove(b"".as_slice());
+        let names = [false, true].into_iter().filter_map(|resolved| {
+            let tag = Tag { resolved, style: Style::ClientDir, ..Tag::PLAIN };
+            let exact = (system, tag.path(root)?.to_owned());
+            let local = there.map_or_else(|| exact.clone(), |there| (target.system, client_path(there).to_owned()));
+            Some(DirectoryNames { tag: tag.text().into_bytes(), exact, local })
+        });
+        let names = names.collect();
+        Self { name: root.name.as_str().into(), plain, tagged, names }
+    }
+
+    fn meaning(&self, tag: &[u8], kind: TextKind) -> Option<&Meaning> {
+        let meaning = if tag.is_empty() { self.plain.as_ref() } else { self.tagged.get(tag) };
+        meaning.filter(|meaning| kind == TextKind::Plain || meaning.possible_in_json)
+    }
+
+    fn name_below(&self, tag: &[u8], tail: &[u8], is_exact: bool) -> Option<String> {
+        let names = self.names.iter().find(|names| names.tag == tag)?;
+        let (system, path) = if is_exact { &names.exact } else { &names.local };
+        Some(dir_name_below(*system, path, &tag_decoded(tail)?))
+    }
+}
+
+/// The path from which the client makes directory names: it resolves symbolic links first.
+pub(super) fn client_path(root: &Root) -> &str {
+    root.resolved.as_deref().unwrap_or(&root.path)
+}
+
+/// One call's progress through its text.
+struct Run<'a> {
+    expander: &'a Expander,
+    text: &'a [u8],
+    kind: TextKind,
+    /// What comes before is in `out`.
+    copied: usize,
+    strings: Strings<'a>,
+    surroundings: Surroundings<'a>,
+    /// Directory names that were computed already, by placeholder and whether it is to be exact.
+    names: HashMap<(&'a [u8], bool), String>,
+    out: &'a mut Vec<u8>,
+}
+
+impl<'a> Run<'a> {
+    fn copy_until(&mut self, end: usize) {
+        self.out.extend_from_slice(&self.text[self.copied..end]);
+        self.copied = end;
+    }
+
+    /// Deals with the braces at `at`; returns where the next may be.
+    fn at_braces(&mut self, at: usize) -> usize {
+        let Braces::LookAlike { letter } = braces_at(self.text, at) else { return at + 1 };
+        if letter > at + 2 {
+            self.remove_escape(at);
+            return letter + 1;
+        }
+        let Some(placeholder) = placeholder_at(self.text, at) else { return letter + 1 };
+        let expanded = match placeholder.tail {
+            None => self.expand_root(at, &placeholder),
+            Some(tail) => self.expand_name(at, &placeholder, tail),
+        };
+        if expanded.is_some() { self.copied } else { letter + 1 }
+    }
+
+    fn remove_escape(&mut self, at: usize) {
+        if !self.strings.is_protected(at) {
+            self.copy_until(at + 2);
+            self.copied += 1;
+        }
+    }
+
+    fn expand_root(&mut self, at: usize, placeholder: &Placeholder<'_>) -> Option<()> {
+        let meaning = self.expander.root(placeholder.name)?.meaning(placeholder.tag, self.kind)?;
+        let is_exact = self.is_exact(at)?;
+        self.copy_until(at);
+        self.copied = placeholder.end;
+        match meaning.translation.as_ref().filter(|_| !is_exact) {
+            None => self.out.extend_from_slice(&meaning.exact),
+            Some(translation) => {
+                self.copied = translation.write(&mut self.surroundings, at, placeholder.end, self.out);
+            }
+        }
+        Some(())
+    }
+
+    fn expand_name(&mut self, at: usize, placeholder: &Placeholder<'a>, tail: &[u8]) -> Option<()> {
+        let root = self.expander.root(placeholder.name)?;
+        let is_exact = self.is_exact(at)?;
+        let name = match self.names.entry((&self.text[at..placeholder.end], is_exact)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(root.name_below(placeholder.tag, tail, is_exact)?),
+        };
+        self.out.extend_from_slice(&self.text[self.copied..at]);
+        self.out.extend_from_slice(name.as_bytes());
+        self.copied = placeholder.end;
+        Some(())
+    }
+
+    /// Whether a placeholder at `at` is read as its origin wrote it; `None` if it is no placeholder there.
+    fn is_exact(&mut self, at: usize) -> Option<bool> {
+        if self.strings.is_protected(at) {
+            return None;
+        }
+        Some(match self.expander.reading {
+            Reading::Exact => true,
+            Reading::Local => false,
+            Reading::Original => !self.strings.is_clients_own(at),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root(system: System, path: &str) -> RootSet {
+        RootSet::new(system, [Root::new(system, "HOME".parse().expect("name"), path, None).expect("root")])
+    }
+
+    fn expanded(expander: &Expander, kind: TextKind, portable: &str) -> String {
+        let mut out = Vec::new();
+        expander.expand(portable.as_bytes(), kind, &mut out);
+        String::from_utf8(out).expect("utf-8")
+    }
+
+    fn read(origin: &RootSet, target: &RootSet, view: View, portable: &str) -> String {
+        expanded(&Expander::new(origin, target, view), TextKind::Json, portable)
+    }
+
+    #[test]
+    fn a_linux_path_reads_as_a_windows_path_at_its_depth() {
+        let (linux, windows) = (root(System::Linux, "/home/al"), root(System::Windows, "C:\\Users\\bo"));
+        for (portable, local) in [
+            (r#"{"cwd":"{{HOME}}/a b/c"}"#, r#"{"cwd":"C:\\Users\\bo\\a b\\c"}"#),
+            (r#"{"x":"in {{HOME}}/a b/c\n"}"#, r#"{"x":"in C:\\Users\\bo\\a b/c\n"}"#),
+            (r#"{"x":"{\"p\":\"{{HOME}}/a\"}"}"#, r#"{"x":"{\"p\":\"C:\\\\Users\\\\bo\\\\a\"}"}"#),
+            (r#"{"x":"file://{{HOME}}/a"}"#, r#"{"x":"file:///C:/Users/bo/a"}"#),
+            (r#"{"x":"{{HOME:s1}}\/a"}"#, r#"{"x":"C:\/Users\/bo\/a"}"#),
+            (r#"{"x":"{{HOME:e/a/b}} {{HOME:e}}-x"}"#, r#"{"x":"C--Users-bo-a-b C--Users-bo-x"}"#),
+            (r#"{"x":"{{HOME:c}}%2Fa"}"#, r#"{"x":"C%3A%5CUsers%5Cbo%5Ca"}"#),
+        ] {
+            assert_eq!(read(&linux, &windows, View::Local, portable), local);
+        }
+    }
+
+    #[test]
+    fn a_windows_path_reads_as_a_linux_path() {
+        let (linux, windows) = (root(System::Linux, "/home/al"), root(System::Windows, "C:\\Users\\bo"));
+        for (portable, local) in [
+            (r#"{"cwd":"{{HOME:1}}\\a b\\c"}"#, r#"{"cwd":"/home/al/a b/c"}"#),
+            (r#"{"x":"{{HOME:1}}\\new\n"}"#, r#"{"x":"/home/al/new\n"}"#),
+            (r#"{"x":"{\"p\":\"{{HOME:2}}\\\\a\\n\"}"}"#, r#"{"x":"{\"p\":\"/home/al/a\\n\"}"}"#),
+            (
+                r#"{"x":"{{HOME:1}}\\a/b {{HOME:lf}}/a {{HOME:m}}/b {{HOME:w}}"}"#,
+                r#"{"x":"/home/al/a/b /home/al/a /home/al/b /home/al"}"#,
+            ),
+            (r#"{"x":"file:///{{HOME:f}}/a file:///{{HOME:lv}}/b"}"#, r#"{"x":"file:///home/al/a file:///home/al/b"}"#),
+        ] {
+            assert_eq!(read(&windows, &linux, View::Local, portable), local);
+        }
+    }
+
+    #[test]
+    fn the_original_view_changes_what_the_client_reads() {
+        let (a, b) = (root(System::Linux, "/home/al"), root(System::Macos, "/Users/bo"));
+        for (portable, local) in [
+            (r#"{"m":"{{HOME}}","cwd":"{{HOME}}/x"}"#, r#"{"m":"/home/al","cwd":"/Users/bo/x"}"#),
+            (r#"{"m":{"cwd":"{{HOME}}"},"cwd":"{{HOME}}/x"}"#, r#"{"m":{"cwd":"/home/al"},"cwd":"/Users/bo/x"}"#),
+            (r#"{"relocatedCwd":"{{HOME}}","type":"relocated"}"#, r#"{"relocatedCwd":"/Users/bo","type":"relocated"}"#),
+        ] {
+            assert_eq!(read(&a, &b, View::Original, portable), local);
+        }
+    }
+
+    #[test]
+    fn what_is_no_placeholder_is_copied() {
+        let origin = root(System::Linux, "/home/al");
+        for (portable, local) in [
+            ("{{WORK}} {{HOME:f}} {{HOME:x}} {{HOME", "{{WORK}} {{HOME:f}} {{HOME:x}} {{HOME"),
+            ("{{~HOME}} {{~~X {{~ {{home}}", "{{HOME}} {{~X {{~ {{home}}"),
+            ("{{HOME:e/%zz}} {{HOME:q/a}}", "{{HOME:e/%zz}} {{HOME:q/a}}"),
+            (r#"{"thinking":"{{HOME}} {{~HOME}}"}"#, r#"{"thinking":"{{HOME}} {{~HOME}}"}"#),
+        ] {
+            assert_eq!(expanded(&Expander::exact(&origin), TextKind::Json, portable), local);
+        }
+    }
+
+    #[test]
+    fn a_root_unknown_here_stays_as_it_was() {
+        let (origin, nothing) = (root(System::Linux, "/home/al"), RootSet::new(System::Windows, []));
+        assert_eq!(read(&origin, &nothing, View::Local, r#""{{HOME}}/x""#), r#""/home/al/x""#);
+    }
+}

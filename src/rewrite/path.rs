@@ -1,0 +1,157 @@
+//! Single paths: a native path to its portable form and back.
+//!
+//! Owns the rule which root a path lies under. Must not touch the file system.
+
+use super::placeholder::placeholder_at;
+use crate::domain::client_dir::client_dir_name;
+use crate::domain::path::PortablePath;
+use crate::domain::root::{Root, RootSet, System};
+
+/// The portable form of an absolute native path: the longest root that holds it, then `/`-separated components. A path
+/// under no root is returned as it is.
+///
+/// A root's resolved path counts as the root, and on Windows so do the drive letter in the other case and forward
+/// slashes: all of them are one directory, and one directory has one portable path.
+pub fn collapse_path(roots: &RootSet, native: &str) -> PortablePath {
+    let Some(found) = under_root(roots, native) else { return PortablePath::new(native) };
+    let slash = if found.tail.is_empty() { "" } else { "/" };
+    PortablePath::new(format!("{{{{{}}}}}{slash}{}", found.root.name, found.tail))
+}
+
+/// The native path on the machine of `target`.
+///
+/// `None` if the path names a root that this machine does not have, leads out of its root with `..`, or is not absolute
+/// in the target's system.
+pub fn expand_path(portable: &PortablePath, target: &RootSet) -> Option<String> {
+    let text = portable.as_str();
+    if !text.starts_with("{{") {
+        return (is_absolute(target.system, text) && stays_below(target.system, text)).then(|| text.to_owned());
+    }
+    let placeholder = placeholder_at(text.as_bytes(), 0).filter(|p| p.tag.is_empty() && p.tail.is_none())?;
+    let root = target.get(std::str::from_utf8(placeholder.name).ok()?)?;
+    let tail = &text[placeholder.end..];
+    let fits = tail.is_empty() || tail.starts_with('/');
+    let is_native = !(target.system.is_windows() && tail.contains('\\'));
+    let native = || format!("{}{}", root.path, native_tail(target.system, tail));
+    (fits && is_native && stays_below(target.system, tail)).then(native)
+}
+
+/// A path cut at its root.
+#[derive(Debug)]
+pub(super) struct UnderRoot<'r> {
+    /// The root.
+    pub(super) root: &'r Root,
+    /// Whether the path begins with the root's resolved path.
+    pub(super) resolved: bool,
+    /// The rest, `/`-separated, without a leading slash.
+    pub(super) tail: String,
+}
+
+/// The longest root that holds `native`.
+pub(super) fn under_root<'r>(roots: &'r RootSet, native: &str) -> Option<UnderRoot<'r>> {
+    let of_root = |root: &'r Root| [(Some(&root.path), root, false), (root.resolved.as_ref(), root, true)];
+    let candidates = roots.roots.iter().flat_map(of_root).filter_map(|(path, root, resolved)| {
+        let path = path?;
+        let tail = tail_below(roots.system, native, path)?;
+        Some((path.len(), UnderRoot { root, resolved, tail }))
+    });
+    // Of roots with one path the first wins, as in running text.
+    candidates.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, found)| found)
+}
+
+/// The client's directory name for the directory `tail` (`/`-separated) below `root_path`.
+pub(super) fn dir_name_below(system: System, root_path: &str, tail: &str) -> String {
+    client_dir_name(&format!("{root_path}{}{}", system.separator(), native_tail(system, tail)))
+}
+
+fn tail_below(system: System, native: &str, root_path: &str) -> Option<String> {
+    let native = if system.is_windows() { canonical(native, root_path) } else { native.to_owned() };
+    let tail = native.strip_prefix(root_path)?;
+    if tail.is_empty() {
+        return Some(String::new());
+    }
+    let tail = tail.strip_prefix(system.separator())?;
+    Some(if system.is_windows() { tail.replace('\\', "/") } else { tail.to_owned() })
+}
+
+/// A Windows path with backslashes, and with the drive letter in the case that the root has it.
+fn canonical(native: &str, root_path: &str) -> String {
+    let native = native.replace('/', "\\");
+    match (native.get(..1), root_path.get(..1)) {
+        (Some(drive), Some(other)) if drive.eq_ignore_ascii_case(other) => format!("{other}{}", &native[1..]),
+        _ => native,
+    }
+}
+
+fn native_tail(system: System, tail: &str) -> String {
+    if system.is_windows() { tail.replace('/', "\\") } else { tail.to_owned() }
+}
+
+fn stays_below(system: System, tail: &str) -> bool {
+    let is_separator = |c| c == '/' || system.is_windows() && c == '\\';
+    !tail.contains('\0') && tail.split(is_separator).all(|component| component != "..")
+}
+
+fn is_absolute(system: System, path: &str) -> bool {
+    let bytes = path.as_bytes();
+    if system.is_windows() {
+        matches!(bytes, [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic())
+    } else {
+        bytes.first() == Some(&b'/')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn roots(system: System, roots: &[(&str, &str, Option<&str>)]) -> RootSet {
+        let root = |(name, path, resolved): &(&str, &str, Option<&str>)| {
+            Root::new(system, name.parse().expect("name"), path, *resolved).expect("root")
+        };
+        RootSet::new(system, roots.iter().map(root))
+    }
+
+    #[test]
+    fn the_longest_root_wins_on_whole_components() {
+        let linux = roots(System::Linux, &[("HOME", "/home/al", Some("/data/al")), ("PROJECTS", "/home/al/p", None)]);
+        for (native, portable) in [
+            ("/home/al", "{{HOME}}"),
+            ("/home/al/p/x", "{{PROJECTS}}/x"),
+            ("/home/al/px", "{{HOME}}/px"),
+            ("/data/al/x", "{{HOME}}/x"),
+            ("/home/alice", "/home/alice"),
+        ] {
+            assert_eq!(collapse_path(&linux, native).as_str(), portable);
+        }
+    }
+
+    #[test]
+    fn a_windows_directory_has_one_portable_path() {
+        let windows = roots(System::Windows, &[("HOME", "C:\\Users\\al", None)]);
+        for native in ["C:\\Users\\al\\a\\b", "c:\\Users\\al\\a\\b", "C:/Users/al/a/b"] {
+            assert_eq!(collapse_path(&windows, native).as_str(), "{{HOME}}/a/b");
+        }
+    }
+
+    #[test]
+    fn expanding_gives_a_native_path_or_nothing() {
+        let windows = roots(System::Windows, &[("HOME", "C:\\Users\\al", None)]);
+        let linux = roots(System::Linux, &[("HOME", "/home/al", None)]);
+        for (portable, target, native) in [
+            ("{{HOME}}/a/b", &windows, Some("C:\\Users\\al\\a\\b")),
+            ("{{HOME}}/a/b", &linux, Some("/home/al/a/b")),
+            ("{{HOME}}", &linux, Some("/home/al")),
+            ("{{WORK}}/a", &linux, None),
+            ("{{HOME}}/../x", &linux, None),
+            ("{{HOME}}/..\\x", &windows, None),
+            ("{{HOME}}x", &linux, None),
+            ("/srv/x", &linux, Some("/srv/x")),
+            ("/srv/x", &windows, None),
+            ("D:\\x", &windows, Some("D:\\x")),
+            ("D:\\x", &linux, None),
+        ] {
+            assert_eq!(expand_path(&PortablePath::new(portable), target).as_deref(), native, "{portable}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Finding spellings in text, fast.
+//!
+//! Owns the search. Hundreds of spellings share a few beginnings, so only these anchors are searched for, with vector
+//! instructions where the machine has them; at each place found, the spellings that begin so are tried, longest first.
+//! That is the leftmost-longest match of an automaton over all spellings, and a shorter spelling still gets its chance
+//! where a longer one does not end at a boundary. Must not decide what is protected.
+
+use std::collections::BTreeSet;
+
+use aho_corasick::{AhoCorasick, Input, MatchKind, Span, packed};
+
+use super::boundary::{begins, ends, ends_name};
+use super::spelling::{Lead, Separator};
+
+/// Longer anchors make the search no faster.
+const ANCHOR: usize = 4;
+
+/// A spelling with its placeholder and its boundaries.
+#[derive(Debug, Clone)]
+pub(super) struct Pattern {
+    /// The text searched for.
+    pub(super) bytes: Vec<u8>,
+    /// What it becomes.
+    pub(super) placeholder: Vec<u8>,
+    /// What it begins with.
+    pub(super) lead: Lead,
+    /// What separates the components of the path that it may begin.
+    pub(super) separator: Separator,
+    /// Whether it is a whole directory name, not the beginning of one.
+    pub(super) is_whole: bool,
+}
+
+/// All patterns for one kind of text.
+pub(super) struct Patterns {
+    finder: Finder,
+    /// For each anchor the patterns that begin with it, longest first.
+    groups: Vec<Vec<Pattern>>,
+}
+
+enum Finder {
+    Nothing,
+    Packed(packed::Searcher),
+    Automaton(AhoCorasick),
+}
+
+impl Patterns {
+    /// Of patterns with the same bytes, the first wins.
+    pub(super) fn new(mut patterns: Vec<Pattern>) -> Self {
+        patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.bytes.len()));
+        let anchors = anchors(&patterns);
+        let begin_with = |anchor: &&[u8]| patterns.iter().filter(|p| p.bytes.starts_with(anchor)).cloned().collect();
+        Self { finder: Finder::new(&anchors), groups: anchors.iter().map(begin_with).collect() }
+    }
+
+    /// The first place at or after `from` where a pattern matches between its boundaries.
+    pub(super) fn find(&self, text: &[u8], mut from: usize) -> Option<(usize, &Pattern)> {
+        while let Some((at, group)) = self.finder.find(text, from) {
+            if let Some(pattern) = self.groups[group].iter().find(|pattern| pattern.matches(text, at)) {
+                return Some((at, pattern));
+            }
+            from = at + 1;
+        }
+        None
+    }
+}
+
+impl Pattern {
+    fn matches(&self, text: &[u8], at: usize) -> bool {
+        let end = at + self.bytes.len();
+        text[at..].starts_with(&self.bytes)
+            && begins(text, at, self.lead)
+            && if self.is_whole { ends_name(text, end) } else { ends(text, end, self.separator) }
+    }
+}
+
+impl Finder {
+    fn new(anchors: &[&[u8]]) -> Self {
+        if anchors.is_empty() {
+            return Self::Nothing;
+        }
+        if let Some(searcher) = packed::Searcher::new(anchors) {
+            return Self::Packed(searcher);
+        }
+        let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(anchors);
+        Self::Automaton(automaton.expect("a few short anchors are within every limit of an automaton"))
+    }
+
+    fn find(&self, text: &[u8], from: usize) -> Option<(usize, usize)> {
+        let found = match self {
+            Self::Nothing => None,
+            Self::Packed(searcher) => searcher.find_in(text, Span::from(from..text.len())),
+            Self::Automaton(automaton) => automaton.find(Input::new(text).range(from..)),
+        }?;
+        Some((found.start(), found.pattern().as_usize()))
+    }
+}
+
+/// Beginnings of patterns, none of which begins another.
+fn anchors(patterns: &[Pattern]) -> Vec<&[u8]> {
+    let beginnings: BTreeSet<&[u8]> = patterns.iter().map(|p| &p.bytes[..p.bytes.len().min(ANCHOR)]).collect();
+    let mut anchors: Vec<&[u8]> = Vec::new();
+    for beginning in beginnings {
+        // Sorted, a text comes right after its own beginnings.
+        if !anchors.last().is_some_and(|last| beginning.starts_with(last)) {
+            anchors.push(beginning);
+        }
+    }
+    anchors
+}

@@ -1,0 +1,127 @@
+//! Which JSON string a place lies in, and whether that string may be rewritten.
+//!
+//! Owns the rule of what is protected. It looks back from a place to the quote that opens its string; places are asked
+//! for in ascending order, so that a line of many megabytes with many paths is read once. Must not change text.
+//!
+//! The rule must say the same of a line and of its portable form. It does: a spelling in JSON text never holds an
+//! unescaped quote or a line end and never ends within an escape, so both forms have the same strings.
+
+use memchr::{memchr, memrchr, memrchr2};
+
+use super::TextKind;
+use super::outline::{Outline, outline};
+
+/// Strings that are never rewritten: the model's thinking and its signature are checked by the API as they are, and
+/// base64 holds no paths.
+const PROTECTED_KEYS: [&[u8]; 3] = [b"\"thinking\"", b"\"signature\"", b"\"base64\""];
+
+/// A string under this key is protected if its object is of `type` `base64` or `redacted_thinking`.
+const DATA_KEY: &[u8] = b"\"data\"";
+
+/// Answers questions about places in one text, which must be asked in ascending order.
+pub(super) struct Strings<'t> {
+    text: &'t [u8],
+    kind: TextKind,
+    opening: LookBack<'t>,
+    last: Option<(usize, bool)>,
+    outlined: std::ops::Range<usize>,
+    outline: Outline,
+}
+
+impl<'t> Strings<'t> {
+    pub(super) fn new(text: &'t [u8], kind: TextKind) -> Self {
+        let opening = LookBack::new(text);
+        Self { text, kind, opening, last: None, outlined: 0..0, outline: Outline::default() }
+    }
+
+    /// Whether the text at `at` must stay as it is. No unescaped quote may lie between `at` and a later place that was
+    /// asked for before.
+    pub(super) fn is_protected(&mut self, at: usize) -> bool {
+        if self.kind == TextKind::Plain {
+            return false;
+        }
+        let Some(quote) = self.opening.find(at, is_unescaped) else { return false };
+        if let Some((_, protected)) = self.last.filter(|(last, _)| *last == quote) {
+            return protected;
+        }
+        let protected = self.is_protected_string(quote);
+        self.last = Some((quote, protected));
+        protected
+    }
+
+    /// Whether the text at `at` is read by the client only: a record's `cwd`, or a record that is no conversation.
+    pub(super) fn is_clients_own(&mut self, at: usize) -> bool {
+        if self.kind == TextKind::Plain {
+            return false;
+        }
+        let Some(quote) = self.opening.find(at, is_unescaped) else { return false };
+        let line = self.outline_at(quote);
+        let quote = quote - line;
+        self.outline.client_only || self.outline.cwd.binary_search(&quote).is_ok()
+    }
+
+    fn is_protected_string(&mut self, quote: usize) -> bool {
+        let Some(key) = text_before_colon(&self.text[..quote]) else { return false };
+        if PROTECTED_KEYS.iter().any(|protected| key.ends_with(protected)) {
+            return true;
+        }
+        key.ends_with(DATA_KEY) && {
+            let line = self.outline_at(quote);
+            self.outline.data.binary_search(&(quote - line)).is_ok()
+        }
+    }
+
+    /// Makes `outline` that of the line that holds `at`; returns where the line begins.
+    fn outline_at(&mut self, at: usize) -> usize {
+        if !self.outlined.contains(&at) {
+            let start = memrchr(b'\n', &self.text[..at]).map_or(0, |end| end + 1);
+            let end = memchr(b'\n', &self.text[at..]).map_or(self.text.len(), |end| at + end);
+            self.outline = outline(&self.text[start..end]);
+            self.outlined = start..end;
+        }
+        self.outlined.start
+    }
+}
+
+/// A backward search for a quote in the line of a place, for places in ascending order: no byte is read twice.
+pub(super) struct LookBack<'t> {
+    text: &'t [u8],
+    seen: usize,
+    found: Option<usize>,
+}
+
+impl<'t> LookBack<'t> {
+    pub(super) fn new(text: &'t [u8]) -> Self {
+        Self { text, seen: 0, found: None }
+    }
+
+    /// The last quote before `at`, in its line, that is accepted.
+    pub(super) fn find(&mut self, at: usize, accept: impl Fn(&[u8]) -> bool) -> Option<usize> {
+        let mut end = at;
+        while let Some(found) = self.text.get(self.seen..end).and_then(|new| memrchr2(b'"', b'\n', new)) {
+            end = self.seen + found;
+            let is_quote = self.text[end] == b'"';
+            if !is_quote || accept(&self.text[..end]) {
+                self.found = is_quote.then_some(end);
+                break;
+            }
+        }
+        self.seen = self.seen.max(at);
+        self.found
+    }
+}
+
+/// Whether a quote that follows `head` is one of the line's own JSON, not one inside a string.
+fn is_unescaped(head: &[u8]) -> bool {
+    head.iter().rev().take_while(|b| **b == b'\\').count().is_multiple_of(2)
+}
+
+/// What stands before the colon that `head` ends with, blanks aside.
+fn text_before_colon(head: &[u8]) -> Option<&[u8]> {
+    without_blanks(head).strip_suffix(b":").map(without_blanks)
+}
+
+/// `head` without the blanks it ends with; a line end stays, so that no line depends on the one before.
+fn without_blanks(head: &[u8]) -> &[u8] {
+    &head[..head.iter().rposition(|b| !matches!(b, b' ' | b'\t')).map_or(0, |last| last + 1)]
+}

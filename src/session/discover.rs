@@ -1,0 +1,189 @@
+//! Finding every session of this machine: one `stat` per file, nothing is opened.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::SessionError;
+use crate::domain::id::SessionId;
+use crate::domain::path::RelativeName;
+use crate::sys::fs::{FileStamp, PathError};
+
+/// The client's directory of project directories.
+pub fn projects_dir(claude_dir: &Path) -> PathBuf {
+    claude_dir.join("projects")
+}
+
+/// A session on this machine.
+#[derive(Debug, Clone)]
+pub struct LocalSession {
+    /// Its id.
+    pub id: SessionId,
+    /// The project directory it lies in, `projects/<name>`.
+    pub directory: PathBuf,
+    /// The transcript and, by name, the files under `<session id>/`.
+    pub files: BTreeMap<Option<RelativeName>, FileStamp>,
+}
+
+/// Something that looks like part of a session but cannot be taken.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// The session it belongs to, where its name is an id.
+    pub session: Option<SessionId>,
+    /// Which file.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: String,
+}
+
+/// All sessions of a machine.
+#[derive(Debug, Clone, Default)]
+pub struct Discovery {
+    /// By id.
+    pub sessions: BTreeMap<SessionId, LocalSession>,
+    /// What was passed over.
+    pub refused: Vec<Refused>,
+}
+
+impl LocalSession {
+    /// Where a file of the session lies; `None` is the transcript.
+    pub fn path(&self, file: Option<&RelativeName>) -> PathBuf {
+        file_path(&self.directory, &self.id, file)
+    }
+
+    /// The name of the project directory; empty if it is not UTF-8 (the client writes ASCII).
+    pub fn directory_name(&self) -> &str {
+        self.directory.file_name().and_then(|n| n.to_str()).unwrap_or_default()
+    }
+
+    /// Bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.files.values().map(|stamp| stamp.len).sum()
+    }
+}
+
+/// Where a file of a session lies in the project directory `directory`.
+pub fn file_path(directory: &Path, id: &SessionId, file: Option<&RelativeName>) -> PathBuf {
+    match file {
+        None => directory.join(format!("{id}.jsonl")),
+        Some(name) => name.as_str().split('/').fold(directory.join(id.as_str()), |path, part| path.join(part)),
+    }
+}
+
+/// Finds every session below the client's directory. A machine without one has no sessions.
+///
+/// # Errors
+/// If `projects/` exists but cannot be listed; what cannot be read below it is in [`Discovery::refused`].
+pub fn discover(claude_dir: &Path) -> Result<Discovery, SessionError> {
+    let mut found = Discovery::default();
+    for directory in list(&projects_dir(claude_dir))? {
+        if directory.path().is_dir() {
+            scan_project(&directory.path(), &mut found);
+        }
+    }
+    Ok(found)
+}
+
+/// The session `id` in the project directory `directory`, if it is there.
+pub fn find(directory: &Path, id: &SessionId) -> Option<LocalSession> {
+    let mut found = Discovery::default();
+    scan_session(directory, id.clone(), &mut found);
+    found.sessions.remove(id)
+}
+
+fn scan_project(directory: &Path, found: &mut Discovery) {
+    let entries = match list(directory) {
+        Ok(entries) => entries,
+        Err(e) => return found.refuse(None, directory, e.source.to_string()),
+    };
+    for entry in entries {
+        let name = entry.file_name();
+        let Some(stem) = name.to_str().and_then(|n| n.strip_suffix(".jsonl")) else { continue };
+        match stem.parse::<SessionId>() {
+            Ok(id) => scan_session(directory, id, found),
+            Err(e) => found.refuse(None, &entry.path(), e.to_string()),
+        }
+    }
+}
+
+fn scan_session(directory: &Path, id: SessionId, found: &mut Discovery) {
+    let transcript = file_path(directory, &id, None);
+    // A link to a transcript is followed, as the client does; one beside it is not.
+    let stamp = match FileStamp::read(&transcript) {
+        Ok(stamp) => stamp,
+        Err(e) => return found.refuse(Some(id), &transcript, e.source.to_string()),
+    };
+    if !transcript.is_file() {
+        return found.refuse(Some(id), &transcript, "not a plain file".to_owned());
+    }
+    let mut session = LocalSession { id, directory: directory.to_owned(), files: BTreeMap::from([(None, stamp)]) };
+    scan_beside(&mut session, found);
+    if let Some(other) = found.sessions.get(&session.id) {
+        let (keep, leave) = if other.files[&None].len >= session.files[&None].len {
+            (other.clone(), session)
+        } else {
+            (session, other.clone())
+        };
+        let reason = format!("the same id is also in `{}`, which is larger", keep.directory.display());
+        found.refuse(Some(leave.id.clone()), &leave.path(None), reason);
+        found.sessions.insert(keep.id.clone(), keep);
+        return;
+    }
+    found.sessions.insert(session.id.clone(), session);
+}
+
+fn scan_beside(session: &mut LocalSession, found: &mut Discovery) {
+    let root = session.directory.join(session.id.as_str());
+    if !root.is_dir() {
+        return;
+    }
+    for entry in walkdir::WalkDir::new(&root).follow_links(false).sort_by_file_name() {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(e) => {
+                let path = e.path().unwrap_or(&root).to_owned();
+                found.refuse(Some(session.id.clone()), &path, e.to_string());
+                continue;
+            }
+        };
+        if entry.file_type().is_dir() {
+            continue;
+        }
+        match beside(&root, &entry) {
+            Ok((name, stamp)) => drop(session.files.insert(Some(name), stamp)),
+            Err(reason) => found.refuse(Some(session.id.clone()), entry.path(), reason),
+        }
+    }
+}
+
+fn beside(root: &Path, entry: &walkdir::DirEntry) -> Result<(RelativeName, FileStamp), String> {
+    if !entry.file_type().is_file() {
+        return Err("not a plain file (links are not followed)".to_owned());
+    }
+    let relative = entry.path().strip_prefix(root).map_err(|e| e.to_string())?;
+    let parts: Option<Vec<&str>> = relative.iter().map(|part| part.to_str()).collect();
+    let name = parts.ok_or("its name is not UTF-8")?.join("/");
+    let name = RelativeName::new(name).map_err(|e| e.to_string())?;
+    let stamp = FileStamp::read(entry.path()).map_err(|e| e.source.to_string())?;
+    Ok((name, stamp))
+}
+
+fn list(directory: &Path) -> Result<Vec<fs::DirEntry>, PathError> {
+    let fail = |source| PathError { action: "read", path: directory.to_owned(), source };
+    match fs::read_dir(directory) {
+        Ok(entries) => {
+            let mut entries = entries.collect::<io::Result<Vec<_>>>().map_err(fail)?;
+            entries.sort_by_key(fs::DirEntry::file_name);
+            Ok(entries)
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(fail(e)),
+    }
+}
+
+impl Discovery {
+    fn refuse(&mut self, session: Option<SessionId>, path: &Path, reason: String) {
+        self.refused.push(Refused { session, path: path.to_owned(), reason });
+    }
+}

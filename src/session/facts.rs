@@ -1,0 +1,199 @@
+//! What a transcript says of itself: project, titles, time, and whether it is bound to its exact text.
+//!
+//! Facts are collected in passing from pieces of whole lines, so that an append costs what was appended. Lines are searched as bytes;
+//! only the few that matter are parsed. Record kinds as of client 2.1.329 (and `summary` of 1.0 and 2.0).
+
+use chrono::{DateTime, Utc};
+use memchr::memmem;
+use serde_json::Value;
+
+use crate::domain::client_dir::client_dir_name;
+
+/// Prompts and titles are kept to this many characters.
+const TITLE_CHARS: usize = 200;
+
+/// What is known after some lines. Later lines override earlier ones, as the client reads them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Title from the last `custom-title` record.
+    pub custom_title: Option<String>,
+    /// Title from the last `ai-title` record.
+    pub ai_title: Option<String>,
+    /// From the last `last-prompt` record.
+    pub last_prompt: Option<String>,
+    /// Text of the first prompt that a person typed.
+    pub first_prompt: Option<String>,
+    /// Timestamp of the newest record, as the client wrote it (RFC 3339, UTC).
+    pub last_activity: Option<String>,
+    /// Signed thinking, a prompt snapshot or a request digest was seen.
+    pub bound: bool,
+    /// Working directories in the order in which they first appear.
+    pub cwds: Vec<String>,
+}
+
+/// How many working directories are remembered; a session seldom has more than two.
+const MAX_CWDS: usize = 16;
+
+impl Facts {
+    /// Takes in more of the transcript, as whole lines.
+    pub fn absorb(&mut self, lines: &[u8]) {
+        self.bound = self.bound || is_bound(lines);
+        self.absorb_titles(lines);
+        self.absorb_cwds(lines);
+        if let Some(time) = newest_timestamp(lines) {
+            self.last_activity = self.last_activity.take().max(Some(time));
+        }
+        if self.first_prompt.is_none() {
+            self.first_prompt = first_prompt(lines);
+        }
+    }
+
+    /// The working directory that the client's directory `name` stands for: the one with that name by the client's rule, else the first.
+    pub fn project(&self, name: &str) -> Option<&str> {
+        let named = self.cwds.iter().find(|cwd| client_dir_name(cwd) == name);
+        named.or_else(|| self.cwds.first()).map(String::as_str)
+    }
+
+    fn absorb_titles(&mut self, lines: &[u8]) {
+        for (kind, field, slot) in [
+            ("custom-title", "customTitle", &mut self.custom_title),
+            ("ai-title", "aiTitle", &mut self.ai_title),
+            ("last-prompt", "lastPrompt", &mut self.last_prompt),
+        ] {
+            let needle = format!("{{\"type\":\"{kind}\"");
+            if let Some(at) = memmem::rfind(lines, needle.as_bytes())
+                && let Some(text) = parse(line_at(lines, at)).as_ref().and_then(|r| r[field].as_str())
+            {
+                *slot = Some(cut(text));
+            }
+        }
+    }
+
+    fn absorb_cwds(&mut self, lines: &[u8]) {
+        let mut last: &[u8] = b"";
+        for at in memmem::find_iter(lines, b"\"cwd\":\"") {
+            let text = &lines[at + 6..];
+            let Some(end) = string_end(text) else { continue };
+            if text[..end] == *last || self.cwds.len() >= MAX_CWDS {
+                continue;
+            }
+            last = &text[..end];
+            if let Ok(cwd) = serde_json::from_slice::<String>(last)
+                && !self.cwds.contains(&cwd)
+            {
+                self.cwds.push(cwd);
+            }
+        }
+    }
+}
+
+/// Parses the client's time stamps.
+pub fn parse_time(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
+}
+
+/// The title in a session's `custom-title.json`.
+pub fn custom_title_file(json: &[u8]) -> Option<String> {
+    parse(json)?["customTitle"].as_str().map(cut)
+}
+
+fn is_bound(lines: &[u8]) -> bool {
+    let signed = memmem::find_iter(lines, b"\"signature\":\"").any(|at| lines.get(at + 13).is_some_and(|b| *b != b'"'));
+    signed
+        || memmem::find(lines, b"\"type\":\"prompt_snapshot\"").is_some()
+        || memmem::find(lines, b"{\"type\":\"api-request").is_some()
+}
+
+/// The last time stamp in `lines`; records are appended in order of time.
+fn newest_timestamp(lines: &[u8]) -> Option<String> {
+    const NEEDLE: &[u8] = b"\"timestamp\":\"";
+    let mut upto = lines.len();
+    while let Some(at) = memmem::rfind(&lines[..upto], NEEDLE) {
+        let text = &lines[at + NEEDLE.len()..];
+        let end = memchr::memchr(b'"', &text[..text.len().min(40)]);
+        let text = end.and_then(|end| std::str::from_utf8(&text[..end]).ok());
+        if let Some(text) = text.filter(|t| t.ends_with('Z') && parse_time(t).is_some()) {
+            return Some(text.to_owned());
+        }
+        upto = at;
+    }
+    None
+}
+
+fn first_prompt(lines: &[u8]) -> Option<String> {
+    memmem::find_iter(lines, b"\"type\":\"user\"").find_map(|at| {
+        let record = parse(line_at(lines, at))?;
+        let meta = |key: &str| record[key].as_bool().unwrap_or(false);
+        if record["type"] != "user" || meta("isMeta") || meta("isSidechain") || meta("isCompactSummary") {
+            return None;
+        }
+        let content = &record["message"]["content"];
+        let text = content.as_str().or_else(|| content.as_array()?.iter().find_map(|block| block["text"].as_str()))?;
+        // Slash commands, shell mode and reminders are wrapped in tags; nobody typed them as a prompt.
+        (!text.trim().is_empty() && !text.starts_with('<')).then(|| cut(text))
+    })
+}
+
+fn parse(line: &[u8]) -> Option<Value> {
+    serde_json::from_slice(line).ok()
+}
+
+/// The line of `lines` that holds offset `at`.
+fn line_at(lines: &[u8], at: usize) -> &[u8] {
+    let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |n| n + 1);
+    let end = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |n| at + n);
+    &lines[start..end]
+}
+
+/// Length of the JSON string at the start of `text`, quotes included.
+fn string_end(text: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        let found = at + memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text[found] == b'"' {
+            return Some(found + 1);
+        }
+        at = found + 2;
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(TITLE_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_records_override_earlier_ones() {
+        let mut facts = Facts::default();
+        facts.absorb(
+            br#"{"type":"user","isMeta":true,"message":{"content":"caveat"},"cwd":"/home/al"}
+{"type":"user","message":{"content":"fix \"it\""},"cwd":"/home/al/my_app","timestamp":"2026-01-02T03:04:05.678Z"}
+{"type":"ai-title","aiTitle":"First"}
+{"type":"assistant","message":{"content":[{"type":"thinking","thinking":"x","signature":""}]}}
+"#,
+        );
+        assert_eq!(facts.first_prompt.as_deref(), Some("fix \"it\""));
+        assert_eq!(facts.last_activity.as_deref(), Some("2026-01-02T03:04:05.678Z"));
+        assert_eq!(facts.project("-home-al-my-app"), Some("/home/al/my_app"));
+        assert_eq!(facts.project("-elsewhere"), Some("/home/al"));
+        assert!(!facts.bound, "an empty signature binds nothing");
+        facts.absorb(
+            br#"{"type":"ai-title","aiTitle":"Second"}
+{"type":"assistant","message":{"content":[{"type":"thinking","thinking":"x","signature":"c2ln"}]}}
+"#,
+        );
+        assert_eq!(facts.ai_title.as_deref(), Some("Second"));
+        assert!(facts.bound);
+    }
+
+    #[test]
+    fn survives_any_bytes() {
+        let mut facts = Facts::default();
+        facts.absorb(b"\"cwd\":\"\\");
+        facts.absorb(b"{\"type\":\"ai-title\"\xff\n\"timestamp\":\"nonsense\"\n\"cwd\":\"\\ud83d\"");
+        assert_eq!(facts, Facts::default());
+    }
+}

@@ -1,0 +1,49 @@
+//! What the client leaves on disk: where sessions lie, which are running, what a transcript says of itself.
+//!
+//! Everything the program knows about Claude Code is here and in [`crate::rewrite`] (paths inside the text). Facts were observed with
+//! client 2.1.329 on Linux. Must not know the store, and never writes to a running session's files.
+//!
+//! * [`discover`]: every session of this machine
+//! * [`live`]: sessions of running clients
+//! * [`facts`]: project, titles and times, read from records
+//! * [`materialise`]: writing session files, with a journal that can undo it
+
+pub mod discover;
+pub mod facts;
+pub mod live;
+pub mod materialise;
+
+use std::path::PathBuf;
+
+use crate::domain::id::SessionId;
+use crate::sys::fs::PathError;
+
+/// What can go wrong with the client's files.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The file system refused.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The journal of a pull cannot be read.
+    #[error("the journal `{}` of an earlier pull cannot be read", path.display())]
+    Journal {
+        /// Which journal.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The session is in use by a running client.
+    #[error("session {session} is running here (process {pid})")]
+    Running {
+        /// Which session.
+        session: SessionId,
+        /// The client's process.
+        pid: u32,
+    },
+    /// The file is no longer what the plan was made for.
+    #[error("`{}` changed while it was being brought up to date", path.display())]
+    Changed {
+        /// Which file.
+        path: PathBuf,
+    },
+}

@@ -1,0 +1,66 @@
+//! Where things lie in the store (`docs/format.md`). Pure: paths in, paths out.
+
+use crate::domain::id::{MachineId, SessionId};
+use crate::domain::path::RelativeName;
+
+/// The file that holds the format version of the whole store.
+pub(super) const FORMAT_FILE: &str = "ccsync.json";
+
+/// The directory with one file per machine.
+pub(super) const MACHINES: &str = "machines";
+
+/// The directory with the shards of sessions.
+pub(super) const SESSIONS: &str = "sessions";
+
+/// Path of a machine's file.
+pub(super) fn machine(id: &MachineId) -> String {
+    format!("{MACHINES}/{id}.json")
+}
+
+/// Directory of a session.
+pub(super) fn session(id: &SessionId) -> String {
+    format!("{SESSIONS}/{}/{id}", id.shard())
+}
+
+/// Path of a session's manifest.
+pub(super) fn manifest(id: &SessionId) -> String {
+    format!("{}/manifest.json", session(id))
+}
+
+/// Directory of the segments of one file of a session; `None` is the transcript.
+pub(super) fn segments(id: &SessionId, file: Option<&RelativeName>) -> String {
+    match file {
+        None => format!("{}/transcript", session(id)),
+        Some(name) => format!("{}/files/{name}", session(id)),
+    }
+}
+
+/// Path of one segment. It keeps the file's extension, so that editors and `git diff` know what they see.
+pub(super) fn segment(id: &SessionId, file: Option<&RelativeName>, number: usize) -> String {
+    let extension = file.map_or("jsonl", |name| extension(name.as_str()));
+    let dot = if extension.is_empty() { "" } else { "." };
+    format!("{}/{number:06}{dot}{extension}", segments(id, file))
+}
+
+fn extension(name: &str) -> &str {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    let extension = last.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let plain = extension.len() <= 8 && extension.bytes().all(|b| b.is_ascii_alphanumeric());
+    if plain { extension } else { "" }
+}
+
+/// The session that `path` (of a file in the store) belongs to.
+pub(super) fn session_of(path: &str) -> Option<SessionId> {
+    let mut parts = path.split('/');
+    let (top, shard, id) = (parts.next()?, parts.next()?, parts.next()?);
+    parts.next()?;
+    let id: SessionId = id.parse().ok()?;
+    (top == SESSIONS && id.shard() == shard).then_some(id)
+}
+
+/// Whether `path` may be written into the working tree: relative, without tricks, and not git's own directory.
+pub(super) fn is_safe(path: &str) -> bool {
+    let names_git = |part: &str| part.trim_end_matches(['.', ' ']).eq_ignore_ascii_case(".git");
+    RelativeName::new(path).is_ok()
+        && !path.split('/').any(|part| names_git(part) || part.to_ascii_lowercase().starts_with("git~"))
+}

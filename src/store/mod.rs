@@ -1,0 +1,284 @@
+//! This machine's clone of the remote: segments, manifests, machine files, commits.
+//!
+//! Owns the format of the store (`docs/format.md`) and is the only user of `git2`. Reads always come from git objects, never from the
+//! working tree, which exists for people. Must not touch the network, rewrite text or know the client.
+//!
+//! * [`manifest`], [`machine`]: the JSON files and the checks on them
+//! * [`segment`]: how a file is cut
+//! * [`snapshot`]: reading one commit
+//! * [`transaction`]: writing one commit
+//! * `object`, `tree`, `layout`, `worktree`: packs, trees, paths, the working tree
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::domain::id::{CommitId, SessionId};
+
+mod layout;
+pub mod machine;
+pub mod manifest;
+mod object;
+pub mod segment;
+pub mod snapshot;
+pub mod transaction;
+mod tree;
+mod worktree;
+
+pub use snapshot::Snapshot;
+pub use transaction::{Author, Transaction};
+
+/// The one branch that holds the sessions.
+pub const BRANCH: &str = "main";
+const HEAD_REF: &str = "refs/heads/main";
+const REMOTE_REF: &str = "refs/remotes/origin/main";
+
+/// What can go wrong with the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// libgit2 refused.
+    #[error("the store's git repository could not be used")]
+    Git(#[from] git2::Error),
+    /// The file system refused.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The store was written by a newer ccsync.
+    #[error("the store has format {found}, this ccsync reads up to {}", manifest::FORMAT)]
+    Newer {
+        /// Its format version.
+        found: u32,
+    },
+    /// A file that describes the store or a machine is malformed.
+    #[error("`{path}` in the store cannot be read")]
+    Malformed {
+        /// Path inside the store.
+        path: String,
+        /// What is wrong with it.
+        source: manifest::ManifestError,
+    },
+    /// A session's manifest is malformed, or from a newer ccsync.
+    #[error("session {session} cannot be read from the store")]
+    Session {
+        /// Which session.
+        session: SessionId,
+        /// What is wrong with it.
+        source: manifest::ManifestError,
+    },
+    /// A segment that a manifest names is missing or has another size.
+    #[error("`{path}` in the store is missing or does not have the size its manifest says")]
+    Segment {
+        /// Path inside the store.
+        path: String,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
+
+    /// Whether only one session is affected and the others can go on.
+    pub fn is_about_one_session(&self) -> bool {
+        matches!(self, Self::Session { .. } | Self::Segment { .. })
+    }
+}
+
+/// This machine's clone of the remote.
+pub struct Store {
+    repo: git2::Repository,
+}
+
+impl Store {
+    /// Opens the store at `path`, or creates an empty one. Completes what an interrupted command left half-written.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`] or [`StoreError::Io`] if the directory holds something else or cannot be used.
+    pub fn open_or_create(path: &Path) -> Result<Self, StoreError> {
+        let repo = if path.join(".git").exists() { git2::Repository::open(path)? } else { create(path)? };
+        let store = Self { repo };
+        store.repair_worktree()?;
+        Ok(store)
+    }
+
+    /// Opens the store at `path` if there is one.
+    ///
+    /// # Errors
+    /// As for [`Self::open_or_create`].
+    pub fn open(path: &Path) -> Result<Option<Self>, StoreError> {
+        if path.join(".git").exists() { Self::open_or_create(path).map(Some) } else { Ok(None) }
+    }
+
+    /// The `.git` directory.
+    pub fn git_dir(&self) -> &Path {
+        self.repo.path()
+    }
+
+    /// The working tree.
+    pub fn path(&self) -> &Path {
+        self.repo.workdir().expect("the store is created with a working tree")
+    }
+
+    /// The newest commit here.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn head(&self) -> Result<Option<CommitId>, StoreError> {
+        self.read_ref(HEAD_REF)
+    }
+
+    /// The remote's newest commit, as last seen.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn remote_head(&self) -> Result<Option<CommitId>, StoreError> {
+        self.read_ref(REMOTE_REF)
+    }
+
+    /// Records what the remote's newest commit is now; `None`: it has none, or it is another remote.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn set_remote_head(&self, commit: Option<&CommitId>) -> Result<(), StoreError> {
+        match commit {
+            Some(commit) => drop(self.repo.reference(REMOTE_REF, oid(commit)?, true, "push")?),
+            None => {
+                if let Ok(mut reference) = self.repo.find_reference(REMOTE_REF) {
+                    reference.delete()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many commits here the remote does not have, as last seen.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn unsent(&self) -> Result<u64, StoreError> {
+        let Some(head) = self.head()? else { return Ok(0) };
+        let remote = self.remote_head()?;
+        if Some(&head) == remote.as_ref() {
+            return Ok(0);
+        }
+        let mut walk = self.repo.revwalk()?;
+        walk.push(oid(&head)?)?;
+        if let Some(remote) = remote {
+            walk.hide(oid(&remote)?)?;
+        }
+        Ok(walk.count() as u64)
+    }
+
+    /// Whether `commit` is `ancestor` or comes after it.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn contains(&self, commit: &CommitId, ancestor: &CommitId) -> Result<bool, StoreError> {
+        Ok(commit == ancestor || self.repo.graph_descendant_of(oid(commit)?, oid(ancestor)?)?)
+    }
+
+    /// The newest common ancestor of two commits.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn merge_base(&self, a: &CommitId, b: &CommitId) -> Result<Option<CommitId>, StoreError> {
+        match self.repo.merge_base(oid(a)?, oid(b)?) {
+            Ok(base) => Ok(Some(commit_id(base))),
+            Err(e) if e.code() == git2::ErrorCode::NotFound => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The contents of `commit`; of an empty store for `None`.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] if a newer ccsync wrote them, [`StoreError::Git`].
+    pub fn snapshot(&self, commit: Option<&CommitId>) -> Result<Snapshot<'_>, StoreError> {
+        Snapshot::open(&self.repo, commit)
+    }
+
+    /// The contents of the newest commit here.
+    ///
+    /// # Errors
+    /// As for [`Self::snapshot`].
+    pub fn head_snapshot(&self) -> Result<Snapshot<'_>, StoreError> {
+        self.snapshot(self.head()?.as_ref())
+    }
+
+    /// Begins a commit whose tree starts as that of `base`.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn begin(&self, base: Option<&CommitId>) -> Result<Transaction<'_>, StoreError> {
+        Transaction::begin(self, base)
+    }
+
+    /// Makes `commit`, which comes after the present head, the head.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`], [`StoreError::Io`].
+    pub fn fast_forward(&self, commit: &CommitId) -> Result<(), StoreError> {
+        self.advance(commit, "fetch", &Default::default())
+    }
+
+    /// Moves the head to `commit` and brings index and working tree after it; `written` is there already.
+    fn advance(&self, commit: &CommitId, why: &str, written: &worktree::Written) -> Result<(), StoreError> {
+        let old = self.head()?;
+        self.mark_unfinished()?;
+        self.repo.reference(HEAD_REF, oid(commit)?, true, why)?;
+        self.update_worktree(old.as_ref(), commit, written)?;
+        self.mark_finished()
+    }
+
+    fn read_ref(&self, name: &str) -> Result<Option<CommitId>, StoreError> {
+        match self.repo.refname_to_id(name) {
+            Ok(oid) => Ok(Some(commit_id(oid))),
+            Err(e) if e.code() == git2::ErrorCode::NotFound => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+/// Creates the bare repository that serves as remote where the user has named none.
+///
+/// # Errors
+/// [`StoreError::Git`].
+pub fn create_embedded_remote(path: &Path) -> Result<(), StoreError> {
+    if path.join("HEAD").exists() {
+        return Ok(());
+    }
+    let mut options = git2::RepositoryInitOptions::new();
+    options.bare(true).mkpath(true).initial_head(BRANCH).external_template(false);
+    git2::Repository::init_opts(path, &options)?;
+    Ok(())
+}
+
+/// Creates an empty store. Whatever the user's git prefers: SHA-1, plain ref files, branch `main`, no filters.
+fn create(path: &Path) -> Result<git2::Repository, StoreError> {
+    let mut options = git2::RepositoryInitOptions::new();
+    options.mkpath(true).initial_head(BRANCH).external_template(false);
+    let repo = git2::Repository::init_opts(path, &options)?;
+    let mut config = repo.config()?.open_level(git2::ConfigLevel::Local)?;
+    config.set_str("core.autocrlf", "false")?;
+    config.set_bool("core.fileMode", false)?;
+    // A path of the store can be long on Windows.
+    config.set_bool("core.longpaths", true)?;
+    Ok(repo)
+}
+
+fn oid(commit: &CommitId) -> Result<git2::Oid, StoreError> {
+    Ok(git2::Oid::from_str(commit.as_str())?)
+}
+
+fn tree_of<'r>(repo: &'r git2::Repository, commit: &CommitId) -> Result<git2::Tree<'r>, StoreError> {
+    Ok(repo.find_commit(oid(commit)?)?.tree()?)
+}
+
+fn commit_id(oid: git2::Oid) -> CommitId {
+    oid.to_string().parse().expect("git prints object names as 40 lower-case digits")
+}

@@ -1,0 +1,282 @@
+//! Writing many git objects: a few as loose files, many as one pack.
+//!
+//! Owns the encoding of objects and packs (git manual, `gitformat-pack`). Objects are named by the caller's threads at once and
+//! compressed on all cores. Nothing is visible to git before [`ObjectWriter::finish`]. Must not move refs.
+
+use std::collections::HashSet;
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use git2::{ObjectType, Oid};
+use sha1::{Digest, Sha1};
+
+use super::StoreError;
+
+/// Up to this many objects of this size in all are written loose; beyond, a pack costs less.
+const LOOSE_OBJECTS: usize = 40;
+const LOOSE_BYTES: usize = 8 << 20;
+
+/// The level that git itself uses by default.
+const COMPRESSION_LEVEL: i32 = 6;
+
+/// Raw bytes waiting to be compressed never exceed this many objects (of at most 32 MiB, nearly always 256 KiB).
+const QUEUE: usize = 8;
+
+/// Collects new objects. See the module's head.
+pub(super) struct ObjectWriter<'repo> {
+    repo: &'repo git2::Repository,
+    seen: HashSet<Oid>,
+    loose: Vec<(ObjectType, Vec<u8>)>,
+    loose_bytes: usize,
+    pack: Option<PackWriter>,
+}
+
+impl<'repo> ObjectWriter<'repo> {
+    pub(super) fn new(repo: &'repo git2::Repository) -> Self {
+        Self { repo, seen: HashSet::new(), loose: Vec::new(), loose_bytes: 0, pack: None }
+    }
+
+    /// Takes an object and returns its name. Objects that git already has are not written again.
+    pub(super) fn put(&mut self, kind: ObjectType, data: Vec<u8>) -> Result<Oid, StoreError> {
+        let oid = object_name(kind, &data);
+        if !self.seen.insert(oid) || self.repo.odb()?.exists_ext(oid, git2::OdbLookupFlags::NO_REFRESH) {
+            return Ok(oid);
+        }
+        if let Some(pack) = &mut self.pack {
+            pack.put(kind, oid, data)?;
+            return Ok(oid);
+        }
+        self.loose_bytes += data.len();
+        self.loose.push((kind, data));
+        if self.loose.len() > LOOSE_OBJECTS || self.loose_bytes > LOOSE_BYTES {
+            self.start_pack()?;
+        }
+        Ok(oid)
+    }
+
+    /// Makes all objects readable by git; they are on the disk when this returns.
+    pub(super) fn finish(self) -> Result<(), StoreError> {
+        let odb = self.repo.odb()?;
+        match self.pack {
+            Some(pack) => {
+                pack.finish()?;
+                odb.refresh()?;
+            }
+            None => {
+                for (kind, data) in &self.loose {
+                    odb.write(*kind, data)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn start_pack(&mut self) -> Result<(), StoreError> {
+        let mut pack = PackWriter::create(&self.repo.path().join("objects/pack"))?;
+        for (kind, data) in self.loose.drain(..) {
+            pack.put(kind, object_name(kind, &data), data)?;
+        }
+        self.pack = Some(pack);
+        Ok(())
+    }
+}
+
+/// The name git gives an object: SHA-1 over `<kind> <length>\0<data>`.
+fn object_name(kind: ObjectType, data: &[u8]) -> Oid {
+    let mut hasher = Sha1::new();
+    hasher.update(format!("{} {}\0", kind.str(), data.len()));
+    hasher.update(data);
+    Oid::from_bytes(&hasher.finalize()).expect("a SHA-1 digest has the length of an object name")
+}
+
+/// One object of a pack under construction.
+struct Entry {
+    oid: Oid,
+    offset: u64,
+    crc: u32,
+}
+
+struct Job {
+    kind: ObjectType,
+    oid: Oid,
+    data: Vec<u8>,
+}
+
+/// A pack whose entries are compressed by worker threads and appended in the order in which they get ready.
+struct PackWriter {
+    dir: PathBuf,
+    jobs: Option<SyncSender<Job>>,
+    workers: Vec<JoinHandle<io::Result<()>>>,
+    out: Arc<Mutex<PackFile>>,
+}
+
+struct PackFile {
+    file: BufWriter<tempfile::NamedTempFile>,
+    length: u64,
+    entries: Vec<Entry>,
+}
+
+impl PackWriter {
+    fn create(dir: &Path) -> Result<Self, StoreError> {
+        let io = |source| StoreError::io("create a pack in", dir, source);
+        std::fs::create_dir_all(dir).map_err(io)?;
+        // The prefix is the one that `git gc` recognises as left over after a crash.
+        let file = tempfile::Builder::new().prefix("tmp_pack_").tempfile_in(dir).map_err(io)?;
+        let mut pack = PackFile { file: BufWriter::with_capacity(1 << 20, file), length: 0, entries: Vec::new() };
+        pack.write(&pack_header(0)).map_err(io)?;
+        let out = Arc::new(Mutex::new(pack));
+        let (jobs, queue) = sync_channel(QUEUE);
+        let queue = Arc::new(Mutex::new(queue));
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        let workers = (0..threads).map(|_| spawn_worker(Arc::clone(&queue), Arc::clone(&out))).collect();
+        Ok(Self { dir: dir.to_owned(), jobs: Some(jobs), workers, out })
+    }
+
+    fn put(&mut self, kind: ObjectType, oid: Oid, data: Vec<u8>) -> Result<(), StoreError> {
+        let jobs = self.jobs.as_ref().expect("jobs are taken only by `finish`, which consumes the writer");
+        if jobs.send(Job { kind, oid, data }).is_ok() {
+            return Ok(());
+        }
+        // All workers are gone: one of them holds the reason.
+        self.join()?;
+        Err(StoreError::io("write a pack in", &self.dir, io::Error::other("the pack could not be written")))
+    }
+
+    fn join(&mut self) -> Result<(), StoreError> {
+        self.jobs = None;
+        for worker in self.workers.drain(..) {
+            let result = worker.join().unwrap_or_else(|_| Err(io::Error::other("a compression thread panicked")));
+            result.map_err(|source| StoreError::io("write a pack in", &self.dir, source))?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(), StoreError> {
+        self.join()?;
+        let io = |source| StoreError::io("write a pack in", &self.dir, source);
+        let out = Arc::into_inner(self.out).expect("the workers have ended and dropped their handles");
+        let PackFile { file, mut entries, .. } = out.into_inner().expect("no worker panicked while it held the lock");
+        let file = file.into_inner().map_err(|e| io(e.into_error()))?;
+        let checksum = complete_pack(&file, entries.len()).map_err(io)?;
+        entries.sort_by_key(|e| e.oid);
+        let index = pack_index(&entries, &checksum);
+        let stem = self.dir.join(format!("pack-{}", hex(&checksum)));
+        // Read-only like git's own packs; the index comes last because it makes the pack visible.
+        persist(file, &stem.with_extension("pack")).map_err(io)?;
+        let mut index_file = tempfile::Builder::new().prefix("tmp_idx_").tempfile_in(&self.dir).map_err(io)?;
+        index_file.write_all(&index).map_err(io)?;
+        persist(index_file, &stem.with_extension("idx")).map_err(io)
+    }
+}
+
+impl PackFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.length += bytes.len() as u64;
+        self.file.write_all(bytes)
+    }
+}
+
+fn spawn_worker(queue: Arc<Mutex<Receiver<Job>>>, out: Arc<Mutex<PackFile>>) -> JoinHandle<io::Result<()>> {
+    std::thread::spawn(move || {
+        let level = libdeflater::CompressionLvl::new(COMPRESSION_LEVEL).expect("6 is a valid level");
+        let mut compressor = libdeflater::Compressor::new(level);
+        let poisoned = |_| io::Error::other("another compression thread panicked");
+        loop {
+            let job = queue.lock().map_err(|_| io::Error::other("another compression thread panicked"))?.recv();
+            let Ok(job) = job else { return Ok(()) };
+            let entry = encode_entry(&mut compressor, &job)?;
+            let crc = crc32fast::hash(&entry);
+            let mut out = out.lock().map_err(poisoned)?;
+            let offset = out.length;
+            out.write(&entry)?;
+            out.entries.push(Entry { oid: job.oid, offset, crc });
+        }
+    })
+}
+
+/// Type and size in the variable-length form of `gitformat-pack`, then the zlib stream.
+fn encode_entry(compressor: &mut libdeflater::Compressor, job: &Job) -> io::Result<Vec<u8>> {
+    let kind: u8 = match job.kind {
+        ObjectType::Commit => 1,
+        ObjectType::Tree => 2,
+        _ => 3,
+    };
+    let mut entry = Vec::with_capacity(16 + compressor.zlib_compress_bound(job.data.len()));
+    let mut size = job.data.len();
+    let mut byte = (kind << 4) | (size & 0x0f) as u8;
+    size >>= 4;
+    while size > 0 {
+        entry.push(byte | 0x80);
+        byte = (size & 0x7f) as u8;
+        size >>= 7;
+    }
+    entry.push(byte);
+    let header = entry.len();
+    entry.resize(header + compressor.zlib_compress_bound(job.data.len()), 0);
+    let written = compressor.zlib_compress(&job.data, &mut entry[header..]).map_err(io::Error::other)?;
+    entry.truncate(header + written);
+    Ok(entry)
+}
+
+fn pack_header(objects: u32) -> [u8; 12] {
+    let mut header = *b"PACK\0\0\0\x02\0\0\0\0";
+    header[8..].copy_from_slice(&objects.to_be_bytes());
+    header
+}
+
+/// Writes the true header and the checksum of everything, which is also the pack's name.
+fn complete_pack(file: &tempfile::NamedTempFile, objects: usize) -> io::Result<[u8; 20]> {
+    let objects = u32::try_from(objects).map_err(io::Error::other)?;
+    let handle = &mut file.as_file();
+    handle.seek(SeekFrom::Start(0))?;
+    handle.write_all(&pack_header(objects))?;
+    handle.seek(SeekFrom::Start(0))?;
+    let mut hasher = Sha1::new();
+    io::copy(handle, &mut hasher)?;
+    let checksum: [u8; 20] = hasher.finalize().into();
+    handle.seek(SeekFrom::End(0))?;
+    handle.write_all(&checksum)?;
+    Ok(checksum)
+}
+
+/// A version 2 index (`gitformat-pack`). `entries` are sorted by name.
+fn pack_index(entries: &[Entry], pack_checksum: &[u8; 20]) -> Vec<u8> {
+    let mut index = b"\xfftOc\0\0\0\x02".to_vec();
+    let mut upto = 0;
+    for first in 0..=255u8 {
+        while upto < entries.len() && entries[upto].oid.as_bytes()[0] <= first {
+            upto += 1;
+        }
+        index.extend_from_slice(&(upto as u32).to_be_bytes());
+    }
+    entries.iter().for_each(|e| index.extend_from_slice(e.oid.as_bytes()));
+    entries.iter().for_each(|e| index.extend_from_slice(&e.crc.to_be_bytes()));
+    let mut far = Vec::new();
+    for entry in entries {
+        // Offsets past 2 GiB go to a second table, their position in it marked by the highest bit.
+        let small = u32::try_from(entry.offset).ok().filter(|offset| offset >> 31 == 0);
+        let word = small.unwrap_or_else(|| {
+            far.push(entry.offset);
+            (1 << 31) | (far.len() - 1) as u32
+        });
+        index.extend_from_slice(&word.to_be_bytes());
+    }
+    far.iter().for_each(|offset| index.extend_from_slice(&offset.to_be_bytes()));
+    index.extend_from_slice(pack_checksum);
+    let checksum = Sha1::digest(&index);
+    index.extend_from_slice(&checksum);
+    index
+}
+
+fn persist(file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|e| e.error)?;
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

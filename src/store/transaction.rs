@@ -1,0 +1,213 @@
+//! Writing one commit of the store: segments, manifests and machine files in, a commit out.
+//!
+//! Until [`Transaction::commit`] nothing is visible to git; a transaction that is dropped leaves no trace but files in
+//! the working tree, which the next command removes.
+
+use chrono::{DateTime, Utc};
+use git2::{ObjectType, Oid};
+
+use super::machine::Machine;
+use super::manifest::{FORMAT, Manifest};
+use super::object::ObjectWriter;
+use super::worktree::Written;
+use super::{Snapshot, Store, StoreError, commit_id, layout, tree};
+use crate::domain::id::{CommitId, SessionId};
+use crate::domain::path::RelativeName;
+
+const README: &str = "\
+# Sessions kept by ccsync
+
+This repository is written by [ccsync](https://crates.io/crates/ccsync). `sessions/` holds one directory per Claude Code
+session, `machines/` one file per machine. Read whatever you like; to change something, use `ccsync`: what is edited here
+by hand may be refused. The format is described in `docs/format.md` of the program.
+
+Sessions hold private code and possibly secrets. Keep this repository private.
+";
+
+const ATTRIBUTES: &str = "* -text\n";
+
+/// Who commits, and when.
+#[derive(Debug, Clone)]
+pub struct Author<'a> {
+    /// The machine.
+    pub machine: &'a Machine,
+    /// Time of the commit.
+    pub time: DateTime<Utc>,
+}
+
+/// A commit under construction.
+pub struct Transaction<'store> {
+    store: &'store Store,
+    base: Snapshot<'store>,
+    writer: ObjectWriter<'store>,
+    changes: tree::Changes,
+    written: Written,
+    /// Whether the working tree was touched.
+    touched: bool,
+}
+
+impl<'store> Transaction<'store> {
+    pub(super) fn begin(store: &'store Store, base: Option<&CommitId>) -> Result<Self, StoreError> {
+        let base = store.snapshot(base)?;
+        let writer = ObjectWriter::new(&store.repo);
+        Ok(Self { store, base, writer, changes: tree::Changes::new(), written: Written::new(), touched: false })
+    }
+
+    /// The contents this commit starts from.
+    pub fn base(&self) -> &Snapshot<'store> {
+        &self.base
+    }
+
+    /// Whether nothing was changed so far.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Adds one segment of a file of a session.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`], [`StoreError::Io`].
+    pub fn put_segment(
+        &mut self,
+        session: &SessionId,
+        file: Option<&RelativeName>,
+        number: usize,
+        text: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        self.put_file(layout::segment(session, file, number), text)
+    }
+
+    /// Adds a segment by reference to one that `from` has.
+    ///
+    /// # Errors
+    /// [`StoreError::Segment`] if it is not there, [`StoreError::Git`].
+    pub fn reuse_segment(
+        &mut self,
+        from: (&Snapshot<'_>, &Manifest, Option<&RelativeName>),
+        to: (&SessionId, Option<&RelativeName>),
+        number: usize,
+    ) -> Result<(), StoreError> {
+        let (snapshot, manifest, file) = from;
+        let missing = || StoreError::Segment { path: layout::segment(&manifest.session, file, number) };
+        let stored = manifest.file(file).ok_or_else(missing)?;
+        let blob = snapshot.segment_blob(&manifest.session, file, stored, number)?;
+        self.changes.insert(layout::segment(to.0, to.1, number), Some(blob));
+        Ok(())
+    }
+
+    /// Adds the manifest of a session, and removes segments that it no longer names.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`], [`StoreError::Io`].
+    pub fn put_manifest(&mut self, manifest: &Manifest) -> Result<(), StoreError> {
+        if let Ok(Some(former)) = self.base.manifest(&manifest.session) {
+            for (name, file) in former.all_files() {
+                let kept = manifest.file(name).map_or(0, |f| f.segments.len());
+                for number in kept..file.segments.len() {
+                    self.changes.insert(layout::segment(&manifest.session, name, number), None);
+                }
+            }
+        }
+        self.put_file(layout::manifest(&manifest.session), manifest.to_json())
+    }
+
+    /// Takes back everything that was added for a session.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`], [`StoreError::Io`].
+    pub fn forget_session(&mut self, session: &SessionId) -> Result<(), StoreError> {
+        let mine = |path: &String| layout::session_of(path).as_ref() == Some(session);
+        self.changes.retain(|path, _| !mine(path));
+        let written: Vec<String> = self.written.keys().filter(|path| mine(path)).cloned().collect();
+        for path in written {
+            self.written.remove(&path);
+            self.store.restore_file(&path, self.base.tree())?;
+        }
+        Ok(())
+    }
+
+    /// Takes a session over as `from` has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn take_session(&mut self, from: &Snapshot<'_>, session: &SessionId) -> Result<(), StoreError> {
+        self.take_paths(from, |path| layout::session_of(path).as_ref() == Some(session))
+    }
+
+    /// Takes over, as `from` has it, everything that is no session and that changed there since `earlier`.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn take_other_files(&mut self, from: &Snapshot<'_>, earlier: &Snapshot<'_>) -> Result<(), StoreError> {
+        for tree::Difference { path, new } in tree::differences(&self.store.repo, earlier.tree(), from.tree())? {
+            if layout::session_of(&path).is_none() {
+                self.changes.insert(path, new);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the file of a machine.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`], [`StoreError::Io`].
+    pub fn put_machine(&mut self, machine: &Machine) -> Result<(), StoreError> {
+        self.put_file(layout::machine(&machine.id), machine.to_json())
+    }
+
+    /// Commits, moves the head and brings the working tree after it.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`], [`StoreError::Io`]; then the head has not moved.
+    pub fn commit(mut self, author: &Author<'_>, message: &str, parents: &[CommitId]) -> Result<CommitId, StoreError> {
+        if !self.base.is_store()? {
+            self.put_file(layout::FORMAT_FILE.to_owned(), format!("{{\n  \"format\": {FORMAT}\n}}\n").into_bytes())?;
+            self.put_file("README.md".to_owned(), README.as_bytes().to_vec())?;
+            self.put_file(".gitattributes".to_owned(), ATTRIBUTES.as_bytes().to_vec())?;
+        }
+        let repo = &self.store.repo;
+        let tree = tree::apply(repo, &mut self.writer, self.base.tree(), &self.changes)?;
+        let tree = tree.expect("the format file is always in the tree");
+        let text = commit_text(tree, parents, author, message);
+        let commit = commit_id(self.writer.put(ObjectType::Commit, text)?);
+        self.writer.finish()?;
+        self.store.advance(&commit, "push", &self.written)?;
+        Ok(commit)
+    }
+
+    fn put_file(&mut self, path: String, bytes: Vec<u8>) -> Result<(), StoreError> {
+        if !self.touched {
+            self.store.mark_unfinished()?;
+            self.touched = true;
+        }
+        self.store.write_file(&path, &bytes)?;
+        let blob = self.writer.put(ObjectType::Blob, bytes)?;
+        self.written.insert(path.clone(), blob);
+        self.changes.insert(path, Some(blob));
+        Ok(())
+    }
+
+    fn take_paths(&mut self, from: &Snapshot<'_>, wanted: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+        for tree::Difference { path, new } in tree::differences(&self.store.repo, self.base.tree(), from.tree())? {
+            if wanted(&path) {
+                self.changes.insert(path, new);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A commit object. Written here rather than by libgit2 so that it can go into the pack with everything else.
+fn commit_text(tree: Oid, parents: &[CommitId], author: &Author<'_>, message: &str) -> Vec<u8> {
+    use std::fmt::Write;
+    let plain_name: String = author.machine.name.chars().filter(|c| !c.is_control() && !"<>".contains(*c)).collect();
+    let name = if plain_name.trim().is_empty() { "ccsync" } else { plain_name.trim() };
+    let email = format!("{}@ccsync.invalid", author.machine.id);
+    let who = format!("{name} <{email}> {} +0000", author.time.timestamp());
+    let mut text = format!("tree {tree}\n");
+    for parent in parents {
+        let _ = writeln!(text, "parent {parent}");
+    }
+    let _ = write!(text, "author {who}\ncommitter {who}\n\n{message}\n");
+    text.into_bytes()
+}

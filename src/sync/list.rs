@@ -1,0 +1,146 @@
+//! Every session that is here or in the store, in one table.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use super::send::fetch;
+use super::work::Work;
+use super::{Context, SyncError};
+use crate::domain::id::{MachineId, SessionId};
+use crate::rewrite::collapse_path;
+use crate::session::discover::LocalSession;
+use crate::session::facts::{Facts, parse_time};
+use crate::store::Snapshot;
+use crate::store::manifest::Manifest;
+
+/// Which sessions to list.
+#[derive(Debug, Clone, Default)]
+pub struct ListFilter {
+    /// Fetch first, and list what the store has; else what is here.
+    pub remote: bool,
+    /// Only sessions whose project contains this text.
+    pub project: Option<String>,
+    /// Only sessions last written by the machine of this name or id.
+    pub from: Option<String>,
+}
+
+/// One session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    /// The session.
+    pub session: SessionId,
+    /// Portable path of its project.
+    pub project: Option<String>,
+    /// Its title, unsanitised.
+    pub title: Option<String>,
+    /// Time of its newest record.
+    pub last_activity: Option<DateTime<Utc>>,
+    /// Name of the machine that wrote its last line, unsanitised.
+    pub machine: Option<String>,
+    /// Lines of the transcript.
+    pub lines: u64,
+    /// Bytes of all its files.
+    pub bytes: u64,
+    /// It lies on this machine.
+    pub here: bool,
+    /// The store has it.
+    pub in_store: bool,
+    /// The session it left, if it is a fork.
+    pub fork_of: Option<SessionId>,
+}
+
+/// Lists sessions, the newest first.
+///
+/// # Errors
+/// What concerns the whole command. A session whose manifest cannot be read is listed without its particulars.
+pub fn list(ctx: &Context<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, SyncError> {
+    let mut work = Work::open(ctx)?;
+    if filter.remote {
+        fetch(&mut work)?;
+    }
+    let found = work.discover()?;
+    let snapshot = work.store.head_snapshot()?;
+    let names = machine_names(&work, &snapshot)?;
+    let states = snapshot.sessions()?;
+    let ids: BTreeSet<&SessionId> = found.sessions.keys().chain(states.keys()).collect();
+    let mut rows = Vec::new();
+    for id in ids {
+        let local = found.sessions.get(id);
+        let manifest = states.get(id).and_then(|_| snapshot.manifest(id).ok().flatten());
+        let row = row(&work, id, local, manifest.as_ref(), states.contains_key(id), &names);
+        if (filter.remote || row.here) && filter.accepts(&row, manifest.as_ref()) {
+            rows.push(row);
+        }
+    }
+    rows.sort_by(|a, b| (b.last_activity, &a.session).cmp(&(a.last_activity, &b.session)));
+    Ok(rows)
+}
+
+impl ListFilter {
+    fn accepts(&self, row: &SessionRow, manifest: Option<&Manifest>) -> bool {
+        let project =
+            self.project.as_deref().is_none_or(|p| row.project.as_deref().is_some_and(|project| project.contains(p)));
+        let writer = manifest.and_then(Manifest::last_writer).map(MachineId::as_str);
+        let from = self.from.as_deref().is_none_or(|from| row.machine.as_deref() == Some(from) || writer == Some(from));
+        project && from
+    }
+}
+
+fn machine_names(work: &Work<'_>, snapshot: &Snapshot<'_>) -> Result<BTreeMap<MachineId, String>, SyncError> {
+    let mut names: BTreeMap<_, _> = snapshot.machines()?.0.into_iter().map(|m| (m.id, m.name)).collect();
+    names.insert(work.machine.id.clone(), work.machine.name.clone());
+    Ok(names)
+}
+
+fn row(
+    work: &Work<'_>,
+    id: &SessionId,
+    local: Option<&LocalSession>,
+    manifest: Option<&Manifest>,
+    in_store: bool,
+    names: &BTreeMap<MachineId, String>,
+) -> SessionRow {
+    let mut row = SessionRow {
+        session: id.clone(),
+        project: None,
+        title: None,
+        last_activity: None,
+        machine: None,
+        lines: 0,
+        bytes: local.map_or(0, LocalSession::bytes),
+        here: local.is_some(),
+        in_store,
+        fork_of: None,
+    };
+    if let Some(manifest) = manifest {
+        row.project = manifest.project.as_ref().map(ToString::to_string);
+        row.title = manifest.titles.shown().map(str::to_owned);
+        row.last_activity = manifest.last_activity.as_deref().and_then(parse_time);
+        row.machine = manifest.last_writer().and_then(|id| names.get(id)).cloned();
+        row.lines = manifest.transcript.lines();
+        row.bytes = row.bytes.max(manifest.local_bytes());
+        row.fork_of = manifest.fork_of.as_ref().map(|fork| fork.session.clone());
+    } else if let Some(local) = local {
+        read_particulars(work, local, &mut row);
+    }
+    row
+}
+
+/// A session that was never pushed speaks for itself.
+fn read_particulars(work: &Work<'_>, local: &LocalSession, row: &mut SessionRow) {
+    let mut facts = Facts::default();
+    let len = local.files[&None].len;
+    let Ok(mut text) = super::text::LocalText::open(&local.path(None), 0, len) else { return };
+    while let Ok(piece) = text.next_lines() {
+        if piece.is_empty() {
+            break;
+        }
+        facts.absorb(&piece);
+        row.lines += crate::store::segment::count_lines(&piece);
+    }
+    row.project = facts.project(local.directory_name()).map(|cwd| collapse_path(work.views.roots(), cwd).to_string());
+    row.last_activity = facts.last_activity.as_deref().and_then(parse_time);
+    row.machine = Some(work.machine.name.clone());
+    row.title = facts.custom_title.or(facts.ai_title).or(facts.last_prompt).or(facts.first_prompt);
+}

@@ -1,0 +1,267 @@
+//! Merging two histories of the store, session by session. There is no textual merge and nothing to resolve by hand.
+//!
+//! What the remote has keeps its place; what this machine added is put on top: whole sessions, the lines by which ours is longer, or a
+//! fork where both went on differently.
+
+use std::collections::BTreeMap;
+
+use super::SyncError;
+use super::collect::{Continuation, emitter, resume, share_segments};
+use super::fork::{add_fork, fork_id, share_file, written_as};
+use super::text::{Piece, StoredText};
+use super::views::{Reader, Views};
+use super::work::Work;
+use crate::domain::id::{CommitId, SessionId};
+use crate::domain::path::RelativeName;
+use crate::store::manifest::{Manifest, Run};
+use crate::store::segment::offset_after_lines;
+use crate::store::{Snapshot, Transaction};
+
+/// What merging did that a person should know.
+#[derive(Debug, Default)]
+pub(super) struct Merged {
+    /// Sessions whose tail of this machine became a fork, with the fork's id and how many lines only it has.
+    pub(super) forks: BTreeMap<SessionId, (SessionId, u64)>,
+}
+
+impl Merged {
+    pub(super) fn add(&mut self, more: Self) {
+        self.forks.extend(more.forks);
+    }
+}
+
+/// Brings the head to a commit that holds everything of the remote's head.
+pub(super) fn merge(work: &mut Work<'_>) -> Result<Merged, SyncError> {
+    let Some(theirs) = work.store.remote_head()? else { return Ok(Merged::default()) };
+    // Refuses a store of a newer format before anything of it becomes ours.
+    work.store.snapshot(Some(&theirs))?;
+    match work.store.head()? {
+        None => work.store.fast_forward(&theirs)?,
+        Some(ours) if work.store.contains(&ours, &theirs)? => {}
+        Some(ours) if work.store.contains(&theirs, &ours)? => work.store.fast_forward(&theirs)?,
+        Some(ours) => return merge_commits(work, &ours, &theirs),
+    }
+    Ok(Merged::default())
+}
+
+fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<Merged, SyncError> {
+    let store = &work.store;
+    let base = store.snapshot(store.merge_base(ours, theirs)?.as_ref())?;
+    let (our_side, their_side) = (store.snapshot(Some(ours))?, store.snapshot(Some(theirs))?);
+    let changed_there = their_side.changed_since(&base)?;
+    let mut tx = store.begin(Some(theirs))?;
+    tx.take_other_files(&our_side, &base)?;
+    let mut merged = Merged::default();
+    for session in our_side.changed_since(&base)? {
+        if changed_there.contains(&session) && our_side.state(&session)? != their_side.state(&session)? {
+            let sides = Sides { views: &work.views, ours: &our_side, theirs: &their_side };
+            if let Some(fork) = sides.merge_session(&mut tx, &session)? {
+                merged.forks.insert(session, fork);
+            }
+        } else {
+            tx.take_session(&our_side, &session)?;
+        }
+    }
+    let parents = [theirs.clone(), ours.clone()];
+    tx.commit(&work.author(), &format!("merge from {}", work.machine.name), &parents)?;
+    Ok(merged)
+}
+
+struct Sides<'a> {
+    views: &'a Views,
+    ours: &'a Snapshot<'a>,
+    theirs: &'a Snapshot<'a>,
+}
+
+/// How two stored files relate, as their machines wrote them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Relation {
+    /// Theirs holds ours.
+    Contained,
+    /// Ours goes on after the last line of theirs.
+    Longer,
+    /// They differ after this many lines.
+    Diverged(u64),
+}
+
+impl Sides<'_> {
+    /// Merges a session that both changed; the fork and its own lines, if there had to be one.
+    fn merge_session(&self, tx: &mut Transaction<'_>, id: &SessionId) -> Result<Option<(SessionId, u64)>, SyncError> {
+        let Ok(Some(ours)) = self.ours.manifest(id) else {
+            // Nothing of ours can be read, so there is nothing to add; `ccsync verify` names such sessions.
+            return Ok(None);
+        };
+        let theirs = match self.theirs.manifest(id) {
+            Ok(Some(theirs)) => theirs,
+            Ok(None) => return Ok(tx.take_session(self.ours, id).map(|()| None)?),
+            // Theirs cannot be read by this version: leave it, and keep ours beside it.
+            Err(_) => return self.keep_as_fork(tx, &ours, id, None, 0).map(Some),
+        };
+        self.merge_into(tx, &ours, &theirs)
+    }
+
+    /// Adds `ours` to `theirs`, which may be a fork that began as ours.
+    fn merge_into(
+        &self,
+        tx: &mut Transaction<'_>,
+        ours: &Manifest,
+        theirs: &Manifest,
+    ) -> Result<Option<(SessionId, u64)>, SyncError> {
+        let mut relations = BTreeMap::new();
+        for (name, _) in ours.all_files() {
+            let (Some(mine), Some(other)) = (self.our_text(ours, name), self.their_text(theirs, name)) else {
+                continue;
+            };
+            let relation = self.relate(&mine, &other)?;
+            let append_only = name.is_none_or(RelativeName::is_json_lines);
+            if let (Relation::Diverged(lines), true) = (relation, append_only) {
+                return self.keep_as_fork(tx, ours, &theirs.session, name, lines).map(Some);
+            }
+            relations.insert(name, relation);
+        }
+        let mut merged = theirs.clone();
+        for (key, roots) in &ours.roots {
+            merged.roots.entry(key.clone()).or_insert_with(|| roots.clone());
+        }
+        for (name, _) in ours.all_files() {
+            self.merge_file(tx, ours, theirs, name, relations.get(&name).copied(), &mut merged)?;
+        }
+        adopt_description(&mut merged, ours);
+        merged.prune_roots();
+        tx.put_manifest(&merged)?;
+        Ok(None)
+    }
+
+    fn merge_file(
+        &self,
+        tx: &mut Transaction<'_>,
+        ours: &Manifest,
+        theirs: &Manifest,
+        name: Option<&RelativeName>,
+        relation: Option<Relation>,
+        merged: &mut Manifest,
+    ) -> Result<(), SyncError> {
+        let Some(mine) = self.our_text(ours, name) else { return Ok(()) };
+        let file = match (relation, self.their_text(theirs, name)) {
+            (Some(Relation::Contained), _) => return Ok(()),
+            (Some(Relation::Longer), Some(other)) => self.append(tx, &mine, &other)?,
+            // A file that is rewritten in place and differs: the side that was active later is right about its own state.
+            (Some(Relation::Diverged(_)), _) if theirs.last_activity >= ours.last_activity => return Ok(()),
+            _ => {
+                share_file(tx, &mine, &theirs.session)?;
+                if ours.session == theirs.session {
+                    mine.file.clone()
+                } else {
+                    written_as(mine.file.clone(), &ours.session)
+                }
+            }
+        };
+        match name {
+            None => merged.transcript = file,
+            Some(name) => drop(merged.files.insert(name.clone(), file)),
+        }
+        Ok(())
+    }
+
+    /// Theirs with the lines that only ours has.
+    fn append(
+        &self,
+        tx: &mut Transaction<'_>,
+        mine: &StoredText<'_>,
+        other: &StoredText<'_>,
+    ) -> Result<crate::store::manifest::StoredFile, SyncError> {
+        let session = other.manifest.session.clone();
+        let from = Continuation { lines: other.file.lines(), close: other.file.unterminated, offset: 0 };
+        share_segments(tx, &session, other, from.lines)?;
+        let mut failure = None;
+        let mut emit = emitter(tx, &session, other.name, &mut failure);
+        let mut builder = resume(self.views, other, from, &mut emit)?;
+        mine.walk(from.lines, &mut |piece| {
+            let written = Reader::as_written(self.views, mine.manifest, piece.run, mine.kind(), piece.text);
+            let mut run = Run { lines: 0, ..piece.run.clone() };
+            if mine.manifest.session != session {
+                run.written_as.get_or_insert_with(|| mine.manifest.session.clone());
+            }
+            builder.append(&run, piece.text, &written, &mut emit);
+            Ok(true)
+        })?;
+        let file = builder.finish(&mut emit);
+        drop(emit);
+        failure.map_or(Ok(file), Err)
+    }
+
+    fn keep_as_fork(
+        &self,
+        tx: &mut Transaction<'_>,
+        ours: &Manifest,
+        from: &SessionId,
+        name: Option<&RelativeName>,
+        lines: u64,
+    ) -> Result<(SessionId, u64), SyncError> {
+        let mine =
+            self.our_text(ours, name).ok_or_else(|| SyncError::Inconsistent { session: ours.session.clone() })?;
+        let first = mine.lines(lines, lines + 1)?;
+        let fork = fork_id(from, name, lines, &first);
+        let own = ours.transcript.lines() - if name.is_none() { lines } else { 0 };
+        match self.theirs.manifest(&fork) {
+            // The fork is there already, from an earlier push: add what came since.
+            Ok(Some(there)) => return Ok(self.merge_into(tx, ours, &there)?.unwrap_or((fork, own))),
+            Ok(None) => add_fork(tx, self.ours, ours, (from, &fork), lines)?,
+            Err(e) => return Err(e.into()),
+        }
+        Ok((fork, own))
+    }
+
+    fn relate(&self, mine: &StoredText<'_>, other: &StoredText<'_>) -> Result<Relation, SyncError> {
+        // Equal leading segments hold equal text: only what follows is read.
+        let (a, b) = (&mine.file.segments, &other.file.segments);
+        let equal = a.iter().zip(b).take_while(|(a, b)| a == b && a.lines > 0).count();
+        let skipped: u64 = a[..equal].iter().map(|s| s.lines).sum();
+        let mine_hashes = self.line_hashes(mine, skipped)?;
+        let other_hashes = self.line_hashes(other, skipped)?;
+        let common = mine_hashes.iter().zip(&other_hashes).take_while(|(a, b)| a == b).count();
+        Ok(if common == mine_hashes.len() {
+            Relation::Contained
+        } else if common == other_hashes.len() {
+            Relation::Longer
+        } else {
+            Relation::Diverged(skipped + common as u64)
+        })
+    }
+
+    /// A hash of each line after the first `from`, as its machine wrote it, without its line end.
+    fn line_hashes(&self, text: &StoredText<'_>, from: u64) -> Result<Vec<[u8; 16]>, SyncError> {
+        let mut hashes = Vec::new();
+        text.walk(from, &mut |piece: Piece<'_>| {
+            let written = Reader::as_written(self.views, text.manifest, piece.run, text.kind(), piece.text);
+            let mut rest = written.as_slice();
+            while !rest.is_empty() {
+                let (line, after) = rest.split_at(offset_after_lines(rest, 1));
+                let hash = blake3::hash(line.strip_suffix(b"\n").unwrap_or(line));
+                hashes.push(hash.as_bytes()[..16].try_into().expect("a BLAKE3 hash has 32 bytes"));
+                rest = after;
+            }
+            Ok(true)
+        })?;
+        Ok(hashes)
+    }
+
+    fn our_text<'t>(&'t self, ours: &'t Manifest, name: Option<&'t RelativeName>) -> Option<StoredText<'t>> {
+        StoredText::of(self.ours, ours, name)
+    }
+
+    fn their_text<'t>(&'t self, theirs: &'t Manifest, name: Option<&'t RelativeName>) -> Option<StoredText<'t>> {
+        StoredText::of(self.theirs, theirs, name)
+    }
+}
+
+/// State records are last-wins: the side that was active later names the session.
+fn adopt_description(merged: &mut Manifest, ours: &Manifest) {
+    if ours.last_activity > merged.last_activity {
+        merged.last_activity.clone_from(&ours.last_activity);
+        let first_prompt = merged.titles.first_prompt.take();
+        merged.titles = ours.titles.clone();
+        merged.titles.first_prompt = first_prompt.or(merged.titles.first_prompt.take());
+    }
+    merged.bound |= ours.bound;
+}

@@ -1,0 +1,80 @@
+//! Where a pulled session belongs on this machine.
+//!
+//! A session that is here already stays where it is, whatever its project is called now. Otherwise the client's directory for the
+//! project decides; a project under a root that this machine has not mapped has no place, and none is guessed.
+
+use std::path::{Path, PathBuf};
+
+use super::SyncError;
+use crate::domain::client_dir::client_dir_name;
+use crate::domain::id::SessionId;
+use crate::domain::root::RootSet;
+use crate::rewrite::{Expander, TextKind, expand_path};
+use crate::session::discover::projects_dir;
+use crate::store::manifest::Manifest;
+
+/// A place, or the reason why there is none.
+pub(super) type Place = Result<PathBuf, String>;
+
+/// The project directory for `manifest` below `claude_dir`.
+pub(super) fn place(manifest: &Manifest, roots: &RootSet, claude_dir: &Path) -> Result<Place, SyncError> {
+    let name = match &manifest.project {
+        Some(project) => match expand_path(project, roots) {
+            Some(path) => client_dir_name(&resolved(&path)),
+            None => return Ok(Err(no_place(project.as_str()))),
+        },
+        None => match expand_name(manifest, roots) {
+            Some(name) => name,
+            None => return Ok(Err("no record says which project it belongs to".to_owned())),
+        },
+    };
+    let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if !plain {
+        return Ok(Err("its directory in the store is not one the client makes".to_owned()));
+    }
+    Ok(Ok(projects_dir(claude_dir).join(name)))
+}
+
+/// The client works with the resolved path: links are resolved as far as the path exists here.
+fn resolved(path: &str) -> String {
+    let path = Path::new(path);
+    for ancestor in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (std::fs::canonicalize(ancestor), path.strip_prefix(ancestor)) {
+            let whole = if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+            return whole.to_string_lossy().into_owned();
+        }
+    }
+    path.to_string_lossy().into_owned()
+}
+
+fn expand_name(manifest: &Manifest, roots: &RootSet) -> Option<String> {
+    let origin = manifest.roots.values().next()?;
+    let mut name = Vec::new();
+    Expander::new(origin, roots, crate::rewrite::View::Local).expand(
+        manifest.directory.as_bytes(),
+        TextKind::Plain,
+        &mut name,
+    );
+    String::from_utf8(name).ok()
+}
+
+fn no_place(project: &str) -> String {
+    let root = project.strip_prefix("{{").and_then(|rest| rest.split_once("}}")).map(|(name, _)| name);
+    match root {
+        Some(root) => format!("no place for `{project}` here: ccsync config add-placeholder {root}=PATH"),
+        None => {
+            format!("`{project}` is no path of this system: ccsync config add-placeholder NAME=PATH on its machine")
+        }
+    }
+}
+
+/// Whether the session is recent enough to be brought here unasked.
+pub(super) fn is_recent(manifest: &Manifest, now: chrono::DateTime<chrono::Utc>, days: u32) -> bool {
+    let time = manifest.last_activity.as_deref().and_then(crate::session::facts::parse_time);
+    time.is_none_or(|time| (now - time).num_days() < i64::from(days))
+}
+
+/// The command that brings one session here.
+pub(super) fn pull_command(session: &SessionId) -> String {
+    format!("ccsync pull {session}")
+}

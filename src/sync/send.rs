@@ -1,0 +1,95 @@
+//! The remote: fetch and merge, push and try again.
+//!
+//! The branch moves only by compare-and-swap. A push that is refused means that another machine was first: its work is
+//! fetched and merged session by session, and the push is tried again.
+
+use std::time::Duration;
+
+use super::SyncError;
+use super::merge::{Merged, merge};
+use super::report::RemoteState;
+use super::work::Work;
+use crate::domain::progress::Phase;
+use crate::store::BRANCH;
+use crate::transport::remote::{PushOutcome, RefUpdate, Remote, RemoteError};
+
+/// How often a refused push is merged and tried again before the work is left queued.
+const ATTEMPTS: u32 = 30;
+
+/// The longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Fetches what others pushed and merges it.
+///
+/// # Errors
+/// [`SyncError::Remote`] if the remote cannot be reached.
+pub(super) fn fetch(work: &mut Work<'_>) -> Result<Merged, SyncError> {
+    let remote = work.remote()?;
+    fetch_from(work, &remote)
+}
+
+/// Pushes what is committed here, merging what others pushed meanwhile.
+///
+/// A remote that cannot be reached is no error: the commits stay, and the next command sends them.
+pub(super) fn send(work: &mut Work<'_>) -> Result<(RemoteState, Merged), SyncError> {
+    let mut merged = Merged::default();
+    if work.store.unsent()? == 0 {
+        return Ok((RemoteState::UpToDate { commit: work.store.remote_head()? }, merged));
+    }
+    let remote = work.remote()?;
+    for attempt in 0..ATTEMPTS {
+        match try_push(work, &remote) {
+            Ok(PushOutcome::Done) => return Ok((RemoteState::UpToDate { commit: work.store.head()? }, merged)),
+            Ok(PushOutcome::Refused { .. }) => match fetch_from(work, &remote) {
+                Ok(more) => merged.add(more),
+                Err(SyncError::Remote(e)) => return queued(work, &e).map(|state| (state, merged)),
+                Err(e) => return Err(e),
+            },
+            Err(SyncError::Remote(RemoteError::Interrupted { .. })) => return Err(SyncError::Interrupted),
+            Err(SyncError::Remote(e)) => return queued(work, &e).map(|state| (state, merged)),
+            Err(e) => return Err(e),
+        }
+        work.ctx.clock.sleep(pause(attempt));
+    }
+    let reason = format!("other machines were faster {ATTEMPTS} times in a row");
+    Ok((RemoteState::Queued { commits: work.store.unsent()?, reason }, merged))
+}
+
+fn try_push(work: &Work<'_>, remote: &dyn Remote) -> Result<PushOutcome, SyncError> {
+    let head = work.store.head()?;
+    let update =
+        RefUpdate { name: format!("refs/heads/{BRANCH}"), new: head.clone(), expected: work.store.remote_head()? };
+    work.ctx.progress.begin(Phase::Send, 0, 0);
+    let outcome = remote.push(&[update]);
+    work.ctx.progress.end();
+    let outcome = outcome?;
+    if outcome == PushOutcome::Done {
+        work.store.set_remote_head(head.as_ref())?;
+    }
+    Ok(outcome)
+}
+
+fn fetch_from(work: &mut Work<'_>, remote: &dyn Remote) -> Result<Merged, SyncError> {
+    work.ctx.progress.begin(Phase::Fetch, 0, 0);
+    let fetched = remote.fetch(BRANCH);
+    work.ctx.progress.end();
+    let fetched = fetched?;
+    work.store.set_remote_head(fetched.as_ref())?;
+    merge(work)
+}
+
+/// Random, growing, bounded: machines that collided once should not collide again.
+fn pause(attempt: u32) -> Duration {
+    let longest = Duration::from_millis(50 << attempt.min(6)).min(LONGEST_PAUSE);
+    longest.mul_f64(fastrand::f64())
+}
+
+/// The committed work waits here.
+pub(super) fn queued(work: &Work<'_>, error: &RemoteError) -> Result<RemoteState, SyncError> {
+    let said = error.said().map(|said| format!(": {}", first_line(said.as_str()))).unwrap_or_default();
+    Ok(RemoteState::Queued { commits: work.store.unsent()?, reason: format!("{error}{said}") })
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
+}

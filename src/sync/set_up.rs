@@ -1,0 +1,175 @@
+//! Making a directory of settings a machine: an id, a name, a remote, and its file in the store.
+//!
+//! Can be run again at any time: what is not given stays as it is, and what the former remote held is carried into a new one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::report::RemoteState;
+use super::send::{fetch, send};
+use super::work::{Work, remote_url};
+use super::{Context, SyncError, embedded_remote_path};
+use crate::config::{Config, Machine, Overrides, Settings};
+use crate::domain::progress::Progress;
+use crate::domain::root::RootName;
+use crate::sys::clock::Clock;
+use crate::sys::env::Env;
+use crate::transport::url::RemoteUrl;
+
+/// What a set-up is asked for; what is not given stays as it is or takes its default.
+#[derive(Debug, Clone, Default)]
+pub struct SetUp {
+    /// The remote; without one, a bare repository under the data directory.
+    pub remote: Option<RemoteUrl>,
+    /// The machine's name; the host's by default.
+    pub name: Option<String>,
+    /// Directories on this machine that get a placeholder.
+    pub placeholders: Vec<(RootName, PathBuf)>,
+}
+
+/// What a set-up did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetUpReport {
+    /// This machine's name.
+    pub machine_name: String,
+    /// The remote, without secrets.
+    pub remote_display: String,
+    /// The remote is the bare repository under the data directory.
+    pub embedded: bool,
+    /// There was no configuration before.
+    pub first_time: bool,
+    /// Names of the other machines, unsanitised.
+    pub other_machines: Vec<String>,
+    /// Sessions that the remote did not have and this machine's store brought along.
+    pub carried: u64,
+    /// Placeholder and directory of each root.
+    pub roots: Vec<(String, String)>,
+    /// Placeholders of other machines that have no directory here.
+    pub unmapped: Vec<String>,
+    /// What became of the remote.
+    pub remote: RemoteState,
+}
+
+/// Sets this machine up, or changes how it is set up.
+///
+/// # Errors
+/// If the remote cannot be reached or holds a store of a newer format; then nothing is changed.
+pub fn set_up(
+    env: &Env,
+    clock: &dyn Clock,
+    progress: Arc<dyn Progress + Send + Sync>,
+    interactive: bool,
+    request: SetUp,
+) -> Result<SetUpReport, SyncError> {
+    let path = config_path(env);
+    let former = Config::load(&path)?;
+    let config = wanted(env, former.as_ref(), request)?;
+    if config.remote.is_none() {
+        crate::store::create_embedded_remote(&embedded_remote_path(env))?;
+    }
+    let settings = Settings::resolve(&config, env, Overrides::default())?;
+    let ctx = Context { env, settings, clock, progress, interactive };
+    let mut work = Work::open(&ctx)?;
+    let moved = former.as_ref().is_some_and(|former| former.remote != config.remote);
+    let before = work.store.remote_head()?;
+    if moved {
+        work.store.set_remote_head(None)?;
+    }
+    let sessions_before = work.store.head_snapshot()?.sessions()?;
+    if let Err(e) = fetch(&mut work) {
+        // The former remote stays the remote.
+        work.store.set_remote_head(before.as_ref())?;
+        return Err(e);
+    }
+    config.save(&path)?;
+    let there = work.store.snapshot(work.store.remote_head()?.as_ref())?.sessions()?;
+    let carried = sessions_before.keys().filter(|id| !there.contains_key(*id)).count() as u64;
+    register(&mut work)?;
+    let (remote, _) = send(&mut work)?;
+    report(&work, former.is_none(), carried, remote)
+}
+
+/// Gives a placeholder its directory on this machine, and tells the other machines.
+///
+/// `machine` names this machine: its name, its id, or `this`.
+///
+/// # Errors
+/// [`SyncError::NotThisMachine`] for any other: what a placeholder stands for is decided where the directory is.
+pub fn set_path(ctx: &Context<'_>, name: RootName, machine: &str, path: &str) -> Result<(), SyncError> {
+    let me = &ctx.settings.machine;
+    if machine != "this" && machine != me.name && machine != me.id.as_str() {
+        return Err(SyncError::NotThisMachine { name: machine.to_owned() });
+    }
+    let file = config_path(ctx.env);
+    let mut config = Config::load(&file)?.unwrap_or(Config::new(me.clone())?);
+    config.set_placeholder(name, path, ctx.env)?;
+    config.save(&file)?;
+    let settings = Settings::resolve(&config, ctx.env, Overrides::default())?;
+    let progress = Arc::clone(&ctx.progress);
+    let ctx = Context { env: ctx.env, settings, clock: ctx.clock, progress, interactive: ctx.interactive };
+    register(&mut Work::open(&ctx)?)
+}
+
+/// Where the configuration lies.
+pub fn config_path(env: &Env) -> PathBuf {
+    env.dirs.config.join(crate::config::FILE_NAME)
+}
+
+fn wanted(env: &Env, former: Option<&Config>, request: SetUp) -> Result<Config, SyncError> {
+    let mut config = match former {
+        Some(former) => former.clone(),
+        None => {
+            let id = uuid::Uuid::new_v4().simple().to_string();
+            let id = id.parse().expect("a UUID without dashes is a machine id");
+            Config::new(Machine { id, name: env.host_name.clone() })?
+        }
+    };
+    if let Some(name) = request.name {
+        config.set(crate::config::Key::Name, &name)?;
+    }
+    if let Some(remote) = request.remote {
+        config.set(crate::config::Key::Remote, remote.as_git_argument())?;
+    }
+    for (name, directory) in request.placeholders {
+        config.set_placeholder(name, &directory.to_string_lossy(), env)?;
+    }
+    Ok(config)
+}
+
+/// Commits this machine's file if the store knows it otherwise.
+fn register(work: &mut Work<'_>) -> Result<(), SyncError> {
+    work.refresh_machine()?;
+    if !work.machine_changed {
+        return Ok(());
+    }
+    let head = work.store.head()?;
+    let mut tx = work.store.begin(head.as_ref())?;
+    tx.put_machine(&work.machine)?;
+    tx.commit(&work.author(), &format!("machine {}", work.machine.name), head.as_slice())?;
+    work.machine_changed = false;
+    Ok(())
+}
+
+fn report(work: &Work<'_>, first_time: bool, carried: u64, remote: RemoteState) -> Result<SetUpReport, SyncError> {
+    let settings = &work.ctx.settings;
+    let (machines, _) = work.store.head_snapshot()?.machines()?;
+    let others: Vec<_> = machines.iter().filter(|machine| machine.id != work.machine.id).collect();
+    let mut unmapped: Vec<String> = others
+        .iter()
+        .flat_map(|machine| machine.roots.roots.iter().map(|root| root.name.to_string()))
+        .filter(|name| settings.roots.get(name).is_none())
+        .collect();
+    unmapped.sort();
+    unmapped.dedup();
+    Ok(SetUpReport {
+        machine_name: settings.machine.name.clone(),
+        remote_display: remote_url(work.ctx.env, settings.remote.as_deref())?.to_string(),
+        embedded: settings.remote.is_none(),
+        first_time,
+        other_machines: others.iter().map(|machine| machine.name.clone()).collect(),
+        carried,
+        roots: settings.roots.roots.iter().map(|root| (root.name.to_string(), root.path.clone())).collect(),
+        unmapped,
+        remote,
+    })
+}

@@ -1,0 +1,70 @@
+//! How this machine stands: what a push would send, what a pull would bring, as far as it is known without asking the remote.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+
+use super::push::Plan;
+use super::report::{Outcome, SessionReport};
+use super::work::{Work, remote_url};
+use super::{Context, SyncError};
+use crate::domain::id::{CommitId, SessionId};
+use crate::session::facts::parse_time;
+use crate::session::live::live_sessions;
+
+/// How this machine stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Name of this machine.
+    pub machine: String,
+    /// The remote, without secrets.
+    pub remote: String,
+    /// The working tree of the store.
+    pub store: PathBuf,
+    /// The newest commit here.
+    pub head: Option<CommitId>,
+    /// Commits that the remote does not have, as last seen.
+    pub queued_commits: u64,
+    /// When this machine last pushed.
+    pub last_push: Option<DateTime<Utc>>,
+    /// Sessions on this machine.
+    pub sessions_here: u64,
+    /// Sessions in the store.
+    pub sessions_in_store: u64,
+    /// What a push would send.
+    pub to_push: Vec<SessionReport>,
+    /// What a pull would bring of sessions that are here.
+    pub to_pull: Vec<SessionReport>,
+    /// Sessions of running clients.
+    pub running: Vec<SessionId>,
+    /// The other machines and when they last pushed; names unsanitised.
+    pub machines: Vec<(String, Option<DateTime<Utc>>)>,
+}
+
+/// Looks at this machine and its clone; the remote is not asked.
+///
+/// # Errors
+/// What concerns the whole command.
+pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
+    let work = Work::open(ctx)?;
+    let found = work.discover()?;
+    let snapshot = work.store.head_snapshot()?;
+    let mut to_push = Plan::make(&work, &found)?.as_report(&work)?.sessions;
+    let to_pull: Vec<_> = to_push.extract_if(.., |session| matches!(session.outcome, Outcome::Behind)).collect();
+    let (machines, _) = snapshot.machines()?;
+    let others = machines.iter().filter(|m| m.id != work.machine.id);
+    Ok(Status {
+        machine: work.machine.name.clone(),
+        remote: remote_url(ctx.env, ctx.settings.remote.as_deref())?.to_string(),
+        store: work.store.path().to_owned(),
+        head: work.store.head()?,
+        queued_commits: work.store.unsent()?,
+        last_push: work.machine.last_push.as_deref().and_then(parse_time),
+        sessions_here: found.sessions.len() as u64,
+        sessions_in_store: snapshot.sessions()?.len() as u64,
+        to_push,
+        to_pull,
+        running: live_sessions(&ctx.env.claude_dir).into_keys().filter(|id| found.sessions.contains_key(id)).collect(),
+        machines: others.map(|m| (m.name.clone(), m.last_push.as_deref().and_then(parse_time))).collect(),
+    })
+}

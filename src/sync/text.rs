@@ -1,0 +1,227 @@
+//! Walking through text in whole lines: a stored file run by run, a local file piece by piece.
+//!
+//! Bounds memory: no more than a few segments, or one line where a line is longer, are held at a time.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use super::SyncError;
+use crate::domain::path::RelativeName;
+use crate::rewrite::TextKind;
+use crate::store::Snapshot;
+use crate::store::manifest::{Manifest, Run, StoredFile};
+use crate::store::segment::{count_lines, offset_after_lines, whole_lines_len};
+use crate::sys::fs::PathError;
+
+/// Local files are read in pieces of about this size.
+const PIECE: usize = 1 << 20;
+
+/// One file of a session in one commit of the store.
+#[derive(Clone, Copy)]
+pub(super) struct StoredText<'a> {
+    pub(super) snapshot: &'a Snapshot<'a>,
+    pub(super) manifest: &'a Manifest,
+    pub(super) name: Option<&'a RelativeName>,
+    pub(super) file: &'a StoredFile,
+}
+
+/// Whole lines of one run (or the unterminated end of the file), portable.
+pub(super) struct Piece<'a> {
+    pub(super) run: &'a Run,
+    pub(super) text: &'a [u8],
+    pub(super) lines: u64,
+}
+
+impl<'a> StoredText<'a> {
+    /// The file of that name; an empty one is never stored, so `None` means that it is not there.
+    pub(super) fn of(
+        snapshot: &'a Snapshot<'a>,
+        manifest: &'a Manifest,
+        name: Option<&'a RelativeName>,
+    ) -> Option<Self> {
+        Some(Self { snapshot, manifest, name, file: manifest.file(name)? })
+    }
+
+    pub(super) fn kind(&self) -> TextKind {
+        text_kind(self.name)
+    }
+
+    /// Calls `each` with the text after the first `lines` lines, until it returns `false`.
+    pub(super) fn walk(
+        &self,
+        lines: u64,
+        each: &mut dyn FnMut(Piece<'_>) -> Result<bool, SyncError>,
+    ) -> Result<(), SyncError> {
+        let (first, mut line) = self.segment_at(lines);
+        let mut carried = Vec::new();
+        for number in first..self.file.segments.len() {
+            let text = self.snapshot.segment(&self.manifest.session, self.name, self.file, number)?;
+            let mut text = if carried.is_empty() { text } else { [std::mem::take(&mut carried), text].concat() };
+            if number + 1 < self.file.segments.len() {
+                // Only a line longer than a segment may hold is cut; it goes on with the next segment.
+                carried = text.split_off(whole_lines_len(&text));
+            }
+            let skipped = lines.saturating_sub(line).min(count_lines(&text));
+            let text = &text[offset_after_lines(&text, skipped as usize)..];
+            line += skipped;
+            if !self.split_runs(text, &mut line, each)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// The portable text of lines `from..to`, which must be few.
+    pub(super) fn lines(&self, from: u64, to: u64) -> Result<Vec<u8>, SyncError> {
+        let mut text = Vec::new();
+        let mut left = to - from;
+        self.walk(from, &mut |piece| {
+            let take = left.min(piece.lines);
+            text.extend_from_slice(&piece.text[..offset_after_lines(piece.text, take as usize)]);
+            left -= take;
+            Ok(left > 0)
+        })?;
+        Ok(text)
+    }
+
+    fn split_runs(
+        &self,
+        mut text: &[u8],
+        line: &mut u64,
+        each: &mut dyn FnMut(Piece<'_>) -> Result<bool, SyncError>,
+    ) -> Result<bool, SyncError> {
+        while !text.is_empty() {
+            let (run, left) = self.run_at(*line)?;
+            let end = offset_after_lines(text, usize::try_from(left).unwrap_or(usize::MAX));
+            let lines = count_lines(&text[..end]);
+            *line += lines;
+            if !each(Piece { run, text: &text[..end], lines })? {
+                return Ok(false);
+            }
+            text = &text[end..];
+        }
+        Ok(true)
+    }
+
+    /// The segment in which line `lines` begins, and the number of the first line that ends in it.
+    fn segment_at(&self, lines: u64) -> (usize, u64) {
+        let mut line = 0;
+        for (number, segment) in self.file.segments.iter().enumerate() {
+            // A line that is cut begins in an earlier segment than it ends in: stay before it.
+            let cut = segment.lines == 0 || segment.bytes >= crate::store::segment::LIMIT as u64;
+            if cut || line + segment.lines > lines {
+                return (number, line);
+            }
+            line += segment.lines;
+        }
+        (self.file.segments.len(), line)
+    }
+
+    /// The run that holds line `line`, and how many of its lines are left from there.
+    fn run_at(&self, line: u64) -> Result<(&'a Run, u64), SyncError> {
+        let mut end = 0;
+        for run in &self.file.runs {
+            end += run.lines;
+            if line < end {
+                return Ok((run, end - line));
+            }
+        }
+        Err(SyncError::Inconsistent { session: self.manifest.session.clone() })
+    }
+}
+
+/// How the text of a file is to be read by the rewriter.
+pub(super) fn text_kind(name: Option<&RelativeName>) -> TextKind {
+    let json = name.is_none_or(|n| n.as_str().ends_with(".jsonl") || n.as_str().ends_with(".json"));
+    if json { TextKind::Json } else { TextKind::Plain }
+}
+
+/// A file of this machine, read front to back up to a limit that was fixed when it was found.
+pub(super) struct LocalText {
+    path: std::path::PathBuf,
+    file: File,
+    buffer: Vec<u8>,
+    start: usize,
+    offset: u64,
+    limit: u64,
+}
+
+impl LocalText {
+    /// Opens `path` at `offset`; bytes from `limit` on are as if they were not there.
+    pub(super) fn open(path: &Path, offset: u64, limit: u64) -> Result<Self, SyncError> {
+        let fail = |source| PathError::new("read", path, source);
+        let mut file = File::open(path).map_err(fail)?;
+        file.seek(SeekFrom::Start(offset)).map_err(fail)?;
+        Ok(Self { path: path.to_owned(), file, buffer: Vec::new(), start: 0, offset, limit })
+    }
+
+    /// Where the next byte to be consumed lies.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The next `wanted` bytes, or fewer at the end.
+    pub(super) fn peek(&mut self, wanted: usize) -> Result<&[u8], SyncError> {
+        if self.buffer.len() - self.start < wanted {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+            self.fill(wanted)?;
+        }
+        let end = self.buffer.len().min(self.start + wanted);
+        Ok(&self.buffer[self.start..end])
+    }
+
+    /// Goes past bytes that [`Self::peek`] has shown.
+    pub(super) fn consume(&mut self, bytes: usize) {
+        self.start += bytes;
+        self.offset += bytes as u64;
+        debug_assert!(self.start <= self.buffer.len());
+    }
+
+    /// The next whole lines, about [`PIECE`] bytes; at the end whatever is left. Empty at the end.
+    pub(super) fn next_lines(&mut self) -> Result<Vec<u8>, SyncError> {
+        let mut wanted = PIECE;
+        loop {
+            let seen = self.peek(wanted)?;
+            let len = if seen.len() < wanted { seen.len() } else { whole_lines_len(seen) };
+            if len > 0 || seen.len() < wanted {
+                let piece = seen[..len].to_vec();
+                self.consume(len);
+                return Ok(piece);
+            }
+            wanted *= 2;
+        }
+    }
+
+    fn fill(&mut self, wanted: usize) -> Result<(), SyncError> {
+        let have = self.buffer.len();
+        let left = self.limit.saturating_sub(self.offset + have as u64);
+        let more = (wanted.max(PIECE) - have).min(usize::try_from(left).unwrap_or(usize::MAX));
+        let fail = |source| PathError::new("read", &self.path, source);
+        let read = (&self.file).take(more as u64).read_to_end(&mut self.buffer).map_err(fail)?;
+        if read < more {
+            return Err(fail(io::Error::other("it became shorter while it was read")).into());
+        }
+        Ok(())
+    }
+}
+
+/// Offset after the last line end of the first `len` bytes of `path`.
+pub(super) fn last_line_end(path: &Path, len: u64) -> Result<u64, SyncError> {
+    const BLOCK: u64 = 64 << 10;
+    let fail = |source| PathError::new("read", path, source);
+    let mut file = File::open(path).map_err(fail)?;
+    let mut end = len;
+    while end > 0 {
+        let start = end.saturating_sub(BLOCK);
+        let mut block = vec![0; (end - start) as usize];
+        file.seek(SeekFrom::Start(start)).map_err(fail)?;
+        file.read_exact(&mut block).map_err(fail)?;
+        if let Some(at) = memchr::memrchr(b'\n', &block) {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}

@@ -1,0 +1,164 @@
+//! How a stored line reads on this machine.
+//!
+//! A line that this machine wrote reads as it wrote it; a foreign one reads by the `paths` setting. A file on the disk may have been
+//! written under earlier settings or roots, or be a raw copy: whether it *is* the stored session is decided by trying each reading.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use memchr::memmem;
+
+use crate::config::PathsSetting;
+use crate::domain::id::{MachineId, SessionId};
+use crate::domain::root::RootSet;
+use crate::rewrite::{Expander, TextKind, View};
+use crate::store::manifest::{Manifest, RootsKey, Run};
+
+/// One way to read a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Reading {
+    /// As its machine wrote it.
+    Exact,
+    /// With the `n`-th root set of this machine (0 is the present one).
+    With(View, usize),
+}
+
+/// This machine's eyes.
+pub(super) struct Views {
+    me: MachineId,
+    /// The present roots, then the former ones.
+    roots: Vec<RootSet>,
+    setting: PathsSetting,
+    expanders: RefCell<HashMap<(RootsKey, Reading), Rc<Expander>>>,
+}
+
+/// Which session a text is read as.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    views: &'a Views,
+    manifest: &'a Manifest,
+    /// The id that the local file has; a fork's lines are read under it.
+    session: &'a SessionId,
+    kind: TextKind,
+}
+
+impl Views {
+    pub(super) fn new(me: MachineId, present: RootSet, former: Vec<RootSet>, setting: PathsSetting) -> Self {
+        let mut roots = vec![present];
+        roots.extend(former);
+        Self { me, roots, setting, expanders: RefCell::default() }
+    }
+
+    pub(super) fn me(&self) -> &MachineId {
+        &self.me
+    }
+
+    /// The present roots.
+    pub(super) fn roots(&self) -> &RootSet {
+        &self.roots[0]
+    }
+
+    /// Reads files of `manifest` as files of the session `session`.
+    pub(super) fn reader<'a>(&'a self, manifest: &'a Manifest, session: &'a SessionId, kind: TextKind) -> Reader<'a> {
+        Reader { views: self, manifest, session, kind }
+    }
+
+    fn view_of(&self, manifest: &Manifest) -> View {
+        match self.setting {
+            PathsSetting::Local => View::Local,
+            PathsSetting::Original => View::Original,
+            PathsSetting::Auto if manifest.bound => View::Original,
+            PathsSetting::Auto => View::Local,
+        }
+    }
+
+    fn expander(&self, manifest: &Manifest, run: &Run, reading: Reading) -> Option<Rc<Expander>> {
+        let key = (run.roots.clone(), reading);
+        if let Some(expander) = self.expanders.borrow().get(&key) {
+            return Some(Rc::clone(expander));
+        }
+        let origin = manifest.roots.get(&run.roots)?;
+        let expander = Rc::new(match reading {
+            Reading::Exact => Expander::exact(origin),
+            Reading::With(view, n) => Expander::new(origin, &self.roots[n], view),
+        });
+        self.expanders.borrow_mut().insert(key, Rc::clone(&expander));
+        Some(expander)
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// Whether this machine wrote the run.
+    pub(super) fn is_mine(&self, run: &Run) -> bool {
+        run.machine == self.views.me
+    }
+
+    /// How the run is written to this machine's disk now.
+    pub(super) fn preferred(&self, run: &Run) -> Reading {
+        let as_written = self.is_mine(run) && self.manifest.roots.get(&run.roots) == Some(self.views.roots());
+        if as_written { Reading::Exact } else { Reading::With(self.views.view_of(self.manifest), 0) }
+    }
+
+    /// Every way in which the run may lie on this machine's disk, the likeliest first.
+    pub(super) fn readings(&self, run: &Run) -> Vec<Reading> {
+        let mut readings = vec![self.preferred(run), Reading::Exact];
+        for n in 0..self.views.roots.len() {
+            readings.extend([Reading::With(View::Original, n), Reading::With(View::Local, n)]);
+        }
+        let mut seen = Vec::new();
+        readings.retain(|r| {
+            !seen.contains(r) && {
+                seen.push(*r);
+                true
+            }
+        });
+        readings
+    }
+
+    /// The text of `run` under one reading.
+    pub(super) fn read(&self, run: &Run, reading: Reading, portable: &[u8]) -> Vec<u8> {
+        let mut text = Vec::with_capacity(portable.len() + portable.len() / 8);
+        match self.views.expander(self.manifest, run, reading).filter(|_| !run.verbatim) {
+            Some(expander) => expander.expand(portable, self.kind, &mut text),
+            None => text.extend_from_slice(portable),
+        }
+        self.rename(run, text)
+    }
+
+    /// The text of `run` as its machine wrote it, the session's name included.
+    pub(super) fn as_written(
+        views: &'a Views,
+        manifest: &'a Manifest,
+        run: &Run,
+        kind: TextKind,
+        portable: &[u8],
+    ) -> Vec<u8> {
+        let session = run.written_as.as_ref().unwrap_or(&manifest.session);
+        Reader { views, manifest, session, kind }.read(run, Reading::Exact, portable)
+    }
+
+    /// The text as it is written to this machine's disk now.
+    pub(super) fn read_preferred(&self, run: &Run, portable: &[u8]) -> Vec<u8> {
+        self.read(run, self.preferred(run), portable)
+    }
+
+    /// A fork's lines say the id of the session they were written under; on the disk they say the file's.
+    fn rename(&self, run: &Run, text: Vec<u8>) -> Vec<u8> {
+        let written_as = run.written_as.as_ref().unwrap_or(&self.manifest.session);
+        if written_as == self.session || !matches!(self.kind, TextKind::Json) {
+            return text;
+        }
+        let old = format!("\"sessionId\":\"{written_as}\"");
+        let new = format!("\"sessionId\":\"{}\"", self.session);
+        let mut renamed = Vec::with_capacity(text.len());
+        let mut from = 0;
+        for at in memmem::find_iter(&text, old.as_bytes()) {
+            renamed.extend_from_slice(&text[from..at]);
+            renamed.extend_from_slice(new.as_bytes());
+            from = at + old.len();
+        }
+        renamed.extend_from_slice(&text[from..]);
+        renamed
+    }
+}

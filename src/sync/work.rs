@@ -1,0 +1,138 @@
+//! What every command opens first: the machine-wide lock, the store, the index, this machine's eyes.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::index::Index;
+use super::views::Views;
+use super::{Context, LOCK_WAIT, SyncError, embedded_remote_path, store_path};
+use crate::domain::id::SessionId;
+use crate::domain::progress::Phase;
+use crate::session::discover::{Discovery, LocalSession, discover};
+use crate::store::machine::Machine;
+use crate::store::manifest::RootsKey;
+use crate::store::snapshot::SessionState;
+use crate::store::{Author, Store};
+use crate::sys::env::Env;
+use crate::sys::fs::create_private_dir_all;
+use crate::sys::lock::ProcessLock;
+use crate::transport::git_cli::GitCli;
+use crate::transport::url::RemoteUrl;
+
+/// An open store, locked for this process.
+pub(super) struct Work<'a> {
+    pub(super) ctx: &'a Context<'a>,
+    pub(super) store: Store,
+    pub(super) views: Views,
+    /// This machine as the store is to know it.
+    pub(super) machine: Machine,
+    /// Whether the store knows it otherwise.
+    pub(super) machine_changed: bool,
+    pub(super) index: Index,
+    /// Which sessions have been here, and in which state of the store.
+    seen: BTreeMap<SessionId, SessionState>,
+    _lock: ProcessLock,
+}
+
+impl<'a> Work<'a> {
+    /// Takes the lock, waiting up to [`LOCK_WAIT`], and opens everything.
+    pub(super) fn open(ctx: &'a Context<'a>) -> Result<Self, SyncError> {
+        let env = ctx.env;
+        create_private_dir_all(&env.dirs.state)?;
+        let lock = ProcessLock::acquire(&env.dirs.state.join("lock"), LOCK_WAIT, ctx.clock, &mut |_| ())?;
+        create_private_dir_all(&env.dirs.data)?;
+        let store = Store::open_or_create(&store_path(env))?;
+        let (machine, machine_changed) = this_machine(ctx, &store)?;
+        let index = Index::load(&index_path(env), &settings_key(ctx));
+        let views = Views::new(machine.id.clone(), machine.roots.clone(), machine.former.clone(), ctx.settings.paths);
+        let seen = std::fs::read(seen_path(env)).ok().and_then(|json| serde_json::from_slice(&json).ok());
+        Ok(Self { ctx, store, views, machine, machine_changed, index, seen: seen.unwrap_or_default(), _lock: lock })
+    }
+
+    /// Looks again at how the store knows this machine, after a fetch.
+    pub(super) fn refresh_machine(&mut self) -> Result<(), SyncError> {
+        (self.machine, self.machine_changed) = this_machine(self.ctx, &self.store)?;
+        Ok(())
+    }
+
+    /// The author of a commit made now.
+    pub(super) fn author(&self) -> Author<'_> {
+        Author { machine: &self.machine, time: self.ctx.clock.now() }
+    }
+
+    /// Every session of this machine.
+    pub(super) fn discover(&self) -> Result<Discovery, SyncError> {
+        self.ctx.progress.begin(Phase::Scan, 0, 0);
+        let found = discover(&self.ctx.env.claude_dir);
+        self.ctx.progress.end();
+        Ok(found?)
+    }
+
+    /// The remote, reached through the user's git.
+    pub(super) fn remote(&self) -> Result<GitCli, SyncError> {
+        let url = remote_url(self.ctx.env, self.ctx.settings.remote.as_deref())?;
+        let git = self.ctx.env.git;
+        let remote = GitCli::new(self.store.git_dir(), url, git, self.ctx.interactive);
+        Ok(remote.with_progress(std::sync::Arc::clone(&self.ctx.progress)))
+    }
+
+    /// Writes the index; a cache that cannot be written costs time later, not truth.
+    pub(super) fn save_index(&self) {
+        let _ = self.index.save(&index_path(self.ctx.env));
+    }
+
+    /// Records that `session` is in step with the store at `state`.
+    pub(super) fn record_in_step(&mut self, session: &LocalSession, state: SessionState) {
+        self.seen.insert(session.id.clone(), state.clone());
+        self.index.record(session, state);
+    }
+
+    /// Whether the session was here when the store had it in this state. If its files are gone, the user or the client
+    /// removed them, and they are not brought back unasked.
+    pub(super) fn was_here(&self, session: &SessionId, state: &SessionState) -> bool {
+        self.seen.get(session) == Some(state)
+    }
+
+    /// Writes down which sessions have been here.
+    pub(super) fn save_seen(&self) -> Result<(), SyncError> {
+        let json = serde_json::to_vec(&self.seen).expect("maps with text keys always serialise");
+        Ok(crate::sys::fs::write_atomic(&seen_path(self.ctx.env), &json)?)
+    }
+}
+
+/// This machine by its settings, and whether the store knows it otherwise.
+fn this_machine(ctx: &Context<'_>, store: &Store) -> Result<(Machine, bool), SyncError> {
+    let me = &ctx.settings.machine;
+    let known = store.head_snapshot()?.machine(&me.id)?;
+    let machine = Machine::renewed(known.clone(), me.id.clone(), &me.name, ctx.settings.roots.clone());
+    let changed = known.as_ref() != Some(&machine);
+    Ok((machine, changed))
+}
+
+/// The address of the remote: the user's, or that of the embedded default.
+pub(super) fn remote_url(env: &Env, configured: Option<&str>) -> Result<RemoteUrl, SyncError> {
+    let embedded = embedded_remote_path(env);
+    Ok(match configured {
+        Some(url) => RemoteUrl::parse(url, &env.dirs.data)?,
+        None => RemoteUrl::parse(&embedded.to_string_lossy(), &env.dirs.data)?,
+    })
+}
+
+/// Where replaced files are kept.
+pub(super) fn undo_path(env: &Env) -> PathBuf {
+    env.dirs.state.join("undo")
+}
+
+fn index_path(env: &Env) -> PathBuf {
+    env.dirs.state.join("index.json")
+}
+
+fn seen_path(env: &Env) -> PathBuf {
+    env.dirs.state.join("seen.json")
+}
+
+/// What the entries of the index depend on besides files and store.
+fn settings_key(ctx: &Context<'_>) -> String {
+    let roots = serde_json::to_string(&RootsKey::of(&ctx.settings.roots)).unwrap_or_default();
+    format!("{} {roots} {:?} {}", ctx.settings.machine.id, ctx.settings.paths, ctx.env.claude_dir.display())
+}

@@ -1,0 +1,237 @@
+//! The environment, read once at the start of the process into a value.
+//!
+//! Owns every look at environment variables, directories of the platform, the host's name and the terminal. Must not be
+//! read a second time: later code gets the value and sees one truth.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, stderr, stdin, stdout};
+use std::path::{Path, PathBuf};
+
+use crate::domain::root::System;
+
+/// What the process was started with.
+#[derive(Debug, Clone)]
+pub struct Env {
+    /// The user's home directory.
+    pub home: PathBuf,
+    /// Whose path rules hold here.
+    pub system: System,
+    /// The host's name without its domain.
+    pub host_name: String,
+    /// Where the client keeps its files.
+    pub claude_dir: PathBuf,
+    /// Where this program keeps its files.
+    pub dirs: Dirs,
+    /// Whether somebody can answer.
+    pub stdin_is_terminal: bool,
+    /// Whether somebody reads the results.
+    pub stdout_is_terminal: bool,
+    /// Whether somebody reads the messages.
+    pub stderr_is_terminal: bool,
+    /// Whether colours are unwanted (`NO_COLOR`, <https://no-color.org>; `TERM=dumb`).
+    pub no_color: bool,
+    /// Width of the terminal, where there is one.
+    pub columns: Option<usize>,
+    /// What decides how `git` is run.
+    pub git: GitEnv,
+}
+
+/// The directories of this program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dirs {
+    /// Written by people: `config.toml`.
+    pub config: PathBuf,
+    /// The store.
+    pub data: PathBuf,
+    /// What can be lost without losing a session: caches, the process lock.
+    pub state: PathBuf,
+}
+
+/// What the environment says about running `git`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GitEnv {
+    /// The user has an ssh command of their own (`GIT_SSH_COMMAND` or `GIT_SSH`): it is left alone.
+    pub own_ssh_command: bool,
+}
+
+/// Why the environment is not usable.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvError {
+    /// Neither `HOME` nor its equivalent says where the user lives.
+    #[error("the home directory is unknown: set {variable}")]
+    NoHome {
+        /// The variable to set.
+        variable: &'static str,
+    },
+    /// A directory must not depend on where the program is started.
+    #[error("{variable} must be an absolute path, not `{}`", path.display())]
+    Relative {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        path: PathBuf,
+    },
+}
+
+impl Env {
+    /// Reads the environment of this process.
+    ///
+    /// # Errors
+    /// [`EnvError`]
+    pub fn read() -> Result<Self, EnvError> {
+        let read = Self::from_variables(&variable)?;
+        Ok(Self {
+            system: system(),
+            host_name: host_name(),
+            stdin_is_terminal: stdin().is_terminal(),
+            stdout_is_terminal: stdout().is_terminal(),
+            stderr_is_terminal: stderr().is_terminal(),
+            columns: read.columns.or_else(terminal_columns),
+            ..read
+        })
+    }
+
+    /// What follows from variables alone. `get` gives a variable's value, `None` if unset or empty.
+    fn from_variables(get: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, EnvError> {
+        let home = home(get)?;
+        let claude_dir = match get("CLAUDE_CONFIG_DIR") {
+            Some(dir) => absolute("CLAUDE_CONFIG_DIR", dir.into())?,
+            None => home.join(".claude"),
+        };
+        let columns = get("COLUMNS").and_then(|c| c.to_str()?.parse().ok()).filter(|c| *c > 0);
+        Ok(Self {
+            dirs: Dirs::from_variables(get, &home)?,
+            home,
+            system: System::of_build(),
+            host_name: String::new(),
+            claude_dir,
+            stdin_is_terminal: false,
+            stdout_is_terminal: false,
+            stderr_is_terminal: false,
+            no_color: get("NO_COLOR").is_some() || get("TERM").is_some_and(|t| t == "dumb"),
+            columns,
+            git: GitEnv { own_ssh_command: get("GIT_SSH_COMMAND").or_else(|| get("GIT_SSH")).is_some() },
+        })
+    }
+}
+
+impl Dirs {
+    /// All below one directory.
+    pub fn below(base: &Path) -> Self {
+        Self { config: base.join("config"), data: base.join("data"), state: base.join("state") }
+    }
+
+    /// `CCSYNC_HOME` if set; else each `XDG_*_HOME` that is set, also on macOS and Windows; else the platform's places.
+    fn from_variables(get: &dyn Fn(&str) -> Option<OsString>, home: &Path) -> Result<Self, EnvError> {
+        if let Some(base) = get("CCSYNC_HOME") {
+            return Ok(Self::below(&absolute("CCSYNC_HOME", base.into())?));
+        }
+        let standard = Self::of_platform(home);
+        // A relative value is invalid and to be ignored (XDG Base Directory Specification 0.8).
+        let xdg = |name: &str| get(name).map(PathBuf::from).filter(|p| p.is_absolute()).map(|p| p.join("ccsync"));
+        let data = xdg("XDG_DATA_HOME");
+        let state = xdg("XDG_STATE_HOME")
+            .or_else(|| data.as_ref().map(|d| d.join("state")).filter(|_| !cfg!(target_os = "linux")));
+        Ok(Self {
+            config: xdg("XDG_CONFIG_HOME").unwrap_or(standard.config),
+            data: data.unwrap_or(standard.data),
+            state: state.unwrap_or(standard.state),
+        })
+    }
+
+    fn of_platform(home: &Path) -> Self {
+        match directories::ProjectDirs::from("", "", "ccsync") {
+            Some(dirs) => Self {
+                config: dirs.config_dir().to_owned(),
+                data: dirs.data_dir().to_owned(),
+                state: dirs.state_dir().map_or_else(|| dirs.data_dir().join("state"), Path::to_owned),
+            },
+            None => Self::below(&home.join(".ccsync")),
+        }
+    }
+}
+
+const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+
+fn home(get: &dyn Fn(&str) -> Option<OsString>) -> Result<PathBuf, EnvError> {
+    let home = get(HOME).ok_or(EnvError::NoHome { variable: HOME })?;
+    absolute(HOME, home.into())
+}
+
+fn absolute(variable: &'static str, path: PathBuf) -> Result<PathBuf, EnvError> {
+    if path.is_absolute() { Ok(path) } else { Err(EnvError::Relative { variable, path }) }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The system of the build, or WSL: both WSL 1 and 2 name Microsoft in the kernel's release.
+fn system() -> System {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    match System::of_build() {
+        System::Linux if release.to_ascii_lowercase().contains("microsoft") => System::Wsl,
+        system => system,
+    }
+}
+
+fn host_name() -> String {
+    let full = full_host_name();
+    let name: String = full.split('.').next().unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
+    if name.is_empty() { "unnamed".to_owned() } else { name }
+}
+
+#[cfg(unix)]
+fn full_host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(not(unix))]
+fn full_host_name() -> String {
+    variable("COMPUTERNAME").unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn terminal_columns() -> Option<usize> {
+    let stdout_size = dialoguer::console::Term::stdout().size_checked();
+    let size = stdout_size.or_else(|| dialoguer::console::Term::stderr().size_checked());
+    size.map(|(_rows, columns)| usize::from(columns)).filter(|columns| *columns > 0)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn env(variables: &[(&str, &str)]) -> Result<Env, EnvError> {
+        Env::from_variables(&|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()))
+    }
+
+    #[test]
+    fn everything_lies_below_ccsync_home() {
+        let env = env(&[("HOME", "/home/al"), ("CCSYNC_HOME", "/x"), ("XDG_DATA_HOME", "/y")]).unwrap();
+        assert_eq!(env.dirs, Dirs::below(Path::new("/x")));
+        assert_eq!((env.dirs.config, env.claude_dir), ("/x/config".into(), "/home/al/.claude".into()));
+    }
+
+    #[test]
+    fn xdg_variables_are_honoured_and_relative_ones_ignored() {
+        let env = env(&[("HOME", "/home/al"), ("XDG_CONFIG_HOME", "/c"), ("XDG_DATA_HOME", "d")]).unwrap();
+        assert_eq!(env.dirs.config, Path::new("/c/ccsync"));
+        assert!(env.dirs.data.is_absolute() && env.dirs.data.ends_with("ccsync"), "{:?}", env.dirs.data);
+    }
+
+    #[test]
+    fn homeless_and_relative_are_refused_by_name() {
+        assert_eq!(env(&[]).unwrap_err().to_string(), "the home directory is unknown: set HOME");
+        let relative = env(&[("HOME", "/h"), ("CLAUDE_CONFIG_DIR", "x")]).unwrap_err();
+        assert_eq!(relative.to_string(), "CLAUDE_CONFIG_DIR must be an absolute path, not `x`");
+    }
+
+    #[test]
+    fn small_facts() {
+        let env = env(&[("HOME", "/h"), ("NO_COLOR", "1"), ("GIT_SSH", "plink"), ("COLUMNS", "77")]).unwrap();
+        assert!(env.no_color && env.git.own_ssh_command);
+        assert_eq!(env.columns, Some(77));
+        assert!(!host_name().is_empty());
+    }
+}

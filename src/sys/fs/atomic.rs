@@ -1,0 +1,159 @@
+//! Replacing a file whole: temporary file beside it, flush, fsync, rename, fsync of the directory.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use chrono::{DateTime, Utc};
+use tempfile::NamedTempFile;
+
+use super::{Context, PathError, create_private_dir_all, make_private, parent, set_file_modified, sync_dir};
+
+/// Replaces the file by one with this content, durably; missing parents are created private.
+///
+/// # Errors
+/// [`PathError`]; the old file is then untouched.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+    let mut file = AtomicFile::create(path)?;
+    file.put(bytes)?;
+    file.commit()
+}
+
+/// Like [`write_atomic`] without waiting for the disk: for caches, which are checked when read and can be made again.
+///
+/// # Errors
+/// [`PathError`]; the old file is then untouched.
+pub fn write_cache(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+    let mut file = AtomicFile::create(path)?;
+    file.put(bytes)?;
+    file.commit_without_sync()
+}
+
+/// A file being written beside the one it will replace. Dropped before [`AtomicFile::commit`], it leaves nothing behind.
+#[derive(Debug)]
+pub struct AtomicFile {
+    target: PathBuf,
+    file: BufWriter<NamedTempFile>,
+    modified: Option<SystemTime>,
+}
+
+impl AtomicFile {
+    /// Begins to replace `target`. If `target` is a symbolic link, the link is replaced, not what it points to.
+    ///
+    /// # Errors
+    /// [`PathError`] if the parent or the temporary file cannot be created.
+    pub fn create(target: &Path) -> Result<Self, PathError> {
+        let directory = parent(target);
+        create_private_dir_all(directory)?;
+        let file =
+            tempfile::Builder::new().prefix(".ccsync-").suffix(".tmp").tempfile_in(directory).at("write", target)?;
+        make_private(file.as_file()).at("write", target)?;
+        Ok(Self { target: target.to_owned(), file: BufWriter::with_capacity(64 * 1024, file), modified: None })
+    }
+
+    /// Appends to the new content.
+    ///
+    /// # Errors
+    /// [`PathError`] that names the target.
+    pub fn put(&mut self, bytes: &[u8]) -> Result<(), PathError> {
+        self.file.write_all(bytes).at("write", &self.target)
+    }
+
+    /// The modification time that the file will carry.
+    pub fn set_modified(&mut self, time: DateTime<Utc>) {
+        self.modified = Some(time.into());
+    }
+
+    /// Replaces the target and waits until the disk has it.
+    ///
+    /// # Errors
+    /// [`PathError`]; the old file is then untouched.
+    pub fn commit(self) -> Result<(), PathError> {
+        let target = self.finish(true)?;
+        sync_dir(parent(&target)).at("write", &target)
+    }
+
+    /// Replaces the target without waiting for the disk.
+    ///
+    /// # Errors
+    /// [`PathError`]; the old file is then untouched.
+    pub fn commit_without_sync(self) -> Result<(), PathError> {
+        self.finish(false).map(drop)
+    }
+
+    fn finish(self, sync: bool) -> Result<PathBuf, PathError> {
+        let Self { target, file, modified } = self;
+        let replace = || {
+            let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+            set_file_modified(file.as_file(), modified)?;
+            if sync {
+                file.as_file().sync_all()?;
+            }
+            file.persist(&target).map_err(|e| e.error)?;
+            Ok(())
+        };
+        replace().at("write", &target)?;
+        Ok(target)
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::sys::fs::{read, read_from};
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn an_atomic_write_replaces_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/er/file");
+        write_atomic(&path, b"one").unwrap();
+        let mut half = AtomicFile::create(&path).unwrap();
+        half.put(b"tw").unwrap();
+        drop(half);
+        assert_eq!(read(&path).unwrap(), b"one");
+        assert_eq!(names(path.parent().unwrap()), ["file"]);
+        write_cache(&path, b"two").unwrap();
+        assert_eq!(read_from(&path, 1).unwrap(), b"wo");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn files_and_directories_are_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        write_atomic(&path, b"x").unwrap();
+        let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o7777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_place_of_a_file_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let (outside, link) = (dir.path().join("outside"), dir.path().join("link"));
+        write_atomic(&outside, b"keep").unwrap();
+        std::os::unix::fs::symlink(&outside, &link).unwrap();
+        write_atomic(&link, b"new").unwrap();
+        assert_eq!((read(&outside).unwrap(), read(&link).unwrap()), (b"keep".to_vec(), b"new".to_vec()));
+    }
+}

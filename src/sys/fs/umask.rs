@@ -1,0 +1,52 @@
+//! The umask: restricted for this process, the user's own for its children.
+
+#[cfg(unix)]
+pub use unix::restrict_umask;
+#[cfg(unix)]
+pub(crate) use unix::users_umask;
+
+#[cfg(unix)]
+mod unix {
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    use rustix::fs::Mode;
+    use rustix::process::umask;
+
+    /// The umask that the user started us with, once it has been restricted.
+    static USERS: Mutex<Option<Mode>> = Mutex::new(None);
+
+    /// From now on this process makes no file that others can read, also through libraries.
+    ///
+    /// Child processes still get the user's own umask: the client makes the user's files, not ours.
+    pub fn restrict_umask() {
+        let mut users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = umask(Mode::from_raw_mode(0o077));
+        users.get_or_insert(before);
+    }
+
+    /// While this lives, the process has the user's umask again. Held for the instant in which a child is started.
+    pub(crate) struct UsersUmask(MutexGuard<'static, Option<Mode>>);
+
+    pub(crate) fn users_umask() -> UsersUmask {
+        let users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mode) = *users {
+            umask(mode);
+        }
+        UsersUmask(users)
+    }
+
+    impl Drop for UsersUmask {
+        fn drop(&mut self) {
+            if self.0.is_some() {
+                umask(Mode::from_raw_mode(0o077));
+            }
+        }
+    }
+}
+
+/// Does nothing: Windows has no umask, and the user's profile is private.
+#[cfg(not(unix))]
+pub fn restrict_umask() {}
+
+#[cfg(not(unix))]
+pub(crate) fn users_umask() {}

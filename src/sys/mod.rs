@@ -1,0 +1,11 @@
+//! The outside world, narrow: clock, environment, files, locks between processes, child processes, signals.
+//!
+//! Owns every call that asks the operating system for something a test would want to control; `.clippy.toml` bans those
+//! calls elsewhere. Must not know about git, sessions or the store, and must not print.
+
+pub mod clock;
+pub mod env;
+pub mod fs;
+pub mod lock;
+pub mod process;
+pub mod signal;

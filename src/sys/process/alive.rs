@@ -1,0 +1,60 @@
+//! Whether other processes, known by their ids, still run.
+
+#[cfg(not(unix))]
+use super::Program;
+
+/// Whether a process of this id exists, whoever owns it. Where the system does not say, it counts as alive.
+#[cfg(unix)]
+pub fn pid_is_alive(pid: u32) -> bool {
+    let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return false };
+    rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
+}
+
+/// Whether a process of this id exists, whoever owns it. Where the system does not say, it counts as alive.
+#[cfg(not(unix))]
+pub fn pid_is_alive(pid: u32) -> bool {
+    let filter = format!("PID eq {pid}");
+    let listing = Program::new("tasklist").args(["/FI", &filter, "/NH", "/FO", "CSV"]).run();
+    listing.map_or(true, |out| {
+        !out.status.success() || String::from_utf8_lossy(&out.stdout).contains(&format!("\"{pid}\""))
+    })
+}
+
+/// When a process was started, in the kernel's ticks since boot: together with the pid it names one process for good.
+/// `None` where there is no `/proc` or no such process.
+pub fn process_start_ticks(pid: u32) -> Option<String> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    start_ticks(&String::from_utf8_lossy(&stat)).map(str::to_owned)
+}
+
+/// Field 22 of `/proc/<pid>/stat` (proc(5)). Field 2 is the program's name in parentheses and may hold any character, so
+/// counting begins after the last one.
+fn start_ticks(stat: &str) -> Option<&str> {
+    const FIRST_FIELD_AFTER_NAME: usize = 3;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_ascii_whitespace().nth(22 - FIRST_FIELD_AFTER_NAME)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::sys::process::Program;
+
+    #[test]
+    fn the_living_and_the_dead() {
+        assert!(pid_is_alive(std::process::id()));
+        assert!(pid_is_alive(1));
+        assert!(!pid_is_alive(0) && !pid_is_alive(u32::MAX));
+        let child = Program::new("sh").args(["-c", "echo $$"]).run().unwrap();
+        let pid: u32 = String::from_utf8(child.stdout).unwrap().trim().parse().unwrap();
+        assert!(!pid_is_alive(pid));
+    }
+
+    #[test]
+    fn start_ticks_survive_a_nasty_name() {
+        let tail = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 424242 20 21";
+        assert_eq!(start_ticks(&format!("7 (a) b (c) {tail}")), Some("424242"));
+        assert_eq!(start_ticks("7 (a"), None);
+        assert_eq!(process_start_ticks(std::process::id()).is_some(), cfg!(target_os = "linux"));
+    }
+}

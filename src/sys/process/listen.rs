@@ -1,0 +1,197 @@
+//! Listening to a child process until its end.
+//!
+//! Both output streams are read on threads of their own, so that neither can fill its pipe and block the child; the
+//! calling thread waits for what they read, for an interruption, and for the child's silence to last too long.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::process::{Child, ExitStatus};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
+
+use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::signal;
+
+/// How often a waiting caller looks at the interruption flag.
+const TICK: Duration = Duration::from_millis(50);
+/// How long a child that was asked to end may take before it is killed: `git` removes its lock files meanwhile.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long output may still arrive after the child has ended. A grandchild (a shared ssh connection that stays open) can
+/// hold the pipes for hours; what the child wrote itself is in them already.
+const LINGER: Duration = Duration::from_millis(300);
+/// Of standard error, what is more than a person will read is dropped: it may come from a server that means no good.
+const MOST_STDERR: usize = 256 * 1024;
+const LONGEST_LINE: usize = 16 * 1024;
+
+/// What a child has written so far, and where more of it comes from.
+pub(super) struct Listener {
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: String,
+    events: Receiver<Event>,
+}
+
+/// How listening ended.
+pub(super) enum End {
+    Exited(ExitStatus),
+    Interrupted,
+    Silent(Duration),
+}
+
+enum Event {
+    Stdout(Vec<u8>),
+    /// A line of standard error; `lasting` if it ended in a line feed, not in a carriage return.
+    Stderr {
+        line: String,
+        lasting: bool,
+    },
+}
+
+impl Listener {
+    /// Puts a thread on each of the child's streams.
+    pub(super) fn connect(child: &mut Child, input: Option<Vec<u8>>) -> Self {
+        let (sender, events) = mpsc::channel();
+        if let Some(stdout) = child.stdout.take() {
+            let sender = sender.clone();
+            thread::spawn(move || read_chunks(stdout, &sender));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            thread::spawn(move || read_lines(stderr, &sender));
+        }
+        if let (Some(mut stdin), Some(bytes)) = (child.stdin.take(), input) {
+            // A child that does not read its input is free to do so; the write then fails, and that is all.
+            thread::spawn(move || stdin.write_all(&bytes));
+        }
+        Self { stdout: Vec::new(), stderr: String::new(), events }
+    }
+
+    /// Waits for the child's end, or brings it about.
+    pub(super) fn listen(
+        &mut self,
+        child: &mut Child,
+        silence: Option<Duration>,
+        signals_before: usize,
+        on_line: &mut dyn FnMut(&str),
+    ) -> io::Result<End> {
+        let clock = SystemClock::default();
+        let mut last_heard = clock.monotonic();
+        let mut exited = None;
+        loop {
+            if exited.is_none() && signal::count() > signals_before {
+                stop(child);
+                return Ok(End::Interrupted);
+            }
+            let received = self.events.recv_timeout(TICK);
+            let closed = matches!(received, Err(RecvTimeoutError::Disconnected));
+            if let Ok(event) = received {
+                last_heard = clock.monotonic();
+                self.add(event, on_line);
+                continue;
+            }
+            if exited.is_none() {
+                exited = if closed { try_wait_briefly(child, &clock)? } else { child.try_wait()? };
+            }
+            let quiet_for = clock.monotonic().saturating_sub(last_heard);
+            match exited {
+                Some(status) if closed || quiet_for > LINGER => return Ok(End::Exited(status)),
+                None if silence.is_some_and(|limit| quiet_for >= limit) => {
+                    stop(child);
+                    return Ok(End::Silent(quiet_for));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn add(&mut self, event: Event, on_line: &mut dyn FnMut(&str)) {
+        match event {
+            Event::Stdout(bytes) => self.stdout.extend_from_slice(&bytes),
+            Event::Stderr { line, lasting } => {
+                on_line(&line);
+                if lasting && self.stderr.len() < MOST_STDERR {
+                    self.stderr.push_str(&line);
+                    self.stderr.push('\n');
+                }
+            }
+        }
+    }
+}
+
+/// After its streams are closed a child ends within moments; looking often here keeps a short command short.
+fn try_wait_briefly(child: &mut Child, clock: &SystemClock) -> io::Result<Option<ExitStatus>> {
+    let mut pause = Duration::from_micros(50);
+    while pause < TICK {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        clock.sleep(pause);
+        pause *= 2;
+    }
+    Ok(None)
+}
+
+fn read_chunks(mut stream: impl Read, events: &Sender<Event>) {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(n) if events.send(Event::Stdout(buffer[..n].to_vec())).is_ok() => {}
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            _ => return,
+        }
+    }
+}
+
+/// Splits at `\n` and `\r`: a progress line ends in the latter and is overwritten by the next.
+fn read_lines(stream: impl Read, events: &Sender<Event>) {
+    let mut stream = BufReader::new(stream);
+    let mut line = Vec::new();
+    loop {
+        let available = match stream.fill_buf() {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => &[],
+        };
+        let ended = available.is_empty();
+        let end = available.iter().position(|b| matches!(b, b'\n' | b'\r'));
+        line.extend_from_slice(&available[..end.unwrap_or(available.len())]);
+        let lasting = end.is_none_or(|at| available[at] == b'\n');
+        let used = end.map_or(available.len(), |at| at + 1);
+        stream.consume(used);
+        if !line.is_empty() && (end.is_some() || ended || line.len() >= LONGEST_LINE) {
+            let text = String::from_utf8_lossy(&line).into_owned();
+            line.clear();
+            if events.send(Event::Stderr { line: text, lasting }).is_err() {
+                return;
+            }
+        }
+        if ended {
+            return;
+        }
+    }
+}
+
+/// Asks the child to end, then makes it.
+pub(super) fn stop(child: &mut Child) {
+    if ask_to_end(child) {
+        let clock = SystemClock::default();
+        while clock.monotonic() < GRACE {
+            if matches!(child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            clock.sleep(Duration::from_millis(10));
+        }
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+#[cfg(unix)]
+fn ask_to_end(child: &Child) -> bool {
+    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok())
+}
+
+#[cfg(not(unix))]
+fn ask_to_end(_: &Child) -> bool {
+    false
+}

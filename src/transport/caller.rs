@@ -1,0 +1,156 @@
+//! How `git` is called: its arguments, its environment, its patience. `docs/git.md` gives the reason of every line.
+//!
+//! Must not know what the answers mean.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::domain::progress::Phase;
+use crate::sys::env::GitEnv;
+use crate::sys::process::Program;
+
+/// With `--progress`, git and the server write at least once a second while they work. Silence this long means that
+/// nobody is there any more, or that something waits for an answer that nobody can give.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// Settings of the user's that would make git do more than was asked, or do it in another way.
+const CONFIG: [&str; 8] = [
+    "core.fsmonitor=false",
+    "submodule.recurse=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "fetch.writeCommitGraph=false",
+    "protocol.ext.allow=never",
+    "core.hooksPath=/dev/null",
+    "color.ui=false",
+];
+
+/// Variables that point git at another repository, or at a part of one: we may have been started from a hook.
+/// `git rev-parse --local-env-vars` lists most; `GIT_CONFIG_COUNT` is not removed, it is the user's configuration.
+const FOREIGN: [&str; 21] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_GRAFT_FILE",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_QUARANTINE_PATH",
+    "GIT_PROTOCOL",
+    "GIT_REDIRECT_STDIN",
+    "GIT_REDIRECT_STDOUT",
+    "GIT_REDIRECT_STDERR",
+];
+
+/// Calls git for one repository.
+#[derive(Clone)]
+pub(super) struct Caller {
+    git_dir: PathBuf,
+    env: GitEnv,
+    interactive: bool,
+    may_use_ssh: bool,
+    pub(super) inherited: Vec<(OsString, OsString)>,
+    pub(super) silence: Duration,
+    own_ssh_command: Arc<OnceLock<bool>>,
+}
+
+/// One git command, without what all have in common.
+pub(super) struct Command {
+    name: &'static str,
+    pub(super) phase: Option<Phase>,
+    args: Vec<String>,
+    operands: Vec<String>,
+}
+
+impl Command {
+    pub(super) fn new(name: &'static str, phase: Option<Phase>) -> Self {
+        Self { name, phase, args: Vec::new(), operands: Vec::new() }
+    }
+
+    pub(super) fn args(mut self, args: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.args = args.into_iter().map(Into::into).collect();
+        self
+    }
+
+    pub(super) fn operands(mut self, operands: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.operands = operands.into_iter().map(Into::into).collect();
+        self
+    }
+}
+
+impl Caller {
+    pub(super) fn new(git_dir: &Path, env: GitEnv, interactive: bool, may_use_ssh: bool) -> Self {
+        Self {
+            // Git is started in this directory, from where a relative path would lead elsewhere.
+            git_dir: std::path::absolute(git_dir).unwrap_or_else(|_| git_dir.to_owned()),
+            env,
+            interactive,
+            may_use_ssh,
+            inherited: Vec::new(),
+            silence: SILENCE,
+            own_ssh_command: Arc::default(),
+        }
+    }
+
+    /// The command, ready to run.
+    pub(super) fn program(&self, command: &Command) -> Program {
+        let mut program = self.git_in_store();
+        for setting in CONFIG {
+            program = program.args(["-c", setting]);
+        }
+        program = program.arg(command.name).args(&command.args).arg("--").args(&command.operands);
+        if self.interactive {
+            return program;
+        }
+        program = program.env("GIT_TERMINAL_PROMPT", "0").env("GCM_INTERACTIVE", "never").silence_limit(self.silence);
+        if self.may_use_ssh && !self.has_own_ssh_command() {
+            program = program.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
+        }
+        program
+    }
+
+    /// Asks for git's version.
+    pub(super) fn version(&self) -> Program {
+        self.git().arg("version").silence_limit(self.silence)
+    }
+
+    fn git_in_store(&self) -> Program {
+        let mut git_dir = OsString::from("--git-dir=");
+        git_dir.push(&self.git_dir);
+        // The directory we were started in may be gone; git would refuse to run there.
+        self.git().arg(git_dir).current_dir(&self.git_dir)
+    }
+
+    /// Git in a clean environment. Order matters: what is removed is removed also from what tests let it inherit.
+    fn git(&self) -> Program {
+        let mut program = Program::new("git");
+        for (name, value) in &self.inherited {
+            program = program.env(name, value);
+        }
+        for name in FOREIGN {
+            program = program.env_remove(name);
+        }
+        program.env_remove("LC_ALL").env_remove("LANGUAGE").env("LC_MESSAGES", "C")
+    }
+
+    /// `GIT_SSH_COMMAND` would win over `core.sshCommand`, so the latter has to be looked for; once per process.
+    fn has_own_ssh_command(&self) -> bool {
+        self.env.own_ssh_command
+            || *self.own_ssh_command.get_or_init(|| {
+                let program = self.git_in_store().args(["config", "--get", "core.sshCommand"]);
+                let program = program.silence_limit(self.silence);
+                program.run().is_ok_and(|out| out.status.success())
+            })
+    }
+}

@@ -1,0 +1,149 @@
+//! Why a git command failed, as far as its words tell.
+//!
+//! The words decide only what a person is told and whether trying again is worth the wait; whether something *was done*
+//! is decided by exit status and porcelain output alone. `LC_MESSAGES=C` keeps git's own words stable; ssh, curl and
+//! servers are matched by phrases that have not changed for years. Pure.
+
+/// What kind of failure it looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Credentials, keys or rights; or a host whose key is not known.
+    Denied,
+    /// There is no repository at the address, or none that the user may see.
+    NoRepository,
+    /// The server has a rule against what was sent.
+    Rejected,
+    /// The network or the server failed; it may work in a moment.
+    Transient,
+    /// Nothing known.
+    Unknown,
+}
+
+/// Looks for known phrases. The order matters: a refused login also ends with "the remote end hung up", and a server that
+/// is down also leaves "could not read from remote repository".
+pub(super) fn cause(stderr: &str) -> Cause {
+    let text = stderr.to_lowercase();
+    let any = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
+    if any(DENIED) {
+        Cause::Denied
+    } else if any(REJECTED) {
+        Cause::Rejected
+    } else if any(TRANSIENT) {
+        Cause::Transient
+    } else if any(NO_REPOSITORY) {
+        Cause::NoRepository
+    } else if any(HUNG_UP) {
+        Cause::Transient
+    } else {
+        Cause::Unknown
+    }
+}
+
+/// Whether a remote's reason for refusing one reference only says that somebody else was changing it at that moment.
+pub(super) fn is_contention(reason: &str, stderr: &str) -> bool {
+    let text = format!("{reason}\n{stderr}").to_lowercase();
+    // "File exists" is receive-pack meeting the lock file of another push.
+    ["fetch first", "incorrect old value", "but expected", "reference already exists", ".lock': file exists"]
+        .iter()
+        .any(|phrase| text.contains(phrase))
+}
+
+const DENIED: &[&str] = &[
+    "authentication failed",
+    "could not read username",
+    "could not read password",
+    "terminal prompts disabled",
+    "invalid username or password",
+    "permission denied",
+    "access denied",
+    "host key verification failed",
+    "requested url returned error: 401",
+    "requested url returned error: 403",
+    "too many authentication failures",
+    "insufficient permission",
+    "detected dubious ownership",
+    "write access to repository not granted",
+];
+
+const REJECTED: &[&str] = &[
+    "requested url returned error: 413",
+    "http 413",
+    "pack exceeds maximum allowed size",
+    "does not support --atomic push",
+    "repository rule violations",
+    "ref updates aborted by hook",
+];
+
+const TRANSIENT: &[&str] = &[
+    "could not resolve",
+    "temporary failure in name resolution",
+    "name or service not known",
+    "connection timed out",
+    "operation timed out",
+    "connection refused",
+    "connection reset",
+    "connection closed by",
+    "couldn't connect to server",
+    "failed to connect to",
+    "network is unreachable",
+    "network is down",
+    "no route to host",
+    "broken pipe",
+    "early eof",
+    "unexpected disconnect",
+    "kex_exchange_identification",
+    "gnutls recv error",
+    "ssl_error_syscall",
+    "empty reply from server",
+    "transfer closed with",
+    "requested url returned error: 5",
+    "requested url returned error: 429",
+    "http 5",
+];
+
+const NO_REPOSITORY: &[&str] = &[
+    "does not appear to be a git repository",
+    "repository not found",
+    "does not exist",
+    "no such file or directory",
+    "not found",
+    "requested url returned error: 404",
+];
+
+const HUNG_UP: &[&str] = &["the remote end hung up", "could not read from remote repository"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_failures() {
+        for (stderr, expected) in [
+            ("fatal: Authentication failed for 'http://***@h/x'", Cause::Denied),
+            ("fatal: could not read Username for 'https://h': terminal prompts disabled", Cause::Denied),
+            ("git@h: Permission denied (publickey).\nfatal: Could not read from remote repository.", Cause::Denied),
+            (
+                "No ED25519 host key is known for h.\nHost key verification failed.\nfatal: Could not read",
+                Cause::Denied,
+            ),
+            ("ssh: Could not resolve hostname h: Name or service not known\nfatal: Could not read", Cause::Transient),
+            ("ssh: connect to host h port 22: Connection refused\nfatal: Could not read from remote", Cause::Transient),
+            ("fatal: unable to access 'https://h/': The requested URL returned error: 503", Cause::Transient),
+            ("fatal: '/x' does not appear to be a git repository\nfatal: Could not read", Cause::NoRepository),
+            ("remote: Repository not found.\nfatal: repository 'https://h/x/' not found", Cause::NoRepository),
+            ("error: RPC failed; HTTP 413 curl 22\nfatal: the remote end hung up unexpectedly", Cause::Rejected),
+            ("fatal: the receiving end does not support --atomic push", Cause::Rejected),
+            ("fatal: the remote end hung up unexpectedly", Cause::Transient),
+            ("garbage", Cause::Unknown),
+        ] {
+            assert_eq!(cause(stderr), expected, "{stderr}");
+        }
+    }
+
+    #[test]
+    fn contention_is_told_from_refusal() {
+        assert!(is_contention("failed to update ref", "remote: error: Unable to create '/r/x.lock': File exists."));
+        assert!(is_contention("cannot lock ref 'x': is at a but expected b", ""));
+        assert!(!is_contention("pre-receive hook declined", "remote: no way"));
+    }
+}

@@ -1,0 +1,375 @@
+//! The real remote: the user's own `git`, so that their ssh configuration, credential helpers and proxies just work.
+//!
+//! Owns how git is called. Whether something was done is decided by exit status and porcelain output, never by prose.
+//! `docs/git.md` gives the reason of every flag and variable below.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::domain::id::CommitId;
+use crate::domain::progress::{Phase, Progress};
+use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::env::GitEnv;
+use crate::sys::process::{Output, ProcessError};
+use crate::sys::signal;
+
+use super::caller::{Caller, Command};
+use super::failure::{self, Cause};
+use super::porcelain::{self, GitVersion, PushStatus, PushedRef};
+use super::remote::{GitSaid, Missing, OLDEST_GIT, PushOutcome, RefUpdate, Remote, RemoteError};
+use super::url::{Kind, RemoteUrl};
+
+/// Tries of one call, the first included.
+const TRIES: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(400);
+/// A remote reached with the `git` program.
+#[derive(Clone)]
+pub struct GitCli {
+    url: RemoteUrl,
+    caller: Caller,
+    progress: Option<Arc<dyn Progress + Send + Sync>>,
+    clock: Arc<dyn Clock>,
+    version: Arc<OnceLock<GitVersion>>,
+}
+
+impl GitCli {
+    /// The remote `url` of the repository at `git_dir`. `interactive`: a person is there to answer ssh or git.
+    pub fn new(git_dir: &Path, url: RemoteUrl, git: GitEnv, interactive: bool) -> Self {
+        Self {
+            // `insteadOf` turns https addresses into ssh for many users, but hardly ever a directory.
+            caller: Caller::new(git_dir, git, interactive, !matches!(url.kind(), Kind::Local(_))),
+            url,
+            progress: None,
+            clock: Arc::new(SystemClock::default()),
+            version: Arc::default(),
+        }
+    }
+
+    /// Reports objects sent and received.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Arc<dyn Progress + Send + Sync>) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// How long git may be silent before it counts as hanging. Not applied to interactive runs: people think.
+    #[must_use]
+    pub fn with_silence_limit(mut self, silence: Duration) -> Self {
+        self.caller.silence = silence;
+        self
+    }
+
+    /// Waits on another clock between tries.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Runs git as if this process had been started with a variable: for tests, which cannot set variables of their own
+    /// process.
+    #[must_use]
+    pub fn inheriting(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.caller.inherited.push((name.into(), value.into()));
+        self
+    }
+
+    /// The address.
+    pub fn url(&self) -> &RemoteUrl {
+        &self.url
+    }
+
+    /// The version of the `git` found on the PATH; asked once.
+    ///
+    /// # Errors
+    /// [`RemoteError::GitMissing`], or another if git's answer is none.
+    pub fn version(&self) -> Result<GitVersion, RemoteError> {
+        if let Some(version) = self.version.get() {
+            return Ok(*version);
+        }
+        let out = self.caller.version().run();
+        let out = out.map_err(|e| self.process_error(e))?;
+        let version = porcelain::parse_version(&text(&out.stdout)).map_err(|e| self.garbled(&e, &out))?;
+        Ok(*self.version.get_or_init(|| version))
+    }
+
+    /// Runs `call` again while it fails in a way that may pass by itself.
+    fn retrying<T>(&self, call: impl Fn() -> Result<T, RemoteError>) -> Result<T, RemoteError> {
+        let signals_before = signal::count();
+        for attempt in 1..TRIES {
+            match call() {
+                // Silence has been waited for long enough; it is not waited for again.
+                Err(RemoteError::Unreachable { why: Missing::Connection, .. }) if signal::count() == signals_before => {
+                    self.pause(attempt);
+                }
+                result => return result,
+            }
+        }
+        call()
+    }
+
+    /// Longer each time, and different on every machine, so that those who failed together do not meet again.
+    fn pause(&self, attempt: u32) {
+        let base = FIRST_PAUSE * 3_u32.saturating_pow(attempt - 1);
+        self.clock.sleep(base.mul_f64(0.5 + fastrand::f64()));
+    }
+
+    fn refs_once(&self) -> Result<BTreeMap<String, CommitId>, RemoteError> {
+        let out = self.run(&Command::new("ls-remote", None).args(["--refs"]).operands([self.url.as_git_argument()]))?;
+        if !out.status.success() {
+            return Err(self.failed("ls-remote", &out));
+        }
+        let stdout = text(&out.stdout);
+        if porcelain::is_sha256(&stdout) {
+            let what = "it uses the SHA-256 object format, which ccsync cannot read".to_owned();
+            return Err(RemoteError::Garbled { remote: self.url.to_string(), what, said: self.said(&out.stderr) });
+        }
+        porcelain::parse_refs(&stdout).map_err(|e| self.garbled(&e, &out))
+    }
+
+    fn fetch_once(&self, branch: &str) -> Result<Option<CommitId>, RemoteError> {
+        check_name(&format!("refs/heads/{branch}"))?;
+        let local = format!("refs/remotes/origin/{branch}");
+        let refspec = format!("+refs/heads/{branch}:{local}");
+        let options = [
+            "--verbose", // without it, a reference that did not move is not listed
+            "--porcelain",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-prune",
+            "--no-recurse-submodules",
+            "--no-show-forced-updates",
+            "--no-auto-maintenance",
+            "--progress",
+        ];
+        let operands = [self.url.as_git_argument(), &refspec];
+        let out = self.run(&Command::new("fetch", Some(Phase::Fetch)).args(options).operands(operands))?;
+        if !out.status.success() {
+            return self.why_not_fetched(branch, &out);
+        }
+        let fetched = porcelain::parse_fetch(&text(&out.stdout), &local).map_err(|e| self.garbled(&e, &out))?;
+        fetched.map(Some).ok_or_else(|| self.garbled(&format_args!("fetch did not name {local}"), &out))
+    }
+
+    /// A branch that does not exist is told by asking for the list, not by reading the message.
+    fn why_not_fetched(&self, branch: &str, out: &Output) -> Result<Option<CommitId>, RemoteError> {
+        let failed = self.failed("fetch", out);
+        if !matches!(failed, RemoteError::Failed { .. }) {
+            return Err(failed);
+        }
+        if self.refs_once()?.contains_key(&format!("refs/heads/{branch}")) { Err(failed) } else { Ok(None) }
+    }
+
+    fn push_once(&self, updates: &[RefUpdate]) -> Result<PushOutcome, RemoteError> {
+        let mut options: Vec<String> =
+            ["--porcelain", "--no-verify", "--no-follow-tags", "--no-recurse-submodules", "--progress"]
+                .map(str::to_owned)
+                .into();
+        if updates.len() > 1 {
+            // Not for a single one, which is atomic anyway: a few servers do not know it.
+            options.push("--atomic".to_owned());
+        }
+        options.extend(updates.iter().map(lease));
+        let operands: Vec<String> =
+            std::iter::once(self.url.as_git_argument().to_owned()).chain(updates.iter().map(refspec)).collect();
+        let out = self.run(&Command::new("push", Some(Phase::Send)).args(options).operands(operands))?;
+        let stdout = text(&out.stdout);
+        let refs = match porcelain::parse_push(&stdout) {
+            Ok(refs) => refs,
+            Err(e) if out.status.success() => return Err(self.garbled(&e, &out)),
+            // Git that fails before it has asked the remote writes what it likes.
+            Err(_) => Vec::new(),
+        };
+        let bad: Vec<_> = refs.iter().filter(|r| r.status != PushStatus::Ok).collect();
+        if !bad.is_empty() {
+            return self.why_refused(updates, &bad, &out);
+        }
+        if !out.status.success() {
+            return Err(self.failed("push", &out));
+        }
+        match updates.iter().find(|u| !refs.iter().any(|r| r.name == u.name)) {
+            Some(missing) => Err(self.garbled(&format_args!("push did not name {}", missing.name), &out)),
+            None => Ok(PushOutcome::Done),
+        }
+    }
+
+    fn why_refused(&self, updates: &[RefUpdate], bad: &[&PushedRef], out: &Output) -> Result<PushOutcome, RemoteError> {
+        // In an atomic push the innocent references are listed too, with a reason that says nothing.
+        let telling = |r: &&&PushedRef| !r.status.reason().starts_with("atomic ");
+        let first = bad.iter().find(telling).unwrap_or(&bad[0]);
+        let reason = self.url.redact(&format!("{}: {}", first.name, first.status.reason()));
+        let by_remote = bad.iter().any(|r| matches!(r.status, PushStatus::ByRemote(_)));
+        if !by_remote || bad.iter().any(|r| failure::is_contention(r.status.reason(), &out.stderr)) {
+            return Ok(PushOutcome::Refused { reason });
+        }
+        // The remote gave a reason of its own, or failed to give one. Where its references are tells which it was.
+        if let Ok(now) = self.refs_once() {
+            if updates.iter().all(|u| now.get(&u.name) == u.new.as_ref()) {
+                return Ok(PushOutcome::Done);
+            }
+            if updates.iter().any(|u| now.get(&u.name) != u.expected.as_ref()) {
+                return Ok(PushOutcome::Refused { reason });
+            }
+        }
+        let said = self.said(&out.stderr);
+        let reason = said.by_server().next().map_or(reason.clone(), |words| format!("{reason} ({words})"));
+        Err(RemoteError::Rejected { remote: self.url.to_string(), reason, said })
+    }
+
+    /// Whether the remote's references are already as the updates want them.
+    fn is_in_force(&self, updates: &[RefUpdate]) -> bool {
+        self.refs_once().is_ok_and(|now| updates.iter().all(|u| now.get(&u.name) == u.new.as_ref()))
+    }
+
+    fn run(&self, command: &Command) -> Result<Output, RemoteError> {
+        let program = self.caller.program(command);
+        let Some((progress, phase)) = self.progress.as_deref().zip(command.phase) else {
+            return program.run().map_err(|e| self.process_error(e));
+        };
+        let mut meter = Meter { progress, done: 0 };
+        progress.begin(phase, 0, 0);
+        let result = program.run_watched(&mut |line| meter.see(line));
+        progress.end();
+        result.map_err(|e| self.process_error(e))
+    }
+
+    fn failed(&self, command: &'static str, out: &Output) -> RemoteError {
+        let remote = self.url.to_string();
+        let said = self.said(&out.stderr);
+        if let Kind::Local(path) = self.url.kind()
+            && !path.exists()
+            && !self.url.as_git_argument().contains('%')
+        {
+            return self.no_directory(path);
+        }
+        match failure::cause(&out.stderr) {
+            Cause::Denied => RemoteError::Denied { remote, said },
+            Cause::NoRepository if !is_missing_branch(command, &out.stderr) => {
+                RemoteError::Unreachable { remote, why: Missing::Repository, said }
+            }
+            Cause::Transient => RemoteError::Unreachable { remote, why: Missing::Connection, said },
+            Cause::Rejected => {
+                let reason = said.as_str().lines().last().unwrap_or("no reason given").to_owned();
+                RemoteError::Rejected { remote, reason, said }
+            }
+            Cause::NoRepository | Cause::Unknown => {
+                self.too_old().unwrap_or_else(|| RemoteError::Failed { command, status: out.status.to_string(), said })
+            }
+        }
+    }
+
+    fn no_directory(&self, path: &Path) -> RemoteError {
+        let said = GitSaid::new(&format!("there is no directory `{}`", path.display()));
+        RemoteError::Unreachable { remote: self.url.to_string(), why: Missing::Repository, said }
+    }
+
+    /// Asked only after an unexplained failure: an old git does not know our options.
+    fn too_old(&self) -> Option<RemoteError> {
+        let found = self.version().ok()?;
+        (found < OLDEST_GIT).then_some(RemoteError::GitTooOld { found, need: OLDEST_GIT })
+    }
+
+    fn garbled(&self, what: &dyn fmt::Display, out: &Output) -> RemoteError {
+        let what = self.url.redact(&what.to_string());
+        RemoteError::Garbled { remote: self.url.to_string(), what, said: self.said(&out.stderr) }
+    }
+
+    fn process_error(&self, error: ProcessError) -> RemoteError {
+        let remote = self.url.to_string();
+        match error {
+            ProcessError::NotFound { .. } => RemoteError::GitMissing,
+            ProcessError::Interrupted { .. } => RemoteError::Interrupted { remote },
+            ProcessError::Silent { after, stderr, .. } => {
+                let silence = format!("{stderr}\ngit was stopped after {} seconds of silence", after.as_secs());
+                RemoteError::Unreachable { remote, why: Missing::Answer, said: self.said(&silence) }
+            }
+            error @ ProcessError::Failed { .. } => RemoteError::Process(error),
+        }
+    }
+
+    fn said(&self, stderr: &str) -> GitSaid {
+        GitSaid::new(&self.url.redact(stderr))
+    }
+}
+
+impl Remote for GitCli {
+    fn refs(&self) -> Result<BTreeMap<String, CommitId>, RemoteError> {
+        self.retrying(|| self.refs_once())
+    }
+
+    fn fetch(&self, branch: &str) -> Result<Option<CommitId>, RemoteError> {
+        self.retrying(|| self.fetch_once(branch))
+    }
+
+    fn push(&self, updates: &[RefUpdate]) -> Result<PushOutcome, RemoteError> {
+        if updates.is_empty() {
+            return Ok(PushOutcome::Done);
+        }
+        updates.iter().try_for_each(|u| check_name(&u.name))?;
+        let tries = std::cell::Cell::new(0);
+        self.retrying(|| {
+            // The answer of the try before was lost, not necessarily the push.
+            let repeated = tries.replace(tries.get() + 1) > 0;
+            if repeated && self.is_in_force(updates) { Ok(PushOutcome::Done) } else { self.push_once(updates) }
+        })
+    }
+}
+
+fn check_name(name: &str) -> Result<(), RemoteError> {
+    if porcelain::is_ref_name(name) { Ok(()) } else { Err(RemoteError::InvalidRef { name: name.to_owned() }) }
+}
+
+/// Turns git's progress lines into ours.
+struct Meter<'a> {
+    progress: &'a dyn Progress,
+    done: u64,
+}
+
+impl Meter<'_> {
+    fn see(&mut self, line: &str) {
+        let Some(seen) = porcelain::parse_progress(line) else { return };
+        if matches!(seen.what, "Writing objects" | "Receiving objects") && seen.done > self.done {
+            self.progress.advance(seen.done - self.done, 0);
+            self.done = seen.done;
+        }
+    }
+}
+
+impl PushStatus {
+    fn reason(&self) -> &str {
+        match self {
+            Self::Ok => "",
+            Self::NotSent(reason) | Self::ByRemote(reason) => reason,
+        }
+    }
+}
+
+/// `--force-with-lease` always with a value: without, a fetch in the background renews the expectation.
+fn lease(update: &RefUpdate) -> String {
+    let expected = update.expected.as_ref().map_or("", CommitId::as_str);
+    format!("--force-with-lease={}:{expected}", update.name)
+}
+
+fn refspec(update: &RefUpdate) -> String {
+    let new = update.new.as_ref().map_or("", CommitId::as_str);
+    format!("{new}:{}", update.name)
+}
+
+/// Git 2.47 says "couldn't find remote ref"; other versions have said that it was "not found".
+fn is_missing_branch(command: &str, stderr: &str) -> bool {
+    command == "fetch" && stderr.contains("remote ref")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl fmt::Debug for GitCli {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GitCli").field("url", &self.url).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,105 @@
+//! Numbers, sizes, times and paths as people read them. Pure: the present is an argument.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::ui::sanitize;
+
+/// `1 session`, `2 sessions`.
+pub(crate) fn count(n: u64, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// A size with at most three digits and a decimal unit: `412 B`, `4.2 kB`, `118 MB`.
+pub(crate) fn bytes(n: u64) -> String {
+    if n < 1000 {
+        return format!("{n} B");
+    }
+    for (unit, size) in [("kB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000)] {
+        let tenths = rounded(n, size / 10);
+        if tenths < 100 {
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+        let whole = rounded(n, size);
+        if whole < 1000 {
+            return format!("{whole} {unit}");
+        }
+    }
+    format!("{} TB", rounded(n, 1_000_000_000_000))
+}
+
+fn rounded(n: u64, unit: u64) -> u64 {
+    n / unit + u64::from(n % unit >= unit / 2)
+}
+
+/// How long ago `then` was: `just now`, `5 min ago`, `3 h ago`, `2 days ago`, then the date.
+pub(crate) fn age(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let past = now - then;
+    if past < -TimeDelta::minutes(1) || past >= TimeDelta::days(31) {
+        return then.format("%Y-%m-%d").to_string();
+    }
+    match (past.num_minutes(), past.num_hours(), past.num_days()) {
+        (..1, _, _) => "just now".to_owned(),
+        (minutes, 0, _) => format!("{minutes} min ago"),
+        (_, hours, 0) => format!("{hours} h ago"),
+        (_, _, days) => format!("{} ago", count(days.unsigned_abs(), "day")),
+    }
+}
+
+/// A portable path as shown to a person: the home directory's placeholder is `~`, steering characters are escaped.
+pub(crate) fn project(portable: &str) -> String {
+    let shown = match portable.strip_prefix("{{HOME}}") {
+        Some("") => "~".to_owned(),
+        Some(rest) if rest.starts_with('/') => format!("~{rest}"),
+        _ => portable.to_owned(),
+    };
+    sanitize::one_line(&shown).into_owned()
+}
+
+/// The first eight characters of a session id, enough to recognise it.
+pub(crate) fn short_id(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_keep_at_most_three_digits() {
+        let shown = |n| bytes(n);
+        assert_eq!(shown(0), "0 B");
+        assert_eq!(shown(999), "999 B");
+        assert_eq!(shown(1000), "1.0 kB");
+        assert_eq!(shown(1049), "1.0 kB");
+        assert_eq!(shown(1050), "1.1 kB");
+        assert_eq!(shown(9_949), "9.9 kB");
+        assert_eq!(shown(9_950), "10 kB");
+        assert_eq!(shown(999_499), "999 kB");
+        assert_eq!(shown(999_999), "1.0 MB");
+        assert_eq!(shown(118_000_000), "118 MB");
+        assert_eq!(shown(2_500_000_000), "2.5 GB");
+        assert_eq!(shown(u64::MAX / 1_000_000), "18 TB");
+    }
+
+    #[test]
+    fn ages_grow_coarser_and_end_as_dates() {
+        let now: DateTime<Utc> = "2026-03-10T12:00:00Z".parse().expect("a date");
+        let shown = |seconds| age(now - TimeDelta::seconds(seconds), now);
+        assert_eq!(shown(59), "just now");
+        assert_eq!(shown(-30), "just now");
+        assert_eq!(shown(60), "1 min ago");
+        assert_eq!(shown(3_600), "1 h ago");
+        assert_eq!(shown(86_400), "1 day ago");
+        assert_eq!(shown(30 * 86_400), "30 days ago");
+        assert_eq!(shown(31 * 86_400), "2026-02-07");
+        assert_eq!(shown(-86_400), "2026-03-11");
+    }
+
+    #[test]
+    fn home_is_a_tilde_and_other_placeholders_stay() {
+        assert_eq!(project("{{HOME}}/work/app"), "~/work/app");
+        assert_eq!(project("{{HOME}}"), "~");
+        assert_eq!(project("{{HOMER}}/x"), "{{HOMER}}/x");
+        assert_eq!(project("{{PROJECTS}}/a\u{1b}b"), "{{PROJECTS}}/a\\u{1b}b");
+    }
+}

@@ -1,0 +1,72 @@
+//! Documents for scripts: one JSON object per command, always with `version` and `command` first.
+//!
+//! The version grows when a field changes its meaning or goes away, not when one is added. The schemas are written down
+//! beside each command.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+
+use crate::ui::sanitize;
+
+/// The version of every document that this program writes.
+pub(crate) const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a, Body> {
+    version: u32,
+    command: &'a str,
+    #[serde(flatten)]
+    body: &'a Body,
+}
+
+/// The document of `command`, in one line. `body` must serialise as a map.
+///
+/// # Errors
+/// If `body` is not a map: a mistake of ours.
+pub(crate) fn document(command: &str, body: &impl Serialize) -> Result<String, serde_json::Error> {
+    let text = serde_json::to_string(&Document { version: VERSION, command, body })?;
+    Ok(escaped(&text))
+}
+
+/// The same document without a character that a terminal would obey. Outside of strings there is none, and inside of them
+/// an escape means the same.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if sanitize::is_harmless(c) {
+            escaped.push(c);
+        } else {
+            escaped.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    escaped
+}
+
+/// A time as documents write it: RFC 3339, UTC.
+pub(crate) fn time(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::report::Report;
+
+    #[test]
+    fn a_document_names_its_version_and_command_first() {
+        let text = document("push", &Report::default()).expect("a map");
+        assert_eq!(
+            text,
+            r#"{"version":1,"command":"push","sessions":[],"unchanged":0,"dry_run":false,"remote":{"state":"not-contacted"}}"#
+        );
+    }
+
+    #[test]
+    fn nothing_in_a_document_steers_a_terminal() {
+        let hostile = "a\u{9b}2J\u{202e}\u{e0041}\n";
+        let text = document("x", &std::collections::BTreeMap::from([("title", hostile)])).expect("a map");
+        assert!(text.ends_with(r#""title":"a\u009b2J\u202e\udb40\udc41\n"}"#), "{text}");
+        let back: serde_json::Value = serde_json::from_str(&text).expect("still JSON");
+        assert_eq!(back["title"], hostile);
+    }
+}

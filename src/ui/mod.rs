@@ -1,0 +1,14 @@
+//! Everything a person sees: streams, colours, progress, tables, JSON documents.
+//!
+//! Owns how things look. Must not decide anything, touch files or know how sync works: of `sync` it reads only the plain
+//! data of [`crate::sync::report`]. Whatever comes from a transcript, a path or a remote goes through [`sanitize`] first.
+
+pub(crate) mod format;
+pub(crate) mod json;
+pub(crate) mod output;
+pub(crate) mod progress;
+pub(crate) mod prompt;
+pub(crate) mod report;
+pub(crate) mod sanitize;
+pub(crate) mod style;
+pub(crate) mod table;

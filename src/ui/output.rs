@@ -1,0 +1,181 @@
+//! The two streams: data to standard output, everything else to standard error.
+//!
+//! Owns every byte this program prints. A reader that goes away (`ccsync list | head`) ends the printing, not the work:
+//! what was done is done, and the exit code still tells.
+
+use std::io::{self, ErrorKind, Write};
+
+use anstream::{AutoStream, ColorChoice};
+
+use crate::ui::style;
+
+/// Where a line leads a width no terminal told.
+const WIDTH_OF_FILES: usize = 120;
+
+/// How to write.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OutputOptions {
+    /// Colours on standard output.
+    pub(crate) stdout_colors: bool,
+    /// Colours on standard error.
+    pub(crate) stderr_colors: bool,
+    /// Cells of a line, where a terminal is.
+    pub(crate) columns: Option<usize>,
+    /// Leave out what needs nobody's attention.
+    pub(crate) quiet: bool,
+}
+
+/// Both streams of this process.
+pub(crate) struct Output {
+    stdout: Box<dyn Write>,
+    stderr: Box<dyn Write>,
+    options: OutputOptions,
+}
+
+impl Output {
+    /// The streams of this process.
+    pub(crate) fn of_process(options: OutputOptions) -> Self {
+        Self {
+            stdout: Box::new(AutoStream::new(io::stdout(), choice(options.stdout_colors))),
+            stderr: Box::new(AutoStream::new(io::stderr(), choice(options.stderr_colors))),
+            options,
+        }
+    }
+
+    /// Cells available to one line.
+    pub(crate) fn width(&self) -> usize {
+        self.options.columns.unwrap_or(WIDTH_OF_FILES)
+    }
+
+    /// Whether `--quiet` was given.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.options.quiet
+    }
+
+    /// A line of what the command was asked for.
+    ///
+    /// # Errors
+    /// If the stream cannot be written, for instance because a disk is full. A reader that has gone is no error.
+    pub(crate) fn data(&mut self, line: &str) -> io::Result<()> {
+        put(&mut self.stdout, line)
+    }
+
+    /// A line that is good to know; `--quiet` leaves it out.
+    pub(crate) fn note(&mut self, line: &str) {
+        if !self.options.quiet {
+            self.message(line);
+        }
+    }
+
+    /// A command that helps.
+    pub(crate) fn hint(&mut self, text: &str) {
+        if !self.options.quiet {
+            self.labelled_hint(text);
+        }
+    }
+
+    /// What went wrong, why (outermost cause first), and what to do about it. Never left out.
+    pub(crate) fn error(&mut self, message: &str, causes: &[String], hints: &[String]) {
+        self.message(&format!("{} {message}", style::paint(style::ERROR, "error:")));
+        for (at, cause) in causes.iter().enumerate() {
+            let number = if causes.len() > 1 { format!("{}: ", at + 1) } else { "cause: ".to_owned() };
+            let indent = " ".repeat(2 + number.len());
+            self.message(&format!("  {number}{}", cause.replace('\n', &format!("\n{indent}"))));
+        }
+        for hint in hints {
+            self.labelled_hint(hint);
+        }
+    }
+
+    fn labelled_hint(&mut self, text: &str) {
+        self.message(&format!("{} {text}", style::paint(style::HINT, "hint:")));
+    }
+
+    /// Nobody is left to be told when standard error cannot be written.
+    fn message(&mut self, line: &str) {
+        let _ = put(&mut self.stderr, line);
+    }
+}
+
+fn choice(colors: bool) -> ColorChoice {
+    if colors { ColorChoice::Always } else { ColorChoice::Never }
+}
+
+fn put(stream: &mut dyn Write, line: &str) -> io::Result<()> {
+    let written = stream.write_all(format!("{line}\n").as_bytes()).and_then(|()| stream.flush());
+    written.or_else(|e| if e.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(e) })
+}
+
+#[cfg(test)]
+pub(crate) mod capture {
+    //! Streams into memory, for tests of what is printed.
+
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use super::{Output, OutputOptions};
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What `print` writes to both streams, without colours.
+    pub(crate) fn captured(print: impl FnOnce(&mut Output)) -> (String, String) {
+        let (out, err) = (Sink::default(), Sink::default());
+        let options = OutputOptions { stdout_colors: false, stderr_colors: false, columns: Some(100), quiet: false };
+        let strip = |sink: &Sink| Box::new(anstream::StripStream::new(Box::new(sink.clone()) as Box<dyn Write>));
+        let mut output = Output { stdout: strip(&out), stderr: strip(&err), options };
+        print(&mut output);
+        let text = |sink: &Sink| String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        (text(&out), text(&err))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Failing(ErrorKind);
+
+    impl Write for Failing {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_no_error_but_a_full_disk_is() {
+        assert!(put(&mut Failing(ErrorKind::BrokenPipe), "x").is_ok());
+        assert!(put(&mut Failing(ErrorKind::StorageFull), "x").is_err());
+    }
+
+    #[test]
+    fn errors_are_followed_by_causes_and_hints() {
+        let (out, err) = capture::captured(|output| {
+            output.error("cannot fetch", &["first".to_owned(), "second\nmore".to_owned()], &["type this".to_owned()]);
+            output.error("cannot read", &["denied".to_owned()], &[]);
+        });
+        assert_eq!(out, "");
+        insta::assert_snapshot!(err, @r"
+        error: cannot fetch
+          1: first
+          2: second
+             more
+        hint: type this
+        error: cannot read
+          cause: denied
+        ");
+    }
+}

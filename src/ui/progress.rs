@@ -1,0 +1,140 @@
+//! Draws [`Progress`] on a terminal: nothing for the first quarter of a second, then one line that is cleared at the end
+//! of each phase, so that messages never mix with it.
+//!
+//! A small thread draws, because a phase that waits for the network reports nothing while it waits.
+
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::domain::progress::{Phase, Progress, Silent};
+
+/// Work shorter than this shows nothing.
+const QUIET_FOR: Duration = Duration::from_millis(250);
+/// At most this many drawings a second.
+const HZ: u8 = 20;
+const TICK: Duration = Duration::from_millis(100);
+
+/// The progress of one command: drawn if `visible`, else silent.
+pub(crate) fn progress(visible: bool) -> Arc<dyn Progress + Send + Sync> {
+    if visible { Arc::new(Terminal::default()) } else { Arc::new(Silent) }
+}
+
+struct Terminal {
+    /// Counted for the whole command: ten short phases are as worth showing as a long one.
+    visible_from: Instant,
+    phase: Mutex<Option<Running>>,
+}
+
+impl Default for Terminal {
+    #[expect(clippy::disallowed_methods, reason = "decides only when a line is drawn")]
+    fn default() -> Self {
+        Self { visible_from: Instant::now() + QUIET_FOR, phase: Mutex::new(None) }
+    }
+}
+
+struct Running {
+    bar: ProgressBar,
+    by_bytes: bool,
+    files: u64,
+    all_files: u64,
+    /// Dropped at the end of the phase; the drawing thread then goes.
+    _ended: Sender<()>,
+    drawer: JoinHandle<()>,
+}
+
+impl Progress for Terminal {
+    fn begin(&self, phase: Phase, files: u64, bytes: u64) {
+        self.end();
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        bar.set_style(bar_style(files, bytes));
+        bar.set_prefix(label(phase));
+        if files.max(bytes) > 0 {
+            bar.set_length(if bytes > 0 { bytes } else { files });
+        }
+        let (ended, waiting) = mpsc::channel();
+        let wait = self.visible_from.saturating_duration_since(now());
+        let drawn = bar.clone();
+        let drawer = thread::spawn(move || {
+            if waiting.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+                drawn.set_draw_target(ProgressDrawTarget::stderr_with_hz(HZ));
+                drawn.enable_steady_tick(TICK);
+            }
+        });
+        let running = Running { bar, by_bytes: bytes > 0, files: 0, all_files: files, _ended: ended, drawer };
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+    }
+
+    fn advance(&self, files: u64, bytes: u64) {
+        let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(running) = phase.as_mut() else { return };
+        running.files += files;
+        running.bar.inc(if running.by_bytes { bytes } else { files });
+        if running.by_bytes && running.all_files > 0 {
+            running.bar.set_message(format!("{} of {} files", running.files, running.all_files));
+        }
+    }
+
+    fn end(&self) {
+        let running = self.phase.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Running { bar, drawer, _ended, .. }) = running else { return };
+        drop(_ended);
+        // A thread that draws cannot fail in a way that matters to the work.
+        let _ = drawer.join();
+        bar.finish_and_clear();
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "decides only when a line is drawn")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn bar_style(files: u64, bytes: u64) -> ProgressStyle {
+    let template = match (files, bytes) {
+        (0, 0) => "{spinner} {prefix} {pos}",
+        (_, 0) => "{spinner} {prefix} {bar:24} {pos} of {len}  {eta} left",
+        _ => {
+            "{spinner} {prefix} {bar:24} {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left  {msg}"
+        }
+    };
+    let style = ProgressStyle::with_template(template).expect("the templates above are valid");
+    style.progress_chars("━╸ ")
+}
+
+fn label(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Scan => "looking for sessions",
+        Phase::Store => "storing",
+        Phase::Commit => "committing",
+        Phase::Send => "sending",
+        Phase::Fetch => "fetching",
+        Phase::Materialise => "writing",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_may_follow_each_other_and_end_twice() {
+        let progress = progress(true);
+        progress.begin(Phase::Scan, 0, 0);
+        progress.advance(3, 0);
+        progress.begin(Phase::Store, 2, 2000);
+        progress.advance(1, 900);
+        progress.end();
+        progress.end();
+        progress.advance(1, 1);
+    }
+}
