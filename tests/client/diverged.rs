@@ -17,13 +17,20 @@ fn the_second_to_push_becomes_a_fork_that_both_can_resume() {
     stage.resume(&pair.a, &there, &id, "at-a", &[Answer::bash("echo a")]);
     stage.resume(&pair.b, &here, &id, "at-b", &[Answer::bash("echo b")]);
     pair.a.push();
-    let report = pair.b.ccsync(exit::DIVERGED, &["push"]);
-    pair.b.pull();
+    let pushed = pair.b.ccsync(exit::DIVERGED, &["push"]);
+    let pulled = pair.b.ccsync(exit::DIVERGED, &["pull"]);
     pair.a.pull();
 
     let fork = other_session(&pair.b, &id);
     assert_eq!(fork, other_session(&pair.a, &id), "both machines make the same fork");
-    assert!(report.contains(&fork[..8]), "the report does not name the fork {fork}: {report}");
+    for report in [pushed, pulled] {
+        assert!(report.contains(&fork), "the report does not name the fork {fork}: {report}");
+    }
+    for machine in [&pair.a, &pair.b] {
+        // All is settled.
+        machine.push();
+        machine.pull();
+    }
     for (machine, project) in [(&pair.a, &there), (&pair.b, &here)] {
         let name = &machine.name;
         let mark = format!("kept-on-{name}");
