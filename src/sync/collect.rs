@@ -210,17 +210,25 @@ pub(super) fn share_segments(
     Ok(())
 }
 
-/// Records in `manifest` what `facts` tell, and the roots that this machine's runs refer to.
+/// Records in `manifest` what `facts` tell, and the roots that this machine's runs refer to. Titles are collapsed like any text.
 pub(super) fn describe(manifest: &mut Manifest, views: &Views, facts: Facts) {
+    let collapse = |title: Option<String>| title.map(|title| collapse_title(views, &title));
     let titles = &mut manifest.titles;
-    titles.custom = facts.custom_title.or(titles.custom.take());
-    titles.ai = facts.ai_title.or(titles.ai.take());
-    titles.last_prompt = facts.last_prompt.or(titles.last_prompt.take());
-    titles.first_prompt = titles.first_prompt.take().or(facts.first_prompt);
+    titles.custom = collapse(facts.custom_title).or(titles.custom.take());
+    titles.ai = collapse(facts.ai_title).or(titles.ai.take());
+    titles.last_prompt = collapse(facts.last_prompt).or(titles.last_prompt.take());
+    titles.first_prompt = titles.first_prompt.take().or(collapse(facts.first_prompt));
     manifest.last_activity = manifest.last_activity.take().max(facts.last_activity);
     manifest.bound |= facts.bound;
     manifest.intern_roots(views.roots());
     manifest.prune_roots();
+}
+
+/// The portable form of a title.
+pub(super) fn collapse_title(views: &Views, title: &str) -> String {
+    let mut portable = Vec::new();
+    Collapser::new(views.roots(), &[]).collapse(title.as_bytes(), TextKind::Plain, &mut portable);
+    String::from_utf8(portable).unwrap_or_else(|_| title.to_owned())
 }
 
 fn last_line(text: &[u8]) -> &[u8] {

@@ -115,7 +115,7 @@ fn row(
     };
     if let Some(manifest) = manifest {
         row.project = manifest.project.as_ref().map(ToString::to_string);
-        row.title = manifest.titles.shown().map(str::to_owned);
+        row.title = work.views.title(manifest);
         row.last_activity = manifest.last_activity.as_deref().and_then(parse_time);
         row.machine = manifest.last_writer().and_then(|id| names.get(id)).cloned();
         row.lines = manifest.transcript.lines();

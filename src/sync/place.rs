@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use super::SyncError;
 use crate::domain::client_dir::client_dir_name;
-use crate::domain::id::SessionId;
 use crate::domain::root::RootSet;
 use crate::rewrite::{Expander, TextKind, expand_path};
 use crate::session::discover::projects_dir;
@@ -72,9 +71,4 @@ fn no_place(project: &str) -> String {
 pub(super) fn is_recent(manifest: &Manifest, now: chrono::DateTime<chrono::Utc>, days: u32) -> bool {
     let time = manifest.last_activity.as_deref().and_then(crate::session::facts::parse_time);
     time.is_none_or(|time| (now - time).num_days() < i64::from(days))
-}
-
-/// The command that brings one session here.
-pub(super) fn pull_command(session: &SessionId) -> String {
-    format!("ccsync pull {session}")
 }

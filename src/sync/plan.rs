@@ -187,6 +187,7 @@ fn stamp_key(name: &Option<RelativeName>) -> &str {
 
 /// How a report names a session.
 pub(super) fn described(
+    work: &Work<'_>,
     session: &SessionId,
     manifest: Option<&Manifest>,
     outcome: super::report::Outcome,
@@ -194,7 +195,7 @@ pub(super) fn described(
     super::report::SessionReport {
         session: session.clone(),
         project: manifest.and_then(|m| m.project.as_ref()).map(ToString::to_string),
-        title: manifest.and_then(|m| m.titles.shown()).map(str::to_owned),
+        title: manifest.and_then(|m| work.views.title(m)),
         outcome,
         notes: Vec::new(),
     }

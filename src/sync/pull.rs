@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use super::compare::{Relation, completing_reading};
 use super::merge::Merged;
-use super::place::{is_recent, place, pull_command};
+use super::place::{is_recent, place};
 use super::plan::{Local, Step, described, is_superseded, plan_session, relate_file};
 use super::push::{mention_merged, store_fork};
 use super::report::{Outcome, Report, SessionReport};
@@ -180,7 +180,7 @@ impl<'a> Puller<'a> {
         let settings = &work.ctx.settings;
         let days = self.request.days.unwrap_or(settings.days);
         if self.request.sessions.is_empty() && !is_recent(manifest, work.ctx.clock.now(), days) {
-            return Ok(PullStep::Listed(format!("not active for {days} days: {}", pull_command(&manifest.session))));
+            return Ok(PullStep::Listed(format!("not active for {days} days: ccsync pull SESSION, or --days N")));
         }
         let place = place(manifest, work.views.roots(), &work.ctx.env.claude_dir)?;
         Ok(match place {
@@ -232,7 +232,7 @@ impl<'a> Puller<'a> {
                 continue;
             }
             let outcome = foreseen(step, manifest.as_ref());
-            report.sessions.push(described(id, manifest.as_ref(), outcome));
+            report.sessions.push(described(work, id, manifest.as_ref(), outcome));
         }
         report.sort();
         Ok(report)
@@ -301,7 +301,9 @@ impl<'a> Puller<'a> {
                     continue;
                 }
                 Ok(Some(session)) => session,
-                Err(e) if e.is_about_one_session() => described(id, None, Outcome::Skipped { reason: e.in_words() }),
+                Err(e) if e.is_about_one_session() => {
+                    described(work, id, None, Outcome::Skipped { reason: e.in_words() })
+                }
                 Err(e) => {
                     work.ctx.progress.end();
                     return Err(e);
@@ -331,7 +333,7 @@ impl<'a> Puller<'a> {
                 .sessions
                 .retain(|r| r.session != *fork && r.session != *id || matches!(r.outcome, Outcome::Skipped { .. }));
             let outcome = Outcome::Forked { fork: fork.clone(), lines: *lines };
-            report.sessions.push(described(id, snapshot.manifest(id)?.as_ref(), outcome));
+            report.sessions.push(described(work, id, snapshot.manifest(id)?.as_ref(), outcome));
         }
         Ok(())
     }
@@ -390,7 +392,7 @@ fn carry_out(
         PullStep::Write { directory, files, new } => (directory, files, *new),
         other => {
             let manifest = snapshot.manifest(id).ok().flatten();
-            return Ok(Some(described(id, manifest.as_ref(), foreseen(other, manifest.as_ref()))));
+            return Ok(Some(described(work, id, manifest.as_ref(), foreseen(other, manifest.as_ref()))));
         }
     };
     let manifest = snapshot.manifest(id)?.ok_or_else(|| SyncError::NoSuchSession { session: id.clone() })?;
@@ -408,7 +410,7 @@ fn carry_out(
         }
     }
     let outcome = if new { Outcome::Added { lines, bytes } } else { Outcome::Extended { lines, bytes } };
-    Ok(Some(described(id, Some(&manifest), outcome)))
+    Ok(Some(described(work, id, Some(&manifest), outcome)))
 }
 
 /// Writes one file; returns how many lines and bytes.

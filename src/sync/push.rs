@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::collect::{Collected, Collector, describe, share_segments};
+use super::collect::{Collected, Collector, collapse_title, describe, share_segments};
 use super::fork::{fork_id, fork_manifest, share_file, written_as};
 use super::merge::Merged;
 use super::plan::{FileStep, Files, Local, Step, described, plan_against, plan_session, portable_hash};
@@ -77,12 +77,12 @@ impl<'a> Plan<'a> {
     /// The report of a push that does nothing.
     pub(super) fn as_report(&self, work: &Work<'_>) -> Result<Report, SyncError> {
         let snapshot = work.store.head_snapshot()?;
-        let mut report = self.begin_report();
+        let mut report = self.begin_report(work);
         report.dry_run = true;
         for (local, step) in &self.steps {
             let manifest = snapshot.manifest(&local.session.id)?;
             let outcome = foreseen(work, &snapshot, manifest.as_ref(), local, step)?;
-            report.sessions.push(described(&local.session.id, manifest.as_ref(), outcome));
+            report.sessions.push(described(work, &local.session.id, manifest.as_ref(), outcome));
         }
         report.sort();
         Ok(report)
@@ -90,7 +90,7 @@ impl<'a> Plan<'a> {
 
     /// Stores everything in one commit and reports it.
     pub(super) fn execute(self, work: &mut Work<'_>) -> Result<Report, SyncError> {
-        let mut report = self.begin_report();
+        let mut report = self.begin_report(work);
         let mut in_step = Vec::new();
         let base = work.store.head()?;
         let mut tx = work.store.begin(base.as_ref())?;
@@ -110,7 +110,7 @@ impl<'a> Plan<'a> {
                 }
                 Err(e) if e.is_about_one_session() => {
                     tx.forget_session(&local.session.id)?;
-                    report.sessions.push(skipped(&local.session.id, e.in_words()));
+                    report.sessions.push(skipped(work, &local.session.id, e.in_words()));
                 }
                 Err(e) => return Err(e),
             }
@@ -126,8 +126,8 @@ impl<'a> Plan<'a> {
         Ok(report)
     }
 
-    fn begin_report(&self) -> Report {
-        let sessions = self.skipped.iter().map(|(id, reason)| skipped(id, reason.clone())).collect();
+    fn begin_report(&self, work: &Work<'_>) -> Report {
+        let sessions = self.skipped.iter().map(|(id, reason)| skipped(work, id, reason.clone())).collect();
         Report { sessions, unchanged: self.unchanged, ..Report::default() }
     }
 }
@@ -141,8 +141,8 @@ fn refused(found: &Discovery) -> BTreeMap<SessionId, String> {
     named.collect()
 }
 
-fn skipped(session: &SessionId, reason: String) -> SessionReport {
-    described(session, None, Outcome::Skipped { reason })
+fn skipped(work: &Work<'_>, session: &SessionId, reason: String) -> SessionReport {
+    described(work, session, None, Outcome::Skipped { reason })
 }
 
 /// Commits what the transaction holds, if anything; returns this machine as it is described in the commit.
@@ -194,16 +194,16 @@ fn store_session(
     let snapshot = work.store.head_snapshot()?;
     let manifest = snapshot.manifest(id)?;
     match (step, manifest) {
-        (Step::Nothing | Step::Behind, manifest) => Ok(described(id, manifest.as_ref(), Outcome::Behind)),
+        (Step::Nothing | Step::Behind, manifest) => Ok(described(work, id, manifest.as_ref(), Outcome::Behind)),
         (Step::Store(files), None) => {
             let (manifest, collected) = store_new(work, tx, local, files)?;
             let outcome = Outcome::Added { lines: manifest.transcript.lines(), bytes: collected.bytes };
-            Ok(with_notes(described(id, Some(&manifest), outcome), collected))
+            Ok(with_notes(described(work, id, Some(&manifest), outcome), collected))
         }
         (Step::Store(files), Some(manifest)) => {
             let (manifest, collected) = store_more(work, tx, &snapshot, &manifest, local, files)?;
             let outcome = Outcome::Extended { lines: collected.lines, bytes: collected.bytes };
-            Ok(with_notes(described(id, Some(&manifest), outcome), collected))
+            Ok(with_notes(described(work, id, Some(&manifest), outcome), collected))
         }
         (Step::Fork { .. }, Some(manifest)) => store_fork(work, tx, &snapshot, &manifest, local, step),
         (Step::Fork { .. }, None) => Err(SyncError::NoSuchSession { session: id.clone() }),
@@ -331,7 +331,8 @@ fn store_file(
         supersede(work, &mut file, earlier)?;
     }
     if name.is_some_and(|n| n.as_str() == "custom-title.json") {
-        manifest.titles.custom = custom_title_file(&crate::sys::fs::read(&local.path(name))?);
+        let title = custom_title_file(&crate::sys::fs::read(&local.path(name))?);
+        manifest.titles.custom = title.map(|title| collapse_title(&work.views, &title));
     }
     match name {
         None => manifest.transcript = file,
@@ -363,13 +364,13 @@ pub(super) fn store_fork(
     step: &Step,
 ) -> Result<SessionReport, SyncError> {
     let Step::Fork { file, lines, offset, files } = step else {
-        return Ok(described(&local.session.id, Some(parent), Outcome::Behind));
+        return Ok(described(work, &local.session.id, Some(parent), Outcome::Behind));
     };
     let fork =
         fork_id(&parent.session, file.as_ref(), *lines, &first_line(work, parent, local, file.as_ref(), *offset)?);
     let report = |manifest: &Manifest| {
         let own = manifest.transcript.lines().saturating_sub(*lines);
-        described(&local.session.id, Some(manifest), Outcome::Forked { fork: fork.clone(), lines: own })
+        described(work, &local.session.id, Some(manifest), Outcome::Forked { fork: fork.clone(), lines: own })
     };
     if let Some(there) = snapshot.manifest(&fork)? {
         return match plan_against(work, snapshot, &there, local, None)? {
@@ -475,7 +476,7 @@ fn count_remaining_lines(local: &Local<'_>, from: u64) -> Result<u64, SyncError>
 pub(super) fn mention_merged(report: &mut Report, work: &Work<'_>, merged: Merged) -> Result<(), SyncError> {
     let snapshot = work.store.head_snapshot()?;
     for (session, (fork, lines)) in merged.forks {
-        let forked = described(&session, snapshot.manifest(&fork)?.as_ref(), Outcome::Forked { fork, lines });
+        let forked = described(work, &session, snapshot.manifest(&fork)?.as_ref(), Outcome::Forked { fork, lines });
         match report.sessions.iter_mut().find(|r| r.session == session) {
             Some(there) => there.outcome = forked.outcome,
             None => {

@@ -64,6 +64,20 @@ impl Views {
         Reader { views: self, manifest, session, kind }
     }
 
+    /// The title the client would show, with this machine's paths. Untrusted text.
+    pub(super) fn title(&self, manifest: &Manifest) -> Option<String> {
+        let title = manifest.titles.shown()?;
+        let origin = manifest.transcript.runs.last().and_then(|run| manifest.roots.get(&run.roots));
+        let mut shown = Vec::new();
+        match origin {
+            Some(origin) => {
+                Expander::new(origin, self.roots(), View::Local).expand(title.as_bytes(), TextKind::Plain, &mut shown)
+            }
+            None => shown.extend_from_slice(title.as_bytes()),
+        }
+        Some(String::from_utf8_lossy(&shown).into_owned())
+    }
+
     fn view_of(&self, manifest: &Manifest) -> View {
         match self.setting {
             PathsSetting::Local => View::Local,

@@ -12,8 +12,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub trait Clock: Send + Sync {
     /// The wall clock. May jump in either direction, and differs between machines.
     fn now(&self) -> DateTime<Utc>;
-    /// Time since some fixed moment of this process; never goes back. Stands still while the machine sleeps on Linux and
-    /// macOS, so "not seen for so long" errs towards waiting.
+    /// Time since some fixed moment of this process; never goes back. Stands still while the machine sleeps on Linux
+    /// and macOS, so "not seen for so long" errs towards waiting.
     fn monotonic(&self) -> Duration;
     /// Waits for `d`.
     fn sleep(&self, d: Duration);

@@ -1,7 +1,7 @@
 //! Files and directories of which only the user may read: 0600 and 0700 whatever the umask, and errors with their path.
 //!
-//! Owns every write. A file is replaced whole ([`AtomicFile`]) or extended at its exact end ([`Appender`]); nothing is ever
-//! written in place. Must not know what the files mean.
+//! Owns every write. A file is replaced whole ([`AtomicFile`]) or extended at its exact end ([`Appender`]); nothing is
+//! ever written in place. Must not know what the files mean.
 
 mod append;
 mod atomic;
@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use append::{Appender, LengthChanged};
-pub use atomic::{AtomicFile, write_atomic, write_cache};
+pub use atomic::{AtomicFile, is_leftover, write_atomic, write_cache};
 pub use umask::restrict_umask;
 pub(super) use umask::users_umask;
 
@@ -185,7 +185,7 @@ pub struct FileStamp {
     /// Its length.
     pub len: u64,
     /// Its modification time in nanoseconds since 1970.
-    pub modified_ns: i128,
+    pub modified_ns: i64,
     /// Its number on its file system; 0 where the system has none.
     pub inode: u64,
 }
@@ -205,11 +205,11 @@ impl FileStamp {
     }
 }
 
-fn modified_ns(metadata: &Metadata) -> i128 {
+fn modified_ns(metadata: &Metadata) -> i64 {
     let Ok(modified) = metadata.modified() else { return 0 };
     match modified.duration_since(UNIX_EPOCH) {
-        Ok(after) => i128::try_from(after.as_nanos()).unwrap_or(i128::MAX),
-        Err(before) => i128::try_from(before.duration().as_nanos()).map_or(i128::MIN, |ns| -ns),
+        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
     }
 }
 

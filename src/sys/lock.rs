@@ -1,7 +1,7 @@
 //! One process at a time: a lock that the kernel frees when its holder dies.
 //!
-//! Owns the lock file. It is never deleted: a process may still hold an unlinked file while another locks a new one of the
-//! same name, and then both believe that they are alone.
+//! Owns the lock file. It is never deleted: a process may still hold an unlinked file while another locks a new one of
+//! the same name, and then both believe that they are alone.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};

@@ -154,10 +154,11 @@ impl Program {
         self.run_watched(&mut |_| ())
     }
 
-    /// Like [`Program::run`]; `on_line` gets each line of standard error as it comes, also those that overwrite each other.
+    /// Like [`Program::run`]; `on_line` gets each line of standard error as it comes, also those that overwrite each
+    /// other.
     ///
-    /// An interruption that arrives during the run stops the program; an earlier one does not, so that locks can still be
-    /// given back.
+    /// An interruption that arrives during the run stops the program; an earlier one does not, so that locks can still
+    /// be given back.
     ///
     /// # Errors
     /// As [`Program::run`].
@@ -323,6 +324,14 @@ mod tests {
         let out = program.current_dir(dir.path()).run().unwrap();
         let expected = format!("1 unset {}\n", dir.path().canonicalize().unwrap().display());
         assert_eq!(String::from_utf8(out.stdout).unwrap(), expected);
+    }
+
+    #[test]
+    fn children_keep_the_users_umask() {
+        let umask = || sh("umask").run().unwrap().stdout;
+        let before = umask();
+        fs::restrict_umask();
+        assert_eq!(umask(), before);
     }
 
     #[test]

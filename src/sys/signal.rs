@@ -1,7 +1,7 @@
 //! Interruption: the first Ctrl-C (or termination, or a closed terminal) sets a flag, the second ends the process.
 //!
-//! Owns the signal handler. Must not clean up: the code that notices the flag finishes or abandons its step and returns,
-//! so that guards run.
+//! Owns the signal handler. Must not clean up: the code that notices the flag finishes or abandons its step and
+//! returns, so that guards run.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -29,7 +29,8 @@ pub fn interrupted() -> bool {
     count() > 0
 }
 
-/// How many signals have arrived. A step begun after an interruption (giving a lock back) compares against its own start.
+/// How many signals have arrived. A step begun after an interruption (giving a lock back) compares against its own
+/// start.
 pub fn count() -> usize {
     ARRIVED.load(Ordering::SeqCst)
 }

@@ -19,8 +19,8 @@ pub(super) enum Cause {
     Unknown,
 }
 
-/// Looks for known phrases. The order matters: a refused login also ends with "the remote end hung up", and a server that
-/// is down also leaves "could not read from remote repository".
+/// Looks for known phrases. The order matters: a refused login also ends with "the remote end hung up", and a server
+/// that is down also leaves "could not read from remote repository".
 pub(super) fn cause(stderr: &str) -> Cause {
     let text = stderr.to_lowercase();
     let any = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
@@ -37,6 +37,14 @@ pub(super) fn cause(stderr: &str) -> Cause {
     } else {
         Cause::Unknown
     }
+}
+
+/// The line that tells which rule of the server it was, if the words are known.
+pub(super) fn rejecting_line(said: &str) -> Option<&str> {
+    said.lines().find(|line| {
+        let line = line.to_lowercase();
+        REJECTED.iter().any(|phrase| line.contains(phrase))
+    })
 }
 
 /// Whether a remote's reason for refusing one reference only says that somebody else was changing it at that moment.
@@ -104,9 +112,9 @@ const TRANSIENT: &[&str] = &[
 const NO_REPOSITORY: &[&str] = &[
     "does not appear to be a git repository",
     "repository not found",
-    "does not exist",
-    "no such file or directory",
-    "not found",
+    "repository does not exist",
+    "could not be found",
+    "/' not found",
     "requested url returned error: 404",
 ];
 
@@ -134,6 +142,8 @@ mod tests {
             ("error: RPC failed; HTTP 413 curl 22\nfatal: the remote end hung up unexpectedly", Cause::Rejected),
             ("fatal: the receiving end does not support --atomic push", Cause::Rejected),
             ("fatal: the remote end hung up unexpectedly", Cause::Transient),
+            ("fatal: couldn't find remote ref refs/heads/x", Cause::Unknown),
+            ("error: cannot run ssh: No such file or directory\nfatal: unable to fork", Cause::Unknown),
             ("garbage", Cause::Unknown),
         ] {
             assert_eq!(cause(stderr), expected, "{stderr}");

@@ -230,7 +230,7 @@ impl GitCli {
         let Some((progress, phase)) = self.progress.as_deref().zip(command.phase) else {
             return program.run().map_err(|e| self.process_error(e));
         };
-        let mut meter = Meter { progress, done: 0 };
+        let mut meter = Meter { progress, phase, total: 0, done: 0 };
         progress.begin(phase, 0, 0);
         let result = program.run_watched(&mut |line| meter.see(line));
         progress.end();
@@ -248,15 +248,13 @@ impl GitCli {
         }
         match failure::cause(&out.stderr) {
             Cause::Denied => RemoteError::Denied { remote, said },
-            Cause::NoRepository if !is_missing_branch(command, &out.stderr) => {
-                RemoteError::Unreachable { remote, why: Missing::Repository, said }
-            }
+            Cause::NoRepository => RemoteError::Unreachable { remote, why: Missing::Repository, said },
             Cause::Transient => RemoteError::Unreachable { remote, why: Missing::Connection, said },
             Cause::Rejected => {
-                let reason = said.as_str().lines().last().unwrap_or("no reason given").to_owned();
+                let reason = failure::rejecting_line(said.as_str()).unwrap_or("no reason given").to_owned();
                 RemoteError::Rejected { remote, reason, said }
             }
-            Cause::NoRepository | Cause::Unknown => {
+            Cause::Unknown => {
                 self.too_old().unwrap_or_else(|| RemoteError::Failed { command, status: out.status.to_string(), said })
             }
         }
@@ -326,13 +324,24 @@ fn check_name(name: &str) -> Result<(), RemoteError> {
 /// Turns git's progress lines into ours.
 struct Meter<'a> {
     progress: &'a dyn Progress,
+    phase: Phase,
+    total: u64,
     done: u64,
 }
 
 impl Meter<'_> {
     fn see(&mut self, line: &str) {
         let Some(seen) = porcelain::parse_progress(line) else { return };
-        if matches!(seen.what, "Writing objects" | "Receiving objects") && seen.done > self.done {
+        if !matches!(seen.what, "Writing objects" | "Receiving objects") {
+            return;
+        }
+        if self.total == 0 && seen.total > 0 {
+            // Only now git knows how many there are.
+            self.total = seen.total;
+            self.progress.end();
+            self.progress.begin(self.phase, seen.total, 0);
+        }
+        if seen.done > self.done {
             self.progress.advance(seen.done - self.done, 0);
             self.done = seen.done;
         }
@@ -357,11 +366,6 @@ fn lease(update: &RefUpdate) -> String {
 fn refspec(update: &RefUpdate) -> String {
     let new = update.new.as_ref().map_or("", CommitId::as_str);
     format!("{new}:{}", update.name)
-}
-
-/// Git 2.47 says "couldn't find remote ref"; other versions have said that it was "not found".
-fn is_missing_branch(command: &str, stderr: &str) -> bool {
-    command == "fetch" && stderr.contains("remote ref")
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -109,7 +109,8 @@ pub fn parse_fetch(stdout: &str, local_ref: &str) -> Result<Option<CommitId>, Ma
     Ok(None)
 }
 
-/// Whether this is a full reference name that means nothing else to git: `refs/` and the rules of git-check-ref-format(1).
+/// Whether this is a full reference name that means nothing else to git: `refs/` and the rules of
+/// git-check-ref-format(1).
 pub fn is_ref_name(name: &str) -> bool {
     let bad = |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
     let component_ok = |c: &str| !c.is_empty() && !c.starts_with('.') && !c.ends_with(".lock") && !c.ends_with('.');
@@ -150,7 +151,8 @@ pub fn is_sha256(stdout: &str) -> bool {
 /// # Errors
 /// [`Malformed`] for anything else.
 pub fn parse_version(stdout: &str) -> Result<GitVersion, Malformed> {
-    let number = |text: Option<&str>| text?.parse().ok();
+    // `2.42-rc1` counts as 2.42.
+    let number = |text: Option<&str>| text?.split('-').next()?.parse().ok();
     let parse = || {
         let mut parts = stdout.trim().strip_prefix("git version ")?.split(['.', ' ']);
         Some(GitVersion { major: number(parts.next())?, minor: number(parts.next())? })
@@ -271,6 +273,7 @@ mod tests {
         let version = |text| parse_version(text).map(|v| v.to_string());
         assert_eq!(version("git version 2.47.3\n").as_deref(), Ok("2.47"));
         assert_eq!(version("git version 2.39.5 (Apple Git-154)\n").as_deref(), Ok("2.39"));
+        assert_eq!(version("git version 2.42-rc1\n").as_deref(), Ok("2.42"));
         assert_eq!(version("git version 3.0\n").as_deref(), Ok("3.0"));
         assert!(version("gti version 2").is_err());
         assert!(GitVersion { major: 2, minor: 9 } < GitVersion { major: 2, minor: 41 });

@@ -19,8 +19,8 @@ pub struct RefUpdate {
     /// The full name: `refs/heads/main`.
     pub name: String,
     /// What it is to become; `None` deletes it. An object of the local repository, not necessarily a descendant of
-    /// `expected`: the expectation alone protects what is there. Equal to `expected`, it only asks that the reference be so
-    /// when the push begins; to be sure until its end, move it.
+    /// `expected`: the expectation alone protects what is there. Equal to `expected`, it only asks that the reference
+    /// be so when the push begins; to be sure until its end, move it.
     pub new: Option<CommitId>,
     /// What it must be now; `None`: it must not exist.
     pub expected: Option<CommitId>,
@@ -29,10 +29,12 @@ pub struct RefUpdate {
 /// What became of a push that reached the remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PushOutcome {
-    /// All references are as asked. Also if they already were, whatever was expected: after an answer that got lost, the
-    /// same push can simply be repeated.
+    /// All references are as asked. Also if they already were, whatever was expected: after an answer that got lost,
+    /// the same push can simply be repeated.
     Done,
-    /// A reference was not as expected, or somebody else was changing it: fetch, merge, try again. Nothing was changed.
+    /// A reference was not as expected, or somebody else was changing it: fetch, merge, try again. Nothing was changed
+    /// now; but if the answer to an earlier try was lost, that one may have gone through, and the remote then contains
+    /// `new`.
     Refused {
         /// In git's words, with the reference.
         reason: String,
@@ -61,7 +63,8 @@ pub trait Remote {
     fn push(&self, updates: &[RefUpdate]) -> Result<PushOutcome, RemoteError>;
 }
 
-/// Why the remote did not do as asked. Each carries what git and the server said, without secrets and control characters.
+/// Why the remote did not do as asked. Each carries what git and the server said, without secrets and control
+/// characters.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
     /// Nobody answered, or there is no repository at the address.

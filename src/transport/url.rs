@@ -5,7 +5,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The address of a remote. `Display` and `Debug` hide passwords and tokens; only [`RemoteUrl::as_git_argument`] has them.
+/// The address of a remote. `Display` and `Debug` hide passwords and tokens; only [`RemoteUrl::as_git_argument`] has
+/// them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RemoteUrl {
     text: String,
@@ -113,7 +114,7 @@ impl RemoteUrl {
         let (scheme, rest) = split_scheme(&self.text)?;
         let (userinfo, _) = authority(rest).rsplit_once('@')?;
         match userinfo.split_once(':') {
-            // The name stays a secret of its own where a token is given as the name: `https://<token>:x-oauth-basic@…`.
+            // A token may be given as the name: `https://<token>:x-oauth-basic@host/`.
             Some((token, "x-oauth-basic" | "")) => Some(token),
             Some((_, password)) => Some(password),
             None if !is_ssh(scheme) => Some(userinfo),

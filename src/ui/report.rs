@@ -100,10 +100,10 @@ pub(crate) fn outcome(outcome: &Outcome, would: bool) -> (&'static str, Style) {
 fn details(session: &SessionReport, dry_run: bool) -> Vec<String> {
     let mut details = match &session.outcome {
         Outcome::Forked { fork, lines } => {
-            let go_on = if dry_run { "would go on" } else { "go on" };
+            let gets = if dry_run { "would get" } else { "has" };
             vec![
                 format!("{} keeps what the store has", session.session),
-                format!("{fork} is where this machine's {} {go_on}", count(*lines, "line")),
+                format!("{fork} {gets} this machine's {}", count(*lines, "line")),
             ]
         }
         Outcome::Skipped { reason } => vec![sanitize::one_line(reason).into_owned()],

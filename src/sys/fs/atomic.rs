@@ -29,7 +29,17 @@ pub fn write_cache(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     file.commit_without_sync()
 }
 
-/// A file being written beside the one it will replace. Dropped before [`AtomicFile::commit`], it leaves nothing behind.
+const PREFIX: &str = ".ccsync-";
+const SUFFIX: &str = ".tmp";
+
+/// Whether a file of this name is what a killed process leaves of an [`AtomicFile`]: safe to remove while the process
+/// lock is held, and never part of anything.
+pub fn is_leftover(file_name: &str) -> bool {
+    file_name.starts_with(PREFIX) && file_name.ends_with(SUFFIX)
+}
+
+/// A file being written beside the one it will replace. Dropped before [`AtomicFile::commit`], it leaves nothing
+/// behind.
 #[derive(Debug)]
 pub struct AtomicFile {
     target: PathBuf,
@@ -45,8 +55,7 @@ impl AtomicFile {
     pub fn create(target: &Path) -> Result<Self, PathError> {
         let directory = parent(target);
         create_private_dir_all(directory)?;
-        let file =
-            tempfile::Builder::new().prefix(".ccsync-").suffix(".tmp").tempfile_in(directory).at("write", target)?;
+        let file = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(directory).at("write", target)?;
         make_private(file.as_file()).at("write", target)?;
         Ok(Self { target: target.to_owned(), file: BufWriter::with_capacity(64 * 1024, file), modified: None })
     }
@@ -128,6 +137,7 @@ mod tests {
         write_atomic(&path, b"one").unwrap();
         let mut half = AtomicFile::create(&path).unwrap();
         half.put(b"tw").unwrap();
+        assert!(names(path.parent().unwrap()).iter().any(|name| is_leftover(name)));
         drop(half);
         assert_eq!(read(&path).unwrap(), b"one");
         assert_eq!(names(path.parent().unwrap()), ["file"]);

@@ -27,8 +27,8 @@ pub fn process_start_ticks(pid: u32) -> Option<String> {
     start_ticks(&String::from_utf8_lossy(&stat)).map(str::to_owned)
 }
 
-/// Field 22 of `/proc/<pid>/stat` (proc(5)). Field 2 is the program's name in parentheses and may hold any character, so
-/// counting begins after the last one.
+/// Field 22 of `/proc/<pid>/stat` (proc(5)). Field 2 is the program's name in parentheses and may hold any character,
+/// so counting begins after the last one.
 fn start_ticks(stat: &str) -> Option<&str> {
     const FIRST_FIELD_AFTER_NAME: usize = 3;
     let (_, after_name) = stat.rsplit_once(')')?;

@@ -16,8 +16,8 @@ use crate::sys::signal;
 const TICK: Duration = Duration::from_millis(50);
 /// How long a child that was asked to end may take before it is killed: `git` removes its lock files meanwhile.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long output may still arrive after the child has ended. A grandchild (a shared ssh connection that stays open) can
-/// hold the pipes for hours; what the child wrote itself is in them already.
+/// How long output may still arrive after the child has ended. A grandchild (a shared ssh connection that stays open)
+/// can hold the pipes for hours; what the child wrote itself is in them already.
 const LINGER: Duration = Duration::from_millis(300);
 /// Of standard error, what is more than a person will read is dropped: it may come from a server that means no good.
 const MOST_STDERR: usize = 256 * 1024;
