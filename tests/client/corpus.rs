@@ -8,21 +8,19 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::client_or_skip;
 use crate::history::{all_text, assert_no_trace, assert_same_history, assert_same_messages};
 use crate::machine::{Machine, bare_repository, entries, text};
 use crate::story::Stage;
+use crate::{client_or_skip, skip};
 
 #[test]
 fn every_session_of_the_corpus_moves() {
     let client = client_or_skip!();
     let Some(corpus) = std::env::var_os("CCSYNC_CORPUS").map(PathBuf::from) else {
-        println!("skipped: no corpus (set CCSYNC_CORPUS=…, see docs/testing.md)");
-        return;
+        return skip("no corpus (set CCSYNC_CORPUS=…, see docs/testing.md)");
     };
     if !home_is_ours() {
-        println!("skipped: /home is not a tmpfs of its own (use .ci/client-tests as root, see docs/testing.md)");
-        return;
+        return skip("/home is not a tmpfs of its own (use .ci/client-tests, see docs/testing.md)");
     }
     let stage = Stage::new(client);
     let mut cases = entries(&corpus);
@@ -30,14 +28,16 @@ fn every_session_of_the_corpus_moves() {
     cases.sort();
     assert!(!cases.is_empty(), "no case in {}", corpus.display());
     let mut failed = Vec::new();
+    let mut sessions = 0;
     for case in &cases {
         let name = case.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let run = std::panic::AssertUnwindSafe(|| move_case(&stage, case, &name));
         match std::panic::catch_unwind(run) {
-            Ok(sessions) => println!("ok   {name}: {sessions} sessions"),
+            Ok(moved) => sessions += moved,
             Err(_) => failed.push(name),
         }
     }
+    assert!(sessions > 0, "the corpus holds no session");
     assert!(failed.is_empty(), "{} of {} cases failed: {failed:?}", failed.len(), cases.len());
 }
 
@@ -136,6 +136,7 @@ fn move_case(stage: &Stage, directory: &Path, name: &str) -> usize {
             if mode == "local" {
                 assert_no_trace(here, Path::new("/home/alice"));
                 assert_same_prompts(&origin[id], here);
+                assert_outputs_are_here(&machine, id);
             } else if bound.contains(id) {
                 assert_same_history(&origin[id], here, &mark);
             } else {
@@ -144,6 +145,15 @@ fn move_case(stage: &Stage, directory: &Path, name: &str) -> usize {
         }
     }
     case.sessions.len()
+}
+
+/// Every file with whole output that the transcript names is on this machine.
+fn assert_outputs_are_here(machine: &Machine, id: &str) {
+    for record in machine.records(id) {
+        if let Some(path) = record["toolUseResult"]["persistedOutputPath"].as_str() {
+            assert!(Path::new(path).is_file() && path.starts_with(text(&machine.home)), "{path} is not here");
+        }
+    }
 }
 
 /// Whether the client kept a copy of the system prompt with the session, as it does since 2.1.290.

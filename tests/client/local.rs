@@ -14,9 +14,7 @@ use crate::story::Stage;
 fn a_session_with_tools_and_a_helper_resumes_without_a_trace_of_its_origin() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("local"));
-    let id = stage.rich_session(&pair.a, &pair.a.project("demo"));
-    pair.a.push();
-    pair.b.pull();
+    let id = stage.moved_session(&pair);
 
     let here = pair.b.project("demo");
     let request = stage.resume(&pair.b, &here, &id, "third", &[Answer::bash("pwd"), Answer::say("third done")]);
@@ -34,9 +32,7 @@ fn a_session_with_tools_and_a_helper_resumes_without_a_trace_of_its_origin() {
 fn output_too_big_for_the_transcript_is_readable_where_the_transcript_says() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("local"));
-    let id = stage.rich_session(&pair.a, &pair.a.project("demo"));
-    pair.a.push();
-    pair.b.pull();
+    let id = stage.moved_session(&pair);
 
     let whole = pair
         .b
@@ -59,9 +55,7 @@ fn output_too_big_for_the_transcript_is_readable_where_the_transcript_says() {
 fn transcripts_of_helpers_come_along() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("local"));
-    let id = stage.rich_session(&pair.a, &pair.a.project("demo"));
-    pair.a.push();
-    pair.b.pull();
+    let id = stage.moved_session(&pair);
 
     let helpers = |machine: &crate::machine::Machine| {
         let mut files = entries(&machine.transcript(&id).with_extension("").join("subagents"));
@@ -85,18 +79,9 @@ fn a_turn_made_elsewhere_comes_home() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("local"));
     pair.a.paths("local");
-    let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
-    let id = stage.rich_session(&pair.a, &there);
-    let before = fs::read(pair.a.transcript(&id)).expect("a transcript");
-    pair.a.push();
-    pair.b.pull();
-    stage.resume(&pair.b, &here, &id, "third", &[Answer::bash("pwd; ls"), Answer::say("third done")]);
-    pair.b.push();
-    pair.a.pull();
+    let (id, _) = stage.there_and_back(&pair);
 
-    let after = fs::read(pair.a.transcript(&id)).expect("a transcript");
-    assert!(after.len() > before.len() && after.starts_with(&before), "what was written here changed its bytes");
-    let request = stage.resume(&pair.a, &there, &id, "fourth", &[]);
+    let request = stage.resume(&pair.a, &pair.a.project("demo"), &id, "fourth", &[]);
     for mark in ["first", "second", "third", "fourth"] {
         assert!(has_turn(&request, mark), "the turn {mark} did not reach the model");
     }

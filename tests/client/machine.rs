@@ -110,6 +110,14 @@ impl Machine {
         self.ccsync(exit::DONE, &["pull"]);
     }
 
+    /// Run `git` in a project of this machine.
+    pub fn git(&self, project: &Path, args: &[&str]) {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=t", "-c", "user.email=t@example.invalid"]).args(args);
+        let output = git.current_dir(project).env_clear().envs(self.env()).output().expect("start git");
+        assert!(output.status.success(), "git {args:?}: {}", shown(&output));
+    }
+
     /// The client's directory for sessions.
     pub fn sessions_dir(&self) -> PathBuf {
         self.config_dir.clone().unwrap_or_else(|| self.home.join(".claude")).join("projects")

@@ -7,14 +7,13 @@ use serde_json::{Value, json};
 use crate::api::Answer;
 use crate::client_or_skip;
 use crate::history::{all_text, assert_no_trace, assert_same_history, has_turn};
-use crate::machine::{Pair, text};
+use crate::machine::Pair;
 use crate::story::{Stage, THOUGHT};
 
 /// Push at A, pull at B, resume on both with one prompt: what B sends must be what A sends.
-fn same_request_on_both(stage: &Stage, pair: &Pair, id: &str) -> Vec<Value> {
+fn same_request_on_both(stage: &Stage, pair: &Pair) {
+    let id = &stage.moved_session(pair);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
-    pair.a.push();
-    pair.b.pull();
     fs::copy(there.join("note.txt"), here.join("note.txt")).expect("B has the project too");
     let origin = stage.resume(&pair.a, &there, id, "again", &[]);
     let request = stage.resume(&pair.b, &here, id, "again", &[]);
@@ -22,26 +21,26 @@ fn same_request_on_both(stage: &Stage, pair: &Pair, id: &str) -> Vec<Value> {
     let blocks = request["messages"].as_array().expect("messages").iter().filter_map(|m| m["content"].as_array());
     assert!(blocks.flatten().any(|block| *block == thought), "the signed thought is gone or changed");
     let news = assert_same_history(&origin, &request, "again");
-    let news_text = all_text(&Value::Array(news.clone()));
-    assert!(news_text.contains("Environment update"), "the client was to name the new directory: {news_text}");
-    assert!(news_text.contains(text(&here)), "the client was to name {}: {news_text}", here.display());
-    news
+    let news = all_text(&news.into());
+    let update = format!("Primary working directory: {}", here.display());
+    assert!(
+        news.contains("Environment update") && news.contains(&update),
+        "the client was to tell of {update}: {news}"
+    );
 }
 
 #[test]
 fn the_model_gets_the_very_history_it_has_seen() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("original"));
-    let id = stage.rich_session(&pair.a, &pair.a.project("demo"));
-    same_request_on_both(&stage, &pair, &id);
+    same_request_on_both(&stage, &pair);
 }
 
 #[test]
 fn the_default_keeps_the_history_of_a_session_with_signed_thoughts() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
-    let id = stage.rich_session(&pair.a, &pair.a.project("demo"));
-    same_request_on_both(&stage, &pair, &id);
+    same_request_on_both(&stage, &pair);
 }
 
 #[test]
@@ -71,18 +70,9 @@ fn a_turn_made_elsewhere_comes_home() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("original"));
     pair.a.paths("original");
-    let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
-    let id = stage.rich_session(&pair.a, &there);
-    let before = fs::read(pair.a.transcript(&id)).expect("a transcript");
-    pair.a.push();
-    pair.b.pull();
-    let at_b = stage.resume(&pair.b, &here, &id, "third", &[]);
-    pair.b.push();
-    pair.a.pull();
+    let (id, at_b) = stage.there_and_back(&pair);
 
-    let after = fs::read(pair.a.transcript(&id)).expect("a transcript");
-    assert!(after.len() > before.len() && after.starts_with(&before), "what was written here changed its bytes");
-    let request = stage.resume(&pair.a, &there, &id, "fourth", &[]);
+    let request = stage.resume(&pair.a, &pair.a.project("demo"), &id, "fourth", &[]);
     assert!(["first", "second", "third", "fourth"].iter().all(|mark| has_turn(&request, mark)), "a turn is missing");
     let seen = at_b["messages"].as_array().expect("messages").len();
     let kept = json!({"system": request["system"], "tools": request["tools"],

@@ -1,8 +1,10 @@
 //! A pulled session lies where the client looks for it, however odd the path.
 
+use serde_json::json;
+
 use crate::api::Answer;
 use crate::client_or_skip;
-use crate::history::has_turn;
+use crate::history::{all_text, assert_same_history, has_turn};
 use crate::machine::{Pair, text};
 use crate::story::Stage;
 
@@ -62,4 +64,31 @@ fn a_client_with_its_own_directory_is_followed() {
     pair.b.pull();
     let request = stage.resume(&pair.b, &here, &id, "second", &[]);
     assert!(has_turn(&request, "first"), "the history did not reach the model");
+}
+
+#[test]
+fn a_session_left_in_a_worktree_goes_on_in_the_worktree_here() {
+    let stage = Stage::new(client_or_skip!());
+    let pair = Pair::new(Some("original"));
+    let [there, here] = [&pair.a, &pair.b].map(|machine| {
+        let project = machine.project("demo");
+        machine.git(&project, &["init", "--quiet", "--initial-branch=main"]);
+        machine.git(&project, &["commit", "--quiet", "--allow-empty", "--message=begin"]);
+        project
+    });
+    let steps = [
+        Answer::call("ToolSearch", &json!({"query": "select:EnterWorktree", "max_results": 3})),
+        Answer::call("EnterWorktree", &json!({"name": "side"})),
+        Answer::bash("pwd"),
+    ];
+    let id = stage.begin(&pair.a, &there, "first", &steps);
+    let worktree = here.join(".claude/worktrees/side");
+    pair.b.git(&here, &["worktree", "add", "--quiet", "-b", "worktree-side", text(&worktree)]);
+    pair.a.push();
+    pair.b.pull();
+    let origin = stage.resume(&pair.a, &there, &id, "again", &[]);
+    let request = stage.resume(&pair.b, &here, &id, "again", &[Answer::bash("pwd")]);
+    let news = assert_same_history(&origin, &request, "again");
+    let news = all_text(&news.into());
+    assert!(news.contains(text(&worktree)), "the client did not go to {}: {news}", worktree.display());
 }

@@ -1,12 +1,13 @@
 //! The conversations that the tests lead.
 
+use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::api::{Answer, Api};
 use crate::client::{Client, Reply};
-use crate::machine::{Machine, text};
+use crate::machine::{Machine, Pair, text};
 
 /// What the model thought first, and the signature of that thought.
 pub const THOUGHT: (&str, &str) = ("First I look around.", "c2lnbmVkIGJ5IHRoZSBtb2RlbA==");
@@ -65,5 +66,27 @@ impl Stage {
         let id = self.begin(machine, project, "first", &steps);
         self.resume(machine, project, &id, "second", &[Answer::say("second done")]);
         id
+    }
+
+    /// A rich session of A, pushed there and pulled at B.
+    pub fn moved_session(&self, pair: &Pair) -> String {
+        let id = self.rich_session(&pair.a, &pair.a.project("demo"));
+        pair.a.push();
+        pair.b.pull();
+        id
+    }
+
+    /// A rich session of A that B continues by the turn `third` and A gets back, its own bytes unchanged. Returns its
+    /// id and the request at B.
+    pub fn there_and_back(&self, pair: &Pair) -> (String, Value) {
+        let id = self.moved_session(pair);
+        let before = fs::read(pair.a.transcript(&id)).expect("a transcript");
+        let steps = [Answer::bash("pwd; ls"), Answer::say("third done")];
+        let at_b = self.resume(&pair.b, &pair.b.project("demo"), &id, "third", &steps);
+        pair.b.push();
+        pair.a.pull();
+        let after = fs::read(pair.a.transcript(&id)).expect("a transcript");
+        assert!(after.len() > before.len() && after.starts_with(&before), "what was written at A changed its bytes");
+        (id, at_b)
     }
 }
