@@ -18,9 +18,6 @@ use crate::sys::fs::{self, PathError};
 /// The name of the file in the configuration directory.
 pub const FILE_NAME: &str = "config.toml";
 
-/// The remote of a build made for one team (`CCSYNC_DEFAULT_REMOTE` at compile time), used where the file names none.
-pub const EMBEDDED_REMOTE: Option<&str> = option_env!("CCSYNC_DEFAULT_REMOTE");
-
 const DEFAULT_DAYS: u32 = 30;
 const MOST_DAYS: u32 = 36_500;
 const LONGEST_NAME: usize = 64;
@@ -232,7 +229,7 @@ impl Config {
     /// The value of a key as a person writes it; `None` if it has none.
     pub fn get(&self, key: Key) -> Option<String> {
         match key {
-            Key::Remote => self.remote.clone().or_else(|| EMBEDDED_REMOTE.map(str::to_owned)),
+            Key::Remote => self.remote.clone(),
             Key::Name => Some(self.machine.name.clone()),
             Key::Paths => Some(self.paths.to_string()),
             Key::Days => Some(self.days.to_string()),

@@ -1,4 +1,21 @@
 //! The one integration binary; each module is a file beside this one.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests make the files, processes and variables that the program then meets"
+)]
 
+mod harness;
+
+mod crash;
+mod diverge;
+mod errors;
+mod help;
+mod layers;
+mod offline;
+mod race;
+mod readme;
+mod round_trip;
+mod safety;
+mod setting_up;
 mod transport;

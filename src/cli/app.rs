@@ -65,7 +65,7 @@ impl App {
     /// # Errors
     /// Also if `ccsync init` has not been run here.
     pub(crate) fn config(&self) -> Result<Config, CliError> {
-        Ok(Config::load(&self.config_path())?.ok_or(SyncError::NotSetUp)?)
+        Ok(self.load()?.ok_or(SyncError::NotSetUp)?)
     }
 
     /// What `sync` works with.
@@ -88,7 +88,12 @@ impl App {
     /// # Errors
     /// If there is a configuration that cannot be read.
     pub(crate) fn is_set_up(&self) -> Result<bool, CliError> {
-        Ok(Config::load(&self.config_path())?.is_some())
+        Ok(self.load()?.is_some())
+    }
+
+    fn load(&self) -> Result<Option<Config>, CliError> {
+        let path = self.config_path();
+        Config::load(&path).map_err(|e| CliError::from(e).in_file(&path))
     }
 
     /// Prints lines of data.

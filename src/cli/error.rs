@@ -127,6 +127,16 @@ impl CliError {
         Self::new(Kind::Failed, CommandError::Story(what.into()), vec![please_report()])
     }
 
+    /// The same mistake, made in a file instead of on the command line.
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        match self.kind {
+            Kind::Usage => {
+                Self { kind: Kind::Failed, hints: vec![format!("correct it in {}", path.display())], ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self.kind {
@@ -321,9 +331,7 @@ impl From<SyncError> for CliError {
             SyncError::NotSetUp => (Kind::Failed, hints(["ccsync init --remote URL"])),
             SyncError::NoSuchSession { .. } => (Kind::Failed, hints(["ccsync list --remote"])),
             SyncError::Inconsistent { .. } => (Kind::Failed, hints(["ccsync push, on a machine that has the session"])),
-            SyncError::NotThisMachine { .. } => {
-                (Kind::Failed, hints(["run there: ccsync config add-placeholder NAME=PATH"]))
-            }
+            SyncError::NoSuchMachine { .. } => (Kind::Failed, hints(["names and ids: ccsync status --json"])),
             SyncError::Interrupted => (Kind::Interrupted, hints(["nothing is lost; to go on, run the command again"])),
         };
         Self::new(kind, error, hints)
@@ -428,7 +436,7 @@ mod tests {
             SyncError::NotSetUp,
             SyncError::Store(StoreError::Newer { found: 2 }),
             SyncError::NoSuchSession { session: "a".parse().unwrap() },
-            SyncError::NotThisMachine { name: "x".to_owned() },
+            SyncError::NoSuchMachine { name: "x".to_owned(), found: 0 },
             SyncError::Interrupted,
         ];
         insta::assert_snapshot!(errors.map(shown).join("\n"));

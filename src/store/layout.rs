@@ -17,6 +17,11 @@ pub(super) fn machine(id: &MachineId) -> String {
     format!("{MACHINES}/{id}.json")
 }
 
+/// Path of the file in which others propose paths to a machine.
+pub(super) fn proposed_paths(id: &MachineId) -> String {
+    format!("{MACHINES}/{id}.paths.json")
+}
+
 /// Directory of a session.
 pub(super) fn session(id: &SessionId) -> String {
     format!("{SESSIONS}/{}/{id}", id.shard())

@@ -1,10 +1,12 @@
 //! What the store knows of a machine: one file each, written by that machine only.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{FORMAT, ManifestError, parse_versioned, to_json};
 use crate::domain::id::MachineId;
-use crate::domain::root::RootSet;
+use crate::domain::root::{RootName, RootSet};
 
 /// How many former root sets a machine remembers.
 const MAX_FORMER: usize = 16;
@@ -28,6 +30,16 @@ pub struct Machine {
     /// When it last pushed, RFC 3339 in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_push: Option<String>,
+}
+
+/// Paths that other machines propose to one, in `machines/<id>.paths.json`. The machine takes them over at its next pull, if they
+/// are possible there, and removes the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProposedPaths {
+    /// Format version of this file.
+    pub format: u32,
+    /// Directory by placeholder, in the machine's native form.
+    pub paths: BTreeMap<RootName, String>,
 }
 
 impl Machine {

@@ -254,8 +254,13 @@ pub fn create_embedded_remote(path: &Path) -> Result<(), StoreError> {
     }
     let mut options = git2::RepositoryInitOptions::new();
     options.bare(true).mkpath(true).initial_head(BRANCH).external_template(false);
-    git2::Repository::init_opts(path, &options)?;
-    Ok(())
+    let repo = git2::Repository::init_opts(path, &options)?;
+    keep_private(&mut repo.config()?.open_level(git2::ConfigLevel::Local)?)
+}
+
+/// The `git` program runs with the user's own umask; this makes what it writes here private all the same.
+fn keep_private(config: &mut git2::Config) -> Result<(), StoreError> {
+    Ok(config.set_str("core.sharedRepository", "0600")?)
 }
 
 /// Creates an empty store. Whatever the user's git prefers: SHA-1, plain ref files, branch `main`, no filters.
@@ -264,6 +269,7 @@ fn create(path: &Path) -> Result<git2::Repository, StoreError> {
     options.mkpath(true).initial_head(BRANCH).external_template(false);
     let repo = git2::Repository::init_opts(path, &options)?;
     let mut config = repo.config()?.open_level(git2::ConfigLevel::Local)?;
+    keep_private(&mut config)?;
     config.set_str("core.autocrlf", "false")?;
     config.set_bool("core.fileMode", false)?;
     // A path of the store can be long on Windows.

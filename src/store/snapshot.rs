@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use git2::{ObjectType, Oid, Repository, Tree};
 use serde::Deserialize;
 
-use super::machine::Machine;
+use super::machine::{Machine, ProposedPaths};
 use super::manifest::{MAX_MANIFEST_BYTES, Manifest, ManifestError, StoredFile, parse_versioned};
 use super::{StoreError, layout, segment, tree, tree_of};
 use crate::domain::id::{CommitId, MachineId, SessionId};
@@ -156,6 +156,17 @@ impl<'store> Snapshot<'store> {
         let fail = |source| StoreError::Malformed { path: path.clone(), source };
         let json = self.bounded_blob(blob)?.map_err(fail)?;
         Machine::parse(id, &json).map(Some).map_err(fail)
+    }
+
+    /// What others propose to a machine.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`], [`StoreError::Git`].
+    pub fn proposed_paths(&self, id: &MachineId) -> Result<Option<ProposedPaths>, StoreError> {
+        let path = layout::proposed_paths(id);
+        let Some((ObjectType::Blob, blob)) = self.entry(&path)? else { return Ok(None) };
+        let fail = |source| StoreError::Malformed { path: path.clone(), source };
+        parse_versioned(&self.bounded_blob(blob)?.map_err(fail)?).map(Some).map_err(fail)
     }
 
     fn check_format(&self) -> Result<(), StoreError> {

@@ -6,12 +6,12 @@
 use chrono::{DateTime, Utc};
 use git2::{ObjectType, Oid};
 
-use super::machine::Machine;
-use super::manifest::{FORMAT, Manifest};
+use super::machine::{Machine, ProposedPaths};
+use super::manifest::{FORMAT, Manifest, to_json};
 use super::object::ObjectWriter;
 use super::worktree::Written;
 use super::{Snapshot, Store, StoreError, commit_id, layout, tree};
-use crate::domain::id::{CommitId, SessionId};
+use crate::domain::id::{CommitId, MachineId, SessionId};
 use crate::domain::path::RelativeName;
 
 const README: &str = "\
@@ -153,6 +153,21 @@ impl<'store> Transaction<'store> {
     /// [`StoreError::Git`], [`StoreError::Io`].
     pub fn put_machine(&mut self, machine: &Machine) -> Result<(), StoreError> {
         self.put_file(layout::machine(&machine.id), machine.to_json())
+    }
+
+    /// Proposes paths to a machine, or (`None`) removes what was proposed.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`], [`StoreError::Io`].
+    pub fn put_proposed_paths(&mut self, id: &MachineId, proposed: Option<&ProposedPaths>) -> Result<(), StoreError> {
+        let path = layout::proposed_paths(id);
+        match proposed {
+            Some(proposed) => self.put_file(path, to_json(proposed)),
+            None => {
+                self.changes.insert(path, None);
+                Ok(())
+            }
+        }
     }
 
     /// Commits, moves the head and brings the working tree after it.

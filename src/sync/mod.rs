@@ -107,11 +107,13 @@ pub enum SyncError {
     /// There is no configuration yet.
     #[error("this machine has not been set up")]
     NotSetUp,
-    /// A path was to be set for another machine.
-    #[error("`{}` is not this machine: what a placeholder stands for is set where the directory is", name.escape_debug())]
-    NotThisMachine {
+    /// A machine was named that the store does not know, or by a name that several have.
+    #[error("{found} machines in the store are called `{}`", name.escape_debug())]
+    NoSuchMachine {
         /// What was asked for.
         name: String,
+        /// How many there are.
+        found: usize,
     },
     /// The user interrupted; everything done so far is complete.
     #[error("interrupted")]

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -15,6 +16,7 @@ use super::plan::{Local, Step, described, is_superseded, plan_session, relate_fi
 use super::push::{mention_merged, store_fork};
 use super::report::{Outcome, Report, SessionReport};
 use super::send::{fetch, send};
+use super::set_up::adopt_proposed_paths;
 use super::text::{StoredText, text_kind};
 use super::work::{Work, undo_path};
 use super::{Context, SyncError};
@@ -61,6 +63,23 @@ pub struct UndoReport {
 pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncError> {
     let mut work = Work::open(ctx)?;
     let merged = fetch(&mut work)?;
+    if request.dry_run {
+        return bring(work, merged, request);
+    }
+    match adopt_proposed_paths(&work)? {
+        None => bring(work, merged, request),
+        Some(settings) => {
+            // Everything that was opened knows the former paths.
+            drop(work);
+            let progress = Arc::clone(&ctx.progress);
+            let Context { env, clock, interactive, .. } = *ctx;
+            bring(Work::open(&Context { env, settings, clock, progress, interactive })?, merged, request)
+        }
+    }
+}
+
+/// Writes what is missing here.
+fn bring(mut work: Work<'_>, merged: Merged, request: &PullRequest) -> Result<Report, SyncError> {
     let found = work.discover()?;
     let mut puller = Puller::plan(&work, &found, request)?;
     if request.dry_run {

@@ -36,6 +36,10 @@ pub(super) fn send(work: &mut Work<'_>) -> Result<(RemoteState, Merged), SyncErr
     if work.store.unsent()? == 0 {
         return Ok((RemoteState::UpToDate { commit: work.store.remote_head()? }, merged));
     }
+    if !contains_remote_head(work)? {
+        // An earlier run fetched and could not merge. A push that expects what it fetched would succeed, and lose it.
+        merged.add(merge(work)?);
+    }
     let remote = work.remote()?;
     for attempt in 0..ATTEMPTS {
         match try_push(work, &remote) {
@@ -53,6 +57,14 @@ pub(super) fn send(work: &mut Work<'_>) -> Result<(RemoteState, Merged), SyncErr
     }
     let reason = format!("other machines were faster {ATTEMPTS} times in a row");
     Ok((RemoteState::Queued { commits: work.store.unsent()?, reason }, merged))
+}
+
+fn contains_remote_head(work: &Work<'_>) -> Result<bool, SyncError> {
+    match (work.store.head()?, work.store.remote_head()?) {
+        (_, None) => Ok(true),
+        (None, Some(_)) => Ok(false),
+        (Some(head), Some(theirs)) => Ok(work.store.contains(&head, &theirs)?),
+    }
 }
 
 fn try_push(work: &Work<'_>, remote: &dyn Remote) -> Result<PushOutcome, SyncError> {

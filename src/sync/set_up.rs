@@ -9,9 +9,11 @@ use super::report::RemoteState;
 use super::send::{fetch, send};
 use super::work::{Work, remote_url};
 use super::{Context, SyncError, embedded_remote_path};
-use crate::config::{Config, Machine, Overrides, Settings};
+use crate::config::{Config, ConfigError, Machine, Overrides, Settings};
 use crate::domain::progress::Progress;
-use crate::domain::root::RootName;
+use crate::domain::root::{Root, RootName};
+use crate::store::machine::ProposedPaths;
+use crate::store::manifest::FORMAT;
 use crate::sys::clock::Clock;
 use crate::sys::env::Env;
 use crate::transport::url::RemoteUrl;
@@ -89,17 +91,60 @@ pub fn set_up(
     report(&work, former.is_none(), carried, remote)
 }
 
-/// Gives a placeholder its directory on this machine, and tells the other machines.
+/// Gives a placeholder its directory on a machine: this one at once, another one when it pulls next.
 ///
-/// `machine` names this machine: its name, its id, or `this`.
+/// `machine` is a name, an id, or `this`.
 ///
 /// # Errors
-/// [`SyncError::NotThisMachine`] for any other: what a placeholder stands for is decided where the directory is.
-pub fn set_path(ctx: &Context<'_>, name: RootName, machine: &str, path: &str) -> Result<(), SyncError> {
+/// [`SyncError::NoSuchMachine`] if the store knows none of that name, or more than one.
+pub fn set_path(ctx: &Context<'_>, name: RootName, machine: &str, path: &str) -> Result<RemoteState, SyncError> {
     let me = &ctx.settings.machine;
-    if machine != "this" && machine != me.name && machine != me.id.as_str() {
-        return Err(SyncError::NotThisMachine { name: machine.to_owned() });
+    if machine == "this" || machine == me.name || machine == me.id.as_str() {
+        return set_path_here(ctx, name, path);
     }
+    let mut work = Work::open(ctx)?;
+    fetch(&mut work)?;
+    propose_path(&work, name, machine, path)?;
+    Ok(send(&mut work)?.0)
+}
+
+fn propose_path(work: &Work<'_>, name: RootName, machine: &str, path: &str) -> Result<(), SyncError> {
+    let snapshot = work.store.head_snapshot()?;
+    let (machines, _) = snapshot.machines()?;
+    let named: Vec<_> = machines.iter().filter(|m| m.name == machine || m.id.as_str() == machine).collect();
+    let [target] = named.as_slice() else {
+        return Err(SyncError::NoSuchMachine { name: machine.to_owned(), found: named.len() });
+    };
+    Root::new(target.roots.system, name.clone(), path, None)
+        .map_err(|source| ConfigError::Placeholder { name: name.clone(), source })?;
+    let mut proposed = snapshot.proposed_paths(&target.id)?.map(|proposed| proposed.paths).unwrap_or_default();
+    proposed.insert(name, path.to_owned());
+    let head = work.store.head()?;
+    let mut tx = work.store.begin(head.as_ref())?;
+    tx.put_proposed_paths(&target.id, Some(&ProposedPaths { format: FORMAT, paths: proposed }))?;
+    tx.commit(&work.author(), &format!("paths for {}", target.name), head.as_slice())?;
+    Ok(())
+}
+
+/// Takes over the paths that other machines proposed to this one; the settings then, if there were any.
+pub(super) fn adopt_proposed_paths(work: &Work<'_>) -> Result<Option<Settings>, SyncError> {
+    let env = work.ctx.env;
+    let Some(proposed) = work.store.head_snapshot()?.proposed_paths(&work.machine.id)? else { return Ok(None) };
+    let Some(mut config) = Config::load(&config_path(env))? else { return Ok(None) };
+    for (name, path) in proposed.paths {
+        // What is no directory's path here was proposed in error; the rest still counts.
+        let _ = config.set_placeholder(name, &path, env);
+    }
+    config.save(&config_path(env))?;
+    let head = work.store.head()?;
+    let mut tx = work.store.begin(head.as_ref())?;
+    tx.put_proposed_paths(&work.machine.id, None)?;
+    tx.commit(&work.author(), &format!("{} took over its paths", work.machine.name), head.as_slice())?;
+    Ok(Some(Settings::resolve(&config, env, Overrides::default())?))
+}
+
+fn set_path_here(ctx: &Context<'_>, name: RootName, path: &str) -> Result<RemoteState, SyncError> {
+    let me = &ctx.settings.machine;
     let file = config_path(ctx.env);
     let mut config = Config::load(&file)?.unwrap_or(Config::new(me.clone())?);
     config.set_placeholder(name, path, ctx.env)?;
@@ -107,7 +152,9 @@ pub fn set_path(ctx: &Context<'_>, name: RootName, machine: &str, path: &str) ->
     let settings = Settings::resolve(&config, ctx.env, Overrides::default())?;
     let progress = Arc::clone(&ctx.progress);
     let ctx = Context { env: ctx.env, settings, clock: ctx.clock, progress, interactive: ctx.interactive };
-    register(&mut Work::open(&ctx)?)
+    let mut work = Work::open(&ctx)?;
+    register(&mut work)?;
+    Ok(send(&mut work)?.0)
 }
 
 /// Where the configuration lies.

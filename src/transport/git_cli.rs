@@ -102,10 +102,7 @@ impl GitCli {
         let signals_before = signal::count();
         for attempt in 1..TRIES {
             match call() {
-                // Silence has been waited for long enough; it is not waited for again.
-                Err(RemoteError::Unreachable { why: Missing::Connection, .. }) if signal::count() == signals_before => {
-                    self.pause(attempt);
-                }
+                Err(e) if may_pass(&e) && signal::count() == signals_before => self.pause(attempt),
                 result => return result,
             }
         }
@@ -354,6 +351,16 @@ impl PushStatus {
             Self::Ok => "",
             Self::NotSent(reason) | Self::ByRemote(reason) => reason,
         }
+    }
+}
+
+/// Whether the same call may succeed in a moment. Silence has been waited for long enough; it is not waited for again. A
+/// `git` that outlived the ccsync which started it may still be moving our references.
+fn may_pass(error: &RemoteError) -> bool {
+    match error {
+        RemoteError::Unreachable { why, .. } => *why == Missing::Connection,
+        RemoteError::Failed { said, .. } => failure::is_contention("", said.as_str()),
+        _ => false,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::cli::exit::Exit;
 use crate::config::{Config, Key};
 use crate::domain::root::RootName;
 use crate::sync;
+use crate::sync::report::Report;
 use crate::transport::url::{RemoteUrl, redact};
 use crate::ui::sanitize::one_line;
 use crate::ui::table::{Cell, Table};
@@ -155,8 +156,9 @@ fn add_placeholder(placeholder: &PlaceholderArg, app: &mut App) -> Result<Exit, 
 }
 
 fn set_path(name: &RootName, machine: &str, path: &str, app: &mut App) -> Result<Exit, CliError> {
-    sync::set_path(&app.context()?, name.clone(), machine, path)?;
-    Ok(Exit::Done)
+    let remote = sync::set_path(&app.context()?, name.clone(), machine, path)?;
+    // The path is written down here either way; the other machines learn of it once it is sent.
+    Ok(Exit::of_report(&Report { remote, ..Report::default() }))
 }
 
 #[cfg(test)]

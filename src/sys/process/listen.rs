@@ -89,6 +89,10 @@ impl Listener {
             }
             if exited.is_none() {
                 exited = if closed { try_wait_briefly(child, &clock)? } else { child.try_wait()? };
+                if exited.is_some() {
+                    // Its last words may still be on their way, however long it was silent before.
+                    last_heard = clock.monotonic();
+                }
             }
             let quiet_for = clock.monotonic().saturating_sub(last_heard);
             match exited {

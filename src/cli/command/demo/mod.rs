@@ -97,7 +97,8 @@ fn continue_on_both(app: &mut App, laptop: &Machine, desktop: &Machine, session:
         app,
         "nothing is lost: the stored session keeps its id, the desktop's turn goes on under a new one (exit code 5)",
     )?;
-    command(app, desktop, &["pull"], Exit::Done)?;
+    command(app, desktop, &["pull"], Exit::Diverged)?;
+    explain(app, "the desktop's own files follow: the stored session under its id, the fork beside it")?;
     command(app, laptop, &["pull"], Exit::Done)?;
     for machine in [laptop, desktop] {
         let tails = [LAPTOP_QUESTION, DESKTOP_QUESTION].map(|question| machine.transcripts_with(question));

@@ -1,0 +1,99 @@
+//! A process that is killed at any moment leaves nothing that the next run does not put right.
+
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Machine, ONE, TestEnv, questions};
+
+/// How many moments are tried, spread over the time that an undisturbed run takes.
+const MOMENTS: u32 = 12;
+
+#[test]
+fn a_push_killed_at_any_moment_is_finished_by_the_next() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).turn("first").write();
+    let whole = undisturbed(&a, "push");
+    let mut expected = vec!["first".to_owned()];
+    for moment in 0..MOMENTS {
+        let question = format!("question {moment}");
+        a.append(ONE, &question);
+        expected.push(question);
+        kill_after(&a, "push", whole * moment / MOMENTS);
+        let run = a.ccsync(["push"]).success();
+        assert_eq!(a.git(&["status", "--porcelain"]), "", "moment {moment}\n{run}");
+        let waiting = a.ccsync(["status", "--json"]).success().json();
+        assert_eq!(
+            (&waiting["to_push"], &waiting["queued_commits"]),
+            (&serde_json::json!([]), &0.into()),
+            "moment {moment}"
+        );
+    }
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), expected);
+    assert_eq!(b.sessions(), [ONE]);
+    assert_eq!(a.git(&["fsck", "--strict", "--no-dangling"]), "");
+}
+
+#[test]
+fn a_pull_killed_at_any_moment_is_finished_by_the_next() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).turn("first").write();
+    a.ccsync(["push"]).success();
+    let whole = undisturbed(&b, "pull");
+    let mut expected = vec!["first".to_owned()];
+    for moment in 0..MOMENTS {
+        let question = format!("question {moment}");
+        a.append(ONE, &question);
+        expected.push(question);
+        a.ccsync(["push"]).success();
+        kill_after(&b, "pull", whole * moment / MOMENTS);
+        assert!(expected.starts_with(&questions(&b.text(ONE))), "moment {moment}: a whole prefix, never a torn file");
+        b.ccsync(["pull"]).success();
+        assert_eq!(questions(&b.text(ONE)), expected, "moment {moment}");
+        assert_eq!(b.sessions(), [ONE], "moment {moment}");
+        assert_eq!(b.git(&["status", "--porcelain"]), "", "moment {moment}");
+    }
+}
+
+#[test]
+fn a_first_push_killed_at_any_moment_is_finished_by_the_next() {
+    let whole = {
+        let env = TestEnv::new();
+        let a = env.machine("a");
+        a.session(ONE).turn("hello").write();
+        undisturbed(&a, "push")
+    };
+    for moment in 0..MOMENTS {
+        let env = TestEnv::new();
+        let a = env.machine("a");
+        a.session(ONE).turn("hello").write();
+        kill_after(&a, "push", whole * moment / MOMENTS);
+        a.ccsync(["push"]).success();
+        let rows = a.ccsync(["list", "--json"]).success().json();
+        assert_eq!(rows["sessions"].as_array().unwrap().len(), 1, "moment {moment}");
+        assert_eq!(rows["sessions"][0]["in_store"], true, "moment {moment}");
+    }
+}
+
+/// How long the command takes when nothing happens to it.
+fn undisturbed(machine: &Machine, command: &str) -> Duration {
+    let start = Instant::now();
+    machine.ccsync([command]).success();
+    start.elapsed()
+}
+
+/// Starts the command and kills it, with whatever it has started, after `wait`.
+fn kill_after(machine: &Machine, command: &str, wait: Duration) {
+    let mut child = machine.command([command]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    thread::sleep(wait);
+    end(&mut child);
+}
+
+fn end(child: &mut Child) {
+    // It may have finished already; that is one of the moments.
+    let _ = child.kill();
+    child.wait().unwrap();
+}

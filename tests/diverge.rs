@@ -1,0 +1,157 @@
+//! Two machines continue one session: both tails survive, one of them under a new id that is the same everywhere.
+
+use crate::harness::{Machine, ONE, TestEnv, chain_is_whole, questions};
+
+const A_TAIL: &str = "asked on a";
+const B_TAIL: &str = "asked on b";
+
+/// Two machines that have both continued the session `ONE`.
+fn diverged(env: &TestEnv) -> (Machine, Machine) {
+    let (a, b) = env.pair();
+    a.session(ONE).turn("shared").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    a.append(ONE, A_TAIL);
+    b.append(ONE, B_TAIL);
+    (a, b)
+}
+
+/// The ids of both sessions; each machine has both, each tail stands in exactly one, and the stored one kept `ONE`.
+#[track_caller]
+fn assert_settled(a: &Machine, b: &Machine, context: &str) -> Vec<String> {
+    let ids = a.sessions();
+    assert_eq!(ids, b.sessions(), "{context}");
+    assert_eq!(ids.len(), 2, "{context}: {ids:?}");
+    assert!(ids.iter().any(|id| id == ONE), "{context}: {ids:?}");
+    for machine in [a, b] {
+        let mut asked: Vec<Vec<String>> = ids.iter().map(|id| questions(&machine.text(id))).collect();
+        asked.sort();
+        assert_eq!(asked, [["shared", A_TAIL], ["shared", B_TAIL]], "{context}, {}", machine.name);
+        for id in &ids {
+            let text = machine.text(id);
+            assert!(chain_is_whole(&text), "{context}, {}: {text}", machine.name);
+            let own = format!(r#""sessionId":"{id}""#);
+            assert!(text.lines().all(|line| line.contains(&own)), "{context}, {}: {text}", machine.name);
+            assert!(!text.contains(other(machine, a, b).home.to_str().unwrap()), "{context}: {text}");
+        }
+    }
+    for id in &ids {
+        assert_eq!(questions(&a.text(id)), questions(&b.text(id)), "{context}");
+    }
+    ids
+}
+
+fn other<'a>(machine: &Machine, a: &'a Machine, b: &'a Machine) -> &'a Machine {
+    if machine.name == a.name { b } else { a }
+}
+
+#[test]
+fn the_second_to_push_becomes_the_fork() {
+    let env = TestEnv::new();
+    let (a, b) = diverged(&env);
+    a.ccsync(["push"]).success();
+    insta::assert_snapshot!(b.ccsync(["push"]).code(5), @r"
+    ~/work/app
+      11111111  shared  forked
+                11111111-0000-4000-8000-000000000001 keeps what the store has
+                $FORK1 has this machine's 4 lines
+    push: 1 session: 1 forked; on the remote as $COMMIT
+    --- exit 5
+    ");
+    b.ccsync(["pull"]);
+    a.ccsync(["pull"]).success();
+    assert_settled(&a, &b, "push, push");
+    assert_eq!(questions(&a.text(ONE)), ["shared", A_TAIL]);
+}
+
+#[test]
+fn the_one_who_pulls_first_gets_the_fork_too() {
+    let env = TestEnv::new();
+    let (a, b) = diverged(&env);
+    a.ccsync(["push"]).success();
+    let report = b.ccsync(["pull", "--json"]).code(5).json();
+    let fork = report["sessions"][0]["fork"].as_str().unwrap().to_owned();
+    assert_eq!((&report["sessions"][0]["outcome"], &report["sessions"][0]["lines"]), (&"forked".into(), &4.into()));
+    b.ccsync(["push"]);
+    a.ccsync(["pull"]).success();
+    let ids = assert_settled(&a, &b, "push, pull");
+    assert!(ids.contains(&fork), "{ids:?} {fork}");
+}
+
+/// Each order of the four commands, then everybody syncs twice.
+#[test]
+fn every_order_of_commands_ends_alike() {
+    let orders = permutations(&[("a", "push"), ("a", "pull"), ("b", "push"), ("b", "pull")]);
+    assert_eq!(orders.len(), 24);
+    for order in orders {
+        let env = TestEnv::new();
+        let (a, b) = diverged(&env);
+        let run = |name: &str, command: &str| {
+            let run = if name == "a" { a.ccsync([command]) } else { b.ccsync([command]) };
+            assert!(matches!(run.code, Some(0 | 5)), "{order:?} {name} {command}\n{run}");
+        };
+        for (name, command) in order.iter().chain([("a", "sync"), ("b", "sync"), ("a", "sync"), ("b", "sync")].iter()) {
+            run(name, command);
+        }
+        assert_settled(&a, &b, &format!("{order:?}"));
+        for machine in [&a, &b] {
+            let run = machine.ccsync(["sync"]).success();
+            assert!(run.stdout.contains("nothing to do for 2 sessions"), "{order:?}\n{run}");
+        }
+    }
+}
+
+fn permutations<T: Copy>(items: &[T]) -> Vec<Vec<T>> {
+    if items.is_empty() {
+        return vec![Vec::new()];
+    }
+    let mut all = Vec::new();
+    for at in 0..items.len() {
+        let mut rest = items.to_vec();
+        let first = rest.remove(at);
+        all.extend(permutations(&rest).into_iter().map(|tail| [vec![first], tail].concat()));
+    }
+    all
+}
+
+#[test]
+fn three_machines_keep_three_tails() {
+    let env = TestEnv::new();
+    let remote = env.bare_remote();
+    let machines = ["a", "b", "c"].map(|name| env.machine(name));
+    machines.iter().for_each(|machine| drop(machine.init(&remote)));
+    let [a, b, c] = &machines;
+    a.session(ONE).turn("shared").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    c.ccsync(["pull"]).success();
+    for machine in &machines {
+        machine.append(ONE, &format!("asked on {}", machine.name));
+    }
+    for machine in machines.iter().chain(&machines).chain(&machines) {
+        machine.ccsync(["sync"]);
+    }
+    let ids = a.sessions();
+    assert_eq!(ids.len(), 3, "{ids:?}");
+    for machine in &machines {
+        assert_eq!(machine.sessions(), ids);
+        let mut tails: Vec<String> = ids.iter().map(|id| questions(&machine.text(id)).pop().unwrap()).collect();
+        tails.sort();
+        assert_eq!(tails, ["asked on a", "asked on b", "asked on c"]);
+    }
+}
+
+#[test]
+fn a_fork_can_be_continued_like_any_session() {
+    let env = TestEnv::new();
+    let (a, b) = diverged(&env);
+    for machine in [&a, &b, &b, &a] {
+        machine.ccsync(["sync"]);
+    }
+    let fork = a.sessions().into_iter().find(|id| id != ONE).unwrap();
+    a.append(&fork, "more");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(&fork)).last().unwrap(), "more");
+    assert_eq!(b.sessions().len(), 2);
+}

@@ -1,0 +1,217 @@
+//! One machine: its home, its sessions, and commands run on it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ccsync::domain::client_dir::client_dir_name;
+
+use super::output::Run;
+use super::transcript::{SessionBuilder, Turns};
+
+/// Every file below a directory: relative path to permissions and content. Two equal trees are the same tree.
+pub(crate) type Tree = BTreeMap<PathBuf, (u32, Vec<u8>)>;
+
+pub(crate) struct Machine {
+    pub(crate) name: String,
+    pub(crate) home: PathBuf,
+    root: PathBuf,
+}
+
+impl Machine {
+    pub(super) fn new(name: &str, root: &Path, home: &str) -> Self {
+        let machine = Self { name: name.to_owned(), home: root.join(home), root: root.to_owned() };
+        for dir in [machine.home.join(".claude/projects"), machine.tmp()] {
+            fs::create_dir_all(dir).unwrap();
+        }
+        let config =
+            "[user]\n\tname = T\n\temail = t@example.invalid\n[init]\n\tdefaultBranch = trunk\n[gc]\n\tauto = 0\n";
+        fs::write(machine.home.join(".gitconfig"), config).unwrap();
+        machine
+    }
+
+    fn tmp(&self) -> PathBuf {
+        self.root.join(&self.name).join("tmp")
+    }
+
+    /// This program, not yet started, on this machine.
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = self.program(env!("CARGO_BIN_EXE_ccsync"));
+        command.args(args);
+        command
+    }
+
+    /// Any program on this machine.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(name);
+        command.env_clear().current_dir(&self.home).stdin(std::process::Stdio::null());
+        for name in ["PATH", "SystemRoot", "LLVM_PROFILE_FILE"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command
+            .env("HOME", &self.home)
+            .env("XDG_CONFIG_HOME", self.home.join(".config"))
+            .env("XDG_DATA_HOME", self.home.join(".local/share"))
+            .env("XDG_STATE_HOME", self.home.join(".local/state"))
+            .env("XDG_CACHE_HOME", self.home.join(".cache"))
+            .env("TMPDIR", self.tmp())
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_ALLOW_PROTOCOL", "file")
+            .env("TZ", "UTC")
+            .env("LANG", "C.UTF-8")
+            .env("COLUMNS", "100");
+        command
+    }
+
+    /// Runs this program to its end.
+    pub(crate) fn ccsync<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Run {
+        Run::of(&mut self.command(args), &self.root)
+    }
+
+    /// Runs a prepared command to its end.
+    pub(crate) fn run(&self, command: &mut Command) -> Run {
+        Run::of(command, &self.root)
+    }
+
+    /// Sets this machine up with a remote, under its own name.
+    pub(crate) fn init(&self, remote: &Path) -> Run {
+        let args = ["init", "--yes", "--name", &self.name, "--remote", remote.to_str().unwrap()];
+        self.ccsync(args).success()
+    }
+
+    /// A session to be written.
+    pub(crate) fn session(&self, id: &str) -> SessionBuilder<'_> {
+        SessionBuilder::new(self, id)
+    }
+
+    /// One more turn at the end of a transcript.
+    pub(crate) fn append(&self, id: &str, question: &str) {
+        let path = self.transcript_path(id);
+        let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+        let mut turns = Turns::after(&text, id);
+        turns.turn(question);
+        self.append_raw(id, turns.text().as_bytes());
+    }
+
+    /// Bytes at the end of a transcript.
+    pub(crate) fn append_raw(&self, id: &str, bytes: &[u8]) {
+        let mut whole = self.transcript(id);
+        whole.extend_from_slice(bytes);
+        fs::write(self.transcript_path(id), whole).unwrap();
+    }
+
+    /// The content of a transcript.
+    pub(crate) fn transcript(&self, id: &str) -> Vec<u8> {
+        fs::read(self.transcript_path(id)).unwrap()
+    }
+
+    /// The content of a transcript as text.
+    pub(crate) fn text(&self, id: &str) -> String {
+        String::from_utf8_lossy(&self.transcript(id)).into_owned()
+    }
+
+    /// Where a transcript lies.
+    pub(crate) fn transcript_path(&self, id: &str) -> PathBuf {
+        let found: Vec<PathBuf> =
+            self.transcript_paths().into_iter().filter(|p| p.file_stem().unwrap() == id).collect();
+        match found.as_slice() {
+            [one] => one.clone(),
+            other => panic!("{} has session {id} {} times: {other:?}", self.name, other.len()),
+        }
+    }
+
+    /// The ids of all transcripts, sorted.
+    pub(crate) fn sessions(&self) -> Vec<String> {
+        let name = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let mut ids: Vec<String> = self.transcript_paths().into_iter().map(name).collect();
+        ids.sort();
+        ids
+    }
+
+    fn transcript_paths(&self) -> Vec<PathBuf> {
+        let mut paths = Vec::new();
+        for project in self.project_dirs() {
+            let files = fs::read_dir(self.projects().join(project)).unwrap().map(|e| e.unwrap().path());
+            paths.extend(files.filter(|p| p.extension().is_some_and(|e| e == "jsonl")));
+        }
+        paths
+    }
+
+    /// The names of the directories under `projects/`, sorted.
+    pub(crate) fn project_dirs(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.projects()).unwrap().map(|e| e.unwrap());
+        let mut names: Vec<String> = entries.map(|e| e.file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// The client's directory for a project given relative to the home directory.
+    pub(crate) fn project_dir(&self, project: &str) -> PathBuf {
+        self.projects().join(client_dir_name(self.home.join(project).to_str().unwrap()))
+    }
+
+    fn projects(&self) -> PathBuf {
+        self.home.join(".claude/projects")
+    }
+
+    /// The working tree of the store.
+    pub(crate) fn store(&self) -> PathBuf {
+        let status = self.ccsync(["status", "--json"]).success().json();
+        status["store"].as_str().unwrap().into()
+    }
+
+    /// A plain git command in the store, which must succeed.
+    pub(crate) fn git(&self, args: &[&str]) -> String {
+        let run = self.run(self.program("git").arg("-C").arg(self.store()).args(args));
+        run.success().stdout
+    }
+
+    /// Everything below the home directory.
+    pub(crate) fn tree(&self) -> Tree {
+        tree(&self.home)
+    }
+
+    /// What the client keeps.
+    pub(crate) fn client_tree(&self) -> Tree {
+        tree(&self.home.join(".claude"))
+    }
+
+    /// Says, as a running client does, that process `pid` has the session open. `start` is field 22 of its `stat`.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn mark_running(&self, id: &str, pid: u32) {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let start = stat.rsplit(')').next().unwrap().split_whitespace().nth(19).unwrap();
+        let record = serde_json::json!({
+            "pid": pid, "sessionId": id, "cwd": self.home, "procStart": start, "version": "2.1.329", "kind": "interactive",
+            "entrypoint": "cli", "status": "busy",
+        });
+        let dir = self.home.join(".claude/sessions");
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join(format!("{pid}.json")), record.to_string()).unwrap();
+    }
+}
+
+/// Every file below a directory.
+pub(crate) fn tree(dir: &Path) -> Tree {
+    let mut tree = Tree::new();
+    for entry in walkdir::WalkDir::new(dir).sort_by_file_name().into_iter().map(Result::unwrap) {
+        let relative = entry.path().strip_prefix(dir).unwrap().to_owned();
+        let content = if entry.file_type().is_file() { fs::read(entry.path()).unwrap() } else { Vec::new() };
+        tree.insert(relative, (mode(&entry.metadata().unwrap()), content));
+    }
+    tree
+}
+
+#[cfg(unix)]
+pub(crate) fn mode(metadata: &fs::Metadata) -> u32 {
+    std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777
+}
+
+#[cfg(not(unix))]
+pub(crate) fn mode(_: &fs::Metadata) -> u32 {
+    0
+}

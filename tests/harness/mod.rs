@@ -1,0 +1,76 @@
+//! Machines that exist only in a temporary directory, and this very program run as if on them.
+//!
+//! Owns the isolation: a cleared environment, a private home, temporary and XDG directories per machine, a git configuration of
+//! its own, and no network (git may only use the `file` protocol). No variable exists for the tests' sake: ids, hashes and ages
+//! are normalised where they are shown.
+//!
+//! ```text
+//! let env = TestEnv::new();
+//! let (a, b) = (env.machine("a"), env.machine("b"));     // homes at different depths
+//! a.init(&env.bare_remote());
+//! a.session(ONE).project("work/app").turn("hello").write();
+//! a.ccsync(["push"]).success();
+//! ```
+
+mod machine;
+mod output;
+mod transcript;
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub(crate) use machine::{Machine, Tree};
+pub(crate) use transcript::{chain_is_whole, questions};
+
+/// Session ids that stay as they are in normalised output.
+pub(crate) const ONE: &str = "11111111-0000-4000-8000-000000000001";
+pub(crate) const TWO: &str = "22222222-0000-4000-8000-000000000002";
+
+/// A temporary directory with machines and remotes. Removed when dropped.
+pub(crate) struct TestEnv {
+    /// Links resolved, as the client does.
+    root: PathBuf,
+    remotes: RefCell<u32>,
+    _dir: tempfile::TempDir,
+}
+
+impl TestEnv {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        Self { root, remotes: RefCell::new(0), _dir: dir }
+    }
+
+    /// A machine. `a` and `b` have homes of different depth and name; each other name has one of its own.
+    pub(crate) fn machine(&self, name: &str) -> Machine {
+        let home = match name {
+            "a" => "a/home/al".to_owned(),
+            "b" => "b/Users/alex/deep.er".to_owned(),
+            other => format!("{other}/home/{other}"),
+        };
+        Machine::new(name, &self.root, &home)
+    }
+
+    /// A new bare repository that nobody has pushed to.
+    pub(crate) fn bare_remote(&self) -> PathBuf {
+        *self.remotes.borrow_mut() += 1;
+        let path = self.root.join(format!("remote-{}.git", self.remotes.borrow()));
+        let git = Command::new("git").args(["init", "--quiet", "--bare", "--initial-branch=main"]).arg(&path).status();
+        assert!(git.unwrap().success());
+        path
+    }
+
+    /// Two machines set up with one remote.
+    pub(crate) fn pair(&self) -> (Machine, Machine) {
+        let remote = self.bare_remote();
+        let (a, b) = (self.machine("a"), self.machine("b"));
+        a.init(&remote);
+        b.init(&remote);
+        (a, b)
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+}

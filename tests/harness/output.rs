@@ -1,0 +1,111 @@
+//! What a command left, and how it is shown in a snapshot: one block without what differs between runs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use regex::{Captures, Regex};
+
+/// A command that has ended.
+#[derive(Clone)]
+pub(crate) struct Run {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// `None`: killed by a signal.
+    pub(crate) code: Option<i32>,
+    root: PathBuf,
+}
+
+impl Run {
+    pub(super) fn of(command: &mut Command, root: &Path) -> Self {
+        let output = command.output().unwrap();
+        Self {
+            stdout: String::from_utf8(output.stdout).expect("output is UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("messages are UTF-8"),
+            code: output.status.code(),
+            root: root.to_owned(),
+        }
+    }
+
+    /// The run, which must have ended with 0.
+    #[track_caller]
+    pub(crate) fn success(self) -> Self {
+        self.code(0)
+    }
+
+    /// The run, which must have ended with this code.
+    #[track_caller]
+    pub(crate) fn code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "\n{self}");
+        self
+    }
+
+    /// Standard output as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("not JSON: {e}\n{self}"))
+    }
+
+    /// The last line of standard output: the one whose counts add up.
+    #[track_caller]
+    pub(crate) fn summary(&self) -> String {
+        self.normal(self.stdout.lines().last().unwrap_or_else(|| panic!("no output\n{self}")))
+    }
+
+    fn normal(&self, text: &str) -> String {
+        normalised(text, &self.root)
+    }
+}
+
+/// Both streams and the status, normalised.
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.normal(&self.stdout))?;
+        if !self.stderr.is_empty() {
+            write!(f, "--- stderr\n{}", self.normal(&self.stderr))?;
+        }
+        match self.code {
+            Some(code) => write!(f, "--- exit {code}"),
+            None => write!(f, "--- killed"),
+        }
+    }
+}
+
+/// `text` with `$ROOT`, `$COMMIT`, `$MACHINE`, `$AGE` and `$FORK1`, `$FORK2`… in place of what differs between runs. Ids that
+/// tests choose begin with eight equal digits and stay.
+pub(super) fn normalised(text: &str, root: &Path) -> String {
+    let text = text.replace(root.to_str().unwrap(), "$ROOT");
+    let text = Regex::new(r"\b[0-9a-f]{40}\b").unwrap().replace_all(&text, "$$COMMIT").into_owned();
+    let text = Regex::new(r"\b[0-9a-f]{32}\b").unwrap().replace_all(&text, "$$MACHINE").into_owned();
+    let text = Regex::new(r"(on the remote as|head) ( *)[0-9a-f]{10}\b")
+        .unwrap()
+        .replace_all(&text, "$1 $2$$COMMIT")
+        .into_owned();
+    let text = Regex::new(r"just now|\d+ (min|h|days?) ago").unwrap().replace_all(&text, "$$AGE").into_owned();
+    forks_named(&text)
+}
+
+fn forks_named(text: &str) -> String {
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    let id = Regex::new(r"\b([0-9a-f]{8})(-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?\b").unwrap();
+    let rename = |found: &Captures<'_>| {
+        let short = &found[1];
+        if short.bytes().all(|b| b == short.as_bytes()[0]) {
+            return found[0].to_owned();
+        }
+        let next = format!("$FORK{}", names.len() + 1);
+        names.entry(short.to_owned()).or_insert(next).clone()
+    };
+    id.replace_all(text, rename).into_owned()
+}
+
+#[test]
+fn what_differs_between_runs_is_named() {
+    let text = "/t/x 0123456789012345678901234567890123456789 as 4b825dc6-0000-4000-8000-000000000001, 4b825dc6 \
+                11111111-0000-4000-8000-000000000001 on the remote as 1a2b3c4d5e, 3 min ago";
+    assert_eq!(
+        normalised(text, Path::new("/t")),
+        "$ROOT/x $COMMIT as $FORK1, $FORK1 11111111-0000-4000-8000-000000000001 on the remote as $COMMIT, $AGE"
+    );
+}

@@ -1,0 +1,93 @@
+//! The remote cannot be reached: work is committed here and sent by a later command.
+
+use std::fs;
+
+use crate::harness::{ONE, TWO, TestEnv, questions};
+
+#[test]
+fn an_offline_push_is_queued_and_the_next_command_sends_it() {
+    let env = TestEnv::new();
+    let remote = env.bare_remote();
+    let (a, b) = (env.machine("a"), env.machine("b"));
+    a.init(&remote);
+    b.init(&remote);
+    a.session(ONE).turn("hello").write();
+    let away = remote.with_extension("away");
+    fs::rename(&remote, &away).unwrap();
+    let queued = a.ccsync(["push"]).code(6);
+    assert_eq!(
+        queued.stdout.lines().nth(2).unwrap(),
+        "push: 1 session: 1 added; queued: 1 commit here, the next command sends it"
+    );
+    assert!(queued.stdout.contains("not on the remote: "), "{queued}");
+    assert_eq!(a.ccsync(["status", "--json"]).success().json()["queued_commits"], 1);
+
+    a.session(TWO).turn("more").write();
+    a.ccsync(["push"]).code(6);
+    fs::rename(&away, &remote).unwrap();
+    a.ccsync(["push"]).success();
+    assert_eq!(a.ccsync(["status", "--json"]).success().json()["queued_commits"], 0);
+    b.ccsync(["pull"]).success();
+    assert_eq!(b.sessions(), [ONE, TWO]);
+}
+
+#[test]
+fn a_pull_sends_what_was_queued() {
+    let env = TestEnv::new();
+    let remote = env.bare_remote();
+    let (a, b) = (env.machine("a"), env.machine("b"));
+    a.init(&remote);
+    b.init(&remote);
+    a.session(ONE).turn("hello").write();
+    let away = remote.with_extension("away");
+    fs::rename(&remote, &away).unwrap();
+    a.ccsync(["push"]).code(6);
+    fs::rename(&away, &remote).unwrap();
+    a.ccsync(["pull"]).success();
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello"]);
+}
+
+#[test]
+fn an_offline_pull_fails_and_harms_nothing() {
+    let env = TestEnv::new();
+    let remote = env.bare_remote();
+    let a = env.machine("a");
+    a.init(&remote);
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+    let before = a.client_tree();
+    fs::remove_dir_all(&remote).unwrap();
+    let pull = a.ccsync(["pull"]).code(1);
+    assert!(format!("{}{}", pull.stdout, pull.stderr).contains("remote"), "{pull}");
+    assert_eq!(a.client_tree(), before);
+}
+
+#[test]
+fn an_offline_sync_commits_all_the_same() {
+    let env = TestEnv::new();
+    let remote = env.bare_remote();
+    let a = env.machine("a");
+    a.init(&remote);
+    a.session(ONE).turn("hello").write();
+    let away = remote.with_extension("away");
+    fs::rename(&remote, &away).unwrap();
+    let run = a.ccsync(["sync"]);
+    assert!(matches!(run.code, Some(1 | 6)), "{run}");
+    assert_eq!(a.ccsync(["status", "--json"]).success().json()["queued_commits"], 1);
+    fs::rename(&away, &remote).unwrap();
+    a.ccsync(["sync"]).success();
+}
+
+#[test]
+fn status_and_list_work_offline() {
+    let env = TestEnv::new();
+    let remote = env.bare_remote();
+    let a = env.machine("a");
+    a.init(&remote);
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+    fs::remove_dir_all(&remote).unwrap();
+    a.ccsync(["status"]).success();
+    assert_eq!(a.ccsync(["list", "--json"]).success().json()["sessions"][0]["session"], ONE);
+}

@@ -1,0 +1,226 @@
+//! What must never happen to a person's files.
+
+use std::fs;
+#[cfg(unix)]
+use std::os::unix::fs::PermissionsExt;
+
+use crate::harness::{ONE, TWO, TestEnv, questions};
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+    a.append(ONE, "more");
+    a.session(TWO).turn("new").write();
+    let (before_a, before_b) = (a.tree(), b.tree());
+    let push = a.ccsync(["push", "--dry-run"]).success();
+    assert_eq!(push.summary(), "push (dry run, nothing was done): 2 sessions: 1 added, 1 extended");
+    assert!(push.stdout.contains("would be added") && push.stdout.contains("would be extended"), "{push}");
+    let pull = b.ccsync(["pull", "--dry-run"]).success();
+    assert!(pull.summary().starts_with("pull (dry run, nothing was done)"), "{pull}");
+    for (what, before, after) in [("push", before_a, a.client_tree()), ("pull", before_b, b.client_tree())] {
+        for (path, file) in after {
+            assert_eq!(
+                before.get(&std::path::Path::new(".claude").join(&path)),
+                Some(&file),
+                "{what} {}",
+                path.display()
+            );
+        }
+    }
+    assert!(b.sessions().is_empty());
+    assert_eq!(
+        a.ccsync(["push"]).success().summary(),
+        "push: 2 sessions: 1 added, 1 extended; on the remote as $COMMIT"
+    );
+}
+
+#[test]
+fn a_dry_push_leaves_the_whole_home_as_it_was() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["status"]).success();
+    let before = a.tree();
+    a.ccsync(["push", "--dry-run"]).success();
+    let after = a.tree();
+    let state = std::path::Path::new(".local/state");
+    let kept = |tree: &crate::harness::Tree| {
+        tree.iter().filter(|(p, _)| !p.starts_with(state)).map(|(p, f)| (p.clone(), f.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(&after), kept(&before), "only caches may change");
+}
+
+#[test]
+fn a_session_deleted_here_stays_in_the_store() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let path = a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+    fs::remove_file(path).unwrap();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello"]);
+}
+
+#[test]
+fn undo_puts_back_what_pull_replaced() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    let before = b.transcript(ONE);
+    a.append(ONE, "more");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_ne!(b.transcript(ONE), before);
+    b.ccsync(["undo"]).success();
+    assert_eq!(b.transcript(ONE), before);
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello", "more"]);
+}
+
+#[test]
+fn undo_leaves_what_changed_since() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    a.append(ONE, "more");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    b.append(ONE, "mine");
+    b.ccsync(["undo"]).code(3);
+    assert_eq!(questions(&b.text(ONE)), ["hello", "more", "mine"]);
+}
+
+#[test]
+fn nothing_to_undo_is_said() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    insta::assert_snapshot!(a.ccsync(["undo"]), @r"
+    undo: there is no pull to undo
+    --- exit 0
+    ");
+}
+
+#[test]
+fn a_torn_last_line_stays_on_its_origin() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).turn("hello").raw(b"{\"type\":\"user\",\"uuid\":\"to").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert!(b.text(ONE).ends_with('\n'), "a pulled transcript ends at a line end");
+    assert_eq!(questions(&b.text(ONE)), ["hello"]);
+    a.append_raw(ONE, b"rn\",\"message\":{\"content\":\"mended\"}}\n");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello", "mended"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_running_session_is_never_written_to() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    a.append(ONE, "more");
+    a.ccsync(["push"]).success();
+    let before = b.transcript(ONE);
+    b.mark_running(ONE, std::process::id());
+    let pulled = b.ccsync(["pull"]).code(3);
+    assert!(pulled.stdout.contains("running"), "{pulled}");
+    assert_eq!(b.transcript(ONE), before);
+    assert_eq!(b.ccsync(["status", "--json"]).success().json()["running"], serde_json::json!([ONE]));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_killed_client_left_behind_stops_nothing() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    a.append(ONE, "more");
+    a.ccsync(["push"]).success();
+    b.mark_running(ONE, std::process::id());
+    let record = b.home.join(format!(".claude/sessions/{}.json", std::process::id()));
+    let another_start = fs::read_to_string(&record).unwrap().replace("\"procStart\":\"", "\"procStart\":\"9");
+    fs::write(record, another_start).unwrap();
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello", "more"]);
+}
+
+#[test]
+fn the_store_is_clean_after_every_command() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).turn("hello").write();
+    for args in [&["push"][..], &["status"], &["list"], &["pull"], &["undo"], &["sync"], &["push", "--dry-run"]] {
+        let run = a.ccsync(args);
+        assert_eq!(a.git(&["status", "--porcelain"]), "", "after {args:?}\n{run}");
+    }
+    b.ccsync(["pull"]).success();
+    assert_eq!(b.git(&["status", "--porcelain"]), "");
+    assert_eq!(b.git(&["fsck", "--strict"]), "");
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_private_whatever_the_umask_is() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let beside = a.session(ONE).turn("hello").write().with_extension("");
+    fs::create_dir_all(beside.join("tool-results")).unwrap();
+    fs::write(beside.join("tool-results/toolu_1.txt"), "x").unwrap();
+    let open = |machine: &crate::harness::Machine, command: &str| {
+        let program = env!("CARGO_BIN_EXE_ccsync");
+        machine.run(machine.program("sh").args(["-c", "umask 000; exec \"$0\" \"$1\"", program, command])).success();
+    };
+    open(&a, "push");
+    open(&b, "pull");
+    for machine in [&a, &b] {
+        for base in [".local", ".config", ".claude/projects"] {
+            if machine.name == "a" && base == ".claude/projects" {
+                continue; // written by the test, not by the program
+            }
+            for entry in walkdir::WalkDir::new(machine.home.join(base)).min_depth(2).into_iter().map(Result::unwrap) {
+                let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+                assert_eq!(mode & 0o077, 0, "{mode:o} {}", entry.path().display());
+            }
+        }
+    }
+}
+
+#[test]
+fn one_broken_session_does_not_stop_the_others() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).turn("good").write();
+    let dir = a.project_dir("work/app");
+    fs::create_dir_all(dir.join(format!("{TWO}.jsonl"))).unwrap();
+    fs::write(dir.join("not a session id.jsonl"), "{}\n").unwrap();
+    let push = a.ccsync(["push"]);
+    assert!(matches!(push.code, Some(0 | 3)), "{push}");
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["good"]);
+}
+
+#[test]
+fn a_title_cannot_steer_the_terminal() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).turn("evil \u{1b}[2J\u{202e}title").write();
+    for run in [a.ccsync(["push"]), b.ccsync(["pull"]), b.ccsync(["list"]), b.ccsync(["list", "--json"])] {
+        assert!(!run.stdout.contains(['\u{1b}', '\u{202e}']), "{run}");
+        assert_eq!(run.code, Some(0), "{run}");
+    }
+}
