@@ -15,6 +15,7 @@ mod layers;
 mod offline;
 mod race;
 mod readme;
+mod rewrite;
 mod round_trip;
 mod safety;
 mod setting_up;

@@ -15,6 +15,9 @@ use super::strings::Strings;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::root::{Root, RootSet};
 
+/// How far braces are looked for at a time.
+const BRACES_AHEAD: usize = 16 << 10;
+
 /// Replaces the paths of one machine by placeholders.
 pub struct Collapser {
     json: Patterns,
@@ -86,9 +89,13 @@ impl Run<'_> {
     /// Escapes what looks like a placeholder and begins before `end`.
     fn escape_look_alikes(&mut self, end: usize) {
         while self.next_braces < end {
-            let Some(found) = self.finder.find(&self.text[self.next_braces..]) else {
-                self.next_braces = self.text.len();
-                return;
+            // Not to the end of the text: what is read here is read again by the search for patterns, from the cache.
+            let searched = self.text.len().min(end.max(self.next_braces + BRACES_AHEAD));
+            // One byte more, for braces of which only the first lies in what is searched.
+            let window = &self.text[self.next_braces..self.text.len().min(searched + 1)];
+            let Some(found) = self.finder.find(window) else {
+                self.next_braces = searched;
+                continue;
             };
             let at = self.next_braces + found;
             // Not yet: whether it needs an escape depends on what is replaced before it.

@@ -205,7 +205,10 @@ impl<'a> Run<'a> {
         };
         self.out.extend_from_slice(&self.text[self.copied..at]);
         self.out.extend_from_slice(name.as_bytes());
-        self.copied = placeholder.end;
+        self.copied = match is_exact {
+            true => placeholder.end,
+            false => self.surroundings.continue_tail(at, placeholder.end, self.out),
+        };
         Some(())
     }
 
@@ -266,6 +269,10 @@ mod tests {
             (
                 r#"{"x":"{{HOME:1}}\\a/b {{HOME:lf}}/a {{HOME:m}}/b {{HOME:w}}"}"#,
                 r#"{"x":"/home/al/a/b /home/al/a /home/al/b /home/al"}"#,
+            ),
+            (
+                r#"{"x":"in {{HOME:1}}\\p\\{{HOME:e/a}}\\m.md {{HOME:e/a}}\\n"}"#,
+                r#"{"x":"in /home/al/p/-home-al-a/m.md -home-al-a\\n"}"#,
             ),
             (r#"{"x":"file:///{{HOME:f}}/a file:///{{HOME:lv}}/b"}"#, r#"{"x":"file:///home/al/a file:///home/al/b"}"#),
         ] {

@@ -13,7 +13,7 @@ use super::boundary::{begins, ends, ends_name};
 use super::spelling::{Lead, Separator};
 
 /// Longer anchors make the search no faster.
-const ANCHOR: usize = 4;
+const ANCHOR: usize = 3;
 
 /// A spelling with its placeholder and its boundaries.
 #[derive(Debug, Clone)]

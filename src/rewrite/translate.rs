@@ -60,11 +60,11 @@ impl Translation {
         };
         out.extend_from_slice(&self.forms[usize::from(depth).min(self.forms.len() - 1)]);
         match &self.tail {
-            None => end,
+            None => around.continue_tail(at, end, out),
             Some((from, to)) => {
                 let to = to.style.separator(to.system, depth);
-                let length = Tail { from: *from, to, quote: around.quote_before(at) }.convert(&around.text[end..], out);
-                end + length
+                let tail = Tail { from: *from, to, quote: around.quote_before(at) };
+                around.convert(tail, end, out)
             }
         }
     }
@@ -103,7 +103,7 @@ fn forms_of(target: System, path: &str, tag: Tag) -> Option<Vec<Vec<u8>>> {
 
 fn uri(origin: System, tag: Tag, target: System, path: &str) -> Option<Uri> {
     let from_drive = tag.style.lead(origin, 0) == Lead::Drive(0);
-    let is_slash_path = tag.style == Style::Native && !origin.is_windows();
+    let is_slash_path = matches!(tag.style, Style::Native | Style::Percent) && !origin.is_windows();
     let has_own_form = tag.style == Style::Slashes || tag.style == Style::Colon && target.is_windows();
     if has_own_form || !from_drive && !is_slash_path {
         return None;
@@ -134,11 +134,28 @@ pub(super) struct Surroundings<'t> {
     text: &'t [u8],
     kind: TextKind,
     quotes: LookBack<'t>,
+    /// The path that was converted last, and where that ended.
+    tail: Option<(Tail, usize)>,
 }
 
 impl<'t> Surroundings<'t> {
     pub(super) fn new(text: &'t [u8], kind: TextKind) -> Self {
-        Self { text, kind, quotes: LookBack::new(text) }
+        Self { text, kind, quotes: LookBack::new(text), tail: None }
+    }
+
+    /// Goes on with the path that the placeholder from `at` to `end` stands in, if it is one whose separators are
+    /// converted: a directory name in the middle of a path. Returns where the text begins that is not written yet.
+    pub(super) fn continue_tail(&mut self, at: usize, end: usize, out: &mut Vec<u8>) -> usize {
+        match self.tail.take_if(|(_, stopped)| *stopped == at) {
+            Some((tail, _)) => self.convert(tail, end, out),
+            None => end,
+        }
+    }
+
+    fn convert(&mut self, tail: Tail, from: usize, out: &mut Vec<u8>) -> usize {
+        let stopped = from + tail.convert(&self.text[from..], out);
+        self.tail = Some((tail, stopped));
+        stopped
     }
 
     /// How many JSON strings the text at `at` is inside of, judged by the nearest quote before it: its backslashes tell

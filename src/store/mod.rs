@@ -13,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::domain::id::{CommitId, SessionId};
+use crate::sys::fs;
 
 mod layout;
 pub mod machine;
@@ -252,10 +253,27 @@ pub fn create_embedded_remote(path: &Path) -> Result<(), StoreError> {
     if path.join("HEAD").exists() {
         return Ok(());
     }
-    let mut options = git2::RepositoryInitOptions::new();
-    options.bare(true).mkpath(true).initial_head(BRANCH).external_template(false);
-    let repo = git2::Repository::init_opts(path, &options)?;
-    keep_private(&mut repo.config()?.open_level(git2::ConfigLevel::Local)?)
+    create_whole(path, |place| {
+        let mut options = git2::RepositoryInitOptions::new();
+        options.bare(true).mkpath(true).initial_head(BRANCH).external_template(false);
+        let repo = git2::Repository::init_opts(place, &options)?;
+        keep_private(&mut repo.config()?.open_level(git2::ConfigLevel::Local)?)
+    })
+}
+
+/// Prepares a repository beside its place and moves it there: a process that is killed leaves all of it or nothing.
+fn create_whole(path: &Path, prepare: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    let failed = |e: io::Error| StoreError::io("create", path, e);
+    let parent = path.parent().unwrap_or(path);
+    fs::create_private_dir_all(parent).map_err(|e| failed(e.source))?;
+    let beside = tempfile::Builder::new().prefix(".new-").tempdir_in(parent).map_err(failed)?;
+    let place = beside.path().join("repository");
+    prepare(&place)?;
+    match std::fs::rename(&place, path) {
+        // Another process was faster.
+        Err(_) if path.join("HEAD").exists() || path.join(".git").exists() => Ok(()),
+        moved => moved.map_err(failed),
+    }
 }
 
 /// The `git` program runs with the user's own umask; this makes what it writes here private all the same.
@@ -265,16 +283,18 @@ fn keep_private(config: &mut git2::Config) -> Result<(), StoreError> {
 
 /// Creates an empty store. Whatever the user's git prefers: SHA-1, plain ref files, branch `main`, no filters.
 fn create(path: &Path) -> Result<git2::Repository, StoreError> {
-    let mut options = git2::RepositoryInitOptions::new();
-    options.mkpath(true).initial_head(BRANCH).external_template(false);
-    let repo = git2::Repository::init_opts(path, &options)?;
-    let mut config = repo.config()?.open_level(git2::ConfigLevel::Local)?;
-    keep_private(&mut config)?;
-    config.set_str("core.autocrlf", "false")?;
-    config.set_bool("core.fileMode", false)?;
-    // A path of the store can be long on Windows.
-    config.set_bool("core.longpaths", true)?;
-    Ok(repo)
+    create_whole(path, |place| {
+        let mut options = git2::RepositoryInitOptions::new();
+        options.mkpath(true).initial_head(BRANCH).external_template(false);
+        let repo = git2::Repository::init_opts(place, &options)?;
+        let mut config = repo.config()?.open_level(git2::ConfigLevel::Local)?;
+        keep_private(&mut config)?;
+        config.set_str("core.autocrlf", "false")?;
+        config.set_bool("core.fileMode", false)?;
+        // A path of the store can be long on Windows.
+        Ok(config.set_bool("core.longpaths", true)?)
+    })?;
+    Ok(git2::Repository::open(path)?)
 }
 
 fn oid(commit: &CommitId) -> Result<git2::Oid, StoreError> {

@@ -71,7 +71,7 @@ impl Views {
         let mut shown = Vec::new();
         match origin {
             Some(origin) => {
-                Expander::new(origin, self.roots(), View::Local).expand(title.as_bytes(), TextKind::Plain, &mut shown)
+                Expander::new(origin, self.roots(), View::Local).expand(title.as_bytes(), TextKind::Plain, &mut shown);
             }
             None => shown.extend_from_slice(title.as_bytes()),
         }

@@ -1,0 +1,36 @@
+//! Rewriting: properties over generated text, and comparisons with independent material.
+
+mod arbitrary;
+mod corpus;
+mod documentation;
+mod properties;
+mod reference;
+
+use ccsync::domain::root::{Root, RootSet, System};
+use ccsync::rewrite::{Collapser, Expander, TextKind, View};
+
+/// Roots from names and paths; a path may be followed by `=>` and its resolved form.
+fn roots(system: System, roots: &[(&str, &str)]) -> RootSet {
+    let root = |(name, path): &(&str, &str)| {
+        let (path, resolved) = path.split_once("=>").map_or((*path, None), |(path, resolved)| (path, Some(resolved)));
+        Root::new(system, name.parse().expect("a root's name"), path, resolved).expect("a root's path")
+    };
+    RootSet::new(system, roots.iter().map(root))
+}
+
+fn collapse(origin: &RootSet, directories: &[String], kind: TextKind, text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    Collapser::new(origin, directories).collapse(text, kind, &mut out);
+    out
+}
+
+fn expand(expander: &Expander, kind: TextKind, portable: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    expander.expand(portable, kind, &mut out);
+    out
+}
+
+/// What the machine `target` reads of a text that `origin` wrote.
+fn read(origin: &RootSet, target: &RootSet, view: View, kind: TextKind, portable: &[u8]) -> Vec<u8> {
+    expand(&Expander::new(origin, target, view), kind, portable)
+}
