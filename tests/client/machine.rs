@@ -1,0 +1,197 @@
+//! A machine of the test: a home of its own, a place for projects, and `ccsync`.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::client::shown;
+
+/// Exit codes of `ccsync` that the tests name.
+pub mod exit {
+    /// Everything asked for was done.
+    pub const DONE: i32 = 0;
+    /// Some sessions were left out.
+    pub const SKIPPED: i32 = 3;
+    /// Both sides had continued a session: a fork was made.
+    pub const DIVERGED: i32 = 5;
+}
+
+/// One machine.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Its name in the remote.
+    pub name: String,
+    /// The user's home.
+    pub home: PathBuf,
+    /// The directory that the placeholder `PROJECTS` stands for.
+    pub projects: PathBuf,
+    /// `CLAUDE_CONFIG_DIR`, where it is set.
+    pub config_dir: Option<PathBuf>,
+}
+
+impl Machine {
+    /// A machine with nothing on it.
+    pub fn new(name: &str, home: &Path, projects: &str) -> Self {
+        let projects = home.join(projects);
+        for directory in [home, &projects, &home.join(".tmp")] {
+            fs::create_dir_all(directory).expect("make a home");
+        }
+        Self { name: name.into(), home: home.into(), projects, config_dir: None }
+    }
+
+    /// The only environment its programs get.
+    pub fn env(&self) -> Vec<(&'static str, OsString)> {
+        let mut env: Vec<(&str, OsString)> = vec![
+            ("PATH", std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into())),
+            ("HOME", self.home.clone().into()),
+            ("LANG", "C.UTF-8".into()),
+            ("TERM", "xterm-256color".into()),
+            ("SHELL", "/bin/sh".into()),
+            ("GIT_CONFIG_NOSYSTEM", "1".into()),
+        ];
+        if let Some(directory) = &self.config_dir {
+            env.push(("CLAUDE_CONFIG_DIR", directory.clone().into()));
+        }
+        env
+    }
+
+    /// Where the client keeps short-lived files.
+    pub fn tmp(&self) -> PathBuf {
+        self.home.join(".tmp")
+    }
+
+    /// The project `name`, made where it does not exist.
+    pub fn project(&self, name: &str) -> PathBuf {
+        let directory = self.projects.join(name);
+        fs::create_dir_all(&directory).expect("make a project");
+        directory
+    }
+
+    /// Run `ccsync` and expect the exit code `code`. Returns what it printed, both streams.
+    pub fn ccsync(&self, code: i32, args: &[&str]) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_ccsync"))
+            .args(args)
+            .current_dir(&self.home)
+            .env_clear()
+            .envs(self.env())
+            .stdin(Stdio::null())
+            .output()
+            .expect("start ccsync");
+        let name = &self.name;
+        assert_eq!(output.status.code(), Some(code), "ccsync {args:?} on {name}: {}", shown(&output));
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat()
+    }
+
+    /// `ccsync init` with `PROJECTS` and these placeholders.
+    pub fn init(&self, remote: &Path, placeholders: &[(String, PathBuf)]) {
+        let projects = format!("PROJECTS={}", self.projects.display());
+        let mut args = vec!["init", "--remote", text(remote), "--name", &self.name, "--yes"];
+        args.extend(["--add-placeholder", &projects]);
+        let more: Vec<String> = placeholders.iter().map(|(name, path)| format!("{name}={}", path.display())).collect();
+        args.extend(more.iter().flat_map(|one| ["--add-placeholder", one]));
+        self.ccsync(exit::DONE, &args);
+    }
+
+    /// Choose what pull localises.
+    pub fn paths(&self, mode: &str) {
+        self.ccsync(exit::DONE, &["config", "set", "paths", mode]);
+    }
+
+    /// Push everything.
+    pub fn push(&self) {
+        self.ccsync(exit::DONE, &["push"]);
+    }
+
+    /// Pull everything.
+    pub fn pull(&self) {
+        self.ccsync(exit::DONE, &["pull"]);
+    }
+
+    /// Run `git` in a project of this machine.
+    pub fn git(&self, project: &Path, args: &[&str]) {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=t", "-c", "user.email=t@example.invalid"]).args(args);
+        let output = git.current_dir(project).env_clear().envs(self.env()).output().expect("start git");
+        assert!(output.status.success(), "git {args:?}: {}", shown(&output));
+    }
+
+    /// The client's directory for sessions.
+    pub fn sessions_dir(&self) -> PathBuf {
+        self.config_dir.clone().unwrap_or_else(|| self.home.join(".claude")).join("projects")
+    }
+
+    /// Every transcript of a session (not of its sub-agents).
+    pub fn transcripts(&self) -> Vec<PathBuf> {
+        let mut found: Vec<PathBuf> = entries(&self.sessions_dir())
+            .iter()
+            .flat_map(|project| entries(project))
+            .filter(|path| path.extension().is_some_and(|end| end == "jsonl") && path.is_file())
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// The one transcript of the session `id`.
+    pub fn transcript(&self, id: &str) -> PathBuf {
+        let all = self.transcripts();
+        let mut found = all.iter().filter(|path| path.file_stem().is_some_and(|stem| stem == id));
+        match (found.next(), found.next()) {
+            (Some(path), None) => path.clone(),
+            (first, _) => {
+                panic!("{} has {} transcripts of {id}: {all:?}", self.name, if first.is_none() { 0 } else { 2 })
+            }
+        }
+    }
+
+    /// The records of a session that are JSON objects.
+    pub fn records(&self, id: &str) -> Vec<Value> {
+        let bytes = fs::read(self.transcript(id)).expect("read a transcript");
+        bytes.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    }
+}
+
+/// Two machines with different users, places and a remote between them.
+pub struct Pair {
+    /// Where the sessions are made.
+    pub a: Machine,
+    /// Where they are continued.
+    pub b: Machine,
+    _root: tempfile::TempDir,
+}
+
+impl Pair {
+    /// Both machines, initialised. `mode` is what B localises, `None` leaves the default.
+    pub fn new(mode: Option<&str>) -> Self {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let base = root.path().canonicalize().expect("just made");
+        let remote = bare_repository(&base.join("remote.git"));
+        let a = Machine::new("a", &base.join("laptop/home/alice"), "projects");
+        let b = Machine::new("b", &base.join("desk/Users/bob.b"), "src/my work");
+        for machine in [&a, &b] {
+            machine.init(&remote, &[]);
+        }
+        if let Some(mode) = mode {
+            b.paths(mode);
+        }
+        Self { a, b, _root: root }
+    }
+}
+
+/// An empty bare repository at `path`.
+pub fn bare_repository(path: &Path) -> PathBuf {
+    git2::Repository::init_bare(path).expect("make a bare repository");
+    path.to_path_buf()
+}
+
+/// What lies in a directory; nothing if there is none.
+pub fn entries(directory: &Path) -> Vec<PathBuf> {
+    fs::read_dir(directory).map(|list| list.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
+}
+
+/// A path as an argument.
+pub fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of the test is text")
+}

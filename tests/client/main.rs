@@ -1,0 +1,37 @@
+//! The promises of `ccsync` with the real client: what is pushed on one machine and pulled on another is resumed, and
+//! what then reaches the model is looked at request by request.
+//!
+//! Needs the client's program (`CC_CLIENT`) and a place without a network; `.ci/client-tests` provides both. Without
+//! them every test says why it was skipped, and passes. See `docs/testing.md`.
+
+#![allow(missing_docs, unreachable_pub, clippy::disallowed_methods)]
+
+use std::io::Write;
+
+mod api;
+mod client;
+mod corpus;
+mod diverged;
+mod history;
+mod live;
+mod local;
+mod machine;
+mod original;
+mod places;
+mod story;
+
+/// The client, or return from the test after saying why it is skipped.
+macro_rules! client_or_skip {
+    () => {
+        match $crate::client::Client::find() {
+            Ok(client) => client,
+            Err(reason) => return $crate::skip(&reason),
+        }
+    };
+}
+pub(crate) use client_or_skip;
+
+/// Say why a test is skipped, past the test harness, which hides what a passing test prints.
+fn skip(reason: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {reason}");
+}
