@@ -7,7 +7,7 @@
 //! `DIRECTORY` (or `CCSYNC_BENCH_DIR`) holds session files; `HOME` (default `/home/al`) is the home directory that they
 //! name. Every file is measured on its own into a reused buffer; of several rounds over all files the best counts.
 
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, reason = "its output is its result")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads its arguments and the clock itself")]
 
 use std::hint::black_box;
