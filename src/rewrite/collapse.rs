@@ -259,4 +259,21 @@ mod tests {
         let text = b"\xff/home/al\n{\"a\":\"\\ud83d/home/al\xc3\n{{H\n\"/home/al";
         collapsed(&linux(), &[], TextKind::Json, text);
     }
+
+    #[test]
+    fn no_replacement_changes_what_the_json_around_it_means() {
+        let odd = roots(System::Linux, &[("A", "/a\\"), ("ONE", "/1")]);
+        let drive = roots(System::Windows, &[("W", "n:\\w")]);
+        for (roots, text) in [
+            // The backslash of the path would go and leave a quote that ends the string.
+            (&odd, r#"{"a":"/a\","type":"base64","data":"{{X}}"}"#),
+            // The directory name of `/1` is a number.
+            (&odd, r#"{"a":-1,"type":"base64","data":"{{X}}"}"#),
+            // The first letter of a directory name is that of an escape.
+            (&drive, r#""x\n--w/y""#),
+        ] {
+            let look_alikes_aside = collapsed(roots, &[], TextKind::Json, text.as_bytes()).replace("{{~X", "{{X");
+            assert_eq!(look_alikes_aside, text);
+        }
+    }
 }
