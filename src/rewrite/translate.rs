@@ -8,6 +8,7 @@ use super::encoding::{MAX_DEPTH, percent_at, percent_encoded};
 use super::expand::client_path;
 use super::spelling::{Lead, Separator, Style, Tag, spell};
 use super::strings::LookBack;
+use crate::domain::client_dir::client_dir_name;
 use crate::domain::root::{Root, System};
 
 /// How the reading machine writes what a placeholder stands for.
@@ -85,6 +86,9 @@ fn forms(target: System, path: &str, tag: Tag) -> (Style, Vec<Vec<u8>>) {
     let styles = [tag.style, nearest, Style::Native].into_iter();
     let cases = [tag.other_case, false];
     let mut tags = styles.flat_map(|style| cases.map(|other_case| Tag { other_case, style, ..Tag::PLAIN }));
+    if tag.style == Style::ClientDir && !target.is_windows() {
+        return (tag.style, vec![client_dir_name(path).into_bytes()]);
+    }
     tags.find_map(|tag| Some((tag.style, forms_of(target, path, tag)?)))
         .unwrap_or_else(|| (Style::Native, vec![path.as_bytes().to_vec()]))
 }
