@@ -210,18 +210,22 @@ struct Tail {
 impl Tail {
     /// Writes the path that `rest` begins with, converted; returns its length in `rest`.
     fn convert(&self, rest: &[u8], out: &mut Vec<u8>) -> usize {
-        let mut at = 0;
+        let (mut at, mut copied) = (0, 0);
         while let Some(&byte) = rest.get(at) {
-            if let Some(length) = self.separator_at(rest, at) {
+            if byte.is_ascii_alphanumeric() {
+                at += 1;
+            } else if let Some(length) = self.separator_at(rest, at) {
+                out.extend_from_slice(&rest[copied..at]);
                 self.write_separator(out);
                 at += length;
+                copied = at;
             } else if self.is_end(&rest[at..]) {
                 break;
             } else {
-                out.push(byte);
                 at += 1;
             }
         }
+        out.extend_from_slice(&rest[copied..at]);
         at
     }
 
