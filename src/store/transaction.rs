@@ -3,6 +3,8 @@
 //! Until [`Transaction::commit`] nothing is visible to git; a transaction that is dropped leaves no trace but files in
 //! the working tree, which the next command removes.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use git2::{ObjectType, Oid};
 
@@ -115,13 +117,27 @@ impl<'store> Transaction<'store> {
     ///
     /// # Errors
     /// [`StoreError::Git`], [`StoreError::Io`].
-    pub fn forget_session(&mut self, session: &SessionId) -> Result<(), StoreError> {
+    fn forget_session(&mut self, session: &SessionId) -> Result<(), StoreError> {
         let mine = |path: &String| layout::session_of(path).as_ref() == Some(session);
         self.changes.retain(|path, _| !mine(path));
         let written: Vec<String> = self.written.keys().filter(|path| mine(path)).cloned().collect();
         for path in written {
             self.written.remove(&path);
             self.store.restore_file(&path, self.base.tree())?;
+        }
+        Ok(())
+    }
+
+    /// Takes back every session of which segments were added but no manifest: storing it failed half-way.
+    ///
+    /// # Errors
+    /// As for [`Self::forget_session`].
+    pub fn forget_incomplete_sessions(&mut self) -> Result<(), StoreError> {
+        let touched: BTreeSet<SessionId> = self.changes.keys().filter_map(|path| layout::session_of(path)).collect();
+        for session in touched {
+            if !self.changes.contains_key(&layout::manifest(&session)) {
+                self.forget_session(&session)?;
+            }
         }
         Ok(())
     }

@@ -44,7 +44,7 @@ impl<'a> Work<'a> {
         let store = Store::open_or_create(&store_path(env))?;
         let (machine, machine_changed) = this_machine(ctx, &store)?;
         let index = Index::load(&index_path(env), &settings_key(ctx));
-        let views = Views::new(machine.id.clone(), machine.roots.clone(), machine.former.clone(), ctx.settings.paths);
+        let views = this_machines_views(ctx, &store, &machine)?;
         let seen = std::fs::read(seen_path(env)).ok().and_then(|json| serde_json::from_slice(&json).ok());
         Ok(Self { ctx, store, views, machine, machine_changed, index, seen: seen.unwrap_or_default(), _lock: lock })
     }
@@ -98,6 +98,14 @@ impl<'a> Work<'a> {
         let json = serde_json::to_vec(&self.seen).expect("maps with text keys always serialise");
         Ok(crate::sys::fs::write_atomic(&seen_path(self.ctx.env), &json)?)
     }
+}
+
+/// How text may lie on this machine's disk.
+fn this_machines_views(ctx: &Context<'_>, store: &Store, machine: &Machine) -> Result<Views, SyncError> {
+    let (machines, _) = store.head_snapshot()?.machines()?;
+    let others = machines.into_iter().filter(|other| other.id != machine.id).map(|other| other.roots);
+    let other_roots = machine.former.iter().cloned().chain(others).collect();
+    Ok(Views::new(machine.id.clone(), machine.roots.clone(), other_roots, ctx.settings.paths))
 }
 
 /// This machine by its settings, and whether the store knows it otherwise.
