@@ -95,7 +95,7 @@ impl World {
             Op::Pull { machine } => self.machines[*machine].pull(),
             Op::Network => self.toggle_network(),
             Op::DropIndex { machine } => {
-                drop(fs::remove_file(self.machines[*machine].env.dirs.state.join("index.json")))
+                drop(fs::remove_file(self.machines[*machine].env.dirs.state.join("index.json")));
             }
         }
     }

@@ -4,7 +4,7 @@
 //! compressed on all cores. Nothing is visible to git before [`ObjectWriter::finish`]. Must not move refs.
 
 use std::collections::HashSet;
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -235,7 +235,14 @@ fn complete_pack(file: &tempfile::NamedTempFile, objects: usize) -> io::Result<[
     handle.write_all(&pack_header(objects))?;
     handle.seek(SeekFrom::Start(0))?;
     let mut hasher = Sha1::new();
-    io::copy(handle, &mut hasher)?;
+    let mut block = vec![0; 1 << 20];
+    loop {
+        let read = handle.read(&mut block)?;
+        if read == 0 {
+            break;
+        }
+        hasher.update(&block[..read]);
+    }
     let checksum: [u8; 20] = hasher.finalize().into();
     handle.seek(SeekFrom::End(0))?;
     handle.write_all(&checksum)?;

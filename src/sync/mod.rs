@@ -3,13 +3,13 @@
 //! Owns the two data flows of the program. Must not print, prompt or read the environment: settings arrive as arguments,
 //! progress leaves through [`crate::domain::progress::Progress`].
 //!
-//! * [`push`], [`pull`]: the two directions; `plan` decides for both
+//! * `push`, `pull`: the two directions; `plan` decides for both
 //! * `compare`, `views`: whether a local file is a stored one, and how a stored line reads here
 //! * `collect`: collapse, prove, cut
 //! * `merge`, `fork`: two histories of one session
 //! * `send`: the remote
 //! * `index`: the cache that makes all this cheap
-//! * [`set_up`], [`status`], [`list`], [`undo`]: the smaller commands
+//! * `set_up`, `status`, `list`, `undo`: the smaller commands
 
 use std::path::PathBuf;
 use std::sync::Arc;
