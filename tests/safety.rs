@@ -212,3 +212,35 @@ fn a_title_cannot_steer_the_terminal() {
         assert_eq!(run.code, Some(0), "{run}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_place_of_a_session_directory_is_not_entered() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let beside = a.session(ONE).turn("hello").write().with_extension("");
+    fs::create_dir(a.home.join(".ssh")).unwrap();
+    fs::write(a.home.join(".ssh/id_ed25519"), "secret").unwrap();
+    std::os::unix::fs::symlink(a.home.join(".ssh"), beside).unwrap();
+    let push = a.ccsync(["push"]).code(3);
+    assert!(push.stdout.contains("links are not followed"), "{push}");
+    assert!(!a.git(&["ls-tree", "-r", "--name-only", "HEAD"]).contains("id_ed25519"));
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello"]);
+    assert!(!b.client_tree().keys().any(|path| path.ends_with("id_ed25519")));
+}
+
+#[test]
+fn what_a_killed_pull_left_behind_is_no_part_of_a_session() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let beside = a.session(ONE).turn("hello").write().with_extension("").join("tool-results");
+    fs::create_dir_all(&beside).unwrap();
+    fs::write(beside.join(".ccsync-Ab12.tmp"), "half").unwrap();
+    fs::write(beside.join("toolu_1.txt"), "x").unwrap();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    let results = b.transcript_path(ONE).with_extension("").join("tool-results");
+    let names: Vec<_> = fs::read_dir(results).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, ["toolu_1.txt"]);
+}

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use super::SessionError;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
-use crate::sys::fs::{FileStamp, PathError};
+use crate::sys::fs::{FileStamp, PathError, is_leftover};
+
+/// Why something beside a transcript is refused.
+const NOT_PLAIN: &str = "not a plain file (links are not followed)";
 
 /// The client's directory of project directories.
 pub fn projects_dir(claude_dir: &Path) -> PathBuf {
@@ -71,6 +74,11 @@ pub fn file_path(directory: &Path, id: &SessionId, file: Option<&RelativeName>) 
     }
 }
 
+/// Whether `<session id>/` is a link. What lies behind it was not put there by the client, so it is neither read nor written.
+pub fn is_linked(directory: &Path, id: &SessionId) -> bool {
+    fs::symlink_metadata(directory.join(id.as_str())).is_ok_and(|metadata| metadata.is_symlink())
+}
+
 /// Finds every session below the client's directory. A machine without one has no sessions.
 ///
 /// # Errors
@@ -128,6 +136,9 @@ fn scan_session(directory: &Path, id: SessionId, found: &mut Discovery) {
 
 fn scan_beside(session: &mut LocalSession, found: &mut Discovery) {
     let root = session.directory.join(session.id.as_str());
+    if is_linked(&session.directory, &session.id) {
+        return found.refuse(Some(session.id.clone()), &root, NOT_PLAIN.to_owned());
+    }
     if !root.is_dir() {
         return;
     }
@@ -140,7 +151,7 @@ fn scan_beside(session: &mut LocalSession, found: &mut Discovery) {
                 continue;
             }
         };
-        if entry.file_type().is_dir() {
+        if entry.file_type().is_dir() || entry.file_name().to_str().is_some_and(is_leftover) {
             continue;
         }
         match beside(&root, &entry) {
@@ -152,7 +163,7 @@ fn scan_beside(session: &mut LocalSession, found: &mut Discovery) {
 
 fn beside(root: &Path, entry: &walkdir::DirEntry) -> Result<(RelativeName, FileStamp), String> {
     if !entry.file_type().is_file() {
-        return Err("not a plain file (links are not followed)".to_owned());
+        return Err(NOT_PLAIN.to_owned());
     }
     let relative = entry.path().strip_prefix(root).map_err(|e| e.to_string())?;
     let parts: Option<Vec<&str>> = relative.iter().map(|part| part.to_str()).collect();
