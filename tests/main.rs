@@ -10,6 +10,7 @@ mod harness;
 mod crash;
 mod diverge;
 mod errors;
+mod foreign;
 mod help;
 mod layers;
 mod model;

@@ -93,7 +93,7 @@ impl<'store> Transaction<'store> {
         let missing = || StoreError::Segment { path: layout::segment(&manifest.session, file, number) };
         let stored = manifest.file(file).ok_or_else(missing)?;
         let blob = snapshot.segment_blob(&manifest.session, file, stored, number)?;
-        self.changes.insert(layout::segment(to.0, to.1, number), Some(blob));
+        self.changes.insert(layout::segment(to.0, to.1, number), Some(tree::Leaf::file(blob)));
         Ok(())
     }
 
@@ -150,14 +150,16 @@ impl<'store> Transaction<'store> {
         self.take_paths(from, |path| layout::session_of(path).as_ref() == Some(session))
     }
 
-    /// Takes over, as `from` has it, everything that is no session and that changed there since `earlier`.
+    /// Takes over, as `from` has it, everything that is no session and that changed there since `earlier`. Files that are
+    /// not this program's are only added: of those, the base has the better ones.
     ///
     /// # Errors
     /// [`StoreError::Git`].
     pub fn take_other_files(&mut self, from: &Snapshot<'_>, earlier: &Snapshot<'_>) -> Result<(), StoreError> {
-        for tree::Difference { path, new } in tree::differences(&self.store.repo, earlier.tree(), from.tree())? {
-            if layout::session_of(&path).is_none() {
-                self.changes.insert(path, new);
+        for difference in tree::differences(&self.store.repo, earlier.tree(), from.tree())? {
+            let Some(path) = difference.path().filter(|path| layout::session_of(path).is_none()) else { continue };
+            if layout::is_ours(path) || difference.new.is_some() && !self.base.has(path) {
+                self.changes.insert(path.to_owned(), difference.new);
             }
         }
         Ok(())
@@ -193,8 +195,12 @@ impl<'store> Transaction<'store> {
     pub fn commit(mut self, author: &Author<'_>, message: &str, parents: &[CommitId]) -> Result<CommitId, StoreError> {
         if !self.base.is_store()? {
             self.put_file(layout::FORMAT_FILE.to_owned(), format!("{{\n  \"format\": {FORMAT}\n}}\n").into_bytes())?;
-            self.put_file("README.md".to_owned(), README.as_bytes().to_vec())?;
-            self.put_file(".gitattributes".to_owned(), ATTRIBUTES.as_bytes().to_vec())?;
+            // The remote may have been in use for something else. Reads never depend on the attributes.
+            for (path, text) in [("README.md", README), (".gitattributes", ATTRIBUTES)] {
+                if !self.base.has(path) {
+                    self.put_file(path.to_owned(), text.as_bytes().to_vec())?;
+                }
+            }
         }
         let repo = &self.store.repo;
         let tree = tree::apply(repo, &mut self.writer, self.base.tree(), &self.changes)?;
@@ -214,14 +220,14 @@ impl<'store> Transaction<'store> {
         self.store.write_file(&path, &bytes)?;
         let blob = self.writer.put(ObjectType::Blob, bytes)?;
         self.written.insert(path.clone(), blob);
-        self.changes.insert(path, Some(blob));
+        self.changes.insert(path, Some(tree::Leaf::file(blob)));
         Ok(())
     }
 
     fn take_paths(&mut self, from: &Snapshot<'_>, wanted: impl Fn(&str) -> bool) -> Result<(), StoreError> {
-        for tree::Difference { path, new } in tree::differences(&self.store.repo, self.base.tree(), from.tree())? {
-            if wanted(&path) {
-                self.changes.insert(path, new);
+        for difference in tree::differences(&self.store.repo, self.base.tree(), from.tree())? {
+            if let Some(path) = difference.path().filter(|path| wanted(path)) {
+                self.changes.insert(path.to_owned(), difference.new);
             }
         }
         Ok(())

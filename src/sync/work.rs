@@ -10,9 +10,9 @@ use crate::domain::id::SessionId;
 use crate::domain::progress::Phase;
 use crate::session::discover::{Discovery, LocalSession, discover};
 use crate::store::machine::Machine;
-use crate::store::manifest::RootsKey;
+use crate::store::manifest::{ManifestError, RootsKey};
 use crate::store::snapshot::SessionState;
-use crate::store::{Author, Store};
+use crate::store::{Author, Store, StoreError};
 use crate::sys::env::Env;
 use crate::sys::fs::create_private_dir_all;
 use crate::sys::lock::ProcessLock;
@@ -111,7 +111,11 @@ fn this_machines_views(ctx: &Context<'_>, store: &Store, machine: &Machine) -> R
 /// This machine by its settings, and whether the store knows it otherwise.
 fn this_machine(ctx: &Context<'_>, store: &Store) -> Result<(Machine, bool), SyncError> {
     let me = &ctx.settings.machine;
-    let known = store.head_snapshot()?.machine(&me.id)?;
+    let known = match store.head_snapshot()?.machine(&me.id) {
+        // The file is this machine's own: it is written anew. What a newer ccsync wrote is no damage.
+        Err(StoreError::Malformed { source, .. }) if !matches!(source, ManifestError::Newer(_)) => None,
+        known => known?,
+    };
     let machine = Machine::renewed(known.clone(), me.id.clone(), &me.name, ctx.settings.roots.clone());
     let changed = known.as_ref() != Some(&machine);
     Ok((machine, changed))
