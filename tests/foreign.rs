@@ -230,5 +230,7 @@ fn a_damaged_file_of_this_machine_is_written_anew() {
     // A newer version's file is not damaged.
     clone.write(&path, "{\"format\": 2}");
     clone.push();
-    a.ccsync(["pull"]).code(1);
+    a.ccsync(["pull"]);
+    let refused = a.ccsync(["push"]).code(1);
+    assert!(refused.stderr.contains("format 2"), "{refused}");
 }
