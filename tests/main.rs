@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod attack;
 mod crash;
 mod diverge;
 mod errors;
