@@ -93,6 +93,93 @@ fn undo_leaves_what_changed_since() {
 }
 
 #[test]
+fn undo_keeps_what_it_cannot_put_back() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    a.session(TWO).turn("two").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    a.append(ONE, "theirs");
+    a.ccsync(["push"]).success();
+    b.append(ONE, "mine");
+    let mine = b.transcript(ONE);
+    b.ccsync(["pull"]);
+    assert_eq!((questions(&b.text(ONE)), b.sessions().len()), (vec!["hello".to_owned(), "theirs".to_owned()], 3));
+    b.append(ONE, "later");
+
+    let undone = b.ccsync(["undo", "--json"]).code(3).json();
+    let reason = undone["kept"][0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("it changed since that pull"), "{reason}");
+    let original = std::path::Path::new(reason.split('`').nth(1).expect("where the original lies"));
+    assert_eq!(questions(&b.text(ONE)), ["hello", "theirs", "later"]);
+    assert_eq!(b.sessions(), [ONE, TWO], "the fork goes");
+    assert_eq!(fs::read(original).unwrap(), mine);
+
+    let second = b.ccsync(["undo"]).success();
+    assert!(second.stdout.contains(TWO), "the pull before that one\n{second}");
+    assert_eq!(b.sessions(), [ONE]);
+    b.ccsync(["undo"]).code(3);
+    assert_eq!(b.ccsync(["undo"]).success().summary(), "undo: there is no pull to undo");
+    b.ccsync(["pull"]);
+    assert_eq!(fs::read(original).unwrap(), mine);
+}
+
+#[test]
+fn undo_gives_back_the_time_too_and_goes_on_to_the_pull_before() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).turn("hello").days_old(3).write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    let modified = || fs::metadata(b.transcript_path(ONE)).unwrap().modified().unwrap();
+    let before = modified();
+    a.append(ONE, "more");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_ne!(modified(), before);
+    b.ccsync(["undo"]).success();
+    assert_eq!(modified(), before, "the client sorts by it");
+    b.ccsync(["undo"]).success();
+    assert!(b.sessions().is_empty(), "the first pull made this file");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn undo_never_touches_a_running_session() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let beside = a.transcript_path(ONE).with_extension("").join("tool-results");
+    fs::create_dir_all(&beside).unwrap();
+    fs::write(beside.join("toolu_1.txt"), "x").unwrap();
+    a.append(ONE, "more");
+    a.session(TWO).turn("two").write();
+    a.ccsync(["push"]).success();
+    let before = b.transcript(ONE);
+    b.ccsync(["pull"]).success();
+    let pulled = b.client_tree();
+    b.mark_running(ONE, std::process::id());
+
+    let undone = b.ccsync(["undo", "--json"]).code(3).json();
+    let reasons: Vec<&str> = undone["kept"].as_array().unwrap().iter().map(|k| k["reason"].as_str().unwrap()).collect();
+    let running = format!("running here (process {})", std::process::id());
+    assert_eq!(reasons, [running.as_str(); 2], "the transcript and the file beside it");
+    assert_eq!(b.sessions(), [ONE], "the other session goes");
+    for (path, file) in pulled.iter().filter(|(path, _)| path.to_string_lossy().contains(ONE)) {
+        assert_eq!(b.client_tree().get(path), Some(file));
+    }
+
+    // The pull before that one made the transcript, so that nothing can be done until the client has ended.
+    for _ in 0..2 {
+        let again = b.ccsync(["undo"]).code(3);
+        assert!(again.stdout.contains("running here"), "{again}");
+    }
+    fs::remove_dir_all(b.home.join(".claude/sessions")).unwrap();
+    b.ccsync(["undo"]).success();
+    assert_eq!(b.transcript(ONE), before);
+    assert!(!b.transcript_path(ONE).with_extension("").join("tool-results/toolu_1.txt").exists());
+}
+
+#[test]
 fn nothing_to_undo_is_said() {
     let env = TestEnv::new();
     let (a, _) = env.pair();

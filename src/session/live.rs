@@ -4,10 +4,11 @@
 //! started when the file says (`procStart`, field 22 of `/proc/<pid>/stat`; client 2.1.329).
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::discover::{file_path, projects_dir};
 use crate::domain::id::SessionId;
 use crate::sys::process::{pid_is_alive, process_start_ticks};
 
@@ -30,6 +31,22 @@ pub fn live_sessions(claude_dir: &Path) -> BTreeMap<SessionId, u32> {
     paths.filter_map(|path| live_session(&path)).collect()
 }
 
+/// The process of a running client that has the session open to which the file at `path` belongs.
+pub fn running_client(claude_dir: &Path, path: &Path) -> Option<u32> {
+    live_sessions(claude_dir).into_iter().find(|(id, _)| belongs_to(claude_dir, path, id)).map(|(_, pid)| pid)
+}
+
+/// Whether the file is the transcript of the session, or below its directory, in whatever project; also behind a link.
+fn belongs_to(claude_dir: &Path, path: &Path, id: &SessionId) -> bool {
+    let resolved = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let is_in = |place: PathBuf| path.starts_with(&place) || resolved(path).starts_with(resolved(&place));
+    let projects = std::fs::read_dir(projects_dir(claude_dir)).into_iter().flatten().flatten();
+    projects.map(|entry| entry.path()).any(|directory| {
+        // A transcript has nothing below it, so that one question does for both.
+        is_in(file_path(&directory, id, None)) || is_in(directory.join(id.as_str()))
+    })
+}
+
 fn live_session(path: &Path) -> Option<(SessionId, u32)> {
     let file: PidFile = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
     let id = file.session_id.parse().ok()?;
@@ -44,4 +61,30 @@ fn started_as_recorded(file: &PidFile) -> bool {
     };
     // Where the system does not tell, a live process of that number is taken for the client.
     process_start_ticks(file.pid).is_none_or(|actual| actual == recorded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fs::write_atomic;
+
+    #[cfg(unix)]
+    #[test]
+    fn the_files_of_a_session_are_known_by_their_path() {
+        let home = tempfile::tempdir().unwrap();
+        let id: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
+        let project = projects_dir(home.path()).join("-work-app");
+        let beside = project.join(id.as_str());
+        let elsewhere = home.path().join("elsewhere");
+        write_atomic(&elsewhere, b"").unwrap();
+        write_atomic(&beside.join("subagents/agent-1.jsonl"), b"").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, file_path(&project, &id, None)).unwrap();
+        let belongs = |path: &Path| belongs_to(home.path(), path, &id);
+        assert!(belongs(&file_path(&project, &id, None)));
+        assert!(belongs(&elsewhere), "a transcript may be a link");
+        assert!(belongs(&beside.join("subagents/agent-1.jsonl")));
+        assert!(belongs(&beside.join("not/there")));
+        assert!(!belongs(&project.join("22222222-0000-4000-8000-000000000002.jsonl")));
+        assert!(!belongs(&project.join("other").join(format!("{id}.jsonl"))));
+    }
 }

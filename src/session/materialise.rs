@@ -2,16 +2,21 @@
 //!
 //! Every change is entered in a journal before it is made, and what it replaces is kept beside the journal. A new or replaced file
 //! appears whole or not at all; an extended one is only ever appended to. The caller has made sure that no client runs.
+//!
+//! An undo works through a journal from its end. What it cannot take back stays entered, with what was kept for it.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::SessionError;
-use crate::sys::fs::{Appender, AtomicFile, FileStamp, PathError, create_private_dir_all};
+use crate::sys::fs::{
+    Appender, AtomicFile, FileStamp, PathError, create_private_dir_all, remove_file_if_exists, set_modified,
+    sync_with_directory, write_atomic,
+};
 
 /// Journals older than this are dropped, with what they keep.
 const KEEP_DAYS: i64 = 30;
@@ -33,6 +38,45 @@ enum Change {
     Replaced { path: PathBuf, kept: String },
     /// The change entered last was made; this is the file it left.
     Done { stamp: FileStamp },
+    /// An undo has been through this journal: what follows is what it left.
+    Undone,
+}
+
+/// A line of the journal.
+#[derive(Serialize, Deserialize)]
+struct Line<C> {
+    #[serde(flatten)]
+    change: C,
+    /// The file before the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    was: Option<FileStamp>,
+}
+
+/// What a journal says of one file.
+struct Entry {
+    change: Change,
+    path: PathBuf,
+    was: Option<FileStamp>,
+    /// The file that the change left; none if the change was perhaps not made.
+    left: Option<FileStamp>,
+}
+
+/// The entries of a journal.
+struct Entries {
+    list: Vec<Entry>,
+    /// Whether an undo has been through it.
+    tried: bool,
+}
+
+/// What an undo makes of an entry.
+enum Fate {
+    Restored,
+    /// The file is as it was before the pull already.
+    AsBefore,
+    /// The file is no longer what the pull left.
+    Changed,
+    /// The file cannot be put back now.
+    Blocked(String),
 }
 
 /// Takes the next bytes of the file being written.
@@ -125,12 +169,10 @@ impl Journal {
         let kept = self.directory.join(&name);
         // The file is about to be replaced by a rename, so a second link to it costs nothing and stays as it is.
         if fs::hard_link(path, &kept).is_err() {
-            fs::copy(path, &kept).map_err(|source| PathError {
-                action: "keep a copy of",
-                path: path.to_owned(),
-                source,
-            })?;
+            fs::copy(path, &kept).map_err(|source| PathError::new("keep a copy of", path, source))?;
         }
+        // Its author need not have waited for the disk, and the replacement will.
+        sync_with_directory(&kept)?;
         Ok(name)
     }
 
@@ -138,10 +180,18 @@ impl Journal {
         create_private_dir_all(&self.directory)?;
         let path = self.directory.join(JOURNAL);
         let fail = |source| PathError { action: "write", path: path.clone(), source };
-        let mut line = serde_json::to_vec(change).map_err(|e| fail(e.into()))?;
-        line.push(b'\n');
+        let was = match change {
+            Change::Extended { path, .. } | Change::Replaced { path, .. } => FileStamp::read(path).ok(),
+            Change::Created { .. } | Change::Done { .. } | Change::Undone => None,
+        };
+        let line = line(&Line { change, was }).map_err(fail)?;
         let mut file = fs::OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
-        Ok(file.write_all(&line).map_err(fail)?)
+        file.write_all(&line).map_err(fail)?;
+        if matches!(change, Change::Replaced { .. }) {
+            // What is replaced is nowhere else: the way back to it must be on the disk before the replacement is.
+            sync_with_directory(&path)?;
+        }
+        Ok(())
     }
 }
 
@@ -154,28 +204,74 @@ fn check_unchanged(path: &Path, expected: Option<&FileStamp>) -> Result<(), Sess
     if found.as_ref() == expected { Ok(()) } else { Err(SessionError::Changed { path: path.to_owned() }) }
 }
 
-/// Takes back the newest pull recorded below `root`; `None` if there is none. Its journal is removed.
+/// Takes back the newest pull recorded below `root` of which something is left to take back; `None` if there is none.
 ///
-/// A file that changed since the pull is left alone and reported.
+/// A file that changed since the pull is left alone and reported, and so is one for which `running` gives the process of a client.
+/// What was kept for such a file stays, and its journal with it. An undo goes by a journal that another went through before,
+/// unless it can now put back what that one could not.
 ///
 /// # Errors
 /// [`SessionError::Journal`] if the journal is damaged, [`SessionError::Path`].
-pub fn undo(root: &Path) -> Result<Option<(DateTime<Utc>, Undone)>, SessionError> {
-    let Some((directory, time)) = journals(root).pop() else { return Ok(None) };
-    let mut undone = Undone::default();
-    for (change, left) in read_journal(&directory)?.into_iter().rev() {
-        let path = match &change {
-            Change::Created { path } | Change::Extended { path, .. } | Change::Replaced { path, .. } => path.clone(),
-            Change::Done { .. } => continue,
-        };
-        match take_back(&directory, &change, left.as_ref()) {
-            Ok(true) => undone.restored.push(path),
-            Ok(false) => undone.kept.push((path, "it changed since that pull".to_owned())),
-            Err(e) => undone.kept.push((path, e.to_string())),
+pub fn undo(
+    root: &Path,
+    running: &dyn Fn(&Path) -> Option<u32>,
+) -> Result<Option<(DateTime<Utc>, Undone)>, SessionError> {
+    let mut waiting = None;
+    for (directory, time) in journals(root).into_iter().rev() {
+        let Some(entries) = read_journal(&directory)? else { continue };
+        let tried = entries.tried;
+        let (undone, blocked) = take_back_all(&directory, entries, running)?;
+        if !tried || !undone.restored.is_empty() {
+            return Ok(Some((time, undone)));
+        }
+        if blocked && waiting.is_none() {
+            waiting = Some((time, undone));
         }
     }
-    fs::remove_dir_all(&directory).map_err(|source| PathError { action: "remove", path: directory, source })?;
-    Ok(Some((time, undone)))
+    Ok(waiting)
+}
+
+/// Takes back what can be, and leaves of the journal only what cannot; whether any of that is worth another attempt.
+fn take_back_all(
+    directory: &Path,
+    entries: Entries,
+    running: &dyn Fn(&Path) -> Option<u32>,
+) -> Result<(Undone, bool), SessionError> {
+    let mut undone = Undone::default();
+    let (mut left, mut blocked) = (Vec::new(), false);
+    for entry in entries.list.into_iter().rev() {
+        let kept = if let Change::Replaced { kept, .. } = &entry.change { Some(directory.join(kept)) } else { None };
+        let fate = take_back(&entry, kept.as_deref(), running).unwrap_or_else(|e| Fate::Blocked(in_words(&e)));
+        let reason = match fate {
+            Fate::Restored => {
+                undone.restored.push(entry.path);
+                continue;
+            }
+            Fate::AsBefore => continue,
+            Fate::Changed => "it changed since that pull".to_owned(),
+            Fate::Blocked(reason) => {
+                blocked = true;
+                reason
+            }
+        };
+        let original = kept.as_ref().map(|kept| format!("; what was there before lies in `{}`", kept.display()));
+        undone.kept.push((entry.path.clone(), reason + &original.unwrap_or_default()));
+        left.push(entry);
+    }
+    left.reverse();
+    if blocked || left.iter().any(|entry| matches!(entry.change, Change::Replaced { .. })) {
+        write_journal(directory, &left)?;
+    } else {
+        let fail = |source| PathError::new("remove", directory, source);
+        fs::remove_dir_all(directory).map_err(fail)?;
+    }
+    Ok((undone, blocked))
+}
+
+/// An error with what caused it.
+fn in_words(error: &SessionError) -> String {
+    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
+    format!("{error}{}", source.unwrap_or_default())
 }
 
 /// Drops journals that are too old, or too many bytes, as of `now`.
@@ -204,42 +300,216 @@ fn journals(root: &Path) -> Vec<(PathBuf, DateTime<Utc>)> {
     journals
 }
 
-/// Each change with the file it left; the last may have been entered but not made.
-fn read_journal(directory: &Path) -> Result<Vec<(Change, Option<FileStamp>)>, SessionError> {
+/// What is entered; the last change may not have been made. `None`: nothing ever was.
+fn read_journal(directory: &Path) -> Result<Option<Entries>, SessionError> {
     let path = directory.join(JOURNAL);
-    let text = crate::sys::fs::read(&path)?;
-    let mut changes: Vec<(Change, Option<FileStamp>)> = Vec::new();
+    let text = match crate::sys::fs::read(&path) {
+        Ok(text) => text,
+        Err(e) if e.is_not_found() => return Ok(None),
+        Err(e) => return Err(e.into()),
+    };
+    let mut entries = Entries { list: Vec::new(), tried: false };
     for line in text.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
-        match serde_json::from_slice(line) {
-            Ok(Change::Done { stamp }) => changes.iter_mut().last().into_iter().for_each(|c| c.1 = Some(stamp)),
-            Ok(change) => changes.push((change, None)),
+        let Line { change, was } = match serde_json::from_slice::<Line<Change>>(line) {
+            Ok(line) => line,
             // The line being written when the machine died: its change was never made.
             Err(_) if text.last() != Some(&b'\n') => break,
             Err(source) => return Err(SessionError::Journal { path, source }),
+        };
+        match &change {
+            Change::Created { path } | Change::Extended { path, .. } | Change::Replaced { path, .. } => {
+                let path = path.clone();
+                entries.list.push(Entry { change, path, was, left: None });
+            }
+            Change::Done { stamp } => entries.list.iter_mut().last().into_iter().for_each(|e| e.left = Some(*stamp)),
+            Change::Undone => entries.tried = true,
         }
     }
-    Ok(changes)
+    Ok(Some(entries))
 }
 
-/// `Ok(false)`: the file is no longer what the pull left.
-fn take_back(directory: &Path, change: &Change, left: Option<&FileStamp>) -> Result<bool, SessionError> {
-    let untouched = |path: &Path| left.is_some() && FileStamp::read(path).ok().as_ref() == left;
-    match change {
-        Change::Created { path } if untouched(path) => drop(crate::sys::fs::remove_file_if_exists(path)?),
-        Change::Extended { path, from } if untouched(path) => {
-            let fail = |source| PathError { action: "shorten", path: path.clone(), source };
-            let file = fs::OpenOptions::new().write(true).open(path).map_err(fail)?;
-            file.set_len(*from).map_err(fail)?;
+/// Replaces the journal by one of these entries, which an undo has left.
+fn write_journal(directory: &Path, entries: &[Entry]) -> Result<(), SessionError> {
+    let path = directory.join(JOURNAL);
+    let fail = |source| PathError::new("write", &path, source);
+    let mut text = line(&Change::Undone).map_err(fail)?;
+    for entry in entries {
+        text.extend(line(&Line { change: &entry.change, was: entry.was }).map_err(fail)?);
+        if let Some(stamp) = entry.left {
+            text.extend(line(&Change::Done { stamp }).map_err(fail)?);
         }
-        Change::Replaced { path, kept } if untouched(path) => {
-            let fail = |source| PathError { action: "restore", path: path.clone(), source };
-            fs::rename(directory.join(kept), path).map_err(fail)?;
-        }
-        _ => return Ok(false),
     }
-    Ok(true)
+    Ok(write_atomic(&path, &text)?)
+}
+
+fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Takes one change back; `kept` is where the former contents lie.
+fn take_back(entry: &Entry, kept: Option<&Path>, running: &dyn Fn(&Path) -> Option<u32>) -> Result<Fate, SessionError> {
+    let path = &entry.path;
+    let now = match FileStamp::read(path) {
+        Ok(stamp) => Some(stamp),
+        Err(e) if e.is_not_found() => None,
+        Err(e) => return Err(e.into()),
+    };
+    if is_as_before(entry, kept, now.as_ref()) {
+        kept.map(remove_file_if_exists).transpose()?;
+        return Ok(Fate::AsBefore);
+    }
+    if let Some(pid) = running(path) {
+        return Ok(Fate::Blocked(format!("running here (process {pid})")));
+    }
+    if now.is_none() || now != entry.left {
+        return Ok(Fate::Changed);
+    }
+    match (&entry.change, kept) {
+        (Change::Extended { from, .. }, _) => {
+            let shorten = || fs::OpenOptions::new().write(true).open(path)?.set_len(*from);
+            shorten().map_err(|source| PathError::new("shorten", path, source))?;
+            if let Some(was) = entry.was {
+                set_modified(path, DateTime::from_timestamp_nanos(was.modified_ns))?;
+            }
+        }
+        (_, Some(kept)) => put_back(kept, path, entry.was)?,
+        (_, None) => drop(remove_file_if_exists(path)?),
+    }
+    Ok(Fate::Restored)
+}
+
+/// Whether the change was never made, or an undo that died took it back.
+fn is_as_before(entry: &Entry, kept: Option<&Path>, now: Option<&FileStamp>) -> bool {
+    let Some(now) = now else { return matches!(entry.change, Change::Created { .. }) };
+    match entry.change {
+        Change::Extended { .. } => Some(now) == entry.was.as_ref(),
+        // A new file may have the length and the time of the one it replaced, but not its number.
+        Change::Replaced { .. } if now.inode != 0 => {
+            let kept = kept.and_then(|kept| FileStamp::read(kept).ok());
+            [entry.was, kept].contains(&Some(*now))
+        }
+        _ => false,
+    }
+}
+
+/// Puts former contents back in the place of the file at `path`.
+fn put_back(kept: &Path, path: &Path, was: Option<FileStamp>) -> Result<(), SessionError> {
+    match fs::rename(kept, path) {
+        Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {}
+        result => return Ok(result.map_err(|source| PathError::new("restore", path, source))?),
+    }
+    let fail = |source| PathError::new("restore", path, source);
+    let mut file = AtomicFile::create(path)?;
+    io::copy(&mut fs::File::open(kept).map_err(fail)?, &mut file).map_err(fail)?;
+    if let Some(was) = was {
+        file.set_modified(DateTime::from_timestamp_nanos(was.modified_ns));
+    }
+    file.commit()?;
+    remove_file_if_exists(kept)?;
+    Ok(())
 }
 
 fn size_of(directory: &Path) -> u64 {
     walkdir::WalkDir::new(directory).into_iter().flatten().filter_map(|e| e.metadata().ok()).map(|m| m.len()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fs::read;
+
+    /// A file with a past, in the journal of a pull that replaces it.
+    struct Replacing {
+        home: tempfile::TempDir,
+        path: PathBuf,
+        journal: Journal,
+    }
+
+    impl Replacing {
+        fn new() -> Self {
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join("f.jsonl");
+            write_atomic(&path, b"old").unwrap();
+            let journal = Journal::new(&home.path().join("undo"), DateTime::from_timestamp(1_700_000_000, 0).unwrap());
+            Self { home, path, journal }
+        }
+
+        fn enter(&mut self) {
+            let kept = self.journal.keep(&self.path).unwrap();
+            self.journal.enter(&Change::Replaced { path: self.path.clone(), kept }).unwrap();
+        }
+
+        fn replace(&self) {
+            write_atomic(&self.path, b"new").unwrap();
+            self.journal.enter(&Change::Done { stamp: FileStamp::read(&self.path).unwrap() }).unwrap();
+        }
+
+        fn undo(&self) -> Option<Undone> {
+            undo(&self.home.path().join("undo"), &|_| None).unwrap().map(|(_, undone)| undone)
+        }
+    }
+
+    #[test]
+    fn what_was_kept_but_never_replaced_is_left_alone() {
+        let mut pull = Replacing::new();
+        pull.journal.keep(&pull.path.clone()).unwrap();
+        assert_eq!(pull.undo(), None, "nothing was entered yet");
+        pull.enter();
+        // The client goes on with the file, which is the kept one too where that is a link.
+        let mut file = Appender::open(&pull.path, 3).unwrap();
+        file.put(b"er").unwrap();
+        file.commit().unwrap();
+        assert_eq!(pull.undo(), Some(Undone::default()));
+        assert_eq!(read(&pull.path).unwrap(), b"older");
+        assert_eq!(pull.undo(), None);
+    }
+
+    #[test]
+    fn an_undo_that_died_is_finished_by_the_next() {
+        let mut pull = Replacing::new();
+        let before = FileStamp::read(&pull.path).unwrap();
+        pull.enter();
+        pull.replace();
+        let journal = pull.journal.directory.join(JOURNAL);
+        let entered = read(&journal).unwrap();
+        assert_eq!(pull.undo().unwrap().restored, [pull.path.clone()]);
+        assert_eq!(FileStamp::read(&pull.path).unwrap(), before);
+        write_atomic(&journal, &entered).unwrap();
+        assert_eq!(pull.undo(), Some(Undone::default()), "nothing is said to have changed");
+        assert_eq!(read(&pull.path).unwrap(), b"old");
+    }
+
+    #[test]
+    fn what_cannot_be_put_back_now_is_put_back_later() {
+        let mut pull = Replacing::new();
+        pull.enter();
+        pull.replace();
+        let root = pull.home.path().join("undo");
+        for _ in 0..2 {
+            let (_, undone) = undo(&root, &|_| Some(7)).unwrap().unwrap();
+            assert!(undone.kept[0].1.starts_with("running here (process 7); what was there before lies in `"));
+            assert_eq!(read(&pull.path).unwrap(), b"new");
+        }
+        assert_eq!(pull.undo().unwrap().restored, [pull.path.clone()]);
+        assert_eq!(read(&pull.path).unwrap(), b"old");
+        assert_eq!(pull.undo(), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_was_kept_on_another_disk_comes_back_with_its_time() {
+        let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else { return };
+        let mut pull = Replacing::new();
+        pull.journal = Journal::new(&elsewhere.path().join("undo"), DateTime::from_timestamp(0, 0).unwrap());
+        let before = FileStamp::read(&pull.path).unwrap();
+        pull.enter();
+        pull.replace();
+        let (_, undone) = undo(&elsewhere.path().join("undo"), &|_| None).unwrap().unwrap();
+        assert_eq!(undone.restored, [pull.path.clone()]);
+        let after = FileStamp::read(&pull.path).unwrap();
+        assert_eq!((after.len, after.modified_ns), (before.len, before.modified_ns));
+        assert_eq!(std::fs::read_dir(elsewhere.path().join("undo")).unwrap().count(), 0);
+    }
 }

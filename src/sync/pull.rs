@@ -27,7 +27,7 @@ use crate::domain::progress::Phase;
 use crate::session::SessionError;
 use crate::session::discover::{Discovery, LocalSession, file_path};
 use crate::session::facts::parse_time;
-use crate::session::live::live_sessions;
+use crate::session::live::{live_sessions, running_client};
 use crate::session::materialise::{self, Journal, Put};
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, StoredFile};
@@ -106,7 +106,8 @@ fn bring(mut work: Work<'_>, merged: Merged, request: &PullRequest) -> Result<Re
 /// [`SyncError::Session`] if the journal of that pull cannot be read.
 pub fn undo(ctx: &Context<'_>) -> Result<Option<UndoReport>, SyncError> {
     let _work = Work::open(ctx)?;
-    let undone = materialise::undo(&undo_path(ctx.env))?;
+    let running = |path: &Path| running_client(&ctx.env.claude_dir, path);
+    let undone = materialise::undo(&undo_path(ctx.env), &running)?;
     Ok(undone.map(|(pulled_at, undone)| UndoReport { restored: undone.restored, kept: undone.kept, pulled_at }))
 }
 

@@ -149,6 +149,20 @@ pub fn remove_file_if_exists(path: &Path) -> Result<bool, PathError> {
     }
 }
 
+/// Waits until the disk has a file and, as both may be new, its directory.
+///
+/// # Errors
+/// [`PathError`] with the path.
+pub fn sync_with_directory(path: &Path) -> Result<(), PathError> {
+    let sync = || {
+        // Windows asks for the right to write.
+        OpenOptions::new().read(true).write(cfg!(windows)).open(path)?.sync_all()?;
+        sync_dir(parent(path))?;
+        sync_dir(parent(parent(path)))
+    };
+    sync().at("write", path)
+}
+
 /// Waits until the disk has the entries of a directory: what was created, renamed or removed in it.
 fn sync_dir(path: &Path) -> io::Result<()> {
     if !cfg!(unix) {

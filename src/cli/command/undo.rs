@@ -17,7 +17,8 @@ use crate::ui::sanitize::one_line;
 
 /// Put back what the last pull replaced on this machine
 ///
-/// Files that changed since are left as they are. The store and the remote are not touched.
+/// Files that changed since, and those of sessions that are running here, are left as they are; it is said where the former content
+/// of such a file lies. Another undo goes on to the pull before. The store and the remote are not touched.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
