@@ -106,7 +106,7 @@ fn what_is_no_plain_file_is_neither_written_nor_missed() {
     let target = clone.blob("/etc/passwd");
     clone.add("120000", &target, "link");
     clone.add("120000", &target, "deep/er/link");
-    clone.add("160000", &clone.git(&["rev-parse", "HEAD"]).trim().to_owned(), "module");
+    clone.add("160000", clone.git(&["rev-parse", "HEAD"]).trim(), "module");
     clone.add("100644", &target, "aux.txt");
     clone.add("100755", &target, "script.sh");
     clone.push();

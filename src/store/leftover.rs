@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::StoreError;
 
@@ -17,13 +17,14 @@ const GRACE: Duration = Duration::from_secs(2);
 
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Removes the locks in `git_dir`; takes at most [`GRACE`], and only where a lock is younger than that.
+/// Removes the locks in `git_dir`; takes about [`GRACE`] at most, and only where a lock is younger than that.
 pub(super) fn remove_stale_locks(git_dir: &Path) -> Result<(), StoreError> {
-    let began = Instant::now();
+    let mut patience = GRACE;
     for lock in locks(git_dir) {
         // The clock may have been set back: waiting ends all the same.
-        while is_young(&lock) && began.elapsed() < GRACE {
+        while is_young(&lock) && !patience.is_zero() {
             thread::sleep(PAUSE);
+            patience = patience.saturating_sub(PAUSE);
         }
         match fs::remove_file(&lock) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io("remove", &lock, e)),
@@ -55,11 +56,16 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
+    use crate::sys::clock::{Clock, SystemClock};
+
+    fn now() -> SystemTime {
+        SystemClock::default().now().into()
+    }
 
     fn lock(dir: &Path, name: &str, age: Duration) -> PathBuf {
         let path = dir.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let times = fs::FileTimes::new().set_modified(SystemTime::now() - age);
+        let times = fs::FileTimes::new().set_modified(now() - age);
         fs::File::create(&path).unwrap().set_times(times).unwrap();
         path
     }
@@ -91,7 +97,7 @@ mod tests {
     fn a_lock_from_the_future_is_removed_in_the_end() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("index.lock");
-        let times = fs::FileTimes::new().set_modified(SystemTime::now() + Duration::from_secs(9999));
+        let times = fs::FileTimes::new().set_modified(now() + Duration::from_secs(9999));
         fs::File::create(&path).unwrap().set_times(times).unwrap();
         remove_stale_locks(dir.path()).unwrap();
         assert!(!path.exists());
