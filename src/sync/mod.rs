@@ -5,7 +5,8 @@
 //!
 //! * `push`, `pull`: the two directions; `plan` decides for both
 //! * `compare`, `views`: whether a local file is a stored one, and how a stored line reads here
-//! * `collect`: collapse, prove, cut
+//! * `storing`: one session upward; `collect`: collapse, prove, cut
+//! * `writing`: one session downward
 //! * `merge`, `fork`: two histories of one session
 //! * `send`: the remote
 //! * `index`: the cache that makes all this cheap
@@ -45,6 +46,7 @@ mod storing;
 mod text;
 mod views;
 mod work;
+mod writing;
 
 pub use list::{ListFilter, SessionRow, list};
 pub use pull::{PullRequest, UndoReport, pull, undo};

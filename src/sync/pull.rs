@@ -3,13 +3,12 @@
 //! First what others did is fetched and merged; then each session is compared with what lies here, and only what is missing is
 //! written. Tails that lost their session's id become forks and are sent at the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::compare::completing_reading;
 use super::merge::Merged;
 use super::place::{is_recent, place};
 use super::plan::{Differences, FilePull, Local, compare_session, described};
@@ -18,21 +17,16 @@ use super::report::{Outcome, Report, SessionReport};
 use super::send::{fetch, send_rest};
 use super::set_up::adopt_proposed_paths;
 use super::storing::Storing;
-use super::text::{LocalText, StoredText, text_kind};
 use super::work::{Work, undo_path};
+use super::writing::{Writing, all_files};
 use super::{Context, SyncError};
 use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
 use crate::domain::progress::Phase;
-use crate::session::SessionError;
-use crate::session::discover::{Discovery, LocalSession, file_path};
-use crate::session::facts::parse_time;
+use crate::session::discover::{Discovery, LocalSession};
 use crate::session::live::{live_sessions, running_client};
-use crate::session::materialise::{self, Journal, Put};
+use crate::session::materialise::{self, Journal};
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, StoredFile};
-use crate::store::segment::offset_after_lines;
-use crate::sys::fs::FileStamp;
 
 /// What a pull is asked for.
 #[derive(Debug, Clone, Default)]
@@ -121,16 +115,6 @@ enum PullStep {
     Fork(Differences),
     Listed(String),
     Skip(String),
-}
-
-/// Files of one session to be written.
-struct Writing {
-    directory: PathBuf,
-    files: BTreeMap<Option<RelativeName>, FilePull>,
-    /// What of the session lies here, as it was when the plan was made.
-    here: Option<LocalSession>,
-    /// This machine has more of other files, so the session is not in step afterwards.
-    ahead: bool,
 }
 
 struct Puller<'a> {
@@ -345,17 +329,6 @@ impl<'a> Puller<'a> {
     }
 }
 
-impl Writing {
-    /// All of a session that is not here.
-    fn new(directory: PathBuf, manifest: &Manifest) -> Self {
-        Self { directory, files: all_files(manifest), here: None, ahead: false }
-    }
-}
-
-fn all_files(manifest: &Manifest) -> BTreeMap<Option<RelativeName>, FilePull> {
-    manifest.all_files().map(|(name, _)| (name.cloned(), FilePull::Whole)).collect()
-}
-
 /// Enters in the index what is now in step, by the stamps of what was compared or written: a file that a client has
 /// written to since is looked at again.
 fn record(work: &mut Work<'_>, in_step: &[LocalSession]) -> Result<(), SyncError> {
@@ -387,12 +360,6 @@ fn foreseen(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {
     }
 }
 
-impl Writing {
-    fn outcome(&self, lines: u64, bytes: u64) -> Outcome {
-        if self.here.is_none() { Outcome::Added { lines, bytes } } else { Outcome::Extended { lines, bytes } }
-    }
-}
-
 /// Carries out one step. `None`: nothing had to be done; else the report, and the session if it is in step now.
 fn carry_out(
     work: &Work<'_>,
@@ -410,102 +377,5 @@ fn carry_out(
             return Ok(Some((described(work, id, manifest.as_ref(), outcome), None)));
         }
     };
-    let manifest = snapshot.manifest(id)?.ok_or_else(|| SyncError::NoSuchSession { session: id.clone() })?;
-    // The plan may be seconds old: a client may have been started since.
-    if let Some(pid) = live_sessions(&work.ctx.env.claude_dir).get(id) {
-        return Err(SessionError::Running { session: id.clone(), pid: *pid }.into());
-    }
-    let (mut lines, mut bytes) = (0, 0);
-    let mut now = writing.here.clone().unwrap_or_else(|| LocalSession {
-        id: id.clone(),
-        directory: writing.directory.clone(),
-        files: BTreeMap::new(),
-    });
-    // The transcript comes last: a session that the client can see has everything beside it.
-    for (name, pull) in writing.files.iter().rev() {
-        let expected = now.files.get(name).copied();
-        let stored = StoredText::of(&snapshot, &manifest, name.as_ref());
-        let stored = stored.ok_or_else(|| SyncError::Inconsistent { session: id.clone() })?;
-        let (stamp, count) = write_file(work, &stored, journal, &writing.directory, *pull, expected.as_ref())?;
-        now.files.insert(name.clone(), stamp);
-        bytes += count.1;
-        if name.is_none() {
-            lines = count.0;
-        }
-    }
-    let mut report = described(work, id, Some(&manifest), writing.outcome(lines, bytes));
-    if writing.ahead {
-        report.notes.push("this machine has more of it: ccsync push".to_owned());
-    }
-    Ok(Some((report, (!writing.ahead).then_some(now))))
-}
-
-/// Writes one file; returns it as written, and how many lines and bytes were.
-fn write_file(
-    work: &Work<'_>,
-    stored: &StoredText<'_>,
-    journal: &mut Journal,
-    directory: &Path,
-    pull: FilePull,
-    expected: Option<&FileStamp>,
-) -> Result<(FileStamp, (u64, u64)), SyncError> {
-    let path = target(directory, &stored.manifest.session, stored.name);
-    let modified = stored.manifest.last_activity.as_deref().and_then(parse_time);
-    let mut count = (0, 0);
-    let stamp = match (pull, expected) {
-        (FilePull::Extend { lines, offset }, Some(expected)) => {
-            let part = LocalText::open(&path, offset, expected.len)?.next_lines()?;
-            let put = |put: &mut Put<'_>| expand(work, stored, lines, &part, put, &mut count);
-            journal.extend(&path, expected, modified, put)?
-        }
-        _ => journal.write(&path, expected, modified, |put| expand(work, stored, 0, &[], put, &mut count))?,
-    };
-    Ok((stamp, count))
-}
-
-/// Where a file is written: behind a link, where the user has made the transcript one.
-fn target(directory: &Path, id: &SessionId, name: Option<&RelativeName>) -> PathBuf {
-    let path = file_path(directory, id, name);
-    std::fs::canonicalize(&path).unwrap_or(path)
-}
-
-/// Expands the lines after the first `lines` into `put`; `part` is what the local file has of the next one.
-fn expand(
-    work: &Work<'_>,
-    stored: &StoredText<'_>,
-    lines: u64,
-    part: &[u8],
-    put: &mut Put<'_>,
-    count: &mut (u64, u64),
-) -> Result<(), SyncError> {
-    let reader = work.views.reader(stored.manifest, &stored.manifest.session, text_kind(stored.name));
-    let lines_only = stored.name.is_none_or(RelativeName::is_json_lines);
-    let mut part = part;
-    let changed = || SyncError::Inconsistent { session: stored.manifest.session.clone() };
-    stored.walk(lines, &mut |piece| {
-        if part.is_empty() && piece.run.torn && lines_only {
-            // Of no use to any client, and old ones glue their next record to it.
-            return Ok(true);
-        }
-        let mut text = piece.text;
-        if !part.is_empty() {
-            let line = &text[..offset_after_lines(text, 1)];
-            // The part was of this line when the plan was made; if it is not, a client has written since.
-            let reading = completing_reading(&reader, piece.run, line, part).ok_or_else(changed)?;
-            put_counted(&reader.read(piece.run, reading, line)[part.len()..], put, count)?;
-            text = &text[line.len()..];
-            part = &[];
-        }
-        put_counted(&reader.read_preferred(piece.run, text), put, count)?;
-        if lines_only && piece.text.last() != Some(&b'\n') {
-            put(b"\n")?;
-        }
-        count.0 += piece.lines;
-        Ok(true)
-    })
-}
-
-fn put_counted(text: &[u8], put: &mut Put<'_>, count: &mut (u64, u64)) -> Result<(), SyncError> {
-    count.1 += text.len() as u64;
-    Ok(put(text)?)
+    writing.carry_out(work, &snapshot, journal, id).map(Some)
 }
