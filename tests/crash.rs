@@ -1,8 +1,9 @@
 //! A process that is killed at any moment leaves nothing that the next run does not put right.
 
+use std::fs;
 use std::process::{Child, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::harness::{Machine, ONE, TestEnv, questions};
 
@@ -76,6 +77,53 @@ fn a_first_push_killed_at_any_moment_is_finished_by_the_next() {
         assert_eq!(rows["sessions"].as_array().unwrap().len(), 1, "moment {moment}");
         assert_eq!(rows["sessions"][0]["in_store"], true, "moment {moment}");
     }
+}
+
+#[test]
+fn locks_of_a_killed_git_stop_nothing() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let git = a.store().join(".git");
+    let locks = ["index", "HEAD", "config", "packed-refs", "refs/heads/main", "refs/remotes/origin/main"];
+    for (turn, age) in [Duration::from_secs(60), Duration::ZERO].into_iter().enumerate() {
+        for lock in locks {
+            let file = fs::File::create(git.join(format!("{lock}.lock"))).unwrap();
+            file.set_times(fs::FileTimes::new().set_modified(SystemTime::now() - age)).unwrap();
+        }
+        a.append(ONE, &format!("turn {turn}"));
+        a.ccsync(["push"]).success();
+        assert!(locks.iter().all(|lock| !git.join(format!("{lock}.lock")).exists()), "turn {turn}");
+        assert_eq!(a.git(&["status", "--porcelain"]), "");
+    }
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello", "turn 0", "turn 1"]);
+}
+
+#[test]
+fn a_store_that_lost_its_head_file_finds_it_again() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let git = a.store().join(".git");
+    for (turn, damage) in ["no HEAD", "an empty HEAD", "no refs/tags", "an empty index"].into_iter().enumerate() {
+        match damage {
+            "no HEAD" => fs::remove_file(git.join("HEAD")).unwrap(),
+            "an empty HEAD" => fs::write(git.join("HEAD"), "").unwrap(),
+            "an empty index" => fs::write(git.join("index"), "DIRC").unwrap(),
+            _ => {
+                a.git(&["pack-refs", "--all"]);
+                fs::remove_dir_all(git.join("refs")).unwrap();
+            }
+        }
+        a.append(ONE, &format!("turn {turn}"));
+        if damage == "an empty index" {
+            // Noticed by the first command, put right by the second.
+            a.ccsync(["push"]);
+        }
+        a.ccsync(["push"]).success();
+        assert_eq!(a.git(&["status", "--porcelain"]), "", "{damage}");
+    }
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)).len(), 5);
 }
 
 /// How long the command takes when nothing happens to it.

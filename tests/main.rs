@@ -7,9 +7,11 @@
 
 mod harness;
 
+mod attack;
 mod crash;
 mod diverge;
 mod errors;
+mod foreign;
 mod help;
 mod layers;
 mod model;

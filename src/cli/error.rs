@@ -238,7 +238,7 @@ impl From<RemoteError> for CliError {
             ),
             RemoteError::InvalidRef { .. } => return Self::internal(error),
             RemoteError::GitMissing => {
-                (Kind::Failed, hints(["install git 2.41 or later: https://git-scm.com/downloads"]))
+                (Kind::Failed, hints(["install git 2.34 or later: https://git-scm.com/downloads"]))
             }
             RemoteError::GitTooOld { need, .. } => {
                 (Kind::Failed, vec![format!("install git {need} or later: https://git-scm.com/downloads")])

@@ -75,7 +75,8 @@ impl Exit {
             RemoteState::Queued { .. } => Self::Queued,
             RemoteState::NotContacted | RemoteState::UpToDate { .. } => Self::Done,
         };
-        let skipped = if any(|o| matches!(o, Outcome::Skipped { .. })) { Self::Skipped } else { Self::Done };
+        let left_out = any(|o| matches!(o, Outcome::Skipped { .. })) || !report.passed_over.is_empty();
+        let skipped = if left_out { Self::Skipped } else { Self::Done };
         let forked = if any(|o| matches!(o, Outcome::Forked { .. })) { Self::Diverged } else { Self::Done };
         remote.worse(skipped).worse(forked)
     }
@@ -119,7 +120,13 @@ mod tests {
             outcome: outcome.clone(),
             notes: Vec::new(),
         };
-        Report { sessions: outcomes.iter().map(session).collect(), unchanged: 0, dry_run: false, remote }
+        Report {
+            sessions: outcomes.iter().map(session).collect(),
+            unchanged: 0,
+            passed_over: Vec::new(),
+            dry_run: false,
+            remote,
+        }
     }
 
     fn code(outcomes: &[Outcome], remote: RemoteState) -> u8 {

@@ -14,12 +14,18 @@ pub struct PortablePath(String);
 
 /// The name of a file inside a session, relative to the session's directory: `subagents/agent-1.jsonl`.
 ///
-/// `/`-separated; no component is empty, `.`, `..`, longer than 255 bytes, a Windows device, or holds one of
-/// `\ : * ? " < > |` or a control character; none ends with a dot or a space; at most 1024 bytes in all.
-/// Safe to join to a directory on every system.
+/// `/`-separated; no component is empty, `.`, `..`, longer than 246 bytes, a Windows device, or holds one of
+/// `\ : * ? " < > |` or a control character; none ends with a dot, a space or `.segments` in any case; at most 1024 bytes in
+/// all. Safe to join to a directory on every system, and so is the name with `.segments` after it, which no other file can have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RelativeName(String);
+
+/// What follows the name of a file in the name of the directory that holds its pieces in the store.
+pub const SEGMENTS_SUFFIX: &str = ".segments";
+
+/// The longest file name that every system takes.
+const MAX_COMPONENT: usize = 255;
 
 /// Why a text is not a [`RelativeName`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +57,10 @@ impl RelativeName {
     /// [`UnsafeName`] if joining the name to a directory could lead elsewhere or fail on some system.
     pub fn new(text: impl Into<String>) -> Result<Self, UnsafeName> {
         let text = text.into();
-        let safe = text.len() <= 1024 && text.split('/').all(is_safe_component);
+        let fits = |component: &str| {
+            component.len() <= MAX_COMPONENT - SEGMENTS_SUFFIX.len() && !is_segments_directory(component)
+        };
+        let safe = text.len() <= 1024 && is_safe_path(&text) && text.split('/').all(fits);
         if safe { Ok(Self(text)) } else { Err(UnsafeName(text)) }
     }
 
@@ -66,10 +75,21 @@ impl RelativeName {
     }
 }
 
+/// Whether joining `path` to a directory leads to a place below it on every system; a longer or reserved name than
+/// [`RelativeName`] allows may be in it.
+pub fn is_safe_path(path: &str) -> bool {
+    path.split('/').all(is_safe_component)
+}
+
+fn is_segments_directory(component: &str) -> bool {
+    let start = component.len().checked_sub(SEGMENTS_SUFFIX.len());
+    start.is_some_and(|start| component.as_bytes()[start..].eq_ignore_ascii_case(SEGMENTS_SUFFIX.as_bytes()))
+}
+
 fn is_safe_component(component: &str) -> bool {
     let bad_char = |c: char| c.is_control() || matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
     !component.is_empty()
-        && component.len() <= 255
+        && component.len() <= MAX_COMPONENT
         && !component.ends_with(['.', ' '])
         && !component.contains(bad_char)
         && !super::id::is_reserved_device_name(component)
@@ -105,6 +125,17 @@ mod tests {
         }
         for bad in ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", "C:x", "a\\b", "aux.txt", "a\nb", "x.", "x "] {
             assert!(RelativeName::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_files_pieces_is_no_name() {
+        for good in ["segments", "a.segments.txt", &"x".repeat(246)] {
+            assert!(RelativeName::new(good).is_ok(), "{good}");
+        }
+        for bad in ["a.segments", "a.Segments", ".segments", "a.segments/000000.txt", &"x".repeat(247)] {
+            assert!(RelativeName::new(bad).is_err(), "{bad}");
+            assert!(is_safe_path(bad), "{bad}");
         }
     }
 }

@@ -15,6 +15,9 @@ use super::strings::Strings;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::root::{Root, RootSet};
 
+/// The tag of a directory name.
+const NAME: Tag = Tag { style: Style::ClientDir, ..Tag::PLAIN };
+
 /// How far braces are looked for at a time.
 const BRACES_AHEAD: usize = 16 << 10;
 
@@ -29,9 +32,11 @@ impl Collapser {
     /// A collapser for the roots of this machine. `directories` are absolute native paths of working directories, whose
     /// directory names under the client's `projects/` are then recognised as a whole.
     pub fn new(roots: &RootSet, directories: &[String]) -> Self {
+        let names = directories.iter().filter_map(|directory| whole_name(roots, directory)).map(|name| (NAME, name));
+        let patterns: Vec<_> = names.chain(root_patterns(roots)).collect();
         let of_kind = |kind| {
-            let names = directories.iter().filter_map(|directory| whole_name(roots, directory));
-            Patterns::new(names.chain(root_patterns(roots, kind)).collect())
+            let possible = patterns.iter().filter(|(tag, _)| tag.is_possible_in(kind));
+            Patterns::new(possible.map(|(_, pattern)| pattern.clone()).collect())
         };
         let braces = memmem::Finder::new(b"{{");
         Self { json: of_kind(TextKind::Json), plain: of_kind(TextKind::Plain), braces }
@@ -118,15 +123,18 @@ impl Run<'_> {
     }
 }
 
-/// The spellings that occur in text of this kind: in JSON, text is inside a string, one level deep at least.
-fn root_patterns(roots: &RootSet, kind: TextKind) -> impl Iterator<Item = Pattern> {
+fn root_patterns(roots: &RootSet) -> impl Iterator<Item = (Tag, Pattern)> {
     let system = roots.system;
-    spellings(roots).filter(move |(_, tag, _)| tag.is_possible_in(kind)).map(move |(root, tag, spelled)| Pattern {
-        bytes: spelled.into_bytes(),
-        placeholder: placeholder(root, tag).into_bytes(),
-        lead: tag.style.lead(system, tag.depth.unwrap_or(0)),
-        separator: tag.style.separator(system, tag.depth.unwrap_or(0)),
-        is_whole: false,
+    spellings(roots).map(move |(root, tag, spelled)| {
+        let depth = tag.depth.unwrap_or(0);
+        let pattern = Pattern {
+            bytes: spelled.into_bytes(),
+            placeholder: placeholder(root, tag).into_bytes(),
+            lead: tag.style.lead(system, depth),
+            separator: tag.style.separator(system, depth),
+            is_whole: false,
+        };
+        (tag, pattern)
     })
 }
 
@@ -134,7 +142,7 @@ fn root_patterns(roots: &RootSet, kind: TextKind) -> impl Iterator<Item = Patter
 fn whole_name(roots: &RootSet, directory: &str) -> Option<Pattern> {
     let found = under_root(roots, directory)?;
     let bytes = client_dir_name(directory);
-    let tag = Tag { resolved: found.resolved, style: Style::ClientDir, ..Tag::PLAIN };
+    let tag = Tag { resolved: found.resolved, ..NAME };
     let again = dir_name_below(roots.system, tag.path(found.root)?, &found.tail);
     (again == bytes && !found.tail.is_empty()).then(|| Pattern {
         bytes: bytes.into_bytes(),
@@ -258,5 +266,22 @@ mod tests {
     fn invalid_text_is_kept() {
         let text = b"\xff/home/al\n{\"a\":\"\\ud83d/home/al\xc3\n{{H\n\"/home/al";
         collapsed(&linux(), &[], TextKind::Json, text);
+    }
+
+    #[test]
+    fn no_replacement_changes_what_the_json_around_it_means() {
+        let odd = roots(System::Linux, &[("A", "/a\\"), ("ONE", "/1")]);
+        let drive = roots(System::Windows, &[("W", "n:\\w")]);
+        for (roots, text) in [
+            // The backslash of the path would go and leave a quote that ends the string.
+            (&odd, r#"{"a":"/a\","type":"base64","data":"{{X}}"}"#),
+            // The directory name of `/1` is a number.
+            (&odd, r#"{"a":-1,"type":"base64","data":"{{X}}"}"#),
+            // The first letter of a directory name is that of an escape.
+            (&drive, r#""x\n--w/y""#),
+        ] {
+            let look_alikes_aside = collapsed(roots, &[], TextKind::Json, text.as_bytes()).replace("{{~X", "{{X");
+            assert_eq!(look_alikes_aside, text);
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns the search. Hundreds of spellings share a few beginnings, so only these anchors are searched for, with vector
 //! instructions where the machine has them; at each place found, the spellings that begin so are tried, longest first.
+//! Backslashes that a spelling begins with come before its anchor: JSON in JSON is full of them.
 //! That is the leftmost-longest match of an automaton over all spellings, and a shorter spelling still gets its chance
 //! where a longer one does not end at a boundary. Must not decide what is protected.
 
@@ -12,7 +13,7 @@ use aho_corasick::{AhoCorasick, Input, MatchKind, Span, packed};
 use super::boundary::{begins, ends, ends_name};
 use super::spelling::{Lead, Separator};
 
-/// Longer anchors make the search no faster.
+/// The length of an anchor: longer ones make the search slower, shorter ones find too much.
 const ANCHOR: usize = 3;
 
 /// A spelling with its placeholder and its boundaries.
@@ -46,25 +47,39 @@ enum Finder {
 impl Patterns {
     /// Of patterns with the same bytes, the first wins.
     pub(super) fn new(mut patterns: Vec<Pattern>) -> Self {
+        patterns.retain(|pattern| !pattern.anchor().is_empty());
         patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.bytes.len()));
         let anchors = anchors(&patterns);
-        let begin_with = |anchor: &&[u8]| patterns.iter().filter(|p| p.bytes.starts_with(anchor)).cloned().collect();
+        let begin_with = |anchor: &&[u8]| patterns.iter().filter(|p| p.anchor().starts_with(anchor)).cloned().collect();
         Self { finder: Finder::new(&anchors), groups: anchors.iter().map(begin_with).collect() }
     }
 
     /// The first place at or after `from` where a pattern matches between its boundaries.
-    pub(super) fn find(&self, text: &[u8], mut from: usize) -> Option<(usize, &Pattern)> {
-        while let Some((at, group)) = self.finder.find(text, from) {
-            if let Some(pattern) = self.groups[group].iter().find(|pattern| pattern.matches(text, at)) {
-                return Some((at, pattern));
+    pub(super) fn find(&self, text: &[u8], from: usize) -> Option<(usize, &Pattern)> {
+        let mut searched = from;
+        while let Some((anchor, group)) = self.finder.find(text, searched) {
+            let mut candidates = self.groups[group].iter().filter_map(|p| Some((anchor.checked_sub(p.escapes())?, p)));
+            let found = candidates.find(|(at, pattern)| *at >= from && pattern.matches(text, *at));
+            if found.is_some() {
+                return found;
             }
-            from = at + 1;
+            searched = anchor + 1;
         }
         None
     }
 }
 
 impl Pattern {
+    /// How many backslashes it begins with.
+    fn escapes(&self) -> usize {
+        self.bytes.iter().take_while(|b| **b == b'\\').count()
+    }
+
+    fn anchor(&self) -> &[u8] {
+        let rest = &self.bytes[self.escapes()..];
+        &rest[..rest.len().min(ANCHOR)]
+    }
+
     fn matches(&self, text: &[u8], at: usize) -> bool {
         let end = at + self.bytes.len();
         text[at..].starts_with(&self.bytes)
@@ -95,9 +110,9 @@ impl Finder {
     }
 }
 
-/// Beginnings of patterns, none of which begins another.
+/// The anchors of all patterns, without those that begin with another.
 fn anchors(patterns: &[Pattern]) -> Vec<&[u8]> {
-    let beginnings: BTreeSet<&[u8]> = patterns.iter().map(|p| &p.bytes[..p.bytes.len().min(ANCHOR)]).collect();
+    let beginnings: BTreeSet<&[u8]> = patterns.iter().map(Pattern::anchor).collect();
     let mut anchors: Vec<&[u8]> = Vec::new();
     for beginning in beginnings {
         // Sorted, a text comes right after its own beginnings.

@@ -110,6 +110,15 @@ impl Style {
         }
     }
 
+    /// Whether a tag of this style can have this depth; for most, it is then up to the path.
+    fn can_have(self, depth: Option<u8>) -> bool {
+        match self {
+            Self::Slashes => depth.is_some_and(|depth| (1..=MAX_DEPTH).contains(&depth)),
+            Self::Percent | Self::Colon | Self::Component | Self::ClientDir => depth.is_none(),
+            _ => depth.is_none_or(|depth| depth <= MAX_DEPTH),
+        }
+    }
+
     /// What separates components after a path in this style; `depth` as in the tag.
     pub(super) fn separator(self, system: System, depth: u8) -> Separator {
         match self {
@@ -171,15 +180,17 @@ pub(super) fn placeholder(root: &Root, tag: Tag) -> String {
 /// The bytes of `path` in the spelling `tag`; `None` if the path has no such spelling, or if the tag has a depth that
 /// makes no difference, or lacks one that does.
 pub(super) fn spell(system: System, path: &str, tag: Tag) -> Option<String> {
+    if !tag.style.can_have(tag.depth) {
+        return None;
+    }
     let text =
         if tag.other_case { in_other_case(system, path, tag.style)? } else { unescaped(system, path, tag.style)? };
-    let depends = match tag.style {
-        Style::Slashes => return Some(slash_escaped(&text, tag.depth.filter(|d| (1..=MAX_DEPTH).contains(d))?)),
-        Style::Native | Style::Forward | Style::GitBash | Style::Mount | Style::Drive => text.contains(['"', '\\']),
-        Style::Percent | Style::Colon | Style::Component | Style::ClientDir => false,
-    };
+    if tag.style == Style::Slashes {
+        return Some(slash_escaped(&text, tag.depth?));
+    }
+    let depends = text.contains(['"', '\\']);
     match tag.depth {
-        Some(depth) if depends && depth <= MAX_DEPTH => Some(json_escaped(&text, depth)),
+        Some(depth) if depends => Some(json_escaped(&text, depth)),
         None if !depends => Some(text),
         _ => None,
     }

@@ -62,7 +62,7 @@ impl<'t> Strings<'t> {
 
     fn is_protected_string(&mut self, quote: usize) -> bool {
         let Some(key) = text_before_colon(&self.text[..quote]) else { return false };
-        if PROTECTED_KEYS.iter().any(|protected| key.ends_with(protected)) {
+        if PROTECTED_KEYS.iter().any(|protected| key.strip_suffix(*protected).is_some_and(is_unescaped)) {
             return true;
         }
         key.ends_with(DATA_KEY) && {
@@ -124,4 +124,44 @@ fn text_before_colon(head: &[u8]) -> Option<&[u8]> {
 /// `head` without the blanks it ends with; a line end stays, so that no line depends on the one before.
 fn without_blanks(head: &[u8]) -> &[u8] {
     &head[..head.iter().rposition(|b| !matches!(b, b' ' | b'\t')).map_or(0, |last| last + 1)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the place of the first `@` is protected.
+    fn protected(text: &str) -> bool {
+        Strings::new(text.as_bytes(), TextKind::Json).is_protected(text.find('@').expect("a place"))
+    }
+
+    #[test]
+    fn the_key_before_the_string_decides() {
+        for text in [
+            r#"{"thinking":"a \"b\" \\ @"}"#,
+            r#"{"x":1,"signature" : "@"}"#,
+            r#"{"base64":"@"#,
+            r#"{"type":"base64","data":"@"}"#,
+        ] {
+            assert!(protected(text), "{text}");
+        }
+        for text in [
+            r#"{"text":"@"}"#,
+            r#"{"thinking":["@"]}"#,
+            r#"{"thinking@":1}"#,
+            r#"{"\"thinking":"@"}"#,
+            r#"{"x":"\"thinking\":\"@\""}"#,
+            r#"{"x":"\"thinking\":","y":"@"}"#,
+            "{\"thinking\":\n\"@\"}",
+            "{\"thinking\":\"\n@",
+        ] {
+            assert!(!protected(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_look_back_is_bounded_by_the_line_and_by_what_was_seen() {
+        let mut opening = LookBack::new(b"\"a\nb\"c\\\"d");
+        assert_eq!([1, 3, 4, 7, 9].map(|at| opening.find(at, is_unescaped)), [Some(0), None, None, Some(4), Some(4)]);
+    }
 }

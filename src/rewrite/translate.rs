@@ -8,6 +8,7 @@ use super::encoding::{MAX_DEPTH, percent_at, percent_encoded};
 use super::expand::client_path;
 use super::spelling::{Lead, Separator, Style, Tag, spell};
 use super::strings::LookBack;
+use crate::domain::client_dir::client_dir_name;
 use crate::domain::root::{Root, System};
 
 /// How the reading machine writes what a placeholder stands for.
@@ -85,6 +86,9 @@ fn forms(target: System, path: &str, tag: Tag) -> (Style, Vec<Vec<u8>>) {
     let styles = [tag.style, nearest, Style::Native].into_iter();
     let cases = [tag.other_case, false];
     let mut tags = styles.flat_map(|style| cases.map(|other_case| Tag { other_case, style, ..Tag::PLAIN }));
+    if tag.style == Style::ClientDir && !target.is_windows() {
+        return (tag.style, vec![client_dir_name(path).into_bytes()]);
+    }
     tags.find_map(|tag| Some((tag.style, forms_of(target, path, tag)?)))
         .unwrap_or_else(|| (Style::Native, vec![path.as_bytes().to_vec()]))
 }
@@ -206,18 +210,22 @@ struct Tail {
 impl Tail {
     /// Writes the path that `rest` begins with, converted; returns its length in `rest`.
     fn convert(&self, rest: &[u8], out: &mut Vec<u8>) -> usize {
-        let mut at = 0;
+        let (mut at, mut copied) = (0, 0);
         while let Some(&byte) = rest.get(at) {
-            if let Some(length) = self.separator_at(rest, at) {
+            if byte.is_ascii_alphanumeric() {
+                at += 1;
+            } else if let Some(length) = self.separator_at(rest, at) {
+                out.extend_from_slice(&rest[copied..at]);
                 self.write_separator(out);
                 at += length;
+                copied = at;
             } else if self.is_end(&rest[at..]) {
                 break;
             } else {
-                out.push(byte);
                 at += 1;
             }
         }
+        out.extend_from_slice(&rest[copied..at]);
         at
     }
 

@@ -93,13 +93,6 @@ pub fn discover(claude_dir: &Path) -> Result<Discovery, SessionError> {
     Ok(found)
 }
 
-/// The session `id` in the project directory `directory`, if it is there.
-pub fn find(directory: &Path, id: &SessionId) -> Option<LocalSession> {
-    let mut found = Discovery::default();
-    scan_session(directory, id.clone(), &mut found);
-    found.sessions.remove(id)
-}
-
 fn scan_project(directory: &Path, found: &mut Discovery) {
     let entries = match list(directory) {
         Ok(entries) => entries,

@@ -104,57 +104,61 @@ impl Journal {
         Self { directory: root.join(name), kept: 0 }
     }
 
-    /// Writes `path` anew, keeping what is there; its modification time becomes `modified`.
+    /// Writes `path` anew, keeping what is there; its modification time becomes `modified`. `expected` is the file that the
+    /// caller has seen there, `None` if there was none. Returns the file as written.
     ///
     /// # Errors
-    /// [`SessionError::Path`] if anything cannot be written, or whatever `write` returns; then `path` is as it was.
+    /// [`SessionError::Changed`] if the file is another by now, [`SessionError::Path`] if anything cannot be written, or
+    /// whatever `write` returns; then `path` is as it was.
     pub fn write<E: From<SessionError>>(
         &mut self,
         path: &Path,
+        expected: Option<&FileStamp>,
         modified: Option<DateTime<Utc>>,
         write: impl FnOnce(&mut Put<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    ) -> Result<FileStamp, E> {
         let mut file = AtomicFile::create(path).map_err(SessionError::from)?;
         write(&mut |bytes| Ok(file.put(bytes)?))?;
         if let Some(modified) = modified {
             file.set_modified(modified);
         }
-        let change = if fs::symlink_metadata(path).is_ok() {
-            Change::Replaced { path: path.to_owned(), kept: self.keep(path)? }
-        } else {
-            Change::Created { path: path.to_owned() }
+        let change = match expected {
+            Some(_) => Change::Replaced { path: path.to_owned(), kept: self.keep(path)? },
+            None => Change::Created { path: path.to_owned() },
         };
+        // As late as possible: a client may have written since the plan was made.
+        check_unchanged(path, expected)?;
         self.enter(&change)?;
         // A new file can be had again from the store, so a crash may cost it; what it replaces may not be lost.
         let new = matches!(change, Change::Created { .. });
-        if new { file.commit_without_sync() } else { file.commit() }.map_err(SessionError::from)?;
-        Ok(self.done(path)?)
+        let stamp = if new { file.commit_without_sync() } else { file.commit() }.map_err(SessionError::from)?;
+        self.enter(&Change::Done { stamp })?;
+        Ok(stamp)
     }
 
-    /// Appends to `path`, which must be `from` bytes long.
+    /// Appends to `path`, which must still be the file that the caller has seen. Returns the file as it is then.
     ///
     /// # Errors
-    /// As for [`Self::write`]; [`SessionError::Changed`] if the length is another. After a failure in the middle the file may
+    /// As for [`Self::write`]. After a failure in the middle the file may
     /// hold a part of what was to come, which the next pull completes.
     pub fn extend<E: From<SessionError>>(
         &mut self,
         path: &Path,
-        from: u64,
+        expected: &FileStamp,
         modified: Option<DateTime<Utc>>,
         write: impl FnOnce(&mut Put<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let changed = || SessionError::Changed { path: path.to_owned() };
-        if FileStamp::read(path).map_err(SessionError::from)?.len != from {
-            return Err(changed().into());
-        }
+    ) -> Result<FileStamp, E> {
+        check_unchanged(path, Some(expected))?;
+        let from = expected.len;
         self.enter(&Change::Extended { path: path.to_owned(), from })?;
         let mut file = Appender::open(path, from).map_err(SessionError::from)?;
         write(&mut |bytes| Ok(file.put(bytes)?))?;
         if let Some(modified) = modified {
             file.set_modified(modified);
         }
-        file.commit().map_err(SessionError::from)?;
-        Ok(self.done(path)?)
+        let stamp = file.commit().map_err(SessionError::from)?;
+        self.enter(&Change::Done { stamp })?;
+        Ok(stamp)
     }
 
     /// Keeps the present contents of `path` and returns the name they are kept under.
@@ -170,10 +174,6 @@ impl Journal {
         // Its author need not have waited for the disk, and the replacement will.
         sync_with_directory(&kept)?;
         Ok(name)
-    }
-
-    fn done(&self, path: &Path) -> Result<(), SessionError> {
-        self.enter(&Change::Done { stamp: FileStamp::read(path)? })
     }
 
     fn enter(&self, change: &Change) -> Result<(), SessionError> {
@@ -193,6 +193,15 @@ impl Journal {
         }
         Ok(())
     }
+}
+
+fn check_unchanged(path: &Path, expected: Option<&FileStamp>) -> Result<(), SessionError> {
+    let found = match FileStamp::read(path) {
+        Ok(stamp) => Some(stamp),
+        Err(e) if e.is_not_found() => None,
+        Err(e) => return Err(e.into()),
+    };
+    if found.as_ref() == expected { Ok(()) } else { Err(SessionError::Changed { path: path.to_owned() }) }
 }
 
 /// Takes back the newest pull recorded below `root` of which something is left to take back; `None` if there is none.

@@ -1,7 +1,7 @@
 //! Where things lie in the store (`docs/format.md`). Pure: paths in, paths out.
 
 use crate::domain::id::{MachineId, SessionId};
-use crate::domain::path::RelativeName;
+use crate::domain::path::{RelativeName, SEGMENTS_SUFFIX, is_safe_path};
 
 /// The file that holds the format version of the whole store.
 pub(super) const FORMAT_FILE: &str = "ccsync.json";
@@ -32,11 +32,12 @@ pub(super) fn manifest(id: &SessionId) -> String {
     format!("{}/manifest.json", session(id))
 }
 
-/// Directory of the segments of one file of a session; `None` is the transcript.
+/// Directory of the segments of one file of a session; `None` is the transcript. No file of the session can have the name of such
+/// a directory, nor lie in one.
 pub(super) fn segments(id: &SessionId, file: Option<&RelativeName>) -> String {
     match file {
         None => format!("{}/transcript", session(id)),
-        Some(name) => format!("{}/files/{name}", session(id)),
+        Some(name) => format!("{}/files/{name}{SEGMENTS_SUFFIX}", session(id)),
     }
 }
 
@@ -63,9 +64,49 @@ pub(super) fn session_of(path: &str) -> Option<SessionId> {
     (top == SESSIONS && id.shard() == shard).then_some(id)
 }
 
+/// Whether `path`, which belongs to no session, is one of this program's files and not somebody else's.
+pub(super) fn is_ours(path: &str) -> bool {
+    path == FORMAT_FILE || path.split_once('/').is_some_and(|(top, _)| top == MACHINES)
+}
+
+/// The longest path that is written into the working tree: that of any segment fits.
+const MAX_PATH: usize = 1536;
+
 /// Whether `path` may be written into the working tree: relative, without tricks, and not git's own directory.
 pub(super) fn is_safe(path: &str) -> bool {
     let names_git = |part: &str| part.trim_end_matches(['.', ' ']).eq_ignore_ascii_case(".git");
-    RelativeName::new(path).is_ok()
+    path.len() <= MAX_PATH
+        && is_safe_path(path)
         && !path.split('/').any(|part| names_git(part) || part.to_ascii_lowercase().starts_with("git~"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_files_of_a_session_share_a_place() {
+        let id: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
+        let place = |name: &str| segment(&id, Some(&RelativeName::new(name).unwrap()), 0);
+        // Each was a directory of the other's segments if these lay in `files/<name>/`.
+        let names = ["foo", "foo/000000", "foo/bar.txt", "foo/bar.txt/000000.txt"];
+        let places = names.map(place);
+        for (place, name) in places.iter().zip(names) {
+            assert!(is_safe(place), "{place}");
+            for other in &places {
+                assert!(other == place || !other.starts_with(&format!("{place}/")), "{name}: {other}");
+            }
+        }
+        assert_eq!(places[2], format!("{}/files/foo/bar.txt.segments/000000.txt", session(&id)));
+        let longest = format!("{}/{}.txt", vec!["x".repeat(246); 4].join("/"), "x".repeat(32));
+        assert!(is_safe(&place(&longest)), "the longest name fits");
+    }
+
+    #[test]
+    fn gits_own_directory_is_not_written_to() {
+        for bad in [".git/config", "a/.GIT/x", ".git./x", "git~1/x", "../x", "/x", "a//b", "a\\b", &"x/".repeat(999)] {
+            assert!(!is_safe(bad), "{bad}");
+        }
+        assert!(is_safe(".gitattributes"));
+    }
 }

@@ -7,7 +7,7 @@
 //! * [`segment`]: how a file is cut
 //! * [`snapshot`]: reading one commit
 //! * [`transaction`]: writing one commit
-//! * `object`, `tree`, `layout`, `worktree`: packs, trees, paths, the working tree
+//! * `object`, `tree`, `layout`, `worktree`, `leftover`: packs, trees, paths, the working tree, locks of the dead
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use crate::domain::id::{CommitId, SessionId};
 use crate::sys::fs;
 
 mod layout;
+mod leftover;
 pub mod machine;
 pub mod manifest;
 mod object;
@@ -98,10 +99,13 @@ pub struct Store {
 impl Store {
     /// Opens the store at `path`, or creates an empty one. Completes what an interrupted command left half-written.
     ///
+    /// The caller holds the machine-wide process lock: git's own locks that are found here are removed.
+    ///
     /// # Errors
     /// [`StoreError::Git`] or [`StoreError::Io`] if the directory holds something else or cannot be used.
     pub fn open_or_create(path: &Path) -> Result<Self, StoreError> {
-        let repo = if path.join(".git").exists() { git2::Repository::open(path)? } else { create(path)? };
+        let repo = if path.join(".git").exists() { open(path)? } else { create(path)? };
+        make_durable(&repo)?;
         let store = Self { repo };
         store.repair_worktree()?;
         Ok(store)
@@ -281,21 +285,55 @@ fn keep_private(config: &mut git2::Config) -> Result<(), StoreError> {
     Ok(config.set_str("core.sharedRepository", "0600")?)
 }
 
-/// Creates an empty store. Whatever the user's git prefers: SHA-1, plain ref files, branch `main`, no filters.
+/// Creates an empty store.
 fn create(path: &Path) -> Result<git2::Repository, StoreError> {
-    create_whole(path, |place| {
-        let mut options = git2::RepositoryInitOptions::new();
-        options.mkpath(true).initial_head(BRANCH).external_template(false);
-        let repo = git2::Repository::init_opts(place, &options)?;
-        let mut config = repo.config()?.open_level(git2::ConfigLevel::Local)?;
-        keep_private(&mut config)?;
-        config.set_str("core.autocrlf", "false")?;
-        config.set_bool("core.fileMode", false)?;
-        // A path of the store can be long on Windows.
-        Ok(config.set_bool("core.longpaths", true)?)
-    })?;
+    create_whole(path, prepare)?;
     Ok(git2::Repository::open(path)?)
 }
+
+/// Opens what is there, after mending what the death of a process, or a copy without empty directories, did to it.
+fn open(path: &Path) -> Result<git2::Repository, StoreError> {
+    let git_dir = path.join(".git");
+    if git_dir.is_dir() {
+        leftover::remove_stale_locks(&git_dir)?;
+        let head = git_dir.join("HEAD");
+        let has_head = std::fs::metadata(&head).is_ok_and(|head| head.len() > 0);
+        if !has_head || ["objects", "refs"].iter().any(|name| !git_dir.join(name).is_dir()) {
+            if !has_head {
+                let _ = std::fs::remove_file(&head);
+            }
+            prepare(path)?;
+        }
+    }
+    Ok(git2::Repository::open(path)?)
+}
+
+/// Makes `place` an empty store, or adds what one lacks. Whatever the user's git prefers: SHA-1, plain ref files, branch
+/// `main`, no filters.
+fn prepare(place: &Path) -> Result<(), StoreError> {
+    let mut options = git2::RepositoryInitOptions::new();
+    options.mkpath(true).initial_head(BRANCH).external_template(false);
+    let repo = git2::Repository::init_opts(place, &options)?;
+    let mut config = repo.config()?.open_level(git2::ConfigLevel::Local)?;
+    keep_private(&mut config)?;
+    config.set_str("core.autocrlf", "false")?;
+    config.set_bool("core.fileMode", false)?;
+    // A path of the store can be long on Windows.
+    Ok(config.set_bool("core.longpaths", true)?)
+}
+
+/// Makes libgit2 wait for the disk after each loose object and ref: no commit is the head before all of it is safe.
+///
+/// The setting has a file of its own because `git`, which reads it in `config`, calls it outdated with every command.
+fn make_durable(repo: &git2::Repository) -> Result<(), StoreError> {
+    let path = repo.path().join("ccsync-libgit2");
+    if std::fs::read(&path).ok().as_deref() != Some(DURABLE) {
+        fs::write_atomic(&path, DURABLE).map_err(|e| StoreError::io("write", &e.path, e.source))?;
+    }
+    Ok(repo.config()?.add_file(&path, git2::ConfigLevel::App, true)?)
+}
+
+const DURABLE: &[u8] = b"[core]\n\tfsyncObjectFiles = true\n";
 
 fn oid(commit: &CommitId) -> Result<git2::Oid, StoreError> {
     Ok(git2::Oid::from_str(commit.as_str())?)
@@ -307,4 +345,29 @@ fn tree_of<'r>(repo: &'r git2::Repository, commit: &CommitId) -> Result<git2::Tr
 
 fn commit_id(oid: git2::Oid) -> CommitId {
     oid.to_string().parse().expect("git prints object names as 40 lower-case digits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loose_objects_and_refs_wait_for_the_disk_and_git_does_not_complain_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        for _ in 0..2 {
+            let store = Store::open_or_create(&path).unwrap();
+            assert!(store.repo.config().unwrap().get_bool("core.fsyncObjectFiles").unwrap());
+        }
+        let config = std::fs::read_to_string(path.join(".git/config")).unwrap();
+        assert!(!config.to_lowercase().contains("fsync"));
+    }
+
+    #[test]
+    fn a_directory_that_is_hardly_a_repository_becomes_one() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("store/.git")).unwrap();
+        let store = Store::open_or_create(&dir.path().join("store")).unwrap();
+        assert_eq!(store.head().unwrap(), None);
+    }
 }

@@ -57,7 +57,8 @@ impl<'repo> ObjectWriter<'repo> {
         Ok(oid)
     }
 
-    /// Makes all objects readable by git; they are on the disk when this returns.
+    /// Makes all objects readable by git. They are on the disk when this returns: packs are flushed here, loose objects by
+    /// libgit2, which is told so when the store is opened.
     pub(super) fn finish(self) -> Result<(), StoreError> {
         let odb = self.repo.odb()?;
         match self.pack {
@@ -168,7 +169,8 @@ impl PackWriter {
         persist(file, &stem.with_extension("pack")).map_err(io)?;
         let mut index_file = tempfile::Builder::new().prefix("tmp_idx_").tempfile_in(&self.dir).map_err(io)?;
         index_file.write_all(&index).map_err(io)?;
-        persist(index_file, &stem.with_extension("idx")).map_err(io)
+        persist(index_file, &stem.with_extension("idx")).map_err(io)?;
+        sync_dir(&self.dir).map_err(io)
     }
 }
 
@@ -282,6 +284,17 @@ fn persist(file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path).map_err(|e| e.error)?;
     Ok(())
+}
+
+/// Waits until the disk has the new names in `dir`, where a directory can be asked for that.
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    match std::fs::File::open(dir)?.sync_all() {
+        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        result => result,
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -14,13 +14,29 @@ pub const CUT: usize = 256 << 10;
 /// No segment is longer than this, so that no stored file nears the 100 MB limit of hosting services.
 pub const LIMIT: usize = 32 << 20;
 
+/// Where segments end; a value so that tests need no 32 MiB of text.
+#[derive(Debug, Clone, Copy)]
+struct Cuts {
+    cut: usize,
+    limit: usize,
+}
+
+const CUTS: Cuts = Cuts { cut: CUT, limit: LIMIT };
+
 /// A file of a session under construction. Segments leave through the `emit` argument as they are sealed.
+///
+/// A full segment is sealed when more text follows it, not before: only then is it known whether its last line ends in it.
 pub struct FileBuilder {
+    cuts: Cuts,
     file: StoredFile,
     open: Vec<u8>,
     open_lines: u64,
     open_local_bytes: u64,
     open_local: blake3::Hasher,
+    /// The unterminated last line as its machine wrote it: it counts for the segment in which it will end.
+    tail_local: Vec<u8>,
+    /// That line is to be ended before anything follows.
+    closing: bool,
 }
 
 /// Receives sealed segments: position in the file and portable text.
@@ -29,12 +45,19 @@ pub type Emit<'a> = dyn FnMut(usize, Vec<u8>) + 'a;
 impl FileBuilder {
     /// An empty file.
     pub fn empty() -> Self {
+        Self::with_cuts(CUTS)
+    }
+
+    fn with_cuts(cuts: Cuts) -> Self {
         Self {
+            cuts,
             file: StoredFile::default(),
             open: Vec::new(),
             open_lines: 0,
             open_local_bytes: 0,
             open_local: blake3::Hasher::new(),
+            tail_local: Vec::new(),
+            closing: false,
         }
     }
 
@@ -43,12 +66,15 @@ impl FileBuilder {
     /// `open` is the portable text after the last whole segment within those lines (see [`whole_segments`]) and
     /// `open_local` the same lines as their machines wrote them.
     pub fn resume(stored: &StoredFile, lines: u64, open: &[u8], open_local: &[u8], emit: &mut Emit<'_>) -> Self {
-        let mut builder = Self::empty();
-        builder.file.segments = stored.segments[..whole_segments(stored, lines)].to_vec();
-        builder.file.runs = first_runs(&stored.runs, lines);
-        builder.file.superseded = stored.superseded.clone();
-        builder.feed(open, open_local, emit);
-        builder
+        Self::empty().resumed(stored, lines, open, open_local, emit)
+    }
+
+    fn resumed(mut self, stored: &StoredFile, lines: u64, open: &[u8], open_local: &[u8], emit: &mut Emit<'_>) -> Self {
+        self.file.segments = stored.segments[..self.cuts.whole_segments(stored, lines)].to_vec();
+        self.file.runs = first_runs(&stored.runs, lines);
+        self.file.superseded.clone_from(&stored.superseded);
+        self.feed(open, open_local, emit);
+        self
     }
 
     /// Appends whole lines (or, at the very end, one unterminated line) in both forms; `run.lines` is ignored.
@@ -60,25 +86,51 @@ impl FileBuilder {
         self.feed(portable, local, emit);
     }
 
-    fn feed(&mut self, mut portable: &[u8], mut local: &[u8], emit: &mut Emit<'_>) {
+    fn feed(&mut self, portable: &[u8], local: &[u8], emit: &mut Emit<'_>) {
+        if portable.is_empty() {
+            return;
+        }
+        self.end_line(emit);
+        self.grow(portable, local, emit);
+    }
+
+    fn grow(&mut self, mut portable: &[u8], mut local: &[u8], emit: &mut Emit<'_>) {
         while !portable.is_empty() {
-            let take = self.cut_at(portable);
-            let ends = memchr_iter(b'\n', &portable[..take]).count();
-            let is_rest = take == portable.len();
-            let local_take = if is_rest { local.len() } else { offset_after_lines(local, ends) };
-            self.grow(&portable[..take], &local[..local_take], ends, is_rest);
-            (portable, local) = (&portable[take..], &local[local_take..]);
             if self.is_full() {
                 self.seal(emit);
             }
+            let (now, later) = portable.split_at(self.cut_at(portable));
+            let ends = memchr_iter(b'\n', now).count();
+            let (now_local, later_local) = local.split_at(offset_after_lines(local, ends));
+            self.open.extend_from_slice(now);
+            self.open_lines += ends as u64;
+            self.count_local(now_local);
+            (portable, local) = (later, later_local);
         }
+        self.tail_local.extend_from_slice(local);
+    }
+
+    fn count_local(&mut self, local: &[u8]) {
+        self.open_local.update(local);
+        self.open_local_bytes += local.len() as u64;
     }
 
     /// Ends an unterminated last line, so that lines of another machine can follow it.
     pub fn close_line(&mut self) {
-        self.open.push(b'\n');
-        self.open_local.update(b"\n");
-        self.open_local_bytes += 1;
+        self.closing = self.is_unterminated();
+    }
+
+    /// Does what [`Self::close_line`] asked for: the line end obeys the cut rule like any other byte.
+    fn end_line(&mut self, emit: &mut Emit<'_>) {
+        if std::mem::take(&mut self.closing) {
+            let mut local = std::mem::take(&mut self.tail_local);
+            local.push(b'\n');
+            self.grow(b"\n", &local, emit);
+        }
+    }
+
+    fn is_unterminated(&self) -> bool {
+        self.open.last().is_some_and(|b| *b != b'\n')
     }
 
     /// Marks the last line as one that its machine never finished.
@@ -97,6 +149,13 @@ impl FileBuilder {
 
     /// Emits the open segment and returns the finished description.
     pub fn finish(mut self, emit: &mut Emit<'_>) -> StoredFile {
+        self.end_line(emit);
+        self.file.unterminated = self.is_unterminated();
+        if self.file.unterminated {
+            self.open_lines += 1;
+            let tail = std::mem::take(&mut self.tail_local);
+            self.count_local(&tail);
+        }
         if !self.open.is_empty() {
             self.seal(emit);
         }
@@ -115,27 +174,18 @@ impl FileBuilder {
 
     /// How many bytes of `portable` belong to the open segment.
     fn cut_at(&self, portable: &[u8]) -> usize {
-        let room = LIMIT - self.open.len();
-        let from = CUT.saturating_sub(self.open.len() + 1).min(portable.len());
+        let room = self.cuts.limit - self.open.len();
+        let from = self.cuts.cut.saturating_sub(self.open.len() + 1).min(portable.len());
         let line_end = memchr(b'\n', &portable[from..]).map_or(portable.len(), |at| from + at + 1);
         line_end.min(room)
     }
 
     fn is_full(&self) -> bool {
-        self.open.len() >= LIMIT || self.open.len() >= CUT && self.open.last() == Some(&b'\n')
-    }
-
-    fn grow(&mut self, portable: &[u8], local: &[u8], line_ends: usize, is_rest: bool) {
-        let unterminated = is_rest && portable.last() != Some(&b'\n');
-        self.open.extend_from_slice(portable);
-        self.open_lines += line_ends as u64 + u64::from(unterminated);
-        self.open_local.update(local);
-        self.open_local_bytes += local.len() as u64;
+        self.open.len() >= self.cuts.limit || self.open.len() >= self.cuts.cut && !self.is_unterminated()
     }
 
     fn seal(&mut self, emit: &mut Emit<'_>) {
         let text = std::mem::take(&mut self.open);
-        self.file.unterminated = text.last().is_some_and(|b| *b != b'\n');
         self.file.segments.push(Segment {
             bytes: text.len() as u64,
             lines: std::mem::take(&mut self.open_lines),
@@ -151,18 +201,24 @@ impl FileBuilder {
 ///
 /// The last segment of a file counts as sealed only if it is full by the cut rule.
 pub fn whole_segments(stored: &StoredFile, lines: u64) -> usize {
-    let mut seen = 0;
-    let mut whole = 0;
-    let terminated = stored.segments.len() - usize::from(stored.unterminated && !stored.segments.is_empty());
-    for segment in &stored.segments[..terminated] {
-        seen += segment.lines;
-        // A segment cut in the middle of a line (only past LIMIT) is never whole by itself: its line ends later.
-        if seen > lines || segment.bytes < CUT as u64 || segment.bytes >= LIMIT as u64 {
-            break;
+    CUTS.whole_segments(stored, lines)
+}
+
+impl Cuts {
+    fn whole_segments(self, stored: &StoredFile, lines: u64) -> usize {
+        let mut seen = 0;
+        let mut whole = 0;
+        let terminated = stored.segments.len() - usize::from(stored.unterminated && !stored.segments.is_empty());
+        for segment in &stored.segments[..terminated] {
+            seen += segment.lines;
+            // A segment cut in the middle of a line (only at the limit) is never whole by itself: its line ends later.
+            if seen > lines || segment.bytes < self.cut as u64 || segment.bytes >= self.limit as u64 {
+                break;
+            }
+            whole += 1;
         }
-        whole += 1;
+        whole
     }
-    whole
 }
 
 /// The runs of the first `lines` lines.
@@ -199,4 +255,157 @@ pub fn offset_after_lines(text: &[u8], lines: usize) -> usize {
 /// Length of the part of `text` that ends with a line end.
 pub fn whole_lines_len(text: &[u8]) -> usize {
     memrchr(b'\n', text).map_or(0, |at| at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::manifest::RootsKey;
+
+    const SMALL: Cuts = Cuts { cut: 8, limit: 24 };
+
+    /// A file and the text of its segments.
+    type Built = (StoredFile, Vec<Vec<u8>>);
+
+    /// What the tests take for the form on the machine's disk: another length for every line.
+    fn local(portable: &[u8]) -> Vec<u8> {
+        String::from_utf8_lossy(portable).replace('a', "AAA").into_bytes()
+    }
+
+    fn run(machine: char) -> Run {
+        let machine = machine.to_string().repeat(32).parse().unwrap();
+        let roots: RootsKey = serde_json::from_str("\"0123456789abcdef\"").unwrap();
+        Run { machine, roots, lines: 0, verbatim: false, torn: false, written_as: None }
+    }
+
+    fn build(pieces: &[&[u8]], closing: bool) -> Built {
+        build_on(FileBuilder::with_cuts(SMALL), Vec::new(), pieces, closing)
+    }
+
+    fn build_on(mut builder: FileBuilder, mut texts: Vec<Vec<u8>>, pieces: &[&[u8]], closing: bool) -> Built {
+        let mut emit = |number: usize, text: Vec<u8>| {
+            assert_eq!(number, texts.len(), "segments come in order");
+            texts.push(text);
+        };
+        for piece in pieces {
+            builder.append(&run('a'), piece, &local(piece), &mut emit);
+        }
+        if closing {
+            builder.close_line();
+        }
+        (builder.finish(&mut emit), texts)
+    }
+
+    /// Builds on from the first `lines` lines of `built`, as a later push does.
+    fn resume(built: &Built, lines: u64, closing: bool, more: &[&[u8]]) -> Built {
+        let (stored, texts) = built;
+        let whole = SMALL.whole_segments(stored, lines);
+        let sealed: u64 = stored.segments[..whole].iter().map(|s| s.lines).sum();
+        let open = texts[whole..].concat();
+        let open = &open[..offset_after_lines(&open, (lines - sealed) as usize)];
+        let mut texts = texts[..whole].to_vec();
+        let mut builder =
+            FileBuilder::with_cuts(SMALL).resumed(stored, lines, open, &local(open), &mut |number, text| {
+                assert_eq!(number, texts.len());
+                texts.push(text);
+            });
+        if closing {
+            builder.close_line();
+        }
+        build_on(builder, texts, more, false)
+    }
+
+    /// Lines around the sizes at which something happens; the last one may be unterminated.
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        (proptest::collection::vec("[ab]{0,12}|[ab]{20,60}|b{23}|b{24}|b{48}", 0..16), any::<bool>()).prop_map(
+            |(lines, terminated)| {
+                let mut text = lines.join("\n").into_bytes();
+                if terminated && !text.is_empty() && text.last() != Some(&b'\n') {
+                    text.push(b'\n');
+                }
+                text
+            },
+        )
+    }
+
+    /// `text` cut after some of its lines, as `at` says.
+    fn split<'t>(text: &'t [u8], at: &[bool]) -> Vec<&'t [u8]> {
+        let mut pieces = vec![&text[..0]];
+        let mut start = 0;
+        for (line, ends_piece) in text.split_inclusive(|b| *b == b'\n').zip(at.iter().cycle()) {
+            let end = pieces.last().unwrap().len() + line.len();
+            *pieces.last_mut().unwrap() = &text[start..start + end];
+            if *ends_piece {
+                start += end;
+                pieces.push(&text[start..start]);
+            }
+        }
+        pieces
+    }
+
+    proptest! {
+        #[test]
+        fn segments_joined_are_the_text(text in text()) {
+            let (file, texts) = build(&[&text], false);
+            prop_assert_eq!(texts.concat(), text.clone());
+            prop_assert_eq!(file.lines(), count_lines(&text));
+            prop_assert_eq!(file.local_bytes(), local(&text).len() as u64);
+            prop_assert_eq!(file.unterminated, text.last().is_some_and(|b| *b != b'\n'));
+            prop_assert_eq!(file.runs.iter().map(|r| r.lines).sum::<u64>(), file.lines());
+            for (segment, text) in file.segments.iter().zip(&texts) {
+                prop_assert_eq!(segment.bytes, text.len() as u64);
+                prop_assert!(text.len() <= SMALL.limit && !text.is_empty());
+            }
+            // All but the last are full, and not one byte fuller than the rule asks for.
+            for text in texts.iter().rev().skip(1) {
+                let by_line = text.len() >= SMALL.cut && text.ends_with(b"\n");
+                prop_assert!(by_line || text.len() == SMALL.limit);
+                prop_assert!(!text[SMALL.cut - 1..text.len() - 1].contains(&b'\n'));
+            }
+        }
+
+        #[test]
+        fn the_cuts_depend_on_the_text_alone(text in text(), at in proptest::collection::vec(any::<bool>(), 1..8)) {
+            let whole = build(&[&text], false);
+            let pieces = split(&text, &at);
+            prop_assert_eq!(&build(&pieces, false), &whole);
+            // The same with a push after each piece.
+            let mut grown = build(&[], false);
+            for piece in pieces {
+                grown = resume(&grown, grown.0.lines(), false, &[piece]);
+            }
+            prop_assert_eq!(&grown, &whole);
+        }
+
+        #[test]
+        fn what_is_sealed_never_changes(text in text(), more in text()) {
+            let before = build(&[&text], false);
+            let sealed = SMALL.whole_segments(&before.0, before.0.lines());
+            let after = resume(&before, before.0.lines(), true, &[&more]);
+            prop_assert_eq!(&after.0.segments[..sealed], &before.0.segments[..sealed]);
+            prop_assert_eq!(&after.1[..sealed], &before.1[..sealed]);
+        }
+
+        #[test]
+        fn going_on_after_some_lines_is_building_from_them(text in text(), part in 0.0..1.0f64, more in text()) {
+            let whole = build(&[&text], false);
+            let lines = (whole.0.lines() as f64 * part) as u64;
+            let kept = &text[..offset_after_lines(&text, lines as usize)];
+            prop_assert_eq!(resume(&whole, lines, false, &[&more]), build(&[kept, &more], false));
+        }
+
+        #[test]
+        fn a_closed_line_is_a_line(text in text(), more in text()) {
+            let mut closed = text.clone();
+            if text.last().is_some_and(|b| *b != b'\n') {
+                closed.push(b'\n');
+            }
+            let unclosed = build(&[&text], false);
+            let lines = unclosed.0.lines();
+            prop_assert_eq!(build(&[&text], true), build(&[&closed], false));
+            prop_assert_eq!(resume(&unclosed, lines, true, &[&more]), build(&[&closed, &more], false));
+        }
+    }
 }

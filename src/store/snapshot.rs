@@ -49,6 +49,9 @@ impl<'store> Snapshot<'store> {
 
     /// Every session and its state. Names that are no session ids are passed over.
     ///
+    /// A directory without a manifest is listed too: to look into each would cost a tree per session. For such a one
+    /// [`Self::manifest`] says `None`, and it is to be treated as absent.
+    ///
     /// # Errors
     /// [`StoreError::Git`].
     pub fn sessions(&self) -> Result<BTreeMap<SessionId, SessionState>, StoreError> {
@@ -79,7 +82,7 @@ impl<'store> Snapshot<'store> {
     /// [`StoreError::Git`].
     pub fn changed_since(&self, earlier: &Self) -> Result<std::collections::BTreeSet<SessionId>, StoreError> {
         let differences = tree::differences(self.repo, earlier.tree(), self.tree())?;
-        Ok(differences.iter().filter_map(|d| layout::session_of(&d.path)).collect())
+        Ok(differences.iter().filter_map(|d| layout::session_of(d.path()?)).collect())
     }
 
     /// The manifest of a session, if the store has the session.
@@ -191,7 +194,7 @@ impl<'store> Snapshot<'store> {
     fn entry(&self, path: &str) -> Result<Option<(ObjectType, Oid)>, StoreError> {
         let Some(tree) = &self.tree else { return Ok(None) };
         match tree.get_path(std::path::Path::new(path)) {
-            Ok(entry) if matches!(entry.filemode_raw(), 0o040_000 | 0o100_644 | 0o100_755 | 0o100_664) => {
+            Ok(entry) if entry.filemode_raw() == tree::DIRECTORY || tree::is_file_mode(entry.filemode_raw()) => {
                 Ok(entry.kind().map(|kind| (kind, entry.id())))
             }
             // A symbolic link or a submodule: as good as absent.
@@ -201,10 +204,15 @@ impl<'store> Snapshot<'store> {
         }
     }
 
+    /// Whether anything at all is at `path`, be it a symbolic link.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.tree.as_ref().is_some_and(|tree| tree.get_path(std::path::Path::new(path)).is_ok())
+    }
+
     fn directories(&self, of: Option<(ObjectType, Oid)>) -> Result<Vec<(String, Oid)>, StoreError> {
         let Some((ObjectType::Tree, tree)) = of else { return Ok(Vec::new()) };
         let tree = self.repo.find_tree(tree)?;
-        let directories = tree.iter().filter(|e| e.filemode_raw() == 0o040_000);
+        let directories = tree.iter().filter(|e| e.filemode_raw() == tree::DIRECTORY);
         Ok(directories.filter_map(|e| Some((std::str::from_utf8(e.name_bytes()).ok()?.to_owned(), e.id()))).collect())
     }
 }

@@ -3,6 +3,8 @@
 //! Until [`Transaction::commit`] nothing is visible to git; a transaction that is dropped leaves no trace but files in
 //! the working tree, which the next command removes.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use git2::{ObjectType, Oid};
 
@@ -91,7 +93,7 @@ impl<'store> Transaction<'store> {
         let missing = || StoreError::Segment { path: layout::segment(&manifest.session, file, number) };
         let stored = manifest.file(file).ok_or_else(missing)?;
         let blob = snapshot.segment_blob(&manifest.session, file, stored, number)?;
-        self.changes.insert(layout::segment(to.0, to.1, number), Some(blob));
+        self.changes.insert(layout::segment(to.0, to.1, number), Some(tree::Leaf::file(blob)));
         Ok(())
     }
 
@@ -115,13 +117,27 @@ impl<'store> Transaction<'store> {
     ///
     /// # Errors
     /// [`StoreError::Git`], [`StoreError::Io`].
-    pub fn forget_session(&mut self, session: &SessionId) -> Result<(), StoreError> {
+    fn forget_session(&mut self, session: &SessionId) -> Result<(), StoreError> {
         let mine = |path: &String| layout::session_of(path).as_ref() == Some(session);
         self.changes.retain(|path, _| !mine(path));
         let written: Vec<String> = self.written.keys().filter(|path| mine(path)).cloned().collect();
         for path in written {
             self.written.remove(&path);
             self.store.restore_file(&path, self.base.tree())?;
+        }
+        Ok(())
+    }
+
+    /// Takes back every session of which segments were added but no manifest: storing it failed half-way.
+    ///
+    /// # Errors
+    /// As for [`Self::forget_session`].
+    pub fn forget_incomplete_sessions(&mut self) -> Result<(), StoreError> {
+        let touched: BTreeSet<SessionId> = self.changes.keys().filter_map(|path| layout::session_of(path)).collect();
+        for session in touched {
+            if !self.changes.contains_key(&layout::manifest(&session)) {
+                self.forget_session(&session)?;
+            }
         }
         Ok(())
     }
@@ -134,14 +150,16 @@ impl<'store> Transaction<'store> {
         self.take_paths(from, |path| layout::session_of(path).as_ref() == Some(session))
     }
 
-    /// Takes over, as `from` has it, everything that is no session and that changed there since `earlier`.
+    /// Takes over, as `from` has it, everything that is no session and that changed there since `earlier`. Files that are
+    /// not this program's are only added: of those, the base has the better ones.
     ///
     /// # Errors
     /// [`StoreError::Git`].
     pub fn take_other_files(&mut self, from: &Snapshot<'_>, earlier: &Snapshot<'_>) -> Result<(), StoreError> {
-        for tree::Difference { path, new } in tree::differences(&self.store.repo, earlier.tree(), from.tree())? {
-            if layout::session_of(&path).is_none() {
-                self.changes.insert(path, new);
+        for difference in tree::differences(&self.store.repo, earlier.tree(), from.tree())? {
+            let Some(path) = difference.path().filter(|path| layout::session_of(path).is_none()) else { continue };
+            if layout::is_ours(path) || difference.new.is_some() && !self.base.has(path) {
+                self.changes.insert(path.to_owned(), difference.new);
             }
         }
         Ok(())
@@ -177,8 +195,12 @@ impl<'store> Transaction<'store> {
     pub fn commit(mut self, author: &Author<'_>, message: &str, parents: &[CommitId]) -> Result<CommitId, StoreError> {
         if !self.base.is_store()? {
             self.put_file(layout::FORMAT_FILE.to_owned(), format!("{{\n  \"format\": {FORMAT}\n}}\n").into_bytes())?;
-            self.put_file("README.md".to_owned(), README.as_bytes().to_vec())?;
-            self.put_file(".gitattributes".to_owned(), ATTRIBUTES.as_bytes().to_vec())?;
+            // The remote may have been in use for something else. Reads never depend on the attributes.
+            for (path, text) in [("README.md", README), (".gitattributes", ATTRIBUTES)] {
+                if !self.base.has(path) {
+                    self.put_file(path.to_owned(), text.as_bytes().to_vec())?;
+                }
+            }
         }
         let repo = &self.store.repo;
         let tree = tree::apply(repo, &mut self.writer, self.base.tree(), &self.changes)?;
@@ -198,14 +220,14 @@ impl<'store> Transaction<'store> {
         self.store.write_file(&path, &bytes)?;
         let blob = self.writer.put(ObjectType::Blob, bytes)?;
         self.written.insert(path.clone(), blob);
-        self.changes.insert(path, Some(blob));
+        self.changes.insert(path, Some(tree::Leaf::file(blob)));
         Ok(())
     }
 
     fn take_paths(&mut self, from: &Snapshot<'_>, wanted: impl Fn(&str) -> bool) -> Result<(), StoreError> {
-        for tree::Difference { path, new } in tree::differences(&self.store.repo, self.base.tree(), from.tree())? {
-            if wanted(&path) {
-                self.changes.insert(path, new);
+        for difference in tree::differences(&self.store.repo, self.base.tree(), from.tree())? {
+            if let Some(path) = difference.path().filter(|path| wanted(path)) {
+                self.changes.insert(path.to_owned(), difference.new);
             }
         }
         Ok(())

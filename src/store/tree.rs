@@ -9,11 +9,36 @@ use git2::{ObjectType, Oid, Repository, Tree};
 use super::StoreError;
 use super::object::ObjectWriter;
 
-const DIRECTORY: i32 = 0o040_000;
+pub(super) const DIRECTORY: i32 = 0o040_000;
 const FILE: i32 = 0o100_644;
 
-/// New contents by path; `None` removes the file.
-pub(super) type Changes = BTreeMap<String, Option<Oid>>;
+/// Something in a tree that is no directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Leaf {
+    /// As git writes it: what kind of thing it is.
+    pub(super) mode: i32,
+    pub(super) oid: Oid,
+}
+
+impl Leaf {
+    /// A file as this program writes it.
+    pub(super) fn file(oid: Oid) -> Self {
+        Self { mode: FILE, oid }
+    }
+
+    /// Whether it is a file, and no symbolic link or submodule. This program writes and reads nothing but files.
+    pub(super) fn is_file(self) -> bool {
+        is_file_mode(self.mode)
+    }
+}
+
+/// Files that some git has written: plain, executable, writable by the group.
+pub(super) fn is_file_mode(mode: i32) -> bool {
+    matches!(mode, 0o100_644 | 0o100_755 | 0o100_664)
+}
+
+/// What is at each path from now on; `None` removes what is there.
+pub(super) type Changes = BTreeMap<String, Option<Leaf>>;
 
 /// The tree that `base` becomes with `changes`; `None` if nothing is left in it.
 pub(super) fn apply(
@@ -22,7 +47,7 @@ pub(super) fn apply(
     base: Option<&Tree<'_>>,
     changes: &Changes,
 ) -> Result<Option<Oid>, StoreError> {
-    let changes: Vec<(&str, Option<Oid>)> = changes.iter().map(|(path, oid)| (path.as_str(), *oid)).collect();
+    let changes: Vec<(&str, Option<Leaf>)> = changes.iter().map(|(path, leaf)| (path.as_str(), *leaf)).collect();
     apply_below(repo, writer, base, &changes)
 }
 
@@ -30,17 +55,17 @@ fn apply_below(
     repo: &Repository,
     writer: &mut ObjectWriter<'_>,
     base: Option<&Tree<'_>>,
-    changes: &[(&str, Option<Oid>)],
+    changes: &[(&str, Option<Leaf>)],
 ) -> Result<Option<Oid>, StoreError> {
     let mut entries: BTreeMap<Vec<u8>, (i32, Oid)> = BTreeMap::new();
     for entry in base.into_iter().flat_map(Tree::iter) {
         entries.insert(entry.name_bytes().to_vec(), (entry.filemode_raw(), entry.id()));
     }
-    let mut directories: BTreeMap<&str, Vec<(&str, Option<Oid>)>> = BTreeMap::new();
-    for (path, oid) in changes {
-        match (path.split_once('/'), oid) {
-            (Some((directory, rest)), _) => directories.entry(directory).or_default().push((rest, *oid)),
-            (None, Some(oid)) => drop(entries.insert(path.as_bytes().to_vec(), (FILE, *oid))),
+    let mut directories: BTreeMap<&str, Vec<(&str, Option<Leaf>)>> = BTreeMap::new();
+    for (path, leaf) in changes {
+        match (path.split_once('/'), leaf) {
+            (Some((directory, rest)), _) => directories.entry(directory).or_default().push((rest, *leaf)),
+            (None, Some(leaf)) => drop(entries.insert(path.as_bytes().to_vec(), (leaf.mode, leaf.oid))),
             (None, None) => drop(entries.remove(path.as_bytes())),
         }
     }
@@ -49,7 +74,8 @@ fn apply_below(
         let former = former.map(|(_, oid)| repo.find_tree(*oid)).transpose()?;
         match apply_below(repo, writer, former.as_ref(), &below)? {
             Some(tree) => drop(entries.insert(name.as_bytes().to_vec(), (DIRECTORY, tree))),
-            None => drop(entries.remove(name.as_bytes())),
+            // What was a directory may be a file by now: that stays.
+            None => entries.retain(|entry, (mode, _)| entry != name.as_bytes() || *mode != DIRECTORY),
         }
     }
     if entries.is_empty() {
@@ -80,44 +106,43 @@ fn encode(entries: BTreeMap<Vec<u8>, (i32, Oid)>) -> Vec<u8> {
 
 /// A file that differs between two trees.
 pub(super) struct Difference {
-    pub(super) path: String,
-    /// The new blob; `None` if the file is gone, or is no plain file any more.
-    pub(super) new: Option<Oid>,
+    /// Not always UTF-8, and not always safe: somebody else may have written the tree.
+    pub(super) path: Vec<u8>,
+    /// What is there now, if anything.
+    pub(super) new: Option<Leaf>,
 }
 
-/// Every plain file below `old` and `new` that differs, in order of path.
-///
-/// Entries that are no plain files (symbolic links, submodules) and names that are not UTF-8 count as absent: nothing
-/// of the kind is ever written by this program, and nothing of the kind is read.
+impl Difference {
+    /// The path, if it is UTF-8: all paths of this program are.
+    pub(super) fn path(&self) -> Option<&str> {
+        std::str::from_utf8(&self.path).ok()
+    }
+}
+
+/// Everything below `old` and `new` that is no directory and differs, in order of path.
 pub(super) fn differences(
     repo: &Repository,
     old: Option<&Tree<'_>>,
     new: Option<&Tree<'_>>,
 ) -> Result<Vec<Difference>, StoreError> {
     let mut found = Vec::new();
-    compare(repo, old.map(Tree::id), new.map(Tree::id), "", &mut found)?;
+    compare(repo, old.map(Tree::id), new.map(Tree::id), &[], &mut found)?;
     Ok(found)
 }
 
-/// What a directory holds: plain files and directories by name.
-fn children(repo: &Repository, tree: Option<Oid>) -> Result<BTreeMap<String, (bool, Oid)>, StoreError> {
+/// What a directory holds, by name.
+fn children(repo: &Repository, tree: Option<Oid>) -> Result<BTreeMap<Vec<u8>, Leaf>, StoreError> {
     let Some(tree) = tree else { return Ok(BTreeMap::new()) };
-    let mut children = BTreeMap::new();
-    for entry in &repo.find_tree(tree)? {
-        let is_directory = entry.filemode_raw() == DIRECTORY;
-        let is_file = matches!(entry.filemode_raw(), 0o100_644 | 0o100_755 | 0o100_664);
-        if let (Ok(name), true) = (std::str::from_utf8(entry.name_bytes()), is_directory || is_file) {
-            children.insert(name.to_owned(), (is_directory, entry.id()));
-        }
-    }
-    Ok(children)
+    let tree = repo.find_tree(tree)?;
+    let leaf = |entry: &git2::TreeEntry<'_>| Leaf { mode: entry.filemode_raw(), oid: entry.id() };
+    Ok(tree.iter().map(|entry| (entry.name_bytes().to_vec(), leaf(&entry))).collect())
 }
 
 fn compare(
     repo: &Repository,
     old: Option<Oid>,
     new: Option<Oid>,
-    prefix: &str,
+    prefix: &[u8],
     found: &mut Vec<Difference>,
 ) -> Result<(), StoreError> {
     if old == new {
@@ -131,9 +156,9 @@ fn compare(
         if before == after {
             continue;
         }
-        let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
-        let directory = |side: Option<&(bool, Oid)>| side.filter(|(is_dir, _)| *is_dir).map(|(_, oid)| *oid);
-        let file = |side: Option<&(bool, Oid)>| side.filter(|(is_dir, _)| !*is_dir).map(|(_, oid)| *oid);
+        let path = if prefix.is_empty() { name.clone() } else { [prefix, name].join(&b'/') };
+        let directory = |side: Option<&Leaf>| side.filter(|leaf| leaf.mode == DIRECTORY).map(|leaf| leaf.oid);
+        let file = |side: Option<&Leaf>| side.filter(|leaf| leaf.mode != DIRECTORY).copied();
         if file(before) != file(after) {
             found.push(Difference { path: path.clone(), new: file(after) });
         }

@@ -2,21 +2,27 @@
 //!
 //! Nothing here is ever read back: the truth is in git's objects. An interrupted update leaves a marker, and the next
 //! command writes the whole tree anew.
+//!
+//! What is no file of moderate size with a safe name (symbolic links, submodules, somebody's disk image) stays in git's objects: the
+//! index holds it with the mark "skip-worktree", so that `git status` does not miss it.
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::Write;
-use std::path::Path;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
-use git2::{IndexEntry, IndexTime, Oid};
+use git2::{IndexEntry, IndexEntryExtendedFlag, IndexTime, Oid};
 
-use super::{Store, StoreError, layout, tree, tree_of};
+use super::{Store, StoreError, layout, segment, tree, tree_of};
 use crate::domain::id::CommitId;
 
 /// What a transaction wrote into the working tree already.
 pub(super) type Written = HashMap<String, Oid>;
 
 const MARKER: &str = "ccsync-unfinished";
+
+/// A larger file is none of this program's and is not checked out.
+const LARGEST: usize = segment::LIMIT + segment::CUT;
 
 impl Store {
     /// Says that the working tree may not fit the head until [`Self::mark_finished`].
@@ -35,6 +41,8 @@ impl Store {
         if !self.repo.path().join(MARKER).exists() {
             return Ok(());
         }
+        // It may be as unfinished as the rest.
+        remove(&self.repo.path().join("index"))?;
         let mut index = self.fresh_index()?;
         index.clear()?;
         let head = self.head()?.map(|head| tree_of(&self.repo, &head)).transpose()?;
@@ -60,20 +68,37 @@ impl Store {
         self.write_changes(&mut self.fresh_index()?, changes, written)
     }
 
-    /// Writes one file of the working tree.
+    /// Writes one file of the working tree, whatever is in its way.
     pub(super) fn write_file(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
         let file = self.path().join(path);
-        let io = |source| StoreError::io("write", &file, source);
-        if let Some(parent) = file.parent() {
-            fs::create_dir_all(parent).map_err(io)?;
+        let create = || {
+            file.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::File::create(&file)
+        };
+        let handle = create().or_else(|_| {
+            self.make_room(path)?;
+            create().map_err(|source| StoreError::io("write", &file, source))
+        });
+        handle?.write_all(bytes).map_err(|source| StoreError::io("write", &file, source))
+    }
+
+    /// Removes files where `path` has directories, and a directory where it has a file.
+    fn make_room(&self, path: &str) -> Result<(), StoreError> {
+        let mut place = self.path().to_owned();
+        for part in path.split('/') {
+            place.push(part);
+            let is_directory = fs::symlink_metadata(&place).is_ok_and(|m| m.is_dir());
+            if is_directory == (place == self.path().join(path)) {
+                remove(&place)?;
+            }
         }
-        let mut handle = fs::File::create(&file).map_err(io)?;
-        handle.write_all(bytes).map_err(io)
+        Ok(())
     }
 
     /// Makes one file of the working tree what it is in `tree`.
     pub(super) fn restore_file(&self, path: &str, tree: Option<&git2::Tree<'_>>) -> Result<(), StoreError> {
-        match tree.and_then(|tree| tree.get_path(Path::new(path)).ok()) {
+        let entry = tree.and_then(|tree| tree.get_path(Path::new(path)).ok());
+        match entry.filter(|entry| tree::is_file_mode(entry.filemode_raw())) {
             Some(entry) => self.write_file(path, self.repo.find_blob(entry.id())?.content()),
             None => {
                 remove(&self.path().join(path))?;
@@ -89,25 +114,41 @@ impl Store {
         changes: Vec<tree::Difference>,
         written: &Written,
     ) -> Result<(), StoreError> {
-        for tree::Difference { path, new } in changes {
-            if !layout::is_safe(&path) {
-                continue;
+        // A directory must be gone before a file can take its name.
+        let (new, gone): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| change.new.is_some());
+        for change in gone {
+            if let Some(path) = change.path().filter(|path| layout::is_safe(path)) {
+                remove(&self.path().join(path))?;
+                self.remove_empty_parents(path);
             }
-            match new {
-                Some(blob) => {
-                    if written.get(&path) != Some(&blob) {
-                        self.write_file(&path, self.repo.find_blob(blob)?.content())?;
+            if let Some(path) = native_path(&change.path) {
+                index.remove_path(&path)?;
+            }
+        }
+        for change in new {
+            let Some(leaf) = change.new else { continue };
+            let path = change.path().filter(|path| layout::is_safe(path));
+            match path {
+                Some(path) if self.is_checked_out(leaf)? => {
+                    if written.get(path) != Some(&leaf.oid) {
+                        self.write_file(path, self.repo.find_blob(leaf.oid)?.content())?;
                     }
-                    index.add(&self.index_entry(&path, blob)?)?;
+                    index.add(&self.index_entry(path, leaf)?)?;
                 }
-                None => {
-                    remove(&self.path().join(&path))?;
-                    self.remove_empty_parents(&path);
-                    index.remove_path(Path::new(&path))?;
+                _ => {
+                    if let Some(path) = path {
+                        remove(&self.path().join(path))?;
+                    }
+                    // A name that git itself would not touch cannot be in an index; then git complains of it, not we.
+                    let _ = index.add(&skipped_entry(change.path, leaf));
                 }
             }
         }
         Ok(index.write()?)
+    }
+
+    fn is_checked_out(&self, leaf: tree::Leaf) -> Result<bool, StoreError> {
+        Ok(leaf.is_file() && self.repo.odb()?.read_header(leaf.oid)?.0 <= LARGEST)
     }
 
     fn fresh_index(&self) -> Result<git2::Index, StoreError> {
@@ -117,25 +158,13 @@ impl Store {
     }
 
     /// An entry with the file's own time and size, so that `git status` need not read the file.
-    fn index_entry(&self, path: &str, blob: Oid) -> Result<IndexEntry, StoreError> {
+    fn index_entry(&self, path: &str, leaf: tree::Leaf) -> Result<IndexEntry, StoreError> {
         let file = self.path().join(path);
         let stamp = crate::sys::fs::FileStamp::read(&file).map_err(|e| StoreError::io("read", &e.path, e.source))?;
         let seconds = i32::try_from(stamp.modified_ns / 1_000_000_000).unwrap_or(0);
         let nanoseconds = u32::try_from(stamp.modified_ns % 1_000_000_000).unwrap_or(0);
-        Ok(IndexEntry {
-            ctime: IndexTime::new(0, 0),
-            mtime: IndexTime::new(seconds, nanoseconds),
-            dev: 0,
-            ino: 0,
-            mode: 0o100_644,
-            uid: 0,
-            gid: 0,
-            file_size: stamp.len as u32,
-            id: blob,
-            flags: 0,
-            flags_extended: 0,
-            path: path.as_bytes().to_vec(),
-        })
+        let mtime = IndexTime::new(seconds, nanoseconds);
+        Ok(IndexEntry { mtime, file_size: stamp.len as u32, ..entry(path.as_bytes().to_vec(), leaf) })
     }
 
     fn remove_empty_parents(&self, path: &str) {
@@ -153,7 +182,43 @@ fn remove(path: &Path) -> Result<(), StoreError> {
     let is_directory = fs::symlink_metadata(path).is_ok_and(|m| m.is_dir());
     let result = if is_directory { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match result {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io("remove", path, e)),
+        Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Err(StoreError::io("remove", path, e))
+        }
         _ => Ok(()),
     }
+}
+
+fn entry(path: Vec<u8>, leaf: tree::Leaf) -> IndexEntry {
+    IndexEntry {
+        ctime: IndexTime::new(0, 0),
+        mtime: IndexTime::new(0, 0),
+        dev: 0,
+        ino: 0,
+        // An index knows two kinds of files, a tree some more of former times.
+        mode: if leaf.mode == 0o100_664 { 0o100_644 } else { leaf.mode as u32 },
+        uid: 0,
+        gid: 0,
+        file_size: 0,
+        id: leaf.oid,
+        flags: 0,
+        flags_extended: 0,
+        path,
+    }
+}
+
+/// An entry of something that is deliberately not in the working tree.
+fn skipped_entry(path: Vec<u8>, leaf: tree::Leaf) -> IndexEntry {
+    IndexEntry { flags_extended: IndexEntryExtendedFlag::SKIP_WORKTREE.bits(), ..entry(path, leaf) }
+}
+
+#[cfg(unix)]
+fn native_path(path: &[u8]) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+    Some(PathBuf::from(std::ffi::OsStr::from_bytes(path)))
+}
+
+#[cfg(not(unix))]
+fn native_path(path: &[u8]) -> Option<PathBuf> {
+    std::str::from_utf8(path).ok().map(PathBuf::from)
 }

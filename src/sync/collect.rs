@@ -104,6 +104,10 @@ impl<'a> Collector<'a> {
         }
         let file = builder.finish(&mut emit);
         drop(emit);
+        if file.lines() != file.runs.iter().map(|run| run.lines).sum::<u64>() {
+            // A line would stand where another has not ended. Nothing of it is committed.
+            return Err(SyncError::Inconsistent { session: session.clone() });
+        }
         failure.map_or(Ok((file, collected)), Err)
     }
 

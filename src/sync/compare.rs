@@ -84,7 +84,7 @@ impl Walk<'_, '_> {
                 return Ok(true);
             }
         }
-        if run.torn {
+        if run.torn && !self.ends_inside(run, line)? {
             // Elsewhere it is not there, and on its origin it may have been left out when the file was written anew.
             self.lines += 1;
             return Ok(true);
@@ -119,6 +119,18 @@ impl Walk<'_, '_> {
             return Ok(true);
         }
         self.end_here(run, line)
+    }
+
+    /// Whether the local file ends inside `line`, with at least a byte of it.
+    fn ends_inside(&mut self, run: &Run, line: &[u8]) -> Result<bool, SyncError> {
+        for reading in self.reader.readings(run) {
+            let text = self.reader.read(run, reading, line);
+            let left = self.local.peek(text.len())?;
+            if !left.is_empty() && left.len() < text.len() && text.starts_with(left) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// No reading of `line` is next in the local file: does the file end in it, or say something else?

@@ -22,11 +22,14 @@ use crate::store::{Snapshot, Transaction};
 pub(super) struct Merged {
     /// Sessions whose tail of this machine became a fork, with the fork's id and how many lines only it has.
     pub(super) forks: BTreeMap<SessionId, (SessionId, u64)>,
+    /// Sessions that could not be merged: what the remote has of them stands, what this machine has of them is still here.
+    pub(super) skipped: BTreeMap<SessionId, String>,
 }
 
 impl Merged {
     pub(super) fn add(&mut self, more: Self) {
         self.forks.extend(more.forks);
+        self.skipped.extend(more.skipped);
     }
 }
 
@@ -55,8 +58,14 @@ fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<
     for session in our_side.changed_since(&base)? {
         if changed_there.contains(&session) && our_side.state(&session)? != their_side.state(&session)? {
             let sides = Sides { views: &work.views, ours: &our_side, theirs: &their_side };
-            if let Some(fork) = sides.merge_session(&mut tx, &session)? {
-                merged.forks.insert(session, fork);
+            match sides.merge_or_fork(&mut tx, &session) {
+                Ok(None) => {}
+                Ok(Some(fork)) => drop(merged.forks.insert(session, fork)),
+                Err(e) if e.is_about_one_session() => {
+                    tx.forget_incomplete_sessions()?;
+                    merged.skipped.insert(session, e.in_words());
+                }
+                Err(e) => return Err(e),
             }
         } else {
             tx.take_session(&our_side, &session)?;
@@ -85,6 +94,18 @@ enum Relation {
 }
 
 impl Sides<'_> {
+    /// As [`Self::merge_session`]; where what they have cannot be read, ours is kept as a fork of its own.
+    fn merge_or_fork(&self, tx: &mut Transaction<'_>, id: &SessionId) -> Result<Option<(SessionId, u64)>, SyncError> {
+        match self.merge_session(tx, id) {
+            Err(e) if e.is_about_one_session() => {
+                tx.forget_incomplete_sessions()?;
+                let Ok(Some(ours)) = self.ours.manifest(id) else { return Err(e) };
+                self.keep_as_fork(tx, &ours, id, None, 0).map(Some)
+            }
+            result => result,
+        }
+    }
+
     /// Merges a session that both changed; the fork and its own lines, if there had to be one.
     fn merge_session(&self, tx: &mut Transaction<'_>, id: &SessionId) -> Result<Option<(SessionId, u64)>, SyncError> {
         let Ok(Some(ours)) = self.ours.manifest(id) else {

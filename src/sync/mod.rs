@@ -41,6 +41,7 @@ pub mod report;
 mod send;
 mod set_up;
 mod status;
+mod storing;
 mod text;
 mod views;
 mod work;

@@ -1,12 +1,15 @@
-//! What a push will do with each session of this machine. Pure of effects: it reads, compares and decides.
+//! What is different between a session on this machine and the stored one. Pure of effects: it reads, compares and decides.
+//!
+//! Push and pull ask the same question and act on one half of the answer each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::SyncError;
-use super::collect::Continuation;
+use super::collect::{Continuation, is_complete_json};
 use super::compare::{Relation, relate};
 use super::index::Entry;
+use super::report::{Outcome, SessionReport};
 use super::text::{LocalText, StoredText, last_line_end, text_kind};
 use super::work::Work;
 use crate::domain::id::SessionId;
@@ -15,41 +18,63 @@ use crate::session::discover::LocalSession;
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, short_hash};
 
-/// What a push does with one session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
-    /// The store has all of it.
-    Nothing,
-    /// The store has more.
-    Behind,
-    /// Some files go up; the store may have more of others.
-    Store(Files),
-    /// It went on differently here: `file` differs from the stored one after `lines` lines.
-    Fork {
-        /// The file that differs; `None` is the transcript.
-        file: Option<RelativeName>,
-        /// Lines in common.
-        lines: u64,
-        /// Where they end in the local file.
-        offset: u64,
-        /// What has to be stored for the fork, seen from the session it leaves.
-        files: Files,
-    },
+/// What differs between a session here and the stored one; empty if they are in step.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Differences {
+    /// What this machine has more, by file.
+    pub(super) up: Files,
+    /// What the store has more, by file.
+    pub(super) down: BTreeMap<Option<RelativeName>, FilePull>,
+    /// Where the two went on differently; then `up` is what has to be stored for a fork.
+    pub(super) parted: Option<Parting>,
 }
 
-/// What is done with each file that changes.
+/// What is stored of each file.
 pub(super) type Files = BTreeMap<Option<RelativeName>, FileStep>;
 
-/// What is done with one file.
+/// What is stored of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileStep {
-    /// It is new, or takes the place of the stored one.
+    /// All of it: it is new, or takes the place of the stored one.
     Whole,
-    /// It goes on where the stored one ends, or where the two part.
+    /// What follows after the stored one, or after where the two part.
     Continue(Continuation),
 }
 
-/// A local session as push sees it.
+/// What is written of one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FilePull {
+    /// All of it, what is there being kept.
+    Whole,
+    /// What follows after `lines` stored lines, which end at `offset`; a part of the next line may be there.
+    Extend { lines: u64, offset: u64 },
+}
+
+/// Where a local file and the stored one part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Parting {
+    /// The file; `None` is the transcript.
+    pub(super) file: Option<RelativeName>,
+    /// Lines in common.
+    pub(super) lines: u64,
+    /// Where they end in the local file.
+    pub(super) offset: u64,
+}
+
+impl Differences {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.up.is_empty() && self.down.is_empty() && self.parted.is_none()
+    }
+
+    /// All files of a session that only one side has.
+    fn all_up(session: &LocalSession) -> Self {
+        let up = session.files.keys().map(|name| (name.clone(), FileStep::Whole)).collect();
+        Self { up, ..Self::default() }
+    }
+}
+
+/// A local session as the comparison sees it.
 pub(super) struct Local<'a> {
     pub(super) session: &'a LocalSession,
     /// A running client has it open: only whole lines count.
@@ -65,8 +90,7 @@ impl Local<'_> {
     /// How much of the file counts.
     pub(super) fn limit(&self, file: Option<&RelativeName>) -> Result<u64, SyncError> {
         let len = self.session.files.get(&file.cloned()).map_or(0, |stamp| stamp.len);
-        let lines_only = file.is_none_or(RelativeName::is_json_lines);
-        if self.live && lines_only { last_line_end(&self.path(file), len) } else { Ok(len) }
+        if self.live && is_append_only(file) { last_line_end(&self.path(file), len) } else { Ok(len) }
     }
 
     /// Opens the file at `offset`, up to its limit.
@@ -75,83 +99,115 @@ impl Local<'_> {
     }
 }
 
-/// Decides what a push does with `local`, seen from the store at `snapshot`.
-pub(super) fn plan_session(work: &Work<'_>, snapshot: &Snapshot<'_>, local: &Local<'_>) -> Result<Step, SyncError> {
+/// Whether a file only ever grows; others are rewritten in place by the client.
+pub(super) fn is_append_only(file: Option<&RelativeName>) -> bool {
+    file.is_none_or(RelativeName::is_json_lines)
+}
+
+/// Compares `local` with the session of its id in `snapshot`.
+pub(super) fn compare_session(
+    work: &Work<'_>,
+    snapshot: &Snapshot<'_>,
+    local: &Local<'_>,
+) -> Result<Differences, SyncError> {
     let state = snapshot.state(&local.session.id)?;
     if work.index.in_step(local.session, state.as_ref()) {
-        return Ok(Step::Nothing);
+        return Ok(Differences::default());
     }
     match snapshot.manifest(&local.session.id)? {
         Some(manifest) => {
             let known = work.index.entry(local.session, state.as_ref());
-            plan_against(work, snapshot, &manifest, local, known)
+            compare_with(work, snapshot, &manifest, local, known)
         }
         // A transcript without a whole line yet is left for later; it may be a client that has just begun.
-        None if local.limit(None)? == 0 => Ok(Step::Nothing),
-        None => Ok(Step::Store(local.session.files.keys().map(|name| (name.clone(), FileStep::Whole)).collect())),
+        None if local.limit(None)? == 0 => Ok(Differences::default()),
+        None => Ok(Differences::all_up(local.session)),
     }
 }
 
-/// Decides what a push does with `local`, given what the store has: the session itself, or the fork that `local` has become.
-/// `known` is what the index vouches for.
-pub(super) fn plan_against(
+/// Compares `local` with `manifest`: the session itself, or the fork that it has become. `known` is what the index vouches for.
+pub(super) fn compare_with(
     work: &Work<'_>,
     snapshot: &Snapshot<'_>,
     manifest: &Manifest,
     local: &Local<'_>,
     known: Option<&Entry>,
-) -> Result<Step, SyncError> {
-    // After an unterminated stored line there is more to decide than where the new lines begin.
-    let known_end = known.filter(|_| !manifest.transcript.unterminated);
-    let grown_from = known_end.and_then(|entry| entry.grown_from(local.session));
-    let mut files = Files::new();
-    let mut behind = false;
-    let mut parted = None;
-    for name in local.session.files.keys() {
-        let unchanged = known.is_some_and(|entry| entry.files.get(stamp_key(name)) == local.session.files.get(name));
-        if unchanged {
+) -> Result<Differences, SyncError> {
+    let mut found = Differences::default();
+    let stored = manifest.all_files().map(|(name, _)| name.cloned());
+    let names: BTreeSet<_> = local.session.files.keys().cloned().chain(stored).collect();
+    for name in names {
+        let here = local.session.files.get(&name);
+        let vouched = known.and_then(|entry| entry.files.get(stamp_key(&name)));
+        if here.is_some() && here == vouched {
             continue;
         }
-        let relation = match (name, grown_from) {
-            (None, Some(offset)) => Some(grown(local, manifest, offset)?),
-            _ => relate_file(work, snapshot, manifest, local, name.as_ref())?,
-        };
-        match (relation, name.as_ref().is_none_or(RelativeName::is_json_lines)) {
-            (Some(Relation::Same), _) => {}
-            (None, _) => drop(files.insert(name.clone(), FileStep::Whole)),
-            (Some(Relation::Behind { .. }), true) => behind = true,
-            (Some(Relation::Ahead { lines, close, offset }), true) => {
-                files.insert(name.clone(), FileStep::Continue(Continuation { lines, close, offset }));
+        if here.is_none() {
+            found.down.insert(name, FilePull::Whole);
+            continue;
+        }
+        match compare_file(work, snapshot, manifest, local, name.as_ref(), known)? {
+            None => drop(found.up.insert(name, FileStep::Whole)),
+            Some(Relation::Same) => {}
+            Some(relation) if is_append_only(name.as_ref()) => sort_in(&mut found, local, name, relation)?,
+            // The client rewrote it here since both were in step, or it was never so and is no former content.
+            Some(_) if vouched.is_some() || !is_superseded(work, manifest, local, name.as_ref())? => {
+                found.up.insert(name, FileStep::Whole);
             }
-            (Some(Relation::Diverged { lines, offset }), true) => {
-                parted.get_or_insert((name.clone(), lines, offset));
-                files.insert(name.clone(), FileStep::Continue(Continuation { lines, close: false, offset }));
-            }
-            (Some(_), false) => match is_superseded(work, manifest, local, name.as_ref())? {
-                true => behind = true,
-                false => drop(files.insert(name.clone(), FileStep::Whole)),
-            },
+            Some(_) => drop(found.down.insert(name, FilePull::Whole)),
         }
     }
-    Ok(match (parted, files.is_empty()) {
-        (Some((file, lines, offset)), _) => Step::Fork { file, lines, offset, files },
-        (None, false) => Step::Store(files),
-        (None, true) if behind => Step::Behind,
-        (None, true) => Step::Nothing,
-    })
+    Ok(found)
 }
 
 /// How a local file relates to the stored one; `None` if the store has none of that name.
-pub(super) fn relate_file(
+fn compare_file(
     work: &Work<'_>,
     snapshot: &Snapshot<'_>,
     manifest: &Manifest,
     local: &Local<'_>,
     name: Option<&RelativeName>,
+    known: Option<&Entry>,
 ) -> Result<Option<Relation>, SyncError> {
     let Some(stored) = StoredText::of(snapshot, manifest, name) else { return Ok(None) };
+    // After an unterminated stored line there is more to decide than where the new lines begin.
+    let known_end = known.filter(|_| name.is_none() && !stored.file.unterminated);
+    if let Some(offset) = known_end.and_then(|entry| entry.grown_from(local.session)) {
+        return grown(local, manifest, offset).map(Some);
+    }
     let reader = work.views.reader(manifest, &local.session.id, text_kind(name));
     relate(&mut local.open(name, 0)?, &stored, &reader).map(Some)
+}
+
+/// Enters how an append-only file differs.
+fn sort_in(
+    found: &mut Differences,
+    local: &Local<'_>,
+    name: Option<RelativeName>,
+    relation: Relation,
+) -> Result<(), SyncError> {
+    match relation {
+        Relation::Same => {}
+        Relation::Behind { lines, offset } => drop(found.down.insert(name, FilePull::Extend { lines, offset })),
+        Relation::Ahead { lines, close, offset } => {
+            found.up.insert(name, FileStep::Continue(Continuation { lines, close, offset }));
+        }
+        // Nothing but a line that was never finished: no turn is in it, and the store has gone on without it.
+        Relation::Diverged { offset, .. } if is_torn_rest(local, name.as_ref(), offset)? => {
+            found.down.insert(name, FilePull::Whole);
+        }
+        Relation::Diverged { lines, offset } => {
+            found.up.insert(name.clone(), FileStep::Continue(Continuation { lines, close: false, offset }));
+            found.parted.get_or_insert(Parting { file: name, lines, offset });
+        }
+    }
+    Ok(())
+}
+
+/// Whether the file from `offset` on is a fragment of one line.
+fn is_torn_rest(local: &Local<'_>, name: Option<&RelativeName>, offset: u64) -> Result<bool, SyncError> {
+    let rest = local.open(name, offset)?.next_lines()?;
+    Ok(!rest.contains(&b'\n') && !is_complete_json(&rest))
 }
 
 /// The index vouches for everything before `offset`.
@@ -162,7 +218,7 @@ fn grown(local: &Local<'_>, manifest: &Manifest, offset: u64) -> Result<Relation
 }
 
 /// Whether the local file, which the client rewrites in place, holds what the stored one once held.
-pub(super) fn is_superseded(
+fn is_superseded(
     work: &Work<'_>,
     manifest: &Manifest,
     local: &Local<'_>,
@@ -192,9 +248,9 @@ pub(super) fn described(
     work: &Work<'_>,
     session: &SessionId,
     manifest: Option<&Manifest>,
-    outcome: super::report::Outcome,
-) -> super::report::SessionReport {
-    super::report::SessionReport {
+    outcome: Outcome,
+) -> SessionReport {
+    SessionReport {
         session: session.clone(),
         project: manifest.and_then(|m| m.project.as_ref()).map(ToString::to_string),
         title: manifest.and_then(|m| work.views.title(m)),

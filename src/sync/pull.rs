@@ -9,28 +9,30 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::compare::{Relation, completing_reading};
+use super::compare::completing_reading;
 use super::merge::Merged;
 use super::place::{is_recent, place};
-use super::plan::{Local, Step, described, is_superseded, plan_session, relate_file};
-use super::push::{mention_merged, store_fork};
+use super::plan::{Differences, FilePull, Local, compare_session, described};
+use super::push::{mention_merged, passed_over};
 use super::report::{Outcome, Report, SessionReport};
-use super::send::{fetch, send};
+use super::send::{fetch, send_rest};
 use super::set_up::adopt_proposed_paths;
-use super::text::{StoredText, text_kind};
+use super::storing::Storing;
+use super::text::{LocalText, StoredText, text_kind};
 use super::work::{Work, undo_path};
 use super::{Context, SyncError};
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::domain::progress::Phase;
 use crate::session::SessionError;
-use crate::session::discover::{Discovery, LocalSession, file_path, find};
+use crate::session::discover::{Discovery, LocalSession, file_path};
 use crate::session::facts::parse_time;
 use crate::session::live::{live_sessions, running_client};
 use crate::session::materialise::{self, Journal, Put};
 use crate::store::Snapshot;
-use crate::store::manifest::Manifest;
+use crate::store::manifest::{Manifest, StoredFile};
 use crate::store::segment::offset_after_lines;
+use crate::sys::fs::FileStamp;
 
 /// What a pull is asked for.
 #[derive(Debug, Clone, Default)]
@@ -87,7 +89,7 @@ fn bring(mut work: Work<'_>, merged: Merged, request: &PullRequest) -> Result<Re
     }
     puller.keep_forks(&mut work)?;
     let mut report = puller.execute(&mut work)?;
-    let (remote, more) = send(&mut work)?;
+    let (remote, more) = send_rest(&mut work)?;
     let mut all = Merged::default();
     all.add(merged);
     all.add(more);
@@ -113,25 +115,22 @@ pub fn undo(ctx: &Context<'_>) -> Result<Option<UndoReport>, SyncError> {
 enum PullStep {
     Nothing,
     Ahead,
-    /// Files to be written into `directory`; `new`: nothing of the session is here.
-    Write {
-        directory: PathBuf,
-        files: BTreeMap<Option<RelativeName>, FilePull>,
-        new: bool,
-    },
+    /// Files to be written into `directory`.
+    Write(Writing),
     /// This machine's tail becomes a fork first; then the session and the fork are written.
-    Fork(Step),
+    Fork(Differences),
     Listed(String),
     Skip(String),
 }
 
-/// What is done with one file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum FilePull {
-    /// Written whole, what is there being kept.
-    Whole,
-    /// Appended to after `lines` stored lines, which end at `offset`; a part of the next line may be there.
-    Extend { lines: u64, offset: u64 },
+/// Files of one session to be written.
+struct Writing {
+    directory: PathBuf,
+    files: BTreeMap<Option<RelativeName>, FilePull>,
+    /// What of the session lies here, as it was when the plan was made.
+    here: Option<LocalSession>,
+    /// This machine has more of other files, so the session is not in step afterwards.
+    ahead: bool,
 }
 
 struct Puller<'a> {
@@ -148,13 +147,10 @@ impl<'a> Puller<'a> {
         let states = snapshot.sessions()?;
         let live = live_sessions(&work.ctx.env.claude_dir);
         let mut puller = Self { found, request, steps: Vec::new(), forks: Vec::new() };
-        let wanted: Vec<SessionId> = match request.sessions.as_slice() {
-            [] => states
-                .keys()
-                .filter(|id| found.sessions.contains_key(*id) || !work.was_here(id, &states[*id]))
-                .cloned()
-                .collect(),
-            named => named.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
+        let unasked = |id: &&SessionId| found.sessions.contains_key(*id) || !work.was_here(id, &states[*id]);
+        let wanted: BTreeSet<SessionId> = match request.sessions.as_slice() {
+            [] => states.keys().filter(unasked).cloned().collect(),
+            named => named.iter().cloned().collect(),
         };
         for id in wanted {
             let step = match puller.plan_one(work, &snapshot, &id, live.get(&id).copied()) {
@@ -175,24 +171,38 @@ impl<'a> Puller<'a> {
         pid: Option<u32>,
     ) -> Result<PullStep, SyncError> {
         let state = snapshot.state(id)?;
-        let local = self.found.sessions.get(id);
-        if local.is_some_and(|local| work.index.in_step(local, state.as_ref())) && !self.request.force {
+        let here = self.found.sessions.get(id);
+        if here.is_some_and(|here| work.index.in_step(here, state.as_ref())) && !self.request.force {
             return Ok(PullStep::Nothing);
         }
-        let manifest = snapshot.manifest(id)?.ok_or_else(|| SyncError::NoSuchSession { session: id.clone() })?;
-        let Some(local) = local else { return self.plan_new(work, &manifest) };
-        let local = Local { session: local, live: pid.is_some() };
-        let step = match plan_session(work, snapshot, &local)? {
-            Step::Store(_) => PullStep::Ahead,
-            fork @ Step::Fork { .. } => PullStep::Fork(fork),
-            Step::Nothing | Step::Behind => self.plan_missing(work, snapshot, &manifest, &local)?,
+        let manifest = match snapshot.manifest(id)? {
+            Some(manifest) => manifest,
+            // A directory without a manifest is no session.
+            None if self.request.sessions.is_empty() => return Ok(PullStep::Nothing),
+            None => return Err(SyncError::NoSuchSession { session: id.clone() }),
         };
+        let Some(here) = here else { return self.plan_new(work, &manifest) };
+        let local = Local { session: here, live: pid.is_some() };
+        let step = self.step_for(here, &manifest, compare_session(work, snapshot, &local)?);
         Ok(match (step, pid) {
-            (PullStep::Write { .. } | PullStep::Fork(_), Some(pid)) => {
+            (PullStep::Write(_) | PullStep::Fork(_), Some(pid)) => {
                 PullStep::Skip(format!("running here (process {pid}); pull again when it has ended"))
             }
             (step, _) => step,
         })
+    }
+
+    /// What is done with a session that is here.
+    fn step_for(&self, here: &LocalSession, manifest: &Manifest, found: Differences) -> PullStep {
+        if found.parted.is_some() {
+            return PullStep::Fork(found);
+        }
+        let ahead = !found.up.is_empty();
+        let files = if self.request.force && !ahead { all_files(manifest) } else { found.down };
+        if files.is_empty() {
+            return if ahead { PullStep::Ahead } else { PullStep::Nothing };
+        }
+        PullStep::Write(Writing { directory: here.directory.clone(), files, here: Some(here.clone()), ahead })
     }
 
     /// A session that is not here.
@@ -204,54 +214,27 @@ impl<'a> Puller<'a> {
         }
         let place = place(manifest, work.views.roots(), &work.ctx.env.claude_dir)?;
         Ok(match place {
-            Ok(directory) => PullStep::Write { directory, files: all_files(manifest), new: true },
+            Ok(directory) => PullStep::Write(Writing::new(directory, manifest)),
             Err(reason) => PullStep::Listed(reason),
         })
     }
 
-    /// What the store has more than a session that is here.
-    fn plan_missing(
-        &self,
-        work: &Work<'_>,
-        snapshot: &Snapshot<'_>,
-        manifest: &Manifest,
-        local: &Local<'_>,
-    ) -> Result<PullStep, SyncError> {
-        let directory = local.session.directory.clone();
-        if self.request.force {
-            return Ok(PullStep::Write { directory, files: all_files(manifest), new: false });
-        }
-        let mut files = BTreeMap::new();
-        for (name, _) in manifest.all_files() {
-            if !local.session.files.contains_key(&name.cloned()) {
-                files.insert(name.cloned(), FilePull::Whole);
-                continue;
-            }
-            let append_only = name.is_none_or(RelativeName::is_json_lines);
-            match relate_file(work, snapshot, manifest, local, name)? {
-                Some(Relation::Behind { lines, offset }) if append_only => {
-                    files.insert(name.cloned(), FilePull::Extend { lines, offset });
-                }
-                Some(Relation::Same) | None => {}
-                Some(_) if is_superseded(work, manifest, local, name)? => {
-                    files.insert(name.cloned(), FilePull::Whole);
-                }
-                Some(_) => {}
-            }
-        }
-        Ok(if files.is_empty() { PullStep::Nothing } else { PullStep::Write { directory, files, new: false } })
-    }
-
     fn as_report(&self, work: &Work<'_>) -> Result<Report, SyncError> {
         let snapshot = work.store.head_snapshot()?;
-        let mut report = Report { dry_run: true, ..Report::default() };
+        let mut report = Report { dry_run: true, passed_over: passed_over(self.found), ..Report::default() };
         for (id, step) in &self.steps {
-            let manifest = snapshot.manifest(id).ok().flatten();
             if matches!(step, PullStep::Nothing) {
                 report.unchanged += 1;
                 continue;
             }
-            let outcome = foreseen(step, manifest.as_ref());
+            let manifest = snapshot.manifest(id).ok().flatten();
+            let outcome = match (step, self.found.sessions.get(id)) {
+                (PullStep::Fork(found), Some(session)) => {
+                    let local = Local { session, live: false };
+                    Storing { work, snapshot: &snapshot, local: &local }.foresee(found)?
+                }
+                _ => foreseen(step, manifest.as_ref()),
+            };
             report.sessions.push(described(work, id, manifest.as_ref(), outcome));
         }
         report.sort();
@@ -267,17 +250,21 @@ impl<'a> Puller<'a> {
         let mut tx = work.store.begin(base.as_ref())?;
         let snapshot = work.store.head_snapshot()?;
         for (id, step) in &mut self.steps {
-            let PullStep::Fork(fork_step) = step else { continue };
+            let PullStep::Fork(differences) = step else { continue };
             let (Some(parent), Some(session)) = (snapshot.manifest(id)?, self.found.sessions.get(id)) else { continue };
             let local = Local { session, live: false };
-            match store_fork(work, &mut tx, &snapshot, &parent, &local, fork_step) {
+            match (Storing { work, snapshot: &snapshot, local: &local }).store(&mut tx, differences) {
                 Ok(SessionReport { outcome: Outcome::Forked { fork, lines }, .. }) => {
                     self.forks.push((id.clone(), fork, lines));
-                    let (directory, files) = (session.directory.clone(), all_files(&parent));
-                    *step = PullStep::Write { directory, files, new: false };
+                    let here = Some(session.clone());
+                    let writing = Writing { here, ..Writing::new(session.directory.clone(), &parent) };
+                    *step = PullStep::Write(writing);
                 }
                 Ok(_) => *step = PullStep::Nothing,
-                Err(e) if e.is_about_one_session() => *step = PullStep::Skip(e.in_words()),
+                Err(e) if e.is_about_one_session() => {
+                    tx.forget_incomplete_sessions()?;
+                    *step = PullStep::Skip(e.in_words());
+                }
                 Err(e) => return Err(e),
             }
         }
@@ -293,11 +280,11 @@ impl<'a> Puller<'a> {
         let snapshot = work.store.head_snapshot()?;
         for (id, fork, _) in &self.forks {
             let Some(manifest) = snapshot.manifest(fork)? else { continue };
-            let here = self.found.sessions.get(fork);
             let beside = self.found.sessions.get(id).map(|session| session.directory.clone());
-            let (Some(directory), None) = (beside, here) else { continue };
+            let (Some(directory), None) = (beside, self.found.sessions.get(fork)) else { continue };
             self.steps.retain(|(planned, _)| planned != fork);
-            self.steps.push((fork.clone(), PullStep::Write { directory, files: all_files(&manifest), new: true }));
+            // Before the session itself: what is replaced there lies in the fork by then.
+            self.steps.insert(0, (fork.clone(), PullStep::Write(Writing::new(directory, &manifest))));
         }
         Ok(())
     }
@@ -305,41 +292,34 @@ impl<'a> Puller<'a> {
     fn execute(&self, work: &mut Work<'_>) -> Result<Report, SyncError> {
         let root = undo_path(work.ctx.env);
         let mut journal = Journal::new(&root, work.ctx.clock.now());
-        let mut report = Report::default();
-        let mut written = Vec::new();
-        let writes = self.steps.iter().filter(|(_, step)| matches!(step, PullStep::Write { .. })).count();
+        let mut report = Report { passed_over: passed_over(self.found), ..Report::default() };
+        let mut in_step = self.already_in_step();
+        let writes = self.steps.iter().filter(|(_, step)| matches!(step, PullStep::Write(_))).count();
         work.ctx.progress.begin(Phase::Materialise, writes as u64, 0);
         for (id, step) in &self.steps {
             if crate::sys::signal::interrupted() {
                 work.ctx.progress.end();
                 return Err(SyncError::Interrupted);
             }
-            let snapshot = work.store.head_snapshot()?;
-            let session = match carry_out(work, &snapshot, &mut journal, id, step) {
-                Ok(None) => {
-                    report.unchanged += 1;
-                    continue;
+            match carry_out(work, &mut journal, id, step) {
+                Ok(None) => report.unchanged += 1,
+                Ok(Some((session, written))) => {
+                    in_step.extend(written);
+                    report.sessions.push(session);
                 }
-                Ok(Some(session)) => session,
                 Err(e) if e.is_about_one_session() => {
-                    described(work, id, None, Outcome::Skipped { reason: e.in_words() })
+                    report.sessions.push(described(work, id, None, Outcome::Skipped { reason: e.in_words() }));
                 }
                 Err(e) => {
                     work.ctx.progress.end();
                     return Err(e);
                 }
-            };
-            if let (PullStep::Write { directory, .. }, false) =
-                (step, matches!(session.outcome, Outcome::Skipped { .. }))
-            {
-                written.push((id.clone(), directory.clone()));
             }
-            report.sessions.push(session);
             work.ctx.progress.advance(1, 0);
         }
         work.ctx.progress.end();
         materialise::prune(&root, work.ctx.clock.now());
-        self.record(work, &written)?;
+        record(work, &in_step)?;
         self.name_forks(work, &mut report)?;
         report.sort();
         Ok(report)
@@ -349,28 +329,26 @@ impl<'a> Puller<'a> {
     fn name_forks(&self, work: &Work<'_>, report: &mut Report) -> Result<(), SyncError> {
         let snapshot = work.store.head_snapshot()?;
         for (id, fork, lines) in &self.forks {
-            report
-                .sessions
-                .retain(|r| r.session != *fork && r.session != *id || matches!(r.outcome, Outcome::Skipped { .. }));
-            let outcome = Outcome::Forked { fork: fork.clone(), lines: *lines };
-            report.sessions.push(described(work, id, snapshot.manifest(id)?.as_ref(), outcome));
+            let skipped = |r: &SessionReport| matches!(r.outcome, Outcome::Skipped { .. });
+            report.sessions.retain(|r| r.session != *fork && r.session != *id || skipped(r));
+            if !report.sessions.iter().any(|r| r.session == *id) {
+                let outcome = Outcome::Forked { fork: fork.clone(), lines: *lines };
+                report.sessions.push(described(work, id, snapshot.manifest(id)?.as_ref(), outcome));
+            }
         }
         Ok(())
     }
 
-    /// Enters in the index what is now in step.
-    fn record(&self, work: &mut Work<'_>, written: &[(SessionId, PathBuf)]) -> Result<(), SyncError> {
-        let states = work.store.head_snapshot()?.sessions()?;
-        let written = written.iter().filter_map(|(id, directory)| find(directory, id));
+    fn already_in_step(&self) -> Vec<LocalSession> {
         let unchanged = self.steps.iter().filter(|(_, step)| matches!(step, PullStep::Nothing));
-        let unchanged = unchanged.filter_map(|(id, _)| self.found.sessions.get(id).cloned());
-        let in_step: Vec<LocalSession> = written.chain(unchanged).collect();
-        for session in in_step {
-            if let Some(state) = states.get(&session.id) {
-                work.record_in_step(&session, state.clone());
-            }
-        }
-        Ok(())
+        unchanged.filter_map(|(id, _)| self.found.sessions.get(id).cloned()).collect()
+    }
+}
+
+impl Writing {
+    /// All of a session that is not here.
+    fn new(directory: PathBuf, manifest: &Manifest) -> Self {
+        Self { directory, files: all_files(manifest), here: None, ahead: false }
     }
 }
 
@@ -378,41 +356,58 @@ fn all_files(manifest: &Manifest) -> BTreeMap<Option<RelativeName>, FilePull> {
     manifest.all_files().map(|(name, _)| (name.cloned(), FilePull::Whole)).collect()
 }
 
+/// Enters in the index what is now in step, by the stamps of what was compared or written: a file that a client has
+/// written to since is looked at again.
+fn record(work: &mut Work<'_>, in_step: &[LocalSession]) -> Result<(), SyncError> {
+    let states = work.store.head_snapshot()?.sessions()?;
+    for session in in_step {
+        if let Some(state) = states.get(&session.id) {
+            work.record_in_step(session, state.clone());
+        }
+    }
+    Ok(())
+}
+
 fn foreseen(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {
-    let stored = |name: &Option<RelativeName>| manifest.and_then(|m| m.file(name.as_ref()));
     match step {
-        PullStep::Nothing | PullStep::Ahead => Outcome::Ahead,
+        PullStep::Nothing | PullStep::Ahead | PullStep::Fork(_) => Outcome::Ahead,
         PullStep::Listed(reason) => Outcome::Listed { reason: reason.clone() },
         PullStep::Skip(reason) => Outcome::Skipped { reason: reason.clone() },
-        PullStep::Fork(Step::Fork { lines, .. }) => {
-            Outcome::Skipped { reason: format!("diverged after {lines} lines; a pull keeps both sides") }
-        }
-        PullStep::Fork(_) => Outcome::Ahead,
-        PullStep::Write { files, new, .. } => {
-            let bytes = files.keys().filter_map(stored).map(|f| f.local_bytes()).sum();
-            let lines = files.get(&None).map_or(0, |pull| {
-                let total = manifest.map_or(0, |m| m.transcript.lines());
-                if let FilePull::Extend { lines, .. } = pull { total - lines } else { total }
-            });
-            if *new { Outcome::Added { lines, bytes } } else { Outcome::Extended { lines, bytes } }
+        PullStep::Write(writing) => {
+            let stored = writing.files.keys().filter_map(|name| manifest.and_then(|m| m.file(name.as_ref())));
+            let bytes = stored.map(StoredFile::local_bytes).sum();
+            let total = manifest.map_or(0, |m| m.transcript.lines());
+            let lines = match writing.files.get(&None) {
+                None => 0,
+                Some(FilePull::Whole) => total,
+                Some(FilePull::Extend { lines, .. }) => total - lines,
+            };
+            writing.outcome(lines, bytes)
         }
     }
 }
 
-/// Carries out one step; `None` if nothing had to be done.
+impl Writing {
+    fn outcome(&self, lines: u64, bytes: u64) -> Outcome {
+        if self.here.is_none() { Outcome::Added { lines, bytes } } else { Outcome::Extended { lines, bytes } }
+    }
+}
+
+/// Carries out one step. `None`: nothing had to be done; else the report, and the session if it is in step now.
 fn carry_out(
     work: &Work<'_>,
-    snapshot: &Snapshot<'_>,
     journal: &mut Journal,
     id: &SessionId,
     step: &PullStep,
-) -> Result<Option<SessionReport>, SyncError> {
-    let (directory, files, new) = match step {
+) -> Result<Option<(SessionReport, Option<LocalSession>)>, SyncError> {
+    let snapshot = work.store.head_snapshot()?;
+    let writing = match step {
         PullStep::Nothing => return Ok(None),
-        PullStep::Write { directory, files, new } => (directory, files, *new),
+        PullStep::Write(writing) => writing,
         other => {
             let manifest = snapshot.manifest(id).ok().flatten();
-            return Ok(Some(described(work, id, manifest.as_ref(), foreseen(other, manifest.as_ref()))));
+            let outcome = foreseen(other, manifest.as_ref());
+            return Ok(Some((described(work, id, manifest.as_ref(), outcome), None)));
         }
     };
     let manifest = snapshot.manifest(id)?.ok_or_else(|| SyncError::NoSuchSession { session: id.clone() })?;
@@ -421,44 +416,51 @@ fn carry_out(
         return Err(SessionError::Running { session: id.clone(), pid: *pid }.into());
     }
     let (mut lines, mut bytes) = (0, 0);
+    let mut now = writing.here.clone().unwrap_or_else(|| LocalSession {
+        id: id.clone(),
+        directory: writing.directory.clone(),
+        files: BTreeMap::new(),
+    });
     // The transcript comes last: a session that the client can see has everything beside it.
-    for (name, pull) in files.iter().rev() {
-        let written = write_file(work, snapshot, &manifest, journal, directory, name.as_ref(), *pull)?;
-        bytes += written.1;
+    for (name, pull) in writing.files.iter().rev() {
+        let expected = now.files.get(name).copied();
+        let stored = StoredText::of(&snapshot, &manifest, name.as_ref());
+        let stored = stored.ok_or_else(|| SyncError::Inconsistent { session: id.clone() })?;
+        let (stamp, count) = write_file(work, &stored, journal, &writing.directory, *pull, expected.as_ref())?;
+        now.files.insert(name.clone(), stamp);
+        bytes += count.1;
         if name.is_none() {
-            lines = written.0;
+            lines = count.0;
         }
     }
-    let outcome = if new { Outcome::Added { lines, bytes } } else { Outcome::Extended { lines, bytes } };
-    Ok(Some(described(work, id, Some(&manifest), outcome)))
+    let mut report = described(work, id, Some(&manifest), writing.outcome(lines, bytes));
+    if writing.ahead {
+        report.notes.push("this machine has more of it: ccsync push".to_owned());
+    }
+    Ok(Some((report, (!writing.ahead).then_some(now))))
 }
 
-/// Writes one file; returns how many lines and bytes.
+/// Writes one file; returns it as written, and how many lines and bytes were.
 fn write_file(
     work: &Work<'_>,
-    snapshot: &Snapshot<'_>,
-    manifest: &Manifest,
+    stored: &StoredText<'_>,
     journal: &mut Journal,
     directory: &Path,
-    name: Option<&RelativeName>,
     pull: FilePull,
-) -> Result<(u64, u64), SyncError> {
-    let missing = || SyncError::Inconsistent { session: manifest.session.clone() };
-    let stored = StoredText::of(snapshot, manifest, name).ok_or_else(missing)?;
-    let path = target(directory, &manifest.session, name);
-    let modified = manifest.last_activity.as_deref().and_then(parse_time);
+    expected: Option<&FileStamp>,
+) -> Result<(FileStamp, (u64, u64)), SyncError> {
+    let path = target(directory, &stored.manifest.session, stored.name);
+    let modified = stored.manifest.last_activity.as_deref().and_then(parse_time);
     let mut count = (0, 0);
-    match pull {
-        FilePull::Whole => {
-            journal.write(&path, modified, |put| expand(work, &stored, 0, &[], put, &mut count))?;
+    let stamp = match (pull, expected) {
+        (FilePull::Extend { lines, offset }, Some(expected)) => {
+            let part = LocalText::open(&path, offset, expected.len)?.next_lines()?;
+            let put = |put: &mut Put<'_>| expand(work, stored, lines, &part, put, &mut count);
+            journal.extend(&path, expected, modified, put)?
         }
-        FilePull::Extend { lines, offset } => {
-            let part = crate::sys::fs::read_from(&path, offset)?;
-            let from = offset + part.len() as u64;
-            journal.extend(&path, from, modified, |put| expand(work, &stored, lines, &part, put, &mut count))?;
-        }
-    }
-    Ok(count)
+        _ => journal.write(&path, expected, modified, |put| expand(work, stored, 0, &[], put, &mut count))?,
+    };
+    Ok((stamp, count))
 }
 
 /// Where a file is written: behind a link, where the user has made the transcript one.
@@ -479,16 +481,17 @@ fn expand(
     let reader = work.views.reader(stored.manifest, &stored.manifest.session, text_kind(stored.name));
     let lines_only = stored.name.is_none_or(RelativeName::is_json_lines);
     let mut part = part;
+    let changed = || SyncError::Inconsistent { session: stored.manifest.session.clone() };
     stored.walk(lines, &mut |piece| {
-        if piece.run.torn && lines_only {
+        if part.is_empty() && piece.run.torn && lines_only {
             // Of no use to any client, and old ones glue their next record to it.
             return Ok(true);
         }
         let mut text = piece.text;
         if !part.is_empty() {
             let line = &text[..offset_after_lines(text, 1)];
-            let reading =
-                completing_reading(&reader, piece.run, line, part).unwrap_or_else(|| reader.preferred(piece.run));
+            // The part was of this line when the plan was made; if it is not, a client has written since.
+            let reading = completing_reading(&reader, piece.run, line, part).ok_or_else(changed)?;
             put_counted(&reader.read(piece.run, reading, line)[part.len()..], put, count)?;
             text = &text[line.len()..];
             part = &[];

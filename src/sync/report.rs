@@ -12,10 +12,21 @@ pub struct Report {
     pub sessions: Vec<SessionReport>,
     /// Sessions for which nothing had to be done.
     pub unchanged: u64,
+    /// Files that look like parts of sessions and were not taken.
+    pub passed_over: Vec<PassedOver>,
     /// Whether this is a plan (`--dry-run`): nothing was done.
     pub dry_run: bool,
     /// What became of the remote.
     pub remote: RemoteState,
+}
+
+/// A file that looks like a part of a session and was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PassedOver {
+    /// Where it lies; unsanitised.
+    pub path: String,
+    /// Why it was not taken.
+    pub reason: String,
 }
 
 /// What happened to one session.
@@ -100,6 +111,17 @@ impl Report {
     /// How many sessions had this kind of outcome.
     pub fn count(&self, kind: impl Fn(&Outcome) -> bool) -> u64 {
         self.sessions.iter().filter(|s| kind(&s.outcome)).count() as u64
+    }
+
+    /// Reports a session otherwise than it was reported so far.
+    pub(super) fn replace(&mut self, session: SessionReport) {
+        match self.sessions.iter_mut().find(|there| there.session == session.session) {
+            Some(there) => there.outcome = session.outcome,
+            None => {
+                self.unchanged = self.unchanged.saturating_sub(1);
+                self.sessions.push(session);
+            }
+        }
     }
 
     /// Puts the sessions in order of project, title and id.

@@ -34,7 +34,7 @@ pub(super) fn fetch(work: &mut Work<'_>) -> Result<Merged, SyncError> {
 pub(super) fn send(work: &mut Work<'_>) -> Result<(RemoteState, Merged), SyncError> {
     let mut merged = Merged::default();
     if work.store.unsent()? == 0 {
-        return Ok((RemoteState::UpToDate { commit: work.store.remote_head()? }, merged));
+        return Ok((RemoteState::NotContacted, merged));
     }
     if !contains_remote_head(work)? {
         // An earlier run fetched and could not merge. A push that expects what it fetched would succeed, and lose it.
@@ -57,6 +57,16 @@ pub(super) fn send(work: &mut Work<'_>) -> Result<(RemoteState, Merged), SyncErr
     }
     let reason = format!("other machines were faster {ATTEMPTS} times in a row");
     Ok((RemoteState::Queued { commits: work.store.unsent()?, reason }, merged))
+}
+
+/// As [`send`], after a fetch in the same command: if nothing waits, the remote has just said that it has everything.
+pub(super) fn send_rest(work: &mut Work<'_>) -> Result<(RemoteState, Merged), SyncError> {
+    match send(work)? {
+        (RemoteState::NotContacted, merged) => {
+            Ok((RemoteState::UpToDate { commit: work.store.remote_head()? }, merged))
+        }
+        sent => Ok(sent),
+    }
 }
 
 fn contains_remote_head(work: &Work<'_>) -> Result<bool, SyncError> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::report::RemoteState;
-use super::send::{fetch, send};
+use super::send::{fetch, send, send_rest};
 use super::work::{Work, remote_url};
 use super::{Context, SyncError, embedded_remote_path};
 use crate::config::{Config, ConfigError, Machine, Overrides, Settings};
@@ -87,7 +87,7 @@ pub fn set_up(
     let there = work.store.snapshot(work.store.remote_head()?.as_ref())?.sessions()?;
     let carried = sessions_before.keys().filter(|id| !there.contains_key(*id)).count() as u64;
     register(&mut work)?;
-    let (remote, _) = send(&mut work)?;
+    let (remote, _) = send_rest(&mut work)?;
     report(&work, former.is_none(), carried, remote)
 }
 
@@ -105,7 +105,7 @@ pub fn set_path(ctx: &Context<'_>, name: RootName, machine: &str, path: &str) ->
     let mut work = Work::open(ctx)?;
     fetch(&mut work)?;
     propose_path(&work, name, machine, path)?;
-    Ok(send(&mut work)?.0)
+    Ok(send_rest(&mut work)?.0)
 }
 
 fn propose_path(work: &Work<'_>, name: RootName, machine: &str, path: &str) -> Result<(), SyncError> {

@@ -34,7 +34,7 @@ pub(super) struct Piece<'a> {
 }
 
 impl<'a> StoredText<'a> {
-    /// The file of that name; an empty one is never stored, so `None` means that it is not there.
+    /// The file of that name, if the session has it.
     pub(super) fn of(
         snapshot: &'a Snapshot<'a>,
         manifest: &'a Manifest,
@@ -69,7 +69,12 @@ impl<'a> StoredText<'a> {
                 return Ok(());
             }
         }
-        Ok(())
+        // Hostile or damaged: the manifest promises lines that the text does not have.
+        if line == self.file.lines() { Ok(()) } else { Err(self.inconsistent()) }
+    }
+
+    fn inconsistent(&self) -> SyncError {
+        SyncError::Inconsistent { session: self.manifest.session.clone() }
     }
 
     /// The portable text of lines `from..to`, which must be few.
@@ -127,7 +132,7 @@ impl<'a> StoredText<'a> {
                 return Ok((run, end - line));
             }
         }
-        Err(SyncError::Inconsistent { session: self.manifest.session.clone() })
+        Err(self.inconsistent())
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) enum Reading {
 /// This machine's eyes.
 pub(super) struct Views {
     me: MachineId,
-    /// The present roots, then the former ones.
+    /// The present roots, then the former ones, then those of other machines, from which files may have been copied raw.
     roots: Vec<RootSet>,
     setting: PathsSetting,
     expanders: RefCell<HashMap<(RootsKey, Reading), Rc<Expander>>>,
@@ -44,9 +44,13 @@ pub(super) struct Reader<'a> {
 }
 
 impl Views {
-    pub(super) fn new(me: MachineId, present: RootSet, former: Vec<RootSet>, setting: PathsSetting) -> Self {
+    pub(super) fn new(me: MachineId, present: RootSet, others: Vec<RootSet>, setting: PathsSetting) -> Self {
         let mut roots = vec![present];
-        roots.extend(former);
+        for set in others {
+            if !roots.contains(&set) {
+                roots.push(set);
+            }
+        }
         Self { me, roots, setting, expanders: RefCell::default() }
     }
 

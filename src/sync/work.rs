@@ -10,9 +10,9 @@ use crate::domain::id::SessionId;
 use crate::domain::progress::Phase;
 use crate::session::discover::{Discovery, LocalSession, discover};
 use crate::store::machine::Machine;
-use crate::store::manifest::RootsKey;
+use crate::store::manifest::{ManifestError, RootsKey};
 use crate::store::snapshot::SessionState;
-use crate::store::{Author, Store};
+use crate::store::{Author, Store, StoreError};
 use crate::sys::env::Env;
 use crate::sys::fs::create_private_dir_all;
 use crate::sys::lock::ProcessLock;
@@ -44,7 +44,7 @@ impl<'a> Work<'a> {
         let store = Store::open_or_create(&store_path(env))?;
         let (machine, machine_changed) = this_machine(ctx, &store)?;
         let index = Index::load(&index_path(env), &settings_key(ctx));
-        let views = Views::new(machine.id.clone(), machine.roots.clone(), machine.former.clone(), ctx.settings.paths);
+        let views = this_machines_views(ctx, &store, &machine)?;
         let seen = std::fs::read(seen_path(env)).ok().and_then(|json| serde_json::from_slice(&json).ok());
         Ok(Self { ctx, store, views, machine, machine_changed, index, seen: seen.unwrap_or_default(), _lock: lock })
     }
@@ -100,10 +100,22 @@ impl<'a> Work<'a> {
     }
 }
 
+/// How text may lie on this machine's disk.
+fn this_machines_views(ctx: &Context<'_>, store: &Store, machine: &Machine) -> Result<Views, SyncError> {
+    let (machines, _) = store.head_snapshot()?.machines()?;
+    let others = machines.into_iter().filter(|other| other.id != machine.id).map(|other| other.roots);
+    let other_roots = machine.former.iter().cloned().chain(others).collect();
+    Ok(Views::new(machine.id.clone(), machine.roots.clone(), other_roots, ctx.settings.paths))
+}
+
 /// This machine by its settings, and whether the store knows it otherwise.
 fn this_machine(ctx: &Context<'_>, store: &Store) -> Result<(Machine, bool), SyncError> {
     let me = &ctx.settings.machine;
-    let known = store.head_snapshot()?.machine(&me.id)?;
+    let known = match store.head_snapshot()?.machine(&me.id) {
+        // The file is this machine's own: it is written anew. What a newer ccsync wrote is no damage.
+        Err(StoreError::Malformed { source, .. }) if !matches!(source, ManifestError::Newer(_)) => None,
+        known => known?,
+    };
     let machine = Machine::renewed(known.clone(), me.id.clone(), &me.name, ctx.settings.roots.clone());
     let changed = known.as_ref() != Some(&machine);
     Ok((machine, changed))

@@ -17,7 +17,7 @@ const SILENCE: Duration = Duration::from_secs(120);
 
 /// Settings of the user's that would make git do more than was asked, or do it in another way.
 const CONFIG: [&str; 8] = [
-    "core.fsmonitor=false",
+    "core.fsmonitor=",
     "submodule.recurse=false",
     "gc.auto=0",
     "maintenance.auto=false",

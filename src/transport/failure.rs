@@ -1,7 +1,7 @@
 //! Why a git command failed, as far as its words tell.
 //!
 //! The words decide only what a person is told and whether trying again is worth the wait; whether something *was done*
-//! is decided by exit status and porcelain output alone. `LC_MESSAGES=C` keeps git's own words stable; ssh, curl and
+//! is decided by exit status and output for programs alone. `LC_MESSAGES=C` keeps git's own words stable; ssh, curl and
 //! servers are matched by phrases that have not changed for years. Pure.
 
 /// What kind of failure it looks like.

@@ -1,6 +1,6 @@
 //! The real remote: the user's own `git`, so that their ssh configuration, credential helpers and proxies just work.
 //!
-//! Owns how git is called. Whether something was done is decided by exit status and porcelain output, never by prose.
+//! Owns how git is called. Whether something was done is decided by exit status and output for programs, never by prose.
 //! `docs/git.md` gives the reason of every flag and variable below.
 
 use std::collections::BTreeMap;
@@ -133,8 +133,6 @@ impl GitCli {
         let local = format!("refs/remotes/origin/{branch}");
         let refspec = format!("+refs/heads/{branch}:{local}");
         let options = [
-            "--verbose", // without it, a reference that did not move is not listed
-            "--porcelain",
             "--no-tags",
             "--no-write-fetch-head",
             "--no-prune",
@@ -148,8 +146,16 @@ impl GitCli {
         if !out.status.success() {
             return self.why_not_fetched(branch, &out);
         }
-        let fetched = porcelain::parse_fetch(&text(&out.stdout), &local).map_err(|e| self.garbled(&e, &out))?;
-        fetched.map(Some).ok_or_else(|| self.garbled(&format_args!("fetch did not name {local}"), &out))
+        self.where_is(&local).map(Some)
+    }
+
+    /// Where a local reference is. A second process, because `fetch` itself says it for programs only since git 2.41.
+    fn where_is(&self, local: &str) -> Result<CommitId, RemoteError> {
+        let out = self.run(&Command::new("show-ref", None).args(["--verify", "--hash"]).operands([local]))?;
+        if !out.status.success() {
+            return Err(self.failed("show-ref", &out));
+        }
+        porcelain::parse_id(&text(&out.stdout)).map_err(|e| self.garbled(&e, &out))
     }
 
     /// A branch that does not exist is told by asking for the list, not by reading the message.

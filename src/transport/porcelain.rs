@@ -22,9 +22,9 @@ impl Malformed {
 /// A version of git, as far as it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GitVersion {
-    /// 2 in 2.41.
+    /// 2 in 2.34.
     pub major: u32,
-    /// 41 in 2.41.
+    /// 34 in 2.34.
     pub minor: u32,
 }
 
@@ -88,25 +88,13 @@ fn refused(summary: &str) -> PushStatus {
     if summary.starts_with("[remote ") { PushStatus::ByRemote(reason) } else { PushStatus::NotSent(reason) }
 }
 
-/// Reads `git fetch --porcelain --verbose` for one reference: `<flag> SP <old> SP <new> SP <local reference>`.
-/// `None` if the reference is not named.
+/// Reads `git show-ref --hash` of one reference: `<id>`.
 ///
 /// # Errors
-/// [`Malformed`] for a line of another form.
-pub fn parse_fetch(stdout: &str, local_ref: &str) -> Result<Option<CommitId>, Malformed> {
-    for line in stdout.lines() {
-        let malformed = || Malformed::new(line);
-        let flag = line.chars().next().filter(|f| " +-t*!=".contains(*f)).ok_or_else(malformed)?;
-        let mut fields = line[1..].split_ascii_whitespace();
-        let (Some(_old), Some(new), Some(name)) = (fields.next(), fields.next(), fields.next()) else {
-            return Err(malformed());
-        };
-        let new = new.parse().map_err(|_| malformed())?;
-        if name == local_ref && flag != '!' {
-            return Ok(Some(new));
-        }
-    }
-    Ok(None)
+/// [`Malformed`] for anything else.
+pub fn parse_id(stdout: &str) -> Result<CommitId, Malformed> {
+    let line = stdout.strip_suffix('\n').unwrap_or(stdout);
+    line.parse().map_err(|_| Malformed::new(line))
 }
 
 /// Whether this is a full reference name that means nothing else to git: `refs/` and the rules of
@@ -232,17 +220,11 @@ mod tests {
     }
 
     #[test]
-    fn fetches() {
-        let local = "refs/remotes/origin/main";
-        let zero = "0".repeat(40);
-        for sample in
-            [format!("* {zero} {A} {local}\n"), format!("= {A} {A} {local}\n"), format!("  {B} {A} {local}\n")]
-        {
-            assert_eq!(parse_fetch(&sample, local).unwrap().unwrap().as_str(), A, "{sample}");
+    fn one_id() {
+        assert_eq!(parse_id(&format!("{A}\n")).unwrap().as_str(), A);
+        for bad in [String::new(), "\n".to_owned(), format!("{A} x\n"), format!("{A}\n{B}\n")] {
+            assert!(parse_id(&bad).is_err(), "{bad:?}");
         }
-        assert_eq!(parse_fetch("", local), Ok(None));
-        assert_eq!(parse_fetch(&format!("! {B} {A} {local}\n"), local), Ok(None));
-        assert!(parse_fetch("hello world\n", local).is_err());
     }
 
     #[test]
@@ -276,7 +258,7 @@ mod tests {
         assert_eq!(version("git version 2.42-rc1\n").as_deref(), Ok("2.42"));
         assert_eq!(version("git version 3.0\n").as_deref(), Ok("3.0"));
         assert!(version("gti version 2").is_err());
-        assert!(GitVersion { major: 2, minor: 9 } < GitVersion { major: 2, minor: 41 });
+        assert!(GitVersion { major: 2, minor: 9 } < GitVersion { major: 2, minor: 34 });
     }
 
     #[test]
@@ -293,7 +275,7 @@ mod tests {
         #[test]
         fn no_parser_panics(text in "\\PC*", lines in "([ +*!=t-]?[\t :()/a-f0-9é]{0,60}\n){0,4}") {
             for text in [text, lines] {
-                let _ = (parse_push(&text), parse_fetch(&text, "x"), parse_refs(&text), parse_version(&text));
+                let _ = (parse_push(&text), parse_id(&text), parse_refs(&text), parse_version(&text));
                 let _ = (parse_progress(&text), is_sha256(&text));
             }
         }

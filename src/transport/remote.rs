@@ -10,8 +10,8 @@ use crate::sys::process::ProcessError;
 
 use super::porcelain::GitVersion;
 
-/// The oldest `git` whose output we can read: `fetch --porcelain` came with 2.41 (June 2023).
-pub const OLDEST_GIT: GitVersion = GitVersion { major: 2, minor: 41 };
+/// The oldest `git` that is tested: that of Ubuntu 22.04.
+pub const OLDEST_GIT: GitVersion = GitVersion { major: 2, minor: 34 };
 
 /// One reference to move, with what it must be before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -223,13 +223,11 @@ impl GitSaid {
     }
 }
 
-/// Advice for somebody who types git commands, what `--verbose` adds, and finished progress.
+/// Advice for somebody who types git commands, the address once more, and finished progress.
 fn is_noise(line: &str) -> bool {
     let text = line.strip_prefix("remote:").unwrap_or(line).trim_start();
     text.is_empty()
-        || ["hint:", "POST git-", "Pushing to ", "From ", "Total ", "Delta compression using "]
-            .iter()
-            .any(|noise| text.starts_with(noise))
+        || ["hint:", "From ", "Total ", "Delta compression using "].iter().any(|noise| text.starts_with(noise))
         || super::porcelain::parse_progress(line).is_some()
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anstyle::Style;
 
-use crate::sync::report::{Outcome, RemoteState, Report, SessionReport};
+use crate::sync::report::{Outcome, PassedOver, RemoteState, Report, SessionReport};
 use crate::ui::format::{bytes, count, project, short_id};
 use crate::ui::sanitize;
 use crate::ui::style::{ATTENTION, GOOD, HEADING, QUIET, paint};
@@ -19,15 +19,25 @@ pub(crate) fn lines(command: &str, report: &Report, width: usize, quiet: bool) -
     let shown = |s: &&SessionReport| !matches!(s.outcome, Outcome::Listed { .. }) && (!quiet || needs_attention(s));
     let sessions: Vec<&SessionReport> = report.sessions.iter().filter(shown).collect();
     let mut lines = grouped(&sessions, report.dry_run, width);
-    if quiet && lines.is_empty() && !matches!(report.remote, RemoteState::Queued { .. }) {
+    if quiet
+        && lines.is_empty()
+        && report.passed_over.is_empty()
+        && !matches!(report.remote, RemoteState::Queued { .. })
+    {
         return lines;
     }
     if !quiet {
         lines.extend(listed(report));
     }
+    lines.extend(report.passed_over.iter().map(passed_over));
     lines.push(summary(command, report));
     lines.extend(queue_reason(report));
     lines
+}
+
+fn passed_over(file: &PassedOver) -> String {
+    let line = format!("not taken: {}: {}", sanitize::one_line(&file.path), sanitize::one_line(&file.reason));
+    paint(ATTENTION, &line)
 }
 
 fn needs_attention(session: &SessionReport) -> bool {
@@ -151,12 +161,13 @@ fn summary(command: &str, report: &Report) -> String {
         (total, false) => format!("{}: {}", count(total, "session"), counts.join(", ")),
     };
     let command = if report.dry_run { format!("{command} (dry run, nothing was done)") } else { command.to_owned() };
-    format!("{command}: {what}{}", remote(&report.remote))
+    format!("{command}: {what}{}", remote(&report.remote, report.dry_run))
 }
 
-fn remote(state: &RemoteState) -> String {
+fn remote(state: &RemoteState, dry_run: bool) -> String {
     match state {
-        RemoteState::NotContacted => String::new(),
+        RemoteState::NotContacted if dry_run => String::new(),
+        RemoteState::NotContacted => "; nothing waits to be sent".to_owned(),
         RemoteState::UpToDate { commit: Some(commit) } => format!("; on the remote as {}", commit.short()),
         RemoteState::UpToDate { commit: None } => "; the remote is empty".to_owned(),
         RemoteState::Queued { commits: 0, .. } => "; the remote was not reached".to_owned(),
@@ -202,6 +213,7 @@ mod tests {
         let mut noted = session("22222222-a", app, "parser", Outcome::Extended { lines: 3, bytes: 1200 });
         noted.notes.push("one line is stored verbatim".to_owned());
         Report {
+            passed_over: Vec::new(),
             sessions: vec![
                 session("11111111-a", app, "fix the login form\u{1b}[2J", Outcome::Added { lines: 128, bytes: 41_300 }),
                 noted,
@@ -235,8 +247,11 @@ mod tests {
 
     #[test]
     fn nothing_to_do_is_one_line() {
-        assert_eq!(shown(&Report { unchanged: 2, ..Report::default() }, false), "push: nothing to do for 2 sessions");
-        assert_eq!(shown(&Report::default(), false), "push: no sessions found");
+        assert_eq!(
+            shown(&Report { unchanged: 2, ..Report::default() }, false),
+            "push: nothing to do for 2 sessions; nothing waits to be sent"
+        );
+        assert_eq!(shown(&Report::default(), false), "push: no sessions found; nothing waits to be sent");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use ccsync::domain::root::{Root, RootSet, System};
 use ccsync::rewrite::{Collapser, Expander, TextKind, View};
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 15;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -42,9 +42,7 @@ fn main() {
     let placeholders = portable.iter().map(|(_, text)| memchr::memmem::find_iter(text, "{{").count()).sum::<usize>();
     println!("{} files, {} MB, {placeholders} placeholders", files.len(), bytes / 1_000_000);
 
-    let copy = best(&files, |_, text, out| out.extend_from_slice(text));
-    report("copy", bytes, copy, copy);
-    report("collapse", bytes, best(&files, |kind, text, out| collapser.collapse(text, kind, out)), copy);
+    measure("collapse", bytes, &files, |kind, text, out| collapser.collapse(text, kind, out));
     let macos = roots(System::Macos, "/Users/bo", "/opt/cache", '/');
     let windows = roots(System::Windows, "C:\\Users\\bo", "D:\\cache", '\\');
     for (name, expander) in [
@@ -53,7 +51,7 @@ fn main() {
         ("expand, local, Windows", Expander::new(&origin, &windows, View::Local)),
         ("expand, original, macOS", Expander::new(&origin, &macos, View::Original)),
     ] {
-        report(name, bytes, best(&portable, |kind, text, out| expander.expand(text, kind, out)), copy);
+        measure(name, bytes, &portable, |kind, text, out| expander.expand(text, kind, out));
     }
 }
 
@@ -76,25 +74,33 @@ fn load(directory: &Path) -> Vec<(TextKind, Vec<u8>)> {
     sessions.collect()
 }
 
-/// The least time over all rounds that `run` takes for all texts.
-fn best(texts: &[(TextKind, Vec<u8>)], run: impl Fn(TextKind, &[u8], &mut Vec<u8>)) -> Duration {
+/// Reports the least time over all rounds that `run` takes for all texts, and that copying them takes. The rounds take
+/// turns, so that a busy machine slows both.
+fn measure(name: &str, bytes: usize, texts: &[(TextKind, Vec<u8>)], run: impl Fn(TextKind, &[u8], &mut Vec<u8>)) {
     let largest = texts.iter().map(|(_, text)| text.len()).max().unwrap_or(0);
     // Written once, so that no round pays for fresh pages.
     let mut out = vec![1; 2 * largest + 4096];
-    let mut round = || {
-        let start = Instant::now();
-        for (kind, text) in texts {
-            out.clear();
-            run(*kind, black_box(text), &mut out);
-            black_box(&out);
-        }
-        start.elapsed()
-    };
-    (0..ROUNDS).map(|_| round()).min().unwrap_or_default()
+    let (mut copy, mut time) = (Duration::MAX, Duration::MAX);
+    for _ in 0..ROUNDS {
+        copy = copy.min(round(texts, &mut out, |_, text, out| out.extend_from_slice(text)));
+        time = time.min(round(texts, &mut out, &run));
+    }
+    report(name, bytes, time, copy);
+}
+
+fn round(texts: &[(TextKind, Vec<u8>)], out: &mut Vec<u8>, run: impl Fn(TextKind, &[u8], &mut Vec<u8>)) -> Duration {
+    let start = Instant::now();
+    for (kind, text) in texts {
+        out.clear();
+        run(*kind, black_box(text), out);
+        black_box(&out);
+    }
+    start.elapsed()
 }
 
 fn report(name: &str, bytes: usize, time: Duration, copy: Duration) {
     let speed = bytes as f64 / time.as_secs_f64() / 1e9;
     let ratio = time.as_secs_f64() / copy.as_secs_f64();
-    println!("{name:24} {:8.1} ms  {speed:6.2} GB/s  {ratio:5.2} x copy", time.as_secs_f64() * 1e3);
+    let copied = bytes as f64 / copy.as_secs_f64() / 1e9;
+    println!("{name:24} {:8.1} ms {speed:6.2} GB/s {ratio:5.2} x copy ({copied:.2} GB/s)", time.as_secs_f64() * 1e3);
 }

@@ -61,6 +61,11 @@ impl TestEnv {
         path
     }
 
+    /// The remote of [`Self::pair`], which is the first of this environment.
+    pub(crate) fn remote_of_pair(&self) -> PathBuf {
+        self.root.join("remote-1.git")
+    }
+
     /// Two machines set up with one remote.
     pub(crate) fn pair(&self) -> (Machine, Machine) {
         let remote = self.bare_remote();

@@ -82,7 +82,9 @@ proptest! {
         prop_assert_eq!(&protected(&serde_json::from_slice(&portable).expect("JSON")), &before, "{}", line);
         for view in VIEWS {
             let local = read(&origin, &target, view, TextKind::Json, &portable);
-            prop_assert_eq!(&protected(&serde_json::from_slice(&local).expect("JSON")), &before);
+            // Keys that differ here may be one key there, and then the parser drops a value; none may be new.
+            let after = protected(&serde_json::from_slice(&local).expect("JSON"));
+            prop_assert!(after.iter().all(|text| before.contains(text)), "{}", line);
         }
     }
 
@@ -163,7 +165,7 @@ fn rendered(machine: &RootSet, parts: &[Part], depth: usize) -> String {
     (0..depth).fold(text, |text, _| serde_json::json!({ "x": text }).to_string())
 }
 
-/// All strings that the rule protects, with the place of each.
+/// All strings that the rule protects, sorted: replacing a path in a key may change the order of fields.
 fn protected(value: &Value) -> Vec<String> {
     let mut all = Vec::new();
     visit(value, false, &mut |text, is_protected| {
@@ -171,6 +173,7 @@ fn protected(value: &Value) -> Vec<String> {
             all.push(text.to_owned());
         }
     });
+    all.sort_unstable();
     all
 }
 

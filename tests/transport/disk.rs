@@ -29,6 +29,7 @@ fn expectations_are_kept() {
     assert_eq!(store.push(&second, Some(&first)).unwrap(), PushOutcome::Done);
     assert_eq!(store.push(&second, Some(&first)).unwrap(), PushOutcome::Done, "a repeated push is done");
     assert_eq!(store.push(&other, Some(&second)).unwrap(), PushOutcome::Done, "an exact expectation may replace");
+    assert_eq!(store.git.fetch("main").unwrap(), Some(other), "what was replaced is followed");
     let branch = "refs/heads/branch";
     assert_eq!(store.git.push(&[update(branch, Some(&first), None)]).unwrap(), PushOutcome::Done);
     assert_eq!(store.git.push(&[update(branch, None, Some(&first))]).unwrap(), PushOutcome::Done);

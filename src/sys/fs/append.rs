@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 
-use super::{Context, PathError, set_file_modified};
+use super::{Context, FileStamp, PathError, set_file_modified};
 
 /// The file is not as long as its reader believed; another program has written to it since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -68,15 +68,19 @@ impl Appender {
     ///
     /// # Errors
     /// [`PathError`], also if another program wrote in between ([`PathError::is_length_changed`]).
-    pub fn commit(mut self) -> Result<(), PathError> {
+    pub fn commit(mut self) -> Result<FileStamp, PathError> {
         let finish = || {
             check_length(&self.file, self.start + self.written)?;
             set_file_modified(&self.file, self.modified)?;
-            self.file.sync_all()
+            self.file.sync_all()?;
+            // What another program appends from here on is not in the stamp's length, so nobody takes it for seen.
+            let stamp = FileStamp::of(&self.file.metadata()?);
+            check_length(&self.file, self.start + self.written)?;
+            Ok(FileStamp { len: self.start + self.written, ..stamp })
         };
-        finish().at("append to", &self.path)?;
+        let stamp = finish().at("append to", &self.path)?;
         self.committed = true;
-        Ok(())
+        Ok(stamp)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 use tempfile::NamedTempFile;
 
-use super::{Context, PathError, create_private_dir_all, make_private, parent, set_file_modified, sync_dir};
+use super::{Context, FileStamp, PathError, create_private_dir_all, make_private, parent, set_file_modified, sync_dir};
 
 /// Replaces the file by one with this content, durably; missing parents are created private.
 ///
@@ -16,7 +16,7 @@ use super::{Context, PathError, create_private_dir_all, make_private, parent, se
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     let mut file = AtomicFile::create(path)?;
     file.put(bytes)?;
-    file.commit()
+    file.commit().map(drop)
 }
 
 /// Like [`write_atomic`] without waiting for the disk: for caches, which are checked when read and can be made again.
@@ -26,7 +26,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
 pub fn write_cache(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     let mut file = AtomicFile::create(path)?;
     file.put(bytes)?;
-    file.commit_without_sync()
+    file.commit_without_sync().map(drop)
 }
 
 const PREFIX: &str = ".ccsync-";
@@ -73,24 +73,27 @@ impl AtomicFile {
         self.modified = Some(time.into());
     }
 
-    /// Replaces the target and waits until the disk has it.
+    /// Replaces the target and waits until the disk has it. Returns the stamp of what was written, whatever others do to the
+    /// file from then on.
     ///
     /// # Errors
     /// [`PathError`]; the old file is then untouched.
-    pub fn commit(self) -> Result<(), PathError> {
-        let target = self.finish(true)?;
-        sync_dir(parent(&target)).at("write", &target)
+    pub fn commit(self) -> Result<FileStamp, PathError> {
+        let target = self.target.clone();
+        let stamp = self.finish(true)?;
+        sync_dir(parent(&target)).at("write", &target)?;
+        Ok(stamp)
     }
 
     /// Replaces the target without waiting for the disk.
     ///
     /// # Errors
     /// [`PathError`]; the old file is then untouched.
-    pub fn commit_without_sync(self) -> Result<(), PathError> {
-        self.finish(false).map(drop)
+    pub fn commit_without_sync(self) -> Result<FileStamp, PathError> {
+        self.finish(false)
     }
 
-    fn finish(self, sync: bool) -> Result<PathBuf, PathError> {
+    fn finish(self, sync: bool) -> Result<FileStamp, PathError> {
         let Self { target, file, modified } = self;
         let replace = || {
             let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -98,11 +101,11 @@ impl AtomicFile {
             if sync {
                 file.as_file().sync_all()?;
             }
+            let stamp = FileStamp::of(&file.as_file().metadata()?);
             file.persist(&target).map_err(|e| e.error)?;
-            Ok(())
+            Ok(stamp)
         };
-        replace().at("write", &target)?;
-        Ok(target)
+        replace().at("write", &target)
     }
 }
 

@@ -1,0 +1,99 @@
+//! Lock files that a killed process left in the repository. Nobody removes them by itself, and each stops every later command.
+//!
+//! The repository belongs to this program, which opens it only under the machine-wide process lock. So no other ccsync is at work
+//! in it, and whoever made a lock that is there now is dead, but for one: a `git` whose ccsync was killed goes on until it
+//! notices. It holds a lock only while it renames one small file over another. Hence a lock of some age is nobody's, and a younger
+//! one is given the time to vanish by itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::StoreError;
+
+/// Many times what a living `git` needs between taking a lock and giving it back.
+const GRACE: Duration = Duration::from_secs(2);
+
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Removes the locks in `git_dir`; takes at most [`GRACE`], and only where a lock is younger than that.
+pub(super) fn remove_stale_locks(git_dir: &Path) -> Result<(), StoreError> {
+    let began = Instant::now();
+    for lock in locks(git_dir) {
+        // The clock may have been set back: waiting ends all the same.
+        while is_young(&lock) && began.elapsed() < GRACE {
+            thread::sleep(PAUSE);
+        }
+        match fs::remove_file(&lock) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io("remove", &lock, e)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The locks of index, refs, configuration and the like. No ref has a name that ends in `.lock`.
+fn locks(git_dir: &Path) -> Vec<PathBuf> {
+    let below = |dir: &Path, depth| {
+        let files = walkdir::WalkDir::new(dir).max_depth(depth).into_iter().flatten();
+        files.filter(|e| e.file_type().is_file()).map(walkdir::DirEntry::into_path)
+    };
+    let all = below(git_dir, 1)
+        .chain(below(&git_dir.join("refs"), usize::MAX))
+        .chain(below(&git_dir.join("objects/info"), usize::MAX));
+    all.filter(|path| path.extension().is_some_and(|e| e == "lock")).collect()
+}
+
+fn is_young(lock: &Path) -> bool {
+    let modified = fs::metadata(lock).and_then(|m| m.modified());
+    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age < GRACE))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    fn lock(dir: &Path, name: &str, age: Duration) -> PathBuf {
+        let path = dir.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let times = fs::FileTimes::new().set_modified(SystemTime::now() - age);
+        fs::File::create(&path).unwrap().set_times(times).unwrap();
+        path
+    }
+
+    #[test]
+    fn old_locks_are_removed_and_nothing_else_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = ["index.lock", "packed-refs.lock", "refs/heads/main.lock", "refs/remotes/origin/main.lock"];
+        let locks = names.map(|name| lock(dir.path(), name, GRACE));
+        let others = ["index", "refs/heads/main", "logs/x.lock"].map(|name| lock(dir.path(), name, GRACE));
+        remove_stale_locks(dir.path()).unwrap();
+        assert!(locks.iter().all(|path| !path.exists()));
+        assert!(others.iter().all(|path| path.exists()));
+    }
+
+    #[test]
+    fn a_young_lock_may_go_by_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = lock(dir.path(), "index.lock", Duration::ZERO);
+        let holder = thread::spawn(move || {
+            thread::sleep(GRACE / 10);
+            fs::remove_file(path)
+        });
+        remove_stale_locks(dir.path()).unwrap();
+        holder.join().unwrap().expect("nobody else removed the lock");
+    }
+
+    #[test]
+    fn a_lock_from_the_future_is_removed_in_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("index.lock");
+        let times = fs::FileTimes::new().set_modified(SystemTime::now() + Duration::from_secs(9999));
+        fs::File::create(&path).unwrap().set_times(times).unwrap();
+        remove_stale_locks(dir.path()).unwrap();
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,307 @@
+//! Carrying out one session's half of a push: its files into the commit being made.
+
+use std::collections::BTreeMap;
+
+use super::SyncError;
+use super::collect::{Collected, Collector, collapse_title, describe, share_segments};
+use super::fork::{fork_id, fork_manifest, share_file, written_as};
+use super::plan::{Differences, FileStep, Files, Local, Parting, compare_with, described, portable_hash};
+use super::report::{Outcome, SessionReport};
+use super::text::{StoredText, text_kind};
+use super::work::Work;
+use crate::domain::client_dir::client_dir_name;
+use crate::domain::id::SessionId;
+use crate::domain::path::RelativeName;
+use crate::rewrite::{Collapser, TextKind, collapse_path, expand_path};
+use crate::session::facts::{Facts, custom_title_file};
+use crate::store::manifest::{FORMAT, Manifest, StoredFile, Titles};
+use crate::store::segment::{count_lines, offset_after_lines};
+use crate::store::{Snapshot, Transaction};
+
+/// One session of this machine, seen beside the store.
+#[derive(Clone, Copy)]
+pub(super) struct Storing<'a> {
+    pub(super) work: &'a Work<'a>,
+    pub(super) snapshot: &'a Snapshot<'a>,
+    pub(super) local: &'a Local<'a>,
+}
+
+/// The manifest being made, and what went into it.
+struct Draft {
+    manifest: Manifest,
+    facts: Facts,
+    collected: Collected,
+}
+
+impl Storing<'_> {
+    /// Adds to `tx` what this machine has more. What the store has more is `pull`'s business.
+    pub(super) fn store(&self, tx: &mut Transaction<'_>, found: &Differences) -> Result<SessionReport, SyncError> {
+        let id = &self.local.session.id;
+        match (self.snapshot.manifest(id)?, &found.parted) {
+            (Some(parent), Some(parting)) => self.store_fork(tx, &parent, parting, &found.up),
+            (Some(manifest), None) if found.up.is_empty() => {
+                Ok(described(self.work, id, Some(&manifest), Outcome::Behind))
+            }
+            (Some(manifest), None) => {
+                let draft = self.store_more(tx, &manifest, &found.up)?;
+                let Collected { lines, bytes, .. } = draft.collected;
+                Ok(self.report(&draft, Outcome::Extended { lines, bytes }))
+            }
+            (None, _) => {
+                let draft = self.store_new(tx, &found.up)?;
+                let (lines, bytes) = (draft.manifest.transcript.lines(), draft.collected.bytes);
+                Ok(self.report(&draft, Outcome::Added { lines, bytes }))
+            }
+        }
+    }
+
+    /// What [`Self::store`] is going to report.
+    pub(super) fn foresee(&self, found: &Differences) -> Result<Outcome, SyncError> {
+        let (lines, bytes) = self.measure(&found.up)?;
+        Ok(match (self.snapshot.manifest(&self.local.session.id)?, &found.parted) {
+            (Some(parent), Some(parting)) => {
+                let fork =
+                    fork_id(&parent.session, parting.file.as_ref(), parting.lines, &self.first_line(&parent, parting)?);
+                let there = self.snapshot.manifest(&fork)?;
+                let lines = there.map_or(lines, |there| own_lines(&there));
+                Outcome::Forked { fork, lines }
+            }
+            (Some(_), None) if found.up.is_empty() => Outcome::Behind,
+            (Some(_), None) => Outcome::Extended { lines, bytes },
+            (None, _) => Outcome::Added { lines, bytes },
+        })
+    }
+
+    /// Transcript lines, and bytes of all files, that would be stored.
+    fn measure(&self, files: &Files) -> Result<(u64, u64), SyncError> {
+        let (mut lines, mut bytes) = (0, 0);
+        for (name, step) in files {
+            let from = if let FileStep::Continue(from) = step { from.offset } else { 0 };
+            bytes += self.local.limit(name.as_ref())?.saturating_sub(from);
+            if name.is_none() {
+                lines = count_lines_from(self.local, from)?;
+            }
+        }
+        Ok((lines, bytes))
+    }
+
+    fn report(&self, draft: &Draft, outcome: Outcome) -> SessionReport {
+        let mut report = described(self.work, &self.local.session.id, Some(&draft.manifest), outcome);
+        let lines = draft.collected.verbatim;
+        if lines > 0 {
+            let note = format!("{lines} lines are stored verbatim, because rewriting them could not be undone exactly");
+            report.notes.push(note);
+        }
+        report
+    }
+
+    /// A session that the store does not have.
+    fn store_new(&self, tx: &mut Transaction<'_>, files: &Files) -> Result<Draft, SyncError> {
+        // The first records name the working directory, by which the client's directory names in the text are known.
+        let mut first = Facts::default();
+        first.absorb(&self.local.open(None, 0)?.next_lines()?);
+        let directory = self.local.session.directory_name();
+        let collector = Collector::new(&self.work.views, first.project(directory).map(str::to_owned).as_slice(), None);
+        let mut draft =
+            Draft { manifest: self.new_manifest(), facts: Facts::default(), collected: Collected::default() };
+        for (name, step) in files {
+            self.store_file(tx, &collector, &mut draft, None, name.as_ref(), *step)?;
+        }
+        let project = draft.facts.project(directory);
+        draft.manifest.project = project.map(|cwd| collapse_path(self.work.views.roots(), cwd));
+        self.finish(tx, draft)
+    }
+
+    /// What a session has more than `target`: the session itself, or the fork it has become.
+    fn store_more(&self, tx: &mut Transaction<'_>, target: &Manifest, files: &Files) -> Result<Draft, SyncError> {
+        let id = &self.local.session.id;
+        let collector = self.collector(target, (target.session != *id).then(|| id.clone()));
+        let mut draft = Draft { manifest: target.clone(), facts: Facts::default(), collected: Collected::default() };
+        for (name, step) in files {
+            self.store_file(tx, &collector, &mut draft, Some(target), name.as_ref(), *step)?;
+        }
+        self.follow_move(&mut draft);
+        self.finish(tx, draft)
+    }
+
+    /// Keeps what went on differently here as a fork; the stored session keeps its id and stays as it is.
+    pub(super) fn store_fork(
+        &self,
+        tx: &mut Transaction<'_>,
+        parent: &Manifest,
+        parting: &Parting,
+        files: &Files,
+    ) -> Result<SessionReport, SyncError> {
+        let first = self.first_line(parent, parting)?;
+        let fork = fork_id(&parent.session, parting.file.as_ref(), parting.lines, &first);
+        if let Some(there) = self.snapshot.manifest(&fork)? {
+            return self.continue_fork(tx, &there);
+        }
+        for (name, file) in parent.all_files().filter(|(name, _)| !files.contains_key(&name.cloned())) {
+            share_file(tx, &StoredText { snapshot: self.snapshot, manifest: parent, name, file }, &fork)?;
+        }
+        let common = if parting.file.is_none() { parting.lines } else { parent.transcript.lines() };
+        let collector = self.collector(parent, Some(self.local.session.id.clone()));
+        let manifest = fork_manifest(parent, &parent.session, &fork, common);
+        let mut draft = Draft { manifest, facts: Facts::default(), collected: Collected::default() };
+        for (name, step) in files {
+            self.store_file(tx, &collector, &mut draft, Some(parent), name.as_ref(), *step)?;
+            mark_inherited(&mut draft.manifest, name.as_ref(), &parent.session);
+        }
+        let draft = self.finish(tx, draft)?;
+        let lines = own_lines(&draft.manifest);
+        Ok(self.report(&draft, Outcome::Forked { fork, lines }))
+    }
+
+    /// The fork is in the store already: adds what came since.
+    fn continue_fork(&self, tx: &mut Transaction<'_>, fork: &Manifest) -> Result<SessionReport, SyncError> {
+        let found = compare_with(self.work, self.snapshot, fork, self.local, None)?;
+        if let Some(parting) = &found.parted {
+            return self.store_fork(tx, fork, parting, &found.up);
+        }
+        let manifest = if found.up.is_empty() { fork.clone() } else { self.store_more(tx, fork, &found.up)?.manifest };
+        let outcome = Outcome::Forked { fork: fork.session.clone(), lines: own_lines(&manifest) };
+        Ok(described(self.work, &self.local.session.id, Some(&manifest), outcome))
+    }
+
+    fn finish(&self, tx: &mut Transaction<'_>, mut draft: Draft) -> Result<Draft, SyncError> {
+        describe(&mut draft.manifest, &self.work.views, std::mem::take(&mut draft.facts));
+        tx.put_manifest(&draft.manifest)?;
+        Ok(draft)
+    }
+
+    /// Stores one file; `stored` is the manifest whose file of that name it continues or replaces.
+    fn store_file(
+        &self,
+        tx: &mut Transaction<'_>,
+        collector: &Collector<'_>,
+        draft: &mut Draft,
+        stored: Option<&Manifest>,
+        name: Option<&RelativeName>,
+        step: FileStep,
+    ) -> Result<(), SyncError> {
+        let session = draft.manifest.session.clone();
+        let facts = name.is_none().then_some(&mut draft.facts);
+        let earlier = stored.and_then(|of| StoredText::of(self.snapshot, of, name));
+        let (mut file, collected) = match (step, &earlier) {
+            (FileStep::Continue(from), Some(earlier)) => {
+                if earlier.manifest.session != session {
+                    share_segments(tx, &session, earlier, from.lines)?;
+                }
+                let mut text = self.local.open(name, from.offset)?;
+                collector.store(tx, &session, name, Some((earlier, from)), &mut text, facts)?
+            }
+            _ => collector.store(tx, &session, name, None, &mut self.local.open(name, 0)?, facts)?,
+        };
+        if let (FileStep::Whole, Some(earlier)) = (step, &earlier) {
+            self.supersede(&mut file, earlier)?;
+        }
+        if name.is_some_and(|n| n.as_str() == "custom-title.json") {
+            let title = custom_title_file(&crate::sys::fs::read(&self.local.path(name))?);
+            draft.manifest.titles.custom = title.map(|title| collapse_title(&self.work.views, &title));
+        }
+        match name {
+            None => draft.manifest.transcript = file,
+            Some(name) => drop(draft.manifest.files.insert(name.clone(), file)),
+        }
+        // Lines are those of the transcript; what lies beside it counts in bytes.
+        let lines = if name.is_none() { collected.lines } else { 0 };
+        draft.collected += Collected { lines, ..collected };
+        Ok(())
+    }
+
+    /// A file that takes the place of `earlier` remembers it, so that a machine that still has it is known to be behind.
+    fn supersede(&self, file: &mut StoredFile, earlier: &StoredText<'_>) -> Result<(), SyncError> {
+        let mut former = Vec::new();
+        let reader = self.work.views.reader(earlier.manifest, &earlier.manifest.session, text_kind(earlier.name));
+        earlier.walk(0, &mut |piece| {
+            former.extend_from_slice(&reader.read_preferred(piece.run, piece.text));
+            Ok(true)
+        })?;
+        file.supersede(earlier.file, portable_hash(self.work, &former, earlier.name));
+        // What is stored now may have been stored before: it is the present again.
+        let present = crate::sys::fs::read(&self.local.path(earlier.name))?;
+        let present = portable_hash(self.work, &present, earlier.name);
+        file.superseded.retain(|hash| *hash != present);
+        Ok(())
+    }
+
+    /// A session that moved to another project directory (the client does so for worktrees) belongs to that one from then on.
+    fn follow_move(&self, draft: &mut Draft) {
+        let name = self.local.session.directory_name();
+        if let Some(cwd) = draft.facts.cwds.iter().find(|cwd| client_dir_name(cwd) == name) {
+            draft.manifest.project = Some(collapse_path(self.work.views.roots(), cwd));
+            draft.manifest.directory = self.portable_directory();
+        }
+    }
+
+    fn new_manifest(&self) -> Manifest {
+        Manifest {
+            format: FORMAT,
+            session: self.local.session.id.clone(),
+            project: None,
+            directory: self.portable_directory(),
+            titles: Titles::default(),
+            last_activity: None,
+            bound: false,
+            fork_of: None,
+            roots: BTreeMap::new(),
+            transcript: StoredFile::default(),
+            files: BTreeMap::new(),
+        }
+    }
+
+    fn portable_directory(&self) -> String {
+        let name = self.local.session.directory_name();
+        let mut portable = Vec::new();
+        Collapser::new(self.work.views.roots(), &[]).collapse(name.as_bytes(), TextKind::Plain, &mut portable);
+        String::from_utf8(portable).unwrap_or_else(|_| name.to_owned())
+    }
+
+    fn collector(&self, of: &Manifest, written_as: Option<SessionId>) -> Collector<'_> {
+        Collector::new(&self.work.views, self.project_of(of).as_slice(), written_as)
+    }
+
+    fn project_of(&self, manifest: &Manifest) -> Option<String> {
+        manifest.project.as_ref().and_then(|project| expand_path(project, self.work.views.roots()))
+    }
+
+    /// The first line, portable, in which the local file differs.
+    fn first_line(&self, parent: &Manifest, parting: &Parting) -> Result<Vec<u8>, SyncError> {
+        let piece = self.local.open(parting.file.as_ref(), parting.offset)?.next_lines()?;
+        let line = &piece[..offset_after_lines(&piece, 1)];
+        let mut portable = Vec::new();
+        let collapser = Collapser::new(self.work.views.roots(), self.project_of(parent).as_slice());
+        collapser.collapse(line, text_kind(parting.file.as_ref()), &mut portable);
+        Ok(portable)
+    }
+}
+
+/// Transcript lines of a fork that the session it left does not have.
+pub(super) fn own_lines(fork: &Manifest) -> u64 {
+    let common = fork.fork_of.as_ref().map_or(0, |fork| fork.lines);
+    fork.transcript.lines().saturating_sub(common)
+}
+
+/// The kept lines of a continued file were written under the parent's id.
+fn mark_inherited(manifest: &mut Manifest, name: Option<&RelativeName>, parent: &SessionId) {
+    let file = match name {
+        None => Some(&mut manifest.transcript),
+        Some(name) => manifest.files.get_mut(name),
+    };
+    if let Some(file) = file {
+        *file = written_as(std::mem::take(file), parent);
+    }
+}
+
+fn count_lines_from(local: &Local<'_>, from: u64) -> Result<u64, SyncError> {
+    let mut text = local.open(None, from)?;
+    let mut lines = 0;
+    loop {
+        let piece = text.next_lines()?;
+        if piece.is_empty() {
+            return Ok(lines);
+        }
+        lines += count_lines(&piece);
+    }
+}

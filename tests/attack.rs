@@ -1,0 +1,186 @@
+//! What nobody expected: interrupted merges, odd files, lost clones, hostile stores. Each must end with every line accounted for.
+
+use std::fs;
+
+use crate::harness::{Machine, ONE, TWO, TestEnv, questions};
+
+/// The questions that the store's own copy of `id` holds, read by a machine that has nothing yet.
+fn stored_questions(env: &TestEnv, name: &str, id: &str) -> Vec<String> {
+    let reader = env.machine(name);
+    reader.init(&env.remote_of_pair()).success();
+    reader.ccsync(["pull"]).success();
+    questions(&reader.text(id))
+}
+
+fn beside(machine: &Machine, id: &str, name: &str) -> std::path::PathBuf {
+    machine.transcript_path(id).with_extension("").join(name)
+}
+
+fn write_beside(machine: &Machine, id: &str, name: &str, text: &str) {
+    let path = beside(machine, id, name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+#[test]
+fn a_fetch_that_was_never_merged_does_not_let_a_push_overwrite_the_remote() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    b.session(TWO).turn("only on b").write();
+    b.ccsync(["push"]).success();
+    // A has a commit of its own, and knows the remote's newest, as after a kill between fetch and merge.
+    let remote = env.remote_of_pair();
+    let away = env.root().join("away.git");
+    a.append(ONE, "more on a");
+    fs::rename(&remote, &away).unwrap();
+    a.ccsync(["push"]).code(6);
+    fs::rename(&away, &remote).unwrap();
+    a.git(&["fetch", "--quiet", remote.to_str().unwrap(), "+refs/heads/main:refs/remotes/origin/main"]);
+    a.ccsync(["push"]).success();
+    assert_eq!(stored_questions(&env, "c", TWO), ["only on b"]);
+}
+
+#[test]
+fn new_files_beside_a_session_do_not_hide_that_the_store_has_more_of_it() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    b.append(ONE, "asked on b");
+    b.ccsync(["push"]).success();
+    write_beside(&a, ONE, "tool-results/x.txt", "output");
+    a.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    assert!(questions(&a.text(ONE)).contains(&"asked on b".to_owned()));
+    a.append(ONE, "asked on a afterwards");
+    a.ccsync(["push"]).success();
+    let stored = stored_questions(&env, "c", ONE);
+    assert_eq!(stored[stored.len() - 2..], ["asked on b", "asked on a afterwards"]);
+}
+
+#[test]
+fn a_whole_last_line_without_a_line_end_is_continued_elsewhere_line_by_line() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let path = a.session(ONE).turn("first").write();
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.trim_end()).unwrap();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    b.append(ONE, "second");
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    for machine in [&a, &b] {
+        assert!(machine.text(ONE).lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+        assert_eq!(questions(&machine.text(ONE)), ["first", "second"]);
+    }
+    assert_eq!(stored_questions(&env, "c", ONE), ["first", "second"]);
+}
+
+#[test]
+fn a_fragment_stays_on_its_origin_and_makes_no_fork() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    a.append_raw(ONE, br#"{"type":"user","uuid":"torn"#);
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    b.append(ONE, "asked on b");
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    assert_eq!((a.sessions().len(), b.sessions().len()), (1, 1));
+    assert!(a.text(ONE).contains(r#""uuid":"torn"#) && !b.text(ONE).contains(r#""uuid":"torn"#));
+    assert!(a.text(ONE).contains("asked on b"));
+    assert!(a.ccsync(["sync"]).success().stdout.contains("nothing to do"));
+}
+
+#[test]
+fn a_lost_clone_costs_nothing_but_a_fetch() {
+    let env = TestEnv::new();
+    let (_a, b) = env.pair_with_session();
+    fs::remove_dir_all(b.store()).unwrap();
+    assert!(b.ccsync(["push"]).success().stdout.contains("nothing to do"));
+    b.append(ONE, "asked afterwards");
+    b.ccsync(["push"]).success();
+    assert_eq!(stored_questions(&env, "c", ONE).last().map(String::as_str), Some("asked afterwards"));
+}
+
+#[test]
+fn a_title_given_back_is_a_new_title() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    for title in ["X", "Y", "X"] {
+        write_beside(&a, ONE, "custom-title.json", &format!(r#"{{"customTitle":"{title}"}}"#));
+        a.ccsync(["push"]).success();
+        a.ccsync(["pull"]).success();
+    }
+    b.ccsync(["pull"]).success();
+    for machine in [&a, &b] {
+        assert_eq!(fs::read_to_string(beside(machine, ONE, "custom-title.json")).unwrap(), r#"{"customTitle":"X"}"#);
+    }
+}
+
+#[test]
+fn a_machine_that_still_has_an_older_title_takes_the_newer_one() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    write_beside(&a, ONE, "custom-title.json", r#"{"customTitle":"old"}"#);
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    write_beside(&a, ONE, "custom-title.json", r#"{"customTitle":"new"}"#);
+    a.ccsync(["push"]).success();
+    b.ccsync(["sync"]).success();
+    assert_eq!(fs::read_to_string(beside(&b, ONE, "custom-title.json")).unwrap(), r#"{"customTitle":"new"}"#);
+}
+
+#[test]
+fn a_raw_copy_of_another_machines_sessions_is_known_for_what_it_is() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    b.append(ONE, "asked on b");
+    b.ccsync(["push"]).success();
+    let c = env.machine("c");
+    c.init(&env.remote_of_pair()).success();
+    let directory = c.home.join(".claude/projects").join(&a.project_dirs()[0]);
+    fs::create_dir_all(&directory).unwrap();
+    fs::copy(b.transcript_path(ONE), directory.join(format!("{ONE}.jsonl"))).unwrap();
+    assert!(c.ccsync(["push"]).success().stdout.contains("nothing to do"));
+    assert_eq!(c.sessions(), [ONE]);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_a_link_or_badly_named_is_named_and_left() {
+    let env = TestEnv::new();
+    let (a, _b) = env.pair_with_session();
+    let secret = env.root().join("secret");
+    fs::create_dir_all(&secret).unwrap();
+    fs::write(secret.join("id_ed25519"), "PRIVATE").unwrap();
+    std::os::unix::fs::symlink(&secret, a.transcript_path(ONE).with_extension("")).unwrap();
+    fs::write(a.project_dir("work/app").join("odd name!.jsonl"), "{}\n").unwrap();
+    let run = a.ccsync(["push"]).code(3);
+    assert!(run.stdout.contains("odd name!") && run.stdout.contains("links are not followed"), "{run}");
+    let stored = a.git(&["log", "-p", "--all"]);
+    assert!(!stored.contains("PRIVATE"));
+}
+
+#[test]
+fn a_damaged_session_in_the_store_stops_no_other_and_costs_no_line() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    // B, by hand or by malice, pushes a manifest that promises another size.
+    let store = b.store();
+    let shard = store.join("sessions").join(&ONE[..2]).join(ONE);
+    fs::write(shard.join("transcript/000000.jsonl"), "{}\n").unwrap();
+    for args in [&["add", "-A"][..], &["-c", "user.name=x", "-c", "user.email=x@y", "commit", "-qm", "damage"]] {
+        b.git(args);
+    }
+    let remote = env.remote_of_pair();
+    b.git(&["push", "--quiet", remote.to_str().unwrap(), "HEAD:main"]);
+    a.append(ONE, "asked on a");
+    a.session(TWO).turn("another").write();
+    let run = a.ccsync(["push"]).code(5);
+    assert!(run.stdout.contains("forked"), "{run}");
+    let c = env.machine("c");
+    c.init(&remote).success();
+    c.ccsync(["pull"]).code(3);
+    let all: Vec<String> = c.sessions().iter().flat_map(|id| questions(&c.text(id))).collect();
+    assert!(all.contains(&"asked on a".to_owned()) && all.contains(&"another".to_owned()), "{all:?}");
+}

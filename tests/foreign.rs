@@ -1,0 +1,236 @@
+//! The remote holds what this program did not write: it is left alone, and it stops nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::harness::{Machine, ONE, TWO, TestEnv, questions};
+
+/// A clone of the remote, used by somebody who knows nothing of this program.
+struct Clone<'a> {
+    machine: &'a Machine,
+    path: PathBuf,
+}
+
+impl<'a> Clone<'a> {
+    fn of(remote: &Path, machine: &'a Machine) -> Self {
+        let path = machine.home.join("clone");
+        machine.run(machine.program("git").args(["clone", "--quiet"]).args([remote, &path])).success();
+        let clone = Self { machine, path };
+        clone.git(&["symbolic-ref", "HEAD", "refs/heads/main"]);
+        clone
+    }
+
+    fn git(&self, args: &[&str]) -> String {
+        self.machine.run(self.machine.program("git").arg("-C").arg(&self.path).args(args)).success().stdout
+    }
+
+    fn write(&self, path: &str, text: impl AsRef<[u8]>) {
+        let file = self.path.join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+        self.git(&["add", "--force", path]);
+    }
+
+    /// Commits what is in the index, and only that.
+    fn push(&self) {
+        self.git(&["commit", "--quiet", "--message", "by hand"]);
+        self.git(&["push", "--quiet", "origin", "main"]);
+    }
+
+    fn pull(&self) {
+        self.git(&["fetch", "--quiet", "origin", "main"]);
+        self.git(&["reset", "--quiet", "--hard", "FETCH_HEAD"]);
+    }
+
+    /// The id of a blob with this content.
+    fn blob(&self, text: &str) -> String {
+        fs::write(self.path.join("scratch"), text).unwrap();
+        self.git(&["hash-object", "-w", "scratch"]).trim().to_owned()
+    }
+
+    fn add(&self, mode: &str, id: &str, path: &str) {
+        self.git(&["update-index", "--add", "--cacheinfo", &format!("{mode},{id},{path}")]);
+    }
+}
+
+fn assert_clean(machine: &Machine) {
+    assert_eq!(machine.git(&["status", "--porcelain"]), "", "{}", machine.name);
+}
+
+#[test]
+fn what_was_in_the_remote_before_stays_as_it_was() {
+    let env = TestEnv::new();
+    let remote = env.bare_remote();
+    let (a, other) = (env.machine("a"), env.machine("other"));
+    let clone = Clone::of(&remote, &other);
+    clone.write("README.md", "mine\n");
+    clone.write(".gitattributes", "*.txt text\n");
+    clone.write("LICENSE", "mine too\n");
+    clone.push();
+    a.init(&remote);
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+    assert_clean(&a);
+    clone.pull();
+    let read = |name: &str| fs::read_to_string(clone.path.join(name)).unwrap();
+    assert_eq!([read("README.md"), read(".gitattributes"), read("LICENSE")], ["mine\n", "*.txt text\n", "mine too\n"]);
+}
+
+#[test]
+fn a_store_that_moves_to_a_remote_in_use_leaves_its_files_alone() {
+    let env = TestEnv::new();
+    let (first, second) = (env.bare_remote(), env.bare_remote());
+    let (a, other) = (env.machine("a"), env.machine("other"));
+    a.init(&first);
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+    let clone = Clone::of(&second, &other);
+    clone.write("README.md", "mine\n");
+    clone.push();
+    a.init(&second);
+    a.ccsync(["push"]).success();
+    assert_clean(&a);
+    clone.pull();
+    assert_eq!(fs::read_to_string(clone.path.join("README.md")).unwrap(), "mine\n");
+    assert!(clone.path.join("ccsync.json").exists() && clone.path.join("sessions").exists());
+}
+
+#[test]
+fn what_is_no_plain_file_is_neither_written_nor_missed() {
+    let env = TestEnv::new();
+    let remote = env.bare_remote();
+    let (a, b, other) = (env.machine("a"), env.machine("b"), env.machine("other"));
+    a.init(&remote);
+    b.init(&remote);
+    let clone = Clone::of(&remote, &other);
+    let target = clone.blob("/etc/passwd");
+    clone.add("120000", &target, "link");
+    clone.add("120000", &target, "deep/er/link");
+    clone.add("160000", &clone.git(&["rev-parse", "HEAD"]).trim().to_owned(), "module");
+    clone.add("100644", &target, "aux.txt");
+    clone.add("100755", &target, "script.sh");
+    clone.push();
+    let before = clone.git(&["ls-tree", "-r", "HEAD"]);
+    for machine in [&a, &b] {
+        machine.session(if machine.name == "a" { ONE } else { TWO }).turn("hello").write();
+        let run = machine.ccsync(["sync"]).success();
+        assert_eq!(machine.git(&["status", "--porcelain"]), "", "{run}");
+        for name in ["link", "deep", "module", "aux.txt"] {
+            assert!(fs::symlink_metadata(machine.store().join(name)).is_err(), "{name} is not written to the disk");
+        }
+        assert!(machine.store().join("script.sh").is_file());
+    }
+    clone.pull();
+    let after = clone.git(&["ls-tree", "-r", "HEAD"]);
+    for line in before.lines().filter(|line| !line.contains("machines/")) {
+        assert!(after.contains(line), "lost: {line}\n{after}");
+    }
+    // What is replaced by a file is one from then on, and the other way round; what is removed is gone.
+    clone.git(&["rm", "--quiet", "-r", "--cached", "link", "module", "script.sh"]);
+    clone.add("100644", &target, "link");
+    clone.add("120000", &target, "script.sh");
+    clone.push();
+    a.ccsync(["sync"]).success();
+    assert_clean(&a);
+    assert!(a.store().join("link").is_file() && !a.store().join("script.sh").exists());
+    fs::write(a.store().join(".git/ccsync-unfinished"), "").unwrap();
+    a.ccsync(["sync"]).success();
+    assert_clean(&a);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_that_is_no_text_is_neither_written_nor_missed() {
+    use std::os::unix::ffi::OsStrExt;
+    let env = TestEnv::new();
+    let remote = env.bare_remote();
+    let (a, other) = (env.machine("a"), env.machine("other"));
+    a.init(&remote);
+    let clone = Clone::of(&remote, &other);
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9");
+    fs::write(clone.path.join(name), "x").unwrap();
+    clone.git(&["add", "--all"]);
+    clone.push();
+    a.ccsync(["pull"]).success();
+    assert_clean(&a);
+    assert!(!a.store().join(name).exists());
+    fs::remove_file(clone.path.join(name)).unwrap();
+    clone.git(&["add", "--all"]);
+    clone.push();
+    a.ccsync(["pull"]).success();
+    assert_clean(&a);
+}
+
+#[test]
+fn a_file_that_becomes_a_directory_and_back_is_followed() {
+    let env = TestEnv::new();
+    let remote = env.bare_remote();
+    let (a, other) = (env.machine("a"), env.machine("other"));
+    a.init(&remote);
+    let clone = Clone::of(&remote, &other);
+    for turn in 0..2 {
+        clone.write("thing", "a file");
+        clone.write("other/deep/er", "below a directory");
+        clone.push();
+        a.ccsync(["pull"]).success();
+        assert_clean(&a);
+        assert!(a.store().join("thing").is_file(), "turn {turn}");
+        // Somebody's own file keeps the directory from being empty.
+        fs::write(a.store().join("other/deep/mine"), "").unwrap();
+        clone.git(&["rm", "--quiet", "-r", "thing", "other"]);
+        clone.write("thing/below", "a file");
+        clone.write("other", "a file now");
+        clone.push();
+        a.ccsync(["pull"]).success();
+        assert_clean(&a);
+        assert!(a.store().join("thing/below").is_file() && a.store().join("other").is_file(), "turn {turn}");
+        clone.git(&["rm", "--quiet", "-r", "thing", "other"]);
+    }
+}
+
+#[test]
+fn a_huge_file_of_somebody_else_is_not_checked_out() {
+    let env = TestEnv::new();
+    let remote = env.bare_remote();
+    let (a, other) = (env.machine("a"), env.machine("other"));
+    a.init(&remote);
+    let clone = Clone::of(&remote, &other);
+    clone.write("image", vec![0; 33 << 20]);
+    clone.write("small", "x");
+    clone.push();
+    a.ccsync(["pull"]).success();
+    assert_clean(&a);
+    assert!(!a.store().join("image").exists() && a.store().join("small").exists());
+}
+
+#[test]
+fn a_damaged_file_of_this_machine_is_written_anew() {
+    let env = TestEnv::new();
+    let remote = env.bare_remote();
+    let (a, other) = (env.machine("a"), env.machine("other"));
+    a.init(&remote);
+    let clone = Clone::of(&remote, &other);
+    let name = fs::read_dir(clone.path.join("machines")).unwrap().next().unwrap().unwrap().file_name();
+    let path = format!("machines/{}", name.to_str().unwrap());
+    a.session(ONE).turn("hello").write();
+    for damage in ["{", "", "{\"format\": 1}"] {
+        clone.write(&path, damage);
+        clone.push();
+        a.ccsync(["pull"]).success();
+        a.ccsync(["status"]).success();
+        a.append(ONE, "more");
+        a.ccsync(["push"]).success();
+        assert_clean(&a);
+        clone.pull();
+        let json = fs::read_to_string(clone.path.join(&path)).unwrap();
+        let machine: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(machine["name"], "a", "{damage:?}");
+    }
+    assert_eq!(questions(&a.text(ONE)), ["hello", "more", "more", "more"]);
+    // A newer version's file is not damaged.
+    clone.write(&path, "{\"format\": 2}");
+    clone.push();
+    a.ccsync(["pull"]);
+    let refused = a.ccsync(["push"]).code(1);
+    assert!(refused.stderr.contains("format 2"), "{refused}");
+}
