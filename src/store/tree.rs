@@ -166,3 +166,32 @@ fn compare(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_takes_the_name_of_a_directory_and_gives_it_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = Repository::init(dir.path()).unwrap();
+        let text = Leaf::file(repo.blob(b"text").unwrap());
+        let link = Leaf { mode: 0o120_000, ..text };
+        let paths = |changes: &[(&str, Option<Leaf>)], base: Option<&Tree<'_>>| {
+            let mut writer = ObjectWriter::new(&repo);
+            let changes = changes.iter().map(|(path, leaf)| ((*path).to_owned(), *leaf)).collect();
+            let tree = apply(&repo, &mut writer, base, &changes).unwrap().unwrap();
+            writer.finish().unwrap();
+            let tree = repo.find_tree(tree).unwrap();
+            let all = differences(&repo, None, Some(&tree)).unwrap();
+            let all: Vec<_> = all.into_iter().map(|d| (String::from_utf8(d.path).unwrap(), d.new.unwrap())).collect();
+            (tree, all)
+        };
+        let (directory, _) = paths(&[("a/b/c", Some(text)), ("z", Some(link))], None);
+        let (file, all) = paths(&[("a", Some(text)), ("a/b/c", None)], Some(&directory));
+        assert_eq!(all, [("a".to_owned(), text), ("z".to_owned(), link)]);
+        let (again, all) = paths(&[("a", None), ("a/b/c", Some(text))], Some(&file));
+        assert_eq!(all, [("a/b/c".to_owned(), text), ("z".to_owned(), link)]);
+        assert_eq!(again.id(), directory.id());
+    }
+}
