@@ -161,6 +161,23 @@ fn what_is_a_link_or_badly_named_is_named_and_left() {
     assert!(!stored.contains("PRIVATE"));
 }
 
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_through_a_link_beside_a_session() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    write_beside(&a, ONE, "subagents/agent-1.jsonl", "{}\n");
+    a.ccsync(["push"]).success();
+    let elsewhere = env.root().join("elsewhere");
+    fs::create_dir_all(&elsewhere).unwrap();
+    let beside = b.transcript_path(ONE).with_extension("");
+    fs::create_dir_all(&beside).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, beside.join("subagents")).unwrap();
+    let run = b.ccsync(["pull"]).code(3);
+    assert!(run.stdout.contains("links are not followed"), "{run}");
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+}
+
 #[test]
 fn a_damaged_session_in_the_store_stops_no_other_and_costs_no_line() {
     let env = TestEnv::new();

@@ -312,6 +312,7 @@ impl From<SessionError> for CliError {
             SessionError::Path(e) => return e.into(),
             SessionError::Journal { .. } => hints(["what that pull replaced lies beside the journal"]),
             SessionError::Running { .. } => hints(["leave the client, then run the command again"]),
+            SessionError::Link { .. } => hints(["replace the link by what it leads to, then run the command again"]),
             SessionError::Changed { .. } => hints(["run the command again"]),
         };
         Self::new(Kind::Failed, error, hints)

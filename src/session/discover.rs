@@ -74,9 +74,21 @@ pub fn file_path(directory: &Path, id: &SessionId, file: Option<&RelativeName>) 
     }
 }
 
-/// Whether `<session id>/` is a link. What lies behind it was not put there by the client, so it is neither read nor written.
-pub fn is_linked(directory: &Path, id: &SessionId) -> bool {
-    fs::symlink_metadata(directory.join(id.as_str())).is_ok_and(|metadata| metadata.is_symlink())
+/// The first link among `<session id>/`, the directories below it that lead to `file`, and the file itself. What lies behind a link was
+/// not put there by the client, so it is neither read nor written.
+pub fn link_on_the_way(directory: &Path, id: &SessionId, file: &RelativeName) -> Option<PathBuf> {
+    let mut path = directory.join(id.as_str());
+    let mut parts = file.as_str().split('/');
+    loop {
+        if is_link(&path) {
+            return Some(path);
+        }
+        path.push(parts.next()?);
+    }
+}
+
+fn is_link(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
 }
 
 /// Finds every session below the client's directory. A machine without one has no sessions.
@@ -136,7 +148,7 @@ fn scan_session(directory: &Path, id: SessionId, found: &mut Discovery) {
 
 fn scan_beside(session: &mut LocalSession, found: &mut Discovery) {
     let root = session.directory.join(session.id.as_str());
-    if is_linked(&session.directory, &session.id) {
+    if is_link(&root) {
         return found.refuse(Some(session.id.clone()), &root, NOT_PLAIN.to_owned());
     }
     if !root.is_dir() {

@@ -126,9 +126,10 @@ impl Journal {
             Some(_) => Change::Replaced { path: path.to_owned(), kept: self.keep(path)? },
             None => Change::Created { path: path.to_owned() },
         };
-        // As late as possible: a client may have written since the plan was made.
-        check_unchanged(path, expected)?;
         self.enter(&change)?;
+        // As late as possible: a client may have written since the plan was made. Of an entry that was not carried out an undo
+        // knows by the file's stamp that it was not.
+        check_unchanged(path, expected)?;
         // A new file can be had again from the store, so a crash may cost it; what it replaces may not be lost.
         let new = matches!(change, Change::Created { .. });
         let stamp = if new { file.commit_without_sync() } else { file.commit() }.map_err(SessionError::from)?;

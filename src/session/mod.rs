@@ -40,6 +40,12 @@ pub enum SessionError {
         /// The client's process.
         pid: u32,
     },
+    /// Something on the way to a file is a link.
+    #[error("`{}` is a link, and links are not followed", path.display())]
+    Link {
+        /// What is a link.
+        path: PathBuf,
+    },
     /// The file is no longer what the plan was made for.
     #[error("`{}` changed while it was being brought up to date", path.display())]
     Changed {

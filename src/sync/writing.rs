@@ -12,7 +12,7 @@ use super::work::Work;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::session::SessionError;
-use crate::session::discover::{LocalSession, file_path};
+use crate::session::discover::{LocalSession, file_path, link_on_the_way};
 use crate::session::facts::parse_time;
 use crate::session::live::live_sessions;
 use crate::session::materialise::{Journal, Put};
@@ -95,7 +95,7 @@ fn write_file(
     pull: FilePull,
     expected: Option<&FileStamp>,
 ) -> Result<(FileStamp, (u64, u64)), SyncError> {
-    let path = target(directory, &stored.manifest.session, stored.name);
+    let path = target(directory, &stored.manifest.session, stored.name)?;
     let modified = stored.manifest.last_activity.as_deref().and_then(parse_time);
     let mut count = (0, 0);
     let stamp = match (pull, expected) {
@@ -109,10 +109,16 @@ fn write_file(
     Ok((stamp, count))
 }
 
-/// Where a file is written: behind a link, where the user has made the transcript one.
-fn target(directory: &Path, id: &SessionId, name: Option<&RelativeName>) -> PathBuf {
+/// Where a file is written. A transcript that is a link stays one, as the client leaves it; what lies beside it may be none.
+fn target(directory: &Path, id: &SessionId, name: Option<&RelativeName>) -> Result<PathBuf, SessionError> {
     let path = file_path(directory, id, name);
-    std::fs::canonicalize(&path).unwrap_or(path)
+    match name {
+        None => Ok(std::fs::canonicalize(&path).unwrap_or(path)),
+        Some(name) => match link_on_the_way(directory, id, name) {
+            Some(path) => Err(SessionError::Link { path }),
+            None => Ok(path),
+        },
+    }
 }
 
 /// Expands the lines after the first `lines` into `put`; `part` is what the local file has of the next one.

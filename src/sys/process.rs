@@ -303,6 +303,12 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_ends_in_both_is_no_progress() {
+        let out = sh(r"printf '10%%\r20%%\rdenied\r\nlast\r' >&2").run().unwrap();
+        assert_eq!(out.stderr, "denied\nlast\n");
+    }
+
+    #[test]
     fn stdin_is_closed_or_given() {
         assert_eq!(sh("cat; echo end").run().unwrap().stdout, b"end\n");
         assert_eq!(sh("cat").stdin("given").run().unwrap().stdout, b"given");

@@ -158,13 +158,22 @@ impl GitCli {
         porcelain::parse_id(&text(&out.stdout)).map_err(|e| self.garbled(&e, &out))
     }
 
-    /// A branch that does not exist is told by asking for the list, not by reading the message.
+    /// A branch that does not exist is told by asking for the list, not by reading the message: over ssh the message is that of a
+    /// connection that broke, because the server misses the rest of the conversation.
     fn why_not_fetched(&self, branch: &str, out: &Output) -> Result<Option<CommitId>, RemoteError> {
         let failed = self.failed("fetch", out);
-        if !matches!(failed, RemoteError::Failed { .. }) {
+        let worth_asking = matches!(
+            failed,
+            RemoteError::Failed { .. }
+                | RemoteError::Unreachable { why: Missing::Connection | Missing::Repository, .. }
+        );
+        if !worth_asking {
             return Err(failed);
         }
-        if self.refs_once()?.contains_key(&format!("refs/heads/{branch}")) { Err(failed) } else { Ok(None) }
+        match self.refs_once() {
+            Ok(refs) if !refs.contains_key(&format!("refs/heads/{branch}")) => Ok(None),
+            Ok(_) | Err(_) => Err(failed),
+        }
     }
 
     fn push_once(&self, updates: &[RefUpdate]) -> Result<PushOutcome, RemoteError> {

@@ -145,10 +145,13 @@ fn read_chunks(mut stream: impl Read, events: &Sender<Event>) {
     }
 }
 
-/// Splits at `\n` and `\r`: a progress line ends in the latter and is overwritten by the next.
+/// Splits at `\n` and `\r`: a progress line ends in the latter and is overwritten by the next. A line of `ssh` ends in both,
+/// and is no progress.
 fn read_lines(stream: impl Read, events: &Sender<Event>) {
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
+    // A line that ended in a carriage return; what it is, the next byte tells.
+    let mut returned: Option<String> = None;
     loop {
         let available = match stream.fill_buf() {
             Ok(bytes) => bytes,
@@ -156,6 +159,12 @@ fn read_lines(stream: impl Read, events: &Sender<Event>) {
             Err(_) => &[],
         };
         let ended = available.is_empty();
+        if let Some(line) = returned.take() {
+            let lasting = ended || available[0] == b'\n';
+            if events.send(Event::Stderr { line, lasting }).is_err() {
+                return;
+            }
+        }
         let end = available.iter().position(|b| matches!(b, b'\n' | b'\r'));
         line.extend_from_slice(&available[..end.unwrap_or(available.len())]);
         let lasting = end.is_none_or(|at| available[at] == b'\n');
@@ -164,7 +173,9 @@ fn read_lines(stream: impl Read, events: &Sender<Event>) {
         if !line.is_empty() && (end.is_some() || ended || line.len() >= LONGEST_LINE) {
             let text = String::from_utf8_lossy(&line).into_owned();
             line.clear();
-            if events.send(Event::Stderr { line: text, lasting }).is_err() {
+            if !lasting {
+                returned = Some(text);
+            } else if events.send(Event::Stderr { line: text, lasting }).is_err() {
                 return;
             }
         }
