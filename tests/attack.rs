@@ -201,3 +201,17 @@ fn a_damaged_session_in_the_store_stops_no_other_and_costs_no_line() {
     let all: Vec<String> = c.sessions().iter().flat_map(|id| questions(&c.text(id))).collect();
     assert!(all.contains(&"asked on a".to_owned()) && all.contains(&"another".to_owned()), "{all:?}");
 }
+
+#[test]
+fn the_beginning_of_an_id_is_enough_to_pull_by() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).turn("long ago").days_old(400).write();
+    a.session(TWO).turn("long ago too").days_old(400).write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert!(b.sessions().is_empty());
+    b.ccsync(["pull", &ONE[..8]]).success();
+    assert_eq!(b.sessions(), [ONE]);
+    b.ccsync(["pull", "3"]).code(3);
+}

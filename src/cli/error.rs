@@ -330,7 +330,9 @@ impl From<SyncError> for CliError {
             SyncError::Store(e) => return e.into(),
             SyncError::Session(e) => return e.into(),
             SyncError::NotSetUp => (Kind::Failed, hints(["ccsync init --remote URL"])),
-            SyncError::NoSuchSession { .. } => (Kind::Failed, hints(["ccsync list --remote"])),
+            SyncError::NoSuchSession { .. } | SyncError::AmbiguousSession { .. } => {
+                (Kind::Failed, hints(["ccsync list --remote"]))
+            }
             SyncError::Inconsistent { .. } => (Kind::Failed, hints(["ccsync push, on a machine that has the session"])),
             SyncError::NoSuchMachine { .. } => (Kind::Failed, hints(["names and ids: ccsync status --json"])),
             SyncError::Interrupted => (Kind::Interrupted, hints(["nothing is lost; to go on, run the command again"])),

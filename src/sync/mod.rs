@@ -107,6 +107,12 @@ pub enum SyncError {
         /// What was asked for.
         session: SessionId,
     },
+    /// More than one session begins with what was asked for.
+    #[error("more than one session in the store begins with {session}")]
+    AmbiguousSession {
+        /// What was asked for.
+        session: SessionId,
+    },
     /// There is no configuration yet.
     #[error("this machine has not been set up")]
     NotSetUp,
@@ -128,7 +134,8 @@ impl SyncError {
     fn is_about_one_session(&self) -> bool {
         match self {
             Self::Store(e) => e.is_about_one_session(),
-            Self::Session(_) | Self::Inconsistent { .. } | Self::NoSuchSession { .. } => true,
+            Self::Session(_) | Self::Inconsistent { .. } => true,
+            Self::NoSuchSession { .. } | Self::AmbiguousSession { .. } => true,
             Self::Path(e) => !e.is_full(),
             _ => false,
         }

@@ -3,7 +3,7 @@
 //! First what others did is fetched and merged; then each session is compared with what lies here, and only what is missing is
 //! written. Tails that lost their session's id become forks and are sent at the end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,11 +27,12 @@ use crate::session::live::{live_sessions, running_client};
 use crate::session::materialise::{self, Journal};
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, StoredFile};
+use crate::store::snapshot::SessionState;
 
 /// What a pull is asked for.
 #[derive(Debug, Clone, Default)]
 pub struct PullRequest {
-    /// Only these sessions, whatever their age; none: all that are recent or here already.
+    /// Only these sessions (whole ids, or beginnings that only one has), whatever their age; none: all that are recent or here already.
     pub sessions: Vec<SessionId>,
     /// Say what would be done, and do nothing.
     pub dry_run: bool,
@@ -134,7 +135,7 @@ impl<'a> Puller<'a> {
         let unasked = |id: &&SessionId| found.sessions.contains_key(*id) || !work.was_here(id, &states[*id]);
         let wanted: BTreeSet<SessionId> = match request.sessions.as_slice() {
             [] => states.keys().filter(unasked).cloned().collect(),
-            named => named.iter().cloned().collect(),
+            named => named.iter().map(|id| beginning_with(id, &states)).collect(),
         };
         for id in wanted {
             let step = match puller.plan_one(work, &snapshot, &id, live.get(&id).copied()) {
@@ -163,7 +164,7 @@ impl<'a> Puller<'a> {
             Some(manifest) => manifest,
             // A directory without a manifest is no session.
             None if self.request.sessions.is_empty() => return Ok(PullStep::Nothing),
-            None => return Err(SyncError::NoSuchSession { session: id.clone() }),
+            None => return Err(Self::not_found(snapshot, id)?),
         };
         let Some(here) = here else { return self.plan_new(work, &manifest) };
         let local = Local { session: here, live: pid.is_some() };
@@ -174,6 +175,13 @@ impl<'a> Puller<'a> {
             }
             (step, _) => step,
         })
+    }
+
+    /// Why nothing is known under `id`.
+    fn not_found(snapshot: &Snapshot<'_>, id: &SessionId) -> Result<SyncError, SyncError> {
+        let several = snapshot.sessions()?.keys().any(|whole| whole != id && whole.as_str().starts_with(id.as_str()));
+        let session = id.clone();
+        Ok(if several { SyncError::AmbiguousSession { session } } else { SyncError::NoSuchSession { session } })
     }
 
     /// What is done with a session that is here.
@@ -339,6 +347,15 @@ fn record(work: &mut Work<'_>, in_step: &[LocalSession]) -> Result<(), SyncError
         }
     }
     Ok(())
+}
+
+/// The session whose id begins with `id`, as reports print it; `id` itself if there is not exactly one.
+fn beginning_with(id: &SessionId, states: &BTreeMap<SessionId, SessionState>) -> SessionId {
+    let mut found = states.range(id..).map(|(whole, _)| whole).take_while(|w| w.as_str().starts_with(id.as_str()));
+    match (found.next(), found.next()) {
+        (Some(only), None) => only.clone(),
+        _ => id.clone(),
+    }
 }
 
 fn foreseen(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {

@@ -13,13 +13,13 @@ use crate::sync::{self, PullRequest};
 /// `ccsync undo` puts it back. A session that is running here is never written to.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Bring these sessions, however old they are
+    /// Bring these sessions, however old they are; the beginning of an id is enough where only one has it
     #[arg(value_name = "SESSION")]
     sessions: Vec<SessionId>,
     /// Show what would be done, and do nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
-    /// Replace a local session that does not agree with the stored one; the local one is kept for `ccsync undo`
+    /// Write these sessions anew, even where they agree with the stored ones; what is replaced is kept for `ccsync undo`
     #[arg(long, requires = "sessions")]
     force: bool,
     /// Bring sessions that were active in the last N days, instead of the configured number
