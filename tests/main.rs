@@ -11,6 +11,7 @@ mod attack;
 mod crash;
 mod diverge;
 mod errors;
+mod fixtures;
 mod foreign;
 mod help;
 mod layers;
