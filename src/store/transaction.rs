@@ -131,7 +131,7 @@ impl<'store> Transaction<'store> {
     /// Takes back every session of which segments were added but no manifest: storing it failed half-way.
     ///
     /// # Errors
-    /// As for [`Self::forget_session`].
+    /// [`StoreError::Git`], [`StoreError::Io`].
     pub fn forget_incomplete_sessions(&mut self) -> Result<(), StoreError> {
         let touched: BTreeSet<SessionId> = self.changes.keys().filter_map(|path| layout::session_of(path)).collect();
         for session in touched {
