@@ -10,6 +10,9 @@ use memchr::memchr;
 /// lies and which files a checkpoint restores; none of it is sent to the model.
 const CLIENT_RECORDS: [&[u8]; 4] = [b"worktree-state", b"relocated", b"file-history-snapshot", b"file-history-delta"];
 
+/// What every line of such a record holds somewhere.
+pub(super) const CLIENT_RECORD_SIGNS: [&[u8]; 3] = [b"\"worktree-state\"", b"\"relocated\"", b"\"file-history-"];
+
 /// What rewriting needs to know of a line. Places are those of a string's opening quote, in the line, ascending.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outline {
@@ -177,6 +180,51 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// Whether the string whose quote opens at `quote` is a value of the record itself. `None` if the line ends before that is clear.
+///
+/// Judged by the shorter side of the line: clients have written `cwd` before the message and after it.
+pub(super) fn is_of_record(line: &[u8], quote: usize) -> Option<bool> {
+    if quote < line.len() / 2 {
+        Some(open_before(line, quote)? == 1)
+    } else {
+        ends_with_record(line, string_end(line, quote + 1)? + 1)
+    }
+}
+
+/// How many brackets are open where `quote` stands; `None` if it stands inside a string.
+fn open_before(line: &[u8], quote: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while at < quote {
+        match line[at] {
+            b'"' => at = string_end(line, at + 1).filter(|end| *end < quote)?,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+        at += 1;
+    }
+    Some(depth)
+}
+
+/// Whether nothing but the record is open from `from` on.
+fn ends_with_record(line: &[u8], from: usize) -> Option<bool> {
+    let mut depth = 0_usize;
+    let mut at = from;
+    while let Some(byte) = line.get(at) {
+        match byte {
+            b'"' => at = string_end(line, at + 1)?,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth > 0 => depth -= 1,
+            b'}' => return Some(line[at + 1..].iter().all(u8::is_ascii_whitespace)),
+            b']' => return Some(false),
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
 /// The place of the quote that closes the string whose text begins at `start`.
 fn string_end(line: &[u8], start: usize) -> Option<usize> {
     let mut from = start;
@@ -202,6 +250,26 @@ fn is_number(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_field_of_the_record_is_told_by_what_stands_before() {
+        let judged = |line: &str| open_before(line.as_bytes(), line.find("\"/a").expect("a value"));
+        assert_eq!(judged(r#"{"x":["}",{}],"cwd":"/a"}"#), Some(1));
+        assert_eq!(judged(r#"{"input":{"cwd":"/a"},"x":1}"#), Some(2));
+        assert_eq!(judged(r#"[{"cwd":"/a"}]"#), Some(2));
+        assert_eq!(judged(r#"}"cwd":"/a""#), None);
+    }
+
+    #[test]
+    fn a_field_of_the_record_is_told_by_what_follows() {
+        let judged = |line: &str| ends_with_record(line.as_bytes(), line.find('|').expect("a mark") + 1);
+        assert_eq!(judged(r#"{"cwd":"/a"|,"m":{"x":["}",{}]},"s":"\"}"}"#), Some(true));
+        assert_eq!(judged("{\"cwd\":\"/a\"|} \r"), Some(true));
+        assert_eq!(judged(r#"{"input":{"cwd":"/a"|},"x":1}"#), Some(false));
+        assert_eq!(judged(r#"[{"cwd":"/a"|}]"#), Some(false));
+        assert_eq!(judged(r#"{"input":["cwd","/a"|]}"#), Some(false));
+        assert_eq!(judged(r#"{"cwd":"/a"|,"torn":"}"#), None);
+    }
 
     #[test]
     fn base64_is_found_whatever_the_order_of_keys() {

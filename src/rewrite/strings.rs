@@ -6,10 +6,12 @@
 //! The rule must say the same of a line and of its portable form. It does: a spelling in JSON text never holds an
 //! unescaped quote or a line end and never ends within an escape, so both forms have the same strings.
 
-use memchr::{memchr, memrchr, memrchr2};
+use std::ops::Range;
+
+use memchr::{memchr, memmem, memrchr, memrchr2};
 
 use super::TextKind;
-use super::outline::{Outline, outline};
+use super::outline::{CLIENT_RECORD_SIGNS, Outline, is_of_record, outline};
 
 /// Strings that are never rewritten: the model's thinking and its signature are checked by the API as they are, and
 /// base64 holds no paths.
@@ -18,20 +20,28 @@ const PROTECTED_KEYS: [&[u8]; 3] = [b"\"thinking\"", b"\"signature\"", b"\"base6
 /// A string under this key is protected if its object is of `type` `base64` or `redacted_thinking`.
 const DATA_KEY: &[u8] = b"\"data\"";
 
+/// The record's own string under this key is the client's.
+const CWD_KEY: &[u8] = b"\"cwd\"";
+
 /// Answers questions about places in one text, which must be asked in ascending order.
 pub(super) struct Strings<'t> {
     text: &'t [u8],
     kind: TextKind,
     opening: LookBack<'t>,
     last: Option<(usize, bool)>,
-    outlined: std::ops::Range<usize>,
+    /// The line that was asked about last.
+    line: Range<usize>,
+    outlined: Range<usize>,
     outline: Outline,
+    /// Where each of [`CLIENT_RECORD_SIGNS`] stands next, once that was looked for.
+    next_signs: [Option<usize>; CLIENT_RECORD_SIGNS.len()],
 }
 
 impl<'t> Strings<'t> {
     pub(super) fn new(text: &'t [u8], kind: TextKind) -> Self {
         let opening = LookBack::new(text);
-        Self { text, kind, opening, last: None, outlined: 0..0, outline: Outline::default() }
+        let next_signs = [None; CLIENT_RECORD_SIGNS.len()];
+        Self { text, kind, opening, last: None, line: 0..0, outlined: 0..0, outline: Outline::default(), next_signs }
     }
 
     /// Whether the text at `at` must stay as it is. No unescaped quote may lie between `at` and a later place that was
@@ -55,9 +65,42 @@ impl<'t> Strings<'t> {
             return false;
         }
         let Some(quote) = self.opening.find(at, is_unescaped) else { return false };
+        let line = self.line_at(quote);
+        if !self.may_be_clients_record(&line) {
+            let is_cwd = text_before_colon(&self.text[..quote])
+                .and_then(|key| key.strip_suffix(CWD_KEY))
+                .is_some_and(is_unescaped);
+            if !is_cwd {
+                return false;
+            }
+            if let Some(is_own) = is_of_record(&self.text[line.clone()], quote - line.start) {
+                return is_own;
+            }
+        }
         let line = self.outline_at(quote);
         let quote = quote - line;
         self.outline.client_only || self.outline.cwd.binary_search(&quote).is_ok()
+    }
+
+    /// Whether the line holds what every line of a record that only the client reads holds. Lines are asked for in
+    /// ascending order, so each sign is looked for once in the whole text.
+    fn may_be_clients_record(&mut self, line: &Range<usize>) -> bool {
+        for (sign, next) in CLIENT_RECORD_SIGNS.iter().zip(&mut self.next_signs) {
+            if next.is_none_or(|next| next < line.start) {
+                let found = memmem::find(&self.text[line.start..], sign);
+                *next = Some(found.map_or(usize::MAX, |found| line.start + found));
+            }
+        }
+        self.next_signs.iter().flatten().any(|next| *next < line.end)
+    }
+
+    fn line_at(&mut self, at: usize) -> Range<usize> {
+        if !self.line.contains(&at) {
+            let start = memrchr(b'\n', &self.text[..at]).map_or(0, |end| end + 1);
+            let end = memchr(b'\n', &self.text[at..]).map_or(self.text.len(), |end| at + end);
+            self.line = start..end;
+        }
+        self.line.clone()
     }
 
     fn is_protected_string(&mut self, quote: usize) -> bool {
@@ -74,10 +117,9 @@ impl<'t> Strings<'t> {
     /// Makes `outline` that of the line that holds `at`; returns where the line begins.
     fn outline_at(&mut self, at: usize) -> usize {
         if !self.outlined.contains(&at) {
-            let start = memrchr(b'\n', &self.text[..at]).map_or(0, |end| end + 1);
-            let end = memchr(b'\n', &self.text[at..]).map_or(self.text.len(), |end| at + end);
-            self.outline = outline(&self.text[start..end]);
-            self.outlined = start..end;
+            let line = self.line_at(at);
+            self.outline = outline(&self.text[line.clone()]);
+            self.outlined = line;
         }
         self.outlined.start
     }
