@@ -7,7 +7,9 @@
 //! unescaped quote or a line end and never ends within an escape, so both forms have the same strings.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
+use aho_corasick::packed::Searcher;
 use memchr::{memchr, memmem, memrchr, memrchr2};
 
 use super::TextKind;
@@ -33,15 +35,23 @@ pub(super) struct Strings<'t> {
     line: Range<usize>,
     outlined: Range<usize>,
     outline: Outline,
-    /// Where each of [`CLIENT_RECORD_SIGNS`] stands next, once that was looked for.
-    next_signs: [Option<usize>; CLIENT_RECORD_SIGNS.len()],
+    /// Where one of [`CLIENT_RECORD_SIGNS`] stands next, once that was looked for.
+    next_sign: Option<usize>,
 }
 
 impl<'t> Strings<'t> {
     pub(super) fn new(text: &'t [u8], kind: TextKind) -> Self {
         let opening = LookBack::new(text);
-        let next_signs = [None; CLIENT_RECORD_SIGNS.len()];
-        Self { text, kind, opening, last: None, line: 0..0, outlined: 0..0, outline: Outline::default(), next_signs }
+        Self {
+            text,
+            kind,
+            opening,
+            last: None,
+            line: 0..0,
+            outlined: 0..0,
+            outline: Outline::default(),
+            next_sign: None,
+        }
     }
 
     /// Whether the text at `at` must stay as it is. No unescaped quote may lie between `at` and a later place that was
@@ -83,15 +93,12 @@ impl<'t> Strings<'t> {
     }
 
     /// Whether the line holds what every line of a record that only the client reads holds. Lines are asked for in
-    /// ascending order, so each sign is looked for once in the whole text.
+    /// ascending order, so the text is searched once.
     fn may_be_clients_record(&mut self, line: &Range<usize>) -> bool {
-        for (sign, next) in CLIENT_RECORD_SIGNS.iter().zip(&mut self.next_signs) {
-            if next.is_none_or(|next| next < line.start) {
-                let found = memmem::find(&self.text[line.start..], sign);
-                *next = Some(found.map_or(usize::MAX, |found| line.start + found));
-            }
+        if self.next_sign.is_none_or(|next| next < line.start) {
+            self.next_sign = Some(next_sign(&self.text[line.start..]).map_or(usize::MAX, |found| line.start + found));
         }
-        self.next_signs.iter().flatten().any(|next| *next < line.end)
+        self.next_sign.is_some_and(|next| next < line.end)
     }
 
     fn line_at(&mut self, at: usize) -> Range<usize> {
@@ -150,6 +157,16 @@ impl<'t> LookBack<'t> {
         }
         self.seen = self.seen.max(at);
         self.found
+    }
+}
+
+/// Where the first sign of a record that only the client reads stands in `text`.
+fn next_sign(text: &[u8]) -> Option<usize> {
+    static SIGNS: LazyLock<Option<Searcher>> = LazyLock::new(|| Searcher::new(CLIENT_RECORD_SIGNS));
+    match &*SIGNS {
+        Some(signs) => signs.find(text).map(|found| found.start()),
+        // A processor without vector instructions.
+        None => CLIENT_RECORD_SIGNS.iter().filter_map(|sign| memmem::find(text, sign)).min(),
     }
 }
 
