@@ -7,10 +7,8 @@ use crate::harness::{ONE, TWO, TestEnv, questions};
 #[test]
 fn an_offline_push_is_queued_and_the_next_command_sends_it() {
     let env = TestEnv::new();
-    let remote = env.bare_remote();
-    let (a, b) = (env.machine("a"), env.machine("b"));
-    a.init(&remote);
-    b.init(&remote);
+    let (a, b) = env.pair();
+    let remote = env.remote_of_pair();
     a.session(ONE).turn("hello").write();
     let away = remote.with_extension("away");
     fs::rename(&remote, &away).unwrap();
@@ -34,10 +32,8 @@ fn an_offline_push_is_queued_and_the_next_command_sends_it() {
 #[test]
 fn a_pull_sends_what_was_queued() {
     let env = TestEnv::new();
-    let remote = env.bare_remote();
-    let (a, b) = (env.machine("a"), env.machine("b"));
-    a.init(&remote);
-    b.init(&remote);
+    let (a, b) = env.pair();
+    let remote = env.remote_of_pair();
     a.session(ONE).turn("hello").write();
     let away = remote.with_extension("away");
     fs::rename(&remote, &away).unwrap();

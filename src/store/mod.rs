@@ -111,14 +111,6 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens the store at `path` if there is one.
-    ///
-    /// # Errors
-    /// As for [`Self::open_or_create`].
-    pub fn open(path: &Path) -> Result<Option<Self>, StoreError> {
-        if path.join(".git").exists() { Self::open_or_create(path).map(Some) } else { Ok(None) }
-    }
-
     /// The `.git` directory.
     pub fn git_dir(&self) -> &Path {
         self.repo.path()

@@ -6,8 +6,6 @@
 mod caller;
 mod failure;
 pub mod git_cli;
-#[cfg(any(test, feature = "testing"))]
-pub mod memory;
 pub mod porcelain;
 pub mod remote;
 pub mod url;
