@@ -3,7 +3,7 @@
 //! The repository belongs to this program, which opens it only under the machine-wide process lock. So no other ccsync is at work
 //! in it, and whoever made a lock that is there now is dead, but for one: a `git` whose ccsync was killed goes on until it
 //! notices. It holds a lock only while it renames one small file over another. Hence a lock of some age is nobody's, and a younger
-//! one is given the time to vanish by itself.
+//! one is given the time to vanish by itself. Such a `git` may also take a lock later, while this process is at work.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,20 @@ pub(super) fn remove_stale_locks(git_dir: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Repeats `step` while another process holds a lock that it needs; for about [`GRACE`] at most.
+pub(super) fn outlasting_locks<T>(step: impl Fn() -> Result<T, git2::Error>) -> Result<T, StoreError> {
+    let mut patience = GRACE;
+    loop {
+        match step() {
+            Err(e) if e.code() == git2::ErrorCode::Locked && !patience.is_zero() => {
+                thread::sleep(PAUSE);
+                patience = patience.saturating_sub(PAUSE);
+            }
+            result => return Ok(result?),
+        }
+    }
 }
 
 /// The locks of index, refs, configuration and the like. No ref has a name that ends in `.lock`.
@@ -91,6 +105,21 @@ mod tests {
         });
         remove_stale_locks(dir.path()).unwrap();
         holder.join().unwrap().expect("nobody else removed the lock");
+    }
+
+    #[test]
+    fn a_ref_is_written_when_its_lock_has_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = git2::Repository::init(dir.path()).unwrap();
+        let blob = repo.blob(b"text").unwrap();
+        let path = lock(&repo.path().join("refs"), "tags/x.lock", Duration::ZERO);
+        let holder = thread::spawn(move || {
+            thread::sleep(GRACE / 10);
+            fs::remove_file(path)
+        });
+        outlasting_locks(|| repo.reference("refs/tags/x", blob, true, "test").map(drop)).unwrap();
+        holder.join().unwrap().unwrap();
+        assert_eq!(repo.refname_to_id("refs/tags/x").unwrap(), blob);
     }
 
     #[test]

@@ -142,15 +142,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Git`].
     pub fn set_remote_head(&self, commit: Option<&CommitId>) -> Result<(), StoreError> {
-        match commit {
-            Some(commit) => drop(self.repo.reference(REMOTE_REF, oid(commit)?, true, "push")?),
-            None => {
-                if let Ok(mut reference) = self.repo.find_reference(REMOTE_REF) {
-                    reference.delete()?;
-                }
-            }
+        if self.remote_head()?.as_ref() == commit {
+            return Ok(());
         }
-        Ok(())
+        leftover::outlasting_locks(|| match commit {
+            Some(commit) => self.repo.reference(REMOTE_REF, oid(commit)?, true, "push").map(drop),
+            None => self.repo.find_reference(REMOTE_REF)?.delete(),
+        })
     }
 
     /// How many commits here the remote does not have, as last seen.
@@ -227,7 +225,7 @@ impl Store {
     fn advance(&self, commit: &CommitId, why: &str, written: &worktree::Written) -> Result<(), StoreError> {
         let old = self.head()?;
         self.mark_unfinished()?;
-        self.repo.reference(HEAD_REF, oid(commit)?, true, why)?;
+        leftover::outlasting_locks(|| self.repo.reference(HEAD_REF, oid(commit)?, true, why).map(drop))?;
         self.update_worktree(old.as_ref(), commit, written)?;
         self.mark_finished()
     }
@@ -327,8 +325,8 @@ fn make_durable(repo: &git2::Repository) -> Result<(), StoreError> {
 
 const DURABLE: &[u8] = b"[core]\n\tfsyncObjectFiles = true\n";
 
-fn oid(commit: &CommitId) -> Result<git2::Oid, StoreError> {
-    Ok(git2::Oid::from_str(commit.as_str())?)
+fn oid(commit: &CommitId) -> Result<git2::Oid, git2::Error> {
+    git2::Oid::from_str(commit.as_str())
 }
 
 fn tree_of<'r>(repo: &'r git2::Repository, commit: &CommitId) -> Result<git2::Tree<'r>, StoreError> {
