@@ -169,6 +169,11 @@ impl Store {
         Ok(walk.count() as u64)
     }
 
+    /// Whether the commit is here.
+    pub fn has(&self, commit: &CommitId) -> bool {
+        oid(commit).and_then(|oid| self.repo.find_commit(oid)).is_ok()
+    }
+
     /// Whether `commit` is `ancestor` or comes after it.
     ///
     /// # Errors

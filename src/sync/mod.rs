@@ -9,7 +9,7 @@
 //! * `writing`: one session downward
 //! * `merge`, `fork`: two histories of one session
 //! * `send`: the remote
-//! * `index`: the cache that makes all this cheap
+//! * `index`: the cache that makes all this cheap; `gone`: what was removed here
 //! * `set_up`, `status`, `list`, `undo`: the smaller commands
 
 use std::path::PathBuf;
@@ -31,6 +31,7 @@ use crate::transport::url::UrlError;
 mod collect;
 mod compare;
 mod fork;
+mod gone;
 mod index;
 mod list;
 mod merge;

@@ -110,15 +110,11 @@ pub(super) fn compare_session(
     snapshot: &Snapshot<'_>,
     local: &Local<'_>,
 ) -> Result<Differences, SyncError> {
-    let state = snapshot.state(&local.session.id)?;
-    if work.index.in_step(local.session, state.as_ref()) {
+    if work.index.in_step(local.session) {
         return Ok(Differences::default());
     }
     match snapshot.manifest(&local.session.id)? {
-        Some(manifest) => {
-            let known = work.index.entry(local.session, state.as_ref());
-            compare_with(work, snapshot, &manifest, local, known)
-        }
+        Some(manifest) => compare_with(work, snapshot, &manifest, local, work.index.entry(local.session)),
         // A transcript without a whole line yet is left for later; it may be a client that has just begun.
         None if local.limit(None)? == 0 => Ok(Differences::default()),
         None => Ok(Differences::all_up(local.session)),
@@ -138,7 +134,7 @@ pub(super) fn compare_with(
     let names: BTreeSet<_> = local.session.files.keys().cloned().chain(stored).collect();
     for name in names {
         let here = local.session.files.get(&name);
-        let vouched = known.and_then(|entry| entry.files.get(stamp_key(&name)));
+        let vouched = known.and_then(|entry| entry.stamp(&name));
         if here.is_some() && here == vouched {
             continue;
         }
@@ -236,11 +232,6 @@ pub(super) fn portable_hash(work: &Work<'_>, local: &[u8], name: Option<&Relativ
     let mut hasher = blake3::Hasher::new();
     hasher.update(&portable);
     short_hash(&hasher)
-}
-
-/// The key of a file in an index entry.
-fn stamp_key(name: &Option<RelativeName>) -> &str {
-    name.as_ref().map_or("", RelativeName::as_str)
 }
 
 /// How a report names a session.

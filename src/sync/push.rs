@@ -35,8 +35,7 @@ pub fn push(ctx: &Context<'_>, dry_run: bool) -> Result<Report, SyncError> {
     let (remote, merged) = send(&mut work)?;
     mention_merged(&mut report, &work, merged)?;
     report.remote = remote;
-    work.save_index();
-    work.save_seen()?;
+    work.save()?;
     Ok(report)
 }
 
@@ -123,17 +122,10 @@ impl<'a> Plan<'a> {
 
     /// Enters in the index what is now in step, and forgets what is not.
     fn record(&self, work: &mut Work<'_>, in_step: &[&LocalSession]) -> Result<(), SyncError> {
-        let states = work.store.head_snapshot()?.sessions()?;
         for (local, _) in &self.steps {
             work.index.forget(&local.session.id);
         }
-        for session in in_step {
-            if let Some(state) = states.get(&session.id) {
-                work.record_in_step(session, state.clone());
-            }
-        }
-        work.index.keep_only(&self.found.sessions);
-        Ok(())
+        work.record_in_step(in_step.iter().copied())
     }
 }
 

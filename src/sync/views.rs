@@ -71,14 +71,12 @@ impl Views {
     /// The title the client would show, with this machine's paths. Untrusted text.
     pub(super) fn title(&self, manifest: &Manifest) -> Option<String> {
         let title = manifest.titles.shown()?;
-        let origin = manifest.transcript.runs.last().and_then(|run| manifest.roots.get(&run.roots));
+        let last = manifest.transcript.runs.last();
+        let Some(expander) = last.and_then(|run| self.expander(manifest, run, Reading::With(View::Local, 0))) else {
+            return Some(title.to_owned());
+        };
         let mut shown = Vec::new();
-        match origin {
-            Some(origin) => {
-                Expander::new(origin, self.roots(), View::Local).expand(title.as_bytes(), TextKind::Plain, &mut shown);
-            }
-            None => shown.extend_from_slice(title.as_bytes()),
-        }
+        expander.expand(title.as_bytes(), TextKind::Plain, &mut shown);
         Some(String::from_utf8_lossy(&shown).into_owned())
     }
 
