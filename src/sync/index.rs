@@ -160,9 +160,10 @@ impl Index {
 
     /// Forgets sessions that are not in `present`, and returns in which state they were in step.
     pub(super) fn keep_only(&mut self, present: &BTreeMap<SessionId, LocalSession>) -> Vec<(SessionId, SessionState)> {
-        let gone: Vec<_> = self.sessions.extract_if(.., |id, _| !present.contains_key(id)).collect();
-        self.changed |= !gone.is_empty();
-        gone.into_iter().map(|(id, entry)| (id, entry.state)).collect()
+        let gone: Vec<_> = self.sessions.iter().filter(|(id, _)| !present.contains_key(*id)).collect();
+        let gone: Vec<_> = gone.into_iter().map(|(id, entry)| (id.clone(), entry.state.clone())).collect();
+        gone.iter().for_each(|(id, _)| self.forget(id));
+        gone
     }
 
     /// Forgets `session`.

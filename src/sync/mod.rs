@@ -6,7 +6,7 @@
 //! * `push`, `pull`: the two directions; `plan` decides for both
 //! * `compare`, `views`: whether a local file is a stored one, and how a stored line reads here
 //! * `storing`: one session upward; `collect`: collapse, prove, cut
-//! * `writing`: one session downward
+//! * `writing`: one session downward; `parallel`: many at once
 //! * `merge`, `fork`: two histories of one session
 //! * `send`: the remote
 //! * `index`: the cache that makes all this cheap; `gone`: what was removed here
@@ -35,6 +35,7 @@ mod gone;
 mod index;
 mod list;
 mod merge;
+mod parallel;
 mod place;
 mod plan;
 mod pull;

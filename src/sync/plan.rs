@@ -11,6 +11,7 @@ use super::compare::{Relation, relate};
 use super::index::Entry;
 use super::report::{Outcome, SessionReport};
 use super::text::{LocalText, StoredText, last_line_end, text_kind};
+use super::views::Views;
 use super::work::Work;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
@@ -236,7 +237,7 @@ pub(super) fn portable_hash(work: &Work<'_>, local: &[u8], name: Option<&Relativ
 
 /// How a report names a session.
 pub(super) fn described(
-    work: &Work<'_>,
+    views: &Views,
     session: &SessionId,
     manifest: Option<&Manifest>,
     outcome: Outcome,
@@ -244,7 +245,7 @@ pub(super) fn described(
     SessionReport {
         session: session.clone(),
         project: manifest.and_then(|m| m.project.as_ref()).map(ToString::to_string),
-        title: manifest.and_then(|m| work.views.title(m)),
+        title: manifest.and_then(|m| views.title(m)),
         outcome,
         notes: Vec::new(),
     }

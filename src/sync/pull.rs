@@ -10,6 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::merge::Merged;
+use super::parallel::on_all_cores;
 use super::place::{is_recent, place};
 use super::plan::{Differences, FilePull, Local, compare_session, described};
 use super::push::{mention_merged, passed_over};
@@ -18,10 +19,10 @@ use super::send::{fetch, send_rest};
 use super::set_up::adopt_proposed_paths;
 use super::storing::Storing;
 use super::work::{Work, undo_path};
-use super::writing::{Writing, all_files};
+use super::writing::{Writer, Writing, all_files};
 use super::{Context, SyncError};
 use crate::domain::id::SessionId;
-use crate::domain::progress::Phase;
+use crate::domain::progress::{Phase, Progress};
 use crate::session::discover::{Discovery, LocalSession};
 use crate::session::live::{live_sessions, running_client};
 use crate::session::materialise::{self, Journal};
@@ -118,6 +119,13 @@ enum PullStep {
     Skip(String),
 }
 
+impl PullStep {
+    /// Whether it writes a session of which nothing is here.
+    fn is_new(&self) -> bool {
+        matches!(self, Self::Write(writing) if writing.here.is_none())
+    }
+}
+
 struct Puller<'a> {
     found: &'a Discovery,
     request: &'a PullRequest,
@@ -205,7 +213,7 @@ impl<'a> Puller<'a> {
 
     /// A session that is not here.
     fn plan_new(&mut self, work: &Work<'_>, manifest: &Manifest) -> Result<PullStep, SyncError> {
-        let listed = |outcome| described(work, &manifest.session, Some(manifest), outcome);
+        let listed = |outcome| described(&work.views, &manifest.session, Some(manifest), outcome);
         if let Some(too_old) = self.too_old(work, manifest.last_activity.as_deref()) {
             let report = listed(too_old);
             self.old.push((report.clone(), manifest.last_activity.clone()));
@@ -254,7 +262,7 @@ impl<'a> Puller<'a> {
                 }
                 _ => foreseen(step, manifest.as_ref()),
             };
-            report.sessions.push(described(work, id, manifest.as_ref(), outcome));
+            report.sessions.push(described(&work.views, id, manifest.as_ref(), outcome));
         }
         report.sort();
         Ok(report)
@@ -322,34 +330,33 @@ impl<'a> Puller<'a> {
 
     fn execute(&self, work: &mut Work<'_>) -> Result<Report, SyncError> {
         let root = undo_path(work.ctx.env);
-        let mut journal = Journal::new(&root, work.ctx.clock.now());
+        let journal = Journal::new(&root, work.ctx.clock.now());
+        let writer = Writer { views: &work.views, claude_dir: &work.ctx.env.claude_dir, journal: &journal };
         let mut report = Report { passed_over: passed_over(self.found), ..Report::default() };
         // By the stamps of what was compared or written: a file that a client has written to since is looked at again.
         let mut in_step = self.already_in_step();
-        let writes = self.steps.iter().filter(|(_, step)| matches!(step, PullStep::Write(_))).count();
-        work.ctx.progress.begin(Phase::Materialise, writes as u64, 0);
-        for (id, step) in &self.steps {
-            if crate::sys::signal::interrupted() {
-                work.ctx.progress.end();
-                return Err(SyncError::Interrupted);
-            }
-            match carry_out(work, &mut journal, id, step) {
-                Ok(None) => report.unchanged += 1,
-                Ok(Some((session, written))) => {
+        let (new, others): (Vec<_>, Vec<_>) = self.steps.iter().partition(|(_, step)| step.is_new());
+        work.ctx.progress.begin(Phase::Materialise, self.steps.len() as u64, 0);
+        // New sessions, forks among them, come first: what is replaced afterwards lies in a fork by then.
+        let progress = &*work.ctx.progress;
+        let done = on_all_cores(&work.store, &new, &|snapshot, (id, step)| carry_out(writer, snapshot, id, step, progress))
+            .and_then(|mut done| {
+                let snapshot = work.store.head_snapshot()?;
+                for (id, step) in others {
+                    done.push(carry_out(writer, &snapshot, id, step, progress)?);
+                }
+                Ok(done)
+            });
+        work.ctx.progress.end();
+        for done in done? {
+            match done {
+                Done::Nothing => report.unchanged += 1,
+                Done::Reported(session, written) => {
                     in_step.extend(written);
                     report.sessions.push(session);
                 }
-                Err(e) if e.is_about_one_session() => {
-                    report.sessions.push(described(work, id, None, Outcome::Skipped { reason: e.in_words() }));
-                }
-                Err(e) => {
-                    work.ctx.progress.end();
-                    return Err(e);
-                }
             }
-            work.ctx.progress.advance(1, 0);
         }
-        work.ctx.progress.end();
         materialise::prune(&root, work.ctx.clock.now());
         work.record_in_step(&in_step)?;
         work.record_elsewhere(&self.old)?;
@@ -366,7 +373,7 @@ impl<'a> Puller<'a> {
             report.sessions.retain(|r| r.session != *fork && r.session != *id || skipped(r));
             if !report.sessions.iter().any(|r| r.session == *id) {
                 let outcome = Outcome::Forked { fork: fork.clone(), lines: *lines };
-                report.sessions.push(described(work, id, snapshot.manifest(id)?.as_ref(), outcome));
+                report.sessions.push(described(&work.views, id, snapshot.manifest(id)?.as_ref(), outcome));
             }
         }
         Ok(())
@@ -406,23 +413,42 @@ fn foreseen(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {
     }
 }
 
-/// Carries out one step. `None`: nothing had to be done; else the report, and the session if it is in step now.
+/// What became of one step.
+enum Done {
+    Nothing,
+    /// With the session, if it is in step now.
+    Reported(SessionReport, Option<LocalSession>),
+}
+
+/// Carries out one step; what concerns one session is in its report.
 fn carry_out(
-    work: &Work<'_>,
-    journal: &mut Journal,
+    writer: Writer<'_>,
+    snapshot: &Snapshot<'_>,
     id: &SessionId,
     step: &PullStep,
-) -> Result<Option<(SessionReport, Option<LocalSession>)>, SyncError> {
-    let snapshot = work.store.head_snapshot()?;
-    let writing = match step {
-        PullStep::Nothing => return Ok(None),
-        PullStep::Listed(report) => return Ok(Some(((**report).clone(), None))),
-        PullStep::Write(writing) => writing,
+    progress: &dyn Progress,
+) -> Result<Done, SyncError> {
+    if crate::sys::signal::interrupted() {
+        return Err(SyncError::Interrupted);
+    }
+    let done = match step {
+        PullStep::Nothing => Ok(Done::Nothing),
+        PullStep::Listed(report) => Ok(Done::Reported((**report).clone(), None)),
+        PullStep::Write(writing) => {
+            writing.carry_out(&writer, snapshot, id).map(|(report, now)| Done::Reported(report, now))
+        }
         other => {
             let manifest = snapshot.manifest(id).ok().flatten();
             let outcome = foreseen(other, manifest.as_ref());
-            return Ok(Some((described(work, id, manifest.as_ref(), outcome), None)));
+            Ok(Done::Reported(described(writer.views, id, manifest.as_ref(), outcome), None))
         }
     };
-    writing.carry_out(work, &snapshot, journal, id).map(Some)
+    progress.advance(1, 0);
+    match done {
+        Err(e) if e.is_about_one_session() => {
+            let outcome = Outcome::Skipped { reason: e.in_words() };
+            Ok(Done::Reported(described(writer.views, id, None, outcome), None))
+        }
+        done => done,
+    }
 }

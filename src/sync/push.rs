@@ -54,7 +54,7 @@ pub(super) struct Plan<'a> {
     steps: Vec<(Local<'a>, Differences)>,
     /// Sessions that cannot be handled, with the reason.
     skipped: Vec<(SessionId, String)>,
-    unchanged: u64,
+    unchanged: Vec<Local<'a>>,
 }
 
 impl<'a> Plan<'a> {
@@ -62,11 +62,11 @@ impl<'a> Plan<'a> {
     pub(super) fn make(work: &Work<'_>, found: &'a Discovery) -> Result<Self, SyncError> {
         let live = live_sessions(&work.ctx.env.claude_dir);
         let snapshot = work.store.head_snapshot()?;
-        let mut plan = Self { found, steps: Vec::new(), skipped: Vec::new(), unchanged: 0 };
+        let mut plan = Self { found, steps: Vec::new(), skipped: Vec::new(), unchanged: Vec::new() };
         for session in found.sessions.values() {
             let local = Local { session, live: live.contains_key(&session.id) };
             match compare_session(work, &snapshot, &local) {
-                Ok(differences) if differences.is_empty() => plan.unchanged += 1,
+                Ok(differences) if differences.is_empty() => plan.unchanged.push(local),
                 Ok(differences) => plan.steps.push((local, differences)),
                 Err(e) if e.is_about_one_session() => plan.skipped.push((session.id.clone(), e.in_words())),
                 Err(e) => return Err(e),
@@ -83,7 +83,7 @@ impl<'a> Plan<'a> {
         for (local, differences) in &self.steps {
             let outcome = Storing { work, snapshot: &snapshot, local }.foresee(differences)?;
             let manifest = snapshot.manifest(&local.session.id)?;
-            report.sessions.push(described(work, &local.session.id, manifest.as_ref(), outcome));
+            report.sessions.push(described(&work.views, &local.session.id, manifest.as_ref(), outcome));
         }
         report.sort();
         Ok(report)
@@ -110,6 +110,8 @@ impl<'a> Plan<'a> {
             work.machine = machine;
             work.machine_changed = false;
         }
+        // Of a running session only whole lines were compared.
+        in_step.extend(self.unchanged.iter().filter(|local| !local.live).map(|local| local.session));
         self.record(work, &in_step)?;
         report.sort();
         Ok(report)
@@ -117,7 +119,7 @@ impl<'a> Plan<'a> {
 
     fn begin_report(&self, work: &Work<'_>) -> Report {
         let sessions = self.skipped.iter().map(|(id, reason)| skipped(work, id, reason.clone())).collect();
-        Report { sessions, unchanged: self.unchanged, passed_over: passed_over(self.found), ..Report::default() }
+        Report { sessions, unchanged: self.unchanged.len() as u64, passed_over: passed_over(self.found), ..Report::default() }
     }
 
     /// Enters in the index what is now in step, and forgets what is not.
@@ -158,7 +160,7 @@ pub(super) fn passed_over(found: &Discovery) -> Vec<PassedOver> {
 }
 
 fn skipped(work: &Work<'_>, session: &SessionId, reason: String) -> SessionReport {
-    described(work, session, None, Outcome::Skipped { reason })
+    described(&work.views, session, None, Outcome::Skipped { reason })
 }
 
 /// Commits what the transaction holds, if anything; returns this machine as it is described in the commit.
@@ -189,10 +191,10 @@ pub(super) fn mention_merged(report: &mut Report, work: &Work<'_>, merged: Merge
     let snapshot = work.store.head_snapshot()?;
     for (session, (fork, lines)) in merged.forks {
         let there = snapshot.manifest(&fork)?;
-        report.replace(described(work, &session, there.as_ref(), Outcome::Forked { fork, lines }));
+        report.replace(described(&work.views, &session, there.as_ref(), Outcome::Forked { fork, lines }));
     }
     for (session, reason) in merged.skipped {
-        report.replace(described(work, &session, None, Outcome::Skipped { reason }));
+        report.replace(described(&work.views, &session, None, Outcome::Skipped { reason }));
     }
     report.sort();
     Ok(())
