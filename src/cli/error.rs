@@ -298,7 +298,7 @@ impl From<StoreError> for CliError {
             StoreError::Session { .. } | StoreError::Segment { .. } => {
                 hints(["ccsync push, on a machine that has the session"])
             }
-            StoreError::Git(_) | StoreError::Malformed { .. } => hints([
+            StoreError::Git(_) | StoreError::Object { .. } | StoreError::Malformed { .. } => hints([
                 "the clone can be made anew: move the directory that `ccsync status` calls store away, then ccsync push",
             ]),
         };

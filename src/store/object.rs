@@ -1,7 +1,9 @@
-//! Writing many git objects: a few as loose files, many as one pack.
+//! Writing git objects: those of one commit as one pack.
 //!
-//! Owns the encoding of objects and packs (git manual, `gitformat-pack`). Objects are named by the caller's threads at once and
-//! compressed on all cores. Nothing is visible to git before [`ObjectWriter::finish`]. Must not move refs.
+//! A commit of one session is a dozen objects. As one pack they are two files to wait for instead of a dozen, and fill no block each;
+//! `housekeeping` puts many packs together. Owns the encoding of objects and packs (git manual, `gitformat-pack`). Objects are named
+//! by the caller's thread at once and compressed on all cores. Nothing is visible to git before [`ObjectWriter::finish`]. Must not
+//! move refs.
 
 use std::collections::HashSet;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
@@ -15,10 +17,6 @@ use sha1::{Digest, Sha1};
 
 use super::StoreError;
 
-/// Up to this many objects of this size in all are written loose; beyond, a pack costs less.
-const LOOSE_OBJECTS: usize = 40;
-const LOOSE_BYTES: usize = 8 << 20;
-
 /// The level that git itself uses by default.
 const COMPRESSION_LEVEL: i32 = 6;
 
@@ -29,14 +27,12 @@ const QUEUE: usize = 8;
 pub(super) struct ObjectWriter<'repo> {
     repo: &'repo git2::Repository,
     seen: HashSet<Oid>,
-    loose: Vec<(ObjectType, Vec<u8>)>,
-    loose_bytes: usize,
     pack: Option<PackWriter>,
 }
 
 impl<'repo> ObjectWriter<'repo> {
     pub(super) fn new(repo: &'repo git2::Repository) -> Self {
-        Self { repo, seen: HashSet::new(), loose: Vec::new(), loose_bytes: 0, pack: None }
+        Self { repo, seen: HashSet::new(), pack: None }
     }
 
     /// Takes an object and returns its name. Objects that git already has are not written again.
@@ -45,42 +41,20 @@ impl<'repo> ObjectWriter<'repo> {
         if !self.seen.insert(oid) || self.repo.odb()?.exists_ext(oid, git2::OdbLookupFlags::NO_REFRESH) {
             return Ok(oid);
         }
-        if let Some(pack) = &mut self.pack {
-            pack.put(kind, oid, data)?;
-            return Ok(oid);
-        }
-        self.loose_bytes += data.len();
-        self.loose.push((kind, data));
-        if self.loose.len() > LOOSE_OBJECTS || self.loose_bytes > LOOSE_BYTES {
-            self.start_pack()?;
-        }
+        let pack = match &mut self.pack {
+            Some(pack) => pack,
+            empty => empty.insert(PackWriter::create(&self.repo.path().join("objects/pack"))?),
+        };
+        pack.put(kind, oid, data)?;
         Ok(oid)
     }
 
-    /// Makes all objects readable by git. They are on the disk when this returns: packs are flushed here, loose objects by
-    /// libgit2, which is told so when the store is opened.
+    /// Makes all objects readable by git. They are on the disk when this returns.
     pub(super) fn finish(self) -> Result<(), StoreError> {
-        let odb = self.repo.odb()?;
-        match self.pack {
-            Some(pack) => {
-                pack.finish()?;
-                odb.refresh()?;
-            }
-            None => {
-                for (kind, data) in &self.loose {
-                    odb.write(*kind, data)?;
-                }
-            }
+        if let Some(pack) = self.pack {
+            pack.finish()?;
+            self.repo.odb()?.refresh()?;
         }
-        Ok(())
-    }
-
-    fn start_pack(&mut self) -> Result<(), StoreError> {
-        let mut pack = PackWriter::create(&self.repo.path().join("objects/pack"))?;
-        for (kind, data) in self.loose.drain(..) {
-            pack.put(kind, object_name(kind, &data), data)?;
-        }
-        self.pack = Some(pack);
         Ok(())
     }
 }

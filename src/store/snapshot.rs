@@ -5,21 +5,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use git2::{ObjectType, Oid, Repository, Tree};
+use git2::{ObjectType, Oid};
 use serde::Deserialize;
 
 use super::machine::{Machine, ProposedPaths};
 use super::manifest::{MAX_MANIFEST_BYTES, Manifest, ManifestError, StoredFile, parse_versioned};
-use super::blob::Blobs;
-use super::{Store, StoreError, layout, segment, tree, tree_of};
+use super::reader::Objects;
+use super::{Store, StoreError, layout, segment, tree};
 use crate::domain::id::{CommitId, MachineId, SessionId};
 use crate::domain::path::RelativeName;
 
 /// The contents of one commit.
 pub struct Snapshot<'store> {
-    repo: &'store Repository,
-    blobs: &'store Blobs,
-    tree: Option<Tree<'store>>,
+    objects: Objects<'store>,
+    tree: Option<Oid>,
 }
 
 /// The store's `ccsync.json`.
@@ -31,15 +30,14 @@ pub type SessionState = String;
 
 impl<'store> Snapshot<'store> {
     pub(super) fn open(store: &'store Store, commit: Option<&CommitId>) -> Result<Self, StoreError> {
-        let Store { repo, blobs } = store;
-        let tree = commit.map(|c| tree_of(repo, c)).transpose()?;
-        let snapshot = Self { repo, blobs, tree };
+        let tree = commit.map(|commit| store.tree_of(commit)).transpose()?;
+        let snapshot = Self { objects: store.objects(), tree };
         snapshot.check_format()?;
         Ok(snapshot)
     }
 
-    pub(super) fn tree(&self) -> Option<&Tree<'store>> {
-        self.tree.as_ref()
+    pub(super) fn tree(&self) -> Option<Oid> {
+        self.tree
     }
 
     /// Whether the remote holds a store already (and not, say, an empty repository or one with only a licence).
@@ -47,7 +45,7 @@ impl<'store> Snapshot<'store> {
     /// # Errors
     /// [`StoreError::Git`].
     pub fn is_store(&self) -> Result<bool, StoreError> {
-        Ok(self.entry(layout::FORMAT_FILE)?.is_some())
+        Ok(self.file(layout::FORMAT_FILE)?.is_some())
     }
 
     /// Every session and its state. Names that are no session ids are passed over.
@@ -59,8 +57,8 @@ impl<'store> Snapshot<'store> {
     /// [`StoreError::Git`].
     pub fn sessions(&self) -> Result<BTreeMap<SessionId, SessionState>, StoreError> {
         let mut sessions = BTreeMap::new();
-        for (shard, shard_tree) in self.directories(self.entry(layout::SESSIONS)?)? {
-            for (name, state) in self.directories(Some((ObjectType::Tree, shard_tree)))? {
+        for (shard, shard_tree) in self.directories_in(self.directory(layout::SESSIONS)?)? {
+            for (name, state) in self.directories_in(Some(shard_tree))? {
                 if let Ok(id) = name.parse::<SessionId>()
                     && id.shard() == shard
                 {
@@ -76,15 +74,12 @@ impl<'store> Snapshot<'store> {
     /// # Errors
     /// [`StoreError::Git`].
     pub fn state(&self, id: &SessionId) -> Result<Option<SessionState>, StoreError> {
-        Ok(self.entry(&layout::session(id))?.map(|(_, oid)| oid.to_string()))
+        Ok(self.session_tree(id)?.map(|oid| oid.to_string()))
     }
 
     /// The directory of a session.
-    pub(super) fn session_tree(&self, id: &SessionId) -> Result<Option<Tree<'store>>, StoreError> {
-        match self.entry(&layout::session(id))? {
-            Some((ObjectType::Tree, oid)) => Ok(Some(self.repo.find_tree(oid)?)),
-            _ => Ok(None),
-        }
+    pub(super) fn session_tree(&self, id: &SessionId) -> Result<Option<Oid>, StoreError> {
+        self.directory(&layout::session(id))
     }
 
     /// Sessions whose state differs from that in `earlier`.
@@ -92,11 +87,12 @@ impl<'store> Snapshot<'store> {
     /// # Errors
     /// [`StoreError::Git`].
     pub fn changed_since(&self, earlier: &Self) -> Result<BTreeSet<SessionId>, StoreError> {
-        let (then, now) = (earlier.entry(layout::SESSIONS)?, self.entry(layout::SESSIONS)?);
+        let (then, now) = (earlier.directory(layout::SESSIONS)?, self.directory(layout::SESSIONS)?);
         let mut changed = BTreeSet::new();
-        for (shard, then, now) in unequal(self.directories(then)?, self.directories(now)?) {
-            let sessions = |shard: Option<Oid>| self.directories(shard.map(|oid| (ObjectType::Tree, oid)));
-            let ids = unequal(sessions(then)?, sessions(now)?).into_iter().filter_map(|(name, ..)| name.parse().ok());
+        for (shard, then, now) in unequal(self.directories_in(then)?, self.directories_in(now)?) {
+            let ids = unequal(self.directories_in(then)?, self.directories_in(now)?)
+                .into_iter()
+                .filter_map(|(name, ..)| name.parse().ok());
             changed.extend(ids.filter(|id: &SessionId| id.shard() == shard));
         }
         Ok(changed)
@@ -108,7 +104,7 @@ impl<'store> Snapshot<'store> {
     /// [`StoreError::Session`] if it is malformed, [`StoreError::Git`].
     pub fn manifest(&self, id: &SessionId) -> Result<Option<Manifest>, StoreError> {
         let path = layout::manifest(id);
-        let Some((ObjectType::Blob, blob)) = self.entry(&path)? else { return Ok(None) };
+        let Some(blob) = self.file(&path)? else { return Ok(None) };
         let fail = |source| StoreError::Session { session: id.clone(), source };
         let json = self.bounded_blob(blob)?.map_err(fail)?;
         Manifest::parse(id, &json).map(Some).map_err(fail)
@@ -126,8 +122,10 @@ impl<'store> Snapshot<'store> {
         number: usize,
     ) -> Result<Vec<u8>, StoreError> {
         let blob = self.segment_blob(id, file, stored, number)?;
-        let damaged = || StoreError::Segment { path: layout::segment(id, file, number) };
-        self.blobs.read(self.repo, blob)?.ok_or_else(damaged)
+        match self.objects.read(ObjectType::Blob, blob) {
+            Err(StoreError::Object { .. }) => Err(StoreError::Segment { path: layout::segment(id, file, number) }),
+            text => text,
+        }
     }
 
     pub(super) fn segment_blob(
@@ -139,8 +137,8 @@ impl<'store> Snapshot<'store> {
     ) -> Result<Oid, StoreError> {
         let path = layout::segment(id, file, number);
         let wanted = stored.segments.get(number).map(|s| s.bytes);
-        if let Some((ObjectType::Blob, blob)) = self.entry(&path)? {
-            let size = self.blobs.size(self.repo, blob)?;
+        if let Some(blob) = self.file(&path)? {
+            let size = self.objects.size(blob)?;
             if Some(size as u64) == wanted && size <= segment::LIMIT + segment::CUT {
                 return Ok(blob);
             }
@@ -154,9 +152,8 @@ impl<'store> Snapshot<'store> {
     /// [`StoreError::Git`].
     pub fn machines(&self) -> Result<(Vec<Machine>, Vec<StoreError>), StoreError> {
         let (mut good, mut bad) = (Vec::new(), Vec::new());
-        let Some((ObjectType::Tree, machines)) = self.entry(layout::MACHINES)? else { return Ok((good, bad)) };
-        for entry in &self.repo.find_tree(machines)? {
-            let id = std::str::from_utf8(entry.name_bytes()).ok().and_then(|n| n.strip_suffix(".json"));
+        for (name, _) in tree::entries(self.objects, self.directory(layout::MACHINES)?)? {
+            let id = std::str::from_utf8(&name).ok().and_then(|n| n.strip_suffix(".json"));
             let Some(id) = id.and_then(|id| id.parse::<MachineId>().ok()) else { continue };
             match self.machine(&id) {
                 Ok(machine) => good.extend(machine),
@@ -173,7 +170,7 @@ impl<'store> Snapshot<'store> {
     /// [`StoreError::Malformed`], [`StoreError::Git`].
     pub fn machine(&self, id: &MachineId) -> Result<Option<Machine>, StoreError> {
         let path = layout::machine(id);
-        let Some((ObjectType::Blob, blob)) = self.entry(&path)? else { return Ok(None) };
+        let Some(blob) = self.file(&path)? else { return Ok(None) };
         let fail = |source| StoreError::Malformed { path: path.clone(), source };
         let json = self.bounded_blob(blob)?.map_err(fail)?;
         Machine::parse(id, &json).map(Some).map_err(fail)
@@ -185,13 +182,13 @@ impl<'store> Snapshot<'store> {
     /// [`StoreError::Malformed`], [`StoreError::Git`].
     pub fn proposed_paths(&self, id: &MachineId) -> Result<Option<ProposedPaths>, StoreError> {
         let path = layout::proposed_paths(id);
-        let Some((ObjectType::Blob, blob)) = self.entry(&path)? else { return Ok(None) };
+        let Some(blob) = self.file(&path)? else { return Ok(None) };
         let fail = |source| StoreError::Malformed { path: path.clone(), source };
         parse_versioned(&self.bounded_blob(blob)?.map_err(fail)?).map(Some).map_err(fail)
     }
 
     fn check_format(&self) -> Result<(), StoreError> {
-        let Some((ObjectType::Blob, blob)) = self.entry(layout::FORMAT_FILE)? else { return Ok(()) };
+        let Some(blob) = self.file(layout::FORMAT_FILE)? else { return Ok(()) };
         let fail = |source| match source {
             ManifestError::Newer(found) => StoreError::Newer { found },
             source => StoreError::Malformed { path: layout::FORMAT_FILE.to_owned(), source },
@@ -202,36 +199,36 @@ impl<'store> Snapshot<'store> {
 
     /// A blob of at most [`MAX_MANIFEST_BYTES`].
     fn bounded_blob(&self, blob: Oid) -> Result<Result<Vec<u8>, ManifestError>, StoreError> {
-        let size = self.blobs.size(self.repo, blob)?;
+        let size = self.objects.size(blob)?;
         if size > MAX_MANIFEST_BYTES {
             return Ok(Err(ManifestError::TooLarge(size)));
         }
-        Ok(self.blobs.read(self.repo, blob)?.ok_or(ManifestError::Inconsistent("its object is damaged")))
+        match self.objects.read(ObjectType::Blob, blob) {
+            Err(StoreError::Object { .. }) => Ok(Err(ManifestError::Inconsistent("its object is damaged"))),
+            json => json.map(Ok),
+        }
     }
 
-    fn entry(&self, path: &str) -> Result<Option<(ObjectType, Oid)>, StoreError> {
-        let Some(tree) = &self.tree else { return Ok(None) };
-        match tree.get_path(std::path::Path::new(path)) {
-            Ok(entry) if entry.filemode_raw() == tree::DIRECTORY || tree::is_file_mode(entry.filemode_raw()) => {
-                Ok(entry.kind().map(|kind| (kind, entry.id())))
-            }
-            // A symbolic link or a submodule: as good as absent.
-            Ok(_) => Ok(None),
-            Err(e) if e.code() == git2::ErrorCode::NotFound => Ok(None),
-            Err(e) => Err(e.into()),
-        }
+    /// The file at `path`. A symbolic link or a submodule is as good as absent.
+    fn file(&self, path: &str) -> Result<Option<Oid>, StoreError> {
+        let leaf = tree::at_path(self.objects, self.tree, path)?;
+        Ok(leaf.filter(|leaf| leaf.is_file()).map(|leaf| leaf.oid))
+    }
+
+    fn directory(&self, path: &str) -> Result<Option<Oid>, StoreError> {
+        let leaf = tree::at_path(self.objects, self.tree, path)?;
+        Ok(leaf.filter(|leaf| leaf.is_directory()).map(|leaf| leaf.oid))
     }
 
     /// Whether anything at all is at `path`, be it a symbolic link.
     pub(super) fn has(&self, path: &str) -> bool {
-        self.tree.as_ref().is_some_and(|tree| tree.get_path(std::path::Path::new(path)).is_ok())
+        tree::at_path(self.objects, self.tree, path).is_ok_and(|leaf| leaf.is_some())
     }
 
-    fn directories(&self, of: Option<(ObjectType, Oid)>) -> Result<Vec<(String, Oid)>, StoreError> {
-        let Some((ObjectType::Tree, tree)) = of else { return Ok(Vec::new()) };
-        let tree = self.repo.find_tree(tree)?;
-        let directories = tree.iter().filter(|e| e.filemode_raw() == tree::DIRECTORY);
-        Ok(directories.filter_map(|e| Some((std::str::from_utf8(e.name_bytes()).ok()?.to_owned(), e.id()))).collect())
+    fn directories_in(&self, tree: Option<Oid>) -> Result<Vec<(String, Oid)>, StoreError> {
+        let entries = tree::entries(self.objects, tree)?.into_iter();
+        let directories = entries.filter(|(_, leaf)| leaf.is_directory());
+        Ok(directories.filter_map(|(name, leaf)| Some((String::from_utf8(name).ok()?, leaf.oid))).collect())
     }
 }
 

@@ -148,7 +148,7 @@ impl<'store> Transaction<'store> {
     /// [`StoreError::Git`].
     pub fn take_session(&mut self, from: &Snapshot<'_>, session: &SessionId) -> Result<(), StoreError> {
         let (here, there) = (self.base.session_tree(session)?, from.session_tree(session)?);
-        for difference in tree::differences(&self.store.repo, here.as_ref(), there.as_ref())? {
+        for difference in tree::differences(self.store.objects(), here, there)? {
             if let Some(path) = difference.path() {
                 self.changes.insert(format!("{}/{path}", layout::session(session)), difference.new);
             }
@@ -162,7 +162,7 @@ impl<'store> Transaction<'store> {
     /// # Errors
     /// [`StoreError::Git`].
     pub fn take_other_files(&mut self, from: &Snapshot<'_>, earlier: &Snapshot<'_>) -> Result<(), StoreError> {
-        for difference in tree::differences(&self.store.repo, earlier.tree(), from.tree())? {
+        for difference in tree::differences(self.store.objects(), earlier.tree(), from.tree())? {
             let Some(path) = difference.path().filter(|path| layout::session_of(path).is_none()) else { continue };
             if layout::is_ours(path) || difference.new.is_some() && !self.base.has(path) {
                 self.changes.insert(path.to_owned(), difference.new);
@@ -208,8 +208,7 @@ impl<'store> Transaction<'store> {
                 }
             }
         }
-        let repo = &self.store.repo;
-        let tree = tree::apply(repo, &mut self.writer, self.base.tree(), &self.changes)?;
+        let tree = tree::apply(self.store.objects(), &mut self.writer, self.base.tree(), &self.changes)?;
         let tree = tree.expect("the format file is always in the tree");
         let text = commit_text(tree, parents, author, message);
         let commit = commit_id(self.writer.put(ObjectType::Commit, text)?);
@@ -229,7 +228,6 @@ impl<'store> Transaction<'store> {
         self.changes.insert(path, Some(tree::Leaf::file(blob)));
         Ok(())
     }
-
 }
 
 /// A commit object. Written here rather than by libgit2 so that it can go into the pack with everything else.

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use git2::{ObjectType, Oid, Repository, Tree};
+use git2::{ObjectType, Oid};
 
 use super::StoreError;
 use super::object::ObjectWriter;
+use super::reader::Objects;
 
 pub(super) const DIRECTORY: i32 = 0o040_000;
 const FILE: i32 = 0o100_644;
@@ -26,6 +27,11 @@ impl Leaf {
         Self { mode: FILE, oid }
     }
 
+    /// Whether it is a directory.
+    pub(super) fn is_directory(self) -> bool {
+        self.mode == DIRECTORY
+    }
+
     /// Whether it is a file, and no symbolic link or submodule. This program writes and reads nothing but files.
     pub(super) fn is_file(self) -> bool {
         is_file_mode(self.mode)
@@ -37,45 +43,76 @@ pub(super) fn is_file_mode(mode: i32) -> bool {
     matches!(mode, 0o100_644 | 0o100_755 | 0o100_664)
 }
 
+/// What a directory holds, by name; a name is not always UTF-8. Directories are leaves here.
+pub(super) type Entries = BTreeMap<Vec<u8>, Leaf>;
+
+/// Reads a tree; nothing for `None`.
+pub(super) fn entries(objects: Objects<'_>, tree: Option<Oid>) -> Result<Entries, StoreError> {
+    let Some(tree) = tree else { return Ok(Entries::new()) };
+    let data = objects.read(ObjectType::Tree, tree)?;
+    parse(&data).ok_or_else(|| StoreError::Object { name: tree.to_string() })
+}
+
+/// What is at `path` below `tree`, if anything.
+pub(super) fn at_path(objects: Objects<'_>, tree: Option<Oid>, path: &str) -> Result<Option<Leaf>, StoreError> {
+    let (name, rest) = path.split_once('/').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    let found = entries(objects, tree)?.get(name.as_bytes()).copied();
+    match (found, rest) {
+        (Some(leaf), Some(rest)) if leaf.is_directory() => at_path(objects, Some(leaf.oid), rest),
+        (Some(_), Some(_)) => Ok(None),
+        (found, _) => Ok(found),
+    }
+}
+
+/// Mode in octal, a space, the name, a zero byte, the object's name in 20 bytes; again and again.
+fn parse(mut data: &[u8]) -> Option<Entries> {
+    let mut entries = Entries::new();
+    while !data.is_empty() {
+        let space = memchr::memchr(b' ', data)?;
+        let zero = space + memchr::memchr(0, &data[space..])?;
+        let mode = i32::from_str_radix(std::str::from_utf8(&data[..space]).ok()?, 8).ok()?;
+        let oid = Oid::from_bytes(data.get(zero + 1..zero + 21)?).ok()?;
+        entries.insert(data[space + 1..zero].to_vec(), Leaf { mode, oid });
+        data = &data[zero + 21..];
+    }
+    Some(entries)
+}
+
 /// What is at each path from now on; `None` removes what is there.
 pub(super) type Changes = BTreeMap<String, Option<Leaf>>;
 
 /// The tree that `base` becomes with `changes`; `None` if nothing is left in it.
 pub(super) fn apply(
-    repo: &Repository,
+    objects: Objects<'_>,
     writer: &mut ObjectWriter<'_>,
-    base: Option<&Tree<'_>>,
+    base: Option<Oid>,
     changes: &Changes,
 ) -> Result<Option<Oid>, StoreError> {
     let changes: Vec<(&str, Option<Leaf>)> = changes.iter().map(|(path, leaf)| (path.as_str(), *leaf)).collect();
-    apply_below(repo, writer, base, &changes)
+    apply_below(objects, writer, base, &changes)
 }
 
 fn apply_below(
-    repo: &Repository,
+    objects: Objects<'_>,
     writer: &mut ObjectWriter<'_>,
-    base: Option<&Tree<'_>>,
+    base: Option<Oid>,
     changes: &[(&str, Option<Leaf>)],
 ) -> Result<Option<Oid>, StoreError> {
-    let mut entries: BTreeMap<Vec<u8>, (i32, Oid)> = BTreeMap::new();
-    for entry in base.into_iter().flat_map(Tree::iter) {
-        entries.insert(entry.name_bytes().to_vec(), (entry.filemode_raw(), entry.id()));
-    }
+    let mut entries = entries(objects, base)?;
     let mut directories: BTreeMap<&str, Vec<(&str, Option<Leaf>)>> = BTreeMap::new();
     for (path, leaf) in changes {
         match (path.split_once('/'), leaf) {
             (Some((directory, rest)), _) => directories.entry(directory).or_default().push((rest, *leaf)),
-            (None, Some(leaf)) => drop(entries.insert(path.as_bytes().to_vec(), (leaf.mode, leaf.oid))),
+            (None, Some(leaf)) => drop(entries.insert(path.as_bytes().to_vec(), *leaf)),
             (None, None) => drop(entries.remove(path.as_bytes())),
         }
     }
     for (name, below) in directories {
-        let former = entries.get(name.as_bytes()).filter(|(mode, _)| *mode == DIRECTORY);
-        let former = former.map(|(_, oid)| repo.find_tree(*oid)).transpose()?;
-        match apply_below(repo, writer, former.as_ref(), &below)? {
-            Some(tree) => drop(entries.insert(name.as_bytes().to_vec(), (DIRECTORY, tree))),
+        let former = entries.get(name.as_bytes()).filter(|leaf| leaf.is_directory()).map(|leaf| leaf.oid);
+        match apply_below(objects, writer, former, &below)? {
+            Some(oid) => drop(entries.insert(name.as_bytes().to_vec(), Leaf { mode: DIRECTORY, oid })),
             // What was a directory may be a file by now: that stays.
-            None => entries.retain(|entry, (mode, _)| entry != name.as_bytes() || *mode != DIRECTORY),
+            None => entries.retain(|entry, leaf| entry != name.as_bytes() || !leaf.is_directory()),
         }
     }
     if entries.is_empty() {
@@ -85,17 +122,17 @@ fn apply_below(
 }
 
 /// A tree object: entries sorted as if directories ended with `/` (git's `base_name_compare`).
-fn encode(entries: BTreeMap<Vec<u8>, (i32, Oid)>) -> Vec<u8> {
+fn encode(entries: Entries) -> Vec<u8> {
     let mut sorted: Vec<_> = entries.into_iter().collect();
-    sorted.sort_by_key(|(name, (mode, _))| {
+    sorted.sort_by_key(|(name, leaf)| {
         let mut key = name.clone();
-        if *mode == DIRECTORY {
+        if leaf.is_directory() {
             key.push(b'/');
         }
         key
     });
     let mut tree = Vec::new();
-    for (name, (mode, oid)) in sorted {
+    for (name, Leaf { mode, oid }) in sorted {
         tree.extend_from_slice(format!("{mode:o} ").as_bytes());
         tree.extend_from_slice(&name);
         tree.push(0);
@@ -121,25 +158,17 @@ impl Difference {
 
 /// Everything below `old` and `new` that is no directory and differs, in order of path.
 pub(super) fn differences(
-    repo: &Repository,
-    old: Option<&Tree<'_>>,
-    new: Option<&Tree<'_>>,
+    objects: Objects<'_>,
+    old: Option<Oid>,
+    new: Option<Oid>,
 ) -> Result<Vec<Difference>, StoreError> {
     let mut found = Vec::new();
-    compare(repo, old.map(Tree::id), new.map(Tree::id), &[], &mut found)?;
+    compare(objects, old, new, &[], &mut found)?;
     Ok(found)
 }
 
-/// What a directory holds, by name.
-fn children(repo: &Repository, tree: Option<Oid>) -> Result<BTreeMap<Vec<u8>, Leaf>, StoreError> {
-    let Some(tree) = tree else { return Ok(BTreeMap::new()) };
-    let tree = repo.find_tree(tree)?;
-    let leaf = |entry: &git2::TreeEntry<'_>| Leaf { mode: entry.filemode_raw(), oid: entry.id() };
-    Ok(tree.iter().map(|entry| (entry.name_bytes().to_vec(), leaf(&entry))).collect())
-}
-
 fn compare(
-    repo: &Repository,
+    objects: Objects<'_>,
     old: Option<Oid>,
     new: Option<Oid>,
     prefix: &[u8],
@@ -148,8 +177,7 @@ fn compare(
     if old == new {
         return Ok(());
     }
-    let old = children(repo, old)?;
-    let new = children(repo, new)?;
+    let (old, new) = (entries(objects, old)?, entries(objects, new)?);
     let names: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).collect();
     for name in names {
         let (before, after) = (old.get(name), new.get(name));
@@ -157,18 +185,21 @@ fn compare(
             continue;
         }
         let path = if prefix.is_empty() { name.clone() } else { [prefix, name].join(&b'/') };
-        let directory = |side: Option<&Leaf>| side.filter(|leaf| leaf.mode == DIRECTORY).map(|leaf| leaf.oid);
-        let file = |side: Option<&Leaf>| side.filter(|leaf| leaf.mode != DIRECTORY).copied();
+        let directory = |side: Option<&Leaf>| side.filter(|leaf| leaf.is_directory()).map(|leaf| leaf.oid);
+        let file = |side: Option<&Leaf>| side.filter(|leaf| !leaf.is_directory()).copied();
         if file(before) != file(after) {
             found.push(Difference { path: path.clone(), new: file(after) });
         }
-        compare(repo, directory(before), directory(after), &path, found)?;
+        compare(objects, directory(before), directory(after), &path, found)?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use git2::Repository;
+
+    use super::super::reader::Reader;
     use super::*;
 
     #[test]
@@ -177,21 +208,22 @@ mod tests {
         let repo = Repository::init(dir.path()).unwrap();
         let text = Leaf::file(repo.blob(b"text").unwrap());
         let link = Leaf { mode: 0o120_000, ..text };
-        let paths = |changes: &[(&str, Option<Leaf>)], base: Option<&Tree<'_>>| {
+        let reader = Reader::new(repo.path());
+        let objects = Objects { repo: &repo, reader: &reader };
+        let paths = |changes: &[(&str, Option<Leaf>)], base: Option<Oid>| {
             let mut writer = ObjectWriter::new(&repo);
             let changes = changes.iter().map(|(path, leaf)| ((*path).to_owned(), *leaf)).collect();
-            let tree = apply(&repo, &mut writer, base, &changes).unwrap().unwrap();
+            let tree = apply(objects, &mut writer, base, &changes).unwrap().unwrap();
             writer.finish().unwrap();
-            let tree = repo.find_tree(tree).unwrap();
-            let all = differences(&repo, None, Some(&tree)).unwrap();
+            let all = differences(objects, None, Some(tree)).unwrap();
             let all: Vec<_> = all.into_iter().map(|d| (String::from_utf8(d.path).unwrap(), d.new.unwrap())).collect();
             (tree, all)
         };
         let (directory, _) = paths(&[("a/b/c", Some(text)), ("z", Some(link))], None);
-        let (file, all) = paths(&[("a", Some(text)), ("a/b/c", None)], Some(&directory));
+        let (file, all) = paths(&[("a", Some(text)), ("a/b/c", None)], Some(directory));
         assert_eq!(all, [("a".to_owned(), text), ("z".to_owned(), link)]);
-        let (again, all) = paths(&[("a", None), ("a/b/c", Some(text))], Some(&file));
+        let (again, all) = paths(&[("a", None), ("a/b/c", Some(text))], Some(file));
         assert_eq!(all, [("a/b/c".to_owned(), text), ("z".to_owned(), link)]);
-        assert_eq!(again.id(), directory.id());
+        assert_eq!(again, directory);
     }
 }

@@ -12,10 +12,10 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use git2::{IndexEntry, IndexEntryExtendedFlag, IndexTime, Oid};
+use git2::{IndexEntry, IndexEntryExtendedFlag, IndexTime, ObjectType, Oid};
 
-use super::blob::Blobs;
-use super::{Store, StoreError, layout, segment, tree, tree_of};
+use super::reader::{Objects, Reader};
+use super::{Store, StoreError, layout, segment, tree};
 use crate::domain::id::CommitId;
 
 /// What a transaction wrote into the working tree already.
@@ -50,14 +50,14 @@ impl Store {
         remove(&self.repo.path().join("index"))?;
         let mut index = self.fresh_index()?;
         index.clear()?;
-        let head = self.head()?.map(|head| tree_of(&self.repo, &head)).transpose()?;
+        let head = self.head()?.map(|head| self.tree_of(&head)).transpose()?;
         for entry in fs::read_dir(self.path()).map_err(|e| StoreError::io("read", self.path(), e))? {
             let entry = entry.map_err(|e| StoreError::io("read", self.path(), e))?;
             if entry.file_name() != ".git" {
                 remove(&entry.path())?;
             }
         }
-        self.write_changes(&mut index, tree::differences(&self.repo, None, head.as_ref())?, &Written::new())?;
+        self.write_changes(&mut index, tree::differences(self.objects(), None, head)?, &Written::new())?;
         self.mark_finished()
     }
 
@@ -68,8 +68,8 @@ impl Store {
         new: &CommitId,
         written: &Written,
     ) -> Result<(), StoreError> {
-        let old = old.map(|old| tree_of(&self.repo, old)).transpose()?;
-        let changes = tree::differences(&self.repo, old.as_ref(), Some(&tree_of(&self.repo, new)?))?;
+        let old = old.map(|old| self.tree_of(old)).transpose()?;
+        let changes = tree::differences(self.objects(), old, Some(self.tree_of(new)?))?;
         self.write_changes(&mut self.fresh_index()?, changes, written)
     }
 
@@ -79,10 +79,9 @@ impl Store {
     }
 
     /// Makes one file of the working tree what it is in `tree`.
-    pub(super) fn restore_file(&self, path: &str, tree: Option<&git2::Tree<'_>>) -> Result<(), StoreError> {
-        let entry = tree.and_then(|tree| tree.get_path(Path::new(path)).ok());
-        match entry.filter(|entry| tree::is_file_mode(entry.filemode_raw())) {
-            Some(entry) => self.place().write_blob(path, entry.id(), &self.repo, &self.blobs),
+    pub(super) fn restore_file(&self, path: &str, tree: Option<Oid>) -> Result<(), StoreError> {
+        match tree::at_path(self.objects(), tree, path)?.filter(|leaf| leaf.is_file()) {
+            Some(leaf) => self.place().write_blob(path, leaf.oid, self.objects()),
             None => {
                 remove(&self.path().join(path))?;
                 self.remove_empty_parents(path);
@@ -136,16 +135,14 @@ impl Store {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(files.len() / FILES_PER_THREAD);
         if threads < 2 {
             let place = self.place();
-            return files
-                .iter()
-                .try_for_each(|(path, leaf)| place.write_blob(path, leaf.oid, &self.repo, &self.blobs));
+            return files.iter().try_for_each(|(path, leaf)| place.write_blob(path, leaf.oid, self.objects()));
         }
         let next = AtomicUsize::new(0);
         let (git_dir, place) = (self.git_dir(), self.place());
         let work = || {
-            let (repo, blobs) = (git2::Repository::open(git_dir)?, Blobs::new(git_dir));
+            let (repo, reader) = (&git2::Repository::open(git_dir)?, &Reader::new(git_dir));
             while let Some((path, leaf)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                place.write_blob(path, leaf.oid, &repo, &blobs)?;
+                place.write_blob(path, leaf.oid, Objects { repo, reader })?;
             }
             Ok(())
         };
@@ -160,7 +157,7 @@ impl Store {
     }
 
     fn is_checked_out(&self, leaf: tree::Leaf) -> Result<bool, StoreError> {
-        Ok(leaf.is_file() && self.blobs.size(&self.repo, leaf.oid)? <= LARGEST)
+        Ok(leaf.is_file() && self.objects().size(leaf.oid)? <= LARGEST)
     }
 
     fn fresh_index(&self) -> Result<git2::Index, StoreError> {
@@ -196,9 +193,8 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn write_blob(&self, path: &str, oid: Oid, repo: &git2::Repository, blobs: &Blobs) -> Result<(), StoreError> {
-        let damaged = || StoreError::Segment { path: path.to_owned() };
-        self.write(path, &blobs.read(repo, oid)?.ok_or_else(damaged)?)
+    fn write_blob(&self, path: &str, oid: Oid, objects: Objects<'_>) -> Result<(), StoreError> {
+        self.write(path, &objects.read(ObjectType::Blob, oid)?)
     }
 
     fn write(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {

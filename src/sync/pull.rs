@@ -339,14 +339,15 @@ impl<'a> Puller<'a> {
         work.ctx.progress.begin(Phase::Materialise, self.steps.len() as u64, 0);
         // New sessions, forks among them, come first: what is replaced afterwards lies in a fork by then.
         let progress = &*work.ctx.progress;
-        let done = on_all_cores(&work.store, &new, &|snapshot, (id, step)| carry_out(writer, snapshot, id, step, progress))
-            .and_then(|mut done| {
-                let snapshot = work.store.head_snapshot()?;
-                for (id, step) in others {
-                    done.push(carry_out(writer, &snapshot, id, step, progress)?);
-                }
-                Ok(done)
-            });
+        let done =
+            on_all_cores(&work.store, &new, &|snapshot, (id, step)| carry_out(writer, snapshot, id, step, progress))
+                .and_then(|mut done| {
+                    let snapshot = work.store.head_snapshot()?;
+                    for (id, step) in others {
+                        done.push(carry_out(writer, &snapshot, id, step, progress)?);
+                    }
+                    Ok(done)
+                });
         work.ctx.progress.end();
         for done in done? {
             match done {

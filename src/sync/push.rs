@@ -119,7 +119,12 @@ impl<'a> Plan<'a> {
 
     fn begin_report(&self, work: &Work<'_>) -> Report {
         let sessions = self.skipped.iter().map(|(id, reason)| skipped(work, id, reason.clone())).collect();
-        Report { sessions, unchanged: self.unchanged.len() as u64, passed_over: passed_over(self.found), ..Report::default() }
+        Report {
+            sessions,
+            unchanged: self.unchanged.len() as u64,
+            passed_over: passed_over(self.found),
+            ..Report::default()
+        }
     }
 
     /// Enters in the index what is now in step, and forgets what is not.

@@ -110,7 +110,9 @@ fn write_file(
             let put = |put: &mut Put<'_>| expand(writer.views, stored, lines, &part, put, &mut count);
             writer.journal.extend(&path, expected, modified, put)?
         }
-        _ => writer.journal.write(&path, expected, modified, |put| expand(writer.views, stored, 0, &[], put, &mut count))?,
+        _ => writer
+            .journal
+            .write(&path, expected, modified, |put| expand(writer.views, stored, 0, &[], put, &mut count))?,
     };
     Ok((stamp, count))
 }
