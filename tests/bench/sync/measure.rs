@@ -48,13 +48,12 @@ pub(crate) fn run(command: &mut Command, log: &Path) -> (ExitStatus, Cost) {
     let start = Instant::now();
     let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
     let (status, seconds, usage) = watch(&mut child, start);
+    let usage = usage.unwrap_or_else(|| panic!("{command:?} took longer than {LIMIT:?}"));
     (status, Cost { seconds, usage })
 }
 
-/// The memory, once the process has ended; nothing if it had to be ended.
-type Watched = Option<Usage>;
-
-fn watch(child: &mut Child, start: Instant) -> (ExitStatus, f64, Usage) {
+/// Waits for a process while a thread looks at its memory. No memory is given if the thread had to end the process.
+fn watch(child: &mut Child, start: Instant) -> (ExitStatus, f64, Option<Usage>) {
     let pid = child.id();
     let (ended, wait) = channel();
     std::thread::scope(|scope| {
@@ -62,12 +61,11 @@ fn watch(child: &mut Child, start: Instant) -> (ExitStatus, f64, Usage) {
         let status = child.wait().expect("a child can be waited for");
         let seconds = start.elapsed().as_secs_f64();
         drop(ended);
-        let usage = watcher.join().expect("looking does not fail");
-        (status, seconds, usage.unwrap_or_else(|| panic!("took longer than {LIMIT:?}")))
+        (status, seconds, watcher.join().expect("looking does not fail"))
     })
 }
 
-fn look_until(ended: &Receiver<()>, pid: u32, start: Instant) -> Watched {
+fn look_until(ended: &Receiver<()>, pid: u32, start: Instant) -> Option<Usage> {
     let mut usage = Usage::default();
     while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
         usage = usage.or_more(Usage::of(pid));

@@ -29,13 +29,18 @@ pub(crate) struct Check {
     pub(crate) holds: bool,
 }
 
-#[derive(Default)]
 pub(crate) struct Results {
+    bounded: bool,
     rows: Vec<Row>,
     checks: Vec<Check>,
 }
 
 impl Results {
+    /// Nothing yet. The bounds are meant for work of a certain size; `bounded` says whether this is of it.
+    pub(crate) fn new(bounded: bool) -> Self {
+        Self { bounded, rows: Vec::new(), checks: Vec::new() }
+    }
+
     /// Adds a row, and says so: the whole takes minutes.
     pub(crate) fn row(
         &mut self,
@@ -44,7 +49,7 @@ impl Results {
         ccsync: Cost,
         bound: impl Into<Option<f64>>,
     ) {
-        let row = Row { work: work.into(), plain: plain.into(), ccsync, bound: bound.into() };
+        let row = Row { work: work.into(), plain: plain.into(), ccsync, bound: bound.into().filter(|_| self.bounded) };
         let against = row.plain.map_or_else(String::new, |plain| format!(", plain git {} s", seconds(plain.seconds)));
         println!("measured: {}: {} s{against}", row.work, seconds(ccsync.seconds));
         self.rows.push(row);
@@ -66,6 +71,9 @@ impl Results {
     }
 
     pub(crate) fn print(&self) {
+        if self.rows.is_empty() {
+            return;
+        }
         println!(
             "\n| work | plain git s | ccsync s | ratio | bound | ccsync MB | its git MB |\n|---|---|---|---|---|---|---|"
         );

@@ -21,8 +21,6 @@ pub(crate) struct TwoMachines<'a> {
     pub(crate) shape: Shape,
     /// How often the short work is repeated.
     pub(crate) repeat: usize,
-    /// Whether its rows have bounds.
-    pub(crate) bounded: bool,
 }
 
 /// A desk that pushes and a laptop that pulls, each with this program and with plain git.
@@ -117,8 +115,10 @@ impl TwoMachines<'_> {
             only_tail &= Written::read(&here).extends(&before);
         }
         let size = megabytes(fs::metadata(transcript).expect("the transcript is there").len());
-        let (push, pull) =
-            (format!("push, 20 records appended to {size} MB"), format!("pull, 20 records appended to {size} MB"));
+        let (push, pull) = (
+            format!("push, 20 records appended to a session of {size} MB"),
+            format!("pull, 20 records appended to a session of {size} MB"),
+        );
         self.row(results, &push, Cost::median(&pushes.0), Cost::median(&pushes.1), 0.5);
         self.row(results, &pull, Cost::median(&pulls.0), Cost::median(&pulls.1), 1.0);
         let found = if only_tail { "it is" } else { "it is replaced" };
@@ -141,7 +141,6 @@ impl TwoMachines<'_> {
         ccsync: Cost,
         bound: impl Into<Option<f64>>,
     ) {
-        let bound = bound.into().filter(|_| self.bounded);
         results.row(format!("{}{work}", self.label), plain, ccsync, bound);
     }
 }
@@ -214,10 +213,5 @@ pub(crate) fn one_transcript(place: &Place, bytes: usize, repeat: usize, results
     laptop.pull();
     let shape = Shape { sessions: 1, bytes: bytes as u64, large: 0 };
     let pair = Pair { desk: &desk, laptop: &laptop, desk_plain, laptop_plain };
-    TwoMachines { label: "alone: ", shape, repeat, bounded: false }.one_changed(
-        &pair,
-        &mut author,
-        &transcript,
-        results,
-    );
+    TwoMachines { label: "one transcript: ", shape, repeat }.one_changed(&pair, &mut author, &transcript, results);
 }

@@ -10,7 +10,7 @@ use super::table::{megabytes, seconds};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Year {
-    pub(crate) machines: usize,
+    pub(crate) machines: u64,
     pub(crate) days: usize,
     /// By each machine, each day.
     pub(crate) pushes: usize,
@@ -20,6 +20,7 @@ pub(crate) struct Year {
 struct Worker {
     machine: Machine,
     author: Author,
+    choices: fastrand::Rng,
     /// What was begun here. Nobody else continues it.
     sessions: Vec<PathBuf>,
 }
@@ -27,8 +28,8 @@ struct Worker {
 impl Year {
     pub(crate) fn measure(self, place: &Place) {
         let scene = place.scene("year");
-        let names: Vec<String> = (0..self.machines).map(|number| format!("machine-{number}")).collect();
-        let mut workers: Vec<Worker> = names.iter().map(|name| Worker::new(scene.machine(name, Gc::Default))).collect();
+        let machine = |number: u64| scene.machine(&format!("machine-{number}"), Gc::Default);
+        let mut workers: Vec<Worker> = (0..self.machines).map(|number| Worker::new(machine(number), number)).collect();
         let remote = scene.remote(&workers[0].machine, "remote.git");
         for worker in &workers {
             worker.machine.init(&remote);
@@ -73,9 +74,9 @@ impl Year {
 }
 
 impl Worker {
-    fn new(machine: Machine) -> Self {
+    fn new(machine: Machine, seed: u64) -> Self {
         let author = Author::new(&machine.home);
-        Self { machine, author, sessions: Vec::new() }
+        Self { machine, author, choices: fastrand::Rng::with_seed(seed), sessions: Vec::new() }
     }
 
     fn begin(&mut self) {
@@ -84,7 +85,7 @@ impl Worker {
 
     /// Goes on with one to three of the latest sessions, and pushes.
     fn work(&mut self) -> Cost {
-        let count = fastrand::usize(1..4);
+        let count = self.choices.usize(1..4);
         for transcript in self.sessions.iter().rev().take(count) {
             self.author.append(transcript, Amount::Records(20));
         }

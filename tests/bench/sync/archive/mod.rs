@@ -17,7 +17,7 @@ use session::Writer;
 use text::{Project, Vocabulary};
 
 /// To be changed with what the generator writes, so that nothing older is taken for it.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// 2026-01-01, when the first session began.
 const EPOCH: i64 = 1_767_225_600_000;
 const DAY: i64 = 86_400_000;
@@ -94,7 +94,7 @@ fn plan(shape: Shape) -> Vec<Vec<Planned>> {
     let scale = 0.78 * (shape.bytes - shape.large) as f64 / sizes.iter().sum::<f64>();
     for (number, size) in sizes.into_iter().enumerate() {
         let project = (plan.len() as f64 * rng.f64().powi(2)) as usize;
-        let agents = if rng.f32() < 0.25 { rng.usize(1..9) } else { 0 };
+        let agents = if rng.f32() < 0.27 { rng.usize(1..5) } else { 0 };
         plan[project].push(Planned { number, transcript: (size * scale).max(2e3) as usize, agents });
     }
     if shape.large > 0 {
@@ -117,7 +117,7 @@ fn write_session(vocabulary: &Vocabulary, project: &mut Project, projects: &Path
     }
     for _ in 0..planned.agents {
         let agent = format!("a{:016x}", rng.u64(..));
-        let length = log_normal(&mut rng, planned.transcript as f64 * 0.12, 0.9);
+        let length = log_normal(&mut rng, planned.transcript as f64 * 0.28, 0.9);
         let mut writer = writer_of_agent(vocabulary, project, rng.fork(), &id, now, &agent);
         let text = writer.bytes(length.clamp(2e3, 3e6) as usize);
         write(&directory.join(format!("{id}/subagents/agent-{agent}.jsonl")), &text);

@@ -10,7 +10,7 @@ pub(crate) fn rng(purpose: &str) -> Rng {
 
 /// One of `items`, the first ones more often, as words are.
 pub(crate) fn pick<'a, T>(rng: &mut Rng, items: &'a [T]) -> &'a T {
-    &items[(items.len() as f64 * rng.f64().powi(3)) as usize]
+    &items[(items.len() as f64 * rng.f64().powi(2)) as usize]
 }
 
 /// A size whose logarithm is spread normally: many small ones, a few large ones.

@@ -53,7 +53,7 @@ impl Writer<'_> {
     /// What follows one question of the user.
     fn turn(&mut self) -> Vec<String> {
         let mut records = vec![self.question()];
-        if self.rng.f32() < 0.03 {
+        if self.rng.f32() < 0.08 {
             records.push(self.picture());
         }
         for _ in 0..self.rng.u8(1..15) {

@@ -128,7 +128,7 @@ impl Project {
             lines: Vec::new(),
             files: Vec::new(),
         };
-        project.lines = (0..2600).map(|_| project.line(&mut rng, vocabulary)).collect();
+        project.lines = (0..4000).map(|_| project.line(&mut rng, vocabulary)).collect();
         for _ in 0..90 {
             let length = log_normal(&mut rng, 120.0, 0.8).clamp(12.0, 1800.0) as usize;
             project.add_file(&mut rng, length);
@@ -150,7 +150,7 @@ impl Project {
     }
 
     pub(crate) fn any_line(&self, rng: &mut Rng) -> &str {
-        pick::<String>(rng, &self.lines)
+        &self.lines[rng.usize(..self.lines.len())]
     }
 
     pub(crate) fn file(&self, rng: &mut Rng) -> &SourceFile {
