@@ -43,7 +43,7 @@ impl TwoMachines<'_> {
         let laptop_plain = self.first_pull(&laptop, &remote, &plain_remote, results);
         let pair = Pair { desk: &desk, laptop: &laptop, desk_plain, laptop_plain };
         self.pull_nothing(&pair, results);
-        let (median, large) = notable(&desk.projects());
+        let (median, large) = notable(&desk.projects(), self.shape.large);
         let mut author = Author::new(&desk.home);
         self.one_changed(&pair, &mut author, &median, results);
         if self.shape.large > 0 {
@@ -100,6 +100,7 @@ impl TwoMachines<'_> {
 
     /// The desk appends to one session and pushes; the laptop pulls.
     fn one_changed(&self, pair: &Pair<'_>, author: &mut Author, transcript: &Path, results: &mut Results) {
+        let size = megabytes(fs::metadata(transcript).expect("the transcript is there").len());
         let here = transcript_with_name_of(transcript, &pair.laptop.projects());
         let (mut pushes, mut pulls) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
         let mut only_tail = true;
@@ -114,7 +115,6 @@ impl TwoMachines<'_> {
             pulls.1.push(pair.laptop.pull());
             only_tail &= Written::read(&here).extends(&before);
         }
-        let size = megabytes(fs::metadata(transcript).expect("the transcript is there").len());
         let (push, pull) = (
             format!("push, 20 records appended to a session of {size} MB"),
             format!("pull, 20 records appended to a session of {size} MB"),
@@ -178,12 +178,13 @@ impl Written {
     }
 }
 
-/// The transcript of median size, and the largest.
-fn notable(projects: &Path) -> (PathBuf, PathBuf) {
+/// The transcript of median size, and the one closest to `large` bytes.
+fn notable(projects: &Path, large: u64) -> (PathBuf, PathBuf) {
+    let length = |path: &PathBuf| fs::metadata(path).expect("it was just listed").len();
     let mut found = transcripts(projects);
-    found.sort_by_key(|path| fs::metadata(path).expect("it was just listed").len());
-    let largest = found.last().expect("there are sessions").clone();
-    (found.swap_remove(found.len() / 2), largest)
+    found.sort_by_key(length);
+    let closest = found.iter().min_by_key(|path| length(path).abs_diff(large)).expect("there are sessions").clone();
+    (found.swap_remove(found.len() / 2), closest)
 }
 
 fn transcript_with_name_of(other: &Path, projects: &Path) -> PathBuf {
