@@ -1,0 +1,145 @@
+//! One machine: a private home, and commands run on it that see nothing of the user's own settings.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::measure::{Cost, run};
+
+/// Whether git may clean up by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gc {
+    /// No: it would run in the background of whatever is measured next.
+    Off,
+    /// As git has it by default.
+    Default,
+}
+
+pub(crate) struct Machine {
+    name: String,
+    root: PathBuf,
+    pub(crate) home: PathBuf,
+}
+
+impl Machine {
+    /// A machine whose home is `root/name/home`.
+    pub(crate) fn new(root: &Path, name: &str, gc: Gc) -> Self {
+        let root = root.join(name);
+        let machine = Self { name: name.to_owned(), home: home(&root), root };
+        for directory in [machine.projects(), machine.root.join("tmp")] {
+            fs::create_dir_all(directory).expect("the benchmark's directory can be written");
+        }
+        let gc = if gc == Gc::Off { "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n" } else { "" };
+        let config = format!("[user]\n\tname = T\n\temail = t@example.invalid\n[init]\n\tdefaultBranch = main\n{gc}");
+        fs::write(machine.home.join(".gitconfig"), config).expect("the benchmark's directory can be written");
+        machine
+    }
+
+    /// The client's directory of project directories.
+    pub(crate) fn projects(&self) -> PathBuf {
+        self.home.join(".claude/projects")
+    }
+
+    /// Where things lie that are not in the home directory.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Runs this program, which must succeed.
+    pub(crate) fn ccsync<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Cost {
+        self.succeed(self.command(env!("CARGO_BIN_EXE_ccsync")).args(args))
+    }
+
+    /// Sets this machine up with a remote, under its own name.
+    pub(crate) fn init(&self, remote: &Path) -> Cost {
+        let args = ["init", "--yes", "--name", &self.name, "--remote"];
+        self.ccsync(args.map(OsStr::new).into_iter().chain([remote.as_os_str()]))
+    }
+
+    /// Brings everything here, however old.
+    pub(crate) fn pull(&self) -> Cost {
+        self.ccsync(["pull", "--days", "36500"])
+    }
+
+    /// Whether this program, run as given, starts a git. A `git` that leaves a trace stands before the real one.
+    pub(crate) fn starts_git(&self, args: &[&str]) -> bool {
+        let (traces, trace) = (self.root.join("traces"), self.root.join("trace"));
+        fs::create_dir_all(&traces).expect("the benchmark's directory can be written");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let real = std::env::split_paths(&path).map(|directory| directory.join("git")).find(|git| git.is_file());
+        let real = real.expect("git is on the PATH");
+        let script = format!("#!/bin/sh\necho \"$@\" >> '{}'\nexec '{}' \"$@\"\n", trace.display(), real.display());
+        let program = traces.join("git");
+        fs::write(&program, script).expect("the benchmark's directory can be written");
+        super::os::make_executable(&program);
+        let paths = std::env::join_paths([traces].into_iter().chain(std::env::split_paths(&path)));
+        let paths = paths.expect("the PATH can be extended");
+        self.succeed(self.command(env!("CARGO_BIN_EXE_ccsync")).env("PATH", paths).args(args));
+        trace.exists()
+    }
+
+    /// Runs git in a directory; it must succeed.
+    pub(crate) fn git<S: AsRef<OsStr>>(&self, directory: &Path, args: impl IntoIterator<Item = S>) -> Cost {
+        self.succeed(self.command("git").current_dir(directory).args(args))
+    }
+
+    /// Runs git in a directory, whether it succeeds or not.
+    pub(crate) fn try_git<S: AsRef<OsStr>>(&self, directory: &Path, args: impl IntoIterator<Item = S>) -> Cost {
+        run(self.command("git").current_dir(directory).args(args), &self.log()).1
+    }
+
+    /// What git prints.
+    pub(crate) fn git_says(&self, directory: &Path, args: &[&str]) -> String {
+        self.git(directory, args);
+        fs::read_to_string(self.log()).expect("git prints text")
+    }
+
+    /// The working tree of the store.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.ccsync(["status", "--json"]);
+        let status = fs::read(self.log()).expect("the output was just written");
+        let status: serde_json::Value = serde_json::from_slice(&status).expect("status prints JSON");
+        status["store"].as_str().expect("status names the store").into()
+    }
+
+    fn succeed(&self, command: &mut Command) -> Cost {
+        let (status, cost) = run(command, &self.log());
+        if !status.success() {
+            let said = fs::read_to_string(self.log()).unwrap_or_default();
+            panic!("on {}: {command:?}: {status}\n{said}", self.name);
+        }
+        cost
+    }
+
+    fn log(&self) -> PathBuf {
+        self.root.join("log")
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().current_dir(&self.home);
+        for name in ["PATH", "SystemRoot"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command
+            .env("HOME", &self.home)
+            .env("XDG_CONFIG_HOME", self.home.join(".config"))
+            .env("XDG_DATA_HOME", self.home.join(".local/share"))
+            .env("XDG_STATE_HOME", self.home.join(".local/state"))
+            .env("XDG_CACHE_HOME", self.home.join(".cache"))
+            .env("TMPDIR", self.root.join("tmp"))
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_ALLOW_PROTOCOL", "file")
+            .env("TZ", "UTC")
+            .env("LANG", "C.UTF-8");
+        command
+    }
+}
+
+/// The home of a machine that lies at `root`.
+pub(crate) fn home(root: &Path) -> PathBuf {
+    root.join("home")
+}

@@ -1,0 +1,85 @@
+//! One command, run to its end: how long it took and how much memory it needed.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use super::memory::Usage;
+use super::os;
+
+/// Nothing here takes as long, unless it hangs.
+const LIMIT: Duration = Duration::from_secs(600);
+/// Often enough to see a git that lives for some milliseconds, seldom enough to cost nothing.
+const LOOK_EVERY: Duration = Duration::from_millis(3);
+
+/// What a piece of work cost.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Cost {
+    pub(crate) seconds: f64,
+    pub(crate) usage: Usage,
+}
+
+impl Cost {
+    /// Of this work, then the other.
+    pub(crate) fn then(self, other: Self) -> Self {
+        Self { seconds: self.seconds + other.seconds, usage: self.usage.or_more(other.usage) }
+    }
+
+    /// The median time, the highest memory.
+    pub(crate) fn median(costs: &[Self]) -> Self {
+        let mut seconds: Vec<f64> = costs.iter().map(|cost| cost.seconds).collect();
+        seconds.sort_by(f64::total_cmp);
+        let usage = costs.iter().fold(Usage::default(), |usage, cost| usage.or_more(cost.usage));
+        Self { seconds: seconds[seconds.len() / 2], usage }
+    }
+}
+
+/// Runs a command with its output going to `log`.
+///
+/// # Panics
+/// If it cannot be started or takes too long.
+pub(crate) fn run(command: &mut Command, log: &Path) -> (ExitStatus, Cost) {
+    let output = File::create(log).expect("the benchmark's directory can be written");
+    let again = output.try_clone().expect("an open file can be opened once more");
+    command.stdin(Stdio::null()).stdout(output).stderr(again);
+    os::in_own_group(command);
+    let start = Instant::now();
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
+    let (status, seconds, usage) = watch(&mut child, start);
+    let usage = usage.unwrap_or_else(|| panic!("{command:?} took longer than {LIMIT:?}"));
+    (status, Cost { seconds, usage })
+}
+
+/// Waits for a process while a thread looks at its memory. No memory is given if the thread had to end the process.
+fn watch(child: &mut Child, start: Instant) -> (ExitStatus, f64, Option<Usage>) {
+    let pid = child.id();
+    let (ended, wait) = channel();
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(move || look_until(&wait, pid, start));
+        let status = child.wait().expect("a child can be waited for");
+        let seconds = start.elapsed().as_secs_f64();
+        drop(ended);
+        (status, seconds, watcher.join().expect("looking does not fail"))
+    })
+}
+
+fn look_until(ended: &Receiver<()>, pid: u32, start: Instant) -> Option<Usage> {
+    let mut usage = Usage::default();
+    while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+        usage = usage.or_more(Usage::of(pid));
+        if start.elapsed() > LIMIT {
+            os::kill_group(pid);
+            return None;
+        }
+    }
+    Some(usage)
+}
+
+/// Times what this process does itself.
+pub(crate) fn timed(work: impl FnOnce()) -> Cost {
+    let start = Instant::now();
+    work();
+    Cost { seconds: start.elapsed().as_secs_f64(), usage: Usage::default() }
+}

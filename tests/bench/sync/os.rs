@@ -1,0 +1,61 @@
+//! What differs between systems.
+
+use std::fs::Metadata;
+use std::path::Path;
+use std::process::Command;
+
+/// Starts the command as the head of a group of processes, which can be ended together.
+#[cfg(unix)]
+pub(crate) fn in_own_group(command: &mut Command) {
+    std::os::unix::process::CommandExt::process_group(command, 0);
+}
+
+#[cfg(not(unix))]
+pub(crate) fn in_own_group(_: &mut Command) {}
+
+/// Ends a command that was started with [`in_own_group`], and all that it started.
+#[cfg(unix)]
+pub(crate) fn kill_group(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let _ = pid.map(|pid| rustix::process::kill_process_group(pid, rustix::process::Signal::KILL));
+}
+
+#[cfg(not(unix))]
+pub(crate) fn kill_group(_: u32) {}
+
+/// Waits until what earlier work wrote is on the disk, so that it does not slow the next.
+pub(crate) fn settle() {
+    #[cfg(unix)]
+    rustix::fs::sync();
+}
+
+/// What a file takes on the disk.
+#[cfg(unix)]
+pub(crate) fn disk_usage(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::blocks(metadata) * 512
+}
+
+#[cfg(not(unix))]
+pub(crate) fn disk_usage(metadata: &Metadata) -> u64 {
+    metadata.len()
+}
+
+/// Tells a file that was extended from one that was replaced.
+#[cfg(unix)]
+pub(crate) fn identity(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn identity(_: &Metadata) -> u64 {
+    0
+}
+
+#[cfg(unix)]
+pub(crate) fn make_executable(path: &Path) {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(path, mode).expect("the benchmark's own file");
+}
+
+#[cfg(not(unix))]
+pub(crate) fn make_executable(_: &Path) {}

@@ -1,0 +1,61 @@
+//! Plain git doing the same work: the client's directory as a repository, committed as it is.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::machine::Machine;
+use super::measure::Cost;
+
+pub(crate) struct Plain<'a> {
+    machine: &'a Machine,
+    git_dir: PathBuf,
+    tree: PathBuf,
+}
+
+impl<'a> Plain<'a> {
+    /// A repository of the client's own directory. Its `.git` lies elsewhere: the client's directory stays as it is.
+    pub(crate) fn of_client(machine: &'a Machine, remote: &Path) -> Self {
+        let plain = Self { machine, git_dir: machine.root().join("plain.git"), tree: machine.projects() };
+        plain.git(["init", "--quiet"]);
+        plain.git(["remote", "add", "origin", &url(remote)]);
+        plain
+    }
+
+    /// Clones the remote into a new directory. By address, because git would only link the files of a path.
+    pub(crate) fn clone(machine: &'a Machine, remote: &Path) -> (Self, Cost) {
+        let tree = machine.root().join("plain");
+        let tree_name = tree.to_str().expect("the benchmark's directory has a UTF-8 name");
+        let cost = machine.git(machine.root(), ["clone", "--quiet", &url(remote), tree_name]);
+        (Self { machine, git_dir: tree.join(".git"), tree }, cost)
+    }
+
+    pub(crate) fn tree(&self) -> &Path {
+        &self.tree
+    }
+
+    /// Adds, commits and sends whatever there is.
+    pub(crate) fn push(&self) -> Cost {
+        let added = self.git(["add", "--all"]);
+        // Fails if there is nothing to commit.
+        let committed = self.machine.try_git(&self.tree, self.args(&["commit", "--quiet", "--message", "push"]));
+        added.then(committed).then(self.git(["push", "--quiet", "origin", "HEAD:main"]))
+    }
+
+    pub(crate) fn pull(&self) -> Cost {
+        self.git(["pull", "--quiet"])
+    }
+
+    fn git<const N: usize>(&self, args: [&str; N]) -> Cost {
+        self.machine.git(&self.tree, self.args(&args))
+    }
+
+    fn args(&self, args: &[&str]) -> Vec<OsString> {
+        let places =
+            [OsString::from("--git-dir"), self.git_dir.clone().into(), "--work-tree".into(), self.tree.clone().into()];
+        places.into_iter().chain(args.iter().map(OsString::from)).collect()
+    }
+}
+
+fn url(remote: &Path) -> String {
+    format!("file://{}", remote.display())
+}
