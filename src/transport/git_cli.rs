@@ -97,6 +97,24 @@ impl GitCli {
         Ok(*self.version.get_or_init(|| version))
     }
 
+    /// Has git read every object of a remote that is a directory, which no server looks after. What is wrong with it, if anything;
+    /// `None`: it is no directory.
+    ///
+    /// # Errors
+    /// [`RemoteError`] if git could not be run.
+    pub fn check_objects(&self) -> Result<Option<Result<(), String>>, RemoteError> {
+        let Kind::Local(path) = self.url.kind() else { return Ok(None) };
+        let git_dir = if path.join(".git").is_dir() { path.join(".git") } else { path.clone() };
+        let there = Self { caller: self.caller.of_repository(&git_dir), ..self.clone() };
+        let options = ["--full", "--no-dangling", "--no-reflogs", "--progress"];
+        let out = there.run(&Command::new("fsck", Some(Phase::Check)).args(options))?;
+        if out.status.success() {
+            return Ok(Some(Ok(())));
+        }
+        let said = self.said(&format!("{}\n{}", out.stderr, text(&out.stdout)));
+        Ok(Some(Err(said.as_str().lines().next().unwrap_or("git fsck failed").to_owned())))
+    }
+
     /// Runs `call` again while it fails in a way that may pass by itself.
     fn retrying<T>(&self, call: impl Fn() -> Result<T, RemoteError>) -> Result<T, RemoteError> {
         let signals_before = signal::count();
