@@ -19,6 +19,7 @@ mod model;
 mod offline;
 mod race;
 mod readme;
+mod repair;
 mod rewrite;
 mod round_trip;
 mod safety;

@@ -107,11 +107,29 @@ impl Survey {
 pub struct Healer {
     survey: Survey,
     line: u64,
-    /// The latest record of each id: hash of its bytes, and its line.
-    seen: HashMap<String, (blake3::Hash, u64)>,
+    /// The latest record of each id.
+    seen: HashMap<String, Seen>,
     /// The latest record of each chain.
     last: HashMap<Chain, String>,
     findings: Vec<Finding>,
+}
+
+/// A record that was written: its line, and its hash before and after healing.
+#[derive(Debug)]
+struct Seen {
+    line: u64,
+    was: blake3::Hash,
+    is: blake3::Hash,
+}
+
+/// The parent of a record.
+enum Parent {
+    /// It is in the file, or there is none.
+    There,
+    /// It is missing, and no record of the chain comes before.
+    Nowhere,
+    /// It is missing; `text` is the record with the one before in its place.
+    Other { text: Vec<u8>, from: String, to: String },
 }
 
 /// The main conversation, or that of one sub-agent.
@@ -178,31 +196,39 @@ impl Healer {
         }
         let shape = Shape::of(record).unwrap_or_default();
         let Some(uuid) = shape.uuid.clone() else { return push_line(healed, record) };
-        let hash = blake3::hash(record);
-        if let Some((earlier, first)) = self.seen.insert(uuid.clone(), (hash, self.line)) {
-            if earlier == hash {
-                self.seen.insert(uuid.clone(), (earlier, first));
+        let parent = self.new_parent(record, &shape, &uuid);
+        let text = match &parent {
+            Parent::Other { text, .. } => text,
+            Parent::There | Parent::Nowhere => record,
+        };
+        let now = Seen { line: self.line, was: blake3::hash(record), is: blake3::hash(text) };
+        if let Some(earlier) = self.seen.get(&uuid) {
+            let first = earlier.line;
+            if earlier.was == now.was || earlier.is == now.is {
                 return self.found(What::Doubled { record: uuid, first });
             }
             self.found(What::Conflicting { record: uuid.clone(), first });
         }
-        match self.relinked(record, &shape, &uuid) {
-            Some(relinked) => push_line(healed, &relinked),
-            None => push_line(healed, record),
+        push_line(healed, text);
+        match parent {
+            Parent::There => {}
+            Parent::Nowhere => self.found(What::Rootless { record: uuid.clone() }),
+            Parent::Other { from, to, .. } => self.found(What::Relinked { record: uuid.clone(), from, to }),
         }
+        self.seen.insert(uuid.clone(), now);
         self.last.insert(shape.chain(), uuid);
     }
 
-    /// The record with a parent that is there, if it names one that is not.
-    fn relinked(&mut self, record: &[u8], shape: &Shape, uuid: &str) -> Option<Vec<u8>> {
-        let missing = shape.parent.clone().flatten().filter(|parent| !self.survey.records.contains(parent))?;
+    /// What becomes of the parent of a record.
+    fn new_parent(&self, record: &[u8], shape: &Shape, uuid: &str) -> Parent {
+        let missing = shape.parent.clone().flatten().filter(|parent| !self.survey.records.contains(parent));
+        let Some(from) = missing else { return Parent::There };
         let before = self.last.get(&shape.chain()).filter(|before| *before != uuid).cloned();
-        let Some((text, to)) = before.and_then(|to| Some((with_parent(record, &missing, &to)?, to))) else {
-            self.found(What::Rootless { record: uuid.to_owned() });
-            return None;
-        };
-        self.found(What::Relinked { record: uuid.to_owned(), from: missing, to });
-        Some(text)
+        let text = before.as_deref().and_then(|to| with_parent(record, &from, to));
+        match (text, before) {
+            (Some(text), Some(to)) => Parent::Other { text, from, to },
+            _ => Parent::Nowhere,
+        }
     }
 
     fn found(&mut self, what: What) {

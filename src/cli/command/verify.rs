@@ -120,6 +120,9 @@ fn sessions(differing: &[&SessionCheck], width: usize) -> Vec<String> {
         ]);
     }
     let mut lines = Vec::new();
+    if !differing.is_empty() {
+        lines.push(paint(HEADING, "to look at"));
+    }
     for (check, line) in differing.iter().zip(table.lines(width)) {
         lines.push(line);
         lines.extend(check.damage.iter().map(|damage| format!("            {}", one_line(&described(damage)))));
@@ -208,7 +211,7 @@ fn summary(found: &Verification) -> String {
     };
     match (all, all - agree) {
         (0, _) => format!("verify: no sessions found{remote}"),
-        (_, 0) => format!("verify: {} agree ({how}){remote}", count(all, "session")),
+        (_, 0) => format!("verify: {}, all agree ({how}){remote}", count(all, "session")),
         (_, differ) => format!("verify: {}: {agree} agree, {differ} differ ({how}){remote}", count(all, "session")),
     }
 }
