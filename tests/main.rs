@@ -25,3 +25,4 @@ mod round_trip;
 mod safety;
 mod setting_up;
 mod transport;
+mod verify;

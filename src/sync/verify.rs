@@ -65,7 +65,9 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
     verifying.check_sessions(&wanted, &store, &theirs, &mut verification)?;
     if request.full && request.sessions.is_empty() {
         verification.objects = Some(check_objects(&work, seen_as)?);
-        verification.remote_damage = remote_damage(&work)?;
+        if !matches!(verification.remote, RemoteStanding::NotReached { .. }) {
+            verification.remote_damage = remote_damage(&work)?;
+        }
     }
     Ok(verification)
 }
@@ -172,7 +174,6 @@ fn remote_damage(work: &Work<'_>) -> Result<Option<String>, SyncError> {
     match work.remote()?.check_objects() {
         Ok(checked) => Ok(checked.and_then(Result::err)),
         Err(RemoteError::Interrupted { .. }) => Err(SyncError::Interrupted),
-        Err(RemoteError::Unreachable { .. }) => Ok(None),
         Err(e) => Err(e.into()),
     }
 }

@@ -193,7 +193,7 @@ fn remote(standing: &RemoteStanding) -> Vec<String> {
             let at = if commit.is_some() { format!("went back to {at}") } else { at.to_owned() };
             (format!("the remote {at}: it lacks {lacks}, some of which it had"), "ccsync push")
         }
-        RemoteStanding::NotReached { reason, .. } => (format!("the remote was not asked: {reason}"), ""),
+        RemoteStanding::NotReached { reason, .. } => (format!("the remote could not be asked: {reason}"), ""),
     };
     let mut lines = vec![attention(&what)];
     lines.extend((!command.is_empty()).then(|| next(command)));
@@ -201,19 +201,23 @@ fn remote(standing: &RemoteStanding) -> Vec<String> {
 }
 
 fn summary(found: &Verification) -> String {
-    let all = found.sessions.len() as u64;
-    let agree = found.sessions.iter().filter(|s| s.agrees()).count() as u64;
+    let all = found.sessions.len();
+    let differ = found.sessions.iter().filter(|s| !s.agrees()).count();
+    let sessions = count(all as u64, "session");
+    let what = match (all, differ) {
+        (0, _) => "no sessions found".to_owned(),
+        (_, 0) => format!("{sessions}, all agree"),
+        (_, 1) => format!("1 of {sessions} differs"),
+        (..) => format!("{differ} of {sessions} differ"),
+    };
     let how = if found.full { "every byte read" } else { "--full reads every byte" };
     let remote = match &found.remote {
-        RemoteStanding::UpToDate { commit: Some(commit) } => format!("; the remote is at {} too", commit.short()),
-        RemoteStanding::UpToDate { commit: None } => "; the remote is empty".to_owned(),
-        _ => String::new(),
+        RemoteStanding::UpToDate { commit: Some(commit) } => format!("on the remote as {}", commit.short()),
+        RemoteStanding::UpToDate { commit: None } => "the remote is empty".to_owned(),
+        RemoteStanding::NotReached { .. } => "the remote was not asked".to_owned(),
+        _ => "the remote differs".to_owned(),
     };
-    match (all, all - agree) {
-        (0, _) => format!("verify: no sessions found{remote}"),
-        (_, 0) => format!("verify: {}, all agree ({how}){remote}", count(all, "session")),
-        (_, differ) => format!("verify: {}: {agree} agree, {differ} differ ({how}){remote}", count(all, "session")),
-    }
+    format!("verify: {what} ({how}); {remote}")
 }
 
 #[cfg(test)]
