@@ -128,7 +128,8 @@ fn each_difference_has_a_name_and_a_code() {
     fs::rename(&away, &remote).unwrap();
 
     // Both went on: known once it is fetched, settled by a sync.
-    assert_eq!(verify(&a, &[], 6)["remote"]["state"], "ahead");
+    let found = verify(&a, &["--full"], 6);
+    assert_eq!((&found["remote"]["state"], &found["remote_damage"]), (&"ahead".into(), &Value::Null), "{found}");
     a.ccsync(["sync"]);
     a.ccsync(["sync"]).success();
     verify(&a, &["--full"], 0);

@@ -65,9 +65,7 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
     verifying.check_sessions(&wanted, &store, &theirs, &mut verification)?;
     if request.full && request.sessions.is_empty() {
         verification.objects = Some(check_objects(&work, seen_as)?);
-        if !matches!(verification.remote, RemoteStanding::NotReached { .. }) {
-            verification.remote_damage = remote_damage(&work)?;
-        }
+        verification.remote_damage = remote.now.map_or(Ok(None), |head| remote_damage(&work, &head))?;
     }
     Ok(verification)
 }
@@ -75,6 +73,8 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
 /// What the remote says of itself.
 struct Asked {
     standing: RemoteStanding,
+    /// Its head.
+    now: Option<CommitId>,
     /// The commit of the remote that is looked into: its head where that is here, else as last fetched.
     seen_as: Option<CommitId>,
 }
@@ -92,13 +92,13 @@ fn ask_remote(work: &Work<'_>) -> Result<Asked, SyncError> {
             let said = e.said().map(|said| format!(": {}", first_line(said.as_str()))).unwrap_or_default();
             let reason = format!("{e}{said}");
             let commits = waiting(work, head.as_ref(), known.as_ref())?;
-            return Ok(Asked { standing: RemoteStanding::NotReached { reason, commits }, seen_as: known });
+            return Ok(Asked { standing: RemoteStanding::NotReached { reason, commits }, now: None, seen_as: known });
         }
         Err(e) => return Err(e),
     };
     let standing = standing_of(work, head.as_ref(), known.as_ref(), now.as_ref())?;
     let here = now.as_ref().is_none_or(|now| work.store.has_commit(now));
-    Ok(Asked { standing, seen_as: if here { now } else { known } })
+    Ok(Asked { standing, seen_as: if here { now.clone() } else { known }, now })
 }
 
 fn standing_of(
@@ -170,8 +170,8 @@ fn check_objects(work: &Work<'_>, remote: Option<CommitId>) -> Result<ObjectChec
 }
 
 /// What git finds wrong with a remote on this disk. One elsewhere is looked after by its server.
-fn remote_damage(work: &Work<'_>) -> Result<Option<String>, SyncError> {
-    match work.remote()?.check_objects() {
+fn remote_damage(work: &Work<'_>, head: &CommitId) -> Result<Option<String>, SyncError> {
+    match work.remote()?.check_objects(head) {
         Ok(checked) => Ok(checked.and_then(Result::err)),
         Err(RemoteError::Interrupted { .. }) => Err(SyncError::Interrupted),
         Err(e) => Err(e.into()),

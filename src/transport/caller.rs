@@ -103,11 +103,6 @@ impl Caller {
         }
     }
 
-    /// Calls git for another repository on this disk.
-    pub(super) fn of_repository(&self, git_dir: &Path) -> Self {
-        Self { git_dir: git_dir.to_owned(), ..self.clone() }
-    }
-
     /// The command, ready to run.
     pub(super) fn program(&self, command: &Command) -> Program {
         let mut program = self.git_in_store();

@@ -30,6 +30,10 @@ fn a_repaired_transcript_is_resumed_with_every_turn() {
     }
     assert!(fs::read(&path).expect("a transcript") == text, "the damaged transcript was changed");
 
+    // What the damage costs where it is not healed.
+    let request = stage.resume(&pair.a, &project, &id, "unhealed", &[]);
+    assert!(!has_turn(&request, "second"), "the client itself finds the prompt behind the fragment");
+
     let copy = report["copy"]["session"].as_str().expect("an id");
     let request = stage.resume(&pair.a, &project, copy, "fourth", &[]);
     for mark in ["first", "second", "third", "fourth"] {
