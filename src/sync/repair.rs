@@ -194,10 +194,11 @@ impl Repairing<'_> {
                     fragments.put(&healed.fragments)?;
                 }
             }
-            Ok(match copy {
+            match copy {
                 Some(copy) => file.put(&renamed(&healed.text, &self.session().id, copy))?,
                 None => file.put(&healed.text)?,
-            })
+            }
+            Ok(())
         })?;
         fragments.map(AtomicFile::commit).transpose()?;
         file.commit()?;
