@@ -1,6 +1,7 @@
 //! Finding every session of this machine: one `stat` per file, nothing is opened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -98,7 +99,7 @@ fn is_link(path: &Path) -> bool {
 pub fn discover(claude_dir: &Path) -> Result<Discovery, SessionError> {
     let mut found = Discovery::default();
     for directory in list(&projects_dir(claude_dir))? {
-        if directory.path().is_dir() {
+        if is_directory(&directory) {
             scan_project(&directory.path(), &mut found);
         }
     }
@@ -110,28 +111,30 @@ fn scan_project(directory: &Path, found: &mut Discovery) {
         Ok(entries) => entries,
         Err(e) => return found.refuse(None, directory, e.source.to_string()),
     };
-    for entry in entries {
+    let names: HashSet<OsString> = entries.iter().map(fs::DirEntry::file_name).collect();
+    for entry in &entries {
         let name = entry.file_name();
         let Some(stem) = name.to_str().and_then(|n| n.strip_suffix(".jsonl")) else { continue };
         match stem.parse::<SessionId>() {
-            Ok(id) => scan_session(directory, id, found),
+            Ok(id) => scan_session(directory, id, names.contains(OsStr::new(stem)), found),
             Err(e) => found.refuse(None, &entry.path(), e.to_string()),
         }
     }
 }
 
-fn scan_session(directory: &Path, id: SessionId, found: &mut Discovery) {
+/// `beside`: there is something of the session's name besides its transcript.
+fn scan_session(directory: &Path, id: SessionId, beside: bool, found: &mut Discovery) {
     let transcript = file_path(directory, &id, None);
     // A link to a transcript is followed, as the client does; one beside it is not.
-    let stamp = match FileStamp::read(&transcript) {
-        Ok(stamp) => stamp,
-        Err(e) => return found.refuse(Some(id), &transcript, e.source.to_string()),
+    let stamp = match fs::metadata(&transcript) {
+        Ok(metadata) if metadata.is_file() => FileStamp::of(&metadata),
+        Ok(_) => return found.refuse(Some(id), &transcript, "not a plain file".to_owned()),
+        Err(e) => return found.refuse(Some(id), &transcript, e.to_string()),
     };
-    if !transcript.is_file() {
-        return found.refuse(Some(id), &transcript, "not a plain file".to_owned());
-    }
     let mut session = LocalSession { id, directory: directory.to_owned(), files: BTreeMap::from([(None, stamp)]) };
-    scan_beside(&mut session, found);
+    if beside {
+        scan_beside(&mut session, found);
+    }
     if let Some(other) = found.sessions.get(&session.id) {
         let (keep, leave) = if other.files[&None].len >= session.files[&None].len {
             (other.clone(), session)
@@ -181,8 +184,13 @@ fn beside(root: &Path, entry: &walkdir::DirEntry) -> Result<(RelativeName, FileS
     let parts: Option<Vec<&str>> = relative.iter().map(|part| part.to_str()).collect();
     let name = parts.ok_or("its name is not UTF-8")?.join("/");
     let name = RelativeName::new(name).map_err(|e| e.to_string())?;
-    let stamp = FileStamp::read(entry.path()).map_err(|e| e.source.to_string())?;
-    Ok((name, stamp))
+    let metadata = entry.metadata().map_err(|e| e.to_string())?;
+    Ok((name, FileStamp::of(&metadata)))
+}
+
+/// Whether it is a directory, or a link to one; most systems tell so without another question.
+fn is_directory(entry: &fs::DirEntry) -> bool {
+    entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_symlink() && entry.path().is_dir())
 }
 
 fn list(directory: &Path) -> Result<Vec<fs::DirEntry>, PathError> {

@@ -61,7 +61,7 @@ impl Facts {
             ("last-prompt", "lastPrompt", &mut self.last_prompt),
         ] {
             let needle = format!("{{\"type\":\"{kind}\"");
-            if let Some(at) = memmem::rfind(lines, needle.as_bytes())
+            if let Some(at) = memmem::find_iter(lines, needle.as_bytes()).last()
                 && let Some(text) = parse(line_at(lines, at)).as_ref().and_then(|r| r[field].as_str())
             {
                 *slot = Some(cut(text));

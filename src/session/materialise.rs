@@ -8,6 +8,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -36,8 +37,8 @@ enum Change {
     Extended { path: PathBuf, from: u64 },
     /// A file whose former contents are kept under `kept`.
     Replaced { path: PathBuf, kept: String },
-    /// The change entered last was made; this is the file it left.
-    Done { stamp: FileStamp },
+    /// The change of `path` that was entered last was made; this is the file it left.
+    Done { path: PathBuf, stamp: FileStamp },
     /// An undo has been through this journal: what follows is what it left.
     Undone,
 }
@@ -82,10 +83,10 @@ enum Fate {
 /// Takes the next bytes of the file being written.
 pub type Put<'a> = dyn FnMut(&[u8]) -> Result<(), SessionError> + 'a;
 
-/// The journal of one pull.
+/// The journal of one pull; may be used by several threads, each for files of its own.
 pub struct Journal {
     directory: PathBuf,
-    kept: u32,
+    kept: AtomicU32,
 }
 
 /// What an undo did.
@@ -101,7 +102,7 @@ impl Journal {
     /// A journal below `root`, for a pull that begins at `now`. Nothing is written before the first change.
     pub fn new(root: &Path, now: DateTime<Utc>) -> Self {
         let name = format!("{}-{}", now.format("%Y%m%dT%H%M%S%.6fZ"), std::process::id());
-        Self { directory: root.join(name), kept: 0 }
+        Self { directory: root.join(name), kept: AtomicU32::new(0) }
     }
 
     /// Writes `path` anew, keeping what is there; its modification time becomes `modified`. `expected` is the file that the
@@ -111,7 +112,7 @@ impl Journal {
     /// [`SessionError::Changed`] if the file is another by now, [`SessionError::Path`] if anything cannot be written, or
     /// whatever `write` returns; then `path` is as it was.
     pub fn write<E: From<SessionError>>(
-        &mut self,
+        &self,
         path: &Path,
         expected: Option<&FileStamp>,
         modified: Option<DateTime<Utc>>,
@@ -133,7 +134,7 @@ impl Journal {
         // A new file can be had again from the store, so a crash may cost it; what it replaces may not be lost.
         let new = matches!(change, Change::Created { .. });
         let stamp = if new { file.commit_without_sync() } else { file.commit() }.map_err(SessionError::from)?;
-        self.enter(&Change::Done { stamp })?;
+        self.enter(&Change::Done { path: path.to_owned(), stamp })?;
         Ok(stamp)
     }
 
@@ -143,7 +144,7 @@ impl Journal {
     /// As for [`Self::write`]. After a failure in the middle the file may
     /// hold a part of what was to come, which the next pull completes.
     pub fn extend<E: From<SessionError>>(
-        &mut self,
+        &self,
         path: &Path,
         expected: &FileStamp,
         modified: Option<DateTime<Utc>>,
@@ -158,15 +159,14 @@ impl Journal {
             file.set_modified(modified);
         }
         let stamp = file.commit().map_err(SessionError::from)?;
-        self.enter(&Change::Done { stamp })?;
+        self.enter(&Change::Done { path: path.to_owned(), stamp })?;
         Ok(stamp)
     }
 
     /// Keeps the present contents of `path` and returns the name they are kept under.
-    fn keep(&mut self, path: &Path) -> Result<String, SessionError> {
+    fn keep(&self, path: &Path) -> Result<String, SessionError> {
         create_private_dir_all(&self.directory)?;
-        self.kept += 1;
-        let name = format!("{:06}", self.kept);
+        let name = format!("{:06}", self.kept.fetch_add(1, Ordering::Relaxed) + 1);
         let kept = self.directory.join(&name);
         // The file is about to be replaced by a rename, so a second link to it costs nothing and stays as it is.
         if fs::hard_link(path, &kept).is_err() {
@@ -322,7 +322,10 @@ fn read_journal(directory: &Path) -> Result<Option<Entries>, SessionError> {
                 let path = path.clone();
                 entries.list.push(Entry { change, path, was, left: None });
             }
-            Change::Done { stamp } => entries.list.iter_mut().last().into_iter().for_each(|e| e.left = Some(*stamp)),
+            Change::Done { path, stamp } => {
+                let entry = entries.list.iter_mut().rfind(|entry| entry.path == *path);
+                entry.into_iter().for_each(|entry| entry.left = Some(*stamp));
+            }
             Change::Undone => entries.tried = true,
         }
     }
@@ -337,7 +340,7 @@ fn write_journal(directory: &Path, entries: &[Entry]) -> Result<(), SessionError
     for entry in entries {
         text.extend(line(&Line { change: &entry.change, was: entry.was }).map_err(fail)?);
         if let Some(stamp) = entry.left {
-            text.extend(line(&Change::Done { stamp }).map_err(fail)?);
+            text.extend(line(&Change::Done { path: entry.path.clone(), stamp }).map_err(fail)?);
         }
     }
     Ok(write_atomic(&path, &text)?)
@@ -444,7 +447,8 @@ mod tests {
 
         fn replace(&self) {
             write_atomic(&self.path, b"new").unwrap();
-            self.journal.enter(&Change::Done { stamp: FileStamp::read(&self.path).unwrap() }).unwrap();
+            let stamp = FileStamp::read(&self.path).unwrap();
+            self.journal.enter(&Change::Done { path: self.path.clone(), stamp }).unwrap();
         }
 
         fn undo(&self) -> Option<Undone> {

@@ -34,11 +34,6 @@ pub struct DamagedObject {
 }
 
 impl Store {
-    /// Whether the commit is here.
-    pub fn has_commit(&self, commit: &CommitId) -> bool {
-        oid(commit).is_ok_and(|commit| self.repo.find_commit(commit).is_ok())
-    }
-
     /// How many commits `head` has that `other` (nothing, if none) has not.
     ///
     /// # Errors

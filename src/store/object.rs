@@ -86,7 +86,7 @@ impl<'repo> ObjectWriter<'repo> {
 }
 
 /// The name git gives an object: SHA-1 over `<kind> <length>\0<data>`.
-fn object_name(kind: ObjectType, data: &[u8]) -> Oid {
+pub(super) fn object_name(kind: ObjectType, data: &[u8]) -> Oid {
     let mut hasher = Sha1::new();
     hasher.update(format!("{} {}\0", kind.str(), data.len()));
     hasher.update(data);

@@ -3,20 +3,22 @@
 //! Everything in it may have been written by somebody else: sizes are checked before text is loaded, names before they
 //! are used, and a session that fails a check fails alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use git2::{ObjectType, Oid, Repository, Tree};
 use serde::Deserialize;
 
+use super::blob::Blobs;
 use super::machine::{Machine, ProposedPaths};
 use super::manifest::{MAX_MANIFEST_BYTES, Manifest, ManifestError, StoredFile, parse_versioned};
-use super::{StoreError, layout, segment, tree, tree_of};
+use super::{Store, StoreError, layout, segment, tree, tree_of};
 use crate::domain::id::{CommitId, MachineId, SessionId};
 use crate::domain::path::RelativeName;
 
 /// The contents of one commit.
 pub struct Snapshot<'store> {
     repo: &'store Repository,
+    blobs: &'store Blobs,
     tree: Option<Tree<'store>>,
 }
 
@@ -28,9 +30,10 @@ struct StoreFormat {}
 pub type SessionState = String;
 
 impl<'store> Snapshot<'store> {
-    pub(super) fn open(repo: &'store Repository, commit: Option<&CommitId>) -> Result<Self, StoreError> {
+    pub(super) fn open(store: &'store Store, commit: Option<&CommitId>) -> Result<Self, StoreError> {
+        let Store { repo, blobs } = store;
         let tree = commit.map(|c| tree_of(repo, c)).transpose()?;
-        let snapshot = Self { repo, tree };
+        let snapshot = Self { repo, blobs, tree };
         snapshot.check_format()?;
         Ok(snapshot)
     }
@@ -76,13 +79,27 @@ impl<'store> Snapshot<'store> {
         Ok(self.entry(&layout::session(id))?.map(|(_, oid)| oid.to_string()))
     }
 
+    /// The directory of a session.
+    pub(super) fn session_tree(&self, id: &SessionId) -> Result<Option<Tree<'store>>, StoreError> {
+        match self.entry(&layout::session(id))? {
+            Some((ObjectType::Tree, oid)) => Ok(Some(self.repo.find_tree(oid)?)),
+            _ => Ok(None),
+        }
+    }
+
     /// Sessions whose state differs from that in `earlier`.
     ///
     /// # Errors
     /// [`StoreError::Git`].
-    pub fn changed_since(&self, earlier: &Self) -> Result<std::collections::BTreeSet<SessionId>, StoreError> {
-        let differences = tree::differences(self.repo, earlier.tree(), self.tree())?;
-        Ok(differences.iter().filter_map(|d| layout::session_of(d.path()?)).collect())
+    pub fn changed_since(&self, earlier: &Self) -> Result<BTreeSet<SessionId>, StoreError> {
+        let (then, now) = (earlier.entry(layout::SESSIONS)?, self.entry(layout::SESSIONS)?);
+        let mut changed = BTreeSet::new();
+        for (shard, then, now) in unequal(self.directories(then)?, self.directories(now)?) {
+            let sessions = |shard: Option<Oid>| self.directories(shard.map(|oid| (ObjectType::Tree, oid)));
+            let ids = unequal(sessions(then)?, sessions(now)?).into_iter().filter_map(|(name, ..)| name.parse().ok());
+            changed.extend(ids.filter(|id: &SessionId| id.shard() == shard));
+        }
+        Ok(changed)
     }
 
     /// The manifest of a session, if the store has the session.
@@ -109,7 +126,8 @@ impl<'store> Snapshot<'store> {
         number: usize,
     ) -> Result<Vec<u8>, StoreError> {
         let blob = self.segment_blob(id, file, stored, number)?;
-        Ok(self.repo.find_blob(blob)?.content().to_vec())
+        let damaged = || StoreError::Segment { path: layout::segment(id, file, number) };
+        self.blobs.read(self.repo, blob)?.ok_or_else(damaged)
     }
 
     pub(super) fn segment_blob(
@@ -122,7 +140,7 @@ impl<'store> Snapshot<'store> {
         let path = layout::segment(id, file, number);
         let wanted = stored.segments.get(number).map(|s| s.bytes);
         if let Some((ObjectType::Blob, blob)) = self.entry(&path)? {
-            let (size, _) = self.repo.odb()?.read_header(blob)?;
+            let size = self.blobs.size(self.repo, blob)?;
             if Some(size as u64) == wanted && size <= segment::LIMIT + segment::CUT {
                 return Ok(blob);
             }
@@ -184,11 +202,11 @@ impl<'store> Snapshot<'store> {
 
     /// A blob of at most [`MAX_MANIFEST_BYTES`].
     fn bounded_blob(&self, blob: Oid) -> Result<Result<Vec<u8>, ManifestError>, StoreError> {
-        let (size, _) = self.repo.odb()?.read_header(blob)?;
+        let size = self.blobs.size(self.repo, blob)?;
         if size > MAX_MANIFEST_BYTES {
             return Ok(Err(ManifestError::TooLarge(size)));
         }
-        Ok(Ok(self.repo.find_blob(blob)?.content().to_vec()))
+        Ok(self.blobs.read(self.repo, blob)?.ok_or(ManifestError::Inconsistent("its object is damaged")))
     }
 
     fn entry(&self, path: &str) -> Result<Option<(ObjectType, Oid)>, StoreError> {
@@ -215,4 +233,13 @@ impl<'store> Snapshot<'store> {
         let directories = tree.iter().filter(|e| e.filemode_raw() == tree::DIRECTORY);
         Ok(directories.filter_map(|e| Some((std::str::from_utf8(e.name_bytes()).ok()?.to_owned(), e.id()))).collect())
     }
+}
+
+/// Names that are not the same on both sides, with what they stand for there.
+fn unequal(then: Vec<(String, Oid)>, now: Vec<(String, Oid)>) -> Vec<(String, Option<Oid>, Option<Oid>)> {
+    let mut names: BTreeMap<String, (Option<Oid>, Option<Oid>)> = BTreeMap::new();
+    then.into_iter().for_each(|(name, oid)| names.entry(name).or_default().0 = Some(oid));
+    now.into_iter().for_each(|(name, oid)| names.entry(name).or_default().1 = Some(oid));
+    let unequal = names.into_iter().filter(|(_, (then, now))| then != now);
+    unequal.map(|(name, (then, now))| (name, then, now)).collect()
 }

@@ -147,7 +147,13 @@ impl<'store> Transaction<'store> {
     /// # Errors
     /// [`StoreError::Git`].
     pub fn take_session(&mut self, from: &Snapshot<'_>, session: &SessionId) -> Result<(), StoreError> {
-        self.take_paths(from, |path| layout::session_of(path).as_ref() == Some(session))
+        let (here, there) = (self.base.session_tree(session)?, from.session_tree(session)?);
+        for difference in tree::differences(&self.store.repo, here.as_ref(), there.as_ref())? {
+            if let Some(path) = difference.path() {
+                self.changes.insert(format!("{}/{path}", layout::session(session)), difference.new);
+            }
+        }
+        Ok(())
     }
 
     /// Takes over, as `from` has it, everything that is no session and that changed there since `earlier`. Files that are
@@ -221,15 +227,6 @@ impl<'store> Transaction<'store> {
         let blob = self.writer.put(ObjectType::Blob, bytes)?;
         self.written.insert(path.clone(), blob);
         self.changes.insert(path, Some(tree::Leaf::file(blob)));
-        Ok(())
-    }
-
-    fn take_paths(&mut self, from: &Snapshot<'_>, wanted: impl Fn(&str) -> bool) -> Result<(), StoreError> {
-        for difference in tree::differences(&self.store.repo, self.base.tree(), from.tree())? {
-            if let Some(path) = difference.path().filter(|path| wanted(path)) {
-                self.changes.insert(path.to_owned(), difference.new);
-            }
-        }
         Ok(())
     }
 }

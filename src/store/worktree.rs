@@ -10,9 +10,11 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use git2::{IndexEntry, IndexEntryExtendedFlag, IndexTime, Oid};
 
+use super::blob::Blobs;
 use super::{Store, StoreError, layout, segment, tree, tree_of};
 use crate::domain::id::CommitId;
 
@@ -20,6 +22,9 @@ use crate::domain::id::CommitId;
 pub(super) type Written = HashMap<String, Oid>;
 
 const MARKER: &str = "ccsync-unfinished";
+
+/// A thread for fewer files costs more than it saves.
+const FILES_PER_THREAD: usize = 64;
 
 /// A larger file is none of this program's and is not checked out.
 const LARGEST: usize = segment::LIMIT + segment::CUT;
@@ -70,36 +75,14 @@ impl Store {
 
     /// Writes one file of the working tree, whatever is in its way.
     pub(super) fn write_file(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        let file = self.path().join(path);
-        let create = || {
-            file.parent().map_or(Ok(()), fs::create_dir_all)?;
-            fs::File::create(&file)
-        };
-        let handle = create().or_else(|_| {
-            self.make_room(path)?;
-            create().map_err(|source| StoreError::io("write", &file, source))
-        });
-        handle?.write_all(bytes).map_err(|source| StoreError::io("write", &file, source))
-    }
-
-    /// Removes files where `path` has directories, and a directory where it has a file.
-    fn make_room(&self, path: &str) -> Result<(), StoreError> {
-        let mut place = self.path().to_owned();
-        for part in path.split('/') {
-            place.push(part);
-            let is_directory = fs::symlink_metadata(&place).is_ok_and(|m| m.is_dir());
-            if is_directory == (place == self.path().join(path)) {
-                remove(&place)?;
-            }
-        }
-        Ok(())
+        self.place().write(path, bytes)
     }
 
     /// Makes one file of the working tree what it is in `tree`.
     pub(super) fn restore_file(&self, path: &str, tree: Option<&git2::Tree<'_>>) -> Result<(), StoreError> {
         let entry = tree.and_then(|tree| tree.get_path(Path::new(path)).ok());
         match entry.filter(|entry| tree::is_file_mode(entry.filemode_raw())) {
-            Some(entry) => self.write_file(path, self.repo.find_blob(entry.id())?.content()),
+            Some(entry) => self.place().write_blob(path, entry.id(), &self.repo, &self.blobs),
             None => {
                 remove(&self.path().join(path))?;
                 self.remove_empty_parents(path);
@@ -125,30 +108,57 @@ impl Store {
                 index.remove_path(&path)?;
             }
         }
-        for change in new {
+        let mut files = Vec::new();
+        for change in &new {
             let Some(leaf) = change.new else { continue };
-            let path = change.path().filter(|path| layout::is_safe(path));
-            match path {
-                Some(path) if self.is_checked_out(leaf)? => {
-                    if written.get(path) != Some(&leaf.oid) {
-                        self.write_file(path, self.repo.find_blob(leaf.oid)?.content())?;
-                    }
-                    index.add(&self.index_entry(path, leaf)?)?;
-                }
-                _ => {
+            match change.path().filter(|path| layout::is_safe(path)) {
+                Some(path) if self.is_checked_out(leaf)? => files.push((path, leaf)),
+                path => {
                     if let Some(path) = path {
                         remove(&self.path().join(path))?;
                     }
                     // A name that git itself would not touch cannot be in an index; then git complains of it, not we.
-                    let _ = index.add(&skipped_entry(change.path, leaf));
+                    let _ = index.add(&skipped_entry(change.path.clone(), leaf));
                 }
             }
+        }
+        let missing: Vec<_> =
+            files.iter().filter(|(path, leaf)| written.get(*path) != Some(&leaf.oid)).copied().collect();
+        self.write_files(&missing)?;
+        for (path, leaf) in files {
+            index.add(&self.index_entry(path, leaf)?)?;
         }
         Ok(index.write()?)
     }
 
+    /// Writes files into the working tree, many of them on all cores.
+    fn write_files(&self, files: &[(&str, tree::Leaf)]) -> Result<(), StoreError> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(files.len() / FILES_PER_THREAD);
+        if threads < 2 {
+            let place = self.place();
+            return files.iter().try_for_each(|(path, leaf)| place.write_blob(path, leaf.oid, &self.repo, &self.blobs));
+        }
+        let next = AtomicUsize::new(0);
+        let (git_dir, place) = (self.git_dir(), self.place());
+        let work = || {
+            let (repo, blobs) = (git2::Repository::open(git_dir)?, Blobs::new(git_dir));
+            while let Some((path, leaf)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                place.write_blob(path, leaf.oid, &repo, &blobs)?;
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().try_for_each(|worker| worker.join().expect("a thread that writes files does not panic"))
+        })
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { root: self.path() }
+    }
+
     fn is_checked_out(&self, leaf: tree::Leaf) -> Result<bool, StoreError> {
-        Ok(leaf.is_file() && self.repo.odb()?.read_header(leaf.oid)?.0 <= LARGEST)
+        Ok(leaf.is_file() && self.blobs.size(&self.repo, leaf.oid)? <= LARGEST)
     }
 
     fn fresh_index(&self) -> Result<git2::Index, StoreError> {
@@ -175,6 +185,46 @@ impl Store {
                 break;
             }
         }
+    }
+}
+
+/// Where the files of the working tree lie.
+struct Place<'a> {
+    root: &'a Path,
+}
+
+impl Place<'_> {
+    fn write_blob(&self, path: &str, oid: Oid, repo: &git2::Repository, blobs: &Blobs) -> Result<(), StoreError> {
+        let damaged = || StoreError::Segment { path: path.to_owned() };
+        self.write(path, &blobs.read(repo, oid)?.ok_or_else(damaged)?)
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let file = self.root.join(path);
+        let create = || {
+            fs::File::create(&file).or_else(|_| {
+                file.parent().map_or(Ok(()), fs::create_dir_all)?;
+                fs::File::create(&file)
+            })
+        };
+        let handle = create().or_else(|_| {
+            self.make_room(path)?;
+            create().map_err(|source| StoreError::io("write", &file, source))
+        });
+        handle?.write_all(bytes).map_err(|source| StoreError::io("write", &file, source))
+    }
+
+    /// Removes files where `path` has directories, and a directory where it has a file.
+    fn make_room(&self, path: &str) -> Result<(), StoreError> {
+        let mut place = self.root.to_owned();
+        for part in path.split('/') {
+            place.push(part);
+            let is_directory = fs::symlink_metadata(&place).is_ok_and(|m| m.is_dir());
+            if is_directory == (place == self.root.join(path)) {
+                remove(&place)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,19 +1,23 @@
 //! The index: what was found out about each session when it was last looked at.
 //!
 //! Only a cache. Deleting it changes nothing but time: everything in it is found out again by comparing bytes. An entry holds only while the
-//! session's files and its state in the store are what they were.
+//! session's files and its state in the store are what they were. The index knows for which head of the store it was made and
+//! [follows](Index::follow) it from there, so that what the store holds of each session is asked only of those that changed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::id::SessionId;
+use super::report::SessionReport;
+use crate::domain::id::{CommitId, SessionId};
+use crate::domain::path::RelativeName;
 use crate::session::discover::LocalSession;
 use crate::store::snapshot::SessionState;
+use crate::store::{Store, StoreError};
 use crate::sys::fs::{FileStamp, PathError, write_cache};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The whole index.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -21,26 +25,44 @@ pub(super) struct Index {
     version: u32,
     /// The settings that readings depend on; under others the entries say nothing.
     settings: String,
+    /// The store's head of which the entries speak.
+    head: Option<CommitId>,
     sessions: BTreeMap<SessionId, Entry>,
+    elsewhere: BTreeMap<SessionId, Elsewhere>,
+    /// Differs from what lies on the disk.
+    #[serde(skip)]
+    changed: bool,
+}
+
+/// A session that only the store has, so that it can be named without opening its manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Elsewhere {
+    state: SessionState,
+    /// Time of its newest record.
+    pub(super) last_activity: Option<String>,
+    /// Portable path of its project.
+    pub(super) project: Option<String>,
+    /// Its title as the client would show it; unsanitised.
+    pub(super) title: Option<String>,
 }
 
 /// A session whose local files are all this machine would have of the stored ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
     /// The session's state in the store.
-    pub(super) state: SessionState,
+    state: SessionState,
     /// Where it lies.
-    pub(super) directory: PathBuf,
+    directory: PathBuf,
     /// Its files; the transcript under the empty name.
-    pub(super) files: BTreeMap<String, FileStamp>,
+    files: BTreeMap<String, FileStamp>,
     /// Hash of the last bytes of the transcript; guards an append against a transcript that was written anew.
-    pub(super) tail: String,
+    tail: String,
     /// The transcript ends with a line end, here and in the store.
-    pub(super) whole: bool,
+    whole: bool,
 }
 
 /// How many bytes before the end the tail hash covers.
-pub(super) const TAIL: u64 = 16 << 10;
+const TAIL: u64 = 16 << 10;
 
 impl Index {
     /// Reads the index; one that is missing, damaged, or made under other `settings` is empty.
@@ -49,25 +71,78 @@ impl Index {
         read.filter(|index| index.version == VERSION && index.settings == settings).unwrap_or_else(|| Self {
             version: VERSION,
             settings: settings.to_owned(),
-            sessions: BTreeMap::new(),
+            ..Self::default()
         })
     }
 
-    /// Writes the index.
-    pub(super) fn save(&self, path: &Path) -> Result<(), PathError> {
+    /// Writes the index if it changed since it was read.
+    pub(super) fn save(&mut self, path: &Path) -> Result<(), PathError> {
+        if !self.changed {
+            return Ok(());
+        }
         let json = serde_json::to_vec(self).expect("maps with text keys and plain values always serialise");
-        write_cache(path, &json)
+        write_cache(path, &json)?;
+        self.changed = false;
+        Ok(())
     }
 
-    /// Whether `session` is in step with the store at `state`, without opening a file.
-    pub(super) fn in_step(&self, session: &LocalSession, state: Option<&SessionState>) -> bool {
-        self.entry(session, state).is_some_and(|entry| entry.files == stamps(session))
+    /// Forgets what is no longer so at the present head of `store`. To be called whenever the head has moved.
+    pub(super) fn follow(&mut self, store: &Store) -> Result<(), StoreError> {
+        let head = store.head()?;
+        if self.head == head {
+            return Ok(());
+        }
+        let now = store.snapshot(head.as_ref())?;
+        let known = self.head.as_ref().filter(|commit| store.has(commit));
+        if let Some(known) = known {
+            for id in now.changed_since(&store.snapshot(Some(known))?)? {
+                let state = now.state(&id)?;
+                self.retain_at(&id, state.as_ref());
+            }
+        } else {
+            let states = now.sessions()?;
+            let ids: Vec<_> = self.sessions.keys().chain(self.elsewhere.keys()).cloned().collect();
+            ids.iter().for_each(|id| self.retain_at(id, states.get(id)));
+        }
+        self.head = head;
+        self.changed = true;
+        Ok(())
     }
 
-    /// The entry of `session`, if it speaks of this place and of this state of the store.
-    pub(super) fn entry(&self, session: &LocalSession, state: Option<&SessionState>) -> Option<&Entry> {
-        let entry = self.sessions.get(&session.id)?;
-        (Some(&entry.state) == state && entry.directory == session.directory).then_some(entry)
+    fn retain_at(&mut self, id: &SessionId, state: Option<&SessionState>) {
+        if self.sessions.get(id).is_some_and(|entry| Some(&entry.state) != state) {
+            self.sessions.remove(id);
+        }
+        if self.elsewhere.get(id).is_some_and(|known| Some(&known.state) != state) {
+            self.elsewhere.remove(id);
+        }
+    }
+
+    /// Whether `session` is in step with the store, without opening a file.
+    pub(super) fn in_step(&self, session: &LocalSession) -> bool {
+        self.entry(session).is_some_and(|entry| entry.describes_files_of(session))
+    }
+
+    /// The entry of `session`, if it speaks of this place.
+    pub(super) fn entry(&self, session: &LocalSession) -> Option<&Entry> {
+        self.sessions.get(&session.id).filter(|entry| entry.directory == session.directory)
+    }
+
+    /// What is known of a session that only the store has.
+    pub(super) fn elsewhere(&self, session: &SessionId) -> Option<&Elsewhere> {
+        self.elsewhere.get(session)
+    }
+
+    /// Records how a session that only the store has, at `state`, is named.
+    pub(super) fn record_elsewhere(
+        &mut self,
+        named: &SessionReport,
+        state: SessionState,
+        last_activity: Option<String>,
+    ) {
+        let SessionReport { session, project, title, .. } = named.clone();
+        self.changed = true;
+        self.elsewhere.insert(session, Elsewhere { state, last_activity, project, title });
     }
 
     /// Records that `session` is in step with the store at `state`; the transcript up to its length in `session`.
@@ -77,34 +152,49 @@ impl Index {
         let tail = tail_hash(&transcript, len);
         let whole = super::text::last_line_end(&transcript, len).is_ok_and(|end| end == len);
         let directory = session.directory.clone();
-        let files = stamps(session);
+        let files = session.files.iter().map(|(name, stamp)| (file_key(name).to_owned(), *stamp)).collect();
+        self.elsewhere.remove(&session.id);
         self.sessions.insert(session.id.clone(), Entry { state, directory, files, tail, whole });
+        self.changed = true;
     }
 
-    /// Forgets sessions that are not in `present`.
-    pub(super) fn keep_only(&mut self, present: &BTreeMap<SessionId, LocalSession>) {
-        self.sessions.retain(|id, _| present.contains_key(id));
+    /// Forgets sessions that are not in `present`, and returns in which state they were in step.
+    pub(super) fn keep_only(&mut self, present: &BTreeMap<SessionId, LocalSession>) -> Vec<(SessionId, SessionState)> {
+        let gone: Vec<_> = self.sessions.iter().filter(|(id, _)| !present.contains_key(*id)).collect();
+        let gone: Vec<_> = gone.into_iter().map(|(id, entry)| (id.clone(), entry.state.clone())).collect();
+        gone.iter().for_each(|(id, _)| self.forget(id));
+        gone
     }
 
     /// Forgets `session`.
     pub(super) fn forget(&mut self, session: &SessionId) {
-        self.sessions.remove(session);
+        self.changed |= self.sessions.remove(session).is_some();
     }
 }
 
 impl Entry {
+    /// The stamp that a file of the session had.
+    pub(super) fn stamp(&self, file: &Option<RelativeName>) -> Option<&FileStamp> {
+        self.files.get(file_key(file))
+    }
+
+    fn describes_files_of(&self, session: &LocalSession) -> bool {
+        self.files.len() == session.files.len()
+            && session.files.iter().all(|(name, stamp)| self.stamp(name) == Some(stamp))
+    }
+
     /// If the transcript of `session` only grew since the entry was made: its length then.
     pub(super) fn grown_from(&self, session: &LocalSession) -> Option<u64> {
-        let then = self.files.get("")?;
+        let then = self.stamp(&None)?;
         let now = &session.files[&None];
         let same_file = then.inode == now.inode && now.len > then.len;
         (self.whole && same_file && tail_hash(&session.path(None), then.len) == self.tail).then_some(then.len)
     }
 }
 
-fn stamps(session: &LocalSession) -> BTreeMap<String, FileStamp> {
-    let name = |name: &Option<crate::domain::path::RelativeName>| name.as_ref().map_or("", |n| n.as_str()).to_owned();
-    session.files.iter().map(|(n, stamp)| (name(n), *stamp)).collect()
+/// The key of a file in an entry.
+fn file_key(name: &Option<RelativeName>) -> &str {
+    name.as_ref().map_or("", RelativeName::as_str)
 }
 
 /// Hash of the bytes before offset `end` of a file; empty if they cannot be read, which equals nothing on record.

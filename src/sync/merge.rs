@@ -35,6 +35,12 @@ impl Merged {
 
 /// Brings the head to a commit that holds everything of the remote's head.
 pub(super) fn merge(work: &mut Work<'_>) -> Result<Merged, SyncError> {
+    let merged = bring_together(work)?;
+    work.index.follow(&work.store)?;
+    Ok(merged)
+}
+
+fn bring_together(work: &Work<'_>) -> Result<Merged, SyncError> {
     let Some(theirs) = work.store.remote_head()? else { return Ok(Merged::default()) };
     // Refuses a store of a newer format before anything of it becomes ours.
     work.store.snapshot(Some(&theirs))?;

@@ -6,10 +6,10 @@
 //! * `push`, `pull`: the two directions; `plan` decides for both
 //! * `compare`, `views`: whether a local file is a stored one, and how a stored line reads here
 //! * `storing`: one session upward; `collect`: collapse, prove, cut
-//! * `writing`: one session downward
+//! * `writing`: one session downward; `parallel`: many at once
 //! * `merge`, `fork`: two histories of one session
 //! * `send`: the remote
-//! * `index`: the cache that makes all this cheap
+//! * `index`: the cache that makes all this cheap; `gone`: what was removed here
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
 //! * `set_up`, `status`, `list`, `undo`: the smaller commands; `named`: sessions as people name them
 
@@ -32,10 +32,12 @@ use crate::transport::url::UrlError;
 mod collect;
 mod compare;
 mod fork;
+mod gone;
 mod index;
 mod list;
 mod merge;
 mod named;
+mod parallel;
 mod place;
 mod plan;
 mod pull;

@@ -68,7 +68,7 @@ fn no_place(project: &str) -> String {
 }
 
 /// Whether the session is recent enough to be brought here unasked.
-pub(super) fn is_recent(manifest: &Manifest, now: chrono::DateTime<chrono::Utc>, days: u32) -> bool {
-    let time = manifest.last_activity.as_deref().and_then(crate::session::facts::parse_time);
+pub(super) fn is_recent(last_activity: Option<&str>, now: chrono::DateTime<chrono::Utc>, days: u32) -> bool {
+    let time = last_activity.and_then(crate::session::facts::parse_time);
     time.is_none_or(|time| (now - time).num_days() < i64::from(days))
 }

@@ -11,6 +11,7 @@ use super::compare::{Relation, relate};
 use super::index::Entry;
 use super::report::{Outcome, SessionReport};
 use super::text::{LocalText, StoredText, last_line_end, text_kind};
+use super::views::Views;
 use super::work::Work;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
@@ -110,15 +111,11 @@ pub(super) fn compare_session(
     snapshot: &Snapshot<'_>,
     local: &Local<'_>,
 ) -> Result<Differences, SyncError> {
-    let state = snapshot.state(&local.session.id)?;
-    if work.index.in_step(local.session, state.as_ref()) {
+    if work.index.in_step(local.session) {
         return Ok(Differences::default());
     }
     match snapshot.manifest(&local.session.id)? {
-        Some(manifest) => {
-            let known = work.index.entry(local.session, state.as_ref());
-            compare_with(work, snapshot, &manifest, local, known)
-        }
+        Some(manifest) => compare_with(work, snapshot, &manifest, local, work.index.entry(local.session)),
         // A transcript without a whole line yet is left for later; it may be a client that has just begun.
         None if local.limit(None)? == 0 => Ok(Differences::default()),
         None => Ok(Differences::all_up(local.session)),
@@ -138,7 +135,7 @@ pub(super) fn compare_with(
     let names: BTreeSet<_> = local.session.files.keys().cloned().chain(stored).collect();
     for name in names {
         let here = local.session.files.get(&name);
-        let vouched = known.and_then(|entry| entry.files.get(stamp_key(&name)));
+        let vouched = known.and_then(|entry| entry.stamp(&name));
         if here.is_some() && here == vouched {
             continue;
         }
@@ -238,14 +235,9 @@ pub(super) fn portable_hash(work: &Work<'_>, local: &[u8], name: Option<&Relativ
     short_hash(&hasher)
 }
 
-/// The key of a file in an index entry.
-fn stamp_key(name: &Option<RelativeName>) -> &str {
-    name.as_ref().map_or("", RelativeName::as_str)
-}
-
 /// How a report names a session.
 pub(super) fn described(
-    work: &Work<'_>,
+    views: &Views,
     session: &SessionId,
     manifest: Option<&Manifest>,
     outcome: Outcome,
@@ -253,7 +245,7 @@ pub(super) fn described(
     SessionReport {
         session: session.clone(),
         project: manifest.and_then(|m| m.project.as_ref()).map(ToString::to_string),
-        title: manifest.and_then(|m| work.views.title(m)),
+        title: manifest.and_then(|m| views.title(m)),
         outcome,
         notes: Vec::new(),
     }

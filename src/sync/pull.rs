@@ -10,6 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::merge::Merged;
+use super::parallel::on_all_cores;
 use super::place::{is_recent, place};
 use super::plan::{Differences, FilePull, Local, compare_session, described};
 use super::push::{mention_merged, passed_over};
@@ -18,10 +19,10 @@ use super::send::{fetch, send_rest};
 use super::set_up::adopt_proposed_paths;
 use super::storing::Storing;
 use super::work::{Work, undo_path};
-use super::writing::{Writing, all_files};
+use super::writing::{Writer, Writing, all_files};
 use super::{Context, SyncError};
 use crate::domain::id::SessionId;
-use crate::domain::progress::Phase;
+use crate::domain::progress::{Phase, Progress};
 use crate::session::discover::{Discovery, LocalSession};
 use crate::session::live::{live_sessions, running_client};
 use crate::session::materialise::{self, Journal};
@@ -90,8 +91,7 @@ fn bring(mut work: Work<'_>, merged: Merged, request: &PullRequest) -> Result<Re
     all.add(more);
     mention_merged(&mut report, &work, all)?;
     report.remote = remote;
-    work.save_index();
-    work.save_seen()?;
+    work.save()?;
     Ok(report)
 }
 
@@ -114,14 +114,24 @@ enum PullStep {
     Write(Writing),
     /// This machine's tail becomes a fork first; then the session and the fork are written.
     Fork(Differences),
-    Listed(String),
+    /// It stays in the store; the report says why.
+    Listed(Box<SessionReport>),
     Skip(String),
+}
+
+impl PullStep {
+    /// Whether it writes a session of which nothing is here.
+    fn is_new(&self) -> bool {
+        matches!(self, Self::Write(writing) if writing.here.is_none())
+    }
 }
 
 struct Puller<'a> {
     found: &'a Discovery,
     request: &'a PullRequest,
     steps: Vec<(SessionId, PullStep)>,
+    /// Sessions that are too old to be brought unasked, with the time of their newest record.
+    old: Vec<(SessionReport, Option<String>)>,
     /// Forks made by this pull: session, fork, own lines.
     forks: Vec<(SessionId, SessionId, u64)>,
 }
@@ -131,7 +141,7 @@ impl<'a> Puller<'a> {
         let snapshot = work.store.head_snapshot()?;
         let states = snapshot.sessions()?;
         let live = live_sessions(&work.ctx.env.claude_dir);
-        let mut puller = Self { found, request, steps: Vec::new(), forks: Vec::new() };
+        let mut puller = Self { found, request, steps: Vec::new(), old: Vec::new(), forks: Vec::new() };
         let unasked = |id: &&SessionId| found.sessions.contains_key(*id) || !work.was_here(id, &states[*id]);
         let wanted: BTreeSet<SessionId> = match request.sessions.as_slice() {
             [] => states.keys().filter(unasked).cloned().collect(),
@@ -149,16 +159,20 @@ impl<'a> Puller<'a> {
     }
 
     fn plan_one(
-        &self,
+        &mut self,
         work: &Work<'_>,
         snapshot: &Snapshot<'_>,
         id: &SessionId,
         pid: Option<u32>,
     ) -> Result<PullStep, SyncError> {
-        let state = snapshot.state(id)?;
         let here = self.found.sessions.get(id);
-        if here.is_some_and(|here| work.index.in_step(here, state.as_ref())) && !self.request.force {
+        if here.is_some_and(|here| work.index.in_step(here)) && !self.request.force {
             return Ok(PullStep::Nothing);
+        }
+        if here.is_none()
+            && let Some(report) = self.still_old(work, id)
+        {
+            return Ok(PullStep::Listed(Box::new(report)));
         }
         let manifest = match snapshot.manifest(id)? {
             Some(manifest) => manifest,
@@ -198,17 +212,34 @@ impl<'a> Puller<'a> {
     }
 
     /// A session that is not here.
-    fn plan_new(&self, work: &Work<'_>, manifest: &Manifest) -> Result<PullStep, SyncError> {
-        let settings = &work.ctx.settings;
-        let days = self.request.days.unwrap_or(settings.days);
-        if self.request.sessions.is_empty() && !is_recent(manifest, work.ctx.clock.now(), days) {
-            return Ok(PullStep::Listed(format!("not active for {days} days: ccsync pull SESSION, or --days N")));
+    fn plan_new(&mut self, work: &Work<'_>, manifest: &Manifest) -> Result<PullStep, SyncError> {
+        let listed = |outcome| described(&work.views, &manifest.session, Some(manifest), outcome);
+        if let Some(too_old) = self.too_old(work, manifest.last_activity.as_deref()) {
+            let report = listed(too_old);
+            self.old.push((report.clone(), manifest.last_activity.clone()));
+            return Ok(PullStep::Listed(Box::new(report)));
         }
         let place = place(manifest, work.views.roots(), &work.ctx.env.claude_dir)?;
         Ok(match place {
             Ok(directory) => PullStep::Write(Writing::new(directory, manifest)),
-            Err(reason) => PullStep::Listed(reason),
+            Err(reason) => PullStep::Listed(Box::new(listed(Outcome::Listed { reason }))),
         })
+    }
+
+    /// A session that an earlier pull has left in the store for its age, if this one does so too.
+    fn still_old(&self, work: &Work<'_>, session: &SessionId) -> Option<SessionReport> {
+        let known = work.index.elsewhere(session)?;
+        let outcome = self.too_old(work, known.last_activity.as_deref())?;
+        let (project, title) = (known.project.clone(), known.title.clone());
+        Some(SessionReport { session: session.clone(), project, title, outcome, notes: Vec::new() })
+    }
+
+    /// What is said of a session that nobody asked for and that was not active lately.
+    fn too_old(&self, work: &Work<'_>, last_activity: Option<&str>) -> Option<Outcome> {
+        let days = self.request.days.unwrap_or(work.ctx.settings.days);
+        let unasked = self.request.sessions.is_empty() && !is_recent(last_activity, work.ctx.clock.now(), days);
+        let reason = || format!("not active for {days} days: ccsync pull SESSION, or --days N");
+        unasked.then(|| Outcome::Listed { reason: reason() })
     }
 
     fn as_report(&self, work: &Work<'_>) -> Result<Report, SyncError> {
@@ -219,6 +250,10 @@ impl<'a> Puller<'a> {
                 report.unchanged += 1;
                 continue;
             }
+            if let PullStep::Listed(session) = step {
+                report.sessions.push((**session).clone());
+                continue;
+            }
             let manifest = snapshot.manifest(id).ok().flatten();
             let outcome = match (step, self.found.sessions.get(id)) {
                 (PullStep::Fork(found), Some(session)) => {
@@ -227,7 +262,7 @@ impl<'a> Puller<'a> {
                 }
                 _ => foreseen(step, manifest.as_ref()),
             };
-            report.sessions.push(described(work, id, manifest.as_ref(), outcome));
+            report.sessions.push(described(&work.views, id, manifest.as_ref(), outcome));
         }
         report.sort();
         Ok(report)
@@ -238,6 +273,11 @@ impl<'a> Puller<'a> {
         if !self.steps.iter().any(|(_, step)| matches!(step, PullStep::Fork(_))) {
             return Ok(());
         }
+        self.store_forks(work)?;
+        self.plan_forks(work)
+    }
+
+    fn store_forks(&mut self, work: &Work<'_>) -> Result<(), SyncError> {
         let base = work.store.head()?;
         let mut tx = work.store.begin(base.as_ref())?;
         let snapshot = work.store.head_snapshot()?;
@@ -264,54 +304,63 @@ impl<'a> Puller<'a> {
             let message = format!("forks kept by a pull of {}", work.machine.name);
             tx.commit(&work.author(), &message, base.as_slice())?;
         }
-        self.plan_forks(work)
+        Ok(())
     }
 
     /// A fork lies beside the session it left.
-    fn plan_forks(&mut self, work: &Work<'_>) -> Result<(), SyncError> {
+    fn plan_forks(&mut self, work: &mut Work<'_>) -> Result<(), SyncError> {
+        work.index.follow(&work.store)?;
         let snapshot = work.store.head_snapshot()?;
-        for (id, fork, _) in &self.forks {
-            let Some(manifest) = snapshot.manifest(fork)? else { continue };
-            let beside = self.found.sessions.get(id).map(|session| session.directory.clone());
-            let (Some(directory), None) = (beside, self.found.sessions.get(fork)) else { continue };
-            self.steps.retain(|(planned, _)| planned != fork);
+        let live = live_sessions(&work.ctx.env.claude_dir);
+        for (id, fork, _) in self.forks.clone() {
+            let Some(manifest) = snapshot.manifest(&fork)? else { continue };
+            let Some(session) = self.found.sessions.get(&id) else { continue };
+            self.steps.retain(|(planned, _)| *planned != fork);
+            let step = if self.found.sessions.contains_key(&fork) {
+                // It was compared before it got longer.
+                self.plan_one(work, &snapshot, &fork, live.get(&fork).copied())?
+            } else {
+                PullStep::Write(Writing::new(session.directory.clone(), &manifest))
+            };
             // Before the session itself: what is replaced there lies in the fork by then.
-            self.steps.insert(0, (fork.clone(), PullStep::Write(Writing::new(directory, &manifest))));
+            self.steps.insert(0, (fork, step));
         }
         Ok(())
     }
 
     fn execute(&self, work: &mut Work<'_>) -> Result<Report, SyncError> {
         let root = undo_path(work.ctx.env);
-        let mut journal = Journal::new(&root, work.ctx.clock.now());
+        let journal = Journal::new(&root, work.ctx.clock.now());
+        let writer = Writer { views: &work.views, claude_dir: &work.ctx.env.claude_dir, journal: &journal };
         let mut report = Report { passed_over: passed_over(self.found), ..Report::default() };
+        // By the stamps of what was compared or written: a file that a client has written to since is looked at again.
         let mut in_step = self.already_in_step();
-        let writes = self.steps.iter().filter(|(_, step)| matches!(step, PullStep::Write(_))).count();
-        work.ctx.progress.begin(Phase::Materialise, writes as u64, 0);
-        for (id, step) in &self.steps {
-            if crate::sys::signal::interrupted() {
-                work.ctx.progress.end();
-                return Err(SyncError::Interrupted);
-            }
-            match carry_out(work, &mut journal, id, step) {
-                Ok(None) => report.unchanged += 1,
-                Ok(Some((session, written))) => {
+        let (new, others): (Vec<_>, Vec<_>) = self.steps.iter().partition(|(_, step)| step.is_new());
+        work.ctx.progress.begin(Phase::Materialise, self.steps.len() as u64, 0);
+        // New sessions, forks among them, come first: what is replaced afterwards lies in a fork by then.
+        let progress = &*work.ctx.progress;
+        let done =
+            on_all_cores(&work.store, &new, &|snapshot, (id, step)| carry_out(writer, snapshot, id, step, progress))
+                .and_then(|mut done| {
+                    let snapshot = work.store.head_snapshot()?;
+                    for (id, step) in others {
+                        done.push(carry_out(writer, &snapshot, id, step, progress)?);
+                    }
+                    Ok(done)
+                });
+        work.ctx.progress.end();
+        for done in done? {
+            match done {
+                Done::Nothing => report.unchanged += 1,
+                Done::Reported(session, written) => {
                     in_step.extend(written);
                     report.sessions.push(session);
                 }
-                Err(e) if e.is_about_one_session() => {
-                    report.sessions.push(described(work, id, None, Outcome::Skipped { reason: e.in_words() }));
-                }
-                Err(e) => {
-                    work.ctx.progress.end();
-                    return Err(e);
-                }
             }
-            work.ctx.progress.advance(1, 0);
         }
-        work.ctx.progress.end();
         materialise::prune(&root, work.ctx.clock.now());
-        record(work, &in_step)?;
+        work.record_in_step(&in_step)?;
+        work.record_elsewhere(&self.old)?;
         self.name_forks(work, &mut report)?;
         report.sort();
         Ok(report)
@@ -325,7 +374,7 @@ impl<'a> Puller<'a> {
             report.sessions.retain(|r| r.session != *fork && r.session != *id || skipped(r));
             if !report.sessions.iter().any(|r| r.session == *id) {
                 let outcome = Outcome::Forked { fork: fork.clone(), lines: *lines };
-                report.sessions.push(described(work, id, snapshot.manifest(id)?.as_ref(), outcome));
+                report.sessions.push(described(&work.views, id, snapshot.manifest(id)?.as_ref(), outcome));
             }
         }
         Ok(())
@@ -335,18 +384,6 @@ impl<'a> Puller<'a> {
         let unchanged = self.steps.iter().filter(|(_, step)| matches!(step, PullStep::Nothing));
         unchanged.filter_map(|(id, _)| self.found.sessions.get(id).cloned()).collect()
     }
-}
-
-/// Enters in the index what is now in step, by the stamps of what was compared or written: a file that a client has
-/// written to since is looked at again.
-fn record(work: &mut Work<'_>, in_step: &[LocalSession]) -> Result<(), SyncError> {
-    let states = work.store.head_snapshot()?.sessions()?;
-    for session in in_step {
-        if let Some(state) = states.get(&session.id) {
-            work.record_in_step(session, state.clone());
-        }
-    }
-    Ok(())
 }
 
 /// The session whose id begins with `id`, as reports print it; `id` itself if there is not exactly one.
@@ -361,7 +398,7 @@ fn beginning_with(id: &SessionId, states: &BTreeMap<SessionId, SessionState>) ->
 fn foreseen(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {
     match step {
         PullStep::Nothing | PullStep::Ahead | PullStep::Fork(_) => Outcome::Ahead,
-        PullStep::Listed(reason) => Outcome::Listed { reason: reason.clone() },
+        PullStep::Listed(report) => report.outcome.clone(),
         PullStep::Skip(reason) => Outcome::Skipped { reason: reason.clone() },
         PullStep::Write(writing) => {
             let stored = writing.files.keys().filter_map(|name| manifest.and_then(|m| m.file(name.as_ref())));
@@ -377,22 +414,42 @@ fn foreseen(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {
     }
 }
 
-/// Carries out one step. `None`: nothing had to be done; else the report, and the session if it is in step now.
+/// What became of one step.
+enum Done {
+    Nothing,
+    /// With the session, if it is in step now.
+    Reported(SessionReport, Option<LocalSession>),
+}
+
+/// Carries out one step; what concerns one session is in its report.
 fn carry_out(
-    work: &Work<'_>,
-    journal: &mut Journal,
+    writer: Writer<'_>,
+    snapshot: &Snapshot<'_>,
     id: &SessionId,
     step: &PullStep,
-) -> Result<Option<(SessionReport, Option<LocalSession>)>, SyncError> {
-    let snapshot = work.store.head_snapshot()?;
-    let writing = match step {
-        PullStep::Nothing => return Ok(None),
-        PullStep::Write(writing) => writing,
+    progress: &dyn Progress,
+) -> Result<Done, SyncError> {
+    if crate::sys::signal::interrupted() {
+        return Err(SyncError::Interrupted);
+    }
+    let done = match step {
+        PullStep::Nothing => Ok(Done::Nothing),
+        PullStep::Listed(report) => Ok(Done::Reported((**report).clone(), None)),
+        PullStep::Write(writing) => {
+            writing.carry_out(&writer, snapshot, id).map(|(report, now)| Done::Reported(report, now))
+        }
         other => {
             let manifest = snapshot.manifest(id).ok().flatten();
             let outcome = foreseen(other, manifest.as_ref());
-            return Ok(Some((described(work, id, manifest.as_ref(), outcome), None)));
+            Ok(Done::Reported(described(writer.views, id, manifest.as_ref(), outcome), None))
         }
     };
-    writing.carry_out(work, &snapshot, journal, id).map(Some)
+    progress.advance(1, 0);
+    match done {
+        Err(e) if e.is_about_one_session() => {
+            let outcome = Outcome::Skipped { reason: e.in_words() };
+            Ok(Done::Reported(described(writer.views, id, None, outcome), None))
+        }
+        done => done,
+    }
 }

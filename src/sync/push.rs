@@ -35,8 +35,7 @@ pub fn push(ctx: &Context<'_>, dry_run: bool) -> Result<Report, SyncError> {
     let (remote, merged) = send(&mut work)?;
     mention_merged(&mut report, &work, merged)?;
     report.remote = remote;
-    work.save_index();
-    work.save_seen()?;
+    work.save()?;
     Ok(report)
 }
 
@@ -55,7 +54,7 @@ pub(super) struct Plan<'a> {
     steps: Vec<(Local<'a>, Differences)>,
     /// Sessions that cannot be handled, with the reason.
     skipped: Vec<(SessionId, String)>,
-    unchanged: u64,
+    unchanged: Vec<Local<'a>>,
 }
 
 impl<'a> Plan<'a> {
@@ -63,11 +62,11 @@ impl<'a> Plan<'a> {
     pub(super) fn make(work: &Work<'_>, found: &'a Discovery) -> Result<Self, SyncError> {
         let live = live_sessions(&work.ctx.env.claude_dir);
         let snapshot = work.store.head_snapshot()?;
-        let mut plan = Self { found, steps: Vec::new(), skipped: Vec::new(), unchanged: 0 };
+        let mut plan = Self { found, steps: Vec::new(), skipped: Vec::new(), unchanged: Vec::new() };
         for session in found.sessions.values() {
             let local = Local { session, live: live.contains_key(&session.id) };
             match compare_session(work, &snapshot, &local) {
-                Ok(differences) if differences.is_empty() => plan.unchanged += 1,
+                Ok(differences) if differences.is_empty() => plan.unchanged.push(local),
                 Ok(differences) => plan.steps.push((local, differences)),
                 Err(e) if e.is_about_one_session() => plan.skipped.push((session.id.clone(), e.in_words())),
                 Err(e) => return Err(e),
@@ -84,7 +83,7 @@ impl<'a> Plan<'a> {
         for (local, differences) in &self.steps {
             let outcome = Storing { work, snapshot: &snapshot, local }.foresee(differences)?;
             let manifest = snapshot.manifest(&local.session.id)?;
-            report.sessions.push(described(work, &local.session.id, manifest.as_ref(), outcome));
+            report.sessions.push(described(&work.views, &local.session.id, manifest.as_ref(), outcome));
         }
         report.sort();
         Ok(report)
@@ -111,6 +110,8 @@ impl<'a> Plan<'a> {
             work.machine = machine;
             work.machine_changed = false;
         }
+        // Of a running session only whole lines were compared.
+        in_step.extend(self.unchanged.iter().filter(|local| !local.live).map(|local| local.session));
         self.record(work, &in_step)?;
         report.sort();
         Ok(report)
@@ -118,22 +119,20 @@ impl<'a> Plan<'a> {
 
     fn begin_report(&self, work: &Work<'_>) -> Report {
         let sessions = self.skipped.iter().map(|(id, reason)| skipped(work, id, reason.clone())).collect();
-        Report { sessions, unchanged: self.unchanged, passed_over: passed_over(self.found), ..Report::default() }
+        Report {
+            sessions,
+            unchanged: self.unchanged.len() as u64,
+            passed_over: passed_over(self.found),
+            ..Report::default()
+        }
     }
 
     /// Enters in the index what is now in step, and forgets what is not.
     fn record(&self, work: &mut Work<'_>, in_step: &[&LocalSession]) -> Result<(), SyncError> {
-        let states = work.store.head_snapshot()?.sessions()?;
         for (local, _) in &self.steps {
             work.index.forget(&local.session.id);
         }
-        for session in in_step {
-            if let Some(state) = states.get(&session.id) {
-                work.record_in_step(session, state.clone());
-            }
-        }
-        work.index.keep_only(&self.found.sessions);
-        Ok(())
+        work.record_in_step(in_step.iter().copied())
     }
 }
 
@@ -166,7 +165,7 @@ pub(super) fn passed_over(found: &Discovery) -> Vec<PassedOver> {
 }
 
 fn skipped(work: &Work<'_>, session: &SessionId, reason: String) -> SessionReport {
-    described(work, session, None, Outcome::Skipped { reason })
+    described(&work.views, session, None, Outcome::Skipped { reason })
 }
 
 /// Commits what the transaction holds, if anything; returns this machine as it is described in the commit.
@@ -197,10 +196,10 @@ pub(super) fn mention_merged(report: &mut Report, work: &Work<'_>, merged: Merge
     let snapshot = work.store.head_snapshot()?;
     for (session, (fork, lines)) in merged.forks {
         let there = snapshot.manifest(&fork)?;
-        report.replace(described(work, &session, there.as_ref(), Outcome::Forked { fork, lines }));
+        report.replace(described(&work.views, &session, there.as_ref(), Outcome::Forked { fork, lines }));
     }
     for (session, reason) in merged.skipped {
-        report.replace(described(work, &session, None, Outcome::Skipped { reason }));
+        report.replace(described(&work.views, &session, None, Outcome::Skipped { reason }));
     }
     report.sort();
     Ok(())

@@ -79,7 +79,7 @@ impl RepairReport {
 /// # Errors
 /// [`SyncError::NotHere`], [`SyncError::AmbiguousName`]; [`SyncError::NothingWhole`] if no record would be left; [`SyncError::Path`].
 pub fn repair(ctx: &Context<'_>, request: &RepairRequest) -> Result<RepairReport, SyncError> {
-    let work = Work::open(ctx)?;
+    let mut work = Work::open(ctx)?;
     let found = work.discover()?;
     let id = session_named(&request.session, found.sessions.keys())?;
     let here = id.and_then(|id| found.sessions.get(&id));

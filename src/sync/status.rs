@@ -46,7 +46,7 @@ pub struct Status {
 /// # Errors
 /// What concerns the whole command.
 pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
-    let work = Work::open(ctx)?;
+    let mut work = Work::open(ctx)?;
     let found = work.discover()?;
     let snapshot = work.store.head_snapshot()?;
     let mut to_push = Plan::make(&work, &found)?.as_report(&work)?.sessions;

@@ -40,7 +40,7 @@ impl Storing<'_> {
         match (self.snapshot.manifest(id)?, &found.parted) {
             (Some(parent), Some(parting)) => self.store_fork(tx, &parent, parting, &found.up),
             (Some(manifest), None) if found.up.is_empty() => {
-                Ok(described(self.work, id, Some(&manifest), Outcome::Behind))
+                Ok(described(&self.work.views, id, Some(&manifest), Outcome::Behind))
             }
             (Some(manifest), None) => {
                 let draft = self.store_more(tx, &manifest, &found.up)?;
@@ -86,7 +86,7 @@ impl Storing<'_> {
     }
 
     fn report(&self, draft: &Draft, outcome: Outcome) -> SessionReport {
-        let mut report = described(self.work, &self.local.session.id, Some(&draft.manifest), outcome);
+        let mut report = described(&self.work.views, &self.local.session.id, Some(&draft.manifest), outcome);
         let lines = draft.collected.verbatim;
         if lines > 0 {
             let note = format!("{lines} lines are stored verbatim, because rewriting them could not be undone exactly");
@@ -167,7 +167,7 @@ impl Storing<'_> {
             (draft.manifest, draft.collected)
         };
         let outcome = Outcome::Forked { fork: fork.session.clone(), lines: own_lines(&manifest) };
-        let mut report = described(self.work, &self.local.session.id, Some(&manifest), outcome);
+        let mut report = described(&self.work.views, &self.local.session.id, Some(&manifest), outcome);
         report.notes.extend(damage_note(&collected, &self.local.session.id));
         Ok(report)
     }

@@ -40,7 +40,7 @@ pub struct VerifyRequest {
 /// # Errors
 /// What concerns the whole command. A remote that cannot be reached, and what is wrong with one session, is in the answer.
 pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification, SyncError> {
-    let work = Work::open(ctx)?;
+    let mut work = Work::open(ctx)?;
     let found = work.discover()?;
     let remote = ask_remote(&work)?;
     let seen_as = remote.seen_as.clone();
@@ -97,7 +97,7 @@ fn ask_remote(work: &Work<'_>) -> Result<Asked, SyncError> {
         Err(e) => return Err(e),
     };
     let standing = standing_of(work, head.as_ref(), known.as_ref(), now.as_ref())?;
-    let here = now.as_ref().is_none_or(|now| work.store.has_commit(now));
+    let here = now.as_ref().is_none_or(|now| work.store.has(now));
     Ok(Asked { standing, seen_as: if here { now.clone() } else { known }, now })
 }
 
@@ -111,7 +111,7 @@ fn standing_of(
     let lost = match (known, now) {
         (None, _) => false,
         (Some(_), None) => true,
-        (Some(known), Some(now)) => store.has_commit(now) && !store.contains(now, known)?,
+        (Some(known), Some(now)) => store.has(now) && !store.contains(now, known)?,
     };
     if lost {
         return Ok(RemoteStanding::Lost { commit: now.cloned(), commits: waiting(work, head, now)? });
@@ -120,11 +120,11 @@ fn standing_of(
         (None, None) => RemoteStanding::UpToDate { commit: None },
         (Some(_), None) => RemoteStanding::Behind { commit: None, commits: waiting(work, head, None)? },
         (Some(head), Some(now)) if head == now => RemoteStanding::UpToDate { commit: Some(now.clone()) },
-        (Some(head), Some(now)) if store.has_commit(now) && store.contains(head, now)? => {
+        (Some(head), Some(now)) if store.has(now) && store.contains(head, now)? => {
             RemoteStanding::Behind { commit: Some(now.clone()), commits: waiting(work, Some(head), Some(now))? }
         }
         (_, Some(now)) => {
-            let common = if store.has_commit(now) { Some(now) } else { known };
+            let common = if store.has(now) { Some(now) } else { known };
             RemoteStanding::Ahead { commit: now.clone(), commits: waiting(work, head, common)? }
         }
     })
@@ -246,8 +246,7 @@ impl Verifying<'_> {
         check: &mut SessionCheck,
     ) -> Result<(), SyncError> {
         let session = local.session;
-        let state = self.store.state(&session.id)?;
-        let believed = !self.full && self.work.index.in_step(session, state.as_ref());
+        let believed = !self.full && self.work.index.in_step(session);
         let lines = match manifest {
             Some(manifest) if believed => lines_here(self.work, manifest),
             _ => {

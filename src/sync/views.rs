@@ -3,9 +3,8 @@
 //! A line that this machine wrote reads as it wrote it; a foreign one reads by the `paths` setting. A file on the disk may have been
 //! written under earlier settings or roots, or be a raw copy: whether it *is* the stored session is decided by trying each reading.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use memchr::memmem;
 
@@ -30,7 +29,7 @@ pub(super) struct Views {
     /// The present roots, then the former ones, then those of other machines, from which files may have been copied raw.
     roots: Vec<RootSet>,
     setting: PathsSetting,
-    expanders: RefCell<HashMap<(RootsKey, Reading), Rc<Expander>>>,
+    expanders: Mutex<HashMap<(RootsKey, Reading), Arc<Expander>>>,
 }
 
 /// Which session a text is read as.
@@ -51,7 +50,7 @@ impl Views {
                 roots.push(set);
             }
         }
-        Self { me, roots, setting, expanders: RefCell::default() }
+        Self { me, roots, setting, expanders: Mutex::default() }
     }
 
     pub(super) fn me(&self) -> &MachineId {
@@ -71,14 +70,12 @@ impl Views {
     /// The title the client would show, with this machine's paths. Untrusted text.
     pub(super) fn title(&self, manifest: &Manifest) -> Option<String> {
         let title = manifest.titles.shown()?;
-        let origin = manifest.transcript.runs.last().and_then(|run| manifest.roots.get(&run.roots));
+        let last = manifest.transcript.runs.last();
+        let Some(expander) = last.and_then(|run| self.expander(manifest, run, Reading::With(View::Local, 0))) else {
+            return Some(title.to_owned());
+        };
         let mut shown = Vec::new();
-        match origin {
-            Some(origin) => {
-                Expander::new(origin, self.roots(), View::Local).expand(title.as_bytes(), TextKind::Plain, &mut shown);
-            }
-            None => shown.extend_from_slice(title.as_bytes()),
-        }
+        expander.expand(title.as_bytes(), TextKind::Plain, &mut shown);
         Some(String::from_utf8_lossy(&shown).into_owned())
     }
 
@@ -91,17 +88,19 @@ impl Views {
         }
     }
 
-    fn expander(&self, manifest: &Manifest, run: &Run, reading: Reading) -> Option<Rc<Expander>> {
+    fn expander(&self, manifest: &Manifest, run: &Run, reading: Reading) -> Option<Arc<Expander>> {
         let key = (run.roots.clone(), reading);
-        if let Some(expander) = self.expanders.borrow().get(&key) {
-            return Some(Rc::clone(expander));
+        // What another thread has entered is whole, whatever became of that thread.
+        let mut expanders = self.expanders.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(expander) = expanders.get(&key) {
+            return Some(Arc::clone(expander));
         }
         let origin = manifest.roots.get(&run.roots)?;
-        let expander = Rc::new(match reading {
+        let expander = Arc::new(match reading {
             Reading::Exact => Expander::exact(origin),
             Reading::With(view, n) => Expander::new(origin, &self.roots[n], view),
         });
-        self.expanders.borrow_mut().insert(key, Rc::clone(&expander));
+        expanders.insert(key, Arc::clone(&expander));
         Some(expander)
     }
 }

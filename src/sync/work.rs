@@ -1,9 +1,10 @@
 //! What every command opens first: the machine-wide lock, the store, the index, this machine's eyes.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::gone::Gone;
 use super::index::Index;
+use super::report::SessionReport;
 use super::views::Views;
 use super::{Context, LOCK_WAIT, SyncError, embedded_remote_path, store_path};
 use crate::domain::id::SessionId;
@@ -29,8 +30,7 @@ pub(super) struct Work<'a> {
     /// Whether the store knows it otherwise.
     pub(super) machine_changed: bool,
     pub(super) index: Index,
-    /// Which sessions have been here, and in which state of the store.
-    seen: BTreeMap<SessionId, SessionState>,
+    gone: Gone,
     _lock: ProcessLock,
 }
 
@@ -43,10 +43,11 @@ impl<'a> Work<'a> {
         create_private_dir_all(&env.dirs.data)?;
         let store = Store::open_or_create(&store_path(env))?;
         let (machine, machine_changed) = this_machine(ctx, &store)?;
-        let index = Index::load(&index_path(env), &settings_key(ctx));
+        let mut index = Index::load(&index_path(env), &settings_key(ctx));
+        index.follow(&store)?;
         let views = this_machines_views(ctx, &store, &machine)?;
-        let seen = std::fs::read(seen_path(env)).ok().and_then(|json| serde_json::from_slice(&json).ok());
-        Ok(Self { ctx, store, views, machine, machine_changed, index, seen: seen.unwrap_or_default(), _lock: lock })
+        let gone = Gone::load(&env.dirs.state.join("gone.json"));
+        Ok(Self { ctx, store, views, machine, machine_changed, index, gone, _lock: lock })
     }
 
     /// Looks again at how the store knows this machine, after a fetch.
@@ -60,12 +61,14 @@ impl<'a> Work<'a> {
         Author { machine: &self.machine, time: self.ctx.clock.now() }
     }
 
-    /// Every session of this machine.
-    pub(super) fn discover(&self) -> Result<Discovery, SyncError> {
+    /// Every session of this machine. Takes note of those that were here and are not any more.
+    pub(super) fn discover(&mut self) -> Result<Discovery, SyncError> {
         self.ctx.progress.begin(Phase::Scan, 0, 0);
         let found = discover(&self.ctx.env.claude_dir);
         self.ctx.progress.end();
-        Ok(found?)
+        let found = found?;
+        self.gone.note(self.index.keep_only(&found.sessions), &found);
+        Ok(found)
     }
 
     /// The remote, reached through the user's git.
@@ -76,27 +79,48 @@ impl<'a> Work<'a> {
         Ok(remote.with_progress(std::sync::Arc::clone(&self.ctx.progress)))
     }
 
-    /// Writes the index; a cache that cannot be written costs time later, not truth.
-    pub(super) fn save_index(&self) {
-        let _ = self.index.save(&index_path(self.ctx.env));
+    /// Enters in the index those of `sessions` of which it does not know yet that they are in step with the store.
+    pub(super) fn record_in_step<'s>(
+        &mut self,
+        sessions: impl IntoIterator<Item = &'s LocalSession>,
+    ) -> Result<(), SyncError> {
+        self.index.follow(&self.store)?;
+        let snapshot = self.store.head_snapshot()?;
+        for session in sessions {
+            if self.index.in_step(session) {
+                continue;
+            }
+            if let Some(state) = snapshot.state(&session.id)? {
+                self.index.record(session, state);
+            }
+        }
+        Ok(())
     }
 
-    /// Records that `session` is in step with the store at `state`.
-    pub(super) fn record_in_step(&mut self, session: &LocalSession, state: SessionState) {
-        self.seen.insert(session.id.clone(), state.clone());
-        self.index.record(session, state);
+    /// Enters in the index how sessions are named that only the store has, with the time of their newest record.
+    pub(super) fn record_elsewhere(&mut self, sessions: &[(SessionReport, Option<String>)]) -> Result<(), SyncError> {
+        let snapshot = self.store.head_snapshot()?;
+        for (named, last_activity) in sessions {
+            if let Some(state) = snapshot.state(&named.session)? {
+                self.index.record_elsewhere(named, state, last_activity.clone());
+            }
+        }
+        Ok(())
     }
 
     /// Whether the session was here when the store had it in this state. If its files are gone, the user or the client
     /// removed them, and they are not brought back unasked.
     pub(super) fn was_here(&self, session: &SessionId, state: &SessionState) -> bool {
-        self.seen.get(session) == Some(state)
+        self.gone.at(session) == Some(state)
     }
 
-    /// Writes down which sessions have been here.
-    pub(super) fn save_seen(&self) -> Result<(), SyncError> {
-        let json = serde_json::to_vec(&self.seen).expect("maps with text keys always serialise");
-        Ok(crate::sys::fs::write_atomic(&seen_path(self.ctx.env), &json)?)
+    /// Writes down what was found out. An index that cannot be written costs time later, not truth.
+    pub(super) fn save(&mut self) -> Result<(), SyncError> {
+        // First: once the index has forgotten a session, nothing else knows that it was here.
+        self.gone.save()?;
+        self.index.follow(&self.store)?;
+        let _ = self.index.save(&index_path(self.ctx.env));
+        Ok(())
     }
 }
 
@@ -137,10 +161,6 @@ pub(super) fn undo_path(env: &Env) -> PathBuf {
 
 fn index_path(env: &Env) -> PathBuf {
     env.dirs.state.join("index.json")
-}
-
-fn seen_path(env: &Env) -> PathBuf {
-    env.dirs.state.join("seen.json")
 }
 
 /// What the entries of the index depend on besides files and store.

@@ -8,7 +8,7 @@ use super::compare::completing_reading;
 use super::plan::{FilePull, described};
 use super::report::{Outcome, SessionReport};
 use super::text::{LocalText, StoredText, text_kind};
-use super::work::Work;
+use super::views::Views;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::session::SessionError;
@@ -20,6 +20,14 @@ use crate::store::Snapshot;
 use crate::store::manifest::Manifest;
 use crate::store::segment::offset_after_lines;
 use crate::sys::fs::FileStamp;
+
+/// What writing needs besides the store; may be shared by threads.
+#[derive(Clone, Copy)]
+pub(super) struct Writer<'a> {
+    pub(super) views: &'a Views,
+    pub(super) claude_dir: &'a Path,
+    pub(super) journal: &'a Journal,
+}
 
 /// Files of one session to be written.
 pub(super) struct Writing {
@@ -45,14 +53,13 @@ impl Writing {
     /// Writes the files. Returns the report, and the session if it is in step now.
     pub(super) fn carry_out(
         &self,
-        work: &Work<'_>,
+        writer: &Writer<'_>,
         snapshot: &Snapshot<'_>,
-        journal: &mut Journal,
         id: &SessionId,
     ) -> Result<(SessionReport, Option<LocalSession>), SyncError> {
         let manifest = snapshot.manifest(id)?.ok_or_else(|| SyncError::NoSuchSession { session: id.clone() })?;
         // The plan may be seconds old: a client may have been started since.
-        if let Some(pid) = live_sessions(&work.ctx.env.claude_dir).get(id) {
+        if let Some(pid) = live_sessions(writer.claude_dir).get(id) {
             return Err(SessionError::Running { session: id.clone(), pid: *pid }.into());
         }
         let (mut lines, mut bytes) = (0, 0);
@@ -66,14 +73,14 @@ impl Writing {
             let expected = now.files.get(name).copied();
             let stored = StoredText::of(snapshot, &manifest, name.as_ref());
             let stored = stored.ok_or_else(|| SyncError::Inconsistent { session: id.clone() })?;
-            let (stamp, count) = write_file(work, &stored, journal, &self.directory, *pull, expected.as_ref())?;
+            let (stamp, count) = write_file(writer, &stored, &self.directory, *pull, expected.as_ref())?;
             now.files.insert(name.clone(), stamp);
             bytes += count.1;
             if name.is_none() {
                 lines = count.0;
             }
         }
-        let mut report = described(work, id, Some(&manifest), self.outcome(lines, bytes));
+        let mut report = described(writer.views, id, Some(&manifest), self.outcome(lines, bytes));
         if self.ahead {
             report.notes.push("this machine has more of it: ccsync push".to_owned());
         }
@@ -88,9 +95,8 @@ pub(super) fn all_files(manifest: &Manifest) -> BTreeMap<Option<RelativeName>, F
 
 /// Writes one file; returns it as written, and how many lines and bytes were.
 fn write_file(
-    work: &Work<'_>,
+    writer: &Writer<'_>,
     stored: &StoredText<'_>,
-    journal: &mut Journal,
     directory: &Path,
     pull: FilePull,
     expected: Option<&FileStamp>,
@@ -101,10 +107,12 @@ fn write_file(
     let stamp = match (pull, expected) {
         (FilePull::Extend { lines, offset }, Some(expected)) => {
             let part = LocalText::open(&path, offset, expected.len)?.next_lines()?;
-            let put = |put: &mut Put<'_>| expand(work, stored, lines, &part, put, &mut count);
-            journal.extend(&path, expected, modified, put)?
+            let put = |put: &mut Put<'_>| expand(writer.views, stored, lines, &part, put, &mut count);
+            writer.journal.extend(&path, expected, modified, put)?
         }
-        _ => journal.write(&path, expected, modified, |put| expand(work, stored, 0, &[], put, &mut count))?,
+        _ => writer
+            .journal
+            .write(&path, expected, modified, |put| expand(writer.views, stored, 0, &[], put, &mut count))?,
     };
     Ok((stamp, count))
 }
@@ -123,14 +131,14 @@ fn target(directory: &Path, id: &SessionId, name: Option<&RelativeName>) -> Resu
 
 /// Expands the lines after the first `lines` into `put`; `part` is what the local file has of the next one.
 fn expand(
-    work: &Work<'_>,
+    views: &Views,
     stored: &StoredText<'_>,
     lines: u64,
     part: &[u8],
     put: &mut Put<'_>,
     count: &mut (u64, u64),
 ) -> Result<(), SyncError> {
-    let reader = work.views.reader(stored.manifest, &stored.manifest.session, text_kind(stored.name));
+    let reader = views.reader(stored.manifest, &stored.manifest.session, text_kind(stored.name));
     let lines_only = stored.name.is_none_or(RelativeName::is_json_lines);
     let mut part = part;
     let changed = || SyncError::Inconsistent { session: stored.manifest.session.clone() };

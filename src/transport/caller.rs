@@ -103,6 +103,10 @@ impl Caller {
         }
     }
 
+    pub(super) fn git_dir(&self) -> &Path {
+        &self.git_dir
+    }
+
     /// The command, ready to run.
     pub(super) fn program(&self, command: &Command) -> Program {
         let mut program = self.git_in_store();

@@ -19,6 +19,7 @@ use crate::sys::signal;
 
 use super::caller::{Caller, Command};
 use super::failure::{self, Cause};
+use super::nearby;
 use super::porcelain::{self, GitVersion, PushStatus, PushedRef};
 use super::remote::{GitSaid, Missing, OLDEST_GIT, PushOutcome, RefUpdate, Remote, RemoteError};
 use super::url::{Kind, RemoteUrl};
@@ -335,6 +336,9 @@ impl Remote for GitCli {
     }
 
     fn fetch(&self, branch: &str) -> Result<Option<CommitId>, RemoteError> {
+        if let Kind::Local(path) = self.url.kind() {
+            nearby::copy_objects(path, self.caller.git_dir());
+        }
         self.retrying(|| self.fetch_once(branch))
     }
 

@@ -6,6 +6,7 @@
 mod caller;
 mod failure;
 pub mod git_cli;
+mod nearby;
 pub mod porcelain;
 pub mod remote;
 pub mod url;
