@@ -210,6 +210,8 @@ fn every_json_document_has_version_and_command() {
         (&["status", "--json"], "status"),
         (&["list", "--json"], "list"),
         (&["undo", "--json"], "undo"),
+        (&["verify", "--json"], "verify"),
+        (&["repair", ONE, "--json"], "repair"),
         (&["config", "show", "--json"], "config show"),
     ] {
         let run = a.ccsync(args).success();

@@ -48,6 +48,9 @@ fn every_fixture_travels_and_comes_back_exactly() {
         b.ccsync(["config", "set", "paths", "local"]).success();
         a.ccsync(["push"]).success();
         b.ccsync(["pull"]).success();
+        for machine in [&a, &b] {
+            machine.ccsync(["verify", "--full"]).success();
+        }
         // What the other machine has reads as if it had been written there, but for what may not be touched.
         let there = fs::read(b.transcript_path(ONE)).unwrap();
         let (_, as_if) = fixtures(&b).into_iter().find(|(n, _)| *n == name).unwrap();

@@ -115,6 +115,7 @@ fn what_is_no_plain_file_is_neither_written_nor_missed() {
         machine.session(if machine.name == "a" { ONE } else { TWO }).turn("hello").write();
         let run = machine.ccsync(["sync"]).success();
         assert_eq!(machine.git(&["status", "--porcelain"]), "", "{run}");
+        machine.ccsync(["verify", "--full"]).success();
         for name in ["link", "deep", "module", "aux.txt"] {
             assert!(fs::symlink_metadata(machine.store().join(name)).is_err(), "{name} is not written to the disk");
         }
@@ -201,6 +202,7 @@ fn a_huge_file_of_somebody_else_is_not_checked_out() {
     a.ccsync(["pull"]).success();
     assert_clean(&a);
     assert!(!a.store().join("image").exists() && a.store().join("small").exists());
+    assert_eq!(a.ccsync(["verify", "--full", "--json"]).success().json()["objects"]["passed_over"], 1);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::harness::TestEnv;
 
 /// Every command with a help text of its own.
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 19] = [
     "",
     "init",
     "push",
@@ -12,6 +12,8 @@ const COMMANDS: [&str; 17] = [
     "status",
     "list",
     "undo",
+    "verify",
+    "repair",
     "config",
     "config show",
     "config get",

@@ -14,7 +14,8 @@ use ccsync::config::{Config, Overrides, Settings};
 use ccsync::domain::progress::Silent;
 use ccsync::domain::root::System;
 use ccsync::sync::report::{Outcome, RemoteState, Report};
-use ccsync::sync::{self, Context, PullRequest, SetUp};
+use ccsync::sync::verification::{RemoteStanding, SessionCheck};
+use ccsync::sync::{self, Context, PullRequest, SetUp, VerifyRequest};
 use ccsync::sys::clock::SystemClock;
 use ccsync::sys::env::{Dirs, Env, GitEnv};
 use ccsync::transport::url::RemoteUrl;
@@ -154,6 +155,7 @@ impl World {
             mine.sort();
             first.sort();
             assert_eq!(mine, first, "machines hold different conversations");
+            machine.verify();
         }
     }
 }
@@ -223,6 +225,15 @@ impl Machine {
             Err(sync::SyncError::Remote(_)) => {}
             Err(e) => panic!("{e}"),
         }
+    }
+
+    /// Every byte here, in the store and on the remote is what it is said to be.
+    fn verify(&self) {
+        let found = sync::verify(&self.context(), &VerifyRequest { full: true, ..VerifyRequest::default() }).unwrap();
+        let whole = found.objects.as_ref().is_some_and(|objects| objects.damaged.is_empty());
+        let up_to_date = matches!(found.remote, RemoteStanding::UpToDate { .. });
+        let agree = found.sessions.iter().all(SessionCheck::agrees);
+        assert!(whole && up_to_date && agree && found.remote_damage.is_none(), "{found:#?}");
     }
 
     /// The markers of every session, in order.

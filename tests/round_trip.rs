@@ -92,6 +92,7 @@ fn what_lies_beside_a_transcript_travels_with_it() {
     let read = |name: &str| fs::read_to_string(there.join(name)).unwrap();
     assert_eq!(read("subagents/agent-1.jsonl"), line.replace(a.home.to_str().unwrap(), b.home.to_str().unwrap()));
     assert_eq!(read("tool-results/toolu_1.txt"), format!("{}/work/app\n", b.home.display()));
+    b.ccsync(["verify", "--full"]).success();
 }
 
 #[test]

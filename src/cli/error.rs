@@ -330,9 +330,12 @@ impl From<SyncError> for CliError {
             SyncError::Store(e) => return e.into(),
             SyncError::Session(e) => return e.into(),
             SyncError::NotSetUp => (Kind::Failed, hints(["ccsync init --remote URL"])),
-            SyncError::NoSuchSession { .. } | SyncError::AmbiguousSession { .. } => {
-                (Kind::Failed, hints(["ccsync list --remote"]))
-            }
+            SyncError::NoSuchSession { .. }
+            | SyncError::AmbiguousSession { .. }
+            | SyncError::AmbiguousName { .. }
+            | SyncError::Nowhere { .. } => (Kind::Failed, hints(["ccsync list --remote"])),
+            SyncError::NotHere { ref session } => (Kind::Failed, vec![format!("ccsync pull {session}")]),
+            SyncError::NothingWhole { ref session } => (Kind::Failed, vec![format!("ccsync verify {session}")]),
             SyncError::Inconsistent { .. } => (Kind::Failed, hints(["ccsync push, on a machine that has the session"])),
             SyncError::NoSuchMachine { .. } => (Kind::Failed, hints(["names and ids: ccsync status --json"])),
             SyncError::Interrupted => (Kind::Interrupted, hints(["nothing is lost; to go on, run the command again"])),
@@ -439,6 +442,10 @@ mod tests {
             SyncError::NotSetUp,
             SyncError::Store(StoreError::Newer { found: 2 }),
             SyncError::NoSuchSession { session: "a".parse().unwrap() },
+            SyncError::AmbiguousName { session: "a".parse().unwrap() },
+            SyncError::NotHere { session: "a".parse().unwrap() },
+            SyncError::Nowhere { session: "a".parse().unwrap() },
+            SyncError::NothingWhole { session: "a".parse().unwrap() },
             SyncError::NoSuchMachine { name: "x".to_owned(), found: 0 },
             SyncError::Interrupted,
         ];

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::sync::report::{Outcome, RemoteState, Report};
+use crate::sync::verification::{RemoteStanding, SessionCheck, Standing, Verification};
 
 /// How a run ended. The numbers are a promise to scripts: none changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +80,30 @@ impl Exit {
         let skipped = if left_out { Self::Skipped } else { Self::Done };
         let forked = if any(|o| matches!(o, Outcome::Forked { .. })) { Self::Diverged } else { Self::Done };
         remote.worse(skipped).worse(forked)
+    }
+
+    /// The code of a verification. Damage is a failure; what `push` or `pull` would settle has the code that they would have for leaving
+    /// it undone.
+    pub(crate) fn of_verification(found: &Verification) -> Self {
+        let any = |kind: fn(&SessionCheck) -> bool| found.sessions.iter().any(kind);
+        let when = |is_so: bool, exit: Self| if is_so { exit } else { Self::Done };
+        let damaged = found.objects.as_ref().is_some_and(|objects| !objects.damaged.is_empty())
+            || found.remote_damage.is_some()
+            || any(|session| !session.damage.is_empty());
+        let (lost, waiting, unseen) = match found.remote {
+            RemoteStanding::UpToDate { .. } => (false, 0, false),
+            RemoteStanding::Behind { commits, .. } => (false, commits, false),
+            RemoteStanding::Ahead { commits, .. } | RemoteStanding::NotReached { commits, .. } => {
+                (false, commits, true)
+            }
+            RemoteStanding::Lost { commits, .. } => (true, commits, false),
+        };
+        let open = any(|s| !s.agrees() && !matches!(s.here_to_store, Standing::Diverged));
+        let diverged = any(|s| [&s.here_to_store, &s.store_to_remote].contains(&&Standing::Diverged));
+        when(damaged || lost, Self::Failed)
+            .worse(when(waiting > 0, Self::Queued))
+            .worse(when(open || unseen || !found.passed_over.is_empty(), Self::Skipped))
+            .worse(when(diverged, Self::Diverged))
     }
 
     /// Of two codes the one that a script must not miss.

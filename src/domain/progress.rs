@@ -25,6 +25,8 @@ pub enum Phase {
     Fetch,
     /// Writing sessions where the client looks for them.
     Materialise,
+    /// Reading what is there and checking it.
+    Check,
 }
 
 /// Reports to nobody.

@@ -7,11 +7,13 @@
 //! * [`live`]: sessions of running clients
 //! * [`facts`]: project, titles and times, read from records
 //! * [`materialise`]: writing session files, with a journal that can undo it
+//! * [`repair`]: healing a damaged transcript
 
 pub mod discover;
 pub mod facts;
 pub mod live;
 pub mod materialise;
+pub mod repair;
 
 use std::path::PathBuf;
 

@@ -7,6 +7,7 @@
 //! * [`segment`]: how a file is cut
 //! * [`snapshot`]: reading one commit
 //! * [`transaction`]: writing one commit
+//! * `check`: reading every object
 //! * `object`, `reader`, `tree`, `layout`, `worktree`, `leftover`: writing packs, reading from them, trees, paths, the working tree, locks of the dead
 
 use std::io;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use crate::domain::id::{CommitId, SessionId};
 use crate::sys::fs;
 
+mod check;
 mod layout;
 mod leftover;
 pub mod machine;
@@ -27,6 +29,7 @@ pub mod transaction;
 mod tree;
 mod worktree;
 
+pub use check::{DamagedObject, ObjectCheck};
 pub use snapshot::Snapshot;
 pub use transaction::{Author, Transaction};
 

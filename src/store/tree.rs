@@ -12,6 +12,7 @@ use super::reader::Objects;
 
 pub(super) const DIRECTORY: i32 = 0o040_000;
 const FILE: i32 = 0o100_644;
+const SUBMODULE: i32 = 0o160_000;
 
 /// Something in a tree that is no directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,15 @@ impl Leaf {
     /// A file as this program writes it.
     pub(super) fn file(oid: Oid) -> Self {
         Self { mode: FILE, oid }
+    }
+
+    /// The kind of the object; a submodule has none here, its commit lies in another repository.
+    pub(super) fn kind(self) -> Option<ObjectType> {
+        match self.mode {
+            DIRECTORY => Some(ObjectType::Tree),
+            SUBMODULE => None,
+            _ => Some(ObjectType::Blob),
+        }
     }
 
     /// Whether it is a directory.

@@ -10,6 +10,7 @@ use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::rewrite::{Collapser, Expander, TextKind};
 use crate::session::facts::Facts;
+use crate::session::repair::damaged_lines;
 use crate::store::Transaction;
 use crate::store::manifest::{Manifest, RootsKey, Run, StoredFile};
 use crate::store::segment::{FileBuilder, count_lines, offset_after_lines, whole_segments};
@@ -44,6 +45,8 @@ pub(super) struct Collected {
     pub(super) bytes: u64,
     /// Lines among them that are stored verbatim.
     pub(super) verbatim: u64,
+    /// Lines among them that are no records, though they ended.
+    pub(super) damaged: u64,
 }
 
 impl std::ops::AddAssign for Collected {
@@ -51,6 +54,7 @@ impl std::ops::AddAssign for Collected {
         self.lines += more.lines;
         self.bytes += more.bytes;
         self.verbatim += more.verbatim;
+        self.damaged += more.damaged;
     }
 }
 
@@ -87,10 +91,14 @@ impl<'a> Collector<'a> {
         };
         let mut collected = Collected::default();
         let mut unterminated = None;
+        let lines_only = name.is_none_or(RelativeName::is_json_lines);
         loop {
             let piece = local.next_lines()?;
             if piece.is_empty() {
                 break;
+            }
+            if lines_only {
+                collected.damaged += damaged_lines(&piece);
             }
             collected += self.append(&mut builder, text_kind(name), &piece, &mut emit);
             if let Some(facts) = facts.as_deref_mut() {
@@ -98,7 +106,6 @@ impl<'a> Collector<'a> {
             }
             unterminated = (piece.last() != Some(&b'\n')).then(|| last_line(&piece).to_vec());
         }
-        let lines_only = name.is_none_or(RelativeName::is_json_lines);
         if lines_only && unterminated.is_some_and(|line| !is_complete_json(&line)) {
             builder.mark_last_line_torn();
         }
@@ -121,7 +128,7 @@ impl<'a> Collector<'a> {
     ) -> Collected {
         let mut portable = Vec::with_capacity(piece.len());
         self.collapser.collapse(piece, kind, &mut portable);
-        let mut collected = Collected { lines: count_lines(piece), bytes: piece.len() as u64, verbatim: 0 };
+        let mut collected = Collected { lines: count_lines(piece), bytes: piece.len() as u64, ..Collected::default() };
         if self.is_exact(&portable, piece, kind) {
             builder.append(&self.run(false), &portable, piece, emit);
             return collected;

@@ -18,10 +18,23 @@ pub(super) fn fork_id(session: &SessionId, file: Option<&RelativeName>, lines: u
     let file = file.map_or("", RelativeName::as_str);
     hasher.update(format!("{session}\n{file}\n{lines}\n").as_bytes());
     hasher.update(line.strip_suffix(b"\n").unwrap_or(line));
+    uuid_of(&hasher)
+}
+
+fn uuid_of(hasher: &blake3::Hasher) -> SessionId {
     let mut bytes = [0; 16];
     hasher.finalize_xof().fill(&mut bytes);
     let uuid = uuid::Builder::from_custom_bytes(bytes).into_uuid();
     uuid.to_string().parse().expect("a UUID is a session id")
+}
+
+/// The id of the healed copy of `session` whose transcript, before its ids are renamed, has the hash `healed`.
+///
+/// A version 8 UUID too: the same damage healed again is the same copy.
+pub(super) fn repaired_id(session: &SessionId, healed: &blake3::Hash) -> SessionId {
+    let mut hasher = blake3::Hasher::new_derive_key("ccsync repaired id, version 1");
+    hasher.update(format!("{session}\n{healed}").as_bytes());
+    uuid_of(&hasher)
 }
 
 /// The manifest of the fork `fork` that has the contents of `of` and leaves `from` after `lines` lines.

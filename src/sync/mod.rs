@@ -10,7 +10,8 @@
 //! * `merge`, `fork`: two histories of one session
 //! * `send`: the remote
 //! * `index`: the cache that makes all this cheap; `gone`: what was removed here
-//! * `set_up`, `status`, `list`, `undo`: the smaller commands
+//! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
+//! * `set_up`, `status`, `list`, `undo`: the smaller commands; `named`: sessions as people name them
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,17 +36,21 @@ mod gone;
 mod index;
 mod list;
 mod merge;
+mod named;
 mod parallel;
 mod place;
 mod plan;
 mod pull;
 mod push;
+mod repair;
 pub mod report;
 mod send;
 mod set_up;
 mod status;
 mod storing;
 mod text;
+pub mod verification;
+mod verify;
 mod views;
 mod work;
 mod writing;
@@ -53,8 +58,10 @@ mod writing;
 pub use list::{ListFilter, SessionRow, list};
 pub use pull::{PullRequest, UndoReport, pull, undo};
 pub use push::push;
+pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};
 pub use set_up::{SetUp, SetUpReport, config_path, set_path, set_up};
 pub use status::{Status, status};
+pub use verify::{VerifyRequest, verify};
 
 /// How long to wait for another ccsync on this machine.
 pub const LOCK_WAIT: Duration = Duration::from_secs(120);
@@ -113,6 +120,30 @@ pub enum SyncError {
     #[error("more than one session in the store begins with {session}")]
     AmbiguousSession {
         /// What was asked for.
+        session: SessionId,
+    },
+    /// More than one session begins with what was asked for.
+    #[error("more than one session begins with {session}")]
+    AmbiguousName {
+        /// What was asked for.
+        session: SessionId,
+    },
+    /// No session of this name is on this machine.
+    #[error("no session {session} on this machine")]
+    NotHere {
+        /// What was asked for.
+        session: SessionId,
+    },
+    /// No session of this name is on this machine, in the store, or on the remote.
+    #[error("no session {session}, neither here nor in the store")]
+    Nowhere {
+        /// What was asked for.
+        session: SessionId,
+    },
+    /// A healed copy would be empty.
+    #[error("session {session} has no whole record, so there is nothing to make a copy of")]
+    NothingWhole {
+        /// Which session.
         session: SessionId,
     },
     /// There is no configuration yet.

@@ -112,6 +112,6 @@ pub(super) fn queued(work: &Work<'_>, error: &RemoteError) -> Result<RemoteState
     Ok(RemoteState::Queued { commits: work.store.unsent()?, reason: format!("{error}{said}") })
 }
 
-fn first_line(text: &str) -> &str {
+pub(super) fn first_line(text: &str) -> &str {
     text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
 }

@@ -92,6 +92,7 @@ impl Storing<'_> {
             let note = format!("{lines} lines are stored verbatim, because rewriting them could not be undone exactly");
             report.notes.push(note);
         }
+        report.notes.extend(damage_note(&draft.collected, &self.local.session.id));
         report
     }
 
@@ -159,9 +160,16 @@ impl Storing<'_> {
         if let Some(parting) = &found.parted {
             return self.store_fork(tx, fork, parting, &found.up);
         }
-        let manifest = if found.up.is_empty() { fork.clone() } else { self.store_more(tx, fork, &found.up)?.manifest };
+        let (manifest, collected) = if found.up.is_empty() {
+            (fork.clone(), Collected::default())
+        } else {
+            let draft = self.store_more(tx, fork, &found.up)?;
+            (draft.manifest, draft.collected)
+        };
         let outcome = Outcome::Forked { fork: fork.session.clone(), lines: own_lines(&manifest) };
-        Ok(described(&self.work.views, &self.local.session.id, Some(&manifest), outcome))
+        let mut report = described(&self.work.views, &self.local.session.id, Some(&manifest), outcome);
+        report.notes.extend(damage_note(&collected, &self.local.session.id));
+        Ok(report)
     }
 
     fn finish(&self, tx: &mut Transaction<'_>, mut draft: Draft) -> Result<Draft, SyncError> {
@@ -275,6 +283,16 @@ impl Storing<'_> {
         collapser.collapse(line, text_kind(parting.file.as_ref()), &mut portable);
         Ok(portable)
     }
+}
+
+/// What was stored as it is and is no record all the same. Other machines get it as it is, too.
+fn damage_note(collected: &Collected, session: &SessionId) -> Option<String> {
+    let lines = match collected.damaged {
+        0 => return None,
+        1 => "a line is no record".to_owned(),
+        several => format!("{several} lines are no records"),
+    };
+    Some(format!("{lines}, perhaps since a crash; for a healed copy: ccsync repair {session}"))
 }
 
 /// Transcript lines of a fork that the session it left does not have.

@@ -166,16 +166,20 @@ impl<'a> Reader<'a> {
         if written_as == self.session || !matches!(self.kind, TextKind::Json) {
             return text;
         }
-        let old = format!("\"sessionId\":\"{written_as}\"");
-        let new = format!("\"sessionId\":\"{}\"", self.session);
-        let mut renamed = Vec::with_capacity(text.len());
-        let mut from = 0;
-        for at in memmem::find_iter(&text, old.as_bytes()) {
-            renamed.extend_from_slice(&text[from..at]);
-            renamed.extend_from_slice(new.as_bytes());
-            from = at + old.len();
-        }
-        renamed.extend_from_slice(&text[from..]);
-        renamed
+        renamed(&text, written_as, self.session)
     }
+}
+
+/// JSON text in which every record of the session `old` says that it is one of `new`.
+pub(super) fn renamed(text: &[u8], old: &SessionId, new: &SessionId) -> Vec<u8> {
+    let [old, new] = [old, new].map(|id| format!("\"sessionId\":\"{id}\""));
+    let mut renamed = Vec::with_capacity(text.len());
+    let mut from = 0;
+    for at in memmem::find_iter(text, old.as_bytes()) {
+        renamed.extend_from_slice(&text[from..at]);
+        renamed.extend_from_slice(new.as_bytes());
+        from = at + old.len();
+    }
+    renamed.extend_from_slice(&text[from..]);
+    renamed
 }

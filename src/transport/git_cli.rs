@@ -14,7 +14,7 @@ use crate::domain::id::CommitId;
 use crate::domain::progress::{Phase, Progress};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::env::GitEnv;
-use crate::sys::process::{Output, ProcessError};
+use crate::sys::process::{Output, ProcessError, Program};
 use crate::sys::signal;
 
 use super::caller::{Caller, Command};
@@ -96,6 +96,26 @@ impl GitCli {
         let out = out.map_err(|e| self.process_error(e))?;
         let version = porcelain::parse_version(&text(&out.stdout)).map_err(|e| self.garbled(&e, &out))?;
         Ok(*self.version.get_or_init(|| version))
+    }
+
+    /// Has git read every object of a remote that is a directory, which no server looks after, and everything that `commit` needs. What is
+    /// wrong, if anything; `None`: it is no directory.
+    ///
+    /// # Errors
+    /// [`RemoteError`] if git could not be run.
+    pub fn check_objects(&self, commit: &CommitId) -> Result<Option<Result<(), String>>, RemoteError> {
+        let Kind::Local(path) = self.url.kind() else { return Ok(None) };
+        let git_dir = if path.join(".git").is_dir() { path.join(".git") } else { path.clone() };
+        let options = ["--full", "--no-dangling", "--no-reflogs", "--progress"];
+        let command = Command::new("fsck", Some(Phase::Check)).args(options).operands([commit.as_str()]);
+        // Its objects as if they were the store's: what else lies in that repository is not obeyed.
+        let program = self.caller.program(&command).env("GIT_OBJECT_DIRECTORY", git_dir.join("objects"));
+        let out = self.watch(&program, command.phase)?;
+        if out.status.success() {
+            return Ok(Some(Ok(())));
+        }
+        let said = self.said(&format!("{}\n{}", out.stderr, text(&out.stdout)));
+        Ok(Some(Err(said.as_str().lines().next().unwrap_or("git fsck failed").to_owned())))
     }
 
     /// Runs `call` again while it fails in a way that may pass by itself.
@@ -239,8 +259,11 @@ impl GitCli {
     }
 
     fn run(&self, command: &Command) -> Result<Output, RemoteError> {
-        let program = self.caller.program(command);
-        let Some((progress, phase)) = self.progress.as_deref().zip(command.phase) else {
+        self.watch(&self.caller.program(command), command.phase)
+    }
+
+    fn watch(&self, program: &Program, phase: Option<Phase>) -> Result<Output, RemoteError> {
+        let Some((progress, phase)) = self.progress.as_deref().zip(phase) else {
             return program.run().map_err(|e| self.process_error(e));
         };
         let mut meter = Meter { progress, phase, total: 0, done: 0 };

@@ -119,6 +119,7 @@ fn label(phase: Phase) -> &'static str {
         Phase::Send => "sending",
         Phase::Fetch => "fetching",
         Phase::Materialise => "writing",
+        Phase::Check => "checking",
     }
 }
 

@@ -18,6 +18,7 @@ mod local;
 mod machine;
 mod original;
 mod places;
+mod repair;
 mod story;
 
 /// The client, or return from the test after saying why it is skipped.

@@ -20,7 +20,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(crate) use machine::{Machine, Tree};
+pub(crate) use machine::{Machine, Tree, tree};
 pub(crate) use transcript::{chain_is_whole, questions};
 
 /// Session ids that stay as they are in normalised output.

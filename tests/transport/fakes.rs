@@ -123,10 +123,11 @@ fn the_command_lines_are_these() {
         update("refs/heads/l", None, Some(&id)),
         update("refs/heads/m", Some(&id), None),
     ]);
+    let _ = world.store("d", "/srv/r.git").git.check_objects(&id);
     let settings = "--git-dir=$WORLD/s/.git/ -c core.fsmonitor= -c submodule.recurse=false -c gc.auto=0 \
                     -c maintenance.auto=false -c fetch.writeCommitGraph=false -c protocol.ext.allow=never \
                     -c core.hooksPath=/dev/null -c color.ui=false ";
-    let log = read("home/log");
+    let log = read("home/log").replace("$WORLD/d/", "$WORLD/s/");
     let commands: Vec<_> = log.lines().filter_map(|line| line.strip_prefix(settings)).collect();
     insta::assert_snapshot!(commands.join("\n").replace(" -", "\n    -"), @r"
     ls-remote
@@ -155,6 +156,12 @@ fn the_command_lines_are_these() {
         --force-with-lease=refs/heads/l:50c52306449f4dec4b8cd1345520ff3714161527
         --force-with-lease=refs/heads/m:
         -- ssh://h/r.git 50c52306449f4dec4b8cd1345520ff3714161527:refs/heads/main :refs/heads/l 50c52306449f4dec4b8cd1345520ff3714161527:refs/heads/m
+    fsck
+        --full
+        --no-dangling
+        --no-reflogs
+        --progress
+        -- 50c52306449f4dec4b8cd1345520ff3714161527
     ");
     // The file is named after the number of arguments: of `ls-remote`, 21.
     insta::assert_snapshot!(read("home/env.21"), @r"

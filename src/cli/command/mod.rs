@@ -8,9 +8,11 @@ mod list;
 mod man;
 mod pull;
 mod push;
+mod repair;
 mod status;
 mod sync;
 mod undo;
+mod verify;
 
 use clap::Subcommand;
 
@@ -27,6 +29,8 @@ pub(crate) enum Command {
     Status(status::Args),
     List(list::Args),
     Undo(undo::Args),
+    Verify(verify::Args),
+    Repair(repair::Args),
     Config(config::Args),
     Demo(demo::Args),
     Completions(completions::Args),
@@ -43,6 +47,8 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Status(args) => status::run(args, app),
         Command::List(args) => list::run(args, app),
         Command::Undo(args) => undo::run(args, app),
+        Command::Verify(args) => verify::run(args, app),
+        Command::Repair(args) => repair::run(args, app),
         Command::Config(args) => config::run(args, app),
         Command::Demo(args) => demo::run(args, app),
         Command::Completions(args) => completions::run(args, app),

@@ -1,0 +1,385 @@
+//! A damaged transcript is healed into a copy: nothing of a record is lost, nothing that is whole is touched.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ccsync::session::repair::{Finding, Healed, Healer, Survey, What, damaged_lines};
+use proptest::prelude::*;
+
+use crate::harness::{ONE, TWO, TestEnv, chain_is_whole, questions};
+
+/// Heals `text` in pieces of whole lines, as a command does.
+fn heal(text: &[u8]) -> (Healed, Vec<Finding>) {
+    let pieces: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
+    let mut survey = Survey::default();
+    pieces.iter().for_each(|piece| survey.lines(piece));
+    let mut healer = Healer::new(survey);
+    let mut healed = Healed::default();
+    pieces.iter().for_each(|piece| healer.lines(piece, &mut healed));
+    (healed, healer.finish())
+}
+
+fn repairs(findings: &[Finding]) -> Vec<&What> {
+    findings.iter().map(|f| &f.what).filter(|what| what.is_repair()).collect()
+}
+
+fn lines(text: &[u8]) -> Vec<String> {
+    text.split_inclusive(|b| *b == b'\n').map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+}
+
+/// Records of one chain, with state records between them and text that looks like records inside of strings.
+fn transcript(texts: &[String]) -> Vec<String> {
+    let mut last = "null".to_owned();
+    let mut records = Vec::new();
+    for (n, text) in texts.iter().enumerate() {
+        let text = serde_json::to_string(text).unwrap();
+        let (kind, uuid) = (["user", "assistant", "system", "attachment"][n % 4], format!("uuid-{n}"));
+        records.push(format!(
+            "{{\"parentUuid\":{last},\"isSidechain\":false,\"type\":\"{kind}\",\"message\":{{\"content\":[{{\"type\":\"text\",\"text\":{text}}}]}},\"data\":{{\"message\":{{\"type\":\"user\",\"uuid\":\"inner-{n}\"}}}},\"uuid\":\"{uuid}\",\"timestamp\":\"2026-01-02T03:04:05.678Z\",\"sessionId\":\"{ONE}\"}}\n"
+        ));
+        last = format!("\"{uuid}\"");
+        if n % 3 == 1 {
+            records.push(format!(
+                "{{\"type\":\"last-prompt\",\"lastPrompt\":{text},\"leafUuid\":{last},\"sessionId\":\"{ONE}\"}}\n"
+            ));
+        }
+    }
+    records
+}
+
+fn any_transcript() -> impl Strategy<Value = Vec<String>> {
+    let looks_alike =
+        Just(format!("}}{{\"type\":\"user\",\"uuid\":\"x\",\"parentUuid\":null,\"sessionId\":\"{ONE}\"}}"));
+    let text = prop_oneof![3 => "[ -~éЖ目🚀\\n\\\\\"{}]{0,40}", 1 => looks_alike];
+    proptest::collection::vec(text, 2..9).prop_map(|texts| transcript(&texts))
+}
+
+/// One kind of damage, at a place given by the two numbers.
+#[derive(Debug, Clone, Copy)]
+enum Injury {
+    /// The beginning of another record, glued to this one.
+    TornBefore,
+    /// The last record was never finished.
+    TornEnd,
+    /// Two records on one line.
+    Glued,
+    /// Zero bytes on a line of their own, without an end in the last line.
+    ZerosAtEnd,
+    /// Zero bytes before a record.
+    ZerosBefore,
+    /// A fragment on a line of its own.
+    Garbage,
+    /// The last line without its end.
+    Unterminated,
+    /// A record a second time.
+    Doubled,
+    /// The whole file a second time.
+    DoubledWhole,
+}
+
+const INJURIES: [Injury; 9] = [
+    Injury::TornBefore,
+    Injury::TornEnd,
+    Injury::Glued,
+    Injury::ZerosAtEnd,
+    Injury::ZerosBefore,
+    Injury::Garbage,
+    Injury::Unterminated,
+    Injury::Doubled,
+    Injury::DoubledWhole,
+];
+
+fn injure(records: &[String], injury: Injury, at: usize, cut: usize) -> Vec<u8> {
+    let mut damaged: Vec<Vec<u8>> = records.iter().map(|r| r.clone().into_bytes()).collect();
+    let at = at % records.len();
+    // A proper beginning of a record that is not in the file.
+    let other = &transcript(&["one".to_owned(), "two\u{e9}{\"".to_owned()])[1].replace("uuid-", "other-").into_bytes();
+    let torn = &other[..1 + cut % (other.len() - 2)];
+    match injury {
+        Injury::TornBefore => damaged[at].splice(0..0, torn.iter().copied()).for_each(drop),
+        Injury::TornEnd => damaged.push(torn.to_vec()),
+        Injury::Glued => {
+            let next =
+                if at + 1 < damaged.len() { damaged.remove(at + 1) } else { return injure(records, injury, 0, cut) };
+            damaged[at].pop();
+            damaged[at].extend(next);
+        }
+        Injury::ZerosAtEnd => damaged.push(vec![0; 1 + cut]),
+        Injury::ZerosBefore => damaged[at].splice(0..0, vec![0; 1 + cut]).for_each(drop),
+        Injury::Garbage => damaged.insert(at, [torn, b"\n"].concat()),
+        Injury::Unterminated => drop(damaged.last_mut().unwrap().pop()),
+        Injury::Doubled => damaged.push(damaged[at].clone()),
+        Injury::DoubledWhole => damaged.extend(damaged.clone()),
+    }
+    damaged.concat()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_whole_is_not_touched(records in any_transcript()) {
+        let text = records.concat().into_bytes();
+        let (healed, findings) = heal(&text);
+        prop_assert_eq!(lines(&healed.text), lines(&text));
+        prop_assert_eq!((findings, damaged_lines(&text)), (vec![], 0));
+    }
+
+    #[test]
+    fn each_damage_is_healed_to_the_records_there_were(records in any_transcript(), at in 0..99usize, cut in 0..999usize) {
+        for injury in INJURIES {
+            let damaged = injure(&records, injury, at, cut);
+            let (healed, findings) = heal(&damaged);
+            // A record twice stays once; a state record, which has no id, stays twice, and the client goes by the last one.
+            let mut expected = records.clone();
+            let again: &[String] = match injury {
+                Injury::Doubled => &records[at % records.len()..=at % records.len()],
+                Injury::DoubledWhole => &records,
+                _ => &[],
+            };
+            expected.extend(again.iter().filter(|record| !record.starts_with("{\"parentUuid\"")).cloned());
+            prop_assert_eq!(lines(&healed.text), expected, "{:?}", injury);
+            let doubled_state = matches!(injury, Injury::Doubled) && !records[at % records.len()].starts_with("{\"parentUuid\"");
+            prop_assert_eq!(repairs(&findings).is_empty(), doubled_state, "{:?} {:?}", injury, findings);
+            // A push looks cheaply: it may miss a fragment that ends like a record, and never sees damage where there is none.
+            let noticed = damaged_lines(&damaged);
+            match injury {
+                Injury::Glued | Injury::ZerosBefore => prop_assert_eq!(noticed, 1, "{:?}", injury),
+                Injury::TornBefore | Injury::Garbage => prop_assert!(noticed <= 1, "{:?}", injury),
+                _ => prop_assert_eq!(noticed, 0, "{:?}", injury),
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_is_in_the_copy_or_among_the_fragments(text in proptest::collection::vec(bytes(), 0..12)) {
+        let text = text.concat();
+        let (healed, findings) = heal(&text);
+        let solid = |text: &[u8]| text.iter().filter(|b| !b.is_ascii_whitespace() && **b != 0).count();
+        let (again, more) = heal(&healed.text);
+        prop_assert_eq!(lines(&again.text), lines(&healed.text), "{:?}", findings);
+        prop_assert_eq!(repairs(&more), Vec::<&What>::new());
+        if !findings.iter().any(|f| matches!(f.what, What::Doubled { .. } | What::Relinked { .. })) {
+            prop_assert_eq!(solid(&healed.text) + solid(&healed.fragments), solid(&text));
+        }
+    }
+}
+
+/// Pieces that damaged transcripts are made of.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let record = (0..5u8, 0..7u8).prop_map(|(uuid, parent)| {
+        format!("{{\"parentUuid\":\"u{parent}\",\"type\":\"user\",\"uuid\":\"u{uuid}\",\"sessionId\":\"s\"}}")
+            .into_bytes()
+    });
+    prop_oneof![
+        4 => record,
+        3 => Just(b"\n".to_vec()),
+        1 => Just(b"\0\0".to_vec()),
+        1 => Just(b"{\"type\":\"mode\",\"sessionId\":\"s\"}\r".to_vec()),
+        1 => Just(b"{\"type\":\"us".to_vec()),
+        1 => Just(b"\xff\xfe".to_vec()),
+        1 => Just(b"[]null \"x\"{}".to_vec()),
+        1 => Just(b"\xef\xbb\xbf".to_vec()),
+    ]
+}
+
+#[test]
+fn a_missing_parent_is_replaced_by_the_record_before_in_the_same_chain() {
+    let record = |uuid: &str, parent: &str, side: bool| {
+        format!(
+            "{{\"parentUuid\":{parent},\"isSidechain\":{side},\"type\":\"user\",\"uuid\":\"{uuid}\",\"sessionId\":\"s\"}}\n"
+        )
+    };
+    let text = |third: &str, fifth: &str| {
+        [
+            record("a", "null", false),
+            record("b", "\"a\"", false),
+            record("side", third, true),
+            record("side-2", "\"side\"", true),
+            record("c", fifth, false),
+            record("d", "\"c\"", false),
+        ]
+        .concat()
+    };
+    let (healed, findings) = heal(text("\"gone\"", "\"lost\"").as_bytes());
+    assert_eq!(String::from_utf8(healed.text).unwrap(), text("\"gone\"", "\"b\""), "a chain may begin elsewhere");
+    let what: Vec<&What> = findings.iter().map(|f| &f.what).collect();
+    let id = str::to_owned;
+    assert_eq!(
+        what,
+        [&What::Rootless { record: id("side") }, &What::Relinked { record: id("c"), from: id("lost"), to: id("b") }]
+    );
+}
+
+#[test]
+fn records_of_one_id_that_differ_both_stay() {
+    let record = |text: &str| format!("{{\"parentUuid\":null,\"type\":\"user\",\"text\":\"{text}\",\"uuid\":\"a\"}}\n");
+    let text = [record("1"), record("2"), record("1")].concat();
+    let (healed, findings) = heal(text.as_bytes());
+    assert_eq!(String::from_utf8(healed.text).unwrap(), text);
+    assert_eq!(repairs(&findings), Vec::<&What>::new());
+    assert_eq!(findings.len(), 2, "{findings:?}");
+}
+
+#[test]
+fn a_tear_inside_a_nested_message_does_not_make_it_a_record() {
+    let whole = "{\"parentUuid\":null,\"type\":\"user\",\"uuid\":\"a\",\"sessionId\":\"s\"}\n";
+    let torn = "{\"parentUuid\":\"a\",\"type\":\"progress\",\"data\":{\"message\":{\"type\":\"user\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"x\"}]},\"uuid\":\"inner\",\"timestamp\":\"t\"}";
+    for end in ["\n", "\n{}", "[]\n"] {
+        let (healed, _) = heal([whole, torn, whole, torn, end].concat().as_bytes());
+        assert!(!String::from_utf8_lossy(&healed.text).lines().any(|line| line.contains("inner")), "{end:?}");
+    }
+}
+
+/// Transcripts as the client wrote them are healthy, but for those that were cut on purpose.
+#[test]
+#[allow(clippy::print_stderr)]
+fn every_transcript_of_the_corpus_is_healthy() {
+    let Some(corpus) = std::env::var_os("CCSYNC_CORPUS_DIR") else {
+        eprintln!("skipped: CCSYNC_CORPUS_DIR is not set");
+        return;
+    };
+    let mut cut = Vec::new();
+    for path in transcripts(Path::new(&corpus)) {
+        let text = fs::read(&path).unwrap();
+        let (healed, findings) = heal(&text);
+        if !findings.is_empty() {
+            assert!(!text.ends_with(b"\n") && text.starts_with(&healed.text), "{}: {findings:?}", path.display());
+            cut.push(path);
+            continue;
+        }
+        assert!(healed.text == text && damaged_lines(&text) == 0, "{}", path.display());
+    }
+    assert!(cut.len() <= 1, "{cut:?}");
+}
+
+#[test]
+fn every_fixture_that_is_healthy_is_left_alone() {
+    let mut healthy = Vec::new();
+    for path in transcripts(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")) {
+        let text = fs::read(&path).unwrap();
+        let (healed, findings) = heal(&text);
+        if repairs(&findings).is_empty() {
+            assert!(healed.text == text && damaged_lines(&text) == 0, "{}", path.display());
+            healthy.push(path.file_stem().unwrap().to_str().unwrap().to_owned());
+        } else {
+            let fragments = findings.iter().all(|f| matches!(f.what, What::Fragment { .. }));
+            assert!(fragments, "{}: {findings:?}", path.display());
+        }
+    }
+    assert_eq!(healthy, ["escapes", "look-alikes", "odd-text", "thinking", "tools"]);
+}
+
+fn transcripts(below: &Path) -> Vec<PathBuf> {
+    let files = walkdir::WalkDir::new(below).sort_by_file_name().into_iter().map(|e| e.unwrap().into_path());
+    files.filter(|path| path.extension().is_some_and(|e| e == "jsonl")).collect()
+}
+
+/// The transcript of `ONE` with a record torn and the next one glued to it, and zeros at the end, as after a power cut.
+fn damaged(whole: &[u8]) -> Vec<u8> {
+    let whole = lines(whole);
+    let mut text = whole[..4].concat().into_bytes();
+    text.extend_from_slice(&whole[4].as_bytes()[..60]);
+    text.extend_from_slice(whole[4..].concat().as_bytes());
+    text.extend_from_slice(&[0; 512]);
+    text
+}
+
+#[test]
+fn the_copy_is_a_session_of_its_own_and_the_damaged_one_stays() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let path = a.session(ONE).turn("hello").turn("more").write();
+    let whole = fs::read(&path).unwrap();
+    let beside = path.with_extension("");
+    fs::create_dir_all(beside.join("subagents")).unwrap();
+    fs::write(beside.join("subagents/agent-1.jsonl"), format!("{{\"type\":\"mode\",\"sessionId\":\"{ONE}\"}}\n"))
+        .unwrap();
+    fs::write(beside.join("custom-title.json"), "{\"customTitle\":\"x\"}").unwrap();
+    fs::write(&path, damaged(&whole)).unwrap();
+
+    let report = a.ccsync(["repair", &ONE[..8], "--json"]).success().json();
+    let kinds: Vec<&str> =
+        report["files"][0]["findings"].as_array().unwrap().iter().map(|f| f["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["fragment", "zeros"], "{report}");
+    let copy = report["copy"]["session"].as_str().unwrap().to_owned();
+    assert_eq!(fs::read(&path).unwrap(), damaged(&whole), "the damaged one is as it was");
+    assert_eq!(a.text(&copy), String::from_utf8(whole.clone()).unwrap().replace(ONE, &copy));
+    assert!(chain_is_whole(&a.text(&copy)));
+    let copied = a.transcript_path(&copy).with_extension("");
+    assert!(fs::read_to_string(copied.join("subagents/agent-1.jsonl")).unwrap().contains(&copy));
+    assert!(copied.join("custom-title.json").exists());
+    let fragments = fs::read(report["copy"]["fragments"].as_str().unwrap()).unwrap();
+    assert_eq!(fragments, [&whole.split_inclusive(|b| *b == b'\n').nth(4).unwrap()[..60], b"\n"].concat());
+
+    // The same again is the same copy, also after the client has gone on with it.
+    a.append(&copy, "and on");
+    let again = a.ccsync(["repair", ONE, "--json"]).success().json();
+    assert_eq!((again["copy"]["session"].as_str(), &again["copy"]["was_there"]), (Some(copy.as_str()), &true.into()));
+    assert_eq!(questions(&a.text(&copy)), ["hello", "more", "and on"]);
+    assert!(a.ccsync(["repair", &copy]).success().stdout.contains("nothing to repair"));
+
+    // It travels like any session.
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(&copy)), ["hello", "more", "and on"]);
+}
+
+#[test]
+fn the_copy_can_go_elsewhere_and_overwrites_nothing() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    let path = a.session(ONE).turn("hello").turn("more").write();
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, damaged(&whole)).unwrap();
+    let before = a.client_tree();
+    let out = a.home.join("healed.jsonl");
+    a.ccsync(["repair", ONE, "--output", "healed.jsonl"]).success();
+    assert_eq!(fs::read(&out).unwrap(), whole);
+    assert_eq!(a.client_tree(), before);
+    let second = a.ccsync(["repair", ONE, "--output", "healed.jsonl"]).code(1);
+    assert!(second.stderr.contains("healed.jsonl"), "{second}");
+}
+
+#[test]
+fn there_may_be_nothing_to_repair_nothing_left_or_no_session() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    a.session(ONE).turn("hello").write();
+    let before = a.client_tree();
+    insta::assert_snapshot!("nothing_to_repair", a.ccsync(["repair", ONE]).success());
+    insta::assert_snapshot!("not_here", a.ccsync(["repair", TWO]));
+    assert_eq!(a.client_tree(), before);
+    fs::write(a.transcript_path(ONE), [0; 100]).unwrap();
+    insta::assert_snapshot!("nothing_whole", a.ccsync(["repair", ONE]));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_running_session_is_read_up_to_its_last_whole_line() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    a.session(ONE).turn("hello").raw(b"{\"type\":\"us").write();
+    a.mark_running(ONE, std::process::id());
+    let run = a.ccsync(["repair", ONE]).success();
+    assert!(run.stdout.contains("running here") && run.stdout.contains("nothing to repair"), "{run}");
+}
+
+#[test]
+fn push_names_the_command_for_a_damaged_session() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    let path = a.session(ONE).turn("hello").turn("more").write();
+    let whole = fs::read(&path).unwrap();
+    a.ccsync(["push"]).success();
+    a.append_raw(ONE, b"{\"type\":\"us{\"type\":\"mode\",\"sessionId\":\"x\"}\n");
+    let hint = format!("ccsync repair {ONE}");
+    let push = a.ccsync(["push"]).success();
+    assert!(push.stdout.contains("a line is no record") && push.stdout.contains(&hint), "{push}");
+    assert!(!a.ccsync(["push"]).success().stdout.contains("repair"), "what was not read anew is not named again");
+
+    // Damage in what the store has whole: both stay, and it is said.
+    fs::write(&path, damaged(&whole)).unwrap();
+    let push = a.ccsync(["push"]).code(5);
+    assert!(push.stdout.contains("forked") && push.stdout.contains(&hint), "{push}");
+}
