@@ -24,5 +24,6 @@ mod rewrite;
 mod round_trip;
 mod safety;
 mod setting_up;
+mod tidy;
 mod transport;
 mod verify;

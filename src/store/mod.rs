@@ -38,6 +38,12 @@ pub const BRANCH: &str = "main";
 const HEAD_REF: &str = "refs/heads/main";
 const REMOTE_REF: &str = "refs/remotes/origin/main";
 
+/// With more packs than these, looking up an object takes longer than it should.
+pub const MOST_PACKS: usize = 50;
+
+/// More objects than these in files of their own waste space.
+pub const MOST_LOOSE: usize = 2000;
+
 /// What can go wrong with the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -117,6 +123,8 @@ impl Store {
     pub fn open_or_create(path: &Path) -> Result<Self, StoreError> {
         // libgit2 would hash every object it reads, trees included, at a tenth of the speed of `reader`, which does it too.
         git2::opts::strict_hash_verification(false);
+        // It would look up, and map, every object that is entered in the index. All of them were just read or written.
+        git2::opts::strict_object_creation(false);
         let repo = if path.join(".git").exists() { open(path)? } else { create(path)? };
         make_durable(&repo)?;
         let reader = reader::Reader::new(repo.path());
@@ -133,6 +141,21 @@ impl Store {
         let repo = git2::Repository::open(path)?;
         let reader = reader::Reader::new(repo.path());
         Ok(Self { repo, reader })
+    }
+
+    /// Whether its objects lie in so many files that putting them together pays. Never, where the user has switched off git's own
+    /// housekeeping.
+    pub fn is_untidy(&self) -> bool {
+        let objects = self.git_dir().join("objects");
+        let count = |name: &str, wanted: &dyn Fn(&Path) -> bool| {
+            let entries = std::fs::read_dir(objects.join(name)).into_iter().flatten().flatten();
+            entries.filter(|entry| wanted(&entry.path())).count()
+        };
+        let packs = count("pack", &|path| path.extension().is_some_and(|e| e == "pack"));
+        // Names are evenly distributed; git itself looks into this one of 256 directories.
+        let loose = count("17", &|_| true) * 256;
+        let switched_off = || self.repo.config().and_then(|config| config.get_i64("gc.auto")).is_ok_and(|n| n == 0);
+        (packs > MOST_PACKS || loose > MOST_LOOSE) && !switched_off()
     }
 
     fn objects(&self) -> reader::Objects<'_> {

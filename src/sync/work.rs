@@ -13,7 +13,7 @@ use crate::session::discover::{Discovery, LocalSession, discover};
 use crate::store::machine::Machine;
 use crate::store::manifest::{ManifestError, RootsKey};
 use crate::store::snapshot::SessionState;
-use crate::store::{Author, Store, StoreError};
+use crate::store::{Author, MOST_LOOSE, MOST_PACKS, Store, StoreError};
 use crate::sys::env::Env;
 use crate::sys::fs::create_private_dir_all;
 use crate::sys::lock::ProcessLock;
@@ -120,7 +120,17 @@ impl<'a> Work<'a> {
         self.gone.save()?;
         self.index.follow(&self.store)?;
         let _ = self.index.save(&index_path(self.ctx.env));
+        self.tidy_up();
         Ok(())
+    }
+
+    /// Saves space and time, never anything that is needed: if it fails, a later command tries again.
+    fn tidy_up(&self) {
+        if self.store.is_untidy()
+            && let Ok(git) = self.remote()
+        {
+            let _ = git.tidy_up(MOST_PACKS, MOST_LOOSE);
+        }
     }
 }
 

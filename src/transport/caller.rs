@@ -16,7 +16,7 @@ use crate::sys::process::Program;
 const SILENCE: Duration = Duration::from_secs(120);
 
 /// Settings of the user's that would make git do more than was asked, or do it in another way.
-const CONFIG: [&str; 8] = [
+const CONFIG: [&str; 12] = [
     "core.fsmonitor=",
     "submodule.recurse=false",
     "gc.auto=0",
@@ -25,6 +25,10 @@ const CONFIG: [&str; 8] = [
     "protocol.ext.allow=never",
     "core.hooksPath=/dev/null",
     "color.ui=false",
+    "core.packedGitWindowSize=1m",
+    "core.packedGitLimit=32m",
+    "core.deltaBaseCacheLimit=16m",
+    "pack.windowMemory=32m",
 ];
 
 /// Variables that point git at another repository, or at a part of one: we may have been started from a hook.
@@ -69,13 +73,20 @@ pub(super) struct Caller {
 pub(super) struct Command {
     name: &'static str,
     pub(super) phase: Option<Phase>,
+    settings: Vec<String>,
     args: Vec<String>,
     operands: Vec<String>,
 }
 
 impl Command {
     pub(super) fn new(name: &'static str, phase: Option<Phase>) -> Self {
-        Self { name, phase, args: Vec::new(), operands: Vec::new() }
+        Self { name, phase, settings: Vec::new(), args: Vec::new(), operands: Vec::new() }
+    }
+
+    /// Configuration for this call, stronger than what all have in common.
+    pub(super) fn settings(mut self, settings: impl IntoIterator<Item = String>) -> Self {
+        self.settings = settings.into_iter().collect();
+        self
     }
 
     pub(super) fn args(mut self, args: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -110,7 +121,7 @@ impl Caller {
     /// The command, ready to run.
     pub(super) fn program(&self, command: &Command) -> Program {
         let mut program = self.git_in_store();
-        for setting in CONFIG {
+        for setting in CONFIG.into_iter().chain(command.settings.iter().map(String::as_str)) {
             program = program.args(["-c", setting]);
         }
         program = program.arg(command.name).args(&command.args).arg("--").args(&command.operands);

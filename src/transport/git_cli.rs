@@ -27,6 +27,10 @@ use super::url::{Kind, RemoteUrl};
 /// Tries of one call, the first included.
 const TRIES: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(400);
+
+/// A pack of this size is not written anew only to be put together with others.
+const LARGE_PACK: &str = "32m";
+
 /// A remote reached with the `git` program.
 #[derive(Clone)]
 pub struct GitCli {
@@ -116,6 +120,25 @@ impl GitCli {
         }
         let said = self.said(&format!("{}\n{}", out.stderr, text(&out.stdout)));
         Ok(Some(Err(said.as_str().lines().next().unwrap_or("git fsck failed").to_owned())))
+    }
+
+    /// Has git put the objects of the local repository together where they lie in more than `packs` packs, or more than about
+    /// `loose` files. It goes on in the background; two at a time are prevented by git itself.
+    ///
+    /// # Errors
+    /// [`RemoteError`] if git could not be run, or says that something is wrong.
+    pub fn tidy_up(&self, packs: usize, loose: usize) -> Result<(), RemoteError> {
+        let settings = [
+            format!("gc.auto={loose}"),
+            format!("gc.autoPackLimit={packs}"),
+            "gc.autoDetach=true".to_owned(),
+            format!("gc.bigPackThreshold={LARGE_PACK}"),
+            "gc.packRefs=false".to_owned(),
+            "gc.writeCommitGraph=false".to_owned(),
+            "pack.threads=1".to_owned(),
+        ];
+        let out = self.run(&Command::new("gc", None).settings(settings).args(["--auto", "--quiet"]))?;
+        if out.status.success() { Ok(()) } else { Err(self.failed("gc", &out)) }
     }
 
     /// Runs `call` again while it fails in a way that may pass by itself.
