@@ -124,9 +124,11 @@ fn the_command_lines_are_these() {
         update("refs/heads/m", Some(&id), None),
     ]);
     let _ = world.store("d", "/srv/r.git").git.check_objects(&id);
+    let _ = store.git.tidy_up(50, 2000);
     let settings = "--git-dir=$WORLD/s/.git/ -c core.fsmonitor= -c submodule.recurse=false -c gc.auto=0 \
                     -c maintenance.auto=false -c fetch.writeCommitGraph=false -c protocol.ext.allow=never \
-                    -c core.hooksPath=/dev/null -c color.ui=false ";
+                    -c core.hooksPath=/dev/null -c color.ui=false -c core.packedGitWindowSize=1m \
+                    -c core.packedGitLimit=32m -c core.deltaBaseCacheLimit=16m -c pack.windowMemory=32m ";
     let log = read("home/log").replace("$WORLD/d/", "$WORLD/s/");
     let commands: Vec<_> = log.lines().filter_map(|line| line.strip_prefix(settings)).collect();
     insta::assert_snapshot!(commands.join("\n").replace(" -", "\n    -"), @r"
@@ -162,9 +164,19 @@ fn the_command_lines_are_these() {
         --no-reflogs
         --progress
         -- 50c52306449f4dec4b8cd1345520ff3714161527
+    -c gc.auto=2000
+        -c gc.autoPackLimit=50
+        -c gc.autoDetach=true
+        -c gc.bigPackThreshold=32m
+        -c gc.packRefs=false
+        -c gc.writeCommitGraph=false
+        -c pack.threads=1 gc
+        --auto
+        --quiet
+        --
     ");
-    // The file is named after the number of arguments: of `ls-remote`, 21.
-    insta::assert_snapshot!(read("home/env.21"), @r"
+    // The file is named after the number of arguments: of `ls-remote`, 29.
+    insta::assert_snapshot!(read("home/env.29"), @r"
     GCM_INTERACTIVE=never
     GIT_CONFIG_COUNT=0
     GIT_SSH_COMMAND=ssh -o BatchMode=yes
