@@ -9,6 +9,7 @@ mod harness;
 
 mod attack;
 mod crash;
+mod damage;
 mod diverge;
 mod errors;
 mod fixtures;

@@ -8,6 +8,7 @@
 //! * [`snapshot`]: reading one commit
 //! * [`transaction`]: writing one commit
 //! * `object`, `tree`, `layout`, `worktree`, `leftover`: packs, trees, paths, the working tree, locks of the dead
+//! * `damage`: what git's library must not meet
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use crate::domain::id::{CommitId, SessionId};
 use crate::sys::fs;
 
+mod damage;
 mod layout;
 mod leftover;
 pub mod machine;
@@ -40,6 +42,12 @@ pub enum StoreError {
     /// libgit2 refused.
     #[error("the store's git repository could not be used")]
     Git(#[from] git2::Error),
+    /// A file of git's is not what it was.
+    #[error("`{}` is damaged", path.display())]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+    },
     /// The file system refused.
     #[error("cannot {action} `{}`", path.display())]
     Io {
@@ -119,6 +127,17 @@ impl Store {
     /// The working tree.
     pub fn path(&self) -> &Path {
         self.repo.workdir().expect("the store is created with a working tree")
+    }
+
+    /// Lets the clone at `other`, which may have lost objects, use those of this one.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn lend_objects_to(&self, other: &Path) -> Result<(), StoreError> {
+        let objects = self.repo.path().join("objects");
+        let path = other.join(".git/objects/info/alternates");
+        fs::write_atomic(&path, format!("{}\n", objects.display()).as_bytes())
+            .map_err(|e| StoreError::io("write", &e.path, e.source))
     }
 
     /// The newest commit here.
@@ -255,6 +274,15 @@ pub fn create_embedded_remote(path: &Path) -> Result<(), StoreError> {
     })
 }
 
+/// Whether the store at `store`, if there is one with anything in it, has the bare repository at `remote` for its remote.
+pub fn belongs_to(store: &Path, remote: &Path) -> bool {
+    let commit = |path: &Path, name: &str| git2::Repository::open(path).ok()?.refname_to_id(name).ok();
+    let is_empty = || git2::Repository::open(store).is_ok_and(|store| store.refname_to_id(HEAD_REF).is_err());
+    !store.exists()
+        || is_empty()
+        || commit(store, REMOTE_REF).is_some_and(|seen| commit(remote, HEAD_REF) == Some(seen))
+}
+
 /// Prepares a repository beside its place and moves it there: a process that is killed leaves all of it or nothing.
 fn create_whole(path: &Path, prepare: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result<(), StoreError> {
     let failed = |e: io::Error| StoreError::io("create", path, e);
@@ -272,8 +300,10 @@ fn create_whole(path: &Path, prepare: impl FnOnce(&Path) -> Result<(), StoreErro
 
 /// The `git` program runs with the user's own umask; this makes what it writes here private all the same.
 fn keep_private(config: &mut git2::Config) -> Result<(), StoreError> {
-    Ok(config.set_str("core.sharedRepository", "0600")?)
+    Ok(config.set_str(PRIVATE, "0600")?)
 }
+
+const PRIVATE: &str = "core.sharedRepository";
 
 /// Creates an empty store.
 fn create(path: &Path) -> Result<git2::Repository, StoreError> {
@@ -286,16 +316,20 @@ fn open(path: &Path) -> Result<git2::Repository, StoreError> {
     let git_dir = path.join(".git");
     if git_dir.is_dir() {
         leftover::remove_stale_locks(&git_dir)?;
-        let head = git_dir.join("HEAD");
-        let has_head = std::fs::metadata(&head).is_ok_and(|head| head.len() > 0);
+        let has_head = damage::has_head(&git_dir);
         if !has_head || ["objects", "refs"].iter().any(|name| !git_dir.join(name).is_dir()) {
             if !has_head {
-                let _ = std::fs::remove_file(&head);
+                worktree::remove(&git_dir.join("HEAD"))?;
             }
             prepare(path)?;
         }
     }
-    Ok(git2::Repository::open(path)?)
+    let repo = git2::Repository::open(path)?;
+    if repo.config()?.open_level(git2::ConfigLevel::Local)?.get_string(PRIVATE).is_err() {
+        prepare(path)?;
+    }
+    damage::check_loose_objects(&repo)?;
+    Ok(repo)
 }
 
 /// Makes `place` an empty store, or adds what one lacks. Whatever the user's git prefers: SHA-1, plain ref files, branch
@@ -318,6 +352,7 @@ fn prepare(place: &Path) -> Result<(), StoreError> {
 fn make_durable(repo: &git2::Repository) -> Result<(), StoreError> {
     let path = repo.path().join("ccsync-libgit2");
     if std::fs::read(&path).ok().as_deref() != Some(DURABLE) {
+        worktree::remove(&path)?;
         fs::write_atomic(&path, DURABLE).map_err(|e| StoreError::io("write", &e.path, e.source))?;
     }
     Ok(repo.config()?.add_file(&path, git2::ConfigLevel::App, true)?)

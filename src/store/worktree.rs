@@ -28,12 +28,15 @@ impl Store {
     /// Says that the working tree may not fit the head until [`Self::mark_finished`].
     pub(super) fn mark_unfinished(&self) -> Result<(), StoreError> {
         let marker = self.repo.path().join(MARKER);
+        if marker.exists() {
+            return Ok(());
+        }
         fs::File::create(&marker).map(drop).map_err(|e| StoreError::io("create", &marker, e))
     }
 
     pub(super) fn mark_finished(&self) -> Result<(), StoreError> {
         let marker = self.repo.path().join(MARKER);
-        fs::remove_file(&marker).map_err(|e| StoreError::io("remove", &marker, e))
+        remove(&marker)
     }
 
     /// Writes the working tree and the index anew if an update of them was interrupted.
@@ -41,6 +44,11 @@ impl Store {
         if !self.repo.path().join(MARKER).exists() {
             return Ok(());
         }
+        self.rewrite_worktree()?;
+        self.mark_finished()
+    }
+
+    fn rewrite_worktree(&self) -> Result<(), StoreError> {
         // It may be as unfinished as the rest.
         remove(&self.repo.path().join("index"))?;
         let mut index = self.fresh_index()?;
@@ -52,8 +60,7 @@ impl Store {
                 remove(&entry.path())?;
             }
         }
-        self.write_changes(&mut index, tree::differences(&self.repo, None, head.as_ref())?, &Written::new())?;
-        self.mark_finished()
+        self.write_changes(&mut index, tree::differences(&self.repo, None, head.as_ref())?, &Written::new())
     }
 
     /// Brings index and working tree from `old` to `new`.
@@ -63,9 +70,13 @@ impl Store {
         new: &CommitId,
         written: &Written,
     ) -> Result<(), StoreError> {
+        let Ok(mut index) = self.fresh_index() else {
+            // It holds nothing that is not in the head.
+            return self.rewrite_worktree();
+        };
         let old = old.map(|old| tree_of(&self.repo, old)).transpose()?;
         let changes = tree::differences(&self.repo, old.as_ref(), Some(&tree_of(&self.repo, new)?))?;
-        self.write_changes(&mut self.fresh_index()?, changes, written)
+        self.write_changes(&mut index, changes, written)
     }
 
     /// Writes one file of the working tree, whatever is in its way.
@@ -178,7 +189,7 @@ impl Store {
     }
 }
 
-fn remove(path: &Path) -> Result<(), StoreError> {
+pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
     let is_directory = fs::symlink_metadata(path).is_ok_and(|m| m.is_dir());
     let result = if is_directory { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match result {

@@ -36,13 +36,29 @@ impl Merged {
 /// Brings the head to a commit that holds everything of the remote's head.
 pub(super) fn merge(work: &mut Work<'_>) -> Result<Merged, SyncError> {
     let Some(theirs) = work.store.remote_head()? else { return Ok(Merged::default()) };
-    // Refuses a store of a newer format before anything of it becomes ours.
-    work.store.snapshot(Some(&theirs))?;
+    let ours = work.store.head()?;
+    merge_into_theirs(work, ours, &theirs)
+}
+
+/// Brings the head to a commit that also holds what is new in `ours`, a commit that nobody has sent.
+pub(super) fn take_over(work: &mut Work<'_>, ours: CommitId) -> Result<Merged, SyncError> {
     match work.store.head()? {
-        None => work.store.fast_forward(&theirs)?,
-        Some(ours) if work.store.contains(&ours, &theirs)? => {}
-        Some(ours) if work.store.contains(&theirs, &ours)? => work.store.fast_forward(&theirs)?,
-        Some(ours) => return merge_commits(work, &ours, &theirs),
+        Some(theirs) => merge_into_theirs(work, Some(ours), &theirs),
+        None => work.store.fast_forward(&ours).map(|()| Merged::default()).map_err(SyncError::from),
+    }
+}
+
+fn merge_into_theirs(work: &mut Work<'_>, ours: Option<CommitId>, theirs: &CommitId) -> Result<Merged, SyncError> {
+    // Refuses a store of a newer format before anything of it becomes ours.
+    work.store.snapshot(Some(theirs))?;
+    let newest = match ours {
+        None => theirs.clone(),
+        Some(ours) if work.store.contains(&ours, theirs)? => ours,
+        Some(ours) if work.store.contains(theirs, &ours)? => theirs.clone(),
+        Some(ours) => return merge_commits(work, &ours, theirs),
+    };
+    if work.store.head()?.as_ref() != Some(&newest) {
+        work.store.fast_forward(&newest)?;
     }
     Ok(Merged::default())
 }

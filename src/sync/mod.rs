@@ -12,7 +12,8 @@
 //! * `index`: the cache that makes all this cheap
 //! * `set_up`, `status`, `list`, `undo`: the smaller commands
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ mod writing;
 pub use list::{ListFilter, SessionRow, list};
 pub use pull::{PullRequest, UndoReport, pull, undo};
 pub use push::push;
-pub use set_up::{SetUp, SetUpReport, config_path, set_path, set_up};
+pub use set_up::{SetUp, SetUpReport, config_path, set_path, set_up, set_up_by_default};
 pub use status::{Status, status};
 
 /// How long to wait for another ccsync on this machine.
@@ -116,6 +117,14 @@ pub enum SyncError {
     /// There is no configuration yet.
     #[error("this machine has not been set up")]
     NotSetUp,
+    /// There is no configuration, but a store that is in use with another remote than the default one.
+    #[error("the configuration `{}` is gone, but this machine has been set up: its store is `{}`", path.display(), store.display())]
+    ConfigurationLost {
+        /// Where the configuration was.
+        path: PathBuf,
+        /// The clone.
+        store: PathBuf,
+    },
     /// A machine was named that the store does not know, or by a name that several have.
     #[error("{found} machines in the store are called `{}`", name.escape_debug())]
     NoSuchMachine {
@@ -130,6 +139,19 @@ pub enum SyncError {
 }
 
 impl SyncError {
+    /// Whether this machine's clone of the remote cannot be used as it is.
+    pub(crate) fn is_damaged_store(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Git(_) | StoreError::Damaged { .. }) => true,
+            Self::Store(StoreError::Io { source, .. }) => !matches!(
+                source.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::PermissionDenied
+            ),
+            Self::Remote(e) => e.said().is_some_and(|said| says_store_is_damaged(said.as_str())),
+            _ => false,
+        }
+    }
+
     /// Whether it concerns one session only, so that the others can go on.
     fn is_about_one_session(&self) -> bool {
         match self {
@@ -156,9 +178,34 @@ impl SyncError {
     }
 }
 
+/// Whether `git`, working in this machine's clone, complains of the clone itself. Only a hint depends on it.
+fn says_store_is_damaged(words: &str) -> bool {
+    let complaints = [
+        "is corrupt",
+        "bad object",
+        "not a git repository",
+        "unable to read",
+        "missing object",
+        "Could not read",
+        "bad config",
+        "inflate",
+        "mmap failed",
+    ];
+    let of_the_server = |line: &&str| !line.trim_start().starts_with("remote:");
+    words.lines().filter(of_the_server).any(|line| complaints.iter().any(|c| line.contains(c)))
+}
+
 /// Where this machine's clone lies.
 pub fn store_path(env: &Env) -> PathBuf {
     env.dirs.data.join("store")
+}
+
+/// Where a damaged file or directory may be moved to.
+pub(crate) fn damaged_names(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let path = path.to_owned();
+    let numbers = std::iter::once(String::new()).chain((2..100).map(|n| format!("-{n}")));
+    numbers.map(move |number| path.with_file_name(format!("{name}.damaged{number}")))
 }
 
 /// Where the bare repository lies that serves as remote until the user names one.

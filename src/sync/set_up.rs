@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::report::RemoteState;
 use super::send::{fetch, send, send_rest};
 use super::work::{Work, remote_url};
-use super::{Context, SyncError, embedded_remote_path};
+use super::{Context, SyncError, embedded_remote_path, store_path};
 use crate::config::{Config, ConfigError, Machine, Overrides, Settings};
 use crate::domain::progress::Progress;
 use crate::domain::root::{Root, RootName};
@@ -89,6 +89,24 @@ pub fn set_up(
     register(&mut work)?;
     let (remote, _) = send_rest(&mut work)?;
     report(&work, former.is_none(), carried, remote)
+}
+
+/// Sets this machine up with nothing given: its first command does that.
+///
+/// # Errors
+/// As for [`set_up`]; [`SyncError::ConfigurationLost`] if this is not the first command.
+pub fn set_up_by_default(
+    env: &Env,
+    clock: &dyn Clock,
+    progress: Arc<dyn Progress + Send + Sync>,
+    interactive: bool,
+) -> Result<SetUpReport, SyncError> {
+    let store = store_path(env);
+    if !crate::store::belongs_to(&store, &embedded_remote_path(env)) {
+        // Its sessions would go to a remote that nobody has chosen.
+        return Err(SyncError::ConfigurationLost { path: config_path(env), store });
+    }
+    set_up(env, clock, progress, interactive, SetUp::default())
 }
 
 /// Gives a placeholder its directory on a machine: this one at once, another one when it pulls next.

@@ -1,7 +1,7 @@
 //! What every command opens first: the machine-wide lock, the store, the index, this machine's eyes.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::index::Index;
 use super::views::Views;
@@ -70,10 +70,18 @@ impl<'a> Work<'a> {
 
     /// The remote, reached through the user's git.
     pub(super) fn remote(&self) -> Result<GitCli, SyncError> {
-        let url = remote_url(self.ctx.env, self.ctx.settings.remote.as_deref())?;
+        Ok(self.git_for(remote_url(self.ctx.env, self.ctx.settings.remote.as_deref())?))
+    }
+
+    /// A repository on this disk.
+    pub(super) fn remote_at(&self, path: &Path) -> Result<GitCli, SyncError> {
+        Ok(self.git_for(RemoteUrl::parse(&path.to_string_lossy(), &self.ctx.env.dirs.data)?))
+    }
+
+    fn git_for(&self, url: RemoteUrl) -> GitCli {
         let git = self.ctx.env.git;
         let remote = GitCli::new(self.store.git_dir(), url, git, self.ctx.interactive);
-        Ok(remote.with_progress(std::sync::Arc::clone(&self.ctx.progress)))
+        remote.with_progress(std::sync::Arc::clone(&self.ctx.progress))
     }
 
     /// Writes the index; a cache that cannot be written costs time later, not truth.

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub(crate) use machine::{Machine, Tree};
+pub(crate) use output::Run;
 pub(crate) use transcript::{chain_is_whole, questions};
 
 /// Session ids that stay as they are in normalised output.
