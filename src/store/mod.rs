@@ -58,6 +58,9 @@ pub enum StoreError {
         /// Why not.
         source: io::Error,
     },
+    /// Nobody's sessions are that many.
+    #[error("the store holds more files than any store does; it is not read")]
+    TooMany,
     /// The store was written by a newer ccsync.
     #[error("the store has format {found}, this ccsync reads up to {}", manifest::FORMAT)]
     Newer {

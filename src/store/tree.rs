@@ -126,13 +126,25 @@ pub(super) fn differences(
     new: Option<&Tree<'_>>,
 ) -> Result<Vec<Difference>, StoreError> {
     let mut found = Vec::new();
-    compare(repo, old.map(Tree::id), new.map(Tree::id), &[], &mut found)?;
+    compare(repo, old.map(Tree::id), new.map(Tree::id), &[], 0, &mut found)?;
     Ok(found)
 }
+
+/// No path of this program has more parts; directories below that are somebody's and are not looked into.
+const DEEPEST: usize = 800;
+
+/// A few small trees that hold each other many times can stand for more files than fit anywhere.
+const MOST_FILES: usize = 4 << 20;
+
+/// The longest tree that is read: four million entries have more.
+const LONGEST_TREE: usize = 256 << 20;
 
 /// What a directory holds, by name.
 fn children(repo: &Repository, tree: Option<Oid>) -> Result<BTreeMap<Vec<u8>, Leaf>, StoreError> {
     let Some(tree) = tree else { return Ok(BTreeMap::new()) };
+    if repo.odb()?.read_header(tree)?.0 > LONGEST_TREE {
+        return Err(StoreError::TooMany);
+    }
     let tree = repo.find_tree(tree)?;
     let leaf = |entry: &git2::TreeEntry<'_>| Leaf { mode: entry.filemode_raw(), oid: entry.id() };
     Ok(tree.iter().map(|entry| (entry.name_bytes().to_vec(), leaf(&entry))).collect())
@@ -143,10 +155,14 @@ fn compare(
     old: Option<Oid>,
     new: Option<Oid>,
     prefix: &[u8],
+    depth: usize,
     found: &mut Vec<Difference>,
 ) -> Result<(), StoreError> {
-    if old == new {
+    if old == new || depth > DEEPEST {
         return Ok(());
+    }
+    if found.len() > MOST_FILES {
+        return Err(StoreError::TooMany);
     }
     let old = children(repo, old)?;
     let new = children(repo, new)?;
@@ -162,7 +178,7 @@ fn compare(
         if file(before) != file(after) {
             found.push(Difference { path: path.clone(), new: file(after) });
         }
-        compare(repo, directory(before), directory(after), &path, found)?;
+        compare(repo, directory(before), directory(after), &path, depth + 1, found)?;
     }
     Ok(())
 }

@@ -214,7 +214,7 @@ impl Sides<'_> {
         let mut emit = emitter(tx, &session, other.name, &mut failure);
         let mut builder = resume(self.views, other, from, &mut emit)?;
         mine.walk(from.lines, &mut |piece| {
-            let written = Reader::as_written(self.views, mine.manifest, piece.run, mine.kind(), piece.text);
+            let written = Reader::as_written(self.views, mine.manifest, piece.run, mine.kind(), piece.text)?;
             let mut run = Run { lines: 0, ..piece.run.clone() };
             if mine.manifest.session != session {
                 run.written_as.get_or_insert_with(|| mine.manifest.session.clone());
@@ -270,7 +270,7 @@ impl Sides<'_> {
     fn line_hashes(&self, text: &StoredText<'_>, from: u64) -> Result<Vec<[u8; 16]>, SyncError> {
         let mut hashes = Vec::new();
         text.walk(from, &mut |piece: Piece<'_>| {
-            let written = Reader::as_written(self.views, text.manifest, piece.run, text.kind(), piece.text);
+            let written = Reader::as_written(self.views, text.manifest, piece.run, text.kind(), piece.text)?;
             let mut rest = written.as_slice();
             while !rest.is_empty() {
                 let (line, after) = rest.split_at(offset_after_lines(rest, 1));

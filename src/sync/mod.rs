@@ -102,6 +102,14 @@ pub enum SyncError {
         /// Which session.
         session: SessionId,
     },
+    /// A few bytes in the store stand for a great many here.
+    #[error("session {session} in the store is refused")]
+    Oversized {
+        /// Which session.
+        session: SessionId,
+        /// Why.
+        source: crate::rewrite::Oversized,
+    },
     /// No session of this name is in the store.
     #[error("no session {session} in the store")]
     NoSuchSession {
@@ -156,7 +164,7 @@ impl SyncError {
     fn is_about_one_session(&self) -> bool {
         match self {
             Self::Store(e) => e.is_about_one_session(),
-            Self::Session(_) | Self::Inconsistent { .. } => true,
+            Self::Session(_) | Self::Inconsistent { .. } | Self::Oversized { .. } => true,
             Self::NoSuchSession { .. } | Self::AmbiguousSession { .. } => true,
             Self::Path(e) => !e.is_full(),
             _ => false,
