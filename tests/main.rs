@@ -15,6 +15,8 @@ mod errors;
 mod fixtures;
 mod foreign;
 mod help;
+mod hostile_sessions;
+mod hostile_store;
 mod layers;
 mod model;
 mod offline;

@@ -351,9 +351,9 @@ impl From<StoreError> for CliError {
             }
             // The directory is known where the error is shown.
             StoreError::Git(_) | StoreError::Damaged { .. } => Vec::new(),
-            StoreError::TooMany => {
-                hints(["somebody has put them there: remove them from the remote's branch `main` with git, then run the command again"])
-            }
+            StoreError::TooMany => hints([
+                "somebody has put them there: remove them from the remote's branch `main` with git, then run the command again",
+            ]),
             StoreError::Malformed { path, .. } => {
                 vec![format!("who wrote it, in the directory that `ccsync status` calls store: git log -p -- {path}")]
             }
@@ -399,7 +399,9 @@ impl CliError {
             SyncError::NoSuchSession { .. } | SyncError::AmbiguousSession { .. } => {
                 (Kind::Failed, hints(["ccsync list --remote"]))
             }
-            SyncError::Inconsistent { .. } | SyncError::Oversized { .. } => (Kind::Failed, hints(["ccsync push, on a machine that has the session"])),
+            SyncError::Inconsistent { .. } | SyncError::Oversized { .. } => {
+                (Kind::Failed, hints(["ccsync push, on a machine that has the session"]))
+            }
             SyncError::NoSuchMachine { .. } => (Kind::Failed, hints(["names and ids: ccsync status --json"])),
             SyncError::Interrupted => (Kind::Interrupted, hints(["nothing is lost; to go on, run the command again"])),
         };

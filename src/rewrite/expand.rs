@@ -103,13 +103,7 @@ impl Expander {
         self.expand_within(out.len() + longest_honest(portable.len()), portable, kind, out)
     }
 
-    fn expand_within(
-        &self,
-        limit: usize,
-        portable: &[u8],
-        kind: TextKind,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Oversized> {
+    fn expand_within(&self, limit: usize, portable: &[u8], kind: TextKind, out: &mut Vec<u8>) -> Result<(), Oversized> {
         out.reserve(portable.len() + portable.len() / 16);
         let mut run = Run {
             expander: self,

@@ -245,10 +245,11 @@ impl Store {
 
     /// Moves the head to `commit` and brings index and working tree after it; `written` is there already.
     fn advance(&self, commit: &CommitId, why: &str, written: &worktree::Written) -> Result<(), StoreError> {
-        let old = self.head()?;
+        // A tree that is refused is refused before it becomes the head.
+        let changes = self.changes(self.head()?.as_ref(), commit)?;
         self.mark_unfinished()?;
         leftover::outlasting_locks(|| self.repo.reference(HEAD_REF, oid(commit)?, true, why).map(drop))?;
-        self.update_worktree(old.as_ref(), commit, written)?;
+        self.update_worktree(changes, written)?;
         self.mark_finished()
     }
 

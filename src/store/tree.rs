@@ -134,10 +134,10 @@ pub(super) fn differences(
 const DEEPEST: usize = 800;
 
 /// A few small trees that hold each other many times can stand for more files than fit anywhere.
-const MOST_FILES: usize = 4 << 20;
+const MOST_FILES: usize = 1 << 20;
 
-/// The longest tree that is read: four million entries have more.
-const LONGEST_TREE: usize = 256 << 20;
+/// The longest tree that is read: one million entries have more.
+const LONGEST_TREE: usize = 64 << 20;
 
 /// What a directory holds, by name.
 fn children(repo: &Repository, tree: Option<Oid>) -> Result<BTreeMap<Vec<u8>, Leaf>, StoreError> {

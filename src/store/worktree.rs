@@ -63,19 +63,18 @@ impl Store {
         self.write_changes(&mut index, tree::differences(&self.repo, None, head.as_ref())?, &Written::new())
     }
 
-    /// Brings index and working tree from `old` to `new`.
-    pub(super) fn update_worktree(
-        &self,
-        old: Option<&CommitId>,
-        new: &CommitId,
-        written: &Written,
-    ) -> Result<(), StoreError> {
+    /// What index and working tree lack of `new`, if they are as in `old`.
+    pub(super) fn changes(&self, old: Option<&CommitId>, new: &CommitId) -> Result<Vec<tree::Difference>, StoreError> {
+        let old = old.map(|old| tree_of(&self.repo, old)).transpose()?;
+        tree::differences(&self.repo, old.as_ref(), Some(&tree_of(&self.repo, new)?))
+    }
+
+    /// Makes these changes in index and working tree.
+    pub(super) fn update_worktree(&self, changes: Vec<tree::Difference>, written: &Written) -> Result<(), StoreError> {
         let Ok(mut index) = self.fresh_index() else {
             // It holds nothing that is not in the head.
             return self.rewrite_worktree();
         };
-        let old = old.map(|old| tree_of(&self.repo, old)).transpose()?;
-        let changes = tree::differences(&self.repo, old.as_ref(), Some(&tree_of(&self.repo, new)?))?;
         self.write_changes(&mut index, changes, written)
     }
 

@@ -1,0 +1,1 @@
+//! Sessions that no test of good will would think of.
