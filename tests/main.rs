@@ -14,6 +14,7 @@ mod diverge;
 mod errors;
 mod fixtures;
 mod foreign;
+mod full_disk;
 mod help;
 mod hostile_sessions;
 mod hostile_store;

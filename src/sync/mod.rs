@@ -164,6 +164,8 @@ impl SyncError {
     fn is_about_one_session(&self) -> bool {
         match self {
             Self::Store(e) => e.is_about_one_session(),
+            // A full disk is full for the others, too.
+            Self::Session(SessionError::Path(e)) => !e.is_full(),
             Self::Session(_) | Self::Inconsistent { .. } | Self::Oversized { .. } => true,
             Self::NoSuchSession { .. } | Self::AmbiguousSession { .. } => true,
             Self::Path(e) => !e.is_full(),
