@@ -26,5 +26,6 @@ mod readme;
 mod rewrite;
 mod round_trip;
 mod safety;
+mod secrets;
 mod setting_up;
 mod transport;
