@@ -14,7 +14,7 @@ const THREE: &str = "33333333-0000-4000-8000-000000000003";
 const DAMAGES: [&str; 5] = ["deleted", "emptied", "truncated", "garbage", "a directory"];
 
 /// A run takes each so-manieth case; `CCSYNC_DAMAGE_CASES=all` takes all. Shares no divisor with the numbers of damages and commands.
-const STEP: usize = 23;
+const STEP: usize = 37;
 
 const COMMANDS: [&str; 6] = ["push", "pull", "status", "list", "sync", "undo"];
 

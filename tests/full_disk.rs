@@ -38,8 +38,9 @@ impl Disk {
     }
 }
 
+#[allow(clippy::print_stderr)]
 fn skipped(reason: &str) -> Option<Disk> {
-    println!("skipped: no disk can be mounted: {}", reason.trim());
+    eprintln!("skipped: no disk can be mounted: {}", reason.trim());
     None
 }
 

@@ -239,6 +239,7 @@ fn what_the_client_cleaned_up_stays_in_the_store_and_comes_back_when_asked_for()
 /// Memory is bounded by pieces, not by the transcript. `CCSYNC_LARGE=1` takes 150 MB in place of 24.
 #[cfg(target_os = "linux")]
 #[test]
+#[allow(clippy::print_stderr)]
 fn a_large_transcript_needs_no_more_memory_than_a_few_pieces() {
     const BOUND_KB: u64 = 100 << 10;
     let megabytes = if std::env::var_os("CCSYNC_LARGE").is_some() { 150 } else { 24 };
@@ -257,7 +258,7 @@ fn a_large_transcript_needs_no_more_memory_than_a_few_pieces() {
     for (machine, command) in [(&a, "push"), (&b, "pull"), (&a, "push"), (&b, "status")] {
         let (run, peak) = with_peak(machine, command, env.root());
         run.success();
-        println!("{command}: {megabytes} MB, at most {peak} kB of memory");
+        eprintln!("{command}: {megabytes} MB, at most {peak} kB of memory");
         assert!(peak < BOUND_KB, "{command}: {peak} kB");
     }
     assert!(b.transcript(ONE) == elsewhere(&content, &a, &b));

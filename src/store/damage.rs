@@ -74,6 +74,7 @@ fn inflates(object: &Path, size: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::fs::write_atomic;
 
     #[test]
     fn an_object_that_ends_too_early_is_found_once_it_comes() {
@@ -83,10 +84,9 @@ mod tests {
         let path = repo.path().join("objects").join(&oid[..2]).join(&oid[2..]);
         check_loose_objects(&repo).unwrap();
         let whole = fs::read(&path).unwrap();
-        fs::remove_file(&path).unwrap();
-        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        write_atomic(&path, &whole[..whole.len() / 2]).unwrap();
         assert!(matches!(check_loose_objects(&repo), Err(StoreError::Damaged { .. })));
-        fs::write(&path, &whole).unwrap();
+        write_atomic(&path, &whole).unwrap();
         check_loose_objects(&repo).unwrap();
     }
 
@@ -97,7 +97,7 @@ mod tests {
         for (text, good) in
             [("ref: refs/heads/main\n", true), ("ref: refs/heads/", false), ("\u{0}", false), ("", false)]
         {
-            fs::write(dir.path().join("HEAD"), text).unwrap();
+            write_atomic(&dir.path().join("HEAD"), text.as_bytes()).unwrap();
             assert_eq!(has_head(dir.path()), good, "{text:?}");
         }
     }
