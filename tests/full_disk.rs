@@ -65,6 +65,7 @@ fn stored(env: &TestEnv, machine: &Machine) -> String {
 fn assert_names_it(run: &Run) {
     let said = format!("{}{}", run.stdout, run.stderr);
     assert!(said.contains("No space left"), "{run}");
+    assert!(run.code != Some(1) || run.stderr.contains("make room"), "{run}");
     assert_eq!(run.stderr.matches("error: ").count() + run.stdout.matches("not on the remote").count(), 1, "{run}");
 }
 

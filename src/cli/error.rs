@@ -291,6 +291,7 @@ impl From<RemoteError> for CliError {
                 (Kind::Failed, vec![format!("install git {need} or later: https://git-scm.com/downloads")])
             }
             RemoteError::Interrupted { .. } => (Kind::Interrupted, Vec::new()),
+            RemoteError::Failed { said, .. } if is_full(said.as_str()) => (Kind::Remote, hints([MAKE_ROOM])),
             RemoteError::Garbled { .. } | RemoteError::Failed { .. } => (
                 Kind::Remote,
                 hints(["if a second try fails alike, look at the versions: git version, ccsync --version"]),
@@ -326,6 +327,13 @@ impl From<ProcessError> for CliError {
     }
 }
 
+const MAKE_ROOM: &str = "make room, then run the command again: df -h";
+
+/// Whether git, which passes on what the system says, speaks of a disk without room.
+fn is_full(words: &str) -> bool {
+    words.contains("No space left") || words.contains("quota exceeded")
+}
+
 fn path_hints(error: &PathError) -> Vec<String> {
     let directory = error.path.parent().unwrap_or(&error.path).display();
     match error.source.kind() {
@@ -349,6 +357,7 @@ impl From<StoreError> for CliError {
             StoreError::Session { .. } | StoreError::Segment { .. } => {
                 hints(["ccsync push, on a machine that has the session"])
             }
+            StoreError::Git(e) if is_full(e.message()) => hints([MAKE_ROOM]),
             // The directory is known where the error is shown.
             StoreError::Git(_) | StoreError::Damaged { .. } => Vec::new(),
             StoreError::TooMany => hints([
@@ -434,6 +443,23 @@ mod tests {
     fn environment_errors() {
         let relative = EnvError::Relative { variable: "CCSYNC_HOME", path: "x".into() };
         insta::assert_snapshot!([shown(EnvError::NoHome { variable: "HOME" }), shown(relative)].join("\n"));
+    }
+
+    #[test]
+    fn a_damaged_clone_is_moved_away_by_the_command_that_is_shown() {
+        let shown_at = |error: StoreError, store: &str| {
+            let error = CliError::from(SyncError::from(error)).about_store(Path::new(store));
+            captured(|output| error.show(output)).1
+        };
+        let damaged = || StoreError::Damaged { path: "/h/store/.git/objects/ab/cd".into() };
+        let full = StoreError::Git(git2::Error::from_str("failed to write: No space left on device"));
+        let all = [
+            shown_at(damaged(), "/h/store"),
+            shown_at(damaged(), "/h/it's here/store"),
+            shown_at(full, "/h/store"),
+            shown_at(StoreError::TooMany, "/h/store"),
+        ];
+        insta::assert_snapshot!(all.join("\n"));
     }
 
     #[test]

@@ -150,12 +150,15 @@ impl SyncError {
     /// Whether this machine's clone of the remote cannot be used as it is.
     pub(crate) fn is_damaged_store(&self) -> bool {
         match self {
-            Self::Store(StoreError::Git(_) | StoreError::Damaged { .. }) => true,
+            Self::Store(StoreError::Git(e)) => !is_of_the_system(e.message()),
+            Self::Store(StoreError::Damaged { .. }) => true,
             Self::Store(StoreError::Io { source, .. }) => !matches!(
                 source.kind(),
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::PermissionDenied
             ),
-            Self::Remote(e) => e.said().is_some_and(|said| says_store_is_damaged(said.as_str())),
+            Self::Remote(e) => {
+                e.said().is_some_and(|said| !is_of_the_system(said.as_str()) && says_store_is_damaged(said.as_str()))
+            }
             _ => false,
         }
     }
@@ -203,6 +206,13 @@ fn says_store_is_damaged(words: &str) -> bool {
     ];
     let of_the_server = |line: &&str| !line.trim_start().starts_with("remote:");
     words.lines().filter(of_the_server).any(|line| complaints.iter().any(|c| line.contains(c)))
+}
+
+/// Whether git, in whatever form, complains of something that another clone would meet as well.
+fn is_of_the_system(words: &str) -> bool {
+    let complaints =
+        ["No space left", "quota exceeded", "Permission denied", "Too many open files", "already locked", ".lock"];
+    complaints.iter().any(|complaint| words.contains(complaint))
 }
 
 /// Where this machine's clone lies.
