@@ -156,6 +156,70 @@ fn a_bad_manifest_is_refused_and_named_and_stops_no_other() {
     assert_eq!(scene.victim.git(&["status", "--porcelain"]), "");
 }
 
+#[test]
+fn odd_values_are_taken_or_refused_and_do_no_harm() {
+    let scene = Scene::new();
+    let clone = scene.clone();
+    let good = manifest(&clone);
+    let times = [
+        "9999-12-31T23:59:59Z",
+        "+262142-12-31T23:59:59Z",
+        "-262143-01-01T00:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "1901-01-01T00:00:00Z",
+        "garbage",
+        "",
+    ];
+    let mut cases: Vec<Value> = times.iter().map(|time| with(good.clone(), "/last_activity", json!(time))).collect();
+    let both = |one: &str, other: &str| with_file(with_file(good.clone(), one), other);
+    cases.extend([both("subagents", "subagents/x"), both("A.txt", "a.txt"), both("memory", "memory/MEMORY.md")]);
+    let mut forked = good.clone();
+    forked["fork_of"] = json!({"session": ONE, "lines": u64::MAX});
+    forked["transcript"]["runs"][0]["written_as"] = json!(TWO);
+    cases.push(forked);
+    for directory in ["../../.ssh", "/etc", "", ".", "a/b", "a\\b", "\u{1b}[2J", "{{HOME}}/../.ssh"] {
+        let mut placed = with(good.clone(), "/directory", json!(directory));
+        placed.as_object_mut().unwrap().remove("project");
+        cases.push(placed);
+    }
+    let id = |number: usize| format!("77777777-0000-4000-8000-0000000000{number:02}");
+    let transcript = fs::read(clone.path.join(session_dir(ONE)).join("transcript/000000.jsonl")).unwrap();
+    for (number, case) in cases.iter().enumerate() {
+        let dir = session_dir(&id(number));
+        let text = with(case.clone(), "/session", json!(id(number))).to_string();
+        clone.write(&format!("{dir}/manifest.json"), text);
+        for file in [
+            "transcript",
+            "files/subagents.segments",
+            "files/subagents/x.segments",
+            "files/A.txt.segments",
+            "files/a.txt.segments",
+        ] {
+            let end = if file.contains("txt") {
+                ".txt"
+            } else if file == "transcript" {
+                ".jsonl"
+            } else {
+                ""
+            };
+            clone.write(&format!("{dir}/{file}/000000{end}"), &transcript);
+        }
+    }
+    clone.push();
+    let before = outside(&scene.victim);
+    for _ in 0..2 {
+        let run = scene.victim.ccsync(["pull"]).code(3);
+        assert_harmless(&format!("{}{}", run.stdout, run.stderr));
+        assert_eq!(outside(&scene.victim), before, "{run}");
+        let dirs = scene.victim.project_dirs();
+        assert_eq!(dirs.len(), 1, "all lie where their project is: {dirs:?}\n{run}");
+    }
+    for command in ["list", "status", "push", "undo"] {
+        let run = scene.victim.ccsync([command]);
+        assert!(matches!(run.code, Some(0 | 3 | 5)), "{run}");
+    }
+}
+
 /// No text that was shown holds a character that steers a terminal.
 fn assert_harmless(shown: &str) {
     let steers = |c: char| {

@@ -70,7 +70,7 @@ fn a_password_in_the_address_is_in_the_configuration_and_nowhere_else() {
     for run in &runs {
         assert!(!format!("{}{}", run.stdout, run.stderr).contains(TOKEN), "{run}");
     }
-    assert_eq!(betrayers(env.root()), [broken.clone()]);
+    assert_eq!(betrayers(env.root()), std::slice::from_ref(&broken));
     assert_eq!(fs::metadata(broken).unwrap().permissions().mode() & 0o077, 0);
 }
 
