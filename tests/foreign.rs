@@ -1,57 +1,8 @@
 //! The remote holds what this program did not write: it is left alone, and it stops nothing.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
-use crate::harness::{Machine, ONE, TWO, TestEnv, questions};
-
-/// A clone of the remote, used by somebody who knows nothing of this program.
-struct Clone<'a> {
-    machine: &'a Machine,
-    path: PathBuf,
-}
-
-impl<'a> Clone<'a> {
-    fn of(remote: &Path, machine: &'a Machine) -> Self {
-        let path = machine.home.join("clone");
-        machine.run(machine.program("git").args(["clone", "--quiet"]).args([remote, &path])).success();
-        let clone = Self { machine, path };
-        clone.git(&["symbolic-ref", "HEAD", "refs/heads/main"]);
-        clone
-    }
-
-    fn git(&self, args: &[&str]) -> String {
-        self.machine.run(self.machine.program("git").arg("-C").arg(&self.path).args(args)).success().stdout
-    }
-
-    fn write(&self, path: &str, text: impl AsRef<[u8]>) {
-        let file = self.path.join(path);
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, text).unwrap();
-        self.git(&["add", "--force", path]);
-    }
-
-    /// Commits what is in the index, and only that.
-    fn push(&self) {
-        self.git(&["commit", "--quiet", "--message", "by hand"]);
-        self.git(&["push", "--quiet", "origin", "main"]);
-    }
-
-    fn pull(&self) {
-        self.git(&["fetch", "--quiet", "origin", "main"]);
-        self.git(&["reset", "--quiet", "--hard", "FETCH_HEAD"]);
-    }
-
-    /// The id of a blob with this content.
-    fn blob(&self, text: &str) -> String {
-        fs::write(self.path.join("scratch"), text).unwrap();
-        self.git(&["hash-object", "-w", "scratch"]).trim().to_owned()
-    }
-
-    fn add(&self, mode: &str, id: &str, path: &str) {
-        self.git(&["update-index", "--add", "--cacheinfo", &format!("{mode},{id},{path}")]);
-    }
-}
+use crate::harness::{Clone, Machine, ONE, TWO, TestEnv, questions};
 
 fn assert_clean(machine: &Machine) {
     assert_eq!(machine.git(&["status", "--porcelain"]), "", "{}", machine.name);

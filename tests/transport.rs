@@ -2,6 +2,6 @@
 
 mod disk;
 mod fakes;
-mod http;
+pub(crate) mod http;
 mod ssh;
 mod world;

@@ -3,13 +3,13 @@
 
 use std::error::Error;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
 use crate::config::{ConfigError, Key};
 use crate::session::SessionError;
 use crate::store::StoreError;
-use crate::sync::SyncError;
+use crate::sync::{SyncError, damaged_names};
 use crate::sys::env::EnvError;
 use crate::sys::fs::PathError;
 use crate::sys::lock::LockError;
@@ -25,6 +25,8 @@ pub(crate) struct CliError {
     kind: Kind,
     source: Box<dyn Error + Send + Sync>,
     hints: Vec<String>,
+    /// This machine's clone is damaged, and can be made anew.
+    damaged_store: bool,
 }
 
 /// Whose turn it is.
@@ -72,7 +74,7 @@ pub(super) fn please_report() -> String {
 
 impl CliError {
     fn new(kind: Kind, source: impl Error + Send + Sync + 'static, hints: Vec<String>) -> Self {
-        Self { kind, source: Box::new(source), hints }
+        Self { kind, source: Box::new(source), hints, damaged_store: false }
     }
 
     /// A bug of ours.
@@ -137,6 +139,19 @@ impl CliError {
         }
     }
 
+    /// Says how a damaged clone, which lies at `store`, is made anew. What it holds and the remote lacks is taken over from where it is
+    /// moved to.
+    pub(crate) fn about_store(mut self, store: &Path) -> Self {
+        if self.damaged_store {
+            let away = free_name(store);
+            self.hints = vec![
+                format!("the clone can be made anew; first: {}", move_command(store, &away)),
+                "then: ccsync sync".to_owned(),
+            ];
+        }
+        self
+    }
+
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self.kind {
@@ -176,6 +191,26 @@ fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
     causes
 }
 
+/// Where something damaged can be moved to.
+fn free_name(path: &Path) -> PathBuf {
+    damaged_names(path).find(|name| !name.exists()).unwrap_or_else(|| path.to_owned())
+}
+
+fn move_command(from: &Path, to: &Path) -> String {
+    format!("{} {} {}", if cfg!(windows) { "move" } else { "mv" }, shell_word(from), shell_word(to))
+}
+
+/// A path as it can be typed.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    match () {
+        () if text.chars().all(plain) => text,
+        () if cfg!(windows) => format!("\"{text}\""),
+        () => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
 fn hints<const N: usize>(hints: [&str; N]) -> Vec<String> {
     hints.map(str::to_owned).to_vec()
 }
@@ -193,10 +228,13 @@ impl From<EnvError> for CliError {
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
         let (kind, hints) = match &error {
-            ConfigError::Path(e) => (Kind::Failed, path_hints(e)),
-            ConfigError::Syntax { .. } => {
-                (Kind::Failed, hints(["correct the file, or move it away and run: ccsync init"]))
+            ConfigError::Path(e)
+                if matches!(e.source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::IsADirectory) =>
+            {
+                (Kind::Failed, make_anew(&e.path))
             }
+            ConfigError::Path(e) => (Kind::Failed, path_hints(e)),
+            ConfigError::Syntax { path, .. } => (Kind::Failed, make_anew(path)),
             ConfigError::UnknownKey { .. } => (Kind::Usage, hints(["ccsync config show"])),
             ConfigError::InvalidValue { .. } => (Kind::Usage, hints(["ccsync config --help"])),
             ConfigError::Placeholder { .. } | ConfigError::ReservedPlaceholder => {
@@ -207,6 +245,15 @@ impl From<ConfigError> for CliError {
         };
         Self::new(kind, error, hints)
     }
+}
+
+/// What helps where the configuration cannot be read. The machine gets a new id; nothing depends on its keeping the former one.
+fn make_anew(config: &Path) -> Vec<String> {
+    let away = free_name(config);
+    vec![
+        format!("correct the file, or move it away: {}", move_command(config, &away)),
+        "then, with the address of your remote: ccsync init --remote URL".to_owned(),
+    ]
 }
 
 impl From<UrlError> for CliError {
@@ -244,6 +291,7 @@ impl From<RemoteError> for CliError {
                 (Kind::Failed, vec![format!("install git {need} or later: https://git-scm.com/downloads")])
             }
             RemoteError::Interrupted { .. } => (Kind::Interrupted, Vec::new()),
+            RemoteError::Failed { said, .. } if is_full(said.as_str()) => (Kind::Remote, hints([MAKE_ROOM])),
             RemoteError::Garbled { .. } | RemoteError::Failed { .. } => (
                 Kind::Remote,
                 hints(["if a second try fails alike, look at the versions: git version, ccsync --version"]),
@@ -279,10 +327,21 @@ impl From<ProcessError> for CliError {
     }
 }
 
+const MAKE_ROOM: &str = "make room, then run the command again: df -h";
+
+/// Whether git, which passes on what the system says, speaks of a disk without room.
+fn is_full(words: &str) -> bool {
+    words.contains("No space left") || words.contains("quota exceeded")
+}
+
 fn path_hints(error: &PathError) -> Vec<String> {
     let directory = error.path.parent().unwrap_or(&error.path).display();
     match error.source.kind() {
         io::ErrorKind::PermissionDenied => vec![format!("look at its owner and permissions: ls -ld {directory}")],
+        io::ErrorKind::IsADirectory => {
+            let away = free_name(&error.path);
+            vec![format!("a file belongs there; move the directory away: {}", move_command(&error.path, &away))]
+        }
         _ if error.is_full() => vec![format!("make room, then run the command again: df -h {directory}")],
         _ => Vec::new(),
     }
@@ -298,9 +357,15 @@ impl From<StoreError> for CliError {
             StoreError::Session { .. } | StoreError::Segment { .. } => {
                 hints(["ccsync push, on a machine that has the session"])
             }
-            StoreError::Git(_) | StoreError::Object { .. } | StoreError::Malformed { .. } => hints([
-                "the clone can be made anew: move the directory that `ccsync status` calls store away, then ccsync push",
+            StoreError::Git(e) if is_full(e.message()) => hints([MAKE_ROOM]),
+            // The directory is known where the error is shown.
+            StoreError::Git(_) | StoreError::Damaged { .. } | StoreError::Object { .. } => Vec::new(),
+            StoreError::TooMany => hints([
+                "somebody has put them there: remove them from the remote's branch `main` with git, then run the command again",
             ]),
+            StoreError::Malformed { path, .. } => {
+                vec![format!("who wrote it, in the directory that `ccsync status` calls store: git log -p -- {path}")]
+            }
         };
         Self::new(Kind::Failed, error, hints)
     }
@@ -321,6 +386,13 @@ impl From<SessionError> for CliError {
 
 impl From<SyncError> for CliError {
     fn from(error: SyncError) -> Self {
+        let damaged_store = error.is_damaged_store();
+        Self { damaged_store, ..Self::of_sync(error) }
+    }
+}
+
+impl CliError {
+    fn of_sync(error: SyncError) -> Self {
         let (kind, hints) = match error {
             SyncError::Config(e) => return e.into(),
             SyncError::Remote(e) => return e.into(),
@@ -329,6 +401,9 @@ impl From<SyncError> for CliError {
             SyncError::Url(e) => return e.into(),
             SyncError::Store(e) => return e.into(),
             SyncError::Session(e) => return e.into(),
+            SyncError::ConfigurationLost { .. } => {
+                (Kind::Failed, hints(["with the address of the remote that it had: ccsync init --remote URL"]))
+            }
             SyncError::NotSetUp => (Kind::Failed, hints(["ccsync init --remote URL"])),
             SyncError::NoSuchSession { .. }
             | SyncError::AmbiguousSession { .. }
@@ -336,7 +411,9 @@ impl From<SyncError> for CliError {
             | SyncError::Nowhere { .. } => (Kind::Failed, hints(["ccsync list --remote"])),
             SyncError::NotHere { ref session } => (Kind::Failed, vec![format!("ccsync pull {session}")]),
             SyncError::NothingWhole { ref session } => (Kind::Failed, vec![format!("ccsync verify {session}")]),
-            SyncError::Inconsistent { .. } => (Kind::Failed, hints(["ccsync push, on a machine that has the session"])),
+            SyncError::Inconsistent { .. } | SyncError::Oversized { .. } => {
+                (Kind::Failed, hints(["ccsync push, on a machine that has the session"]))
+            }
             SyncError::NoSuchMachine { .. } => (Kind::Failed, hints(["names and ids: ccsync status --json"])),
             SyncError::Interrupted => (Kind::Interrupted, hints(["nothing is lost; to go on, run the command again"])),
         };
@@ -369,6 +446,23 @@ mod tests {
     fn environment_errors() {
         let relative = EnvError::Relative { variable: "CCSYNC_HOME", path: "x".into() };
         insta::assert_snapshot!([shown(EnvError::NoHome { variable: "HOME" }), shown(relative)].join("\n"));
+    }
+
+    #[test]
+    fn a_damaged_clone_is_moved_away_by_the_command_that_is_shown() {
+        let shown_at = |error: StoreError, store: &str| {
+            let error = CliError::from(SyncError::from(error)).about_store(Path::new(store));
+            captured(|output| error.show(output)).1
+        };
+        let damaged = || StoreError::Damaged { path: "/h/store/.git/objects/ab/cd".into() };
+        let full = StoreError::Git(git2::Error::from_str("failed to write: No space left on device"));
+        let all = [
+            shown_at(damaged(), "/h/store"),
+            shown_at(damaged(), "/h/it's here/store"),
+            shown_at(full, "/h/store"),
+            shown_at(StoreError::TooMany, "/h/store"),
+        ];
+        insta::assert_snapshot!(all.join("\n"));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use self::app::App;
 use self::args::Cli;
 use self::error::CliError;
 use self::exit::Exit;
+use crate::sync::store_path;
 use crate::sys::env::Env;
 use crate::sys::{fs, signal};
 use crate::ui::output::{Output, OutputOptions};
@@ -43,7 +44,10 @@ fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let done = listen_for_signals().and_then(|()| command::run(&cli.command, &mut app));
     match done {
         Ok(exit) => exit,
-        Err(e) => report_error(&mut app.out, &e),
+        Err(e) => {
+            let store = store_path(&app.env);
+            report_error(&mut app.out, &e.about_store(&store))
+        }
     }
 }
 

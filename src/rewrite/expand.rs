@@ -24,6 +24,19 @@ pub struct Expander {
     braces: memmem::Finder<'static>,
 }
 
+/// Text that was made to become many times longer where it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it would become many times longer than it is in the store")]
+pub struct Oversized;
+
+/// How long portable text of `len` bytes may become. Text of nothing but placeholders, for paths of 500 bytes, is within it; of long
+/// pieces less is asked, so that a few of them fit into the memory.
+fn longest_honest(len: usize) -> usize {
+    const SMALL: usize = 64 << 10;
+    const MUCH: usize = 28 << 20;
+    len.saturating_mul(4) + len.saturating_mul(60).min(MUCH) + SMALL
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reading {
     Exact,
@@ -78,6 +91,19 @@ impl Expander {
     ///
     /// A placeholder of a root that the origin does not have, or in a form that no collapser writes, is copied.
     pub fn expand(&self, portable: &[u8], kind: TextKind, out: &mut Vec<u8>) {
+        // No text is as long as the address space, so that no bound is as good as this one.
+        let _ = self.expand_within(usize::MAX, portable, kind, out);
+    }
+
+    /// As [`Self::expand`], for text that somebody may have made to become enormous: a placeholder of seven bytes may stand for thousands.
+    ///
+    /// # Errors
+    /// [`Oversized`] if `out` would become longer than any honest text of this length does.
+    pub fn expand_bounded(&self, portable: &[u8], kind: TextKind, out: &mut Vec<u8>) -> Result<(), Oversized> {
+        self.expand_within(out.len() + longest_honest(portable.len()), portable, kind, out)
+    }
+
+    fn expand_within(&self, limit: usize, portable: &[u8], kind: TextKind, out: &mut Vec<u8>) -> Result<(), Oversized> {
         out.reserve(portable.len() + portable.len() / 16);
         let mut run = Run {
             expander: self,
@@ -92,8 +118,12 @@ impl Expander {
         let mut from = 0;
         while let Some(found) = self.braces.find(&portable[from..]) {
             from = run.at_braces(from + found);
+            if run.out.len() > limit {
+                return Err(Oversized);
+            }
         }
         run.copy_until(portable.len());
+        Ok(())
     }
 
     fn root(&self, name: &[u8]) -> Option<&OriginRoot> {
@@ -228,6 +258,19 @@ impl<'a> Run<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_cannot_be_made_to_fill_the_memory() {
+        let path = format!("/{}", "x".repeat(4000));
+        let expander = Expander::exact(&root(System::Linux, &path));
+        let mut out = Vec::new();
+        assert_eq!(expander.expand_bounded(b"at {{HOME}}.", TextKind::Plain, &mut out), Ok(()));
+        let bomb = b"{{HOME}} ".repeat(100_000);
+        assert_eq!(expander.expand_bounded(&bomb, TextKind::Plain, &mut out), Err(Oversized));
+        assert!(out.len() < 64 << 20);
+        let honest = Expander::exact(&root(System::Linux, &path[..500]));
+        assert_eq!(honest.expand_bounded(&bomb[..256 << 10], TextKind::Plain, &mut out), Ok(()));
+    }
 
     fn root(system: System, path: &str) -> RootSet {
         RootSet::new(system, [Root::new(system, "HOME".parse().expect("name"), path, None).expect("root")])

@@ -22,7 +22,7 @@ mod strings;
 mod translate;
 
 pub use collapse::Collapser;
-pub use expand::Expander;
+pub use expand::{Expander, Oversized};
 pub use path::{collapse_path, expand_path};
 
 /// What a text is made of.

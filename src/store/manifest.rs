@@ -16,6 +16,9 @@ pub const FORMAT: u32 = 1;
 /// A manifest larger than this is refused unread (a 200 MB transcript needs about 100 KB).
 pub const MAX_MANIFEST_BYTES: usize = 16 << 20;
 
+/// No system has longer paths.
+const MAX_PATH_BYTES: usize = 32 << 10;
+
 /// The manifest of one session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -191,6 +194,13 @@ impl Manifest {
         let mut manifest: Self = parse_versioned(json)?;
         if manifest.session != *session {
             return Err(ManifestError::Inconsistent("it names another session"));
+        }
+        let project = manifest.project.as_ref().map_or("", PortablePath::as_str);
+        if project.len() > MAX_PATH_BYTES || manifest.directory.len() > MAX_PATH_BYTES {
+            return Err(ManifestError::Inconsistent("its place is longer than any path"));
+        }
+        if project.split(['/', '\\']).any(|part| part == "..") {
+            return Err(ManifestError::Inconsistent("its project leads upwards"));
         }
         for (_, file) in manifest.all_files() {
             file.check(&manifest.roots)?;

@@ -9,6 +9,7 @@
 //! * [`transaction`]: writing one commit
 //! * `check`: reading every object
 //! * `object`, `reader`, `tree`, `layout`, `worktree`, `leftover`: writing packs, reading from them, trees, paths, the working tree, locks of the dead
+//! * `damage`: what git's library must not meet
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::domain::id::{CommitId, SessionId};
 use crate::sys::fs;
 
 mod check;
+mod damage;
 mod layout;
 mod leftover;
 pub mod machine;
@@ -50,6 +52,12 @@ pub enum StoreError {
     /// libgit2 refused.
     #[error("the store's git repository could not be used")]
     Git(#[from] git2::Error),
+    /// A file of git's is not what it was.
+    #[error("`{}` is damaged", path.display())]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+    },
     /// The file system refused.
     #[error("cannot {action} `{}`", path.display())]
     Io {
@@ -60,6 +68,9 @@ pub enum StoreError {
         /// Why not.
         source: io::Error,
     },
+    /// Nobody's sessions are that many.
+    #[error("the store holds more files than any store does; it is not read")]
+    TooMany,
     /// The store was written by a newer ccsync.
     #[error("the store has format {found}, this ccsync reads up to {}", manifest::FORMAT)]
     Newer {
@@ -176,6 +187,17 @@ impl Store {
         self.repo.workdir().expect("the store is created with a working tree")
     }
 
+    /// Lets the clone at `other`, which may have lost objects, use those of this one.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn lend_objects_to(&self, other: &Path) -> Result<(), StoreError> {
+        let objects = self.repo.path().join("objects");
+        let path = other.join(".git/objects/info/alternates");
+        fs::write_atomic(&path, format!("{}\n", objects.display()).as_bytes())
+            .map_err(|e| StoreError::io("write", &e.path, e.source))
+    }
+
     /// The newest commit here.
     ///
     /// # Errors
@@ -283,10 +305,11 @@ impl Store {
 
     /// Moves the head to `commit` and brings index and working tree after it; `written` is there already.
     fn advance(&self, commit: &CommitId, why: &str, written: &worktree::Written) -> Result<(), StoreError> {
-        let old = self.head()?;
+        // A tree that is refused is refused before it becomes the head.
+        let changes = self.changes(self.head()?.as_ref(), commit)?;
         self.mark_unfinished()?;
         leftover::outlasting_locks(|| self.repo.reference(HEAD_REF, oid(commit)?, true, why).map(drop))?;
-        self.update_worktree(old.as_ref(), commit, written)?;
+        self.update_worktree(changes, written)?;
         self.mark_finished()
     }
 
@@ -315,6 +338,15 @@ pub fn create_embedded_remote(path: &Path) -> Result<(), StoreError> {
     })
 }
 
+/// Whether the store at `store`, if there is one with anything in it, has the bare repository at `remote` for its remote.
+pub fn belongs_to(store: &Path, remote: &Path) -> bool {
+    let commit = |path: &Path, name: &str| git2::Repository::open(path).ok()?.refname_to_id(name).ok();
+    let is_empty = || git2::Repository::open(store).is_ok_and(|store| store.refname_to_id(HEAD_REF).is_err());
+    !store.exists()
+        || is_empty()
+        || commit(store, REMOTE_REF).is_some_and(|seen| commit(remote, HEAD_REF) == Some(seen))
+}
+
 /// Prepares a repository beside its place and moves it there: a process that is killed leaves all of it or nothing.
 fn create_whole(path: &Path, prepare: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result<(), StoreError> {
     let failed = |e: io::Error| StoreError::io("create", path, e);
@@ -332,8 +364,10 @@ fn create_whole(path: &Path, prepare: impl FnOnce(&Path) -> Result<(), StoreErro
 
 /// The `git` program runs with the user's own umask; this makes what it writes here private all the same.
 fn keep_private(config: &mut git2::Config) -> Result<(), StoreError> {
-    Ok(config.set_str("core.sharedRepository", "0600")?)
+    Ok(config.set_str(PRIVATE, "0600")?)
 }
+
+const PRIVATE: &str = "core.sharedRepository";
 
 /// Creates an empty store.
 fn create(path: &Path) -> Result<git2::Repository, StoreError> {
@@ -346,16 +380,20 @@ fn open(path: &Path) -> Result<git2::Repository, StoreError> {
     let git_dir = path.join(".git");
     if git_dir.is_dir() {
         leftover::remove_stale_locks(&git_dir)?;
-        let head = git_dir.join("HEAD");
-        let has_head = std::fs::metadata(&head).is_ok_and(|head| head.len() > 0);
+        let has_head = damage::has_head(&git_dir);
         if !has_head || ["objects", "refs"].iter().any(|name| !git_dir.join(name).is_dir()) {
             if !has_head {
-                let _ = std::fs::remove_file(&head);
+                worktree::remove(&git_dir.join("HEAD"))?;
             }
             prepare(path)?;
         }
     }
-    Ok(git2::Repository::open(path)?)
+    let repo = git2::Repository::open(path)?;
+    if repo.config()?.open_level(git2::ConfigLevel::Local)?.get_string(PRIVATE).is_err() {
+        prepare(path)?;
+    }
+    damage::check_loose_objects(&repo)?;
+    Ok(repo)
 }
 
 /// Makes `place` an empty store, or adds what one lacks. Whatever the user's git prefers: SHA-1, plain ref files, branch
@@ -378,6 +416,7 @@ fn prepare(place: &Path) -> Result<(), StoreError> {
 fn make_durable(repo: &git2::Repository) -> Result<(), StoreError> {
     let path = repo.path().join("ccsync-libgit2");
     if std::fs::read(&path).ok().as_deref() != Some(DURABLE) {
+        worktree::remove(&path)?;
         fs::write_atomic(&path, DURABLE).map_err(|e| StoreError::io("write", &e.path, e.source))?;
     }
     Ok(repo.config()?.add_file(&path, git2::ConfigLevel::App, true)?)

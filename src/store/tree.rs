@@ -58,7 +58,12 @@ pub(super) type Entries = BTreeMap<Vec<u8>, Leaf>;
 
 /// Reads a tree; nothing for `None`.
 pub(super) fn entries(objects: Objects<'_>, tree: Option<Oid>) -> Result<Entries, StoreError> {
+    /// The longest tree that is read: one million entries have more.
+    const LONGEST_TREE: usize = 64 << 20;
     let Some(tree) = tree else { return Ok(Entries::new()) };
+    if objects.size(tree)? > LONGEST_TREE {
+        return Err(StoreError::TooMany);
+    }
     let data = objects.read(ObjectType::Tree, tree)?;
     parse(&data).ok_or_else(|| StoreError::Object { name: tree.to_string() })
 }
@@ -173,19 +178,29 @@ pub(super) fn differences(
     new: Option<Oid>,
 ) -> Result<Vec<Difference>, StoreError> {
     let mut found = Vec::new();
-    compare(objects, old, new, &[], &mut found)?;
+    compare(objects, old, new, &[], 0, &mut found)?;
     Ok(found)
 }
+
+/// No path of this program has more parts; directories below that are somebody's and are not looked into.
+const DEEPEST: usize = 800;
+
+/// A few small trees that hold each other many times can stand for more files than fit anywhere.
+const MOST_FILES: usize = 1 << 20;
 
 fn compare(
     objects: Objects<'_>,
     old: Option<Oid>,
     new: Option<Oid>,
     prefix: &[u8],
+    depth: usize,
     found: &mut Vec<Difference>,
 ) -> Result<(), StoreError> {
-    if old == new {
+    if old == new || depth > DEEPEST {
         return Ok(());
+    }
+    if found.len() > MOST_FILES {
+        return Err(StoreError::TooMany);
     }
     let (old, new) = (entries(objects, old)?, entries(objects, new)?);
     let names: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).collect();
@@ -200,7 +215,7 @@ fn compare(
         if file(before) != file(after) {
             found.push(Difference { path: path.clone(), new: file(after) });
         }
-        compare(objects, directory(before), directory(after), &path, found)?;
+        compare(objects, directory(before), directory(after), &path, depth + 1, found)?;
     }
     Ok(())
 }

@@ -33,12 +33,15 @@ impl Store {
     /// Says that the working tree may not fit the head until [`Self::mark_finished`].
     pub(super) fn mark_unfinished(&self) -> Result<(), StoreError> {
         let marker = self.repo.path().join(MARKER);
+        if marker.exists() {
+            return Ok(());
+        }
         fs::File::create(&marker).map(drop).map_err(|e| StoreError::io("create", &marker, e))
     }
 
     pub(super) fn mark_finished(&self) -> Result<(), StoreError> {
         let marker = self.repo.path().join(MARKER);
-        fs::remove_file(&marker).map_err(|e| StoreError::io("remove", &marker, e))
+        remove(&marker)
     }
 
     /// Writes the working tree and the index anew if an update of them was interrupted.
@@ -46,6 +49,11 @@ impl Store {
         if !self.repo.path().join(MARKER).exists() {
             return Ok(());
         }
+        self.rewrite_worktree()?;
+        self.mark_finished()
+    }
+
+    fn rewrite_worktree(&self) -> Result<(), StoreError> {
         // It may be as unfinished as the rest.
         remove(&self.repo.path().join("index"))?;
         let mut index = self.fresh_index()?;
@@ -57,20 +65,22 @@ impl Store {
                 remove(&entry.path())?;
             }
         }
-        self.write_changes(&mut index, tree::differences(self.objects(), None, head)?, &Written::new())?;
-        self.mark_finished()
+        self.write_changes(&mut index, tree::differences(self.objects(), None, head)?, &Written::new())
     }
 
-    /// Brings index and working tree from `old` to `new`.
-    pub(super) fn update_worktree(
-        &self,
-        old: Option<&CommitId>,
-        new: &CommitId,
-        written: &Written,
-    ) -> Result<(), StoreError> {
+    /// What index and working tree lack of `new`, if they are as in `old`.
+    pub(super) fn changes(&self, old: Option<&CommitId>, new: &CommitId) -> Result<Vec<tree::Difference>, StoreError> {
         let old = old.map(|old| self.tree_of(old)).transpose()?;
-        let changes = tree::differences(self.objects(), old, Some(self.tree_of(new)?))?;
-        self.write_changes(&mut self.fresh_index()?, changes, written)
+        tree::differences(self.objects(), old, Some(self.tree_of(new)?))
+    }
+
+    /// Makes these changes in index and working tree.
+    pub(super) fn update_worktree(&self, changes: Vec<tree::Difference>, written: &Written) -> Result<(), StoreError> {
+        let Ok(mut index) = self.fresh_index() else {
+            // It holds nothing that is not in the head.
+            return self.rewrite_worktree();
+        };
+        self.write_changes(&mut index, changes, written)
     }
 
     /// Writes one file of the working tree, whatever is in its way.
@@ -226,7 +236,7 @@ impl Place<'_> {
     }
 }
 
-fn remove(path: &Path) -> Result<(), StoreError> {
+pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
     let is_directory = fs::symlink_metadata(path).is_ok_and(|m| m.is_dir());
     let result = if is_directory { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match result {

@@ -68,7 +68,7 @@ impl Walk<'_, '_> {
     /// The common case: all lines of the piece are there under one reading.
     fn matches_whole(&mut self, piece: &Piece<'_>) -> Result<bool, SyncError> {
         for reading in self.reader.readings(piece.run) {
-            if self.consume_if_next(&self.reader.read(piece.run, reading, piece.text))? {
+            if self.consume_if_next(&self.reader.read(piece.run, reading, piece.text)?)? {
                 self.lines += piece.lines;
                 return Ok(true);
             }
@@ -79,7 +79,7 @@ impl Walk<'_, '_> {
     /// One line that ends with a line end.
     fn line(&mut self, run: &Run, line: &[u8]) -> Result<bool, SyncError> {
         for reading in self.reader.readings(run) {
-            if self.consume_if_next(&self.reader.read(run, reading, line))? {
+            if self.consume_if_next(&self.reader.read(run, reading, line)?)? {
                 self.lines += 1;
                 return Ok(true);
             }
@@ -95,7 +95,7 @@ impl Walk<'_, '_> {
     /// The last line of the stored file, which has no line end.
     fn last_line(&mut self, run: &Run, line: &[u8]) -> Result<bool, SyncError> {
         for reading in self.reader.readings(run) {
-            let text = self.reader.read(run, reading, line);
+            let text = self.reader.read(run, reading, line)?;
             if !self.starts_with(&text)? {
                 continue;
             }
@@ -124,7 +124,7 @@ impl Walk<'_, '_> {
     /// Whether the local file ends inside `line`, with at least a byte of it.
     fn ends_inside(&mut self, run: &Run, line: &[u8]) -> Result<bool, SyncError> {
         for reading in self.reader.readings(run) {
-            let text = self.reader.read(run, reading, line);
+            let text = self.reader.read(run, reading, line)?;
             let left = self.local.peek(text.len())?;
             if !left.is_empty() && left.len() < text.len() && text.starts_with(left) {
                 return Ok(true);
@@ -137,7 +137,7 @@ impl Walk<'_, '_> {
     fn end_here(&mut self, run: &Run, line: &[u8]) -> Result<bool, SyncError> {
         let offset = self.local.offset();
         for reading in self.reader.readings(run) {
-            let text = self.reader.read(run, reading, line);
+            let text = self.reader.read(run, reading, line)?;
             let left = self.local.peek(text.len() + 1)?;
             if left.len() < text.len() && text.starts_with(left) {
                 self.found = Some(Relation::Behind { lines: self.lines, offset });
@@ -172,6 +172,16 @@ impl Walk<'_, '_> {
 }
 
 /// The reading of `line` that begins with `part`, the last bytes of a local file that ends inside it.
-pub(super) fn completing_reading(reader: &Reader<'_>, run: &Run, line: &[u8], part: &[u8]) -> Option<Reading> {
-    reader.readings(run).into_iter().find(|reading| reader.read(run, *reading, line).starts_with(part))
+pub(super) fn completing_reading(
+    reader: &Reader<'_>,
+    run: &Run,
+    line: &[u8],
+    part: &[u8],
+) -> Result<Option<Reading>, SyncError> {
+    for reading in reader.readings(run) {
+        if reader.read(run, reading, line)?.starts_with(part) {
+            return Ok(Some(reading));
+        }
+    }
+    Ok(None)
 }

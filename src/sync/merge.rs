@@ -35,20 +35,36 @@ impl Merged {
 
 /// Brings the head to a commit that holds everything of the remote's head.
 pub(super) fn merge(work: &mut Work<'_>) -> Result<Merged, SyncError> {
-    let merged = bring_together(work)?;
+    let Some(theirs) = work.store.remote_head()? else { return Ok(Merged::default()) };
+    let ours = work.store.head()?;
+    merge_into_theirs(work, ours, &theirs)
+}
+
+/// Brings the head to a commit that also holds what is new in `ours`, a commit that nobody has sent.
+pub(super) fn take_over(work: &mut Work<'_>, ours: CommitId) -> Result<Merged, SyncError> {
+    match work.store.head()? {
+        Some(theirs) => merge_into_theirs(work, Some(ours), &theirs),
+        None => merge_into_theirs(work, None, &ours),
+    }
+}
+
+fn merge_into_theirs(work: &mut Work<'_>, ours: Option<CommitId>, theirs: &CommitId) -> Result<Merged, SyncError> {
+    let merged = bring_together(work, ours, theirs)?;
     work.index.follow(&work.store)?;
     Ok(merged)
 }
 
-fn bring_together(work: &Work<'_>) -> Result<Merged, SyncError> {
-    let Some(theirs) = work.store.remote_head()? else { return Ok(Merged::default()) };
+fn bring_together(work: &Work<'_>, ours: Option<CommitId>, theirs: &CommitId) -> Result<Merged, SyncError> {
     // Refuses a store of a newer format before anything of it becomes ours.
-    work.store.snapshot(Some(&theirs))?;
-    match work.store.head()? {
-        None => work.store.fast_forward(&theirs)?,
-        Some(ours) if work.store.contains(&ours, &theirs)? => {}
-        Some(ours) if work.store.contains(&theirs, &ours)? => work.store.fast_forward(&theirs)?,
-        Some(ours) => return merge_commits(work, &ours, &theirs),
+    work.store.snapshot(Some(theirs))?;
+    let newest = match ours {
+        None => theirs.clone(),
+        Some(ours) if work.store.contains(&ours, theirs)? => ours,
+        Some(ours) if work.store.contains(theirs, &ours)? => theirs.clone(),
+        Some(ours) => return merge_commits(work, &ours, theirs),
+    };
+    if work.store.head()?.as_ref() != Some(&newest) {
+        work.store.fast_forward(&newest)?;
     }
     Ok(Merged::default())
 }
@@ -204,7 +220,7 @@ impl Sides<'_> {
         let mut emit = emitter(tx, &session, other.name, &mut failure);
         let mut builder = resume(self.views, other, from, &mut emit)?;
         mine.walk(from.lines, &mut |piece| {
-            let written = Reader::as_written(self.views, mine.manifest, piece.run, mine.kind(), piece.text);
+            let written = Reader::as_written(self.views, mine.manifest, piece.run, mine.kind(), piece.text)?;
             let mut run = Run { lines: 0, ..piece.run.clone() };
             if mine.manifest.session != session {
                 run.written_as.get_or_insert_with(|| mine.manifest.session.clone());
@@ -260,7 +276,7 @@ impl Sides<'_> {
     fn line_hashes(&self, text: &StoredText<'_>, from: u64) -> Result<Vec<[u8; 16]>, SyncError> {
         let mut hashes = Vec::new();
         text.walk(from, &mut |piece: Piece<'_>| {
-            let written = Reader::as_written(self.views, text.manifest, piece.run, text.kind(), piece.text);
+            let written = Reader::as_written(self.views, text.manifest, piece.run, text.kind(), piece.text)?;
             let mut rest = written.as_slice();
             while !rest.is_empty() {
                 let (line, after) = rest.split_at(offset_after_lines(rest, 1));

@@ -13,7 +13,8 @@
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
 //! * `set_up`, `status`, `list`, `undo`: the smaller commands; `named`: sessions as people name them
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ pub use list::{ListFilter, SessionRow, list};
 pub use pull::{PullRequest, UndoReport, pull, undo};
 pub use push::push;
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};
-pub use set_up::{SetUp, SetUpReport, config_path, set_path, set_up};
+pub use set_up::{SetUp, SetUpReport, config_path, set_path, set_up, set_up_by_default};
 pub use status::{Status, status};
 pub use verify::{VerifyRequest, verify};
 
@@ -110,6 +111,14 @@ pub enum SyncError {
         /// Which session.
         session: SessionId,
     },
+    /// A few bytes in the store stand for a great many here.
+    #[error("session {session} in the store is refused")]
+    Oversized {
+        /// Which session.
+        session: SessionId,
+        /// Why.
+        source: crate::rewrite::Oversized,
+    },
     /// No session of this name is in the store.
     #[error("no session {session} in the store")]
     NoSuchSession {
@@ -149,6 +158,14 @@ pub enum SyncError {
     /// There is no configuration yet.
     #[error("this machine has not been set up")]
     NotSetUp,
+    /// There is no configuration, but a store that is in use with another remote than the default one.
+    #[error("the configuration `{}` is gone, but this machine has been set up: its store is `{}`", path.display(), store.display())]
+    ConfigurationLost {
+        /// Where the configuration was.
+        path: PathBuf,
+        /// The clone.
+        store: PathBuf,
+    },
     /// A machine was named that the store does not know, or by a name that several have.
     #[error("{found} machines in the store are called `{}`", name.escape_debug())]
     NoSuchMachine {
@@ -163,11 +180,29 @@ pub enum SyncError {
 }
 
 impl SyncError {
+    /// Whether this machine's clone of the remote cannot be used as it is.
+    pub(crate) fn is_damaged_store(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Git(e)) => !is_of_the_system(e.message()),
+            Self::Store(StoreError::Damaged { .. }) => true,
+            Self::Store(StoreError::Io { source, .. }) => !matches!(
+                source.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::PermissionDenied
+            ),
+            Self::Remote(e) => {
+                e.said().is_some_and(|said| !is_of_the_system(said.as_str()) && says_store_is_damaged(said.as_str()))
+            }
+            _ => false,
+        }
+    }
+
     /// Whether it concerns one session only, so that the others can go on.
     fn is_about_one_session(&self) -> bool {
         match self {
             Self::Store(e) => e.is_about_one_session(),
-            Self::Session(_) | Self::Inconsistent { .. } => true,
+            // A full disk is full for the others, too.
+            Self::Session(SessionError::Path(e)) => !e.is_full(),
+            Self::Session(_) | Self::Inconsistent { .. } | Self::Oversized { .. } => true,
             Self::NoSuchSession { .. } | Self::AmbiguousSession { .. } => true,
             Self::Path(e) => !e.is_full(),
             _ => false,
@@ -189,9 +224,41 @@ impl SyncError {
     }
 }
 
+/// Whether `git`, working in this machine's clone, complains of the clone itself. Only a hint depends on it.
+fn says_store_is_damaged(words: &str) -> bool {
+    let complaints = [
+        "is corrupt",
+        "bad object",
+        "not a git repository",
+        "unable to read",
+        "missing object",
+        "Could not read",
+        "bad config",
+        "inflate",
+        "mmap failed",
+    ];
+    let of_the_server = |line: &&str| !line.trim_start().starts_with("remote:");
+    words.lines().filter(of_the_server).any(|line| complaints.iter().any(|c| line.contains(c)))
+}
+
+/// Whether git, in whatever form, complains of something that another clone would meet as well.
+fn is_of_the_system(words: &str) -> bool {
+    let complaints =
+        ["No space left", "quota exceeded", "Permission denied", "Too many open files", "already locked", ".lock"];
+    complaints.iter().any(|complaint| words.contains(complaint))
+}
+
 /// Where this machine's clone lies.
 pub fn store_path(env: &Env) -> PathBuf {
     env.dirs.data.join("store")
+}
+
+/// Where a damaged file or directory may be moved to.
+pub(crate) fn damaged_names(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let path = path.to_owned();
+    let numbers = std::iter::once(String::new()).chain((2..100).map(|n| format!("-{n}")));
+    numbers.map(move |number| path.with_file_name(format!("{name}.damaged{number}")))
 }
 
 /// Where the bare repository lies that serves as remote until the user names one.

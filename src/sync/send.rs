@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use super::SyncError;
-use super::merge::{Merged, merge};
+use super::merge::{Merged, merge, take_over};
 use super::report::RemoteState;
 use super::work::Work;
+use super::{SyncError, damaged_names, store_path};
 use crate::domain::progress::Phase;
 use crate::store::BRANCH;
 use crate::transport::remote::{PushOutcome, RefUpdate, Remote, RemoteError};
@@ -25,7 +25,29 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// [`SyncError::Remote`] if the remote cannot be reached.
 pub(super) fn fetch(work: &mut Work<'_>) -> Result<Merged, SyncError> {
     let remote = work.remote()?;
-    fetch_from(work, &remote)
+    let is_new = work.store.head()?.is_none();
+    let mut merged = fetch_from(work, &remote)?;
+    if is_new {
+        merged.add(take_over_damaged(work)?);
+    }
+    Ok(merged)
+}
+
+/// Takes over what only a former clone has, which was damaged and moved away. What of it can be read is merged as if this
+/// one had never been away; a clone from which nothing is to be had stays where it is.
+fn take_over_damaged(work: &mut Work<'_>) -> Result<Merged, SyncError> {
+    let mut merged = Merged::default();
+    for former in damaged_names(&store_path(work.ctx.env)).filter(|path| path.join(".git").is_dir()) {
+        work.store.lend_objects_to(&former)?;
+        let remote = work.remote_at(&former)?;
+        let seen = work.store.remote_head()?;
+        let fetched = remote.fetch(BRANCH);
+        work.store.set_remote_head(seen.as_ref())?;
+        if let Ok(Some(unsent)) = fetched {
+            merged.add(take_over(work, unsent)?);
+        }
+    }
+    Ok(merged)
 }
 
 /// Pushes what is committed here, merging what others pushed meanwhile.

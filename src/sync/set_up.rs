@@ -8,12 +8,13 @@ use std::sync::Arc;
 use super::report::RemoteState;
 use super::send::{fetch, send, send_rest};
 use super::work::{Work, remote_url};
-use super::{Context, SyncError, embedded_remote_path};
+use super::{Context, SyncError, embedded_remote_path, store_path};
 use crate::config::{Config, ConfigError, Machine, Overrides, Settings};
 use crate::domain::progress::Progress;
 use crate::domain::root::{Root, RootName};
+use crate::store::StoreError;
 use crate::store::machine::ProposedPaths;
-use crate::store::manifest::FORMAT;
+use crate::store::manifest::{FORMAT, ManifestError};
 use crate::sys::clock::Clock;
 use crate::sys::env::Env;
 use crate::transport::url::RemoteUrl;
@@ -91,6 +92,24 @@ pub fn set_up(
     report(&work, former.is_none(), carried, remote)
 }
 
+/// Sets this machine up with nothing given: its first command does that.
+///
+/// # Errors
+/// As for [`set_up`]; [`SyncError::ConfigurationLost`] if this is not the first command.
+pub fn set_up_by_default(
+    env: &Env,
+    clock: &dyn Clock,
+    progress: Arc<dyn Progress + Send + Sync>,
+    interactive: bool,
+) -> Result<SetUpReport, SyncError> {
+    let store = store_path(env);
+    if !crate::store::belongs_to(&store, &embedded_remote_path(env)) {
+        // Its sessions would go to a remote that nobody has chosen.
+        return Err(SyncError::ConfigurationLost { path: config_path(env), store });
+    }
+    set_up(env, clock, progress, interactive, SetUp::default())
+}
+
 /// Gives a placeholder its directory on a machine: this one at once, another one when it pulls next.
 ///
 /// `machine` is a name, an id, or `this`.
@@ -117,7 +136,10 @@ fn propose_path(work: &Work<'_>, name: RootName, machine: &str, path: &str) -> R
     };
     Root::new(target.roots.system, name.clone(), path, None)
         .map_err(|source| ConfigError::Placeholder { name: name.clone(), source })?;
-    let mut proposed = snapshot.proposed_paths(&target.id)?.map(|proposed| proposed.paths).unwrap_or_default();
+    let mut proposed = match snapshot.proposed_paths(&target.id) {
+        Err(StoreError::Malformed { source, .. }) if !matches!(source, ManifestError::Newer(_)) => Default::default(),
+        proposed => proposed?.map(|proposed| proposed.paths).unwrap_or_default(),
+    };
     proposed.insert(name, path.to_owned());
     let head = work.store.head()?;
     let mut tx = work.store.begin(head.as_ref())?;
@@ -129,7 +151,12 @@ fn propose_path(work: &Work<'_>, name: RootName, machine: &str, path: &str) -> R
 /// Takes over the paths that other machines proposed to this one; the settings then, if there were any.
 pub(super) fn adopt_proposed_paths(work: &Work<'_>) -> Result<Option<Settings>, SyncError> {
     let env = work.ctx.env;
-    let Some(proposed) = work.store.head_snapshot()?.proposed_paths(&work.machine.id)? else { return Ok(None) };
+    let proposed = match work.store.head_snapshot()?.proposed_paths(&work.machine.id) {
+        // Whatever it was to say, it says nothing; the next proposal takes its place.
+        Err(StoreError::Malformed { .. }) => None,
+        proposed => proposed?,
+    };
+    let Some(proposed) = proposed else { return Ok(None) };
     let Some(mut config) = Config::load(&config_path(env))? else { return Ok(None) };
     for (name, path) in proposed.paths {
         // What is no directory's path here was proposed in error; the rest still counts.

@@ -223,7 +223,7 @@ impl Storing<'_> {
         let mut former = Vec::new();
         let reader = self.work.views.reader(earlier.manifest, &earlier.manifest.session, text_kind(earlier.name));
         earlier.walk(0, &mut |piece| {
-            former.extend_from_slice(&reader.read_preferred(piece.run, piece.text));
+            former.extend_from_slice(&reader.read_preferred(piece.run, piece.text)?);
             Ok(true)
         })?;
         file.supersede(earlier.file, portable_hash(self.work, &former, earlier.name));

@@ -54,6 +54,7 @@ impl<'a> StoredText<'a> {
         each: &mut dyn FnMut(Piece<'_>) -> Result<bool, SyncError>,
     ) -> Result<(), SyncError> {
         let (first, mut line) = self.segment_at(lines);
+        let mut runs = Runs { left: &self.file.runs, end: 0 };
         let mut carried = Vec::new();
         for number in first..self.file.segments.len() {
             let text = self.snapshot.segment(&self.manifest.session, self.name, self.file, number)?;
@@ -65,7 +66,7 @@ impl<'a> StoredText<'a> {
             let skipped = lines.saturating_sub(line).min(count_lines(&text));
             let text = &text[offset_after_lines(&text, skipped as usize)..];
             line += skipped;
-            if !self.split_runs(text, &mut line, each)? {
+            if !self.split_runs(text, &mut line, &mut runs, each)? {
                 return Ok(());
             }
         }
@@ -94,10 +95,11 @@ impl<'a> StoredText<'a> {
         &self,
         mut text: &[u8],
         line: &mut u64,
+        runs: &mut Runs<'_>,
         each: &mut dyn FnMut(Piece<'_>) -> Result<bool, SyncError>,
     ) -> Result<bool, SyncError> {
         while !text.is_empty() {
-            let (run, left) = self.run_at(*line)?;
+            let (run, left) = runs.at(*line).ok_or_else(|| self.inconsistent())?;
             let end = offset_after_lines(text, usize::try_from(left).unwrap_or(usize::MAX));
             let lines = count_lines(&text[..end]);
             *line += lines;
@@ -122,17 +124,26 @@ impl<'a> StoredText<'a> {
         }
         (self.file.segments.len(), line)
     }
+}
 
-    /// The run that holds line `line`, and how many of its lines are left from there.
-    fn run_at(&self, line: u64) -> Result<(&'a Run, u64), SyncError> {
-        let mut end = 0;
-        for run in &self.file.runs {
-            end += run.lines;
-            if line < end {
-                return Ok((run, end - line));
-            }
+/// The runs of a file, passed through once.
+struct Runs<'a> {
+    left: &'a [Run],
+    /// The line after those of the first one.
+    end: u64,
+}
+
+impl<'a> Runs<'a> {
+    /// The run that holds `line`, which is not before the last one asked for, and how many of its lines are left from there.
+    fn at(&mut self, line: u64) -> Option<(&'a Run, u64)> {
+        if self.end == 0 {
+            self.end = self.left.first()?.lines;
         }
-        Err(self.inconsistent())
+        while line >= self.end {
+            self.left = &self.left[1..];
+            self.end += self.left.first()?.lines;
+        }
+        Some((&self.left[0], self.end - line))
     }
 }
 

@@ -318,7 +318,7 @@ impl Verifying<'_> {
                 let (now, later) =
                     text.split_at(offset_after_lines(text, usize::try_from(lines).unwrap_or(usize::MAX)));
                 let kind = text_kind(stored.name);
-                sums.add(lines, &Reader::as_written(&self.work.views, stored.manifest, piece.run, kind, now));
+                sums.add(lines, &Reader::as_written(&self.work.views, stored.manifest, piece.run, kind, now)?);
                 text = later;
             }
             if interrupted() { Err(SyncError::Interrupted) } else { Ok(true) }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use memchr::memmem;
 
+use super::SyncError;
 use crate::config::PathsSetting;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::root::RootSet;
@@ -22,6 +23,9 @@ pub(super) enum Reading {
     /// With the `n`-th root set of this machine (0 is the present one).
     With(View, usize),
 }
+
+/// More of a title nobody wants to see.
+const LONGEST_TITLE: usize = 2000;
 
 /// This machine's eyes.
 pub(super) struct Views {
@@ -69,10 +73,11 @@ impl Views {
 
     /// The title the client would show, with this machine's paths. Untrusted text.
     pub(super) fn title(&self, manifest: &Manifest) -> Option<String> {
-        let title = manifest.titles.shown()?;
+        // One that this program wrote has 200 characters before its paths are collapsed.
+        let title: String = manifest.titles.shown()?.chars().take(LONGEST_TITLE).collect();
         let last = manifest.transcript.runs.last();
         let Some(expander) = last.and_then(|run| self.expander(manifest, run, Reading::With(View::Local, 0))) else {
-            return Some(title.to_owned());
+            return Some(title);
         };
         let mut shown = Vec::new();
         expander.expand(title.as_bytes(), TextKind::Plain, &mut shown);
@@ -134,13 +139,20 @@ impl<'a> Reader<'a> {
     }
 
     /// The text of `run` under one reading.
-    pub(super) fn read(&self, run: &Run, reading: Reading, portable: &[u8]) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// [`SyncError::Oversized`]
+    pub(super) fn read(&self, run: &Run, reading: Reading, portable: &[u8]) -> Result<Vec<u8>, SyncError> {
         let mut text = Vec::with_capacity(portable.len() + portable.len() / 8);
         match self.views.expander(self.manifest, run, reading).filter(|_| !run.verbatim) {
-            Some(expander) => expander.expand(portable, self.kind, &mut text),
+            Some(expander) => {
+                let session = || self.manifest.session.clone();
+                let done = expander.expand_bounded(portable, self.kind, &mut text);
+                done.map_err(|source| SyncError::Oversized { session: session(), source })?;
+            }
             None => text.extend_from_slice(portable),
         }
-        self.rename(run, text)
+        Ok(self.rename(run, text))
     }
 
     /// The text of `run` as its machine wrote it, the session's name included.
@@ -150,13 +162,13 @@ impl<'a> Reader<'a> {
         run: &Run,
         kind: TextKind,
         portable: &[u8],
-    ) -> Vec<u8> {
+    ) -> Result<Vec<u8>, SyncError> {
         let session = run.written_as.as_ref().unwrap_or(&manifest.session);
         Reader { views, manifest, session, kind }.read(run, Reading::Exact, portable)
     }
 
     /// The text as it is written to this machine's disk now.
-    pub(super) fn read_preferred(&self, run: &Run, portable: &[u8]) -> Vec<u8> {
+    pub(super) fn read_preferred(&self, run: &Run, portable: &[u8]) -> Result<Vec<u8>, SyncError> {
         self.read(run, self.preferred(run), portable)
     }
 

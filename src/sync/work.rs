@@ -1,6 +1,6 @@
 //! What every command opens first: the machine-wide lock, the store, the index, this machine's eyes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::gone::Gone;
 use super::index::Index;
@@ -73,10 +73,18 @@ impl<'a> Work<'a> {
 
     /// The remote, reached through the user's git.
     pub(super) fn remote(&self) -> Result<GitCli, SyncError> {
-        let url = remote_url(self.ctx.env, self.ctx.settings.remote.as_deref())?;
+        Ok(self.git_for(remote_url(self.ctx.env, self.ctx.settings.remote.as_deref())?))
+    }
+
+    /// A repository on this disk.
+    pub(super) fn remote_at(&self, path: &Path) -> Result<GitCli, SyncError> {
+        Ok(self.git_for(RemoteUrl::parse(&path.to_string_lossy(), &self.ctx.env.dirs.data)?))
+    }
+
+    fn git_for(&self, url: RemoteUrl) -> GitCli {
         let git = self.ctx.env.git;
         let remote = GitCli::new(self.store.git_dir(), url, git, self.ctx.interactive);
-        Ok(remote.with_progress(std::sync::Arc::clone(&self.ctx.progress)))
+        remote.with_progress(std::sync::Arc::clone(&self.ctx.progress))
     }
 
     /// Enters in the index those of `sessions` of which it does not know yet that they are in step with the store.

@@ -151,12 +151,12 @@ fn expand(
         if !part.is_empty() {
             let line = &text[..offset_after_lines(text, 1)];
             // The part was of this line when the plan was made; if it is not, a client has written since.
-            let reading = completing_reading(&reader, piece.run, line, part).ok_or_else(changed)?;
-            put_counted(&reader.read(piece.run, reading, line)[part.len()..], put, count)?;
+            let reading = completing_reading(&reader, piece.run, line, part)?.ok_or_else(changed)?;
+            put_counted(&reader.read(piece.run, reading, line)?[part.len()..], put, count)?;
             text = &text[line.len()..];
             part = &[];
         }
-        put_counted(&reader.read_preferred(piece.run, text), put, count)?;
+        put_counted(&reader.read_preferred(piece.run, text)?, put, count)?;
         if lines_only && piece.text.last() != Some(&b'\n') {
             put(b"\n")?;
         }

@@ -16,12 +16,13 @@ use crate::sys::process::Program;
 const SILENCE: Duration = Duration::from_secs(120);
 
 /// Settings of the user's that would make git do more than was asked, or do it in another way.
-const CONFIG: [&str; 12] = [
+const CONFIG: [&str; 13] = [
     "core.fsmonitor=",
     "submodule.recurse=false",
     "gc.auto=0",
     "maintenance.auto=false",
     "fetch.writeCommitGraph=false",
+    "fetch.unpackLimit=1",
     "protocol.ext.allow=never",
     "core.hooksPath=/dev/null",
     "color.ui=false",

@@ -12,6 +12,7 @@
 //! a.ccsync(["push"]).success();
 //! ```
 
+mod clone;
 mod machine;
 mod output;
 mod transcript;
@@ -20,7 +21,9 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+pub(crate) use clone::Clone;
 pub(crate) use machine::{Machine, Tree, tree};
+pub(crate) use output::Run;
 pub(crate) use transcript::{chain_is_whole, questions};
 
 /// Session ids that stay as they are in normalised output.

@@ -126,7 +126,8 @@ fn the_command_lines_are_these() {
     let _ = world.store("d", "/srv/r.git").git.check_objects(&id);
     let _ = store.git.tidy_up(50, 2000);
     let settings = "--git-dir=$WORLD/s/.git/ -c core.fsmonitor= -c submodule.recurse=false -c gc.auto=0 \
-                    -c maintenance.auto=false -c fetch.writeCommitGraph=false -c protocol.ext.allow=never \
+                    -c maintenance.auto=false -c fetch.writeCommitGraph=false -c fetch.unpackLimit=1 \
+                    -c protocol.ext.allow=never \
                     -c core.hooksPath=/dev/null -c color.ui=false -c core.packedGitWindowSize=1m \
                     -c core.packedGitLimit=32m -c core.deltaBaseCacheLimit=16m -c pack.windowMemory=32m ";
     let log = read("home/log").replace("$WORLD/d/", "$WORLD/s/");
@@ -175,8 +176,8 @@ fn the_command_lines_are_these() {
         --quiet
         --
     ");
-    // The file is named after the number of arguments: of `ls-remote`, 29.
-    insta::assert_snapshot!(read("home/env.29"), @r"
+    // The file is named after the number of arguments: of `ls-remote`, 31.
+    insta::assert_snapshot!(read("home/env.31"), @r"
     GCM_INTERACTIVE=never
     GIT_CONFIG_COUNT=0
     GIT_SSH_COMMAND=ssh -o BatchMode=yes

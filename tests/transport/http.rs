@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -18,23 +18,35 @@ use crate::transport::world::{World, is_refused};
 /// `al:right`
 const LOGIN: &str = "Basic YWw6cmlnaHQ=";
 
+/// A password that is found again wherever it is written.
+pub(crate) const TOKEN: &str = "tok-9f8e7d6c5b4a";
+
+/// `al` and that.
+const TOKEN_LOGIN: &str = "Basic YWw6dG9rLTlmOGU3ZDZjNWI0YQ==";
+
 /// How the server behaves.
 #[derive(Clone)]
-enum Manner {
+pub(crate) enum Manner {
     Serves(PathBuf),
+    /// While it is switched on, the connection of a push breaks: before git has it, or in the middle of the answer.
+    Cuts {
+        root: PathBuf,
+        on: Arc<AtomicBool>,
+        answering: bool,
+    },
     Answers(&'static str),
     RefusesPacks(PathBuf),
     Silent,
 }
 
-struct Server {
+pub(crate) struct Server {
     port: u16,
     requests: Arc<AtomicUsize>,
 }
 
 impl Server {
     /// Serves until the test process ends.
-    fn start(manner: Manner) -> Self {
+    pub(crate) fn start(manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests = Arc::new(AtomicUsize::new(0));
@@ -48,7 +60,7 @@ impl Server {
         Self { port, requests }
     }
 
-    fn url(&self, login: &str) -> String {
+    pub(crate) fn url(&self, login: &str) -> String {
         format!("http://{login}127.0.0.1:{}/r.git", self.port)
     }
 }
@@ -63,11 +75,18 @@ fn serve(mut stream: &TcpStream, manner: &Manner, counter: &AtomicUsize) {
             return;
         }
         Manner::Answers(status) => format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").into_bytes(),
-        _ if request.headers.get("authorization").is_none_or(|a| a != LOGIN) => {
+        _ if request.headers.get("authorization").is_none_or(|a| a != LOGIN && a != TOKEN_LOGIN) => {
             b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"r\"\r\nContent-Length: 0\r\n\r\n".to_vec()
         }
         Manner::RefusesPacks(_) if is_pack => b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n".to_vec(),
-        Manner::Serves(root) | Manner::RefusesPacks(root) => request.answer_with_git(root),
+        Manner::Cuts { root, on, answering } if is_pack && on.load(Ordering::SeqCst) => {
+            if !*answering {
+                return;
+            }
+            let answer = request.answer_with_git(root);
+            answer[..answer.len() - 10].to_vec()
+        }
+        Manner::Serves(root) | Manner::RefusesPacks(root) | Manner::Cuts { root, .. } => request.answer_with_git(root),
     };
     let _ = stream.write_all(&answer);
 }

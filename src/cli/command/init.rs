@@ -90,7 +90,7 @@ pub(super) fn ensure(app: &mut App) -> Result<(), CliError> {
     if app.is_set_up()? {
         return Ok(());
     }
-    let report = set_up(SetUp { remote: None, name: None, placeholders: Vec::new() }, app)?;
+    let report = sync::set_up_by_default(&app.env, app.clock(), app.progress(), app.is_interactive())?;
     let remote = one_line(&report.remote_display);
     app.out.note(&format!(
         "first run: this machine is now `{}`; its sessions go to {remote}",

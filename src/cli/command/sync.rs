@@ -56,6 +56,7 @@ fn pull(args: &Args, app: &mut App) -> Result<(Option<Report>, Exit), CliError> 
             Ok((Some(report), exit))
         }
         Err(e) if e.is_remote_trouble() => {
+            let e = e.about_store(&sync::store_path(&app.env));
             e.show(&mut app.out);
             Ok((None, e.exit()))
         }

@@ -1,0 +1,104 @@
+//! Damage that has to be found before git's library meets it.
+//!
+//! The library inflates a loose object that ends too early for ever (libgit2 1.9: `git_zstream_get_output` waits for a stream end that
+//! cannot come). Power that fails, or a file system that is repaired, leaves such objects: the `git` program writes them without
+//! waiting for the disk. So each loose object is inflated once after it came. What shows that some came is the time of their directory.
+
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::{StoreError, segment};
+
+/// Its time is that of the last check.
+const CHECKED: &str = "ccsync-checked";
+
+/// What every store's `HEAD` says, unless a person wants it otherwise.
+const HEAD: &str = "ref: refs/heads/";
+
+/// Whether `HEAD` says anything that git understands.
+pub(super) fn has_head(git_dir: &Path) -> bool {
+    let text = fs::read_to_string(git_dir.join("HEAD")).unwrap_or_default();
+    let text = text.trim_end();
+    let is_commit = text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    is_commit || text.strip_prefix(HEAD).is_some_and(|name| !name.is_empty() && !name.contains(char::is_whitespace))
+}
+
+/// Looks at the loose objects that came since the last time.
+pub(super) fn check_loose_objects(repo: &git2::Repository) -> Result<(), StoreError> {
+    let marker = repo.path().join(CHECKED);
+    let checked = fs::metadata(&marker).and_then(|m| m.modified()).ok();
+    let mut changed = false;
+    for directory in fs::read_dir(repo.path().join("objects")).into_iter().flatten().flatten() {
+        let name = directory.file_name();
+        let Some(start) = name.to_str().filter(|name| name.len() == 2) else { continue };
+        // Times are as coarse as the file system's clock: at the very moment of the last check, something may have come after it.
+        let modified = directory.metadata().and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        if checked.is_some_and(|checked| modified < checked) {
+            continue;
+        }
+        changed = true;
+        check_directory(repo, &directory.path(), start)?;
+    }
+    if changed {
+        // A check that cannot be noted is made again.
+        let _ = fs::File::create(&marker);
+    }
+    Ok(())
+}
+
+fn check_directory(repo: &git2::Repository, directory: &Path, start: &str) -> Result<(), StoreError> {
+    let odb = repo.odb()?;
+    for file in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = file.file_name();
+        let Some(oid) = name.to_str().and_then(|rest| git2::Oid::from_str(&format!("{start}{rest}")).ok()) else {
+            continue;
+        };
+        let damaged = || StoreError::Damaged { path: file.path() };
+        let (size, _) = odb.read_header(oid).map_err(|_| damaged())?;
+        // Whatever is larger is none of this program's, and is never read.
+        if size <= segment::LIMIT + segment::CUT && !inflates(&file.path(), size) {
+            return Err(damaged());
+        }
+    }
+    Ok(())
+}
+
+fn inflates(object: &Path, size: usize) -> bool {
+    /// Room for the object's kind and size, which stand before its content.
+    const HEADER: usize = 64;
+    let Ok(packed) = fs::read(object) else { return false };
+    libdeflater::Decompressor::new().zlib_decompress(&packed, &mut vec![0; size + HEADER]).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fs::write_atomic;
+
+    #[test]
+    fn an_object_that_ends_too_early_is_found_once_it_comes() {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = git2::Repository::init(dir.path()).unwrap();
+        let oid = repo.blob(b"some text that is long enough to be cut").unwrap().to_string();
+        let path = repo.path().join("objects").join(&oid[..2]).join(&oid[2..]);
+        check_loose_objects(&repo).unwrap();
+        let whole = fs::read(&path).unwrap();
+        write_atomic(&path, &whole[..whole.len() / 2]).unwrap();
+        assert!(matches!(check_loose_objects(&repo), Err(StoreError::Damaged { .. })));
+        write_atomic(&path, &whole).unwrap();
+        check_loose_objects(&repo).unwrap();
+    }
+
+    #[test]
+    fn a_head_is_known_for_what_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!has_head(dir.path()));
+        for (text, good) in
+            [("ref: refs/heads/main\n", true), ("ref: refs/heads/", false), ("\u{0}", false), ("", false)]
+        {
+            write_atomic(&dir.path().join("HEAD"), text.as_bytes()).unwrap();
+            assert_eq!(has_head(dir.path()), good, "{text:?}");
+        }
+    }
+}
