@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::SessionError;
+use crate::sys::fail_point::fail_point;
 use crate::sys::fs::{
     Appender, AtomicFile, FileStamp, PathError, create_private_dir_all, remove_file_if_exists, set_modified,
     sync_with_directory, write_atomic,
@@ -174,6 +175,7 @@ impl Journal {
         }
         // Its author need not have waited for the disk, and the replacement will.
         sync_with_directory(&kept)?;
+        fail_point("a former file is kept");
         Ok(name)
     }
 
@@ -187,7 +189,9 @@ impl Journal {
         };
         let line = line(&Line { change, was }).map_err(fail)?;
         let mut file = fs::OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
+        fail_point("before a journal entry");
         file.write_all(&line).map_err(fail)?;
+        fail_point("a journal entry is written");
         if matches!(change, Change::Replaced { .. }) {
             // What is replaced is nowhere else: the way back to it must be on the disk before the replacement is.
             sync_with_directory(&path)?;
@@ -243,6 +247,7 @@ fn take_back_all(
     for entry in entries.list.into_iter().rev() {
         let kept = if let Change::Replaced { kept, .. } = &entry.change { Some(directory.join(kept)) } else { None };
         let fate = take_back(&entry, kept.as_deref(), running).unwrap_or_else(|e| Fate::Blocked(in_words(&e)));
+        fail_point("a change is taken back");
         let reason = match fate {
             Fate::Restored => {
                 undone.restored.push(entry.path);
@@ -260,6 +265,7 @@ fn take_back_all(
         left.push(entry);
     }
     left.reverse();
+    fail_point("the former journal goes");
     if blocked || left.iter().any(|entry| matches!(entry.change, Change::Replaced { .. })) {
         write_journal(directory, &left)?;
     } else {

@@ -14,6 +14,7 @@ use git2::{ObjectType, Oid};
 use sha1::{Digest, Sha1};
 
 use super::StoreError;
+use crate::sys::fail_point::fail_point;
 
 /// Up to this many objects of this size in all are written loose; beyond, a pack costs less.
 const LOOSE_OBJECTS: usize = 40;
@@ -68,7 +69,9 @@ impl<'repo> ObjectWriter<'repo> {
             }
             None => {
                 for (kind, data) in &self.loose {
+                    fail_point("before a loose object");
                     odb.write(*kind, data)?;
+                    fail_point("a loose object is written");
                 }
             }
         }
@@ -81,6 +84,7 @@ impl<'repo> ObjectWriter<'repo> {
             pack.put(kind, object_name(kind, &data), data)?;
         }
         self.pack = Some(pack);
+        fail_point("a pack is begun");
         Ok(())
     }
 }
@@ -165,11 +169,15 @@ impl PackWriter {
         entries.sort_by_key(|e| e.oid);
         let index = pack_index(&entries, &checksum);
         let stem = self.dir.join(format!("pack-{}", hex(&checksum)));
+        fail_point("a pack is complete");
         // Read-only like git's own packs; the index comes last because it makes the pack visible.
         persist(file, &stem.with_extension("pack")).map_err(io)?;
+        fail_point("a pack has its name");
         let mut index_file = tempfile::Builder::new().prefix("tmp_idx_").tempfile_in(&self.dir).map_err(io)?;
         index_file.write_all(&index).map_err(io)?;
+        fail_point("the index of a pack is written");
         persist(index_file, &stem.with_extension("idx")).map_err(io)?;
+        fail_point("the index of a pack has its name");
         sync_dir(&self.dir).map_err(io)
     }
 }

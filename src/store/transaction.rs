@@ -15,6 +15,7 @@ use super::worktree::Written;
 use super::{Snapshot, Store, StoreError, commit_id, layout, tree};
 use crate::domain::id::{CommitId, MachineId, SessionId};
 use crate::domain::path::RelativeName;
+use crate::sys::fail_point::fail_point;
 
 const README: &str = "\
 # Sessions kept by ccsync
@@ -208,6 +209,7 @@ impl<'store> Transaction<'store> {
         let text = commit_text(tree, parents, author, message);
         let commit = commit_id(self.writer.put(ObjectType::Commit, text)?);
         self.writer.finish()?;
+        fail_point("the objects are written");
         self.store.advance(&commit, "push", &self.written)?;
         Ok(commit)
     }
@@ -218,6 +220,7 @@ impl<'store> Transaction<'store> {
             self.touched = true;
         }
         self.store.write_file(&path, &bytes)?;
+        fail_point("a file of the store is written");
         let blob = self.writer.put(ObjectType::Blob, bytes)?;
         self.written.insert(path.clone(), blob);
         self.changes.insert(path, Some(tree::Leaf::file(blob)));

@@ -15,6 +15,7 @@ use git2::{IndexEntry, IndexEntryExtendedFlag, IndexTime, Oid};
 
 use super::{Store, StoreError, layout, segment, tree, tree_of};
 use crate::domain::id::CommitId;
+use crate::sys::fail_point::fail_point;
 
 /// What a transaction wrote into the working tree already.
 pub(super) type Written = HashMap<String, Oid>;
@@ -33,7 +34,9 @@ impl Store {
 
     pub(super) fn mark_finished(&self) -> Result<(), StoreError> {
         let marker = self.repo.path().join(MARKER);
-        fs::remove_file(&marker).map_err(|e| StoreError::io("remove", &marker, e))
+        fs::remove_file(&marker).map_err(|e| StoreError::io("remove", &marker, e))?;
+        fail_point("the mark is removed");
+        Ok(())
     }
 
     /// Writes the working tree and the index anew if an update of them was interrupted.
@@ -43,6 +46,7 @@ impl Store {
         }
         // It may be as unfinished as the rest.
         remove(&self.repo.path().join("index"))?;
+        fail_point("the index is thrown away");
         let mut index = self.fresh_index()?;
         index.clear()?;
         let head = self.head()?.map(|head| tree_of(&self.repo, &head)).transpose()?;
@@ -52,7 +56,9 @@ impl Store {
                 remove(&entry.path())?;
             }
         }
+        fail_point("the working tree is thrown away");
         self.write_changes(&mut index, tree::differences(&self.repo, None, head.as_ref())?, &Written::new())?;
+        fail_point("the working tree is written anew");
         self.mark_finished()
     }
 
@@ -79,7 +85,9 @@ impl Store {
             self.make_room(path)?;
             create().map_err(|source| StoreError::io("write", &file, source))
         });
-        handle?.write_all(bytes).map_err(|source| StoreError::io("write", &file, source))
+        let mut handle = handle?;
+        fail_point("a file of the working tree is half written");
+        handle.write_all(bytes).map_err(|source| StoreError::io("write", &file, source))
     }
 
     /// Removes files where `path` has directories, and a directory where it has a file.
@@ -125,6 +133,7 @@ impl Store {
                 index.remove_path(&path)?;
             }
         }
+        fail_point("files are removed from the working tree");
         for change in new {
             let Some(leaf) = change.new else { continue };
             let path = change.path().filter(|path| layout::is_safe(path));
@@ -144,7 +153,10 @@ impl Store {
                 }
             }
         }
-        Ok(index.write()?)
+        fail_point("before git's index is written");
+        index.write()?;
+        fail_point("git's index is written");
+        Ok(())
     }
 
     fn is_checked_out(&self, leaf: tree::Leaf) -> Result<bool, StoreError> {
@@ -178,7 +190,7 @@ impl Store {
     }
 }
 
-fn remove(path: &Path) -> Result<(), StoreError> {
+pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
     let is_directory = fs::symlink_metadata(path).is_ok_and(|m| m.is_dir());
     let result = if is_directory { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match result {

@@ -9,7 +9,7 @@
 //! * `writing`: one session downward
 //! * `merge`, `fork`: two histories of one session
 //! * `send`: the remote
-//! * `index`: the cache that makes all this cheap
+//! * `index`: the cache that makes all this cheap; `leftovers`: what a killed ccsync left
 //! * `set_up`, `status`, `list`, `undo`: the smaller commands
 
 use std::path::PathBuf;
@@ -32,6 +32,7 @@ mod collect;
 mod compare;
 mod fork;
 mod index;
+mod leftovers;
 mod list;
 mod merge;
 mod place;

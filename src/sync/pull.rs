@@ -28,6 +28,7 @@ use crate::session::materialise::{self, Journal};
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, StoredFile};
 use crate::store::snapshot::SessionState;
+use crate::sys::fail_point::fail_point;
 
 /// What a pull is asked for.
 #[derive(Debug, Clone, Default)]
@@ -79,6 +80,7 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
 fn bring(mut work: Work<'_>, merged: Merged, request: &PullRequest) -> Result<Report, SyncError> {
     let found = work.discover()?;
     let mut puller = Puller::plan(&work, &found, request)?;
+    fail_point("the pull is planned");
     if request.dry_run {
         return puller.as_report(&work);
     }

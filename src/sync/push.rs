@@ -16,6 +16,7 @@ use crate::session::discover::{Discovery, LocalSession};
 use crate::session::live::live_sessions;
 use crate::store::Transaction;
 use crate::store::machine::Machine;
+use crate::sys::fail_point::fail_point;
 
 /// Brings every session of this machine to the remote.
 ///
@@ -27,7 +28,9 @@ pub fn push(ctx: &Context<'_>, dry_run: bool) -> Result<Report, SyncError> {
         fetch_first(&mut work)?;
     }
     let found = work.discover()?;
+    fail_point("the sessions are found");
     let plan = Plan::make(&work, &found)?;
+    fail_point("the push is planned");
     if dry_run {
         return plan.as_report(&work);
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::index::Index;
+use super::leftovers::clear_leftovers;
 use super::views::Views;
 use super::{Context, LOCK_WAIT, SyncError, embedded_remote_path, store_path};
 use crate::domain::id::SessionId;
@@ -14,8 +15,9 @@ use crate::store::manifest::{ManifestError, RootsKey};
 use crate::store::snapshot::SessionState;
 use crate::store::{Author, Store, StoreError};
 use crate::sys::env::Env;
+use crate::sys::fail_point::fail_point;
 use crate::sys::fs::create_private_dir_all;
-use crate::sys::lock::ProcessLock;
+use crate::sys::lock::{FamilyLock, ProcessLock};
 use crate::transport::git_cli::GitCli;
 use crate::transport::url::RemoteUrl;
 
@@ -31,7 +33,7 @@ pub(super) struct Work<'a> {
     pub(super) index: Index,
     /// Which sessions have been here, and in which state of the store.
     seen: BTreeMap<SessionId, SessionState>,
-    _lock: ProcessLock,
+    _locks: (FamilyLock, ProcessLock),
 }
 
 impl<'a> Work<'a> {
@@ -39,14 +41,18 @@ impl<'a> Work<'a> {
     pub(super) fn open(ctx: &'a Context<'a>) -> Result<Self, SyncError> {
         let env = ctx.env;
         create_private_dir_all(&env.dirs.state)?;
-        let lock = ProcessLock::acquire(&env.dirs.state.join("lock"), LOCK_WAIT, ctx.clock, &mut |_| ())?;
+        let mut lock = ProcessLock::acquire(&env.dirs.state.join("lock"), LOCK_WAIT, ctx.clock, &mut |_| ())?;
+        fail_point("the lock is taken");
         create_private_dir_all(&env.dirs.data)?;
+        let family = clear_leftovers(ctx, &mut lock)?;
         let store = Store::open_or_create(&store_path(env))?;
+        fail_point("the store is open");
         let (machine, machine_changed) = this_machine(ctx, &store)?;
         let index = Index::load(&index_path(env), &settings_key(ctx));
         let views = this_machines_views(ctx, &store, &machine)?;
         let seen = std::fs::read(seen_path(env)).ok().and_then(|json| serde_json::from_slice(&json).ok());
-        Ok(Self { ctx, store, views, machine, machine_changed, index, seen: seen.unwrap_or_default(), _lock: lock })
+        let (seen, locks) = (seen.unwrap_or_default(), (family, lock));
+        Ok(Self { ctx, store, views, machine, machine_changed, index, seen, _locks: locks })
     }
 
     /// Looks again at how the store knows this machine, after a fetch.
@@ -79,6 +85,7 @@ impl<'a> Work<'a> {
     /// Writes the index; a cache that cannot be written costs time later, not truth.
     pub(super) fn save_index(&self) {
         let _ = self.index.save(&index_path(self.ctx.env));
+        fail_point("ccsync's index is saved");
     }
 
     /// Records that `session` is in step with the store at `state`.
@@ -96,7 +103,9 @@ impl<'a> Work<'a> {
     /// Writes down which sessions have been here.
     pub(super) fn save_seen(&self) -> Result<(), SyncError> {
         let json = serde_json::to_vec(&self.seen).expect("maps with text keys always serialise");
-        Ok(crate::sys::fs::write_atomic(&seen_path(self.ctx.env), &json)?)
+        crate::sys::fs::write_atomic(&seen_path(self.ctx.env), &json)?;
+        fail_point("what was seen is saved");
+        Ok(())
     }
 }
 

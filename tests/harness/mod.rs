@@ -12,6 +12,7 @@
 //! a.ccsync(["push"]).success();
 //! ```
 
+mod ledger;
 mod machine;
 mod output;
 mod transcript;
@@ -20,6 +21,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+pub(crate) use ledger::{Conversations, Ledger};
 pub(crate) use machine::{Machine, Tree};
 pub(crate) use transcript::{chain_is_whole, questions};
 

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 
 use super::{Context, FileStamp, PathError, set_file_modified};
+use crate::sys::fail_point::fail_point;
 
 /// The file is not as long as its reader believed; another program has written to it since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +48,7 @@ impl Appender {
             Ok(file)
         };
         let file = open().at("append to", path)?;
+        fail_point("a file is about to be extended");
         Ok(Self { path: path.to_owned(), file, start: expected, written: 0, modified: None, committed: false })
     }
 
@@ -56,6 +58,7 @@ impl Appender {
     /// [`PathError`] that names the file.
     pub fn put(&mut self, bytes: &[u8]) -> Result<(), PathError> {
         let written = self.write_all(bytes);
+        fail_point("a part is appended");
         written.at("append to", &self.path)
     }
 
@@ -80,6 +83,7 @@ impl Appender {
         };
         let stamp = finish().at("append to", &self.path)?;
         self.committed = true;
+        fail_point("a file is extended");
         Ok(stamp)
     }
 }

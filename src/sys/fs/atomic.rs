@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use tempfile::NamedTempFile;
 
 use super::{Context, FileStamp, PathError, create_private_dir_all, make_private, parent, set_file_modified, sync_dir};
+use crate::sys::fail_point::fail_point;
 
 /// Replaces the file by one with this content, durably; missing parents are created private.
 ///
@@ -57,6 +58,7 @@ impl AtomicFile {
         create_private_dir_all(directory)?;
         let file = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(directory).at("write", target)?;
         make_private(file.as_file()).at("write", target)?;
+        fail_point("a temporary file is there");
         Ok(Self { target: target.to_owned(), file: BufWriter::with_capacity(64 * 1024, file), modified: None })
     }
 
@@ -102,7 +104,9 @@ impl AtomicFile {
                 file.as_file().sync_all()?;
             }
             let stamp = FileStamp::of(&file.as_file().metadata()?);
+            fail_point("a temporary file is written");
             file.persist(&target).map_err(|e| e.error)?;
+            fail_point("a temporary file has its name");
             Ok(stamp)
         };
         replace().at("write", &target)

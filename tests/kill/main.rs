@@ -1,0 +1,17 @@
+//! Killed at every step that matters, and at any moment: the next run puts right what the last one left.
+//!
+//! Needs the feature `fail-points`, with which the program kills itself where it is told to (`src/sys/fail_point.rs`).
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests make the files, processes and variables that the program then meets"
+)]
+
+#[allow(dead_code, unused_imports, reason = "shared with another test program, which uses the rest")]
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod moments;
+mod points;
+mod world;

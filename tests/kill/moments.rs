@@ -1,0 +1,1 @@
+//! Killed at any moment, alone or with every program it has started.
