@@ -16,6 +16,8 @@ mod foreign;
 mod help;
 mod layers;
 mod model;
+#[cfg(unix)]
+mod moments;
 mod offline;
 mod race;
 mod readme;

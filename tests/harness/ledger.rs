@@ -35,11 +35,6 @@ impl Ledger {
         assert!(self.written.insert(marker.to_owned(), hash).is_none(), "{marker} is written twice");
     }
 
-    /// Whether this line was entered.
-    pub(crate) fn has(&self, marker: &str) -> bool {
-        self.written.contains_key(marker)
-    }
-
     /// Checks that a machine has every line ever written, none twice in a conversation, each after what it was written after.
     #[track_caller]
     pub(crate) fn check_all(&self, conversations: &Conversations, what: &str) {

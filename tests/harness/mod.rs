@@ -16,12 +16,14 @@ mod ledger;
 mod machine;
 mod output;
 mod transcript;
+#[cfg(unix)]
+pub(crate) mod world;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(crate) use ledger::{Conversations, Ledger};
+pub(crate) use ledger::Ledger;
 pub(crate) use machine::{Machine, Tree};
 pub(crate) use transcript::{chain_is_whole, questions};
 

@@ -1,4 +1,4 @@
-//! Killed at every step that matters, and at any moment: the next run puts right what the last one left.
+//! Killed at every step that matters: the next run puts right what the last one left.
 //!
 //! Needs the feature `fail-points`, with which the program kills itself where it is told to (`src/sys/fail_point.rs`).
 #![cfg(unix)]
@@ -12,6 +12,4 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
-mod moments;
 mod points;
-mod world;

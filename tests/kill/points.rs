@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use ccsync::sys::fail_point::POINTS;
 
-use super::world::{World, assert_remote_in_order, id, is_killed};
+use crate::harness::world::{World, assert_remote_in_order, id, start};
 use crate::harness::{Machine, TestEnv};
 
 /// A step that is passed often is tried the first times, and the last time.
@@ -17,8 +18,8 @@ struct Story {
     name: &'static str,
     victim: &'static str,
     command: &'static [&'static str],
-    /// What happens before; each time it makes the same steps necessary.
-    prepare: fn(&mut World),
+    /// What happens before; each round it makes the same steps necessary.
+    prepare: fn(&mut World, usize),
     /// What makes both machines have the same again, beside a `sync`.
     afterwards: fn(&World),
 }
@@ -37,28 +38,27 @@ const STORIES: [Story; 9] = [
 
 fn nothing(_: &World) {}
 
-fn write_a_little(world: &mut World) {
+fn write_a_little(world: &mut World, round: usize) {
     world.write("a", 0, 2);
-    world.write("a", world.round, 1);
-    world.write_agent("a", world.round, 2);
+    world.write("a", round, 1);
+    world.write_agent("a", round, 2);
 }
 
 /// So many files that they go into a pack.
-fn write_much(world: &mut World) {
-    world.write("a", world.round, 1);
-    world.write_results("a", world.round, 60);
+fn write_much(world: &mut World, round: usize) {
+    world.write("a", round, 1);
+    world.write_results("a", round, 60);
 }
 
 /// Each machine has something that the other lacks; nothing parts.
-fn both_write(world: &mut World) {
-    write_a_little(world);
-    world.write("b", 1000 + world.round, 1);
+fn both_write(world: &mut World, round: usize) {
+    write_a_little(world, round);
+    world.write("b", 1000 + round, 1);
     world.b.ccsync(["push"]).success();
 }
 
 /// Both go on with session 0 after the same line.
-fn part(world: &mut World, victim: &str) {
-    let session = world.round;
+fn part(world: &mut World, session: usize, victim: &str) {
     world.write("a", session, 2);
     world.a.ccsync(["push"]).success();
     world.b.ccsync(["pull"]).success();
@@ -71,26 +71,26 @@ fn part(world: &mut World, victim: &str) {
     world.machine(first).ccsync(["push"]).success();
 }
 
-fn part_from_b(world: &mut World) {
-    part(world, "a");
+fn part_from_b(world: &mut World, round: usize) {
+    part(world, round, "a");
 }
 
-fn part_from_a(world: &mut World) {
-    part(world, "b");
+fn part_from_a(world: &mut World, round: usize) {
+    part(world, round, "b");
 }
 
-fn other_writes(world: &mut World) {
+fn other_writes(world: &mut World, round: usize) {
     world.write("a", 0, 2);
-    world.write("a", world.round, 1);
-    world.write_agent("a", world.round, 1);
-    world.write_results("a", world.round, 2);
+    world.write("a", round, 1);
+    world.write_agent("a", round, 1);
+    world.write_results("a", round, 2);
     world.a.ccsync(["push"]).success();
     world.a.ccsync(["config", "set-path", "TOOLS", "b", "/srv/tools"]).success();
 }
 
 /// A pull that extends, creates and, where they parted, replaces.
-fn pull_everything(world: &mut World) {
-    let session = world.round;
+fn pull_everything(world: &mut World, round: usize) {
+    let session = round;
     world.write("a", session, 1);
     world.a.ccsync(["push"]).success();
     world.b.ccsync(["pull"]).success();
@@ -104,14 +104,11 @@ fn pull_everything(world: &mut World) {
 
 /// What an undo has taken away stays away until it is asked for by name.
 fn pull_by_name(world: &World) {
-    world.b.ccsync(["push"]);
-    world.a.ccsync(["pull"]);
-    let run = world.b.ccsync(["pull".to_owned()].into_iter().chain(world.a.sessions()));
-    assert!(matches!(run.code, Some(0 | 5)), "{run}");
+    world.bring_back("b");
 }
 
-fn die_once(world: &mut World) {
-    write_a_little(world);
+fn die_once(world: &mut World, round: usize) {
+    write_a_little(world, round);
     let mut command = world.a.command(["push"]);
     command.env("CCSYNC_KILL_AT", "the head has moved");
     assert!(is_killed(command));
@@ -157,9 +154,9 @@ fn tell(story: &Story) {
     let mut world = World::new();
     let points = points_of(story, &mut world);
     let mut kills = 0;
-    for (point, time) in moments(&points) {
+    for (round, (point, time)) in (2..).zip(moments(&points)) {
         let what = format!("{} killed at {point:?}, time {time}", story.name);
-        prepare(story, &mut world);
+        (story.prepare)(&mut world, round);
         let mut command = world.machine(story.victim).command(story.command);
         command.env("CCSYNC_KILL_AT", format!("{point}:{time}"));
         let killed = is_killed(command);
@@ -176,7 +173,7 @@ fn tell(story: &Story) {
 
 /// How often the story comes by which point when nothing happens.
 fn points_of(story: &Story, world: &mut World) -> BTreeMap<String, u32> {
-    prepare(story, world);
+    (story.prepare)(world, 1);
     let log = world.env.root().join("points");
     let mut command = world.machine(story.victim).command(story.command);
     command.env("CCSYNC_POINTS_TO", &log);
@@ -184,11 +181,6 @@ fn points_of(story: &Story, world: &mut World) -> BTreeMap<String, u32> {
     (story.afterwards)(world);
     world.check(story.name);
     counted(&fs::read_to_string(log).unwrap())
-}
-
-fn prepare(story: &Story, world: &mut World) {
-    world.round += 1;
-    (story.prepare)(world);
 }
 
 fn counted(log: &str) -> BTreeMap<String, u32> {
@@ -262,4 +254,9 @@ fn is_set_up(machine: &Machine, world: &World, shared: bool, what: &str) {
         assert_remote_in_order(&machine.data().join("remote.git"), what);
     }
     machine.assert_in_order(what);
+}
+
+/// Runs a command to its end; whether it was killed.
+fn is_killed(command: Command) -> bool {
+    start(command).wait().unwrap().signal() == Some(9)
 }

@@ -1,18 +1,16 @@
 //! Two machines that write into sessions, and a ledger of what they wrote.
 
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::harness::{Ledger, Machine, TestEnv};
+use super::{Ledger, Machine, TestEnv};
 
 pub(crate) struct World {
     pub(crate) env: TestEnv,
     pub(crate) a: Machine,
     pub(crate) b: Machine,
     pub(crate) ledger: Ledger,
-    /// How often it was prepared; names what is new each time.
-    pub(crate) round: usize,
 }
 
 /// The `n`-th session.
@@ -25,7 +23,7 @@ impl World {
     pub(crate) fn new() -> Self {
         let env = TestEnv::new();
         let (a, b) = env.pair();
-        let mut world = Self { env, a, b, ledger: Ledger::default(), round: 0 };
+        let mut world = Self { env, a, b, ledger: Ledger::default() };
         world.write("a", 0, 1);
         world.a.ccsync(["push"]).success();
         world.b.ccsync(["pull"]).success();
@@ -69,6 +67,16 @@ impl World {
         self.machine(machine).project_dir("work/app").join(format!("{}.jsonl", id(session)))
     }
 
+    /// Brings everything to a machine, also what an undo has taken away: that stays away until it is asked for by name.
+    #[track_caller]
+    pub(crate) fn bring_back(&self, machine: &str) {
+        let (machine, other) = if machine == "a" { (&self.a, &self.b) } else { (&self.b, &self.a) };
+        machine.ccsync(["push"]);
+        other.ccsync(["pull"]);
+        let run = machine.ccsync(["pull".to_owned()].into_iter().chain(other.sessions()));
+        assert!(matches!(run.code, Some(0 | 5)), "{run}");
+    }
+
     /// Everybody synchronises; then both have everything.
     #[track_caller]
     pub(crate) fn check(&self, what: &str) {
@@ -95,9 +103,4 @@ pub(crate) fn assert_remote_in_order(remote: &Path, what: &str) {
 /// Starts a command in a process group of its own.
 pub(crate) fn start(mut command: Command) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().unwrap()
-}
-
-/// Runs a command to its end; whether it was killed.
-pub(crate) fn is_killed(command: Command) -> bool {
-    start(command).wait().unwrap().signal() == Some(9)
 }

@@ -1,1 +1,0 @@
-//! Killed at any moment, alone or with every program it has started.
