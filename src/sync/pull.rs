@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 use super::merge::Merged;
 use super::place::{is_recent, place};
-use super::plan::{Differences, FilePull, Local, compare_session, described};
+use super::plan::{Differences, FilePull, Local, compare_session, compare_with, described};
 use super::push::{mention_merged, passed_over};
 use super::report::{Outcome, Report, SessionReport};
 use super::send::{fetch, send_rest};
@@ -22,7 +22,7 @@ use super::writing::{Writing, all_files};
 use super::{Context, SyncError};
 use crate::domain::id::SessionId;
 use crate::domain::progress::Phase;
-use crate::session::discover::{Discovery, LocalSession};
+use crate::session::discover::{Discovery, LocalSession, files_without_transcript};
 use crate::session::live::{live_sessions, running_client};
 use crate::session::materialise::{self, Journal};
 use crate::store::Snapshot;
@@ -168,7 +168,7 @@ impl<'a> Puller<'a> {
             None if self.request.sessions.is_empty() => return Ok(PullStep::Nothing),
             None => return Err(Self::not_found(snapshot, id)?),
         };
-        let Some(here) = here else { return self.plan_new(work, &manifest) };
+        let Some(here) = here else { return self.plan_new(work, snapshot, &manifest) };
         let local = Local { session: here, live: pid.is_some() };
         let step = self.step_for(here, &manifest, compare_session(work, snapshot, &local)?);
         Ok(match (step, pid) {
@@ -200,17 +200,21 @@ impl<'a> Puller<'a> {
     }
 
     /// A session that is not here.
-    fn plan_new(&self, work: &Work<'_>, manifest: &Manifest) -> Result<PullStep, SyncError> {
+    fn plan_new(&self, work: &Work<'_>, snapshot: &Snapshot<'_>, manifest: &Manifest) -> Result<PullStep, SyncError> {
         let settings = &work.ctx.settings;
         let days = self.request.days.unwrap_or(settings.days);
         if self.request.sessions.is_empty() && !is_recent(manifest, work.ctx.clock.now(), days) {
             return Ok(PullStep::Listed(format!("not active for {days} days: ccsync pull SESSION, or --days N")));
         }
         let place = place(manifest, work.views.roots(), &work.ctx.env.claude_dir)?;
-        Ok(match place {
-            Ok(directory) => PullStep::Write(Writing::new(directory, manifest)),
-            Err(reason) => PullStep::Listed(reason),
-        })
+        let directory = match place {
+            Ok(directory) => directory,
+            Err(reason) => return Ok(PullStep::Listed(reason)),
+        };
+        match files_without_transcript(&directory, &manifest.session) {
+            Some(here) => complete(work, snapshot, manifest, here),
+            None => Ok(PullStep::Write(Writing::new(directory, manifest))),
+        }
     }
 
     fn as_report(&self, work: &Work<'_>) -> Result<Report, SyncError> {
@@ -337,6 +341,26 @@ impl<'a> Puller<'a> {
         let unchanged = self.steps.iter().filter(|(_, step)| matches!(step, PullStep::Nothing));
         unchanged.filter_map(|(id, _)| self.found.sessions.get(id).cloned()).collect()
     }
+}
+
+/// Brings what is missing of a session of which only files beside the transcript are here. They are not replaced by what they are no
+/// part of.
+fn complete(
+    work: &Work<'_>,
+    snapshot: &Snapshot<'_>,
+    manifest: &Manifest,
+    here: LocalSession,
+) -> Result<PullStep, SyncError> {
+    let found = compare_with(work, snapshot, manifest, &Local { session: &here, live: false }, None)?;
+    if let Some(other) = found.up.keys().find(|name| manifest.file(name.as_ref()).is_some()) {
+        let path = here.path(other.as_ref());
+        return Ok(PullStep::Skip(format!(
+            "`{}` is not what the store has: move it away, then pull again",
+            path.display()
+        )));
+    }
+    let ahead = !found.up.is_empty();
+    Ok(PullStep::Write(Writing { directory: here.directory.clone(), files: found.down, here: Some(here), ahead }))
 }
 
 /// Enters in the index what is now in step, by the stamps of what was compared or written: a file that a client has

@@ -39,7 +39,8 @@ impl Writing {
 
     /// How it is reported.
     pub(super) fn outcome(&self, lines: u64, bytes: u64) -> Outcome {
-        if self.here.is_none() { Outcome::Added { lines, bytes } } else { Outcome::Extended { lines, bytes } }
+        let was_here = self.here.as_ref().is_some_and(|here| here.files.contains_key(&None));
+        if was_here { Outcome::Extended { lines, bytes } } else { Outcome::Added { lines, bytes } }
     }
 
     /// Writes the files. Returns the report, and the session if it is in step now.
@@ -63,7 +64,7 @@ impl Writing {
         });
         // The transcript comes last: a session that the client can see has everything beside it.
         for (name, pull) in self.files.iter().rev() {
-            let expected = now.files.get(name).copied().or_else(|| self.left_behind(id, name.as_ref()));
+            let expected = now.files.get(name).copied();
             let stored = StoredText::of(snapshot, &manifest, name.as_ref());
             let stored = stored.ok_or_else(|| SyncError::Inconsistent { session: id.clone() })?;
             let (stamp, count) = write_file(work, &stored, journal, &self.directory, *pull, expected.as_ref())?;
@@ -78,12 +79,6 @@ impl Writing {
             report.notes.push("this machine has more of it: ccsync push".to_owned());
         }
         Ok((report, (!self.ahead).then_some(now)))
-    }
-
-    /// A file beside a transcript that is not here: a pull that was killed wrote the one and never came to the other.
-    fn left_behind(&self, id: &SessionId, name: Option<&RelativeName>) -> Option<FileStamp> {
-        let path = file_path(&self.directory, id, Some(name?));
-        if self.here.is_none() { FileStamp::read(&path).ok() } else { None }
     }
 }
 

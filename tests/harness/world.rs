@@ -49,8 +49,11 @@ impl World {
         let transcript = self.transcript(machine, session);
         let path = match agent {
             Some(agent) => transcript.with_extension("").join(format!("subagents/{agent}.jsonl")),
-            None => transcript,
+            None => transcript.clone(),
         };
+        if agent.is_some() && !transcript.exists() {
+            self.ledger.write(&home, &transcript);
+        }
         (0..lines).for_each(|_| drop(self.ledger.write(&home, &path)));
     }
 

@@ -46,6 +46,8 @@ pub struct AtomicFile {
     target: PathBuf,
     file: BufWriter<NamedTempFile>,
     modified: Option<SystemTime>,
+    /// The disk has the content already.
+    synced: bool,
 }
 
 impl AtomicFile {
@@ -59,7 +61,8 @@ impl AtomicFile {
         let file = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(directory).at("write", target)?;
         make_private(file.as_file()).at("write", target)?;
         fail_point("a temporary file is there");
-        Ok(Self { target: target.to_owned(), file: BufWriter::with_capacity(64 * 1024, file), modified: None })
+        let file = BufWriter::with_capacity(64 * 1024, file);
+        Ok(Self { target: target.to_owned(), file, modified: None, synced: false })
     }
 
     /// Appends to the new content.
@@ -73,6 +76,22 @@ impl AtomicFile {
     /// The modification time that the file will carry.
     pub fn set_modified(&mut self, time: DateTime<Utc>) {
         self.modified = Some(time.into());
+    }
+
+    /// Waits until the disk has the content, so that [`Self::commit`] takes no longer than a rename.
+    ///
+    /// # Errors
+    /// [`PathError`] that names the target.
+    pub fn sync(&mut self) -> Result<(), PathError> {
+        let Self { file, modified, .. } = self;
+        let mut sync = || {
+            file.flush()?;
+            set_file_modified(file.get_ref().as_file(), *modified)?;
+            file.get_ref().as_file().sync_all()
+        };
+        sync().at("write", &self.target)?;
+        self.synced = true;
+        Ok(())
     }
 
     /// Replaces the target and waits until the disk has it. Returns the stamp of what was written, whatever others do to the
@@ -96,11 +115,11 @@ impl AtomicFile {
     }
 
     fn finish(self, sync: bool) -> Result<FileStamp, PathError> {
-        let Self { target, file, modified } = self;
+        let Self { target, file, modified, synced } = self;
         let replace = || {
             let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
             set_file_modified(file.as_file(), modified)?;
-            if sync {
+            if sync && !synced {
                 file.as_file().sync_all()?;
             }
             let stamp = FileStamp::of(&file.as_file().metadata()?);
