@@ -9,6 +9,8 @@ mod harness;
 
 mod attack;
 mod crash;
+#[cfg(target_os = "linux")]
+mod crowd;
 mod diverge;
 mod errors;
 mod fixtures;

@@ -140,14 +140,24 @@ impl<'a> Puller<'a> {
             named => named.iter().map(|id| beginning_with(id, &states)).collect(),
         };
         for id in wanted {
-            let step = match puller.plan_one(work, &snapshot, &id, live.get(&id).copied()) {
-                Ok(step) => step,
-                Err(e) if e.is_about_one_session() => PullStep::Skip(e.in_words()),
-                Err(e) => return Err(e),
-            };
+            let step = puller.plan_or_skip(work, &snapshot, &id, live.get(&id).copied())?;
             puller.steps.push((id, step));
         }
         Ok(puller)
+    }
+
+    /// As [`Self::plan_one`]; what concerns only this session is a reason to skip it.
+    fn plan_or_skip(
+        &self,
+        work: &Work<'_>,
+        snapshot: &Snapshot<'_>,
+        id: &SessionId,
+        pid: Option<u32>,
+    ) -> Result<PullStep, SyncError> {
+        match self.plan_one(work, snapshot, id, pid) {
+            Err(e) if e.is_about_one_session() => Ok(PullStep::Skip(e.in_words())),
+            planned => planned,
+        }
     }
 
     fn plan_one(
@@ -276,14 +286,21 @@ impl<'a> Puller<'a> {
     /// A fork lies beside the session it left.
     fn plan_forks(&mut self, work: &Work<'_>) -> Result<(), SyncError> {
         let snapshot = work.store.head_snapshot()?;
+        let live = live_sessions(&work.ctx.env.claude_dir);
+        let mut steps = Vec::new();
         for (id, fork, _) in &self.forks {
             let Some(manifest) = snapshot.manifest(fork)? else { continue };
-            let beside = self.found.sessions.get(id).map(|session| session.directory.clone());
-            let (Some(directory), None) = (beside, self.found.sessions.get(fork)) else { continue };
-            self.steps.retain(|(planned, _)| planned != fork);
-            // Before the session itself: what is replaced there lies in the fork by then.
-            self.steps.insert(0, (fork.clone(), PullStep::Write(Writing::new(directory, &manifest))));
+            let step = match (self.found.sessions.get(id), self.found.sessions.get(fork)) {
+                // It was here, and has just grown in the store: what was planned for it is out of date.
+                (_, Some(_)) => self.plan_or_skip(work, &snapshot, fork, live.get(fork).copied())?,
+                (Some(beside), None) => PullStep::Write(Writing::new(beside.directory.clone(), &manifest)),
+                (None, None) => continue,
+            };
+            steps.push((fork.clone(), step));
         }
+        self.steps.retain(|(planned, _)| steps.iter().all(|(fork, _)| planned != fork));
+        // Before the sessions themselves: what is replaced there lies in the forks by then.
+        self.steps.splice(0..0, steps);
         Ok(())
     }
 

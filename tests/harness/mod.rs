@@ -23,7 +23,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(crate) use ledger::Ledger;
+pub(crate) use ledger::{Ledger, append, markers};
 pub(crate) use machine::{Machine, Tree};
 pub(crate) use transcript::{chain_is_whole, questions};
 
@@ -41,7 +41,8 @@ pub(crate) struct TestEnv {
 
 impl TestEnv {
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let mut dir = tempfile::tempdir().unwrap();
+        dir.disable_cleanup(std::env::var_os("CCSYNC_KEEP").is_some());
         let root = dir.path().canonicalize().unwrap();
         Self { root, remotes: RefCell::new(0), _dir: dir }
     }
