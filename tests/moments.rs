@@ -60,6 +60,7 @@ impl Story {
         }
         let began = Instant::now();
         let run = self.world.machine(name).run(&mut prepared(&self.world, name, command));
+        self.steps.push(format!("{command} on {name}: {:?}", run.code));
         let whole = self.whole.entry(command).or_default();
         *whole = began.elapsed().max(*whole).min(Duration::from_millis(300));
         let told = self.told();
@@ -73,6 +74,7 @@ impl Story {
         for _ in 0..self.rng.usize(1..4) {
             let machine = *self.rng.choice(&["a", "b"]).unwrap();
             let session = self.rng.usize(0..5);
+            let before = self.world.ledger.len();
             match self.rng.u8(..8) {
                 0 => self.world.write_results(machine, session, 50),
                 1 | 2 => self.world.write_agent(machine, session, 1),
@@ -82,6 +84,8 @@ impl Story {
                     self.world.write(machine, session, lines);
                 }
             }
+            let lines = before..self.world.ledger.len();
+            self.steps.push(format!("{machine} writes the lines {lines:?} into session {session}"));
         }
     }
 

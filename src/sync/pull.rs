@@ -217,13 +217,9 @@ impl<'a> Puller<'a> {
             return Ok(PullStep::Listed(format!("not active for {days} days: ccsync pull SESSION, or --days N")));
         }
         let place = place(manifest, work.views.roots(), &work.ctx.env.claude_dir)?;
-        let directory = match place {
-            Ok(directory) => directory,
-            Err(reason) => return Ok(PullStep::Listed(reason)),
-        };
-        match files_without_transcript(&directory, &manifest.session) {
-            Some(here) => complete(work, snapshot, manifest, here),
-            None => Ok(PullStep::Write(Writing::new(directory, manifest))),
+        match place {
+            Ok(directory) => bring_to(work, snapshot, manifest, directory),
+            Err(reason) => Ok(PullStep::Listed(reason)),
         }
     }
 
@@ -293,7 +289,7 @@ impl<'a> Puller<'a> {
             let step = match (self.found.sessions.get(id), self.found.sessions.get(fork)) {
                 // It was here, and has just grown in the store: what was planned for it is out of date.
                 (_, Some(_)) => self.plan_or_skip(work, &snapshot, fork, live.get(fork).copied())?,
-                (Some(beside), None) => PullStep::Write(Writing::new(beside.directory.clone(), &manifest)),
+                (Some(beside), None) => bring_to(work, &snapshot, &manifest, beside.directory.clone())?,
                 (None, None) => continue,
             };
             steps.push((fork.clone(), step));
@@ -360,14 +356,17 @@ impl<'a> Puller<'a> {
     }
 }
 
-/// Brings what is missing of a session of which only files beside the transcript are here. They are not replaced by what they are no
-/// part of.
-fn complete(
+/// Writes a session whose transcript is not here into `directory`. Files beside it that are there already are not replaced by what they
+/// are no part of.
+fn bring_to(
     work: &Work<'_>,
     snapshot: &Snapshot<'_>,
     manifest: &Manifest,
-    here: LocalSession,
+    directory: PathBuf,
 ) -> Result<PullStep, SyncError> {
+    let Some(here) = files_without_transcript(&directory, &manifest.session) else {
+        return Ok(PullStep::Write(Writing::new(directory, manifest)));
+    };
     let found = compare_with(work, snapshot, manifest, &Local { session: &here, live: false }, None)?;
     if let Some(other) = found.up.keys().find(|name| manifest.file(name.as_ref()).is_some()) {
         let path = here.path(other.as_ref());
@@ -377,7 +376,7 @@ fn complete(
         )));
     }
     let ahead = !found.up.is_empty();
-    Ok(PullStep::Write(Writing { directory: here.directory.clone(), files: found.down, here: Some(here), ahead }))
+    Ok(PullStep::Write(Writing { directory, files: found.down, here: Some(here), ahead }))
 }
 
 /// Enters in the index what is now in step, by the stamps of what was compared or written: a file that a client has

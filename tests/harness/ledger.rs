@@ -29,6 +29,11 @@ impl Ledger {
         marker
     }
 
+    /// How many lines were written.
+    pub(crate) fn len(&self) -> usize {
+        self.written.len()
+    }
+
     /// Enters a line that stands after `before`.
     pub(crate) fn enter(&mut self, marker: &str, before: &[String]) {
         let hash = before.iter().fold([0; 32], |hash, marker| extended(&hash, marker));

@@ -41,8 +41,7 @@ pub(crate) struct TestEnv {
 
 impl TestEnv {
     pub(crate) fn new() -> Self {
-        let mut dir = tempfile::tempdir().unwrap();
-        dir.disable_cleanup(std::env::var_os("CCSYNC_KEEP").is_some());
+        let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         Self { root, remotes: RefCell::new(0), _dir: dir }
     }

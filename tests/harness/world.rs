@@ -76,7 +76,10 @@ impl World {
         let (machine, other) = if machine == "a" { (&self.a, &self.b) } else { (&self.b, &self.a) };
         machine.ccsync(["push"]);
         other.ccsync(["pull"]);
-        let run = machine.ccsync(["pull".to_owned()].into_iter().chain(other.sessions()));
+        machine.ccsync(["pull"]);
+        let all = machine.ccsync(["list", "--remote", "--json"]).success().json();
+        let all = all["sessions"].as_array().unwrap().iter().map(|row| row["session"].as_str().unwrap().to_owned());
+        let run = machine.ccsync(["pull".to_owned()].into_iter().chain(all));
         assert!(matches!(run.code, Some(0 | 5)), "{run}");
     }
 
