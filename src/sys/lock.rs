@@ -176,10 +176,10 @@ fn holder(file: &mut File) -> Option<u32> {
     text.trim().parse().ok()
 }
 
+/// In one step and always of the same length: the file is never empty between the pid of a dead holder and that of the next.
 fn write_pid(file: &mut File) -> io::Result<()> {
-    file.set_len(0)?;
     file.rewind()?;
-    writeln!(file, "{}", std::process::id())
+    file.write_all(format!("{:<15}\n", std::process::id()).as_bytes())
 }
 
 #[cfg(test)]

@@ -29,6 +29,16 @@ impl Ledger {
         marker
     }
 
+    /// Writes a title at the end of a transcript. It is a state, not a fact; but a line all the same.
+    pub(crate) fn write_title(&mut self, transcript: &Path) -> String {
+        let before = markers(&fs::read(transcript).unwrap());
+        let marker = format!("title-{}", self.written.len());
+        let id = session_of(transcript);
+        write_line(transcript, &format!(r#"{{"type":"custom-title","customTitle":"{marker}","sessionId":"{id}"}}"#));
+        self.enter(&marker, &before);
+        marker
+    }
+
     /// How many lines were written.
     pub(crate) fn len(&self) -> usize {
         self.written.len()
@@ -72,14 +82,18 @@ fn extended(hash: &[u8; 32], marker: &str) -> [u8; 32] {
 
 /// Writes a record with this marker at the end of a file, in one step.
 pub(crate) fn append(home: &Path, transcript: &Path, marker: &str) {
-    let text = fs::read(transcript).unwrap_or_default();
-    let end = if text.is_empty() || text.ends_with(b"\n") { "" } else { "\n" };
     let id = session_of(transcript);
     let home = home.display();
     let time = now().to_rfc3339_opts(SecondsFormat::Millis, true);
     let line = format!(
         r#"{{"type":"user","uuid":"{marker}","message":{{"content":"see {home}/x and \"{home}\""}},"cwd":"{home}/work/app","sessionId":"{id}","timestamp":"{time}"}}"#
     );
+    write_line(transcript, &line);
+}
+
+fn write_line(transcript: &Path, line: &str) {
+    let text = fs::read(transcript).unwrap_or_default();
+    let end = if text.is_empty() || text.ends_with(b"\n") { "" } else { "\n" };
     fs::create_dir_all(transcript.parent().unwrap()).unwrap();
     let mut file = fs::OpenOptions::new().create(true).append(true).open(transcript).unwrap();
     file.write_all(format!("{end}{line}\n").as_bytes()).unwrap();

@@ -23,7 +23,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(crate) use ledger::{Ledger, append, markers};
+pub(crate) use ledger::{Conversations, Ledger, append, conversations, markers};
 pub(crate) use machine::{Machine, Tree};
 pub(crate) use transcript::{chain_is_whole, questions};
 
