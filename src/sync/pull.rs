@@ -261,7 +261,9 @@ impl<'a> Puller<'a> {
                 Ok(SessionReport { outcome: Outcome::Forked { fork, lines }, .. }) => {
                     self.forks.push((id.clone(), fork, lines));
                     let here = Some(session.clone());
-                    let writing = Writing { here, ..Writing::new(session.directory.clone(), &parent) };
+                    // What only the tail has beside the transcript is in the fork, and still here.
+                    let ahead = session.files.keys().any(|name| parent.file(name.as_ref()).is_none());
+                    let writing = Writing { here, ahead, ..Writing::new(session.directory.clone(), &parent) };
                     *step = PullStep::Write(writing);
                 }
                 Ok(_) => *step = PullStep::Nothing,
