@@ -38,8 +38,6 @@ fn eight_at_once_lose_no_line() {
         }
         bustle.over.store(true, Ordering::SeqCst);
     });
-    let written = bustle.next.load(Ordering::SeqCst);
-    eprintln!("{written} lines, {} sessions", a.sessions().len());
     let world = World { env, a, b, ledger: bustle.ledger.into_inner().unwrap() };
     world.check("both machines in the end");
     let remote = world.env.remote_of_pair();
