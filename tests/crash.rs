@@ -100,6 +100,39 @@ fn locks_of_a_killed_git_stop_nothing() {
 }
 
 #[test]
+fn what_a_killed_ccsync_left_half_made_is_cleared_away() {
+    let env = TestEnv::new();
+    let a = env.machine("a");
+    a.ccsync(["init", "--yes"]).success();
+    a.session(ONE).turn("first").write();
+    a.ccsync(["push"]).success();
+    let (data, state) = (a.home.join(".local/share/ccsync"), a.home.join(".local/state/ccsync"));
+    let places = [
+        data.join("store/.git/objects/pack/tmp_pack_Ab12cD"),
+        data.join("store/.git/objects/00/tmp_obj_Ab12cD"),
+        data.join("store/.git/objects/tmp_objdir-incoming-Ab12cD/pack/half"),
+        data.join("store/.git/refs/heads/main.lock"),
+        data.join(".new-Ab12cD/repository/HEAD"),
+        data.join("remote.git/refs/heads/main.lock"),
+        data.join("remote.git/HEAD.lock"),
+        state.join(".ccsync-Ab12.tmp"),
+        a.home.join(".config/ccsync/.ccsync-Ab12.tmp"),
+        a.project_dir("work/app").join(".ccsync-Ab12.tmp"),
+    ];
+    for place in &places {
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, "").unwrap();
+    }
+    // The holder of the lock that died.
+    fs::write(state.join("lock"), "999999\n").unwrap();
+    a.append(ONE, "second");
+    a.ccsync(["push"]).success();
+    let left: Vec<_> = places.iter().filter(|place| place.exists()).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(a.git(&["status", "--porcelain"]), "");
+}
+
+#[test]
 fn a_store_that_lost_its_head_file_finds_it_again() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();

@@ -155,3 +155,23 @@ fn a_fork_can_be_continued_like_any_session() {
     assert_eq!(questions(&b.text(&fork)).last().unwrap(), "more");
     assert_eq!(b.sessions().len(), 2);
 }
+
+/// The fork lies here while the session goes on under a client that nobody may write under; then the fork grows.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_fork_that_a_pull_makes_longer_is_longer_here_too() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    a.append(ONE, "theirs");
+    a.ccsync(["push"]).success();
+    b.append(ONE, "mine");
+    b.mark_running(ONE, std::process::id());
+    b.ccsync(["push"]).code(5);
+    b.ccsync(["pull"]).code(3);
+    b.append(ONE, "more");
+    std::fs::remove_dir_all(b.home.join(".claude/sessions")).unwrap();
+    b.ccsync(["pull"]).code(5);
+    let fork = b.sessions().into_iter().find(|id| id != ONE).unwrap();
+    assert_eq!(questions(&b.text(&fork)), ["hello", "mine", "more"]);
+    assert_eq!(questions(&b.text(ONE)), ["hello", "theirs"]);
+}

@@ -9,6 +9,8 @@ mod harness;
 
 mod attack;
 mod crash;
+#[cfg(target_os = "linux")]
+mod crowd;
 mod damage;
 mod diverge;
 mod errors;
@@ -20,6 +22,8 @@ mod hostile_sessions;
 mod hostile_store;
 mod layers;
 mod model;
+#[cfg(unix)]
+mod moments;
 mod offline;
 mod race;
 mod readme;

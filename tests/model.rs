@@ -1,10 +1,8 @@
-//! Machines that append, push, pull, lose the network and tear lines, in any order: no line is lost, doubled or reordered, and every line
-//! keeps the conversation it was written into.
+//! Machines that write, push, pull, undo, delete, rewrite, lose caches, the network and half a line, in any order: no line is lost, doubled
+//! or reordered, and every line keeps the conversation it was written into.
 //!
-//! The library runs in this process, over real git and real files. A line is known by its `uuid`; what a person cares about is that
-//! wherever the line ends up, exactly the lines that stood before it when it was written stand before it still.
+//! The library runs in this process, over real git and real files; what was written is kept in a ledger.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,108 +13,125 @@ use ccsync::domain::progress::Silent;
 use ccsync::domain::root::System;
 use ccsync::sync::report::{Outcome, RemoteState, Report};
 use ccsync::sync::verification::{RemoteStanding, SessionCheck};
-use ccsync::sync::{self, Context, PullRequest, SetUp, VerifyRequest};
+use ccsync::sync::{self, Context, ListFilter, PullRequest, SetUp, VerifyRequest};
 use ccsync::sys::clock::SystemClock;
 use ccsync::sys::env::{Dirs, Env, GitEnv};
 use ccsync::transport::url::RemoteUrl;
 use proptest::prelude::*;
 
-const SESSION: &str = "5e551011-0000-4000-8000-000000000001";
+use crate::harness::{Conversations, Ledger, conversations};
 
 #[derive(Debug, Clone)]
-enum Op {
-    /// A machine writes a record into its `n`-th session.
-    Append {
-        machine: usize,
-        session: usize,
-    },
+enum Act {
+    /// A record at the end of the `n`-th session.
+    Append(usize),
+    /// A session of this number, which others may have begun too.
+    Begin(usize),
+    /// A record at the end of a sub-agent's transcript.
+    Agent(usize),
+    /// A title, which is a record without an identity.
+    Title(usize),
     /// A client dies in the middle of a line; the next one puts a line end first, as client 2.1.329 does.
-    Tear {
-        machine: usize,
+    Tear(usize),
+    /// What is stored already is cut off, and the session goes on from there, or not.
+    Rewind {
         session: usize,
+        kept: usize,
+        goes_on: bool,
     },
-    Push {
-        machine: usize,
-    },
-    Pull {
-        machine: usize,
-    },
+    /// The client's own clean-up removes what is stored already.
+    Delete(usize),
+    Push,
+    Pull,
+    Undo,
     /// The remote goes away, or comes back.
     Network,
     /// A cache is lost.
-    DropIndex {
-        machine: usize,
-    },
+    DropIndex,
+    /// The list of what was here is lost.
+    DropSeen,
 }
 
+/// A machine does something.
+type Op = (usize, Act);
+
 fn op() -> impl Strategy<Value = Op> {
-    let machine = 0..3usize;
-    prop_oneof![
-        6 => (machine.clone(), 0..4usize).prop_map(|(machine, session)| Op::Append { machine, session }),
-        1 => (machine.clone(), 0..4usize).prop_map(|(machine, session)| Op::Tear { machine, session }),
-        5 => machine.clone().prop_map(|machine| Op::Push { machine }),
-        4 => machine.clone().prop_map(|machine| Op::Pull { machine }),
-        1 => Just(Op::Network),
-        1 => machine.prop_map(|machine| Op::DropIndex { machine }),
-    ]
+    let session = 0..5usize;
+    let act = prop_oneof![
+        8 => session.clone().prop_map(Act::Append),
+        1 => (0..3usize).prop_map(Act::Begin),
+        2 => session.clone().prop_map(Act::Agent),
+        1 => session.clone().prop_map(Act::Title),
+        1 => session.clone().prop_map(Act::Tear),
+        1 => (session.clone(), 0..6usize, any::<bool>())
+            .prop_map(|(session, kept, goes_on)| Act::Rewind { session, kept, goes_on }),
+        1 => session.prop_map(Act::Delete),
+        7 => Just(Act::Push),
+        6 => Just(Act::Pull),
+        2 => Just(Act::Undo),
+        1 => Just(Act::Network),
+        1 => Just(Act::DropIndex),
+        1 => Just(Act::DropSeen),
+    ];
+    (0..3usize, act)
 }
 
 struct Machine {
     env: Env,
 }
 
-/// What stood before a line when it was written, by its marker.
-type Written = BTreeMap<String, Vec<String>>;
-
 struct World {
     root: tempfile::TempDir,
     machines: Vec<Machine>,
-    written: Written,
-    next: u32,
+    ledger: Ledger,
 }
 
 impl World {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let remote = root.path().join("remote.git");
-        git2_init_bare(&remote);
+        ccsync::store::create_embedded_remote(&remote).unwrap();
         let homes = ["one/home/al", "two/Users/bo", "three/srv/people/cy"];
         let machines = homes.map(|home| Machine::new(&root.path().join(home), &remote));
-        let mut world = Self { root, machines: machines.into(), written: Written::new(), next: 0 };
-        world.machines[0].create_session();
-        world.append(0, 0);
+        let mut world = Self { root, machines: machines.into(), ledger: Ledger::default() };
+        world.run(&(0, Act::Begin(0)));
         world
     }
 
-    fn run(&mut self, op: &Op) {
-        match op {
-            Op::Append { machine, session } => self.append(*machine, *session),
-            Op::Tear { machine, session } => self.machines[*machine].tear(*session),
-            Op::Push { machine } => self.machines[*machine].push(),
-            Op::Pull { machine } => self.machines[*machine].pull(),
-            Op::Network => self.toggle_network(),
-            Op::DropIndex { machine } => {
-                drop(fs::remove_file(self.machines[*machine].env.dirs.state.join("index.json")));
+    fn run(&mut self, (machine, act): &Op) {
+        let machine = &self.machines[*machine];
+        let home = &machine.env.home;
+        let nth = |session: &usize| machine.nth_session(*session);
+        match act {
+            Act::Append(session) => drop(nth(session).map(|path| self.ledger.write(home, &path))),
+            Act::Begin(number) => drop(self.ledger.write(home, &machine.transcript(*number))),
+            Act::Agent(session) => {
+                let path = nth(session).map(|path| path.with_extension("").join("subagents/agent-1.jsonl"));
+                path.map(|path| self.ledger.write(home, &path));
             }
+            Act::Title(session) => drop(nth(session).map(|path| self.ledger.write_title(&path))),
+            Act::Tear(session) => drop(nth(session).map(|path| tear(&path))),
+            Act::Rewind { session, kept, goes_on } => {
+                let Some(path) = nth(session) else { return };
+                machine.push();
+                cut(&path, *kept);
+                if *goes_on {
+                    self.ledger.write(home, &path);
+                }
+            }
+            Act::Delete(session) => {
+                let Some(path) = nth(session) else { return };
+                machine.push();
+                fs::remove_file(&path).unwrap();
+                drop(fs::remove_dir_all(path.with_extension("")));
+            }
+            Act::Push => machine.push(),
+            Act::Pull => machine.pull(&[]),
+            Act::Undo => drop(sync::undo(&machine.context()).unwrap()),
+            Act::Network => self.toggle_network(),
+            Act::DropIndex => drop(fs::remove_file(machine.env.dirs.state.join("index.json"))),
+            Act::DropSeen => drop(fs::remove_file(machine.env.dirs.state.join("seen.json"))),
         }
-    }
-
-    fn append(&mut self, machine: usize, session: usize) {
-        let Some(path) = self.machines[machine].nth_session(session) else { return };
-        let before = markers(&path);
-        let marker = format!("line-{}", self.next);
-        self.next += 1;
-        let home = self.machines[machine].env.home.display();
-        let id = path.file_stem().unwrap().to_str().unwrap();
-        let text = fs::read(&path).unwrap();
-        let end = if text.is_empty() || text.ends_with(b"\n") { "" } else { "\n" };
-        let line = format!(
-            r#"{{"type":"user","uuid":"{marker}","message":{{"content":"see {home}/x and \"{home}\""}},"cwd":"{home}/app","sessionId":"{id}","timestamp":"2026-11-01T00:00:{:02}.000Z"}}"#,
-            self.next % 60
-        );
-        let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
-        file.write_all(format!("{end}{line}\n").as_bytes()).unwrap();
-        self.written.insert(marker, before);
     }
 
     fn toggle_network(&self) {
@@ -124,7 +139,7 @@ impl World {
         if here.exists() { fs::rename(here, away).unwrap() } else { fs::rename(away, here).unwrap() }
     }
 
-    /// Everybody comes home and synchronises until nothing changes.
+    /// Everybody comes home and synchronises until nothing changes; what was removed is asked for.
     fn settle(&self) {
         if !self.root.path().join("remote.git").exists() {
             self.toggle_network();
@@ -132,32 +147,35 @@ impl World {
         for _ in 0..3 {
             for machine in &self.machines {
                 machine.push();
-                machine.pull();
+                machine.pull(&[]);
             }
+        }
+        for machine in &self.machines {
+            machine.pull(&machine.all_sessions());
         }
     }
 
     fn check(&self) {
-        let all: Vec<Vec<Vec<String>>> = self.machines.iter().map(Machine::conversations).collect();
-        for (machine, conversations) in self.machines.iter().zip(&all) {
-            for (marker, before) in &self.written {
-                let kept = conversations
-                    .iter()
-                    .any(|lines| lines.iter().position(|m| m == marker).is_some_and(|at| lines[..at] == before[..]));
-                assert!(kept, "{marker} after {before:?} is not on {}: {conversations:#?}", machine.env.home.display());
-            }
-            for lines in conversations {
-                let distinct: BTreeSet<_> = lines.iter().collect();
-                assert_eq!(distinct.len(), lines.len(), "a line twice in one session: {lines:?}");
-            }
-            let mut mine: Vec<_> = conversations.clone();
-            let mut first = all[0].clone();
-            mine.sort();
-            first.sort();
-            assert_eq!(mine, first, "machines hold different conversations");
+        let first = self.machines[0].conversations();
+        for machine in &self.machines {
+            let conversations = machine.conversations();
+            self.ledger.check_all(&conversations, &machine.env.home.display().to_string());
+            assert_eq!(conversations, first, "machines hold different conversations");
             machine.verify();
         }
     }
+}
+
+fn tear(path: &Path) {
+    let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+    file.write_all(br#"{"type":"assistant","uuid":"never-"#).unwrap();
+}
+
+/// Keeps the first lines of a transcript.
+fn cut(path: &Path, lines: usize) {
+    let text = fs::read(path).unwrap();
+    let kept: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').take(lines).collect();
+    fs::write(path, kept.concat()).unwrap();
 }
 
 impl Machine {
@@ -182,15 +200,17 @@ impl Machine {
         Self { env }
     }
 
-    fn create_session(&self) {
-        let name = ccsync::domain::client_dir::client_dir_name(self.env.home.join("app").to_str().unwrap());
-        let directory = self.env.claude_dir.join("projects").join(name);
-        fs::create_dir_all(&directory).unwrap();
-        fs::write(directory.join(format!("{SESSION}.jsonl")), "").unwrap();
+    fn transcript(&self, number: usize) -> PathBuf {
+        let name = ccsync::domain::client_dir::client_dir_name(self.env.home.join("work/app").to_str().unwrap());
+        self.projects().join(name).join(format!("5e55101{number}-0000-4000-8000-000000000000.jsonl"))
+    }
+
+    fn projects(&self) -> PathBuf {
+        self.env.claude_dir.join("projects")
     }
 
     fn sessions(&self) -> Vec<PathBuf> {
-        let projects = walkdir::WalkDir::new(self.env.claude_dir.join("projects")).sort_by_file_name();
+        let projects = walkdir::WalkDir::new(self.projects()).max_depth(2).sort_by_file_name();
         let files = projects.into_iter().flatten().map(walkdir::DirEntry::into_path);
         files.filter(|path| path.extension().is_some_and(|e| e == "jsonl")).collect()
     }
@@ -198,12 +218,6 @@ impl Machine {
     fn nth_session(&self, n: usize) -> Option<PathBuf> {
         let sessions = self.sessions();
         (!sessions.is_empty()).then(|| sessions[n % sessions.len()].clone())
-    }
-
-    fn tear(&self, session: usize) {
-        let Some(path) = self.nth_session(session) else { return };
-        let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
-        file.write_all(br#"{"type":"assistant","uuid":"never-"#).unwrap();
     }
 
     fn context(&self) -> Context<'_> {
@@ -218,8 +232,8 @@ impl Machine {
         assert!(offline || is_clean(&report), "{report:#?}");
     }
 
-    fn pull(&self) {
-        let request = PullRequest { days: Some(30_000), ..PullRequest::default() };
+    fn pull(&self, sessions: &[ccsync::domain::id::SessionId]) {
+        let request = PullRequest { days: Some(30_000), sessions: sessions.to_vec(), ..PullRequest::default() };
         match sync::pull(&self.context(), &request) {
             Ok(report) => assert!(is_clean(&report), "{report:#?}"),
             Err(sync::SyncError::Remote(_)) => {}
@@ -236,9 +250,13 @@ impl Machine {
         assert!(whole && up_to_date && agree && found.remote_damage.is_none(), "{found:#?}");
     }
 
-    /// The markers of every session, in order.
-    fn conversations(&self) -> Vec<Vec<String>> {
-        self.sessions().iter().map(|path| markers(path)).collect()
+    fn all_sessions(&self) -> Vec<ccsync::domain::id::SessionId> {
+        let filter = ListFilter { remote: true, ..ListFilter::default() };
+        sync::list(&self.context(), &filter).unwrap().into_iter().map(|row| row.session).collect()
+    }
+
+    fn conversations(&self) -> Conversations {
+        conversations(&self.projects())
     }
 }
 
@@ -248,21 +266,11 @@ fn is_clean(report: &Report) -> bool {
     !report.sessions.iter().any(|s| matches!(s.outcome, Outcome::Skipped { .. } | Outcome::Listed { .. }))
 }
 
-fn markers(path: &Path) -> Vec<String> {
-    let text = fs::read_to_string(path).unwrap();
-    let records = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    records.filter_map(|record| record["uuid"].as_str().map(str::to_owned)).collect()
-}
-
-fn git2_init_bare(path: &Path) {
-    ccsync::store::create_embedded_remote(path).unwrap();
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_line_is_lost_doubled_or_torn_from_its_conversation(ops in prop::collection::vec(op(), 4..24)) {
+    fn no_line_is_lost_doubled_or_torn_from_its_conversation(ops in prop::collection::vec(op(), 4..40)) {
         let mut world = World::new();
         for op in &ops {
             world.run(op);

@@ -331,3 +331,46 @@ fn what_a_killed_pull_left_behind_is_no_part_of_a_session() {
     let names: Vec<_> = fs::read_dir(results).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["toolu_1.txt"]);
 }
+
+#[test]
+fn what_lies_beside_a_missing_transcript_is_completed_or_left_alone() {
+    for (there, code) in [("x", 0), ("something else", 3)] {
+        let env = TestEnv::new();
+        let (a, b) = env.pair();
+        let beside = a.session(ONE).turn("hello").write().with_extension("").join("tool-results");
+        fs::create_dir_all(&beside).unwrap();
+        fs::write(beside.join("toolu_1.txt"), "x").unwrap();
+        fs::write(beside.join("toolu_2.txt"), "y").unwrap();
+        a.ccsync(["push"]).success();
+        let here = b.project_dir("work/app").join(ONE).join("tool-results");
+        fs::create_dir_all(&here).unwrap();
+        fs::write(here.join("toolu_1.txt"), there).unwrap();
+        let pull = b.ccsync(["pull"]).code(code);
+        assert_eq!(fs::read_to_string(here.join("toolu_1.txt")).unwrap(), there, "{pull}");
+        if code == 0 {
+            assert_eq!(fs::read_to_string(here.join("toolu_2.txt")).unwrap(), "y");
+            assert_eq!(questions(&b.text(ONE)), ["hello"]);
+        } else {
+            assert!(pull.stdout.contains("move it away"), "{pull}");
+        }
+    }
+}
+
+#[test]
+fn undo_leaves_a_transcript_whose_sub_agents_went_on() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let agents = a.session(ONE).turn("hello").write().with_extension("").join("subagents");
+    fs::create_dir_all(&agents).unwrap();
+    fs::write(agents.join("agent-1.jsonl"), "{\"uuid\":\"1\"}\n").unwrap();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    let agent = b.transcript_path(ONE).with_extension("").join("subagents/agent-1.jsonl");
+    fs::write(&agent, "{\"uuid\":\"1\"}\n{\"uuid\":\"2\"}\n").unwrap();
+    let undone = b.ccsync(["undo"]).code(3);
+    assert!(undone.stdout.contains("files beside it have changed"), "{undone}");
+    assert_eq!(b.sessions(), [ONE]);
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    assert_eq!(fs::read_to_string(agents.join("agent-1.jsonl")).unwrap().lines().count(), 2);
+}

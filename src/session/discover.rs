@@ -149,6 +149,14 @@ fn scan_session(directory: &Path, id: SessionId, beside: bool, found: &mut Disco
     found.sessions.insert(session.id.clone(), session);
 }
 
+/// Files in `directory` beside the transcript of a session that is not there: a pull that was killed came no further, or the transcript
+/// was removed and they were not.
+pub fn files_without_transcript(directory: &Path, id: &SessionId) -> Option<LocalSession> {
+    let mut session = LocalSession { id: id.clone(), directory: directory.to_owned(), files: BTreeMap::new() };
+    scan_beside(&mut session, &mut Discovery::default());
+    (!session.files.is_empty()).then_some(session)
+}
+
 fn scan_beside(session: &mut LocalSession, found: &mut Discovery) {
     let root = session.directory.join(session.id.as_str());
     if is_link(&root) {

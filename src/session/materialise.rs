@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::SessionError;
+use crate::sys::fail_point::fail_point;
 use crate::sys::fs::{
     Appender, AtomicFile, FileStamp, PathError, create_private_dir_all, remove_file_if_exists, set_modified,
     sync_with_directory, write_atomic,
@@ -128,12 +129,18 @@ impl Journal {
             None => Change::Created { path: path.to_owned() },
         };
         self.enter(&change)?;
+        let new = matches!(change, Change::Created { .. });
+        if !new {
+            file.sync().map_err(SessionError::from)?;
+        }
         // As late as possible: a client may have written since the plan was made. Of an entry that was not carried out an undo
         // knows by the file's stamp that it was not.
         check_unchanged(path, expected)?;
         // A new file can be had again from the store, so a crash may cost it; what it replaces may not be lost.
-        let new = matches!(change, Change::Created { .. });
         let stamp = if new { file.commit_without_sync() } else { file.commit() }.map_err(SessionError::from)?;
+        if let (Change::Replaced { kept, .. }, Some(expected)) = (&change, expected) {
+            self.check_replaced(path, kept, (expected, &stamp))?;
+        }
         self.enter(&Change::Done { path: path.to_owned(), stamp })?;
         Ok(stamp)
     }
@@ -163,6 +170,26 @@ impl Journal {
         Ok(stamp)
     }
 
+    /// A client that wrote in the very moment of the replacement wrote into the former file, which then takes its place again.
+    fn check_replaced(
+        &self,
+        path: &Path,
+        kept: &str,
+        (expected, written): (&FileStamp, &FileStamp),
+    ) -> Result<(), SessionError> {
+        let kept = self.directory.join(kept);
+        let former = FileStamp::read(&kept)?;
+        if former.inode != expected.inode || former.len == expected.len || FileStamp::read(path)? != *written {
+            return Ok(());
+        }
+        let beside = tempfile::Builder::new().prefix(".ccsync-").suffix(".tmp").tempdir_in(&self.directory);
+        let again = beside.map_err(|source| PathError::new("restore", path, source))?;
+        let link = again.path().join("file");
+        let put_back = fs::hard_link(&kept, &link).and_then(|()| fs::rename(&link, path));
+        put_back.map_err(|source| PathError::new("restore", path, source))?;
+        Err(SessionError::Changed { path: path.to_owned() })
+    }
+
     /// Keeps the present contents of `path` and returns the name they are kept under.
     fn keep(&self, path: &Path) -> Result<String, SessionError> {
         create_private_dir_all(&self.directory)?;
@@ -174,6 +201,7 @@ impl Journal {
         }
         // Its author need not have waited for the disk, and the replacement will.
         sync_with_directory(&kept)?;
+        fail_point("a former file is kept");
         Ok(name)
     }
 
@@ -187,7 +215,9 @@ impl Journal {
         };
         let line = line(&Line { change, was }).map_err(fail)?;
         let mut file = fs::OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
+        fail_point("before a journal entry");
         file.write_all(&line).map_err(fail)?;
+        fail_point("a journal entry is written");
         if matches!(change, Change::Replaced { .. }) {
             // What is replaced is nowhere else: the way back to it must be on the disk before the replacement is.
             sync_with_directory(&path)?;
@@ -240,9 +270,14 @@ fn take_back_all(
 ) -> Result<(Undone, bool), SessionError> {
     let mut undone = Undone::default();
     let (mut left, mut blocked) = (Vec::new(), false);
+    let gone_on = sessions_gone_on(&entries.list);
     for entry in entries.list.into_iter().rev() {
         let kept = if let Change::Replaced { kept, .. } = &entry.change { Some(directory.join(kept)) } else { None };
-        let fate = take_back(&entry, kept.as_deref(), running).unwrap_or_else(|e| Fate::Blocked(in_words(&e)));
+        let fate = match take_back(&entry, kept.as_deref(), running, &gone_on) {
+            Ok(fate) => fate,
+            Err(e) => Fate::Blocked(in_words(&e)),
+        };
+        fail_point("a change is taken back");
         let reason = match fate {
             Fate::Restored => {
                 undone.restored.push(entry.path);
@@ -260,6 +295,7 @@ fn take_back_all(
         left.push(entry);
     }
     left.reverse();
+    fail_point("the former journal goes");
     if blocked || left.iter().any(|entry| matches!(entry.change, Change::Replaced { .. })) {
         write_journal(directory, &left)?;
     } else {
@@ -267,6 +303,22 @@ fn take_back_all(
         fs::remove_dir_all(directory).map_err(fail)?;
     }
     Ok((undone, blocked))
+}
+
+/// Transcripts that are not to be removed although they are what the pull left, because files beside them have changed or come since:
+/// without the transcript those would belong to nothing.
+fn sessions_gone_on(entries: &[Entry]) -> Vec<PathBuf> {
+    let as_left = |path: &Path| {
+        let stamp = FileStamp::read(path).ok();
+        entries.iter().any(|entry| entry.path == path && entry.left == stamp)
+    };
+    let gone_on = |transcript: &Path| {
+        let beside = walkdir::WalkDir::new(transcript.with_extension("")).into_iter().flatten();
+        beside.filter(|e| e.file_type().is_file()).any(|e| !as_left(e.path()))
+    };
+    let created =
+        entries.iter().filter(|entry| matches!(entry.change, Change::Created { .. })).map(|entry| &entry.path);
+    created.filter(|path| path.extension().is_some_and(|e| e == "jsonl") && gone_on(path)).cloned().collect()
 }
 
 /// An error with what caused it.
@@ -353,7 +405,12 @@ fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
 }
 
 /// Takes one change back; `kept` is where the former contents lie.
-fn take_back(entry: &Entry, kept: Option<&Path>, running: &dyn Fn(&Path) -> Option<u32>) -> Result<Fate, SessionError> {
+fn take_back(
+    entry: &Entry,
+    kept: Option<&Path>,
+    running: &dyn Fn(&Path) -> Option<u32>,
+    gone_on: &[PathBuf],
+) -> Result<Fate, SessionError> {
     let path = &entry.path;
     let now = match FileStamp::read(path) {
         Ok(stamp) => Some(stamp),
@@ -369,6 +426,9 @@ fn take_back(entry: &Entry, kept: Option<&Path>, running: &dyn Fn(&Path) -> Opti
     }
     if now.is_none() || now != entry.left {
         return Ok(Fate::Changed);
+    }
+    if gone_on.contains(path) {
+        return Ok(Fate::Blocked("files beside it have changed since that pull".to_owned()));
     }
     match (&entry.change, kept) {
         (Change::Extended { from, .. }, _) => {

@@ -4,23 +4,34 @@
 //! in it, and whoever made a lock that is there now is dead, but for one: a `git` whose ccsync was killed goes on until it
 //! notices. It holds a lock only while it renames one small file over another. Hence a lock of some age is nobody's, and a younger
 //! one is given the time to vanish by itself. Such a `git` may also take a lock later, while this process is at work.
+//!
+//! Where it is known that no such `git` lives (`sys::lock::FamilyLock`), nothing has to be waited for, and temporary files are
+//! removed too.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use super::StoreError;
+use super::{HEAD_REF, StoreError};
+use crate::sys::fs as sys;
 
 /// Many times what a living `git` needs between taking a lock and giving it back.
 const GRACE: Duration = Duration::from_secs(2);
 
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Removes the locks in `git_dir`; takes about [`GRACE`] at most, and only where a lock is younger than that.
-pub(super) fn remove_stale_locks(git_dir: &Path) -> Result<(), StoreError> {
+/// Removes the locks in the repository at `git_dir`; takes two seconds at most, and only where a lock is younger than that.
+///
+/// # Errors
+/// [`StoreError::Io`]
+pub fn remove_stale_locks(git_dir: &Path) -> Result<(), StoreError> {
+    remove_outlasted(locks(git_dir))
+}
+
+fn remove_outlasted(locks: impl IntoIterator<Item = PathBuf>) -> Result<(), StoreError> {
     let mut patience = GRACE;
-    for lock in locks(git_dir) {
+    for lock in locks {
         // The clock may have been set back: waiting ends all the same.
         while is_young(&lock) && !patience.is_zero() {
             thread::sleep(PAUSE);
@@ -32,6 +43,52 @@ pub(super) fn remove_stale_locks(git_dir: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Removes everything that dead processes left half-made in the store at `path` and beside it. The caller holds the process lock and
+/// knows that no program lives that an earlier process started.
+///
+/// # Errors
+/// [`StoreError::Io`] for a lock that cannot be removed. Other things that cannot be removed are in nobody's way.
+pub fn remove_of_the_dead(path: &Path) -> Result<(), StoreError> {
+    if let Some(parent) = path.parent() {
+        for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with(super::BESIDE)) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+    let git_dir = path.join(".git");
+    for lock in locks(&git_dir) {
+        fs::remove_file(&lock).map_err(|e| StoreError::io("remove", &lock, e))?;
+    }
+    sys::leftovers(&git_dir).iter().for_each(|path| drop(fs::remove_file(path)));
+    for entry in walkdir::WalkDir::new(git_dir.join("objects")).max_depth(2).into_iter().flatten() {
+        if is_half_made(&entry) {
+            let _ = super::worktree::remove(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Whether it is an object, a pack or a group of them that a process was writing, or the mark by which `git fetch` guards a pack until
+/// it has moved its reference.
+fn is_half_made(entry: &walkdir::DirEntry) -> bool {
+    let name = entry.file_name().to_string_lossy();
+    let guards = || fs::read(entry.path()).is_ok_and(|text| text.starts_with(b"fetch-pack "));
+    name.starts_with("tmp_") || name.ends_with(".keep") && guards()
+}
+
+/// Frees the branch of a bare repository on this disk in which a push of this machine was killed together with the program that
+/// served it: that holds two locks while it moves the branch, for moments only. Other machines may be at work there, so that a young
+/// lock is given the time to vanish.
+///
+/// # Errors
+/// [`StoreError::Io`]
+pub fn free_branch(remote: &Path) -> Result<(), StoreError> {
+    let repository = [remote.join(".git"), remote.to_owned()].into_iter().find(|path| path.join("HEAD").exists());
+    let Some(repository) = repository else { return Ok(()) };
+    remove_outlasted([HEAD_REF, "HEAD"].map(|name| repository.join(format!("{name}.lock"))))
 }
 
 /// Repeats `step` while another process holds a lock that it needs; for about [`GRACE`] at most.

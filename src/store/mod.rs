@@ -15,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::domain::id::{CommitId, SessionId};
+use crate::sys::fail_point::fail_point;
 use crate::sys::fs;
 
 mod check;
@@ -32,6 +33,7 @@ mod tree;
 mod worktree;
 
 pub use check::{DamagedObject, ObjectCheck};
+pub use leftover::{free_branch, remove_of_the_dead, remove_stale_locks};
 pub use snapshot::Snapshot;
 pub use transaction::{Author, Transaction};
 
@@ -222,10 +224,13 @@ impl Store {
         if self.remote_head()?.as_ref() == commit {
             return Ok(());
         }
+        fail_point("before the remote's head is recorded");
         leftover::outlasting_locks(|| match commit {
             Some(commit) => self.repo.reference(REMOTE_REF, oid(commit)?, true, "push").map(drop),
             None => self.repo.find_reference(REMOTE_REF)?.delete(),
-        })
+        })?;
+        fail_point("the remote's head is recorded");
+        Ok(())
     }
 
     /// How many commits here the remote does not have, as last seen.
@@ -308,7 +313,9 @@ impl Store {
         // A tree that is refused is refused before it becomes the head.
         let changes = self.changes(self.head()?.as_ref(), commit)?;
         self.mark_unfinished()?;
+        fail_point("the working tree is marked");
         leftover::outlasting_locks(|| self.repo.reference(HEAD_REF, oid(commit)?, true, why).map(drop))?;
+        fail_point("the head has moved");
         self.update_worktree(changes, written)?;
         self.mark_finished()
     }
@@ -325,7 +332,7 @@ impl Store {
 /// Creates the bare repository that serves as remote where the user has named none.
 ///
 /// # Errors
-/// [`StoreError::Git`].
+/// [`StoreError::Git`], [`StoreError::Io`].
 pub fn create_embedded_remote(path: &Path) -> Result<(), StoreError> {
     if path.join("HEAD").exists() {
         return Ok(());
@@ -346,20 +353,25 @@ pub fn belongs_to(store: &Path, remote: &Path) -> bool {
         || is_empty()
         || commit(store, REMOTE_REF).is_some_and(|seen| commit(remote, HEAD_REF) == Some(seen))
 }
+/// How the names of directories begin in which a repository is prepared.
+const BESIDE: &str = ".new-";
 
 /// Prepares a repository beside its place and moves it there: a process that is killed leaves all of it or nothing.
 fn create_whole(path: &Path, prepare: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result<(), StoreError> {
     let failed = |e: io::Error| StoreError::io("create", path, e);
     let parent = path.parent().unwrap_or(path);
     fs::create_private_dir_all(parent).map_err(|e| failed(e.source))?;
-    let beside = tempfile::Builder::new().prefix(".new-").tempdir_in(parent).map_err(failed)?;
+    let beside = tempfile::Builder::new().prefix(BESIDE).tempdir_in(parent).map_err(failed)?;
     let place = beside.path().join("repository");
     prepare(&place)?;
+    fail_point("a repository is prepared beside its place");
     match std::fs::rename(&place, path) {
         // Another process was faster.
-        Err(_) if path.join("HEAD").exists() || path.join(".git").exists() => Ok(()),
-        moved => moved.map_err(failed),
+        Err(_) if path.join("HEAD").exists() || path.join(".git").exists() => {}
+        moved => moved.map_err(failed)?,
     }
+    fail_point("a repository is in its place");
+    Ok(())
 }
 
 /// The `git` program runs with the user's own umask; this makes what it writes here private all the same.

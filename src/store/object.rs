@@ -16,6 +16,7 @@ use git2::{ObjectType, Oid};
 use sha1::{Digest, Sha1};
 
 use super::StoreError;
+use crate::sys::fail_point::fail_point;
 
 /// The level that git itself uses by default.
 const COMPRESSION_LEVEL: i32 = 6;
@@ -43,7 +44,11 @@ impl<'repo> ObjectWriter<'repo> {
         }
         let pack = match &mut self.pack {
             Some(pack) => pack,
-            empty => empty.insert(PackWriter::create(&self.repo.path().join("objects/pack"))?),
+            empty => {
+                let pack = PackWriter::create(&self.repo.path().join("objects/pack"))?;
+                fail_point("a pack is begun");
+                empty.insert(pack)
+            }
         };
         pack.put(kind, oid, data)?;
         Ok(oid)
@@ -139,11 +144,15 @@ impl PackWriter {
         entries.sort_by_key(|e| e.oid);
         let index = pack_index(&entries, &checksum);
         let stem = self.dir.join(format!("pack-{}", hex(&checksum)));
+        fail_point("a pack is complete");
         // Read-only like git's own packs; the index comes last because it makes the pack visible.
         persist(file, &stem.with_extension("pack")).map_err(io)?;
+        fail_point("a pack has its name");
         let mut index_file = tempfile::Builder::new().prefix("tmp_idx_").tempfile_in(&self.dir).map_err(io)?;
         index_file.write_all(&index).map_err(io)?;
+        fail_point("the index of a pack is written");
         persist(index_file, &stem.with_extension("idx")).map_err(io)?;
+        fail_point("the index of a pack has its name");
         sync_dir(&self.dir).map_err(io)
     }
 }

@@ -15,6 +15,7 @@ use super::worktree::Written;
 use super::{Snapshot, Store, StoreError, commit_id, layout, tree};
 use crate::domain::id::{CommitId, MachineId, SessionId};
 use crate::domain::path::RelativeName;
+use crate::sys::fail_point::fail_point;
 
 const README: &str = "\
 # Sessions kept by ccsync
@@ -63,6 +64,12 @@ impl<'store> Transaction<'store> {
     /// Whether nothing was changed so far.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
+    }
+
+    /// Whether anything of the session was changed so far.
+    pub fn touches(&self, session: &SessionId) -> bool {
+        let directory = format!("{}/", layout::session(session));
+        self.changes.range(directory.clone()..).next().is_some_and(|(path, _)| path.starts_with(&directory))
     }
 
     /// Adds one segment of a file of a session.
@@ -213,6 +220,7 @@ impl<'store> Transaction<'store> {
         let text = commit_text(tree, parents, author, message);
         let commit = commit_id(self.writer.put(ObjectType::Commit, text)?);
         self.writer.finish()?;
+        fail_point("the objects are written");
         self.store.advance(&commit, "push", &self.written)?;
         Ok(commit)
     }
@@ -223,6 +231,7 @@ impl<'store> Transaction<'store> {
             self.touched = true;
         }
         self.store.write_file(&path, &bytes)?;
+        fail_point("a file of the store is written");
         let blob = self.writer.put(ObjectType::Blob, bytes)?;
         self.written.insert(path.clone(), blob);
         self.changes.insert(path, Some(tree::Leaf::file(blob)));

@@ -17,6 +17,7 @@ use git2::{IndexEntry, IndexEntryExtendedFlag, IndexTime, ObjectType, Oid};
 use super::reader::{Objects, Reader};
 use super::{Store, StoreError, layout, segment, tree};
 use crate::domain::id::CommitId;
+use crate::sys::fail_point::fail_point;
 
 /// What a transaction wrote into the working tree already.
 pub(super) type Written = HashMap<String, Oid>;
@@ -41,7 +42,9 @@ impl Store {
 
     pub(super) fn mark_finished(&self) -> Result<(), StoreError> {
         let marker = self.repo.path().join(MARKER);
-        remove(&marker)
+        remove(&marker)?;
+        fail_point("the mark is removed");
+        Ok(())
     }
 
     /// Writes the working tree and the index anew if an update of them was interrupted.
@@ -56,6 +59,7 @@ impl Store {
     fn rewrite_worktree(&self) -> Result<(), StoreError> {
         // It may be as unfinished as the rest.
         remove(&self.repo.path().join("index"))?;
+        fail_point("the index is thrown away");
         let mut index = self.fresh_index()?;
         index.clear()?;
         let head = self.head()?.map(|head| self.tree_of(&head)).transpose()?;
@@ -65,7 +69,10 @@ impl Store {
                 remove(&entry.path())?;
             }
         }
-        self.write_changes(&mut index, tree::differences(self.objects(), None, head)?, &Written::new())
+        fail_point("the working tree is thrown away");
+        self.write_changes(&mut index, tree::differences(self.objects(), None, head)?, &Written::new())?;
+        fail_point("the working tree is written anew");
+        Ok(())
     }
 
     /// What index and working tree lack of `new`, if they are as in `old`.
@@ -117,6 +124,7 @@ impl Store {
                 index.remove_path(&path)?;
             }
         }
+        fail_point("files are removed from the working tree");
         let mut files = Vec::new();
         for change in &new {
             let Some(leaf) = change.new else { continue };
@@ -137,7 +145,10 @@ impl Store {
         for (path, leaf) in files {
             index.add(&self.index_entry(path, leaf)?)?;
         }
-        Ok(index.write()?)
+        fail_point("before git's index is written");
+        index.write()?;
+        fail_point("git's index is written");
+        Ok(())
     }
 
     /// Writes files into the working tree, many of them on all cores.
@@ -219,7 +230,9 @@ impl Place<'_> {
             self.make_room(path)?;
             create().map_err(|source| StoreError::io("write", &file, source))
         });
-        handle?.write_all(bytes).map_err(|source| StoreError::io("write", &file, source))
+        let mut handle = handle?;
+        fail_point("a file of the working tree is half written");
+        handle.write_all(bytes).map_err(|source| StoreError::io("write", &file, source))
     }
 
     /// Removes files where `path` has directories, and a directory where it has a file.

@@ -16,6 +16,7 @@ use crate::domain::path::RelativeName;
 use crate::store::manifest::{Manifest, Run};
 use crate::store::segment::offset_after_lines;
 use crate::store::{Snapshot, Transaction};
+use crate::sys::fail_point::fail_point;
 
 /// What merging did that a person should know.
 #[derive(Debug, Default)]
@@ -93,6 +94,7 @@ fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<
             tx.take_session(&our_side, &session)?;
         }
     }
+    fail_point("before a merge is committed");
     let parents = [theirs.clone(), ours.clone()];
     tx.commit(&work.author(), &format!("merge from {}", work.machine.name), &parents)?;
     Ok(merged)

@@ -9,7 +9,7 @@
 //! * `writing`: one session downward; `parallel`: many at once
 //! * `merge`, `fork`: two histories of one session
 //! * `send`: the remote
-//! * `index`: the cache that makes all this cheap; `gone`: what was removed here
+//! * `index`: the cache that makes all this cheap; `gone`: what was removed here; `leftovers`: what a killed ccsync left
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
 //! * `set_up`, `status`, `list`, `undo`: the smaller commands; `named`: sessions as people name them
 
@@ -35,6 +35,7 @@ mod compare;
 mod fork;
 mod gone;
 mod index;
+mod leftovers;
 mod list;
 mod merge;
 mod named;
@@ -173,6 +174,12 @@ pub enum SyncError {
         name: String,
         /// How many there are.
         found: usize,
+    },
+    /// The session was changed in this commit already, from another side; the next one adds to that. Never seen by a person.
+    #[error("session {session} has to wait for the next commit")]
+    ChangedAlready {
+        /// Which session.
+        session: SessionId,
     },
     /// The user interrupted; everything done so far is complete.
     #[error("interrupted")]

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use super::merge::Merged;
 use super::parallel::on_all_cores;
 use super::place::{is_recent, place};
-use super::plan::{Differences, FilePull, Local, compare_session, described};
+use super::plan::{Differences, FilePull, Local, compare_session, compare_with, described};
 use super::push::{mention_merged, passed_over};
 use super::report::{Outcome, Report, SessionReport};
 use super::send::{fetch, send_rest};
@@ -21,14 +21,15 @@ use super::storing::Storing;
 use super::work::{Work, undo_path};
 use super::writing::{Writer, Writing, all_files};
 use super::{Context, SyncError};
-use crate::domain::id::SessionId;
+use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::{Phase, Progress};
-use crate::session::discover::{Discovery, LocalSession};
+use crate::session::discover::{Discovery, LocalSession, files_without_transcript};
 use crate::session::live::{live_sessions, running_client};
 use crate::session::materialise::{self, Journal};
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, StoredFile};
 use crate::store::snapshot::SessionState;
+use crate::sys::fail_point::fail_point;
 
 /// What a pull is asked for.
 #[derive(Debug, Clone, Default)]
@@ -80,6 +81,7 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
 fn bring(mut work: Work<'_>, merged: Merged, request: &PullRequest) -> Result<Report, SyncError> {
     let found = work.discover()?;
     let mut puller = Puller::plan(&work, &found, request)?;
+    fail_point("the pull is planned");
     if request.dry_run {
         return puller.as_report(&work);
     }
@@ -128,6 +130,8 @@ impl PullStep {
 
 struct Puller<'a> {
     found: &'a Discovery,
+    /// The head with which the sessions here were compared.
+    compared_at: Option<CommitId>,
     request: &'a PullRequest,
     steps: Vec<(SessionId, PullStep)>,
     /// Sessions that are too old to be brought unasked, with the time of their newest record.
@@ -141,21 +145,38 @@ impl<'a> Puller<'a> {
         let snapshot = work.store.head_snapshot()?;
         let states = snapshot.sessions()?;
         let live = live_sessions(&work.ctx.env.claude_dir);
-        let mut puller = Self { found, request, steps: Vec::new(), old: Vec::new(), forks: Vec::new() };
+        let mut puller = Self {
+            found,
+            compared_at: work.store.head()?,
+            request,
+            steps: Vec::new(),
+            old: Vec::new(),
+            forks: Vec::new(),
+        };
         let unasked = |id: &&SessionId| found.sessions.contains_key(*id) || !work.was_here(id, &states[*id]);
         let wanted: BTreeSet<SessionId> = match request.sessions.as_slice() {
             [] => states.keys().filter(unasked).cloned().collect(),
             named => named.iter().map(|id| beginning_with(id, &states)).collect(),
         };
         for id in wanted {
-            let step = match puller.plan_one(work, &snapshot, &id, live.get(&id).copied()) {
-                Ok(step) => step,
-                Err(e) if e.is_about_one_session() => PullStep::Skip(e.in_words()),
-                Err(e) => return Err(e),
-            };
+            let step = puller.plan_or_skip(work, &snapshot, &id, live.get(&id).copied())?;
             puller.steps.push((id, step));
         }
         Ok(puller)
+    }
+
+    /// As [`Self::plan_one`]; what concerns only this session is a reason to skip it.
+    fn plan_or_skip(
+        &mut self,
+        work: &Work<'_>,
+        snapshot: &Snapshot<'_>,
+        id: &SessionId,
+        pid: Option<u32>,
+    ) -> Result<PullStep, SyncError> {
+        match self.plan_one(work, snapshot, id, pid) {
+            Err(e) if e.is_about_one_session() => Ok(PullStep::Skip(e.in_words())),
+            planned => planned,
+        }
     }
 
     fn plan_one(
@@ -180,7 +201,7 @@ impl<'a> Puller<'a> {
             None if self.request.sessions.is_empty() => return Ok(PullStep::Nothing),
             None => return Err(Self::not_found(snapshot, id)?),
         };
-        let Some(here) = here else { return self.plan_new(work, &manifest) };
+        let Some(here) = here else { return self.plan_new(work, snapshot, &manifest) };
         let local = Local { session: here, live: pid.is_some() };
         let step = self.step_for(here, &manifest, compare_session(work, snapshot, &local)?);
         Ok(match (step, pid) {
@@ -212,7 +233,12 @@ impl<'a> Puller<'a> {
     }
 
     /// A session that is not here.
-    fn plan_new(&mut self, work: &Work<'_>, manifest: &Manifest) -> Result<PullStep, SyncError> {
+    fn plan_new(
+        &mut self,
+        work: &Work<'_>,
+        snapshot: &Snapshot<'_>,
+        manifest: &Manifest,
+    ) -> Result<PullStep, SyncError> {
         let listed = |outcome| described(&work.views, &manifest.session, Some(manifest), outcome);
         if let Some(too_old) = self.too_old(work, manifest.last_activity.as_deref()) {
             let report = listed(too_old);
@@ -220,10 +246,10 @@ impl<'a> Puller<'a> {
             return Ok(PullStep::Listed(Box::new(report)));
         }
         let place = place(manifest, work.views.roots(), &work.ctx.env.claude_dir)?;
-        Ok(match place {
-            Ok(directory) => PullStep::Write(Writing::new(directory, manifest)),
-            Err(reason) => PullStep::Listed(Box::new(listed(Outcome::Listed { reason }))),
-        })
+        match place {
+            Ok(directory) => bring_to(work, snapshot, manifest, directory),
+            Err(reason) => Ok(PullStep::Listed(Box::new(listed(Outcome::Listed { reason })))),
+        }
     }
 
     /// A session that an earlier pull has left in the store for its age, if this one does so too.
@@ -270,29 +296,47 @@ impl<'a> Puller<'a> {
 
     /// Stores the tails that lost their session's id, and plans to write both sides.
     fn keep_forks(&mut self, work: &mut Work<'_>) -> Result<(), SyncError> {
-        if !self.steps.iter().any(|(_, step)| matches!(step, PullStep::Fork(_))) {
-            return Ok(());
+        while self.steps.iter().any(|(_, step)| matches!(step, PullStep::Fork(_))) {
+            let earlier = self.forks.len();
+            let later = self.store_forks(work)?;
+            self.plan_forks(work, earlier)?;
+            let (snapshot, live) = (work.store.head_snapshot()?, live_sessions(&work.ctx.env.claude_dir));
+            for id in later {
+                let step = self.plan_or_skip(work, &snapshot, &id, live.get(&id).copied())?;
+                self.steps.retain(|(planned, _)| *planned != id);
+                self.steps.push((id, step));
+            }
         }
-        self.store_forks(work)?;
-        self.plan_forks(work)
+        Ok(())
     }
 
-    fn store_forks(&mut self, work: &Work<'_>) -> Result<(), SyncError> {
+    /// Stores tails in one commit. Returns the sessions that have to wait for the next one; the step of each other is no fork any more.
+    fn store_forks(&mut self, work: &Work<'_>) -> Result<Vec<SessionId>, SyncError> {
+        let mut later = Vec::new();
         let base = work.store.head()?;
         let mut tx = work.store.begin(base.as_ref())?;
         let snapshot = work.store.head_snapshot()?;
         for (id, step) in &mut self.steps {
             let PullStep::Fork(differences) = step else { continue };
-            let (Some(parent), Some(session)) = (snapshot.manifest(id)?, self.found.sessions.get(id)) else { continue };
+            let (Some(parent), Some(session)) = (snapshot.manifest(id)?, self.found.sessions.get(id)) else {
+                *step = PullStep::Nothing;
+                continue;
+            };
             let local = Local { session, live: false };
             match (Storing { work, snapshot: &snapshot, local: &local }).store(&mut tx, differences) {
                 Ok(SessionReport { outcome: Outcome::Forked { fork, lines }, .. }) => {
                     self.forks.push((id.clone(), fork, lines));
                     let here = Some(session.clone());
-                    let writing = Writing { here, ..Writing::new(session.directory.clone(), &parent) };
+                    // What only the tail has beside the transcript is in the fork, and still here.
+                    let ahead = session.files.keys().any(|name| parent.file(name.as_ref()).is_none());
+                    let writing = Writing { here, ahead, ..Writing::new(session.directory.clone(), &parent) };
                     *step = PullStep::Write(writing);
                 }
                 Ok(_) => *step = PullStep::Nothing,
+                Err(SyncError::ChangedAlready { .. }) => {
+                    tx.forget_incomplete_sessions()?;
+                    later.push(id.clone());
+                }
                 Err(e) if e.is_about_one_session() => {
                     tx.forget_incomplete_sessions()?;
                     *step = PullStep::Skip(e.in_words());
@@ -304,27 +348,28 @@ impl<'a> Puller<'a> {
             let message = format!("forks kept by a pull of {}", work.machine.name);
             tx.commit(&work.author(), &message, base.as_slice())?;
         }
-        Ok(())
+        Ok(later)
     }
 
-    /// A fork lies beside the session it left.
-    fn plan_forks(&mut self, work: &mut Work<'_>) -> Result<(), SyncError> {
+    /// A fork lies beside the session it left. The first `earlier` ones have their steps already.
+    fn plan_forks(&mut self, work: &mut Work<'_>, earlier: usize) -> Result<(), SyncError> {
         work.index.follow(&work.store)?;
         let snapshot = work.store.head_snapshot()?;
         let live = live_sessions(&work.ctx.env.claude_dir);
-        for (id, fork, _) in self.forks.clone() {
-            let Some(manifest) = snapshot.manifest(&fork)? else { continue };
-            let Some(session) = self.found.sessions.get(&id) else { continue };
-            self.steps.retain(|(planned, _)| *planned != fork);
-            let step = if self.found.sessions.contains_key(&fork) {
-                // It was compared before it got longer.
-                self.plan_one(work, &snapshot, &fork, live.get(&fork).copied())?
-            } else {
-                PullStep::Write(Writing::new(session.directory.clone(), &manifest))
+        let mut steps = Vec::new();
+        for (id, fork, _) in &self.forks[earlier..].to_vec() {
+            let Some(manifest) = snapshot.manifest(fork)? else { continue };
+            let step = match (self.found.sessions.get(id), self.found.sessions.get(fork)) {
+                // It was here, and has just grown in the store: what was planned for it is out of date.
+                (_, Some(_)) => self.plan_or_skip(work, &snapshot, fork, live.get(fork).copied())?,
+                (Some(beside), None) => bring_to(work, &snapshot, &manifest, beside.directory.clone())?,
+                (None, None) => continue,
             };
-            // Before the session itself: what is replaced there lies in the fork by then.
-            self.steps.insert(0, (fork, step));
+            steps.push((fork.clone(), step));
         }
+        self.steps.retain(|(planned, _)| steps.iter().all(|(fork, _)| planned != fork));
+        // Before the sessions themselves: what is replaced there lies in the forks by then.
+        self.steps.splice(0..0, steps);
         Ok(())
     }
 
@@ -334,7 +379,8 @@ impl<'a> Puller<'a> {
         let writer = Writer { views: &work.views, claude_dir: &work.ctx.env.claude_dir, journal: &journal };
         let mut report = Report { passed_over: passed_over(self.found), ..Report::default() };
         // By the stamps of what was compared or written: a file that a client has written to since is looked at again.
-        let mut in_step = self.already_in_step();
+        let in_step = self.already_in_step();
+        let mut written = Vec::new();
         let (new, others): (Vec<_>, Vec<_>) = self.steps.iter().partition(|(_, step)| step.is_new());
         work.ctx.progress.begin(Phase::Materialise, self.steps.len() as u64, 0);
         // New sessions, forks among them, come first: what is replaced afterwards lies in a fork by then.
@@ -352,14 +398,16 @@ impl<'a> Puller<'a> {
         for done in done? {
             match done {
                 Done::Nothing => report.unchanged += 1,
-                Done::Reported(session, written) => {
-                    in_step.extend(written);
+                Done::Reported(session, now) => {
+                    written.extend(now);
                     report.sessions.push(session);
                 }
             }
         }
         materialise::prune(&root, work.ctx.clock.now());
-        work.record_in_step(&in_step)?;
+        work.record_in_step(&in_step, self.compared_at.as_ref())?;
+        let head = work.store.head()?;
+        work.record_in_step(&written, head.as_ref())?;
         work.record_elsewhere(&self.old)?;
         self.name_forks(work, &mut report)?;
         report.sort();
@@ -384,6 +432,29 @@ impl<'a> Puller<'a> {
         let unchanged = self.steps.iter().filter(|(_, step)| matches!(step, PullStep::Nothing));
         unchanged.filter_map(|(id, _)| self.found.sessions.get(id).cloned()).collect()
     }
+}
+
+/// Writes a session whose transcript is not here into `directory`. Files beside it that are there already are not replaced by what they
+/// are no part of.
+fn bring_to(
+    work: &Work<'_>,
+    snapshot: &Snapshot<'_>,
+    manifest: &Manifest,
+    directory: PathBuf,
+) -> Result<PullStep, SyncError> {
+    let Some(here) = files_without_transcript(&directory, &manifest.session) else {
+        return Ok(PullStep::Write(Writing::new(directory, manifest)));
+    };
+    let found = compare_with(work, snapshot, manifest, &Local { session: &here, live: false }, None)?;
+    if let Some(other) = found.up.keys().find(|name| manifest.file(name.as_ref()).is_some()) {
+        let path = here.path(other.as_ref());
+        return Ok(PullStep::Skip(format!(
+            "`{}` is not what the store has: move it away, then pull again",
+            path.display()
+        )));
+    }
+    let ahead = !found.up.is_empty();
+    Ok(PullStep::Write(Writing { directory, files: found.down, here: Some(here), ahead }))
 }
 
 /// The session whose id begins with `id`, as reports print it; `id` itself if there is not exactly one.

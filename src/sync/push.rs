@@ -16,6 +16,7 @@ use crate::session::discover::{Discovery, LocalSession};
 use crate::session::live::live_sessions;
 use crate::store::Transaction;
 use crate::store::machine::Machine;
+use crate::sys::fail_point::fail_point;
 
 /// Brings every session of this machine to the remote.
 ///
@@ -27,7 +28,9 @@ pub fn push(ctx: &Context<'_>, dry_run: bool) -> Result<Report, SyncError> {
         fetch_first(&mut work)?;
     }
     let found = work.discover()?;
+    fail_point("the sessions are found");
     let plan = Plan::make(&work, &found)?;
+    fail_point("the push is planned");
     if dry_run {
         return plan.as_report(&work);
     }
@@ -49,8 +52,9 @@ fn fetch_first(work: &mut Work<'_>) -> Result<(), SyncError> {
 }
 
 /// What a push is going to do.
+#[derive(Default)]
 pub(super) struct Plan<'a> {
-    found: &'a Discovery,
+    passed_over: Vec<PassedOver>,
     steps: Vec<(Local<'a>, Differences)>,
     /// Sessions that cannot be handled, with the reason.
     skipped: Vec<(SessionId, String)>,
@@ -61,14 +65,18 @@ impl<'a> Plan<'a> {
     /// Compares every session of this machine with the store.
     pub(super) fn make(work: &Work<'_>, found: &'a Discovery) -> Result<Self, SyncError> {
         let live = live_sessions(&work.ctx.env.claude_dir);
+        let local = |session: &'a LocalSession| Local { session, live: live.contains_key(&session.id) };
+        Ok(Self { passed_over: passed_over(found), ..Self::compare(work, found.sessions.values().map(local))? })
+    }
+
+    fn compare(work: &Work<'_>, sessions: impl IntoIterator<Item = Local<'a>>) -> Result<Self, SyncError> {
         let snapshot = work.store.head_snapshot()?;
-        let mut plan = Self { found, steps: Vec::new(), skipped: Vec::new(), unchanged: Vec::new() };
-        for session in found.sessions.values() {
-            let local = Local { session, live: live.contains_key(&session.id) };
+        let mut plan = Self::default();
+        for local in sessions {
             match compare_session(work, &snapshot, &local) {
                 Ok(differences) if differences.is_empty() => plan.unchanged.push(local),
                 Ok(differences) => plan.steps.push((local, differences)),
-                Err(e) if e.is_about_one_session() => plan.skipped.push((session.id.clone(), e.in_words())),
+                Err(e) if e.is_about_one_session() => plan.skipped.push((local.session.id.clone(), e.in_words())),
                 Err(e) => return Err(e),
             }
         }
@@ -89,30 +97,28 @@ impl<'a> Plan<'a> {
         Ok(report)
     }
 
-    /// Stores everything in one commit and reports it.
-    pub(super) fn execute(self, work: &mut Work<'_>) -> Result<Report, SyncError> {
+    /// Stores everything, in one commit but for rare cases, and reports it.
+    pub(super) fn execute(mut self, work: &mut Work<'_>) -> Result<Report, SyncError> {
+        let compared_at = work.store.head()?;
         let mut report = self.begin_report(work);
-        let mut in_step = Vec::new();
-        let base = work.store.head()?;
-        let mut tx = work.store.begin(base.as_ref())?;
-        let bytes = self.steps.iter().map(|(local, _)| local.session.bytes()).sum();
-        work.ctx.progress.begin(Phase::Store, self.steps.len() as u64, bytes);
-        for (local, differences) in &self.steps {
-            let (session, complete) = store_one(work, &mut tx, local, differences)?;
-            if complete {
-                in_step.push(local.session);
+        let mut steps = std::mem::take(&mut self.steps);
+        let bytes = steps.iter().map(|(local, _)| local.session.bytes()).sum();
+        work.ctx.progress.begin(Phase::Store, steps.len() as u64, bytes);
+        loop {
+            let stored = store_together(work, steps)?;
+            report.sessions.extend(stored.reports);
+            if stored.later.is_empty() {
+                break;
             }
-            report.sessions.push(session);
-            work.ctx.progress.advance(1, local.session.bytes());
+            let again = Self::compare(work, stored.later)?;
+            report.sessions.extend(again.skipped.iter().map(|(id, reason)| skipped(work, id, reason.clone())));
+            report.unchanged += again.unchanged.len() as u64;
+            steps = again.steps;
         }
         work.ctx.progress.end();
-        if let Some(machine) = commit(work, tx, base.as_ref(), &report)? {
-            work.machine = machine;
-            work.machine_changed = false;
-        }
         // Of a running session only whole lines were compared.
-        in_step.extend(self.unchanged.iter().filter(|local| !local.live).map(|local| local.session));
-        self.record(work, &in_step)?;
+        let whole = self.unchanged.iter().filter(|local| !local.live).map(|local| local.session);
+        work.record_in_step(whole, compared_at.as_ref())?;
         report.sort();
         Ok(report)
     }
@@ -122,37 +128,68 @@ impl<'a> Plan<'a> {
         Report {
             sessions,
             unchanged: self.unchanged.len() as u64,
-            passed_over: passed_over(self.found),
+            passed_over: self.passed_over.clone(),
             ..Report::default()
         }
     }
-
-    /// Enters in the index what is now in step, and forgets what is not.
-    fn record(&self, work: &mut Work<'_>, in_step: &[&LocalSession]) -> Result<(), SyncError> {
-        for (local, _) in &self.steps {
-            work.index.forget(&local.session.id);
-        }
-        work.record_in_step(in_step.iter().copied())
-    }
 }
 
-/// Stores one session, and says whether it is in step then.
+/// What became of one commit.
+struct Stored<'a> {
+    reports: Vec<SessionReport>,
+    /// Sessions that have to be compared again: another one of this commit, which became a fork, has changed what they belong to.
+    later: Vec<Local<'a>>,
+}
+
+/// Stores these sessions in one commit.
+fn store_together<'a>(work: &mut Work<'_>, steps: Vec<(Local<'a>, Differences)>) -> Result<Stored<'a>, SyncError> {
+    let base = work.store.head()?;
+    let mut tx = work.store.begin(base.as_ref())?;
+    let mut stored = Stored { reports: Vec::new(), later: Vec::new() };
+    let (mut in_step, mut others) = (Vec::new(), Vec::new());
+    for (local, differences) in steps {
+        let done = store_one(work, &mut tx, &local, &differences)?;
+        work.ctx.progress.advance(1, local.session.bytes());
+        match done {
+            None => stored.later.push(local),
+            Some((report, complete)) => {
+                stored.reports.push(report);
+                if complete { in_step.push(local.session) } else { others.push(&local.session.id) }
+            }
+        }
+    }
+    if let Some(machine) = commit(work, tx, base.as_ref(), &stored.reports)? {
+        work.machine = machine;
+        work.machine_changed = false;
+    }
+    others.into_iter().for_each(|id| work.index.forget(id));
+    in_step.iter().for_each(|session| work.index.forget(&session.id));
+    let head = work.store.head()?;
+    work.record_in_step(in_step, head.as_ref())?;
+    Ok(stored)
+}
+
+/// Stores one session, and says whether it is in step then. `None`: it has to wait for the next commit.
 fn store_one(
     work: &Work<'_>,
     tx: &mut Transaction<'_>,
     local: &Local<'_>,
     differences: &Differences,
-) -> Result<(SessionReport, bool), SyncError> {
+) -> Result<Option<(SessionReport, bool)>, SyncError> {
     if crate::sys::signal::interrupted() {
         work.ctx.progress.end();
         return Err(SyncError::Interrupted);
     }
     let snapshot = work.store.head_snapshot()?;
     match (Storing { work, snapshot: &snapshot, local }).store(tx, differences) {
-        Ok(report) => Ok((report, differences.down.is_empty() && differences.parted.is_none() && !local.live)),
+        Ok(report) => Ok(Some((report, differences.down.is_empty() && differences.parted.is_none() && !local.live))),
+        Err(SyncError::ChangedAlready { .. }) => {
+            tx.forget_incomplete_sessions()?;
+            Ok(None)
+        }
         Err(e) if e.is_about_one_session() => {
             tx.forget_incomplete_sessions()?;
-            Ok((skipped(work, &local.session.id, e.in_words()), false))
+            Ok(Some((skipped(work, &local.session.id, e.in_words()), false)))
         }
         Err(e) => Err(e),
     }
@@ -173,7 +210,7 @@ fn commit(
     work: &Work<'_>,
     mut tx: Transaction<'_>,
     base: Option<&CommitId>,
-    report: &Report,
+    reports: &[SessionReport],
 ) -> Result<Option<Machine>, SyncError> {
     if tx.is_empty() && !work.machine_changed {
         return Ok(None);
@@ -182,8 +219,8 @@ fn commit(
     let mut machine = work.machine.clone();
     machine.last_push = Some(work.ctx.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
     tx.put_machine(&machine)?;
-    let sessions =
-        report.count(|o| matches!(o, Outcome::Added { .. } | Outcome::Extended { .. } | Outcome::Forked { .. }));
+    let stored = |o: &Outcome| matches!(o, Outcome::Added { .. } | Outcome::Extended { .. } | Outcome::Forked { .. });
+    let sessions = reports.iter().filter(|report| stored(&report.outcome)).count();
     let message = format!("push from {}: {sessions} session{}", machine.name, if sessions == 1 { "" } else { "s" });
     let result = tx.commit(&work.author(), &message, base.cloned().as_slice());
     work.ctx.progress.end();

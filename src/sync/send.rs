@@ -11,6 +11,7 @@ use super::work::Work;
 use super::{SyncError, damaged_names, store_path};
 use crate::domain::progress::Phase;
 use crate::store::BRANCH;
+use crate::sys::fail_point::fail_point;
 use crate::transport::remote::{PushOutcome, RefUpdate, Remote, RemoteError};
 
 /// How often a refused push is merged and tried again before the work is left queued.
@@ -104,7 +105,9 @@ fn try_push(work: &Work<'_>, remote: &dyn Remote) -> Result<PushOutcome, SyncErr
     let update =
         RefUpdate { name: format!("refs/heads/{BRANCH}"), new: head.clone(), expected: work.store.remote_head()? };
     work.ctx.progress.begin(Phase::Send, 0, 0);
+    fail_point("before a push to the remote");
     let outcome = remote.push(&[update]);
+    fail_point("after a push to the remote");
     work.ctx.progress.end();
     let outcome = outcome?;
     if outcome == PushOutcome::Done {
@@ -115,7 +118,9 @@ fn try_push(work: &Work<'_>, remote: &dyn Remote) -> Result<PushOutcome, SyncErr
 
 fn fetch_from(work: &mut Work<'_>, remote: &dyn Remote) -> Result<Merged, SyncError> {
     work.ctx.progress.begin(Phase::Fetch, 0, 0);
+    fail_point("before a fetch");
     let fetched = remote.fetch(BRANCH);
+    fail_point("after a fetch");
     work.ctx.progress.end();
     let fetched = fetched?;
     work.store.set_remote_head(fetched.as_ref())?;

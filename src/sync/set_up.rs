@@ -17,6 +17,7 @@ use crate::store::machine::ProposedPaths;
 use crate::store::manifest::{FORMAT, ManifestError};
 use crate::sys::clock::Clock;
 use crate::sys::env::Env;
+use crate::sys::fail_point::fail_point;
 use crate::transport::url::RemoteUrl;
 
 /// What a set-up is asked for; what is not given stays as it is or takes its default.
@@ -67,12 +68,12 @@ pub fn set_up(
     let path = config_path(env);
     let former = Config::load(&path)?;
     let config = wanted(env, former.as_ref(), request)?;
-    if config.remote.is_none() {
-        crate::store::create_embedded_remote(&embedded_remote_path(env))?;
-    }
     let settings = Settings::resolve(&config, env, Overrides::default())?;
     let ctx = Context { env, settings, clock, progress, interactive };
     let mut work = Work::open(&ctx)?;
+    if config.remote.is_none() {
+        crate::store::create_embedded_remote(&embedded_remote_path(env))?;
+    }
     let moved = former.as_ref().is_some_and(|former| former.remote != config.remote);
     let before = work.store.remote_head()?;
     if moved {
@@ -85,6 +86,7 @@ pub fn set_up(
         return Err(e);
     }
     config.save(&path)?;
+    fail_point("the configuration is saved");
     let there = work.store.snapshot(work.store.remote_head()?.as_ref())?.sessions()?;
     let carried = sessions_before.keys().filter(|id| !there.contains_key(*id)).count() as u64;
     register(&mut work)?;
@@ -163,6 +165,7 @@ pub(super) fn adopt_proposed_paths(work: &Work<'_>) -> Result<Option<Settings>, 
         let _ = config.set_placeholder(name, &path, env);
     }
     config.save(&config_path(env))?;
+    fail_point("paths of others are adopted");
     let head = work.store.head()?;
     let mut tx = work.store.begin(head.as_ref())?;
     tx.put_proposed_paths(&work.machine.id, None)?;
@@ -216,6 +219,7 @@ fn register(work: &mut Work<'_>) -> Result<(), SyncError> {
     if !work.machine_changed {
         return Ok(());
     }
+    fail_point("before the machine is registered");
     let head = work.store.head()?;
     let mut tx = work.store.begin(head.as_ref())?;
     tx.put_machine(&work.machine)?;

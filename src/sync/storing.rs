@@ -98,6 +98,7 @@ impl Storing<'_> {
 
     /// A session that the store does not have.
     fn store_new(&self, tx: &mut Transaction<'_>, files: &Files) -> Result<Draft, SyncError> {
+        refuse_touched(tx, &self.local.session.id)?;
         // The first records name the working directory, by which the client's directory names in the text are known.
         let mut first = Facts::default();
         first.absorb(&self.local.open(None, 0)?.next_lines()?);
@@ -115,6 +116,7 @@ impl Storing<'_> {
 
     /// What a session has more than `target`: the session itself, or the fork it has become.
     fn store_more(&self, tx: &mut Transaction<'_>, target: &Manifest, files: &Files) -> Result<Draft, SyncError> {
+        refuse_touched(tx, &target.session)?;
         let id = &self.local.session.id;
         let collector = self.collector(target, (target.session != *id).then(|| id.clone()));
         let mut draft = Draft { manifest: target.clone(), facts: Facts::default(), collected: Collected::default() };
@@ -138,6 +140,7 @@ impl Storing<'_> {
         if let Some(there) = self.snapshot.manifest(&fork)? {
             return self.continue_fork(tx, &there);
         }
+        refuse_touched(tx, &fork)?;
         for (name, file) in parent.all_files().filter(|(name, _)| !files.contains_key(&name.cloned())) {
             share_file(tx, &StoredText { snapshot: self.snapshot, manifest: parent, name, file }, &fork)?;
         }
@@ -293,6 +296,11 @@ fn damage_note(collected: &Collected, session: &SessionId) -> Option<String> {
         several => format!("{several} lines are no records"),
     };
     Some(format!("{lines}, perhaps since a crash; for a healed copy: ccsync repair {session}"))
+}
+
+/// A commit changes a session from one side only: each has been compared with what was there before.
+fn refuse_touched(tx: &Transaction<'_>, session: &SessionId) -> Result<(), SyncError> {
+    if tx.touches(session) { Err(SyncError::ChangedAlready { session: session.clone() }) } else { Ok(()) }
 }
 
 /// Transcript lines of a fork that the session it left does not have.

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::gone::Gone;
 use super::index::Index;
+use super::leftovers::clear_leftovers;
 use super::report::SessionReport;
 use super::views::Views;
 use super::{Context, LOCK_WAIT, SyncError, embedded_remote_path, store_path};
-use crate::domain::id::SessionId;
+use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::session::discover::{Discovery, LocalSession, discover};
 use crate::store::machine::Machine;
@@ -15,8 +16,9 @@ use crate::store::manifest::{ManifestError, RootsKey};
 use crate::store::snapshot::SessionState;
 use crate::store::{Author, MOST_LOOSE, MOST_PACKS, Store, StoreError};
 use crate::sys::env::Env;
+use crate::sys::fail_point::fail_point;
 use crate::sys::fs::create_private_dir_all;
-use crate::sys::lock::ProcessLock;
+use crate::sys::lock::{FamilyLock, ProcessLock};
 use crate::transport::git_cli::GitCli;
 use crate::transport::url::RemoteUrl;
 
@@ -31,7 +33,7 @@ pub(super) struct Work<'a> {
     pub(super) machine_changed: bool,
     pub(super) index: Index,
     gone: Gone,
-    _lock: ProcessLock,
+    _locks: (FamilyLock, ProcessLock),
 }
 
 impl<'a> Work<'a> {
@@ -39,15 +41,18 @@ impl<'a> Work<'a> {
     pub(super) fn open(ctx: &'a Context<'a>) -> Result<Self, SyncError> {
         let env = ctx.env;
         create_private_dir_all(&env.dirs.state)?;
-        let lock = ProcessLock::acquire(&env.dirs.state.join("lock"), LOCK_WAIT, ctx.clock, &mut |_| ())?;
+        let mut lock = ProcessLock::acquire(&env.dirs.state.join("lock"), LOCK_WAIT, ctx.clock, &mut |_| ())?;
+        fail_point("the lock is taken");
         create_private_dir_all(&env.dirs.data)?;
+        let family = clear_leftovers(ctx, &mut lock)?;
         let store = Store::open_or_create(&store_path(env))?;
+        fail_point("the store is open");
         let (machine, machine_changed) = this_machine(ctx, &store)?;
         let mut index = Index::load(&index_path(env), &settings_key(ctx));
         index.follow(&store)?;
         let views = this_machines_views(ctx, &store, &machine)?;
         let gone = Gone::load(&env.dirs.state.join("gone.json"));
-        Ok(Self { ctx, store, views, machine, machine_changed, index, gone, _lock: lock })
+        Ok(Self { ctx, store, views, machine, machine_changed, index, gone, _locks: (family, lock) })
     }
 
     /// Looks again at how the store knows this machine, after a fetch.
@@ -87,15 +92,18 @@ impl<'a> Work<'a> {
         remote.with_progress(std::sync::Arc::clone(&self.ctx.progress))
     }
 
-    /// Enters in the index those of `sessions` of which it does not know yet that they are in step with the store.
+    /// Enters in the index those of `sessions` of which it does not know yet that they are in step with the store. They were so
+    /// at `commit`; one that changed in the store since then is not entered.
     pub(super) fn record_in_step<'s>(
         &mut self,
         sessions: impl IntoIterator<Item = &'s LocalSession>,
+        commit: Option<&CommitId>,
     ) -> Result<(), SyncError> {
         self.index.follow(&self.store)?;
         let snapshot = self.store.head_snapshot()?;
+        let changed = snapshot.changed_since(&self.store.snapshot(commit)?)?;
         for session in sessions {
-            if self.index.in_step(session) {
+            if self.index.in_step(session) || changed.contains(&session.id) {
                 continue;
             }
             if let Some(state) = snapshot.state(&session.id)? {
@@ -126,8 +134,10 @@ impl<'a> Work<'a> {
     pub(super) fn save(&mut self) -> Result<(), SyncError> {
         // First: once the index has forgotten a session, nothing else knows that it was here.
         self.gone.save()?;
+        fail_point("what was removed is saved");
         self.index.follow(&self.store)?;
         let _ = self.index.save(&index_path(self.ctx.env));
+        fail_point("ccsync's index is saved");
         self.tidy_up();
         Ok(())
     }

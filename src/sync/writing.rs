@@ -47,7 +47,8 @@ impl Writing {
 
     /// How it is reported.
     pub(super) fn outcome(&self, lines: u64, bytes: u64) -> Outcome {
-        if self.here.is_none() { Outcome::Added { lines, bytes } } else { Outcome::Extended { lines, bytes } }
+        let was_here = self.here.as_ref().is_some_and(|here| here.files.contains_key(&None));
+        if was_here { Outcome::Extended { lines, bytes } } else { Outcome::Added { lines, bytes } }
     }
 
     /// Writes the files. Returns the report, and the session if it is in step now.

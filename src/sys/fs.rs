@@ -149,6 +149,13 @@ pub fn remove_file_if_exists(path: &Path) -> Result<bool, PathError> {
     }
 }
 
+/// The temporary files in a directory and below; links are not followed. Each is being written, or its writer was killed.
+pub fn leftovers(directory: &Path) -> Vec<PathBuf> {
+    let files = walkdir::WalkDir::new(directory).into_iter().flatten().filter(|e| e.file_type().is_file());
+    let leftovers = files.filter(|e| e.file_name().to_str().is_some_and(is_leftover));
+    leftovers.map(walkdir::DirEntry::into_path).collect()
+}
+
 /// Waits until the disk has a file and, as both may be new, its directory.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
-//! One process at a time: a lock that the kernel frees when its holder dies.
+//! One process at a time: a lock that the kernel frees when its holder dies; and whether programs that the dead holder
+//! started live on.
 //!
-//! Owns the lock file. It is never deleted: a process may still hold an unlinked file while another locks a new one of
+//! Owns the lock files. They are never deleted: a process may still hold an unlinked file while another locks a new one of
 //! the same name, and then both believe that they are alone.
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -18,7 +19,10 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct ProcessLock {
     /// Closing the file frees the lock.
-    _file: File,
+    file: File,
+    predecessor_died: bool,
+    /// The next holder finds all in order.
+    in_order: bool,
 }
 
 /// Why the lock was not acquired.
@@ -70,10 +74,79 @@ impl ProcessLock {
             clock.sleep(pause.min(wait - waited));
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        // The pid is for people only: if it cannot be written, the lock holds all the same.
+        let predecessor_died = holder(&mut file).is_some();
+        // If the pid cannot be written, the lock holds all the same.
         let _ = write_pid(&mut file);
-        Ok(Self { _file: file })
+        Ok(Self { file, predecessor_died, in_order: !predecessor_died })
     }
+
+    /// Whether the holder before this one never came to give the lock back, so that it may have left things behind.
+    pub fn predecessor_died(&self) -> bool {
+        self.predecessor_died
+    }
+
+    /// What the dead predecessor left is cleared away; until this is said, the next holder is told of it too.
+    pub fn put_in_order(&mut self) {
+        self.in_order = true;
+    }
+}
+
+impl Drop for ProcessLock {
+    fn drop(&mut self) {
+        // Whoever finds no pid in the file knows that all is in order.
+        if self.in_order {
+            let _ = self.file.set_len(0);
+        }
+    }
+}
+
+/// A lock that passes on to every program that this process starts, and that the kernel frees when the last of them has ended.
+///
+/// A program that outlives the process which started it may still write where the next process is at work.
+#[derive(Debug)]
+pub struct FamilyLock {
+    /// Closing the file gives up this process's share.
+    _file: File,
+    alone: bool,
+}
+
+impl FamilyLock {
+    /// Takes a share of the lock at `path`, after waiting up to `wait` for what programs of earlier processes still hold of it.
+    /// Held under a [`ProcessLock`], so that nobody else competes.
+    ///
+    /// # Errors
+    /// [`PathError`]
+    pub fn acquire(path: &Path, wait: Duration, clock: &dyn Clock) -> Result<Self, PathError> {
+        let file = open(path)?;
+        let began = clock.monotonic();
+        let mut alone = try_lock(&file, path)?;
+        while !alone && clock.monotonic().saturating_sub(began) < wait && !super::signal::interrupted() {
+            clock.sleep(FIRST_PAUSE);
+            alone = try_lock(&file, path)?;
+        }
+        let failed = |e| PathError::new("lock", path, e);
+        // Together with those who would not end: whoever comes next must hear of ours too.
+        file.lock_shared().map_err(failed)?;
+        let passed_on = pass_on(&file).map_err(failed)?;
+        Ok(Self { _file: file, alone: alone && passed_on })
+    }
+
+    /// Whether no program of an earlier process is alive any more.
+    pub fn is_alone(&self) -> bool {
+        self.alone
+    }
+}
+
+/// Lets programs inherit the open file; false where the system has no such thing.
+#[cfg(unix)]
+fn pass_on(file: &File) -> io::Result<bool> {
+    rustix::io::fcntl_setfd(file, rustix::io::FdFlags::empty())?;
+    Ok(true)
+}
+
+#[cfg(not(unix))]
+fn pass_on(_: &File) -> io::Result<bool> {
+    Ok(false)
 }
 
 fn open(path: &Path) -> Result<File, PathError> {
@@ -103,10 +176,10 @@ fn holder(file: &mut File) -> Option<u32> {
     text.trim().parse().ok()
 }
 
+/// In one step and always of the same length: the file is never empty between the pid of a dead holder and that of the next.
 fn write_pid(file: &mut File) -> io::Result<()> {
-    file.set_len(0)?;
     file.rewind()?;
-    writeln!(file, "{}", std::process::id())
+    file.write_all(format!("{:<15}\n", std::process::id()).as_bytes())
 }
 
 #[cfg(test)]
@@ -140,5 +213,39 @@ mod tests {
         let held = ProcessLock::acquire(&path, Duration::ZERO, &clock, &mut |_| ()).unwrap();
         let mut held = Some(held);
         ProcessLock::acquire(&path, Duration::from_secs(20), &clock, &mut |_| held = None).unwrap();
+    }
+
+    #[test]
+    fn whoever_comes_after_a_dead_holder_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let clock = SystemClock::default();
+        let acquire = || ProcessLock::acquire(&path, Duration::ZERO, &clock, &mut |_| ()).unwrap();
+        assert!(!acquire().predecessor_died());
+        assert!(!acquire().predecessor_died(), "the first one gave it back");
+        fs::write_atomic(&path, b"123456\n").unwrap();
+        assert!(acquire().predecessor_died());
+        acquire().put_in_order();
+        assert!(!acquire().predecessor_died());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a program that nobody listens to")]
+    fn a_program_that_outlives_its_process_is_known() {
+        use std::process::{Command, Stdio};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("family");
+        let clock = SystemClock::default();
+        let acquire = |wait| FamilyLock::acquire(&path, Duration::from_millis(wait), &clock).unwrap();
+        let first = acquire(0);
+        assert!(first.is_alone());
+        // Ends when this process lets go of its standard input.
+        let mut orphan = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        drop(first);
+        assert!(!acquire(50).is_alone());
+        drop(orphan.stdin.take());
+        orphan.wait().unwrap();
+        assert!(acquire(20_000).is_alone());
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod env;
+pub mod fail_point;
 pub mod fs;
 pub mod lock;
 pub mod process;

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use ccsync::domain::client_dir::client_dir_name;
 
+use super::ledger::{self, Conversations};
 use super::output::Run;
 use super::transcript::{SessionBuilder, Turns};
 
@@ -152,6 +153,41 @@ impl Machine {
     /// The client's directory for a project given relative to the home directory.
     pub(crate) fn project_dir(&self, project: &str) -> PathBuf {
         self.projects().join(client_dir_name(self.home.join(project).to_str().unwrap()))
+    }
+
+    /// What is in the transcripts here.
+    pub(crate) fn conversations(&self) -> Conversations {
+        ledger::conversations(&self.projects())
+    }
+
+    /// Where the store lies if nothing says otherwise.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.home.join(".local/share/ccsync")
+    }
+
+    /// Fails if anything of this program's is out of order here: a working tree that is not clean, objects that git finds fault
+    /// with, locks and temporary files that nobody will come back for, a line that is torn.
+    #[track_caller]
+    pub(crate) fn assert_in_order(&self, what: &str) {
+        let store = self.data().join("store");
+        let git = |args: &[&str]| {
+            let run = self.run(self.program("git").arg("-C").arg(&store).args(args));
+            format!("{}{}", run.stdout, run.stderr)
+        };
+        assert_eq!(git(&["status", "--porcelain"]), "", "{what}");
+        assert_eq!(git(&["fsck", "--strict", "--no-dangling", "--no-progress"]), "", "{what}");
+        let left = |name: &str| {
+            let own = name.starts_with(".ccsync-") && name.ends_with(".tmp") || name.starts_with(".new-");
+            own || name.ends_with(".lock") || name.ends_with(".keep") || name.starts_with("tmp_")
+        };
+        let everything = walkdir::WalkDir::new(&self.home).into_iter().map(Result::unwrap);
+        let left: Vec<_> =
+            everything.filter(|e| left(e.file_name().to_str().unwrap())).map(|e| e.into_path()).collect();
+        assert!(left.is_empty(), "{what}: left behind: {left:?}");
+        for path in self.transcript_paths() {
+            let torn = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_err();
+            assert!(!fs::read_to_string(&path).unwrap().lines().any(torn), "{what}: {} is torn", path.display());
+        }
     }
 
     fn projects(&self) -> PathBuf {

@@ -13,15 +13,19 @@
 //! ```
 
 mod clone;
+mod ledger;
 mod machine;
 mod output;
 mod transcript;
+#[cfg(unix)]
+pub(crate) mod world;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub(crate) use clone::Clone;
+pub(crate) use ledger::{Conversations, Ledger, append, conversations, markers};
 pub(crate) use machine::{Machine, Tree, tree};
 pub(crate) use output::Run;
 pub(crate) use transcript::{chain_is_whole, questions};

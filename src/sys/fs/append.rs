@@ -8,6 +8,10 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 
 use super::{Context, FileStamp, PathError, set_file_modified};
+use crate::sys::fail_point::fail_point;
+
+/// About so many bytes are written in one call.
+const AT_ONCE: usize = 1 << 20;
 
 /// The file is not as long as its reader believed; another program has written to it since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,13 +23,15 @@ pub struct LengthChanged {
     pub found: u64,
 }
 
-/// Adds to the end of a file that another program may also extend.
+/// Adds lines to the end of a file that another program may also extend.
 ///
-/// Dropped before [`Appender::commit`], it takes its bytes back, unless something was written after them.
+/// What it adds follows directly after what it has seen, in whole lines, or is taken back: another program's line is never before or
+/// within ours. Dropped before [`Appender::commit`], it takes its bytes back, unless something was written after them.
 #[derive(Debug)]
 pub struct Appender {
     path: PathBuf,
     file: File,
+    waiting: Vec<u8>,
     start: u64,
     written: u64,
     modified: Option<SystemTime>,
@@ -47,7 +53,9 @@ impl Appender {
             Ok(file)
         };
         let file = open().at("append to", path)?;
-        Ok(Self { path: path.to_owned(), file, start: expected, written: 0, modified: None, committed: false })
+        fail_point("a file is about to be extended");
+        let (path, waiting) = (path.to_owned(), Vec::new());
+        Ok(Self { path, file, waiting, start: expected, written: 0, modified: None, committed: false })
     }
 
     /// Appends bytes.
@@ -55,8 +63,33 @@ impl Appender {
     /// # Errors
     /// [`PathError`] that names the file.
     pub fn put(&mut self, bytes: &[u8]) -> Result<(), PathError> {
-        let written = self.write_all(bytes);
-        written.at("append to", &self.path)
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() < AT_ONCE {
+            return Ok(());
+        }
+        let lines = self.waiting.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+        self.write_waiting(lines).at("append to", &self.path)
+    }
+
+    /// Writes the first `len` bytes of what waits.
+    fn write_waiting(&mut self, len: usize) -> io::Result<()> {
+        let bytes: Vec<u8> = self.waiting.drain(..len).collect();
+        let at = self.start + self.written;
+        self.written += len as u64;
+        // One call, which the system carries out whole before or after that of another program.
+        self.file.write_all(&bytes)?;
+        fail_point("a part is appended");
+        check_length(&self.file, at + len as u64).inspect_err(|_| self.give_way(at, &bytes))
+    }
+
+    /// Another program has written too. What we wrote at `at` stays if theirs follows it, and goes if theirs was first.
+    fn give_way(&mut self, at: u64, bytes: &[u8]) {
+        self.committed = true;
+        let len = bytes.len() as u64;
+        let text = super::read_from(&self.path, at).unwrap_or_default();
+        if !text.starts_with(bytes) && text.ends_with(bytes) {
+            let _ = self.file.set_len(at + text.len() as u64 - len);
+        }
     }
 
     /// The modification time that the file will carry.
@@ -69,30 +102,21 @@ impl Appender {
     /// # Errors
     /// [`PathError`], also if another program wrote in between ([`PathError::is_length_changed`]).
     pub fn commit(mut self) -> Result<FileStamp, PathError> {
-        let finish = || {
-            check_length(&self.file, self.start + self.written)?;
-            set_file_modified(&self.file, self.modified)?;
-            self.file.sync_all()?;
+        let finish = |this: &mut Self| {
+            this.write_waiting(this.waiting.len())?;
+            check_length(&this.file, this.start + this.written)?;
+            set_file_modified(&this.file, this.modified)?;
+            this.file.sync_all()?;
             // What another program appends from here on is not in the stamp's length, so nobody takes it for seen.
-            let stamp = FileStamp::of(&self.file.metadata()?);
-            check_length(&self.file, self.start + self.written)?;
-            Ok(FileStamp { len: self.start + self.written, ..stamp })
+            let stamp = FileStamp::of(&this.file.metadata()?);
+            check_length(&this.file, this.start + this.written)?;
+            Ok(FileStamp { len: this.start + this.written, ..stamp })
         };
-        let stamp = finish().at("append to", &self.path)?;
+        let stamp = finish(&mut self);
+        let stamp = stamp.at("append to", &self.path)?;
         self.committed = true;
+        fail_point("a file is extended");
         Ok(stamp)
-    }
-}
-
-impl Write for Appender {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.file.write(bytes)?;
-        self.written += n as u64;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
     }
 }
 
@@ -127,20 +151,38 @@ mod tests {
     }
 
     #[test]
-    fn an_appender_takes_back_only_what_is_still_last() {
+    fn an_appender_that_is_dropped_takes_back_what_it_wrote() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         write_atomic(&path, b"abc").unwrap();
         let mut dropped = Appender::open(&path, 3).unwrap();
-        dropped.put(b"def").unwrap();
+        dropped.put(&[b'\n'; AT_ONCE]).unwrap();
         drop(dropped);
         assert_eq!(read(&path).unwrap(), b"abc");
+    }
 
-        let mut raced = Appender::open(&path, 3).unwrap();
-        raced.put(b"def").unwrap();
-        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"theirs").unwrap();
-        assert!(raced.commit().unwrap_err().is_length_changed());
-        assert_eq!(read(&path).unwrap(), b"abcdeftheirs");
+    #[test]
+    fn a_line_of_another_program_is_never_before_ours_or_within() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let theirs = || OpenOptions::new().append(true).open(&path).unwrap().write_all(b"theirs\n").unwrap();
+        let line = [vec![b'x'; AT_ONCE], b"\n".to_vec()].concat();
+        // (what we write before theirs, what after, what is there then)
+        let cases = [
+            (b"".to_vec(), b"ours\n".to_vec(), b"abc\ntheirs\n".to_vec()),
+            (b"ours\n".to_vec(), b"more\n".to_vec(), b"abc\ntheirs\n".to_vec()),
+            (line.clone(), b"more\n".to_vec(), [b"abc\n", line.as_slice(), b"theirs\n"].concat()),
+            (b"ours\n".to_vec(), line.clone(), b"abc\ntheirs\n".to_vec()),
+        ];
+        for (before, after, expected) in cases {
+            write_atomic(&path, b"abc\n").unwrap();
+            let mut raced = Appender::open(&path, 4).unwrap();
+            raced.put(&before).unwrap();
+            theirs();
+            let error = raced.put(&after).and_then(|()| raced.commit().map(drop)).unwrap_err();
+            assert!(error.is_length_changed(), "{error}");
+            assert!(read(&path).unwrap() == expected);
+        }
     }
 
     #[cfg(unix)]

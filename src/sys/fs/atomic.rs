@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use tempfile::NamedTempFile;
 
 use super::{Context, FileStamp, PathError, create_private_dir_all, make_private, parent, set_file_modified, sync_dir};
+use crate::sys::fail_point::fail_point;
 
 /// Replaces the file by one with this content, durably; missing parents are created private.
 ///
@@ -45,6 +46,8 @@ pub struct AtomicFile {
     target: PathBuf,
     file: BufWriter<NamedTempFile>,
     modified: Option<SystemTime>,
+    /// The disk has the content already.
+    synced: bool,
 }
 
 impl AtomicFile {
@@ -57,7 +60,9 @@ impl AtomicFile {
         create_private_dir_all(directory)?;
         let file = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(directory).at("write", target)?;
         make_private(file.as_file()).at("write", target)?;
-        Ok(Self { target: target.to_owned(), file: BufWriter::with_capacity(64 * 1024, file), modified: None })
+        fail_point("a temporary file is there");
+        let file = BufWriter::with_capacity(64 * 1024, file);
+        Ok(Self { target: target.to_owned(), file, modified: None, synced: false })
     }
 
     /// Appends to the new content.
@@ -71,6 +76,22 @@ impl AtomicFile {
     /// The modification time that the file will carry.
     pub fn set_modified(&mut self, time: DateTime<Utc>) {
         self.modified = Some(time.into());
+    }
+
+    /// Waits until the disk has the content, so that [`Self::commit`] takes no longer than a rename.
+    ///
+    /// # Errors
+    /// [`PathError`] that names the target.
+    pub fn sync(&mut self) -> Result<(), PathError> {
+        let Self { file, modified, .. } = self;
+        let mut sync = || {
+            file.flush()?;
+            set_file_modified(file.get_ref().as_file(), *modified)?;
+            file.get_ref().as_file().sync_all()
+        };
+        sync().at("write", &self.target)?;
+        self.synced = true;
+        Ok(())
     }
 
     /// Replaces the target and waits until the disk has it. Returns the stamp of what was written, whatever others do to the
@@ -94,15 +115,17 @@ impl AtomicFile {
     }
 
     fn finish(self, sync: bool) -> Result<FileStamp, PathError> {
-        let Self { target, file, modified } = self;
+        let Self { target, file, modified, synced } = self;
         let replace = || {
             let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
             set_file_modified(file.as_file(), modified)?;
-            if sync {
+            if sync && !synced {
                 file.as_file().sync_all()?;
             }
             let stamp = FileStamp::of(&file.as_file().metadata()?);
+            fail_point("a temporary file is written");
             file.persist(&target).map_err(|e| e.error)?;
+            fail_point("a temporary file has its name");
             Ok(stamp)
         };
         replace().at("write", &target)

@@ -1,0 +1,124 @@
+//! Named moments at which a test can have this process killed, to see that the next run puts everything right.
+//!
+//! Nothing at all without the Cargo feature `fail-points`. With it, `CCSYNC_KILL_AT=NAME` or `NAME:N` makes the process kill itself when
+//! it comes by the point of that name (for the N-th time), and `CCSYNC_POINTS_TO=FILE` writes down each point that it comes by.
+
+#[cfg(feature = "fail-points")]
+pub use armed::{POINTS, fail_point};
+
+/// A moment at which a process might be killed.
+#[cfg(not(feature = "fail-points"))]
+#[inline(always)]
+pub fn fail_point(_: &'static str) {}
+
+#[cfg(feature = "fail-points")]
+mod armed {
+    use std::collections::BTreeMap;
+    use std::io::Write;
+    use std::sync::{LazyLock, Mutex};
+
+    /// The names of all points, in about the order in which a process comes by.
+    pub const POINTS: [&str; 49] = [
+        "the lock is taken",
+        "before what the dead left is removed",
+        "what the dead left is removed",
+        "a repository is prepared beside its place",
+        "a repository is in its place",
+        "the index is thrown away",
+        "the working tree is thrown away",
+        "the working tree is written anew",
+        "the store is open",
+        "before a fetch",
+        "after a fetch",
+        "before the remote's head is recorded",
+        "the remote's head is recorded",
+        "before a merge is committed",
+        "the configuration is saved",
+        "before the machine is registered",
+        "paths of others are adopted",
+        "the sessions are found",
+        "the push is planned",
+        "the pull is planned",
+        "a file of the working tree is half written",
+        "a file of the store is written",
+        "a pack is begun",
+        "a pack is complete",
+        "a pack has its name",
+        "the index of a pack is written",
+        "the index of a pack has its name",
+        "the objects are written",
+        "the working tree is marked",
+        "the head has moved",
+        "files are removed from the working tree",
+        "before git's index is written",
+        "git's index is written",
+        "the mark is removed",
+        "before a push to the remote",
+        "after a push to the remote",
+        "a temporary file is there",
+        "a temporary file is written",
+        "a temporary file has its name",
+        "a file is about to be extended",
+        "a part is appended",
+        "a file is extended",
+        "a former file is kept",
+        "before a journal entry",
+        "a journal entry is written",
+        "a change is taken back",
+        "the former journal goes",
+        "what was removed is saved",
+        "ccsync's index is saved",
+    ];
+
+    struct Armed {
+        victim: Option<(String, u32)>,
+        log: Option<Mutex<std::fs::File>>,
+        counts: Mutex<BTreeMap<&'static str, u32>>,
+    }
+
+    static ARMED: LazyLock<Armed> = LazyLock::new(Armed::from_environment);
+
+    /// A moment at which a process might be killed.
+    pub fn fail_point(name: &'static str) {
+        debug_assert!(POINTS.contains(&name), "{name} is not in the list");
+        ARMED.pass(name);
+    }
+
+    impl Armed {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "exists in tests only, and has to work before anything is set up"
+        )]
+        fn from_environment() -> Self {
+            let victim = std::env::var("CCSYNC_KILL_AT").ok().map(|at| match at.rsplit_once(':') {
+                Some((name, time)) => (name.to_owned(), time.parse().expect("NAME:N")),
+                None => (at, 1),
+            });
+            let open = |path| std::fs::OpenOptions::new().create(true).append(true).open(path).expect("a log");
+            let log = std::env::var_os("CCSYNC_POINTS_TO").map(|path| Mutex::new(open(path)));
+            Self { victim, log, counts: Mutex::default() }
+        }
+
+        fn pass(&self, name: &'static str) {
+            let time = {
+                let mut counts = self.counts.lock().expect("nobody panics while counting");
+                let count = counts.entry(name).or_default();
+                *count += 1;
+                *count
+            };
+            if let Some(log) = &self.log {
+                writeln!(log.lock().expect("nobody panics while writing"), "{name}").expect("the log can be written");
+            }
+            if self.victim.as_ref().is_some_and(|(victim, at)| victim == name && *at == time) {
+                die();
+            }
+        }
+    }
+
+    /// What the kernel does to a process that has no say in it.
+    fn die() -> ! {
+        #[cfg(unix)]
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        std::process::abort()
+    }
+}

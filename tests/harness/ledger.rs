@@ -1,0 +1,125 @@
+//! What was ever written into transcripts, and whether it is all there: each line in the conversation it was written into, once, in order.
+//!
+//! A line is known by its marker. What a person cares about is that wherever the line ends up, exactly the lines that stood before it
+//! when it was written stand before it still.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+/// The markers of every append-only file of a machine, in order, by its path below the project directory.
+pub(crate) type Conversations = BTreeMap<PathBuf, Vec<String>>;
+
+/// Every line that was written, with a hash of what stood before it.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    written: BTreeMap<String, [u8; 32]>,
+}
+
+impl Ledger {
+    /// Writes a record at the end of a transcript, as a client does: a line end first if there is none.
+    pub(crate) fn write(&mut self, home: &Path, transcript: &Path) -> String {
+        let before = markers(&fs::read(transcript).unwrap_or_default());
+        let marker = format!("line-{}", self.written.len());
+        append(home, transcript, &marker);
+        self.enter(&marker, &before);
+        marker
+    }
+
+    /// Writes a title at the end of a transcript. It is a state, not a fact; but a line all the same.
+    pub(crate) fn write_title(&mut self, transcript: &Path) -> String {
+        let before = markers(&fs::read(transcript).unwrap());
+        let marker = format!("title-{}", self.written.len());
+        let id = session_of(transcript);
+        write_line(transcript, &format!(r#"{{"type":"custom-title","customTitle":"{marker}","sessionId":"{id}"}}"#));
+        self.enter(&marker, &before);
+        marker
+    }
+
+    /// How many lines were written.
+    pub(crate) fn len(&self) -> usize {
+        self.written.len()
+    }
+
+    /// Enters a line that stands after `before`.
+    pub(crate) fn enter(&mut self, marker: &str, before: &[String]) {
+        let hash = before.iter().fold([0; 32], |hash, marker| extended(&hash, marker));
+        assert!(self.written.insert(marker.to_owned(), hash).is_none(), "{marker} is written twice");
+    }
+
+    /// Checks that a machine has every line ever written, none twice in a conversation, each after what it was written after.
+    #[track_caller]
+    pub(crate) fn check_all(&self, conversations: &Conversations, what: &str) {
+        let found = self.check_some(conversations, what);
+        let lost: Vec<_> = self.written.keys().filter(|marker| !found.contains(marker.as_str())).collect();
+        assert!(lost.is_empty(), "{what}: lost {lost:?}\n{conversations:#?}");
+    }
+
+    /// Checks what a machine has, which need not be all; returns it.
+    #[track_caller]
+    pub(crate) fn check_some<'c>(&self, conversations: &'c Conversations, what: &str) -> BTreeSet<&'c str> {
+        let mut found = BTreeSet::new();
+        for (path, lines) in conversations {
+            let mut hash = [0; 32];
+            let mut here = BTreeSet::new();
+            for marker in lines {
+                assert!(here.insert(marker), "{what}: {marker} twice in {}: {lines:?}", path.display());
+                assert_eq!(self.written.get(marker), Some(&hash), "{what}: {marker} in {} {lines:?}", path.display());
+                hash = extended(&hash, marker);
+                found.insert(marker.as_str());
+            }
+        }
+        found
+    }
+}
+
+fn extended(hash: &[u8; 32], marker: &str) -> [u8; 32] {
+    blake3::hash(&[hash.as_slice(), marker.as_bytes()].concat()).into()
+}
+
+/// Writes a record with this marker at the end of a file, in one step.
+pub(crate) fn append(home: &Path, transcript: &Path, marker: &str) {
+    let id = session_of(transcript);
+    let home = home.display();
+    let time = now().to_rfc3339_opts(SecondsFormat::Millis, true);
+    let line = format!(
+        r#"{{"type":"user","uuid":"{marker}","message":{{"content":"see {home}/x and \"{home}\""}},"cwd":"{home}/work/app","sessionId":"{id}","timestamp":"{time}"}}"#
+    );
+    write_line(transcript, &line);
+}
+
+fn write_line(transcript: &Path, line: &str) {
+    let text = fs::read(transcript).unwrap_or_default();
+    let end = if text.is_empty() || text.ends_with(b"\n") { "" } else { "\n" };
+    fs::create_dir_all(transcript.parent().unwrap()).unwrap();
+    let mut file = fs::OpenOptions::new().create(true).append(true).open(transcript).unwrap();
+    file.write_all(format!("{end}{line}\n").as_bytes()).unwrap();
+}
+
+#[expect(clippy::disallowed_methods, reason = "recent is what the program's own clock says is recent")]
+fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
+/// The id of the session to which a transcript, or a sub-agent's, belongs.
+fn session_of(transcript: &Path) -> String {
+    let beside = transcript.ancestors().find(|p| p.ends_with("subagents")).and_then(Path::parent);
+    beside.unwrap_or(transcript).file_stem().unwrap().to_str().unwrap().to_owned()
+}
+
+/// The markers in a transcript, in order. A line that no client finished has none.
+pub(crate) fn markers(text: &[u8]) -> Vec<String> {
+    let records = text.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok());
+    records.filter_map(|r| Some(r["uuid"].as_str().or(r["customTitle"].as_str())?.to_owned())).collect()
+}
+
+/// Every conversation below a directory of projects.
+pub(crate) fn conversations(projects: &Path) -> Conversations {
+    let files = walkdir::WalkDir::new(projects).min_depth(2).into_iter().map(Result::unwrap);
+    let files = files.map(walkdir::DirEntry::into_path).filter(|p| p.extension().is_some_and(|e| e == "jsonl"));
+    let below = |path: &Path| path.strip_prefix(projects).unwrap().iter().skip(1).collect::<PathBuf>();
+    files.map(|path| (below(&path), markers(&fs::read(&path).unwrap()))).collect()
+}

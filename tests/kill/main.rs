@@ -1,0 +1,16 @@
+//! Killed at every step that matters: the next run puts right what the last one left.
+//!
+//! Needs the feature `fail-points`, with which the program kills itself where it is told to (`src/sys/fail_point.rs`).
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(clippy::print_stderr, reason = "says how often it killed")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests make the files, processes and variables that the program then meets"
+)]
+
+#[allow(dead_code, unused_imports, reason = "shared with another test program, which uses the rest")]
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod points;
