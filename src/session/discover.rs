@@ -5,6 +5,8 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use super::SessionError;
 use crate::domain::id::SessionId;
@@ -97,103 +99,140 @@ fn is_link(path: &Path) -> bool {
 /// # Errors
 /// If `projects/` exists but cannot be listed; what cannot be read below it is in [`Discovery::refused`].
 pub fn discover(claude_dir: &Path) -> Result<Discovery, SessionError> {
+    let mut projects = list(&projects_dir(claude_dir))?;
+    projects.retain(is_directory);
+    projects.sort_by_key(fs::DirEntry::file_name);
+    let projects: Vec<PathBuf> = projects.iter().map(fs::DirEntry::path).collect();
     let mut found = Discovery::default();
-    for directory in list(&projects_dir(claude_dir))? {
-        if is_directory(&directory) {
-            scan_project(&directory.path(), &mut found);
-        }
+    for scan in scan_projects(&projects) {
+        scan.sessions.into_iter().for_each(|session| found.add(session));
+        found.refused.extend(scan.refused);
     }
+    found.refused.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
 }
 
-fn scan_project(directory: &Path, found: &mut Discovery) {
-    let entries = match list(directory) {
-        Ok(entries) => entries,
-        Err(e) => return found.refuse(None, directory, e.source.to_string()),
-    };
-    let names: HashSet<OsString> = entries.iter().map(fs::DirEntry::file_name).collect();
-    for entry in &entries {
-        let name = entry.file_name();
-        let Some(stem) = name.to_str().and_then(|n| n.strip_suffix(".jsonl")) else { continue };
-        match stem.parse::<SessionId>() {
-            Ok(id) => scan_session(directory, id, names.contains(OsStr::new(stem)), found),
-            Err(e) => found.refuse(None, &entry.path(), e.to_string()),
+/// What one project directory holds.
+#[derive(Default)]
+struct Scan {
+    sessions: Vec<LocalSession>,
+    refused: Vec<Refused>,
+}
+
+/// Scans directories on all cores; the scans are in their order.
+fn scan_projects(projects: &[PathBuf]) -> Vec<Scan> {
+    /// A thread for fewer directories costs more than it saves.
+    const PROJECTS_PER_THREAD: usize = 4;
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(projects.len() / PROJECTS_PER_THREAD);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut scans = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(project) = projects.get(number) else { return scans };
+            let mut scan = Scan::default();
+            scan.project(project);
+            scans.push((number, scan));
         }
+    };
+    let mut scans: Vec<_> = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mine = work();
+        let others = others.into_iter().flat_map(|other| other.join().expect("a scan does not panic"));
+        mine.into_iter().chain(others).collect()
+    });
+    scans.sort_by_key(|(number, _)| *number);
+    scans.into_iter().map(|(_, scan)| scan).collect()
+}
+
+impl Scan {
+    fn project(&mut self, directory: &Path) {
+        let entries = match list(directory) {
+            Ok(entries) => entries,
+            Err(e) => return self.refuse(None, directory, e.source.to_string()),
+        };
+        let names: HashSet<OsString> = entries.iter().map(fs::DirEntry::file_name).collect();
+        for entry in &entries {
+            let name = entry.file_name();
+            let Some(stem) = name.to_str().and_then(|n| n.strip_suffix(".jsonl")) else { continue };
+            match stem.parse::<SessionId>() {
+                Ok(id) => self.session(directory, id, entry, names.contains(OsStr::new(stem))),
+                Err(e) => self.refuse(None, &entry.path(), e.to_string()),
+            }
+        }
+    }
+
+    /// `beside`: there is something of the session's name besides its transcript.
+    fn session(&mut self, directory: &Path, id: SessionId, transcript: &fs::DirEntry, beside: bool) {
+        // A link to a transcript is followed, as the client does; one beside it is not.
+        let is_link = transcript.file_type().is_ok_and(|kind| kind.is_symlink());
+        let metadata = if is_link { fs::metadata(transcript.path()) } else { transcript.metadata() };
+        let stamp = match metadata {
+            Ok(metadata) if metadata.is_file() => FileStamp::of(&metadata),
+            Ok(_) => return self.refuse(Some(id), &transcript.path(), "not a plain file".to_owned()),
+            Err(e) => return self.refuse(Some(id), &transcript.path(), e.to_string()),
+        };
+        let mut session = LocalSession { id, directory: directory.to_owned(), files: BTreeMap::from([(None, stamp)]) };
+        if beside {
+            self.beside(&mut session);
+        }
+        self.sessions.push(session);
+    }
+
+    /// Adds the files below `<session id>/`.
+    fn beside(&mut self, session: &mut LocalSession) {
+        let root = session.directory.join(session.id.as_str());
+        match fs::symlink_metadata(&root) {
+            Ok(metadata) if metadata.is_symlink() => {
+                return self.refuse(Some(session.id.clone()), &root, NOT_PLAIN.to_owned());
+            }
+            Ok(metadata) if metadata.is_dir() => {}
+            _ => return,
+        }
+        let mut directories = vec![(root, Some(String::new()))];
+        while let Some((directory, prefix)) = directories.pop() {
+            let entries = match list(&directory) {
+                Ok(entries) => entries,
+                Err(e) => {
+                    self.refuse(Some(session.id.clone()), &directory, e.source.to_string());
+                    continue;
+                }
+            };
+            for entry in entries {
+                let file_name = entry.file_name();
+                let name = prefix.as_ref().zip(file_name.to_str()).map(|(prefix, name)| format!("{prefix}{name}"));
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    directories.push((entry.path(), name.map(|name| name + "/")));
+                } else if !file_name.to_str().is_some_and(is_leftover) {
+                    match file_beside(&entry, name) {
+                        Ok((name, stamp)) => drop(session.files.insert(Some(name), stamp)),
+                        Err(reason) => self.refuse(Some(session.id.clone()), &entry.path(), reason),
+                    }
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, session: Option<SessionId>, path: &Path, reason: String) {
+        self.refused.push(Refused { session, path: path.to_owned(), reason });
     }
 }
 
-/// `beside`: there is something of the session's name besides its transcript.
-fn scan_session(directory: &Path, id: SessionId, beside: bool, found: &mut Discovery) {
-    let transcript = file_path(directory, &id, None);
-    // A link to a transcript is followed, as the client does; one beside it is not.
-    let stamp = match fs::metadata(&transcript) {
-        Ok(metadata) if metadata.is_file() => FileStamp::of(&metadata),
-        Ok(_) => return found.refuse(Some(id), &transcript, "not a plain file".to_owned()),
-        Err(e) => return found.refuse(Some(id), &transcript, e.to_string()),
-    };
-    let mut session = LocalSession { id, directory: directory.to_owned(), files: BTreeMap::from([(None, stamp)]) };
-    if beside {
-        scan_beside(&mut session, found);
+fn file_beside(entry: &fs::DirEntry, name: Option<String>) -> Result<(RelativeName, FileStamp), String> {
+    let metadata = entry.metadata().map_err(|e| e.to_string())?;
+    if !metadata.is_file() {
+        return Err(NOT_PLAIN.to_owned());
     }
-    if let Some(other) = found.sessions.get(&session.id) {
-        let (keep, leave) = if other.files[&None].len >= session.files[&None].len {
-            (other.clone(), session)
-        } else {
-            (session, other.clone())
-        };
-        let reason = format!("the same id is also in `{}`, which is larger", keep.directory.display());
-        found.refuse(Some(leave.id.clone()), &leave.path(None), reason);
-        found.sessions.insert(keep.id.clone(), keep);
-        return;
-    }
-    found.sessions.insert(session.id.clone(), session);
+    let name = RelativeName::new(&name.ok_or("its name is not UTF-8")?).map_err(|e| e.to_string())?;
+    Ok((name, FileStamp::of(&metadata)))
 }
 
 /// Files in `directory` beside the transcript of a session that is not there: a pull that was killed came no further, or the transcript
 /// was removed and they were not.
 pub fn files_without_transcript(directory: &Path, id: &SessionId) -> Option<LocalSession> {
     let mut session = LocalSession { id: id.clone(), directory: directory.to_owned(), files: BTreeMap::new() };
-    scan_beside(&mut session, &mut Discovery::default());
+    Scan::default().beside(&mut session);
     (!session.files.is_empty()).then_some(session)
-}
-
-fn scan_beside(session: &mut LocalSession, found: &mut Discovery) {
-    let root = session.directory.join(session.id.as_str());
-    if is_link(&root) {
-        return found.refuse(Some(session.id.clone()), &root, NOT_PLAIN.to_owned());
-    }
-    if !root.is_dir() {
-        return;
-    }
-    for entry in walkdir::WalkDir::new(&root).follow_links(false).sort_by_file_name() {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(e) => {
-                let path = e.path().unwrap_or(&root).to_owned();
-                found.refuse(Some(session.id.clone()), &path, e.to_string());
-                continue;
-            }
-        };
-        if entry.file_type().is_dir() || entry.file_name().to_str().is_some_and(is_leftover) {
-            continue;
-        }
-        match beside(&root, &entry) {
-            Ok((name, stamp)) => drop(session.files.insert(Some(name), stamp)),
-            Err(reason) => found.refuse(Some(session.id.clone()), entry.path(), reason),
-        }
-    }
-}
-
-fn beside(root: &Path, entry: &walkdir::DirEntry) -> Result<(RelativeName, FileStamp), String> {
-    if !entry.file_type().is_file() {
-        return Err(NOT_PLAIN.to_owned());
-    }
-    let relative = entry.path().strip_prefix(root).map_err(|e| e.to_string())?;
-    let parts: Option<Vec<&str>> = relative.iter().map(|part| part.to_str()).collect();
-    let name = parts.ok_or("its name is not UTF-8")?.join("/");
-    let name = RelativeName::new(name).map_err(|e| e.to_string())?;
-    let metadata = entry.metadata().map_err(|e| e.to_string())?;
-    Ok((name, FileStamp::of(&metadata)))
 }
 
 /// Whether it is a directory, or a link to one; most systems tell so without another question.
@@ -204,18 +243,22 @@ fn is_directory(entry: &fs::DirEntry) -> bool {
 fn list(directory: &Path) -> Result<Vec<fs::DirEntry>, PathError> {
     let fail = |source| PathError { action: "read", path: directory.to_owned(), source };
     match fs::read_dir(directory) {
-        Ok(entries) => {
-            let mut entries = entries.collect::<io::Result<Vec<_>>>().map_err(fail)?;
-            entries.sort_by_key(fs::DirEntry::file_name);
-            Ok(entries)
-        }
+        Ok(entries) => entries.collect::<io::Result<Vec<_>>>().map_err(fail),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(e) => Err(fail(e)),
     }
 }
 
 impl Discovery {
-    fn refuse(&mut self, session: Option<SessionId>, path: &Path, reason: String) {
-        self.refused.push(Refused { session, path: path.to_owned(), reason });
+    fn add(&mut self, session: LocalSession) {
+        let Some(other) = self.sessions.remove(&session.id) else {
+            self.sessions.insert(session.id.clone(), session);
+            return;
+        };
+        let (keep, leave) =
+            if other.files[&None].len >= session.files[&None].len { (other, session) } else { (session, other) };
+        let reason = format!("the same id is also in `{}`, which is larger", keep.directory.display());
+        self.refused.push(Refused { session: Some(leave.id.clone()), path: leave.path(None), reason });
+        self.sessions.insert(keep.id.clone(), keep);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::archive::{Amount, Author, Shape};
 use super::machine::{Gc, Machine};
@@ -94,7 +95,7 @@ impl TwoMachines<'_> {
     }
 
     fn pull_nothing(&self, pair: &Pair<'_>, results: &mut Results) {
-        let (by_git, ours) = self.alternately(|| pair.laptop_plain.pull(), || pair.laptop.pull());
+        let (by_git, ours) = self.alternately(|| pair.pull_by_git(), || pair.laptop.pull());
         self.row(results, "pull, nothing new", by_git, ours, 1.0);
     }
 
@@ -111,7 +112,7 @@ impl TwoMachines<'_> {
             pushes.1.push(pair.desk.ccsync(["push"]));
             let before = Written::read(&here);
             os::settle();
-            pulls.0.push(pair.pull_by_git(transcript));
+            pulls.0.push(pair.pull_by_git());
             pulls.1.push(pair.laptop.pull());
             only_tail &= Written::read(&here).extends(&before);
         }
@@ -146,17 +147,17 @@ impl TwoMachines<'_> {
 }
 
 impl Pair<'_> {
-    /// What plain git leaves to its user: the pulled file must come to where the client looks.
-    fn pull_by_git(&self, transcript: &Path) -> Cost {
-        let relative = transcript.strip_prefix(self.desk.projects()).expect("it is one of the desk");
-        let pulled = self.laptop_plain.tree().join(relative);
-        let target = self.laptop.root().join("copied.jsonl");
-        self.laptop_plain.pull().then(timed(|| copy(&pulled, &target)))
+    /// What plain git leaves to its user: whatever was pulled must come to where the client looks.
+    fn pull_by_git(&self) -> Cost {
+        let target = self.laptop.root().join("copied");
+        self.laptop_plain.pull().then(timed(|| copy_newer(self.laptop_plain.tree(), &target)))
     }
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::copy(from, to).expect("the file was pulled");
+/// Copies what is newer than what is there.
+fn copy_newer(from: &Path, to: &Path) {
+    let copied = Command::new("cp").args(["-R", "-u", "-p", "-T"]).args([from, to]).status();
+    assert!(copied.is_ok_and(|status| status.success()), "`cp` copies the files that were pulled");
 }
 
 /// A file as it is now.
