@@ -215,3 +215,76 @@ fn the_beginning_of_an_id_is_enough_to_pull_by() {
     assert_eq!(b.sessions(), [ONE]);
     b.ccsync(["pull", "3"]).code(3);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_last_line_that_a_running_client_had_not_ended_is_pushed_when_it_is_gone() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair_with_session();
+    a.append(ONE, "asked last");
+    let whole = a.transcript(ONE);
+    fs::write(a.transcript_path(ONE), &whole[..whole.len() - 1]).unwrap();
+    a.mark_running(ONE, std::process::id());
+    for command in ["pull", "status"] {
+        a.ccsync([command]).success();
+    }
+    fs::remove_dir_all(a.home.join(".claude/sessions")).unwrap();
+    a.ccsync(["push"]).success();
+    a.ccsync(["verify", "--full"]).success();
+    let lines = whole.iter().filter(|byte| **byte == b'\n').count();
+    let rows = a.ccsync(["list", "--json"]).success().json();
+    assert_eq!(rows["sessions"][0]["lines"], lines, "{rows}");
+}
+
+/// The clone of a machine that went on with a fork is lost while the remote cannot be reached: what it stores anew is still that fork.
+#[test]
+fn a_fork_stored_anew_after_its_clone_was_lost_is_no_second_one() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    b.append(ONE, "asked on b");
+    b.ccsync(["push"]).success();
+    a.append(ONE, "asked on a");
+    a.ccsync(["push"]).code(5);
+    a.ccsync(["pull"]);
+    let forks: Vec<String> = a.sessions().into_iter().filter(|id| id != ONE).collect();
+    let [fork] = forks.as_slice() else { panic!("{forks:?}") };
+    a.append(fork, "asked of the fork");
+    fs::remove_dir_all(a.store()).unwrap();
+    fs::remove_file(a.home.join(".local/state/ccsync/index.json")).unwrap();
+    let (remote, away) = (env.remote_of_pair(), env.root().join("away.git"));
+    fs::rename(&remote, &away).unwrap();
+    a.ccsync(["push"]);
+    fs::rename(&away, &remote).unwrap();
+    for command in ["push", "pull", "push"] {
+        a.ccsync([command]);
+    }
+    b.ccsync(["pull"]).success();
+    for machine in [&a, &b] {
+        assert_eq!(machine.sessions().len(), 2, "{}: {:?}", machine.name, machine.sessions());
+        assert_eq!(questions(&machine.text(ONE)), ["hello", "asked on b"]);
+        assert_eq!(questions(&machine.text(fork)), ["hello", "asked on a", "asked of the fork"]);
+    }
+}
+
+/// One object of a remote on this disk ends too early. Whoever comes new is told so at once, and gets everything when it is whole again.
+#[test]
+fn a_damaged_remote_on_this_disk_is_named_and_not_copied() {
+    let env = TestEnv::new();
+    let _pair = env.pair_with_session();
+    let objects = env.remote_of_pair().join("objects");
+    let loose = walkdir::WalkDir::new(&objects).min_depth(2).into_iter().map(|entry| entry.unwrap().into_path());
+    let largest = loose.filter(|path| path.is_file()).max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    let whole = fs::read(&largest).unwrap();
+    fs::remove_file(&largest).unwrap();
+    fs::write(&largest, &whole[..whole.len() / 2]).unwrap();
+    let c = env.machine("c");
+    let remote = env.remote_of_pair();
+    let init = ["init", "--yes", "--name", "c", "--remote", remote.to_str().unwrap()];
+    let refused = c.ccsync(init);
+    assert_ne!(refused.code, Some(0), "{refused}");
+    fs::remove_file(&largest).unwrap();
+    fs::write(&largest, &whole).unwrap();
+    c.ccsync(init).success();
+    c.ccsync(["pull"]).success();
+    assert_eq!(questions(&c.text(ONE)), ["hello"]);
+}

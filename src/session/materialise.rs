@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,7 @@ pub type Put<'a> = dyn FnMut(&[u8]) -> Result<(), SessionError> + 'a;
 pub struct Journal {
     directory: PathBuf,
     kept: AtomicU32,
+    writing: Mutex<()>,
 }
 
 /// What an undo did.
@@ -103,7 +105,7 @@ impl Journal {
     /// A journal below `root`, for a pull that begins at `now`. Nothing is written before the first change.
     pub fn new(root: &Path, now: DateTime<Utc>) -> Self {
         let name = format!("{}-{}", now.format("%Y%m%dT%H%M%S%.6fZ"), std::process::id());
-        Self { directory: root.join(name), kept: AtomicU32::new(0) }
+        Self { directory: root.join(name), kept: AtomicU32::new(0), writing: Mutex::new(()) }
     }
 
     /// Writes `path` anew, keeping what is there; its modification time becomes `modified`. `expected` is the file that the
@@ -216,7 +218,12 @@ impl Journal {
         let line = line(&Line { change, was }).map_err(fail)?;
         let mut file = fs::OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
         fail_point("before a journal entry");
-        file.write_all(&line).map_err(fail)?;
+        {
+            // One line after the other, and none that is followed by another is cut short.
+            let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+            let len = file.metadata().map_err(fail)?.len();
+            file.write_all(&line).or_else(|e| file.set_len(len).and(Err(e))).map_err(fail)?;
+        }
         fail_point("a journal entry is written");
         if matches!(change, Change::Replaced { .. }) {
             // What is replaced is nowhere else: the way back to it must be on the disk before the replacement is.

@@ -114,7 +114,9 @@ fn locks(git_dir: &Path) -> Vec<PathBuf> {
     let all = below(git_dir, 1)
         .chain(below(&git_dir.join("refs"), usize::MAX))
         .chain(below(&git_dir.join("objects/info"), usize::MAX));
-    all.filter(|path| path.extension().is_some_and(|e| e == "lock")).collect()
+    // The exception is held for as long as git tidies up in the background, and stops nobody.
+    let is_lock = |path: &PathBuf| path.extension().is_some_and(|e| e == "lock") && !path.ends_with("gc.log.lock");
+    all.filter(is_lock).collect()
 }
 
 fn is_young(lock: &Path) -> bool {

@@ -164,7 +164,7 @@ impl Store {
             let entries = std::fs::read_dir(objects.join(name)).into_iter().flatten().flatten();
             entries.filter(|entry| wanted(&entry.path())).count()
         };
-        let packs = count("pack", &|path| path.extension().is_some_and(|e| e == "pack"));
+        let packs = count("pack", &|path| path.extension().is_some_and(|e| e == "idx"));
         // Names are evenly distributed; git itself looks into this one of 256 directories.
         let loose = count("17", &|_| true) * 256;
         let switched_off = || self.repo.config().and_then(|config| config.get_i64("gc.auto")).is_ok_and(|n| n == 0);

@@ -9,7 +9,7 @@ use super::SyncError;
 use super::collect::{Continuation, emitter, resume, share_segments};
 use super::fork::{add_fork, fork_id, share_file, written_as};
 use super::text::{Piece, StoredText};
-use super::views::{Reader, Views};
+use super::views::{Reader, Reading, Views};
 use super::work::Work;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::path::RelativeName;
@@ -79,11 +79,20 @@ fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<
     tx.take_other_files(&our_side, &base)?;
     let mut merged = Merged::default();
     for session in our_side.changed_since(&base)? {
+        if tx.touches(&session) {
+            // A fork that has just taken in the tail of the session it left.
+            merged.skipped.insert(session, LATER.to_owned());
+            continue;
+        }
         if changed_there.contains(&session) && our_side.state(&session)? != their_side.state(&session)? {
             let sides = Sides { views: &work.views, ours: &our_side, theirs: &their_side };
             match sides.merge_or_fork(&mut tx, &session) {
                 Ok(None) => {}
                 Ok(Some(fork)) => drop(merged.forks.insert(session, fork)),
+                Err(SyncError::ChangedAlready { .. }) => {
+                    tx.forget_incomplete_sessions()?;
+                    merged.skipped.insert(session, LATER.to_owned());
+                }
                 Err(e) if e.is_about_one_session() => {
                     tx.forget_incomplete_sessions()?;
                     merged.skipped.insert(session, e.in_words());
@@ -99,6 +108,10 @@ fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<
     tx.commit(&work.author(), &format!("merge from {}", work.machine.name), &parents)?;
     Ok(merged)
 }
+
+/// A commit changes a session from one side only. What this machine has of it is still here, and differs from the store: the next
+/// push finds it.
+const LATER: &str = "it and its fork both changed on two machines: push again";
 
 struct Sides<'a> {
     views: &'a Views,
@@ -248,6 +261,9 @@ impl Sides<'_> {
         let first = mine.lines(lines, lines + 1)?;
         let fork = fork_id(from, name, lines, &first);
         let own = ours.transcript.lines() - if name.is_none() { lines } else { 0 };
+        if tx.touches(&fork) {
+            return Err(SyncError::ChangedAlready { session: fork });
+        }
         match self.theirs.manifest(&fork) {
             // The fork is there already, from an earlier push: add what came since.
             Ok(Some(there)) => return Ok(self.merge_into(tx, ours, &there)?.unwrap_or((fork, own))),
@@ -262,8 +278,9 @@ impl Sides<'_> {
         let (a, b) = (&mine.file.segments, &other.file.segments);
         let equal = a.iter().zip(b).take_while(|(a, b)| a == b && a.lines > 0).count();
         let skipped: u64 = a[..equal].iter().map(|s| s.lines).sum();
-        let mine_hashes = self.line_hashes(mine, skipped)?;
-        let other_hashes = self.line_hashes(other, skipped)?;
+        let session = &other.manifest.session;
+        let mine_hashes = self.line_hashes(mine, session, skipped)?;
+        let other_hashes = self.line_hashes(other, session, skipped)?;
         let common = mine_hashes.iter().zip(&other_hashes).take_while(|(a, b)| a == b).count();
         Ok(if common == mine_hashes.len() {
             Relation::Contained
@@ -274,18 +291,16 @@ impl Sides<'_> {
         })
     }
 
-    /// A hash of each line after the first `from`, as its machine wrote it, without its line end.
-    fn line_hashes(&self, text: &StoredText<'_>, from: u64) -> Result<Vec<[u8; 16]>, SyncError> {
+    /// Each line after the first `from`, by which it is known again in another text of `session`.
+    fn line_hashes(&self, text: &StoredText<'_>, session: &SessionId, from: u64) -> Result<Vec<LineHash>, SyncError> {
+        let reader = self.views.reader(text.manifest, session, text.kind());
         let mut hashes = Vec::new();
         text.walk(from, &mut |piece: Piece<'_>| {
-            let written = Reader::as_written(self.views, text.manifest, piece.run, text.kind(), piece.text)?;
-            let mut rest = written.as_slice();
-            while !rest.is_empty() {
-                let (line, after) = rest.split_at(offset_after_lines(rest, 1));
-                let hash = blake3::hash(line.strip_suffix(b"\n").unwrap_or(line));
-                hashes.push(hash.as_bytes()[..16].try_into().expect("a BLAKE3 hash has 32 bytes"));
-                rest = after;
-            }
+            let written = hashes_of_lines(&reader.read(piece.run, Reading::Exact, piece.text)?);
+            let portable = hashes_of_lines(&reader.portable(piece.run, piece.text));
+            let is_portable = |hash| (!piece.run.verbatim).then_some(hash);
+            let both = written.into_iter().zip(portable);
+            hashes.extend(both.map(|(written, portable)| LineHash { written, portable: is_portable(portable) }));
             Ok(true)
         })?;
         Ok(hashes)
@@ -298,6 +313,32 @@ impl Sides<'_> {
     fn their_text<'t>(&'t self, theirs: &'t Manifest, name: Option<&'t RelativeName>) -> Option<StoredText<'t>> {
         StoredText::of(self.theirs, theirs, name)
     }
+}
+
+/// A line without its line end, and with the name of the session that it is compared for: a fork's lines may be stored under its own
+/// name or under that of the session it left.
+struct LineHash {
+    /// As its machine wrote it.
+    written: [u8; 16],
+    /// With placeholders: a machine that lost its clone stores a line of another one as if it had written it, with paths of its own.
+    portable: Option<[u8; 16]>,
+}
+
+impl PartialEq for LineHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.written == other.written || self.portable.is_some() && self.portable == other.portable
+    }
+}
+
+fn hashes_of_lines(mut text: &[u8]) -> Vec<[u8; 16]> {
+    let mut hashes = Vec::new();
+    while !text.is_empty() {
+        let (line, after) = text.split_at(offset_after_lines(text, 1));
+        let hash = blake3::hash(line.strip_suffix(b"\n").unwrap_or(line));
+        hashes.push(hash.as_bytes()[..16].try_into().expect("a BLAKE3 hash has 32 bytes"));
+        text = after;
+    }
+    hashes
 }
 
 /// State records are last-wins: the side that was active later names the session.

@@ -132,6 +132,8 @@ struct Puller<'a> {
     found: &'a Discovery,
     /// The head with which the sessions here were compared.
     compared_at: Option<CommitId>,
+    /// Sessions of which only whole lines were compared, because a client had them open.
+    live: BTreeSet<SessionId>,
     request: &'a PullRequest,
     steps: Vec<(SessionId, PullStep)>,
     /// Sessions that are too old to be brought unasked, with the time of their newest record.
@@ -148,6 +150,7 @@ impl<'a> Puller<'a> {
         let mut puller = Self {
             found,
             compared_at: work.store.head()?,
+            live: live.keys().cloned().collect(),
             request,
             steps: Vec::new(),
             old: Vec::new(),
@@ -173,10 +176,7 @@ impl<'a> Puller<'a> {
         id: &SessionId,
         pid: Option<u32>,
     ) -> Result<PullStep, SyncError> {
-        match self.plan_one(work, snapshot, id, pid) {
-            Err(e) if e.is_about_one_session() => Ok(PullStep::Skip(e.in_words())),
-            planned => planned,
-        }
+        or_skip(self.plan_one(work, snapshot, id, pid))
     }
 
     fn plan_one(
@@ -362,7 +362,7 @@ impl<'a> Puller<'a> {
             let step = match (self.found.sessions.get(id), self.found.sessions.get(fork)) {
                 // It was here, and has just grown in the store: what was planned for it is out of date.
                 (_, Some(_)) => self.plan_or_skip(work, &snapshot, fork, live.get(fork).copied())?,
-                (Some(beside), None) => bring_to(work, &snapshot, &manifest, beside.directory.clone())?,
+                (Some(beside), None) => or_skip(bring_to(work, &snapshot, &manifest, beside.directory.clone()))?,
                 (None, None) => continue,
             };
             steps.push((fork.clone(), step));
@@ -429,7 +429,9 @@ impl<'a> Puller<'a> {
     }
 
     fn already_in_step(&self) -> Vec<LocalSession> {
-        let unchanged = self.steps.iter().filter(|(_, step)| matches!(step, PullStep::Nothing));
+        let nothing =
+            |(id, step): &&(SessionId, PullStep)| matches!(step, PullStep::Nothing) && !self.live.contains(id);
+        let unchanged = self.steps.iter().filter(nothing);
         unchanged.filter_map(|(id, _)| self.found.sessions.get(id).cloned()).collect()
     }
 }
@@ -482,6 +484,14 @@ fn foreseen(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {
             };
             writing.outcome(lines, bytes)
         }
+    }
+}
+
+/// What concerns only one session is a reason to skip it.
+fn or_skip(planned: Result<PullStep, SyncError>) -> Result<PullStep, SyncError> {
+    match planned {
+        Err(e) if e.is_about_one_session() => Ok(PullStep::Skip(e.in_words())),
+        planned => planned,
     }
 }
 

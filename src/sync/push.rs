@@ -23,11 +23,10 @@ use crate::sys::fail_point::fail_point;
 /// # Errors
 /// What concerns the whole command; what concerns one session is in the report.
 pub fn push(ctx: &Context<'_>, dry_run: bool) -> Result<Report, SyncError> {
-    let mut work = Work::open(ctx)?;
+    let (mut work, found) = Work::open_and_discover(ctx)?;
     if work.store.head()?.is_none() && !dry_run {
         fetch_first(&mut work)?;
     }
-    let found = work.discover()?;
     fail_point("the sessions are found");
     let plan = Plan::make(&work, &found)?;
     fail_point("the push is planned");

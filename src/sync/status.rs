@@ -46,8 +46,7 @@ pub struct Status {
 /// # Errors
 /// What concerns the whole command.
 pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
-    let mut work = Work::open(ctx)?;
-    let found = work.discover()?;
+    let (work, found) = Work::open_and_discover(ctx)?;
     let snapshot = work.store.head_snapshot()?;
     let mut to_push = Plan::make(&work, &found)?.as_report(&work)?.sessions;
     let to_pull: Vec<_> = to_push.extract_if(.., |session| matches!(session.outcome, Outcome::Behind)).collect();

@@ -172,6 +172,11 @@ impl<'a> Reader<'a> {
         self.read(run, self.preferred(run), portable)
     }
 
+    /// The portable text of `run`, with the name of the session that it is read as.
+    pub(super) fn portable(&self, run: &Run, portable: &[u8]) -> Vec<u8> {
+        self.rename(run, portable.to_vec())
+    }
+
     /// A fork's lines say the id of the session they were written under; on the disk they say the file's.
     fn rename(&self, run: &Run, text: Vec<u8>) -> Vec<u8> {
         let written_as = run.written_as.as_ref().unwrap_or(&self.manifest.session);

@@ -39,12 +39,26 @@ pub(super) struct Work<'a> {
 impl<'a> Work<'a> {
     /// Takes the lock, waiting up to [`LOCK_WAIT`], and opens everything.
     pub(super) fn open(ctx: &'a Context<'a>) -> Result<Self, SyncError> {
+        Self::open_locked(ctx, lock(ctx)?)
+    }
+
+    /// As [`Self::open`] and [`Self::discover`], both at once.
+    pub(super) fn open_and_discover(ctx: &'a Context<'a>) -> Result<(Self, Discovery), SyncError> {
+        let locks = lock(ctx)?;
+        let claude_dir = &ctx.env.claude_dir;
+        ctx.progress.begin(Phase::Scan, 0, 0);
+        let (work, found) = std::thread::scope(|scope| {
+            let found = scope.spawn(|| discover(claude_dir));
+            (Self::open_locked(ctx, locks), found.join().expect("a scan does not panic"))
+        });
+        ctx.progress.end();
+        let (mut work, found) = (work?, found?);
+        work.note_gone(&found);
+        Ok((work, found))
+    }
+
+    fn open_locked(ctx: &'a Context<'a>, locks: (FamilyLock, ProcessLock)) -> Result<Self, SyncError> {
         let env = ctx.env;
-        create_private_dir_all(&env.dirs.state)?;
-        let mut lock = ProcessLock::acquire(&env.dirs.state.join("lock"), LOCK_WAIT, ctx.clock, &mut |_| ())?;
-        fail_point("the lock is taken");
-        create_private_dir_all(&env.dirs.data)?;
-        let family = clear_leftovers(ctx, &mut lock)?;
         let store = Store::open_or_create(&store_path(env))?;
         fail_point("the store is open");
         let (machine, machine_changed) = this_machine(ctx, &store)?;
@@ -52,7 +66,7 @@ impl<'a> Work<'a> {
         index.follow(&store)?;
         let views = this_machines_views(ctx, &store, &machine)?;
         let gone = Gone::load(&env.dirs.state.join("gone.json"));
-        Ok(Self { ctx, store, views, machine, machine_changed, index, gone, _locks: (family, lock) })
+        Ok(Self { ctx, store, views, machine, machine_changed, index, gone, _locks: locks })
     }
 
     /// Looks again at how the store knows this machine, after a fetch.
@@ -72,8 +86,12 @@ impl<'a> Work<'a> {
         let found = discover(&self.ctx.env.claude_dir);
         self.ctx.progress.end();
         let found = found?;
-        self.gone.note(self.index.keep_only(&found.sessions), &found);
+        self.note_gone(&found);
         Ok(found)
+    }
+
+    fn note_gone(&mut self, found: &Discovery) {
+        self.gone.note(self.index.keep_only(&found.sessions), found);
     }
 
     /// The remote, reached through the user's git.
@@ -150,6 +168,17 @@ impl<'a> Work<'a> {
             let _ = git.tidy_up(MOST_PACKS, MOST_LOOSE);
         }
     }
+}
+
+/// Takes the machine-wide lock, and clears away what a killed process left.
+fn lock(ctx: &Context<'_>) -> Result<(FamilyLock, ProcessLock), SyncError> {
+    let dirs = &ctx.env.dirs;
+    create_private_dir_all(&dirs.state)?;
+    let mut lock = ProcessLock::acquire(&dirs.state.join("lock"), LOCK_WAIT, ctx.clock, &mut |_| ())?;
+    fail_point("the lock is taken");
+    create_private_dir_all(&dirs.data)?;
+    let family = clear_leftovers(ctx, &mut lock)?;
+    Ok((family, lock))
 }
 
 /// How text may lie on this machine's disk.

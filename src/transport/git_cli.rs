@@ -134,6 +134,7 @@ impl GitCli {
             "gc.autoDetach=true".to_owned(),
             format!("gc.bigPackThreshold={LARGE_PACK}"),
             "gc.packRefs=false".to_owned(),
+            "gc.pruneExpire=never".to_owned(),
             "gc.writeCommitGraph=false".to_owned(),
             "pack.threads=1".to_owned(),
         ];
@@ -360,7 +361,7 @@ impl Remote for GitCli {
 
     fn fetch(&self, branch: &str) -> Result<Option<CommitId>, RemoteError> {
         if let Kind::Local(path) = self.url.kind() {
-            nearby::copy_objects(path, self.caller.git_dir());
+            nearby::copy_packs(path, self.caller.git_dir());
         }
         self.retrying(|| self.fetch_once(branch))
     }

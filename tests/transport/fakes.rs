@@ -170,6 +170,7 @@ fn the_command_lines_are_these() {
         -c gc.autoDetach=true
         -c gc.bigPackThreshold=32m
         -c gc.packRefs=false
+        -c gc.pruneExpire=never
         -c gc.writeCommitGraph=false
         -c pack.threads=1 gc
         --auto
