@@ -361,7 +361,7 @@ impl Remote for GitCli {
 
     fn fetch(&self, branch: &str) -> Result<Option<CommitId>, RemoteError> {
         if let Kind::Local(path) = self.url.kind() {
-            nearby::copy_packs(path, self.caller.git_dir());
+            nearby::copy_objects(path, self.caller.git_dir());
         }
         self.retrying(|| self.fetch_once(branch))
     }

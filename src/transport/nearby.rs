@@ -1,8 +1,8 @@
-//! The first fetch from a repository on a disk of this machine: its packs are copied as files, as `git clone` does it.
+//! The first fetch from a repository on a disk of this machine: its objects are copied as files, as `git clone` does it.
 //!
 //! `git fetch` would have every object packed, unpacked and hashed, which takes ten times as long. It still runs afterwards, finds that
-//! little is missing, checks that everything hangs together, and moves the reference. So nothing here needs to be complete: what cannot
-//! be copied is fetched. Must not write anything but packs, nor follow a link: it may lead to a file that is none of the repository's.
+//! nothing is missing, checks that everything hangs together, and moves the reference. So nothing here needs to be complete: if anything could
+//! not be copied, git fetches. Must not write anything but whole objects, nor follow a link: it may lead to a file that is none of the repository's.
 
 use std::fs::{self, FileType};
 use std::io::{self, Read, Write};
@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use sha1::{Digest, Sha1};
 
-/// Copies the packs of the repository at `from`, bare or not, into the repository whose git directory is `git_dir`, if that has no objects yet.
-pub(super) fn copy_packs(from: &Path, git_dir: &Path) {
+/// Copies the objects of the repository at `from`, bare or not, into the repository whose git directory is `git_dir`, if that has no objects yet.
+pub(super) fn copy_objects(from: &Path, git_dir: &Path) {
     let bare = from.join("objects");
     let from = if bare.is_dir() { bare } else { from.join(".git/objects") };
     let into = git_dir.join("objects");
@@ -19,11 +19,56 @@ pub(super) fn copy_packs(from: &Path, git_dir: &Path) {
     if from.join("info/alternates").exists() || has_objects(&into) {
         return;
     }
-    for index in entries(&from.join("pack"), FileType::is_file) {
-        if index.extension().is_some_and(|e| e == "idx") && copy_pack(&index, &into.join("pack")).is_err() {
-            return;
+    // The first that fails ends it: git has to fetch then.
+    let _ = copy_packs(&from.join("pack"), &into.join("pack")).and_then(|()| copy_loose(&from, &into));
+}
+
+fn copy_packs(from: &Path, into: &Path) -> io::Result<()> {
+    let files = entries(from, FileType::is_file).into_iter();
+    files.filter(|path| path.extension().is_some_and(|e| e == "idx")).try_for_each(|index| copy_pack(&index, into))
+}
+
+/// Objects in files of their own, named by two and 38 digits of their SHA-1. Each is checked against its name.
+fn copy_loose(from: &Path, into: &Path) -> io::Result<()> {
+    let mut decompressor = libdeflater::Decompressor::new();
+    for directory in entries(from, FileType::is_dir).iter().filter(|path| name_of(path).len() == 2) {
+        for object in entries(directory, FileType::is_file).iter().filter(|path| name_of(path).len() == 38) {
+            let compressed = fs::read(object)?;
+            let name = format!("{}{}", name_of(directory), name_of(object));
+            if !is_object(&mut decompressor, &compressed, &name) {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            let directory = into.join(name_of(directory));
+            fs::create_dir_all(&directory)?;
+            let mut file = tempfile::Builder::new().prefix("tmp_obj_").tempfile_in(&directory)?;
+            file.write_all(&compressed)?;
+            file.as_file().sync_all()?;
+            file.persist(directory.join(name_of(object))).map_err(|e| e.error)?;
         }
     }
+    Ok(())
+}
+
+/// Whether the zlib stream holds what has this name. Larger ones than any of this program's are left to git.
+fn is_object(decompressor: &mut libdeflater::Decompressor, compressed: &[u8], name: &str) -> bool {
+    const LARGEST: usize = 64 << 20;
+    let mut content = vec![0; compressed.len() * 4 + 4096];
+    loop {
+        match decompressor.zlib_decompress(compressed, &mut content) {
+            Ok(len) => {
+                let digest = Sha1::digest(&content[..len]);
+                return digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>() == name;
+            }
+            Err(libdeflater::DecompressionError::InsufficientSpace) if content.len() < LARGEST => {
+                content.resize(content.len() * 4, 0);
+            }
+            Err(_) => return false,
+        }
+    }
+}
+
+fn name_of(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 /// An index makes its pack visible to git, and comes last. A pack without one would stay for ever.
@@ -38,7 +83,7 @@ fn copy_pack(index: &Path, into: &Path) -> io::Result<()> {
 }
 
 fn has_objects(directory: &Path) -> bool {
-    let holds_objects = |path: &PathBuf| path.file_name().is_some_and(|name| name.len() == 2 || name == "pack");
+    let holds_objects = |path: &PathBuf| name_of(path).len() == 2 || name_of(path) == "pack";
     let directories = entries(directory, FileType::is_dir).into_iter().filter(holds_objects);
     directories.into_iter().any(|directory| !entries(&directory, FileType::is_file).is_empty())
 }
@@ -101,14 +146,31 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (from, into) = (dir.path().join("from"), dir.path().join("into/.git"));
         repository(&from, &[("pack/pack-1.idx", "index"), ("pack/pack-1.pack", "pack")]);
-        repository(&from, &[("pack/tmp_pack_x", ""), ("info/packs", ""), ("ab/cd", ""), ("pack/pack-3.pack", "alone")]);
-        copy_packs(&from, &into);
+        repository(&from, &[("pack/tmp_pack_x", ""), ("info/packs", ""), ("abc/d", ""), ("pack/pack-3.pack", "alone")]);
+        copy_objects(&from, &into);
         assert_eq!(packs(&into), [PathBuf::from("pack-1.idx"), "pack-1.pack".into()]);
         let pack = |objects: PathBuf| fs::read(objects.join("objects/pack/pack-1.pack")).unwrap();
         assert_eq!(pack(into.clone()), pack(from.clone()));
         repository(&from, &[("pack/pack-2.pack", "more"), ("pack/pack-2.idx", "more")]);
-        copy_packs(&from, &into);
+        copy_objects(&from, &into);
         assert_eq!(packs(&into).len(), 2, "the next fetch is git's");
+    }
+
+    #[test]
+    fn loose_objects_are_copied_if_they_are_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = git2::Repository::init_bare(dir.path().join("from")).unwrap();
+        let text = "a line\n".repeat(9000);
+        let name = repo.blob(text.as_bytes()).unwrap().to_string();
+        let object = |repository: &str| dir.path().join(repository).join("objects").join(&name[..2]).join(&name[2..]);
+        copy_objects(repo.path(), &dir.path().join("into"));
+        let whole = fs::read(object("from")).unwrap();
+        assert_eq!(fs::read(object("into")).unwrap(), whole);
+        for damaged in [&whole[..whole.len() / 2], b"x", b""] {
+            write_atomic(&object("from"), damaged).unwrap();
+            copy_objects(repo.path(), &dir.path().join("other"));
+            assert!(!object("other").exists());
+        }
     }
 
     #[test]
@@ -118,7 +180,7 @@ mod tests {
             let (from, into) = (dir.path().join("from"), dir.path().join("into"));
             repository(&from, &[("pack/pack-1.idx", "index"), ("pack/pack-1.pack", "pack")]);
             write_atomic(&from.join("objects").join(damaged), b"twenty bytes and some more").unwrap();
-            copy_packs(&from, &into);
+            copy_objects(&from, &into);
             assert!(packs(&into).is_empty(), "{damaged}");
         }
     }
@@ -134,7 +196,7 @@ mod tests {
         };
         ["pack-1.pack", "pack-2.idx", "pack-2.pack"].into_iter().for_each(link);
         let into = dir.path().join("into");
-        copy_packs(dir.path(), &into);
+        copy_objects(dir.path(), &into);
         assert!(packs(&into).is_empty());
     }
 
@@ -143,7 +205,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         repository(dir.path(), &[("info/alternates", "/"), ("pack/pack-1.pack", "pack"), ("pack/pack-1.idx", "index")]);
         let into = dir.path().join("into");
-        copy_packs(dir.path(), &into);
+        copy_objects(dir.path(), &into);
         assert!(!into.exists());
     }
 }
