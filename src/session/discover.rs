@@ -1,17 +1,17 @@
 //! Finding every session of this machine: one `stat` per file, nothing is opened.
 
 use std::collections::{BTreeMap, HashSet};
+use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use super::SessionError;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::sys::fs::{FileStamp, PathError, is_leftover};
+use crate::sys::parallel::{spread, worth};
 
 /// Why something beside a transcript is refused.
 const NOT_PLAIN: &str = "not a plain file (links are not followed)";
@@ -123,29 +123,22 @@ struct Scan {
 fn scan_projects(projects: &[PathBuf]) -> Vec<Scan> {
     /// A thread for fewer directories costs more than it saves.
     const PROJECTS_PER_THREAD: usize = 4;
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(projects.len() / PROJECTS_PER_THREAD);
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut scans = Vec::new();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(project) = projects.get(number) else { return scans };
-            let mut scan = Scan::default();
-            scan.project(project);
-            scans.push((number, scan));
-        }
-    };
-    let mut scans: Vec<_> = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mine = work();
-        let others = others.into_iter().flat_map(|other| other.join().expect("a scan does not panic"));
-        mine.into_iter().chain(others).collect()
+    let numbered: Vec<_> = projects.iter().enumerate().collect();
+    let threads = worth(projects.len(), PROJECTS_PER_THREAD).max(1);
+    let Ok(mut scans) = spread(&numbered, threads, |projects| {
+        Ok::<_, Infallible>(projects.map(|(number, project)| (*number, Scan::of(project))).collect())
     });
     scans.sort_by_key(|(number, _)| *number);
     scans.into_iter().map(|(_, scan)| scan).collect()
 }
 
 impl Scan {
+    fn of(project: &Path) -> Self {
+        let mut scan = Self::default();
+        scan.project(project);
+        scan
+    }
+
     fn project(&mut self, directory: &Path) {
         let entries = match list(directory) {
             Ok(entries) => entries,

@@ -1,7 +1,7 @@
 //! Writing git objects: those of one commit as one pack.
 //!
 //! A commit of one session is a dozen objects. As one pack they are two files to wait for instead of a dozen, and fill no block each;
-//! `housekeeping` puts many packs together. Owns the encoding of objects and packs (git manual, `gitformat-pack`). Objects are named
+//! `git gc` puts many packs together. Owns the encoding of objects and packs (git manual, `gitformat-pack`). Objects are named
 //! by the caller's thread at once and compressed on all cores. Nothing is visible to git before [`ObjectWriter::finish`]. Must not
 //! move refs.
 

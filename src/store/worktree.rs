@@ -10,7 +10,6 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use git2::{IndexEntry, IndexEntryExtendedFlag, IndexTime, ObjectType, Oid};
 
@@ -18,6 +17,7 @@ use super::reader::{Objects, Reader};
 use super::{Store, StoreError, layout, segment, tree};
 use crate::domain::id::CommitId;
 use crate::sys::fail_point::fail_point;
+use crate::sys::parallel::{spread, worth};
 
 /// What a transaction wrote into the working tree already.
 pub(super) type Written = HashMap<String, Oid>;
@@ -153,24 +153,17 @@ impl Store {
 
     /// Writes files into the working tree, many of them on all cores.
     fn write_files(&self, files: &[(&str, tree::Leaf)]) -> Result<(), StoreError> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(files.len() / FILES_PER_THREAD);
+        let place = self.place();
+        let threads = worth(files.len(), FILES_PER_THREAD);
         if threads < 2 {
-            let place = self.place();
             return files.iter().try_for_each(|(path, leaf)| place.write_blob(path, leaf.oid, self.objects()));
         }
-        let next = AtomicUsize::new(0);
-        let (git_dir, place) = (self.git_dir(), self.place());
-        let work = || {
+        let git_dir = self.git_dir();
+        let written = spread(files, threads, |files| {
             let (repo, reader) = (&git2::Repository::open(git_dir)?, &Reader::new(git_dir));
-            while let Some((path, leaf)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                place.write_blob(path, leaf.oid, Objects { repo, reader })?;
-            }
-            Ok(())
-        };
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().try_for_each(|worker| worker.join().expect("a thread that writes files does not panic"))
-        })
+            files.map(|(path, leaf)| place.write_blob(path, leaf.oid, Objects { repo, reader })).collect()
+        });
+        written.map(|_: Vec<()>| ())
     }
 
     fn place(&self) -> Place<'_> {

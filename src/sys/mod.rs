@@ -8,5 +8,6 @@ pub mod env;
 pub mod fail_point;
 pub mod fs;
 pub mod lock;
+pub mod parallel;
 pub mod process;
 pub mod signal;
