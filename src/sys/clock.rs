@@ -35,16 +35,31 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     fn now(&self) -> DateTime<Utc> {
-        Utc::now()
+        Utc::now() + TimeDelta::from_std(ahead()).unwrap_or(TimeDelta::MAX)
     }
 
     fn monotonic(&self) -> Duration {
-        self.started.elapsed()
+        self.started.elapsed() + ahead()
     }
 
     fn sleep(&self, d: Duration) {
         thread::sleep(d);
     }
+}
+
+/// By how much the clocks of this process go ahead of the system's.
+#[cfg(not(feature = "fail-points"))]
+fn ahead() -> Duration {
+    Duration::ZERO
+}
+
+/// By how much the clocks of this process go ahead of the system's: with the feature `fail-points`, as many seconds as the file says that
+/// `CCSYNC_CLOCK_AHEAD` names. It is read at every look at the clock, so that a test moves the time of a process that runs.
+#[cfg(feature = "fail-points")]
+#[expect(clippy::disallowed_methods, reason = "exists in tests only, where time is moved by hand")]
+fn ahead() -> Duration {
+    let seconds = std::env::var_os("CCSYNC_CLOCK_AHEAD").and_then(|path| std::fs::read_to_string(path).ok());
+    Duration::from_secs(seconds.and_then(|text| text.trim().parse().ok()).unwrap_or(0))
 }
 
 /// A clock that moves only when told to; sleeping on it moves it and returns at once.

@@ -189,7 +189,7 @@ impl Program {
     /// # Errors
     /// [`ProcessError`] if it cannot be started.
     pub fn start_in_terminal(&self) -> Result<Running, ProcessError> {
-        let child = self.spawn(&mut self.command())?;
+        let child = self.spawn_as_is(&mut self.command())?;
         Ok(Running { child, program: self.display_name() })
     }
 
@@ -213,6 +213,10 @@ impl Program {
     }
 
     fn spawn(&self, command: &mut Command) -> Result<Child, ProcessError> {
+        self.spawn_as_is(out_of_reach(command))
+    }
+
+    fn spawn_as_is(&self, command: &mut Command) -> Result<Child, ProcessError> {
         let spawned = {
             let _as_the_user_set_it = fs::users_umask();
             command.spawn()
@@ -260,20 +264,53 @@ impl Running {
         self.child.try_wait().map_err(|source| ProcessError::Failed { program: self.program.clone(), source })
     }
 
-    /// Waits for its end, whatever signals arrive.
-    ///
-    /// # Errors
-    /// [`ProcessError::Failed`] if the system does not say.
-    pub fn wait(mut self) -> Result<ExitStatus, ProcessError> {
-        self.child.wait().map_err(|source| ProcessError::Failed { program: self.program, source })
+    /// Asks it to end, as `kill` does; what is not there any more needs no asking.
+    pub fn ask_to_end(&mut self) {
+        let _ = listen::ask_to_end(&self.child);
     }
+
+    /// Ends it.
+    pub fn kill(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+    }
+}
+
+/// What runs beside a program that has the terminal gets none of the signals that the terminal sends: Ctrl-C is meant for that program.
+#[cfg(unix)]
+fn out_of_reach(command: &mut Command) -> &mut Command {
+    if signal::terminal_is_lent() {
+        std::os::unix::process::CommandExt::process_group(command, 0);
+    }
+    command
+}
+
+#[cfg(not(unix))]
+fn out_of_reach(command: &mut Command) -> &mut Command {
+    command
+}
+
+/// The exit code that a shell would give for this status: 128 and the signal for a program that a signal ended.
+pub fn shell_code(status: ExitStatus) -> u8 {
+    let of_signal = || signal_of(status).map(|signal| 128 + signal);
+    let code = status.code().or_else(of_signal).unwrap_or(1);
+    u8::try_from(code).unwrap_or(1)
+}
+
+#[cfg(unix)]
+fn signal_of(status: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&status)
+}
+
+#[cfg(not(unix))]
+fn signal_of(_: ExitStatus) -> Option<i32> {
+    None
 }
 
 #[cfg(unix)]
 fn was_interrupted(status: ExitStatus) -> bool {
     use rustix::process::Signal;
-    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
-    [Signal::INT, Signal::TERM, Signal::HUP].iter().any(|s| signal == Some(s.as_raw()))
+    [Signal::INT, Signal::TERM, Signal::HUP].iter().any(|s| signal_of(status) == Some(s.as_raw()))
 }
 
 #[cfg(not(unix))]

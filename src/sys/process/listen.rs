@@ -201,12 +201,12 @@ pub(super) fn stop(child: &mut Child) {
 }
 
 #[cfg(unix)]
-fn ask_to_end(child: &Child) -> bool {
+pub(super) fn ask_to_end(child: &Child) -> bool {
     let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
     pid.is_some_and(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok())
 }
 
 #[cfg(not(unix))]
-fn ask_to_end(_: &Child) -> bool {
+pub(super) fn ask_to_end(_: &Child) -> bool {
     false
 }
