@@ -360,6 +360,7 @@ impl From<StoreError> for CliError {
             StoreError::Git(e) if is_full(e.message()) => hints([MAKE_ROOM]),
             // The directory is known where the error is shown.
             StoreError::Git(_) | StoreError::Damaged { .. } | StoreError::Object { .. } => Vec::new(),
+            StoreError::Lock { .. } => hints(["ccsync lock show"]),
             StoreError::TooMany => hints([
                 "somebody has put them there: remove them from the remote's branch `main` with git, then run the command again",
             ]),

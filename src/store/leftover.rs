@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use super::{HEAD_REF, StoreError};
+use super::{HEAD_REF, LOCK_BRANCHES, StoreError};
 use crate::sys::fs as sys;
 
 /// Many times what a living `git` needs between taking a lock and giving it back.
@@ -79,16 +79,19 @@ fn is_half_made(entry: &walkdir::DirEntry) -> bool {
     name.starts_with("tmp_") || name.ends_with(".keep") && guards()
 }
 
-/// Frees the branch of a bare repository on this disk in which a push of this machine was killed together with the program that
-/// served it: that holds two locks while it moves the branch, for moments only. Other machines may be at work there, so that a young
+/// Frees the branches of a bare repository on this disk in which a push of this machine was killed together with the program that
+/// served it: that holds locks of theirs while it moves or deletes them, for moments only. Other machines may be at work there, so that a young
 /// lock is given the time to vanish.
 ///
 /// # Errors
 /// [`StoreError::Io`]
-pub fn free_branch(remote: &Path) -> Result<(), StoreError> {
+pub fn free_branches(remote: &Path) -> Result<(), StoreError> {
     let repository = [remote.join(".git"), remote.to_owned()].into_iter().find(|path| path.join("HEAD").exists());
     let Some(repository) = repository else { return Ok(()) };
-    remove_outlasted([HEAD_REF, "HEAD"].map(|name| repository.join(format!("{name}.lock"))))
+    let own = [HEAD_REF, "HEAD", "packed-refs"].map(|name| repository.join(format!("{name}.lock")));
+    let sessions = fs::read_dir(repository.join("refs/heads").join(LOCK_BRANCHES)).into_iter().flatten().flatten();
+    let sessions = sessions.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "lock"));
+    remove_outlasted(own.into_iter().chain(sessions))
 }
 
 /// Repeats `step` while another process holds a lock that it needs; for about [`GRACE`] at most.

@@ -7,6 +7,7 @@
 //! * [`segment`]: how a file is cut
 //! * [`snapshot`]: reading one commit
 //! * [`transaction`]: writing one commit
+//! * `lock`: the commits of locks, which lie beside the sessions
 //! * `check`: reading every object
 //! * `object`, `reader`, `tree`, `layout`, `worktree`, `leftover`: writing packs, reading from them, trees, paths, the working tree, locks of the dead
 //! * `damage`: what git's library must not meet
@@ -22,6 +23,7 @@ mod check;
 mod damage;
 mod layout;
 mod leftover;
+mod lock;
 pub mod machine;
 pub mod manifest;
 mod object;
@@ -33,7 +35,8 @@ mod tree;
 mod worktree;
 
 pub use check::{DamagedObject, ObjectCheck};
-pub use leftover::{free_branch, remove_of_the_dead, remove_stale_locks};
+pub use leftover::{free_branches, remove_of_the_dead, remove_stale_locks};
+pub use lock::{LOCK_BRANCHES, MAX_LOCK_BYTES, RemoteLocks, lock_ref};
 pub use snapshot::Snapshot;
 pub use transaction::{Author, Transaction};
 
@@ -100,6 +103,14 @@ pub enum StoreError {
     Object {
         /// Its name in git.
         name: String,
+    },
+    /// What lies on the branch of a lock is none.
+    #[error("commit {} on the branch of a lock is none: {what}", commit.short())]
+    Lock {
+        /// The branch's commit.
+        commit: CommitId,
+        /// What is wrong with it.
+        what: &'static str,
     },
     /// A segment that a manifest names is missing or has another size.
     #[error("`{path}` in the store is missing or does not have the size its manifest says")]

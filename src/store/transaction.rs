@@ -240,7 +240,7 @@ impl<'store> Transaction<'store> {
 }
 
 /// A commit object. Written here rather than by libgit2 so that it can go into the pack with everything else.
-fn commit_text(tree: Oid, parents: &[CommitId], author: &Author<'_>, message: &str) -> Vec<u8> {
+pub(super) fn commit_text(tree: Oid, parents: &[CommitId], author: &Author<'_>, message: &str) -> Vec<u8> {
     use std::fmt::Write;
     let plain_name: String = author.machine.name.chars().filter(|c| !c.is_control() && !"<>".contains(*c)).collect();
     let name = if plain_name.trim().is_empty() { "ccsync" } else { plain_name.trim() };

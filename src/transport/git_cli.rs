@@ -175,23 +175,41 @@ impl GitCli {
 
     fn fetch_once(&self, branch: &str) -> Result<Option<CommitId>, RemoteError> {
         check_name(&format!("refs/heads/{branch}"))?;
-        let local = format!("refs/remotes/origin/{branch}");
-        let refspec = format!("+refs/heads/{branch}:{local}");
+        let out = self.fetch_refs("--no-prune", &[tracking(branch)])?;
+        if !out.status.success() {
+            return self.why_not_fetched(branch, &out);
+        }
+        self.where_is(&local_name(branch)).map(Some)
+    }
+
+    fn fetch_with_once(&self, branch: &str, prefix: &str) -> Result<Option<CommitId>, RemoteError> {
+        check_name(&format!("refs/heads/{branch}"))?;
+        check_name(&format!("refs/heads/{prefix}x"))?;
+        let others = tracking(&format!("{prefix}*"));
+        let out = self.fetch_refs("--prune", &[tracking(branch), others.clone()])?;
+        if out.status.success() {
+            return self.where_is(&local_name(branch)).map(Some);
+        }
+        if let Some(commit) = self.why_not_fetched(branch, &out)? {
+            return Ok(Some(commit));
+        }
+        // Git brings nothing if one of the names is missing.
+        let out = self.fetch_refs("--prune", &[others])?;
+        if out.status.success() { Ok(None) } else { Err(self.failed("fetch", &out)) }
+    }
+
+    fn fetch_refs(&self, prune: &str, refspecs: &[String]) -> Result<Output, RemoteError> {
         let options = [
             "--no-tags",
             "--no-write-fetch-head",
-            "--no-prune",
+            prune,
             "--no-recurse-submodules",
             "--no-show-forced-updates",
             "--no-auto-maintenance",
             "--progress",
         ];
-        let operands = [self.url.as_git_argument(), &refspec];
-        let out = self.run(&Command::new("fetch", Some(Phase::Fetch)).args(options).operands(operands))?;
-        if !out.status.success() {
-            return self.why_not_fetched(branch, &out);
-        }
-        self.where_is(&local).map(Some)
+        let operands = std::iter::once(self.url.as_git_argument()).chain(refspecs.iter().map(String::as_str));
+        self.run(&Command::new("fetch", Some(Phase::Fetch)).args(options).operands(operands))
     }
 
     /// Where a local reference is. A second process, because `fetch` itself says it for programs only since git 2.41.
@@ -366,6 +384,13 @@ impl Remote for GitCli {
         self.retrying(|| self.fetch_once(branch))
     }
 
+    fn fetch_with(&self, branch: &str, prefix: &str) -> Result<Option<CommitId>, RemoteError> {
+        if let Kind::Local(path) = self.url.kind() {
+            nearby::copy_objects(path, self.caller.git_dir());
+        }
+        self.retrying(|| self.fetch_with_once(branch, prefix))
+    }
+
     fn push(&self, updates: &[RefUpdate]) -> Result<PushOutcome, RemoteError> {
         if updates.is_empty() {
             return Ok(PushOutcome::Done);
@@ -378,6 +403,15 @@ impl Remote for GitCli {
             if repeated && self.is_in_force(updates) { Ok(PushOutcome::Done) } else { self.push_once(updates) }
         })
     }
+}
+
+fn local_name(branch: &str) -> String {
+    format!("refs/remotes/origin/{branch}")
+}
+
+/// Brings a branch, or all that a `*` at the end stands for.
+fn tracking(branch: &str) -> String {
+    format!("+refs/heads/{branch}:{}", local_name(branch))
 }
 
 fn check_name(name: &str) -> Result<(), RemoteError> {

@@ -56,6 +56,14 @@ pub trait Remote {
     /// [`RemoteError`]
     fn fetch(&self, branch: &str) -> Result<Option<CommitId>, RemoteError>;
 
+    /// As [`Self::fetch`], and brings all branches whose names begin with `prefix` (which ends with `/`) too, with one connection.
+    /// Local references to such that the remote does not have any more are deleted. `None`: the remote lacks `branch`; the others
+    /// are brought all the same.
+    ///
+    /// # Errors
+    /// [`RemoteError`]
+    fn fetch_with(&self, branch: &str, prefix: &str) -> Result<Option<CommitId>, RemoteError>;
+
     /// Moves references, all or none, if each is as expected.
     ///
     /// # Errors

@@ -1,0 +1,161 @@
+//! What this machine believes to hold: one file per session, written before the remote is asked, so that no death makes it forget.
+//!
+//! Owns those files. Must be used only under the machine-wide process lock. A file that is damaged is reported and passed over: the lock it
+//! stood for expires.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::record::RecordError;
+use super::state::Holding;
+use crate::domain::id::SessionId;
+use crate::sys::fs::{PathError, remove_file_if_exists, write_atomic};
+use crate::sys::process::{pid_is_alive, process_start_ticks};
+
+/// A lock of this machine's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The session.
+    pub session: SessionId,
+    /// The lock, and what is not yet known of it.
+    #[serde(flatten)]
+    pub holding: Holding,
+    /// The process that holds it.
+    pub holder: Holder,
+    /// Somebody else has it now. Kept until the holder has been told and its turns are safe.
+    #[serde(default)]
+    pub lost: bool,
+}
+
+/// A process of this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Its id.
+    pub pid: u32,
+    /// When it was started, where the system tells: a pid alone may be another process's by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
+}
+
+/// Why a claim's file is passed over.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// It is not the JSON of a claim.
+    #[error("`{}` is not the JSON of a lock of this machine", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The lock in it is none.
+    #[error("the lock in `{}` is none", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: RecordError,
+    },
+}
+
+impl Holder {
+    /// This process.
+    pub fn this_process() -> Self {
+        let pid = std::process::id();
+        Self { pid, started: process_start_ticks(pid) }
+    }
+
+    /// Whether the process still runs. Where the system does not tell when it was started, any process of that number counts.
+    pub fn is_alive(&self) -> bool {
+        let started = || process_start_ticks(self.pid);
+        pid_is_alive(self.pid) && (self.started.is_none() || started().is_none_or(|now| self.started == Some(now)))
+    }
+}
+
+impl Claim {
+    /// The lock `holding`, for this process.
+    pub fn of_this_process(session: SessionId, holding: Holding) -> Self {
+        Self { session, holding, holder: Holder::this_process(), lost: false }
+    }
+
+    /// Whether the process that holds it still runs.
+    pub fn holder_is_alive(&self) -> bool {
+        self.holder.is_alive()
+    }
+
+    /// Reads the claim on one session.
+    ///
+    /// # Errors
+    /// [`ClaimError`] if it is damaged.
+    pub fn load(directory: &Path, session: &SessionId) -> Result<Option<Self>, ClaimError> {
+        let path = file(directory, session);
+        match fs::read(&path) {
+            Ok(json) => parse(&path, session, &json).map(Some),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(PathError::new("read", &path, e).into()),
+        }
+    }
+
+    /// Writes the claim; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// [`PathError`]
+    pub fn save(&self, directory: &Path) -> Result<(), PathError> {
+        let json = serde_json::to_vec_pretty(self).expect("maps with text keys and plain values always serialise");
+        write_atomic(&file(directory, &self.session), &json)
+    }
+
+    /// Forgets the claim on a session, damaged or not.
+    ///
+    /// # Errors
+    /// [`PathError`]
+    pub fn remove(directory: &Path, session: &SessionId) -> Result<(), PathError> {
+        remove_file_if_exists(&file(directory, session)).map(drop)
+    }
+}
+
+/// Every claim in `directory`, by session, and what is wrong with those that cannot be read. A directory that is missing holds none.
+///
+/// # Errors
+/// [`PathError`] if the directory cannot be read.
+pub fn load_all(directory: &Path) -> Result<(Vec<Claim>, Vec<ClaimError>), PathError> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Default::default()),
+        Err(e) => return Err(PathError::new("read", directory, e)),
+    };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut sessions: Vec<SessionId> =
+        names.filter_map(|name| name.strip_suffix(".json").and_then(|stem| stem.parse().ok())).collect();
+    sessions.sort();
+    let (mut claims, mut damaged) = (Vec::new(), Vec::new());
+    for session in sessions {
+        match Claim::load(directory, &session) {
+            Ok(claim) => claims.extend(claim),
+            Err(e) => damaged.push(e),
+        }
+    }
+    Ok((claims, damaged))
+}
+
+fn file(directory: &Path, session: &SessionId) -> PathBuf {
+    directory.join(format!("{session}.json"))
+}
+
+fn parse(path: &Path, session: &SessionId, json: &[u8]) -> Result<Claim, ClaimError> {
+    let malformed = |source| ClaimError::Malformed { path: path.to_owned(), source };
+    let claim: Claim = serde_json::from_slice(json).map_err(malformed)?;
+    // What is calculated with must have passed the checks, also where only this program should have written it.
+    let checked = super::record::LockRecord::parse(session, &claim.holding.record.to_json());
+    let wrong = |source| ClaimError::Record { path: path.to_owned(), source };
+    checked.map_err(wrong)?;
+    if claim.session != *session {
+        return Err(wrong(RecordError::Inconsistent("it names another session")));
+    }
+    Ok(claim)
+}

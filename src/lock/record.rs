@@ -1,0 +1,285 @@
+//! What a lock says: `lock.json`, the only file of a lock's commit.
+//!
+//! Owns its format and the checks on what comes from outside. Pure. A record that was accepted has times and durations with which can be
+//! calculated; its `host` is untrusted text all the same.
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::id::{MachineId, SessionId};
+use crate::store::MAX_LOCK_BYTES;
+
+/// The format version that this program writes. A newer one is refused.
+pub const FORMAT: u32 = 1;
+
+/// How long a lock holds after its last renewal.
+pub const TTL: TimeDelta = TimeDelta::minutes(10);
+
+/// By how much two machines' clocks may differ before anything is concluded from it.
+pub const ALLOWED_SKEW: TimeDelta = TimeDelta::minutes(2);
+
+/// A lock is renewed this many times before it would expire.
+const RENEWALS_PER_TTL: i32 = 4;
+
+/// Nobody may lock a session for longer than this without a sign of life.
+const LONGEST_TTL_SECONDS: u64 = 24 * 60 * 60;
+
+/// JSON readers that know only floating point numbers agree up to here.
+const LAST_GENERATION: u64 = 1 << 53;
+
+/// No machine's name is longer.
+const MAX_HOST_BYTES: usize = 256;
+
+const MAX_NONCE_BYTES: usize = 64;
+
+/// Who holds a session, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockRecord {
+    /// Format version of this record.
+    pub format: u32,
+    /// The session, equal to the last part of the branch's name.
+    pub session: SessionId,
+    /// The machine that holds it.
+    pub machine: MachineId,
+    /// That machine's name, for people. Untrusted text.
+    pub host: String,
+    /// The process there that holds it.
+    pub pid: u32,
+    /// Since when this holder has it, by the holder's clock.
+    pub acquired: DateTime<Utc>,
+    /// The last sign of life, by the holder's clock.
+    pub renewed: DateTime<Utc>,
+    /// How long after `renewed` it holds.
+    pub ttl_seconds: u64,
+    /// One more with each holder that took it over from another; 1 where nobody held it.
+    pub generation: u64,
+    /// Makes two commits of one moment differ.
+    pub nonce: String,
+}
+
+/// Who asks for a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The machine.
+    pub machine: MachineId,
+    /// Its name.
+    pub host: String,
+    /// The process.
+    pub pid: u32,
+}
+
+/// What makes a new record differ from every other: the moment, and something random.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// Now, by this machine's clock.
+    pub now: DateTime<Utc>,
+    /// Random.
+    pub nonce: String,
+}
+
+/// Why a `lock.json` is not believed.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Written by a newer ccsync.
+    #[error("it has format {0}, this ccsync reads up to {FORMAT}")]
+    Newer(u32),
+    /// Larger than any lock.
+    #[error("it has {0} bytes, more than any lock")]
+    TooLarge(usize),
+    /// Not the JSON of a lock.
+    #[error("it is not the JSON of a lock")]
+    Malformed(#[source] serde_json::Error),
+    /// JSON of the right shape that makes no sense.
+    #[error("{0}")]
+    Inconsistent(&'static str),
+}
+
+/// Read first, so that a newer format is known as such whatever else it holds.
+#[derive(Deserialize)]
+struct Versioned {
+    format: u32,
+}
+
+impl Stamp {
+    /// The moment, with something random.
+    pub fn new(now: DateTime<Utc>) -> Self {
+        Self { now, nonce: uuid::Uuid::new_v4().simple().to_string() }
+    }
+}
+
+impl LockRecord {
+    /// Reads and checks what lies on the branch of `session`.
+    ///
+    /// # Errors
+    /// [`RecordError`]
+    pub fn parse(session: &SessionId, json: &[u8]) -> Result<Self, RecordError> {
+        if json.len() > MAX_LOCK_BYTES {
+            return Err(RecordError::TooLarge(json.len()));
+        }
+        let version: Versioned = serde_json::from_slice(json).map_err(RecordError::Malformed)?;
+        if version.format > FORMAT {
+            return Err(RecordError::Newer(version.format));
+        }
+        let record: Self = serde_json::from_slice(json).map_err(RecordError::Malformed)?;
+        record.check(session).map_or(Ok(record), |wrong| Err(RecordError::Inconsistent(wrong)))
+    }
+
+    fn check(&self, session: &SessionId) -> Option<&'static str> {
+        let is_plain = |nonce: &str| !nonce.is_empty() && nonce.bytes().all(|b| b.is_ascii_alphanumeric());
+        let checks = [
+            (self.format == FORMAT, "no ccsync wrote this format"),
+            (self.session == *session, "it names another session"),
+            (self.host.len() <= MAX_HOST_BYTES, "the machine's name is longer than any"),
+            (
+                (1..=LONGEST_TTL_SECONDS).contains(&self.ttl_seconds),
+                "it would hold for longer than any lock, or not at all",
+            ),
+            ((1..=LAST_GENERATION).contains(&self.generation), "its generation is none"),
+            (self.nonce.len() <= MAX_NONCE_BYTES && is_plain(&self.nonce), "its nonce is none"),
+            (is_plausible(self.acquired) && is_plausible(self.renewed), "its times are beyond every calendar"),
+        ];
+        checks.into_iter().find(|(holds, _)| !holds).map(|(_, wrong)| wrong)
+    }
+
+    /// The bytes of `lock.json`.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self).expect("a struct of plain values always serialises");
+        json.push(b'\n');
+        json
+    }
+
+    /// The lock of a session that nobody held.
+    pub fn first(session: SessionId, by: &Identity, stamp: Stamp) -> Self {
+        let now = stamp.now.trunc_subsecs(3);
+        Self {
+            format: FORMAT,
+            session,
+            machine: by.machine.clone(),
+            host: bounded(&by.host),
+            pid: by.pid,
+            acquired: now,
+            renewed: now,
+            ttl_seconds: TTL.num_seconds().unsigned_abs(),
+            generation: 1,
+            nonce: stamp.nonce,
+        }
+    }
+
+    /// The same lock, with a new sign of life.
+    #[must_use]
+    pub fn renewed(&self, stamp: Stamp) -> Self {
+        Self { renewed: stamp.now.trunc_subsecs(3), nonce: stamp.nonce, ..self.clone() }
+    }
+
+    /// The lock after somebody else has taken it.
+    #[must_use]
+    pub fn taken_over_by(&self, by: &Identity, stamp: Stamp) -> Self {
+        let generation = self.generation.saturating_add(1).min(LAST_GENERATION);
+        Self { generation, ..Self::first(self.session.clone(), by, stamp) }
+    }
+
+    /// How long it holds after a sign of life.
+    pub fn ttl(&self) -> TimeDelta {
+        TimeDelta::seconds(i64::try_from(self.ttl_seconds).unwrap_or(i64::MAX / 1000))
+    }
+
+    /// When its holder renews it again.
+    pub fn renewal_interval(&self) -> TimeDelta {
+        self.ttl() / RENEWALS_PER_TTL
+    }
+
+    /// Until when it holds, by the holder's clock.
+    pub fn expires(&self) -> DateTime<Utc> {
+        self.renewed.checked_add_signed(self.ttl()).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+}
+
+/// Years of four digits, so that no sum of such a time and a duration overflows.
+fn is_plausible(time: DateTime<Utc>) -> bool {
+    (0..=253_402_300_799).contains(&time.timestamp())
+}
+
+/// Others would refuse a longer name.
+fn bounded(host: &str) -> String {
+    let end = (0..=MAX_HOST_BYTES.min(host.len())).rev().find(|end| host.is_char_boundary(*end)).unwrap_or(0);
+    host[..end].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> LockRecord {
+        let by = Identity { machine: "a".repeat(32).parse().unwrap(), host: "laptop".to_owned(), pid: 7 };
+        let stamp = Stamp { now: "2026-03-10T12:00:00.123456Z".parse().unwrap(), nonce: "n1".to_owned() };
+        LockRecord::first("s1".parse().unwrap(), &by, stamp)
+    }
+
+    fn refused(change: impl Fn(&mut serde_json::Value)) -> String {
+        let mut json = serde_json::to_value(record()).unwrap();
+        change(&mut json);
+        LockRecord::parse(&record().session, json.to_string().as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let record = record();
+        assert_eq!(LockRecord::parse(&record.session, &record.to_json()).unwrap(), record);
+        insta::assert_snapshot!(String::from_utf8(record.to_json()).unwrap(), @r#"
+        {
+          "format": 1,
+          "session": "s1",
+          "machine": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+          "host": "laptop",
+          "pid": 7,
+          "acquired": "2026-03-10T12:00:00.123Z",
+          "renewed": "2026-03-10T12:00:00.123Z",
+          "ttl_seconds": 600,
+          "generation": 1,
+          "nonce": "n1"
+        }
+        "#);
+    }
+
+    #[test]
+    fn garbage_is_refused_with_what_is_wrong() {
+        let s1 = "s1".parse().unwrap();
+        assert!(matches!(LockRecord::parse(&s1, &vec![b' '; MAX_LOCK_BYTES + 1]), Err(RecordError::TooLarge(_))));
+        let nested = format!("{}{}", "[".repeat(8000), "]".repeat(8000));
+        for garbage in ["", "null", "[]", "{}", "{\"format\":1}", "\u{0}", nested.as_str()] {
+            assert!(matches!(LockRecord::parse(&s1, garbage.as_bytes()), Err(RecordError::Malformed(_))));
+        }
+        assert!(matches!(LockRecord::parse(&s1, b"{\"format\":2,\"new\":{}}"), Err(RecordError::Newer(2))));
+        insta::assert_snapshot!([
+            refused(|json| json["format"] = 0.into()),
+            refused(|json| json["session"] = "s2".into()),
+            refused(|json| json["session"] = "../x".into()),
+            refused(|json| json["host"] = "x".repeat(300).into()),
+            refused(|json| json["ttl_seconds"] = 0.into()),
+            refused(|json| json["ttl_seconds"] = u64::MAX.into()),
+            refused(|json| json["generation"] = 0.into()),
+            refused(|json| json["generation"] = u64::MAX.into()),
+            refused(|json| json["nonce"] = "\u{1b}[31m".into()),
+            refused(|json| json["renewed"] = "+262142-12-31T23:59:59Z".into()),
+            refused(|json| json["pid"] = (-1).into()),
+            refused(|json| json["extra"] = 1.into()),
+        ].join("\n"), @"");
+    }
+
+    #[test]
+    fn a_renewal_keeps_the_holder_and_a_takeover_counts() {
+        let first = record();
+        let stamp = |nonce: &str| Stamp { now: "2026-03-10T12:05:00Z".parse().unwrap(), nonce: nonce.to_owned() };
+        let renewed = first.renewed(stamp("n2"));
+        assert_eq!((renewed.acquired, renewed.generation), (first.acquired, 1));
+        assert_eq!(renewed.expires(), "2026-03-10T12:15:00Z".parse::<DateTime<Utc>>().unwrap());
+        assert_eq!(renewed.renewal_interval(), TimeDelta::seconds(150));
+        let other = Identity { machine: "b".repeat(32).parse().unwrap(), host: "ü".repeat(300), pid: 8 };
+        let taken = renewed.taken_over_by(&other, stamp("n3"));
+        assert_eq!((taken.generation, taken.pid, taken.acquired), (2, 8, taken.renewed));
+        assert!(LockRecord::parse(&first.session, &taken.to_json()).is_ok(), "the name was cut");
+        let last = LockRecord { generation: LAST_GENERATION, ..taken };
+        assert_eq!(last.taken_over_by(&other, stamp("n4")).generation, LAST_GENERATION);
+    }
+}

@@ -1,0 +1,54 @@
+//! Since when this machine has seen each lock as it is now: what a sign of life is missed from.
+//!
+//! Owns one file, a cache: if it is lost, every lock counts as seen for the first time, and expires later.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::id::CommitId;
+use crate::sys::fs::{PathError, write_cache};
+
+/// When this machine first saw which commit on a lock's branch.
+#[derive(Debug)]
+pub struct Sightings {
+    path: PathBuf,
+    first_seen: BTreeMap<CommitId, DateTime<Utc>>,
+    changed: bool,
+}
+
+impl Sightings {
+    /// Reads the file at `path`; one that is missing or damaged names none.
+    pub fn load(path: &Path) -> Self {
+        let read = std::fs::read(path).ok().and_then(|json| serde_json::from_slice(&json).ok());
+        Self { path: path.to_owned(), first_seen: read.unwrap_or_default(), changed: false }
+    }
+
+    /// Takes note of all locks that exist at `now`, and forgets the others.
+    pub fn note<'c>(&mut self, commits: impl IntoIterator<Item = &'c CommitId>, now: DateTime<Utc>) {
+        // A time that lies ahead was written before the clock was set back. The lock was not seen later than now.
+        let seen = |commit: &CommitId| self.first_seen.get(commit).map_or(now, |time| (*time).min(now));
+        let noted: BTreeMap<_, _> = commits.into_iter().map(|commit| (commit.clone(), seen(commit))).collect();
+        self.changed |= noted != self.first_seen;
+        self.first_seen = noted;
+    }
+
+    /// When the commit was first seen; `now` if it never was.
+    pub fn first_seen(&self, commit: &CommitId, now: DateTime<Utc>) -> DateTime<Utc> {
+        self.first_seen.get(commit).copied().unwrap_or(now)
+    }
+
+    /// Writes the file if it changed.
+    ///
+    /// # Errors
+    /// [`PathError`]
+    pub fn save(&mut self) -> Result<(), PathError> {
+        if self.changed {
+            let json = serde_json::to_vec(&self.first_seen).expect("maps with text keys always serialise");
+            write_cache(&self.path, &json)?;
+            self.changed = false;
+        }
+        Ok(())
+    }
+}
