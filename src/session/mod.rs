@@ -5,12 +5,14 @@
 //!
 //! * [`discover`]: every session of this machine
 //! * [`live`]: sessions of running clients
+//! * [`launch`]: how the client is started
 //! * [`facts`]: project, titles and times, read from records
 //! * [`materialise`]: writing session files, with a journal that can undo it
 //! * [`repair`]: healing a damaged transcript
 
 pub mod discover;
 pub mod facts;
+pub mod launch;
 pub mod live;
 pub mod materialise;
 pub mod repair;

@@ -60,6 +60,7 @@ fn bring_together(work: &Work<'_>, ours: Option<CommitId>, theirs: &CommitId) ->
     work.store.snapshot(Some(theirs))?;
     let newest = match ours {
         None => theirs.clone(),
+        Some(ours) if differ_in_lost(work, &ours, theirs)? => return merge_commits(work, &ours, theirs),
         Some(ours) if work.store.contains(&ours, theirs)? => ours,
         Some(ours) if work.store.contains(theirs, &ours)? => theirs.clone(),
         Some(ours) => return merge_commits(work, &ours, theirs),
@@ -68,6 +69,24 @@ fn bring_together(work: &Work<'_>, ours: Option<CommitId>, theirs: &CommitId) ->
         work.store.fast_forward(&newest)?;
     }
     Ok(Merged::default())
+}
+
+/// Whether what is not sent yet holds more of a session whose lock this machine has lost.
+pub(super) fn holds_lost(work: &Work<'_>) -> Result<bool, SyncError> {
+    match (work.store.head()?, work.store.remote_head()?) {
+        (Some(ours), Some(theirs)) => differ_in_lost(work, &ours, &theirs),
+        _ => Ok(false),
+    }
+}
+
+/// Whether `ours` has more of a session whose lock this machine has lost: then it cannot go to the remote as it is.
+fn differ_in_lost(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<bool, SyncError> {
+    if work.locks.lost().is_empty() {
+        return Ok(false);
+    }
+    let base = work.store.snapshot(work.store.merge_base(ours, theirs)?.as_ref())?;
+    let changed = work.store.snapshot(Some(ours))?.changed_since(&base)?;
+    Ok(changed.iter().any(|session| work.locks.lost().contains(session)))
 }
 
 fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<Merged, SyncError> {
@@ -84,9 +103,12 @@ fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<
             merged.skipped.insert(session, LATER.to_owned());
             continue;
         }
-        if changed_there.contains(&session) && our_side.state(&session)? != their_side.state(&session)? {
+        let lost = work.locks.lost().contains(&session);
+        if (lost || changed_there.contains(&session)) && our_side.state(&session)? != their_side.state(&session)? {
             let sides = Sides { views: &work.views, ours: &our_side, theirs: &their_side };
-            match sides.merge_or_fork(&mut tx, &session) {
+            let merged_session =
+                if lost { sides.part(&mut tx, &session) } else { sides.merge_or_fork(&mut tx, &session) };
+            match merged_session {
                 Ok(None) => {}
                 Ok(Some(fork)) => drop(merged.forks.insert(session, fork)),
                 Err(SyncError::ChangedAlready { .. }) => {
@@ -141,6 +163,17 @@ impl Sides<'_> {
             }
             result => result,
         }
+    }
+
+    /// What ours has more becomes a fork, also where theirs has not gone on: the right to go on is another machine's.
+    fn part(&self, tx: &mut Transaction<'_>, id: &SessionId) -> Result<Option<(SessionId, u64)>, SyncError> {
+        if let (Ok(Some(ours)), Ok(Some(theirs))) = (self.ours.manifest(id), self.theirs.manifest(id))
+            && let (Some(mine), Some(other)) = (self.our_text(&ours, None), self.their_text(&theirs, None))
+            && self.relate(&mine, &other)? == Relation::Longer
+        {
+            return self.keep_as_fork(tx, &ours, id, None, theirs.transcript.lines()).map(Some);
+        }
+        self.merge_or_fork(tx, id)
     }
 
     /// Merges a session that both changed; the fork and its own lines, if there had to be one.

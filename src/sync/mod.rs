@@ -8,7 +8,7 @@
 //! * `storing`: one session upward; `collect`: collapse, prove, cut
 //! * `writing`: one session downward; `parallel`: many at once
 //! * `merge`, `fork`: two histories of one session
-//! * `send`: the remote
+//! * `send`: the remote; `leases`: this machine's locks in a push
 //! * `index`: the cache that makes all this cheap; `gone`: what was removed here; `leftovers`: what a killed ccsync left
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
 //! * `set_up`, `status`, `list`, `undo`: the smaller commands; `named`: sessions as people name them
@@ -35,6 +35,7 @@ mod compare;
 mod fork;
 mod gone;
 mod index;
+mod leases;
 mod leftovers;
 mod list;
 mod merge;

@@ -68,6 +68,15 @@ impl Differences {
         self.up.is_empty() && self.down.is_empty() && self.parted.is_none()
     }
 
+    /// The same, with what is longer here as if the store had gone on differently: after the lock was lost, only another machine
+    /// may continue the session.
+    fn parted_at_the_end(mut self) -> Self {
+        if let (None, Some(FileStep::Continue(from))) = (&self.parted, self.up.get(&None)) {
+            self.parted = Some(Parting { file: None, lines: from.lines, offset: from.offset });
+        }
+        self
+    }
+
     /// All files of a session that only one side has.
     fn all_up(session: &LocalSession) -> Self {
         let up = session.files.keys().map(|name| (name.clone(), FileStep::Whole)).collect();
@@ -115,7 +124,11 @@ pub(super) fn compare_session(
         return Ok(Differences::default());
     }
     match snapshot.manifest(&local.session.id)? {
-        Some(manifest) => compare_with(work, snapshot, &manifest, local, work.index.entry(local.session)),
+        Some(manifest) => {
+            let found = compare_with(work, snapshot, &manifest, local, work.index.entry(local.session))?;
+            let lost = work.locks.lost().contains(&local.session.id);
+            Ok(if lost { found.parted_at_the_end() } else { found })
+        }
         // A transcript without a whole line yet is left for later; it may be a client that has just begun.
         None if local.limit(None)? == 0 => Ok(Differences::default()),
         None => Ok(Differences::all_up(local.session)),

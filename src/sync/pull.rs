@@ -92,9 +92,24 @@ fn bring(mut work: Work<'_>, merged: Merged, request: &PullRequest) -> Result<Re
     all.add(merged);
     all.add(more);
     mention_merged(&mut report, &work, all)?;
+    forget_lost(&mut work, &report, &puller)?;
     report.remote = remote;
     work.save()?;
     Ok(report)
+}
+
+/// Where a lock was lost and its holder has ended, this machine's turns are a fork now, and the session here is that of the store.
+fn forget_lost(work: &mut Work<'_>, report: &Report, puller: &Puller<'_>) -> Result<(), SyncError> {
+    let skipped = |id: &SessionId| {
+        report.sessions.iter().any(|s| s.session == *id && matches!(s.outcome, Outcome::Skipped { .. } | Outcome::Ahead))
+    };
+    for session in work.locks.lost_without_holder() {
+        let was_pulled = puller.steps.iter().any(|(id, _)| *id == session);
+        if was_pulled && !skipped(&session) || !puller.found.sessions.contains_key(&session) {
+            work.locks.forget_lost(&session)?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes back what the last pull wrote here; `None` if there is nothing to take back.

@@ -3,6 +3,8 @@
 //! `plan` finds what differs; here it is carried out (`storing`), session after session, into one commit. A session that fails is
 //! taken back whole and named; the others go on.
 
+use std::collections::BTreeSet;
+
 use super::merge::Merged;
 use super::plan::{Differences, Local, compare_session, described};
 use super::report::{Outcome, PassedOver, Report, SessionReport};
@@ -23,6 +25,16 @@ use crate::sys::fail_point::fail_point;
 /// # Errors
 /// What concerns the whole command; what concerns one session is in the report.
 pub fn push(ctx: &Context<'_>, dry_run: bool) -> Result<Report, SyncError> {
+    push_and_release(ctx, dry_run, &BTreeSet::new())
+}
+
+/// As [`push`]; the locks of the sessions `done` are given back together with the last of their data. Those that a process left behind
+/// which was killed are given back by every push.
+pub(super) fn push_and_release(
+    ctx: &Context<'_>,
+    dry_run: bool,
+    done: &BTreeSet<SessionId>,
+) -> Result<Report, SyncError> {
     let (mut work, found) = Work::open_and_discover(ctx)?;
     if work.store.head()?.is_none() && !dry_run {
         fetch_first(&mut work)?;
@@ -34,6 +46,8 @@ pub fn push(ctx: &Context<'_>, dry_run: bool) -> Result<Report, SyncError> {
         return plan.as_report(&work);
     }
     let mut report = plan.execute(&mut work)?;
+    let live = live_sessions(&ctx.env.claude_dir);
+    work.locks.end(done, |session| live.contains_key(session));
     let (remote, merged) = send(&mut work)?;
     mention_merged(&mut report, &work, merged)?;
     report.remote = remote;
@@ -236,6 +250,9 @@ pub(super) fn mention_merged(report: &mut Report, work: &Work<'_>, merged: Merge
     }
     for (session, reason) in merged.skipped {
         report.replace(described(&work.views, &session, None, Outcome::Skipped { reason }));
+    }
+    for session in report.sessions.iter_mut().filter(|s| matches!(s.outcome, Outcome::Forked { .. })) {
+        session.notes.extend(work.locks.note(&work.store, &session.session)?);
     }
     report.sort();
     Ok(())

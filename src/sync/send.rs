@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
-use super::merge::{Merged, merge, take_over};
+use super::merge::{Merged, holds_lost, merge, take_over};
 use super::report::RemoteState;
 use super::work::Work;
 use super::{SyncError, damaged_names, store_path};
+use crate::domain::id::CommitId;
 use crate::domain::progress::Phase;
-use crate::store::BRANCH;
+use crate::store::{Author, BRANCH, LOCK_BRANCHES};
 use crate::sys::fail_point::fail_point;
 use crate::transport::remote::{PushOutcome, RefUpdate, Remote, RemoteError};
 
@@ -56,16 +57,24 @@ fn take_over_damaged(work: &mut Work<'_>) -> Result<Merged, SyncError> {
 /// A remote that cannot be reached is no error: the commits stay, and the next command sends them.
 pub(super) fn send(work: &mut Work<'_>) -> Result<(RemoteState, Merged), SyncError> {
     let mut merged = Merged::default();
-    if work.store.unsent()? == 0 {
+    if work.store.unsent()? == 0 && !work.locks.wait_to_be_sent() {
         return Ok((RemoteState::NotContacted, merged));
     }
-    if !contains_remote_head(work)? {
+    let remote = work.remote()?;
+    if work.locks.are_unsettled() {
+        match fetch_from(work, &remote) {
+            Ok(more) => merged.add(more),
+            Err(SyncError::Remote(e)) => return queued(work, &e).map(|state| (state, merged)),
+            Err(e) => return Err(e),
+        }
+    } else if !contains_remote_head(work)? || holds_lost(work)? {
         // An earlier run fetched and could not merge. A push that expects what it fetched would succeed, and lose it.
         merged.add(merge(work)?);
     }
-    let remote = work.remote()?;
     for attempt in 0..ATTEMPTS {
         match try_push(work, &remote) {
+            // A lock that could not be given back before an earlier answer was known.
+            Ok(PushOutcome::Done) if work.locks.wait_to_be_sent() => continue,
             Ok(PushOutcome::Done) => return Ok((RemoteState::UpToDate { commit: work.store.head()? }, merged)),
             Ok(PushOutcome::Refused { .. }) => match fetch_from(work, &remote) {
                 Ok(more) => merged.add(more),
@@ -100,30 +109,53 @@ fn contains_remote_head(work: &Work<'_>) -> Result<bool, SyncError> {
     }
 }
 
-fn try_push(work: &Work<'_>, remote: &dyn Remote) -> Result<PushOutcome, SyncError> {
-    let head = work.store.head()?;
-    let update =
-        RefUpdate { name: format!("refs/heads/{BRANCH}"), new: head.clone(), expected: work.store.remote_head()? };
+/// The data and the locks that guard it move together or not at all.
+fn try_push(work: &mut Work<'_>, remote: &dyn Remote) -> Result<PushOutcome, SyncError> {
+    let (head, there) = (work.store.head()?, work.store.remote_head()?);
+    let mut updates = locks_with(work, head.as_ref(), there.as_ref())?;
+    if head != there {
+        updates.push(RefUpdate { name: format!("refs/heads/{BRANCH}"), new: head.clone(), expected: there });
+    }
     work.ctx.progress.begin(Phase::Send, 0, 0);
     fail_point("before a push to the remote");
-    let outcome = remote.push(&[update]);
+    let outcome = remote.push(&updates);
     fail_point("after a push to the remote");
     work.ctx.progress.end();
     let outcome = outcome?;
     if outcome == PushOutcome::Done {
         work.store.set_remote_head(head.as_ref())?;
+        work.locks.done(&work.store)?;
     }
     Ok(outcome)
+}
+
+/// What becomes of this machine's locks in a push of what is new since `there`.
+fn locks_with(
+    work: &mut Work<'_>,
+    head: Option<&CommitId>,
+    there: Option<&CommitId>,
+) -> Result<Vec<RefUpdate>, SyncError> {
+    if work.locks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let changed = work.store.snapshot(head)?.changed_since(&work.store.snapshot(there)?)?;
+    let author = Author { machine: &work.machine, time: work.ctx.clock.now() };
+    work.locks.updates(&work.store, &author, &changed.into_iter().collect())
 }
 
 fn fetch_from(work: &mut Work<'_>, remote: &dyn Remote) -> Result<Merged, SyncError> {
     work.ctx.progress.begin(Phase::Fetch, 0, 0);
     fail_point("before a fetch");
-    let fetched = remote.fetch(BRANCH);
+    // Whoever has locks wants to know whether they still hold.
+    let with_locks = work.with_locks || !work.locks.is_empty();
+    let fetched = if with_locks { remote.fetch_with(BRANCH, LOCK_BRANCHES) } else { remote.fetch(BRANCH) };
     fail_point("after a fetch");
     work.ctx.progress.end();
     let fetched = fetched?;
     work.store.set_remote_head(fetched.as_ref())?;
+    if with_locks {
+        work.locks.settle(&work.store)?;
+    }
     merge(work)
 }
 

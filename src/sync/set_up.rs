@@ -85,6 +85,9 @@ pub fn set_up(
         work.store.set_remote_head(before.as_ref())?;
         return Err(e);
     }
+    if moved {
+        work.locks.forget_all()?;
+    }
     config.save(&path)?;
     fail_point("the configuration is saved");
     let there = work.store.snapshot(work.store.remote_head()?.as_ref())?.sessions()?;

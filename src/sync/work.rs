@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::gone::Gone;
 use super::index::Index;
+use super::leases::Leases;
 use super::leftovers::clear_leftovers;
 use super::report::SessionReport;
 use super::views::Views;
@@ -32,8 +33,12 @@ pub(super) struct Work<'a> {
     /// Whether the store knows it otherwise.
     pub(super) machine_changed: bool,
     pub(super) index: Index,
+    /// This machine's locks on sessions.
+    pub(super) locks: Leases,
+    /// Fetch everybody's locks too.
+    pub(super) with_locks: bool,
     gone: Gone,
-    _locks: (FamilyLock, ProcessLock),
+    _process: (FamilyLock, ProcessLock),
 }
 
 impl<'a> Work<'a> {
@@ -66,7 +71,8 @@ impl<'a> Work<'a> {
         index.follow(&store)?;
         let views = this_machines_views(ctx, &store, &machine)?;
         let gone = Gone::load(&env.dirs.state.join("gone.json"));
-        Ok(Self { ctx, store, views, machine, machine_changed, index, gone, _locks: locks })
+        let leases = Leases::load(&claims_path(env))?;
+        Ok(Self { ctx, store, views, machine, machine_changed, index, locks: leases, with_locks: false, gone, _process: locks })
     }
 
     /// Looks again at how the store knows this machine, after a fetch.
@@ -214,6 +220,11 @@ pub(super) fn remote_url(env: &Env, configured: Option<&str>) -> Result<RemoteUr
 /// Where replaced files are kept.
 pub(super) fn undo_path(env: &Env) -> PathBuf {
     env.dirs.state.join("undo")
+}
+
+/// What this machine believes to hold.
+pub(super) fn claims_path(env: &Env) -> PathBuf {
+    env.dirs.state.join("locks")
 }
 
 fn index_path(env: &Env) -> PathBuf {

@@ -20,6 +20,8 @@ pub struct Env {
     pub host_name: String,
     /// Where the client keeps its files.
     pub claude_dir: PathBuf,
+    /// The client's program: `claude` as the PATH has it, or else where the client's own installer puts it.
+    pub client: PathBuf,
     /// Where this program keeps its files.
     pub dirs: Dirs,
     /// Whether somebody can answer.
@@ -104,6 +106,7 @@ impl Env {
             home,
             system: System::of_build(),
             host_name: String::new(),
+            client: client(get, &claude_dir),
             claude_dir,
             stdin_is_terminal: false,
             stdout_is_terminal: false,
@@ -149,6 +152,14 @@ impl Dirs {
             None => Self::below(&home.join(".ccsync")),
         }
     }
+}
+
+fn client(get: &dyn Fn(&str) -> Option<OsString>, claude_dir: &Path) -> PathBuf {
+    const NAME: &str = "claude";
+    let path = get("PATH").unwrap_or_default();
+    let local = claude_dir.join("local").join(NAME);
+    let is_on_path = || std::env::split_paths(&path).any(|directory| directory.join(NAME).is_file());
+    if local.is_file() && !is_on_path() { local } else { NAME.into() }
 }
 
 const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };

@@ -1,0 +1,197 @@
+//! The locks of this machine in a push: what goes together with the data, and what became of it.
+//!
+//! A claim ([`crate::lock::claim`]) says what this machine believes to hold. Whatever it pushes of a session on which it has a claim goes in one atomic
+//! push with a renewal of the lock, or with its deletion when the holder is done. So a machine that has lost a lock cannot write the
+//! session: its push is refused as a whole, and what it has more becomes a fork. Must not decide who may take a lock (`locks` does).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::SyncError;
+use crate::domain::id::SessionId;
+use crate::lock::claim::{Claim, load_all};
+use crate::lock::record::{LockRecord, Stamp};
+use crate::lock::state::{Pending, Settlement};
+use crate::store::{Author, Store, lock_ref};
+use crate::transport::remote::RefUpdate;
+
+/// The claims of this machine, read under the machine-wide lock.
+#[derive(Default)]
+pub(super) struct Leases {
+    directory: PathBuf,
+    claims: BTreeMap<SessionId, Claim>,
+    lost: BTreeSet<SessionId>,
+    /// To be given back together with what is sent next.
+    ending: BTreeSet<SessionId>,
+    /// Renewed whether it is time or not: a sign of life was asked for.
+    renewing: bool,
+}
+
+impl Leases {
+    /// Reads the claims in `directory`. One that is damaged is passed over: the lock it stood for expires.
+    pub(super) fn load(directory: &Path) -> Result<Self, SyncError> {
+        let (claims, _damaged) = load_all(directory)?;
+        let lost = claims.iter().filter(|claim| claim.lost).map(|claim| claim.session.clone()).collect();
+        let claims = claims.into_iter().map(|claim| (claim.session.clone(), claim)).collect();
+        Ok(Self { directory: directory.to_owned(), claims, lost, ..Self::default() })
+    }
+
+    /// Whether this machine has no claims: then a push is a push of data alone.
+    pub(super) fn is_empty(&self) -> bool {
+        self.claims.is_empty()
+    }
+
+    /// Sessions whose lock another machine has now. What this machine has more of them is kept as forks.
+    pub(super) fn lost(&self) -> &BTreeSet<SessionId> {
+        &self.lost
+    }
+
+    /// Whether what was sent earlier has no answer yet: before anything else is sent, the remote is looked at.
+    pub(super) fn are_unsettled(&self) -> bool {
+        self.held().any(|claim| claim.holding.pending.is_some())
+    }
+
+    /// Everything of every session is stored: the locks of `done`, and those whose process has ended without giving them back, go with what
+    /// is sent next. A session that a client still has `open` is still being continued.
+    pub(super) fn end(&mut self, done: &BTreeSet<SessionId>, open: impl Fn(&SessionId) -> bool) {
+        let was_left = |claim: &Claim| !claim.holder_is_alive() && !open(&claim.session);
+        let ends = |claim: &&Claim| done.contains(&claim.session) || was_left(claim);
+        self.ending = self.held().filter(ends).map(|claim| claim.session.clone()).collect();
+    }
+
+    /// Every lock that is held is renewed by the next push.
+    pub(super) fn renew(&mut self) {
+        self.renewing = true;
+    }
+
+    /// Whether there is something to send even without data.
+    pub(super) fn wait_to_be_sent(&self) -> bool {
+        !self.ending.is_empty() || self.renewing && self.held().next().is_some()
+    }
+
+    /// What goes with a push in which these sessions have `changed`. Written down before it is sent, so that no death makes this machine
+    /// forget it.
+    pub(super) fn updates(
+        &mut self,
+        store: &Store,
+        author: &Author<'_>,
+        changed: &BTreeSet<SessionId>,
+    ) -> Result<Vec<RefUpdate>, SyncError> {
+        let mut updates = Vec::new();
+        for claim in self.claims.values_mut().filter(|claim| !claim.lost) {
+            let session = claim.session.clone();
+            let due = self.renewing || author.time - claim.holding.record.renewed >= claim.holding.record.renewal_interval();
+            let update = if self.ending.contains(&session) && claim.holding.release().is_some() {
+                claim.holding.releasing();
+                Some(RefUpdate { name: lock_ref(&session), new: None, expected: Some(claim.holding.commit.clone()) })
+            } else if due || self.ending.contains(&session) || changed.contains(&session) {
+                renewal(claim, store, author)?
+            } else {
+                None
+            };
+            if let Some(update) = update {
+                claim.save(&self.directory)?;
+                updates.push(update);
+            }
+        }
+        Ok(updates)
+    }
+
+    /// The remote has done all of what [`Self::updates`] gave.
+    pub(super) fn done(&mut self, store: &Store) -> Result<(), SyncError> {
+        self.renewing = false;
+        let sent: Vec<_> = self.held().filter(|claim| claim.holding.pending.is_some()).map(|c| c.session.clone()).collect();
+        for session in sent {
+            let Some(claim) = self.claims.get_mut(&session) else { continue };
+            let settlement = claim.holding.done();
+            let now = (settlement == Settlement::Held).then(|| claim.holding.commit.clone());
+            store.set_lock(&session, now.as_ref())?;
+            self.enter(&session, settlement)?;
+        }
+        Ok(())
+    }
+
+    /// Compares what this machine believes with the locks as they were just fetched.
+    pub(super) fn settle(&mut self, store: &Store) -> Result<(), SyncError> {
+        let there = store.locks()?.locks;
+        let held: Vec<_> = self.held().map(|claim| claim.session.clone()).collect();
+        for session in held {
+            let Some(claim) = self.claims.get_mut(&session) else { continue };
+            let settlement = claim.holding.settle(there.get(&session));
+            self.enter(&session, settlement)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets every claim: the remote on which they were made is not this machine's any more.
+    pub(super) fn forget_all(&mut self) -> Result<(), SyncError> {
+        self.lost.clear();
+        self.ending.clear();
+        let claims = std::mem::take(&mut self.claims);
+        Ok(claims.keys().try_for_each(|session| Claim::remove(&self.directory, session))?)
+    }
+
+    /// Who has a lock that this machine has lost, as a note for a person; the name is untrusted text.
+    pub(super) fn note(&self, store: &Store, session: &SessionId) -> Result<Option<String>, SyncError> {
+        if !self.lost.contains(session) {
+            return Ok(None);
+        }
+        let there = store.locks()?.locks.get(session).and_then(|commit| store.read_lock(commit).ok());
+        let by = there.and_then(|json| LockRecord::parse(session, &json).ok());
+        Ok(Some(match by {
+            Some(record) => format!("its lock was taken over by {}", record.host),
+            None => "its lock was released by another machine".to_owned(),
+        }))
+    }
+
+    /// A lost lock is done with: what this machine had more is a fork, here too.
+    pub(super) fn forget_lost(&mut self, session: &SessionId) -> Result<(), SyncError> {
+        if self.lost.remove(session) {
+            self.claims.remove(session);
+            Claim::remove(&self.directory, session)?;
+        }
+        Ok(())
+    }
+
+    /// Lost locks whose holder does not run any more, or is this process.
+    pub(super) fn lost_without_holder(&self) -> Vec<SessionId> {
+        let done = |claim: &&Claim| claim.lost && (!claim.holder_is_alive() || claim.holder.pid == std::process::id());
+        self.claims.values().filter(done).map(|claim| claim.session.clone()).collect()
+    }
+
+    fn enter(&mut self, session: &SessionId, settlement: Settlement) -> Result<(), SyncError> {
+        let Some(claim) = self.claims.get_mut(session) else { return Ok(()) };
+        match settlement {
+            Settlement::Held | Settlement::Unanswered => claim.save(&self.directory)?,
+            Settlement::Lost => {
+                claim.lost = true;
+                claim.save(&self.directory)?;
+                self.lost.insert(session.clone());
+                self.ending.remove(session);
+            }
+            Settlement::Released => {
+                self.claims.remove(session);
+                self.ending.remove(session);
+                Claim::remove(&self.directory, session)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn held(&self) -> impl Iterator<Item = &Claim> {
+        self.claims.values().filter(|claim| !claim.lost)
+    }
+}
+
+/// The renewal of a claim; one that was sent and not answered, again.
+fn renewal(claim: &mut Claim, store: &Store, author: &Author<'_>) -> Result<Option<RefUpdate>, SyncError> {
+    let Some(change) = claim.holding.renewal(Stamp::new(author.time)) else { return Ok(None) };
+    let Some(record) = change.new else { return Ok(None) };
+    let commit = match &claim.holding.pending {
+        Some(Pending::Renew { commit, .. }) => commit.clone(),
+        _ => store.write_lock(&record.to_json(), author)?,
+    };
+    claim.holding.renewing(commit.clone(), record);
+    Ok(Some(RefUpdate { name: lock_ref(&claim.session), new: Some(commit), expected: change.expected }))
+}
+
