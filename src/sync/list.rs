@@ -59,16 +59,21 @@ pub fn list(ctx: &Context<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, S
     if filter.remote {
         fetch(&mut work)?;
     }
+    rows(&mut work, filter)
+}
+
+/// As [`list`], of the store as it is.
+pub(super) fn rows(work: &mut Work<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, SyncError> {
     let found = work.discover()?;
     let snapshot = work.store.head_snapshot()?;
-    let names = machine_names(&work, &snapshot)?;
+    let names = machine_names(work, &snapshot)?;
     let states = snapshot.sessions()?;
     let ids: BTreeSet<&SessionId> = found.sessions.keys().chain(states.keys()).collect();
     let mut rows = Vec::new();
     for id in ids {
         let local = found.sessions.get(id);
         let manifest = states.get(id).and_then(|_| snapshot.manifest(id).ok().flatten());
-        let row = row(&work, id, local, manifest.as_ref(), states.contains_key(id), &names);
+        let row = row(work, id, local, manifest.as_ref(), states.contains_key(id), &names);
         if (filter.remote || row.here) && filter.accepts(&row, manifest.as_ref()) {
             rows.push(row);
         }

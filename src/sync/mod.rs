@@ -9,6 +9,7 @@
 //! * `writing`: one session downward; `parallel`: many at once
 //! * `merge`, `fork`: two histories of one session
 //! * `send`: the remote; `leases`: this machine's locks in a push
+//! * `resume`: continuing a session under its lock; `told`: what the model is told when it moved
 //! * `index`: the cache that makes all this cheap; `gone`: what was removed here; `leftovers`: what a killed ccsync left
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
 //! * `set_up`, `status`, `list`, `undo`: the smaller commands; `named`: sessions as people name them
@@ -47,11 +48,13 @@ mod pull;
 mod push;
 mod repair;
 pub mod report;
+mod resume;
 mod send;
 mod set_up;
 mod status;
 mod storing;
 mod text;
+mod told;
 pub mod verification;
 mod verify;
 mod views;
@@ -62,8 +65,10 @@ pub use list::{ListFilter, SessionRow, list};
 pub use pull::{PullRequest, UndoReport, pull, undo};
 pub use push::push;
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};
+pub use resume::{Candidate, Candidates, Finished, back_up, candidates, finish};
 pub use set_up::{SetUp, SetUpReport, config_path, set_path, set_up, set_up_by_default};
 pub use status::{Status, status};
+pub use told::what_to_tell;
 pub use verify::{VerifyRequest, verify};
 
 /// How long to wait for another ccsync on this machine.

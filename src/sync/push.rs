@@ -25,16 +25,25 @@ use crate::sys::fail_point::fail_point;
 /// # Errors
 /// What concerns the whole command; what concerns one session is in the report.
 pub fn push(ctx: &Context<'_>, dry_run: bool) -> Result<Report, SyncError> {
-    push_and_release(ctx, dry_run, &BTreeSet::new())
+    push_for(ctx, if dry_run { Purpose::Plan } else { Purpose::Push }).map(|(report, _)| report)
 }
 
-/// As [`push`]; the locks of the sessions `done` are given back together with the last of their data. Those that a process left behind
-/// which was killed are given back by every push.
-pub(super) fn push_and_release(
-    ctx: &Context<'_>,
-    dry_run: bool,
-    done: &BTreeSet<SessionId>,
-) -> Result<Report, SyncError> {
+/// For what everything is pushed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Purpose<'a> {
+    /// To see what would be done.
+    Plan,
+    /// Because somebody asked for it.
+    Push,
+    /// As a sign of life: every lock that is held is renewed.
+    BackUp,
+    /// Because a client has ended: the locks of these sessions go back together with the last of their data.
+    Finish(&'a BTreeSet<SessionId>),
+}
+
+/// Pushes everything; what a killed process left is given back. Also returns the sessions whose lock is another machine's now.
+pub(super) fn push_for(ctx: &Context<'_>, purpose: Purpose<'_>) -> Result<(Report, BTreeSet<SessionId>), SyncError> {
+    let dry_run = matches!(purpose, Purpose::Plan);
     let (mut work, found) = Work::open_and_discover(ctx)?;
     if work.store.head()?.is_none() && !dry_run {
         fetch_first(&mut work)?;
@@ -43,16 +52,26 @@ pub(super) fn push_and_release(
     let plan = Plan::make(&work, &found)?;
     fail_point("the push is planned");
     if dry_run {
-        return plan.as_report(&work);
+        return Ok((plan.as_report(&work)?, BTreeSet::new()));
     }
     let mut report = plan.execute(&mut work)?;
-    let live = live_sessions(&ctx.env.claude_dir);
-    work.locks.end(done, |session| live.contains_key(session));
+    prepare_locks(&mut work, purpose);
     let (remote, merged) = send(&mut work)?;
     mention_merged(&mut report, &work, merged)?;
     report.remote = remote;
     work.save()?;
-    Ok(report)
+    Ok((report, work.locks.lost().clone()))
+}
+
+/// Which locks go with what is sent.
+fn prepare_locks(work: &mut Work<'_>, purpose: Purpose<'_>) {
+    let live = live_sessions(&work.ctx.env.claude_dir);
+    let none = BTreeSet::new();
+    let done = if let Purpose::Finish(sessions) = purpose { sessions } else { &none };
+    work.locks.end(done, |session| live.contains_key(session));
+    if matches!(purpose, Purpose::BackUp) {
+        work.locks.renew();
+    }
 }
 
 /// A store without a commit is new, or was lost: what the remote holds is looked at before anything is compared with it.

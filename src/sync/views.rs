@@ -84,6 +84,11 @@ impl Views {
         Some(String::from_utf8_lossy(&shown).into_owned())
     }
 
+    /// Whether text that the model has seen stays on this machine as its origin wrote it.
+    pub(super) fn keeps_the_past(&self, manifest: &Manifest) -> bool {
+        self.view_of(manifest) == View::Original
+    }
+
     fn view_of(&self, manifest: &Manifest) -> View {
         match self.setting {
             PathsSetting::Local => View::Local,

@@ -1,0 +1,105 @@
+//! Continuing a session under its lock: what there is to choose from, keeping it safe while a client runs, and giving it back.
+//!
+//! Taking the lock is `locks`' business, bringing the session here `pull`'s. Must not start the client.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::list::{ListFilter, SessionRow, rows};
+use super::locks::{LockView, survey_of_fetched};
+use super::pull::{PullRequest, pull};
+use super::push::{Purpose, push_for};
+use super::report::{Outcome, RemoteState, Report};
+use super::send::{fetch, first_line};
+use super::work::Work;
+use super::{Context, SyncError};
+use crate::domain::id::SessionId;
+
+/// The sessions that could be continued here.
+#[derive(Debug)]
+pub struct Candidates {
+    /// The newest first.
+    pub sessions: Vec<Candidate>,
+    /// Why the remote was not reached; then the sessions are those known here, and nothing is known of locks.
+    pub unreached: Option<String>,
+}
+
+/// A session that could be continued here.
+#[derive(Debug)]
+pub struct Candidate {
+    /// What is known of it.
+    pub row: SessionRow,
+    /// Who holds it.
+    pub lock: Option<LockView>,
+}
+
+/// What became of sessions that a client has ended with.
+#[derive(Debug)]
+pub struct Finished {
+    /// The last push. A session whose lock was lost is in it as forked.
+    pub report: Report,
+    /// Whether all is on the remote and the locks are given back. If not, the next command does it.
+    pub settled: bool,
+}
+
+/// Fetches, and lists the sessions with their locks. A remote that cannot be reached is an answer here.
+///
+/// # Errors
+/// What concerns the whole command.
+pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, SyncError> {
+    let mut work = Work::open(ctx)?;
+    work.with_locks = true;
+    let unreached = match fetch(&mut work) {
+        Ok(_) => None,
+        Err(SyncError::Remote(e)) => {
+            let said = e.said().map(|said| format!(": {}", first_line(said.as_str()))).unwrap_or_default();
+            Some(format!("{e}{said}"))
+        }
+        Err(e) => return Err(e),
+    };
+    let mut locks: BTreeMap<SessionId, LockView> = match unreached {
+        None => survey_of_fetched(&work)?.locks.into_iter().map(|lock| (lock.session.clone(), lock)).collect(),
+        Some(_) => BTreeMap::new(),
+    };
+    let rows = rows(&mut work, &ListFilter { remote: true, ..filter.clone() })?;
+    work.save()?;
+    let sessions = rows.into_iter().map(|row| Candidate { lock: locks.remove(&row.session), row }).collect();
+    Ok(Candidates { sessions, unreached })
+}
+
+/// While a client runs: gives a sign of life for every lock of this machine, together with what is new in its sessions.
+///
+/// # Errors
+/// What concerns the whole command. That the remote was not reached, or a lock was lost, is in the report.
+pub fn back_up(ctx: &Context<'_>) -> Result<Report, SyncError> {
+    push_for(ctx, Purpose::BackUp).map(|(report, _)| report)
+}
+
+/// After the client has ended: pushes, and gives the locks of `sessions` back together with the last of their data. Where a lock was lost, the turns of
+/// this machine become a session of their own, here too.
+///
+/// # Errors
+/// What concerns the whole command.
+pub fn finish(ctx: &Context<'_>, sessions: &BTreeSet<SessionId>) -> Result<Finished, SyncError> {
+    let (mut report, lost) = push_for(ctx, Purpose::Finish(sessions))?;
+    let lost: Vec<SessionId> = lost.intersection(sessions).cloned().collect();
+    if !lost.is_empty() {
+        match pull(ctx, &PullRequest { sessions: lost, ..PullRequest::default() }) {
+            Ok(pulled) => add_forks(&mut report, pulled),
+            // What is to be written here waits for the next pull.
+            Err(SyncError::Remote(_)) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    let settled = !matches!(report.remote, RemoteState::Queued { .. });
+    Ok(Finished { report, settled })
+}
+
+/// The forks that the push has not named already.
+fn add_forks(report: &mut Report, pulled: Report) {
+    let forked = pulled.sessions.into_iter().filter(|session| matches!(session.outcome, Outcome::Forked { .. }));
+    for session in forked {
+        if !report.sessions.iter().any(|known| known.session == session.session) {
+            report.sessions.push(session);
+        }
+    }
+}
