@@ -42,6 +42,7 @@ mod named;
 mod parallel;
 mod place;
 mod plan;
+mod project;
 mod pull;
 mod push;
 mod repair;
@@ -59,6 +60,7 @@ mod writing;
 
 pub use list::{ListFilter, SessionRow, list};
 pub use pull::{PullRequest, UndoReport, pull, undo};
+pub use project::{MissingProject, ProjectHere, ProposedClone, UnmappedRoot, clone_project, project_here};
 pub use push::push;
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};
 pub use set_up::{SetUp, SetUpReport, config_path, set_path, set_up, set_up_by_default};

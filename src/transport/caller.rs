@@ -148,16 +148,8 @@ impl Caller {
         self.git().arg(git_dir).current_dir(&self.git_dir)
     }
 
-    /// Git in a clean environment. Order matters: what is removed is removed also from what tests let it inherit.
     fn git(&self) -> Program {
-        let mut program = Program::new("git");
-        for (name, value) in &self.inherited {
-            program = program.env(name, value);
-        }
-        for name in FOREIGN {
-            program = program.env_remove(name);
-        }
-        program.env_remove("LC_ALL").env_remove("LANGUAGE").env("LC_MESSAGES", "C")
+        git(&self.inherited)
     }
 
     /// `GIT_SSH_COMMAND` would win over `core.sshCommand`, so the latter has to be looked for; once per process.
@@ -169,4 +161,16 @@ impl Caller {
                 program.run().is_ok_and(|out| out.status.success())
             })
     }
+}
+
+/// Git in a clean environment. Order matters: what is removed is removed also from what tests let it inherit.
+pub(super) fn git(inherited: &[(OsString, OsString)]) -> Program {
+    let mut program = Program::new("git");
+    for (name, value) in inherited {
+        program = program.env(name, value);
+    }
+    for name in FOREIGN {
+        program = program.env_remove(name);
+    }
+    program.env_remove("LC_ALL").env_remove("LANGUAGE").env("LC_MESSAGES", "C")
 }

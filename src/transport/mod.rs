@@ -9,4 +9,10 @@ pub mod git_cli;
 mod nearby;
 pub mod porcelain;
 pub mod remote;
-pub mod url;
+pub use crate::domain::url;
+
+/// The user's `git` without an argument, for a question about a repository on this disk: its environment names no other one, and
+/// nobody is asked anything.
+pub fn local_git() -> crate::sys::process::Program {
+    caller::git(&[]).env("GIT_TERMINAL_PROMPT", "0")
+}

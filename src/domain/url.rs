@@ -110,6 +110,36 @@ impl RemoteUrl {
         }
     }
 
+    /// The address as it may be written where others read it: without password, token and query. The user of an ssh address stays,
+    /// which the server needs to hear.
+    ///
+    /// `None` if it cannot be told what of it is a secret.
+    pub fn without_secrets(&self) -> Option<String> {
+        if let Kind::Local(path) = &self.kind {
+            return path.to_str().map(str::to_owned);
+        }
+        let Some((scheme, rest)) = split_scheme(&self.text) else {
+            // `al:password@host:path` reads as a path on the host `al`.
+            let (_, path) = split_scp(&self.text)?;
+            return (!path.contains(['@', '?', '#'])).then(|| self.text.clone());
+        };
+        let authority = authority(rest);
+        let path = rest[authority.len()..].split(['?', '#']).next().unwrap_or_default();
+        // A password with a slash in it has cut the authority short.
+        if path.contains('@') {
+            return None;
+        }
+        let host = match authority.rsplit_once('@') {
+            None => authority.to_owned(),
+            Some((userinfo, host)) if is_ssh(scheme) => match userinfo.split(':').next() {
+                Some(user) if !user.is_empty() && !user.contains('@') => format!("{user}@{host}"),
+                _ => host.to_owned(),
+            },
+            Some((_, host)) => host.to_owned(),
+        };
+        Some(format!("{scheme}://{host}{path}"))
+    }
+
     fn secret(&self) -> Option<&str> {
         let (scheme, rest) = split_scheme(&self.text)?;
         let (userinfo, _) = authority(rest).rsplit_once('@')?;
@@ -264,7 +294,7 @@ fn check_host(authority: &str) -> Result<(), UrlError> {
 /// means nothing on another machine, and for what is not an address.
 pub fn project_identity(url: &str) -> Option<String> {
     let url = url.trim();
-    if url.chars().any(char::is_control) || helper(url).is_some() {
+    if url.chars().any(char::is_control) || helper(url).is_some() || has_drive(url) {
         return None;
     }
     let (authority, path) = match split_scheme(url) {
@@ -281,6 +311,11 @@ pub fn project_identity(url: &str) -> Option<String> {
     let components: Vec<_> = path.split('/').filter(|c| !c.is_empty()).collect();
     let plain = !components.is_empty() && !components.iter().any(|c| matches!(*c, "." | ".."));
     plain.then(|| format!("{}/{}", host_name(authority), components.join("/")))
+}
+
+/// Whether a path begins with a Windows drive: it is one on every system, also where git would ask a host of one letter.
+pub(super) fn has_drive(path: &str) -> bool {
+    matches!(path.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic())
 }
 
 fn host_name(authority: &str) -> String {
