@@ -230,3 +230,67 @@ macro_rules! checked_texts {
     )*};
 }
 checked_texts!(PortableRemote, ProjectIdentity, SubDirectory, BranchName);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remotes_that_are_recorded_and_such_as_are_never() {
+        for good in [
+            "git@github.com:al/app.git",
+            "ssh://git@host:2222/x",
+            "https://host/al/app",
+            "{{HOME}}/git/app.git",
+            "/srv/app.git",
+            "C:\\git\\app.git",
+            "\\\\server\\git\\app.git",
+        ] {
+            assert_eq!(PortableRemote::new(good).map(String::from).as_deref(), Ok(good));
+        }
+        for bad in [
+            "",
+            "ext::sh -c touch% x",
+            "--upload-pack=touch x",
+            "-u",
+            "ssh://-oProxyCommand=x/y",
+            "https://h/\u{1b}[2J",
+            "/srv/\n",
+            "app.git",
+            "../app.git",
+            "/srv/../etc",
+            "{{HOME}}/../x",
+            "C:\\x\\..\\y",
+            "file:///srv/x",
+            "ftp://h/x",
+            "https://al:pw@host/x",
+            "https://token@host/x",
+            "https://host/x?token=1",
+            "ssh://al:pw@host/x",
+            " https://host/x",
+            &format!("https://host/{}", "x".repeat(3000)),
+        ] {
+            assert!(PortableRemote::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn directories_branches_and_identities() {
+        for good in ["", "crates/app", "a b/ü"] {
+            assert!(SubDirectory::new(good).is_ok(), "{good}");
+        }
+        for bad in
+            ["..", "../x", "/etc", "a/../b", "a//b", "a/", "C:x", "C:\\x", "a\\b", "nul", "\u{1b}", &"x/".repeat(3000)]
+        {
+            assert!(SubDirectory::new(bad).is_err(), "{bad:?}");
+        }
+        assert!(BranchName::new("feature/ü-1").is_ok());
+        for bad in ["", "-x", "a b", "a\u{7}", "a:b", &"x".repeat(2000)] {
+            assert!(BranchName::new(bad).is_err(), "{bad:?}");
+        }
+        assert!(ProjectIdentity::new("github.com/al/app").is_ok());
+        for bad in ["", "x", "/x", "x/", "a/../b", "a/b c", "-h/x", "a/\u{9b}"] {
+            assert!(ProjectIdentity::new(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -10,6 +10,7 @@ use super::views::Views;
 use super::{Context, LOCK_WAIT, SyncError, embedded_remote_path, store_path};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
+use crate::project::FactsReader;
 use crate::session::discover::{Discovery, LocalSession, discover};
 use crate::store::machine::Machine;
 use crate::store::manifest::{ManifestError, RootsKey};
@@ -32,6 +33,8 @@ pub(super) struct Work<'a> {
     /// Whether the store knows it otherwise.
     pub(super) machine_changed: bool,
     pub(super) index: Index,
+    /// The repositories that sessions work in.
+    pub(super) git: FactsReader,
     gone: Gone,
     _locks: (FamilyLock, ProcessLock),
 }
@@ -66,7 +69,17 @@ impl<'a> Work<'a> {
         index.follow(&store)?;
         let views = this_machines_views(ctx, &store, &machine)?;
         let gone = Gone::load(&env.dirs.state.join("gone.json"));
-        Ok(Self { ctx, store, views, machine, machine_changed, index, gone, _locks: locks })
+        Ok(Self {
+            ctx,
+            store,
+            views,
+            machine,
+            machine_changed,
+            index,
+            git: FactsReader::default(),
+            gone,
+            _locks: locks,
+        })
     }
 
     /// Looks again at how the store knows this machine, after a fetch.
