@@ -15,9 +15,10 @@
 //! | [`rewrite`]   | local bytes to portable bytes and back. Pure                                          |
 //! | [`config`]    | the configuration file, environment and flags resolved into [`config::Settings`]      |
 //! | [`session`]   | what the client leaves on disk: where sessions lie, how they are found and written    |
-//! | [`store`]     | this machine's clone: segments, manifests, commits, merging. The only user of `git2`  |
+//! | [`store`]     | this machine's clone: segments, manifests, commits, merging. The main user of `git2`  |
 //! | [`transport`] | the only place that runs `git` against a network                                      |
 //! | [`lock`]      | leases: what a lock says, when it has expired, what this machine believes to hold       |
+//! | [`project`]   | the user's git repository that a session works in: read, compared. Uses `git2`, too   |
 //! | [`sync`]      | puts the pieces in order: plan, then push or pull, then report                        |
 //! | `ui`          | everything a person sees: tables, progress, colours, JSON                             |
 //! | [`cli`]       | arguments in, exit code out; one file per command                                     |
@@ -26,6 +27,7 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod lock;
+pub mod project;
 pub mod rewrite;
 pub mod session;
 pub mod store;

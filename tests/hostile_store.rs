@@ -99,6 +99,29 @@ fn bad_manifests(good: &Value) -> Vec<(&'static str, String)> {
     let transcript =
         |segments: Vec<Value>, runs: Vec<Value>| changed("/transcript", json!({"segments": segments, "runs": runs}));
     let first = good["transcript"]["segments"][0]["bytes"].as_u64().unwrap();
+    let bad_project = [
+        ("a helper", json!({"format": 1, "remote": "ext::sh -c touch% pwned"})),
+        ("an option", json!({"format": 1, "remote": "--upload-pack=touch pwned"})),
+        ("a host that is an option", json!({"format": 1, "remote": "ssh://-oProxyCommand=touch/x"})),
+        ("a remote that is no absolute path", json!({"format": 1, "remote": "../../x"})),
+        ("a remote that leads upwards", json!({"format": 1, "remote": "{{HOME}}/../x"})),
+        ("a password", json!({"format": 1, "remote": "https://al:pw@host/x"})),
+        ("a remote that steers", json!({"format": 1, "remote": "https://host/\u{1b}[2J"})),
+        ("an endless remote", json!({"format": 1, "remote": format!("https://host/{}", "x".repeat(1 << 20))})),
+        ("a directory that leads upwards", json!({"format": 1, "directory": "../../x"})),
+        ("an absolute directory", json!({"format": 1, "directory": "/etc"})),
+        ("a directory that steers", json!({"format": 1, "directory": "a\u{1b}[2J"})),
+        ("a branch that steers", json!({"format": 1, "branch": "a\u{1b}[2J"})),
+        ("a commit that is an option", json!({"format": 1, "commit": "--output=x"})),
+        ("an identity that is none", json!({"format": 1, "identity": "../x"})),
+        ("a project without a format", json!({"remote": "https://host/x"})),
+        ("a project that is none", json!("https://host/x")),
+    ];
+    cases.extend(bad_project.into_iter().map(|(what, git)| {
+        let mut manifest = good.clone();
+        manifest["git"] = git;
+        (what, manifest.to_string())
+    }));
     cases.extend([
         ("no manifest", String::new()),
         ("not JSON", "garbage".to_owned()),

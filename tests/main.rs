@@ -25,6 +25,7 @@ mod model;
 #[cfg(unix)]
 mod moments;
 mod offline;
+mod project;
 mod race;
 mod readme;
 mod repair;

@@ -14,6 +14,7 @@ use crate::sys::env::EnvError;
 use crate::sys::fs::PathError;
 use crate::sys::lock::LockError;
 use crate::sys::process::ProcessError;
+use crate::transport::clone::CloneError;
 use crate::transport::remote::RemoteError;
 use crate::transport::url::UrlError;
 use crate::ui::output::Output;
@@ -385,6 +386,30 @@ impl From<SessionError> for CliError {
     }
 }
 
+impl From<CloneError> for CliError {
+    fn from(error: CloneError) -> Self {
+        let hints = match &error {
+            CloneError::Path(e) => path_hints(e),
+            CloneError::Occupied { directory } => {
+                vec![format!("look at what is there: ls -la {}", shell_word(directory))]
+            }
+            CloneError::Remote { source: RemoteError::Interrupted { .. }, .. } => {
+                return Self::new(
+                    Kind::Interrupted,
+                    error,
+                    hints(["nothing is left of it; to go on, run the command again"]),
+                );
+            }
+            CloneError::Remote { source: RemoteError::GitMissing, .. } => hints(["install git: https://git-scm.com"]),
+            CloneError::Remote { remote, .. } => {
+                let remote = sanitize::lines(remote);
+                vec![format!("whether git reaches it: git ls-remote -- {}", shell_word(Path::new(&remote)))]
+            }
+        };
+        Self::new(Kind::Failed, error, hints)
+    }
+}
+
 impl From<SyncError> for CliError {
     fn from(error: SyncError) -> Self {
         let damaged_store = error.is_damaged_store();
@@ -402,6 +427,7 @@ impl CliError {
             SyncError::Url(e) => return e.into(),
             SyncError::Store(e) => return e.into(),
             SyncError::Session(e) => return e.into(),
+            SyncError::Clone(e) => return e.into(),
             SyncError::ConfigurationLost { .. } => {
                 (Kind::Failed, hints(["with the address of the remote that it had: ccsync init --remote URL"]))
             }

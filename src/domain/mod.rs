@@ -1,4 +1,5 @@
-//! The vocabulary of the program: identifiers, the two kinds of path, roots, progress.
+//! The vocabulary of the program: identifiers, the two kinds of path, roots, addresses of
+//! remotes, what git says of a project, progress.
 //!
 //! Owns the types every other module speaks in. Must not do I/O, read the clock or know about git or the terminal.
 
@@ -6,4 +7,6 @@ pub mod client_dir;
 pub mod id;
 pub mod path;
 pub mod progress;
+pub mod project;
 pub mod root;
+pub mod url;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::{PortablePath, RelativeName};
+use crate::domain::project::ProjectGit;
 use crate::domain::root::{InvalidRoot, RootSet};
 
 /// The format version this program writes. A newer one is refused, an older one is read.
@@ -43,6 +44,9 @@ pub struct Manifest {
     /// Set if this session began as the tail that diverged from another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork_of: Option<ForkOf>,
+    /// What git says of the project, as the machine saw it that stored the session last. A help for `resume`, no part of the session.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "ProjectGit::of_known_format")]
+    pub git: Option<ProjectGit>,
     /// The root sets that runs refer to.
     pub roots: BTreeMap<RootsKey, RootSet>,
     /// The transcript.

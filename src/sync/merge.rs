@@ -374,8 +374,11 @@ fn hashes_of_lines(mut text: &[u8]) -> Vec<[u8; 16]> {
     hashes
 }
 
-/// State records are last-wins: the side that was active later names the session.
+/// State records are last-wins: the side that was active later names the session, and says what was checked out.
 fn adopt_description(merged: &mut Manifest, ours: &Manifest) {
+    if merged.git.is_none() || ours.last_activity > merged.last_activity {
+        merged.git = ours.git.clone().or(merged.git.take());
+    }
     if ours.last_activity > merged.last_activity {
         merged.last_activity.clone_from(&ours.last_activity);
         let first_prompt = merged.titles.first_prompt.take();

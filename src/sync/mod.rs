@@ -12,6 +12,7 @@
 //! * `resume`: continuing a session under its lock; `told`: what the model is told when it moved
 //! * `index`: the cache that makes all this cheap; `gone`: what was removed here; `leftovers`: what a killed ccsync left
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
+//! * `project`: where a session's project is, and from where it could be cloned
 //! * `set_up`, `status`, `list`, `undo`: the smaller commands; `named`: sessions as people name them
 
 use std::io::ErrorKind;
@@ -28,6 +29,7 @@ use crate::sys::clock::Clock;
 use crate::sys::env::Env;
 use crate::sys::fs::PathError;
 use crate::sys::lock::LockError;
+use crate::transport::clone::CloneError;
 use crate::transport::remote::RemoteError;
 use crate::transport::url::UrlError;
 
@@ -44,6 +46,7 @@ mod named;
 mod parallel;
 mod place;
 mod plan;
+mod project;
 mod pull;
 mod push;
 mod repair;
@@ -62,6 +65,7 @@ mod work;
 mod writing;
 
 pub use list::{ListFilter, SessionRow, list};
+pub use project::{MissingProject, ProjectHere, ProposedClone, UnmappedRoot, clone_project, project_here};
 pub use pull::{PullRequest, UndoReport, pull, undo};
 pub use push::push;
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};
@@ -112,6 +116,9 @@ pub enum SyncError {
     /// Another ccsync.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// The clone of a project.
+    #[error(transparent)]
+    Clone(#[from] CloneError),
     /// A manifest that passed its checks contradicts the text it describes.
     #[error("session {session} in the store contradicts its manifest")]
     Inconsistent {

@@ -1,11 +1,13 @@
 //! Carrying out one session's half of a push: its files into the commit being made.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::SyncError;
 use super::collect::{Collected, Collector, collapse_title, describe, share_segments};
 use super::fork::{fork_id, fork_manifest, share_file, written_as};
 use super::plan::{Differences, FileStep, Files, Local, Parting, compare_with, described, portable_hash};
+use super::project::{portable, with_known_remote};
 use super::report::{Outcome, SessionReport};
 use super::text::{StoredText, text_kind};
 use super::work::Work;
@@ -177,6 +179,7 @@ impl Storing<'_> {
 
     fn finish(&self, tx: &mut Transaction<'_>, mut draft: Draft) -> Result<Draft, SyncError> {
         describe(&mut draft.manifest, &self.work.views, std::mem::take(&mut draft.facts));
+        self.record_git(&mut draft.manifest);
         tx.put_manifest(&draft.manifest)?;
         Ok(draft)
     }
@@ -246,6 +249,15 @@ impl Storing<'_> {
         }
     }
 
+    /// What git says of the project here. Where it says nothing, what another machine has recorded stays.
+    fn record_git(&self, manifest: &mut Manifest) {
+        let directory = self.project_of(manifest).map(PathBuf::from);
+        if let Some(facts) = directory.and_then(|directory| self.work.git.read(&directory)) {
+            let here = portable(facts, self.work.views.roots());
+            manifest.git = Some(with_known_remote(here, manifest.git.take()));
+        }
+    }
+
     fn new_manifest(&self) -> Manifest {
         Manifest {
             format: FORMAT,
@@ -256,6 +268,7 @@ impl Storing<'_> {
             last_activity: None,
             bound: false,
             fork_of: None,
+            git: None,
             roots: BTreeMap::new(),
             transcript: StoredFile::default(),
             files: BTreeMap::new(),

@@ -11,6 +11,7 @@ use super::views::Views;
 use super::{Context, LOCK_WAIT, SyncError, embedded_remote_path, store_path};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
+use crate::project::FactsReader;
 use crate::session::discover::{Discovery, LocalSession, discover};
 use crate::store::machine::Machine;
 use crate::store::manifest::{ManifestError, RootsKey};
@@ -37,6 +38,8 @@ pub(super) struct Work<'a> {
     pub(super) locks: Leases,
     /// Fetch everybody's locks too.
     pub(super) with_locks: bool,
+    /// The repositories that sessions work in.
+    pub(super) git: FactsReader,
     gone: Gone,
     _process: (FamilyLock, ProcessLock),
 }
@@ -72,7 +75,19 @@ impl<'a> Work<'a> {
         let views = this_machines_views(ctx, &store, &machine)?;
         let gone = Gone::load(&env.dirs.state.join("gone.json"));
         let leases = Leases::load(&claims_path(env))?;
-        Ok(Self { ctx, store, views, machine, machine_changed, index, locks: leases, with_locks: false, gone, _process: locks })
+        Ok(Self {
+            ctx,
+            store,
+            views,
+            machine,
+            machine_changed,
+            index,
+            locks: leases,
+            with_locks: false,
+            git: FactsReader::default(),
+            gone,
+            _process: locks,
+        })
     }
 
     /// Looks again at how the store knows this machine, after a fetch.

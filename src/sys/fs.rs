@@ -125,6 +125,41 @@ pub fn create_private_dir_all(path: &Path) -> Result<(), PathError> {
     }
 }
 
+/// Creates a directory of the user's, and its missing parents, as their umask says. Returns those that were made, outermost first.
+///
+/// # Errors
+/// [`PathError`] that names the directory that could not be made; then none is.
+pub fn create_users_dir_all(path: &Path) -> Result<Vec<PathBuf>, PathError> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir()).collect();
+    let _as_the_user_set_it = users_umask();
+    let mut made = Vec::new();
+    for dir in missing.into_iter().rev() {
+        if let Err(source) = fs::create_dir(dir) {
+            remove_empty_dirs(&made);
+            return Err(PathError::new("create", dir, source));
+        }
+        made.push(dir.to_owned());
+    }
+    Ok(made)
+}
+
+/// Removes directories as [`create_users_dir_all`] has made them; one that is not empty stays.
+pub fn remove_empty_dirs(made: &[PathBuf]) {
+    made.iter().rev().for_each(|dir| drop(fs::remove_dir(dir)));
+}
+
+/// Gives the directory `from` the name `to`, where nothing is, or an empty directory.
+///
+/// # Errors
+/// [`PathError`], also if something lies at `to`.
+pub fn move_dir(from: &Path, to: &Path) -> Result<(), PathError> {
+    match fs::remove_dir(to) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(PathError::new("replace", to, e)),
+        _ => {}
+    }
+    fs::rename(from, to).at("create", to)
+}
+
 #[cfg(unix)]
 fn create_private_dir(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};

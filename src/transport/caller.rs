@@ -32,6 +32,17 @@ const CONFIG: [&str; 13] = [
     "pack.windowMemory=32m",
 ];
 
+/// Of a clone that the user is going to own only what keeps the remote from having a say in what runs. Hooks of the user's own templates
+/// are for the work in it; `-c` is not written into the clone.
+const CLONE_CONFIG: [&str; 6] = [
+    "core.fsmonitor=",
+    "submodule.recurse=false",
+    "protocol.ext.allow=never",
+    "core.hooksPath=/dev/null",
+    "maintenance.auto=false",
+    "color.ui=false",
+];
+
 /// Variables that point git at another repository, or at a part of one: we may have been started from a hook.
 /// `git rev-parse --local-env-vars` lists most; `GIT_CONFIG_COUNT` is not removed, it is the user's configuration.
 const FOREIGN: [&str; 21] = [
@@ -125,7 +136,20 @@ impl Caller {
         for setting in CONFIG.into_iter().chain(command.settings.iter().map(String::as_str)) {
             program = program.args(["-c", setting]);
         }
-        program = program.arg(command.name).args(&command.args).arg("--").args(&command.operands);
+        self.completed(program, command)
+    }
+
+    /// A command that makes a repository of its own, started in the directory that [`Self::new`] was given.
+    pub(super) fn program_outside(&self, command: &Command) -> Program {
+        let mut program = self.git().current_dir(&self.git_dir);
+        for setting in CLONE_CONFIG {
+            program = program.args(["-c", setting]);
+        }
+        self.completed(program, command)
+    }
+
+    fn completed(&self, program: Program, command: &Command) -> Program {
+        let mut program = program.arg(command.name).args(&command.args).arg("--").args(&command.operands);
         if self.interactive {
             return program;
         }
@@ -148,16 +172,8 @@ impl Caller {
         self.git().arg(git_dir).current_dir(&self.git_dir)
     }
 
-    /// Git in a clean environment. Order matters: what is removed is removed also from what tests let it inherit.
     fn git(&self) -> Program {
-        let mut program = Program::new("git");
-        for (name, value) in &self.inherited {
-            program = program.env(name, value);
-        }
-        for name in FOREIGN {
-            program = program.env_remove(name);
-        }
-        program.env_remove("LC_ALL").env_remove("LANGUAGE").env("LC_MESSAGES", "C")
+        git(&self.inherited)
     }
 
     /// `GIT_SSH_COMMAND` would win over `core.sshCommand`, so the latter has to be looked for; once per process.
@@ -169,4 +185,16 @@ impl Caller {
                 program.run().is_ok_and(|out| out.status.success())
             })
     }
+}
+
+/// Git in a clean environment. Order matters: what is removed is removed also from what tests let it inherit.
+pub(super) fn git(inherited: &[(OsString, OsString)]) -> Program {
+    let mut program = Program::new("git");
+    for (name, value) in inherited {
+        program = program.env(name, value);
+    }
+    for name in FOREIGN {
+        program = program.env_remove(name);
+    }
+    program.env_remove("LC_ALL").env_remove("LANGUAGE").env("LC_MESSAGES", "C")
 }

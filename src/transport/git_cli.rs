@@ -142,6 +142,21 @@ impl GitCli {
         if out.status.success() { Ok(()) } else { Err(self.failed("gc", &out)) }
     }
 
+    /// Clones the remote into the new directory `name` of the directory that [`Self::new`] was given, without submodules.
+    ///
+    /// # Errors
+    /// [`RemoteError`]; git then removes what it has made.
+    pub(super) fn clone_as(&self, name: &str) -> Result<(), RemoteError> {
+        // A repository on this disk is asked like any other: what lies in its files is not taken over unread.
+        let options = ["--no-local", "--no-recurse-submodules", "--progress"];
+        let operands = [self.url.as_git_argument(), name];
+        let command = Command::new("clone", Some(Phase::Fetch)).args(options).operands(operands);
+        self.retrying(|| {
+            let out = self.watch(&self.caller.program_outside(&command), command.phase)?;
+            if out.status.success() { Ok(()) } else { Err(self.failed("clone", &out)) }
+        })
+    }
+
     /// Runs `call` again while it fails in a way that may pass by itself.
     fn retrying<T>(&self, call: impl Fn() -> Result<T, RemoteError>) -> Result<T, RemoteError> {
         let signals_before = signal::count();

@@ -1,12 +1,19 @@
-//! The only place that runs `git` against a network, and only to list, fetch and push.
+//! The only place that runs `git` against a network, and only to list, fetch, push, and clone.
 //!
 //! Owns the remote's address, what is asked of it and how its answers are read. Must not know what the references mean,
 //! open the repository (that is `store`'s), print or prompt. `docs/git.md` gives the reason of every flag and variable.
 
 mod caller;
+pub mod clone;
 mod failure;
 pub mod git_cli;
 mod nearby;
 pub mod porcelain;
 pub mod remote;
-pub mod url;
+pub use crate::domain::url;
+
+/// The user's `git` without an argument, for a question about a repository on this disk: its environment names no other one, and
+/// nobody is asked anything.
+pub fn local_git() -> crate::sys::process::Program {
+    caller::git(&[]).env("GIT_TERMINAL_PROMPT", "0")
+}

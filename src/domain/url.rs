@@ -110,6 +110,37 @@ impl RemoteUrl {
         }
     }
 
+    /// The address as it may be written where others read it: without password, token and query. The user of an ssh address stays,
+    /// which the server needs to hear.
+    ///
+    /// `None` if it cannot be told what of it is a secret.
+    pub fn without_secrets(&self) -> Option<String> {
+        if let Kind::Local(path) = &self.kind {
+            return path.to_str().map(str::to_owned);
+        }
+        let Some((scheme, rest)) = split_scheme(&self.text) else {
+            // `al:password@host:path` reads as a path on the host `al`.
+            let (_, path) = split_scp(&self.text)?;
+            return (!path.contains(['@', '?', '#'])).then(|| self.text.clone());
+        };
+        let authority = authority(rest);
+        let after = &rest[authority.len()..];
+        // A password with a slash or a question mark in it has cut the authority short.
+        if after.contains('@') {
+            return None;
+        }
+        let path = after.split(['?', '#']).next().unwrap_or_default();
+        let host = match authority.rsplit_once('@') {
+            None => authority.to_owned(),
+            Some((userinfo, host)) if is_ssh(scheme) => match userinfo.split(':').next() {
+                Some(user) if !user.is_empty() && !user.contains('@') => format!("{user}@{host}"),
+                _ => host.to_owned(),
+            },
+            Some((_, host)) => host.to_owned(),
+        };
+        Some(format!("{scheme}://{host}{path}"))
+    }
+
     fn secret(&self) -> Option<&str> {
         let (scheme, rest) = split_scheme(&self.text)?;
         let (userinfo, _) = authority(rest).rsplit_once('@')?;
@@ -264,7 +295,7 @@ fn check_host(authority: &str) -> Result<(), UrlError> {
 /// means nothing on another machine, and for what is not an address.
 pub fn project_identity(url: &str) -> Option<String> {
     let url = url.trim();
-    if url.chars().any(char::is_control) || helper(url).is_some() {
+    if url.chars().any(char::is_control) || helper(url).is_some() || has_drive(url) {
         return None;
     }
     let (authority, path) = match split_scheme(url) {
@@ -281,6 +312,11 @@ pub fn project_identity(url: &str) -> Option<String> {
     let components: Vec<_> = path.split('/').filter(|c| !c.is_empty()).collect();
     let plain = !components.is_empty() && !components.iter().any(|c| matches!(*c, "." | ".."));
     plain.then(|| format!("{}/{}", host_name(authority), components.join("/")))
+}
+
+/// Whether a path begins with a Windows drive: it is one on every system, also where git would ask a host of one letter.
+pub(crate) fn has_drive(path: &str) -> bool {
+    matches!(path.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic())
 }
 
 fn host_name(authority: &str) -> String {
@@ -387,11 +423,67 @@ mod tests {
             "https://al:pw@GitHub.com:443/al/App.git/",
             "ssh://git@ssh.github.com:443/al//App.git",
             "git://github.com/al/App.git",
+            "git+ssh://git@github.com:22/al/App/",
+            "HTTP://github.com:80/al/App",
+            "https://github.com./al/App.git?token=x#y",
         ] {
             assert_eq!(project_identity(url).as_deref(), Some("github.com/al/App"), "{url}");
         }
-        for url in ["/srv/x.git", "../x", "file:///srv/x", "", "ext::x", "https://h", "h:../x", "C:\\x\ny"] {
+        for (url, identity) in [
+            // One server has another port for each protocol.
+            ("ssh://git@git.example.org:2222/al/app.git", "git.example.org/al/app"),
+            ("https://git.example.org:8443/al/app", "git.example.org/al/app"),
+            ("ssh://[2001:DB8::1]:22/x.git", "2001:db8::1/x"),
+            ("al@[::1]:x.git", "::1/x"),
+            ("https://al@[::1]:8443/x", "::1/x"),
+            ("alias:x.git", "alias/x"),
+            ("git@host:~al/x", "host/~al/x"),
+            ("https://host/al/x.GIT", "host/al/x.GIT"),
+        ] {
+            assert_eq!(project_identity(url).as_deref(), Some(identity), "{url}");
+        }
+        for url in [
+            "/srv/x.git",
+            "../x",
+            "x.git",
+            "file:///srv/x",
+            "file:///C:/x",
+            "",
+            "ext::x",
+            "https://h",
+            "https://h/.git",
+            "h:../x",
+            "C:\\x\ny",
+            "C:\\work\\x.git",
+            "c:/work/x.git",
+            "\\\\server\\share\\x.git",
+            "--upload-pack=x",
+            "ssh://-oProxyCommand=x/y",
+        ] {
             assert_eq!(project_identity(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_others_may_read_of_an_address() {
+        for (text, plain) in [
+            ("https://al:SECRET@host:8443/x.git?token=SECRET#SECRET", Some("https://host:8443/x.git")),
+            ("https://SECRET@host/x", Some("https://host/x")),
+            ("https://SECRET:x-oauth-basic@[::1]/x", Some("https://[::1]/x")),
+            ("https://al:SE/CRET@host/x", None),
+            ("https://al:SEC@RET@host/x", Some("https://host/x")),
+            ("git://al:SECRET@host/x", Some("git://host/x")),
+            ("ssh://git@host:22/x", Some("ssh://git@host:22/x")),
+            ("ssh://git:SECRET@host/x", Some("ssh://git@host/x")),
+            ("ssh://:SECRET@host/x", Some("ssh://host/x")),
+            ("git+ssh://git:SEC@RET@host/x?SECRET", Some("git+ssh://git@host/x")),
+            ("git@host:al/x.git", Some("git@host:al/x.git")),
+            ("al:SECRET@host:x.git", None),
+            ("host:x?token=SECRET", None),
+            ("/srv/a b.git", Some("/srv/a b.git")),
+            ("file:///srv/x", Some("/srv/x")),
+        ] {
+            assert_eq!(parse(text).unwrap().without_secrets().as_deref(), plain, "{text}");
         }
     }
 
@@ -402,6 +494,10 @@ mod tests {
             let _ = (parse(&noise), redact(&noise), project_identity(&noise));
             let shown = redact(&format!("{noise} https://al:SECRET@host/x {noise}"));
             prop_assert!(!shown.contains("SECRET"), "{shown}");
+            for address in [format!("https://al:SECRET@host/{noise}"), format!("ssh://al:SECRET{noise}@host/x")] {
+                let plain = parse(&address).ok().and_then(|url| url.without_secrets()).unwrap_or_default();
+                prop_assert!(!plain.contains("SECRET"), "{address} {plain}");
+            }
         }
     }
 }

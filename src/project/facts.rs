@@ -1,0 +1,98 @@
+//! What can be read of a repository without starting a program.
+
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use git2::{Repository, RepositoryOpenFlags};
+
+use crate::domain::id::CommitId;
+use crate::domain::project::{BranchName, SubDirectory};
+use crate::domain::url::{Kind, RemoteUrl};
+
+/// What git says of a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitFacts {
+    /// The address of `origin`, else of the first remote, after the user's `insteadOf`. A path is absolute.
+    pub remote: Option<RemoteUrl>,
+    /// The directory below the top of the working tree.
+    pub directory: SubDirectory,
+    /// The commit that is checked out; `None` in a repository without one.
+    pub commit: Option<CommitId>,
+    /// The branch that is checked out; `None` if the head is detached.
+    pub branch: Option<BranchName>,
+}
+
+/// Remembers what was read, because many sessions share a directory.
+#[derive(Debug, Default)]
+pub struct FactsReader {
+    known: Mutex<HashMap<PathBuf, Option<GitFacts>>>,
+}
+
+impl FactsReader {
+    /// As [`read`], once for each directory.
+    pub fn read(&self, directory: &Path) -> Option<GitFacts> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(facts) = known.get(directory) {
+            return facts.clone();
+        }
+        known.entry(directory.to_owned()).or_insert_with(|| read(directory)).clone()
+    }
+}
+
+/// What git says of `directory`. `None` if it is not there, in no working tree, or in one that cannot be read.
+pub fn read(directory: &Path) -> Option<GitFacts> {
+    let directory = directory.canonicalize().ok()?;
+    // Not by the environment: ccsync may have been started from a hook of another repository.
+    let nowhere: [&Path; 0] = [];
+    let repo = Repository::open_ext(&directory, RepositoryOpenFlags::empty(), nowhere).ok()?;
+    let top = repo.workdir()?.canonicalize().ok()?;
+    Some(GitFacts {
+        remote: remote(&repo, &top),
+        directory: below(&top, &directory)?,
+        commit: repo.head().ok().and_then(|head| head.target()).and_then(|id| id.to_string().parse().ok()),
+        branch: branch(&repo),
+    })
+}
+
+/// The top of the main checkout to which `directory` belongs, also from a linked worktree; `directory` itself where there is none. The client
+/// keeps its memory by that directory (client 2.1.329).
+pub fn main_checkout(directory: &Path) -> PathBuf {
+    let nowhere: [&Path; 0] = [];
+    let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+    let repo = Repository::open_ext(&directory, RepositoryOpenFlags::empty(), nowhere);
+    let shared = repo.ok().map(|repo| repo.commondir().to_owned());
+    let top = shared.filter(|shared| shared.ends_with(".git")).and_then(|shared| shared.parent().map(Path::to_owned));
+    top.and_then(|top| top.canonicalize().ok()).unwrap_or(directory)
+}
+
+fn below(top: &Path, directory: &Path) -> Option<SubDirectory> {
+    let components = directory.strip_prefix(top).ok()?.components().map(|component| match component {
+        Component::Normal(name) => name.to_str(),
+        _ => None,
+    });
+    SubDirectory::new(components.collect::<Option<Vec<_>>>()?.join("/")).ok()
+}
+
+fn branch(repo: &Repository) -> Option<BranchName> {
+    let head = repo.find_reference("HEAD").ok()?;
+    let name = head.symbolic_target().ok()??;
+    BranchName::new(name.strip_prefix("refs/heads/")?).ok()
+}
+
+fn remote(repo: &Repository, top: &Path) -> Option<RemoteUrl> {
+    let origin = repo.find_remote("origin").or_else(|_| {
+        let names = repo.remotes()?;
+        let first = names.iter().flatten().flatten().next().map(str::to_owned);
+        repo.find_remote(&first.unwrap_or_default())
+    });
+    let origin = origin.ok()?;
+    let url = RemoteUrl::parse(origin.url().ok()?, top).ok()?;
+    match url.kind() {
+        Kind::Local(path) => {
+            let path = path.canonicalize().ok()?;
+            RemoteUrl::parse(path.to_str()?, top).ok()
+        }
+        _ => Some(url),
+    }
+}
