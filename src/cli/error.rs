@@ -32,13 +32,15 @@ pub(crate) struct CliError {
 
 /// Whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// The person's: something here has to be changed first.
     Failed,
     /// The network's or the remote's.
     Remote,
     /// The person's: the command line makes no sense.
     Usage,
+    /// Somebody's who has the session open.
+    Locked,
     /// Nobody's: another process is at work.
     Busy,
     /// Nobody's: the person interrupted.
@@ -74,7 +76,7 @@ pub(super) fn please_report() -> String {
 }
 
 impl CliError {
-    fn new(kind: Kind, source: impl Error + Send + Sync + 'static, hints: Vec<String>) -> Self {
+    pub(super) fn new(kind: Kind, source: impl Error + Send + Sync + 'static, hints: Vec<String>) -> Self {
         Self { kind, source: Box::new(source), hints, damaged_store: false }
     }
 
@@ -158,6 +160,7 @@ impl CliError {
         match self.kind {
             Kind::Failed | Kind::Remote => Exit::Failed,
             Kind::Usage => Exit::Usage,
+            Kind::Locked => Exit::Locked,
             Kind::Busy => Exit::Busy,
             Kind::Interrupted => Exit::Interrupted,
             Kind::Internal => Exit::Internal,
@@ -167,6 +170,11 @@ impl CliError {
     /// Whether local work can go on, because only the remote or the way to it failed.
     pub(crate) fn is_remote_trouble(&self) -> bool {
         self.kind == Kind::Remote
+    }
+
+    /// What went wrong, in one line.
+    pub(crate) fn message(&self) -> String {
+        sanitize::one_line(&self.source.to_string()).into_owned()
     }
 
     /// Prints the message, its causes and its hints.
@@ -202,7 +210,7 @@ fn move_command(from: &Path, to: &Path) -> String {
 }
 
 /// A path as it can be typed.
-fn shell_word(path: &Path) -> String {
+pub(super) fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     match () {
@@ -323,8 +331,14 @@ impl From<PathError> for CliError {
 
 impl From<ProcessError> for CliError {
     fn from(error: ProcessError) -> Self {
-        let kind = if matches!(error, ProcessError::Interrupted { .. }) { Kind::Interrupted } else { Kind::Failed };
-        Self::new(kind, error, Vec::new())
+        let (kind, hints) = match &error {
+            ProcessError::Interrupted { .. } => (Kind::Interrupted, Vec::new()),
+            ProcessError::NotFound { program } if program == "claude" => {
+                (Kind::Failed, hints(["install Claude Code, so that this works: claude --version"]))
+            }
+            _ => (Kind::Failed, Vec::new()),
+        };
+        Self::new(kind, error, hints)
     }
 }
 

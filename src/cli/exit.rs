@@ -7,32 +7,33 @@ use crate::sync::verification::{RemoteStanding, SessionCheck, Standing, Verifica
 
 /// How a run ended. The numbers are a promise to scripts: none changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Exit {
     /// All that was asked for is on the remote, or on disk for `pull`.
-    Done = 0,
+    Done,
     /// The command failed.
-    Failed = 1,
+    Failed,
     /// The command line makes no sense.
-    Usage = 2,
+    Usage,
     /// Some sessions were skipped; the report names them.
-    Skipped = 3,
-    /// Another machine holds the session's lock. Reserved.
-    Locked = 4,
+    Skipped,
+    /// Somebody else holds the session's lock.
+    Locked,
     /// A session was continued on two machines: both sides are kept, one under a new id.
-    Diverged = 5,
+    Diverged,
     /// Committed here, not yet on the remote; the next command sends it.
-    Queued = 6,
+    Queued,
     /// A bug in this program.
-    Internal = 70,
+    Internal,
     /// Another `ccsync` is at work on this machine.
-    Busy = 75,
+    Busy,
     /// Interrupted by Ctrl-C or termination.
-    Interrupted = 130,
+    Interrupted,
+    /// `resume` and `start` ran the client, which ended with this code.
+    OfClient(u8),
 }
 
 impl Exit {
-    /// Every code, in the order of its number.
+    /// Every code of this program's own, in the order of its number.
     pub(crate) const ALL: [Self; 10] = [
         Self::Done,
         Self::Failed,
@@ -48,7 +49,19 @@ impl Exit {
 
     /// The number.
     pub(crate) fn code(self) -> u8 {
-        self as u8
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Skipped => 3,
+            Self::Locked => 4,
+            Self::Diverged => 5,
+            Self::Queued => 6,
+            Self::Internal => 70,
+            Self::Busy => 75,
+            Self::Interrupted => 130,
+            Self::OfClient(code) => code,
+        }
     }
 
     /// The meaning, as the help text lists it.
@@ -58,12 +71,13 @@ impl Exit {
             Self::Failed => "failed",
             Self::Usage => "wrong usage",
             Self::Skipped => "some sessions were skipped",
-            Self::Locked => "the session is locked by another machine",
+            Self::Locked => "the session is locked by somebody else",
             Self::Diverged => "diverged: both sides are kept, one as a fork",
             Self::Queued => "queued: committed here, not yet on the remote",
             Self::Internal => "internal error",
             Self::Busy => "another ccsync is running",
             Self::Interrupted => "interrupted",
+            Self::OfClient(_) => "the client's own",
         }
     }
 

@@ -31,6 +31,11 @@ pub fn live_sessions(claude_dir: &Path) -> BTreeMap<SessionId, u32> {
     paths.filter_map(|path| live_session(&path)).collect()
 }
 
+/// The session that the client with this process id has open now; it changes with `/clear`.
+pub fn session_of(claude_dir: &Path, pid: u32) -> Option<SessionId> {
+    live_session(&claude_dir.join("sessions").join(format!("{pid}.json"))).map(|(session, _)| session)
+}
+
 /// The process of a running client that has the session open to which the file at `path` belongs.
 pub fn running_client(claude_dir: &Path, path: &Path) -> Option<u32> {
     live_sessions(claude_dir).into_iter().find(|(id, _)| belongs_to(claude_dir, path, id)).map(|(_, pid)| pid)

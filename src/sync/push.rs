@@ -41,8 +41,9 @@ pub(super) enum Purpose<'a> {
     Finish(&'a BTreeSet<SessionId>),
 }
 
-/// Pushes everything; what a killed process left is given back. Also returns the sessions whose lock is another machine's now.
-pub(super) fn push_for(ctx: &Context<'_>, purpose: Purpose<'_>) -> Result<(Report, BTreeSet<SessionId>), SyncError> {
+/// Pushes everything; the locks that a killed process left are given back. Also returns the sessions whose lock was lost and whose holder
+/// has ended, or is this process: a pull makes this machine's turns a session of their own.
+pub(super) fn push_for(ctx: &Context<'_>, purpose: Purpose<'_>) -> Result<(Report, Vec<SessionId>), SyncError> {
     let dry_run = matches!(purpose, Purpose::Plan);
     let (mut work, found) = Work::open_and_discover(ctx)?;
     if work.store.head()?.is_none() && !dry_run {
@@ -52,7 +53,7 @@ pub(super) fn push_for(ctx: &Context<'_>, purpose: Purpose<'_>) -> Result<(Repor
     let plan = Plan::make(&work, &found)?;
     fail_point("the push is planned");
     if dry_run {
-        return Ok((plan.as_report(&work)?, BTreeSet::new()));
+        return Ok((plan.as_report(&work)?, Vec::new()));
     }
     let mut report = plan.execute(&mut work)?;
     prepare_locks(&mut work, purpose);
@@ -60,7 +61,7 @@ pub(super) fn push_for(ctx: &Context<'_>, purpose: Purpose<'_>) -> Result<(Repor
     mention_merged(&mut report, &work, merged)?;
     report.remote = remote;
     work.save()?;
-    Ok((report, work.locks.lost().clone()))
+    Ok((report, work.locks.lost_without_holder()))
 }
 
 /// Which locks go with what is sent.

@@ -74,14 +74,13 @@ pub fn back_up(ctx: &Context<'_>) -> Result<Report, SyncError> {
     push_for(ctx, Purpose::BackUp).map(|(report, _)| report)
 }
 
-/// After the client has ended: pushes, and gives the locks of `sessions` back together with the last of their data. Where a lock was lost, the turns of
-/// this machine become a session of their own, here too.
+/// After a client has ended: pushes, and gives the locks of `sessions` back together with the last of their data, as those that a killed
+/// process left. Where a lock was lost, the turns of this machine become a session of their own, here too.
 ///
 /// # Errors
 /// What concerns the whole command.
 pub fn finish(ctx: &Context<'_>, sessions: &BTreeSet<SessionId>) -> Result<Finished, SyncError> {
     let (mut report, lost) = push_for(ctx, Purpose::Finish(sessions))?;
-    let lost: Vec<SessionId> = lost.intersection(sessions).cloned().collect();
     if !lost.is_empty() {
         match pull(ctx, &PullRequest { sessions: lost, ..PullRequest::default() }) {
             Ok(pulled) => add_forks(&mut report, pulled),

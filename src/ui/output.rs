@@ -67,6 +67,12 @@ impl Output {
         }
     }
 
+    /// A line that somebody has to know. Never left out.
+    pub(crate) fn attention(&mut self, line: &str) {
+        let line = paint(ATTENTION, line);
+        self.message(&line);
+    }
+
     /// A command that helps.
     pub(crate) fn hint(&mut self, text: &str) {
         if !self.options.quiet {

@@ -2,7 +2,7 @@
 
 use std::io::{Error, ErrorKind};
 
-use dialoguer::Input;
+use dialoguer::{Confirm, Input, Select};
 use dialoguer::console::Term;
 
 /// A line of text, trimmed; empty if the person just presses enter. `None` if they cancel.
@@ -11,8 +11,28 @@ use dialoguer::console::Term;
 /// If the terminal fails.
 pub(crate) fn line(question: &str) -> Result<Option<String>, Error> {
     let asked = Input::<String>::new().with_prompt(question).allow_empty(true).interact_text_on(&Term::stderr());
+    answer(asked.map(|answer| Some(answer.trim().to_owned())))
+}
+
+/// Yes or no; no if the person just presses enter. `None` if they cancel.
+///
+/// # Errors
+/// If the terminal fails.
+pub(crate) fn confirm(question: &str) -> Result<Option<bool>, Error> {
+    answer(Confirm::new().with_prompt(question).default(false).interact_on_opt(&Term::stderr()))
+}
+
+/// The number of one of `choices`, the first of which is proposed. `None` if the person cancels.
+///
+/// # Errors
+/// If the terminal fails.
+pub(crate) fn choose(question: &str, choices: &[&str]) -> Result<Option<usize>, Error> {
+    answer(Select::new().with_prompt(question).items(choices).default(0).interact_on_opt(&Term::stderr()))
+}
+
+fn answer<T>(asked: dialoguer::Result<Option<T>>) -> Result<Option<T>, Error> {
     match asked {
-        Ok(answer) => Ok(Some(answer.trim().to_owned())),
+        Ok(answer) => Ok(answer),
         Err(dialoguer::Error::IO(e)) if e.kind() == ErrorKind::Interrupted => {
             // `dialoguer` leaves a cursor that it hid to the program.
             let _ = Term::stderr().show_cursor();

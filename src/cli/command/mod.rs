@@ -9,9 +9,12 @@ mod man;
 mod pull;
 mod push;
 mod repair;
+mod resume;
+mod start;
 mod status;
 mod sync;
 mod undo;
+mod update;
 mod verify;
 
 use clap::Subcommand;
@@ -22,10 +25,13 @@ use super::exit::Exit;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Resume(resume::Args),
+    Start(start::Args),
     Init(init::Args),
     Push(push::Args),
     Pull(pull::Args),
     Sync(sync::Args),
+    Update(update::Args),
     Status(status::Args),
     List(list::Args),
     Undo(undo::Args),
@@ -40,10 +46,13 @@ pub(crate) enum Command {
 /// Does what the command line says.
 pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
     match command {
+        Command::Resume(args) => resume::run(args, app),
+        Command::Start(args) => start::run(args, app),
         Command::Init(args) => init::run(args, app),
         Command::Push(args) => push::run(args, app),
         Command::Pull(args) => pull::run(args, app),
         Command::Sync(args) => sync::run(args, app),
+        Command::Update(args) => update::run(args, app),
         Command::Status(args) => status::run(args, app),
         Command::List(args) => list::run(args, app),
         Command::Undo(args) => undo::run(args, app),

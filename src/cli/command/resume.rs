@@ -1,0 +1,123 @@
+//! `ccsync resume`: the daily command. Pull, pick, lock, run the client, back up while it runs, push, unlock.
+//!
+//! * `choose`: which session
+//! * `place`: where its project is
+//! * `lease`: taking its lock
+//! * `run`: the client, from its start to the last push; `ccsync start` uses it too
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use self::error::ResumeError;
+use super::init;
+use crate::cli::app::App;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::domain::id::SessionId;
+use crate::project::difference;
+use crate::session::launch::{Conversation, Launch, chooses_session};
+use crate::sync::{self, ListFilter, PullRequest};
+use crate::ui::sanitize;
+
+mod choose;
+pub(super) mod error;
+pub(super) mod lease;
+mod place;
+pub(super) mod run;
+
+/// Continue a session, begun here or on another machine
+///
+/// Pulls, lets you choose, takes the session's lock, and runs the client in the session's directory. While it runs, its turns are backed up;
+/// when it ends, they are pushed and the lock is given back. The exit code is the client's own.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The session's id, or a beginning of it that only one has; without, choose from a list
+    session: Option<SessionId>,
+    /// Take the newest
+    #[arg(long, conflicts_with = "session")]
+    latest: bool,
+    /// Only sessions last written by this machine (name or id)
+    #[arg(long, value_name = "MACHINE")]
+    from: Option<String>,
+    /// Also sessions that have not been active lately
+    #[arg(long)]
+    all: bool,
+    /// Only sessions whose project contains this text
+    #[arg(long, value_name = "P")]
+    project: Option<String>,
+    /// Take the lock over from a machine that holds it
+    #[arg(long)]
+    take_over: bool,
+    /// Go on without a lock where the remote cannot be reached
+    #[arg(long)]
+    offline: bool,
+    /// Arguments for the client
+    #[arg(last = true, value_name = "CLIENT ARGS")]
+    client: Vec<OsString>,
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+    if let Some(option) = chooses_session(&args.client) {
+        return Err(ResumeError::ChosenTwice(option.to_string_lossy().into_owned()).into());
+    }
+    init::ensure(app)?;
+    let filter = ListFilter { remote: true, project: args.project.clone(), from: args.from.clone() };
+    let candidates = sync::candidates(&app.context()?, &filter)?;
+    let offline = candidates.unreached.is_some();
+    if let Some(reason) = &candidates.unreached {
+        lease::agree_to_go_on_alone(reason, args.offline, app)?;
+    }
+    let session = choose::session(args, candidates.sessions, app)?;
+    if !offline {
+        lease::take(&session, args.take_over, app)?;
+    }
+    let prepared = prepare(&session, offline, app);
+    let (directory, note) = match prepared {
+        Ok(prepared) => prepared,
+        Err(e) => {
+            run::give_back(&session, app);
+            return Err(e);
+        }
+    };
+    let launch = Launch {
+        conversation: Conversation::Resumed(&session),
+        directory: &directory,
+        note: note.as_deref(),
+        args: &args.client,
+    };
+    run::client(&launch, &session, app)
+}
+
+/// Brings the session here. Gives the directory in which the client runs, and the file with what the model is told.
+fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<(PathBuf, Option<PathBuf>), CliError> {
+    // What was never pushed is pushed first: the store knows where a session belongs, and the other machines should know of it.
+    sync::back_up(&app.context()?)?;
+    let (directory, git) = place::directory(session, app)?;
+    if !offline {
+        let request = PullRequest { sessions: vec![session.clone()], ..PullRequest::default() };
+        refuse_unless_here(&sync::pull(&app.context()?, &request)?)?;
+    }
+    if let Some(words) = git.and_then(|git| difference(&directory, &git)).and_then(|tree| tree.in_words()) {
+        app.out.note(&sanitize::one_line(&words));
+    }
+    let note = tell(session, &directory, app)?;
+    Ok((directory, note))
+}
+
+/// A session that could not be brought up to date is not continued: its newest turns would become a fork.
+fn refuse_unless_here(report: &crate::sync::report::Report) -> Result<(), CliError> {
+    use crate::sync::report::Outcome;
+    let refused = report.sessions.iter().find_map(|session| match &session.outcome {
+        Outcome::Skipped { reason } | Outcome::Listed { reason } => Some((session.session.clone(), reason.clone())),
+        _ => None,
+    });
+    refused.map_or(Ok(()), |(session, reason)| Err(ResumeError::NotBrought { session, reason }.into()))
+}
+
+/// Writes down what the model is told, for the hook that prints it.
+fn tell(session: &SessionId, directory: &Path, app: &App) -> Result<Option<PathBuf>, CliError> {
+    let Some(text) = sync::what_to_tell(&app.context()?, session, directory)? else { return Ok(None) };
+    let path = app.env.dirs.state.join("told").join(format!("{session}.txt"));
+    crate::sys::fs::write_atomic(&path, text.as_bytes())?;
+    Ok(Some(path))
+}

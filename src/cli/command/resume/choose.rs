@@ -1,0 +1,109 @@
+//! Which session: by its id, the newest, or from the list.
+
+use std::path::Path;
+
+use super::Args;
+use super::error::ResumeError;
+use crate::cli::app::App;
+use crate::cli::error::CliError;
+use crate::domain::id::SessionId;
+use crate::lock::state::Standing;
+use crate::rewrite::collapse_path;
+use crate::session::turns::Turn;
+use crate::sync::{self, Candidate, Context, LockView};
+use crate::ui::format::{age, project};
+use crate::ui::picker::{Item, Picked, Preview, Screen, pick};
+
+/// The session that the arguments or the person choose.
+pub(super) fn session(args: &Args, candidates: Vec<Candidate>, app: &mut App) -> Result<SessionId, CliError> {
+    if let Some(wanted) = &args.session {
+        return named(wanted, &candidates);
+    }
+    let ctx = app.context()?;
+    let recent: Vec<Candidate> = candidates.into_iter().filter(|c| args.all || is_recent(c, &ctx)).collect();
+    match recent.first() {
+        None => Err(ResumeError::Nothing.into()),
+        Some(newest) if args.latest => Ok(newest.row.session.clone()),
+        Some(_) if !app.is_interactive() => Err(ResumeError::NoTerminal.into()),
+        Some(_) => ask(&recent, &ctx, app),
+    }
+}
+
+/// The session of this id, or whose id alone begins so.
+fn named(wanted: &SessionId, candidates: &[Candidate]) -> Result<SessionId, CliError> {
+    let ids = candidates.iter().map(|candidate| &candidate.row.session);
+    let mut found: Vec<&SessionId> = ids.filter(|id| id.as_str().starts_with(wanted.as_str())).collect();
+    found.retain(|id| *id == wanted || !found_exactly(wanted, candidates));
+    match found.as_slice() {
+        [only] => Ok((*only).clone()),
+        [] => Err(sync::SyncError::Nowhere { session: wanted.clone() }.into()),
+        _ => Err(sync::SyncError::AmbiguousName { session: wanted.clone() }.into()),
+    }
+}
+
+fn found_exactly(wanted: &SessionId, candidates: &[Candidate]) -> bool {
+    candidates.iter().any(|candidate| candidate.row.session == *wanted)
+}
+
+fn is_recent(candidate: &Candidate, ctx: &Context<'_>) -> bool {
+    let days = chrono::TimeDelta::days(i64::from(ctx.settings.days));
+    candidate.row.here || candidate.row.last_activity.is_some_and(|time| ctx.clock.now() - time <= days)
+}
+
+fn ask(candidates: &[Candidate], ctx: &Context<'_>, app: &App) -> Result<SessionId, CliError> {
+    let now = ctx.clock.now();
+    let here = std::env::current_dir().ok().map(|cwd| collapse_path(&ctx.settings.roots, &cwd.to_string_lossy()));
+    let here = here.as_ref().map(|path| path.as_str());
+    let items = candidates.iter().map(|candidate| item(candidate, here, now)).collect();
+    let screen = Screen::of(app.env.no_color, app.out.width());
+    match pick(items, now, screen, &mut LastTurns { ctx }).map_err(ResumeError::Picker)? {
+        Picked::Chosen(session) => Ok(session),
+        Picked::Cancelled => Err(CliError::cancelled()),
+    }
+}
+
+fn item(candidate: &Candidate, here: Option<&str>, now: chrono::DateTime<chrono::Utc>) -> Item {
+    let row = &candidate.row;
+    let belongs = |here: &str| row.project.as_deref().is_some_and(|project| is_same_or_below(here, project));
+    Item {
+        session: row.session.clone(),
+        is_of_this_project: here.is_some_and(belongs),
+        last_activity: row.last_activity,
+        project: row.project.as_deref().map(project).unwrap_or_default(),
+        title: row.title.clone().unwrap_or_default(),
+        first_words: row.first_prompt.clone().unwrap_or_default(),
+        machine: row.machine.clone().unwrap_or_default(),
+        bytes: row.bytes,
+        lock: candidate.lock.as_ref().map(|lock| holder(lock, now)),
+        is_fork: row.fork_of.is_some(),
+        is_here: row.here,
+    }
+}
+
+/// Portable paths have `/` between their parts.
+fn is_same_or_below(path: &str, directory: &str) -> bool {
+    Path::new(path).starts_with(Path::new(directory))
+}
+
+/// Who holds a session, in two words.
+fn holder(lock: &LockView, now: chrono::DateTime<chrono::Utc>) -> String {
+    match (lock.record(), lock.standing()) {
+        (Some(_), Some(Standing::Expired { .. })) => "expired".to_owned(),
+        (Some(_), _) if lock.is_own() => "this machine".to_owned(),
+        (Some(record), _) => format!("{}, {}", record.host, age(record.renewed, now)),
+        (None, _) => "unreadable".to_owned(),
+    }
+}
+
+/// Looks into a session for the picker.
+struct LastTurns<'a> {
+    ctx: &'a Context<'a>,
+}
+
+impl Preview for LastTurns<'_> {
+    fn turns(&mut self, session: &SessionId) -> Vec<Turn> {
+        const TURNS: usize = 20;
+        // What cannot be read shows nothing; choosing it says why.
+        sync::last_turns(self.ctx, session, TURNS).unwrap_or_default()
+    }
+}

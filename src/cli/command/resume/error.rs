@@ -1,0 +1,79 @@
+//! Why a session is not continued, and what to do about it.
+
+use std::path::PathBuf;
+
+use crate::cli::error::{CliError, Kind, shell_word};
+use crate::domain::id::SessionId;
+use crate::sync::MissingProject;
+use crate::ui::picker::PickError;
+use crate::ui::sanitize;
+
+/// What goes wrong before the client runs. Texts from elsewhere are sanitised where the error is shown.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::cli) enum ResumeError {
+    #[error("`{0}` is among the client's arguments, but which session it runs is said to ccsync")]
+    ChosenTwice(String),
+    #[error("there is no session to continue")]
+    Nothing,
+    #[error("there is no terminal to choose a session on")]
+    NoTerminal,
+    #[error("the remote cannot be reached: {0}")]
+    Offline(String),
+    #[error("session {session} is running on this machine (process {pid})")]
+    HeldHere { session: SessionId, pid: u32 },
+    #[error("session {session} is locked by {by}")]
+    HeldBy { session: SessionId, by: String },
+    #[error("session {session} could not be brought here: {reason}")]
+    NotBrought { session: SessionId, reason: String },
+    #[error("no record of session {0} says in which directory it belongs")]
+    NoProject(SessionId),
+    #[error("the project {} of session {session} is not on this machine", missing.project)]
+    ProjectMissing { session: SessionId, missing: Box<MissingProject> },
+    #[error("there is no directory `{}`", .0.display())]
+    NoDirectory(PathBuf),
+    #[error("the list of sessions cannot be shown")]
+    Picker(#[source] PickError),
+}
+
+impl From<ResumeError> for CliError {
+    fn from(error: ResumeError) -> Self {
+        let hint = |text: &str| vec![text.to_owned()];
+        let (kind, hints) = match &error {
+            ResumeError::ChosenTwice(_) => (Kind::Usage, hint("ccsync resume SESSION, or: ccsync start")),
+            ResumeError::Nothing => (Kind::Failed, hint("to look at all there are: ccsync resume --all; to begin one: ccsync start")),
+            ResumeError::NoTerminal => (Kind::Usage, hint("ccsync resume SESSION, or: ccsync resume --latest")),
+            ResumeError::Offline(_) => (Kind::Remote, hint("to go on without a lock, with the same options: --offline")),
+            ResumeError::HeldHere { .. } => (Kind::Locked, hint("go on in that terminal, or end it there")),
+            ResumeError::HeldBy { session, .. } => (
+                Kind::Locked,
+                vec![
+                    format!("end it there, or: ccsync resume {session} --take-over"),
+                    "who holds which session: ccsync lock show".to_owned(),
+                ],
+            ),
+            ResumeError::NotBrought { session, .. } => (Kind::Failed, vec![format!("ccsync verify {session}")]),
+            ResumeError::NoProject(session) => (Kind::Failed, vec![format!("where it lies: ccsync list --json | grep {session}")]),
+            ResumeError::ProjectMissing { missing, .. } => (Kind::Failed, ways_out(missing)),
+            ResumeError::NoDirectory(path) => (Kind::Usage, vec![format!("mkdir -p {}", shell_word(path))]),
+            ResumeError::Picker(_) => (Kind::Failed, hint("ccsync resume SESSION, or: ccsync resume --latest")),
+        };
+        Self::new(kind, error, hints)
+    }
+}
+
+/// The commands by which the project comes here.
+fn ways_out(missing: &MissingProject) -> Vec<String> {
+    let mut hints = Vec::new();
+    if let Some(root) = &missing.unmapped {
+        hints.push(format!("if it is here: ccsync config add-placeholder {}=/its/directory", root.name));
+    }
+    if let Some(clone) = &missing.clone {
+        let from = sanitize::lines(&clone.remote.to_string());
+        let into = shell_word(&PathBuf::from(sanitize::lines(&clone.into.to_string_lossy())));
+        hints.push(format!("git clone -- {} {into}", shell_word(&PathBuf::from(from))));
+    } else if let Some(directory) = &missing.directory {
+        let directory = PathBuf::from(sanitize::lines(&directory.to_string_lossy()));
+        hints.push(format!("if it needs no repository: mkdir -p {}", shell_word(&directory)));
+    }
+    hints
+}

@@ -1,0 +1,47 @@
+//! `ccsync start`: a new session, locked and backed up from its beginning.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::init;
+use super::resume::error::ResumeError;
+use super::resume::{lease, run};
+use crate::cli::app::App;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::domain::id::SessionId;
+use crate::session::launch::{Conversation, Launch, chooses_session};
+
+/// Begin a new session, as `claude` does, under a lock and with backups
+///
+/// Runs the client in DIR. While it runs, its turns are backed up; when it ends, they are pushed and the lock is given back. The exit code is the
+/// client's own.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where to run the client [default: the current directory]
+    directory: Option<PathBuf>,
+    /// Go on without a lock where the remote cannot be reached
+    #[arg(long)]
+    offline: bool,
+    /// Arguments for the client
+    #[arg(last = true, value_name = "CLIENT ARGS")]
+    client: Vec<OsString>,
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+    if let Some(option) = chooses_session(&args.client) {
+        return Err(ResumeError::ChosenTwice(option.to_string_lossy().into_owned()).into());
+    }
+    init::ensure(app)?;
+    let current = std::env::current_dir().map_err(CliError::current_dir)?;
+    let directory = args.directory.as_ref().map_or_else(|| current.clone(), |below| current.join(below));
+    if !directory.is_dir() {
+        return Err(ResumeError::NoDirectory(directory).into());
+    }
+    // The client takes an id that was chosen for it, so that the lock is there before the first turn.
+    let session: SessionId = uuid::Uuid::new_v4().to_string().parse().map_err(CliError::internal)?;
+    lease::take_or_go_on_alone(&session, args.offline, app)?;
+    let conversation = Conversation::New(&session);
+    let launch = Launch { conversation, directory: &directory, note: None, args: &args.client };
+    run::client(&launch, &session, app)
+}
