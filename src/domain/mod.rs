@@ -1,4 +1,5 @@
-//! The vocabulary of the program: identifiers, the two kinds of path, roots, progress.
+//! The vocabulary of the program: identifiers, the two kinds of path, roots, progress, turns of a
+//! conversation.
 //!
 //! Owns the types every other module speaks in. Must not do I/O, read the clock or know about git or the terminal.
 
@@ -7,3 +8,4 @@ pub mod id;
 pub mod path;
 pub mod progress;
 pub mod root;
+pub mod turn;
