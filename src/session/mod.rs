@@ -8,12 +8,14 @@
 //! * [`facts`]: project, titles and times, read from records
 //! * [`materialise`]: writing session files, with a journal that can undo it
 //! * [`repair`]: healing a damaged transcript
+//! * [`turns`]: a transcript as a conversation
 
 pub mod discover;
 pub mod facts;
 pub mod live;
 pub mod materialise;
 pub mod repair;
+pub mod turns;
 
 use std::path::PathBuf;
 

@@ -6,10 +6,24 @@
 //!
 //! Draws on standard error, so that standard output stays data.
 
-use std::io;
+mod columns;
+mod draw;
+mod lines;
+mod look;
+mod row;
+mod state;
+mod terminal;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, IsTerminal};
 
 use chrono::{DateTime, Utc};
 
+use self::columns::Wishes;
+use self::draw::Theme;
+use self::state::{State, Step};
+use self::terminal::{Input, Taken};
 use crate::domain::id::SessionId;
 use crate::domain::turn::Turn;
 
@@ -39,6 +53,8 @@ pub(crate) struct Screen {
     pub(crate) colors: bool,
     /// It only knows lines (`TERM=dumb`): a numbered list stands in for the screen.
     pub(crate) only_lines: bool,
+    /// Cells of a line, for the list that stands in.
+    pub(crate) columns: usize,
 }
 
 /// Where the look into a session comes from.
@@ -71,10 +87,39 @@ pub(crate) enum PickError {
 /// # Errors
 /// [`PickError`]
 pub(crate) fn pick(
-    _items: Vec<Item>,
-    _now: DateTime<Utc>,
-    _screen: Screen,
-    _preview: &mut dyn Preview,
+    items: Vec<Item>,
+    now: DateTime<Utc>,
+    screen: Screen,
+    preview: &mut dyn Preview,
 ) -> Result<Picked, PickError> {
-    Err(PickError::NoTerminal)
+    let mut state = State::new(items, now);
+    if screen.only_lines {
+        return pick_by_lines(&mut state, screen, preview);
+    }
+    let (wishes, theme) = (Wishes::of(&state.rows), Theme::new(screen.colors));
+    let mut terminal = Taken::take(screen.colors)?;
+    loop {
+        // Whatever is typed or pasted faster than it is drawn is taken in first.
+        if !terminal.has_more() {
+            terminal.draw(|frame| draw::draw(frame, &mut state, &wishes, &theme))?;
+        }
+        let step = match terminal.next()? {
+            Input::Key(key) => state.press(key),
+            Input::Paste(text) => state.paste(&text),
+            Input::Resized => Step::Draw,
+            Input::Interrupted => Step::End(Picked::Cancelled),
+        };
+        match step {
+            Step::Draw => {}
+            Step::Look(session) => state.open_look(preview.turns(&session)),
+            Step::End(picked) => return Ok(picked),
+        }
+    }
+}
+
+fn pick_by_lines(state: &mut State, screen: Screen, preview: &mut dyn Preview) -> Result<Picked, PickError> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(PickError::NoTerminal);
+    }
+    lines::pick(state, preview, screen.columns, &mut io::stdin().lock(), &mut io::stderr()).map_err(PickError::Terminal)
 }
