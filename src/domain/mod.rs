@@ -1,5 +1,7 @@
 //! The vocabulary of the program: identifiers, the two kinds of path, roots, addresses of
 //! remotes, what git says of a project, progress.
+//! The vocabulary of the program: identifiers, the two kinds of path, roots, progress, turns of a
+//! conversation.
 //!
 //! Owns the types every other module speaks in. Must not do I/O, read the clock or know about git or the terminal.
 
@@ -10,3 +12,4 @@ pub mod progress;
 pub mod project;
 pub mod root;
 pub mod url;
+pub mod turn;

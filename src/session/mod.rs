@@ -9,6 +9,7 @@
 //! * [`facts`]: project, titles and times, read from records
 //! * [`materialise`]: writing session files, with a journal that can undo it
 //! * [`repair`]: healing a damaged transcript
+//! * [`turns`]: a transcript as a conversation
 
 pub mod discover;
 pub mod facts;
@@ -16,6 +17,7 @@ pub mod launch;
 pub mod live;
 pub mod materialise;
 pub mod repair;
+pub mod turns;
 
 use std::path::PathBuf;
 

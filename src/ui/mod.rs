@@ -6,6 +6,8 @@
 pub(crate) mod format;
 pub(crate) mod json;
 pub(crate) mod output;
+#[allow(dead_code, reason = "the command that asks is not there yet")]
+pub(crate) mod picker;
 pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod report;

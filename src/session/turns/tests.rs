@@ -1,0 +1,139 @@
+//! Conversations as they were and as they are told.
+
+use super::*;
+
+fn user(text: &str) -> String {
+    format!(r#"{{"type":"user","message":{{"role":"user","content":"{text}"}}}}"#)
+}
+
+fn told(lines: &[&str]) -> Vec<String> {
+    turns(lines.join("\n").as_bytes()).iter().map(shown).collect()
+}
+
+fn shown(turn: &Turn) -> String {
+    let who = match turn.who {
+        Who::User => "U",
+        Who::Assistant => "A",
+        Who::Client => "C",
+    };
+    let tools = if turn.tools.is_empty() { String::new() } else { format!(" [{}]", turn.tools.join("; ")) };
+    format!("{who} {}{tools}", turn.text.replace('\n', "|"))
+}
+
+#[test]
+fn prompts_answers_and_tools_are_turns_and_results_are_not() {
+    let told = told(&[
+        r#"{"type":"mode","mode":"normal"}"#,
+        r#"{"parentUuid":null,"type":"user","uuid":"u1","message":{"role":"user","content":"look"},"cwd":"/w"}"#,
+        r#"{"parentUuid":"u1","type":"attachment","uuid":"t1","attachment":{"type":"date"}}"#,
+        r#"{"parentUuid":"t1","type":"assistant","uuid":"a0","cwd":"/w","message":{"id":"m1","content":[{"type":"thinking","thinking":"hm"}]}}"#,
+        r#"{"parentUuid":"a0","type":"assistant","uuid":"a1","cwd":"/w","message":{"id":"m1","content":[{"type":"text","text":"I will."}]}}"#,
+        r#"{"parentUuid":"a1","type":"assistant","uuid":"a2","cwd":"/w","message":{"id":"m1","content":[{"type":"tool_use","name":"Bash","input":{"command":"cargo test\nls"}}]}}"#,
+        r#"{"parentUuid":"a2","type":"assistant","uuid":"a3","cwd":"/w","message":{"id":"m1","content":[{"type":"tool_use","name":"Edit","input":{"file_path":"/w/src/x.rs"}}]}}"#,
+        r#"{"parentUuid":"a2","type":"user","uuid":"r1","message":{"content":[{"type":"tool_result","content":"ok"}]},"toolUseResult":"ok"}"#,
+        r#"{"parentUuid":"a3","type":"user","uuid":"r2","message":{"content":[{"type":"tool_result","content":[{"type":"text","text":"ok"}]}]}}"#,
+        r#"{"parentUuid":"r2","type":"assistant","uuid":"a4","message":{"id":"m2","content":[{"type":"text","text":"Done."},{"type":"tool_use","name":"Odd","input":7}]}}"#,
+        r#"{"parentUuid":"a4","type":"user","uuid":"u2","message":{"content":[{"type":"text","text":"and this"},{"type":"image","source":{}}]}}"#,
+        r#"{"type":"last-prompt","lastPrompt":"and this","leafUuid":"u2"}"#,
+    ]);
+    assert_eq!(
+        told,
+        ["U look", "A I will. [Bash: cargo test…; Edit src/x.rs]", "A Done. [Odd]", "U and this||[image]"],
+        "r1 is no ancestor of what follows"
+    );
+}
+
+#[test]
+fn what_the_client_wraps_around_words_is_taken_off() {
+    let say = |text: &str| told(&[&user(text)]).pop();
+    for (text, expected) in [
+        (
+            "<command-name>/review</command-name>\\n<command-message>x</command-message>\\n<command-args>now</command-args>",
+            Some("U /review now"),
+        ),
+        ("<bash-input>ls -l</bash-input>", Some("U ! ls -l")),
+        ("\\n\\n<pasted_content id=\\\"8\\\">\\nall of this\\n</pasted_content>\\n", Some("U all of this")),
+        ("<b>bold</b> is typed, too", Some("U <b>bold</b> is typed, too")),
+        ("<bash-stdout>x</bash-stdout><bash-stderr></bash-stderr>", None),
+        ("<local-command-stdout>x</local-command-stdout>", None),
+        ("<task-notification>x</task-notification>", None),
+        ("<system-reminder>x</system-reminder>", None),
+        ("  \\n", None),
+    ] {
+        assert_eq!(say(text).as_deref(), expected, "{text}");
+    }
+}
+
+#[test]
+fn side_chains_and_meta_records_are_left_out_and_summaries_are_the_clients() {
+    let told = told(&[
+        r#"{"type":"user","uuid":"s","isSidechain":true,"message":{"content":"of a sub-agent"}}"#,
+        r#"{"type":"user","uuid":"m","isMeta":true,"message":{"content":"a caveat"}}"#,
+        r#"{"type":"system","subtype":"compact_boundary","uuid":"b","parentUuid":null}"#,
+        r#"{"type":"user","uuid":"c","parentUuid":"b","isCompactSummary":true,"message":{"content":"so far"}}"#,
+        r#"{"type":"user","uuid":"u","parentUuid":"c","message":{"content":"go on"},"timestamp":"2026-01-02T03:04:05.678Z"}"#,
+    ]);
+    assert_eq!(told, ["C so far", "U go on"]);
+}
+
+#[test]
+fn a_branch_that_was_left_is_left_out() {
+    let record = |uuid: &str, parent: &str| {
+        format!(r#"{{"type":"user","uuid":"{uuid}","parentUuid":"{parent}","message":{{"content":"{uuid}"}}}}"#)
+    };
+    let lines = [
+        record("early", "unknown"),
+        record("a", "early"),
+        record("b", "a"),
+        record("left", "b"),
+        record("left2", "left"),
+    ];
+    let whole: Vec<&str> = lines.iter().map(String::as_str).collect();
+    assert_eq!(told(&whole).len(), 5);
+    let back = record("back", "b");
+    assert_eq!(told(&[whole.as_slice(), &[&back]].concat()), ["U early", "U a", "U b", "U back"]);
+    let orphan = record("orphan", "elsewhere");
+    assert_eq!(told(&[whole.as_slice(), &[&orphan]].concat()).len(), 6, "nothing is known of where it went on");
+}
+
+#[test]
+fn halves_of_characters_and_bytes_that_are_no_text_are_replaced() {
+    assert_eq!(told(&[&user(r"cut \ud83d here \ude00 \ud83d\ude00 \\ud83d \ud83")]), Vec::<String>::new(), "no escape");
+    assert_eq!(
+        told(&[&user(r"cut \ud83d here \ude00 \ud83d\ude00 \\ud83d")]),
+        ["U cut \u{fffd} here \u{fffd} 😀 \\ud83d"]
+    );
+    let odd = [br#"{"type":"user","message":{"content":""#.as_slice(), b"a\xff\xfeb", br#""}}"#].concat();
+    assert_eq!(turns(&odd).iter().map(shown).collect::<Vec<_>>(), ["U a\u{fffd}\u{fffd}b"]);
+}
+
+#[test]
+fn survives_any_line() {
+    let odd = [
+        "",
+        "[]",
+        "{}",
+        "null",
+        "{",
+        "\u{feff}",
+        r#"{"type":"user"}"#,
+        r#"{"type":7,"uuid":7,"message":7}"#,
+        r#"{"type":"user","message":{"content":[7,{"type":"text"}]}}"#,
+        r#"{"type":"assistant","uuid":"x","parentUuid":"x","message":{"content":[{"type":"tool_use"}]}}"#,
+        r"{\u",
+        r#"{"a":"\ud8"#,
+        r#"{"a":"\ud83d\u"#,
+        "\\",
+        "{\"é\\",
+    ];
+    assert_eq!(told(&odd), ["A  [a tool]"]);
+    assert_eq!(told(&["  {\"type\":\"user\",\"message\":{\"content\":\"x\"}}\r"]), ["U x"]);
+}
+
+#[test]
+fn only_the_last_are_asked_for() {
+    let lines = [user("one"), user("two"), user("three")].join("\n");
+    assert_eq!(last_turns(lines.as_bytes(), 2).iter().map(shown).collect::<Vec<_>>(), ["U two", "U three"]);
+    assert_eq!(last_turns(lines.as_bytes(), 9).len(), 3);
+    assert_eq!(last_turns(b"", 9), []);
+}

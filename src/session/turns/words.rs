@@ -1,0 +1,77 @@
+//! What the client wraps around the words of a person, taken off; and what a tool did in a few words.
+
+use serde_json::Value;
+
+/// More of a tool's argument is not told.
+const LONGEST_ARGUMENT: usize = 100;
+
+/// Which arguments say best what a tool does, the best first.
+const ARGUMENTS: [&str; 11] = [
+    "command",
+    "file_path",
+    "notebook_path",
+    "pattern",
+    "path",
+    "url",
+    "query",
+    "description",
+    "skill",
+    "name",
+    "prompt",
+];
+
+/// Told to the model by the client; nobody typed it.
+const TOLD_BY_CLIENT: [&str; 7] = [
+    "<system-reminder>",
+    "<local-command-caveat>",
+    "<local-command-stdout>",
+    "<local-command-stderr>",
+    "<bash-stdout>",
+    "<bash-stderr>",
+    "<task-notification>",
+];
+
+/// What a person typed, of the text of a user's record; `None` if nothing of it was typed.
+pub(super) fn typed(text: &str) -> Option<String> {
+    let text = text.trim();
+    if text.is_empty() || TOLD_BY_CLIENT.iter().any(|tag| text.starts_with(tag)) {
+        return None;
+    }
+    if let Some(command) = between(text, "<bash-input>", "</bash-input>") {
+        return Some(format!("! {}", command.trim()));
+    }
+    if text.starts_with("<command-") {
+        let name = between(text, "<command-name>", "</command-name>")?;
+        let arguments = between(text, "<command-args>", "</command-args>").unwrap_or_default();
+        return Some(format!("{} {}", name.trim(), arguments.trim()).trim().to_owned());
+    }
+    let is_wrapping = |line: &&str| line.starts_with("<pasted_content ") || *line == "</pasted_content>";
+    let lines: Vec<&str> = text.lines().filter(|line| !is_wrapping(&line.trim())).collect();
+    Some(lines.join("\n").trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
+    let from = text.find(start)? + start.len();
+    Some(&text[from..from + text[from..].find(end)?])
+}
+
+/// A tool and what it was used on: `Bash: cargo test`, `Edit src/x.rs`. Paths below `cwd` are told from there.
+pub(super) fn tool(name: &str, input: &Value, cwd: Option<&str>) -> String {
+    let Some((key, argument)) = ARGUMENTS.iter().find_map(|key| Some((*key, input[*key].as_str()?))) else {
+        return name.to_owned();
+    };
+    let argument = match key {
+        "file_path" | "notebook_path" | "path" => below(argument, cwd),
+        _ => argument,
+    };
+    let line = argument.trim().lines().next().unwrap_or_default();
+    let short: String = line.chars().take(LONGEST_ARGUMENT).collect();
+    let dots = if short.len() < argument.trim().len() { "…" } else { "" };
+    let separator = if key == "command" { ": " } else { " " };
+    format!("{name}{separator}{short}{dots}")
+}
+
+fn below<'a>(path: &'a str, cwd: Option<&str>) -> &'a str {
+    let rest = cwd.and_then(|cwd| path.strip_prefix(cwd));
+    rest.and_then(|rest| rest.strip_prefix(['/', '\\'])).filter(|rest| !rest.is_empty()).unwrap_or(path)
+}

@@ -1,0 +1,216 @@
+//! Draws the state of the picker into a frame. Decides nothing; what must be seen is seen without colours, too.
+
+use ratatui_core::buffer::Buffer;
+use ratatui_core::layout::{Position, Rect};
+use ratatui_core::style::{Color, Modifier, Style};
+use ratatui_core::terminal::Frame;
+
+use super::columns::Wishes;
+use super::look::{Kind, Look};
+use super::row::{Row, occurrences};
+use super::state::State;
+use crate::ui::format::count;
+use crate::ui::table::cut;
+
+/// Before the row at hand.
+const MARK: &str = "> ";
+const PROMPT: &str = "filter: ";
+/// Filter and headings.
+const ABOVE: u16 = 2;
+/// The keys.
+const BELOW: u16 = 1;
+
+/// How things are painted; all alike where there are no colours.
+pub(super) struct Theme {
+    quiet: Style,
+    strong: Style,
+    found: Style,
+    selected: Style,
+    attention: Style,
+}
+
+impl Theme {
+    pub(super) fn new(colors: bool) -> Self {
+        let style = |style| if colors { style } else { Style::new() };
+        Self {
+            quiet: style(Style::new().add_modifier(Modifier::DIM)),
+            strong: style(Style::new().add_modifier(Modifier::BOLD)),
+            found: style(Style::new().fg(Color::Cyan).add_modifier(Modifier::BOLD)),
+            selected: style(Style::new().add_modifier(Modifier::REVERSED)),
+            attention: style(Style::new().fg(Color::Yellow)),
+        }
+    }
+}
+
+/// Draws everything.
+pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State, wishes: &Wishes, theme: &Theme) {
+    let area = frame.area();
+    if area.is_empty() {
+        return;
+    }
+    let title = state.selected_row().map(|row| row.title.clone()).unwrap_or_default();
+    let now = state.now;
+    if let Some(look) = &mut state.look {
+        draw_look(frame.buffer_mut(), area, look, &title, now, theme);
+    } else {
+        draw_list(frame, area, state, wishes, theme);
+    }
+}
+
+fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &mut State, wishes: &Wishes, theme: &Theme) {
+    state.set_page(usize::from(area.height.saturating_sub(ABOVE + BELOW)));
+    draw_filter(frame, area, &state.filter, theme);
+    let buffer = frame.buffer_mut();
+    let columns = wishes.layout(usize::from(area.width).saturating_sub(MARK.len()));
+    let mut line = Line { buffer, area, y: 1 };
+    for (column, cells) in &columns {
+        line.put(MARK.len() + cells.start, cells.len(), column.heading(), theme.quiet, column.leans_right());
+    }
+    for (at, row) in state.shown.iter().enumerate().skip(state.top) {
+        line.y += 1;
+        if line.y >= area.height.saturating_sub(BELOW) {
+            break;
+        }
+        let row = &state.rows[*row];
+        draw_row(&mut line, row, &columns, &state.words, theme);
+        if at == state.selected {
+            line.put(0, MARK.len(), MARK, theme.strong, false);
+            line.buffer.set_style(Rect { y: area.y + line.y, height: 1, ..area }, theme.selected);
+        }
+    }
+    line.y = area.height - 1;
+    line.put(0, usize::from(area.width), &list_status(state, usize::from(area.width)), theme.quiet, false);
+}
+
+fn draw_filter(frame: &mut Frame<'_>, area: Rect, filter: &str, theme: &Theme) {
+    let mut line = Line { buffer: frame.buffer_mut(), area, y: 0 };
+    line.put(0, PROMPT.len(), PROMPT, theme.strong, false);
+    let room = usize::from(area.width).saturating_sub(PROMPT.len() + 1);
+    let visible = end_of(filter, room);
+    line.put(PROMPT.len(), room, visible, Style::new(), false);
+    let x = PROMPT.len() + width(visible);
+    let x = u16::try_from(x).unwrap_or(u16::MAX).min(area.width - 1);
+    frame.set_cursor_position(Position::new(area.x + x, area.y));
+}
+
+fn draw_row(
+    line: &mut Line<'_>,
+    row: &Row,
+    columns: &[(super::columns::Column, std::ops::Range<usize>)],
+    words: &[String],
+    theme: &Theme,
+) {
+    use super::columns::Column;
+    for (column, cells) in columns {
+        let (x, room) = (MARK.len() + cells.start, cells.len());
+        let text = column.text(row);
+        match column {
+            Column::Title => line.put_found(x, room, text, words, theme),
+            Column::Project if width(text) > room => {
+                // The end of a path says more than its beginning.
+                let end = format!("…{}", end_of(text, room.saturating_sub(1)));
+                line.put(x, room, &end, theme.quiet, false);
+            }
+            Column::Lock => line.put(x, room, text, theme.attention, false),
+            _ => line.put(x, room, text, theme.quiet, column.leans_right()),
+        }
+    }
+}
+
+fn list_status(state: &State, width: usize) -> String {
+    let all = state.rows.len();
+    let counts = match (all, state.shown.len()) {
+        (0, _) => "no sessions".to_owned(),
+        (_, 0) => format!("none of {} has these words", count(all as u64, "session")),
+        (_, shown) if shown == all => count(all as u64, "session"),
+        (_, shown) => format!("{shown} of {}", count(all as u64, "session")),
+    };
+    fitting(width, &counts, &["type to filter", "enter: choose", "tab: look inside", "esc: cancel"], &[1, 3, 2, 0])
+}
+
+fn draw_look(
+    buffer: &mut Buffer,
+    area: Rect,
+    look: &mut Look,
+    title: &str,
+    now: chrono::DateTime<chrono::Utc>,
+    theme: &Theme,
+) {
+    let width = usize::from(area.width);
+    look.fit(width, usize::from(area.height.saturating_sub(ABOVE + BELOW)), now);
+    let (visible, first, all) = look.visible();
+    let mut line = Line { buffer, area, y: 0 };
+    line.put(0, width, title, theme.strong, false);
+    line.y = ABOVE;
+    for text in visible {
+        let style = match text.kind {
+            Kind::Heading => theme.strong,
+            Kind::Text => Style::new(),
+            Kind::Tool => theme.quiet,
+            Kind::Note => theme.attention,
+        };
+        line.put(0, width, &text.text, style, false);
+        line.y += 1;
+    }
+    let place = format!("{}-{} of {}", (first + 1).min(all), first + visible.len(), count(all as u64, "line"));
+    let status = fitting(width, &place, &["up, down: scroll", "enter: choose", "esc: back"], &[1, 2, 0]);
+    line.y = area.height - 1;
+    line.put(0, width, &status, theme.quiet, false);
+}
+
+/// What is said, followed by as many of the keys as fit; those that come first in `by_use` are kept longest.
+fn fitting(room: usize, said: &str, keys: &[&str], by_use: &[usize]) -> String {
+    for kept in (0..=by_use.len()).rev() {
+        let chosen = keys.iter().enumerate().filter(|(at, _)| by_use[..kept].contains(at)).map(|(_, key)| *key);
+        let line = std::iter::once(said).chain(chosen).collect::<Vec<_>>().join("  ");
+        if width(&line) <= room {
+            return line;
+        }
+    }
+    said.to_owned()
+}
+
+/// The end of `text` that has room in `room` cells.
+fn end_of(text: &str, room: usize) -> &str {
+    let starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    starts.map(|at| &text[at..]).find(|end| width(end) <= room).unwrap_or_default()
+}
+
+fn width(text: &str) -> usize {
+    dialoguer::console::measure_text_width(text)
+}
+
+/// One line of the screen. What does not fit its cells is cut.
+struct Line<'a> {
+    buffer: &'a mut Buffer,
+    area: Rect,
+    y: u16,
+}
+
+impl Line<'_> {
+    fn put(&mut self, x: usize, room: usize, text: &str, style: Style, leans_right: bool) {
+        let text = cut(text, room);
+        let x = if leans_right { x + room.saturating_sub(width(&text)) } else { x };
+        self.write(x, room, &text, style);
+    }
+
+    /// As [`Self::put`], with what the filter found painted.
+    fn put_found(&mut self, x: usize, room: usize, text: &str, words: &[String], theme: &Theme) {
+        let visible = cut(text, room);
+        let same = text.bytes().zip(visible.bytes()).take_while(|(a, b)| a == b).count();
+        self.write(x, room, &visible, Style::new());
+        for found in occurrences(text, words).into_iter().filter(|found| found.start < same) {
+            // The ellipsis stands for what was found where it is cut.
+            let part = if found.end <= same { &text[found.clone()] } else { &visible[found.start..] };
+            self.write(x + width(&text[..found.start]), width(part), part, theme.found);
+        }
+    }
+
+    fn write(&mut self, x: usize, room: usize, text: &str, style: Style) {
+        let (x, y) = (u16::try_from(x).unwrap_or(u16::MAX), self.area.y + self.y);
+        let room = u16::try_from(room).unwrap_or(u16::MAX).min(self.area.width.saturating_sub(x));
+        if room > 0 && self.y < self.area.height {
+            self.buffer.set_stringn(self.area.x + x, y, text, usize::from(room), style);
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The picker without a terminal: keys in, screens out.
+
+use chrono::TimeDelta;
+use ratatui_core::backend::TestBackend;
+use ratatui_core::terminal::Terminal;
+
+use super::state::{Key, State, Step};
+use super::*;
+use crate::domain::turn::Who;
+
+fn now() -> DateTime<Utc> {
+    "2026-03-10T12:00:00Z".parse().unwrap()
+}
+
+fn id(n: usize) -> SessionId {
+    format!("{n:08x}-0000-4000-8000-000000000000").parse().unwrap()
+}
+
+fn item(n: usize, title: &str) -> Item {
+    Item {
+        session: id(n),
+        is_of_this_project: false,
+        last_activity: Some(now() - TimeDelta::minutes(7 * n as i64)),
+        project: "{{HOME}}/work/app".to_owned(),
+        title: title.to_owned(),
+        first_words: String::new(),
+        machine: "laptop".to_owned(),
+        bytes: 34_000 * n as u64,
+        lock: None,
+        is_fork: false,
+        is_here: true,
+    }
+}
+
+fn a_few() -> Vec<Item> {
+    let mut items = vec![
+        item(1, "fix the login form"),
+        item(2, "目目 wide 🚀 and e\u{301} combining"),
+        item(300, "a title that is rather long, so that it has to be cut somewhere before it ends"),
+        item(4, " "),
+        item(5, "hostile\u{1b}[2J\u{202e}title"),
+        item(6, "of the project at hand"),
+    ];
+    items[1].lock = Some("desk, 3 min".to_owned());
+    items[2].project = "{{HOME}}/a/very/long/way/down/to/the/project".to_owned();
+    items[2].is_fork = true;
+    items[3].first_words = "please look at\nthe parser".to_owned();
+    items[3].is_here = false;
+    items[4].machine = "desk\u{9b}".to_owned();
+    items[4].last_activity = None;
+    items[5].is_of_this_project = true;
+    items[5].last_activity = Some(now() - TimeDelta::days(3));
+    items
+}
+
+/// A thousand sessions of which every tenth is about parsers.
+fn many(n: usize) -> Vec<Item> {
+    (1..=n).map(|n| item(n, &format!("{} number {n}", if n % 10 == 0 { "a parser," } else { "something," }))).collect()
+}
+
+fn press(state: &mut State, keys: &[Key]) {
+    for key in keys {
+        assert_eq!(state.press(*key), Step::Draw);
+    }
+}
+
+fn type_in(state: &mut State, text: &str) {
+    text.chars().for_each(|c| press(state, &[Key::Char(c)]));
+}
+
+fn shown(state: &State) -> Vec<&str> {
+    state.shown.iter().map(|row| state.rows[*row].title.as_str()).collect()
+}
+
+fn backend(state: &mut State, width: u16, height: u16, colors: bool) -> TestBackend {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    let (wishes, theme) = (Wishes::of(&state.rows), Theme::new(colors));
+    terminal.draw(|frame| draw::draw(frame, state, &wishes, &theme)).unwrap();
+    terminal.backend().clone()
+}
+
+/// The screen as a person sees it, `|` at its right edge.
+fn screen(state: &mut State, width: u16, height: u16) -> String {
+    let backend = backend(state, width, height, false);
+    let buffer = backend.buffer();
+    let mut text = String::new();
+    for y in 0..height {
+        let mut x = 0;
+        while x < width {
+            let symbol = buffer[(x, y)].symbol();
+            text.push_str(symbol);
+            x += dialoguer::console::measure_text_width(symbol).max(1) as u16;
+        }
+        text.push_str("|\n");
+    }
+    text
+}
+
+fn turns() -> Vec<Turn> {
+    let turn = |who, minutes, text: &str, tools: &[&str]| Turn {
+        who,
+        time: Some(now() - TimeDelta::minutes(minutes)),
+        text: text.to_owned(),
+        tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
+    };
+    vec![
+        turn(Who::Client, 90, "What was before: a parser was begun.", &[]),
+        turn(
+            Who::User,
+            60,
+            "please look at the parser\u{1b}[31m, it does not take 目目目目目目目目目目 for an answer",
+            &[],
+        ),
+        turn(Who::Assistant, 59, "I will look.\n\n    let indented = 1;", &["Bash: cargo test", "Edit src/x.rs"]),
+        turn(Who::Assistant, 58, "", &["Read README.md"]),
+        turn(Who::Assistant, 57, "All tests pass.", &[]),
+        turn(Who::User, 5, "thank you", &[]),
+    ]
+}
+
+#[test]
+fn the_project_at_hand_is_on_top_then_the_newest() {
+    let state = State::new(a_few(), now());
+    let firsts: Vec<_> = shown(&state).iter().map(|title| title.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(firsts, ["of", "fix", "目目", "please", "a", "hostile\\u{1b}[2J\\u{202e}title"]);
+}
+
+#[test]
+fn every_word_of_the_filter_must_occur_somewhere() {
+    let mut state = State::new(a_few(), now());
+    type_in(&mut state, "LOGIN  work");
+    assert_eq!(shown(&state), ["fix the login form"], "in title and project, whatever the case");
+    press(&mut state, &[Key::Clear]);
+    assert_eq!(shown(&state).len(), 6);
+    for (filter, found) in [
+        ("PARSER", 1),
+        ("desk\\u{9b}", 1),
+        ("0000012c", 1),
+        ("logni", 0),
+        ("fix parser", 0),
+        ("E\u{301}", 1),
+        ("  ", 6),
+    ] {
+        state.set_filter(filter);
+        assert_eq!(shown(&state).len(), found, "{filter}");
+    }
+    state.set_filter("");
+    type_in(&mut state, "foxx");
+    press(&mut state, &[Key::Backspace, Key::Backspace, Key::Backspace]);
+    assert_eq!(state.filter, "f");
+    assert_eq!(state.paste("orm\n"), Step::Draw);
+    assert_eq!(shown(&state), ["fix the login form"]);
+}
+
+#[test]
+fn the_keys_go_where_they_say() {
+    let mut state = State::new(many(100), now());
+    screen(&mut state, 80, 23);
+    let at = |state: &State| (state.selected, state.top);
+    for (key, expected) in [
+        (Key::Up, (0, 0)),
+        (Key::Down, (1, 0)),
+        (Key::PageDown, (21, 2)),
+        (Key::Up, (20, 2)),
+        (Key::End, (99, 80)),
+        (Key::Down, (99, 80)),
+        (Key::PageUp, (79, 79)),
+        (Key::Left, (79, 79)),
+        (Key::Home, (0, 0)),
+    ] {
+        press(&mut state, &[key]);
+        assert_eq!(at(&state), expected, "{key:?}");
+    }
+    press(&mut state, &[Key::End]);
+    screen(&mut state, 80, 60);
+    assert_eq!(at(&state), (99, 43), "a larger window is filled");
+    screen(&mut state, 80, 4);
+    assert_eq!(at(&state), (99, 99), "a smaller one still shows what is at hand");
+    type_in(&mut state, "parser");
+    assert_eq!(at(&state), (0, 0), "another list begins at its first row");
+    assert_eq!(state.press(Key::Enter), Step::End(Picked::Chosen(id(10))));
+    assert_eq!(state.press(Key::Escape), Step::End(Picked::Cancelled));
+    assert_eq!(state.press(Key::Cancel), Step::End(Picked::Cancelled));
+    type_in(&mut state, "there is none");
+    for key in [Key::Enter, Key::Tab, Key::Down, Key::End, Key::PageUp] {
+        assert_eq!(state.press(key), Step::Draw, "nothing to choose");
+    }
+}
+
+#[test]
+fn a_look_opens_scrolls_and_closes() {
+    let mut state = State::new(a_few(), now());
+    assert_eq!(state.press(Key::Tab), Step::Look(id(6)));
+    assert_eq!(state.press(Key::Right), Step::Look(id(6)));
+    state.open_look(Ok(turns()));
+    insta::assert_snapshot!("look_at_its_end", screen(&mut state, 40, 12));
+    press(&mut state, &[Key::Home]);
+    insta::assert_snapshot!("look_at_its_beginning", screen(&mut state, 40, 12));
+    let first_line = |state: &mut State| screen(state, 40, 12).lines().nth(2).unwrap().to_owned();
+    let beginning = first_line(&mut state);
+    press(&mut state, &[Key::Up, Key::Down, Key::Up]);
+    assert_eq!(first_line(&mut state), beginning);
+    press(&mut state, &[Key::PageDown, Key::PageUp, Key::Char('x')]);
+    assert_eq!(first_line(&mut state), beginning);
+    insta::assert_snapshot!("look_that_fits", screen(&mut state, 80, 30));
+    press(&mut state, &[Key::Escape]);
+    assert!(state.look.is_none());
+    assert_eq!(state.filter, "", "what is typed in a look filters nothing");
+    state.open_look(Err("its file cannot be read".to_owned()));
+    assert!(screen(&mut state, 80, 6).contains("its file cannot be read"));
+    assert_eq!(state.press(Key::Enter), Step::End(Picked::Chosen(id(6))));
+}
+
+#[test]
+fn screens_of_every_width() {
+    let mut state = State::new(a_few(), now());
+    press(&mut state, &[Key::Down]);
+    for width in [40, 80, 120] {
+        insta::assert_snapshot!(format!("list_{width}"), screen(&mut state, width, 10));
+    }
+}
+
+#[test]
+fn screens_of_no_session_and_of_a_thousand() {
+    let mut none = State::new(Vec::new(), now());
+    insta::assert_snapshot!("none", screen(&mut none, 60, 5));
+    let mut state = State::new(many(1000), now());
+    type_in(&mut state, "parser 7");
+    press(&mut state, &[Key::End]);
+    insta::assert_snapshot!("thousand", screen(&mut state, 80, 9));
+    type_in(&mut state, "77");
+    insta::assert_snapshot!("thousand_none", screen(&mut state, 80, 5));
+}
+
+#[test]
+fn colours_come_in_addition() {
+    let mut state = State::new(a_few(), now());
+    type_in(&mut state, "o LOGIN");
+    let plain = backend(&mut state, 60, 5, false);
+    let painted = backend(&mut state, 60, 5, true);
+    assert_eq!(plain.to_string(), painted.to_string(), "the same text");
+    insta::assert_snapshot!("painted", format!("{:#?}", painted.buffer()));
+    let unpainted = plain.buffer().content().iter().all(|cell| cell.modifier.is_empty());
+    assert!(unpainted, "without colours nothing is emphasised");
+}
+
+#[test]
+fn no_size_of_a_window_is_too_small() {
+    for (width, height) in (0..30).flat_map(|width| (0..6).map(move |height| (width, height))) {
+        let mut state = State::new(a_few(), now());
+        screen(&mut state, width, height);
+        type_in(&mut state, "fix 目");
+        screen(&mut state, width, height);
+        state.set_filter("");
+        state.open_look(Ok(turns()));
+        screen(&mut state, width, height);
+    }
+}
+
+#[test]
+fn found_words_are_marked_where_they_stand() {
+    let found = |text, filter| row::occurrences(text, &row::words(filter));
+    assert_eq!(found("Fix the FORM", "form fi"), [0..2, 8..12]);
+    assert_eq!(found("aaa", "aa a"), [0..3], "what overlaps is one");
+    // In lower case this letter is longer than it was.
+    assert_eq!(found("İx", "x"), [2..3]);
+    assert_eq!(found("İx", "i"), [0..2]);
+}
+
+#[test]
+fn a_terminal_of_lines_is_asked_by_number() {
+    struct Answers;
+    impl Preview for Answers {
+        fn turns(&mut self, _: &SessionId) -> Result<Vec<Turn>, String> {
+            Ok(turns())
+        }
+    }
+    let ask = |typed: &str| {
+        let (mut state, mut said) = (State::new(a_few(), now()), Vec::new());
+        let picked = lines::pick(&mut state, &mut Answers, 80, &mut typed.as_bytes(), &mut said).unwrap();
+        (picked, String::from_utf8(said).unwrap())
+    };
+    assert_eq!(ask("2\n").0, Picked::Chosen(id(1)));
+    assert_eq!(ask("\n").0, Picked::Cancelled);
+    assert_eq!(ask("").0, Picked::Cancelled);
+    assert_eq!(ask("7\n2?\n\n").0, Picked::Cancelled, "7 is looked for");
+    let (picked, said) = ask("parser\n1?\n1\n");
+    assert_eq!(picked, Picked::Chosen(id(4)));
+    insta::assert_snapshot!("by_lines", said);
+}
