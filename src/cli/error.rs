@@ -456,7 +456,9 @@ impl CliError {
                 (Kind::Failed, hints(["ccsync push, on a machine that has the session"]))
             }
             SyncError::NoSuchMachine { .. } => (Kind::Failed, hints(["names and ids: ccsync status --json"])),
-            SyncError::ChangedAlready { .. } => (Kind::Failed, hints(["run the command again"])),
+            SyncError::Contended { .. } | SyncError::ChangedAlready { .. } => {
+                (Kind::Failed, hints(["run the command again"]))
+            }
             SyncError::Interrupted => (Kind::Interrupted, hints(["nothing is lost; to go on, run the command again"])),
         };
         Self::new(kind, error, hints)

@@ -131,7 +131,7 @@ impl Exit {
             Self::Diverged => 1,
             Self::Skipped => 2,
             Self::Queued => 3,
-            Self::Failed | Self::Locked => 4,
+            Self::Failed | Self::Locked | Self::OfClient(_) => 4,
             Self::Busy => 5,
             Self::Usage => 6,
             Self::Interrupted => 7,

@@ -1,7 +1,5 @@
-//! The vocabulary of the program: identifiers, the two kinds of path, roots, addresses of
-//! remotes, what git says of a project, progress.
-//! The vocabulary of the program: identifiers, the two kinds of path, roots, progress, turns of a
-//! conversation.
+//! The vocabulary of the program: identifiers, the two kinds of path, roots, addresses of remotes, what git says of a project, progress,
+//! turns of a conversation.
 //!
 //! Owns the types every other module speaks in. Must not do I/O, read the clock or know about git or the terminal.
 
@@ -11,5 +9,5 @@ pub mod path;
 pub mod progress;
 pub mod project;
 pub mod root;
-pub mod url;
 pub mod turn;
+pub mod url;

@@ -21,6 +21,9 @@ pub const ALLOWED_SKEW: TimeDelta = TimeDelta::minutes(2);
 /// A lock is renewed this many times before it would expire.
 const RENEWALS_PER_TTL: i32 = 4;
 
+/// How often a lock is renewed.
+pub const RENEWAL: TimeDelta = TimeDelta::seconds(TTL.num_seconds() / RENEWALS_PER_TTL as i64);
+
 /// Nobody may lock a session for longer than this without a sign of life.
 const LONGEST_TTL_SECONDS: u64 = 24 * 60 * 60;
 

@@ -9,7 +9,6 @@ use git2::{ObjectType, Oid};
 use super::transaction::commit_text;
 use super::{Author, Store, StoreError, commit_id, leftover, oid, tree};
 use crate::domain::id::{CommitId, SessionId};
-use crate::sys::fail_point::fail_point;
 
 /// Below this, on the remote, each session that somebody holds has a branch of its id.
 pub const LOCK_BRANCHES: &str = "ccsync/lock/";
@@ -51,7 +50,6 @@ impl Store {
         tree.insert(FILE_NAME, blob, 0o100_644)?;
         let text = commit_text(tree.write()?, &[], author, "lock");
         let commit = self.repo.odb()?.write(ObjectType::Commit, &text)?;
-        fail_point("the commit of a lock is written");
         Ok(commit_id(commit))
     }
 

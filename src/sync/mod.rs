@@ -8,7 +8,7 @@
 //! * `storing`: one session upward; `collect`: collapse, prove, cut
 //! * `writing`: one session downward; `parallel`: many at once
 //! * `merge`, `fork`: two histories of one session
-//! * `send`: the remote; `leases`: this machine's locks in a push
+//! * `send`: the remote; [`locks`]: who holds which session; `leases`: this machine's locks in a push
 //! * `resume`: continuing a session under its lock; `told`: what the model is told when it moved
 //! * `index`: the cache that makes all this cheap; `gone`: what was removed here; `leftovers`: what a killed ccsync left
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
@@ -41,6 +41,7 @@ mod index;
 mod leases;
 mod leftovers;
 mod list;
+pub mod locks;
 mod merge;
 mod named;
 mod parallel;
@@ -194,6 +195,14 @@ pub enum SyncError {
         /// Which session.
         session: SessionId,
     },
+    /// Other machines were faster each time, and nobody holds the lock for longer than moments.
+    #[error("the lock of session {session} was moved by others {attempts} times in a row")]
+    Contended {
+        /// Which session.
+        session: SessionId,
+        /// How often it was tried.
+        attempts: u32,
+    },
     /// The user interrupted; everything done so far is complete.
     #[error("interrupted")]
     Interrupted,
@@ -231,17 +240,22 @@ impl SyncError {
 
     /// The whole chain of causes in one line.
     fn in_words(&self) -> String {
-        let mut words = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let text = error.to_string();
-            if !words.ends_with(&text) {
-                words = format!("{words}: {text}");
-            }
-            cause = error.source();
-        }
-        words
+        in_words(self)
     }
+}
+
+/// An error with the whole chain of its causes in one line.
+fn in_words(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !words.ends_with(&text) {
+            words = format!("{words}: {text}");
+        }
+        cause = error.source();
+    }
+    words
 }
 
 /// Whether `git`, working in this machine's clone, complains of the clone itself. Only a hint depends on it.

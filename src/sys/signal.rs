@@ -9,6 +9,7 @@
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+static SHIELDS: AtomicUsize = AtomicUsize::new(0);
 static LENT: AtomicUsize = AtomicUsize::new(0);
 static TOLD_TO_END: AtomicI32 = AtomicI32::new(0);
 
@@ -37,6 +38,23 @@ pub fn interrupted() -> bool {
 /// start.
 pub fn count() -> usize {
     ARRIVED.load(Ordering::SeqCst)
+}
+
+/// While one of these lives, no number of signals ends the process: for the time in which the terminal is in a state that only this
+/// process can end, and for the last steps that must not be cut.
+#[derive(Debug)]
+pub struct Shield(());
+
+/// Raises a [`Shield`].
+pub fn shield() -> Shield {
+    SHIELDS.fetch_add(1, Ordering::SeqCst);
+    Shield(())
+}
+
+impl Drop for Shield {
+    fn drop(&mut self) {
+        SHIELDS.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// While this lives, another program has the terminal, and no number of signals ends this process.
@@ -88,7 +106,8 @@ fn on_signal(signal: i32, told_to_end: bool) {
         }
         return;
     }
-    if ARRIVED.fetch_add(1, Ordering::SeqCst) > 0 {
+    let before = ARRIVED.fetch_add(1, Ordering::SeqCst);
+    if before > 0 && SHIELDS.load(Ordering::SeqCst) == 0 {
         std::process::exit(EXIT_INTERRUPTED);
     }
 }

@@ -69,7 +69,7 @@ impl Output {
 
     /// A line that somebody has to know. Never left out.
     pub(crate) fn attention(&mut self, line: &str) {
-        let line = paint(ATTENTION, line);
+        let line = style::paint(style::ATTENTION, line);
         self.message(&line);
     }
 

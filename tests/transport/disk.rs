@@ -2,9 +2,10 @@
 
 use std::thread;
 
-use ccsync::transport::remote::{PushOutcome, Remote, RemoteError};
+use ccsync::domain::id::CommitId;
+use ccsync::transport::remote::{Missing, PushOutcome, Remote, RemoteError};
 
-use crate::transport::world::{MAIN, World, is_refused, shown, update};
+use crate::transport::world::{MAIN, Store, World, is_refused, shown, update};
 
 #[test]
 fn by_path_and_by_file_url() {
@@ -195,4 +196,49 @@ fn odd_reference_names_are_refused_before_git_sees_them() {
         assert!(matches!(error, RemoteError::InvalidRef { .. }), "{error:?}");
     }
     assert!(matches!(store.git.fetch("*").unwrap_err(), RemoteError::InvalidRef { .. }));
+}
+
+#[test]
+fn branches_come_with_the_one_that_was_asked_for_and_go_when_they_are_gone() {
+    let world = World::new();
+    world.bare("r.git");
+    let (a, b) = (world.store("a", "r.git"), world.store("b", "r.git"));
+    let lock = |n: u32| format!("refs/heads/ccsync/lock/{n}");
+    let tracked = |store: &Store| {
+        let all = store.repo.references_glob("refs/remotes/*").unwrap();
+        let names = all.map(|r| r.unwrap()).map(|r| (r.name().unwrap().to_owned(), r.target().unwrap().to_string()));
+        names.map(|(name, id)| (name.replace("refs/remotes/origin/", ""), id)).collect::<Vec<_>>()
+    };
+    assert_eq!(b.git.fetch_with("main", "ccsync/lock/").unwrap(), None, "the remote is empty");
+    let [one, two, main] = ["one", "two", "main"].map(|text| a.commit(None, text));
+    a.git.push(&[update(&lock(1), Some(&one), None), update(&lock(2), Some(&two), None)]).unwrap();
+    assert_eq!(b.git.fetch_with("main", "ccsync/lock/").unwrap(), None, "there is no `main` yet");
+    let named = |name: &str, id: &CommitId| (name.to_owned(), id.to_string());
+    assert_eq!(tracked(&b), [named("ccsync/lock/1", &one), named("ccsync/lock/2", &two)]);
+    // Replaced by what does not come after it; another one gone; others of the remote not asked for.
+    let next = a.commit(None, "next");
+    a.git
+        .push(&[
+            update(&lock(1), Some(&next), Some(&one)),
+            update(&lock(2), None, Some(&two)),
+            update(MAIN, Some(&main), None),
+            update("refs/heads/other", Some(&main), None),
+        ])
+        .unwrap();
+    b.repo.reference("refs/remotes/origin/mine", b.repo.blob(b"").unwrap(), true, "").unwrap();
+    assert_eq!(b.git.fetch_with("main", "ccsync/lock/").unwrap(), Some(main.clone()));
+    b.repo.find_reference("refs/remotes/origin/mine").unwrap().delete().unwrap();
+    assert_eq!(tracked(&b), [named("ccsync/lock/1", &next), named("main", &main)]);
+    a.git.push(&[update(&lock(1), None, Some(&next))]).unwrap();
+    assert_eq!(b.git.fetch("main").unwrap(), Some(main.clone()));
+    assert_eq!(tracked(&b).len(), 2, "a plain fetch leaves the others alone");
+    assert_eq!(b.git.fetch_with("main", "ccsync/lock/").unwrap(), Some(main.clone()));
+    assert_eq!(tracked(&b), [named("main", &main)]);
+}
+
+#[test]
+fn a_missing_remote_is_no_remote_without_branches() {
+    let world = World::new();
+    let error = world.store("s", "nowhere.git").git.fetch_with("main", "ccsync/lock/").unwrap_err();
+    assert!(matches!(error, RemoteError::Unreachable { why: Missing::Repository, .. }), "{error:?}");
 }

@@ -118,6 +118,7 @@ fn the_command_lines_are_these() {
     let id = "50c52306449f4dec4b8cd1345520ff3714161527".parse().unwrap();
     let _ = store.git.refs();
     let _ = store.git.fetch("main");
+    let _ = store.git.fetch_with("main", "ccsync/lock/");
     let _ = store.git.push(&[
         update("refs/heads/main", Some(&id), Some(&id)),
         update("refs/heads/l", None, Some(&id)),
@@ -145,6 +146,18 @@ fn the_command_lines_are_these() {
         --no-auto-maintenance
         --progress
         -- ssh://h/r.git +refs/heads/main:refs/remotes/origin/main
+    ls-remote
+        --refs
+        -- ssh://h/r.git
+    fetch
+        --no-tags
+        --no-write-fetch-head
+        --prune
+        --no-recurse-submodules
+        --no-show-forced-updates
+        --no-auto-maintenance
+        --progress
+        -- ssh://h/r.git +refs/heads/main:refs/remotes/origin/main +refs/heads/ccsync/lock/*:refs/remotes/origin/ccsync/lock/*
     ls-remote
         --refs
         -- ssh://h/r.git

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::init;
 use super::resume::error::ResumeError;
-use super::resume::{lease, run};
+use super::resume::lease;
+use super::resume::run::client;
 use crate::cli::app::App;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -43,5 +44,5 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     lease::take_or_go_on_alone(&session, args.offline, app)?;
     let conversation = Conversation::New(&session);
     let launch = Launch { conversation, directory: &directory, note: None, args: &args.client };
-    run::client(&launch, &session, app)
+    client(&launch, &session, app)
 }

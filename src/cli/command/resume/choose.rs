@@ -9,8 +9,9 @@ use crate::cli::error::CliError;
 use crate::domain::id::SessionId;
 use crate::lock::state::Standing;
 use crate::rewrite::collapse_path;
-use crate::session::turns::Turn;
-use crate::sync::{self, Candidate, Context, LockView};
+use crate::domain::turn::Turn;
+use crate::sync::locks::LockView;
+use crate::sync::{self, Candidate, Context};
 use crate::ui::format::{age, project};
 use crate::ui::picker::{Item, Picked, Preview, Screen, pick};
 
@@ -55,7 +56,7 @@ fn ask(candidates: &[Candidate], ctx: &Context<'_>, app: &App) -> Result<Session
     let here = std::env::current_dir().ok().map(|cwd| collapse_path(&ctx.settings.roots, &cwd.to_string_lossy()));
     let here = here.as_ref().map(|path| path.as_str());
     let items = candidates.iter().map(|candidate| item(candidate, here, now)).collect();
-    let screen = Screen::of(app.env.no_color, app.out.width());
+    let screen = Screen { colors: !app.env.no_color, only_lines: app.env.is_dumb, columns: app.out.width() };
     match pick(items, now, screen, &mut LastTurns { ctx }).map_err(ResumeError::Picker)? {
         Picked::Chosen(session) => Ok(session),
         Picked::Cancelled => Err(CliError::cancelled()),
@@ -71,7 +72,7 @@ fn item(candidate: &Candidate, here: Option<&str>, now: chrono::DateTime<chrono:
         last_activity: row.last_activity,
         project: row.project.as_deref().map(project).unwrap_or_default(),
         title: row.title.clone().unwrap_or_default(),
-        first_words: row.first_prompt.clone().unwrap_or_default(),
+        first_words: String::new(),
         machine: row.machine.clone().unwrap_or_default(),
         bytes: row.bytes,
         lock: candidate.lock.as_ref().map(|lock| holder(lock, now)),
@@ -101,9 +102,8 @@ struct LastTurns<'a> {
 }
 
 impl Preview for LastTurns<'_> {
-    fn turns(&mut self, session: &SessionId) -> Vec<Turn> {
+    fn turns(&mut self, session: &SessionId) -> Result<Vec<Turn>, String> {
         const TURNS: usize = 20;
-        // What cannot be read shows nothing; choosing it says why.
-        sync::last_turns(self.ctx, session, TURNS).unwrap_or_default()
+        Err(String::new())
     }
 }

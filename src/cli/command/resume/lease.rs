@@ -5,7 +5,7 @@ use crate::cli::app::App;
 use crate::cli::error::CliError;
 use crate::domain::id::SessionId;
 use crate::lock::state::{Standing, TakeOver};
-use crate::sync::{self, Acquired, LockView};
+use crate::sync::locks::{self, Acquired, LockView};
 use crate::ui::format::age;
 use crate::ui::{prompt, sanitize};
 
@@ -42,7 +42,7 @@ pub(in crate::cli::command) fn take_or_go_on_alone(
 /// Makes the session this process's, asking where somebody else has it.
 pub(super) fn take(session: &SessionId, take_over: bool, app: &mut App) -> Result<(), CliError> {
     let permitted = if take_over { TakeOver::Live } else { TakeOver::Expired };
-    let held = match sync::acquire(&app.context()?, session, permitted)? {
+    let held = match locks::acquire(&app.context()?, session, permitted)? {
         Acquired::Yes(_) => return Ok(()),
         Acquired::HeldBy(lock) => lock,
     };
@@ -57,7 +57,7 @@ pub(super) fn take(session: &SessionId, take_over: bool, app: &mut App) -> Resul
         Some(true) => {}
         _ => return Err(ResumeError::HeldBy { session: session.clone(), by: holder(&held, app) }.into()),
     }
-    match sync::acquire(&app.context()?, session, TakeOver::Live)? {
+    match locks::acquire(&app.context()?, session, TakeOver::Live)? {
         Acquired::Yes(_) => Ok(()),
         Acquired::HeldBy(lock) => Err(ResumeError::HeldBy { session: session.clone(), by: holder(&lock, app) }.into()),
     }

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use crate::cli::app::App;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -106,7 +108,7 @@ fn back_up_until(over: &AtomicBool, pid: u32, sessions: &Mutex<BTreeSet<SessionI
             && sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(other.clone())
         {
             // Without a lock it is kept all the same.
-            let _ = sync::acquire(ctx, &other, TakeOver::Expired);
+            let _ = sync::locks::acquire(ctx, &other, TakeOver::Expired);
         }
         if last.is_over(ctx.clock) {
             // What fails now is tried again by the next one, and by the last push.
@@ -120,7 +122,7 @@ fn back_up_until(over: &AtomicBool, pid: u32, sessions: &Mutex<BTreeSet<SessionI
 /// When the last sign of life was given, by both clocks: the one stands still while the machine sleeps.
 struct Moment {
     monotonic: Duration,
-    wall: chrono::DateTime<chrono::Utc>,
+    wall: DateTime<Utc>,
 }
 
 impl Moment {
@@ -129,8 +131,8 @@ impl Moment {
     }
 
     fn is_over(&self, clock: &dyn Clock) -> bool {
-        let wall = (clock.now() - self.wall).to_std().unwrap_or_default();
-        clock.monotonic().saturating_sub(self.monotonic).max(wall) >= RENEWAL
+        let running = TimeDelta::from_std(clock.monotonic().saturating_sub(self.monotonic)).unwrap_or(TimeDelta::MAX);
+        running.max(clock.now() - self.wall) >= RENEWAL
     }
 }
 

@@ -1,0 +1,299 @@
+//! The locks of sessions: who holds which, and taking, renewing and giving back those of this machine.
+//!
+//! Every decision is `crate::lock::state`'s; this fetches, asks, pushes, and writes down what was asked before it is sent. That somebody else
+//! was faster is an answer and no error. Must not move the branch of the sessions: whoever writes a session adds the [`renewal`] of its
+//! lock to that push.
+//!
+//! * `lease`: acquire and renew; `release`: give back, and clear away what has expired
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::work::Work;
+use super::{Context, SyncError, in_words};
+use crate::domain::id::{CommitId, SessionId};
+use crate::domain::progress::Phase;
+use crate::lock::claim::{Claim, load_all};
+use crate::lock::record::{Identity, LockRecord};
+use crate::lock::sightings::Sightings;
+use crate::lock::state::{Me, Pending, Seen, Settlement, Standing, TakeOver, standing};
+use crate::store::{BRANCH, LOCK_BRANCHES, StoreError, lock_ref};
+use crate::sys::env::Env;
+use crate::sys::fail_point::fail_point;
+use crate::sys::process::pid_is_alive;
+use crate::transport::remote::{PushOutcome, RefUpdate, Remote};
+
+mod lease;
+mod release;
+
+pub use lease::{Acquired, acquire, renew};
+#[expect(unused_imports, reason = "for whoever pushes a session together with the renewal of its lock")]
+pub(super) use lease::{acquire_in, renew_in, renewal, renewed, settle};
+#[expect(unused_imports, reason = "for whoever ends with a session")]
+pub(super) use release::release_in;
+pub use release::{Cleanup, Released, cleanup, release};
+
+/// How often the same is tried while others move the same lock.
+const ATTEMPTS: u32 = 5;
+
+/// A lock on the remote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockView {
+    /// The session.
+    pub session: SessionId,
+    /// Its title, if the store knows it; unsanitised.
+    pub title: Option<String>,
+    /// Where the branch is.
+    pub commit: CommitId,
+    /// What lies there.
+    pub content: Content,
+    /// The process of this machine that holds it and still runs.
+    pub running: Option<u32>,
+}
+
+/// What lies on the branch of a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A lock.
+    Lock {
+        /// What it says.
+        seen: Seen,
+        /// What follows from it.
+        standing: Standing,
+        /// It names this machine.
+        own: bool,
+    },
+    /// Something else, or the lock of a newer ccsync. Nobody can say when it expires.
+    Unreadable {
+        /// Why it is not read.
+        reason: String,
+    },
+}
+
+/// Everything that there is to say of locks.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// The locks on the remote, by session.
+    pub locks: Vec<LockView>,
+    /// Locks that this machine held and somebody else has taken.
+    pub lost: Vec<Claim>,
+    /// Branches between those of locks whose names are no session's; unsanitised.
+    pub strangers: Vec<String>,
+    /// Files about locks of this machine that cannot be read, and why.
+    pub damaged: Vec<String>,
+}
+
+impl LockView {
+    /// The lock, if it can be read.
+    pub fn record(&self) -> Option<&LockRecord> {
+        match &self.content {
+            Content::Lock { seen, .. } => Some(&seen.record),
+            Content::Unreadable { .. } => None,
+        }
+    }
+
+    /// Where it stands, if it can be read.
+    pub fn standing(&self) -> Option<&Standing> {
+        match &self.content {
+            Content::Lock { standing, .. } => Some(standing),
+            Content::Unreadable { .. } => None,
+        }
+    }
+
+    /// Whether it names this machine, whether or not this machine remembers it.
+    pub fn is_own(&self) -> bool {
+        matches!(self.content, Content::Lock { own: true, .. })
+    }
+
+    /// Whether a process of this machine holds it that runs, and is not this one.
+    pub fn is_held_by_neighbour(&self) -> bool {
+        self.is_own() && self.running.is_some_and(|pid| pid != std::process::id())
+    }
+
+    /// Whether its holder is not heard of any more.
+    pub fn is_expired(&self) -> bool {
+        matches!(self.standing(), Some(Standing::Expired { .. }))
+    }
+}
+
+/// Asks the remote for all locks.
+///
+/// # Errors
+/// [`SyncError::Remote`] if it cannot be reached, and what concerns the whole command.
+pub fn survey(ctx: &Context<'_>) -> Result<Survey, SyncError> {
+    let mut work = Work::open(ctx)?;
+    survey_in(&mut work)
+}
+
+/// As [`survey`], for who has opened everything already.
+pub(super) fn survey_in(work: &mut Work<'_>) -> Result<Survey, SyncError> {
+    Book::fetch(work)?.survey(work)
+}
+
+/// As [`survey`], for who has fetched the locks in this command.
+pub(super) fn survey_of_fetched(work: &Work<'_>) -> Result<Survey, SyncError> {
+    Book::read(work)?.survey(work)
+}
+
+/// Every lock on the remote as just fetched, and the claims of this machine, settled with them.
+pub(super) struct Book {
+    remote: BTreeMap<SessionId, CommitId>,
+    claims: BTreeMap<SessionId, Claim>,
+    sightings: Sightings,
+    strangers: Vec<String>,
+    damaged: Vec<String>,
+}
+
+impl Book {
+    /// Fetches and settles.
+    pub(super) fn fetch(work: &mut Work<'_>) -> Result<Self, SyncError> {
+        let remote = work.remote()?;
+        work.ctx.progress.begin(Phase::Fetch, 0, 0);
+        fail_point("before a fetch");
+        let head = remote.fetch_with(BRANCH, LOCK_BRANCHES);
+        fail_point("after a fetch");
+        work.ctx.progress.end();
+        work.store.set_remote_head(head?.as_ref())?;
+        Self::read(work)
+    }
+
+    /// What a fetch in this command brought. With what an earlier one brought, a claim would be taken for lost.
+    pub(super) fn read(work: &Work<'_>) -> Result<Self, SyncError> {
+        let found = work.store.locks()?;
+        let mut sightings = Sightings::load(&work.ctx.env.dirs.state.join("lock-sightings.json"));
+        sightings.note(found.locks.values(), work.ctx.clock.now());
+        // A cache: without it, locks expire later.
+        let _ = sightings.save();
+        let (claims, damaged) = load_all(&claims_directory(work.ctx.env))?;
+        let mut book = Self {
+            remote: found.locks,
+            claims: BTreeMap::new(),
+            sightings,
+            strangers: found.strangers,
+            damaged: damaged.iter().map(|e| in_words(e)).collect(),
+        };
+        for claim in claims {
+            book.settle(work, claim)?;
+        }
+        Ok(book)
+    }
+
+    /// Compares a claim with what was fetched, and writes down what has become of it.
+    fn settle(&mut self, work: &Work<'_>, mut claim: Claim) -> Result<(), SyncError> {
+        let directory = claims_directory(work.ctx.env);
+        let (before, never_held) = (claim.clone(), claim.holding.pending == Some(Pending::Acquire));
+        match claim.holding.settle(self.remote.get(&claim.session)) {
+            Settlement::Released => return Ok(Claim::remove(&directory, &claim.session)?),
+            Settlement::Lost if never_held => return Ok(Claim::remove(&directory, &claim.session)?),
+            Settlement::Lost => claim.lost = true,
+            Settlement::Held | Settlement::Unanswered => claim.lost = false,
+        }
+        if claim != before {
+            claim.save(&directory)?;
+        }
+        self.claims.insert(claim.session.clone(), claim);
+        Ok(())
+    }
+
+    /// This machine's claim on a session, if it is not lost.
+    pub(super) fn claim(&self, session: &SessionId) -> Option<&Claim> {
+        self.claims.get(session).filter(|claim| !claim.lost)
+    }
+
+    /// The locks, each with what follows from it.
+    fn survey(self, work: &Work<'_>) -> Result<Survey, SyncError> {
+        let mut survey = Survey::default();
+        for session in self.remote.keys() {
+            survey.locks.extend(self.view(work, session)?);
+        }
+        survey.lost = self.claims.into_values().filter(|claim| claim.lost).collect();
+        (survey.strangers, survey.damaged) = (self.strangers, self.damaged);
+        Ok(survey)
+    }
+
+    /// One lock; `None` if nobody holds the session.
+    pub(super) fn view(&self, work: &Work<'_>, session: &SessionId) -> Result<Option<LockView>, SyncError> {
+        let Some(commit) = self.remote.get(session) else { return Ok(None) };
+        let manifest = work.store.head_snapshot()?.manifest(session).ok().flatten();
+        let title = manifest.and_then(|manifest| work.views.title(&manifest));
+        let claim = self.claim(session);
+        let content = match read(work, session, commit)? {
+            Ok(record) => self.lock(work, commit, record, claim),
+            Err(reason) => Content::Unreadable { reason },
+        };
+        let running = match (&content, claim) {
+            (Content::Unreadable { .. }, _) => None,
+            (_, Some(claim)) => claim.holder_is_alive().then_some(claim.holder.pid),
+            // The claim is lost, but not the name: a process of this number may be the one.
+            (Content::Lock { seen, own, .. }, None) => {
+                (*own && pid_is_alive(seen.record.pid)).then_some(seen.record.pid)
+            }
+        };
+        Ok(Some(LockView { session: session.clone(), title, commit: commit.clone(), content, running }))
+    }
+
+    fn lock(&self, work: &Work<'_>, commit: &CommitId, record: LockRecord, claim: Option<&Claim>) -> Content {
+        let now = work.ctx.clock.now();
+        let own = record.machine == work.machine.id;
+        let seen = Seen { commit: commit.clone(), record, first_seen: self.sightings.first_seen(commit, now) };
+        let standing = standing(Some(&seen), now, &me(work, claim));
+        Content::Lock { seen, standing, own }
+    }
+}
+
+/// What lies on the branch, or why it is no lock. Only what concerns the whole store is an error.
+fn read(work: &Work<'_>, session: &SessionId, commit: &CommitId) -> Result<Result<LockRecord, String>, SyncError> {
+    let json = match work.store.read_lock(commit) {
+        Ok(json) => json,
+        Err(StoreError::Lock { what, .. }) => return Ok(Err(what.to_owned())),
+        Err(e @ (StoreError::Git(_) | StoreError::Object { .. })) => return Ok(Err(in_words(&e))),
+        Err(e) => return Err(e.into()),
+    };
+    Ok(LockRecord::parse(session, &json).map_err(|e| in_words(&e)))
+}
+
+/// This machine and process, and what it believes of one session.
+fn me(work: &Work<'_>, claim: Option<&Claim>) -> Me {
+    let machine = &work.machine;
+    let identity = Identity { machine: machine.id.clone(), host: machine.name.clone(), pid: std::process::id() };
+    Me::new(identity, claim.map(|claim| &claim.holding))
+}
+
+/// Writes the commit of a lock.
+fn write(work: &Work<'_>, record: &LockRecord) -> Result<CommitId, SyncError> {
+    // Of the record's time: the same record, sent again, is the same commit.
+    let author = crate::store::Author { machine: &work.machine, time: record.renewed };
+    Ok(work.store.write_lock(&record.to_json(), &author)?)
+}
+
+/// Moves a lock on the remote, and the memory of where it is.
+fn push(work: &Work<'_>, session: &SessionId, update: RefUpdate) -> Result<bool, SyncError> {
+    let remote = work.remote()?;
+    let new = update.new.clone();
+    fail_point("before a push to the remote");
+    let outcome = remote.push(&[update]);
+    fail_point("after a push to the remote");
+    let done = outcome? == PushOutcome::Done;
+    if done {
+        work.store.set_lock(session, new.as_ref())?;
+    }
+    Ok(done)
+}
+
+fn update(session: &SessionId, expected: Option<&CommitId>, new: Option<CommitId>) -> RefUpdate {
+    RefUpdate { name: lock_ref(session), new, expected: expected.cloned() }
+}
+
+/// What is permitted of `now`, if a person was asked about `asked_of`: nothing, if it is another holder's by now.
+fn permits(take_over: TakeOver, asked_of: Option<&LockView>, now: Option<&LockView>) -> TakeOver {
+    let lease = |view: &LockView| match view.record() {
+        Some(record) => (record.machine.to_string(), record.generation, Some(record.acquired)),
+        None => (view.commit.to_string(), 0, None),
+    };
+    if asked_of.map(lease) == now.map(lease) { take_over } else { TakeOver::No }
+}
+
+/// Where this machine's claims lie.
+pub(super) fn claims_directory(env: &Env) -> PathBuf {
+    env.dirs.state.join("locks")
+}

@@ -1,0 +1,114 @@
+//! Giving locks back, and clearing away those of holders that are gone.
+
+use super::lease::{contended, resend};
+use super::{ATTEMPTS, Book, LockView, claims_directory, permits, push, update};
+use crate::domain::id::SessionId;
+use crate::lock::claim::Claim;
+use crate::lock::state::{Standing, TakeOver};
+use crate::sync::work::Work;
+use crate::sync::{Context, SyncError};
+
+/// What became of the wish to take a lock away.
+#[derive(Debug)]
+pub enum Released {
+    /// It is gone.
+    Done(LockView),
+    /// It was gone already.
+    NotLocked(SessionId),
+    /// It is somebody's, or that of a process that runs here, and was to be spared.
+    HeldBy(LockView),
+}
+
+/// What was cleared away.
+#[derive(Debug, Default)]
+pub struct Cleanup {
+    /// Locks that had expired, or whose process on this machine is dead.
+    pub removed: Vec<LockView>,
+    /// Those that are somebody's.
+    pub kept: Vec<LockView>,
+    /// Sessions of which this machine remembered that it had lost the lock, for a process that is dead.
+    pub forgotten: Vec<SessionId>,
+}
+
+/// Takes away these locks, of which a survey has told. One that others have taken since then is spared, whatever `force` says.
+///
+/// # Errors
+/// [`SyncError::Remote`] if the remote cannot be reached; what was released is then settled by the next command.
+/// [`SyncError::Contended`] if others moved a lock all the time.
+pub fn release(ctx: &Context<'_>, locks: &[LockView], force: TakeOver) -> Result<Vec<Released>, SyncError> {
+    let mut work = Work::open(ctx)?;
+    let mut book = Book::fetch(&mut work)?;
+    locks.iter().map(|lock| release_in(&mut work, &mut book, lock, force)).collect()
+}
+
+/// As [`release`], of one lock, for who has opened everything and fetched the locks already.
+pub(in crate::sync) fn release_in(
+    work: &mut Work<'_>,
+    book: &mut Book,
+    asked_of: &LockView,
+    force: TakeOver,
+) -> Result<Released, SyncError> {
+    let session = &asked_of.session;
+    for _ in 0..ATTEMPTS {
+        if resend(work, book, session)? {
+            *book = Book::fetch(work)?;
+        }
+        let Some(view) = book.view(work, session)? else {
+            forget(work, book, session)?;
+            return Ok(Released::NotLocked(session.clone()));
+        };
+        if permits(force, Some(asked_of), Some(&view)) < needed(&view) {
+            return Ok(Released::HeldBy(view));
+        }
+        if let Some(claim) = book.claims.get_mut(session).filter(|claim| !claim.lost) {
+            claim.holding.releasing();
+            claim.save(&claims_directory(work.ctx.env))?;
+        }
+        if push(work, session, update(session, Some(&view.commit), None))? {
+            book.remote.remove(session);
+            forget(work, book, session)?;
+            return Ok(Released::Done(view));
+        }
+        *book = Book::fetch(work)?;
+    }
+    Err(contended(session))
+}
+
+fn forget(work: &Work<'_>, book: &mut Book, session: &SessionId) -> Result<(), SyncError> {
+    book.claims.remove(session);
+    Ok(Claim::remove(&claims_directory(work.ctx.env), session)?)
+}
+
+/// How much has to be permitted before this lock may be taken away.
+fn needed(view: &LockView) -> TakeOver {
+    match view.standing() {
+        _ if view.is_held_by_neighbour() => TakeOver::Live,
+        // Its process is dead, or is this one.
+        _ if view.is_own() => TakeOver::No,
+        Some(Standing::Free | Standing::Mine) => TakeOver::No,
+        Some(Standing::Expired { .. }) => TakeOver::Expired,
+        Some(Standing::Held { .. }) | None => TakeOver::Live,
+    }
+}
+
+/// Takes away the locks that have expired, and those of this machine whose processes are dead.
+///
+/// # Errors
+/// As for [`release`].
+pub fn cleanup(ctx: &Context<'_>) -> Result<Cleanup, SyncError> {
+    let mut work = Work::open(ctx)?;
+    let mut book = Book::fetch(&mut work)?;
+    let mut done = Cleanup::default();
+    for session in book.remote.keys().cloned().collect::<Vec<_>>() {
+        let Some(view) = book.view(&work, &session)? else { continue };
+        match release_in(&mut work, &mut book, &view, TakeOver::Expired)? {
+            Released::Done(view) => done.removed.push(view),
+            Released::NotLocked(_) => {}
+            Released::HeldBy(view) => done.kept.push(view),
+        }
+    }
+    let nobodys = |claim: &&Claim| claim.lost && !claim.holder_is_alive();
+    done.forgotten = book.claims.values().filter(nobodys).map(|claim| claim.session.clone()).collect();
+    done.forgotten.iter().try_for_each(|session| forget(&work, &mut book, session))?;
+    Ok(done)
+}
