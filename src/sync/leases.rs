@@ -111,13 +111,19 @@ impl Leases {
         Ok(())
     }
 
-    /// Compares what this machine believes with the locks as they were just fetched.
-    pub(super) fn settle(&mut self, store: &Store) -> Result<(), SyncError> {
+    /// Compares what this machine believes with the locks as they were just fetched. A lock goes together with the last data of its
+    /// session: one that is gone while there is data `unsent` was taken away by somebody else.
+    pub(super) fn settle(&mut self, store: &Store, unsent: &BTreeSet<SessionId>) -> Result<(), SyncError> {
         let there = store.locks()?.locks;
         let held: Vec<_> = self.held().map(|claim| claim.session.clone()).collect();
         for session in held {
             let Some(claim) = self.claims.get_mut(&session) else { continue };
-            let settlement = claim.holding.settle(there.get(&session));
+            let was_never_held = claim.holding.pending == Some(Pending::Acquire);
+            let settlement = match claim.holding.settle(there.get(&session)) {
+                Settlement::Released if unsent.contains(&session) => Settlement::Lost,
+                Settlement::Lost if was_never_held => Settlement::Released,
+                settlement => settlement,
+            };
             self.enter(&session, settlement)?;
         }
         Ok(())

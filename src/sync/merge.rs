@@ -3,7 +3,7 @@
 //! What the remote has keeps its place; what this machine added is put on top: whole sessions, the lines by which ours is longer, or a
 //! fork where both went on differently.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::SyncError;
 use super::collect::{Continuation, emitter, resume, share_segments};
@@ -73,20 +73,31 @@ fn bring_together(work: &Work<'_>, ours: Option<CommitId>, theirs: &CommitId) ->
 
 /// Whether what is not sent yet holds more of a session whose lock this machine has lost.
 pub(super) fn holds_lost(work: &Work<'_>) -> Result<bool, SyncError> {
+    Ok(!work.locks.lost().is_empty() && !work.locks.lost().is_disjoint(&unsent_sessions(work)?))
+}
+
+/// The sessions of which this machine has committed more than the remote has, as last seen.
+pub(super) fn unsent_sessions(work: &Work<'_>) -> Result<BTreeSet<SessionId>, SyncError> {
     match (work.store.head()?, work.store.remote_head()?) {
-        (Some(ours), Some(theirs)) => differ_in_lost(work, &ours, &theirs),
-        _ => Ok(false),
+        (Some(ours), theirs) => changed_since_parting(work, &ours, theirs.as_ref()),
+        (None, _) => Ok(BTreeSet::new()),
     }
+}
+
+/// The sessions that changed in `ours` since it and `theirs` were one.
+fn changed_since_parting(
+    work: &Work<'_>,
+    ours: &CommitId,
+    theirs: Option<&CommitId>,
+) -> Result<BTreeSet<SessionId>, SyncError> {
+    let base = theirs.map(|theirs| work.store.merge_base(ours, theirs)).transpose()?.flatten();
+    Ok(work.store.snapshot(Some(ours))?.changed_since(&work.store.snapshot(base.as_ref())?)?)
 }
 
 /// Whether `ours` has more of a session whose lock this machine has lost: then it cannot go to the remote as it is.
 fn differ_in_lost(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<bool, SyncError> {
-    if work.locks.lost().is_empty() {
-        return Ok(false);
-    }
-    let base = work.store.snapshot(work.store.merge_base(ours, theirs)?.as_ref())?;
-    let changed = work.store.snapshot(Some(ours))?.changed_since(&base)?;
-    Ok(changed.iter().any(|session| work.locks.lost().contains(session)))
+    let lost = work.locks.lost();
+    Ok(!lost.is_empty() && !lost.is_disjoint(&changed_since_parting(work, ours, Some(theirs))?))
 }
 
 fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<Merged, SyncError> {

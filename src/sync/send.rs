@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::merge::{Merged, holds_lost, merge, take_over};
+use super::merge::{Merged, holds_lost, merge, take_over, unsent_sessions};
 use super::report::RemoteState;
 use super::work::Work;
 use super::{SyncError, damaged_names, store_path};
@@ -140,7 +140,7 @@ fn locks_with(
     }
     let changed = work.store.snapshot(head)?.changed_since(&work.store.snapshot(there)?)?;
     let author = Author { machine: &work.machine, time: work.ctx.clock.now() };
-    work.locks.updates(&work.store, &author, &changed.into_iter().collect())
+    work.locks.updates(&work.store, &author, &changed)
 }
 
 fn fetch_from(work: &mut Work<'_>, remote: &dyn Remote) -> Result<Merged, SyncError> {
@@ -154,7 +154,8 @@ fn fetch_from(work: &mut Work<'_>, remote: &dyn Remote) -> Result<Merged, SyncEr
     let fetched = fetched?;
     work.store.set_remote_head(fetched.as_ref())?;
     if with_locks {
-        work.locks.settle(&work.store)?;
+        let unsent = unsent_sessions(work)?;
+        work.locks.settle(&work.store, &unsent)?;
     }
     merge(work)
 }
