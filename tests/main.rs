@@ -29,6 +29,8 @@ mod project;
 mod race;
 mod readme;
 mod repair;
+#[cfg(target_os = "linux")]
+mod resume;
 mod rewrite;
 mod round_trip;
 mod safety;

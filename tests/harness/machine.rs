@@ -78,6 +78,11 @@ impl Machine {
         Run::of(command, &self.root)
     }
 
+    /// What a process left that was started on this machine; waits for its end.
+    pub(crate) fn ended(&self, child: std::process::Child) -> Run {
+        Run::of_ended(child.wait_with_output().unwrap(), &self.root)
+    }
+
     /// Sets this machine up with a remote, under its own name.
     pub(crate) fn init(&self, remote: &Path) -> Run {
         let args = ["init", "--yes", "--name", &self.name, "--remote", remote.to_str().unwrap()];

@@ -12,6 +12,8 @@
 //! a.ccsync(["push"]).success();
 //! ```
 
+#[cfg(target_os = "linux")]
+pub(crate) mod client;
 mod clone;
 mod ledger;
 mod machine;

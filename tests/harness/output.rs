@@ -19,7 +19,10 @@ pub(crate) struct Run {
 
 impl Run {
     pub(super) fn of(command: &mut Command, root: &Path) -> Self {
-        let output = command.output().unwrap();
+        Self::of_ended(command.output().unwrap(), root)
+    }
+
+    pub(super) fn of_ended(output: std::process::Output, root: &Path) -> Self {
         Self {
             stdout: String::from_utf8(output.stdout).expect("output is UTF-8"),
             stderr: String::from_utf8(output.stderr).expect("messages are UTF-8"),

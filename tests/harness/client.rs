@@ -1,0 +1,121 @@
+//! A stand-in for the client: a program `claude` that does to a transcript and to `sessions/` what the client does, and nothing else.
+//!
+//! The real one is driven by `tests/client`; this one can be held in the middle of a run, and needs nothing installed.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{Machine, Run};
+
+/// Writes one turn, says that it runs, and ends when it may. `CLIENT_SAYS` is the turn, `CLIENT_EXIT` its exit code.
+const CLIENT: &str = r#"#!/bin/sh
+state="$HOME/.stand-in"
+mkdir -p "$state" "$HOME/.claude/sessions"
+printf '%s\n' "$*" >>"$state/arguments"
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --resume | --session-id) id="$2"; shift ;;
+        --settings) printf '%s' "$2" >"$state/settings"; shift ;;
+    esac
+    shift
+done
+start=$(sed 's/.*) //' /proc/$$/stat | cut -d ' ' -f 20)
+live="$HOME/.claude/sessions/$$.json"
+printf '{"pid":%s,"sessionId":"%s","procStart":"%s"}' $$ "$id" "$start" >"$live"
+project="$HOME/.claude/projects/$(pwd -P | sed 's/[^A-Za-z0-9]/-/g')"
+mkdir -p "$project"
+uuid=$(cat /proc/sys/kernel/random/uuid)
+printf '{"type":"user","uuid":"%s","sessionId":"%s","cwd":"%s","timestamp":"%s","message":{"role":"user","content":"%s"}}\n' \
+    "$uuid" "$id" "$(pwd -P)" "$(date -u +%Y-%m-%dT%H:%M:%S.000Z)" "${CLIENT_SAYS:-hello}" >>"$project/$id.jsonl"
+trap 'rm -f "$live" "$state/runs"; exit 143' TERM HUP
+echo $$ >"$state/runs"
+while [ -e "$state/hold" ]; do sleep 0.02; done
+rm -f "$live" "$state/runs"
+exit "${CLIENT_EXIT:-0}"
+"#;
+
+/// The stand-in on one machine.
+pub(crate) struct Client<'a> {
+    machine: &'a Machine,
+    bin: PathBuf,
+}
+
+impl<'a> Client<'a> {
+    /// Puts it on the machine's PATH, and makes the directory `work/app` to work in.
+    pub(crate) fn install(machine: &'a Machine) -> Self {
+        let bin = machine.home.join(".bin");
+        fs::create_dir_all(&bin).unwrap();
+        fs::create_dir_all(machine.home.join("work/app")).unwrap();
+        let program = bin.join("claude");
+        fs::write(&program, CLIENT).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        Self { machine, bin }
+    }
+
+    /// `ccsync`, in the project, with the client that says `says`.
+    pub(crate) fn command(&self, args: &[&str], says: &str) -> Command {
+        let mut command = self.machine.command(args);
+        let path = format!("{}:{}", self.bin.display(), std::env::var("PATH").unwrap());
+        command.env("PATH", path).env("CLIENT_SAYS", says).current_dir(self.machine.home.join("work/app"));
+        command
+    }
+
+    /// As [`Self::command`], to its end.
+    pub(crate) fn run(&self, args: &[&str], says: &str) -> Run {
+        self.machine.run(&mut self.command(args, says))
+    }
+
+    /// Starts `ccsync` with a client that says `says` and stays until [`Self::let_go`].
+    pub(crate) fn start(&self, args: &[&str], says: &str) -> Child {
+        self.start_command(&mut self.command(args, says))
+    }
+
+    /// As [`Self::start`], with a command of [`Self::command`].
+    pub(crate) fn start_command(&self, command: &mut Command) -> Child {
+        fs::create_dir_all(self.state()).unwrap();
+        fs::write(self.state().join("hold"), "").unwrap();
+        let _ = fs::remove_file(self.state().join("runs"));
+        // A group of its own, so that one signal reaches all of it.
+        let child = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_for("the client runs", || self.state().join("runs").exists());
+        child
+    }
+
+    /// The client ends.
+    pub(crate) fn let_go(&self) {
+        fs::remove_file(self.state().join("hold")).unwrap();
+    }
+
+    /// The process id of the client that runs.
+    pub(crate) fn pid(&self) -> i32 {
+        fs::read_to_string(self.state().join("runs")).unwrap().trim().parse().unwrap()
+    }
+
+    /// The arguments of every run, one line each.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        fs::read_to_string(self.state().join("arguments")).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    /// The settings that the last run was given on the command line.
+    pub(crate) fn settings(&self) -> Option<serde_json::Value> {
+        serde_json::from_str(&fs::read_to_string(self.state().join("settings")).ok()?).ok()
+    }
+
+    fn state(&self) -> PathBuf {
+        self.machine.home.join(".stand-in")
+    }
+}
+
+/// Waits until something is so, for a minute at most.
+#[track_caller]
+pub(crate) fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < end, "{what}: not within a minute");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

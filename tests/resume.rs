@@ -1,0 +1,279 @@
+//! Continuing sessions under their locks: two machines, a real remote, a client that can be held in the middle of a run.
+
+use std::fs;
+use std::path::Path;
+use std::process::Child;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use crate::harness::client::{Client, wait_for};
+use crate::harness::{Machine, ONE, Run, TestEnv, questions};
+
+/// The locks on a remote.
+fn locks(remote: &Path, machine: &Machine) -> Vec<String> {
+    let mut git = machine.program("git");
+    git.arg("--git-dir").arg(remote).args(["for-each-ref", "--format=%(refname:lstrip=4)", "refs/heads/ccsync/lock"]);
+    machine.run(&mut git).success().stdout.lines().map(str::to_owned).collect()
+}
+
+/// What was said in every session of a machine, sorted.
+fn said(machine: &Machine) -> Vec<Vec<String>> {
+    let mut all: Vec<_> = machine.sessions().iter().map(|id| questions(&machine.text(id))).collect();
+    all.sort();
+    all
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+/// What a child that has ended left.
+fn ended(machine: &Machine, child: Child) -> Run {
+    machine.ended(child)
+}
+
+#[test]
+fn a_session_goes_on_elsewhere_and_comes_home() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let (at_a, at_b) = (Client::install(&a), Client::install(&b));
+    let run = at_a.run(&["start", "--", "--model", "opus"], "one");
+    run.success();
+    assert!(at_a.arguments()[0].ends_with("--model opus"));
+    let id = a.sessions().remove(0);
+    at_b.run(&["resume", &id[..6]], "two").success();
+    assert_eq!(at_b.arguments(), [format!("--resume {id}")]);
+    let mut command = at_a.command(&["resume", "--latest"], "three");
+    let run = a.run(command.env("CLIENT_EXIT", "7"));
+    insta::assert_snapshot!(run.to_string().replace(&id, "ID").replace(&id[..8], "ID8"));
+    assert_eq!(questions(&a.text(&id)), ["one", "two", "three"]);
+    assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+}
+
+#[test]
+fn a_session_that_is_open_elsewhere_is_refused() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let (at_a, at_b) = (Client::install(&a), Client::install(&b));
+    let child = at_a.start(&["resume", ONE], "from a");
+    assert_eq!(locks(&env.remote_of_pair(), &a), [ONE]);
+    insta::assert_snapshot!(at_b.run(&["resume", ONE], "from b"));
+    at_a.let_go();
+    ended(&a, child).success();
+    at_b.run(&["resume", ONE], "from b").success();
+    assert_eq!(questions(&b.text(ONE)), ["hello", "from a", "from b"]);
+}
+
+#[test]
+fn a_machine_whose_lock_was_taken_over_keeps_its_turns_as_a_fork() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let (at_a, at_b) = (Client::install(&a), Client::install(&b));
+    let child = at_a.start(&["resume", ONE], "from a");
+    at_b.run(&["resume", ONE, "--take-over"], "from b").success();
+    at_a.let_go();
+    let run = ended(&a, child).success();
+    assert!(run.stderr.contains("a session of their own"), "{run}");
+    let both = [vec!["hello", "from a"], vec!["hello", "from b"]];
+    assert_eq!(said(&a), both);
+    assert_eq!(questions(&a.text(ONE)), ["hello", "from b"]);
+    b.ccsync(["sync"]).success();
+    assert_eq!(said(&b), both);
+    a.ccsync(["sync"]).success();
+    assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+}
+
+/// The other machine has not written yet: all the same the session is its own, and what came after the loss does not go into it.
+#[test]
+fn a_lost_lock_forks_also_before_the_other_machine_has_said_anything() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let (at_a, at_b) = (Client::install(&a), Client::install(&b));
+    let child = at_a.start(&["resume", ONE], "from a");
+    let other = at_b.start(&["resume", ONE, "--take-over"], "from b");
+    at_a.let_go();
+    let run = ended(&a, child).success();
+    assert!(run.stderr.contains("taken over by b"), "{run}");
+    assert_eq!(questions(&a.text(ONE)), ["hello"], "the session is what the store has of it");
+    at_b.let_go();
+    ended(&b, other).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello", "from b"]);
+    a.ccsync(["sync"]).success();
+    assert_eq!(said(&a), [vec!["hello", "from a"], vec!["hello", "from b"]]);
+}
+
+#[test]
+fn two_terminals_of_one_machine() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair_with_session();
+    let at_a = Client::install(&a);
+    let child = at_a.start(&["resume", ONE], "first");
+    let refused = at_a.run(&["resume", ONE], "second").code(4);
+    assert!(refused.stderr.contains(&format!("process {}", child.id())), "{refused}");
+    let client = at_a.pid();
+    let other = at_a.start(&["start"], "another session");
+    assert_eq!(locks(&env.remote_of_pair(), &a).len(), 2);
+    assert_ne!(client, at_a.pid());
+    at_a.let_go();
+    ended(&a, child).success();
+    ended(&a, other).success();
+    assert_eq!(said(&a), [vec!["another session"], vec!["hello", "first"]]);
+    assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+}
+
+#[test]
+fn told_to_end_it_pushes_and_gives_the_lock_back() {
+    for by in [Signal::TERM, Signal::HUP] {
+        let env = TestEnv::new();
+        let (a, b) = env.pair_with_session();
+        let at_a = Client::install(&a);
+        let child = at_a.start(&["resume", ONE], "last words");
+        signal(&child, by);
+        ended(&a, child).code(143);
+        assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+        b.ccsync(["pull"]).success();
+        assert_eq!(questions(&b.text(ONE)), ["hello", "last words"]);
+    }
+}
+
+#[test]
+fn an_interrupt_is_the_clients_business() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair_with_session();
+    let at_a = Client::install(&a);
+    let child = at_a.start(&["resume", ONE], "still here");
+    for _ in 0..3 {
+        signal(&child, Signal::INT);
+    }
+    at_a.let_go();
+    ended(&a, child).success();
+    assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+}
+
+#[test]
+fn the_next_command_finds_what_a_killed_one_left() {
+    for command in ["push", "sync", "update"] {
+        let env = TestEnv::new();
+        let (a, b) = env.pair_with_session();
+        let at_a = Client::install(&a);
+        let child = at_a.start(&["resume", ONE], "before the crash");
+        kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();
+        ended(&a, child);
+        assert_eq!(locks(&env.remote_of_pair(), &a), [ONE]);
+        a.ccsync([command]).success();
+        assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+        b.ccsync(["pull"]).success();
+        assert_eq!(questions(&b.text(ONE)), ["hello", "before the crash"]);
+        a.assert_in_order(command);
+    }
+}
+
+#[test]
+fn a_client_that_outlives_its_ccsync_keeps_the_lock() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair_with_session();
+    let at_a = Client::install(&a);
+    let child = at_a.start(&["resume", ONE], "on its own");
+    signal(&child, Signal::KILL);
+    a.ended(child);
+    a.ccsync(["push"]).success();
+    assert_eq!(locks(&env.remote_of_pair(), &a), [ONE], "it is still being continued");
+    let client = at_a.pid();
+    at_a.let_go();
+    wait_for("the client ends", || rustix::process::test_kill_process(Pid::from_raw(client).unwrap()).is_err());
+    a.ccsync(["update"]).success();
+    assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+}
+
+#[test]
+fn a_crash_whose_session_was_taken_over_meanwhile_becomes_a_fork() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let (at_a, at_b) = (Client::install(&a), Client::install(&b));
+    let child = at_a.start(&["resume", ONE], "before the crash");
+    kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();
+    ended(&a, child);
+    at_b.run(&["resume", ONE, "--take-over"], "from b").success();
+    a.ccsync(["update"]).code(5);
+    assert_eq!(said(&a), [vec!["hello", "before the crash"], vec!["hello", "from b"]]);
+    a.ccsync(["sync"]).success();
+    b.ccsync(["sync"]).success();
+    assert_eq!(said(&a), said(&b));
+}
+
+#[test]
+fn a_lock_released_by_force_is_lost() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let at_a = Client::install(&a);
+    let child = at_a.start(&["resume", ONE], "from a");
+    b.ccsync(["lock", "release", ONE]).code(4);
+    b.ccsync(["lock", "release", ONE, "--force", "--yes"]).success();
+    at_a.let_go();
+    ended(&a, child).success();
+    assert_eq!(said(&a), [vec!["hello"], vec!["hello", "from a"]]);
+}
+
+#[test]
+fn without_the_remote_it_says_so_and_goes_on_only_if_asked() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let (at_a, at_b) = (Client::install(&a), Client::install(&b));
+    let (remote, away) = (env.remote_of_pair(), env.root().join("away.git"));
+    fs::rename(&remote, &away).unwrap();
+    insta::assert_snapshot!(at_a.run(&["resume", ONE], "from a").code(1));
+    let run = at_a.run(&["resume", ONE, "--offline"], "from a").success();
+    assert!(run.stderr.contains("not on the remote yet"), "{run}");
+    at_a.run(&["start"], "refused").code(1);
+    at_a.run(&["start", "--offline"], "new").success();
+    fs::rename(&away, &remote).unwrap();
+    at_b.run(&["resume", ONE], "from b").success();
+    a.ccsync(["sync"]).code(5);
+    b.ccsync(["sync"]).success();
+    assert_eq!(said(&a), [vec!["hello", "from a"], vec!["hello", "from b"], vec!["new"]]);
+}
+
+#[test]
+fn what_cannot_be_asked_is_refused_with_the_command_to_type() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let at_a = Client::install(&a);
+    let _ = &b;
+    let shown = |args: &[&str]| at_a.run(args, "").to_string();
+    insta::assert_snapshot!("no_terminal", shown(&["resume"]));
+    insta::assert_snapshot!("no_such_session", shown(&["resume", "ffff"]));
+    insta::assert_snapshot!("chosen_twice", shown(&["resume", "--", "--continue"]));
+    insta::assert_snapshot!("no_directory", shown(&["start", "nowhere"]));
+    fs::remove_dir_all(a.home.join("work/app")).unwrap();
+    let run = a.ccsync(["resume", ONE]);
+    insta::assert_snapshot!("no_project", run);
+    fs::create_dir_all(a.home.join("work/app")).unwrap();
+    let path = a.home.join(".no-client");
+    fs::create_dir_all(&path).unwrap();
+    for tool in ["git", "sh"] {
+        let which = a.run(a.program("sh").args(["-c", &format!("command -v {tool}")])).success().stdout;
+        std::os::unix::fs::symlink(which.trim(), path.join(tool)).unwrap();
+    }
+    insta::assert_snapshot!("no_client", a.run(a.command(["resume", ONE]).env("PATH", &path)));
+    assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new(), "whoever is refused holds nothing");
+}
+
+#[test]
+fn the_model_is_told_once_where_things_are_if_the_past_stays_as_it_was() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let (at_a, at_b) = (Client::install(&a), Client::install(&b));
+    b.ccsync(["config", "set", "paths", "original"]).success();
+    at_a.run(&["resume", ONE], "from a").success();
+    assert_eq!(at_a.settings(), None, "nothing has moved");
+    at_b.run(&["resume", ONE], "from b").success();
+    let settings = at_b.settings().expect("b is told");
+    let hook = &settings["hooks"]["SessionStart"][0];
+    assert_eq!(hook["matcher"], "resume|compact");
+    let command = hook["hooks"][0]["command"].as_str().unwrap();
+    let told = b.run(b.program("sh").args(["-c", command])).success();
+    insta::assert_snapshot!(told);
+    fs::remove_file(b.home.join(".stand-in/settings")).unwrap();
+    at_b.run(&["resume", ONE], "again").success();
+    assert_eq!(at_b.settings(), None, "it has been told");
+}
