@@ -11,7 +11,7 @@
 //! * `send`: the remote
 //! * `index`: the cache that makes all this cheap; `gone`: what was removed here; `leftovers`: what a killed ccsync left
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
-//! * `set_up`, `status`, `list`, `undo`: the smaller commands; `named`: sessions as people name them
+//! * `set_up`, `status`, `list`, `undo`: the smaller commands; `look`: the end of a conversation; `named`: sessions as people name them
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,7 @@ mod gone;
 mod index;
 mod leftovers;
 mod list;
+mod look;
 mod merge;
 mod named;
 mod parallel;
@@ -58,6 +59,7 @@ mod work;
 mod writing;
 
 pub use list::{ListFilter, SessionRow, list};
+pub use look::last_turns;
 pub use pull::{PullRequest, UndoReport, pull, undo};
 pub use push::push;
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};

@@ -8,7 +8,7 @@ use super::state::{Key, State, Step};
 use super::*;
 use crate::domain::turn::Who;
 
-fn now() -> DateTime<Utc> {
+pub(super) fn now() -> DateTime<Utc> {
     "2026-03-10T12:00:00Z".parse().unwrap()
 }
 
@@ -54,7 +54,7 @@ fn a_few() -> Vec<Item> {
 }
 
 /// A thousand sessions of which every tenth is about parsers.
-fn many(n: usize) -> Vec<Item> {
+pub(super) fn many(n: usize) -> Vec<Item> {
     (1..=n).map(|n| item(n, &format!("{} number {n}", if n % 10 == 0 { "a parser," } else { "something," }))).collect()
 }
 
@@ -96,7 +96,7 @@ fn screen(state: &mut State, width: u16, height: u16) -> String {
     text
 }
 
-fn turns() -> Vec<Turn> {
+pub(super) fn turns() -> Vec<Turn> {
     let turn = |who, minutes, text: &str, tools: &[&str]| Turn {
         who,
         time: Some(now() - TimeDelta::minutes(minutes)),
