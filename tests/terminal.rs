@@ -14,7 +14,7 @@ fn init_asks_for_the_remote() {
     terminal.type_in(remote.to_str().unwrap());
     terminal.type_in(ENTER);
     terminal.wait_for("init: this machine is set up");
-    terminal.end().is_given_back().code(0);
+    terminal.end().given_back().code(0);
     assert_eq!(a.ccsync(["config", "get", "remote"]).success().stdout.trim(), remote.to_str().unwrap());
 }
 
@@ -25,6 +25,6 @@ fn a_question_that_is_not_answered_leaves_the_terminal_as_it_was() {
     let terminal = Terminal::start(a.command(["init"]), 120, 20);
     terminal.wait_for(QUESTION);
     terminal.type_in(CTRL_C);
-    let ended = terminal.end().is_given_back().code(130);
+    let ended = terminal.end().given_back().code(130);
     assert!(ended.text().contains("cancelled"), "{}", ended.text());
 }

@@ -5,7 +5,7 @@
 //! let terminal = Terminal::start(machine.command(["init"]), 80, 24);
 //! terminal.wait_for("Private git repository");
 //! terminal.type_in("\r");
-//! terminal.end().is_given_back().code(0);
+//! terminal.end().given_back().code(0);
 //! ```
 
 use std::fs::File;
@@ -168,7 +168,7 @@ impl Ended {
 
     /// The terminal must be as a shell wants it: its own screen, a cursor, typing that is shown.
     #[track_caller]
-    pub(crate) fn is_given_back(self) -> Self {
+    pub(crate) fn given_back(self) -> Self {
         assert!(self.is_cooked, "the terminal is still raw\n{}", self.text());
         assert!(!self.screen.alternate_screen(), "the other screen is still shown\n{}", self.text());
         assert!(!self.screen.hide_cursor(), "the cursor is still hidden\n{}", self.text());

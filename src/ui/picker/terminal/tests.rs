@@ -1,4 +1,5 @@
 //! The picker in a real terminal. A second process plays the program, told by a variable what to do.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 #![allow(clippy::disallowed_methods, reason = "that variable, and the deadlines of the person at the keyboard")]
 
 use rustix::process::Signal;
@@ -62,7 +63,7 @@ fn a_session_is_found_looked_into_and_chosen() {
     let look = person.wait_for("thank you");
     assert!(look.contains("assistant, 59 min ago") && look.contains("- Bash: cargo test"), "{look}");
     person.type_in(ENTER);
-    let ended = person.end().is_given_back().code(0);
+    let ended = person.end().given_back().code(0);
     assert!(ended.text().contains("picked: Ok(Chosen(SessionId(\"00000302-"), "{}", ended.text());
 }
 
@@ -81,21 +82,21 @@ fn the_picker_follows_the_size_of_the_window() {
     person.type_in(&DOWN.repeat(28));
     person.wait_for("> 3 h ago");
     person.type_in(CTRL_C);
-    person.end().is_given_back().code(0);
+    person.end().given_back().code(0);
 }
 
 #[test]
-fn whatever_ends_it_the_terminal_is_given_back() {
+fn whatever_ends_it_the_terminal_given_back() {
     for key in [ESCAPE, CTRL_C] {
         let person = started();
         person.type_in(key);
-        let ended = person.end().is_given_back().code(0);
+        let ended = person.end().given_back().code(0);
         assert!(ended.text().contains("picked: Ok(Cancelled)"), "{}", ended.text());
     }
     let person = started();
     person.signal(Signal::TERM);
     person.signal(Signal::TERM);
-    let ended = person.end().is_given_back().code(0);
+    let ended = person.end().given_back().code(0);
     assert!(ended.text().contains("picked: Ok(Cancelled)"), "{}", ended.text());
 }
 
@@ -104,7 +105,7 @@ fn a_panic_gives_the_terminal_back_and_is_read_afterwards() {
     let person = start("panic");
     person.wait_for("1000 sessions  type to filter");
     person.type_in(person::TAB);
-    let ended = person.end().is_given_back().code(101);
+    let ended = person.end().given_back().code(101);
     assert!(ended.text().contains("on purpose"), "{}", ended.text());
 }
 
@@ -116,6 +117,6 @@ fn a_terminal_that_only_knows_lines_is_asked_in_lines() {
     person.type_in("parser 770\r");
     person.wait_for("1 of 1000 sessions");
     person.type_in("1\r");
-    let ended = person.end().is_given_back().code(0);
+    let ended = person.end().given_back().code(0);
     assert!(ended.text().contains("picked: Ok(Chosen(SessionId(\"00000302-"), "{}", ended.text());
 }
