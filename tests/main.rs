@@ -21,6 +21,7 @@ mod help;
 mod hostile_sessions;
 mod hostile_store;
 mod layers;
+mod look;
 mod model;
 #[cfg(unix)]
 mod moments;
@@ -36,6 +37,8 @@ mod round_trip;
 mod safety;
 mod secrets;
 mod setting_up;
+#[cfg(unix)]
+mod terminal;
 mod tidy;
 mod transport;
 mod verify;

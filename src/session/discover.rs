@@ -77,6 +77,15 @@ pub fn file_path(directory: &Path, id: &SessionId, file: Option<&RelativeName>) 
     }
 }
 
+/// Where the transcript of one session lies; the larger one if the id is in several directories, as for [`discover`].
+pub fn transcript_path(claude_dir: &Path, id: &SessionId) -> Option<PathBuf> {
+    let projects = list(&projects_dir(claude_dir)).ok()?;
+    let paths = projects.iter().filter(|entry| is_directory(entry)).map(|entry| file_path(&entry.path(), id, None));
+    let files =
+        paths.filter_map(|path| Some((fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?.len(), path)));
+    files.max().map(|(_, path)| path)
+}
+
 /// The first link among `<session id>/`, the directories below it that lead to `file`, and the file itself. What lies behind a link was
 /// not put there by the client, so it is neither read nor written.
 pub fn link_on_the_way(directory: &Path, id: &SessionId, file: &RelativeName) -> Option<PathBuf> {

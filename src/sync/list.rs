@@ -34,6 +34,8 @@ pub struct SessionRow {
     pub project: Option<String>,
     /// Its title, unsanitised.
     pub title: Option<String>,
+    /// What was asked first, unsanitised.
+    pub first_prompt: Option<String>,
     /// Time of its newest record.
     pub last_activity: Option<DateTime<Utc>>,
     /// Name of the machine that wrote its last line, unsanitised.
@@ -110,6 +112,7 @@ fn row(
         session: id.clone(),
         project: None,
         title: None,
+        first_prompt: None,
         last_activity: None,
         machine: None,
         lines: 0,
@@ -121,6 +124,7 @@ fn row(
     if let Some(manifest) = manifest {
         row.project = manifest.project.as_ref().map(ToString::to_string);
         row.title = work.views.title(manifest);
+        row.first_prompt = work.views.first_prompt(manifest);
         row.last_activity = manifest.last_activity.as_deref().and_then(parse_time);
         row.machine = manifest.last_writer().and_then(|id| names.get(id)).cloned();
         row.lines = manifest.transcript.lines();
@@ -147,5 +151,6 @@ fn read_particulars(work: &Work<'_>, local: &LocalSession, row: &mut SessionRow)
     row.project = facts.project(local.directory_name()).map(|cwd| collapse_path(work.views.roots(), cwd).to_string());
     row.last_activity = facts.last_activity.as_deref().and_then(parse_time);
     row.machine = Some(work.machine.name.clone());
+    row.first_prompt.clone_from(&facts.first_prompt);
     row.title = facts.custom_title.or(facts.ai_title).or(facts.last_prompt).or(facts.first_prompt);
 }

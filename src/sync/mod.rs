@@ -13,7 +13,7 @@
 //! * `index`: the cache that makes all this cheap; `gone`: what was removed here; `leftovers`: what a killed ccsync left
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
 //! * `project`: where a session's project is, and from where it could be cloned
-//! * `set_up`, `status`, `list`, `undo`: the smaller commands; `named`: sessions as people name them
+//! * `set_up`, `status`, `list`, `undo`: the smaller commands; `look`: the end of a conversation; `named`: sessions as people name them
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -42,6 +42,7 @@ mod leases;
 mod leftovers;
 mod list;
 pub mod locks;
+mod look;
 mod merge;
 mod named;
 mod parallel;
@@ -67,6 +68,7 @@ mod writing;
 
 pub use list::{ListFilter, SessionRow, list};
 pub use project::{MissingProject, ProjectHere, ProposedClone, UnmappedRoot, clone_project, project_here};
+pub use look::last_turns;
 pub use pull::{PullRequest, UndoReport, pull, undo};
 pub use push::push;
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};

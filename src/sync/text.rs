@@ -10,8 +10,8 @@ use super::SyncError;
 use crate::domain::path::RelativeName;
 use crate::rewrite::TextKind;
 use crate::store::Snapshot;
-use crate::store::manifest::{Manifest, Run, StoredFile};
-use crate::store::segment::{count_lines, offset_after_lines, whole_lines_len};
+use crate::store::manifest::{Manifest, Run, Segment, StoredFile};
+use crate::store::segment::{LIMIT, count_lines, offset_after_lines, whole_lines_len};
 use crate::sys::fs::PathError;
 
 /// Local files are read in pieces of about this size.
@@ -53,7 +53,7 @@ impl<'a> StoredText<'a> {
         lines: u64,
         each: &mut dyn FnMut(Piece<'_>) -> Result<bool, SyncError>,
     ) -> Result<(), SyncError> {
-        let (first, mut line) = self.segment_at(lines);
+        let (first, mut line) = segment_at(&self.file.segments, lines);
         let mut runs = Runs { left: &self.file.runs, end: 0 };
         let mut carried = Vec::new();
         for number in first..self.file.segments.len() {
@@ -110,20 +110,24 @@ impl<'a> StoredText<'a> {
         }
         Ok(true)
     }
+}
 
-    /// The segment in which line `lines` begins, and the number of the first line that ends in it.
-    fn segment_at(&self, lines: u64) -> (usize, u64) {
-        let mut line = 0;
-        for (number, segment) in self.file.segments.iter().enumerate() {
-            // A line that is cut begins in an earlier segment than it ends in: stay before it.
-            let cut = segment.lines == 0 || segment.bytes >= crate::store::segment::LIMIT as u64;
-            if cut || line + segment.lines > lines {
-                return (number, line);
-            }
-            line += segment.lines;
+/// The last segment that begins with the beginning of a line, at or before line `lines`; and how many lines stand before it.
+fn segment_at(segments: &[Segment], lines: u64) -> (usize, u64) {
+    let (mut start, mut line) = ((0, 0), 0);
+    let mut goes_on = false;
+    for (number, segment) in segments.iter().enumerate() {
+        if line > lines {
+            return start;
         }
-        (self.file.segments.len(), line)
+        if !goes_on {
+            start = (number, line);
+        }
+        // Only a line longer than a segment may be is cut: it goes on in the next one.
+        goes_on = segment.lines == 0 || segment.bytes >= LIMIT as u64;
+        line += segment.lines;
     }
+    if line > lines { start } else { (segments.len(), line) }
 }
 
 /// The runs of a file, passed through once.
@@ -240,4 +244,30 @@ pub(super) fn last_line_end(path: &Path, len: u64) -> Result<u64, SyncError> {
         end = start;
     }
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_begins_with_a_line_as_near_as_possible() {
+        let segment = |bytes: u64, lines| Segment { bytes, lines, local_bytes: bytes, local_hash: String::new() };
+        let limit = LIMIT as u64;
+        // Ten lines; ten, of which the last goes on through two more segments; ten.
+        let segments = [segment(9, 10), segment(limit, 9), segment(limit, 0), segment(7, 1), segment(9, 10)];
+        for (line, expected) in [
+            (0, (0, 0)),
+            (9, (0, 0)),
+            (10, (1, 10)),
+            (18, (1, 10)),
+            (19, (1, 10)),
+            (20, (4, 20)),
+            (29, (4, 20)),
+            (30, (5, 30)),
+        ] {
+            assert_eq!(segment_at(&segments, line), expected, "line {line}");
+        }
+        assert_eq!(segment_at(&[], 0), (0, 0));
+    }
 }

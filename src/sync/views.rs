@@ -73,8 +73,17 @@ impl Views {
 
     /// The title the client would show, with this machine's paths. Untrusted text.
     pub(super) fn title(&self, manifest: &Manifest) -> Option<String> {
-        // One that this program wrote has 200 characters before its paths are collapsed.
-        let title: String = manifest.titles.shown()?.chars().take(LONGEST_TITLE).collect();
+        self.words(manifest, manifest.titles.shown()?)
+    }
+
+    /// The first prompt, with this machine's paths. Untrusted text.
+    pub(super) fn first_prompt(&self, manifest: &Manifest) -> Option<String> {
+        self.words(manifest, manifest.titles.first_prompt.as_deref()?)
+    }
+
+    fn words(&self, manifest: &Manifest, portable: &str) -> Option<String> {
+        // What this program wrote has 200 characters before its paths are collapsed.
+        let title: String = portable.chars().take(LONGEST_TITLE).collect();
         let last = manifest.transcript.runs.last();
         let Some(expander) = last.and_then(|run| self.expander(manifest, run, Reading::With(View::Local, 0))) else {
             return Some(title);

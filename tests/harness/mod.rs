@@ -18,6 +18,9 @@ mod clone;
 mod ledger;
 mod machine;
 mod output;
+#[cfg(unix)]
+#[allow(dead_code, reason = "unit tests use it, too, and need other keys")]
+mod terminal;
 mod transcript;
 #[cfg(unix)]
 pub(crate) mod world;
@@ -30,6 +33,8 @@ pub(crate) use clone::Clone;
 pub(crate) use ledger::{Conversations, Ledger, append, conversations, markers};
 pub(crate) use machine::{Machine, Tree, tree};
 pub(crate) use output::Run;
+#[cfg(unix)]
+pub(crate) use terminal::{CTRL_C, ENTER, Terminal};
 pub(crate) use transcript::{chain_is_whole, questions};
 
 /// Session ids that stay as they are in normalised output.

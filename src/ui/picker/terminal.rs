@@ -5,6 +5,7 @@
 use std::io::{self, BufWriter, IsTerminal, Stderr};
 use std::panic;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -38,6 +39,7 @@ pub(super) enum Input {
 /// The terminal in our hands. Given back when dropped.
 pub(super) struct Taken {
     terminal: Terminal<CrosstermBackend<BufWriter<Stderr>>>,
+    modes: Arc<Modes>,
     _hook: RestoringHook,
     /// A second signal must not end the process before the terminal is given back.
     _shield: Shield,
@@ -45,6 +47,10 @@ pub(super) struct Taken {
 }
 
 type Hook = dyn Fn(&panic::PanicHookInfo<'_>) + Send + Sync;
+
+/// What was changed about the terminal. Put back once: a second time would move the cursor back over what was written since.
+#[derive(Default)]
+struct Modes(AtomicBool);
 
 /// While it lives, a panic first gives the terminal back, so that its message stays on the screen.
 struct RestoringHook(Arc<Hook>);
@@ -58,13 +64,13 @@ impl Taken {
         // Whether there are colours is decided already; the library would ask the environment once more.
         style::force_color_output(colors);
         let shield = signal::shield();
-        let hook = RestoringHook::set();
+        let modes = Arc::new(Modes::default());
+        let hook = RestoringHook::set(Arc::clone(&modes));
         let backend = CrosstermBackend::new(BufWriter::new(io::stderr()));
         let terminal = Terminal::new(backend).map_err(PickError::Terminal)?;
-        let taken = Self { terminal, _hook: hook, _shield: shield, signals: signal::count() };
-        // From here on dropping gives back what was taken so far.
-        enable_raw_mode().map_err(PickError::Terminal)?;
-        execute!(io::stderr(), EnterAlternateScreen, EnableBracketedPaste).map_err(PickError::Terminal)?;
+        let taken = Self { terminal, modes, _hook: hook, _shield: shield, signals: signal::count() };
+        // If it fails half-way, dropping gives back what was taken so far.
+        taken.modes.change().map_err(PickError::Terminal)?;
         Ok(taken)
     }
 
@@ -94,22 +100,32 @@ impl Taken {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        give_back();
+        self.modes.put_back();
     }
 }
 
-/// If the terminal is gone there is nobody to give it back to.
-fn give_back() {
-    let _ = execute!(io::stderr(), DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
-    let _ = disable_raw_mode();
+impl Modes {
+    fn change(&self) -> io::Result<()> {
+        self.0.store(true, Ordering::SeqCst);
+        enable_raw_mode()?;
+        execute!(io::stderr(), EnterAlternateScreen, EnableBracketedPaste)
+    }
+
+    /// If the terminal is gone there is nobody to give it back to.
+    fn put_back(&self) {
+        if self.0.swap(false, Ordering::SeqCst) {
+            let _ = execute!(io::stderr(), DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+            let _ = disable_raw_mode();
+        }
+    }
 }
 
 impl RestoringHook {
-    fn set() -> Self {
+    fn set(modes: Arc<Modes>) -> Self {
         let before: Arc<Hook> = panic::take_hook().into();
         let then = Arc::clone(&before);
         panic::set_hook(Box::new(move |info| {
-            give_back();
+            modes.put_back();
             then(info);
         }));
         Self(before)
@@ -118,7 +134,7 @@ impl RestoringHook {
 
 impl Drop for RestoringHook {
     fn drop(&mut self) {
-        // A panicking thread may not change the hook; giving back twice does no harm.
+        // A panicking thread may not change the hook.
         if !thread::panicking() {
             let before = Arc::clone(&self.0);
             panic::set_hook(Box::new(move |info| before(info)));
@@ -165,3 +181,6 @@ fn key(event: KeyEvent) -> Option<Key> {
         _ => return None,
     })
 }
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -72,7 +72,7 @@ fn item(candidate: &Candidate, here: Option<&str>, now: chrono::DateTime<chrono:
         last_activity: row.last_activity,
         project: row.project.as_deref().map(project).unwrap_or_default(),
         title: row.title.clone().unwrap_or_default(),
-        first_words: String::new(),
+        first_words: row.first_prompt.clone().unwrap_or_default(),
         machine: row.machine.clone().unwrap_or_default(),
         bytes: row.bytes,
         lock: candidate.lock.as_ref().map(|lock| holder(lock, now)),
@@ -104,6 +104,6 @@ struct LastTurns<'a> {
 impl Preview for LastTurns<'_> {
     fn turns(&mut self, session: &SessionId) -> Result<Vec<Turn>, String> {
         const TURNS: usize = 20;
-        Err(String::new())
+        sync::last_turns(self.ctx, session, TURNS).map_err(|e| CliError::from(e).message())
     }
 }

@@ -1,0 +1,122 @@
+//! The picker in a real terminal. A second process plays the program, told by a variable what to do.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(clippy::disallowed_methods, reason = "that variable, and the deadlines of the person at the keyboard")]
+
+use rustix::process::Signal;
+
+use super::super::tests::{many, now, turns};
+use super::super::{Preview, Screen, pick};
+use super::*;
+use crate::domain::id::SessionId;
+use crate::domain::turn::Turn;
+
+#[path = "../../../../tests/harness/terminal.rs"]
+#[allow(dead_code, reason = "other tests use it, too, and need other keys")]
+mod person;
+use person::{CTRL_C, DOWN, ENTER, ESCAPE, Terminal as Person};
+
+/// How the program below is to behave: `screen`, `lines` or `panic`. Without it, it is no program.
+const BEHAVIOUR: &str = "CCSYNC_TEST_PICKER";
+const PROGRAM: &str = "ui::picker::terminal::tests::the_program_in_the_terminal";
+
+struct Turns(bool);
+
+impl Preview for Turns {
+    fn turns(&mut self, _: &SessionId) -> Result<Vec<Turn>, String> {
+        assert!(!self.0, "on purpose");
+        Ok(turns())
+    }
+}
+
+#[test]
+#[allow(clippy::print_stdout, reason = "its terminal shows what was chosen")]
+fn the_program_in_the_terminal() {
+    let Some(behaviour) = std::env::var_os(BEHAVIOUR) else { return };
+    signal::install().unwrap();
+    let screen = Screen { colors: true, only_lines: behaviour == "lines", columns: 80 };
+    let picked = pick(many(1000), now(), screen, &mut Turns(behaviour == "panic"));
+    println!("\npicked: {picked:?}");
+}
+
+fn start(behaviour: &str) -> Person {
+    let mut command = person::this_program();
+    command.args(["--exact", PROGRAM, "--nocapture"]).env(BEHAVIOUR, behaviour).env("RUST_BACKTRACE", "0");
+    Person::start(command, 80, 24)
+}
+
+/// A picker that has drawn itself.
+fn started() -> Person {
+    let person = start("screen");
+    person.wait_for("1000 sessions  type to filter");
+    assert!(!person.is_cooked(), "each key counts at once");
+    person
+}
+
+#[test]
+fn a_session_is_found_looked_into_and_chosen() {
+    let person = started();
+    person.type_in("parser 77");
+    person.wait_for("1 of 1000 sessions");
+    person.type_in("x\x7f");
+    person.wait_for("> 3 days ago  ~/work/app  a parser, number 770");
+    person.type_in(person::TAB);
+    let look = person.wait_for("thank you");
+    assert!(look.contains("assistant, 59 min ago") && look.contains("- Bash: cargo test"), "{look}");
+    person.type_in(ENTER);
+    let ended = person.end().given_back().code(0);
+    assert!(ended.text().contains("picked: Ok(Chosen(SessionId(\"00000302-"), "{}", ended.text());
+}
+
+#[test]
+fn the_picker_follows_the_size_of_the_window() {
+    let person = started();
+    assert!(person.screen().contains("project"));
+    person.resize(40, 10);
+    person.wait_until("only age and title are left", |screen| {
+        screen.lines().nth(1).is_some_and(|heading| heading.split_whitespace().eq(["active", "title"]))
+    });
+    person.resize(120, 30);
+    person.wait_until("all columns are there", |screen| {
+        screen.lines().nth(1).is_some_and(|heading| heading.contains("machine") && heading.contains("size"))
+    });
+    person.type_in(&DOWN.repeat(28));
+    person.wait_for("> 3 h ago");
+    person.type_in(CTRL_C);
+    person.end().given_back().code(0);
+}
+
+#[test]
+fn whatever_ends_it_the_terminal_given_back() {
+    for key in [ESCAPE, CTRL_C] {
+        let person = started();
+        person.type_in(key);
+        let ended = person.end().given_back().code(0);
+        assert!(ended.text().contains("picked: Ok(Cancelled)"), "{}", ended.text());
+    }
+    let person = started();
+    person.signal(Signal::TERM);
+    person.signal(Signal::TERM);
+    let ended = person.end().given_back().code(0);
+    assert!(ended.text().contains("picked: Ok(Cancelled)"), "{}", ended.text());
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_is_read_afterwards() {
+    let person = start("panic");
+    person.wait_for("1000 sessions  type to filter");
+    person.type_in(person::TAB);
+    let ended = person.end().given_back().code(101);
+    assert!(ended.text().contains("on purpose"), "{}", ended.text());
+}
+
+#[test]
+fn a_terminal_that_only_knows_lines_is_asked_in_lines() {
+    let person = start("lines");
+    person.wait_for("number: choose");
+    assert!(person.is_cooked());
+    person.type_in("parser 770\r");
+    person.wait_for("1 of 1000 sessions");
+    person.type_in("1\r");
+    let ended = person.end().given_back().code(0);
+    assert!(ended.text().contains("picked: Ok(Chosen(SessionId(\"00000302-"), "{}", ended.text());
+}

@@ -1,0 +1,188 @@
+//! A real terminal with somebody at the keyboard: a program runs in a pseudo-terminal, and what it draws is kept as the screen that
+//! a person would see.
+//!
+//! ```text
+//! let terminal = Terminal::start(machine.command(["init"]), 80, 24);
+//! terminal.wait_for("Private git repository");
+//! terminal.type_in("\r");
+//! terminal.end().given_back().code(0);
+//! ```
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::os::fd::AsFd;
+use std::process::{Child, Command};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use pty_process::blocking::Pty;
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::termios::{LocalModes, tcgetattr};
+
+/// As keyboards send them.
+pub(crate) const ENTER: &str = "\r";
+pub(crate) const ESCAPE: &str = "\x1b";
+pub(crate) const TAB: &str = "\t";
+pub(crate) const CTRL_C: &str = "\x03";
+pub(crate) const UP: &str = "\x1b[A";
+pub(crate) const DOWN: &str = "\x1b[B";
+
+/// Nothing on a screen takes longer, on however busy a machine.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The running program of tests, once more.
+pub(crate) fn this_program() -> Command {
+    Command::new(std::env::current_exe().unwrap())
+}
+
+/// A program in a terminal. Killed when dropped.
+pub(crate) struct Terminal {
+    pty: Pty,
+    keyboard: File,
+    screen: Arc<Mutex<vt100::Parser>>,
+    reader: Option<JoinHandle<()>>,
+    child: Child,
+}
+
+/// What a program left of its terminal.
+pub(crate) struct Ended {
+    /// `None`: killed by a signal.
+    code: Option<i32>,
+    screen: vt100::Screen,
+    /// Whether typing is shown and a line is waited for, as a shell wants it.
+    is_cooked: bool,
+}
+
+impl Terminal {
+    /// Starts `command` in a terminal of that many columns and rows.
+    pub(crate) fn start(mut command: Command, columns: u16, rows: u16) -> Self {
+        command.env_remove("COLUMNS");
+        if !command.get_envs().any(|(name, _)| name == "TERM") {
+            command.env("TERM", "xterm-256color");
+        }
+        let (pty, pts) = pty_process::blocking::open().unwrap();
+        pty.resize(pty_process::Size::new(rows, columns)).unwrap();
+        let child = pty_process::blocking::Command::from(command).spawn(pts).unwrap();
+        let handle = || File::from(pty.as_fd().try_clone_to_owned().unwrap());
+        let (keyboard, mut output) = (handle(), handle());
+        let (rows, columns) = size(columns, rows);
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
+        let drawn = Arc::clone(&screen);
+        let reader = thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            // Linux says "input/output error" when nobody holds the other side any more.
+            while let Ok(read @ 1..) = output.read(&mut bytes) {
+                drawn.lock().unwrap().process(&bytes[..read]);
+            }
+        });
+        Self { pty, keyboard, screen, reader: Some(reader), child }
+    }
+
+    /// Presses keys.
+    pub(crate) fn type_in(&self, keys: &str) {
+        (&self.keyboard).write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Gives the window another size.
+    pub(crate) fn resize(&self, columns: u16, rows: u16) {
+        let (new_rows, new_columns) = size(columns, rows);
+        self.screen.lock().unwrap().set_size(new_rows, new_columns);
+        self.pty.resize(pty_process::Size::new(rows, columns)).unwrap();
+    }
+
+    /// The process, for instance to look at it.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal to the process.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// What is on the screen now.
+    pub(crate) fn screen(&self) -> String {
+        self.screen.lock().unwrap().screen().contents()
+    }
+
+    /// Whether typing is shown and a line is waited for, as a shell wants it.
+    pub(crate) fn is_cooked(&self) -> bool {
+        let modes = tcgetattr(&self.pty).unwrap().local_modes;
+        modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
+    }
+
+    /// Waits until `text` is on the screen.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, text: &str) -> String {
+        self.wait_until(&format!("`{text}` is shown"), |screen| screen.contains(text))
+    }
+
+    /// Waits until the screen is as it should be; `what` says how.
+    #[track_caller]
+    pub(crate) fn wait_until(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let screen = self.screen();
+            if is_so(&screen) {
+                return screen;
+            }
+            assert!(Instant::now() < deadline, "not so: {what}\n{screen}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for the end of the program.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Ended {
+        let deadline = Instant::now() + DEADLINE;
+        let code = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status.code();
+            }
+            assert!(Instant::now() < deadline, "it does not end\n{}", self.screen());
+            thread::sleep(Duration::from_millis(5));
+        };
+        self.reader.take().unwrap().join().unwrap();
+        let screen = self.screen.lock().unwrap().screen().clone();
+        Ended { code, screen, is_cooked: self.is_cooked() }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // One that has ended is no failure.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    /// The program must have ended with this code.
+    #[track_caller]
+    pub(crate) fn code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "\n{}", self.text());
+        self
+    }
+
+    /// The terminal must be as a shell wants it: its own screen, a cursor, typing that is shown.
+    #[track_caller]
+    pub(crate) fn given_back(self) -> Self {
+        assert!(self.is_cooked, "the terminal is still raw\n{}", self.text());
+        assert!(!self.screen.alternate_screen(), "the other screen is still shown\n{}", self.text());
+        assert!(!self.screen.hide_cursor(), "the cursor is still hidden\n{}", self.text());
+        assert!(!self.screen.bracketed_paste(), "what is pasted would still be wrapped\n{}", self.text());
+        self
+    }
+
+    /// What stays on the screen.
+    pub(crate) fn text(&self) -> String {
+        self.screen.contents()
+    }
+}
+
+fn size(columns: u16, rows: u16) -> (NonZeroU16, NonZeroU16) {
+    let some = |n| NonZeroU16::new(n).expect("a terminal has rows and columns");
+    (some(rows), some(columns))
+}
