@@ -1,46 +1,13 @@
 //! The end of a conversation is seen where it lies: here, or only in the store.
 
-use std::sync::Arc;
-
-use ccsync::config::{Config, Overrides, Settings};
-use ccsync::domain::progress::Silent;
-use ccsync::domain::root::System;
 use ccsync::domain::turn::{Turn, Who};
-use ccsync::sync::{self, Context, SyncError};
-use ccsync::sys::clock::SystemClock;
-use ccsync::sys::env::{Dirs, Env, GitEnv};
+use ccsync::sync::{self, SyncError};
 
+use crate::harness::library::with_context;
 use crate::harness::{Machine, ONE, TWO, TestEnv};
 
-fn env_of(machine: &Machine) -> Env {
-    let home = machine.home.clone();
-    let dirs = Dirs {
-        config: home.join(".config/ccsync"),
-        data: home.join(".local/share/ccsync"),
-        state: home.join(".local/state/ccsync"),
-    };
-    Env {
-        claude_dir: home.join(".claude"),
-        home,
-        dirs,
-        system: System::of_build(),
-        host_name: String::new(),
-        stdin_is_terminal: false,
-        stdout_is_terminal: false,
-        stderr_is_terminal: false,
-        no_color: true,
-        columns: None,
-        git: GitEnv::default(),
-    }
-}
-
 fn look(machine: &Machine, session: &str, most: usize) -> Result<Vec<Turn>, SyncError> {
-    let env = env_of(machine);
-    let config = Config::load(&env.dirs.config.join("config.toml")).unwrap().unwrap();
-    let settings = Settings::resolve(&config, &env, Overrides::default()).unwrap();
-    let clock = SystemClock::default();
-    let ctx = Context { env: &env, settings, clock: &clock, progress: Arc::new(Silent), interactive: false };
-    sync::last_turns(&ctx, &session.parse().unwrap(), most)
+    with_context(machine, |ctx| sync::last_turns(ctx, &session.parse().unwrap(), most))
 }
 
 fn said(turns: &[Turn]) -> Vec<String> {

@@ -10,15 +10,15 @@ use std::sync::Arc;
 
 use ccsync::config::{Config, Overrides, Settings};
 use ccsync::domain::progress::Silent;
-use ccsync::domain::root::System;
 use ccsync::sync::report::{Outcome, RemoteState, Report};
 use ccsync::sync::verification::{RemoteStanding, SessionCheck};
 use ccsync::sync::{self, Context, ListFilter, PullRequest, SetUp, VerifyRequest};
 use ccsync::sys::clock::SystemClock;
-use ccsync::sys::env::{Dirs, Env, GitEnv};
+use ccsync::sys::env::{Dirs, Env};
 use ccsync::transport::url::RemoteUrl;
 use proptest::prelude::*;
 
+use crate::harness::library::environment;
 use crate::harness::{Conversations, Ledger, conversations};
 
 #[derive(Debug, Clone)]
@@ -181,19 +181,7 @@ fn cut(path: &Path, lines: usize) {
 impl Machine {
     fn new(home: &Path, remote: &Path) -> Self {
         fs::create_dir_all(home.join("app")).unwrap();
-        let env = Env {
-            home: home.to_owned(),
-            system: System::Linux,
-            host_name: home.file_name().unwrap().to_str().unwrap().to_owned(),
-            claude_dir: home.join(".claude"),
-            dirs: Dirs::below(&home.join(".ccsync")),
-            stdin_is_terminal: false,
-            stdout_is_terminal: false,
-            stderr_is_terminal: false,
-            no_color: true,
-            columns: None,
-            git: GitEnv { own_ssh_command: false },
-        };
+        let env = environment(home, Dirs::below(&home.join(".ccsync")));
         let request =
             SetUp { remote: Some(RemoteUrl::parse(remote.to_str().unwrap(), home).unwrap()), ..SetUp::default() };
         sync::set_up(&env, &SystemClock::default(), Arc::new(Silent), false, request).unwrap();

@@ -2,20 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use ccsync::config::{Config, Overrides, Settings};
 use ccsync::domain::id::SessionId;
 use ccsync::domain::progress::Silent;
-use ccsync::domain::root::System;
 use ccsync::domain::url::RemoteUrl;
 use ccsync::project::difference;
-use ccsync::sync::{Context, MissingProject, ProjectHere, SyncError, clone_project, project_here};
-use ccsync::sys::clock::SystemClock;
-use ccsync::sys::env::{Dirs, Env, GitEnv};
+use ccsync::sync::{MissingProject, ProjectHere, SyncError, clone_project, project_here};
 use ccsync::transport::clone::{CloneError, clone};
 use serde_json::{Value, json};
 
+use crate::harness::library::with_context;
 use crate::harness::{Clone, Machine, ONE, TWO, TestEnv, questions};
 
 /// A git command in a directory below the machine's home.
@@ -46,32 +42,6 @@ fn manifest(machine: &Machine, session: &str) -> Value {
 
 fn recorded(machine: &Machine, session: &str) -> Value {
     manifest(machine, session)["git"].clone()
-}
-
-/// The library as if on this machine.
-fn with_context<T>(machine: &Machine, then: impl FnOnce(&Context<'_>) -> T) -> T {
-    let home = &machine.home;
-    let env = Env {
-        home: home.clone(),
-        system: System::of_build(),
-        host_name: machine.name.clone(),
-        claude_dir: home.join(".claude"),
-        dirs: Dirs {
-            config: home.join(".config/ccsync"),
-            data: machine.data(),
-            state: home.join(".local/state/ccsync"),
-        },
-        stdin_is_terminal: false,
-        stdout_is_terminal: false,
-        stderr_is_terminal: false,
-        no_color: true,
-        columns: None,
-        git: GitEnv::default(),
-    };
-    let config = Config::load(&env.dirs.config.join("config.toml")).unwrap().unwrap();
-    let settings = Settings::resolve(&config, &env, Overrides::default()).unwrap();
-    let clock = SystemClock::default();
-    then(&Context { env: &env, settings, clock: &clock, progress: Arc::new(Silent), interactive: false })
 }
 
 fn here(machine: &Machine, session: &str) -> ProjectHere {

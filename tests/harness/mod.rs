@@ -16,6 +16,7 @@
 pub(crate) mod client;
 mod clone;
 mod ledger;
+pub(crate) mod library;
 mod machine;
 mod output;
 #[cfg(unix)]

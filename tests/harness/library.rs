@@ -1,0 +1,43 @@
+//! The library as if it were this program on a machine, for tests of what a command does before it prints.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ccsync::config::{Config, Overrides, Settings};
+use ccsync::domain::progress::Silent;
+use ccsync::domain::root::System;
+use ccsync::sync::Context;
+use ccsync::sys::clock::SystemClock;
+use ccsync::sys::env::{Dirs, Env, GitEnv};
+
+use super::Machine;
+
+/// What a process without a terminal would read of its surroundings.
+pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
+    Env {
+        home: home.to_owned(),
+        system: System::of_build(),
+        host_name: home.file_name().unwrap().to_str().unwrap().to_owned(),
+        client: "claude".into(),
+        claude_dir: home.join(".claude"),
+        dirs,
+        stdin_is_terminal: false,
+        stdout_is_terminal: false,
+        stderr_is_terminal: false,
+        no_color: true,
+        is_dumb: false,
+        columns: None,
+        git: GitEnv::default(),
+    }
+}
+
+/// Does something with what a command on `machine` would be given.
+pub(crate) fn with_context<T>(machine: &Machine, then: impl FnOnce(&Context<'_>) -> T) -> T {
+    let below = |directory: &str| machine.home.join(directory).join("ccsync");
+    let dirs = Dirs { config: below(".config"), data: machine.data(), state: below(".local/state") };
+    let env = environment(&machine.home, dirs);
+    let config = Config::load(&env.dirs.config.join("config.toml")).unwrap().unwrap();
+    let settings = Settings::resolve(&config, &env, Overrides::default()).unwrap();
+    let clock = SystemClock::default();
+    then(&Context { env: &env, settings, clock: &clock, progress: Arc::new(Silent), interactive: false })
+}
