@@ -11,7 +11,7 @@ use ccsync::domain::root::System;
 use ccsync::domain::url::RemoteUrl;
 use ccsync::project::difference;
 use ccsync::sync::{Context, MissingProject, ProjectHere, SyncError, clone_project, project_here};
-use ccsync::sys::clock::SystemClock;
+use ccsync::sys::clock::{Clock, SystemClock};
 use ccsync::sys::env::{Dirs, Env, GitEnv};
 use ccsync::transport::clone::{CloneError, clone};
 use serde_json::{Value, json};
@@ -222,6 +222,33 @@ fn what_another_machine_recorded_stays_where_there_is_no_repository() {
 }
 
 #[test]
+fn of_two_histories_the_one_that_was_active_later_says_what_was_checked_out() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let [there, here] = [&a, &b].map(|machine| repository(machine, "work/app", "https://example.org/al/app"));
+    // Both push from the same state of the store; what one has is the beginning of what the other has.
+    let copy = |questions: &[&str]| {
+        let text = a.text(ONE).replace(a.home.to_str().unwrap(), b.home.to_str().unwrap());
+        fs::write(b.transcript_path(ONE), text).unwrap();
+        questions.iter().for_each(|question| b.append(ONE, question));
+    };
+    a.append(ONE, "x");
+    copy(&["y"]);
+    a.ccsync(["push"]).success();
+    b.ccsync(["push"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello", "x", "y"]);
+    assert_eq!(recorded(&b, ONE)["commit"], here.as_str());
+    a.ccsync(["pull"]).success();
+    a.append(ONE, "z");
+    copy(&[]);
+    a.append(ONE, "later");
+    a.ccsync(["push"]).success();
+    b.ccsync(["push"]);
+    assert_eq!(recorded(&b, ONE)["commit"], there.as_str());
+    assert_eq!(a.ccsync(["list", "--remote", "--json"]).success().json()["sessions"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn stores_without_it_and_newer_ones_are_read() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
@@ -278,6 +305,26 @@ fn a_project_that_is_here_is_compared_with_what_the_session_saw() {
     fs::remove_dir_all(a.home.join("work/app/.git")).unwrap();
     let ProjectHere::Present { directory, git } = here(&a, ONE) else { panic!() };
     assert_eq!(difference(&directory, &git.unwrap()), None);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_git_that_takes_its_time_holds_nobody_up() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    let first = repository(&a, "work/app", "https://example.org/al/app");
+    fs::write(a.home.join("work/app/x"), "x").unwrap();
+    git(&a, "work/app", &["add", "x"]);
+    git(&a, "work/app", &["config", "filter.slow.clean", "sleep 5"]);
+    fs::write(a.home.join("work/app/.gitattributes"), "x filter=slow\n").unwrap();
+    fs::write(a.home.join("work/app/x"), "y").unwrap();
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+    let ProjectHere::Present { directory, git: Some(git) } = here(&a, ONE) else { panic!() };
+    let clock = SystemClock::default();
+    let tree = difference(&directory, &git).unwrap();
+    assert!(clock.monotonic() < std::time::Duration::from_secs(3));
+    assert_eq!((tree.commit.unwrap().as_str(), tree.uncommitted), (first.as_str(), None));
 }
 
 #[test]
@@ -367,10 +414,8 @@ fn a_clone_that_fails_leaves_nothing_behind() {
     assert!(!machine.home.join("new").exists());
 
     let bare = project_remote(&env, &machine);
-    let objects = walkdir::WalkDir::new(bare.join("objects")).into_iter().map(Result::unwrap);
     let broken = env.root().join("broken.git");
     machine.run(machine.program("cp").arg("-r").args([&bare, &broken])).success();
-    drop(objects);
     for entry in walkdir::WalkDir::new(broken.join("objects")).into_iter().map(Result::unwrap) {
         if entry.file_type().is_file() {
             fs::remove_file(entry.path()).unwrap();
