@@ -161,6 +161,31 @@ fn aliases_are_resolved_and_repositories_on_the_disk_are_portable() {
 }
 
 #[test]
+#[cfg(unix)]
+fn worktrees_links_and_nested_repositories_are_what_git_takes_them_for() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    let first = repository(&a, "work/app", "https://example.org/al/app");
+    git(&a, "work/app", &["worktree", "add", "--quiet", "-b", "side", "../tree"]);
+    let side = commit(&a, "work/tree", "on the side");
+    std::os::unix::fs::symlink(a.home.join("work/app"), a.home.join("link")).unwrap();
+    fs::create_dir_all(a.home.join("work/app/crates/x")).unwrap();
+    let inner = repository(&a, "work/app/inner", "https://example.org/al/inner");
+    let id = |n: usize| format!("{n}{n}{n}{n}{n}{n}{n}{n}-0000-4000-8000-000000000000");
+    let places = ["work/tree", "link/crates/x", "work/app/inner", "work"];
+    places.iter().enumerate().for_each(|(n, place)| drop(a.session(&id(n)).project(place).turn("hello").write()));
+    a.ccsync(["push"]).success();
+    let of = |n: usize| {
+        let git = recorded(&a, &id(n));
+        ["remote", "directory", "commit", "branch"].map(|field| git[field].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(of(0), ["https://example.org/al/app", "", &side, "side"]);
+    assert_eq!(of(1), ["https://example.org/al/app", "crates/x", &first, "trunk"]);
+    assert_eq!(of(2), ["https://example.org/al/inner", "", &inner, "trunk"]);
+    assert_eq!(recorded(&a, &id(3)), Value::Null, "above all repositories");
+}
+
+#[test]
 fn a_repository_that_cannot_be_read_never_fails_a_push() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
