@@ -8,6 +8,8 @@ use ccsync::domain::progress::Silent;
 use ccsync::domain::url::RemoteUrl;
 use ccsync::project::difference;
 use ccsync::sync::{MissingProject, ProjectHere, SyncError, clone_project, project_here};
+use ccsync::sys::clock::{Clock, SystemClock};
+use ccsync::sys::env::GitEnv;
 use ccsync::transport::clone::{CloneError, clone};
 use serde_json::{Value, json};
 
@@ -131,6 +133,31 @@ fn aliases_are_resolved_and_repositories_on_the_disk_are_portable() {
 }
 
 #[test]
+#[cfg(unix)]
+fn worktrees_links_and_nested_repositories_are_what_git_takes_them_for() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    let first = repository(&a, "work/app", "https://example.org/al/app");
+    git(&a, "work/app", &["worktree", "add", "--quiet", "-b", "side", "../tree"]);
+    let side = commit(&a, "work/tree", "on the side");
+    std::os::unix::fs::symlink(a.home.join("work/app"), a.home.join("link")).unwrap();
+    fs::create_dir_all(a.home.join("work/app/crates/x")).unwrap();
+    let inner = repository(&a, "work/app/inner", "https://example.org/al/inner");
+    let id = |n: usize| format!("{n}{n}{n}{n}{n}{n}{n}{n}-0000-4000-8000-000000000000");
+    let places = ["work/tree", "link/crates/x", "work/app/inner", "work"];
+    places.iter().enumerate().for_each(|(n, place)| drop(a.session(&id(n)).project(place).turn("hello").write()));
+    a.ccsync(["push"]).success();
+    let of = |n: usize| {
+        let git = recorded(&a, &id(n));
+        ["remote", "directory", "commit", "branch"].map(|field| git[field].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(of(0), ["https://example.org/al/app", "", &side, "side"]);
+    assert_eq!(of(1), ["https://example.org/al/app", "crates/x", &first, "trunk"]);
+    assert_eq!(of(2), ["https://example.org/al/inner", "", &inner, "trunk"]);
+    assert_eq!(recorded(&a, &id(3)), Value::Null, "above all repositories");
+}
+
+#[test]
 fn a_repository_that_cannot_be_read_never_fails_a_push() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
@@ -192,6 +219,33 @@ fn what_another_machine_recorded_stays_where_there_is_no_repository() {
 }
 
 #[test]
+fn of_two_histories_the_one_that_was_active_later_says_what_was_checked_out() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let [there, here] = [&a, &b].map(|machine| repository(machine, "work/app", "https://example.org/al/app"));
+    // Both push from the same state of the store; what one has is the beginning of what the other has.
+    let copy = |questions: &[&str]| {
+        let text = a.text(ONE).replace(a.home.to_str().unwrap(), b.home.to_str().unwrap());
+        fs::write(b.transcript_path(ONE), text).unwrap();
+        questions.iter().for_each(|question| b.append(ONE, question));
+    };
+    a.append(ONE, "x");
+    copy(&["y"]);
+    a.ccsync(["push"]).success();
+    b.ccsync(["push"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello", "x", "y"]);
+    assert_eq!(recorded(&b, ONE)["commit"], here.as_str());
+    a.ccsync(["pull"]).success();
+    a.append(ONE, "z");
+    copy(&[]);
+    a.append(ONE, "later");
+    a.ccsync(["push"]).success();
+    b.ccsync(["push"]);
+    assert_eq!(recorded(&b, ONE)["commit"], there.as_str());
+    assert_eq!(a.ccsync(["list", "--remote", "--json"]).success().json()["sessions"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn stores_without_it_and_newer_ones_are_read() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
@@ -248,6 +302,26 @@ fn a_project_that_is_here_is_compared_with_what_the_session_saw() {
     fs::remove_dir_all(a.home.join("work/app/.git")).unwrap();
     let ProjectHere::Present { directory, git } = here(&a, ONE) else { panic!() };
     assert_eq!(difference(&directory, &git.unwrap()), None);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_git_that_takes_its_time_holds_nobody_up() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    let first = repository(&a, "work/app", "https://example.org/al/app");
+    fs::write(a.home.join("work/app/x"), "x").unwrap();
+    git(&a, "work/app", &["add", "x"]);
+    git(&a, "work/app", &["config", "filter.slow.clean", "sleep 5"]);
+    fs::write(a.home.join("work/app/.gitattributes"), "x filter=slow\n").unwrap();
+    fs::write(a.home.join("work/app/x"), "y").unwrap();
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+    let ProjectHere::Present { directory, git: Some(git) } = here(&a, ONE) else { panic!() };
+    let clock = SystemClock::default();
+    let tree = difference(&directory, &git).unwrap();
+    assert!(clock.monotonic() < std::time::Duration::from_secs(3));
+    assert_eq!((tree.commit.unwrap().as_str(), tree.uncommitted), (first.as_str(), None));
 }
 
 #[test]
@@ -337,10 +411,8 @@ fn a_clone_that_fails_leaves_nothing_behind() {
     assert!(!machine.home.join("new").exists());
 
     let bare = project_remote(&env, &machine);
-    let objects = walkdir::WalkDir::new(bare.join("objects")).into_iter().map(Result::unwrap);
     let broken = env.root().join("broken.git");
     machine.run(machine.program("cp").arg("-r").args([&bare, &broken])).success();
-    drop(objects);
     for entry in walkdir::WalkDir::new(broken.join("objects")).into_iter().map(Result::unwrap) {
         if entry.file_type().is_file() {
             fs::remove_file(entry.path()).unwrap();

@@ -414,7 +414,9 @@ impl From<CloneError> for CliError {
                     hints(["nothing is left of it; to go on, run the command again"]),
                 );
             }
-            CloneError::Remote { source: RemoteError::GitMissing, .. } => hints(["install git: https://git-scm.com"]),
+            CloneError::Remote { source: RemoteError::GitMissing | RemoteError::GitTooOld { .. }, .. } => {
+                hints(["install git 2.34 or later: https://git-scm.com/downloads"])
+            }
             CloneError::Remote { remote, .. } => {
                 let remote = sanitize::lines(remote);
                 vec![format!("whether git reaches it: git ls-remote -- {}", shell_word(Path::new(&remote)))]
@@ -588,6 +590,21 @@ mod tests {
             SyncError::Interrupted,
         ];
         insta::assert_snapshot!(errors.map(shown).join("\n"));
+    }
+
+    #[test]
+    fn clone_errors() {
+        let remote = || "git@host:al/it's.git".to_owned();
+        let of = |source| CloneError::Remote { source, remote: remote() };
+        let errors = [
+            CloneError::Occupied { directory: "/h/work/my app".into() },
+            CloneError::Path(path_error(io::ErrorKind::PermissionDenied)),
+            of(RemoteError::Denied { remote: remote(), said: said() }),
+            of(RemoteError::Unreachable { remote: remote(), why: Missing::Repository, said: said() }),
+            of(RemoteError::GitMissing),
+            of(RemoteError::Interrupted { remote: remote() }),
+        ];
+        insta::assert_snapshot!(errors.map(|error| shown(SyncError::from(error))).join("\n"));
     }
 
     #[test]

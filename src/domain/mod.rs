@@ -1,7 +1,7 @@
-//! The vocabulary of the program: identifiers, the two kinds of path, roots, addresses of remotes, what git says of a project, progress,
-//! turns of a conversation.
+//! The vocabulary of the program: identifiers, the two kinds of path, roots, addresses of remotes, what is recorded of a project's
+//! repository, progress, turns of a conversation.
 //!
-//! Owns the types every other module speaks in. Must not do I/O, read the clock or know about git or the terminal.
+//! Owns the types every other module speaks in. Must not do I/O, read the clock, use git or know about the terminal.
 
 pub mod client_dir;
 pub mod id;
