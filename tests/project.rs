@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ccsync::domain::id::SessionId;
 use ccsync::domain::progress::Silent;

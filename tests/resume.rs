@@ -173,9 +173,10 @@ fn a_client_that_outlives_its_ccsync_keeps_the_lock() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     let at_a = Client::install(&a);
-    let child = at_a.start(&["resume", ONE], "on its own");
+    let mut child = at_a.start(&["resume", ONE], "on its own");
     signal(&child, Signal::KILL);
-    a.ended(child);
+    // Not for its output: the client still holds the other end.
+    child.wait().unwrap();
     a.ccsync(["push"]).success();
     assert_eq!(locks(&env.remote_of_pair(), &a), [ONE], "it is still being continued");
     let client = at_a.pid();
