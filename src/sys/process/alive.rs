@@ -3,11 +3,21 @@
 #[cfg(not(unix))]
 use super::Program;
 
-/// Whether a process of this id exists, whoever owns it. Where the system does not say, it counts as alive.
+/// Whether a process of this id exists, whoever owns it. Where the system does not say, it counts as alive. One that has ended and that nobody has
+/// asked about yet (in a container whose first process asks about none, for ever) does not.
 #[cfg(unix)]
 pub fn pid_is_alive(pid: u32) -> bool {
-    let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return false };
-    rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
+    let Some(process) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return false };
+    rustix::process::test_kill_process(process) != Err(rustix::io::Errno::SRCH) && !has_ended(pid)
+}
+
+/// Whether `/proc` says that the process is a zombie (state `Z`, proc(5)) or about to vanish (`X`).
+#[cfg(unix)]
+fn has_ended(pid: u32) -> bool {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let stat = String::from_utf8_lossy(&stat);
+    let state = stat.rsplit_once(')').and_then(|(_, after_name)| after_name.split_ascii_whitespace().next());
+    matches!(state, Some("Z" | "X"))
 }
 
 /// Whether a process of this id exists, whoever owns it. Where the system does not say, it counts as alive.
@@ -41,10 +51,16 @@ mod tests {
     use crate::sys::process::Program;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a program that nobody asks about")]
     fn the_living_and_the_dead() {
         assert!(pid_is_alive(std::process::id()));
         assert!(pid_is_alive(1));
         assert!(!pid_is_alive(0) && !pid_is_alive(u32::MAX));
+        let mut unasked = std::process::Command::new("true").spawn().unwrap();
+        while cfg!(target_os = "linux") && pid_is_alive(unasked.id()) {
+            std::thread::yield_now();
+        }
+        unasked.wait().unwrap();
         let child = Program::new("sh").args(["-c", "echo $$"]).run().unwrap();
         let pid: u32 = String::from_utf8(child.stdout).unwrap().trim().parse().unwrap();
         assert!(!pid_is_alive(pid));
