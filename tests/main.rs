@@ -21,6 +21,7 @@ mod help;
 mod hostile_sessions;
 mod hostile_store;
 mod layers;
+mod lock;
 mod model;
 #[cfg(unix)]
 mod moments;

@@ -55,6 +55,8 @@ enum CommandError {
     Terminal(#[source] io::Error),
     #[error("cancelled")]
     Cancelled,
+    #[error("somebody may be at work there, and there is nobody to ask")]
+    NobodyToAsk,
     #[error("cannot tell the current directory")]
     CurrentDir(#[source] io::Error),
     #[error("`{0}` is not Unicode and cannot be written to the configuration")]
@@ -96,6 +98,12 @@ impl CliError {
     /// The person did not want to answer.
     pub(crate) fn cancelled() -> Self {
         Self::new(Kind::Interrupted, CommandError::Cancelled, Vec::new())
+    }
+
+    /// It needs a yes, and standard input is no terminal.
+    pub(crate) fn nobody_to_ask() -> Self {
+        let hint = "if you are sure, add --yes to the command".to_owned();
+        Self::new(Kind::Usage, CommandError::NobodyToAsk, vec![hint])
     }
 
     /// The directory that the program was started in is gone or closed to us.

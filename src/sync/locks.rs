@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::named::session_named;
 use super::work::Work;
 use super::{Context, SyncError, in_words};
 use crate::domain::id::{CommitId, SessionId};
@@ -110,9 +111,37 @@ impl LockView {
         self.is_own() && self.running.is_some_and(|pid| pid != std::process::id())
     }
 
+    /// Whether taking it away needs a person's yes: its holder may be at work.
+    pub fn is_live(&self) -> bool {
+        self.needed() == TakeOver::Live
+    }
+
+    /// How much has to be permitted before this lock may be taken away.
+    fn needed(&self) -> TakeOver {
+        match self.standing() {
+            _ if self.is_held_by_neighbour() => TakeOver::Live,
+            // Its process is dead, or is this one.
+            _ if self.is_own() => TakeOver::No,
+            Some(Standing::Free | Standing::Mine) => TakeOver::No,
+            Some(Standing::Expired { .. }) => TakeOver::Expired,
+            Some(Standing::Held { .. }) | None => TakeOver::Live,
+        }
+    }
+
     /// Whether its holder is not heard of any more.
     pub fn is_expired(&self) -> bool {
         matches!(self.standing(), Some(Standing::Expired { .. }))
+    }
+}
+
+impl Survey {
+    /// The lock of the session that begins so; `None` if nobody holds one.
+    ///
+    /// # Errors
+    /// [`SyncError::AmbiguousName`] if several begin so.
+    pub fn named(&self, name: &SessionId) -> Result<Option<&LockView>, SyncError> {
+        let session = session_named(name, self.locks.iter().map(|lock| &lock.session))?;
+        Ok(session.and_then(|session| self.locks.iter().find(|lock| lock.session == session)))
     }
 }
 

@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod init;
 mod list;
+mod lock;
 mod man;
 mod pull;
 mod push;
@@ -28,6 +29,7 @@ pub(crate) enum Command {
     Sync(sync::Args),
     Status(status::Args),
     List(list::Args),
+    Lock(lock::Args),
     Undo(undo::Args),
     Verify(verify::Args),
     Repair(repair::Args),
@@ -46,6 +48,7 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Sync(args) => sync::run(args, app),
         Command::Status(args) => status::run(args, app),
         Command::List(args) => list::run(args, app),
+        Command::Lock(args) => lock::run(args, app),
         Command::Undo(args) => undo::run(args, app),
         Command::Verify(args) => verify::run(args, app),
         Command::Repair(args) => repair::run(args, app),
