@@ -533,6 +533,7 @@ mod tests {
             CliError::stdout(broken()),
             CliError::terminal(broken()),
             CliError::cancelled(),
+            CliError::nobody_to_ask(),
             CliError::current_dir(broken()),
             CliError::not_unicode(Path::new("/x")),
             CliError::unset(Key::Remote),
@@ -553,6 +554,7 @@ mod tests {
             SyncError::Nowhere { session: "a".parse().unwrap() },
             SyncError::NothingWhole { session: "a".parse().unwrap() },
             SyncError::NoSuchMachine { name: "x".to_owned(), found: 0 },
+            SyncError::Contended { session: "a".parse().unwrap(), attempts: 5 },
             SyncError::Interrupted,
         ];
         insta::assert_snapshot!(errors.map(shown).join("\n"));
