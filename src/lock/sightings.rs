@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(note(&[&two], 7).first_seen(&two, at(9)), at(6));
         assert_eq!(note(&[&one, &two], 8).first_seen(&one, at(9)), at(8), "it had gone");
         assert_eq!(note(&[&one], 1).first_seen(&one, at(9)), at(1), "the clock was set back");
-        std::fs::write(&path, "{").unwrap();
+        write_cache(&path, b"{").unwrap();
         assert_eq!(note(&[&one], 3).first_seen(&one, at(9)), at(3));
     }
 }

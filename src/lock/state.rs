@@ -39,14 +39,14 @@ pub enum Standing {
     /// Somebody else does.
     Held {
         /// What they wrote.
-        by: LockRecord,
+        by: Box<LockRecord>,
         /// Until when, if they give no sign of life before: by this machine's clock, as far as it can tell.
         expires: DateTime<Utc>,
     },
     /// Somebody else did, and is not heard of any more.
     Expired {
         /// What they wrote.
-        by: LockRecord,
+        by: Box<LockRecord>,
         /// How this is known.
         why: Expiry,
     },
@@ -136,7 +136,7 @@ pub fn standing(seen: Option<&Seen>, now: DateTime<Utc>, me: &Me) -> Standing {
     if me.claimed.contains(&seen.commit) {
         return Standing::Mine;
     }
-    let by = seen.record.clone();
+    let by = Box::new(seen.record.clone());
     let ttl = by.ttl();
     // A clock that was set back would keep a lock for ever.
     let first_seen = seen.first_seen.min(now);

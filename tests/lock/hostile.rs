@@ -12,8 +12,11 @@ use crate::harness::{ONE, TestEnv};
 const GOOD: &str = r#"{"format":1,"session":"SESSION","machine":"0123456789abcdef0123456789abcdef","host":"x\u001b[2J\u202e",
     "pid":1,"acquired":"2026-01-01T00:00:00Z","renewed":"2026-01-01T00:00:00Z","ttl_seconds":600,"generation":1,"nonce":"n"}"#;
 
+/// Name, object and mode.
+type Entry<'e> = (&'e str, Oid, i32);
+
 /// A commit of these entries on a branch between those of locks.
-fn put(remote: &Path, branch: &str, entries: &[(&str, Oid, i32)], parents: usize) {
+fn put(remote: &Path, branch: &str, entries: &[Entry<'_>], parents: usize) {
     let repo = Repository::open(remote).unwrap();
     let mut tree = repo.treebuilder(None).unwrap();
     entries.iter().for_each(|(name, id, mode)| drop(tree.insert(name, *id, *mode).unwrap()));
@@ -36,7 +39,7 @@ fn whatever_lies_on_the_branch_is_named_and_can_be_removed() {
     let nested = format!("{}{}", "[".repeat(8000), "]".repeat(8000));
     let good = |session: &str| GOOD.replace("SESSION", session);
     const FILE: i32 = 0o100_644;
-    let cases: Vec<(&str, Vec<(&str, Oid, i32)>, usize, &str)> = vec![
+    let cases: Vec<(&str, Vec<Entry<'_>>, usize, &str)> = vec![
         ("huge", vec![("lock.json", blob(&" ".repeat(1 << 20)), FILE)], 0, "too large"),
         ("nested", vec![("lock.json", blob(&nested), FILE)], 0, "not the JSON of a lock"),
         ("other", vec![("lock.json", blob(&good("another")), FILE)], 0, "names another session"),

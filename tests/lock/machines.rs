@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -164,7 +165,7 @@ fn a_lock_is_taken_renewed_taken_over_and_given_back() {
     assert_eq!(a.survey().lost.len(), 1);
     assert!(!a.holds(ONE, TakeOver::Expired));
     let mine = b.only_lock();
-    assert!(matches!(b.release(&[mine.clone()], TakeOver::No)[..], [Released::Done(_)]));
+    assert!(matches!(b.release(from_ref(&mine), TakeOver::No)[..], [Released::Done(_)]));
     assert!(matches!(b.release(&[mine], TakeOver::No)[..], [Released::NotLocked(_)]));
     assert!(!b.claim_file(ONE).exists());
     assert!(a.holds(ONE, TakeOver::No));
@@ -190,7 +191,7 @@ fn what_was_agreed_to_is_one_holders_lock_and_no_others() {
     assert!(a.holds(ONE, TakeOver::No));
     let seen = b.only_lock();
     assert_eq!(a.renew(ONE), Settlement::Held);
-    assert!(matches!(b.release(&[seen.clone()], TakeOver::Live)[..], [Released::Done(_)]), "still a's");
+    assert!(matches!(b.release(from_ref(&seen), TakeOver::Live)[..], [Released::Done(_)]), "still a's");
     a.clock.advance(Duration::from_secs(1));
     assert!(a.holds(ONE, TakeOver::No), "again, since then");
     assert!(matches!(b.release(&[seen], TakeOver::Live)[..], [Released::HeldBy(_)]));

@@ -15,6 +15,7 @@ const WAITING: Rules = Rules { crashes: 0, ticks: 1, ..THREE };
 /// Two machines, each of which may take the lock again, or renew it before it writes.
 const TWO: Rules = Rules { machines: 2, lock_commits: 2, ..THREE };
 
+#[expect(clippy::print_stdout, reason = "says how much was explored")]
 fn explore_all(rules: Rules) {
     let explored = explore(rules).unwrap_or_else(|found| panic!("{}\n{}", found.wrong, found.story.join("\n")));
     let (states, steps, depth) = (explored.states, explored.steps, explored.depth);
@@ -45,6 +46,7 @@ fn is_large() -> bool {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "shows the counterexamples")]
 fn the_model_finds_what_goes_wrong_without_each_rule() {
     for (broken, wrong) in [
         (Broken::LockExpectation, "2 machines can write at the same time"),

@@ -180,8 +180,11 @@ pub(super) fn explore(rules: Rules) -> Result<Explored, Counterexample> {
         tick: 0,
     };
     let nothing = Event { machine: None, what: "", unheard: false };
-    let mut states = vec![(start, 0, nothing, 0)];
-    let mut known: HashSet<World, BuildHasherDefault<QuickHasher>> = HashSet::from_iter([start]);
+    let mut states = Vec::with_capacity(1 << 20);
+    states.push((start, 0, nothing, 0));
+    let mut known: HashSet<World, BuildHasherDefault<QuickHasher>> =
+        HashSet::with_capacity_and_hasher(1 << 20, Default::default());
+    known.insert(start);
     let mut steps = 0;
     let mut at = 0;
     while at < states.len() {
@@ -223,10 +226,13 @@ struct Model {
     /// By number; the same lock, written on two ways to one state, is one.
     records: Vec<LockRecord>,
     ids: Vec<CommitId>,
-    numbers: HashMap<(usize, u8, u64, DateTime<Utc>, DateTime<Utc>), Commit>,
+    numbers: HashMap<RecordKey, Commit>,
     contents: Vec<Content>,
     content_numbers: HashMap<Content, Data>,
 }
+
+/// Machine, how many it had written, generation, `acquired` and `renewed`.
+type RecordKey = (usize, u8, u64, DateTime<Utc>, DateTime<Utc>);
 
 type Step = (Event, Result<World, String>);
 
@@ -307,34 +313,35 @@ impl Model {
         };
         let may_write = machine.made < self.rules.lock_commits;
         let settled = machine.claim.is_none_or(|claim| claim.pending.is_none());
-        if may_write && settled {
-            if let Some((what, change)) = self.acquisition(world, m) {
-                let mut next = *world;
-                let commit = self.write(&mut next, m, change.new.unwrap());
-                let claim = &mut next.machines[m].claim;
-                *claim = Some(match *claim {
-                    Some(former) => Claim { pending: Some(Sent::Renew(commit)), ..former },
-                    None => Claim { commit, pending: Some(Sent::Acquire) },
-                });
-                pushes.push((what, next, lock_only((change.expected.map(|c| number(&c)), Some(commit)))));
-            }
+        if may_write
+            && settled
+            && let Some((what, change)) = self.acquisition(world, m)
+        {
+            let mut next = *world;
+            let commit = self.write(&mut next, m, change.new.unwrap());
+            let claim = &mut next.machines[m].claim;
+            *claim = Some(match *claim {
+                Some(former) => Claim { pending: Some(Sent::Renew(commit)), ..former },
+                None => Claim { commit, pending: Some(Sent::Acquire) },
+            });
+            pushes.push((what, next, lock_only((change.expected.map(|c| number(&c)), Some(commit)))));
         }
         let holding = machine.claim.map(|claim| self.holding(claim));
         if let Some(holding) = &holding {
-            if let Some(change) = holding.renewal(self.stamp(world, m)) {
-                if may_write || machine.claim.unwrap().pending.is_some() {
-                    let mut next = *world;
-                    let commit = match machine.claim.unwrap().pending {
-                        Some(Sent::Renew(commit)) => commit,
-                        _ => self.write(&mut next, m, change.new.unwrap()),
-                    };
-                    next.machines[m].claim.as_mut().unwrap().pending = Some(Sent::Renew(commit));
-                    let renewal = lock_only((change.expected.map(|c| number(&c)), Some(commit)));
-                    pushes.push(("renews", next, renewal));
-                    if machine.safe < machine.written {
-                        let push = self.with_turns(world, m, renewal);
-                        pushes.push(("renews and sends its turns", next, push));
-                    }
+            if let Some(change) = holding.renewal(self.stamp(world, m))
+                && (may_write || holding.pending.is_some())
+            {
+                let mut next = *world;
+                let commit = match holding.pending {
+                    Some(Pending::Renew { ref commit, .. }) => number(commit),
+                    _ => self.write(&mut next, m, change.new.unwrap()),
+                };
+                next.machines[m].claim.as_mut().unwrap().pending = Some(Sent::Renew(commit));
+                let renewal = lock_only((change.expected.map(|c| number(&c)), Some(commit)));
+                pushes.push(("renews", next, renewal));
+                if machine.safe < machine.written {
+                    let push = self.with_turns(world, m, renewal);
+                    pushes.push(("renews and sends its turns", next, push));
                 }
             }
             if let Some(change) = holding.release() {

@@ -1,7 +1,7 @@
 //! Giving locks back, and clearing away those of holders that are gone.
 
 use super::lease::{contended, resend};
-use super::{ATTEMPTS, Book, LockView, claims_directory, permits, push, update};
+use super::{ATTEMPTS, Book, LockView, claims_directory, push, update, view::permits};
 use crate::domain::id::SessionId;
 use crate::lock::claim::Claim;
 use crate::lock::state::TakeOver;

@@ -200,13 +200,17 @@ pub(super) mod tests {
             LockRecord::first(format!("{n}{n}{n}{n}{n}{n}{n}{n}-0000").parse().unwrap(), &by, stamp)
         };
         let view =
-            |record: LockRecord, standing: fn(LockRecord) -> Standing, own: bool, running: Option<u32>| LockView {
+            |record: LockRecord, standing: fn(Box<LockRecord>) -> Standing, own: bool, running: Option<u32>| LockView {
                 session: record.session.clone(),
                 title: Some("fix the login form\u{1b}[2J".to_owned()),
                 commit: "c".repeat(40).parse().unwrap(),
                 content: Content::Lock {
-                    standing: standing(record.clone()),
-                    seen: Seen { commit: "c".repeat(40).parse().unwrap(), first_seen: record.renewed, record },
+                    standing: standing(Box::new(record.clone())),
+                    seen: Box::new(Seen {
+                        commit: "c".repeat(40).parse().unwrap(),
+                        first_seen: record.renewed,
+                        record,
+                    }),
                     own,
                 },
                 running,
