@@ -3,7 +3,7 @@
 use crate::harness::TestEnv;
 
 /// Every command with a help text of its own.
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 23] = [
     "",
     "init",
     "push",
@@ -11,6 +11,10 @@ const COMMANDS: [&str; 19] = [
     "sync",
     "status",
     "list",
+    "lock",
+    "lock show",
+    "lock release",
+    "lock cleanup",
     "undo",
     "verify",
     "repair",

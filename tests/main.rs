@@ -21,6 +21,7 @@ mod help;
 mod hostile_sessions;
 mod hostile_store;
 mod layers;
+mod lock;
 mod look;
 mod model;
 #[cfg(unix)]

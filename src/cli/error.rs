@@ -58,6 +58,8 @@ enum CommandError {
     Terminal(#[source] io::Error),
     #[error("cancelled")]
     Cancelled,
+    #[error("somebody may be at work there, and there is nobody to ask")]
+    NobodyToAsk,
     #[error("cannot tell the current directory")]
     CurrentDir(#[source] io::Error),
     #[error("`{0}` is not Unicode and cannot be written to the configuration")]
@@ -99,6 +101,12 @@ impl CliError {
     /// The person did not want to answer.
     pub(crate) fn cancelled() -> Self {
         Self::new(Kind::Interrupted, CommandError::Cancelled, Vec::new())
+    }
+
+    /// It needs a yes, and standard input is no terminal.
+    pub(crate) fn nobody_to_ask() -> Self {
+        let hint = "if you are sure, add --yes to the command".to_owned();
+        Self::new(Kind::Usage, CommandError::NobodyToAsk, vec![hint])
     }
 
     /// The directory that the program was started in is gone or closed to us.
@@ -567,6 +575,7 @@ mod tests {
             CliError::stdout(broken()),
             CliError::terminal(broken()),
             CliError::cancelled(),
+            CliError::nobody_to_ask(),
             CliError::current_dir(broken()),
             CliError::not_unicode(Path::new("/x")),
             CliError::unset(Key::Remote),
@@ -587,6 +596,7 @@ mod tests {
             SyncError::Nowhere { session: "a".parse().unwrap() },
             SyncError::NothingWhole { session: "a".parse().unwrap() },
             SyncError::NoSuchMachine { name: "x".to_owned(), found: 0 },
+            SyncError::Contended { session: "a".parse().unwrap(), attempts: 5 },
             SyncError::Interrupted,
         ];
         insta::assert_snapshot!(errors.map(shown).join("\n"));

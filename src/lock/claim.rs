@@ -159,3 +159,61 @@ fn parse(path: &Path, session: &SessionId, json: &[u8]) -> Result<Claim, ClaimEr
     }
     Ok(claim)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::record::{Identity, LockRecord, Stamp};
+
+    fn claim(session: &str) -> Claim {
+        let by = Identity { machine: "a".repeat(32).parse().unwrap(), host: "h".to_owned(), pid: 1 };
+        let stamp = Stamp::new(chrono::DateTime::UNIX_EPOCH);
+        let record = LockRecord::first(session.parse().unwrap(), &by, stamp);
+        let mut holding = Holding::acquiring("c".repeat(40).parse().unwrap(), record.clone());
+        holding.renewing("d".repeat(40).parse().unwrap(), record);
+        Claim::of_this_process(session.parse().unwrap(), holding)
+    }
+
+    #[test]
+    fn claims_are_kept_and_the_damaged_ones_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = dir.path().join("locks");
+        assert!(load_all(&directory).unwrap().0.is_empty());
+        let (one, two) = (claim("one"), claim("two"));
+        one.save(&directory).unwrap();
+        two.save(&directory).unwrap();
+        assert_eq!(load_all(&directory).unwrap().0, [one.clone(), two.clone()]);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!((mode(&directory), mode(&file(&directory, &one.session))), (0o700, 0o600));
+        }
+        let json = serde_json::to_string(&two).unwrap();
+        let damaged = [
+            ("three", json.clone()),
+            ("four", json.replace("two", "four").replace("\"generation\":1", "\"generation\":0")),
+            ("five", json[..json.len() / 2].to_owned()),
+        ];
+        for (session, text) in damaged {
+            write_atomic(&file(&directory, &session.parse().unwrap()), text.as_bytes()).unwrap();
+        }
+        write_atomic(&directory.join("no session.json"), b"").unwrap();
+        let (claims, wrong) = load_all(&directory).unwrap();
+        assert_eq!((claims.len(), wrong.len()), (2, 3));
+        for session in ["one", "three", "three"] {
+            Claim::remove(&directory, &session.parse().unwrap()).unwrap();
+        }
+        assert_eq!(load_all(&directory).unwrap().0, [two]);
+    }
+
+    #[test]
+    fn a_process_is_known_by_its_number_and_its_start() {
+        let this = Holder::this_process();
+        assert!(this.is_alive());
+        assert!(Holder { started: None, ..this.clone() }.is_alive());
+        assert!(!Holder { pid: u32::MAX, started: None }.is_alive());
+        let another = Holder { started: Some("1".to_owned()), ..this };
+        assert_eq!(another.is_alive(), !cfg!(target_os = "linux"), "its number has passed on to this one");
+    }
+}

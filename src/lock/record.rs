@@ -267,7 +267,20 @@ mod tests {
             refused(|json| json["renewed"] = "+262142-12-31T23:59:59Z".into()),
             refused(|json| json["pid"] = (-1).into()),
             refused(|json| json["extra"] = 1.into()),
-        ].join("\n"), @"");
+        ].join("\n"), @r"
+        no ccsync wrote this format
+        it names another session
+        it is not the JSON of a lock
+        the machine's name is longer than any
+        it would hold for longer than any lock, or not at all
+        it would hold for longer than any lock, or not at all
+        its generation is none
+        its generation is none
+        its nonce is none
+        its times are beyond every calendar
+        it is not the JSON of a lock
+        it is not the JSON of a lock
+        ");
     }
 
     #[test]

@@ -52,3 +52,31 @@ impl Sightings {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[test]
+    fn what_was_seen_first_is_kept_for_as_long_as_it_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sightings.json");
+        let [one, two]: [CommitId; 2] = ["1", "2"].map(|n| n.repeat(40).parse().unwrap());
+        let at = |minutes| DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes);
+        let note = |commits: &[&CommitId], now| {
+            let mut sightings = Sightings::load(&path);
+            sightings.note(commits.iter().copied(), at(now));
+            sightings.save().unwrap();
+            Sightings::load(&path)
+        };
+        assert_eq!(note(&[&one], 5).first_seen(&one, at(9)), at(5));
+        assert_eq!(note(&[&one, &two], 6).first_seen(&one, at(9)), at(5));
+        assert_eq!(note(&[&two], 7).first_seen(&two, at(9)), at(6));
+        assert_eq!(note(&[&one, &two], 8).first_seen(&one, at(9)), at(8), "it had gone");
+        assert_eq!(note(&[&one], 1).first_seen(&one, at(9)), at(1), "the clock was set back");
+        write_cache(&path, b"{").unwrap();
+        assert_eq!(note(&[&one], 3).first_seen(&one, at(9)), at(3));
+    }
+}

@@ -39,14 +39,14 @@ pub enum Standing {
     /// Somebody else does.
     Held {
         /// What they wrote.
-        by: LockRecord,
+        by: Box<LockRecord>,
         /// Until when, if they give no sign of life before: by this machine's clock, as far as it can tell.
         expires: DateTime<Utc>,
     },
     /// Somebody else did, and is not heard of any more.
     Expired {
         /// What they wrote.
-        by: LockRecord,
+        by: Box<LockRecord>,
         /// How this is known.
         why: Expiry,
     },
@@ -136,14 +136,14 @@ pub fn standing(seen: Option<&Seen>, now: DateTime<Utc>, me: &Me) -> Standing {
     if me.claimed.contains(&seen.commit) {
         return Standing::Mine;
     }
-    let by = seen.record.clone();
+    let by = Box::new(seen.record.clone());
     let ttl = by.ttl();
     // A clock that was set back would keep a lock for ever.
     let first_seen = seen.first_seen.min(now);
     if now - first_seen >= ttl {
         return Standing::Expired { by, why: Expiry::NoHeartbeat };
     }
-    if now - by.renewed > ttl + ALLOWED_SKEW {
+    if now - by.renewed >= ttl + ALLOWED_SKEW {
         return Standing::Expired { by, why: Expiry::ByClock };
     }
     // The earlier of the two moments at which this function would answer otherwise.
@@ -264,5 +264,137 @@ impl Holding {
             _ => None,
         };
         std::iter::once(&self.commit).chain(pending).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::seconds(seconds)
+    }
+
+    fn identity(machine: &str) -> Identity {
+        Identity { machine: machine.parse().unwrap(), host: machine[..1].to_owned(), pid: 1 }
+    }
+
+    fn stamp(seconds: i64) -> Stamp {
+        Stamp { now: at(seconds), nonce: format!("n{}", seconds.unsigned_abs()) }
+    }
+
+    fn commit(n: u32) -> CommitId {
+        format!("{n:040}").parse().unwrap()
+    }
+
+    /// A lock of `A`, renewed at 0 by its clock and first seen by `B` at `first_seen`.
+    fn seen(first_seen: i64) -> Seen {
+        let record = LockRecord::first("s".parse().unwrap(), &identity(A), stamp(0));
+        Seen { commit: commit(1), record, first_seen: at(first_seen) }
+    }
+
+    /// How `B` sees it.
+    fn kind(first_seen: i64, now: i64) -> &'static str {
+        match standing(Some(&seen(first_seen)), at(now), &Me::new(identity(B), None)) {
+            Standing::Held { expires, .. } => {
+                assert!(expires > at(now), "what has not expired expires later");
+                "held"
+            }
+            Standing::Expired { why: Expiry::NoHeartbeat, .. } => "no heartbeat",
+            Standing::Expired { why: Expiry::ByClock, .. } => "by clock",
+            Standing::Free | Standing::Mine => panic!("it is another machine's"),
+        }
+    }
+
+    #[test]
+    fn a_lock_expires_by_what_was_not_seen_or_by_the_clock() {
+        assert_eq!([kind(0, 0), kind(0, 599), kind(0, 600)], ["held", "held", "no heartbeat"]);
+        // First seen late: the clock decides, with what clocks may differ by.
+        assert_eq!([kind(500, 719), kind(500, 720)], ["held", "by clock"]);
+        // Its holder's clock is far ahead: what this machine sees decides.
+        assert_eq!([kind(-9000, -9000), kind(-9000, -8401), kind(-9000, -8400)], ["held", "held", "no heartbeat"]);
+        // This machine's clock was set back.
+        assert_eq!(kind(300, -300), "held");
+    }
+
+    #[test]
+    fn a_free_session_is_anybodys_and_a_held_one_its_holders() {
+        let me = Me::new(identity(B), None);
+        let session = "s".parse().unwrap();
+        let first = acquire(&session, None, &me, TakeOver::No, stamp(0)).unwrap();
+        assert_eq!((first.expected, first.new.unwrap().generation), (None, 1));
+        let take = |take_over, now| acquire(&session, Some(&seen(0)), &me, take_over, stamp(now));
+        assert!(matches!(take(TakeOver::No, 0), Err(Standing::Held { .. })));
+        assert!(matches!(take(TakeOver::Expired, 0), Err(Standing::Held { .. })));
+        assert!(matches!(take(TakeOver::No, 600), Err(Standing::Expired { .. })));
+        for taken in [take(TakeOver::Live, 0), take(TakeOver::Expired, 600)] {
+            let taken = taken.unwrap();
+            assert_eq!((taken.expected, taken.new.unwrap().generation), (Some(commit(1)), 2));
+        }
+        assert_eq!(remove(None, at(0), &me, TakeOver::No), Ok(None));
+        assert!(remove(Some(&seen(0)), at(0), &me, TakeOver::Expired).is_err());
+        let removed = remove(Some(&seen(0)), at(600), &me, TakeOver::Expired);
+        assert_eq!(removed, Ok(Some(Change { expected: Some(commit(1)), new: None })));
+    }
+
+    #[test]
+    fn a_machine_knows_its_locks_by_their_commits() {
+        let mut holding = Holding::acquiring(commit(1), seen(0).record);
+        let is_mine = |holding: &Holding, n| {
+            let seen = Seen { commit: commit(n), ..seen(0) };
+            standing(Some(&seen), at(90_000), &Me::new(identity(B), Some(holding))) == Standing::Mine
+        };
+        assert!(is_mine(&holding, 1) && !is_mine(&holding, 2));
+        holding.done();
+        let renewed = holding.renewal(stamp(9)).unwrap();
+        assert_eq!(renewed.expected, Some(commit(1)));
+        holding.renewing(commit(2), renewed.new.unwrap());
+        assert!(is_mine(&holding, 1) && is_mine(&holding, 2) && !is_mine(&holding, 3));
+    }
+
+    #[test]
+    fn a_look_at_the_branch_settles_what_was_not_answered() {
+        let settle = |pending: Option<Pending>, branch: Option<u32>| {
+            let mut holding = Holding { pending, ..Holding::acquiring(commit(1), seen(0).record) };
+            let settlement = holding.settle(branch.map(commit).as_ref());
+            (settlement, holding.commit == commit(2), holding.pending.is_some())
+        };
+        let renew = || Some(Pending::Renew { commit: commit(2), record: seen(0).record });
+        use Settlement::{Held, Lost, Released, Unanswered};
+        for (pending, branch, expected) in [
+            (None, Some(1), (Held, false, false)),
+            (None, Some(3), (Lost, false, false)),
+            (None, None, (Lost, false, false)),
+            (Some(Pending::Acquire), Some(1), (Held, false, false)),
+            (Some(Pending::Acquire), None, (Lost, false, true)),
+            (renew(), Some(1), (Unanswered, false, true)),
+            (renew(), Some(2), (Held, true, false)),
+            (renew(), Some(3), (Lost, false, true)),
+            (Some(Pending::Release), Some(1), (Unanswered, false, true)),
+            (Some(Pending::Release), Some(3), (Released, false, true)),
+            (Some(Pending::Release), None, (Released, false, true)),
+        ] {
+            assert_eq!(settle(pending.clone(), branch), expected, "{pending:?} {branch:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_answered_is_sent_again_as_it_was() {
+        let mut holding = Holding::acquiring(commit(1), seen(0).record);
+        assert_eq!((holding.renewal(stamp(1)), holding.release()), (None, None));
+        holding.done();
+        let first = holding.renewal(stamp(1)).unwrap();
+        holding.renewing(commit(2), first.new.clone().unwrap());
+        assert_eq!((holding.renewal(stamp(2)), holding.release()), (Some(first), None));
+        holding.done();
+        holding.releasing();
+        assert_eq!(holding.renewal(stamp(3)), None);
+        assert_eq!(holding.release(), Some(Change { expected: Some(commit(2)), new: None }));
+        assert_eq!(holding.done(), Settlement::Released);
     }
 }

@@ -4,11 +4,12 @@
 //! was faster is an answer and no error. Must not move the branch of the sessions: whoever writes a session adds the [`renewal`] of its
 //! lock to that push.
 //!
-//! * `lease`: acquire and renew; `release`: give back, and clear away what has expired
+//! * `view`: a lock and what follows from it; `lease`: acquire and renew; `release`: give back, and clear away what has expired
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::named::session_named;
 use super::work::Work;
 use super::{Context, SyncError, in_words};
 use crate::domain::id::{CommitId, SessionId};
@@ -16,7 +17,7 @@ use crate::domain::progress::Phase;
 use crate::lock::claim::{Claim, load_all};
 use crate::lock::record::{Identity, LockRecord};
 use crate::lock::sightings::Sightings;
-use crate::lock::state::{Me, Pending, Seen, Settlement, Standing, TakeOver, standing};
+use crate::lock::state::{Me, Pending, Seen, Settlement, standing};
 use crate::store::{BRANCH, LOCK_BRANCHES, StoreError, lock_ref};
 use crate::sys::env::Env;
 use crate::sys::fail_point::fail_point;
@@ -25,6 +26,7 @@ use crate::transport::remote::{PushOutcome, RefUpdate, Remote};
 
 mod lease;
 mod release;
+mod view;
 
 pub use lease::{Acquired, acquire, renew};
 #[expect(unused_imports, reason = "for whoever pushes a session together with the renewal of its lock")]
@@ -32,43 +34,10 @@ pub(super) use lease::{acquire_in, renew_in, renewal, renewed, settle};
 #[expect(unused_imports, reason = "for whoever ends with a session")]
 pub(super) use release::release_in;
 pub use release::{Cleanup, Released, cleanup, release};
+pub use view::{Content, LockView};
 
 /// How often the same is tried while others move the same lock.
 const ATTEMPTS: u32 = 5;
-
-/// A lock on the remote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LockView {
-    /// The session.
-    pub session: SessionId,
-    /// Its title, if the store knows it; unsanitised.
-    pub title: Option<String>,
-    /// Where the branch is.
-    pub commit: CommitId,
-    /// What lies there.
-    pub content: Content,
-    /// The process of this machine that holds it and still runs.
-    pub running: Option<u32>,
-}
-
-/// What lies on the branch of a lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
-    /// A lock.
-    Lock {
-        /// What it says.
-        seen: Seen,
-        /// What follows from it.
-        standing: Standing,
-        /// It names this machine.
-        own: bool,
-    },
-    /// Something else, or the lock of a newer ccsync. Nobody can say when it expires.
-    Unreadable {
-        /// Why it is not read.
-        reason: String,
-    },
-}
 
 /// Everything that there is to say of locks.
 #[derive(Debug, Default)]
@@ -83,36 +52,14 @@ pub struct Survey {
     pub damaged: Vec<String>,
 }
 
-impl LockView {
-    /// The lock, if it can be read.
-    pub fn record(&self) -> Option<&LockRecord> {
-        match &self.content {
-            Content::Lock { seen, .. } => Some(&seen.record),
-            Content::Unreadable { .. } => None,
-        }
-    }
-
-    /// Where it stands, if it can be read.
-    pub fn standing(&self) -> Option<&Standing> {
-        match &self.content {
-            Content::Lock { standing, .. } => Some(standing),
-            Content::Unreadable { .. } => None,
-        }
-    }
-
-    /// Whether it names this machine, whether or not this machine remembers it.
-    pub fn is_own(&self) -> bool {
-        matches!(self.content, Content::Lock { own: true, .. })
-    }
-
-    /// Whether a process of this machine holds it that runs, and is not this one.
-    pub fn is_held_by_neighbour(&self) -> bool {
-        self.is_own() && self.running.is_some_and(|pid| pid != std::process::id())
-    }
-
-    /// Whether its holder is not heard of any more.
-    pub fn is_expired(&self) -> bool {
-        matches!(self.standing(), Some(Standing::Expired { .. }))
+impl Survey {
+    /// The lock of the session that begins so; `None` if nobody holds one.
+    ///
+    /// # Errors
+    /// [`SyncError::AmbiguousName`] if several begin so.
+    pub fn named(&self, name: &SessionId) -> Result<Option<&LockView>, SyncError> {
+        let session = session_named(name, self.locks.iter().map(|lock| &lock.session))?;
+        Ok(session.and_then(|session| self.locks.iter().find(|lock| lock.session == session)))
     }
 }
 
@@ -237,7 +184,7 @@ impl Book {
         let own = record.machine == work.machine.id;
         let seen = Seen { commit: commit.clone(), record, first_seen: self.sightings.first_seen(commit, now) };
         let standing = standing(Some(&seen), now, &me(work, claim));
-        Content::Lock { seen, standing, own }
+        Content::Lock { seen: Box::new(seen), standing, own }
     }
 }
 
@@ -282,15 +229,6 @@ fn push(work: &Work<'_>, session: &SessionId, update: RefUpdate) -> Result<bool,
 
 fn update(session: &SessionId, expected: Option<&CommitId>, new: Option<CommitId>) -> RefUpdate {
     RefUpdate { name: lock_ref(session), new, expected: expected.cloned() }
-}
-
-/// What is permitted of `now`, if a person was asked about `asked_of`: nothing, if it is another holder's by now.
-fn permits(take_over: TakeOver, asked_of: Option<&LockView>, now: Option<&LockView>) -> TakeOver {
-    let lease = |view: &LockView| match view.record() {
-        Some(record) => (record.machine.to_string(), record.generation, Some(record.acquired)),
-        None => (view.commit.to_string(), 0, None),
-    };
-    if asked_of.map(lease) == now.map(lease) { take_over } else { TakeOver::No }
 }
 
 /// Where this machine's claims lie.

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ccsync::config::{Config, Overrides, Settings};
+use ccsync::config::{Config, FILE_NAME, Overrides, Settings};
 use ccsync::domain::progress::Silent;
 use ccsync::domain::root::System;
 use ccsync::sync::Context;
-use ccsync::sys::clock::SystemClock;
+use ccsync::sys::clock::{Clock, SystemClock};
 use ccsync::sys::env::{Dirs, Env, GitEnv};
 
 use super::Machine;
@@ -31,13 +31,21 @@ pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
     }
 }
 
+/// The surroundings of `machine`.
+pub(crate) fn environment_of(machine: &Machine) -> Env {
+    let below = |directory: &str| machine.home.join(directory).join("ccsync");
+    environment(&machine.home, Dirs { config: below(".config"), data: machine.data(), state: below(".local/state") })
+}
+
 /// Does something with what a command on `machine` would be given.
 pub(crate) fn with_context<T>(machine: &Machine, then: impl FnOnce(&Context<'_>) -> T) -> T {
-    let below = |directory: &str| machine.home.join(directory).join("ccsync");
-    let dirs = Dirs { config: below(".config"), data: machine.data(), state: below(".local/state") };
-    let env = environment(&machine.home, dirs);
-    let config = Config::load(&env.dirs.config.join("config.toml")).unwrap().unwrap();
+    with_context_at(machine, &SystemClock::default(), then)
+}
+
+/// As [`with_context`], by another clock.
+pub(crate) fn with_context_at<T>(machine: &Machine, clock: &dyn Clock, then: impl FnOnce(&Context<'_>) -> T) -> T {
+    let env = environment_of(machine);
+    let config = Config::load(&env.dirs.config.join(FILE_NAME)).unwrap().unwrap();
     let settings = Settings::resolve(&config, &env, Overrides::default()).unwrap();
-    let clock = SystemClock::default();
-    then(&Context { env: &env, settings, clock: &clock, progress: Arc::new(Silent), interactive: false })
+    then(&Context { env: &env, settings, clock, progress: Arc::new(Silent), interactive: false })
 }

@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod init;
 mod list;
+mod lock;
 mod man;
 mod pull;
 mod push;
@@ -34,6 +35,7 @@ pub(crate) enum Command {
     Update(update::Args),
     Status(status::Args),
     List(list::Args),
+    Lock(lock::Args),
     Undo(undo::Args),
     Verify(verify::Args),
     Repair(repair::Args),
@@ -55,6 +57,7 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Update(args) => update::run(args, app),
         Command::Status(args) => status::run(args, app),
         Command::List(args) => list::run(args, app),
+        Command::Lock(args) => lock::run(args, app),
         Command::Undo(args) => undo::run(args, app),
         Command::Verify(args) => verify::run(args, app),
         Command::Repair(args) => repair::run(args, app),

@@ -1,6 +1,6 @@
 //! Taking a lock and keeping it.
 
-use super::{ATTEMPTS, Book, Content, LockView, claims_directory, me, permits, push, update, write};
+use super::{ATTEMPTS, Book, Content, LockView, claims_directory, me, push, update, view::permits, write};
 use crate::domain::id::SessionId;
 use crate::lock::claim::{Claim, Holder};
 use crate::lock::record::Stamp;
@@ -13,7 +13,7 @@ use crate::transport::remote::RefUpdate;
 #[derive(Debug)]
 pub enum Acquired {
     /// This process holds it.
-    Yes(Claim),
+    Yes(Box<Claim>),
     /// Somebody else does, also another process of this machine; or what lies there cannot be read.
     HeldBy(LockView),
 }
@@ -45,12 +45,12 @@ pub(in crate::sync) fn acquire_in(
             return view.map(Acquired::HeldBy).ok_or_else(|| contended(session));
         };
         if let Some(claim) = take(work, book.claim(session), session, change)? {
-            return Ok(Acquired::Yes(claim));
+            return Ok(Acquired::Yes(Box::new(claim)));
         }
         book = Book::fetch(work)?;
         // Where the answer of a push was lost, not the push.
         if let Some(claim) = book.claim(session).filter(|claim| is_held_here(claim)) {
-            return Ok(Acquired::Yes(claim.clone()));
+            return Ok(Acquired::Yes(Box::new(claim.clone())));
         }
     }
     Err(contended(session))
@@ -140,11 +140,11 @@ pub fn renew(ctx: &Context<'_>, session: &SessionId) -> Result<Settlement, SyncE
 
 /// As [`renew`], for who has opened everything already. `claim` is then as it is on the disk.
 pub(in crate::sync) fn renew_in(work: &mut Work<'_>, claim: &mut Claim) -> Result<Settlement, SyncError> {
-    if let Some(renewal) = renewal(work, claim)? {
-        if push(work, &claim.session, renewal)? {
-            renewed(work, claim)?;
-            return Ok(Settlement::Held);
-        }
+    if let Some(renewal) = renewal(work, claim)?
+        && push(work, &claim.session, renewal)?
+    {
+        renewed(work, claim)?;
+        return Ok(Settlement::Held);
     }
     settle(work, claim)
 }

@@ -1,10 +1,10 @@
 //! Giving locks back, and clearing away those of holders that are gone.
 
 use super::lease::{contended, resend};
-use super::{ATTEMPTS, Book, LockView, claims_directory, permits, push, update};
+use super::{ATTEMPTS, Book, LockView, claims_directory, push, update, view::permits};
 use crate::domain::id::SessionId;
 use crate::lock::claim::Claim;
-use crate::lock::state::{Standing, TakeOver};
+use crate::lock::state::TakeOver;
 use crate::sync::work::Work;
 use crate::sync::{Context, SyncError};
 
@@ -57,7 +57,7 @@ pub(in crate::sync) fn release_in(
             forget(work, book, session)?;
             return Ok(Released::NotLocked(session.clone()));
         };
-        if permits(force, Some(asked_of), Some(&view)) < needed(&view) {
+        if permits(force, Some(asked_of), Some(&view)) < view.needed() {
             return Ok(Released::HeldBy(view));
         }
         if let Some(claim) = book.claims.get_mut(session).filter(|claim| !claim.lost) {
@@ -77,18 +77,6 @@ pub(in crate::sync) fn release_in(
 fn forget(work: &Work<'_>, book: &mut Book, session: &SessionId) -> Result<(), SyncError> {
     book.claims.remove(session);
     Ok(Claim::remove(&claims_directory(work.ctx.env), session)?)
-}
-
-/// How much has to be permitted before this lock may be taken away.
-fn needed(view: &LockView) -> TakeOver {
-    match view.standing() {
-        _ if view.is_held_by_neighbour() => TakeOver::Live,
-        // Its process is dead, or is this one.
-        _ if view.is_own() => TakeOver::No,
-        Some(Standing::Free | Standing::Mine) => TakeOver::No,
-        Some(Standing::Expired { .. }) => TakeOver::Expired,
-        Some(Standing::Held { .. }) | None => TakeOver::Live,
-    }
 }
 
 /// Takes away the locks that have expired, and those of this machine whose processes are dead.

@@ -1,0 +1,246 @@
+//! `ccsync lock show`.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::args::JsonFlag;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::domain::id::{CommitId, MachineId, SessionId};
+use crate::lock::record::LockRecord;
+use crate::lock::state::{Expiry, Standing};
+use crate::sync::locks::{self, Content, LockView, Survey};
+use crate::sys::clock::Clock;
+use crate::ui::format::{age, count, short_id};
+use crate::ui::json;
+use crate::ui::report::title;
+use crate::ui::sanitize::one_line;
+use crate::ui::style::{ATTENTION, HEADING, QUIET};
+use crate::ui::table::{Cell, Table};
+
+/// The column of titles, which gives way on narrow screens.
+const TITLE: usize = 1;
+
+/// JSON schema, version 1.
+#[derive(Serialize)]
+struct Document<'a> {
+    locks: Vec<Row<'a>>,
+    /// Sessions whose lock this machine held until somebody else took it.
+    lost: Vec<&'a SessionId>,
+    /// Branches between those of locks that are none.
+    strangers: &'a [String],
+    /// What cannot be read of this machine's own files.
+    damaged: &'a [String],
+}
+
+/// A lock. What is null cannot be read, or does not apply.
+#[derive(Serialize)]
+pub(super) struct Row<'a> {
+    session: &'a SessionId,
+    title: Option<&'a str>,
+    commit: &'a CommitId,
+    /// `mine`, `held`, `expired` or `unreadable`.
+    standing: &'static str,
+    /// `no_heartbeat` or `by_clock`.
+    expired_by: Option<&'static str>,
+    machine: Option<&'a MachineId>,
+    host: Option<&'a str>,
+    pid: Option<u32>,
+    acquired: Option<String>,
+    renewed: Option<String>,
+    /// By this machine's clock, if its holder gives no sign of life before.
+    expires: Option<String>,
+    generation: Option<u64>,
+    /// The process of this machine that holds it.
+    running: Option<u32>,
+    /// Why it cannot be read.
+    unreadable: Option<&'a str>,
+}
+
+pub(super) fn run(session: Option<&SessionId>, json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
+    let mut survey = locks::survey(&app.context()?)?;
+    if let Some(name) = session {
+        let only = survey.named(name)?.map(|lock| lock.session.clone());
+        survey.locks.retain(|lock| Some(&lock.session) == only.as_ref());
+        survey.lost.retain(|claim| claim.session.as_str().starts_with(name.as_str()));
+    }
+    if json.json {
+        app.print_json("lock show", &document(&survey))?;
+        return Ok(Exit::Done);
+    }
+    if survey.locks.is_empty() {
+        app.out.note("lock show: nobody holds a session");
+    }
+    let mut lines = table(&survey.locks, app.clock.now()).lines(app.out.width());
+    lines.extend(remarks(&survey));
+    app.print(&lines)?;
+    Ok(Exit::Done)
+}
+
+fn document(survey: &Survey) -> Document<'_> {
+    Document {
+        locks: survey.locks.iter().map(row).collect(),
+        lost: survey.lost.iter().map(|claim| &claim.session).collect(),
+        strangers: &survey.strangers,
+        damaged: &survey.damaged,
+    }
+}
+
+/// A lock as scripts get it.
+pub(super) fn row(lock: &LockView) -> Row<'_> {
+    let record = lock.record();
+    let (standing, expired_by, expires) = match lock.standing() {
+        None => ("unreadable", None, None),
+        Some(Standing::Free | Standing::Mine) => ("mine", None, record.map(LockRecord::expires)),
+        Some(Standing::Held { expires, .. }) => ("held", None, Some(*expires)),
+        Some(Standing::Expired { why: Expiry::NoHeartbeat, .. }) => ("expired", Some("no_heartbeat"), None),
+        Some(Standing::Expired { why: Expiry::ByClock, .. }) => ("expired", Some("by_clock"), None),
+    };
+    Row {
+        session: &lock.session,
+        title: lock.title.as_deref(),
+        commit: &lock.commit,
+        standing,
+        expired_by,
+        machine: record.map(|record| &record.machine),
+        host: record.map(|record| record.host.as_str()),
+        pid: record.map(|record| record.pid),
+        acquired: record.map(|record| json::time(record.acquired)),
+        renewed: record.map(|record| json::time(record.renewed)),
+        expires: expires.map(json::time),
+        generation: record.map(|record| record.generation),
+        running: lock.running,
+        unreadable: match &lock.content {
+            Content::Lock { .. } => None,
+            Content::Unreadable { reason } => Some(reason),
+        },
+    }
+}
+
+fn table(locks: &[LockView], now: DateTime<Utc>) -> Table {
+    let mut table = Table::new(0, TITLE);
+    if !locks.is_empty() {
+        let headings = ["session", "title", "machine", "since", "heartbeat", "expires"];
+        table.row(headings.map(|text| Cell::new(text).style(HEADING)));
+    }
+    for lock in locks {
+        let time = |of: fn(&LockRecord) -> DateTime<Utc>| lock.record().map(|r| age(of(r), now)).unwrap_or_default();
+        let (expiry, style) = match lock.is_live() {
+            true => (expiry(lock, now), QUIET),
+            false => (expiry(lock, now), ATTENTION),
+        };
+        table.row([
+            Cell::new(short_id(lock.session.as_str())),
+            Cell::new(title(lock.title.as_deref())),
+            Cell::new(holder(lock)),
+            Cell::new(time(|record| record.acquired)),
+            Cell::new(time(|record| record.renewed)),
+            Cell::new(expiry).style(style),
+        ]);
+    }
+    table
+}
+
+/// Who holds it, for people.
+pub(super) fn holder(lock: &LockView) -> String {
+    match lock.record() {
+        Some(_) if lock.is_own() => "this machine".to_owned(),
+        Some(record) => one_line(&record.host).into_owned(),
+        None => "?".to_owned(),
+    }
+}
+
+fn expiry(lock: &LockView, now: DateTime<Utc>) -> String {
+    let within =
+        |then: DateTime<Utc>| format!("in {} min", ((then - now).max(TimeDelta::zero()).num_seconds() + 59) / 60);
+    match (&lock.content, lock.running) {
+        (Content::Unreadable { reason }, _) => format!("never: {}", one_line(reason)),
+        (Content::Lock { own: true, .. }, Some(pid)) => format!("when process {pid} ends"),
+        (Content::Lock { own: true, .. }, None) => "its process is dead".to_owned(),
+        (Content::Lock { standing: Standing::Held { expires, .. }, .. }, _) => within(*expires),
+        (Content::Lock { standing: Standing::Expired { why: Expiry::NoHeartbeat, .. }, .. }, _) => {
+            "expired: no heartbeat seen".to_owned()
+        }
+        (Content::Lock { standing: Standing::Expired { why: Expiry::ByClock, .. }, .. }, _) => {
+            "expired: by the clock".to_owned()
+        }
+        (Content::Lock { .. }, _) => String::new(),
+    }
+}
+
+fn remarks(survey: &Survey) -> Vec<String> {
+    let lost = survey.lost.iter().map(|claim| {
+        format!("{}: another machine has taken it; what was written here is kept", short_id(claim.session.as_str()))
+    });
+    let damaged = survey.damaged.iter().map(|why| format!("not read: {}", one_line(why)));
+    let strangers = survey.strangers.len() as u64;
+    let strangers = (strangers > 0).then(|| format!("{} between the locks that are none", count(strangers, "branch")));
+    lost.chain(damaged).chain(strangers).collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::lock::record::{Identity, Stamp};
+    use crate::lock::state::Seen;
+
+    const NOW: &str = "2026-03-10T12:00:00Z";
+
+    fn now() -> DateTime<Utc> {
+        NOW.parse().unwrap()
+    }
+
+    /// One of each kind.
+    pub(in super::super) fn views() -> Vec<LockView> {
+        let record = |n: u32, minutes: i64| {
+            let by =
+                Identity { machine: format!("{n:032x}").parse().unwrap(), host: "lap\u{202e}top".to_owned(), pid: n };
+            let stamp = Stamp { now: now() - TimeDelta::minutes(minutes), nonce: "n".to_owned() };
+            LockRecord::first(format!("{n}{n}{n}{n}{n}{n}{n}{n}-0000").parse().unwrap(), &by, stamp)
+        };
+        let view =
+            |record: LockRecord, standing: fn(Box<LockRecord>) -> Standing, own: bool, running: Option<u32>| LockView {
+                session: record.session.clone(),
+                title: Some("fix the login form\u{1b}[2J".to_owned()),
+                commit: "c".repeat(40).parse().unwrap(),
+                content: Content::Lock {
+                    standing: standing(Box::new(record.clone())),
+                    seen: Box::new(Seen {
+                        commit: "c".repeat(40).parse().unwrap(),
+                        first_seen: record.renewed,
+                        record,
+                    }),
+                    own,
+                },
+                running,
+            };
+        vec![
+            view(record(1, 3), |by| Standing::Held { expires: by.expires(), by }, false, None),
+            view(record(2, 90), |by| Standing::Expired { by, why: Expiry::NoHeartbeat }, false, None),
+            view(record(3, 13), |by| Standing::Expired { by, why: Expiry::ByClock }, false, None),
+            view(record(4, 0), |_| Standing::Mine, true, Some(4)),
+            view(record(5, 0), |_| Standing::Mine, true, None),
+            LockView {
+                session: "66666666-0000".parse().unwrap(),
+                title: None,
+                commit: "d".repeat(40).parse().unwrap(),
+                content: Content::Unreadable { reason: "it has a history\u{7}".to_owned() },
+                running: None,
+            },
+        ]
+    }
+
+    #[test]
+    fn rows_line_up_and_are_harmless() {
+        let text = table(&views(), now()).lines(100).join("\n");
+        insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
+    }
+
+    #[test]
+    fn the_document_has_every_field() {
+        let strangers = vec!["x/y".to_owned()];
+        let survey = Survey { locks: views(), strangers, ..Survey::default() };
+        insta::assert_snapshot!(serde_json::to_string_pretty(&document(&survey)).unwrap());
+    }
+}

@@ -1,0 +1,596 @@
+//! Every state that three machines, a remote and a network that loses answers can get into, within bounds: the real transitions of
+//! `ccsync::lock::state` are run in all orders, and in each state it is asked whether anything is wrong.
+//!
+//! A model of the remote executes pushes as git does: all references or none, each only from the value that was expected. A push is
+//! answered at once, or nobody hears of it and it arrives at any later moment, or never. Time passes in steps of a lock's lifetime, and the
+//! machines' clocks are an hour apart.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use ccsync::domain::id::{CommitId, SessionId};
+use ccsync::lock::record::{Identity, LockRecord, Stamp, TTL};
+use ccsync::lock::state::{self, Change, Holding, Me, Pending, Seen, Settlement, Standing, TakeOver};
+use chrono::{DateTime, TimeDelta, Utc};
+
+const MACHINES: usize = 3;
+
+/// Hours by which the machines' clocks are wrong.
+const CLOCKS: [i64; MACHINES] = [0, 1, -1];
+
+/// What is explored, and which rule is broken.
+#[derive(Clone, Copy)]
+pub(super) struct Rules {
+    pub(super) machines: usize,
+    /// How often each machine may write a lock, and a turn.
+    pub(super) lock_commits: u8,
+    pub(super) turns: u8,
+    /// How often in all a machine dies, the answer of a push gets lost, and time passes.
+    pub(super) crashes: u8,
+    pub(super) losses: u8,
+    pub(super) ticks: u8,
+    pub(super) broken: Option<Broken>,
+}
+
+/// A rule without which something must go wrong.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Broken {
+    /// The remote moves a lock whatever was expected.
+    LockExpectation,
+    /// The remote moves the sessions whatever was expected.
+    DataExpectation,
+    /// Turns are sent without the renewal of the lock.
+    SeparatePushes,
+}
+
+/// What the remote's sessions branch holds, by number.
+type Data = u16;
+/// The commit of a lock, by number.
+type Commit = u16;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct World {
+    lock: Option<Commit>,
+    data: Data,
+    machines: [Machine; MACHINES],
+    /// What was sent and may arrive yet.
+    underway: [Option<Push>; 2],
+    crashes: u8,
+    losses: u8,
+    tick: u8,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+struct Machine {
+    dead: bool,
+    /// As last fetched, and at which tick first.
+    seen: Option<(Commit, u8)>,
+    known: Data,
+    /// The claim on its disk.
+    claim: Option<Claim>,
+    /// How many lines of the session its transcript has in common with it.
+    base: u8,
+    /// Its turns, and how many of them are known to be safe.
+    written: u8,
+    safe: u8,
+    /// How many locks it has written.
+    made: u8,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Claim {
+    commit: Commit,
+    pending: Option<Sent>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Sent {
+    Acquire,
+    Renew(Commit),
+    Release,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Push {
+    by: u8,
+    lock: Option<(Option<Commit>, Option<Commit>)>,
+    data: Option<(Data, Data)>,
+    /// How many turns its sender takes for safe if it is answered.
+    safe: u8,
+}
+
+/// The session's turns in order, and those that lie in forks.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+struct Content {
+    session: Vec<u8>,
+    forks: BTreeSet<u8>,
+}
+
+/// What happens from one state to the next.
+#[derive(Clone, Copy)]
+struct Event {
+    machine: Option<u8>,
+    what: &'static str,
+    /// It was sent, and no answer came.
+    unheard: bool,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(m) = self.machine {
+            write!(f, "m{m} ")?;
+        }
+        f.write_str(self.what)?;
+        f.write_str(if self.unheard { ", and hears nothing" } else { "" })
+    }
+}
+
+/// Millions of states are looked up, and nobody chooses them to collide.
+#[derive(Default)]
+struct QuickHasher(u64);
+
+impl Hasher for QuickHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+    fn write_u8(&mut self, n: u8) {
+        self.write_u64(u64::from(n));
+    }
+    fn write_u16(&mut self, n: u16) {
+        self.write_u64(u64::from(n));
+    }
+    fn write_u64(&mut self, n: u64) {
+        self.0 = (self.0.rotate_left(5) ^ n).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+    fn write_isize(&mut self, n: isize) {
+        self.write_u64(n.unsigned_abs() as u64);
+    }
+}
+
+/// What is wrong, and how it came about.
+#[derive(Debug)]
+pub(super) struct Counterexample {
+    pub(super) wrong: String,
+    pub(super) story: Vec<String>,
+}
+
+/// What was explored.
+#[derive(Debug)]
+pub(super) struct Explored {
+    pub(super) states: usize,
+    pub(super) steps: usize,
+    /// The longest of the shortest ways to a state.
+    pub(super) depth: usize,
+}
+
+/// Goes through every state, nearest first.
+pub(super) fn explore(rules: Rules) -> Result<Explored, Counterexample> {
+    let mut model = Model::new(rules);
+    let start = World {
+        lock: None,
+        data: 0,
+        machines: Default::default(),
+        underway: [None; 2],
+        crashes: 0,
+        losses: 0,
+        tick: 0,
+    };
+    let nothing = Event { machine: None, what: "", unheard: false };
+    let mut states = Vec::with_capacity(1 << 20);
+    states.push((start, 0, nothing, 0));
+    let mut known: HashSet<World, BuildHasherDefault<QuickHasher>> =
+        HashSet::with_capacity_and_hasher(1 << 20, Default::default());
+    known.insert(start);
+    let mut steps = 0;
+    let mut at = 0;
+    while at < states.len() {
+        let (world, .., depth) = states[at];
+        for (what, next) in model.steps(&world) {
+            steps += 1;
+            let wrong = match next {
+                Ok(next) if !known.insert(next) => continue,
+                Ok(next) => {
+                    states.push((next, at, what, depth + 1));
+                    match model.wrong_with(&next) {
+                        None => continue,
+                        Some(wrong) => wrong,
+                    }
+                }
+                Err(wrong) => wrong,
+            };
+            return Err(Counterexample { wrong, story: story(&states, at, what) });
+        }
+        at += 1;
+    }
+    Ok(Explored { states: states.len(), steps, depth: states.last().map_or(0, |last| last.3) })
+}
+
+fn story(states: &[(World, usize, Event, usize)], mut at: usize, last: Event) -> Vec<String> {
+    let mut story = vec![last.to_string()];
+    while at != 0 {
+        story.push(states[at].2.to_string());
+        at = states[at].1;
+    }
+    story.reverse();
+    story
+}
+
+struct Model {
+    rules: Rules,
+    session: SessionId,
+    identities: Vec<Identity>,
+    /// By number; the same lock, written on two ways to one state, is one.
+    records: Vec<LockRecord>,
+    ids: Vec<CommitId>,
+    numbers: HashMap<RecordKey, Commit>,
+    contents: Vec<Content>,
+    content_numbers: HashMap<Content, Data>,
+}
+
+/// Machine, how many it had written, generation, `acquired` and `renewed`.
+type RecordKey = (usize, u8, u64, DateTime<Utc>, DateTime<Utc>);
+
+type Step = (Event, Result<World, String>);
+
+impl Model {
+    fn new(rules: Rules) -> Self {
+        let identity = |n: usize| Identity {
+            machine: format!("{n:032x}").parse().unwrap(),
+            host: format!("m{n}"),
+            pid: u32::try_from(n).unwrap(),
+        };
+        Self {
+            rules,
+            session: "s".parse().unwrap(),
+            identities: (0..MACHINES).map(identity).collect(),
+            records: Vec::new(),
+            ids: Vec::new(),
+            numbers: HashMap::new(),
+            contents: vec![Content::default()],
+            content_numbers: HashMap::from([(Content::default(), 0)]),
+        }
+    }
+
+    /// Everything that can happen next.
+    fn steps(&mut self, world: &World) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for m in 0..self.rules.machines {
+            let event = |what| Event { machine: u8::try_from(m).ok(), what, unheard: false };
+            if world.machines[m].dead {
+                let mut next = *world;
+                next.machines[m].dead = false;
+                steps.push((event("starts again"), Ok(next)));
+                continue;
+            }
+            steps.push((event("fetches"), Ok(self.fetch(world, m))));
+            if world.crashes < self.rules.crashes {
+                let mut next = *world;
+                next.machines[m].dead = true;
+                next.crashes += 1;
+                steps.push((event("dies"), Ok(next)));
+            }
+            if self.believes(&world.machines[m]) && world.machines[m].written < self.rules.turns {
+                let mut next = *world;
+                next.machines[m].written += 1;
+                steps.push((event("writes a turn"), Ok(next)));
+            }
+            for (what, world, push) in self.pushes(world, m) {
+                steps.push((event(what), self.answered(&world, push)));
+                if world.losses < self.rules.losses {
+                    steps.push((Event { unheard: true, ..event(what) }, Ok(unanswered(&world, push))));
+                }
+            }
+        }
+        for (at, push) in world.underway.iter().enumerate() {
+            let Some(push) = *push else { continue };
+            let mut next = *world;
+            next.underway[at] = None;
+            next.underway.sort_unstable();
+            let arrived = self.execute(&mut next, push).map(|_| next);
+            let event = Event { machine: Some(push.by), what: "is heard at last by the remote", unheard: false };
+            steps.push((event, arrived));
+        }
+        if world.tick < self.rules.ticks {
+            let event = Event { machine: None, what: "time passes", unheard: false };
+            steps.push((event, Ok(World { tick: world.tick + 1, ..*world })));
+        }
+        steps
+    }
+
+    /// What a machine may send, with what it writes down before.
+    fn pushes(&mut self, world: &World, m: usize) -> Vec<(&'static str, World, Push)> {
+        let machine = world.machines[m];
+        let mut pushes = Vec::new();
+        let lock_only = |change: (Option<Commit>, Option<Commit>)| Push {
+            by: u8::try_from(m).unwrap(),
+            lock: Some(change),
+            data: None,
+            safe: machine.safe,
+        };
+        let may_write = machine.made < self.rules.lock_commits;
+        let settled = machine.claim.is_none_or(|claim| claim.pending.is_none());
+        if may_write
+            && settled
+            && let Some((what, change)) = self.acquisition(world, m)
+        {
+            let mut next = *world;
+            let commit = self.write(&mut next, m, change.new.unwrap());
+            let claim = &mut next.machines[m].claim;
+            *claim = Some(match *claim {
+                Some(former) => Claim { pending: Some(Sent::Renew(commit)), ..former },
+                None => Claim { commit, pending: Some(Sent::Acquire) },
+            });
+            pushes.push((what, next, lock_only((change.expected.map(|c| number(&c)), Some(commit)))));
+        }
+        let holding = machine.claim.map(|claim| self.holding(claim));
+        if let Some(holding) = &holding {
+            if let Some(change) = holding.renewal(self.stamp(world, m))
+                && (may_write || holding.pending.is_some())
+            {
+                let mut next = *world;
+                let commit = match holding.pending {
+                    Some(Pending::Renew { ref commit, .. }) => number(commit),
+                    _ => self.write(&mut next, m, change.new.unwrap()),
+                };
+                next.machines[m].claim.as_mut().unwrap().pending = Some(Sent::Renew(commit));
+                let renewal = lock_only((change.expected.map(|c| number(&c)), Some(commit)));
+                pushes.push(("renews", next, renewal));
+                if machine.safe < machine.written {
+                    let push = self.with_turns(world, m, renewal);
+                    pushes.push(("renews and sends its turns", next, push));
+                }
+            }
+            if let Some(change) = holding.release() {
+                let mut next = *world;
+                next.machines[m].claim.as_mut().unwrap().pending = Some(Sent::Release);
+                pushes.push(("gives back", next, lock_only((change.expected.map(|c| number(&c)), None))));
+            }
+        }
+        if holding.is_none() && machine.safe < machine.written {
+            let push = Push { lock: None, ..self.with_turns(world, m, lock_only((None, None))) };
+            let fork = self.as_fork(world, m);
+            pushes.push(("sends its turns as a fork", *world, Push { data: Some((machine.known, fork)), ..push }));
+        }
+        pushes
+    }
+
+    /// How this machine would make the session its own, if it does not hold it already.
+    fn acquisition(&self, world: &World, m: usize) -> Option<(&'static str, Change)> {
+        let me = self.me(&world.machines[m], m);
+        let seen = self.seen(world, m);
+        let (what, take_over) = match state::standing(seen.as_ref(), self.now(world.tick, m), &me) {
+            Standing::Free => ("acquires", TakeOver::No),
+            Standing::Mine => ("acquires again", TakeOver::No),
+            Standing::Expired { .. } => ("takes over what has expired", TakeOver::Expired),
+            Standing::Held { .. } => ("takes over", TakeOver::Live),
+        };
+        let change = state::acquire(&self.session, seen.as_ref(), &me, take_over, self.stamp(world, m));
+        Some((what, change.expect("as much was permitted as is needed")))
+    }
+
+    /// Adds a machine's turns to what it sends: behind the session if that is as it was when they were written, else as a fork.
+    fn with_turns(&mut self, world: &World, m: usize, push: Push) -> Push {
+        let machine = world.machines[m];
+        let mut content = self.contents[usize::from(machine.known)].clone();
+        let new = if content.session.len() == usize::from(machine.base) {
+            content.session.extend((machine.safe..machine.written).map(|n| turn(m, n)));
+            self.number_of(content)
+        } else {
+            self.as_fork(world, m)
+        };
+        let lock = push.lock.filter(|_| self.rules.broken != Some(Broken::SeparatePushes));
+        Push { lock, data: Some((machine.known, new)), safe: machine.written, ..push }
+    }
+
+    fn as_fork(&mut self, world: &World, m: usize) -> Data {
+        let machine = world.machines[m];
+        let mut content = self.contents[usize::from(machine.known)].clone();
+        content.forks.extend((machine.safe..machine.written).map(|n| turn(m, n)));
+        self.number_of(content)
+    }
+
+    /// The remote does what it is asked, or not, and the sender hears of it.
+    fn answered(&mut self, world: &World, push: Push) -> Result<World, String> {
+        let mut next = *world;
+        if !self.execute(&mut next, push)? {
+            return Ok(next);
+        }
+        let m = usize::from(push.by);
+        if push.lock.is_some() {
+            let mut holding = self.holding(next.machines[m].claim.expect("whoever sends a lock has written it down"));
+            let settlement = holding.done();
+            next.machines[m].claim = (settlement != Settlement::Released).then(|| claim(&holding));
+            if let Some((_, new)) = push.lock {
+                next.machines[m].seen = new.map(|commit| (commit, next.tick));
+            }
+        }
+        if let Some((_, new)) = push.data {
+            let machine = &mut next.machines[m];
+            (machine.known, machine.safe) = (new, push.safe);
+            machine.base = u8::try_from(self.contents[usize::from(new)].session.len()).unwrap();
+        }
+        Ok(next)
+    }
+
+    /// What git does with a push. Wrong: it is accepted and must not be.
+    fn execute(&self, world: &mut World, push: Push) -> Result<bool, String> {
+        let broken = |rule| self.rules.broken == Some(rule);
+        let is_done =
+            push.lock.is_none_or(|(_, new)| world.lock == new) && push.data.is_none_or(|(_, new)| world.data == new);
+        let lock_fits = push.lock.is_none_or(|(expected, _)| world.lock == expected) || broken(Broken::LockExpectation);
+        let data_fits = push.data.is_none_or(|(old, _)| world.data == old) || broken(Broken::DataExpectation);
+        if is_done || !lock_fits || !data_fits {
+            return Ok(is_done);
+        }
+        if let Some((_, new)) = push.data {
+            let (old, new) = (&self.contents[usize::from(world.data)], &self.contents[usize::from(new)]);
+            if !new.session.starts_with(&old.session) || !new.forks.is_superset(&old.forks) {
+                return Err("turns that were safe are lost".to_owned());
+            }
+            if new.session != old.session && self.holder(world) != Some(push.by) {
+                return Err(format!("m{} writes what {:?} holds", push.by, self.holder(world)));
+            }
+        }
+        if let Some((_, new)) = push.lock {
+            let both = world.lock.zip(new).filter(|_| !broken(Broken::LockExpectation));
+            if let Some((old, new)) = both.map(|(old, new)| (self.record(old), self.record(new))) {
+                let same_holder = old.machine == new.machine && old.acquired == new.acquired;
+                if new.generation < old.generation || !same_holder && new.generation == old.generation {
+                    return Err("a lock was taken over and the generations do not tell".to_owned());
+                }
+            }
+            world.lock = new;
+        }
+        world.data = push.data.map_or(world.data, |(_, new)| new);
+        Ok(true)
+    }
+
+    /// The machine looks at the remote, and settles what it believes.
+    fn fetch(&self, world: &World, m: usize) -> World {
+        let mut next = *world;
+        let machine = &mut next.machines[m];
+        let since = |commit| machine.seen.filter(|seen| seen.0 == commit).map_or(world.tick, |seen| seen.1);
+        machine.seen = world.lock.map(|commit| (commit, since(commit)));
+        machine.known = world.data;
+        if let Some(before) = machine.claim {
+            let mut holding = self.holding(before);
+            machine.claim = match holding.settle(world.lock.map(|commit| self.id(commit)).as_ref()) {
+                Settlement::Held | Settlement::Unanswered => Some(claim(&holding)),
+                Settlement::Released | Settlement::Lost => None,
+            };
+        }
+        // Turns that arrived although nobody said so.
+        let content = &self.contents[usize::from(world.data)];
+        let mut arrived = machine.safe;
+        while arrived < machine.written && content.session.get(usize::from(machine.base)) == Some(&turn(m, arrived)) {
+            (arrived, machine.base) = (arrived + 1, machine.base + 1);
+        }
+        while arrived < machine.written && content.forks.contains(&turn(m, arrived)) {
+            arrived += 1;
+        }
+        machine.safe = arrived;
+        if machine.safe == machine.written {
+            machine.base = u8::try_from(content.session.len()).unwrap();
+        }
+        next
+    }
+
+    /// What must be so in every state.
+    fn wrong_with(&self, world: &World) -> Option<String> {
+        let machines = || world.machines.iter().enumerate();
+        let can_write = |machine: &&Machine| {
+            let commit = machine.claim.map(|claim| claim.commit);
+            let fits = self.rules.broken == Some(Broken::LockExpectation) || commit == world.lock;
+            self.believes(machine) && fits
+        };
+        let writers = world.machines.iter().filter(can_write).count();
+        if writers > 1 {
+            return Some(format!("{writers} machines can write at the same time"));
+        }
+        let content = &self.contents[usize::from(world.data)];
+        for (m, machine) in machines() {
+            let lost = |n: &u8| !content.session.contains(&turn(m, *n)) && !content.forks.contains(&turn(m, *n));
+            if let Some(n) = (0..machine.safe).find(lost) {
+                return Some(format!("turn {n} of m{m} is neither in the session nor in a fork nor waiting"));
+            }
+        }
+        None
+    }
+
+    /// A process runs there that takes the session for its own.
+    fn believes(&self, machine: &Machine) -> bool {
+        let is_held = |claim: Claim| matches!(claim.pending, None | Some(Sent::Renew(_)));
+        !machine.dead && machine.claim.is_some_and(is_held)
+    }
+
+    /// Whose commit the branch is.
+    fn holder(&self, world: &World) -> Option<u8> {
+        let record = self.record(world.lock?);
+        let at = self.identities.iter().position(|identity| identity.machine == record.machine);
+        at.map(|at| u8::try_from(at).unwrap())
+    }
+
+    fn now(&self, tick: u8, m: usize) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::days(9000) + TTL * i32::from(tick) + TimeDelta::hours(CLOCKS[m])
+    }
+
+    fn stamp(&self, world: &World, m: usize) -> Stamp {
+        Stamp { now: self.now(world.tick, m), nonce: format!("{}", world.machines[m].made) }
+    }
+
+    fn seen(&self, world: &World, m: usize) -> Option<Seen> {
+        let (commit, tick) = world.machines[m].seen?;
+        Some(Seen { commit: self.id(commit), record: self.record(commit).clone(), first_seen: self.now(tick, m) })
+    }
+
+    fn me(&self, machine: &Machine, m: usize) -> Me {
+        Me::new(self.identities[m].clone(), machine.claim.map(|claim| self.holding(claim)).as_ref())
+    }
+
+    fn record(&self, commit: Commit) -> &LockRecord {
+        &self.records[usize::from(commit)]
+    }
+
+    fn id(&self, commit: Commit) -> CommitId {
+        self.ids[usize::from(commit)].clone()
+    }
+
+    fn write(&mut self, world: &mut World, m: usize, record: LockRecord) -> Commit {
+        world.machines[m].made += 1;
+        let next = Commit::try_from(self.records.len()).unwrap();
+        let key = (m, world.machines[m].made, record.generation, record.acquired, record.renewed);
+        *self.numbers.entry(key).or_insert_with(|| {
+            self.ids.push(format!("{next:040x}").parse().unwrap());
+            self.records.push(record);
+            next
+        })
+    }
+
+    fn holding(&self, claim: Claim) -> Holding {
+        let pending = claim.pending.map(|sent| match sent {
+            Sent::Acquire => Pending::Acquire,
+            Sent::Renew(commit) => Pending::Renew { commit: self.id(commit), record: self.record(commit).clone() },
+            Sent::Release => Pending::Release,
+        });
+        Holding { record: self.record(claim.commit).clone(), commit: self.id(claim.commit), pending }
+    }
+
+    fn number_of(&mut self, content: Content) -> Data {
+        let next = Data::try_from(self.contents.len()).unwrap();
+        *self.content_numbers.entry(content.clone()).or_insert_with(|| {
+            self.contents.push(content);
+            next
+        })
+    }
+}
+
+/// The sender hears nothing; what it sent may arrive at any time.
+fn unanswered(world: &World, push: Push) -> World {
+    let mut next = *world;
+    next.losses += 1;
+    // The rules permit no more losses than there is room.
+    *next.underway.iter_mut().find(|place| place.is_none()).unwrap() = Some(push);
+    next.underway.sort_unstable();
+    next
+}
+
+fn claim(holding: &Holding) -> Claim {
+    let pending = holding.pending.as_ref().map(|pending| match pending {
+        Pending::Acquire => Sent::Acquire,
+        Pending::Renew { commit, .. } => Sent::Renew(number(commit)),
+        Pending::Release => Sent::Release,
+    });
+    Claim { commit: number(&holding.commit), pending }
+}
+
+fn turn(m: usize, n: u8) -> u8 {
+    u8::try_from(m).unwrap() * 16 + n
+}
+
+fn number(commit: &CommitId) -> Commit {
+    Commit::from_str_radix(&commit.as_str()[24..], 16).unwrap()
+}
