@@ -192,7 +192,7 @@ impl Machine {
             stderr_is_terminal: false,
             no_color: true,
             columns: None,
-            git: GitEnv { own_ssh_command: false },
+            git: GitEnv::default(),
         };
         let request =
             SetUp { remote: Some(RemoteUrl::parse(remote.to_str().unwrap(), home).unwrap()), ..SetUp::default() };

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use super::{HEAD_REF, StoreError};
+use super::StoreError;
 use crate::sys::fs as sys;
 
 /// Many times what a living `git` needs between taking a lock and giving it back.
@@ -79,16 +79,17 @@ fn is_half_made(entry: &walkdir::DirEntry) -> bool {
     name.starts_with("tmp_") || name.ends_with(".keep") && guards()
 }
 
-/// Frees the branch of a bare repository on this disk in which a push of this machine was killed together with the program that
-/// served it: that holds two locks while it moves the branch, for moments only. Other machines may be at work there, so that a young
+/// Frees the references of a bare repository on this disk in which a push of this machine was killed, or the program that
+/// served it: either holds locks while it moves them, for moments only. Other machines may be at work there, so that a young
 /// lock is given the time to vanish.
 ///
 /// # Errors
 /// [`StoreError::Io`]
-pub fn free_branch(remote: &Path) -> Result<(), StoreError> {
+pub fn free_references(remote: &Path) -> Result<(), StoreError> {
     let repository = [remote.join(".git"), remote.to_owned()].into_iter().find(|path| path.join("HEAD").exists());
     let Some(repository) = repository else { return Ok(()) };
-    remove_outlasted([HEAD_REF, "HEAD"].map(|name| repository.join(format!("{name}.lock"))))
+    let beside = ["HEAD", "packed-refs"].map(|name| repository.join(format!("{name}.lock")));
+    remove_outlasted(beside.into_iter().chain(locks_below(&repository.join("refs"), usize::MAX)))
 }
 
 /// Repeats `step` while another process holds a lock that it needs; for about [`GRACE`] at most.
@@ -105,18 +106,20 @@ pub(super) fn outlasting_locks<T>(step: impl Fn() -> Result<T, git2::Error>) -> 
     }
 }
 
-/// The locks of index, refs, configuration and the like. No ref has a name that ends in `.lock`.
+/// The locks of index, refs, configuration and the like.
 fn locks(git_dir: &Path) -> Vec<PathBuf> {
-    let below = |dir: &Path, depth| {
-        let files = walkdir::WalkDir::new(dir).max_depth(depth).into_iter().flatten();
-        files.filter(|e| e.file_type().is_file()).map(walkdir::DirEntry::into_path)
-    };
-    let all = below(git_dir, 1)
-        .chain(below(&git_dir.join("refs"), usize::MAX))
-        .chain(below(&git_dir.join("objects/info"), usize::MAX));
+    let all = locks_below(git_dir, 1)
+        .chain(locks_below(&git_dir.join("refs"), usize::MAX))
+        .chain(locks_below(&git_dir.join("objects/info"), usize::MAX));
     // The exception is held for as long as git tidies up in the background, and stops nobody.
-    let is_lock = |path: &PathBuf| path.extension().is_some_and(|e| e == "lock") && !path.ends_with("gc.log.lock");
-    all.filter(is_lock).collect()
+    all.filter(|path| !path.ends_with("gc.log.lock")).collect()
+}
+
+/// No ref has a name that ends in `.lock`.
+fn locks_below(directory: &Path, depth: usize) -> impl Iterator<Item = PathBuf> + use<> {
+    let files = walkdir::WalkDir::new(directory).max_depth(depth).into_iter().flatten();
+    let files = files.filter(|e| e.file_type().is_file()).map(walkdir::DirEntry::into_path);
+    files.filter(|path| path.extension().is_some_and(|e| e == "lock"))
 }
 
 fn is_young(lock: &Path) -> bool {

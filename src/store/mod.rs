@@ -9,7 +9,8 @@
 //! * [`transaction`]: writing one commit
 //! * `check`: reading every object
 //! * `object`, `reader`, `tree`, `layout`, `worktree`, `leftover`: writing packs, reading from them, trees, paths, the working tree, locks of the dead
-//! * `damage`: what git's library must not meet
+//! * [`neighbour`]: a repository on the same disk, without the `git` program
+//! * `damage`, `loose`: what git's library must not meet
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,8 +23,10 @@ mod check;
 mod damage;
 mod layout;
 mod leftover;
+mod loose;
 pub mod machine;
 pub mod manifest;
+pub mod neighbour;
 mod object;
 mod reader;
 pub mod segment;
@@ -33,7 +36,7 @@ mod tree;
 mod worktree;
 
 pub use check::{DamagedObject, ObjectCheck};
-pub use leftover::{free_branch, remove_of_the_dead, remove_stale_locks};
+pub use leftover::{free_references, remove_of_the_dead, remove_stale_locks};
 pub use snapshot::Snapshot;
 pub use transaction::{Author, Transaction};
 

@@ -1,8 +1,8 @@
 //! Reading objects.
 //!
 //! Nearly every object of a store lies in a pack. Such a one is read here, with plain reads and libdeflate: three times as fast
-//! as by libgit2, and without mapping the pack, so that memory does not grow with the store. Loose objects, and packs that are not understood, are
-//! left to libgit2. Either way the content is checked against the object's name. Owns how packs and their indexes are read (git manual,
+//! as by libgit2, and without mapping the pack, so that memory does not grow with the store. Loose objects are read by `loose`; packs that are not
+//! understood are left to libgit2. Either way the content is checked against the object's name. Owns how packs and their indexes are read (git manual,
 //! `gitformat-pack`); how they are written is `object`'s.
 
 use std::cell::RefCell;
@@ -14,6 +14,7 @@ use std::time::SystemTime;
 use git2::{ObjectType, Oid, Repository};
 
 use super::StoreError;
+use super::loose;
 use super::object::object_name;
 
 /// Reads the objects of one repository. Packs are opened when they are first asked for something.
@@ -71,8 +72,11 @@ const DEEPEST: usize = 250;
 impl Objects<'_> {
     /// Bytes of an object.
     pub(super) fn size(self, oid: Oid) -> Result<usize, StoreError> {
-        match self.reader.in_packs(|packs| packs.size(oid)) {
-            Some(size) => Ok(size),
+        if let Some(size) = self.reader.in_packs(|packs| packs.size(oid)) {
+            return Ok(size);
+        }
+        match self.reader.loose(oid)? {
+            Some((_, data)) => Ok(data.len()),
             None => Ok(self.repo.odb()?.read_header(oid)?.0),
         }
     }
@@ -84,6 +88,9 @@ impl Objects<'_> {
     pub(super) fn read(self, kind: ObjectType, oid: Oid) -> Result<Vec<u8>, StoreError> {
         let is_it = |found: &(ObjectType, Vec<u8>)| found.0 == kind && object_name(kind, &found.1) == oid;
         if let Some((_, data)) = self.reader.in_packs(|packs| packs.read(oid)).filter(is_it) {
+            return Ok(data);
+        }
+        if let Some((_, data)) = self.reader.loose(oid)?.filter(|found| found.0 == kind) {
             return Ok(data);
         }
         let odb = self.repo.odb()?;
@@ -98,6 +105,19 @@ impl Reader {
     pub(super) fn new(git_dir: &Path) -> Self {
         let packs = Packs { modified: None, list: Vec::new(), decompressor: libdeflater::Decompressor::new() };
         Self { directory: git_dir.join("objects/pack"), packs: RefCell::new(packs) }
+    }
+
+    /// The object in a file of its own, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Object`] if the file holds something else, or too much: libgit2 must not meet it.
+    fn loose(&self, oid: Oid) -> Result<Option<(ObjectType, Vec<u8>)>, StoreError> {
+        let name = oid.to_string();
+        let (directory, rest) = name.split_at(2);
+        let Ok(compressed) = fs::read(self.directory.with_file_name(directory).join(rest)) else { return Ok(None) };
+        let decompressor = &mut self.packs.borrow_mut().decompressor;
+        let found = loose::object_named(decompressor, &compressed, oid);
+        found.map(Some).ok_or(StoreError::Object { name })
     }
 
     /// Asks the packs, and once more if others have come.

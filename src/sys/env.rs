@@ -52,6 +52,9 @@ pub struct Dirs {
 pub struct GitEnv {
     /// The user has an ssh command of their own (`GIT_SSH_COMMAND` or `GIT_SSH`): it is left alone.
     pub own_ssh_command: bool,
+    /// Variables change what git does with a repository on this disk, or with every command: other settings than those in the usual
+    /// places, `GIT_ALLOW_PROTOCOL` without `file`.
+    pub own_settings: bool,
 }
 
 /// Why the environment is not usable.
@@ -110,8 +113,20 @@ impl Env {
             stderr_is_terminal: false,
             no_color: get("NO_COLOR").is_some() || get("TERM").is_some_and(|t| t == "dumb"),
             columns,
-            git: GitEnv { own_ssh_command: get("GIT_SSH_COMMAND").or_else(|| get("GIT_SSH")).is_some() },
+            git: GitEnv::from_variables(get),
         })
+    }
+}
+
+impl GitEnv {
+    fn from_variables(get: &dyn Fn(&str) -> Option<OsString>) -> Self {
+        const SETTINGS: [&str; 3] = ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_COUNT"];
+        let allows_files = |allowed: OsString| allowed.to_string_lossy().split(':').any(|protocol| protocol == "file");
+        Self {
+            own_ssh_command: get("GIT_SSH_COMMAND").or_else(|| get("GIT_SSH")).is_some(),
+            own_settings: SETTINGS.iter().any(|name| get(name).is_some())
+                || !get("GIT_ALLOW_PROTOCOL").is_none_or(allows_files),
+        }
     }
 }
 
@@ -206,6 +221,10 @@ mod tests {
         Env::from_variables(&|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()))
     }
 
+    fn env_with(name: &str, value: &str) -> Env {
+        env(&[("HOME", "/h"), (name, value)]).unwrap()
+    }
+
     #[test]
     fn everything_lies_below_ccsync_home() {
         let env = env(&[("HOME", "/home/al"), ("CCSYNC_HOME", "/x"), ("XDG_DATA_HOME", "/y")]).unwrap();
@@ -232,6 +251,9 @@ mod tests {
         let env = env(&[("HOME", "/h"), ("NO_COLOR", "1"), ("GIT_SSH", "plink"), ("COLUMNS", "77")]).unwrap();
         assert!(env.no_color && env.git.own_ssh_command);
         assert_eq!(env.columns, Some(77));
+        let own_settings = |name: &str, value: &str| env_with(name, value).git.own_settings;
+        assert!(own_settings("GIT_CONFIG_GLOBAL", "/x") && own_settings("GIT_ALLOW_PROTOCOL", "https:ssh"));
+        assert!(!own_settings("GIT_ALLOW_PROTOCOL", "https:file") && !own_settings("GIT_AUTHOR_NAME", "al"));
         assert!(!host_name().is_empty());
     }
 }

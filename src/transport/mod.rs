@@ -6,7 +6,6 @@
 mod caller;
 mod failure;
 pub mod git_cli;
-mod nearby;
 pub mod porcelain;
 pub mod remote;
 pub mod url;
