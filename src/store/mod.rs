@@ -10,6 +10,7 @@
 //! * `check`: reading every object
 //! * `object`, `reader`, `tree`, `layout`, `worktree`, `leftover`: writing packs, reading from them, trees, paths, the working tree, locks of the dead
 //! * [`neighbour`]: a repository on the same disk, without the `git` program
+//! * `entries`: changing git's index
 //! * `damage`, `loose`: what git's library must not meet
 
 use std::io;
@@ -21,6 +22,7 @@ use crate::sys::fs;
 
 mod check;
 mod damage;
+mod entries;
 mod layout;
 mod leftover;
 mod loose;
