@@ -24,6 +24,7 @@ mod layers;
 mod model;
 #[cfg(unix)]
 mod moments;
+mod neighbour;
 mod offline;
 mod race;
 mod readme;

@@ -48,7 +48,7 @@ mod repair;
 pub mod report;
 mod send;
 mod set_up;
-mod shortcut;
+pub mod shortcut;
 mod status;
 mod storing;
 mod text;

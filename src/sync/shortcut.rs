@@ -9,9 +9,10 @@ use crate::store::neighbour::{Address, Move, Moved};
 use crate::store::{BRANCH, Store};
 use crate::transport::remote::{PushOutcome, RefUpdate, Shortcut};
 
-/// From the store at this path.
-pub(super) struct ByStore {
-    pub(super) store: PathBuf,
+/// From a store to its neighbours.
+pub struct ByStore {
+    /// Where the store is.
+    pub store: PathBuf,
 }
 
 impl Shortcut for ByStore {

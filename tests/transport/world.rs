@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ccsync::domain::id::CommitId;
+use ccsync::sync::shortcut::ByStore;
 use ccsync::sys::clock::ManualClock;
 use ccsync::sys::env::GitEnv;
 use ccsync::sys::fs::write_atomic;
@@ -72,6 +73,13 @@ impl World {
         options.bare(true).initial_head("main");
         git2::Repository::init_opts(&path, &options).unwrap();
         path
+    }
+
+    /// As [`Self::store`], which takes the shortcut to its neighbours.
+    pub(super) fn store_with_shortcut(&self, name: &str, url: &str) -> Store {
+        let store = self.store(name, url);
+        let shortcut = ByStore { store: self.path(name) };
+        Store { git: store.git.with_shortcut(Arc::new(shortcut)), ..store }
     }
 
     /// A store of this world whose remote is `url`; nobody is there to answer.

@@ -177,7 +177,8 @@ impl<'a> Step<'a> {
         for Move { name, new, expected } in moves {
             let (new, expected) = (new.map(oid).transpose()?, expected.map(oid).transpose()?);
             let now = refs.read(name)?;
-            if now == new {
+            // To git, the deletion of what does not exist has not been done already.
+            if now == new && (new.is_some() || expected.is_none()) {
                 continue;
             }
             if now != expected {
