@@ -128,12 +128,6 @@ pub enum SyncError {
         session: SessionId,
     },
     /// More than one session begins with what was asked for.
-    #[error("more than one session in the store begins with {session}")]
-    AmbiguousSession {
-        /// What was asked for.
-        session: SessionId,
-    },
-    /// More than one session begins with what was asked for.
     #[error("more than one session begins with {session}")]
     AmbiguousName {
         /// What was asked for.
@@ -211,7 +205,7 @@ impl SyncError {
             // A full disk is full for the others, too.
             Self::Session(SessionError::Path(e)) => !e.is_full(),
             Self::Session(_) | Self::Inconsistent { .. } | Self::Oversized { .. } => true,
-            Self::NoSuchSession { .. } | Self::AmbiguousSession { .. } => true,
+            Self::NoSuchSession { .. } | Self::AmbiguousName { .. } => true,
             Self::Path(e) => !e.is_full(),
             _ => false,
         }
