@@ -38,7 +38,7 @@ mod tree;
 mod worktree;
 
 pub use check::{DamagedObject, ObjectCheck};
-pub use leftover::{free_references, remove_of_the_dead, remove_stale_locks};
+pub use leftover::{remove_from_neighbour, remove_of_the_dead, remove_stale_locks};
 pub use snapshot::Snapshot;
 pub use transaction::{Author, Transaction};
 
@@ -157,6 +157,7 @@ impl Store {
     /// [`StoreError::Git`].
     pub fn open_another(path: &Path) -> Result<Self, StoreError> {
         let repo = git2::Repository::open(path)?;
+        make_durable(&repo)?;
         let reader = reader::Reader::new(repo.path());
         Ok(Self { repo, reader })
     }

@@ -104,8 +104,7 @@ impl PackWriter {
     pub(super) fn create(dir: &Path) -> Result<Self, StoreError> {
         let io = |source| StoreError::io("create a pack in", dir, source);
         std::fs::create_dir_all(dir).map_err(io)?;
-        // The prefix is the one that `git gc` recognises as left over after a crash.
-        let file = tempfile::Builder::new().prefix("tmp_pack_").tempfile_in(dir).map_err(io)?;
+        let file = temporary_file(dir, "tmp_pack_").map_err(io)?;
         let mut pack = PackFile { file: BufWriter::with_capacity(1 << 20, file), length: 0, entries: Vec::new() };
         pack.write(&pack_header(0)).map_err(io)?;
         let out = Arc::new(Mutex::new(pack));
@@ -147,7 +146,7 @@ impl PackWriter {
         entries.sort_by_key(|e| e.oid);
         let index = pack_index(&entries, &checksum);
         let stem = self.dir.join(format!("pack-{}", hex(&checksum)));
-        let mut index_file = tempfile::Builder::new().prefix("tmp_idx_").tempfile_in(&self.dir).map_err(io)?;
+        let mut index_file = temporary_file(&self.dir, "tmp_idx_").map_err(io)?;
         index_file.write_all(&index).map_err(io)?;
         readable.apply(&file).and_then(|()| readable.apply(&index_file)).map_err(io)?;
         fail_point("a pack is complete");
@@ -266,6 +265,30 @@ fn pack_index(entries: &[Entry], pack_checksum: &[u8; 20]) -> Vec<u8> {
     let checksum = Sha1::digest(&index);
     index.extend_from_slice(&checksum);
     index
+}
+
+/// How the names of this program's temporary files begin, after what `git gc` recognises as left over after a crash.
+const OWN: &str = "ccsync_";
+
+/// A file that is locked for as long as its writer lives: others may be at work in the same directory.
+fn temporary_file(dir: &Path, prefix: &str) -> io::Result<tempfile::NamedTempFile> {
+    let file = tempfile::Builder::new().prefix(&format!("{prefix}{OWN}")).tempfile_in(dir)?;
+    // Where there are no locks, nobody can tell that the writer has died, and `git gc` removes the file some day.
+    let _ = file.as_file().try_lock();
+    Ok(file)
+}
+
+/// Removes from a directory of packs what a dead writer left half-made, on whatever machine.
+pub(super) fn remove_half_made(dir: &Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_own =
+            |name: &str| ["tmp_pack_", "tmp_idx_"].iter().any(|kind| name.starts_with(&format!("{kind}{OWN}")));
+        let is_dead = || std::fs::File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
+        if name.to_str().is_some_and(is_own) && is_dead() {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Who may read a pack.
