@@ -96,8 +96,11 @@ fn others_may_read_what_was_pushed_if_they_may_read_the_rest() {
     }
 }
 
+/// What it is, and how the repository, or the machine of a user, becomes so.
+type Unusual = (&'static str, fn(&Machine, &Path));
+
 /// What makes a repository one that only git may handle.
-const UNUSUAL: [(&str, fn(&Machine, &Path)); 10] = [
+const UNUSUAL: [Unusual; 10] = [
     ("fsck of what arrives", |_, remote| configure(remote, "[receive]\n\tfsckObjects = true\n")),
     ("only forward", |_, remote| configure(remote, "[receive]\n\tdenyNonFastForwards = true\n")),
     ("hidden references", |_, remote| configure(remote, "[transfer]\n\thideRefs = refs/x\n")),

@@ -221,10 +221,6 @@ mod tests {
         Env::from_variables(&|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()))
     }
 
-    fn env_with(name: &str, value: &str) -> Env {
-        env(&[("HOME", "/h"), (name, value)]).unwrap()
-    }
-
     #[test]
     fn everything_lies_below_ccsync_home() {
         let env = env(&[("HOME", "/home/al"), ("CCSYNC_HOME", "/x"), ("XDG_DATA_HOME", "/y")]).unwrap();
@@ -248,10 +244,11 @@ mod tests {
 
     #[test]
     fn small_facts() {
-        let env = env(&[("HOME", "/h"), ("NO_COLOR", "1"), ("GIT_SSH", "plink"), ("COLUMNS", "77")]).unwrap();
-        assert!(env.no_color && env.git.own_ssh_command);
-        assert_eq!(env.columns, Some(77));
-        let own_settings = |name: &str, value: &str| env_with(name, value).git.own_settings;
+        let small = env(&[("HOME", "/h"), ("NO_COLOR", "1"), ("GIT_SSH", "plink"), ("COLUMNS", "77")]).unwrap();
+        assert!(small.no_color && small.git.own_ssh_command);
+        assert_eq!(small.columns, Some(77));
+        let with = |name: &str, value: &str| env(&[("HOME", "/h"), (name, value)]).unwrap();
+        let own_settings = |name: &str, value: &str| with(name, value).git.own_settings;
         assert!(own_settings("GIT_CONFIG_GLOBAL", "/x") && own_settings("GIT_ALLOW_PROTOCOL", "https:ssh"));
         assert!(!own_settings("GIT_ALLOW_PROTOCOL", "https:file") && !own_settings("GIT_AUTHOR_NAME", "al"));
         assert!(!host_name().is_empty());
