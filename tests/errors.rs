@@ -97,6 +97,7 @@ fn a_path_for_a_machine_that_is_unknown() {
 fn without_git() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
+    env.let_git_serve();
     let mut command = a.command(["pull"]);
     command.env("PATH", env.root());
     insta::assert_snapshot!(a.run(&mut command));
@@ -226,6 +227,7 @@ fn every_json_document_has_version_and_command() {
 fn an_interrupted_command_is_130() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
+    env.let_git_serve();
     a.session(ONE).turn("hello").write();
     // A `git` that never answers, so that the signal arrives in the middle of the work.
     let bin = env.root().join("bin");

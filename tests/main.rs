@@ -26,6 +26,7 @@ mod look;
 mod model;
 #[cfg(unix)]
 mod moments;
+mod neighbour;
 mod offline;
 mod project;
 mod race;

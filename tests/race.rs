@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use crate::harness::TestEnv;
+use crate::harness::{Machine, TestEnv};
 
 /// Sessions per machine.
 const N: usize = 6;
@@ -15,15 +15,31 @@ fn id(machine: usize, n: usize) -> String {
 fn parallel_pushes_of_two_machines_all_arrive() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let run = |machine: &crate::harness::Machine, number: usize| {
+    two_machines_push(&a, &b);
+}
+
+/// One machine reaches the remote on this disk by itself, the other's settings leave it to git.
+#[test]
+fn parallel_pushes_by_both_ways_all_arrive() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let config = b.home.join(".gitconfig");
+    let text = std::fs::read_to_string(&config).unwrap_or_default();
+    std::fs::write(&config, text + "[receive]\n\tfsckObjects = true\n").unwrap();
+    two_machines_push(&a, &b);
+    assert_eq!(a.git(&["fsck", "--strict", "--no-dangling"]), "");
+}
+
+fn two_machines_push(a: &Machine, b: &Machine) {
+    let run = |machine: &Machine, number: usize| {
         for n in 0..N {
             machine.session(&id(number, n)).project("work/app").turn(&format!("question {n}")).write();
             machine.ccsync(["push"]).success();
         }
     };
     thread::scope(|scope| {
-        scope.spawn(|| run(&a, 0));
-        scope.spawn(|| run(&b, 1));
+        scope.spawn(|| run(a, 0));
+        scope.spawn(|| run(b, 1));
     });
     a.ccsync(["pull"]).success();
     b.ccsync(["pull"]).success();

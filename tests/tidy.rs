@@ -1,15 +1,16 @@
-//! The store looks after itself: many small packs become few, in the background, and nothing is missing afterwards.
+//! The store looks after itself, and so does a remote on this disk: many small packs become few, in the background, and nothing is missing afterwards.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Machine, ONE, TestEnv, questions};
+use crate::harness::{ONE, TestEnv, questions};
 
 const PUSHES: usize = 55;
 
-fn packs(machine: &Machine) -> usize {
-    let entries = fs::read_dir(machine.store().join(".git/objects/pack")).unwrap();
+fn packs(git_dir: &Path) -> usize {
+    let entries = fs::read_dir(git_dir.join("objects/pack")).unwrap();
     entries.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|e| e == "pack")).count()
 }
 
@@ -17,19 +18,24 @@ fn packs(machine: &Machine) -> usize {
 fn many_packs_are_put_together_unless_the_user_wants_no_housekeeping() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
+    let repositories = [a.store().join(".git"), env.remote_of_pair()];
     for n in 0..PUSHES {
         a.append(ONE, &format!("turn {n}"));
         a.ccsync(["push"]).success();
     }
-    assert!(packs(&a) > PUSHES, "the tests' own git configuration says `gc.auto = 0`");
+    assert!(
+        repositories.iter().all(|repository| packs(repository) >= PUSHES),
+        "the tests' own git configuration says `gc.auto = 0`"
+    );
     let config = a.home.join(".gitconfig");
     fs::write(&config, fs::read_to_string(&config).unwrap().replace("[gc]\n\tauto = 0\n", "")).unwrap();
     a.append(ONE, "one more");
     a.ccsync(["push"]).success();
     let deadline = Instant::now() + Duration::from_secs(60);
     // Until the last of it is done: git removes this file at the end.
-    while packs(&a) > PUSHES / 2 || a.store().join(".git/gc.pid").exists() {
-        assert!(Instant::now() < deadline, "{} packs", packs(&a));
+    let at_work = |repository: &PathBuf| packs(repository) > PUSHES / 2 || repository.join("gc.pid").exists();
+    while repositories.iter().any(at_work) {
+        assert!(Instant::now() < deadline, "{:?} packs", repositories.each_ref().map(|repository| packs(repository)));
         thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(a.git(&["fsck", "--strict", "--no-dangling"]), "");

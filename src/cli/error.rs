@@ -456,10 +456,9 @@ impl CliError {
                 (Kind::Failed, hints(["with the address of the remote that it had: ccsync init --remote URL"]))
             }
             SyncError::NotSetUp => (Kind::Failed, hints(["ccsync init --remote URL"])),
-            SyncError::NoSuchSession { .. }
-            | SyncError::AmbiguousSession { .. }
-            | SyncError::AmbiguousName { .. }
-            | SyncError::Nowhere { .. } => (Kind::Failed, hints(["ccsync list --remote"])),
+            SyncError::NoSuchSession { .. } | SyncError::AmbiguousName { .. } | SyncError::Nowhere { .. } => {
+                (Kind::Failed, hints(["ccsync list --remote"]))
+            }
             SyncError::NotHere { ref session } => (Kind::Failed, vec![format!("ccsync pull {session}")]),
             SyncError::NothingWhole { ref session } => (Kind::Failed, vec![format!("ccsync verify {session}")]),
             SyncError::Inconsistent { .. } | SyncError::Oversized { .. } => {

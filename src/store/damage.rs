@@ -8,7 +8,8 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::{StoreError, segment};
+use super::StoreError;
+use super::loose::{Loose, inflate};
 
 /// Its time is that of the last check.
 const CHECKED: &str = "ccsync-checked";
@@ -38,7 +39,7 @@ pub(super) fn check_loose_objects(repo: &git2::Repository) -> Result<(), StoreEr
             continue;
         }
         changed = true;
-        check_directory(repo, &directory.path(), start)?;
+        check_directory(&directory.path(), start)?;
     }
     if changed {
         // A check that cannot be noted is made again.
@@ -47,30 +48,23 @@ pub(super) fn check_loose_objects(repo: &git2::Repository) -> Result<(), StoreEr
     Ok(())
 }
 
-fn check_directory(repo: &git2::Repository, directory: &Path, start: &str) -> Result<(), StoreError> {
-    let odb = repo.odb()?;
+fn check_directory(directory: &Path, start: &str) -> Result<(), StoreError> {
+    let mut decompressor = libdeflater::Decompressor::new();
     for file in fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = file.file_name();
-        let Some(oid) = name.to_str().and_then(|rest| git2::Oid::from_str(&format!("{start}{rest}")).ok()) else {
+        let is_object = |rest: &str| git2::Oid::from_str(&format!("{start}{rest}")).is_ok();
+        if !name.to_str().is_some_and(is_object) {
             continue;
-        };
-        let damaged = || StoreError::Damaged { path: file.path() };
-        let size = odb.read_header(oid).map(|(size, _)| size);
-        // Whatever is larger is none of this program's, and is never read.
-        let is_whole = size.is_ok_and(|size| size > segment::LIMIT + segment::CUT || inflates(&file.path(), size));
+        }
+        // Whatever is larger than anything of this program's is never read.
+        let whole =
+            fs::read(file.path()).is_ok_and(|text| !matches!(inflate(&mut decompressor, &text), Loose::Damaged));
         // `git gc`, which may be at work in the background, removes what it has packed.
-        if !is_whole && file.path().exists() {
-            return Err(damaged());
+        if !whole && file.path().exists() {
+            return Err(StoreError::Damaged { path: file.path() });
         }
     }
     Ok(())
-}
-
-fn inflates(object: &Path, size: usize) -> bool {
-    /// Room for the object's kind and size, which stand before its content.
-    const HEADER: usize = 64;
-    let Ok(packed) = fs::read(object) else { return false };
-    libdeflater::Decompressor::new().zlib_decompress(&packed, &mut vec![0; size + HEADER]).is_ok()
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use super::{HEAD_REF, LOCK_BRANCHES, StoreError};
+use super::StoreError;
+use super::object::remove_half_made;
 use crate::sys::fs as sys;
 
 /// Many times what a living `git` needs between taking a lock and giving it back.
@@ -79,19 +80,18 @@ fn is_half_made(entry: &walkdir::DirEntry) -> bool {
     name.starts_with("tmp_") || name.ends_with(".keep") && guards()
 }
 
-/// Frees the branches of a bare repository on this disk in which a push of this machine was killed together with the program that
-/// served it: that holds locks of theirs while it moves or deletes them, for moments only. Other machines may be at work there, so that a young
+/// Removes what a push of this machine left in a repository on this disk when it was killed, or the program that served it: temporary
+/// packs, and the locks of references, which either holds for moments only. Other machines may be at work there, so that a young
 /// lock is given the time to vanish.
 ///
 /// # Errors
 /// [`StoreError::Io`]
-pub fn free_branches(remote: &Path) -> Result<(), StoreError> {
+pub fn remove_from_neighbour(remote: &Path) -> Result<(), StoreError> {
     let repository = [remote.join(".git"), remote.to_owned()].into_iter().find(|path| path.join("HEAD").exists());
     let Some(repository) = repository else { return Ok(()) };
-    let own = [HEAD_REF, "HEAD", "packed-refs"].map(|name| repository.join(format!("{name}.lock")));
-    let sessions = fs::read_dir(repository.join("refs/heads").join(LOCK_BRANCHES)).into_iter().flatten().flatten();
-    let sessions = sessions.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "lock"));
-    remove_outlasted(own.into_iter().chain(sessions))
+    remove_half_made(&repository.join("objects/pack"));
+    let beside = ["HEAD", "packed-refs"].map(|name| repository.join(format!("{name}.lock")));
+    remove_outlasted(beside.into_iter().chain(locks_below(&repository.join("refs"), usize::MAX)))
 }
 
 /// Repeats `step` while another process holds a lock that it needs; for about [`GRACE`] at most.
@@ -108,18 +108,20 @@ pub(super) fn outlasting_locks<T>(step: impl Fn() -> Result<T, git2::Error>) -> 
     }
 }
 
-/// The locks of index, refs, configuration and the like. No ref has a name that ends in `.lock`.
+/// The locks of index, refs, configuration and the like.
 fn locks(git_dir: &Path) -> Vec<PathBuf> {
-    let below = |dir: &Path, depth| {
-        let files = walkdir::WalkDir::new(dir).max_depth(depth).into_iter().flatten();
-        files.filter(|e| e.file_type().is_file()).map(walkdir::DirEntry::into_path)
-    };
-    let all = below(git_dir, 1)
-        .chain(below(&git_dir.join("refs"), usize::MAX))
-        .chain(below(&git_dir.join("objects/info"), usize::MAX));
+    let all = locks_below(git_dir, 1)
+        .chain(locks_below(&git_dir.join("refs"), usize::MAX))
+        .chain(locks_below(&git_dir.join("objects/info"), usize::MAX));
     // The exception is held for as long as git tidies up in the background, and stops nobody.
-    let is_lock = |path: &PathBuf| path.extension().is_some_and(|e| e == "lock") && !path.ends_with("gc.log.lock");
-    all.filter(is_lock).collect()
+    all.filter(|path| !path.ends_with("gc.log.lock")).collect()
+}
+
+/// No ref has a name that ends in `.lock`.
+fn locks_below(directory: &Path, depth: usize) -> impl Iterator<Item = PathBuf> + use<> {
+    let files = walkdir::WalkDir::new(directory).max_depth(depth).into_iter().flatten();
+    let files = files.filter(|e| e.file_type().is_file()).map(walkdir::DirEntry::into_path);
+    files.filter(|path| path.extension().is_some_and(|e| e == "lock"))
 }
 
 fn is_young(lock: &Path) -> bool {
@@ -155,6 +157,19 @@ mod tests {
         remove_stale_locks(dir.path()).unwrap();
         assert!(locks.iter().all(|path| !path.exists()));
         assert!(others.iter().all(|path| path.exists()));
+    }
+
+    #[test]
+    fn temporary_packs_of_the_living_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join("objects/pack").join(name);
+        crate::sys::fs::write_atomic(&dir.path().join("HEAD"), b"").unwrap();
+        let names = ["tmp_pack_ccsync_dead", "tmp_idx_ccsync_dead", "tmp_pack_ccsync_living", "tmp_pack_git"];
+        names.iter().for_each(|name| crate::sys::fs::write_atomic(&path(name), b"").unwrap());
+        let living = fs::File::open(path(names[2])).unwrap();
+        living.lock().unwrap();
+        remove_from_neighbour(dir.path()).unwrap();
+        assert_eq!(names.map(|name| path(name).exists()), [false, false, true, true]);
     }
 
     #[test]

@@ -10,7 +10,9 @@
 //! * `lock`: the commits of locks, which lie beside the sessions
 //! * `check`: reading every object
 //! * `object`, `reader`, `tree`, `layout`, `worktree`, `leftover`: writing packs, reading from them, trees, paths, the working tree, locks of the dead
-//! * `damage`: what git's library must not meet
+//! * [`neighbour`]: a repository on the same disk, without the `git` program
+//! * `entries`: changing git's index
+//! * `damage`, `loose`: what git's library must not meet
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,11 +23,14 @@ use crate::sys::fs;
 
 mod check;
 mod damage;
+mod entries;
 mod layout;
 mod leftover;
 mod lock;
+mod loose;
 pub mod machine;
 pub mod manifest;
+pub mod neighbour;
 mod object;
 mod reader;
 pub mod segment;
@@ -35,7 +40,7 @@ mod tree;
 mod worktree;
 
 pub use check::{DamagedObject, ObjectCheck};
-pub use leftover::{free_branches, remove_of_the_dead, remove_stale_locks};
+pub use leftover::{remove_from_neighbour, remove_of_the_dead, remove_stale_locks};
 pub use lock::{LOCK_BRANCHES, MAX_LOCK_BYTES, RemoteLocks, lock_ref};
 pub use snapshot::Snapshot;
 pub use transaction::{Author, Transaction};
@@ -163,6 +168,7 @@ impl Store {
     /// [`StoreError::Git`].
     pub fn open_another(path: &Path) -> Result<Self, StoreError> {
         let repo = git2::Repository::open(path)?;
+        make_durable(&repo)?;
         let reader = reader::Reader::new(repo.path());
         Ok(Self { repo, reader })
     }

@@ -57,7 +57,7 @@ impl<'repo> ObjectWriter<'repo> {
     /// Makes all objects readable by git. They are on the disk when this returns.
     pub(super) fn finish(self) -> Result<(), StoreError> {
         if let Some(pack) = self.pack {
-            pack.finish()?;
+            pack.finish(Readable::ByUser)?;
             self.repo.odb()?.refresh()?;
         }
         Ok(())
@@ -86,7 +86,7 @@ struct Job {
 }
 
 /// A pack whose entries are compressed by worker threads and appended in the order in which they get ready.
-struct PackWriter {
+pub(super) struct PackWriter {
     dir: PathBuf,
     jobs: Option<SyncSender<Job>>,
     workers: Vec<JoinHandle<io::Result<()>>>,
@@ -100,11 +100,11 @@ struct PackFile {
 }
 
 impl PackWriter {
-    fn create(dir: &Path) -> Result<Self, StoreError> {
+    /// Begins a pack in this directory of packs.
+    pub(super) fn create(dir: &Path) -> Result<Self, StoreError> {
         let io = |source| StoreError::io("create a pack in", dir, source);
         std::fs::create_dir_all(dir).map_err(io)?;
-        // The prefix is the one that `git gc` recognises as left over after a crash.
-        let file = tempfile::Builder::new().prefix("tmp_pack_").tempfile_in(dir).map_err(io)?;
+        let file = temporary_file(dir, "tmp_pack_").map_err(io)?;
         let mut pack = PackFile { file: BufWriter::with_capacity(1 << 20, file), length: 0, entries: Vec::new() };
         pack.write(&pack_header(0)).map_err(io)?;
         let out = Arc::new(Mutex::new(pack));
@@ -115,7 +115,8 @@ impl PackWriter {
         Ok(Self { dir: dir.to_owned(), jobs: Some(jobs), workers, out })
     }
 
-    fn put(&mut self, kind: ObjectType, oid: Oid, data: Vec<u8>) -> Result<(), StoreError> {
+    /// Takes an object that it does not have yet.
+    pub(super) fn put(&mut self, kind: ObjectType, oid: Oid, data: Vec<u8>) -> Result<(), StoreError> {
         let jobs = self.jobs.as_ref().expect("jobs are taken only by `finish`, which consumes the writer");
         if jobs.send(Job { kind, oid, data }).is_ok() {
             return Ok(());
@@ -134,7 +135,8 @@ impl PackWriter {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<(), StoreError> {
+    /// Makes the pack visible to git; it is on the disk when this returns. Its files may be read as `readable` says.
+    pub(super) fn finish(mut self, readable: Readable) -> Result<(), StoreError> {
         self.join()?;
         let io = |source| StoreError::io("write a pack in", &self.dir, source);
         let out = Arc::into_inner(self.out).expect("the workers have ended and dropped their handles");
@@ -144,14 +146,16 @@ impl PackWriter {
         entries.sort_by_key(|e| e.oid);
         let index = pack_index(&entries, &checksum);
         let stem = self.dir.join(format!("pack-{}", hex(&checksum)));
-        fail_point("a pack is complete");
-        // Read-only like git's own packs; the index comes last because it makes the pack visible.
-        persist(file, &stem.with_extension("pack")).map_err(io)?;
-        fail_point("a pack has its name");
-        let mut index_file = tempfile::Builder::new().prefix("tmp_idx_").tempfile_in(&self.dir).map_err(io)?;
+        let mut index_file = temporary_file(&self.dir, "tmp_idx_").map_err(io)?;
         index_file.write_all(&index).map_err(io)?;
-        fail_point("the index of a pack is written");
-        persist(index_file, &stem.with_extension("idx")).map_err(io)?;
+        readable.apply(&file).and_then(|()| readable.apply(&index_file)).map_err(io)?;
+        fail_point("a pack is complete");
+        sync_both(&file, &index_file).map_err(io)?;
+        fail_point("a pack and its index are on the disk");
+        // The index comes last because it makes the pack visible.
+        file.persist(stem.with_extension("pack")).map_err(|e| io(e.error))?;
+        fail_point("a pack has its name");
+        index_file.persist(stem.with_extension("idx")).map_err(|e| io(e.error))?;
         fail_point("the index of a pack has its name");
         sync_dir(&self.dir).map_err(io)
     }
@@ -263,14 +267,68 @@ fn pack_index(entries: &[Entry], pack_checksum: &[u8; 20]) -> Vec<u8> {
     index
 }
 
-fn persist(file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    Ok(())
+/// How the names of this program's temporary files begin, after what `git gc` recognises as left over after a crash.
+const OWN: &str = "ccsync_";
+
+/// A file that is locked for as long as its writer lives: others may be at work in the same directory.
+fn temporary_file(dir: &Path, prefix: &str) -> io::Result<tempfile::NamedTempFile> {
+    let file = tempfile::Builder::new().prefix(&format!("{prefix}{OWN}")).tempfile_in(dir)?;
+    // Where there are no locks, nobody can tell that the writer has died, and `git gc` removes the file some day.
+    let _ = file.as_file().try_lock();
+    Ok(file)
+}
+
+/// Removes from a directory of packs what a dead writer left half-made, on whatever machine.
+pub(super) fn remove_half_made(dir: &Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_own =
+            |name: &str| ["tmp_pack_", "tmp_idx_"].iter().any(|kind| name.starts_with(&format!("{kind}{OWN}")));
+        let is_dead = || std::fs::File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
+        if name.to_str().is_some_and(is_own) && is_dead() {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Who may read a pack.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Readable {
+    /// The user.
+    ByUser,
+    /// Who may read the directory it lies in: others may share the repository.
+    #[cfg(unix)]
+    AsDirectory {
+        /// The permissions of the directory.
+        mode: u32,
+    },
+}
+
+impl Readable {
+    fn apply(self, file: &tempfile::NamedTempFile) -> io::Result<()> {
+        match self {
+            // As it was made.
+            Self::ByUser => Ok(()),
+            #[cfg(unix)]
+            Self::AsDirectory { mode } => {
+                use std::os::unix::fs::PermissionsExt;
+                file.as_file().set_permissions(std::fs::Permissions::from_mode(mode & 0o444))
+            }
+        }
+    }
+}
+
+/// Waits for the disk once for both, as far as it can do two things at a time.
+fn sync_both(one: &tempfile::NamedTempFile, other: &tempfile::NamedTempFile) -> io::Result<()> {
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| one.as_file().sync_all());
+        let second = other.as_file().sync_all();
+        first.join().expect("waiting for a file does not panic").and(second)
+    })
 }
 
 /// Waits until the disk has the new names in `dir`, where a directory can be asked for that.
-fn sync_dir(dir: &Path) -> io::Result<()> {
+pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());
     }

@@ -1,11 +1,13 @@
 //! Reading objects.
 //!
 //! Nearly every object of a store lies in a pack. Such a one is read here, with plain reads and libdeflate: three times as fast
-//! as by libgit2, and without mapping the pack, so that memory does not grow with the store. Loose objects, and packs that are not understood, are
-//! left to libgit2. Either way the content is checked against the object's name. Owns how packs and their indexes are read (git manual,
+//! as by libgit2, and without mapping the pack, so that memory does not grow with the store. Loose objects are read by `loose`; packs that are not
+//! understood are left to libgit2. Either way the content is checked against the object's name. Owns how packs and their indexes are read (git manual,
 //! `gitformat-pack`); how they are written is `object`'s.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use std::time::SystemTime;
 use git2::{ObjectType, Oid, Repository};
 
 use super::StoreError;
+use super::loose;
 use super::object::object_name;
 
 /// Reads the objects of one repository. Packs are opened when they are first asked for something.
@@ -25,8 +28,17 @@ pub(super) struct Reader {
 struct Packs {
     /// Of the directory when it was read: another one means that there may be other packs.
     modified: Option<SystemTime>,
-    list: Vec<Pack>,
-    decompressor: libdeflater::Decompressor,
+    /// The newest first: what is asked for mostly came last.
+    list: Vec<Slot>,
+    decompressor: RefCell<libdeflater::Decompressor>,
+}
+
+/// A pack that is opened when it is asked for something.
+struct Slot {
+    index: PathBuf,
+    modified: SystemTime,
+    /// What opening it has given; nothing if it could not be opened.
+    pack: OnceCell<Option<Pack>>,
 }
 
 struct Pack {
@@ -71,8 +83,11 @@ const DEEPEST: usize = 250;
 impl Objects<'_> {
     /// Bytes of an object.
     pub(super) fn size(self, oid: Oid) -> Result<usize, StoreError> {
-        match self.reader.in_packs(|packs| packs.size(oid)) {
-            Some(size) => Ok(size),
+        if let Some(size) = self.reader.in_packs(|packs| packs.size(oid)) {
+            return Ok(size);
+        }
+        match self.reader.loose(oid)? {
+            Some((_, data)) => Ok(data.len()),
             None => Ok(self.repo.odb()?.read_header(oid)?.0),
         }
     }
@@ -86,6 +101,9 @@ impl Objects<'_> {
         if let Some((_, data)) = self.reader.in_packs(|packs| packs.read(oid)).filter(is_it) {
             return Ok(data);
         }
+        if let Some((_, data)) = self.reader.loose(oid)?.filter(|found| found.0 == kind) {
+            return Ok(data);
+        }
         let odb = self.repo.odb()?;
         let object = odb.read(oid)?;
         let found = Some((object.kind(), object.data().to_vec())).filter(is_it);
@@ -96,50 +114,67 @@ impl Objects<'_> {
 impl Reader {
     /// Of the repository whose `.git` directory is `git_dir`.
     pub(super) fn new(git_dir: &Path) -> Self {
-        let packs = Packs { modified: None, list: Vec::new(), decompressor: libdeflater::Decompressor::new() };
+        let packs =
+            Packs { modified: None, list: Vec::new(), decompressor: RefCell::new(libdeflater::Decompressor::new()) };
         Self { directory: git_dir.join("objects/pack"), packs: RefCell::new(packs) }
     }
 
+    /// The object in a file of its own, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Object`] if the file holds something else, or too much: libgit2 must not meet it.
+    fn loose(&self, oid: Oid) -> Result<Option<(ObjectType, Vec<u8>)>, StoreError> {
+        let name = oid.to_string();
+        let (directory, rest) = name.split_at(2);
+        let Ok(compressed) = fs::read(self.directory.with_file_name(directory).join(rest)) else { return Ok(None) };
+        let packs = self.packs.borrow();
+        let found = loose::object_named(&mut packs.decompressor.borrow_mut(), &compressed, oid);
+        found.map(Some).ok_or(StoreError::Object { name })
+    }
+
     /// Asks the packs, and once more if others have come.
-    fn in_packs<T>(&self, ask: impl Fn(&mut Packs) -> Option<T>) -> Option<T> {
+    fn in_packs<T>(&self, ask: impl Fn(&Packs) -> Option<T>) -> Option<T> {
         let packs = &mut *self.packs.borrow_mut();
         ask(packs).or_else(|| if packs.reload(&self.directory) { ask(packs) } else { None })
     }
 }
 
 impl Packs {
-    /// Opens the packs that are there now, unless these are the ones known.
+    /// Lists the packs that are there now, unless these are the ones known. Those that are open stay open.
     fn reload(&mut self, directory: &Path) -> bool {
         let modified = fs::metadata(directory).and_then(|m| m.modified()).ok();
         if modified == self.modified {
             return false;
         }
         self.modified = modified;
+        let mut known: HashMap<PathBuf, Slot> =
+            self.list.drain(..).filter(Slot::is_open).map(|slot| (slot.index.clone(), slot)).collect();
         let indexes = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
         let indexes = indexes.filter(|path| path.extension().is_some_and(|e| e == "idx"));
-        self.list = indexes.filter_map(|path| Pack::open(&path).ok()).collect();
+        self.list = indexes.map(|path| known.remove(&path).unwrap_or_else(|| Slot::new(path))).collect();
+        self.list.sort_by_key(|slot| Reverse(slot.modified));
         true
     }
 
-    fn find(&self, oid: Oid) -> Option<(usize, u64)> {
-        self.list.iter().enumerate().find_map(|(at, pack)| Some((at, pack.index.offset(oid)?)))
+    fn find(&self, oid: Oid) -> Option<(&Pack, u64)> {
+        self.list.iter().filter_map(Slot::pack).find_map(|pack| Some((pack, pack.index.offset(oid)?)))
     }
 
-    fn size(&mut self, oid: Oid) -> Option<usize> {
-        let (at, offset) = self.find(oid)?;
-        let entry = self.list[at].entry(offset)?;
+    fn size(&self, oid: Oid) -> Option<usize> {
+        let (pack, offset) = self.find(oid)?;
+        let entry = pack.entry(offset)?;
         match entry.kind {
             Kind::Whole(_) => Some(entry.size),
-            Kind::Delta(_) => Some(Delta::parse(&self.inflate(at, &entry)?)?.result),
+            Kind::Delta(_) => Some(Delta::parse(&self.inflate(pack, &entry)?)?.result),
         }
     }
 
-    fn read(&mut self, oid: Oid) -> Option<(ObjectType, Vec<u8>)> {
-        let (at, mut offset) = self.find(oid)?;
+    fn read(&self, oid: Oid) -> Option<(ObjectType, Vec<u8>)> {
+        let (pack, mut offset) = self.find(oid)?;
         let mut deltas = Vec::new();
         while deltas.len() < DEEPEST {
-            let entry = self.list[at].entry(offset)?;
-            let content = self.inflate(at, &entry)?;
+            let entry = pack.entry(offset)?;
+            let content = self.inflate(pack, &entry)?;
             match entry.kind {
                 Kind::Whole(kind) => {
                     let apply = |base: Vec<u8>, delta: &Vec<u8>| Delta::parse(delta)?.apply(&base);
@@ -154,13 +189,13 @@ impl Packs {
         None
     }
 
-    fn inflate(&mut self, at: usize, entry: &Entry) -> Option<Vec<u8>> {
+    fn inflate(&self, pack: &Pack, entry: &Entry) -> Option<Vec<u8>> {
         if entry.size > LARGEST {
             return None;
         }
-        let compressed = self.list[at].bytes(entry.content, compressed_at_most(entry.size)).ok()?;
+        let compressed = pack.bytes(entry.content, compressed_at_most(entry.size)).ok()?;
         let mut content = vec![0; entry.size];
-        let inflated = self.decompressor.zlib_decompress(&compressed, &mut content).ok()?;
+        let inflated = self.decompressor.borrow_mut().zlib_decompress(&compressed, &mut content).ok()?;
         (inflated == content.len()).then_some(content)
     }
 }
@@ -168,6 +203,21 @@ impl Packs {
 /// The longest zlib stream for `size` bytes: stored, in blocks of 16 KiB at the least.
 fn compressed_at_most(size: usize) -> usize {
     size + 5 * (size / (16 << 10) + 1) + 16
+}
+
+impl Slot {
+    fn new(index: PathBuf) -> Self {
+        let modified = fs::metadata(&index).and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        Self { index, modified, pack: OnceCell::new() }
+    }
+
+    fn pack(&self) -> Option<&Pack> {
+        self.pack.get_or_init(|| Pack::open(&self.index).ok()).as_ref()
+    }
+
+    fn is_open(&self) -> bool {
+        self.pack.get().is_some_and(Option::is_some)
+    }
 }
 
 impl Pack {
@@ -374,8 +424,8 @@ mod tests {
             assert_eq!(packed(&reader, *oid).unwrap(), text.as_bytes());
             assert_eq!(Objects { repo: &repo, reader: &reader }.size(*oid).unwrap(), text.len());
             let packs = reader.packs.borrow();
-            let (at, offset) = packs.find(*oid).unwrap();
-            deltas += u32::from(matches!(packs.list[at].entry(offset).unwrap().kind, Kind::Delta(_)));
+            let (pack, offset) = packs.find(*oid).unwrap();
+            deltas += u32::from(matches!(pack.entry(offset).unwrap().kind, Kind::Delta(_)));
         }
         assert!(deltas > 20, "{deltas}");
     }

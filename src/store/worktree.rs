@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{IndexEntry, IndexEntryExtendedFlag, IndexTime, ObjectType, Oid};
 
+use super::entries::{self, Edits};
 use super::reader::{Objects, Reader};
 use super::{Store, StoreError, layout, segment, tree};
 use crate::domain::id::CommitId;
@@ -70,7 +71,8 @@ impl Store {
             }
         }
         fail_point("the working tree is thrown away");
-        self.write_changes(&mut index, tree::differences(self.objects(), None, head)?, &Written::new())?;
+        let edits = self.write_changes(tree::differences(self.objects(), None, head)?, &Written::new())?;
+        enter(&mut index, &edits)?;
         fail_point("the working tree is written anew");
         Ok(())
     }
@@ -83,11 +85,16 @@ impl Store {
 
     /// Makes these changes in index and working tree.
     pub(super) fn update_worktree(&self, changes: Vec<tree::Difference>, written: &Written) -> Result<(), StoreError> {
-        let Ok(mut index) = self.fresh_index() else {
+        let edits = self.write_changes(changes, written)?;
+        if entries::edit(&self.repo.path().join("index"), &edits).is_ok() {
+            fail_point("git's index is written");
+            return Ok(());
+        }
+        match self.fresh_index() {
+            Ok(mut index) => enter(&mut index, &edits),
             // It holds nothing that is not in the head.
-            return self.rewrite_worktree();
-        };
-        self.write_changes(&mut index, changes, written)
+            Err(_) => self.rewrite_worktree(),
+        }
     }
 
     /// Writes one file of the working tree, whatever is in its way.
@@ -107,22 +114,17 @@ impl Store {
         }
     }
 
-    fn write_changes(
-        &self,
-        index: &mut git2::Index,
-        changes: Vec<tree::Difference>,
-        written: &Written,
-    ) -> Result<(), StoreError> {
+    /// Makes these changes in the working tree; says what they are to the index.
+    fn write_changes(&self, changes: Vec<tree::Difference>, written: &Written) -> Result<Edits, StoreError> {
         // A directory must be gone before a file can take its name.
         let (new, gone): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| change.new.is_some());
+        let mut edits = Edits::new();
         for change in gone {
             if let Some(path) = change.path().filter(|path| layout::is_safe(path)) {
                 remove(&self.path().join(path))?;
                 self.remove_empty_parents(path);
             }
-            if let Some(path) = native_path(&change.path) {
-                index.remove_path(&path)?;
-            }
+            edits.insert(change.path, None);
         }
         fail_point("files are removed from the working tree");
         let mut files = Vec::new();
@@ -134,8 +136,7 @@ impl Store {
                     if let Some(path) = path {
                         remove(&self.path().join(path))?;
                     }
-                    // A name that git itself would not touch cannot be in an index; then git complains of it, not we.
-                    let _ = index.add(&skipped_entry(change.path.clone(), leaf));
+                    edits.insert(change.path.clone(), Some(skipped_entry(change.path.clone(), leaf)));
                 }
             }
         }
@@ -143,12 +144,9 @@ impl Store {
             files.iter().filter(|(path, leaf)| written.get(*path) != Some(&leaf.oid)).copied().collect();
         self.write_files(&missing)?;
         for (path, leaf) in files {
-            index.add(&self.index_entry(path, leaf)?)?;
+            edits.insert(path.as_bytes().to_vec(), Some(self.index_entry(path, leaf)?));
         }
-        fail_point("before git's index is written");
-        index.write()?;
-        fail_point("git's index is written");
-        Ok(())
+        Ok(edits)
     }
 
     /// Writes files into the working tree, many of them on all cores.
@@ -199,6 +197,25 @@ impl Store {
             }
         }
     }
+}
+
+/// Makes these changes in the index, whatever is in it, and writes it.
+fn enter(index: &mut git2::Index, edits: &Edits) -> Result<(), StoreError> {
+    let (new, gone): (Vec<_>, Vec<_>) = edits.iter().partition(|(_, entry)| entry.is_some());
+    for path in gone.into_iter().filter_map(|(path, _)| native_path(path)) {
+        index.remove_path(&path)?;
+    }
+    for entry in new.into_iter().filter_map(|(_, entry)| entry.as_ref()) {
+        let added = index.add(entry);
+        // A name that git itself would not touch cannot be in an index; then git complains of it, not we.
+        if !is_skipped(entry) {
+            added?;
+        }
+    }
+    fail_point("before git's index is written");
+    index.write()?;
+    fail_point("git's index is written");
+    Ok(())
 }
 
 /// Where the files of the working tree lie.
@@ -274,6 +291,10 @@ fn entry(path: Vec<u8>, leaf: tree::Leaf) -> IndexEntry {
 /// An entry of something that is deliberately not in the working tree.
 fn skipped_entry(path: Vec<u8>, leaf: tree::Leaf) -> IndexEntry {
     IndexEntry { flags_extended: IndexEntryExtendedFlag::SKIP_WORKTREE.bits(), ..entry(path, leaf) }
+}
+
+fn is_skipped(entry: &IndexEntry) -> bool {
+    entry.flags_extended & IndexEntryExtendedFlag::SKIP_WORKTREE.bits() != 0
 }
 
 #[cfg(unix)]

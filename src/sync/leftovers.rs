@@ -41,7 +41,7 @@ pub(super) fn clear_leftovers(ctx: &Context<'_>, lock: &mut ProcessLock) -> Resu
     }
     remove_leftovers(&dirs.config, || ctx.clock.sleep(CONFIG_WRITE));
     if let Kind::Local(remote) = remote_url(ctx.env, ctx.settings.remote.as_deref())?.kind() {
-        store::free_branches(remote)?;
+        store::remove_from_neighbour(remote)?;
     }
     if family.is_alone() {
         store::remove_of_the_dead(&store_path(ctx.env))?;

@@ -56,6 +56,7 @@ pub mod report;
 mod resume;
 mod send;
 mod set_up;
+pub mod shortcut;
 mod status;
 mod storing;
 mod text;
@@ -139,12 +140,6 @@ pub enum SyncError {
     /// No session of this name is in the store.
     #[error("no session {session} in the store")]
     NoSuchSession {
-        /// What was asked for.
-        session: SessionId,
-    },
-    /// More than one session begins with what was asked for.
-    #[error("more than one session in the store begins with {session}")]
-    AmbiguousSession {
         /// What was asked for.
         session: SessionId,
     },
@@ -234,7 +229,7 @@ impl SyncError {
             // A full disk is full for the others, too.
             Self::Session(SessionError::Path(e)) => !e.is_full(),
             Self::Session(_) | Self::Inconsistent { .. } | Self::Oversized { .. } => true,
-            Self::NoSuchSession { .. } | Self::AmbiguousSession { .. } => true,
+            Self::NoSuchSession { .. } | Self::AmbiguousName { .. } => true,
             Self::Path(e) => !e.is_full(),
             _ => false,
         }

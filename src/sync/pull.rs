@@ -3,13 +3,14 @@
 //! First what others did is fetched and merged; then each session is compared with what lies here, and only what is missing is
 //! written. Tails that lost their session's id become forks and are sent at the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::merge::Merged;
+use super::named::session_named;
 use super::parallel::on_all_cores;
 use super::place::{is_recent, place};
 use super::plan::{Differences, FilePull, Local, compare_session, compare_with, described};
@@ -28,7 +29,6 @@ use crate::session::live::{live_sessions, running_client};
 use crate::session::materialise::{self, Journal};
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, StoredFile};
-use crate::store::snapshot::SessionState;
 use crate::sys::fail_point::fail_point;
 
 /// What a pull is asked for.
@@ -172,10 +172,16 @@ impl<'a> Puller<'a> {
             forks: Vec::new(),
         };
         let unasked = |id: &&SessionId| found.sessions.contains_key(*id) || !work.was_here(id, &states[*id]);
-        let wanted: BTreeSet<SessionId> = match request.sessions.as_slice() {
-            [] => states.keys().filter(unasked).cloned().collect(),
-            named => named.iter().map(|id| beginning_with(id, &states)).collect(),
-        };
+        let mut wanted: BTreeSet<SessionId> = BTreeSet::new();
+        if request.sessions.is_empty() {
+            wanted.extend(states.keys().filter(unasked).cloned());
+        }
+        for name in &request.sessions {
+            match session_named(name, states.keys()) {
+                Ok(found) => drop(wanted.insert(found.unwrap_or_else(|| name.clone()))),
+                Err(e) => puller.steps.push((name.clone(), or_skip(Err(e))?)),
+            }
+        }
         for id in wanted {
             let step = puller.plan_or_skip(work, &snapshot, &id, live.get(&id).copied())?;
             puller.steps.push((id, step));
@@ -214,7 +220,7 @@ impl<'a> Puller<'a> {
             Some(manifest) => manifest,
             // A directory without a manifest is no session.
             None if self.request.sessions.is_empty() => return Ok(PullStep::Nothing),
-            None => return Err(Self::not_found(snapshot, id)?),
+            None => return Err(SyncError::NoSuchSession { session: id.clone() }),
         };
         let Some(here) = here else { return self.plan_new(work, snapshot, &manifest) };
         let local = Local { session: here, live: pid.is_some() };
@@ -225,13 +231,6 @@ impl<'a> Puller<'a> {
             }
             (step, _) => step,
         })
-    }
-
-    /// Why nothing is known under `id`.
-    fn not_found(snapshot: &Snapshot<'_>, id: &SessionId) -> Result<SyncError, SyncError> {
-        let several = snapshot.sessions()?.keys().any(|whole| whole != id && whole.as_str().starts_with(id.as_str()));
-        let session = id.clone();
-        Ok(if several { SyncError::AmbiguousSession { session } } else { SyncError::NoSuchSession { session } })
     }
 
     /// What is done with a session that is here.
@@ -472,15 +471,6 @@ fn bring_to(
     }
     let ahead = !found.up.is_empty();
     Ok(PullStep::Write(Writing { directory, files: found.down, here: Some(here), ahead }))
-}
-
-/// The session whose id begins with `id`, as reports print it; `id` itself if there is not exactly one.
-fn beginning_with(id: &SessionId, states: &BTreeMap<SessionId, SessionState>) -> SessionId {
-    let mut found = states.range(id..).map(|(whole, _)| whole).take_while(|w| w.as_str().starts_with(id.as_str()));
-    match (found.next(), found.next()) {
-        (Some(only), None) => only.clone(),
-        _ => id.clone(),
-    }
 }
 
 fn foreseen(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {

@@ -112,10 +112,11 @@ fn contains_remote_head(work: &Work<'_>) -> Result<bool, SyncError> {
 /// The data and the locks that guard it move together or not at all.
 fn try_push(work: &mut Work<'_>, remote: &dyn Remote) -> Result<PushOutcome, SyncError> {
     let (head, there) = (work.store.head()?, work.store.remote_head()?);
-    let mut updates = locks_with(work, head.as_ref(), there.as_ref())?;
-    if head != there {
-        updates.push(RefUpdate { name: format!("refs/heads/{BRANCH}"), new: head.clone(), expected: there });
-    }
+    let locks = locks_with(work, head.as_ref(), there.as_ref())?;
+    let name = format!("refs/heads/{BRANCH}");
+    // The data first: where the disk of the remote fails between one and the next, the lock still guards what is there.
+    let data = (head != there).then(|| RefUpdate { name, new: head.clone(), expected: there });
+    let updates: Vec<RefUpdate> = data.into_iter().chain(locks).collect();
     work.ctx.progress.begin(Phase::Send, 0, 0);
     fail_point("before a push to the remote");
     let outcome = remote.push(&updates);

@@ -1,12 +1,14 @@
 //! What every command opens first: the machine-wide lock, the store, the index, this machine's eyes.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::gone::Gone;
 use super::index::Index;
 use super::leases::Leases;
 use super::leftovers::clear_leftovers;
 use super::report::SessionReport;
+use super::shortcut::ByStore;
 use super::views::Views;
 use super::{Context, LOCK_WAIT, SyncError, embedded_remote_path, store_path};
 use crate::domain::id::{CommitId, SessionId};
@@ -128,7 +130,8 @@ impl<'a> Work<'a> {
     fn git_for(&self, url: RemoteUrl) -> GitCli {
         let git = self.ctx.env.git;
         let remote = GitCli::new(self.store.git_dir(), url, git, self.ctx.interactive);
-        remote.with_progress(std::sync::Arc::clone(&self.ctx.progress))
+        let shortcut = ByStore { store: self.store.path().to_owned() };
+        remote.with_progress(Arc::clone(&self.ctx.progress)).with_shortcut(Arc::new(shortcut))
     }
 
     /// Enters in the index those of `sessions` of which it does not know yet that they are in step with the store. They were so

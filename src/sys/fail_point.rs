@@ -18,7 +18,7 @@ mod armed {
     use std::sync::{LazyLock, Mutex};
 
     /// The names of all points, in about the order in which a process comes by.
-    pub const POINTS: [&str; 49] = [
+    pub const POINTS: [&str; 51] = [
         "the lock is taken",
         "before what the dead left is removed",
         "what the dead left is removed",
@@ -43,8 +43,8 @@ mod armed {
         "a file of the store is written",
         "a pack is begun",
         "a pack is complete",
+        "a pack and its index are on the disk",
         "a pack has its name",
-        "the index of a pack is written",
         "the index of a pack has its name",
         "the objects are written",
         "the working tree is marked",
@@ -54,6 +54,8 @@ mod armed {
         "git's index is written",
         "the mark is removed",
         "before a push to the remote",
+        "the references of a neighbour are locked",
+        "a reference of a neighbour has moved",
         "after a push to the remote",
         "a temporary file is there",
         "a temporary file is written",

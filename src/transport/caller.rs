@@ -126,8 +126,9 @@ impl Caller {
         }
     }
 
-    pub(super) fn git_dir(&self) -> &Path {
-        &self.git_dir
+    /// Whether git's settings lie where it looks by default.
+    pub(super) fn has_usual_settings(&self) -> bool {
+        !self.env.own_settings
     }
 
     /// The command, ready to run.

@@ -19,9 +19,8 @@ use crate::sys::signal;
 
 use super::caller::{Caller, Command};
 use super::failure::{self, Cause};
-use super::nearby;
 use super::porcelain::{self, GitVersion, PushStatus, PushedRef};
-use super::remote::{GitSaid, Missing, OLDEST_GIT, PushOutcome, RefUpdate, Remote, RemoteError};
+use super::remote::{GitSaid, Missing, OLDEST_GIT, PushOutcome, RefUpdate, Remote, RemoteError, Shortcut};
 use super::url::{Kind, RemoteUrl};
 
 /// Tries of one call, the first included.
@@ -38,6 +37,7 @@ pub struct GitCli {
     caller: Caller,
     progress: Option<Arc<dyn Progress + Send + Sync>>,
     clock: Arc<dyn Clock>,
+    shortcut: Option<Arc<dyn Shortcut>>,
     version: Arc<OnceLock<GitVersion>>,
 }
 
@@ -50,6 +50,7 @@ impl GitCli {
             url,
             progress: None,
             clock: Arc::new(SystemClock::default()),
+            shortcut: None,
             version: Arc::default(),
         }
     }
@@ -58,6 +59,13 @@ impl GitCli {
     #[must_use]
     pub fn with_progress(mut self, progress: Arc<dyn Progress + Send + Sync>) -> Self {
         self.progress = Some(progress);
+        self
+    }
+
+    /// Asks `shortcut` first, if the remote is a directory on this machine and git's own settings lie where git looks by default.
+    #[must_use]
+    pub fn with_shortcut(mut self, shortcut: Arc<dyn Shortcut>) -> Self {
+        self.shortcut = Some(shortcut).filter(|_| self.caller.has_usual_settings());
         self
     }
 
@@ -189,7 +197,6 @@ impl GitCli {
     }
 
     fn fetch_once(&self, branch: &str) -> Result<Option<CommitId>, RemoteError> {
-        check_name(&format!("refs/heads/{branch}"))?;
         let out = self.fetch_refs("--no-prune", &[tracking(branch)])?;
         if !out.status.success() {
             return self.why_not_fetched(branch, &out);
@@ -198,8 +205,6 @@ impl GitCli {
     }
 
     fn fetch_with_once(&self, branch: &str, prefix: &str) -> Result<Option<CommitId>, RemoteError> {
-        check_name(&format!("refs/heads/{branch}"))?;
-        check_name(&format!("refs/heads/{prefix}x"))?;
         let others = tracking(&format!("{prefix}*"));
         let out = self.fetch_refs("--prune", &[tracking(branch), others.clone()])?;
         if out.status.success() {
@@ -310,6 +315,13 @@ impl GitCli {
         Err(RemoteError::Rejected { remote: self.url.to_string(), reason, said })
     }
 
+    fn shortcut(&self) -> Option<(&dyn Shortcut, &Path)> {
+        match (self.url.kind(), self.shortcut.as_deref()) {
+            (Kind::Local(path), Some(shortcut)) => Some((shortcut, path)),
+            _ => None,
+        }
+    }
+
     /// Whether the remote's references are already as the updates want them.
     fn is_in_force(&self, updates: &[RefUpdate]) -> bool {
         self.refs_once().is_ok_and(|now| updates.iter().all(|u| now.get(&u.name) == u.new.as_ref()))
@@ -393,15 +405,19 @@ impl Remote for GitCli {
     }
 
     fn fetch(&self, branch: &str) -> Result<Option<CommitId>, RemoteError> {
-        if let Kind::Local(path) = self.url.kind() {
-            nearby::copy_objects(path, self.caller.git_dir());
+        check_name(&format!("refs/heads/{branch}"))?;
+        match self.shortcut().and_then(|(way, path)| way.fetch(self.url.as_git_argument(), path, branch)) {
+            Some(fetched) => Ok(fetched),
+            None => self.retrying(|| self.fetch_once(branch)),
         }
-        self.retrying(|| self.fetch_once(branch))
     }
 
     fn fetch_with(&self, branch: &str, prefix: &str) -> Result<Option<CommitId>, RemoteError> {
-        if let Kind::Local(path) = self.url.kind() {
-            nearby::copy_objects(path, self.caller.git_dir());
+        check_name(&format!("refs/heads/{branch}"))?;
+        check_name(&format!("refs/heads/{prefix}x"))?;
+        if let Some((way, path)) = self.shortcut() {
+            // Git finds then that most of what it would bring is here.
+            let _ = way.fetch(self.url.as_git_argument(), path, branch);
         }
         self.retrying(|| self.fetch_with_once(branch, prefix))
     }
@@ -411,6 +427,11 @@ impl Remote for GitCli {
             return Ok(PushOutcome::Done);
         }
         updates.iter().try_for_each(|u| check_name(&u.name))?;
+        if let Some(outcome) =
+            self.shortcut().and_then(|(way, path)| way.push(self.url.as_git_argument(), path, updates))
+        {
+            return Ok(outcome);
+        }
         let tries = std::cell::Cell::new(0);
         self.retrying(|| {
             // The answer of the try before was lost, not necessarily the push.

@@ -7,7 +7,6 @@ mod caller;
 pub mod clone;
 mod failure;
 pub mod git_cli;
-mod nearby;
 pub mod porcelain;
 pub mod remote;
 pub use crate::domain::url;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use crate::domain::id::CommitId;
 use crate::sys::process::ProcessError;
@@ -69,6 +70,15 @@ pub trait Remote {
     /// # Errors
     /// [`RemoteError`]. Of an unreachable remote it is unknown whether it has done what was asked.
     fn push(&self, updates: &[RefUpdate]) -> Result<PushOutcome, RemoteError>;
+}
+
+/// A way to a remote that is a directory on this machine without starting a process, where that comes to the same.
+pub trait Shortcut: Send + Sync {
+    /// As [`Remote::fetch`] from the remote at `path`, which the user calls `address`. `None`: it is left to git.
+    fn fetch(&self, address: &str, path: &Path, branch: &str) -> Option<Option<CommitId>>;
+
+    /// As [`Remote::push`] to the remote at `path`, which the user calls `address`. `None`: it is left to git.
+    fn push(&self, address: &str, path: &Path, updates: &[RefUpdate]) -> Option<PushOutcome>;
 }
 
 /// Why the remote did not do as asked. Each carries what git and the server said, without secrets and control

@@ -8,19 +8,24 @@ use std::fs::{self, FileType};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use git2::Oid;
 use sha1::{Digest, Sha1};
 
+use crate::store::loose;
+
 /// Copies the objects of the repository at `from`, bare or not, into the repository whose git directory is `git_dir`, if that has no objects yet.
-pub(super) fn copy_objects(from: &Path, git_dir: &Path) {
+/// Whether it set about it.
+pub(super) fn copy_objects(from: &Path, git_dir: &Path) -> bool {
     let bare = from.join("objects");
     let from = if bare.is_dir() { bare } else { from.join(".git/objects") };
     let into = git_dir.join("objects");
     // Of a repository that borrows from another, a copy would be incomplete.
     if from.join("info/alternates").exists() || has_objects(&into) {
-        return;
+        return false;
     }
     // The first that fails ends it: git has to fetch then.
     let _ = copy_packs(&from.join("pack"), &into.join("pack")).and_then(|()| copy_loose(&from, &into));
+    true
 }
 
 fn copy_packs(from: &Path, into: &Path) -> io::Result<()> {
@@ -35,7 +40,8 @@ fn copy_loose(from: &Path, into: &Path) -> io::Result<()> {
         for object in entries(directory, FileType::is_file).iter().filter(|path| name_of(path).len() == 38) {
             let compressed = fs::read(object)?;
             let name = format!("{}{}", name_of(directory), name_of(object));
-            if !is_object(&mut decompressor, &compressed, &name) {
+            let oid = Oid::from_str(&name).ok();
+            if oid.and_then(|oid| loose::object_named(&mut decompressor, &compressed, oid)).is_none() {
                 return Err(io::ErrorKind::InvalidData.into());
             }
             let directory = into.join(name_of(directory));
@@ -47,24 +53,6 @@ fn copy_loose(from: &Path, into: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Whether the zlib stream holds what has this name. Larger ones than any of this program's are left to git.
-fn is_object(decompressor: &mut libdeflater::Decompressor, compressed: &[u8], name: &str) -> bool {
-    const LARGEST: usize = 64 << 20;
-    let mut content = vec![0; compressed.len() * 4 + 4096];
-    loop {
-        match decompressor.zlib_decompress(compressed, &mut content) {
-            Ok(len) => {
-                let digest = Sha1::digest(&content[..len]);
-                return digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>() == name;
-            }
-            Err(libdeflater::DecompressionError::InsufficientSpace) if content.len() < LARGEST => {
-                content.resize(content.len() * 4, 0);
-            }
-            Err(_) => return false,
-        }
-    }
 }
 
 fn name_of(path: &Path) -> &str {

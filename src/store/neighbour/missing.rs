@@ -1,0 +1,129 @@
+//! Which objects one repository lacks of a commit that another has.
+//!
+//! What git itself relies on: where a reference leads to a commit, everything that belongs to it is there. So only what comes after such
+//! commits is looked at, as differences of trees. Every object on the way is checked against its name when it is read.
+
+use std::collections::HashSet;
+
+use git2::{ObjectType, Oid};
+
+use super::LeaveToGit;
+use crate::store::StoreError;
+use crate::store::reader::Objects;
+use crate::store::tree::{Entries, entries};
+
+/// More of them, or larger ones, take so long that git's start does not matter; git tells its progress.
+const MOST_COMMITS: usize = 200;
+const MOST_OBJECTS: usize = 5_000;
+const MOST_BYTES: usize = 64 << 20;
+
+/// No tree of this program's is as deep.
+const DEEPEST: usize = 100;
+
+/// Collects objects for one transfer.
+pub(super) struct Missing<'a> {
+    from: Objects<'a>,
+    seen: HashSet<Oid>,
+    found: Vec<(ObjectType, Oid)>,
+    bytes: usize,
+}
+
+impl<'a> Missing<'a> {
+    /// Of what `from` has.
+    pub(super) fn of(from: Objects<'a>) -> Self {
+        Self { from, seen: HashSet::new(), found: Vec::new(), bytes: 0 }
+    }
+
+    /// Adds `commit` and everything that belongs to it, but for what belongs to commits that are known at the other side.
+    pub(super) fn add(
+        &mut self,
+        commit: Oid,
+        is_known: impl Fn(Oid) -> Result<bool, LeaveToGit>,
+    ) -> Result<(), LeaveToGit> {
+        let (mut waiting, mut commits) = (vec![commit], 0);
+        while let Some(oid) = waiting.pop() {
+            if self.seen.contains(&oid) || is_known(oid)? {
+                continue;
+            }
+            commits += 1;
+            if commits > MOST_COMMITS {
+                return Err(LeaveToGit);
+            }
+            let commit = Commit::read(self.from, oid)?;
+            let former = commit.parents.iter().map(|parent| Ok(Commit::read(self.from, *parent)?.tree));
+            let former = former.collect::<Result<Vec<_>, LeaveToGit>>()?;
+            self.note(ObjectType::Commit, oid)?;
+            self.add_tree(commit.tree, &former, 0)?;
+            waiting.extend(commit.parents);
+        }
+        Ok(())
+    }
+
+    /// The objects with their kinds.
+    pub(super) fn found(self) -> Vec<(ObjectType, Oid)> {
+        self.found
+    }
+
+    fn add_tree(&mut self, tree: Oid, former: &[Oid], depth: usize) -> Result<(), LeaveToGit> {
+        if former.contains(&tree) || self.seen.contains(&tree) {
+            return Ok(());
+        }
+        if depth > DEEPEST {
+            return Err(LeaveToGit);
+        }
+        self.note(ObjectType::Tree, tree)?;
+        let former: Vec<Entries> =
+            former.iter().map(|former| entries(self.from, Some(*former))).collect::<Result<_, StoreError>>()?;
+        for (name, leaf) in entries(self.from, Some(tree))? {
+            let before = || former.iter().filter_map(|entries| entries.get(&name));
+            if before().any(|before| *before == leaf) {
+                continue;
+            }
+            match leaf.kind() {
+                Some(ObjectType::Tree) => {
+                    let before: Vec<Oid> = before().filter(|leaf| leaf.is_directory()).map(|leaf| leaf.oid).collect();
+                    self.add_tree(leaf.oid, &before, depth + 1)?;
+                }
+                Some(kind) if !self.seen.contains(&leaf.oid) => self.note(kind, leaf.oid)?,
+                Some(_) | None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, kind: ObjectType, oid: Oid) -> Result<(), LeaveToGit> {
+        self.bytes += self.from.size(oid)?;
+        self.seen.insert(oid);
+        self.found.push((kind, oid));
+        if self.found.len() > MOST_OBJECTS || self.bytes > MOST_BYTES { Err(LeaveToGit) } else { Ok(()) }
+    }
+}
+
+/// What a commit leads to.
+struct Commit {
+    tree: Oid,
+    parents: Vec<Oid>,
+}
+
+impl Commit {
+    fn read(objects: Objects<'_>, oid: Oid) -> Result<Self, LeaveToGit> {
+        /// This program's are a thousand times smaller.
+        const LONGEST: usize = 1 << 20;
+        if objects.size(oid)? > LONGEST {
+            return Err(LeaveToGit);
+        }
+        Self::parse(&objects.read(ObjectType::Commit, oid)?).ok_or(LeaveToGit)
+    }
+
+    /// `tree`, then a line for each parent, then lines of other kinds.
+    fn parse(text: &[u8]) -> Option<Self> {
+        let name = |line: &[u8], what: &str| {
+            let hex = line.strip_prefix(what.as_bytes()).filter(|hex| hex.len() == 40)?;
+            Oid::from_str(std::str::from_utf8(hex).ok()?).ok()
+        };
+        let mut lines = text.split(|byte| *byte == b'\n');
+        let tree = name(lines.next()?, "tree ")?;
+        let parents = lines.take_while(|line| line.starts_with(b"parent ")).map(|line| name(line, "parent "));
+        Some(Self { tree, parents: parents.collect::<Option<_>>()? })
+    }
+}
