@@ -432,6 +432,7 @@ mod tests {
             stdout_is_terminal: false,
             stderr_is_terminal: false,
             no_color: true,
+            only_lines: true,
             columns: None,
             git: GitEnv::default(),
         }

@@ -29,6 +29,7 @@ fn env_of(machine: &Machine) -> Env {
         stdout_is_terminal: false,
         stderr_is_terminal: false,
         no_color: true,
+        only_lines: true,
         columns: None,
         git: GitEnv::default(),
     }

@@ -191,6 +191,7 @@ impl Machine {
             stdout_is_terminal: false,
             stderr_is_terminal: false,
             no_color: true,
+            only_lines: true,
             columns: None,
             git: GitEnv { own_ssh_command: false },
         };
