@@ -18,7 +18,7 @@
 //! | [`store`]     | this machine's clone: segments, manifests, commits, merging. The only user of `git2`  |
 //! | [`transport`] | the only place that runs `git` against a network                                      |
 //! | [`sync`]      | puts the pieces in order: plan, then push or pull, then report                        |
-//! | `ui`          | everything a person sees: tables, progress, colours, JSON                             |
+//! | `ui`          | everything a person sees: tables, the picker, progress, colours, JSON                 |
 //! | [`cli`]       | arguments in, exit code out; one file per command                                     |
 
 pub mod cli;

@@ -12,7 +12,8 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::os::fd::AsFd;
-use std::process::{Child, Command};
+use std::process::Child;
+pub(crate) use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -61,13 +62,22 @@ pub(crate) struct Ended {
 
 impl Terminal {
     /// Starts `command` in a terminal of that many columns and rows.
-    pub(crate) fn start(mut command: Command, columns: u16, rows: u16) -> Self {
+    pub(crate) fn start(command: Command, columns: u16, rows: u16) -> Self {
+        Self::start_sized(command, (columns, rows), (columns, rows))
+    }
+
+    /// Starts `command` in a terminal of 80 columns and 24 rows that tells nobody so, as serial lines do.
+    pub(crate) fn start_on_a_line(command: Command) -> Self {
+        Self::start_sized(command, (80, 24), (0, 0))
+    }
+
+    fn start_sized(mut command: Command, (columns, rows): (u16, u16), told: (u16, u16)) -> Self {
         command.env_remove("COLUMNS");
         if !command.get_envs().any(|(name, _)| name == "TERM") {
             command.env("TERM", "xterm-256color");
         }
         let (pty, pts) = pty_process::blocking::open().unwrap();
-        pty.resize(pty_process::Size::new(rows, columns)).unwrap();
+        pty.resize(pty_process::Size::new(told.1, told.0)).unwrap();
         let child = pty_process::blocking::Command::from(command).spawn(pts).unwrap();
         let mut output = File::from(pty.as_fd().try_clone_to_owned().unwrap());
         let (new_rows, new_columns) = size(columns, rows);

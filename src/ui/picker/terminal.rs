@@ -14,7 +14,9 @@ use std::io::{self, BufWriter, IsTerminal, Stderr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ratatui_core::terminal::{Frame, Terminal};
+use ratatui_core::backend::Backend;
+use ratatui_core::layout::Rect;
+use ratatui_core::terminal::{Frame, Terminal, TerminalOptions, Viewport};
 use ratatui_crossterm::CrosstermBackend;
 use ratatui_crossterm::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui_crossterm::crossterm::style;
@@ -32,8 +34,8 @@ const SIGNALS_EVERY: Duration = Duration::from_millis(100);
 pub(super) enum Input {
     Key(Key),
     Paste(String),
-    /// Draw again: the window has another size.
-    Resized,
+    /// Nothing that changes the state; the window may have another size.
+    Other,
     /// The process is to end.
     Interrupted,
 }
@@ -60,8 +62,7 @@ impl Taken {
         let shield = signal::shield();
         let modes = Arc::new(Modes::default());
         let hook = RestoringHook::set(Arc::clone(&modes));
-        let backend = CrosstermBackend::new(BufWriter::new(io::stderr()));
-        let terminal = Terminal::new(backend).map_err(PickError::Terminal)?;
+        let terminal = terminal().map_err(PickError::Terminal)?;
         let watch = Watch::start(Arc::clone(&modes));
         let taken = Self { terminal, modes, _hook: hook, _watch: watch, _shield: shield, signals: signal::count() };
         // If it fails half-way, dropping gives back what was taken so far.
@@ -73,19 +74,16 @@ impl Taken {
         self.terminal.draw(draw).map(drop).map_err(PickError::Terminal)
     }
 
-    /// Waits for the next input that means something.
+    /// Waits for the next input.
     pub(super) fn next(&mut self) -> Result<Input, PickError> {
         loop {
             if signal::count() > self.signals || wait(Duration::ZERO).map_err(PickError::Terminal)? == Waited::HungUp {
                 return Ok(Input::Interrupted);
             }
             if event::poll(Duration::ZERO).map_err(PickError::Terminal)? {
-                if let Some(input) = input(event::read().map_err(PickError::Terminal)?) {
-                    return Ok(input);
-                }
-            } else {
-                wait(SIGNALS_EVERY).map_err(PickError::Terminal)?;
+                return event::read().map(input).map_err(PickError::Terminal);
             }
+            wait(SIGNALS_EVERY).map_err(PickError::Terminal)?;
         }
     }
 
@@ -99,6 +97,16 @@ impl Drop for Taken {
     fn drop(&mut self) {
         self.modes.put_back();
     }
+}
+
+/// Standard error as a screen. A serial line does not say how large it is; then it is as large as such screens always were.
+fn terminal() -> io::Result<Terminal<CrosstermBackend<BufWriter<Stderr>>>> {
+    let backend = CrosstermBackend::new(BufWriter::new(io::stderr()));
+    if backend.size()?.area() > 0 {
+        return Terminal::new(backend);
+    }
+    let viewport = Viewport::Fixed(Rect::new(0, 0, 80, 24));
+    Terminal::with_options(backend, TerminalOptions { viewport })
 }
 
 /// What waiting for input came to.
@@ -116,14 +124,18 @@ fn wait(at_most: Duration) -> io::Result<Waited> {
     use rustix::io::Errno;
     let stdin = io::stdin();
     let mut keyboard = [PollFd::new(&stdin, PollFlags::IN)];
-    let at_most = Timespec::try_from(at_most).expect("a fraction of a second");
-    match poll(&mut keyboard, Some(&at_most)) {
+    let timeout = Timespec::try_from(at_most).expect("a fraction of a second");
+    match poll(&mut keyboard, Some(&timeout)) {
         // Another size of the window comes as a signal.
         Ok(_) | Err(Errno::INTR) => {}
         Err(e) => return Err(e.into()),
     }
-    let hung_up = keyboard[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL);
-    Ok(if hung_up { Waited::HungUp } else { Waited::Other })
+    let found = keyboard[0].revents();
+    if found.contains(PollFlags::NVAL) {
+        // A system that cannot be asked this way about a terminal.
+        event::poll(at_most)?;
+    }
+    Ok(if found.intersects(PollFlags::HUP | PollFlags::ERR) { Waited::HungUp } else { Waited::Other })
 }
 
 #[cfg(not(unix))]
@@ -132,12 +144,11 @@ fn wait(at_most: Duration) -> io::Result<Waited> {
     Ok(Waited::Other)
 }
 
-fn input(event: Event) -> Option<Input> {
+fn input(event: Event) -> Input {
     match event {
-        Event::Key(event) if event.kind != KeyEventKind::Release => key(event).map(Input::Key),
-        Event::Paste(text) => Some(Input::Paste(text)),
-        Event::Resize(..) => Some(Input::Resized),
-        _ => None,
+        Event::Key(event) if event.kind != KeyEventKind::Release => key(event).map_or(Input::Other, Input::Key),
+        Event::Paste(text) => Input::Paste(text),
+        _ => Input::Other,
     }
 }
 

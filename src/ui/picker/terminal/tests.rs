@@ -48,10 +48,14 @@ fn the_program_in_the_terminal() {
     std::process::exit(0);
 }
 
-fn start(behaviour: &str) -> Person {
+fn program(behaviour: &str) -> person::Command {
     let mut command = person::this_program();
     command.args(["--exact", PROGRAM, "--nocapture"]).env(BEHAVIOUR, behaviour).env("RUST_BACKTRACE", "0");
-    Person::start(command, 80, 24)
+    command
+}
+
+fn start(behaviour: &str) -> Person {
+    Person::start(program(behaviour), 80, 24)
 }
 
 /// A picker that has drawn itself.
@@ -138,6 +142,14 @@ fn a_panic_gives_the_terminal_back_and_is_read_afterwards() {
     person.type_in(person::TAB);
     let ended = person.end().given_back().code(101);
     assert!(ended.text().contains("on purpose"), "{}", ended.text());
+}
+
+#[test]
+fn a_terminal_that_does_not_know_its_size_is_drawn_on() {
+    let person = Person::start_on_a_line(program("screen"));
+    person.wait_for("1000 sessions  type to filter");
+    person.type_in(ESCAPE);
+    person.end().given_back().code(0);
 }
 
 #[test]
