@@ -146,6 +146,12 @@ impl Terminal {
         modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
     }
 
+    /// Waits until each key counts at once. A key that is typed before that means what it means to a shell.
+    #[track_caller]
+    pub(crate) fn wait_for_raw(&self) {
+        self.wait_until("each key counts at once", |_| !self.is_cooked());
+    }
+
     /// Waits until `text` is on the screen.
     #[track_caller]
     pub(crate) fn wait_for(&self, text: &str) -> String {
