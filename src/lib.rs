@@ -20,7 +20,7 @@
 //! | [`lock`]      | leases: what a lock says, when it has expired, what this machine believes to hold       |
 //! | [`project`]   | the user's git repository that a session works in: read, compared. Uses `git2`, too   |
 //! | [`sync`]      | puts the pieces in order: plan, then push or pull, then report                        |
-//! | `ui`          | everything a person sees: tables, progress, colours, JSON                             |
+//! | `ui`          | everything a person sees: tables, the picker, progress, colours, JSON                 |
 //! | [`cli`]       | arguments in, exit code out; one file per command                                     |
 
 pub mod cli;

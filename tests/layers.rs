@@ -24,7 +24,20 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("cli", &["domain", "sys", "rewrite", "config", "session", "store", "transport", "lock", "project", "sync", "ui"]),
     (
         "lib",
-        &["domain", "sys", "rewrite", "config", "session", "store", "transport", "lock", "project", "sync", "ui", "cli"],
+        &[
+            "domain",
+            "sys",
+            "rewrite",
+            "config",
+            "session",
+            "store",
+            "transport",
+            "lock",
+            "project",
+            "sync",
+            "ui",
+            "cli",
+        ],
     ),
 ];
 

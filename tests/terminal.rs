@@ -24,6 +24,7 @@ fn a_question_that_is_not_answered_leaves_the_terminal_as_it_was() {
     let a = env.machine("a");
     let terminal = Terminal::start(a.command(["init"]), 120, 20);
     terminal.wait_for(QUESTION);
+    terminal.wait_for_raw();
     terminal.type_in(CTRL_C);
     let ended = terminal.end().given_back().code(130);
     assert!(ended.text().contains("cancelled"), "{}", ended.text());

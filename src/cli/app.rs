@@ -24,20 +24,23 @@ pub(crate) struct App {
     pub(crate) env: Env,
     pub(crate) clock: SystemClock,
     pub(crate) out: Output,
+    /// Whether a picker may use colours.
+    pub(crate) stderr_colors: bool,
     progress: Arc<dyn Progress + Send + Sync>,
 }
 
 impl App {
     pub(crate) fn new(env: Env, cli: &Cli) -> Self {
         let color = cli.global.color;
+        let stderr_colors = is_colored(color, env.no_color, env.stderr_is_terminal);
         let out = Output::of_process(OutputOptions {
             stdout_colors: is_colored(color, env.no_color, env.stdout_is_terminal),
-            stderr_colors: is_colored(color, env.no_color, env.stderr_is_terminal),
+            stderr_colors,
             columns: env.columns,
             quiet: cli.global.quiet,
         });
         let progress = progress(env.stderr_is_terminal && !cli.global.quiet);
-        Self { env, clock: SystemClock::default(), out, progress }
+        Self { env, clock: SystemClock::default(), out, stderr_colors, progress }
     }
 
     /// Whether somebody can answer a question, or type what ssh asks for.

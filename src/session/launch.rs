@@ -11,8 +11,7 @@ use crate::domain::id::SessionId;
 use crate::sys::process::Program;
 
 /// Options of the client that choose a session themselves.
-const CHOOSE_SESSION: [&str; 7] =
-    ["--resume", "-r", "--continue", "-c", "--session-id", "--fork-session", "--from-pr"];
+const CHOOSE_SESSION: [&str; 7] = ["--resume", "-r", "--continue", "-c", "--session-id", "--fork-session", "--from-pr"];
 
 /// Which conversation a run of the client is about.
 #[derive(Debug, Clone, Copy)]

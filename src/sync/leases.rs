@@ -80,7 +80,8 @@ impl Leases {
         let mut updates = Vec::new();
         for claim in self.claims.values_mut().filter(|claim| !claim.lost) {
             let session = claim.session.clone();
-            let due = self.renewing || author.time - claim.holding.record.renewed >= claim.holding.record.renewal_interval();
+            let due =
+                self.renewing || author.time - claim.holding.record.renewed >= claim.holding.record.renewal_interval();
             let update = if self.ending.contains(&session) && claim.holding.release().is_some() {
                 claim.holding.releasing();
                 Some(RefUpdate { name: lock_ref(&session), new: None, expected: Some(claim.holding.commit.clone()) })
@@ -100,7 +101,8 @@ impl Leases {
     /// The remote has done all of what [`Self::updates`] gave.
     pub(super) fn done(&mut self, store: &Store) -> Result<(), SyncError> {
         self.renewing = false;
-        let sent: Vec<_> = self.held().filter(|claim| claim.holding.pending.is_some()).map(|c| c.session.clone()).collect();
+        let sent: Vec<_> =
+            self.held().filter(|claim| claim.holding.pending.is_some()).map(|c| c.session.clone()).collect();
         for session in sent {
             let Some(claim) = self.claims.get_mut(&session) else { continue };
             let settlement = claim.holding.done();
@@ -200,4 +202,3 @@ fn renewal(claim: &mut Claim, store: &Store, author: &Author<'_>) -> Result<Opti
     claim.holding.renewing(commit.clone(), record);
     Ok(Some(RefUpdate { name: lock_ref(&claim.session), new: Some(commit), expected: change.expected }))
 }
-

@@ -68,8 +68,8 @@ mod work;
 mod writing;
 
 pub use list::{ListFilter, SessionRow, list};
-pub use project::{MissingProject, ProjectHere, ProposedClone, UnmappedRoot, clone_project, project_here};
 pub use look::last_turns;
+pub use project::{MissingProject, ProjectHere, ProposedClone, UnmappedRoot, clone_project, project_here};
 pub use pull::{PullRequest, UndoReport, pull, undo};
 pub use push::push;
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};

@@ -101,7 +101,10 @@ fn bring(mut work: Work<'_>, merged: Merged, request: &PullRequest) -> Result<Re
 /// Where a lock was lost and its holder has ended, this machine's turns are a fork now, and the session here is that of the store.
 fn forget_lost(work: &mut Work<'_>, report: &Report, puller: &Puller<'_>) -> Result<(), SyncError> {
     let skipped = |id: &SessionId| {
-        report.sessions.iter().any(|s| s.session == *id && matches!(s.outcome, Outcome::Skipped { .. } | Outcome::Ahead))
+        report
+            .sessions
+            .iter()
+            .any(|s| s.session == *id && matches!(s.outcome, Outcome::Skipped { .. } | Outcome::Ahead))
     };
     for session in work.locks.lost_without_holder() {
         let was_pulled = puller.steps.iter().any(|(id, _)| *id == session);

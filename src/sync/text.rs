@@ -127,7 +127,8 @@ fn segment_at(segments: &[Segment], lines: u64) -> (usize, u64) {
         goes_on = segment.lines == 0 || segment.bytes >= LIMIT as u64;
         line += segment.lines;
     }
-    if line > lines { start } else { (segments.len(), line) }
+    // Nothing is left to be read, unless segments are said to follow in which no line ends: those must be looked at.
+    if line > lines || goes_on { start } else { (segments.len(), line) }
 }
 
 /// The runs of a file, passed through once.
@@ -269,5 +270,8 @@ mod tests {
             assert_eq!(segment_at(&segments, line), expected, "line {line}");
         }
         assert_eq!(segment_at(&[], 0), (0, 0));
+        let hostile = [segment(9, 10), segment(0, 0), segment(0, 0)];
+        assert_eq!(segment_at(&hostile, 10), (1, 10), "segments of nothing are not passed over");
+        assert_eq!(segment_at(&hostile[1..], 0), (0, 0));
     }
 }

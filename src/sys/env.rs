@@ -32,8 +32,8 @@ pub struct Env {
     pub stderr_is_terminal: bool,
     /// Whether colours are unwanted (`NO_COLOR`, <https://no-color.org>; `TERM=dumb`).
     pub no_color: bool,
-    /// Whether the terminal knows only lines (`TERM=dumb`).
-    pub is_dumb: bool,
+    /// Whether the terminal cannot move its cursor (`TERM=dumb`), so that it can only be written line by line.
+    pub only_lines: bool,
     /// Width of the terminal, where there is one.
     pub columns: Option<usize>,
     /// What decides how `git` is run.
@@ -105,7 +105,7 @@ impl Env {
             Some(dir) => absolute("CLAUDE_CONFIG_DIR", dir.into())?,
             None => home.join(".claude"),
         };
-        let is_dumb = get("TERM").is_some_and(|terminal| terminal == "dumb");
+        let only_lines = get("TERM").is_some_and(|t| t == "dumb");
         let columns = get("COLUMNS").and_then(|c| c.to_str()?.parse().ok()).filter(|c| *c > 0);
         Ok(Self {
             dirs: Dirs::from_variables(get, &home)?,
@@ -117,8 +117,8 @@ impl Env {
             stdin_is_terminal: false,
             stdout_is_terminal: false,
             stderr_is_terminal: false,
-            no_color: get("NO_COLOR").is_some() || is_dumb,
-            is_dumb,
+            no_color: get("NO_COLOR").is_some() || only_lines,
+            only_lines,
             columns,
             git: GitEnv::from_variables(get),
         })

@@ -1,4 +1,4 @@
-//! Everything a person sees: streams, colours, progress, tables, JSON documents.
+//! Everything a person sees: streams, colours, progress, tables, the picker, JSON documents.
 //!
 //! Owns how things look. Must not decide anything, touch files or know how sync works: of `sync` it reads only the plain
 //! data of [`crate::sync::report`]. Whatever comes from a transcript, a path or a remote goes through [`sanitize`] first.
@@ -6,7 +6,6 @@
 pub(crate) mod format;
 pub(crate) mod json;
 pub(crate) mod output;
-#[allow(dead_code, reason = "the command that asks is not there yet")]
 pub(crate) mod picker;
 pub(crate) mod progress;
 pub(crate) mod prompt;

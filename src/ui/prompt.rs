@@ -2,8 +2,8 @@
 
 use std::io::{Error, ErrorKind};
 
-use dialoguer::{Confirm, Input, Select};
 use dialoguer::console::Term;
+use dialoguer::{Confirm, Input, Select};
 
 /// A line of text, trimmed; empty if the person just presses enter. `None` if they cancel.
 ///

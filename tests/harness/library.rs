@@ -25,7 +25,7 @@ pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
         stdout_is_terminal: false,
         stderr_is_terminal: false,
         no_color: true,
-        is_dumb: false,
+        only_lines: false,
         columns: None,
         git: GitEnv::default(),
     }

@@ -12,12 +12,15 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::os::fd::AsFd;
-use std::process::{Child, Command};
+use std::process::Child;
+pub(crate) use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use pty_process::blocking::Pty;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{LocalModes, tcgetattr};
 
@@ -39,8 +42,10 @@ pub(crate) fn this_program() -> Command {
 
 /// A program in a terminal. Killed when dropped.
 pub(crate) struct Terminal {
-    pty: Pty,
-    keyboard: File,
+    /// `None` once it has hung up.
+    pty: Option<Pty>,
+    /// Tells the reader that nobody looks any more.
+    gone: Arc<AtomicBool>,
     screen: Arc<Mutex<vt100::Parser>>,
     reader: Option<JoinHandle<()>>,
     child: Child,
@@ -57,39 +62,67 @@ pub(crate) struct Ended {
 
 impl Terminal {
     /// Starts `command` in a terminal of that many columns and rows.
-    pub(crate) fn start(mut command: Command, columns: u16, rows: u16) -> Self {
+    pub(crate) fn start(command: Command, columns: u16, rows: u16) -> Self {
+        Self::start_sized(command, (columns, rows), (columns, rows))
+    }
+
+    /// Starts `command` in a terminal of 80 columns and 24 rows that tells nobody so, as serial lines do.
+    pub(crate) fn start_on_a_line(command: Command) -> Self {
+        Self::start_sized(command, (80, 24), (0, 0))
+    }
+
+    fn start_sized(mut command: Command, (columns, rows): (u16, u16), told: (u16, u16)) -> Self {
         command.env_remove("COLUMNS");
         if !command.get_envs().any(|(name, _)| name == "TERM") {
             command.env("TERM", "xterm-256color");
         }
         let (pty, pts) = pty_process::blocking::open().unwrap();
-        pty.resize(pty_process::Size::new(rows, columns)).unwrap();
+        pty.resize(pty_process::Size::new(told.1, told.0)).unwrap();
         let child = pty_process::blocking::Command::from(command).spawn(pts).unwrap();
-        let handle = || File::from(pty.as_fd().try_clone_to_owned().unwrap());
-        let (keyboard, mut output) = (handle(), handle());
-        let (rows, columns) = size(columns, rows);
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
-        let drawn = Arc::clone(&screen);
+        let mut output = File::from(pty.as_fd().try_clone_to_owned().unwrap());
+        let (new_rows, new_columns) = size(columns, rows);
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(new_rows, new_columns, 0)));
+        let gone = Arc::new(AtomicBool::new(false));
+        let (drawn, is_gone) = (Arc::clone(&screen), Arc::clone(&gone));
         let reader = thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // Linux says "input/output error" when nobody holds the other side any more.
-            while let Ok(read @ 1..) = output.read(&mut bytes) {
+            while !is_gone.load(Ordering::SeqCst) {
+                let mut waiting = [PollFd::new(&output, PollFlags::IN)];
+                let pause = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+                if poll(&mut waiting, Some(&pause)) == Ok(0) {
+                    continue;
+                }
+                // Linux says "input/output error" when nobody holds the other side any more.
+                let Ok(read @ 1..) = output.read(&mut bytes) else { break };
                 drawn.lock().unwrap().process(&bytes[..read]);
             }
         });
-        Self { pty, keyboard, screen, reader: Some(reader), child }
+        Self { pty: Some(pty), gone, screen, reader: Some(reader), child }
     }
 
     /// Presses keys.
     pub(crate) fn type_in(&self, keys: &str) {
-        (&self.keyboard).write_all(keys.as_bytes()).unwrap();
+        self.pty().write_all(keys.as_bytes()).unwrap();
     }
 
     /// Gives the window another size.
     pub(crate) fn resize(&self, columns: u16, rows: u16) {
         let (new_rows, new_columns) = size(columns, rows);
         self.screen.lock().unwrap().set_size(new_rows, new_columns);
-        self.pty.resize(pty_process::Size::new(rows, columns)).unwrap();
+        self.pty().resize(pty_process::Size::new(rows, columns)).unwrap();
+    }
+
+    fn pty(&self) -> &Pty {
+        self.pty.as_ref().expect("it has not hung up")
+    }
+
+    /// Closes the window; the program must end. Gives its exit code, `None` if a signal ended it.
+    #[track_caller]
+    pub(crate) fn hang_up(mut self) -> Option<i32> {
+        self.gone.store(true, Ordering::SeqCst);
+        self.reader.take().unwrap().join().unwrap();
+        self.pty = None;
+        self.wait()
     }
 
     /// The process, for instance to look at it.
@@ -109,8 +142,14 @@ impl Terminal {
 
     /// Whether typing is shown and a line is waited for, as a shell wants it.
     pub(crate) fn is_cooked(&self) -> bool {
-        let modes = tcgetattr(&self.pty).unwrap().local_modes;
+        let modes = tcgetattr(self.pty()).unwrap().local_modes;
         modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
+    }
+
+    /// Waits until each key counts at once. A key that is typed before that means what it means to a shell.
+    #[track_caller]
+    pub(crate) fn wait_for_raw(&self) {
+        self.wait_until("each key counts at once", |_| !self.is_cooked());
     }
 
     /// Waits until `text` is on the screen.
@@ -133,17 +172,22 @@ impl Terminal {
         }
     }
 
-    /// Waits for the end of the program.
     #[track_caller]
-    pub(crate) fn end(mut self) -> Ended {
+    fn wait(&mut self) -> Option<i32> {
         let deadline = Instant::now() + DEADLINE;
-        let code = loop {
+        loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                break status.code();
+                return status.code();
             }
             assert!(Instant::now() < deadline, "it does not end\n{}", self.screen());
             thread::sleep(Duration::from_millis(5));
-        };
+        }
+    }
+
+    /// Waits for the end of the program.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Ended {
+        let code = self.wait();
         self.reader.take().unwrap().join().unwrap();
         let screen = self.screen.lock().unwrap().screen().clone();
         Ended { code, screen, is_cooked: self.is_cooked() }

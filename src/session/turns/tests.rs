@@ -52,7 +52,10 @@ fn what_the_client_wraps_around_words_is_taken_off() {
             Some("U /review now"),
         ),
         ("<bash-input>ls -l</bash-input>", Some("U ! ls -l")),
-        ("\\n\\n<pasted_content id=\\\"8\\\">\\nall of this\\n</pasted_content>\\n", Some("U all of this")),
+        (
+            "\\n\\n<pasted_content id=\\\"8\\\">\\nall of this\\n</pasted_content id=\\\"8\\\">\\n",
+            Some("U all of this"),
+        ),
         ("<b>bold</b> is typed, too", Some("U <b>bold</b> is typed, too")),
         ("<bash-stdout>x</bash-stdout><bash-stderr></bash-stderr>", None),
         ("<local-command-stdout>x</local-command-stdout>", None),

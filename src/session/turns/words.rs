@@ -45,7 +45,7 @@ pub(super) fn typed(text: &str) -> Option<String> {
         let arguments = between(text, "<command-args>", "</command-args>").unwrap_or_default();
         return Some(format!("{} {}", name.trim(), arguments.trim()).trim().to_owned());
     }
-    let is_wrapping = |line: &&str| line.starts_with("<pasted_content ") || *line == "</pasted_content>";
+    let is_wrapping = |line: &&str| line.starts_with("<pasted_content ") || line.starts_with("</pasted_content");
     let lines: Vec<&str> = text.lines().filter(|line| !is_wrapping(&line.trim())).collect();
     Some(lines.join("\n").trim().to_owned()).filter(|text| !text.is_empty())
 }

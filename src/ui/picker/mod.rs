@@ -106,7 +106,7 @@ pub(crate) fn pick(
         let step = match terminal.next()? {
             Input::Key(key) => state.press(key),
             Input::Paste(text) => state.paste(&text),
-            Input::Resized => Step::Draw,
+            Input::Other => Step::Draw,
             Input::Interrupted => Step::End(Picked::Cancelled),
         };
         match step {

@@ -1,24 +1,28 @@
 //! The terminal: taken over, asked for keys, and given back as it was, whatever happens.
 //!
 //! Owns raw mode, the alternate screen and the reading of keys. Must not know what is drawn or what a key means.
+//!
+//! * `modes`: what is changed about the terminal and put back
+//! * `watch`: that the process ends when it is to end, whatever it waits for
+
+mod modes;
+#[cfg(all(test, unix))]
+mod tests;
+mod watch;
 
 use std::io::{self, BufWriter, IsTerminal, Stderr};
-use std::panic;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
-use ratatui_core::terminal::{Frame, Terminal};
+use ratatui_core::backend::Backend;
+use ratatui_core::layout::Rect;
+use ratatui_core::terminal::{Frame, Terminal, TerminalOptions, Viewport};
 use ratatui_crossterm::CrosstermBackend;
-use ratatui_crossterm::crossterm::event::{
-    self, DisableBracketedPaste, EnableBracketedPaste, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers,
-};
-use ratatui_crossterm::crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
-};
-use ratatui_crossterm::crossterm::{cursor, execute, style};
+use ratatui_crossterm::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui_crossterm::crossterm::style;
 
+use self::modes::{Modes, RestoringHook};
+use self::watch::Watch;
 use super::PickError;
 use super::state::Key;
 use crate::sys::signal::{self, Shield};
@@ -30,8 +34,8 @@ const SIGNALS_EVERY: Duration = Duration::from_millis(100);
 pub(super) enum Input {
     Key(Key),
     Paste(String),
-    /// Draw again: the window has another size.
-    Resized,
+    /// Nothing that changes the state; the window may have another size.
+    Other,
     /// The process is to end.
     Interrupted,
 }
@@ -41,19 +45,11 @@ pub(super) struct Taken {
     terminal: Terminal<CrosstermBackend<BufWriter<Stderr>>>,
     modes: Arc<Modes>,
     _hook: RestoringHook,
+    _watch: Watch,
     /// A second signal must not end the process before the terminal is given back.
     _shield: Shield,
     signals: usize,
 }
-
-type Hook = dyn Fn(&panic::PanicHookInfo<'_>) + Send + Sync;
-
-/// What was changed about the terminal. Put back once: a second time would move the cursor back over what was written since.
-#[derive(Default)]
-struct Modes(AtomicBool);
-
-/// While it lives, a panic first gives the terminal back, so that its message stays on the screen.
-struct RestoringHook(Arc<Hook>);
 
 impl Taken {
     /// Takes the terminal over.
@@ -66,9 +62,9 @@ impl Taken {
         let shield = signal::shield();
         let modes = Arc::new(Modes::default());
         let hook = RestoringHook::set(Arc::clone(&modes));
-        let backend = CrosstermBackend::new(BufWriter::new(io::stderr()));
-        let terminal = Terminal::new(backend).map_err(PickError::Terminal)?;
-        let taken = Self { terminal, modes, _hook: hook, _shield: shield, signals: signal::count() };
+        let terminal = terminal().map_err(PickError::Terminal)?;
+        let watch = Watch::start(Arc::clone(&modes));
+        let taken = Self { terminal, modes, _hook: hook, _watch: watch, _shield: shield, signals: signal::count() };
         // If it fails half-way, dropping gives back what was taken so far.
         taken.modes.change().map_err(PickError::Terminal)?;
         Ok(taken)
@@ -78,23 +74,22 @@ impl Taken {
         self.terminal.draw(draw).map(drop).map_err(PickError::Terminal)
     }
 
-    /// Waits for the next input that means something.
+    /// Waits for the next input.
     pub(super) fn next(&mut self) -> Result<Input, PickError> {
         loop {
-            if signal::count() > self.signals {
+            if signal::count() > self.signals || wait(Duration::ZERO).map_err(PickError::Terminal)? == Waited::HungUp {
                 return Ok(Input::Interrupted);
             }
-            if event::poll(SIGNALS_EVERY).map_err(PickError::Terminal)?
-                && let Some(input) = input(event::read().map_err(PickError::Terminal)?)
-            {
-                return Ok(input);
+            if event::poll(Duration::ZERO).map_err(PickError::Terminal)? {
+                return event::read().map(input).map_err(PickError::Terminal);
             }
+            wait(SIGNALS_EVERY).map_err(PickError::Terminal)?;
         }
     }
 
     /// Whether more input waits already, so that drawing can wait, too.
     pub(super) fn has_more(&self) -> bool {
-        event::poll(Duration::ZERO).unwrap_or(false)
+        wait(Duration::ZERO).is_ok_and(|waited| waited == Waited::Other) && event::poll(Duration::ZERO).unwrap_or(false)
     }
 }
 
@@ -104,50 +99,56 @@ impl Drop for Taken {
     }
 }
 
-impl Modes {
-    fn change(&self) -> io::Result<()> {
-        self.0.store(true, Ordering::SeqCst);
-        enable_raw_mode()?;
-        execute!(io::stderr(), EnterAlternateScreen, EnableBracketedPaste)
+/// Standard error as a screen. A serial line does not say how large it is; then it is as large as such screens always were.
+fn terminal() -> io::Result<Terminal<CrosstermBackend<BufWriter<Stderr>>>> {
+    let backend = CrosstermBackend::new(BufWriter::new(io::stderr()));
+    if backend.size()?.area() > 0 {
+        return Terminal::new(backend);
     }
-
-    /// If the terminal is gone there is nobody to give it back to.
-    fn put_back(&self) {
-        if self.0.swap(false, Ordering::SeqCst) {
-            let _ = execute!(io::stderr(), DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
-            let _ = disable_raw_mode();
-        }
-    }
+    let viewport = Viewport::Fixed(Rect::new(0, 0, 80, 24));
+    Terminal::with_options(backend, TerminalOptions { viewport })
 }
 
-impl RestoringHook {
-    fn set(modes: Arc<Modes>) -> Self {
-        let before: Arc<Hook> = panic::take_hook().into();
-        let then = Arc::clone(&before);
-        panic::set_hook(Box::new(move |info| {
-            modes.put_back();
-            then(info);
-        }));
-        Self(before)
-    }
+/// What waiting for input came to.
+#[derive(PartialEq, Eq)]
+enum Waited {
+    HungUp,
+    Other,
 }
 
-impl Drop for RestoringHook {
-    fn drop(&mut self) {
-        // A panicking thread may not change the hook.
-        if !thread::panicking() {
-            let before = Arc::clone(&self.0);
-            panic::set_hook(Box::new(move |info| before(info)));
-        }
+/// Waits until something is typed, at most for so long. The library, if it were to wait, would not return from a terminal that
+/// hangs up.
+#[cfg(unix)]
+fn wait(at_most: Duration) -> io::Result<Waited> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::io::Errno;
+    let stdin = io::stdin();
+    let mut keyboard = [PollFd::new(&stdin, PollFlags::IN)];
+    let timeout = Timespec::try_from(at_most).expect("a fraction of a second");
+    match poll(&mut keyboard, Some(&timeout)) {
+        // Another size of the window comes as a signal.
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(e) => return Err(e.into()),
     }
+    let found = keyboard[0].revents();
+    if found.contains(PollFlags::NVAL) {
+        // A system that cannot be asked this way about a terminal.
+        event::poll(at_most)?;
+    }
+    Ok(if found.intersects(PollFlags::HUP | PollFlags::ERR) { Waited::HungUp } else { Waited::Other })
 }
 
-fn input(event: Event) -> Option<Input> {
+#[cfg(not(unix))]
+fn wait(at_most: Duration) -> io::Result<Waited> {
+    event::poll(at_most)?;
+    Ok(Waited::Other)
+}
+
+fn input(event: Event) -> Input {
     match event {
-        Event::Key(event) if event.kind != KeyEventKind::Release => key(event).map(Input::Key),
-        Event::Paste(text) => Some(Input::Paste(text)),
-        Event::Resize(..) => Some(Input::Resized),
-        _ => None,
+        Event::Key(event) if event.kind != KeyEventKind::Release => key(event).map_or(Input::Other, Input::Key),
+        Event::Paste(text) => Input::Paste(text),
+        _ => Input::Other,
     }
 }
 
@@ -181,6 +182,3 @@ fn key(event: KeyEvent) -> Option<Key> {
         _ => return None,
     })
 }
-
-#[cfg(all(test, unix))]
-mod tests;

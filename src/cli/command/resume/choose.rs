@@ -7,9 +7,9 @@ use super::error::ResumeError;
 use crate::cli::app::App;
 use crate::cli::error::CliError;
 use crate::domain::id::SessionId;
+use crate::domain::turn::Turn;
 use crate::lock::state::Standing;
 use crate::rewrite::collapse_path;
-use crate::domain::turn::Turn;
 use crate::sync::locks::LockView;
 use crate::sync::{self, Candidate, Context};
 use crate::ui::format::{age, project};
@@ -56,7 +56,7 @@ fn ask(candidates: &[Candidate], ctx: &Context<'_>, app: &App) -> Result<Session
     let here = std::env::current_dir().ok().map(|cwd| collapse_path(&ctx.settings.roots, &cwd.to_string_lossy()));
     let here = here.as_ref().map(|path| path.as_str());
     let items = candidates.iter().map(|candidate| item(candidate, here, now)).collect();
-    let screen = Screen { colors: !app.env.no_color, only_lines: app.env.is_dumb, columns: app.out.width() };
+    let screen = Screen { colors: app.stderr_colors, only_lines: app.env.only_lines, columns: app.out.width() };
     match pick(items, now, screen, &mut LastTurns { ctx }).map_err(ResumeError::Picker)? {
         Picked::Chosen(session) => Ok(session),
         Picked::Cancelled => Err(CliError::cancelled()),

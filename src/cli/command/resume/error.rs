@@ -40,9 +40,13 @@ impl From<ResumeError> for CliError {
         let hint = |text: &str| vec![text.to_owned()];
         let (kind, hints) = match &error {
             ResumeError::ChosenTwice(_) => (Kind::Usage, hint("ccsync resume SESSION, or: ccsync start")),
-            ResumeError::Nothing => (Kind::Failed, hint("to look at all there are: ccsync resume --all; to begin one: ccsync start")),
+            ResumeError::Nothing => {
+                (Kind::Failed, hint("to look at all there are: ccsync resume --all; to begin one: ccsync start"))
+            }
             ResumeError::NoTerminal => (Kind::Usage, hint("ccsync resume SESSION, or: ccsync resume --latest")),
-            ResumeError::Offline(_) => (Kind::Remote, hint("to go on without a lock, with the same options: --offline")),
+            ResumeError::Offline(_) => {
+                (Kind::Remote, hint("to go on without a lock, with the same options: --offline"))
+            }
             ResumeError::HeldHere { .. } => (Kind::Locked, hint("go on in that terminal, or end it there")),
             ResumeError::HeldBy { session, .. } => (
                 Kind::Locked,
@@ -52,7 +56,9 @@ impl From<ResumeError> for CliError {
                 ],
             ),
             ResumeError::NotBrought { session, .. } => (Kind::Failed, vec![format!("ccsync verify {session}")]),
-            ResumeError::NoProject(session) => (Kind::Failed, vec![format!("where it lies: ccsync list --json | grep {session}")]),
+            ResumeError::NoProject(session) => {
+                (Kind::Failed, vec![format!("where it lies: ccsync list --json | grep {session}")])
+            }
             ResumeError::ProjectMissing { missing, .. } => (Kind::Failed, ways_out(missing)),
             ResumeError::NoDirectory(path) => (Kind::Usage, vec![format!("mkdir -p {}", shell_word(path))]),
             ResumeError::Picker(_) => (Kind::Failed, hint("ccsync resume SESSION, or: ccsync resume --latest")),

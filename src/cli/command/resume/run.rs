@@ -147,7 +147,10 @@ fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, app: &mut App)
             Outcome::Forked { fork, lines } => {
                 let notes = session.notes.iter().map(|note| format!("{}; ", sanitize::one_line(note)));
                 let line = count(*lines, "line");
-                app.out.attention(&format!("{}this run's {line} are a session of their own: {fork}", notes.collect::<String>()));
+                app.out.attention(&format!(
+                    "{}this run's {line} are a session of their own: {fork}",
+                    notes.collect::<String>()
+                ));
                 app.out.hint(&format!("ccsync resume {fork}"));
             }
             Outcome::Skipped { reason } => {
@@ -160,7 +163,9 @@ fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, app: &mut App)
     match &report.remote {
         RemoteState::Queued { reason, .. } => {
             app.out.attention(&format!("not on the remote yet: {}", sanitize::one_line(reason)));
-            app.out.hint("the turns are safe here; the next ccsync command sends them and gives the lock back: ccsync update");
+            app.out.hint(
+                "the turns are safe here; the next ccsync command sends them and gives the lock back: ccsync update",
+            );
         }
         RemoteState::UpToDate { .. } | RemoteState::NotContacted => {
             app.out.note(&format!("{saved}; everything is on the remote, the lock is given back"));

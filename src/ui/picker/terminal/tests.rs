@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 #![allow(clippy::disallowed_methods, reason = "that variable, and the deadlines of the person at the keyboard")]
 
+use std::ffi::OsString;
+use std::io::Write;
+
 use rustix::process::Signal;
 
 use super::super::tests::{many, now, turns};
@@ -15,33 +18,44 @@ use crate::domain::turn::Turn;
 mod person;
 use person::{CTRL_C, DOWN, ENTER, ESCAPE, Terminal as Person};
 
-/// How the program below is to behave: `screen`, `lines` or `panic`. Without it, it is no program.
+/// How the program below is to behave: `screen`, `lines`, `panic` or `slow`. Without it, it is no program.
 const BEHAVIOUR: &str = "CCSYNC_TEST_PICKER";
 const PROGRAM: &str = "ui::picker::terminal::tests::the_program_in_the_terminal";
 
-struct Turns(bool);
+struct Turns(OsString);
 
 impl Preview for Turns {
     fn turns(&mut self, _: &SessionId) -> Result<Vec<Turn>, String> {
-        assert!(!self.0, "on purpose");
+        assert_ne!(self.0, "panic", "on purpose");
+        if self.0 == "slow" {
+            let _ = write!(io::stderr(), "a disk that never answers");
+            loop {
+                std::thread::park();
+            }
+        }
         Ok(turns())
     }
 }
 
 #[test]
-#[allow(clippy::print_stdout, reason = "its terminal shows what was chosen")]
 fn the_program_in_the_terminal() {
     let Some(behaviour) = std::env::var_os(BEHAVIOUR) else { return };
     signal::install().unwrap();
     let screen = Screen { colors: true, only_lines: behaviour == "lines", columns: 80 };
-    let picked = pick(many(1000), now(), screen, &mut Turns(behaviour == "panic"));
-    println!("\npicked: {picked:?}");
+    let picked = pick(many(1000), now(), screen, &mut Turns(behaviour));
+    // Whoever closed the window does not want to read it.
+    let _ = writeln!(io::stdout(), "\npicked: {picked:?}");
+    std::process::exit(0);
+}
+
+fn program(behaviour: &str) -> person::Command {
+    let mut command = person::this_program();
+    command.args(["--exact", PROGRAM, "--nocapture"]).env(BEHAVIOUR, behaviour).env("RUST_BACKTRACE", "0");
+    command
 }
 
 fn start(behaviour: &str) -> Person {
-    let mut command = person::this_program();
-    command.args(["--exact", PROGRAM, "--nocapture"]).env(BEHAVIOUR, behaviour).env("RUST_BACKTRACE", "0");
-    Person::start(command, 80, 24)
+    Person::start(program(behaviour), 80, 24)
 }
 
 /// A picker that has drawn itself.
@@ -101,12 +115,41 @@ fn whatever_ends_it_the_terminal_given_back() {
 }
 
 #[test]
+fn nothing_it_waits_for_keeps_it_from_ending() {
+    let person = start("slow");
+    person.wait_for("1000 sessions  type to filter");
+    person.type_in(person::TAB);
+    person.wait_for("a disk that never answers");
+    person.signal(Signal::TERM);
+    person.end().given_back().code(signal::EXIT_INTERRUPTED);
+    let person = started();
+    // The beginning of every arrow key.
+    person.type_in("\x1b[");
+    person.signal(Signal::TERM);
+    person.end().given_back();
+}
+
+#[test]
+fn a_terminal_that_goes_away_ends_it() {
+    let person = started();
+    assert_eq!(person.hang_up(), Some(0));
+}
+
+#[test]
 fn a_panic_gives_the_terminal_back_and_is_read_afterwards() {
     let person = start("panic");
     person.wait_for("1000 sessions  type to filter");
     person.type_in(person::TAB);
     let ended = person.end().given_back().code(101);
     assert!(ended.text().contains("on purpose"), "{}", ended.text());
+}
+
+#[test]
+fn a_terminal_that_does_not_know_its_size_is_drawn_on() {
+    let person = Person::start_on_a_line(program("screen"));
+    person.wait_for("1000 sessions  type to filter");
+    person.type_in(ESCAPE);
+    person.end().given_back().code(0);
 }
 
 #[test]
