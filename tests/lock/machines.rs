@@ -147,6 +147,25 @@ fn a_lock_is_taken_renewed_taken_over_and_given_back() {
 }
 
 #[test]
+fn a_lock_held_for_long_leaves_nothing_behind() {
+    let env = TestEnv::new();
+    let (a, _) = stations(&env);
+    let objects = || {
+        let files = walkdir::WalkDir::new(a.machine.store().join(".git/objects")).into_iter().map(Result::unwrap);
+        files.filter(|entry| entry.file_type().is_file()).count()
+    };
+    let before = objects();
+    assert!(a.holds(ONE, TakeOver::No));
+    for _ in 0..5 {
+        assert_eq!(a.renew(ONE), Settlement::Held);
+    }
+    assert_eq!(objects(), before + 3, "blob, tree and commit of the last one");
+    a.release(&[a.only_lock()], TakeOver::No);
+    assert_eq!(objects(), before);
+    a.machine.assert_in_order("after many renewals");
+}
+
+#[test]
 fn a_lock_taken_over_alive_is_told_to_its_former_holder() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);

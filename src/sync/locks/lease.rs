@@ -162,9 +162,14 @@ pub(in crate::sync) fn renewal(work: &Work<'_>, claim: &mut Claim) -> Result<Opt
 
 /// The remote has taken the [`renewal`].
 pub(in crate::sync) fn renewed(work: &Work<'_>, claim: &mut Claim) -> Result<(), SyncError> {
+    let former = claim.holding.commit.clone();
     claim.holding.done();
     claim.save(&claims_directory(work.ctx.env))?;
-    Ok(work.store.set_lock(&claim.session, Some(&claim.holding.commit))?)
+    work.store.set_lock(&claim.session, Some(&claim.holding.commit))?;
+    if former != claim.holding.commit {
+        work.store.discard_lock(&claim.session, &former);
+    }
+    Ok(())
 }
 
 /// After a push that was refused or not answered: asks the remote whose the lock is.

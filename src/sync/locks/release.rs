@@ -66,6 +66,7 @@ pub(in crate::sync) fn release_in(
         }
         if push(work, session, update(session, Some(&view.commit), None))? {
             book.remote.remove(session);
+            work.store.discard_lock(session, &view.commit);
             forget(work, book, session)?;
             return Ok(Released::Done(view));
         }
