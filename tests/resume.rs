@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Child;
 
+use ccsync::domain::client_dir::client_dir_name;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::harness::client::{Client, wait_for};
@@ -273,7 +274,8 @@ fn the_model_is_told_once_where_things_are_if_the_past_stays_as_it_was() {
     assert_eq!(hook["matcher"], "resume|compact");
     let command = hook["hooks"][0]["command"].as_str().unwrap();
     let told = b.run(b.program("sh").args(["-c", command])).success();
-    insta::assert_snapshot!(told);
+    let root = client_dir_name(env.root().to_str().unwrap());
+    insta::assert_snapshot!(told.to_string().replace(&root, "ROOT"));
     fs::remove_file(b.home.join(".stand-in/settings")).unwrap();
     at_b.run(&["resume", ONE], "again").success();
     assert_eq!(at_b.settings(), None, "it has been told");

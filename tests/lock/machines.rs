@@ -8,10 +8,11 @@ use std::thread;
 use std::time::Duration;
 
 use ccsync::domain::id::SessionId;
+use ccsync::lock::claim::Claim;
 use ccsync::lock::record::LockRecord;
-use ccsync::lock::state::{Expiry, Settlement, Standing, TakeOver};
-use ccsync::sync::Context;
+use ccsync::lock::state::{Expiry, Holding, Settlement, Standing, TakeOver};
 use ccsync::sync::locks::{self, Acquired, LockView, Released, Survey};
+use ccsync::sync::{self, Context};
 use ccsync::sys::clock::{Clock, ManualClock, SystemClock};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -70,8 +71,15 @@ impl Station {
         matches!(self.acquire(session, take_over), Acquired::Yes(_))
     }
 
+    /// Gives a sign of life, as a `resume` does while its client runs, and says what this machine knows of the lock then.
     fn renew(&self, session: &str) -> Settlement {
-        self.with(|ctx| locks::renew(ctx, &id(session))).unwrap()
+        self.with(sync::back_up).unwrap();
+        let claim = Claim::load(&environment_of(&self.machine).dirs.state.join("locks"), &id(session)).unwrap();
+        match claim {
+            Some(Claim { lost: false, holding: Holding { pending: None, .. }, .. }) => Settlement::Held,
+            Some(Claim { lost: false, .. }) => Settlement::Unanswered,
+            _ => Settlement::Lost,
+        }
     }
 
     pub(super) fn survey(&self) -> Survey {
