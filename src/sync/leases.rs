@@ -76,7 +76,9 @@ impl Leases {
     /// is sent next. A session that a client still has `open` is still being continued.
     pub(super) fn end(&mut self, done: &BTreeSet<SessionId>, open: impl Fn(&SessionId) -> bool) {
         let was_left = |claim: &Claim| !claim.holder_is_alive() && !open(&claim.session);
-        let ends = |claim: &&Claim| done.contains(&claim.session) || was_left(claim);
+        // What another process of this machine holds now is its own to give back.
+        let is_ours = |claim: &Claim| claim.holder.pid == std::process::id() || !claim.holder_is_alive();
+        let ends = |claim: &&Claim| done.contains(&claim.session) && is_ours(claim) || was_left(claim);
         self.ending = self.held().filter(ends).map(|claim| claim.session.clone()).collect();
     }
 

@@ -25,7 +25,7 @@ mod lease;
 mod release;
 mod view;
 
-pub use lease::{Acquired, acquire};
+pub use lease::{Acquired, acquire, take_over};
 pub use release::{Cleanup, Released, cleanup, release};
 pub use view::{Content, LockView};
 

@@ -265,6 +265,52 @@ fn what_became_of_a_push_is_settled_by_the_next_fetch() {
     assert!(b.holds(ONE, TakeOver::No));
 }
 
+/// However long the person took to answer.
+#[test]
+fn a_yes_is_for_the_lock_that_was_shown() {
+    let env = TestEnv::new();
+    let (a, b) = stations(&env);
+    assert!(a.holds(ONE, TakeOver::No));
+    let Acquired::HeldBy(shown) = b.acquire(ONE, TakeOver::Expired) else { panic!("a holds it") };
+    let take_over = || b.with(|ctx| locks::take_over(ctx, &shown)).unwrap();
+    let mine = a.only_lock();
+    assert!(matches!(a.release(&[mine], TakeOver::No)[..], [Released::Done(_)]));
+    a.clock.advance(Duration::from_secs(1));
+    assert!(a.holds(ONE, TakeOver::No));
+    let Acquired::HeldBy(other) = take_over() else { panic!("nobody was asked about this one") };
+    let Acquired::Yes(_) = b.with(|ctx| locks::take_over(ctx, &other)).unwrap() else { panic!("it is the one shown") };
+}
+
+/// The commit was written into a clone that is gone: pushed by its name alone, it would stop every command that concerns the lock.
+#[test]
+fn what_was_sent_from_a_former_clone_is_sent_again() {
+    let env = TestEnv::new();
+    let (a, _) = stations(&env);
+    let Acquired::Yes(claim) = a.acquire(ONE, TakeOver::No) else { panic!("nobody else wants it") };
+    let mut next = claim.holding.record.clone();
+    next.nonce = "never1arrived".to_owned();
+    let pending = serde_json::json!({"renew": {"commit": "e".repeat(40), "record": next}});
+    a.edit_claim(ONE, |claim| claim["pending"] = pending.clone());
+    assert!(a.holds(ONE, TakeOver::No));
+    a.edit_claim(ONE, |claim| claim["pending"] = pending);
+    let mine = a.only_lock();
+    assert!(matches!(a.release(&[mine], TakeOver::No)[..], [Released::Done(_)]));
+}
+
+#[test]
+fn what_another_terminal_holds_is_not_given_back_for_it() {
+    let env = TestEnv::new();
+    let (a, _) = stations(&env);
+    assert!(a.holds(ONE, TakeOver::No));
+    a.edit_claim(ONE, |claim| claim["holder"] = serde_json::json!({"pid": std::os::unix::process::parent_id()}));
+    let finish = || a.with(|ctx| ccsync::sync::finish(ctx, &BTreeSet::from([id(ONE)]))).unwrap();
+    finish();
+    assert!(a.only_lock().is_own());
+    a.edit_claim(ONE, |claim| claim["holder"] = serde_json::json!({"pid": std::process::id()}));
+    finish();
+    assert!(a.survey().locks.is_empty());
+}
+
 #[test]
 fn a_claim_that_is_damaged_is_told_and_in_nobodys_way() {
     let env = TestEnv::new();

@@ -24,9 +24,28 @@ pub enum Acquired {
 /// [`SyncError::Remote`] if the remote cannot be reached; whether the lock was taken is then settled by the next command.
 /// [`SyncError::Contended`] if others took it and gave it back all the time.
 pub fn acquire(ctx: &Context<'_>, session: &SessionId, take_over: TakeOver) -> Result<Acquired, SyncError> {
-    let work = &mut Work::open(ctx)?;
+    acquire_in(&mut Work::open(ctx)?, session, take_over, None)
+}
+
+/// Takes over the lock that a person was asked about. If it is another holder's by now, that one is spared.
+///
+/// # Errors
+/// As for [`acquire`].
+pub fn take_over(ctx: &Context<'_>, asked_of: &LockView) -> Result<Acquired, SyncError> {
+    acquire_in(&mut Work::open(ctx)?, &asked_of.session, TakeOver::Live, Some(asked_of))
+}
+
+fn acquire_in(
+    work: &mut Work<'_>,
+    session: &SessionId,
+    take_over: TakeOver,
+    asked_of: Option<&LockView>,
+) -> Result<Acquired, SyncError> {
     let mut book = Book::fetch(work)?;
-    let asked_of = book.view(work, session)?;
+    let asked_of = match asked_of {
+        Some(lock) => Some(lock.clone()),
+        None => book.view(work, session)?,
+    };
     for _ in 0..ATTEMPTS {
         if resend(work, session)? {
             book = Book::fetch(work)?;
@@ -93,9 +112,14 @@ fn take(work: &mut Work<'_>, session: &SessionId, change: Change) -> Result<bool
 
 /// Sends again what was sent and, as far as was fetched, has not arrived. Gives whether there was such.
 pub(super) fn resend(work: &mut Work<'_>, session: &SessionId) -> Result<bool, SyncError> {
-    let Some(claim) = work.locks.claim(session).cloned() else { return Ok(false) };
-    let new = match &claim.holding.pending {
-        Some(Pending::Renew { commit, .. }) => Some(commit.clone()),
+    let Some(mut claim) = work.locks.claim(session).cloned() else { return Ok(false) };
+    let new = match claim.holding.pending.clone() {
+        // Written again: the clone in which it was may be gone.
+        Some(Pending::Renew { record, .. }) => {
+            let commit = write(&work.store, &work.machine, &record)?;
+            claim.holding.renewing(commit.clone(), record);
+            Some(commit)
+        }
         Some(Pending::Release) => None,
         Some(Pending::Acquire) | None => return Ok(false),
     };

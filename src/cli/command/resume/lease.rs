@@ -41,25 +41,31 @@ pub(in crate::cli::command) fn take_or_go_on_alone(
 
 /// Makes the session this process's, asking where somebody else has it.
 pub(super) fn take(session: &SessionId, take_over: bool, app: &mut App) -> Result<(), CliError> {
-    let permitted = if take_over { TakeOver::Live } else { TakeOver::Expired };
-    let held = match locks::acquire(&app.context()?, session, permitted)? {
+    let held = match locks::acquire(&app.context()?, session, TakeOver::Expired)? {
         Acquired::Yes(_) => return Ok(()),
         Acquired::HeldBy(lock) => lock,
     };
     if let Some(pid) = held.running.filter(|_| held.is_own()) {
         return Err(ResumeError::HeldHere { session: session.clone(), pid }.into());
     }
-    if !app.is_interactive() {
-        return Err(ResumeError::HeldBy { session: session.clone(), by: holder(&held, app) }.into());
+    if !take_over {
+        agree_to_take_over(session, &held, app)?;
     }
-    app.out.note(&format!("{} has this session open; its turns from now on would become a fork", holder(&held, app)));
-    match prompt::confirm("Take it over?").map_err(CliError::terminal)? {
-        Some(true) => {}
-        _ => return Err(ResumeError::HeldBy { session: session.clone(), by: holder(&held, app) }.into()),
-    }
-    match locks::acquire(&app.context()?, session, TakeOver::Live)? {
+    match locks::take_over(&app.context()?, &held)? {
         Acquired::Yes(_) => Ok(()),
         Acquired::HeldBy(lock) => Err(ResumeError::HeldBy { session: session.clone(), by: holder(&lock, app) }.into()),
+    }
+}
+
+fn agree_to_take_over(session: &SessionId, held: &LockView, app: &mut App) -> Result<(), CliError> {
+    let refusal = |app: &App| Err(ResumeError::HeldBy { session: session.clone(), by: holder(held, app) }.into());
+    if !app.is_interactive() {
+        return refusal(app);
+    }
+    app.out.note(&format!("{} has this session open; its turns from now on would become a fork", holder(held, app)));
+    match prompt::confirm("Take it over?").map_err(CliError::terminal)? {
+        Some(true) => Ok(()),
+        _ => refusal(app),
     }
 }
 
