@@ -1,6 +1,7 @@
 //! Continuing sessions under their locks: two machines, a real remote, a client that can be held in the middle of a run.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Child;
 
@@ -110,8 +111,8 @@ fn two_terminals_of_one_machine() {
     let at_a = Client::install(&a);
     let child = at_a.start(&["resume", ONE], "first");
     let refused = at_a.run(&["resume", ONE], "second").code(4);
-    assert!(refused.stderr.contains(&format!("process {}", child.id())), "{refused}");
     let client = at_a.pid();
+    assert!(refused.stderr.contains(&format!("process {client}")), "{refused}");
     let other = at_a.start(&["start"], "another session");
     assert_eq!(locks(&env.remote_of_pair(), &a).len(), 2);
     assert_ne!(client, at_a.pid());
@@ -149,6 +150,75 @@ fn an_interrupt_is_the_clients_business() {
     at_a.let_go();
     ended(&a, child).success();
     assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+}
+
+/// A git on the machine's PATH during one of whose commands Ctrl-C is pressed.
+fn interrupt_git(machine: &Machine, command: &str) {
+    let git = machine.run(machine.program("sh").args(["-c", "command -v git"])).success().stdout;
+    let script = format!(
+        "#!/bin/sh\nfor word; do\n  if [ \"$word\" = {command} ]; then kill -INT $PPID; exec sleep 60; fi\ndone\nexec {} \"$@\"\n",
+        git.trim()
+    );
+    let path = machine.home.join(".bin/git");
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// It was meant for ccsync, whatever that was doing, and would stop every backup later on.
+#[test]
+fn an_interrupt_before_the_client_runs_ends_the_command() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair_with_session();
+    let at_a = Client::install(&a);
+    a.run(a.program("git").args(["init", "-q"]).arg(a.home.join("work/app"))).success();
+    a.append(ONE, "in a repository");
+    a.ccsync(["push"]).success();
+    interrupt_git(&a, "status");
+    at_a.run(&["resume", ONE], "never said").code(130);
+    assert!(!a.home.join(".stand-in").exists(), "the client was not started");
+    fs::remove_file(a.home.join(".bin/git")).unwrap();
+    assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+    at_a.run(&["resume", ONE], "said").success();
+}
+
+#[test]
+fn an_interrupted_fetch_is_no_missing_remote() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair_with_session();
+    let at_a = Client::install(&a);
+    interrupt_git(&a, "fetch");
+    at_a.run(&["resume", ONE, "--offline"], "never said").code(130);
+    assert!(!a.home.join(".stand-in").exists(), "the client was not started");
+}
+
+#[test]
+fn a_session_that_runs_here_is_not_started_twice() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair_with_session();
+    let at_a = Client::install(&a);
+    a.mark_running(ONE, std::process::id());
+    for more in [&[][..], &["--take-over"], &["--offline"]] {
+        let refused = at_a.run(&[&["resume", ONE], more].concat(), "second").code(4);
+        assert!(refused.stderr.contains(&format!("process {}", std::process::id())), "{refused}");
+    }
+    assert!(!a.home.join(".stand-in").exists(), "the client was not started");
+    assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+}
+
+/// An older client does not say which session it has open.
+#[test]
+fn another_terminal_of_this_machine_is_no_other_machine() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let (at_a, at_b) = (Client::install(&a), Client::install(&b));
+    let child = at_a.start(&["resume", ONE], "first");
+    fs::remove_dir_all(a.home.join(".claude/sessions")).unwrap();
+    let refused = at_a.run(&["resume", ONE, "--take-over"], "second").code(4);
+    assert!(refused.stderr.contains(&format!("process {}", child.id())), "{refused}");
+    at_b.run(&["resume", ONE], "from b").code(4);
+    at_a.let_go();
+    ended(&a, child).success();
+    assert_eq!(questions(&a.text(ONE)), ["hello", "first"]);
 }
 
 #[test]

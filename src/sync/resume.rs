@@ -13,6 +13,7 @@ use super::send::{fetch, first_line};
 use super::work::Work;
 use super::{Context, SyncError};
 use crate::domain::id::SessionId;
+use crate::transport::remote::RemoteError;
 
 /// The sessions that could be continued here.
 #[derive(Debug)]
@@ -50,6 +51,7 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, 
     work.with_locks = true;
     let unreached = match fetch(&mut work) {
         Ok(_) => None,
+        Err(SyncError::Remote(RemoteError::Interrupted { .. })) => return Err(SyncError::Interrupted),
         Err(SyncError::Remote(e)) => {
             let said = e.said().map(|said| format!(": {}", first_line(said.as_str()))).unwrap_or_default();
             Some(format!("{e}{said}"))

@@ -9,6 +9,7 @@
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+static ANSWERED: AtomicUsize = AtomicUsize::new(0);
 static SHIELDS: AtomicUsize = AtomicUsize::new(0);
 static LENT: AtomicUsize = AtomicUsize::new(0);
 static TOLD_TO_END: AtomicI32 = AtomicI32::new(0);
@@ -31,7 +32,12 @@ pub fn install() -> Result<(), SignalError> {
 
 /// Whether a signal has arrived: stop before the next step.
 pub fn interrupted() -> bool {
-    count() > 0
+    count() > ANSWERED.load(Ordering::SeqCst)
+}
+
+/// What was interrupted has stopped. What begins now, to leave things in order after it, is stopped by later signals only.
+pub fn answer_interruption() {
+    ANSWERED.store(count(), Ordering::SeqCst);
 }
 
 /// How many signals have arrived. A step begun after an interruption (giving a lock back) compares against its own

@@ -16,6 +16,7 @@ use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::project::difference;
 use crate::session::launch::{Conversation, Launch, chooses_session};
+use crate::session::live::live_sessions;
 use crate::sync::{self, ListFilter, PullRequest};
 use crate::ui::sanitize;
 
@@ -68,6 +69,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         lease::agree_to_go_on_alone(reason, args.offline, app)?;
     }
     let session = choose::session(args, candidates.sessions, app)?;
+    refuse_if_running(&session, app)?;
     if !offline {
         lease::take(&session, args.take_over, app)?;
     }
@@ -86,6 +88,14 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         args: &args.client,
     };
     run::client(&launch, &session, app)
+}
+
+/// A client that was started by itself, or has outlived its ccsync, has no living lock; two of them on one transcript would mix its turns.
+fn refuse_if_running(session: &SessionId, app: &App) -> Result<(), CliError> {
+    match live_sessions(&app.env.claude_dir).get(session) {
+        Some(pid) => Err(ResumeError::HeldHere { session: session.clone(), pid: *pid }.into()),
+        None => Ok(()),
+    }
 }
 
 /// Brings the session here. Gives the directory in which the client runs, and the file with what the model is told.

@@ -18,10 +18,10 @@ use crate::lock::state::TakeOver;
 use crate::session::launch::Launch;
 use crate::session::live::session_of;
 use crate::sync::report::{Outcome, RemoteState};
-use crate::sync::{self, Context, Finished};
+use crate::sync::{self, Context, Finished, SyncError};
 use crate::sys::clock::Clock;
 use crate::sys::process::{Running, shell_code};
-use crate::sys::signal::{LentTerminal, lend_terminal};
+use crate::sys::signal::{LentTerminal, answer_interruption, interrupted, lend_terminal};
 use crate::ui::format::count;
 use crate::ui::sanitize;
 
@@ -43,18 +43,28 @@ pub(in crate::cli::command) fn client(
     let sessions = Mutex::new(BTreeSet::from([session.clone()]));
     let ended = run_beside_backups(launch, &sessions, app);
     let sessions = sessions.into_inner().unwrap_or_else(PoisonError::into_inner);
-    // Whatever became of the client, what it wrote is pushed.
-    let finished = sync::finish(&app.context()?, &sessions);
-    let status = ended?;
-    match finished {
-        Ok(finished) => summarise(&finished, &sessions, app),
-        Err(e) => CliError::from(e).show(&mut app.out),
+    match ended {
+        Ok(ended) => {
+            // Whoever was told to end has nobody to ask any more.
+            let ctx = app.context()?;
+            let interactive = ctx.interactive && !ended.was_told;
+            match sync::finish(&Context { interactive, ..ctx }, &sessions) {
+                Ok(finished) => summarise(&finished, &sessions, app),
+                Err(e) => CliError::from(e).show(&mut app.out),
+            }
+            Ok(Exit::OfClient(shell_code(ended.status)))
+        }
+        Err(e) => {
+            // Whatever became of the client, what it wrote is pushed.
+            sessions.iter().for_each(|session| give_back(session, app));
+            Err(e)
+        }
     }
-    Ok(Exit::OfClient(shell_code(status)))
 }
 
 /// Gives the lock back of a session that was not continued after all.
 pub(in crate::cli::command) fn give_back(session: &SessionId, app: &mut App) {
+    answer_interruption();
     let given = app.context().and_then(|ctx| Ok(sync::finish(&ctx, &BTreeSet::from([session.clone()]))?));
     if let Err(e) = given {
         e.show(&mut app.out);
@@ -65,20 +75,34 @@ fn run_beside_backups(
     launch: &Launch<'_>,
     sessions: &Mutex<BTreeSet<SessionId>>,
     app: &App,
-) -> Result<ExitStatus, CliError> {
+) -> Result<Ended, CliError> {
     let ctx = Context { progress: Arc::new(Silent), interactive: false, ..app.context()? };
     let lent = lend_terminal();
+    // From here on it is the client that is interrupted. What came before was meant for this program, whatever it was doing.
+    if interrupted() {
+        return Err(SyncError::Interrupted.into());
+    }
     let mut client = launch.program(&app.env.client).start_in_terminal()?;
     let (pid, over) = (client.pid(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let backups = scope.spawn(|| back_up_until(&over, pid, sessions, &ctx));
-        let ended = wait(&mut client, &lent, &app.clock);
+        let status = wait(&mut client, &lent, &app.clock);
+        let was_told = lent.told_to_end().is_some();
+        // The terminal is ours again: a backup that hangs can be interrupted.
+        drop(lent);
         over.store(true, Ordering::SeqCst);
         backups.thread().unpark();
         // It has nothing to tell: the last push says how things stand.
         let _ = backups.join();
-        ended
+        Ok(Ended { status: status?, was_told })
     })
+}
+
+/// How a run of the client ended.
+struct Ended {
+    status: ExitStatus,
+    /// This process was told to end, or its terminal is gone.
+    was_told: bool,
 }
 
 /// Waits for the client's end, and brings it about if this process is told to end.
@@ -140,7 +164,7 @@ impl Moment {
 fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, app: &mut App) {
     let report = &finished.report;
     let mine = report.sessions.iter().filter(|session| sessions.contains(&session.session));
-    let mut lines = 0;
+    let (mut lines, mut all_pushed) = (0, true);
     for session in mine {
         match &session.outcome {
             Outcome::Added { lines: more, .. } | Outcome::Extended { lines: more, .. } => lines += more,
@@ -154,7 +178,9 @@ fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, app: &mut App)
                 app.out.hint(&format!("ccsync resume {fork}"));
             }
             Outcome::Skipped { reason } => {
+                all_pushed = false;
                 app.out.attention(&format!("{} was not pushed: {}", session.session, sanitize::one_line(reason)));
+                app.out.hint(&format!("the turns are still here: ccsync verify {}", session.session));
             }
             Outcome::Ahead | Outcome::Behind | Outcome::Listed { .. } => {}
         }
@@ -167,6 +193,7 @@ fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, app: &mut App)
                 "the turns are safe here; the next ccsync command sends them and gives the lock back: ccsync update",
             );
         }
+        RemoteState::UpToDate { .. } | RemoteState::NotContacted if !all_pushed => {}
         RemoteState::UpToDate { .. } | RemoteState::NotContacted => {
             app.out.note(&format!("{saved}; everything is on the remote, the lock is given back"));
         }
