@@ -43,7 +43,7 @@ pub(crate) struct Args {
     #[arg(long)]
     all: bool,
     /// Only sessions whose project contains this text
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "TEXT")]
     project: Option<String>,
     /// Take the lock over from a machine that holds it
     #[arg(long)]
@@ -68,6 +68,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         lease::agree_to_go_on_alone(reason, args.offline, app)?;
     }
     let session = choose::session(args, candidates.sessions, app)?;
+    lease::refuse_if_open_here(&session, app)?;
     if !offline {
         lease::take(&session, args.take_over, app)?;
     }
@@ -85,13 +86,13 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         note: note.as_deref(),
         args: &args.client,
     };
-    run::client(&launch, &session, app)
+    run::client(&launch, &session, !offline, app)
 }
 
 /// Brings the session here. Gives the directory in which the client runs, and the file with what the model is told.
 fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<(PathBuf, Option<PathBuf>), CliError> {
     // What was never pushed is pushed first: the store knows where a session belongs, and the other machines should know of it.
-    sync::back_up(&app.context()?)?;
+    sync::push(&app.context()?, false)?;
     let (directory, git) = place::directory(session, app)?;
     if !offline {
         let request = PullRequest { sessions: vec![session.clone()], ..PullRequest::default() };

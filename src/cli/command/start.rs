@@ -41,8 +41,8 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     }
     // The client takes an id that was chosen for it, so that the lock is there before the first turn.
     let session: SessionId = uuid::Uuid::new_v4().to_string().parse().map_err(CliError::internal)?;
-    lease::take_or_go_on_alone(&session, args.offline, app)?;
+    let locked = lease::take_or_go_on_alone(&session, args.offline, app)?;
     let conversation = Conversation::New(&session);
     let launch = Launch { conversation, directory: &directory, note: None, args: &args.client };
-    client(&launch, &session, app)
+    client(&launch, &session, locked, app)
 }
