@@ -31,10 +31,11 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long a client may take to end that was told to.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Runs the client for `session`, whose lock this process holds if it is to have one, and ends with everything pushed.
+/// Runs the client for `session`, whose lock this process holds if it is `locked`, and ends with everything pushed.
 pub(in crate::cli::command) fn client(
     launch: &Launch<'_>,
     session: &SessionId,
+    locked: bool,
     app: &mut App,
 ) -> Result<Exit, CliError> {
     if launch.note.is_some() && launch.has_own_settings() {
@@ -43,23 +44,19 @@ pub(in crate::cli::command) fn client(
     let sessions = Mutex::new(BTreeSet::from([session.clone()]));
     let ended = run_beside_backups(launch, &sessions, app);
     let sessions = sessions.into_inner().unwrap_or_else(PoisonError::into_inner);
-    match ended {
-        Ok(ended) => {
-            // Whoever was told to end has nobody to ask any more.
-            let ctx = app.context()?;
-            let interactive = ctx.interactive && !ended.was_told;
-            match sync::finish(&Context { interactive, ..ctx }, &sessions) {
-                Ok(finished) => summarise(&finished, &sessions, app),
-                Err(e) => CliError::from(e).show(&mut app.out),
-            }
-            Ok(Exit::OfClient(shell_code(ended.status)))
-        }
-        Err(e) => {
-            // Whatever became of the client, what it wrote is pushed.
-            sessions.iter().for_each(|session| give_back(session, app));
-            Err(e)
-        }
+    if ended.is_err() {
+        answer_interruption();
     }
+    let ctx = app.context()?;
+    // Whoever was told to end has nobody to ask any more.
+    let interactive = ctx.interactive && !ended.as_ref().is_ok_and(|ended| ended.was_told);
+    // Whatever became of the client, what it wrote is pushed.
+    match (sync::finish(&Context { interactive, ..ctx }, &sessions), &ended) {
+        (Ok(finished), Ok(_)) => summarise(&finished, &sessions, locked, app),
+        (Ok(_), Err(_)) => {}
+        (Err(e), _) => CliError::from(e).show(&mut app.out),
+    }
+    Ok(Exit::OfClient(shell_code(ended?.status)))
 }
 
 /// Gives the lock back of a session that was not continued after all.
@@ -161,41 +158,39 @@ impl Moment {
 }
 
 /// One line that says how things stand; more only where somebody has to know.
-fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, app: &mut App) {
+fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, locked: bool, app: &mut App) {
     let report = &finished.report;
     let mine = report.sessions.iter().filter(|session| sessions.contains(&session.session));
-    let (mut lines, mut all_pushed) = (0, true);
+    let (mut forked, mut left) = (false, false);
     for session in mine {
         match &session.outcome {
-            Outcome::Added { lines: more, .. } | Outcome::Extended { lines: more, .. } => lines += more,
             Outcome::Forked { fork, lines } => {
-                let notes = session.notes.iter().map(|note| format!("{}; ", sanitize::one_line(note)));
+                forked = true;
+                let why: String = session.notes.iter().map(|note| format!("{}; ", sanitize::one_line(note))).collect();
                 let line = count(*lines, "line");
-                app.out.attention(&format!(
-                    "{}this run's {line} are a session of their own: {fork}",
-                    notes.collect::<String>()
-                ));
+                app.out.attention(&format!("{why}what was said here, {line}, is a session of its own: {fork}"));
                 app.out.hint(&format!("ccsync resume {fork}"));
             }
             Outcome::Skipped { reason } => {
-                all_pushed = false;
+                left = true;
                 app.out.attention(&format!("{} was not pushed: {}", session.session, sanitize::one_line(reason)));
-                app.out.hint(&format!("the turns are still here: ccsync verify {}", session.session));
+                app.out.hint(&format!("what was said is still here: ccsync verify {}", session.session));
             }
-            Outcome::Ahead | Outcome::Behind | Outcome::Listed { .. } => {}
+            _ => {}
         }
     }
-    let saved = if lines > 0 { format!("{} more", count(lines, "line")) } else { "nothing left to push".to_owned() };
+    let lock = if locked && !forked { "; the lock is given back" } else { "" };
     match &report.remote {
         RemoteState::Queued { reason, .. } => {
             app.out.attention(&format!("not on the remote yet: {}", sanitize::one_line(reason)));
-            app.out.hint(
-                "the turns are safe here; the next ccsync command sends them and gives the lock back: ccsync update",
-            );
+            app.out.hint("nothing is lost; when the remote is back: ccsync update");
         }
-        RemoteState::UpToDate { .. } | RemoteState::NotContacted if !all_pushed => {}
-        RemoteState::UpToDate { .. } | RemoteState::NotContacted => {
-            app.out.note(&format!("{saved}; everything is on the remote, the lock is given back"));
+        RemoteState::UpToDate { .. } | RemoteState::NotContacted if left => {}
+        RemoteState::UpToDate { commit: Some(commit) } => {
+            app.out.note(&format!("everything is on the remote as {}{lock}", commit.short()));
+        }
+        RemoteState::UpToDate { commit: None } | RemoteState::NotContacted => {
+            app.out.note(&format!("everything is on the remote{lock}"));
         }
     }
 }
