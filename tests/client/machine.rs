@@ -15,6 +15,8 @@ pub mod exit {
     pub const DONE: i32 = 0;
     /// Some sessions were left out.
     pub const SKIPPED: i32 = 3;
+    /// Another machine holds the lock.
+    pub const LOCKED: i32 = 4;
     /// Both sides had continued a session: a fork was made.
     pub const DIVERGED: i32 = 5;
 }

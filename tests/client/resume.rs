@@ -16,6 +16,8 @@ use crate::seat::{Seat, unattended, wait_for};
 use crate::story::{Stage, THOUGHT};
 use crate::terminal::{CTRL_C, ENTER};
 
+const CTRL_Z: &str = "\x1a";
+
 /// Lets the client run tools.
 const NO_QUESTIONS: &str = "--dangerously-skip-permissions";
 
@@ -98,6 +100,40 @@ fn the_model_is_told_once_where_things_are_now_and_its_past_is_untouched() {
 }
 
 #[test]
+fn the_model_is_told_only_when_words_reach_it() {
+    let stage = Stage::new(client_or_skip!());
+    let pair = Pair::new(Some("original"));
+    let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
+    let id = stage.begin(&pair.a, &there, "first", &[]);
+    pair.a.push();
+    // The client asks whether the directory is trusted, then shows the session; nobody says anything.
+    let seat = Seat::take_untrusted(&stage, &pair.b, &here, &["resume", &id]);
+    seat.terminal.wait_for("done: first");
+    let before = pair.b.records(&id).len();
+    seat.leave().code(exit::DONE);
+    assert!(pair.b.records(&id).len() > before, "the client left no lines: this is about those");
+    let seat = Seat::take(&stage, &pair.b, &here, &["resume", &id]);
+    let request = seat.turn("second");
+    seat.leave().code(exit::DONE);
+    let told = all_text(&request["messages"]).matches("the memory directory is now").count();
+    assert_eq!(told, 1, "the model was to be told once");
+}
+
+#[test]
+fn the_model_is_told_too_where_the_directory_is_trusted_only_now() {
+    let stage = Stage::new(client_or_skip!());
+    let pair = Pair::new(Some("original"));
+    let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
+    let id = stage.begin(&pair.a, &there, "first", &[]);
+    pair.a.push();
+    let seat = Seat::take_untrusted(&stage, &pair.b, &here, &["resume", &id]);
+    let request = seat.turn("second");
+    seat.leave().code(exit::DONE);
+    let told = all_text(&request["messages"]).matches("the memory directory is now").count();
+    assert_eq!(told, 1, "the model was to be told once");
+}
+
+#[test]
 fn a_machine_whose_lock_was_taken_over_keeps_its_turns_as_a_fork_that_resumes() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
@@ -106,6 +142,11 @@ fn a_machine_whose_lock_was_taken_over_keeps_its_turns_as_a_fork_that_resumes() 
     let at_a = Seat::take(&stage, &pair.a, &there, &["resume", &id]);
     at_a.terminal.wait_for("done: base");
 
+    let asked = Seat::take(&stage, &pair.b, &here, &["resume", &id]);
+    asked.terminal.wait_for("Take it over?");
+    asked.terminal.wait_for_raw();
+    asked.terminal.type_in("n");
+    asked.terminal.end().given_back().code(exit::LOCKED);
     let at_b = Seat::take(&stage, &pair.b, &here, &["resume", &id, "--take-over"]);
     at_b.turn("at-b");
     at_a.turn("at-a");
@@ -155,6 +196,24 @@ fn an_interrupt_stops_the_turn_and_two_leave_the_client() {
 }
 
 #[test]
+fn a_client_that_is_suspended_goes_on_in_the_foreground() {
+    let stage = Stage::new(client_or_skip!());
+    let pair = Pair::new(None);
+    let seat = Seat::take_in_shell(&stage, &pair.a, &pair.a.project("demo"), &["start"]);
+    seat.turn("first");
+    seat.when_ready();
+    seat.terminal.type_in(CTRL_Z);
+    seat.terminal.wait_for("Stopped");
+    seat.terminal.type_in("fg");
+    seat.terminal.type_in(ENTER);
+    seat.turn("second");
+    seat.enter("/exit");
+    seat.terminal.wait_for("the lock is given back");
+    assert!(pair.locks().is_empty());
+    assert_arrived(&pair, "second");
+}
+
+#[test]
 fn told_to_end_it_ends_the_client_and_pushes() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
@@ -172,7 +231,8 @@ fn a_window_that_is_closed_loses_nothing() {
     let pair = Pair::new(None);
     let seat = Seat::take(&stage, &pair.a, &pair.a.project("demo"), &["start"]);
     seat.turn("first");
-    seat.terminal.hang_up();
+    // Which code the client gives depends on whether it notices the window or the signal first.
+    assert!(seat.terminal.hang_up().is_some(), "a signal ended ccsync");
     assert!(pair.locks().is_empty());
     assert_arrived(&pair, "first");
 }
@@ -211,6 +271,15 @@ fn a_prompt_on_the_command_line_needs_no_terminal() {
     assert!(pair.locks().is_empty());
     pair.a.pull();
     assert!(pair.a.has_prompt(&id, "second"), "the turn did not come home");
+}
+
+#[test]
+fn a_client_that_refuses_to_start_leaves_no_lock() {
+    let stage = Stage::new(client_or_skip!());
+    let pair = Pair::new(None);
+    let output = unattended(&stage, &pair.a, &pair.a.project("demo"), &["start", "--", "--no-such-option"]);
+    assert_eq!(output.status.code(), Some(1), "the exit code is the client's: {}", shown(&output));
+    assert!(pair.locks().is_empty());
 }
 
 /// `ccsync resume` with a prompt marked `mark` for the client's print mode.

@@ -12,11 +12,15 @@ use crate::api::Answer;
 use crate::client::{Client, KEY};
 use crate::machine::{Machine, text};
 use crate::story::Stage;
-use crate::terminal::{ENTER, Ended, Terminal};
+use crate::terminal::{DOWN, ENTER, Ended, Terminal};
 
 /// Wide enough that no message of the tests is broken into lines.
 const COLUMNS: u16 = 160;
 const ROWS: u16 = 45;
+
+/// The answers to whether a directory is trusted, when they are about to be given.
+const NO: &str = "❯ No, exit";
+const YES: &str = "❯ Yes, I trust this folder";
 
 /// Somebody at work.
 pub struct Seat<'a> {
@@ -30,6 +34,38 @@ impl<'a> Seat<'a> {
     pub fn take(stage: &'a Stage, machine: &Machine, directory: &Path, args: &[&str]) -> Self {
         let command = command(stage, machine, directory, args);
         Self { stage, terminal: Terminal::start(command, COLUMNS, ROWS) }
+    }
+
+    /// As [`Self::take`], in a directory of which the client asks first whether it is trusted.
+    pub fn take_untrusted(stage: &'a Stage, machine: &Machine, directory: &Path, args: &[&str]) -> Self {
+        let mut command = command(stage, machine, &machine.tmp(), args);
+        command.current_dir(directory);
+        let terminal = Terminal::start(command, COLUMNS, ROWS);
+        terminal.wait_for(NO);
+        terminal.wait_for_raw();
+        // An answer that comes too soon does not count: the client asks again.
+        while terminal.screen().contains(NO) {
+            terminal.type_in(DOWN);
+            terminal.wait_for(YES);
+            terminal.type_in(ENTER);
+            terminal.wait_until("the question is answered", |screen| !screen.contains(YES));
+        }
+        Self { stage, terminal }
+    }
+
+    /// As [`Self::take`], from a shell, which looks after its jobs.
+    pub fn take_in_shell(stage: &'a Stage, machine: &Machine, directory: &Path, args: &[&str]) -> Self {
+        const PROMPT: &str = "shell: ";
+        let ccsync = command(stage, machine, directory, args);
+        let mut shell = Command::new("bash");
+        shell.args(["--norc", "--noprofile", "-i"]).current_dir(directory).env_clear();
+        shell.envs(ccsync.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PS1", PROMPT);
+        let terminal = Terminal::start(shell, COLUMNS, ROWS);
+        terminal.wait_for(PROMPT);
+        let line = [env!("CARGO_BIN_EXE_ccsync")].into_iter().chain(args.iter().copied()).collect::<Vec<_>>();
+        terminal.type_in(&line.join(" "));
+        terminal.type_in(ENTER);
+        Self { stage, terminal }
     }
 
     /// Type the prompt of a turn marked `mark`, whose answer is in these steps.
