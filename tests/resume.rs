@@ -339,6 +339,8 @@ fn the_model_is_told_once_where_things_are_if_the_past_stays_as_it_was() {
     b.ccsync(["config", "set", "paths", "original"]).success();
     at_a.run(&["resume", ONE], "from a").success();
     assert_eq!(at_a.settings(), None, "nothing has moved");
+    // A look leaves lines, too, but no word reaches the model.
+    at_b.run(&["resume", ONE], "").success();
     at_b.run(&["resume", ONE], "from b").success();
     let settings = at_b.settings().expect("b is told");
     let hook = &settings["hooks"]["SessionStart"][0];
@@ -347,6 +349,9 @@ fn the_model_is_told_once_where_things_are_if_the_past_stays_as_it_was() {
     let told = b.run(b.program("sh").args(["-c", command])).success();
     let root = client_dir_name(env.root().to_str().unwrap());
     insta::assert_snapshot!(told.to_string().replace(&root, "ROOT"));
+    for looks in [&at_a, &at_b] {
+        looks.run(&["resume", ONE], "").success();
+    }
     fs::remove_file(b.home.join(".stand-in/settings")).unwrap();
     at_b.run(&["resume", ONE], "again").success();
     assert_eq!(at_b.settings(), None, "it has been told");

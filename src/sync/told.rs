@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::text::StoredText;
 use super::work::Work;
 use super::{Context, SyncError};
 use crate::domain::client_dir::client_dir_name;
@@ -13,6 +14,7 @@ use crate::domain::id::SessionId;
 use crate::domain::root::RootSet;
 use crate::project::main_checkout;
 use crate::session::discover::projects_dir;
+use crate::session::turns::turns;
 use crate::store::manifest::Manifest;
 
 /// What to tell at the beginning of a run in `directory`; `None` where the session's text names this machine's paths already, or the
@@ -22,9 +24,11 @@ use crate::store::manifest::Manifest;
 /// What concerns the whole command, or a manifest that cannot be read.
 pub fn what_to_tell(ctx: &Context<'_>, session: &SessionId, directory: &Path) -> Result<Option<String>, SyncError> {
     let work = Work::open(ctx)?;
-    let Some(manifest) = work.store.head_snapshot()?.manifest(session)? else { return Ok(None) };
+    let snapshot = work.store.head_snapshot()?;
+    let Some(manifest) = snapshot.manifest(session)? else { return Ok(None) };
     let here = work.views.roots();
-    if !work.views.keeps_the_past(&manifest) || was_here_last(&manifest, &work) {
+    let transcript = StoredText { snapshot: &snapshot, manifest: &manifest, name: None, file: &manifest.transcript };
+    if !work.views.keeps_the_past(&manifest) || spoke_here_last(transcript, &work)? {
         return Ok(None);
     }
     let memory = projects_dir(&ctx.env.claude_dir)
@@ -35,12 +39,30 @@ pub fn what_to_tell(ctx: &Context<'_>, session: &SessionId, directory: &Path) ->
     Ok((!moves.is_empty()).then(|| text(&moves, &memory)))
 }
 
-/// Whether the last line was written on this machine, with its present roots: then the model was told when the session came here.
-fn was_here_last(manifest: &Manifest, work: &Work<'_>) -> bool {
-    let last = manifest.transcript.runs.last();
-    last.is_some_and(|run| {
-        run.machine == *work.views.me() && manifest.roots.get(&run.roots) == Some(work.views.roots())
-    })
+/// Whether the last words were said on this machine, with its present roots: then the model was told when the session came here. A client
+/// that was only looked into leaves lines, too (its mode, its costs), but with them nothing has reached the model.
+fn spoke_here_last(text: StoredText<'_>, work: &Work<'_>) -> Result<bool, SyncError> {
+    let mut end = text.file.lines();
+    for run in text.file.runs.iter().rev() {
+        let start = end.saturating_sub(run.lines);
+        if has_words(text, start, end)? {
+            let roots = text.manifest.roots.get(&run.roots);
+            return Ok(run.machine == *work.views.me() && roots == Some(work.views.roots()));
+        }
+        end = start;
+    }
+    Ok(false)
+}
+
+/// Whether somebody says something in lines `from..to`, which are of one run. Reads no further than the first words.
+fn has_words(text: StoredText<'_>, from: u64, to: u64) -> Result<bool, SyncError> {
+    let (mut left, mut found) = (to - from, false);
+    text.walk(from, &mut |piece| {
+        left = left.saturating_sub(piece.lines);
+        found = !turns(piece.text).is_empty();
+        Ok(!found && left > 0)
+    })?;
+    Ok(found)
 }
 
 /// Former and present place of each root that lies elsewhere here; no present place where this machine has none.
@@ -73,6 +95,11 @@ mod tests {
     fn each_root_is_named_once() {
         let moved = |then: &str, now: Option<&str>| (then.to_owned(), now.map(str::to_owned));
         let moves = [moved("/home/al", Some("/Users/al")), moved("/srv/x", None)].into_iter().collect();
-        insta::assert_snapshot!(text(&moves, Path::new("/Users/al/.claude/projects/-Users-al-app/memory")), @"");
+        insta::assert_snapshot!(text(&moves, Path::new("/Users/al/.claude/projects/-Users-al-app/memory")), @r"
+        This conversation goes on on another machine than the one it was on before. Earlier messages are unchanged and name the paths of the machine on which they were written. Use the present paths from here on:
+        - `/home/al` is now `/Users/al`
+        - `/srv/x` does not exist on this machine
+        - the memory directory is now `/Users/al/.claude/projects/-Users-al-app/memory`
+        ");
     }
 }

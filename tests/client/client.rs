@@ -1,5 +1,6 @@
 //! The real client, run on a machine of the test and kept off every network but loopback.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -9,6 +10,9 @@ use serde_json::Value;
 
 use crate::api::Api;
 use crate::machine::Machine;
+
+/// What it takes for the user's key.
+pub const KEY: &str = "dummy";
 
 /// The client's program.
 #[derive(Debug, Clone)]
@@ -35,6 +39,32 @@ impl Client {
         Reply::read(&output)
     }
 
+    /// The only environment that a client on this machine gets, or whoever starts it.
+    pub fn env(machine: &Machine, api: &Api) -> Vec<(&'static str, OsString)> {
+        let mut env = machine.env();
+        env.extend([
+            ("ANTHROPIC_BASE_URL", api.url().into()),
+            ("ANTHROPIC_API_KEY", KEY.into()),
+            ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1".into()),
+            ("DISABLE_TELEMETRY", "1".into()),
+            ("DISABLE_ERROR_REPORTING", "1".into()),
+            ("DISABLE_AUTOUPDATER", "1".into()),
+            ("CLAUDE_CODE_TMPDIR", machine.tmp().into()),
+            // Whatever would still go out meets a closed port.
+            ("HTTP_PROXY", "http://127.0.0.1:9".into()),
+            ("HTTPS_PROXY", "http://127.0.0.1:9".into()),
+            ("NO_PROXY", "127.0.0.1".into()),
+            // Lets root run it without questions.
+            ("IS_SANDBOX", "1".into()),
+        ]);
+        env
+    }
+
+    /// Its program.
+    pub fn program(&self) -> &Path {
+        &self.0
+    }
+
     /// Start a `-p` run in `directory`.
     pub fn start(&self, machine: &Machine, api: &Api, directory: &Path, args: &[&str]) -> Running {
         let mut command = Command::new(&self.0);
@@ -44,20 +74,7 @@ impl Client {
             .args(["--output-format", "json", "--dangerously-skip-permissions"])
             .current_dir(directory)
             .env_clear()
-            .envs(machine.env())
-            .env("ANTHROPIC_BASE_URL", api.url())
-            .env("ANTHROPIC_API_KEY", "dummy")
-            .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
-            .env("DISABLE_TELEMETRY", "1")
-            .env("DISABLE_ERROR_REPORTING", "1")
-            .env("DISABLE_AUTOUPDATER", "1")
-            .env("CLAUDE_CODE_TMPDIR", machine.tmp())
-            // Whatever would still go out meets a closed port.
-            .env("HTTP_PROXY", "http://127.0.0.1:9")
-            .env("HTTPS_PROXY", "http://127.0.0.1:9")
-            .env("NO_PROXY", "127.0.0.1")
-            // Lets root run it without questions.
-            .env("IS_SANDBOX", "1")
+            .envs(Self::env(machine, api))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -76,6 +76,20 @@ pub fn assert_same_messages(origin: &Value, here: &Value, mark: &str) -> Vec<Val
     here["messages"].as_array().map_or_else(Vec::new, |all| all[prompt..].to_vec())
 }
 
+/// Panic unless `after` goes on where `before` ended: the same system prompt, tools and messages, string for string. Returns the
+/// messages that came after.
+pub fn assert_continues(before: &Value, after: &Value) -> Vec<Value> {
+    for what in ["system", "tools"] {
+        assert_equal(what, &without_cache_marks(&before[what]), &without_cache_marks(&after[what]));
+    }
+    let [past, all] = [before, after].map(|request| request["messages"].as_array().expect("messages"));
+    assert!(past.len() < all.len(), "there are {} messages where there were {}", all.len(), past.len());
+    for (index, (was, is)) in past.iter().zip(all).enumerate() {
+        assert_equal(&format!("message {index}"), &without_cache_marks(was), &without_cache_marks(is));
+    }
+    all[past.len()..].to_vec()
+}
+
 fn prompt_index(request: &Value, mark: &str) -> usize {
     let messages = request["messages"].as_array().expect("messages");
     let word = format!("[[{mark}]]");

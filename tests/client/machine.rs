@@ -15,6 +15,8 @@ pub mod exit {
     pub const DONE: i32 = 0;
     /// Some sessions were left out.
     pub const SKIPPED: i32 = 3;
+    /// Another machine holds the lock.
+    pub const LOCKED: i32 = 4;
     /// Both sides had continued a session: a fork was made.
     pub const DIVERGED: i32 = 5;
 }
@@ -134,6 +136,22 @@ impl Machine {
         found
     }
 
+    /// The ids of its sessions, sorted.
+    pub fn ids(&self) -> Vec<String> {
+        let paths = self.transcripts();
+        let mut ids: Vec<_> =
+            paths.iter().filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+        ids.sort();
+        ids
+    }
+
+    /// Whether the session `id` holds the prompt of the turn `mark`.
+    pub fn has_prompt(&self, id: &str, mark: &str) -> bool {
+        let word = format!("[[{mark}]]");
+        let said = |record: &Value| record["type"] == "user" && record["message"].to_string().contains(&word);
+        self.records(id).iter().any(said)
+    }
+
     /// The one transcript of the session `id`.
     pub fn transcript(&self, id: &str) -> PathBuf {
         let all = self.transcripts();
@@ -159,6 +177,8 @@ pub struct Pair {
     pub a: Machine,
     /// Where they are continued.
     pub b: Machine,
+    /// Where both push to.
+    pub remote: PathBuf,
     _root: tempfile::TempDir,
 }
 
@@ -176,7 +196,17 @@ impl Pair {
         if let Some(mode) = mode {
             b.paths(mode);
         }
-        Self { a, b, _root: root }
+        Self { a, b, remote, _root: root }
+    }
+
+    /// The sessions that are locked on the remote, sorted.
+    pub fn locks(&self) -> Vec<String> {
+        let remote = git2::Repository::open_bare(&self.remote).expect("the remote");
+        let locks = remote.references_glob("refs/heads/ccsync/lock/*").expect("references of the remote");
+        let names = locks.map(|lock| lock.expect("a lock").name().expect("text").to_owned());
+        let mut ids: Vec<String> = names.filter_map(|name| Some(name.rsplit_once('/')?.1.to_owned())).collect();
+        ids.sort();
+        ids
     }
 }
 

@@ -19,7 +19,15 @@ mod machine;
 mod original;
 mod places;
 mod repair;
+#[cfg(unix)]
+mod resume;
+#[cfg(unix)]
+mod seat;
 mod story;
+#[cfg(unix)]
+#[allow(dead_code, clippy::unwrap_used, reason = "shared with the other tests, which press other keys")]
+#[path = "../harness/terminal.rs"]
+mod terminal;
 
 /// The client, or return from the test after saying why it is skipped.
 macro_rules! client_or_skip {

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::{Machine, Run};
 
-/// Writes one turn, says that it runs, and ends when it may. `CLIENT_SAYS` is the turn, `CLIENT_EXIT` its exit code.
+/// Writes one turn, says that it runs, and ends when it may. `CLIENT_SAYS` is the turn (nothing: somebody only looks),
+/// `CLIENT_EXIT` its exit code.
 const CLIENT: &str = r#"#!/bin/sh
 state="$HOME/.stand-in"
 mkdir -p "$state" "$HOME/.claude/sessions"
@@ -28,9 +29,13 @@ live="$HOME/.claude/sessions/$$.json"
 printf '{"pid":%s,"sessionId":"%s","procStart":"%s"}' $$ "$id" "$start" >"$live"
 project="$HOME/.claude/projects/$(pwd -P | sed 's/[^A-Za-z0-9]/-/g')"
 mkdir -p "$project"
-uuid=$(cat /proc/sys/kernel/random/uuid)
-printf '{"type":"user","uuid":"%s","sessionId":"%s","cwd":"%s","timestamp":"%s","message":{"role":"user","content":"%s"}}\n' \
-    "$uuid" "$id" "$(pwd -P)" "$(date -u +%Y-%m-%dT%H:%M:%S.000Z)" "${CLIENT_SAYS:-hello}" >>"$project/$id.jsonl"
+if [ -n "${CLIENT_SAYS-hello}" ]; then
+    uuid=$(cat /proc/sys/kernel/random/uuid)
+    printf '{"type":"user","uuid":"%s","sessionId":"%s","cwd":"%s","timestamp":"%s","message":{"role":"user","content":"%s"}}\n' \
+        "$uuid" "$id" "$(pwd -P)" "$(date -u +%Y-%m-%dT%H:%M:%S.000Z)" "${CLIENT_SAYS-hello}" >>"$project/$id.jsonl"
+else
+    printf '{"type":"mode","mode":"normal","sessionId":"%s"}\n' "$id" >>"$project/$id.jsonl"
+fi
 trap 'rm -f "$live" "$state/runs"; exit 143' TERM HUP
 echo $$ >"$state/runs"
 while [ -e "$state/hold" ]; do sleep 0.02; done

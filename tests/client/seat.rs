@@ -1,0 +1,175 @@
+//! A person at a terminal in which `ccsync` runs the real, interactive client.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::api::Answer;
+use crate::client::{Client, KEY};
+use crate::machine::{Machine, text};
+use crate::story::Stage;
+use crate::terminal::{DOWN, ENTER, Ended, Terminal};
+
+/// Wide enough that no message of the tests is broken into lines.
+const COLUMNS: u16 = 160;
+const ROWS: u16 = 45;
+
+/// The answers to whether a directory is trusted, when they are about to be given.
+const NO: &str = "❯ No, exit";
+const YES: &str = "❯ Yes, I trust this folder";
+
+/// Somebody at work.
+pub struct Seat<'a> {
+    stage: &'a Stage,
+    /// What they see and type into.
+    pub terminal: Terminal,
+}
+
+impl<'a> Seat<'a> {
+    /// Type `ccsync` with these arguments in `directory`.
+    pub fn take(stage: &'a Stage, machine: &Machine, directory: &Path, args: &[&str]) -> Self {
+        let command = command(stage, machine, directory, args);
+        Self { stage, terminal: Terminal::start(command, COLUMNS, ROWS) }
+    }
+
+    /// As [`Self::take`], in a directory of which the client asks first whether it is trusted.
+    pub fn take_untrusted(stage: &'a Stage, machine: &Machine, directory: &Path, args: &[&str]) -> Self {
+        let mut command = command(stage, machine, &machine.tmp(), args);
+        command.current_dir(directory);
+        let terminal = Terminal::start(command, COLUMNS, ROWS);
+        terminal.wait_for(NO);
+        terminal.wait_for_raw();
+        // An answer that comes too soon does not count: the client asks again.
+        while terminal.screen().contains(NO) {
+            terminal.type_in(DOWN);
+            terminal.wait_for(YES);
+            terminal.type_in(ENTER);
+            terminal.wait_until("the question is answered", |screen| !screen.contains(YES));
+        }
+        Self { stage, terminal }
+    }
+
+    /// As [`Self::take`], from a shell, which looks after its jobs.
+    pub fn take_in_shell(stage: &'a Stage, machine: &Machine, directory: &Path, args: &[&str]) -> Self {
+        const PROMPT: &str = "shell: ";
+        let ccsync = command(stage, machine, directory, args);
+        let mut shell = Command::new("bash");
+        shell.args(["--norc", "--noprofile", "-i"]).current_dir(directory).env_clear();
+        shell.envs(ccsync.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PS1", PROMPT);
+        let terminal = Terminal::start(shell, COLUMNS, ROWS);
+        terminal.wait_for(PROMPT);
+        let line = [env!("CARGO_BIN_EXE_ccsync")].into_iter().chain(args.iter().copied()).collect::<Vec<_>>();
+        terminal.type_in(&line.join(" "));
+        terminal.type_in(ENTER);
+        Self { stage, terminal }
+    }
+
+    /// Type the prompt of a turn marked `mark`, whose answer is in these steps.
+    pub fn ask(&self, mark: &str, steps: &[Answer]) {
+        let prompt = self.stage.api.script(mark, steps);
+        self.enter(&prompt);
+        wait_for("the prompt reaches the model", || !self.stage.api.turns(mark).is_empty());
+    }
+
+    /// A turn marked `mark`, to its end. Returns the request that reached the model.
+    pub fn turn(&self, mark: &str) -> Value {
+        let answer = format!("answer to {mark}");
+        self.ask(mark, &[Answer::say(&answer)]);
+        self.terminal.wait_for(&answer);
+        self.stage.api.turns(mark).pop().expect("it was asked")
+    }
+
+    /// Type a line to the client, once it is ready for one.
+    pub fn enter(&self, line: &str) {
+        self.when_ready();
+        self.terminal.type_in(line);
+        // Keys that come together are pasted text to the client, an Enter among them too.
+        self.terminal.wait_for(line);
+        self.terminal.type_in(ENTER);
+    }
+
+    /// Wait until the client takes a prompt and has nothing else to do.
+    pub fn when_ready(&self) {
+        self.terminal.wait_until("the client waits for a prompt", is_ready);
+    }
+
+    /// Leave the client.
+    pub fn leave(self) -> Ended {
+        self.enter("/exit");
+        self.terminal.end()
+    }
+}
+
+/// Whether the client's box for the next prompt is on the screen, with nothing going on above it. A prompt that was entered stands
+/// behind the same sign, and so does a choice, but not below a line.
+fn is_ready(screen: &str) -> bool {
+    let lines: Vec<&str> = screen.lines().map(str::trim).collect();
+    let has_box = lines.windows(2).any(|pair| pair[0].starts_with("────") && pair[1].starts_with('❯'));
+    has_box && !screen.contains("esc to interrupt")
+}
+
+/// `ccsync` with these arguments where nobody is at a terminal.
+pub fn unattended(stage: &Stage, machine: &Machine, directory: &Path, args: &[&str]) -> Output {
+    let mut command = command(stage, machine, directory, args);
+    command.stdin(Stdio::null()).output().expect("start ccsync")
+}
+
+fn command(stage: &Stage, machine: &Machine, directory: &Path, args: &[&str]) -> Command {
+    install(&stage.client, machine);
+    trust(machine, directory);
+    let mut path = machine.home.join(BIN).into_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ccsync"));
+    command.args(args).current_dir(directory).env_clear().envs(Client::env(machine, &stage.api)).env("PATH", path);
+    command
+}
+
+/// Where the machine has its programs, below the home.
+const BIN: &str = ".local/bin";
+
+/// Puts the client on the machine's PATH.
+fn install(client: &Client, machine: &Machine) {
+    let program = machine.home.join(BIN).join("claude");
+    if !program.exists() {
+        fs::create_dir_all(machine.home.join(BIN)).expect("make a directory for programs");
+        symlink(client.program(), program).expect("put the client there");
+    }
+}
+
+/// Answers what a new client asks before it takes a prompt: the theme, the key, whether to trust this directory, and whether a run
+/// without questions is meant.
+fn trust(machine: &Machine, directory: &Path) {
+    let path = machine.home.join(".claude.json");
+    let mut state: Value = match fs::read(&path) {
+        Ok(known) => serde_json::from_slice(&known).expect("the client's own JSON"),
+        Err(_) => json!({}),
+    };
+    state["hasCompletedOnboarding"] = true.into();
+    state["bypassPermissionsModeAccepted"] = true.into();
+    state["theme"] = "dark".into();
+    state["customApiKeyResponses"] = json!({"approved": [KEY], "rejected": []});
+    let project = &mut state["projects"][text(directory)];
+    project["hasTrustDialogAccepted"] = true.into();
+    project["hasCompletedProjectOnboarding"] = true.into();
+    fs::write(&path, state.to_string()).expect("write the client's state");
+    let settings = machine.home.join(".claude/settings.json");
+    if !settings.exists() {
+        fs::create_dir_all(machine.home.join(".claude")).expect("make the client's directory");
+        fs::write(settings, json!({"skipDangerousModePermissionPrompt": true}).to_string()).expect("write settings");
+    }
+}
+
+/// Waits until something is so, for a minute at most.
+#[track_caller]
+pub fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < end, "{what}: not within a minute");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
