@@ -57,8 +57,15 @@ impl Launch<'_> {
 
 /// The first of the user's arguments that chooses a session itself.
 pub fn chooses_session(args: &[OsString]) -> Option<&OsStr> {
-    let chooses = |arg: &&OsString| CHOOSE_SESSION.iter().any(|option| is_option(arg, option));
+    let chooses = |arg: &&OsString| CHOOSE_SESSION.iter().any(|option| is_option(arg, option)) || is_joined(arg);
     args.iter().find(chooses).map(OsString::as_os_str)
+}
+
+/// Short options in one word: `-rID`, or `-pc`, which is `-p -c`.
+fn is_joined(arg: &OsStr) -> bool {
+    let arg = arg.to_string_lossy();
+    let Some(letters) = arg.strip_prefix('-').filter(|letters| !letters.starts_with('-')) else { return false };
+    letters.starts_with('r') || letters.contains(['c', 'r']) && letters.chars().all(|letter| "cpr".contains(letter))
 }
 
 fn is_option(arg: &OsStr, option: &str) -> bool {
@@ -115,6 +122,9 @@ mod tests {
         };
         assert_eq!(chosen(&["--model", "opus", "hello"]), None);
         assert_eq!(chosen(&["--model", "opus", "--resume=x"]).as_deref(), Some("--resume=x"));
-        assert_eq!(chosen(&["-c"]).as_deref(), Some("-c"));
+        for joined in ["-c", "-pc", "-r1111", "-r"] {
+            assert_eq!(chosen(&[joined]).as_deref(), Some(joined));
+        }
+        assert_eq!(chosen(&["-p", "--", "-d", "api"]), None);
     }
 }

@@ -72,14 +72,20 @@ impl Leases {
         self.held().any(|claim| claim.holding.pending.is_some())
     }
 
-    /// Everything of every session is stored: the locks of `done`, and those whose process has ended without giving them back, go with what
-    /// is sent next. A session that a client still has `open` is still being continued.
-    pub(super) fn end(&mut self, done: &BTreeSet<SessionId>, open: impl Fn(&SessionId) -> bool) {
+    /// The locks of `done`, and those whose process has ended without giving them back, go with what is sent next; not where turns are
+    /// `unstored`, nor after a death where a client still has the session `open` and continues it.
+    pub(super) fn end(
+        &mut self,
+        done: &BTreeSet<SessionId>,
+        open: impl Fn(&SessionId) -> bool,
+        unstored: impl Fn(&SessionId) -> bool,
+    ) {
         let was_left = |claim: &Claim| !claim.holder_is_alive() && !open(&claim.session);
         // What another process of this machine holds now is its own to give back.
         let is_ours = |claim: &Claim| claim.holder.pid == std::process::id() || !claim.holder_is_alive();
         let ends = |claim: &&Claim| done.contains(&claim.session) && is_ours(claim) || was_left(claim);
-        self.ending = self.held().filter(ends).map(|claim| claim.session.clone()).collect();
+        let ending = self.held().filter(ends).map(|claim| claim.session.clone());
+        self.ending = ending.filter(|session| !unstored(session)).collect();
     }
 
     /// Every lock that is held is renewed by the next push.

@@ -56,7 +56,7 @@ pub(super) fn push_for(ctx: &Context<'_>, purpose: Purpose<'_>) -> Result<(Repor
         return Ok((plan.as_report(&work)?, Vec::new()));
     }
     let mut report = plan.execute(&mut work)?;
-    prepare_locks(&mut work, purpose);
+    prepare_locks(&mut work, purpose, &report);
     let (remote, merged) = send(&mut work)?;
     mention_merged(&mut report, &work, merged)?;
     report.remote = remote;
@@ -64,12 +64,14 @@ pub(super) fn push_for(ctx: &Context<'_>, purpose: Purpose<'_>) -> Result<(Repor
     Ok((report, work.locks.lost_without_holder()))
 }
 
-/// Which locks go with what is sent.
-fn prepare_locks(work: &mut Work<'_>, purpose: Purpose<'_>) {
+/// Which locks go with what is sent. That of a session which could not be stored stays: its turns are only here.
+fn prepare_locks(work: &mut Work<'_>, purpose: Purpose<'_>, report: &Report) {
     let live = live_sessions(&work.ctx.env.claude_dir);
+    let skipped = report.sessions.iter().filter(|session| matches!(session.outcome, Outcome::Skipped { .. }));
+    let skipped: BTreeSet<&SessionId> = skipped.map(|session| &session.session).collect();
     let none = BTreeSet::new();
     let done = if let Purpose::Finish(sessions) = purpose { sessions } else { &none };
-    work.locks.end(done, |session| live.contains_key(session));
+    work.locks.end(done, |session| live.contains_key(session), |session| skipped.contains(session));
     if matches!(purpose, Purpose::BackUp) {
         work.locks.renew();
     }

@@ -159,7 +159,11 @@ pub(super) fn fetch_refs(work: &mut Work<'_>, remote: &dyn Remote, with_locks: b
     let fetched = if with_locks { remote.fetch_with(BRANCH, LOCK_BRANCHES) } else { remote.fetch(BRANCH) };
     fail_point("after a fetch");
     work.ctx.progress.end();
-    let fetched = fetched?;
+    let fetched = match fetched {
+        // A person who interrupts is not a remote that is away.
+        Err(RemoteError::Interrupted { .. }) => return Err(SyncError::Interrupted),
+        fetched => fetched?,
+    };
     work.store.set_remote_head(fetched.as_ref())?;
     if with_locks {
         let unsent = unsent_sessions(work)?;

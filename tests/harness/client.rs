@@ -20,7 +20,10 @@ printf '%s\n' "$*" >>"$state/arguments"
 while [ $# -gt 0 ]; do
     case "$1" in
         --resume | --session-id) id="$2"; shift ;;
-        --settings) printf '%s' "$2" >"$state/settings"; shift ;;
+        --settings)
+            printf '%s' "$2" >"$state/settings"
+            sh -c "$(sed 's/.*"command":"\([^"]*\)".*/\1/' "$state/settings")" >"$state/told"
+            shift ;;
     esac
     shift
 done
@@ -108,6 +111,11 @@ impl<'a> Client<'a> {
     /// The settings that the last run was given on the command line.
     pub(crate) fn settings(&self) -> Option<serde_json::Value> {
         serde_json::from_str(&fs::read_to_string(self.state().join("settings")).ok()?).ok()
+    }
+
+    /// What the hook in those settings printed.
+    pub(crate) fn told(&self) -> String {
+        fs::read_to_string(self.state().join("told")).unwrap()
     }
 
     fn state(&self) -> PathBuf {

@@ -14,10 +14,12 @@ use crate::cli::app::App;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
+use crate::lock::record::RENEWAL;
 use crate::project::difference;
 use crate::session::launch::{Conversation, Launch, chooses_session};
 use crate::sync::report::{Outcome, Report};
 use crate::sync::{self, ListFilter, PullRequest};
+use crate::sys::clock::Clock;
 use crate::sys::fs::write_atomic;
 use crate::ui::sanitize;
 
@@ -100,8 +102,13 @@ pub(super) fn begin(for_client: &[OsString], app: &mut App) -> Result<(), CliErr
 fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<(PathBuf, Option<PathBuf>), CliError> {
     // What was never pushed is pushed first: the store knows where a session belongs, and the other machines should know of it.
     sync::push(&app.context()?, false)?;
+    let asked = app.clock.now();
     let (directory, git) = place::directory(session, app)?;
     if !offline {
+        if app.clock.now() - asked >= RENEWAL {
+            // A question was open, or a clone took its time, and nobody has given a sign of life.
+            lease::take(session, false, app)?;
+        }
         let request = PullRequest { sessions: vec![session.clone()], ..PullRequest::default() };
         refuse_unless_here(&sync::pull(&app.context()?, &request)?)?;
     }

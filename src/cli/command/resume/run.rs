@@ -20,6 +20,7 @@ use crate::session::live::session_of;
 use crate::sync::report::{Outcome, RemoteState};
 use crate::sync::{self, Context, Finished, SyncError};
 use crate::sys::clock::Clock;
+use crate::sys::fs::remove_file_if_exists;
 use crate::sys::process::{Running, shell_code};
 use crate::sys::signal::{LentTerminal, answer_interruption, interrupted, lend_terminal};
 use crate::ui::format::count;
@@ -44,6 +45,10 @@ pub(in crate::cli::command) fn client(
     let sessions = Mutex::new(BTreeSet::from([session.clone()]));
     let ended = run_beside_backups(launch, &sessions, app);
     let sessions = sessions.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some(note) = launch.note {
+        // It has been told. What cannot be removed is written anew the next time.
+        let _ = remove_file_if_exists(note);
+    }
     if ended.is_err() {
         answer_interruption();
     }
