@@ -139,8 +139,7 @@ impl Machine {
     /// The ids of its sessions, sorted.
     pub fn ids(&self) -> Vec<String> {
         let paths = self.transcripts();
-        let mut ids: Vec<_> =
-            paths.iter().filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+        let mut ids: Vec<_> = paths.iter().filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
         ids.sort();
         ids
     }
