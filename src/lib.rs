@@ -4,6 +4,7 @@
 //! ```text
 //! push:  session::discover -> rewrite::collapse -> store (segments, commit) -> transport::push
 //! pull:  transport::fetch  -> store (merge)     -> rewrite::expand          -> session::materialise
+//! resume: pull -> lock (acquire) -> the client, beside it push with renewals -> push with the release
 //! ```
 //!
 //! The modules, bottom-up; each may use only those above it in this list (`tests/layers.rs` checks it):

@@ -3,12 +3,15 @@
 use crate::harness::TestEnv;
 
 /// Every command with a help text of its own.
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 26] = [
     "",
+    "resume",
+    "start",
     "init",
     "push",
     "pull",
     "sync",
+    "update",
     "status",
     "list",
     "lock",

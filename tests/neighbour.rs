@@ -160,6 +160,17 @@ fn where_anything_is_unusual_git_has_its_say() {
 }
 
 #[test]
+fn a_setting_without_a_value_is_one() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair_with_session();
+    let mut config = fs::read_to_string(env.remote_of_pair().join("config")).unwrap();
+    config.push_str("[odd]\n\tvalueless\n");
+    fs::write(env.remote_of_pair().join("config"), config).unwrap();
+    a.append(ONE, "more");
+    without_git(&a, &["push"]).success();
+}
+
+#[test]
 fn settings_that_variables_bring_are_gits_business() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Child;
 
+use ccsync::domain::client_dir::client_dir_name;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::harness::client::{Client, wait_for};
@@ -73,7 +74,7 @@ fn a_machine_whose_lock_was_taken_over_keeps_its_turns_as_a_fork() {
     at_b.run(&["resume", ONE, "--take-over"], "from b").success();
     at_a.let_go();
     let run = ended(&a, child).success();
-    assert!(run.stderr.contains("a session of their own"), "{run}");
+    assert!(run.stderr.contains("a session of its own"), "{run}");
     let both = [vec!["hello", "from a"], vec!["hello", "from b"]];
     assert_eq!(said(&a), both);
     assert_eq!(questions(&a.text(ONE)), ["hello", "from b"]);
@@ -109,7 +110,8 @@ fn two_terminals_of_one_machine() {
     let at_a = Client::install(&a);
     let child = at_a.start(&["resume", ONE], "first");
     let refused = at_a.run(&["resume", ONE], "second").code(4);
-    assert!(refused.stderr.contains(&format!("process {}", child.id())), "{refused}");
+    assert!(refused.stderr.contains(&format!("process {}", at_a.pid())), "{refused}");
+    at_a.run(&["resume", ONE, "--take-over"], "second").code(4);
     let client = at_a.pid();
     let other = at_a.start(&["start"], "another session");
     assert_eq!(locks(&env.remote_of_pair(), &a).len(), 2);
@@ -275,9 +277,8 @@ fn the_model_is_told_once_where_things_are_if_the_past_stays_as_it_was() {
     assert_eq!(hook["matcher"], "resume|compact");
     let command = hook["hooks"][0]["command"].as_str().unwrap();
     let told = b.run(b.program("sh").args(["-c", command])).success();
-    // The directory of the test, as a name of the client's.
-    let root = ccsync::domain::client_dir::client_dir_name(env.root().to_str().unwrap());
-    insta::assert_snapshot!(told.to_string().replace(&root, "-root"));
+    let root = client_dir_name(env.root().to_str().unwrap());
+    insta::assert_snapshot!(told.to_string().replace(&root, "ROOT"));
     for looks in [&at_a, &at_b] {
         looks.run(&["resume", ONE], "").success();
     }

@@ -78,6 +78,22 @@ impl Store {
         self.objects().read(ObjectType::Blob, leaf.oid)
     }
 
+    /// Removes what this machine wrote of a lock that has been replaced, or given back. As nothing is ever pruned, a lock held for a day
+    /// would leave thousands of objects. Only the log of its tracking ref still names them; it goes first. What cannot be removed does no harm.
+    pub fn discard_lock(&self, session: &SessionId, commit: &CommitId) {
+        let objects = || {
+            self.read_lock(commit).ok()?;
+            self.repo.reflog_delete(&format!("{}{session}", tracking_prefix())).ok()?;
+            let commit = self.repo.find_commit(oid(commit).ok()?).ok()?;
+            let tree = commit.tree().ok()?;
+            Some([commit.id(), tree.id(), tree.get(0)?.id()])
+        };
+        for object in objects().into_iter().flatten() {
+            let (directory, name) = (object.to_string()[..2].to_owned(), object.to_string()[2..].to_owned());
+            let _ = std::fs::remove_file(self.git_dir().join("objects").join(directory).join(name));
+        }
+    }
+
     fn check_size(&self, object: Oid, most: usize) -> Option<()> {
         self.objects().size(object).is_ok_and(|size| size <= most).then_some(())
     }

@@ -7,11 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::SyncError;
-use crate::domain::id::SessionId;
+use super::{SyncError, in_words};
+use crate::domain::id::{CommitId, SessionId};
 use crate::lock::claim::{Claim, load_all};
 use crate::lock::record::{LockRecord, Stamp};
 use crate::lock::state::{Pending, Settlement};
+use crate::store::machine::Machine;
 use crate::store::{Author, Store, lock_ref};
 use crate::transport::remote::RefUpdate;
 
@@ -25,20 +26,40 @@ pub(super) struct Leases {
     ending: BTreeSet<SessionId>,
     /// Renewed whether it is time or not: a sign of life was asked for.
     renewing: bool,
+    /// Whose locks move in the push that is under way.
+    sent: Vec<SessionId>,
+    /// Files about claims that cannot be read, and why.
+    damaged: Vec<String>,
 }
 
 impl Leases {
-    /// Reads the claims in `directory`. One that is damaged is passed over: the lock it stood for expires.
+    /// Reads the claims in `directory`. One that is damaged is passed over and named: the lock it stood for expires.
     pub(super) fn load(directory: &Path) -> Result<Self, SyncError> {
-        let (claims, _damaged) = load_all(directory)?;
+        let (claims, damaged) = load_all(directory)?;
+        let damaged = damaged.iter().map(|e| in_words(e)).collect();
         let lost = claims.iter().filter(|claim| claim.lost).map(|claim| claim.session.clone()).collect();
         let claims = claims.into_iter().map(|claim| (claim.session.clone(), claim)).collect();
-        Ok(Self { directory: directory.to_owned(), claims, lost, ..Self::default() })
+        Ok(Self { directory: directory.to_owned(), claims, lost, damaged, ..Self::default() })
     }
 
     /// Whether this machine has no claims: then a push is a push of data alone.
     pub(super) fn is_empty(&self) -> bool {
         self.claims.is_empty()
+    }
+
+    /// Files about claims that cannot be read, and why.
+    pub(super) fn damaged(&self) -> &[String] {
+        &self.damaged
+    }
+
+    /// The claim on a session, if it is not lost.
+    pub(super) fn claim(&self, session: &SessionId) -> Option<&Claim> {
+        self.claims.get(session).filter(|claim| !claim.lost)
+    }
+
+    /// The claims that are lost.
+    pub(super) fn lost_claims(&self) -> impl Iterator<Item = &Claim> {
+        self.claims.values().filter(|claim| claim.lost)
     }
 
     /// Sessions whose lock another machine has now. What this machine has more of them is kept as forks.
@@ -78,6 +99,7 @@ impl Leases {
         changed: &BTreeSet<SessionId>,
     ) -> Result<Vec<RefUpdate>, SyncError> {
         let mut updates = Vec::new();
+        self.sent.clear();
         for claim in self.claims.values_mut().filter(|claim| !claim.lost) {
             let session = claim.session.clone();
             let due =
@@ -92,23 +114,35 @@ impl Leases {
             };
             if let Some(update) = update {
                 claim.save(&self.directory)?;
+                self.sent.push(session);
                 updates.push(update);
             }
         }
         Ok(updates)
     }
 
-    /// The remote has done all of what [`Self::updates`] gave.
+    /// Writes down what is about to be pushed for one session alone: to acquire its lock, or to give it back.
+    pub(super) fn begin(&mut self, claim: Claim) -> Result<(), SyncError> {
+        claim.save(&self.directory)?;
+        self.sent = vec![claim.session.clone()];
+        self.lost.remove(&claim.session);
+        self.claims.insert(claim.session.clone(), claim);
+        Ok(())
+    }
+
+    /// The remote has done all of what was sent last.
     pub(super) fn done(&mut self, store: &Store) -> Result<(), SyncError> {
         self.renewing = false;
-        let sent: Vec<_> =
-            self.held().filter(|claim| claim.holding.pending.is_some()).map(|c| c.session.clone()).collect();
-        for session in sent {
+        for session in std::mem::take(&mut self.sent) {
             let Some(claim) = self.claims.get_mut(&session) else { continue };
+            let former = claim.holding.commit.clone();
             let settlement = claim.holding.done();
             let now = (settlement == Settlement::Held).then(|| claim.holding.commit.clone());
             store.set_lock(&session, now.as_ref())?;
             self.enter(&session, settlement)?;
+            if now.as_ref() != Some(&former) {
+                store.discard_lock(&session, &former);
+            }
         }
         Ok(())
     }
@@ -129,6 +163,14 @@ impl Leases {
             self.enter(&session, settlement)?;
         }
         Ok(())
+    }
+
+    /// Forgets the claim on a session: there is no lock of it any more.
+    pub(super) fn forget(&mut self, session: &SessionId) -> Result<(), SyncError> {
+        self.lost.remove(session);
+        self.ending.remove(session);
+        self.claims.remove(session);
+        Ok(Claim::remove(&self.directory, session)?)
     }
 
     /// Forgets every claim: the remote on which they were made is not this machine's any more.
@@ -154,11 +196,7 @@ impl Leases {
 
     /// A lost lock is done with: what this machine had more is a fork, here too.
     pub(super) fn forget_lost(&mut self, session: &SessionId) -> Result<(), SyncError> {
-        if self.lost.remove(session) {
-            self.claims.remove(session);
-            Claim::remove(&self.directory, session)?;
-        }
-        Ok(())
+        if self.lost.contains(session) { self.forget(session) } else { Ok(()) }
     }
 
     /// Lost locks whose holder does not run any more, or is this process.
@@ -177,11 +215,7 @@ impl Leases {
                 self.lost.insert(session.clone());
                 self.ending.remove(session);
             }
-            Settlement::Released => {
-                self.claims.remove(session);
-                self.ending.remove(session);
-                Claim::remove(&self.directory, session)?;
-            }
+            Settlement::Released => self.forget(session)?,
         }
         Ok(())
     }
@@ -194,11 +228,14 @@ impl Leases {
 /// The renewal of a claim; one that was sent and not answered, again.
 fn renewal(claim: &mut Claim, store: &Store, author: &Author<'_>) -> Result<Option<RefUpdate>, SyncError> {
     let Some(change) = claim.holding.renewal(Stamp::new(author.time)) else { return Ok(None) };
-    let Some(record) = change.new else { return Ok(None) };
-    let commit = match &claim.holding.pending {
-        Some(Pending::Renew { commit, .. }) => commit.clone(),
-        _ => store.write_lock(&record.to_json(), author)?,
-    };
+    let record = change.new.expect("whoever renews leaves a lock");
+    let commit = write(store, author.machine, &record)?;
     claim.holding.renewing(commit.clone(), record);
     Ok(Some(RefUpdate { name: lock_ref(&claim.session), new: Some(commit), expected: change.expected }))
+}
+
+/// Writes the commit of a lock into the store.
+pub(super) fn write(store: &Store, machine: &Machine, record: &LockRecord) -> Result<CommitId, SyncError> {
+    // Of the record's time: the same record, sent again, is the same commit, also in a store that was made anew.
+    Ok(store.write_lock(&record.to_json(), &Author { machine, time: record.renewed })?)
 }

@@ -1,25 +1,22 @@
-//! The locks of sessions: who holds which, and taking, renewing and giving back those of this machine.
+//! The locks of sessions: who holds which, and taking and giving back those of this machine.
 //!
-//! Every decision is `crate::lock::state`'s; this fetches, asks, pushes, and writes down what was asked before it is sent. That somebody else
-//! was faster is an answer and no error. Must not move the branch of the sessions: whoever writes a session adds the [`renewal`] of its
-//! lock to that push.
+//! Every decision is `crate::lock::state`'s; this fetches, asks and pushes, and `leases` writes down what was asked before it is sent. That
+//! somebody else was faster is an answer and no error. Must not move the branch of the sessions, nor renew: that goes with a push (`send`).
 //!
-//! * `view`: a lock and what follows from it; `lease`: acquire and renew; `release`: give back, and clear away what has expired
+//! * `view`: a lock and what follows from it; `lease`: acquire; `release`: give back, and clear away what has expired
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use super::named::session_named;
+use super::send::fetch_refs;
 use super::work::Work;
 use super::{Context, SyncError, in_words};
 use crate::domain::id::{CommitId, SessionId};
-use crate::domain::progress::Phase;
-use crate::lock::claim::{Claim, load_all};
+use crate::lock::claim::Claim;
 use crate::lock::record::{Identity, LockRecord};
 use crate::lock::sightings::Sightings;
-use crate::lock::state::{Me, Pending, Seen, Settlement, standing};
-use crate::store::{BRANCH, LOCK_BRANCHES, StoreError, lock_ref};
-use crate::sys::env::Env;
+use crate::lock::state::{Me, Seen, standing};
+use crate::store::{StoreError, lock_ref};
 use crate::sys::fail_point::fail_point;
 use crate::sys::process::pid_is_alive;
 use crate::transport::remote::{PushOutcome, RefUpdate, Remote};
@@ -28,11 +25,7 @@ mod lease;
 mod release;
 mod view;
 
-pub use lease::{Acquired, acquire, renew};
-#[expect(unused_imports, reason = "for whoever pushes a session together with the renewal of its lock")]
-pub(super) use lease::{acquire_in, renew_in, renewal, renewed, settle};
-#[expect(unused_imports, reason = "for whoever ends with a session")]
-pub(super) use release::release_in;
+pub use lease::{Acquired, acquire};
 pub use release::{Cleanup, Released, cleanup, release};
 pub use view::{Content, LockView};
 
@@ -82,69 +75,29 @@ pub(super) fn survey_of_fetched(work: &Work<'_>) -> Result<Survey, SyncError> {
     Book::read(work)?.survey(work)
 }
 
-/// Every lock on the remote as just fetched, and the claims of this machine, settled with them.
+/// Every lock on the remote as just fetched.
 pub(super) struct Book {
     remote: BTreeMap<SessionId, CommitId>,
-    claims: BTreeMap<SessionId, Claim>,
     sightings: Sightings,
     strangers: Vec<String>,
-    damaged: Vec<String>,
 }
 
 impl Book {
-    /// Fetches and settles.
+    /// Fetches, and settles this machine's claims.
     pub(super) fn fetch(work: &mut Work<'_>) -> Result<Self, SyncError> {
         let remote = work.remote()?;
-        work.ctx.progress.begin(Phase::Fetch, 0, 0);
-        fail_point("before a fetch");
-        let head = remote.fetch_with(BRANCH, LOCK_BRANCHES);
-        fail_point("after a fetch");
-        work.ctx.progress.end();
-        work.store.set_remote_head(head?.as_ref())?;
+        fetch_refs(work, &remote, true)?;
         Self::read(work)
     }
 
-    /// What a fetch in this command brought. With what an earlier one brought, a claim would be taken for lost.
+    /// What a fetch of the locks in this command brought.
     pub(super) fn read(work: &Work<'_>) -> Result<Self, SyncError> {
         let found = work.store.locks()?;
         let mut sightings = Sightings::load(&work.ctx.env.dirs.state.join("lock-sightings.json"));
         sightings.note(found.locks.values(), work.ctx.clock.now());
         // A cache: without it, locks expire later.
         let _ = sightings.save();
-        let (claims, damaged) = load_all(&claims_directory(work.ctx.env))?;
-        let mut book = Self {
-            remote: found.locks,
-            claims: BTreeMap::new(),
-            sightings,
-            strangers: found.strangers,
-            damaged: damaged.iter().map(|e| in_words(e)).collect(),
-        };
-        for claim in claims {
-            book.settle(work, claim)?;
-        }
-        Ok(book)
-    }
-
-    /// Compares a claim with what was fetched, and writes down what has become of it.
-    fn settle(&mut self, work: &Work<'_>, mut claim: Claim) -> Result<(), SyncError> {
-        let directory = claims_directory(work.ctx.env);
-        let (before, never_held) = (claim.clone(), claim.holding.pending == Some(Pending::Acquire));
-        match claim.holding.settle(self.remote.get(&claim.session)) {
-            Settlement::Released => return Ok(Claim::remove(&directory, &claim.session)?),
-            Settlement::Lost if never_held => return Ok(Claim::remove(&directory, &claim.session)?),
-            Settlement::Lost => claim.lost = true,
-            Settlement::Held | Settlement::Unanswered => claim.lost = false,
-        }
-        if claim != before {
-            claim.save(&directory)?;
-        }
-        self.claims.insert(claim.session.clone(), claim);
-        Ok(())
-    }
-
-    /// This machine's claim on a session, if it is not lost.
-    pub(super) fn claim(&self, session: &SessionId) -> Option<&Claim> {
-        self.claims.get(session).filter(|claim| !claim.lost)
+        Ok(Self { remote: found.locks, sightings, strangers: found.strangers })
     }
 
     /// The locks, each with what follows from it.
@@ -153,8 +106,9 @@ impl Book {
         for session in self.remote.keys() {
             survey.locks.extend(self.view(work, session)?);
         }
-        survey.lost = self.claims.into_values().filter(|claim| claim.lost).collect();
-        (survey.strangers, survey.damaged) = (self.strangers, self.damaged);
+        survey.lost = work.locks.lost_claims().cloned().collect();
+        survey.damaged = work.locks.damaged().to_vec();
+        survey.strangers = self.strangers;
         Ok(survey)
     }
 
@@ -163,7 +117,7 @@ impl Book {
         let Some(commit) = self.remote.get(session) else { return Ok(None) };
         let manifest = work.store.head_snapshot()?.manifest(session).ok().flatten();
         let title = manifest.and_then(|manifest| work.views.title(&manifest));
-        let claim = self.claim(session);
+        let claim = work.locks.claim(session);
         let content = match read(work, session, commit)? {
             Ok(record) => self.lock(work, commit, record, claim),
             Err(reason) => Content::Unreadable { reason },
@@ -206,15 +160,8 @@ fn me(work: &Work<'_>, claim: Option<&Claim>) -> Me {
     Me::new(identity, claim.map(|claim| &claim.holding))
 }
 
-/// Writes the commit of a lock.
-fn write(work: &Work<'_>, record: &LockRecord) -> Result<CommitId, SyncError> {
-    // Of the record's time: the same record, sent again, is the same commit.
-    let author = crate::store::Author { machine: &work.machine, time: record.renewed };
-    Ok(work.store.write_lock(&record.to_json(), &author)?)
-}
-
 /// Moves a lock on the remote, and the memory of where it is.
-fn push(work: &Work<'_>, session: &SessionId, update: RefUpdate) -> Result<bool, SyncError> {
+fn push(work: &mut Work<'_>, session: &SessionId, update: RefUpdate) -> Result<bool, SyncError> {
     let remote = work.remote()?;
     let new = update.new.clone();
     fail_point("before a push to the remote");
@@ -223,15 +170,11 @@ fn push(work: &Work<'_>, session: &SessionId, update: RefUpdate) -> Result<bool,
     let done = outcome? == PushOutcome::Done;
     if done {
         work.store.set_lock(session, new.as_ref())?;
+        work.locks.done(&work.store)?;
     }
     Ok(done)
 }
 
 fn update(session: &SessionId, expected: Option<&CommitId>, new: Option<CommitId>) -> RefUpdate {
     RefUpdate { name: lock_ref(session), new, expected: expected.cloned() }
-}
-
-/// Where this machine's claims lie.
-pub(super) fn claims_directory(env: &Env) -> PathBuf {
-    env.dirs.state.join("locks")
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::list::{ListFilter, SessionRow, rows};
 use super::locks::{LockView, survey_of_fetched};
+use super::named::session_named;
 use super::pull::{PullRequest, pull};
 use super::push::{Purpose, push_for};
 use super::report::{Outcome, RemoteState, Report};
@@ -19,7 +20,7 @@ use crate::domain::id::SessionId;
 pub struct Candidates {
     /// The newest first.
     pub sessions: Vec<Candidate>,
-    /// Why the remote was not reached; then the sessions are those known here, and nothing is known of locks.
+    /// Why the remote was not reached; then the sessions are those that lie here, and nothing is known of locks.
     pub unreached: Option<String>,
 }
 
@@ -41,6 +42,17 @@ pub struct Finished {
     pub settled: bool,
 }
 
+impl Candidates {
+    /// The session of this id, or whose id alone begins so.
+    ///
+    /// # Errors
+    /// [`SyncError::Nowhere`], [`SyncError::AmbiguousName`].
+    pub fn named(&self, name: &SessionId) -> Result<SessionId, SyncError> {
+        let found = session_named(name, self.sessions.iter().map(|candidate| &candidate.row.session))?;
+        found.ok_or_else(|| SyncError::Nowhere { session: name.clone() })
+    }
+}
+
 /// Fetches, and lists the sessions with their locks. A remote that cannot be reached is an answer here.
 ///
 /// # Errors
@@ -60,7 +72,8 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, 
         None => survey_of_fetched(&work)?.locks.into_iter().map(|lock| (lock.session.clone(), lock)).collect(),
         Some(_) => BTreeMap::new(),
     };
-    let rows = rows(&mut work, &ListFilter { remote: true, ..filter.clone() })?;
+    // Without the remote, only what lies here can be continued.
+    let rows = rows(&mut work, &ListFilter { remote: unreached.is_none(), ..filter.clone() })?;
     work.save()?;
     let sessions = rows.into_iter().map(|row| Candidate { lock: locks.remove(&row.session), row }).collect();
     Ok(Candidates { sessions, unreached })

@@ -145,10 +145,17 @@ fn locks_with(
 }
 
 fn fetch_from(work: &mut Work<'_>, remote: &dyn Remote) -> Result<Merged, SyncError> {
+    let with_locks = work.with_locks;
+    fetch_refs(work, remote, with_locks)?;
+    merge(work)
+}
+
+/// Fetches, and settles what was not known of this machine's locks; merges nothing. `with_locks`: everybody's locks are wanted.
+pub(super) fn fetch_refs(work: &mut Work<'_>, remote: &dyn Remote, with_locks: bool) -> Result<(), SyncError> {
     work.ctx.progress.begin(Phase::Fetch, 0, 0);
     fail_point("before a fetch");
     // Whoever has locks wants to know whether they still hold.
-    let with_locks = work.with_locks || !work.locks.is_empty();
+    let with_locks = with_locks || !work.locks.is_empty();
     let fetched = if with_locks { remote.fetch_with(BRANCH, LOCK_BRANCHES) } else { remote.fetch(BRANCH) };
     fail_point("after a fetch");
     work.ctx.progress.end();
@@ -158,7 +165,7 @@ fn fetch_from(work: &mut Work<'_>, remote: &dyn Remote) -> Result<Merged, SyncEr
         let unsent = unsent_sessions(work)?;
         work.locks.settle(&work.store, &unsent)?;
     }
-    merge(work)
+    Ok(())
 }
 
 /// Random, growing, bounded: machines that collided once should not collide again.

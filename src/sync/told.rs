@@ -34,7 +34,9 @@ pub fn what_to_tell(ctx: &Context<'_>, session: &SessionId, directory: &Path) ->
     let memory = projects_dir(&ctx.env.claude_dir)
         .join(client_dir_name(&main_checkout(directory).to_string_lossy()))
         .join("memory");
-    Ok(Some(text(&moves(&manifest, here), &memory)))
+    let moves = moves(&manifest, here);
+    // On machines with equal directories nothing is elsewhere.
+    Ok((!moves.is_empty()).then(|| text(&moves, &memory)))
 }
 
 /// Whether the last words were said on this machine, with its present roots: then the model was told when the session came here. A client

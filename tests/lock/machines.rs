@@ -8,10 +8,11 @@ use std::thread;
 use std::time::Duration;
 
 use ccsync::domain::id::SessionId;
+use ccsync::lock::claim::Claim;
 use ccsync::lock::record::LockRecord;
-use ccsync::lock::state::{Expiry, Settlement, Standing, TakeOver};
-use ccsync::sync::Context;
+use ccsync::lock::state::{Expiry, Holding, Settlement, Standing, TakeOver};
 use ccsync::sync::locks::{self, Acquired, LockView, Released, Survey};
+use ccsync::sync::{self, Context};
 use ccsync::sys::clock::{Clock, ManualClock, SystemClock};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -70,8 +71,15 @@ impl Station {
         matches!(self.acquire(session, take_over), Acquired::Yes(_))
     }
 
+    /// Gives a sign of life, as a `resume` does while its client runs, and says what this machine knows of the lock then.
     fn renew(&self, session: &str) -> Settlement {
-        self.with(|ctx| locks::renew(ctx, &id(session))).unwrap()
+        self.with(sync::back_up).unwrap();
+        let claim = Claim::load(&environment_of(&self.machine).dirs.state.join("locks"), &id(session)).unwrap();
+        match claim {
+            Some(Claim { lost: false, holding: Holding { pending: None, .. }, .. }) => Settlement::Held,
+            Some(Claim { lost: false, .. }) => Settlement::Unanswered,
+            _ => Settlement::Lost,
+        }
     }
 
     pub(super) fn survey(&self) -> Survey {
@@ -144,6 +152,25 @@ fn a_lock_is_taken_renewed_taken_over_and_given_back() {
     assert!(a.holds(ONE, TakeOver::No));
     assert!(a.survey().lost.is_empty());
     [&a, &b].iter().for_each(|station| station.machine.assert_in_order("locks"));
+}
+
+#[test]
+fn a_lock_held_for_long_leaves_nothing_behind() {
+    let env = TestEnv::new();
+    let (a, _) = stations(&env);
+    let objects = || {
+        let files = walkdir::WalkDir::new(a.machine.store().join(".git/objects")).into_iter().map(Result::unwrap);
+        files.filter(|entry| entry.file_type().is_file()).count()
+    };
+    let before = objects();
+    assert!(a.holds(ONE, TakeOver::No));
+    for _ in 0..5 {
+        assert_eq!(a.renew(ONE), Settlement::Held);
+    }
+    assert_eq!(objects(), before + 3, "blob, tree and commit of the last one");
+    a.release(&[a.only_lock()], TakeOver::No);
+    assert_eq!(objects(), before);
+    a.machine.assert_in_order("after many renewals");
 }
 
 #[test]

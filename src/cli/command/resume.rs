@@ -16,7 +16,9 @@ use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::project::difference;
 use crate::session::launch::{Conversation, Launch, chooses_session};
+use crate::sync::report::{Outcome, Report};
 use crate::sync::{self, ListFilter, PullRequest};
+use crate::sys::fs::write_atomic;
 use crate::ui::sanitize;
 
 mod choose;
@@ -43,7 +45,7 @@ pub(crate) struct Args {
     #[arg(long)]
     all: bool,
     /// Only sessions whose project contains this text
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "TEXT")]
     project: Option<String>,
     /// Take the lock over from a machine that holds it
     #[arg(long)]
@@ -57,17 +59,15 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    if let Some(option) = chooses_session(&args.client) {
-        return Err(ResumeError::ChosenTwice(option.to_string_lossy().into_owned()).into());
-    }
-    init::ensure(app)?;
-    let filter = ListFilter { remote: true, project: args.project.clone(), from: args.from.clone() };
+    begin(&args.client, app)?;
+    let filter = ListFilter { project: args.project.clone(), from: args.from.clone(), ..ListFilter::default() };
     let candidates = sync::candidates(&app.context()?, &filter)?;
     let offline = candidates.unreached.is_some();
     if let Some(reason) = &candidates.unreached {
         lease::agree_to_go_on_alone(reason, args.offline, app)?;
     }
-    let session = choose::session(args, candidates.sessions, app)?;
+    let session = choose::session(args, candidates, app)?;
+    lease::refuse_if_open_here(&session, app)?;
     if !offline {
         lease::take(&session, args.take_over, app)?;
     }
@@ -85,13 +85,21 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         note: note.as_deref(),
         args: &args.client,
     };
-    run::client(&launch, &session, app)
+    run::client(&launch, &session, !offline, app)
+}
+
+/// Before anything else: the session is chosen here and not by the client, and this machine is set up.
+pub(super) fn begin(for_client: &[OsString], app: &mut App) -> Result<(), CliError> {
+    match chooses_session(for_client) {
+        Some(option) => Err(ResumeError::ChosenTwice(option.to_string_lossy().into_owned()).into()),
+        None => init::ensure(app),
+    }
 }
 
 /// Brings the session here. Gives the directory in which the client runs, and the file with what the model is told.
 fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<(PathBuf, Option<PathBuf>), CliError> {
     // What was never pushed is pushed first: the store knows where a session belongs, and the other machines should know of it.
-    sync::back_up(&app.context()?)?;
+    sync::push(&app.context()?, false)?;
     let (directory, git) = place::directory(session, app)?;
     if !offline {
         let request = PullRequest { sessions: vec![session.clone()], ..PullRequest::default() };
@@ -105,8 +113,7 @@ fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<(PathBuf
 }
 
 /// A session that could not be brought up to date is not continued: its newest turns would become a fork.
-fn refuse_unless_here(report: &crate::sync::report::Report) -> Result<(), CliError> {
-    use crate::sync::report::Outcome;
+fn refuse_unless_here(report: &Report) -> Result<(), CliError> {
     let refused = report.sessions.iter().find_map(|session| match &session.outcome {
         Outcome::Skipped { reason } | Outcome::Listed { reason } => Some((session.session.clone(), reason.clone())),
         _ => None,
@@ -118,6 +125,6 @@ fn refuse_unless_here(report: &crate::sync::report::Report) -> Result<(), CliErr
 fn tell(session: &SessionId, directory: &Path, app: &App) -> Result<Option<PathBuf>, CliError> {
     let Some(text) = sync::what_to_tell(&app.context()?, session, directory)? else { return Ok(None) };
     let path = app.env.dirs.state.join("told").join(format!("{session}.txt"));
-    crate::sys::fs::write_atomic(&path, text.as_bytes())?;
+    write_atomic(&path, text.as_bytes())?;
     Ok(Some(path))
 }

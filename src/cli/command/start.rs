@@ -3,15 +3,14 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::init;
 use super::resume::error::ResumeError;
-use super::resume::lease;
 use super::resume::run::client;
+use super::resume::{begin, lease};
 use crate::cli::app::App;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::session::launch::{Conversation, Launch, chooses_session};
+use crate::session::launch::{Conversation, Launch};
 
 /// Begin a new session, as `claude` does, under a lock and with backups
 ///
@@ -30,10 +29,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    if let Some(option) = chooses_session(&args.client) {
-        return Err(ResumeError::ChosenTwice(option.to_string_lossy().into_owned()).into());
-    }
-    init::ensure(app)?;
+    begin(&args.client, app)?;
     let current = std::env::current_dir().map_err(CliError::current_dir)?;
     let directory = args.directory.as_ref().map_or_else(|| current.clone(), |below| current.join(below));
     if !directory.is_dir() {
@@ -41,8 +37,8 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     }
     // The client takes an id that was chosen for it, so that the lock is there before the first turn.
     let session: SessionId = uuid::Uuid::new_v4().to_string().parse().map_err(CliError::internal)?;
-    lease::take_or_go_on_alone(&session, args.offline, app)?;
+    let locked = lease::take_or_go_on_alone(&session, args.offline, app)?;
     let conversation = Conversation::New(&session);
     let launch = Launch { conversation, directory: &directory, note: None, args: &args.client };
-    client(&launch, &session, app)
+    client(&launch, &session, locked, app)
 }

@@ -100,7 +100,8 @@ fn any(config: &Config, is_wanted: impl Fn(&str, &str) -> bool) -> Result<bool, 
     let mut found = false;
     config.entries(None)?.for_each(|entry| {
         let name = entry.name().unwrap_or("receive.").to_ascii_lowercase();
-        let value = entry.value().unwrap_or_default();
+        // A name alone, without `=`, has none, and the library does not ask itself.
+        let value = if entry.has_value() { entry.value().unwrap_or_default() } else { "" };
         found |= name.starts_with("includeif.hasconfig") || is_wanted(&name, value);
     })?;
     Ok(found)

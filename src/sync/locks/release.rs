@@ -1,9 +1,8 @@
 //! Giving locks back, and clearing away those of holders that are gone.
 
 use super::lease::{contended, resend};
-use super::{ATTEMPTS, Book, LockView, claims_directory, push, update, view::permits};
+use super::{ATTEMPTS, Book, LockView, push, update, view::permits};
 use crate::domain::id::SessionId;
-use crate::lock::claim::Claim;
 use crate::lock::state::TakeOver;
 use crate::sync::work::Work;
 use crate::sync::{Context, SyncError};
@@ -26,8 +25,6 @@ pub struct Cleanup {
     pub removed: Vec<LockView>,
     /// Those that are somebody's.
     pub kept: Vec<LockView>,
-    /// Sessions of which this machine remembered that it had lost the lock, for a process that is dead.
-    pub forgotten: Vec<SessionId>,
 }
 
 /// Takes away these locks, of which a survey has told. One that others have taken since then is spared, whatever `force` says.
@@ -41,8 +38,7 @@ pub fn release(ctx: &Context<'_>, locks: &[LockView], force: TakeOver) -> Result
     locks.iter().map(|lock| release_in(&mut work, &mut book, lock, force)).collect()
 }
 
-/// As [`release`], of one lock, for who has opened everything and fetched the locks already.
-pub(in crate::sync) fn release_in(
+fn release_in(
     work: &mut Work<'_>,
     book: &mut Book,
     asked_of: &LockView,
@@ -50,33 +46,28 @@ pub(in crate::sync) fn release_in(
 ) -> Result<Released, SyncError> {
     let session = &asked_of.session;
     for _ in 0..ATTEMPTS {
-        if resend(work, book, session)? {
+        if resend(work, session)? {
             *book = Book::fetch(work)?;
         }
         let Some(view) = book.view(work, session)? else {
-            forget(work, book, session)?;
+            work.locks.forget(session)?;
             return Ok(Released::NotLocked(session.clone()));
         };
         if permits(force, Some(asked_of), Some(&view)) < view.needed() {
             return Ok(Released::HeldBy(view));
         }
-        if let Some(claim) = book.claims.get_mut(session).filter(|claim| !claim.lost) {
+        if let Some(mut claim) = work.locks.claim(session).cloned() {
             claim.holding.releasing();
-            claim.save(&claims_directory(work.ctx.env))?;
+            work.locks.begin(claim)?;
         }
         if push(work, session, update(session, Some(&view.commit), None))? {
             book.remote.remove(session);
-            forget(work, book, session)?;
+            work.locks.forget(session)?;
             return Ok(Released::Done(view));
         }
         *book = Book::fetch(work)?;
     }
     Err(contended(session))
-}
-
-fn forget(work: &Work<'_>, book: &mut Book, session: &SessionId) -> Result<(), SyncError> {
-    book.claims.remove(session);
-    Ok(Claim::remove(&claims_directory(work.ctx.env), session)?)
 }
 
 /// Takes away the locks that have expired, and those of this machine whose processes are dead.
@@ -95,8 +86,5 @@ pub fn cleanup(ctx: &Context<'_>) -> Result<Cleanup, SyncError> {
             Released::HeldBy(view) => done.kept.push(view),
         }
     }
-    let nobodys = |claim: &&Claim| claim.lost && !claim.holder_is_alive();
-    done.forgotten = book.claims.values().filter(nobodys).map(|claim| claim.session.clone()).collect();
-    done.forgotten.iter().try_for_each(|session| forget(&work, &mut book, session))?;
     Ok(done)
 }

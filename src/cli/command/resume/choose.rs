@@ -11,39 +11,23 @@ use crate::domain::turn::Turn;
 use crate::lock::state::Standing;
 use crate::rewrite::collapse_path;
 use crate::sync::locks::LockView;
-use crate::sync::{self, Candidate, Context};
+use crate::sync::{self, Candidate, Candidates, Context};
 use crate::ui::format::{age, project};
 use crate::ui::picker::{Item, Picked, Preview, Screen, pick};
 
 /// The session that the arguments or the person choose.
-pub(super) fn session(args: &Args, candidates: Vec<Candidate>, app: &mut App) -> Result<SessionId, CliError> {
+pub(super) fn session(args: &Args, candidates: Candidates, app: &mut App) -> Result<SessionId, CliError> {
     if let Some(wanted) = &args.session {
-        return named(wanted, &candidates);
+        return Ok(candidates.named(wanted)?);
     }
     let ctx = app.context()?;
-    let recent: Vec<Candidate> = candidates.into_iter().filter(|c| args.all || is_recent(c, &ctx)).collect();
+    let recent: Vec<Candidate> = candidates.sessions.into_iter().filter(|c| args.all || is_recent(c, &ctx)).collect();
     match recent.first() {
         None => Err(ResumeError::Nothing.into()),
         Some(newest) if args.latest => Ok(newest.row.session.clone()),
         Some(_) if !app.is_interactive() => Err(ResumeError::NoTerminal.into()),
         Some(_) => ask(&recent, &ctx, app),
     }
-}
-
-/// The session of this id, or whose id alone begins so.
-fn named(wanted: &SessionId, candidates: &[Candidate]) -> Result<SessionId, CliError> {
-    let ids = candidates.iter().map(|candidate| &candidate.row.session);
-    let mut found: Vec<&SessionId> = ids.filter(|id| id.as_str().starts_with(wanted.as_str())).collect();
-    found.retain(|id| *id == wanted || !found_exactly(wanted, candidates));
-    match found.as_slice() {
-        [only] => Ok((*only).clone()),
-        [] => Err(sync::SyncError::Nowhere { session: wanted.clone() }.into()),
-        _ => Err(sync::SyncError::AmbiguousName { session: wanted.clone() }.into()),
-    }
-}
-
-fn found_exactly(wanted: &SessionId, candidates: &[Candidate]) -> bool {
-    candidates.iter().any(|candidate| candidate.row.session == *wanted)
 }
 
 fn is_recent(candidate: &Candidate, ctx: &Context<'_>) -> bool {

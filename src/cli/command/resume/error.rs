@@ -8,10 +8,14 @@ use crate::sync::MissingProject;
 use crate::ui::picker::PickError;
 use crate::ui::sanitize;
 
+/// What happens where two go on without knowing of each other.
+pub(in crate::cli) const WITHOUT_LOCK: &str =
+    "without a lock another machine may go on with the session too; then both sides are kept, yours as a fork";
+
 /// What goes wrong before the client runs. Texts from elsewhere are sanitised where the error is shown.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::cli) enum ResumeError {
-    #[error("`{0}` is among the client's arguments, but which session it runs is said to ccsync")]
+    #[error("`{0}` lets the client choose a session, which is ccsync's part here")]
     ChosenTwice(String),
     #[error("there is no session to continue")]
     Nothing,
@@ -44,9 +48,10 @@ impl From<ResumeError> for CliError {
                 (Kind::Failed, hint("to look at all there are: ccsync resume --all; to begin one: ccsync start"))
             }
             ResumeError::NoTerminal => (Kind::Usage, hint("ccsync resume SESSION, or: ccsync resume --latest")),
-            ResumeError::Offline(_) => {
-                (Kind::Remote, hint("to go on without a lock, with the same options: --offline"))
-            }
+            ResumeError::Offline(_) => (
+                Kind::Remote,
+                vec!["to go on without a lock: the same with --offline".to_owned(), WITHOUT_LOCK.to_owned()],
+            ),
             ResumeError::HeldHere { .. } => (Kind::Locked, hint("go on in that terminal, or end it there")),
             ResumeError::HeldBy { session, .. } => (
                 Kind::Locked,

@@ -1,66 +1,85 @@
 //! Taking the lock of a session, and what is asked of the person about it.
 
-use super::error::ResumeError;
+use super::error::{ResumeError, WITHOUT_LOCK};
 use crate::cli::app::App;
 use crate::cli::error::CliError;
 use crate::domain::id::SessionId;
 use crate::lock::state::{Standing, TakeOver};
+use crate::session::live::live_sessions;
 use crate::sync::locks::{self, Acquired, LockView};
 use crate::ui::format::age;
 use crate::ui::{prompt, sanitize};
 
 /// Without the remote there is no lock: goes on only if the person wants that.
 pub(super) fn agree_to_go_on_alone(reason: &str, offline: bool, app: &mut App) -> Result<(), CliError> {
-    app.out.note(&sanitize::one_line(reason));
-    app.out.note(
-        "without the remote there is no lock; if another machine goes on with the session too, both sides are kept, yours as a fork",
-    );
-    if offline {
-        return Ok(());
-    }
-    if !app.is_interactive() {
+    if !offline && !app.is_interactive() {
         return Err(ResumeError::Offline(reason.to_owned()).into());
     }
-    match prompt::confirm("Go on without a lock?").map_err(CliError::terminal)? {
-        Some(true) => Ok(()),
-        _ => Err(CliError::cancelled()),
+    app.out.note(&sanitize::one_line(reason));
+    app.out.note(WITHOUT_LOCK);
+    if offline || prompt::confirm("Go on without a lock?").map_err(CliError::terminal)? == Some(true) {
+        return Ok(());
     }
+    Err(CliError::cancelled())
 }
 
-/// Makes a new session this process's; where the remote cannot be reached, goes on without if the person wants that.
+/// Makes a new session this process's; where the remote cannot be reached, goes on without if the person wants that. Says whether there is
+/// a lock.
 pub(in crate::cli::command) fn take_or_go_on_alone(
     session: &SessionId,
     offline: bool,
     app: &mut App,
-) -> Result<(), CliError> {
+) -> Result<bool, CliError> {
     match take(session, false, app) {
-        Err(e) if e.is_remote_trouble() => agree_to_go_on_alone(&e.message(), offline, app),
-        taken => taken,
+        Err(e) if e.is_remote_trouble() => agree_to_go_on_alone(&e.message(), offline, app).map(|()| false),
+        taken => taken.map(|()| true),
     }
 }
 
-/// Makes the session this process's, asking where somebody else has it.
+/// A session that a client of this machine has open is not opened twice, whatever the locks say: two clients write into one file.
+pub(super) fn refuse_if_open_here(session: &SessionId, app: &App) -> Result<(), CliError> {
+    match live_sessions(&app.env.claude_dir).get(session) {
+        Some(pid) => Err(ResumeError::HeldHere { session: session.clone(), pid: *pid }.into()),
+        None => Ok(()),
+    }
+}
+
+/// Makes the session this process's, asking where another machine has it.
 pub(super) fn take(session: &SessionId, take_over: bool, app: &mut App) -> Result<(), CliError> {
-    let permitted = if take_over { TakeOver::Live } else { TakeOver::Expired };
-    let held = match locks::acquire(&app.context()?, session, permitted)? {
-        Acquired::Yes(_) => return Ok(()),
-        Acquired::HeldBy(lock) => lock,
-    };
+    let Some(held) = ask(session, TakeOver::Expired, app)? else { return Ok(()) };
     if let Some(pid) = held.running.filter(|_| held.is_own()) {
         return Err(ResumeError::HeldHere { session: session.clone(), pid }.into());
     }
+    if !take_over && !agrees_to_take_over(&held, app)? {
+        return Err(held_by(session, &held, app));
+    }
+    match ask(session, TakeOver::Live, app)? {
+        None => Ok(()),
+        Some(held) => Err(held_by(session, &held, app)),
+    }
+}
+
+/// Asks for the lock; gives who has it, if it was not to be had.
+fn ask(session: &SessionId, take_over: TakeOver, app: &App) -> Result<Option<LockView>, CliError> {
+    Ok(match locks::acquire(&app.context()?, session, take_over)? {
+        Acquired::Yes(_) => None,
+        Acquired::HeldBy(lock) => Some(lock),
+    })
+}
+
+fn agrees_to_take_over(held: &LockView, app: &mut App) -> Result<bool, CliError> {
     if !app.is_interactive() {
-        return Err(ResumeError::HeldBy { session: session.clone(), by: holder(&held, app) }.into());
+        return Ok(false);
     }
-    app.out.note(&format!("{} has this session open; its turns from now on would become a fork", holder(&held, app)));
-    match prompt::confirm("Take it over?").map_err(CliError::terminal)? {
-        Some(true) => {}
-        _ => return Err(ResumeError::HeldBy { session: session.clone(), by: holder(&held, app) }.into()),
-    }
-    match locks::acquire(&app.context()?, session, TakeOver::Live)? {
-        Acquired::Yes(_) => Ok(()),
-        Acquired::HeldBy(lock) => Err(ResumeError::HeldBy { session: session.clone(), by: holder(&lock, app) }.into()),
-    }
+    app.out.note(&format!(
+        "{} has this session open; what is said there from now on would become a fork",
+        holder(held, app)
+    ));
+    Ok(prompt::confirm("Take it over?").map_err(CliError::terminal)? == Some(true))
+}
+
+fn held_by(session: &SessionId, held: &LockView, app: &App) -> CliError {
+    ResumeError::HeldBy { session: session.clone(), by: holder(held, app) }.into()
 }
 
 /// Who has it, in a person's words.

@@ -31,10 +31,11 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long a client may take to end that was told to.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Runs the client for `session`, whose lock this process holds if it is to have one, and ends with everything pushed.
+/// Runs the client for `session`, whose lock this process holds if it is `locked`, and ends with everything pushed.
 pub(in crate::cli::command) fn client(
     launch: &Launch<'_>,
     session: &SessionId,
+    locked: bool,
     app: &mut App,
 ) -> Result<Exit, CliError> {
     if launch.note.is_some() && launch.has_own_settings() {
@@ -47,7 +48,7 @@ pub(in crate::cli::command) fn client(
     let finished = sync::finish(&app.context()?, &sessions);
     let status = ended?;
     match finished {
-        Ok(finished) => summarise(&finished, &sessions, app),
+        Ok(finished) => summarise(&finished, &sessions, locked, app),
         Err(e) => CliError::from(e).show(&mut app.out),
     }
     Ok(Exit::OfClient(shell_code(status)))
@@ -137,38 +138,36 @@ impl Moment {
 }
 
 /// One line that says how things stand; more only where somebody has to know.
-fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, app: &mut App) {
+fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, locked: bool, app: &mut App) {
     let report = &finished.report;
     let mine = report.sessions.iter().filter(|session| sessions.contains(&session.session));
-    let mut lines = 0;
+    let mut forked = false;
     for session in mine {
         match &session.outcome {
-            Outcome::Added { lines: more, .. } | Outcome::Extended { lines: more, .. } => lines += more,
             Outcome::Forked { fork, lines } => {
-                let notes = session.notes.iter().map(|note| format!("{}; ", sanitize::one_line(note)));
+                forked = true;
+                let why: String = session.notes.iter().map(|note| format!("{}; ", sanitize::one_line(note))).collect();
                 let line = count(*lines, "line");
-                app.out.attention(&format!(
-                    "{}this run's {line} are a session of their own: {fork}",
-                    notes.collect::<String>()
-                ));
+                app.out.attention(&format!("{why}what was said here, {line}, is a session of its own: {fork}"));
                 app.out.hint(&format!("ccsync resume {fork}"));
             }
             Outcome::Skipped { reason } => {
                 app.out.attention(&format!("{} was not pushed: {}", session.session, sanitize::one_line(reason)));
             }
-            Outcome::Ahead | Outcome::Behind | Outcome::Listed { .. } => {}
+            _ => {}
         }
     }
-    let saved = if lines > 0 { format!("{} more", count(lines, "line")) } else { "nothing left to push".to_owned() };
+    let lock = if locked && !forked { "; the lock is given back" } else { "" };
     match &report.remote {
         RemoteState::Queued { reason, .. } => {
             app.out.attention(&format!("not on the remote yet: {}", sanitize::one_line(reason)));
-            app.out.hint(
-                "the turns are safe here; the next ccsync command sends them and gives the lock back: ccsync update",
-            );
+            app.out.hint("nothing is lost; when the remote is back: ccsync update");
         }
-        RemoteState::UpToDate { .. } | RemoteState::NotContacted => {
-            app.out.note(&format!("{saved}; everything is on the remote, the lock is given back"));
+        RemoteState::UpToDate { commit: Some(commit) } => {
+            app.out.note(&format!("everything is on the remote as {}{lock}", commit.short()));
+        }
+        RemoteState::UpToDate { commit: None } | RemoteState::NotContacted => {
+            app.out.note(&format!("everything is on the remote{lock}"));
         }
     }
 }
