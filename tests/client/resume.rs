@@ -41,7 +41,7 @@ fn a_conversation_moves_to_another_machine_and_comes_home() {
     seat.terminal.wait_until("one session is left", |screen| !screen.contains("[[another]]"));
     seat.terminal.type_in(ENTER);
     seat.terminal.wait_for("answer to first");
-    assert_eq!(pair.locks(), [id.clone()]);
+    assert_eq!(pair.locks().as_slice(), std::slice::from_ref(&id));
     let request = seat.turn("second");
     assert!(has_turn(&request, "first") && !has_turn(&request, "another"), "another history reached the model");
     seat.leave().given_back().code(exit::DONE);
