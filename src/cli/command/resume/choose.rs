@@ -2,17 +2,21 @@
 
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
+
 use super::Args;
 use super::error::ResumeError;
 use crate::cli::app::App;
 use crate::cli::error::CliError;
 use crate::domain::id::SessionId;
+use crate::domain::path::PortablePath;
+use crate::domain::root::{RootName, RootSet};
 use crate::domain::turn::Turn;
 use crate::lock::state::Standing;
-use crate::rewrite::collapse_path;
+use crate::rewrite::{collapse_path, expand_path};
 use crate::sync::locks::LockView;
 use crate::sync::{self, Candidate, Candidates, Context};
-use crate::ui::format::{age, project};
+use crate::ui::format::age;
 use crate::ui::picker::{Item, Picked, Preview, Screen, pick};
 
 /// The session that the arguments or the person choose.
@@ -39,7 +43,8 @@ fn ask(candidates: &[Candidate], ctx: &Context<'_>, app: &App) -> Result<Session
     let now = ctx.clock.now();
     let here = std::env::current_dir().ok().map(|cwd| collapse_path(&ctx.settings.roots, &cwd.to_string_lossy()));
     let here = here.as_ref().map(|path| path.as_str());
-    let items = candidates.iter().map(|candidate| item(candidate, here, now)).collect();
+    let roots = &ctx.settings.roots;
+    let items = candidates.iter().map(|candidate| item(candidate, here, roots, now)).collect();
     let screen = Screen { colors: app.stderr_colors, only_lines: app.env.only_lines, columns: app.out.width() };
     match pick(items, now, screen, &mut LastTurns { ctx }).map_err(ResumeError::Picker)? {
         Picked::Chosen(session) => Ok(session),
@@ -47,14 +52,14 @@ fn ask(candidates: &[Candidate], ctx: &Context<'_>, app: &App) -> Result<Session
     }
 }
 
-fn item(candidate: &Candidate, here: Option<&str>, now: chrono::DateTime<chrono::Utc>) -> Item {
+fn item(candidate: &Candidate, here: Option<&str>, roots: &RootSet, now: DateTime<Utc>) -> Item {
     let row = &candidate.row;
     let belongs = |here: &str| row.project.as_deref().is_some_and(|project| is_same_or_below(here, project));
     Item {
         session: row.session.clone(),
         is_of_this_project: here.is_some_and(belongs),
         last_activity: row.last_activity,
-        project: row.project.as_deref().map(project).unwrap_or_default(),
+        project: row.project.as_deref().map(|project| place(project, roots)).unwrap_or_default(),
         title: row.title.clone().unwrap_or_default(),
         first_words: row.first_prompt.clone().unwrap_or_default(),
         machine: row.machine.clone().unwrap_or_default(),
@@ -65,13 +70,24 @@ fn item(candidate: &Candidate, here: Option<&str>, now: chrono::DateTime<chrono:
     }
 }
 
+/// Where a project is on this machine, as the picker takes it: only the home directory has a short form. One that has no place here stays as the
+/// store has it.
+fn place(portable: &str, roots: &RootSet) -> String {
+    let home = roots.get(RootName::home().as_str()).cloned();
+    let native = expand_path(&PortablePath::new(portable), roots);
+    native.map_or_else(
+        || portable.to_owned(),
+        |native| collapse_path(&RootSet::new(roots.system, home), &native).to_string(),
+    )
+}
+
 /// Portable paths have `/` between their parts.
 fn is_same_or_below(path: &str, directory: &str) -> bool {
     Path::new(path).starts_with(Path::new(directory))
 }
 
 /// Who holds a session, in two words.
-fn holder(lock: &LockView, now: chrono::DateTime<chrono::Utc>) -> String {
+fn holder(lock: &LockView, now: DateTime<Utc>) -> String {
     match (lock.record(), lock.standing()) {
         (Some(_), Some(Standing::Expired { .. })) => "expired".to_owned(),
         (Some(_), _) if lock.is_own() => "this machine".to_owned(),
