@@ -13,6 +13,7 @@ use crate::lock::claim::{Claim, load_all};
 use crate::lock::record::{LockRecord, Stamp};
 use crate::lock::state::{Pending, Settlement};
 use crate::store::{Author, Store, lock_ref};
+use crate::sys::fail_point::fail_point;
 use crate::transport::remote::RefUpdate;
 
 /// The claims of this machine, read under the machine-wide lock.
@@ -107,6 +108,7 @@ impl Leases {
             let Some(claim) = self.claims.get_mut(&session) else { continue };
             let settlement = claim.holding.done();
             let now = (settlement == Settlement::Held).then(|| claim.holding.commit.clone());
+            fail_point("a lock has moved on the remote");
             store.set_lock(&session, now.as_ref())?;
             self.enter(&session, settlement)?;
         }
@@ -128,6 +130,7 @@ impl Leases {
             };
             self.enter(&session, settlement)?;
         }
+        fail_point("the claims are settled");
         Ok(())
     }
 

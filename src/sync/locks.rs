@@ -122,6 +122,7 @@ impl Book {
         for claim in claims {
             book.settle(work, claim)?;
         }
+        fail_point("the claims are settled");
         Ok(book)
     }
 
@@ -222,6 +223,7 @@ fn push(work: &Work<'_>, session: &SessionId, update: RefUpdate) -> Result<bool,
     fail_point("after a push to the remote");
     let done = outcome? == PushOutcome::Done;
     if done {
+        fail_point("a lock has moved on the remote");
         work.store.set_lock(session, new.as_ref())?;
     }
     Ok(done)

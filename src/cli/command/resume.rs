@@ -17,6 +17,7 @@ use crate::domain::id::SessionId;
 use crate::project::difference;
 use crate::session::launch::{Conversation, Launch, chooses_session};
 use crate::sync::{self, ListFilter, PullRequest};
+use crate::sys::fail_point::fail_point;
 use crate::ui::sanitize;
 
 mod choose;
@@ -119,5 +120,6 @@ fn tell(session: &SessionId, directory: &Path, app: &App) -> Result<Option<PathB
     let Some(text) = sync::what_to_tell(&app.context()?, session, directory)? else { return Ok(None) };
     let path = app.env.dirs.state.join("told").join(format!("{session}.txt"));
     crate::sys::fs::write_atomic(&path, text.as_bytes())?;
+    fail_point("the note for the model is written");
     Ok(Some(path))
 }

@@ -20,6 +20,7 @@ use crate::session::live::session_of;
 use crate::sync::report::{Outcome, RemoteState};
 use crate::sync::{self, Context, Finished};
 use crate::sys::clock::Clock;
+use crate::sys::fail_point::fail_point;
 use crate::sys::process::{Running, shell_code};
 use crate::sys::signal::{LentTerminal, lend_terminal};
 use crate::ui::format::count;
@@ -41,7 +42,9 @@ pub(in crate::cli::command) fn client(
         app.out.note("the model is not told where things are now: `--settings` is yours in this run");
     }
     let sessions = Mutex::new(BTreeSet::from([session.clone()]));
+    fail_point("the client is about to run");
     let ended = run_beside_backups(launch, &sessions, app);
+    fail_point("the client has ended");
     let sessions = sessions.into_inner().unwrap_or_else(PoisonError::into_inner);
     // Whatever became of the client, what it wrote is pushed.
     let finished = sync::finish(&app.context()?, &sessions);
