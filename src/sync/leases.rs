@@ -26,6 +26,8 @@ pub(super) struct Leases {
     ending: BTreeSet<SessionId>,
     /// Renewed whether it is time or not: a sign of life was asked for.
     renewing: bool,
+    /// Those that went with the last push.
+    sent: Vec<SessionId>,
 }
 
 impl Leases {
@@ -79,20 +81,25 @@ impl Leases {
         changed: &BTreeSet<SessionId>,
     ) -> Result<Vec<RefUpdate>, SyncError> {
         let mut updates = Vec::new();
+        self.sent.clear();
         for claim in self.claims.values_mut().filter(|claim| !claim.lost) {
             let session = claim.session.clone();
             let due =
                 self.renewing || author.time - claim.holding.record.renewed >= claim.holding.record.renewal_interval();
-            let update = if self.ending.contains(&session) && claim.holding.release().is_some() {
+            // What was sent and not answered is sent again. Data that went without it would go without the lock, too.
+            let unanswered = claim.holding.pending.is_some();
+            let ends = self.ending.contains(&session) || claim.holding.pending == Some(Pending::Release);
+            let update = if ends && claim.holding.release().is_some() {
                 claim.holding.releasing();
                 Some(RefUpdate { name: lock_ref(&session), new: None, expected: Some(claim.holding.commit.clone()) })
-            } else if due || self.ending.contains(&session) || changed.contains(&session) {
+            } else if due || ends || unanswered || changed.contains(&session) {
                 renewal(claim, store, author)?
             } else {
                 None
             };
             if let Some(update) = update {
                 claim.save(&self.directory)?;
+                self.sent.push(session);
                 updates.push(update);
             }
         }
@@ -102,9 +109,7 @@ impl Leases {
     /// The remote has done all of what [`Self::updates`] gave.
     pub(super) fn done(&mut self, store: &Store) -> Result<(), SyncError> {
         self.renewing = false;
-        let sent: Vec<_> =
-            self.held().filter(|claim| claim.holding.pending.is_some()).map(|c| c.session.clone()).collect();
-        for session in sent {
+        for session in std::mem::take(&mut self.sent) {
             let Some(claim) = self.claims.get_mut(&session) else { continue };
             let settlement = claim.holding.done();
             let now = (settlement == Settlement::Held).then(|| claim.holding.commit.clone());
