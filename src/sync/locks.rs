@@ -6,9 +6,10 @@
 //!
 //! * `view`: a lock and what follows from it; `lease`: acquire and renew; `release`: give back, and clear away what has expired
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use super::merge::unsent_sessions;
 use super::named::session_named;
 use super::work::Work;
 use super::{Context, SyncError, in_words};
@@ -119,18 +120,21 @@ impl Book {
             strangers: found.strangers,
             damaged: damaged.iter().map(|e| in_words(e)).collect(),
         };
+        let unsent = unsent_sessions(work)?;
         for claim in claims {
-            book.settle(work, claim)?;
+            book.settle(work, claim, &unsent)?;
         }
         fail_point("the claims are settled");
         Ok(book)
     }
 
-    /// Compares a claim with what was fetched, and writes down what has become of it.
-    fn settle(&mut self, work: &Work<'_>, mut claim: Claim) -> Result<(), SyncError> {
+    /// Compares a claim with what was fetched, and writes down what has become of it. A lock goes together with the last data of its
+    /// session: one that is gone while there is data `unsent` was taken away. A loss is remembered until these data are safe.
+    fn settle(&mut self, work: &Work<'_>, mut claim: Claim, unsent: &BTreeSet<SessionId>) -> Result<(), SyncError> {
         let directory = claims_directory(work.ctx.env);
         let (before, never_held) = (claim.clone(), claim.holding.pending == Some(Pending::Acquire));
         match claim.holding.settle(self.remote.get(&claim.session)) {
+            Settlement::Released if claim.lost || unsent.contains(&claim.session) => claim.lost = true,
             Settlement::Released => return Ok(Claim::remove(&directory, &claim.session)?),
             Settlement::Lost if never_held => return Ok(Claim::remove(&directory, &claim.session)?),
             Settlement::Lost => claim.lost = true,

@@ -305,3 +305,25 @@ fn a_client_that_ends_while_the_remote_cannot_be_reached_leaves_everything_to_th
     b.resume("from b").success();
     agree(&a, &b, &[&["hello", "before", "meanwhile", "from b"]]);
 }
+
+/// This machine died as it gave the lock back with its last turns, and another one took it over before. Whoever looks at the locks first
+/// must not take the session for given back: the turns would go into what is another machine's now.
+#[test]
+fn a_look_at_the_locks_does_not_forget_a_loss() {
+    for look in [&["lock", "show"] as &[_], &["lock", "cleanup"], &["resume", ONE]] {
+        let env = TestEnv::new();
+        let (a, b) = env.pair_with_session();
+        let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
+        for (args, point) in [(&["resume", ONE] as &[_], "the client has ended"), (&["update"], "a claim is written")] {
+            let run = a.machine.run(a.command(args, "from a").env("CCSYNC_KILL_AT", point));
+            assert_eq!(run.code, None, "{run}");
+        }
+        let child = b.client.start_command(&mut b.command(&["resume", ONE, "--take-over"], "from b"));
+        let run = a.run(look, "refused");
+        assert!(matches!(run.code, Some(0 | 4)), "{run}");
+        a.run(&["update"], "").code(5);
+        assert_eq!(a.said(), [vec!["hello"], vec!["hello", "from a"]], "{look:?}");
+        assert!(b.end(child).success().stderr.contains("1 line more"), "b keeps its session");
+        agree(&a, &b, &[&["hello", "from a"], &["hello", "from b"]]);
+    }
+}

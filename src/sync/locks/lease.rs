@@ -44,7 +44,7 @@ pub(in crate::sync) fn acquire_in(
         let Some(change) = change(work, &book, session, view.as_ref(), permitted) else {
             return view.map(Acquired::HeldBy).ok_or_else(|| contended(session));
         };
-        if let Some(claim) = take(work, book.claim(session), session, change)? {
+        if let Some(claim) = take(work, book.claims.get(session), session, change)? {
             return Ok(Acquired::Yes(Box::new(claim)));
         }
         book = Book::fetch(work)?;
@@ -95,7 +95,7 @@ fn take(
 ) -> Result<Option<Claim>, SyncError> {
     let record = change.new.expect("whoever acquires leaves a lock");
     let commit = write(work, &record)?;
-    let holding = match former {
+    let holding = match former.filter(|former| !former.lost) {
         // Until the answer comes, the former lock of this machine is not forgotten.
         Some(former) => {
             let mut holding = former.holding.clone();
@@ -107,6 +107,8 @@ fn take(
     let mut claim = Claim::of_this_process(session.clone(), holding);
     claim.save(&claims_directory(work.ctx.env))?;
     if !push(work, session, update(session, change.expected.as_ref(), Some(commit)))? {
+        // That a lock was lost is not forgotten before this machine's turns are safe.
+        former.filter(|former| former.lost).map_or(Ok(()), |lost| lost.save(&claims_directory(work.ctx.env)))?;
         return Ok(None);
     }
     renewed(work, &mut claim)?;

@@ -26,8 +26,6 @@ pub struct Cleanup {
     pub removed: Vec<LockView>,
     /// Those that are somebody's.
     pub kept: Vec<LockView>,
-    /// Sessions of which this machine remembered that it had lost the lock, for a process that is dead.
-    pub forgotten: Vec<SessionId>,
 }
 
 /// Takes away these locks, of which a survey has told. One that others have taken since then is spared, whatever `force` says.
@@ -74,8 +72,11 @@ pub(in crate::sync) fn release_in(
     Err(contended(session))
 }
 
+/// That a lock was lost is remembered, though: until a push and a pull have made this machine's turns a session of their own.
 fn forget(work: &Work<'_>, book: &mut Book, session: &SessionId) -> Result<(), SyncError> {
-    book.claims.remove(session);
+    if book.claims.remove(session).is_some_and(|claim| claim.lost) {
+        return Ok(());
+    }
     Ok(Claim::remove(&claims_directory(work.ctx.env), session)?)
 }
 
@@ -95,8 +96,5 @@ pub fn cleanup(ctx: &Context<'_>) -> Result<Cleanup, SyncError> {
             Released::HeldBy(view) => done.kept.push(view),
         }
     }
-    let nobodys = |claim: &&Claim| claim.lost && !claim.holder_is_alive();
-    done.forgotten = book.claims.values().filter(nobodys).map(|claim| claim.session.clone()).collect();
-    done.forgotten.iter().try_for_each(|session| forget(&work, &mut book, session))?;
     Ok(done)
 }

@@ -157,7 +157,7 @@ mod tests {
             [Released::HeldBy(next()), Released::Done(next()), Released::NotLocked("77777777-0000".parse().unwrap())];
         insta::assert_snapshot!(lines(&released).join("\n"));
         insta::assert_snapshot!(serde_json::to_string_pretty(&document(&released)).unwrap());
-        let done = Cleanup { removed: vec![next(), next()], kept: vec![next()], forgotten: Vec::new() };
+        let done = Cleanup { removed: vec![next(), next()], kept: vec![next()] };
         insta::assert_snapshot!(cleanup_lines(&done).join("\n"));
         assert_eq!(lines(&[]), ["lock release: 0 locks released"]);
     }
