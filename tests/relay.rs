@@ -55,7 +55,6 @@ fn machines_that_hand_sessions_to_one_another_lose_no_turn() {
     assert_remote_in_order(&remote, "in the end");
     let moves = each_move_was_the_holders(&remote);
     assert!(moves > 0 && runs.iter().all(|runs| runs.done + runs.refused > 0), "{runs:?}, {moves} moves of sessions");
-    eprintln!("relay: {runs:?}, {moves} moves of sessions");
 }
 
 /// How runs ended.
