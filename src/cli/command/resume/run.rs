@@ -139,6 +139,10 @@ impl Moment {
     }
 }
 
+/// Where another command on this machine has noticed that first, and has made the fork.
+const LOST: &str =
+    "the lock was taken away while the client ran: what it said after that is a session of its own, if anything";
+
 /// One line that says how things stand; more only where somebody has to know.
 fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, app: &mut App) {
     let report = &finished.report;
@@ -170,8 +174,15 @@ fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, app: &mut App)
                 "the turns are safe here; the next ccsync command sends them and gives the lock back: ccsync update",
             );
         }
-        RemoteState::UpToDate { .. } | RemoteState::NotContacted => {
+        RemoteState::UpToDate { .. } | RemoteState::NotContacted if finished.lost.is_disjoint(sessions) => {
             app.out.note(&format!("{saved}; everything is on the remote, the lock is given back"));
+        }
+        RemoteState::UpToDate { .. } | RemoteState::NotContacted => {
+            if !report.sessions.iter().any(|session| matches!(session.outcome, Outcome::Forked { .. })) {
+                app.out.attention(LOST);
+                app.out.hint("ccsync list");
+            }
+            app.out.note(&format!("{saved}; everything is on the remote"));
         }
     }
 }
