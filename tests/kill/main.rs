@@ -27,4 +27,5 @@ macro_rules! tests {
 mod expiry;
 mod locks;
 mod points;
+mod station;
 mod story;
