@@ -28,9 +28,13 @@ mod model;
 mod moments;
 mod neighbour;
 mod offline;
+#[cfg(target_os = "linux")]
+mod picker;
 mod project;
 mod race;
 mod readme;
+#[cfg(target_os = "linux")]
+mod relay;
 mod repair;
 #[cfg(target_os = "linux")]
 mod resume;

@@ -19,7 +19,7 @@ use crate::harness::{Clone, Machine, ONE, TWO, TestEnv, questions};
 
 /// A git command in a directory below the machine's home.
 #[track_caller]
-fn git(machine: &Machine, directory: &str, args: &[&str]) -> String {
+pub(crate) fn git(machine: &Machine, directory: &str, args: &[&str]) -> String {
     let mut git = machine.program("git");
     git.arg("-C").arg(machine.home.join(directory)).args(args);
     machine.run(&mut git).success().stdout.trim().to_owned()
@@ -61,7 +61,7 @@ fn missing(machine: &Machine, session: &str) -> MissingProject {
 }
 
 /// A bare repository on the disk with a file in `crates/app`.
-fn project_remote(env: &TestEnv, machine: &Machine) -> PathBuf {
+pub(crate) fn project_remote(env: &TestEnv, machine: &Machine) -> PathBuf {
     let bare = env.bare_remote();
     let work = "seed";
     repository(machine, work, bare.to_str().unwrap());

@@ -104,6 +104,23 @@ fn a_lost_lock_forks_also_before_the_other_machine_has_said_anything() {
     assert_eq!(said(&a), [vec!["hello", "from a"], vec!["hello", "from b"]]);
 }
 
+/// Whichever command of this machine notices the loss first: the person who ran the client is told.
+#[test]
+fn a_loss_that_another_command_has_noticed_is_told_all_the_same() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let (at_a, at_b) = (Client::install(&a), Client::install(&b));
+    let child = at_a.start(&["resume", ONE], "from a");
+    at_b.run(&["resume", ONE, "--take-over"], "from b").success();
+    a.ccsync(["push"]).code(5);
+    at_a.let_go();
+    let run = ended(&a, child).success();
+    assert!(run.stderr.contains("a session of "), "{run}");
+    assert!(!run.stderr.contains("given back"), "{run}");
+    a.ccsync(["sync"]).success();
+    assert_eq!(said(&a), [vec!["hello", "from a"], vec!["hello", "from b"]]);
+}
+
 #[test]
 fn two_terminals_of_one_machine() {
     let env = TestEnv::new();

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::record::RecordError;
 use super::state::Holding;
 use crate::domain::id::SessionId;
+use crate::sys::fail_point::fail_point;
 use crate::sys::fs::{PathError, remove_file_if_exists, write_atomic};
 use crate::sys::process::{pid_is_alive, process_start_ticks};
 
@@ -107,7 +108,9 @@ impl Claim {
     /// [`PathError`]
     pub fn save(&self, directory: &Path) -> Result<(), PathError> {
         let json = serde_json::to_vec_pretty(self).expect("maps with text keys and plain values always serialise");
-        write_atomic(&file(directory, &self.session), &json)
+        write_atomic(&file(directory, &self.session), &json)?;
+        fail_point("a claim is written");
+        Ok(())
     }
 
     /// Forgets the claim on a session, damaged or not.
@@ -115,7 +118,9 @@ impl Claim {
     /// # Errors
     /// [`PathError`]
     pub fn remove(directory: &Path, session: &SessionId) -> Result<(), PathError> {
-        remove_file_if_exists(&file(directory, session)).map(drop)
+        remove_file_if_exists(&file(directory, session))?;
+        fail_point("a claim is removed");
+        Ok(())
     }
 }
 

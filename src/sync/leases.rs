@@ -14,6 +14,7 @@ use crate::lock::record::{LockRecord, Stamp};
 use crate::lock::state::{Pending, Settlement};
 use crate::store::machine::Machine;
 use crate::store::{Author, Store, lock_ref};
+use crate::sys::fail_point::fail_point;
 use crate::transport::remote::RefUpdate;
 
 /// The claims of this machine, read under the machine-wide lock.
@@ -50,6 +51,11 @@ impl Leases {
     /// Files about claims that cannot be read, and why.
     pub(super) fn damaged(&self) -> &[String] {
         &self.damaged
+    }
+
+    /// The claim on a session, lost or not.
+    pub(super) fn any_claim(&self, session: &SessionId) -> Option<&Claim> {
+        self.claims.get(session)
     }
 
     /// The claim on a session, if it is not lost.
@@ -112,10 +118,13 @@ impl Leases {
             let session = claim.session.clone();
             let due =
                 self.renewing || author.time - claim.holding.record.renewed >= claim.holding.record.renewal_interval();
-            let update = if self.ending.contains(&session) && claim.holding.release().is_some() {
+            // What was sent and not answered is sent again. Data that went without it would go without the lock, too.
+            let unanswered = claim.holding.pending.is_some();
+            let ends = self.ending.contains(&session) || claim.holding.pending == Some(Pending::Release);
+            let update = if ends && claim.holding.release().is_some() {
                 claim.holding.releasing();
                 Some(RefUpdate { name: lock_ref(&session), new: None, expected: Some(claim.holding.commit.clone()) })
-            } else if due || self.ending.contains(&session) || changed.contains(&session) {
+            } else if due || ends || unanswered || changed.contains(&session) {
                 renewal(claim, store, author)?
             } else {
                 None
@@ -138,6 +147,15 @@ impl Leases {
         Ok(())
     }
 
+    /// What was begun has been refused. That a lock was lost before is not forgotten before this machine's turns are safe.
+    pub(super) fn refused(&mut self, former: Option<Claim>) -> Result<(), SyncError> {
+        let Some(lost) = former.filter(|former| former.lost) else { return Ok(()) };
+        lost.save(&self.directory)?;
+        self.lost.insert(lost.session.clone());
+        self.claims.insert(lost.session.clone(), lost);
+        Ok(())
+    }
+
     /// The remote has done all of what was sent last.
     pub(super) fn done(&mut self, store: &Store) -> Result<(), SyncError> {
         self.renewing = false;
@@ -146,6 +164,7 @@ impl Leases {
             let former = claim.holding.commit.clone();
             let settlement = claim.holding.done();
             let now = (settlement == Settlement::Held).then(|| claim.holding.commit.clone());
+            fail_point("a lock has moved on the remote");
             store.set_lock(&session, now.as_ref())?;
             self.enter(&session, settlement)?;
             if now.as_ref() != Some(&former) {
@@ -170,11 +189,17 @@ impl Leases {
             };
             self.enter(&session, settlement)?;
         }
+        fail_point("the claims are settled");
         Ok(())
     }
 
-    /// Forgets the claim on a session: there is no lock of it any more.
-    pub(super) fn forget(&mut self, session: &SessionId) -> Result<(), SyncError> {
+    /// There is no lock of a session any more. That it was lost before is remembered all the same, until a push and a pull have made this
+    /// machine's turns a session of their own.
+    pub(super) fn given_back(&mut self, session: &SessionId) -> Result<(), SyncError> {
+        if self.lost.contains(session) { Ok(()) } else { self.forget(session) }
+    }
+
+    fn forget(&mut self, session: &SessionId) -> Result<(), SyncError> {
         self.lost.remove(session);
         self.ending.remove(session);
         self.claims.remove(session);

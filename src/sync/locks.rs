@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use super::merge::unsent_sessions;
 use super::named::session_named;
 use super::send::fetch_refs;
 use super::work::Work;
@@ -169,6 +170,7 @@ fn push(work: &mut Work<'_>, session: &SessionId, update: RefUpdate) -> Result<b
     fail_point("after a push to the remote");
     let done = outcome? == PushOutcome::Done;
     if done {
+        fail_point("a lock has moved on the remote");
         work.store.set_lock(session, new.as_ref())?;
         work.locks.done(&work.store)?;
     }

@@ -41,6 +41,8 @@ pub struct Finished {
     pub report: Report,
     /// Whether all is on the remote and the locks are given back. If not, the next command does it.
     pub settled: bool,
+    /// Sessions whose lock somebody else took. Their forks are not in the report if another command on this machine has made them already.
+    pub lost: BTreeSet<SessionId>,
 }
 
 impl Candidates {
@@ -97,7 +99,7 @@ pub fn back_up(ctx: &Context<'_>) -> Result<Report, SyncError> {
 pub fn finish(ctx: &Context<'_>, sessions: &BTreeSet<SessionId>) -> Result<Finished, SyncError> {
     let (mut report, lost) = push_for(ctx, Purpose::Finish(sessions))?;
     if !lost.is_empty() {
-        match pull(ctx, &PullRequest { sessions: lost, ..PullRequest::default() }) {
+        match pull(ctx, &PullRequest { sessions: lost.clone(), ..PullRequest::default() }) {
             Ok(pulled) => add_forks(&mut report, pulled),
             // What is to be written here waits for the next pull.
             Err(SyncError::Remote(_)) => {}
@@ -105,7 +107,7 @@ pub fn finish(ctx: &Context<'_>, sessions: &BTreeSet<SessionId>) -> Result<Finis
         }
     }
     let settled = !matches!(report.remote, RemoteState::Queued { .. });
-    Ok(Finished { report, settled })
+    Ok(Finished { report, settled, lost: lost.into_iter().collect() })
 }
 
 /// The forks that the push has not named already.

@@ -18,7 +18,7 @@ mod armed {
     use std::sync::{LazyLock, Mutex};
 
     /// The names of all points, in about the order in which a process comes by.
-    pub const POINTS: [&str; 51] = [
+    pub const POINTS: [&str; 58] = [
         "the lock is taken",
         "before what the dead left is removed",
         "what the dead left is removed",
@@ -57,6 +57,13 @@ mod armed {
         "the references of a neighbour are locked",
         "a reference of a neighbour has moved",
         "after a push to the remote",
+        "a claim is written",
+        "a lock has moved on the remote",
+        "a claim is removed",
+        "the claims are settled",
+        "the note for the model is written",
+        "the client is about to run",
+        "the client has ended",
         "a temporary file is there",
         "a temporary file is written",
         "a temporary file has its name",

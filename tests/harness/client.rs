@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::{Machine, Run};
 
-/// Writes one turn, says that it runs, and ends when it may. `CLIENT_SAYS` is the turn (nothing: somebody only looks),
-/// `CLIENT_EXIT` its exit code.
+/// Writes one turn, says that it runs, and ends when it may. `CLIENT_SAYS` is the turn (nothing: somebody only looks), `CLIENT_UUID` its id,
+/// `CLIENT_EXIT` its exit code. Into the directory `CLIENT_KEEPS` it copies the transcript as it was after that turn.
 const CLIENT: &str = r#"#!/bin/sh
 state="$HOME/.stand-in"
 mkdir -p "$state" "$HOME/.claude/sessions"
@@ -32,13 +32,18 @@ live="$HOME/.claude/sessions/$$.json"
 printf '{"pid":%s,"sessionId":"%s","procStart":"%s"}' $$ "$id" "$start" >"$live"
 project="$HOME/.claude/projects/$(pwd -P | sed 's/[^A-Za-z0-9]/-/g')"
 mkdir -p "$project"
+# Who looked for running clients before this one said that it runs has finished then: a real one takes longer to start.
+[ -z "$CLIENT_KEEPS" ] || flock "$HOME/.local/state/ccsync/lock" true
+uuid=${CLIENT_UUID:-$(cat /proc/sys/kernel/random/uuid)}
 if [ -n "${CLIENT_SAYS-hello}" ]; then
-    uuid=$(cat /proc/sys/kernel/random/uuid)
-    printf '{"type":"user","uuid":"%s","sessionId":"%s","cwd":"%s","timestamp":"%s","message":{"role":"user","content":"%s"}}\n' \
+    printf '{"type":"user","uuid":"%s","sessionId":"%s","cwd":"%s","timestamp":"%s","message":{"role":"user","content":"%s"}}
+' \
         "$uuid" "$id" "$(pwd -P)" "$(date -u +%Y-%m-%dT%H:%M:%S.000Z)" "${CLIENT_SAYS-hello}" >>"$project/$id.jsonl"
 else
-    printf '{"type":"mode","mode":"normal","sessionId":"%s"}\n' "$id" >>"$project/$id.jsonl"
+    printf '{"type":"mode","mode":"normal","sessionId":"%s"}
+' "$id" >>"$project/$id.jsonl"
 fi
+[ -z "$CLIENT_KEEPS" ] || cp "$project/$id.jsonl" "$CLIENT_KEEPS/$uuid"
 trap 'rm -f "$live" "$state/runs"; exit 143' TERM HUP
 echo $$ >"$state/runs"
 while [ -e "$state/hold" ]; do sleep 0.02; done

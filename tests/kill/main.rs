@@ -1,7 +1,7 @@
 //! Killed at every step that matters: the next run puts right what the last one left.
 //!
 //! Needs the feature `fail-points`, with which the program kills itself where it is told to (`src/sys/fail_point.rs`).
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 #![allow(clippy::print_stderr, reason = "says how often it killed")]
 #![allow(
@@ -13,4 +13,19 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+/// One test for each story, so that they run side by side; each story is a test.
+macro_rules! tests {
+    ($stories:ident: $($name:ident => $number:literal),*) => {
+        $(#[test]
+        fn $name() {
+            tell(&$stories[$number]);
+        })*
+        const _: () = assert!([$($number),*].len() == $stories.len());
+    };
+}
+
+mod expiry;
+mod locks;
 mod points;
+mod station;
+mod story;

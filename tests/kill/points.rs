@@ -1,42 +1,39 @@
-//! Every command, killed at every step by which it comes.
+//! Every command that moves sessions, killed at every step by which it comes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use ccsync::sys::fail_point::POINTS;
 
-use crate::harness::world::{World, assert_remote_in_order, id, start};
+use crate::harness::world::{World, assert_remote_in_order, id};
 use crate::harness::{Machine, TestEnv};
+use crate::locks;
+use crate::story::{Story, counted, is_killed, moments, points_of, tell};
 
-/// A step that is passed often is tried the first times, and the last time.
-const TIMES: u32 = 2;
+const STORIES: [Story; 9] = [
+    story("push", "a", &["push"], write_a_little),
+    story("push of much", "a", &["push"], write_much),
+    story("push that merges", "a", &["push"], both_write),
+    story("push that forks", "a", &["push"], part_from_b),
+    story("pull", "b", &["pull"], other_writes),
+    story("pull that forks", "b", &["pull"], part_from_a),
+    story("sync", "a", &["sync"], both_write),
+    Story { afterwards: pull_by_name, ..story("undo", "b", &["undo"], pull_everything) },
+    story("push after a death", "a", &["push"], die_once),
+];
 
-/// A command that is killed again and again.
-struct Story {
+/// After the death the same command is run again.
+const fn story(
     name: &'static str,
     victim: &'static str,
     command: &'static [&'static str],
-    /// What happens before; each round it makes the same steps necessary.
     prepare: fn(&mut World, usize),
-    /// What makes both machines have the same again, beside a `sync`.
-    afterwards: fn(&World),
+) -> Story {
+    Story { name, victim, command, prepare, again: &[], thorough: true, afterwards: nothing }
 }
 
-const STORIES: [Story; 9] = [
-    Story { name: "push", victim: "a", command: &["push"], prepare: write_a_little, afterwards: nothing },
-    Story { name: "push of much", victim: "a", command: &["push"], prepare: write_much, afterwards: nothing },
-    Story { name: "push that merges", victim: "a", command: &["push"], prepare: both_write, afterwards: nothing },
-    Story { name: "push that forks", victim: "a", command: &["push"], prepare: part_from_b, afterwards: nothing },
-    Story { name: "pull", victim: "b", command: &["pull"], prepare: other_writes, afterwards: nothing },
-    Story { name: "pull that forks", victim: "b", command: &["pull"], prepare: part_from_a, afterwards: nothing },
-    Story { name: "sync", victim: "a", command: &["sync"], prepare: both_write, afterwards: nothing },
-    Story { name: "undo", victim: "b", command: &["undo"], prepare: pull_everything, afterwards: pull_by_name },
-    Story { name: "push after a death", victim: "a", command: &["push"], prepare: die_once, afterwards: nothing },
-];
-
-fn nothing(_: &World) {}
+fn nothing(_: &mut World, _: &str) {}
 
 fn write_a_little(world: &mut World, round: usize) {
     world.write("a", 0, 2);
@@ -103,7 +100,7 @@ fn pull_everything(world: &mut World, round: usize) {
 }
 
 /// What an undo has taken away stays away until it is asked for by name.
-fn pull_by_name(world: &World) {
+fn pull_by_name(world: &mut World, _: &str) {
     world.bring_back("b");
 }
 
@@ -114,18 +111,8 @@ fn die_once(world: &mut World, round: usize) {
     assert!(is_killed(command));
 }
 
-/// One test for each story, so that they run side by side.
-macro_rules! tests {
-    ($($name:ident => $number:literal),*) => {
-        $(#[test]
-        fn $name() {
-            tell(&STORIES[$number]);
-        })*
-        const TESTED: &[usize] = &[$($number),*];
-    };
-}
-
 tests!(
+    STORIES:
     a_killed_push => 0,
     a_killed_push_of_much => 1,
     a_killed_push_that_merges => 2,
@@ -139,61 +126,13 @@ tests!(
 
 #[test]
 fn no_point_is_out_of_reach() {
-    assert_eq!(TESTED.len(), STORIES.len(), "every story is a test");
     let mut reached: BTreeSet<String> =
         SET_UPS.iter().flat_map(|with| points_of_set_up(&TestEnv::new(), *with).into_keys()).collect();
-    for story in &STORIES {
+    for story in STORIES.iter().chain(&locks::STORIES) {
         reached.extend(points_of(story, &mut World::new()).into_keys());
     }
     let missed: Vec<_> = POINTS.iter().filter(|point| !reached.contains(**point)).collect();
     assert!(missed.is_empty(), "no story comes by {missed:?}");
-}
-
-/// Tells one story once per point by which it comes, and dies there.
-fn tell(story: &Story) {
-    let mut world = World::new();
-    let points = points_of(story, &mut world);
-    let mut kills = 0;
-    for (round, (point, time)) in (2..).zip(moments(&points)) {
-        let what = format!("{} killed at {point:?}, time {time}", story.name);
-        (story.prepare)(&mut world, round);
-        let mut command = world.machine(story.victim).command(story.command);
-        command.env("CCSYNC_KILL_AT", format!("{point}:{time}"));
-        let killed = is_killed(command);
-        assert!(killed || time > 1, "{what}: it did not come by");
-        kills += u32::from(killed);
-        let run = world.machine(story.victim).ccsync(story.command);
-        assert!(matches!(run.code, Some(0 | 5)) || story.name == "undo" && run.code == Some(3), "{what}\n{run}");
-        world.machine(story.victim).assert_in_order(&what);
-        (story.afterwards)(&world);
-        world.check(&what);
-    }
-    eprintln!("{}: {} points, {kills} kills", story.name, points.len());
-}
-
-/// How often the story comes by which point when nothing happens.
-fn points_of(story: &Story, world: &mut World) -> BTreeMap<String, u32> {
-    (story.prepare)(world, 1);
-    let log = world.env.root().join("points");
-    let mut command = world.machine(story.victim).command(story.command);
-    command.env("CCSYNC_POINTS_TO", &log);
-    assert!(!is_killed(command));
-    (story.afterwards)(world);
-    world.check(story.name);
-    counted(&fs::read_to_string(log).unwrap())
-}
-
-fn counted(log: &str) -> BTreeMap<String, u32> {
-    let mut counts = BTreeMap::new();
-    log.lines().for_each(|point| *counts.entry(point.to_owned()).or_default() += 1);
-    counts
-}
-
-fn moments(points: &BTreeMap<String, u32>) -> impl Iterator<Item = (&str, u32)> {
-    points.iter().flat_map(|(point, &count)| {
-        let times: BTreeSet<u32> = (1..=count.min(TIMES)).chain([count]).collect();
-        times.into_iter().map(move |time| (point.as_str(), time))
-    })
 }
 
 /// Set up with the remote of others, and with one of its own.
@@ -254,9 +193,4 @@ fn is_set_up(machine: &Machine, world: &World, shared: bool, what: &str) {
         assert_remote_in_order(&machine.data().join("remote.git"), what);
     }
     machine.assert_in_order(what);
-}
-
-/// Runs a command to its end; whether it was killed.
-fn is_killed(command: Command) -> bool {
-    start(command).wait().unwrap().signal() == Some(9)
 }

@@ -20,6 +20,7 @@ use crate::session::launch::{Conversation, Launch, chooses_session};
 use crate::sync::report::{Outcome, Report};
 use crate::sync::{self, ListFilter, PullRequest};
 use crate::sys::clock::Clock;
+use crate::sys::fail_point::fail_point;
 use crate::sys::fs::write_atomic;
 use crate::ui::sanitize;
 
@@ -133,5 +134,6 @@ fn tell(session: &SessionId, directory: &Path, app: &App) -> Result<Option<PathB
     let Some(text) = sync::what_to_tell(&app.context()?, session, directory)? else { return Ok(None) };
     let path = app.env.dirs.state.join("told").join(format!("{session}.txt"));
     write_atomic(&path, text.as_bytes())?;
+    fail_point("the note for the model is written");
     Ok(Some(path))
 }

@@ -106,8 +106,13 @@ fn take(work: &mut Work<'_>, session: &SessionId, change: Change) -> Result<bool
         }
         None => Holding::acquiring(commit.clone(), record),
     };
+    let former = work.locks.any_claim(session).cloned();
     work.locks.begin(Claim::of_this_process(session.clone(), holding))?;
-    push(work, session, update(session, change.expected.as_ref(), Some(commit)))
+    let done = push(work, session, update(session, change.expected.as_ref(), Some(commit)))?;
+    if !done {
+        work.locks.refused(former)?;
+    }
+    Ok(done)
 }
 
 /// Sends again what was sent and, as far as was fetched, has not arrived. Gives whether there was such.

@@ -50,7 +50,7 @@ fn release_in(
             *book = Book::fetch(work)?;
         }
         let Some(view) = book.view(work, session)? else {
-            work.locks.forget(session)?;
+            work.locks.given_back(session)?;
             return Ok(Released::NotLocked(session.clone()));
         };
         if permits(force, Some(asked_of), Some(&view)) < view.needed() {
@@ -62,7 +62,7 @@ fn release_in(
         }
         if push(work, session, update(session, Some(&view.commit), None))? {
             book.remote.remove(session);
-            work.locks.forget(session)?;
+            work.locks.given_back(session)?;
             return Ok(Released::Done(view));
         }
         *book = Book::fetch(work)?;

@@ -20,6 +20,7 @@ use crate::session::live::session_of;
 use crate::sync::report::{Outcome, RemoteState};
 use crate::sync::{self, Context, Finished, SyncError};
 use crate::sys::clock::Clock;
+use crate::sys::fail_point::fail_point;
 use crate::sys::fs::remove_file_if_exists;
 use crate::sys::process::{Running, shell_code};
 use crate::sys::signal::{LentTerminal, answer_interruption, interrupted, lend_terminal};
@@ -43,7 +44,9 @@ pub(in crate::cli::command) fn client(
         app.out.note("the model is not told where things are now: `--settings` is yours in this run");
     }
     let sessions = Mutex::new(BTreeSet::from([session.clone()]));
+    fail_point("the client is about to run");
     let ended = run_beside_backups(launch, &sessions, app);
+    fail_point("the client has ended");
     let sessions = sessions.into_inner().unwrap_or_else(PoisonError::into_inner);
     if let Some(note) = launch.note {
         // It has been told. What cannot be removed is written anew the next time.
@@ -162,6 +165,10 @@ impl Moment {
     }
 }
 
+/// Where another command on this machine has noticed that first, and has made the fork.
+const LOST: &str =
+    "the lock was taken away while the client ran: what it said after that is a session of its own, if anything";
+
 /// One line that says how things stand; more only where somebody has to know.
 fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, locked: bool, app: &mut App) {
     let report = &finished.report;
@@ -184,7 +191,12 @@ fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, locked: bool, 
             _ => {}
         }
     }
-    let lock = if locked && !forked { "; the lock is given back" } else { "" };
+    let was_lost = !finished.lost.is_disjoint(sessions);
+    if was_lost && !forked {
+        app.out.attention(LOST);
+        app.out.hint("ccsync list");
+    }
+    let lock = if locked && !was_lost { "; the lock is given back" } else { "" };
     match &report.remote {
         RemoteState::Queued { reason, .. } => {
             app.out.attention(&format!("not on the remote yet: {}", sanitize::one_line(reason)));

@@ -1,0 +1,246 @@
+//! Time moved by hand under processes that run: locks that expire, heartbeats, sleep, wrong clocks, a remote that goes away.
+
+use std::fs;
+use std::path::Path;
+use std::process::Child;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::harness::client::wait_for;
+use crate::harness::{ONE, TestEnv};
+use crate::station::{Station, reference};
+
+/// Just past the time after which a holder gives a sign of life.
+const RENEWAL: u64 = 151;
+
+/// Just past a lock's lifetime.
+const LIFETIME: u64 = 601;
+
+/// Just past a lock's lifetime and all that clocks may differ by.
+const EXPIRY: u64 = 721;
+
+const HOURS: u64 = 3 * 3600;
+
+fn signal_all(child: &Child, signal: Signal) {
+    kill_process_group(Pid::from_child(child), signal).unwrap();
+}
+
+/// Everybody synchronises; then both have these conversations, and nobody has a lock.
+#[track_caller]
+fn agree(a: &Station<'_>, b: &Station<'_>, said: &[&[&str]]) {
+    for station in [a, b, a, b] {
+        let run = station.run(&["sync"], "");
+        assert!(matches!(run.code, Some(0 | 5)), "{run}");
+    }
+    assert_eq!(a.said(), said);
+    assert_eq!(b.said(), said);
+    assert_eq!((a.lock(), a.claim(), b.claim()), (None, String::new(), String::new()));
+    for station in [a, b] {
+        station.machine.assert_in_order("in the end");
+    }
+}
+
+#[test]
+fn the_lock_of_a_machine_that_died_expires_and_what_it_had_is_kept() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
+    let child = a.hold("backed up");
+    a.heartbeat(RENEWAL);
+    a.machine.append(ONE, "not backed up");
+    signal_all(&child, Signal::KILL);
+    a.machine.ended(child);
+    assert!(b.resume("refused").code(4).stderr.contains("ccsync resume"));
+    b.clock_ahead(LIFETIME - 30);
+    b.resume("refused").code(4);
+    b.clock_ahead(RENEWAL + EXPIRY);
+    b.resume("from b").success();
+    assert_eq!(b.session(), ["hello", "backed up", "from b"]);
+    a.run(&["update"], "").code(5);
+    agree(&a, &b, &[&["hello", "backed up", "from b"], &["hello", "backed up", "not backed up"]]);
+}
+
+#[test]
+fn while_a_client_runs_the_lock_is_renewed_and_its_turns_are_backed_up() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
+    let child = a.hold("first");
+    a.heartbeat(RENEWAL);
+    b.run(&["pull"], "").success();
+    assert_eq!(b.session(), ["hello", "first"]);
+    a.machine.append(ONE, "second");
+    a.heartbeat(2 * RENEWAL);
+    b.run(&["pull"], "").success();
+    assert_eq!(b.session(), ["hello", "first", "second"]);
+    // With nothing new, too.
+    a.heartbeat(3 * RENEWAL);
+    // Long after the first one would have expired.
+    b.clock_ahead(3 * RENEWAL + LIFETIME - 30);
+    b.resume("refused").code(4);
+    a.end(child).success();
+    b.resume("from b").success();
+    agree(&a, &b, &[&["hello", "first", "second", "from b"]]);
+}
+
+#[test]
+fn a_machine_that_slept_finds_its_lock_lost_before_it_writes() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
+    let child = a.hold("from a");
+    signal_all(&child, Signal::STOP);
+    a.machine.append(ONE, "unsent, too");
+    b.clock_ahead(EXPIRY);
+    b.resume("from b").success();
+    let session = || b.machine.git(&["rev-parse", &format!("HEAD:sessions/11/{ONE}")]);
+    let before = (session(), reference(&a.remote, "main"));
+    a.clock_ahead(EXPIRY);
+    signal_all(&child, Signal::CONT);
+    wait_for("the machine that slept sends what it has", || reference(&a.remote, "main") != before.1);
+    b.run(&["pull"], "").success();
+    assert_eq!(session(), before.0, "the session is another machine's");
+    assert_eq!(b.said(), [vec!["hello", "from a", "unsent, too"], vec!["hello", "from b"]]);
+    a.machine.append(ONE, "after it woke");
+    let run = a.end(child).success();
+    assert!(run.stderr.contains("a session of their own"), "{run}");
+    agree(&a, &b, &[&["hello", "from a", "unsent, too", "after it woke"], &["hello", "from b"]]);
+}
+
+#[test]
+fn a_machine_that_slept_and_that_nobody_missed_goes_on() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
+    let child = a.hold("from a");
+    signal_all(&child, Signal::STOP);
+    b.clock_ahead(HOURS);
+    signal_all(&child, Signal::CONT);
+    a.heartbeat(HOURS);
+    b.resume("refused").code(4);
+    a.end(child).success();
+    agree(&a, &b, &[&["hello", "from a"]]);
+}
+
+#[test]
+fn clocks_that_differ_by_a_minute_take_no_lock_away() {
+    for (ahead_of_a, ahead_of_b) in [(60, 0), (0, 60)] {
+        let env = TestEnv::new();
+        let (a, b) = env.pair_with_session();
+        let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
+        a.clock_ahead(ahead_of_a);
+        b.clock_ahead(ahead_of_b);
+        let child = a.hold("from a");
+        b.resume("refused").code(4);
+        // Nine minutes without a sign of life, by either clock.
+        b.clock_ahead(ahead_of_b + 540);
+        b.resume("refused").code(4);
+        a.end(child).success();
+        agree(&a, &b, &[&["hello", "from a"]]);
+    }
+}
+
+/// As `docs/locking.md` says: a lock looks expired to who is hours ahead, and what its holder does from then on is a fork; to who is hours
+/// behind it expires when nothing is heard for as long as it holds.
+#[test]
+fn a_clock_that_is_wrong_by_hours_costs_a_fork_at_most() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
+    b.clock_ahead(HOURS);
+    let child = a.hold("from a");
+    b.resume("from b").success();
+    let run = a.end(child).success();
+    assert!(run.stderr.contains("a session of their own"), "{run}");
+    agree(&a, &b, &[&["hello", "from a"], &["hello", "from b"]]);
+    // The other way round.
+    let child = b.hold("later");
+    a.resume("refused").code(4);
+    a.clock_ahead(LIFETIME - 30);
+    a.resume("refused").code(4);
+    a.clock_ahead(LIFETIME + 30);
+    a.resume("last").success();
+    b.end(child).success();
+    agree(&a, &b, &[&["hello", "from a"], &["hello", "from b", "last"], &["hello", "from b", "later"]]);
+}
+
+/// Continues the session with a client that stays, and lets a sign of life fail because the remote is not there.
+fn hold_without_remote(a: &Station<'_>, away: &Path) -> Child {
+    let child = a.hold("before");
+    fs::rename(&a.remote, away).unwrap();
+    a.machine.append(ONE, "meanwhile");
+    a.clock_ahead(RENEWAL);
+    wait_for("a sign of life is tried", || a.claim().contains("pending"));
+    child
+}
+
+#[test]
+fn a_remote_that_comes_back_gets_the_sign_of_life_and_all_turns() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
+    let away = env.root().join("away.git");
+    let child = hold_without_remote(&a, &away);
+    fs::rename(&away, &a.remote).unwrap();
+    a.heartbeat(2 * RENEWAL);
+    b.resume("refused").code(4);
+    b.run(&["pull"], "").success();
+    assert_eq!(b.session(), ["hello", "before", "meanwhile"]);
+    a.end(child).success();
+    agree(&a, &b, &[&["hello", "before", "meanwhile"]]);
+}
+
+#[test]
+fn a_session_that_was_taken_while_the_remote_could_not_be_reached_is_lost_to_a_fork() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
+    let away = env.root().join("away.git");
+    let child = hold_without_remote(&a, &away);
+    fs::rename(&away, &a.remote).unwrap();
+    b.clock_ahead(EXPIRY);
+    b.resume("from b").success();
+    let before = reference(&a.remote, "main");
+    a.clock_ahead(2 * RENEWAL);
+    wait_for("the loss is noticed", || reference(&a.remote, "main") != before);
+    a.end(child).success();
+    agree(&a, &b, &[&["hello", "before", "meanwhile"], &["hello", "from b"]]);
+}
+
+#[test]
+fn a_client_that_ends_while_the_remote_cannot_be_reached_leaves_everything_to_the_next_command() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
+    let away = env.root().join("away.git");
+    let child = hold_without_remote(&a, &away);
+    let run = a.end(child).success();
+    assert!(run.stderr.contains("not on the remote yet") && run.stderr.contains("ccsync update"), "{run}");
+    fs::rename(&away, &a.remote).unwrap();
+    b.resume("refused").code(4);
+    a.run(&["update"], "").success();
+    b.resume("from b").success();
+    agree(&a, &b, &[&["hello", "before", "meanwhile", "from b"]]);
+}
+
+/// This machine died as it gave the lock back with its last turns, and another one took it over before. Whoever looks at the locks first
+/// must not take the session for given back: the turns would go into what is another machine's now.
+#[test]
+fn a_look_at_the_locks_does_not_forget_a_loss() {
+    for look in [&["lock", "show"] as &[_], &["lock", "cleanup"], &["resume", ONE]] {
+        let env = TestEnv::new();
+        let (a, b) = env.pair_with_session();
+        let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
+        for (args, point) in [(&["resume", ONE] as &[_], "the client has ended"), (&["update"], "a claim is written")] {
+            let run = a.machine.run(a.command(args, "from a").env("CCSYNC_KILL_AT", point));
+            assert_eq!(run.code, None, "{run}");
+        }
+        let child = b.client.start_command(&mut b.command(&["resume", ONE, "--take-over"], "from b"));
+        let run = a.run(look, "refused");
+        assert!(matches!(run.code, Some(0 | 4)), "{run}");
+        a.run(&["update"], "").code(5);
+        assert_eq!(a.said(), [vec!["hello"], vec!["hello", "from a"]], "{look:?}");
+        assert!(b.end(child).success().stderr.contains("1 line more"), "b keeps its session");
+        agree(&a, &b, &[&["hello", "from a"], &["hello", "from b"]]);
+    }
+}

@@ -1,0 +1,110 @@
+//! Commands that take, renew and give back locks, killed at every step: the next plain command settles everything.
+
+use std::fs;
+
+use crate::harness::world::{World, id};
+use crate::story::{Story, run, tell};
+
+/// The session 0, as a person types it.
+const SESSION: &str = "00000000";
+
+/// Either brings everything to the remote, and gives back what a death has left.
+const PLAIN: &[&[&str]] = &[&["update"], &["sync"]];
+
+pub(crate) const STORIES: [Story; 8] = [
+    story("resume", "b", &["resume", SESSION], goes_on_elsewhere),
+    story("resume after a death", "a", &["resume", SESSION], die_at_work),
+    Story {
+        afterwards: the_former_holder_comes_back,
+        ..story("resume that takes over", "a", &["resume", SESSION, "--take-over"], other_dies_at_work)
+    },
+    story("start", "a", &["start"], nothing),
+    story("update", "a", &["update"], die_at_work),
+    story("update that forks", "a", &["update"], die_and_be_taken_over),
+    story("lock release", "a", &["lock", "release", SESSION], die_at_work),
+    story("lock cleanup", "a", &["lock", "cleanup"], die_at_work),
+];
+
+const fn story(
+    name: &'static str,
+    victim: &'static str,
+    command: &'static [&'static str],
+    prepare: fn(&mut World, usize),
+) -> Story {
+    Story { name, victim, command, prepare, again: PLAIN, thorough: false, afterwards: no_lock_is_left }
+}
+
+fn nothing(_: &mut World, _: usize) {}
+
+/// The other machine takes the session at once, without asking anybody, goes on with it, and gives it back.
+fn goes_on_elsewhere(world: &mut World, round: usize) {
+    if round == 1 {
+        // So that the model is told where things are now: a note is written.
+        world.b.ccsync(["config", "set", "paths", "original"]).success();
+    }
+    at_once(world, "a");
+    world.write("b", 1000 + round, 1);
+}
+
+fn at_once(world: &mut World, machine: &str) {
+    let before = world.ledger.len();
+    assert_eq!(run(world, machine, &["resume", SESSION], &[]), Some(0), "{machine} takes the session at once");
+    assert_eq!(world.ledger.len(), before + 1, "the client ran");
+}
+
+/// The client has ended, nothing of what it wrote is on the remote, and the lock is still there.
+fn die_at_work(world: &mut World, _: usize) {
+    at_once(world, "b");
+    die(world, "a");
+}
+
+fn other_dies_at_work(world: &mut World, _: usize) {
+    at_once(world, "a");
+    die(world, "b");
+}
+
+fn die(world: &mut World, machine: &str) {
+    let dies = ("CCSYNC_KILL_AT", "the client has ended".to_owned());
+    assert_eq!(run(world, machine, &["resume", SESSION], &[dies]), None);
+    assert_eq!(locks(world), [id(0)]);
+}
+
+fn die_and_be_taken_over(world: &mut World, round: usize) {
+    die_at_work(world, round);
+    assert_eq!(run(world, "b", &["resume", SESSION, "--take-over"], &[]), Some(0));
+}
+
+fn the_former_holder_comes_back(world: &mut World, what: &str) {
+    let run = world.b.ccsync(["update"]);
+    assert!(matches!(run.code, Some(0 | 5)), "{what}\n{run}");
+    no_lock_is_left(world, what);
+}
+
+/// Neither on the remote nor in the memory of a machine.
+fn no_lock_is_left(world: &mut World, what: &str) {
+    assert_eq!(locks(world), Vec::<String>::new(), "{what}: on the remote");
+    for machine in [&world.a, &world.b] {
+        let claims = fs::read_dir(machine.home.join(".local/state/ccsync/locks"));
+        let names: Vec<_> = claims.into_iter().flatten().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(names.is_empty(), "{what}: {} remembers {names:?}", machine.name);
+    }
+}
+
+/// The sessions that are locked on the remote.
+fn locks(world: &World) -> Vec<String> {
+    let remote = git2::Repository::open(world.env.remote_of_pair()).unwrap();
+    let names = remote.references_glob("refs/heads/ccsync/lock/*").unwrap();
+    names.map(|name| name.unwrap().name().unwrap().rsplit('/').next().unwrap().to_owned()).collect()
+}
+
+tests!(
+    STORIES:
+    a_killed_resume => 0,
+    a_killed_resume_after_a_death => 1,
+    a_killed_resume_that_takes_over => 2,
+    a_killed_start => 3,
+    a_killed_update => 4,
+    a_killed_update_that_forks => 5,
+    a_killed_lock_release => 6,
+    a_killed_lock_cleanup => 7
+);

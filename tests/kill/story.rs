@@ -1,0 +1,119 @@
+//! A command that is killed at every step by which it comes, and what has to be so afterwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::harness::client::Client;
+use crate::harness::world::World;
+
+/// A step that is passed often is tried the first times, and the last time.
+const TIMES: u32 = 2;
+
+/// A command that is killed again and again.
+pub(crate) struct Story {
+    pub(crate) name: &'static str,
+    pub(crate) victim: &'static str,
+    pub(crate) command: &'static [&'static str],
+    /// What happens before; each round it makes the same steps necessary.
+    pub(crate) prepare: fn(&mut World, usize),
+    /// What is run after the death, one of these in each round; the same command if there is none.
+    pub(crate) again: &'static [&'static [&'static str]],
+    /// Whether every step is tried the first times too, and everything is looked at after each death. `CCSYNC_KILL_ALL` asks for that
+    /// everywhere.
+    pub(crate) thorough: bool,
+    /// What is so, or makes both machines have the same again, beside a `sync`.
+    pub(crate) afterwards: fn(&mut World, &str),
+}
+
+/// Tells one story once per point by which it comes, and dies there.
+pub(crate) fn tell(story: &Story) {
+    let mut world = World::new();
+    let thorough = story.thorough || std::env::var_os("CCSYNC_KILL_ALL").is_some();
+    let points = points_of(story, &mut world);
+    let mut kills = 0;
+    let moments: Vec<_> =
+        moments(&points).filter(|(point, time)| thorough || is_of_locks(point) || *time == points[*point]).collect();
+    for (round, (point, time)) in (2..).zip(&moments) {
+        let what = format!("{} killed at {point:?}, time {time}", story.name);
+        (story.prepare)(&mut world, round);
+        let killed =
+            run(&mut world, story.victim, story.command, &[("CCSYNC_KILL_AT", format!("{point}:{time}"))]).is_none();
+        assert!(killed || *time > 1, "{what}: it did not come by");
+        kills += u32::from(killed);
+        let again = story.again.get(round % story.again.len().max(1)).unwrap_or(&story.command);
+        let again = world.machine(story.victim).ccsync(*again);
+        assert!(matches!(again.code, Some(0 | 5)) || story.name == "undo" && again.code == Some(3), "{what}\n{again}");
+        world.machine(story.victim).assert_in_order(&what);
+        (story.afterwards)(&mut world, &what);
+        // What is lost stays lost: a later look finds it, too.
+        if thorough || round % 6 == 0 || round == moments.len() + 1 {
+            world.check(&what);
+        }
+    }
+    eprintln!("{}: {} points, {kills} kills", story.name, points.len());
+}
+
+/// How often the story comes by which point when nothing happens.
+pub(crate) fn points_of(story: &Story, world: &mut World) -> BTreeMap<String, u32> {
+    (story.prepare)(world, 1);
+    let log = world.env.root().join("points");
+    let points_to = ("CCSYNC_POINTS_TO", log.to_str().unwrap().to_owned());
+    assert!(run(world, story.victim, story.command, &[points_to]).is_some());
+    (story.afterwards)(world, story.name);
+    world.check(story.name);
+    counted(&fs::read_to_string(log).unwrap())
+}
+
+/// Runs a command with the stand-in client, which ends at once; whatever that has written is entered into the ledger. `None`: killed.
+pub(crate) fn run(world: &mut World, name: &str, args: &[&str], variables: &[(&str, String)]) -> Option<i32> {
+    static TURNS: AtomicU32 = AtomicU32::new(0);
+    let turn = format!("turn-{}", TURNS.fetch_add(1, Ordering::SeqCst));
+    let machine = world.machine(name);
+    let mut command = Client::install(machine).command(args, &turn);
+    command.env("CLIENT_UUID", &turn).envs(variables.iter().map(|(name, value)| (name, value)));
+    // It also waits for a client that outlives its ccsync: both have the same output.
+    let run = machine.run(&mut command);
+    if run.code.is_some_and(|code| !matches!(code, 0 | 3 | 5)) {
+        panic!("{args:?} on {name}\n{run}");
+    }
+    account(world, name, &turn);
+    run.code
+}
+
+/// Enters what a client said, if it came to say it.
+pub(crate) fn account(world: &mut World, name: &str, turn: &str) {
+    let all = world.machine(name).conversations();
+    let found = all.into_values().find_map(|lines| {
+        let at = lines.iter().position(|line| line == turn)?;
+        Some(lines[..at].to_vec())
+    });
+    if let Some(before) = found {
+        world.ledger.enter(turn, &before);
+    }
+}
+
+/// Where locks are at stake.
+fn is_of_locks(point: &str) -> bool {
+    ["claim", "lock has", "client", "push to the remote"].iter().any(|word| point.contains(word))
+}
+
+pub(crate) fn counted(log: &str) -> BTreeMap<String, u32> {
+    let mut counts = BTreeMap::new();
+    log.lines().for_each(|point| *counts.entry(point.to_owned()).or_default() += 1);
+    counts
+}
+
+pub(crate) fn moments(points: &BTreeMap<String, u32>) -> impl Iterator<Item = (&str, u32)> {
+    points.iter().flat_map(|(point, &count)| {
+        let times: BTreeSet<u32> = (1..=count.min(TIMES)).chain([count]).collect();
+        times.into_iter().map(move |time| (point.as_str(), time))
+    })
+}
+
+/// Runs a command to its end; whether it was killed.
+pub(crate) fn is_killed(mut command: Command) -> bool {
+    command.output().unwrap().status.signal() == Some(9)
+}
