@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 
-use super::merge::unsent_sessions;
 use super::named::session_named;
 use super::send::fetch_refs;
 use super::work::Work;
