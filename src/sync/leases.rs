@@ -223,7 +223,7 @@ impl Leases {
         let by = there.and_then(|json| LockRecord::parse(session, &json).ok());
         Ok(Some(match by {
             Some(record) => format!("its lock was taken over by {}", record.host),
-            None => "its lock was released by another machine".to_owned(),
+            None => "its lock was taken away by another machine".to_owned(),
         }))
     }
 
