@@ -2,7 +2,7 @@
 //!
 //! Starting `git` twice and having it look at everything takes longer than all the rest of a small push. What is done here instead is what
 //! git does: the objects that the other side lacks are written there as a pack and are on its disk, then the references move under git's
-//! own locks, if they are as expected. Only where the repository is plain ([`plain`]), and only for work of moderate size ([`missing`]).
+//! own locks, if they are as expected. Only where the repository is plain (`plain`), and only for work of moderate size (`missing`).
 //! Whatever is out of the ordinary, a failure included, is left to git, which does it or says why not: up to the moment in which
 //! a reference moves, nothing has changed but that objects may have come that nobody needs yet.
 //!
