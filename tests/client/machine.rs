@@ -44,6 +44,16 @@ impl Machine {
         Self { name: name.into(), home: home.into(), projects, config_dir: None }
     }
 
+    /// Moves the clocks of this machine's `ccsync` ahead of the others', also of one that runs. Needs the feature `fail-points`.
+    #[cfg(feature = "fail-points")]
+    pub fn clock_ahead(&self, seconds: u64) {
+        fs::write(self.clock(), seconds.to_string()).expect("set the clock");
+    }
+
+    fn clock(&self) -> PathBuf {
+        self.home.join(".clock-ahead")
+    }
+
     /// The only environment its programs get.
     pub fn env(&self) -> Vec<(&'static str, OsString)> {
         let mut env: Vec<(&str, OsString)> = vec![
@@ -53,6 +63,8 @@ impl Machine {
             ("TERM", "xterm-256color".into()),
             ("SHELL", "/bin/sh".into()),
             ("GIT_CONFIG_NOSYSTEM", "1".into()),
+            // Read only with the feature `fail-points`.
+            ("CCSYNC_CLOCK_AHEAD", self.clock().into()),
         ];
         if let Some(directory) = &self.config_dir {
             env.push(("CLAUDE_CONFIG_DIR", directory.clone().into()));

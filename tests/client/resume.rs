@@ -172,6 +172,45 @@ fn a_machine_whose_lock_was_taken_over_keeps_its_turns_as_a_fork_that_resumes() 
     }
 }
 
+/// Ten minutes and more pass by hand.
+#[cfg(feature = "fail-points")]
+#[test]
+fn a_session_whose_machine_died_goes_on_elsewhere_when_its_lock_has_expired() {
+    let stage = Stage::new(client_or_skip!());
+    let pair = Pair::new(None);
+    let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
+    let seat = Seat::take(&stage, &pair.a, &there, &["start"]);
+    seat.turn("first");
+    let [id] = pair.locks().try_into().expect("the new session is locked");
+    pair.a.clock_ahead(150);
+    wait_for("the turn is backed up while the client runs", || {
+        pair.b.pull();
+        pair.b.ids().contains(&id)
+    });
+    seat.turn("second");
+    let written = || fs::read_to_string(pair.a.transcript(&id)).expect("a transcript");
+    wait_for("the turn is in the transcript", || written().contains("answer to second"));
+    seat.terminal.kill_all();
+    assert_eq!(pair.locks().as_slice(), std::slice::from_ref(&id), "the dead give nothing back");
+    let refused = unattended(&stage, &pair.b, &here, &["resume", &id]);
+    assert_eq!(refused.status.code(), Some(exit::LOCKED), "{}", shown(&refused));
+
+    pair.b.clock_ahead(20 * 60);
+    let seat = Seat::take(&stage, &pair.b, &here, &["resume", &id]);
+    seat.terminal.wait_for("answer to first");
+    let request = seat.turn("third");
+    assert!(has_turn(&request, "first") && !has_turn(&request, "second"), "what reached the remote goes on");
+    seat.leave().given_back().code(exit::DONE);
+
+    pair.a.ccsync(exit::DIVERGED, &["update"]);
+    let [fork] = others(&pair.a, &id).try_into().expect("what had not reached the remote");
+    let output = ccsync_print(&stage, &pair.a, &there, &fork, "fourth");
+    assert!(output.status.success(), "{}", shown(&output));
+    let request = stage.api.turns("fourth").pop().expect("it was asked");
+    assert!(has_turn(&request, "second") && !has_turn(&request, "third"), "the turn before the crash is kept");
+    assert!(pair.locks().is_empty());
+}
+
 #[test]
 fn an_interrupt_stops_the_turn_and_two_leave_the_client() {
     let stage = Stage::new(client_or_skip!());

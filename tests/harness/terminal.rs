@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use pty_process::blocking::Pty;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use rustix::termios::{LocalModes, tcgetattr};
 
 /// As keyboards send them.
@@ -133,6 +133,11 @@ impl Terminal {
     /// Sends a signal to the process.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Kills the program and whatever it has started in its terminal.
+    pub(crate) fn kill_all(&self) {
+        kill_process_group(Pid::from_child(&self.child), Signal::KILL).unwrap();
     }
 
     /// What is on the screen now.
