@@ -150,12 +150,14 @@ fn locks(remote: &Path) -> Vec<String> {
     locks.map(|lock| lock.unwrap().name().unwrap().to_owned()).collect()
 }
 
-/// From now on the remote writes down each move of a branch, after the number of the process that made it.
+/// From now on the remote writes down each move of a branch, after a name of the transaction that it was part of. The number of a process
+/// would be another's before long.
 fn keep_moves(remote: &Path) {
     let hook = remote.join("hooks/reference-transaction");
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    fs::write(&hook, "#!/bin/sh\n[ \"$1\" = committed ] && grep refs/heads/ | sed \"s/^/$$ /\" >>moves\nexit 0\n")
-        .unwrap();
+    let script = "#!/bin/sh\nname=$(cat /proc/sys/kernel/random/uuid)\n\
+                  [ \"$1\" = committed ] && grep refs/heads/ | sed \"s/^/$name /\" >>moves\nexit 0\n";
+    fs::write(&hook, script).unwrap();
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
@@ -164,9 +166,9 @@ fn each_move_was_the_holders(remote: &Path) -> usize {
     let log = fs::read_to_string(remote.join("moves")).unwrap();
     let mut steps: BTreeMap<&str, BTreeMap<&str, (Oid, Oid)>> = BTreeMap::new();
     for line in log.lines() {
-        let [process, old, new, name] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let [transaction, old, new, name] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
         let between = (old.parse().unwrap(), new.parse().unwrap());
-        steps.entry(process).or_default().insert(name, between);
+        steps.entry(transaction).or_default().insert(name, between);
     }
     let remote = Repository::open(remote).unwrap();
     let mut moves = 0;
