@@ -6,13 +6,16 @@ use std::path::Path;
 use std::process::Child;
 
 use ccsync::domain::client_dir::client_dir_name;
+use ccsync::lock::state::TakeOver;
+use ccsync::sync::locks::{self, Acquired};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::harness::client::{Client, wait_for};
+use crate::harness::library::with_context;
 use crate::harness::{Machine, ONE, Run, TestEnv, questions};
 
 /// The locks on a remote.
-fn locks(remote: &Path, machine: &Machine) -> Vec<String> {
+fn held(remote: &Path, machine: &Machine) -> Vec<String> {
     let mut git = machine.program("git");
     git.arg("--git-dir").arg(remote).args(["for-each-ref", "--format=%(refname:lstrip=4)", "refs/heads/ccsync/lock"]);
     machine.run(&mut git).success().stdout.lines().map(str::to_owned).collect()
@@ -49,7 +52,7 @@ fn a_session_goes_on_elsewhere_and_comes_home() {
     let run = a.run(command.env("CLIENT_EXIT", "7"));
     insta::assert_snapshot!(run.to_string().replace(&id, "ID").replace(&id[..8], "ID8"));
     assert_eq!(questions(&a.text(&id)), ["one", "two", "three"]);
-    assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+    assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
 }
 
 #[test]
@@ -58,7 +61,7 @@ fn a_session_that_is_open_elsewhere_is_refused() {
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
     let child = at_a.start(&["resume", ONE], "from a");
-    assert_eq!(locks(&env.remote_of_pair(), &a), [ONE]);
+    assert_eq!(held(&env.remote_of_pair(), &a), [ONE]);
     insta::assert_snapshot!(at_b.run(&["resume", ONE], "from b"));
     at_a.let_go();
     ended(&a, child).success();
@@ -82,7 +85,7 @@ fn a_machine_whose_lock_was_taken_over_keeps_its_turns_as_a_fork() {
     b.ccsync(["sync"]).success();
     assert_eq!(said(&b), both);
     a.ccsync(["sync"]).success();
-    assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+    assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
 }
 
 /// The other machine has not written yet: all the same the session is its own, and what came after the loss does not go into it.
@@ -121,6 +124,35 @@ fn a_loss_that_another_command_has_noticed_is_told_all_the_same() {
     assert_eq!(said(&a), [vec!["hello", "from a"], vec!["hello", "from b"]]);
 }
 
+/// Only a sub-agent went on here, and nothing was said.
+#[test]
+fn a_lost_lock_forks_what_grew_beside_the_transcript_too() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let agent = |machine: &Machine, session: &str| {
+        let transcript = machine.transcript_path(session);
+        transcript.with_extension("").join("subagents/agent-1.jsonl")
+    };
+    let of_a = agent(&a, ONE);
+    fs::create_dir_all(of_a.parent().unwrap()).unwrap();
+    fs::write(&of_a, "{\"type\":\"user\",\"n\":1}\n").unwrap();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    let session = ONE.parse().unwrap();
+    let acquired = with_context(&a, |ctx| locks::acquire(ctx, &session, TakeOver::No));
+    assert!(matches!(acquired, Ok(Acquired::Yes(_))), "{acquired:?}");
+    let at_b = Client::install(&b);
+    let other = at_b.start(&["resume", ONE, "--take-over"], "from b");
+    fs::write(&of_a, "{\"type\":\"user\",\"n\":1}\n{\"type\":\"user\",\"n\":2}\n").unwrap();
+    a.ccsync(["push"]).code(5);
+    at_b.let_go();
+    ended(&b, other).success();
+    b.ccsync(["pull"]).success();
+    let lines = |session: &str| fs::read_to_string(agent(&b, session)).unwrap().lines().count();
+    let fork = b.sessions().into_iter().find(|id| id != ONE).expect("a fork");
+    assert_eq!((lines(ONE), lines(&fork)), (1, 2));
+}
+
 #[test]
 fn two_terminals_of_one_machine() {
     let env = TestEnv::new();
@@ -132,13 +164,13 @@ fn two_terminals_of_one_machine() {
     at_a.run(&["resume", ONE, "--take-over"], "second").code(4);
     let client = at_a.pid();
     let other = at_a.start(&["start"], "another session");
-    assert_eq!(locks(&env.remote_of_pair(), &a).len(), 2);
+    assert_eq!(held(&env.remote_of_pair(), &a).len(), 2);
     assert_ne!(client, at_a.pid());
     at_a.let_go();
     ended(&a, child).success();
     ended(&a, other).success();
     assert_eq!(said(&a), [vec!["another session"], vec!["hello", "first"]]);
-    assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+    assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
 }
 
 #[test]
@@ -150,7 +182,7 @@ fn told_to_end_it_pushes_and_gives_the_lock_back() {
         let child = at_a.start(&["resume", ONE], "last words");
         signal(&child, by);
         ended(&a, child).code(143);
-        assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+        assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
         b.ccsync(["pull"]).success();
         assert_eq!(questions(&b.text(ONE)), ["hello", "last words"]);
     }
@@ -167,7 +199,7 @@ fn an_interrupt_is_the_clients_business() {
     }
     at_a.let_go();
     ended(&a, child).success();
-    assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+    assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
 }
 
 /// A git on the machine's PATH during one of whose commands Ctrl-C is pressed.
@@ -195,7 +227,7 @@ fn an_interrupt_before_the_client_runs_ends_the_command() {
     at_a.run(&["resume", ONE], "never said").code(130);
     assert!(!a.home.join(".stand-in").exists(), "the client was not started");
     fs::remove_file(a.home.join(".bin/git")).unwrap();
-    assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+    assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
     at_a.run(&["resume", ONE], "said").success();
 }
 
@@ -220,7 +252,7 @@ fn a_session_that_runs_here_is_not_started_twice() {
         assert!(refused.stderr.contains(&format!("process {}", std::process::id())), "{refused}");
     }
     assert!(!a.home.join(".stand-in").exists(), "the client was not started");
-    assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+    assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
 }
 
 /// An older client does not say which session it has open.
@@ -248,9 +280,9 @@ fn the_next_command_finds_what_a_killed_one_left() {
         let child = at_a.start(&["resume", ONE], "before the crash");
         kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();
         ended(&a, child);
-        assert_eq!(locks(&env.remote_of_pair(), &a), [ONE]);
+        assert_eq!(held(&env.remote_of_pair(), &a), [ONE]);
         a.ccsync([command]).success();
-        assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+        assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
         b.ccsync(["pull"]).success();
         assert_eq!(questions(&b.text(ONE)), ["hello", "before the crash"]);
         a.assert_in_order(command);
@@ -267,12 +299,12 @@ fn a_client_that_outlives_its_ccsync_keeps_the_lock() {
     // Not for its output: the client still holds the other end.
     child.wait().unwrap();
     a.ccsync(["push"]).success();
-    assert_eq!(locks(&env.remote_of_pair(), &a), [ONE], "it is still being continued");
+    assert_eq!(held(&env.remote_of_pair(), &a), [ONE], "it is still being continued");
     let client = at_a.pid();
     at_a.let_go();
     wait_for("the client ends", || rustix::process::test_kill_process(Pid::from_raw(client).unwrap()).is_err());
     a.ccsync(["update"]).success();
-    assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new());
+    assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
 }
 
 #[test]
@@ -345,7 +377,7 @@ fn what_cannot_be_asked_is_refused_with_the_command_to_type() {
         std::os::unix::fs::symlink(which.trim(), path.join(tool)).unwrap();
     }
     insta::assert_snapshot!("no_client", a.run(a.command(["resume", ONE]).env("PATH", &path)));
-    assert_eq!(locks(&env.remote_of_pair(), &a), Vec::<String>::new(), "whoever is refused holds nothing");
+    assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new(), "whoever is refused holds nothing");
 }
 
 #[test]

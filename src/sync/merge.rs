@@ -178,11 +178,15 @@ impl Sides<'_> {
 
     /// What ours has more becomes a fork, also where theirs has not gone on: the right to go on is another machine's.
     fn part(&self, tx: &mut Transaction<'_>, id: &SessionId) -> Result<Option<(SessionId, u64)>, SyncError> {
-        if let (Ok(Some(ours)), Ok(Some(theirs))) = (self.ours.manifest(id), self.theirs.manifest(id))
-            && let (Some(mine), Some(other)) = (self.our_text(&ours, None), self.their_text(&theirs, None))
-            && self.relate(&mine, &other)? == Relation::Longer
-        {
-            return self.keep_as_fork(tx, &ours, id, None, theirs.transcript.lines()).map(Some);
+        if let (Ok(Some(ours)), Ok(Some(theirs))) = (self.ours.manifest(id), self.theirs.manifest(id)) {
+            let append_only = ours.all_files().filter(|(name, _)| name.is_none_or(RelativeName::is_json_lines));
+            for (name, _) in append_only {
+                if let (Some(mine), Some(other)) = (self.our_text(&ours, name), self.their_text(&theirs, name))
+                    && self.relate(&mine, &other)? == Relation::Longer
+                {
+                    return self.keep_as_fork(tx, &ours, id, name, other.file.lines()).map(Some);
+                }
+            }
         }
         self.merge_or_fork(tx, id)
     }

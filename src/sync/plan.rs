@@ -71,9 +71,11 @@ impl Differences {
     /// The same, with what is longer here as if the store had gone on differently: after the lock was lost, only another machine
     /// may continue the session.
     fn parted_at_the_end(mut self) -> Self {
-        if let (None, Some(FileStep::Continue(from))) = (&self.parted, self.up.get(&None)) {
-            self.parted = Some(Parting { file: None, lines: from.lines, offset: from.offset });
-        }
+        let longer = self.up.iter().find_map(|(name, step)| match step {
+            FileStep::Continue(from) => Some(Parting { file: name.clone(), lines: from.lines, offset: from.offset }),
+            FileStep::Whole => None,
+        });
+        self.parted = self.parted.or(longer);
         self
     }
 
