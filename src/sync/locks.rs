@@ -61,12 +61,7 @@ impl Survey {
 /// # Errors
 /// [`SyncError::Remote`] if it cannot be reached, and what concerns the whole command.
 pub fn survey(ctx: &Context<'_>) -> Result<Survey, SyncError> {
-    let mut work = Work::open(ctx)?;
-    survey_in(&mut work)
-}
-
-/// As [`survey`], for who has opened everything already.
-pub(super) fn survey_in(work: &mut Work<'_>) -> Result<Survey, SyncError> {
+    let work = &mut Work::open(ctx)?;
     Book::fetch(work)?.survey(work)
 }
 

@@ -9,12 +9,11 @@ use super::locks::{LockView, survey_of_fetched};
 use super::named::session_named;
 use super::pull::{PullRequest, pull};
 use super::push::{Purpose, push_for};
-use super::report::{Outcome, RemoteState, Report};
-use super::send::{fetch, first_line};
+use super::report::{Outcome, Report};
+use super::send::{fetch, in_one_line};
 use super::work::Work;
 use super::{Context, SyncError};
 use crate::domain::id::SessionId;
-use crate::transport::remote::RemoteError;
 
 /// The sessions that could be continued here.
 #[derive(Debug)]
@@ -39,8 +38,6 @@ pub struct Candidate {
 pub struct Finished {
     /// The last push. A session whose lock was lost is in it as forked.
     pub report: Report,
-    /// Whether all is on the remote and the locks are given back. If not, the next command does it.
-    pub settled: bool,
     /// Sessions whose lock somebody else took. Their forks are not in the report if another command on this machine has made them already.
     pub lost: BTreeSet<SessionId>,
 }
@@ -65,11 +62,7 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, 
     work.with_locks = true;
     let unreached = match fetch(&mut work) {
         Ok(_) => None,
-        Err(SyncError::Remote(RemoteError::Interrupted { .. })) => return Err(SyncError::Interrupted),
-        Err(SyncError::Remote(e)) => {
-            let said = e.said().map(|said| format!(": {}", first_line(said.as_str()))).unwrap_or_default();
-            Some(format!("{e}{said}"))
-        }
+        Err(SyncError::Remote(e)) => Some(in_one_line(&e)),
         Err(e) => return Err(e),
     };
     let mut locks: BTreeMap<SessionId, LockView> = match unreached {
@@ -106,8 +99,7 @@ pub fn finish(ctx: &Context<'_>, sessions: &BTreeSet<SessionId>) -> Result<Finis
             Err(e) => return Err(e),
         }
     }
-    let settled = !matches!(report.remote, RemoteState::Queued { .. });
-    Ok(Finished { report, settled, lost: lost.into_iter().collect() })
+    Ok(Finished { report, lost: lost.into_iter().collect() })
 }
 
 /// The forks that the push has not named already.

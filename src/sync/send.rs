@@ -180,8 +180,13 @@ fn pause(attempt: u32) -> Duration {
 
 /// The committed work waits here.
 pub(super) fn queued(work: &Work<'_>, error: &RemoteError) -> Result<RemoteState, SyncError> {
+    Ok(RemoteState::Queued { commits: work.store.unsent()?, reason: in_one_line(error) })
+}
+
+/// What is wrong with the remote, and the first line of what git said of it.
+pub(super) fn in_one_line(error: &RemoteError) -> String {
     let said = error.said().map(|said| format!(": {}", first_line(said.as_str()))).unwrap_or_default();
-    Ok(RemoteState::Queued { commits: work.store.unsent()?, reason: format!("{error}{said}") })
+    format!("{error}{said}")
 }
 
 pub(super) fn first_line(text: &str) -> &str {
