@@ -112,6 +112,22 @@ fn a_narrow_terminal_is_wide_enough() {
 }
 
 #[test]
+fn no_key_is_lost_while_the_window_changes_its_size() {
+    let env = TestEnv::new();
+    let (_a, b) = two_sessions(&env);
+    let at_b = Client::install(&b);
+    let terminal = opened(&at_b, "never said");
+    let typed = "roof ".repeat(8);
+    for (columns, key) in (70..).zip(typed.chars()) {
+        terminal.resize(columns, 16);
+        terminal.type_in(key.encode_utf8(&mut [0; 4]));
+    }
+    terminal.wait_until("every key has come", |screen| screen.contains(typed.trim_end()));
+    terminal.type_in(CTRL_C);
+    terminal.end().given_back().code(130);
+}
+
+#[test]
 fn a_session_that_somebody_holds_is_taken_only_with_a_yes() {
     let env = TestEnv::new();
     let (a, b) = two_sessions(&env);

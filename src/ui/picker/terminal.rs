@@ -29,6 +29,8 @@ use crate::sys::signal::{self, Shield};
 
 /// A signal that arrives while nobody types is noticed this soon.
 const SIGNALS_EVERY: Duration = Duration::from_millis(100);
+/// The library looks only if it may wait. It waits whole milliseconds, so this is none.
+const A_LOOK: Duration = Duration::from_micros(200);
 
 /// What arrived.
 pub(super) enum Input {
@@ -80,7 +82,7 @@ impl Taken {
             if signal::count() > self.signals || wait(Duration::ZERO).map_err(PickError::Terminal)? == Waited::HungUp {
                 return Ok(Input::Interrupted);
             }
-            if event::poll(Duration::ZERO).map_err(PickError::Terminal)? {
+            if event::poll(A_LOOK).map_err(PickError::Terminal)? {
                 return event::read().map(input).map_err(PickError::Terminal);
             }
             wait(SIGNALS_EVERY).map_err(PickError::Terminal)?;
@@ -89,7 +91,7 @@ impl Taken {
 
     /// Whether more input waits already, so that drawing can wait, too.
     pub(super) fn has_more(&self) -> bool {
-        wait(Duration::ZERO).is_ok_and(|waited| waited == Waited::Other) && event::poll(Duration::ZERO).unwrap_or(false)
+        wait(Duration::ZERO).is_ok_and(|waited| waited == Waited::Other) && event::poll(A_LOOK).unwrap_or(false)
     }
 }
 
