@@ -133,8 +133,8 @@ pub enum ConfigError {
         #[source]
         source: InvalidRoot,
     },
-    /// `HOME` is always the home directory.
-    #[error("the placeholder HOME is this machine's home directory and cannot be set")]
+    /// `HOME` is always the home directory, `REPO` the repository that a session works in.
+    #[error("the placeholders HOME and REPO have their own meaning and cannot be set")]
     ReservedPlaceholder,
     /// The home directory cannot be a root.
     #[error("the home directory `{}` cannot be used", path.display())]
@@ -256,7 +256,7 @@ impl Config {
     /// Gives a placeholder its directory on this machine.
     ///
     /// # Errors
-    /// [`ConfigError`] for `HOME` and for a directory that cannot be a root; the configuration is then unchanged.
+    /// [`ConfigError`] for `HOME`, `REPO` and for a directory that cannot be a root; the configuration is then unchanged.
     pub fn set_placeholder(&mut self, name: RootName, dir: &str, env: &Env) -> Result<(), ConfigError> {
         placeholder_root(&name, dir, env)?;
         self.placeholders.insert(name, dir.to_owned());
@@ -281,7 +281,7 @@ impl Config {
         if let Some(remote) = &self.remote {
             check_remote(remote)?;
         }
-        if self.placeholders.keys().any(|name| *name == RootName::home()) {
+        if self.placeholders.keys().any(RootName::is_reserved) {
             return Err(ConfigError::ReservedPlaceholder);
         }
         Ok(())
@@ -341,7 +341,7 @@ fn home_root(env: &Env) -> Result<Root, ConfigError> {
 }
 
 fn placeholder_root(name: &RootName, dir: &str, env: &Env) -> Result<Root, ConfigError> {
-    if *name == RootName::home() {
+    if name.is_reserved() {
         return Err(ConfigError::ReservedPlaceholder);
     }
     let dir = match (dir.strip_prefix("~/"), env.home.to_str()) {
@@ -426,6 +426,7 @@ mod tests {
             home: home.to_owned(),
             system: System::of_build(),
             host_name: "desk".to_owned(),
+            directory: None,
             client: "claude".into(),
             claude_dir: home.join(".claude"),
             dirs: Dirs::below(home),
@@ -490,6 +491,7 @@ mod tests {
         assert!(parse("days = 0").is_err());
         assert!(parse("remote = \"-u\"").is_err());
         assert!(parse("[placeholders]\nHOME = \"/x\"").is_err());
+        assert!(parse("[placeholders]\nREPO = \"/x\"").is_err());
         assert!(parse("[placeholders]\nlower = \"/x\"").is_err());
         let mut config = parse("").unwrap();
         let before = config.clone();

@@ -34,6 +34,9 @@ pub struct ProjectGit {
     /// The working directory below the top of the working tree.
     #[serde(default, skip_serializing_if = "SubDirectory::is_top")]
     pub directory: SubDirectory,
+    /// The name of the working tree, if it is linked to another one (`git worktree`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<WorktreeName>,
     /// The commit that was checked out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitId>,
@@ -56,6 +59,11 @@ pub struct ProjectIdentity(String);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SubDirectory(String);
+
+/// The name by which git knows a linked working tree: one component of a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct WorktreeName(String);
 
 /// The short name of a branch: `main`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +88,9 @@ pub enum InvalidProject {
     /// It would lead elsewhere, or cannot be made on every system.
     #[error("the project's directory in its repository is not a safe one")]
     Directory,
+    /// Not the name of a working tree.
+    #[error("the project's worktree is not one")]
+    Worktree,
     /// Not a branch's name.
     #[error("the project's branch is not one")]
     Branch,
@@ -191,6 +202,22 @@ impl SubDirectory {
     }
 }
 
+impl WorktreeName {
+    /// Checks `text`.
+    ///
+    /// # Errors
+    /// [`InvalidProject::Worktree`]
+    pub fn new(text: impl Into<String>) -> Result<Self, InvalidProject> {
+        let text = text.into();
+        if is_safe_path(&text) && !text.contains('/') { Ok(Self(text)) } else { Err(InvalidProject::Worktree) }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl BranchName {
     /// Checks `text`.
     ///
@@ -229,7 +256,7 @@ macro_rules! checked_texts {
         }
     )*};
 }
-checked_texts!(PortableRemote, ProjectIdentity, SubDirectory, BranchName);
+checked_texts!(PortableRemote, ProjectIdentity, SubDirectory, WorktreeName, BranchName);
 
 #[cfg(test)]
 mod tests {
@@ -283,6 +310,10 @@ mod tests {
             ["..", "../x", "/etc", "a/../b", "a//b", "a/", "C:x", "C:\\x", "a\\b", "nul", "\u{1b}", &"x/".repeat(3000)]
         {
             assert!(SubDirectory::new(bad).is_err(), "{bad:?}");
+        }
+        assert!(WorktreeName::new("side-1").is_ok());
+        for bad in ["", "a/b", "..", "nul", "a\u{7}"] {
+            assert!(WorktreeName::new(bad).is_err(), "{bad:?}");
         }
         assert!(BranchName::new("feature/ü-1").is_ok());
         for bad in ["", "-x", "a b", "a\u{7}", "a:b", &"x".repeat(2000)] {

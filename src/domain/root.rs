@@ -62,6 +62,16 @@ impl RootName {
         Self("HOME".to_owned())
     }
 
+    /// The name of the root that a session has for itself: the top of the git working tree that it works in.
+    pub fn repo() -> Self {
+        Self("REPO".to_owned())
+    }
+
+    /// Whether it stands for something that no person chooses.
+    pub fn is_reserved(&self) -> bool {
+        matches!(self.as_str(), "HOME" | "REPO")
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -148,6 +158,24 @@ impl RootSet {
     /// The root of this name.
     pub fn get(&self, name: &str) -> Option<&Root> {
         self.roots.iter().find(|r| r.name.as_str() == name)
+    }
+
+    /// The root of the session that the set is for, if its working directory lay in a git working tree.
+    pub fn repo(&self) -> Option<&Root> {
+        self.get(RootName::repo().as_str())
+    }
+
+    /// The same set with this root, in the place of one of its name.
+    #[must_use]
+    pub fn with(&self, root: Root) -> Self {
+        Self::new(self.system, self.roots.iter().cloned().chain([root]))
+    }
+
+    /// The roots of the machine alone, without that of a session.
+    #[must_use]
+    pub fn without_repo(&self) -> Self {
+        let repo = RootName::repo();
+        Self { system: self.system, roots: self.roots.iter().filter(|root| root.name != repo).cloned().collect() }
     }
 
     /// Checks what came from outside (a manifest, a machine file) by the rules of [`Root::new`].

@@ -7,12 +7,16 @@ use std::sync::{Mutex, PoisonError};
 use git2::{Repository, RepositoryOpenFlags};
 
 use crate::domain::id::CommitId;
-use crate::domain::project::{BranchName, SubDirectory};
+use crate::domain::project::{BranchName, SubDirectory, WorktreeName};
 use crate::domain::url::{Kind, RemoteUrl};
 
 /// What git says of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GitFacts {
+    /// The top of the working tree, links resolved.
+    pub top: PathBuf,
+    /// The name of the working tree, if it is linked to another one (`git worktree`).
+    pub worktree: Option<WorktreeName>,
     /// The address of `origin`, else of the first remote, after the user's `insteadOf`. A path is absolute.
     pub remote: Option<RemoteUrl>,
     /// The directory below the top of the working tree.
@@ -47,12 +51,31 @@ pub fn read(directory: &Path) -> Option<GitFacts> {
     let nowhere: [&Path; 0] = [];
     let repo = Repository::open_ext(&directory, RepositoryOpenFlags::empty(), nowhere).ok()?;
     let top = repo.workdir()?.canonicalize().ok()?;
+    let directory = below(&top, &directory)?;
     Some(GitFacts {
+        worktree: worktree(&repo),
         remote: remote(&repo, &top),
-        directory: below(&top, &directory)?,
+        directory,
         commit: repo.head().ok().and_then(|head| head.target()).and_then(|id| id.to_string().parse().ok()),
         branch: branch(&repo),
+        top,
     })
+}
+
+/// The linked working trees of the repository at `top`; not more than a person can have.
+pub fn linked_worktrees(top: &Path) -> Vec<PathBuf> {
+    const MOST: usize = 64;
+    let nowhere: [&Path; 0] = [];
+    let Ok(repo) = Repository::open_ext(top, RepositoryOpenFlags::empty(), nowhere) else { return Vec::new() };
+    let Ok(names) = repo.worktrees() else { return Vec::new() };
+    let trees = names.iter().flatten().flatten().take(MOST).filter_map(|name| repo.find_worktree(name).ok());
+    trees.map(|tree| tree.path().to_owned()).collect()
+}
+
+/// git keeps what belongs to a linked working tree in `worktrees/NAME` of the repository (gitrepository-layout(5)).
+fn worktree(repo: &Repository) -> Option<WorktreeName> {
+    let name = repo.path().file_name().filter(|_| repo.is_worktree())?;
+    WorktreeName::new(name.to_str()?).ok()
 }
 
 /// The top of the main checkout to which `directory` belongs, also from a linked worktree; `directory` itself where there is none. The client

@@ -87,6 +87,13 @@ impl Facts {
     }
 }
 
+/// The working directories that `lines` name, in the order in which they first appear.
+pub fn working_directories(lines: &[u8]) -> Vec<String> {
+    let mut facts = Facts::default();
+    facts.absorb_cwds(lines);
+    facts.cwds
+}
+
 /// Parses the client's time stamps.
 pub fn parse_time(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())

@@ -7,6 +7,7 @@
 //! * [`live`]: sessions of running clients
 //! * [`launch`]: how the client is started
 //! * [`facts`]: project, titles and times, read from records
+//! * [`projects`]: the directories that the client has worked in
 //! * [`materialise`]: writing session files, with a journal that can undo it
 //! * [`repair`]: healing a damaged transcript
 //! * [`turns`]: a transcript as a conversation
@@ -16,6 +17,7 @@ pub mod facts;
 pub mod launch;
 pub mod live;
 pub mod materialise;
+pub mod projects;
 pub mod repair;
 pub mod turns;
 

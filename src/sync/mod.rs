@@ -12,6 +12,7 @@
 //! * `resume`: continuing a session under its lock; `told`: what the model is told when it moved
 //! * `index`: the cache that makes all this cheap; `gone`: what was removed here; `leftovers`: what a killed ccsync left
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
+//! * `clones`: the clones of projects on this machine; `repo`: which of them `{{REPO}}` of a session is
 //! * `project`: where a session's project is, and from where it could be cloned
 //! * `set_up`, `status`, `list`, `undo`: the smaller commands; `look`: the end of a conversation; `named`: sessions as people name them
 
@@ -33,6 +34,7 @@ use crate::transport::clone::CloneError;
 use crate::transport::remote::RemoteError;
 use crate::transport::url::UrlError;
 
+mod clones;
 mod collect;
 mod compare;
 mod fork;

@@ -9,7 +9,7 @@ use super::work::Work;
 use super::{Context, SyncError};
 use crate::domain::id::SessionId;
 use crate::domain::path::{PortablePath, is_safe_path};
-use crate::domain::project::{FORMAT, PortableRemote, ProjectGit, SubDirectory};
+use crate::domain::project::{FORMAT, PortableRemote, ProjectGit, ProjectIdentity, SubDirectory};
 use crate::domain::root::{Root, RootName, RootSet};
 use crate::domain::url::{Kind, RemoteUrl, has_drive};
 use crate::project::GitFacts;
@@ -192,9 +192,15 @@ pub(super) fn portable(facts: GitFacts, roots: &RootSet) -> ProjectGit {
         identity: remote.as_ref().and_then(PortableRemote::identity),
         remote,
         directory: facts.directory,
+        worktree: facts.worktree,
         commit: facts.commit,
         branch: facts.branch,
     }
+}
+
+/// What the addresses of the remote of `facts` have in common, if it has one that a network reaches.
+pub(super) fn identity_of(facts: &GitFacts) -> Option<ProjectIdentity> {
+    PortableRemote::new(facts.remote.as_ref()?.without_secrets()?).ok()?.identity()
 }
 
 /// `now`, with the remote that `before` has if that is the same directory of a clone that has none itself.

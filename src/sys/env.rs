@@ -18,6 +18,8 @@ pub struct Env {
     pub system: System,
     /// The host's name without its domain.
     pub host_name: String,
+    /// The directory that the process was started in, if it can be told.
+    pub directory: Option<PathBuf>,
     /// Where the client keeps its files.
     pub claude_dir: PathBuf,
     /// The client's program: `claude` as the PATH has it, or else where the client's own installer puts it.
@@ -90,6 +92,7 @@ impl Env {
         Ok(Self {
             system: system(),
             host_name: host_name(),
+            directory: std::env::current_dir().ok(),
             stdin_is_terminal: stdin().is_terminal(),
             stdout_is_terminal: stdout().is_terminal(),
             stderr_is_terminal: stderr().is_terminal(),
@@ -112,6 +115,7 @@ impl Env {
             home,
             system: System::of_build(),
             host_name: String::new(),
+            directory: None,
             client: client(get, &claude_dir),
             claude_dir,
             stdin_is_terminal: false,

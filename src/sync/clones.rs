@@ -1,0 +1,232 @@
+//! The clones of projects on this machine: which remote's working trees lie where.
+//!
+//! Owns `clones.json` in the state directory: working trees that were seen, and for each session the place of its repository with which
+//! it was written here. All of it may be lost: clones are found again, and where a session's repository was is then learned from the
+//! session's own text (`repo`). What the file says is a hint: a working tree is looked at before it is used. Must not change a repository.
+//!
+//! It is read when it is first needed, so that a command with nothing to do does not look at it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::Context;
+use super::project::identity_of;
+use crate::domain::id::SessionId;
+use crate::domain::project::{ProjectIdentity, WorktreeName};
+use crate::project::{GitFacts, main_checkout, read};
+use crate::sys::fs::{PathError, write_cache};
+
+mod search;
+
+use self::search::Surroundings;
+
+const VERSION: u32 = 1;
+
+/// More working trees than anybody has; those seen least lately are forgotten.
+const MOST: usize = 2000;
+
+/// No honest file is larger.
+const LONGEST: u64 = 64 << 20;
+
+/// The clones of this machine. May be shared by threads.
+pub(super) struct Clones {
+    path: PathBuf,
+    surroundings: Surroundings,
+    today: String,
+    state: Mutex<State>,
+}
+
+/// A working tree on this machine that belongs to a remote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct WorkingTree {
+    /// Its top, links resolved.
+    pub(super) top: PathBuf,
+    /// Its name, if it is linked to another one.
+    pub(super) worktree: Option<WorktreeName>,
+}
+
+#[derive(Default)]
+struct State {
+    memory: Option<Memory>,
+    changed: bool,
+    searched: bool,
+    /// What was read of directories by this command.
+    facts: HashMap<PathBuf, Option<GitFacts>>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Memory {
+    version: u32,
+    /// By the top of the working tree.
+    clones: BTreeMap<String, Seen>,
+    /// The place of a session's repository with which its files here were written.
+    used: BTreeMap<SessionId, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Seen {
+    identity: ProjectIdentity,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    worktree: Option<WorktreeName>,
+    /// The day on which it was seen last.
+    seen: String,
+}
+
+impl Clones {
+    /// What this machine knows. Nothing is read yet.
+    pub(super) fn known(ctx: &Context<'_>) -> Self {
+        Self {
+            path: ctx.env.dirs.state.join("clones.json"),
+            surroundings: Surroundings::of(ctx),
+            today: ctx.clock.now().format("%Y-%m-%d").to_string(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// The top of the main checkout of a clone of `identity`, as it is now: sub-directories and linked working trees belong to it. Looks for
+    /// one where none is known. Of several, the first in order of paths.
+    pub(super) fn main_checkout(&self, identity: &ProjectIdentity) -> Option<PathBuf> {
+        let mut trees = self.present(identity);
+        if trees.is_empty() {
+            self.search();
+            trees = self.present(identity);
+        }
+        let main = trees.iter().find(|tree| tree.worktree.is_none()).map(|tree| tree.top.clone());
+        main.or_else(|| {
+            let top = main_checkout(&trees.first()?.top);
+            self.learn_at(&top).filter(|found| found == identity).map(|_| top)
+        })
+    }
+
+    /// The working trees of `identity` that are known and still are that, in order of paths.
+    pub(super) fn present(&self, identity: &ProjectIdentity) -> Vec<WorkingTree> {
+        let is_still_one = |top: &PathBuf| self.learn_at(top).as_ref() == Some(identity);
+        let tops: Vec<PathBuf> = self.ever(identity).into_iter().map(PathBuf::from).filter(is_still_one).collect();
+        tops.into_iter()
+            .map(|top| WorkingTree { worktree: self.facts(&top).and_then(|facts| facts.worktree), top })
+            .collect()
+    }
+
+    /// Where working trees of `identity` have ever been seen.
+    pub(super) fn ever(&self, identity: &ProjectIdentity) -> Vec<String> {
+        let mut state = self.state();
+        let clones = &self.memory(&mut state).clones;
+        clones.iter().filter(|(_, seen)| seen.identity == *identity).map(|(top, _)| top.clone()).collect()
+    }
+
+    /// Looks for clones where people keep them, once in a command.
+    pub(super) fn search(&self) {
+        if std::mem::replace(&mut self.state().searched, true) {
+            return;
+        }
+        for directory in self.surroundings.candidates() {
+            self.learn_at(&directory);
+        }
+        let tops: Vec<String> = self.memory(&mut self.state()).clones.keys().cloned().collect();
+        for tree in tops.iter().flat_map(|top| self.surroundings.linked_to(Path::new(top))) {
+            self.learn_at(&tree);
+        }
+    }
+
+    /// Takes note of the working tree that `directory` is the top of or lies in; the identity of its remote.
+    pub(super) fn learn_at(&self, directory: &Path) -> Option<ProjectIdentity> {
+        let facts = self.facts(directory)?;
+        self.learn(&facts)
+    }
+
+    /// Takes note of a working tree; the identity of its remote.
+    pub(super) fn learn(&self, facts: &GitFacts) -> Option<ProjectIdentity> {
+        let identity = identity_of(facts)?;
+        let top = facts.top.to_str()?.to_owned();
+        let seen = Seen { identity: identity.clone(), worktree: facts.worktree.clone(), seen: self.today.clone() };
+        let mut state = self.state();
+        let clones = &mut self.memory(&mut state).clones;
+        if clones.get(&top) != Some(&seen) {
+            clones.insert(top, seen);
+            forget_old(clones);
+            state.changed = true;
+        }
+        Some(identity)
+    }
+
+    /// What git says of `directory`, asked once in a command.
+    pub(super) fn facts(&self, directory: &Path) -> Option<GitFacts> {
+        if let Some(facts) = self.state().facts.get(directory) {
+            return facts.clone();
+        }
+        let facts = read(directory);
+        self.state().facts.insert(directory.to_owned(), facts.clone());
+        facts
+    }
+
+    /// Where the repository of `session` was when its files were written here.
+    pub(super) fn used(&self, session: &SessionId) -> Option<String> {
+        let mut state = self.state();
+        self.memory(&mut state).used.get(session).cloned()
+    }
+
+    /// Takes note of where the repository of `session` is for what is written here from now on; `None`: nowhere.
+    pub(super) fn use_for(&self, session: &SessionId, top: Option<&str>) {
+        let mut state = self.state();
+        let used = &mut self.memory(&mut state).used;
+        if used.get(session).map(String::as_str) == top {
+            return;
+        }
+        match top {
+            Some(top) => drop(used.insert(session.clone(), top.to_owned())),
+            None => drop(used.remove(session)),
+        }
+        state.changed = true;
+    }
+
+    /// Forgets where the repositories of sessions were that are not in `present`.
+    pub(super) fn keep_only(&self, present: &BTreeSet<&SessionId>) {
+        let mut state = self.state();
+        let used = &mut self.memory(&mut state).used;
+        let before = used.len();
+        used.retain(|session, _| present.contains(session));
+        let has_changed = used.len() != before;
+        state.changed |= has_changed;
+    }
+
+    /// Writes down what was learned.
+    ///
+    /// # Errors
+    /// [`PathError`]
+    pub(super) fn save(&self) -> Result<(), PathError> {
+        let mut state = self.state();
+        let changed = std::mem::replace(&mut state.changed, false);
+        let Some(memory) = state.memory.as_ref().filter(|_| changed) else { return Ok(()) };
+        let json = serde_json::to_vec(memory).expect("maps with text keys and plain values always serialise");
+        write_cache(&self.path, &json)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // What another thread has entered is whole, whatever became of that thread.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn memory<'s>(&self, state: &'s mut State) -> &'s mut Memory {
+        state.memory.get_or_insert_with(|| Memory::load(&self.path))
+    }
+}
+
+impl Memory {
+    /// One that is missing, damaged or of another version knows nothing.
+    fn load(path: &Path) -> Self {
+        let is_honest = path.metadata().is_ok_and(|metadata| metadata.len() <= LONGEST);
+        let read = || serde_json::from_slice::<Self>(&std::fs::read(path).ok().filter(|_| is_honest)?).ok();
+        read().filter(|memory| memory.version == VERSION).unwrap_or(Self { version: VERSION, ..Self::default() })
+    }
+}
+
+fn forget_old(clones: &mut BTreeMap<String, Seen>) {
+    if clones.len() > MOST
+        && let Some(oldest) = clones.iter().min_by(|a, b| a.1.seen.cmp(&b.1.seen)).map(|(top, _)| top.clone())
+    {
+        clones.remove(&oldest);
+    }
+}
