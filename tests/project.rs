@@ -286,7 +286,7 @@ fn a_project_that_is_here_is_compared_with_what_the_session_saw() {
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
     let words = || match here(&a, ONE) {
-        ProjectHere::Present { directory, git } => difference(&directory, &git.unwrap()).unwrap().in_words(),
+        ProjectHere::Present { directory, git, .. } => difference(&directory, &git.unwrap()).unwrap().in_words(),
         other => panic!("{other:?}"),
     };
     assert_eq!(words(), None);
@@ -301,7 +301,7 @@ fn a_project_that_is_here_is_compared_with_what_the_session_saw() {
     );
     assert_eq!(words(), Some(expected));
     fs::remove_dir_all(a.home.join("work/app/.git")).unwrap();
-    let ProjectHere::Present { directory, git } = here(&a, ONE) else { panic!() };
+    let ProjectHere::Present { directory, git, .. } = here(&a, ONE) else { panic!() };
     assert_eq!(difference(&directory, &git.unwrap()), None);
 }
 
@@ -318,7 +318,7 @@ fn a_git_that_takes_its_time_holds_nobody_up() {
     fs::write(a.home.join("work/app/x"), "y").unwrap();
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
-    let ProjectHere::Present { directory, git: Some(git) } = here(&a, ONE) else { panic!() };
+    let ProjectHere::Present { directory, git: Some(git), .. } = here(&a, ONE) else { panic!() };
     let clock = SystemClock::default();
     let tree = difference(&directory, &git).unwrap();
     assert!(clock.monotonic() < std::time::Duration::from_secs(3));
@@ -344,7 +344,7 @@ fn a_project_that_is_not_here_is_cloned_to_where_the_session_expects_it() {
     assert_eq!(git(&b, "work/app", &["status", "--porcelain"]), "");
     assert_eq!(git(&b, "work/app", &["remote", "get-url", "origin"]), url);
     assert_eq!(entries(&b.home.join("work")), ["app"]);
-    let ProjectHere::Present { directory, git } = here(&b, ONE) else { panic!() };
+    let ProjectHere::Present { directory, git, .. } = here(&b, ONE) else { panic!() };
     assert_eq!(difference(&directory, &git.unwrap()).unwrap().in_words(), None);
     // Once it is there, nothing is cloned over it.
     let again = with_context(&b, |ctx| clone_project(ctx, &proposed)).unwrap_err();

@@ -1,8 +1,6 @@
 //! What can be read of a repository without starting a program.
 
-use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use git2::{Repository, RepositoryOpenFlags};
 
@@ -25,23 +23,6 @@ pub struct GitFacts {
     pub commit: Option<CommitId>,
     /// The branch that is checked out; `None` if the head is detached.
     pub branch: Option<BranchName>,
-}
-
-/// Remembers what was read, because many sessions share a directory.
-#[derive(Debug, Default)]
-pub struct FactsReader {
-    known: Mutex<HashMap<PathBuf, Option<GitFacts>>>,
-}
-
-impl FactsReader {
-    /// As [`read`], once for each directory.
-    pub fn read(&self, directory: &Path) -> Option<GitFacts> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(facts) = known.get(directory) {
-            return facts.clone();
-        }
-        known.entry(directory.to_owned()).or_insert_with(|| read(directory)).clone()
-    }
 }
 
 /// What git says of `directory`. `None` if it is not there, in no working tree, or in one that cannot be read.

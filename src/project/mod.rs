@@ -11,4 +11,4 @@ mod difference;
 mod facts;
 
 pub use difference::{WorkingTree, difference};
-pub use facts::{FactsReader, GitFacts, linked_worktrees, main_checkout, read};
+pub use facts::{GitFacts, linked_worktrees, main_checkout, read};

@@ -103,7 +103,9 @@ impl Clones {
 
     /// The working trees of `identity` that are known and still are that, in order of paths.
     pub(super) fn present(&self, identity: &ProjectIdentity) -> Vec<WorkingTree> {
-        let is_still_one = |top: &PathBuf| self.learn_at(top).as_ref() == Some(identity);
+        let is_still_one = |top: &PathBuf| {
+            self.learn_at(top).as_ref() == Some(identity) && self.facts(top).is_some_and(|facts| facts.top == *top)
+        };
         let tops: Vec<PathBuf> = self.ever(identity).into_iter().map(PathBuf::from).filter(is_still_one).collect();
         tops.into_iter()
             .map(|top| WorkingTree { worktree: self.facts(&top).and_then(|facts| facts.worktree), top })
@@ -185,10 +187,11 @@ impl Clones {
     /// Forgets where the repositories of sessions were that are not in `present`.
     pub(super) fn keep_only(&self, present: &BTreeSet<&SessionId>) {
         let mut state = self.state();
-        let used = &mut self.memory(&mut state).used;
-        let before = used.len();
-        used.retain(|session, _| present.contains(session));
-        let has_changed = used.len() != before;
+        // What was not needed so far is not read for this.
+        let Some(memory) = &mut state.memory else { return };
+        let before = memory.used.len();
+        memory.used.retain(|session, _| present.contains(session));
+        let has_changed = memory.used.len() != before;
         state.changed |= has_changed;
     }
 

@@ -3,11 +3,14 @@
 //! The proof is part of the flow: each piece is expanded again and compared with what was read before it is handed over. Lines
 //! that do not come back exactly are stored verbatim and counted.
 
+use std::sync::Arc;
+
 use super::SyncError;
 use super::text::{LocalText, StoredText, text_kind};
 use super::views::{Reader, Views};
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
+use crate::domain::root::RootSet;
 use crate::rewrite::{Collapser, Expander, TextKind};
 use crate::session::facts::Facts;
 use crate::session::repair::damaged_lines;
@@ -18,8 +21,8 @@ use crate::store::segment::{FileBuilder, count_lines, offset_after_lines, whole_
 /// Collapses the lines of one session on this machine.
 pub(super) struct Collector<'a> {
     views: &'a Views,
-    collapser: Collapser,
-    prover: Expander,
+    collapser: Arc<Collapser>,
+    prover: Arc<Expander>,
     roots: RootsKey,
     /// Set where the lines are stored under another id than their file has (a fork in the making).
     written_as: Option<SessionId>,
@@ -59,13 +62,18 @@ impl std::ops::AddAssign for Collected {
 }
 
 impl<'a> Collector<'a> {
-    /// `directories` are the working directories that the session is known to name.
-    pub(super) fn new(views: &'a Views, directories: &[String], written_as: Option<SessionId>) -> Self {
-        let roots = views.roots();
+    /// `roots` are those of this machine, with the session's repository; `directories` the working directories that the session is known to
+    /// name.
+    pub(super) fn new(
+        views: &'a Views,
+        roots: &RootSet,
+        directories: &[String],
+        written_as: Option<SessionId>,
+    ) -> Self {
         Self {
             views,
-            collapser: Collapser::new(roots, directories),
-            prover: Expander::exact(roots),
+            collapser: views.collapser(roots, directories),
+            prover: views.prover(roots),
             roots: RootsKey::of(roots),
             written_as,
         }
@@ -222,8 +230,8 @@ pub(super) fn share_segments(
     Ok(())
 }
 
-/// Records in `manifest` what `facts` tell, and the roots that this machine's runs refer to. Titles are collapsed like any text.
-pub(super) fn describe(manifest: &mut Manifest, views: &Views, facts: Facts) {
+/// Records in `manifest` what `facts` tell, and the `roots` that this machine's new runs refer to. Titles are collapsed like any text.
+pub(super) fn describe(manifest: &mut Manifest, views: &Views, roots: &RootSet, facts: Facts) {
     let collapse = |title: Option<String>| title.map(|title| collapse_title(views, &title));
     let titles = &mut manifest.titles;
     titles.custom = collapse(facts.custom_title).or(titles.custom.take());
@@ -232,14 +240,14 @@ pub(super) fn describe(manifest: &mut Manifest, views: &Views, facts: Facts) {
     titles.first_prompt = titles.first_prompt.take().or(collapse(facts.first_prompt));
     manifest.last_activity = manifest.last_activity.take().max(facts.last_activity);
     manifest.bound |= facts.bound;
-    manifest.intern_roots(views.roots());
+    manifest.intern_roots(roots);
     manifest.prune_roots();
 }
 
 /// The portable form of a title.
 pub(super) fn collapse_title(views: &Views, title: &str) -> String {
     let mut portable = Vec::new();
-    Collapser::new(views.roots(), &[]).collapse(title.as_bytes(), TextKind::Plain, &mut portable);
+    views.collapser(views.roots(), &[]).collapse(title.as_bytes(), TextKind::Plain, &mut portable);
     String::from_utf8(portable).unwrap_or_else(|_| title.to_owned())
 }
 

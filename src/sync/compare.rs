@@ -69,6 +69,7 @@ impl Walk<'_, '_> {
     fn matches_whole(&mut self, piece: &Piece<'_>) -> Result<bool, SyncError> {
         for reading in self.reader.readings(piece.run) {
             if self.consume_if_next(&self.reader.read(piece.run, reading, piece.text)?)? {
+                self.reader.found(piece.run, reading);
                 self.lines += piece.lines;
                 return Ok(true);
             }
@@ -80,6 +81,7 @@ impl Walk<'_, '_> {
     fn line(&mut self, run: &Run, line: &[u8]) -> Result<bool, SyncError> {
         for reading in self.reader.readings(run) {
             if self.consume_if_next(&self.reader.read(run, reading, line)?)? {
+                self.reader.found(run, reading);
                 self.lines += 1;
                 return Ok(true);
             }

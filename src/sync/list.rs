@@ -1,9 +1,11 @@
 //! Every session that is here or in the store, in one table.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
+use super::repo::identity;
 use super::send::fetch;
 use super::work::Work;
 use super::{Context, SyncError};
@@ -30,8 +32,10 @@ pub struct ListFilter {
 pub struct SessionRow {
     /// The session.
     pub session: SessionId,
-    /// Portable path of its project.
+    /// Its project: the portable path of its place on this machine, else as it is known by its remote. Unsanitised.
     pub project: Option<String>,
+    /// What all addresses of the project's remote have in common. Unsanitised.
+    pub identity: Option<String>,
     /// Its title, unsanitised.
     pub title: Option<String>,
     /// What was asked first, unsanitised.
@@ -86,8 +90,8 @@ pub(super) fn rows(work: &mut Work<'_>, filter: &ListFilter) -> Result<Vec<Sessi
 
 impl ListFilter {
     fn accepts(&self, row: &SessionRow, manifest: Option<&Manifest>) -> bool {
-        let project =
-            self.project.as_deref().is_none_or(|p| row.project.as_deref().is_some_and(|project| project.contains(p)));
+        let names = [row.project.as_deref(), row.identity.as_deref()];
+        let project = self.project.as_deref().is_none_or(|p| names.iter().flatten().any(|name| name.contains(p)));
         let writer = manifest.and_then(Manifest::last_writer).map(MachineId::as_str);
         let from = self.from.as_deref().is_none_or(|from| row.machine.as_deref() == Some(from) || writer == Some(from));
         project && from
@@ -111,6 +115,7 @@ fn row(
     let mut row = SessionRow {
         session: id.clone(),
         project: None,
+        identity: None,
         title: None,
         first_prompt: None,
         last_activity: None,
@@ -122,7 +127,8 @@ fn row(
         fork_of: None,
     };
     if let Some(manifest) = manifest {
-        row.project = manifest.project.as_ref().map(ToString::to_string);
+        row.project = work.views.project(manifest);
+        row.identity = identity(manifest).map(ToString::to_string);
         row.title = work.views.title(manifest);
         row.first_prompt = work.views.first_prompt(manifest);
         row.last_activity = manifest.last_activity.as_deref().and_then(parse_time);
@@ -149,6 +155,8 @@ fn read_particulars(work: &Work<'_>, local: &LocalSession, row: &mut SessionRow)
         row.lines += crate::store::segment::count_lines(&piece);
     }
     row.project = facts.project(local.directory_name()).map(|cwd| collapse_path(work.views.roots(), cwd).to_string());
+    let cwd = facts.project(local.directory_name()).map(Path::new);
+    row.identity = cwd.and_then(|cwd| work.views.clones().learn_at(cwd)).map(|identity| identity.to_string());
     row.last_activity = facts.last_activity.as_deref().and_then(parse_time);
     row.machine = Some(work.machine.name.clone());
     row.first_prompt.clone_from(&facts.first_prompt);

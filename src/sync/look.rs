@@ -8,6 +8,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
+use super::clones::Clones;
 use super::text::{StoredText, text_kind};
 use super::views::Views;
 use super::{Context, SyncError, store_path};
@@ -108,7 +109,13 @@ impl Stored {
         }
         let store = Store::open_another(&path)?;
         let settings = &ctx.settings;
-        let views = Views::new(settings.machine.id.clone(), settings.roots.clone(), Vec::new(), settings.paths);
+        let views = Views::new(
+            settings.machine.id.clone(),
+            settings.roots.clone(),
+            Vec::new(),
+            settings.paths,
+            Clones::known(ctx),
+        );
         Ok(Some(Self { store, views }))
     }
 

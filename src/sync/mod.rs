@@ -5,7 +5,7 @@
 //!
 //! * `push`, `pull`: the two directions; `plan` decides for both
 //! * `compare`, `views`: whether a local file is a stored one, and how a stored line reads here
-//! * `storing`: one session upward; `collect`: collapse, prove, cut
+//! * `storing`: one session upward; `ground`: with which roots; `collect`: collapse, prove, cut
 //! * `writing`: one session downward; `parallel`: many at once
 //! * `merge`, `fork`: two histories of one session
 //! * `send`: the remote; [`locks`]: who holds which session; `leases`: this machine's locks in a push
@@ -39,6 +39,7 @@ mod collect;
 mod compare;
 mod fork;
 mod gone;
+mod ground;
 mod index;
 mod leases;
 mod leftovers;
@@ -54,6 +55,7 @@ mod project;
 mod pull;
 mod push;
 mod repair;
+mod repo;
 pub mod report;
 mod resume;
 mod send;
@@ -71,7 +73,7 @@ mod writing;
 
 pub use list::{ListFilter, SessionRow, list};
 pub use look::last_turns;
-pub use project::{MissingProject, ProjectHere, ProposedClone, UnmappedRoot, clone_project, project_here};
+pub use project::{MissingProject, ProjectHere, ProposedClone, UnmappedRoot, clone_project, identity_at, project_here};
 pub use pull::{PullRequest, UndoReport, pull, undo};
 pub use push::push;
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};

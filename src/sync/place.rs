@@ -6,7 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use super::SyncError;
+use super::repo::{is_below_repo, name, plain_project};
 use crate::domain::client_dir::client_dir_name;
+use crate::domain::path::PortablePath;
 use crate::domain::root::RootSet;
 use crate::rewrite::{Expander, TextKind, expand_path};
 use crate::session::discover::projects_dir;
@@ -20,7 +22,7 @@ pub(super) fn place(manifest: &Manifest, roots: &RootSet, claude_dir: &Path) -> 
     let name = match &manifest.project {
         Some(project) => match expand_path(project, roots) {
             Some(path) => client_dir_name(&resolved(&path)),
-            None => return Ok(Err(no_place(project.as_str()))),
+            None => return Ok(Err(no_place(manifest, project.as_str()))),
         },
         None => match expand_name(manifest, roots) {
             Some(name) => name,
@@ -35,7 +37,7 @@ pub(super) fn place(manifest: &Manifest, roots: &RootSet, claude_dir: &Path) -> 
 }
 
 /// The client works with the resolved path: links are resolved as far as the path exists here.
-fn resolved(path: &str) -> String {
+pub(super) fn resolved(path: &str) -> String {
     let path = Path::new(path);
     for ancestor in path.ancestors() {
         if let (Ok(real), Ok(rest)) = (std::fs::canonicalize(ancestor), path.strip_prefix(ancestor)) {
@@ -57,14 +59,31 @@ fn expand_name(manifest: &Manifest, roots: &RootSet) -> Option<String> {
     String::from_utf8(name).ok()
 }
 
-fn no_place(project: &str) -> String {
-    let root = project.strip_prefix("{{").and_then(|rest| rest.split_once("}}")).map(|(name, _)| name);
-    match root {
+fn no_place(manifest: &Manifest, project: &str) -> String {
+    let plain = plain_project(manifest).filter(|_| is_below_repo(manifest));
+    if let (Some(name), Some(plain)) = (name(manifest), &plain) {
+        let remote = manifest.git.as_ref().and_then(|git| git.remote.as_ref()).filter(|r| is_plain_word(r.as_str()));
+        let remote = remote.map_or_else(|| "its repository".to_owned(), ToString::to_string);
+        let root = root_name(plain.as_str());
+        let root = root.map(|root| format!(", or: ccsync config add-placeholder {root}=PATH")).unwrap_or_default();
+        return format!("no clone of {name} here: git clone {remote}, then ccsync pull in it{root}");
+    }
+    let project = plain.as_ref().map_or(project, PortablePath::as_str);
+    match root_name(project) {
         Some(root) => format!("no place for `{project}` here: ccsync config add-placeholder {root}=PATH"),
         None => {
             format!("`{project}` is no path of this system: ccsync config add-placeholder NAME=PATH on its machine")
         }
     }
+}
+
+/// Whether it is for a shell what it is for a person. It was written by somebody else, and may be copied into one.
+fn is_plain_word(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b"@:/._~+-".contains(&b))
+}
+
+fn root_name(project: &str) -> Option<&str> {
+    project.strip_prefix("{{").and_then(|rest| rest.split_once("}}")).map(|(name, _)| name)
 }
 
 /// Whether the session is recent enough to be brought here unasked.

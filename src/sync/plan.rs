@@ -15,7 +15,9 @@ use super::views::Views;
 use super::work::Work;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
+use crate::domain::root::RootSet;
 use crate::session::discover::LocalSession;
+use crate::session::facts::working_directories;
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, short_hash};
 
@@ -105,6 +107,12 @@ impl Local<'_> {
         if self.live && is_append_only(file) { last_line_end(&self.path(file), len) } else { Ok(len) }
     }
 
+    /// The working directories that the beginning of the transcript names.
+    fn working_directories(&self) -> Result<Vec<String>, SyncError> {
+        let has_transcript = self.session.files.contains_key(&None);
+        Ok(if has_transcript { working_directories(&self.open(None, 0)?.next_lines()?) } else { Vec::new() })
+    }
+
     /// Opens the file at `offset`, up to its limit.
     pub(super) fn open(&self, file: Option<&RelativeName>, offset: u64) -> Result<LocalText, SyncError> {
         LocalText::open(&self.path(file), offset, self.limit(file)?)
@@ -188,6 +196,12 @@ fn compare_file(
         return grown(local, manifest, offset).map(Some);
     }
     let reader = work.views.reader(manifest, &local.session.id, text_kind(name));
+    let relation = relate(&mut local.open(name, 0)?, &stored, &reader)?;
+    if !matches!(relation, Relation::Diverged { .. }) || !reader.depends_on_repo() {
+        return Ok(Some(relation));
+    }
+    // Nothing may be known any more of where the session's repository was when it was written here. The file itself knows.
+    let reader = reader.with_learned(local.working_directories()?);
     relate(&mut local.open(name, 0)?, &stored, &reader).map(Some)
 }
 
@@ -238,13 +252,13 @@ fn is_superseded(
 ) -> Result<bool, SyncError> {
     let Some(stored) = manifest.file(name).filter(|file| !file.superseded.is_empty()) else { return Ok(false) };
     let bytes = crate::sys::fs::read(&local.path(name))?;
-    Ok(stored.superseded.contains(&portable_hash(work, &bytes, name)))
+    Ok(stored.superseded.contains(&portable_hash(&work.views, &work.views.roots_of(manifest), &bytes, name)))
 }
 
 /// The hash by which a file that is rewritten in place is known again.
-pub(super) fn portable_hash(work: &Work<'_>, local: &[u8], name: Option<&RelativeName>) -> String {
+pub(super) fn portable_hash(views: &Views, roots: &RootSet, local: &[u8], name: Option<&RelativeName>) -> String {
     let mut portable = Vec::new();
-    crate::rewrite::Collapser::new(work.views.roots(), &[]).collapse(local, text_kind(name), &mut portable);
+    views.collapser(roots, &[]).collapse(local, text_kind(name), &mut portable);
     let mut hasher = blake3::Hasher::new();
     hasher.update(&portable);
     short_hash(&hasher)
@@ -259,7 +273,7 @@ pub(super) fn described(
 ) -> SessionReport {
     SessionReport {
         session: session.clone(),
-        project: manifest.and_then(|m| m.project.as_ref()).map(ToString::to_string),
+        project: manifest.and_then(|m| views.project(m)),
         title: manifest.and_then(|m| views.title(m)),
         outcome,
         notes: Vec::new(),

@@ -5,6 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::repo::{is_below_repo, plain_project};
+use super::views::Views;
 use super::work::Work;
 use super::{Context, SyncError};
 use crate::domain::id::SessionId;
@@ -14,6 +16,7 @@ use crate::domain::root::{Root, RootName, RootSet};
 use crate::domain::url::{Kind, RemoteUrl, has_drive};
 use crate::project::GitFacts;
 use crate::rewrite::{collapse_path, expand_path};
+use crate::session::discover::transcript_path;
 use crate::store::manifest::Manifest;
 use crate::transport::clone::{clone, is_free};
 
@@ -24,6 +27,8 @@ pub enum ProjectHere {
     Present {
         /// The working directory.
         directory: PathBuf,
+        /// How many clones of the project are known here, of which that one was chosen; none for a project without a remote.
+        clones: usize,
         /// What was checked out when the session was stored: [`crate::project::difference`] compares.
         git: Option<ProjectGit>,
     },
@@ -75,7 +80,19 @@ pub struct UnmappedRoot {
 pub fn project_here(ctx: &Context<'_>, session: &SessionId) -> Result<ProjectHere, SyncError> {
     let work = Work::open(ctx)?;
     let manifest = work.store.head_snapshot()?.manifest(session)?;
-    Ok(manifest.map_or(ProjectHere::Unknown, |manifest| project_of(&manifest, work.views.roots())))
+    let Some(manifest) = manifest else { return Ok(ProjectHere::Unknown) };
+    let clones = work.views.clones();
+    if let Some(directory) = &ctx.env.directory {
+        // Whoever is in a clone has shown where one is.
+        clones.learn_at(directory);
+    }
+    if transcript_path(&ctx.env.claude_dir, session).is_none() {
+        clones.use_for(session, None);
+    }
+    let here = project_of(&manifest, &work.views);
+    // What is not written down is found again.
+    let _ = clones.save();
+    Ok(here)
 }
 
 /// Clones a project with the user's own `git`, without its submodules. The session's directory in it is there afterwards, or the
@@ -88,12 +105,22 @@ pub fn clone_project(ctx: &Context<'_>, proposed: &ProposedClone) -> Result<(), 
     Ok(clone(&proposed.remote, &proposed.into, how, Arc::clone(&ctx.progress))?)
 }
 
-/// Where the project of `manifest` is on the machine with these roots.
-pub(super) fn project_of(manifest: &Manifest, roots: &RootSet) -> ProjectHere {
+/// Where the project of `manifest` is on this machine. A session that is here may have been written for a clone that is gone, or was never
+/// there: then another one counts, if there is one now.
+fn project_of(manifest: &Manifest, views: &Views) -> ProjectHere {
     let Some(project) = &manifest.project else { return ProjectHere::Unknown };
-    match expand_path(project, roots).map(PathBuf::from) {
-        Some(directory) if directory.is_dir() => ProjectHere::Present { directory, git: manifest.git.clone() },
-        _ => ProjectHere::Missing(missing(manifest, project, roots)),
+    let (here, repos) = (views.roots(), views.repos());
+    let is_there = |roots: &RootSet| expand_path(project, roots).map(PathBuf::from).filter(|path| path.is_dir());
+    let anew = || is_there(&here.with(repos.anew(manifest, true)?));
+    match is_there(&views.roots_of(manifest)).or_else(anew) {
+        Some(directory) => {
+            let clones = if is_below_repo(manifest) { repos.clones_of(manifest).len() } else { 0 };
+            ProjectHere::Present { directory, clones, git: manifest.git.clone() }
+        }
+        None => match plain_project(manifest) {
+            Some(project) => ProjectHere::Missing(missing(manifest, &project, here)),
+            None => ProjectHere::Unknown,
+        },
     }
 }
 
@@ -196,6 +223,11 @@ pub(super) fn portable(facts: GitFacts, roots: &RootSet) -> ProjectGit {
         commit: facts.commit,
         branch: facts.branch,
     }
+}
+
+/// What the addresses of the remote have in common of which `directory` lies in a clone.
+pub fn identity_at(directory: &Path) -> Option<ProjectIdentity> {
+    identity_of(&crate::project::read(directory)?)
 }
 
 /// What the addresses of the remote of `facts` have in common, if it has one that a network reaches.

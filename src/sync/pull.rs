@@ -86,6 +86,7 @@ fn bring(mut work: Work<'_>, merged: Merged, request: &PullRequest) -> Result<Re
         return puller.as_report(&work);
     }
     puller.keep_forks(&mut work)?;
+    puller.remember_repositories(&work);
     let mut report = puller.execute(&mut work)?;
     let (remote, more) = send_rest(&mut work)?;
     let mut all = Merged::default();
@@ -262,7 +263,8 @@ impl<'a> Puller<'a> {
             self.old.push((report.clone(), manifest.last_activity.clone()));
             return Ok(PullStep::Listed(Box::new(report)));
         }
-        let place = place(manifest, work.views.roots(), &work.ctx.env.claude_dir)?;
+        work.views.settle(manifest);
+        let place = place(manifest, &work.views.roots_of(manifest), &work.ctx.env.claude_dir)?;
         match place {
             Ok(directory) => bring_to(work, snapshot, manifest, directory),
             Err(reason) => Ok(PullStep::Listed(Box::new(listed(Outcome::Listed { reason })))),
@@ -443,6 +445,15 @@ impl<'a> Puller<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Before anything is written: what is known of where it is written need not be found out again. If it cannot be written down, that
+    /// costs time later, not truth.
+    fn remember_repositories(&self, work: &Work<'_>) {
+        let clones = work.views.clones();
+        let planned = self.steps.iter().map(|(id, _)| id);
+        clones.keep_only(&self.found.sessions.keys().chain(planned).collect());
+        let _ = clones.save();
     }
 
     fn already_in_step(&self) -> Vec<LocalSession> {

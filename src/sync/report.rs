@@ -34,7 +34,7 @@ pub struct PassedOver {
 pub struct SessionReport {
     /// The session.
     pub session: SessionId,
-    /// Portable path of its project, where known.
+    /// Its project, where known: the portable path of its place on this machine, else as it is known by its remote. Unsanitised.
     pub project: Option<String>,
     /// Its title as the client would show it, unsanitised: never print it raw.
     pub title: Option<String>,

@@ -6,15 +6,18 @@ use std::path::PathBuf;
 use super::SyncError;
 use super::collect::{Collected, Collector, collapse_title, describe, share_segments};
 use super::fork::{fork_id, fork_manifest, share_file, written_as};
+use super::ground::Ground;
 use super::plan::{Differences, FileStep, Files, Local, Parting, compare_with, described, portable_hash};
 use super::project::{portable, with_known_remote};
+use super::repo::is_below_repo;
 use super::report::{Outcome, SessionReport};
 use super::text::{StoredText, text_kind};
 use super::work::Work;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
-use crate::rewrite::{Collapser, TextKind, collapse_path, expand_path};
+use crate::domain::root::RootSet;
+use crate::rewrite::{TextKind, collapse_path, expand_path};
 use crate::session::facts::{Facts, custom_title_file};
 use crate::store::manifest::{FORMAT, Manifest, StoredFile, Titles};
 use crate::store::segment::{count_lines, offset_after_lines};
@@ -31,6 +34,8 @@ pub(super) struct Storing<'a> {
 /// The manifest being made, and what went into it.
 struct Draft {
     manifest: Manifest,
+    /// What the new lines are collapsed with.
+    roots: RootSet,
     facts: Facts,
     collected: Collected,
 }
@@ -62,8 +67,12 @@ impl Storing<'_> {
         let (lines, bytes) = self.measure(&found.up)?;
         Ok(match (self.snapshot.manifest(&self.local.session.id)?, &found.parted) {
             (Some(parent), Some(parting)) => {
-                let fork =
-                    fork_id(&parent.session, parting.file.as_ref(), parting.lines, &self.first_line(&parent, parting)?);
+                let fork = fork_id(
+                    &parent.session,
+                    parting.file.as_ref(),
+                    parting.lines,
+                    &self.first_line(&parent, parting, &found.up)?,
+                );
                 let there = self.snapshot.manifest(&fork)?;
                 let lines = there.map_or(lines, |there| own_lines(&there));
                 Outcome::Forked { fork, lines }
@@ -102,17 +111,18 @@ impl Storing<'_> {
     fn store_new(&self, tx: &mut Transaction<'_>, files: &Files) -> Result<Draft, SyncError> {
         refuse_touched(tx, &self.local.session.id)?;
         // The first records name the working directory, by which the client's directory names in the text are known.
-        let mut first = Facts::default();
-        first.absorb(&self.local.open(None, 0)?.next_lines()?);
-        let directory = self.local.session.directory_name();
-        let collector = Collector::new(&self.work.views, first.project(directory).map(str::to_owned).as_slice(), None);
-        let mut draft =
-            Draft { manifest: self.new_manifest(), facts: Facts::default(), collected: Collected::default() };
+        let (ground, collector) = self.collector(None, files, None)?;
+        let mut draft = Draft {
+            manifest: self.new_manifest(),
+            roots: ground.roots,
+            facts: Facts::default(),
+            collected: Collected::default(),
+        };
         for (name, step) in files {
             self.store_file(tx, &collector, &mut draft, None, name.as_ref(), *step)?;
         }
-        let project = draft.facts.project(directory);
-        draft.manifest.project = project.map(|cwd| collapse_path(self.work.views.roots(), cwd));
+        let project = draft.facts.project(self.local.session.directory_name());
+        draft.manifest.project = project.map(|cwd| collapse_path(&draft.roots, cwd));
         self.finish(tx, draft)
     }
 
@@ -120,8 +130,10 @@ impl Storing<'_> {
     fn store_more(&self, tx: &mut Transaction<'_>, target: &Manifest, files: &Files) -> Result<Draft, SyncError> {
         refuse_touched(tx, &target.session)?;
         let id = &self.local.session.id;
-        let collector = self.collector(target, (target.session != *id).then(|| id.clone()));
-        let mut draft = Draft { manifest: target.clone(), facts: Facts::default(), collected: Collected::default() };
+        let written_as = (target.session != *id).then(|| id.clone());
+        let (Ground { roots, .. }, collector) = self.collector(Some(target), files, written_as)?;
+        let mut draft =
+            Draft { manifest: target.clone(), roots, facts: Facts::default(), collected: Collected::default() };
         for (name, step) in files {
             self.store_file(tx, &collector, &mut draft, Some(target), name.as_ref(), *step)?;
         }
@@ -137,7 +149,7 @@ impl Storing<'_> {
         parting: &Parting,
         files: &Files,
     ) -> Result<SessionReport, SyncError> {
-        let first = self.first_line(parent, parting)?;
+        let first = self.first_line(parent, parting, files)?;
         let fork = fork_id(&parent.session, parting.file.as_ref(), parting.lines, &first);
         if let Some(there) = self.snapshot.manifest(&fork)? {
             return self.continue_fork(tx, &there);
@@ -147,9 +159,10 @@ impl Storing<'_> {
             share_file(tx, &StoredText { snapshot: self.snapshot, manifest: parent, name, file }, &fork)?;
         }
         let common = if parting.file.is_none() { parting.lines } else { parent.transcript.lines() };
-        let collector = self.collector(parent, Some(self.local.session.id.clone()));
+        let (Ground { roots, .. }, collector) =
+            self.collector(Some(parent), files, Some(self.local.session.id.clone()))?;
         let manifest = fork_manifest(parent, &parent.session, &fork, common);
-        let mut draft = Draft { manifest, facts: Facts::default(), collected: Collected::default() };
+        let mut draft = Draft { manifest, roots, facts: Facts::default(), collected: Collected::default() };
         for (name, step) in files {
             self.store_file(tx, &collector, &mut draft, Some(parent), name.as_ref(), *step)?;
             mark_inherited(&mut draft.manifest, name.as_ref(), &parent.session);
@@ -178,8 +191,9 @@ impl Storing<'_> {
     }
 
     fn finish(&self, tx: &mut Transaction<'_>, mut draft: Draft) -> Result<Draft, SyncError> {
-        describe(&mut draft.manifest, &self.work.views, std::mem::take(&mut draft.facts));
-        self.record_git(&mut draft.manifest);
+        describe(&mut draft.manifest, &self.work.views, &draft.roots, std::mem::take(&mut draft.facts));
+        self.follow_repo(&mut draft);
+        self.record_git(&mut draft.manifest, &draft.roots);
         tx.put_manifest(&draft.manifest)?;
         Ok(draft)
     }
@@ -208,7 +222,7 @@ impl Storing<'_> {
             _ => collector.store(tx, &session, name, None, &mut self.local.open(name, 0)?, facts)?,
         };
         if let (FileStep::Whole, Some(earlier)) = (step, &earlier) {
-            self.supersede(&mut file, earlier)?;
+            self.supersede(&mut file, earlier, &draft.roots)?;
         }
         if name.is_some_and(|n| n.as_str() == "custom-title.json") {
             let title = custom_title_file(&crate::sys::fs::read(&self.local.path(name))?);
@@ -225,17 +239,18 @@ impl Storing<'_> {
     }
 
     /// A file that takes the place of `earlier` remembers it, so that a machine that still has it is known to be behind.
-    fn supersede(&self, file: &mut StoredFile, earlier: &StoredText<'_>) -> Result<(), SyncError> {
+    fn supersede(&self, file: &mut StoredFile, earlier: &StoredText<'_>, roots: &RootSet) -> Result<(), SyncError> {
+        let hash = |local: &[u8]| portable_hash(&self.work.views, roots, local, earlier.name);
         let mut former = Vec::new();
         let reader = self.work.views.reader(earlier.manifest, &earlier.manifest.session, text_kind(earlier.name));
         earlier.walk(0, &mut |piece| {
             former.extend_from_slice(&reader.read_preferred(piece.run, piece.text)?);
             Ok(true)
         })?;
-        file.supersede(earlier.file, portable_hash(self.work, &former, earlier.name));
+        file.supersede(earlier.file, hash(&former));
         // What is stored now may have been stored before: it is the present again.
         let present = crate::sys::fs::read(&self.local.path(earlier.name))?;
-        let present = portable_hash(self.work, &present, earlier.name);
+        let present = hash(&present);
         file.superseded.retain(|hash| *hash != present);
         Ok(())
     }
@@ -244,15 +259,26 @@ impl Storing<'_> {
     fn follow_move(&self, draft: &mut Draft) {
         let name = self.local.session.directory_name();
         if let Some(cwd) = draft.facts.cwds.iter().find(|cwd| client_dir_name(cwd) == name) {
-            draft.manifest.project = Some(collapse_path(self.work.views.roots(), cwd));
+            draft.manifest.project = Some(collapse_path(&draft.roots, cwd));
             draft.manifest.directory = self.portable_directory();
         }
     }
 
+    /// A project that lies in the repository of the new lines belongs to it from then on, wherever that is on other machines.
+    fn follow_repo(&self, draft: &mut Draft) {
+        let directory = project_at(&draft.manifest, &draft.roots);
+        if let Some(project) = directory.map(|directory| collapse_path(&draft.roots, &directory)) {
+            let now = Manifest { project: Some(project), ..draft.manifest.clone() };
+            if is_below_repo(&now) {
+                draft.manifest = now;
+            }
+        }
+    }
+
     /// What git says of the project here. Where it says nothing, what another machine has recorded stays.
-    fn record_git(&self, manifest: &mut Manifest) {
-        let directory = self.project_of(manifest).map(PathBuf::from);
-        if let Some(facts) = directory.and_then(|directory| self.work.git.read(&directory)) {
+    fn record_git(&self, manifest: &mut Manifest, roots: &RootSet) {
+        let directory = project_at(manifest, roots).map(PathBuf::from);
+        if let Some(facts) = directory.and_then(|directory| self.work.views.clones().facts(&directory)) {
             let here = portable(facts, self.work.views.roots());
             manifest.git = Some(with_known_remote(here, manifest.git.take()));
         }
@@ -278,27 +304,38 @@ impl Storing<'_> {
     fn portable_directory(&self) -> String {
         let name = self.local.session.directory_name();
         let mut portable = Vec::new();
-        Collapser::new(self.work.views.roots(), &[]).collapse(name.as_bytes(), TextKind::Plain, &mut portable);
+        let views = &self.work.views;
+        views.collapser(views.roots(), &[]).collapse(name.as_bytes(), TextKind::Plain, &mut portable);
         String::from_utf8(portable).unwrap_or_else(|_| name.to_owned())
     }
 
-    fn collector(&self, of: &Manifest, written_as: Option<SessionId>) -> Collector<'_> {
-        Collector::new(&self.work.views, self.project_of(of).as_slice(), written_as)
-    }
-
-    fn project_of(&self, manifest: &Manifest) -> Option<String> {
-        manifest.project.as_ref().and_then(|project| expand_path(project, self.work.views.roots()))
+    /// What collapses the new lines of `files`, and the ground they stand on.
+    fn collector(
+        &self,
+        of: Option<&Manifest>,
+        files: &Files,
+        written_as: Option<SessionId>,
+    ) -> Result<(Ground, Collector<'_>), SyncError> {
+        let ground = Ground::of(self.work, self.local, of, files)?;
+        let collector = Collector::new(&self.work.views, &ground.roots, &ground.directories, written_as);
+        Ok((ground, collector))
     }
 
     /// The first line, portable, in which the local file differs.
-    fn first_line(&self, parent: &Manifest, parting: &Parting) -> Result<Vec<u8>, SyncError> {
+    fn first_line(&self, parent: &Manifest, parting: &Parting, files: &Files) -> Result<Vec<u8>, SyncError> {
         let piece = self.local.open(parting.file.as_ref(), parting.offset)?.next_lines()?;
         let line = &piece[..offset_after_lines(&piece, 1)];
         let mut portable = Vec::new();
-        let collapser = Collapser::new(self.work.views.roots(), self.project_of(parent).as_slice());
+        let ground = Ground::of(self.work, self.local, Some(parent), files)?;
+        let collapser = self.work.views.collapser(&ground.roots, &ground.directories);
         collapser.collapse(line, text_kind(parting.file.as_ref()), &mut portable);
         Ok(portable)
     }
+}
+
+/// The working directory by these roots.
+fn project_at(manifest: &Manifest, roots: &RootSet) -> Option<String> {
+    manifest.project.as_ref().and_then(|project| expand_path(project, roots))
 }
 
 /// What was stored as it is and is no record all the same. Other machines get it as it is, too.

@@ -6,13 +6,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::repo::is_below_repo;
 use super::text::StoredText;
 use super::work::Work;
 use super::{Context, SyncError};
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::id::SessionId;
-use crate::domain::root::RootSet;
+use crate::domain::root::{Root, RootSet};
 use crate::project::main_checkout;
+use crate::rewrite::{collapse_path, expand_path};
 use crate::session::discover::projects_dir;
 use crate::session::turns::turns;
 use crate::store::manifest::Manifest;
@@ -26,9 +28,9 @@ pub fn what_to_tell(ctx: &Context<'_>, session: &SessionId, directory: &Path) ->
     let work = Work::open(ctx)?;
     let snapshot = work.store.head_snapshot()?;
     let Some(manifest) = snapshot.manifest(session)? else { return Ok(None) };
-    let here = work.views.roots();
+    let here = &roots_at(&work, &manifest, directory);
     let transcript = StoredText { snapshot: &snapshot, manifest: &manifest, name: None, file: &manifest.transcript };
-    if !work.views.keeps_the_past(&manifest) || spoke_here_last(transcript, &work)? {
+    if !work.views.keeps_the_past(&manifest) || spoke_here_last(transcript, &work, here)? {
         return Ok(None);
     }
     let memory = projects_dir(&ctx.env.claude_dir)
@@ -41,17 +43,36 @@ pub fn what_to_tell(ctx: &Context<'_>, session: &SessionId, directory: &Path) ->
 
 /// Whether the last words were said on this machine, with its present roots: then the model was told when the session came here. A client
 /// that was only looked into leaves lines, too (its mode, its costs), but with them nothing has reached the model.
-fn spoke_here_last(text: StoredText<'_>, work: &Work<'_>) -> Result<bool, SyncError> {
+fn spoke_here_last(text: StoredText<'_>, work: &Work<'_>, here: &RootSet) -> Result<bool, SyncError> {
     let mut end = text.file.lines();
     for run in text.file.runs.iter().rev() {
         let start = end.saturating_sub(run.lines);
         if has_words(text, start, end)? {
             let roots = text.manifest.roots.get(&run.roots);
-            return Ok(run.machine == *work.views.me() && roots == Some(work.views.roots()));
+            return Ok(run.machine == *work.views.me() && roots.is_some_and(|roots| is_same_place(roots, here)));
         }
         end = start;
     }
     Ok(false)
+}
+
+/// The roots of this machine, with the repository of a session that goes on in `directory`.
+fn roots_at(work: &Work<'_>, manifest: &Manifest, directory: &Path) -> RootSet {
+    let repos = work.views.repos();
+    let tree = work.views.clones().facts(directory).filter(|_| is_below_repo(manifest));
+    match tree.and_then(|facts| repos.working_tree(&facts)) {
+        Some(repo) => work.views.roots().with(repo),
+        None => work.views.roots_of(manifest),
+    }
+}
+
+/// Whether text with these roots names the places of this machine.
+fn is_same_place(roots: &RootSet, here: &RootSet) -> bool {
+    let is_same_repo = match (roots.repo(), here.repo()) {
+        (Some(there), Some(here)) => there.path == here.path,
+        _ => true,
+    };
+    is_same_repo && roots.without_repo() == here.without_repo()
 }
 
 /// Whether somebody says something in lines `from..to`, which are of one run. Reads no further than the first words.
@@ -67,9 +88,17 @@ fn has_words(text: StoredText<'_>, from: u64, to: u64) -> Result<bool, SyncError
 
 /// Former and present place of each root that lies elsewhere here; no present place where this machine has none.
 fn moves(manifest: &Manifest, here: &RootSet) -> BTreeSet<(String, Option<String>)> {
-    let roots = manifest.roots.values().flat_map(|set| &set.roots);
-    let moved = roots.map(|root| (root.path.clone(), here.get(root.name.as_str()).map(|here| here.path.clone())));
-    moved.filter(|(then, now)| now.as_ref() != Some(then)).collect()
+    let others = here.without_repo();
+    let roots = manifest.roots.values().flat_map(|set| set.roots.iter().map(move |root| (set, root)));
+    let place = |name: &str| here.get(name).map(|here| here.path.clone());
+    let moved = roots.map(|(set, root)| (set, root, place(root.name.as_str())));
+    // That a repository lies in the same place below another root goes without saying.
+    let is_said = |set: &RootSet, root: &Root, now: &Option<String>| {
+        let elsewhere = expand_path(&collapse_path(&set.without_repo(), &root.path), &others);
+        set.repo() == Some(root) && elsewhere.is_some() && elsewhere == *now
+    };
+    let moved = moved.filter(|(set, root, now)| now.as_ref() != Some(&root.path) && !is_said(set, root, now));
+    moved.map(|(_, root, now)| (root.path.clone(), now)).collect()
 }
 
 fn text(moves: &BTreeSet<(String, Option<String>)>, memory: &Path) -> String {

@@ -3,16 +3,20 @@
 //! A line that this machine wrote reads as it wrote it; a foreign one reads by the `paths` setting. A file on the disk may have been
 //! written under earlier settings or roots, or be a raw copy: whether it *is* the stored session is decided by trying each reading.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use memchr::memmem;
 
 use super::SyncError;
+use super::clones::Clones;
+use super::repo::{Repos, is_below_repo, is_in_repo, name as repo_name, plain_project};
 use crate::config::PathsSetting;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::root::RootSet;
-use crate::rewrite::{Expander, TextKind, View};
+use crate::rewrite::{Collapser, Expander, TextKind, View, collapse_path, expand_path};
 use crate::store::manifest::{Manifest, RootsKey, Run};
 
 /// One way to read a run.
@@ -20,9 +24,12 @@ use crate::store::manifest::{Manifest, RootsKey, Run};
 pub(super) enum Reading {
     /// As its machine wrote it.
     Exact,
-    /// With the `n`-th root set of this machine (0 is the present one).
+    /// With the `n`-th root set that is known here (0 is the present one of this machine).
     With(View, usize),
 }
+
+/// Sessions are stored in no order of projects; each of these takes some ten kilobytes.
+const MOST_COLLAPSERS: usize = 256;
 
 /// More of a title nobody wants to see.
 const LONGEST_TITLE: usize = 2000;
@@ -32,43 +39,135 @@ pub(super) struct Views {
     me: MachineId,
     /// The present roots, then the former ones, then those of other machines, from which files may have been copied raw.
     roots: Vec<RootSet>,
+    /// Sets with the repository of a session among them; they are numbered after those above.
+    with_repo: Mutex<Vec<RootSet>>,
     setting: PathsSetting,
+    clones: Clones,
     expanders: Mutex<HashMap<(RootsKey, Reading), Arc<Expander>>>,
+    collapsers: Mutex<HashMap<(RootsKey, Vec<String>), Arc<Collapser>>>,
 }
 
 /// Which session a text is read as.
-#[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
     views: &'a Views,
     manifest: &'a Manifest,
     /// The id that the local file has; a fork's lines are read under it.
     session: &'a SessionId,
     kind: TextKind,
+    /// Working directories that the local file names.
+    learned: Vec<String>,
+    /// The root set with which the session is written here.
+    present: OnceCell<usize>,
+    /// Every root set with which it may have been written, where there are more than those of machines.
+    ever: OnceCell<Vec<usize>>,
 }
 
 impl Views {
-    pub(super) fn new(me: MachineId, present: RootSet, others: Vec<RootSet>, setting: PathsSetting) -> Self {
+    pub(super) fn new(
+        me: MachineId,
+        present: RootSet,
+        others: Vec<RootSet>,
+        setting: PathsSetting,
+        clones: Clones,
+    ) -> Self {
         let mut roots = vec![present];
         for set in others {
             if !roots.contains(&set) {
                 roots.push(set);
             }
         }
-        Self { me, roots, setting, expanders: Mutex::default() }
+        let (with_repo, expanders, collapsers) = Default::default();
+        Self { me, roots, with_repo, setting, clones, expanders, collapsers }
     }
 
     pub(super) fn me(&self) -> &MachineId {
         &self.me
     }
 
-    /// The present roots.
+    /// The present roots of this machine.
     pub(super) fn roots(&self) -> &RootSet {
         &self.roots[0]
     }
 
+    /// What is known of clones.
+    pub(super) fn clones(&self) -> &Clones {
+        &self.clones
+    }
+
+    /// Where the repositories of sessions are.
+    pub(super) fn repos(&self) -> Repos<'_> {
+        Repos { me: &self.me, bases: &self.roots, clones: &self.clones }
+    }
+
+    /// The present roots, with the repository of the session.
+    pub(super) fn roots_of(&self, manifest: &Manifest) -> RootSet {
+        match self.repos().of(manifest, &manifest.session) {
+            Some(repo) => self.roots().with(repo),
+            None => self.roots().clone(),
+        }
+    }
+
+    /// Decides where the repository of a session is that is not here yet. Looks for clones if none is known.
+    pub(super) fn settle(&self, manifest: &Manifest) {
+        if is_in_repo(manifest) {
+            let repo = self.repos().anew(manifest, true);
+            self.clones.use_for(&manifest.session, repo.as_ref().map(|repo| repo.path.as_str()));
+        }
+    }
+
+    /// The project as people here know it: where it is on this machine, else by its remote. Untrusted text.
+    pub(super) fn project(&self, manifest: &Manifest) -> Option<String> {
+        let project = manifest.project.as_ref()?;
+        if !is_below_repo(manifest) {
+            return Some(project.to_string());
+        }
+        let here = expand_path(project, &self.roots_of(manifest)).filter(|path| Path::new(path).is_dir());
+        let here = here.map(|path| collapse_path(self.roots(), &path).to_string());
+        here.or_else(|| repo_name(manifest)).or_else(|| Some(plain_project(manifest)?.to_string()))
+    }
+
+    /// A collapser, made once for equal roots and directories.
+    pub(super) fn collapser(&self, roots: &RootSet, directories: &[String]) -> Arc<Collapser> {
+        let key = (RootsKey::of(roots), directories.to_vec());
+        let mut collapsers = self.collapsers.lock().unwrap_or_else(PoisonError::into_inner);
+        if collapsers.len() >= MOST_COLLAPSERS && !collapsers.contains_key(&key) {
+            collapsers.clear();
+        }
+        Arc::clone(collapsers.entry(key).or_insert_with(|| Arc::new(Collapser::new(roots, directories))))
+    }
+
+    /// What proves that text collapsed with `roots` comes back.
+    pub(super) fn prover(&self, roots: &RootSet) -> Arc<Expander> {
+        let key = (RootsKey::of(roots), Reading::Exact);
+        let mut expanders = self.expanders.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(expanders.entry(key).or_insert_with(|| Arc::new(Expander::exact(roots))))
+    }
+
+    /// The number of `set`.
+    fn number(&self, set: RootSet) -> usize {
+        if let Some(n) = self.roots.iter().position(|known| *known == set) {
+            return n;
+        }
+        let mut more = self.with_repo.lock().unwrap_or_else(PoisonError::into_inner);
+        let n = more.iter().position(|known| *known == set).unwrap_or_else(|| {
+            more.push(set);
+            more.len() - 1
+        });
+        self.roots.len() + n
+    }
+
+    /// The set of this number.
+    fn set(&self, n: usize) -> RootSet {
+        match n.checked_sub(self.roots.len()) {
+            None => self.roots[n].clone(),
+            Some(n) => self.with_repo.lock().unwrap_or_else(PoisonError::into_inner)[n].clone(),
+        }
+    }
+
     /// Reads files of `manifest` as files of the session `session`.
     pub(super) fn reader<'a>(&'a self, manifest: &'a Manifest, session: &'a SessionId, kind: TextKind) -> Reader<'a> {
-        Reader { views: self, manifest, session, kind }
+        let (learned, present, ever) = Default::default();
+        Reader { views: self, manifest, session, kind, learned, present, ever }
     }
 
     /// The title the client would show, with this machine's paths. Untrusted text.
@@ -85,7 +184,9 @@ impl Views {
         // What this program wrote has 200 characters before its paths are collapsed.
         let title: String = portable.chars().take(LONGEST_TITLE).collect();
         let last = manifest.transcript.runs.last();
-        let Some(expander) = last.and_then(|run| self.expander(manifest, run, Reading::With(View::Local, 0))) else {
+        let present = self.number(self.roots_of(manifest));
+        let Some(expander) = last.and_then(|run| self.expander(manifest, run, Reading::With(View::Local, present)))
+        else {
             return Some(title);
         };
         let mut shown = Vec::new();
@@ -117,7 +218,7 @@ impl Views {
         let origin = manifest.roots.get(&run.roots)?;
         let expander = Arc::new(match reading {
             Reading::Exact => Expander::exact(origin),
-            Reading::With(view, n) => Expander::new(origin, &self.roots[n], view),
+            Reading::With(view, n) => Expander::new(origin, &self.set(n), view),
         });
         expanders.insert(key, Arc::clone(&expander));
         Some(expander)
@@ -130,26 +231,65 @@ impl<'a> Reader<'a> {
         run.machine == self.views.me
     }
 
-    /// How the run is written to this machine's disk now.
-    pub(super) fn preferred(&self, run: &Run) -> Reading {
-        let as_written = self.is_mine(run) && self.manifest.roots.get(&run.roots) == Some(self.views.roots());
-        if as_written { Reading::Exact } else { Reading::With(self.views.view_of(self.manifest), 0) }
+    /// The same, for a local file that names these working directories.
+    pub(super) fn with_learned(self, learned: Vec<String>) -> Self {
+        Self { learned, ever: OnceCell::new(), ..self }
     }
 
-    /// Every way in which the run may lie on this machine's disk, the likeliest first.
-    pub(super) fn readings(&self, run: &Run) -> Vec<Reading> {
-        let mut readings = vec![self.preferred(run), Reading::Exact];
-        for n in 0..self.views.roots.len() {
-            readings.extend([Reading::With(View::Original, n), Reading::With(View::Local, n)]);
+    /// Whether there are readings that depend on where the session's repository is.
+    pub(super) fn depends_on_repo(&self) -> bool {
+        is_in_repo(self.manifest)
+    }
+
+    /// How the run is written to this machine's disk now. What this machine wrote stays, wherever its repository is now.
+    pub(super) fn preferred(&self, run: &Run) -> Reading {
+        let origin = self.manifest.roots.get(&run.roots);
+        let as_written = self.is_mine(run) && origin.is_some_and(|origin| origin.without_repo() == *self.views.roots());
+        if as_written { Reading::Exact } else { Reading::With(self.views.view_of(self.manifest), self.present()) }
+    }
+
+    fn present(&self) -> usize {
+        *self.present.get_or_init(|| {
+            let repo = self.views.repos().of(self.manifest, self.session);
+            repo.map_or(0, |repo| self.views.number(self.views.roots().with(repo)))
+        })
+    }
+
+    fn ever(&self) -> &[usize] {
+        self.ever.get_or_init(|| {
+            let sets = self.views.repos().ever(self.manifest, self.session, &self.learned);
+            sets.into_iter().map(|set| self.views.number(set)).collect()
+        })
+    }
+
+    /// Takes note that the local file has `run` in this reading: what comes after it is written with the same repository.
+    pub(super) fn found(&self, run: &Run, reading: Reading) {
+        if let Reading::With(_, n) = reading
+            && n != self.present()
+            && self.manifest.roots.get(&run.roots).is_some_and(|origin| origin.repo().is_some())
+            && let Some(repo) = self.views.set(n).repo()
+        {
+            self.views.clones.use_for(self.session, Some(&repo.path));
         }
-        let mut seen = Vec::new();
-        readings.retain(|r| {
-            !seen.contains(r) && {
-                seen.push(*r);
-                true
-            }
-        });
-        readings
+    }
+
+    /// Every way in which the run may lie on this machine's disk, the likeliest first. The others are put together only if they are asked for.
+    pub(super) fn readings(&self, run: &Run) -> impl Iterator<Item = Reading> {
+        let preferred = self.preferred(run);
+        let others = move || {
+            let numbers = self.ever().iter().copied().chain(0..self.views.roots.len());
+            let with = numbers.flat_map(|n| [Reading::With(View::Original, n), Reading::With(View::Local, n)]);
+            let mut seen = vec![preferred];
+            let all: Vec<Reading> = std::iter::once(Reading::Exact).chain(with).collect();
+            all.into_iter().filter(move |reading| {
+                let is_new = !seen.contains(reading);
+                if is_new {
+                    seen.push(*reading);
+                }
+                is_new
+            })
+        };
+        std::iter::once(preferred).chain(std::iter::once_with(others).flatten())
     }
 
     /// The text of `run` under one reading.
@@ -178,7 +318,7 @@ impl<'a> Reader<'a> {
         portable: &[u8],
     ) -> Result<Vec<u8>, SyncError> {
         let session = run.written_as.as_ref().unwrap_or(&manifest.session);
-        Reader { views, manifest, session, kind }.read(run, Reading::Exact, portable)
+        views.reader(manifest, session, kind).read(run, Reading::Exact, portable)
     }
 
     /// The text as it is written to this machine's disk now.

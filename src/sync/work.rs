@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::clones::Clones;
 use super::gone::Gone;
 use super::index::Index;
 use super::leases::Leases;
@@ -13,7 +14,6 @@ use super::views::Views;
 use super::{Context, LOCK_WAIT, SyncError, embedded_remote_path, store_path};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
-use crate::project::FactsReader;
 use crate::session::discover::{Discovery, LocalSession, discover};
 use crate::store::machine::Machine;
 use crate::store::manifest::{ManifestError, RootsKey};
@@ -40,8 +40,6 @@ pub(super) struct Work<'a> {
     pub(super) locks: Leases,
     /// Fetch everybody's locks too.
     pub(super) with_locks: bool,
-    /// The repositories that sessions work in.
-    pub(super) git: FactsReader,
     gone: Gone,
     _process: (FamilyLock, ProcessLock),
 }
@@ -86,7 +84,6 @@ impl<'a> Work<'a> {
             index,
             locks: leases,
             with_locks: false,
-            git: FactsReader::default(),
             gone,
             _process: locks,
         })
@@ -179,6 +176,8 @@ impl<'a> Work<'a> {
         fail_point("what was removed is saved");
         self.index.follow(&self.store)?;
         let _ = self.index.save(&index_path(self.ctx.env));
+        // As above: what is not written down is found again.
+        let _ = self.views.clones().save();
         fail_point("ccsync's index is saved");
         self.tidy_up();
         Ok(())
@@ -210,7 +209,7 @@ fn this_machines_views(ctx: &Context<'_>, store: &Store, machine: &Machine) -> R
     let (machines, _) = store.head_snapshot()?.machines()?;
     let others = machines.into_iter().filter(|other| other.id != machine.id).map(|other| other.roots);
     let other_roots = machine.former.iter().cloned().chain(others).collect();
-    Ok(Views::new(machine.id.clone(), machine.roots.clone(), other_roots, ctx.settings.paths))
+    Ok(Views::new(machine.id.clone(), machine.roots.clone(), other_roots, ctx.settings.paths, Clones::known(ctx)))
 }
 
 /// This machine by its settings, and whether the store knows it otherwise.

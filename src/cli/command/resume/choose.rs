@@ -15,7 +15,7 @@ use crate::domain::turn::Turn;
 use crate::lock::state::Standing;
 use crate::rewrite::{collapse_path, expand_path};
 use crate::sync::locks::LockView;
-use crate::sync::{self, Candidate, Candidates, Context};
+use crate::sync::{self, Candidate, Candidates, Context, SessionRow};
 use crate::ui::format::age;
 use crate::ui::picker::{Item, Picked, Preview, Screen, pick};
 
@@ -41,10 +41,9 @@ fn is_recent(candidate: &Candidate, ctx: &Context<'_>) -> bool {
 
 fn ask(candidates: &[Candidate], ctx: &Context<'_>, app: &App) -> Result<SessionId, CliError> {
     let now = ctx.clock.now();
-    let here = std::env::current_dir().ok().map(|cwd| collapse_path(&ctx.settings.roots, &cwd.to_string_lossy()));
-    let here = here.as_ref().map(|path| path.as_str());
+    let here = Here::of(ctx);
     let roots = &ctx.settings.roots;
-    let items = candidates.iter().map(|candidate| item(candidate, here, roots, now)).collect();
+    let items = candidates.iter().map(|candidate| item(candidate, &here, roots, now)).collect();
     let screen = Screen { colors: app.stderr_colors, only_lines: app.env.only_lines, columns: app.out.width() };
     match pick(items, now, screen, &mut LastTurns { ctx }).map_err(ResumeError::Picker)? {
         Picked::Chosen(session) => Ok(session),
@@ -52,12 +51,35 @@ fn ask(candidates: &[Candidate], ctx: &Context<'_>, app: &App) -> Result<Session
     }
 }
 
-fn item(candidate: &Candidate, here: Option<&str>, roots: &RootSet, now: DateTime<Utc>) -> Item {
+/// Where the person is.
+struct Here {
+    /// The current directory, portable.
+    directory: Option<PortablePath>,
+    /// The remote of the clone that it lies in.
+    identity: Option<String>,
+}
+
+impl Here {
+    fn of(ctx: &Context<'_>) -> Self {
+        let directory = ctx.env.directory.as_deref();
+        Self {
+            identity: directory.and_then(sync::identity_at).map(|identity| identity.to_string()),
+            directory: directory.map(|cwd| collapse_path(&ctx.settings.roots, &cwd.to_string_lossy())),
+        }
+    }
+
+    /// Whether the session is of the project at hand, in whichever clone of it.
+    fn has(&self, row: &SessionRow) -> bool {
+        let is_below = |here: &PortablePath| row.project.as_deref().is_some_and(|p| is_same_or_below(here.as_str(), p));
+        self.directory.as_ref().is_some_and(is_below) || self.identity.is_some() && self.identity == row.identity
+    }
+}
+
+fn item(candidate: &Candidate, here: &Here, roots: &RootSet, now: DateTime<Utc>) -> Item {
     let row = &candidate.row;
-    let belongs = |here: &str| row.project.as_deref().is_some_and(|project| is_same_or_below(here, project));
     Item {
         session: row.session.clone(),
-        is_of_this_project: here.is_some_and(belongs),
+        is_of_this_project: here.has(row),
         last_activity: row.last_activity,
         project: row.project.as_deref().map(|project| place(project, roots)).unwrap_or_default(),
         title: row.title.clone().unwrap_or_default(),

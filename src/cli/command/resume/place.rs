@@ -14,7 +14,12 @@ use crate::ui::{prompt, sanitize};
 pub(super) fn directory(session: &SessionId, app: &mut App) -> Result<(PathBuf, Option<ProjectGit>), CliError> {
     loop {
         match sync::project_here(&app.context()?, session)? {
-            ProjectHere::Present { directory, git } => return Ok((directory, git)),
+            ProjectHere::Present { directory, clones, git } => {
+                if clones > 1 {
+                    app.out.note(&format!("{clones} clones of the project are here; this one: {}", shown(&directory)));
+                }
+                return Ok((directory, git));
+            }
             ProjectHere::Unknown => return Err(ResumeError::NoProject(session.clone()).into()),
             ProjectHere::Missing(missing) => mend(session, &missing, app)?,
         }

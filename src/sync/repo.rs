@@ -1,0 +1,234 @@
+//! Where `{{REPO}}` of a session is: the top of the git working tree that the session works in, on whichever machine it is read.
+//!
+//! Owns the order in which the places count (`docs/projects.md`) and every place that a file here may have been written with. Must not move
+//! anything: a session that is here stays as it is.
+
+use std::path::{Path, PathBuf};
+
+use super::clones::{Clones, WorkingTree};
+use super::place::resolved;
+use super::project::identity_of;
+use crate::domain::id::{MachineId, SessionId};
+use crate::domain::path::{PortablePath, is_safe_path};
+use crate::domain::project::ProjectIdentity;
+use crate::domain::root::{Root, RootName, RootSet};
+use crate::project::GitFacts;
+use crate::rewrite::{collapse_path, expand_path};
+use crate::store::manifest::Manifest;
+
+/// What a path in the repository begins with in the store.
+const PLACEHOLDER: &str = "{{REPO}}";
+
+/// A file that is none of the stored ones is compared with no more root sets than these.
+const MOST_SETS: usize = 64;
+
+/// What decides where repositories are.
+#[derive(Clone, Copy)]
+pub(super) struct Repos<'a> {
+    pub(super) me: &'a MachineId,
+    /// This machine's own roots, the present ones first, then those of other machines.
+    pub(super) bases: &'a [RootSet],
+    pub(super) clones: &'a Clones,
+}
+
+impl Repos<'_> {
+    /// The repository of `session` as its files here are written: as they were, if they are here. `manifest` is the session's, or that of a
+    /// fork that it has become.
+    pub(super) fn of(self, manifest: &Manifest, session: &SessionId) -> Option<Root> {
+        if !is_in_repo(manifest) {
+            return None;
+        }
+        let used = self.clones.used(session).or_else(|| self.clones.used(&manifest.session));
+        used.and_then(|top| root_at(self.present(), &top))
+            .or_else(|| self.own(manifest))
+            .or_else(|| self.anew(manifest, false))
+    }
+
+    /// The repository of a session that is not here yet. With `search`, also looks for clones that nobody has told of.
+    pub(super) fn anew(self, manifest: &Manifest, search: bool) -> Option<Root> {
+        if !is_in_repo(manifest) {
+            return None;
+        }
+        let own = self.own(manifest);
+        if let Some(own) = own.as_ref().filter(|own| Path::new(&own.path).is_dir()) {
+            return Some(own.clone());
+        }
+        let tree = identity(manifest).and_then(|identity| self.clone_of(manifest, identity, search));
+        tree.and_then(|tree| root_at(self.present(), tree.top.to_str()?))
+            .or(own)
+            .or_else(|| self.elsewheres(manifest, self.present()).into_iter().next())
+    }
+
+    /// Every set of roots by which a file of `session` here may have been written, for text with `{{REPO}}` in it. `learned` are working
+    /// directories that the file itself names.
+    pub(super) fn ever(self, manifest: &Manifest, session: &SessionId, learned: &[String]) -> Vec<RootSet> {
+        if !is_in_repo(manifest) {
+            return Vec::new();
+        }
+        let present = self.present();
+        let mut roots: Vec<Root> = self.of(manifest, session).into_iter().collect();
+        let tops = learned.iter().flat_map(|directory| tops(directory, &tail(manifest)));
+        roots.extend(tops.filter_map(|top| root_at(present, &top)));
+        roots.extend(self.own(manifest));
+        roots.extend(self.elsewheres(manifest, present));
+        let seen = identity(manifest).map(|identity| self.clones.ever(identity)).unwrap_or_default();
+        roots.extend(seen.iter().filter_map(|top| root_at(present, top)));
+        let mut sets: Vec<RootSet> = roots.iter().map(|root| present.with(root.clone())).collect();
+        // As it lay under former roots, or as another machine has it.
+        for base in self.bases.iter().skip(1) {
+            sets.extend(
+                self.elsewheres(manifest, base).into_iter().chain(roots.first().cloned()).map(|r| base.with(r)),
+            );
+        }
+        sets.extend(manifest.roots.values().filter(|set| set.repo().is_some()).cloned());
+        let mut seen = Vec::new();
+        sets.retain(|set| {
+            let is_new = !seen.contains(set);
+            if is_new {
+                seen.push(set.clone());
+            }
+            is_new
+        });
+        sets.truncate(MOST_SETS);
+        sets
+    }
+
+    /// The working tree of which git says `facts`, as a root of a session in it. `None` if it is no clone of a remote, or no place for a
+    /// project: the home directory, what holds it, or what has a placeholder already.
+    pub(super) fn working_tree(self, facts: &GitFacts) -> Option<Root> {
+        self.clones.learn(facts)?;
+        self.as_own(root_at(self.present(), facts.top.to_str()?)?)
+    }
+
+    /// `root`, unless it would take the place of a root of this machine.
+    pub(super) fn as_own(self, root: Root) -> Option<Root> {
+        let top = resolved(&root.path);
+        let present = self.present();
+        let is_taken = present.roots.iter().any(|other| resolved(&other.path) == top || other.path == root.path);
+        let home = present.get(RootName::home().as_str());
+        let holds_home = home.is_some_and(|home| Path::new(&resolved(&home.path)).starts_with(&top));
+        (!is_taken && !holds_home).then_some(root)
+    }
+
+    /// The number of working trees among which [`Self::anew`] chooses.
+    pub(super) fn clones_of(self, manifest: &Manifest) -> Vec<WorkingTree> {
+        identity(manifest).map(|identity| self.clones.present(identity)).unwrap_or_default()
+    }
+
+    fn present(&self) -> &RootSet {
+        &self.bases[0]
+    }
+
+    /// Where this machine itself last wrote the session.
+    fn own(self, manifest: &Manifest) -> Option<Root> {
+        let own = manifest.transcript.runs.iter().rev().filter(|run| run.machine == *self.me);
+        own.filter_map(|run| manifest.roots.get(&run.roots)?.repo()).next().cloned()
+    }
+
+    /// Where the repositories of other machines would be by the roots `base`, that of the session's beginning first.
+    fn elsewheres(self, manifest: &Manifest, base: &RootSet) -> Vec<Root> {
+        let places = origins(manifest).filter_map(|origin| expand_path(&plain(origin)?, base));
+        places.filter_map(|path| root_at(base, &path)).collect()
+    }
+
+    fn clone_of(self, manifest: &Manifest, identity: &ProjectIdentity, search: bool) -> Option<WorkingTree> {
+        let same: Vec<PathBuf> =
+            self.elsewheres(manifest, self.present()).iter().map(|root| resolved(&root.path).into()).collect();
+        same.iter().for_each(|place| drop(self.clones.learn_at(place)));
+        let tail = tail(manifest);
+        let has_directory = |tree: &WorkingTree| tree.top.join(&tail).is_dir();
+        let mut trees = self.clones.present(identity);
+        if search && !trees.iter().any(has_directory) {
+            self.clones.search();
+            trees = self.clones.present(identity);
+        }
+        let worktree = manifest.git.as_ref().and_then(|git| git.worktree.as_ref());
+        let names: Vec<&str> = origins(manifest).filter_map(|origin| last_part(&origin.repo()?.path)).collect();
+        let is_named = |tree: &WorkingTree| tree.top.file_name().is_some_and(|name| names.iter().any(|n| name == *n));
+        // `false` comes first.
+        trees.into_iter().min_by_key(|tree| {
+            let is_the_worktree = worktree.is_some() && tree.worktree.as_ref() == worktree;
+            let order = [
+                has_directory(tree),
+                same.contains(&tree.top),
+                is_the_worktree,
+                tree.worktree.is_none(),
+                is_named(tree),
+            ];
+            (order.map(|better| !better), tree.top.clone())
+        })
+    }
+}
+
+/// Whether some of the session's text may hold `{{REPO}}`.
+pub(super) fn is_in_repo(manifest: &Manifest) -> bool {
+    below_repo(manifest).is_some() || manifest.roots.values().any(|set| set.repo().is_some())
+}
+
+/// Whether the session's project lies in a repository that moves with it.
+pub(super) fn is_below_repo(manifest: &Manifest) -> bool {
+    below_repo(manifest).is_some()
+}
+
+/// The project as another machine would have it that knows no repository: where the session's beginning has it, below a root of that machine.
+pub(super) fn plain_project(manifest: &Manifest) -> Option<PortablePath> {
+    let Some(below) = below_repo(manifest) else { return manifest.project.clone() };
+    let top = origins(manifest).find_map(plain)?;
+    Some(PortablePath::new(format!("{top}{below}")))
+}
+
+/// How a project in a repository is called that has no place here: `github.com/al/app/crates/x`. Untrusted text.
+pub(super) fn name(manifest: &Manifest) -> Option<String> {
+    Some(format!("{}{}", identity(manifest)?, below_repo(manifest)?))
+}
+
+/// What the remote of the session's project is known by.
+pub(super) fn identity(manifest: &Manifest) -> Option<&ProjectIdentity> {
+    manifest.git.as_ref()?.identity.as_ref()
+}
+
+/// Whether git says of both the same remote.
+pub(super) fn is_of(manifest: &Manifest, facts: &GitFacts) -> bool {
+    let there = identity(manifest);
+    there.is_some() && identity_of(facts).as_ref() == there
+}
+
+/// What follows after `{{REPO}}` in the project: nothing, or `/` and a directory.
+fn below_repo(manifest: &Manifest) -> Option<&str> {
+    let below = manifest.project.as_ref()?.as_str().strip_prefix(PLACEHOLDER)?;
+    (below.is_empty() || below.starts_with('/')).then_some(below)
+}
+
+/// The directory of the project in its repository, safe to be joined to a path.
+fn tail(manifest: &Manifest) -> String {
+    let below = below_repo(manifest).unwrap_or_default().trim_start_matches('/');
+    if is_safe_path(below) { below.to_owned() } else { String::new() }
+}
+
+/// The root sets that have a repository, in the order in which lines were written with them.
+fn origins(manifest: &Manifest) -> impl Iterator<Item = &RootSet> {
+    let of_runs = manifest.transcript.runs.iter().filter_map(|run| manifest.roots.get(&run.roots));
+    of_runs.chain(manifest.roots.values()).filter(|set| set.repo().is_some())
+}
+
+/// The repository of a root set, below its other roots.
+fn plain(origin: &RootSet) -> Option<PortablePath> {
+    Some(collapse_path(&origin.without_repo(), &origin.repo()?.path))
+}
+
+fn last_part(path: &str) -> Option<&str> {
+    path.rsplit(['/', '\\']).next()
+}
+
+/// The tops that a working directory may have, of a project in `tail` of its repository.
+fn tops(directory: &str, tail: &str) -> Vec<String> {
+    let whole = directory.trim_end_matches('/').to_owned();
+    let above = whole.strip_suffix(tail).and_then(|above| above.strip_suffix('/')).map(str::to_owned);
+    above.into_iter().chain([whole]).collect()
+}
+
+/// The root of a repository at `path`: as this machine's roots spell it, and with links resolved.
+fn root_at(base: &RootSet, path: &str) -> Option<Root> {
+    let spelled = expand_path(&collapse_path(base, path), base)?;
+    Root::new(base.system, RootName::repo(), &spelled, Some(&resolved(&spelled))).ok()
+}
