@@ -31,6 +31,7 @@ mod offline;
 #[cfg(target_os = "linux")]
 mod picker;
 mod project;
+mod projects;
 mod race;
 mod readme;
 #[cfg(target_os = "linux")]

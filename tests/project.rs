@@ -26,19 +26,19 @@ pub(crate) fn git(machine: &Machine, directory: &str, args: &[&str]) -> String {
 }
 
 /// A repository with one commit and this remote; the commit.
-fn repository(machine: &Machine, directory: &str, remote: &str) -> String {
+pub(crate) fn repository(machine: &Machine, directory: &str, remote: &str) -> String {
     fs::create_dir_all(machine.home.join(directory)).unwrap();
     git(machine, directory, &["init", "--quiet"]);
     git(machine, directory, &["remote", "add", "origin", remote]);
     commit(machine, directory, "first")
 }
 
-fn commit(machine: &Machine, directory: &str, message: &str) -> String {
+pub(crate) fn commit(machine: &Machine, directory: &str, message: &str) -> String {
     git(machine, directory, &["commit", "--quiet", "--allow-empty", "--message", message]);
     git(machine, directory, &["rev-parse", "HEAD"])
 }
 
-fn manifest(machine: &Machine, session: &str) -> Value {
+pub(crate) fn manifest(machine: &Machine, session: &str) -> Value {
     let path = machine.data().join("store/sessions").join(&session[..2]).join(session).join("manifest.json");
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
@@ -47,7 +47,7 @@ fn recorded(machine: &Machine, session: &str) -> Value {
     manifest(machine, session)["git"].clone()
 }
 
-fn here(machine: &Machine, session: &str) -> ProjectHere {
+pub(crate) fn here(machine: &Machine, session: &str) -> ProjectHere {
     let session: SessionId = session.parse().unwrap();
     with_context(machine, |ctx| project_here(ctx, &session)).unwrap()
 }

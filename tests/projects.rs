@@ -1,0 +1,569 @@
+//! Projects find themselves: a session lands in the clone of its project, wherever that lies, and is exact where it came from.
+
+use std::fs;
+use std::path::Path;
+
+use ccsync::sync::ProjectHere;
+use serde_json::json;
+
+use crate::harness::{Machine, ONE, TWO, TestEnv, chain_is_whole, questions};
+use crate::project::{commit, git, here, manifest, repository};
+
+const SSH: &str = "git@github.com:al/app.git";
+const HTTPS: &str = "https://GitHub.com/al/app";
+
+/// The client's own list of projects names these directories, relative to the home directory.
+fn known(machine: &Machine, directories: &[&str]) {
+    let names = directories.iter().map(|directory| machine.home.join(directory).to_str().unwrap().to_owned());
+    let projects: serde_json::Map<_, _> = names.map(|name| (name, json!({"allowedTools": []}))).collect();
+    fs::write(machine.home.join(".claude.json"), json!({"projects": projects}).to_string()).unwrap();
+}
+
+/// The directory of the client in which a session lies.
+#[track_caller]
+fn assert_lies_in(machine: &Machine, session: &str, project: &str) {
+    let directory = machine.transcript_path(session).parent().unwrap().to_owned();
+    assert_eq!(directory, machine.project_dir(project), "{session} on {}", machine.name);
+}
+
+/// Forgets everything that can be found out again.
+fn forget(machine: &Machine) {
+    for file in ["index.json", "clones.json"] {
+        let _ = fs::remove_file(machine.home.join(".local/state/ccsync").join(file));
+    }
+}
+
+/// Neither command has anything to do, whether or not something is remembered, and no session has come up.
+#[track_caller]
+fn assert_settled(machine: &Machine, sessions: &[&str]) {
+    for _ in 0..2 {
+        for command in ["push", "pull"] {
+            let run = machine.ccsync([command]).success();
+            let forks = machine.sessions();
+            assert_eq!(forks, sessions, "{command} on {}\n{run}", machine.name);
+            assert!(run.stdout.contains("nothing to do"), "{command} on {}\n{run}", machine.name);
+        }
+        forget(machine);
+    }
+}
+
+fn remove(machine: &Machine, session: &str) {
+    fs::remove_file(machine.transcript_path(session)).unwrap();
+}
+
+/// A on `there`, B on `here`, each a clone of one remote; the session has gone to B.
+fn moved(env: &TestEnv, there: &str, here: &str) -> (Machine, Machine) {
+    let (a, b) = env.pair();
+    repository(&a, there, SSH);
+    repository(&b, here, HTTPS);
+    known(&b, &[here]);
+    a.session(ONE).project(there).turn("hello").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    (a, b)
+}
+
+#[test]
+fn a_session_lands_in_the_clone_that_is_here_and_is_exact_at_its_origin() {
+    let env = TestEnv::new();
+    let (a, b) = moved(&env, "work/app", "code/my app_2");
+    assert_lies_in(&b, ONE, "code/my app_2");
+    assert_eq!(manifest(&a, ONE)["project"], "{{REPO}}");
+    let text = b.text(ONE);
+    assert!(!text.contains(a.home.to_str().unwrap()), "{text}");
+    assert!(text.contains(b.home.join("code/my app_2/src/main.rs").to_str().unwrap()), "{text}");
+
+    let origin = a.text(ONE);
+    b.append(ONE, "and there");
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    assert!(a.text(ONE).starts_with(&origin), "what was written here stays");
+    assert!(!a.text(ONE).contains(b.home.to_str().unwrap()), "{}", a.text(ONE));
+    assert!(chain_is_whole(&a.text(ONE)));
+    a.append(ONE, "and back");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello", "and there", "and back"]);
+    assert_settled(&a, &[ONE]);
+    assert_settled(&b, &[ONE]);
+    for machine in [&a, &b] {
+        machine.ccsync(["verify", "--full"]).success();
+        machine.assert_in_order("settled");
+        let before = machine.text(ONE);
+        remove(machine, ONE);
+        machine.ccsync(["pull", ONE]).success();
+        assert_eq!(machine.text(ONE), before, "{}", machine.name);
+    }
+}
+
+#[test]
+fn people_see_where_a_project_is_or_what_it_is_called() {
+    let env = TestEnv::new();
+    let (a, b) = moved(&env, "work/app", "code/app");
+    let list = b.ccsync(["list"]).success().stdout;
+    assert!(list.contains("~/code/app"), "{list}");
+    for filter in ["code/app", "github.com/al"] {
+        let list = b.ccsync(["list", "--project", filter, "--json"]).success().json();
+        assert_eq!(list["sessions"][0]["project"], "{{HOME}}/code/app", "{list}");
+    }
+    assert_eq!(b.ccsync(["list", "--project", "work/app", "--json"]).success().json()["sessions"], json!([]));
+    a.append(ONE, "more");
+    assert!(a.ccsync(["push"]).success().stdout.contains("~/work/app"));
+    // On a machine that has no clone and no place.
+    fs::remove_dir_all(b.home.join("code")).unwrap();
+    let list = b.ccsync(["list"]).success().stdout;
+    assert!(list.contains("github.com/al/app"), "{list}");
+}
+
+#[test]
+fn two_clones_and_a_worktree_of_one_remote_stay_apart() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let three = "33333333-0000-4000-8000-000000000003";
+    let places = [(ONE, "work/one"), (TWO, "work/two"), (three, "work/side")];
+    repository(&a, "work/one", SSH);
+    repository(&a, "work/two", HTTPS);
+    git(&a, "work/one", &["worktree", "add", "--quiet", "-b", "side", "../side"]);
+    places.iter().for_each(|(id, place)| drop(a.session(id).project(place).turn(place).write()));
+    a.ccsync(["push"]).success();
+    assert_eq!(manifest(&a, three)["git"]["worktree"], "side");
+    // B has the main checkout and a worktree of that name somewhere else, and no second clone.
+    repository(&b, "code/main", SSH);
+    git(&b, "code/main", &["worktree", "add", "--quiet", "-b", "side", "trees/side"]);
+    known(&b, &["code/main"]);
+    b.ccsync(["pull"]).success();
+    for (id, place) in [(ONE, "code/main"), (TWO, "code/main"), (three, "code/main/trees/side")] {
+        assert_lies_in(&b, id, place);
+        b.append(id, "there");
+    }
+    b.ccsync(["push"]).success();
+    let before: Vec<_> = places.iter().map(|(id, _)| a.text(id)).collect();
+    a.ccsync(["pull"]).success();
+    for ((id, place), before) in places.iter().zip(&before) {
+        assert!(a.text(id).starts_with(before) && a.text(id).len() > before.len());
+        let cwd = json!(a.home.join(place)).to_string();
+        assert_eq!(a.text(id).matches(&format!("\"cwd\":{cwd}")).count(), 8, "{id}");
+    }
+    let all: Vec<_> = places.iter().map(|(id, _)| *id).collect();
+    assert_settled(&a, &all);
+    assert_settled(&b, &all);
+    // Removed and brought back, each lies where it lay.
+    let before: Vec<_> = all.iter().map(|id| (a.transcript_path(id), a.text(id))).collect();
+    all.iter().for_each(|id| remove(&a, id));
+    a.ccsync([&["pull"], all.as_slice()].concat()).success();
+    let after: Vec<_> = all.iter().map(|id| (a.transcript_path(id), a.text(id))).collect();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn a_session_of_a_worktree_goes_to_the_main_checkout_where_there_is_no_such_worktree_and_back() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    repository(&a, "work/app", SSH);
+    git(&a, "work/app", &["worktree", "add", "--quiet", "-b", "side", ".claude/worktrees/side"]);
+    repository(&b, "code/app", SSH);
+    git(&b, "code/app", &["worktree", "add", "--quiet", "-b", "other", "../aside"]);
+    known(&b, &["code/aside", "code/app"]);
+    a.session(ONE).project("work/app/.claude/worktrees/side").turn("hello").write();
+    a.session(TWO).project("work/app/src").turn("hello").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_lies_in(&b, ONE, "code/app");
+    assert_lies_in(&b, TWO, "code/app/src");
+    b.append(ONE, "there");
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    assert_lies_in(&a, ONE, "work/app/.claude/worktrees/side");
+    assert!(!a.text(ONE).contains(b.home.to_str().unwrap()));
+    let cwd = a.home.join("work/app/.claude/worktrees/side");
+    assert!(a.text(ONE).lines().all(|line| line.contains(cwd.to_str().unwrap())));
+}
+
+#[test]
+fn the_same_place_goes_before_other_clones_and_one_with_the_directory_before_that() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    repository(&a, "work/app", SSH);
+    a.session(ONE).project("work/app/crates/x").turn("hello").write();
+    a.ccsync(["push"]).success();
+    for clone in ["a/first", "work/app", "z/last"] {
+        repository(&b, clone, HTTPS);
+    }
+    known(&b, &["a/first", "z/last"]);
+    let pulled = |expected: &str| {
+        b.ccsync(["pull", ONE]).success();
+        assert_lies_in(&b, ONE, expected);
+        remove(&b, ONE);
+    };
+    pulled("work/app/crates/x");
+    fs::create_dir_all(b.home.join("z/last/crates/x")).unwrap();
+    pulled("z/last/crates/x");
+    fs::create_dir_all(b.home.join("work/app/crates/x")).unwrap();
+    pulled("work/app/crates/x");
+    fs::remove_dir_all(b.home.join("work")).unwrap();
+    fs::remove_dir_all(b.home.join("z/last/crates")).unwrap();
+    pulled("a/first/crates/x");
+    fs::rename(b.home.join("z/last"), b.home.join("z/app")).unwrap();
+    known(&b, &["z/app"]);
+    forget(&b);
+    pulled("z/app/crates/x");
+}
+
+#[test]
+fn without_a_clone_a_session_goes_by_its_path_and_stays_where_it_is_when_one_appears() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    repository(&a, "work/app", SSH);
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_lies_in(&b, ONE, "work/app");
+    let before = b.text(ONE);
+    assert!(before.contains(b.home.join("work/app/src").to_str().unwrap()), "{before}");
+    assert!(!b.home.join("work/app").exists());
+
+    repository(&b, "code/app", HTTPS);
+    known(&b, &["code/app"]);
+    assert_settled(&b, &[ONE]);
+    a.append(ONE, "more");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_lies_in(&b, ONE, "work/app");
+    assert!(b.text(ONE).starts_with(&before));
+    assert_settled(&b, &[ONE]);
+    // Who resumes it is told of the clone; a session that is new here lands there.
+    let ProjectHere::Present { directory, .. } = here(&b, ONE) else { panic!() };
+    assert_eq!(directory, b.home.join("code/app"));
+    a.session(TWO).turn("hello").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_lies_in(&b, TWO, "code/app");
+    // Continued in the clone, though the session's directory is called after another place.
+    let place = |from: &str| b.home.join(from).to_str().unwrap().to_owned();
+    let now = b.text(ONE).replace(&place("work/app"), &place("code/app"));
+    let last = now.lines().last().unwrap().replace("\"uuid\":\"", "\"uuid\":\"f");
+    b.append_raw(ONE, format!("{last}\n").as_bytes());
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    assert!(!a.text(ONE).contains(b.home.to_str().unwrap()), "{}", a.text(ONE));
+    assert_settled(&b, &[ONE, TWO]);
+    assert_settled(&a, &[ONE, TWO]);
+}
+
+#[test]
+fn a_clone_that_vanishes_or_moves_makes_no_fork() {
+    let env = TestEnv::new();
+    let (a, b) = moved(&env, "work/app", "code/app");
+    for (turn, place) in ["elsewhere/renamed", "gone"].iter().enumerate() {
+        let from = if turn == 0 { "code/app" } else { "elsewhere/renamed" };
+        fs::create_dir_all(b.home.join("elsewhere")).unwrap();
+        fs::rename(b.home.join(from), b.home.join(place)).unwrap();
+        if turn == 1 {
+            fs::remove_dir_all(b.home.join(place)).unwrap();
+        }
+        known(&b, &[place]);
+        assert_settled(&b, &[ONE]);
+        let before = b.text(ONE);
+        a.append(ONE, &format!("turn {turn}"));
+        a.ccsync(["push"]).success();
+        b.ccsync(["pull"]).success();
+        assert!(b.text(ONE).starts_with(&before) && b.text(ONE).len() > before.len());
+        assert_lies_in(&b, ONE, "code/app");
+        assert_settled(&b, &[ONE]);
+    }
+    // What is said where no clone is any more is stored as if there were one.
+    b.append(ONE, "last");
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    assert!(!a.text(ONE).contains(b.home.to_str().unwrap()));
+    assert_settled(&a, &[ONE]);
+}
+
+#[test]
+fn a_remote_that_is_renamed_or_removed_changes_nothing_that_is_there() {
+    let env = TestEnv::new();
+    let (a, b) = moved(&env, "work/app", "code/app");
+    git(&a, "work/app", &["remote", "set-url", "origin", "https://example.org/new/name"]);
+    a.append(ONE, "under another name");
+    a.ccsync(["push"]).success();
+    assert_eq!(manifest(&a, ONE)["git"]["identity"], "example.org/new/name");
+    forget(&b);
+    b.ccsync(["pull"]).success();
+    assert_lies_in(&b, ONE, "code/app");
+    assert!(!b.text(ONE).contains(a.home.to_str().unwrap()));
+    git(&b, "code/app", &["remote", "remove", "origin"]);
+    b.append(ONE, "without one");
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    assert!(!a.text(ONE).contains(b.home.to_str().unwrap()));
+    assert_settled(&a, &[ONE]);
+    assert_settled(&b, &[ONE]);
+}
+
+#[test]
+fn a_project_without_a_remote_goes_by_its_root_and_by_its_path_under_the_home_directory() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    fs::create_dir_all(a.home.join("lab/x")).unwrap();
+    fs::create_dir_all(b.home.join("science/x")).unwrap();
+    a.ccsync(["config", "add-placeholder", &format!("LAB={}", a.home.join("lab").display())]).success();
+    b.ccsync(["config", "add-placeholder", &format!("LAB={}", b.home.join("science").display())]).success();
+    git(&a, "lab/x", &["init", "--quiet"]);
+    a.session(ONE).project("lab/x").turn("hello").write();
+    a.session(TWO).project("other").turn("hello").write();
+    a.ccsync(["push"]).success();
+    assert_eq!(manifest(&a, ONE)["project"], "{{LAB}}/x");
+    assert_eq!(manifest(&a, TWO)["project"], "{{HOME}}/other");
+    b.ccsync(["pull"]).success();
+    assert_lies_in(&b, ONE, "science/x");
+    assert_lies_in(&b, TWO, "other");
+}
+
+#[test]
+fn directories_of_one_repository_are_projects_of_their_own() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    repository(&a, "work/mono", SSH);
+    repository(&b, "src/mono", SSH);
+    let inner = "33333333-0000-4000-8000-000000000003";
+    repository(&a, "work/mono/inner", "https://example.org/al/inner");
+    repository(&b, "inner", "https://example.org/al/inner");
+    known(&b, &["src/mono", "inner"]);
+    for (id, place) in [(ONE, "work/mono/packages/a"), (TWO, "work/mono/packages/b"), (inner, "work/mono/inner/x")] {
+        a.session(id).project(place).turn("hello").write();
+    }
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    for (id, place) in [(ONE, "src/mono/packages/a"), (TWO, "src/mono/packages/b"), (inner, "inner/x")] {
+        assert_lies_in(&b, id, place);
+        assert!(b.text(id).contains(b.home.join(place).join("src/main.rs").to_str().unwrap()));
+    }
+}
+
+#[test]
+fn both_tails_of_a_session_in_two_clones_are_kept_once() {
+    let env = TestEnv::new();
+    let (a, b) = moved(&env, "work/app", "code/app");
+    a.append(ONE, "at a");
+    b.append(ONE, "at b");
+    a.ccsync(["push"]).success();
+    let run = b.ccsync(["push"]);
+    assert_eq!(run.code, Some(5), "{run}");
+    b.ccsync(["pull"]);
+    a.ccsync(["pull"]).success();
+    assert_eq!(a.sessions(), b.sessions());
+    let [one, fork] = a.sessions().try_into().unwrap();
+    assert_eq!(one, ONE);
+    for (machine, place) in [(&a, "work/app"), (&b, "code/app")] {
+        assert_eq!(questions(&machine.text(ONE)), ["hello", "at a"]);
+        assert_eq!(questions(&machine.text(&fork)), ["hello", "at b"]);
+        assert_lies_in(machine, &fork, place);
+        let cwd = machine.home.join(place);
+        assert!(machine.text(&fork).lines().all(|line| line.contains(cwd.to_str().unwrap())));
+        assert_settled(machine, &[ONE, &fork]);
+    }
+}
+
+#[test]
+fn a_pull_into_a_clone_can_be_taken_back() {
+    let env = TestEnv::new();
+    let (a, b) = moved(&env, "work/app", "code/app");
+    b.ccsync(["undo"]).success();
+    assert_eq!(b.sessions(), Vec::<String>::new());
+    fs::rename(b.home.join("code/app"), b.home.join("code/other")).unwrap();
+    known(&b, &["code/other"]);
+    b.ccsync(["pull", ONE]).success();
+    assert_lies_in(&b, ONE, "code/other");
+    assert!(!b.text(ONE).contains("code/app"));
+    let before = b.text(ONE);
+    a.append(ONE, "more");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    b.ccsync(["undo"]).success();
+    assert_eq!(b.text(ONE), before);
+}
+
+#[test]
+fn a_session_without_a_place_names_the_clone_that_it_needs() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    fs::create_dir_all(a.home.join("lab")).unwrap();
+    a.ccsync(["config", "add-placeholder", &format!("LAB={}", a.home.join("lab").display())]).success();
+    repository(&a, "lab/app", SSH);
+    a.session(ONE).project("lab/app").turn("hello").write();
+    a.ccsync(["push"]).success();
+    let run = b.ccsync(["pull"]);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    for words in ["github.com/al/app", "git clone git@github.com:al/app.git", "add-placeholder LAB=PATH"] {
+        assert!(said.contains(words), "{words}\n{run}");
+    }
+    assert_eq!(b.sessions(), Vec::<String>::new());
+    // A pull in the clone finds it.
+    repository(&b, "deep/down/app", HTTPS);
+    b.run(b.command(["pull"]).current_dir(b.home.join("deep/down/app"))).success();
+    assert_lies_in(&b, ONE, "deep/down/app");
+}
+
+#[test]
+fn clones_below_a_placeholder_and_beside_other_sessions_are_found() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    repository(&a, "work/app", SSH);
+    repository(&a, "work/tool", "https://example.org/tool");
+    a.session(ONE).turn("hello").write();
+    a.session(TWO).project("work/tool").turn("hello").write();
+    a.ccsync(["push"]).success();
+    repository(&b, "p/group/app", SSH);
+    b.ccsync(["config", "add-placeholder", &format!("P={}", b.home.join("p").display())]).success();
+    repository(&b, "x/y/tool", "https://example.org/tool.git");
+    b.session("33333333-0000-4000-8000-000000000003").project("x/y/tool/src").turn("mine").write();
+    b.ccsync(["pull"]).success();
+    assert_lies_in(&b, ONE, "p/group/app");
+    assert_lies_in(&b, TWO, "x/y/tool");
+}
+
+#[test]
+fn a_session_that_was_stored_before_goes_on_with_its_repository() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_eq!(manifest(&a, ONE)["project"], "{{HOME}}/work/app");
+    repository(&a, "work/app", SSH);
+    a.append(ONE, "in a repository");
+    a.ccsync(["push"]).success();
+    assert_eq!(manifest(&a, ONE)["project"], "{{REPO}}");
+    repository(&b, "code/app", SSH);
+    known(&b, &["code/app"]);
+    b.ccsync(["pull"]).success();
+    assert_lies_in(&b, ONE, "work/app");
+    assert_settled(&a, &[ONE]);
+    assert_settled(&b, &[ONE]);
+    remove(&b, ONE);
+    b.ccsync(["pull", ONE]).success();
+    assert_lies_in(&b, ONE, "code/app");
+    assert_settled(&b, &[ONE]);
+}
+
+#[test]
+fn the_home_directory_and_what_has_a_placeholder_are_no_repository_of_a_session() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    repository(&a, "", "https://example.org/al/dotfiles");
+    repository(&a, "lab", "https://example.org/al/lab");
+    a.ccsync(["config", "add-placeholder", &format!("LAB={}", a.home.join("lab").display())]).success();
+    a.session(ONE).project("notes").turn("hello").write();
+    a.session(TWO).project("lab/x").turn("hello").write();
+    a.ccsync(["push"]).success();
+    assert_eq!(manifest(&a, ONE)["project"], "{{HOME}}/notes");
+    assert_eq!(manifest(&a, TWO)["project"], "{{LAB}}/x");
+    let text = fs::read_to_string(a.data().join("store/sessions/11").join(ONE).join("manifest.json")).unwrap();
+    assert!(!text.contains("REPO"), "{text}");
+    let run = a.ccsync(["config", "add-placeholder", "REPO=/srv/x"]);
+    assert!(run.code != Some(0) && run.stderr.contains("REPO"), "{run}");
+}
+
+/// What somebody who can write to the store would like to happen.
+#[test]
+fn what_a_manifest_says_of_its_repository_leads_nowhere_else() {
+    use crate::harness::Clone;
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let somebody = env.machine("somebody");
+    repository(&a, "work/app", SSH);
+    repository(&b, "code/app", HTTPS);
+    known(&b, &["code/app"]);
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+    let clone = Clone::of(&env.remote_of_pair(), &somebody);
+    let path = format!("sessions/11/{ONE}/manifest.json");
+    let good = manifest(&a, ONE);
+    let key = good["roots"].as_object().unwrap().keys().next().unwrap().clone();
+    let outside = b.client_tree();
+    let with = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut manifest = good.clone();
+        change(&mut manifest);
+        clone.pull();
+        clone.write(&path, manifest.to_string());
+        clone.push();
+        forget(&b);
+        let run = b.ccsync(["pull", ONE]);
+        let tree = b.client_tree();
+        let new: Vec<_> = tree.keys().filter(|path| !outside.contains_key(*path)).cloned().collect();
+        let _ = fs::remove_dir_all(b.home.join(".claude/projects"));
+        fs::create_dir_all(b.home.join(".claude/projects")).unwrap();
+        assert!(run.code != Some(70), "{run}");
+        assert_eq!(fs::read_dir(b.home.join("code/app")).unwrap().count(), 1, "only .git\n{run}");
+        let inside = |path: &Path| path.starts_with("projects") && path.components().count() <= 3;
+        assert!(new.iter().all(|path| inside(path)), "{new:?}\n{run}");
+        (run, new)
+    };
+    let (_, new) = with(&|manifest| manifest["project"] = json!("{{REPO}}//etc"));
+    assert!(!new.iter().any(|path| path.to_str().unwrap().ends_with("-etc-")), "{new:?}");
+    let (run, new) = with(&|manifest| manifest["project"] = json!("{{REPO}}/../../.ssh"));
+    assert!(new.is_empty() && run.code == Some(3), "{new:?}\n{run}");
+    let (run, new) = with(&|manifest| manifest["git"]["directory"] = json!("../../.ssh"));
+    assert!(new.is_empty() && run.code == Some(3), "{new:?}\n{run}");
+    let (run, new) = with(&|manifest| manifest["git"]["worktree"] = json!("../x"));
+    assert!(new.is_empty() && run.code == Some(3), "{new:?}\n{run}");
+    let (run, new) = with(&|manifest| manifest["git"]["remote"] = json!("ext::sh -c touch% x"));
+    assert!(new.is_empty() && run.code == Some(3), "{new:?}\n{run}");
+    // Its own idea of where the repository lies is a name of the client's and text, no more.
+    for place in ["/etc", "/x/../../y"] {
+        with(&|manifest| {
+            let roots = manifest["roots"][&key]["roots"].as_array_mut().unwrap();
+            let repo = roots.iter_mut().find(|root| root["name"] == "REPO").unwrap();
+            repo["path"] = json!(place);
+            manifest["git"] = serde_json::Value::Null;
+        });
+    }
+    let (run, new) = with(&|manifest| {
+        let roots = manifest["roots"][&key]["roots"].as_array_mut().unwrap();
+        let repo = roots.iter_mut().find(|root| root["name"] == "REPO").unwrap();
+        repo["path"] = json!("/");
+    });
+    assert!(new.is_empty() && run.code == Some(3), "{new:?}\n{run}");
+    // Many, none of which is used.
+    with(&|manifest| {
+        let set = manifest["roots"][&key].clone();
+        for n in 0..5000 {
+            let mut set = set.clone();
+            let roots = set["roots"].as_array_mut().unwrap();
+            roots.iter_mut().find(|root| root["name"] == "REPO").unwrap()["path"] = json!(format!("/r{n}"));
+            manifest["roots"][format!("{n:016x}")] = set;
+        }
+    });
+}
+
+#[test]
+fn a_git_file_that_leads_elsewhere_makes_no_clone_of_a_place() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    repository(&a, "work/app", SSH);
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+    // Its working tree is said to be another directory; another one's git directory does not exist.
+    repository(&b, "real", HTTPS);
+    fs::create_dir_all(b.home.join("secret")).unwrap();
+    git(&b, "real", &["config", "core.worktree", b.home.join("secret").to_str().unwrap()]);
+    fs::create_dir_all(b.home.join("false")).unwrap();
+    fs::write(b.home.join("false/.git"), "gitdir: /nowhere\n").unwrap();
+    fs::create_dir_all(b.home.join("loop")).unwrap();
+    fs::write(b.home.join("loop/.git"), format!("gitdir: {}\n", b.home.join("loop/.git").display())).unwrap();
+    known(&b, &["real", "false", "loop", "nowhere"]);
+    b.ccsync(["pull"]).success();
+    assert_lies_in(&b, ONE, "work/app");
+}
+
+#[test]
+fn commits_in_the_clone_change_no_session() {
+    let env = TestEnv::new();
+    let (a, b) = moved(&env, "work/app", "code/app");
+    let head = a.git(&["rev-parse", "HEAD"]);
+    commit(&a, "work/app", "more");
+    commit(&b, "code/app", "more");
+    assert_settled(&a, &[ONE]);
+    assert_settled(&b, &[ONE]);
+    assert_eq!(a.git(&["rev-parse", "HEAD"]), head);
+}
