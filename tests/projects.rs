@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use ccsync::sync::ProjectHere;
+use proptest::prelude::*;
 use serde_json::json;
 
 use crate::harness::{Machine, ONE, TWO, TestEnv, chain_is_whole, questions};
@@ -566,4 +567,98 @@ fn commits_in_the_clone_change_no_session() {
     assert_settled(&a, &[ONE]);
     assert_settled(&b, &[ONE]);
     assert_eq!(a.git(&["rev-parse", "HEAD"]), head);
+}
+
+/// What happens on one machine, one turn after another.
+#[derive(Debug, Clone)]
+struct Step {
+    at_b: bool,
+    /// Its clone has another place from now on; beyond the list: none.
+    moves_to: Option<usize>,
+    forgets: bool,
+    /// The session is removed before it is pulled.
+    anew: bool,
+}
+
+const PLACES: [&str; 6] = ["work/app", "code/my app_2", "deep/er/日本 x", "app", "work/app-two", "work/app/nested"];
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let moves = proptest::option::weighted(0.5, 0..PLACES.len() + 2);
+    let step = (any::<bool>(), moves, any::<bool>(), proptest::bool::weighted(0.3));
+    let step = step.prop_map(|(at_b, moves_to, forgets, anew)| Step { at_b, moves_to, forgets, anew });
+    proptest::collection::vec(step, 1..6)
+}
+
+/// A clone that is at `from` is at `to` from now on.
+fn put_clone(machine: &Machine, from: &mut Option<usize>, to: usize) {
+    if let Some(from) = from.take() {
+        fs::rename(machine.home.join(PLACES[from]), machine.home.join("moving")).unwrap();
+    } else {
+        repository(machine, "moving", HTTPS);
+    }
+    match PLACES.get(to) {
+        None => fs::remove_dir_all(machine.home.join("moving")).unwrap(),
+        Some(place) => {
+            let place = machine.home.join(place);
+            let _ = fs::remove_dir_all(&place);
+            fs::create_dir_all(place.parent().unwrap()).unwrap();
+            fs::rename(machine.home.join("moving"), place).unwrap();
+            known(machine, &[PLACES[to]]);
+            *from = Some(to);
+        }
+    }
+}
+
+fn takes_turns(first: usize, below: &str, steps: &[Step]) {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let mut clones = [None, None];
+    put_clone(&a, &mut clones[0], first);
+    a.session(ONE).project(&format!("{}{below}", PLACES[first])).turn("begin").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    let mut asked = vec!["begin".to_owned()];
+    for (turn, step) in steps.iter().enumerate() {
+        let (machine, clone) = if step.at_b { (&b, &mut clones[1]) } else { (&a, &mut clones[0]) };
+        if let Some(to) = step.moves_to {
+            put_clone(machine, clone, to);
+        }
+        if step.forgets {
+            forget(machine);
+        }
+        let before = machine.text(ONE);
+        if step.anew {
+            remove(machine, ONE);
+            machine.ccsync(["pull", ONE]).success();
+        }
+        machine.ccsync(["pull"]).success();
+        assert!(step.anew || machine.text(ONE).starts_with(&before), "step {turn} of {steps:#?}");
+        asked.push(format!("turn {turn}"));
+        machine.append(ONE, asked.last().unwrap());
+        machine.ccsync(["push"]).success();
+    }
+    for machine in [&a, &b] {
+        machine.ccsync(["pull"]).success();
+        assert_eq!(questions(&machine.text(ONE)), asked, "{} after {steps:#?}", machine.name);
+        assert_eq!(machine.sessions(), [ONE], "{} after {steps:#?}", machine.name);
+        assert!(chain_is_whole(&machine.text(ONE)));
+    }
+    for (machine, other) in [(&a, &b), (&b, &a)] {
+        assert!(!machine.text(ONE).contains(other.home.to_str().unwrap()), "{} after {steps:#?}", machine.name);
+        assert_settled(machine, &[ONE]);
+        machine.ccsync(["verify", "--full"]).success();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_session_stays_one_wherever_clones_are_and_move(first in 0..PLACES.len(), below in 0..2_usize, steps in steps()) {
+        takes_turns(first, ["", "/crates/x_y"][below], &steps);
+    }
+}
+
+fn cases() -> u32 {
+    std::env::var("CCSYNC_PROJECTS_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(4)
 }

@@ -7,7 +7,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::harness::{ONE, TestEnv};
+use crate::harness::{Machine, ONE, TWO, TestEnv};
+use crate::project::repository;
 
 /// A command and the output that the README shows for it.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,17 +19,43 @@ struct Step {
 
 #[test]
 fn every_console_block_of_the_readme_runs() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let text = fs::read_to_string(&readme).unwrap_or_default();
-    for block in console_blocks(&text) {
+    for block in blocks_of("README.md") {
         let env = TestEnv::new();
         let a = env.machine("a");
         a.session(ONE).project("work/app").turn("fix the login form").write();
-        for step in steps(&block) {
-            let run = a.ccsync(&step.args).success();
-            let printed: Vec<&str> = run.stdout.lines().collect();
-            assert!(fits(&step.shown, &printed), "README: {step:#?}\nprinted:\n{run}");
-        }
+        play(&a, &block);
+    }
+}
+
+#[test]
+fn every_console_block_of_the_page_on_projects_runs() {
+    let blocks = blocks_of("docs/projects.md");
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let env = TestEnv::new();
+        let (laptop, desk) = env.pair();
+        repository(&laptop, "work/app", "git@github.com:al/app.git");
+        repository(&desk, "code/app", "https://github.com/al/app");
+        desk.session(TWO).project("code/app").turn("another").write();
+        desk.ccsync(["push"]).success();
+        fs::remove_file(desk.transcript_path(TWO)).unwrap();
+        laptop.session(ONE).turn("fix the login form").write();
+        laptop.ccsync(["push"]).success();
+        play(&desk, &block);
+    }
+}
+
+fn blocks_of(page: &str) -> Vec<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    console_blocks(&fs::read_to_string(page).unwrap_or_default())
+}
+
+/// Runs what a block shows.
+fn play(machine: &Machine, block: &str) {
+    for step in steps(block) {
+        let run = machine.ccsync(&step.args).success();
+        let printed: Vec<&str> = run.stdout.lines().collect();
+        assert!(fits(&step.shown, &printed), "{step:#?}\nprinted:\n{run}");
     }
 }
 

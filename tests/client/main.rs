@@ -10,6 +10,8 @@ use std::io::Write;
 
 mod api;
 mod client;
+#[cfg(unix)]
+mod clones;
 mod corpus;
 mod diverged;
 mod history;

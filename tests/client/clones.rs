@@ -1,0 +1,108 @@
+//! A session of a repository lands where the client looks for it in the clone that this machine has, however odd both paths are.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ccsync::domain::client_dir::client_dir_name;
+use serde_json::json;
+
+use crate::api::Answer;
+use crate::client_or_skip;
+use crate::history::{assert_no_trace, has_turn};
+use crate::machine::{Machine, Pair, text};
+use crate::story::Stage;
+
+/// A clone of the remote at `path`, with the directory `below` in it.
+fn clone(machine: &Machine, path: &Path, remote: &str, below: &str) -> PathBuf {
+    let directory = path.join(below);
+    fs::create_dir_all(&directory).expect("make a clone");
+    machine.git(path, &["init", "--quiet", "--initial-branch=main"]);
+    machine.git(path, &["remote", "add", "origin", remote]);
+    machine.git(path, &["commit", "--quiet", "--allow-empty", "--message=begin"]);
+    directory
+}
+
+/// What the client keeps of the projects that somebody has worked in.
+fn worked_in(machine: &Machine, directories: &[PathBuf]) {
+    let projects: serde_json::Map<_, _> = directories.iter().map(|d| (text(d).to_owned(), json!({}))).collect();
+    fs::write(machine.home.join(".claude.json"), json!({"projects": projects}).to_string()).expect("write its list");
+}
+
+#[test]
+fn the_client_finds_a_session_in_the_clone_that_is_here() {
+    let stage = Stage::new(client_or_skip!());
+    let pair = Pair::new(Some("local"));
+    let outside = pair.a.home.join("out of/the way");
+    let long = ["a-directory-whose-name-is-rather-long"; 6].join("/");
+    let longer = ["один-довольно-длинный-каталог"; 5].join("/");
+    let cases = [
+        ("my app.v2_x", "Проекты/日本語 demo", "crates/core_x"),
+        ("emoji 😀 dir", &long, ""),
+        (&longer, "it's \"quoted\" & b\\s", "a.b/c d"),
+        (&long, &longer, ""),
+        // Two repositories whose directories have one name of the client's, on both machines.
+        ("same_name", "other.name", ""),
+        ("same-name", "other_name", ""),
+    ];
+    let remote = |index: usize, end: &str| format!("git@github.com:al/app-{index}{end}");
+    let mark = |index: usize| format!("clone-{index}");
+    let sessions: Vec<(String, PathBuf)> = cases
+        .iter()
+        .enumerate()
+        .map(|(index, (there, _, below))| {
+            let top = outside.join(there);
+            let project = clone(&pair.a, &top, &remote(index, ".git"), below);
+            (stage.begin(&pair.a, &project, &mark(index), &[Answer::bash("pwd"), Answer::say("here")]), top)
+        })
+        .collect();
+    let here: Vec<PathBuf> = cases
+        .iter()
+        .enumerate()
+        .map(|(index, (_, here, below))| {
+            clone(&pair.b, &pair.b.home.join("else where").join(here), &remote(index, ""), below)
+        })
+        .collect();
+    // One of them was entered through a link, by which the list names it.
+    let link = pair.b.home.join("link");
+    std::os::unix::fs::symlink(&here[1], &link).expect("make a link");
+    let mut listed = here.clone();
+    listed[1].clone_from(&link);
+    worked_in(&pair.b, &listed);
+    pair.a.push();
+    pair.b.pull();
+
+    for (index, (id, there)) in sessions.iter().enumerate() {
+        let directory = client_dir_name(text(&here[index]));
+        assert_eq!(
+            pair.b.transcript(id).parent().and_then(Path::file_name),
+            Some(OsStr::new(&directory)),
+            "case {index}"
+        );
+        let request = if cases[index].0.starts_with("same") {
+            // `--continue` would take the newest of what shares the directory.
+            stage.resume(&pair.b, &here[index], id, "go on", &[Answer::bash("pwd")])
+        } else {
+            let prompt = stage.api.script("go on", &[Answer::bash("pwd")]);
+            let reply = stage.client.print(&pair.b, &stage.api, &listed[index], &["--continue", &prompt]);
+            stage.last_request(&reply, id, "go on")
+        };
+        assert!(has_turn(&request, &mark(index)), "{}: the history did not reach the model", here[index].display());
+        assert_no_trace(&request, there);
+        let cwds = pair.b.records(id);
+        let cwds: Vec<_> = cwds.iter().filter_map(|record| record["cwd"].as_str()).collect();
+        assert!(cwds.iter().all(|cwd| *cwd == text(&here[index])), "{cwds:?}");
+    }
+    // And back: what was written there is as it was, and goes on in the clone of that machine.
+    let before: Vec<_> =
+        sessions.iter().map(|(id, _)| fs::read(pair.a.transcript(id)).expect("a transcript")).collect();
+    pair.b.push();
+    pair.a.pull();
+    for ((index, (id, there)), before) in sessions.iter().enumerate().zip(before) {
+        let after = fs::read(pair.a.transcript(id)).expect("a transcript");
+        assert!(after.len() > before.len() && after.starts_with(&before), "what was written at A changed its bytes");
+        let request = stage.resume(&pair.a, &there.join(cases[index].2), id, "home", &[]);
+        assert!(has_turn(&request, "go on"), "{}: what was said at B did not reach the model", there.display());
+        assert_no_trace(&request, &pair.b.home.join("else where"));
+    }
+}
