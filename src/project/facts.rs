@@ -15,6 +15,8 @@ pub struct GitFacts {
     pub top: PathBuf,
     /// The name of the working tree, if it is linked to another one (`git worktree`).
     pub worktree: Option<WorktreeName>,
+    /// The top of the main checkout that it is linked to; its own if it is linked to none, or to a repository without a checkout.
+    pub main: PathBuf,
     /// The address of `origin`, else of the first remote, after the user's `insteadOf`. A path is absolute.
     pub remote: Option<RemoteUrl>,
     /// The directory below the top of the working tree.
@@ -35,6 +37,7 @@ pub fn read(directory: &Path) -> Option<GitFacts> {
     let directory = below(&top, &directory)?;
     Some(GitFacts {
         worktree: worktree(&repo),
+        main: main_of(&repo).unwrap_or_else(|| top.clone()),
         remote: remote(&repo, &top),
         directory,
         commit: repo.head().ok().and_then(|head| head.target()).and_then(|id| id.to_string().parse().ok()),
@@ -65,9 +68,12 @@ pub fn main_checkout(directory: &Path) -> PathBuf {
     let nowhere: [&Path; 0] = [];
     let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
     let repo = Repository::open_ext(&directory, RepositoryOpenFlags::empty(), nowhere);
-    let shared = repo.ok().map(|repo| repo.commondir().to_owned());
-    let top = shared.filter(|shared| shared.ends_with(".git")).and_then(|shared| shared.parent().map(Path::to_owned));
-    top.and_then(|top| top.canonicalize().ok()).unwrap_or(directory)
+    repo.ok().and_then(|repo| main_of(&repo)).unwrap_or(directory)
+}
+
+fn main_of(repo: &Repository) -> Option<PathBuf> {
+    let shared = repo.commondir();
+    shared.ends_with(".git").then(|| shared.parent()?.canonicalize().ok()).flatten()
 }
 
 fn below(top: &Path, directory: &Path) -> Option<SubDirectory> {

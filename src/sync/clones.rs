@@ -152,6 +152,10 @@ impl Clones {
             forget_old(clones);
             state.changed = true;
         }
+        drop(state);
+        if facts.main != facts.top && !self.state().facts.contains_key(&facts.main) {
+            self.learn_at(&facts.main);
+        }
         Some(identity)
     }
 

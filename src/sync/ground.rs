@@ -30,26 +30,24 @@ impl Ground {
         let name = local.session.directory_name();
         let (named, others): (Vec<String>, Vec<String>) = new.into_iter().partition(|cwd| client_dir_name(cwd) == name);
         let mut directories = named;
-        let mut repo = None;
-        match of {
-            None => directories.extend(others.into_iter().take(usize::from(directories.is_empty()))),
-            Some(manifest) => {
-                let project = manifest.project.as_ref();
-                directories.extend(project.and_then(|p| expand_path(p, &work.views.roots_of(manifest))));
-                repo = directories.iter().find_map(|directory| repo_at(work, directory, None));
-                // The session may have gone on in another clone than the one that its directory is called after.
-                let elsewhere = || others.into_iter().find_map(|cwd| Some((repo_at(work, &cwd, Some(manifest))?, cwd)));
-                if repo.is_none()
-                    && let Some((root, cwd)) = elsewhere()
-                {
-                    repo = Some(root);
-                    directories.push(cwd);
-                }
-                let repos = work.views.repos();
-                repo = repo.or_else(|| repos.as_own(repos.of(manifest, &local.session.id)?));
-            }
-        }
-        repo = repo.or_else(|| directories.iter().find_map(|directory| repo_at(work, directory, None)));
+        let repos = work.views.repos();
+        let repo = if let Some(manifest) = of {
+            let project = manifest.project.as_ref();
+            directories.extend(project.and_then(|p| expand_path(p, &work.views.roots_of(manifest))));
+            let present = repos.of(manifest, &local.session.id);
+            let at = |directory: &str, of| repo_at(work, directory, present.as_ref(), of);
+            let here = directories.iter().find_map(|directory| at(directory, None));
+            // The session may have gone on in another clone than the one that its directory is called after.
+            here.or_else(|| {
+                let (root, cwd) = others.into_iter().find_map(|cwd| Some((at(&cwd, Some(manifest))?, cwd)))?;
+                directories.push(cwd);
+                Some(root)
+            })
+            .or_else(|| repos.as_own(present.clone()?))
+        } else {
+            directories.extend(others.into_iter().take(usize::from(directories.is_empty())));
+            directories.iter().find_map(|directory| repo_at(work, directory, None, None))
+        };
         directories.dedup();
         let clones = work.views.clones();
         if let Some(repo) = repo.as_ref().filter(|_| clones.used(&local.session.id).is_some()) {
@@ -61,13 +59,13 @@ impl Ground {
     }
 }
 
-/// The repository that `directory` lies in; with `of`, only one of the same remote.
-fn repo_at(work: &Work<'_>, directory: &str, of: Option<&Manifest>) -> Option<Root> {
+/// The repository that `directory` lies in, if `present` is not what it was so far; with `of`, only one of the same remote.
+fn repo_at(work: &Work<'_>, directory: &str, present: Option<&Root>, of: Option<&Manifest>) -> Option<Root> {
     let facts = work.views.clones().facts(directory.as_ref())?;
     if of.is_some_and(|manifest| !is_of(manifest, &facts)) {
         return None;
     }
-    work.views.repos().working_tree(&facts)
+    work.views.repos().working_tree(&facts, present.cloned())
 }
 
 /// The working directories that the new lines of the transcript name; of a new session the beginning of it.

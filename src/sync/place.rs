@@ -6,11 +6,11 @@
 use std::path::{Path, PathBuf};
 
 use super::SyncError;
-use super::repo::{is_below_repo, name, plain_project};
+use super::repo::{Repos, is_below_repo, name, plain_project};
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::path::PortablePath;
 use crate::domain::root::RootSet;
-use crate::rewrite::{Expander, TextKind, expand_path};
+use crate::rewrite::{Expander, TextKind};
 use crate::session::discover::projects_dir;
 use crate::store::manifest::Manifest;
 
@@ -20,7 +20,7 @@ pub(super) type Place = Result<PathBuf, String>;
 /// The project directory for `manifest` below `claude_dir`.
 pub(super) fn place(manifest: &Manifest, roots: &RootSet, claude_dir: &Path) -> Result<Place, SyncError> {
     let name = match &manifest.project {
-        Some(project) => match expand_path(project, roots) {
+        Some(project) => match Repos::directory(manifest, roots) {
             Some(path) => client_dir_name(&resolved(&path)),
             None => return Ok(Err(no_place(manifest, project.as_str()))),
         },

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::repo::{is_below_repo, plain_project};
+use super::repo::{Repos, is_below_repo, plain_project};
 use super::views::Views;
 use super::work::Work;
 use super::{Context, SyncError};
@@ -108,9 +108,8 @@ pub fn clone_project(ctx: &Context<'_>, proposed: &ProposedClone) -> Result<(), 
 /// Where the project of `manifest` is on this machine. A session that is here may have been written for a clone that is gone, or was never
 /// there: then another one counts, if there is one now.
 fn project_of(manifest: &Manifest, views: &Views) -> ProjectHere {
-    let Some(project) = &manifest.project else { return ProjectHere::Unknown };
     let (here, repos) = (views.roots(), views.repos());
-    let is_there = |roots: &RootSet| expand_path(project, roots).map(PathBuf::from).filter(|path| path.is_dir());
+    let is_there = |roots: &RootSet| Repos::directory(manifest, roots).map(PathBuf::from).filter(|path| path.is_dir());
     let anew = || is_there(&here.with(repos.anew(manifest, true)?));
     match is_there(&views.roots_of(manifest)).or_else(anew) {
         Some(directory) => {

@@ -10,7 +10,7 @@ use super::place::resolved;
 use super::project::identity_of;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::{PortablePath, is_safe_path};
-use crate::domain::project::ProjectIdentity;
+use crate::domain::project::{ProjectGit, ProjectIdentity};
 use crate::domain::root::{Root, RootName, RootSet};
 use crate::project::GitFacts;
 use crate::rewrite::{collapse_path, expand_path};
@@ -93,11 +93,29 @@ impl Repos<'_> {
         sets
     }
 
-    /// The working tree of which git says `facts`, as a root of a session in it. `None` if it is no clone of a remote, or no place for a
-    /// project: the home directory, what holds it, or what has a placeholder already.
-    pub(super) fn working_tree(self, facts: &GitFacts) -> Option<Root> {
+    /// The working tree of which git says `facts`, as a root of a session in it; the main checkout, if the working tree lies in that: where
+    /// the client makes its own (`.claude/worktrees`), and what a session in one names besides. `None` if it is no clone of a remote, or no
+    /// place for a project: the home directory, what holds it, or what has a placeholder already. `present` is where the session's repository
+    /// is so far: if it is that very working tree, it stays.
+    pub(super) fn working_tree(self, facts: &GitFacts, present: Option<Root>) -> Option<Root> {
         self.clones.learn(facts)?;
-        self.as_own(root_at(self.present(), facts.top.to_str()?)?)
+        if let Some(present) = present.filter(|present| Path::new(&resolved(&present.path)) == facts.top) {
+            return self.as_own(present);
+        }
+        let top = if facts.top.starts_with(&facts.main) { &facts.main } else { &facts.top };
+        self.as_own(root_at(self.present(), top.to_str()?)?)
+    }
+
+    /// The working directory of the session on the machine with these roots. A linked working tree that is not there stands for the main
+    /// checkout that it would lie in.
+    pub(super) fn directory(manifest: &Manifest, roots: &RootSet) -> Option<String> {
+        let directory = expand_path(manifest.project.as_ref()?, roots)?;
+        if is_in_nested_worktree(manifest) && !Path::new(&directory).is_dir() {
+            let below = manifest.git.as_ref().map(|git| git.directory.as_str()).filter(|below| !below.is_empty());
+            let below = below.map(|below| format!("/{below}")).unwrap_or_default();
+            return expand_path(&PortablePath::new(format!("{PLACEHOLDER}{below}")), roots);
+        }
+        Some(directory)
     }
 
     /// `root`, unless it would take the place of a root of this machine.
@@ -143,6 +161,7 @@ impl Repos<'_> {
             trees = self.clones.present(identity);
         }
         let worktree = manifest.git.as_ref().and_then(|git| git.worktree.as_ref());
+        let worktree = worktree.filter(|_| !is_in_nested_worktree(manifest));
         let names: Vec<&str> = origins(manifest).filter_map(|origin| last_part(&origin.repo()?.path)).collect();
         let is_named = |tree: &WorkingTree| tree.top.file_name().is_some_and(|name| names.iter().any(|n| name == *n));
         // `false` comes first.
@@ -203,6 +222,12 @@ fn below_repo(manifest: &Manifest) -> Option<&str> {
 fn tail(manifest: &Manifest) -> String {
     let below = below_repo(manifest).unwrap_or_default().trim_start_matches('/');
     if is_safe_path(below) { below.to_owned() } else { String::new() }
+}
+
+/// Whether the session works in a linked working tree that lies in its main checkout, which is `REPO` then.
+fn is_in_nested_worktree(manifest: &Manifest) -> bool {
+    let is_linked = |git: &&ProjectGit| git.worktree.is_some() && git.directory.as_str() != tail(manifest);
+    is_below_repo(manifest) && manifest.git.as_ref().is_some_and(|git| is_linked(&git))
 }
 
 /// The root sets that have a repository, in the order in which lines were written with them.

@@ -60,7 +60,7 @@ fn spoke_here_last(text: StoredText<'_>, work: &Work<'_>, here: &RootSet) -> Res
 fn roots_at(work: &Work<'_>, manifest: &Manifest, directory: &Path) -> RootSet {
     let repos = work.views.repos();
     let tree = work.views.clones().facts(directory).filter(|_| is_below_repo(manifest));
-    match tree.and_then(|facts| repos.working_tree(&facts)) {
+    match tree.and_then(|facts| repos.working_tree(&facts, repos.of(manifest, &manifest.session))) {
         Some(repo) => work.views.roots().with(repo),
         None => work.views.roots_of(manifest),
     }

@@ -16,7 +16,7 @@ use super::repo::{Repos, is_below_repo, is_in_repo, name as repo_name, plain_pro
 use crate::config::PathsSetting;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::root::RootSet;
-use crate::rewrite::{Collapser, Expander, TextKind, View, collapse_path, expand_path};
+use crate::rewrite::{Collapser, Expander, TextKind, View, collapse_path};
 use crate::store::manifest::{Manifest, RootsKey, Run};
 
 /// One way to read a run.
@@ -121,7 +121,7 @@ impl Views {
         if !is_below_repo(manifest) {
             return Some(project.to_string());
         }
-        let here = expand_path(project, &self.roots_of(manifest)).filter(|path| Path::new(path).is_dir());
+        let here = Repos::directory(manifest, &self.roots_of(manifest)).filter(|path| Path::new(path).is_dir());
         let here = here.map(|path| collapse_path(self.roots(), &path).to_string());
         here.or_else(|| repo_name(manifest)).or_else(|| Some(plain_project(manifest)?.to_string()))
     }

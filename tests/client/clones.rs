@@ -15,7 +15,7 @@ use crate::story::Stage;
 
 /// A clone of the remote at `path`, with the directory `below` in it.
 fn clone(machine: &Machine, path: &Path, remote: &str, below: &str) -> PathBuf {
-    let directory = path.join(below);
+    let directory = if below.is_empty() { path.to_owned() } else { path.join(below) };
     fs::create_dir_all(&directory).expect("make a clone");
     machine.git(path, &["init", "--quiet", "--initial-branch=main"]);
     machine.git(path, &["remote", "add", "origin", remote]);
@@ -47,13 +47,13 @@ fn the_client_finds_a_session_in_the_clone_that_is_here() {
     ];
     let remote = |index: usize, end: &str| format!("git@github.com:al/app-{index}{end}");
     let mark = |index: usize| format!("clone-{index}");
-    let sessions: Vec<(String, PathBuf)> = cases
+    let sessions: Vec<(String, PathBuf, PathBuf)> = cases
         .iter()
         .enumerate()
         .map(|(index, (there, _, below))| {
             let top = outside.join(there);
             let project = clone(&pair.a, &top, &remote(index, ".git"), below);
-            (stage.begin(&pair.a, &project, &mark(index), &[Answer::bash("pwd"), Answer::say("here")]), top)
+            (stage.begin(&pair.a, &project, &mark(index), &[Answer::bash("pwd"), Answer::say("here")]), top, project)
         })
         .collect();
     let here: Vec<PathBuf> = cases
@@ -72,7 +72,7 @@ fn the_client_finds_a_session_in_the_clone_that_is_here() {
     pair.a.push();
     pair.b.pull();
 
-    for (index, (id, there)) in sessions.iter().enumerate() {
+    for (index, (id, there, _)) in sessions.iter().enumerate() {
         let directory = client_dir_name(text(&here[index]));
         assert_eq!(
             pair.b.transcript(id).parent().and_then(Path::file_name),
@@ -95,14 +95,50 @@ fn the_client_finds_a_session_in_the_clone_that_is_here() {
     }
     // And back: what was written there is as it was, and goes on in the clone of that machine.
     let before: Vec<_> =
-        sessions.iter().map(|(id, _)| fs::read(pair.a.transcript(id)).expect("a transcript")).collect();
+        sessions.iter().map(|(id, ..)| fs::read(pair.a.transcript(id)).expect("a transcript")).collect();
     pair.b.push();
     pair.a.pull();
-    for ((index, (id, there)), before) in sessions.iter().enumerate().zip(before) {
+    for ((id, there, project), before) in sessions.iter().zip(before) {
         let after = fs::read(pair.a.transcript(id)).expect("a transcript");
         assert!(after.len() > before.len() && after.starts_with(&before), "what was written at A changed its bytes");
-        let request = stage.resume(&pair.a, &there.join(cases[index].2), id, "home", &[]);
+        let request = stage.resume(&pair.a, project, id, "home", &[]);
         assert!(has_turn(&request, "go on"), "{}: what was said at B did not reach the model", there.display());
         assert_no_trace(&request, &pair.b.home.join("else where"));
+    }
+}
+
+#[test]
+fn a_session_left_in_a_worktree_goes_on_in_a_clone_elsewhere_with_or_without_it() {
+    let stage = Stage::new(client_or_skip!());
+    for has_worktree in [true, false] {
+        let pair = Pair::new(Some("original"));
+        let there = clone(&pair.a, &pair.a.home.join("work/demo"), "https://example.org/al/demo", "");
+        let here = clone(&pair.b, &pair.b.home.join("else/where/demo_2"), "git@example.org:al/demo", "");
+        worked_in(&pair.b, std::slice::from_ref(&here));
+        let steps = [
+            Answer::call("ToolSearch", &json!({"query": "select:EnterWorktree", "max_results": 3})),
+            Answer::call("EnterWorktree", &json!({"name": "side"})),
+            Answer::bash("pwd"),
+        ];
+        let id = stage.begin(&pair.a, &there, "first", &steps);
+        let worktree = here.join(".claude/worktrees/side");
+        if has_worktree {
+            pair.b.git(&here, &["worktree", "add", "--quiet", "-b", "worktree-side", text(&worktree)]);
+        }
+        pair.a.push();
+        pair.b.pull();
+        let lies_in = if has_worktree { &worktree } else { &here };
+        let name = client_dir_name(text(lies_in));
+        assert_eq!(pair.b.transcript(&id).parent().and_then(Path::file_name), Some(OsStr::new(&name)));
+        let request = stage.resume(&pair.b, lies_in, &id, "again", &[Answer::bash("pwd")]);
+        assert!(has_turn(&request, "first"), "the history did not reach the model");
+        let cwds = pair.b.records(&id);
+        let last = cwds.iter().rev().find_map(|record| record["cwd"].as_str());
+        assert_eq!(last, Some(text(lies_in)));
+        let before = fs::read(pair.a.transcript(&id)).expect("a transcript");
+        pair.b.push();
+        pair.a.pull();
+        assert!(fs::read(pair.a.transcript(&id)).expect("a transcript").starts_with(&before));
+        assert!(pair.a.has_prompt(&id, "again"));
     }
 }
