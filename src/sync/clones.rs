@@ -238,3 +238,79 @@ fn forget_old(clones: &mut BTreeMap<String, Seen>) {
         clones.remove(&oldest);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fs::write_atomic;
+
+    fn clones(home: &Path) -> Clones {
+        let surroundings = Surroundings::of_home(home);
+        Clones { path: home.join("clones.json"), surroundings, today: "2026-01-02".to_owned(), state: Mutex::default() }
+    }
+
+    fn repository(directory: &Path, remote: &str) -> git2::Repository {
+        let repo = git2::Repository::init(directory).unwrap();
+        repo.remote("origin", remote).unwrap();
+        let tree = repo.treebuilder(None).unwrap().write().unwrap();
+        let author = git2::Signature::new("t", "t@example.invalid", &git2::Time::new(0, 0)).unwrap();
+        repo.commit(Some("HEAD"), &author, &author, "begin", &repo.find_tree(tree).unwrap(), &[]).unwrap();
+        repo
+    }
+
+    fn app() -> ProjectIdentity {
+        ProjectIdentity::new("github.com/al/app").unwrap()
+    }
+
+    #[test]
+    fn the_main_checkout_is_found_from_a_worktree_and_from_what_the_client_knows() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().canonicalize().unwrap();
+        let main = home.join("main");
+        let repo = repository(&main, "git@github.com:al/app.git");
+        repo.worktree("side", &home.join("side"), None).unwrap();
+        assert_eq!(clones(&home).main_checkout(&app()), None);
+        let list = serde_json::json!({"projects": {home.join("side").to_str().unwrap(): {}}});
+        write_atomic(&home.join(".claude.json"), list.to_string().as_bytes()).unwrap();
+        let known = clones(&home);
+        assert_eq!(known.main_checkout(&app()), Some(main.clone()));
+        let trees: Vec<_> = known.present(&app()).into_iter().map(|tree| (tree.top, tree.worktree)).collect();
+        assert_eq!(trees, [(main.clone(), None), (home.join("side"), Some(WorktreeName::new("side").unwrap()))]);
+        known.save().unwrap();
+        std::fs::remove_file(home.join(".claude.json")).unwrap();
+        let later = clones(&home);
+        assert_eq!(later.main_checkout(&app()), Some(main.clone()), "remembered");
+        // What is remembered is looked at before it counts.
+        repo.remote_set_url("origin", "https://example.org/other").unwrap();
+        assert_eq!(clones(&home).main_checkout(&app()), None);
+        assert_eq!(later.ever(&app()).len(), 2, "where it was is not forgotten by who has seen it");
+    }
+
+    #[test]
+    fn what_cannot_be_read_knows_nothing_and_is_written_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("clones.json");
+        let session: SessionId = "3f2a8c1e-0000-4000-8000-000000000000".parse().unwrap();
+        let newer = r#"{"version":2,"clones":{},"used":{"3f2a8c1e-0000-4000-8000-000000000000":"/x"}}"#;
+        for text in ["", "{\"version\":1,\"clo", newer, "[]"] {
+            write_atomic(&path, text.as_bytes()).unwrap();
+            let known = clones(dir.path());
+            assert_eq!(known.used(&session), None, "{text}");
+            known.use_for(&session, Some("/a"));
+            known.save().unwrap();
+            let again = clones(dir.path());
+            assert_eq!(again.used(&session).as_deref(), Some("/a"));
+            again.keep_only(&BTreeSet::new());
+            assert_eq!(again.used(&session), None);
+        }
+    }
+
+    #[test]
+    fn a_command_that_needs_nothing_reads_and_writes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let known = clones(dir.path());
+        known.keep_only(&BTreeSet::new());
+        known.save().unwrap();
+        assert!(known.state().memory.is_none() && !known.path.exists());
+    }
+}

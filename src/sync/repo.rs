@@ -257,3 +257,27 @@ fn root_at(base: &RootSet, path: &str) -> Option<Root> {
     let spelled = expand_path(&collapse_path(base, path), base)?;
     Root::new(base.system, RootName::repo(), &spelled, Some(&resolved(&spelled))).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::root::System;
+
+    #[test]
+    fn the_top_is_learned_from_the_directories_that_a_file_names() {
+        assert_eq!(tops("/h/app/crates/x", "crates/x"), ["/h/app", "/h/app/crates/x"]);
+        assert_eq!(tops("/h/app", ""), ["/h/app"]);
+        assert_eq!(tops("/h/my-crates/x", "crates/x"), ["/h/my-crates/x"]);
+    }
+
+    #[test]
+    fn a_repository_is_spelled_as_the_roots_of_the_machine_are() {
+        let home = |path: &str, resolved| Root::new(System::Linux, RootName::home(), path, resolved).unwrap();
+        let base = RootSet::new(System::Linux, [home("/no/such/home", Some("/no/such/disk"))]);
+        assert_eq!(root_at(&base, "/no/such/disk/app").unwrap().path, "/no/such/home/app");
+        assert_eq!(root_at(&base, "/no/such/other").unwrap().path, "/no/such/other");
+        for bad in ["/", "relative", "C:\\x", "/no/../x"] {
+            assert_eq!(root_at(&base, bad), None, "{bad}");
+        }
+    }
+}

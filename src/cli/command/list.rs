@@ -148,6 +148,7 @@ mod tests {
         let row = SessionRow {
             session: "11111111-0000-4000-8000-000000000001".parse().unwrap(),
             project: Some("{{HOME}}/work/app".to_owned()),
+            identity: None,
             title: Some("fix the login form\u{202e}".to_owned()),
             first_prompt: None,
             last_activity: Some("2026-03-10T11:00:00Z".parse().unwrap()),

@@ -45,6 +45,13 @@ impl Surroundings {
         }
     }
 
+    /// Of a machine with nothing but this home directory.
+    #[cfg(test)]
+    pub(super) fn of_home(home: &Path) -> Self {
+        let (home, claude_dir) = (home.to_owned(), home.join(".claude"));
+        Self { home, claude_dir, directory: None, placeholders: Vec::new(), clock: SystemClock::default() }
+    }
+
     /// Directories that may lie in a clone, the likeliest first, for as long as there is patience.
     pub(super) fn candidates(&self) -> impl Iterator<Item = PathBuf> {
         let until = self.clock.monotonic() + PATIENCE;
