@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use ccsync::sync::ProjectHere;
+use ccsync::sync::{ProjectHere, what_to_tell};
 use proptest::prelude::*;
 use serde_json::json;
 
+use crate::harness::library::with_context;
 use crate::harness::{Machine, ONE, TWO, TestEnv, chain_is_whole, questions};
 use crate::project::{commit, git, here, manifest, repository};
 
@@ -555,6 +556,35 @@ fn a_git_file_that_leads_elsewhere_makes_no_clone_of_a_place() {
     known(&b, &["real", "false", "loop", "nowhere"]);
     b.ccsync(["pull"]).success();
     assert_lies_in(&b, ONE, "work/app");
+}
+
+#[test]
+fn the_model_is_told_where_the_repository_is_now() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    repository(&a, "work/app", SSH);
+    let signed =
+        br#"{"type":"assistant","message":{"content":[{"type":"thinking","thinking":"x","signature":"c2ln"}]}}"#;
+    a.session(ONE).project("work/app/src").turn("hello").raw(signed).raw(b"\n").write();
+    a.ccsync(["push"]).success();
+    let told = |directory: &str| {
+        let directory = b.home.join(directory);
+        let session = ONE.parse().unwrap();
+        with_context(&b, |ctx| what_to_tell(ctx, &session, &directory)).unwrap().unwrap()
+    };
+    let line = |to: &str| format!("- `{}` is now `{}`", a.home.join("work/app").display(), b.home.join(to).display());
+    b.ccsync(["pull"]).success();
+    let home = format!("- `{}` is now `{}`", a.home.display(), b.home.display());
+    let text = told("work/app/src");
+    assert!(text.contains(&home) && !text.contains("work/app` is now"), "{text}");
+    // A clone elsewhere, in which the client is to run.
+    repository(&b, "code/app", HTTPS);
+    fs::create_dir_all(b.home.join("code/app/src")).unwrap();
+    let text = told("code/app/src");
+    assert!(text.contains(&home) && text.contains(&line("code/app")), "{text}");
+    assert!(b.text(ONE).contains(a.home.join("work/app/src/src/main.rs").to_str().unwrap()), "the past is untouched");
+    assert!(b.text(ONE).contains(&format!("\"cwd\":{}", json!(b.home.join("work/app/src")))));
+    assert_settled(&b, &[ONE]);
 }
 
 #[test]
