@@ -44,8 +44,11 @@ pub(super) struct Views {
     setting: PathsSetting,
     clones: Clones,
     expanders: Mutex<HashMap<(RootsKey, Reading), Arc<Expander>>>,
-    collapsers: Mutex<HashMap<(RootsKey, Vec<String>), Arc<Collapser>>>,
+    collapsers: Mutex<Collapsers>,
 }
+
+/// By the roots, and the working directories whose names are known.
+type Collapsers = HashMap<(RootsKey, Vec<String>), Arc<Collapser>>;
 
 /// Which session a text is read as.
 pub(super) struct Reader<'a> {

@@ -33,6 +33,7 @@ fn worked_in(machine: &Machine, directories: &[PathBuf]) {
 fn the_client_finds_a_session_in_the_clone_that_is_here() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("local"));
+    pair.a.paths("local");
     let outside = pair.a.home.join("out of/the way");
     let long = ["a-directory-whose-name-is-rather-long"; 6].join("/");
     let longer = ["один-довольно-длинный-каталог"; 5].join("/");
