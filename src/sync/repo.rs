@@ -3,6 +3,7 @@
 //! Owns the order in which the places count (`docs/projects.md`) and every place that a file here may have been written with. Must not move
 //! anything: a session that is here stays as it is.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::clones::{Clones, WorkingTree};
@@ -21,6 +22,9 @@ const PLACEHOLDER: &str = "{{REPO}}";
 
 /// A file that is none of the stored ones is compared with no more root sets than these.
 const MOST_SETS: usize = 64;
+
+/// A session is written in no more places than these; a manifest may say otherwise.
+const MOST_ORIGINS: usize = 32;
 
 /// What decides where repositories are.
 #[derive(Clone, Copy)]
@@ -80,7 +84,7 @@ impl Repos<'_> {
                 self.elsewheres(manifest, base).into_iter().chain(roots.first().cloned()).map(|r| base.with(r)),
             );
         }
-        sets.extend(manifest.roots.values().filter(|set| set.repo().is_some()).cloned());
+        sets.extend(origins(manifest).into_iter().cloned());
         let mut seen = Vec::new();
         sets.retain(|set| {
             let is_new = !seen.contains(set);
@@ -128,7 +132,7 @@ impl Repos<'_> {
         (!is_taken && !holds_home).then_some(root)
     }
 
-    /// The number of working trees among which [`Self::anew`] chooses.
+    /// The working trees among which [`Self::anew`] chooses.
     pub(super) fn clones_of(self, manifest: &Manifest) -> Vec<WorkingTree> {
         identity(manifest).map(|identity| self.clones.present(identity)).unwrap_or_default()
     }
@@ -145,7 +149,7 @@ impl Repos<'_> {
 
     /// Where the repositories of other machines would be by the roots `base`, that of the session's beginning first.
     fn elsewheres(self, manifest: &Manifest, base: &RootSet) -> Vec<Root> {
-        let places = origins(manifest).filter_map(|origin| expand_path(&plain(origin)?, base));
+        let places = origins(manifest).into_iter().filter_map(|origin| expand_path(&plain(origin)?, base));
         places.filter_map(|path| root_at(base, &path)).collect()
     }
 
@@ -162,7 +166,8 @@ impl Repos<'_> {
         }
         let worktree = manifest.git.as_ref().and_then(|git| git.worktree.as_ref());
         let worktree = worktree.filter(|_| !is_in_nested_worktree(manifest));
-        let names: Vec<&str> = origins(manifest).filter_map(|origin| last_part(&origin.repo()?.path)).collect();
+        let names: Vec<&str> =
+            origins(manifest).into_iter().filter_map(|origin| last_part(&origin.repo()?.path)).collect();
         let is_named = |tree: &WorkingTree| tree.top.file_name().is_some_and(|name| names.iter().any(|n| name == *n));
         // `false` comes first.
         trees.into_iter().min_by_key(|tree| {
@@ -192,7 +197,7 @@ pub(super) fn is_below_repo(manifest: &Manifest) -> bool {
 /// The project as another machine would have it that knows no repository: where the session's beginning has it, below a root of that machine.
 pub(super) fn plain_project(manifest: &Manifest) -> Option<PortablePath> {
     let Some(below) = below_repo(manifest) else { return manifest.project.clone() };
-    let top = origins(manifest).find_map(plain)?;
+    let top = origins(manifest).into_iter().find_map(plain)?;
     Some(PortablePath::new(format!("{top}{below}")))
 }
 
@@ -230,10 +235,12 @@ fn is_in_nested_worktree(manifest: &Manifest) -> bool {
     is_below_repo(manifest) && manifest.git.as_ref().is_some_and(|git| is_linked(&git))
 }
 
-/// The root sets that have a repository, in the order in which lines were written with them.
-fn origins(manifest: &Manifest) -> impl Iterator<Item = &RootSet> {
-    let of_runs = manifest.transcript.runs.iter().filter_map(|run| manifest.roots.get(&run.roots));
-    of_runs.chain(manifest.roots.values()).filter(|set| set.repo().is_some())
+/// The root sets that have a repository, in the order in which lines were written with them; no more than any honest session has.
+fn origins(manifest: &Manifest) -> Vec<&RootSet> {
+    let of_runs = manifest.transcript.runs.iter().map(|run| &run.roots);
+    let mut seen = BTreeSet::new();
+    let keys = of_runs.chain(manifest.roots.keys()).filter(|key| seen.insert(*key));
+    keys.filter_map(|key| manifest.roots.get(key)).filter(|set| set.repo().is_some()).take(MOST_ORIGINS).collect()
 }
 
 /// The repository of a root set, below its other roots.
