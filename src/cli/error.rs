@@ -459,6 +459,17 @@ impl CliError {
             SyncError::NoSuchSession { .. } | SyncError::AmbiguousName { .. } | SyncError::Nowhere { .. } => {
                 (Kind::Failed, hints(["ccsync list --remote"]))
             }
+            SyncError::Note(_) => (Kind::Usage, hints(["ccsync note \"TEXT\""])),
+            SyncError::EmptyStore => (Kind::Failed, hints(["ccsync push"])),
+            SyncError::MilestoneExists { .. } => {
+                (Kind::Failed, hints(["choose another name; those there are: ccsync milestone --list"]))
+            }
+            SyncError::NoSuchMilestone { .. } => (Kind::Failed, hints(["ccsync milestone --list"])),
+            SyncError::NoSuchCommit { .. } | SyncError::AmbiguousCommit { .. } => (Kind::Failed, hints(["ccsync log"])),
+            SyncError::NotInCommit { ref session, .. } | SyncError::TooEarly { ref session, .. } => {
+                (Kind::Failed, vec![format!("its states: ccsync log {session}")])
+            }
+            SyncError::NotRestored { .. } => (Kind::Failed, Vec::new()),
             SyncError::NotHere { ref session } => (Kind::Failed, vec![format!("ccsync pull {session}")]),
             SyncError::NothingWhole { ref session } => (Kind::Failed, vec![format!("ccsync verify {session}")]),
             SyncError::Inconsistent { .. } | SyncError::Oversized { .. } => {

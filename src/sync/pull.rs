@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::list::machine_names;
 use super::merge::Merged;
 use super::named::session_named;
+use super::notes::unseen;
 use super::parallel::on_all_cores;
 use super::place::{is_recent, place};
 use super::plan::{Differences, FilePull, Local, compare_session, compare_with, described};
@@ -40,6 +42,8 @@ pub struct PullRequest {
     pub dry_run: bool,
     /// Write sessions anew even where they are in step.
     pub force: bool,
+    /// Leave sessions that were put back to an earlier state here as they are, also where they are asked for.
+    pub keep_held: bool,
     /// Bring sessions that were active in the last so many days; none: as configured.
     pub days: Option<u32>,
 }
@@ -93,6 +97,7 @@ fn bring(mut work: Work<'_>, merged: Merged, request: &PullRequest) -> Result<Re
     all.add(more);
     mention_merged(&mut report, &work, all)?;
     forget_lost(&mut work, &report, &puller)?;
+    report.notes = unseen(&work)?;
     report.remote = remote;
     work.save()?;
     Ok(report)
@@ -136,6 +141,8 @@ enum PullStep {
     Fork(Differences),
     /// It stays in the store; the report says why.
     Listed(Box<SessionReport>),
+    /// It was put back to an earlier state here, and stays so; the report says so unless it is to be left alone.
+    Held(Option<Box<SessionReport>>),
     Skip(String),
 }
 
@@ -144,6 +151,17 @@ impl PullStep {
     fn is_new(&self) -> bool {
         matches!(self, Self::Write(writing) if writing.here.is_none())
     }
+}
+
+/// A fork made by this pull.
+struct MadeFork {
+    /// The session that it left.
+    session: SessionId,
+    fork: SessionId,
+    /// Lines that only the fork has.
+    lines: u64,
+    /// Turns of a person that were stored with it now.
+    turns: Option<u64>,
 }
 
 struct Puller<'a> {
@@ -156,8 +174,8 @@ struct Puller<'a> {
     steps: Vec<(SessionId, PullStep)>,
     /// Sessions that are too old to be brought unasked, with the time of their newest record.
     old: Vec<(SessionReport, Option<String>)>,
-    /// Forks made by this pull: session, fork, own lines.
-    forks: Vec<(SessionId, SessionId, u64)>,
+    /// Forks made by this pull.
+    forks: Vec<MadeFork>,
 }
 
 impl<'a> Puller<'a> {
@@ -226,7 +244,16 @@ impl<'a> Puller<'a> {
             None => return Err(SyncError::NoSuchSession { session: id.clone() }),
         };
         let Some(here) = here else { return self.plan_new(work, snapshot, &manifest) };
+        let asked_for = !self.request.sessions.is_empty() && !self.request.keep_held;
+        if !asked_for && work.held.holds(here, snapshot)? {
+            return Ok(self.held(work, &manifest));
+        }
         let local = Local { session: here, live: pid.is_some() };
+        if !asked_for && work.held.holds_transcript(here, snapshot)? {
+            // The client has changed something beside the transcript.
+            let found = compare_session(work, snapshot, &local)?;
+            return Ok(if found.up.is_empty() { self.held(work, &manifest) } else { PullStep::Ahead });
+        }
         let step = self.step_for(here, &manifest, compare_session(work, snapshot, &local)?);
         Ok(match (step, pid) {
             (PullStep::Write(_) | PullStep::Fork(_), Some(pid)) => {
@@ -234,6 +261,13 @@ impl<'a> Puller<'a> {
             }
             (step, _) => step,
         })
+    }
+
+    /// A session that stays at an earlier state.
+    fn held(&self, work: &Work<'_>, manifest: &Manifest) -> PullStep {
+        let reason = "put back to an earlier state here; ccsync pull SESSION brings what came later".to_owned();
+        let report = described(&work.views, &manifest.session, Some(manifest), Outcome::Listed { reason });
+        PullStep::Held((!self.request.keep_held).then(|| Box::new(report)))
     }
 
     /// What is done with a session that is here.
@@ -264,7 +298,7 @@ impl<'a> Puller<'a> {
         }
         let place = place(manifest, work.views.roots(), &work.ctx.env.claude_dir)?;
         match place {
-            Ok(directory) => bring_to(work, snapshot, manifest, directory),
+            Ok(directory) => Ok(bring_to(work, snapshot, manifest, directory)?.into()),
             Err(reason) => Ok(PullStep::Listed(Box::new(listed(Outcome::Listed { reason })))),
         }
     }
@@ -274,7 +308,8 @@ impl<'a> Puller<'a> {
         let known = work.index.elsewhere(session)?;
         let outcome = self.too_old(work, known.last_activity.as_deref())?;
         let (project, title) = (known.project.clone(), known.title.clone());
-        Some(SessionReport { session: session.clone(), project, title, outcome, notes: Vec::new() })
+        let last_activity = known.last_activity.clone();
+        Some(SessionReport { project, title, last_activity, ..SessionReport::new(session.clone(), outcome) })
     }
 
     /// What is said of a session that nobody asked for and that was not active lately.
@@ -289,11 +324,11 @@ impl<'a> Puller<'a> {
         let snapshot = work.store.head_snapshot()?;
         let mut report = Report { dry_run: true, passed_over: passed_over(self.found), ..Report::default() };
         for (id, step) in &self.steps {
-            if matches!(step, PullStep::Nothing) {
+            if matches!(step, PullStep::Nothing | PullStep::Held(None)) {
                 report.unchanged += 1;
                 continue;
             }
-            if let PullStep::Listed(session) = step {
+            if let PullStep::Listed(session) | PullStep::Held(Some(session)) = step {
                 report.sessions.push((**session).clone());
                 continue;
             }
@@ -341,8 +376,8 @@ impl<'a> Puller<'a> {
             };
             let local = Local { session, live: false };
             match (Storing { work, snapshot: &snapshot, local: &local }).store(&mut tx, differences) {
-                Ok(SessionReport { outcome: Outcome::Forked { fork, lines }, .. }) => {
-                    self.forks.push((id.clone(), fork, lines));
+                Ok(SessionReport { outcome: Outcome::Forked { fork, lines }, turns, .. }) => {
+                    self.forks.push(MadeFork { session: id.clone(), fork, lines, turns });
                     let here = Some(session.clone());
                     // What only the tail has beside the transcript is in the fork, and still here.
                     let ahead = session.files.keys().any(|name| parent.file(name.as_ref()).is_none());
@@ -374,12 +409,15 @@ impl<'a> Puller<'a> {
         let snapshot = work.store.head_snapshot()?;
         let live = live_sessions(&work.ctx.env.claude_dir);
         let mut steps = Vec::new();
-        for (id, fork, _) in &self.forks[earlier..].to_vec() {
+        let forks = self.forks[earlier..].iter().map(|made| (made.session.clone(), made.fork.clone()));
+        for (id, fork) in &forks.collect::<Vec<_>>() {
             let Some(manifest) = snapshot.manifest(fork)? else { continue };
             let step = match (self.found.sessions.get(id), self.found.sessions.get(fork)) {
                 // It was here, and has just grown in the store: what was planned for it is out of date.
                 (_, Some(_)) => self.plan_or_skip(work, &snapshot, fork, live.get(fork).copied())?,
-                (Some(beside), None) => or_skip(bring_to(work, &snapshot, &manifest, beside.directory.clone()))?,
+                (Some(beside), None) => {
+                    or_skip(bring_to(work, &snapshot, &manifest, beside.directory.clone()).map(PullStep::from))?
+                }
                 (None, None) => continue,
             };
             steps.push((fork.clone(), step));
@@ -393,7 +431,9 @@ impl<'a> Puller<'a> {
     fn execute(&self, work: &mut Work<'_>) -> Result<Report, SyncError> {
         let root = undo_path(work.ctx.env);
         let journal = Journal::new(&root, work.ctx.clock.now());
-        let writer = Writer { views: &work.views, claude_dir: &work.ctx.env.claude_dir, journal: &journal };
+        let names = machine_names(work, &work.store.head_snapshot()?)?;
+        let writer =
+            Writer { views: &work.views, claude_dir: &work.ctx.env.claude_dir, journal: &journal, names: &names };
         let mut report = Report { passed_over: passed_over(self.found), ..Report::default() };
         // By the stamps of what was compared or written: a file that a client has written to since is looked at again.
         let in_step = self.already_in_step();
@@ -434,12 +474,13 @@ impl<'a> Puller<'a> {
     /// The session that lost a tail is reported as forked, the fork itself not twice.
     fn name_forks(&self, work: &Work<'_>, report: &mut Report) -> Result<(), SyncError> {
         let snapshot = work.store.head_snapshot()?;
-        for (id, fork, lines) in &self.forks {
+        for MadeFork { session: id, fork, lines, turns } in &self.forks {
             let skipped = |r: &SessionReport| matches!(r.outcome, Outcome::Skipped { .. });
             report.sessions.retain(|r| r.session != *fork && r.session != *id || skipped(r));
             if !report.sessions.iter().any(|r| r.session == *id) {
                 let outcome = Outcome::Forked { fork: fork.clone(), lines: *lines };
-                report.sessions.push(described(&work.views, id, snapshot.manifest(id)?.as_ref(), outcome));
+                let named = described(&work.views, id, snapshot.manifest(id)?.as_ref(), outcome);
+                report.sessions.push(SessionReport { turns: *turns, ..named });
             }
         }
         Ok(())
@@ -453,33 +494,49 @@ impl<'a> Puller<'a> {
     }
 }
 
+/// How a session is brought whose transcript is not here.
+pub(super) enum Brought {
+    Write(Writing),
+    /// Something else is in its place.
+    Refused(String),
+}
+
+impl From<Brought> for PullStep {
+    fn from(brought: Brought) -> Self {
+        match brought {
+            Brought::Write(writing) => Self::Write(writing),
+            Brought::Refused(reason) => Self::Skip(reason),
+        }
+    }
+}
+
 /// Writes a session whose transcript is not here into `directory`. Files beside it that are there already are not replaced by what they
 /// are no part of.
-fn bring_to(
+pub(super) fn bring_to(
     work: &Work<'_>,
     snapshot: &Snapshot<'_>,
     manifest: &Manifest,
     directory: PathBuf,
-) -> Result<PullStep, SyncError> {
+) -> Result<Brought, SyncError> {
     let Some(here) = files_without_transcript(&directory, &manifest.session) else {
-        return Ok(PullStep::Write(Writing::new(directory, manifest)));
+        return Ok(Brought::Write(Writing::new(directory, manifest)));
     };
     let found = compare_with(work, snapshot, manifest, &Local { session: &here, live: false }, None)?;
     if let Some(other) = found.up.keys().find(|name| manifest.file(name.as_ref()).is_some()) {
         let path = here.path(other.as_ref());
-        return Ok(PullStep::Skip(format!(
+        return Ok(Brought::Refused(format!(
             "`{}` is not what the store has: move it away, then pull again",
             path.display()
         )));
     }
     let ahead = !found.up.is_empty();
-    Ok(PullStep::Write(Writing { directory, files: found.down, here: Some(here), ahead }))
+    Ok(Brought::Write(Writing { directory, files: found.down, here: Some(here), ahead }))
 }
 
 fn foreseen(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {
     match step {
-        PullStep::Nothing | PullStep::Ahead | PullStep::Fork(_) => Outcome::Ahead,
-        PullStep::Listed(report) => report.outcome.clone(),
+        PullStep::Nothing | PullStep::Ahead | PullStep::Fork(_) | PullStep::Held(None) => Outcome::Ahead,
+        PullStep::Listed(report) | PullStep::Held(Some(report)) => report.outcome.clone(),
         PullStep::Skip(reason) => Outcome::Skipped { reason: reason.clone() },
         PullStep::Write(writing) => {
             let stored = writing.files.keys().filter_map(|name| manifest.and_then(|m| m.file(name.as_ref())));
@@ -522,8 +579,8 @@ fn carry_out(
         return Err(SyncError::Interrupted);
     }
     let done = match step {
-        PullStep::Nothing => Ok(Done::Nothing),
-        PullStep::Listed(report) => Ok(Done::Reported((**report).clone(), None)),
+        PullStep::Nothing | PullStep::Held(None) => Ok(Done::Nothing),
+        PullStep::Listed(report) | PullStep::Held(Some(report)) => Ok(Done::Reported((**report).clone(), None)),
         PullStep::Write(writing) => {
             writing.carry_out(&writer, snapshot, id).map(|(report, now)| Done::Reported(report, now))
         }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::gone::Gone;
+use super::held::HeldSessions;
 use super::index::Index;
 use super::leases::Leases;
 use super::leftovers::clear_leftovers;
@@ -42,6 +43,8 @@ pub(super) struct Work<'a> {
     pub(super) with_locks: bool,
     /// The repositories that sessions work in.
     pub(super) git: FactsReader,
+    /// Sessions that stay at an earlier state here.
+    pub(super) held: HeldSessions,
     gone: Gone,
     _process: (FamilyLock, ProcessLock),
 }
@@ -87,6 +90,7 @@ impl<'a> Work<'a> {
             locks: leases,
             with_locks: false,
             git: FactsReader::default(),
+            held: HeldSessions::load(&env.dirs.state.join("held.json")),
             gone,
             _process: locks,
         })
@@ -115,6 +119,7 @@ impl<'a> Work<'a> {
 
     fn note_gone(&mut self, found: &Discovery) {
         self.gone.note(self.index.keep_only(&found.sessions), found);
+        self.held.keep_only(found);
     }
 
     /// The remote, reached through the user's git.
@@ -149,6 +154,7 @@ impl<'a> Work<'a> {
                 continue;
             }
             if let Some(state) = snapshot.state(&session.id)? {
+                self.held.release(&session.id);
                 self.index.record(session, state);
             }
         }
@@ -176,6 +182,7 @@ impl<'a> Work<'a> {
     pub(super) fn save(&mut self) -> Result<(), SyncError> {
         // First: once the index has forgotten a session, nothing else knows that it was here.
         self.gone.save()?;
+        self.held.save()?;
         fail_point("what was removed is saved");
         self.index.follow(&self.store)?;
         let _ = self.index.save(&index_path(self.ctx.env));
