@@ -607,6 +607,14 @@ mod tests {
             SyncError::NothingWhole { session: "a".parse().unwrap() },
             SyncError::NoSuchMachine { name: "x".to_owned(), found: 0 },
             SyncError::Contended { session: "a".parse().unwrap(), attempts: 5 },
+            SyncError::Note(crate::sync::InvalidNote::Empty),
+            SyncError::EmptyStore,
+            SyncError::MilestoneExists { name: "x".parse().unwrap() },
+            SyncError::NoSuchMilestone { name: "x".parse().unwrap() },
+            SyncError::NoSuchCommit { commit: "1a2b".to_owned() },
+            SyncError::AmbiguousCommit { commit: "1a2b".to_owned() },
+            SyncError::NotInCommit { session: "a".parse().unwrap(), commit: "1a2b3c4d5e".repeat(4).parse().unwrap() },
+            SyncError::NotRestored { session: "a".parse().unwrap(), reason: "no place for it".to_owned() },
             SyncError::Interrupted,
         ];
         insta::assert_snapshot!(errors.map(shown).join("\n"));

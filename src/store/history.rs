@@ -38,7 +38,7 @@ pub struct SessionStep {
     pub state: Option<SessionState>,
 }
 
-/// The commits that lead to the head, each after all that come after it, as far as the clocks of machines agree.
+/// The commits that lead to the head, the newest first; each after all that came after it, whatever the clocks of machines said.
 pub struct History<'store> {
     store: &'store Store,
     walk: Option<git2::Revwalk<'store>>,
@@ -61,7 +61,7 @@ impl Store {
     pub fn history(&self) -> Result<History<'_>, StoreError> {
         let Some(head) = self.head()? else { return Ok(History { store: self, walk: None }) };
         let mut walk = self.repo.revwalk()?;
-        walk.set_sorting(Sort::TIME)?;
+        walk.set_sorting(Sort::TOPOLOGICAL | Sort::TIME)?;
         walk.push(oid(&head)?)?;
         Ok(History { store: self, walk: Some(walk) })
     }

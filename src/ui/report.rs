@@ -150,7 +150,7 @@ fn details(session: &SessionReport, dry_run: bool) -> Vec<String> {
         Outcome::Forked { fork, lines } => {
             let gets = if dry_run { "would get" } else { "has" };
             let turns = session.turns.filter(|turns| *turns > 0);
-            let turns = turns.map(|turns| format!(", {} new", count(turns, "turn"))).unwrap_or_default();
+            let turns = turns.map(|turns| format!(", {}", count(turns, "new turn"))).unwrap_or_default();
             vec![
                 format!("{} keeps what the store has", session.session),
                 format!("{fork} {gets} this machine's {}{turns}", count(*lines, "line")),
