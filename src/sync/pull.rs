@@ -3,7 +3,7 @@
 //! First what others did is fetched and merged; then each session is compared with what lies here, and only what is missing is
 //! written. Tails that lost their session's id become forks and are sent at the end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -431,7 +431,8 @@ impl<'a> Puller<'a> {
     fn execute(&self, work: &mut Work<'_>) -> Result<Report, SyncError> {
         let root = undo_path(work.ctx.env);
         let journal = Journal::new(&root, work.ctx.clock.now());
-        let names = machine_names(work, &work.store.head_snapshot()?)?;
+        let writes = self.steps.iter().any(|(_, step)| matches!(step, PullStep::Write(_)));
+        let names = if writes { machine_names(work, &work.store.head_snapshot()?)? } else { BTreeMap::new() };
         let writer =
             Writer { views: &work.views, claude_dir: &work.ctx.env.claude_dir, journal: &journal, names: &names };
         let mut report = Report { passed_over: passed_over(self.found), ..Report::default() };

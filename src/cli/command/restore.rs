@@ -146,8 +146,8 @@ fn lines(report: &RestoreReport, height: usize, width: usize) -> Vec<String> {
 
 fn row(session: &RestoredSession, would: bool) -> Vec<Cell> {
     let what = match (&session.fork, would) {
-        (Some(fork), false) => format!("is {fork}"),
-        (Some(fork), true) => format!("would become {fork}"),
+        (Some(fork), false) => format!("is {}", short_id(fork.as_str())),
+        (Some(fork), true) => format!("would become {}", short_id(fork.as_str())),
         (None, false) => "put back".to_owned(),
         (None, true) => "would be put back".to_owned(),
     };
