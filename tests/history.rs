@@ -124,6 +124,19 @@ fn a_session_is_put_back_and_stays_so_until_it_is_asked_for() {
 }
 
 #[test]
+fn a_session_that_was_put_back_and_then_removed_stays_away() {
+    let env = TestEnv::new();
+    let (a, _) = three_states(&env);
+    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]]).success();
+    fs::remove_file(a.transcript_path(ONE)).unwrap();
+    a.ccsync(["sync"]).success();
+    a.ccsync(["pull"]).success();
+    assert!(a.sessions().is_empty());
+    a.ccsync(["pull", ONE]).success();
+    assert_eq!(questions(&a.text(ONE)).len(), 3);
+}
+
+#[test]
 fn what_changes_elsewhere_comes_also_to_a_session_that_was_put_back() {
     let env = TestEnv::new();
     let (a, b) = three_states(&env);

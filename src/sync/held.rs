@@ -52,11 +52,12 @@ impl HeldSessions {
         self.changed |= self.sessions.remove(session).is_some();
     }
 
-    /// Forgets sessions that do not lie here any more.
-    pub(super) fn keep_only(&mut self, found: &Discovery) {
-        let before = self.sessions.len();
-        self.sessions.retain(|id, _| found.sessions.contains_key(id));
-        self.changed |= self.sessions.len() != before;
+    /// Forgets sessions that do not lie here any more, and returns what the store has of them.
+    pub(super) fn keep_only(&mut self, found: &Discovery) -> Vec<(SessionId, SessionState)> {
+        let gone = self.sessions.iter().filter(|(id, _)| !found.sessions.contains_key(*id));
+        let gone: Vec<_> = gone.map(|(id, held)| (id.clone(), held.state.clone())).collect();
+        gone.iter().for_each(|(id, _)| self.release(id));
+        gone
     }
 
     /// Whether a session is, file for file, what is held, while `snapshot` has it as it was then.

@@ -97,7 +97,11 @@ fn bring(mut work: Work<'_>, merged: Merged, request: &PullRequest) -> Result<Re
     all.add(more);
     mention_merged(&mut report, &work, all)?;
     forget_lost(&mut work, &report, &puller)?;
-    report.notes = unseen(&work)?;
+    match unseen(&work) {
+        Ok(notes) => report.notes = notes,
+        // What was pulled is pulled.
+        Err(e) => report.remarks.push(format!("notes from other machines cannot be read: {}", e.in_words())),
+    }
     report.remote = remote;
     work.save()?;
     Ok(report)

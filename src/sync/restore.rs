@@ -335,11 +335,11 @@ impl Restoring<'_> {
         Ok(())
     }
 
-    /// None: there is no need for a fork, because the session is here as it was then, and the store has no more of it.
+    /// None, where it is one of many: there is no need for a fork, because the store has no more of it.
     fn plan_fork(&self, work: &Work<'_>, target: Target) -> Result<Option<AsFork>, SyncError> {
         let head = work.store.head_snapshot()?;
         let here = self.found.sessions.get(&target.id);
-        if !self.alone && here.is_some() && head.state(&target.id)?.as_ref() == Some(&target.state) {
+        if !self.alone && head.state(&target.id)?.as_ref() == Some(&target.state) {
             return Ok(None);
         }
         let then = work.store.snapshot(Some(&target.commit))?.manifest(&target.id)?;

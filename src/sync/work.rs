@@ -118,8 +118,9 @@ impl<'a> Work<'a> {
     }
 
     fn note_gone(&mut self, found: &Discovery) {
-        self.gone.note(self.index.keep_only(&found.sessions), found);
-        self.held.keep_only(found);
+        let mut gone = self.index.keep_only(&found.sessions);
+        gone.extend(self.held.keep_only(found));
+        self.gone.note(gone, found);
     }
 
     /// The remote, reached through the user's git.

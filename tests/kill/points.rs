@@ -7,7 +7,7 @@ use std::process::Command;
 use ccsync::sys::fail_point::POINTS;
 
 use crate::harness::world::{World, assert_remote_in_order, id};
-use crate::harness::{Machine, TestEnv};
+use crate::harness::{Clone, Machine, TestEnv};
 use crate::locks;
 use crate::story::{Story, counted, is_killed, moments, points_of, tell};
 
@@ -27,9 +27,14 @@ const STORIES: [Story; 12] = [
     },
     Story {
         afterwards: bring_all_back,
-        ..story("restore as forks", "a", &["restore", "--milestone", "then", "--as-fork", "--yes"], go_on_after_then)
+        ..story(
+            "restore as forks",
+            "a",
+            &["restore", "--milestone", "then", "--as-fork", "--yes"],
+            go_on_after_a_new_then,
+        )
     },
-    Story { again: &[&["sync"]], ..story("milestone", "a", &["milestone", "now"], write_a_little) },
+    Story { again: &[&["sync"]], ..story("milestone", "a", &["milestone", "now"], write_before_now) },
 ];
 
 /// After the death the same command is run again.
@@ -124,6 +129,35 @@ fn go_on_after_then(world: &mut World, round: usize) {
     world.write("a", 1, 1);
     world.write_agent("a", 1, 1);
     world.a.ccsync(["push"]);
+}
+
+/// As [`go_on_after_then`], with a state that was never restored.
+fn go_on_after_a_new_then(world: &mut World, round: usize) {
+    forget_milestone(world, "then");
+    world.write("a", round, 2);
+    world.a.ccsync(["milestone", "then"]).success();
+    world.write("a", round, 1);
+    world.write_agent("a", round, 1);
+    world.a.ccsync(["push"]).success();
+}
+
+fn write_before_now(world: &mut World, round: usize) {
+    forget_milestone(world, "now");
+    write_a_little(world, round);
+}
+
+/// Somebody removes a milestone with git, so that its name can be given again.
+fn forget_milestone(world: &World, name: &str) {
+    world.a.ccsync(["sync"]);
+    let _ = fs::remove_dir_all(world.b.home.join("clone"));
+    let clone = Clone::of(&world.env.remote_of_pair(), &world.b);
+    let file = format!("milestones/{name}.json");
+    if clone.path.join(&file).exists() {
+        clone.git(&["rm", "--quiet", &file]);
+        clone.push();
+    }
+    fs::remove_dir_all(&clone.path).unwrap();
+    world.a.ccsync(["sync"]);
 }
 
 fn bring_all_back(world: &mut World, _: &str) {
