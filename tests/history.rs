@@ -502,13 +502,13 @@ fn happen(event: Event, n: usize, a: &Machine, b: &Machine) {
     match event {
         Event::Turns(turns) => (0..turns).for_each(|turn| a.append(ONE, &format!("turn {n} {turn} in {home}"))),
         Event::Agent => {
-            put(&beside.join("subagents/agent-1.jsonl"), &format!("{{\"n\":{n},\"sessionId\":\"{ONE}\"}}\n"))
+            put(&beside.join("subagents/agent-1.jsonl"), &format!("{{\"n\":{n},\"sessionId\":\"{ONE}\"}}\n"));
         }
         Event::Title(title) => {
-            put(&beside.join("custom-title.json"), &format!("{{\"customTitle\":\"title {title}\"}}"))
+            put(&beside.join("custom-title.json"), &format!("{{\"customTitle\":\"title {title}\"}}"));
         }
         Event::Result(result) => {
-            put(&beside.join(format!("tool-results/toolu_{result}.txt")), &format!("{home} {n}\n"))
+            put(&beside.join(format!("tool-results/toolu_{result}.txt")), &format!("{home} {n}\n"));
         }
         Event::Elsewhere => {
             a.ccsync(["push"]).success();

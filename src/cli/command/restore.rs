@@ -188,7 +188,7 @@ fn hint(report: &RestoreReport, app: &mut App) {
         _ if report.dry_run => {}
         [RestoredSession { fork: Some(fork), .. }] => app.out.hint(&format!("ccsync resume {fork}")),
         [one] if one.lines_fewer > 0 => {
-            app.out.hint(&format!("what came later is in the store: ccsync pull {}", one.session))
+            app.out.hint(&format!("what came later is in the store: ccsync pull {}", one.session));
         }
         _ => {}
     }
