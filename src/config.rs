@@ -436,6 +436,7 @@ mod tests {
             no_color: true,
             only_lines: true,
             columns: None,
+            rows: None,
             git: GitEnv::default(),
         }
     }

@@ -54,7 +54,7 @@ fn the_second_to_push_becomes_the_fork() {
     ~/work/app
       11111111  shared  forked
                 11111111-0000-4000-8000-000000000001 keeps what the store has
-                $FORK1 has this machine's 4 lines
+                $FORK1 has this machine's 4 lines, 1 new turn
     push: 1 session: 1 forked; on the remote as $COMMIT
     --- exit 5
     ");

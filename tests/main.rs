@@ -18,6 +18,7 @@ mod fixtures;
 mod foreign;
 mod full_disk;
 mod help;
+mod history;
 mod hostile_sessions;
 mod hostile_store;
 mod layers;
@@ -27,6 +28,7 @@ mod model;
 #[cfg(unix)]
 mod moments;
 mod neighbour;
+mod notes;
 mod offline;
 #[cfg(target_os = "linux")]
 mod picker;
@@ -37,6 +39,7 @@ mod readme;
 #[cfg(target_os = "linux")]
 mod relay;
 mod repair;
+mod reports;
 #[cfg(target_os = "linux")]
 mod resume;
 mod rewrite;

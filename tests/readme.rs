@@ -1,4 +1,4 @@
-//! What the README shows is what happens.
+//! What the README and the page on history show is what happens.
 //!
 //! Each fenced block that opens with three backticks and `console` is a story of its own on a new machine. Its lines `$ ccsync …` are run
 //! in order and must succeed; the lines below each are its output, where a line `…` stands for any lines. Blocks that are not
@@ -19,12 +19,12 @@ struct Step {
 
 #[test]
 fn every_console_block_of_the_readme_runs() {
-    for block in blocks_of("README.md") {
-        let env = TestEnv::new();
-        let a = env.machine("a");
-        a.session(ONE).project("work/app").turn("fix the login form").write();
-        play(&a, &block);
-    }
+    play_on_a_machine_with_a_session("README.md");
+}
+
+#[test]
+fn every_console_block_of_the_page_on_history_runs() {
+    play_on_a_machine_with_a_session("docs/history.md");
 }
 
 #[test]
@@ -48,6 +48,16 @@ fn every_console_block_of_the_page_on_projects_runs() {
 fn blocks_of(page: &str) -> Vec<String> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
     console_blocks(&fs::read_to_string(page).unwrap_or_default())
+}
+
+/// Plays each block of a page on a machine of its own.
+fn play_on_a_machine_with_a_session(page: &str) {
+    for block in blocks_of(page) {
+        let env = TestEnv::new();
+        let a = env.machine("a");
+        a.session(ONE).project("work/app").turn("fix the login form").write();
+        play(&a, &block);
+    }
 }
 
 /// Runs what a block shows.
@@ -74,7 +84,7 @@ fn steps(block: &str) -> Vec<Step> {
     for line in block.lines() {
         if let Some(command) = line.strip_prefix("$ ") {
             let command = command.split(" #").next().unwrap_or_default();
-            let mut words = command.split_whitespace().map(str::to_owned);
+            let mut words = words(command).into_iter();
             assert_eq!(words.next().as_deref(), Some("ccsync"), "only ccsync is run: {line}");
             steps.push(Step { args: words.collect(), shown: Vec::new() });
         } else if let Some(step) = steps.last_mut() {
@@ -82,6 +92,13 @@ fn steps(block: &str) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// The words of a command; one in double quotes may hold spaces.
+fn words(command: &str) -> Vec<String> {
+    let quoted = command.split('"').enumerate();
+    let words = quoted.flat_map(|(at, text)| if at % 2 == 1 { vec![text] } else { text.split_whitespace().collect() });
+    words.map(str::to_owned).collect()
 }
 
 /// Whether `printed` is what is shown. Nothing shown promises nothing; `…` alone on a line stands for any lines, inside a line

@@ -10,14 +10,14 @@ use super::error::CliError;
 use super::exit::Exit;
 use crate::config::{Config, FILE_NAME, Overrides, Settings};
 use crate::domain::progress::Progress;
-use crate::sync::report::Report;
-use crate::sync::{Context, SyncError};
+use crate::sync::report::{RemoteState, Report};
+use crate::sync::{Context, SyncError, mark_as_shown};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::env::Env;
-use crate::ui::output::{Output, OutputOptions};
+use crate::ui::output::{Output, OutputOptions, Screen};
 use crate::ui::progress::progress;
 use crate::ui::style::is_colored;
-use crate::ui::{json, report};
+use crate::ui::{json, notes, report};
 
 /// One run of the program.
 pub(crate) struct App {
@@ -37,6 +37,7 @@ impl App {
             stdout_colors: is_colored(color, env.no_color, env.stdout_is_terminal),
             stderr_colors,
             columns: env.columns,
+            rows: env.rows,
             quiet: cli.global.quiet,
         });
         let progress = progress(env.stderr_is_terminal && !cli.global.quiet);
@@ -131,12 +132,50 @@ impl App {
     /// # Errors
     /// If standard output cannot be written.
     pub(crate) fn print_report(&mut self, command: &str, report: &Report, json: bool) -> Result<Exit, CliError> {
+        self.print_report_within(command, report, json, self.out.screen())
+    }
+
+    /// As [`Self::print_report`], in a part of the screen.
+    ///
+    /// # Errors
+    /// If standard output cannot be written.
+    pub(crate) fn print_report_within(
+        &mut self,
+        command: &str,
+        report: &Report,
+        json: bool,
+        screen: Screen,
+    ) -> Result<Exit, CliError> {
         if json {
             self.print_json(command, report)?;
         } else {
-            let lines = report::lines(command, report, self.out.width(), self.out.is_quiet());
-            self.print(&lines)?;
+            let notes = notes::arrived(&report.notes, self.clock.now(), screen);
+            let rest = Screen { height: screen.height.saturating_sub(notes.len()), ..screen };
+            self.print(&notes)?;
+            self.print(&report::lines(command, report, rest, self.out.is_quiet()))?;
+            self.remember_notes(report);
         }
         Ok(Exit::of_report(report))
+    }
+
+    /// Shows the notes that came with a pull whose report is not printed.
+    pub(crate) fn show_notes(&mut self, report: &Report) {
+        let lines = notes::arrived(&report.notes, self.clock.now(), self.out.screen());
+        lines.iter().for_each(|line| self.out.message(line));
+        self.remember_notes(report);
+    }
+
+    /// A script that reads JSON has shown them to nobody yet; they come again.
+    fn remember_notes(&self, report: &Report) {
+        if !report.notes.is_empty() {
+            mark_as_shown(&self.env, &report.notes);
+        }
+    }
+
+    /// Says why something is not on the remote yet, if so.
+    pub(crate) fn tell_why_queued(&mut self, remote: &RemoteState) {
+        if let Some(line) = report::queue_reason(remote) {
+            self.out.message(&line);
+        }
     }
 }

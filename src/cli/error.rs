@@ -459,6 +459,17 @@ impl CliError {
             SyncError::NoSuchSession { .. } | SyncError::AmbiguousName { .. } | SyncError::Nowhere { .. } => {
                 (Kind::Failed, hints(["ccsync list --remote"]))
             }
+            SyncError::Note(_) => (Kind::Usage, hints(["ccsync note \"TEXT\""])),
+            SyncError::EmptyStore => (Kind::Failed, hints(["ccsync push"])),
+            SyncError::MilestoneExists { .. } => {
+                (Kind::Failed, hints(["choose another name; those there are: ccsync milestone --list"]))
+            }
+            SyncError::NoSuchMilestone { .. } => (Kind::Failed, hints(["ccsync milestone --list"])),
+            SyncError::NoSuchCommit { .. } | SyncError::AmbiguousCommit { .. } => (Kind::Failed, hints(["ccsync log"])),
+            SyncError::NotInCommit { ref session, .. } | SyncError::TooEarly { ref session, .. } => {
+                (Kind::Failed, vec![format!("its states: ccsync log {session}")])
+            }
+            SyncError::NotRestored { .. } => (Kind::Failed, Vec::new()),
             SyncError::NotHere { ref session } => (Kind::Failed, vec![format!("ccsync pull {session}")]),
             SyncError::NothingWhole { ref session } => (Kind::Failed, vec![format!("ccsync verify {session}")]),
             SyncError::Inconsistent { .. } | SyncError::Oversized { .. } => {
@@ -596,6 +607,14 @@ mod tests {
             SyncError::NothingWhole { session: "a".parse().unwrap() },
             SyncError::NoSuchMachine { name: "x".to_owned(), found: 0 },
             SyncError::Contended { session: "a".parse().unwrap(), attempts: 5 },
+            SyncError::Note(crate::sync::InvalidNote::Empty),
+            SyncError::EmptyStore,
+            SyncError::MilestoneExists { name: "x".parse().unwrap() },
+            SyncError::NoSuchMilestone { name: "x".parse().unwrap() },
+            SyncError::NoSuchCommit { commit: "1a2b".to_owned() },
+            SyncError::AmbiguousCommit { commit: "1a2b".to_owned() },
+            SyncError::NotInCommit { session: "a".parse().unwrap(), commit: "1a2b3c4d5e".repeat(4).parse().unwrap() },
+            SyncError::NotRestored { session: "a".parse().unwrap(), reason: "no place for it".to_owned() },
             SyncError::Interrupted,
         ];
         insta::assert_snapshot!(errors.map(shown).join("\n"));

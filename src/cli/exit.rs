@@ -84,16 +84,21 @@ impl Exit {
     /// The code of a report. What leaves something undone comes before what only wants a look.
     pub(crate) fn of_report(report: &Report) -> Self {
         let any = |kind: fn(&Outcome) -> bool| report.sessions.iter().any(|s| kind(&s.outcome));
-        let remote = match report.remote {
-            // Nothing waits to be sent, so nothing is queued: what was asked for did not happen.
-            RemoteState::Queued { commits: 0, .. } => Self::Failed,
-            RemoteState::Queued { .. } => Self::Queued,
-            RemoteState::NotContacted | RemoteState::UpToDate { .. } => Self::Done,
-        };
+        let remote = Self::of_remote(&report.remote);
         let left_out = any(|o| matches!(o, Outcome::Skipped { .. })) || !report.passed_over.is_empty();
         let skipped = if left_out { Self::Skipped } else { Self::Done };
         let forked = if any(|o| matches!(o, Outcome::Forked { .. })) { Self::Diverged } else { Self::Done };
         remote.worse(skipped).worse(forked)
+    }
+
+    /// The code of what became of the remote.
+    pub(crate) fn of_remote(remote: &RemoteState) -> Self {
+        match remote {
+            // Nothing waits to be sent, so nothing is queued: what was asked for did not happen.
+            RemoteState::Queued { commits: 0, .. } => Self::Failed,
+            RemoteState::Queued { .. } => Self::Queued,
+            RemoteState::NotContacted | RemoteState::UpToDate { .. } => Self::Done,
+        }
     }
 
     /// The code of a verification. Damage is a failure; what `push` or `pull` would settle has the code that they would have for leaving
@@ -152,20 +157,8 @@ mod tests {
     use crate::sync::report::SessionReport;
 
     fn report(outcomes: &[Outcome], remote: RemoteState) -> Report {
-        let session = |outcome: &Outcome| SessionReport {
-            session: "a".parse().unwrap(),
-            project: None,
-            title: None,
-            outcome: outcome.clone(),
-            notes: Vec::new(),
-        };
-        Report {
-            sessions: outcomes.iter().map(session).collect(),
-            unchanged: 0,
-            passed_over: Vec::new(),
-            dry_run: false,
-            remote,
-        }
+        let session = |outcome: &Outcome| SessionReport::new("a".parse().unwrap(), outcome.clone());
+        Report { sessions: outcomes.iter().map(session).collect(), remote, ..Report::default() }
     }
 
     fn code(outcomes: &[Outcome], remote: RemoteState) -> u8 {

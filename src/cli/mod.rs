@@ -72,5 +72,11 @@ fn report_error(out: &mut Output, error: &CliError) -> Exit {
 
 /// Streams for the time before anything is known about the terminal.
 fn bare_output() -> Output {
-    Output::of_process(OutputOptions { stdout_colors: false, stderr_colors: false, columns: None, quiet: false })
+    Output::of_process(OutputOptions {
+        stdout_colors: false,
+        stderr_colors: false,
+        columns: None,
+        rows: None,
+        quiet: false,
+    })
 }

@@ -32,6 +32,9 @@ pub struct MachineId(String);
 pub struct CommitId(String);
 
 impl CommitId {
+    /// How many digits an id has.
+    pub const DIGITS: usize = 40;
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -92,7 +95,7 @@ impl FromStr for CommitId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        lower_hex(text, 40, "commit id").map(Self)
+        lower_hex(text, Self::DIGITS, "commit id").map(Self)
     }
 }
 

@@ -11,3 +11,4 @@ pub mod project;
 pub mod root;
 pub mod turn;
 pub mod url;
+pub mod when;

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use memchr::memmem;
 use serde_json::Value;
 
+use super::turns::count_of_persons;
 use crate::domain::client_dir::client_dir_name;
 
 /// Prompts and titles are kept to this many characters.
@@ -29,6 +30,8 @@ pub struct Facts {
     pub bound: bool,
     /// Working directories in the order in which they first appear.
     pub cwds: Vec<String>,
+    /// Turns of a person.
+    pub turns: u64,
 }
 
 /// How many working directories are remembered; a session seldom has more than two.
@@ -38,6 +41,7 @@ impl Facts {
     /// Takes in more of the transcript, as whole lines.
     pub fn absorb(&mut self, lines: &[u8]) {
         self.bound = self.bound || is_bound(lines);
+        self.turns += count_of_persons(lines);
         self.absorb_titles(lines);
         self.absorb_cwds(lines);
         if let Some(time) = newest_timestamp(lines) {

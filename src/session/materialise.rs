@@ -39,6 +39,8 @@ enum Change {
     Extended { path: PathBuf, from: u64 },
     /// A file whose former contents are kept under `kept`.
     Replaced { path: PathBuf, kept: String },
+    /// A file that was taken away; its contents are kept under `kept`.
+    Removed { path: PathBuf, kept: String },
     /// The change of `path` that was entered last was made; this is the file it left.
     Done { path: PathBuf, stamp: FileStamp },
     /// An undo has been through this journal: what follows is what it left.
@@ -172,6 +174,19 @@ impl Journal {
         Ok(stamp)
     }
 
+    /// Takes `path` away, which must still be the file that the caller has seen, and keeps it.
+    ///
+    /// # Errors
+    /// As for [`Self::write`].
+    pub fn remove(&self, path: &Path, expected: &FileStamp) -> Result<(), SessionError> {
+        check_unchanged(path, Some(expected))?;
+        self.enter(&Change::Removed { path: path.to_owned(), kept: self.keep(path)? })?;
+        check_unchanged(path, Some(expected))?;
+        remove_file_if_exists(path)?;
+        fail_point("a file is taken away");
+        Ok(())
+    }
+
     /// A client that wrote in the very moment of the replacement wrote into the former file, which then takes its place again.
     fn check_replaced(
         &self,
@@ -212,7 +227,9 @@ impl Journal {
         let path = self.directory.join(JOURNAL);
         let fail = |source| PathError { action: "write", path: path.clone(), source };
         let was = match change {
-            Change::Extended { path, .. } | Change::Replaced { path, .. } => FileStamp::read(path).ok(),
+            Change::Extended { path, .. } | Change::Replaced { path, .. } | Change::Removed { path, .. } => {
+                FileStamp::read(path).ok()
+            }
             Change::Created { .. } | Change::Done { .. } | Change::Undone => None,
         };
         let line = line(&Line { change, was }).map_err(fail)?;
@@ -225,7 +242,7 @@ impl Journal {
             file.write_all(&line).or_else(|e| file.set_len(len).and(Err(e))).map_err(fail)?;
         }
         fail_point("a journal entry is written");
-        if matches!(change, Change::Replaced { .. }) {
+        if matches!(change, Change::Replaced { .. } | Change::Removed { .. }) {
             // What is replaced is nowhere else: the way back to it must be on the disk before the replacement is.
             sync_with_directory(&path)?;
         }
@@ -279,7 +296,10 @@ fn take_back_all(
     let (mut left, mut blocked) = (Vec::new(), false);
     let gone_on = sessions_gone_on(&entries.list);
     for entry in entries.list.into_iter().rev() {
-        let kept = if let Change::Replaced { kept, .. } = &entry.change { Some(directory.join(kept)) } else { None };
+        let kept = match &entry.change {
+            Change::Replaced { kept, .. } | Change::Removed { kept, .. } => Some(directory.join(kept)),
+            _ => None,
+        };
         let fate = match take_back(&entry, kept.as_deref(), running, &gone_on) {
             Ok(fate) => fate,
             Err(e) => Fate::Blocked(in_words(&e)),
@@ -303,7 +323,7 @@ fn take_back_all(
     }
     left.reverse();
     fail_point("the former journal goes");
-    if blocked || left.iter().any(|entry| matches!(entry.change, Change::Replaced { .. })) {
+    if blocked || left.iter().any(|entry| matches!(entry.change, Change::Replaced { .. } | Change::Removed { .. })) {
         write_journal(directory, &left)?;
     } else {
         let fail = |source| PathError::new("remove", directory, source);
@@ -377,7 +397,10 @@ fn read_journal(directory: &Path) -> Result<Option<Entries>, SessionError> {
             Err(source) => return Err(SessionError::Journal { path, source }),
         };
         match &change {
-            Change::Created { path } | Change::Extended { path, .. } | Change::Replaced { path, .. } => {
+            Change::Created { path }
+            | Change::Extended { path, .. }
+            | Change::Replaced { path, .. }
+            | Change::Removed { path, .. } => {
                 let path = path.clone();
                 entries.list.push(Entry { change, path, was, left: None });
             }
@@ -431,6 +454,10 @@ fn take_back(
     if let Some(pid) = running(path) {
         return Ok(Fate::Blocked(format!("running here (process {pid})")));
     }
+    if let (Change::Removed { .. }, None, Some(kept)) = (&entry.change, now, kept) {
+        put_back(kept, path, entry.was)?;
+        return Ok(Fate::Restored);
+    }
     if now.is_none() || now != entry.left {
         return Ok(Fate::Changed);
     }
@@ -457,7 +484,7 @@ fn is_as_before(entry: &Entry, kept: Option<&Path>, now: Option<&FileStamp>) -> 
     match entry.change {
         Change::Extended { .. } => Some(now) == entry.was.as_ref(),
         // A new file may have the length and the time of the one it replaced, but not its number.
-        Change::Replaced { .. } if now.inode != 0 => {
+        Change::Replaced { .. } | Change::Removed { .. } if now.inode != 0 => {
             let kept = kept.and_then(|kept| FileStamp::read(kept).ok());
             [entry.was, kept].contains(&Some(*now))
         }

@@ -8,6 +8,8 @@ mod words;
 
 use std::collections::HashSet;
 
+use memchr::memmem;
+
 use self::record::{Record, Speech};
 use crate::domain::turn::{Turn, Who};
 
@@ -29,6 +31,26 @@ pub fn last_turns(lines: &[u8], most: usize) -> Vec<Turn> {
     let mut turns = turns(lines);
     turns.drain(..turns.len().saturating_sub(most));
     turns
+}
+
+/// How many turns of a person `lines` hold: each record in which somebody typed something, as [`turns`] tells them apart. One that was left
+/// by going back counts too: it was said. Only such lines are parsed, so that counting costs a search.
+pub fn count_of_persons(lines: &[u8]) -> u64 {
+    let (mut count, mut from) = (0, 0);
+    while let Some(at) = memmem::find(&lines[from..], b"\"type\":\"user\"") {
+        let at = from + at;
+        let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |end| end + 1);
+        from = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |end| at + end);
+        let line = &lines[start..from];
+        // Nobody typed a tool's result, and it may be long.
+        let is_result = memmem::find(line, b"\"type\":\"tool_result\"").is_some();
+        if is_result && memmem::find(line, b"\"type\":\"text\"").is_none() {
+            continue;
+        }
+        let said_by_person = |record: &Record| record.speech.as_ref().is_some_and(|speech| speech.who == Who::User);
+        count += u64::from(Record::parse(line).as_ref().is_some_and(said_by_person));
+    }
+    count
 }
 
 /// The model speaks in pieces, one record each; they are one turn until it has used tools and speaks again.

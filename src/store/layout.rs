@@ -1,5 +1,7 @@
 //! Where things lie in the store (`docs/format.md`). Pure: paths in, paths out.
 
+use super::milestone::MilestoneName;
+use super::note::NoteId;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::{RelativeName, SEGMENTS_SUFFIX, is_safe_path};
 
@@ -11,6 +13,22 @@ pub(super) const MACHINES: &str = "machines";
 
 /// The directory with the shards of sessions.
 pub(super) const SESSIONS: &str = "sessions";
+
+/// The directory with the notes that machines leave each other.
+pub(super) const NOTES: &str = "notes";
+
+/// The directory with names for states of the whole store.
+pub(super) const MILESTONES: &str = "milestones";
+
+/// Path of a note.
+pub(super) fn note(id: &NoteId) -> String {
+    format!("{NOTES}/{id}.json")
+}
+
+/// Path of a milestone.
+pub(super) fn milestone(name: &MilestoneName) -> String {
+    format!("{MILESTONES}/{}.json", name.file_stem())
+}
 
 /// Path of a machine's file.
 pub(super) fn machine(id: &MachineId) -> String {

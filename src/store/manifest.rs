@@ -38,6 +38,9 @@ pub struct Manifest {
     /// Time of the newest record, RFC 3339 in UTC as the client wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_activity: Option<String>,
+    /// How many turns of a person the transcript holds, where that was counted from its beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turns: Option<u64>,
     /// Whether the transcript holds signed thinking, prompt snapshots or request digests, which are bound to its exact text.
     #[serde(default)]
     pub bound: bool,
@@ -206,6 +209,10 @@ impl Manifest {
         if project.split(['/', '\\']).any(|part| part == "..") {
             return Err(ManifestError::Inconsistent("its project leads upwards"));
         }
+        // No line is two turns. Nothing depends on the number.
+        manifest.turns = manifest.turns.filter(|turns| {
+            *turns <= manifest.transcript.runs.iter().fold(0, |sum: u64, run| sum.saturating_add(run.lines))
+        });
         for (_, file) in manifest.all_files() {
             file.check(&manifest.roots)?;
         }

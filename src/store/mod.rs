@@ -4,9 +4,11 @@
 //! working tree, which exists for people. Must not touch the network, rewrite text or know the client.
 //!
 //! * [`manifest`], [`machine`]: the JSON files and the checks on them
+//! * [`note`], [`milestone`]: what machines leave each other, and names for states of the whole
 //! * [`segment`]: how a file is cut
 //! * [`snapshot`]: reading one commit
 //! * [`transaction`]: writing one commit
+//! * `history`: earlier commits, and what changed in them
 //! * `lock`: the commits of locks, which lie beside the sessions
 //! * `check`: reading every object
 //! * `object`, `reader`, `tree`, `layout`, `worktree`, `leftover`: writing packs, reading from them, trees, paths, the working tree, locks of the dead
@@ -24,13 +26,16 @@ use crate::sys::fs;
 mod check;
 mod damage;
 mod entries;
+mod history;
 mod layout;
 mod leftover;
 mod lock;
 mod loose;
 pub mod machine;
 pub mod manifest;
+pub mod milestone;
 pub mod neighbour;
+pub mod note;
 mod object;
 mod reader;
 pub mod segment;
@@ -40,6 +45,7 @@ mod tree;
 mod worktree;
 
 pub use check::{DamagedObject, ObjectCheck};
+pub use history::{Commit, SessionStep};
 pub use leftover::{remove_from_neighbour, remove_of_the_dead, remove_stale_locks};
 pub use lock::{LOCK_BRANCHES, MAX_LOCK_BYTES, RemoteLocks, lock_ref};
 pub use snapshot::Snapshot;

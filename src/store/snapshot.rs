@@ -10,8 +10,10 @@ use serde::Deserialize;
 
 use super::machine::{Machine, ProposedPaths};
 use super::manifest::{MAX_MANIFEST_BYTES, Manifest, ManifestError, StoredFile, parse_versioned};
+use super::milestone::{Milestone, MilestoneName};
+use super::note::{Note, NoteId};
 use super::reader::Objects;
-use super::{Store, StoreError, layout, segment, tree};
+use super::{Store, StoreError, layout, milestone, note, segment, tree};
 use crate::domain::id::{CommitId, MachineId, SessionId};
 use crate::domain::path::RelativeName;
 
@@ -187,6 +189,92 @@ impl<'store> Snapshot<'store> {
         parse_versioned(&self.bounded_blob(blob)?.map_err(fail)?).map(Some).map_err(fail)
     }
 
+    /// The ids of all notes, the oldest first. Names that are no notes' are passed over.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn note_ids(&self) -> Result<Vec<NoteId>, StoreError> {
+        Ok(self.stems_in(layout::NOTES)?.iter().filter_map(|stem| stem.parse().ok()).collect())
+    }
+
+    /// Equal for two commits exactly if their notes are.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn notes_state(&self) -> Result<Option<String>, StoreError> {
+        Ok(self.directory(layout::NOTES)?.map(|oid| oid.to_string()))
+    }
+
+    /// A note, if the store has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`], [`StoreError::Git`].
+    pub fn note(&self, id: &NoteId) -> Result<Option<Note>, StoreError> {
+        let path = layout::note(id);
+        self.small_file(&path, note::MAX_FILE_BYTES, &|json| Note::parse(id, json))
+    }
+
+    /// All milestones whose files can be read, and what is wrong with the others.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn milestones(&self) -> Result<(Vec<Milestone>, Vec<StoreError>), StoreError> {
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        for name in self.milestone_names()? {
+            match self.milestone(&name) {
+                Ok(milestone) => good.extend(milestone),
+                Err(e @ StoreError::Malformed { .. }) => bad.push(e),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok((good, bad))
+    }
+
+    /// The names of all milestones, as their files have them. Names that are no milestones' are passed over.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn milestone_names(&self) -> Result<Vec<MilestoneName>, StoreError> {
+        Ok(self.stems_in(layout::MILESTONES)?.iter().filter_map(|stem| stem.parse().ok()).collect())
+    }
+
+    /// A milestone, if the store has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`], [`StoreError::Git`].
+    pub fn milestone(&self, name: &MilestoneName) -> Result<Option<Milestone>, StoreError> {
+        let path = layout::milestone(name);
+        self.small_file(&path, milestone::MAX_FILE_BYTES, &|json| Milestone::parse(&name.file_stem(), json))
+    }
+
+    /// The names of the files `*.json` in a directory, without that ending, in order. More than anybody has are not looked at.
+    fn stems_in(&self, directory: &str) -> Result<Vec<String>, StoreError> {
+        const MOST: usize = 10_000;
+        let entries = tree::entries(self.objects, self.directory(directory)?)?.into_iter();
+        let files = entries.filter(|(_, leaf)| leaf.is_file());
+        let stem = |name: Vec<u8>| Some(String::from_utf8(name).ok()?.strip_suffix(".json")?.to_owned());
+        let mut stems: Vec<String> = files.filter_map(|(name, _)| stem(name)).collect();
+        // The last are the newest, where names begin with a time.
+        stems.drain(..stems.len().saturating_sub(MOST));
+        Ok(stems)
+    }
+
+    /// What is in a file of at most `longest` bytes, if it is there.
+    fn small_file<T>(
+        &self,
+        path: &str,
+        longest: usize,
+        parse: &dyn Fn(&[u8]) -> Result<T, ManifestError>,
+    ) -> Result<Option<T>, StoreError> {
+        let Some(blob) = self.file(path)? else { return Ok(None) };
+        let fail = |source| StoreError::Malformed { path: path.to_owned(), source };
+        if self.objects.size(blob)? > longest {
+            return Err(fail(ManifestError::Inconsistent("it is larger than any such file")));
+        }
+        let json = self.bounded_blob(blob)?.map_err(fail)?;
+        parse(&json).map(Some).map_err(fail)
+    }
+
     fn check_format(&self) -> Result<(), StoreError> {
         let Some(blob) = self.file(layout::FORMAT_FILE)? else { return Ok(()) };
         let fail = |source| match source {
@@ -210,7 +298,7 @@ impl<'store> Snapshot<'store> {
     }
 
     /// The file at `path`. A symbolic link or a submodule is as good as absent.
-    fn file(&self, path: &str) -> Result<Option<Oid>, StoreError> {
+    pub(super) fn file(&self, path: &str) -> Result<Option<Oid>, StoreError> {
         let leaf = tree::at_path(self.objects, self.tree, path)?;
         Ok(leaf.filter(|leaf| leaf.is_file()).map(|leaf| leaf.oid))
     }

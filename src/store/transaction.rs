@@ -10,6 +10,8 @@ use git2::{ObjectType, Oid};
 
 use super::machine::{Machine, ProposedPaths};
 use super::manifest::{FORMAT, Manifest, to_json};
+use super::milestone::{Milestone, MilestoneName};
+use super::note::Note;
 use super::object::ObjectWriter;
 use super::worktree::Written;
 use super::{Snapshot, Store, StoreError, commit_id, layout, tree};
@@ -184,6 +186,48 @@ impl<'store> Transaction<'store> {
     /// [`StoreError::Git`], [`StoreError::Io`].
     pub fn put_machine(&mut self, machine: &Machine) -> Result<(), StoreError> {
         self.put_file(layout::machine(&machine.id), machine.to_json())
+    }
+
+    /// Adds a note.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`], [`StoreError::Io`].
+    pub fn put_note(&mut self, note: &Note) -> Result<(), StoreError> {
+        self.put_file(layout::note(&note.id), note.to_json())
+    }
+
+    /// Adds a milestone.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`], [`StoreError::Io`].
+    pub fn put_milestone(&mut self, milestone: &Milestone) -> Result<(), StoreError> {
+        self.put_file(layout::milestone(&milestone.name), milestone.to_json())
+    }
+
+    /// Where the base has another milestone of a name that `ours` gave since `earlier`, adds ours under a name of its machine. To be called
+    /// before anything else is taken from `ours`. Returns the names, former and new.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`], [`StoreError::Io`].
+    pub fn rename_milestones(
+        &mut self,
+        ours: &Snapshot<'_>,
+        earlier: &Snapshot<'_>,
+    ) -> Result<Vec<(MilestoneName, MilestoneName)>, StoreError> {
+        let mut renamed = Vec::new();
+        for mine in ours.milestones()?.0 {
+            let path = layout::milestone(&mine.name);
+            let is_new = ours.file(&path)? != earlier.file(&path)?;
+            let is_taken = self.base.has(&path) && self.base.file(&path)? != ours.file(&path)?;
+            if is_new && is_taken {
+                let name = mine.name.of_machine(&mine.machine);
+                if !self.base.has(&layout::milestone(&name)) {
+                    self.put_milestone(&Milestone { name: name.clone(), ..mine.clone() })?;
+                }
+                renamed.push((mine.name, name));
+            }
+        }
+        Ok(renamed)
     }
 
     /// Proposes paths to a machine, or (`None`) removes what was proposed.

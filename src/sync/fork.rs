@@ -8,6 +8,7 @@ use super::text::StoredText;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::store::manifest::{ForkOf, Manifest, Run, StoredFile};
+use crate::store::snapshot::SessionState;
 use crate::store::{Snapshot, Transaction};
 
 /// The id of the fork that leaves `session` after `lines` lines of `file` with `line` (portable, without its line end).
@@ -34,6 +35,15 @@ fn uuid_of(hasher: &blake3::Hasher) -> SessionId {
 pub(super) fn repaired_id(session: &SessionId, healed: &blake3::Hash) -> SessionId {
     let mut hasher = blake3::Hasher::new_derive_key("ccsync repaired id, version 1");
     hasher.update(format!("{session}\n{healed}").as_bytes());
+    uuid_of(&hasher)
+}
+
+/// The id of the session that the state `state` of `session` becomes when it is restored beside it: that of one state is the same everywhere.
+///
+/// A version 8 UUID too.
+pub(super) fn restored_id(session: &SessionId, state: &SessionState) -> SessionId {
+    let mut hasher = blake3::Hasher::new_derive_key("ccsync restored id, version 1");
+    hasher.update(format!("{session}\n{state}").as_bytes());
     uuid_of(&hasher)
 }
 

@@ -98,7 +98,11 @@ impl ListFilter {
     }
 }
 
-fn machine_names(work: &Work<'_>, snapshot: &Snapshot<'_>) -> Result<BTreeMap<MachineId, String>, SyncError> {
+/// The names of all machines that the store knows; untrusted text.
+pub(super) fn machine_names(
+    work: &Work<'_>,
+    snapshot: &Snapshot<'_>,
+) -> Result<BTreeMap<MachineId, String>, SyncError> {
     let mut names: BTreeMap<_, _> = snapshot.machines()?.0.into_iter().map(|m| (m.id, m.name)).collect();
     names.insert(work.machine.id.clone(), work.machine.name.clone());
     Ok(names)

@@ -14,6 +14,7 @@ use super::work::Work;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::path::RelativeName;
 use crate::store::manifest::{Manifest, Run};
+use crate::store::milestone::MilestoneName;
 use crate::store::segment::offset_after_lines;
 use crate::store::{Snapshot, Transaction};
 use crate::sys::fail_point::fail_point;
@@ -25,12 +26,15 @@ pub(super) struct Merged {
     pub(super) forks: BTreeMap<SessionId, (SessionId, u64)>,
     /// Sessions that could not be merged: what the remote has of them stands, what this machine has of them is still here.
     pub(super) skipped: BTreeMap<SessionId, String>,
+    /// Milestones of this machine whose name another one was first with, former and new name.
+    pub(super) renamed: Vec<(MilestoneName, MilestoneName)>,
 }
 
 impl Merged {
     pub(super) fn add(&mut self, more: Self) {
         self.forks.extend(more.forks);
         self.skipped.extend(more.skipped);
+        self.renamed.extend(more.renamed);
     }
 }
 
@@ -106,8 +110,8 @@ fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<
     let (our_side, their_side) = (store.snapshot(Some(ours))?, store.snapshot(Some(theirs))?);
     let changed_there = their_side.changed_since(&base)?;
     let mut tx = store.begin(Some(theirs))?;
+    let mut merged = Merged { renamed: tx.rename_milestones(&our_side, &base)?, ..Merged::default() };
     tx.take_other_files(&our_side, &base)?;
-    let mut merged = Merged::default();
     for session in our_side.changed_since(&base)? {
         if tx.touches(&session) {
             // A fork that has just taken in the tail of the session it left.
@@ -263,7 +267,11 @@ impl Sides<'_> {
             }
         };
         match name {
-            None => merged.transcript = file,
+            None => {
+                merged.transcript = file;
+                // Ours begins with theirs.
+                merged.turns = ours.turns;
+            }
             Some(name) => drop(merged.files.insert(name.clone(), file)),
         }
         Ok(())

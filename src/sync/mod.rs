@@ -14,6 +14,8 @@
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
 //! * `clones`: the clones of projects on this machine; `repo`: which of them `{{REPO}}` of a session is
 //! * `project`: where a session's project is, and from where it could be cloned
+//! * `notes`: what a person leaves for the other machines
+//! * `history`: what happened to the store; `restore`: earlier states of sessions; `milestones`: names for states; `held`: what stays put back
 //! * `set_up`, `status`, `list`, `undo`: the smaller commands; `look`: the end of a conversation; `named`: sessions as people name them
 
 use std::io::ErrorKind;
@@ -21,11 +23,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use crate::config::{ConfigError, Settings};
-use crate::domain::id::SessionId;
+use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Progress;
 use crate::session::SessionError;
 use crate::store::StoreError;
+use crate::store::milestone::MilestoneName;
 use crate::sys::clock::Clock;
 use crate::sys::env::Env;
 use crate::sys::fs::PathError;
@@ -40,6 +45,8 @@ mod compare;
 mod fork;
 mod gone;
 mod ground;
+mod held;
+mod history;
 mod index;
 mod leases;
 mod leftovers;
@@ -47,7 +54,9 @@ mod list;
 pub mod locks;
 mod look;
 mod merge;
+mod milestones;
 mod named;
+mod notes;
 mod parallel;
 mod place;
 mod plan;
@@ -57,6 +66,7 @@ mod push;
 mod repair;
 mod repo;
 pub mod report;
+mod restore;
 mod resume;
 mod send;
 mod set_up;
@@ -71,12 +81,16 @@ mod views;
 mod work;
 mod writing;
 
+pub use history::{Change, LogEntry, LogRequest, SessionChange, log};
 pub use list::{ListFilter, SessionRow, list};
 pub use look::last_turns;
+pub use milestones::{MadeMilestone, MilestoneRow, make_milestone, milestones};
+pub use notes::{InvalidNote, KeptNote, LeftNote, leave_note, mark_as_shown, notes};
 pub use project::{MissingProject, ProjectHere, ProposedClone, UnmappedRoot, clone_project, identity_at, project_here};
 pub use pull::{PullRequest, UndoReport, pull, undo};
 pub use push::push;
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};
+pub use restore::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession, SkippedSession, restore};
 pub use resume::{Candidate, Candidates, Finished, back_up, candidates, finish};
 pub use set_up::{SetUp, SetUpReport, config_path, set_path, set_up, set_up_by_default};
 pub use status::{Status, status};
@@ -171,6 +185,60 @@ pub enum SyncError {
         /// Which session.
         session: SessionId,
     },
+    /// What was to be a note is none.
+    #[error(transparent)]
+    Note(#[from] notes::InvalidNote),
+    /// There is nothing that a milestone could name.
+    #[error("there is nothing in the store yet")]
+    EmptyStore,
+    /// The name is taken.
+    #[error("there is a milestone `{name}` already")]
+    MilestoneExists {
+        /// The name.
+        name: MilestoneName,
+    },
+    /// No milestone has this name.
+    #[error("there is no milestone `{name}`")]
+    NoSuchMilestone {
+        /// What was asked for.
+        name: MilestoneName,
+    },
+    /// No commit of the store's history has this id.
+    #[error("no commit {commit} in the history of the store")]
+    NoSuchCommit {
+        /// What was asked for.
+        commit: String,
+    },
+    /// More than one commit begins with what was asked for.
+    #[error("more than one commit begins with {commit}")]
+    AmbiguousCommit {
+        /// What was asked for.
+        commit: String,
+    },
+    /// The commit is there, the session not.
+    #[error("session {session} was not in the store in commit {}", commit.short())]
+    NotInCommit {
+        /// Which session.
+        session: SessionId,
+        /// Which commit.
+        commit: CommitId,
+    },
+    /// Before its first state.
+    #[error("session {session} was stored for the first time at {}", crate::sys::clock::local(*earliest))]
+    TooEarly {
+        /// Which session.
+        session: SessionId,
+        /// When that was.
+        earliest: DateTime<Utc>,
+    },
+    /// A session cannot be put back to an earlier state.
+    #[error("session {session} cannot be put back: {reason}")]
+    NotRestored {
+        /// Which session.
+        session: SessionId,
+        /// Why.
+        reason: String,
+    },
     /// There is no configuration yet.
     #[error("this machine has not been set up")]
     NotSetUp,
@@ -233,7 +301,7 @@ impl SyncError {
             // A full disk is full for the others, too.
             Self::Session(SessionError::Path(e)) => !e.is_full(),
             Self::Session(_) | Self::Inconsistent { .. } | Self::Oversized { .. } => true,
-            Self::NoSuchSession { .. } | Self::AmbiguousName { .. } => true,
+            Self::NoSuchSession { .. } | Self::AmbiguousName { .. } | Self::NotRestored { .. } => true,
             Self::Path(e) => !e.is_full(),
             _ => false,
         }

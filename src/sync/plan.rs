@@ -272,10 +272,9 @@ pub(super) fn described(
     outcome: Outcome,
 ) -> SessionReport {
     SessionReport {
-        session: session.clone(),
         project: manifest.and_then(|m| views.project(m)),
         title: manifest.and_then(|m| views.title(m)),
-        outcome,
-        notes: Vec::new(),
+        last_activity: manifest.and_then(|m| m.last_activity.clone()),
+        ..SessionReport::new(session.clone(), outcome)
     }
 }

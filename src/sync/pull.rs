@@ -3,14 +3,16 @@
 //! First what others did is fetched and merged; then each session is compared with what lies here, and only what is missing is
 //! written. Tails that lost their session's id become forks and are sent at the end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::list::machine_names;
 use super::merge::Merged;
 use super::named::session_named;
+use super::notes::unseen;
 use super::parallel::on_all_cores;
 use super::place::{is_recent, place};
 use super::plan::{Differences, FilePull, Local, compare_session, compare_with, described};
@@ -40,6 +42,8 @@ pub struct PullRequest {
     pub dry_run: bool,
     /// Write sessions anew even where they are in step.
     pub force: bool,
+    /// Leave sessions that were put back to an earlier state here as they are, also where they are asked for.
+    pub keep_held: bool,
     /// Bring sessions that were active in the last so many days; none: as configured.
     pub days: Option<u32>,
 }
@@ -94,6 +98,11 @@ fn bring(mut work: Work<'_>, merged: Merged, request: &PullRequest) -> Result<Re
     all.add(more);
     mention_merged(&mut report, &work, all)?;
     forget_lost(&mut work, &report, &puller)?;
+    match unseen(&work) {
+        Ok(notes) => report.notes = notes,
+        // What was pulled is pulled.
+        Err(e) => report.remarks.push(format!("notes from other machines cannot be read: {}", e.in_words())),
+    }
     report.remote = remote;
     work.save()?;
     Ok(report)
@@ -137,6 +146,8 @@ enum PullStep {
     Fork(Differences),
     /// It stays in the store; the report says why.
     Listed(Box<SessionReport>),
+    /// It was put back to an earlier state here, and stays so; the report says so unless it is to be left alone.
+    Held(Option<Box<SessionReport>>),
     Skip(String),
 }
 
@@ -145,6 +156,17 @@ impl PullStep {
     fn is_new(&self) -> bool {
         matches!(self, Self::Write(writing) if writing.here.is_none())
     }
+}
+
+/// A fork made by this pull.
+struct MadeFork {
+    /// The session that it left.
+    session: SessionId,
+    fork: SessionId,
+    /// Lines that only the fork has.
+    lines: u64,
+    /// Turns of a person that were stored with it now.
+    turns: Option<u64>,
 }
 
 struct Puller<'a> {
@@ -157,8 +179,8 @@ struct Puller<'a> {
     steps: Vec<(SessionId, PullStep)>,
     /// Sessions that are too old to be brought unasked, with the time of their newest record.
     old: Vec<(SessionReport, Option<String>)>,
-    /// Forks made by this pull: session, fork, own lines.
-    forks: Vec<(SessionId, SessionId, u64)>,
+    /// Forks made by this pull.
+    forks: Vec<MadeFork>,
 }
 
 impl<'a> Puller<'a> {
@@ -227,7 +249,16 @@ impl<'a> Puller<'a> {
             None => return Err(SyncError::NoSuchSession { session: id.clone() }),
         };
         let Some(here) = here else { return self.plan_new(work, snapshot, &manifest) };
+        let asked_for = !self.request.sessions.is_empty() && !self.request.keep_held;
+        if !asked_for && work.held.holds(here, snapshot)? {
+            return Ok(self.held(work, &manifest));
+        }
         let local = Local { session: here, live: pid.is_some() };
+        if !asked_for && work.held.holds_transcript(here, snapshot)? {
+            // The client has changed something beside the transcript.
+            let found = compare_session(work, snapshot, &local)?;
+            return Ok(if found.up.is_empty() { self.held(work, &manifest) } else { PullStep::Ahead });
+        }
         let step = self.step_for(here, &manifest, compare_session(work, snapshot, &local)?);
         Ok(match (step, pid) {
             (PullStep::Write(_) | PullStep::Fork(_), Some(pid)) => {
@@ -235,6 +266,13 @@ impl<'a> Puller<'a> {
             }
             (step, _) => step,
         })
+    }
+
+    /// A session that stays at an earlier state.
+    fn held(&self, work: &Work<'_>, manifest: &Manifest) -> PullStep {
+        let reason = "put back to an earlier state here; ccsync pull SESSION brings what came later".to_owned();
+        let report = described(&work.views, &manifest.session, Some(manifest), Outcome::Listed { reason });
+        PullStep::Held((!self.request.keep_held).then(|| Box::new(report)))
     }
 
     /// What is done with a session that is here.
@@ -266,7 +304,7 @@ impl<'a> Puller<'a> {
         work.views.settle(manifest);
         let place = place(manifest, &work.views.roots_of(manifest), &work.ctx.env.claude_dir)?;
         match place {
-            Ok(directory) => bring_to(work, snapshot, manifest, directory),
+            Ok(directory) => Ok(bring_to(work, snapshot, manifest, directory)?.into()),
             Err(reason) => Ok(PullStep::Listed(Box::new(listed(Outcome::Listed { reason })))),
         }
     }
@@ -276,7 +314,8 @@ impl<'a> Puller<'a> {
         let known = work.index.elsewhere(session)?;
         let outcome = self.too_old(work, known.last_activity.as_deref())?;
         let (project, title) = (known.project.clone(), known.title.clone());
-        Some(SessionReport { session: session.clone(), project, title, outcome, notes: Vec::new() })
+        let last_activity = known.last_activity.clone();
+        Some(SessionReport { project, title, last_activity, ..SessionReport::new(session.clone(), outcome) })
     }
 
     /// What is said of a session that nobody asked for and that was not active lately.
@@ -291,11 +330,11 @@ impl<'a> Puller<'a> {
         let snapshot = work.store.head_snapshot()?;
         let mut report = Report { dry_run: true, passed_over: passed_over(self.found), ..Report::default() };
         for (id, step) in &self.steps {
-            if matches!(step, PullStep::Nothing) {
+            if matches!(step, PullStep::Nothing | PullStep::Held(None)) {
                 report.unchanged += 1;
                 continue;
             }
-            if let PullStep::Listed(session) = step {
+            if let PullStep::Listed(session) | PullStep::Held(Some(session)) = step {
                 report.sessions.push((**session).clone());
                 continue;
             }
@@ -343,8 +382,8 @@ impl<'a> Puller<'a> {
             };
             let local = Local { session, live: false };
             match (Storing { work, snapshot: &snapshot, local: &local }).store(&mut tx, differences) {
-                Ok(SessionReport { outcome: Outcome::Forked { fork, lines }, .. }) => {
-                    self.forks.push((id.clone(), fork, lines));
+                Ok(SessionReport { outcome: Outcome::Forked { fork, lines }, turns, .. }) => {
+                    self.forks.push(MadeFork { session: id.clone(), fork, lines, turns });
                     let here = Some(session.clone());
                     // What only the tail has beside the transcript is in the fork, and still here.
                     let ahead = session.files.keys().any(|name| parent.file(name.as_ref()).is_none());
@@ -376,12 +415,15 @@ impl<'a> Puller<'a> {
         let snapshot = work.store.head_snapshot()?;
         let live = live_sessions(&work.ctx.env.claude_dir);
         let mut steps = Vec::new();
-        for (id, fork, _) in &self.forks[earlier..].to_vec() {
+        let forks = self.forks[earlier..].iter().map(|made| (made.session.clone(), made.fork.clone()));
+        for (id, fork) in &forks.collect::<Vec<_>>() {
             let Some(manifest) = snapshot.manifest(fork)? else { continue };
             let step = match (self.found.sessions.get(id), self.found.sessions.get(fork)) {
                 // It was here, and has just grown in the store: what was planned for it is out of date.
                 (_, Some(_)) => self.plan_or_skip(work, &snapshot, fork, live.get(fork).copied())?,
-                (Some(beside), None) => or_skip(bring_to(work, &snapshot, &manifest, beside.directory.clone()))?,
+                (Some(beside), None) => {
+                    or_skip(bring_to(work, &snapshot, &manifest, beside.directory.clone()).map(PullStep::from))?
+                }
                 (None, None) => continue,
             };
             steps.push((fork.clone(), step));
@@ -395,7 +437,10 @@ impl<'a> Puller<'a> {
     fn execute(&self, work: &mut Work<'_>) -> Result<Report, SyncError> {
         let root = undo_path(work.ctx.env);
         let journal = Journal::new(&root, work.ctx.clock.now());
-        let writer = Writer { views: &work.views, claude_dir: &work.ctx.env.claude_dir, journal: &journal };
+        let writes = self.steps.iter().any(|(_, step)| matches!(step, PullStep::Write(_)));
+        let names = if writes { machine_names(work, &work.store.head_snapshot()?)? } else { BTreeMap::new() };
+        let writer =
+            Writer { views: &work.views, claude_dir: &work.ctx.env.claude_dir, journal: &journal, names: &names };
         let mut report = Report { passed_over: passed_over(self.found), ..Report::default() };
         // By the stamps of what was compared or written: a file that a client has written to since is looked at again.
         let in_step = self.already_in_step();
@@ -419,7 +464,7 @@ impl<'a> Puller<'a> {
                 Done::Nothing => report.unchanged += 1,
                 Done::Reported(session, now) => {
                     written.extend(now);
-                    report.sessions.push(session);
+                    report.sessions.push(*session);
                 }
             }
         }
@@ -436,12 +481,13 @@ impl<'a> Puller<'a> {
     /// The session that lost a tail is reported as forked, the fork itself not twice.
     fn name_forks(&self, work: &Work<'_>, report: &mut Report) -> Result<(), SyncError> {
         let snapshot = work.store.head_snapshot()?;
-        for (id, fork, lines) in &self.forks {
+        for MadeFork { session: id, fork, lines, turns } in &self.forks {
             let skipped = |r: &SessionReport| matches!(r.outcome, Outcome::Skipped { .. });
             report.sessions.retain(|r| r.session != *fork && r.session != *id || skipped(r));
             if !report.sessions.iter().any(|r| r.session == *id) {
                 let outcome = Outcome::Forked { fork: fork.clone(), lines: *lines };
-                report.sessions.push(described(&work.views, id, snapshot.manifest(id)?.as_ref(), outcome));
+                let named = described(&work.views, id, snapshot.manifest(id)?.as_ref(), outcome);
+                report.sessions.push(SessionReport { turns: *turns, ..named });
             }
         }
         Ok(())
@@ -464,33 +510,49 @@ impl<'a> Puller<'a> {
     }
 }
 
+/// How a session is brought whose transcript is not here.
+pub(super) enum Brought {
+    Write(Writing),
+    /// Something else is in its place.
+    Refused(String),
+}
+
+impl From<Brought> for PullStep {
+    fn from(brought: Brought) -> Self {
+        match brought {
+            Brought::Write(writing) => Self::Write(writing),
+            Brought::Refused(reason) => Self::Skip(reason),
+        }
+    }
+}
+
 /// Writes a session whose transcript is not here into `directory`. Files beside it that are there already are not replaced by what they
 /// are no part of.
-fn bring_to(
+pub(super) fn bring_to(
     work: &Work<'_>,
     snapshot: &Snapshot<'_>,
     manifest: &Manifest,
     directory: PathBuf,
-) -> Result<PullStep, SyncError> {
+) -> Result<Brought, SyncError> {
     let Some(here) = files_without_transcript(&directory, &manifest.session) else {
-        return Ok(PullStep::Write(Writing::new(directory, manifest)));
+        return Ok(Brought::Write(Writing::new(directory, manifest)));
     };
     let found = compare_with(work, snapshot, manifest, &Local { session: &here, live: false }, None)?;
     if let Some(other) = found.up.keys().find(|name| manifest.file(name.as_ref()).is_some()) {
         let path = here.path(other.as_ref());
-        return Ok(PullStep::Skip(format!(
+        return Ok(Brought::Refused(format!(
             "`{}` is not what the store has: move it away, then pull again",
             path.display()
         )));
     }
     let ahead = !found.up.is_empty();
-    Ok(PullStep::Write(Writing { directory, files: found.down, here: Some(here), ahead }))
+    Ok(Brought::Write(Writing { directory, files: found.down, here: Some(here), ahead }))
 }
 
 fn foreseen(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {
     match step {
-        PullStep::Nothing | PullStep::Ahead | PullStep::Fork(_) => Outcome::Ahead,
-        PullStep::Listed(report) => report.outcome.clone(),
+        PullStep::Nothing | PullStep::Ahead | PullStep::Fork(_) | PullStep::Held(None) => Outcome::Ahead,
+        PullStep::Listed(report) | PullStep::Held(Some(report)) => report.outcome.clone(),
         PullStep::Skip(reason) => Outcome::Skipped { reason: reason.clone() },
         PullStep::Write(writing) => {
             let stored = writing.files.keys().filter_map(|name| manifest.and_then(|m| m.file(name.as_ref())));
@@ -518,7 +580,7 @@ fn or_skip(planned: Result<PullStep, SyncError>) -> Result<PullStep, SyncError> 
 enum Done {
     Nothing,
     /// With the session, if it is in step now.
-    Reported(SessionReport, Option<LocalSession>),
+    Reported(Box<SessionReport>, Option<LocalSession>),
 }
 
 /// Carries out one step; what concerns one session is in its report.
@@ -533,22 +595,22 @@ fn carry_out(
         return Err(SyncError::Interrupted);
     }
     let done = match step {
-        PullStep::Nothing => Ok(Done::Nothing),
-        PullStep::Listed(report) => Ok(Done::Reported((**report).clone(), None)),
+        PullStep::Nothing | PullStep::Held(None) => Ok(Done::Nothing),
+        PullStep::Listed(report) | PullStep::Held(Some(report)) => Ok(Done::Reported(report.clone(), None)),
         PullStep::Write(writing) => {
-            writing.carry_out(&writer, snapshot, id).map(|(report, now)| Done::Reported(report, now))
+            writing.carry_out(&writer, snapshot, id).map(|(report, now)| Done::Reported(Box::new(report), now))
         }
         other => {
             let manifest = snapshot.manifest(id).ok().flatten();
             let outcome = foreseen(other, manifest.as_ref());
-            Ok(Done::Reported(described(writer.views, id, manifest.as_ref(), outcome), None))
+            Ok(Done::Reported(Box::new(described(writer.views, id, manifest.as_ref(), outcome)), None))
         }
     };
     progress.advance(1, 0);
     match done {
         Err(e) if e.is_about_one_session() => {
             let outcome = Outcome::Skipped { reason: e.in_words() };
-            Ok(Done::Reported(described(writer.views, id, None, outcome), None))
+            Ok(Done::Reported(Box::new(described(writer.views, id, None, outcome)), None))
         }
         done => done,
     }

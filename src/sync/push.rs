@@ -46,7 +46,7 @@ pub(super) enum Purpose<'a> {
 pub(super) fn push_for(ctx: &Context<'_>, purpose: Purpose<'_>) -> Result<(Report, Vec<SessionId>), SyncError> {
     let dry_run = matches!(purpose, Purpose::Plan);
     let (mut work, found) = Work::open_and_discover(ctx)?;
-    if work.store.head()?.is_none() && !dry_run {
+    if !dry_run {
         fetch_first(&mut work)?;
     }
     fail_point("the sessions are found");
@@ -78,7 +78,10 @@ fn prepare_locks(work: &mut Work<'_>, purpose: Purpose<'_>, report: &Report) {
 }
 
 /// A store without a commit is new, or was lost: what the remote holds is looked at before anything is compared with it.
-fn fetch_first(work: &mut Work<'_>) -> Result<(), SyncError> {
+pub(super) fn fetch_first(work: &mut Work<'_>) -> Result<(), SyncError> {
+    if work.store.head()?.is_some() {
+        return Ok(());
+    }
     match fetch(work) {
         // Offline, everything is stored as new; merging finds out later what was there.
         Ok(_) | Err(SyncError::Remote(_)) => work.refresh_machine(),
@@ -94,6 +97,13 @@ pub(super) struct Plan<'a> {
     /// Sessions that cannot be handled, with the reason.
     skipped: Vec<(SessionId, String)>,
     unchanged: Vec<Local<'a>>,
+    /// How many are to stay at an earlier state: there is nothing to send of them.
+    held: u64,
+}
+
+/// Stores what of these sessions is only here; nothing is sent.
+pub(super) fn store_sessions(work: &mut Work<'_>, sessions: &[&LocalSession]) -> Result<Report, SyncError> {
+    Plan::compare(work, sessions.iter().map(|session| Local { session, live: false }))?.execute(work)
 }
 
 impl<'a> Plan<'a> {
@@ -108,6 +118,10 @@ impl<'a> Plan<'a> {
         let snapshot = work.store.head_snapshot()?;
         let mut plan = Self::default();
         for local in sessions {
+            if work.held.holds(local.session, &snapshot)? {
+                plan.held += 1;
+                continue;
+            }
             match compare_session(work, &snapshot, &local) {
                 Ok(differences) if differences.is_empty() => plan.unchanged.push(local),
                 Ok(differences) => plan.steps.push((local, differences)),
@@ -147,7 +161,7 @@ impl<'a> Plan<'a> {
             }
             let again = Self::compare(work, stored.later)?;
             report.sessions.extend(again.skipped.iter().map(|(id, reason)| skipped(work, id, reason.clone())));
-            report.unchanged += again.unchanged.len() as u64;
+            report.unchanged += again.unchanged.len() as u64 + again.held;
             steps = again.steps;
         }
         work.ctx.progress.end();
@@ -162,7 +176,7 @@ impl<'a> Plan<'a> {
         let sessions = self.skipped.iter().map(|(id, reason)| skipped(work, id, reason.clone())).collect();
         Report {
             sessions,
-            unchanged: self.unchanged.len() as u64,
+            unchanged: self.unchanged.len() as u64 + self.held,
             passed_over: self.passed_over.clone(),
             ..Report::default()
         }
@@ -270,6 +284,10 @@ pub(super) fn mention_merged(report: &mut Report, work: &Work<'_>, merged: Merge
         let there = snapshot.manifest(&fork)?;
         report.replace(described(&work.views, &session, there.as_ref(), Outcome::Forked { fork, lines }));
     }
+    let renamed = |(former, name)| {
+        format!("another machine was first with the milestone `{former}`; this one's is called `{name}`")
+    };
+    report.remarks.extend(merged.renamed.into_iter().map(renamed));
     for (session, reason) in merged.skipped {
         report.replace(described(&work.views, &session, None, Outcome::Skipped { reason }));
     }

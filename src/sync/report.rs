@@ -1,9 +1,10 @@
 //! What a push or a pull did, session by session. Pure data: `ui` draws it, scripts read it as JSON, the exit code is
 //! computed from it.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::domain::id::{CommitId, SessionId};
+use crate::domain::id::{CommitId, MachineId, SessionId};
 
 /// The outcome of a whole command. Every session looked at is in exactly one of `sessions` and `unchanged`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -14,6 +15,12 @@ pub struct Report {
     pub unchanged: u64,
     /// Files that look like parts of sessions and were not taken.
     pub passed_over: Vec<PassedOver>,
+    /// pull: notes from other machines that were not shown here yet, the oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<ReceivedNote>,
+    /// What else a person should know, about no session in particular. May hold untrusted text.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// Whether this is a plan (`--dry-run`): nothing was done.
     pub dry_run: bool,
     /// What became of the remote.
@@ -41,8 +48,56 @@ pub struct SessionReport {
     /// What was done, or why nothing was.
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// Turns of a person among the lines that came, where they were counted.
+    pub turns: Option<u64>,
+    /// pull: the machines that wrote those lines, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub machines: Vec<MachineName>,
+    /// Time of the newest record that the store has, RFC 3339.
+    pub last_activity: Option<String>,
     /// Things a person should know though the session travelled: a piece stored verbatim, a conflict kept in history.
     pub notes: Vec<String>,
+}
+
+/// A note that somebody left on a machine. All text in it is untrusted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReceivedNote {
+    /// Its id.
+    pub id: String,
+    /// When it was written, by the clock of its machine.
+    pub time: DateTime<Utc>,
+    /// Who wrote it.
+    pub machine: MachineName,
+    /// For whom it is; none: for all other machines.
+    #[serde(rename = "for")]
+    pub for_machine: Option<MachineName>,
+    /// What it says.
+    pub text: String,
+}
+
+/// A machine as a person knows it, and as nothing else is called.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct MachineName {
+    /// Its id.
+    pub id: MachineId,
+    /// Its name, unsanitised; none where the store does not know the machine.
+    pub name: Option<String>,
+}
+
+impl SessionReport {
+    /// A report of a session of which no more is known.
+    pub fn new(session: SessionId, outcome: Outcome) -> Self {
+        Self {
+            session,
+            project: None,
+            title: None,
+            outcome,
+            turns: None,
+            machines: Vec::new(),
+            last_activity: None,
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// What was done with one session.

@@ -11,7 +11,7 @@ use super::plan::{Differences, FileStep, Files, Local, Parting, compare_with, de
 use super::project::{portable, with_known_remote};
 use super::repo::is_below_repo;
 use super::report::{Outcome, SessionReport};
-use super::text::{StoredText, text_kind};
+use super::text::{LocalText, StoredText, text_kind};
 use super::work::Work;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::id::SessionId;
@@ -19,6 +19,7 @@ use crate::domain::path::RelativeName;
 use crate::domain::root::RootSet;
 use crate::rewrite::{TextKind, collapse_path, expand_path};
 use crate::session::facts::{Facts, custom_title_file};
+use crate::session::turns::count_of_persons;
 use crate::store::manifest::{FORMAT, Manifest, StoredFile, Titles};
 use crate::store::segment::{count_lines, offset_after_lines};
 use crate::store::{Snapshot, Transaction};
@@ -38,6 +39,14 @@ struct Draft {
     roots: RootSet,
     facts: Facts,
     collected: Collected,
+    /// Turns of a person that were stored.
+    turns: u64,
+}
+
+impl Draft {
+    fn of(manifest: Manifest, roots: RootSet) -> Self {
+        Self { manifest, roots, facts: Facts::default(), collected: Collected::default(), turns: 0 }
+    }
 }
 
 impl Storing<'_> {
@@ -98,6 +107,7 @@ impl Storing<'_> {
 
     fn report(&self, draft: &Draft, outcome: Outcome) -> SessionReport {
         let mut report = described(&self.work.views, &self.local.session.id, Some(&draft.manifest), outcome);
+        report.turns = Some(draft.turns);
         let lines = draft.collected.verbatim;
         if lines > 0 {
             let note = format!("{lines} lines are stored verbatim, because rewriting them could not be undone exactly");
@@ -112,12 +122,7 @@ impl Storing<'_> {
         refuse_touched(tx, &self.local.session.id)?;
         // The first records name the working directory, by which the client's directory names in the text are known.
         let (ground, collector) = self.collector(None, files, None)?;
-        let mut draft = Draft {
-            manifest: self.new_manifest(),
-            roots: ground.roots,
-            facts: Facts::default(),
-            collected: Collected::default(),
-        };
+        let mut draft = Draft::of(self.new_manifest(), ground.roots);
         for (name, step) in files {
             self.store_file(tx, &collector, &mut draft, None, name.as_ref(), *step)?;
         }
@@ -132,10 +137,12 @@ impl Storing<'_> {
         let id = &self.local.session.id;
         let written_as = (target.session != *id).then(|| id.clone());
         let (Ground { roots, .. }, collector) = self.collector(Some(target), files, written_as)?;
-        let mut draft =
-            Draft { manifest: target.clone(), roots, facts: Facts::default(), collected: Collected::default() };
+        let mut draft = Draft::of(target.clone(), roots);
         for (name, step) in files {
             self.store_file(tx, &collector, &mut draft, Some(target), name.as_ref(), *step)?;
+        }
+        if let Some(step) = files.get(&None) {
+            draft.manifest.turns = target.turns.filter(|_| is_addition(*step, target));
         }
         self.follow_move(&mut draft);
         self.finish(tx, draft)
@@ -162,10 +169,13 @@ impl Storing<'_> {
         let (Ground { roots, .. }, collector) =
             self.collector(Some(parent), files, Some(self.local.session.id.clone()))?;
         let manifest = fork_manifest(parent, &parent.session, &fork, common);
-        let mut draft = Draft { manifest, roots, facts: Facts::default(), collected: Collected::default() };
+        let mut draft = Draft::of(manifest, roots);
         for (name, step) in files {
             self.store_file(tx, &collector, &mut draft, Some(parent), name.as_ref(), *step)?;
             mark_inherited(&mut draft.manifest, name.as_ref(), &parent.session);
+        }
+        if let Some(FileStep::Continue(from)) = files.get(&None) {
+            draft.manifest.turns = Some(self.turns_before(from.offset)?);
         }
         let draft = self.finish(tx, draft)?;
         let lines = own_lines(&draft.manifest);
@@ -178,19 +188,22 @@ impl Storing<'_> {
         if let Some(parting) = &found.parted {
             return self.store_fork(tx, fork, parting, &found.up);
         }
-        let (manifest, collected) = if found.up.is_empty() {
-            (fork.clone(), Collected::default())
+        let (manifest, collected, turns) = if found.up.is_empty() {
+            (fork.clone(), Collected::default(), 0)
         } else {
             let draft = self.store_more(tx, fork, &found.up)?;
-            (draft.manifest, draft.collected)
+            (draft.manifest, draft.collected, draft.turns)
         };
         let outcome = Outcome::Forked { fork: fork.session.clone(), lines: own_lines(&manifest) };
         let mut report = described(&self.work.views, &self.local.session.id, Some(&manifest), outcome);
+        report.turns = Some(turns);
         report.notes.extend(damage_note(&collected, &self.local.session.id));
         Ok(report)
     }
 
     fn finish(&self, tx: &mut Transaction<'_>, mut draft: Draft) -> Result<Draft, SyncError> {
+        draft.turns = draft.facts.turns;
+        draft.manifest.turns = draft.manifest.turns.map(|turns| turns.saturating_add(draft.turns));
         describe(&mut draft.manifest, &self.work.views, &draft.roots, std::mem::take(&mut draft.facts));
         self.follow_repo(&mut draft);
         self.record_git(&mut draft.manifest, &draft.roots);
@@ -275,6 +288,19 @@ impl Storing<'_> {
         }
     }
 
+    /// Turns of a person in the first bytes of the local transcript.
+    fn turns_before(&self, offset: u64) -> Result<u64, SyncError> {
+        let mut text = LocalText::open(&self.local.path(None), 0, offset)?;
+        let mut turns = 0;
+        loop {
+            let piece = text.next_lines()?;
+            if piece.is_empty() {
+                return Ok(turns);
+            }
+            turns += count_of_persons(&piece);
+        }
+    }
+
     /// What git says of the project here. Where it says nothing, what another machine has recorded stays.
     fn record_git(&self, manifest: &mut Manifest, roots: &RootSet) {
         let directory = project_at(manifest, roots).map(PathBuf::from);
@@ -292,6 +318,7 @@ impl Storing<'_> {
             directory: self.portable_directory(),
             titles: Titles::default(),
             last_activity: None,
+            turns: Some(0),
             bound: false,
             fork_of: None,
             git: None,
@@ -336,6 +363,11 @@ impl Storing<'_> {
 /// The working directory by these roots.
 fn project_at(manifest: &Manifest, roots: &RootSet) -> Option<String> {
     manifest.project.as_ref().and_then(|project| expand_path(project, roots))
+}
+
+/// Whether everything that `target` has of the transcript stays, so that only what follows is to be counted.
+fn is_addition(step: FileStep, target: &Manifest) -> bool {
+    matches!(step, FileStep::Continue(from) if from.lines == target.transcript.lines())
 }
 
 /// What was stored as it is and is no record all the same. Other machines get it as it is, too.

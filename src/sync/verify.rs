@@ -266,6 +266,8 @@ impl Verifying<'_> {
             None if local.limit(None)? == 0 => Standing::Same,
             None => Standing::Ahead,
             Some(manifest) if self.full => standing(&compare_with(self.work, &self.store, manifest, local, None)?),
+            // It is behind on purpose, and no pull is to change that.
+            Some(_) if self.work.held.holds(local.session, &self.store)? => Standing::Same,
             Some(_) => standing(&compare_session(self.work, &self.store, local)?),
         };
         Ok(())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::clones::Clones;
 use super::gone::Gone;
+use super::held::HeldSessions;
 use super::index::Index;
 use super::leases::Leases;
 use super::leftovers::clear_leftovers;
@@ -40,6 +41,8 @@ pub(super) struct Work<'a> {
     pub(super) locks: Leases,
     /// Fetch everybody's locks too.
     pub(super) with_locks: bool,
+    /// Sessions that stay at an earlier state here.
+    pub(super) held: HeldSessions,
     gone: Gone,
     _process: (FamilyLock, ProcessLock),
 }
@@ -84,6 +87,7 @@ impl<'a> Work<'a> {
             index,
             locks: leases,
             with_locks: false,
+            held: HeldSessions::load(&env.dirs.state.join("held.json")),
             gone,
             _process: locks,
         })
@@ -111,7 +115,9 @@ impl<'a> Work<'a> {
     }
 
     fn note_gone(&mut self, found: &Discovery) {
-        self.gone.note(self.index.keep_only(&found.sessions), found);
+        let mut gone = self.index.keep_only(&found.sessions);
+        gone.extend(self.held.keep_only(found));
+        self.gone.note(gone, found);
     }
 
     /// The remote, reached through the user's git.
@@ -146,6 +152,7 @@ impl<'a> Work<'a> {
                 continue;
             }
             if let Some(state) = snapshot.state(&session.id)? {
+                self.held.release(&session.id);
                 self.index.record(session, state);
             }
         }
@@ -173,6 +180,7 @@ impl<'a> Work<'a> {
     pub(super) fn save(&mut self) -> Result<(), SyncError> {
         // First: once the index has forgotten a session, nothing else knows that it was here.
         self.gone.save()?;
+        self.held.save()?;
         fail_point("what was removed is saved");
         self.index.follow(&self.store)?;
         let _ = self.index.save(&index_path(self.ctx.env));

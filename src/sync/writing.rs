@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use super::SyncError;
 use super::compare::completing_reading;
 use super::plan::{FilePull, described};
-use super::report::{Outcome, SessionReport};
+use super::report::{MachineName, Outcome, SessionReport};
 use super::text::{LocalText, StoredText, text_kind};
 use super::views::Views;
-use crate::domain::id::SessionId;
+use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::RelativeName;
 use crate::session::SessionError;
 use crate::session::discover::{LocalSession, file_path, link_on_the_way};
 use crate::session::facts::parse_time;
 use crate::session::live::live_sessions;
 use crate::session::materialise::{Journal, Put};
+use crate::session::turns::count_of_persons;
 use crate::store::Snapshot;
-use crate::store::manifest::Manifest;
+use crate::store::manifest::{Manifest, StoredFile};
 use crate::store::segment::offset_after_lines;
 use crate::sys::fs::FileStamp;
 
@@ -27,6 +28,8 @@ pub(super) struct Writer<'a> {
     pub(super) views: &'a Views,
     pub(super) claude_dir: &'a Path,
     pub(super) journal: &'a Journal,
+    /// How machines are called.
+    pub(super) names: &'a BTreeMap<MachineId, String>,
 }
 
 /// Files of one session to be written.
@@ -63,7 +66,7 @@ impl Writing {
         if let Some(pid) = live_sessions(writer.claude_dir).get(id) {
             return Err(SessionError::Running { session: id.clone(), pid: *pid }.into());
         }
-        let (mut lines, mut bytes) = (0, 0);
+        let mut all = Count::default();
         let mut now = self.here.clone().unwrap_or_else(|| LocalSession {
             id: id.clone(),
             directory: self.directory.clone(),
@@ -76,12 +79,16 @@ impl Writing {
             let stored = stored.ok_or_else(|| SyncError::Inconsistent { session: id.clone() })?;
             let (stamp, count) = write_file(writer, &stored, &self.directory, *pull, expected.as_ref())?;
             now.files.insert(name.clone(), stamp);
-            bytes += count.1;
+            all.bytes += count.bytes;
             if name.is_none() {
-                lines = count.0;
+                (all.lines, all.turns) = (count.lines, count.turns);
             }
         }
-        let mut report = described(writer.views, id, Some(&manifest), self.outcome(lines, bytes));
+        let mut report = described(writer.views, id, Some(&manifest), self.outcome(all.lines, all.bytes));
+        if let Some(pull) = self.files.get(&None) {
+            report.turns = Some(all.turns);
+            report.machines = writers(&manifest.transcript, *pull, writer.names);
+        }
         if self.ahead {
             report.notes.push("this machine has more of it: ccsync push".to_owned());
         }
@@ -94,17 +101,40 @@ pub(super) fn all_files(manifest: &Manifest) -> BTreeMap<Option<RelativeName>, F
     manifest.all_files().map(|(name, _)| (name.cloned(), FilePull::Whole)).collect()
 }
 
-/// Writes one file; returns it as written, and how many lines and bytes were.
+/// What was written of a file.
+#[derive(Default)]
+struct Count {
+    lines: u64,
+    bytes: u64,
+    /// Turns of a person.
+    turns: u64,
+}
+
+/// Who wrote the lines of `file` that are brought here.
+fn writers(file: &StoredFile, pull: FilePull, names: &BTreeMap<MachineId, String>) -> Vec<MachineName> {
+    let from = if let FilePull::Extend { lines, .. } = pull { lines } else { 0 };
+    let (mut end, mut writers) = (0, Vec::new());
+    for run in &file.runs {
+        end += run.lines;
+        let writer = MachineName { id: run.machine.clone(), name: names.get(&run.machine).cloned() };
+        if end > from && !writers.contains(&writer) {
+            writers.push(writer);
+        }
+    }
+    writers
+}
+
+/// Writes one file; returns it as written, and how much was.
 fn write_file(
     writer: &Writer<'_>,
     stored: &StoredText<'_>,
     directory: &Path,
     pull: FilePull,
     expected: Option<&FileStamp>,
-) -> Result<(FileStamp, (u64, u64)), SyncError> {
+) -> Result<(FileStamp, Count), SyncError> {
     let path = target(directory, &stored.manifest.session, stored.name)?;
     let modified = stored.manifest.last_activity.as_deref().and_then(parse_time);
-    let mut count = (0, 0);
+    let mut count = Count::default();
     let stamp = match (pull, expected) {
         (FilePull::Extend { lines, offset }, Some(expected)) => {
             let part = LocalText::open(&path, offset, expected.len)?.next_lines()?;
@@ -137,7 +167,7 @@ fn expand(
     lines: u64,
     part: &[u8],
     put: &mut Put<'_>,
-    count: &mut (u64, u64),
+    count: &mut Count,
 ) -> Result<(), SyncError> {
     let reader = views.reader(stored.manifest, &stored.manifest.session, text_kind(stored.name));
     let lines_only = stored.name.is_none_or(RelativeName::is_json_lines);
@@ -153,20 +183,26 @@ fn expand(
             let line = &text[..offset_after_lines(text, 1)];
             // The part was of this line when the plan was made; if it is not, a client has written since.
             let reading = completing_reading(&reader, piece.run, line, part)?.ok_or_else(changed)?;
-            put_counted(&reader.read(piece.run, reading, line)?[part.len()..], put, count)?;
+            let read = reader.read(piece.run, reading, line)?;
+            count.turns += count_of_persons(&read);
+            put_counted(&read[part.len()..], put, count)?;
             text = &text[line.len()..];
             part = &[];
         }
-        put_counted(&reader.read_preferred(piece.run, text)?, put, count)?;
+        let read = reader.read_preferred(piece.run, text)?;
+        if stored.name.is_none() {
+            count.turns += count_of_persons(&read);
+        }
+        put_counted(&read, put, count)?;
         if lines_only && piece.text.last() != Some(&b'\n') {
             put(b"\n")?;
         }
-        count.0 += piece.lines;
+        count.lines += piece.lines;
         Ok(true)
     })
 }
 
-fn put_counted(text: &[u8], put: &mut Put<'_>, count: &mut (u64, u64)) -> Result<(), SyncError> {
-    count.1 += text.len() as u64;
+fn put_counted(text: &[u8], put: &mut Put<'_>, count: &mut Count) -> Result<(), SyncError> {
+    count.bytes += text.len() as u64;
     Ok(put(text)?)
 }

@@ -6,7 +6,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Local, NaiveDateTime, TimeDelta, Utc};
+
+/// A time as the clocks on the wall of this machine show it, to the second.
+pub fn local(time: DateTime<Utc>) -> String {
+    time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// The moment at which the clocks on the wall of this machine show `time`; the earlier one of two, none if they never do.
+pub fn of_local(time: NaiveDateTime) -> Option<DateTime<Utc>> {
+    time.and_local_timezone(Local).earliest().map(|time| time.to_utc())
+}
 
 /// Where the program learns the time and how it waits.
 pub trait Clock: Send + Sync {

@@ -38,6 +38,8 @@ pub struct Env {
     pub only_lines: bool,
     /// Width of the terminal, where there is one.
     pub columns: Option<usize>,
+    /// Its height.
+    pub rows: Option<usize>,
     /// What decides how `git` is run.
     pub git: GitEnv,
 }
@@ -96,7 +98,8 @@ impl Env {
             stdin_is_terminal: stdin().is_terminal(),
             stdout_is_terminal: stdout().is_terminal(),
             stderr_is_terminal: stderr().is_terminal(),
-            columns: read.columns.or_else(terminal_columns),
+            columns: read.columns.or_else(|| terminal_size().map(|(_, columns)| columns)),
+            rows: read.rows.or_else(|| terminal_size().map(|(rows, _)| rows)),
             ..read
         })
     }
@@ -109,7 +112,7 @@ impl Env {
             None => home.join(".claude"),
         };
         let only_lines = get("TERM").is_some_and(|t| t == "dumb");
-        let columns = get("COLUMNS").and_then(|c| c.to_str()?.parse().ok()).filter(|c| *c > 0);
+        let size = |name: &str| get(name).and_then(|size| size.to_str()?.parse().ok()).filter(|size| *size > 0);
         Ok(Self {
             dirs: Dirs::from_variables(get, &home)?,
             home,
@@ -123,7 +126,8 @@ impl Env {
             stderr_is_terminal: false,
             no_color: get("NO_COLOR").is_some() || only_lines,
             only_lines,
-            columns,
+            columns: size("COLUMNS"),
+            rows: size("LINES"),
             git: GitEnv::from_variables(get),
         })
     }
@@ -226,10 +230,11 @@ fn full_host_name() -> String {
     variable("COMPUTERNAME").unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn terminal_columns() -> Option<usize> {
+/// Rows and columns.
+fn terminal_size() -> Option<(usize, usize)> {
     let stdout_size = dialoguer::console::Term::stdout().size_checked();
     let size = stdout_size.or_else(|| dialoguer::console::Term::stderr().size_checked());
-    size.map(|(_rows, columns)| usize::from(columns)).filter(|columns| *columns > 0)
+    size.map(|(rows, columns)| (rows.into(), columns.into())).filter(|(rows, columns)| *rows > 0 && *columns > 0)
 }
 
 #[cfg(all(test, unix))]

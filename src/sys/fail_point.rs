@@ -18,7 +18,7 @@ mod armed {
     use std::sync::{LazyLock, Mutex};
 
     /// The names of all points, in about the order in which a process comes by.
-    pub const POINTS: [&str; 58] = [
+    pub const POINTS: [&str; 65] = [
         "the lock is taken",
         "before what the dead left is removed",
         "what the dead left is removed",
@@ -39,6 +39,13 @@ mod armed {
         "the sessions are found",
         "the push is planned",
         "the pull is planned",
+        "a restore is planned",
+        "what is here is stored before a restore",
+        "restored forks are stored",
+        "a session is put back",
+        "a file is taken away",
+        "what came later beside it is gone",
+        "a milestone is about to be named",
         "a file of the working tree is half written",
         "a file of the store is written",
         "a pack is begun",

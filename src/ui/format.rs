@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::sys::clock::local;
 use crate::ui::sanitize;
 
 /// `1 session`, `2 sessions`.
@@ -43,6 +44,13 @@ pub(crate) fn age(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
         (_, hours, 0) => format!("{hours} h ago"),
         (_, _, days) => format!("{} ago", count(days.unsigned_abs(), "day")),
     }
+}
+
+/// A time in full, on this machine's clock: `2026-11-20 14:03`.
+pub(crate) fn moment(time: DateTime<Utc>) -> String {
+    let mut shown = local(time);
+    shown.truncate(shown.len().saturating_sub(":00".len()));
+    shown
 }
 
 /// A portable path as shown to a person: the home directory's placeholder is `~`, steering characters are escaped.

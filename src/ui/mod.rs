@@ -5,6 +5,7 @@
 
 pub(crate) mod format;
 pub(crate) mod json;
+pub(crate) mod notes;
 pub(crate) mod output;
 pub(crate) mod picker;
 pub(crate) mod progress;

@@ -11,6 +11,8 @@ use crate::ui::style;
 
 /// Where a line leads a width no terminal told.
 const WIDTH_OF_FILES: usize = 120;
+/// The height of a screen that nobody told.
+const HEIGHT: usize = 24;
 
 /// How to write.
 #[derive(Debug, Clone, Copy)]
@@ -21,8 +23,19 @@ pub(crate) struct OutputOptions {
     pub(crate) stderr_colors: bool,
     /// Cells of a line, where a terminal is.
     pub(crate) columns: Option<usize>,
+    /// Lines of the screen, where a terminal is.
+    pub(crate) rows: Option<usize>,
     /// Leave out what needs nobody's attention.
     pub(crate) quiet: bool,
+}
+
+/// Room for what is to be seen at a glance.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Screen {
+    /// Cells of a line.
+    pub(crate) width: usize,
+    /// Lines.
+    pub(crate) height: usize,
 }
 
 /// Both streams of this process.
@@ -45,6 +58,11 @@ impl Output {
     /// Cells available to one line.
     pub(crate) fn width(&self) -> usize {
         self.options.columns.unwrap_or(WIDTH_OF_FILES)
+    }
+
+    /// What a report may fill.
+    pub(crate) fn screen(&self) -> Screen {
+        Screen { width: self.width(), height: self.options.rows.unwrap_or(HEIGHT) }
     }
 
     /// Whether `--quiet` was given.
@@ -97,8 +115,8 @@ impl Output {
         self.message(&format!("{} {text}", style::paint(style::HINT, "hint:")));
     }
 
-    /// Nobody is left to be told when standard error cannot be written.
-    fn message(&mut self, line: &str) {
+    /// A line for a person, as it is. Nobody is left to be told when standard error cannot be written.
+    pub(crate) fn message(&mut self, line: &str) {
         let _ = put(&mut self.stderr, line);
     }
 }
@@ -137,7 +155,8 @@ pub(crate) mod capture {
     /// What `print` writes to both streams, without colours.
     pub(crate) fn captured(print: impl FnOnce(&mut Output)) -> (String, String) {
         let (out, err) = (Sink::default(), Sink::default());
-        let options = OutputOptions { stdout_colors: false, stderr_colors: false, columns: Some(100), quiet: false };
+        let options =
+            OutputOptions { stdout_colors: false, stderr_colors: false, columns: Some(100), rows: None, quiet: false };
         let strip = |sink: &Sink| Box::new(anstream::StripStream::new(Box::new(sink.clone()) as Box<dyn Write>));
         let mut output = Output { stdout: strip(&out), stderr: strip(&err), options };
         print(&mut output);

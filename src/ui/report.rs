@@ -1,37 +1,48 @@
-//! How a [`Report`] reads: sessions grouped by project, one aligned line each, then one line whose counts add up.
+//! How a [`Report`] reads: sessions grouped by project, one aligned line each, then one line whose counts add up. It fills one screen at
+//! most; what needs a look is never left out without a word.
 
 use std::collections::BTreeMap;
 
 use anstyle::Style;
 
-use crate::sync::report::{Outcome, PassedOver, RemoteState, Report, SessionReport};
+use self::fit::fitting;
+use crate::sync::report::{MachineName, Outcome, PassedOver, RemoteState, Report, SessionReport};
 use crate::ui::format::{bytes, count, project, short_id};
+use crate::ui::output::Screen;
 use crate::ui::sanitize;
 use crate::ui::style::{ATTENTION, GOOD, HEADING, QUIET, paint};
-use crate::ui::table::{Cell, Table};
+use crate::ui::table::{Cell, Table, cut};
+
+mod fit;
 
 /// The column of titles, which gives way on narrow screens.
 const TITLE: usize = 1;
 const NO_PROJECT: &str = "(no project)";
 
 /// The lines that tell what `command` did, or with `--dry-run` would do. `quiet` keeps what needs attention.
-pub(crate) fn lines(command: &str, report: &Report, width: usize, quiet: bool) -> Vec<String> {
+pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool) -> Vec<String> {
     let shown = |s: &&SessionReport| !matches!(s.outcome, Outcome::Listed { .. }) && (!quiet || needs_attention(s));
     let sessions: Vec<&SessionReport> = report.sessions.iter().filter(shown).collect();
-    let mut lines = grouped(&sessions, report.dry_run, width);
-    if quiet
-        && lines.is_empty()
-        && report.passed_over.is_empty()
-        && !matches!(report.remote, RemoteState::Queued { .. })
-    {
-        return lines;
-    }
+    let mut after = Vec::new();
     if !quiet {
-        lines.extend(listed(report));
+        after.extend(fit::at_most(
+            listed(report),
+            screen.height / 4,
+            "reasons for which sessions are left in the store",
+        ));
     }
-    lines.extend(report.passed_over.iter().map(passed_over));
-    lines.push(summary(command, report));
-    lines.extend(queue_reason(report));
+    let not_taken = report.passed_over.iter().map(passed_over).collect();
+    after.extend(fit::at_most(not_taken, screen.height / 4, "files that were not taken"));
+    after.extend(report.remarks.iter().map(|remark| paint(ATTENTION, &sanitize::one_line(remark))));
+    let is_queued = matches!(report.remote, RemoteState::Queued { .. });
+    if quiet && sessions.is_empty() && after.is_empty() && !is_queued {
+        return Vec::new();
+    }
+    after.push(summary(command, report));
+    after.extend(queue_reason(&report.remote));
+    let room = screen.height.saturating_sub(1 + fit::rows(&after, screen.width));
+    let mut lines = fitting(&sessions, report.dry_run, Screen { height: room, ..screen });
+    lines.extend(after);
     lines
 }
 
@@ -73,15 +84,42 @@ fn row(session: &SessionReport, dry_run: bool) -> Vec<Cell> {
     ];
     match &session.outcome {
         Outcome::Added { lines, bytes: size } => {
-            cells.extend([Cell::right(count(*lines, "line")), Cell::right(bytes(*size))]);
+            cells.extend([turns(session, ""), Cell::right(count(*lines, "line"))]);
+            cells.push(origin(session).unwrap_or_else(|| Cell::right(bytes(*size))));
         }
         Outcome::Extended { lines, bytes: size } => {
             let lines = if *lines > 0 { format!("+{}", count(*lines, "line")) } else { String::new() };
-            cells.extend([Cell::right(lines), Cell::right(format!("+{}", bytes(*size)))]);
+            cells.extend([turns(session, "+"), Cell::right(lines)]);
+            cells.push(origin(session).unwrap_or_else(|| Cell::right(format!("+{}", bytes(*size)))));
         }
         _ => {}
     }
     cells
+}
+
+/// How many turns came; nothing where no line came.
+fn turns(session: &SessionReport, sign: &str) -> Cell {
+    let turns = session.turns.filter(|turns| *turns > 0);
+    Cell::right(turns.map(|turns| format!("{sign}{}", count(turns, "turn"))).unwrap_or_default())
+}
+
+/// Who wrote what came from elsewhere.
+fn origin(session: &SessionReport) -> Option<Cell> {
+    /// More are not named.
+    const NAMED: usize = 2;
+    let names: Vec<String> = session.machines.iter().take(NAMED).map(machine).collect();
+    let more = session.machines.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!names.is_empty()).then(|| Cell::new(format!("from {}{more}", names.join(", "))))
+}
+
+/// A machine by its name, or by the beginning of its id where nobody knows that.
+pub(crate) fn machine(machine: &MachineName) -> String {
+    /// More of a name is not shown.
+    const LONGEST_NAME: usize = 24;
+    let name = machine.name.as_deref().filter(|name| !name.trim().is_empty());
+    let name = name.unwrap_or_else(|| short_id(machine.id.as_str()));
+    cut(sanitize::one_line(name).trim(), LONGEST_NAME).into_owned()
 }
 
 /// A title as one safe line; sessions without one say so.
@@ -111,9 +149,11 @@ fn details(session: &SessionReport, dry_run: bool) -> Vec<String> {
     let mut details = match &session.outcome {
         Outcome::Forked { fork, lines } => {
             let gets = if dry_run { "would get" } else { "has" };
+            let turns = session.turns.filter(|turns| *turns > 0);
+            let turns = turns.map(|turns| format!(", {}", count(turns, "new turn"))).unwrap_or_default();
             vec![
                 format!("{} keeps what the store has", session.session),
-                format!("{fork} {gets} this machine's {}", count(*lines, "line")),
+                format!("{fork} {gets} this machine's {}{turns}", count(*lines, "line")),
             ]
         }
         Outcome::Skipped { reason } => vec![sanitize::one_line(reason).into_owned()],
@@ -164,7 +204,8 @@ fn summary(command: &str, report: &Report) -> String {
     format!("{command}: {what}{}", remote(&report.remote, report.dry_run))
 }
 
-fn remote(state: &RemoteState, dry_run: bool) -> String {
+/// What became of the remote, as the end of a sentence.
+pub(crate) fn remote(state: &RemoteState, dry_run: bool) -> String {
     match state {
         RemoteState::NotContacted if dry_run => String::new(),
         RemoteState::NotContacted => "; nothing waits to be sent".to_owned(),
@@ -181,8 +222,14 @@ fn pronoun(n: u64) -> &'static str {
     if n == 1 { "it" } else { "them" }
 }
 
-fn queue_reason(report: &Report) -> Option<String> {
-    let RemoteState::Queued { reason, .. } = &report.remote else { return None };
+/// How many others there are, and what shows them.
+pub(crate) fn at_most_of(more: u64, noun: &str, command: &str) -> String {
+    format!("… and {}: {command}", count(more, noun))
+}
+
+/// Why something is not on the remote, where that is so.
+pub(crate) fn queue_reason(state: &RemoteState) -> Option<String> {
+    let RemoteState::Queued { reason, .. } = state else { return None };
     let reason = sanitize::lines(reason.trim());
     let why = format!("not on the remote: {}", reason.replace('\n', "\n  "));
     (!reason.is_empty()).then(|| paint(ATTENTION, &why))
@@ -194,16 +241,18 @@ mod tests {
 
     fn session(id: &str, project: Option<&str>, title: &str, outcome: Outcome) -> SessionReport {
         SessionReport {
-            session: id.parse().unwrap(),
             project: project.map(str::to_owned),
             title: Some(title.to_owned()),
-            outcome,
-            notes: Vec::new(),
+            ..SessionReport::new(id.parse().unwrap(), outcome)
         }
     }
 
     fn shown(report: &Report, quiet: bool) -> String {
-        let text = lines("push", report, 78, quiet).join("\n");
+        on_screen(report, 40, quiet)
+    }
+
+    fn on_screen(report: &Report, height: usize, quiet: bool) -> String {
+        let text = lines("push", report, Screen { width: 78, height }, quiet).join("\n");
         anstream::adapter::strip_str(&text).to_string()
     }
 
@@ -213,7 +262,6 @@ mod tests {
         let mut noted = session("22222222-a", app, "parser", Outcome::Extended { lines: 3, bytes: 1200 });
         noted.notes.push("one line is stored verbatim".to_owned());
         Report {
-            passed_over: Vec::new(),
             sessions: vec![
                 session("11111111-a", app, "fix the login form\u{1b}[2J", Outcome::Added { lines: 128, bytes: 41_300 }),
                 noted,
@@ -231,6 +279,7 @@ mod tests {
             unchanged: 5,
             dry_run: false,
             remote: RemoteState::UpToDate { commit: Some("1a2b3c4d5e".repeat(4).parse().unwrap()) },
+            ..Report::default()
         }
     }
 
@@ -259,6 +308,23 @@ mod tests {
         let remote = RemoteState::Queued { commits: 1, reason: "fatal: no route\nto host".to_owned() };
         let sessions = vec![session("11111111-a", None, "x", Outcome::Added { lines: 1, bytes: 9 })];
         insta::assert_snapshot!(shown(&Report { sessions, remote, ..Report::default() }, false));
+    }
+
+    #[test]
+    fn what_a_pull_brought_is_told_with_its_turns_and_its_writers() {
+        let named =
+            |name: Option<&str>| MachineName { id: "ab".repeat(16).parse().unwrap(), name: name.map(str::to_owned) };
+        let from = |machines: &[Option<&str>], turns, outcome| SessionReport {
+            machines: machines.iter().map(|name| named(*name)).collect(),
+            turns: Some(turns),
+            ..session("11111111-a", None, "x", outcome)
+        };
+        let sessions = vec![
+            from(&[Some("laptop")], 1, Outcome::Added { lines: 4, bytes: 900 }),
+            from(&[Some("desk\u{1b}[2J"), None, Some("x")], 12, Outcome::Extended { lines: 128, bytes: 9 }),
+            from(&[], 0, Outcome::Extended { lines: 0, bytes: 9 }),
+        ];
+        insta::assert_snapshot!(shown(&Report { sessions, ..Report::default() }, false));
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
         no_color: true,
         only_lines: false,
         columns: None,
+        rows: None,
         git: GitEnv::default(),
     }
 }

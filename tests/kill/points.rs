@@ -7,11 +7,11 @@ use std::process::Command;
 use ccsync::sys::fail_point::POINTS;
 
 use crate::harness::world::{World, assert_remote_in_order, id};
-use crate::harness::{Machine, TestEnv};
+use crate::harness::{Clone, Machine, TestEnv};
 use crate::locks;
 use crate::story::{Story, counted, is_killed, moments, points_of, tell};
 
-const STORIES: [Story; 9] = [
+const STORIES: [Story; 12] = [
     story("push", "a", &["push"], write_a_little),
     story("push of much", "a", &["push"], write_much),
     story("push that merges", "a", &["push"], both_write),
@@ -21,6 +21,20 @@ const STORIES: [Story; 9] = [
     story("sync", "a", &["sync"], both_write),
     Story { afterwards: pull_by_name, ..story("undo", "b", &["undo"], pull_everything) },
     story("push after a death", "a", &["push"], die_once),
+    Story {
+        afterwards: bring_all_back,
+        ..story("restore", "a", &["restore", "--milestone", "then", "--yes"], go_on_after_then)
+    },
+    Story {
+        afterwards: bring_all_back,
+        ..story(
+            "restore as forks",
+            "a",
+            &["restore", "--milestone", "then", "--as-fork", "--yes"],
+            go_on_after_a_new_then,
+        )
+    },
+    Story { again: &[&["sync"]], ..story("milestone", "a", &["milestone", "now"], write_before_now) },
 ];
 
 /// After the death the same command is run again.
@@ -104,6 +118,52 @@ fn pull_by_name(world: &mut World, _: &str) {
     world.bring_back("b");
 }
 
+/// The first time a state is named; after that the sessions have gone on from it, also beside the transcript.
+fn go_on_after_then(world: &mut World, round: usize) {
+    if round == 1 {
+        world.write("a", 1, 2);
+        world.a.ccsync(["milestone", "then"]).success();
+    }
+    world.bring_back("a");
+    world.write("a", 0, 1);
+    world.write("a", 1, 1);
+    world.write_agent("a", 1, 1);
+    world.a.ccsync(["push"]);
+}
+
+/// As [`go_on_after_then`], with a state that was never restored.
+fn go_on_after_a_new_then(world: &mut World, round: usize) {
+    forget_milestone(world, "then");
+    world.write("a", round, 2);
+    world.a.ccsync(["milestone", "then"]).success();
+    world.write("a", round, 1);
+    world.write_agent("a", round, 1);
+    world.a.ccsync(["push"]).success();
+}
+
+fn write_before_now(world: &mut World, round: usize) {
+    forget_milestone(world, "now");
+    write_a_little(world, round);
+}
+
+/// Somebody removes a milestone with git, so that its name can be given again.
+fn forget_milestone(world: &World, name: &str) {
+    world.a.ccsync(["sync"]);
+    let _ = fs::remove_dir_all(world.b.home.join("clone"));
+    let clone = Clone::of(&world.env.remote_of_pair(), &world.b);
+    let file = format!("milestones/{name}.json");
+    if clone.path.join(&file).exists() {
+        clone.git(&["rm", "--quiet", &file]);
+        clone.push();
+    }
+    fs::remove_dir_all(&clone.path).unwrap();
+    world.a.ccsync(["sync"]);
+}
+
+fn bring_all_back(world: &mut World, _: &str) {
+    world.bring_back("a");
+}
+
 fn die_once(world: &mut World, round: usize) {
     write_a_little(world, round);
     let mut command = world.a.command(["push"]);
@@ -121,7 +181,10 @@ tests!(
     a_killed_pull_that_forks => 5,
     a_killed_sync => 6,
     a_killed_undo => 7,
-    a_killed_push_after_a_death => 8
+    a_killed_push_after_a_death => 8,
+    a_killed_restore => 9,
+    a_killed_restore_as_forks => 10,
+    a_killed_milestone => 11
 );
 
 #[test]

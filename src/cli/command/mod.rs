@@ -6,10 +6,15 @@ mod demo;
 mod init;
 mod list;
 mod lock;
+mod log;
 mod man;
+mod milestone;
+mod note;
+mod notes;
 mod pull;
 mod push;
 mod repair;
+mod restore;
 mod resume;
 mod start;
 mod status;
@@ -36,6 +41,11 @@ pub(crate) enum Command {
     Status(status::Args),
     List(list::Args),
     Lock(lock::Args),
+    Log(log::Args),
+    Restore(restore::Args),
+    Milestone(milestone::Args),
+    Note(note::Args),
+    Notes(notes::Args),
     Undo(undo::Args),
     Verify(verify::Args),
     Repair(repair::Args),
@@ -58,6 +68,11 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Status(args) => status::run(args, app),
         Command::List(args) => list::run(args, app),
         Command::Lock(args) => lock::run(args, app),
+        Command::Log(args) => log::run(args, app),
+        Command::Restore(args) => restore::run(args, app),
+        Command::Milestone(args) => milestone::run(args, app),
+        Command::Note(args) => note::run(args, app),
+        Command::Notes(args) => notes::run(args, app),
         Command::Undo(args) => undo::run(args, app),
         Command::Verify(args) => verify::run(args, app),
         Command::Repair(args) => repair::run(args, app),

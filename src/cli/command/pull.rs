@@ -30,8 +30,13 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    let request =
-        PullRequest { sessions: args.sessions.clone(), dry_run: args.dry_run, force: args.force, days: args.days };
+    let request = PullRequest {
+        sessions: args.sessions.clone(),
+        dry_run: args.dry_run,
+        force: args.force,
+        days: args.days,
+        ..PullRequest::default()
+    };
     let report = sync::pull(&app.context()?, &request)?;
     app.print_report("pull", &report, args.json.json)
 }

@@ -110,8 +110,11 @@ fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<(PathBuf
             // A question was open, or a clone took its time, and nobody has given a sign of life.
             lease::take(session, false, app)?;
         }
-        let request = PullRequest { sessions: vec![session.clone()], ..PullRequest::default() };
-        refuse_unless_here(&sync::pull(&app.context()?, &request)?)?;
+        // What was put back to an earlier state is continued from there.
+        let request = PullRequest { sessions: vec![session.clone()], keep_held: true, ..PullRequest::default() };
+        let report = sync::pull(&app.context()?, &request)?;
+        app.show_notes(&report);
+        refuse_unless_here(&report)?;
     }
     if let Some(words) = git.and_then(|git| difference(&directory, &git)).and_then(|tree| tree.in_words()) {
         app.out.note(&sanitize::one_line(&words));

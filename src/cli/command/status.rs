@@ -151,11 +151,9 @@ mod tests {
 
     fn status() -> Status {
         let session = |id: &str, outcome| SessionReport {
-            session: id.parse().unwrap(),
             project: Some("{{HOME}}/work/app".to_owned()),
             title: Some("fix the login form".to_owned()),
-            outcome,
-            notes: Vec::new(),
+            ..SessionReport::new(id.parse().unwrap(), outcome)
         };
         Status {
             machine: "laptop".to_owned(),

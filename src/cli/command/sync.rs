@@ -9,6 +9,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::sync::report::Report;
 use crate::sync::{self, PullRequest};
+use crate::ui::output::Screen;
 
 /// Pull, then push
 ///
@@ -39,12 +40,18 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         app.print_json("sync", &Document { pull: pull.as_ref(), push: &push })?;
         return Ok(pulled.worse(Exit::of_report(&push)));
     }
-    Ok(pulled.worse(app.print_report("push", &push, false)?))
+    Ok(pulled.worse(app.print_report_within("push", &push, false, half(app))?))
+}
+
+/// Both reports together fill one screen at most.
+fn half(app: &App) -> Screen {
+    let screen = app.out.screen();
+    Screen { height: screen.height / 2, ..screen }
 }
 
 /// The pull half. A remote that cannot be reached is told, but does not keep the push from committing.
 fn pull(args: &Args, app: &mut App) -> Result<(Option<Report>, Exit), CliError> {
-    let request = PullRequest { sessions: Vec::new(), dry_run: args.dry_run, force: false, days: None };
+    let request = PullRequest { dry_run: args.dry_run, ..PullRequest::default() };
     let pulled = sync::pull(&app.context()?, &request).map_err(CliError::from);
     match pulled {
         Ok(report) if args.json.json => {
@@ -52,7 +59,7 @@ fn pull(args: &Args, app: &mut App) -> Result<(Option<Report>, Exit), CliError> 
             Ok((Some(report), exit))
         }
         Ok(report) => {
-            let exit = app.print_report("pull", &report, false)?;
+            let exit = app.print_report_within("pull", &report, false, half(app))?;
             Ok((Some(report), exit))
         }
         Err(e) if e.is_remote_trouble() => {

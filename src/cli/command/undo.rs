@@ -15,7 +15,7 @@ use crate::ui::format::{age, count};
 use crate::ui::json;
 use crate::ui::sanitize::one_line;
 
-/// Put back what the last pull replaced on this machine
+/// Put back what the last pull or restore replaced on this machine
 ///
 /// Files that changed since, and those of sessions that are running here, are left as they are; it is said where the former content
 /// of such a file lies. Another undo goes on to the pull before. The store and the remote are not touched.

@@ -140,3 +140,32 @@ fn only_the_last_are_asked_for() {
     assert_eq!(last_turns(lines.as_bytes(), 9).len(), 3);
     assert_eq!(last_turns(b"", 9), []);
 }
+
+#[test]
+fn turns_of_a_person_are_counted_as_they_are_told() {
+    let line = |kind: &str, more: &str, content: &str| {
+        format!(
+            "{{\"type\":\"{kind}\",\"uuid\":\"u\"{more},\"message\":{{\"role\":\"{kind}\",\"content\":{content}}}}}\n"
+        )
+    };
+    let all = [
+        (line("user", "", "\"hello\""), 1),
+        (line("user", "", "[{\"type\":\"text\",\"text\":\"hello\"}]"), 1),
+        (line("user", "", "\"it says \\\"type\\\":\\\"tool_result\\\" there\""), 1),
+        (line("user", "", "[{\"type\":\"tool_result\",\"content\":\"x\"}]"), 0),
+        (line("user", "", "[{\"type\":\"tool_result\",\"content\":[{\"type\":\"text\",\"text\":\"x\"}]}]"), 0),
+        (line("user", ",\"isMeta\":true", "\"caveat\""), 0),
+        (line("user", ",\"isSidechain\":true", "\"of a sub-agent\""), 0),
+        (line("user", ",\"isCompactSummary\":true", "\"summary\""), 0),
+        (line("user", "", "\"<local-command-stdout>x</local-command-stdout>\""), 0),
+        (line("assistant", "", "[{\"type\":\"tool_use\",\"name\":\"x\",\"input\":{\"type\":\"user\"}}]"), 0),
+        ("{\"type\":\"user\" torn\n".to_owned(), 0),
+    ];
+    for (line, expected) in &all {
+        let told = turns(line.as_bytes()).iter().filter(|turn| turn.who == Who::User).count() as u64;
+        assert_eq!((super::count_of_persons(line.as_bytes()), told), (*expected, *expected), "{line}");
+    }
+    let together: String = all.iter().map(|(line, _)| line.as_str()).collect();
+    assert_eq!(super::count_of_persons(together.as_bytes()), 3);
+    assert_eq!(super::count_of_persons(b""), 0);
+}

@@ -1,0 +1,144 @@
+//! `ccsync log`: what happened to the store, or to one session.
+
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::args::JsonFlag;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::domain::id::SessionId;
+use crate::sync::{self, Change, LogEntry, LogRequest, SessionChange};
+use crate::ui::format::{count, moment, short_id};
+use crate::ui::report::{at_most_of, machine, title};
+use crate::ui::sanitize::one_line;
+use crate::ui::style::{ATTENTION, GOOD, HEADING, QUIET, paint};
+use crate::ui::table::{Cell, Table};
+
+/// More sessions of one commit are not named on a screen.
+const SESSIONS_OF_ONE: usize = 5;
+
+/// Show the history of the store, or of one session, the newest first
+///
+/// Each entry is a commit, whose id is what `ccsync restore SESSION --at` takes. Of a session, each line is a state that it had. Times are those
+/// at which something was stored, by the clock of the machine that stored it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A session's id, or a beginning of it that only one has
+    session: Option<SessionId>,
+    /// At most so many entries
+    #[arg(short = 'n', long = "entries", value_name = "N", default_value_t = 10, value_parser = entries)]
+    entries: usize,
+    /// Ask the remote first
+    #[arg(long)]
+    remote: bool,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+fn entries(text: &str) -> Result<usize, String> {
+    let number: usize = text.parse().map_err(|_| "it is no number".to_owned())?;
+    if number > 0 { Ok(number) } else { Err("one entry is the least".to_owned()) }
+}
+
+/// JSON schema, version 1: each entry has the fields of `LogEntry`.
+#[derive(Serialize)]
+struct Document<'a> {
+    entries: &'a [LogEntry],
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+    let request = LogRequest { session: args.session.clone(), most: args.entries, remote: args.remote };
+    let entries = sync::log(&app.context()?, &request)?;
+    if args.json.json {
+        app.print_json("log", &Document { entries: &entries })?;
+    } else if entries.is_empty() {
+        app.out.note("log: nothing is in the store yet");
+    } else {
+        let width = app.out.width();
+        let lines = if args.session.is_some() { of_session(&entries, width) } else { of_store(&entries, width) };
+        app.print(&lines)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn of_store(entries: &[LogEntry], width: usize) -> Vec<String> {
+    entries.iter().flat_map(|entry| commit(entry, width)).collect()
+}
+
+fn commit(entry: &LogEntry, width: usize) -> Vec<String> {
+    let head = format!("{}  {}  {}", entry.commit.short(), moment(entry.time), who(entry));
+    let mut lines = vec![paint(HEADING, &head)];
+    let mut table = Table::new(2, 1);
+    for change in entry.sessions.iter().take(SESSIONS_OF_ONE) {
+        table.row(session(change));
+    }
+    lines.extend(table.lines(width));
+    let more = entry.sessions.len().saturating_sub(SESSIONS_OF_ONE);
+    if more > 0 {
+        lines.push(format!("  {}", at_most_of(more as u64, "more session", "--json")));
+    }
+    lines.extend(entry.milestones.iter().map(|name| format!("  milestone {}", one_line(name))));
+    if entry.notes > 0 {
+        lines.push(format!("  {}", count(entry.notes, "note")));
+    }
+    lines
+}
+
+fn who(entry: &LogEntry) -> String {
+    entry.machine.as_ref().map_or_else(|| "(not ccsync)".to_owned(), machine)
+}
+
+fn session(change: &SessionChange) -> Vec<Cell> {
+    let (what, style) = match change.change {
+        Change::Added => ("added", GOOD),
+        Change::Forked => ("added as a fork", GOOD),
+        Change::Extended => ("extended", GOOD),
+        Change::Removed => ("removed", ATTENTION),
+        Change::Unreadable => ("cannot be read", ATTENTION),
+    };
+    vec![
+        Cell::new(short_id(change.session.as_str())).style(QUIET),
+        Cell::new(title(change.title.as_deref())),
+        Cell::new(what).style(style),
+        Cell::right(turns(change.turns_added.filter(|n| *n > 0), "+")),
+        Cell::right(if change.lines_added == 0 { String::new() } else { lines(change.lines_added) }),
+    ]
+}
+
+fn turns(turns: Option<u64>, sign: &str) -> String {
+    turns.map(|turns| format!("{sign}{}", count(turns, "turn"))).unwrap_or_default()
+}
+
+fn lines(added: i64) -> String {
+    let sign = if added < 0 { "-" } else { "+" };
+    format!("{sign}{}", count(added.unsigned_abs(), "line"))
+}
+
+/// One line for each state.
+fn of_session(entries: &[LogEntry], width: usize) -> Vec<String> {
+    let mut rows = Table::new(0, 2);
+    let heading = |text: &str| Cell::new(text).style(HEADING);
+    let number = |text: &str| Cell::right(text).style(HEADING);
+    rows.row([heading("commit"), heading("stored"), heading("machine"), number("turns"), number("lines"), heading("")]);
+    for entry in entries {
+        for change in &entry.sessions {
+            let what = match change.change {
+                Change::Added => "first state".to_owned(),
+                Change::Forked => "first state of a fork".to_owned(),
+                Change::Removed => "removed".to_owned(),
+                Change::Unreadable => "cannot be read".to_owned(),
+                Change::Extended if change.lines_added == 0 => "files beside it".to_owned(),
+                Change::Extended => lines(change.lines_added),
+            };
+            rows.row([
+                Cell::new(entry.commit.short()),
+                Cell::new(moment(entry.time)),
+                Cell::new(who(entry)),
+                Cell::right(change.turns.map(|turns| turns.to_string()).unwrap_or_default()),
+                Cell::right(change.lines.to_string()),
+                Cell::new(what).style(QUIET),
+            ]);
+        }
+    }
+    rows.lines(width)
+}

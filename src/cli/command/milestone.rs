@@ -1,0 +1,106 @@
+//! `ccsync milestone`: names for states of the whole store.
+
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::args::JsonFlag;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::store::milestone::MilestoneName;
+use crate::sync::{self, MadeMilestone, MilestoneRow};
+use crate::ui::format::{count, moment};
+use crate::ui::report::{machine, remote};
+use crate::ui::sanitize::one_line;
+use crate::ui::style::HEADING;
+use crate::ui::table::{Cell, Table};
+
+/// Name the present state of the whole store, or list the names
+///
+/// What is new on this machine is pushed first, so that it is in it. `ccsync restore --milestone NAME` goes back to it. A name is given once.
+#[derive(Debug, clap::Args)]
+#[command(visible_alias = "milestones")]
+pub(crate) struct Args {
+    /// The name: letters, digits, `.`, `_` and `-`; without, list those there are
+    name: Option<MilestoneName>,
+    /// List those there are
+    #[arg(long, conflicts_with = "name")]
+    list: bool,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+/// JSON schema, version 1: each milestone has the fields of `MilestoneRow`.
+#[derive(Serialize)]
+struct Document {
+    milestones: Vec<MilestoneRow>,
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+    match &args.name {
+        Some(name) => make(name, args.json.json, app),
+        None => list(args.json.json, app),
+    }
+}
+
+/// JSON schema, version 1: the fields of [`MadeMilestone`].
+fn make(name: &MilestoneName, json: bool, app: &mut App) -> Result<Exit, CliError> {
+    super::init::ensure(app)?;
+    let made = sync::make_milestone(&app.context()?, name)?;
+    let pushed = Exit::of_report(&made.pushed);
+    let exit = pushed.worse(Exit::of_remote(&made.remote));
+    if json {
+        app.print_json("milestone", &made)?;
+        return Ok(exit);
+    }
+    if let Some(reason) = &made.unreached {
+        app.out.attention(&format!("what others have pushed lately may be missing: {}", one_line(reason)));
+    }
+    if !made.pushed.sessions.is_empty() {
+        app.print_report("push", &made.pushed, false)?;
+    }
+    app.print(&[line(&made, name)])?;
+    app.tell_why_queued(&made.remote);
+    Ok(exit)
+}
+
+fn line(made: &MadeMilestone, wanted: &MilestoneName) -> String {
+    let MilestoneRow { name, commit, sessions, .. } = &made.milestone;
+    let other = if name == wanted { String::new() } else { format!(" (another machine was first with `{wanted}`)") };
+    let sessions = count(*sessions, "session");
+    format!("milestone: `{name}`{other} is {} with {sessions}{}", commit.short(), remote(&made.remote, false))
+}
+
+fn list(json: bool, app: &mut App) -> Result<Exit, CliError> {
+    let milestones = sync::milestones(&app.context()?)?;
+    if json {
+        app.print_json("milestone", &Document { milestones })?;
+    } else if milestones.is_empty() {
+        app.out.note("milestone: there are none");
+    } else {
+        let lines = table(&milestones).lines(app.out.width());
+        app.print(&lines)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn table(milestones: &[MilestoneRow]) -> Table {
+    let mut table = Table::new(0, 0);
+    let heading = |text: &str| Cell::new(text).style(HEADING);
+    table.row([
+        heading("name"),
+        heading("named"),
+        heading("machine"),
+        heading("commit"),
+        Cell::right("sessions").style(HEADING),
+    ]);
+    for row in milestones {
+        table.row([
+            Cell::new(row.name.as_str()),
+            Cell::new(moment(row.time)),
+            Cell::new(machine(&row.machine)),
+            Cell::new(row.commit.short()),
+            Cell::right(row.sessions.to_string()),
+        ]);
+    }
+    table
+}

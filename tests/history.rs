@@ -1,0 +1,548 @@
+//! The history of the store: told, and gone back to.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::Value;
+
+use crate::harness::{Clone, Machine, ONE, TWO, TestEnv, chain_is_whole, questions};
+
+/// The entries of a log, the newest first.
+fn log(machine: &Machine, args: &[&str]) -> Vec<Value> {
+    let run = machine.ccsync(["log", "--json"].iter().chain(args)).success().json();
+    run["entries"].as_array().unwrap().clone()
+}
+
+/// The commits that made the states of a session, the oldest first.
+fn states(machine: &Machine, id: &str) -> Vec<String> {
+    let mut commits: Vec<String> =
+        log(machine, &[id, "-n", "1000"]).iter().map(|entry| entry["commit"].as_str().unwrap().to_owned()).collect();
+    commits.reverse();
+    commits
+}
+
+/// Two machines with a session of three states: one turn, two, three.
+fn three_states(env: &TestEnv) -> (Machine, Machine) {
+    let (a, b) = env.pair();
+    a.session(ONE).turn("first").write();
+    a.ccsync(["push"]).success();
+    for question in ["second", "third"] {
+        a.append(ONE, question);
+        a.ccsync(["push"]).success();
+    }
+    b.ccsync(["pull"]).success();
+    (a, b)
+}
+
+/// Everything that lies on a machine of a session, by place.
+fn files_of(machine: &Machine, id: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+    let transcript = machine.transcript_path(id);
+    let beside = walkdir::WalkDir::new(transcript.with_extension("")).into_iter().flatten();
+    let files = beside.filter(|e| e.file_type().is_file()).map(|e| e.into_path());
+    std::iter::once(transcript).chain(files).map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+#[test]
+fn the_history_is_told_commit_by_commit_and_state_by_state() {
+    let env = TestEnv::new();
+    let (a, b) = three_states(&env);
+    b.append(ONE, "fourth");
+    b.session(TWO).turn("other").write();
+    b.ccsync(["push"]).success();
+    b.ccsync(["note", "look"]).success();
+    a.ccsync(["pull"]).success();
+    let entries = log(&a, &[]);
+    let told = |at: usize| {
+        let sessions = entries[at]["sessions"].as_array().unwrap();
+        sessions
+            .iter()
+            .map(|s| (s["change"].clone(), s["lines_added"].clone(), s["turns_added"].clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(entries[0]["notes"], 1);
+    assert_eq!(told(1), [("extended".into(), 4.into(), 1.into()), ("added".into(), 4.into(), 1.into())]);
+    assert_eq!(entries[1]["machine"]["name"], "b");
+    assert_eq!(told(4), [("added".into(), 4.into(), 1.into())]);
+    assert_eq!(entries.len(), 5);
+    assert_eq!(log(&a, &["-n", "2"]).len(), 2);
+    let of_one: Vec<_> = log(&a, &[ONE]).iter().map(|e| e["sessions"][0]["turns"].clone()).collect();
+    assert_eq!(of_one, [4, 3, 2, 1]);
+    let shown = b.ccsync(["log", "1111"]).success().stdout;
+    assert!(shown.lines().nth(1).unwrap().contains(" b ") && shown.contains("first state"), "{shown}");
+    let shown = b.ccsync(["log"]).success().stdout;
+    assert!(shown.contains("1 note") && shown.contains("+1 turn"), "{shown}");
+    // What somebody does with git is part of the history, too.
+    let clone = Clone::of(&env.remote_of_pair(), &a);
+    clone.git(&["rm", "-r", "--quiet", "sessions/22"]);
+    clone.push();
+    let entry = &log(&a, &["--remote", "-n", "1"])[0];
+    assert_eq!((&entry["machine"], &entry["sessions"][0]["change"]), (&Value::Null, &"removed".into()));
+}
+
+#[test]
+fn a_merge_is_told_only_where_it_made_something() {
+    let env = TestEnv::new();
+    let (a, b) = three_states(&env);
+    a.append(ONE, "from a");
+    b.append(ONE, "from b");
+    a.ccsync(["push"]).success();
+    b.ccsync(["push"]).code(5);
+    let entries = log(&b, &[]);
+    let changes: Vec<_> = entries[0]["sessions"].as_array().unwrap().iter().map(|s| s["change"].clone()).collect();
+    assert_eq!(changes, ["forked"], "{entries:#?}");
+    assert_eq!(states(&b, ONE).len(), 5, "that of each side, though only one stayed");
+}
+
+#[test]
+fn a_session_is_put_back_and_stays_so_until_it_is_asked_for() {
+    let env = TestEnv::new();
+    let (a, b) = three_states(&env);
+    let whole = b.transcript(ONE);
+    let second = &states(&b, ONE)[1];
+    insta::assert_snapshot!(b.ccsync(["restore", "1111", "--at", &second[..10]]).success().stdout.lines().last().unwrap(), @"restore: 1 put back");
+    assert_eq!(questions(&b.text(ONE)), ["first", "second"]);
+    for _ in 0..2 {
+        let pulled = b.ccsync(["pull"]).success().stdout;
+        assert!(
+            pulled.contains("put back to an earlier state here; ccsync pull SESSION brings what came later"),
+            "{pulled}"
+        );
+        assert!(b.ccsync(["push"]).success().stdout.contains("nothing to do for 1 session"));
+        assert!(b.ccsync(["sync"]).success().stdout.contains("nothing to do"));
+    }
+    assert_eq!(b.ccsync(["status", "--json"]).success().json()["to_push"].as_array().unwrap().len(), 0);
+    assert_eq!(questions(&b.text(ONE)), ["first", "second"]);
+    a.ccsync(["pull"]).success();
+    assert_eq!(questions(&a.text(ONE)).len(), 3, "other machines know nothing of it");
+    b.ccsync(["pull", ONE]).success();
+    assert_eq!(b.transcript(ONE), whole);
+    assert!(b.ccsync(["pull"]).success().stdout.contains("nothing to do"));
+}
+
+#[test]
+fn a_session_that_was_put_back_and_then_removed_stays_away() {
+    let env = TestEnv::new();
+    let (a, _) = three_states(&env);
+    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]]).success();
+    fs::remove_file(a.transcript_path(ONE)).unwrap();
+    a.ccsync(["sync"]).success();
+    a.ccsync(["pull"]).success();
+    assert!(a.sessions().is_empty());
+    a.ccsync(["pull", ONE]).success();
+    assert_eq!(questions(&a.text(ONE)).len(), 3);
+}
+
+#[test]
+fn what_changes_elsewhere_comes_also_to_a_session_that_was_put_back() {
+    let env = TestEnv::new();
+    let (a, b) = three_states(&env);
+    b.ccsync(["restore", ONE, "--at", &states(&b, ONE)[0]]).success();
+    a.append(ONE, "fourth");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_eq!(b.transcript(ONE).len(), b.text(ONE).len());
+    assert_eq!(questions(&b.text(ONE)), ["first", "second", "third", "fourth"]);
+    assert_eq!(b.sessions(), [ONE]);
+}
+
+#[test]
+fn what_is_said_after_a_restore_becomes_a_fork_on_both_machines() {
+    let env = TestEnv::new();
+    let (a, b) = three_states(&env);
+    b.ccsync(["restore", ONE, "--at", &states(&b, ONE)[0]]).success();
+    b.append(ONE, "otherwise");
+    b.ccsync(["push"]).code(5);
+    b.ccsync(["pull"]);
+    a.ccsync(["pull"]).success();
+    for machine in [&a, &b] {
+        let sessions = machine.sessions();
+        assert_eq!(sessions.len(), 2, "{sessions:?}");
+        let fork = sessions.iter().find(|id| *id != ONE).unwrap();
+        assert_eq!(questions(&machine.text(ONE)), ["first", "second", "third"]);
+        assert_eq!(questions(&machine.text(fork)), ["first", "otherwise"]);
+        assert!(machine.ccsync(["sync"]).success().stdout.contains("nothing to do"));
+    }
+}
+
+#[test]
+fn an_undo_takes_a_restore_back() {
+    let env = TestEnv::new();
+    let (a, _) = three_states(&env);
+    let agent = a.transcript_path(ONE).with_extension("").join("subagents/agent-1.jsonl");
+    fs::create_dir_all(agent.parent().unwrap()).unwrap();
+    fs::write(&agent, "{\"sessionId\":\"x\"}\n").unwrap();
+    a.ccsync(["push"]).success();
+    let before = files_of(&a, ONE);
+    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]]).success();
+    assert_eq!(questions(&a.text(ONE)), ["first"]);
+    assert!(!agent.exists(), "it came later");
+    assert!(a.ccsync(["pull"]).success().stdout.contains("put back to an earlier state"));
+    a.ccsync(["undo"]).success();
+    assert_eq!(files_of(&a, ONE), before);
+    assert!(a.ccsync(["sync"]).success().stdout.contains("nothing to do"));
+}
+
+#[test]
+fn what_was_never_pushed_is_stored_before_it_is_replaced() {
+    let env = TestEnv::new();
+    let (a, b) = three_states(&env);
+    a.append(ONE, "never pushed");
+    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[1]]).success();
+    assert_eq!(questions(&a.text(ONE)), ["first", "second"]);
+    b.ccsync(["pull"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["first", "second", "third", "never pushed"]);
+    a.ccsync(["pull", ONE]).success();
+    assert_eq!(a.transcript(ONE).len(), fs::read(a.transcript_path(ONE)).unwrap().len());
+    assert_eq!(questions(&a.text(ONE)).len(), 4);
+    // What has parted from the store is kept as a fork, and said to be.
+    b.append(ONE, "by b");
+    b.ccsync(["push"]).success();
+    a.append(ONE, "by a");
+    let report = a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0], "--json"]).success().json();
+    assert_eq!(report["sessions"][0]["session"], ONE);
+    a.ccsync(["sync"]);
+    let all: Vec<_> = a.sessions().iter().map(|id| questions(&a.text(id))).collect();
+    assert!(all.iter().any(|said| said.last().unwrap() == "by a") || all == [vec!["first".to_owned()]], "{all:?}");
+    let everywhere: Vec<_> = b.ccsync(["sync"]).stdout.lines().map(str::to_owned).collect();
+    let said: Vec<_> = b.sessions().iter().map(|id| questions(&b.text(id))).collect();
+    assert!(said.iter().any(|said| said.last().unwrap() == "by a"), "{said:?}\n{everywhere:#?}");
+    assert!(said.iter().any(|said| said.last().unwrap() == "by b"), "{said:?}");
+}
+
+#[test]
+fn a_state_becomes_a_session_of_its_own_the_same_everywhere() {
+    let env = TestEnv::new();
+    let (a, b) = three_states(&env);
+    let whole = a.transcript(ONE);
+    let second = &states(&a, ONE)[1];
+    let report = a.ccsync(["restore", ONE, "--at", second, "--as-fork", "--json"]).success().json();
+    let fork = report["sessions"][0]["fork"].as_str().unwrap().to_owned();
+    assert_eq!(questions(&a.text(&fork)), ["first", "second"]);
+    assert!(a.text(&fork).contains(&format!("\"sessionId\":\"{fork}\"")) && !a.text(&fork).contains(ONE));
+    assert!(chain_is_whole(&a.text(&fork)));
+    assert_eq!(a.transcript(ONE), whole);
+    let same = b.ccsync(["restore", ONE, "--at", second, "--as-fork", "--json"]).success().json();
+    assert_eq!(same["sessions"][0]["fork"], fork.as_str());
+    b.append(&fork, "on b");
+    b.ccsync(["sync"]).success();
+    a.ccsync(["sync"]).success();
+    assert_eq!(questions(&a.text(&fork)), ["first", "second", "on b"]);
+    let rows = a.ccsync(["list", "--json"]).success().json();
+    let row = rows["sessions"].as_array().unwrap().iter().find(|row| row["session"] == fork.as_str()).unwrap().clone();
+    assert_eq!(row["fork_of"], ONE);
+    // Restored once more, it is there already, and what was said in it stays.
+    a.ccsync(["restore", ONE, "--at", second, "--as-fork"]).success();
+    assert_eq!(questions(&a.text(&fork)).len(), 3);
+    for machine in [&a, &b] {
+        assert_eq!(machine.sessions().len(), 2);
+        machine.assert_in_order("after a restore");
+    }
+}
+
+#[test]
+fn a_session_that_is_gone_comes_back_in_any_state() {
+    let env = TestEnv::new();
+    let (a, _) = three_states(&env);
+    let early = &states(&a, ONE)[0];
+    fs::remove_file(a.transcript_path(ONE)).unwrap();
+    a.ccsync(["sync"]).success();
+    assert!(a.sessions().is_empty());
+    a.ccsync(["restore", ONE, "--at", early]).success();
+    assert_eq!(questions(&a.text(ONE)), ["first"]);
+    a.ccsync(["sync"]).success();
+    assert_eq!(questions(&a.text(ONE)), ["first"]);
+    // Also one that somebody removed from the store.
+    let clone = Clone::of(&env.remote_of_pair(), &a);
+    clone.git(&["rm", "-r", "--quiet", "sessions/11"]);
+    clone.push();
+    fs::remove_file(a.transcript_path(ONE)).unwrap();
+    a.ccsync(["pull"]).success();
+    assert!(a.sessions().is_empty());
+    a.ccsync(["restore", "1111", "--at", early]).success();
+    assert_eq!(questions(&a.text(ONE)), ["first"]);
+}
+
+/// Waits until a commit made now has another time than one made before.
+#[expect(clippy::disallowed_methods, reason = "commits have the time of the system")]
+fn next_second() {
+    let (start, deadline) = (chrono::Utc::now().timestamp(), Instant::now() + Duration::from_secs(60));
+    while chrono::Utc::now().timestamp() == start {
+        assert!(Instant::now() < deadline, "time stands still");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_time_means_the_newest_state_until_then() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    a.session(ONE).turn("first").write();
+    a.ccsync(["push"]).success();
+    next_second();
+    a.append(ONE, "second");
+    a.ccsync(["push"]).success();
+    let times: Vec<String> = log(&a, &[ONE]).iter().map(|e| e["time"].as_str().unwrap().to_owned()).collect();
+    a.ccsync(["restore", ONE, "--at", &times[1]]).success();
+    assert_eq!(questions(&a.text(ONE)), ["first"]);
+    a.ccsync(["restore", ONE, "--at", "2999-01-01"]).success();
+    assert_eq!(questions(&a.text(ONE)), ["first", "second"]);
+    assert!(a.ccsync(["pull"]).success().stdout.contains("nothing to do"), "the newest state is not held");
+    let early = a.ccsync(["restore", ONE, "--at", "2020-01-01 12:00"]).code(1);
+    assert!(early.stderr.contains("was stored for the first time at 20"), "{early}");
+    let tokyo = times[1].parse::<chrono::DateTime<chrono::Utc>>().unwrap() + chrono::TimeDelta::hours(9);
+    let local = tokyo.format("%Y-%m-%d %H:%M:%S").to_string();
+    a.run(a.command(["restore", ONE, "--at", &local]).env("TZ", "JST-9")).success();
+    assert_eq!(questions(&a.text(ONE)), ["first"]);
+}
+
+#[test]
+fn what_is_not_there_is_said_with_what_helps() {
+    let env = TestEnv::new();
+    let (a, _) = three_states(&env);
+    for args in [
+        &["restore", TWO, "--at", "1d"][..],
+        &["restore", ONE, "--at", "00000000"],
+        &["restore", ONE, "--at", "tomorrow"],
+        &["restore", "--milestone", "none"],
+        &["log", TWO],
+    ] {
+        let run = a.ccsync(args);
+        assert!(matches!(run.code, Some(1 | 2)) && run.stderr.contains("hint: "), "{args:?}\n{run}");
+    }
+    assert_eq!(a.ccsync(["restore", ONE]).code, Some(2));
+    assert_eq!(a.ccsync(["restore", "--at", "1d"]).code, Some(2));
+    assert_eq!(a.ccsync(["milestone", "../x"]).code, Some(2));
+    a.session(TWO).turn("later").write();
+    a.ccsync(["push"]).success();
+    let before = a.ccsync(["restore", TWO, "--at", &states(&a, ONE)[0]]).code(1);
+    assert!(before.stderr.contains("was not in the store in commit"), "{before}");
+    // Of two commits that begin alike, neither is guessed.
+    let all = a.git(&["log", "--format=%H"]);
+    assert!(all.lines().count() > 3);
+    assert_eq!(questions(&a.text(ONE)).len(), 3);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_session_that_a_client_has_open_is_not_put_back() {
+    let env = TestEnv::new();
+    let (a, _) = three_states(&env);
+    a.mark_running(ONE, std::process::id());
+    let run = a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]]).code(1);
+    assert!(run.stderr.contains("leave the client"), "{run}");
+    assert_eq!(questions(&a.text(ONE)).len(), 3);
+    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0], "--as-fork"]).success();
+    assert_eq!(a.sessions().len(), 2);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn resume_continues_from_where_a_session_was_put_back_to() {
+    use crate::harness::client::Client;
+    let env = TestEnv::new();
+    let (_, b) = three_states(&env);
+    fs::create_dir_all(b.home.join("work/app")).unwrap();
+    b.ccsync(["restore", ONE, "--at", &states(&b, ONE)[0]]).success();
+    let run = b.run(&mut Client::install(&b).command(&["resume", ONE], "otherwise"));
+    b.ccsync(["pull"]);
+    let all: Vec<_> = b.sessions().iter().map(|id| b.text(id)).collect();
+    assert!(all.iter().any(|text| text.contains("otherwise") && !text.contains("second")), "{run}");
+    assert!(all.iter().any(|text| text.contains("third") && !text.contains("otherwise")), "{run}");
+}
+
+fn session(n: usize) -> String {
+    format!("{n:08}-0000-4000-8000-000000000000")
+}
+
+#[test]
+fn a_milestone_is_the_state_of_every_session() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    for n in 0..6 {
+        a.session(&session(n)).project(&format!("work/p{n}")).turn("then").write();
+    }
+    a.ccsync(["push"]).success();
+    a.append(&session(0), "not pushed yet");
+    let made = a.ccsync(["milestone", "Before-it", "--json"]).success().json();
+    assert_eq!(made["milestone"]["sessions"], 6);
+    assert_eq!(a.ccsync(["milestone", "before-IT"]).code, Some(1), "names differ by more than case");
+    b.ccsync(["sync"]).success();
+    let then: Vec<_> = (0..6).map(|n| b.transcript(&session(n))).collect();
+    for n in 0..5 {
+        b.append(&session(n), "later");
+    }
+    b.session(&session(9)).turn("new").write();
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    let plan = a.ccsync(["restore", "--milestone", "before-it", "--dry-run", "--json"]).success().json();
+    assert_eq!(
+        (plan["sessions"].as_array().unwrap().len(), &plan["unchanged"], &plan["newer"]),
+        (5, &1.into(), &1.into())
+    );
+    assert_eq!(questions(&a.text(&session(1))), ["then", "later"], "a plan does nothing");
+    let refused = b.ccsync(["restore", "--milestone", "Before-it"]).code(2);
+    assert!(refused.stderr.contains("5 sessions would change, and there is nobody to ask"), "{refused}");
+    b.ccsync(["restore", "--milestone", "Before-it", "--yes"]).success();
+    assert_eq!((0..6).map(|n| b.transcript(&session(n))).collect::<Vec<_>>(), then);
+    assert_eq!(questions(&b.text(&session(0))), ["then", "not pushed yet"]);
+    b.ccsync(["sync"]).success();
+    assert_eq!((0..6).map(|n| b.transcript(&session(n))).collect::<Vec<_>>(), then);
+    b.ccsync(["undo"]).success();
+    assert_eq!(questions(&b.text(&session(1))), ["then", "later"]);
+    let forks = a.ccsync(["restore", "--milestone", "before-it", "--as-fork", "--yes", "--json"]).success().json();
+    assert_eq!(forks["sessions"].as_array().unwrap().len(), 5);
+    assert_eq!(a.sessions().len(), 12);
+    let rows = a.ccsync(["milestones", "--json"]).success().json();
+    assert_eq!(
+        (&rows["milestones"][0]["name"], &rows["milestones"][0]["machine"]["name"]),
+        (&"Before-it".into(), &"a".into())
+    );
+    assert!(a.ccsync(["milestone", "--list"]).success().stdout.contains("Before-it"));
+}
+
+#[test]
+fn of_two_milestones_of_one_name_the_first_on_the_remote_has_it() {
+    let env = TestEnv::new();
+    let (a, b) = three_states(&env);
+    let (remote, away) = (env.remote_of_pair(), env.root().join("away"));
+    fs::rename(&remote, &away).unwrap();
+    for machine in [&a, &b] {
+        let run = machine.ccsync(["milestone", "x"]).code(6);
+        assert!(run.stderr.contains("what others have pushed lately may be missing"), "{run}");
+    }
+    fs::rename(&away, &remote).unwrap();
+    a.ccsync(["push"]).success();
+    let told = b.ccsync(["push"]).success().stdout;
+    assert!(told.contains("another machine was first with the milestone `x`; this one's is called `x-"), "{told}");
+    a.ccsync(["pull"]).success();
+    let names = |machine: &Machine| {
+        let rows = machine.ccsync(["milestones", "--json"]).success().json();
+        let mut rows: Vec<_> = rows["milestones"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|m| (m["name"].to_string(), m["machine"]["name"].to_string()))
+            .collect();
+        rows.sort();
+        rows
+    };
+    assert_eq!(names(&a), names(&b));
+    assert_eq!(names(&a).len(), 2);
+    assert_eq!(names(&a)[0], ("\"x\"".to_owned(), "\"a\"".to_owned()));
+    assert!(names(&a)[1].0.starts_with("\"x-") && names(&a)[1].1 == "\"b\"");
+}
+
+#[test]
+fn nothing_that_somebody_puts_among_the_milestones_does_harm() {
+    let env = TestEnv::new();
+    let (a, b) = three_states(&env);
+    let clone = Clone::of(&env.remote_of_pair(), &a);
+    let milestone = |name: &str, commit: &str| {
+        let json = serde_json::json!({"format": 1, "name": name, "commit": commit, "time": "2026-11-20T14:03:00Z", "machine": "ab".repeat(16)});
+        json.to_string()
+    };
+    clone.write("milestones/nowhere.json", milestone("nowhere", &"ab".repeat(20)));
+    clone.write("milestones/other.json", milestone("another", &"ab".repeat(20)));
+    clone.write("milestones/odd.json", milestone("\u{1b}[2J", &"ab".repeat(20)));
+    clone.write("milestones/bad.json", "{");
+    clone.write("milestones/large.json", vec![b' '; 1 << 20]);
+    clone.write("milestones/COM1.json", "{}");
+    clone.push();
+    b.ccsync(["pull"]).success();
+    let rows = b.ccsync(["milestones", "--json"]).success().json();
+    assert_eq!(rows["milestones"].as_array().unwrap().len(), 1, "{rows}");
+    assert_eq!(b.ccsync(["restore", "--milestone", "nowhere"]).code, Some(1));
+    for name in ["bad", "odd", "large"] {
+        assert_eq!(b.ccsync(["restore", "--milestone", name]).code, Some(1));
+        assert_eq!(b.ccsync(["milestone", name]).code, Some(1), "the name is taken");
+    }
+    b.ccsync(["milestone", "good"]).success();
+    b.ccsync(["log"]).success();
+}
+
+/// What happens between two pushes.
+#[derive(Debug, Clone, Copy)]
+enum Event {
+    Turns(usize),
+    Agent,
+    Title(u8),
+    Result(u8),
+    /// The other machine goes on with it, and this one pulls.
+    Elsewhere,
+}
+
+fn events() -> impl Strategy<Value = Vec<Vec<Event>>> {
+    let event = prop_oneof![
+        3 => (1..3usize).prop_map(Event::Turns),
+        1 => Just(Event::Agent),
+        1 => (0..3u8).prop_map(Event::Title),
+        1 => (0..3u8).prop_map(Event::Result),
+        1 => Just(Event::Elsewhere),
+    ];
+    prop::collection::vec(prop::collection::vec(event, 1..3), 2..5)
+}
+
+fn put(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let former = if path.extension().is_some_and(|e| e == "jsonl") {
+        fs::read_to_string(path).unwrap_or_default()
+    } else {
+        String::new()
+    };
+    fs::write(path, former + text).unwrap();
+}
+
+fn happen(event: Event, n: usize, a: &Machine, b: &Machine) {
+    let beside = a.transcript_path(ONE).with_extension("");
+    let home = a.home.display();
+    match event {
+        Event::Turns(turns) => (0..turns).for_each(|turn| a.append(ONE, &format!("turn {n} {turn} in {home}"))),
+        Event::Agent => {
+            put(&beside.join("subagents/agent-1.jsonl"), &format!("{{\"n\":{n},\"sessionId\":\"{ONE}\"}}\n"));
+        }
+        Event::Title(title) => {
+            put(&beside.join("custom-title.json"), &format!("{{\"customTitle\":\"title {title}\"}}"));
+        }
+        Event::Result(result) => {
+            put(&beside.join(format!("tool-results/toolu_{result}.txt")), &format!("{home} {n}\n"));
+        }
+        Event::Elsewhere => {
+            a.ccsync(["push"]).success();
+            b.ccsync(["pull"]).success();
+            b.append(ONE, &format!("elsewhere {n}"));
+            b.ccsync(["push"]).success();
+            a.ccsync(["pull"]).success();
+        }
+    }
+}
+
+#[test]
+fn every_state_comes_back_as_it_lay_on_the_disk() {
+    let cases = std::env::var("CCSYNC_HISTORY_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(4);
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    runner
+        .run(&events(), |steps| {
+            let env = TestEnv::new();
+            let (a, b) = env.pair_with_session();
+            let mut lay = vec![(a.git(&["rev-parse", "HEAD"]).trim().to_owned(), files_of(&a, ONE))];
+            for (n, events) in steps.iter().enumerate() {
+                events.iter().for_each(|event| happen(*event, n, &a, &b));
+                a.ccsync(["push"]).success();
+                lay.push((a.git(&["rev-parse", "HEAD"]).trim().to_owned(), files_of(&a, ONE)));
+            }
+            // There and back again: from any state to any other.
+            for (commit, files) in lay.iter().chain(lay.iter().rev()) {
+                a.ccsync(["restore", ONE, "--at", commit]).success();
+                prop_assert_eq!(&files_of(&a, ONE), files, "{}", commit);
+                a.ccsync(["sync"]).success();
+                prop_assert_eq!(&files_of(&a, ONE), files, "{} after a sync", commit);
+            }
+            a.assert_in_order("after all");
+            Ok(())
+        })
+        .unwrap();
+}
