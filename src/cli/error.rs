@@ -403,6 +403,7 @@ impl From<SessionError> for CliError {
             SessionError::Running { .. } => hints(["leave the client, then run the command again"]),
             SessionError::Link { .. } => hints(["replace the link by what it leads to, then run the command again"]),
             SessionError::Changed { .. } => hints(["run the command again"]),
+            SessionError::NoPlace { .. } => hints(["a newer ccsync has stored it: update this one"]),
         };
         Self::new(Kind::Failed, error, hints)
     }

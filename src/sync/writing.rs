@@ -12,7 +12,8 @@ use super::views::Views;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::session::SessionError;
-use crate::session::discover::{LocalSession, file_path, link_on_the_way};
+use crate::session::discover::LocalSession;
+use crate::session::files::{file_path, has_place, link_on_the_way};
 use crate::session::facts::parse_time;
 use crate::session::live::live_sessions;
 use crate::session::materialise::{Journal, Put};
@@ -89,9 +90,10 @@ impl Writing {
     }
 }
 
-/// Every file of a session, to be written whole.
+/// Every file of a session that has a place here, to be written whole.
 pub(super) fn all_files(manifest: &Manifest) -> BTreeMap<Option<RelativeName>, FilePull> {
-    manifest.all_files().map(|(name, _)| (name.cloned(), FilePull::Whole)).collect()
+    let files = manifest.all_files().filter(|(name, _)| has_place(*name));
+    files.map(|(name, _)| (name.cloned(), FilePull::Whole)).collect()
 }
 
 /// Writes one file; returns it as written, and how many lines and bytes were.
@@ -123,6 +125,7 @@ fn target(directory: &Path, id: &SessionId, name: Option<&RelativeName>) -> Resu
     let path = file_path(directory, id, name);
     match name {
         None => Ok(std::fs::canonicalize(&path).unwrap_or(path)),
+        Some(name) if !has_place(Some(name)) => Err(SessionError::NoPlace { name: name.clone() }),
         Some(name) => match link_on_the_way(directory, id, name) {
             Some(path) => Err(SessionError::Link { path }),
             None => Ok(path),
