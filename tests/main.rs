@@ -14,6 +14,7 @@ mod crowd;
 mod damage;
 mod diverge;
 mod errors;
+mod extras;
 mod fixtures;
 mod foreign;
 mod full_disk;

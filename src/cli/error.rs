@@ -126,6 +126,8 @@ impl CliError {
             Key::Name => "name",
             Key::Paths => "paths",
             Key::Days => "days",
+            Key::MaxSize => "max_size",
+            Key::MaxAge => "max_age",
         };
         Self::new(Kind::Failed, CommandError::Unset(name), vec![format!("ccsync config set {name} VALUE")])
     }

@@ -182,8 +182,8 @@ impl Scan {
         while let Some((directory, prefix)) = directories.pop() {
             for entry in self.entries(session, &directory) {
                 let file_name = entry.file_name();
-                let is_reserved = prefix.as_deref() == Some("")
-                    && file_name.to_str().is_some_and(|name| name.starts_with(RESERVED));
+                let is_reserved =
+                    prefix.as_deref() == Some("") && file_name.to_str().is_some_and(|name| name.starts_with(RESERVED));
                 if is_reserved {
                     self.refuse(Some(session.id.clone()), &entry.path(), NOT_ITS_NAME.to_owned());
                     continue;

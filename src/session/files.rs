@@ -134,7 +134,10 @@ mod tests {
         let directory = Path::new("/home/al/.claude/projects/-home-al-app");
         let id: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
         let path = |text: &str| file_path(directory, &id, Some(&name(text))).to_str().unwrap().to_owned();
-        assert_eq!(path("tool-results/x.txt"), format!("/home/al/.claude/projects/-home-al-app/{id}/tool-results/x.txt"));
+        assert_eq!(
+            path("tool-results/x.txt"),
+            format!("/home/al/.claude/projects/-home-al-app/{id}/tool-results/x.txt")
+        );
         assert_eq!(path("@file-history/0a@v1"), format!("/home/al/.claude/file-history/{id}/0a@v1"));
         assert_eq!(path("@tasks/1.json"), format!("/home/al/.claude/tasks/{id}/1.json"));
         assert_eq!(file_path(directory, &id, None), directory.join(format!("{id}.jsonl")));
@@ -142,10 +145,12 @@ mod tests {
 
     #[test]
     fn only_known_names_have_a_place() {
-        for (text, apart) in [("x@v1", false), ("a/@b", false), ("@tasks/1.json", true), ("@file-history/0a@v1", true)] {
+        for (text, apart) in [("x@v1", false), ("a/@b", false), ("@tasks/1.json", true), ("@file-history/0a@v1", true)]
+        {
             assert_eq!((has_place(Some(&name(text))), lies_apart(Some(&name(text)))), (true, apart), "{text}");
         }
-        for text in ["@", "@tasks", "@plans/x.md", "@tasks/a/b", "@tasks/.lock", "@tasks/1.lock", "@tasks/1.json.tmp.7"] {
+        for text in ["@", "@tasks", "@plans/x.md", "@tasks/a/b", "@tasks/.lock", "@tasks/1.lock", "@tasks/1.json.tmp.7"]
+        {
             assert!(!has_place(Some(&name(text))), "{text}");
         }
         assert!(is_verbatim(Some(&name("@file-history/x.json"))) && !is_verbatim(Some(&name("@tasks/1.json"))));

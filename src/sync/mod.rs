@@ -3,7 +3,7 @@
 //! Owns the two data flows of the program. Must not print, prompt or read the environment: settings arrive as arguments,
 //! progress leaves through [`crate::domain::progress::Progress`].
 //!
-//! * `push`, `pull`: the two directions; `plan` decides for both
+//! * `push`, `pull`: the two directions; `plan` decides for both; [`choice`]: which sessions travel at all
 //! * `compare`, `views`: whether a local file is a stored one, and how a stored line reads here
 //! * `storing`: one session upward; `collect`: collapse, prove, cut
 //! * `writing`: one session downward; `parallel`: many at once
@@ -33,6 +33,7 @@ use crate::transport::clone::CloneError;
 use crate::transport::remote::RemoteError;
 use crate::transport::url::UrlError;
 
+pub mod choice;
 mod collect;
 mod compare;
 mod fork;
@@ -71,7 +72,7 @@ pub use list::{ListFilter, SessionRow, list};
 pub use look::last_turns;
 pub use project::{MissingProject, ProjectHere, ProposedClone, UnmappedRoot, clone_project, project_here};
 pub use pull::{PullRequest, UndoReport, pull, undo};
-pub use push::push;
+pub use push::{push, push_selected};
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};
 pub use resume::{Candidate, Candidates, Finished, back_up, candidates, finish};
 pub use set_up::{SetUp, SetUpReport, config_path, set_path, set_up, set_up_by_default};

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::choice::{self, LeftOut};
+use super::index::Unbrought;
 use super::merge::Merged;
 use super::named::session_named;
 use super::parallel::on_all_cores;
@@ -154,8 +156,8 @@ struct Puller<'a> {
     live: BTreeSet<SessionId>,
     request: &'a PullRequest,
     steps: Vec<(SessionId, PullStep)>,
-    /// Sessions that are too old to be brought unasked, with the time of their newest record.
-    old: Vec<(SessionReport, Option<String>)>,
+    /// What is not brought unasked, because it is too old or left out.
+    unbrought: Vec<Unbrought>,
     /// Forks made by this pull: session, fork, own lines.
     forks: Vec<(SessionId, SessionId, u64)>,
 }
@@ -171,7 +173,7 @@ impl<'a> Puller<'a> {
             live: live.keys().cloned().collect(),
             request,
             steps: Vec::new(),
-            old: Vec::new(),
+            unbrought: Vec::new(),
             forks: Vec::new(),
         };
         let unasked = |id: &&SessionId| found.sessions.contains_key(*id) || !work.was_here(id, &states[*id]);
@@ -214,8 +216,15 @@ impl<'a> Puller<'a> {
         if here.is_some_and(|here| work.index.in_step(here)) && !self.request.force {
             return Ok(PullStep::Nothing);
         }
+        if let Some(here) = here
+            && let Some(why) = self.unasked(|| choice::not_updated(work, here))
+        {
+            let manifest = snapshot.manifest(id)?;
+            let report = described(&work.views, id, manifest.as_ref(), not_brought(&why));
+            return Ok(PullStep::Listed(Box::new(report)));
+        }
         if here.is_none()
-            && let Some(report) = self.still_old(work, id)
+            && let Some(report) = self.still_unbrought(work, id)
         {
             return Ok(PullStep::Listed(Box::new(report)));
         }
@@ -257,9 +266,10 @@ impl<'a> Puller<'a> {
         manifest: &Manifest,
     ) -> Result<PullStep, SyncError> {
         let listed = |outcome| described(&work.views, &manifest.session, Some(manifest), outcome);
-        if let Some(too_old) = self.too_old(work, manifest.last_activity.as_deref()) {
-            let report = listed(too_old);
-            self.old.push((report.clone(), manifest.last_activity.clone()));
+        let left_out = self.unasked(|| choice::not_brought(work, manifest)).map(|why| not_brought(&why));
+        if let Some(outcome) = left_out.or_else(|| self.too_old(work, manifest.last_activity.as_deref())) {
+            let report = listed(outcome);
+            self.unbrought.push(Unbrought::new(report.clone(), manifest));
             return Ok(PullStep::Listed(Box::new(report)));
         }
         let place = place(manifest, work.views.roots(), &work.ctx.env.claude_dir)?;
@@ -269,12 +279,18 @@ impl<'a> Puller<'a> {
         }
     }
 
-    /// A session that an earlier pull has left in the store for its age, if this one does so too.
-    fn still_old(&self, work: &Work<'_>, session: &SessionId) -> Option<SessionReport> {
+    /// A session that an earlier pull has left in the store for its age or by the settings, if this one does so too.
+    fn still_unbrought(&self, work: &Work<'_>, session: &SessionId) -> Option<SessionReport> {
         let known = work.index.elsewhere(session)?;
-        let outcome = self.too_old(work, known.last_activity.as_deref())?;
+        let left_out = self.unasked(|| choice::still_not_brought(work, session)).map(|why| not_brought(&why));
+        let outcome = left_out.or_else(|| self.too_old(work, known.last_activity.as_deref()))?;
         let (project, title) = (known.project.clone(), known.title.clone());
         Some(SessionReport { session: session.clone(), project, title, outcome, notes: Vec::new() })
+    }
+
+    /// Why a session is left out that nobody asked for by name.
+    fn unasked(&self, left_out: impl FnOnce() -> Option<LeftOut>) -> Option<LeftOut> {
+        if self.request.sessions.is_empty() { left_out() } else { None }
     }
 
     /// What is said of a session that nobody asked for and that was not active lately.
@@ -425,7 +441,7 @@ impl<'a> Puller<'a> {
         work.record_in_step(&in_step, self.compared_at.as_ref())?;
         let head = work.store.head()?;
         work.record_in_step(&written, head.as_ref())?;
-        work.record_elsewhere(&self.old)?;
+        work.record_elsewhere(&self.unbrought)?;
         self.name_forks(work, &mut report)?;
         report.sort();
         Ok(report)
@@ -451,6 +467,11 @@ impl<'a> Puller<'a> {
         let unchanged = self.steps.iter().filter(nothing);
         unchanged.filter_map(|(id, _)| self.found.sessions.get(id).cloned()).collect()
     }
+}
+
+/// How a session is reported that the settings leave in the store.
+fn not_brought(why: &LeftOut) -> Outcome {
+    Outcome::LeftOut { reason: why.to_string(), stored: true }
 }
 
 /// Writes a session whose transcript is not here into `directory`. Files beside it that are there already are not replaced by what they

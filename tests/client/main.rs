@@ -12,6 +12,8 @@ mod api;
 mod client;
 mod corpus;
 mod diverged;
+#[cfg(unix)]
+mod extras;
 mod history;
 mod live;
 mod local;
