@@ -3,7 +3,7 @@
 use crate::harness::TestEnv;
 
 /// Every command with a help text of its own.
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 28] = [
     "",
     "resume",
     "start",
@@ -25,6 +25,8 @@ const COMMANDS: [&str; 26] = [
     "config show",
     "config get",
     "config set",
+    "config include",
+    "config exclude",
     "config add-placeholder",
     "config set-path",
     "demo",

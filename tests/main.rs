@@ -22,6 +22,7 @@ mod help;
 mod hostile_sessions;
 mod hostile_store;
 mod layers;
+mod left_out;
 mod lock;
 mod look;
 mod model;

@@ -37,8 +37,8 @@ pub enum Subject {
     Placeholder,
     /// Git remotes, by what all their addresses have in common, or the end of that.
     Remote,
-    /// A directory of that name, wherever it is.
-    Name,
+    /// Directories and remotes, wherever they are.
+    Anywhere,
 }
 
 /// By what a project is known. What is not known matches no pattern that speaks of it.
@@ -95,8 +95,8 @@ impl ProjectPattern {
         match self.0.as_str() {
             text if text.starts_with('/') || text == "~" || text.starts_with("~/") || has_drive() => Subject::Directory,
             text if text.starts_with("{{") => Subject::Placeholder,
-            text if top(text).contains('/') => Subject::Remote,
-            _ => Subject::Name,
+            text if top(text).contains('/') && !text.starts_with("**/") => Subject::Remote,
+            _ => Subject::Anywhere,
         }
     }
 
@@ -107,12 +107,13 @@ impl ProjectPattern {
     pub fn compile(&self, spellings: &[String], system: System) -> Result<Matcher, globset::Error> {
         let subject = self.subject();
         // A host has no case, and most of those that hold repositories have none for the rest.
-        let any_case = subject == Subject::Remote || matches!(system, System::Macos | System::Windows);
+        let any_case =
+            matches!(subject, Subject::Remote | Subject::Anywhere) || matches!(system, System::Macos | System::Windows);
         let mut globs = GlobSetBuilder::new();
         for spelling in spellings {
             let text = escaped_placeholder(&slashes(spelling, system));
             let top = top(&text);
-            let anywhere = if matches!(subject, Subject::Name | Subject::Remote) { "**/" } else { "" };
+            let anywhere = if matches!(subject, Subject::Anywhere | Subject::Remote) { "**/" } else { "" };
             for glob in [format!("{anywhere}{top}"), format!("{anywhere}{top}/**")] {
                 globs.add(GlobBuilder::new(&glob).literal_separator(true).case_insensitive(any_case).build()?);
             }
@@ -129,7 +130,7 @@ impl Matcher {
             Subject::Directory => is_match(project.directory),
             Subject::Placeholder => is_match(project.directory) || is_match(project.portable),
             Subject::Remote => is_match(project.remote),
-            Subject::Name => is_match(project.directory) || is_match(project.portable) || is_match(project.remote),
+            Subject::Anywhere => is_match(project.directory) || is_match(project.portable) || is_match(project.remote),
         }
     }
 }
@@ -219,6 +220,8 @@ mod tests {
             "acme/*",
             "app",
             "a*",
+            "**/app/*",
+            "**/acme/*",
             "sub",
         ] {
             assert!(covers(pattern, &APP), "{pattern}");

@@ -40,6 +40,13 @@ pub enum LeftOut {
     OlderThan(u32),
 }
 
+impl LeftOut {
+    /// Whether going on with the session would not change it.
+    pub fn is_for_good(&self) -> bool {
+        !matches!(self, Self::OlderThan(_))
+    }
+}
+
 /// In words, with the command that changes it.
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -246,7 +253,7 @@ fn spellings(pattern: &ProjectPattern, roots: &RootSet) -> Vec<String> {
     let below = match pattern.subject() {
         Subject::Directory => text.strip_prefix('~').map(|below| ("HOME", below)),
         Subject::Placeholder => text.strip_prefix("{{").and_then(|rest| rest.split_once("}}")),
-        Subject::Remote | Subject::Name => None,
+        Subject::Remote | Subject::Anywhere => None,
     };
     if let Some((name, below)) = below
         && let Some(root) = roots.get(name)

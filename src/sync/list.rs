@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
+use super::choice::{self, LeftOut};
 use super::send::fetch;
 use super::work::Work;
 use super::{Context, SyncError};
@@ -50,6 +51,8 @@ pub struct SessionRow {
     pub in_store: bool,
     /// The session it left, if it is a fork.
     pub fork_of: Option<SessionId>,
+    /// Why the settings leave it out, if they do.
+    pub left_out: Option<LeftOut>,
 }
 
 /// Lists sessions, the newest first.
@@ -120,7 +123,11 @@ fn row(
         here: local.is_some(),
         in_store,
         fork_of: None,
+        left_out: local.and_then(|local| choice::left_out(work, local)),
     };
+    if let (Some(manifest), None) = (manifest, local) {
+        row.left_out = choice::not_brought(work, manifest);
+    }
     if let Some(manifest) = manifest {
         row.project = manifest.project.as_ref().map(ToString::to_string);
         row.title = work.views.title(manifest);
