@@ -1,4 +1,4 @@
-//! What the README shows is what happens.
+//! What the README and other pages show is what happens.
 //!
 //! Each fenced block that opens with three backticks and `console` is a story of its own on a new machine. Its lines `$ ccsync …` are run
 //! in order and must succeed; the lines below each are its output, where a line `…` stands for any lines. Blocks that are not
@@ -18,8 +18,16 @@ struct Step {
 
 #[test]
 fn every_console_block_of_the_readme_runs() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let text = fs::read_to_string(&readme).unwrap_or_default();
+    runs("README.md");
+}
+
+#[test]
+fn every_console_block_about_what_is_synced_runs() {
+    runs("docs/what-is-synced.md");
+}
+
+fn runs(page: &str) {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap_or_default();
     for block in console_blocks(&text) {
         let env = TestEnv::new();
         let a = env.machine("a");
@@ -27,7 +35,7 @@ fn every_console_block_of_the_readme_runs() {
         for step in steps(&block) {
             let run = a.ccsync(&step.args).success();
             let printed: Vec<&str> = run.stdout.lines().collect();
-            assert!(fits(&step.shown, &printed), "README: {step:#?}\nprinted:\n{run}");
+            assert!(fits(&step.shown, &printed), "{page}: {step:#?}\nprinted:\n{run}");
         }
     }
 }
@@ -47,7 +55,8 @@ fn steps(block: &str) -> Vec<Step> {
     for line in block.lines() {
         if let Some(command) = line.strip_prefix("$ ") {
             let command = command.split(" #").next().unwrap_or_default();
-            let mut words = command.split_whitespace().map(str::to_owned);
+            // As the shell would; it has nothing else to do in these lines.
+            let mut words = command.split_whitespace().map(|word| word.trim_matches('\'').to_owned());
             assert_eq!(words.next().as_deref(), Some("ccsync"), "only ccsync is run: {line}");
             steps.push(Step { args: words.collect(), shown: Vec::new() });
         } else if let Some(step) = steps.last_mut() {

@@ -78,7 +78,7 @@ impl ProjectPattern {
             return fault("begin with `/`, `~/` or a placeholder for a directory, else give its name or a git remote");
         }
         let pattern = Self(text.clone());
-        match pattern.compile(&[pattern.0.clone()], System::Linux) {
+        match pattern.compile(std::slice::from_ref(&pattern.0), System::Linux) {
             Ok(_) => Ok(pattern),
             Err(e) => fault(&e.kind().to_string()),
         }

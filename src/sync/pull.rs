@@ -433,7 +433,7 @@ impl<'a> Puller<'a> {
                 Done::Nothing => report.unchanged += 1,
                 Done::Reported(session, now) => {
                     written.extend(now);
-                    report.sessions.push(session);
+                    report.sessions.push(*session);
                 }
             }
         }
@@ -528,7 +528,7 @@ fn or_skip(planned: Result<PullStep, SyncError>) -> Result<PullStep, SyncError> 
 enum Done {
     Nothing,
     /// With the session, if it is in step now.
-    Reported(SessionReport, Option<LocalSession>),
+    Reported(Box<SessionReport>, Option<LocalSession>),
 }
 
 /// Carries out one step; what concerns one session is in its report.
@@ -544,21 +544,21 @@ fn carry_out(
     }
     let done = match step {
         PullStep::Nothing => Ok(Done::Nothing),
-        PullStep::Listed(report) => Ok(Done::Reported((**report).clone(), None)),
+        PullStep::Listed(report) => Ok(Done::Reported(report.clone(), None)),
         PullStep::Write(writing) => {
-            writing.carry_out(&writer, snapshot, id).map(|(report, now)| Done::Reported(report, now))
+            writing.carry_out(&writer, snapshot, id).map(|(report, now)| Done::Reported(Box::new(report), now))
         }
         other => {
             let manifest = snapshot.manifest(id).ok().flatten();
             let outcome = foreseen(other, manifest.as_ref());
-            Ok(Done::Reported(described(writer.views, id, manifest.as_ref(), outcome), None))
+            Ok(Done::Reported(Box::new(described(writer.views, id, manifest.as_ref(), outcome)), None))
         }
     };
     progress.advance(1, 0);
     match done {
         Err(e) if e.is_about_one_session() => {
             let outcome = Outcome::Skipped { reason: e.in_words() };
-            Ok(Done::Reported(described(writer.views, id, None, outcome), None))
+            Ok(Done::Reported(Box::new(described(writer.views, id, None, outcome)), None))
         }
         done => done,
     }
