@@ -152,6 +152,19 @@ fn a_session_removed_with_everything_comes_back_with_everything() {
 }
 
 #[test]
+fn an_undo_leaves_a_session_that_has_got_a_backup_since() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    worked_on(&a);
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    put(&b, "file-history", "0123456789abcdef@v2", "since\n");
+    let run = b.ccsync(["undo"]);
+    assert!(run.to_string().contains("files beside it have changed since that pull"), "{run}");
+    assert_eq!(b.sessions(), [ONE]);
+}
+
+#[test]
 fn a_fork_and_a_healed_copy_have_what_their_session_has() {
     let env = TestEnv::new();
     let (a, b) = env.pair();

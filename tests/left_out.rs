@@ -80,21 +80,23 @@ fn what_was_pushed_before_stays_in_the_store_and_goes_no_further() {
     let (a, b) = env.pair_with_session();
     a.ccsync(["config", "exclude", "work"]).success();
     a.append(ONE, "between us");
-    for _ in 0..2 {
-        let run = a.ccsync(["push"]).success();
-        insta::assert_snapshot!(run, @r"
-        left out: session 11111111-0000-4000-8000-000000000001 (the store keeps what it has): `work` is excluded: ccsync config exclude --remove 'work'
-        push: 1 session: 1 left out; nothing waits to be sent
-        --- exit 0
-        ");
-    }
+    let run = a.ccsync(["push"]).success();
+    insta::assert_snapshot!(run, @r"
+    left out: session 11111111-0000-4000-8000-000000000001 (the store keeps what it has): `work` is excluded: ccsync config exclude --remove 'work'
+    push: 1 session: 1 left out; nothing waits to be sent
+    --- exit 0
+    ");
+    assert_eq!(a.ccsync(["push"]).success().to_string(), run.to_string());
     b.ccsync(["pull"]).success();
     assert_eq!(questions(&b.text(ONE)), ["hello"]);
     b.append(ONE, "elsewhere");
     b.ccsync(["push"]).success();
     let run = a.ccsync(["pull", "--json"]).success();
     assert_eq!(outcome(&run, ONE)["outcome"], "left-out");
+    let run = a.ccsync(["pull", ONE]).code(3);
+    assert!(run.stdout.contains("a fork would be pushed, but `work` is excluded"), "{run}");
     assert_eq!(questions(&a.text(ONE)), ["hello", "between us"], "no fork is made, and nothing is written");
+    assert_eq!(stored(&a), [ONE]);
     a.ccsync(["verify"]).success();
 
     a.ccsync(["config", "exclude", "--remove", "work"]).success();

@@ -90,6 +90,8 @@ mod tests {
         assert!(belongs(&elsewhere), "a transcript may be a link");
         assert!(belongs(&beside.join("subagents/agent-1.jsonl")));
         assert!(belongs(&beside.join("not/there")));
+        assert!(belongs(&home.path().join("file-history").join(id.as_str()).join("0123456789abcdef@v1")));
+        assert!(!belongs(&home.path().join("tasks/22222222-0000-4000-8000-000000000002/1.json")));
         assert!(!belongs(&project.join("22222222-0000-4000-8000-000000000002.jsonl")));
         assert!(!belongs(&project.join("other").join(format!("{id}.jsonl"))));
     }

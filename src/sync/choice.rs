@@ -119,19 +119,21 @@ impl Chooser {
     }
 }
 
-/// Whether a push leaves a session of this machine out. What is continued under a lock travels whatever its size and age: its lock would
-/// stand for turns that nobody else could get.
+/// Whether a push leaves a session of this machine out.
 pub(super) fn left_out(work: &Work<'_>, session: &LocalSession) -> Option<LeftOut> {
-    let locked = work.locks.any_claim(&session.id).is_some();
-    let bounded = || Some(work).filter(|_| !locked);
-    project_left_out(work, session)
-        .or_else(|| bounded()?.chooser.leaves_out_size(session.bytes()))
-        .or_else(|| bounded()?.chooser.leaves_out_age(session, work.ctx.clock.now()))
+    let too_old = || work.chooser.leaves_out_age(session, work.ctx.clock.now());
+    stays_here(work, session).or_else(|| if is_locked(work, session) { None } else { too_old() })
 }
 
-/// Whether a pull leaves a session of this machine as it is.
-pub(super) fn not_updated(work: &Work<'_>, session: &LocalSession) -> Option<LeftOut> {
-    project_left_out(work, session).or_else(|| work.chooser.leaves_out_size(session.bytes()))
+/// Whether nothing that is said here in a session may go to the store.
+pub(super) fn stays_here(work: &Work<'_>, session: &LocalSession) -> Option<LeftOut> {
+    let too_large = || work.chooser.leaves_out_size(session.bytes());
+    project_left_out(work, session).or_else(|| if is_locked(work, session) { None } else { too_large() })
+}
+
+/// What is continued under a lock travels whatever its size and age: its lock would stand for turns that nobody else could get.
+fn is_locked(work: &Work<'_>, session: &LocalSession) -> bool {
+    work.locks.any_claim(&session.id).is_some()
 }
 
 /// Whether a pull leaves a session in the store of which nothing is here.

@@ -217,10 +217,10 @@ impl<'a> Puller<'a> {
             return Ok(PullStep::Nothing);
         }
         if let Some(here) = here
-            && let Some(why) = self.unasked(|| choice::not_updated(work, here))
+            && let Some(why) = self.unasked(|| choice::stays_here(work, here))
         {
-            let manifest = snapshot.manifest(id)?;
-            let report = described(&work.views, id, manifest.as_ref(), not_brought(&why));
+            let project = choice::known_project(work, here);
+            let report = SessionReport { project, ..described(&work.views, id, None, not_brought(&why)) };
             return Ok(PullStep::Listed(Box::new(report)));
         }
         if here.is_none()
@@ -237,6 +237,9 @@ impl<'a> Puller<'a> {
         let Some(here) = here else { return self.plan_new(work, snapshot, &manifest) };
         let local = Local { session: here, live: pid.is_some() };
         let step = self.step_for(here, &manifest, compare_session(work, snapshot, &local)?);
+        if let (PullStep::Fork(_), Some(why)) = (&step, choice::stays_here(work, here)) {
+            return Ok(PullStep::Skip(format!("it went on differently here, and a fork would be pushed, but {why}")));
+        }
         Ok(match (step, pid) {
             (PullStep::Write(_) | PullStep::Fork(_), Some(pid)) => {
                 PullStep::Skip(format!("running here (process {pid}); pull again when it has ended"))
