@@ -3,7 +3,7 @@
 //! The settings speak of projects, and the client's directory names do not say which project a session belongs to: its records do. So
 //! what was read of each session is kept in the index, and read again when its transcript has changed. Without patterns nothing is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -76,7 +76,15 @@ pub(super) struct Chooser {
     max_age: Option<u32>,
     /// What was found out in this run.
     learned: Mutex<BTreeMap<SessionId, ProjectOfSession>>,
+    /// What was decided in this run: many sessions share a project.
+    decided: Mutex<HashMap<Project, Decision>>,
 }
+
+/// The working directory, and what the addresses of its remote have in common.
+type Project = (Option<String>, Option<String>);
+
+/// Whether a project is left out, and its portable path.
+type Decision = (Option<LeftOut>, Option<String>);
 
 impl Chooser {
     pub(super) fn new(settings: &Settings) -> Self {
@@ -88,6 +96,7 @@ impl Chooser {
             max_size: *max_size,
             max_age: *max_age,
             learned: Mutex::default(),
+            decided: Mutex::default(),
         }
     }
 
@@ -156,15 +165,19 @@ fn stored_left_out(work: &Work<'_>, portable: Option<&str>, remote: Option<&str>
 }
 
 fn project_left_out(work: &Work<'_>, session: &LocalSession) -> Option<LeftOut> {
-    if !work.chooser.asks_for_projects() {
-        return None;
-    }
-    with_names(work, session, |names| work.chooser.leaves_out_project(names))
+    if work.chooser.asks_for_projects() { decision(work, &project_of(work, session)).0 } else { None }
 }
 
-/// Asks `question` of the names by which the project of a session is known.
-fn with_names<T>(work: &Work<'_>, session: &LocalSession, question: impl FnOnce(&ProjectNames<'_>) -> T) -> T {
-    let known = project_of(work, session);
+fn decision(work: &Work<'_>, known: &ProjectOfSession) -> Decision {
+    let key = (known.directory.clone(), known.remote.clone());
+    let mut decided = work.chooser.decided.lock().unwrap_or_else(PoisonError::into_inner);
+    let decide =
+        || with_names(work, known, |names| (work.chooser.leaves_out_project(names), names.portable.map(str::to_owned)));
+    decided.entry(key).or_insert_with(decide).clone()
+}
+
+/// Asks `question` of the names by which a project is known.
+fn with_names<T>(work: &Work<'_>, known: &ProjectOfSession, question: impl FnOnce(&ProjectNames<'_>) -> T) -> T {
     let portable = known.directory.as_deref().map(|directory| collapse_path(work.views.roots(), directory));
     question(&ProjectNames {
         directory: known.directory.as_deref(),
@@ -173,11 +186,9 @@ fn with_names<T>(work: &Work<'_>, session: &LocalSession, question: impl FnOnce(
     })
 }
 
-/// The portable path of the project of a session, as far as it was found out.
+/// The portable path of the project of a session, where the settings speak of projects.
 pub(super) fn known_project(work: &Work<'_>, session: &LocalSession) -> Option<String> {
-    let learned = work.chooser.learned.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = learned.get(&session.id).or_else(|| work.index.project_of(session))?;
-    Some(collapse_path(work.views.roots(), known.directory.as_deref()?).to_string())
+    if work.chooser.asks_for_projects() { decision(work, &project_of(work, session)).1 } else { None }
 }
 
 fn project_of(work: &Work<'_>, session: &LocalSession) -> ProjectOfSession {
@@ -217,7 +228,8 @@ impl Selection {
         let (days, all, now) = (self.days, self.projects.is_empty(), work.ctx.clock.now());
         move |session| {
             days.is_none_or(|days| is_active(session, days, now))
-                && (all || with_names(work, session, |names| matchers.iter().any(|matcher| matcher.matches(names))))
+                && (all
+                    || with_names(work, &project_of(work, session), |names| matchers.iter().any(|m| m.matches(names))))
         }
     }
 }
