@@ -11,7 +11,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::MachineId;
+use crate::domain::pattern::ProjectPattern;
 use crate::domain::root::{InvalidRoot, Root, RootName, RootSet, System};
+use crate::domain::size::ByteSize;
 use crate::sys::env::Env;
 use crate::sys::fs::{self, PathError};
 
@@ -38,6 +40,9 @@ pub struct Config {
     pub days: u32,
     /// This machine.
     pub machine: Machine,
+    /// What is synced.
+    #[serde(default, skip_serializing_if = "Choice::is_everything")]
+    pub sync: Choice,
     /// The user's placeholders and their directories here; a leading `~/` stands for the home directory.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub placeholders: BTreeMap<RootName, String>,
@@ -51,6 +56,31 @@ pub struct Machine {
     pub id: MachineId,
     /// For people.
     pub name: String,
+}
+
+/// Which sessions travel. Whatever is excluded stays where it is, whatever else includes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Choice {
+    /// Only projects that one of these covers; none: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<ProjectPattern>,
+    /// No project that one of these covers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<ProjectPattern>,
+    /// No session of more bytes, all its files together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<ByteSize>,
+    /// No session is pushed that was not active for so many days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u32>,
+}
+
+impl Choice {
+    /// Whether nothing is left out.
+    pub fn is_everything(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How much of a pulled session is rewritten to this machine's paths.
@@ -88,6 +118,8 @@ pub struct Settings {
     pub paths: PathsSetting,
     /// How old a session may be to be brought here unasked.
     pub days: u32,
+    /// Which sessions travel.
+    pub sync: Choice,
     /// All roots of this machine.
     pub roots: RootSet,
 }
@@ -161,11 +193,15 @@ pub enum Key {
     Paths,
     /// How old a session may be to be brought here unasked.
     Days,
+    /// How large a session may be that travels.
+    MaxSize,
+    /// How long a session may not have been active that is pushed.
+    MaxAge,
 }
 
 impl Key {
     /// The names of all keys, as people write them.
-    pub const NAMES: [&str; 4] = ["remote", "name", "paths", "days"];
+    pub const NAMES: [&str; 6] = ["remote", "name", "paths", "days", "max_size", "max_age"];
 }
 
 impl FromStr for Key {
@@ -177,6 +213,8 @@ impl FromStr for Key {
             "name" => Ok(Self::Name),
             "paths" => Ok(Self::Paths),
             "days" => Ok(Self::Days),
+            "max_size" => Ok(Self::MaxSize),
+            "max_age" => Ok(Self::MaxAge),
             _ => Err(ConfigError::UnknownKey { key: key.to_owned() }),
         }
     }
@@ -189,8 +227,8 @@ impl Config {
     /// [`ConfigError::InvalidValue`] for a name that is empty, too long or holds control characters.
     pub fn new(machine: Machine) -> Result<Self, ConfigError> {
         check_name(&machine.name)?;
-        let placeholders = BTreeMap::new();
-        Ok(Self { remote: None, paths: PathsSetting::default(), days: DEFAULT_DAYS, machine, placeholders })
+        let (sync, placeholders) = (Choice::default(), BTreeMap::new());
+        Ok(Self { remote: None, paths: PathsSetting::default(), days: DEFAULT_DAYS, machine, sync, placeholders })
     }
 
     /// Reads the file; `None` if there is none, which means that `ccsync init` has not been run.
@@ -233,6 +271,8 @@ impl Config {
             Key::Name => Some(self.machine.name.clone()),
             Key::Paths => Some(self.paths.to_string()),
             Key::Days => Some(self.days.to_string()),
+            Key::MaxSize => self.sync.max_size.map(|size| size.to_string()),
+            Key::MaxAge => self.sync.max_age.map(|days| days.to_string()),
         }
     }
 
@@ -248,6 +288,16 @@ impl Config {
             Key::Days => {
                 let days = value.parse().map_err(|_| invalid("days", value, DAYS_RULE))?;
                 self.days = check_days(days)?;
+            }
+            Key::MaxSize if value == NONE => self.sync.max_size = None,
+            Key::MaxSize => {
+                let size = value.parse().map_err(|_| invalid("max_size", value, SIZE_RULE))?;
+                self.sync.max_size = Some(size);
+            }
+            Key::MaxAge if value == NONE => self.sync.max_age = None,
+            Key::MaxAge => {
+                let days = value.parse().map_err(|_| invalid("max_age", value, AGE_RULE))?;
+                self.sync.max_age = Some(check_age(days)?);
             }
         }
         Ok(())
@@ -278,6 +328,7 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         check_name(&self.machine.name)?;
         check_days(self.days)?;
+        self.sync.max_age.map(check_age).transpose()?;
         if let Some(remote) = &self.remote {
             check_remote(remote)?;
         }
@@ -303,6 +354,7 @@ impl Settings {
             remote,
             paths: overrides.paths.unwrap_or(config.paths),
             days: check_days(overrides.days.unwrap_or(config.days))?,
+            sync: config.sync.clone(),
             roots: config.root_set(env)?,
         })
     }
@@ -312,6 +364,11 @@ const REMOTE_RULE: &str = "give a URL or a path, without control characters and 
 const NAME_RULE: &str = "give 1 to 64 characters, none of them a control character";
 const PATHS_RULE: &str = "give auto, local or original";
 const DAYS_RULE: &str = "give a number from 1 to 36500";
+const AGE_RULE: &str = "give a number of days from 1 to 36500, or none";
+const SIZE_RULE: &str = "give a size such as 200MB, or none";
+
+/// What takes a limit away.
+const NONE: &str = "none";
 
 fn invalid(key: &'static str, value: &str, rule: &'static str) -> ConfigError {
     ConfigError::InvalidValue { key, value: value.to_owned(), rule }
@@ -332,6 +389,10 @@ fn check_name(name: &str) -> Result<&str, ConfigError> {
 
 fn check_days(days: u32) -> Result<u32, ConfigError> {
     if (1..=MOST_DAYS).contains(&days) { Ok(days) } else { Err(invalid("days", &days.to_string(), DAYS_RULE)) }
+}
+
+fn check_age(days: u32) -> Result<u32, ConfigError> {
+    if (1..=MOST_DAYS).contains(&days) { Ok(days) } else { Err(invalid("max_age", &days.to_string(), AGE_RULE)) }
 }
 
 fn home_root(env: &Env) -> Result<Root, ConfigError> {
@@ -397,9 +458,10 @@ impl fmt::Display for PathsSetting {
 /// Without the remote, which may hold a password.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { remote: _, paths, days, machine, placeholders } = self;
+        let Self { remote: _, paths, days, machine, sync, placeholders } = self;
         let mut shown = f.debug_struct("Config");
-        shown.field("paths", paths).field("days", days).field("machine", machine).field("placeholders", placeholders);
+        shown.field("paths", paths).field("days", days).field("machine", machine).field("sync", sync);
+        shown.field("placeholders", placeholders);
         shown.finish_non_exhaustive()
     }
 }
@@ -407,9 +469,14 @@ impl fmt::Debug for Config {
 /// Without the remote, which may hold a password.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { machine, remote: _, paths, days, roots } = self;
+        let Self { machine, remote: _, paths, days, sync, roots } = self;
         let mut shown = f.debug_struct("Settings");
-        shown.field("machine", machine).field("paths", paths).field("days", days).field("roots", roots);
+        shown
+            .field("machine", machine)
+            .field("paths", paths)
+            .field("days", days)
+            .field("sync", sync)
+            .field("roots", roots);
         shown.finish_non_exhaustive()
     }
 }
@@ -451,11 +518,19 @@ mod tests {
         let path = dir.path().join("c").join(FILE_NAME);
         assert!(Config::load(&path).unwrap().is_none());
         let mut config = parse("").unwrap();
-        for (key, value) in [("remote", "git@host:al/s.git"), ("name", "lap\"top"), ("paths", "local"), ("days", "7")] {
+        for (key, value) in [
+            ("remote", "git@host:al/s.git"),
+            ("name", "lap\"top"),
+            ("paths", "local"),
+            ("days", "7"),
+            ("max_size", "200MB"),
+            ("max_age", "90"),
+        ] {
             config.set(key.parse().unwrap(), value).unwrap();
             assert_eq!(config.get(key.parse().unwrap()).as_deref(), Some(value));
         }
         config.set_placeholder("PROJECTS".parse().unwrap(), "~/work", &env(dir.path())).unwrap();
+        config.sync.exclude = vec!["~/secret/**".parse().unwrap(), "github.com/acme/*".parse().unwrap()];
         config.save(&path).unwrap();
         assert_eq!(Config::load(&path).unwrap().unwrap(), config);
     }
@@ -475,7 +550,7 @@ mod tests {
     fn unknown_keys_are_named_with_their_line_and_the_known_ones() {
         insta::assert_snapshot!(
             parse("day = 3\n").unwrap_err(),
-            @"`/c/config.toml`, line 2: unknown field `day`, expected one of `remote`, `paths`, `days`, `machine`, `placeholders`"
+            @"`/c/config.toml`, line 2: unknown field `day`, expected one of `remote`, `paths`, `days`, `machine`, `sync`, `placeholders`"
         );
         insta::assert_snapshot!(
             parse("\npaths = \"nowhere\"\n").unwrap_err(),
@@ -483,13 +558,17 @@ mod tests {
         );
         insta::assert_snapshot!(
             "colour".parse::<Key>().unwrap_err(),
-            @"there is no setting `colour`; there are remote, name, paths, days"
+            @"there is no setting `colour`; there are remote, name, paths, days, max_size, max_age"
         );
     }
 
     #[test]
     fn values_are_checked_in_the_file_and_on_set() {
         assert!(parse("days = 0").is_err());
+        for bad in ["max_age = 0", "max_size = 7", "max_size = \"x\"", "exclude = [\"[\"]", "include = \"x\"", "x = 1"]
+        {
+            assert!(parse(&format!("[sync]\n{bad}")).is_err(), "{bad}");
+        }
         assert!(parse("remote = \"-u\"").is_err());
         assert!(parse("[placeholders]\nHOME = \"/x\"").is_err());
         assert!(parse("[placeholders]\nREPO = \"/x\"").is_err());
@@ -504,6 +583,8 @@ mod tests {
             (Key::Name, "a\u{1b}b"),
             (Key::Remote, ""),
             (Key::Remote, "-x"),
+            (Key::MaxSize, "much"),
+            (Key::MaxAge, "0"),
         ] {
             assert!(config.set(key, value).is_err(), "{key:?} {value:?}");
         }

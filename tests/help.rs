@@ -3,7 +3,7 @@
 use crate::harness::TestEnv;
 
 /// Every command with a help text of its own.
-const COMMANDS: [&str; 31] = [
+const COMMANDS: [&str; 33] = [
     "",
     "resume",
     "start",
@@ -30,6 +30,8 @@ const COMMANDS: [&str; 31] = [
     "config show",
     "config get",
     "config set",
+    "config include",
+    "config exclude",
     "config add-placeholder",
     "config set-path",
     "demo",

@@ -1,4 +1,4 @@
-//! What the README and the page on history show is what happens.
+//! What the README and other pages show is what happens.
 //!
 //! Each fenced block that opens with three backticks and `console` is a story of its own on a new machine. Its lines `$ ccsync …` are run
 //! in order and must succeed; the lines below each are its output, where a line `…` stands for any lines. Blocks that are not
@@ -25,6 +25,11 @@ fn every_console_block_of_the_readme_runs() {
 #[test]
 fn every_console_block_of_the_page_on_history_runs() {
     play_on_a_machine_with_a_session("docs/history.md");
+}
+
+#[test]
+fn every_console_block_about_what_is_synced_runs() {
+    play_on_a_machine_with_a_session("docs/what-is-synced.md");
 }
 
 #[test]
@@ -96,7 +101,7 @@ fn steps(block: &str) -> Vec<Step> {
 
 /// The words of a command; one in double quotes may hold spaces.
 fn words(command: &str) -> Vec<String> {
-    let quoted = command.split('"').enumerate();
+    let quoted = command.split(['"', '\'']).enumerate();
     let words = quoted.flat_map(|(at, text)| if at % 2 == 1 { vec![text] } else { text.split_whitespace().collect() });
     words.map(str::to_owned).collect()
 }

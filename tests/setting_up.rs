@@ -99,12 +99,16 @@ fn settings_are_got_and_set() {
     a.ccsync(["config", "set", "name", "my laptop"]).success();
     a.ccsync(["config", "set", "paths", "original"]).success();
     insta::assert_snapshot!(a.ccsync(["config", "show"]).success(), @r"
-    file    $ROOT/a/home/al/.config/ccsync/config.toml
-    id      $MACHINE
-    name    my laptop
-    remote  $ROOT/remote-1.git
-    paths   original
-    days    7
+    file      $ROOT/a/home/al/.config/ccsync/config.toml
+    id        $MACHINE
+    name      my laptop
+    remote    $ROOT/remote-1.git
+    paths     original
+    days      7
+    include   every project
+    exclude   none
+    max_size  none
+    max_age   none
     --- exit 0
     ");
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
 use crate::config::{ConfigError, Key};
+use crate::domain::pattern::ProjectPattern;
 use crate::session::SessionError;
 use crate::store::StoreError;
 use crate::sync::{SyncError, damaged_names};
@@ -66,6 +67,8 @@ enum CommandError {
     NotUnicode(String),
     #[error("{0} is not set")]
     Unset(&'static str),
+    #[error("`{0}` is not on the list")]
+    NoSuchPattern(String),
     #[error("cannot make room for two machines")]
     Stage(#[source] io::Error),
     #[error("the story did not come out as told: {0}")]
@@ -126,8 +129,16 @@ impl CliError {
             Key::Name => "name",
             Key::Paths => "paths",
             Key::Days => "days",
+            Key::MaxSize => "max_size",
+            Key::MaxAge => "max_age",
         };
         Self::new(Kind::Failed, CommandError::Unset(name), vec![format!("ccsync config set {name} VALUE")])
+    }
+
+    /// A pattern that is not on the list.
+    pub(crate) fn no_such_pattern(pattern: &ProjectPattern) -> Self {
+        let error = CommandError::NoSuchPattern(pattern.to_string());
+        Self::new(Kind::Failed, error, vec!["the lists: ccsync config show".to_owned()])
     }
 
     /// The demo has no directory to play in.
@@ -403,6 +414,7 @@ impl From<SessionError> for CliError {
             SessionError::Running { .. } => hints(["leave the client, then run the command again"]),
             SessionError::Link { .. } => hints(["replace the link by what it leads to, then run the command again"]),
             SessionError::Changed { .. } => hints(["run the command again"]),
+            SessionError::NoPlace { .. } => hints(["a newer ccsync has stored it: update this one"]),
         };
         Self::new(Kind::Failed, error, hints)
     }

@@ -117,8 +117,9 @@ impl Exit {
             }
             RemoteStanding::Lost { commits, .. } => (true, commits, false),
         };
+        let is_diverged = |s: &SessionCheck| s.standings().contains(&&Standing::Diverged);
         let open = any(|s| !s.agrees() && !matches!(s.here_to_store, Standing::Diverged));
-        let diverged = any(|s| [&s.here_to_store, &s.store_to_remote].contains(&&Standing::Diverged));
+        let diverged = found.sessions.iter().any(is_diverged);
         when(damaged || lost, Self::Failed)
             .worse(when(waiting > 0, Self::Queued))
             .worse(when(open || unseen || !found.passed_over.is_empty(), Self::Skipped))

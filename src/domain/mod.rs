@@ -1,4 +1,4 @@
-//! The vocabulary of the program: identifiers, the two kinds of path, roots, addresses of remotes, what is recorded of a project's
+//! The vocabulary of the program: identifiers, the two kinds of path, roots, patterns and sizes, addresses of remotes, what is recorded of a project's
 //! repository, progress, turns of a conversation.
 //!
 //! Owns the types every other module speaks in. Must not do I/O, read the clock, use git or know about the terminal.
@@ -6,9 +6,11 @@
 pub mod client_dir;
 pub mod id;
 pub mod path;
+pub mod pattern;
 pub mod progress;
 pub mod project;
 pub mod root;
+pub mod size;
 pub mod turn;
 pub mod url;
 pub mod when;

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::SessionError;
+use super::files::{Apart, RESERVED, file_path, is_taken};
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::sys::fs::{FileStamp, PathError, is_leftover};
@@ -15,6 +16,9 @@ use crate::sys::parallel::{spread, worth};
 
 /// Why something beside a transcript is refused.
 const NOT_PLAIN: &str = "not a plain file (links are not followed)";
+
+/// Why a name beside a transcript is refused.
+const NOT_ITS_NAME: &str = "beside a transcript, no name may begin with `@`: ccsync names files that lie elsewhere so";
 
 /// The client's directory of project directories.
 pub fn projects_dir(claude_dir: &Path) -> PathBuf {
@@ -28,7 +32,7 @@ pub struct LocalSession {
     pub id: SessionId,
     /// The project directory it lies in, `projects/<name>`.
     pub directory: PathBuf,
-    /// The transcript and, by name, the files under `<session id>/`.
+    /// The transcript and, by name ([`super::files`]), everything else that the client keeps of it.
     pub files: BTreeMap<Option<RelativeName>, FileStamp>,
 }
 
@@ -69,14 +73,6 @@ impl LocalSession {
     }
 }
 
-/// Where a file of a session lies in the project directory `directory`.
-pub fn file_path(directory: &Path, id: &SessionId, file: Option<&RelativeName>) -> PathBuf {
-    match file {
-        None => directory.join(format!("{id}.jsonl")),
-        Some(name) => name.as_str().split('/').fold(directory.join(id.as_str()), |path, part| path.join(part)),
-    }
-}
-
 /// Where the transcript of one session lies; the larger one if the id is in several directories, as for [`discover`].
 pub fn transcript_path(claude_dir: &Path, id: &SessionId) -> Option<PathBuf> {
     let projects = list(&projects_dir(claude_dir)).ok()?;
@@ -84,23 +80,6 @@ pub fn transcript_path(claude_dir: &Path, id: &SessionId) -> Option<PathBuf> {
     let files =
         paths.filter_map(|path| Some((fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?.len(), path)));
     files.max().map(|(_, path)| path)
-}
-
-/// The first link among `<session id>/`, the directories below it that lead to `file`, and the file itself. What lies behind a link was
-/// not put there by the client, so it is neither read nor written.
-pub fn link_on_the_way(directory: &Path, id: &SessionId, file: &RelativeName) -> Option<PathBuf> {
-    let mut path = directory.join(id.as_str());
-    let mut parts = file.as_str().split('/');
-    loop {
-        if is_link(&path) {
-            return Some(path);
-        }
-        path.push(parts.next()?);
-    }
-}
-
-fn is_link(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
 }
 
 /// Finds every session below the client's directory. A machine without one has no sessions.
@@ -113,13 +92,17 @@ pub fn discover(claude_dir: &Path) -> Result<Discovery, SessionError> {
     projects.sort_by_key(fs::DirEntry::file_name);
     let projects: Vec<PathBuf> = projects.iter().map(fs::DirEntry::path).collect();
     let mut found = Discovery::default();
-    for scan in scan_projects(&projects) {
+    let apart = Apart::ALL.map(|apart| found.sessions_apart(claude_dir, apart));
+    for scan in scan_projects(&projects, &apart) {
         scan.sessions.into_iter().for_each(|session| found.add(session));
         found.refused.extend(scan.refused);
     }
     found.refused.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
 }
+
+/// What the client keeps apart, and the names of the sessions of which it does.
+type SessionsApart = (Apart, HashSet<OsString>);
 
 /// What one project directory holds.
 #[derive(Default)]
@@ -129,23 +112,31 @@ struct Scan {
 }
 
 /// Scans directories on all cores; the scans are in their order.
-fn scan_projects(projects: &[PathBuf]) -> Vec<Scan> {
+fn scan_projects(projects: &[PathBuf], apart: &[SessionsApart]) -> Vec<Scan> {
     /// A thread for fewer directories costs more than it saves.
     const PROJECTS_PER_THREAD: usize = 4;
     let numbered: Vec<_> = projects.iter().enumerate().collect();
     let threads = worth(projects.len(), PROJECTS_PER_THREAD).max(1);
     let Ok(mut scans) = spread(&numbered, threads, |projects| {
-        Ok::<_, Infallible>(projects.map(|(number, project)| (*number, Scan::of(project))).collect())
+        Ok::<_, Infallible>(projects.map(|(number, project)| (*number, Scan::of(project, apart))).collect())
     });
     scans.sort_by_key(|(number, _)| *number);
     scans.into_iter().map(|(_, scan)| scan).collect()
 }
 
 impl Scan {
-    fn of(project: &Path) -> Self {
+    fn of(project: &Path, apart: &[SessionsApart]) -> Self {
         let mut scan = Self::default();
         scan.project(project);
-        scan
+        let mut sessions = std::mem::take(&mut scan.sessions);
+        for session in &mut sessions {
+            for (apart, names) in apart {
+                if names.contains(OsStr::new(session.id.as_str())) {
+                    scan.apart(session, *apart);
+                }
+            }
+        }
+        Self { sessions, ..scan }
     }
 
     fn project(&mut self, directory: &Path) {
@@ -184,24 +175,19 @@ impl Scan {
     /// Adds the files below `<session id>/`.
     fn beside(&mut self, session: &mut LocalSession) {
         let root = session.directory.join(session.id.as_str());
-        match fs::symlink_metadata(&root) {
-            Ok(metadata) if metadata.is_symlink() => {
-                return self.refuse(Some(session.id.clone()), &root, NOT_PLAIN.to_owned());
-            }
-            Ok(metadata) if metadata.is_dir() => {}
-            _ => return,
+        if !self.is_own_directory(session, &root) {
+            return;
         }
         let mut directories = vec![(root, Some(String::new()))];
         while let Some((directory, prefix)) = directories.pop() {
-            let entries = match list(&directory) {
-                Ok(entries) => entries,
-                Err(e) => {
-                    self.refuse(Some(session.id.clone()), &directory, e.source.to_string());
+            for entry in self.entries(session, &directory) {
+                let file_name = entry.file_name();
+                let is_reserved =
+                    prefix.as_deref() == Some("") && file_name.to_str().is_some_and(|name| name.starts_with(RESERVED));
+                if is_reserved {
+                    self.refuse(Some(session.id.clone()), &entry.path(), NOT_ITS_NAME.to_owned());
                     continue;
                 }
-            };
-            for entry in entries {
-                let file_name = entry.file_name();
                 let name = prefix.as_ref().zip(file_name.to_str()).map(|(prefix, name)| format!("{prefix}{name}"));
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     directories.push((entry.path(), name.map(|name| name + "/")));
@@ -213,6 +199,45 @@ impl Scan {
                 }
             }
         }
+    }
+
+    /// Adds what the client keeps of the session elsewhere: plain files in one directory.
+    fn apart(&mut self, session: &mut LocalSession, apart: Apart) {
+        let root = apart.of_session(&session.directory, &session.id);
+        if !self.is_own_directory(session, &root) {
+            return;
+        }
+        for entry in self.entries(session, &root) {
+            let file_name = entry.file_name();
+            let is_none = file_name.to_str().is_some_and(|name| !is_taken(name));
+            if is_none || entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            match file_beside(&entry, file_name.to_str().map(|name| apart.name(name))) {
+                Ok((name, stamp)) => drop(session.files.insert(Some(name), stamp)),
+                Err(reason) => self.refuse(Some(session.id.clone()), &entry.path(), reason),
+            }
+        }
+    }
+
+    /// Whether there is such a directory. A link in its place is refused.
+    fn is_own_directory(&mut self, session: &LocalSession, root: &Path) -> bool {
+        match fs::symlink_metadata(root) {
+            Ok(metadata) if metadata.is_symlink() => {
+                self.refuse(Some(session.id.clone()), root, NOT_PLAIN.to_owned());
+                false
+            }
+            Ok(metadata) => metadata.is_dir(),
+            Err(_) => false,
+        }
+    }
+
+    /// What a directory of the session holds; nothing if it cannot be read, which is refused.
+    fn entries(&mut self, session: &LocalSession, directory: &Path) -> Vec<fs::DirEntry> {
+        list(directory).unwrap_or_else(|e| {
+            self.refuse(Some(session.id.clone()), directory, e.source.to_string());
+            Vec::new()
+        })
     }
 
     fn refuse(&mut self, session: Option<SessionId>, path: &Path, reason: String) {
@@ -229,11 +254,13 @@ fn file_beside(entry: &fs::DirEntry, name: Option<String>) -> Result<(RelativeNa
     Ok((name, FileStamp::of(&metadata)))
 }
 
-/// Files in `directory` beside the transcript of a session that is not there: a pull that was killed came no further, or the transcript
-/// was removed and they were not.
+/// Files of a session whose transcript is not in `directory`: a pull that was killed came no further, or the transcript was removed and
+/// they were not.
 pub fn files_without_transcript(directory: &Path, id: &SessionId) -> Option<LocalSession> {
     let mut session = LocalSession { id: id.clone(), directory: directory.to_owned(), files: BTreeMap::new() };
-    Scan::default().beside(&mut session);
+    let mut scan = Scan::default();
+    scan.beside(&mut session);
+    Apart::ALL.into_iter().for_each(|apart| scan.apart(&mut session, apart));
     (!session.files.is_empty()).then_some(session)
 }
 
@@ -252,6 +279,16 @@ fn list(directory: &Path) -> Result<Vec<fs::DirEntry>, PathError> {
 }
 
 impl Discovery {
+    /// The sessions of which the client keeps something apart; that its directory cannot be read is said.
+    fn sessions_apart(&mut self, claude_dir: &Path, apart: Apart) -> SessionsApart {
+        let directory = claude_dir.join(apart.directory());
+        let entries = list(&directory).unwrap_or_else(|e| {
+            self.refused.push(Refused { session: None, path: directory, reason: e.source.to_string() });
+            Vec::new()
+        });
+        (apart, entries.iter().map(fs::DirEntry::file_name).collect())
+    }
+
     fn add(&mut self, session: LocalSession) {
         let Some(other) = self.sessions.remove(&session.id) else {
             self.sessions.insert(session.id.clone(), session);

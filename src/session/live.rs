@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::discover::{file_path, projects_dir};
+use super::discover::projects_dir;
+use super::files::{directories, file_path};
 use crate::domain::id::SessionId;
 use crate::sys::process::{pid_is_alive, process_start_ticks};
 
@@ -41,14 +42,14 @@ pub fn running_client(claude_dir: &Path, path: &Path) -> Option<u32> {
     live_sessions(claude_dir).into_iter().find(|(id, _)| belongs_to(claude_dir, path, id)).map(|(_, pid)| pid)
 }
 
-/// Whether the file is the transcript of the session, or below its directory, in whatever project; also behind a link.
+/// Whether the file is the transcript of the session, or in a directory of its own, in whatever project; also behind a link.
 fn belongs_to(claude_dir: &Path, path: &Path, id: &SessionId) -> bool {
     let resolved = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let is_in = |place: PathBuf| path.starts_with(&place) || resolved(path).starts_with(resolved(&place));
     let projects = std::fs::read_dir(projects_dir(claude_dir)).into_iter().flatten().flatten();
     projects.map(|entry| entry.path()).any(|directory| {
         // A transcript has nothing below it, so that one question does for both.
-        is_in(file_path(&directory, id, None)) || is_in(directory.join(id.as_str()))
+        is_in(file_path(&directory, id, None)) || directories(&directory, id).any(is_in)
     })
 }
 
@@ -89,6 +90,8 @@ mod tests {
         assert!(belongs(&elsewhere), "a transcript may be a link");
         assert!(belongs(&beside.join("subagents/agent-1.jsonl")));
         assert!(belongs(&beside.join("not/there")));
+        assert!(belongs(&home.path().join("file-history").join(id.as_str()).join("0123456789abcdef@v1")));
+        assert!(!belongs(&home.path().join("tasks/22222222-0000-4000-8000-000000000002/1.json")));
         assert!(!belongs(&project.join("22222222-0000-4000-8000-000000000002.jsonl")));
         assert!(!belongs(&project.join("other").join(format!("{id}.jsonl"))));
     }

@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::SessionError;
+use super::files::directories;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::{
     Appender, AtomicFile, FileStamp, PathError, create_private_dir_all, remove_file_if_exists, set_modified,
@@ -340,8 +341,11 @@ fn sessions_gone_on(entries: &[Entry]) -> Vec<PathBuf> {
         entries.iter().any(|entry| entry.path == path && entry.left == stamp)
     };
     let gone_on = |transcript: &Path| {
-        let beside = walkdir::WalkDir::new(transcript.with_extension("")).into_iter().flatten();
-        beside.filter(|e| e.file_type().is_file()).any(|e| !as_left(e.path()))
+        let id = transcript.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+        let own = id.zip(transcript.parent()).map(|(id, directory)| directories(directory, &id));
+        let own = own.into_iter().flatten();
+        let mut beside = own.flat_map(|directory| walkdir::WalkDir::new(directory).into_iter().flatten());
+        beside.by_ref().filter(|e| e.file_type().is_file()).any(|e| !as_left(e.path()))
     };
     let created =
         entries.iter().filter(|entry| matches!(entry.change, Change::Created { .. })).map(|entry| &entry.path);

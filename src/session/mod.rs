@@ -3,7 +3,7 @@
 //! Everything the program knows about Claude Code is here and in [`crate::rewrite`] (paths inside the text). Facts were observed with
 //! client 2.1.329 on Linux. Must not know the store, and never writes to a running session's files.
 //!
-//! * [`discover`]: every session of this machine
+//! * [`files`]: which files a session has, and where they lie; [`discover`]: every session of this machine
 //! * [`live`]: sessions of running clients
 //! * [`launch`]: how the client is started
 //! * [`facts`]: project, titles and times, read from records
@@ -14,6 +14,7 @@
 
 pub mod discover;
 pub mod facts;
+pub mod files;
 pub mod launch;
 pub mod live;
 pub mod materialise;
@@ -24,6 +25,7 @@ pub mod turns;
 use std::path::PathBuf;
 
 use crate::domain::id::SessionId;
+use crate::domain::path::RelativeName;
 use crate::sys::fs::PathError;
 
 /// What can go wrong with the client's files.
@@ -53,6 +55,12 @@ pub enum SessionError {
     Link {
         /// What is a link.
         path: PathBuf,
+    },
+    /// A file of the store for which there is no place here.
+    #[error("`{name}` is no file that this ccsync knows")]
+    NoPlace {
+        /// Its name in the session.
+        name: RelativeName,
     },
     /// The file is no longer what the plan was made for.
     #[error("`{}` changed while it was being brought up to date", path.display())]

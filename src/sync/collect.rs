@@ -13,6 +13,7 @@ use crate::domain::path::RelativeName;
 use crate::domain::root::RootSet;
 use crate::rewrite::{Collapser, Expander, TextKind};
 use crate::session::facts::Facts;
+use crate::session::files::is_verbatim;
 use crate::session::repair::damaged_lines;
 use crate::store::Transaction;
 use crate::store::manifest::{Manifest, RootsKey, Run, StoredFile};
@@ -46,7 +47,7 @@ pub(super) struct Collected {
     pub(super) lines: u64,
     /// Bytes of them on this machine.
     pub(super) bytes: u64,
-    /// Lines among them that are stored verbatim.
+    /// Lines among them that are stored verbatim because they had to be.
     pub(super) verbatim: u64,
     /// Lines among them that are no records, though they ended.
     pub(super) damaged: u64,
@@ -108,7 +109,11 @@ impl<'a> Collector<'a> {
             if lines_only {
                 collected.damaged += damaged_lines(&piece);
             }
-            collected += self.append(&mut builder, text_kind(name), &piece, &mut emit);
+            collected += if is_verbatim(name) {
+                self.append_as_it_is(&mut builder, &piece, &mut emit)
+            } else {
+                self.append(&mut builder, text_kind(name), &piece, &mut emit)
+            };
             if let Some(facts) = facts.as_deref_mut() {
                 facts.absorb(&piece);
             }
@@ -153,6 +158,17 @@ impl<'a> Collector<'a> {
             rest = after;
         }
         collected
+    }
+
+    /// Appends `piece` of a file that is the same on every machine.
+    fn append_as_it_is(
+        &self,
+        builder: &mut FileBuilder,
+        piece: &[u8],
+        emit: &mut dyn FnMut(usize, Vec<u8>),
+    ) -> Collected {
+        builder.append(&self.run(true), piece, piece, emit);
+        Collected { lines: count_lines(piece), bytes: piece.len() as u64, ..Collected::default() }
     }
 
     fn is_exact(&self, portable: &[u8], local: &[u8], kind: TextKind) -> bool {

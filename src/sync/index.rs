@@ -13,6 +13,7 @@ use super::report::SessionReport;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::path::RelativeName;
 use crate::session::discover::LocalSession;
+use crate::store::manifest::Manifest;
 use crate::store::snapshot::SessionState;
 use crate::store::{Store, StoreError};
 use crate::sys::fs::{FileStamp, PathError, write_cache};
@@ -29,6 +30,9 @@ pub(super) struct Index {
     head: Option<CommitId>,
     sessions: BTreeMap<SessionId, Entry>,
     elsewhere: BTreeMap<SessionId, Elsewhere>,
+    /// Only where the settings speak of projects.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    projects: BTreeMap<SessionId, ProjectOfSession>,
     /// Differs from what lies on the disk.
     #[serde(skip)]
     changed: bool,
@@ -44,6 +48,54 @@ pub(super) struct Elsewhere {
     pub(super) project: Option<String>,
     /// Its title as the client would show it; unsanitised.
     pub(super) title: Option<String>,
+    /// What the addresses of its project's git remote have in common.
+    #[serde(default)]
+    pub(super) remote: Option<String>,
+    /// Bytes of all its files.
+    #[serde(default)]
+    pub(super) bytes: u64,
+}
+
+/// What a pull leaves in the store, to be recorded.
+pub(super) struct Unbrought {
+    named: SessionReport,
+    last_activity: Option<String>,
+    remote: Option<String>,
+    bytes: u64,
+}
+
+impl Unbrought {
+    pub(super) fn new(named: SessionReport, manifest: &Manifest) -> Self {
+        let identity = manifest.git.as_ref().and_then(|git| git.identity.as_ref());
+        let remote = identity.map(|identity| identity.as_str().to_owned());
+        Self { named, last_activity: manifest.last_activity.clone(), remote, bytes: manifest.local_bytes() }
+    }
+
+    pub(super) fn session(&self) -> &SessionId {
+        &self.named.session
+    }
+}
+
+/// By what the project of a session here is known, as its transcript said when it was this file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ProjectOfSession {
+    /// The project directory in which the session lies.
+    place: PathBuf,
+    transcript: FileStamp,
+    /// The working directory.
+    pub(super) directory: Option<String>,
+    /// What the addresses of its git remote have in common.
+    pub(super) remote: Option<String>,
+}
+
+impl ProjectOfSession {
+    pub(super) fn new(session: &LocalSession, directory: Option<String>, remote: Option<String>) -> Self {
+        Self { place: session.directory.clone(), transcript: session.files[&None], directory, remote }
+    }
+
+    fn is_of(&self, session: &LocalSession) -> bool {
+        self.place == session.directory && session.files.get(&None) == Some(&self.transcript)
+    }
 }
 
 /// A session whose local files are all this machine would have of the stored ones.
@@ -133,16 +185,24 @@ impl Index {
         self.elsewhere.get(session)
     }
 
-    /// Records how a session that only the store has, at `state`, is named.
-    pub(super) fn record_elsewhere(
-        &mut self,
-        named: &SessionReport,
-        state: SessionState,
-        last_activity: Option<String>,
-    ) {
+    /// Records what is known of a session that only the store has, at `state`.
+    pub(super) fn record_elsewhere(&mut self, unbrought: &Unbrought, state: SessionState) {
+        let Unbrought { named, last_activity, remote, bytes } = unbrought;
         let SessionReport { session, project, title, .. } = named.clone();
+        let (last_activity, remote, bytes) = (last_activity.clone(), remote.clone(), *bytes);
         self.changed = true;
-        self.elsewhere.insert(session, Elsewhere { state, last_activity, project, title });
+        self.elsewhere.insert(session, Elsewhere { state, last_activity, project, title, remote, bytes });
+    }
+
+    /// The project of a session, if its transcript is as it was when that was read.
+    pub(super) fn project_of(&self, session: &LocalSession) -> Option<&ProjectOfSession> {
+        self.projects.get(&session.id).filter(|known| known.is_of(session))
+    }
+
+    /// Records the projects of sessions.
+    pub(super) fn record_projects(&mut self, projects: BTreeMap<SessionId, ProjectOfSession>) {
+        self.changed |= !projects.is_empty();
+        self.projects.extend(projects);
     }
 
     /// Records that `session` is in step with the store at `state`; the transcript up to its length in `session`.
@@ -163,6 +223,9 @@ impl Index {
         let gone: Vec<_> = self.sessions.iter().filter(|(id, _)| !present.contains_key(*id)).collect();
         let gone: Vec<_> = gone.into_iter().map(|(id, entry)| (id.clone(), entry.state.clone())).collect();
         gone.iter().for_each(|(id, _)| self.forget(id));
+        let projects = self.projects.len();
+        self.projects.retain(|id, _| present.contains_key(id));
+        self.changed |= self.projects.len() != projects;
         gone
     }
 

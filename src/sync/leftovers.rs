@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::work::remote_url;
 use super::{Context, SyncError, embedded_remote_path, store_path};
-use crate::session::discover::projects_dir;
+use crate::session::files::written_directories;
 use crate::store;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::{leftovers, remove_file_if_exists};
@@ -36,9 +36,8 @@ pub(super) fn clear_leftovers(ctx: &Context<'_>, lock: &mut ProcessLock) -> Resu
         return Ok(family);
     }
     fail_point("before what the dead left is removed");
-    for place in [&dirs.state, &projects_dir(&ctx.env.claude_dir)] {
-        remove_leftovers(place, || ());
-    }
+    remove_leftovers(&dirs.state, || ());
+    written_directories(&ctx.env.claude_dir).for_each(|place| remove_leftovers(&place, || ()));
     remove_leftovers(&dirs.config, || ctx.clock.sleep(CONFIG_WRITE));
     if let Kind::Local(remote) = remote_url(ctx.env, ctx.settings.remote.as_deref())?.kind() {
         store::remove_from_neighbour(remote)?;

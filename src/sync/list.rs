@@ -5,6 +5,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
+use super::choice::{self, LeftOut};
 use super::repo::identity;
 use super::send::fetch;
 use super::work::Work;
@@ -54,6 +55,8 @@ pub struct SessionRow {
     pub in_store: bool,
     /// The session it left, if it is a fork.
     pub fork_of: Option<SessionId>,
+    /// Why the settings leave it out, if they do.
+    pub left_out: Option<LeftOut>,
 }
 
 /// Lists sessions, the newest first.
@@ -129,7 +132,11 @@ fn row(
         here: local.is_some(),
         in_store,
         fork_of: None,
+        left_out: local.and_then(|local| choice::left_out(work, local)),
     };
+    if let (Some(manifest), None) = (manifest, local) {
+        row.left_out = choice::not_brought(work, manifest);
+    }
     if let Some(manifest) = manifest {
         row.project = work.views.project(manifest);
         row.identity = identity(manifest).map(ToString::to_string);

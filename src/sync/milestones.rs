@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::choice::Selection;
 use super::list::machine_names;
 use super::push::{Plan, fetch_first, mention_merged};
 use super::report::{MachineName, RemoteState, Report};
@@ -59,7 +60,7 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
     };
     refuse_second(&work, name)?;
     let found = work.discover()?;
-    let mut pushed = Plan::make(&work, &found)?.execute(&mut work)?;
+    let mut pushed = Plan::make(&work, &found, &Selection::default())?.execute(&mut work)?;
     mention_merged(&mut pushed, &work, merged)?;
     fail_point("a milestone is about to be named");
     let head = work.store.head()?.ok_or(SyncError::EmptyStore)?;

@@ -3,7 +3,7 @@
 //! Owns the two data flows of the program. Must not print, prompt or read the environment: settings arrive as arguments,
 //! progress leaves through [`crate::domain::progress::Progress`].
 //!
-//! * `push`, `pull`: the two directions; `plan` decides for both
+//! * `push`, `pull`: the two directions; `plan` decides for both; [`choice`]: which sessions travel at all
 //! * `compare`, `views`: whether a local file is a stored one, and how a stored line reads here
 //! * `storing`: one session upward; `ground`: with which roots; `collect`: collapse, prove, cut
 //! * `writing`: one session downward; `parallel`: many at once
@@ -39,6 +39,7 @@ use crate::transport::clone::CloneError;
 use crate::transport::remote::RemoteError;
 use crate::transport::url::UrlError;
 
+pub mod choice;
 mod clones;
 mod collect;
 mod compare;
@@ -88,7 +89,7 @@ pub use milestones::{MadeMilestone, MilestoneRow, make_milestone, milestones};
 pub use notes::{InvalidNote, KeptNote, LeftNote, leave_note, mark_as_shown, notes};
 pub use project::{MissingProject, ProjectHere, ProposedClone, UnmappedRoot, clone_project, identity_at, project_here};
 pub use pull::{PullRequest, UndoReport, pull, undo};
-pub use push::push;
+pub use push::{push, push_selected};
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};
 pub use restore::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession, SkippedSession, restore};
 pub use resume::{Candidate, Candidates, Finished, back_up, candidates, finish};

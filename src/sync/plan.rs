@@ -18,6 +18,7 @@ use crate::domain::path::RelativeName;
 use crate::domain::root::RootSet;
 use crate::session::discover::LocalSession;
 use crate::session::facts::working_directories;
+use crate::session::files::{has_place, is_verbatim, lies_apart};
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, short_hash};
 
@@ -154,7 +155,8 @@ pub(super) fn compare_with(
     known: Option<&Entry>,
 ) -> Result<Differences, SyncError> {
     let mut found = Differences::default();
-    let stored = manifest.all_files().map(|(name, _)| name.cloned());
+    let stored = manifest.all_files().map(|(name, _)| name).filter(|name| has_place(*name)).map(Option::<&_>::cloned);
+    let mut cleared = Vec::new();
     let names: BTreeSet<_> = local.session.files.keys().cloned().chain(stored).collect();
     for name in names {
         let here = local.session.files.get(&name);
@@ -163,7 +165,11 @@ pub(super) fn compare_with(
             continue;
         }
         if here.is_none() {
-            found.down.insert(name, FilePull::Whole);
+            if known.is_some() && lies_apart(name.as_ref()) {
+                cleared.push(name);
+            } else {
+                found.down.insert(name, FilePull::Whole);
+            }
             continue;
         }
         match compare_file(work, snapshot, manifest, local, name.as_ref(), known)? {
@@ -176,6 +182,10 @@ pub(super) fn compare_with(
             }
             Some(_) => drop(found.down.insert(name, FilePull::Whole)),
         }
+    }
+    if !found.down.is_empty() {
+        // What was in step was lacking nothing: the client had cleared these away. Together with something newer they come back.
+        found.down.extend(cleared.into_iter().map(|name| (name, FilePull::Whole)));
     }
     Ok(found)
 }
@@ -258,7 +268,11 @@ fn is_superseded(
 /// The hash by which a file that is rewritten in place is known again.
 pub(super) fn portable_hash(views: &Views, roots: &RootSet, local: &[u8], name: Option<&RelativeName>) -> String {
     let mut portable = Vec::new();
-    views.collapser(roots, &[]).collapse(local, text_kind(name), &mut portable);
+    if is_verbatim(name) {
+        portable.extend_from_slice(local);
+    } else {
+        views.collapser(roots, &[]).collapse(local, text_kind(name), &mut portable);
+    }
     let mut hasher = blake3::Hasher::new();
     hasher.update(&portable);
     short_hash(&hasher)

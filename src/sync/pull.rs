@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::choice::{self, LeftOut};
+use super::index::Unbrought;
 use super::list::machine_names;
 use super::merge::Merged;
 use super::named::session_named;
@@ -177,8 +179,8 @@ struct Puller<'a> {
     live: BTreeSet<SessionId>,
     request: &'a PullRequest,
     steps: Vec<(SessionId, PullStep)>,
-    /// Sessions that are too old to be brought unasked, with the time of their newest record.
-    old: Vec<(SessionReport, Option<String>)>,
+    /// What is not brought unasked, because it is too old or left out.
+    unbrought: Vec<Unbrought>,
     /// Forks made by this pull.
     forks: Vec<MadeFork>,
 }
@@ -194,7 +196,7 @@ impl<'a> Puller<'a> {
             live: live.keys().cloned().collect(),
             request,
             steps: Vec::new(),
-            old: Vec::new(),
+            unbrought: Vec::new(),
             forks: Vec::new(),
         };
         let unasked = |id: &&SessionId| found.sessions.contains_key(*id) || !work.was_here(id, &states[*id]);
@@ -237,8 +239,15 @@ impl<'a> Puller<'a> {
         if here.is_some_and(|here| work.index.in_step(here)) && !self.request.force {
             return Ok(PullStep::Nothing);
         }
+        if let Some(here) = here
+            && let Some(why) = self.unasked(|| choice::stays_here(work, here))
+        {
+            let project = choice::known_project(work, here);
+            let report = SessionReport { project, ..described(&work.views, id, None, not_brought(&why)) };
+            return Ok(PullStep::Listed(Box::new(report)));
+        }
         if here.is_none()
-            && let Some(report) = self.still_old(work, id)
+            && let Some(report) = self.still_unbrought(work, id)
         {
             return Ok(PullStep::Listed(Box::new(report)));
         }
@@ -260,6 +269,9 @@ impl<'a> Puller<'a> {
             return Ok(if found.up.is_empty() { self.held(work, &manifest) } else { PullStep::Ahead });
         }
         let step = self.step_for(here, &manifest, compare_session(work, snapshot, &local)?);
+        if let (PullStep::Fork(_), Some(why)) = (&step, choice::stays_here(work, here)) {
+            return Ok(PullStep::Skip(format!("it went on differently here, and a fork would be pushed, but {why}")));
+        }
         Ok(match (step, pid) {
             (PullStep::Write(_) | PullStep::Fork(_), Some(pid)) => {
                 PullStep::Skip(format!("running here (process {pid}); pull again when it has ended"))
@@ -296,9 +308,10 @@ impl<'a> Puller<'a> {
         manifest: &Manifest,
     ) -> Result<PullStep, SyncError> {
         let listed = |outcome| described(&work.views, &manifest.session, Some(manifest), outcome);
-        if let Some(too_old) = self.too_old(work, manifest.last_activity.as_deref()) {
-            let report = listed(too_old);
-            self.old.push((report.clone(), manifest.last_activity.clone()));
+        let left_out = self.unasked(|| choice::not_brought(work, manifest)).map(|why| not_brought(&why));
+        if let Some(outcome) = left_out.or_else(|| self.too_old(work, manifest.last_activity.as_deref())) {
+            let report = listed(outcome);
+            self.unbrought.push(Unbrought::new(report.clone(), manifest));
             return Ok(PullStep::Listed(Box::new(report)));
         }
         work.views.settle(manifest);
@@ -309,13 +322,19 @@ impl<'a> Puller<'a> {
         }
     }
 
-    /// A session that an earlier pull has left in the store for its age, if this one does so too.
-    fn still_old(&self, work: &Work<'_>, session: &SessionId) -> Option<SessionReport> {
+    /// A session that an earlier pull has left in the store for its age or by the settings, if this one does so too.
+    fn still_unbrought(&self, work: &Work<'_>, session: &SessionId) -> Option<SessionReport> {
         let known = work.index.elsewhere(session)?;
-        let outcome = self.too_old(work, known.last_activity.as_deref())?;
+        let left_out = self.unasked(|| choice::still_not_brought(work, session)).map(|why| not_brought(&why));
+        let outcome = left_out.or_else(|| self.too_old(work, known.last_activity.as_deref()))?;
         let (project, title) = (known.project.clone(), known.title.clone());
         let last_activity = known.last_activity.clone();
         Some(SessionReport { project, title, last_activity, ..SessionReport::new(session.clone(), outcome) })
+    }
+
+    /// Why a session is left out that nobody asked for by name.
+    fn unasked(&self, left_out: impl FnOnce() -> Option<LeftOut>) -> Option<LeftOut> {
+        if self.request.sessions.is_empty() { left_out() } else { None }
     }
 
     /// What is said of a session that nobody asked for and that was not active lately.
@@ -472,7 +491,7 @@ impl<'a> Puller<'a> {
         work.record_in_step(&in_step, self.compared_at.as_ref())?;
         let head = work.store.head()?;
         work.record_in_step(&written, head.as_ref())?;
-        work.record_elsewhere(&self.old)?;
+        work.record_elsewhere(&self.unbrought)?;
         self.name_forks(work, &mut report)?;
         report.sort();
         Ok(report)
@@ -524,6 +543,11 @@ impl From<Brought> for PullStep {
             Brought::Refused(reason) => Self::Skip(reason),
         }
     }
+}
+
+/// How a session is reported that the settings leave in the store.
+fn not_brought(why: &LeftOut) -> Outcome {
+    Outcome::LeftOut { reason: why.to_string(), stored: true }
 }
 
 /// Writes a session whose transcript is not here into `directory`. Files beside it that are there already are not replaced by what they

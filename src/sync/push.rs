@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::choice::{self, LeftOut, Selection};
 use super::merge::Merged;
 use super::plan::{Differences, Local, compare_session, described};
 use super::report::{Outcome, PassedOver, Report, SessionReport};
@@ -25,7 +26,16 @@ use crate::sys::fail_point::fail_point;
 /// # Errors
 /// What concerns the whole command; what concerns one session is in the report.
 pub fn push(ctx: &Context<'_>, dry_run: bool) -> Result<Report, SyncError> {
-    push_for(ctx, if dry_run { Purpose::Plan } else { Purpose::Push }).map(|(report, _)| report)
+    push_selected(ctx, dry_run, &Selection::default())
+}
+
+/// As [`push`], but looks only at the sessions of the selection.
+///
+/// # Errors
+/// As for [`push`].
+pub fn push_selected(ctx: &Context<'_>, dry_run: bool, selection: &Selection) -> Result<Report, SyncError> {
+    let purpose = if dry_run { Purpose::Plan } else { Purpose::Push };
+    push_for(ctx, purpose, selection).map(|(report, _)| report)
 }
 
 /// For what everything is pushed.
@@ -43,20 +53,25 @@ pub(super) enum Purpose<'a> {
 
 /// Pushes everything; the locks that a killed process left are given back. Also returns the sessions whose lock was lost and whose holder
 /// has ended, or is this process: a pull makes this machine's turns a session of their own.
-pub(super) fn push_for(ctx: &Context<'_>, purpose: Purpose<'_>) -> Result<(Report, Vec<SessionId>), SyncError> {
+pub(super) fn push_for(
+    ctx: &Context<'_>,
+    purpose: Purpose<'_>,
+    selection: &Selection,
+) -> Result<(Report, Vec<SessionId>), SyncError> {
     let dry_run = matches!(purpose, Purpose::Plan);
     let (mut work, found) = Work::open_and_discover(ctx)?;
     if !dry_run {
         fetch_first(&mut work)?;
     }
     fail_point("the sessions are found");
-    let plan = Plan::make(&work, &found)?;
+    let plan = Plan::make(&work, &found, selection)?;
     fail_point("the push is planned");
     if dry_run {
         return Ok((plan.as_report(&work)?, Vec::new()));
     }
+    let not_looked_at = plan.not_looked_at.clone();
     let mut report = plan.execute(&mut work)?;
-    prepare_locks(&mut work, purpose, &report);
+    prepare_locks(&mut work, purpose, &report, &not_looked_at);
     let (remote, merged) = send(&mut work)?;
     mention_merged(&mut report, &work, merged)?;
     report.remote = remote;
@@ -65,10 +80,10 @@ pub(super) fn push_for(ctx: &Context<'_>, purpose: Purpose<'_>) -> Result<(Repor
 }
 
 /// Which locks go with what is sent. That of a session which could not be stored stays: its turns are only here.
-fn prepare_locks(work: &mut Work<'_>, purpose: Purpose<'_>, report: &Report) {
+fn prepare_locks(work: &mut Work<'_>, purpose: Purpose<'_>, report: &Report, not_looked_at: &BTreeSet<SessionId>) {
     let live = live_sessions(&work.ctx.env.claude_dir);
     let skipped = report.sessions.iter().filter(|session| matches!(session.outcome, Outcome::Skipped { .. }));
-    let skipped: BTreeSet<&SessionId> = skipped.map(|session| &session.session).collect();
+    let skipped: BTreeSet<&SessionId> = skipped.map(|session| &session.session).chain(not_looked_at).collect();
     let none = BTreeSet::new();
     let done = if let Purpose::Finish(sessions) = purpose { sessions } else { &none };
     work.locks.end(done, |session| live.contains_key(session), |session| skipped.contains(session));
@@ -96,6 +111,10 @@ pub(super) struct Plan<'a> {
     steps: Vec<(Local<'a>, Differences)>,
     /// Sessions that cannot be handled, with the reason.
     skipped: Vec<(SessionId, String)>,
+    /// Sessions that the settings leave out.
+    left_out: Vec<SessionReport>,
+    /// Sessions that were not asked for.
+    not_looked_at: BTreeSet<SessionId>,
     unchanged: Vec<Local<'a>>,
     /// How many are to stay at an earlier state: there is nothing to send of them.
     held: u64,
@@ -107,11 +126,21 @@ pub(super) fn store_sessions(work: &mut Work<'_>, sessions: &[&LocalSession]) ->
 }
 
 impl<'a> Plan<'a> {
-    /// Compares every session of this machine with the store.
-    pub(super) fn make(work: &Work<'_>, found: &'a Discovery) -> Result<Self, SyncError> {
+    /// Compares every session of this machine with the store that is selected, and that the settings let travel.
+    pub(super) fn make(work: &Work<'_>, found: &'a Discovery, selection: &Selection) -> Result<Self, SyncError> {
         let live = live_sessions(&work.ctx.env.claude_dir);
-        let local = |session: &'a LocalSession| Local { session, live: live.contains_key(&session.id) };
-        Ok(Self { passed_over: passed_over(found), ..Self::compare(work, found.sessions.values().map(local))? })
+        let is_selected = selection.taker(work);
+        let (mut not_looked_at, mut left_out, mut chosen) = (BTreeSet::new(), Vec::new(), Vec::new());
+        for session in found.sessions.values() {
+            if !is_selected(session) {
+                not_looked_at.insert(session.id.clone());
+            } else if let Some(reason) = choice::left_out(work, session) {
+                left_out.push(left_out_report(work, session, &reason)?);
+            } else {
+                chosen.push(Local { session, live: live.contains_key(&session.id) });
+            }
+        }
+        Ok(Self { passed_over: passed_over(found), left_out, not_looked_at, ..Self::compare(work, chosen)? })
     }
 
     fn compare(work: &Work<'_>, sessions: impl IntoIterator<Item = Local<'a>>) -> Result<Self, SyncError> {
@@ -173,9 +202,9 @@ impl<'a> Plan<'a> {
     }
 
     fn begin_report(&self, work: &Work<'_>) -> Report {
-        let sessions = self.skipped.iter().map(|(id, reason)| skipped(work, id, reason.clone())).collect();
+        let skipped = self.skipped.iter().map(|(id, reason)| skipped(work, id, reason.clone()));
         Report {
-            sessions,
+            sessions: skipped.chain(self.left_out.iter().cloned()).collect(),
             unchanged: self.unchanged.len() as u64 + self.held,
             passed_over: self.passed_over.clone(),
             ..Report::default()
@@ -248,6 +277,13 @@ fn store_one(
 pub(super) fn passed_over(found: &Discovery) -> Vec<PassedOver> {
     let refused = found.refused.iter();
     refused.map(|r| PassedOver { path: r.path.display().to_string(), reason: r.reason.clone() }).collect()
+}
+
+fn left_out_report(work: &Work<'_>, session: &LocalSession, why: &LeftOut) -> Result<SessionReport, SyncError> {
+    let stored = work.store.head_snapshot()?.state(&session.id)?.is_some();
+    let outcome = Outcome::LeftOut { reason: why.to_string(), stored };
+    let project = choice::known_project(work, session);
+    Ok(SessionReport { project, ..described(&work.views, &session.id, None, outcome) })
 }
 
 fn skipped(work: &Work<'_>, session: &SessionId, reason: String) -> SessionReport {

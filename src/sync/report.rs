@@ -134,6 +134,13 @@ pub enum Outcome {
         /// Why, with the command that brings it.
         reason: String,
     },
+    /// The settings leave it out.
+    LeftOut {
+        /// Why, with the command that changes it.
+        reason: String,
+        /// The store has it from before, and keeps it.
+        stored: bool,
+    },
     /// Could not be handled; the others went on.
     Skipped {
         /// Why, with the command that helps where there is one.

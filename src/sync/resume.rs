@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::choice::Selection;
 use super::list::{ListFilter, SessionRow, rows};
 use super::locks::{LockView, survey_of_fetched};
 use super::named::session_named;
@@ -81,7 +82,7 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, 
 /// # Errors
 /// What concerns the whole command. That the remote was not reached, or a lock was lost, is in the report.
 pub fn back_up(ctx: &Context<'_>) -> Result<Report, SyncError> {
-    push_for(ctx, Purpose::BackUp).map(|(report, _)| report)
+    push_for(ctx, Purpose::BackUp, &Selection::default()).map(|(report, _)| report)
 }
 
 /// After a client has ended: pushes, and gives the locks of `sessions` back together with the last of their data, as those that a killed
@@ -90,7 +91,7 @@ pub fn back_up(ctx: &Context<'_>) -> Result<Report, SyncError> {
 /// # Errors
 /// What concerns the whole command.
 pub fn finish(ctx: &Context<'_>, sessions: &BTreeSet<SessionId>) -> Result<Finished, SyncError> {
-    let (mut report, lost) = push_for(ctx, Purpose::Finish(sessions))?;
+    let (mut report, lost) = push_for(ctx, Purpose::Finish(sessions), &Selection::default())?;
     if !lost.is_empty() {
         match pull(ctx, &PullRequest { sessions: lost.clone(), ..PullRequest::default() }) {
             Ok(pulled) => add_forks(&mut report, pulled),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
+use super::choice::Selection;
 use super::push::Plan;
 use super::report::{Outcome, SessionReport};
 use super::work::{Work, remote_url};
@@ -35,6 +36,8 @@ pub struct Status {
     pub to_push: Vec<SessionReport>,
     /// What a pull would bring of sessions that are here.
     pub to_pull: Vec<SessionReport>,
+    /// What the settings leave out.
+    pub left_out: Vec<SessionReport>,
     /// Sessions of running clients.
     pub running: Vec<SessionId>,
     /// The other machines and when they last pushed; names unsanitised.
@@ -48,8 +51,10 @@ pub struct Status {
 pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
     let (work, found) = Work::open_and_discover(ctx)?;
     let snapshot = work.store.head_snapshot()?;
-    let mut to_push = Plan::make(&work, &found)?.as_report(&work)?.sessions;
+    let mut to_push = Plan::make(&work, &found, &Selection::default())?.as_report(&work)?.sessions;
     let to_pull: Vec<_> = to_push.extract_if(.., |session| matches!(session.outcome, Outcome::Behind)).collect();
+    let left_out: Vec<_> =
+        to_push.extract_if(.., |session| matches!(session.outcome, Outcome::LeftOut { .. })).collect();
     let (machines, _) = snapshot.machines()?;
     let others = machines.iter().filter(|m| m.id != work.machine.id);
     Ok(Status {
@@ -63,6 +68,7 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
         sessions_in_store: snapshot.sessions()?.len() as u64,
         to_push,
         to_pull,
+        left_out,
         running: live_sessions(&ctx.env.claude_dir).into_keys().filter(|id| found.sessions.contains_key(id)).collect(),
         machines: others.map(|m| (m.name.clone(), m.last_push.as_deref().and_then(parse_time))).collect(),
     })

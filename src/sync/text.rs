@@ -9,6 +9,7 @@ use std::path::Path;
 use super::SyncError;
 use crate::domain::path::RelativeName;
 use crate::rewrite::TextKind;
+use crate::session::files::is_verbatim;
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, Run, Segment, StoredFile};
 use crate::store::segment::{LIMIT, count_lines, offset_after_lines, whole_lines_len};
@@ -154,7 +155,8 @@ impl<'a> Runs<'a> {
 
 /// How the text of a file is to be read by the rewriter.
 pub(super) fn text_kind(name: Option<&RelativeName>) -> TextKind {
-    let json = name.is_none_or(|n| n.as_str().ends_with(".jsonl") || n.as_str().ends_with(".json"));
+    let named_so = |n: &RelativeName| n.as_str().ends_with(".jsonl") || n.as_str().ends_with(".json");
+    let json = name.is_none_or(named_so) && !is_verbatim(name);
     if json { TextKind::Json } else { TextKind::Plain }
 }
 

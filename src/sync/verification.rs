@@ -77,6 +77,8 @@ pub struct SessionCheck {
     pub damage: Vec<Damage>,
     /// Lines of the transcript here that are no records, as far as it was read.
     pub damaged_lines: u64,
+    /// Why the settings leave the session out, if they do: then it is no difference that more is here than in the store, or less.
+    pub left_out: Option<String>,
 }
 
 /// How one place stands to the next.
@@ -188,12 +190,19 @@ impl SessionCheck {
             store_to_remote: Standing::Same,
             damage: Vec::new(),
             damaged_lines: 0,
+            left_out: None,
         }
     }
 
-    /// Whether all places have the same of it, whole.
+    /// Whether all places have of it what they should, whole.
     pub fn agrees(&self) -> bool {
-        self.here_to_store == Standing::Same && self.store_to_remote == Standing::Same && self.damage.is_empty()
+        self.standings().iter().all(|standing| **standing == Standing::Same) && self.damage.is_empty()
+    }
+
+    /// How the places stand to each other that should agree.
+    pub fn standings(&self) -> Vec<&Standing> {
+        let here = (self.left_out.is_none()).then_some(&self.here_to_store);
+        here.into_iter().chain([&self.store_to_remote]).collect()
     }
 }
 

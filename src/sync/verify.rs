@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::choice;
 use super::named::session_named;
 use super::plan::{Differences, Local, compare_session, compare_with};
 use super::push::passed_over;
@@ -231,6 +232,7 @@ impl Verifying<'_> {
             }
         }
         if let Some(session) = self.found.sessions.get(id) {
+            check.left_out = choice::left_out(self.work, session).map(|why| why.to_string());
             let local = Local { session, live: running };
             if let Err(e) = self.check_here(&local, manifest.as_ref(), &mut check) {
                 check.here_to_store = Standing::Unknown { reason: e.in_words() };

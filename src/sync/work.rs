@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::choice::Chooser;
 use super::clones::Clones;
 use super::gone::Gone;
 use super::held::HeldSessions;
-use super::index::Index;
+use super::index::{Index, Unbrought};
 use super::leases::Leases;
 use super::leftovers::clear_leftovers;
-use super::report::SessionReport;
 use super::shortcut::ByStore;
 use super::views::Views;
 use super::{Context, LOCK_WAIT, SyncError, embedded_remote_path, store_path};
@@ -43,6 +43,8 @@ pub(super) struct Work<'a> {
     pub(super) with_locks: bool,
     /// Sessions that stay at an earlier state here.
     pub(super) held: HeldSessions,
+    /// Which sessions travel.
+    pub(super) chooser: Chooser,
     gone: Gone,
     _process: (FamilyLock, ProcessLock),
 }
@@ -88,6 +90,7 @@ impl<'a> Work<'a> {
             locks: leases,
             with_locks: false,
             held: HeldSessions::load(&env.dirs.state.join("held.json")),
+            chooser: Chooser::new(&ctx.settings),
             gone,
             _process: locks,
         })
@@ -159,12 +162,12 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Enters in the index how sessions are named that only the store has, with the time of their newest record.
-    pub(super) fn record_elsewhere(&mut self, sessions: &[(SessionReport, Option<String>)]) -> Result<(), SyncError> {
+    /// Enters in the index what a pull has left in the store.
+    pub(super) fn record_elsewhere(&mut self, unbrought: &[Unbrought]) -> Result<(), SyncError> {
         let snapshot = self.store.head_snapshot()?;
-        for (named, last_activity) in sessions {
-            if let Some(state) = snapshot.state(&named.session)? {
-                self.index.record_elsewhere(named, state, last_activity.clone());
+        for session in unbrought {
+            if let Some(state) = snapshot.state(session.session())? {
+                self.index.record_elsewhere(session, state);
             }
         }
         Ok(())
@@ -183,6 +186,7 @@ impl<'a> Work<'a> {
         self.held.save()?;
         fail_point("what was removed is saved");
         self.index.follow(&self.store)?;
+        self.index.record_projects(self.chooser.take_learned());
         let _ = self.index.save(&index_path(self.ctx.env));
         // As above: what is not written down is found again.
         let _ = self.views.clones().save();

@@ -12,8 +12,9 @@ use super::views::Views;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::RelativeName;
 use crate::session::SessionError;
-use crate::session::discover::{LocalSession, file_path, link_on_the_way};
+use crate::session::discover::LocalSession;
 use crate::session::facts::parse_time;
+use crate::session::files::{file_path, has_place, link_on_the_way};
 use crate::session::live::live_sessions;
 use crate::session::materialise::{Journal, Put};
 use crate::session::turns::count_of_persons;
@@ -96,9 +97,10 @@ impl Writing {
     }
 }
 
-/// Every file of a session, to be written whole.
+/// Every file of a session that has a place here, to be written whole.
 pub(super) fn all_files(manifest: &Manifest) -> BTreeMap<Option<RelativeName>, FilePull> {
-    manifest.all_files().map(|(name, _)| (name.cloned(), FilePull::Whole)).collect()
+    let files = manifest.all_files().filter(|(name, _)| has_place(*name));
+    files.map(|(name, _)| (name.cloned(), FilePull::Whole)).collect()
 }
 
 /// What was written of a file.
@@ -153,6 +155,7 @@ fn target(directory: &Path, id: &SessionId, name: Option<&RelativeName>) -> Resu
     let path = file_path(directory, id, name);
     match name {
         None => Ok(std::fs::canonicalize(&path).unwrap_or(path)),
+        Some(name) if !has_place(Some(name)) => Err(SessionError::NoPlace { name: name.clone() }),
         Some(name) => match link_on_the_way(directory, id, name) {
             Some(path) => Err(SessionError::Link { path }),
             None => Ok(path),

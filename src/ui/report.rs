@@ -21,7 +21,8 @@ const NO_PROJECT: &str = "(no project)";
 
 /// The lines that tell what `command` did, or with `--dry-run` would do. `quiet` keeps what needs attention.
 pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool) -> Vec<String> {
-    let shown = |s: &&SessionReport| !matches!(s.outcome, Outcome::Listed { .. }) && (!quiet || needs_attention(s));
+    let by_reason = |s: &SessionReport| matches!(s.outcome, Outcome::Listed { .. } | Outcome::LeftOut { .. });
+    let shown = |s: &&SessionReport| !by_reason(s) && (!quiet || needs_attention(s));
     let sessions: Vec<&SessionReport> = report.sessions.iter().filter(shown).collect();
     let mut after = Vec::new();
     if !quiet {
@@ -140,6 +141,7 @@ pub(crate) fn outcome(outcome: &Outcome, would: bool) -> (&'static str, Style) {
         (Outcome::Ahead, _) => ("ahead", QUIET),
         (Outcome::Behind, _) => ("behind", QUIET),
         (Outcome::Listed { .. }, _) => ("left in the store", QUIET),
+        (Outcome::LeftOut { .. }, _) => ("left out", QUIET),
         (Outcome::Skipped { .. }, false) => ("skipped", ATTENTION),
         (Outcome::Skipped { .. }, true) => ("would be skipped", ATTENTION),
     }
@@ -159,28 +161,45 @@ fn details(session: &SessionReport, dry_run: bool) -> Vec<String> {
         Outcome::Skipped { reason } => vec![sanitize::one_line(reason).into_owned()],
         Outcome::Ahead => vec!["`ccsync push` sends the rest".to_owned()],
         Outcome::Behind => vec!["`ccsync pull` brings the rest".to_owned()],
-        Outcome::Added { .. } | Outcome::Extended { .. } | Outcome::Listed { .. } => Vec::new(),
+        Outcome::Added { .. } | Outcome::Extended { .. } | Outcome::Listed { .. } | Outcome::LeftOut { .. } => {
+            Vec::new()
+        }
     };
     details.extend(session.notes.iter().map(|note| format!("note: {}", sanitize::one_line(note))));
     details
 }
 
-/// Sessions left in the store, one line per reason: there may be thousands of them.
+/// Sessions left in the store or left out, one line per reason: there may be thousands of them.
 fn listed(report: &Report) -> Vec<String> {
-    let mut by_reason: BTreeMap<&str, Vec<&SessionReport>> = BTreeMap::new();
+    let mut by_reason: BTreeMap<(&str, &str), Vec<&SessionReport>> = BTreeMap::new();
     for session in &report.sessions {
-        if let Outcome::Listed { reason } = &session.outcome {
-            by_reason.entry(reason).or_default().push(session);
-        }
-    }
-    let line = |(reason, sessions): (&str, Vec<&SessionReport>)| {
-        let who = match sessions.as_slice() {
-            [one] => format!("session {}", one.session),
-            many => count(many.len() as u64, "session"),
+        let key = match &session.outcome {
+            Outcome::Listed { reason } => ("left in the store", reason.as_str()),
+            Outcome::LeftOut { reason, .. } => ("left out", reason.as_str()),
+            _ => continue,
         };
-        format!("left in the store: {who}: {}", sanitize::one_line(reason))
+        by_reason.entry(key).or_default().push(session);
+    }
+    by_reason.into_iter().map(|((what, reason), sessions)| reason_line(what, reason, &sessions)).collect()
+}
+
+fn reason_line(what: &str, reason: &str, sessions: &[&SessionReport]) -> String {
+    let who = match sessions {
+        [one] => format!("session {}", one.session),
+        many => count(many.len() as u64, "session"),
     };
-    by_reason.into_iter().map(line).collect()
+    let stored = |s: &&&SessionReport| matches!(s.outcome, Outcome::LeftOut { stored: true, .. });
+    let kept = match (sessions.iter().filter(stored).count(), sessions.len()) {
+        (0, _) => String::new(),
+        (all, total) if all == total => " (the store keeps what it has)".to_owned(),
+        (some, _) => format!(" (the store keeps what it has of {some})"),
+    };
+    format!("{what}: {who}{kept}: {}", sanitize::one_line(reason))
+}
+
+/// The line on what the settings leave out, for commands that do not list it otherwise.
+pub(crate) fn left_out(sessions: &[SessionReport]) -> Vec<String> {
+    listed(&Report { sessions: sessions.to_vec(), ..Report::default() })
 }
 
 fn summary(command: &str, report: &Report) -> String {
@@ -191,6 +210,7 @@ fn summary(command: &str, report: &Report) -> String {
         (report.count(|o| matches!(o, Outcome::Ahead)), "ahead"),
         (report.count(|o| matches!(o, Outcome::Behind)), "behind"),
         (report.count(|o| matches!(o, Outcome::Listed { .. })), "left in the store"),
+        (report.count(|o| matches!(o, Outcome::LeftOut { .. })), "left out"),
         (report.count(|o| matches!(o, Outcome::Skipped { .. })), "skipped"),
         (report.unchanged, "unchanged"),
     ];
@@ -275,6 +295,18 @@ mod tests {
                 session("55555555-a", None, " ", Outcome::Skipped { reason: "cannot read it".to_owned() }),
                 session("66666666-a", None, "old", Outcome::Listed { reason: "older than 30 days".to_owned() }),
                 session("77777777-a", None, "older", Outcome::Listed { reason: "older than 30 days".to_owned() }),
+                session(
+                    "88888888-a",
+                    None,
+                    "",
+                    Outcome::LeftOut { reason: "`~/x` is excluded".to_owned(), stored: true },
+                ),
+                session(
+                    "99999999-a",
+                    None,
+                    "",
+                    Outcome::LeftOut { reason: "`~/x` is excluded".to_owned(), stored: false },
+                ),
             ],
             unchanged: 5,
             dry_run: false,

@@ -14,6 +14,8 @@ mod client;
 mod clones;
 mod corpus;
 mod diverged;
+#[cfg(unix)]
+mod extras;
 mod history;
 mod live;
 mod local;

@@ -4,18 +4,23 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use self::patterns::List;
 use super::init::current_dir;
 use crate::cli::app::App;
 use crate::cli::args::{JsonFlag, PlaceholderArg};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::config::{Config, Key};
+use crate::domain::pattern::ProjectPattern;
 use crate::domain::root::RootName;
+use crate::domain::size::ByteSize;
 use crate::sync;
 use crate::sync::report::Report;
 use crate::transport::url::{RemoteUrl, redact};
 use crate::ui::sanitize::one_line;
 use crate::ui::table::{Cell, Table};
+
+mod patterns;
 
 /// Show or change settings
 #[derive(Debug, clap::Args)]
@@ -31,18 +36,22 @@ enum Action {
         #[command(flatten)]
         json: JsonFlag,
     },
-    /// Print one setting: remote, name, paths or days
+    /// Print one setting: remote, name, paths, days, max_size or max_age
     Get {
         /// The setting
         key: Key,
     },
-    /// Change one setting: remote, name, paths or days
+    /// Change one setting: remote, name, paths, days, max_size or max_age
     Set {
         /// The setting
         key: Key,
         /// Its new value
         value: String,
     },
+    /// Sync only the projects on a list, and put these on it
+    Include(patterns::Args),
+    /// Leave projects out: what is said there stays on this machine
+    Exclude(patterns::Args),
     /// Give a directory of this machine a placeholder
     AddPlaceholder {
         /// The placeholder and its directory
@@ -70,6 +79,14 @@ struct Document<'a> {
     remote: Option<String>,
     paths: String,
     days: u32,
+    /// Patterns; none: every project.
+    include: &'a [ProjectPattern],
+    /// Patterns.
+    exclude: &'a [ProjectPattern],
+    /// In bytes.
+    max_size: Option<u64>,
+    /// In days.
+    max_age: Option<u32>,
     placeholders: BTreeMap<&'a str, &'a str>,
 }
 
@@ -78,6 +95,8 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         Action::Show { json } => show(json.json, app),
         Action::Get { key } => get(*key, app),
         Action::Set { key, value } => set(*key, value, app),
+        Action::Include(args) => patterns::change(List::Include, args, app),
+        Action::Exclude(args) => patterns::change(List::Exclude, args, app),
         Action::AddPlaceholder { placeholder } => add_placeholder(placeholder, app),
         Action::SetPath { name, machine, path } => set_path(name, machine, path, app),
     }
@@ -90,7 +109,7 @@ fn show(json: bool, app: &mut App) -> Result<Exit, CliError> {
     if json {
         app.print_json("config show", &document)?;
     } else {
-        app.print(&lines(&document))?;
+        app.print(&lines(&document, &config))?;
     }
     Ok(Exit::Done)
 }
@@ -103,11 +122,15 @@ fn document(config: &Config, file: String) -> Document<'_> {
         remote: config.get(Key::Remote).map(|remote| redact(&remote)),
         paths: config.paths.to_string(),
         days: config.days,
+        include: &config.sync.include,
+        exclude: &config.sync.exclude,
+        max_size: config.sync.max_size.map(ByteSize::bytes),
+        max_age: config.sync.max_age,
         placeholders: config.placeholders.iter().map(|(name, dir)| (name.as_str(), dir.as_str())).collect(),
     }
 }
 
-fn lines(document: &Document<'_>) -> Vec<String> {
+fn lines(document: &Document<'_>, config: &Config) -> Vec<String> {
     let mut table = Table::new(0, 1);
     let mut fact = |name: &str, value: &str| table.row([Cell::new(name), Cell::new(one_line(value))]);
     fact("file", &document.file);
@@ -116,6 +139,10 @@ fn lines(document: &Document<'_>) -> Vec<String> {
     fact("remote", document.remote.as_deref().unwrap_or("none"));
     fact("paths", &document.paths);
     fact("days", &document.days.to_string());
+    fact("include", &patterns::shown(document.include, "every project"));
+    fact("exclude", &patterns::shown(document.exclude, "none"));
+    fact("max_size", config.get(Key::MaxSize).as_deref().unwrap_or("none"));
+    fact("max_age", config.get(Key::MaxAge).as_deref().unwrap_or("none"));
     for (name, dir) in &document.placeholders {
         fact(&format!("{{{{{name}}}}}"), dir);
     }
@@ -170,13 +197,16 @@ mod tests {
         let machine = Machine { id: "0123456789abcdef".repeat(2).parse().unwrap(), name: "laptop".to_owned() };
         let mut config = Config::new(machine).unwrap();
         config.remote = Some("https://al:secret@host/s.git".to_owned());
+        config.sync.exclude = vec!["~/secret".parse().unwrap(), "github.com/acme/*".parse().unwrap()];
+        config.sync.max_size = Some("200MB".parse().unwrap());
         config.placeholders.insert("WORK".parse().unwrap(), "/srv/work".to_owned());
         config
     }
 
     #[test]
     fn settings_are_shown_without_secrets() {
-        insta::assert_snapshot!(lines(&document(&config(), "/c/config.toml".to_owned())).join("\n"));
+        let config = config();
+        insta::assert_snapshot!(lines(&document(&config, "/c/config.toml".to_owned()), &config).join("\n"));
     }
 
     #[test]

@@ -71,6 +71,8 @@ struct Row<'a> {
     here: bool,
     in_store: bool,
     fork_of: Option<&'a SessionId>,
+    /// Why the settings leave it out; null: they do not.
+    left_out: Option<String>,
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
@@ -99,6 +101,7 @@ fn document(row: &SessionRow) -> Row<'_> {
         here: row.here,
         in_store: row.in_store,
         fork_of: row.fork_of.as_ref(),
+        left_out: row.left_out.as_ref().map(ToString::to_string),
     }
 }
 
@@ -132,17 +135,19 @@ fn table(rows: &[SessionRow], now: DateTime<Utc>) -> Table {
     table
 }
 
-fn place(row: &SessionRow) -> &'static str {
-    match (row.here, row.in_store) {
+fn place(row: &SessionRow) -> String {
+    let place = match (row.here, row.in_store) {
         (true, true) => "both",
         (true, false) => "here",
         (false, _) => "store",
-    }
+    };
+    if row.left_out.is_some() { format!("{place}, left out") } else { place.to_owned() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::choice::LeftOut;
 
     fn rows() -> Vec<SessionRow> {
         let row = SessionRow {
@@ -158,12 +163,14 @@ mod tests {
             here: true,
             in_store: true,
             fork_of: None,
+            left_out: None,
         };
         let fork = SessionRow {
             session: "22222222-0000-4000-8000-000000000002".parse().unwrap(),
             title: None,
             here: false,
             fork_of: Some(row.session.clone()),
+            left_out: Some(LeftOut::NotIncluded),
             machine: None,
             ..row.clone()
         };

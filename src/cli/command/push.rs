@@ -5,7 +5,9 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::domain::pattern::ProjectPattern;
 use crate::sync;
+use crate::sync::choice::Selection;
 
 /// Send this machine's sessions to the remote
 ///
@@ -16,6 +18,12 @@ pub(crate) struct Args {
     /// Show what would be done, and do nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
+    /// Look only at sessions of projects that this covers: a directory, a git remote, or the name of a directory
+    #[arg(long, value_name = "PATTERN")]
+    project: Vec<ProjectPattern>,
+    /// Look only at sessions that were active in the last N days
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    days: Option<u32>,
     #[command(flatten)]
     json: JsonFlag,
 }
@@ -24,6 +32,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     if !args.dry_run {
         init::ensure(app)?;
     }
-    let report = sync::push(&app.context()?, args.dry_run)?;
+    let selection = Selection { projects: args.project.clone(), days: args.days };
+    let report = sync::push_selected(&app.context()?, args.dry_run, &selection)?;
     app.print_report("push", &report, args.json.json)
 }

@@ -126,7 +126,9 @@ fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<(PathBuf
 /// A session that could not be brought up to date is not continued: its newest turns would become a fork.
 fn refuse_unless_here(report: &Report) -> Result<(), CliError> {
     let refused = report.sessions.iter().find_map(|session| match &session.outcome {
-        Outcome::Skipped { reason } | Outcome::Listed { reason } => Some((session.session.clone(), reason.clone())),
+        Outcome::Skipped { reason } | Outcome::Listed { reason } | Outcome::LeftOut { reason, .. } => {
+            Some((session.session.clone(), reason.clone()))
+        }
         _ => None,
     });
     refused.map_or(Ok(()), |(session, reason)| Err(ResumeError::NotBrought { session, reason }.into()))

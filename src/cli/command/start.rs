@@ -11,6 +11,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::session::launch::{Conversation, Launch};
+use crate::sync::choice::directory_left_out;
 
 /// Begin a new session, as `claude` does, under a lock and with backups
 ///
@@ -34,6 +35,9 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     let directory = args.directory.as_ref().map_or_else(|| current.clone(), |below| current.join(below));
     if !directory.is_dir() {
         return Err(ResumeError::NoDirectory(directory).into());
+    }
+    if let Some(why) = directory_left_out(&app.context()?, &directory) {
+        return Err(ResumeError::DirectoryLeftOut { directory, why }.into());
     }
     // The client takes an id that was chosen for it, so that the lock is there before the first turn.
     let session: SessionId = uuid::Uuid::new_v4().to_string().parse().map_err(CliError::internal)?;

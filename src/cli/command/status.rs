@@ -13,7 +13,7 @@ use crate::sync::{self, Status};
 use crate::sys::clock::Clock;
 use crate::ui::format::{age, count, project, short_id};
 use crate::ui::json;
-use crate::ui::report::{outcome, title};
+use crate::ui::report::{left_out, outcome, title};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{HEADING, QUIET, paint};
 use crate::ui::table::{Cell, Table};
@@ -41,6 +41,8 @@ struct Document<'a> {
     sessions_in_store: u64,
     to_push: &'a [SessionReport],
     to_pull: &'a [SessionReport],
+    /// What the settings leave out.
+    left_out: &'a [SessionReport],
     /// Sessions that a client on this machine has open.
     running: &'a [SessionId],
     machines: Vec<Machine<'a>>,
@@ -77,6 +79,7 @@ fn document(status: &Status) -> Document<'_> {
         sessions_in_store: status.sessions_in_store,
         to_push: &status.to_push,
         to_pull: &status.to_pull,
+        left_out: &status.left_out,
         running: &status.running,
         machines: machines.collect(),
     }
@@ -86,6 +89,7 @@ fn lines(status: &Status, now: DateTime<Utc>, width: usize) -> Vec<String> {
     let mut lines = facts(status, now).lines(width);
     lines.extend(sessions("to push", &status.to_push, width));
     lines.extend(sessions("to pull", &status.to_pull, width));
+    lines.extend(left_out(&status.left_out));
     lines.push(summary(status));
     lines
 }
@@ -166,6 +170,10 @@ mod tests {
             sessions_in_store: 9,
             to_push: vec![session("11111111-a", Outcome::Extended { lines: 2, bytes: 70 })],
             to_pull: vec![session("22222222-a", Outcome::Added { lines: 2, bytes: 70 })],
+            left_out: vec![session(
+                "44444444-a",
+                Outcome::LeftOut { reason: "larger than 200MB".to_owned(), stored: true },
+            )],
             running: vec!["33333333-a".parse().unwrap()],
             machines: vec![("desktop".to_owned(), None)],
         }

@@ -17,7 +17,8 @@ use crate::ui::table::{Cell, Table};
 ///
 /// Without --full, what is in step by the index is believed, sizes and counts come from the manifests, and the remote is asked where it
 /// is. With --full every byte is read: each object of the store, each stored line beside its manifest, each file here beside the stored
-/// one, and the objects of a remote that is a directory. Nothing is changed. A session that is not on this machine is no difference.
+/// one, and the objects of a remote that is a directory. Nothing is changed. A session that is not on this machine is no difference, and what
+/// the settings leave out may differ from the store.
 ///
 /// Exits with 0 if all agrees, 1 if something is damaged or lost, 6 if commits wait to be sent, 3 if something else is to be pushed or
 /// pulled or could not be compared, and 5 if a session went on differently.
@@ -211,6 +212,10 @@ fn summary(found: &Verification) -> String {
         (..) => format!("{differ} of {sessions} differ"),
     };
     let how = if found.full { "every byte read" } else { "--full reads every byte" };
+    let what = match found.sessions.iter().filter(|s| s.left_out.is_some()).count() {
+        0 => what,
+        left_out => format!("{what}, {left_out} left out by the settings"),
+    };
     let remote = match &found.remote {
         RemoteStanding::UpToDate { commit: Some(commit) } => format!("on the remote as {}", commit.short()),
         RemoteStanding::UpToDate { commit: None } => "the remote is empty".to_owned(),
@@ -240,6 +245,7 @@ mod tests {
             store_to_remote,
             damage: Vec::new(),
             damaged_lines: 0,
+            left_out: None,
         }
     }
 
@@ -301,6 +307,17 @@ mod tests {
         let all = everything();
         let found = Verification { sessions: all.sessions[4..5].to_vec(), ..all };
         insta::assert_snapshot!(serde_json::to_string_pretty(&found).unwrap());
+    }
+
+    #[test]
+    fn what_is_left_out_is_no_difference() {
+        let left_out = Some("`~/x` is excluded".to_owned());
+        let check =
+            |standing| SessionCheck { left_out: left_out.clone(), ..check("11111111-a", standing, Standing::Same) };
+        let sessions = vec![check(Standing::Ahead), check(Standing::Diverged)];
+        let found = Verification { sessions, ..Verification::default() };
+        assert_eq!(Exit::of_verification(&found), Exit::Done);
+        assert!(summary(&found).starts_with("verify: 2 sessions, all agree, 2 left out by the settings ("));
     }
 
     #[test]

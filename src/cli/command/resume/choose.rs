@@ -14,6 +14,7 @@ use crate::domain::root::{RootName, RootSet};
 use crate::domain::turn::Turn;
 use crate::lock::state::Standing;
 use crate::rewrite::{collapse_path, expand_path};
+use crate::sync::choice::LeftOut;
 use crate::sync::locks::LockView;
 use crate::sync::{self, Candidate, Candidates, Context, SessionRow};
 use crate::ui::format::age;
@@ -22,16 +23,31 @@ use crate::ui::picker::{Item, Picked, Preview, Screen, pick};
 /// The session that the arguments or the person choose.
 pub(super) fn session(args: &Args, candidates: Candidates, app: &mut App) -> Result<SessionId, CliError> {
     if let Some(wanted) = &args.session {
-        return Ok(candidates.named(wanted)?);
+        return refuse_left_out(candidates.named(wanted)?, &candidates);
     }
     let ctx = app.context()?;
-    let recent: Vec<Candidate> = candidates.sessions.into_iter().filter(|c| args.all || is_recent(c, &ctx)).collect();
+    let recent = |candidate: &Candidate| args.all || is_recent(candidate, &ctx);
+    let travels = candidates.sessions.into_iter().filter(|candidate| left_out(candidate).is_none());
+    let recent: Vec<Candidate> = travels.filter(recent).collect();
     match recent.first() {
         None => Err(ResumeError::Nothing.into()),
         Some(newest) if args.latest => Ok(newest.row.session.clone()),
         Some(_) if !app.is_interactive() => Err(ResumeError::NoTerminal.into()),
         Some(_) => ask(&recent, &ctx, app),
     }
+}
+
+/// Nobody else could go on with a session that does not travel, so that its lock would mean nothing.
+fn refuse_left_out(session: SessionId, candidates: &Candidates) -> Result<SessionId, CliError> {
+    let candidate = candidates.sessions.iter().find(|candidate| candidate.row.session == session);
+    match candidate.and_then(left_out).cloned() {
+        Some(why) => Err(ResumeError::LeftOut { session, why }.into()),
+        None => Ok(session),
+    }
+}
+
+fn left_out(candidate: &Candidate) -> Option<&LeftOut> {
+    candidate.row.left_out.as_ref().filter(|why| why.is_for_good())
 }
 
 fn is_recent(candidate: &Candidate, ctx: &Context<'_>) -> bool {

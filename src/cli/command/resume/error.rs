@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::cli::error::{CliError, Kind, shell_word};
 use crate::domain::id::SessionId;
 use crate::sync::MissingProject;
+use crate::sync::choice::LeftOut;
 use crate::ui::picker::PickError;
 use crate::ui::sanitize;
 
@@ -29,6 +30,10 @@ pub(in crate::cli) enum ResumeError {
     HeldBy { session: SessionId, by: String },
     #[error("session {session} could not be brought here: {reason}")]
     NotBrought { session: SessionId, reason: String },
+    #[error("session {session} is left out by the settings: {why}")]
+    LeftOut { session: SessionId, why: LeftOut },
+    #[error("what is said in `{}` is left out by the settings: {why}", directory.display())]
+    DirectoryLeftOut { directory: PathBuf, why: LeftOut },
     #[error("no record of session {0} says in which directory it belongs")]
     NoProject(SessionId),
     #[error("the project {} of session {session} is not on this machine", missing.project)]
@@ -61,6 +66,11 @@ impl From<ResumeError> for CliError {
                 ],
             ),
             ResumeError::NotBrought { session, .. } => (Kind::Failed, vec![format!("ccsync verify {session}")]),
+            ResumeError::LeftOut { session, .. } => (
+                Kind::Failed,
+                vec![format!("to go on without ccsync: ccsync pull {session}, then claude --resume {session}")],
+            ),
+            ResumeError::DirectoryLeftOut { .. } => (Kind::Failed, hint("to begin one without ccsync: claude")),
             ResumeError::NoProject(session) => {
                 (Kind::Failed, vec![format!("where it lies: ccsync list --json | grep {session}")])
             }

@@ -1,0 +1,158 @@
+//! Which files a session has, and where each lies. The one place that maps a file's name to a path.
+//!
+//! A session's files are named by where they lie below `<session id>/`, beside the transcript. What the client keeps of it outside the
+//! project directory (client 2.1.329) has a name that begins with `@`, as nothing beside a transcript may: `@file-history/<name>` is
+//! `file-history/<session id>/<name>` below the client's directory. Must not look into files.
+
+use std::path::{Path, PathBuf};
+
+use super::discover::projects_dir;
+use crate::domain::id::SessionId;
+use crate::domain::path::RelativeName;
+use crate::sys::fs::is_leftover;
+
+/// What begins the name of a file that does not lie beside the transcript.
+pub(super) const RESERVED: char = '@';
+
+/// What the client keeps of a session outside its project directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Apart {
+    /// Files of the project as they were before the model changed them; the client rewinds to them.
+    FileHistory,
+    /// The task list; one file for each task, rewritten in place.
+    Tasks,
+}
+
+impl Apart {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::FileHistory, Self::Tasks];
+
+    /// The directory below the client's; in it each session has one of its own.
+    pub(super) fn directory(self) -> &'static str {
+        match self {
+            Self::FileHistory => "file-history",
+            Self::Tasks => "tasks",
+        }
+    }
+
+    /// The name that a file called `file` has in its session.
+    pub(super) fn name(self, file: &str) -> String {
+        format!("{RESERVED}{}/{file}", self.directory())
+    }
+
+    /// Where these files of one session lie; `directory` is its project directory.
+    pub(super) fn of_session(self, directory: &Path, id: &SessionId) -> PathBuf {
+        // `<client's directory>/projects/<project directory>`
+        let client = directory.ancestors().nth(2).unwrap_or(directory);
+        client.join(self.directory()).join(id.as_str())
+    }
+
+    /// The directory and the file of a name that is one of these.
+    fn split(name: &str) -> Option<(Self, &str)> {
+        let (first, file) = name.strip_prefix(RESERVED)?.split_once('/')?;
+        let apart = Self::ALL.into_iter().find(|apart| apart.directory() == first)?;
+        is_taken(file).then_some((apart, file))
+    }
+}
+
+/// Whether a file of that name in such a directory belongs to the session: no lock, nothing hidden, nothing half-written.
+pub(super) fn is_taken(file: &str) -> bool {
+    let part_of_name = |part: &str| matches!(part, "tmp" | "lock");
+    !file.contains('/') && !file.starts_with('.') && !is_leftover(file) && !file.split('.').skip(1).any(part_of_name)
+}
+
+/// Whether the file lies outside the project directory, where the client clears up by itself.
+pub fn lies_apart(name: Option<&RelativeName>) -> bool {
+    name.is_some_and(|name| Apart::split(name.as_str()).is_some())
+}
+
+/// Whether a name in the store is one that this program has a place for; others are a newer one's, and left alone.
+pub fn has_place(name: Option<&RelativeName>) -> bool {
+    name.is_none_or(|name| !name.as_str().starts_with(RESERVED)) || lies_apart(name)
+}
+
+/// Whether the file is the user's own, byte for byte the same on every machine: paths in it are no paths of the session.
+pub fn is_verbatim(name: Option<&RelativeName>) -> bool {
+    name.and_then(|name| Apart::split(name.as_str())).is_some_and(|(apart, _)| apart == Apart::FileHistory)
+}
+
+/// Where a file of a session lies; `directory` is the session's project directory, and `None` the transcript.
+pub fn file_path(directory: &Path, id: &SessionId, file: Option<&RelativeName>) -> PathBuf {
+    let Some(name) = file else { return directory.join(format!("{id}.jsonl")) };
+    let (mut path, below) = root_of(directory, id, name);
+    path.extend(below.split('/'));
+    path
+}
+
+/// The directories that hold nothing but files of this session.
+pub fn directories(directory: &Path, id: &SessionId) -> impl Iterator<Item = PathBuf> + use<> {
+    let apart = Apart::ALL.map(|apart| apart.of_session(directory, id));
+    std::iter::once(directory.join(id.as_str())).chain(apart)
+}
+
+/// The directories of the client in which files of sessions lie.
+pub fn written_directories(claude_dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let apart = Apart::ALL.map(|apart| claude_dir.join(apart.directory()));
+    std::iter::once(projects_dir(claude_dir)).chain(apart)
+}
+
+/// The first link among the session's own directory, the directories below it that lead to `file`, and the file itself. What lies behind a
+/// link was not put there by the client, so it is neither read nor written.
+pub fn link_on_the_way(directory: &Path, id: &SessionId, file: &RelativeName) -> Option<PathBuf> {
+    let (mut path, below) = root_of(directory, id, file);
+    let mut parts = below.split('/');
+    loop {
+        if is_link(&path) {
+            return Some(path);
+        }
+        path.push(parts.next()?);
+    }
+}
+
+/// The session's own directory in which the file lies, and where in it.
+fn root_of<'n>(directory: &Path, id: &SessionId, name: &'n RelativeName) -> (PathBuf, &'n str) {
+    match Apart::split(name.as_str()) {
+        Some((apart, file)) => (apart.of_session(directory, id), file),
+        None => (directory.join(id.as_str()), name.as_str()),
+    }
+}
+
+fn is_link(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> RelativeName {
+        RelativeName::new(text).unwrap()
+    }
+
+    #[test]
+    fn each_name_has_one_place() {
+        let directory = Path::new("/home/al/.claude/projects/-home-al-app");
+        let id: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
+        let path = |text: &str| file_path(directory, &id, Some(&name(text))).to_str().unwrap().to_owned();
+        assert_eq!(
+            path("tool-results/x.txt"),
+            format!("/home/al/.claude/projects/-home-al-app/{id}/tool-results/x.txt")
+        );
+        assert_eq!(path("@file-history/0a@v1"), format!("/home/al/.claude/file-history/{id}/0a@v1"));
+        assert_eq!(path("@tasks/1.json"), format!("/home/al/.claude/tasks/{id}/1.json"));
+        assert_eq!(file_path(directory, &id, None), directory.join(format!("{id}.jsonl")));
+    }
+
+    #[test]
+    fn only_known_names_have_a_place() {
+        for (text, apart) in [("x@v1", false), ("a/@b", false), ("@tasks/1.json", true), ("@file-history/0a@v1", true)]
+        {
+            assert_eq!((has_place(Some(&name(text))), lies_apart(Some(&name(text)))), (true, apart), "{text}");
+        }
+        for text in ["@", "@tasks", "@plans/x.md", "@tasks/a/b", "@tasks/.lock", "@tasks/1.lock", "@tasks/1.json.tmp.7"]
+        {
+            assert!(!has_place(Some(&name(text))), "{text}");
+        }
+        assert!(is_verbatim(Some(&name("@file-history/x.json"))) && !is_verbatim(Some(&name("@tasks/1.json"))));
+    }
+}
