@@ -14,6 +14,7 @@
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
 //! * `clones`: the clones of projects on this machine; `repo`: which of them `{{REPO}}` of a session is
 //! * `project`: where a session's project is, and from where it could be cloned
+//! * [`import`]: what another program has stored
 //! * `set_up`, `status`, `list`, `undo`: the smaller commands; `look`: the end of a conversation; `named`: sessions as people name them
 
 use std::io::ErrorKind;
@@ -40,6 +41,7 @@ mod compare;
 mod fork;
 mod gone;
 mod ground;
+pub mod import;
 mod index;
 mod leases;
 mod leftovers;
@@ -71,6 +73,7 @@ mod views;
 mod work;
 mod writing;
 
+pub use import::{ImportReport, Source, import};
 pub use list::{ListFilter, SessionRow, list};
 pub use look::last_turns;
 pub use project::{MissingProject, ProjectHere, ProposedClone, UnmappedRoot, clone_project, identity_at, project_here};
@@ -204,6 +207,15 @@ pub enum SyncError {
         /// How often it was tried.
         attempts: u32,
     },
+    /// The remote is another program's, which would not understand what this one writes there.
+    #[error("{remote} holds a store of claude-session-sync, not one of ccsync")]
+    ForeignStore {
+        /// The remote, without secrets.
+        remote: String,
+    },
+    /// Nothing can be imported from there.
+    #[error("there is nothing to import")]
+    Import(#[from] import::SourceError),
     /// The user interrupted; everything done so far is complete.
     #[error("interrupted")]
     Interrupted,

@@ -3,6 +3,7 @@
 mod completions;
 mod config;
 mod demo;
+mod import;
 mod init;
 mod list;
 mod lock;
@@ -39,6 +40,7 @@ pub(crate) enum Command {
     Undo(undo::Args),
     Verify(verify::Args),
     Repair(repair::Args),
+    Import(import::Args),
     Config(config::Args),
     Demo(demo::Args),
     Completions(completions::Args),
@@ -61,6 +63,7 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Undo(args) => undo::run(args, app),
         Command::Verify(args) => verify::run(args, app),
         Command::Repair(args) => repair::run(args, app),
+        Command::Import(args) => import::run(args, app),
         Command::Config(args) => config::run(args, app),
         Command::Demo(args) => demo::run(args, app),
         Command::Completions(args) => completions::run(args, app),
