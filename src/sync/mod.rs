@@ -14,6 +14,7 @@
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
 //! * `clones`: the clones of projects on this machine; `repo`: which of them `{{REPO}}` of a session is
 //! * `project`: where a session's project is, and from where it could be cloned
+//! * [`doctor`]: everything that this program needs
 //! * [`import`]: what another program has stored
 //! * `set_up`, `status`, `list`, `undo`: the smaller commands; `look`: the end of a conversation; `named`: sessions as people name them
 
@@ -38,6 +39,7 @@ use crate::transport::url::UrlError;
 mod clones;
 mod collect;
 mod compare;
+pub mod doctor;
 mod fork;
 mod gone;
 mod ground;

@@ -3,6 +3,7 @@
 mod completions;
 mod config;
 mod demo;
+mod doctor;
 mod import;
 mod init;
 mod list;
@@ -41,6 +42,7 @@ pub(crate) enum Command {
     Verify(verify::Args),
     Repair(repair::Args),
     Import(import::Args),
+    Doctor(doctor::Args),
     Config(config::Args),
     Demo(demo::Args),
     Completions(completions::Args),
@@ -64,6 +66,7 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Verify(args) => verify::run(args, app),
         Command::Repair(args) => repair::run(args, app),
         Command::Import(args) => import::run(args, app),
+        Command::Doctor(args) => doctor::run(args, app),
         Command::Config(args) => config::run(args, app),
         Command::Demo(args) => demo::run(args, app),
         Command::Completions(args) => completions::run(args, app),
