@@ -13,6 +13,8 @@ mod crash;
 mod crowd;
 mod damage;
 mod diverge;
+#[cfg(unix)]
+mod doctor;
 mod errors;
 mod fixtures;
 mod foreign;
@@ -20,6 +22,7 @@ mod full_disk;
 mod help;
 mod hostile_sessions;
 mod hostile_store;
+mod import;
 mod layers;
 mod lock;
 mod look;

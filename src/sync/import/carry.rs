@@ -290,9 +290,11 @@ fn store_together(
             let writers = job.writers[..=step.stretch].iter();
             let writers: Vec<_> = writers.map(|(origin, lines)| (&origins[*origin], *lines)).collect();
             let (session, otherwise) = (&job.copy.session, job.otherwise.as_str());
-            let copy = Copy { session, path: &job.copy.path, writers: &writers, otherwise };
-            let staged = stage(&copy, place, &work.views, &work.store.head_snapshot()?)?;
-            store_session(work, tx, &staged, dry_run)
+            let copy = Copy { session, path: &job.copy.path, writers: &writers, origins, otherwise };
+            match stage(&copy, place, &work.views, &work.store.head_snapshot()?)? {
+                Ok(staged) => store_session(work, tx, &staged, dry_run),
+                Err(reason) => Ok(Some(skipped_session(work, session, reason))),
+            }
         })?;
         work.ctx.progress.advance(1, job.copy.bytes);
         if let Some(report) = result {

@@ -53,7 +53,7 @@ impl Listing {
     /// A directory of one project with sessions in it, or that of one machine with such directories in it.
     fn project_or_machine(&mut self, directory: &Directory, top: &Entry, refused: &mut Named) {
         for entry in directory.entries(&top.path, refused) {
-            if entry.kind == Kind::Directory {
+            if entry.kind == Kind::Directory && !entry.name.ends_with(".jsonl") {
                 for below in directory.entries(&entry.path, refused) {
                     self.session(directory, &below, (Some(&top.name), &entry.name), refused);
                 }

@@ -80,6 +80,46 @@ pub(super) fn local_line(line: &[u8], directories: &Directories) -> Vec<u8> {
     local
 }
 
+/// `line` as that program would store it, without the white space between its tokens: in every value, longer directories first.
+pub(super) fn portable_line(line: &[u8], directories: &Directories) -> Vec<u8> {
+    if !is_json(line) {
+        return line.to_vec();
+    }
+    let mut spellings: Vec<(&[u8], &[u8])> = Vec::new();
+    for (name, directory) in &directories.0 {
+        let all = std::iter::once(&directory.native).chain(&directory.slashed);
+        spellings.extend(all.map(|path| (path.as_slice(), name.as_slice())));
+    }
+    spellings.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+    let mut portable = Vec::with_capacity(line.len());
+    for piece in pieces(line) {
+        match piece {
+            Piece::Between(text) => portable.extend(text.iter().filter(|b| !is_blank(**b))),
+            Piece::Name(text) => portable.extend_from_slice(text),
+            Piece::Value(text) => {
+                let replace = |text, (path, name): &(&[u8], &[u8])| replaced(text, path, name);
+                portable.extend(spellings.iter().fold(text.to_vec(), replace));
+            }
+        }
+    }
+    portable
+}
+
+fn replaced(text: Vec<u8>, path: &[u8], name: &[u8]) -> Vec<u8> {
+    if path.is_empty() || memmem::find(&text, path).is_none() {
+        return text;
+    }
+    let mut replaced = Vec::with_capacity(text.len());
+    let mut from = 0;
+    for at in memmem::find_iter(&text, path) {
+        replaced.extend_from_slice(&text[from..at]);
+        replaced.extend([b"{{", name, b"}}"].concat());
+        from = at + path.len();
+    }
+    replaced.extend_from_slice(&text[from..]);
+    replaced
+}
+
 /// `line` without the white space between its tokens, by which two spellings of one record are known to be the same.
 pub(super) fn compact(line: &[u8]) -> Vec<u8> {
     local_line(line, &Directories::default())
@@ -220,6 +260,14 @@ mod tests {
         assert_eq!(local(stored, &al()), written);
         assert_eq!(local("{\"a\": 1}\r", &al()), "{\"a\":1}", "a line end of Windows");
         assert_eq!(local("not {{HOME}} json ", &al()), "not {{HOME}} json ");
+    }
+
+    #[test]
+    fn what_that_program_makes_of_a_line_is_known() {
+        let written = r#"{"cwd":"/home/al/projects/app","/home/al":"{{HOME}} and /home/al"}"#;
+        let stored = r#"{"cwd":"{{PROJECTS}}/app","/home/al":"{{HOME}} and {{HOME}}"}"#;
+        assert_eq!(String::from_utf8(portable_line(written.as_bytes(), &al())).as_deref(), Ok(stored));
+        assert_eq!(portable_line(stored.as_bytes(), &al()), stored.as_bytes());
     }
 
     #[test]
