@@ -173,6 +173,22 @@ fn github_is_asked_for_only_where_it_is_the_remote() {
     assert_ne!(said(&run, "remote").0, "ok");
 }
 
+#[test]
+fn a_public_repository_is_an_error() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    set_remote(&a, "git@github.com:al/sessions.git");
+    for (said, verdict, words) in [
+        ("echo PUBLIC", "error", "gh repo edit github.com/al/sessions --visibility private"),
+        ("echo PRIVATE", "ok", "is private"),
+        ("echo INTERNAL", "warning", "organisation"),
+        ("echo HTTP 404 >&2; exit 1", "ok", "cannot tell"),
+    ] {
+        let gh = format!("case \"$1 $2 $3\" in 'repo view github.com/al/sessions') {said};; esac");
+        expect(&doctor_with(&a, &programs(&env, &[("gh", &gh), ("ssh", "exit 255")])), "visibility", verdict, &[words]);
+    }
+}
+
 fn set_remote(machine: &Machine, remote: &str) {
     let config = machine.home.join(".config/ccsync/config.toml");
     let text = fs::read_to_string(&config).unwrap();

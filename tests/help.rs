@@ -3,7 +3,7 @@
 use crate::harness::TestEnv;
 
 /// Every command with a help text of its own.
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 28] = [
     "",
     "resume",
     "start",
@@ -21,6 +21,8 @@ const COMMANDS: [&str; 26] = [
     "undo",
     "verify",
     "repair",
+    "import",
+    "doctor",
     "config",
     "config show",
     "config get",

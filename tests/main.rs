@@ -51,4 +51,6 @@ mod setting_up;
 mod terminal;
 mod tidy;
 mod transport;
+#[cfg(unix)]
+mod troubleshooting;
 mod verify;

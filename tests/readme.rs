@@ -17,13 +17,20 @@ struct Step {
     shown: Vec<String>,
 }
 
+/// Whose blocks are run on a machine with one session.
+const PAGES: [&str; 2] = ["README.md", "docs/import.md"];
+
 #[test]
 fn every_console_block_of_the_readme_runs() {
-    for block in blocks_of("README.md") {
-        let env = TestEnv::new();
-        let a = env.machine("a");
-        a.session(ONE).project("work/app").turn("fix the login form").write();
-        play(&a, &block);
+    for page in PAGES {
+        let blocks = blocks_of(page);
+        assert!(!blocks.is_empty(), "{page} shows nothing");
+        for block in blocks {
+            let env = TestEnv::new();
+            let a = env.machine("a");
+            a.session(ONE).project("work/app").turn("fix the login form").write();
+            play(&a, &block);
+        }
     }
 }
 

@@ -138,6 +138,15 @@ impl StoreError {
     }
 }
 
+/// When a commit was made, by the clock of who made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The machine, if it was one.
+    pub machine: Option<MachineId>,
+    /// By its clock.
+    pub time: DateTime<Utc>,
+}
+
 /// This machine's clone of the remote.
 pub struct Store {
     repo: git2::Repository,
@@ -176,15 +185,11 @@ impl Store {
         Ok(Self { repo, reader })
     }
 
-    /// The newest commits from `commit` on, at most so many: who wrote each, if a machine did, and when.
+    /// When the newest commits were made, from `commit` on; at most so many.
     ///
     /// # Errors
     /// [`StoreError::Git`].
-    pub fn newest_commits(
-        &self,
-        commit: &CommitId,
-        most: usize,
-    ) -> Result<Vec<(Option<MachineId>, DateTime<Utc>)>, StoreError> {
+    pub fn newest_commits(&self, commit: &CommitId, most: usize) -> Result<Vec<Written>, StoreError> {
         let mut walk = self.repo.revwalk()?;
         walk.push(oid(commit)?)?;
         let mut commits = Vec::new();
@@ -192,7 +197,8 @@ impl Store {
             let commit = self.repo.find_commit(id?)?;
             let committer = commit.committer();
             let machine = committer.email().ok().and_then(|email| email.split('@').next()?.parse().ok());
-            commits.extend(DateTime::from_timestamp(commit.time().seconds(), 0).map(|time| (machine, time)));
+            let time = DateTime::from_timestamp(commit.time().seconds(), 0);
+            commits.extend(time.map(|time| Written { machine, time }));
         }
         Ok(commits)
     }

@@ -6,15 +6,18 @@ use super::super::in_words;
 use super::super::send::in_one_line;
 use super::{Check, PATIENCE, Patient, Verdict};
 use crate::domain::id::{CommitId, SessionId};
+use crate::domain::url::project_identity;
 use crate::lock::record::{Identity, LockRecord, Stamp};
 use crate::store::machine::Machine;
 use crate::store::{Author, BRANCH, LOCK_BRANCHES, Store, StoreError, lock_ref};
+use crate::sys::process::Program;
 use crate::transport::git_cli::GitCli;
 use crate::transport::remote::{Missing, PushOutcome, RefUpdate, Remote, RemoteError};
 use crate::transport::url::{Kind, RemoteUrl};
 
 const REMOTE: &str = "remote";
 const LOCKS: &str = "lock branches";
+const VISIBILITY: &str = "visibility";
 
 pub(super) fn checks(patient: &Patient<'_>) -> Vec<Check> {
     let url = match patient.remote() {
@@ -37,10 +40,33 @@ pub(super) fn checks(patient: &Patient<'_>) -> Vec<Check> {
         Err(e) => return vec![Check::error(REMOTE, in_words(&e), "df -h")],
     };
     let git = GitCli::new(store.git_dir(), url.clone(), patient.env.git, false).with_silence_limit(PATIENCE);
-    match git.refs() {
+    let mut checks = match git.refs() {
         Ok(refs) => vec![reached(patient, &url, &refs), lock_branches(patient, &store, &git)],
         Err(e) => vec![unreached(&url, &e), not_tried()],
-    }
+    };
+    checks.extend(visibility(&url));
+    checks
+}
+
+/// Whether everybody may read a repository on GitHub, as far as the user's `gh` can tell; other hosts are not asked.
+fn visibility(url: &RemoteUrl) -> Option<Check> {
+    let name = project_identity(url.as_git_argument()).filter(|name| name.starts_with("github.com/"))?;
+    let asked = Program::new("gh").args(["repo", "view", &name, "--json", "visibility", "--jq", ".visibility"]);
+    let asked = asked.env("GH_PROMPT_DISABLED", "1").silence_limit(PATIENCE).run();
+    let said =
+        asked.ok().filter(|out| out.status.success()).map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
+    Some(match said.as_deref().map(str::trim) {
+        Some("PUBLIC") => {
+            let mend = format!("gh repo edit {name} --visibility private --accept-visibility-change-consequences");
+            Check::error(VISIBILITY, "the repository is public: everybody can read your sessions", mend)
+        }
+        Some("PRIVATE") => Check::ok(VISIBILITY, "the repository is private"),
+        Some("INTERNAL") => {
+            let words = "everybody of the organisation can read your sessions";
+            Check::warning(VISIBILITY, words, format!("gh repo edit {name} --visibility private"))
+        }
+        _ => Check::ok(VISIBILITY, "not known: `gh` cannot tell; it should be private"),
+    })
 }
 
 fn reached(patient: &Patient<'_>, url: &RemoteUrl, refs: &BTreeMap<String, CommitId>) -> Check {

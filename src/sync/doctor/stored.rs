@@ -111,9 +111,10 @@ fn clock(patient: &Patient<'_>, store: &Store) -> Result<Check, StoreError> {
     }
     for head in [store.head()?, store.remote_head()?].into_iter().flatten() {
         let commits = store.newest_commits(&head, NEWEST)?;
-        let others = commits.into_iter().filter(|(machine, _)| machine.as_ref() != me);
-        moments.extend(others.map(|(machine, time)| {
-            (time, format!("a commit of {}", machine.as_ref().map_or("somebody".to_owned(), &name)))
+        let others = commits.into_iter().filter(|commit| commit.machine.as_ref() != me);
+        moments.extend(others.map(|commit| {
+            let whose = commit.machine.as_ref().map_or("somebody".to_owned(), &name);
+            (commit.time, format!("a commit of {whose}"))
         }));
     }
     for (session, commit) in store.locks()?.locks {
