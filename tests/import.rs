@@ -444,6 +444,24 @@ fn what_is_no_source_is_named_as_such() {
 }
 
 #[test]
+fn what_a_killed_import_left_is_removed() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    let state = a.home.join(".local/state/ccsync");
+    for (name, days) in [(".import-old", 3), (".import-new", 0)] {
+        fs::create_dir(state.join(name)).unwrap();
+        fs::write(state.join(name).join("transcript"), "x").unwrap();
+        let before = fs::metadata(state.join(name)).unwrap().modified().unwrap();
+        let time = before - std::time::Duration::from_secs(days * 24 * 60 * 60);
+        fs::File::open(state.join(name)).unwrap().set_modified(time).unwrap();
+    }
+    // The holder before died: its number is still in the file.
+    fs::write(state.join("lock"), "999999999").unwrap();
+    a.ccsync(["push"]).success();
+    assert!(!state.join(".import-old").exists() && state.join(".import-new").exists());
+}
+
+#[test]
 fn an_import_waits_for_the_remote_like_a_push() {
     let env = TestEnv::new();
     let here = here(&env);

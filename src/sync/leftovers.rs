@@ -39,6 +39,7 @@ pub(super) fn clear_leftovers(ctx: &Context<'_>, lock: &mut ProcessLock) -> Resu
     for place in [&dirs.state, &projects_dir(&ctx.env.claude_dir)] {
         remove_leftovers(place, || ());
     }
+    super::import::remove_workshops(&dirs.state, ctx.clock.now());
     remove_leftovers(&dirs.config, || ctx.clock.sleep(CONFIG_WRITE));
     if let Kind::Local(remote) = remote_url(ctx.env, ctx.settings.remote.as_deref())?.kind() {
         store::remove_from_neighbour(remote)?;

@@ -20,6 +20,7 @@ use super::report::{PassedOver, Report};
 use super::{Context, SyncError};
 use crate::domain::id::SessionId;
 
+pub(super) use source::remove_workshops;
 pub use source::{Source, SourceError, usual_source};
 
 /// How the source is laid out.

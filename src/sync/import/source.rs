@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::Layout;
 use super::directory::{Directory, Kind, Named};
 use crate::sync::{Context, SyncError};
@@ -107,6 +109,19 @@ fn workshop(env: &Env) -> Result<tempfile::TempDir, SyncError> {
     create_private_dir_all(state)?;
     let made = tempfile::Builder::new().prefix(WORKSHOP).tempdir_in(state);
     Ok(made.map_err(|source| PathError::new("create a directory in", state, source))?)
+}
+
+/// Removes what imports left that were killed. Another one may be at work, which takes no lock while it clones; none does so for a day.
+pub(in crate::sync) fn remove_workshops(state: &Path, now: DateTime<Utc>) {
+    let is_workshop = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.starts_with(WORKSHOP));
+    let entries = std::fs::read_dir(state).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| is_workshop(&entry.file_name())) {
+        let modified = entry.metadata().and_then(|metadata| metadata.modified()).map(DateTime::<Utc>::from);
+        if modified.is_ok_and(|modified| now - modified > TimeDelta::days(1)) {
+            // It is in nobody's way.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Whether a repository without a working tree lies there.

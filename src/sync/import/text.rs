@@ -243,6 +243,8 @@ fn string_end(text: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn al() -> Directories {
@@ -292,6 +294,49 @@ mod tests {
         assert_eq!(of(r#"{"cwd": "{{HOME}}", "f": "{{HOME}}\nx"}"#), None);
         assert_eq!(of(r#"{"cwd": "{{NOBODY}}\\app"}"#), None);
         assert_eq!(hints(br#"["{{HOME}}","{{PROJECTS}}"]"#, &al()).names, ["HOME", "PROJECTS"]);
+    }
+
+    /// As Python's `json.dumps` writes it, without its escapes for other alphabets.
+    fn spaced(value: &serde_json::Value) -> String {
+        use serde_json::Value;
+        match value {
+            Value::Array(items) => format!("[{}]", items.iter().map(spaced).collect::<Vec<_>>().join(", ")),
+            Value::Object(members) => {
+                let member =
+                    |(name, value): (&String, &Value)| format!("{}: {}", Value::from(name.as_str()), spaced(value));
+                format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(", "))
+            }
+            plain => plain.to_string(),
+        }
+    }
+
+    fn any_value() -> impl Strategy<Value = serde_json::Value> {
+        let text =
+            prop_oneof![any::<String>(), "[ ,:\"\\\\{}a/]{0,12}", Just("/home/al/projects/x, /home/al: y".to_owned())];
+        let leaf = prop_oneof![
+            text.clone().prop_map(serde_json::Value::from),
+            any::<i64>().prop_map(serde_json::Value::from),
+            any::<bool>().prop_map(serde_json::Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+                proptest::collection::hash_map(text.clone(), inner, 0..4)
+                    .prop_map(|members| members.into_iter().collect::<serde_json::Map<_, _>>().into()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_goes_through_the_other_program_comes_back(value in any_value()) {
+            let written = value.to_string();
+            prop_assert_eq!(local(&spaced(&value), &Directories::default()), written.clone(), "white space");
+            // What looks like a placeholder before is all that cannot come back.
+            prop_assume!(!written.contains("{{"));
+            let stored = portable_line(spaced(&value).as_bytes(), &al());
+            prop_assert_eq!(String::from_utf8(local_line(&stored, &al())).expect("text"), written);
+        }
     }
 
     #[test]
