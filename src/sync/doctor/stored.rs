@@ -8,6 +8,7 @@ use super::super::work::claims_path;
 use super::super::{in_words, store_path};
 use super::{Check, Patient};
 use crate::domain::path::PortablePath;
+use crate::domain::root::RootName;
 use crate::lock::claim::load_all;
 use crate::lock::record::{ALLOWED_SKEW, LockRecord};
 use crate::session::facts::parse_time;
@@ -148,7 +149,9 @@ fn gaps(patient: &Patient<'_>, store: &Store) -> Result<Vec<Check>, StoreError> 
     for id in snapshot.sessions()?.keys() {
         let Ok(Some(manifest)) = snapshot.manifest(id) else { continue };
         let name = manifest.project.as_ref().and_then(root_of);
-        if let Some(name) = name.filter(|name| settings.roots.get(name).is_none()) {
+        // The repository of a session is wherever a clone of it is.
+        let is_repo = |name: &str| name == RootName::repo().as_str();
+        if let Some(name) = name.filter(|name| settings.roots.get(name).is_none() && !is_repo(name)) {
             *missing.entry(name.to_owned()).or_default() += 1;
         }
     }

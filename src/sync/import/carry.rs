@@ -24,6 +24,7 @@ use crate::rewrite::{collapse_path, expand_path};
 use crate::session::discover::{LocalSession, discover};
 use crate::store::Transaction;
 use crate::store::machine::Machine;
+use crate::sync::clones::Clones;
 use crate::sync::merge::Merged;
 use crate::sync::plan::{Differences, FileStep, Local, compare_with, described};
 use crate::sync::push::mention_merged;
@@ -315,7 +316,7 @@ fn views_of(work: &Work<'_>, origin: &Origin) -> Result<Views, SyncError> {
     let others = machines.into_iter().filter(|other| other.id != origin.machine.id).map(|other| other.roots);
     let others = std::iter::once(work.ctx.settings.roots.clone()).chain(others).collect();
     let setting = work.ctx.settings.paths;
-    Ok(Views::new(origin.machine.id.clone(), origin.machine.roots.clone(), others, setting))
+    Ok(Views::new(origin.machine.id.clone(), origin.machine.roots.clone(), others, setting, Clones::known(work.ctx)))
 }
 
 /// What `store` says; a session that fails is taken back whole and named.

@@ -106,7 +106,9 @@ fn roots(system: System, paths: &BTreeMap<String, String>, mine: Option<&RootSet
 /// The name of a root that stands for the placeholder `name`, which may be any text there.
 pub(super) fn root_name(name: &str) -> Option<RootName> {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-    name.chars().map(plain).collect::<String>().parse().ok()
+    let name: RootName = name.chars().map(plain).collect::<String>().parse().ok()?;
+    // Here that is the repository of each session.
+    if name == RootName::repo() { "REPO_DIR".parse().ok() } else { Some(name) }
 }
 
 fn system_of(paths: &BTreeMap<String, String>) -> System {
@@ -167,6 +169,7 @@ mod tests {
     fn names_become_names_of_roots() {
         let of = |name: &str| root_name(name).map(|name| name.to_string());
         assert_eq!(of("my-work"), Some("MY_WORK".to_owned()));
+        assert_eq!(of("repo"), Some("REPO_DIR".to_owned()));
         assert_eq!((of("9x"), of(""), of("é")), (None, None, None));
     }
 
