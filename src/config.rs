@@ -496,6 +496,8 @@ mod tests {
             directory: None,
             client: "claude".into(),
             claude_dir: home.join(".claude"),
+            program: None,
+            search_path: Vec::new(),
             dirs: Dirs::below(home),
             stdin_is_terminal: false,
             stdout_is_terminal: false,

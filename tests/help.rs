@@ -3,7 +3,7 @@
 use crate::harness::TestEnv;
 
 /// Every command with a help text of its own.
-const COMMANDS: [&str; 33] = [
+const COMMANDS: &[&str] = &[
     "",
     "resume",
     "start",
@@ -26,6 +26,8 @@ const COMMANDS: [&str; 33] = [
     "undo",
     "verify",
     "repair",
+    "import",
+    "doctor",
     "config",
     "config show",
     "config get",

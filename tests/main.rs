@@ -13,6 +13,8 @@ mod crash;
 mod crowd;
 mod damage;
 mod diverge;
+#[cfg(unix)]
+mod doctor;
 mod errors;
 mod extras;
 mod fixtures;
@@ -22,6 +24,7 @@ mod help;
 mod history;
 mod hostile_sessions;
 mod hostile_store;
+mod import;
 mod layers;
 mod left_out;
 mod lock;
@@ -53,4 +56,6 @@ mod setting_up;
 mod terminal;
 mod tidy;
 mod transport;
+#[cfg(unix)]
+mod troubleshooting;
 mod verify;

@@ -256,7 +256,9 @@ fn every_transcript_of_the_corpus_is_healthy() {
 #[test]
 fn every_fixture_that_is_healthy_is_left_alone() {
     let mut healthy = Vec::new();
-    for path in transcripts(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")) {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    // Those in directories below are another program's.
+    for path in transcripts(&fixtures).into_iter().filter(|path| path.parent() == Some(&fixtures)) {
         let text = fs::read(&path).unwrap();
         let (healed, findings) = heal(&text);
         if repairs(&findings).is_empty() {

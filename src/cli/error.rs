@@ -10,6 +10,7 @@ use crate::config::{ConfigError, Key};
 use crate::domain::pattern::ProjectPattern;
 use crate::session::SessionError;
 use crate::store::StoreError;
+use crate::sync::import::SourceError;
 use crate::sync::{SyncError, damaged_names};
 use crate::sys::env::EnvError;
 use crate::sys::fs::PathError;
@@ -69,6 +70,8 @@ enum CommandError {
     Unset(&'static str),
     #[error("`{0}` is not on the list")]
     NoSuchPattern(String),
+    #[error("there is nothing at ~/.claude-session-sync/repo to import from")]
+    NothingToImport,
     #[error("cannot make room for two machines")]
     Stage(#[source] io::Error),
     #[error("the story did not come out as told: {0}")]
@@ -139,6 +142,12 @@ impl CliError {
     pub(crate) fn no_such_pattern(pattern: &ProjectPattern) -> Self {
         let error = CommandError::NoSuchPattern(pattern.to_string());
         Self::new(Kind::Failed, error, vec!["the lists: ccsync config show".to_owned()])
+    }
+
+    /// No source was named, and there is none where the other program keeps it.
+    pub(crate) fn nothing_to_import() -> Self {
+        let hint = "name the directory or the git repository: ccsync import PATH|URL".to_owned();
+        Self::new(Kind::Usage, CommandError::NothingToImport, vec![hint])
     }
 
     /// The demo has no directory to play in.
@@ -229,7 +238,7 @@ fn move_command(from: &Path, to: &Path) -> String {
 }
 
 /// A path as it can be typed.
-pub(super) fn shell_word(path: &Path) -> String {
+pub(crate) fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     match () {
@@ -453,6 +462,15 @@ impl From<SyncError> for CliError {
     }
 }
 
+fn import_hints(error: &SourceError) -> Vec<String> {
+    match error {
+        SourceError::Ours { .. } => hints(["use it as it is: ccsync init --remote URL"]),
+        SourceError::Missing { .. } | SourceError::Unknown { .. } => {
+            hints(["what can be imported, and from where: ccsync import --help"])
+        }
+    }
+}
+
 impl CliError {
     fn of_sync(error: SyncError) -> Self {
         let (kind, hints) = match error {
@@ -467,6 +485,13 @@ impl CliError {
             SyncError::ConfigurationLost { .. } => {
                 (Kind::Failed, hints(["with the address of the remote that it had: ccsync init --remote URL"]))
             }
+            SyncError::ForeignStore { ref remote } => {
+                let remote = shell_word(Path::new(&*sanitize::one_line(remote)));
+                let import =
+                    format!("what is in it can be taken over; nothing in it is changed: ccsync import {remote}");
+                (Kind::Failed, vec![import, "a remote of its own for ccsync: ccsync init --remote URL".to_owned()])
+            }
+            SyncError::Import(ref e) => (Kind::Failed, import_hints(e)),
             SyncError::NotSetUp => (Kind::Failed, hints(["ccsync init --remote URL"])),
             SyncError::NoSuchSession { .. } | SyncError::AmbiguousName { .. } | SyncError::Nowhere { .. } => {
                 (Kind::Failed, hints(["ccsync list --remote"]))

@@ -25,8 +25,17 @@ pub(super) fn has_head(git_dir: &Path) -> bool {
     is_commit || text.strip_prefix(HEAD).is_some_and(|name| !name.is_empty() && !name.contains(char::is_whitespace))
 }
 
-/// Looks at the loose objects that came since the last time.
+/// Looks at the loose objects that came since the last time, and notes that it has.
 pub(super) fn check_loose_objects(repo: &git2::Repository) -> Result<(), StoreError> {
+    if look_at_loose_objects(repo)? {
+        // A check that cannot be noted is made again.
+        let _ = fs::File::create(repo.path().join(CHECKED));
+    }
+    Ok(())
+}
+
+/// As [`check_loose_objects`], but notes nothing; whether there was anything to look at.
+pub(super) fn look_at_loose_objects(repo: &git2::Repository) -> Result<bool, StoreError> {
     let marker = repo.path().join(CHECKED);
     let checked = fs::metadata(&marker).and_then(|m| m.modified()).ok();
     let mut changed = false;
@@ -41,11 +50,7 @@ pub(super) fn check_loose_objects(repo: &git2::Repository) -> Result<(), StoreEr
         changed = true;
         check_directory(&directory.path(), start)?;
     }
-    if changed {
-        // A check that cannot be noted is made again.
-        let _ = fs::File::create(&marker);
-    }
-    Ok(())
+    Ok(changed)
 }
 
 fn check_directory(directory: &Path, start: &str) -> Result<(), StoreError> {

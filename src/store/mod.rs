@@ -19,7 +19,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::domain::id::{CommitId, SessionId};
+use chrono::{DateTime, Utc};
+
+use crate::domain::id::{CommitId, MachineId, SessionId};
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs;
 
@@ -142,6 +144,15 @@ impl StoreError {
     }
 }
 
+/// When a commit was made, by the clock of who made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The machine, if it was one.
+    pub machine: Option<MachineId>,
+    /// By its clock.
+    pub time: DateTime<Utc>,
+}
+
 /// This machine's clone of the remote.
 pub struct Store {
     repo: git2::Repository,
@@ -166,6 +177,36 @@ impl Store {
         let store = Self { repo, reader };
         store.repair_worktree()?;
         Ok(store)
+    }
+
+    /// Opens the store at `path` only to look at it: nothing is mended, created or removed, and no lock is needed.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`]; [`StoreError::Damaged`] if something lies there that must not be read.
+    pub fn open_to_look(path: &Path) -> Result<Self, StoreError> {
+        git2::opts::strict_hash_verification(false);
+        let repo = git2::Repository::open(path)?;
+        damage::look_at_loose_objects(&repo)?;
+        let reader = reader::Reader::new(repo.path());
+        Ok(Self { repo, reader })
+    }
+
+    /// When the newest commits were made, from `commit` on; at most so many.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn newest_commits(&self, commit: &CommitId, most: usize) -> Result<Vec<Written>, StoreError> {
+        let mut walk = self.repo.revwalk()?;
+        walk.push(oid(commit)?)?;
+        let mut commits = Vec::new();
+        for id in walk.take(most) {
+            let commit = self.repo.find_commit(id?)?;
+            let committer = commit.committer();
+            let machine = committer.email().ok().and_then(|email| email.split('@').next()?.parse().ok());
+            let time = DateTime::from_timestamp(commit.time().seconds(), 0);
+            commits.extend(time.map(|time| Written { machine, time }));
+        }
+        Ok(commits)
     }
 
     /// Another handle on a store that is open already, to read it from another thread.

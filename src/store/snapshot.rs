@@ -50,6 +50,18 @@ impl<'store> Snapshot<'store> {
         Ok(self.file(layout::FORMAT_FILE)?.is_some())
     }
 
+    /// Whether it is a store of claude-session-sync, another program, and none of this one's.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn is_of_claude_session_sync(&self) -> Result<bool, StoreError> {
+        if self.is_store()? || self.directory(layout::SESSIONS)?.is_none() {
+            return Ok(false);
+        }
+        let beside = self.file("shared_placeholders.json")?.or(self.file("sessions/_paths.json")?);
+        Ok(beside.or(self.directory("session_meta")?).is_some())
+    }
+
     /// Every session and its state. Names that are no session ids are passed over.
     ///
     /// A directory without a manifest is listed too: to look into each would cost a tree per session. For such a one

@@ -38,6 +38,7 @@ pub(super) fn clear_leftovers(ctx: &Context<'_>, lock: &mut ProcessLock) -> Resu
     fail_point("before what the dead left is removed");
     remove_leftovers(&dirs.state, || ());
     written_directories(&ctx.env.claude_dir).for_each(|place| remove_leftovers(&place, || ()));
+    super::import::remove_workshops(&dirs.state, ctx.clock.now());
     remove_leftovers(&dirs.config, || ctx.clock.sleep(CONFIG_WRITE));
     if let Kind::Local(remote) = remote_url(ctx.env, ctx.settings.remote.as_deref())?.kind() {
         store::remove_from_neighbour(remote)?;

@@ -10,7 +10,7 @@ use super::collect::{Continuation, emitter, resume, share_segments};
 use super::fork::{add_fork, fork_id, share_file, written_as};
 use super::text::{Piece, StoredText};
 use super::views::{Reader, Reading, Views};
-use super::work::Work;
+use super::work::{Work, remote_url};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::path::RelativeName;
 use crate::store::manifest::{Manifest, Run};
@@ -61,7 +61,10 @@ fn merge_into_theirs(work: &mut Work<'_>, ours: Option<CommitId>, theirs: &Commi
 
 fn bring_together(work: &Work<'_>, ours: Option<CommitId>, theirs: &CommitId) -> Result<Merged, SyncError> {
     // Refuses a store of a newer format before anything of it becomes ours.
-    work.store.snapshot(Some(theirs))?;
+    if work.store.snapshot(Some(theirs))?.is_of_claude_session_sync()? {
+        let remote = remote_url(work.ctx.env, work.ctx.settings.remote.as_deref())?.to_string();
+        return Err(SyncError::ForeignStore { remote });
+    }
     let newest = match ours {
         None => theirs.clone(),
         Some(ours) if differ_in_lost(work, &ours, theirs)? => return merge_commits(work, &ours, theirs),

@@ -16,6 +16,8 @@
 //! * `project`: where a session's project is, and from where it could be cloned
 //! * `notes`: what a person leaves for the other machines
 //! * `history`: what happened to the store; `restore`: earlier states of sessions; `milestones`: names for states; `held`: what stays put back
+//! * [`doctor`]: everything that this program needs
+//! * [`import`]: what another program has stored
 //! * `set_up`, `status`, `list`, `undo`: the smaller commands; `look`: the end of a conversation; `named`: sessions as people name them
 
 use std::io::ErrorKind;
@@ -43,11 +45,13 @@ pub mod choice;
 mod clones;
 mod collect;
 mod compare;
+pub mod doctor;
 mod fork;
 mod gone;
 mod ground;
 mod held;
 mod history;
+pub mod import;
 mod index;
 mod leases;
 mod leftovers;
@@ -83,6 +87,7 @@ mod work;
 mod writing;
 
 pub use history::{Change, LogEntry, LogRequest, SessionChange, log};
+pub use import::{ImportReport, Source, import};
 pub use list::{ListFilter, SessionRow, list};
 pub use look::last_turns;
 pub use milestones::{MadeMilestone, MilestoneRow, make_milestone, milestones};
@@ -273,6 +278,15 @@ pub enum SyncError {
         /// How often it was tried.
         attempts: u32,
     },
+    /// The remote is another program's, which would not understand what this one writes there.
+    #[error("{remote} holds a store of claude-session-sync, not one of ccsync")]
+    ForeignStore {
+        /// The remote, without secrets.
+        remote: String,
+    },
+    /// Nothing can be imported from there.
+    #[error("there is nothing to import")]
+    Import(#[from] import::SourceError),
     /// The user interrupted; everything done so far is complete.
     #[error("interrupted")]
     Interrupted,

@@ -92,6 +92,15 @@ impl Storing<'_> {
         })
     }
 
+    /// Whether the store has all of this already: as it is, or as the fork, or the fork's fork, that it has become.
+    pub(super) fn is_stored(&self, target: &Manifest, found: &Differences) -> Result<bool, SyncError> {
+        let Some(parting) = &found.parted else { return Ok(found.up.is_empty()) };
+        let first = self.first_line(target, parting, &found.up)?;
+        let fork = fork_id(&target.session, parting.file.as_ref(), parting.lines, &first);
+        let Some(fork) = self.snapshot.manifest(&fork)? else { return Ok(false) };
+        self.is_stored(&fork, &compare_with(self.work, self.snapshot, &fork, self.local, None)?)
+    }
+
     /// Transcript lines, and bytes of all files, that would be stored.
     fn measure(&self, files: &Files) -> Result<(u64, u64), SyncError> {
         let (mut lines, mut bytes) = (0, 0);

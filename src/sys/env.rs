@@ -24,6 +24,10 @@ pub struct Env {
     pub claude_dir: PathBuf,
     /// The client's program: `claude` as the PATH has it, or else where the client's own installer puts it.
     pub client: PathBuf,
+    /// This program's own file, where the system tells.
+    pub program: Option<PathBuf>,
+    /// Where programs are looked for, in order.
+    pub search_path: Vec<PathBuf>,
     /// Where this program keeps its files.
     pub dirs: Dirs,
     /// Whether somebody can answer.
@@ -95,6 +99,7 @@ impl Env {
             system: system(),
             host_name: host_name(),
             directory: std::env::current_dir().ok(),
+            program: std::env::current_exe().ok(),
             stdin_is_terminal: stdin().is_terminal(),
             stdout_is_terminal: stdout().is_terminal(),
             stderr_is_terminal: stderr().is_terminal(),
@@ -121,6 +126,8 @@ impl Env {
             directory: None,
             client: client(get, &claude_dir),
             claude_dir,
+            program: None,
+            search_path: std::env::split_paths(&get("PATH").unwrap_or_default()).collect(),
             stdin_is_terminal: false,
             stdout_is_terminal: false,
             stderr_is_terminal: false,

@@ -191,6 +191,46 @@ pub fn leftovers(directory: &Path) -> Vec<PathBuf> {
     leftovers.map(walkdir::DirEntry::into_path).collect()
 }
 
+/// Who may use a file or directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// It belongs to this process's user.
+    pub mine: bool,
+    /// Others than its owner may read or change it.
+    pub others: bool,
+}
+
+/// Who may use what is at `path`, links followed; `None` if that cannot be told, or if the system has other rules.
+pub fn access(path: &Path) -> Option<Access> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = fs::metadata(path).ok()?;
+        let mine = metadata.uid() == rustix::process::geteuid().as_raw();
+        Some(Access { mine, others: metadata.mode() & 0o077 != 0 })
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
+
+/// Bytes that this user may still write where `path` is, or its nearest directory that exists; `None` if the system does not tell.
+pub fn free_space(path: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        let there = path.ancestors().find(|path| path.exists())?;
+        let found = rustix::fs::statvfs(there).ok()?;
+        Some(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
+
 /// Waits until the disk has a file and, as both may be new, its directory.
 ///
 /// # Errors

@@ -21,6 +21,8 @@ pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
         directory: Some(home.to_owned()),
         client: "claude".into(),
         claude_dir: home.join(".claude"),
+        program: None,
+        search_path: Vec::new(),
         dirs,
         stdin_is_terminal: false,
         stdout_is_terminal: false,

@@ -3,6 +3,8 @@
 mod completions;
 mod config;
 mod demo;
+mod doctor;
+mod import;
 mod init;
 mod list;
 mod lock;
@@ -49,6 +51,8 @@ pub(crate) enum Command {
     Undo(undo::Args),
     Verify(verify::Args),
     Repair(repair::Args),
+    Import(import::Args),
+    Doctor(doctor::Args),
     Config(config::Args),
     Demo(demo::Args),
     Completions(completions::Args),
@@ -76,6 +80,8 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Undo(args) => undo::run(args, app),
         Command::Verify(args) => verify::run(args, app),
         Command::Repair(args) => repair::run(args, app),
+        Command::Import(args) => import::run(args, app),
+        Command::Doctor(args) => doctor::run(args, app),
         Command::Config(args) => config::run(args, app),
         Command::Demo(args) => demo::run(args, app),
         Command::Completions(args) => completions::run(args, app),

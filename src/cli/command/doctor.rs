@@ -1,0 +1,107 @@
+//! `ccsync doctor`: everything this program needs, one line each, with what mends it.
+
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::args::JsonFlag;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::sync::doctor::{Check, Verdict, doctor};
+use crate::ui::format::count;
+use crate::ui::sanitize::one_line;
+use crate::ui::style::{ATTENTION, ERROR, GOOD, HINT, paint};
+use crate::ui::table::{Cell, Table};
+
+/// Look for what could keep ccsync from working, and say what mends it
+///
+/// Works offline, without a configuration and with a broken one. Nothing is changed; to see whether the remote takes locks, a branch is made
+/// there and removed. Exits with 1 if something does not work, and with 0 if at most something should be looked at.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+/// JSON schema, version 1.
+#[derive(Serialize)]
+struct Document<'a> {
+    /// The worst verdict.
+    verdict: Verdict,
+    /// In the order in which they are shown. A name may occur more than once.
+    checks: &'a [Check],
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+    let checks = doctor(&app.env, app.clock());
+    let verdict = checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Ok);
+    if args.json.json {
+        app.print_json("doctor", &Document { verdict, checks: &checks })?;
+    } else {
+        let lines = lines(&checks, app.out.is_quiet());
+        app.print(&lines)?;
+    }
+    Ok(if verdict == Verdict::Error { Exit::Failed } else { Exit::Done })
+}
+
+fn lines(checks: &[Check], quiet: bool) -> Vec<String> {
+    let mut table = Table::new(0, usize::MAX);
+    let shown: Vec<&Check> = checks.iter().filter(|check| !quiet || check.verdict > Verdict::Ok).collect();
+    for check in &shown {
+        let (verdict, style) = match check.verdict {
+            Verdict::Ok => ("ok", GOOD),
+            Verdict::Warning => ("warning", ATTENTION),
+            Verdict::Error => ("error", ERROR),
+        };
+        table.row([Cell::new(verdict).style(style), Cell::new(check.name), Cell::new(words(check))]);
+    }
+    let mut lines = table.lines(usize::MAX);
+    if !shown.is_empty() || !quiet {
+        lines.push(summary(checks));
+    }
+    lines
+}
+
+fn words(check: &Check) -> String {
+    let words = one_line(&check.words);
+    match &check.mend {
+        Some(mend) => format!("{words}: {}", paint(HINT, &one_line(mend))),
+        None => words.into_owned(),
+    }
+}
+
+fn summary(checks: &[Check]) -> String {
+    let of = |verdict| checks.iter().filter(|check| check.verdict == verdict).count() as u64;
+    let (errors, warnings) = (of(Verdict::Error), of(Verdict::Warning));
+    match (errors, warnings) {
+        (0, 0) => "doctor: all is well".to_owned(),
+        (0, n) => format!("doctor: {}", count(n, "warning")),
+        (n, 0) => format!("doctor: {}", count(n, "error")),
+        (n, m) => format!("doctor: {}, {}", count(n, "error"), count(m, "warning")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &'static str, verdict: Verdict, words: &str, mend: Option<&str>) -> Check {
+        Check { name, verdict, words: words.to_owned(), mend: mend.map(str::to_owned) }
+    }
+
+    fn shown(checks: &[Check], quiet: bool) -> String {
+        anstream::adapter::strip_str(&lines(checks, quiet).join("\n")).to_string()
+    }
+
+    #[test]
+    fn each_check_is_one_line() {
+        let checks = [
+            check("git", Verdict::Ok, "version 2.47", None),
+            check("lock branches", Verdict::Error, "they cannot be created: no\u{1b}[2J", Some("allow it")),
+            check("clock", Verdict::Warning, "a lock of desk lies 7 min in the future", Some("date -u")),
+        ];
+        insta::assert_snapshot!(shown(&checks, false));
+        insta::assert_snapshot!(shown(&checks, true));
+        assert_eq!(shown(&checks[..1], false).lines().last(), Some("doctor: all is well"));
+        assert_eq!(shown(&checks[..1], true), "");
+    }
+}

@@ -1,0 +1,127 @@
+//! `ccsync import`: what claude-session-sync has stored, or a copy of the client's directory, comes into the store.
+
+use serde::Serialize;
+
+use super::init;
+use crate::cli::app::App;
+use crate::cli::args::JsonFlag;
+use crate::cli::error::{CliError, shell_word};
+use crate::cli::exit::Exit;
+use crate::sync::import::{ForeignLock, Layout, Proposal, usual_source};
+use crate::sync::report::PassedOver;
+use crate::sync::{self, ImportReport, Source};
+use crate::ui::format::{count, short_id};
+use crate::ui::output::Screen;
+use crate::ui::report;
+use crate::ui::sanitize::one_line;
+use crate::ui::style::{ATTENTION, paint};
+use std::path::Path;
+
+/// Take over the sessions of claude-session-sync, or of a copy of ~/.claude
+///
+/// Nothing at the source is changed, and none of its locks is taken. Sessions keep their ids; what is here already is continued,
+/// or kept beside as a fork. `ccsync pull` then brings them to where the client looks for them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A clone, a git repository, or a directory with projects/ [default: ~/.claude-session-sync/repo]
+    #[arg(value_name = "PATH|URL")]
+    source: Option<String>,
+    /// Show what would be done, and do nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+/// JSON schema, version 1: the fields of [`ImportReport`], and the command for each of its proposals.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    report: &'a ImportReport,
+    commands: Vec<String>,
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+    if !args.dry_run {
+        init::ensure(app)?;
+    }
+    let source = source(args, app)?;
+    let report = sync::import(&app.context()?, &source, args.dry_run)?;
+    if args.json.json {
+        let commands = report.proposals.iter().map(command).collect();
+        app.print_json("import", &Document { report: &report, commands })?;
+    } else {
+        let lines = lines(&report, app.out.screen(), app.out.is_quiet());
+        app.print(&lines)?;
+        hints(&report, app);
+    }
+    Ok(Exit::of_report(&report.report))
+}
+
+fn source(args: &Args, app: &App) -> Result<Source, CliError> {
+    let usual = || usual_source(&app.env).map(|path| path.to_string_lossy().into_owned());
+    let text = args.source.clone().or_else(usual).ok_or_else(CliError::nothing_to_import)?;
+    Ok(Source::parse(&text, &app.env, &init::current_dir()?)?)
+}
+
+fn lines(report: &ImportReport, screen: Screen, quiet: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !quiet {
+        lines.push(heading(report));
+        lines.extend(report.left.iter().map(left));
+    }
+    lines.extend(report.locks.iter().map(lock));
+    let rest = Screen { height: screen.height.saturating_sub(lines.len()), ..screen };
+    lines.extend(report::lines("import", &report.report, rest, quiet));
+    lines
+}
+
+fn heading(report: &ImportReport) -> String {
+    let kind = match report.layout {
+        Layout::Shared => "a store of claude-session-sync",
+        Layout::PerMachine => "a store of claude-session-sync with a copy for each machine",
+        Layout::Client => "a copy of the client's directory",
+    };
+    let whose = match report.machines.len() {
+        0 => String::new(),
+        n => format!(", {}", count(n as u64, "machine")),
+    };
+    format!("{}: {kind}, {}{whose}", one_line(&report.source), count(report.found, "session"))
+}
+
+fn left(file: &PassedOver) -> String {
+    format!("left where it is: {}: {}", one_line(&file.path), one_line(&file.reason))
+}
+
+fn lock(lock: &ForeignLock) -> String {
+    let machine = one_line(&lock.machine);
+    let since = one_line(lock.since.as_deref().unwrap_or("a time it does not say")).into_owned();
+    let over = if lock.expired { ", expired" } else { ": end the session there, then import again" };
+    let line = format!("locked at the source: {} by {machine} since {since}{over}", short_id(lock.session.as_str()));
+    if lock.expired { line } else { paint(ATTENTION, &line) }
+}
+
+fn hints(report: &ImportReport, app: &mut App) {
+    for proposal in &report.proposals {
+        let whose = match &proposal.machine {
+            Some(machine) => format!("{} has", one_line(machine)),
+            None => "this machine has".to_owned(),
+        };
+        let name = one_line(&proposal.placeholder);
+        app.out.hint(&format!("{whose} no directory for {name}: {}", command(proposal)));
+    }
+    if !report.report.dry_run && !report.report.sessions.is_empty() {
+        app.out.hint("to have them here: ccsync pull");
+    }
+}
+
+/// What gives the placeholder its directory.
+fn command(proposal: &Proposal) -> String {
+    let name = one_line(&proposal.placeholder);
+    let word = |text: &str| shell_word(Path::new(&*one_line(text)));
+    match (&proposal.machine, &proposal.path) {
+        (Some(machine), Some(path)) => format!("ccsync config set-path {name} {} {}", word(machine), word(path)),
+        (None, Some(path)) => format!("ccsync config set-path {name} this {}", word(path)),
+        (_, None) => format!("ccsync config add-placeholder {name}=PATH"),
+    }
+}

@@ -1,0 +1,183 @@
+//! A machine of the other program as a machine of this store: who is said to have written a line, and under which roots.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::foreign::ForeignMachine;
+use super::text::{Directories, Family};
+use crate::config::Settings;
+use crate::domain::id::MachineId;
+use crate::domain::root::{Root, RootName, RootSet, System};
+use crate::domain::url::has_drive;
+use crate::store::machine::Machine;
+use crate::store::manifest::FORMAT;
+use crate::sys::env::Env;
+
+/// No machine's name is longer here.
+const LONGEST_NAME: usize = 64;
+
+/// One machine of the source.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    /// What the source calls it.
+    pub(super) name: String,
+    /// Whether it is this machine.
+    pub(super) this: bool,
+    /// Directory by placeholder, as the source says.
+    pub(super) paths: BTreeMap<String, String>,
+    /// What the rewriter needs of it.
+    pub(super) directories: Directories,
+    /// Who it is in this store.
+    pub(super) machine: Machine,
+    pub(super) family: Family,
+}
+
+impl Origin {
+    /// The machine that the source calls `name`.
+    pub(super) fn new(name: &str, known: &ForeignMachine, env: &Env, settings: &Settings) -> Self {
+        let home = env.home.to_string_lossy();
+        let mut paths = known.paths.clone();
+        let this = is_this(name, &paths, &home, env, settings);
+        if this {
+            paths.entry("HOME".to_owned()).or_insert_with(|| home.clone().into_owned());
+        } else if let Some(home) = guessed_home(&paths) {
+            paths.entry("HOME".to_owned()).or_insert(home);
+        }
+        let system = if this { env.system } else { system_of(&paths) };
+        let roots = RootSet::new(system, roots(system, &paths, this.then_some(&settings.roots)));
+        let machine = Machine {
+            format: FORMAT,
+            id: if this { settings.machine.id.clone() } else { id_of(name) },
+            name: if this { settings.machine.name.clone() } else { shown_name(name) },
+            roots,
+            former: Vec::new(),
+            ccsync: env!("CARGO_PKG_VERSION").to_owned(),
+            last_push: known.updated_at.clone(),
+        };
+        let directories = Directories::new(paths.iter().map(|(name, path)| (name.as_str(), path.as_str())));
+        let family = if system.is_windows() { Family::Windows } else { Family::Unix };
+        Self { name: name.to_owned(), this, paths, directories, machine, family }
+    }
+}
+
+/// Of `origins` the one that had written text with these placeholders: of the right kind of system, with the most of the placeholders, and
+/// among equals the preferred one, then this machine.
+pub(super) fn writer(
+    origins: &[Origin],
+    family: Option<Family>,
+    names: &BTreeSet<String>,
+    preferred: Option<&str>,
+) -> Option<usize> {
+    let fits = |origin: &Origin| {
+        let known = names.iter().filter(|name| origin.paths.contains_key(*name)).count();
+        (
+            family.is_none_or(|family| family == origin.family),
+            known,
+            Some(origin.name.as_str()) == preferred,
+            origin.this,
+        )
+    };
+    // Of several best ones the first.
+    (0..origins.len()).rev().max_by_key(|at| fits(&origins[*at]))
+}
+
+/// By its home directory, and by its name unless nobody else could be meant.
+fn is_this(name: &str, paths: &BTreeMap<String, String>, home: &str, env: &Env, settings: &Settings) -> bool {
+    let named = [&env.host_name, &settings.machine.name].iter().any(|mine| mine.eq_ignore_ascii_case(name));
+    named && paths.get("HOME").is_none_or(|there| there.trim_end_matches(['/', '\\']) == home)
+}
+
+/// What this machine has in its configuration counts more than what the source says of it.
+fn roots(system: System, paths: &BTreeMap<String, String>, mine: Option<&RootSet>) -> Vec<Root> {
+    let mut taken = BTreeSet::new();
+    let mut roots: Vec<Root> = mine.map(|mine| mine.roots.clone()).unwrap_or_default();
+    taken.extend(roots.iter().map(|root| root.name.clone()));
+    for (name, path) in paths {
+        // `{{USERNAME}}` stands for a word, not for a directory: it is text.
+        if let Some(name) = root_name(name)
+            && let Ok(root) = Root::new(system, name.clone(), path, None)
+            && taken.insert(name)
+        {
+            roots.push(root);
+        }
+    }
+    roots
+}
+
+/// The name of a root that stands for the placeholder `name`, which may be any text there.
+pub(super) fn root_name(name: &str) -> Option<RootName> {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let name: RootName = name.chars().map(plain).collect::<String>().parse().ok()?;
+    // Here that is the repository of each session.
+    if name == RootName::repo() { "REPO_DIR".parse().ok() } else { Some(name) }
+}
+
+fn system_of(paths: &BTreeMap<String, String>) -> System {
+    let any = |is: &dyn Fn(&str) -> bool| paths.values().any(|path| is(path));
+    match () {
+        () if any(&has_drive) => System::Windows,
+        () if any(&|path| path.starts_with("/Users/")) => System::Macos,
+        () => System::Linux,
+    }
+}
+
+/// Where the home directory of a machine is that does not say so.
+fn guessed_home(paths: &BTreeMap<String, String>) -> Option<String> {
+    paths.values().find_map(|path| {
+        let slashed = path.replace('\\', "/");
+        let below = if has_drive(&slashed) { &slashed[2..] } else { &slashed };
+        let user = ["/home/", "/Users/"].iter().find_map(|place| below.strip_prefix(place))?.split('/').next()?;
+        let end = path.len() - below.len() + below.find(user)? + user.len();
+        (!user.is_empty()).then(|| path[..end].to_owned())
+    })
+}
+
+/// The same on every machine that imports the source.
+fn id_of(name: &str) -> MachineId {
+    let hash = blake3::derive_key("ccsync machine of claude-session-sync, version 1", name.as_bytes());
+    let hex = blake3::Hash::from_bytes(hash).to_hex();
+    hex[..32].parse().expect("32 hexadecimal digits are a machine id")
+}
+
+fn shown_name(name: &str) -> String {
+    const WHENCE: &str = " (imported)";
+    let plain = name.chars().filter(|c| !c.is_control());
+    plain.take(LONGEST_NAME - WHENCE.len()).collect::<String>() + WHENCE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(paths: &[(&str, &str)]) -> BTreeMap<String, String> {
+        paths.iter().map(|(name, path)| ((*name).to_owned(), (*path).to_owned())).collect()
+    }
+
+    #[test]
+    fn systems_and_homes_follow_from_paths() {
+        let of = |path: &str| {
+            let paths = paths(&[("P", path)]);
+            (system_of(&paths), guessed_home(&paths))
+        };
+        assert_eq!(of("/home/al/work"), (System::Linux, Some("/home/al".to_owned())));
+        assert_eq!(of("/Users/al"), (System::Macos, Some("/Users/al".to_owned())));
+        assert_eq!(of(r"C:\Users\al\x"), (System::Windows, Some(r"C:\Users\al".to_owned())));
+        assert_eq!(of("/srv/x"), (System::Linux, None));
+        assert_eq!(of("/home/"), (System::Linux, None));
+    }
+
+    #[test]
+    fn names_become_names_of_roots() {
+        let of = |name: &str| root_name(name).map(|name| name.to_string());
+        assert_eq!(of("my-work"), Some("MY_WORK".to_owned()));
+        assert_eq!(of("repo"), Some("REPO_DIR".to_owned()));
+        assert_eq!((of("9x"), of(""), of("é")), (None, None, None));
+    }
+
+    #[test]
+    fn ids_and_names_are_safe() {
+        assert_eq!(id_of("desk"), id_of("desk"));
+        assert_ne!(id_of("desk"), id_of("Desk"));
+        assert_eq!(shown_name("d\u{1b}[2J"), "d[2J (imported)");
+        assert!(shown_name(&"x".repeat(999)).chars().count() <= LONGEST_NAME);
+    }
+}
