@@ -51,6 +51,9 @@ pub struct Machine {
     pub id: MachineId,
     /// For people.
     pub name: String,
+    /// The host that it was set up on ([`Env::host_mark`]): elsewhere, the file is a copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 /// How much of a pulled session is rewritten to this machine's paths.
@@ -426,6 +429,7 @@ mod tests {
             home: home.to_owned(),
             system: System::of_build(),
             host_name: "desk".to_owned(),
+            host_mark: None,
             client: "claude".into(),
             claude_dir: home.join(".claude"),
             dirs: Dirs::below(home),

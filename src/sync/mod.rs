@@ -13,7 +13,8 @@
 //! * `index`: the cache that makes all this cheap; `gone`: what was removed here; `leftovers`: what a killed ccsync left
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
 //! * `project`: where a session's project is, and from where it could be cloned
-//! * `set_up`, `status`, `list`, `undo`: the smaller commands; `look`: the end of a conversation; `named`: sessions as people name them
+//! * `set_up`, `learn`, `machines`: this machine, what it takes over from the others, and all of them
+//! * `status`, `list`, `undo`: the smaller commands; `look`: the end of a conversation; `named`: sessions as people name them
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -38,11 +39,13 @@ mod compare;
 mod fork;
 mod gone;
 mod index;
+mod learn;
 mod leases;
 mod leftovers;
 mod list;
 pub mod locks;
 mod look;
+mod machines;
 mod merge;
 mod named;
 mod parallel;
@@ -67,14 +70,16 @@ mod views;
 mod work;
 mod writing;
 
+pub use learn::ForeignPlaceholder;
 pub use list::{ListFilter, SessionRow, list};
 pub use look::last_turns;
+pub use machines::{Forgotten, MachineRow, Machines, forget_machine, machine_to_forget, machines, rename_machine};
 pub use project::{MissingProject, ProjectHere, ProposedClone, UnmappedRoot, clone_project, project_here};
 pub use pull::{PullRequest, UndoReport, pull, undo};
 pub use push::push;
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};
 pub use resume::{Candidate, Candidates, Finished, back_up, candidates, finish};
-pub use set_up::{SetUp, SetUpReport, config_path, set_path, set_up, set_up_by_default};
+pub use set_up::{SetUp, SetUpReport, config_path, set_path, set_paths_here, set_up, set_up_by_default};
 pub use status::{Status, status};
 pub use told::what_to_tell;
 pub use verify::{VerifyRequest, verify};
@@ -94,6 +99,14 @@ pub struct Context<'a> {
     pub progress: Arc<dyn Progress + Send + Sync>,
     /// Whether a person is there to answer git's questions.
     pub interactive: bool,
+}
+
+impl<'a> Context<'a> {
+    /// The same with other settings.
+    fn with_settings(&self, settings: Settings) -> Context<'a> {
+        let progress = Arc::clone(&self.progress);
+        Context { env: self.env, settings, clock: self.clock, progress, interactive: self.interactive }
+    }
 }
 
 /// What can go wrong with a whole command. What goes wrong with one session is in its report.
@@ -191,6 +204,32 @@ pub enum SyncError {
     ChangedAlready {
         /// Which session.
         session: SessionId,
+    },
+    /// Another machine has the name.
+    #[error("there is a machine called `{}` already", name.escape_debug())]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// Only a machine itself writes its file.
+    #[error("`{}` is another machine, and only that machine can change its name", name.escape_debug())]
+    NotThisMachine {
+        /// Its name.
+        name: String,
+    },
+    /// A machine does not forget itself.
+    #[error("`{}` is this machine", name.escape_debug())]
+    ThisMachine {
+        /// Its name.
+        name: String,
+    },
+    /// A machine that is to be forgotten may be at work.
+    #[error("somebody may be at work on `{}`: it holds {locks} live lock{}", name.escape_debug(), if *locks == 1 { "" } else { "s" })]
+    MachineAtWork {
+        /// Its name.
+        name: String,
+        /// How many locks it holds.
+        locks: usize,
     },
     /// Other machines were faster each time, and nobody holds the lock for longer than moments.
     #[error("the lock of session {session} was moved by others {attempts} times in a row")]

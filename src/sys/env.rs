@@ -18,6 +18,8 @@ pub struct Env {
     pub system: System,
     /// The host's name without its domain.
     pub host_name: String,
+    /// What tells this host from a copy of its files on another one, where the system has such a thing.
+    pub host_mark: Option<String>,
     /// Where the client keeps its files.
     pub claude_dir: PathBuf,
     /// The client's program: `claude` as the PATH has it, or else where the client's own installer puts it.
@@ -90,6 +92,7 @@ impl Env {
         Ok(Self {
             system: system(),
             host_name: host_name(),
+            host_mark: host_mark(Path::new(MACHINE_ID)),
             stdin_is_terminal: stdin().is_terminal(),
             stdout_is_terminal: stdout().is_terminal(),
             stderr_is_terminal: stderr().is_terminal(),
@@ -112,6 +115,7 @@ impl Env {
             home,
             system: System::of_build(),
             host_name: String::new(),
+            host_mark: None,
             client: client(get, &claude_dir),
             claude_dir,
             stdin_is_terminal: false,
@@ -222,6 +226,20 @@ fn full_host_name() -> String {
     variable("COMPUTERNAME").unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// Where Linux systems keep a random id that was made when they were installed (machine-id(5)).
+const MACHINE_ID: &str = "/etc/machine-id";
+
+/// The id itself is not for others (machine-id(5)): what is kept of it tells two hosts apart and leads nowhere.
+fn host_mark(machine_id: &Path) -> Option<String> {
+    let id = std::fs::read_to_string(machine_id).ok()?;
+    let id = id.trim();
+    // An image of a container has an empty one, one that was not started yet the word `uninitialized`.
+    let is_id = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
+    is_id.then(|| {
+        blake3::Hash::from(blake3::derive_key("ccsync host mark, version 1", id.as_bytes())).to_hex()[..16].to_owned()
+    })
+}
+
 fn terminal_columns() -> Option<usize> {
     let stdout_size = dialoguer::console::Term::stdout().size_checked();
     let size = stdout_size.or_else(|| dialoguer::console::Term::stderr().size_checked());
@@ -255,6 +273,19 @@ mod tests {
         assert_eq!(env(&[]).unwrap_err().to_string(), "the home directory is unknown: set HOME");
         let relative = env(&[("HOME", "/h"), ("CLAUDE_CONFIG_DIR", "x")]).unwrap_err();
         assert_eq!(relative.to_string(), "CLAUDE_CONFIG_DIR must be an absolute path, not `x`");
+    }
+
+    #[test]
+    fn a_host_has_a_mark_if_its_system_has_an_id() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("machine-id");
+        let mark = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            host_mark(&file)
+        };
+        let (one, two) = (mark(&"0123456789abcdef".repeat(2)), mark(&"1123456789abcdef".repeat(2)));
+        assert!(one.is_some() && one != two);
+        assert_eq!((mark(""), mark("uninitialized\n"), host_mark(dir.path())), (None, None, None));
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
         home: home.to_owned(),
         system: System::of_build(),
         host_name: home.file_name().unwrap().to_str().unwrap().to_owned(),
+        host_mark: None,
         client: "claude".into(),
         claude_dir: home.join(".claude"),
         dirs,

@@ -6,6 +6,7 @@ mod demo;
 mod init;
 mod list;
 mod lock;
+mod machine;
 mod man;
 mod pull;
 mod push;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Status(status::Args),
     List(list::Args),
     Lock(lock::Args),
+    Machine(machine::Args),
     Undo(undo::Args),
     Verify(verify::Args),
     Repair(repair::Args),
@@ -58,6 +60,7 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Status(args) => status::run(args, app),
         Command::List(args) => list::run(args, app),
         Command::Lock(args) => lock::run(args, app),
+        Command::Machine(args) => machine::run(args, app),
         Command::Undo(args) => undo::run(args, app),
         Command::Verify(args) => verify::run(args, app),
         Command::Repair(args) => repair::run(args, app),
