@@ -17,12 +17,15 @@ mod errors;
 mod fixtures;
 mod foreign;
 mod full_disk;
+#[cfg(unix)]
+mod github;
 mod help;
 mod hostile_sessions;
 mod hostile_store;
 mod layers;
 mod lock;
 mod look;
+mod machines;
 mod model;
 #[cfg(unix)]
 mod moments;

@@ -119,7 +119,7 @@ impl CliError {
 
     /// The same, with other hints: who made the call knows better.
     pub(crate) fn with_hints(self, hints: Vec<String>) -> Self {
-        Self { hints, ..self }
+        Self { hints, damaged_store: false, ..self }
     }
 
     /// The directory that the program was started in is gone or closed to us.

@@ -307,8 +307,10 @@ fn says_store_is_damaged(words: &str) -> bool {
         "inflate",
         "mmap failed",
     ];
-    let of_the_server = |line: &&str| !line.trim_start().starts_with("remote:");
-    words.lines().filter(of_the_server).any(|line| complaints.iter().any(|c| line.contains(c)))
+    let of_the_remote = |line: &&str| {
+        line.trim_start().starts_with("remote:") || line.contains("Could not read from remote repository")
+    };
+    words.lines().filter(|line| !of_the_remote(line)).any(|line| complaints.iter().any(|c| line.contains(c)))
 }
 
 /// Whether git, in whatever form, complains of something that another clone would meet as well.

@@ -255,3 +255,30 @@ fn address(text: &str) -> Result<RemoteUrl, UrlError> {
     let url = RemoteUrl::parse(text, Path::new("/"))?;
     if matches!(url.kind(), Kind::Local(_)) { Err(UrlError::Host) } else { Ok(url) }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_taken_apart_and_written_back() {
+        for text in ["x", "al/x.y", "git.firm.example/al/x_-1"] {
+            assert_eq!(text.parse::<RepositoryName>().unwrap().to_string(), text);
+        }
+        for bad in ["", "/x", "al/", "a/b/c/d", "al/x y", "-x", "al/--x", "..", "al/\u{e4}", "https://github.com/al/x"]
+        {
+            assert!(bad.parse::<RepositoryName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_gh_that_never_answers_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("gh");
+        crate::sys::fs::write_atomic(&program, b"#!/bin/sh\nsleep 600\n").unwrap();
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        let program = program.to_str().unwrap().to_owned();
+        let github = GitHub { host: None, program, patience: Duration::from_millis(100) };
+        assert!(matches!(github.account("x"), Err(GitHubError::Unreachable { .. })));
+    }
+}
