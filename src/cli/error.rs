@@ -479,10 +479,7 @@ impl CliError {
             }
             SyncError::NoSuchMachine { .. } => (Kind::Failed, hints(["names and ids: ccsync machine list"])),
             SyncError::NameTaken { .. } => (Kind::Failed, hints(["who has it: ccsync machine list"])),
-            SyncError::NotThisMachine { .. } => (
-                Kind::Failed,
-                hints(["on that machine: ccsync machine rename NAME", "this one: ccsync machine rename NAME"]),
-            ),
+            SyncError::NotThisMachine { .. } => (Kind::Failed, hints(["on that machine: ccsync machine rename NAME"])),
             SyncError::ThisMachine { .. } => (Kind::Failed, hints(["on another machine: ccsync machine forget NAME"])),
             SyncError::MachineAtWork { .. } => (
                 Kind::Locked,

@@ -67,7 +67,8 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         adopt: args.yes,
         new_id: args.new_id,
     };
-    let done = sync::set_up(&app.env, app.clock(), app.progress(), app.is_interactive(), request);
+    let git_may_ask = app.is_interactive() && !chosen.without_questions;
+    let done = sync::set_up(&app.env, app.clock(), app.progress(), git_may_ask, request);
     let mut report = done.map_err(|error| chosen.explain(error))?;
     if (report.first_time || report.moved) && may_ask(args, app) {
         placeholders::ask(&mut report, app)?;

@@ -18,6 +18,8 @@ use crate::ui::sanitize::one_line;
 pub(super) struct Chosen {
     /// `None`: as it is, or on this disk.
     pub(super) remote: Option<RemoteUrl>,
+    /// Git has to get in by itself. Of an address that `gh` gave, nobody knows the password that git would ask for.
+    pub(super) without_questions: bool,
     /// The repository, where `gh` told of it.
     pub(super) repository: Option<Taken>,
 }
@@ -82,7 +84,7 @@ fn given(remote: RemoteUrl, args: &Args, app: &App) -> Result<Chosen, CliError> 
             Some(Taken::of(&repository, &remote, false))
         }
     };
-    Ok(Chosen { remote: Some(remote), repository })
+    Ok(Chosen { remote: Some(remote), repository, ..Chosen::default() })
 }
 
 /// The repository of this name, found or made. Without a name also the one that holds sessions, whatever it is called.
@@ -130,7 +132,8 @@ fn take(github: &GitHub, repository: &Repository, args: &Args, app: &App) -> Res
 
 fn chosen(github: &GitHub, repository: &Repository, created: bool) -> Chosen {
     let remote = github.address(repository).clone();
-    Chosen { repository: Some(Taken::of(repository, &remote, created)), remote: Some(remote) }
+    let taken = Taken::of(repository, &remote, created);
+    Chosen { without_questions: taken.is_https, repository: Some(taken), remote: Some(remote) }
 }
 
 impl Taken {
