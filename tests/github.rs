@@ -175,6 +175,11 @@ fn what_others_can_read_is_refused_unless_told_twice() {
         let run = with(&["--allow-public", "--yes"]).success();
         assert!(run.stdout.contains("al/claude-sessions on github.localhost, public"), "{run}");
     }
+    let late = env.machine("late");
+    github.sign_in(&late, "ssh");
+    late.ccsync(["init", "--yes"]).success();
+    let run = github.ccsync(&late, &["config", "set", "remote", by_hand]);
+    assert!(run.code == Some(1) && run.stderr.contains("is public"), "{run}");
     let asked = github.asked();
     let machine = env.machine("m9");
     github.sign_in(&machine, "ssh");

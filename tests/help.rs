@@ -3,7 +3,7 @@
 use crate::harness::TestEnv;
 
 /// Every command with a help text of its own.
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 30] = [
     "",
     "resume",
     "start",
@@ -18,6 +18,10 @@ const COMMANDS: [&str; 26] = [
     "lock show",
     "lock release",
     "lock cleanup",
+    "machine",
+    "machine list",
+    "machine rename",
+    "machine forget",
     "undo",
     "verify",
     "repair",

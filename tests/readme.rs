@@ -18,16 +18,26 @@ struct Step {
 
 #[test]
 fn every_console_block_of_the_readme_runs() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let text = fs::read_to_string(&readme).unwrap_or_default();
-    for block in console_blocks(&text) {
+    run_blocks("README.md");
+}
+
+#[test]
+fn every_console_block_about_setting_up_runs() {
+    run_blocks("docs/setup.md");
+}
+
+fn run_blocks(page: &str) {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+    let blocks = console_blocks(&text);
+    assert!(!blocks.is_empty(), "{page}");
+    for block in blocks {
         let env = TestEnv::new();
         let a = env.machine("a");
         a.session(ONE).project("work/app").turn("fix the login form").write();
         for step in steps(&block) {
             let run = a.ccsync(&step.args).success();
             let printed: Vec<&str> = run.stdout.lines().collect();
-            assert!(fits(&step.shown, &printed), "README: {step:#?}\nprinted:\n{run}");
+            assert!(fits(&step.shown, &printed), "{page}: {step:#?}\nprinted:\n{run}");
         }
     }
 }

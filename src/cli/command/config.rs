@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::init::current_dir;
+use super::init::{self, current_dir};
 use crate::cli::app::App;
 use crate::cli::args::{JsonFlag, PlaceholderArg};
 use crate::cli::error::CliError;
@@ -140,8 +140,9 @@ fn set(key: Key, value: &str, app: &mut App) -> Result<Exit, CliError> {
 
 /// A new remote must be set up, not only written down: what is queued for the old one has to reach the new one.
 fn change_remote(value: &str, app: &App) -> Result<Exit, CliError> {
-    let remote = Some(RemoteUrl::parse(value, &current_dir()?)?);
-    let request = sync::SetUp { remote, ..sync::SetUp::default() };
+    let remote = RemoteUrl::parse(value, &current_dir()?)?;
+    init::refuse_open(&remote)?;
+    let request = sync::SetUp { remote: Some(remote), ..sync::SetUp::default() };
     sync::set_up(&app.env, app.clock(), app.progress(), app.is_interactive(), request)?;
     Ok(Exit::Done)
 }

@@ -114,6 +114,11 @@ pub(super) fn notice_copy(app: &mut App) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Refuses an address of which `gh` says that others can read what is there.
+pub(super) fn refuse_open(remote: &RemoteUrl) -> Result<(), CliError> {
+    remote::refuse_open(remote)
+}
+
 fn may_ask(args: &Args, app: &App) -> bool {
     !args.yes && !args.json.json && app.is_interactive()
 }

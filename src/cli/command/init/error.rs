@@ -24,7 +24,7 @@ impl From<InitError> for CliError {
         let hints = match &error {
             InitError::Open { name, .. } => vec![
                 format!("gh repo edit {} --visibility private", one_line(name)),
-                "if others may read them, the same with: --allow-public".to_owned(),
+                "if others may read them, add to `ccsync init`: --allow-public".to_owned(),
             ],
             InitError::NotAStore { address, .. } => vec![
                 "to have a new one made: ccsync init --github ANOTHER-NAME".to_owned(),

@@ -168,6 +168,16 @@ fn permit(repository: &Repository, args: &Args, app: &App) -> Result<(), CliErro
     }
 }
 
+/// As for an address that is given without `--allow-public`.
+pub(super) fn refuse_open(remote: &RemoteUrl) -> Result<(), CliError> {
+    match GitHub::look_up(remote) {
+        Some(Repository { name, visibility, .. }) if visibility != Visibility::Private => {
+            Err(InitError::Open { name, visibility }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What a person can choose.
 enum Choice<'a> {
     Take(&'a Repository),
