@@ -185,7 +185,7 @@ impl<'store> Snapshot<'store> {
     /// # Errors
     /// [`StoreError::Malformed`], [`StoreError::Git`].
     pub fn machine(&self, id: &MachineId) -> Result<Option<Machine>, StoreError> {
-        self.machine_at(layout::machine(id), id)
+        self.machine_at(&layout::machine(id), id)
     }
 
     /// One machine that was forgotten.
@@ -193,12 +193,12 @@ impl<'store> Snapshot<'store> {
     /// # Errors
     /// [`StoreError::Malformed`], [`StoreError::Git`].
     pub fn forgotten_machine(&self, id: &MachineId) -> Result<Option<Machine>, StoreError> {
-        self.machine_at(layout::forgotten(id), id)
+        self.machine_at(&layout::forgotten(id), id)
     }
 
-    fn machine_at(&self, path: String, id: &MachineId) -> Result<Option<Machine>, StoreError> {
-        let Some(blob) = self.file(&path)? else { return Ok(None) };
-        let fail = |source| StoreError::Malformed { path: path.clone(), source };
+    fn machine_at(&self, path: &str, id: &MachineId) -> Result<Option<Machine>, StoreError> {
+        let Some(blob) = self.file(path)? else { return Ok(None) };
+        let fail = |source| StoreError::Malformed { path: path.to_owned(), source };
         let json = self.bounded_blob(blob)?.map_err(fail)?;
         Machine::parse(id, &json).map(Some).map_err(fail)
     }

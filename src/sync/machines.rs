@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::locks::{LockView, Released, release, survey_of_fetched};
 use super::report::RemoteState;
 use super::send::{fetch, in_one_line, send_rest};
-use super::set_up::change_here;
+use super::set_path::change_here;
 
 use super::work::Work;
 use super::{Context, SyncError, in_words};

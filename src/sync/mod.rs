@@ -13,7 +13,7 @@
 //! * `index`: the cache that makes all this cheap; `gone`: what was removed here; `leftovers`: what a killed ccsync left
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
 //! * `project`: where a session's project is, and from where it could be cloned
-//! * `set_up`, `learn`, `machines`: this machine, what it takes over from the others, and all of them
+//! * `set_up`, `learn`, `set_path`, `machines`: this machine, what it takes over from the others, and all of them
 //! * `status`, `list`, `undo`: the smaller commands; `look`: the end of a conversation; `named`: sessions as people name them
 
 use std::io::ErrorKind;
@@ -58,6 +58,7 @@ mod repair;
 pub mod report;
 mod resume;
 mod send;
+mod set_path;
 mod set_up;
 pub mod shortcut;
 mod status;
@@ -79,7 +80,8 @@ pub use pull::{PullRequest, UndoReport, pull, undo};
 pub use push::push;
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};
 pub use resume::{Candidate, Candidates, Finished, back_up, candidates, finish};
-pub use set_up::{SetUp, SetUpReport, config_path, set_path, set_paths_here, set_up, set_up_by_default};
+pub use set_path::{set_path, set_paths_here};
+pub use set_up::{SetUp, SetUpReport, config_path, set_up, set_up_by_default};
 pub use status::{Status, status};
 pub use told::what_to_tell;
 pub use verify::{VerifyRequest, verify};
@@ -101,11 +103,11 @@ pub struct Context<'a> {
     pub interactive: bool,
 }
 
-impl<'a> Context<'a> {
+impl Context<'_> {
     /// The same with other settings.
-    fn with_settings(&self, settings: Settings) -> Context<'a> {
+    fn with_settings(&self, settings: Settings) -> Self {
         let progress = Arc::clone(&self.progress);
-        Context { env: self.env, settings, clock: self.clock, progress, interactive: self.interactive }
+        Self { env: self.env, settings, clock: self.clock, progress, interactive: self.interactive }
     }
 }
 

@@ -280,7 +280,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("machine-id");
         let mark = |text: &str| {
-            std::fs::write(&file, text).unwrap();
+            crate::sys::fs::write_atomic(&file, text.as_bytes()).unwrap();
             host_mark(&file)
         };
         let (one, two) = (mark(&"0123456789abcdef".repeat(2)), mark(&"1123456789abcdef".repeat(2)));
