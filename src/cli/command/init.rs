@@ -13,6 +13,7 @@ use crate::cli::app::App;
 use crate::cli::args::{JsonFlag, PlaceholderArg};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::config::Config;
 use crate::domain::root::RootName;
 use crate::sync::report::RemoteState;
 use crate::sync::{self, SetUp};
@@ -86,7 +87,8 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
 /// Sets this machine up with nothing given, if it has not been yet, and says so.
 pub(super) fn ensure(app: &mut App) -> Result<(), CliError> {
     if app.is_set_up()? {
-        return notice_copy(app);
+        notice_copy(app);
+        return Ok(());
     }
     let report = sync::set_up_by_default(&app.env, app.clock(), app.progress(), app.is_interactive())?;
     let remote = one_line(&report.remote_display);
@@ -101,8 +103,9 @@ pub(super) fn ensure(app: &mut App) -> Result<(), CliError> {
 }
 
 /// Says so if the configuration was copied from another host: two machines with one id take each other's locks for their own.
-pub(super) fn notice_copy(app: &mut App) -> Result<(), CliError> {
-    let machine = if app.is_set_up()? { app.config()?.machine } else { return Ok(()) };
+pub(super) fn notice_copy(app: &mut App) {
+    // What is wrong with the configuration is said by whoever needs it.
+    let Ok(Config { machine, .. }) = app.config() else { return };
     if let (Some(then), Some(now)) = (&machine.host, &app.env.host_mark)
         && then != now
     {
@@ -111,7 +114,6 @@ pub(super) fn notice_copy(app: &mut App) -> Result<(), CliError> {
         app.out.hint("if that one is still in use, make this one a machine of its own: ccsync init --new-id");
         app.out.hint("if it is not, keep the id: ccsync init");
     }
-    Ok(())
 }
 
 /// Refuses an address of which `gh` says that others can read what is there.

@@ -31,7 +31,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    init::notice_copy(app)?;
+    init::notice_copy(app);
     let request =
         PullRequest { sessions: args.sessions.clone(), dry_run: args.dry_run, force: args.force, days: args.days };
     let report = sync::pull(&app.context()?, &request)?;
