@@ -56,6 +56,9 @@ pub struct Machine {
     pub id: MachineId,
     /// For people.
     pub name: String,
+    /// The host that it was set up on ([`Env::host_mark`]): elsewhere, the file is a copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 /// Which sessions travel. Whatever is excluded stays where it is, whatever else includes it.
@@ -494,6 +497,7 @@ mod tests {
             system: System::of_build(),
             host_name: "desk".to_owned(),
             directory: None,
+            host_mark: None,
             client: "claude".into(),
             claude_dir: home.join(".claude"),
             program: None,

@@ -20,6 +20,8 @@ mod extras;
 mod fixtures;
 mod foreign;
 mod full_disk;
+#[cfg(unix)]
+mod github;
 mod help;
 mod history;
 mod hostile_sessions;
@@ -29,6 +31,7 @@ mod layers;
 mod left_out;
 mod lock;
 mod look;
+mod machines;
 mod model;
 #[cfg(unix)]
 mod moments;

@@ -29,3 +29,35 @@ fn a_question_that_is_not_answered_leaves_the_terminal_as_it_was() {
     let ended = terminal.end().given_back().code(130);
     assert!(ended.text().contains("cancelled"), "{}", ended.text());
 }
+
+#[test]
+fn init_asks_for_the_directories_of_placeholders_and_proposes_what_it_finds() {
+    let env = TestEnv::new();
+    let remote = env.bare_remote();
+    let (a, b) = (env.machine("a"), env.machine("b"));
+    a.init(&remote);
+    for placeholder in ["FAR=/far/away", "NONE=/no/where", "WORK=~/my/work"] {
+        a.ccsync(["config", "add-placeholder", placeholder]).success();
+    }
+    a.ccsync(["push"]).success();
+    std::fs::create_dir_all(b.home.join("my/work")).unwrap();
+    let terminal = Terminal::start(b.command(["init", "--remote", remote.to_str().unwrap()]), 200, 20);
+    terminal.wait_for("Directory for FAR, on a /far/away (empty: none)");
+    terminal.wait_for_raw();
+    terminal.type_in(&format!("~/near{ENTER}"));
+    terminal.wait_for("Directory for NONE, on a /no/where (empty: none)");
+    terminal.wait_for_raw();
+    terminal.type_in(ENTER);
+    terminal.wait_for("(-: none) [");
+    terminal.wait_for_raw();
+    terminal.type_in(ENTER);
+    terminal.wait_for("init: this machine is set up; 2 placeholders learnt; 1 missing");
+    terminal.end().given_back().code(0);
+    let placeholders = b.ccsync(["config", "show", "--json"]).success().json()["placeholders"].clone();
+    let here = |below: &str| b.home.join(below).to_str().unwrap().to_owned();
+    assert_eq!(placeholders, serde_json::json!({"FAR": here("near"), "WORK": here("my/work")}));
+    // Once is enough.
+    let again = Terminal::start(b.command(["init"]), 200, 20);
+    again.wait_for("init: this machine is up to date; 1 missing");
+    again.end().given_back().code(0);
+}

@@ -62,6 +62,8 @@ enum CommandError {
     Cancelled,
     #[error("somebody may be at work there, and there is nobody to ask")]
     NobodyToAsk,
+    #[error("a machine is forgotten only if somebody says yes, and there is nobody to ask")]
+    NobodyToAskOfMachine,
     #[error("cannot tell the current directory")]
     CurrentDir(#[source] io::Error),
     #[error("`{0}` is not Unicode and cannot be written to the configuration")]
@@ -113,6 +115,17 @@ impl CliError {
     pub(crate) fn nobody_to_ask() -> Self {
         let hint = "if you are sure, add --yes to the command".to_owned();
         Self::new(Kind::Usage, CommandError::NobodyToAsk, vec![hint])
+    }
+
+    /// A machine is forgotten only after a yes, and standard input is no terminal.
+    pub(crate) fn nobody_to_ask_of_machine() -> Self {
+        let hint = "if you are sure, add --yes to the command".to_owned();
+        Self::new(Kind::Usage, CommandError::NobodyToAskOfMachine, vec![hint])
+    }
+
+    /// The same, with other hints: who made the call knows better.
+    pub(crate) fn with_hints(self, hints: Vec<String>) -> Self {
+        Self { hints, damaged_store: false, ..self }
     }
 
     /// The directory that the program was started in is gone or closed to us.
@@ -512,7 +525,14 @@ impl CliError {
             SyncError::Inconsistent { .. } | SyncError::Oversized { .. } => {
                 (Kind::Failed, hints(["ccsync push, on a machine that has the session"]))
             }
-            SyncError::NoSuchMachine { .. } => (Kind::Failed, hints(["names and ids: ccsync status --json"])),
+            SyncError::NoSuchMachine { .. } => (Kind::Failed, hints(["names and ids: ccsync machine list"])),
+            SyncError::NameTaken { .. } => (Kind::Failed, hints(["who has it: ccsync machine list"])),
+            SyncError::NotThisMachine { .. } => (Kind::Failed, hints(["on that machine: ccsync machine rename NAME"])),
+            SyncError::ThisMachine { .. } => (Kind::Failed, hints(["on another machine: ccsync machine forget NAME"])),
+            SyncError::MachineAtWork { .. } => (
+                Kind::Locked,
+                hints(["which sessions: ccsync lock show", "if nobody is: ccsync machine forget MACHINE --force"]),
+            ),
             SyncError::Contended { .. } | SyncError::ChangedAlready { .. } => {
                 (Kind::Failed, hints(["run the command again"]))
             }

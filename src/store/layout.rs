@@ -11,6 +11,9 @@ pub(super) const FORMAT_FILE: &str = "ccsync.json";
 /// The directory with one file per machine.
 pub(super) const MACHINES: &str = "machines";
 
+/// How the name of a forgotten machine's file ends.
+pub(super) const FORGOTTEN_SUFFIX: &str = ".forgotten.json";
+
 /// The directory with the shards of sessions.
 pub(super) const SESSIONS: &str = "sessions";
 
@@ -38,6 +41,11 @@ pub(super) fn machine(id: &MachineId) -> String {
 /// Path of the file in which others propose paths to a machine.
 pub(super) fn proposed_paths(id: &MachineId) -> String {
     format!("{MACHINES}/{id}.paths.json")
+}
+
+/// Path of what is kept of a machine that was forgotten.
+pub(super) fn forgotten(id: &MachineId) -> String {
+    format!("{MACHINES}/{id}{FORGOTTEN_SUFFIX}")
 }
 
 /// Directory of a session.

@@ -165,11 +165,27 @@ impl<'store> Snapshot<'store> {
     /// # Errors
     /// [`StoreError::Git`].
     pub fn machines(&self) -> Result<(Vec<Machine>, Vec<StoreError>), StoreError> {
+        self.machine_files(".json", Self::machine)
+    }
+
+    /// All machines that were forgotten, and whose files can be read.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn forgotten_machines(&self) -> Result<Vec<Machine>, StoreError> {
+        Ok(self.machine_files(layout::FORGOTTEN_SUFFIX, Self::forgotten_machine)?.0)
+    }
+
+    fn machine_files(
+        &self,
+        suffix: &str,
+        read: impl Fn(&Self, &MachineId) -> Result<Option<Machine>, StoreError>,
+    ) -> Result<(Vec<Machine>, Vec<StoreError>), StoreError> {
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         for (name, _) in tree::entries(self.objects, self.directory(layout::MACHINES)?)? {
-            let id = std::str::from_utf8(&name).ok().and_then(|n| n.strip_suffix(".json"));
+            let id = std::str::from_utf8(&name).ok().and_then(|n| n.strip_suffix(suffix));
             let Some(id) = id.and_then(|id| id.parse::<MachineId>().ok()) else { continue };
-            match self.machine(&id) {
+            match read(self, &id) {
                 Ok(machine) => good.extend(machine),
                 Err(e @ StoreError::Malformed { .. }) => bad.push(e),
                 Err(e) => return Err(e),
@@ -183,9 +199,20 @@ impl<'store> Snapshot<'store> {
     /// # Errors
     /// [`StoreError::Malformed`], [`StoreError::Git`].
     pub fn machine(&self, id: &MachineId) -> Result<Option<Machine>, StoreError> {
-        let path = layout::machine(id);
-        let Some(blob) = self.file(&path)? else { return Ok(None) };
-        let fail = |source| StoreError::Malformed { path: path.clone(), source };
+        self.machine_at(&layout::machine(id), id)
+    }
+
+    /// One machine that was forgotten.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`], [`StoreError::Git`].
+    pub fn forgotten_machine(&self, id: &MachineId) -> Result<Option<Machine>, StoreError> {
+        self.machine_at(&layout::forgotten(id), id)
+    }
+
+    fn machine_at(&self, path: &str, id: &MachineId) -> Result<Option<Machine>, StoreError> {
+        let Some(blob) = self.file(path)? else { return Ok(None) };
+        let fail = |source| StoreError::Malformed { path: path.to_owned(), source };
         let json = self.bounded_blob(blob)?.map_err(fail)?;
         Machine::parse(id, &json).map(Some).map_err(fail)
     }

@@ -180,11 +180,15 @@ impl<'store> Transaction<'store> {
         Ok(())
     }
 
-    /// Writes the file of a machine.
+    /// Writes the file of a machine. One that was forgotten is back with that.
     ///
     /// # Errors
     /// [`StoreError::Git`], [`StoreError::Io`].
     pub fn put_machine(&mut self, machine: &Machine) -> Result<(), StoreError> {
+        let forgotten = layout::forgotten(&machine.id);
+        if self.base.has(&forgotten) {
+            self.changes.insert(forgotten, None);
+        }
         self.put_file(layout::machine(&machine.id), machine.to_json())
     }
 
@@ -228,6 +232,19 @@ impl<'store> Transaction<'store> {
             }
         }
         Ok(renamed)
+    }
+
+    /// Takes a machine from the list. What it had as roots stays known: text that was copied from it can still be read.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`], [`StoreError::Io`].
+    pub fn forget_machine(&mut self, machine: &Machine) -> Result<(), StoreError> {
+        for path in [layout::machine(&machine.id), layout::proposed_paths(&machine.id)] {
+            if self.base.has(&path) {
+                self.changes.insert(path, None);
+            }
+        }
+        self.put_file(layout::forgotten(&machine.id), machine.to_json())
     }
 
     /// Proposes paths to a machine, or (`None`) removes what was proposed.

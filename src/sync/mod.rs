@@ -18,7 +18,8 @@
 //! * `history`: what happened to the store; `restore`: earlier states of sessions; `milestones`: names for states; `held`: what stays put back
 //! * [`doctor`]: everything that this program needs
 //! * [`import`]: what another program has stored
-//! * `set_up`, `status`, `list`, `undo`: the smaller commands; `look`: the end of a conversation; `named`: sessions as people name them
+//! * `set_up`, `learn`, `set_path`, `machines`: this machine, what it takes over from the others, and all of them
+//! * `status`, `list`, `undo`: the smaller commands; `look`: the end of a conversation; `named`: sessions as people name them
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -53,11 +54,13 @@ mod held;
 mod history;
 pub mod import;
 mod index;
+mod learn;
 mod leases;
 mod leftovers;
 mod list;
 pub mod locks;
 mod look;
+mod machines;
 mod merge;
 mod milestones;
 mod named;
@@ -74,6 +77,7 @@ pub mod report;
 mod restore;
 mod resume;
 mod send;
+mod set_path;
 mod set_up;
 pub mod shortcut;
 mod status;
@@ -88,8 +92,10 @@ mod writing;
 
 pub use history::{Change, LogEntry, LogRequest, SessionChange, log};
 pub use import::{ImportReport, Source, import};
+pub use learn::ForeignPlaceholder;
 pub use list::{ListFilter, SessionRow, list};
 pub use look::last_turns;
+pub use machines::{Forgotten, MachineRow, Machines, forget_machine, machine_to_forget, machines, rename_machine};
 pub use milestones::{MadeMilestone, MilestoneRow, make_milestone, milestones};
 pub use notes::{InvalidNote, KeptNote, LeftNote, leave_note, mark_as_shown, notes};
 pub use project::{MissingProject, ProjectHere, ProposedClone, UnmappedRoot, clone_project, identity_at, project_here};
@@ -98,7 +104,8 @@ pub use push::{push, push_selected};
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};
 pub use restore::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession, SkippedSession, restore};
 pub use resume::{Candidate, Candidates, Finished, back_up, candidates, finish};
-pub use set_up::{SetUp, SetUpReport, config_path, set_path, set_up, set_up_by_default};
+pub use set_path::{set_path, set_paths_here};
+pub use set_up::{SetUp, SetUpReport, config_path, set_up, set_up_by_default};
 pub use status::{Status, status};
 pub use told::what_to_tell;
 pub use verify::{VerifyRequest, verify};
@@ -118,6 +125,14 @@ pub struct Context<'a> {
     pub progress: Arc<dyn Progress + Send + Sync>,
     /// Whether a person is there to answer git's questions.
     pub interactive: bool,
+}
+
+impl Context<'_> {
+    /// The same with other settings.
+    fn with_settings(&self, settings: Settings) -> Self {
+        let progress = Arc::clone(&self.progress);
+        Self { env: self.env, settings, clock: self.clock, progress, interactive: self.interactive }
+    }
 }
 
 /// What can go wrong with a whole command. What goes wrong with one session is in its report.
@@ -270,6 +285,32 @@ pub enum SyncError {
         /// Which session.
         session: SessionId,
     },
+    /// Another machine has the name.
+    #[error("there is a machine called `{}` already", name.escape_debug())]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// Only a machine itself writes its file.
+    #[error("`{}` is another machine, and only that machine can change its name", name.escape_debug())]
+    NotThisMachine {
+        /// Its name.
+        name: String,
+    },
+    /// A machine does not forget itself.
+    #[error("`{}` is this machine", name.escape_debug())]
+    ThisMachine {
+        /// Its name.
+        name: String,
+    },
+    /// A machine that is to be forgotten may be at work.
+    #[error("somebody may be at work on `{}`: it holds {locks} live lock{}", name.escape_debug(), if *locks == 1 { "" } else { "s" })]
+    MachineAtWork {
+        /// Its name.
+        name: String,
+        /// How many locks it holds.
+        locks: usize,
+    },
     /// Other machines were faster each time, and nobody holds the lock for longer than moments.
     #[error("the lock of session {session} was moved by others {attempts} times in a row")]
     Contended {
@@ -355,8 +396,10 @@ fn says_store_is_damaged(words: &str) -> bool {
         "inflate",
         "mmap failed",
     ];
-    let of_the_server = |line: &&str| !line.trim_start().starts_with("remote:");
-    words.lines().filter(of_the_server).any(|line| complaints.iter().any(|c| line.contains(c)))
+    let of_the_remote = |line: &&str| {
+        line.trim_start().starts_with("remote:") || line.contains("Could not read from remote repository")
+    };
+    words.lines().filter(|line| !of_the_remote(line)).any(|line| complaints.iter().any(|c| line.contains(c)))
 }
 
 /// Whether git, in whatever form, complains of something that another clone would meet as well.

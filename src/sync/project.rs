@@ -153,7 +153,7 @@ fn unmapped_root(manifest: &Manifest, project: &PortablePath, roots: &RootSet) -
 }
 
 /// Where this machine would have the root that another has below its home directory.
-fn below_home(there: &RootSet, name: &RootName, roots: &RootSet) -> Option<PathBuf> {
+pub(super) fn below_home(there: &RootSet, name: &RootName, roots: &RootSet) -> Option<PathBuf> {
     let home = there.get(RootName::home().as_str())?.clone();
     let portable = collapse_path(&RootSet::new(there.system, [home]), &there.get(name.as_str())?.path);
     if !portable.as_str().starts_with("{{HOME}}/") || !is_plain(&portable) {
@@ -170,7 +170,7 @@ fn with_root(roots: &RootSet, unmapped: &UnmappedRoot) -> Option<RootSet> {
 
 /// Whether a directory is one where people keep projects. In the others lies what systems and programs run or obey unasked: whoever can
 /// write to the store could ask for a clone to be put there.
-fn is_plain(project: &PortablePath) -> bool {
+pub(super) fn is_plain(project: &PortablePath) -> bool {
     let text = project.as_str();
     let tail = match text.strip_prefix("{{").and_then(|rest| rest.split_once("}}")) {
         Some((_, "")) => return true,

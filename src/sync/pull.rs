@@ -21,7 +21,7 @@ use super::plan::{Differences, FilePull, Local, compare_session, compare_with, d
 use super::push::{mention_merged, passed_over};
 use super::report::{Outcome, Report, SessionReport};
 use super::send::{fetch, send_rest};
-use super::set_up::adopt_proposed_paths;
+use super::set_path::adopt_proposed_paths;
 use super::storing::Storing;
 use super::work::{Work, undo_path};
 use super::writing::{Writer, Writing, all_files};

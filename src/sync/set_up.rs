@@ -2,33 +2,40 @@
 //!
 //! Can be run again at any time: what is not given stays as it is, and what the former remote held is carried into a new one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::learn::{ForeignPlaceholder, foreign_placeholders};
+use super::machines::free_name;
 use super::report::RemoteState;
-use super::send::{fetch, send, send_rest};
+use super::send::{fetch, send_rest};
 use super::work::{Work, remote_url};
 use super::{Context, SyncError, embedded_remote_path, store_path};
-use crate::config::{Config, ConfigError, Machine, Overrides, Settings};
+use crate::config::{Config, Machine, Overrides, Settings};
+use crate::domain::id::MachineId;
 use crate::domain::progress::Progress;
-use crate::domain::root::{Root, RootName};
-use crate::store::StoreError;
-use crate::store::machine::ProposedPaths;
-use crate::store::manifest::{FORMAT, ManifestError};
+use crate::domain::root::RootName;
 use crate::sys::clock::Clock;
 use crate::sys::env::Env;
 use crate::sys::fail_point::fail_point;
 use crate::transport::url::RemoteUrl;
+
+/// How often a name gives way to others that came at the same moment.
+const ROUNDS: u32 = 5;
 
 /// What a set-up is asked for; what is not given stays as it is or takes its default.
 #[derive(Debug, Clone, Default)]
 pub struct SetUp {
     /// The remote; without one, a bare repository under the data directory.
     pub remote: Option<RemoteUrl>,
-    /// The machine's name; the host's by default.
+    /// The machine's name; the host's by default. A number is added if another machine has it.
     pub name: Option<String>,
     /// Directories on this machine that get a placeholder.
     pub placeholders: Vec<(RootName, PathBuf)>,
+    /// Takes over the placeholders of other machines whose directories are found here.
+    pub adopt: bool,
+    /// Makes a machine of its own of one that was copied.
+    pub new_id: bool,
 }
 
 /// What a set-up did.
@@ -36,20 +43,26 @@ pub struct SetUp {
 pub struct SetUpReport {
     /// This machine's name.
     pub machine_name: String,
+    /// The name that it would have, if no other machine had it.
+    pub wished_name: Option<String>,
     /// The remote, without secrets.
     pub remote_display: String,
     /// The remote is the bare repository under the data directory.
     pub embedded: bool,
     /// There was no configuration before.
     pub first_time: bool,
+    /// Its sessions went to another remote before.
+    pub moved: bool,
     /// Names of the other machines, unsanitised.
     pub other_machines: Vec<String>,
     /// Sessions that the remote did not have and this machine's store brought along.
     pub carried: u64,
     /// Placeholder and directory of each root.
     pub roots: Vec<(String, String)>,
+    /// Placeholders of other machines that were taken over.
+    pub learnt: Vec<ForeignPlaceholder>,
     /// Placeholders of other machines that have no directory here.
-    pub unmapped: Vec<String>,
+    pub unmapped: Vec<ForeignPlaceholder>,
     /// What became of the remote.
     pub remote: RemoteState,
 }
@@ -65,16 +78,43 @@ pub fn set_up(
     interactive: bool,
     request: SetUp,
 ) -> Result<SetUpReport, SyncError> {
-    let path = config_path(env);
-    let former = Config::load(&path)?;
-    let config = wanted(env, former.as_ref(), request)?;
+    let former = Config::load(&config_path(env))?;
+    let how = Joining { is_named: request.name.is_some(), adopt: request.adopt, new_id: request.new_id };
+    let mut config = wanted(env, former.as_ref(), request)?;
     let settings = Settings::resolve(&config, env, Overrides::default())?;
     let ctx = Context { env, settings, clock, progress, interactive };
-    let mut work = Work::open(&ctx)?;
+    let joined = join(&ctx, &mut config, former.as_ref(), &how)?;
+    let mut report = enter(&ctx, config, joined.tell_apart)?;
+    report.wished_name = Some(ctx.settings.machine.name).filter(|wished| *wished != report.machine_name);
+    report.first_time = former.is_none();
+    Ok(SetUpReport { moved: joined.moved, carried: joined.carried, learnt: joined.learnt, ..report })
+}
+
+/// How a machine comes to its remote.
+struct Joining {
+    /// Its name was asked for.
+    is_named: bool,
+    adopt: bool,
+    new_id: bool,
+}
+
+/// What came of it.
+struct Joined {
+    /// It had another remote.
+    moved: bool,
+    carried: u64,
+    learnt: Vec<ForeignPlaceholder>,
+    /// Its name gives way where another machine has it.
+    tell_apart: bool,
+}
+
+/// Fetches what the remote has, adapts the configuration to it, and saves that.
+fn join(ctx: &Context<'_>, config: &mut Config, former: Option<&Config>, how: &Joining) -> Result<Joined, SyncError> {
+    let mut work = Work::open(ctx)?;
     if config.remote.is_none() {
-        crate::store::create_embedded_remote(&embedded_remote_path(env))?;
+        crate::store::create_embedded_remote(&embedded_remote_path(ctx.env))?;
     }
-    let moved = former.as_ref().is_some_and(|former| former.remote != config.remote);
+    let moved = former.is_some_and(|former| former.remote != config.remote);
     let before = work.store.remote_head()?;
     if moved {
         work.store.set_remote_head(None)?;
@@ -85,16 +125,49 @@ pub fn set_up(
         work.store.set_remote_head(before.as_ref())?;
         return Err(e);
     }
-    if moved {
+    if moved || how.new_id {
         work.locks.forget_all()?;
     }
-    config.save(&path)?;
+    let there = work.store.snapshot(work.store.remote_head()?.as_ref())?;
+    // A machine that the store knows has its name there; only a newcomer gives way.
+    let is_known = there.machine(&config.machine.id).ok().flatten().is_some();
+    let learnt = if how.adopt { adopt(&work, config)? } else { Vec::new() };
+    config.save(&config_path(ctx.env))?;
     fail_point("the configuration is saved");
-    let there = work.store.snapshot(work.store.remote_head()?.as_ref())?.sessions()?;
+    let there = there.sessions()?;
     let carried = sessions_before.keys().filter(|id| !there.contains_key(*id)).count() as u64;
-    register(&mut work)?;
-    let (remote, _) = send_rest(&mut work)?;
-    report(&work, former.is_none(), carried, remote)
+    Ok(Joined { moved, carried, learnt, tell_apart: how.is_named || !is_known })
+}
+
+/// Gives the placeholders of other machines the directories that are found here.
+fn adopt(work: &Work<'_>, config: &mut Config) -> Result<Vec<ForeignPlaceholder>, SyncError> {
+    let mut learnt = foreign_placeholders(work, &config.root_set(work.ctx.env)?)?;
+    // What cannot be a placeholder here stays unmapped.
+    learnt.retain(|placeholder| {
+        let here = placeholder.here.as_deref().and_then(Path::to_str);
+        here.is_some_and(|here| config.set_placeholder(placeholder.name.clone(), here, work.ctx.env).is_ok())
+    });
+    Ok(learnt)
+}
+
+/// Commits this machine's file and sends it. That another machine registered under the same name at the same moment shows only then: the
+/// one that was second gives way.
+fn enter(ctx: &Context<'_>, mut config: Config, tell_apart: bool) -> Result<SetUpReport, SyncError> {
+    let mut rounds = if tell_apart { ROUNDS } else { 0 };
+    loop {
+        let ctx = ctx.with_settings(Settings::resolve(&config, ctx.env, Overrides::default())?);
+        let mut work = Work::open(&ctx)?;
+        if rounds == 0 || free_name(&work)? == work.machine.name {
+            register(&mut work)?;
+            let (remote, _) = send_rest(&mut work)?;
+            if rounds == 0 || free_name(&work)? == work.machine.name {
+                return report(&work, remote);
+            }
+        }
+        config.set(crate::config::Key::Name, &free_name(&work)?)?;
+        config.save(&config_path(ctx.env))?;
+        rounds -= 1;
+    }
 }
 
 /// Sets this machine up with nothing given: its first command does that.
@@ -115,81 +188,6 @@ pub fn set_up_by_default(
     set_up(env, clock, progress, interactive, SetUp::default())
 }
 
-/// Gives a placeholder its directory on a machine: this one at once, another one when it pulls next.
-///
-/// `machine` is a name, an id, or `this`.
-///
-/// # Errors
-/// [`SyncError::NoSuchMachine`] if the store knows none of that name, or more than one.
-pub fn set_path(ctx: &Context<'_>, name: RootName, machine: &str, path: &str) -> Result<RemoteState, SyncError> {
-    let me = &ctx.settings.machine;
-    if machine == "this" || machine == me.name || machine == me.id.as_str() {
-        return set_path_here(ctx, name, path);
-    }
-    let mut work = Work::open(ctx)?;
-    fetch(&mut work)?;
-    propose_path(&work, name, machine, path)?;
-    Ok(send_rest(&mut work)?.0)
-}
-
-fn propose_path(work: &Work<'_>, name: RootName, machine: &str, path: &str) -> Result<(), SyncError> {
-    let snapshot = work.store.head_snapshot()?;
-    let (machines, _) = snapshot.machines()?;
-    let named: Vec<_> = machines.iter().filter(|m| m.name == machine || m.id.as_str() == machine).collect();
-    let [target] = named.as_slice() else {
-        return Err(SyncError::NoSuchMachine { name: machine.to_owned(), found: named.len() });
-    };
-    Root::new(target.roots.system, name.clone(), path, None)
-        .map_err(|source| ConfigError::Placeholder { name: name.clone(), source })?;
-    let mut proposed = match snapshot.proposed_paths(&target.id) {
-        Err(StoreError::Malformed { source, .. }) if !matches!(source, ManifestError::Newer(_)) => Default::default(),
-        proposed => proposed?.map(|proposed| proposed.paths).unwrap_or_default(),
-    };
-    proposed.insert(name, path.to_owned());
-    let head = work.store.head()?;
-    let mut tx = work.store.begin(head.as_ref())?;
-    tx.put_proposed_paths(&target.id, Some(&ProposedPaths { format: FORMAT, paths: proposed }))?;
-    tx.commit(&work.author(), &format!("paths for {}", target.name), head.as_slice())?;
-    Ok(())
-}
-
-/// Takes over the paths that other machines proposed to this one; the settings then, if there were any.
-pub(super) fn adopt_proposed_paths(work: &Work<'_>) -> Result<Option<Settings>, SyncError> {
-    let env = work.ctx.env;
-    let proposed = match work.store.head_snapshot()?.proposed_paths(&work.machine.id) {
-        // Whatever it was to say, it says nothing; the next proposal takes its place.
-        Err(StoreError::Malformed { .. }) => None,
-        proposed => proposed?,
-    };
-    let Some(proposed) = proposed else { return Ok(None) };
-    let Some(mut config) = Config::load(&config_path(env))? else { return Ok(None) };
-    for (name, path) in proposed.paths {
-        // What is no directory's path here was proposed in error; the rest still counts.
-        let _ = config.set_placeholder(name, &path, env);
-    }
-    config.save(&config_path(env))?;
-    fail_point("paths of others are adopted");
-    let head = work.store.head()?;
-    let mut tx = work.store.begin(head.as_ref())?;
-    tx.put_proposed_paths(&work.machine.id, None)?;
-    tx.commit(&work.author(), &format!("{} took over its paths", work.machine.name), head.as_slice())?;
-    Ok(Some(Settings::resolve(&config, env, Overrides::default())?))
-}
-
-fn set_path_here(ctx: &Context<'_>, name: RootName, path: &str) -> Result<RemoteState, SyncError> {
-    let me = &ctx.settings.machine;
-    let file = config_path(ctx.env);
-    let mut config = Config::load(&file)?.unwrap_or(Config::new(me.clone())?);
-    config.set_placeholder(name, path, ctx.env)?;
-    config.save(&file)?;
-    let settings = Settings::resolve(&config, ctx.env, Overrides::default())?;
-    let progress = Arc::clone(&ctx.progress);
-    let ctx = Context { env: ctx.env, settings, clock: ctx.clock, progress, interactive: ctx.interactive };
-    let mut work = Work::open(&ctx)?;
-    register(&mut work)?;
-    Ok(send(&mut work)?.0)
-}
-
 /// Where the configuration lies.
 pub fn config_path(env: &Env) -> PathBuf {
     env.dirs.config.join(crate::config::FILE_NAME)
@@ -198,12 +196,12 @@ pub fn config_path(env: &Env) -> PathBuf {
 fn wanted(env: &Env, former: Option<&Config>, request: SetUp) -> Result<Config, SyncError> {
     let mut config = match former {
         Some(former) => former.clone(),
-        None => {
-            let id = uuid::Uuid::new_v4().simple().to_string();
-            let id = id.parse().expect("a UUID without dashes is a machine id");
-            Config::new(Machine { id, name: env.host_name.clone() })?
-        }
+        None => Config::new(Machine { id: new_id(), name: env.host_name.clone(), host: None })?,
     };
+    if request.new_id {
+        config.machine = Machine { id: new_id(), name: env.host_name.clone(), host: None };
+    }
+    config.machine.host.clone_from(&env.host_mark);
     if let Some(name) = request.name {
         config.set(crate::config::Key::Name, &name)?;
     }
@@ -216,8 +214,13 @@ fn wanted(env: &Env, former: Option<&Config>, request: SetUp) -> Result<Config, 
     Ok(config)
 }
 
+fn new_id() -> MachineId {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    id.parse().expect("a UUID without dashes is a machine id")
+}
+
 /// Commits this machine's file if the store knows it otherwise.
-fn register(work: &mut Work<'_>) -> Result<(), SyncError> {
+pub(super) fn register(work: &mut Work<'_>) -> Result<(), SyncError> {
     work.refresh_machine()?;
     if !work.machine_changed {
         return Ok(());
@@ -231,26 +234,23 @@ fn register(work: &mut Work<'_>) -> Result<(), SyncError> {
     Ok(())
 }
 
-fn report(work: &Work<'_>, first_time: bool, carried: u64, remote: RemoteState) -> Result<SetUpReport, SyncError> {
+/// How this machine is set up now; what was done for it is the caller's to say.
+fn report(work: &Work<'_>, remote: RemoteState) -> Result<SetUpReport, SyncError> {
     let settings = &work.ctx.settings;
     let (machines, _) = work.store.head_snapshot()?.machines()?;
-    let others: Vec<_> = machines.iter().filter(|machine| machine.id != work.machine.id).collect();
-    let mut unmapped: Vec<String> = others
-        .iter()
-        .flat_map(|machine| machine.roots.roots.iter().map(|root| root.name.to_string()))
-        .filter(|name| settings.roots.get(name).is_none())
-        .collect();
-    unmapped.sort();
-    unmapped.dedup();
+    let others = machines.into_iter().filter(|machine| machine.id != work.machine.id);
     Ok(SetUpReport {
         machine_name: settings.machine.name.clone(),
+        wished_name: None,
         remote_display: remote_url(work.ctx.env, settings.remote.as_deref())?.to_string(),
         embedded: settings.remote.is_none(),
-        first_time,
-        other_machines: others.iter().map(|machine| machine.name.clone()).collect(),
-        carried,
+        first_time: false,
+        moved: false,
+        other_machines: others.map(|machine| machine.name).collect(),
+        carried: 0,
         roots: settings.roots.roots.iter().map(|root| (root.name.to_string(), root.path.clone())).collect(),
-        unmapped,
+        learnt: Vec::new(),
+        unmapped: foreign_placeholders(work, &settings.roots)?,
         remote,
     })
 }

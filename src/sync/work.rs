@@ -218,8 +218,10 @@ fn lock(ctx: &Context<'_>) -> Result<(FamilyLock, ProcessLock), SyncError> {
 
 /// How text may lie on this machine's disk.
 fn this_machines_views(ctx: &Context<'_>, store: &Store, machine: &Machine) -> Result<Views, SyncError> {
-    let (machines, _) = store.head_snapshot()?.machines()?;
-    let others = machines.into_iter().filter(|other| other.id != machine.id).map(|other| other.roots);
+    let snapshot = store.head_snapshot()?;
+    // What was copied from a machine does not change when the machine is forgotten.
+    let machines = snapshot.machines()?.0.into_iter().chain(snapshot.forgotten_machines()?);
+    let others = machines.filter(|other| other.id != machine.id).map(|other| other.roots);
     let other_roots = machine.former.iter().cloned().chain(others).collect();
     Ok(Views::new(machine.id.clone(), machine.roots.clone(), other_roots, ctx.settings.paths, Clones::known(ctx)))
 }
@@ -227,12 +229,18 @@ fn this_machines_views(ctx: &Context<'_>, store: &Store, machine: &Machine) -> R
 /// This machine by its settings, and whether the store knows it otherwise.
 fn this_machine(ctx: &Context<'_>, store: &Store) -> Result<(Machine, bool), SyncError> {
     let me = &ctx.settings.machine;
-    let known = match store.head_snapshot()?.machine(&me.id) {
+    let snapshot = store.head_snapshot()?;
+    let known = match snapshot.machine(&me.id) {
         // The file is this machine's own: it is written anew. What a newer ccsync wrote is no damage.
         Err(StoreError::Malformed { source, .. }) if !matches!(source, ManifestError::Newer(_)) => None,
         known => known?,
     };
-    let machine = Machine::renewed(known.clone(), me.id.clone(), &me.name, ctx.settings.roots.clone());
+    // A machine that was forgotten and is still there has had roots all the same.
+    let earlier = match &known {
+        None => snapshot.forgotten_machine(&me.id).unwrap_or_default(),
+        known => known.clone(),
+    };
+    let machine = Machine::renewed(earlier, me.id.clone(), &me.name, ctx.settings.roots.clone());
     let changed = known.as_ref() != Some(&machine);
     Ok((machine, changed))
 }

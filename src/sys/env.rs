@@ -20,6 +20,8 @@ pub struct Env {
     pub host_name: String,
     /// The directory that the process was started in, if it can be told.
     pub directory: Option<PathBuf>,
+    /// What tells this host from a copy of its files on another one, where the system has such a thing.
+    pub host_mark: Option<String>,
     /// Where the client keeps its files.
     pub claude_dir: PathBuf,
     /// The client's program: `claude` as the PATH has it, or else where the client's own installer puts it.
@@ -100,6 +102,7 @@ impl Env {
             host_name: host_name(),
             directory: std::env::current_dir().ok(),
             program: std::env::current_exe().ok(),
+            host_mark: host_mark(Path::new(MACHINE_ID)),
             stdin_is_terminal: stdin().is_terminal(),
             stdout_is_terminal: stdout().is_terminal(),
             stderr_is_terminal: stderr().is_terminal(),
@@ -124,6 +127,7 @@ impl Env {
             system: System::of_build(),
             host_name: String::new(),
             directory: None,
+            host_mark: None,
             client: client(get, &claude_dir),
             claude_dir,
             program: None,
@@ -237,6 +241,20 @@ fn full_host_name() -> String {
     variable("COMPUTERNAME").unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// Where Linux systems keep a random id that was made when they were installed (machine-id(5)).
+const MACHINE_ID: &str = "/etc/machine-id";
+
+/// The id itself is not for others (machine-id(5)): what is kept of it tells two hosts apart and leads nowhere.
+fn host_mark(machine_id: &Path) -> Option<String> {
+    let id = std::fs::read_to_string(machine_id).ok()?;
+    let id = id.trim();
+    // An image of a container has an empty one, one that was not started yet the word `uninitialized`.
+    let is_id = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
+    is_id.then(|| {
+        blake3::Hash::from(blake3::derive_key("ccsync host mark, version 1", id.as_bytes())).to_hex()[..16].to_owned()
+    })
+}
+
 /// Rows and columns.
 fn terminal_size() -> Option<(usize, usize)> {
     let stdout_size = dialoguer::console::Term::stdout().size_checked();
@@ -271,6 +289,19 @@ mod tests {
         assert_eq!(env(&[]).unwrap_err().to_string(), "the home directory is unknown: set HOME");
         let relative = env(&[("HOME", "/h"), ("CLAUDE_CONFIG_DIR", "x")]).unwrap_err();
         assert_eq!(relative.to_string(), "CLAUDE_CONFIG_DIR must be an absolute path, not `x`");
+    }
+
+    #[test]
+    fn a_host_has_a_mark_if_its_system_has_an_id() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("machine-id");
+        let mark = |text: &str| {
+            crate::sys::fs::write_atomic(&file, text.as_bytes()).unwrap();
+            host_mark(&file)
+        };
+        let (one, two) = (mark(&"0123456789abcdef".repeat(2)), mark(&"1123456789abcdef".repeat(2)));
+        assert!(one.is_some() && one != two);
+        assert_eq!((mark(""), mark("uninitialized\n"), host_mark(dir.path())), (None, None, None));
     }
 
     #[test]

@@ -50,10 +50,17 @@ pub(super) fn rejecting_line(said: &str) -> Option<&str> {
 /// Whether a remote's reason for refusing one reference only says that somebody else was changing it at that moment.
 pub(super) fn is_contention(reason: &str, stderr: &str) -> bool {
     let text = format!("{reason}\n{stderr}").to_lowercase();
-    // "File exists" is receive-pack meeting the lock file of another push.
-    ["fetch first", "incorrect old value", "but expected", "reference already exists", ".lock': file exists"]
-        .iter()
-        .any(|phrase| text.contains(phrase))
+    // "File exists" is receive-pack meeting the lock file of another push; a branch that a fetch did not find and the list names has just
+    // been made.
+    let phrases = [
+        "fetch first",
+        "incorrect old value",
+        "but expected",
+        "reference already exists",
+        ".lock': file exists",
+        "couldn't find remote ref",
+    ];
+    phrases.iter().any(|phrase| text.contains(phrase))
 }
 
 const DENIED: &[&str] = &[

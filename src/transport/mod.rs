@@ -1,4 +1,4 @@
-//! The only place that runs `git` against a network, and only to list, fetch, push, and clone.
+//! The only place that runs `git` against a network, and only to list, fetch, push, and clone; and `gh`, to find or make a repository.
 //!
 //! Owns the remote's address, what is asked of it and how its answers are read. Must not know what the references mean,
 //! open the repository (that is `store`'s), print or prompt. `docs/git.md` gives the reason of every flag and variable.
@@ -7,6 +7,7 @@ mod caller;
 pub mod clone;
 mod failure;
 pub mod git_cli;
+pub mod github;
 pub mod porcelain;
 pub mod remote;
 pub use crate::domain::url;

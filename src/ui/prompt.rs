@@ -14,6 +14,15 @@ pub(crate) fn line(question: &str) -> Result<Option<String>, Error> {
     answer(asked.map(|answer| Some(answer.trim().to_owned())))
 }
 
+/// A line of text, trimmed; `default`, which is shown, if the person just presses enter. `None` if they cancel.
+///
+/// # Errors
+/// If the terminal fails.
+pub(crate) fn line_or(question: &str, default: &str) -> Result<Option<String>, Error> {
+    let input = Input::<String>::new().with_prompt(question).default(default.to_owned());
+    answer(input.interact_text_on(&Term::stderr()).map(|answer| Some(answer.trim().to_owned())))
+}
+
 /// Yes or no; no if the person just presses enter. `None` if they cancel.
 ///
 /// # Errors

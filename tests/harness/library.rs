@@ -19,6 +19,7 @@ pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
         system: System::of_build(),
         host_name: home.file_name().unwrap().to_str().unwrap().to_owned(),
         directory: Some(home.to_owned()),
+        host_mark: None,
         client: "claude".into(),
         claude_dir: home.join(".claude"),
         program: None,

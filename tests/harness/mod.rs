@@ -15,6 +15,8 @@
 #[cfg(target_os = "linux")]
 pub(crate) mod client;
 mod clone;
+#[cfg(unix)]
+mod github;
 mod ledger;
 pub(crate) mod library;
 mod machine;
@@ -31,6 +33,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub(crate) use clone::Clone;
+#[cfg(unix)]
+pub(crate) use github::GitHub;
 pub(crate) use ledger::{Conversations, Ledger, append, conversations, markers};
 pub(crate) use machine::{Machine, Tree, tree};
 pub(crate) use output::Run;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use self::patterns::List;
-use super::init::current_dir;
+use super::init::{self, current_dir};
 use crate::cli::app::App;
 use crate::cli::args::{JsonFlag, PlaceholderArg};
 use crate::cli::error::CliError;
@@ -167,8 +167,9 @@ fn set(key: Key, value: &str, app: &mut App) -> Result<Exit, CliError> {
 
 /// A new remote must be set up, not only written down: what is queued for the old one has to reach the new one.
 fn change_remote(value: &str, app: &App) -> Result<Exit, CliError> {
-    let remote = Some(RemoteUrl::parse(value, &current_dir()?)?);
-    let request = sync::SetUp { remote, name: None, placeholders: Vec::new() };
+    let remote = RemoteUrl::parse(value, &current_dir()?)?;
+    init::refuse_open(&remote)?;
+    let request = sync::SetUp { remote: Some(remote), ..sync::SetUp::default() };
     sync::set_up(&app.env, app.clock(), app.progress(), app.is_interactive(), request)?;
     Ok(Exit::Done)
 }
@@ -194,7 +195,8 @@ mod tests {
     use crate::config::Machine;
 
     fn config() -> Config {
-        let machine = Machine { id: "0123456789abcdef".repeat(2).parse().unwrap(), name: "laptop".to_owned() };
+        let machine =
+            Machine { id: "0123456789abcdef".repeat(2).parse().unwrap(), name: "laptop".to_owned(), host: None };
         let mut config = Config::new(machine).unwrap();
         config.remote = Some("https://al:secret@host/s.git".to_owned());
         config.sync.exclude = vec!["~/secret".parse().unwrap(), "github.com/acme/*".parse().unwrap()];

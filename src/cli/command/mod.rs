@@ -9,6 +9,7 @@ mod init;
 mod list;
 mod lock;
 mod log;
+mod machine;
 mod man;
 mod milestone;
 mod note;
@@ -48,6 +49,7 @@ pub(crate) enum Command {
     Milestone(milestone::Args),
     Note(note::Args),
     Notes(notes::Args),
+    Machine(machine::Args),
     Undo(undo::Args),
     Verify(verify::Args),
     Repair(repair::Args),
@@ -77,6 +79,7 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Milestone(args) => milestone::run(args, app),
         Command::Note(args) => note::run(args, app),
         Command::Notes(args) => notes::run(args, app),
+        Command::Machine(args) => machine::run(args, app),
         Command::Undo(args) => undo::run(args, app),
         Command::Verify(args) => verify::run(args, app),
         Command::Repair(args) => repair::run(args, app),

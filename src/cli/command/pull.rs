@@ -1,5 +1,6 @@
 //! `ccsync pull`: what is new on the remote comes to the store, and to where the client looks for it.
 
+use super::init;
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
@@ -30,6 +31,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+    init::notice_copy(app);
     let request = PullRequest {
         sessions: args.sessions.clone(),
         dry_run: args.dry_run,

@@ -1,0 +1,58 @@
+//! Asks for the directories of placeholders that other machines have and this one lacks. What was found is proposed: enter accepts it.
+
+use crate::cli::app::App;
+use crate::cli::args::PlaceholderArg;
+use crate::cli::error::CliError;
+use crate::sync::report::RemoteState;
+use crate::sync::{self, ForeignPlaceholder, SetUpReport};
+use crate::ui::prompt;
+use crate::ui::sanitize::one_line;
+
+use super::current_dir;
+
+/// What a person types who wants none.
+const NONE: &str = "-";
+
+/// Asks for each placeholder that is missing, writes down what was said, and brings the report up to date.
+///
+/// # Errors
+/// If what was said cannot be a placeholder's directory, or the terminal fails.
+pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
+    let cwd = current_dir()?;
+    let mut paths = Vec::new();
+    for placeholder in &mut report.unmapped {
+        // Who cancels wants to be asked nothing more; the machine is set up all the same.
+        let Some(answer) = ask_for(placeholder)? else { break };
+        if answer.is_empty() || answer == NONE {
+            continue;
+        }
+        let given: Result<PlaceholderArg, _> = format!("{}={answer}", placeholder.name).parse();
+        let directory = given.map_err(CliError::internal)?.directory(&app.env.home, &cwd);
+        placeholder.here = Some(directory.clone());
+        paths.push((placeholder.name.clone(), directory));
+    }
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let remote = sync::set_paths_here(&app.context()?, paths.clone())?;
+    if !matches!(remote, RemoteState::NotContacted) {
+        report.remote = remote;
+    }
+    let is_given = |placeholder: &mut ForeignPlaceholder| paths.iter().any(|(name, _)| *name == placeholder.name);
+    report.learnt.extend(report.unmapped.extract_if(.., is_given));
+    report.roots.extend(paths.into_iter().map(|(name, path)| (name.to_string(), path.to_string_lossy().into_owned())));
+    Ok(())
+}
+
+fn ask_for(placeholder: &ForeignPlaceholder) -> Result<Option<String>, CliError> {
+    let ForeignPlaceholder { name, machine, there, here } = placeholder;
+    let (machine, there) = (one_line(machine), one_line(there));
+    let here = here.as_deref().and_then(|path| path.to_str());
+    let none = if here.is_some() { NONE } else { "empty" };
+    let question = format!("Directory for {name}, on {machine} {there} ({none}: none)");
+    match here {
+        Some(here) => prompt::line_or(&question, here),
+        None => prompt::line(&question),
+    }
+    .map_err(CliError::terminal)
+}

@@ -1,0 +1,282 @@
+//! Where the sessions go: an address that was given, a repository on GitHub, or what a person says.
+//!
+//! A repository is taken only if it holds sessions already or is empty, and one that others can read only if the person says so twice.
+
+use super::error::InitError;
+use super::{Args, may_ask, parse_remote};
+use crate::cli::app::App;
+use crate::cli::error::CliError;
+use crate::sync::SyncError;
+use crate::transport::github::{Account, DEFAULT_NAME, GitHub, GitHubError, Repository, RepositoryName, Visibility};
+use crate::transport::remote::{Missing, RemoteError};
+use crate::transport::url::RemoteUrl;
+use crate::ui::prompt;
+use crate::ui::sanitize::one_line;
+
+/// What was chosen.
+#[derive(Default)]
+pub(super) struct Chosen {
+    /// `None`: as it is, or on this disk.
+    pub(super) remote: Option<RemoteUrl>,
+    /// Git has to get in by itself. Of an address that `gh` gave, nobody knows the password that git would ask for.
+    pub(super) without_questions: bool,
+    /// The repository, where `gh` told of it.
+    pub(super) repository: Option<Taken>,
+}
+
+/// A repository on GitHub.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// `OWNER/NAME`; unsanitised.
+    pub(super) name: String,
+    pub(super) host: String,
+    pub(super) visibility: Visibility,
+    /// It was made by this command.
+    pub(super) created: bool,
+    is_https: bool,
+}
+
+impl Chosen {
+    /// What helps where git has no way to a repository that `gh` knows.
+    pub(super) fn explain(&self, error: SyncError) -> CliError {
+        let no_way_in = matches!(
+            error,
+            SyncError::Remote(RemoteError::Denied { .. } | RemoteError::Unreachable { why: Missing::Repository, .. })
+        );
+        let Some(repository) = self.repository.as_ref().filter(|_| no_way_in) else { return error.into() };
+        let host = one_line(&repository.host);
+        let mut hints = if repository.is_https {
+            vec!["git has to know of the account of gh: gh auth setup-git".to_owned()]
+        } else {
+            vec![
+                format!("git has to get in by ssh: ssh -T git@{host}"),
+                format!("or, over https: gh config set --host {host} git_protocol https && gh auth setup-git"),
+            ]
+        };
+        let name = one_line(&repository.name);
+        hints.push(format!("then: ccsync init --github {host}/{name}"));
+        CliError::from(error).with_hints(hints)
+    }
+}
+
+/// Where the sessions go.
+///
+/// # Errors
+/// [`InitError`]; those of `gh` only if it was asked for.
+pub(super) fn choose(args: &Args, app: &mut App) -> Result<Chosen, CliError> {
+    if let Some(remote) = &args.remote {
+        return given(parse_remote(remote)?, args, app);
+    }
+    if let Some(name) = &args.github {
+        return on_github(name.as_ref(), args, app);
+    }
+    // The remote is all that cannot be found out, and it is asked for once only.
+    if !may_ask(args, app) || app.is_set_up()? { Ok(Chosen::default()) } else { ask(args, app) }
+}
+
+/// An address, which may be that of a repository that `gh` knows.
+fn given(remote: RemoteUrl, args: &Args, app: &App) -> Result<Chosen, CliError> {
+    let found = if args.no_github { None } else { GitHub::look_up(&remote) };
+    let repository = match found {
+        None => None,
+        Some(repository) => {
+            permit(&repository, args, app)?;
+            Some(Taken::of(&repository, &remote, false))
+        }
+    };
+    Ok(Chosen { remote: Some(remote), repository, ..Chosen::default() })
+}
+
+/// The repository of this name, found or made. Without a name also the one that holds sessions, whatever it is called.
+fn on_github(wanted: Option<&RepositoryName>, args: &Args, app: &App) -> Result<Chosen, CliError> {
+    let github = GitHub::new(wanted.and_then(|wanted| wanted.host.clone()));
+    let name = wanted.map_or(DEFAULT_NAME, |wanted| wanted.name.as_str());
+    if let Some(owner) = wanted.and_then(|wanted| wanted.owner.as_deref()) {
+        return match github.repository(owner, name)? {
+            Some(repository) => take(&github, &repository, args, app),
+            None => make(&github, owner, name),
+        };
+    }
+    let account = github.account(name)?;
+    match (&account.named, account.stores.as_slice()) {
+        (Some(named), _) if wanted.is_some() || named.is_store => take(&github, named, args, app),
+        (None, _) if wanted.is_some() => make(&github, &account.login, name),
+        (_, [store]) => take(&github, store, args, app),
+        (_, stores @ [_, _, ..]) => {
+            Err(InitError::Several(stores.iter().map(|store| store.name.clone()).collect()).into())
+        }
+        (Some(named), []) => take(&github, named, args, app),
+        (None, []) => make(&github, &account.login, name),
+    }
+}
+
+fn make(github: &GitHub, owner: &str, name: &str) -> Result<Chosen, CliError> {
+    let repository = github.create(owner, name)?;
+    if repository.visibility != Visibility::Private {
+        return Err(InitError::Open { name: repository.name, visibility: repository.visibility }.into());
+    }
+    Ok(chosen(github, &repository, true))
+}
+
+fn take(github: &GitHub, repository: &Repository, args: &Args, app: &App) -> Result<Chosen, CliError> {
+    let name = || repository.name.clone();
+    if !repository.is_store && !repository.is_empty {
+        return Err(InitError::NotAStore { name: name(), address: repository.https().to_string() }.into());
+    }
+    if !repository.can_push {
+        return Err(InitError::ReadOnly(name()).into());
+    }
+    permit(repository, args, app)?;
+    Ok(chosen(github, repository, false))
+}
+
+fn chosen(github: &GitHub, repository: &Repository, created: bool) -> Chosen {
+    let remote = github.address(repository).clone();
+    let taken = Taken::of(repository, &remote, created);
+    Chosen { without_questions: taken.is_https, repository: Some(taken), remote: Some(remote) }
+}
+
+impl Taken {
+    fn of(repository: &Repository, remote: &RemoteUrl, created: bool) -> Self {
+        Self {
+            name: repository.name.clone(),
+            host: repository.host.clone(),
+            visibility: repository.visibility,
+            created,
+            is_https: remote.as_git_argument().starts_with("http"),
+        }
+    }
+}
+
+/// What others can read is refused unless the person says twice that they mean it.
+fn permit(repository: &Repository, args: &Args, app: &App) -> Result<(), CliError> {
+    let refused = || InitError::Open { name: repository.name.clone(), visibility: repository.visibility };
+    if repository.visibility == Visibility::Private || args.allow_public && args.yes {
+        return Ok(());
+    }
+    if !args.allow_public || !may_ask(args, app) {
+        return Err(refused().into());
+    }
+    let question = format!(
+        "{} is {}: others can read every session in it. Use it all the same? Type yes",
+        one_line(&repository.name),
+        repository.visibility
+    );
+    match prompt::line(&question).map_err(CliError::terminal)? {
+        Some(answer) if answer.eq_ignore_ascii_case("yes") => Ok(()),
+        _ => Err(CliError::cancelled()),
+    }
+}
+
+/// As for an address that is given without `--allow-public`.
+pub(super) fn refuse_open(remote: &RemoteUrl) -> Result<(), CliError> {
+    match GitHub::look_up(remote) {
+        Some(Repository { name, visibility, .. }) if visibility != Visibility::Private => {
+            Err(InitError::Open { name, visibility }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a person can choose.
+enum Choice<'a> {
+    Take(&'a Repository),
+    Make,
+    MakeOther,
+    Address,
+    ThisDisk,
+}
+
+fn ask(args: &Args, app: &mut App) -> Result<Chosen, CliError> {
+    let github = GitHub::new(None);
+    let account = if args.no_github { Err(GitHubError::Missing) } else { github.account(DEFAULT_NAME) };
+    match account {
+        Ok(account) => ask_with(&github, &account, args, app),
+        Err(GitHubError::Interrupted) => Err(CliError::cancelled()),
+        Err(error) => {
+            match &error {
+                GitHubError::Missing => {}
+                GitHubError::NotSignedIn { .. } => {
+                    app.out.hint("to have the repository found or made on GitHub: gh auth login, then: ccsync init");
+                }
+                error => app.out.note(&format!("GitHub is left out: {}", one_line(&error.to_string()))),
+            }
+            ask_address(args, app)
+        }
+    }
+}
+
+fn ask_with(github: &GitHub, account: &Account, args: &Args, app: &App) -> Result<Chosen, CliError> {
+    let choices = choices(account);
+    let texts: Vec<String> = choices.iter().map(|choice| choice.text(account)).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let answer = prompt::choose("Where do your sessions go?", &texts).map_err(CliError::terminal)?;
+    match &choices[answer.ok_or_else(CliError::cancelled)?] {
+        Choice::Take(repository) => take(github, repository, args, app),
+        Choice::Make => make(github, &account.login, DEFAULT_NAME),
+        Choice::MakeOther => on_github(Some(&ask_name()?), args, app),
+        Choice::Address => ask_address(args, app),
+        Choice::ThisDisk => Ok(Chosen::default()),
+    }
+}
+
+/// The likeliest first: a store of the usual name, other stores, a new repository.
+fn choices(account: &Account) -> Vec<Choice<'_>> {
+    let named = account.named.as_ref();
+    let mut choices: Vec<Choice<'_>> = named.filter(|named| named.is_store).map(Choice::Take).into_iter().collect();
+    let others = account.stores.iter().filter(|store| named.is_none_or(|named| named.name != store.name));
+    choices.extend(others.map(Choice::Take));
+    choices.push(match named {
+        None => Choice::Make,
+        Some(named) if named.is_empty && !named.is_store => Choice::Take(named),
+        Some(_) => Choice::MakeOther,
+    });
+    choices.extend([Choice::Address, Choice::ThisDisk]);
+    choices
+}
+
+impl Choice<'_> {
+    fn text(&self, account: &Account) -> String {
+        match self {
+            Self::Take(repository) => {
+                let state = if repository.is_store { "holds sessions" } else { "empty" };
+                format!(
+                    "{} on {}, {}, {state}",
+                    one_line(&repository.name),
+                    one_line(&repository.host),
+                    repository.visibility
+                )
+            }
+            Self::Make => format!("a new private repository on GitHub: {}/{DEFAULT_NAME}", one_line(&account.login)),
+            Self::MakeOther => "a new private repository on GitHub".to_owned(),
+            Self::Address => "another git repository, by its address".to_owned(),
+            Self::ThisDisk => "only this disk, for now".to_owned(),
+        }
+    }
+}
+
+fn ask_name() -> Result<RepositoryName, CliError> {
+    let answer = prompt::line("Its name").map_err(CliError::terminal)?.ok_or_else(CliError::cancelled)?;
+    Ok(answer.parse().map_err(InitError::Name)?)
+}
+
+fn ask_address(args: &Args, app: &App) -> Result<Chosen, CliError> {
+    let question = "Private git repository for your sessions (URL or path; empty: only on this disk)";
+    let answer = prompt::line(question).map_err(CliError::terminal)?.ok_or_else(CliError::cancelled)?;
+    if answer.is_empty() { Ok(Chosen::default()) } else { given(parse_remote(&answer)?, args, app) }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in super::super) fn taken() -> Taken {
+        Taken {
+            name: "al/claude-sessions".to_owned(),
+            host: "github.com".to_owned(),
+            visibility: Visibility::Private,
+            created: true,
+            is_https: true,
+        }
+    }
+}

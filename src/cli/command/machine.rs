@@ -1,0 +1,285 @@
+//! `ccsync machine`: who uses the store, what this machine is called, and forgetting one that is gone.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::args::JsonFlag;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::domain::id::{MachineId, SessionId};
+use crate::domain::root::System;
+use crate::sync::report::RemoteState;
+use crate::sync::{self, Forgotten, MachineRow, Machines};
+use crate::sys::clock::Clock;
+use crate::ui::format::{age, count, short_id};
+use crate::ui::sanitize::one_line;
+use crate::ui::style::{HEADING, QUIET};
+use crate::ui::table::{Cell, Table};
+use crate::ui::{json, prompt, sanitize};
+
+/// The column of names, which gives way on narrow screens.
+const NAME: usize = 1;
+
+/// See which machines use the store, rename this one, forget one that is gone
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// List the machines
+    List {
+        #[command(flatten)]
+        json: JsonFlag,
+    },
+    /// Call this machine otherwise
+    ///
+    /// Only a machine itself can change its name.
+    Rename {
+        /// `[MACHINE] NAME`: this machine, if you want to name it, and its new name
+        #[arg(value_name = "NAME", required = true, num_args = 1..=2)]
+        names: Vec<String>,
+        #[command(flatten)]
+        json: JsonFlag,
+    },
+    /// Take a machine that is gone from the list
+    ///
+    /// Its sessions stay, and its expired locks are given back. If it is still there, it is listed again as soon as it pushes.
+    ///
+    /// Exits with 4 if it holds a lock that has not expired.
+    Forget {
+        /// Its name, or the beginning of its id
+        #[arg(value_name = "MACHINE")]
+        machine: String,
+        /// Also if it holds a lock that has not expired
+        #[arg(long)]
+        force: bool,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+        #[command(flatten)]
+        json: JsonFlag,
+    },
+}
+
+/// JSON schema, version 1.
+#[derive(Serialize)]
+struct Document<'a> {
+    machines: Vec<Row<'a>>,
+    /// What is wrong with machines that cannot be shown.
+    unreadable: &'a [String],
+    /// Why the remote could not be asked, in which case all this is as it was when it last could.
+    unreached: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    id: &'a MachineId,
+    name: &'a str,
+    system: System,
+    /// The version that it used last.
+    ccsync: &'a str,
+    last_push: Option<String>,
+    /// How many sessions it was the last to write.
+    sessions: u64,
+    /// Sessions whose locks it holds.
+    locks: &'a [SessionId],
+    this: bool,
+}
+
+/// JSON schema, version 1.
+#[derive(Serialize)]
+struct Renamed<'a> {
+    name: &'a str,
+    remote_state: &'a RemoteState,
+}
+
+/// JSON schema, version 1.
+#[derive(Serialize)]
+struct ForgottenDocument<'a> {
+    forgotten: Row<'a>,
+    remote_state: &'a RemoteState,
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+    match &args.action {
+        Action::List { json } => list(json, app),
+        Action::Rename { names, json } => rename(names, json, app),
+        Action::Forget { machine, force, yes, json } => forget(machine, *force, *yes, json, app),
+    }
+}
+
+fn list(json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
+    let machines = sync::machines(&app.context()?)?;
+    if json.json {
+        app.print_json("machine list", &document(&machines))?;
+        return Ok(Exit::Done);
+    }
+    let mut lines = table(&machines.machines, app.clock.now()).lines(app.out.width());
+    lines.extend(machines.unreadable.iter().map(|why| format!("not read: {}", one_line(why))));
+    app.print(&lines)?;
+    if let Some(reason) = &machines.unreached {
+        app.out.attention(&format!("as of the last contact; {}", sanitize::lines(reason)));
+    }
+    Ok(Exit::Done)
+}
+
+fn document(machines: &Machines) -> Document<'_> {
+    Document {
+        machines: machines.machines.iter().map(row).collect(),
+        unreadable: &machines.unreadable,
+        unreached: machines.unreached.as_deref(),
+    }
+}
+
+fn row(machine: &MachineRow) -> Row<'_> {
+    Row {
+        id: &machine.id,
+        name: &machine.name,
+        system: machine.system,
+        ccsync: &machine.ccsync,
+        last_push: machine.last_push.map(json::time),
+        sessions: machine.sessions,
+        locks: &machine.locks,
+        this: machine.is_this,
+    }
+}
+
+fn table(machines: &[MachineRow], now: DateTime<Utc>) -> Table {
+    let mut table = Table::new(0, NAME);
+    let headings = ["id", "name", "system", "last push", "sessions", "locks", "ccsync"];
+    table.row(headings.map(|text| Cell::new(text).style(HEADING)));
+    for machine in machines {
+        let mut name = one_line(&machine.name).into_owned();
+        if machine.is_this {
+            name.push_str(" (this machine)");
+        }
+        let last_push = machine.last_push.map_or_else(|| "never".to_owned(), |then| age(then, now));
+        table.row([
+            Cell::new(short_id(machine.id.as_str())),
+            Cell::new(name),
+            Cell::new(system(machine.system)),
+            Cell::new(last_push),
+            Cell::right(machine.sessions.to_string()),
+            Cell::right(machine.locks.len().to_string()),
+            Cell::new(one_line(&machine.ccsync)).style(QUIET),
+        ]);
+    }
+    table
+}
+
+fn system(system: System) -> &'static str {
+    match system {
+        System::Linux => "Linux",
+        System::Macos => "macOS",
+        System::Windows => "Windows",
+        System::Wsl => "WSL",
+    }
+}
+
+fn rename(names: &[String], json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
+    let (machine, name) = match names {
+        [machine, name] => (Some(machine.as_str()), name),
+        [name] | [name, ..] => (None, name),
+        [] => unreachable!("one name is required"),
+    };
+    let remote = sync::rename_machine(&app.context()?, machine, name)?;
+    if json.json {
+        app.print_json("machine rename", &Renamed { name, remote_state: &remote })?;
+    } else {
+        app.print(&[format!("machine rename: this machine is now `{}`", one_line(name))])?;
+    }
+    told(&remote, json, app)
+}
+
+fn forget(machine: &str, force: bool, yes: bool, json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
+    let found = sync::machine_to_forget(&app.context()?, machine)?;
+    if !yes {
+        ask(&found, force, app)?;
+    }
+    let done = sync::forget_machine(&app.context()?, found, force)?;
+    if json.json {
+        let document = ForgottenDocument { forgotten: row(&done.machine), remote_state: &done.remote };
+        app.print_json("machine forget", &document)?;
+    } else {
+        app.print(&[forgotten(&done)])?;
+    }
+    told(&done.remote, json, app)
+}
+
+fn ask(found: &Forgotten, force: bool, app: &App) -> Result<(), CliError> {
+    if !app.is_interactive() {
+        return Err(CliError::nobody_to_ask_of_machine());
+    }
+    let live = found.locks.iter().filter(|lock| lock.is_live()).count() as u64;
+    let at_work =
+        if force && live > 0 { format!(", and take {} away", count(live, "live lock")) } else { String::new() };
+    let question = format!(
+        "Forget {} ({}){at_work}? Its {} stay",
+        one_line(&found.machine.name),
+        short_id(found.machine.id.as_str()),
+        count(found.machine.sessions, "session")
+    );
+    match prompt::confirm(&question).map_err(CliError::terminal)? {
+        Some(true) => Ok(()),
+        _ => Err(CliError::cancelled()),
+    }
+}
+
+fn forgotten(done: &Forgotten) -> String {
+    let locks = match done.locks.len() as u64 {
+        0 => String::new(),
+        n => format!("; {} given back", count(n, "lock")),
+    };
+    format!("machine forget: {} is forgotten{locks}", one_line(&done.machine.name))
+}
+
+/// Whether the others know of it, too.
+fn told(remote: &RemoteState, json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
+    let RemoteState::Queued { reason, .. } = remote else { return Ok(Exit::Done) };
+    if !json.json {
+        app.print(&[format!("not on the remote yet: {}", sanitize::lines(reason))])?;
+    }
+    Ok(Exit::Queued)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machines() -> Machines {
+        let row = |n: u32, name: &str, system, is_this| MachineRow {
+            id: format!("{n:032x}").parse().unwrap(),
+            name: name.to_owned(),
+            system,
+            ccsync: "0.1.0\u{7}".to_owned(),
+            last_push: (n > 1).then(|| "2026-03-10T11:00:00Z".parse().unwrap()),
+            sessions: u64::from(n) * 100,
+            locks: vec!["11111111-0000".parse().unwrap(); n as usize - 1],
+            is_this,
+        };
+        Machines {
+            machines: vec![
+                row(1, "desk", System::Linux, true),
+                row(2, "lap\u{1b}[2Jtop", System::Macos, false),
+                row(3, "pc", System::Windows, false),
+            ],
+            unreadable: vec!["machines/x.json: bad\u{7}".to_owned()],
+            unreached: Some("no network".to_owned()),
+        }
+    }
+
+    #[test]
+    fn rows_line_up_and_are_harmless() {
+        let text = table(&machines().machines, "2026-03-10T12:00:00Z".parse().unwrap()).lines(100).join("\n");
+        insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
+    }
+
+    #[test]
+    fn the_document_has_every_field() {
+        insta::assert_snapshot!(serde_json::to_string_pretty(&document(&machines())).unwrap());
+    }
+}
