@@ -9,7 +9,7 @@
 //! * [`facts`]: project, titles and times, read from records
 //! * [`materialise`]: writing session files, with a journal that can undo it
 //! * [`repair`]: healing a damaged transcript
-//! * [`turns`]: a transcript as a conversation
+//! * [`turns`]: a transcript as a conversation; [`said`]: everything that a record says
 
 pub mod discover;
 pub mod facts;
@@ -17,6 +17,7 @@ pub mod launch;
 pub mod live;
 pub mod materialise;
 pub mod repair;
+pub mod said;
 pub mod turns;
 
 use std::path::PathBuf;

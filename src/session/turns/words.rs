@@ -32,7 +32,7 @@ const TOLD_BY_CLIENT: [&str; 7] = [
 ];
 
 /// What a person typed, of the text of a user's record; `None` if nothing of it was typed.
-pub(super) fn typed(text: &str) -> Option<String> {
+pub(in crate::session) fn typed(text: &str) -> Option<String> {
     let text = text.trim();
     if text.is_empty() || TOLD_BY_CLIENT.iter().any(|tag| text.starts_with(tag)) {
         return None;
