@@ -3,7 +3,7 @@
 use crate::harness::TestEnv;
 
 /// Every command with a help text of its own.
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 28] = [
     "",
     "resume",
     "start",
@@ -14,6 +14,8 @@ const COMMANDS: [&str; 26] = [
     "update",
     "status",
     "list",
+    "show",
+    "search",
     "lock",
     "lock show",
     "lock release",

@@ -9,7 +9,7 @@ use super::exit::Exit;
 use crate::config::{ConfigError, Key};
 use crate::session::SessionError;
 use crate::store::StoreError;
-use crate::sync::{SyncError, damaged_names};
+use crate::sync::{PatternError, SyncError, damaged_names};
 use crate::sys::env::EnvError;
 use crate::sys::fs::PathError;
 use crate::sys::lock::LockError;
@@ -456,6 +456,10 @@ impl CliError {
                 (Kind::Failed, hints(["with the address of the remote that it had: ccsync init --remote URL"]))
             }
             SyncError::NotSetUp => (Kind::Failed, hints(["ccsync init --remote URL"])),
+            SyncError::Pattern(PatternError::Empty) => (Kind::Usage, hints(["ccsync search \"login form\""])),
+            SyncError::Pattern(PatternError::Regex(_)) => {
+                (Kind::Usage, hints(["to search for the text as it stands, leave out --regex"]))
+            }
             SyncError::NoSuchSession { .. } | SyncError::AmbiguousName { .. } | SyncError::Nowhere { .. } => {
                 (Kind::Failed, hints(["ccsync list --remote"]))
             }

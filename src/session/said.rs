@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::facts::parse_time;
-use super::turns::{parse, typed};
+use super::turns::{parse, typed_pieces};
 use crate::domain::found::Voice;
 
 /// One text that was said.
@@ -59,7 +59,7 @@ pub fn sayings(line: &[u8]) -> Sayings {
 fn user(content: Value, texts: &mut Vec<Saying>) {
     each_block(content, &mut |kind, mut block| {
         if kind == "text" {
-            texts.extend(text_of(block).and_then(of_user));
+            text_of(block).into_iter().for_each(|text| of_user(text, texts));
         } else if kind.ends_with("tool_result") {
             let output = |text| Saying { voice: Voice::Output, text };
             each_text(block["content"].take(), &mut |text| texts.push(output(text)));
@@ -68,12 +68,12 @@ fn user(content: Value, texts: &mut Vec<Saying>) {
 }
 
 /// A text in a user's record is what a person typed, what a command of theirs printed, or what the client told the model.
-fn of_user(text: String) -> Option<Saying> {
-    if let Some(text) = typed(&text) {
-        return Some(Saying { voice: Voice::User, text });
+fn of_user(text: String, texts: &mut Vec<Saying>) {
+    if let Some(pieces) = typed_pieces(&text) {
+        texts.extend(pieces.into_iter().map(|text| Saying { voice: Voice::User, text }));
+    } else if PRINTED.iter().any(|tag| text.trim_start().starts_with(tag)) {
+        texts.push(Saying { voice: Voice::Output, text });
     }
-    let is_printed = PRINTED.iter().any(|tag| text.trim_start().starts_with(tag));
-    is_printed.then_some(Saying { voice: Voice::Output, text })
 }
 
 fn assistant(content: Value, texts: &mut Vec<Saying>) {
@@ -168,6 +168,8 @@ mod tests {
             said(r#"{"type":"attachment","attachment":{"type":"queued_command","prompt":"and then"}}"#),
             ["User and then"]
         );
+        let command = r#"{"type":"user","message":{"content":"<command-name>/review</command-name><command-args>now</command-args>"}}"#;
+        assert_eq!(said(command), ["User /review", "User now"]);
         assert_eq!(
             said(r#"{"type":"user","message":{"content":"<bash-stdout>x</bash-stdout><bash-stderr></bash-stderr>"}}"#),
             ["Output <bash-stdout>x</bash-stdout><bash-stderr></bash-stderr>"]

@@ -13,7 +13,7 @@ mod words;
 pub use self::outline::Outline;
 pub(super) use self::record::parse;
 use self::record::{Record, Speech};
-pub(super) use self::words::typed;
+pub(super) use self::words::typed_pieces;
 use crate::domain::turn::{Turn, Who};
 
 /// The turns in `lines`, the oldest first.
@@ -38,8 +38,10 @@ pub struct Telling {
     live: Vec<bool>,
     /// Records seen.
     seen: usize,
-    /// Turns that are left out at the beginning.
+    /// Turns that are left out at the beginning, and are still to come.
     skip: usize,
+    /// Turns that are given, and that are left out.
+    extent: (u64, u64),
     open: Option<Turn>,
 }
 
@@ -47,8 +49,14 @@ impl Telling {
     /// Of the last `most` turns of the transcript that `outline` has seen.
     pub fn of_last(outline: &Outline, most: usize) -> Self {
         let live = outline.live();
-        let skip = outline.turns(&live).saturating_sub(most);
-        Self { live, seen: 0, skip, open: None }
+        let all = outline.turns(&live);
+        let skip = all.saturating_sub(most);
+        Self { live, seen: 0, skip, extent: ((all - skip) as u64, skip as u64), open: None }
+    }
+
+    /// How many turns will be given, and how many are left out before them.
+    pub fn extent(&self) -> (u64, u64) {
+        self.extent
     }
 
     /// Takes in the next line; gives the turn that ended before it, if one did and is not left out.

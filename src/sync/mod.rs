@@ -13,6 +13,7 @@
 //! * `index`: the cache that makes all this cheap; `gone`: what was removed here; `leftovers`: what a killed ccsync left
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
 //! * `project`: where a session's project is, and from where it could be cloned
+//! * `search`, `show`: what was said, found and shown without a lock; `stored`: the store, opened for that
 //! * `set_up`, `status`, `list`, `undo`: the smaller commands; `look`: the end of a conversation; `named`: sessions as people name them
 
 use std::io::ErrorKind;
@@ -54,10 +55,13 @@ mod push;
 mod repair;
 pub mod report;
 mod resume;
+mod search;
 mod send;
 mod set_up;
 pub mod shortcut;
+mod show;
 mod status;
+mod stored;
 mod storing;
 mod text;
 mod told;
@@ -74,7 +78,9 @@ pub use pull::{PullRequest, UndoReport, pull, undo};
 pub use push::push;
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};
 pub use resume::{Candidate, Candidates, Finished, back_up, candidates, finish};
+pub use search::{Case, PatternError, SearchReport, SearchRequest, Unreadable, search};
 pub use set_up::{SetUp, SetUpReport, config_path, set_path, set_up, set_up_by_default};
+pub use show::{Shown, ShownSession, Source, show};
 pub use status::{Status, status};
 pub use told::what_to_tell;
 pub use verify::{VerifyRequest, verify};
@@ -137,6 +143,9 @@ pub enum SyncError {
         /// Why.
         source: crate::rewrite::Oversized,
     },
+    /// What is to be searched for cannot be.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
     /// No session of this name is in the store.
     #[error("no session {session} in the store")]
     NoSuchSession {

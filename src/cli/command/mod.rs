@@ -11,6 +11,8 @@ mod pull;
 mod push;
 mod repair;
 mod resume;
+mod search;
+mod show;
 mod start;
 mod status;
 mod sync;
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     Update(update::Args),
     Status(status::Args),
     List(list::Args),
+    Show(show::Args),
+    Search(search::Args),
     Lock(lock::Args),
     Undo(undo::Args),
     Verify(verify::Args),
@@ -57,6 +61,8 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Update(args) => update::run(args, app),
         Command::Status(args) => status::run(args, app),
         Command::List(args) => list::run(args, app),
+        Command::Show(args) => show::run(args, app),
+        Command::Search(args) => search::run(args, app),
         Command::Lock(args) => lock::run(args, app),
         Command::Undo(args) => undo::run(args, app),
         Command::Verify(args) => verify::run(args, app),

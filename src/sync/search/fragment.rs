@@ -1,0 +1,254 @@
+//! Pieces of what is searched for that stand in the store as they are.
+//!
+//! Text is written into the store as JSON, and paths in it as placeholders: quotes, backslashes and control characters are escaped, and for some writers
+//! slashes and everything that is not ASCII; the separators of a path differ from system to system. What is left stands there
+//! byte for byte, unless it is read from a placeholder. Pure.
+
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+/// A piece of text that stands in the store wherever the whole is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fragment {
+    text: String,
+    ignores_case: bool,
+}
+
+/// More characters of a fragment that is not ASCII make the search slower, not better.
+const LONGEST_OTHER: usize = 6;
+
+/// More alternatives are as good as none.
+const MOST_ALTERNATIVES: usize = 16;
+
+impl Fragment {
+    /// What finds it in the store.
+    pub(super) fn as_regex(&self) -> String {
+        let body: String = self.text.chars().map(|c| self.char_as_regex(c)).collect();
+        if self.ignores_case { format!("(?i:{body})") } else { format!("(?:{body})") }
+    }
+
+    /// What is not ASCII stands there as it is or as an escape, which for some characters is two.
+    fn char_as_regex(&self, c: char) -> String {
+        let plain = regex::escape(c.encode_utf8(&mut [0; 4]));
+        if c.is_ascii() {
+            return plain;
+        }
+        let mut cases = vec![c];
+        if self.ignores_case {
+            cases.extend(c.to_lowercase().chain(c.to_uppercase()));
+            cases.dedup();
+        }
+        let escapes = cases.into_iter().map(|c| {
+            let units = c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("u{unit:04x}")).collect::<Vec<_>>();
+            // The escapes' digits may be upper case.
+            format!(r"|(?i:\\{})", units.join(r"\\"))
+        });
+        format!("(?:{plain}{})", escapes.collect::<String>())
+    }
+
+    /// How seldom it is likely to stand somewhere. A character that is no letter tells next to nothing.
+    fn weight(&self) -> usize {
+        let of = |c: char| match c {
+            _ if !c.is_ascii() => 3,
+            _ if c.is_ascii_alphanumeric() => 2,
+            _ => 1,
+        };
+        let tells = self.text.chars().any(char::is_alphanumeric);
+        self.text.chars().map(of).sum::<usize>() * if tells { 4 } else { 1 }
+    }
+}
+
+/// The best fragment of a text. `written_for_placeholders`: what may be read where the store has a placeholder.
+pub(super) fn best_of_literal(text: &str, ignores_case: bool, written_for_placeholders: &[String]) -> Option<Fragment> {
+    let ascii = text.split(|c| !is_steady(c)).map(str::to_owned);
+    let other =
+        text.split(|c: char| c.is_ascii() || !c.is_alphanumeric()).map(|run| run.chars().take(LONGEST_OTHER).collect());
+    let fragments = ascii.chain(other).filter_map(|run: String| {
+        let text = outside_placeholders(&run, written_for_placeholders)?;
+        Some(Fragment { text, ignores_case })
+    });
+    fragments.max_by_key(Fragment::weight)
+}
+
+/// Whether every writer of JSON leaves the character as it is, and no system writes another in its place in a path.
+fn is_steady(c: char) -> bool {
+    c.is_ascii_alphanumeric() || " _.,;()[]=+*?!#$@|^`".contains(c)
+}
+
+/// Where in what is read for a placeholder a fragment can begin or end: between its separators, of whatever spelling.
+const SEPARATORS: [char; 5] = ['/', '\\', '%', ':', '-'];
+
+/// What of `run` stands in the store even where a part of it is read from a placeholder; `None` where all of it may be.
+fn outside_placeholders(run: &str, written: &[String]) -> Option<String> {
+    let folded = run.to_lowercase();
+    // Lengths differ for a few characters that are not ASCII; those are left whole or given up.
+    let folded = if folded.len() == run.len() { folded } else { run.to_owned() };
+    let (mut start, mut end) = (0, run.len());
+    for piece in written.iter().flat_map(|path| path.split(SEPARATORS)).filter(|piece| !piece.is_empty()) {
+        let piece = piece.to_lowercase();
+        if piece.contains(&folded) {
+            return None;
+        }
+        let boundary = |at: &usize| run.is_char_boundary(*at) && folded.is_char_boundary(*at);
+        let longest = piece.len().min(folded.len());
+        let at_start = (1..=longest).rev().filter(boundary).find(|at| piece.ends_with(&folded[..*at]));
+        let at_end =
+            (1..=longest).rev().map(|n| folded.len() - n).filter(boundary).find(|at| piece.starts_with(&folded[*at..]));
+        start = start.max(at_start.unwrap_or(0));
+        end = end.min(at_end.unwrap_or(end));
+    }
+    run.get(start..end).filter(|rest| !rest.is_empty()).map(str::to_owned)
+}
+
+/// Fragments of which at least one is in everything that the regular expression matches; `None` if there are none.
+pub(super) fn best_of_pattern(pattern: &str, ignores_case: bool, written: &[String]) -> Option<Vec<Fragment>> {
+    let hir = regex_syntax::ParserBuilder::new().multi_line(true).build().parse(pattern).ok()?;
+    let mut text = Text { ignores_case, written, run: String::new(), found: Vec::new() };
+    text.read(&hir);
+    text.finish()
+}
+
+/// What of a concatenation has been read.
+struct Text<'a> {
+    ignores_case: bool,
+    written: &'a [String],
+    /// Characters that follow each other.
+    run: String,
+    /// Fragments: of each list one is needed.
+    found: Vec<Vec<Fragment>>,
+}
+
+impl Text<'_> {
+    fn read(&mut self, hir: &Hir) {
+        match hir.kind() {
+            HirKind::Empty | HirKind::Look(_) => {}
+            HirKind::Literal(literal) => match std::str::from_utf8(&literal.0) {
+                Ok(text) => self.run.push_str(text),
+                Err(_) => self.end_run(),
+            },
+            HirKind::Class(class) => match letter_of(class) {
+                Some(letter) => {
+                    self.ignores_case = true;
+                    self.run.push(letter);
+                }
+                None => self.end_run(),
+            },
+            HirKind::Capture(group) => self.read(&group.sub),
+            HirKind::Concat(parts) => parts.iter().for_each(|part| self.read(part)),
+            HirKind::Repetition(repetition) => {
+                self.end_run();
+                if repetition.min > 0 {
+                    self.read(&repetition.sub);
+                    self.end_run();
+                }
+            }
+            HirKind::Alternation(branches) => {
+                self.end_run();
+                self.found.extend(self.one_of(branches));
+            }
+        }
+    }
+
+    fn one_of(&self, branches: &[Hir]) -> Option<Vec<Fragment>> {
+        let mut all = Vec::new();
+        for branch in branches {
+            let mut text =
+                Text { ignores_case: self.ignores_case, written: self.written, run: String::new(), found: Vec::new() };
+            text.read(branch);
+            all.extend(text.finish()?);
+        }
+        (all.len() <= MOST_ALTERNATIVES).then_some(all)
+    }
+
+    fn end_run(&mut self) {
+        let run = std::mem::take(&mut self.run);
+        self.found.extend(best_of_literal(&run, self.ignores_case, self.written).map(|one| vec![one]));
+    }
+
+    fn finish(mut self) -> Option<Vec<Fragment>> {
+        self.end_run();
+        // Which letters ignore their case is not told apart: one that does makes all do.
+        let ignores_case = self.ignores_case;
+        let worst = |fragments: &Vec<Fragment>| fragments.iter().map(Fragment::weight).min();
+        let mut best = self.found.into_iter().max_by_key(worst)?;
+        best.iter_mut().for_each(|fragment| fragment.ignores_case |= ignores_case);
+        Some(best)
+    }
+}
+
+/// The letter of which a class is the cases (`[Aa]`), in lower case.
+fn letter_of(class: &Class) -> Option<char> {
+    const MOST_CASES: usize = 4;
+    let Class::Unicode(class) = class else { return None };
+    let chars: Vec<char> = class.iter().flat_map(|range| range.start()..=range.end()).take(MOST_CASES + 1).collect();
+    let letter = chars.iter().copied().find(char::is_ascii_lowercase)?;
+    let is_case = |c: &char| c.to_lowercase().eq([letter]) || matches!((*c, letter), ('ſ', 's') | ('\u{212a}', 'k'));
+    (chars.len() > 1 && chars.len() <= MOST_CASES && chars.iter().all(is_case)).then_some(letter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home() -> Vec<String> {
+        ["/home/al", "%2Fhome%2Fal", "-home-al", "/srv/My Projects"].map(str::to_owned).to_vec()
+    }
+
+    fn literal(text: &str) -> Option<String> {
+        best_of_literal(text, true, &home()).map(|fragment| fragment.text)
+    }
+
+    fn pattern(text: &str) -> Option<String> {
+        let fragments = best_of_pattern(text, false, &home())?;
+        Some(fragments.into_iter().map(|fragment| fragment.text).collect::<Vec<_>>().join("|"))
+    }
+
+    #[test]
+    fn the_rarest_piece_that_is_never_written_otherwise_is_taken() {
+        for (text, fragment) in [
+            ("fix the login form", Some("fix the login form")),
+            ("say \"no\"\nto {{HOMES}}", Some("HOMES")),
+            ("/home/al/work/app/src/lib.rs", Some("lib.rs")),
+            ("al is here", Some(" is here")),
+            ("see /srv/My Projects", Some("see ")),
+            ("Projects are", Some(" are")),
+            ("home", None),
+            ("/home/al", None),
+            ("\\\"", None),
+            ("日本語", Some("日本語")),
+            ("ça — 日本", Some("日本")),
+        ] {
+            assert_eq!(literal(text).as_deref(), fragment, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_regular_expression_is_searched_by_what_all_its_matches_have() {
+        for (text, fragment) in [
+            (r"\blogin\s+form\b", Some("login")),
+            (r"(fix|mend) the (form|window)", Some(" the ")),
+            (r"(?:alpha|beta)", Some("alpha|beta")),
+            (r"(?:alpha|beta)?", None),
+            (r"(?:gamma)+x*", Some("gamma")),
+            (r"(?i)login", Some("login")),
+            (r"a.c|.", None),
+            (r"\d{4}-\d\d", None),
+            ("err(or|ing)$", Some("err")),
+        ] {
+            assert_eq!(pattern(text).as_deref(), fragment, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_fragment_is_found_however_it_is_written() {
+        let finds = |text: &str, ignores_case, line: &str| {
+            let fragment = Fragment { text: text.to_owned(), ignores_case };
+            regex::bytes::Regex::new(&fragment.as_regex()).unwrap().is_match(line.as_bytes())
+        };
+        assert!(finds("été", false, r"x \u00e9t\u00E9"));
+        assert!(finds("été", true, r"x \u00c9Té"));
+        assert!(!finds("été", false, "Été"));
+        assert!(finds("😀", false, r"\ud83d\ude00"));
+        assert!(finds("a.c(", false, "a.c("));
+        assert!(!finds("a.c(", false, "abc("));
+    }
+}
