@@ -14,6 +14,8 @@ mod crowd;
 mod damage;
 mod diverge;
 mod errors;
+#[cfg(unix)]
+mod finding;
 mod fixtures;
 mod foreign;
 mod full_disk;

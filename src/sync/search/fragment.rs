@@ -59,14 +59,27 @@ impl Fragment {
 
 /// The best fragment of a text. `written_for_placeholders`: what may be read where the store has a placeholder.
 pub(super) fn best_of_literal(text: &str, ignores_case: bool, written_for_placeholders: &[String]) -> Option<Fragment> {
-    let ascii = text.split(|c| !is_steady(c)).map(str::to_owned);
-    let other =
-        text.split(|c: char| c.is_ascii() || !c.is_alphanumeric()).map(|run| run.chars().take(LONGEST_OTHER).collect());
+    let mut start = 0;
+    let ascii = text.split_inclusive(|c| !is_steady(c)).map(|run| {
+        let may_begin_in_name = start == 0 || text[..start].ends_with('-');
+        start += run.len();
+        let run = run.trim_end_matches(|c| !is_steady(c));
+        if may_begin_in_name { after_name(run) } else { run }.to_owned()
+    });
+    let other = text.split(|c: char| c.is_ascii() || !c.is_alphanumeric());
+    let other = other.map(|run| run.chars().take(LONGEST_OTHER).collect());
     let fragments = ascii.chain(other).filter_map(|run: String| {
         let text = outside_placeholders(&run, written_for_placeholders)?;
         Some(Fragment { text, ignores_case })
     });
     fragments.max_by_key(Fragment::weight)
+}
+
+/// What of `run` cannot stand on both sides of the end of a directory name (`my-app` in `-home-al-my-app is`): such a name is a placeholder that
+/// holds the rest of its path, and ends with braces.
+fn after_name(run: &str) -> &str {
+    let name = run.find(|c: char| !c.is_ascii_alphanumeric()).filter(|end| !run[*end..].starts_with('_'));
+    name.map_or(run, |end| &run[end..])
 }
 
 /// Whether every writer of JSON leaves the character as it is, and no system writes another in its place in a path.
@@ -205,7 +218,10 @@ mod tests {
     #[test]
     fn the_rarest_piece_that_is_never_written_otherwise_is_taken() {
         for (text, fragment) in [
-            ("fix the login form", Some("fix the login form")),
+            ("fix the login form", Some(" the login form")),
+            ("/fix the login form", Some("fix the login form")),
+            ("-my-app is", Some(" is")),
+            ("my_app", Some("my_app")),
             ("say \"no\"\nto {{HOMES}}", Some("HOMES")),
             ("/home/al/work/app/src/lib.rs", Some("lib.rs")),
             ("al is here", Some(" is here")),
