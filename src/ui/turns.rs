@@ -178,10 +178,10 @@ mod tests {
 
     #[test]
     fn a_conversation_for_a_terminal() {
-        let (name, shown) = (name(), Head { name: &name(), left_out: 3, agents: 1 });
+        let name = name();
+        let shown = Head { name: &name, left_out: 3, agents: 1 };
         let of = |width| {
-            let lines =
-                head(&Head { name: &name, ..shown }).into_iter().chain(turns().iter().flat_map(|one| turn(one, width)));
+            let lines = head(&shown).into_iter().chain(turns().into_iter().flat_map(|one| turn(&one, width)));
             anstream::adapter::strip_str(&lines.collect::<Vec<_>>().join("\n")).to_string()
         };
         insta::assert_snapshot!(of(Some(40)));
@@ -195,7 +195,7 @@ mod tests {
     fn a_conversation_for_a_ticket() {
         let name = name();
         let shown = Head { name: &name, left_out: 0, agents: 0 };
-        let lines = markdown_head(&shown).into_iter().chain(turns().iter().flat_map(markdown_turn));
+        let lines = markdown_head(&shown).into_iter().chain(turns().into_iter().flat_map(|one| markdown_turn(&one)));
         insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
     }
 }

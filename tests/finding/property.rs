@@ -120,7 +120,7 @@ fn everything_that_was_said_is_found() {
         a.session(&id).raw(lines.as_bytes()).write();
     }
     a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
+    b.ccsync(["pull", "--days", "36500"]).success();
     for machine in [&a, &b] {
         let said = said(machine);
         let all: Vec<&String> = said.iter().flat_map(|(_, texts)| texts).collect();

@@ -4,6 +4,9 @@
 //! slashes and everything that is not ASCII; the separators of a path differ from system to system. What is left stands there
 //! byte for byte, unless it is read from a placeholder. Pure.
 
+use std::cmp::Reverse;
+use std::ops::Range;
+
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// A piece of text that stands in the store wherever the whole is read.
@@ -59,20 +62,32 @@ impl Fragment {
 
 /// The best fragment of a text. `written_for_placeholders`: what may be read where the store has a placeholder.
 pub(super) fn best_of_literal(text: &str, ignores_case: bool, written_for_placeholders: &[String]) -> Option<Fragment> {
-    let mut start = 0;
-    let ascii = text.split_inclusive(|c| !is_steady(c)).map(|run| {
-        let may_begin_in_name = start == 0 || text[..start].ends_with('-');
-        start += run.len();
-        let run = run.trim_end_matches(|c| !is_steady(c));
-        if may_begin_in_name { after_name(run) } else { run }.to_owned()
+    let ascii = runs(text, is_steady).map(|run| {
+        let may_begin_in_name = run.start == 0 || text[..run.start].ends_with('-');
+        let len = if may_begin_in_name { after_name(&text[run.clone()]).len() } else { run.len() };
+        run.end - len..run.end
     });
-    let other = text.split(|c: char| c.is_ascii() || !c.is_alphanumeric());
-    let other = other.map(|run| run.chars().take(LONGEST_OTHER).collect());
-    let fragments = ascii.chain(other).filter_map(|run: String| {
-        let text = outside_placeholders(&run, written_for_placeholders)?;
-        Some(Fragment { text, ignores_case })
+    let other = runs(text, |c| !c.is_ascii() && c.is_alphanumeric());
+    let other = other.map(|run| {
+        let end = text[run.clone()].char_indices().nth(LONGEST_OTHER).map_or(run.end, |(at, _)| run.start + at);
+        run.start..end
+    });
+    let fragments = ascii.chain(other).filter_map(|run| {
+        let run = outside_placeholders(text, run, written_for_placeholders)?;
+        Some(Fragment { text: text[run].to_owned(), ignores_case })
     });
     fragments.max_by_key(Fragment::weight)
+}
+
+/// Where characters of a kind follow each other.
+fn runs(text: &str, is_wanted: impl Fn(char) -> bool) -> impl Iterator<Item = Range<usize>> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let start = from + text[from..].find(&is_wanted)?;
+        let end = text[start..].find(|c| !is_wanted(c)).map_or(text.len(), |len| start + len);
+        from = end;
+        Some(start..end)
+    })
 }
 
 /// What of `run` cannot stand on both sides of the end of a directory name (`my-app` in `-home-al-my-app is`): such a name is a placeholder that
@@ -87,29 +102,25 @@ fn is_steady(c: char) -> bool {
     c.is_ascii_alphanumeric() || " _.,;()[]=+*?!#$@|^`".contains(c)
 }
 
-/// Where in what is read for a placeholder a fragment can begin or end: between its separators, of whatever spelling.
-const SEPARATORS: [char; 5] = ['/', '\\', '%', ':', '-'];
-
-/// What of `run` stands in the store even where a part of it is read from a placeholder; `None` where all of it may be.
-fn outside_placeholders(run: &str, written: &[String]) -> Option<String> {
-    let folded = run.to_lowercase();
-    // Lengths differ for a few characters that are not ASCII; those are left whole or given up.
-    let folded = if folded.len() == run.len() { folded } else { run.to_owned() };
-    let (mut start, mut end) = (0, run.len());
-    for piece in written.iter().flat_map(|path| path.split(SEPARATORS)).filter(|piece| !piece.is_empty()) {
-        let piece = piece.to_lowercase();
-        if piece.contains(&folded) {
+/// What of a run in `text` stands in the store even where a part of the text is read from a placeholder; `None` where all of the run may be.
+fn outside_placeholders(text: &str, run: Range<usize>, written: &[String]) -> Option<Range<usize>> {
+    let folded = text.to_lowercase();
+    // Lengths differ for a few characters that are not ASCII. Those are looked at as they are.
+    let folded = if folded.len() == text.len() { folded } else { text.to_owned() };
+    let within = folded.get(run.clone())?;
+    let (mut start, mut end) = (run.start, run.end);
+    for path in written.iter().map(|path| path.to_lowercase()) {
+        if path.contains(within) {
             return None;
         }
-        let boundary = |at: &usize| run.is_char_boundary(*at) && folded.is_char_boundary(*at);
-        let longest = piece.len().min(folded.len());
-        let at_start = (1..=longest).rev().filter(boundary).find(|at| piece.ends_with(&folded[..*at]));
-        let at_end =
-            (1..=longest).rev().map(|n| folded.len() - n).filter(boundary).find(|at| piece.starts_with(&folded[*at..]));
-        start = start.max(at_start.unwrap_or(0));
-        end = end.min(at_end.unwrap_or(end));
+        let places = || run.clone().filter(|at| text.is_char_boundary(*at) && folded.is_char_boundary(*at));
+        // Where a path can end in it, and where one can begin.
+        let ends = |at: &usize| path.ends_with(&folded[..*at]) || folded[..*at].ends_with(&path);
+        let begins = |at: &usize| path.starts_with(&folded[*at..]) || folded[*at..].starts_with(&path);
+        start = start.max(places().skip(1).filter(ends).last().unwrap_or(run.start));
+        end = end.min(places().find(begins).unwrap_or(run.end));
     }
-    run.get(start..end).filter(|rest| !rest.is_empty()).map(str::to_owned)
+    (start < end).then_some(start..end)
 }
 
 /// Fragments of which at least one is in everything that the regular expression matches; `None` if there are none.
@@ -181,8 +192,8 @@ impl Text<'_> {
         self.end_run();
         // Which letters ignore their case is not told apart: one that does makes all do.
         let ignores_case = self.ignores_case;
-        let worst = |fragments: &Vec<Fragment>| fragments.iter().map(Fragment::weight).min();
-        let mut best = self.found.into_iter().max_by_key(worst)?;
+        let value = |all: &Vec<Fragment>| (all.iter().map(Fragment::weight).min(), Reverse(all.len()));
+        let mut best = self.found.into_iter().max_by_key(value)?;
         best.iter_mut().for_each(|fragment| fragment.ignores_case |= ignores_case);
         Some(best)
     }
@@ -225,8 +236,9 @@ mod tests {
             ("say \"no\"\nto {{HOMES}}", Some("HOMES")),
             ("/home/al/work/app/src/lib.rs", Some("lib.rs")),
             ("al is here", Some(" is here")),
-            ("see /srv/My Projects", Some("see ")),
-            ("Projects are", Some(" are")),
+            ("x/al", Some("x")),
+            ("see /srv/My Projects", None),
+            ("Projects/are", Some("are")),
             ("home", None),
             ("/home/al", None),
             ("\\\"", None),
@@ -240,12 +252,12 @@ mod tests {
     #[test]
     fn a_regular_expression_is_searched_by_what_all_its_matches_have() {
         for (text, fragment) in [
-            (r"\blogin\s+form\b", Some("login")),
+            (r"\blogin\s+form\b", Some("form")),
             (r"(fix|mend) the (form|window)", Some(" the ")),
-            (r"(?:alpha|beta)", Some("alpha|beta")),
+            (r"(?:alpha|beta)", Some("pha|beta")),
             (r"(?:alpha|beta)?", None),
             (r"(?:gamma)+x*", Some("gamma")),
-            (r"(?i)login", Some("login")),
+            (r"(?i)login", Some("ogin")),
             (r"a.c|.", None),
             (r"\d{4}-\d\d", None),
             ("err(or|ing)$", Some("err")),
