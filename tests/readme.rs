@@ -1,4 +1,4 @@
-//! What the README shows is what happens.
+//! What the README and the documentation show is what happens.
 //!
 //! Each fenced block that opens with three backticks and `console` is a story of its own on a new machine. Its lines `$ ccsync …` are run
 //! in order and must succeed; the lines below each are its output, where a line `…` stands for any lines. Blocks that are not
@@ -9,6 +9,9 @@ use std::path::Path;
 
 use crate::harness::{ONE, TestEnv};
 
+/// What has such blocks.
+const PAGES: [&str; 2] = ["README.md", "docs/finding.md"];
+
 /// A command and the output that the README shows for it.
 #[derive(Debug, PartialEq, Eq)]
 struct Step {
@@ -18,16 +21,17 @@ struct Step {
 
 #[test]
 fn every_console_block_of_the_readme_runs() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let text = fs::read_to_string(&readme).unwrap_or_default();
-    for block in console_blocks(&text) {
+    let text = |page: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+    for (page, block) in
+        PAGES.into_iter().flat_map(|page| console_blocks(&text(page)).into_iter().map(move |block| (page, block)))
+    {
         let env = TestEnv::new();
         let a = env.machine("a");
         a.session(ONE).project("work/app").turn("fix the login form").write();
         for step in steps(&block) {
             let run = a.ccsync(&step.args).success();
             let printed: Vec<&str> = run.stdout.lines().collect();
-            assert!(fits(&step.shown, &printed), "README: {step:#?}\nprinted:\n{run}");
+            assert!(fits(&step.shown, &printed), "{page}: {step:#?}\nprinted:\n{run}");
         }
     }
 }
@@ -47,7 +51,7 @@ fn steps(block: &str) -> Vec<Step> {
     for line in block.lines() {
         if let Some(command) = line.strip_prefix("$ ") {
             let command = command.split(" #").next().unwrap_or_default();
-            let mut words = command.split_whitespace().map(str::to_owned);
+            let mut words = words(command);
             assert_eq!(words.next().as_deref(), Some("ccsync"), "only ccsync is run: {line}");
             steps.push(Step { args: words.collect(), shown: Vec::new() });
         } else if let Some(step) = steps.last_mut() {
@@ -55,6 +59,20 @@ fn steps(block: &str) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// Words as a shell parts them, quotes kept together.
+fn words(command: &str) -> std::vec::IntoIter<String> {
+    let (mut words, mut is_quoted) = (vec![String::new()], false);
+    for c in command.trim().chars() {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            ' ' if !is_quoted => words.push(String::new()),
+            c => words.last_mut().unwrap().push(c),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words.into_iter()
 }
 
 /// Whether `printed` is what is shown. Nothing shown promises nothing; `…` alone on a line stands for any lines, inside a line
