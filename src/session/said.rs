@@ -44,7 +44,7 @@ pub fn sayings(line: &[u8]) -> Sayings {
     let content = record["message"]["content"].take();
     match record["type"].as_str() {
         Some("user") if is_summary => {
-            each_text(content, &mut |text| texts.push(Saying { voice: Voice::Summary, text }))
+            each_text(content, &mut |text| texts.push(Saying { voice: Voice::Summary, text }));
         }
         Some("user") if !is_meta => user(content, &mut texts),
         Some("assistant") => assistant(content, &mut texts),
@@ -83,7 +83,7 @@ fn assistant(content: Value, texts: &mut Vec<Saying>) {
         } else if kind.ends_with("tool_use") {
             let name = block["name"].as_str().unwrap_or("a tool").to_owned();
             each_string(block["input"].take(), &mut |text| {
-                texts.push(Saying { voice: Voice::Call(name.clone()), text })
+                texts.push(Saying { voice: Voice::Call(name.clone()), text });
             });
         } else if kind.ends_with("tool_result") {
             each_text(block["content"].take(), &mut |text| texts.push(Saying { voice: Voice::Output, text }));

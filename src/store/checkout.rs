@@ -52,8 +52,9 @@ impl Checkout {
     pub fn open(store: &Store) -> Self {
         let index = store.git_dir().join("index");
         let written_ns = FileStamp::read(&index).map_or(i64::MIN, |stamp| stamp.modified_ns);
-        let plain =
-            fs::read(&index).ok().and_then(|bytes| Some(plain_entries(&bytes)?.filter_map(Entry::of).collect()));
+        let plain = fs::read(&index)
+            .ok()
+            .and_then(|bytes| Some(plain_entries(&bytes)?.filter_map(|entry| Entry::of(&entry)).collect()));
         // Somebody keeps links in the repository, or git wrote the index in another version.
         let unusual = || store.repo.index().map(|index| index.iter().filter_map(Entry::of_git2).collect());
         let entries: Vec<Entry> = plain.or_else(|| unusual().ok()).unwrap_or_default();
@@ -144,7 +145,7 @@ impl SessionFiles<'_> {
 
 impl Entry {
     /// Of a plain file with a path that is safe to be opened.
-    fn of(entry: PlainEntry<'_>) -> Option<Self> {
+    fn of(entry: &PlainEntry<'_>) -> Option<Self> {
         let path = std::str::from_utf8(entry.path).ok().filter(|path| layout::is_safe(path))?;
         let oid = Oid::from_bytes(entry.oid).ok()?;
         Some(Self { path: path.to_owned(), mode: entry.mode, oid, modified: entry.modified, size: entry.size })

@@ -88,12 +88,12 @@ mod tests {
     use super::*;
 
     fn found() -> SessionHits {
-        let hit = |voice, agent, text: &str, marks: Vec<Range<usize>>| Hit {
+        let hit = |voice, agent, text: &str, marks: &[(usize, usize)]| Hit {
             voice,
             agent,
             time: Some("2026-03-10T11:00:00Z".parse().unwrap()),
             text: text.to_owned(),
-            marks,
+            marks: marks.iter().map(|(start, end)| *start..*end).collect(),
             cut: (false, true),
         };
         SessionHits {
@@ -106,10 +106,10 @@ mod tests {
                 fork_of: None,
             },
             hits: vec![
-                hit(Voice::User, false, "fix the \u{1b}login\u{7} form", vec![8..14]),
-                hit(Voice::Call("Bash\u{9b}".to_owned()), true, "login", vec![0..5]),
-                hit(Voice::Assistant, true, "a login and a login", vec![2..7, 14..19]),
-                Hit { time: None, cut: (true, false), ..hit(Voice::Output, false, "\tlogin", vec![1..6]) },
+                hit(Voice::User, false, "fix the \u{1b}login\u{7} form", &[(8, 14)]),
+                hit(Voice::Call("Bash\u{9b}".to_owned()), true, "login", &[(0, 5)]),
+                hit(Voice::Assistant, true, "a login and a login", &[(2, 7), (14, 19)]),
+                Hit { time: None, cut: (true, false), ..hit(Voice::Output, false, "\tlogin", &[(1, 6)]) },
             ],
             more: 12,
             more_still: false,

@@ -27,7 +27,7 @@ impl Outline {
     pub fn add(&mut self, line: &[u8]) {
         let Some(record) = Record::parse(line) else { return };
         let speech = record.speech.map(|speech| (speech.who, !speech.text.is_empty(), !speech.tools.is_empty()));
-        let [uuid, parent, message] = [record.uuid, record.parent, record.message].map(|id| id.map(hash));
+        let [uuid, parent, message] = [&record.uuid, &record.parent, &record.message].map(|id| id.as_deref().map(hash));
         self.records.push(Node { uuid, parent, message, speech });
     }
 
@@ -78,7 +78,7 @@ impl Outline {
     }
 }
 
-fn hash(id: String) -> u64 {
+fn hash(id: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     id.hash(&mut hasher);
     hasher.finish()

@@ -49,6 +49,9 @@ impl Content {
     }
 }
 
+/// What is done with a line that may say it, and where it begins.
+type EachLine<'e> = dyn FnMut(usize, &[u8], &mut Found) -> Result<(), SyncError> + 'e;
+
 /// A piece of whole lines of a stored file.
 struct Piece<'a> {
     manifest: &'a Manifest,
@@ -155,12 +158,7 @@ impl Scan<'_> {
     }
 
     /// Calls `each` with every line of `text` that may say it, and where it begins.
-    fn each_candidate(
-        &self,
-        text: &[u8],
-        found: &mut Found,
-        each: &mut dyn FnMut(usize, &[u8], &mut Found) -> Result<(), SyncError>,
-    ) -> Result<(), SyncError> {
+    fn each_candidate(&self, text: &[u8], found: &mut Found, each: &mut EachLine<'_>) -> Result<(), SyncError> {
         let mut from = 0;
         while let Some(at) = self.candidates.find(text, from) {
             let start = memchr::memrchr(b'\n', &text[from..at]).map_or(from, |end| from + end + 1);

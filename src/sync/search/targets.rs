@@ -78,7 +78,7 @@ impl Base<'_> {
             &mut |(session, read)| {
                 match read {
                     Ok((Some(manifest), state)) => {
-                        found.targets.extend(self.stored_target(manifest, state, filter, machines))
+                        found.targets.extend(self.stored_target(manifest, state, filter, machines));
                     }
                     Ok((None, _)) => {}
                     Err(e) => found.unreadable.push(Unreadable { session, reason: in_words(&e) }),
