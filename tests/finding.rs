@@ -214,6 +214,27 @@ fn paths_are_found_as_they_are_here() {
 }
 
 #[test]
+fn what_several_machines_wrote_in_one_session_has_the_paths_of_this_one() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).turn(&format!("look at {}/work/app/x.rs", a.home.display())).write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    b.append(ONE, &format!("and at {}/work/app/y.rs", b.home.display()));
+    b.ccsync(["push"]).success();
+    a.ccsync(["list", "--remote"]).success();
+    for machine in [&a, &b] {
+        for (at, file) in [("look at", "x.rs"), ("and at", "y.rs")] {
+            let text = format!("{at} {}/work/app/{file}", machine.home.display());
+            assert_eq!(found(machine, &[&text]), [ONE], "{text}");
+            assert_eq!(found(machine, &[&text, "--from", "b"]), [ONE], "{text}");
+        }
+        let shown = machine.ccsync(["show", ONE]).success().stdout;
+        assert_eq!(shown.matches(machine.home.to_str().unwrap()).count(), 5, "title, questions, answers\n{shown}");
+    }
+}
+
+#[test]
 fn text_is_found_however_it_is_escaped() {
     let env = TestEnv::new();
     let (a, b) = env.pair();

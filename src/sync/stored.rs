@@ -28,17 +28,17 @@ impl Stored {
         }
         Ok(Some(Self { store: Store::open_another(&path)?, views: views(ctx) }))
     }
+}
 
-    /// What a stored session is recognised by.
-    pub(super) fn name(&self, manifest: &Manifest, machines: &MachineNames) -> SessionName {
-        SessionName {
-            session: manifest.session.clone(),
-            project: manifest.project.as_ref().map(ToString::to_string),
-            title: self.views.title(manifest),
-            machine: manifest.last_writer().and_then(|id| machines.get(id)).cloned(),
-            last_activity: manifest.last_activity.as_deref().and_then(parse_time),
-            fork_of: manifest.fork_of.as_ref().map(|fork| fork.session.clone()),
-        }
+/// What a stored session is recognised by.
+pub(super) fn session_name(views: &Views, manifest: &Manifest, machines: &MachineNames) -> SessionName {
+    SessionName {
+        session: manifest.session.clone(),
+        project: manifest.project.as_ref().map(ToString::to_string),
+        title: views.title(manifest),
+        machine: manifest.last_writer().and_then(|id| machines.get(id)).cloned(),
+        last_activity: manifest.last_activity.as_deref().and_then(parse_time),
+        fork_of: manifest.fork_of.as_ref().map(|fork| fork.session.clone()),
     }
 }
 

@@ -85,7 +85,7 @@ pub fn search(
         head,
         checkout: Checkout::open(&stored.store),
     });
-    let base = Base { ctx, stored: stored.as_ref(), snapshot: snapshot.as_ref(), at: at.as_ref() };
+    let base = Base { ctx, snapshot: snapshot.as_ref(), at: at.as_ref() };
     let Targets { targets, unreadable } = base.targets(request)?;
     let candidates = pattern.candidates(&written_for_placeholders(ctx, &targets));
     let scan =
@@ -112,7 +112,6 @@ pub fn search(
 /// What everything is read from.
 struct Base<'a> {
     ctx: &'a Context<'a>,
-    stored: Option<&'a Stored>,
     snapshot: Option<&'a Snapshot<'a>>,
     at: Option<&'a At>,
 }

@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use super::super::list::read_particulars;
-use super::super::stored::{MachineNames, machine_names};
+use super::super::stored::{MachineNames, machine_names, session_name, views};
+use super::super::views::Views;
 use super::super::{SyncError, in_words};
 use super::{At, Base, SearchRequest, Unreadable, on_all_cores};
 use crate::domain::found::SessionName;
@@ -67,39 +68,25 @@ impl Base<'_> {
         machines: &MachineNames,
     ) -> Targets {
         let states: Vec<_> = states.iter().collect();
+        let (at, views) = (self.at, &views(self.ctx));
         let mut found = Targets { targets: Vec::with_capacity(states.len()), unreadable: Vec::new() };
-        let at = self.at;
         on_all_cores(
             at,
             &states,
             &|snapshot, (id, state)| {
-                ((*id).clone(), manifest(snapshot, at, id, state).map(|read| (read, (*state).clone())))
+                let read = manifest(snapshot, at, id, state);
+                let target = |manifest| filter.stored_target(manifest, state, views, machines);
+                ((*id).clone(), read.map(|manifest| manifest.and_then(target)))
             },
-            &mut |(session, read)| {
-                match read {
-                    Ok((Some(manifest), state)) => {
-                        found.targets.extend(self.stored_target(manifest, state, filter, machines));
-                    }
-                    Ok((None, _)) => {}
+            &mut |(session, target)| {
+                match target {
+                    Ok(target) => found.targets.extend(target),
                     Err(e) => found.unreadable.push(Unreadable { session, reason: in_words(&e) }),
                 }
                 true
             },
         );
         found
-    }
-
-    fn stored_target(
-        &self,
-        manifest: Manifest,
-        state: SessionState,
-        filter: &Filter<'_>,
-        machines: &MachineNames,
-    ) -> Option<Target> {
-        let name = self.stored?.name(&manifest, machines);
-        let writers = || manifest.all_files().flat_map(|(_, file)| &file.runs).map(|run| &run.machine);
-        let is_wanted = filter.accepts_project(&name) && filter.accepts_writer(writers(), machines);
-        is_wanted.then(|| Target { name, place: Place::Stored { manifest: Box::new(manifest), state }, skip: 0 })
     }
 
     fn local_targets(
@@ -148,6 +135,20 @@ impl<'r> Filter<'r> {
             [text.clone(), portable].into_iter().chain(of_home).collect()
         };
         Ok(Self { project: request.project.as_ref().map(forms), from })
+    }
+
+    fn stored_target(
+        &self,
+        manifest: Manifest,
+        state: &SessionState,
+        views: &Views,
+        machines: &MachineNames,
+    ) -> Option<Target> {
+        let name = session_name(views, &manifest, machines);
+        let writers = || manifest.all_files().flat_map(|(_, file)| &file.runs).map(|run| &run.machine);
+        let is_wanted = self.accepts_project(&name) && self.accepts_writer(writers(), machines);
+        let place = Place::Stored { manifest: Box::new(manifest), state: state.clone() };
+        is_wanted.then_some(Target { name, place, skip: 0 })
     }
 
     fn accepts_project(&self, name: &SessionName) -> bool {
