@@ -4,6 +4,7 @@
 //! of requests, the queue of prompts, thinking, images and other base64. Record kinds as of client 2.1.329. Pure.
 
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::facts::parse_time;
@@ -34,26 +35,70 @@ pub struct Sayings {
 const PRINTED: [&str; 5] =
     ["<local-command-stdout>", "<local-command-stderr>", "<bash-stdout>", "<bash-stderr>", "<task-notification>"];
 
+/// A record, as far as something is said in it. The rest, often the larger part, is passed over without being taken apart.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Record {
+    r#type: Value,
+    is_meta: Value,
+    is_compact_summary: Value,
+    is_sidechain: Value,
+    timestamp: Value,
+    message: Message,
+    attachment: Attachment,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Message {
+    content: Value,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Attachment {
+    r#type: Value,
+    prompt: Value,
+}
+
+impl Record {
+    fn of(line: &[u8]) -> Option<Self> {
+        // What is odd (halves of characters, a field twice, a message that is none) is read the patient way.
+        serde_json::from_slice(line).ok().or_else(|| parse(line).map(Self::of_value))
+    }
+
+    fn of_value(mut record: Value) -> Self {
+        let mut take = |pointer: &str| record.pointer_mut(pointer).map(Value::take).unwrap_or_default();
+        Self {
+            r#type: take("/type"),
+            is_meta: take("/isMeta"),
+            is_compact_summary: take("/isCompactSummary"),
+            is_sidechain: take("/isSidechain"),
+            timestamp: take("/timestamp"),
+            message: Message { content: take("/message/content") },
+            attachment: Attachment { r#type: take("/attachment/type"), prompt: take("/attachment/prompt") },
+        }
+    }
+}
+
 /// What is said in the record in `line`; nothing, if it is none.
 pub fn sayings(line: &[u8]) -> Sayings {
-    let Some(mut record) = parse(line) else { return Sayings::default() };
-    let flag = |key: &str| record[key].as_bool().unwrap_or(false);
-    let (is_meta, is_summary, agent) = (flag("isMeta"), flag("isCompactSummary"), flag("isSidechain"));
-    let time = record["timestamp"].as_str().and_then(parse_time);
+    let Some(record) = Record::of(line) else { return Sayings::default() };
+    let is_set = |flag: &Value| flag.as_bool().unwrap_or(false);
     let mut texts = Vec::new();
-    let content = record["message"]["content"].take();
-    match record["type"].as_str() {
-        Some("user") if is_summary => {
-            each_text(content, &mut |text| texts.push(Saying { voice: Voice::Summary, text }));
+    match record.r#type.as_str() {
+        Some("user") if is_set(&record.is_compact_summary) => {
+            each_text(record.message.content, &mut |text| texts.push(Saying { voice: Voice::Summary, text }));
         }
-        Some("user") if !is_meta => user(content, &mut texts),
-        Some("assistant") => assistant(content, &mut texts),
-        Some("attachment") if record["attachment"]["type"] == "queued_command" => {
-            user(record["attachment"]["prompt"].take(), &mut texts);
+        Some("user") if !is_set(&record.is_meta) => user(record.message.content, &mut texts),
+        Some("assistant") => assistant(record.message.content, &mut texts),
+        Some("attachment") if record.attachment.r#type == "queued_command" => {
+            user(record.attachment.prompt, &mut texts);
         }
         _ => {}
     }
-    Sayings { time, agent, texts }
+    let time = record.timestamp.as_str().and_then(parse_time);
+    Sayings { time, agent: is_set(&record.is_sidechain), texts }
 }
 
 fn user(content: Value, texts: &mut Vec<Saying>) {
@@ -177,6 +222,13 @@ mod tests {
     }
 
     #[test]
+    fn odd_records_say_what_they_say() {
+        assert_eq!(said(r#"  {"type":"user","message":{"content":"cut \ud83d here"}}"#), ["User cut \u{fffd} here"]);
+        assert_eq!(said(r#"{"type":"user","message":{"content":"one"},"message":{"content":"two"}}"#), ["User two"]);
+        assert_eq!(said(r#"{"type":"user","attachment":7,"message":{"content":"hello"}}"#), ["User hello"]);
+    }
+
+    #[test]
     fn copies_and_what_nobody_said_are_left_out() {
         for line in [
             r#"{"type":"user","isMeta":true,"message":{"content":"caveat"}}"#,
@@ -187,6 +239,8 @@ mod tests {
             r#"{"type":"progress","data":{"message":{"content":"hello"}}}"#,
             r#"{"type":"last-prompt","lastPrompt":"hello"}"#,
             r#"{"type":"user","message":{"content":{"text":7}}}"#,
+            r#"{"type":"user","message":"hello"}"#,
+            r#"{"type":"user","message":null}"#,
             "[1]",
             "{\"type\":\"user\",\"message\":{\"content\":\"torn",
             "",

@@ -4,6 +4,8 @@
 //! is searched for that stands in the store as it is, however the rest is escaped or abbreviated there. So no line that says it is missed, and nearly none
 //! is taken apart in vain. Pure.
 
+use std::ops::Range;
+
 use regex::{Regex, RegexBuilder, bytes};
 
 use super::fragment::{Fragment, best_of_literal, best_of_pattern};
@@ -85,6 +87,30 @@ impl Candidates {
             None => (from < text.len()).then_some(from),
         }
     }
+
+    /// As [`Self::find`], in records: what stands in the name of a field is not said.
+    pub(super) fn find_in_records(&self, text: &[u8], mut from: usize) -> Option<usize> {
+        let Some(fragments) = &self.0 else { return self.find(text, from) };
+        loop {
+            let found = fragments.find_at(text, from)?;
+            if !is_in_name(text, found.range()) {
+                return Some(found.start());
+            }
+            // A fragment may begin within the one before.
+            from = found.start() + 1;
+        }
+    }
+}
+
+/// Whether `place` lies in the name of a field: between quotes that are not escaped, of which the second is followed by a colon. Inside of a text
+/// all quotes are escaped.
+fn is_in_name(text: &[u8], place: Range<usize>) -> bool {
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let before = text[..place.start].iter().rev().skip_while(|byte| is_of_name(byte)).take(2);
+    let after = text[place.end..].iter().skip_while(|byte| is_of_name(byte)).take(2);
+    text[place].iter().all(|byte| is_of_name(byte))
+        && matches!(before.collect::<Vec<_>>()[..], [b'"', b'{' | b',' | b' '])
+        && after.eq(b"\":")
 }
 
 /// Whether there is an upper-case letter that is searched for: not one of an escape such as `\W` or `\p{Greek}`.
@@ -116,6 +142,24 @@ mod tests {
         assert!(ignores(r"\Wlogin\p{Greek}\S", true));
         assert!(!ignores(r"\\Login", true));
         assert!(!ignores(r"\Wa", false), "no escape where nothing is one");
+    }
+
+    #[test]
+    fn names_of_fields_are_passed_over() {
+        let pattern = Pattern::new("uuid", false, Case::Smart).unwrap();
+        let candidates = pattern.candidates(&[]);
+        let finds = |text: &str| candidates.find_in_records(text.as_bytes(), 0).is_some();
+        assert!(!finds(r#"{"uuid":"x","parentUuid":"y"}"#));
+        for text in [
+            r#"{"x":"uuid"}"#,
+            r#"{"x":"a uuid: b"}"#,
+            r#"{"x":"{\"uuid\":7}"}"#,
+            r#"{"uuid":"uuid"}"#,
+            r#"uuid":"#,
+            r#"\"uuid":"#,
+        ] {
+            assert!(finds(text), "{text}");
+        }
     }
 
     #[test]

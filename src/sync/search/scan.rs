@@ -115,7 +115,7 @@ impl Scan<'_> {
                 }
                 Ok(())
             }
-            _ => self.each_candidate(piece.text, found, &mut |at, line, found| {
+            _ => self.each_candidate(content, piece.text, found, &mut |at, line, found| {
                 let line = self.local(&mut runs, at, line)?;
                 match content {
                     Content::Records { agent } => self.record(&line, agent, found),
@@ -146,10 +146,12 @@ impl Scan<'_> {
                     break;
                 }
                 match content {
-                    Content::Records { agent } => self.each_candidate(&piece, found, &mut |_, line, found| {
-                        self.record(line, agent, found);
-                        Ok(())
-                    })?,
+                    Content::Records { agent } => {
+                        self.each_candidate(content, &piece, found, &mut |_, line, found| {
+                            self.record(line, agent, found);
+                            Ok(())
+                        })?
+                    }
                     Content::Output => self.output(&piece, found),
                 }
             }
@@ -158,9 +160,19 @@ impl Scan<'_> {
     }
 
     /// Calls `each` with every line of `text` that may say it, and where it begins.
-    fn each_candidate(&self, text: &[u8], found: &mut Found, each: &mut EachLine<'_>) -> Result<(), SyncError> {
+    fn each_candidate(
+        &self,
+        content: Content,
+        text: &[u8],
+        found: &mut Found,
+        each: &mut EachLine<'_>,
+    ) -> Result<(), SyncError> {
         let mut from = 0;
-        while let Some(at) = self.candidates.find(text, from) {
+        let next = |from| match content {
+            Content::Records { .. } => self.candidates.find_in_records(text, from),
+            Content::Output => self.candidates.find(text, from),
+        };
+        while let Some(at) = next(from) {
             let start = memchr::memrchr(b'\n', &text[from..at]).map_or(from, |end| from + end + 1);
             let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |n| at + n);
             each(start, &text[start..end], found)?;
