@@ -14,6 +14,8 @@ const COMMANDS: &[&str] = &[
     "update",
     "status",
     "list",
+    "show",
+    "search",
     "lock",
     "lock show",
     "lock release",

@@ -17,6 +17,8 @@ mod diverge;
 mod doctor;
 mod errors;
 mod extras;
+#[cfg(unix)]
+mod finding;
 mod fixtures;
 mod foreign;
 mod full_disk;

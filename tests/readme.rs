@@ -18,7 +18,8 @@ struct Step {
 }
 
 /// Whose blocks are run on a machine with one session.
-const PAGES: [&str; 5] = ["README.md", "docs/setup.md", "docs/import.md", "docs/history.md", "docs/what-is-synced.md"];
+const PAGES: [&str; 6] =
+    ["README.md", "docs/setup.md", "docs/finding.md", "docs/import.md", "docs/history.md", "docs/what-is-synced.md"];
 
 #[test]
 fn every_console_block_of_the_readme_runs() {

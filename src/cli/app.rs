@@ -49,6 +49,11 @@ impl App {
         self.env.stdin_is_terminal && self.env.stderr_is_terminal
     }
 
+    /// The streams, for a command that prints while it holds the context.
+    pub(crate) fn output_beside(&self) -> Output {
+        self.out.beside()
+    }
+
     /// Where long work reports itself.
     pub(crate) fn progress(&self) -> Arc<dyn Progress + Send + Sync> {
         Arc::clone(&self.progress)

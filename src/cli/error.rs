@@ -11,7 +11,7 @@ use crate::domain::pattern::ProjectPattern;
 use crate::session::SessionError;
 use crate::store::StoreError;
 use crate::sync::import::SourceError;
-use crate::sync::{SyncError, damaged_names};
+use crate::sync::{PatternError, SyncError, damaged_names};
 use crate::sys::env::EnvError;
 use crate::sys::fs::PathError;
 use crate::sys::lock::LockError;
@@ -506,6 +506,10 @@ impl CliError {
             }
             SyncError::Import(ref e) => (Kind::Failed, import_hints(e)),
             SyncError::NotSetUp => (Kind::Failed, hints(["ccsync init --remote URL"])),
+            SyncError::Pattern(PatternError::Empty) => (Kind::Usage, hints(["ccsync search \"login form\""])),
+            SyncError::Pattern(PatternError::Regex(_)) => {
+                (Kind::Usage, hints(["to search for the text as it stands, leave out --regex"]))
+            }
             SyncError::NoSuchSession { .. } | SyncError::AmbiguousName { .. } | SyncError::Nowhere { .. } => {
                 (Kind::Failed, hints(["ccsync list --remote"]))
             }

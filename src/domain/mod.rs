@@ -1,9 +1,10 @@
 //! The vocabulary of the program: identifiers, the two kinds of path, roots, patterns and sizes, addresses of remotes, what is recorded of a project's
-//! repository, progress, turns of a conversation.
+//! repository, progress, turns of a conversation, what a search finds.
 //!
 //! Owns the types every other module speaks in. Must not do I/O, read the clock, use git or know about the terminal.
 
 pub mod client_dir;
+pub mod found;
 pub mod id;
 pub mod path;
 pub mod pattern;

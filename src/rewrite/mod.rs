@@ -25,6 +25,11 @@ pub use collapse::Collapser;
 pub use expand::{Expander, Oversized};
 pub use path::{collapse_path, expand_path};
 
+/// Every way in which the paths of `roots` may be written in a text: what may be read in place of a placeholder.
+pub fn every_spelling(roots: &crate::domain::root::RootSet) -> impl Iterator<Item = String> {
+    spelling::spellings(roots).map(|(_, _, spelled)| spelled)
+}
+
 /// What a text is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TextKind {

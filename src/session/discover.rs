@@ -87,19 +87,30 @@ pub fn transcript_path(claude_dir: &Path, id: &SessionId) -> Option<PathBuf> {
 /// # Errors
 /// If `projects/` exists but cannot be listed; what cannot be read below it is in [`Discovery::refused`].
 pub fn discover(claude_dir: &Path) -> Result<Discovery, SessionError> {
+    discover_some(claude_dir, &|_| true)
+}
+
+/// As [`discover`], only of the sessions that are `wanted`: of the others not even the files are looked at.
+///
+/// # Errors
+/// As for [`discover`].
+pub fn discover_some(claude_dir: &Path, wanted: Wanted<'_>) -> Result<Discovery, SessionError> {
     let mut projects = list(&projects_dir(claude_dir))?;
     projects.retain(is_directory);
     projects.sort_by_key(fs::DirEntry::file_name);
     let projects: Vec<PathBuf> = projects.iter().map(fs::DirEntry::path).collect();
     let mut found = Discovery::default();
     let apart = Apart::ALL.map(|apart| found.sessions_apart(claude_dir, apart));
-    for scan in scan_projects(&projects, &apart) {
+    for scan in scan_projects(&projects, &apart, wanted) {
         scan.sessions.into_iter().for_each(|session| found.add(session));
         found.refused.extend(scan.refused);
     }
     found.refused.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
 }
+
+/// Which sessions are asked for.
+type Wanted<'a> = &'a (dyn Fn(&SessionId) -> bool + Sync);
 
 /// What the client keeps apart, and the names of the sessions of which it does.
 type SessionsApart = (Apart, HashSet<OsString>);
@@ -112,22 +123,22 @@ struct Scan {
 }
 
 /// Scans directories on all cores; the scans are in their order.
-fn scan_projects(projects: &[PathBuf], apart: &[SessionsApart]) -> Vec<Scan> {
+fn scan_projects(projects: &[PathBuf], apart: &[SessionsApart], wanted: Wanted<'_>) -> Vec<Scan> {
     /// A thread for fewer directories costs more than it saves.
     const PROJECTS_PER_THREAD: usize = 4;
     let numbered: Vec<_> = projects.iter().enumerate().collect();
     let threads = worth(projects.len(), PROJECTS_PER_THREAD).max(1);
     let Ok(mut scans) = spread(&numbered, threads, |projects| {
-        Ok::<_, Infallible>(projects.map(|(number, project)| (*number, Scan::of(project, apart))).collect())
+        Ok::<_, Infallible>(projects.map(|(number, project)| (*number, Scan::of(project, apart, wanted))).collect())
     });
     scans.sort_by_key(|(number, _)| *number);
     scans.into_iter().map(|(_, scan)| scan).collect()
 }
 
 impl Scan {
-    fn of(project: &Path, apart: &[SessionsApart]) -> Self {
+    fn of(project: &Path, apart: &[SessionsApart], wanted: Wanted<'_>) -> Self {
         let mut scan = Self::default();
-        scan.project(project);
+        scan.project(project, wanted);
         let mut sessions = std::mem::take(&mut scan.sessions);
         for session in &mut sessions {
             for (apart, names) in apart {
@@ -139,7 +150,7 @@ impl Scan {
         Self { sessions, ..scan }
     }
 
-    fn project(&mut self, directory: &Path) {
+    fn project(&mut self, directory: &Path, wanted: Wanted<'_>) {
         let entries = match list(directory) {
             Ok(entries) => entries,
             Err(e) => return self.refuse(None, directory, e.source.to_string()),
@@ -149,6 +160,7 @@ impl Scan {
             let name = entry.file_name();
             let Some(stem) = name.to_str().and_then(|n| n.strip_suffix(".jsonl")) else { continue };
             match stem.parse::<SessionId>() {
+                Ok(id) if !wanted(&id) => {}
                 Ok(id) => self.session(directory, id, entry, names.contains(OsStr::new(stem))),
                 Err(e) => self.refuse(None, &entry.path(), e.to_string()),
             }

@@ -10,7 +10,7 @@
 //! * [`projects`]: the directories that the client has worked in
 //! * [`materialise`]: writing session files, with a journal that can undo it
 //! * [`repair`]: healing a damaged transcript
-//! * [`turns`]: a transcript as a conversation
+//! * [`turns`]: a transcript as a conversation; [`said`]: everything that a record says
 
 pub mod discover;
 pub mod facts;
@@ -20,6 +20,7 @@ pub mod live;
 pub mod materialise;
 pub mod projects;
 pub mod repair;
+pub mod said;
 pub mod turns;
 
 use std::path::PathBuf;

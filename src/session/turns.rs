@@ -2,34 +2,35 @@
 //!
 //! Reads whole lines, from wherever in a transcript they begin; what cannot be read is passed over. Left out is what nobody said: tool
 //! results, reminders, records of sub-agents, and branches that were left by going back. Record kinds as of client 2.1.329. Pure.
+//!
+//! A transcript is read twice, so that none has to be held in memory: an [`Outline`] learns which records belong to the conversation, then
+//! [`Telling`] gives their turns.
 
+mod outline;
 mod record;
 mod words;
 
-use std::collections::HashSet;
-
 use memchr::memmem;
 
+pub use self::outline::Outline;
+pub(super) use self::record::parse;
 use self::record::{Record, Speech};
+pub(super) use self::words::typed_pieces;
 use crate::domain::turn::{Turn, Who};
 
 /// The turns in `lines`, the oldest first.
 pub fn turns(lines: &[u8]) -> Vec<Turn> {
-    let records: Vec<Record> = lines.split(|byte| *byte == b'\n').filter_map(Record::parse).collect();
-    let live = live(&records);
-    let mut turns: Vec<Turn> = Vec::new();
-    for (record, _) in records.into_iter().zip(live).filter(|(_, is_live)| *is_live) {
-        if let Some(speech) = record.speech {
-            add(&mut turns, speech);
-        }
-    }
-    turns
+    last_turns(lines, usize::MAX)
 }
 
 /// The last `most` turns in `lines`, the oldest first.
 pub fn last_turns(lines: &[u8], most: usize) -> Vec<Turn> {
-    let mut turns = turns(lines);
-    turns.drain(..turns.len().saturating_sub(most));
+    let lines = || lines.split(|byte| *byte == b'\n');
+    let mut outline = Outline::default();
+    lines().for_each(|line| outline.add(line));
+    let mut telling = Telling::of_last(&outline, most);
+    let mut turns: Vec<Turn> = lines().filter_map(|line| telling.add(line)).collect();
+    turns.extend(telling.finish());
     turns
 }
 
@@ -53,49 +54,70 @@ pub fn count_of_persons(lines: &[u8]) -> u64 {
     count
 }
 
-/// The model speaks in pieces, one record each; they are one turn until it has used tools and speaks again.
-fn add(turns: &mut Vec<Turn>, speech: Speech) {
-    let Speech { who, time, text, tools } = speech;
-    if let Some(last) = turns.last_mut()
-        && (who, last.who) == (Who::Assistant, Who::Assistant)
-        && (text.is_empty() || last.tools.is_empty())
-    {
-        if !last.text.is_empty() && !text.is_empty() {
-            last.text.push_str("\n\n");
+/// Gives the turns of a transcript, line by line.
+pub struct Telling {
+    /// Of each record whether it belongs to the conversation.
+    live: Vec<bool>,
+    /// Records seen.
+    seen: usize,
+    /// Turns that are left out at the beginning, and are still to come.
+    skip: usize,
+    /// Turns that are given, and that are left out.
+    extent: (u64, u64),
+    open: Option<Turn>,
+}
+
+impl Telling {
+    /// Of the last `most` turns of the transcript that `outline` has seen.
+    pub fn of_last(outline: &Outline, most: usize) -> Self {
+        let live = outline.live();
+        let all = outline.turns(&live);
+        let skip = all.saturating_sub(most);
+        Self { live, seen: 0, skip, extent: ((all - skip) as u64, skip as u64), open: None }
+    }
+
+    /// How many turns will be given, and how many are left out before them.
+    pub fn extent(&self) -> (u64, u64) {
+        self.extent
+    }
+
+    /// Takes in the next line; gives the turn that ended before it, if one did and is not left out.
+    pub fn add(&mut self, line: &[u8]) -> Option<Turn> {
+        let record = Record::parse(line)?;
+        self.seen += 1;
+        let is_live = self.live.get(self.seen - 1).copied().unwrap_or(false);
+        let Speech { who, time, text, tools } = record.speech.filter(|_| is_live)?;
+        if let Some(open) = &mut self.open
+            && goes_on((open.who, !open.tools.is_empty()), (who, !text.is_empty()))
+        {
+            if !open.text.is_empty() && !text.is_empty() {
+                open.text.push_str("\n\n");
+            }
+            open.text.push_str(&text);
+            open.tools.extend(tools);
+            return None;
         }
-        last.text.push_str(&text);
-        last.tools.extend(tools);
-    } else {
-        turns.push(Turn { who, time, text, tools });
+        let ended = self.open.replace(Turn { who, time, text, tools });
+        self.unless_skipped(ended)
+    }
+
+    /// The turn with which the transcript ends, if it is not left out.
+    pub fn finish(mut self) -> Option<Turn> {
+        let ended = self.open.take();
+        self.unless_skipped(ended)
+    }
+
+    fn unless_skipped(&mut self, ended: Option<Turn>) -> Option<Turn> {
+        let is_skipped = ended.is_some() && self.skip > 0;
+        self.skip -= usize::from(is_skipped);
+        ended.filter(|_| !is_skipped)
     }
 }
 
-/// Which records belong to the conversation as it is now. Going back and asking something else leaves a branch behind: what
-/// stands after the point of return and is no ancestor of the last record.
-///
-/// Where the ancestors cannot be followed further (the lines begin later, a record is unreadable, a compaction), everything before
-/// is taken as it stands.
-fn live(records: &[Record]) -> Vec<bool> {
-    let mut ancestors = HashSet::new();
-    let mut messages = HashSet::new();
-    let mut wanted: Option<&str> = None;
-    let mut followed_to = records.len();
-    for (at, record) in records.iter().enumerate().rev() {
-        let Some(uuid) = record.uuid.as_deref() else { continue };
-        if wanted.is_some_and(|wanted| wanted != uuid) || (wanted.is_none() && !ancestors.is_empty()) {
-            continue;
-        }
-        ancestors.insert(uuid);
-        // Tools used at the same time are records of one message, of which only one need be an ancestor.
-        messages.extend(record.message.as_deref());
-        wanted = record.parent.as_deref();
-        followed_to = at;
-    }
-    let is_live = |(at, record): (usize, &Record)| {
-        let is_ancestor = record.uuid.as_deref().is_none_or(|uuid| ancestors.contains(uuid));
-        at < followed_to || is_ancestor || record.message.as_deref().is_some_and(|id| messages.contains(id))
-    };
-    records.iter().enumerate().map(is_live).collect()
+/// The model speaks in pieces, one record each; they are one turn until it has used tools and speaks again. `before`: who spoke, and
+/// whether tools were used; `next`: who speaks, and whether there is text.
+fn goes_on(before: (Who, bool), next: (Who, bool)) -> bool {
+    (before.0, next.0) == (Who::Assistant, Who::Assistant) && !(before.1 && next.1)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Git's index of the store: changing a few of its entries.
+//! Git's index of the store: reading its entries, and changing a few of them.
 //!
 //! libgit2 takes each of many thousand entries apart and puts all together again, and hashes the file slowly, for the sake of three that changed.
 //! Here the others are copied as they are. Owns the form of the file (git manual, `gitformat-index`), as far as it is plain: version 2, no
@@ -45,12 +45,7 @@ pub(super) fn edit(path: &Path, edits: &Edits) -> io::Result<()> {
 
 /// The index with these edits; `None` if it is not plain.
 fn edited(index: &[u8], edits: &Edits) -> Option<Vec<u8>> {
-    let (content, digest) = index.split_at_checked(index.len().checked_sub(DIGEST)?)?;
-    let version = content.strip_prefix(b"DIRC")?.get(..4)?;
-    let count = u32::from_be_bytes(content.get(8..HEADER)?.try_into().ok()?);
-    if version != [0, 0, 0, 2] || Sha1::digest(content).as_slice() != digest {
-        return None;
-    }
+    let (content, count) = plain_content(index)?;
     let mut rest = &content[HEADER..];
     let mut made = Vec::with_capacity(index.len() + edits.len() * 256);
     made.extend_from_slice(&content[..HEADER]);
@@ -81,6 +76,51 @@ fn edited(index: &[u8], edits: &Edits) -> Option<Vec<u8>> {
     let digest = Sha1::digest(&made);
     made.extend_from_slice(&digest);
     Some(made)
+}
+
+/// What an index says of one file.
+pub(super) struct PlainEntry<'a> {
+    pub(super) path: &'a [u8],
+    pub(super) mode: u32,
+    pub(super) oid: &'a [u8],
+    /// When the file was changed: seconds since 1970, nanoseconds.
+    pub(super) modified: (u32, u32),
+    pub(super) size: u32,
+}
+
+/// All entries, in order of their paths; `None` if the index is not plain.
+pub(super) fn plain_entries(index: &[u8]) -> Option<impl Iterator<Item = PlainEntry<'_>>> {
+    let (content, count) = plain_content(index)?;
+    let mut rest = &content[HEADER..];
+    let mut entries = Vec::with_capacity(count.min(content.len() / FIXED));
+    for _ in 0..count {
+        let entry = first_entry(rest)?;
+        entries.push(entry);
+        rest = &rest[entry.len()..];
+    }
+    only_optional_extensions(rest).then(|| entries.into_iter().filter_map(PlainEntry::parse))
+}
+
+impl<'a> PlainEntry<'a> {
+    fn parse(entry: &'a [u8]) -> Option<Self> {
+        let word = |at: usize| Some(u32::from_be_bytes(entry.get(at..at + 4)?.try_into().ok()?));
+        Some(Self {
+            path: path_of(entry)?,
+            mode: word(24)?,
+            oid: entry.get(40..60)?,
+            modified: (word(8)?, word(12)?),
+            size: word(36)?,
+        })
+    }
+}
+
+/// The index without its digest, and how many entries it has; `None` if it is not plain.
+fn plain_content(index: &[u8]) -> Option<(&[u8], usize)> {
+    let (content, digest) = index.split_at_checked(index.len().checked_sub(DIGEST)?)?;
+    let version = content.strip_prefix(b"DIRC")?.get(..4)?;
+    let count = u32::from_be_bytes(content.get(8..HEADER)?.try_into().ok()?);
+    let is_plain = version == [0, 0, 0, 2] && Sha1::digest(content).as_slice() == digest;
+    is_plain.then_some((content, count as usize))
 }
 
 /// The bytes of the entry at the beginning: its path is followed by one to eight zero bytes, up to a multiple of eight.

@@ -1,12 +1,12 @@
 //! This machine's clone of the remote: segments, manifests, machine files, commits.
 //!
-//! Owns the format of the store (`docs/format.md`) and is the only user of `git2`. Reads always come from git objects, never from the
-//! working tree, which exists for people. Must not touch the network, rewrite text or know the client.
+//! Owns the format of the store (`docs/format.md`) and is the only user of `git2`. Reads come from git objects, not from the working tree, which
+//! exists for people; only `checkout` reads what lies there, after making sure that it is the same. Must not touch the network, rewrite text or know the client.
 //!
 //! * [`manifest`], [`machine`]: the JSON files and the checks on them
 //! * [`note`], [`milestone`]: what machines leave each other, and names for states of the whole
 //! * [`segment`]: how a file is cut
-//! * [`snapshot`]: reading one commit
+//! * [`snapshot`]: reading one commit; `checkout`: the same from the working tree, for a search
 //! * [`transaction`]: writing one commit
 //! * `history`: earlier commits, and what changed in them
 //! * `lock`: the commits of locks, which lie beside the sessions
@@ -26,6 +26,7 @@ use crate::sys::fail_point::fail_point;
 use crate::sys::fs;
 
 mod check;
+mod checkout;
 mod damage;
 mod entries;
 mod history;
@@ -47,6 +48,7 @@ mod tree;
 mod worktree;
 
 pub use check::{DamagedObject, ObjectCheck};
+pub use checkout::{Checkout, SessionFiles};
 pub use history::{Commit, SessionStep};
 pub use leftover::{remove_from_neighbour, remove_of_the_dead, remove_stale_locks};
 pub use lock::{LOCK_BRANCHES, MAX_LOCK_BYTES, RemoteLocks, lock_ref};

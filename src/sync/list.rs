@@ -8,14 +8,18 @@ use chrono::{DateTime, Utc};
 use super::choice::{self, LeftOut};
 use super::repo::identity;
 use super::send::fetch;
+use super::text::LocalText;
 use super::work::Work;
 use super::{Context, SyncError};
+use crate::domain::found::SessionName;
 use crate::domain::id::{MachineId, SessionId};
+use crate::domain::root::RootSet;
 use crate::rewrite::collapse_path;
 use crate::session::discover::LocalSession;
 use crate::session::facts::{Facts, parse_time};
 use crate::store::Snapshot;
 use crate::store::manifest::Manifest;
+use crate::store::segment::count_lines;
 
 /// Which sessions to list.
 #[derive(Debug, Clone, Default)]
@@ -148,28 +152,47 @@ fn row(
         row.bytes = row.bytes.max(manifest.local_bytes());
         row.fork_of = manifest.fork_of.as_ref().map(|fork| fork.session.clone());
     } else if let Some(local) = local {
-        read_particulars(work, local, &mut row);
+        let read = read_particulars(local, work.views.roots(), &work.machine.name);
+        let identity = read.directory.and_then(|cwd| work.views.clones().learn_at(Path::new(&cwd)));
+        let identity = identity.map(|identity| identity.to_string());
+        row = SessionRow { lines: read.lines, first_prompt: read.first_prompt, identity, ..row };
+        let name = read.name;
+        (row.project, row.title) = (name.project, name.title);
+        (row.last_activity, row.machine) = (name.last_activity, name.machine);
     }
     row
 }
 
-/// A session that was never pushed speaks for itself.
-fn read_particulars(work: &Work<'_>, local: &LocalSession, row: &mut SessionRow) {
+/// What a session says of itself that was never pushed.
+pub(super) struct Particulars {
+    pub(super) name: SessionName,
+    /// The working directory that it belongs to.
+    directory: Option<String>,
+    first_prompt: Option<String>,
+    lines: u64,
+}
+
+/// Reads the whole transcript of a session on this machine, which is called `machine`. One that cannot be read says nothing.
+pub(super) fn read_particulars(local: &LocalSession, roots: &RootSet, machine: &str) -> Particulars {
     let mut facts = Facts::default();
+    let mut lines = 0;
     let len = local.files[&None].len;
-    let Ok(mut text) = super::text::LocalText::open(&local.path(None), 0, len) else { return };
-    while let Ok(piece) = text.next_lines() {
-        if piece.is_empty() {
-            break;
+    if let Ok(mut text) = LocalText::open(&local.path(None), 0, len) {
+        while let Ok(piece) = text.next_lines()
+            && !piece.is_empty()
+        {
+            facts.absorb(&piece);
+            lines += count_lines(&piece);
         }
-        facts.absorb(&piece);
-        row.lines += crate::store::segment::count_lines(&piece);
     }
-    row.project = facts.project(local.directory_name()).map(|cwd| collapse_path(work.views.roots(), cwd).to_string());
-    let cwd = facts.project(local.directory_name()).map(Path::new);
-    row.identity = cwd.and_then(|cwd| work.views.clones().learn_at(cwd)).map(|identity| identity.to_string());
-    row.last_activity = facts.last_activity.as_deref().and_then(parse_time);
-    row.machine = Some(work.machine.name.clone());
-    row.first_prompt.clone_from(&facts.first_prompt);
-    row.title = facts.custom_title.or(facts.ai_title).or(facts.last_prompt).or(facts.first_prompt);
+    let directory = facts.project(local.directory_name()).map(str::to_owned);
+    let name = SessionName {
+        session: local.id.clone(),
+        project: directory.as_deref().map(|cwd| collapse_path(roots, cwd).to_string()),
+        title: facts.custom_title.or(facts.ai_title).or(facts.last_prompt).or_else(|| facts.first_prompt.clone()),
+        machine: Some(machine.to_owned()),
+        last_activity: facts.last_activity.as_deref().and_then(parse_time),
+        fork_of: None,
+    };
+    Particulars { name, directory, first_prompt: facts.first_prompt, lines }
 }

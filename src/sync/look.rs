@@ -8,17 +8,16 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::clones::Clones;
+use super::stored::Stored;
 use super::text::{StoredText, text_kind};
-use super::views::Views;
-use super::{Context, SyncError, store_path};
+use super::{Context, SyncError};
 use crate::domain::id::SessionId;
 use crate::domain::turn::Turn;
 use crate::session::discover::transcript_path;
 use crate::session::facts::parse_time;
 use crate::session::turns::last_turns as turns_at_end;
+use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, StoredFile};
-use crate::store::{Snapshot, Store};
 use crate::sys::fs::PathError;
 
 /// How much of a transcript is read at first, and, as long as that holds too few turns, after that. One line alone can have megabytes.
@@ -63,6 +62,11 @@ fn turns_of_file(path: &Path, most: usize) -> Result<Vec<Turn>, SyncError> {
     enough(most, |bytes| end_of_file(path, bytes).map_err(|e| PathError::new("read", path, e).into()))
 }
 
+/// When the last turn was said that stands in a file.
+pub(super) fn newest_of_file(path: &Path) -> Option<DateTime<Utc>> {
+    newest(&turns_of_file(path, 1).ok()?)
+}
+
 /// Reads more and more of an end until it holds `most` turns. `read` also says whether that was everything.
 fn enough(
     most: usize,
@@ -94,31 +98,7 @@ fn end_of_file(path: &Path, bytes: u64) -> std::io::Result<(Vec<u8>, bool)> {
     Ok((text, start == 0))
 }
 
-/// The store, to be read only.
-struct Stored {
-    store: Store,
-    views: Views,
-}
-
 impl Stored {
-    /// `None` if there is no store yet.
-    fn open(ctx: &Context<'_>) -> Result<Option<Self>, SyncError> {
-        let path = store_path(ctx.env);
-        if !path.join(".git").exists() {
-            return Ok(None);
-        }
-        let store = Store::open_another(&path)?;
-        let settings = &ctx.settings;
-        let views = Views::new(
-            settings.machine.id.clone(),
-            settings.roots.clone(),
-            Vec::new(),
-            settings.paths,
-            Clones::known(ctx),
-        );
-        Ok(Some(Self { store, views }))
-    }
-
     fn turns(&self, snapshot: &Snapshot<'_>, manifest: &Manifest, most: usize) -> Result<Vec<Turn>, SyncError> {
         enough(most, |bytes| self.end_of_text(snapshot, manifest, bytes))
     }
@@ -131,11 +111,10 @@ impl Stored {
     ) -> Result<(Vec<u8>, bool), SyncError> {
         let file = &manifest.transcript;
         let text = StoredText { snapshot, manifest, name: None, file };
-        let reader = self.views.reader(manifest, &manifest.session, text_kind(None));
         let from = lines_before_end(file, bytes);
         let mut end = Vec::new();
         text.walk(from, &mut |piece| {
-            end.extend(reader.read_preferred(piece.run, piece.text)?);
+            end.extend_from_slice(&self.views.localised(manifest, piece.run, text_kind(None), piece.text)?);
             Ok(true)
         })?;
         Ok((end, from == 0))

@@ -18,6 +18,7 @@
 //! * `history`: what happened to the store; `restore`: earlier states of sessions; `milestones`: names for states; `held`: what stays put back
 //! * [`doctor`]: everything that this program needs
 //! * [`import`]: what another program has stored
+//! * `search`, `show`: what was said, found and shown without a lock; `stored`: the store, opened for that
 //! * `set_up`, `learn`, `set_path`, `machines`: this machine, what it takes over from the others, and all of them
 //! * `status`, `list`, `undo`: the smaller commands; `look`: the end of a conversation; `named`: sessions as people name them
 
@@ -76,11 +77,14 @@ mod repo;
 pub mod report;
 mod restore;
 mod resume;
+mod search;
 mod send;
 mod set_path;
 mod set_up;
 pub mod shortcut;
+mod show;
 mod status;
+mod stored;
 mod storing;
 mod text;
 mod told;
@@ -91,7 +95,7 @@ mod work;
 mod writing;
 
 pub use history::{Change, LogEntry, LogRequest, SessionChange, log};
-pub use import::{ImportReport, Source, import};
+pub use import::{ImportReport, import};
 pub use learn::ForeignPlaceholder;
 pub use list::{ListFilter, SessionRow, list};
 pub use look::last_turns;
@@ -104,8 +108,10 @@ pub use push::{push, push_selected};
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};
 pub use restore::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession, SkippedSession, restore};
 pub use resume::{Candidate, Candidates, Finished, back_up, candidates, finish};
+pub use search::{Case, PatternError, SearchReport, SearchRequest, Unreadable, search};
 pub use set_path::{set_path, set_paths_here};
 pub use set_up::{SetUp, SetUpReport, config_path, set_up, set_up_by_default};
+pub use show::{Shown, ShownSession, Source, show};
 pub use status::{Status, status};
 pub use told::what_to_tell;
 pub use verify::{VerifyRequest, verify};
@@ -176,6 +182,9 @@ pub enum SyncError {
         /// Why.
         source: crate::rewrite::Oversized,
     },
+    /// What is to be searched for cannot be.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
     /// No session of this name is in the store.
     #[error("no session {session} in the store")]
     NoSuchSession {

@@ -114,7 +114,7 @@ impl<'a> StoredText<'a> {
 }
 
 /// The last segment that begins with the beginning of a line, at or before line `lines`; and how many lines stand before it.
-fn segment_at(segments: &[Segment], lines: u64) -> (usize, u64) {
+pub(super) fn segment_at(segments: &[Segment], lines: u64) -> (usize, u64) {
     let (mut start, mut line) = ((0, 0), 0);
     let mut goes_on = false;
     for (number, segment) in segments.iter().enumerate() {

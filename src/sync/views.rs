@@ -3,6 +3,7 @@
 //! A line that this machine wrote reads as it wrote it; a foreign one reads by the `paths` setting. A file on the disk may have been
 //! written under earlier settings or roots, or be a raw copy: whether it *is* the stored session is decided by trying each reading.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::path::Path;
@@ -195,6 +196,24 @@ impl Views {
         let mut shown = Vec::new();
         expander.expand(title.as_bytes(), TextKind::Plain, &mut shown);
         Some(String::from_utf8_lossy(&shown).into_owned())
+    }
+
+    /// Stored text as a person reads it here: with this machine's paths, whatever the setting for files on the disk is.
+    ///
+    /// # Errors
+    /// [`SyncError::Oversized`]
+    pub(super) fn localised<'t>(
+        &self,
+        manifest: &Manifest,
+        run: &Run,
+        kind: TextKind,
+        portable: &'t [u8],
+    ) -> Result<Cow<'t, [u8]>, SyncError> {
+        if run.verbatim || memmem::find(portable, b"{{").is_none() {
+            return Ok(Cow::Borrowed(portable));
+        }
+        let reader = self.reader(manifest, &manifest.session, kind);
+        reader.read(run, Reading::With(View::Local, 0), portable).map(Cow::Owned)
     }
 
     /// Whether text that the model has seen stays on this machine as its origin wrote it.

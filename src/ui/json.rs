@@ -28,6 +28,25 @@ pub(crate) fn document(command: &str, body: &impl Serialize) -> Result<String, s
     Ok(escaped(&text))
 }
 
+/// The beginning of such a document whose last field `list` is too long to be held at once: its [`element`]s follow, with commas between them,
+/// then `]}`.
+///
+/// # Errors
+/// As for [`document`].
+pub(crate) fn opening(command: &str, body: &impl Serialize, list: &str) -> Result<String, serde_json::Error> {
+    let mut text = document(command, body)?;
+    text.truncate(text.len() - 1);
+    Ok(format!("{text},\"{list}\":["))
+}
+
+/// One element of the list of an [`opening`], in one line.
+///
+/// # Errors
+/// If it cannot be serialised: a mistake of ours.
+pub(crate) fn element(element: &impl Serialize) -> Result<String, serde_json::Error> {
+    Ok(escaped(&serde_json::to_string(element)?))
+}
+
 /// The same document without a character that a terminal would obey. Outside of strings there is none, and inside of them
 /// an escape means the same.
 fn escaped(text: &str) -> String {

@@ -4,6 +4,7 @@
 //! data of [`crate::sync::report`]. Whatever comes from a transcript, a path or a remote goes through [`sanitize`] first.
 
 pub(crate) mod format;
+pub(crate) mod hits;
 pub(crate) mod json;
 pub(crate) mod notes;
 pub(crate) mod output;
@@ -14,3 +15,4 @@ pub(crate) mod report;
 pub(crate) mod sanitize;
 pub(crate) mod style;
 pub(crate) mod table;
+pub(crate) mod turns;

@@ -43,6 +43,8 @@ pub(crate) struct Output {
     stdout: Box<dyn Write>,
     stderr: Box<dyn Write>,
     options: OutputOptions,
+    /// Whoever read standard output has gone.
+    closed: bool,
 }
 
 impl Output {
@@ -52,7 +54,18 @@ impl Output {
             stdout: Box::new(AutoStream::new(io::stdout(), choice(options.stdout_colors))),
             stderr: Box::new(AutoStream::new(io::stderr(), choice(options.stderr_colors))),
             options,
+            closed: false,
         }
+    }
+
+    /// Another way to the same streams.
+    pub(crate) fn beside(&self) -> Self {
+        Self::of_process(self.options)
+    }
+
+    /// Whether whoever read standard output has gone, so that long output can end.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Cells available to one line.
@@ -75,7 +88,8 @@ impl Output {
     /// # Errors
     /// If the stream cannot be written, for instance because a disk is full. A reader that has gone is no error.
     pub(crate) fn data(&mut self, line: &str) -> io::Result<()> {
-        put(&mut self.stdout, line)
+        self.closed |= !put(&mut self.stdout, line)?;
+        Ok(())
     }
 
     /// A line that is good to know; `--quiet` leaves it out.
@@ -125,9 +139,13 @@ fn choice(colors: bool) -> ColorChoice {
     if colors { ColorChoice::Always } else { ColorChoice::Never }
 }
 
-fn put(stream: &mut dyn Write, line: &str) -> io::Result<()> {
-    let written = stream.write_all(format!("{line}\n").as_bytes()).and_then(|()| stream.flush());
-    written.or_else(|e| if e.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(e) })
+/// Whether there was somebody to read it.
+fn put(stream: &mut dyn Write, line: &str) -> io::Result<bool> {
+    match stream.write_all(format!("{line}\n").as_bytes()).and_then(|()| stream.flush()) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
 #[cfg(test)]
@@ -158,7 +176,7 @@ pub(crate) mod capture {
         let options =
             OutputOptions { stdout_colors: false, stderr_colors: false, columns: Some(100), rows: None, quiet: false };
         let strip = |sink: &Sink| Box::new(anstream::StripStream::new(Box::new(sink.clone()) as Box<dyn Write>));
-        let mut output = Output { stdout: strip(&out), stderr: strip(&err), options };
+        let mut output = Output { stdout: strip(&out), stderr: strip(&err), options, closed: false };
         print(&mut output);
         let text = |sink: &Sink| String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
         (text(&out), text(&err))
@@ -182,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_has_gone_is_no_error_but_a_full_disk_is() {
-        assert!(put(&mut Failing(ErrorKind::BrokenPipe), "x").is_ok());
+        assert!(matches!(put(&mut Failing(ErrorKind::BrokenPipe), "x"), Ok(false)));
         assert!(put(&mut Failing(ErrorKind::StorageFull), "x").is_err());
     }
 

@@ -13,6 +13,8 @@ pub(crate) const HINT: Style = AnsiColor::Cyan.on_default();
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 /// What needs a look.
 pub(crate) const ATTENTION: Style = AnsiColor::Yellow.on_default();
+/// What was searched for.
+pub(crate) const FOUND: Style = AnsiColor::Red.on_default().bold();
 /// What is there for completeness.
 pub(crate) const QUIET: Style = Style::new().dimmed();
 

@@ -19,6 +19,8 @@ mod push;
 mod repair;
 mod restore;
 mod resume;
+mod search;
+mod show;
 mod start;
 mod status;
 mod sync;
@@ -43,6 +45,8 @@ pub(crate) enum Command {
     Update(update::Args),
     Status(status::Args),
     List(list::Args),
+    Show(show::Args),
+    Search(search::Args),
     Lock(lock::Args),
     Log(log::Args),
     Restore(restore::Args),
@@ -73,6 +77,8 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Update(args) => update::run(args, app),
         Command::Status(args) => status::run(args, app),
         Command::List(args) => list::run(args, app),
+        Command::Show(args) => show::run(args, app),
+        Command::Search(args) => search::run(args, app),
         Command::Lock(args) => lock::run(args, app),
         Command::Log(args) => log::run(args, app),
         Command::Restore(args) => restore::run(args, app),

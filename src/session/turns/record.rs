@@ -48,6 +48,10 @@ impl Speech {
             "user" if flag(record, "isCompactSummary") => (Who::Client, plain_text(content), Vec::new()),
             "user" if flag(record, "isMeta") => return None,
             "user" => (Who::User, words::typed(&plain_text(content))?, Vec::new()),
+            // Typed while the model was at work.
+            "attachment" if record["attachment"]["type"] == "queued_command" => {
+                (Who::User, words::typed(&plain_text(&record["attachment"]["prompt"]))?, Vec::new())
+            }
             "assistant" => (Who::Assistant, plain_text(content), tools(content, record["cwd"].as_str())),
             _ => return None,
         };
@@ -81,8 +85,8 @@ fn tools(content: &Value, cwd: Option<&str>) -> Vec<String> {
     blocks.map(|block| words::tool(block["name"].as_str().unwrap_or("a tool"), &block["input"], cwd)).collect()
 }
 
-/// A line as JSON. The client writes halves of characters that a strict reader refuses; those become U+FFFD.
-fn parse(line: &[u8]) -> Option<Value> {
+/// A line as JSON, if it is an object. The client writes halves of characters that a strict reader refuses; those become U+FFFD.
+pub(in crate::session) fn parse(line: &[u8]) -> Option<Value> {
     let line = line.trim_ascii();
     if !line.starts_with(b"{") {
         return None;

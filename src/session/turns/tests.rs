@@ -35,10 +35,17 @@ fn prompts_answers_and_tools_are_turns_and_results_are_not() {
         r#"{"parentUuid":"r2","type":"assistant","uuid":"a4","message":{"id":"m2","content":[{"type":"text","text":"Done."},{"type":"tool_use","name":"Odd","input":7}]}}"#,
         r#"{"parentUuid":"a4","type":"user","uuid":"u2","message":{"content":[{"type":"text","text":"and this"},{"type":"image","source":{}}]}}"#,
         r#"{"type":"last-prompt","lastPrompt":"and this","leafUuid":"u2"}"#,
+        r#"{"parentUuid":"u2","type":"attachment","uuid":"q1","attachment":{"type":"queued_command","prompt":"and then"}}"#,
     ]);
     assert_eq!(
         told,
-        ["U look", "A I will. [Bash: cargo test…; Edit src/x.rs]", "A Done. [Odd]", "U and this||[image]"],
+        [
+            "U look",
+            "A I will. [Bash: cargo test…; Edit src/x.rs]",
+            "A Done. [Odd]",
+            "U and this||[image]",
+            "U and then"
+        ],
         "r1 is no ancestor of what follows"
     );
 }

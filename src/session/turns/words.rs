@@ -33,21 +33,31 @@ const TOLD_BY_CLIENT: [&str; 7] = [
 
 /// What a person typed, of the text of a user's record; `None` if nothing of it was typed.
 pub(super) fn typed(text: &str) -> Option<String> {
+    let mut pieces = typed_pieces(text)?;
+    if text.trim_start().starts_with("<bash-input>") {
+        pieces.insert(0, "!".to_owned());
+    }
+    Some(pieces.join(" "))
+}
+
+/// The same as it stands in the record: the name of a command is one piece, its arguments are another.
+pub(in crate::session) fn typed_pieces(text: &str) -> Option<Vec<String>> {
     let text = text.trim();
     if text.is_empty() || TOLD_BY_CLIENT.iter().any(|tag| text.starts_with(tag)) {
         return None;
     }
+    let piece = |piece: &str| Some(piece.trim().to_owned()).filter(|piece| !piece.is_empty());
     if let Some(command) = between(text, "<bash-input>", "</bash-input>") {
-        return Some(format!("! {}", command.trim()));
+        return Some(vec![command.trim().to_owned()]);
     }
     if text.starts_with("<command-") {
         let name = between(text, "<command-name>", "</command-name>")?;
-        let arguments = between(text, "<command-args>", "</command-args>").unwrap_or_default();
-        return Some(format!("{} {}", name.trim(), arguments.trim()).trim().to_owned());
+        let arguments = between(text, "<command-args>", "</command-args>").and_then(piece);
+        return Some(piece(name).into_iter().chain(arguments).collect());
     }
     let is_wrapping = |line: &&str| line.starts_with("<pasted_content ") || line.starts_with("</pasted_content");
     let lines: Vec<&str> = text.lines().filter(|line| !is_wrapping(&line.trim())).collect();
-    Some(lines.join("\n").trim().to_owned()).filter(|text| !text.is_empty())
+    Some(vec![piece(&lines.join("\n"))?])
 }
 
 fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {

@@ -89,6 +89,13 @@ impl Machine {
         run(self.command("git").current_dir(directory).args(args), &self.log()).1
     }
 
+    /// Runs a program that finds something, or nothing, which is exit code 1.
+    pub(crate) fn finds(&self, program: &str, directory: &Path, args: &[&str]) -> Cost {
+        let (status, cost) = run(self.command(program).current_dir(directory).args(args), &self.log());
+        assert!(matches!(status.code(), Some(0 | 1)), "on {}: {program} {args:?}: {status}", self.name);
+        cost
+    }
+
     /// What git prints.
     pub(crate) fn git_says(&self, directory: &Path, args: &[&str]) -> String {
         self.git(directory, args);
@@ -116,7 +123,7 @@ impl Machine {
         self.root.join("log")
     }
 
-    fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.env_clear().current_dir(&self.home);
         for name in ["PATH", "SystemRoot"] {

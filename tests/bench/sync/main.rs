@@ -24,6 +24,7 @@ mod memory;
 mod os;
 mod place;
 mod plain;
+mod searching;
 mod table;
 mod two_machines;
 mod year;
@@ -31,6 +32,7 @@ mod year;
 use archive::Shape;
 use growing::Growing;
 use place::Place;
+use searching::Searching;
 use table::{Results, megabytes};
 use two_machines::{TwoMachines, one_transcript};
 use year::Year;
@@ -66,11 +68,14 @@ struct Options {
     /// Instead: months of pushes by five machines in fast motion
     #[arg(long)]
     year: bool,
+    /// Instead: searches, beside `rg`
+    #[arg(long)]
+    search: bool,
     /// Working days of `--year`
     #[arg(long, default_value_t = 44)]
     days: usize,
     /// All of it with tiny numbers and without bounds: whether the benchmark itself works
-    #[arg(long, conflicts_with_all = ["growth", "year"])]
+    #[arg(long, conflicts_with_all = ["growth", "year", "search"])]
     smoke: bool,
     /// Given by `cargo bench`
     #[arg(long, hide = true)]
@@ -88,6 +93,9 @@ fn main() -> ExitCode {
         growth(&place, &options, &[200, 2_000, 20_000], &[1, 10, 50, 200], &mut results);
     } else if options.year {
         Year { machines: 5, days: options.days, pushes: 8 }.measure(&place);
+    } else if options.search {
+        let shape = Shape { sessions: options.sessions, bytes: options.megabytes * 1_000_000, large: 20_000_000 };
+        Searching { shape, repeat: options.repeat }.measure(&place, &mut results);
     } else {
         daily(&place, &options, &mut results);
     }
@@ -133,6 +141,11 @@ fn smoke(place: &Place, results: &mut Results) {
     Growing { transcript: 200_000, appends: 3, by_git: 2 }.measure(place, results);
     one_transcript(place, 100_000, 1, results);
     Year { machines: 2, days: 1, pushes: 2 }.measure(place);
+    if Command::new("rg").arg("--version").output().is_ok() {
+        Searching { shape, repeat: 1 }.measure(place, results);
+    } else {
+        println!("skipped: searches, because there is no rg to compare them with");
+    }
 }
 
 /// What the numbers depend on.

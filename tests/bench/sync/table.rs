@@ -71,12 +71,11 @@ impl Results {
     }
 
     pub(crate) fn print(&self) {
-        if self.rows.is_empty() {
-            return;
+        if !self.rows.is_empty() {
+            println!(
+                "\n| work | plain git s | ccsync s | ratio | bound | ccsync MB | its git MB |\n|---|---|---|---|---|---|---|"
+            );
         }
-        println!(
-            "\n| work | plain git s | ccsync s | ratio | bound | ccsync MB | its git MB |\n|---|---|---|---|---|---|---|"
-        );
         for row in &self.rows {
             let plain = row.plain.map_or_else(dash, |plain| seconds(plain.seconds));
             let ratio = row

@@ -189,6 +189,17 @@ impl Author {
         text
     }
 
+    /// Says something of somebody's own at the end of a transcript.
+    pub(crate) fn say(&mut self, transcript: &Path, text: &str) {
+        let last = last_record(transcript);
+        let record = serde_json::json!({
+            "parentUuid": last["uuid"], "isSidechain": false, "type": "user", "cwd": last["cwd"], "sessionId": last["sessionId"],
+            "message": { "role": "user", "content": text }, "uuid": uuid(&mut rng(text)), "timestamp": last["timestamp"],
+        });
+        let mut file = fs::OpenOptions::new().append(true).open(transcript).expect("the transcript is there");
+        writeln!(file, "{record}").expect("a transcript can be appended to");
+    }
+
     /// Writes another session of about `bytes` below `projects`; gives its transcript.
     pub(crate) fn begin(&mut self, projects: &Path, bytes: usize) -> PathBuf {
         self.calls += 1;

@@ -1,0 +1,166 @@
+//! `ccsync show`: a session's conversation.
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::args::JsonFlag;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::domain::id::SessionId;
+use crate::domain::turn::{Turn, Who};
+use crate::sync::{self, Shown, ShownSession, Source};
+use crate::ui::json;
+use crate::ui::output::Output;
+use crate::ui::turns::{self, Head};
+
+/// Show a session's conversation
+///
+/// Who said what, and which tools were used; with the paths of this machine. It is read from the store as it was last fetched, or from the file on
+/// this machine where that went on longer. Branches that were left by going back are left out.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The session; the beginning of an id is enough where only one has it
+    #[arg(value_name = "SESSION")]
+    session: SessionId,
+    /// Only the last N turns
+    #[arg(long, short = 'n', value_name = "N")]
+    turns: Option<u32>,
+    /// How to print them
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    // For people.
+    #[default]
+    Text,
+    // To be pasted into a ticket.
+    Markdown,
+    // The same as `--json`.
+    Json,
+}
+
+/// JSON schema, version 1. `turns` follows, a list of [`TurnRow`], one on each line.
+#[derive(Serialize)]
+struct Document<'a> {
+    session: &'a SessionId,
+    /// Portable path.
+    project: Option<&'a str>,
+    title: Option<&'a str>,
+    /// The machine that last wrote it.
+    machine: Option<&'a str>,
+    last_activity: Option<String>,
+    fork_of: Option<&'a SessionId>,
+    /// `store` or `here`.
+    source: &'static str,
+    /// How many sub-agents worked for it.
+    agents: u64,
+    /// How many turns are left out before the first.
+    left_out: u64,
+}
+
+#[derive(Serialize)]
+struct TurnRow<'a> {
+    /// `user`, `assistant` or `summary`.
+    who: &'static str,
+    time: Option<String>,
+    text: &'a str,
+    tools: &'a [String],
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+    let format = if args.json.json { Format::Json } else { args.format };
+    let width = app.env.stdout_is_terminal.then(|| app.out.width());
+    let ctx = app.context()?;
+    let mut printing = Printing { out: app.output_beside(), format, width, left: 0 };
+    let mut failed = None;
+    let most = args.turns.map(|turns| turns as usize);
+    let shown = sync::show(&ctx, &args.session, most, &mut |part| {
+        failed = printing.part(&part).err();
+        failed.is_none() && !printing.out.is_closed()
+    });
+    match failed {
+        Some(e) => Err(e),
+        None => Ok(shown.map(|()| Exit::Done)?),
+    }
+}
+
+/// A conversation on its way to standard output.
+struct Printing {
+    out: Output,
+    format: Format,
+    /// Of the terminal, if it is one.
+    width: Option<usize>,
+    /// Turns still to come.
+    left: u64,
+}
+
+impl Printing {
+    fn part(&mut self, part: &Shown) -> Result<(), CliError> {
+        let text = match part {
+            Shown::Session(session) => {
+                self.left = session.turns;
+                self.head(session)?
+            }
+            Shown::Turn(turn) => {
+                self.left = self.left.saturating_sub(1);
+                self.turn(turn)?
+            }
+        };
+        self.out.data(&text).map_err(CliError::stdout)
+    }
+
+    fn head(&self, session: &ShownSession) -> Result<String, CliError> {
+        let head = Head { name: &session.name, left_out: session.left_out, agents: session.agents };
+        Ok(match self.format {
+            Format::Text => turns::head(&head).join("\n"),
+            Format::Markdown => turns::markdown_head(&head).join("\n"),
+            Format::Json => {
+                let opening = json::opening("show", &document(session), "turns").map_err(CliError::internal)?;
+                opening + if self.left == 0 { "]}" } else { "" }
+            }
+        })
+    }
+
+    fn turn(&self, turn: &Turn) -> Result<String, CliError> {
+        Ok(match self.format {
+            Format::Text => turns::turn(turn, self.width).join("\n"),
+            Format::Markdown => turns::markdown_turn(turn).join("\n"),
+            Format::Json => {
+                let row = json::element(&row(turn)).map_err(CliError::internal)?;
+                row + if self.left == 0 { "]}" } else { "," }
+            }
+        })
+    }
+}
+
+fn document(session: &ShownSession) -> Document<'_> {
+    let name = &session.name;
+    Document {
+        session: &name.session,
+        project: name.project.as_deref(),
+        title: name.title.as_deref(),
+        machine: name.machine.as_deref(),
+        last_activity: name.last_activity.map(json::time),
+        fork_of: name.fork_of.as_ref(),
+        source: match session.source {
+            Source::Store => "store",
+            Source::Here => "here",
+        },
+        agents: session.agents,
+        left_out: session.left_out,
+    }
+}
+
+fn row(turn: &Turn) -> TurnRow<'_> {
+    let who = match turn.who {
+        Who::User => "user",
+        Who::Assistant => "assistant",
+        Who::Client => "summary",
+    };
+    TurnRow { who, time: turn.time.map(json::time), text: &turn.text, tools: &turn.tools }
+}

@@ -1,0 +1,173 @@
+//! What is searched for: found in what was said, and before that, roughly and fast, in the bytes of the store.
+//!
+//! The text of the store is JSON with placeholders in place of paths. A line is taken apart only if a *fragment* stands in it: a piece of what
+//! is searched for that stands in the store as it is, however the rest is escaped or abbreviated there. So no line that says it is missed, and nearly none
+//! is taken apart in vain. Pure.
+
+use std::ops::Range;
+
+use regex::{Regex, RegexBuilder, bytes};
+
+use super::fragment::{Fragment, best_of_literal, best_of_pattern};
+
+/// How to read what is searched for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Case {
+    /// Upper and lower case are one, unless an upper-case letter is asked for.
+    #[default]
+    Smart,
+    /// Upper and lower case are one.
+    Ignore,
+    /// They are two.
+    Exact,
+}
+
+/// Why a text cannot be searched for.
+#[derive(Debug, thiserror::Error)]
+pub enum PatternError {
+    /// There is none.
+    #[error("there is nothing to search for")]
+    Empty,
+    /// Not a regular expression, or one that would need too much memory.
+    #[error("this is no regular expression that can be searched for")]
+    Regex(#[source] regex::Error),
+}
+
+/// What is searched for.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    /// Finds it in what was said.
+    pub(super) said: Regex,
+    text: String,
+    is_regex: bool,
+    ignores_case: bool,
+}
+
+/// Finds lines that may say it in the bytes of the store.
+pub(super) struct Candidates(Option<bytes::Regex>);
+
+impl Pattern {
+    /// # Errors
+    /// [`PatternError`].
+    pub(super) fn new(text: &str, is_regex: bool, case: Case) -> Result<Self, PatternError> {
+        if text.is_empty() {
+            return Err(PatternError::Empty);
+        }
+        let ignores_case = match case {
+            Case::Smart => !asks_for_upper_case(text, is_regex),
+            Case::Ignore => true,
+            Case::Exact => false,
+        };
+        let pattern = if is_regex { text.to_owned() } else { regex::escape(text) };
+        let said = RegexBuilder::new(&pattern).case_insensitive(ignores_case).multi_line(true).build();
+        let said = said.map_err(PatternError::Regex)?;
+        Ok(Self { said, text: text.to_owned(), is_regex, ignores_case })
+    }
+
+    /// What is to be looked for in the store. `written_for_placeholders`: what may be read where the store has a placeholder.
+    pub(super) fn candidates(&self, written_for_placeholders: &[String]) -> Candidates {
+        let fragments = if self.is_regex {
+            best_of_pattern(&self.text, self.ignores_case, written_for_placeholders)
+        } else {
+            best_of_literal(&self.text, self.ignores_case, written_for_placeholders).map(|one| vec![one])
+        };
+        Candidates(fragments.and_then(|fragments| {
+            let alternatives: Vec<String> = fragments.iter().map(Fragment::as_regex).collect();
+            // Without one, every line is a candidate.
+            bytes::RegexBuilder::new(&alternatives.join("|")).build().ok()
+        }))
+    }
+}
+
+impl Candidates {
+    /// Where the next line that may say it holds what was looked for, at or after `from`.
+    pub(super) fn find(&self, text: &[u8], from: usize) -> Option<usize> {
+        match &self.0 {
+            Some(fragments) => fragments.find_at(text, from).map(|found| found.start()),
+            None => (from < text.len()).then_some(from),
+        }
+    }
+
+    /// As [`Self::find`], in records: what stands in the name of a field is not said.
+    pub(super) fn find_in_records(&self, text: &[u8], mut from: usize) -> Option<usize> {
+        let Some(fragments) = &self.0 else { return self.find(text, from) };
+        loop {
+            let found = fragments.find_at(text, from)?;
+            if !is_in_name(text, found.range()) {
+                return Some(found.start());
+            }
+            // A fragment may begin within the one before.
+            from = found.start() + 1;
+        }
+    }
+}
+
+/// Whether `place` lies in the name of a field: between quotes that are not escaped, of which the second is followed by a colon. Inside of a text
+/// all quotes are escaped.
+fn is_in_name(text: &[u8], place: Range<usize>) -> bool {
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let before = text[..place.start].iter().rev().skip_while(|byte| is_of_name(byte)).take(2);
+    let after = text[place.end..].iter().skip_while(|byte| is_of_name(byte)).take(2);
+    text[place].iter().all(|byte| is_of_name(byte))
+        && matches!(before.collect::<Vec<_>>()[..], [b'"', b'{' | b',' | b' '])
+        && after.eq(b"\":")
+}
+
+/// Whether there is an upper-case letter that is searched for: not one of an escape such as `\W` or `\p{Greek}`.
+fn asks_for_upper_case(text: &str, is_regex: bool) -> bool {
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if is_regex && c == '\\' {
+            let escaped = chars.next();
+            if matches!(escaped, Some('p' | 'P' | 'x' | 'u' | 'U')) && chars.peek() == Some(&'{') {
+                chars.by_ref().find(|c| *c == '}');
+            }
+        } else if c.is_uppercase() {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upper_case_letters_ask_for_themselves() {
+        let ignores = |text: &str, is_regex| Pattern::new(text, is_regex, Case::Smart).unwrap().ignores_case;
+        assert!(ignores("login form", false));
+        assert!(!ignores("Login", false));
+        assert!(!ignores("École", false));
+        assert!(ignores(r"\Wlogin\p{Greek}\S", true));
+        assert!(!ignores(r"\\Login", true));
+        assert!(!ignores(r"\Wa", false), "no escape where nothing is one");
+    }
+
+    #[test]
+    fn names_of_fields_are_passed_over() {
+        let pattern = Pattern::new("uuid", false, Case::Smart).unwrap();
+        let candidates = pattern.candidates(&[]);
+        let finds = |text: &str| candidates.find_in_records(text.as_bytes(), 0).is_some();
+        assert!(!finds(r#"{"uuid":"x","parentUuid":"y"}"#));
+        for text in [
+            r#"{"x":"uuid"}"#,
+            r#"{"x":"a uuid: b"}"#,
+            r#"{"x":"{\"uuid\":7}"}"#,
+            r#"{"uuid":"uuid"}"#,
+            r#"uuid":"#,
+            r#"\"uuid":"#,
+        ] {
+            assert!(finds(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_searched_for_is_refused_with_the_place() {
+        assert!(matches!(Pattern::new("", false, Case::Smart), Err(PatternError::Empty)));
+        let Err(PatternError::Regex(e)) = Pattern::new("a(b", true, Case::Smart) else { panic!("no group is open") };
+        assert!(e.to_string().contains("a(b\n     ^"), "{e}");
+        assert!(Pattern::new("a(b", false, Case::Smart).is_ok());
+        assert!(Pattern::new(r"\w{1000}{1000}", true, Case::Smart).is_err(), "it would take all memory");
+    }
+}

@@ -1,0 +1,59 @@
+//! The store, opened only to be read: no lock is taken, so it waits for nobody, and nothing is fetched.
+
+use std::collections::BTreeMap;
+
+use super::clones::Clones;
+use super::views::Views;
+use super::{Context, SyncError, store_path};
+use crate::domain::found::SessionName;
+use crate::domain::id::MachineId;
+use crate::session::facts::parse_time;
+use crate::store::manifest::Manifest;
+use crate::store::{Snapshot, Store};
+
+/// The store, and this machine's eyes.
+pub(super) struct Stored {
+    pub(super) store: Store,
+    pub(super) views: Views,
+}
+
+/// Names of machines by id, unsanitised.
+pub(super) type MachineNames = BTreeMap<MachineId, String>;
+
+impl Stored {
+    /// `None` if there is no store yet.
+    pub(super) fn open(ctx: &Context<'_>) -> Result<Option<Self>, SyncError> {
+        let path = store_path(ctx.env);
+        if !path.join(".git").exists() {
+            return Ok(None);
+        }
+        Ok(Some(Self { store: Store::open_another(&path)?, views: views(ctx) }))
+    }
+}
+
+/// What a stored session is recognised by.
+pub(super) fn session_name(views: &Views, manifest: &Manifest, machines: &MachineNames) -> SessionName {
+    SessionName {
+        session: manifest.session.clone(),
+        project: views.project(manifest),
+        title: views.title(manifest),
+        machine: manifest.last_writer().and_then(|id| machines.get(id)).cloned(),
+        last_activity: manifest.last_activity.as_deref().and_then(parse_time),
+        fork_of: manifest.fork_of.as_ref().map(|fork| fork.session.clone()),
+    }
+}
+
+/// How text is read here, with the present roots.
+pub(super) fn views(ctx: &Context<'_>) -> Views {
+    let settings = &ctx.settings;
+    Views::new(settings.machine.id.clone(), settings.roots.clone(), Vec::new(), settings.paths, Clones::known(ctx))
+}
+
+/// The machines that the store knows, and this one.
+pub(super) fn machine_names(ctx: &Context<'_>, snapshot: Option<&Snapshot<'_>>) -> Result<MachineNames, SyncError> {
+    let known = snapshot.map(Snapshot::machines).transpose()?.unwrap_or_default().0;
+    let mut names: MachineNames = known.into_iter().map(|machine| (machine.id, machine.name)).collect();
+    let me = &ctx.settings.machine;
+    names.insert(me.id.clone(), me.name.clone());
+    Ok(names)
+}
