@@ -3,13 +3,14 @@
 //! Owns `config.toml`, its keys and their rules. Must not contact the remote or look at sessions. `ccsync config set`
 //! writes the file anew from what it holds: comments in it are lost, which the file's first line says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::beside::Beside;
 use crate::domain::id::MachineId;
 use crate::domain::root::{InvalidRoot, Root, RootName, RootSet, System};
 use crate::sys::env::Env;
@@ -36,6 +37,9 @@ pub struct Config {
     /// How old a session may be to be brought here unasked.
     #[serde(default = "default_days")]
     pub days: u32,
+    /// What travels beside sessions.
+    #[serde(default = "default_beside")]
+    pub beside: BTreeSet<Beside>,
     /// This machine.
     pub machine: Machine,
     /// The user's placeholders and their directories here; a leading `~/` stands for the home directory.
@@ -88,6 +92,8 @@ pub struct Settings {
     pub paths: PathsSetting,
     /// How old a session may be to be brought here unasked.
     pub days: u32,
+    /// What travels beside sessions.
+    pub beside: BTreeSet<Beside>,
     /// All roots of this machine.
     pub roots: RootSet,
 }
@@ -161,11 +167,13 @@ pub enum Key {
     Paths,
     /// How old a session may be to be brought here unasked.
     Days,
+    /// What travels beside sessions.
+    Beside,
 }
 
 impl Key {
     /// The names of all keys, as people write them.
-    pub const NAMES: [&str; 4] = ["remote", "name", "paths", "days"];
+    pub const NAMES: [&str; 5] = ["remote", "name", "paths", "days", "beside"];
 }
 
 impl FromStr for Key {
@@ -177,6 +185,7 @@ impl FromStr for Key {
             "name" => Ok(Self::Name),
             "paths" => Ok(Self::Paths),
             "days" => Ok(Self::Days),
+            "beside" => Ok(Self::Beside),
             _ => Err(ConfigError::UnknownKey { key: key.to_owned() }),
         }
     }
@@ -190,7 +199,8 @@ impl Config {
     pub fn new(machine: Machine) -> Result<Self, ConfigError> {
         check_name(&machine.name)?;
         let placeholders = BTreeMap::new();
-        Ok(Self { remote: None, paths: PathsSetting::default(), days: DEFAULT_DAYS, machine, placeholders })
+        let (paths, beside) = (PathsSetting::default(), default_beside());
+        Ok(Self { remote: None, paths, days: DEFAULT_DAYS, beside, machine, placeholders })
     }
 
     /// Reads the file; `None` if there is none, which means that `ccsync init` has not been run.
@@ -233,6 +243,7 @@ impl Config {
             Key::Name => Some(self.machine.name.clone()),
             Key::Paths => Some(self.paths.to_string()),
             Key::Days => Some(self.days.to_string()),
+            Key::Beside => Some(beside_text(&self.beside)),
         }
     }
 
@@ -249,6 +260,7 @@ impl Config {
                 let days = value.parse().map_err(|_| invalid("days", value, DAYS_RULE))?;
                 self.days = check_days(days)?;
             }
+            Key::Beside => self.beside = parse_beside(value)?,
         }
         Ok(())
     }
@@ -303,6 +315,7 @@ impl Settings {
             remote,
             paths: overrides.paths.unwrap_or(config.paths),
             days: check_days(overrides.days.unwrap_or(config.days))?,
+            beside: config.beside.clone(),
             roots: config.root_set(env)?,
         })
     }
@@ -312,6 +325,8 @@ const REMOTE_RULE: &str = "give a URL or a path, without control characters and 
 const NAME_RULE: &str = "give 1 to 64 characters, none of them a control character";
 const PATHS_RULE: &str = "give auto, local or original";
 const DAYS_RULE: &str = "give a number from 1 to 36500";
+const BESIDE_RULE: &str =
+    "give none, or some of memory, claude-md, settings, commands, agents, skills, separated by commas";
 
 fn invalid(key: &'static str, value: &str, rule: &'static str) -> ConfigError {
     ConfigError::InvalidValue { key, value: value.to_owned(), rule }
@@ -367,6 +382,26 @@ fn without_verbatim_prefix(path: &str) -> &str {
     path.strip_prefix(r"\\?\").unwrap_or(path)
 }
 
+fn default_beside() -> BTreeSet<Beside> {
+    BTreeSet::from(Beside::DEFAULT)
+}
+
+fn beside_text(kinds: &BTreeSet<Beside>) -> String {
+    if kinds.is_empty() {
+        "none".to_owned()
+    } else {
+        kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(",")
+    }
+}
+
+fn parse_beside(text: &str) -> Result<BTreeSet<Beside>, ConfigError> {
+    if text.trim() == "none" {
+        return Ok(BTreeSet::new());
+    }
+    let kinds: Result<_, _> = text.split(',').map(|kind| kind.trim().parse()).collect();
+    kinds.map_err(|_| invalid("beside", text, BESIDE_RULE))
+}
+
 fn default_days() -> u32 {
     DEFAULT_DAYS
 }
@@ -397,9 +432,10 @@ impl fmt::Display for PathsSetting {
 /// Without the remote, which may hold a password.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { remote: _, paths, days, machine, placeholders } = self;
+        let Self { remote: _, paths, days, beside, machine, placeholders } = self;
         let mut shown = f.debug_struct("Config");
-        shown.field("paths", paths).field("days", days).field("machine", machine).field("placeholders", placeholders);
+        shown.field("paths", paths).field("days", days).field("beside", beside);
+        shown.field("machine", machine).field("placeholders", placeholders);
         shown.finish_non_exhaustive()
     }
 }
@@ -407,9 +443,14 @@ impl fmt::Debug for Config {
 /// Without the remote, which may hold a password.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { machine, remote: _, paths, days, roots } = self;
+        let Self { machine, remote: _, paths, days, beside, roots } = self;
         let mut shown = f.debug_struct("Settings");
-        shown.field("machine", machine).field("paths", paths).field("days", days).field("roots", roots);
+        shown
+            .field("machine", machine)
+            .field("paths", paths)
+            .field("days", days)
+            .field("beside", beside)
+            .field("roots", roots);
         shown.finish_non_exhaustive()
     }
 }

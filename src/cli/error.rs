@@ -126,6 +126,7 @@ impl CliError {
             Key::Name => "name",
             Key::Paths => "paths",
             Key::Days => "days",
+            Key::Beside => "beside",
         };
         Self::new(Kind::Failed, CommandError::Unset(name), vec![format!("ccsync config set {name} VALUE")])
     }

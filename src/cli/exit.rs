@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::sync::report::{Outcome, RemoteState, Report};
+use crate::sync::report::{Outcome, ProseOutcome, RemoteState, Report};
 use crate::sync::verification::{RemoteStanding, SessionCheck, Standing, Verification};
 
 /// How a run ended. The numbers are a promise to scripts: none changes its meaning.
@@ -90,9 +90,13 @@ impl Exit {
             RemoteState::Queued { .. } => Self::Queued,
             RemoteState::NotContacted | RemoteState::UpToDate { .. } => Self::Done,
         };
-        let left_out = any(|o| matches!(o, Outcome::Skipped { .. })) || !report.passed_over.is_empty();
+        let left_out = any(|o| matches!(o, Outcome::Skipped { .. }))
+            || !report.passed_over.is_empty()
+            || report.any_beside(|o| matches!(o, ProseOutcome::Skipped { .. }));
         let skipped = if left_out { Self::Skipped } else { Self::Done };
-        let forked = if any(|o| matches!(o, Outcome::Forked { .. })) { Self::Diverged } else { Self::Done };
+        let both_kept = report.any_beside(|o| matches!(o, ProseOutcome::BothKept));
+        let forked =
+            if both_kept || any(|o| matches!(o, Outcome::Forked { .. })) { Self::Diverged } else { Self::Done };
         remote.worse(skipped).worse(forked)
     }
 

@@ -39,6 +39,8 @@ enum Change {
     Extended { path: PathBuf, from: u64 },
     /// A file whose former contents are kept under `kept`.
     Replaced { path: PathBuf, kept: String },
+    /// A file that is not there any more; its former contents are kept under `kept`.
+    Removed { path: PathBuf, kept: String },
     /// The change of `path` that was entered last was made; this is the file it left.
     Done { path: PathBuf, stamp: FileStamp },
     /// An undo has been through this journal: what follows is what it left.
@@ -147,6 +149,19 @@ impl Journal {
         Ok(stamp)
     }
 
+    /// Removes `path`, which must still be the file that the caller has seen, and keeps what was there.
+    ///
+    /// # Errors
+    /// As for [`Self::write`].
+    pub fn remove(&self, path: &Path, expected: &FileStamp) -> Result<(), SessionError> {
+        check_unchanged(path, Some(expected))?;
+        let kept = self.keep(path)?;
+        self.enter(&Change::Removed { path: path.to_owned(), kept })?;
+        check_unchanged(path, Some(expected))?;
+        remove_file_if_exists(path)?;
+        Ok(())
+    }
+
     /// Appends to `path`, which must still be the file that the caller has seen. Returns the file as it is then.
     ///
     /// # Errors
@@ -212,7 +227,9 @@ impl Journal {
         let path = self.directory.join(JOURNAL);
         let fail = |source| PathError { action: "write", path: path.clone(), source };
         let was = match change {
-            Change::Extended { path, .. } | Change::Replaced { path, .. } => FileStamp::read(path).ok(),
+            Change::Extended { path, .. } | Change::Replaced { path, .. } | Change::Removed { path, .. } => {
+                FileStamp::read(path).ok()
+            }
             Change::Created { .. } | Change::Done { .. } | Change::Undone => None,
         };
         let line = line(&Line { change, was }).map_err(fail)?;
@@ -225,7 +242,7 @@ impl Journal {
             file.write_all(&line).or_else(|e| file.set_len(len).and(Err(e))).map_err(fail)?;
         }
         fail_point("a journal entry is written");
-        if matches!(change, Change::Replaced { .. }) {
+        if matches!(change, Change::Replaced { .. } | Change::Removed { .. }) {
             // What is replaced is nowhere else: the way back to it must be on the disk before the replacement is.
             sync_with_directory(&path)?;
         }
@@ -279,7 +296,10 @@ fn take_back_all(
     let (mut left, mut blocked) = (Vec::new(), false);
     let gone_on = sessions_gone_on(&entries.list);
     for entry in entries.list.into_iter().rev() {
-        let kept = if let Change::Replaced { kept, .. } = &entry.change { Some(directory.join(kept)) } else { None };
+        let kept = match &entry.change {
+            Change::Replaced { kept, .. } | Change::Removed { kept, .. } => Some(directory.join(kept)),
+            _ => None,
+        };
         let fate = match take_back(&entry, kept.as_deref(), running, &gone_on) {
             Ok(fate) => fate,
             Err(e) => Fate::Blocked(in_words(&e)),
@@ -303,7 +323,8 @@ fn take_back_all(
     }
     left.reverse();
     fail_point("the former journal goes");
-    if blocked || left.iter().any(|entry| matches!(entry.change, Change::Replaced { .. })) {
+    let keeps = |entry: &Entry| matches!(entry.change, Change::Replaced { .. } | Change::Removed { .. });
+    if blocked || left.iter().any(keeps) {
         write_journal(directory, &left)?;
     } else {
         let fail = |source| PathError::new("remove", directory, source);
@@ -377,7 +398,10 @@ fn read_journal(directory: &Path) -> Result<Option<Entries>, SessionError> {
             Err(source) => return Err(SessionError::Journal { path, source }),
         };
         match &change {
-            Change::Created { path } | Change::Extended { path, .. } | Change::Replaced { path, .. } => {
+            Change::Created { path }
+            | Change::Extended { path, .. }
+            | Change::Replaced { path, .. }
+            | Change::Removed { path, .. } => {
                 let path = path.clone();
                 entries.list.push(Entry { change, path, was, left: None });
             }
@@ -431,7 +455,8 @@ fn take_back(
     if let Some(pid) = running(path) {
         return Ok(Fate::Blocked(format!("running here (process {pid})")));
     }
-    if now.is_none() || now != entry.left {
+    let removed = matches!(entry.change, Change::Removed { .. });
+    if now.is_none() != removed || now != entry.left {
         return Ok(Fate::Changed);
     }
     if gone_on.contains(path) {
@@ -457,7 +482,7 @@ fn is_as_before(entry: &Entry, kept: Option<&Path>, now: Option<&FileStamp>) -> 
     match entry.change {
         Change::Extended { .. } => Some(now) == entry.was.as_ref(),
         // A new file may have the length and the time of the one it replaced, but not its number.
-        Change::Replaced { .. } if now.inode != 0 => {
+        Change::Replaced { .. } | Change::Removed { .. } if now.inode != 0 => {
             let kept = kept.and_then(|kept| FileStamp::read(kept).ok());
             [entry.was, kept].contains(&Some(*now))
         }

@@ -8,6 +8,7 @@
 //! * [`launch`]: how the client is started
 //! * [`facts`]: project, titles and times, read from records
 //! * [`materialise`]: writing session files, with a journal that can undo it
+//! * [`prose`]: what lies beside sessions: memory, the user's `CLAUDE.md`, settings
 //! * [`repair`]: healing a damaged transcript
 //! * [`turns`]: a transcript as a conversation
 
@@ -16,6 +17,7 @@ pub mod facts;
 pub mod launch;
 pub mod live;
 pub mod materialise;
+pub mod prose;
 pub mod repair;
 pub mod turns;
 

@@ -5,6 +5,7 @@
 //!
 //! * [`manifest`], [`machine`]: the JSON files and the checks on them
 //! * [`segment`]: how a file is cut
+//! * [`shelf`]: what lies beside sessions
 //! * [`snapshot`]: reading one commit
 //! * [`transaction`]: writing one commit
 //! * `lock`: the commits of locks, which lie beside the sessions
@@ -34,6 +35,7 @@ pub mod neighbour;
 mod object;
 mod reader;
 pub mod segment;
+pub mod shelf;
 pub mod snapshot;
 pub mod transaction;
 mod tree;

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::SyncError;
 use super::collect::{Continuation, emitter, resume, share_segments};
 use super::fork::{add_fork, fork_id, share_file, written_as};
+use super::prose::{Histories, merge_shelves};
+use super::report::ShelfReport;
 use super::text::{Piece, StoredText};
 use super::views::{Reader, Reading, Views};
 use super::work::Work;
@@ -25,12 +27,15 @@ pub(super) struct Merged {
     pub(super) forks: BTreeMap<SessionId, (SessionId, u64)>,
     /// Sessions that could not be merged: what the remote has of them stands, what this machine has of them is still here.
     pub(super) skipped: BTreeMap<SessionId, String>,
+    /// Files beside sessions that both had changed.
+    pub(super) beside: Vec<ShelfReport>,
 }
 
 impl Merged {
     pub(super) fn add(&mut self, more: Self) {
         self.forks.extend(more.forks);
         self.skipped.extend(more.skipped);
+        self.beside.extend(more.beside);
     }
 }
 
@@ -107,7 +112,8 @@ fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<
     let changed_there = their_side.changed_since(&base)?;
     let mut tx = store.begin(Some(theirs))?;
     tx.take_other_files(&our_side, &base)?;
-    let mut merged = Merged::default();
+    let histories = Histories { base: &base, ours: &our_side, theirs: &their_side };
+    let mut merged = Merged { beside: merge_shelves(work, &histories, &mut tx)?, ..Merged::default() };
     for session in our_side.changed_since(&base)? {
         if tx.touches(&session) {
             // A fork that has just taken in the tail of the session it left.

@@ -9,6 +9,7 @@
 //! * `writing`: one session downward; `parallel`: many at once
 //! * `merge`, `fork`: two histories of one session
 //! * `send`: the remote; [`locks`]: who holds which session; `leases`: this machine's locks in a push
+//! * `prose`: what lies beside sessions: memory, the user's `CLAUDE.md`, settings
 //! * `resume`: continuing a session under its lock; `told`: what the model is told when it moved
 //! * `index`: the cache that makes all this cheap; `gone`: what was removed here; `leftovers`: what a killed ccsync left
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
@@ -49,6 +50,7 @@ mod parallel;
 mod place;
 mod plan;
 mod project;
+mod prose;
 mod pull;
 mod push;
 mod repair;
@@ -70,6 +72,7 @@ mod writing;
 pub use list::{ListFilter, SessionRow, list};
 pub use look::last_turns;
 pub use project::{MissingProject, ProjectHere, ProposedClone, UnmappedRoot, clone_project, project_here};
+pub use prose::{Decided, Proposal, apply, proposals};
 pub use pull::{PullRequest, UndoReport, pull, undo};
 pub use push::push;
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::merge::Merged;
 use super::plan::{Differences, Local, compare_session, described};
+use super::prose;
 use super::report::{Outcome, PassedOver, Report, SessionReport};
 use super::send::{fetch, send};
 use super::storing::Storing;
@@ -53,9 +54,12 @@ pub(super) fn push_for(ctx: &Context<'_>, purpose: Purpose<'_>) -> Result<(Repor
     let plan = Plan::make(&work, &found)?;
     fail_point("the push is planned");
     if dry_run {
-        return Ok((plan.as_report(&work)?, Vec::new()));
+        let mut report = plan.as_report(&work)?;
+        report.beside = prose::push(&mut work, true)?;
+        return Ok((report, Vec::new()));
     }
     let mut report = plan.execute(&mut work)?;
+    report.beside = prose::push(&mut work, false)?;
     prepare_locks(&mut work, purpose, &report);
     let (remote, merged) = send(&mut work)?;
     mention_merged(&mut report, &work, merged)?;
@@ -270,6 +274,7 @@ pub(super) fn mention_merged(report: &mut Report, work: &Work<'_>, merged: Merge
         let there = snapshot.manifest(&fork)?;
         report.replace(described(&work.views, &session, there.as_ref(), Outcome::Forked { fork, lines }));
     }
+    report.add_beside(merged.beside);
     for (session, reason) in merged.skipped {
         report.replace(described(&work.views, &session, None, Outcome::Skipped { reason }));
     }

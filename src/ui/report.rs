@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anstyle::Style;
 
-use crate::sync::report::{Outcome, PassedOver, RemoteState, Report, SessionReport};
+use crate::sync::report::{Outcome, PassedOver, ProseOutcome, RemoteState, Report, SessionReport, ShelfReport};
 use crate::ui::format::{bytes, count, project, short_id};
 use crate::ui::sanitize;
 use crate::ui::style::{ATTENTION, GOOD, HEADING, QUIET, paint};
@@ -19,8 +19,10 @@ pub(crate) fn lines(command: &str, report: &Report, width: usize, quiet: bool) -
     let shown = |s: &&SessionReport| !matches!(s.outcome, Outcome::Listed { .. }) && (!quiet || needs_attention(s));
     let sessions: Vec<&SessionReport> = report.sessions.iter().filter(shown).collect();
     let mut lines = grouped(&sessions, report.dry_run, width);
+    let beside: Vec<String> = report.beside.iter().flat_map(|shelf| beside(shelf, report.dry_run, quiet)).collect();
     if quiet
         && lines.is_empty()
+        && beside.is_empty()
         && report.passed_over.is_empty()
         && !matches!(report.remote, RemoteState::Queued { .. })
     {
@@ -29,6 +31,7 @@ pub(crate) fn lines(command: &str, report: &Report, width: usize, quiet: bool) -
     if !quiet {
         lines.extend(listed(report));
     }
+    lines.extend(beside);
     lines.extend(report.passed_over.iter().map(passed_over));
     lines.push(summary(command, report));
     lines.extend(queue_reason(report));
@@ -38,6 +41,69 @@ pub(crate) fn lines(command: &str, report: &Report, width: usize, quiet: bool) -
 fn passed_over(file: &PassedOver) -> String {
     let line = format!("not taken: {}: {}", sanitize::one_line(&file.path), sanitize::one_line(&file.reason));
     paint(ATTENTION, &line)
+}
+
+/// What happened to the files of one owner: a line for what was done, and one for each file that needs a look.
+pub(crate) fn beside(shelf: &ShelfReport, dry_run: bool, quiet: bool) -> Vec<String> {
+    let whose = shelf.project.as_deref().map_or_else(|| "beside sessions".to_owned(), memory_of);
+    let named = |kind: fn(&ProseOutcome) -> bool| -> Vec<String> {
+        let files = shelf.files.iter().filter(|file| kind(&file.outcome));
+        files.map(|file| sanitize::one_line(&file.name).into_owned()).collect()
+    };
+    let done = [
+        (named(|o| matches!(o, ProseOutcome::Sent)), "sent"),
+        (named(|o| matches!(o, ProseOutcome::Brought)), "brought"),
+        (named(|o| matches!(o, ProseOutcome::Merged)), "merged"),
+        (named(|o| matches!(o, ProseOutcome::Removed)), "removed"),
+        (named(|o| matches!(o, ProseOutcome::BothKept)), "kept both ways"),
+    ];
+    let told: Vec<String> = done.iter().filter(|(names, _)| !names.is_empty()).map(|(n, word)| told(n, word)).collect();
+    let mut lines = Vec::new();
+    let would = if dry_run { "would be: " } else { "" };
+    let both_kept = !done[4].0.is_empty();
+    if !told.is_empty() && (!quiet || both_kept) {
+        let line = format!("{whose}: {would}{}", told.join(", "));
+        lines.push(if both_kept { paint(ATTENTION, &line) } else { line });
+    }
+    if let Some(reason) = shelf.listed.as_ref().filter(|_| !quiet) {
+        lines.push(format!("left in the store: {whose}: {}", sanitize::one_line(reason)));
+    }
+    for file in &shelf.files {
+        let name = sanitize::one_line(&file.name);
+        lines.extend(match &file.outcome {
+            ProseOutcome::Waits { from } => {
+                let from = sanitize::one_line(from);
+                Some(paint(
+                    ATTENTION,
+                    &format!("{name} of {from} waits for a yes, because it can run programs: ccsync apply"),
+                ))
+            }
+            ProseOutcome::Left { reason } if !quiet => {
+                Some(format!("stays here: {name}: {}", sanitize::one_line(reason)))
+            }
+            ProseOutcome::Skipped { reason } => {
+                Some(paint(ATTENTION, &format!("not taken: {whose}: {name}: {}", sanitize::one_line(reason))))
+            }
+            _ => None,
+        });
+    }
+    lines
+}
+
+/// `memory of app`: the last part of the project's address or path.
+fn memory_of(project: &str) -> String {
+    let last = project.rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap_or(project);
+    let shown = if last == "{{HOME}}" { "~" } else { last };
+    format!("memory of {}", sanitize::one_line(shown))
+}
+
+/// Few files are named, many are counted; those that need a look are always named.
+fn told(names: &[String], word: &str) -> String {
+    const FEW: usize = 3;
+    if names.len() <= FEW || word == "kept both ways" {
+        return format!("{} {word}", names.join(", "));
+    }
+    format!("{} {word}", count(names.len() as u64, "file"))
 }
 
 fn needs_attention(session: &SessionReport) -> bool {
@@ -214,6 +280,7 @@ mod tests {
         noted.notes.push("one line is stored verbatim".to_owned());
         Report {
             passed_over: Vec::new(),
+            beside: Vec::new(),
             sessions: vec![
                 session("11111111-a", app, "fix the login form\u{1b}[2J", Outcome::Added { lines: 128, bytes: 41_300 }),
                 noted,

@@ -31,12 +31,12 @@ enum Action {
         #[command(flatten)]
         json: JsonFlag,
     },
-    /// Print one setting: remote, name, paths or days
+    /// Print one setting: remote, name, paths, days or beside
     Get {
         /// The setting
         key: Key,
     },
-    /// Change one setting: remote, name, paths or days
+    /// Change one setting: remote, name, paths, days or beside
     Set {
         /// The setting
         key: Key,
@@ -70,6 +70,8 @@ struct Document<'a> {
     remote: Option<String>,
     paths: String,
     days: u32,
+    /// What travels beside sessions.
+    beside: Vec<&'static str>,
     placeholders: BTreeMap<&'a str, &'a str>,
 }
 
@@ -103,6 +105,7 @@ fn document(config: &Config, file: String) -> Document<'_> {
         remote: config.get(Key::Remote).map(|remote| redact(&remote)),
         paths: config.paths.to_string(),
         days: config.days,
+        beside: config.beside.iter().map(|kind| kind.name()).collect(),
         placeholders: config.placeholders.iter().map(|(name, dir)| (name.as_str(), dir.as_str())).collect(),
     }
 }
@@ -116,6 +119,7 @@ fn lines(document: &Document<'_>) -> Vec<String> {
     fact("remote", document.remote.as_deref().unwrap_or("none"));
     fact("paths", &document.paths);
     fact("days", &document.days.to_string());
+    fact("beside", &if document.beside.is_empty() { "none".to_owned() } else { document.beside.join(",") });
     for (name, dir) in &document.placeholders {
         fact(&format!("{{{{{name}}}}}"), dir);
     }

@@ -1,5 +1,6 @@
 //! The commands, one file each: its arguments, and a `run` that gathers, calls `sync` and shows.
 
+mod apply;
 mod completions;
 mod config;
 mod demo;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Status(status::Args),
     List(list::Args),
     Lock(lock::Args),
+    Apply(apply::Args),
     Undo(undo::Args),
     Verify(verify::Args),
     Repair(repair::Args),
@@ -58,6 +60,7 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Status(args) => status::run(args, app),
         Command::List(args) => list::run(args, app),
         Command::Lock(args) => lock::run(args, app),
+        Command::Apply(args) => apply::run(args, app),
         Command::Undo(args) => undo::run(args, app),
         Command::Verify(args) => verify::run(args, app),
         Command::Repair(args) => repair::run(args, app),
