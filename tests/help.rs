@@ -3,7 +3,7 @@
 use crate::harness::TestEnv;
 
 /// Every command with a help text of its own.
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 27] = [
     "",
     "resume",
     "start",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 26] = [
     "lock show",
     "lock release",
     "lock cleanup",
+    "apply",
     "undo",
     "verify",
     "repair",

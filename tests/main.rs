@@ -31,6 +31,7 @@ mod offline;
 #[cfg(target_os = "linux")]
 mod picker;
 mod project;
+mod prose;
 mod race;
 mod readme;
 #[cfg(target_os = "linux")]
@@ -43,6 +44,7 @@ mod round_trip;
 mod safety;
 mod secrets;
 mod setting_up;
+mod settings;
 #[cfg(unix)]
 mod terminal;
 mod tidy;

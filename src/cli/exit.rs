@@ -107,6 +107,7 @@ impl Exit {
         let when = |is_so: bool, exit: Self| if is_so { exit } else { Self::Done };
         let damaged = found.objects.as_ref().is_some_and(|objects| !objects.damaged.is_empty())
             || found.remote_damage.is_some()
+            || found.beside.as_ref().is_some_and(|beside| !beside.damage.is_empty())
             || any(|session| !session.damage.is_empty());
         let (lost, waiting, unseen) = match found.remote {
             RemoteStanding::UpToDate { .. } => (false, 0, false),

@@ -75,6 +75,9 @@ mod armed {
         "a journal entry is written",
         "a change is taken back",
         "the former journal goes",
+        "prose is committed",
+        "a file beside sessions is written",
+        "a file beside sessions is removed",
         "what was removed is saved",
         "ccsync's index is saved",
     ];

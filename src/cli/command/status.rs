@@ -8,12 +8,12 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::{CommitId, SessionId};
-use crate::sync::report::SessionReport;
+use crate::sync::report::{ProseOutcome, SessionReport, ShelfReport};
 use crate::sync::{self, Status};
 use crate::sys::clock::Clock;
 use crate::ui::format::{age, count, project, short_id};
 use crate::ui::json;
-use crate::ui::report::{outcome, title};
+use crate::ui::report::{beside, outcome, title};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{HEADING, QUIET, paint};
 use crate::ui::table::{Cell, Table};
@@ -41,6 +41,8 @@ struct Document<'a> {
     sessions_in_store: u64,
     to_push: &'a [SessionReport],
     to_pull: &'a [SessionReport],
+    beside_to_push: &'a [ShelfReport],
+    beside_to_pull: &'a [ShelfReport],
     /// Sessions that a client on this machine has open.
     running: &'a [SessionId],
     machines: Vec<Machine<'a>>,
@@ -77,6 +79,8 @@ fn document(status: &Status) -> Document<'_> {
         sessions_in_store: status.sessions_in_store,
         to_push: &status.to_push,
         to_pull: &status.to_pull,
+        beside_to_push: &status.beside_to_push,
+        beside_to_pull: &status.beside_to_pull,
         running: &status.running,
         machines: machines.collect(),
     }
@@ -86,6 +90,15 @@ fn lines(status: &Status, now: DateTime<Utc>, width: usize) -> Vec<String> {
     let mut lines = facts(status, now).lines(width);
     lines.extend(sessions("to push", &status.to_push, width));
     lines.extend(sessions("to pull", &status.to_pull, width));
+    for (heading, shelves) in
+        [("beside sessions, to push", &status.beside_to_push), ("beside sessions, to pull", &status.beside_to_pull)]
+    {
+        let told: Vec<String> = shelves.iter().flat_map(|shelf| beside(shelf, true, false)).collect();
+        if !told.is_empty() {
+            lines.push(paint(HEADING, heading));
+            lines.extend(told.into_iter().map(|line| format!("  {line}")));
+        }
+    }
     lines.push(summary(status));
     lines
 }
@@ -138,6 +151,16 @@ fn summary(status: &Status) -> String {
     if pull > 0 {
         waits.push(format!("{} to pull", count(pull, "session")));
     }
+    for (shelves, what) in [(&status.beside_to_push, "push"), (&status.beside_to_pull, "pull")] {
+        let files = shelves.iter().flat_map(|shelf| &shelf.files);
+        let moves = |outcome: &ProseOutcome| {
+            !matches!(outcome, ProseOutcome::Left { .. } | ProseOutcome::Skipped { .. } | ProseOutcome::Waits { .. })
+        };
+        let n = files.filter(|file| moves(&file.outcome)).count() as u64;
+        if n > 0 {
+            waits.push(format!("{} beside sessions to {what}", count(n, "file")));
+        }
+    }
     if status.queued_commits > 0 {
         waits.push(format!("{} not on the remote yet", count(status.queued_commits, "commit")));
     }
@@ -168,6 +191,8 @@ mod tests {
             sessions_in_store: 9,
             to_push: vec![session("11111111-a", Outcome::Extended { lines: 2, bytes: 70 })],
             to_pull: vec![session("22222222-a", Outcome::Added { lines: 2, bytes: 70 })],
+            beside_to_push: Vec::new(),
+            beside_to_pull: Vec::new(),
             running: vec!["33333333-a".parse().unwrap()],
             machines: vec![("desktop".to_owned(), None)],
         }

@@ -54,6 +54,16 @@ fn lines(found: &Verification, width: usize) -> Vec<String> {
     for file in &found.passed_over {
         lines.push(attention(&format!("not taken: {}: {}", file.path, file.reason)));
     }
+    if let Some(beside) = &found.beside {
+        if beside.files > 0 {
+            lines.push(format!(
+                "beside sessions: {} in the store, {}",
+                count(beside.files, "file"),
+                bytes(beside.bytes)
+            ));
+        }
+        lines.extend(beside.damage.iter().map(|damage| attention(&format!("damaged: {damage}"))));
+    }
     if let Some(objects) = &found.objects {
         lines.extend(objects.damaged.iter().map(|o| attention(&format!("damaged object {}: {}", o.id, o.reason))));
         if !objects.damaged.is_empty() {

@@ -124,7 +124,7 @@ impl Sides {
         match &self.here {
             Here::Missing => None,
             Here::Unchanged => self.base.clone(),
-            Here::Changed { doc, local } => Some(Base { doc: doc.clone(), local: local.clone() }),
+            Here::Changed { doc, local } => Some(Base { doc: doc.clone(), local: local.clone(), is_reading: true }),
         }
     }
 
@@ -184,8 +184,10 @@ fn here(
     state.note(&place.name, name, (Some(stamp), Some(hash(&local))), None);
     Ok(match base {
         Some(base) if base.local == local => Here::Unchanged,
-        Some(base) => Here::Changed { doc: lens.collapse_from(&base.doc, &base.local, &local), local },
-        None => Here::Changed { doc: lens.collapse(&local), local },
+        Some(base) if base.is_reading => {
+            Here::Changed { doc: lens.collapse_from(&base.doc, &base.local, &local), local }
+        }
+        _ => Here::Changed { doc: lens.collapse(&local), local },
     })
 }
 

@@ -114,7 +114,7 @@ pub fn apply(ctx: &Context<'_>, yes: &[String], no: &[String]) -> Result<Decided
 fn keep(place: &Place, name: &RelativeName, sides: &Sides, state: &mut State) -> Result<(), SyncError> {
     let local = sides.ours().map(|ours| ours.local).unwrap_or_default();
     let base = match &sides.there {
-        There::Is { doc, .. } => Some(Base { doc: doc.clone(), local }),
+        There::Is { doc, .. } => Some(Base { doc: doc.clone(), local, is_reading: false }),
         There::Removed | There::Absent => None,
     };
     Ok(state.record(&place.name, name, sides.stamp, base.as_ref())?)
@@ -164,7 +164,7 @@ pub(super) fn proposed(lens: &Lens, name: &RelativeName, sides: &Sides) -> Resul
     let mut change = match &sides.there {
         There::Is { doc, .. } => {
             let local = lens.expand(doc).map_err(|e| e.to_string())?;
-            let theirs = Base { doc: doc.clone(), local: local.clone() };
+            let theirs = Base { doc: doc.clone(), local: local.clone(), is_reading: true };
             match both(lens, name, sides) {
                 Some(both) => Proposed::of(theirs, both, ProseOutcome::Merged),
                 None => Proposed::of(theirs, local, ProseOutcome::Brought),

@@ -5,7 +5,7 @@
 //!
 //! * `compare`: who changed a file; `state`: what this machine knows of its past
 //! * `push`, `pull`: the two directions; `stored`: two histories of a shelf
-//! * `consent`: what can run programs
+//! * `consent`: what can run programs; `survey`: whether what the store has can be read
 //! * `text`: portable lines; `merge`: two versions of them; `shelves`: the store's side; `places`: which directory is whose
 
 mod compare;
@@ -17,6 +17,7 @@ mod push;
 mod shelves;
 mod state;
 mod stored;
+mod survey;
 mod text;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub use consent::{Decided, Proposal, apply, proposals};
 pub(super) use pull::{pull, undone};
 pub(super) use push::push;
 pub(super) use stored::{Histories, merge_shelves};
+pub(super) use survey::check;
 
 use self::compare::Place;
 use self::places::Places;

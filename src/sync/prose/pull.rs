@@ -15,7 +15,7 @@ use super::shelves::{OpenShelf, There};
 use super::state::{Base, State};
 use super::text::{Doc, Lens, hash};
 use super::{Names, PlaceReport, load_state, places_here};
-use crate::domain::beside::{Beside, ShelfId};
+use crate::domain::beside::{Beside, ProjectKey, ShelfId};
 use crate::domain::path::RelativeName;
 use crate::session::SessionError;
 use crate::session::materialise::Journal;
@@ -83,10 +83,17 @@ fn add_places_to_be(
                 state.put_on(&name, &id);
                 here.push(Place { name, shelf: id, directory, project: Some(project), listing: Listing::default() });
             }
+            // The project has a remote by now, and its memory is known by that.
+            None if here.iter().any(|place| is_at_path_of(place, &shelf)) => {}
             None => listed.push(without_place(&shelf)),
         }
     }
     Ok(listed)
+}
+
+fn is_at_path_of(place: &Place, shelf: &Shelf) -> bool {
+    let path = if let Some(ProjectKey::Path(path)) = &shelf.project { Some(path) } else { None };
+    path.is_some() && place.project.as_ref().map(|project| &project.path) == path
 }
 
 fn without_place(shelf: &Shelf) -> ShelfReport {
@@ -241,7 +248,7 @@ impl Pulling<'_> {
     fn merged(&mut self, lens: &Lens, sides: &Sides) -> Result<Result<Proposed, String>, SyncError> {
         let There::Is { doc, by } = &sides.there else { return Ok(Ok(Proposed::removal())) };
         let theirs = match lens.expand(doc) {
-            Ok(local) => Base { doc: doc.clone(), local },
+            Ok(local) => Base { doc: doc.clone(), local, is_reading: true },
             Err(e) => return Ok(Err(in_words(&e))),
         };
         let ours = if let super::compare::Here::Changed { .. } = sides.here { sides.ours() } else { None };

@@ -232,7 +232,7 @@ fn is_base(sides: &Sides, doc: &Doc) -> bool {
 /// What a file is that reads here as it is in the store.
 pub(super) fn in_step(sides: &Sides, lens: &Lens) -> Option<Base> {
     let There::Is { doc, .. } = &sides.there else { return None };
-    Some(Base { doc: doc.clone(), local: lens.expand(doc).ok()? })
+    Some(Base { doc: doc.clone(), local: lens.expand(doc).ok()?, is_reading: true })
 }
 
 /// What is said of a file that was not compared.

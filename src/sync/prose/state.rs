@@ -81,6 +81,8 @@ pub(super) struct Base {
     pub(super) doc: Doc,
     /// As it was here.
     pub(super) local: String,
+    /// Whether that is how `doc` reads here; else it is what this machine keeps in its place.
+    pub(super) is_reading: bool,
 }
 
 /// A project whose memory lies here.
@@ -105,6 +107,8 @@ struct BaseFile {
     /// Absent where the text reads here as it is in the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     local: Option<String>,
+    /// As in [`Base`].
+    is_reading: bool,
 }
 
 impl DirectoryState {
@@ -174,7 +178,7 @@ impl State {
         let json = std::fs::read(self.bases().join(name)).ok()?;
         let file: BaseFile = serde_json::from_slice(&json).ok()?;
         let doc = Doc::of_stored(&file.text, &file.runs, &file.roots).ok()?;
-        Some(Base { doc, local: file.local.unwrap_or(file.text) })
+        Some(Base { doc, local: file.local.unwrap_or(file.text), is_reading: file.is_reading })
     }
 
     /// Records that a file with this stamp is in step with `base`; `None`: it is neither here nor in the store.
@@ -189,7 +193,11 @@ impl State {
         let directory = self.directories.entry(directory.to_owned()).or_default();
         directory.unsettle();
         let Some(written) = written else {
-            directory.files.remove(name);
+            // What it was stays known for an undo.
+            let before = directory.files.remove(name).and_then(|file| file.base.or(file.before));
+            if before.is_some() {
+                directory.files.insert(name.clone(), FileState { before, ..FileState::default() });
+            }
             return Ok(());
         };
         let file = directory.files.entry(name.clone()).or_default();
@@ -197,7 +205,8 @@ impl State {
             file.before = file.base.take();
         }
         let hash = stamp.and(base).map(|base| super::text::hash(&base.local));
-        *file = FileState { stamp, hash, base: Some(written), before: file.before.take(), left: None };
+        let before = file.before.take();
+        *file = FileState { stamp, hash, base: Some(written), before, left: None };
         Ok(())
     }
 
@@ -231,7 +240,8 @@ impl State {
         let text = base.doc.text();
         let local = (base.local != text).then(|| base.local.clone());
         let runs = base.doc.runs();
-        let file = BaseFile { format: 1, text, runs, roots: base.doc.sets.clone(), local };
+        let (roots, is_reading) = (base.doc.sets.clone(), base.is_reading);
+        let file = BaseFile { format: 1, text, runs, roots, local, is_reading };
         let json = serde_json::to_vec(&file).expect("maps with text keys and plain values always serialise");
         let name = blake3::hash(&json).to_hex()[..32].to_owned();
         let path = self.bases().join(&name);
