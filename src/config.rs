@@ -514,7 +514,7 @@ mod tests {
     fn unknown_keys_are_named_with_their_line_and_the_known_ones() {
         insta::assert_snapshot!(
             parse("day = 3\n").unwrap_err(),
-            @"`/c/config.toml`, line 2: unknown field `day`, expected one of `remote`, `paths`, `days`, `machine`, `placeholders`"
+            @"`/c/config.toml`, line 2: unknown field `day`, expected one of `remote`, `paths`, `days`, `beside`, `machine`, `placeholders`"
         );
         insta::assert_snapshot!(
             parse("\npaths = \"nowhere\"\n").unwrap_err(),
@@ -522,7 +522,7 @@ mod tests {
         );
         insta::assert_snapshot!(
             "colour".parse::<Key>().unwrap_err(),
-            @"there is no setting `colour`; there are remote, name, paths, days"
+            @"there is no setting `colour`; there are remote, name, paths, days, beside"
         );
     }
 

@@ -488,6 +488,25 @@ fn tamper(machine: &Machine, change: impl FnOnce(&Path)) {
 }
 
 #[test]
+fn hidden_names_from_the_store_are_not_written() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "x\n");
+    tamper(&a, |_| {
+        let path = shelf(&a).join("shelf.json");
+        let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        for name in [".hidden.md", "a/.b/c.md"] {
+            json["files"][name] = json["files"]["MEMORY.md"].clone();
+            let text = shelf(&a).join("files").join(name);
+            fs::create_dir_all(text.parent().unwrap()).unwrap();
+            fs::write(text, "x\n").unwrap();
+        }
+        fs::write(&path, json.to_string()).unwrap();
+    });
+    b.ccsync(["pull"]).success();
+    assert_eq!(fs::read_dir(b.note("")).unwrap().count(), 1);
+}
+
+#[test]
 fn a_hostile_shelf_is_refused_and_writes_nothing_elsewhere() {
     type Change = fn(&mut serde_json::Value);
     let changes: [Change; 6] = [

@@ -91,6 +91,10 @@ fn without_a_terminal_nothing_is_applied_and_what_waits_is_said() {
     assert_eq!(b.ccsync(["apply"]).success().stdout, "apply: nothing waits\n");
     b.ccsync(["undo"]).success();
     assert_eq!(read(&b, "settings.json"), None);
+    let run = b.ccsync(["pull"]).success();
+    assert!(run.stdout.contains("waits for a yes"), "what was taken back is asked again: {run}");
+    b.ccsync(["push"]).success();
+    assert!(read(&a, "settings.json").is_some());
 }
 
 #[test]

@@ -165,6 +165,7 @@ mod tests {
             notes: Vec::new(),
         };
         Report {
+            beside: Vec::new(),
             sessions: outcomes.iter().map(session).collect(),
             unchanged: 0,
             passed_over: Vec::new(),

@@ -12,9 +12,9 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, HEADING, paint};
 use crate::ui::{difference, prompt};
 
-/// Take over settings, commands, agents and skills of other machines, after a look at each
+/// Take over settings and commands of other machines, after a look at each
 ///
-/// They can run programs, so a pull leaves them in the store until somebody says yes here. Each is shown as a difference to what lies
+/// Settings, commands, agents and skills can run programs, so a pull leaves them in the store until somebody says yes here. Each is shown as a difference to what lies
 /// on this machine. A yes holds for this very content. After a no, this machine's own stays, and the question comes back when the
 /// other changes again. What is replaced is kept for `ccsync undo`. Fetches nothing: `ccsync pull` does. Without a terminal, or with
 /// --dry-run, what waits is shown, and nothing is changed.

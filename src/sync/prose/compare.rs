@@ -40,6 +40,10 @@ impl Place {
 
     /// The kind of a file in it; `None`: it does not travel.
     pub(super) fn kind(&self, name: &RelativeName) -> Option<Beside> {
+        // What is hidden is never listed here, so it is not written either.
+        if name.as_str().split('/').any(|part| part.starts_with('.')) {
+            return None;
+        }
         if self.shelf.is_user() { Beside::of_user_file(name.as_str()) } else { Some(Beside::Memory) }
     }
 

@@ -172,10 +172,13 @@ pub(super) fn proposed(lens: &Lens, name: &RelativeName, sides: &Sides) -> Resul
         }
         There::Removed | There::Absent => Proposed::removal(),
     };
-    let content = change.becomes.as_ref().map(|(_, local)| local.as_str());
-    let text = format!("{name}\n{}\n{}", content.is_some(), content.unwrap_or_default());
-    change.consent = super::text::hash(&text);
+    change.consent = consent_to(name, change.becomes.as_ref().map(|(_, local)| local.as_str()));
     Ok(change)
+}
+
+/// By what a yes to this content of a file is remembered; `None`: to its removal.
+pub(super) fn consent_to(name: &RelativeName, content: Option<&str>) -> String {
+    super::text::hash(&format!("{name}\n{}\n{}", content.is_some(), content.unwrap_or_default()))
 }
 
 /// Both machines' changes, where each can be made for itself and the result is still what it was before: settings stay JSON.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::compare::{Decision, NotCompared, Place, Sides, shelf_error};
-use super::consent::{Proposed, proposed};
+use super::consent::{Proposed, consent_to, proposed};
 use super::merge::{Side, merge};
 use super::places::Places;
 use super::push::{in_step, why};
@@ -117,6 +117,9 @@ pub(in crate::sync) fn undone(work: &Work<'_>, restored: &[PathBuf]) -> Result<(
         for (name, directory) in &directories {
             let below = path.strip_prefix(directory).ok().map(|below| below.to_string_lossy().replace('\\', "/"));
             if let Some(file) = below.and_then(|below| RelativeName::new(below).ok()) {
+                // Whoever takes it back does not want it again unasked.
+                let taken_back = state.base(name, &file).map(|base| base.local);
+                state.revoke(&consent_to(&file, taken_back.as_deref()));
                 state.step_back(name, &file);
             }
         }

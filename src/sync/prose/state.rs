@@ -256,6 +256,11 @@ impl State {
         self.accepted.contains(consent)
     }
 
+    /// Forgets a yes.
+    pub(super) fn revoke(&mut self, consent: &str) {
+        self.accepted.remove(consent);
+    }
+
     /// Remembers a yes.
     pub(super) fn accept(&mut self, consent: &str) {
         while self.accepted.len() >= MOST_ACCEPTED {
