@@ -18,7 +18,7 @@ mod armed {
     use std::sync::{LazyLock, Mutex};
 
     /// The names of all points, in about the order in which a process comes by.
-    pub const POINTS: [&str; 58] = [
+    pub const POINTS: [&str; 61] = [
         "the lock is taken",
         "before what the dead left is removed",
         "what the dead left is removed",
