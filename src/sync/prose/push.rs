@@ -84,7 +84,6 @@ fn collect(work: &mut Work<'_>, state: &mut State, dry_run: bool) -> Result<(Vec
     let message =
         format!("push from {}: {files} file{} beside sessions", machine.name, if files == 1 { "" } else { "s" });
     tx.commit(&work.author(), &message, base.as_slice())?;
-    drop(snapshot);
     work.machine = machine;
     work.machine_changed = false;
     Ok((reports, recorded))

@@ -111,7 +111,7 @@ impl Merging<'_, '_> {
         match (self.ours.file(name)?, self.theirs.file(name)?) {
             (There::Is { doc: mine, .. }, There::Is { doc, .. }) if mine.is_same(&doc) || is_before(&mine) => {}
             (There::Is { doc: mine, by }, There::Is { doc, .. }) if is_before(&doc) => {
-                self.theirs.put(name, &mine, by)?
+                self.theirs.put(name, &mine, by)?;
             }
             // Nothing of what programs obey is put together unseen: the remote's stands, and this machine's own is still here.
             (There::Is { .. }, There::Is { .. }) if whole => {}
