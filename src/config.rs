@@ -3,13 +3,14 @@
 //! Owns `config.toml`, its keys and their rules. Must not contact the remote or look at sessions. `ccsync config set`
 //! writes the file anew from what it holds: comments in it are lost, which the file's first line says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::beside::Beside;
 use crate::domain::id::MachineId;
 use crate::domain::pattern::ProjectPattern;
 use crate::domain::root::{InvalidRoot, Root, RootName, RootSet, System};
@@ -38,6 +39,9 @@ pub struct Config {
     /// How old a session may be to be brought here unasked.
     #[serde(default = "default_days")]
     pub days: u32,
+    /// What travels beside sessions.
+    #[serde(default = "default_beside")]
+    pub beside: BTreeSet<Beside>,
     /// This machine.
     pub machine: Machine,
     /// What is synced.
@@ -121,6 +125,8 @@ pub struct Settings {
     pub paths: PathsSetting,
     /// How old a session may be to be brought here unasked.
     pub days: u32,
+    /// What travels beside sessions.
+    pub beside: BTreeSet<Beside>,
     /// Which sessions travel.
     pub sync: Choice,
     /// All roots of this machine.
@@ -200,11 +206,13 @@ pub enum Key {
     MaxSize,
     /// How long a session may not have been active that is pushed.
     MaxAge,
+    /// What travels beside sessions.
+    Beside,
 }
 
 impl Key {
     /// The names of all keys, as people write them.
-    pub const NAMES: [&str; 6] = ["remote", "name", "paths", "days", "max_size", "max_age"];
+    pub const NAMES: [&str; 7] = ["remote", "name", "paths", "days", "beside", "max_size", "max_age"];
 }
 
 impl FromStr for Key {
@@ -218,6 +226,7 @@ impl FromStr for Key {
             "days" => Ok(Self::Days),
             "max_size" => Ok(Self::MaxSize),
             "max_age" => Ok(Self::MaxAge),
+            "beside" => Ok(Self::Beside),
             _ => Err(ConfigError::UnknownKey { key: key.to_owned() }),
         }
     }
@@ -231,7 +240,8 @@ impl Config {
     pub fn new(machine: Machine) -> Result<Self, ConfigError> {
         check_name(&machine.name)?;
         let (sync, placeholders) = (Choice::default(), BTreeMap::new());
-        Ok(Self { remote: None, paths: PathsSetting::default(), days: DEFAULT_DAYS, machine, sync, placeholders })
+        let (paths, beside) = (PathsSetting::default(), default_beside());
+        Ok(Self { remote: None, paths, days: DEFAULT_DAYS, beside, machine, sync, placeholders })
     }
 
     /// Reads the file; `None` if there is none, which means that `ccsync init` has not been run.
@@ -276,6 +286,7 @@ impl Config {
             Key::Days => Some(self.days.to_string()),
             Key::MaxSize => self.sync.max_size.map(|size| size.to_string()),
             Key::MaxAge => self.sync.max_age.map(|days| days.to_string()),
+            Key::Beside => Some(beside_text(&self.beside)),
         }
     }
 
@@ -302,6 +313,7 @@ impl Config {
                 let days = value.parse().map_err(|_| invalid("max_age", value, AGE_RULE))?;
                 self.sync.max_age = Some(check_age(days)?);
             }
+            Key::Beside => self.beside = parse_beside(value)?,
         }
         Ok(())
     }
@@ -357,6 +369,7 @@ impl Settings {
             remote,
             paths: overrides.paths.unwrap_or(config.paths),
             days: check_days(overrides.days.unwrap_or(config.days))?,
+            beside: config.beside.clone(),
             sync: config.sync.clone(),
             roots: config.root_set(env)?,
         })
@@ -372,6 +385,8 @@ const SIZE_RULE: &str = "give a size such as 200MB, or none";
 
 /// What takes a limit away.
 const NONE: &str = "none";
+const BESIDE_RULE: &str =
+    "give none, or some of memory, claude-md, settings, commands, agents, skills, separated by commas";
 
 fn invalid(key: &'static str, value: &str, rule: &'static str) -> ConfigError {
     ConfigError::InvalidValue { key, value: value.to_owned(), rule }
@@ -431,6 +446,26 @@ fn without_verbatim_prefix(path: &str) -> &str {
     path.strip_prefix(r"\\?\").unwrap_or(path)
 }
 
+fn default_beside() -> BTreeSet<Beside> {
+    BTreeSet::from(Beside::DEFAULT)
+}
+
+fn beside_text(kinds: &BTreeSet<Beside>) -> String {
+    if kinds.is_empty() {
+        "none".to_owned()
+    } else {
+        kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(",")
+    }
+}
+
+fn parse_beside(text: &str) -> Result<BTreeSet<Beside>, ConfigError> {
+    if text.trim() == "none" {
+        return Ok(BTreeSet::new());
+    }
+    let kinds: Result<_, _> = text.split(',').map(|kind| kind.trim().parse()).collect();
+    kinds.map_err(|_| invalid("beside", text, BESIDE_RULE))
+}
+
 fn default_days() -> u32 {
     DEFAULT_DAYS
 }
@@ -461,10 +496,10 @@ impl fmt::Display for PathsSetting {
 /// Without the remote, which may hold a password.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { remote: _, paths, days, machine, sync, placeholders } = self;
+        let Self { remote: _, paths, days, beside, machine, sync, placeholders } = self;
         let mut shown = f.debug_struct("Config");
-        shown.field("paths", paths).field("days", days).field("machine", machine).field("sync", sync);
-        shown.field("placeholders", placeholders);
+        shown.field("paths", paths).field("days", days).field("beside", beside);
+        shown.field("machine", machine).field("sync", sync).field("placeholders", placeholders);
         shown.finish_non_exhaustive()
     }
 }
@@ -472,12 +507,13 @@ impl fmt::Debug for Config {
 /// Without the remote, which may hold a password.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { machine, remote: _, paths, days, sync, roots } = self;
+        let Self { machine, remote: _, paths, days, beside, sync, roots } = self;
         let mut shown = f.debug_struct("Settings");
         shown
             .field("machine", machine)
             .field("paths", paths)
             .field("days", days)
+            .field("beside", beside)
             .field("sync", sync)
             .field("roots", roots);
         shown.finish_non_exhaustive()
@@ -556,7 +592,7 @@ mod tests {
     fn unknown_keys_are_named_with_their_line_and_the_known_ones() {
         insta::assert_snapshot!(
             parse("day = 3\n").unwrap_err(),
-            @"`/c/config.toml`, line 2: unknown field `day`, expected one of `remote`, `paths`, `days`, `machine`, `sync`, `placeholders`"
+            @"`/c/config.toml`, line 2: unknown field `day`, expected one of `remote`, `paths`, `days`, `beside`, `machine`, `sync`, `placeholders`"
         );
         insta::assert_snapshot!(
             parse("\npaths = \"nowhere\"\n").unwrap_err(),
@@ -564,7 +600,7 @@ mod tests {
         );
         insta::assert_snapshot!(
             "colour".parse::<Key>().unwrap_err(),
-            @"there is no setting `colour`; there are remote, name, paths, days, max_size, max_age"
+            @"there is no setting `colour`; there are remote, name, paths, days, beside, max_size, max_age"
         );
     }
 

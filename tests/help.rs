@@ -29,6 +29,7 @@ const COMMANDS: &[&str] = &[
     "machine list",
     "machine rename",
     "machine forget",
+    "apply",
     "undo",
     "verify",
     "repair",

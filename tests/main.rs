@@ -44,6 +44,7 @@ mod offline;
 mod picker;
 mod project;
 mod projects;
+mod prose;
 mod race;
 mod readme;
 #[cfg(target_os = "linux")]
@@ -57,6 +58,7 @@ mod round_trip;
 mod safety;
 mod secrets;
 mod setting_up;
+mod settings;
 #[cfg(unix)]
 mod terminal;
 mod tidy;

@@ -147,6 +147,7 @@ impl CliError {
             Key::Days => "days",
             Key::MaxSize => "max_size",
             Key::MaxAge => "max_age",
+            Key::Beside => "beside",
         };
         Self::new(Kind::Failed, CommandError::Unset(name), vec![format!("ccsync config set {name} VALUE")])
     }

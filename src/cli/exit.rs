@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::sync::report::{Outcome, RemoteState, Report};
+use crate::sync::report::{Outcome, ProseOutcome, RemoteState, Report};
 use crate::sync::verification::{RemoteStanding, SessionCheck, Standing, Verification};
 
 /// How a run ended. The numbers are a promise to scripts: none changes its meaning.
@@ -85,9 +85,13 @@ impl Exit {
     pub(crate) fn of_report(report: &Report) -> Self {
         let any = |kind: fn(&Outcome) -> bool| report.sessions.iter().any(|s| kind(&s.outcome));
         let remote = Self::of_remote(&report.remote);
-        let left_out = any(|o| matches!(o, Outcome::Skipped { .. })) || !report.passed_over.is_empty();
+        let left_out = any(|o| matches!(o, Outcome::Skipped { .. }))
+            || !report.passed_over.is_empty()
+            || report.any_beside(|o| matches!(o, ProseOutcome::Skipped { .. }));
         let skipped = if left_out { Self::Skipped } else { Self::Done };
-        let forked = if any(|o| matches!(o, Outcome::Forked { .. })) { Self::Diverged } else { Self::Done };
+        let both_kept = report.any_beside(|o| matches!(o, ProseOutcome::BothKept));
+        let forked =
+            if both_kept || any(|o| matches!(o, Outcome::Forked { .. })) { Self::Diverged } else { Self::Done };
         remote.worse(skipped).worse(forked)
     }
 
@@ -108,6 +112,7 @@ impl Exit {
         let when = |is_so: bool, exit: Self| if is_so { exit } else { Self::Done };
         let damaged = found.objects.as_ref().is_some_and(|objects| !objects.damaged.is_empty())
             || found.remote_damage.is_some()
+            || found.beside.as_ref().is_some_and(|beside| !beside.damage.is_empty())
             || any(|session| !session.damage.is_empty());
         let (lost, waiting, unseen) = match found.remote {
             RemoteStanding::UpToDate { .. } => (false, 0, false),

@@ -9,6 +9,7 @@
 //! * [`facts`]: project, titles and times, read from records
 //! * [`projects`]: the directories that the client has worked in
 //! * [`materialise`]: writing session files, with a journal that can undo it
+//! * [`prose`]: what lies beside sessions: memory, the user's `CLAUDE.md`, settings
 //! * [`repair`]: healing a damaged transcript
 //! * [`turns`]: a transcript as a conversation; [`said`]: everything that a record says
 
@@ -19,6 +20,7 @@ pub mod launch;
 pub mod live;
 pub mod materialise;
 pub mod projects;
+pub mod prose;
 pub mod repair;
 pub mod said;
 pub mod turns;

@@ -2,6 +2,7 @@
 
 use super::milestone::MilestoneName;
 use super::note::NoteId;
+use crate::domain::beside::ShelfId;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::{RelativeName, SEGMENTS_SUFFIX, is_safe_path};
 
@@ -31,6 +32,30 @@ pub(super) fn note(id: &NoteId) -> String {
 /// Path of a milestone.
 pub(super) fn milestone(name: &MilestoneName) -> String {
     format!("{MILESTONES}/{}.json", name.file_stem())
+}
+
+/// The directory with the memory of projects.
+pub(super) const MEMORY: &str = "memory";
+
+/// Path of the description of a shelf.
+pub(super) fn shelf(id: &ShelfId) -> String {
+    format!("{id}/shelf.json")
+}
+
+/// Path of a file of a shelf.
+pub(super) fn prose(id: &ShelfId, name: &RelativeName) -> String {
+    format!("{id}/files/{name}")
+}
+
+/// Whether `path` is a file of a shelf.
+pub(super) fn is_on_shelf(path: &str) -> bool {
+    let parts: Vec<&str> = path.splitn(4, '/').collect();
+    let (shelf, file) = match parts.as_slice() {
+        [MEMORY, name, file, ..] => (format!("{MEMORY}/{name}"), *file),
+        [user, file, ..] => ((*user).to_owned(), *file),
+        _ => return false,
+    };
+    ShelfId::try_from(shelf).is_ok() && matches!(file, "shelf.json" | "files")
 }
 
 /// Path of a machine's file.

@@ -6,6 +6,7 @@
 //! * [`manifest`], [`machine`]: the JSON files and the checks on them
 //! * [`note`], [`milestone`]: what machines leave each other, and names for states of the whole
 //! * [`segment`]: how a file is cut
+//! * [`shelf`]: what lies beside sessions
 //! * [`snapshot`]: reading one commit; `checkout`: the same from the working tree, for a search
 //! * [`transaction`]: writing one commit
 //! * `history`: earlier commits, and what changed in them
@@ -42,6 +43,7 @@ pub mod note;
 mod object;
 mod reader;
 pub mod segment;
+pub mod shelf;
 pub mod snapshot;
 pub mod transaction;
 mod tree;

@@ -3,6 +3,8 @@
 //! Everything in it may have been written by somebody else: sizes are checked before text is loaded, names before they
 //! are used, and a session that fails a check fails alone.
 
+mod shelves;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use git2::{ObjectType, Oid};

@@ -3,6 +3,8 @@
 //! Until [`Transaction::commit`] nothing is visible to git; a transaction that is dropped leaves no trace but files in
 //! the working tree, which the next command removes.
 
+mod shelves;
+
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
@@ -165,14 +167,15 @@ impl<'store> Transaction<'store> {
         Ok(())
     }
 
-    /// Takes over, as `from` has it, everything that is no session and that changed there since `earlier`. Files that are
+    /// Takes over, as `from` has it, everything that is no session and on no shelf and that changed there since `earlier`. Files that are
     /// not this program's are only added: of those, the base has the better ones.
     ///
     /// # Errors
     /// [`StoreError::Git`].
     pub fn take_other_files(&mut self, from: &Snapshot<'_>, earlier: &Snapshot<'_>) -> Result<(), StoreError> {
         for difference in tree::differences(self.store.objects(), earlier.tree(), from.tree())? {
-            let Some(path) = difference.path().filter(|path| layout::session_of(path).is_none()) else { continue };
+            let is_other = |path: &&str| layout::session_of(path).is_none() && !layout::is_on_shelf(path);
+            let Some(path) = difference.path().filter(is_other) else { continue };
             if layout::is_ours(path) || difference.new.is_some() && !self.base.has(path) {
                 self.changes.insert(path.to_owned(), difference.new);
             }

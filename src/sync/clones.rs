@@ -88,7 +88,6 @@ impl Clones {
 
     /// The top of the main checkout of a clone of `identity`, as it is now: sub-directories and linked working trees belong to it. Looks for
     /// one where none is known. Of several, the first in order of paths.
-    #[allow(dead_code, reason = "what belongs to a project and not to a session lies by it")]
     pub(super) fn main_checkout(&self, identity: &ProjectIdentity) -> Option<PathBuf> {
         let mut trees = self.present(identity);
         if trees.is_empty() {

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::SyncError;
 use super::collect::{Continuation, emitter, resume, share_segments};
 use super::fork::{add_fork, fork_id, share_file, written_as};
+use super::prose::{Histories, merge_shelves};
+use super::report::ShelfReport;
 use super::text::{Piece, StoredText};
 use super::views::{Reader, Reading, Views};
 use super::work::{Work, remote_url};
@@ -28,6 +30,8 @@ pub(super) struct Merged {
     pub(super) skipped: BTreeMap<SessionId, String>,
     /// Milestones of this machine whose name another one was first with, former and new name.
     pub(super) renamed: Vec<(MilestoneName, MilestoneName)>,
+    /// Files beside sessions that both had changed.
+    pub(super) beside: Vec<ShelfReport>,
 }
 
 impl Merged {
@@ -35,6 +39,7 @@ impl Merged {
         self.forks.extend(more.forks);
         self.skipped.extend(more.skipped);
         self.renamed.extend(more.renamed);
+        self.beside.extend(more.beside);
     }
 }
 
@@ -115,6 +120,8 @@ fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<
     let mut tx = store.begin(Some(theirs))?;
     let mut merged = Merged { renamed: tx.rename_milestones(&our_side, &base)?, ..Merged::default() };
     tx.take_other_files(&our_side, &base)?;
+    let histories = Histories { base: &base, ours: &our_side, theirs: &their_side };
+    merged.beside = merge_shelves(work, &histories, &mut tx)?;
     for session in our_side.changed_since(&base)? {
         if tx.touches(&session) {
             // A fork that has just taken in the tail of the session it left.

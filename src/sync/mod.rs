@@ -9,6 +9,7 @@
 //! * `writing`: one session downward; `parallel`: many at once
 //! * `merge`, `fork`: two histories of one session
 //! * `send`: the remote; [`locks`]: who holds which session; `leases`: this machine's locks in a push
+//! * `prose`: what lies beside sessions: memory, the user's `CLAUDE.md`, settings
 //! * `resume`: continuing a session under its lock; `told`: what the model is told when it moved
 //! * `index`: the cache that makes all this cheap; `gone`: what was removed here; `leftovers`: what a killed ccsync left
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
@@ -70,6 +71,7 @@ mod parallel;
 mod place;
 mod plan;
 mod project;
+mod prose;
 mod pull;
 mod push;
 mod repair;
@@ -103,6 +105,7 @@ pub use machines::{Forgotten, MachineRow, Machines, forget_machine, machine_to_f
 pub use milestones::{MadeMilestone, MilestoneRow, make_milestone, milestones};
 pub use notes::{InvalidNote, KeptNote, LeftNote, leave_note, mark_as_shown, notes};
 pub use project::{MissingProject, ProjectHere, ProposedClone, UnmappedRoot, clone_project, identity_at, project_here};
+pub use prose::{Decided, Proposal, apply, proposals};
 pub use pull::{PullRequest, UndoReport, pull, undo};
 pub use push::{push, push_selected};
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};

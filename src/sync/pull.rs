@@ -18,6 +18,7 @@ use super::notes::unseen;
 use super::parallel::on_all_cores;
 use super::place::{is_recent, place};
 use super::plan::{Differences, FilePull, Local, compare_session, compare_with, described};
+use super::prose;
 use super::push::{mention_merged, passed_over};
 use super::report::{Outcome, Report, SessionReport};
 use super::send::{fetch, send_rest};
@@ -89,11 +90,15 @@ fn bring(mut work: Work<'_>, merged: Merged, request: &PullRequest) -> Result<Re
     let mut puller = Puller::plan(&work, &found, request)?;
     fail_point("the pull is planned");
     if request.dry_run {
-        return puller.as_report(&work);
+        let mut report = puller.as_report(&work)?;
+        report.beside = prose::pull(&work, None)?;
+        return Ok(report);
     }
     puller.keep_forks(&mut work)?;
     puller.remember_repositories(&work);
-    let mut report = puller.execute(&mut work)?;
+    let journal = Journal::new(&undo_path(work.ctx.env), work.ctx.clock.now());
+    let mut report = puller.execute(&mut work, &journal)?;
+    report.beside = prose::pull(&work, Some(&journal))?;
     let (remote, more) = send_rest(&mut work)?;
     let mut all = Merged::default();
     all.add(merged);
@@ -132,9 +137,12 @@ fn forget_lost(work: &mut Work<'_>, report: &Report, puller: &Puller<'_>) -> Res
 /// # Errors
 /// [`SyncError::Session`] if the journal of that pull cannot be read.
 pub fn undo(ctx: &Context<'_>) -> Result<Option<UndoReport>, SyncError> {
-    let _work = Work::open(ctx)?;
+    let work = Work::open(ctx)?;
     let running = |path: &Path| running_client(&ctx.env.claude_dir, path);
     let undone = materialise::undo(&undo_path(ctx.env), &running)?;
+    if let Some((_, undone)) = &undone {
+        prose::undone(&work, &undone.restored)?;
+    }
     Ok(undone.map(|(pulled_at, undone)| UndoReport { restored: undone.restored, kept: undone.kept, pulled_at }))
 }
 
@@ -453,13 +461,10 @@ impl<'a> Puller<'a> {
         Ok(())
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<Report, SyncError> {
-        let root = undo_path(work.ctx.env);
-        let journal = Journal::new(&root, work.ctx.clock.now());
+    fn execute(&self, work: &mut Work<'_>, journal: &Journal) -> Result<Report, SyncError> {
         let writes = self.steps.iter().any(|(_, step)| matches!(step, PullStep::Write(_)));
         let names = if writes { machine_names(work, &work.store.head_snapshot()?)? } else { BTreeMap::new() };
-        let writer =
-            Writer { views: &work.views, claude_dir: &work.ctx.env.claude_dir, journal: &journal, names: &names };
+        let writer = Writer { views: &work.views, claude_dir: &work.ctx.env.claude_dir, journal, names: &names };
         let mut report = Report { passed_over: passed_over(self.found), ..Report::default() };
         // By the stamps of what was compared or written: a file that a client has written to since is looked at again.
         let in_step = self.already_in_step();
@@ -487,7 +492,7 @@ impl<'a> Puller<'a> {
                 }
             }
         }
-        materialise::prune(&root, work.ctx.clock.now());
+        materialise::prune(&undo_path(work.ctx.env), work.ctx.clock.now());
         work.record_in_step(&in_step, self.compared_at.as_ref())?;
         let head = work.store.head()?;
         work.record_in_step(&written, head.as_ref())?;

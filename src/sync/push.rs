@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::choice::{self, LeftOut, Selection};
 use super::merge::Merged;
 use super::plan::{Differences, Local, compare_session, described};
+use super::prose;
 use super::report::{Outcome, PassedOver, Report, SessionReport};
 use super::send::{fetch, send};
 use super::storing::Storing;
@@ -67,10 +68,13 @@ pub(super) fn push_for(
     let plan = Plan::make(&work, &found, selection)?;
     fail_point("the push is planned");
     if dry_run {
-        return Ok((plan.as_report(&work)?, Vec::new()));
+        let mut report = plan.as_report(&work)?;
+        report.beside = prose::push(&mut work, true)?;
+        return Ok((report, Vec::new()));
     }
     let not_looked_at = plan.not_looked_at.clone();
     let mut report = plan.execute(&mut work)?;
+    report.beside = prose::push(&mut work, false)?;
     prepare_locks(&mut work, purpose, &report, &not_looked_at);
     let (remote, merged) = send(&mut work)?;
     mention_merged(&mut report, &work, merged)?;
@@ -324,6 +328,7 @@ pub(super) fn mention_merged(report: &mut Report, work: &Work<'_>, merged: Merge
         format!("another machine was first with the milestone `{former}`; this one's is called `{name}`")
     };
     report.remarks.extend(merged.renamed.into_iter().map(renamed));
+    report.add_beside(merged.beside);
     for (session, reason) in merged.skipped {
         report.replace(described(&work.views, &session, None, Outcome::Skipped { reason }));
     }

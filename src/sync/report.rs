@@ -21,6 +21,8 @@ pub struct Report {
     /// What else a person should know, about no session in particular. May hold untrusted text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
+    /// What happened to prose and settings beside sessions, by their owner; owners for whom nothing had to be done are not named.
+    pub beside: Vec<ShelfReport>,
     /// Whether this is a plan (`--dry-run`): nothing was done.
     pub dry_run: bool,
     /// What became of the remote.
@@ -148,6 +150,59 @@ pub enum Outcome {
     },
 }
 
+/// What happened to the prose and the settings of one owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShelfReport {
+    /// The project whose memory it is, by its remote or its portable path, unsanitised; none: the user's own files.
+    pub project: Option<String>,
+    /// Why all of it stays in the store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listed: Option<String>,
+    /// The files, by name.
+    pub files: Vec<ProseReport>,
+}
+
+/// What happened to one file beside sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProseReport {
+    /// Its name below the owner's directory, or its path if it cannot be named so; unsanitised.
+    pub name: String,
+    /// What was done, or why nothing was.
+    #[serde(flatten)]
+    pub outcome: ProseOutcome,
+}
+
+/// What was done with one file beside sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum ProseOutcome {
+    /// push: new in the store, or changed there.
+    Sent,
+    /// pull: new here, or changed here.
+    Brought,
+    /// Changed here and elsewhere, in different places: both changes are in it.
+    Merged,
+    /// Changed here and elsewhere in the same lines: both versions stand in it, and somebody should choose.
+    BothKept,
+    /// Removed: by a push from the store, by a pull from this machine.
+    Removed,
+    /// pull: it can run programs, and waits for a yes (`ccsync apply`).
+    Waits {
+        /// The name of the machine it comes from, unsanitised.
+        from: String,
+    },
+    /// It stays on this machine, on purpose.
+    Left {
+        /// Why.
+        reason: String,
+    },
+    /// Could not be handled; the others went on.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+}
+
 /// What became of the remote during a command.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
@@ -184,6 +239,28 @@ impl Report {
                 self.sessions.push(session);
             }
         }
+    }
+
+    /// Adds what happened to files beside sessions; what is said last of a file holds.
+    pub(super) fn add_beside(&mut self, shelves: Vec<ShelfReport>) {
+        for shelf in shelves {
+            let Some(known) = self.beside.iter_mut().find(|known| known.project == shelf.project) else {
+                self.beside.push(shelf);
+                continue;
+            };
+            for file in shelf.files {
+                known.files.retain(|known| known.name != file.name);
+                known.files.push(file);
+            }
+            known.files.sort_by(|a, b| a.name.cmp(&b.name));
+            known.listed = known.listed.take().or(shelf.listed);
+        }
+        self.beside.sort_by(|a, b| a.project.cmp(&b.project));
+    }
+
+    /// Whether any file beside sessions had this kind of outcome.
+    pub fn any_beside(&self, kind: impl Fn(&ProseOutcome) -> bool) -> bool {
+        self.beside.iter().flat_map(|shelf| &shelf.files).any(|file| kind(&file.outcome))
     }
 
     /// Puts the sessions in order of project, title and id.

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 
 use super::choice::Selection;
+use super::prose;
 use super::push::Plan;
-use super::report::{Outcome, SessionReport};
+use super::report::{Outcome, ProseOutcome, SessionReport, ShelfReport};
 use super::work::{Work, remote_url};
 use super::{Context, SyncError};
 use crate::domain::id::{CommitId, SessionId};
@@ -38,6 +39,10 @@ pub struct Status {
     pub to_pull: Vec<SessionReport>,
     /// What the settings leave out.
     pub left_out: Vec<SessionReport>,
+    /// What a push would send of files beside sessions, or would leave here.
+    pub beside_to_push: Vec<ShelfReport>,
+    /// What a pull would bring of them, or what waits for a yes.
+    pub beside_to_pull: Vec<ShelfReport>,
     /// Sessions of running clients.
     pub running: Vec<SessionId>,
     /// The other machines and when they last pushed; names unsanitised.
@@ -49,7 +54,14 @@ pub struct Status {
 /// # Errors
 /// What concerns the whole command.
 pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
-    let (work, found) = Work::open_and_discover(ctx)?;
+    let (mut work, found) = Work::open_and_discover(ctx)?;
+    let beside_to_push = prose::push(&mut work, true)?;
+    let mut beside_to_pull = prose::pull(&work, None)?;
+    // What stays here is said once.
+    beside_to_pull
+        .iter_mut()
+        .for_each(|shelf| shelf.files.retain(|file| !matches!(file.outcome, ProseOutcome::Left { .. })));
+    beside_to_pull.retain(|shelf| !shelf.files.is_empty() || shelf.listed.is_some());
     let snapshot = work.store.head_snapshot()?;
     let mut to_push = Plan::make(&work, &found, &Selection::default())?.as_report(&work)?.sessions;
     let to_pull: Vec<_> = to_push.extract_if(.., |session| matches!(session.outcome, Outcome::Behind)).collect();
@@ -69,6 +81,8 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
         to_push,
         to_pull,
         left_out,
+        beside_to_push,
+        beside_to_pull,
         running: live_sessions(&ctx.env.claude_dir).into_keys().filter(|id| found.sessions.contains_key(id)).collect(),
         machines: others.map(|m| (m.name.clone(), m.last_push.as_deref().and_then(parse_time))).collect(),
     })

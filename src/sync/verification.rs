@@ -26,6 +26,8 @@ pub struct Verification {
     pub objects: Option<ObjectCheck>,
     /// What git finds wrong with the objects of a remote on this disk.
     pub remote_damage: Option<String>,
+    /// What the store holds beside sessions; absent where only some sessions were looked at.
+    pub beside: Option<BesideCheck>,
     /// Every session that was looked at, by id.
     pub sessions: Vec<SessionCheck>,
     /// Files that look like parts of sessions and are not taken.
@@ -41,6 +43,17 @@ pub struct Total {
     pub lines: u64,
     /// Bytes of all their files.
     pub bytes: u64,
+}
+
+/// What the store holds beside sessions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct BesideCheck {
+    /// Texts that can be read.
+    pub files: u64,
+    /// Their bytes in the store.
+    pub bytes: u64,
+    /// What is wrong with the others, unsanitised.
+    pub damage: Vec<String>,
 }
 
 /// What one place holds of one session.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::choice;
 use super::named::session_named;
 use super::plan::{Differences, Local, compare_session, compare_with};
+use super::prose;
 use super::push::passed_over;
 use super::send::first_line;
 use super::text::{StoredText, text_kind};
@@ -62,6 +63,9 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
         passed_over: if request.sessions.is_empty() { passed_over(&found) } else { Vec::new() },
         ..Verification::default()
     };
+    if request.sessions.is_empty() {
+        verification.beside = Some(prose::check(&work)?);
+    }
     let wanted = wanted(&request.sessions, &all)?;
     verifying.check_sessions(&wanted, &store, &theirs, &mut verification)?;
     if request.full && request.sessions.is_empty() {

@@ -18,7 +18,7 @@ mod armed {
     use std::sync::{LazyLock, Mutex};
 
     /// The names of all points, in about the order in which a process comes by.
-    pub const POINTS: [&str; 65] = [
+    pub const POINTS: &[&str] = &[
         "the lock is taken",
         "before what the dead left is removed",
         "what the dead left is removed",
@@ -82,6 +82,9 @@ mod armed {
         "a journal entry is written",
         "a change is taken back",
         "the former journal goes",
+        "prose is committed",
+        "a file beside sessions is written",
+        "a file beside sessions is removed",
         "what was removed is saved",
         "ccsync's index is saved",
     ];

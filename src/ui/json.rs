@@ -76,7 +76,7 @@ mod tests {
         let text = document("push", &Report::default()).expect("a map");
         assert_eq!(
             text,
-            r#"{"version":1,"command":"push","sessions":[],"unchanged":0,"passed_over":[],"dry_run":false,"remote":{"state":"not-contacted"}}"#
+            r#"{"version":1,"command":"push","sessions":[],"unchanged":0,"passed_over":[],"beside":[],"dry_run":false,"remote":{"state":"not-contacted"}}"#
         );
     }
 

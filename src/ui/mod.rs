@@ -3,6 +3,7 @@
 //! Owns how things look. Must not decide anything, touch files or know how sync works: of `sync` it reads only the plain
 //! data of [`crate::sync::report`]. Whatever comes from a transcript, a path or a remote goes through [`sanitize`] first.
 
+pub(crate) mod difference;
 pub(crate) mod format;
 pub(crate) mod hits;
 pub(crate) mod json;

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use anstyle::Style;
 
 use self::fit::fitting;
-use crate::sync::report::{MachineName, Outcome, PassedOver, RemoteState, Report, SessionReport};
+use crate::sync::report::{
+    MachineName, Outcome, PassedOver, ProseOutcome, RemoteState, Report, SessionReport, ShelfReport,
+};
 use crate::ui::format::{bytes, count, project, short_id};
 use crate::ui::output::Screen;
 use crate::ui::sanitize;
@@ -32,6 +34,8 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
             "reasons for which sessions are left in the store",
         ));
     }
+    let beside: Vec<String> = report.beside.iter().flat_map(|shelf| beside(shelf, report.dry_run, quiet)).collect();
+    after.extend(fit::at_most(beside, screen.height / 3, "files beside sessions"));
     let not_taken = report.passed_over.iter().map(passed_over).collect();
     after.extend(fit::at_most(not_taken, screen.height / 4, "files that were not taken"));
     after.extend(report.remarks.iter().map(|remark| paint(ATTENTION, &sanitize::one_line(remark))));
@@ -50,6 +54,69 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
 fn passed_over(file: &PassedOver) -> String {
     let line = format!("not taken: {}: {}", sanitize::one_line(&file.path), sanitize::one_line(&file.reason));
     paint(ATTENTION, &line)
+}
+
+/// What happened to the files of one owner: a line for what was done, and one for each file that needs a look.
+pub(crate) fn beside(shelf: &ShelfReport, dry_run: bool, quiet: bool) -> Vec<String> {
+    let whose = shelf.project.as_deref().map_or_else(|| "beside sessions".to_owned(), memory_of);
+    let named = |kind: fn(&ProseOutcome) -> bool| -> Vec<String> {
+        let files = shelf.files.iter().filter(|file| kind(&file.outcome));
+        files.map(|file| sanitize::one_line(&file.name).into_owned()).collect()
+    };
+    let done = [
+        (named(|o| matches!(o, ProseOutcome::Sent)), "sent"),
+        (named(|o| matches!(o, ProseOutcome::Brought)), "brought"),
+        (named(|o| matches!(o, ProseOutcome::Merged)), "merged"),
+        (named(|o| matches!(o, ProseOutcome::Removed)), "removed"),
+        (named(|o| matches!(o, ProseOutcome::BothKept)), "kept both ways"),
+    ];
+    let told: Vec<String> = done.iter().filter(|(names, _)| !names.is_empty()).map(|(n, word)| told(n, word)).collect();
+    let mut lines = Vec::new();
+    let would = if dry_run { "would be: " } else { "" };
+    let both_kept = !done[4].0.is_empty();
+    if !told.is_empty() && (!quiet || both_kept) {
+        let line = format!("{whose}: {would}{}", told.join(", "));
+        lines.push(if both_kept { paint(ATTENTION, &line) } else { line });
+    }
+    if let Some(reason) = shelf.listed.as_ref().filter(|_| !quiet) {
+        lines.push(format!("left in the store: {whose}: {}", sanitize::one_line(reason)));
+    }
+    for file in &shelf.files {
+        let name = sanitize::one_line(&file.name);
+        lines.extend(match &file.outcome {
+            ProseOutcome::Waits { from } => {
+                let from = sanitize::one_line(from);
+                Some(paint(
+                    ATTENTION,
+                    &format!("{name} of {from} waits for a yes, because it can run programs: ccsync apply"),
+                ))
+            }
+            ProseOutcome::Left { reason } if !quiet => {
+                Some(format!("stays here: {name}: {}", sanitize::one_line(reason)))
+            }
+            ProseOutcome::Skipped { reason } => {
+                Some(paint(ATTENTION, &format!("not taken: {whose}: {name}: {}", sanitize::one_line(reason))))
+            }
+            _ => None,
+        });
+    }
+    lines
+}
+
+/// `memory of app`: the last part of the project's address or path.
+fn memory_of(project: &str) -> String {
+    let last = project.rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap_or(project);
+    let shown = if last == "{{HOME}}" { "~" } else { last };
+    format!("memory of {}", sanitize::one_line(shown))
+}
+
+/// Few files are named, many are counted; those that need a look are always named.
+fn told(names: &[String], word: &str) -> String {
+    const FEW: usize = 3;
+    if names.len() <= FEW || word == "kept both ways" {
+        return format!("{} {word}", names.join(", "));
+    }
+    format!("{} {word}", count(names.len() as u64, "file"))
 }
 
 fn needs_attention(session: &SessionReport) -> bool {

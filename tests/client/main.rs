@@ -20,6 +20,7 @@ mod history;
 mod live;
 mod local;
 mod machine;
+mod memory;
 mod original;
 mod places;
 mod repair;

@@ -27,5 +27,6 @@ macro_rules! tests {
 mod expiry;
 mod locks;
 mod points;
+mod prose;
 mod station;
 mod story;

@@ -9,6 +9,7 @@ use ccsync::sys::fail_point::POINTS;
 use crate::harness::world::{World, assert_remote_in_order, id};
 use crate::harness::{Clone, Machine, TestEnv};
 use crate::locks;
+use crate::prose;
 use crate::story::{Story, counted, is_killed, moments, points_of, tell};
 
 const STORIES: [Story; 12] = [
@@ -191,7 +192,7 @@ tests!(
 fn no_point_is_out_of_reach() {
     let mut reached: BTreeSet<String> =
         SET_UPS.iter().flat_map(|with| points_of_set_up(&TestEnv::new(), *with).into_keys()).collect();
-    for story in STORIES.iter().chain(&locks::STORIES) {
+    for story in STORIES.iter().chain(&locks::STORIES).chain(&prose::STORIES) {
         reached.extend(points_of(story, &mut World::new()).into_keys());
     }
     let missed: Vec<_> = POINTS.iter().filter(|point| !reached.contains(**point)).collect();

@@ -36,12 +36,12 @@ enum Action {
         #[command(flatten)]
         json: JsonFlag,
     },
-    /// Print one setting: remote, name, paths, days, max_size or max_age
+    /// Print one setting: remote, name, paths, days, beside, max_size or max_age
     Get {
         /// The setting
         key: Key,
     },
-    /// Change one setting: remote, name, paths, days, max_size or max_age
+    /// Change one setting: remote, name, paths, days, beside, max_size or max_age
     Set {
         /// The setting
         key: Key,
@@ -79,6 +79,8 @@ struct Document<'a> {
     remote: Option<String>,
     paths: String,
     days: u32,
+    /// What travels beside sessions.
+    beside: Vec<&'static str>,
     /// Patterns; none: every project.
     include: &'a [ProjectPattern],
     /// Patterns.
@@ -122,6 +124,7 @@ fn document(config: &Config, file: String) -> Document<'_> {
         remote: config.get(Key::Remote).map(|remote| redact(&remote)),
         paths: config.paths.to_string(),
         days: config.days,
+        beside: config.beside.iter().map(|kind| kind.name()).collect(),
         include: &config.sync.include,
         exclude: &config.sync.exclude,
         max_size: config.sync.max_size.map(ByteSize::bytes),
@@ -139,6 +142,7 @@ fn lines(document: &Document<'_>, config: &Config) -> Vec<String> {
     fact("remote", document.remote.as_deref().unwrap_or("none"));
     fact("paths", &document.paths);
     fact("days", &document.days.to_string());
+    fact("beside", &if document.beside.is_empty() { "none".to_owned() } else { document.beside.join(",") });
     fact("include", &patterns::shown(document.include, "every project"));
     fact("exclude", &patterns::shown(document.exclude, "none"));
     fact("max_size", config.get(Key::MaxSize).as_deref().unwrap_or("none"));

@@ -1,5 +1,6 @@
 //! The commands, one file each: its arguments, and a `run` that gathers, calls `sync` and shows.
 
+mod apply;
 mod completions;
 mod config;
 mod demo;
@@ -54,6 +55,7 @@ pub(crate) enum Command {
     Note(note::Args),
     Notes(notes::Args),
     Machine(machine::Args),
+    Apply(apply::Args),
     Undo(undo::Args),
     Verify(verify::Args),
     Repair(repair::Args),
@@ -86,6 +88,7 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Note(args) => note::run(args, app),
         Command::Notes(args) => notes::run(args, app),
         Command::Machine(args) => machine::run(args, app),
+        Command::Apply(args) => apply::run(args, app),
         Command::Undo(args) => undo::run(args, app),
         Command::Verify(args) => verify::run(args, app),
         Command::Repair(args) => repair::run(args, app),

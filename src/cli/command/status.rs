@@ -8,12 +8,12 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::{CommitId, SessionId};
-use crate::sync::report::SessionReport;
+use crate::sync::report::{ProseOutcome, SessionReport, ShelfReport};
 use crate::sync::{self, Status};
 use crate::sys::clock::Clock;
 use crate::ui::format::{age, count, project, short_id};
 use crate::ui::json;
-use crate::ui::report::{left_out, outcome, title};
+use crate::ui::report::{beside, left_out, outcome, title};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{HEADING, QUIET, paint};
 use crate::ui::table::{Cell, Table};
@@ -43,6 +43,8 @@ struct Document<'a> {
     to_pull: &'a [SessionReport],
     /// What the settings leave out.
     left_out: &'a [SessionReport],
+    beside_to_push: &'a [ShelfReport],
+    beside_to_pull: &'a [ShelfReport],
     /// Sessions that a client on this machine has open.
     running: &'a [SessionId],
     machines: Vec<Machine<'a>>,
@@ -80,6 +82,8 @@ fn document(status: &Status) -> Document<'_> {
         to_push: &status.to_push,
         to_pull: &status.to_pull,
         left_out: &status.left_out,
+        beside_to_push: &status.beside_to_push,
+        beside_to_pull: &status.beside_to_pull,
         running: &status.running,
         machines: machines.collect(),
     }
@@ -90,6 +94,15 @@ fn lines(status: &Status, now: DateTime<Utc>, width: usize) -> Vec<String> {
     lines.extend(sessions("to push", &status.to_push, width));
     lines.extend(sessions("to pull", &status.to_pull, width));
     lines.extend(left_out(&status.left_out));
+    for (heading, shelves) in
+        [("beside sessions, to push", &status.beside_to_push), ("beside sessions, to pull", &status.beside_to_pull)]
+    {
+        let told: Vec<String> = shelves.iter().flat_map(|shelf| beside(shelf, true, false)).collect();
+        if !told.is_empty() {
+            lines.push(paint(HEADING, heading));
+            lines.extend(told.into_iter().map(|line| format!("  {line}")));
+        }
+    }
     lines.push(summary(status));
     lines
 }
@@ -142,6 +155,16 @@ fn summary(status: &Status) -> String {
     if pull > 0 {
         waits.push(format!("{} to pull", count(pull, "session")));
     }
+    for (shelves, what) in [(&status.beside_to_push, "push"), (&status.beside_to_pull, "pull")] {
+        let files = shelves.iter().flat_map(|shelf| &shelf.files);
+        let moves = |outcome: &ProseOutcome| {
+            !matches!(outcome, ProseOutcome::Left { .. } | ProseOutcome::Skipped { .. } | ProseOutcome::Waits { .. })
+        };
+        let n = files.filter(|file| moves(&file.outcome)).count() as u64;
+        if n > 0 {
+            waits.push(format!("{} beside sessions to {what}", count(n, "file")));
+        }
+    }
     if status.queued_commits > 0 {
         waits.push(format!("{} not on the remote yet", count(status.queued_commits, "commit")));
     }
@@ -174,6 +197,8 @@ mod tests {
                 "44444444-a",
                 Outcome::LeftOut { reason: "larger than 200MB".to_owned(), stored: true },
             )],
+            beside_to_push: Vec::new(),
+            beside_to_pull: Vec::new(),
             running: vec!["33333333-a".parse().unwrap()],
             machines: vec![("desktop".to_owned(), None)],
         }

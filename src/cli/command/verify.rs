@@ -55,6 +55,16 @@ fn lines(found: &Verification, width: usize) -> Vec<String> {
     for file in &found.passed_over {
         lines.push(attention(&format!("not taken: {}: {}", file.path, file.reason)));
     }
+    if let Some(beside) = &found.beside {
+        if beside.files > 0 {
+            lines.push(format!(
+                "beside sessions: {} in the store, {}",
+                count(beside.files, "file"),
+                bytes(beside.bytes)
+            ));
+        }
+        lines.extend(beside.damage.iter().map(|damage| attention(&format!("damaged: {damage}"))));
+    }
     if let Some(objects) = &found.objects {
         lines.extend(objects.damaged.iter().map(|o| attention(&format!("damaged object {}: {}", o.id, o.reason))));
         if !objects.damaged.is_empty() {
@@ -230,6 +240,7 @@ mod tests {
     use super::*;
     use crate::store::{DamagedObject, ObjectCheck};
     use crate::sync::verification::Amount;
+    use crate::sync::verification::BesideCheck;
 
     fn check(id: &str, here_to_store: Standing, store_to_remote: Standing) -> SessionCheck {
         let amount = Some(Amount { lines: 12, bytes: 3400 });
@@ -255,6 +266,11 @@ mod tests {
         let damage = vec![Damage { file: None, segment: Some(3), what }];
         let commit: CommitId = "0123456789".repeat(4).parse().unwrap();
         Verification {
+            beside: Some(BesideCheck {
+                files: 3,
+                bytes: 1200,
+                damage: vec!["user/CLAUDE.md: \u{1b}[2Jbad".to_owned()],
+            }),
             full: true,
             here: Total { sessions: 6, lines: 3401, bytes: 2_100_000 },
             store: Total { sessions: 14, lines: 13_401, bytes: 12_100_000 },
@@ -295,6 +311,7 @@ mod tests {
             remote: RemoteStanding::UpToDate { commit: all.head.clone() },
             objects: None,
             remote_damage: None,
+            beside: all.beside.clone().map(|beside| BesideCheck { damage: Vec::new(), ..beside }),
             sessions: all.sessions[..1].to_vec(),
             ..all
         };

@@ -25,6 +25,7 @@ use crate::sys::fs::remove_file_if_exists;
 use crate::sys::process::{Running, shell_code};
 use crate::sys::signal::{LentTerminal, answer_interruption, interrupted, lend_terminal};
 use crate::ui::format::count;
+use crate::ui::report::beside;
 use crate::ui::sanitize;
 
 /// How often is looked whether the client has ended or has begun another session.
@@ -190,6 +191,9 @@ fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, locked: bool, 
             }
             _ => {}
         }
+    }
+    for line in report.beside.iter().flat_map(|shelf| beside(shelf, false, true)) {
+        app.out.attention(&line);
     }
     let was_lost = !finished.lost.is_disjoint(sessions);
     if was_lost && !forked {

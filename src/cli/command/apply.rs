@@ -1,0 +1,183 @@
+//! `ccsync apply`: settings and commands of other machines, looked at one by one.
+
+use serde::Serialize;
+
+use crate::cli::app::App;
+use crate::cli::args::JsonFlag;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::sync::{self, Decided, Proposal};
+use crate::ui::format::count;
+use crate::ui::sanitize::one_line;
+use crate::ui::style::{ATTENTION, HEADING, paint};
+use crate::ui::{difference, prompt};
+
+/// Take over settings and commands of other machines, after a look at each
+///
+/// Settings, commands, agents and skills can run programs, so a pull leaves them in the store until somebody says yes here. Each is shown as a difference to what lies
+/// on this machine. A yes holds for this very content. After a no, this machine's own stays, and the question comes back when the
+/// other changes again. What is replaced is kept for `ccsync undo`. Fetches nothing: `ccsync pull` does. Without a terminal, or with
+/// --dry-run, what waits is shown, and nothing is changed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only these files, by their names below the client's directory
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
+    /// Say yes to all of them
+    #[arg(long, conflicts_with = "dry_run")]
+    yes: bool,
+    /// Show what waits, and do nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+/// JSON schema, version 1. With `--json` nothing is asked.
+#[derive(Serialize)]
+struct Document<'a> {
+    /// What waits for a yes.
+    waiting: Vec<Waiting<'a>>,
+    /// Files that were changed.
+    applied: &'a [String],
+    /// Files that stay as they are here.
+    kept: &'a [String],
+    skipped: Vec<Skipped<'a>>,
+}
+
+#[derive(Serialize)]
+struct Waiting<'a> {
+    name: &'a str,
+    /// The machine it comes from.
+    from: &'a str,
+    /// What it is here; null: it is not here.
+    here: Option<&'a str>,
+    /// What it would be; null: it would be removed.
+    proposed: Option<&'a str>,
+    /// This machine's own changes would be replaced.
+    replaces_changes: bool,
+}
+
+#[derive(Serialize)]
+struct Skipped<'a> {
+    name: &'a str,
+    reason: &'a str,
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+    let mut proposals = sync::proposals(&app.context()?)?;
+    proposals.retain(|proposal| args.files.is_empty() || args.files.contains(&proposal.name));
+    let asks = !args.yes && !args.dry_run && !args.json.json && app.is_interactive();
+    let (mut yes, mut no) = (Vec::new(), Vec::new());
+    let mut waiting = Vec::new();
+    for proposal in proposals {
+        if !args.json.json {
+            app.print(&shown(&proposal))?;
+        }
+        match if asks { prompt::confirm("Take it over").map_err(CliError::terminal)? } else { None } {
+            _ if args.yes => yes.push(proposal.consent),
+            Some(true) => yes.push(proposal.consent),
+            Some(false) => no.push(proposal.consent),
+            None if asks => return Err(CliError::cancelled()),
+            None => waiting.push(proposal),
+        }
+    }
+    let decided = match (yes.is_empty(), no.is_empty()) {
+        (true, true) => Decided::default(),
+        _ => sync::apply(&app.context()?, &yes, &no)?,
+    };
+    if args.json.json {
+        app.print_json("apply", &document(&waiting, &decided))?;
+    } else {
+        let lines = summary(waiting.len() as u64, &decided);
+        app.print(&lines)?;
+    }
+    Ok(if decided.skipped.is_empty() { Exit::Done } else { Exit::Skipped })
+}
+
+fn document<'a>(waiting: &'a [Proposal], decided: &'a Decided) -> Document<'a> {
+    let waits = |proposal: &'a Proposal| Waiting {
+        name: &proposal.name,
+        from: &proposal.from,
+        here: proposal.here.as_deref(),
+        proposed: proposal.proposed.as_deref(),
+        replaces_changes: proposal.replaces_changes,
+    };
+    Document {
+        waiting: waiting.iter().map(waits).collect(),
+        applied: &decided.applied,
+        kept: &decided.kept,
+        skipped: decided.skipped.iter().map(|(name, reason)| Skipped { name, reason }).collect(),
+    }
+}
+
+/// A proposal as a person reads it.
+fn shown(proposal: &Proposal) -> Vec<String> {
+    let what = match (&proposal.here, &proposal.proposed) {
+        (_, None) => "would be removed",
+        (None, Some(_)) => "would be new here",
+        (Some(_), Some(_)) => "would change",
+    };
+    let (name, from) = (one_line(&proposal.name), one_line(&proposal.from));
+    let mut lines = vec![paint(HEADING, &format!("{name} of {from} {what}"))];
+    if proposal.replaces_changes {
+        lines.push(paint(ATTENTION, "  this machine has changed it as well: a yes replaces that, a no keeps it"));
+    }
+    let text = |side: &Option<String>| side.clone().unwrap_or_default();
+    lines.extend(difference::lines(&text(&proposal.here), &text(&proposal.proposed)));
+    lines
+}
+
+fn summary(waiting: u64, decided: &Decided) -> Vec<String> {
+    let reason = |(name, reason): &(String, String)| {
+        paint(ATTENTION, &format!("not taken over: {}: {}", one_line(name), one_line(reason)))
+    };
+    let mut lines: Vec<String> = decided.skipped.iter().map(reason).collect();
+    let counts = [
+        (decided.applied.len() as u64, "taken over"),
+        (decided.kept.len() as u64, "kept as here"),
+        (decided.skipped.len() as u64, "skipped"),
+    ];
+    let mut told: Vec<String> =
+        counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", count(*n, "file"))).collect();
+    if waiting > 0 {
+        let waits = if waiting == 1 { "waits" } else { "wait" };
+        told.push(format!(
+            "{} {waits} for a yes: ccsync apply on a terminal, or ccsync apply --yes",
+            count(waiting, "file")
+        ));
+    }
+    lines.push(if told.is_empty() { "apply: nothing waits".to_owned() } else { format!("apply: {}", told.join(", ")) });
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proposal_is_shown_without_what_could_steer_the_terminal() {
+        let proposal = Proposal {
+            name: "commands/go\u{1b}[2J.md".to_owned(),
+            from: "desk\u{7}".to_owned(),
+            here: Some("old\n".to_owned()),
+            proposed: Some("new\u{1b}]0;x\u{7}\n".to_owned()),
+            replaces_changes: true,
+            consent: String::new(),
+        };
+        let text = shown(&proposal).join("\n");
+        insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
+    }
+
+    #[test]
+    fn the_summary_adds_up() {
+        let decided = Decided {
+            applied: vec!["a".to_owned()],
+            kept: vec!["b".to_owned(), "c".to_owned()],
+            skipped: vec![("d".to_owned(), "it changed".to_owned())],
+        };
+        let text = summary(1, &decided).join("\n");
+        insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
+        assert_eq!(summary(0, &Decided::default()), ["apply: nothing waits"]);
+    }
+}

@@ -1,0 +1,237 @@
+//! Where prose and settings lie beside the sessions, and to which project a memory belongs.
+//!
+//! The client keeps the memory of a project in `projects/<name>/memory/`, where `<name>` is that of the git main checkout (client
+//! 2.1.329), and the user's own files in its configuration directory. One `stat` per file; texts are read elsewhere. Links are not
+//! followed, and names that begin with a dot are not looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use super::discover::projects_dir;
+use super::facts::Facts;
+use crate::domain::beside::Beside;
+use crate::domain::path::RelativeName;
+use crate::sys::fs::{FileStamp, PathError, is_leftover};
+
+/// The longest text that is taken.
+pub const MAX_BYTES: u64 = 1 << 20;
+
+/// Directories deeper than this hold no notes.
+const DEEPEST: usize = 8;
+
+/// More entries than these are not looked at.
+const MOST_ENTRIES: usize = 10_000;
+
+/// How much of a transcript is read to find a working directory.
+const HEAD: u64 = 512 << 10;
+
+/// How many transcripts of one directory are looked into.
+const TRANSCRIPTS: usize = 3;
+
+/// The files of one owner on this machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Whether the directory is there: without it, nothing says that a missing file was removed on purpose.
+    pub is_there: bool,
+    /// The files, by their name below the directory.
+    pub files: BTreeMap<RelativeName, FileStamp>,
+    /// What is not taken, with the reason.
+    pub left: Vec<(PathBuf, String)>,
+}
+
+/// The names of the directories under `projects/` that hold a memory, sorted.
+///
+/// # Errors
+/// If `projects/` exists but cannot be listed.
+pub fn directories_with_memory(claude_dir: &Path) -> Result<Vec<String>, PathError> {
+    let names = project_directories(claude_dir)?;
+    let has_memory = |name: &String| fs::symlink_metadata(memory_directory(claude_dir, name)).is_ok_and(|m| m.is_dir());
+    Ok(names.into_iter().filter(has_memory).collect())
+}
+
+/// The memory of the project directory `name`.
+pub fn memory_directory(claude_dir: &Path, name: &str) -> PathBuf {
+    projects_dir(claude_dir).join(name).join("memory")
+}
+
+/// Everything in a memory's directory.
+pub fn memory(directory: &Path) -> Listing {
+    let mut listing = Listing { is_there: directory.is_dir(), ..Listing::default() };
+    listing.add_below(directory, "");
+    listing
+}
+
+/// The user's own files of these kinds.
+pub fn users_files(claude_dir: &Path, kinds: &BTreeSet<Beside>) -> Listing {
+    let mut listing = Listing { is_there: claude_dir.is_dir(), ..Listing::default() };
+    for kind in kinds {
+        match kind {
+            Beside::Memory => {}
+            Beside::ClaudeMd => listing.add(&claude_dir.join("CLAUDE.md"), "CLAUDE.md"),
+            Beside::Settings => listing.add(&claude_dir.join("settings.json"), "settings.json"),
+            Beside::Commands | Beside::Agents | Beside::Skills => {
+                let directory = claude_dir.join(kind.name());
+                match fs::symlink_metadata(&directory) {
+                    Ok(metadata) if metadata.is_dir() => listing.add_below(&directory, &format!("{}/", kind.name())),
+                    Ok(_) => listing.leave(&directory, NOT_PLAIN),
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+    listing
+}
+
+const NOT_PLAIN: &str = "not a plain file or directory (links are not followed)";
+
+impl Listing {
+    fn add_below(&mut self, directory: &Path, prefix: &str) {
+        let walk = walkdir::WalkDir::new(directory).min_depth(1).max_depth(DEEPEST).sort_by_file_name().into_iter();
+        let shown = walk.filter_entry(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+        for (n, entry) in shown.enumerate() {
+            if n >= MOST_ENTRIES {
+                return self.leave(directory, "it holds more files than notes or settings do");
+            }
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(e) if e.io_error().is_some_and(|e| e.kind() == ErrorKind::NotFound) => continue,
+                Err(e) => {
+                    self.leave(e.path().unwrap_or(directory), &e.to_string());
+                    continue;
+                }
+            };
+            if entry.file_type().is_dir() || entry.file_name().to_str().is_some_and(is_leftover) {
+                continue;
+            }
+            let below = entry.path().strip_prefix(directory).ok().and_then(|below| {
+                let parts: Option<Vec<&str>> = below.iter().map(|part| part.to_str()).collect();
+                Some(parts?.join("/"))
+            });
+            match below {
+                Some(below) => self.add(entry.path(), &format!("{prefix}{below}")),
+                None => self.leave(entry.path(), "its name is not UTF-8"),
+            }
+        }
+    }
+
+    fn add(&mut self, path: &Path, name: &str) {
+        let metadata = match fs::symlink_metadata(path) {
+            Ok(metadata) => metadata,
+            Err(e) if e.kind() == ErrorKind::NotFound => return,
+            Err(e) => return self.leave(path, &e.to_string()),
+        };
+        match RelativeName::new(name) {
+            _ if !metadata.is_file() => self.leave(path, NOT_PLAIN),
+            Err(e) => self.leave(path, &e.to_string()),
+            Ok(name) => drop(self.files.insert(name, FileStamp::of(&metadata))),
+        }
+    }
+
+    fn leave(&mut self, path: &Path, reason: &str) {
+        self.left.push((path.to_owned(), reason.to_owned()));
+    }
+}
+
+/// Where `name` lies below `directory`.
+pub fn path_of(directory: &Path, name: &RelativeName) -> PathBuf {
+    name.as_str().split('/').fold(directory.to_owned(), |path, part| path.join(part))
+}
+
+/// The first link among the directories that lead from `directory` to `name`, `directory` itself and the file included.
+pub fn link_on_the_way(directory: &Path, name: &RelativeName) -> Option<PathBuf> {
+    let mut path = directory.to_owned();
+    let mut parts = name.as_str().split('/');
+    loop {
+        if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_symlink()) {
+            return Some(path);
+        }
+        path.push(parts.next()?);
+    }
+}
+
+/// The text of a file of this machine, or why it is left where it is.
+///
+/// # Errors
+/// [`PathError`] if it cannot be read.
+pub fn read_text(path: &Path) -> Result<Result<String, String>, PathError> {
+    let bytes = crate::sys::fs::read(path)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Ok(Err(too_large()));
+    }
+    if memchr::memchr(0, &bytes).is_some() {
+        return Ok(Err(NO_TEXT.to_owned()));
+    }
+    Ok(String::from_utf8(bytes).map_err(|_| NO_TEXT.to_owned()))
+}
+
+const NO_TEXT: &str = "no text in UTF-8";
+
+/// Why a file of this size is left where it is.
+pub fn too_large() -> String {
+    "larger than 1 MiB".to_owned()
+}
+
+/// Working directories that sessions here and the client's own list of projects name: the first records of a few sessions of each
+/// project directory, and the keys under `projects` in the client's `.claude.json`, of which nothing else is looked at.
+pub fn working_directories(claude_dir: &Path, home: &Path) -> Vec<PathBuf> {
+    let mut found = BTreeSet::new();
+    for name in project_directories(claude_dir).unwrap_or_default() {
+        found.extend(directories_named_in(&projects_dir(claude_dir).join(name)));
+    }
+    found.extend(projects_of_the_client(claude_dir, home));
+    found.into_iter().map(PathBuf::from).filter(|path| path.is_absolute()).collect()
+}
+
+/// What tells cheaply whether [`working_directories`] may find others than before.
+pub fn working_directories_stamp(claude_dir: &Path, home: &Path) -> String {
+    let names = project_directories(claude_dir).unwrap_or_default().join("/");
+    let stamp = FileStamp::read(&client_state_file(claude_dir, home)).ok();
+    let text = format!("{names} {stamp:?}");
+    blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
+}
+
+/// The client's `.claude.json`: beside the default directory, or inside one that was named.
+fn client_state_file(claude_dir: &Path, home: &Path) -> PathBuf {
+    if claude_dir == home.join(".claude") { home.join(".claude.json") } else { claude_dir.join(".claude.json") }
+}
+
+fn projects_of_the_client(claude_dir: &Path, home: &Path) -> Vec<String> {
+    #[derive(serde::Deserialize)]
+    struct ClientState {
+        #[serde(default)]
+        projects: BTreeMap<String, serde::de::IgnoredAny>,
+    }
+    let json = fs::read(client_state_file(claude_dir, home)).ok();
+    let state = json.and_then(|json| serde_json::from_slice::<ClientState>(&json).ok());
+    state.map(|state| state.projects.into_keys().collect()).unwrap_or_default()
+}
+
+fn directories_named_in(project: &Path) -> Vec<String> {
+    let entries = fs::read_dir(project).into_iter().flatten().flatten().map(|entry| entry.path());
+    let transcripts = entries.filter(|path| path.extension().is_some_and(|e| e == "jsonl"));
+    let mut named = Vec::new();
+    for transcript in transcripts.take(TRANSCRIPTS) {
+        let mut head = Vec::new();
+        let read = fs::File::open(&transcript).and_then(|file| file.take(HEAD).read_to_end(&mut head));
+        if read.is_ok() {
+            let mut facts = Facts::default();
+            facts.absorb(&head);
+            named.extend(facts.cwds);
+        }
+    }
+    named
+}
+
+fn project_directories(claude_dir: &Path) -> Result<Vec<String>, PathError> {
+    let projects = projects_dir(claude_dir);
+    let entries = match fs::read_dir(&projects) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(PathError::new("read", &projects, e)),
+    };
+    let mut names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    Ok(names)
+}

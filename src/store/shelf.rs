@@ -1,0 +1,187 @@
+//! What the store says of a shelf: the prose and the settings of one project or of the user.
+//!
+//! Owns the format of `shelf.json` (`docs/format.md`) and the checks on what comes from outside. The texts lie beside it, one file
+//! each. Must not do I/O.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::manifest::{FORMAT, ManifestError, RootsKey, parse_versioned, to_json};
+use crate::domain::beside::{ProjectKey, ShelfId};
+use crate::domain::id::MachineId;
+use crate::domain::path::{PortablePath, RelativeName};
+use crate::domain::root::RootSet;
+
+/// The longest text that is stored or read; what lies on a machine may have a quarter of it.
+pub const MAX_TEXT_BYTES: u64 = 4 << 20;
+
+/// More files than these are no notes.
+pub const MAX_FILES: usize = 2000;
+
+/// How many removed files a shelf remembers.
+const MAX_REMOVED: usize = 2000;
+
+/// A description longer than this is refused unread.
+pub(super) const MAX_SHELF_BYTES: usize = 4 << 20;
+
+/// The prose and the settings of one owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shelf {
+    /// Format version of this description.
+    pub format: u32,
+    /// Whose memory it is; absent: the files are the user's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectKey>,
+    /// Where the project's main checkout was on the machine that stored its memory first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PortablePath>,
+    /// The root sets that runs refer to.
+    #[serde(default)]
+    pub roots: BTreeMap<RootsKey, RootSet>,
+    /// The files, by their name below the owner's directory.
+    #[serde(default)]
+    pub files: BTreeMap<RelativeName, StoredProse>,
+    /// Files that somebody removed on purpose.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub removed: BTreeMap<RelativeName, RemovedProse>,
+}
+
+/// One text of a shelf.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredProse {
+    /// The machine that stored it last.
+    pub by: MachineId,
+    /// Bytes of portable text.
+    pub bytes: u64,
+    /// Which lines were collapsed with which roots, in order.
+    pub runs: Vec<ProseRun>,
+}
+
+/// Consecutive lines that read in the same way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProseRun {
+    /// How many.
+    pub lines: u64,
+    /// The roots they were collapsed with; absent: they read alike everywhere and are not expanded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roots: Option<RootsKey>,
+}
+
+/// A file that a machine had as it was stored, and removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedProse {
+    /// The machine.
+    pub by: MachineId,
+}
+
+impl Shelf {
+    /// A shelf without files.
+    pub fn empty(project: Option<ProjectKey>, path: Option<PortablePath>) -> Self {
+        let (roots, files, removed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { format: FORMAT, project, path, roots, files, removed }
+    }
+
+    /// Reads and checks the description of the shelf `id`.
+    ///
+    /// # Errors
+    /// As for [`super::manifest::Manifest::parse`].
+    pub fn parse(id: &ShelfId, json: &[u8]) -> Result<Self, ManifestError> {
+        let mut shelf: Self = parse_versioned(json)?;
+        let whose = shelf.project.as_ref().map_or_else(ShelfId::user, ShelfId::of_project);
+        if whose != *id {
+            return Err(ManifestError::Inconsistent("it belongs to another project"));
+        }
+        let path_of = |key: &ProjectKey| if let ProjectKey::Path(path) = key { Some(path.clone()) } else { None };
+        for path in shelf.path.iter().cloned().chain(shelf.project.as_ref().and_then(path_of)) {
+            check_path(&path)?;
+        }
+        if shelf.files.len() > MAX_FILES || shelf.removed.len() > MAX_REMOVED {
+            return Err(ManifestError::Inconsistent("it names more files than any shelf has"));
+        }
+        if shelf.files.keys().any(|name| in_the_way(&shelf.files, name).is_some()) {
+            return Err(ManifestError::Inconsistent("one of its files has the name of a directory of another"));
+        }
+        for file in shelf.files.values() {
+            file.check(&shelf.roots)?;
+        }
+        let roots = std::mem::take(&mut shelf.roots);
+        for (key, set) in roots {
+            shelf.roots.insert(key, set.validated()?);
+        }
+        Ok(shelf)
+    }
+
+    /// The bytes of `shelf.json`.
+    pub fn to_json(&self) -> Vec<u8> {
+        to_json(self)
+    }
+
+    /// Remembers that a file was removed; of too many the first by name are forgotten.
+    pub fn remove(&mut self, name: &RelativeName, by: MachineId) {
+        self.files.remove(name);
+        self.removed.insert(name.clone(), RemovedProse { by });
+        while self.removed.len() > MAX_REMOVED {
+            self.removed.pop_first();
+        }
+    }
+
+    /// Drops root sets that no run refers to.
+    pub fn prune_roots(&mut self) {
+        let runs = self.files.values().flat_map(|file| &file.runs);
+        let used: std::collections::BTreeSet<_> = runs.filter_map(|run| run.roots.clone()).collect();
+        self.roots.retain(|key, _| used.contains(key));
+    }
+}
+
+impl StoredProse {
+    fn check(&self, roots: &BTreeMap<RootsKey, RootSet>) -> Result<(), ManifestError> {
+        if self.bytes > MAX_TEXT_BYTES {
+            return Err(ManifestError::Inconsistent("one of its files is larger than any text"));
+        }
+        if self.runs.iter().any(|run| run.roots.as_ref().is_some_and(|key| !roots.contains_key(key))) {
+            return Err(ManifestError::Inconsistent("a run names roots that are not listed"));
+        }
+        Ok(())
+    }
+}
+
+fn check_path(path: &PortablePath) -> Result<(), ManifestError> {
+    let text = path.as_str();
+    let bad = text.len() > 32 << 10 || text.chars().any(char::is_control) || text.split(['/', '\\']).any(|p| p == "..");
+    if bad { Err(ManifestError::Inconsistent("its project leads elsewhere")) } else { Ok(()) }
+}
+
+/// A file among `files` that has the name of a directory in which `name` lies, or that lies in a directory of that name.
+pub fn in_the_way<'a, T>(files: &'a BTreeMap<RelativeName, T>, name: &RelativeName) -> Option<&'a RelativeName> {
+    let below = |name: &str, directory: &str| name.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
+    files.keys().find(|other| below(name.as_str(), other.as_str()) || below(other.as_str(), name.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(json: &serde_json::Value) -> Result<Shelf, ManifestError> {
+        Shelf::parse(&ShelfId::user(), json.to_string().as_bytes())
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let by = "0123456789abcdef".repeat(2);
+        let file = |bytes: u64| serde_json::json!({ "by": by, "bytes": bytes, "runs": [] });
+        assert!(parsed(&serde_json::json!({ "format": 1, "files": { "CLAUDE.md": file(9) } })).is_ok());
+        for bad in [
+            serde_json::json!({ "format": 2 }),
+            serde_json::json!({ "format": 1, "files": { "../x": file(9) } }),
+            serde_json::json!({ "format": 1, "files": { "a": file(9), "a/b": file(9) } }),
+            serde_json::json!({ "format": 1, "files": { "x": file(1 << 40) } }),
+            serde_json::json!({ "format": 1, "project": { "path": "/x" } }),
+            serde_json::json!({ "format": 1, "path": "{{HOME}}/../x" }),
+            serde_json::json!({ "format": 1, "files": { "x":
+                { "by": by, "bytes": 1, "runs": [{ "lines": 1, "roots": "0123456789abcdef" }] } } }),
+        ] {
+            assert!(parsed(&bad).is_err(), "{bad}");
+        }
+    }
+}

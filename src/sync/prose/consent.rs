@@ -1,0 +1,195 @@
+//! What the client may run programs for: it is proposed, shown by whoever asks, and written only after a yes.
+//!
+//! A yes is remembered by the hash of the content, so that the same is not asked again; a no leaves this machine's own as it is until the
+//! other changes once more.
+
+use super::compare::{Decision, Here, Place, Sides};
+use super::merge::{Side, merge};
+use super::places::Places;
+use super::pull::carry_out;
+use super::shelves::{OpenShelf, There};
+use super::state::{Base, State};
+use super::text::Lens;
+use super::{Names, load_state, places_here};
+use crate::domain::beside::Beside;
+use crate::domain::path::RelativeName;
+use crate::session::materialise::Journal;
+use crate::session::prose::link_on_the_way;
+use crate::sync::report::ProseOutcome;
+use crate::sync::work::{Work, undo_path};
+use crate::sync::{Context, SyncError};
+
+/// What a file would become here.
+pub(super) struct Proposed {
+    /// The file as the store has it, and its content here; none: it is removed.
+    pub(super) becomes: Option<(Base, String)>,
+    pub(super) outcome: ProseOutcome,
+    /// By which a yes to it is remembered.
+    pub(super) consent: String,
+}
+
+impl Proposed {
+    pub(super) fn of(theirs: Base, local: String, outcome: ProseOutcome) -> Self {
+        Self { becomes: Some((theirs, local)), outcome, consent: String::new() }
+    }
+
+    pub(super) fn removal() -> Self {
+        Self { becomes: None, outcome: ProseOutcome::Removed, consent: String::new() }
+    }
+}
+
+/// A change that waits for a yes. All text in it is unsanitised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    /// The file, by its name below the client's directory.
+    pub name: String,
+    /// The name of the machine it comes from.
+    pub from: String,
+    /// What it is here; none: it is not here.
+    pub here: Option<String>,
+    /// What it would be; none: it would be removed.
+    pub proposed: Option<String>,
+    /// This machine has changed it as well, and its changes would be replaced.
+    pub replaces_changes: bool,
+    /// Names exactly this change.
+    pub consent: String,
+}
+
+/// What became of proposals.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// Names of files that were changed.
+    pub applied: Vec<String>,
+    /// Names of files that stay as they are here.
+    pub kept: Vec<String>,
+    /// Files that could not be changed, with the reason.
+    pub skipped: Vec<(String, String)>,
+}
+
+/// What waits for a yes, by the store as it is here; fetches nothing.
+///
+/// # Errors
+/// What concerns the whole command.
+pub fn proposals(ctx: &Context<'_>) -> Result<Vec<Proposal>, SyncError> {
+    let work = Work::open(ctx)?;
+    let mut state = load_state(&work);
+    let mut found = Vec::new();
+    waiting(&work, &mut state, &mut |_, _, sides, change, proposal, _| {
+        let _ = (sides, change);
+        found.push(proposal);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Carries out what was answered: `yes` and `no` name proposals by their [`Proposal::consent`]. One that has changed since is left alone.
+///
+/// # Errors
+/// What concerns the whole command.
+pub fn apply(ctx: &Context<'_>, yes: &[String], no: &[String]) -> Result<Decided, SyncError> {
+    let work = Work::open(ctx)?;
+    let mut state = load_state(&work);
+    let journal = Journal::new(&undo_path(ctx.env), ctx.clock.now());
+    let mut decided = Decided::default();
+    waiting(&work, &mut state, &mut |place, name, sides, change, proposal, state| {
+        if yes.contains(&proposal.consent) {
+            match carry_out(&journal, place, name, sides.stamp, &change, state) {
+                Ok(()) => {
+                    state.accept(&proposal.consent);
+                    decided.applied.push(proposal.name);
+                }
+                Err(e) => decided.skipped.push((proposal.name, e.in_words())),
+            }
+        } else if no.contains(&proposal.consent) {
+            keep(place, name, sides, state)?;
+            decided.kept.push(proposal.name);
+        }
+        Ok(())
+    })?;
+    state.save()?;
+    Ok(decided)
+}
+
+/// This machine's own stays: what the store has is known, and is as good as in step.
+fn keep(place: &Place, name: &RelativeName, sides: &Sides, state: &mut State) -> Result<(), SyncError> {
+    let local = sides.ours().map(|ours| ours.local).unwrap_or_default();
+    let base = match &sides.there {
+        There::Is { doc, .. } => Some(Base { doc: doc.clone(), local, is_reading: false }),
+        There::Removed | There::Absent => None,
+    };
+    Ok(state.record(&place.name, name, sides.stamp, base.as_ref())?)
+}
+
+/// Takes a proposal, with what is needed to carry it out.
+type Each<'e> = dyn FnMut(&Place, &RelativeName, &Sides, Proposed, Proposal, &mut State) -> Result<(), SyncError> + 'e;
+
+fn waiting(work: &Work<'_>, state: &mut State, each: &mut Each<'_>) -> Result<(), SyncError> {
+    let snapshot = work.store.head_snapshot()?;
+    let names = Names::of(work, &snapshot)?;
+    let (places, _) = places_here(work, &Places::new(work), state)?;
+    let Some(place) = places.iter().find(|place| place.shelf.is_user()) else { return Ok(()) };
+    let shelf = OpenShelf::open(&snapshot, &place.shelf, || place.new_shelf())?;
+    let lens = place.lens(work.views.roots());
+    let stored = shelf.shelf.files.keys().chain(shelf.shelf.removed.keys()).cloned().collect::<Vec<_>>();
+    for name in stored {
+        let is_wanted = |kind: &Beside| kind.can_run_code() && work.ctx.settings.beside.contains(kind);
+        if place.kind(&name).filter(is_wanted).is_none() || link_on_the_way(&place.directory, &name).is_some() {
+            continue;
+        }
+        // What cannot be read is named by a pull.
+        let Ok(sides) = Sides::look(place, &lens, &shelf, &name, state) else { continue };
+        if !matches!(sides.decide(&lens, place.listing.is_there), Decision::Theirs | Decision::Both) {
+            continue;
+        }
+        let Ok(change) = proposed(&lens, &name, &sides) else { continue };
+        let from = match &sides.there {
+            There::Is { by, .. } => names.one(by),
+            _ => shelf.shelf.removed.get(&name).map_or_else(String::new, |removed| names.one(&removed.by)),
+        };
+        let proposal = Proposal {
+            name: name.to_string(),
+            from,
+            here: sides.ours().map(|ours| ours.local),
+            proposed: change.becomes.as_ref().map(|(_, local)| local.clone()),
+            replaces_changes: matches!(sides.here, Here::Changed { .. }) && change.outcome != ProseOutcome::Merged,
+            consent: change.consent.clone(),
+        };
+        each(place, &name, &sides, change, proposal, state)?;
+    }
+    Ok(())
+}
+
+/// What is proposed for a file: both changes where they do not meet, else what the store has.
+pub(super) fn proposed(lens: &Lens, name: &RelativeName, sides: &Sides) -> Result<Proposed, String> {
+    let mut change = match &sides.there {
+        There::Is { doc, .. } => {
+            let local = lens.expand(doc).map_err(|e| e.to_string())?;
+            let theirs = Base { doc: doc.clone(), local: local.clone(), is_reading: true };
+            match both(lens, name, sides) {
+                Some(both) => Proposed::of(theirs, both, ProseOutcome::Merged),
+                None => Proposed::of(theirs, local, ProseOutcome::Brought),
+            }
+        }
+        There::Removed | There::Absent => Proposed::removal(),
+    };
+    change.consent = consent_to(name, change.becomes.as_ref().map(|(_, local)| local.as_str()));
+    Ok(change)
+}
+
+/// By what a yes to this content of a file is remembered; `None`: to its removal.
+pub(super) fn consent_to(name: &RelativeName, content: Option<&str>) -> String {
+    super::text::hash(&format!("{name}\n{}\n{}", content.is_some(), content.unwrap_or_default()))
+}
+
+/// Both machines' changes, where each can be made for itself and the result is still what it was before: settings stay JSON.
+fn both(lens: &Lens, name: &RelativeName, sides: &Sides) -> Option<String> {
+    let (Here::Changed { .. }, There::Is { doc, .. }, Some(base)) = (&sides.here, &sides.there, &sides.base) else {
+        return None;
+    };
+    let ours = sides.ours()?;
+    let (a, b) = (Side { doc: &ours.doc, machine: "" }, Side { doc, machine: "" });
+    let merged = merge(Some(&base.doc), a, b);
+    let text = lens.expand(&merged.doc).ok().filter(|_| merged.is_clean)?;
+    let is_json = name.as_str().ends_with(".json");
+    (!is_json || serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok()).then_some(text)
+}

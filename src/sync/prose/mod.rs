@@ -1,0 +1,149 @@
+//! Prose and settings that travel beside sessions: the memory of projects, the user's `CLAUDE.md`, and by choice what the client obeys.
+//!
+//! Owns how they are compared, merged and written. A file that cannot be handled is named, and the others go on; nothing here keeps a
+//! session from travelling. Must not print or ask: what needs a yes is said, and applied by [`apply`].
+//!
+//! * `compare`: who changed a file; `state`: what this machine knows of its past
+//! * `push`, `pull`: the two directions; `stored`: two histories of a shelf
+//! * `consent`: what can run programs; `survey`: whether what the store has can be read
+//! * `text`: portable lines; `merge`: two versions of them; `shelves`: the store's side; `places`: which directory is whose
+
+mod compare;
+mod consent;
+mod merge;
+mod places;
+mod pull;
+mod push;
+mod shelves;
+mod state;
+mod stored;
+mod survey;
+mod text;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub use consent::{Decided, Proposal, apply, proposals};
+pub(super) use pull::{pull, undone};
+pub(super) use push::push;
+pub(super) use stored::{Histories, merge_shelves};
+pub(super) use survey::check;
+
+use self::compare::Place;
+use self::places::Places;
+use self::state::State;
+use super::SyncError;
+use super::report::{ProseOutcome, ProseReport, ShelfReport};
+use super::work::Work;
+use crate::domain::beside::{Beside, ShelfId};
+use crate::domain::id::MachineId;
+use crate::session::prose::{directories_with_memory, memory, memory_directory, users_files};
+use crate::store::Snapshot;
+
+fn load_state(work: &Work<'_>) -> State {
+    let env = work.ctx.env;
+    let settings = format!("{} {}", work.ctx.settings.machine.id, env.claude_dir.display());
+    State::load(&env.dirs.state, &settings)
+}
+
+/// The directories here whose files travel; those of which nothing says whose they are, with that as the reason.
+fn places_here(
+    work: &Work<'_>,
+    places: &Places<'_>,
+    state: &mut State,
+) -> Result<(Vec<Place>, Vec<ShelfReport>), SyncError> {
+    let claude_dir = &work.ctx.env.claude_dir;
+    let kinds = &work.ctx.settings.beside;
+    let (mut found, mut unknown) = (Vec::new(), Vec::new());
+    if kinds.contains(&Beside::Memory) {
+        for name in directories_with_memory(claude_dir)? {
+            let directory = memory_directory(claude_dir, &name);
+            let listing = memory(&directory);
+            match places.project(&name, state) {
+                Some(project) => {
+                    let shelf = ShelfId::of_project(&project.key);
+                    found.push(Place { name, shelf, directory, project: Some(project), listing });
+                }
+                None if listing.files.is_empty() => {}
+                None => unknown.push(left(&directory, "no session here says which project it belongs to")),
+            }
+        }
+    }
+    if kinds.iter().any(|kind| *kind != Beside::Memory) {
+        let listing = users_files(claude_dir, kinds);
+        let directory = claude_dir.clone();
+        found.push(Place { name: String::new(), shelf: ShelfId::user(), directory, project: None, listing });
+    }
+    for place in &found {
+        state.put_on(&place.name, &place.shelf);
+    }
+    Ok((found, unknown))
+}
+
+fn left(path: &Path, reason: &str) -> ShelfReport {
+    let outcome = ProseOutcome::Left { reason: reason.to_owned() };
+    let file = ProseReport { name: path.display().to_string(), outcome };
+    ShelfReport { project: None, listed: None, files: vec![file] }
+}
+
+/// What is said of the files of one place.
+struct PlaceReport<'p> {
+    place: &'p Place,
+    files: Vec<ProseReport>,
+    /// A file could not be handled, or waits for a yes: the next command looks again.
+    is_open: bool,
+}
+
+impl<'p> PlaceReport<'p> {
+    /// Begins with what is never taken.
+    fn new(place: &'p Place) -> Self {
+        let mut report = Self { place, files: Vec::new(), is_open: false };
+        for (path, reason) in &place.listing.left {
+            report.say(&path.display().to_string(), ProseOutcome::Left { reason: reason.clone() });
+        }
+        report
+    }
+
+    fn say(&mut self, name: &str, outcome: ProseOutcome) {
+        self.is_open |= matches!(outcome, ProseOutcome::Skipped { .. } | ProseOutcome::Waits { .. });
+        self.files.push(ProseReport { name: name.to_owned(), outcome });
+    }
+
+    /// What is left here by what was noted of it.
+    fn say_what_was_left(&mut self, state: &State) {
+        let known = state.directories.get(&self.place.name).into_iter().flat_map(|known| &known.files);
+        for (name, reason) in known.filter_map(|(name, file)| Some((name, file.left.clone()?))) {
+            self.say(name.as_str(), ProseOutcome::Left { reason });
+        }
+    }
+
+    fn finish(self) -> Option<ShelfReport> {
+        let project = self.place.project.as_ref().map(|project| project.key.as_str().to_owned());
+        (!self.files.is_empty()).then_some(ShelfReport { project, listed: None, files: self.files })
+    }
+}
+
+/// Names of machines for people, by id.
+struct Names(BTreeMap<MachineId, String>);
+
+impl Names {
+    fn of(work: &Work<'_>, snapshot: &Snapshot<'_>) -> Result<Self, SyncError> {
+        let (machines, _) = snapshot.machines()?;
+        let mut names: BTreeMap<_, _> = machines.into_iter().map(|machine| (machine.id, machine.name)).collect();
+        names.insert(work.machine.id.clone(), work.machine.name.clone());
+        Ok(Self(names))
+    }
+
+    fn one(&self, id: &MachineId) -> String {
+        self.0.get(id).cloned().unwrap_or_else(|| id.as_str()[..8].to_owned())
+    }
+
+    /// Two names that differ, whichever comes first.
+    fn two(&self, a: &MachineId, b: &MachineId) -> (String, String) {
+        let (name_a, name_b) = (self.one(a), self.one(b));
+        if name_a != name_b {
+            return (name_a, name_b);
+        }
+        (format!("{name_a} {}", &a.as_str()[..8]), format!("{name_b} {}", &b.as_str()[..8]))
+    }
+}

@@ -1,0 +1,327 @@
+//! Downward: what other machines changed beside sessions comes to this one.
+//!
+//! Everything goes through the journal of the pull, so that an undo takes it back, and nothing is written over a file that changed since
+//! it was looked at.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::compare::{Decision, NotCompared, Place, Sides, shelf_error};
+use super::consent::{Proposed, consent_to, proposed};
+use super::merge::{Side, merge};
+use super::places::Places;
+use super::push::{in_step, why};
+use super::shelves::{OpenShelf, There};
+use super::state::{Base, State};
+use super::text::{Doc, Lens, hash};
+use super::{Names, PlaceReport, load_state, places_here};
+use crate::domain::beside::{Beside, ProjectKey, ShelfId};
+use crate::domain::path::RelativeName;
+use crate::session::SessionError;
+use crate::session::materialise::Journal;
+use crate::session::prose::{Listing, link_on_the_way, memory_directory};
+use crate::store::Snapshot;
+use crate::store::shelf::Shelf;
+use crate::sync::report::{ProseOutcome, ShelfReport};
+use crate::sync::work::Work;
+use crate::sync::{SyncError, in_words};
+use crate::sys::fail_point::fail_point;
+use crate::sys::fs::FileStamp;
+use crate::sys::signal::interrupted;
+
+/// Writes here what the store has; without a journal it only says what would be.
+pub(in crate::sync) fn pull(work: &Work<'_>, journal: Option<&Journal>) -> Result<Vec<ShelfReport>, SyncError> {
+    let mut state = load_state(work);
+    let snapshot = work.store.head_snapshot()?;
+    let places = Places::new(work);
+    let (mut here, mut reports) = places_here(work, &places, &mut state)?;
+    let shelves = snapshot.shelves()?;
+    reports.extend(add_places_to_be(work, &snapshot, &places, &mut here, &mut state)?);
+    let mut pulling = Pulling { work, snapshot: &snapshot, journal, names: None };
+    for place in &here {
+        let now = shelves.get(&place.shelf).cloned().unwrap_or_default();
+        let settled = state.directories.get(&place.name).and_then(|known| known.pull_settled.as_ref()) == Some(&now);
+        let report = pulling.place(place, settled, &now, &mut state);
+        if journal.is_some() {
+            // What was written is known for what it is, whatever becomes of the rest.
+            state.save()?;
+        }
+        reports.extend(report?);
+    }
+    if journal.is_some() {
+        state.save()?;
+    }
+    Ok(reports)
+}
+
+/// Shelves with memory that has no directory here yet: those whose project is here get one, the others are listed.
+fn add_places_to_be(
+    work: &Work<'_>,
+    snapshot: &Snapshot<'_>,
+    places: &Places<'_>,
+    here: &mut Vec<Place>,
+    state: &mut State,
+) -> Result<Vec<ShelfReport>, SyncError> {
+    let mut listed = Vec::new();
+    if !work.ctx.settings.beside.contains(&Beside::Memory) {
+        return Ok(listed);
+    }
+    let known: BTreeSet<ShelfId> = here.iter().map(|place| place.shelf.clone()).collect();
+    for id in snapshot.shelves()?.into_keys().filter(|id| !id.is_user() && !known.contains(id)) {
+        let shelf = match snapshot.shelf(&id) {
+            Ok(Some(shelf)) if shelf.files.is_empty() => continue,
+            Ok(Some(shelf)) => shelf,
+            Ok(None) => continue,
+            Err(e) => {
+                listed.push(refused(&id, in_words(&e)));
+                continue;
+            }
+        };
+        match places.directory(&id, &shelf, state) {
+            Some((name, project)) => {
+                let directory = memory_directory(&work.ctx.env.claude_dir, &name);
+                state.put_on(&name, &id);
+                here.push(Place { name, shelf: id, directory, project: Some(project), listing: Listing::default() });
+            }
+            // The project has a remote by now, and its memory is known by that.
+            None if here.iter().any(|place| is_at_path_of(place, &shelf)) => {}
+            None => listed.push(without_place(&shelf)),
+        }
+    }
+    Ok(listed)
+}
+
+fn is_at_path_of(place: &Place, shelf: &Shelf) -> bool {
+    let path = if let Some(ProjectKey::Path(path)) = &shelf.project { Some(path) } else { None };
+    path.is_some() && place.project.as_ref().map(|project| &project.path) == path
+}
+
+fn without_place(shelf: &Shelf) -> ShelfReport {
+    let project = shelf.project.as_ref().map(|key| key.as_str().to_owned());
+    let reason = "its project is not on this machine; it comes with the first pull after that".to_owned();
+    ShelfReport { project, listed: Some(reason), files: Vec::new() }
+}
+
+fn refused(id: &ShelfId, reason: String) -> ShelfReport {
+    let file = crate::sync::report::ProseReport { name: id.to_string(), outcome: ProseOutcome::Skipped { reason } };
+    ShelfReport { project: None, listed: None, files: vec![file] }
+}
+
+/// After an undo: what was put back is again what it was before the pull, so that the next one finds it so.
+pub(in crate::sync) fn undone(work: &Work<'_>, restored: &[PathBuf]) -> Result<(), SyncError> {
+    let mut state = load_state(work);
+    let claude_dir = &work.ctx.env.claude_dir;
+    let directories: Vec<(String, PathBuf)> =
+        state.directories.keys().map(|name| (name.clone(), directory_of(claude_dir, name))).collect();
+    for path in restored {
+        for (name, directory) in &directories {
+            let below = path.strip_prefix(directory).ok().map(|below| below.to_string_lossy().replace('\\', "/"));
+            if let Some(file) = below.and_then(|below| RelativeName::new(below).ok()) {
+                // Whoever takes it back does not want it again unasked.
+                let taken_back = state.base(name, &file).map(|base| base.local);
+                state.revoke(&consent_to(&file, taken_back.as_deref()));
+                state.step_back(name, &file);
+            }
+        }
+    }
+    Ok(state.save()?)
+}
+
+fn directory_of(claude_dir: &Path, name: &str) -> PathBuf {
+    if name.is_empty() { claude_dir.to_owned() } else { memory_directory(claude_dir, name) }
+}
+
+struct Pulling<'w> {
+    work: &'w Work<'w>,
+    snapshot: &'w Snapshot<'w>,
+    journal: Option<&'w Journal>,
+    names: Option<Names>,
+}
+
+impl Pulling<'_> {
+    fn place(
+        &mut self,
+        place: &Place,
+        settled: bool,
+        now: &str,
+        state: &mut State,
+    ) -> Result<Option<ShelfReport>, SyncError> {
+        let mut report = PlaceReport::new(place);
+        if settled && place.is_as_noted(state) {
+            report.say_what_was_left(state);
+            return Ok(report.finish());
+        }
+        if interrupted() {
+            return Err(SyncError::Interrupted);
+        }
+        let shelf = match OpenShelf::open(self.snapshot, &place.shelf, || place.new_shelf()) {
+            Ok(shelf) => shelf,
+            Err(e) => {
+                report.say(place.shelf.as_str(), ProseOutcome::Skipped { reason: in_words(&e) });
+                return Ok(report.finish());
+            }
+        };
+        let lens = place.lens(self.work.views.roots());
+        for name in names_of(place, &shelf, state) {
+            let Some(kind) = place.kind(&name).filter(|kind| self.work.ctx.settings.beside.contains(kind)) else {
+                continue;
+            };
+            self.file(place, (&lens, &shelf), (&name, kind), &mut report, state)?;
+        }
+        if !report.is_open && self.journal.is_some() {
+            state.directories.entry(place.name.clone()).or_default().pull_settled = Some(now.to_owned());
+        }
+        Ok(report.finish())
+    }
+
+    fn file(
+        &mut self,
+        place: &Place,
+        (lens, shelf): (&Lens, &OpenShelf<'_>),
+        (name, kind): (&RelativeName, Beside),
+        report: &mut PlaceReport<'_>,
+        state: &mut State,
+    ) -> Result<(), SyncError> {
+        if place.listing.left.iter().any(|(path, _)| *path == place.path(name)) {
+            return Ok(());
+        }
+        let sides = match Sides::look(place, lens, shelf, name, state) {
+            Ok(sides) => sides,
+            // A push says so.
+            Err(NotCompared::Left(_)) if matches!(shelf.file(name), Ok(There::Absent | There::Removed)) => {
+                return Ok(());
+            }
+            Err(not) => {
+                report.say(name.as_str(), why(not));
+                return Ok(());
+            }
+        };
+        let outcome = match sides.decide(lens, place.listing.is_there) {
+            Decision::Nothing | Decision::Ours => None,
+            Decision::Gone => {
+                state.record(&place.name, name, None, None)?;
+                None
+            }
+            Decision::InStep => {
+                state.record(&place.name, name, sides.stamp, in_step(&sides, lens).as_ref())?;
+                None
+            }
+            Decision::Theirs | Decision::Both => Some(self.bring(place, lens, (name, kind), &sides, state)?),
+        };
+        if let Some(outcome) = outcome {
+            report.say(name.as_str(), outcome);
+        }
+        Ok(())
+    }
+
+    /// Brings what another machine changed.
+    fn bring(
+        &mut self,
+        place: &Place,
+        lens: &Lens,
+        (name, kind): (&RelativeName, Beside),
+        sides: &Sides,
+        state: &mut State,
+    ) -> Result<ProseOutcome, SyncError> {
+        if let Some(link) = link_on_the_way(&place.directory, name) {
+            let reason = format!("`{}` is a link, and links are not followed", link.display());
+            return Ok(ProseOutcome::Skipped { reason });
+        }
+        let found = if kind.can_run_code() {
+            match proposed(lens, name, sides) {
+                Ok(change) if state.is_accepted(&change.consent) => change,
+                Ok(_) => return Ok(ProseOutcome::Waits { from: self.from(sides)? }),
+                Err(reason) => return Ok(ProseOutcome::Skipped { reason }),
+            }
+        } else {
+            match self.merged(lens, sides)? {
+                Ok(change) => change,
+                Err(reason) => return Ok(ProseOutcome::Skipped { reason }),
+            }
+        };
+        let Some(journal) = self.journal else { return Ok(found.outcome) };
+        match carry_out(journal, place, name, sides.stamp, &found, state) {
+            Ok(()) => Ok(found.outcome),
+            Err(SyncError::Session(SessionError::Path(e))) if e.is_full() => Err(SessionError::Path(e).into()),
+            Err(e) => Ok(ProseOutcome::Skipped { reason: format!("{}; pull again", in_words(&e)) }),
+        }
+    }
+
+    /// What the file becomes here.
+    fn merged(&mut self, lens: &Lens, sides: &Sides) -> Result<Result<Proposed, String>, SyncError> {
+        let There::Is { doc, by } = &sides.there else { return Ok(Ok(Proposed::removal())) };
+        let theirs = match lens.expand(doc) {
+            Ok(local) => Base { doc: doc.clone(), local, is_reading: true },
+            Err(e) => return Ok(Err(in_words(&e))),
+        };
+        let ours = if let super::compare::Here::Changed { .. } = sides.here { sides.ours() } else { None };
+        let Some(ours) = ours else { return Ok(Ok(Proposed::of(theirs.clone(), theirs.local, ProseOutcome::Brought))) };
+        let work = self.work;
+        let (mine, others) = self.names()?.two(&work.machine.id, by);
+        let (a, b) = (Side { doc: &ours.doc, machine: &mine }, Side { doc, machine: &others });
+        let merged = merge(sides.base.as_ref().map(|base| &base.doc), a, b);
+        let outcome = if merged.conflicts > 0 { ProseOutcome::BothKept } else { ProseOutcome::Merged };
+        Ok(match self.expanded(lens, &merged.doc) {
+            Ok(local) => Ok(Proposed::of(theirs, local, outcome)),
+            Err(reason) => Err(reason),
+        })
+    }
+
+    #[expect(clippy::unused_self, reason = "beside its siblings")]
+    fn expanded(&self, lens: &Lens, doc: &Doc) -> Result<String, String> {
+        lens.expand(doc).map_err(|e| shelf_error(&e.into()))
+    }
+
+    fn from(&mut self, sides: &Sides) -> Result<String, SyncError> {
+        Ok(match &sides.there {
+            There::Is { by, .. } => {
+                let by = by.clone();
+                self.names()?.one(&by)
+            }
+            There::Removed | There::Absent => "another machine".to_owned(),
+        })
+    }
+
+    fn names(&mut self) -> Result<&Names, SyncError> {
+        let names = match self.names.take() {
+            Some(names) => names,
+            None => Names::of(self.work, self.snapshot)?,
+        };
+        Ok(self.names.insert(names))
+    }
+}
+
+/// Every name that the store, this machine or its memory of either has.
+fn names_of(place: &Place, shelf: &OpenShelf<'_>, state: &State) -> BTreeSet<RelativeName> {
+    let known = state.directories.get(&place.name).into_iter().flat_map(|known| known.files.keys());
+    place.listing.files.keys().chain(known).chain(shelf.shelf.files.keys()).cloned().collect()
+}
+
+/// Makes a file here what it is to become, and remembers as what.
+pub(super) fn carry_out(
+    journal: &Journal,
+    place: &Place,
+    name: &RelativeName,
+    expected: Option<FileStamp>,
+    change: &Proposed,
+    state: &mut State,
+) -> Result<(), SyncError> {
+    let path = place.path(name);
+    let Some((theirs, local)) = &change.becomes else {
+        if let Some(expected) = expected {
+            journal.remove(&path, &expected)?;
+            fail_point("a file beside sessions is removed");
+        }
+        return Ok(state.record(&place.name, name, None, None)?);
+    };
+    let is_there = expected.is_some() && crate::sys::fs::read(&path).is_ok_and(|text| text == local.as_bytes());
+    let stamp = if is_there {
+        expected
+    } else {
+        Some(journal.write::<SessionError>(&path, expected.as_ref(), None, |put| put(local.as_bytes()))?)
+    };
+    fail_point("a file beside sessions is written");
+    state.record(&place.name, name, stamp, Some(theirs))?;
+    state.note(&place.name, name, (stamp, Some(hash(local))), None);
+    Ok(())
+}

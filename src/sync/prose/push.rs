@@ -1,0 +1,268 @@
+//! Upward: what changed beside sessions on this machine goes to the store.
+//!
+//! What another machine changed meanwhile is merged in the store; this machine's files are not touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::compare::{Decision, NotCompared, Place, Sides, shelf_error};
+use super::merge::{Side, merge};
+use super::places::Places;
+use super::shelves::{OpenShelf, There};
+use super::state::{Base, State};
+use super::text::{Doc, Lens};
+use super::{Names, PlaceReport, load_state, places_here};
+use crate::domain::beside::{Beside, ShelfId};
+use crate::domain::path::RelativeName;
+use crate::store::Snapshot;
+use crate::sync::report::{ProseOutcome, ShelfReport};
+use crate::sync::work::Work;
+use crate::sync::{SyncError, in_words};
+use crate::sys::fail_point::fail_point;
+use crate::sys::fs::FileStamp;
+use crate::sys::signal::interrupted;
+
+/// Commits what changed here; `dry_run` only says what would be.
+pub(in crate::sync) fn push(work: &mut Work<'_>, dry_run: bool) -> Result<Vec<ShelfReport>, SyncError> {
+    let mut state = load_state(work);
+    let (reports, recorded) = collect(work, &mut state, dry_run)?;
+    if dry_run {
+        return Ok(reports);
+    }
+    let shelves = work.store.head_snapshot()?.shelves()?;
+    for file in recorded.files {
+        state.record(&file.place, &file.name, file.stamp, file.base.as_ref())?;
+    }
+    for (place, shelf) in recorded.settled {
+        let settled = shelves.get(&shelf).cloned().unwrap_or_default();
+        state.directories.entry(place).or_default().push_settled = Some(settled);
+    }
+    fail_point("prose is committed");
+    state.save()?;
+    Ok(reports)
+}
+
+/// What is to be written down once everything is committed.
+#[derive(Default)]
+struct Recorded {
+    files: Vec<RecordedFile>,
+    /// Places where nothing is left to be pushed.
+    settled: Vec<(String, ShelfId)>,
+}
+
+struct RecordedFile {
+    place: String,
+    name: RelativeName,
+    stamp: Option<FileStamp>,
+    base: Option<Base>,
+}
+
+fn collect(work: &mut Work<'_>, state: &mut State, dry_run: bool) -> Result<(Vec<ShelfReport>, Recorded), SyncError> {
+    let base = work.store.head()?;
+    let snapshot = work.store.snapshot(base.as_ref())?;
+    let (places, mut reports) = places_here(work, &Places::new(work), state)?;
+    let shelves = snapshot.shelves()?;
+    let mut pushing =
+        Pushing { work, snapshot: &snapshot, names: None, open: BTreeMap::new(), recorded: Recorded::default() };
+    for place in &places {
+        let known = state.directories.get(&place.name).and_then(|known| known.push_settled.as_ref());
+        let settled = known.is_some_and(|known| *known == shelves.get(&place.shelf).cloned().unwrap_or_default());
+        reports.extend(pushing.place(place, settled, state)?);
+    }
+    let Pushing { open, recorded, .. } = pushing;
+    let changed: Vec<OpenShelf<'_>> = open.into_values().filter(OpenShelf::is_changed).collect();
+    if changed.is_empty() || dry_run {
+        return Ok((reports, recorded));
+    }
+    let files: u64 = changed.iter().map(OpenShelf::changes).sum();
+    let mut tx = work.store.begin(base.as_ref())?;
+    for shelf in changed {
+        shelf.write(&mut tx)?;
+    }
+    let mut machine = work.machine.clone();
+    machine.last_push = Some(work.ctx.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+    tx.put_machine(&machine)?;
+    let message =
+        format!("push from {}: {files} file{} beside sessions", machine.name, if files == 1 { "" } else { "s" });
+    tx.commit(&work.author(), &message, base.as_slice())?;
+    work.machine = machine;
+    work.machine_changed = false;
+    Ok((reports, recorded))
+}
+
+struct Pushing<'w, 's> {
+    work: &'w Work<'w>,
+    snapshot: &'s Snapshot<'s>,
+    names: Option<Names>,
+    open: BTreeMap<ShelfId, OpenShelf<'s>>,
+    recorded: Recorded,
+}
+
+impl<'s> Pushing<'_, 's> {
+    fn place(&mut self, place: &Place, settled: bool, state: &mut State) -> Result<Option<ShelfReport>, SyncError> {
+        let mut report = PlaceReport::new(place);
+        if settled && place.is_as_noted(state) {
+            report.say_what_was_left(state);
+            return Ok(report.finish());
+        }
+        if interrupted() {
+            return Err(SyncError::Interrupted);
+        }
+        if !self.open.contains_key(&place.shelf) {
+            match OpenShelf::open(self.snapshot, &place.shelf, || place.new_shelf()) {
+                Ok(shelf) => drop(self.open.insert(place.shelf.clone(), shelf)),
+                Err(e) => {
+                    report.say(place.shelf.as_str(), ProseOutcome::Skipped { reason: in_words(&e) });
+                    return Ok(report.finish());
+                }
+            }
+        }
+        let lens = place.lens(self.work.views.roots());
+        let known = state.directories.get(&place.name).into_iter().flat_map(|known| known.files.keys());
+        let names: BTreeSet<RelativeName> = place.listing.files.keys().chain(known).cloned().collect();
+        for name in names {
+            let Some(kind) = place.kind(&name).filter(|kind| self.work.ctx.settings.beside.contains(kind)) else {
+                continue;
+            };
+            self.file(place, &lens, (&name, kind), &mut report, state)?;
+        }
+        if !report.is_open {
+            self.recorded.settled.push((place.name.clone(), place.shelf.clone()));
+        }
+        Ok(report.finish())
+    }
+
+    fn file(
+        &mut self,
+        place: &Place,
+        lens: &Lens,
+        (name, kind): (&RelativeName, Beside),
+        report: &mut PlaceReport<'_>,
+        state: &mut State,
+    ) -> Result<(), SyncError> {
+        let shelf = &self.open[&place.shelf];
+        let sides = match Sides::look(place, lens, shelf, name, state) {
+            Ok(sides) => sides,
+            Err(not) => {
+                report.say(name.as_str(), why(not));
+                return Ok(());
+            }
+        };
+        let decision = sides.decide(lens, place.listing.is_there);
+        let outcome = match decision {
+            Decision::Nothing | Decision::Theirs => return Ok(()),
+            Decision::Gone => {
+                self.record(place, name, None, None);
+                return Ok(());
+            }
+            Decision::InStep => {
+                let base = in_step(&sides, lens);
+                self.record(place, name, sides.stamp, base);
+                return Ok(());
+            }
+            Decision::Ours | Decision::Both => self.store(place, lens, (name, kind), &sides)?,
+        };
+        // A file that stays because of what is in it is named every time.
+        report.is_open |= matches!(outcome, ProseOutcome::Left { .. });
+        report.say(name.as_str(), outcome);
+        Ok(())
+    }
+
+    /// Stores what this machine has changed.
+    fn store(
+        &mut self,
+        place: &Place,
+        lens: &Lens,
+        (name, kind): (&RelativeName, Beside),
+        sides: &Sides,
+    ) -> Result<ProseOutcome, SyncError> {
+        let me = self.work.machine.id.clone();
+        let Some(ours) = sides.ours() else {
+            self.open_shelf(place).remove(name, me);
+            self.record(place, name, None, None);
+            return Ok(ProseOutcome::Removed);
+        };
+        if let Some(reason) = holds_secret(kind, &ours.local) {
+            return Ok(ProseOutcome::Left { reason });
+        }
+        let (doc, outcome) = match &sides.there {
+            There::Is { doc, by } if !is_base(sides, doc) => {
+                if kind.can_run_code() {
+                    return Ok(ProseOutcome::Waits { from: self.names()?.one(by) });
+                }
+                let (mine, others) = self.names()?.two(&me, by);
+                let (a, b) = (Side { doc: &ours.doc, machine: &mine }, Side { doc, machine: &others });
+                let merged = merge(sides.base.as_ref().map(|base| &base.doc), a, b);
+                (merged.doc, if merged.conflicts > 0 { ProseOutcome::BothKept } else { ProseOutcome::Merged })
+            }
+            _ => (ours.doc.clone(), ProseOutcome::Sent),
+        };
+        if lens.expand(&doc).is_err() {
+            return Ok(ProseOutcome::Skipped { reason: "it could not be read back".to_owned() });
+        }
+        match self.open_shelf(place).put(name, &doc, me) {
+            Ok(()) => self.record(place, name, sides.stamp, Some(ours)),
+            Err(e) => return Ok(ProseOutcome::Skipped { reason: shelf_error(&e) }),
+        }
+        Ok(outcome)
+    }
+
+    fn record(&mut self, place: &Place, name: &RelativeName, stamp: Option<FileStamp>, base: Option<Base>) {
+        self.recorded.files.push(RecordedFile { place: place.name.clone(), name: name.clone(), stamp, base });
+    }
+
+    fn names(&mut self) -> Result<&Names, SyncError> {
+        let names = match self.names.take() {
+            Some(names) => names,
+            None => Names::of(self.work, self.snapshot)?,
+        };
+        Ok(self.names.insert(names))
+    }
+
+    fn open_shelf(&mut self, place: &Place) -> &mut OpenShelf<'s> {
+        self.open.get_mut(&place.shelf).expect("a place is looked at after its shelf was opened")
+    }
+}
+
+/// Whether the stored text is what this machine's began as.
+fn is_base(sides: &Sides, doc: &Doc) -> bool {
+    sides.base.as_ref().is_some_and(|base| doc.is_same(&base.doc))
+}
+
+/// What a file is that reads here as it is in the store.
+pub(super) fn in_step(sides: &Sides, lens: &Lens) -> Option<Base> {
+    let There::Is { doc, .. } = &sides.there else { return None };
+    Some(Base { doc: doc.clone(), local: lens.expand(doc).ok()?, is_reading: true })
+}
+
+/// What is said of a file that was not compared.
+pub(super) fn why(not: NotCompared) -> ProseOutcome {
+    match not {
+        NotCompared::Left(reason) => ProseOutcome::Left { reason },
+        NotCompared::Failed(reason) => ProseOutcome::Skipped { reason },
+    }
+}
+
+/// Settings give programs their keys through `env`; such a file stays on its machine.
+fn holds_secret(kind: Beside, text: &str) -> Option<String> {
+    const SECRET: [&str; 5] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL"];
+    if kind != Beside::Settings {
+        return None;
+    }
+    let settings: serde_json::Value = serde_json::from_str(text).ok()?;
+    let is_secret = |name: &&String| SECRET.iter().any(|word| name.to_ascii_uppercase().contains(word));
+    let name = settings.get("env")?.as_object()?.keys().find(is_secret)?.clone();
+    Some(format!("its `env` names {name}: keep secrets in settings.local.json, which never travels"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_with_secrets_stay() {
+        let holds = |text: &str| holds_secret(Beside::Settings, text).is_some();
+        assert!(holds(r#"{"env":{"ANTHROPIC_API_KEY":"x"}}"#) && holds(r#"{"env":{"github_token":"x"}}"#));
+        assert!(!holds(r#"{"env":{"EDITOR":"vi"},"model":"opus"}"#) && !holds("no json"));
+        assert_eq!(holds_secret(Beside::Commands, r#"{"env":{"KEY":""}}"#), None);
+    }
+}

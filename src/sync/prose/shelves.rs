@@ -1,0 +1,120 @@
+//! A shelf of the store while it is worked on: its texts are read when they are asked for, and what changes is written in one go.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::text::{BadText, Doc};
+use crate::domain::beside::ShelfId;
+use crate::domain::id::MachineId;
+use crate::domain::path::RelativeName;
+use crate::store::shelf::{MAX_FILES, MAX_TEXT_BYTES, Shelf, in_the_way};
+use crate::store::{Snapshot, StoreError, Transaction};
+
+/// What the store says of one file.
+#[derive(Debug, Clone)]
+pub(super) enum There {
+    /// Nothing.
+    Absent,
+    /// That a machine removed it on purpose.
+    Removed,
+    /// Its text.
+    Is { doc: Doc, by: MachineId },
+}
+
+/// Why a file of a shelf cannot be had or stored. Concerns that file only.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ShelfError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the stored text is refused")]
+    Text(#[from] BadText),
+    #[error("the store holds `{0}`, which is in its way")]
+    InTheWay(RelativeName),
+    #[error("the store holds {MAX_FILES} files beside it already")]
+    Full,
+    #[error("with its paths made portable it is larger than any text")]
+    Large,
+}
+
+pub(super) struct OpenShelf<'s> {
+    snapshot: &'s Snapshot<'s>,
+    pub(super) id: ShelfId,
+    pub(super) shelf: Shelf,
+    texts: RefCell<BTreeMap<RelativeName, Doc>>,
+    changed: BTreeSet<RelativeName>,
+}
+
+impl<'s> OpenShelf<'s> {
+    /// The shelf `id` of `snapshot`; where there is none, `new`.
+    pub(super) fn open(
+        snapshot: &'s Snapshot<'s>,
+        id: &ShelfId,
+        new: impl FnOnce() -> Shelf,
+    ) -> Result<Self, StoreError> {
+        let shelf = snapshot.shelf(id)?.unwrap_or_else(new);
+        Ok(Self { snapshot, id: id.clone(), shelf, texts: RefCell::default(), changed: BTreeSet::new() })
+    }
+
+    /// What it holds under this name, changes included.
+    pub(super) fn file(&self, name: &RelativeName) -> Result<There, ShelfError> {
+        let Some(stored) = self.shelf.files.get(name) else {
+            return Ok(if self.shelf.removed.contains_key(name) { There::Removed } else { There::Absent });
+        };
+        if let Some(doc) = self.texts.borrow().get(name) {
+            return Ok(There::Is { doc: doc.clone(), by: stored.by.clone() });
+        }
+        let text = self.snapshot.prose(&self.id, name, stored)?;
+        let doc = Doc::of_stored(&text, &stored.runs, &self.shelf.roots)?;
+        self.texts.borrow_mut().insert(name.clone(), doc.clone());
+        Ok(There::Is { doc, by: stored.by.clone() })
+    }
+
+    /// Puts a text on it.
+    pub(super) fn put(&mut self, name: &RelativeName, doc: &Doc, by: MachineId) -> Result<(), ShelfError> {
+        if let Some(other) = in_the_way(&self.shelf.files, name) {
+            return Err(ShelfError::InTheWay(other.clone()));
+        }
+        if self.shelf.files.len() >= MAX_FILES && !self.shelf.files.contains_key(name) {
+            return Err(ShelfError::Full);
+        }
+        let stored = doc.described(by);
+        if stored.bytes > MAX_TEXT_BYTES {
+            return Err(ShelfError::Large);
+        }
+        self.shelf.roots.extend(doc.sets.iter().map(|(key, set)| (key.clone(), set.clone())));
+        self.shelf.files.insert(name.clone(), stored);
+        self.shelf.removed.remove(name);
+        self.texts.get_mut().insert(name.clone(), doc.clone());
+        self.changed.insert(name.clone());
+        Ok(())
+    }
+
+    /// Takes a text away, and remembers that this was meant.
+    pub(super) fn remove(&mut self, name: &RelativeName, by: MachineId) {
+        self.shelf.remove(name, by);
+        self.texts.get_mut().remove(name);
+        self.changed.insert(name.clone());
+    }
+
+    /// Whether anything was put on it or taken away.
+    pub(super) fn is_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// How many files were.
+    pub(super) fn changes(&self) -> u64 {
+        self.changed.len() as u64
+    }
+
+    /// Writes what changed.
+    pub(super) fn write(mut self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        self.shelf.prune_roots();
+        for name in &self.changed {
+            match self.texts.get_mut().get(name) {
+                Some(doc) => tx.put_prose(&self.id, name, doc.text())?,
+                None => tx.remove_prose(&self.id, name),
+            }
+        }
+        tx.put_shelf(&self.id, &self.shelf)
+    }
+}

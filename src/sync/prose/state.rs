@@ -1,0 +1,271 @@
+//! What this machine knows of its own prose: what each file was when it was last in step with the store, and what its stamp was then.
+//!
+//! From this follows who changed a file. If it is lost, nothing else is: what differs then is put together as two versions without
+//! a common past, and no removal is taken for one that was meant.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::text::Doc;
+use crate::domain::beside::{ProjectKey, ShelfId};
+use crate::domain::path::{PortablePath, RelativeName};
+use crate::domain::root::RootSet;
+use crate::store::manifest::RootsKey;
+use crate::store::shelf::ProseRun;
+use crate::sys::fs::{FileStamp, PathError, remove_file_if_exists, write_cache};
+
+const VERSION: u32 = 1;
+
+/// How many contents with a yes are remembered.
+const MOST_ACCEPTED: usize = 1000;
+
+/// A directory with prose: the name of a project's directory below `projects/`, or nothing for the user's own files.
+pub(super) type DirectoryName = String;
+
+/// Everything that is remembered.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct State {
+    version: u32,
+    /// Machine and client directory that it speaks of.
+    settings: String,
+    pub(super) directories: BTreeMap<DirectoryName, DirectoryState>,
+    /// To which project each directory's memory belongs.
+    pub(super) projects: BTreeMap<DirectoryName, KnownProject>,
+    /// With which working directories no place was found for these shelves.
+    pub(super) without_place: BTreeMap<ShelfId, String>,
+    /// Hashes of contents that a person has said yes to.
+    accepted: BTreeSet<String>,
+    #[serde(skip)]
+    root: PathBuf,
+    #[serde(skip)]
+    saved: Vec<u8>,
+}
+
+/// One directory when it was last looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct DirectoryState {
+    /// Where its files are in the store.
+    pub(super) shelf: Option<ShelfId>,
+    pub(super) files: BTreeMap<RelativeName, FileState>,
+    /// The shelf's state at which a push had nothing to do.
+    pub(super) push_settled: Option<String>,
+    /// The shelf's state at which a pull had nothing to do.
+    pub(super) pull_settled: Option<String>,
+}
+
+/// One file when it was last looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct FileState {
+    /// Its stamp; none: it was not there.
+    pub(super) stamp: Option<FileStamp>,
+    /// Hash of its content at that stamp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) hash: Option<String>,
+    /// Names the [`Base`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base: Option<String>,
+    /// The base before the last pull, for an undo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<String>,
+    /// Why it is left where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) left: Option<String>,
+}
+
+/// A file when it was last in step with the store.
+#[derive(Debug, Clone)]
+pub(super) struct Base {
+    /// As the store had it, or took it over.
+    pub(super) doc: Doc,
+    /// As it was here.
+    pub(super) local: String,
+    /// Whether that is how `doc` reads here; else it is what this machine keeps in its place.
+    pub(super) is_reading: bool,
+}
+
+/// A project whose memory lies here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KnownProject {
+    /// Its main checkout.
+    pub(super) checkout: PathBuf,
+    /// The same as a portable path.
+    pub(super) path: PortablePath,
+    pub(super) key: ProjectKey,
+    /// Stamp of git's configuration there: another one means that the key has to be asked again.
+    pub(super) config: Option<FileStamp>,
+}
+
+/// How a base lies on the disk.
+#[derive(Serialize, Deserialize)]
+struct BaseFile {
+    format: u32,
+    text: String,
+    runs: Vec<ProseRun>,
+    roots: BTreeMap<RootsKey, RootSet>,
+    /// Absent where the text reads here as it is in the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    local: Option<String>,
+    /// As in [`Base`].
+    is_reading: bool,
+}
+
+impl DirectoryState {
+    fn unsettle(&mut self) {
+        (self.push_settled, self.pull_settled) = (None, None);
+    }
+}
+
+impl State {
+    /// Reads what is remembered in the state directory `dir`; nothing where that is missing, damaged, or of another machine.
+    pub(super) fn load(dir: &Path, settings: &str) -> Self {
+        let root = dir.join("prose");
+        let saved = std::fs::read(root.join("state.json")).unwrap_or_default();
+        let read = serde_json::from_slice::<Self>(&saved).ok();
+        let known = read.filter(|state| state.version == VERSION && state.settings == settings);
+        let fresh = || Self { version: VERSION, settings: settings.to_owned(), ..Self::default() };
+        Self { root, saved, ..known.unwrap_or_else(fresh) }
+    }
+
+    /// Writes it if it changed, and removes bases that nothing refers to.
+    pub(super) fn save(&mut self) -> Result<(), PathError> {
+        let json = serde_json::to_vec(self).expect("maps with text keys and plain values always serialise");
+        if json == self.saved {
+            return Ok(());
+        }
+        write_cache(&self.root.join("state.json"), &json)?;
+        self.saved = json;
+        self.remove_unused_bases();
+        Ok(())
+    }
+
+    fn remove_unused_bases(&self) {
+        let files = self.directories.values().flat_map(|directory| directory.files.values());
+        let used: BTreeSet<&String> = files.flat_map(|file| file.base.iter().chain(&file.before)).collect();
+        for entry in std::fs::read_dir(self.bases()).into_iter().flatten().flatten() {
+            let name = entry.file_name().into_string().unwrap_or_default();
+            if !used.contains(&name) {
+                // What cannot be removed is no more than waste.
+                let _ = remove_file_if_exists(&entry.path());
+            }
+        }
+    }
+
+    fn bases(&self) -> PathBuf {
+        self.root.join("bases")
+    }
+
+    /// Says on which shelf a directory's files are. On another one than before, nothing of them has a past.
+    pub(super) fn put_on(&mut self, directory: &str, shelf: &ShelfId) {
+        let state = self.directories.entry(directory.to_owned()).or_default();
+        if state.shelf.as_ref() != Some(shelf) {
+            *state = DirectoryState { shelf: Some(shelf.clone()), ..DirectoryState::default() };
+        }
+    }
+
+    /// What is known of a file.
+    pub(super) fn file(&self, directory: &str, name: &RelativeName) -> Option<&FileState> {
+        self.directories.get(directory)?.files.get(name)
+    }
+
+    /// The file when it was last in step.
+    pub(super) fn base(&self, directory: &str, name: &RelativeName) -> Option<Base> {
+        self.read_base(self.file(directory, name)?.base.as_ref()?)
+    }
+
+    fn read_base(&self, name: &str) -> Option<Base> {
+        let json = std::fs::read(self.bases().join(name)).ok()?;
+        let file: BaseFile = serde_json::from_slice(&json).ok()?;
+        let doc = Doc::of_stored(&file.text, &file.runs, &file.roots).ok()?;
+        Some(Base { doc, local: file.local.unwrap_or(file.text), is_reading: file.is_reading })
+    }
+
+    /// Records that a file with this stamp is in step with `base`; `None`: it is neither here nor in the store.
+    pub(super) fn record(
+        &mut self,
+        directory: &str,
+        name: &RelativeName,
+        stamp: Option<FileStamp>,
+        base: Option<&Base>,
+    ) -> Result<(), PathError> {
+        let written = base.map(|base| self.write_base(base)).transpose()?;
+        let directory = self.directories.entry(directory.to_owned()).or_default();
+        directory.unsettle();
+        let Some(written) = written else {
+            // What it was stays known for an undo.
+            let before = directory.files.remove(name).and_then(|file| file.base.or(file.before));
+            if before.is_some() {
+                directory.files.insert(name.clone(), FileState { before, ..FileState::default() });
+            }
+            return Ok(());
+        };
+        let file = directory.files.entry(name.clone()).or_default();
+        if file.base.as_ref() != Some(&written) {
+            file.before = file.base.take();
+        }
+        let hash = stamp.and(base).map(|base| super::text::hash(&base.local));
+        let before = file.before.take();
+        *file = FileState { stamp, hash, base: Some(written), before, left: None };
+        Ok(())
+    }
+
+    /// Records what a file was when it was looked at; its base stays.
+    pub(super) fn note(
+        &mut self,
+        directory: &str,
+        name: &RelativeName,
+        (stamp, hash): (Option<FileStamp>, Option<String>),
+        left: Option<String>,
+    ) {
+        let directory = self.directories.entry(directory.to_owned()).or_default();
+        let file = directory.files.entry(name.clone()).or_default();
+        let now = FileState { stamp, hash, left, base: file.base.clone(), before: file.before.clone() };
+        if *file != now {
+            *file = now;
+            directory.unsettle();
+        }
+    }
+
+    /// After an undo the file is what it was before the last pull, and so is what it began as.
+    pub(super) fn step_back(&mut self, directory: &str, name: &RelativeName) {
+        let Some(state) = self.directories.get_mut(directory) else { return };
+        state.unsettle();
+        if let Some(file) = state.files.get_mut(name) {
+            *file = FileState { base: file.before.take(), ..FileState::default() };
+        }
+    }
+
+    fn write_base(&self, base: &Base) -> Result<String, PathError> {
+        let text = base.doc.text();
+        let local = (base.local != text).then(|| base.local.clone());
+        let runs = base.doc.runs();
+        let (roots, is_reading) = (base.doc.sets.clone(), base.is_reading);
+        let file = BaseFile { format: 1, text, runs, roots, local, is_reading };
+        let json = serde_json::to_vec(&file).expect("maps with text keys and plain values always serialise");
+        let name = blake3::hash(&json).to_hex()[..32].to_owned();
+        let path = self.bases().join(&name);
+        if !path.exists() {
+            write_cache(&path, &json)?;
+        }
+        Ok(name)
+    }
+
+    /// Whether a person has said yes to this content of this file.
+    pub(super) fn is_accepted(&self, consent: &str) -> bool {
+        self.accepted.contains(consent)
+    }
+
+    /// Forgets a yes.
+    pub(super) fn revoke(&mut self, consent: &str) {
+        self.accepted.remove(consent);
+    }
+
+    /// Remembers a yes.
+    pub(super) fn accept(&mut self, consent: &str) {
+        while self.accepted.len() >= MOST_ACCEPTED {
+            self.accepted.pop_first();
+        }
+        self.accepted.insert(consent.to_owned());
+    }
+}

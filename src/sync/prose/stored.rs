@@ -1,0 +1,139 @@
+//! Two histories of the shelves, brought together where commits are: by the same rules as between a machine and the store.
+
+use std::collections::BTreeSet;
+
+use super::Names;
+use super::merge::{Side, merge};
+use super::shelves::{OpenShelf, ShelfError, There};
+use crate::domain::beside::{Beside, ShelfId};
+use crate::domain::path::RelativeName;
+use crate::store::shelf::Shelf;
+use crate::store::{Snapshot, Transaction};
+use crate::sync::report::{ProseOutcome, ProseReport, ShelfReport};
+use crate::sync::work::Work;
+use crate::sync::{SyncError, in_words};
+
+/// The snapshots that are merged.
+pub(in crate::sync) struct Histories<'s> {
+    pub(in crate::sync) base: &'s Snapshot<'s>,
+    pub(in crate::sync) ours: &'s Snapshot<'s>,
+    pub(in crate::sync) theirs: &'s Snapshot<'s>,
+}
+
+/// Adds to `tx`, which begins as theirs, what ours has of the shelves. Returns what both had changed.
+pub(in crate::sync) fn merge_shelves(
+    work: &Work<'_>,
+    histories: &Histories<'_>,
+    tx: &mut Transaction<'_>,
+) -> Result<Vec<ShelfReport>, SyncError> {
+    let [base, ours, theirs] = [histories.base, histories.ours, histories.theirs].map(|snapshot| snapshot.shelves());
+    let (base, ours, theirs) = (base?, ours?, theirs?);
+    let changed: Vec<&ShelfId> =
+        ours.iter().filter(|(id, state)| base.get(*id) != Some(*state)).map(|(id, _)| id).collect();
+    if changed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names = Names::of(work, histories.ours)?;
+    let mut reports = Vec::new();
+    for id in changed {
+        if theirs.get(id) == ours.get(id) {
+            continue;
+        }
+        if theirs.get(id) == base.get(id) {
+            tx.take_shelf(histories.ours, id)?;
+            continue;
+        }
+        match merge_shelf(work, histories, id, &names, tx) {
+            Ok(files) if files.is_empty() => {}
+            Ok(files) => reports.push(ShelfReport { project: project_of(histories, id), listed: None, files }),
+            Err(ShelfError::Store(e)) if !matches!(e, crate::store::StoreError::Malformed { .. }) => {
+                return Err(e.into());
+            }
+            // What the remote has stands. What this machine has is still here, and is looked at by the next push.
+            Err(e) => {
+                let outcome = ProseOutcome::Skipped { reason: in_words(&e) };
+                let files = vec![ProseReport { name: id.to_string(), outcome }];
+                reports.push(ShelfReport { project: None, listed: None, files });
+            }
+        }
+    }
+    Ok(reports)
+}
+
+fn project_of(histories: &Histories<'_>, id: &ShelfId) -> Option<String> {
+    let shelf = histories.ours.shelf(id).ok().flatten()?;
+    shelf.project.map(|key| key.as_str().to_owned())
+}
+
+fn merge_shelf(
+    work: &Work<'_>,
+    histories: &Histories<'_>,
+    id: &ShelfId,
+    names: &Names,
+    tx: &mut Transaction<'_>,
+) -> Result<Vec<ProseReport>, ShelfError> {
+    let nothing = || Shelf::empty(None, None);
+    let base = OpenShelf::open(histories.base, id, nothing)?;
+    let ours = OpenShelf::open(histories.ours, id, nothing)?;
+    let mut theirs = OpenShelf::open(histories.theirs, id, || ours.shelf.clone())?;
+    let mut merging = Merging { work, names, base: &base, ours: &ours, theirs: &mut theirs, files: Vec::new() };
+    let all: BTreeSet<&RelativeName> = ours.shelf.files.keys().chain(ours.shelf.removed.keys()).collect();
+    for name in all {
+        let kind = if id.is_user() { Beside::of_user_file(name.as_str()) } else { Some(Beside::Memory) };
+        if let Err(e) = merging.file(name, kind.is_none_or(Beside::can_run_code)) {
+            merging.say(name, ProseOutcome::Skipped { reason: in_words(&e) });
+        }
+    }
+    let files = merging.files;
+    if theirs.is_changed() {
+        theirs.write(tx)?;
+    }
+    Ok(files)
+}
+
+struct Merging<'m, 's> {
+    work: &'m Work<'m>,
+    names: &'m Names,
+    base: &'m OpenShelf<'s>,
+    ours: &'m OpenShelf<'s>,
+    theirs: &'m mut OpenShelf<'s>,
+    files: Vec<ProseReport>,
+}
+
+impl Merging<'_, '_> {
+    fn file(&mut self, name: &RelativeName, whole: bool) -> Result<(), ShelfError> {
+        // A text that cannot be read any more is as good as one that nobody remembers.
+        let before = match self.base.file(name) {
+            Ok(There::Is { doc, .. }) => Some(doc),
+            _ => None,
+        };
+        let is_before = |doc: &super::text::Doc| before.as_ref().is_some_and(|before| before.is_same(doc));
+        match (self.ours.file(name)?, self.theirs.file(name)?) {
+            (There::Is { doc: mine, .. }, There::Is { doc, .. }) if mine.is_same(&doc) || is_before(&mine) => {}
+            (There::Is { doc: mine, by }, There::Is { doc, .. }) if is_before(&doc) => {
+                self.theirs.put(name, &mine, by)?;
+            }
+            // Nothing of what programs obey is put together unseen: the remote's stands, and this machine's own is still here.
+            (There::Is { .. }, There::Is { .. }) if whole => {}
+            (There::Is { doc: mine, by: me }, There::Is { doc, by }) => {
+                let (my_name, other) = self.names.two(&me, &by);
+                let (a, b) = (Side { doc: &mine, machine: &my_name }, Side { doc: &doc, machine: &other });
+                let merged = merge(before.as_ref(), a, b);
+                self.theirs.put(name, &merged.doc, self.work.machine.id.clone())?;
+                self.say(name, if merged.conflicts > 0 { ProseOutcome::BothKept } else { ProseOutcome::Merged });
+            }
+            (There::Is { doc: mine, .. }, There::Removed) if is_before(&mine) => {}
+            (There::Is { doc: mine, by }, There::Removed | There::Absent) => self.theirs.put(name, &mine, by)?,
+            (There::Removed, There::Is { doc, .. }) if is_before(&doc) => {
+                let by = self.ours.shelf.removed.get(name).map(|removed| removed.by.clone());
+                self.theirs.remove(name, by.unwrap_or_else(|| self.work.machine.id.clone()));
+            }
+            (There::Removed | There::Absent, _) => {}
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, name: &RelativeName, outcome: ProseOutcome) {
+        self.files.push(ProseReport { name: name.to_string(), outcome });
+    }
+}

@@ -1,0 +1,335 @@
+//! A text of prose in its portable form, line by line, and how it reads on this machine.
+//!
+//! Each line says with which roots it was collapsed, because lines of several machines stand in one text. What does not come back
+//! exactly is kept as it was written. Must not do I/O.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::rc::Rc;
+
+use similar::{Algorithm, DiffOp, capture_diff_slices};
+
+use crate::domain::id::MachineId;
+use crate::domain::root::{Root, RootSet};
+use crate::rewrite::{Collapser, Expander, TextKind, View};
+use crate::store::manifest::RootsKey;
+use crate::store::shelf::{MAX_TEXT_BYTES, ProseRun, StoredProse};
+
+/// A line without its line end.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Line {
+    /// Portable text.
+    pub(super) text: String,
+    /// The roots it was collapsed with; `None`: it reads like this everywhere.
+    pub(super) roots: Option<RootsKey>,
+}
+
+/// A whole text.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Doc {
+    pub(super) lines: Vec<Line>,
+    /// The last line has no line end.
+    pub(super) unterminated: bool,
+    /// What the lines' roots are.
+    pub(super) sets: BTreeMap<RootsKey, RootSet>,
+}
+
+/// Why a stored text is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadText {
+    #[error("its lines are not those that the store describes")]
+    Lines,
+    #[error("it would become many times longer here than it is in the store")]
+    Oversized,
+    #[error("it would not be text here")]
+    NoText,
+}
+
+impl Doc {
+    /// The stored text with what the store says of its lines.
+    pub(super) fn of_stored(
+        text: &str,
+        runs: &[ProseRun],
+        roots: &BTreeMap<RootsKey, RootSet>,
+    ) -> Result<Self, BadText> {
+        let mut doc = Self { unterminated: is_unterminated(text), ..Self::default() };
+        let mut lines = lines_of(text).into_iter();
+        for run in runs {
+            let count = usize::try_from(run.lines).map_err(|_| BadText::Lines)?;
+            let before = doc.lines.len();
+            let some = lines.by_ref().take(count);
+            doc.lines.extend(some.map(|text| Line { text: text.to_owned(), roots: run.roots.clone() }));
+            if doc.lines.len() - before != count {
+                return Err(BadText::Lines);
+            }
+            if let Some(key) = &run.roots {
+                doc.sets.insert(key.clone(), roots.get(key).ok_or(BadText::Lines)?.clone());
+            }
+        }
+        if lines.next().is_none() { Ok(doc) } else { Err(BadText::Lines) }
+    }
+
+    /// What the store says of its lines; the text itself is [`Self::text`].
+    pub(super) fn described(&self, by: MachineId) -> StoredProse {
+        StoredProse { by, bytes: self.text().len() as u64, runs: self.runs() }
+    }
+
+    /// Which lines read in the same way.
+    pub(super) fn runs(&self) -> Vec<ProseRun> {
+        let mut runs: Vec<ProseRun> = Vec::new();
+        for line in &self.lines {
+            match runs.last_mut() {
+                Some(run) if run.roots == line.roots => run.lines += 1,
+                _ => runs.push(ProseRun { lines: 1, roots: line.roots.clone() }),
+            }
+        }
+        runs
+    }
+
+    /// The portable text.
+    pub(super) fn text(&self) -> String {
+        joined(self.lines.iter().map(|line| line.text.as_str()), self.unterminated)
+    }
+
+    /// Whether both are the same text, to be read in the same way.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let pairs = self.lines.iter().zip(&other.lines);
+        self.unterminated == other.unterminated
+            && self.lines.len() == other.lines.len()
+            && pairs.into_iter().all(|(a, b)| a.text == b.text && a.roots.is_some() == b.roots.is_some())
+    }
+
+    /// Forgets root sets that no line refers to.
+    pub(super) fn prune(&mut self) {
+        let used: std::collections::BTreeSet<_> = self.lines.iter().filter_map(|line| line.roots.clone()).collect();
+        self.sets.retain(|key, _| used.contains(key));
+    }
+}
+
+/// First 32 hexadecimal digits of a text's hash.
+pub(super) fn hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
+}
+
+/// The lines of a text without their line ends.
+pub(super) fn lines_of(text: &str) -> Vec<&str> {
+    if text.is_empty() {
+        return Vec::new();
+    }
+    text.strip_suffix('\n').unwrap_or(text).split('\n').collect()
+}
+
+fn is_unterminated(text: &str) -> bool {
+    !text.is_empty() && !text.ends_with('\n')
+}
+
+fn joined<'a>(lines: impl Iterator<Item = &'a str>, unterminated: bool) -> String {
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(line);
+        text.push('\n');
+    }
+    if unterminated {
+        text.pop();
+    }
+    text
+}
+
+/// How the texts of one owner read on this machine.
+pub(super) struct Lens {
+    here: RootSet,
+    key: RootsKey,
+    collapser: Collapser,
+    exact: Expander,
+    expanders: RefCell<HashMap<RootsKey, Rc<Expander>>>,
+}
+
+/// The root that a project's main checkout has in its memory, so that its files are found in a clone that lies elsewhere.
+const REPO: &str = "REPO";
+
+impl Lens {
+    /// For texts of the project in `checkout`, which has a root of its own where it `has_identity`; for the user's own files without one.
+    pub(super) fn new(roots: &RootSet, checkout: Option<(&Path, bool)>) -> Self {
+        let path = checkout.and_then(|(path, _)| path.to_str());
+        let repo =
+            checkout.zip(path).and_then(|((_, has_identity), path)| has_identity.then(|| repo_root(roots, path))?);
+        let here = RootSet::new(roots.system, roots.roots.iter().cloned().chain(repo));
+        let directories: Vec<String> = path.map(str::to_owned).into_iter().collect();
+        Self {
+            key: RootsKey::of(&here),
+            collapser: Collapser::new(&here, &directories),
+            exact: Expander::exact(&here),
+            expanders: RefCell::default(),
+            here,
+        }
+    }
+
+    /// The portable form of a text of this machine.
+    pub(super) fn collapse(&self, local: &str) -> Doc {
+        self.doc(lines_of(local).into_iter().map(|line| self.collapse_line(line)).collect(), local)
+    }
+
+    /// The portable form of a text of this machine that began as `base`, which read `base_local` here: lines that are still the same
+    /// stay as they are in the store.
+    pub(super) fn collapse_from(&self, base: &Doc, base_local: &str, local: &str) -> Doc {
+        let (before, now) = (lines_of(base_local), lines_of(local));
+        if before.len() != base.lines.len() {
+            return self.collapse(local);
+        }
+        let mut lines = Vec::with_capacity(now.len());
+        for (old, new) in matched(&before, &now) {
+            match (old, new) {
+                (Some(old), Some(_)) => lines.push(base.lines[old].clone()),
+                (None, Some(new)) => lines.push(self.collapse_line(now[new])),
+                (_, None) => {}
+            }
+        }
+        let mut doc = self.doc(lines, local);
+        doc.sets.extend(base.sets.iter().map(|(key, set)| (key.clone(), set.clone())));
+        doc.prune();
+        doc
+    }
+
+    fn doc(&self, lines: Vec<Line>, local: &str) -> Doc {
+        let sets = BTreeMap::from([(self.key.clone(), self.here.clone())]);
+        let mut doc = Doc { lines, unterminated: is_unterminated(local), sets };
+        doc.prune();
+        doc
+    }
+
+    fn collapse_line(&self, line: &str) -> Line {
+        let mut portable = Vec::with_capacity(line.len());
+        self.collapser.collapse(line.as_bytes(), TextKind::Plain, &mut portable);
+        let mut again = Vec::with_capacity(line.len());
+        let done = self.exact.expand_bounded(&portable, TextKind::Plain, &mut again);
+        let is_exact = done.is_ok() && again == line.as_bytes() && !portable.contains(&b'\n');
+        match String::from_utf8(portable) {
+            Ok(text) if is_exact && text != line => Line { text, roots: Some(self.key.clone()) },
+            // Either nothing in it is a path, or it would not come back: it is kept as it is.
+            _ => Line { text: line.to_owned(), roots: None },
+        }
+    }
+
+    /// The text as it reads here.
+    pub(super) fn expand(&self, doc: &Doc) -> Result<String, BadText> {
+        let mut lines = Vec::with_capacity(doc.lines.len());
+        let mut bytes = 0;
+        for line in &doc.lines {
+            let text = match &line.roots {
+                None => line.text.clone(),
+                Some(key) => self.expand_line(&line.text, key, doc)?,
+            };
+            bytes += text.len() as u64 + 1;
+            if bytes > 2 * MAX_TEXT_BYTES {
+                return Err(BadText::Oversized);
+            }
+            lines.push(text);
+        }
+        Ok(joined(lines.iter().map(String::as_str), doc.unterminated))
+    }
+
+    fn expand_line(&self, text: &str, key: &RootsKey, doc: &Doc) -> Result<String, BadText> {
+        let mut local = Vec::with_capacity(text.len());
+        let expander = self.expander(key, doc)?;
+        let done = expander.expand_bounded(text.as_bytes(), TextKind::Plain, &mut local);
+        done.map_err(|_| BadText::Oversized)?;
+        let local = String::from_utf8(local).map_err(|_| BadText::NoText)?;
+        if local.contains('\n') { Err(BadText::Lines) } else { Ok(local) }
+    }
+
+    fn expander(&self, key: &RootsKey, doc: &Doc) -> Result<Rc<Expander>, BadText> {
+        if let Some(expander) = self.expanders.borrow().get(key) {
+            return Ok(Rc::clone(expander));
+        }
+        let origin = doc.sets.get(key).ok_or(BadText::Lines)?;
+        let expander =
+            if *origin == self.here { Expander::exact(origin) } else { Expander::new(origin, &self.here, View::Local) };
+        let expander = Rc::new(expander);
+        self.expanders.borrow_mut().insert(key.clone(), Rc::clone(&expander));
+        Ok(expander)
+    }
+}
+
+/// The root of a main checkout; none where another root is that directory already.
+fn repo_root(roots: &RootSet, path: &str) -> Option<Root> {
+    let root = Root::new(roots.system, REPO.parse().ok()?, path, None).ok()?;
+    let is_taken = |other: &Root| other.path == root.path || other.resolved.as_ref() == Some(&root.path);
+    let free = roots.get(REPO).is_none() && !roots.roots.iter().any(is_taken);
+    free.then_some(root)
+}
+
+/// More lines than these, multiplied, are not compared one by one: two texts that large and that different have nothing in common.
+const MOST_PAIRS: usize = 16_000_000;
+
+/// Which element of `new` is which of `old`, in order; what only one has stands alone.
+pub(super) fn matched<T: Eq + std::hash::Hash + Ord>(old: &[T], new: &[T]) -> Vec<(Option<usize>, Option<usize>)> {
+    let prefix = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+    let most = old.len().min(new.len()) - prefix;
+    let suffix = old.iter().rev().zip(new.iter().rev()).take(most).take_while(|(a, b)| a == b).count();
+    let (old_end, new_end) = (old.len() - suffix, new.len() - suffix);
+    let mut pairs: Vec<_> = (0..prefix).map(|at| (Some(at), Some(at))).collect();
+    if (old_end - prefix).saturating_mul(new_end - prefix) > MOST_PAIRS {
+        pairs.extend((prefix..old_end).map(|at| (Some(at), None)));
+        pairs.extend((prefix..new_end).map(|at| (None, Some(at))));
+    } else {
+        for op in capture_diff_slices(Algorithm::Myers, &old[prefix..old_end], &new[prefix..new_end]) {
+            let (olds, news) = (op.old_range(), op.new_range());
+            if let DiffOp::Equal { .. } = op {
+                pairs.extend(olds.zip(news).map(|(a, b)| (Some(prefix + a), Some(prefix + b))));
+            } else {
+                pairs.extend(olds.map(|at| (Some(prefix + at), None)));
+                pairs.extend(news.map(|at| (None, Some(prefix + at))));
+            }
+        }
+    }
+    pairs.extend((0..suffix).map(|at| (Some(old_end + at), Some(new_end + at))));
+    pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::root::System;
+
+    fn roots(list: &[(&str, &str)]) -> RootSet {
+        let root = |(name, path): &(&str, &str)| Root::new(System::Linux, name.parse().unwrap(), path, None).unwrap();
+        RootSet::new(System::Linux, list.iter().map(root))
+    }
+
+    #[test]
+    fn paths_are_those_of_the_reading_machine_and_come_back_exactly() {
+        let a =
+            Lens::new(&roots(&[("HOME", "/home/al"), ("WORK", "/srv/work")]), Some((Path::new("/home/al/app"), true)));
+        let b = Lens::new(&roots(&[("HOME", "/Users/bo")]), Some((Path::new("/Users/bo/code/app"), true)));
+        let local = "see /home/al/app/src/x.rs\nand ~/x, {{HOME}}\n/srv/work/y and /home/al/z\n\nno path";
+        let doc = a.collapse(local);
+        assert_eq!(a.expand(&doc).unwrap(), local);
+        let there = b.expand(&doc).unwrap();
+        assert_eq!(there, "see /Users/bo/code/app/src/x.rs\nand ~/x, {{HOME}}\n/srv/work/y and /Users/bo/z\n\nno path");
+        let more = format!("{there}\n/Users/bo/new\n");
+        let edited = b.collapse_from(&doc, &there, &more);
+        assert_eq!(edited.lines[..5], doc.lines[..], "what was not changed here is not collapsed again");
+        assert_eq!(a.expand(&edited).unwrap(), format!("{local}\n/home/al/new\n"));
+        let stored = edited.described("0123456789abcdef".repeat(2).parse().unwrap());
+        let again = Doc::of_stored(&edited.text(), &stored.runs, &edited.sets).unwrap();
+        assert!(again.is_same(&edited) && again.lines == edited.lines);
+    }
+
+    #[test]
+    fn ends_of_texts_are_kept() {
+        let lens = Lens::new(&roots(&[("HOME", "/home/al")]), None);
+        for text in ["", "\n", "a", "a\n", "a\n\n", "\n\n", "a\r\nb"] {
+            assert_eq!(lens.expand(&lens.collapse(text)).unwrap(), text, "{text:?}");
+            assert_eq!(lens.collapse(text).text(), text, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_store_that_contradicts_itself_is_refused() {
+        let run = |lines| ProseRun { lines, roots: None };
+        for runs in [vec![], vec![run(1)], vec![run(3)], vec![run(2), run(1)], vec![run(u64::MAX)]] {
+            assert_eq!(Doc::of_stored("a\nb\n", &runs, &BTreeMap::new()).unwrap_err(), BadText::Lines);
+        }
+    }
+}

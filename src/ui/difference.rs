@@ -1,0 +1,74 @@
+//! Two texts as a difference that a person reads before saying yes: nothing in them can steer the terminal, and no line hides another.
+
+use similar::{ChangeTag, TextDiff};
+
+use crate::ui::sanitize;
+use crate::ui::style::{ATTENTION, GOOD, QUIET, paint};
+
+/// Lines of context around a change.
+const CONTEXT: usize = 3;
+
+/// A line longer than this is cut, which is said.
+const LONGEST: usize = 400;
+
+/// The lines that differ between `old` and `new`, with some around them. Every changed line is shown.
+pub(crate) fn lines(old: &str, new: &str) -> Vec<String> {
+    let diff = TextDiff::from_lines(old, new);
+    let mut lines = Vec::new();
+    for (n, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
+        if n > 0 {
+            lines.push(paint(QUIET, "  …"));
+        }
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let (mark, style) = match change.tag() {
+                ChangeTag::Delete => ("-", ATTENTION),
+                ChangeTag::Insert => ("+", GOOD),
+                ChangeTag::Equal => (" ", QUIET),
+            };
+            let text = change.value();
+            lines.extend(
+                shown(text.strip_suffix('\n').unwrap_or(text))
+                    .into_iter()
+                    .map(|part| paint(style, &format!("  {mark} {part}"))),
+            );
+        }
+    }
+    if lines.is_empty() && old != new {
+        lines.push(paint(QUIET, "  the texts differ in their line ends only"));
+    }
+    lines
+}
+
+/// A line in pieces that fit: none is left out, because what is not shown could be what matters.
+fn shown(line: &str) -> Vec<String> {
+    let clean = sanitize::one_line(line.strip_suffix('\r').unwrap_or(line));
+    let characters: Vec<char> = clean.chars().collect();
+    if characters.is_empty() {
+        return vec![String::new()];
+    }
+    characters.chunks(LONGEST).map(|piece| piece.iter().collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(old: &str, new: &str) -> String {
+        anstream::adapter::strip_str(&lines(old, new).join("\n")).to_string()
+    }
+
+    #[test]
+    fn changes_are_shown_with_what_is_around_them() {
+        assert_eq!(plain("1\n2\n3\n4\n5\n6\n", "1\n2\n3\n4\nfive\n6\n"), "    2\n    3\n    4\n  - 5\n  + five\n    6");
+        assert_eq!(plain("", "a\n"), "  + a");
+        assert_eq!(plain("a", "a"), "");
+    }
+
+    #[test]
+    fn nothing_steers_the_terminal_and_nothing_is_hidden() {
+        let hostile = format!("echo ok\r{}rm -rf ~\u{1b}[2K\u{1b}[1A\u{202e}", " ".repeat(500));
+        let text = plain("", &hostile);
+        assert!(!text.contains(['\u{1b}', '\r', '\u{202e}']), "{text:?}");
+        assert!(text.contains("rm -rf ~") && text.contains("\\u{1b}[2K"), "{text:?}");
+    }
+}

@@ -1,0 +1,89 @@
+//! Notes beside sessions, and a command that is killed at every step by which it comes with them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::harness::world::World;
+use crate::story::{Story, tell};
+
+pub(crate) const STORIES: [Story; 3] = [
+    story("push of notes", "a", &["push"], a_writes),
+    story("push of notes that merges", "a", &["push"], both_write),
+    story("pull of notes", "b", &["pull"], b_is_behind),
+];
+
+const fn story(
+    name: &'static str,
+    victim: &'static str,
+    command: &'static [&'static str],
+    prepare: fn(&mut World, usize),
+) -> Story {
+    Story { name, victim, command, prepare, again: &[], thorough: true, afterwards: nothing_is_lost }
+}
+
+fn note(world: &World, machine: &str, name: &str) -> PathBuf {
+    world.machine(machine).project_dir("work/app").join("memory").join(name)
+}
+
+fn read(world: &World, machine: &str, name: &str) -> Option<String> {
+    fs::read_to_string(note(world, machine, name)).ok()
+}
+
+/// Adds a line that is written down elsewhere, too.
+fn write(world: &World, machine: &str, name: &str, line: &str) {
+    let path = note(world, machine, name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let before = fs::read_to_string(&path).unwrap_or_default();
+    fs::write(path, format!("{before}{line}\n")).unwrap();
+    let ledger = world.env.root().join("lines");
+    let lines = fs::read_to_string(&ledger).unwrap_or_default();
+    fs::write(ledger, format!("{lines}{line}\n")).unwrap();
+}
+
+fn a_writes(world: &mut World, round: usize) {
+    write(world, "a", "MEMORY.md", &format!("a {round}"));
+    write(world, "a", &format!("note {round}.md"), &format!("new {round}"));
+}
+
+fn both_write(world: &mut World, round: usize) {
+    a_writes(world, round);
+    write(world, "b", "MEMORY.md", &format!("b {round}"));
+    world.b.ccsync(["push"]).success();
+}
+
+/// Something to be merged, something new and something to be removed.
+fn b_is_behind(world: &mut World, round: usize) {
+    fs::create_dir_all(note(world, "a", "")).unwrap();
+    fs::write(note(world, "a", "old.md"), format!("old {round}\n")).unwrap();
+    world.a.ccsync(["sync"]).success();
+    world.b.ccsync(["sync"]).success();
+    assert!(note(world, "b", "old.md").exists());
+    fs::remove_file(note(world, "a", "old.md")).unwrap();
+    a_writes(world, round);
+    world.a.ccsync(["push"]).success();
+    write(world, "b", "MEMORY.md", &format!("b {round}"));
+}
+
+/// Every line that anybody wrote is on both machines, once.
+fn nothing_is_lost(world: &mut World, what: &str) {
+    for machine in [&world.a, &world.b, &world.a, &world.b] {
+        machine.ccsync(["sync"]).success();
+    }
+    let names: Vec<_> = fs::read_dir(note(world, "a", "")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let texts = |machine: &str| -> Vec<String> {
+        names.iter().map(|name| read(world, machine, name.to_str().unwrap()).unwrap_or_default()).collect()
+    };
+    assert_eq!(texts("a"), texts("b"), "{what}");
+    let all = texts("a").concat();
+    for line in fs::read_to_string(world.env.root().join("lines")).unwrap().lines() {
+        assert_eq!(all.lines().filter(|l| *l == line).count(), 1, "{what}: {line}\n{all}");
+    }
+    assert!(!note(world, "b", "old.md").exists() && !note(world, "a", "old.md").exists(), "{what}");
+}
+
+tests!(
+    STORIES:
+    a_killed_push_of_notes => 0,
+    a_killed_push_of_notes_that_merges => 1,
+    a_killed_pull_of_notes => 2
+);

@@ -1,0 +1,596 @@
+//! What lies beside sessions: the memory of projects and the user's `CLAUDE.md`, on two and three machines.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::harness::{Machine, ONE, Run, TWO, TestEnv};
+
+/// What a test does to the prose of a machine.
+trait Prose {
+    fn note(&self, name: &str) -> PathBuf;
+    fn write_note(&self, name: &str, text: impl AsRef<[u8]>);
+    fn read_note(&self, name: &str) -> String;
+    fn has_note(&self, name: &str) -> bool;
+}
+
+impl Prose for Machine {
+    fn note(&self, name: &str) -> PathBuf {
+        self.project_dir("work/app").join("memory").join(name)
+    }
+
+    fn write_note(&self, name: &str, text: impl AsRef<[u8]>) {
+        let path = self.note(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn read_note(&self, name: &str) -> String {
+        fs::read_to_string(self.note(name)).unwrap_or_else(|e| panic!("{} has no {name}: {e}", self.name))
+    }
+
+    fn has_note(&self, name: &str) -> bool {
+        self.note(name).exists()
+    }
+}
+
+/// A command that must end well or with something kept both ways.
+#[track_caller]
+fn synced(machine: &Machine) -> Run {
+    let run = machine.ccsync(["sync"]);
+    assert!(matches!(run.code, Some(0 | 5)), "{run}");
+    run
+}
+
+/// Everybody synchronises until nobody has anything new.
+#[track_caller]
+fn settle(machines: &[&Machine]) {
+    for _ in 0..2 {
+        machines.iter().for_each(|machine| drop(synced(machine)));
+    }
+    for machine in machines {
+        let run = machine.ccsync(["sync", "--json"]).success().json();
+        assert_eq!((&run["pull"]["beside"], &run["push"]["beside"]), (&serde_json::json!([]), &serde_json::json!([])));
+    }
+}
+
+/// The directory of the only memory in the store.
+fn shelf(machine: &Machine) -> PathBuf {
+    let memory = machine.store().join("memory");
+    let found: Vec<PathBuf> = fs::read_dir(memory).unwrap().map(|e| e.unwrap().path()).collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    found[0].clone()
+}
+
+/// Two machines with a session in `work/app` and a note that both have.
+fn pair_with_note(env: &TestEnv, text: &str) -> (Machine, Machine) {
+    let (a, b) = env.pair_with_session();
+    fs::create_dir_all(b.home.join("work/app")).unwrap();
+    a.write_note("MEMORY.md", text);
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert!(b.has_note("MEMORY.md"));
+    (a, b)
+}
+
+#[test]
+fn memory_and_the_users_instructions_come_along_with_paths_of_the_machine() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    fs::create_dir_all(b.home.join("work/app")).unwrap();
+    let text = format!("# Index\n- see {}/work/app/src/x.rs\n- literally {{{{HOME}}}}\r\nno end", a.home.display());
+    a.write_note("MEMORY.md", &text);
+    a.write_note("topics/deep er.md", "a\n");
+    fs::write(a.home.join(".claude/CLAUDE.md"), "Be brief.\n").unwrap();
+    let run = a.ccsync(["push"]).success();
+    insta::assert_snapshot!(run, @r"
+    beside sessions: CLAUDE.md sent
+    memory of app: MEMORY.md, topics/deep er.md sent
+    push: nothing to do for 1 session; on the remote as $COMMIT
+    --- exit 0
+    ");
+    let stored = fs::read_to_string(shelf(&a).join("files/MEMORY.md")).unwrap();
+    assert!(!stored.contains(a.home.to_str().unwrap()) && stored.contains("{{HOME}}/work/app/src/x.rs"), "{stored}");
+
+    let run = b.ccsync(["pull"]).success();
+    insta::assert_snapshot!(run, @r"
+    beside sessions: CLAUDE.md brought
+    memory of app: MEMORY.md, topics/deep er.md brought
+    pull: nothing to do for 1 session; on the remote as $COMMIT
+    --- exit 0
+    ");
+    assert_eq!(b.read_note("MEMORY.md"), text.replace(a.home.to_str().unwrap(), b.home.to_str().unwrap()));
+    assert_eq!(b.read_note("topics/deep er.md"), "a\n");
+    assert_eq!(fs::read_to_string(b.home.join(".claude/CLAUDE.md")).unwrap(), "Be brief.\n");
+    assert_private(&b.note("MEMORY.md"));
+
+    // There and back: what the other adds comes home, and what was here stays byte for byte.
+    b.write_note("MEMORY.md", b.read_note("MEMORY.md") + "\nmore\n");
+    settle(&[&b, &a]);
+    assert_eq!(a.read_note("MEMORY.md"), format!("{text}\nmore\n"));
+    for machine in [&a, &b] {
+        machine.assert_in_order("prose");
+        machine.ccsync(["verify", "--full"]).success();
+    }
+}
+
+#[cfg(unix)]
+fn assert_private(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[cfg(not(unix))]
+fn assert_private(_: &Path) {}
+
+#[test]
+fn a_push_and_a_pull_of_nothing_say_nothing_and_write_nothing() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "# x\n");
+    settle(&[&a, &b]);
+    for machine in [&a, &b] {
+        let before = machine.tree();
+        machine.ccsync(["push"]).success();
+        machine.ccsync(["pull"]).success();
+        let state = |tree: &crate::harness::Tree| -> Vec<_> {
+            tree.iter().filter(|(path, _)| path.to_str().unwrap().contains("/prose/")).map(|e| e.1.clone()).collect()
+        };
+        assert_eq!(state(&before), state(&machine.tree()));
+    }
+}
+
+#[test]
+fn changes_in_different_places_meet_and_additions_are_both_kept() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "# Index\none\ntwo\nthree\n");
+    a.write_note("MEMORY.md", "# Index\nONE\ntwo\nthree\n- from a\n");
+    b.write_note("MEMORY.md", "# Index\none\ntwo\nthree\n- from b\n");
+    a.ccsync(["push"]).success();
+    let run = b.ccsync(["pull"]).success();
+    assert!(run.stdout.contains("memory of app: MEMORY.md merged"), "{run}");
+    settle(&[&b, &a]);
+    assert_eq!(a.read_note("MEMORY.md"), "# Index\nONE\ntwo\nthree\n- from a\n- from b\n");
+    assert_eq!(b.read_note("MEMORY.md"), a.read_note("MEMORY.md"));
+}
+
+#[test]
+fn two_versions_of_a_line_are_both_kept_and_named_in_the_report() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "colour: green\n");
+    a.write_note("MEMORY.md", "colour: red\n");
+    b.write_note("MEMORY.md", "colour: blue\n");
+    a.ccsync(["push"]).success();
+    let run = b.ccsync(["pull"]).code(5);
+    insta::assert_snapshot!(run, @r"
+    memory of app: MEMORY.md kept both ways
+    pull: nothing to do for 1 session; on the remote as $COMMIT
+    --- exit 5
+    ");
+    insta::assert_snapshot!(b.read_note("MEMORY.md"), @r"
+    [ccsync: these lines differ on two machines. On b:]
+    colour: blue
+    [ccsync: on a:]
+    colour: red
+    [ccsync: until here. Keep what is right, and remove these three lines.]
+    ");
+    settle(&[&b, &a]);
+    assert_eq!(b.read_note("MEMORY.md"), a.read_note("MEMORY.md"));
+    // Somebody chooses, and that is that.
+    a.write_note("MEMORY.md", "colour: red\n");
+    settle(&[&a, &b]);
+    assert_eq!(b.read_note("MEMORY.md"), "colour: red\n");
+}
+
+#[test]
+fn three_machines_that_push_in_any_order_end_with_the_same_bytes() {
+    let mut ends = Vec::new();
+    for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
+        let env = TestEnv::new();
+        let (a, b) = pair_with_note(&env, "top\nsame\nend\n");
+        let c = env.machine("c");
+        c.init(&env.remote_of_pair());
+        fs::create_dir_all(c.home.join("work/app")).unwrap();
+        c.ccsync(["pull"]).success();
+        let machines = [&a, &b, &c];
+        for (machine, text) in machines.iter().zip(["A\nsame\nend\n", "top\nsame\nend\nB\n", "top\nsame\nC\nend\n"]) {
+            machine.write_note("MEMORY.md", text);
+        }
+        // Nobody pulls first: the commits are merged.
+        order.iter().for_each(|n| drop(machines[*n].ccsync(["push"]).success()));
+        settle(&machines);
+        assert_eq!(a.read_note("MEMORY.md"), b.read_note("MEMORY.md"));
+        assert_eq!(a.read_note("MEMORY.md"), c.read_note("MEMORY.md"));
+        ends.push(a.read_note("MEMORY.md"));
+    }
+    assert_eq!(ends, vec!["A\nsame\nC\nend\nB\n"; 3]);
+}
+
+#[test]
+fn a_conflict_between_two_pushes_is_named_by_the_second_and_read_by_both() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "green\n");
+    a.write_note("MEMORY.md", "red\n");
+    b.write_note("MEMORY.md", "blue\n");
+    a.ccsync(["push"]).success();
+    let run = b.ccsync(["push"]).code(5);
+    assert!(run.stdout.contains("memory of app: MEMORY.md kept both ways"), "{run}");
+    assert_eq!(b.read_note("MEMORY.md"), "blue\n", "a push writes nothing here");
+    // It goes on here before it has seen the other.
+    b.write_note("MEMORY.md", "blue\nand more\n");
+    b.ccsync(["push"]);
+    settle(&[&a, &b]);
+    assert_eq!(b.read_note("MEMORY.md"), a.read_note("MEMORY.md"));
+    let text = b.read_note("MEMORY.md");
+    for line in ["red\n", "blue\n", "and more\n"] {
+        assert_eq!(text.matches(line).count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn a_file_that_was_removed_on_purpose_goes_everywhere_and_an_undo_brings_it_back() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "x\n");
+    a.write_note("old.md", "old\n");
+    settle(&[&a, &b]);
+    fs::remove_file(a.note("old.md")).unwrap();
+    let run = a.ccsync(["push"]).success();
+    assert!(run.stdout.contains("memory of app: old.md removed"), "{run}");
+    let run = b.ccsync(["pull"]).success();
+    assert!(run.stdout.contains("memory of app: old.md removed"), "{run}");
+    assert!(!b.has_note("old.md"));
+    b.ccsync(["undo"]).success();
+    assert_eq!(b.read_note("old.md"), "old\n");
+    b.ccsync(["pull"]).success();
+    assert!(!b.has_note("old.md"), "the pull that was taken back is made again");
+    settle(&[&a, &b]);
+    // A new file of that name is new.
+    a.write_note("old.md", "again\n");
+    settle(&[&a, &b]);
+    assert_eq!(b.read_note("old.md"), "again\n");
+}
+
+#[test]
+fn a_change_is_stronger_than_a_removal_on_whichever_side() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "x\n");
+    a.write_note("one.md", "1\n");
+    a.write_note("two.md", "2\n");
+    settle(&[&a, &b]);
+    fs::remove_file(a.note("one.md")).unwrap();
+    b.write_note("one.md", "1 changed\n");
+    a.write_note("two.md", "2 changed\n");
+    fs::remove_file(b.note("two.md")).unwrap();
+    settle(&[&a, &b]);
+    for machine in [&a, &b] {
+        assert_eq!(machine.read_note("one.md"), "1 changed\n");
+        assert_eq!(machine.read_note("two.md"), "2 changed\n");
+    }
+}
+
+#[test]
+fn a_directory_that_is_gone_is_not_a_removal() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "x\n");
+    fs::remove_dir_all(a.project_dir("work/app")).unwrap();
+    settle(&[&a, &b]);
+    assert_eq!(b.read_note("MEMORY.md"), "x\n");
+    assert!(!a.has_note("MEMORY.md"), "what is gone here stays gone");
+    b.write_note("MEMORY.md", "y\n");
+    settle(&[&b, &a]);
+    assert_eq!(a.read_note("MEMORY.md"), "y\n", "until somebody goes on with it");
+}
+
+#[test]
+fn what_this_machine_remembers_can_be_lost_and_nothing_else_is() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "top\none\n");
+    b.write_note("gone.md", "g\n");
+    settle(&[&a, &b]);
+    fs::remove_dir_all(b.home.join(".local/state/ccsync/prose")).unwrap();
+    fs::remove_file(b.note("gone.md")).unwrap();
+    settle(&[&b, &a]);
+    assert_eq!((a.read_note("gone.md"), b.read_note("gone.md")), ("g\n".to_owned(), "g\n".to_owned()));
+    fs::remove_dir_all(b.home.join(".local/state/ccsync/prose")).unwrap();
+    a.write_note("MEMORY.md", "top\none\nfrom a\n");
+    b.write_note("MEMORY.md", "top\nfrom b\none\n");
+    settle(&[&a, &b]);
+    assert_eq!(b.read_note("MEMORY.md"), "top\nfrom b\none\nfrom a\n");
+    assert_eq!(a.read_note("MEMORY.md"), b.read_note("MEMORY.md"));
+}
+
+#[test]
+fn two_machines_that_had_memory_before_keep_both() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    for (machine, id, text) in [(&a, ONE, "# Index\n- from a\n"), (&b, TWO, "# Index\n- from b\n")] {
+        machine.session(id).turn("hello").write();
+        machine.write_note("MEMORY.md", text);
+    }
+    a.ccsync(["push"]).success();
+    b.ccsync(["sync"]).code(5);
+    settle(&[&a, &b]);
+    let text = a.read_note("MEMORY.md");
+    assert_eq!(b.read_note("MEMORY.md"), text);
+    assert!(
+        text.contains("- from a\n") && text.contains("- from b\n") && text.matches("# Index\n").count() == 1,
+        "{text}"
+    );
+}
+
+#[test]
+fn a_project_without_a_place_here_is_listed_until_it_appears() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let placeholder = |machine: &Machine| format!("WORK={}", machine.home.join("work").display());
+    a.ccsync(["config", "add-placeholder", &placeholder(&a)]).success();
+    a.session(ONE).turn("hello").write();
+    a.write_note("MEMORY.md", "x\n");
+    a.ccsync(["push"]).success();
+    let run = b.ccsync(["pull"]).success();
+    assert!(run.stdout.contains("left in the store: memory of app: its project is not on this machine"), "{run}");
+    assert!(!b.has_note("MEMORY.md"));
+    let json = b.ccsync(["pull", "--json"]).success().json();
+    assert_eq!(json["beside"][0]["project"], "{{WORK}}/app");
+    b.ccsync(["config", "add-placeholder", &placeholder(&b)]).success();
+    fs::create_dir_all(b.home.join("work/app")).unwrap();
+    b.ccsync(["pull"]).success();
+    assert_eq!(b.read_note("MEMORY.md"), "x\n");
+}
+
+fn git(machine: &Machine, directory: &Path, args: &[&str]) {
+    fs::create_dir_all(directory).unwrap();
+    machine.run(machine.program("git").arg("-C").arg(directory).args(args)).success();
+}
+
+#[test]
+fn a_clone_that_lies_elsewhere_has_the_same_memory_and_worktrees_share_it() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let here = a.home.join("work/app");
+    git(&a, &here, &["init", "--quiet"]);
+    git(&a, &here, &["remote", "add", "origin", "git@github.com:Al/App.git"]);
+    git(&a, &here, &["commit", "--quiet", "--allow-empty", "-m", "x"]);
+    git(&a, &here, &["worktree", "add", "--quiet", "../tree"]);
+    // The only sessions are in a sub-directory of a worktree.
+    a.session(ONE).project("work/tree/src").turn("hello").write();
+    a.write_note("MEMORY.md", format!("see {}/src/x.rs\n", here.display()));
+    let run = a.ccsync(["push"]).success();
+    assert!(run.stdout.contains("memory of App: MEMORY.md sent"), "{run}");
+
+    let there = b.home.join("code/my-app");
+    git(&b, &there, &["init", "--quiet"]);
+    git(&b, &there, &["remote", "add", "origin", "https://github.com/Al/App"]);
+    b.session(TWO).project("code/my-app").turn("hi").write();
+    b.ccsync(["pull"]).success();
+    let note = b.project_dir("code/my-app").join("memory/MEMORY.md");
+    assert_eq!(fs::read_to_string(&note).unwrap(), format!("see {}/src/x.rs\n", there.display()));
+    fs::write(&note, format!("see {}/src/y.rs\n", there.display())).unwrap();
+    settle(&[&b, &a]);
+    assert_eq!(a.read_note("MEMORY.md"), format!("see {}/src/y.rs\n", here.display()));
+}
+
+#[test]
+fn a_project_that_gets_a_remote_keeps_its_memory() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "x\n");
+    for machine in [&a, &b] {
+        let project = machine.home.join("work/app");
+        git(machine, &project, &["init", "--quiet"]);
+        git(machine, &project, &["remote", "add", "origin", "git@github.com:al/app.git"]);
+    }
+    a.write_note("MEMORY.md", "x\ny\n");
+    settle(&[&a, &b]);
+    assert_eq!(b.read_note("MEMORY.md"), "x\ny\n");
+    a.write_note("MEMORY.md", "x\ny\nz\n");
+    settle(&[&a, &b]);
+    assert_eq!(b.read_note("MEMORY.md"), "x\ny\nz\n");
+}
+
+#[test]
+fn a_memory_of_which_nothing_says_whose_it_is_stays_unless_the_client_knows() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    a.write_note("MEMORY.md", "x\n");
+    let run = a.ccsync(["push"]).success();
+    assert!(run.stdout.contains("no session here says which project it belongs to"), "{run}");
+    let projects = serde_json::json!({ "projects": { a.home.join("work/app").to_str().unwrap(): { "secret": 1 } } });
+    fs::write(a.home.join(".claude.json"), projects.to_string()).unwrap();
+    let run = a.ccsync(["push"]).success();
+    assert!(run.stdout.contains("memory of app: MEMORY.md sent"), "{run}");
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+}
+
+#[test]
+fn what_is_no_note_is_left_and_named_and_the_others_go_on() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "x\n");
+    a.write_note("image.png", b"\x89PNG\0\0");
+    a.write_note("latin.txt", b"caf\xe9\n");
+    a.write_note("huge.md", vec![b'x'; (1 << 20) + 1]);
+    a.write_note(".hidden.md", "h");
+    a.write_note("good.md", "g\n");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(a.home.join(".gitconfig"), a.note("link.md")).unwrap();
+    for _ in 0..2 {
+        let run = a.ccsync(["push"]).success();
+        for name in ["image.png", "latin.txt", "huge.md", "link.md"] {
+            assert!(run.stdout.lines().any(|line| line.contains("stays here") && line.contains(name)), "{name}: {run}");
+        }
+        assert!(!run.stdout.contains("hidden"), "{run}");
+    }
+    b.ccsync(["pull"]).success();
+    assert_eq!(b.read_note("good.md"), "g\n");
+    assert_eq!(fs::read_dir(b.note("")).unwrap().count(), 2);
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "x\n");
+    a.write_note("MEMORY.md", "y\n");
+    let before = a.tree();
+    let run = a.ccsync(["push", "--dry-run"]).success();
+    assert!(run.stdout.contains("memory of app: would be: MEMORY.md sent"), "{run}");
+    assert_eq!(a.tree(), before);
+    a.ccsync(["push"]).success();
+    let before = b.client_tree();
+    let run = b.ccsync(["pull", "--dry-run"]).success();
+    assert!(run.stdout.contains("memory of app: would be: MEMORY.md brought"), "{run}");
+    assert_eq!(b.client_tree(), before);
+    b.ccsync(["pull"]).success();
+    assert_eq!(b.read_note("MEMORY.md"), "y\n");
+}
+
+#[test]
+fn an_undo_takes_sessions_and_prose_of_one_pull_back_together() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "x\n");
+    settle(&[&a, &b]);
+    let before = b.client_tree();
+    a.append(ONE, "more");
+    a.write_note("MEMORY.md", "y\n");
+    a.write_note("new.md", "n\n");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    b.ccsync(["undo"]).success();
+    assert_eq!(b.client_tree(), before);
+    // What was put back is not taken for a change of this machine's.
+    b.ccsync(["push"]).success();
+    settle(&[&b, &a]);
+    assert_eq!((a.read_note("MEMORY.md"), b.read_note("MEMORY.md")), ("y\n".to_owned(), "y\n".to_owned()));
+    assert_eq!(b.read_note("new.md"), "n\n");
+}
+
+#[test]
+fn it_can_be_switched_off() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "x\n");
+    a.ccsync(["config", "set", "beside", "none"]).success();
+    assert_eq!(a.ccsync(["config", "get", "beside"]).success().stdout, "none\n");
+    a.write_note("MEMORY.md", "y\n");
+    a.ccsync(["sync"]).success();
+    b.ccsync(["sync"]).success();
+    assert_eq!(b.read_note("MEMORY.md"), "x\n");
+    a.ccsync(["config", "set", "beside", "memory,claude-md"]).success();
+    settle(&[&a, &b]);
+    assert_eq!(b.read_note("MEMORY.md"), "y\n");
+    a.ccsync(["config", "set", "beside", "memory,secrets"]).code(2);
+}
+
+/// Changes a store as somebody else could, and pushes that.
+fn tamper(machine: &Machine, change: impl FnOnce(&Path)) {
+    let store = machine.store();
+    change(&store);
+    machine.git(&["add", "--all"]);
+    machine.git(&["commit", "--quiet", "-m", "x"]);
+    let remote = machine.ccsync(["config", "get", "remote"]).success().stdout;
+    machine.git(&["push", "--quiet", remote.trim(), "HEAD:main"]);
+}
+
+#[test]
+fn hidden_names_from_the_store_are_not_written() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "x\n");
+    tamper(&a, |_| {
+        let path = shelf(&a).join("shelf.json");
+        let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        for name in [".hidden.md", "a/.b/c.md"] {
+            json["files"][name] = json["files"]["MEMORY.md"].clone();
+            let text = shelf(&a).join("files").join(name);
+            fs::create_dir_all(text.parent().unwrap()).unwrap();
+            fs::write(text, "x\n").unwrap();
+        }
+        fs::write(&path, json.to_string()).unwrap();
+    });
+    b.ccsync(["pull"]).success();
+    assert_eq!(fs::read_dir(b.note("")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_hostile_shelf_is_refused_and_writes_nothing_elsewhere() {
+    type Change = fn(&mut serde_json::Value);
+    let changes: [Change; 6] = [
+        |shelf| shelf["files"]["../../../escaped.md"] = shelf["files"]["MEMORY.md"].clone(),
+        |shelf| shelf["files"]["/etc/escaped.md"] = shelf["files"]["MEMORY.md"].clone(),
+        |shelf| shelf["files"]["MEMORY.md"]["bytes"] = serde_json::json!(1_u64 << 50),
+        |shelf| shelf["files"]["MEMORY.md"]["runs"] = serde_json::json!([{ "lines": 99 }]),
+        |shelf| shelf["format"] = serde_json::json!(99),
+        |shelf| shelf["project"] = serde_json::json!({ "path": "{{HOME}}/.ssh" }),
+    ];
+    for (n, change) in changes.into_iter().enumerate() {
+        let env = TestEnv::new();
+        let (a, b) = pair_with_note(&env, "x\n");
+        a.append(ONE, "more");
+        a.ccsync(["push"]).success();
+        tamper(&a, |store| {
+            let path = shelf(&a).join("shelf.json");
+            assert!(path.starts_with(store));
+            let mut json = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            change(&mut json);
+            fs::write(&path, json.to_string()).unwrap();
+        });
+        let run = b.ccsync(["pull"]).code(3);
+        assert!(run.stdout.contains("not taken: "), "{n}: {run}");
+        assert!(b.text(ONE).contains("more"), "{n}: the session came all the same");
+        assert_eq!(b.read_note("MEMORY.md"), "x\n", "{n}");
+        let escaped = walkdir::WalkDir::new(env.root()).into_iter().flatten().any(|e| e.file_name() == "escaped.md");
+        assert!(!escaped, "{n}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn nothing_is_written_through_a_link() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    fs::create_dir_all(b.home.join("work/app")).unwrap();
+    fs::create_dir_all(b.home.join("elsewhere")).unwrap();
+    b.write_note("MEMORY.md", "b\n");
+    std::os::unix::fs::symlink(b.home.join("elsewhere"), b.note("topics")).unwrap();
+    a.write_note("topics/x.md", "x\n");
+    a.ccsync(["push"]).success();
+    let run = b.ccsync(["pull"]).code(3);
+    assert!(run.stdout.contains("is a link, and links are not followed"), "{run}");
+    assert_eq!(fs::read_dir(b.home.join("elsewhere")).unwrap().count(), 0);
+}
+
+#[test]
+fn names_with_control_characters_are_shown_harmless() {
+    let env = TestEnv::new();
+    let (a, _) = pair_with_note(&env, "x\n");
+    a.write_note("evil\u{1b}[2J.md", "x\n");
+    let run = a.ccsync(["push"]).success();
+    assert!(!run.stdout.contains('\u{1b}') && run.stdout.contains("stays here"), "{run}");
+}
+
+#[test]
+fn what_changes_while_a_remote_is_away_is_sent_later() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "x\n");
+    let (remote, away) = (env.remote_of_pair(), env.root().join("away.git"));
+    fs::rename(&remote, &away).unwrap();
+    a.write_note("MEMORY.md", "y\n");
+    a.ccsync(["push"]).code(6);
+    fs::rename(&away, &remote).unwrap();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_eq!(b.read_note("MEMORY.md"), "y\n");
+}
+
+#[test]
+fn a_remote_that_is_new_and_empty_removes_nothing() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "x\n");
+    let other = env.bare_remote();
+    for machine in [&a, &b] {
+        machine.ccsync(["init", "--yes", "--remote", other.to_str().unwrap()]).success();
+        fs::remove_dir_all(machine.home.join(".local/share/ccsync/store")).unwrap();
+    }
+    fs::remove_dir_all(&other).unwrap();
+    let again = env.bare_remote();
+    fs::rename(again, &other).unwrap();
+    b.ccsync(["pull"]);
+    assert_eq!(b.read_note("MEMORY.md"), "x\n");
+    settle(&[&b, &a]);
+    assert_eq!(a.read_note("MEMORY.md"), "x\n");
+}

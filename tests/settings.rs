@@ -1,0 +1,245 @@
+//! Settings, commands, agents and skills: sent by choice, and taken over only after a yes.
+
+use std::fs;
+use std::path::PathBuf;
+
+#[cfg(unix)]
+use crate::harness::Terminal;
+use crate::harness::{Machine, TestEnv};
+
+fn file(machine: &Machine, name: &str) -> PathBuf {
+    machine.home.join(".claude").join(name)
+}
+
+fn write(machine: &Machine, name: &str, text: &str) {
+    let path = file(machine, name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn read(machine: &Machine, name: &str) -> Option<String> {
+    fs::read_to_string(file(machine, name)).ok()
+}
+
+/// Two machines of which both want everything.
+fn pair(env: &TestEnv) -> (Machine, Machine) {
+    let (a, b) = env.pair();
+    for machine in [&a, &b] {
+        machine.ccsync(["config", "set", "beside", "memory,claude-md,settings,commands,agents,skills"]).success();
+    }
+    (a, b)
+}
+
+#[test]
+fn nothing_of_it_travels_until_asked_for_and_some_of_it_never() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    write(&a, "settings.json", "{}\n");
+    write(&a, "commands/go.md", "!`true`\n");
+    let run = a.ccsync(["push"]).success();
+    assert!(!run.stdout.contains("beside sessions"), "{run}");
+    a.ccsync(["config", "set", "beside", "memory,settings,commands,agents,skills"]).success();
+    for never in
+        ["settings.local.json", ".credentials.json", "sessions/1.key", "plugins/p.json", "history.jsonl", "x.md"]
+    {
+        write(&a, never, "secret words\n");
+    }
+    write(&a, "skills/s/.git/config", "secret words\n");
+    let run = a.ccsync(["push"]).success();
+    assert!(run.stdout.contains("beside sessions: commands/go.md, settings.json sent"), "{run}");
+    let store = walkdir::WalkDir::new(a.store()).into_iter().flatten().filter(|e| e.file_type().is_file());
+    let texts = store.filter_map(|e| fs::read_to_string(e.path()).ok());
+    assert!(!texts.into_iter().any(|text| text.contains("secret words")));
+    // The other machine has not asked for it.
+    let run = b.ccsync(["pull"]).success();
+    assert!(!run.stdout.contains("settings"), "{run}");
+    assert_eq!(read(&b, "settings.json"), None);
+}
+
+#[test]
+fn without_a_terminal_nothing_is_applied_and_what_waits_is_said() {
+    let env = TestEnv::new();
+    let (a, b) = pair(&env);
+    write(&a, "settings.json", "{\n  \"model\": \"opus\"\n}\n");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    let run = b.ccsync(["pull"]).success();
+    insta::assert_snapshot!(run, @r"
+    settings.json of a waits for a yes, because it can run programs: ccsync apply
+    pull: no sessions found; on the remote as $COMMIT
+    --- exit 0
+    ");
+    let run = b.ccsync(["apply"]).success();
+    insta::assert_snapshot!(run, @r#"
+    settings.json of a would be new here
+      + {
+      +   "model": "opus"
+      + }
+    apply: 1 file waits for a yes: ccsync apply on a terminal, or ccsync apply --yes
+    --- exit 0
+    "#);
+    assert_eq!(read(&b, "settings.json"), None);
+    let json = b.ccsync(["apply", "--json"]).success().json();
+    assert_eq!(json["waiting"][0]["name"], "settings.json");
+    assert_eq!(json["waiting"][0]["here"], serde_json::Value::Null);
+
+    b.ccsync(["apply", "--yes", "commands/other.md"]).success();
+    assert_eq!(read(&b, "settings.json"), None);
+    let run = b.ccsync(["apply", "--yes"]).success();
+    assert!(run.stdout.contains("apply: 1 file taken over"), "{run}");
+    assert_eq!(read(&b, "settings.json"), read(&a, "settings.json"));
+    assert_eq!(b.ccsync(["apply"]).success().stdout, "apply: nothing waits\n");
+    b.ccsync(["undo"]).success();
+    assert_eq!(read(&b, "settings.json"), None);
+    let run = b.ccsync(["pull"]).success();
+    assert!(run.stdout.contains("waits for a yes"), "what was taken back is asked again: {run}");
+    b.ccsync(["push"]).success();
+    assert!(read(&a, "settings.json").is_some());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_yes_holds_for_this_very_content_and_a_no_until_it_changes() {
+    let env = TestEnv::new();
+    let (a, b) = pair(&env);
+    let answer = |key: &str, code: &str| {
+        let terminal = Terminal::start(b.command(["apply"]), 100, 30);
+        terminal.wait_for("Take it over");
+        terminal.wait_for_raw();
+        terminal.type_in(key);
+        let ended = terminal.end().given_back().code(0);
+        assert!(ended.text().contains(code), "{}", ended.text());
+    };
+    write(&a, "commands/go.md", "one\n");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    answer("y", "apply: 1 file taken over");
+    assert_eq!(read(&b, "commands/go.md").as_deref(), Some("one\n"));
+
+    write(&a, "commands/go.md", "two\n");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    answer("n", "apply: 1 file kept as here");
+    assert_eq!(read(&b, "commands/go.md").as_deref(), Some("one\n"));
+    for command in ["pull", "apply", "push"] {
+        let run = b.ccsync([command]).success();
+        assert!(!run.stdout.contains("go.md"), "{run}");
+    }
+    assert_eq!(a.ccsync(["pull"]).success().stdout.matches("go.md").count(), 0, "a no changes nothing elsewhere");
+
+    // What has had a yes before comes without a question.
+    write(&a, "commands/go.md", "one\n");
+    a.ccsync(["push"]).success();
+    let run = b.ccsync(["sync"]).success();
+    assert!(!run.stdout.contains("waits for a yes"), "{run}");
+    write(&a, "commands/go.md", "three\n");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    answer("y", "apply: 1 file taken over");
+    write(&a, "commands/go.md", "one\n");
+    a.ccsync(["push"]).success();
+    let run = b.ccsync(["pull"]).success();
+    assert!(run.stdout.contains("beside sessions: commands/go.md brought"), "{run}");
+    assert_eq!(read(&b, "commands/go.md").as_deref(), Some("one\n"));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_difference_cannot_steer_the_terminal() {
+    let env = TestEnv::new();
+    let (a, b) = pair(&env);
+    write(&a, "agents/x.md", "harmless\r\u{1b}[1A\u{1b}[2Kevil\u{202e}txt\u{1b}]0;t\u{7}\n");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    let run = b.ccsync(["apply", "--dry-run"]).success();
+    assert!(!run.stdout.contains(['\u{1b}', '\r', '\u{202e}', '\u{7}']), "{run}");
+    let terminal = Terminal::start(b.command(["apply"]), 100, 30);
+    terminal.wait_for("Take it over");
+    let screen = terminal.screen();
+    assert!(screen.contains("harmless") && screen.contains("evil\\u{202e}txt"), "{screen}");
+    terminal.wait_for_raw();
+    terminal.type_in("n");
+    terminal.end().given_back().code(0);
+}
+
+#[test]
+fn changes_on_both_sides_are_put_together_where_they_do_not_meet() {
+    let env = TestEnv::new();
+    let (a, b) = pair(&env);
+    let settings =
+        |one: &str, two: &str| format!("{{\n  \"a\": {one},\n  \"b\": 0,\n  \"c\": 0,\n  \"d\": {two}\n}}\n");
+    write(&a, "settings.json", &settings("0", "0"));
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    b.ccsync(["apply", "--yes"]).success();
+    write(&a, "settings.json", &settings("1", "0"));
+    write(&b, "settings.json", &settings("0", "2"));
+    a.ccsync(["push"]).success();
+    b.ccsync(["sync"]).success();
+    assert_eq!(read(&b, "settings.json"), Some(settings("0", "2")), "nothing without a yes");
+    b.ccsync(["apply", "--yes"]).success();
+    assert_eq!(read(&b, "settings.json"), Some(settings("1", "2")));
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    a.ccsync(["apply", "--yes"]).success();
+    assert_eq!(read(&a, "settings.json"), Some(settings("1", "2")));
+
+    // Where they meet, a person chooses; no push decides it before.
+    write(&a, "settings.json", &settings("3", "2"));
+    write(&b, "settings.json", &settings("4", "2"));
+    a.ccsync(["push"]).success();
+    b.ccsync(["sync"]).success();
+    let run = b.ccsync(["apply", "--dry-run"]).success();
+    assert!(run.stdout.contains("this machine has changed it as well"), "{run}");
+    assert_eq!(read(&b, "settings.json"), Some(settings("4", "2")));
+    assert_eq!(read(&a, "settings.json"), Some(settings("3", "2")));
+}
+
+#[test]
+fn two_pushes_at_once_lose_neither_and_nothing_runs_unseen() {
+    let env = TestEnv::new();
+    let (a, b) = pair(&env);
+    write(&a, "commands/go.md", "a\n");
+    write(&b, "commands/go.md", "b\n");
+    a.ccsync(["push"]).success();
+    b.ccsync(["push"]).success();
+    for machine in [&a, &b] {
+        machine.ccsync(["sync"]).success();
+    }
+    assert_eq!(
+        (read(&a, "commands/go.md").as_deref(), read(&b, "commands/go.md").as_deref()),
+        (Some("a\n"), Some("b\n"))
+    );
+    let run = b.ccsync(["apply", "--dry-run"]).success();
+    assert!(run.stdout.contains("commands/go.md of a would change"), "{run}");
+}
+
+#[test]
+fn a_command_that_is_removed_is_removed_elsewhere_after_a_yes() {
+    let env = TestEnv::new();
+    let (a, b) = pair(&env);
+    write(&a, "commands/go.md", "a\n");
+    write(&a, "commands/other.md", "o\n");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    b.ccsync(["apply", "--yes"]).success();
+    fs::remove_file(file(&a, "commands/go.md")).unwrap();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_eq!(read(&b, "commands/go.md").as_deref(), Some("a\n"));
+    let run = b.ccsync(["apply", "--yes"]).success();
+    assert!(run.stdout.contains("commands/go.md of a would be removed"), "{run}");
+    assert_eq!(read(&b, "commands/go.md"), None);
+}
+
+#[test]
+fn settings_that_name_a_secret_stay_here() {
+    let env = TestEnv::new();
+    let (a, _) = pair(&env);
+    write(&a, "settings.json", "{\"env\": {\"ANTHROPIC_API_KEY\": \"sk-1\"}}\n");
+    for _ in 0..2 {
+        let run = a.ccsync(["push"]).success();
+        assert!(run.stdout.contains("stays here: settings.json: its `env` names ANTHROPIC_API_KEY"), "{run}");
+    }
+    assert!(!a.store().join("user").exists());
+}
