@@ -363,7 +363,8 @@ fn hostile_content_is_refused_one_by_one_and_the_rest_is_taken() {
         "not json {{HOME}}\n\n\u{0}\u{1b}[2J\n{\"cwd\": \"{{HOME}}/x\"}\n",
     )
     .unwrap();
-    let run = import(&here, &source).code(3);
+    // A screen that has room for everything.
+    let run = here.run(here.command(["import", source.to_str().unwrap()]).env("LINES", "500")).code(3);
     assert!(!format!("{}{}", run.stdout, run.stderr).contains('\u{1b}'), "{run}");
     for named in
         ["linked", "-rf.jsonl", "...jsonl", "broken.json", "deep.json", "stray", "33333333", "session_meta/11111111"]
