@@ -283,8 +283,11 @@ fn what_a_fork_shares_with_its_origin_is_found_once() {
     }
 }
 
+/// Does something to a file.
+type Damage<'a> = Box<dyn Fn() + 'a>;
+
 /// What is done to the working tree of a store by hand.
-fn damages(store: &std::path::Path) -> Vec<(&'static str, Box<dyn Fn() + '_>)> {
+fn damages(store: &std::path::Path) -> Vec<(&'static str, Damage<'_>)> {
     let session = store.join(format!("sessions/11/{ONE}"));
     let segment = session.join("transcript/000000.jsonl");
     let manifest = session.join("manifest.json");

@@ -18,7 +18,7 @@
 //! * `notes`: what a person leaves for the other machines
 //! * `history`: what happened to the store; `restore`: earlier states of sessions; `milestones`: names for states; `held`: what stays put back
 //! * [`doctor`]: everything that this program needs
-//! * [`import`]: what another program has stored
+//! * [`mod@import`]: what another program has stored
 //! * `search`, `show`: what was said, found and shown without a lock; `stored`: the store, opened for that
 //! * `set_up`, `learn`, `set_path`, `machines`: this machine, what it takes over from the others, and all of them
 //! * `status`, `list`, `undo`: the smaller commands; `look`: the end of a conversation; `named`: sessions as people name them

@@ -108,7 +108,7 @@ fn is_in_name(text: &[u8], place: Range<usize>) -> bool {
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let before = text[..place.start].iter().rev().skip_while(|byte| is_of_name(byte)).take(2);
     let after = text[place.end..].iter().skip_while(|byte| is_of_name(byte)).take(2);
-    text[place].iter().all(|byte| is_of_name(byte))
+    text[place].iter().all(is_of_name)
         && matches!(before.collect::<Vec<_>>()[..], [b'"', b'{' | b',' | b' '])
         && after.eq(b"\":")
 }

@@ -150,7 +150,7 @@ impl Scan<'_> {
                         self.each_candidate(content, &piece, found, &mut |_, line, found| {
                             self.record(line, agent, found);
                             Ok(())
-                        })?
+                        })?;
                     }
                     Content::Output => self.output(&piece, found),
                 }
