@@ -178,13 +178,25 @@ fn a_public_repository_is_an_error() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     set_remote(&a, "git@github.com:al/sessions.git");
+    let answer = |visibility: &str| {
+        format!(
+            "echo '{{\"data\":{{\"repository\":{{\"nameWithOwner\":\"al/sessions\",\"url\":\"https://github.com/al/sessions\",\
+             \"sshUrl\":\"git@github.com:al/sessions.git\",\"visibility\":\"{visibility}\",\"isEmpty\":false}}}}}}'"
+        )
+    };
     for (said, verdict, words) in [
-        ("echo PUBLIC", "error", "gh repo edit github.com/al/sessions --visibility private"),
-        ("echo PRIVATE", "ok", "is private"),
-        ("echo INTERNAL", "warning", "organisation"),
-        ("echo HTTP 404 >&2; exit 1", "ok", "cannot tell"),
+        (
+            answer("PUBLIC"),
+            "error",
+            "gh api --hostname github.com --method PATCH repos/al/sessions -f visibility=private",
+        ),
+        (answer("PRIVATE"), "ok", "is private"),
+        (answer("INTERNAL"), "warning", "organisation"),
+        ("echo HTTP 404 >&2; exit 1".to_owned(), "ok", "cannot tell"),
     ] {
-        let gh = format!("case \"$1 $2 $3\" in 'repo view github.com/al/sessions') {said};; esac");
+        let gh = format!(
+            "case \"$1 $2 $3 $4\" in 'auth status --hostname github.com') ;; 'api graphql '*) {said};; *) exit 1;; esac"
+        );
         expect(&doctor_with(&a, &programs(&env, &[("gh", &gh), ("ssh", "exit 255")])), "visibility", verdict, &[words]);
     }
 }
@@ -231,7 +243,7 @@ fn a_remote_on_this_disk_only_is_said_to_be_one() {
     let env = TestEnv::new();
     let a = env.machine("a");
     a.ccsync(["init"]).success();
-    expect(&doctor(&a), "remote", "warning", &["on this disk only", "ccsync init --remote URL"]);
+    expect(&doctor(&a), "remote", "warning", &["on this disk only", "ccsync init"]);
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn projects_machines_and_case_narrow_a_search() {
         assert_eq!(found(&a, args), expected, "{args:?}");
     }
     let unknown = a.ccsync(["search", "login", "--from", "c"]).code(1);
-    assert!(unknown.stderr.contains("0 machines in the store are called `c`"), "{unknown}");
+    assert!(unknown.stderr.contains("there is no machine in the store called `c`"), "{unknown}");
     b.append(THREE, "and a captcha");
     b.ccsync(["push"]).success();
     assert_eq!(found(&a, &["captcha"]), [""; 0], "nothing is fetched");

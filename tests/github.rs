@@ -57,7 +57,7 @@ fn the_first_machine_makes_a_private_repository_and_the_second_finds_it() {
       HOME     $ROOT/b/Users/alex/deep.er
     init: this machine is set up
     --- stderr
-    hint: next: ccsync push
+    hint: next: ccsync resume
     --- exit 0
     ");
     b.ccsync(["pull"]).success();
@@ -85,6 +85,42 @@ fn whoever_types_init_alone_presses_enter_on_either_machine() {
         assert_eq!(remote_of(machine), "git@github.localhost:al/claude-sessions.git");
     }
     assert_eq!(github.repositories(), [("al/claude-sessions".to_owned(), "PRIVATE".to_owned())]);
+    github.assert_understood();
+}
+
+#[test]
+fn whoever_pushed_before_is_asked_until_there_is_a_remote() {
+    let env = TestEnv::new();
+    let Some(github) = GitHub::start(&env) else { return };
+    let a = env.machine("a");
+    github.sign_in(&a, "ssh");
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+    let terminal = Terminal::start(github.command(&a, &["init"]), 120, 20);
+    terminal.wait_for("> a new private repository on GitHub: al/claude-sessions");
+    terminal.wait_for_raw();
+    terminal.type_in(ENTER);
+    terminal.wait_for("1 session carried over from this disk");
+    terminal.end().given_back().code(0);
+    assert_eq!(remote_of(&a), "git@github.localhost:al/claude-sessions.git");
+    let terminal = Terminal::start(github.command(&a, &["init"]), 120, 20);
+    terminal.wait_for("init: this machine is up to date");
+    terminal.end().given_back().code(0);
+    github.assert_understood();
+}
+
+#[test]
+fn the_doctor_says_of_a_repository_on_any_host_who_can_read_it() {
+    let env = TestEnv::new();
+    let Some(github) = GitHub::start(&env) else { return };
+    let a = env.machine("a");
+    github.sign_in(&a, "ssh");
+    github.repository("al/open", "PUBLIC");
+    for (name, said) in [("mine", "ok       visibility"), ("open", "error    visibility")] {
+        github.ccsync(&a, &["init", "--github", name, "--allow-public", "--yes"]).success();
+        let run = github.ccsync(&a, &["doctor"]);
+        assert!(run.stdout.contains(said), "{run}");
+    }
     github.assert_understood();
 }
 
@@ -163,7 +199,10 @@ fn what_others_can_read_is_refused_unless_told_twice() {
         github.sign_in(&machine, "ssh");
         let with = |more: &[&str]| github.ccsync(&machine, &[&["init"], choice, more].concat());
         for more in [&[][..], &["--allow-public"], &["--yes"]] {
-            let words = ["al/claude-sessions is public", "gh repo edit al/claude-sessions --visibility private"];
+            let words = [
+                "al/claude-sessions is public",
+                "gh api --method PATCH repos/al/claude-sessions -f visibility=private",
+            ];
             assert_refused(&machine, &with(more), &words);
         }
         let terminal =

@@ -41,7 +41,7 @@ fn init_names_what_it_set_up() {
     init: this machine is set up; 1 missing
     --- stderr
     hint: other machines have a placeholder WORK; to give it a directory here: ccsync config add-placeholder WORK=PATH
-    hint: next: ccsync push
+    hint: next: ccsync resume
     --- exit 0
     ");
 }
@@ -66,7 +66,7 @@ fn a_push_before_init_keeps_sessions_on_this_disk() {
     let push = a.ccsync(["push"]).success();
     assert_eq!(push.summary(), "push: 1 session: 1 added; on the remote as $COMMIT");
     assert_eq!(push.stderr.lines().count(), 2, "{push}");
-    assert!(push.stderr.contains("ccsync init --remote URL"), "{push}");
+    assert!(push.stderr.contains("to reach other machines: ccsync init\n"), "{push}");
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_second_machine_learns_the_placeholders_whose_directories_it_has() {
     init: this machine is set up; 1 placeholder learnt; 1 missing
     --- stderr
     hint: other machines have a placeholder FAR; to give it a directory here: ccsync config add-placeholder FAR=PATH
-    hint: next: ccsync push
+    hint: next: ccsync resume
     --- exit 0
     ");
     b.ccsync(["pull"]).success();
@@ -231,7 +231,7 @@ fn a_newcomer_whose_name_is_taken_gets_a_number() {
       HOME     $ROOT/y/home/y
     init: this machine is set up
     --- stderr
-    hint: next: ccsync push
+    hint: next: ccsync resume
     --- exit 0
     ");
     init(&machines[2]);

@@ -506,7 +506,7 @@ impl CliError {
                 (Kind::Failed, vec![import, "a remote of its own for ccsync: ccsync init --remote URL".to_owned()])
             }
             SyncError::Import(ref e) => (Kind::Failed, import_hints(e)),
-            SyncError::NotSetUp => (Kind::Failed, hints(["ccsync init --remote URL"])),
+            SyncError::NotSetUp => (Kind::Failed, hints(["ccsync init"])),
             SyncError::Pattern(PatternError::Empty) => (Kind::Usage, hints(["ccsync search \"login form\""])),
             SyncError::Pattern(PatternError::Regex(_)) => {
                 (Kind::Usage, hints(["to search for the text as it stands, leave out --regex"]))

@@ -284,7 +284,7 @@ pub enum SyncError {
         store: PathBuf,
     },
     /// A machine was named that the store does not know, or by a name that several have.
-    #[error("{found} machines in the store are called `{}`", name.escape_debug())]
+    #[error("{} in the store called `{}`", match found { 0 => "there is no machine".to_owned(), n => format!("there are {n} machines") }, name.escape_debug())]
     NoSuchMachine {
         /// What was asked for.
         name: String,

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -187,15 +187,20 @@ impl Views {
     fn words(&self, manifest: &Manifest, portable: &str) -> Option<String> {
         // What this program wrote has 200 characters before its paths are collapsed.
         let title: String = portable.chars().take(LONGEST_TITLE).collect();
-        let last = manifest.transcript.runs.last();
-        let present = self.number(self.roots_of(manifest));
-        let Some(expander) = last.and_then(|run| self.expander(manifest, run, Reading::With(View::Local, present)))
-        else {
-            return Some(title);
-        };
-        let mut shown = Vec::new();
-        expander.expand(title.as_bytes(), TextKind::Plain, &mut shown);
-        Some(String::from_utf8_lossy(&shown).into_owned())
+        let reading = Reading::With(View::Local, self.number(self.roots_of(manifest)));
+        // Whose words it is, it does not say: a first prompt is of whoever began, most titles are of whoever wrote last.
+        let (mut tried, mut likeliest) = (BTreeSet::new(), None);
+        for run in manifest.transcript.runs.iter().rev().filter(|run| tried.insert(&run.roots)) {
+            let Some(expander) = self.expander(manifest, run, reading) else { continue };
+            let mut shown = Vec::new();
+            expander.expand(title.as_bytes(), TextKind::Plain, &mut shown);
+            let shown = String::from_utf8_lossy(&shown).into_owned();
+            if !shown.contains("{{") {
+                return Some(shown);
+            }
+            likeliest.get_or_insert(shown);
+        }
+        Some(likeliest.unwrap_or(title))
     }
 
     /// Stored text as a person reads it here: with this machine's paths, whatever the setting for files on the disk is.

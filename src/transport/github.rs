@@ -203,13 +203,22 @@ impl GitHub {
     pub fn look_up(url: &RemoteUrl) -> Option<Repository> {
         let identity = super::url::project_identity(url.as_git_argument())?;
         let name: RepositoryName = identity.parse().ok()?;
-        let github = Self::new(name.host.clone());
+        let github = Self::new(Some(name.host?));
         // Only a host where it has an account is asked anything.
-        let known = github.run(&github.gh(&["auth", "status", "--hostname", name.host.as_deref()?])).ok()?;
-        if !known.status.success() {
+        if !github.is_signed_in().ok()? {
             return None;
         }
         github.repository(name.owner.as_deref()?, &name.name).ok()?
+    }
+
+    /// Whether `gh` has an account at its host; without a host, whether all of its accounts are good.
+    ///
+    /// # Errors
+    /// [`GitHubError`], if `gh` cannot be asked.
+    pub fn is_signed_in(&self) -> Result<bool, GitHubError> {
+        let host = self.host.iter().flat_map(|host| ["--hostname", host]);
+        let args: Vec<&str> = ["auth", "status"].into_iter().chain(host).collect();
+        Ok(self.run(&self.gh(&args))?.status.success())
     }
 
     fn query(&self, query: &str, variables: &[(&str, &str)]) -> Result<Output, GitHubError> {

@@ -97,7 +97,7 @@ pub(super) fn ensure(app: &mut App) -> Result<(), CliError> {
         one_line(&report.machine_name)
     ));
     if report.embedded {
-        app.out.hint("that is on this disk only; to reach other machines: ccsync init --remote URL");
+        app.out.hint("that is on this disk only; to reach other machines: ccsync init");
     }
     Ok(())
 }

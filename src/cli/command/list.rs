@@ -23,10 +23,10 @@ const TITLE: usize = 1;
 
 /// List sessions, the most recent first
 ///
-/// An id of this list is what `ccsync pull SESSION` takes.
+/// The beginning of an id that is shown is what other commands take for SESSION; `--json` has the whole id.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Ask the remote first
+    /// Also those that only the store has; asks the remote first
     #[arg(long)]
     remote: bool,
     /// How to print them
@@ -123,7 +123,7 @@ fn table(rows: &[SessionRow], now: DateTime<Utc>) -> Table {
             None => title(row.title.as_deref()),
         };
         table.row([
-            Cell::new(row.session.as_str()),
+            Cell::new(short_id(row.session.as_str())),
             Cell::new(title),
             Cell::new(row.project.as_deref().map(project).unwrap_or_default()),
             Cell::new(row.last_activity.map(|t| age(t, now)).unwrap_or_default()),

@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::SyncError;
 use super::work::remote_url;
 use crate::config::{Config, ConfigError, Overrides, Settings};
+use crate::domain::url::project_identity;
 use crate::sys::clock::Clock;
 use crate::sys::env::Env;
 use crate::transport::url::RemoteUrl;
@@ -80,6 +81,13 @@ impl Patient<'_> {
         let settings = self.set_up()?;
         Some(remote_url(self.env, settings.remote.as_deref()))
     }
+}
+
+/// GitHub's own host.
+const GITHUB: &str = "github.com";
+
+fn is_on_github(url: &RemoteUrl) -> bool {
+    project_identity(url.as_git_argument()).is_some_and(|name| name.split('/').next() == Some(GITHUB))
 }
 
 /// Looks at everything.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{Check, PATIENCE, Patient};
-use crate::domain::url::{Kind, RemoteUrl};
+use crate::domain::url::RemoteUrl;
 use crate::sys::process::{ProcessError, Program};
 use crate::transport::git_cli::GitCli;
+use crate::transport::github::{GitHub, GitHubError};
 use crate::transport::remote::{OLDEST_GIT, RemoteError};
 
 const GIT: &str = "git";
@@ -37,17 +38,15 @@ fn git(patient: &Patient<'_>) -> Check {
 
 /// GitHub's program is a help, never a need.
 fn gh(patient: &Patient<'_>) -> Check {
-    let on_github = match patient.remote() {
-        Some(Ok(url)) => !matches!(url.kind(), Kind::Local(_)) && url.to_string().contains("github.com"),
-        _ => false,
-    };
-    let status = Program::new(GH).args(["auth", "status"]).env("GH_PROMPT_DISABLED", "1").silence_limit(PATIENCE);
-    match status.run() {
-        Err(ProcessError::NotFound { .. }) => Check::ok(GH, "not installed; it is not needed"),
-        Ok(out) if out.status.success() => Check::ok(GH, "signed in to GitHub"),
-        _ if !on_github => Check::ok(GH, "installed, not signed in; this remote does not need it"),
-        Ok(_) => Check::warning(GH, "not signed in, so that the remote cannot be looked up", "gh auth login"),
-        Err(e) => Check::warning(GH, e.to_string(), "gh auth status"),
+    let remote = patient.remote().and_then(Result::ok);
+    let host = remote.as_ref().is_some_and(super::is_on_github).then(|| super::GITHUB.to_owned());
+    let needed = host.is_some();
+    match GitHub::new(host).is_signed_in() {
+        Err(GitHubError::Missing) => Check::ok(GH, "not installed; it is not needed"),
+        Ok(true) => Check::ok(GH, "signed in to GitHub"),
+        _ if !needed => Check::ok(GH, "installed, not signed in; this remote does not need it"),
+        Ok(false) => Check::warning(GH, "not signed in, so that the remote cannot be looked up", "gh auth login"),
+        Err(e) => Check::warning(GH, super::super::in_words(&e), "gh auth status"),
     }
 }
 

@@ -6,12 +6,11 @@ use super::super::in_words;
 use super::super::send::in_one_line;
 use super::{Check, PATIENCE, Patient, Verdict};
 use crate::domain::id::{CommitId, SessionId};
-use crate::domain::url::project_identity;
 use crate::lock::record::{Identity, LockRecord, Stamp};
 use crate::store::machine::Machine;
 use crate::store::{Author, BRANCH, LOCK_BRANCHES, Store, StoreError, lock_ref};
-use crate::sys::process::Program;
 use crate::transport::git_cli::GitCli;
+use crate::transport::github::{GitHub, Repository, Visibility};
 use crate::transport::remote::{Missing, PushOutcome, RefUpdate, Remote, RemoteError};
 use crate::transport::url::{Kind, RemoteUrl};
 
@@ -48,24 +47,22 @@ pub(super) fn checks(patient: &Patient<'_>) -> Vec<Check> {
     checks
 }
 
-/// Whether everybody may read a repository on GitHub, as far as the user's `gh` can tell; other hosts are not asked.
+/// Whether others may read the repository, as far as the user's `gh` can tell. Where it has no account, nothing is asked.
 fn visibility(url: &RemoteUrl) -> Option<Check> {
-    let name = project_identity(url.as_git_argument()).filter(|name| name.starts_with("github.com/"))?;
-    let asked = Program::new("gh").args(["repo", "view", &name, "--json", "visibility", "--jq", ".visibility"]);
-    let asked = asked.env("GH_PROMPT_DISABLED", "1").silence_limit(PATIENCE).run();
-    let said =
-        asked.ok().filter(|out| out.status.success()).map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
-    Some(match said.as_deref().map(str::trim) {
-        Some("PUBLIC") => {
-            let mend = format!("gh repo edit {name} --visibility private --accept-visibility-change-consequences");
+    let Some(Repository { host, name, visibility, .. }) = GitHub::look_up(url) else {
+        let unknown = "not known: `gh` cannot tell; it should be private";
+        return super::is_on_github(url).then(|| Check::ok(VISIBILITY, unknown));
+    };
+    // Not `gh repo edit`: newer versions refuse it without an option that older ones (2.23) do not have.
+    let mend = format!("gh api --hostname {host} --method PATCH repos/{name} -f visibility=private");
+    Some(match visibility {
+        Visibility::Private => Check::ok(VISIBILITY, "the repository is private"),
+        Visibility::Internal => {
+            Check::warning(VISIBILITY, "everybody of the organisation can read your sessions", mend)
+        }
+        Visibility::Public => {
             Check::error(VISIBILITY, "the repository is public: everybody can read your sessions", mend)
         }
-        Some("PRIVATE") => Check::ok(VISIBILITY, "the repository is private"),
-        Some("INTERNAL") => {
-            let words = "everybody of the organisation can read your sessions";
-            Check::warning(VISIBILITY, words, format!("gh repo edit {name} --visibility private"))
-        }
-        _ => Check::ok(VISIBILITY, "not known: `gh` cannot tell; it should be private"),
     })
 }
 
@@ -80,7 +77,7 @@ fn reached(patient: &Patient<'_>, url: &RemoteUrl, refs: &BTreeMap<String, Commi
     let embedded = patient.set_up().is_some_and(|settings| settings.remote.is_none());
     let words = format!("{url} answers; {has}");
     match embedded {
-        true => Check::warning(REMOTE, format!("{words}; it is on this disk only"), "ccsync init --remote URL"),
+        true => Check::warning(REMOTE, format!("{words}; it is on this disk only"), "ccsync init"),
         false => Check::ok(REMOTE, words),
     }
 }

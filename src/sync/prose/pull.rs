@@ -98,7 +98,7 @@ fn is_at_path_of(place: &Place, shelf: &Shelf) -> bool {
 
 fn without_place(shelf: &Shelf) -> ShelfReport {
     let project = shelf.project.as_ref().map(|key| key.as_str().to_owned());
-    let reason = "its project is not on this machine; it comes with the first pull after that".to_owned();
+    let reason = "its project is not on this machine yet".to_owned();
     ShelfReport { project, listed: Some(reason), files: Vec::new() }
 }
 

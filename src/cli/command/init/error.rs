@@ -23,7 +23,7 @@ impl From<InitError> for CliError {
     fn from(error: InitError) -> Self {
         let hints = match &error {
             InitError::Open { name, .. } => vec![
-                format!("gh repo edit {} --visibility private", one_line(name)),
+                format!("gh api --method PATCH repos/{} -f visibility=private", one_line(name)),
                 "if others may read them, add to `ccsync init`: --allow-public".to_owned(),
             ],
             InitError::NotAStore { address, .. } => vec![

@@ -70,8 +70,14 @@ pub(super) fn choose(args: &Args, app: &mut App) -> Result<Chosen, CliError> {
     if let Some(name) = &args.github {
         return on_github(name.as_ref(), args, app);
     }
-    // The remote is all that cannot be found out, and it is asked for once only.
-    if !may_ask(args, app) || app.is_set_up()? { Ok(Chosen::default()) } else { ask(args, app) }
+    if may_ask(args, app) && is_open(args, app)? { ask(args, app) } else { Ok(Chosen::default()) }
+}
+
+/// Whether nobody has named a remote yet. It is all that cannot be found out, and it is asked for until there is one; but not of whoever has
+/// something else to change on a machine that is set up.
+fn is_open(args: &Args, app: &App) -> Result<bool, CliError> {
+    let changes = args.name.is_some() || !args.add_placeholder.is_empty() || args.new_id;
+    Ok(!app.is_set_up()? || (!changes && app.config()?.remote.is_none()))
 }
 
 /// An address, which may be that of a repository that `gh` knows.

@@ -158,7 +158,8 @@ pub(super) fn hints(report: &SetUpReport, app: &mut App) {
         app.out.hint("the sessions stay on this disk; to reach other machines: ccsync init --remote URL");
     }
     if report.first_time {
-        app.out.hint("next: ccsync push");
+        let next = if report.other_machines.is_empty() { "ccsync push" } else { "ccsync resume" };
+        app.out.hint(&format!("next: {next}"));
     }
 }
 

@@ -6,6 +6,7 @@ use crate::cli::error::{CliError, Kind, shell_word};
 use crate::domain::id::SessionId;
 use crate::sync::MissingProject;
 use crate::sync::choice::LeftOut;
+use crate::ui::format::project;
 use crate::ui::picker::PickError;
 use crate::ui::sanitize;
 
@@ -36,7 +37,7 @@ pub(in crate::cli) enum ResumeError {
     DirectoryLeftOut { directory: PathBuf, why: LeftOut },
     #[error("no record of session {0} says in which directory it belongs")]
     NoProject(SessionId),
-    #[error("the project {} of session {session} is not on this machine", missing.project)]
+    #[error("the project {} of session {session} is not on this machine", project(missing.project.as_str()))]
     ProjectMissing { session: SessionId, missing: Box<MissingProject> },
     #[error("there is no directory `{}`", .0.display())]
     NoDirectory(PathBuf),

@@ -8,6 +8,7 @@ use crate::cli::error::CliError;
 use crate::domain::id::SessionId;
 use crate::domain::project::ProjectGit;
 use crate::sync::{self, MissingProject, ProjectHere, ProposedClone, UnmappedRoot};
+use crate::ui::format::project;
 use crate::ui::{prompt, sanitize};
 
 /// The session's working directory here, and what was checked out there when it was stored.
@@ -35,7 +36,7 @@ fn mend(session: &SessionId, missing: &MissingProject, app: &mut App) -> Result<
     if !app.is_interactive() {
         return Err(refusal());
     }
-    let project = sanitize::one_line(missing.project.as_str()).into_owned();
+    let project = project(missing.project.as_str());
     app.out.note(&format!("the project {project} is not on this machine"));
     let mut choices: Vec<(String, Choice<'_>)> = Vec::new();
     if let Some(proposed) = &missing.clone {

@@ -17,7 +17,7 @@ use crate::lock::record::RENEWAL;
 use crate::lock::state::TakeOver;
 use crate::session::launch::Launch;
 use crate::session::live::session_of;
-use crate::sync::report::{Outcome, RemoteState};
+use crate::sync::report::{Outcome, RemoteState, Report};
 use crate::sync::{self, Context, Finished, SyncError};
 use crate::sys::clock::Clock;
 use crate::sys::fail_point::fail_point;
@@ -61,7 +61,10 @@ pub(in crate::cli::command) fn client(
     let interactive = ctx.interactive && !ended.as_ref().is_ok_and(|ended| ended.was_told);
     // Whatever became of the client, what it wrote is pushed.
     match (sync::finish(&Context { interactive, ..ctx }, &sessions), &ended) {
-        (Ok(finished), Ok(_)) => summarise(&finished, &sessions, locked, app),
+        (Ok(finished), Ok(ended)) => {
+            let turns = ended.turns + turns_of(&finished.report, &sessions);
+            summarise(&finished, &sessions, turns, locked, app);
+        }
         (Ok(_), Err(_)) => {}
         (Err(e), _) => CliError::from(e).show(&mut app.out),
     }
@@ -98,9 +101,9 @@ fn run_beside_backups(
         drop(lent);
         over.store(true, Ordering::SeqCst);
         backups.thread().unpark();
-        // It has nothing to tell: the last push says how things stand.
-        let _ = backups.join();
-        Ok(Ended { status: status?, was_told })
+        // How things stand, the last push says.
+        let turns = backups.join().unwrap_or_default();
+        Ok(Ended { status: status?, was_told, turns })
     })
 }
 
@@ -109,6 +112,8 @@ struct Ended {
     status: ExitStatus,
     /// This process was told to end, or its terminal is gone.
     was_told: bool,
+    /// So many turns were pushed meanwhile.
+    turns: u64,
 }
 
 /// Waits for the client's end, and brings it about if this process is told to end.
@@ -131,7 +136,9 @@ fn wait(client: &mut Running, lent: &LentTerminal, clock: &dyn Clock) -> Result<
 }
 
 /// Every quarter of a lock's life a sign of life and a push of what is new; a session that the client begins meanwhile gets a lock too.
-fn back_up_until(over: &AtomicBool, pid: u32, sessions: &Mutex<BTreeSet<SessionId>>, ctx: &Context<'_>) {
+/// Gives how many turns were pushed.
+fn back_up_until(over: &AtomicBool, pid: u32, sessions: &Mutex<BTreeSet<SessionId>>, ctx: &Context<'_>) -> u64 {
+    let mut turns = 0;
     let mut last = Moment::now(ctx.clock);
     while !over.load(Ordering::SeqCst) {
         if let Some(other) = session_of(&ctx.env.claude_dir, pid)
@@ -142,11 +149,19 @@ fn back_up_until(over: &AtomicBool, pid: u32, sessions: &Mutex<BTreeSet<SessionI
         }
         if last.is_over(ctx.clock) {
             // What fails now is tried again by the next one, and by the last push.
-            let _ = sync::back_up(ctx);
+            if let Ok(report) = sync::back_up(ctx) {
+                turns += turns_of(&report, &sessions.lock().unwrap_or_else(PoisonError::into_inner));
+            }
             last = Moment::now(ctx.clock);
         }
         std::thread::park_timeout(LOOK * 4);
     }
+    turns
+}
+
+/// How many turns of `sessions` were pushed.
+fn turns_of(report: &Report, sessions: &BTreeSet<SessionId>) -> u64 {
+    report.sessions.iter().filter(|session| sessions.contains(&session.session)).filter_map(|s| s.turns).sum()
 }
 
 /// When the last sign of life was given, by both clocks: the one stands still while the machine sleeps.
@@ -171,7 +186,7 @@ const LOST: &str =
     "the lock was taken away while the client ran: what it said after that is a session of its own, if anything";
 
 /// One line that says how things stand; more only where somebody has to know.
-fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, locked: bool, app: &mut App) {
+fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, turns: u64, locked: bool, app: &mut App) {
     let report = &finished.report;
     let mine = report.sessions.iter().filter(|session| sessions.contains(&session.session));
     let (mut forked, mut left) = (false, false);
@@ -201,6 +216,7 @@ fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, locked: bool, 
         app.out.hint("ccsync list");
     }
     let lock = if locked && !was_lost { "; the lock is given back" } else { "" };
+    let added = if turns > 0 { format!("{} added; ", count(turns, "turn")) } else { String::new() };
     match &report.remote {
         RemoteState::Queued { reason, .. } => {
             app.out.attention(&format!("not on the remote yet: {}", sanitize::one_line(reason)));
@@ -208,10 +224,10 @@ fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, locked: bool, 
         }
         RemoteState::UpToDate { .. } | RemoteState::NotContacted if left => {}
         RemoteState::UpToDate { commit: Some(commit) } => {
-            app.out.note(&format!("everything is on the remote as {}{lock}", commit.short()));
+            app.out.note(&format!("{added}everything is on the remote as {}{lock}", commit.short()));
         }
         RemoteState::UpToDate { commit: None } | RemoteState::NotContacted => {
-            app.out.note(&format!("everything is on the remote{lock}"));
+            app.out.note(&format!("{added}everything is on the remote{lock}"));
         }
     }
 }
