@@ -17,10 +17,11 @@
 //! | [`config`]    | the configuration file, environment and flags resolved into [`config::Settings`]      |
 //! | [`session`]   | what the client leaves on disk: where sessions lie, how they are found and written    |
 //! | [`store`]     | this machine's clone: segments, manifests, commits, merging. The main user of `git2`  |
-//! | [`transport`] | the only place that runs `git` against a network                                      |
+//! | [`transport`] | the only place that runs `git` against a network, and `gh`                            |
 //! | [`lock`]      | leases: what a lock says, when it has expired, what this machine believes to hold       |
 //! | [`project`]   | the user's git repository that a session works in: read, compared. Uses `git2`, too   |
-//! | [`sync`]      | puts the pieces in order: plan, then push or pull, then report                        |
+//! | [`sync`]      | puts the pieces in order: plan, then push or pull, then report. Also what travels      |
+//! |               | beside sessions, history, search, import, and the checks                              |
 //! | `ui`          | everything a person sees: tables, the picker, progress, colours, JSON                 |
 //! | [`cli`]       | arguments in, exit code out; one file per command                                     |
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use regex::Regex;
 
 use crate::harness::{Machine, ONE, Run, TestEnv};
+use crate::project::repository;
 
 fn page() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md")).unwrap()
@@ -117,6 +118,21 @@ fn wrong_directory(reader: &Reader) {
     reader.types(&b, "ccsync config set-path WORK this /srv/work").success();
     reader.types(&b, "ccsync pull 11111111").success();
     assert!(b.transcript_path(ONE).to_str().unwrap().contains("-srv-work-app"), "{:?}", b.transcript_path(ONE));
+    clone_that_is_not_known(reader);
+}
+
+fn clone_that_is_not_known(reader: &Reader) {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    repository(&a, "work/app", "git@github.com:al/app.git");
+    repository(&b, "code/app", "git@github.com:al/app.git");
+    a.session(ONE).turn("hello").write();
+    reader.types(&a, "ccsync push").success();
+    reader.types(&b, "ccsync pull").success();
+    assert!(b.transcript_path(ONE).starts_with(b.project_dir("work/app")), "the same path below the home directory");
+    fs::remove_file(b.transcript_path(ONE)).unwrap();
+    b.run(b.command(["pull", "11111111"]).current_dir(b.home.join("code/app"))).success();
+    assert!(b.transcript_path(ONE).starts_with(b.project_dir("code/app")));
 }
 
 #[cfg(unix)]
