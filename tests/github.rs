@@ -76,7 +76,7 @@ fn whoever_types_init_alone_presses_enter_on_either_machine() {
     ] {
         github.sign_in(machine, "ssh");
         let terminal = Terminal::start(github.command(machine, &["init"]), 120, 20);
-        terminal.wait_for("Where do your sessions go?");
+        terminal.wait_for("Where your sessions go:");
         terminal.wait_for(offered);
         terminal.wait_for_raw();
         terminal.type_in(ENTER);

@@ -170,7 +170,7 @@ fn a_project_that_is_missing_is_cloned_if_the_person_wants_that() {
     let at_b = Client::install(&b);
     for no in [&[DOWN, ENTER] as &[_], &[ESCAPE]] {
         let terminal = resume(&at_b, &[ONE], "never said");
-        asked(&terminal, "What now?");
+        asked(&terminal, "What now:");
         terminal.wait_for("stop");
         no.iter().for_each(|key| terminal.type_in(key));
         let ended = terminal.end().given_back();
@@ -180,7 +180,7 @@ fn a_project_that_is_missing_is_cloned_if_the_person_wants_that() {
         nobody_holds_a_lock(&env);
     }
     let terminal = resume(&at_b, &[ONE], "from b");
-    asked(&terminal, "What now?");
+    asked(&terminal, "What now:");
     terminal.type_in(ENTER);
     terminal.end().given_back().code(0);
     assert!(b.home.join("lib/crates/app/main.rs").exists());
@@ -203,7 +203,7 @@ fn a_root_that_lies_elsewhere_here_is_asked_for() {
     let at_b = Client::install(&b);
     for (answer, code) in [(CTRL_C, 130), ("~/elsewhere\r", 0)] {
         let terminal = resume(&at_b, &[ONE], "from b");
-        asked(&terminal, "What now?");
+        asked(&terminal, "What now:");
         terminal.wait_for("say where WORK is");
         terminal.type_in(ENTER);
         asked(&terminal, "Directory of WORK");

@@ -216,7 +216,7 @@ fn ask_with(github: &GitHub, account: &Account, args: &Args, app: &App) -> Resul
     let choices = choices(account);
     let texts: Vec<String> = choices.iter().map(|choice| choice.text(account)).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let answer = prompt::choose("Where do your sessions go?", &texts).map_err(CliError::terminal)?;
+    let answer = prompt::choose("Where your sessions go", &texts).map_err(CliError::terminal)?;
     match &choices[answer.ok_or_else(CliError::cancelled)?] {
         Choice::Take(repository) => take(github, repository, args, app),
         Choice::Make => make(github, &account.login, DEFAULT_NAME),

@@ -75,7 +75,7 @@ impl From<ResumeError> for CliError {
             ResumeError::NoProject(session) => {
                 (Kind::Failed, vec![format!("where it lies: ccsync list --json | grep {session}")])
             }
-            ResumeError::ProjectMissing { missing, .. } => (Kind::Failed, ways_out(missing)),
+            ResumeError::ProjectMissing { session, missing } => (Kind::Failed, ways_out(session, missing)),
             ResumeError::NoDirectory(path) => (Kind::Usage, vec![format!("mkdir -p {}", shell_word(path))]),
             ResumeError::Picker(_) => (Kind::Failed, hint("ccsync resume SESSION, or: ccsync resume --latest")),
         };
@@ -84,7 +84,7 @@ impl From<ResumeError> for CliError {
 }
 
 /// The commands by which the project comes here.
-fn ways_out(missing: &MissingProject) -> Vec<String> {
+fn ways_out(session: &SessionId, missing: &MissingProject) -> Vec<String> {
     let mut hints = Vec::new();
     if let Some(root) = &missing.unmapped {
         hints.push(format!("if it is here: ccsync config add-placeholder {}=/its/directory", root.name));
@@ -93,6 +93,7 @@ fn ways_out(missing: &MissingProject) -> Vec<String> {
         let from = sanitize::lines(&clone.remote.to_string());
         let into = shell_word(&PathBuf::from(sanitize::lines(&clone.into.to_string_lossy())));
         hints.push(format!("git clone -- {} {into}", shell_word(&PathBuf::from(from))));
+        hints.push(format!("if there is a clone elsewhere on this machine, in its directory: ccsync resume {session}"));
     } else if let Some(directory) = &missing.directory {
         let directory = PathBuf::from(sanitize::lines(&directory.to_string_lossy()));
         hints.push(format!("if it needs no repository: mkdir -p {}", shell_word(&directory)));

@@ -51,7 +51,7 @@ fn mend(session: &SessionId, missing: &MissingProject, app: &mut App) -> Result<
     }
     choices.push(("stop".to_owned(), Choice::Stop));
     let texts: Vec<&str> = choices.iter().map(|(text, _)| text.as_str()).collect();
-    let chosen = prompt::choose("What now?", &texts).map_err(CliError::terminal)?;
+    let chosen = prompt::choose("What now", &texts).map_err(CliError::terminal)?;
     match chosen.and_then(|at| choices.get(at)).map(|(_, choice)| choice) {
         Some(Choice::Clone(proposed)) => Ok(sync::clone_project(&app.context()?, proposed)?),
         Some(Choice::Map(root)) => map(root, app),
