@@ -175,6 +175,7 @@ fn a_project_that_is_missing_is_cloned_if_the_person_wants_that() {
         no.iter().for_each(|key| terminal.type_in(key));
         let ended = terminal.end().given_back();
         assert!(ended.text().contains("git clone --"), "{}", ended.text());
+        assert!(ended.text().contains("elsewhere on this machine"), "{}", ended.text());
         ended.code(1);
         assert!(!b.home.join("lib").exists() && !ran(&b));
         nobody_holds_a_lock(&env);

@@ -38,7 +38,7 @@ fn init_names_what_it_set_up() {
       others   a
       HOME     $ROOT/b/Users/alex/deep.er
       WORK     no directory here  (on a: $ROOT/a/home/al/work)
-    init: this machine is set up; 1 missing
+    init: this machine is set up; 1 placeholder missing
     --- stderr
     hint: other machines have a placeholder WORK; to give it a directory here: ccsync config add-placeholder WORK=PATH
     hint: next: ccsync resume

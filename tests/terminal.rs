@@ -58,6 +58,6 @@ fn init_asks_for_the_directories_of_placeholders_and_proposes_what_it_finds() {
     assert_eq!(placeholders, serde_json::json!({"FAR": here("near"), "WORK": here("my/work")}));
     // Once is enough.
     let again = Terminal::start(b.command(["init"]), 200, 20);
-    again.wait_for("init: this machine is up to date; 1 missing");
+    again.wait_for("init: this machine is up to date; 1 placeholder missing");
     again.end().given_back().code(0);
 }

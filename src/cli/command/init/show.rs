@@ -141,6 +141,7 @@ fn summary(report: &SetUpReport) -> String {
     };
     let missing = match report.unmapped.len() {
         0 => String::new(),
+        n if report.learnt.is_empty() => format!("; {} missing", count(n as u64, "placeholder")),
         n => format!("; {n} missing"),
     };
     format!("init: {what}{carried}{learnt}{missing}")
