@@ -16,6 +16,7 @@ use super::clones::Clones;
 use super::repo::{Repos, is_below_repo, is_in_repo, name as repo_name, plain_project};
 use crate::config::PathsSetting;
 use crate::domain::id::{MachineId, SessionId};
+use crate::domain::path::PortablePath;
 use crate::domain::root::RootSet;
 use crate::rewrite::{Collapser, Expander, TextKind, View, collapse_path};
 use crate::store::manifest::{Manifest, RootsKey, Run};
@@ -117,6 +118,19 @@ impl Views {
             let repo = self.repos().anew(manifest, true);
             self.clones.use_for(&manifest.session, repo.as_ref().map(|repo| repo.path.as_str()));
         }
+    }
+
+    /// Where the project is on this machine, or would be if it were here, below this machine's own roots. Looks for clones if none is known.
+    /// Untrusted text.
+    pub(super) fn place_of_project(&self, manifest: &Manifest) -> Option<PortablePath> {
+        if !is_below_repo(manifest) {
+            return manifest.project.clone();
+        }
+        let repos = self.repos();
+        let is_settled = self.clones.used(&manifest.session).is_some();
+        let repo = if is_settled { repos.of(manifest, &manifest.session) } else { repos.anew(manifest, true) };
+        let here = repo.and_then(|repo| Repos::directory(manifest, &self.roots().with(repo)));
+        here.map(|path| collapse_path(self.roots(), &path)).or_else(|| plain_project(manifest))
     }
 
     /// The project as people here know it: where it is on this machine, else by its remote. Untrusted text.
