@@ -694,3 +694,93 @@ proptest! {
 fn cases() -> u32 {
     std::env::var("CCSYNC_PROJECTS_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(4)
 }
+
+#[test]
+fn an_earlier_state_is_put_where_the_clone_is() {
+    let env = TestEnv::new();
+    let (a, b) = moved(&env, "work/app", "code/app");
+    a.append(ONE, "later");
+    a.ccsync(["push"]).success();
+    let whole = {
+        b.ccsync(["pull"]).success();
+        b.text(ONE)
+    };
+    remove(&b, ONE);
+    let log = b.ccsync(["log", ONE, "--json"]).success().json();
+    let first = log["entries"][1]["commit"].as_str().unwrap().to_owned();
+    b.ccsync(["restore", ONE, "--at", &first]).success();
+    assert_lies_in(&b, ONE, "code/app");
+    assert!(whole.starts_with(&b.text(ONE)));
+    b.ccsync(["sync"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello"], "it stays so");
+    // Beside it, and where nothing of it is.
+    for gone in [false, true] {
+        if gone {
+            b.sessions().iter().for_each(|id| remove(&b, id));
+            forget(&b);
+        }
+        let report = b.ccsync(["restore", ONE, "--at", &first, "--as-fork", "--json"]).success().json();
+        let fork = report["sessions"][0]["fork"].as_str().unwrap().to_owned();
+        assert_lies_in(&b, &fork, "code/app");
+        assert!(b.text(&fork).contains(b.home.join("code/app/src/main.rs").to_str().unwrap()), "{}", b.text(&fork));
+        assert!(!b.text(&fork).contains("/work/app"), "{}", b.text(&fork));
+    }
+}
+
+#[test]
+fn a_fork_of_an_earlier_state_is_written_as_the_session_beside_it() {
+    let env = TestEnv::new();
+    let (a, b) = moved(&env, "work/app", "code/app");
+    a.append(ONE, "later");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    // Another clone, which any new session would be put in.
+    repository(&b, "work/app", SSH);
+    b.ccsync(["pull"]).success();
+    assert_lies_in(&b, ONE, "code/app");
+    let log = b.ccsync(["log", ONE, "--json"]).success().json();
+    let first = log["entries"][1]["commit"].as_str().unwrap().to_owned();
+    let report = b.ccsync(["restore", ONE, "--at", &first, "--as-fork", "--json"]).success().json();
+    let fork = report["sessions"][0]["fork"].as_str().unwrap().to_owned();
+    assert_lies_in(&b, &fork, "code/app");
+    assert!(b.text(&fork).contains(b.home.join("code/app/src/main.rs").to_str().unwrap()), "{}", b.text(&fork));
+    let mut both = [ONE, &fork];
+    both.sort();
+    assert_settled(&b, &both);
+    b.append(&fork, "on");
+    b.ccsync(["sync"]).success();
+    a.ccsync(["sync"]).success();
+    assert_lies_in(&a, &fork, "work/app");
+    assert_settled(&a, &both);
+    assert_settled(&b, &both);
+}
+
+#[test]
+fn what_is_synced_is_decided_by_where_the_clone_is() {
+    for (args, comes) in [
+        (["config", "include", "~/code/**"], true),
+        (["config", "include", "~/work/**"], false),
+        (["config", "exclude", "~/code"], false),
+        (["config", "exclude", "~/work"], true),
+    ] {
+        let env = TestEnv::new();
+        let (a, b) = env.pair();
+        repository(&a, "work/app", SSH);
+        repository(&b, "code/app", HTTPS);
+        known(&b, &["code/app"]);
+        a.session(ONE).project("work/app").turn("hello").write();
+        a.ccsync(["push"]).success();
+        b.ccsync(args).success();
+        for _ in 0..2 {
+            let run = b.ccsync(["pull"]).success();
+            assert_eq!(b.sessions().len(), usize::from(comes), "{args:?}\n{run}");
+        }
+        let rows = b.ccsync(["list", "--remote", "--json"]).success().json();
+        assert_eq!(rows["sessions"][0]["left_out"].is_null(), comes, "{args:?} {rows}");
+        if comes {
+            b.append(ONE, "more");
+            let run = b.ccsync(["push"]).success();
+            assert!(run.summary().contains("1 extended"), "{args:?}\n{run}");
+        }
+    }
+}

@@ -123,8 +123,15 @@ pub(super) fn stored_session_named(work: &Work<'_>, name: &SessionId) -> Result<
 }
 
 /// The states of a session, the newest first.
-pub(super) fn states_of(work: &Work<'_>, id: &SessionId, most: usize) -> Result<Vec<SessionStep>, SyncError> {
+fn states_of(work: &Work<'_>, id: &SessionId, most: usize) -> Result<Vec<SessionStep>, SyncError> {
     let steps = work.store.states_of(id, most, &mut || go_on(work).is_ok())?;
+    go_on(work)?;
+    Ok(steps)
+}
+
+/// As [`states_of`], with every merge that decided between two of them: from then on the session was what that says.
+pub(super) fn states_at_merges_too(work: &Work<'_>, id: &SessionId) -> Result<Vec<SessionStep>, SyncError> {
+    let steps = work.store.states_at_merges_too(id, &mut || go_on(work).is_ok())?;
     go_on(work)?;
     Ok(steps)
 }
