@@ -784,3 +784,72 @@ fn what_is_synced_is_decided_by_where_the_clone_is() {
         }
     }
 }
+
+#[test]
+fn every_command_calls_a_project_the_same() {
+    let env = TestEnv::new();
+    let (_, b) = moved(&env, "work/app", "code/app");
+    let list = b.ccsync(["list", "--json"]).success().json();
+    let verify = b.ccsync(["verify", "--json"]).success().json();
+    let log = b.ccsync(["log", "--json"]).success().json();
+    let name = json!("{{HOME}}/code/app");
+    assert_eq!(list["sessions"][0]["project"], name);
+    assert_eq!(verify["sessions"][0]["project"], name, "{verify}");
+    assert_eq!(log["entries"][0]["sessions"][0]["project"], name, "{log}");
+}
+
+#[test]
+fn a_store_that_was_lost_where_there_is_no_clone_is_no_reason_for_a_fork() {
+    for (clone_at_a, clone_at_b) in [(true, false), (false, true)] {
+        let env = TestEnv::new();
+        let (a, b) = env.pair();
+        if clone_at_a {
+            repository(&a, "work/app", SSH);
+        }
+        a.session(ONE).project("work/app").turn("hello").write();
+        a.ccsync(["push"]).success();
+        b.ccsync(["pull"]).success();
+        if clone_at_b {
+            repository(&b, "work/app", SSH);
+        }
+        forget(&b);
+        fs::remove_dir_all(b.data().join("store")).unwrap();
+        b.append(ONE, "there");
+        let (remote, away) = (env.remote_of_pair(), env.root().join("away"));
+        fs::rename(&remote, &away).unwrap();
+        b.ccsync(["push"]).code(6);
+        fs::rename(&away, &remote).unwrap();
+        b.ccsync(["push"]).success();
+        a.ccsync(["pull"]).success();
+        for machine in [&a, &b] {
+            assert_eq!(machine.sessions(), [ONE], "{} {clone_at_a}", machine.name);
+            assert_eq!(questions(&machine.text(ONE)), ["hello", "there"]);
+            assert_settled(machine, &[ONE]);
+        }
+    }
+}
+
+#[test]
+fn a_copy_of_another_machines_sessions_is_known_again() {
+    let env = TestEnv::new();
+    let (a, b) = moved(&env, "work/app", "code/app");
+    b.append(ONE, "there");
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    let before = b.text(ONE);
+    let import = || b.ccsync(["import", a.home.join(".claude").to_str().unwrap(), "--json"]);
+    let run = import().success();
+    assert_eq!(run.json()["sessions"], json!([]), "{run}");
+    // It went on there before it was copied.
+    a.append(ONE, "never pushed");
+    import().success();
+    b.ccsync(["pull"]).success();
+    a.ccsync(["sync"]).success();
+    b.ccsync(["sync"]).success();
+    assert!(b.text(ONE).starts_with(&before));
+    for machine in [&a, &b] {
+        assert_eq!(questions(&machine.text(ONE)), ["hello", "there", "never pushed"]);
+        assert_settled(machine, &[ONE]);
+    }
+    assert_lies_in(&b, ONE, "code/app");
+}

@@ -52,7 +52,7 @@ pub struct LogEntry {
 pub struct SessionChange {
     /// The session.
     pub session: SessionId,
-    /// Portable path of its project.
+    /// Its project: the portable path of its place on this machine, else as it is known by its remote. Unsanitised.
     pub project: Option<String>,
     /// Its title, unsanitised.
     pub title: Option<String>,
@@ -217,7 +217,7 @@ impl<'a> Sides<'a> {
         let named = now.as_ref().or(before.as_ref());
         SessionChange {
             session: id.clone(),
-            project: named.and_then(|m| m.project.as_ref()).map(ToString::to_string),
+            project: named.and_then(|m| work.views.project(m)),
             title: named.and_then(|m| work.views.title(m)),
             change,
             lines: lines(&now),

@@ -228,7 +228,7 @@ impl Verifying<'_> {
             }
         };
         if let Some(manifest) = &manifest {
-            check.project = manifest.project.as_ref().map(ToString::to_string);
+            check.project = self.work.views.project(manifest);
             check.title = self.work.views.title(manifest);
             check.store = Some(stored_amount(manifest));
             if self.full {
