@@ -853,3 +853,17 @@ fn a_copy_of_another_machines_sessions_is_known_again() {
     }
     assert_lies_in(&b, ONE, "code/app");
 }
+
+#[test]
+fn what_was_said_is_shown_with_the_paths_of_the_clone_that_is_here() {
+    let env = TestEnv::new();
+    let (a, b) = moved(&env, "work/app", "code/app");
+    a.append(ONE, &format!("look at {}", a.home.join("work/app/x").display()));
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    for (machine, directory) in [(&a, "work/app"), (&b, "code/app")] {
+        let shown = machine.ccsync(["show", ONE, "--format", "json"]).success().stdout;
+        assert!(shown.contains(machine.home.join(directory).to_str().unwrap()), "{}\n{shown}", machine.name);
+    }
+    assert!(!b.ccsync(["show", ONE, "--format", "json"]).success().stdout.contains("work/app"));
+}

@@ -283,7 +283,12 @@ pub(super) fn passed_over(found: &Discovery) -> Vec<PassedOver> {
     refused.map(|r| PassedOver { path: r.path.display().to_string(), reason: r.reason.clone() }).collect()
 }
 
-fn left_out_report(work: &Work<'_>, session: &LocalSession, why: &LeftOut) -> Result<SessionReport, SyncError> {
+/// How a session is reported that the settings keep here.
+pub(super) fn left_out_report(
+    work: &Work<'_>,
+    session: &LocalSession,
+    why: &LeftOut,
+) -> Result<SessionReport, SyncError> {
     let stored = work.store.head_snapshot()?.state(&session.id)?.is_some();
     let outcome = Outcome::LeftOut { reason: why.to_string(), stored };
     let project = choice::known_project(work, session);

@@ -264,8 +264,10 @@ impl Restoring<'_> {
             return Ok(Some(InPlace { target, manifest, writing, excess: Vec::new() }));
         };
         refuse_running(work, &target.id)?;
-        let differences = compare_with(work, &then, &manifest, &Local { session: here, live: false }, None)?;
         let is_head = work.store.head_snapshot()?.state(&target.id)?.as_ref() == Some(&target.state);
+        // What the client has cleared away of a session in step is no difference.
+        let known = work.index.entry(here).filter(|_| is_head);
+        let differences = compare_with(work, &then, &manifest, &Local { session: here, live: false }, known)?;
         if differences.is_empty() && is_head {
             return Ok(None);
         }

@@ -47,6 +47,8 @@ pub(super) struct Views {
     clones: Clones,
     expanders: Mutex<HashMap<(RootsKey, Reading), Arc<Expander>>>,
     collapsers: Mutex<Collapsers>,
+    /// For those who only read: where the repository of a session is does not change for them.
+    presents: Mutex<HashMap<SessionId, usize>>,
 }
 
 /// By the roots, and the working directories whose names are known.
@@ -81,8 +83,8 @@ impl Views {
                 roots.push(set);
             }
         }
-        let (with_repo, expanders, collapsers) = Default::default();
-        Self { me, roots, with_repo, setting, clones, expanders, collapsers }
+        let (with_repo, expanders, collapsers, presents) = Default::default();
+        Self { me, roots, with_repo, setting, clones, expanders, collapsers, presents }
     }
 
     pub(super) fn me(&self) -> &MachineId {
@@ -227,7 +229,21 @@ impl Views {
             return Ok(Cow::Borrowed(portable));
         }
         let reader = self.reader(manifest, &manifest.session, kind);
-        reader.read(run, Reading::With(View::Local, 0), portable).map(Cow::Owned)
+        let in_repo = manifest.roots.get(&run.roots).is_some_and(|origin| origin.repo().is_some());
+        let present = if in_repo { self.present(manifest) } else { 0 };
+        reader.read(run, Reading::With(View::Local, present), portable).map(Cow::Owned)
+    }
+
+    /// The number of the present roots with the repository of the session, found out once.
+    fn present(&self, manifest: &Manifest) -> usize {
+        let known = |presents: &mut HashMap<_, _>| presents.get(&manifest.session).copied();
+        let presents = || self.presents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(present) = known(&mut presents()) {
+            return present;
+        }
+        let present = self.number(self.roots_of(manifest));
+        presents().insert(manifest.session.clone(), present);
+        present
     }
 
     /// Whether text that the model has seen stays on this machine as its origin wrote it.
