@@ -838,8 +838,14 @@ fn a_copy_of_another_machines_sessions_is_known_again() {
     a.ccsync(["pull"]).success();
     let before = b.text(ONE);
     let import = || b.ccsync(["import", a.home.join(".claude").to_str().unwrap(), "--json"]);
+    let used = || {
+        let known = fs::read(b.home.join(".local/state/ccsync/clones.json")).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&known).unwrap()["used"][ONE].clone()
+    };
+    let here = used();
     let run = import().success();
     assert_eq!(run.json()["sessions"], json!([]), "{run}");
+    assert_eq!((used(), here.is_string()), (here, true), "where the copy was at home is not where the session is");
     // It went on there before it was copied.
     a.append(ONE, "never pushed");
     import().success();

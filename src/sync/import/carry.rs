@@ -138,7 +138,12 @@ fn client(work: &mut Work<'_>, opened: &Opened, dry_run: bool) -> Result<ImportR
             // What this machine does not push, it does not push out of a copy either.
             Some(left_out_report(work, session, &why)?)
         } else {
-            guarded(work, &mut tx, id, |tx| store_session(work, tx, session, dry_run))?
+            let clones = work.views.clones();
+            let used = clones.used(id);
+            let result = guarded(work, &mut tx, id, |tx| store_session(work, tx, session, dry_run));
+            // Where the copy was at home says nothing of where the session is here.
+            clones.use_for(id, used.as_deref());
+            result?
         };
         match result {
             Some(session) => done.push(session),
