@@ -620,3 +620,30 @@ fn a_time_after_a_merge_means_what_the_session_was_from_then_on() {
         assert!(machine.ccsync(["sync"]).success().stdout.contains("nothing to do"));
     }
 }
+
+#[test]
+fn a_task_that_changes_beside_a_session_that_was_put_back_makes_no_fork() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let task = |machine: &Machine, status: &str| {
+        let path = machine.home.join(".claude/tasks").join(ONE).join("1.json");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, format!("{{\"id\":\"1\",\"status\":\"{status}\"}}")).unwrap();
+    };
+    a.session(ONE).turn("first").write();
+    task(&a, "pending");
+    a.ccsync(["push"]).success();
+    a.append(ONE, "second");
+    task(&a, "done");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]]).success();
+    task(&a, "again");
+    for command in ["push", "pull", "sync", "pull"] {
+        let run = a.ccsync([command]).success();
+        assert_eq!(questions(&a.text(ONE)), ["first"], "{command}\n{run}");
+        assert_eq!(a.sessions(), [ONE], "{command}\n{run}");
+    }
+    b.ccsync(["pull"]).success();
+    assert_eq!((b.sessions(), questions(&b.text(ONE)).len()), (vec![ONE.to_owned()], 2));
+}

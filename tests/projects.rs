@@ -873,3 +873,34 @@ fn what_was_said_is_shown_with_the_paths_of_the_clone_that_is_here() {
     }
     assert!(!b.ccsync(["show", ONE, "--format", "json"]).success().stdout.contains("work/app"));
 }
+
+#[test]
+fn a_machine_that_was_forgotten_leaves_its_repositories_readable() {
+    let env = TestEnv::new();
+    let (a, b) = moved(&env, "work/app", "code/app");
+    b.append(ONE, "there");
+    b.ccsync(["push"]).success();
+    b.ccsync(["machine", "forget", "a", "--yes"]).success();
+    assert_settled(&b, &[ONE]);
+    // A raw copy of what that machine had, with nothing known.
+    a.ccsync(["pull"]).success();
+    let copy = a.text(ONE);
+    remove(&b, ONE);
+    let place = b.home.join(".claude/projects").join(a.project_dir("work/app").file_name().unwrap());
+    fs::create_dir_all(&place).unwrap();
+    fs::write(place.join(format!("{ONE}.jsonl")), copy).unwrap();
+    assert_settled(&b, &[ONE]);
+    b.append(ONE, "in the copy");
+    b.ccsync(["sync"]).success();
+    a.append(ONE, "on a");
+    a.ccsync(["push"]);
+    a.ccsync(["sync"]);
+    b.ccsync(["sync"]).success();
+    let all = |machine: &Machine| -> Vec<Vec<String>> {
+        machine.sessions().iter().map(|id| questions(&machine.text(id))).collect()
+    };
+    let (mut at_a, mut at_b) = (all(&a), all(&b));
+    at_a.sort();
+    at_b.sort();
+    assert_eq!((at_a.len(), &at_a), (2, &at_b), "one went on here, one there, and both are kept once");
+}
