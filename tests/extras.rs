@@ -257,3 +257,26 @@ fn names_of_a_newer_ccsync_are_left_alone() {
         b.client_tree().into_keys().filter(|path| strange(path) && !path.ends_with(&BACKUP[14..])).collect();
     assert!(strange.is_empty(), "{strange:?}");
 }
+
+#[test]
+fn what_the_client_cleared_away_is_no_change_since_a_milestone() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    let code = worked_on(&a);
+    a.ccsync(["milestone", "then"]).success();
+    fs::remove_dir_all(a.home.join(".claude/file-history")).unwrap();
+    let plan = a.ccsync(["restore", "--milestone", "then", "--dry-run", "--json"]).success().json();
+    assert_eq!((&plan["sessions"], &plan["unchanged"]), (&json!([]), &json!(1)));
+    // It comes back with a state in which something else was, too, and what came later goes.
+    a.append(ONE, "more");
+    put(&a, "file-history", "0123456789abcdef@v2", "later\n");
+    a.ccsync(["push"]).success();
+    a.ccsync(["restore", "--milestone", "then", "--yes"]).success();
+    assert_eq!(fs::read(apart(&a, "file-history").join("0123456789abcdef@v1")).unwrap(), code);
+    assert!(!apart(&a, "file-history").join("0123456789abcdef@v2").exists());
+    assert!(a.ccsync(["sync"]).success().stdout.contains("nothing to do"));
+    a.ccsync(["verify", "--full"]).success();
+    a.ccsync(["pull", ONE]).success();
+    assert!(apart(&a, "file-history").join("0123456789abcdef@v2").exists());
+    assert!(a.ccsync(["push"]).success().summary().starts_with("push: nothing to do"));
+}

@@ -546,3 +546,104 @@ fn every_state_comes_back_as_it_lay_on_the_disk() {
         })
         .unwrap();
 }
+
+#[test]
+fn a_restore_pushes_nothing_that_the_settings_leave_out() {
+    let env = TestEnv::new();
+    let (a, b) = three_states(&env);
+    let first = states(&a, ONE)[0].clone();
+    a.ccsync(["milestone", "then"]).success();
+    a.append(ONE, "between us");
+    a.session(TWO).turn("other").write();
+    for (set, reset) in [
+        (&["config", "exclude", "work"][..], &["config", "exclude", "--remove", "work"][..]),
+        (&["config", "set", "max_size", "1kB"], &["config", "set", "max_size", "none"]),
+    ] {
+        a.ccsync(set).success();
+        for dry in [&["--dry-run"][..], &[]] {
+            let run = a.ccsync(["restore", ONE, "--at", &first].iter().chain(dry)).code(1);
+            assert!(run.stderr.contains("what was said here would be pushed first, but "), "{run}");
+        }
+        let run = a.ccsync(["restore", "--milestone", "then", "--yes", "--json"]);
+        assert_eq!(run.json()["skipped"].as_array().unwrap().len(), 1, "{run}");
+        assert_eq!(questions(&a.text(ONE)).last().unwrap(), "between us");
+        // A state that the store has already may become a session of its own.
+        a.ccsync(["milestone", if set[1] == "set" { "small" } else { "excluded" }]).success();
+        b.ccsync(["pull"]).success();
+        assert_eq!((b.sessions(), questions(&b.text(ONE)).len()), (vec![ONE.to_owned()], 3));
+        a.ccsync(reset).success();
+    }
+    // What the store has all of can be put back, and goes on to be held.
+    a.ccsync(["push"]).success();
+    a.ccsync(["config", "exclude", "work"]).success();
+    a.ccsync(["restore", ONE, "--at", &first]).success();
+    assert_eq!(questions(&a.text(ONE)), ["first"]);
+    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[1]]).success();
+    assert_eq!(questions(&a.text(ONE)), ["first", "second"]);
+}
+
+#[test]
+fn every_command_says_the_same_of_a_session_that_was_put_back() {
+    let env = TestEnv::new();
+    let (a, _) = three_states(&env);
+    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]]).success();
+    for args in [&["verify"][..], &["verify", "--full"], &["verify", ONE, "--full"]] {
+        let run = a.ccsync(args).success();
+        assert!(
+            run.summary().contains("1 session, all agree") || run.summary().contains("1 session, it agrees"),
+            "{run}"
+        );
+    }
+    let status = a.ccsync(["status", "--json"]).success().json();
+    assert_eq!((&status["to_push"], &status["to_pull"]), (&Value::Array(vec![]), &Value::Array(vec![])));
+    // What was damaged since is no longer what was put back.
+    let text = a.text(ONE).replacen("first", "thirst", 1);
+    fs::write(a.transcript_path(ONE), text).unwrap();
+    a.ccsync(["verify", "--full"]).code(5);
+}
+
+#[test]
+fn a_time_after_a_merge_means_what_the_session_was_from_then_on() {
+    let env = TestEnv::new();
+    let (a, b) = three_states(&env);
+    a.append(ONE, "from a");
+    a.ccsync(["push"]).success();
+    next_second();
+    // Of two sides the one that came to the remote later becomes a fork, though its commit is the newer one.
+    b.append(ONE, "from b");
+    b.ccsync(["push"]).code(5);
+    b.ccsync(["pull"]);
+    for machine in [&a, &b] {
+        machine.ccsync(["pull"]).success();
+        machine.ccsync(["restore", ONE, "--at", "2999-01-01"]).success();
+        assert_eq!(questions(&machine.text(ONE)), ["first", "second", "third", "from a"], "{}", machine.name);
+        assert!(machine.ccsync(["sync"]).success().stdout.contains("nothing to do"));
+    }
+}
+
+#[test]
+fn a_task_that_changes_beside_a_session_that_was_put_back_makes_no_fork() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let task = |machine: &Machine, status: &str| {
+        let path = machine.home.join(".claude/tasks").join(ONE).join("1.json");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, format!("{{\"id\":\"1\",\"status\":\"{status}\"}}")).unwrap();
+    };
+    a.session(ONE).turn("first").write();
+    task(&a, "pending");
+    a.ccsync(["push"]).success();
+    a.append(ONE, "second");
+    task(&a, "done");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]]).success();
+    task(&a, "again");
+    for command in ["push", "pull", "sync", "pull"] {
+        let run = a.ccsync([command]).success();
+        assert_eq!(questions(&a.text(ONE)), ["first"], "{command}\n{run}");
+        assert_eq!(a.sessions(), [ONE], "{command}\n{run}");
+    }
+    b.ccsync(["pull"]).success();
+    assert_eq!((b.sessions(), questions(&b.text(ONE)).len()), (vec![ONE.to_owned()], 2));
+}

@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::process::Stdio;
 
 use crate::harness::{Machine, ONE, TWO, TestEnv, questions};
 
@@ -256,7 +257,7 @@ fn a_large_transcript_needs_no_more_memory_than_a_few_pieces() {
     }
     write(&a, ONE, &content);
     for (machine, command) in [(&a, "push"), (&b, "pull"), (&a, "push"), (&b, "status")] {
-        let (run, peak) = with_peak(machine, command, env.root());
+        let (run, peak) = with_peak(machine, command);
         run.success();
         eprintln!("{command}: {megabytes} MB, at most {peak} kB of memory");
         assert!(peak < BOUND_KB, "{command}: {peak} kB");
@@ -264,16 +265,28 @@ fn a_large_transcript_needs_no_more_memory_than_a_few_pieces() {
     assert!(b.transcript(ONE) == elsewhere(&content, &a, &b));
 }
 
-/// Runs a command and says how many kilobytes it had at most; a shell's `ulimit` would not say how far it was.
+/// Runs a command that may be run again, and says how many kilobytes it had at most; a shell's `ulimit` would not say how far it was.
 #[cfg(target_os = "linux")]
-fn with_peak(machine: &Machine, command: &str, root: &Path) -> (crate::harness::Run, u64) {
-    let report = root.join("peak");
-    let script =
-        "\"$0\" \"$1\" & pid=$!; while grep VmHWM /proc/$pid/status 2>/dev/null >> \"$2\"; do :; done; wait $pid";
-    let program = env!("CARGO_BIN_EXE_ccsync");
-    let run = machine.run(machine.program("sh").args(["-c", script, program, command]).arg(&report));
-    let text = fs::read_to_string(&report).unwrap();
-    let peak = text.lines().filter_map(|line| line.split_whitespace().nth(1)?.parse().ok()).max();
-    fs::remove_file(report).unwrap();
-    (run, peak.expect("the program ran long enough to be looked at"))
+fn with_peak(machine: &Machine, command: &str) -> (crate::harness::Run, u64) {
+    loop {
+        let mut program = machine.program(env!("CARGO_BIN_EXE_ccsync"));
+        let program = program.arg(command).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = program.spawn().unwrap();
+        // Until somebody waits for it, it is there; but one that has ended has no memory any more.
+        let status = format!("/proc/{}/status", child.id());
+        let peak = std::iter::from_fn(|| memory(&fs::read_to_string(&status).unwrap())).max();
+        let run = machine.ended(child);
+        match peak {
+            Some(peak) => return (run, peak),
+            // On a busy machine it may have ended before it was looked at.
+            None => drop(run.success()),
+        }
+    }
+}
+
+/// Kilobytes at the highest point, by what Linux says of a process.
+#[cfg(target_os = "linux")]
+fn memory(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }

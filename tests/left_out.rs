@@ -252,3 +252,21 @@ fn nothing_is_begun_or_continued_under_a_lock_that_does_not_travel() {
     at_b.run(&["resume", TWO], "two").success();
     assert_eq!(stored(&b), [TWO], "going on with it makes it new");
 }
+
+#[test]
+fn a_copy_of_what_is_left_out_is_left_out_too() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    three_projects(&a);
+    let copy = env.root().join("copy");
+    fs::rename(a.home.join(".claude"), &copy).unwrap();
+    fs::create_dir_all(a.home.join(".claude/projects")).unwrap();
+    a.ccsync(["config", "exclude", "~/secret/**", "github.com/acme/*"]).success();
+    let run = a.ccsync(["import", copy.to_str().unwrap(), "--json"]).success();
+    for (session, outcome_of_it) in [(ONE, "added"), (TWO, "left-out"), (THREE, "left-out")] {
+        assert_eq!(outcome(&run, session)["outcome"], outcome_of_it, "{run}");
+    }
+    assert_eq!(stored(&a), [ONE]);
+    a.ccsync(["import", copy.to_str().unwrap()]).success();
+    assert_eq!(stored(&a), [ONE]);
+}

@@ -219,27 +219,38 @@ fn what_another_machine_recorded_stays_where_there_is_no_repository() {
     assert_eq!(recorded(&b, ONE)["remote"], there["remote"]);
 }
 
+/// One more turn, said in this hour of a day that is yet to come: which turn is the later one is not left to the clock.
+fn append_at(machine: &Machine, hour: u32, question: &str) {
+    let before = machine.transcript(ONE).len();
+    machine.append(ONE, question);
+    let text = machine.text(ONE);
+    let (said, new) = text.split_at(before);
+    let time = format!("\"timestamp\":\"2999-01-01T{hour:02}:00:00.000Z\"");
+    let new = regex::Regex::new("\"timestamp\":\"[^\"]*\"").unwrap().replace_all(new, time);
+    fs::write(machine.transcript_path(ONE), format!("{said}{new}")).unwrap();
+}
+
 #[test]
 fn of_two_histories_the_one_that_was_active_later_says_what_was_checked_out() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let [there, here] = [&a, &b].map(|machine| repository(machine, "work/app", "https://example.org/al/app"));
     // Both push from the same state of the store; what one has is the beginning of what the other has.
-    let copy = |questions: &[&str]| {
+    let copy = |questions: &[(u32, &str)]| {
         let text = a.text(ONE).replace(a.home.to_str().unwrap(), b.home.to_str().unwrap());
         fs::write(b.transcript_path(ONE), text).unwrap();
-        questions.iter().for_each(|question| b.append(ONE, question));
+        questions.iter().for_each(|(hour, question)| append_at(&b, *hour, question));
     };
-    a.append(ONE, "x");
-    copy(&["y"]);
+    append_at(&a, 1, "x");
+    copy(&[(2, "y")]);
     a.ccsync(["push"]).success();
     b.ccsync(["push"]).success();
     assert_eq!(questions(&b.text(ONE)), ["hello", "x", "y"]);
     assert_eq!(recorded(&b, ONE)["commit"], here.as_str());
     a.ccsync(["pull"]).success();
-    a.append(ONE, "z");
+    append_at(&a, 3, "z");
     copy(&[]);
-    a.append(ONE, "later");
+    append_at(&a, 4, "later");
     a.ccsync(["push"]).success();
     b.ccsync(["push"]);
     assert_eq!(recorded(&b, ONE)["commit"], there.as_str());

@@ -694,3 +694,213 @@ proptest! {
 fn cases() -> u32 {
     std::env::var("CCSYNC_PROJECTS_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(4)
 }
+
+#[test]
+fn an_earlier_state_is_put_where_the_clone_is() {
+    let env = TestEnv::new();
+    let (a, b) = moved(&env, "work/app", "code/app");
+    a.append(ONE, "later");
+    a.ccsync(["push"]).success();
+    let whole = {
+        b.ccsync(["pull"]).success();
+        b.text(ONE)
+    };
+    remove(&b, ONE);
+    let log = b.ccsync(["log", ONE, "--json"]).success().json();
+    let first = log["entries"][1]["commit"].as_str().unwrap().to_owned();
+    b.ccsync(["restore", ONE, "--at", &first]).success();
+    assert_lies_in(&b, ONE, "code/app");
+    assert!(whole.starts_with(&b.text(ONE)));
+    b.ccsync(["sync"]).success();
+    assert_eq!(questions(&b.text(ONE)), ["hello"], "it stays so");
+    // Beside it, and where nothing of it is.
+    for gone in [false, true] {
+        if gone {
+            b.sessions().iter().for_each(|id| remove(&b, id));
+            forget(&b);
+        }
+        let report = b.ccsync(["restore", ONE, "--at", &first, "--as-fork", "--json"]).success().json();
+        let fork = report["sessions"][0]["fork"].as_str().unwrap().to_owned();
+        assert_lies_in(&b, &fork, "code/app");
+        assert!(b.text(&fork).contains(b.home.join("code/app/src/main.rs").to_str().unwrap()), "{}", b.text(&fork));
+        assert!(!b.text(&fork).contains("/work/app"), "{}", b.text(&fork));
+    }
+}
+
+#[test]
+fn a_fork_of_an_earlier_state_is_written_as_the_session_beside_it() {
+    let env = TestEnv::new();
+    let (a, b) = moved(&env, "work/app", "code/app");
+    a.append(ONE, "later");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    // Another clone, which any new session would be put in.
+    repository(&b, "work/app", SSH);
+    b.ccsync(["pull"]).success();
+    assert_lies_in(&b, ONE, "code/app");
+    let log = b.ccsync(["log", ONE, "--json"]).success().json();
+    let first = log["entries"][1]["commit"].as_str().unwrap().to_owned();
+    let report = b.ccsync(["restore", ONE, "--at", &first, "--as-fork", "--json"]).success().json();
+    let fork = report["sessions"][0]["fork"].as_str().unwrap().to_owned();
+    assert_lies_in(&b, &fork, "code/app");
+    assert!(b.text(&fork).contains(b.home.join("code/app/src/main.rs").to_str().unwrap()), "{}", b.text(&fork));
+    let mut both = [ONE, &fork];
+    both.sort();
+    assert_settled(&b, &both);
+    b.append(&fork, "on");
+    b.ccsync(["sync"]).success();
+    a.ccsync(["sync"]).success();
+    assert_lies_in(&a, &fork, "work/app");
+    assert_settled(&a, &both);
+    assert_settled(&b, &both);
+}
+
+#[test]
+fn what_is_synced_is_decided_by_where_the_clone_is() {
+    for (args, comes) in [
+        (["config", "include", "~/code/**"], true),
+        (["config", "include", "~/work/**"], false),
+        (["config", "exclude", "~/code"], false),
+        (["config", "exclude", "~/work"], true),
+    ] {
+        let env = TestEnv::new();
+        let (a, b) = env.pair();
+        repository(&a, "work/app", SSH);
+        repository(&b, "code/app", HTTPS);
+        known(&b, &["code/app"]);
+        a.session(ONE).project("work/app").turn("hello").write();
+        a.ccsync(["push"]).success();
+        b.ccsync(args).success();
+        for _ in 0..2 {
+            let run = b.ccsync(["pull"]).success();
+            assert_eq!(b.sessions().len(), usize::from(comes), "{args:?}\n{run}");
+        }
+        let rows = b.ccsync(["list", "--remote", "--json"]).success().json();
+        assert_eq!(rows["sessions"][0]["left_out"].is_null(), comes, "{args:?} {rows}");
+        if comes {
+            b.append(ONE, "more");
+            let run = b.ccsync(["push"]).success();
+            assert!(run.summary().contains("1 extended"), "{args:?}\n{run}");
+        }
+    }
+}
+
+#[test]
+fn every_command_calls_a_project_the_same() {
+    let env = TestEnv::new();
+    let (_, b) = moved(&env, "work/app", "code/app");
+    let list = b.ccsync(["list", "--json"]).success().json();
+    let verify = b.ccsync(["verify", "--json"]).success().json();
+    let log = b.ccsync(["log", "--json"]).success().json();
+    let name = json!("{{HOME}}/code/app");
+    assert_eq!(list["sessions"][0]["project"], name);
+    assert_eq!(verify["sessions"][0]["project"], name, "{verify}");
+    assert_eq!(log["entries"][0]["sessions"][0]["project"], name, "{log}");
+}
+
+#[test]
+fn a_store_that_was_lost_where_there_is_no_clone_is_no_reason_for_a_fork() {
+    for (clone_at_a, clone_at_b) in [(true, false), (false, true)] {
+        let env = TestEnv::new();
+        let (a, b) = env.pair();
+        if clone_at_a {
+            repository(&a, "work/app", SSH);
+        }
+        a.session(ONE).project("work/app").turn("hello").write();
+        a.ccsync(["push"]).success();
+        b.ccsync(["pull"]).success();
+        if clone_at_b {
+            repository(&b, "work/app", SSH);
+        }
+        forget(&b);
+        fs::remove_dir_all(b.data().join("store")).unwrap();
+        b.append(ONE, "there");
+        let (remote, away) = (env.remote_of_pair(), env.root().join("away"));
+        fs::rename(&remote, &away).unwrap();
+        b.ccsync(["push"]).code(6);
+        fs::rename(&away, &remote).unwrap();
+        b.ccsync(["push"]).success();
+        a.ccsync(["pull"]).success();
+        for machine in [&a, &b] {
+            assert_eq!(machine.sessions(), [ONE], "{} {clone_at_a}", machine.name);
+            assert_eq!(questions(&machine.text(ONE)), ["hello", "there"]);
+            assert_settled(machine, &[ONE]);
+        }
+    }
+}
+
+#[test]
+fn a_copy_of_another_machines_sessions_is_known_again() {
+    let env = TestEnv::new();
+    let (a, b) = moved(&env, "work/app", "code/app");
+    b.append(ONE, "there");
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    let before = b.text(ONE);
+    let import = || b.ccsync(["import", a.home.join(".claude").to_str().unwrap(), "--json"]);
+    let used = || {
+        let known = fs::read(b.home.join(".local/state/ccsync/clones.json")).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&known).unwrap()["used"][ONE].clone()
+    };
+    let here = used();
+    let run = import().success();
+    assert_eq!(run.json()["sessions"], json!([]), "{run}");
+    assert_eq!((used(), here.is_string()), (here, true), "where the copy was at home is not where the session is");
+    // It went on there before it was copied.
+    a.append(ONE, "never pushed");
+    import().success();
+    b.ccsync(["pull"]).success();
+    a.ccsync(["sync"]).success();
+    b.ccsync(["sync"]).success();
+    assert!(b.text(ONE).starts_with(&before));
+    for machine in [&a, &b] {
+        assert_eq!(questions(&machine.text(ONE)), ["hello", "there", "never pushed"]);
+        assert_settled(machine, &[ONE]);
+    }
+    assert_lies_in(&b, ONE, "code/app");
+}
+
+#[test]
+fn what_was_said_is_shown_with_the_paths_of_the_clone_that_is_here() {
+    let env = TestEnv::new();
+    let (a, b) = moved(&env, "work/app", "code/app");
+    a.append(ONE, &format!("look at {}", a.home.join("work/app/x").display()));
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    for (machine, directory) in [(&a, "work/app"), (&b, "code/app")] {
+        let shown = machine.ccsync(["show", ONE, "--format", "json"]).success().stdout;
+        assert!(shown.contains(machine.home.join(directory).to_str().unwrap()), "{}\n{shown}", machine.name);
+    }
+    assert!(!b.ccsync(["show", ONE, "--format", "json"]).success().stdout.contains("work/app"));
+}
+
+#[test]
+fn a_machine_that_was_forgotten_leaves_its_repositories_readable() {
+    let env = TestEnv::new();
+    let (a, b) = moved(&env, "work/app", "code/app");
+    b.append(ONE, "there");
+    b.ccsync(["push"]).success();
+    b.ccsync(["machine", "forget", "a", "--yes"]).success();
+    assert_settled(&b, &[ONE]);
+    // A raw copy of what that machine had, with nothing known.
+    a.ccsync(["pull"]).success();
+    let copy = a.text(ONE);
+    remove(&b, ONE);
+    let place = b.home.join(".claude/projects").join(a.project_dir("work/app").file_name().unwrap());
+    fs::create_dir_all(&place).unwrap();
+    fs::write(place.join(format!("{ONE}.jsonl")), copy).unwrap();
+    assert_settled(&b, &[ONE]);
+    b.append(ONE, "in the copy");
+    b.ccsync(["sync"]).success();
+    a.append(ONE, "on a");
+    a.ccsync(["push"]);
+    a.ccsync(["sync"]);
+    b.ccsync(["sync"]).success();
+    let all = |machine: &Machine| -> Vec<Vec<String>> {
+        machine.sessions().iter().map(|id| questions(&machine.text(id))).collect()
+    };
+    let (mut at_a, mut at_b) = (all(&a), all(&b));
+    at_a.sort();
+    at_b.sort();
+    assert_eq!((at_a.len(), &at_a), (2, &at_b), "one went on here, one there, and both are kept once");
+}

@@ -140,6 +140,29 @@ impl Store {
         most: usize,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Vec<SessionStep>, StoreError> {
+        self.walk_states(session, most, go_on, |equals| !equals.contains(&true))
+    }
+
+    /// All states that a session had, the newest first, and each merge in which it was decided which of two it is from then on.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`].
+    pub fn states_at_merges_too(
+        &self,
+        session: &SessionId,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Vec<SessionStep>, StoreError> {
+        self.walk_states(session, usize::MAX, go_on, |equals| equals.is_empty() || equals.contains(&false))
+    }
+
+    /// The commits of which `is_wanted` says so, by which of their parents have the session as they have it.
+    fn walk_states(
+        &self,
+        session: &SessionId,
+        most: usize,
+        go_on: &mut dyn FnMut() -> bool,
+        is_wanted: fn(&[bool]) -> bool,
+    ) -> Result<Vec<SessionStep>, StoreError> {
         let mut known: HashMap<CommitId, Option<SessionState>> = HashMap::new();
         let mut state_in = |id: &CommitId| match known.get(id) {
             Some(state) => Ok(state.clone()),
@@ -156,11 +179,9 @@ impl Store {
             }
             let commit = commit?;
             let state = state_in(&commit.id)?;
-            let mut is_new = state.is_some() || !commit.parents.is_empty();
-            for parent in &commit.parents {
-                is_new &= state_in(parent)? != state;
-            }
-            if is_new {
+            let equals = commit.parents.iter().map(|parent| Ok(state_in(parent)? == state));
+            let equals: Vec<bool> = equals.collect::<Result<_, StoreError>>()?;
+            if (state.is_some() || !equals.is_empty()) && is_wanted(&equals) {
                 steps.push(SessionStep { commit, state });
             }
         }

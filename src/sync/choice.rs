@@ -148,14 +148,20 @@ fn is_locked(work: &Work<'_>, session: &LocalSession) -> bool {
 /// Whether a pull leaves a session in the store of which nothing is here.
 pub(super) fn not_brought(work: &Work<'_>, manifest: &Manifest) -> Option<LeftOut> {
     let identity = manifest.git.as_ref().and_then(|git| git.identity.as_ref());
-    let project = manifest.project.as_ref().map(PortablePath::as_str);
-    stored_left_out(work, project, identity.map(ProjectIdentity::as_str), manifest.local_bytes())
+    let place = place(work, manifest);
+    stored_left_out(work, place.as_deref(), identity.map(ProjectIdentity::as_str), manifest.local_bytes())
+}
+
+/// Portable path of where the project of a stored session is here, where the settings speak of projects.
+pub(super) fn place(work: &Work<'_>, manifest: &Manifest) -> Option<String> {
+    let asked = work.chooser.asks_for_projects().then(|| work.views.place_of_project(manifest))?;
+    asked.map(|place| place.to_string())
 }
 
 /// As [`not_brought`], by what the index remembers.
 pub(super) fn still_not_brought(work: &Work<'_>, session: &SessionId) -> Option<LeftOut> {
     let known = work.index.elsewhere(session)?;
-    stored_left_out(work, known.project.as_deref(), known.remote.as_deref(), known.bytes)
+    stored_left_out(work, known.place.as_deref(), known.remote.as_deref(), known.bytes)
 }
 
 fn stored_left_out(work: &Work<'_>, portable: Option<&str>, remote: Option<&str>, bytes: u64) -> Option<LeftOut> {

@@ -52,7 +52,7 @@ pub struct LogEntry {
 pub struct SessionChange {
     /// The session.
     pub session: SessionId,
-    /// Portable path of its project.
+    /// Its project: the portable path of its place on this machine, else as it is known by its remote. Unsanitised.
     pub project: Option<String>,
     /// Its title, unsanitised.
     pub title: Option<String>,
@@ -123,8 +123,15 @@ pub(super) fn stored_session_named(work: &Work<'_>, name: &SessionId) -> Result<
 }
 
 /// The states of a session, the newest first.
-pub(super) fn states_of(work: &Work<'_>, id: &SessionId, most: usize) -> Result<Vec<SessionStep>, SyncError> {
+fn states_of(work: &Work<'_>, id: &SessionId, most: usize) -> Result<Vec<SessionStep>, SyncError> {
     let steps = work.store.states_of(id, most, &mut || go_on(work).is_ok())?;
+    go_on(work)?;
+    Ok(steps)
+}
+
+/// As [`states_of`], with every merge that decided between two of them: from then on the session was what that says.
+pub(super) fn states_at_merges_too(work: &Work<'_>, id: &SessionId) -> Result<Vec<SessionStep>, SyncError> {
+    let steps = work.store.states_at_merges_too(id, &mut || go_on(work).is_ok())?;
     go_on(work)?;
     Ok(steps)
 }
@@ -210,7 +217,7 @@ impl<'a> Sides<'a> {
         let named = now.as_ref().or(before.as_ref());
         SessionChange {
             session: id.clone(),
-            project: named.and_then(|m| m.project.as_ref()).map(ToString::to_string),
+            project: named.and_then(|m| work.views.project(m)),
             title: named.and_then(|m| work.views.title(m)),
             change,
             lines: lines(&now),

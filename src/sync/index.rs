@@ -18,7 +18,7 @@ use crate::store::snapshot::SessionState;
 use crate::store::{Store, StoreError};
 use crate::sys::fs::{FileStamp, PathError, write_cache};
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The whole index.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -46,6 +46,9 @@ pub(super) struct Elsewhere {
     pub(super) last_activity: Option<String>,
     /// Portable path of its project.
     pub(super) project: Option<String>,
+    /// Portable path of where its project is on this machine, or would be; only where the settings speak of projects.
+    #[serde(default)]
+    pub(super) place: Option<String>,
     /// Its title as the client would show it; unsanitised.
     pub(super) title: Option<String>,
     /// What the addresses of its project's git remote have in common.
@@ -59,16 +62,18 @@ pub(super) struct Elsewhere {
 /// What a pull leaves in the store, to be recorded.
 pub(super) struct Unbrought {
     named: SessionReport,
+    place: Option<String>,
     last_activity: Option<String>,
     remote: Option<String>,
     bytes: u64,
 }
 
 impl Unbrought {
-    pub(super) fn new(named: SessionReport, manifest: &Manifest) -> Self {
+    /// `place`: of its project on this machine.
+    pub(super) fn new(named: SessionReport, place: Option<String>, manifest: &Manifest) -> Self {
         let identity = manifest.git.as_ref().and_then(|git| git.identity.as_ref());
         let remote = identity.map(|identity| identity.as_str().to_owned());
-        Self { named, last_activity: manifest.last_activity.clone(), remote, bytes: manifest.local_bytes() }
+        Self { named, place, last_activity: manifest.last_activity.clone(), remote, bytes: manifest.local_bytes() }
     }
 
     pub(super) fn session(&self) -> &SessionId {
@@ -187,11 +192,11 @@ impl Index {
 
     /// Records what is known of a session that only the store has, at `state`.
     pub(super) fn record_elsewhere(&mut self, unbrought: &Unbrought, state: SessionState) {
-        let Unbrought { named, last_activity, remote, bytes } = unbrought;
+        let Unbrought { named, place, last_activity, remote, bytes } = unbrought;
         let SessionReport { session, project, title, .. } = named.clone();
-        let (last_activity, remote, bytes) = (last_activity.clone(), remote.clone(), *bytes);
+        let (place, last_activity, remote, bytes) = (place.clone(), last_activity.clone(), remote.clone(), *bytes);
         self.changed = true;
-        self.elsewhere.insert(session, Elsewhere { state, last_activity, project, title, remote, bytes });
+        self.elsewhere.insert(session, Elsewhere { state, last_activity, project, place, title, remote, bytes });
     }
 
     /// The project of a session, if its transcript is as it was when that was read.

@@ -9,12 +9,14 @@ use super::SyncError;
 use super::collect::{Continuation, emitter, resume, share_segments};
 use super::fork::{add_fork, fork_id, share_file, written_as};
 use super::prose::{Histories, merge_shelves};
+use super::repo::is_in_repo;
 use super::report::ShelfReport;
 use super::text::{Piece, StoredText};
 use super::views::{Reader, Reading, Views};
 use super::work::{Work, remote_url};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::path::RelativeName;
+use crate::rewrite::expand_path;
 use crate::store::manifest::{Manifest, Run};
 use crate::store::milestone::MilestoneName;
 use crate::store::segment::offset_after_lines;
@@ -345,8 +347,10 @@ impl Sides<'_> {
         let equal = a.iter().zip(b).take_while(|(a, b)| a == b && a.lines > 0).count();
         let skipped: u64 = a[..equal].iter().map(|s| s.lines).sum();
         let session = &other.manifest.session;
-        let mine_hashes = self.line_hashes(mine, session, skipped)?;
-        let other_hashes = self.line_hashes(other, session, skipped)?;
+        // Where one of them knows the repository, the other may have the same lines without.
+        let in_repo = is_in_repo(mine.manifest) || is_in_repo(other.manifest);
+        let mine_hashes = self.line_hashes(mine, session, skipped, in_repo)?;
+        let other_hashes = self.line_hashes(other, session, skipped, in_repo)?;
         let common = mine_hashes.iter().zip(&other_hashes).take_while(|(a, b)| a == b).count();
         Ok(if common == mine_hashes.len() {
             Relation::Contained
@@ -358,18 +362,41 @@ impl Sides<'_> {
     }
 
     /// Each line after the first `from`, by which it is known again in another text of `session`.
-    fn line_hashes(&self, text: &StoredText<'_>, session: &SessionId, from: u64) -> Result<Vec<LineHash>, SyncError> {
+    fn line_hashes(
+        &self,
+        text: &StoredText<'_>,
+        session: &SessionId,
+        from: u64,
+        in_repo: bool,
+    ) -> Result<Vec<LineHash>, SyncError> {
         let reader = self.views.reader(text.manifest, session, text.kind());
         let mut hashes = Vec::new();
         text.walk(from, &mut |piece: Piece<'_>| {
-            let written = hashes_of_lines(&reader.read(piece.run, Reading::Exact, piece.text)?);
+            let as_written = reader.read(piece.run, Reading::Exact, piece.text)?;
+            let written = hashes_of_lines(&as_written);
             let portable = hashes_of_lines(&reader.portable(piece.run, piece.text));
+            let plain = in_repo.then(|| self.without_repo(text, piece.run, &as_written)).flatten();
+            let mut plain = plain.map(|plain| hashes_of_lines(&plain)).unwrap_or_default().into_iter();
             let is_portable = |hash| (!piece.run.verbatim).then_some(hash);
             let both = written.into_iter().zip(portable);
-            hashes.extend(both.map(|(written, portable)| LineHash { written, portable: is_portable(portable) }));
+            hashes.extend(both.map(|(written, portable)| LineHash {
+                written,
+                portable: is_portable(portable),
+                plain: plain.next().and_then(is_portable),
+            }));
             Ok(true)
         })?;
         Ok(hashes)
+    }
+
+    /// Lines of `run`, given as its machine wrote them, as a machine stores them that knows of no repository.
+    fn without_repo(&self, text: &StoredText<'_>, run: &Run, written: &[u8]) -> Option<Vec<u8>> {
+        let origin = text.manifest.roots.get(&run.roots)?;
+        let directory = text.manifest.project.as_ref().and_then(|project| expand_path(project, origin));
+        let collapser = self.views.collapser(&origin.without_repo(), &Vec::from_iter(directory));
+        let mut plain = Vec::with_capacity(written.len());
+        collapser.collapse(written, text.kind(), &mut plain);
+        Some(plain)
     }
 
     fn our_text<'t>(&'t self, ours: &'t Manifest, name: Option<&'t RelativeName>) -> Option<StoredText<'t>> {
@@ -388,11 +415,15 @@ struct LineHash {
     written: [u8; 16],
     /// With placeholders: a machine that lost its clone stores a line of another one as if it had written it, with paths of its own.
     portable: Option<[u8; 16]>,
+    /// The same as a machine has it that knows of no repository: one that lost its clone of the store may have no clone of the project.
+    plain: Option<[u8; 16]>,
 }
 
 impl PartialEq for LineHash {
     fn eq(&self, other: &Self) -> bool {
-        self.written == other.written || self.portable.is_some() && self.portable == other.portable
+        self.written == other.written
+            || self.portable.is_some() && self.portable == other.portable
+            || self.plain.is_some() && self.plain == other.plain
     }
 }
 

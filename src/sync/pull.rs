@@ -319,7 +319,8 @@ impl<'a> Puller<'a> {
         let left_out = self.unasked(|| choice::not_brought(work, manifest)).map(|why| not_brought(&why));
         if let Some(outcome) = left_out.or_else(|| self.too_old(work, manifest.last_activity.as_deref())) {
             let report = listed(outcome);
-            self.unbrought.push(Unbrought::new(report.clone(), manifest));
+            let place = choice::place(work, manifest);
+            self.unbrought.push(Unbrought::new(report.clone(), place, manifest));
             return Ok(PullStep::Listed(Box::new(report)));
         }
         work.views.settle(manifest);
@@ -333,6 +334,9 @@ impl<'a> Puller<'a> {
     /// A session that an earlier pull has left in the store for its age or by the settings, if this one does so too.
     fn still_unbrought(&self, work: &Work<'_>, session: &SessionId) -> Option<SessionReport> {
         let known = work.index.elsewhere(session)?;
+        if known.place.is_none() && work.chooser.asks_for_projects() {
+            return None;
+        }
         let left_out = self.unasked(|| choice::still_not_brought(work, session)).map(|why| not_brought(&why));
         let outcome = left_out.or_else(|| self.too_old(work, known.last_activity.as_deref()))?;
         let (project, title) = (known.project.clone(), known.title.clone());

@@ -228,13 +228,17 @@ fn store_together<'a>(work: &mut Work<'_>, steps: Vec<(Local<'a>, Differences)>)
     let base = work.store.head()?;
     let mut tx = work.store.begin(base.as_ref())?;
     let mut stored = Stored { reports: Vec::new(), later: Vec::new() };
-    let (mut in_step, mut others) = (Vec::new(), Vec::new());
+    let (mut in_step, mut others, mut held) = (Vec::new(), Vec::new(), Vec::new());
     for (local, differences) in steps {
+        let is_held = work.held.holds_transcript(local.session, &work.store.head_snapshot()?)?;
         let done = store_one(work, &mut tx, &local, &differences)?;
         work.ctx.progress.advance(1, local.session.bytes());
         match done {
             None => stored.later.push(local),
             Some((report, complete)) => {
+                if is_held && !complete && matches!(report.outcome, Outcome::Extended { .. }) {
+                    held.push(local.session);
+                }
                 stored.reports.push(report);
                 if complete { in_step.push(local.session) } else { others.push(&local.session.id) }
             }
@@ -248,6 +252,12 @@ fn store_together<'a>(work: &mut Work<'_>, steps: Vec<(Local<'a>, Differences)>)
     in_step.iter().for_each(|session| work.index.forget(&session.id));
     let head = work.store.head()?;
     work.record_in_step(in_step, head.as_ref())?;
+    for session in held {
+        // What changed beside it is this machine's own doing, and brings no later turns back.
+        if let Some(state) = work.store.head_snapshot()?.state(&session.id)? {
+            work.held.hold(session, state);
+        }
+    }
     Ok(stored)
 }
 
@@ -283,7 +293,12 @@ pub(super) fn passed_over(found: &Discovery) -> Vec<PassedOver> {
     refused.map(|r| PassedOver { path: r.path.display().to_string(), reason: r.reason.clone() }).collect()
 }
 
-fn left_out_report(work: &Work<'_>, session: &LocalSession, why: &LeftOut) -> Result<SessionReport, SyncError> {
+/// How a session is reported that the settings keep here.
+pub(super) fn left_out_report(
+    work: &Work<'_>,
+    session: &LocalSession,
+    why: &LeftOut,
+) -> Result<SessionReport, SyncError> {
     let stored = work.store.head_snapshot()?.state(&session.id)?.is_some();
     let outcome = Outcome::LeftOut { reason: why.to_string(), stored };
     let project = choice::known_project(work, session);

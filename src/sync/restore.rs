@@ -9,16 +9,18 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::choice;
 use super::fork::{add_fork, restored_id};
-use super::history::{states_of, stored_session_named};
+use super::history::{states_at_merges_too, stored_session_named};
 use super::list::machine_names;
 use super::milestones::commit_of;
 use super::place::place;
-use super::plan::{FilePull, Local, compare_with, described};
+use super::plan::{FilePull, Local, compare_session, compare_with, described};
 use super::pull::{Brought, bring_to};
 use super::push::store_sessions;
 use super::report::{Outcome, RemoteState};
 use super::send::send;
+use super::storing::Storing;
 use super::work::{Work, undo_path};
 use super::writing::{Writer, Writing};
 use super::{Context, SyncError};
@@ -172,7 +174,7 @@ impl Target {
 
     /// The newest state that was there at that time.
     fn at_time(work: &Work<'_>, id: SessionId, time: DateTime<Utc>) -> Result<Self, SyncError> {
-        let steps = states_of(work, &id, usize::MAX)?;
+        let steps = states_at_merges_too(work, &id)?;
         let Some(earliest) = steps.iter().map(|step| step.commit.time).min() else {
             return Err(SyncError::NoSuchSession { session: id });
         };
@@ -262,11 +264,14 @@ impl Restoring<'_> {
             return Ok(Some(InPlace { target, manifest, writing, excess: Vec::new() }));
         };
         refuse_running(work, &target.id)?;
-        let differences = compare_with(work, &then, &manifest, &Local { session: here, live: false }, None)?;
         let is_head = work.store.head_snapshot()?.state(&target.id)?.as_ref() == Some(&target.state);
+        // What the client has cleared away of a session in step is no difference.
+        let known = work.index.entry(here).filter(|_| is_head);
+        let differences = compare_with(work, &then, &manifest, &Local { session: here, live: false }, known)?;
         if differences.is_empty() && is_head {
             return Ok(None);
         }
+        refuse_what_stays(work, here)?;
         let differing = differences.up.keys().chain(differences.down.keys());
         let (written, excess): (Vec<_>, Vec<_>) =
             differing.cloned().partition(|name| manifest.file(name.as_ref()).is_some());
@@ -346,17 +351,26 @@ impl Restoring<'_> {
         let then = work.store.snapshot(Some(&target.commit))?.manifest(&target.id)?;
         let manifest = then.ok_or_else(|| SyncError::NoSuchSession { session: target.id.clone() })?;
         let fork = restored_id(&target.id, &target.state);
-        let directory = match here {
-            Some(here) => here.directory.clone(),
-            None => self.directory(work, &manifest)?,
+        let (directory, is_here) = match (self.found.sessions.get(&fork), here) {
+            (Some(fork), _) => (fork.directory.clone(), true),
+            (None, Some(here)) => {
+                // It lies beside the session, and its repository is where that of the session is.
+                let repo = work.views.repos().of(&manifest, &target.id);
+                work.views.clones().use_for(&fork, repo.as_ref().map(|repo| repo.path.as_str()));
+                (here.directory.clone(), false)
+            }
+            (None, None) => {
+                let named = Manifest { session: fork.clone(), ..manifest.clone() };
+                (self.directory(work, &named)?, false)
+            }
         };
-        let directory = self.found.sessions.get(&fork).map_or(directory, |there| there.directory.clone());
-        let is_here = self.found.sessions.contains_key(&fork);
         Ok(Some(AsFork { target, manifest, fork, directory, is_here }))
     }
 
+    /// Where a session that is not here is put.
     fn directory(&self, work: &Work<'_>, manifest: &Manifest) -> Result<PathBuf, SyncError> {
-        let found = place(manifest, work.views.roots(), &work.ctx.env.claude_dir)?;
+        work.views.settle(manifest);
+        let found = place(manifest, &work.views.roots_of(manifest), &work.ctx.env.claude_dir)?;
         found.map_err(|reason| SyncError::NotRestored { session: manifest.session.clone(), reason })
     }
 
@@ -491,6 +505,24 @@ fn refuse_running(work: &Work<'_>, id: &SessionId) -> Result<(), SyncError> {
         Some(pid) => Err(SessionError::Running { session: id.clone(), pid: *pid }.into()),
         None => Ok(()),
     }
+}
+
+/// What is here is stored, and pushed, before it is replaced. What the settings leave out is not; so it is not replaced.
+fn refuse_what_stays(work: &Work<'_>, here: &LocalSession) -> Result<(), SyncError> {
+    let Some(why) = choice::stays_here(work, here) else { return Ok(()) };
+    let (snapshot, local) = (work.store.head_snapshot()?, Local { session: here, live: false });
+    let is_stored = match snapshot.manifest(&here.id)? {
+        Some(manifest) => {
+            let found = compare_session(work, &snapshot, &local)?;
+            Storing { work, snapshot: &snapshot, local: &local }.is_stored(&manifest, &found)?
+        }
+        None => false,
+    };
+    if is_stored {
+        return Ok(());
+    }
+    let reason = format!("what was said here would be pushed first, but {why}");
+    Err(SyncError::NotRestored { session: here.id.clone(), reason })
 }
 
 fn go_on() -> Result<(), SyncError> {

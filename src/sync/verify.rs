@@ -228,7 +228,7 @@ impl Verifying<'_> {
             }
         };
         if let Some(manifest) = &manifest {
-            check.project = manifest.project.as_ref().map(ToString::to_string);
+            check.project = self.work.views.project(manifest);
             check.title = self.work.views.title(manifest);
             check.store = Some(stored_amount(manifest));
             if self.full {
@@ -271,9 +271,14 @@ impl Verifying<'_> {
             // A client that has just begun: there is no whole line yet.
             None if local.limit(None)? == 0 => Standing::Same,
             None => Standing::Ahead,
-            Some(manifest) if self.full => standing(&compare_with(self.work, &self.store, manifest, local, None)?),
+            Some(manifest) if self.full => {
+                match standing(&compare_with(self.work, &self.store, manifest, local, None)?) {
+                    Standing::Behind if self.work.held.holds(session, &self.store)? => Standing::Same,
+                    standing => standing,
+                }
+            }
             // It is behind on purpose, and no pull is to change that.
-            Some(_) if self.work.held.holds(local.session, &self.store)? => Standing::Same,
+            Some(_) if self.work.held.holds(session, &self.store)? => Standing::Same,
             Some(_) => standing(&compare_session(self.work, &self.store, local)?),
         };
         Ok(())

@@ -16,6 +16,7 @@ use super::clones::Clones;
 use super::repo::{Repos, is_below_repo, is_in_repo, name as repo_name, plain_project};
 use crate::config::PathsSetting;
 use crate::domain::id::{MachineId, SessionId};
+use crate::domain::path::PortablePath;
 use crate::domain::root::RootSet;
 use crate::rewrite::{Collapser, Expander, TextKind, View, collapse_path};
 use crate::store::manifest::{Manifest, RootsKey, Run};
@@ -46,6 +47,8 @@ pub(super) struct Views {
     clones: Clones,
     expanders: Mutex<HashMap<(RootsKey, Reading), Arc<Expander>>>,
     collapsers: Mutex<Collapsers>,
+    /// For those who only read: where the repository of a session is does not change for them.
+    presents: Mutex<HashMap<SessionId, usize>>,
 }
 
 /// By the roots, and the working directories whose names are known.
@@ -80,8 +83,8 @@ impl Views {
                 roots.push(set);
             }
         }
-        let (with_repo, expanders, collapsers) = Default::default();
-        Self { me, roots, with_repo, setting, clones, expanders, collapsers }
+        let (with_repo, expanders, collapsers, presents) = Default::default();
+        Self { me, roots, with_repo, setting, clones, expanders, collapsers, presents }
     }
 
     pub(super) fn me(&self) -> &MachineId {
@@ -117,6 +120,19 @@ impl Views {
             let repo = self.repos().anew(manifest, true);
             self.clones.use_for(&manifest.session, repo.as_ref().map(|repo| repo.path.as_str()));
         }
+    }
+
+    /// Where the project is on this machine, or would be if it were here, below this machine's own roots. Looks for clones if none is known.
+    /// Untrusted text.
+    pub(super) fn place_of_project(&self, manifest: &Manifest) -> Option<PortablePath> {
+        if !is_below_repo(manifest) {
+            return manifest.project.clone();
+        }
+        let repos = self.repos();
+        let is_settled = self.clones.used(&manifest.session).is_some();
+        let repo = if is_settled { repos.of(manifest, &manifest.session) } else { repos.anew(manifest, true) };
+        let here = repo.and_then(|repo| Repos::directory(manifest, &self.roots().with(repo)));
+        here.map(|path| collapse_path(self.roots(), &path)).or_else(|| plain_project(manifest))
     }
 
     /// The project as people here know it: where it is on this machine, else by its remote. Untrusted text.
@@ -218,7 +234,21 @@ impl Views {
             return Ok(Cow::Borrowed(portable));
         }
         let reader = self.reader(manifest, &manifest.session, kind);
-        reader.read(run, Reading::With(View::Local, 0), portable).map(Cow::Owned)
+        let in_repo = manifest.roots.get(&run.roots).is_some_and(|origin| origin.repo().is_some());
+        let present = if in_repo { self.present(manifest) } else { 0 };
+        reader.read(run, Reading::With(View::Local, present), portable).map(Cow::Owned)
+    }
+
+    /// The number of the present roots with the repository of the session, found out once.
+    fn present(&self, manifest: &Manifest) -> usize {
+        let known = |presents: &mut HashMap<_, _>| presents.get(&manifest.session).copied();
+        let presents = || self.presents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(present) = known(&mut presents()) {
+            return present;
+        }
+        let present = self.number(self.roots_of(manifest));
+        presents().insert(manifest.session.clone(), present);
+        present
     }
 
     /// Whether text that the model has seen stays on this machine as its origin wrote it.

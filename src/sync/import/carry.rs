@@ -24,10 +24,11 @@ use crate::rewrite::{collapse_path, expand_path};
 use crate::session::discover::{LocalSession, discover};
 use crate::store::Transaction;
 use crate::store::machine::Machine;
+use crate::sync::choice;
 use crate::sync::clones::Clones;
 use crate::sync::merge::Merged;
 use crate::sync::plan::{Differences, FileStep, Local, compare_with, described};
-use crate::sync::push::mention_merged;
+use crate::sync::push::{left_out_report, mention_merged};
 use crate::sync::report::{Outcome, PassedOver, RemoteState, Report, SessionReport};
 use crate::sync::send::{fetch, send, send_rest};
 use crate::sync::storing::Storing;
@@ -133,8 +134,16 @@ fn client(work: &mut Work<'_>, opened: &Opened, dry_run: bool) -> Result<ImportR
         let linked = [session.directory.clone(), session.path(None)].iter().any(|path| path.is_symlink());
         let result = if linked {
             Some(skipped_session(work, id, "not a plain file (links are not followed)".to_owned()))
+        } else if let Some(why) = choice::stays_here(work, session) {
+            // What this machine does not push, it does not push out of a copy either.
+            Some(left_out_report(work, session, &why)?)
         } else {
-            guarded(work, &mut tx, id, |tx| store_session(work, tx, session, dry_run))?
+            let clones = work.views.clones();
+            let used = clones.used(id);
+            let result = guarded(work, &mut tx, id, |tx| store_session(work, tx, session, dry_run));
+            // Where the copy was at home says nothing of where the session is here.
+            clones.use_for(id, used.as_deref());
+            result?
         };
         match result {
             Some(session) => done.push(session),
