@@ -66,6 +66,19 @@ fn moved(env: &TestEnv, there: &str, here: &str) -> (Machine, Machine) {
 }
 
 #[test]
+fn a_clone_in_which_the_client_has_never_been_is_found_below_the_home_directory() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    repository(&a, "work/app", SSH);
+    repository(&b, "src/github.com/al/app", HTTPS);
+    a.session(ONE).project("work/app").turn("hello").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_lies_in(&b, ONE, "src/github.com/al/app");
+    assert_settled(&b, &[ONE]);
+}
+
+#[test]
 fn a_session_lands_in_the_clone_that_is_here_and_is_exact_at_its_origin() {
     let env = TestEnv::new();
     let (a, b) = moved(&env, "work/app", "code/my app_2");

@@ -125,14 +125,15 @@ fn clone_that_is_not_known(reader: &Reader) {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     repository(&a, "work/app", "git@github.com:al/app.git");
-    repository(&b, "code/app", "git@github.com:al/app.git");
+    // What is hidden below the home directory belongs to programs, so nobody looks for work there.
+    repository(&b, ".code/app", "git@github.com:al/app.git");
     a.session(ONE).turn("hello").write();
     reader.types(&a, "ccsync push").success();
     reader.types(&b, "ccsync pull").success();
     assert!(b.transcript_path(ONE).starts_with(b.project_dir("work/app")), "the same path below the home directory");
     fs::remove_file(b.transcript_path(ONE)).unwrap();
-    b.run(b.command(["pull", "11111111"]).current_dir(b.home.join("code/app"))).success();
-    assert!(b.transcript_path(ONE).starts_with(b.project_dir("code/app")));
+    b.run(b.command(["pull", "11111111"]).current_dir(b.home.join(".code/app"))).success();
+    assert!(b.transcript_path(ONE).starts_with(b.project_dir(".code/app")));
 }
 
 #[cfg(unix)]

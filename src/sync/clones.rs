@@ -265,16 +265,16 @@ mod tests {
     fn the_main_checkout_is_found_from_a_worktree_and_from_what_the_client_knows() {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().canonicalize().unwrap();
-        let main = home.join("main");
+        let main = home.join(".work/main");
         let repo = repository(&main, "git@github.com:al/app.git");
-        repo.worktree("side", &home.join("side"), None).unwrap();
+        repo.worktree("side", &home.join(".work/side"), None).unwrap();
         assert_eq!(clones(&home).main_checkout(&app()), None);
-        let list = serde_json::json!({"projects": {home.join("side").to_str().unwrap(): {}}});
+        let list = serde_json::json!({"projects": {home.join(".work/side").to_str().unwrap(): {}}});
         write_atomic(&home.join(".claude.json"), list.to_string().as_bytes()).unwrap();
         let known = clones(&home);
         assert_eq!(known.main_checkout(&app()), Some(main.clone()));
         let trees: Vec<_> = known.present(&app()).into_iter().map(|tree| (tree.top, tree.worktree)).collect();
-        assert_eq!(trees, [(main.clone(), None), (home.join("side"), Some(WorktreeName::new("side").unwrap()))]);
+        assert_eq!(trees, [(main.clone(), None), (home.join(".work/side"), Some(WorktreeName::new("side").unwrap()))]);
         known.save().unwrap();
         std::fs::remove_file(home.join(".claude.json")).unwrap();
         let later = clones(&home);

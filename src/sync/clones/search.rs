@@ -1,7 +1,9 @@
-//! Where clones may lie: where the client has worked, below the user's placeholders, and where the person is.
+//! Where clones may lie: where the person is, where the client has worked, below the user's placeholders and the home directory.
 //!
 //! Bounded in number, depth and time: a machine may have a great many directories, or a slow disk. Must not follow links.
 
+use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,10 +15,17 @@ use crate::sync::Context;
 use crate::sys::clock::{Clock, SystemClock};
 
 /// So many entries of directories are looked at.
-const MOST: usize = 2000;
+const MOST: usize = 10_000;
 
 /// So far below a placeholder's directory is looked.
-const DEPTH: usize = 2;
+const BELOW_PLACEHOLDERS: usize = 2;
+
+/// So far below the home directory: `~/src/github.com/al/app`.
+const BELOW_HOME: usize = 4;
+
+/// What macOS asks the person about before a program may look into it, and what holds no work.
+const NOT_BELOW_HOME: [&str; 8] =
+    ["Library", "Desktop", "Documents", "Downloads", "Movies", "Music", "Pictures", "Public"];
 
 /// Nobody waits longer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -55,12 +64,12 @@ impl Surroundings {
     /// Directories that may lie in a clone, the likeliest first, for as long as there is patience.
     pub(super) fn candidates(&self) -> impl Iterator<Item = PathBuf> {
         let until = self.clock.monotonic() + PATIENCE;
-        let mut left = MOST;
-        let mut below = Vec::new();
-        self.placeholders.iter().for_each(|root| repositories(root, DEPTH, &mut left, &mut below));
         let known = known_directories(&self.claude_dir, &self.home);
-        let all = self.directory.clone().into_iter().chain(known).chain(below);
-        all.take_while(move |_| self.clock.monotonic() < until)
+        let below = self.placeholders.iter().map(|root| Level::of(root.clone(), BELOW_PLACEHOLDERS));
+        let home = Level { hides: true, ..Level::of(self.home.clone(), BELOW_HOME) };
+        let repositories = Repositories { left: MOST, levels: below.chain([home]).collect() };
+        let all = self.directory.clone().into_iter().chain(known).map(Some).chain(repositories);
+        all.take_while(move |_| self.clock.monotonic() < until).flatten()
     }
 
     /// The working trees that are linked to the one at `top`.
@@ -69,45 +78,91 @@ impl Surroundings {
     }
 }
 
-/// `directory` and what lies up to `depth` below it, as far as there is a repository.
-fn repositories(directory: &Path, depth: usize, left: &mut usize, found: &mut Vec<PathBuf>) {
-    if directory.join(".git").symlink_metadata().is_ok() {
-        found.push(directory.to_owned());
-        return;
+/// A directory that is still to be looked at.
+struct Level {
+    directory: PathBuf,
+    /// How far below it is looked.
+    depth: usize,
+    /// It is the home directory or lies below it: what is hidden there belongs to programs.
+    hides: bool,
+}
+
+impl Level {
+    fn of(directory: PathBuf, depth: usize) -> Self {
+        Self { directory, depth, hides: false }
     }
-    if depth == 0 {
-        return;
-    }
-    let Ok(entries) = fs::read_dir(directory) else { return };
-    for entry in entries.flatten() {
-        if *left == 0 {
-            return;
+}
+
+/// Gives the repositories below directories, those that lie higher first, so that one large directory does not hide the others. `None`: a
+/// directory was looked at that is none.
+struct Repositories {
+    /// How many entries may still be looked at.
+    left: usize,
+    levels: VecDeque<Level>,
+}
+
+impl Iterator for Repositories {
+    type Item = Option<PathBuf>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let level = self.levels.pop_front()?;
+        if level.directory.join(".git").symlink_metadata().is_ok() {
+            return Some(Some(level.directory));
         }
-        *left -= 1;
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            repositories(&entry.path(), depth - 1, left, found);
+        if level.depth > 0 {
+            self.look_into(&level);
+        }
+        Some(None)
+    }
+}
+
+impl Repositories {
+    fn look_into(&mut self, level: &Level) {
+        let Ok(entries) = fs::read_dir(&level.directory) else { return };
+        for entry in entries.flatten() {
+            if self.left == 0 {
+                return;
+            }
+            self.left -= 1;
+            let is_passed_over = level.hides && is_passed_over(&entry.file_name());
+            if !is_passed_over && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                self.levels.push_back(Level { directory: entry.path(), depth: level.depth - 1, hides: level.hides });
+            }
         }
     }
+}
+
+fn is_passed_over(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let is_the_systems = cfg!(target_os = "macos") && NOT_BELOW_HOME.contains(&&*name);
+    is_the_systems || name.starts_with('.') || name == "node_modules"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn found(level: Level, left: usize, below: &Path) -> Vec<String> {
+        let repositories = Repositories { left, levels: [level].into() };
+        let mut found: Vec<_> =
+            repositories.flatten().map(|path| path.strip_prefix(below).unwrap().display().to_string()).collect();
+        found.sort();
+        found
+    }
+
     #[test]
-    fn repositories_are_found_two_levels_down_and_behind_no_link() {
+    fn repositories_are_found_some_levels_down_and_behind_no_link() {
         let dir = tempfile::tempdir().unwrap();
-        for repository in ["a", "b/c", "b/d/e", "x/.hidden"] {
-            fs::create_dir_all(dir.path().join(repository).join(".git")).unwrap();
+        let home = dir.path();
+        for repository in ["a", "b/c", "b/d/e", "x/.hidden", ".cache/f", "s/github.com/al/app", "s/1/2/3/4"] {
+            fs::create_dir_all(home.join(repository).join(".git")).unwrap();
         }
         #[cfg(unix)]
-        std::os::unix::fs::symlink(dir.path().join("b/d"), dir.path().join("link")).unwrap();
-        let (mut found, mut left) = (Vec::new(), MOST);
-        repositories(dir.path(), DEPTH, &mut left, &mut found);
-        found.sort();
-        assert_eq!(found, ["a", "b/c", "x/.hidden"].map(|name| dir.path().join(name)));
-        let (mut found, mut left) = (Vec::new(), 0);
-        repositories(dir.path(), DEPTH, &mut left, &mut found);
-        assert!(found.is_empty() && left == 0);
+        std::os::unix::fs::symlink(home.join("b/d"), home.join("link")).unwrap();
+        let placeholder = || Level::of(home.to_owned(), BELOW_PLACEHOLDERS);
+        assert_eq!(found(placeholder(), MOST, home), [".cache/f", "a", "b/c", "x/.hidden"]);
+        let at_home = Level { hides: true, ..Level::of(home.to_owned(), BELOW_HOME) };
+        assert_eq!(found(at_home, MOST, home), ["a", "b/c", "b/d/e", "s/github.com/al/app"]);
+        assert_eq!(found(placeholder(), 0, home), [""; 0]);
     }
 }
