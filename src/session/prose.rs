@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
 
 use super::discover::projects_dir;
 use super::facts::Facts;
@@ -35,10 +38,28 @@ const TRANSCRIPTS: usize = 3;
 pub struct Listing {
     /// Whether the directory is there: without it, nothing says that a missing file was removed on purpose.
     pub is_there: bool,
+    /// Which directory it is; none: it is not there.
+    pub mark: Option<DirectoryMark>,
     /// The files, by their name below the directory.
     pub files: BTreeMap<RelativeName, FileStamp>,
     /// What is not taken, with the reason.
     pub left: Vec<(PathBuf, String)>,
+}
+
+/// Tells a directory from another one that was made later in its place: what is missing in that was not removed from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectoryMark {
+    inode: u64,
+    /// When it was made, in nanoseconds since 1970, where the file system knows.
+    made_ns: Option<u64>,
+}
+
+impl DirectoryMark {
+    fn of(metadata: &fs::Metadata) -> Self {
+        let made = metadata.created().ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok());
+        let made_ns = made.and_then(|made| u64::try_from(made.as_nanos()).ok());
+        Self { inode: FileStamp::of(metadata).inode, made_ns }
+    }
 }
 
 /// The names of the directories under `projects/` that hold a memory, sorted.
@@ -58,14 +79,14 @@ pub fn memory_directory(claude_dir: &Path, name: &str) -> PathBuf {
 
 /// Everything in a memory's directory.
 pub fn memory(directory: &Path) -> Listing {
-    let mut listing = Listing { is_there: directory.is_dir(), ..Listing::default() };
+    let mut listing = Listing::of(directory);
     listing.add_below(directory, "");
     listing
 }
 
 /// The user's own files of these kinds.
 pub fn users_files(claude_dir: &Path, kinds: &BTreeSet<Beside>) -> Listing {
-    let mut listing = Listing { is_there: claude_dir.is_dir(), ..Listing::default() };
+    let mut listing = Listing::of(claude_dir);
     for kind in kinds {
         match kind {
             Beside::Memory => {}
@@ -87,6 +108,12 @@ pub fn users_files(claude_dir: &Path, kinds: &BTreeSet<Beside>) -> Listing {
 const NOT_PLAIN: &str = "not a plain file or directory (links are not followed)";
 
 impl Listing {
+    /// One without files.
+    fn of(directory: &Path) -> Self {
+        let metadata = fs::metadata(directory).ok().filter(fs::Metadata::is_dir);
+        Self { is_there: metadata.is_some(), mark: metadata.as_ref().map(DirectoryMark::of), ..Self::default() }
+    }
+
     fn add_below(&mut self, directory: &Path, prefix: &str) {
         let walk = walkdir::WalkDir::new(directory).min_depth(1).max_depth(DEEPEST).sort_by_file_name().into_iter();
         let shown = walk.filter_entry(|entry| !entry.file_name().to_string_lossy().starts_with('.'));

@@ -40,10 +40,12 @@ use crate::domain::id::MachineId;
 use crate::session::prose::{directories_with_memory, memory, memory_directory, users_files};
 use crate::store::Snapshot;
 
-fn load_state(work: &Work<'_>) -> State {
+fn load_state(work: &Work<'_>) -> Result<State, SyncError> {
     let env = work.ctx.env;
     let settings = format!("{} {}", work.ctx.settings.machine.id, env.claude_dir.display());
-    State::load(&env.dirs.state, &settings)
+    let mut state = State::load(&env.dirs.state, &settings);
+    state.speak_of(work.store.head()?.as_ref(), |commit| work.store.has(commit));
+    Ok(state)
 }
 
 /// The directories here whose files travel; those of which nothing says whose they are, with that as the reason.
@@ -75,7 +77,7 @@ fn places_here(
         found.push(Place { name: String::new(), shelf: ShelfId::user(), directory, project: None, listing });
     }
     for place in &found {
-        state.put_on(&place.name, &place.shelf);
+        state.put_on(&place.name, &place.shelf, place.listing.mark);
     }
     Ok((found, unknown))
 }

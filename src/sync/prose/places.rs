@@ -39,8 +39,16 @@ impl<'a> Places<'a> {
         {
             return Some(known.clone());
         }
-        let known = state.projects.remove(name).map(|known| known.checkout);
-        let checkout = known.filter(|path| path.is_dir()).or_else(|| self.checkouts().get(name).cloned())?;
+        let known = state.projects.get(name).cloned();
+        let is_there = |path: &PathBuf| path.is_dir();
+        let checkout = known.as_ref().map(|known| known.checkout.clone()).filter(is_there);
+        let Some(checkout) = checkout.or_else(|| self.checkouts().get(name).cloned().filter(is_there)) else {
+            // A clone that was moved or lies on a disk that is away is still one of its project.
+            let project = known.or_else(|| self.look(self.checkouts().get(name)?))?;
+            let project = KnownProject { config: None, ..project };
+            state.projects.insert(name.to_owned(), project.clone());
+            return Some(project);
+        };
         let project = self.look(&checkout)?;
         state.projects.insert(name.to_owned(), project.clone());
         Some(project)
