@@ -6,14 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
 use super::discover::projects_dir;
-use super::facts::Facts;
 use crate::domain::beside::Beside;
 use crate::domain::path::RelativeName;
 use crate::sys::fs::{FileStamp, PathError, is_leftover};
@@ -26,12 +25,6 @@ const DEEPEST: usize = 8;
 
 /// More entries than these are not looked at.
 const MOST_ENTRIES: usize = 10_000;
-
-/// How much of a transcript is read to find a working directory.
-const HEAD: u64 = 512 << 10;
-
-/// How many transcripts of one directory are looked into.
-const TRANSCRIPTS: usize = 3;
 
 /// The files of one owner on this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -200,58 +193,7 @@ pub fn too_large() -> String {
     "larger than 1 MiB".to_owned()
 }
 
-/// Working directories that sessions here and the client's own list of projects name: the first records of a few sessions of each
-/// project directory, and the keys under `projects` in the client's `.claude.json`, of which nothing else is looked at.
-pub fn working_directories(claude_dir: &Path, home: &Path) -> Vec<PathBuf> {
-    let mut found = BTreeSet::new();
-    for name in project_directories(claude_dir).unwrap_or_default() {
-        found.extend(directories_named_in(&projects_dir(claude_dir).join(name)));
-    }
-    found.extend(projects_of_the_client(claude_dir, home));
-    found.into_iter().map(PathBuf::from).filter(|path| path.is_absolute()).collect()
-}
-
-/// What tells cheaply whether [`working_directories`] may find others than before.
-pub fn working_directories_stamp(claude_dir: &Path, home: &Path) -> String {
-    let names = project_directories(claude_dir).unwrap_or_default().join("/");
-    let stamp = FileStamp::read(&client_state_file(claude_dir, home)).ok();
-    let text = format!("{names} {stamp:?}");
-    blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
-}
-
-/// The client's `.claude.json`: beside the default directory, or inside one that was named.
-fn client_state_file(claude_dir: &Path, home: &Path) -> PathBuf {
-    if claude_dir == home.join(".claude") { home.join(".claude.json") } else { claude_dir.join(".claude.json") }
-}
-
-fn projects_of_the_client(claude_dir: &Path, home: &Path) -> Vec<String> {
-    #[derive(serde::Deserialize)]
-    struct ClientState {
-        #[serde(default)]
-        projects: BTreeMap<String, serde::de::IgnoredAny>,
-    }
-    let json = fs::read(client_state_file(claude_dir, home)).ok();
-    let state = json.and_then(|json| serde_json::from_slice::<ClientState>(&json).ok());
-    state.map(|state| state.projects.into_keys().collect()).unwrap_or_default()
-}
-
-fn directories_named_in(project: &Path) -> Vec<String> {
-    let entries = fs::read_dir(project).into_iter().flatten().flatten().map(|entry| entry.path());
-    let transcripts = entries.filter(|path| path.extension().is_some_and(|e| e == "jsonl"));
-    let mut named = Vec::new();
-    for transcript in transcripts.take(TRANSCRIPTS) {
-        let mut head = Vec::new();
-        let read = fs::File::open(&transcript).and_then(|file| file.take(HEAD).read_to_end(&mut head));
-        if read.is_ok() {
-            let mut facts = Facts::default();
-            facts.absorb(&head);
-            named.extend(facts.cwds);
-        }
-    }
-    named
-}
-
-fn project_directories(claude_dir: &Path) -> Result<Vec<String>, PathError> {
+pub(super) fn project_directories(claude_dir: &Path) -> Result<Vec<String>, PathError> {
     let projects = projects_dir(claude_dir);
     let entries = match fs::read_dir(&projects) {
         Ok(entries) => entries,

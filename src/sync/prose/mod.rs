@@ -84,7 +84,7 @@ fn places_here(
 
 fn left(path: &Path, reason: &str) -> ShelfReport {
     let outcome = ProseOutcome::Left { reason: reason.to_owned() };
-    let file = ProseReport { name: path.display().to_string(), outcome };
+    let file = ProseReport { name: path.display().to_string(), outcome, verbatim: 0 };
     ShelfReport { project: None, listed: None, files: vec![file] }
 }
 
@@ -108,7 +108,7 @@ impl<'p> PlaceReport<'p> {
 
     fn say(&mut self, name: &str, outcome: ProseOutcome) {
         self.is_open |= matches!(outcome, ProseOutcome::Skipped { .. } | ProseOutcome::Waits { .. });
-        self.files.push(ProseReport { name: name.to_owned(), outcome });
+        self.files.push(ProseReport { name: name.to_owned(), outcome, verbatim: 0 });
     }
 
     /// What is left here by what was noted of it.

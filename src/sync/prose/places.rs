@@ -13,7 +13,7 @@ use crate::domain::beside::{ProjectKey, ShelfId};
 use crate::domain::client_dir::client_dir_name;
 use crate::project::main_checkout;
 use crate::rewrite::{collapse_path, expand_path};
-use crate::session::prose::{working_directories, working_directories_stamp};
+use crate::session::projects::{known_directories, known_directories_stamp};
 use crate::store::shelf::Shelf;
 use crate::sync::project::portable;
 use crate::sync::work::Work;
@@ -101,7 +101,7 @@ impl<'a> Places<'a> {
     fn checkouts(&self) -> &BTreeMap<String, PathBuf> {
         self.checkouts.get_or_init(|| {
             let env = self.work.ctx.env;
-            let directories = working_directories(&env.claude_dir, &env.home);
+            let directories = known_directories(&env.claude_dir, &env.home);
             let mut checkouts = BTreeMap::new();
             for directory in directories {
                 let checkout = main_checkout(&directory);
@@ -119,7 +119,7 @@ impl<'a> Places<'a> {
 
     fn stamp(&self) -> &String {
         let env = self.work.ctx.env;
-        self.stamp.get_or_init(|| working_directories_stamp(&env.claude_dir, &env.home))
+        self.stamp.get_or_init(|| known_directories_stamp(&env.claude_dir, &env.home))
     }
 
     /// What is known of the project in a main checkout, which may be gone.

@@ -103,7 +103,11 @@ fn without_place(shelf: &Shelf) -> ShelfReport {
 }
 
 fn refused(id: &ShelfId, reason: String) -> ShelfReport {
-    let file = crate::sync::report::ProseReport { name: id.to_string(), outcome: ProseOutcome::Skipped { reason } };
+    let file = crate::sync::report::ProseReport {
+        name: id.to_string(),
+        outcome: ProseOutcome::Skipped { reason },
+        verbatim: 0,
+    };
     ShelfReport { project: None, listed: None, files: vec![file] }
 }
 

@@ -168,7 +168,11 @@ impl<'s> Pushing<'_, 's> {
         };
         // A file that stays because of what is in it is named every time.
         report.is_open |= matches!(outcome, ProseOutcome::Left { .. });
+        let is_sent = matches!(outcome, ProseOutcome::Sent | ProseOutcome::Merged | ProseOutcome::BothKept);
         report.say(name.as_str(), outcome);
+        if let (true, Some(file), Some(ours)) = (is_sent, report.files.last_mut(), sides.ours()) {
+            file.verbatim = lens.verbatim(&ours.doc);
+        }
         Ok(())
     }
 

@@ -61,7 +61,7 @@ pub(in crate::sync) fn merge_shelves(
                 let unsent: Vec<Unsent> = mine.into_keys().map(|name| (name, None)).collect();
                 say_what_was_not_sent(work, id, &unsent)?;
                 let outcome = ProseOutcome::Skipped { reason: in_words(&e) };
-                let files = vec![ProseReport { name: id.to_string(), outcome }];
+                let files = vec![ProseReport { name: id.to_string(), outcome, verbatim: 0 }];
                 reports.push(ShelfReport { project: None, listed: None, files });
             }
         }
@@ -171,6 +171,6 @@ impl Merging<'_, '_> {
     }
 
     fn say(&mut self, name: &RelativeName, outcome: ProseOutcome) {
-        self.files.push(ProseReport { name: name.to_string(), outcome });
+        self.files.push(ProseReport { name: name.to_string(), outcome, verbatim: 0 });
     }
 }
