@@ -392,6 +392,7 @@ fn a_memory_of_which_nothing_says_whose_it_is_stays_unless_the_client_knows() {
     a.write_note("MEMORY.md", "x\n");
     let run = a.ccsync(["push"]).success();
     assert!(run.stdout.contains("no session here says which project it belongs to"), "{run}");
+    // What was looked for in vain is looked for again as soon as a session may say it.
     let projects = serde_json::json!({ "projects": { a.home.join("work/app").to_str().unwrap(): { "secret": 1 } } });
     fs::write(a.home.join(".claude.json"), projects.to_string()).unwrap();
     let run = a.ccsync(["push"]).success();
@@ -738,4 +739,18 @@ fn a_milestone_names_a_state_with_the_memory_of_now() {
     assert!(run.stdout.contains("first"), "{run}");
     synced(&b);
     assert_eq!(b.read_note("MEMORY.md"), "y\n");
+}
+
+#[test]
+fn a_memory_that_was_looked_for_in_vain_is_known_with_the_first_session() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    a.write_note("MEMORY.md", "x\n");
+    for _ in 0..2 {
+        let run = a.ccsync(["push"]).success();
+        assert!(run.stdout.contains("no session here says which project it belongs to"), "{run}");
+    }
+    a.session(ONE).turn("hello").write();
+    let run = a.ccsync(["push"]).success();
+    assert!(run.stdout.contains("memory of app: MEMORY.md sent"), "{run}");
 }

@@ -40,7 +40,11 @@ pub fn known_directories(claude_dir: &Path, home: &Path) -> Vec<PathBuf> {
 
 /// What tells cheaply whether [`known_directories`] may find others than before.
 pub fn known_directories_stamp(claude_dir: &Path, home: &Path) -> String {
-    let names = project_directories(claude_dir).unwrap_or_default().join("/");
+    let projects = projects_dir(claude_dir);
+    // A directory's stamp changes with every session that is begun in it.
+    let with_stamp = |name: String| format!("{name} {:?}", FileStamp::read(&projects.join(&name)).ok());
+    let names: Vec<String> = project_directories(claude_dir).unwrap_or_default().into_iter().map(with_stamp).collect();
+    let names = names.join("/");
     let stamp = FileStamp::read(&list_path(claude_dir, home)).ok();
     let text = format!("{names} {stamp:?}");
     blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()

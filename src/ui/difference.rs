@@ -71,6 +71,13 @@ mod tests {
     }
 
     #[test]
+    fn long_texts_that_have_little_in_common_are_shown_whole_and_soon() {
+        let text = |factor: u64| -> String { (0..100_000_u64).map(|n| format!("{}\n", n * factor % 10_007)).collect() };
+        let shown = lines("", &text(7919)).len();
+        assert!(lines(&text(31), &text(7919)).len() >= shown);
+    }
+
+    #[test]
     fn nothing_steers_the_terminal_and_nothing_is_hidden() {
         let hostile = format!("echo ok\r{}rm -rf ~\u{1b}[2K\u{1b}[1A\u{202e}", " ".repeat(500));
         let text = plain("", &hostile);

@@ -39,6 +39,18 @@ impl<'a> Places<'a> {
         {
             return Some(known.clone());
         }
+        if state.unknown.get(name) == Some(self.stamp()) {
+            return None;
+        }
+        let found = self.find(name, state);
+        match found {
+            Some(_) => drop(state.unknown.remove(name)),
+            None => drop(state.unknown.insert(name.to_owned(), self.stamp().clone())),
+        }
+        found
+    }
+
+    fn find(&self, name: &str, state: &mut State) -> Option<KnownProject> {
         let known = state.projects.get(name).cloned();
         let is_there = |path: &PathBuf| path.is_dir();
         let checkout = known.as_ref().map(|known| known.checkout.clone()).filter(is_there);

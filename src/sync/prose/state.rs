@@ -37,6 +37,9 @@ pub(super) struct State {
     pub(super) projects: BTreeMap<DirectoryName, KnownProject>,
     /// With which working directories no place was found for these shelves.
     pub(super) without_place: BTreeMap<ShelfId, String>,
+    /// With which working directories nothing said whose memory these directories hold.
+    #[serde(default)]
+    pub(super) unknown: BTreeMap<DirectoryName, String>,
     /// Hashes of contents that a person has said yes to.
     accepted: BTreeSet<String>,
     /// A commit of the history that all of this speaks of.
