@@ -392,6 +392,7 @@ fn a_memory_of_which_nothing_says_whose_it_is_stays_unless_the_client_knows() {
     a.write_note("MEMORY.md", "x\n");
     let run = a.ccsync(["push"]).success();
     assert!(run.stdout.contains("no session here says which project it belongs to"), "{run}");
+    // What was looked for in vain is looked for again as soon as a session may say it.
     let projects = serde_json::json!({ "projects": { a.home.join("work/app").to_str().unwrap(): { "secret": 1 } } });
     fs::write(a.home.join(".claude.json"), projects.to_string()).unwrap();
     let run = a.ccsync(["push"]).success();
@@ -593,4 +594,163 @@ fn a_remote_that_is_new_and_empty_removes_nothing() {
     assert_eq!(b.read_note("MEMORY.md"), "x\n");
     settle(&[&b, &a]);
     assert_eq!(a.read_note("MEMORY.md"), "x\n");
+}
+
+#[test]
+#[cfg(unix)]
+fn what_a_link_takes_the_place_of_is_not_removed_elsewhere() {
+    use std::os::unix::fs::symlink;
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "x\n");
+    let claude_md = |machine: &Machine| machine.home.join(".claude/CLAUDE.md");
+    a.write_note("one.md", "1\n");
+    a.write_note("deep/two.md", "2\n");
+    fs::write(claude_md(&a), "Be brief.\n").unwrap();
+    settle(&[&a, &b]);
+    // Somebody keeps them elsewhere from now on.
+    let elsewhere = a.home.join("dotfiles");
+    fs::create_dir(&elsewhere).unwrap();
+    for path in [claude_md(&a), a.note("one.md"), a.note("deep")] {
+        let moved = elsewhere.join(path.file_name().unwrap());
+        fs::rename(&path, &moved).unwrap();
+        symlink(&moved, &path).unwrap();
+    }
+    let run = a.ccsync(["push"]).success();
+    assert!(run.stdout.contains("stays here") && !run.stdout.contains("removed"), "{run}");
+    synced(&b);
+    assert_eq!(fs::read_to_string(claude_md(&b)).unwrap(), "Be brief.\n");
+    assert_eq!((b.read_note("one.md").as_str(), b.read_note("deep/two.md").as_str()), ("1\n", "2\n"));
+    // Without the link it is gone on purpose.
+    fs::remove_file(a.note("one.md")).unwrap();
+    a.ccsync(["push"]).success();
+    synced(&b);
+    assert!(!b.has_note("one.md"));
+}
+
+#[test]
+fn a_directory_that_the_client_makes_anew_removes_nothing() {
+    for begins_again in [false, true] {
+        let env = TestEnv::new();
+        let (a, b) = pair_with_note(&env, "x\n");
+        a.write_note("one.md", "1\n");
+        settle(&[&a, &b]);
+        fs::remove_dir_all(a.note("")).unwrap();
+        fs::create_dir(a.note("")).unwrap();
+        if begins_again {
+            a.write_note("MEMORY.md", "new\n");
+        }
+        a.ccsync(["push"]);
+        synced(&b);
+        assert_eq!(b.read_note("one.md"), "1\n");
+        assert!(b.read_note("MEMORY.md").contains("x\n"));
+        settle(&[&a, &b]);
+        assert_eq!(a.read_note("one.md"), "1\n");
+        assert_eq!(a.read_note("MEMORY.md"), b.read_note("MEMORY.md"));
+        assert_eq!(a.read_note("MEMORY.md").contains("new\n"), begins_again);
+    }
+}
+
+#[test]
+fn a_newer_text_does_not_give_way_to_that_of_a_store_that_was_begun_anew() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "one\n");
+    a.write_note("MEMORY.md", "one\ntwo\n");
+    a.ccsync(["push"]).success();
+    // The remote and one store are lost; the machine that was behind is the first to fill the new one.
+    fs::remove_dir_all(env.remote_of_pair()).unwrap();
+    fs::rename(env.bare_remote(), env.remote_of_pair()).unwrap();
+    for machine in [&a, &b] {
+        fs::remove_dir_all(machine.home.join(".local/share/ccsync/store")).unwrap();
+    }
+    fs::remove_dir_all(b.home.join(".local/state/ccsync/prose")).unwrap();
+    b.ccsync(["push"]).success();
+    synced(&a);
+    settle(&[&a, &b]);
+    assert_eq!(
+        (a.read_note("MEMORY.md"), b.read_note("MEMORY.md")),
+        ("one\ntwo\n".to_owned(), "one\ntwo\n".to_owned())
+    );
+}
+
+#[test]
+fn a_clone_that_is_away_for_a_while_keeps_its_memory_in_step() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    for (machine, id) in [(&a, ONE), (&b, TWO)] {
+        let project = machine.home.join("work/app");
+        git(machine, &project, &["init", "--quiet"]);
+        git(machine, &project, &["remote", "add", "origin", "git@github.com:al/app.git"]);
+        machine.session(id).turn("hello").write();
+    }
+    a.write_note("MEMORY.md", "one\ntwo\nthree\n");
+    settle(&[&a, &b]);
+    fs::rename(a.home.join("work/app"), a.home.join("away")).unwrap();
+    let run = a.ccsync(["push"]).success();
+    assert!(!run.stdout.contains("MEMORY.md"), "it is not another project's memory: {run}");
+    b.write_note("MEMORY.md", "one\n2\nthree\n");
+    b.ccsync(["push"]).success();
+    synced(&a);
+    fs::rename(a.home.join("away"), a.home.join("work/app")).unwrap();
+    a.ccsync(["sync"]).success();
+    settle(&[&a, &b]);
+    assert_eq!(a.read_note("MEMORY.md"), "one\n2\nthree\n");
+    assert_eq!(fs::read_dir(a.store().join("memory")).unwrap().count(), 1);
+}
+
+#[test]
+fn memory_arrives_in_a_clone_in_which_the_client_has_not_been() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let here = a.home.join("work/app");
+    git(&a, &here, &["init", "--quiet"]);
+    git(&a, &here, &["remote", "add", "origin", "git@github.com:al/app.git"]);
+    a.session(ONE).turn("hello").write();
+    a.write_note("MEMORY.md", format!("see {}/x\n", here.display()));
+    a.ccsync(["push"]).success();
+    let there = b.home.join("code/mine");
+    git(&b, &there, &["init", "--quiet"]);
+    git(&b, &there, &["remote", "add", "origin", "https://github.com/al/app"]);
+    b.run(b.command(["pull"]).current_dir(&there)).success();
+    let note = b.project_dir("code/mine").join("memory/MEMORY.md");
+    assert_eq!(fs::read_to_string(&note).unwrap(), format!("see {}/x\n", there.display()));
+    // With two clones there, one of which has a memory of its own, both end with both.
+    let other = b.home.join("code/other");
+    git(&b, &other, &["init", "--quiet"]);
+    git(&b, &other, &["remote", "add", "origin", "https://github.com/al/app"]);
+    b.session(TWO).project("code/other").turn("hi").write();
+    let second = b.project_dir("code/other").join("memory/MEMORY.md");
+    fs::create_dir_all(second.parent().unwrap()).unwrap();
+    fs::write(&second, format!("see {}/x\nmore\n", other.display())).unwrap();
+    for machine in [&b, &a, &b] {
+        synced(machine);
+    }
+    settle(&[&b, &a]);
+    assert_eq!(fs::read_to_string(&note).unwrap(), format!("see {}/x\nmore\n", there.display()));
+    assert_eq!(fs::read_to_string(&second).unwrap(), format!("see {}/x\nmore\n", other.display()));
+    assert_eq!(a.read_note("MEMORY.md"), format!("see {}/x\nmore\n", here.display()));
+}
+
+#[test]
+fn a_milestone_names_a_state_with_the_memory_of_now() {
+    let env = TestEnv::new();
+    let (a, b) = pair_with_note(&env, "x\n");
+    a.write_note("MEMORY.md", "y\n");
+    let run = a.ccsync(["milestone", "first"]).success();
+    assert!(run.stdout.contains("first"), "{run}");
+    synced(&b);
+    assert_eq!(b.read_note("MEMORY.md"), "y\n");
+}
+
+#[test]
+fn a_memory_that_was_looked_for_in_vain_is_known_with_the_first_session() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    a.write_note("MEMORY.md", "x\n");
+    for _ in 0..2 {
+        let run = a.ccsync(["push"]).success();
+        assert!(run.stdout.contains("no session here says which project it belongs to"), "{run}");
+    }
+    a.session(ONE).turn("hello").write();
+    let run = a.ccsync(["push"]).success();
+    assert!(run.stdout.contains("memory of app: MEMORY.md sent"), "{run}");
 }

@@ -243,3 +243,145 @@ fn settings_that_name_a_secret_stay_here() {
     }
     assert!(!a.store().join("user").exists());
 }
+
+#[test]
+#[cfg(unix)]
+fn a_no_to_something_new_does_not_take_it_from_anybody() {
+    let env = TestEnv::new();
+    let (a, b) = pair(&env);
+    write(&a, "commands/go.md", "one\n");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    let terminal = Terminal::start(b.command(["apply"]), 100, 30);
+    terminal.wait_for("Take it over");
+    terminal.wait_for_raw();
+    terminal.type_in("n");
+    terminal.end().given_back().code(0);
+    for command in ["push", "sync"] {
+        let run = b.ccsync([command]).success();
+        assert!(!run.stdout.contains("go.md"), "{run}");
+    }
+    let run = a.ccsync(["sync"]).success();
+    assert!(!run.stdout.contains("go.md"), "{run}");
+    assert!(b.store().join("user/files/commands/go.md").exists());
+}
+
+#[test]
+fn what_a_push_could_not_send_is_said_and_a_yes_puts_it_together() {
+    let env = TestEnv::new();
+    let (a, b) = pair(&env);
+    let text = |one: &str, two: &str| format!("{one}\n\n- same\n- same again\n\n{two}\n");
+    write(&a, "commands/go.md", &text("0", "0"));
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    b.ccsync(["apply", "--yes"]).success();
+    write(&a, "commands/go.md", &text("a", "0"));
+    write(&b, "commands/go.md", &text("0", "b"));
+    a.ccsync(["push"]).success();
+    let run = b.ccsync(["push"]).success();
+    assert!(run.stdout.contains("go.md of a waits for a yes") && !run.stdout.contains("sent"), "{run}");
+    b.ccsync(["sync"]).success();
+    b.ccsync(["apply", "--yes"]).success();
+    assert_eq!(read(&b, "commands/go.md"), Some(text("a", "b")));
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    a.ccsync(["apply", "--yes"]).success();
+    assert_eq!(read(&a, "commands/go.md"), Some(text("a", "b")));
+
+    // Where they meet, what would be lost here is said.
+    write(&a, "commands/go.md", &text("3", "b"));
+    write(&b, "commands/go.md", &text("4", "b"));
+    a.ccsync(["push"]).success();
+    b.ccsync(["push"]).success();
+    let run = b.ccsync(["apply", "--dry-run"]).success();
+    assert!(run.stdout.contains("this machine has changed it as well"), "{run}");
+}
+
+#[test]
+fn a_former_yes_does_not_replace_what_was_changed_here_since() {
+    let env = TestEnv::new();
+    let (a, b) = pair(&env);
+    write(&a, "commands/go.md", "one\n");
+    for text in ["one\n", "two\n"] {
+        write(&a, "commands/go.md", text);
+        a.ccsync(["push"]).success();
+        b.ccsync(["pull"]).success();
+        b.ccsync(["apply", "--yes"]).success();
+    }
+    write(&a, "commands/go.md", "one\n");
+    a.ccsync(["push"]).success();
+    write(&b, "commands/go.md", "mine\n");
+    let run = b.ccsync(["pull"]).success();
+    assert!(run.stdout.contains("waits for a yes"), "{run}");
+    assert_eq!(read(&b, "commands/go.md").as_deref(), Some("mine\n"));
+}
+
+#[test]
+fn what_was_put_together_and_taken_back_is_asked_again() {
+    let env = TestEnv::new();
+    let (a, b) = pair(&env);
+    let text = |one: &str, two: &str| format!("{one}\n\n- same\n- same again\n\n{two}\n");
+    write(&a, "commands/go.md", &text("0", "0"));
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    b.ccsync(["apply", "--yes"]).success();
+    write(&a, "commands/go.md", &text("a", "0"));
+    a.ccsync(["push"]).success();
+    write(&b, "commands/go.md", &text("0", "b"));
+    b.ccsync(["pull"]).success();
+    b.ccsync(["apply", "--yes"]).success();
+    assert_eq!(read(&b, "commands/go.md"), Some(text("a", "b")));
+    b.ccsync(["undo"]).success();
+    let run = b.ccsync(["pull"]).success();
+    assert!(run.stdout.contains("waits for a yes"), "{run}");
+    assert_eq!(read(&b, "commands/go.md"), Some(text("0", "b")));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_yes_is_none_to_what_changed_since_it_was_shown() {
+    let env = TestEnv::new();
+    let (a, b) = pair(&env);
+    write(&a, "commands/go.md", "theirs\n");
+    write(&b, "commands/go.md", "mine\n");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    let terminal = Terminal::start(b.command(["apply"]), 100, 30);
+    terminal.wait_for("Take it over");
+    terminal.wait_for_raw();
+    write(&b, "commands/go.md", "mine, and more\n");
+    terminal.type_in("y");
+    let ended = terminal.end().given_back().code(3);
+    assert!(ended.text().contains("it has changed since it was shown"), "{}", ended.text());
+    assert_eq!(read(&b, "commands/go.md").as_deref(), Some("mine, and more\n"));
+}
+
+#[test]
+#[cfg(unix)]
+fn directories_that_become_links_are_not_removed_elsewhere() {
+    let env = TestEnv::new();
+    let (a, b) = pair(&env);
+    write(&a, "skills/s/SKILL.md", "s\n");
+    write(&a, "skills/s/run.sh", "true\n");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    b.ccsync(["apply", "--yes"]).success();
+    fs::rename(file(&a, "skills"), a.home.join("skills")).unwrap();
+    std::os::unix::fs::symlink(a.home.join("skills"), file(&a, "skills")).unwrap();
+    fs::write(a.home.join("skills/secret.md"), "secret words\n").unwrap();
+    let run = a.ccsync(["push"]).success();
+    assert!(run.stdout.contains("stays here") && !run.stdout.contains("removed"), "{run}");
+    let run = b.ccsync(["pull"]).success();
+    assert!(!run.stdout.contains("waits"), "{run}");
+    let store = walkdir::WalkDir::new(b.store()).into_iter().flatten();
+    assert!(!store.into_iter().any(|entry| entry.file_name() == "secret.md"));
+}
+
+#[test]
+fn settings_that_cannot_be_looked_at_stay_here() {
+    let env = TestEnv::new();
+    let (a, _) = pair(&env);
+    write(&a, "settings.json", "{\"env\": {\"ANTHROPIC_API_KEY\": \"sk-1\",}}\n");
+    let run = a.ccsync(["push"]).success();
+    assert!(run.stdout.contains("stays here: settings.json: it is not JSON"), "{run}");
+}

@@ -1,6 +1,6 @@
 //! Which directories the client has worked in on this machine: what its own list and its sessions name.
 //!
-//! Reads as little as possible: of each project directory the beginning of one transcript. Must not say what lies in those directories.
+//! Reads as little as possible: of each project directory the beginning of a few transcripts. Must not say what lies in those directories.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,12 +12,17 @@ use serde::de::IgnoredAny;
 
 use super::discover::projects_dir;
 use super::facts::working_directories;
+use super::prose::project_directories;
+use crate::sys::fs::FileStamp;
 
 /// More directories no person has worked in.
 const MOST: usize = 2000;
 
+/// How many transcripts of one directory are looked into: a sub-directory's and a worktree's may be among them.
+const TRANSCRIPTS: usize = 3;
+
 /// The first records of a transcript name the working directory, unless they are of an odd size.
-const BEGINNING: u64 = 64 << 10;
+const BEGINNING: u64 = 256 << 10;
 
 /// A list longer than this is none of the client's.
 const LONGEST_LIST: u64 = 64 << 20;
@@ -31,6 +36,18 @@ pub fn known_directories(claude_dir: &Path, home: &Path) -> Vec<PathBuf> {
     found.dedup();
     found.truncate(MOST);
     found
+}
+
+/// What tells cheaply whether [`known_directories`] may find others than before.
+pub fn known_directories_stamp(claude_dir: &Path, home: &Path) -> String {
+    let projects = projects_dir(claude_dir);
+    // A directory's stamp changes with every session that is begun in it.
+    let with_stamp = |name: String| format!("{name} {:?}", FileStamp::read(&projects.join(&name)).ok());
+    let names: Vec<String> = project_directories(claude_dir).unwrap_or_default().into_iter().map(with_stamp).collect();
+    let names = names.join("/");
+    let stamp = FileStamp::read(&list_path(claude_dir, home)).ok();
+    let text = format!("{names} {stamp:?}");
+    blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
 }
 
 /// `.claude.json` lies beside `.claude`, or in the directory that `CLAUDE_CONFIG_DIR` names (client 2.1.329).
@@ -58,21 +75,22 @@ fn of_list(path: &Path) -> Vec<PathBuf> {
 fn of_sessions(projects: &Path) -> Vec<PathBuf> {
     let Ok(directories) = fs::read_dir(projects) else { return Vec::new() };
     let directories = directories.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    directories.take(MOST).flat_map(|entry| of_first_transcript(&entry.path())).collect()
+    directories.take(MOST).flat_map(|entry| of_some_transcripts(&entry.path())).collect()
 }
 
-fn of_first_transcript(project: &Path) -> Vec<PathBuf> {
+fn of_some_transcripts(project: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(project) else { return Vec::new() };
-    let transcript = entries.flatten().find(|entry| {
+    let transcripts = entries.flatten().filter(|entry| {
         Path::new(&entry.file_name()).extension().is_some_and(|extension| extension == "jsonl")
             && entry.file_type().is_ok_and(|kind| kind.is_file())
     });
-    let read = || {
-        let mut text = Vec::new();
-        File::open(transcript?.path()).ok()?.take(BEGINNING).read_to_end(&mut text).ok()?;
-        Some(text)
-    };
-    read().map(|text| working_directories(&text)).unwrap_or_default().into_iter().map(PathBuf::from).collect()
+    transcripts.take(TRANSCRIPTS).flat_map(|entry| of_transcript(&entry.path())).map(PathBuf::from).collect()
+}
+
+fn of_transcript(path: &Path) -> Vec<String> {
+    let mut text = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(BEGINNING).read_to_end(&mut text));
+    if read.is_ok() { working_directories(&text) } else { Vec::new() }
 }
 
 #[cfg(test)]

@@ -6,11 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
 
 use super::discover::projects_dir;
-use super::facts::Facts;
 use crate::domain::beside::Beside;
 use crate::domain::path::RelativeName;
 use crate::sys::fs::{FileStamp, PathError, is_leftover};
@@ -24,21 +26,33 @@ const DEEPEST: usize = 8;
 /// More entries than these are not looked at.
 const MOST_ENTRIES: usize = 10_000;
 
-/// How much of a transcript is read to find a working directory.
-const HEAD: u64 = 512 << 10;
-
-/// How many transcripts of one directory are looked into.
-const TRANSCRIPTS: usize = 3;
-
 /// The files of one owner on this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
     /// Whether the directory is there: without it, nothing says that a missing file was removed on purpose.
     pub is_there: bool,
+    /// Which directory it is; none: it is not there.
+    pub mark: Option<DirectoryMark>,
     /// The files, by their name below the directory.
     pub files: BTreeMap<RelativeName, FileStamp>,
     /// What is not taken, with the reason.
     pub left: Vec<(PathBuf, String)>,
+}
+
+/// Tells a directory from another one that was made later in its place: what is missing in that was not removed from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectoryMark {
+    inode: u64,
+    /// When it was made, in nanoseconds since 1970, where the file system knows.
+    made_ns: Option<u64>,
+}
+
+impl DirectoryMark {
+    fn of(metadata: &fs::Metadata) -> Self {
+        let made = metadata.created().ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok());
+        let made_ns = made.and_then(|made| u64::try_from(made.as_nanos()).ok());
+        Self { inode: FileStamp::of(metadata).inode, made_ns }
+    }
 }
 
 /// The names of the directories under `projects/` that hold a memory, sorted.
@@ -58,14 +72,14 @@ pub fn memory_directory(claude_dir: &Path, name: &str) -> PathBuf {
 
 /// Everything in a memory's directory.
 pub fn memory(directory: &Path) -> Listing {
-    let mut listing = Listing { is_there: directory.is_dir(), ..Listing::default() };
+    let mut listing = Listing::of(directory);
     listing.add_below(directory, "");
     listing
 }
 
 /// The user's own files of these kinds.
 pub fn users_files(claude_dir: &Path, kinds: &BTreeSet<Beside>) -> Listing {
-    let mut listing = Listing { is_there: claude_dir.is_dir(), ..Listing::default() };
+    let mut listing = Listing::of(claude_dir);
     for kind in kinds {
         match kind {
             Beside::Memory => {}
@@ -87,6 +101,12 @@ pub fn users_files(claude_dir: &Path, kinds: &BTreeSet<Beside>) -> Listing {
 const NOT_PLAIN: &str = "not a plain file or directory (links are not followed)";
 
 impl Listing {
+    /// One without files.
+    fn of(directory: &Path) -> Self {
+        let metadata = fs::metadata(directory).ok().filter(fs::Metadata::is_dir);
+        Self { is_there: metadata.is_some(), mark: metadata.as_ref().map(DirectoryMark::of), ..Self::default() }
+    }
+
     fn add_below(&mut self, directory: &Path, prefix: &str) {
         let walk = walkdir::WalkDir::new(directory).min_depth(1).max_depth(DEEPEST).sort_by_file_name().into_iter();
         let shown = walk.filter_entry(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
@@ -173,58 +193,7 @@ pub fn too_large() -> String {
     "larger than 1 MiB".to_owned()
 }
 
-/// Working directories that sessions here and the client's own list of projects name: the first records of a few sessions of each
-/// project directory, and the keys under `projects` in the client's `.claude.json`, of which nothing else is looked at.
-pub fn working_directories(claude_dir: &Path, home: &Path) -> Vec<PathBuf> {
-    let mut found = BTreeSet::new();
-    for name in project_directories(claude_dir).unwrap_or_default() {
-        found.extend(directories_named_in(&projects_dir(claude_dir).join(name)));
-    }
-    found.extend(projects_of_the_client(claude_dir, home));
-    found.into_iter().map(PathBuf::from).filter(|path| path.is_absolute()).collect()
-}
-
-/// What tells cheaply whether [`working_directories`] may find others than before.
-pub fn working_directories_stamp(claude_dir: &Path, home: &Path) -> String {
-    let names = project_directories(claude_dir).unwrap_or_default().join("/");
-    let stamp = FileStamp::read(&client_state_file(claude_dir, home)).ok();
-    let text = format!("{names} {stamp:?}");
-    blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
-}
-
-/// The client's `.claude.json`: beside the default directory, or inside one that was named.
-fn client_state_file(claude_dir: &Path, home: &Path) -> PathBuf {
-    if claude_dir == home.join(".claude") { home.join(".claude.json") } else { claude_dir.join(".claude.json") }
-}
-
-fn projects_of_the_client(claude_dir: &Path, home: &Path) -> Vec<String> {
-    #[derive(serde::Deserialize)]
-    struct ClientState {
-        #[serde(default)]
-        projects: BTreeMap<String, serde::de::IgnoredAny>,
-    }
-    let json = fs::read(client_state_file(claude_dir, home)).ok();
-    let state = json.and_then(|json| serde_json::from_slice::<ClientState>(&json).ok());
-    state.map(|state| state.projects.into_keys().collect()).unwrap_or_default()
-}
-
-fn directories_named_in(project: &Path) -> Vec<String> {
-    let entries = fs::read_dir(project).into_iter().flatten().flatten().map(|entry| entry.path());
-    let transcripts = entries.filter(|path| path.extension().is_some_and(|e| e == "jsonl"));
-    let mut named = Vec::new();
-    for transcript in transcripts.take(TRANSCRIPTS) {
-        let mut head = Vec::new();
-        let read = fs::File::open(&transcript).and_then(|file| file.take(HEAD).read_to_end(&mut head));
-        if read.is_ok() {
-            let mut facts = Facts::default();
-            facts.absorb(&head);
-            named.extend(facts.cwds);
-        }
-    }
-    named
-}
-
-fn project_directories(claude_dir: &Path) -> Result<Vec<String>, PathError> {
+pub(super) fn project_directories(claude_dir: &Path) -> Result<Vec<String>, PathError> {
     let projects = projects_dir(claude_dir);
     let entries = match fs::read_dir(&projects) {
         Ok(entries) => entries,

@@ -16,6 +16,9 @@ use crate::domain::root::RootSet;
 /// The longest text that is stored or read; what lies on a machine may have a quarter of it.
 pub const MAX_TEXT_BYTES: u64 = 4 << 20;
 
+/// The most text on one shelf: one blob under many names must not fill a disk.
+pub const MAX_SHELF_TEXT: u64 = 256 << 20;
+
 /// More files than these are no notes.
 pub const MAX_FILES: usize = 2000;
 
@@ -99,6 +102,9 @@ impl Shelf {
         if shelf.files.len() > MAX_FILES || shelf.removed.len() > MAX_REMOVED {
             return Err(ManifestError::Inconsistent("it names more files than any shelf has"));
         }
+        if shelf.bytes() > MAX_SHELF_TEXT {
+            return Err(ManifestError::Inconsistent("it holds more text than any shelf has"));
+        }
         if shelf.files.keys().any(|name| in_the_way(&shelf.files, name).is_some()) {
             return Err(ManifestError::Inconsistent("one of its files has the name of a directory of another"));
         }
@@ -110,6 +116,11 @@ impl Shelf {
             shelf.roots.insert(key, set.validated()?);
         }
         Ok(shelf)
+    }
+
+    /// Bytes of all its texts.
+    pub fn bytes(&self) -> u64 {
+        self.files.values().fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
 
     /// The bytes of `shelf.json`.
@@ -176,6 +187,7 @@ mod tests {
             serde_json::json!({ "format": 1, "files": { "../x": file(9) } }),
             serde_json::json!({ "format": 1, "files": { "a": file(9), "a/b": file(9) } }),
             serde_json::json!({ "format": 1, "files": { "x": file(1 << 40) } }),
+            serde_json::json!({ "format": 1, "files": (0..65).map(|n| (format!("{n}"), file(4 << 20))).collect::<BTreeMap<_, _>>() }),
             serde_json::json!({ "format": 1, "project": { "path": "/x" } }),
             serde_json::json!({ "format": 1, "path": "{{HOME}}/../x" }),
             serde_json::json!({ "format": 1, "files": { "x":

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::choice::Selection;
 use super::list::machine_names;
+use super::prose;
 use super::push::{Plan, fetch_first, mention_merged};
 use super::report::{MachineName, RemoteState, Report};
 use super::send::{fetch, in_one_line, send};
@@ -61,6 +62,7 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
     refuse_second(&work, name)?;
     let found = work.discover()?;
     let mut pushed = Plan::make(&work, &found, &Selection::default())?.execute(&mut work)?;
+    pushed.beside = prose::push(&mut work, false)?;
     mention_merged(&mut pushed, &work, merged)?;
     fail_point("a milestone is about to be named");
     let head = work.store.head()?.ok_or(SyncError::EmptyStore)?;

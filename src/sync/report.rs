@@ -170,6 +170,14 @@ pub struct ProseReport {
     /// What was done, or why nothing was.
     #[serde(flatten)]
     pub outcome: ProseOutcome,
+    /// push: how many lines of it are stored verbatim, because rewriting them could not be undone exactly.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub verbatim: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What was done with one file beside sessions.

@@ -1,5 +1,7 @@
 //! Two texts as a difference that a person reads before saying yes: nothing in them can steer the terminal, and no line hides another.
 
+use std::time::Duration;
+
 use similar::{ChangeTag, TextDiff};
 
 use crate::ui::sanitize;
@@ -11,9 +13,13 @@ const CONTEXT: usize = 3;
 /// A line longer than this is cut, which is said.
 const LONGEST: usize = 400;
 
+/// Two long texts that have little in common are not compared for longer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The lines that differ between `old` and `new`, with some around them. Every changed line is shown.
 pub(crate) fn lines(old: &str, new: &str) -> Vec<String> {
-    let diff = TextDiff::from_lines(old, new);
+    // Where there is no end of comparing, more lines are shown than differ.
+    let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(old, new);
     let mut lines = Vec::new();
     for (n, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
         if n > 0 {
@@ -62,6 +68,13 @@ mod tests {
         assert_eq!(plain("1\n2\n3\n4\n5\n6\n", "1\n2\n3\n4\nfive\n6\n"), "    2\n    3\n    4\n  - 5\n  + five\n    6");
         assert_eq!(plain("", "a\n"), "  + a");
         assert_eq!(plain("a", "a"), "");
+    }
+
+    #[test]
+    fn long_texts_that_have_little_in_common_are_shown_whole_and_soon() {
+        let text = |factor: u64| -> String { (0..100_000_u64).map(|n| format!("{}\n", n * factor % 10_007)).collect() };
+        let shown = lines("", &text(7919)).len();
+        assert!(lines(&text(31), &text(7919)).len() >= shown);
     }
 
     #[test]

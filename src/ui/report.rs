@@ -83,6 +83,12 @@ pub(crate) fn beside(shelf: &ShelfReport, dry_run: bool, quiet: bool) -> Vec<Str
     }
     for file in &shelf.files {
         let name = sanitize::one_line(&file.name);
+        if file.verbatim > 0 {
+            let lines_of = count(file.verbatim, "line");
+            lines.push(format!(
+                "{whose}: {name}: {lines_of} stored verbatim, because rewriting could not be undone exactly"
+            ));
+        }
         lines.extend(match &file.outcome {
             ProseOutcome::Waits { from } => {
                 let from = sanitize::one_line(from);
@@ -430,5 +436,15 @@ mod tests {
     fn a_plan_speaks_in_the_conditional() {
         let report = Report { dry_run: true, remote: RemoteState::NotContacted, ..everything() };
         insta::assert_snapshot!(shown(&report, false));
+    }
+
+    #[test]
+    fn lines_that_are_stored_verbatim_are_counted() {
+        use crate::sync::report::ProseReport;
+        let file = ProseReport { name: "MEMORY.md".to_owned(), outcome: ProseOutcome::Sent, verbatim: 2 };
+        let shelf = ShelfReport { project: Some("github.com/al/app".to_owned()), listed: None, files: vec![file] };
+        let expected =
+            "memory of app: MEMORY.md: 2 lines stored verbatim, because rewriting could not be undone exactly";
+        assert_eq!(beside(&shelf, false, false)[1], expected);
     }
 }

@@ -64,28 +64,42 @@ struct Skipped<'a> {
     reason: &'a str,
 }
 
+/// What is said of a proposal that is another one by the time of the answer.
+const CHANGED: &str = "it has changed since it was shown: look at it again";
+
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     let mut proposals = sync::proposals(&app.context()?)?;
     proposals.retain(|proposal| args.files.is_empty() || args.files.contains(&proposal.name));
     let asks = !args.yes && !args.dry_run && !args.json.json && app.is_interactive();
-    let (mut yes, mut no) = (Vec::new(), Vec::new());
+    let (mut yes, mut no, mut answered) = (Vec::new(), Vec::new(), Vec::new());
     let mut waiting = Vec::new();
     for proposal in proposals {
         if !args.json.json {
             app.print(&shown(&proposal))?;
         }
+        let name = proposal.name.clone();
         match if asks { prompt::confirm("Take it over").map_err(CliError::terminal)? } else { None } {
             _ if args.yes => yes.push(proposal.consent),
             Some(true) => yes.push(proposal.consent),
             Some(false) => no.push(proposal.consent),
             None if asks => return Err(CliError::cancelled()),
-            None => waiting.push(proposal),
+            None => {
+                waiting.push(proposal);
+                continue;
+            }
         }
+        answered.push(name);
     }
-    let decided = match (yes.is_empty(), no.is_empty()) {
+    let mut decided = match (yes.is_empty(), no.is_empty()) {
         (true, true) => Decided::default(),
         _ => sync::apply(&app.context()?, &yes, &no)?,
     };
+    let is_told = |name: &String| {
+        let mut skipped = decided.skipped.iter().map(|(name, _)| name);
+        decided.applied.contains(name) || decided.kept.contains(name) || skipped.any(|other| other == name)
+    };
+    answered.retain(|name| !is_told(name));
+    decided.skipped.extend(answered.into_iter().map(|name| (name, CHANGED.to_owned())));
     if args.json.json {
         app.print_json("apply", &document(&waiting, &decided))?;
     } else {

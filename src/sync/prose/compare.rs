@@ -1,5 +1,6 @@
 //! Who changed a file: this machine, another one, or both. Decides for push and pull alike.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use super::shelves::{OpenShelf, ShelfError, There};
@@ -8,7 +9,7 @@ use super::text::{Doc, Lens, hash};
 use crate::domain::beside::{Beside, ProjectKey, ShelfId};
 use crate::domain::path::RelativeName;
 use crate::domain::root::RootSet;
-use crate::session::prose::{Listing, MAX_BYTES, path_of, read_text, too_large};
+use crate::session::prose::{Listing, MAX_BYTES, link_on_the_way, path_of, read_text, too_large};
 use crate::store::shelf::Shelf;
 use crate::sys::fs::{FileStamp, PathError};
 
@@ -36,6 +37,14 @@ impl Place {
 
     pub(super) fn path(&self, name: &RelativeName) -> PathBuf {
         path_of(&self.directory, name)
+    }
+
+    /// Whether nothing at all lies under this name.
+    pub(super) fn is_gone(&self, name: &RelativeName) -> bool {
+        let found = std::fs::symlink_metadata(self.path(name));
+        let is_gone = found.is_err_and(|e| matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory));
+        is_gone
+            && link_on_the_way(&self.directory, name).is_none_or(|link| self.shelf.is_user() && link == self.directory)
     }
 
     /// The kind of a file in it; `None`: it does not travel.
@@ -137,11 +146,8 @@ impl Sides {
         let reads_as = |doc: &Doc, local: &str| lens.expand(doc).is_ok_and(|text| text == local);
         match (&self.here, &self.there, &self.base) {
             (Here::Missing, There::Is { doc, .. }, Some(base)) if doc.is_same(&base.doc) => {
-                if directory_is_there {
-                    Decision::Ours
-                } else {
-                    Decision::Nothing
-                }
+                // What this machine never had, because of a no, it has not removed.
+                if directory_is_there && base.is_reading { Decision::Ours } else { Decision::Nothing }
             }
             (Here::Missing, There::Is { .. }, _) => Decision::Theirs,
             (Here::Missing, _, _) => Decision::Gone,

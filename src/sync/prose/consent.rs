@@ -9,7 +9,7 @@ use super::places::Places;
 use super::pull::carry_out;
 use super::shelves::{OpenShelf, There};
 use super::state::{Base, State};
-use super::text::Lens;
+use super::text::{Lens, hash};
 use super::{Names, load_state, places_here};
 use crate::domain::beside::Beside;
 use crate::domain::path::RelativeName;
@@ -35,6 +35,11 @@ impl Proposed {
 
     pub(super) fn removal() -> Self {
         Self { becomes: None, outcome: ProseOutcome::Removed, consent: String::new() }
+    }
+
+    /// Whether what this machine has changed is not in it.
+    pub(super) fn replaces_changes(&self, sides: &Sides) -> bool {
+        matches!(sides.here, Here::Changed { .. }) && self.outcome != ProseOutcome::Merged
     }
 }
 
@@ -72,7 +77,7 @@ pub struct Decided {
 /// What concerns the whole command.
 pub fn proposals(ctx: &Context<'_>) -> Result<Vec<Proposal>, SyncError> {
     let work = Work::open(ctx)?;
-    let mut state = load_state(&work);
+    let mut state = load_state(&work)?;
     let mut found = Vec::new();
     waiting(&work, &mut state, &mut |_, _, sides, change, proposal, _| {
         let _ = (sides, change);
@@ -88,14 +93,14 @@ pub fn proposals(ctx: &Context<'_>) -> Result<Vec<Proposal>, SyncError> {
 /// What concerns the whole command.
 pub fn apply(ctx: &Context<'_>, yes: &[String], no: &[String]) -> Result<Decided, SyncError> {
     let work = Work::open(ctx)?;
-    let mut state = load_state(&work);
+    let mut state = load_state(&work)?;
     let journal = Journal::new(&undo_path(ctx.env), ctx.clock.now());
     let mut decided = Decided::default();
     waiting(&work, &mut state, &mut |place, name, sides, change, proposal, state| {
         if yes.contains(&proposal.consent) {
             match carry_out(&journal, place, name, sides.stamp, &change, state) {
                 Ok(()) => {
-                    state.accept(&proposal.consent);
+                    state.accept(&change.consent);
                     decided.applied.push(proposal.name);
                 }
                 Err(e) => decided.skipped.push((proposal.name, e.in_words())),
@@ -133,7 +138,8 @@ fn waiting(work: &Work<'_>, state: &mut State, each: &mut Each<'_>) -> Result<()
     let stored = shelf.shelf.files.keys().chain(shelf.shelf.removed.keys()).cloned().collect::<Vec<_>>();
     for name in stored {
         let is_wanted = |kind: &Beside| kind.can_run_code() && work.ctx.settings.beside.contains(kind);
-        if place.kind(&name).filter(is_wanted).is_none() || link_on_the_way(&place.directory, &name).is_some() {
+        let link = link_on_the_way(&place.directory, &name).filter(|link| *link != place.directory);
+        if place.kind(&name).filter(is_wanted).is_none() || link.is_some() {
             continue;
         }
         // What cannot be read is named by a pull.
@@ -151,8 +157,9 @@ fn waiting(work: &Work<'_>, state: &mut State, each: &mut Each<'_>) -> Result<()
             from,
             here: sides.ours().map(|ours| ours.local),
             proposed: change.becomes.as_ref().map(|(_, local)| local.clone()),
-            replaces_changes: matches!(sides.here, Here::Changed { .. }) && change.outcome != ProseOutcome::Merged,
-            consent: change.consent.clone(),
+            replaces_changes: change.replaces_changes(&sides),
+            // What was shown is the difference to what lies here: a yes is none to another one.
+            consent: hash(&format!("{}\n{:?}", change.consent, sides.ours().map(|ours| ours.local))),
         };
         each(place, &name, &sides, change, proposal, state)?;
     }
@@ -177,8 +184,14 @@ pub(super) fn proposed(lens: &Lens, name: &RelativeName, sides: &Sides) -> Resul
 }
 
 /// By what a yes to this content of a file is remembered; `None`: to its removal.
-pub(super) fn consent_to(name: &RelativeName, content: Option<&str>) -> String {
-    super::text::hash(&format!("{name}\n{}\n{}", content.is_some(), content.unwrap_or_default()))
+fn consent_to(name: &RelativeName, content: Option<&str>) -> String {
+    let content = hash(&format!("{}\n{}", content.is_some(), content.unwrap_or_default()));
+    format!("{}{content}", consents_to(name))
+}
+
+/// How every yes to a content of this file begins.
+pub(super) fn consents_to(name: &RelativeName) -> String {
+    hash(name.as_str())
 }
 
 /// Both machines' changes, where each can be made for itself and the result is still what it was before: settings stay JSON.

@@ -40,10 +40,12 @@ use crate::domain::id::MachineId;
 use crate::session::prose::{directories_with_memory, memory, memory_directory, users_files};
 use crate::store::Snapshot;
 
-fn load_state(work: &Work<'_>) -> State {
+fn load_state(work: &Work<'_>) -> Result<State, SyncError> {
     let env = work.ctx.env;
     let settings = format!("{} {}", work.ctx.settings.machine.id, env.claude_dir.display());
-    State::load(&env.dirs.state, &settings)
+    let mut state = State::load(&env.dirs.state, &settings);
+    state.speak_of(work.store.head()?.as_ref(), |commit| work.store.has(commit));
+    Ok(state)
 }
 
 /// The directories here whose files travel; those of which nothing says whose they are, with that as the reason.
@@ -75,14 +77,14 @@ fn places_here(
         found.push(Place { name: String::new(), shelf: ShelfId::user(), directory, project: None, listing });
     }
     for place in &found {
-        state.put_on(&place.name, &place.shelf);
+        state.put_on(&place.name, &place.shelf, place.listing.mark);
     }
     Ok((found, unknown))
 }
 
 fn left(path: &Path, reason: &str) -> ShelfReport {
     let outcome = ProseOutcome::Left { reason: reason.to_owned() };
-    let file = ProseReport { name: path.display().to_string(), outcome };
+    let file = ProseReport { name: path.display().to_string(), outcome, verbatim: 0 };
     ShelfReport { project: None, listed: None, files: vec![file] }
 }
 
@@ -106,7 +108,7 @@ impl<'p> PlaceReport<'p> {
 
     fn say(&mut self, name: &str, outcome: ProseOutcome) {
         self.is_open |= matches!(outcome, ProseOutcome::Skipped { .. } | ProseOutcome::Waits { .. });
-        self.files.push(ProseReport { name: name.to_owned(), outcome });
+        self.files.push(ProseReport { name: name.to_owned(), outcome, verbatim: 0 });
     }
 
     /// What is left here by what was noted of it.

@@ -13,7 +13,7 @@ use crate::domain::beside::{ProjectKey, ShelfId};
 use crate::domain::client_dir::client_dir_name;
 use crate::project::main_checkout;
 use crate::rewrite::{collapse_path, expand_path};
-use crate::session::prose::{working_directories, working_directories_stamp};
+use crate::session::projects::{known_directories, known_directories_stamp};
 use crate::store::shelf::Shelf;
 use crate::sync::project::portable;
 use crate::sync::work::Work;
@@ -39,8 +39,28 @@ impl<'a> Places<'a> {
         {
             return Some(known.clone());
         }
-        let known = state.projects.remove(name).map(|known| known.checkout);
-        let checkout = known.filter(|path| path.is_dir()).or_else(|| self.checkouts().get(name).cloned())?;
+        if state.unknown.get(name) == Some(self.stamp()) {
+            return None;
+        }
+        let found = self.find(name, state);
+        match found {
+            Some(_) => drop(state.unknown.remove(name)),
+            None => drop(state.unknown.insert(name.to_owned(), self.stamp().clone())),
+        }
+        found
+    }
+
+    fn find(&self, name: &str, state: &mut State) -> Option<KnownProject> {
+        let known = state.projects.get(name).cloned();
+        let is_there = |path: &PathBuf| path.is_dir();
+        let checkout = known.as_ref().map(|known| known.checkout.clone()).filter(is_there);
+        let Some(checkout) = checkout.or_else(|| self.checkouts().get(name).cloned().filter(is_there)) else {
+            // A clone that was moved or lies on a disk that is away is still one of its project.
+            let project = known.or_else(|| self.look(self.checkouts().get(name)?))?;
+            let project = KnownProject { config: None, ..project };
+            state.projects.insert(name.to_owned(), project.clone());
+            return Some(project);
+        };
         let project = self.look(&checkout)?;
         state.projects.insert(name.to_owned(), project.clone());
         Some(project)
@@ -93,7 +113,7 @@ impl<'a> Places<'a> {
     fn checkouts(&self) -> &BTreeMap<String, PathBuf> {
         self.checkouts.get_or_init(|| {
             let env = self.work.ctx.env;
-            let directories = working_directories(&env.claude_dir, &env.home);
+            let directories = known_directories(&env.claude_dir, &env.home);
             let mut checkouts = BTreeMap::new();
             for directory in directories {
                 let checkout = main_checkout(&directory);
@@ -111,7 +131,7 @@ impl<'a> Places<'a> {
 
     fn stamp(&self) -> &String {
         let env = self.work.ctx.env;
-        self.stamp.get_or_init(|| working_directories_stamp(&env.claude_dir, &env.home))
+        self.stamp.get_or_init(|| known_directories_stamp(&env.claude_dir, &env.home))
     }
 
     /// What is known of the project in a main checkout, which may be gone.

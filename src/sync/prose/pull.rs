@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::compare::{Decision, NotCompared, Place, Sides, shelf_error};
-use super::consent::{Proposed, consent_to, proposed};
+use super::consent::{Proposed, consents_to, proposed};
 use super::merge::{Side, merge};
 use super::places::Places;
 use super::push::{in_step, why};
@@ -31,7 +31,7 @@ use crate::sys::signal::interrupted;
 
 /// Writes here what the store has; without a journal it only says what would be.
 pub(in crate::sync) fn pull(work: &Work<'_>, journal: Option<&Journal>) -> Result<Vec<ShelfReport>, SyncError> {
-    let mut state = load_state(work);
+    let mut state = load_state(work)?;
     let snapshot = work.store.head_snapshot()?;
     let places = Places::new(work);
     let (mut here, mut reports) = places_here(work, &places, &mut state)?;
@@ -80,7 +80,7 @@ fn add_places_to_be(
         match places.directory(&id, &shelf, state) {
             Some((name, project)) => {
                 let directory = memory_directory(&work.ctx.env.claude_dir, &name);
-                state.put_on(&name, &id);
+                state.put_on(&name, &id, None);
                 here.push(Place { name, shelf: id, directory, project: Some(project), listing: Listing::default() });
             }
             // The project has a remote by now, and its memory is known by that.
@@ -103,13 +103,17 @@ fn without_place(shelf: &Shelf) -> ShelfReport {
 }
 
 fn refused(id: &ShelfId, reason: String) -> ShelfReport {
-    let file = crate::sync::report::ProseReport { name: id.to_string(), outcome: ProseOutcome::Skipped { reason } };
+    let file = crate::sync::report::ProseReport {
+        name: id.to_string(),
+        outcome: ProseOutcome::Skipped { reason },
+        verbatim: 0,
+    };
     ShelfReport { project: None, listed: None, files: vec![file] }
 }
 
 /// After an undo: what was put back is again what it was before the pull, so that the next one finds it so.
 pub(in crate::sync) fn undone(work: &Work<'_>, restored: &[PathBuf]) -> Result<(), SyncError> {
-    let mut state = load_state(work);
+    let mut state = load_state(work)?;
     let claude_dir = &work.ctx.env.claude_dir;
     let directories: Vec<(String, PathBuf)> =
         state.directories.keys().map(|name| (name.clone(), directory_of(claude_dir, name))).collect();
@@ -117,9 +121,8 @@ pub(in crate::sync) fn undone(work: &Work<'_>, restored: &[PathBuf]) -> Result<(
         for (name, directory) in &directories {
             let below = path.strip_prefix(directory).ok().map(|below| below.to_string_lossy().replace('\\', "/"));
             if let Some(file) = below.and_then(|below| RelativeName::new(below).ok()) {
-                // Whoever takes it back does not want it again unasked.
-                let taken_back = state.base(name, &file).map(|base| base.local);
-                state.revoke(&consent_to(&file, taken_back.as_deref()));
+                // Whoever takes it back does not want it again unasked, nor any other content that once had a yes.
+                state.revoke(&consents_to(&file));
                 state.step_back(name, &file);
             }
         }
@@ -223,13 +226,16 @@ impl Pulling<'_> {
         sides: &Sides,
         state: &mut State,
     ) -> Result<ProseOutcome, SyncError> {
-        if let Some(link) = link_on_the_way(&place.directory, name) {
+        // The client's own directory may be a link: it was named by whoever owns it.
+        let link = link_on_the_way(&place.directory, name);
+        if let Some(link) = link.filter(|link| !place.shelf.is_user() || *link != place.directory) {
             let reason = format!("`{}` is a link, and links are not followed", link.display());
             return Ok(ProseOutcome::Skipped { reason });
         }
         let found = if kind.can_run_code() {
             match proposed(lens, name, sides) {
-                Ok(change) if state.is_accepted(&change.consent) => change,
+                // A yes to a content is none to the loss of what this machine has written since.
+                Ok(change) if state.is_accepted(&change.consent) && !change.replaces_changes(sides) => change,
                 Ok(_) => return Ok(ProseOutcome::Waits { from: self.from(sides)? }),
                 Err(reason) => return Ok(ProseOutcome::Skipped { reason }),
             }

@@ -23,7 +23,7 @@ use crate::sys::signal::interrupted;
 
 /// Commits what changed here; `dry_run` only says what would be.
 pub(in crate::sync) fn push(work: &mut Work<'_>, dry_run: bool) -> Result<Vec<ShelfReport>, SyncError> {
-    let mut state = load_state(work);
+    let mut state = load_state(work)?;
     let (reports, recorded) = collect(work, &mut state, dry_run)?;
     if dry_run {
         return Ok(reports);
@@ -37,6 +37,7 @@ pub(in crate::sync) fn push(work: &mut Work<'_>, dry_run: bool) -> Result<Vec<Sh
         state.directories.entry(place).or_default().push_settled = Some(settled);
     }
     fail_point("prose is committed");
+    state.speak_of(work.store.head()?.as_ref(), |commit| work.store.has(commit));
     state.save()?;
     Ok(reports)
 }
@@ -147,8 +148,7 @@ impl<'s> Pushing<'_, 's> {
                 return Ok(());
             }
         };
-        let decision = sides.decide(lens, place.listing.is_there);
-        let outcome = match decision {
+        let outcome = match sides.decide(lens, place.listing.is_there) {
             Decision::Nothing | Decision::Theirs => return Ok(()),
             Decision::Gone => {
                 self.record(place, name, None, None);
@@ -159,11 +159,20 @@ impl<'s> Pushing<'_, 's> {
                 self.record(place, name, sides.stamp, base);
                 return Ok(());
             }
+            // Something that is not taken lies in its place, or nobody may look there: that is no removal.
+            Decision::Ours if sides.stamp.is_none() && !place.is_gone(name) => {
+                report.is_open = true;
+                return Ok(());
+            }
             Decision::Ours | Decision::Both => self.store(place, lens, (name, kind), &sides)?,
         };
         // A file that stays because of what is in it is named every time.
         report.is_open |= matches!(outcome, ProseOutcome::Left { .. });
+        let is_sent = matches!(outcome, ProseOutcome::Sent | ProseOutcome::Merged | ProseOutcome::BothKept);
         report.say(name.as_str(), outcome);
+        if let (true, Some(file), Some(ours)) = (is_sent, report.files.last_mut(), sides.ours()) {
+            file.verbatim = lens.verbatim(&ours.doc);
+        }
         Ok(())
     }
 
@@ -242,15 +251,37 @@ pub(super) fn why(not: NotCompared) -> ProseOutcome {
     }
 }
 
+/// The name of a secret in any `env` of the settings.
+fn secret_in(value: &serde_json::Value, is_env: bool) -> Option<String> {
+    const SECRET: [&str; 8] = ["KEY", "TOKEN", "SECRET", "PASSW", "PASSPHRASE", "CREDENTIAL", "AUTH", "HEADERS"];
+    let is_secret = |name: &str, value: &serde_json::Value| {
+        let name = name.to_ascii_uppercase().replace("AUTHOR_", "");
+        is_env && SECRET.iter().any(|word| name.contains(word)) && !is_number_of_tokens(&name, value)
+    };
+    match value {
+        serde_json::Value::Object(fields) => fields.iter().find_map(|(name, value)| {
+            if is_secret(name, value) { Some(name.clone()) } else { secret_in(value, name == "env") }
+        }),
+        serde_json::Value::Array(values) => values.iter().find_map(|value| secret_in(value, false)),
+        _ => None,
+    }
+}
+
+/// Such as `CLAUDE_CODE_MAX_OUTPUT_TOKENS`.
+fn is_number_of_tokens(name: &str, value: &serde_json::Value) -> bool {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    name.ends_with("_TOKENS") && text.len() < 10 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Settings give programs their keys through `env`; such a file stays on its machine.
 fn holds_secret(kind: Beside, text: &str) -> Option<String> {
-    const SECRET: [&str; 5] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL"];
     if kind != Beside::Settings {
         return None;
     }
-    let settings: serde_json::Value = serde_json::from_str(text).ok()?;
-    let is_secret = |name: &&String| SECRET.iter().any(|word| name.to_ascii_uppercase().contains(word));
-    let name = settings.get("env")?.as_object()?.keys().find(is_secret)?.clone();
+    let Ok(settings) = serde_json::from_str(text) else {
+        return Some("it is not JSON, so nothing says whether it names secrets".to_owned());
+    };
+    let name = secret_in(&settings, false)?;
     Some(format!("its `env` names {name}: keep secrets in settings.local.json, which never travels"))
 }
 
@@ -262,7 +293,12 @@ mod tests {
     fn settings_with_secrets_stay() {
         let holds = |text: &str| holds_secret(Beside::Settings, text).is_some();
         assert!(holds(r#"{"env":{"ANTHROPIC_API_KEY":"x"}}"#) && holds(r#"{"env":{"github_token":"x"}}"#));
-        assert!(!holds(r#"{"env":{"EDITOR":"vi"},"model":"opus"}"#) && !holds("no json"));
+        assert!(!holds(r#"{"env":{"EDITOR":"vi"},"model":"opus"}"#));
+        assert!(holds(r#"{"x":[{"env":{"HTTP_HEADERS":"Authorization: x"}}]}"#), "wherever an `env` is");
+        assert!(holds("{\"env\":{\"API_KEY\":\"x\",}}"), "what cannot be looked at");
+        assert!(!holds(r#"{"env":{"MAX_THINKING_TOKENS":"8000","GIT_AUTHOR_NAME":"al"}}"#));
+        assert!(holds(r#"{"env":{"TOKENS":"x"}}"#) && holds(r#"{"env":{"AUTHORIZATION":"x"}}"#));
+        assert!(!holds(r#"{"apiKeyHelper":"/bin/x","permissions":{"allow":["Read(token.rs)"]}}"#));
         assert_eq!(holds_secret(Beside::Commands, r#"{"env":{"KEY":""}}"#), None);
     }
 }

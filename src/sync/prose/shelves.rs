@@ -7,7 +7,7 @@ use super::text::{BadText, Doc};
 use crate::domain::beside::ShelfId;
 use crate::domain::id::MachineId;
 use crate::domain::path::RelativeName;
-use crate::store::shelf::{MAX_FILES, MAX_TEXT_BYTES, Shelf, in_the_way};
+use crate::store::shelf::{MAX_FILES, MAX_SHELF_TEXT, MAX_TEXT_BYTES, Shelf, in_the_way};
 use crate::store::{Snapshot, StoreError, Transaction};
 
 /// What the store says of one file.
@@ -32,6 +32,8 @@ pub(super) enum ShelfError {
     InTheWay(RelativeName),
     #[error("the store holds {MAX_FILES} files beside it already")]
     Full,
+    #[error("the store holds as much text beside it as it may")]
+    Heavy,
     #[error("with its paths made portable it is larger than any text")]
     Large,
 }
@@ -80,6 +82,10 @@ impl<'s> OpenShelf<'s> {
         let stored = doc.described(by);
         if stored.bytes > MAX_TEXT_BYTES {
             return Err(ShelfError::Large);
+        }
+        let before = self.shelf.files.get(name).map_or(0, |before| before.bytes);
+        if self.shelf.bytes() - before + stored.bytes > MAX_SHELF_TEXT {
+            return Err(ShelfError::Heavy);
         }
         self.shelf.roots.extend(doc.sets.iter().map(|(key, set)| (key.clone(), set.clone())));
         self.shelf.files.insert(name.clone(), stored);

@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::text::Doc;
 use crate::domain::beside::{ProjectKey, ShelfId};
+use crate::domain::id::CommitId;
 use crate::domain::path::{PortablePath, RelativeName};
 use crate::domain::root::RootSet;
+use crate::session::prose::DirectoryMark;
 use crate::store::manifest::RootsKey;
 use crate::store::shelf::ProseRun;
 use crate::sys::fs::{FileStamp, PathError, remove_file_if_exists, write_cache};
@@ -35,8 +37,17 @@ pub(super) struct State {
     pub(super) projects: BTreeMap<DirectoryName, KnownProject>,
     /// With which working directories no place was found for these shelves.
     pub(super) without_place: BTreeMap<ShelfId, String>,
+    /// With which working directories nothing said whose memory these directories hold.
+    #[serde(default)]
+    pub(super) unknown: BTreeMap<DirectoryName, String>,
     /// Hashes of contents that a person has said yes to.
     accepted: BTreeSet<String>,
+    /// A commit of the history that all of this speaks of.
+    #[serde(default)]
+    commit: Option<CommitId>,
+    /// The head of the store now.
+    #[serde(skip)]
+    head: Option<CommitId>,
     #[serde(skip)]
     root: PathBuf,
     #[serde(skip)]
@@ -48,6 +59,9 @@ pub(super) struct State {
 pub(super) struct DirectoryState {
     /// Where its files are in the store.
     pub(super) shelf: Option<ShelfId>,
+    /// Which directory it was.
+    #[serde(default)]
+    mark: Option<DirectoryMark>,
     pub(super) files: BTreeMap<RelativeName, FileState>,
     /// The shelf's state at which a push had nothing to do.
     pub(super) push_settled: Option<String>,
@@ -128,12 +142,25 @@ impl State {
         Self { root, saved, ..known.unwrap_or_else(fresh) }
     }
 
+    /// Says what the head of the store is. Of a store with another history nothing is known: a newer text here must not give way to an
+    /// older one there.
+    pub(super) fn speak_of(&mut self, head: Option<&CommitId>, has: impl FnOnce(&CommitId) -> bool) {
+        if self.commit.as_ref().is_some_and(|commit| Some(commit) != head && !has(commit)) {
+            self.directories.clear();
+            self.commit = None;
+        }
+        self.head = head.cloned();
+    }
+
     /// Writes it if it changed, and removes bases that nothing refers to.
     pub(super) fn save(&mut self) -> Result<(), PathError> {
-        let json = serde_json::to_vec(self).expect("maps with text keys and plain values always serialise");
-        if json == self.saved {
+        let json =
+            |state: &Self| serde_json::to_vec(state).expect("maps with text keys and plain values always serialise");
+        if json(self) == self.saved {
             return Ok(());
         }
+        self.commit = self.head.clone().or_else(|| self.commit.take());
+        let json = json(self);
         write_cache(&self.root.join("state.json"), &json)?;
         self.saved = json;
         self.remove_unused_bases();
@@ -156,12 +183,32 @@ impl State {
         self.root.join("bases")
     }
 
-    /// Says on which shelf a directory's files are. On another one than before, nothing of them has a past.
-    pub(super) fn put_on(&mut self, directory: &str, shelf: &ShelfId) {
+    /// Says on which shelf a directory's files are. On another one than before, or in a directory that was made anew, nothing of them has
+    /// a past.
+    pub(super) fn put_on(&mut self, directory: &str, shelf: &ShelfId, mark: Option<DirectoryMark>) {
         let state = self.directories.entry(directory.to_owned()).or_default();
-        if state.shelf.as_ref() != Some(shelf) {
+        let is_another = state.mark.is_some() && mark.is_some() && state.mark != mark;
+        if state.shelf.as_ref() != Some(shelf) || is_another {
             *state = DirectoryState { shelf: Some(shelf.clone()), ..DirectoryState::default() };
         }
+        state.mark = mark.or(state.mark);
+    }
+
+    /// Says that what this machine has of a file did not get to the remote: the file is as far as `past`.
+    pub(super) fn not_sent(
+        &mut self,
+        shelf: &ShelfId,
+        name: &RelativeName,
+        past: Option<&Base>,
+    ) -> Result<(), PathError> {
+        let past = past.map(|past| self.write_base(past)).transpose()?;
+        for directory in self.directories.values_mut().filter(|directory| directory.shelf.as_ref() == Some(shelf)) {
+            if let Some(file) = directory.files.get_mut(name) {
+                *file = FileState { base: past.clone(), before: file.before.take(), ..FileState::default() };
+                directory.unsettle();
+            }
+        }
+        Ok(())
     }
 
     /// What is known of a file.
@@ -256,9 +303,9 @@ impl State {
         self.accepted.contains(consent)
     }
 
-    /// Forgets a yes.
-    pub(super) fn revoke(&mut self, consent: &str) {
-        self.accepted.remove(consent);
+    /// Forgets every yes that begins like this.
+    pub(super) fn revoke(&mut self, beginning: &str) {
+        self.accepted.retain(|consent| !consent.starts_with(beginning));
     }
 
     /// Remembers a yes.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::Names;
 use super::merge::{Side, merge};
 use super::shelves::{OpenShelf, ShelfError, There};
+use super::state::Base;
+use super::text::{Doc, Lens};
+use super::{Names, load_state};
 use crate::domain::beside::{Beside, ShelfId};
 use crate::domain::path::RelativeName;
 use crate::store::shelf::Shelf;
@@ -44,15 +46,22 @@ pub(in crate::sync) fn merge_shelves(
             continue;
         }
         match merge_shelf(work, histories, id, &names, tx) {
-            Ok(files) if files.is_empty() => {}
-            Ok(files) => reports.push(ShelfReport { project: project_of(histories, id), listed: None, files }),
+            Ok((files, unsent)) => {
+                say_what_was_not_sent(work, id, &unsent)?;
+                if !files.is_empty() {
+                    reports.push(ShelfReport { project: project_of(histories, id), listed: None, files });
+                }
+            }
             Err(ShelfError::Store(e)) if !matches!(e, crate::store::StoreError::Malformed { .. }) => {
                 return Err(e.into());
             }
             // What the remote has stands. What this machine has is still here, and is looked at by the next push.
             Err(e) => {
+                let mine = histories.ours.shelf(id).ok().flatten().map(|shelf| shelf.files).unwrap_or_default();
+                let unsent: Vec<Unsent> = mine.into_keys().map(|name| (name, None)).collect();
+                say_what_was_not_sent(work, id, &unsent)?;
                 let outcome = ProseOutcome::Skipped { reason: in_words(&e) };
-                let files = vec![ProseReport { name: id.to_string(), outcome }];
+                let files = vec![ProseReport { name: id.to_string(), outcome, verbatim: 0 }];
                 reports.push(ShelfReport { project: None, listed: None, files });
             }
         }
@@ -71,25 +80,48 @@ fn merge_shelf(
     id: &ShelfId,
     names: &Names,
     tx: &mut Transaction<'_>,
-) -> Result<Vec<ProseReport>, ShelfError> {
+) -> Result<(Vec<ProseReport>, Vec<Unsent>), ShelfError> {
     let nothing = || Shelf::empty(None, None);
     let base = OpenShelf::open(histories.base, id, nothing)?;
     let ours = OpenShelf::open(histories.ours, id, nothing)?;
     let mut theirs = OpenShelf::open(histories.theirs, id, || ours.shelf.clone())?;
-    let mut merging = Merging { work, names, base: &base, ours: &ours, theirs: &mut theirs, files: Vec::new() };
+    let mut merging =
+        Merging { work, names, base: &base, ours: &ours, theirs: &mut theirs, files: Vec::new(), unsent: Vec::new() };
     let all: BTreeSet<&RelativeName> = ours.shelf.files.keys().chain(ours.shelf.removed.keys()).collect();
     for name in all {
         let kind = if id.is_user() { Beside::of_user_file(name.as_str()) } else { Some(Beside::Memory) };
         if let Err(e) = merging.file(name, kind.is_none_or(Beside::can_run_code)) {
             merging.say(name, ProseOutcome::Skipped { reason: in_words(&e) });
+            merging.unsent.push((name.clone(), None));
         }
     }
-    let files = merging.files;
+    let Merging { files, unsent, .. } = merging;
     if theirs.is_changed() {
         theirs.write(tx)?;
     }
-    Ok(files)
+    Ok((files, unsent))
 }
+
+/// This machine takes what it could not send for its own change again, so that the next pull does not replace it as if it had been seen
+/// by all.
+fn say_what_was_not_sent(work: &Work<'_>, id: &ShelfId, unsent: &[Unsent]) -> Result<(), SyncError> {
+    if unsent.is_empty() {
+        return Ok(());
+    }
+    let mut state = load_state(work)?;
+    let lens = Lens::new(work.views.roots(), None);
+    for (name, before) in unsent {
+        let past = before.clone().filter(|_| id.is_user()).and_then(|doc| {
+            let local = lens.expand(&doc).ok()?;
+            Some(Base { doc, local, is_reading: true })
+        });
+        state.not_sent(id, name, past.as_ref())?;
+    }
+    Ok(state.save()?)
+}
+
+/// What ours has of a file and the result has not, and what that began as, if that is known.
+type Unsent = (RelativeName, Option<Doc>);
 
 struct Merging<'m, 's> {
     work: &'m Work<'m>,
@@ -98,6 +130,7 @@ struct Merging<'m, 's> {
     ours: &'m OpenShelf<'s>,
     theirs: &'m mut OpenShelf<'s>,
     files: Vec<ProseReport>,
+    unsent: Vec<Unsent>,
 }
 
 impl Merging<'_, '_> {
@@ -107,14 +140,18 @@ impl Merging<'_, '_> {
             Ok(There::Is { doc, .. }) => Some(doc),
             _ => None,
         };
-        let is_before = |doc: &super::text::Doc| before.as_ref().is_some_and(|before| before.is_same(doc));
+        let is_before = |doc: &Doc| before.as_ref().is_some_and(|before| before.is_same(doc));
         match (self.ours.file(name)?, self.theirs.file(name)?) {
             (There::Is { doc: mine, .. }, There::Is { doc, .. }) if mine.is_same(&doc) || is_before(&mine) => {}
             (There::Is { doc: mine, by }, There::Is { doc, .. }) if is_before(&doc) => {
                 self.theirs.put(name, &mine, by)?;
             }
             // Nothing of what programs obey is put together unseen: the remote's stands, and this machine's own is still here.
-            (There::Is { .. }, There::Is { .. }) if whole => {}
+            (There::Is { .. }, There::Is { by, .. }) if whole => {
+                let from = self.names.one(&by);
+                self.say(name, ProseOutcome::Waits { from });
+                self.unsent.push((name.clone(), before));
+            }
             (There::Is { doc: mine, by: me }, There::Is { doc, by }) => {
                 let (my_name, other) = self.names.two(&me, &by);
                 let (a, b) = (Side { doc: &mine, machine: &my_name }, Side { doc: &doc, machine: &other });
@@ -134,6 +171,6 @@ impl Merging<'_, '_> {
     }
 
     fn say(&mut self, name: &RelativeName, outcome: ProseOutcome) {
-        self.files.push(ProseReport { name: name.to_string(), outcome });
+        self.files.push(ProseReport { name: name.to_string(), outcome, verbatim: 0 });
     }
 }

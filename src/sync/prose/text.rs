@@ -198,12 +198,24 @@ impl Lens {
         doc
     }
 
-    fn collapse_line(&self, line: &str) -> Line {
+    /// How many lines are kept as they were written because they would not come back exactly.
+    pub(super) fn verbatim(&self, doc: &Doc) -> u64 {
+        let plain = doc.lines.iter().filter(|line| line.roots.is_none());
+        plain.filter(|line| !self.portable(&line.text).1).count() as u64
+    }
+
+    /// The portable form of a line, and whether it comes back exactly.
+    fn portable(&self, line: &str) -> (Vec<u8>, bool) {
         let mut portable = Vec::with_capacity(line.len());
         self.collapser.collapse(line.as_bytes(), TextKind::Plain, &mut portable);
         let mut again = Vec::with_capacity(line.len());
         let done = self.exact.expand_bounded(&portable, TextKind::Plain, &mut again);
         let is_exact = done.is_ok() && again == line.as_bytes() && !portable.contains(&b'\n');
+        (portable, is_exact)
+    }
+
+    fn collapse_line(&self, line: &str) -> Line {
+        let (portable, is_exact) = self.portable(line);
         match String::from_utf8(portable) {
             Ok(text) if is_exact && text != line => Line { text, roots: Some(self.key.clone()) },
             // Either nothing in it is a path, or it would not come back: it is kept as it is.
