@@ -145,7 +145,9 @@ impl State {
     /// Says what the head of the store is. Of a store with another history nothing is known: a newer text here must not give way to an
     /// older one there.
     pub(super) fn speak_of(&mut self, head: Option<&CommitId>, has: impl FnOnce(&CommitId) -> bool) {
-        if self.commit.as_ref().is_some_and(|commit| Some(commit) != head && !has(commit)) {
+        // To look a commit up may mean to open every pack of the store.
+        let speaks = !self.directories.is_empty();
+        if self.commit.as_ref().is_some_and(|commit| speaks && Some(commit) != head && !has(commit)) {
             self.directories.clear();
             self.commit = None;
         }
@@ -156,7 +158,9 @@ impl State {
     pub(super) fn save(&mut self) -> Result<(), PathError> {
         let json =
             |state: &Self| serde_json::to_vec(state).expect("maps with text keys and plain values always serialise");
-        if json(self) == self.saved {
+        // With files to speak of, it is written whenever the head has moved, so that the next command knows it at a glance.
+        let has_moved = !self.directories.is_empty() && self.head.is_some() && self.head != self.commit;
+        if json(self) == self.saved && !has_moved {
             return Ok(());
         }
         self.commit = self.head.clone().or_else(|| self.commit.take());
