@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::list::machine_names;
 use super::named::session_named;
 use super::report::MachineName;
 use super::send::fetch;
+use super::stored::machine_names;
 use super::work::Work;
 use super::{Context, SyncError};
 use crate::domain::id::{CommitId, MachineId, SessionId};
@@ -142,7 +142,7 @@ fn go_on(work: &Work<'_>) -> Result<(), SyncError> {
 }
 
 fn of_the_store(work: &Work<'_>, most: usize) -> Result<Vec<LogEntry>, SyncError> {
-    let names = machine_names(work, &work.store.head_snapshot()?)?;
+    let names = machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
     let mut entries = Vec::new();
     for commit in work.store.history()? {
         if entries.len() >= most {
@@ -164,7 +164,7 @@ fn of_the_store(work: &Work<'_>, most: usize) -> Result<Vec<LogEntry>, SyncError
 }
 
 fn of_session(work: &Work<'_>, id: &SessionId, most: usize) -> Result<Vec<LogEntry>, SyncError> {
-    let names = machine_names(work, &work.store.head_snapshot()?)?;
+    let names = machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
     let steps = states_of(work, id, most)?;
     let entry = |step: &SessionStep| {
         let sides = Sides::of(work, &step.commit)?;

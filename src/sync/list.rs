@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::choice::{self, LeftOut};
 use super::repo::identity;
 use super::send::fetch;
+use super::stored::machine_names;
 use super::text::LocalText;
 use super::work::Work;
 use super::{Context, SyncError};
@@ -17,7 +18,6 @@ use crate::domain::root::RootSet;
 use crate::rewrite::collapse_path;
 use crate::session::discover::LocalSession;
 use crate::session::facts::{Facts, parse_time};
-use crate::store::Snapshot;
 use crate::store::manifest::Manifest;
 use crate::store::segment::count_lines;
 
@@ -79,7 +79,7 @@ pub fn list(ctx: &Context<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, S
 pub(super) fn rows(work: &mut Work<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, SyncError> {
     let found = work.discover()?;
     let snapshot = work.store.head_snapshot()?;
-    let names = machine_names(work, &snapshot)?;
+    let names = machine_names(work.ctx, Some(&snapshot))?;
     let states = snapshot.sessions()?;
     let ids: BTreeSet<&SessionId> = found.sessions.keys().chain(states.keys()).collect();
     let mut rows = Vec::new();
@@ -103,16 +103,6 @@ impl ListFilter {
         let from = self.from.as_deref().is_none_or(|from| row.machine.as_deref() == Some(from) || writer == Some(from));
         project && from
     }
-}
-
-/// The names of all machines that the store knows; untrusted text.
-pub(super) fn machine_names(
-    work: &Work<'_>,
-    snapshot: &Snapshot<'_>,
-) -> Result<BTreeMap<MachineId, String>, SyncError> {
-    let mut names: BTreeMap<_, _> = snapshot.machines()?.0.into_iter().map(|m| (m.id, m.name)).collect();
-    names.insert(work.machine.id.clone(), work.machine.name.clone());
-    Ok(names)
 }
 
 fn row(

@@ -7,11 +7,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::choice::Selection;
-use super::list::machine_names;
 use super::prose;
 use super::push::{Plan, fetch_first, mention_merged};
 use super::report::{MachineName, RemoteState, Report};
 use super::send::{fetch, in_one_line, send};
+use super::stored::machine_names;
 use super::work::Work;
 use super::{Context, SyncError};
 use crate::domain::id::CommitId;
@@ -117,7 +117,7 @@ fn refuse_second(work: &Work<'_>, name: &MilestoneName) -> Result<(), SyncError>
 }
 
 fn row(work: &Work<'_>, milestone: Milestone) -> Result<MilestoneRow, SyncError> {
-    let names = machine_names(work, &work.store.head_snapshot()?)?;
+    let names = machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
     let machine = MachineName { name: names.get(&milestone.machine).cloned(), id: milestone.machine };
     let Milestone { name, commit, time, .. } = milestone;
     let known = if work.store.has(&commit) { work.store.snapshot(Some(&commit))?.sessions()?.len() } else { 0 };

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::list::machine_names;
 use super::push::fetch_first;
 use super::report::{MachineName, ReceivedNote, RemoteState};
 use super::send::send;
+use super::stored::machine_names;
 use super::work::Work;
 use super::{Context, SyncError};
 use crate::domain::id::MachineId;
@@ -72,7 +72,7 @@ pub fn leave_note(ctx: &Context<'_>, text: &str, for_machine: Option<&str>) -> R
     }
     let mut work = Work::open(ctx)?;
     fetch_first(&mut work)?;
-    let names = machine_names(&work, &work.store.head_snapshot()?)?;
+    let names = machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
     let addressee = for_machine.map(|wanted| machine_called(wanted, &names)).transpose()?;
     let now = ctx.clock.now();
     let id = NoteId::new(now, fastrand::u32(..));
@@ -99,7 +99,7 @@ pub fn leave_note(ctx: &Context<'_>, text: &str, for_machine: Option<&str>) -> R
 pub fn notes(ctx: &Context<'_>) -> Result<Vec<KeptNote>, SyncError> {
     let work = Work::open(ctx)?;
     let snapshot = work.store.head_snapshot()?;
-    let names = machine_names(&work, &snapshot)?;
+    let names = machine_names(work.ctx, Some(&snapshot))?;
     let shown = Shown::load(ctx.env);
     let mut kept = Vec::new();
     for id in snapshot.note_ids()?.into_iter().rev().take(MOST) {
@@ -119,7 +119,7 @@ pub(super) fn unseen(work: &Work<'_>) -> Result<Vec<ReceivedNote>, SyncError> {
     if state.is_none() || state == shown.state {
         return Ok(Vec::new());
     }
-    let names = machine_names(work, &snapshot)?;
+    let names = machine_names(work.ctx, Some(&snapshot))?;
     let me = &work.machine.id;
     let mut unseen = Vec::new();
     for id in snapshot.note_ids()?.into_iter().rev().take(MOST).filter(|id| !shown.notes.contains(id)) {

@@ -11,7 +11,6 @@ use chrono::{DateTime, Utc};
 
 use super::choice::{self, LeftOut};
 use super::index::Unbrought;
-use super::list::machine_names;
 use super::merge::Merged;
 use super::named::session_named;
 use super::notes::unseen;
@@ -23,6 +22,7 @@ use super::push::{mention_merged, passed_over};
 use super::report::{Outcome, Report, SessionReport};
 use super::send::{fetch, send_rest};
 use super::set_path::adopt_proposed_paths;
+use super::stored::machine_names;
 use super::storing::Storing;
 use super::work::{Work, undo_path};
 use super::writing::{Writer, Writing, all_files};
@@ -467,7 +467,7 @@ impl<'a> Puller<'a> {
 
     fn execute(&self, work: &mut Work<'_>, journal: &Journal) -> Result<Report, SyncError> {
         let writes = self.steps.iter().any(|(_, step)| matches!(step, PullStep::Write(_)));
-        let names = if writes { machine_names(work, &work.store.head_snapshot()?)? } else { BTreeMap::new() };
+        let names = if writes { machine_names(work.ctx, Some(&work.store.head_snapshot()?))? } else { BTreeMap::new() };
         let writer = Writer { views: &work.views, claude_dir: &work.ctx.env.claude_dir, journal, names: &names };
         let mut report = Report { passed_over: passed_over(self.found), ..Report::default() };
         // By the stamps of what was compared or written: a file that a client has written to since is looked at again.

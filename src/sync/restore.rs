@@ -12,7 +12,6 @@ use serde::Serialize;
 use super::choice;
 use super::fork::{add_fork, restored_id};
 use super::history::{states_at_merges_too, stored_session_named};
-use super::list::machine_names;
 use super::milestones::commit_of;
 use super::place::place;
 use super::plan::{FilePull, Local, compare_session, compare_with, described};
@@ -20,6 +19,7 @@ use super::pull::{Brought, bring_to};
 use super::push::store_sessions;
 use super::report::{Outcome, RemoteState};
 use super::send::send;
+use super::stored::machine_names;
 use super::storing::Storing;
 use super::work::{Work, undo_path};
 use super::writing::{Writer, Writing};
@@ -408,7 +408,7 @@ impl InPlace {
 
     fn carry_out(&self, work: &mut Work<'_>, journal: &Journal) -> Result<(), SyncError> {
         let id = &self.target.id;
-        let names = machine_names(work, &work.store.head_snapshot()?)?;
+        let names = machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
         let writer = Writer { views: &work.views, claude_dir: &work.ctx.env.claude_dir, journal, names: &names };
         let then = work.store.snapshot(Some(&self.target.commit))?;
         let (_, now) = self.writing.carry_out(&writer, &then, id)?;
@@ -465,7 +465,7 @@ impl AsFork {
         if self.is_here {
             return Ok(());
         }
-        let names = machine_names(work, &work.store.head_snapshot()?)?;
+        let names = machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
         let writer = Writer { views: &work.views, claude_dir: &work.ctx.env.claude_dir, journal, names: &names };
         let head = work.store.head_snapshot()?;
         let missing = || SyncError::NoSuchSession { session: self.fork.clone() };
