@@ -182,14 +182,19 @@ fn a_session_whose_machine_died_goes_on_elsewhere_when_its_lock_has_expired() {
     let seat = Seat::take(&stage, &pair.a, &there, &["start"]);
     seat.turn("first");
     let [id] = pair.locks().try_into().expect("the new session is locked");
+    // An answer is on the screen before it is in the file, and what is backed up first may end before it.
+    let has = |machine: &Machine, words: &str| {
+        machine.ids().contains(&id)
+            && fs::read_to_string(machine.transcript(&id)).expect("a transcript").contains(words)
+    };
+    wait_for("the turn is in the transcript", || has(&pair.a, "answer to first"));
     pair.a.clock_ahead(150);
     wait_for("the turn is backed up while the client runs", || {
         pair.b.pull();
-        pair.b.ids().contains(&id)
+        has(&pair.b, "answer to first")
     });
     seat.turn("second");
-    let written = || fs::read_to_string(pair.a.transcript(&id)).expect("a transcript");
-    wait_for("the turn is in the transcript", || written().contains("answer to second"));
+    wait_for("the turn is in the transcript", || has(&pair.a, "answer to second"));
     seat.terminal.kill_all();
     assert_eq!(pair.locks().as_slice(), std::slice::from_ref(&id), "the dead give nothing back");
     let refused = unattended(&stage, &pair.b, &here, &["resume", &id]);
