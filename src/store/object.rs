@@ -2,7 +2,7 @@
 //!
 //! A commit of one session is a dozen objects. As one pack they are two files to wait for instead of a dozen, and fill no block each;
 //! `git gc` puts many packs together. Owns the encoding of objects and packs (git manual, `gitformat-pack`). Objects are named
-//! by the caller's thread at once and compressed on all cores. Nothing is visible to git before [`ObjectWriter::finish`]. Must not
+//! by the caller's thread at once and compressed on all cores; what another pack has compressed already is taken as it is. Nothing is visible to git before [`ObjectWriter::finish`]. Must not
 //! move refs.
 
 use std::collections::HashSet;
@@ -88,9 +88,14 @@ struct Job {
 /// A pack whose entries are compressed by worker threads and appended in the order in which they get ready.
 pub(super) struct PackWriter {
     dir: PathBuf,
-    jobs: Option<SyncSender<Job>>,
-    workers: Vec<JoinHandle<io::Result<()>>>,
+    /// None until something has to be compressed.
+    compressors: Option<Compressors>,
     out: Arc<Mutex<PackFile>>,
+}
+
+struct Compressors {
+    jobs: SyncSender<Job>,
+    workers: Vec<JoinHandle<io::Result<()>>>,
 }
 
 struct PackFile {
@@ -107,18 +112,13 @@ impl PackWriter {
         let file = temporary_file(dir, "tmp_pack_").map_err(io)?;
         let mut pack = PackFile { file: BufWriter::with_capacity(1 << 20, file), length: 0, entries: Vec::new() };
         pack.write(&pack_header(0)).map_err(io)?;
-        let out = Arc::new(Mutex::new(pack));
-        let (jobs, queue) = sync_channel(QUEUE);
-        let queue = Arc::new(Mutex::new(queue));
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-        let workers = (0..threads).map(|_| spawn_worker(Arc::clone(&queue), Arc::clone(&out))).collect();
-        Ok(Self { dir: dir.to_owned(), jobs: Some(jobs), workers, out })
+        Ok(Self { dir: dir.to_owned(), compressors: None, out: Arc::new(Mutex::new(pack)) })
     }
 
     /// Takes an object that it does not have yet.
     pub(super) fn put(&mut self, kind: ObjectType, oid: Oid, data: Vec<u8>) -> Result<(), StoreError> {
-        let jobs = self.jobs.as_ref().expect("jobs are taken only by `finish`, which consumes the writer");
-        if jobs.send(Job { kind, oid, data }).is_ok() {
+        let compressors = self.compressors.get_or_insert_with(|| Compressors::start(&self.out));
+        if compressors.jobs.send(Job { kind, oid, data }).is_ok() {
             return Ok(());
         }
         // All workers are gone: one of them holds the reason.
@@ -126,9 +126,23 @@ impl PackWriter {
         Err(StoreError::io("write a pack in", &self.dir, io::Error::other("the pack could not be written")))
     }
 
+    /// As [`Self::put`], of what is compressed already: a zlib stream of `size` bytes.
+    pub(super) fn put_compressed(
+        &mut self,
+        kind: ObjectType,
+        oid: Oid,
+        size: usize,
+        stream: &[u8],
+    ) -> Result<(), StoreError> {
+        let mut entry = entry_header(kind, size);
+        entry.extend_from_slice(stream);
+        append(&self.out, oid, &entry).map_err(|source| StoreError::io("write a pack in", &self.dir, source))
+    }
+
     fn join(&mut self) -> Result<(), StoreError> {
-        self.jobs = None;
-        for worker in self.workers.drain(..) {
+        let Some(Compressors { jobs, workers }) = self.compressors.take() else { return Ok(()) };
+        drop(jobs);
+        for worker in workers {
             let result = worker.join().unwrap_or_else(|_| Err(io::Error::other("a compression thread panicked")));
             result.map_err(|source| StoreError::io("write a pack in", &self.dir, source))?;
         }
@@ -168,46 +182,67 @@ impl PackFile {
     }
 }
 
+impl Compressors {
+    fn start(out: &Arc<Mutex<PackFile>>) -> Self {
+        let (jobs, queue) = sync_channel(QUEUE);
+        let queue = Arc::new(Mutex::new(queue));
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        let workers = (0..threads).map(|_| spawn_worker(Arc::clone(&queue), Arc::clone(out))).collect();
+        Self { jobs, workers }
+    }
+}
+
 fn spawn_worker(queue: Arc<Mutex<Receiver<Job>>>, out: Arc<Mutex<PackFile>>) -> JoinHandle<io::Result<()>> {
     std::thread::spawn(move || {
         let level = libdeflater::CompressionLvl::new(COMPRESSION_LEVEL).expect("6 is a valid level");
         let mut compressor = libdeflater::Compressor::new(level);
-        let poisoned = |_| io::Error::other("another compression thread panicked");
         loop {
-            let job = queue.lock().map_err(|_| io::Error::other("another compression thread panicked"))?.recv();
+            let job = queue.lock().map_err(poisoned)?.recv();
             let Ok(job) = job else { return Ok(()) };
-            let entry = encode_entry(&mut compressor, &job)?;
-            let crc = crc32fast::hash(&entry);
-            let mut out = out.lock().map_err(poisoned)?;
-            let offset = out.length;
-            out.write(&entry)?;
-            out.entries.push(Entry { oid: job.oid, offset, crc });
+            append(&out, job.oid, &encode_entry(&mut compressor, &job)?)?;
         }
     })
 }
 
-/// Type and size in the variable-length form of `gitformat-pack`, then the zlib stream.
+fn poisoned<T>(_: T) -> io::Error {
+    io::Error::other("another compression thread panicked")
+}
+
+fn append(out: &Mutex<PackFile>, oid: Oid, entry: &[u8]) -> io::Result<()> {
+    let crc = crc32fast::hash(entry);
+    let mut out = out.lock().map_err(poisoned)?;
+    let offset = out.length;
+    out.write(entry)?;
+    out.entries.push(Entry { oid, offset, crc });
+    Ok(())
+}
+
 fn encode_entry(compressor: &mut libdeflater::Compressor, job: &Job) -> io::Result<Vec<u8>> {
-    let kind: u8 = match job.kind {
-        ObjectType::Commit => 1,
-        ObjectType::Tree => 2,
-        _ => 3,
-    };
-    let mut entry = Vec::with_capacity(16 + compressor.zlib_compress_bound(job.data.len()));
-    let mut size = job.data.len();
-    let mut byte = (kind << 4) | (size & 0x0f) as u8;
-    size >>= 4;
-    while size > 0 {
-        entry.push(byte | 0x80);
-        byte = (size & 0x7f) as u8;
-        size >>= 7;
-    }
-    entry.push(byte);
+    let mut entry = entry_header(job.kind, job.data.len());
     let header = entry.len();
     entry.resize(header + compressor.zlib_compress_bound(job.data.len()), 0);
     let written = compressor.zlib_compress(&job.data, &mut entry[header..]).map_err(io::Error::other)?;
     entry.truncate(header + written);
     Ok(entry)
+}
+
+/// Type and size in the variable-length form of `gitformat-pack`; the zlib stream follows.
+fn entry_header(kind: ObjectType, mut size: usize) -> Vec<u8> {
+    let kind: u8 = match kind {
+        ObjectType::Commit => 1,
+        ObjectType::Tree => 2,
+        _ => 3,
+    };
+    let mut header = Vec::new();
+    let mut byte = (kind << 4) | (size & 0x0f) as u8;
+    size >>= 4;
+    while size > 0 {
+        header.push(byte | 0x80);
+        byte = (size & 0x7f) as u8;
+        size >>= 7;
+    }
+    header.push(byte);
+    header
 }
 
 fn pack_header(objects: u32) -> [u8; 12] {

@@ -44,6 +44,8 @@ struct Slot {
 struct Pack {
     index: Index,
     file: File,
+    /// Where its entries begin, in their order; listed when it is asked for.
+    entries: OnceCell<Vec<u64>>,
 }
 
 /// A version 2 pack index.
@@ -65,6 +67,14 @@ enum Kind {
     Whole(ObjectType),
     /// A delta to the object at this offset.
     Delta(u64),
+}
+
+/// An object that a pack has whole, and how it is compressed there.
+struct Whole {
+    kind: ObjectType,
+    content: Vec<u8>,
+    /// A zlib stream.
+    stream: Vec<u8>,
 }
 
 /// The objects of a repository that is open.
@@ -108,6 +118,15 @@ impl Objects<'_> {
         let object = odb.read(oid)?;
         let found = Some((object.kind(), object.data().to_vec())).filter(is_it);
         found.map(|(_, data)| data).ok_or_else(|| StoreError::Object { name: oid.to_string() })
+    }
+
+    /// As [`Self::read`], to be written elsewhere: with its zlib stream if a pack has it whole.
+    pub(super) fn read_to_copy(self, kind: ObjectType, oid: Oid) -> Result<(Vec<u8>, Option<Vec<u8>>), StoreError> {
+        let is_it = |found: &Whole| found.kind == kind && object_name(kind, &found.content) == oid;
+        match self.reader.in_packs(|packs| packs.read_whole(oid)).filter(is_it) {
+            Some(whole) => Ok((whole.content, Some(whole.stream))),
+            None => Ok((self.read(kind, oid)?, None)),
+        }
     }
 }
 
@@ -189,6 +208,19 @@ impl Packs {
         None
     }
 
+    fn read_whole(&self, oid: Oid) -> Option<Whole> {
+        let (pack, offset) = self.find(oid)?;
+        let entry = pack.entry(offset)?;
+        let Kind::Whole(kind) = entry.kind else { return None };
+        let content = self.inflate(pack, &entry)?;
+        let length = pack.end_of(offset)?.checked_sub(entry.content)?;
+        let length = usize::try_from(length).ok().filter(|length| *length <= compressed_at_most(entry.size))?;
+        let stream = pack.bytes(entry.content, length).ok()?;
+        // Inflating does not say where the stream has ended; it ends with this (RFC 1950).
+        let sum = libdeflater::adler32(&content).to_be_bytes();
+        (stream.len() == length && stream.ends_with(&sum)).then_some(Whole { kind, content, stream })
+    }
+
     fn inflate(&self, pack: &Pack, entry: &Entry) -> Option<Vec<u8>> {
         if entry.size > LARGEST {
             return None;
@@ -222,7 +254,18 @@ impl Slot {
 
 impl Pack {
     fn open(index: &Path) -> io::Result<Self> {
-        Ok(Self { index: Index::parse(fs::read(index)?)?, file: File::open(index.with_extension("pack"))? })
+        let file = File::open(index.with_extension("pack"))?;
+        Ok(Self { index: Index::parse(fs::read(index)?)?, file, entries: OnceCell::new() })
+    }
+
+    /// Where the entry at `offset` ends: at the next one, or at the checksum of everything.
+    fn end_of(&self, offset: u64) -> Option<u64> {
+        let entries = self.entries.get_or_init(|| self.index.offsets());
+        let next = entries.partition_point(|entry| *entry <= offset);
+        match entries.get(next) {
+            Some(next) => Some(*next),
+            None => self.file.metadata().ok()?.len().checked_sub(20),
+        }
     }
 
     /// At most `len` bytes from `offset` on.
@@ -359,7 +402,18 @@ impl Index {
         let to = (self.word(Self::FANOUT + first * 4)? as usize).min(self.objects);
         let names = self.bytes.get(Self::NAMES + from * 20..Self::NAMES + to * 20)?;
         let (names, _) = names.as_chunks::<20>();
-        let at = from + names.binary_search_by(|name| name.as_slice().cmp(oid.as_bytes())).ok()?;
+        self.offset_at(from + names.binary_search_by(|name| name.as_slice().cmp(oid.as_bytes())).ok()?)
+    }
+
+    /// Where the entries of the pack begin, in their order.
+    fn offsets(&self) -> Vec<u64> {
+        let mut offsets: Vec<u64> = (0..self.objects).filter_map(|at| self.offset_at(at)).collect();
+        offsets.sort_unstable();
+        offsets
+    }
+
+    /// Where the object of this number begins, as the names are sorted.
+    fn offset_at(&self, at: usize) -> Option<u64> {
         let offsets = Self::NAMES + self.objects * (20 + 4);
         let offset = self.word(offsets + at * 4)?;
         if offset >> 31 == 0 {
@@ -402,6 +456,11 @@ mod tests {
         writer.finish().unwrap();
         for (n, oid) in oids.iter().enumerate() {
             assert_eq!(packed(&reader, *oid), Some(text(n)), "without libgit2");
+            let (content, stream) = objects.read_to_copy(ObjectType::Blob, *oid).unwrap();
+            let mut inflated = vec![0; content.len()];
+            let mut decompressor = libdeflater::Decompressor::new();
+            decompressor.zlib_decompress(&stream.expect("it is whole"), &mut inflated).unwrap();
+            assert_eq!((&inflated, &content), (&text(n), &text(n)));
             assert_eq!(Objects { repo: &repo, reader: &reader }.size(*oid).unwrap(), text(n).len());
         }
         assert!(objects.read(ObjectType::Blob, Oid::from_bytes(&[7; 20]).unwrap()).is_err());

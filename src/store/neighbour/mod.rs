@@ -158,7 +158,10 @@ fn copy(from: Objects<'_>, objects: Vec<(ObjectType, Oid)>, into: &Path, readabl
     }
     let mut pack = PackWriter::create(into)?;
     for (kind, oid) in objects {
-        pack.put(kind, oid, from.read(kind, oid)?)?;
+        match from.read_to_copy(kind, oid)? {
+            (content, Some(stream)) => pack.put_compressed(kind, oid, content.len(), &stream)?,
+            (content, None) => pack.put(kind, oid, content)?,
+        }
     }
     Ok(pack.finish(readable)?)
 }
