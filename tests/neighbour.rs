@@ -80,6 +80,30 @@ fn small_pushes_and_pulls_need_no_git() {
 }
 
 #[test]
+fn a_first_push_and_what_a_lost_remote_gets_again_need_no_git() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    for n in 0..7 {
+        let id = format!("{n:08}-1111-4111-8111-111111111111");
+        a.session(&id).project("work/app").turn(&"long ".repeat(2_000_000)).turn("short").write();
+    }
+    let (run, started) = traced(&a, &["push"]);
+    run.success();
+    assert_eq!(started, [""; 0]);
+    let remote = env.remote_of_pair();
+    assert_sound(&a, &remote);
+    b.ccsync(["pull"]).success();
+    assert_eq!(b.sessions().len(), 7);
+
+    fs::remove_dir_all(&remote).unwrap();
+    fs::rename(env.bare_remote(), &remote).unwrap();
+    // What was packed anew here lies there as differences.
+    a.git(&["gc", "--quiet"]);
+    a.ccsync(["push"]).success();
+    assert_sound(&a, &remote);
+}
+
+#[test]
 fn others_may_read_what_was_pushed_if_they_may_read_the_rest() {
     for (directory, file) in [(0o755, 0o444), (0o700, 0o400), (0o775, 0o444)] {
         let env = TestEnv::new();

@@ -102,6 +102,11 @@ impl Objects<'_> {
         }
     }
 
+    /// Whether a pack has the object itself, and not its difference to another.
+    pub(super) fn is_whole_in_pack(self, oid: Oid) -> bool {
+        self.reader.in_packs(|packs| packs.is_whole(oid)).unwrap_or(false)
+    }
+
     /// The content of an object of this kind.
     ///
     /// # Errors
@@ -206,6 +211,11 @@ impl Packs {
             }
         }
         None
+    }
+
+    fn is_whole(&self, oid: Oid) -> Option<bool> {
+        let (pack, offset) = self.find(oid)?;
+        Some(matches!(pack.entry(offset)?.kind, Kind::Whole(_)))
     }
 
     fn read_whole(&self, oid: Oid) -> Option<Whole> {

@@ -3,8 +3,10 @@
 //! Joins what `transport` asks to what `store` can do; neither knows the other.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::domain::id::CommitId;
+use crate::domain::progress::Progress;
 use crate::store::neighbour::{Address, Move, Moved};
 use crate::store::{BRANCH, Store};
 use crate::transport::remote::{PushOutcome, RefUpdate, Shortcut};
@@ -13,18 +15,20 @@ use crate::transport::remote::{PushOutcome, RefUpdate, Shortcut};
 pub struct ByStore {
     /// Where the store is.
     pub store: PathBuf,
+    /// Is told how far a transfer is.
+    pub progress: Arc<dyn Progress + Send + Sync>,
 }
 
 impl Shortcut for ByStore {
     fn fetch(&self, address: &str, path: &Path, branch: &str) -> Option<Option<CommitId>> {
         let store = Store::open_another(&self.store).ok().filter(|_| branch == BRANCH)?;
-        store.fetch_from_neighbour(Address { text: address, path }).ok()
+        store.fetch_from_neighbour(Address { text: address, path }, &*self.progress).ok()
     }
 
     fn push(&self, address: &str, path: &Path, updates: &[RefUpdate]) -> Option<PushOutcome> {
         let store = Store::open_another(&self.store).ok()?;
         let moves: Vec<_> = updates.iter().map(as_move).collect();
-        match store.push_to_neighbour(Address { text: address, path }, &moves).ok()? {
+        match store.push_to_neighbour(Address { text: address, path }, &moves, &*self.progress).ok()? {
             Moved::Done => Some(PushOutcome::Done),
             // In git's words.
             Moved::NotAsExpected(name) => Some(PushOutcome::Refused { reason: format!("{name}: stale info") }),

@@ -136,8 +136,9 @@ impl<'a> Work<'a> {
     fn git_for(&self, url: RemoteUrl) -> GitCli {
         let git = self.ctx.env.git;
         let remote = GitCli::new(self.store.git_dir(), url, git, self.ctx.interactive);
-        let shortcut = ByStore { store: self.store.path().to_owned() };
-        remote.with_progress(Arc::clone(&self.ctx.progress)).with_shortcut(Arc::new(shortcut))
+        let progress = Arc::clone(&self.ctx.progress);
+        let shortcut = ByStore { store: self.store.path().to_owned(), progress: Arc::clone(&progress) };
+        remote.with_progress(progress).with_shortcut(Arc::new(shortcut))
     }
 
     /// Enters in the index those of `sessions` of which it does not know yet that they are in step with the store. They were so

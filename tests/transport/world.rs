@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ccsync::domain::id::CommitId;
+use ccsync::domain::progress::Silent;
 use ccsync::sync::shortcut::ByStore;
 use ccsync::sys::clock::ManualClock;
 use ccsync::sys::env::GitEnv;
@@ -78,7 +79,7 @@ impl World {
     /// As [`Self::store`], which takes the shortcut to its neighbours.
     pub(super) fn store_with_shortcut(&self, name: &str, url: &str) -> Store {
         let store = self.store(name, url);
-        let shortcut = ByStore { store: self.path(name) };
+        let shortcut = ByStore { store: self.path(name), progress: Arc::new(Silent) };
         Store { git: store.git.with_shortcut(Arc::new(shortcut)), ..store }
     }
 

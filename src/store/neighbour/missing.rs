@@ -12,10 +12,12 @@ use crate::store::StoreError;
 use crate::store::reader::Objects;
 use crate::store::tree::{Entries, entries};
 
-/// More of them, or larger ones, take so long that git's start does not matter; git tells its progress.
+/// With more of them, looking what comes before what takes longer than git's start.
 const MOST_COMMITS: usize = 200;
-const MOST_OBJECTS: usize = 5_000;
-const MOST_BYTES: usize = 64 << 20;
+/// What is known of each takes some 100 bytes of memory.
+const MOST_OBJECTS: usize = 200_000;
+/// What is no stream that can be taken as it is has to be compressed. Git does not do that: it sends the differences of which a pack is made.
+const MOST_BYTES_TO_COMPRESS: usize = 64 << 20;
 
 /// No tree of this program's is as deep.
 const DEEPEST: usize = 100;
@@ -25,13 +27,13 @@ pub(super) struct Missing<'a> {
     from: Objects<'a>,
     seen: HashSet<Oid>,
     found: Vec<(ObjectType, Oid)>,
-    bytes: usize,
+    to_compress: usize,
 }
 
 impl<'a> Missing<'a> {
     /// Of what `from` has.
     pub(super) fn of(from: Objects<'a>) -> Self {
-        Self { from, seen: HashSet::new(), found: Vec::new(), bytes: 0 }
+        Self { from, seen: HashSet::new(), found: Vec::new(), to_compress: 0 }
     }
 
     /// Adds `commit` and everything that belongs to it, but for what belongs to commits that are known at the other side.
@@ -92,10 +94,13 @@ impl<'a> Missing<'a> {
     }
 
     fn note(&mut self, kind: ObjectType, oid: Oid) -> Result<(), LeaveToGit> {
-        self.bytes += self.from.size(oid)?;
+        if !self.from.is_whole_in_pack(oid) {
+            self.to_compress += self.from.size(oid)?;
+        }
         self.seen.insert(oid);
         self.found.push((kind, oid));
-        if self.found.len() > MOST_OBJECTS || self.bytes > MOST_BYTES { Err(LeaveToGit) } else { Ok(()) }
+        let too_much = self.found.len() > MOST_OBJECTS || self.to_compress > MOST_BYTES_TO_COMPRESS;
+        if too_much { Err(LeaveToGit) } else { Ok(()) }
     }
 }
 

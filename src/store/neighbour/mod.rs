@@ -2,7 +2,7 @@
 //!
 //! Starting `git` twice and having it look at everything takes longer than all the rest of a small push. What is done here instead is what
 //! git does: the objects that the other side lacks are written there as a pack and are on its disk, then the references move under git's
-//! own locks, if they are as expected. Only where the repository is plain (`plain`), and only for work of moderate size (`missing`).
+//! own locks, if they are as expected. Only where the repository is plain (`plain`), and only for what git would not do better (`missing`).
 //! Whatever is out of the ordinary, a failure included, is left to git, which does it or says why not: up to the moment in which
 //! a reference moves, nothing has changed but that objects may have come that nobody needs yet.
 //!
@@ -16,7 +16,9 @@ use super::object::{PackWriter, Readable};
 use super::reader::{Objects, Reader};
 use super::{HEAD_REF, Store, commit_id, oid};
 use crate::domain::id::CommitId;
+use crate::domain::progress::{Phase, Progress};
 use crate::sys::fail_point::fail_point;
+use crate::sys::signal::interrupted;
 use missing::Missing;
 use plain::Plain;
 use refs::{Lock, Refs};
@@ -70,7 +72,12 @@ impl Store {
     ///
     /// # Errors
     /// [`LeaveToGit`]: no reference has moved, or a disk failed between one and the next.
-    pub fn push_to_neighbour(&self, address: Address<'_>, moves: &[Move<'_>]) -> Result<Moved, LeaveToGit> {
+    pub fn push_to_neighbour(
+        &self,
+        address: Address<'_>,
+        moves: &[Move<'_>],
+        progress: &dyn Progress,
+    ) -> Result<Moved, LeaveToGit> {
         let plain = Plain::open(address.text, address.path, &self.repo.config()?.snapshot()?)?;
         let refs = Refs::of(&plain.path);
         let steps = match Step::needed(&refs, moves)? {
@@ -81,7 +88,7 @@ impl Store {
         if plain.is_untidy() || steps.iter().any(|step| step.new.is_none() && is_current(&plain, step.name)) {
             return Err(LeaveToGit);
         }
-        self.send_objects(&plain, &refs, &steps)?;
+        self.send_objects(&plain, &refs, &steps, progress)?;
         Step::carry_out(&refs, &steps)
     }
 
@@ -89,7 +96,11 @@ impl Store {
     ///
     /// # Errors
     /// [`LeaveToGit`].
-    pub fn fetch_from_neighbour(&self, address: Address<'_>) -> Result<Option<CommitId>, LeaveToGit> {
+    pub fn fetch_from_neighbour(
+        &self,
+        address: Address<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Option<CommitId>, LeaveToGit> {
         if whole::copy_objects(address.path, self.repo.path()) {
             // Git looks whether everything hangs together.
             return Err(LeaveToGit);
@@ -102,13 +113,20 @@ impl Store {
         let from = Objects { repo: &plain.repo, reader: &reader };
         let mut missing = Missing::of(from);
         missing.add(theirs, |commit| self.is_below(commit, &ours))?;
-        copy(from, missing.found(), &self.repo.path().join("objects/pack"), Readable::ByUser)?;
+        let packs = self.repo.path().join("objects/pack");
+        copy(from, missing.found(), (&packs, Readable::ByUser), (progress, Phase::Fetch))?;
         let theirs = commit_id(theirs);
         self.set_remote_head(Some(&theirs))?;
         Ok(Some(theirs))
     }
 
-    fn send_objects(&self, plain: &Plain, refs: &Refs<'_>, steps: &[Step<'_>]) -> Result<(), LeaveToGit> {
+    fn send_objects(
+        &self,
+        plain: &Plain,
+        refs: &Refs<'_>,
+        steps: &[Step<'_>],
+        progress: &dyn Progress,
+    ) -> Result<(), LeaveToGit> {
         // What the branch has, a reference that is new there need not bring.
         let there = steps.iter().map(|step| Ok(step.expected)).chain([refs.read(HEAD_REF)]);
         let there: Vec<Oid> = there.filter_map(Result::transpose).collect::<Result<_, _>>()?;
@@ -119,7 +137,8 @@ impl Store {
             missing.add(new, |commit| self.is_below(commit, &there))?;
         }
         let packs = plain.path.join("objects/pack");
-        copy(self.objects(), missing.found(), &packs, readable_as(&packs)?)
+        let readable = readable_as(&packs)?;
+        copy(self.objects(), missing.found(), (&packs, readable), (progress, Phase::Send))
     }
 
     /// Whether `commit` is one of `heads`, or comes before one.
@@ -152,16 +171,37 @@ fn readable_as(_: &Path) -> Result<Readable, LeaveToGit> {
 }
 
 /// Writes objects, each checked against its name, as one pack into a directory of packs.
-fn copy(from: Objects<'_>, objects: Vec<(ObjectType, Oid)>, into: &Path, readable: Readable) -> Result<(), LeaveToGit> {
+fn copy(
+    from: Objects<'_>,
+    objects: Vec<(ObjectType, Oid)>,
+    into: (&Path, Readable),
+    (progress, phase): (&dyn Progress, Phase),
+) -> Result<(), LeaveToGit> {
     if objects.is_empty() {
         return Ok(());
     }
+    progress.begin(phase, objects.len() as u64, 0);
+    let copied = copy_each(from, objects, into, || progress.advance(1, 0));
+    progress.end();
+    copied
+}
+
+fn copy_each(
+    from: Objects<'_>,
+    objects: Vec<(ObjectType, Oid)>,
+    (into, readable): (&Path, Readable),
+    copied: impl Fn(),
+) -> Result<(), LeaveToGit> {
     let mut pack = PackWriter::create(into)?;
     for (kind, oid) in objects {
+        if interrupted() {
+            return Err(LeaveToGit);
+        }
         match from.read_to_copy(kind, oid)? {
             (content, Some(stream)) => pack.put_compressed(kind, oid, content.len(), &stream)?,
             (content, None) => pack.put(kind, oid, content)?,
         }
+        copied();
     }
     Ok(pack.finish(readable)?)
 }
