@@ -4,8 +4,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
-use crate::harness::{Clone, Machine, ONE, Run, TWO, TestEnv, questions};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::{Clone, Machine, ONE, Run, TWO, TestEnv, questions, tree};
 
 /// Runs this program where no git is to be found.
 fn without_git(machine: &Machine, args: &[&str]) -> Run {
@@ -101,6 +104,45 @@ fn a_first_push_and_what_a_lost_remote_gets_again_need_no_git() {
     a.git(&["gc", "--quiet"]);
     a.ccsync(["push"]).success();
     assert_sound(&a, &remote);
+}
+
+#[test]
+fn an_interrupted_transfer_is_not_begun_again_by_git() {
+    // A signal may come too late; then the push is complete.
+    let interrupted = (0..10).any(|_| {
+        let env = TestEnv::new();
+        let (a, _) = env.pair();
+        a.session(ONE).project("work/app").turn(&"long ".repeat(4_000_000)).write();
+        let before = tree(&env.remote_of_pair());
+        let run = interrupted_while_copying(&a, &env.remote_of_pair());
+        if run.code == Some(0) {
+            return false;
+        }
+        assert_eq!(run.code, Some(130), "{run}");
+        assert!(tree(&env.remote_of_pair()) == before, "something has come, or is left");
+        a.ccsync(["push"]).success();
+        assert_sound(&a, &env.remote_of_pair());
+        true
+    });
+    assert!(interrupted, "it never came in time");
+}
+
+/// A push, interrupted when it has begun to write a pack in the remote.
+fn interrupted_while_copying(machine: &Machine, remote: &Path) -> Run {
+    let packs = remote.join("objects/pack");
+    let mut push = machine.command(["push"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let is_copying = || fs::read_dir(&packs).unwrap().any(|entry| is_half_made(&entry.unwrap().path()));
+    while push.try_wait().unwrap().is_none() && !is_copying() {
+        std::thread::yield_now();
+    }
+    if push.try_wait().unwrap().is_none() {
+        kill_process(Pid::from_child(&push), Signal::INT).unwrap();
+    }
+    machine.ended(push)
+}
+
+fn is_half_made(path: &Path) -> bool {
+    path.file_name().unwrap().to_string_lossy().starts_with("tmp_pack")
 }
 
 #[test]

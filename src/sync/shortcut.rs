@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use crate::domain::id::CommitId;
 use crate::domain::progress::Progress;
-use crate::store::neighbour::{Address, Move, Moved};
+use crate::store::neighbour::{Address, Move, Moved, NotDone};
 use crate::store::{BRANCH, Store};
-use crate::transport::remote::{PushOutcome, RefUpdate, Shortcut};
+use crate::transport::remote::{NotTaken, PushOutcome, RefUpdate, Shortcut};
 
 /// From a store to its neighbours.
 pub struct ByStore {
@@ -20,18 +20,36 @@ pub struct ByStore {
 }
 
 impl Shortcut for ByStore {
-    fn fetch(&self, address: &str, path: &Path, branch: &str) -> Option<Option<CommitId>> {
-        let store = Store::open_another(&self.store).ok().filter(|_| branch == BRANCH)?;
-        store.fetch_from_neighbour(Address { text: address, path }, &*self.progress).ok()
+    fn fetch(&self, address: &str, path: &Path, branch: &str) -> Result<Option<CommitId>, NotTaken> {
+        if branch != BRANCH {
+            return Err(NotTaken::LeftToGit);
+        }
+        let fetched = self.open()?.fetch_from_neighbour(Address { text: address, path }, &*self.progress);
+        Ok(fetched?)
     }
 
-    fn push(&self, address: &str, path: &Path, updates: &[RefUpdate]) -> Option<PushOutcome> {
-        let store = Store::open_another(&self.store).ok()?;
+    fn push(&self, address: &str, path: &Path, updates: &[RefUpdate]) -> Result<PushOutcome, NotTaken> {
         let moves: Vec<_> = updates.iter().map(as_move).collect();
-        match store.push_to_neighbour(Address { text: address, path }, &moves, &*self.progress).ok()? {
-            Moved::Done => Some(PushOutcome::Done),
+        let moved = self.open()?.push_to_neighbour(Address { text: address, path }, &moves, &*self.progress);
+        Ok(match moved? {
+            Moved::Done => PushOutcome::Done,
             // In git's words.
-            Moved::NotAsExpected(name) => Some(PushOutcome::Refused { reason: format!("{name}: stale info") }),
+            Moved::NotAsExpected(name) => PushOutcome::Refused { reason: format!("{name}: stale info") },
+        })
+    }
+}
+
+impl ByStore {
+    fn open(&self) -> Result<Store, NotTaken> {
+        Store::open_another(&self.store).map_err(|_| NotTaken::LeftToGit)
+    }
+}
+
+impl From<NotDone> for NotTaken {
+    fn from(why: NotDone) -> Self {
+        match why {
+            NotDone::LeaveToGit => Self::LeftToGit,
+            NotDone::Interrupted => Self::Interrupted,
         }
     }
 }

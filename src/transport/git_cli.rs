@@ -20,7 +20,7 @@ use crate::sys::signal;
 use super::caller::{Caller, Command};
 use super::failure::{self, Cause};
 use super::porcelain::{self, GitVersion, PushStatus, PushedRef};
-use super::remote::{GitSaid, Missing, OLDEST_GIT, PushOutcome, RefUpdate, Remote, RemoteError, Shortcut};
+use super::remote::{GitSaid, Missing, NotTaken, OLDEST_GIT, PushOutcome, RefUpdate, Remote, RemoteError, Shortcut};
 use super::url::{Kind, RemoteUrl};
 
 /// Tries of one call, the first included.
@@ -315,10 +315,16 @@ impl GitCli {
         Err(RemoteError::Rejected { remote: self.url.to_string(), reason, said })
     }
 
-    fn shortcut(&self) -> Option<(&dyn Shortcut, &Path)> {
-        match (self.url.kind(), self.shortcut.as_deref()) {
-            (Kind::Local(path), Some(shortcut)) => Some((shortcut, path)),
-            _ => None,
+    /// What a shortcut gives, if there is one and it leads there.
+    fn by_shortcut<T>(
+        &self,
+        take: impl FnOnce(&dyn Shortcut, &Path) -> Result<T, NotTaken>,
+    ) -> Result<Option<T>, RemoteError> {
+        let (Kind::Local(path), Some(shortcut)) = (self.url.kind(), self.shortcut.as_deref()) else { return Ok(None) };
+        match take(shortcut, path) {
+            Ok(result) => Ok(Some(result)),
+            Err(NotTaken::LeftToGit) => Ok(None),
+            Err(NotTaken::Interrupted) => Err(RemoteError::Interrupted { remote: self.url.to_string() }),
         }
     }
 
@@ -406,7 +412,7 @@ impl Remote for GitCli {
 
     fn fetch(&self, branch: &str) -> Result<Option<CommitId>, RemoteError> {
         check_name(&format!("refs/heads/{branch}"))?;
-        match self.shortcut().and_then(|(way, path)| way.fetch(self.url.as_git_argument(), path, branch)) {
+        match self.by_shortcut(|way, path| way.fetch(self.url.as_git_argument(), path, branch))? {
             Some(fetched) => Ok(fetched),
             None => self.retrying(|| self.fetch_once(branch)),
         }
@@ -415,10 +421,8 @@ impl Remote for GitCli {
     fn fetch_with(&self, branch: &str, prefix: &str) -> Result<Option<CommitId>, RemoteError> {
         check_name(&format!("refs/heads/{branch}"))?;
         check_name(&format!("refs/heads/{prefix}x"))?;
-        if let Some((way, path)) = self.shortcut() {
-            // Git finds then that most of what it would bring is here.
-            let _ = way.fetch(self.url.as_git_argument(), path, branch);
-        }
+        // Git finds then that most of what it would bring is here.
+        self.by_shortcut(|way, path| way.fetch(self.url.as_git_argument(), path, branch))?;
         self.retrying(|| self.fetch_with_once(branch, prefix))
     }
 
@@ -427,9 +431,7 @@ impl Remote for GitCli {
             return Ok(PushOutcome::Done);
         }
         updates.iter().try_for_each(|u| check_name(&u.name))?;
-        if let Some(outcome) =
-            self.shortcut().and_then(|(way, path)| way.push(self.url.as_git_argument(), path, updates))
-        {
+        if let Some(outcome) = self.by_shortcut(|way, path| way.push(self.url.as_git_argument(), path, updates))? {
             return Ok(outcome);
         }
         let tries = std::cell::Cell::new(0);

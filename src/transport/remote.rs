@@ -74,11 +74,26 @@ pub trait Remote {
 
 /// A way to a remote that is a directory on this machine without starting a process, where that comes to the same.
 pub trait Shortcut: Send + Sync {
-    /// As [`Remote::fetch`] from the remote at `path`, which the user calls `address`. `None`: it is left to git.
-    fn fetch(&self, address: &str, path: &Path, branch: &str) -> Option<Option<CommitId>>;
+    /// As [`Remote::fetch`] from the remote at `path`, which the user calls `address`.
+    ///
+    /// # Errors
+    /// [`NotTaken`]
+    fn fetch(&self, address: &str, path: &Path, branch: &str) -> Result<Option<CommitId>, NotTaken>;
 
-    /// As [`Remote::push`] to the remote at `path`, which the user calls `address`. `None`: it is left to git.
-    fn push(&self, address: &str, path: &Path, updates: &[RefUpdate]) -> Option<PushOutcome>;
+    /// As [`Remote::push`] to the remote at `path`, which the user calls `address`.
+    ///
+    /// # Errors
+    /// [`NotTaken`]
+    fn push(&self, address: &str, path: &Path, updates: &[RefUpdate]) -> Result<PushOutcome, NotTaken>;
+}
+
+/// Why a shortcut led nowhere.
+#[derive(Debug)]
+pub enum NotTaken {
+    /// It is left to git.
+    LeftToGit,
+    /// The user interrupted.
+    Interrupted,
 }
 
 /// Why the remote did not do as asked. Each carries what git and the server said, without secrets and control

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use git2::{ObjectType, Oid};
 
-use super::LeaveToGit;
+use super::NotDone;
 use crate::store::StoreError;
 use crate::store::reader::Objects;
 use crate::store::tree::{Entries, entries};
@@ -37,11 +37,7 @@ impl<'a> Missing<'a> {
     }
 
     /// Adds `commit` and everything that belongs to it, but for what belongs to commits that are known at the other side.
-    pub(super) fn add(
-        &mut self,
-        commit: Oid,
-        is_known: impl Fn(Oid) -> Result<bool, LeaveToGit>,
-    ) -> Result<(), LeaveToGit> {
+    pub(super) fn add(&mut self, commit: Oid, is_known: impl Fn(Oid) -> Result<bool, NotDone>) -> Result<(), NotDone> {
         let (mut waiting, mut commits) = (vec![commit], 0);
         while let Some(oid) = waiting.pop() {
             if self.seen.contains(&oid) || is_known(oid)? {
@@ -49,11 +45,11 @@ impl<'a> Missing<'a> {
             }
             commits += 1;
             if commits > MOST_COMMITS {
-                return Err(LeaveToGit);
+                return Err(NotDone::LeaveToGit);
             }
             let commit = Commit::read(self.from, oid)?;
             let former = commit.parents.iter().map(|parent| Ok(Commit::read(self.from, *parent)?.tree));
-            let former = former.collect::<Result<Vec<_>, LeaveToGit>>()?;
+            let former = former.collect::<Result<Vec<_>, NotDone>>()?;
             self.note(ObjectType::Commit, oid)?;
             self.add_tree(commit.tree, &former, 0)?;
             waiting.extend(commit.parents);
@@ -66,12 +62,12 @@ impl<'a> Missing<'a> {
         self.found
     }
 
-    fn add_tree(&mut self, tree: Oid, former: &[Oid], depth: usize) -> Result<(), LeaveToGit> {
+    fn add_tree(&mut self, tree: Oid, former: &[Oid], depth: usize) -> Result<(), NotDone> {
         if former.contains(&tree) || self.seen.contains(&tree) {
             return Ok(());
         }
         if depth > DEEPEST {
-            return Err(LeaveToGit);
+            return Err(NotDone::LeaveToGit);
         }
         self.note(ObjectType::Tree, tree)?;
         let former: Vec<Entries> =
@@ -93,14 +89,14 @@ impl<'a> Missing<'a> {
         Ok(())
     }
 
-    fn note(&mut self, kind: ObjectType, oid: Oid) -> Result<(), LeaveToGit> {
+    fn note(&mut self, kind: ObjectType, oid: Oid) -> Result<(), NotDone> {
         if !self.from.is_whole_in_pack(oid) {
             self.to_compress += self.from.size(oid)?;
         }
         self.seen.insert(oid);
         self.found.push((kind, oid));
         let too_much = self.found.len() > MOST_OBJECTS || self.to_compress > MOST_BYTES_TO_COMPRESS;
-        if too_much { Err(LeaveToGit) } else { Ok(()) }
+        if too_much { Err(NotDone::LeaveToGit) } else { Ok(()) }
     }
 }
 
@@ -111,13 +107,13 @@ struct Commit {
 }
 
 impl Commit {
-    fn read(objects: Objects<'_>, oid: Oid) -> Result<Self, LeaveToGit> {
+    fn read(objects: Objects<'_>, oid: Oid) -> Result<Self, NotDone> {
         /// This program's are a thousand times smaller.
         const LONGEST: usize = 1 << 20;
         if objects.size(oid)? > LONGEST {
-            return Err(LeaveToGit);
+            return Err(NotDone::LeaveToGit);
         }
-        Self::parse(&objects.read(ObjectType::Commit, oid)?).ok_or(LeaveToGit)
+        Self::parse(&objects.read(ObjectType::Commit, oid)?).ok_or(NotDone::LeaveToGit)
     }
 
     /// `tree`, then a line for each parent, then lines of other kinds.

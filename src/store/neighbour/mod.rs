@@ -18,7 +18,7 @@ use super::{HEAD_REF, Store, commit_id, oid};
 use crate::domain::id::CommitId;
 use crate::domain::progress::{Phase, Progress};
 use crate::sys::fail_point::fail_point;
-use crate::sys::signal::interrupted;
+use crate::sys::signal;
 use missing::Missing;
 use plain::Plain;
 use refs::{Lock, Refs};
@@ -57,13 +57,18 @@ pub enum Moved {
     NotAsExpected(String),
 }
 
-/// Something is not as it usually is. Git does it then, or says what is wrong.
+/// Why nothing was done.
 #[derive(Debug)]
-pub struct LeaveToGit;
+pub enum NotDone {
+    /// Something is not as it usually is. Git does it then, or says what is wrong.
+    LeaveToGit,
+    /// The user interrupted.
+    Interrupted,
+}
 
-impl<E: std::error::Error> From<E> for LeaveToGit {
+impl<E: std::error::Error> From<E> for NotDone {
     fn from(_: E) -> Self {
-        Self
+        Self::LeaveToGit
     }
 }
 
@@ -71,13 +76,13 @@ impl Store {
     /// Moves references of a neighbour, all or none, if each is as expected, and brings it what they need.
     ///
     /// # Errors
-    /// [`LeaveToGit`]: no reference has moved, or a disk failed between one and the next.
+    /// [`NotDone`]: no reference has moved, or a disk failed between one and the next.
     pub fn push_to_neighbour(
         &self,
         address: Address<'_>,
         moves: &[Move<'_>],
         progress: &dyn Progress,
-    ) -> Result<Moved, LeaveToGit> {
+    ) -> Result<Moved, NotDone> {
         let plain = Plain::open(address.text, address.path, &self.repo.config()?.snapshot()?)?;
         let refs = Refs::of(&plain.path);
         let steps = match Step::needed(&refs, moves)? {
@@ -86,7 +91,7 @@ impl Store {
             Err(other) => return Ok(other),
         };
         if plain.is_untidy() || steps.iter().any(|step| step.new.is_none() && is_current(&plain, step.name)) {
-            return Err(LeaveToGit);
+            return Err(NotDone::LeaveToGit);
         }
         self.send_objects(&plain, &refs, &steps, progress)?;
         Step::carry_out(&refs, &steps)
@@ -95,15 +100,15 @@ impl Store {
     /// Brings here what the neighbour's branch needs, and takes note of where it is. `None`: there is no such branch.
     ///
     /// # Errors
-    /// [`LeaveToGit`].
+    /// [`NotDone`].
     pub fn fetch_from_neighbour(
         &self,
         address: Address<'_>,
         progress: &dyn Progress,
-    ) -> Result<Option<CommitId>, LeaveToGit> {
+    ) -> Result<Option<CommitId>, NotDone> {
         if whole::copy_objects(address.path, self.repo.path()) {
             // Git looks whether everything hangs together.
-            return Err(LeaveToGit);
+            return Err(NotDone::LeaveToGit);
         }
         let plain = Plain::open(address.text, address.path, &self.repo.config()?.snapshot()?)?;
         let Some(theirs) = Refs::of(&plain.path).read(HEAD_REF)? else { return Ok(None) };
@@ -126,7 +131,7 @@ impl Store {
         refs: &Refs<'_>,
         steps: &[Step<'_>],
         progress: &dyn Progress,
-    ) -> Result<(), LeaveToGit> {
+    ) -> Result<(), NotDone> {
         // What the branch has, a reference that is new there need not bring.
         let there = steps.iter().map(|step| Ok(step.expected)).chain([refs.read(HEAD_REF)]);
         let there: Vec<Oid> = there.filter_map(Result::transpose).collect::<Result<_, _>>()?;
@@ -142,7 +147,7 @@ impl Store {
     }
 
     /// Whether `commit` is one of `heads`, or comes before one.
-    fn is_below(&self, commit: Oid, heads: &[Oid]) -> Result<bool, LeaveToGit> {
+    fn is_below(&self, commit: Oid, heads: &[Oid]) -> Result<bool, NotDone> {
         if heads.contains(&commit) {
             return Ok(true);
         }
@@ -160,13 +165,13 @@ fn is_current(plain: &Plain, name: &str) -> bool {
 }
 
 #[cfg(unix)]
-fn readable_as(directory: &Path) -> Result<Readable, LeaveToGit> {
+fn readable_as(directory: &Path) -> Result<Readable, NotDone> {
     use std::os::unix::fs::MetadataExt;
     Ok(Readable::AsDirectory { mode: std::fs::metadata(directory)?.mode() })
 }
 
 #[cfg(not(unix))]
-fn readable_as(_: &Path) -> Result<Readable, LeaveToGit> {
+fn readable_as(_: &Path) -> Result<Readable, NotDone> {
     Ok(Readable::ByUser)
 }
 
@@ -176,7 +181,7 @@ fn copy(
     objects: Vec<(ObjectType, Oid)>,
     into: (&Path, Readable),
     (progress, phase): (&dyn Progress, Phase),
-) -> Result<(), LeaveToGit> {
+) -> Result<(), NotDone> {
     if objects.is_empty() {
         return Ok(());
     }
@@ -191,11 +196,13 @@ fn copy_each(
     objects: Vec<(ObjectType, Oid)>,
     (into, readable): (&Path, Readable),
     copied: impl Fn(),
-) -> Result<(), LeaveToGit> {
+) -> Result<(), NotDone> {
     let mut pack = PackWriter::create(into)?;
+    // An earlier signal is no reason: locks are given back after one.
+    let signals = signal::count();
     for (kind, oid) in objects {
-        if interrupted() {
-            return Err(LeaveToGit);
+        if signal::count() > signals {
+            return Err(NotDone::Interrupted);
         }
         match from.read_to_copy(kind, oid)? {
             (content, Some(stream)) => pack.put_compressed(kind, oid, content.len(), &stream)?,
@@ -215,7 +222,7 @@ struct Step<'a> {
 
 impl<'a> Step<'a> {
     /// Those that are not as asked yet; or else that one is not as expected.
-    fn needed(refs: &Refs<'_>, moves: &[Move<'a>]) -> Result<Result<Vec<Self>, Moved>, LeaveToGit> {
+    fn needed(refs: &Refs<'_>, moves: &[Move<'a>]) -> Result<Result<Vec<Self>, Moved>, NotDone> {
         let mut needed = Vec::new();
         for Move { name, new, expected } in moves {
             let (new, expected) = (new.map(oid).transpose()?, expected.map(oid).transpose()?);
@@ -232,7 +239,7 @@ impl<'a> Step<'a> {
         Ok(Ok(needed))
     }
 
-    fn carry_out(refs: &Refs<'_>, steps: &[Self]) -> Result<Moved, LeaveToGit> {
+    fn carry_out(refs: &Refs<'_>, steps: &[Self]) -> Result<Moved, NotDone> {
         let mut locks = steps.iter().map(|step| refs.lock(step.name)).collect::<Result<Vec<Lock>, _>>()?;
         let deleted: Vec<&str> = steps.iter().filter(|step| step.new.is_none()).map(|step| step.name).collect();
         let _packed = if deleted.is_empty() { None } else { Some(refs.lock_packed(&deleted)?) };

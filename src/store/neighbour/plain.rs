@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{Config, Repository, RepositoryOpenFlags};
 
-use super::LeaveToGit;
+use super::NotDone;
 
 /// Settings of the repository, or of its user, that change what is accepted or shown, or run programs.
 const OF_RECEIVER: [&str; 7] =
@@ -36,9 +36,9 @@ pub(super) struct Plain {
 
 impl Plain {
     /// Looks at the repository at `path`, which the user calls `address`; `own` are the settings of the store.
-    pub(super) fn open(address: &str, path: &Path, own: &Config) -> Result<Self, LeaveToGit> {
+    pub(super) fn open(address: &str, path: &Path, own: &Config) -> Result<Self, NotDone> {
         if UNUSUAL.iter().any(|name| fs::symlink_metadata(path.join(name)).is_ok()) || address.contains('%') {
-            return Err(LeaveToGit);
+            return Err(NotDone::LeaveToGit);
         }
         // Refuses what belongs to somebody else, as git does, and formats that it does not know.
         let flags = RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT;
@@ -53,7 +53,7 @@ impl Plain {
             || plain.has_hooks()?
             || changes_sending(own, address)?
         {
-            return Err(LeaveToGit);
+            return Err(NotDone::LeaveToGit);
         }
         Ok(plain)
     }
@@ -74,12 +74,12 @@ impl Plain {
         i64::try_from(packs).is_ok_and(|packs| packs > most)
     }
 
-    fn has_unusual_settings(&self) -> Result<bool, LeaveToGit> {
+    fn has_unusual_settings(&self) -> Result<bool, NotDone> {
         let logs = |name: &str, value: &str| name == "core.logallrefupdates" && value != "false";
         any(&self.config, |name, value| is_one_of(&OF_RECEIVER, name) || logs(name, value))
     }
 
-    fn has_hooks(&self) -> Result<bool, LeaveToGit> {
+    fn has_hooks(&self) -> Result<bool, NotDone> {
         let directory = match self.config.get_path("core.hookspath") {
             Ok(directory) => self.path.join(directory),
             Err(e) if e.code() == git2::ErrorCode::NotFound => self.path.join("hooks"),
@@ -89,14 +89,14 @@ impl Plain {
     }
 }
 
-fn changes_sending(own: &Config, address: &str) -> Result<bool, LeaveToGit> {
+fn changes_sending(own: &Config, address: &str) -> Result<bool, NotDone> {
     let leads_elsewhere =
         |name: &str, value: &str| name.starts_with("url.") && name.ends_with("insteadof") && address.starts_with(value);
     any(own, |name, value| is_one_of(&OF_SENDER, name) || leads_elsewhere(name, value))
 }
 
 /// Whether a setting is as described, or only git can tell which hold: the library does not know all conditions of `includeIf`.
-fn any(config: &Config, is_wanted: impl Fn(&str, &str) -> bool) -> Result<bool, LeaveToGit> {
+fn any(config: &Config, is_wanted: impl Fn(&str, &str) -> bool) -> Result<bool, NotDone> {
     let mut found = false;
     config.entries(None)?.for_each(|entry| {
         let name = entry.name().unwrap_or("receive.").to_ascii_lowercase();
