@@ -2,14 +2,13 @@
 //!
 //! Nearly every object of a store lies in a pack. Such a one is read here, with plain reads and libdeflate: three times as fast
 //! as by libgit2, and without mapping the pack, so that memory does not grow with the store. Loose objects are read by `loose`; packs that are not
-//! understood are left to libgit2. Either way the content is checked against the object's name. Owns how packs and their indexes are read (git manual,
-//! `gitformat-pack`); how they are written is `object`'s.
+//! understood are left to libgit2. Either way the content is checked against the object's name. How packs and their indexes are read is `pack`'s, how
+//! they are written is `object`'s.
 
 use std::cell::{OnceCell, RefCell};
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -18,6 +17,11 @@ use git2::{ObjectType, Oid, Repository};
 use super::StoreError;
 use super::loose;
 use super::object::object_name;
+use delta::Delta;
+use pack::{Entry, Kind, Pack};
+
+mod delta;
+mod pack;
 
 /// Reads the objects of one repository. Packs are opened when they are first asked for something.
 pub(super) struct Reader {
@@ -39,34 +43,6 @@ struct Slot {
     modified: SystemTime,
     /// What opening it has given; nothing if it could not be opened.
     pack: OnceCell<Option<Pack>>,
-}
-
-struct Pack {
-    index: Index,
-    file: File,
-    /// Where its entries begin, in their order; listed when it is asked for.
-    entries: OnceCell<Vec<u64>>,
-}
-
-/// A version 2 pack index.
-struct Index {
-    bytes: Vec<u8>,
-    objects: usize,
-}
-
-/// One entry of a pack.
-struct Entry {
-    kind: Kind,
-    /// Bytes of its content, or of the delta.
-    size: usize,
-    /// Where the compressed bytes begin.
-    content: u64,
-}
-
-enum Kind {
-    Whole(ObjectType),
-    /// A delta to the object at this offset.
-    Delta(u64),
 }
 
 /// An object that a pack has whole, and how it is compressed there.
@@ -181,7 +157,7 @@ impl Packs {
     }
 
     fn find(&self, oid: Oid) -> Option<(&Pack, u64)> {
-        self.list.iter().filter_map(Slot::pack).find_map(|pack| Some((pack, pack.index.offset(oid)?)))
+        self.list.iter().filter_map(Slot::pack).find_map(|pack| Some((pack, pack.find(oid)?)))
     }
 
     fn size(&self, oid: Oid) -> Option<usize> {
@@ -262,183 +238,6 @@ impl Slot {
     }
 }
 
-impl Pack {
-    fn open(index: &Path) -> io::Result<Self> {
-        let file = File::open(index.with_extension("pack"))?;
-        Ok(Self { index: Index::parse(fs::read(index)?)?, file, entries: OnceCell::new() })
-    }
-
-    /// Where the entry at `offset` ends: at the next one, or at the checksum of everything.
-    fn end_of(&self, offset: u64) -> Option<u64> {
-        let entries = self.entries.get_or_init(|| self.index.offsets());
-        let next = entries.partition_point(|entry| *entry <= offset);
-        match entries.get(next) {
-            Some(next) => Some(*next),
-            None => self.file.metadata().ok()?.len().checked_sub(20),
-        }
-    }
-
-    /// At most `len` bytes from `offset` on.
-    fn bytes(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(offset))?;
-        let mut bytes = Vec::with_capacity(len);
-        file.take(len as u64).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn entry(&self, offset: u64) -> Option<Entry> {
-        const LONGEST_HEADER: usize = 10 + 20;
-        let bytes = self.bytes(offset, LONGEST_HEADER).ok()?;
-        let mut rest = bytes.as_slice();
-        let first = take(&mut rest)?;
-        let size = usize::from(first & 0x0f) | if first & 0x80 == 0 { 0 } else { varint(&mut rest)?.checked_shl(4)? };
-        let kind = match (first >> 4) & 7 {
-            1 => Kind::Whole(ObjectType::Commit),
-            2 => Kind::Whole(ObjectType::Tree),
-            3 => Kind::Whole(ObjectType::Blob),
-            6 => Kind::Delta(offset.checked_sub(distance(&mut rest)?)?),
-            7 => {
-                let (base, after) = rest.split_at_checked(20)?;
-                rest = after;
-                Kind::Delta(self.index.offset(Oid::from_bytes(base).ok()?)?)
-            }
-            _ => return None,
-        };
-        Some(Entry { kind, size, content: offset + (bytes.len() - rest.len()) as u64 })
-    }
-}
-
-fn take(bytes: &mut &[u8]) -> Option<u8> {
-    let (first, rest) = bytes.split_first()?;
-    *bytes = rest;
-    Some(*first)
-}
-
-/// Seven bits a byte, the lowest first.
-fn varint(bytes: &mut &[u8]) -> Option<usize> {
-    let (mut value, mut shift) = (0_usize, 0);
-    loop {
-        let byte = take(bytes)?;
-        value |= usize::from(byte & 0x7f).checked_shl(shift)?;
-        shift += 7;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-}
-
-/// How far before a delta its base lies: seven bits a byte, the highest first, and one is added at each step.
-fn distance(bytes: &mut &[u8]) -> Option<u64> {
-    let mut byte = take(bytes)?;
-    let mut value = u64::from(byte & 0x7f);
-    while byte & 0x80 != 0 {
-        byte = take(bytes)?;
-        value = value.checked_add(1)?.checked_mul(128)? | u64::from(byte & 0x7f);
-    }
-    Some(value)
-}
-
-/// How to make an object of another.
-struct Delta<'a> {
-    base: usize,
-    result: usize,
-    steps: &'a [u8],
-}
-
-impl<'a> Delta<'a> {
-    fn parse(mut bytes: &'a [u8]) -> Option<Self> {
-        Some(Self { base: varint(&mut bytes)?, result: varint(&mut bytes)?, steps: bytes })
-    }
-
-    fn apply(&self, base: &[u8]) -> Option<Vec<u8>> {
-        if base.len() != self.base || self.result > LARGEST {
-            return None;
-        }
-        let mut made = Vec::with_capacity(self.result);
-        let mut steps = self.steps;
-        while let Some(step) = take(&mut steps) {
-            if step & 0x80 == 0 {
-                let (text, rest) = steps.split_at_checked(usize::from(step))?;
-                made.extend_from_slice(text);
-                steps = rest;
-            } else {
-                let from = scattered(step, 4, &mut steps)?;
-                let len = match scattered(step >> 4, 3, &mut steps)? {
-                    0 => 0x1_0000,
-                    len => len,
-                };
-                made.extend_from_slice(base.get(from..from.checked_add(len)?)?);
-            }
-            if made.len() > self.result {
-                return None;
-            }
-        }
-        (made.len() == self.result).then_some(made)
-    }
-}
-
-/// A number of which only those of the `count` lowest bytes follow that are marked in `present`.
-fn scattered(present: u8, count: u32, bytes: &mut &[u8]) -> Option<usize> {
-    let mut value = 0;
-    for at in 0..count {
-        if present >> at & 1 == 1 {
-            value |= usize::from(take(bytes)?) << (8 * at);
-        }
-    }
-    Some(value)
-}
-
-impl Index {
-    /// Where the tables begin: after magic number and version.
-    const FANOUT: usize = 8;
-    const NAMES: usize = Self::FANOUT + 256 * 4;
-
-    fn parse(bytes: Vec<u8>) -> io::Result<Self> {
-        let mut index = Self { bytes, objects: 0 };
-        index.objects = index.word(Self::FANOUT + 255 * 4).unwrap_or(0) as usize;
-        let complete = index.bytes.len() >= Self::NAMES + index.objects * (20 + 4 + 4) + 40;
-        if index.bytes.starts_with(b"\xfftOc\0\0\0\x02") && complete {
-            Ok(index)
-        } else {
-            Err(io::ErrorKind::InvalidData.into())
-        }
-    }
-
-    /// Where in the pack the object begins.
-    fn offset(&self, oid: Oid) -> Option<u64> {
-        let first = usize::from(oid.as_bytes()[0]);
-        let from = if first == 0 { 0 } else { self.word(Self::FANOUT + (first - 1) * 4)? as usize };
-        let to = (self.word(Self::FANOUT + first * 4)? as usize).min(self.objects);
-        let names = self.bytes.get(Self::NAMES + from * 20..Self::NAMES + to * 20)?;
-        let (names, _) = names.as_chunks::<20>();
-        self.offset_at(from + names.binary_search_by(|name| name.as_slice().cmp(oid.as_bytes())).ok()?)
-    }
-
-    /// Where the entries of the pack begin, in their order.
-    fn offsets(&self) -> Vec<u64> {
-        let mut offsets: Vec<u64> = (0..self.objects).filter_map(|at| self.offset_at(at)).collect();
-        offsets.sort_unstable();
-        offsets
-    }
-
-    /// Where the object of this number begins, as the names are sorted.
-    fn offset_at(&self, at: usize) -> Option<u64> {
-        let offsets = Self::NAMES + self.objects * (20 + 4);
-        let offset = self.word(offsets + at * 4)?;
-        if offset >> 31 == 0 {
-            return Some(u64::from(offset));
-        }
-        let far = offsets + self.objects * 4 + (offset & 0x7fff_ffff) as usize * 8;
-        Some(u64::from(self.word(far)?) << 32 | u64::from(self.word(far + 4)?))
-    }
-
-    fn word(&self, at: usize) -> Option<u32> {
-        let bytes = self.bytes.get(at..at + 4)?;
-        Some(u32::from_be_bytes(bytes.try_into().ok()?))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::object::ObjectWriter;
@@ -497,33 +296,5 @@ mod tests {
             deltas += u32::from(matches!(pack.entry(offset).unwrap().kind, Kind::Delta(_)));
         }
         assert!(deltas > 20, "{deltas}");
-    }
-
-    #[test]
-    fn a_bad_delta_makes_nothing() {
-        let base = b"0123456789";
-        let make = |steps: &[u8]| Delta::parse(&[&[10, 4], steps].concat()).unwrap().apply(base);
-        assert_eq!(make(&[0x91, 3, 2, 2, b'x', b'y']).unwrap(), b"34xy");
-        for bad in [&[][..], &[0x91, 9, 4], &[0x91, 3], &[5, b'x'], &[0x90, 5], &[0x91, 3, 2, 3, 1, 2, 3]] {
-            assert_eq!(make(bad), None, "{bad:?}");
-        }
-        assert_eq!(Delta::parse(&[9, 0]).unwrap().apply(base), None, "for another base");
-        assert!(Delta::parse(&[0x80; 12]).is_none(), "a size without an end");
-    }
-
-    #[test]
-    fn a_damaged_index_is_left_to_libgit2() {
-        let good = {
-            let mut bytes = b"\xfftOc\0\0\0\x02".to_vec();
-            bytes.resize(Index::NAMES + 40, 0);
-            bytes
-        };
-        assert!(Index::parse(good.clone()).is_ok());
-        for len in 0..good.len() {
-            assert!(Index::parse(good[..len].to_vec()).is_err());
-        }
-        let mut promising = good;
-        promising[Index::FANOUT + 255 * 4] = 0xff;
-        assert!(Index::parse(promising).is_err(), "more objects than there is room for");
     }
 }
