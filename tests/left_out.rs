@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::harness::{Machine, ONE, Run, TWO, TestEnv, questions};
+use crate::project::repository;
 
 const THREE: &str = "33333333-0000-4000-8000-000000000003";
 
@@ -129,6 +130,22 @@ fn an_excluded_session_is_not_brought_here_unless_it_is_asked_for() {
     b.ccsync(["pull", TWO]).success();
     assert_eq!(b.sessions(), [ONE, TWO]);
     assert_eq!(outcome(&b.ccsync(["push", "--json"]).success(), TWO)["stored"], true);
+}
+
+#[test]
+fn a_clone_that_appears_where_it_may_lie_brings_its_sessions() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    repository(&a, "secret/app", "git@github.com:al/app.git");
+    a.session(ONE).project("secret/app").turn("hello").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["config", "exclude", "~/secret"]).success();
+    for _ in 0..2 {
+        assert_eq!(outcome(&b.ccsync(["pull", "--json"]).success(), ONE)["outcome"], "left-out");
+    }
+    repository(&b, "work/app", "https://github.com/al/app");
+    assert_eq!(outcome(&b.ccsync(["pull", "--json"]).success(), ONE)["outcome"], "added");
+    assert_eq!(b.transcript_path(ONE).parent().unwrap(), b.project_dir("work/app"));
 }
 
 #[test]

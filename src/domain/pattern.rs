@@ -123,6 +123,11 @@ impl ProjectPattern {
 }
 
 impl Matcher {
+    /// Whether it can depend on where a project lies what is covered.
+    pub fn asks_for_place(&self) -> bool {
+        self.subject != Subject::Remote
+    }
+
     /// Whether the pattern covers the project.
     pub fn matches(&self, project: &ProjectNames<'_>) -> bool {
         let is_match = |name: Option<&str>| name.is_some_and(|name| self.globs.is_match(slashes(name, self.system)));

@@ -11,9 +11,11 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 
 use super::Context;
-use super::index::ProjectOfSession;
+use super::clones::WorkingTree;
+use super::index::{Elsewhere, ProjectOfSession, ProjectPlace};
 use super::plan::Local;
 use super::project::portable;
+use super::repo::{identity, is_below_repo};
 use super::work::Work;
 use crate::config::{Choice, Settings};
 use crate::domain::id::SessionId;
@@ -114,6 +116,16 @@ impl Chooser {
         (!included).then_some(LeftOut::NotIncluded)
     }
 
+    /// Whether a project of this remote is left out for the same reason wherever it lies.
+    fn holds_anywhere(&self, why: &LeftOut, remote: Option<&str>) -> bool {
+        let known_by_remote = ProjectNames { remote, ..ProjectNames::default() };
+        match why {
+            LeftOut::Excluded(_) => self.exclude.iter().any(|(_, matcher)| matcher.matches(&known_by_remote)),
+            LeftOut::NotIncluded => self.include.iter().all(|matcher| !matcher.asks_for_place()),
+            LeftOut::LargerThan(_) | LeftOut::OlderThan(_) => true,
+        }
+    }
+
     pub(super) fn leaves_out_size(&self, bytes: u64) -> Option<LeftOut> {
         self.max_size.filter(|size| bytes > size.bytes()).map(LeftOut::LargerThan)
     }
@@ -147,21 +159,42 @@ fn is_locked(work: &Work<'_>, session: &LocalSession) -> bool {
 
 /// Whether a pull leaves a session in the store of which nothing is here.
 pub(super) fn not_brought(work: &Work<'_>, manifest: &Manifest) -> Option<LeftOut> {
-    let identity = manifest.git.as_ref().and_then(|git| git.identity.as_ref());
+    let remote = identity(manifest).map(ProjectIdentity::as_str);
     let place = place(work, manifest);
-    stored_left_out(work, place.as_deref(), identity.map(ProjectIdentity::as_str), manifest.local_bytes())
+    stored_left_out(work, place.as_ref().map(|place| place.path.as_str()), remote, manifest.local_bytes())
 }
 
-/// Portable path of where the project of a stored session is here, where the settings speak of projects.
-pub(super) fn place(work: &Work<'_>, manifest: &Manifest) -> Option<String> {
-    let asked = work.chooser.asks_for_projects().then(|| work.views.place_of_project(manifest))?;
-    asked.map(|place| place.to_string())
+/// Where the project of a stored session is here, or would be, where the settings speak of projects.
+pub(super) fn place(work: &Work<'_>, manifest: &Manifest) -> Option<ProjectPlace> {
+    let path = work.chooser.asks_for_projects().then(|| work.views.place_of_project(manifest))??.to_string();
+    let remote = identity(manifest).filter(|_| is_below_repo(manifest));
+    Some(ProjectPlace { path, trees: remote.map(|remote| tops(work.views.clones().present(remote))) })
 }
 
 /// As [`not_brought`], by what the index remembers.
-pub(super) fn still_not_brought(work: &Work<'_>, session: &SessionId) -> Option<LeftOut> {
-    let known = work.index.elsewhere(session)?;
-    stored_left_out(work, known.place.as_deref(), known.remote.as_deref(), known.bytes)
+pub(super) fn remembered_left_out(work: &Work<'_>, known: &Elsewhere) -> Option<LeftOut> {
+    stored_left_out(work, known.lies_at.as_ref().map(|place| place.path.as_str()), known.remote.as_deref(), known.bytes)
+}
+
+/// Whether a session is left out still, as the index remembers it: its project may have come to lie elsewhere, where a clone has appeared. Looks
+/// for one only if that would make a difference.
+pub(super) fn is_still_left_out(work: &Work<'_>, known: &Elsewhere, why: &LeftOut) -> bool {
+    if work.chooser.holds_anywhere(why, known.remote.as_deref()) {
+        return true;
+    }
+    let Some(ProjectPlace { path, trees: Some(trees) }) = &known.lies_at else { return true };
+    let Some(remote) = known.remote.as_deref().and_then(|remote| ProjectIdentity::new(remote).ok()) else {
+        return true;
+    };
+    let clones = work.views.clones();
+    if let Some(directory) = expand_path(&PortablePath::new(path), work.views.roots()) {
+        clones.learn_at(Path::new(&directory));
+    }
+    tops(clones.find(&remote)) == *trees
+}
+
+fn tops(trees: Vec<WorkingTree>) -> Vec<String> {
+    trees.into_iter().map(|tree| tree.top.to_string_lossy().into_owned()).collect()
 }
 
 fn stored_left_out(work: &Work<'_>, portable: Option<&str>, remote: Option<&str>, bytes: u64) -> Option<LeftOut> {

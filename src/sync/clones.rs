@@ -89,16 +89,22 @@ impl Clones {
     /// The top of the main checkout of a clone of `identity`, as it is now: sub-directories and linked working trees belong to it. Looks for
     /// one where none is known. Of several, the first in order of paths.
     pub(super) fn main_checkout(&self, identity: &ProjectIdentity) -> Option<PathBuf> {
-        let mut trees = self.present(identity);
-        if trees.is_empty() {
-            self.search();
-            trees = self.present(identity);
-        }
+        let trees = self.find(identity);
         let main = trees.iter().find(|tree| tree.worktree.is_none()).map(|tree| tree.top.clone());
         main.or_else(|| {
             let top = main_checkout(&trees.first()?.top);
             self.learn_at(&top).filter(|found| found == identity).map(|_| top)
         })
+    }
+
+    /// The working trees of `identity`, as [`Self::present`]. Looks for one where none is known.
+    pub(super) fn find(&self, identity: &ProjectIdentity) -> Vec<WorkingTree> {
+        let known = self.present(identity);
+        if !known.is_empty() {
+            return known;
+        }
+        self.search();
+        self.present(identity)
     }
 
     /// The working trees of `identity` that are known and still are that, in order of paths.

@@ -46,9 +46,9 @@ pub(super) struct Elsewhere {
     pub(super) last_activity: Option<String>,
     /// Portable path of its project.
     pub(super) project: Option<String>,
-    /// Portable path of where its project is on this machine, or would be; only where the settings speak of projects.
+    /// Only where the settings speak of projects.
     #[serde(default)]
-    pub(super) place: Option<String>,
+    pub(super) lies_at: Option<ProjectPlace>,
     /// Its title as the client would show it; unsanitised.
     pub(super) title: Option<String>,
     /// What the addresses of its project's git remote have in common.
@@ -59,21 +59,31 @@ pub(super) struct Elsewhere {
     pub(super) bytes: u64,
 }
 
+/// Where the project of a session is on this machine, or would be if it were here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ProjectPlace {
+    /// The portable path.
+    pub(super) path: String,
+    /// The tops of the working trees of its remote that there were here: another one may be another place. None: only the path counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) trees: Option<Vec<String>>,
+}
+
 /// What a pull leaves in the store, to be recorded.
 pub(super) struct Unbrought {
     named: SessionReport,
-    place: Option<String>,
+    lies_at: Option<ProjectPlace>,
     last_activity: Option<String>,
     remote: Option<String>,
     bytes: u64,
 }
 
 impl Unbrought {
-    /// `place`: of its project on this machine.
-    pub(super) fn new(named: SessionReport, place: Option<String>, manifest: &Manifest) -> Self {
+    /// `lies_at`: where its project is on this machine.
+    pub(super) fn new(named: SessionReport, lies_at: Option<ProjectPlace>, manifest: &Manifest) -> Self {
         let identity = manifest.git.as_ref().and_then(|git| git.identity.as_ref());
         let remote = identity.map(|identity| identity.as_str().to_owned());
-        Self { named, place, last_activity: manifest.last_activity.clone(), remote, bytes: manifest.local_bytes() }
+        Self { named, lies_at, last_activity: manifest.last_activity.clone(), remote, bytes: manifest.local_bytes() }
     }
 
     pub(super) fn session(&self) -> &SessionId {
@@ -192,11 +202,11 @@ impl Index {
 
     /// Records what is known of a session that only the store has, at `state`.
     pub(super) fn record_elsewhere(&mut self, unbrought: &Unbrought, state: SessionState) {
-        let Unbrought { named, place, last_activity, remote, bytes } = unbrought;
+        let Unbrought { named, lies_at, last_activity, remote, bytes } = unbrought;
         let SessionReport { session, project, title, .. } = named.clone();
-        let (place, last_activity, remote, bytes) = (place.clone(), last_activity.clone(), remote.clone(), *bytes);
+        let (lies_at, last_activity, remote, bytes) = (lies_at.clone(), last_activity.clone(), remote.clone(), *bytes);
         self.changed = true;
-        self.elsewhere.insert(session, Elsewhere { state, last_activity, project, place, title, remote, bytes });
+        self.elsewhere.insert(session, Elsewhere { state, last_activity, project, lies_at, title, remote, bytes });
     }
 
     /// The project of a session, if its transcript is as it was when that was read.

@@ -334,11 +334,15 @@ impl<'a> Puller<'a> {
     /// A session that an earlier pull has left in the store for its age or by the settings, if this one does so too.
     fn still_unbrought(&self, work: &Work<'_>, session: &SessionId) -> Option<SessionReport> {
         let known = work.index.elsewhere(session)?;
-        if known.place.is_none() && work.chooser.asks_for_projects() {
+        if known.lies_at.is_none() && work.chooser.asks_for_projects() {
             return None;
         }
-        let left_out = self.unasked(|| choice::still_not_brought(work, session)).map(|why| not_brought(&why));
-        let outcome = left_out.or_else(|| self.too_old(work, known.last_activity.as_deref()))?;
+        let left_out = self.unasked(|| choice::remembered_left_out(work, known));
+        if left_out.as_ref().is_some_and(|why| !choice::is_still_left_out(work, known, why)) {
+            return None;
+        }
+        let outcome =
+            left_out.map(|why| not_brought(&why)).or_else(|| self.too_old(work, known.last_activity.as_deref()))?;
         let (project, title) = (known.project.clone(), known.title.clone());
         let last_activity = known.last_activity.clone();
         Some(SessionReport { project, title, last_activity, ..SessionReport::new(session.clone(), outcome) })
