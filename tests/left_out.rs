@@ -273,6 +273,52 @@ fn nothing_is_begun_or_continued_under_a_lock_that_does_not_travel() {
     assert_eq!(stored(&b), [TWO], "going on with it makes it new");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_excluded_while_its_client_runs_stays_here_and_gives_its_lock_back_with_a_word() {
+    use crate::harness::client::Client;
+    use crate::resume::held;
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let (at_a, at_b) = (Client::install(&a), Client::install(&b));
+    let child = at_a.start(&["resume", ONE], "between us");
+    a.ccsync(["config", "exclude", "~/work"]).success();
+    at_a.let_go();
+    let run = a.ended(child).success();
+    insta::assert_snapshot!(run);
+    assert_eq!(held(&env.remote_of_pair(), &a), [""; 0]);
+    at_b.run(&["resume", ONE], "from b").success();
+    assert_eq!(questions(&b.text(ONE)), ["hello", "from b"]);
+    a.ccsync(["config", "exclude", "--remove", "~/work"]).success();
+    a.ccsync(["sync"]).code(5);
+    let mut said: Vec<_> = a.sessions().iter().map(|id| questions(&a.text(id))).collect();
+    said.sort();
+    assert_eq!(said, [["hello", "between us"], ["hello", "from b"]]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_crash_gives_the_lock_of_what_is_excluded_back_with_a_word_if_anything_stays() {
+    use crate::harness::client::Client;
+    use crate::resume::held;
+    use rustix::process::{Pid, Signal, kill_process_group};
+    for pushed in [false, true] {
+        let env = TestEnv::new();
+        let (a, _) = env.pair_with_session();
+        let child = Client::install(&a).start(&["resume", ONE], "between us");
+        if pushed {
+            a.ccsync(["push"]).success();
+        }
+        kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();
+        a.ended(child);
+        a.ccsync(["config", "exclude", "~/work"]).success();
+        let run = a.ccsync(["push"]).success();
+        assert_eq!(run.stdout.contains("note: its lock is given back"), !pushed, "{run}");
+        assert_eq!(held(&env.remote_of_pair(), &a), [""; 0]);
+        assert!(!a.ccsync(["push"]).success().stdout.contains("its lock"));
+    }
+}
+
 #[test]
 fn a_copy_of_what_is_left_out_is_left_out_too() {
     let env = TestEnv::new();

@@ -15,7 +15,7 @@ use crate::harness::library::with_context;
 use crate::harness::{Machine, ONE, Run, TestEnv, questions};
 
 /// The locks on a remote.
-fn held(remote: &Path, machine: &Machine) -> Vec<String> {
+pub(crate) fn held(remote: &Path, machine: &Machine) -> Vec<String> {
     let mut git = machine.program("git");
     git.arg("--git-dir").arg(remote).args(["for-each-ref", "--format=%(refname:lstrip=4)", "refs/heads/ccsync/lock"]);
     machine.run(&mut git).success().stdout.lines().map(str::to_owned).collect()

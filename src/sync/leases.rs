@@ -94,6 +94,11 @@ impl Leases {
         self.ending = ending.filter(|session| !unstored(session)).collect();
     }
 
+    /// Whether the lock of a session goes back with what is sent next.
+    pub(super) fn ends(&self, session: &SessionId) -> bool {
+        self.ending.contains(session)
+    }
+
     /// Every lock that is held is renewed by the next push.
     pub(super) fn renew(&mut self) {
         self.renewing = true;

@@ -11,7 +11,7 @@ use super::plan::{Differences, Local, compare_session, described};
 use super::prose;
 use super::report::{Outcome, PassedOver, Report, SessionReport};
 use super::send::{fetch, send};
-use super::storing::Storing;
+use super::storing::{Storing, is_stored};
 use super::work::Work;
 use super::{Context, SyncError};
 use crate::domain::id::{CommitId, SessionId};
@@ -38,6 +38,9 @@ pub fn push_selected(ctx: &Context<'_>, dry_run: bool, selection: &Selection) ->
     let purpose = if dry_run { Purpose::Plan } else { Purpose::Push };
     push_for(ctx, purpose, selection).map(|(report, _)| report)
 }
+
+/// Said of a session whose lock goes back while not all of it may be sent.
+const STAYS: &str = "its lock is given back, and what was not pushed before stays here; if another machine goes on with it, both sides are kept";
 
 /// For what everything is pushed.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +79,7 @@ pub(super) fn push_for(
     let mut report = plan.execute(&mut work)?;
     report.beside = prose::push(&mut work, false)?;
     prepare_locks(&mut work, purpose, &report, &not_looked_at);
+    name_what_stays(&work, &found, &mut report)?;
     let (remote, merged) = send(&mut work)?;
     mention_merged(&mut report, &work, merged)?;
     report.remote = remote;
@@ -94,6 +98,21 @@ fn prepare_locks(work: &mut Work<'_>, purpose: Purpose<'_>, report: &Report, not
     if matches!(purpose, Purpose::BackUp) {
         work.locks.renew();
     }
+}
+
+/// A session that the settings leave out gives its lock back: nobody is at work on it any more, and nothing of it may be sent. What of it stays
+/// here is said, because another machine may go on without it now.
+fn name_what_stays(work: &Work<'_>, found: &Discovery, report: &mut Report) -> Result<(), SyncError> {
+    for session in &mut report.sessions {
+        if matches!(session.outcome, Outcome::LeftOut { .. })
+            && work.locks.ends(&session.session)
+            && let Some(here) = found.sessions.get(&session.session)
+            && !is_stored(work, here)?
+        {
+            session.notes.push(STAYS.to_owned());
+        }
+    }
+    Ok(())
 }
 
 /// A store without a commit is new, or was lost: what the remote holds is looked at before anything is compared with it.

@@ -14,13 +14,13 @@ use super::fork::{add_fork, restored_id};
 use super::history::{states_at_merges_too, stored_session_named};
 use super::milestones::commit_of;
 use super::place::place;
-use super::plan::{FilePull, Local, compare_session, compare_with, described};
+use super::plan::{FilePull, Local, compare_with, described};
 use super::pull::{Brought, bring_to};
 use super::push::store_sessions;
 use super::report::{Outcome, RemoteState};
 use super::send::send;
 use super::stored::machine_names;
-use super::storing::Storing;
+use super::storing::is_stored;
 use super::work::{Work, undo_path};
 use super::writing::{Writer, Writing};
 use super::{Context, SyncError};
@@ -510,15 +510,7 @@ fn refuse_running(work: &Work<'_>, id: &SessionId) -> Result<(), SyncError> {
 /// What is here is stored, and pushed, before it is replaced. What the settings leave out is not; so it is not replaced.
 fn refuse_what_stays(work: &Work<'_>, here: &LocalSession) -> Result<(), SyncError> {
     let Some(why) = choice::stays_here(work, here) else { return Ok(()) };
-    let (snapshot, local) = (work.store.head_snapshot()?, Local { session: here, live: false });
-    let is_stored = match snapshot.manifest(&here.id)? {
-        Some(manifest) => {
-            let found = compare_session(work, &snapshot, &local)?;
-            Storing { work, snapshot: &snapshot, local: &local }.is_stored(&manifest, &found)?
-        }
-        None => false,
-    };
-    if is_stored {
+    if is_stored(work, here)? {
         return Ok(());
     }
     let reason = format!("what was said here would be pushed first, but {why}");

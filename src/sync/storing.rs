@@ -7,7 +7,9 @@ use super::SyncError;
 use super::collect::{Collected, Collector, collapse_title, describe, share_segments};
 use super::fork::{fork_id, fork_manifest, share_file, written_as};
 use super::ground::Ground;
-use super::plan::{Differences, FileStep, Files, Local, Parting, compare_with, described, portable_hash};
+use super::plan::{
+    Differences, FileStep, Files, Local, Parting, compare_session, compare_with, described, portable_hash,
+};
 use super::project::{portable, with_known_remote};
 use super::repo::is_below_repo;
 use super::report::{Outcome, SessionReport};
@@ -18,6 +20,7 @@ use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::domain::root::RootSet;
 use crate::rewrite::{TextKind, collapse_path, expand_path};
+use crate::session::discover::LocalSession;
 use crate::session::facts::{Facts, custom_title_file};
 use crate::session::turns::count_of_persons;
 use crate::store::manifest::{FORMAT, Manifest, StoredFile, Titles};
@@ -46,6 +49,22 @@ struct Draft {
 impl Draft {
     fn of(manifest: Manifest, roots: RootSet) -> Self {
         Self { manifest, roots, facts: Facts::default(), collected: Collected::default(), turns: 0 }
+    }
+}
+
+/// Whether the store has everything of a session that is here. Of one that cannot be compared, nobody can say so.
+pub(super) fn is_stored(work: &Work<'_>, session: &LocalSession) -> Result<bool, SyncError> {
+    let (snapshot, local) = (work.store.head_snapshot()?, Local { session, live: false });
+    let stored = || match snapshot.manifest(&session.id)? {
+        Some(manifest) => {
+            let found = compare_session(work, &snapshot, &local)?;
+            Storing { work, snapshot: &snapshot, local: &local }.is_stored(&manifest, &found)
+        }
+        None => Ok(false),
+    };
+    match stored() {
+        Err(e) if SyncError::is_about_one_session(&e) => Ok(false),
+        stored => stored,
     }
 }
 

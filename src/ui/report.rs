@@ -23,7 +23,8 @@ const NO_PROJECT: &str = "(no project)";
 
 /// The lines that tell what `command` did, or with `--dry-run` would do. `quiet` keeps what needs attention.
 pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool) -> Vec<String> {
-    let by_reason = |s: &SessionReport| matches!(s.outcome, Outcome::Listed { .. } | Outcome::LeftOut { .. });
+    let is_listed = |s: &SessionReport| matches!(s.outcome, Outcome::Listed { .. } | Outcome::LeftOut { .. });
+    let by_reason = |s: &SessionReport| is_listed(s) && s.notes.is_empty();
     let shown = |s: &&SessionReport| !by_reason(s) && (!quiet || needs_attention(s));
     let sessions: Vec<&SessionReport> = report.sessions.iter().filter(shown).collect();
     let mut after = Vec::new();

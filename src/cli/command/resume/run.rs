@@ -204,6 +204,11 @@ fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, turns: u64, lo
                 app.out.attention(&format!("{} was not pushed: {}", session.session, sanitize::one_line(reason)));
                 app.out.hint(&format!("what was said is still here: ccsync verify {}", session.session));
             }
+            Outcome::LeftOut { reason, .. } if !session.notes.is_empty() => {
+                left = true;
+                app.out.attention(&format!("{} was not pushed: {}", session.session, sanitize::one_line(reason)));
+                session.notes.iter().for_each(|note| app.out.hint(&sanitize::one_line(note)));
+            }
             _ => {}
         }
     }
