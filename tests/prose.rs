@@ -226,6 +226,26 @@ fn a_conflict_between_two_pushes_is_named_by_the_second_and_read_by_both() {
 }
 
 #[test]
+fn what_the_pull_itself_finds_is_not_hidden_by_what_was_merged_before_it() {
+    let env = TestEnv::new();
+    let lines = |second: &str, ninth: &str| format!("1\n{second}\n3\n4\n5\n6\n7\n8\n{ninth}\n10\n");
+    let (a, b) = pair_with_note(&env, &lines("2", "9"));
+    let (remote, away) = (env.remote_of_pair(), env.root().join("away"));
+    fs::rename(&remote, &away).unwrap();
+    b.write_note("MEMORY.md", lines("two", "9"));
+    b.ccsync(["push"]).code(6);
+    fs::rename(&away, &remote).unwrap();
+    a.write_note("MEMORY.md", lines("2", "nine of a"));
+    a.ccsync(["push"]).success();
+    b.write_note("MEMORY.md", lines("two", "nine of b"));
+    // The fetch merges what was pushed; then what was not pushed meets it.
+    let run = b.ccsync(["pull"]).code(5);
+    assert!(run.stdout.contains("MEMORY.md kept both ways"), "{run}");
+    let text = b.read_note("MEMORY.md");
+    assert!(["two", "nine of a", "nine of b"].iter().all(|said| text.contains(said)), "{text}");
+}
+
+#[test]
 fn a_file_that_was_removed_on_purpose_goes_everywhere_and_an_undo_brings_it_back() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "x\n");

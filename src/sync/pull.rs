@@ -85,7 +85,7 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
 }
 
 /// Writes what is missing here.
-fn bring(mut work: Work<'_>, merged: Merged, request: &PullRequest) -> Result<Report, SyncError> {
+fn bring(mut work: Work<'_>, mut merged: Merged, request: &PullRequest) -> Result<Report, SyncError> {
     let found = work.discover()?;
     let mut puller = Puller::plan(&work, &found, request)?;
     fail_point("the pull is planned");
@@ -98,12 +98,11 @@ fn bring(mut work: Work<'_>, merged: Merged, request: &PullRequest) -> Result<Re
     puller.remember_repositories(&work);
     let journal = Journal::new(&undo_path(work.ctx.env), work.ctx.clock.now());
     let mut report = puller.execute(&mut work, &journal)?;
-    report.beside = prose::pull(&work, Some(&journal))?;
+    report.add_beside(std::mem::take(&mut merged.beside));
+    report.add_beside(prose::pull(&work, Some(&journal))?);
     let (remote, more) = send_rest(&mut work)?;
-    let mut all = Merged::default();
-    all.add(merged);
-    all.add(more);
-    mention_merged(&mut report, &work, all)?;
+    merged.add(more);
+    mention_merged(&mut report, &work, merged)?;
     forget_lost(&mut work, &report, &puller)?;
     match unseen(&work) {
         Ok(notes) => report.notes = notes,

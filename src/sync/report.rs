@@ -175,6 +175,17 @@ pub struct ProseReport {
     pub verbatim: u64,
 }
 
+impl ProseReport {
+    /// What is said last of a file holds; that two versions met in it is still so when it has travelled on.
+    fn follow(&mut self, former: &Self) {
+        use ProseOutcome::{BothKept, Brought, Merged, Sent};
+        if let (BothKept, Sent | Brought | Merged) | (Merged, Sent | Brought) = (&former.outcome, &self.outcome) {
+            self.outcome = former.outcome.clone();
+        }
+        self.verbatim = self.verbatim.max(former.verbatim);
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
@@ -249,20 +260,27 @@ impl Report {
         }
     }
 
-    /// Adds what happened to files beside sessions; what is said last of a file holds.
-    pub(super) fn add_beside(&mut self, shelves: Vec<ShelfReport>) {
-        for shelf in shelves {
-            let Some(known) = self.beside.iter_mut().find(|known| known.project == shelf.project) else {
-                self.beside.push(shelf);
-                continue;
-            };
-            for file in shelf.files {
-                known.files.retain(|known| known.name != file.name);
-                known.files.push(file);
-            }
-            known.files.sort_by(|a, b| a.name.cmp(&b.name));
-            known.listed = known.listed.take().or(shelf.listed);
+    /// Adds what happened next to files beside sessions. An owner may have several directories here, each with a report of its own.
+    pub(super) fn add_beside(&mut self, next: Vec<ShelfReport>) {
+        let mut former = std::mem::replace(&mut self.beside, next);
+        for shelf in &mut former {
+            let later = self.beside.iter_mut().filter(|later| later.project == shelf.project);
+            let mut later: Vec<&mut ProseReport> = later.flat_map(|later| &mut later.files).collect();
+            shelf.files.retain(|file| {
+                let same = later.iter_mut().filter(|later| later.name == file.name);
+                same.map(|later| later.follow(file)).count() == 0
+            });
         }
+        for shelf in former {
+            match self.beside.iter_mut().find(|later| later.project == shelf.project) {
+                Some(later) => {
+                    later.files.extend(shelf.files);
+                    later.listed = later.listed.take().or(shelf.listed);
+                }
+                None => self.beside.push(shelf),
+            }
+        }
+        self.beside.iter_mut().for_each(|shelf| shelf.files.sort_by(|a, b| a.name.cmp(&b.name)));
         self.beside.sort_by(|a, b| a.project.cmp(&b.project));
     }
 
@@ -279,5 +297,39 @@ impl Report {
     /// All sessions looked at.
     pub fn total(&self) -> u64 {
         self.sessions.len() as u64 + self.unchanged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shelf(files: &[(&str, ProseOutcome)]) -> ShelfReport {
+        let file = |(name, outcome): &(&str, ProseOutcome)| ProseReport {
+            name: (*name).to_owned(),
+            outcome: outcome.clone(),
+            verbatim: 0,
+        };
+        ShelfReport { project: Some("app".to_owned()), listed: None, files: files.iter().map(file).collect() }
+    }
+
+    #[test]
+    fn what_is_said_last_of_a_file_holds_and_a_merge_is_still_one_when_it_travels() {
+        use ProseOutcome::{BothKept, Brought, Merged, Sent};
+        let skipped = || ProseOutcome::Skipped { reason: "no room".to_owned() };
+        for (former, next, holds) in [
+            (Sent, BothKept, BothKept),
+            (Merged, BothKept, BothKept),
+            (Merged, Brought, Merged),
+            (BothKept, Brought, BothKept),
+            (BothKept, Merged, BothKept),
+            (BothKept, skipped(), skipped()),
+            (skipped(), Brought, Brought),
+        ] {
+            let mut report = Report { beside: vec![shelf(&[("a", former), ("b", Sent)])], ..Report::default() };
+            // Two directories of one owner.
+            report.add_beside(vec![shelf(&[("a", next)]), shelf(&[("a", skipped())])]);
+            assert_eq!(report.beside, [shelf(&[("a", holds), ("b", Sent)]), shelf(&[("a", skipped())])]);
+        }
     }
 }
