@@ -473,7 +473,10 @@ fn an_undo_takes_sessions_and_prose_of_one_pull_back_together() {
     a.write_note("new.md", "n\n");
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    b.ccsync(["undo"]).success();
+    let run = b.ccsync(["undo"]).success();
+    let new = b.note("new.md");
+    assert!(run.stdout.contains("  removed   $ROOT/") && !new.exists(), "{run}");
+    assert_eq!(run.summary(), "undo: 2 files put back, 1 removed, as before the pull of just now");
     assert_eq!(b.client_tree(), before);
     // What was put back is not taken for a change of this machine's.
     b.ccsync(["push"]).success();

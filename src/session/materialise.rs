@@ -77,6 +77,7 @@ struct Entries {
 /// What an undo makes of an entry.
 enum Fate {
     Restored,
+    Removed,
     /// The file is as it was before the pull already.
     AsBefore,
     /// The file is no longer what the pull left.
@@ -98,10 +99,19 @@ pub struct Journal {
 /// What an undo did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Undone {
-    /// Files put back or removed.
+    /// Files that are again what they were before.
     pub restored: Vec<PathBuf>,
+    /// Files that were not there before, and are not any more.
+    pub removed: Vec<PathBuf>,
     /// Files left alone, with the reason.
     pub kept: Vec<(PathBuf, String)>,
+}
+
+impl Undone {
+    /// Everything that was taken back.
+    pub fn taken_back(&self) -> impl Iterator<Item = &Path> {
+        self.restored.iter().chain(&self.removed).map(PathBuf::as_path)
+    }
 }
 
 impl Journal {
@@ -277,7 +287,7 @@ pub fn undo(
         let Some(entries) = read_journal(&directory)? else { continue };
         let tried = entries.tried;
         let (undone, blocked) = take_back_all(&directory, entries, running)?;
-        if !tried || !undone.restored.is_empty() {
+        if !tried || undone.taken_back().next().is_some() {
             return Ok(Some((time, undone)));
         }
         if blocked && waiting.is_none() {
@@ -309,6 +319,10 @@ fn take_back_all(
         let reason = match fate {
             Fate::Restored => {
                 undone.restored.push(entry.path);
+                continue;
+            }
+            Fate::Removed => {
+                undone.removed.push(entry.path);
                 continue;
             }
             Fate::AsBefore => continue,
@@ -477,7 +491,10 @@ fn take_back(
             }
         }
         (_, Some(kept)) => put_back(kept, path, entry.was)?,
-        (_, None) => drop(remove_file_if_exists(path)?),
+        (_, None) => {
+            remove_file_if_exists(path)?;
+            return Ok(Fate::Removed);
+        }
     }
     Ok(Fate::Restored)
 }

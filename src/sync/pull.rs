@@ -56,6 +56,8 @@ pub struct PullRequest {
 pub struct UndoReport {
     /// Files put back as they were before the pull.
     pub restored: Vec<PathBuf>,
+    /// Files removed that the pull had brought.
+    pub removed: Vec<PathBuf>,
     /// Files left alone, with the reason.
     pub kept: Vec<(PathBuf, String)>,
     /// When that pull began.
@@ -140,9 +142,15 @@ pub fn undo(ctx: &Context<'_>) -> Result<Option<UndoReport>, SyncError> {
     let running = |path: &Path| running_client(&ctx.env.claude_dir, path);
     let undone = materialise::undo(&undo_path(ctx.env), &running)?;
     if let Some((_, undone)) = &undone {
-        prose::undone(&work, &undone.restored)?;
+        prose::undone(&work, undone.taken_back())?;
     }
-    Ok(undone.map(|(pulled_at, undone)| UndoReport { restored: undone.restored, kept: undone.kept, pulled_at }))
+    let report = |(pulled_at, materialise::Undone { restored, removed, kept })| UndoReport {
+        restored,
+        removed,
+        kept,
+        pulled_at,
+    };
+    Ok(undone.map(report))
 }
 
 /// What a pull does with one session.

@@ -30,6 +30,7 @@ pub(crate) struct Args {
 struct Document {
     pulled_at: Option<String>,
     restored: Vec<PathBuf>,
+    removed: Vec<PathBuf>,
     kept: Vec<Kept>,
 }
 
@@ -52,11 +53,11 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
 }
 
 fn document(undone: Option<UndoReport>) -> Document {
-    let Some(undone) = undone else {
-        return Document { pulled_at: None, restored: Vec::new(), kept: Vec::new() };
+    let Some(UndoReport { restored, removed, kept, pulled_at }) = undone else {
+        return Document { pulled_at: None, restored: Vec::new(), removed: Vec::new(), kept: Vec::new() };
     };
-    let kept = undone.kept.into_iter().map(|(path, reason)| Kept { path, reason });
-    Document { pulled_at: Some(json::time(undone.pulled_at)), restored: undone.restored, kept: kept.collect() }
+    let kept = kept.into_iter().map(|(path, reason)| Kept { path, reason }).collect();
+    Document { pulled_at: Some(json::time(pulled_at)), restored, removed, kept }
 }
 
 fn lines(undone: Option<&UndoReport>, now: DateTime<Utc>) -> Vec<String> {
@@ -65,10 +66,18 @@ fn lines(undone: Option<&UndoReport>, now: DateTime<Utc>) -> Vec<String> {
     };
     let shown = |path: &PathBuf| one_line(&path.to_string_lossy()).into_owned();
     let mut lines: Vec<String> = undone.restored.iter().map(|path| format!("  put back  {}", shown(path))).collect();
+    lines.extend(undone.removed.iter().map(|path| format!("  removed   {}", shown(path))));
     lines.extend(undone.kept.iter().map(|(path, why)| format!("  left      {}: {}", shown(path), one_line(why))));
-    let left = if undone.kept.is_empty() { String::new() } else { format!(", {} left as they are", undone.kept.len()) };
-    let files = count(undone.restored.len() as u64, "file");
-    lines.push(format!("undo: {files} put back{left}, as before the pull of {}", age(undone.pulled_at, now)));
+    let counts = [
+        (undone.restored.len(), "put back"),
+        (undone.removed.len(), "removed"),
+        (undone.kept.len(), "left as they are"),
+    ];
+    let mut counts: Vec<(usize, &str)> = counts.into_iter().filter(|(n, _)| *n > 0).collect();
+    let (first, what) = if counts.is_empty() { (0, "put back") } else { counts.remove(0) };
+    let rest: String = counts.iter().map(|(n, what)| format!(", {n} {what}")).collect();
+    let files = count(first as u64, "file");
+    lines.push(format!("undo: {files} {what}{rest}, as before the pull of {}", age(undone.pulled_at, now)));
     lines
 }
 
@@ -81,14 +90,20 @@ mod tests {
         let pulled_at: DateTime<Utc> = "2026-03-10T12:00:00Z".parse().unwrap();
         let report = UndoReport {
             restored: vec!["/h/a.jsonl".into()],
+            removed: vec!["/h/n.jsonl".into(), "/h/o.jsonl".into()],
             kept: vec![("/h/b.jsonl".into(), "it has grown since".to_owned())],
             pulled_at,
         };
         insta::assert_snapshot!(lines(Some(&report), pulled_at).join("\n"), @r"
           put back  /h/a.jsonl
+          removed   /h/n.jsonl
+          removed   /h/o.jsonl
           left      /h/b.jsonl: it has grown since
-        undo: 1 file put back, 1 left as they are, as before the pull of just now
+        undo: 1 file put back, 2 removed, 1 left as they are, as before the pull of just now
         ");
+        let only_new = UndoReport { restored: Vec::new(), kept: Vec::new(), ..report };
+        let lines_of = lines(Some(&only_new), pulled_at);
+        assert_eq!(lines_of.last().unwrap(), "undo: 2 files removed, as before the pull of just now");
         assert_eq!(lines(None, pulled_at), ["undo: there is no pull to undo"]);
     }
 }

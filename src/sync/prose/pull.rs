@@ -111,13 +111,16 @@ fn refused(id: &ShelfId, reason: String) -> ShelfReport {
     ShelfReport { project: None, listed: None, files: vec![file] }
 }
 
-/// After an undo: what was put back is again what it was before the pull, so that the next one finds it so.
-pub(in crate::sync) fn undone(work: &Work<'_>, restored: &[PathBuf]) -> Result<(), SyncError> {
+/// After an undo: what was taken back is again what it was before the pull, so that the next one finds it so.
+pub(in crate::sync) fn undone<'p>(
+    work: &Work<'_>,
+    taken_back: impl Iterator<Item = &'p Path>,
+) -> Result<(), SyncError> {
     let mut state = load_state(work)?;
     let claude_dir = &work.ctx.env.claude_dir;
     let directories: Vec<(String, PathBuf)> =
         state.directories.keys().map(|name| (name.clone(), directory_of(claude_dir, name))).collect();
-    for path in restored {
+    for path in taken_back {
         for (name, directory) in &directories {
             let below = path.strip_prefix(directory).ok().map(|below| below.to_string_lossy().replace('\\', "/"));
             if let Some(file) = below.and_then(|below| RelativeName::new(below).ok()) {
