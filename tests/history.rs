@@ -235,8 +235,15 @@ fn a_state_becomes_a_session_of_its_own_the_same_everywhere() {
     let row = rows["sessions"].as_array().unwrap().iter().find(|row| row["session"] == fork.as_str()).unwrap().clone();
     assert_eq!(row["fork_of"], ONE);
     // Restored once more, it is there already, and what was said in it stays.
-    a.ccsync(["restore", ONE, "--at", second, "--as-fork"]).success();
-    assert_eq!(questions(&a.text(&fork)).len(), 3);
+    a.append(&fork, "not pushed");
+    let again = a.ccsync(["restore", ONE, "--at", second, "--as-fork", "--json"]).success().json();
+    assert_eq!(questions(&a.text(&fork)).len(), 4);
+    let lines = a.text(&fork).lines().count() as u64;
+    assert_eq!((&again["sessions"][0]["turns"], &again["sessions"][0]["lines"]), (&4.into(), &lines.into()));
+    let away = env.machine("c");
+    away.init(&env.remote_of_pair());
+    let plan = away.ccsync(["restore", ONE, "--at", second, "--as-fork", "--dry-run", "--json"]);
+    assert_eq!(plan.success().json()["sessions"][0]["turns"], 3, "as it is on the remote");
     for machine in [&a, &b] {
         assert_eq!(machine.sessions().len(), 2);
         machine.assert_in_order("after a restore");
@@ -264,6 +271,50 @@ fn a_session_that_is_gone_comes_back_in_any_state() {
     assert!(a.sessions().is_empty());
     a.ccsync(["restore", "1111", "--at", early]).success();
     assert_eq!(questions(&a.text(ONE)), ["first"]);
+}
+
+#[test]
+fn a_session_of_which_only_files_beside_it_are_left_comes_back_whole_and_stays_so() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let task = a.home.join(".claude/tasks").join(ONE).join("1.json");
+    a.session(ONE).turn("first").write();
+    let (transcript, beside) = (a.transcript_path(ONE), a.transcript_path(ONE).with_extension(""));
+    put(&task, "{\"id\":\"1\",\"status\":\"pending\"}");
+    a.ccsync(["push"]).success();
+    a.append(ONE, "second");
+    put(&task, "{\"id\":\"1\",\"status\":\"done\"}");
+    put(&beside.join("tool-results/later.txt"), "later");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    let early = &states(&a, ONE)[0];
+    fs::remove_file(&transcript).unwrap();
+    a.ccsync(["sync"]).success();
+    let before = a.client_tree();
+    put(&beside.join("tool-results/only-here.txt"), "only here");
+
+    a.ccsync(["restore", ONE, "--at", early]).success();
+    let text_of = |path: &Path| fs::read_to_string(path).unwrap();
+    assert!(text_of(&task).contains("pending") && !beside.join("tool-results/later.txt").exists());
+    assert_eq!(text_of(&beside.join("tool-results/only-here.txt")), "only here", "there is no other copy");
+    for command in ["pull", "push", "sync", "pull"] {
+        let run = a.ccsync([command]).success();
+        assert_eq!((questions(&a.text(ONE)), a.sessions().len()), (vec!["first".to_owned()], 1), "{command}\n{run}");
+        assert!(text_of(&task).contains("pending"), "{command}\n{run}");
+    }
+    b.ccsync(["pull"]).success();
+    let there = b.transcript_path(ONE).with_extension("").join("tool-results");
+    assert!(there.join("only-here.txt").exists() && there.join("later.txt").exists());
+    // With a file beside it that the restore did not bring, the transcript would stay.
+    fs::remove_file(beside.join("tool-results/only-here.txt")).unwrap();
+    a.ccsync(["undo"]).success();
+    assert_eq!(a.client_tree(), before);
+
+    // What is nowhere else is not replaced.
+    put(&task, "{\"id\":\"1\",\"status\":\"by hand\"}");
+    let run = a.ccsync(["restore", ONE, "--at", early]).code(1);
+    assert!(run.stderr.contains("1.json` is not in the store"), "{run}");
+    assert!(text_of(&task).contains("by hand") && !transcript.exists());
 }
 
 /// Waits until a commit made now has another time than one made before.

@@ -2,42 +2,36 @@
 //!
 //! What lies here is stored before anything is replaced, and what is replaced is kept for `undo`. A session that was put back in place is held so
 //! (`held`). The store's history is never changed: it only ever goes on.
+//!
+//! Here is what both ways have in common: which state of which session is meant, one session after the other, the report.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::choice;
-use super::fork::{add_fork, restored_id};
 use super::history::{states_at_merges_too, stored_session_named};
 use super::milestones::commit_of;
 use super::place::place;
-use super::plan::{FilePull, Local, compare_with, described};
-use super::pull::{Brought, bring_to};
-use super::push::store_sessions;
+use super::plan::described;
 use super::report::{Outcome, RemoteState};
 use super::send::send;
-use super::stored::machine_names;
-use super::storing::is_stored;
 use super::work::{Work, undo_path};
-use super::writing::{Writer, Writing};
 use super::{Context, SyncError};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::domain::when::When;
-use crate::session::SessionError;
-use crate::session::discover::{Discovery, LocalSession};
+use crate::session::discover::Discovery;
 use crate::session::files::file_path;
-use crate::session::live::live_sessions;
 use crate::session::materialise::{self, Journal};
-use crate::store::Snapshot;
 use crate::store::manifest::Manifest;
 use crate::store::milestone::MilestoneName;
 use crate::store::snapshot::SessionState;
 use crate::sys::fail_point::fail_point;
 use crate::sys::signal::interrupted;
+
+mod as_fork;
+mod in_place;
 
 /// What is to be put back.
 #[derive(Debug, Clone)]
@@ -206,165 +200,55 @@ struct Restoring<'a> {
     alone: bool,
 }
 
-/// What putting one session back in place takes.
-struct InPlace {
-    target: Target,
-    manifest: Manifest,
-    /// Files to be written; the transcript is among them if it is not as it was then.
-    writing: Writing,
-    /// The path of each file that was not there then, with how it is.
-    excess: Vec<crate::domain::path::RelativeName>,
+/// What restoring one session takes.
+trait Step {
+    fn session(&self) -> &SessionId;
+
+    /// What is going to be reported of it.
+    fn restored(&self, work: &Work<'_>) -> Result<RestoredSession, SyncError>;
+
+    fn carry_out(&self, work: &mut Work<'_>, journal: &Journal) -> Result<(), SyncError>;
 }
 
 impl Restoring<'_> {
-    fn in_place(&self, work: &mut Work<'_>, targets: Vec<Target>, report: &mut RestoreReport) -> Result<(), SyncError> {
-        let mut plans = Vec::new();
-        for target in targets {
-            go_on()?;
-            let id = target.id.clone();
-            match self.plan(work, target) {
-                Ok(Some(plan)) => plans.push(plan),
-                Ok(None) => report.unchanged += 1,
-                Err(e) => self.skip(id, e, report)?,
-            }
-        }
-        let kept_as = if self.request.dry_run { BTreeMap::new() } else { self.store_first(work, &mut plans, report)? };
-        let journal = Journal::new(&undo_path(work.ctx.env), work.ctx.clock.now());
-        for plan in plans {
-            go_on()?;
-            let id = plan.target.id.clone();
-            let mut restored = plan.restored(work)?;
-            restored.kept_as = kept_as.get(&id).cloned();
-            if !self.request.dry_run {
-                match plan.carry_out(work, &journal) {
-                    Ok(()) => {}
-                    Err(e) => {
-                        self.skip(id, e, report)?;
-                        continue;
-                    }
-                }
-            }
-            work.ctx.progress.advance(1, 0);
-            report.sessions.push(restored);
-        }
-        Ok(())
-    }
-
-    /// What has to be done to one session; none: it is as it was then, and would stay so.
-    fn plan(&self, work: &Work<'_>, target: Target) -> Result<Option<InPlace>, SyncError> {
-        let then = work.store.snapshot(Some(&target.commit))?;
-        let manifest = then.manifest(&target.id)?;
-        let manifest = manifest.ok_or_else(|| SyncError::NoSuchSession { session: target.id.clone() })?;
-        let Some(here) = self.found.sessions.get(&target.id) else {
-            let directory = self.directory(work, &manifest)?;
-            let writing = match bring_to(work, &then, &manifest, directory)? {
-                Brought::Write(writing) => writing,
-                Brought::Refused(reason) => return Err(SyncError::NotRestored { session: target.id, reason }),
-            };
-            return Ok(Some(InPlace { target, manifest, writing, excess: Vec::new() }));
-        };
-        refuse_running(work, &target.id)?;
-        let is_head = work.store.head_snapshot()?.state(&target.id)?.as_ref() == Some(&target.state);
-        // What the client has cleared away of a session in step is no difference.
-        let known = work.index.entry(here).filter(|_| is_head);
-        let differences = compare_with(work, &then, &manifest, &Local { session: here, live: false }, known)?;
-        if differences.is_empty() && is_head {
-            return Ok(None);
-        }
-        refuse_what_stays(work, here)?;
-        let differing = differences.up.keys().chain(differences.down.keys());
-        let (written, excess): (Vec<_>, Vec<_>) =
-            differing.cloned().partition(|name| manifest.file(name.as_ref()).is_some());
-        let files = written.into_iter().map(|name| (name, FilePull::Whole)).collect();
-        let writing = Writing { directory: here.directory.clone(), files, here: Some(here.clone()), ahead: false };
-        Ok(Some(InPlace { target, manifest, writing, excess: excess.into_iter().flatten().collect() }))
-    }
-
-    /// Stores what of these sessions is only here, so that it is in the history, too. Gives the sessions in which is kept what had parted from the
-    /// store; what could not be stored is not put back.
-    fn store_first(
+    /// What `plan` says has to be done to each session; where it says nothing, there is nothing to do.
+    fn plan<S>(
         &self,
-        work: &mut Work<'_>,
-        plans: &mut Vec<InPlace>,
+        work: &Work<'_>,
+        targets: Vec<Target>,
         report: &mut RestoreReport,
-    ) -> Result<BTreeMap<SessionId, SessionId>, SyncError> {
-        let here: Vec<&LocalSession> =
-            plans.iter().filter_map(|plan| self.found.sessions.get(&plan.target.id)).collect();
-        let stored = store_sessions(work, &here)?;
-        let mut kept_as = BTreeMap::new();
-        for session in stored.sessions {
-            match session.outcome {
-                Outcome::Forked { fork, .. } => drop(kept_as.insert(session.session, fork)),
-                Outcome::Skipped { reason } => {
-                    plans.retain(|plan| plan.target.id != session.session);
-                    let error = SyncError::NotRestored { session: session.session.clone(), reason };
-                    self.skip(session.session, error, report)?;
-                }
-                _ => {}
-            }
-        }
-        // What the index vouches for is about to change: a restore that dies leaves sessions that are compared byte by byte.
-        plans.iter().for_each(|plan| work.index.forget(&plan.target.id));
-        work.save()?;
-        fail_point("what is here is stored before a restore");
-        Ok(kept_as)
-    }
-
-    fn as_forks(&self, work: &mut Work<'_>, targets: Vec<Target>, report: &mut RestoreReport) -> Result<(), SyncError> {
-        let mut plans = Vec::new();
+        plan: impl Fn(&Self, &Work<'_>, Target) -> Result<Option<S>, SyncError>,
+    ) -> Result<Vec<S>, SyncError> {
+        let mut steps = Vec::new();
         for target in targets {
             go_on()?;
             let id = target.id.clone();
-            match self.plan_fork(work, target) {
-                Ok(Some(plan)) => plans.push(plan),
+            match plan(self, work, target) {
+                Ok(Some(step)) => steps.push(step),
                 Ok(None) => report.unchanged += 1,
                 Err(e) => self.skip(id, e, report)?,
             }
         }
-        if !self.request.dry_run {
-            store_forks(work, &plans)?;
-            fail_point("restored forks are stored");
-        }
-        let journal = Journal::new(&undo_path(work.ctx.env), work.ctx.clock.now());
-        for plan in plans {
-            go_on()?;
-            let id = plan.target.id.clone();
-            if !self.request.dry_run
-                && let Err(e) = plan.carry_out(work, &journal)
-            {
-                self.skip(id, e, report)?;
-                continue;
-            }
-            work.ctx.progress.advance(1, 0);
-            report.sessions.push(plan.restored(work));
-        }
-        Ok(())
+        Ok(steps)
     }
 
-    /// None, where it is one of many: there is no need for a fork, because the store has no more of it.
-    fn plan_fork(&self, work: &Work<'_>, target: Target) -> Result<Option<AsFork>, SyncError> {
-        let head = work.store.head_snapshot()?;
-        let here = self.found.sessions.get(&target.id);
-        if !self.alone && head.state(&target.id)?.as_ref() == Some(&target.state) {
-            return Ok(None);
+    fn carry_out(&self, work: &mut Work<'_>, steps: &[impl Step], report: &mut RestoreReport) -> Result<(), SyncError> {
+        let journal = Journal::new(&undo_path(work.ctx.env), work.ctx.clock.now());
+        for step in steps {
+            go_on()?;
+            let done = step.restored(work).and_then(|restored| {
+                if !self.request.dry_run {
+                    step.carry_out(work, &journal)?;
+                }
+                Ok(restored)
+            });
+            match done {
+                Ok(restored) => report.sessions.push(restored),
+                Err(e) => self.skip(step.session().clone(), e, report)?,
+            }
+            work.ctx.progress.advance(1, 0);
         }
-        let then = work.store.snapshot(Some(&target.commit))?.manifest(&target.id)?;
-        let manifest = then.ok_or_else(|| SyncError::NoSuchSession { session: target.id.clone() })?;
-        let fork = restored_id(&target.id, &target.state);
-        let (directory, is_here) = match (self.found.sessions.get(&fork), here) {
-            (Some(fork), _) => (fork.directory.clone(), true),
-            (None, Some(here)) => {
-                // It lies beside the session, and its repository is where that of the session is.
-                let repo = work.views.repos().of(&manifest, &target.id);
-                work.views.clones().use_for(&fork, repo.as_ref().map(|repo| repo.path.as_str()));
-                (here.directory.clone(), false)
-            }
-            (None, None) => {
-                let named = Manifest { session: fork.clone(), ..manifest.clone() };
-                (self.directory(work, &named)?, false)
-            }
-        };
-        Ok(Some(AsFork { target, manifest, fork, directory, is_here }))
+        Ok(())
     }
 
     /// Where a session that is not here is put.
@@ -384,137 +268,25 @@ impl Restoring<'_> {
     }
 }
 
-impl InPlace {
-    fn restored(&self, work: &Work<'_>) -> Result<RestoredSession, SyncError> {
-        let Target { id, commit, time, .. } = &self.target;
-        let named = described(&work.views, id, Some(&self.manifest), Outcome::Ahead);
-        let now = work.store.head_snapshot()?.manifest(id).ok().flatten();
-        let lines = self.manifest.transcript.lines();
-        Ok(RestoredSession {
-            session: id.clone(),
+impl RestoredSession {
+    /// What is said of a session in the state of `target`, which is put into `directory` under the id `session`.
+    fn new(work: &Work<'_>, target: &Target, manifest: &Manifest, directory: &Path, session: &SessionId) -> Self {
+        let named = described(&work.views, &target.id, Some(manifest), Outcome::Ahead);
+        Self {
+            session: target.id.clone(),
             project: named.project,
             title: named.title,
-            commit: commit.clone(),
-            time: *time,
-            lines,
-            turns: self.manifest.turns,
-            lines_fewer: now.map_or(0, |now| now.transcript.lines().saturating_sub(lines)),
-            fork: None,
-            path: file_path(&self.writing.directory, id, None),
-            was_away: self.writing.here.as_ref().is_none_or(|here| !here.files.contains_key(&None)),
-            kept_as: None,
-        })
-    }
-
-    fn carry_out(&self, work: &mut Work<'_>, journal: &Journal) -> Result<(), SyncError> {
-        let id = &self.target.id;
-        let names = machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
-        let writer = Writer { views: &work.views, claude_dir: &work.ctx.env.claude_dir, journal, names: &names };
-        let then = work.store.snapshot(Some(&self.target.commit))?;
-        let (_, now) = self.writing.carry_out(&writer, &then, id)?;
-        fail_point("a session is put back");
-        let Some(mut now) = now else { return Ok(()) };
-        for name in &self.excess {
-            if let Some(stamp) = now.files.remove(&Some(name.clone())) {
-                journal.remove(&file_path(&now.directory, id, Some(name)), &stamp)?;
-            }
-        }
-        fail_point("what came later beside it is gone");
-        match work.store.head_snapshot()?.state(id)? {
-            Some(state) if state != self.target.state => work.held.hold(&now, state),
-            _ => {
-                let head = work.store.head()?;
-                work.record_in_step([&now], head.as_ref())?;
-            }
-        }
-        // Before the next session: a restore that dies has put back what it has put back.
-        Ok(work.held.save()?)
-    }
-}
-
-/// What putting one session beside takes.
-struct AsFork {
-    target: Target,
-    manifest: Manifest,
-    fork: SessionId,
-    directory: PathBuf,
-    /// An earlier restore has put it there.
-    is_here: bool,
-}
-
-impl AsFork {
-    fn restored(&self, work: &Work<'_>) -> RestoredSession {
-        let named = described(&work.views, &self.target.id, Some(&self.manifest), Outcome::Ahead);
-        RestoredSession {
-            session: self.target.id.clone(),
-            project: named.project,
-            title: named.title,
-            commit: self.target.commit.clone(),
-            time: self.target.time,
-            lines: self.manifest.transcript.lines(),
-            turns: self.manifest.turns,
+            commit: target.commit.clone(),
+            time: target.time,
+            lines: manifest.transcript.lines(),
+            turns: manifest.turns,
             lines_fewer: 0,
-            fork: Some(self.fork.clone()),
-            path: file_path(&self.directory, &self.fork, None),
+            fork: None,
+            path: file_path(directory, session, None),
             was_away: false,
             kept_as: None,
         }
     }
-
-    fn carry_out(&self, work: &mut Work<'_>, journal: &Journal) -> Result<(), SyncError> {
-        if self.is_here {
-            return Ok(());
-        }
-        let names = machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
-        let writer = Writer { views: &work.views, claude_dir: &work.ctx.env.claude_dir, journal, names: &names };
-        let head = work.store.head_snapshot()?;
-        let missing = || SyncError::NoSuchSession { session: self.fork.clone() };
-        let manifest = head.manifest(&self.fork)?.ok_or_else(missing)?;
-        let writing = match bring_to(work, &head, &manifest, self.directory.clone())? {
-            Brought::Write(writing) => writing,
-            Brought::Refused(reason) => return Err(SyncError::NotRestored { session: self.fork.clone(), reason }),
-        };
-        let (_, now) = writing.carry_out(&writer, &head, &self.fork)?;
-        let commit = work.store.head()?;
-        work.record_in_step(&now, commit.as_ref())
-    }
-}
-
-/// Stores the forks that the store does not have yet, in one commit. They share the segments of the sessions that they come from.
-fn store_forks(work: &mut Work<'_>, plans: &[AsFork]) -> Result<(), SyncError> {
-    let base = work.store.head()?;
-    let head = work.store.head_snapshot()?;
-    let mut tx = work.store.begin(base.as_ref())?;
-    for plan in plans {
-        if head.state(&plan.fork)?.is_some() || tx.touches(&plan.fork) {
-            continue;
-        }
-        let then: Snapshot<'_> = work.store.snapshot(Some(&plan.target.commit))?;
-        let lines = plan.manifest.transcript.lines();
-        add_fork(&mut tx, &then, &plan.manifest, (&plan.target.id, &plan.fork), lines)?;
-    }
-    if tx.is_empty() {
-        return Ok(());
-    }
-    tx.commit(&work.author(), &format!("restored by {}", work.machine.name), base.as_slice())?;
-    Ok(work.index.follow(&work.store)?)
-}
-
-fn refuse_running(work: &Work<'_>, id: &SessionId) -> Result<(), SyncError> {
-    match live_sessions(&work.ctx.env.claude_dir).get(id) {
-        Some(pid) => Err(SessionError::Running { session: id.clone(), pid: *pid }.into()),
-        None => Ok(()),
-    }
-}
-
-/// What is here is stored, and pushed, before it is replaced. What the settings leave out is not; so it is not replaced.
-fn refuse_what_stays(work: &Work<'_>, here: &LocalSession) -> Result<(), SyncError> {
-    let Some(why) = choice::stays_here(work, here) else { return Ok(()) };
-    if is_stored(work, here)? {
-        return Ok(());
-    }
-    let reason = format!("what was said here would be pushed first, but {why}");
-    Err(SyncError::NotRestored { session: here.id.clone(), reason })
 }
 
 fn go_on() -> Result<(), SyncError> {
