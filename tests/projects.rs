@@ -195,6 +195,53 @@ fn a_session_of_a_worktree_goes_to_the_main_checkout_where_there_is_no_such_work
 }
 
 #[test]
+fn the_place_of_a_worktree_that_the_client_entered_beside_its_checkout_is_taken_by_no_other_checkout() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    repository(&a, "work/app", SSH);
+    git(&a, "work/app", &["worktree", "add", "--quiet", "-b", "aside", "../aside"]);
+    repository(&b, "code/app", SSH);
+    let state = |session: &str, entered: bool| {
+        let path = a.home.join("work/aside");
+        let entered = entered.then(|| json!({"worktreePath": path, "worktreeName": "aside"}));
+        let record = json!({"type": "worktree-state", "worktreeSession": entered, "sessionId": session});
+        a.append_raw(session, format!("{record}\n").as_bytes());
+    };
+    let three = "33333333-0000-4000-8000-000000000003";
+    for session in [ONE, TWO, three] {
+        a.session(session).project("work/aside").turn("hello").write();
+    }
+    state(ONE, true);
+    // The second has left it again, and the third was begun there.
+    state(TWO, true);
+    state(TWO, false);
+    a.ccsync(["push"]).success();
+    let run = b.ccsync(["pull"]).success();
+    assert_eq!(run.stdout.matches("its working tree `aside` is not here: ccsync resume 1111").count(), 1, "{run}");
+    assert_lies_in(&b, ONE, "work/aside");
+    assert!(!b.home.join("work").exists(), "nothing is made there");
+    assert_lies_in(&b, TWO, "code/app");
+    assert_lies_in(&b, three, "code/app");
+    assert_settled(&b, &[ONE, TWO, three]);
+    // It is continued in the checkout that is here.
+    let ProjectHere::Present { directory, .. } = here(&b, ONE) else { panic!("the project is not here") };
+    assert_eq!(directory, b.home.join("code/app"));
+    let line = b.text(ONE).lines().next_back().unwrap().replace("work/aside", "code/app");
+    assert!(line.contains("worktree-state"));
+    b.append_raw(ONE, line.replace("worktree-state", "mode").as_bytes());
+    b.ccsync(["push"]).success();
+    let before = a.text(ONE);
+    a.ccsync(["pull"]).success();
+    assert!(a.text(ONE).starts_with(&before) && a.text(ONE).len() > before.len());
+    assert_settled(&a, &[ONE, TWO, three]);
+    // With such a tree, a session that is brought anew is in it.
+    git(&b, "code/app", &["worktree", "add", "--quiet", "-b", "aside", "../trees/aside"]);
+    remove(&b, ONE);
+    b.ccsync(["pull", ONE]).success();
+    assert_lies_in(&b, ONE, "code/trees/aside");
+}
+
+#[test]
 fn the_same_place_goes_before_other_clones_and_one_with_the_directory_before_that() {
     let env = TestEnv::new();
     let (a, b) = env.pair();

@@ -98,6 +98,14 @@ pub fn working_directories(lines: &[u8]) -> Vec<String> {
     facts.cwds
 }
 
+/// Into which working tree the client has gone with `EnterWorktree`, by the last record in `lines` that says so: none, if it has left it since.
+/// `None`: no record speaks of it.
+pub fn entered_worktree(lines: &[u8]) -> Option<Option<String>> {
+    let at = memmem::rfind(lines, b"\"type\":\"worktree-state\"")?;
+    let record = parse(line_at(lines, at)).filter(|record| record["type"] == "worktree-state")?;
+    Some(record["worktreeSession"]["worktreePath"].as_str().map(str::to_owned))
+}
+
 /// Parses the client's time stamps.
 pub fn parse_time(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())

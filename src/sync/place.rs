@@ -6,16 +6,57 @@
 use std::path::{Path, PathBuf};
 
 use super::SyncError;
-use super::repo::{Repos, is_below_repo, name, plain_project};
+use super::repo::{PLACEHOLDER, Repos, is_below_repo, name, plain_project};
+use super::text::StoredText;
+use super::work::Work;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::path::PortablePath;
 use crate::domain::root::RootSet;
 use crate::rewrite::{Expander, TextKind};
 use crate::session::discover::projects_dir;
+use crate::session::facts::entered_worktree;
 use crate::store::manifest::Manifest;
 
 /// A place, or the reason why there is none.
 pub(super) type Place = Result<PathBuf, String>;
+
+/// Decides where the repository of a session is that is not here yet. A session that the client has taken into a working tree beside its
+/// checkout (`EnterWorktree`) is refused by the client where another checkout has that tree's place. So where the tree is not here, its place stays
+/// empty, and the client leaves it for the checkout in which it is started. `transcript` is the session's. Returns what a person should know of that.
+pub(super) fn settle(
+    work: &Work<'_>,
+    manifest: &Manifest,
+    transcript: &StoredText<'_>,
+) -> Result<Option<String>, SyncError> {
+    work.views.settle(manifest);
+    let repos = work.views.repos();
+    if !repos.stands_for_worktree(manifest) || !is_in_entered_worktree(transcript)? {
+        return Ok(None);
+    }
+    let id = &manifest.session;
+    let name = manifest.git.as_ref().and_then(|git| git.worktree.as_ref());
+    let name = name.map(|name| format!(" `{name}`")).unwrap_or_default();
+    let goes_on = match repos.nowhere(manifest) {
+        Some(nowhere) => {
+            work.views.clones().use_for(id, Some(&nowhere.path));
+            format!("ccsync resume {id} goes on in the checkout; or")
+        }
+        None => "before the client goes on with it,".to_owned(),
+    };
+    Ok(Some(format!(
+        "its working tree{name} is not here: {goes_on} make one with git worktree add, remove the transcript, and ccsync pull {id}"
+    )))
+}
+
+/// Whether the client is in a working tree that it has entered, which is the session's repository.
+fn is_in_entered_worktree(transcript: &StoredText<'_>) -> Result<bool, SyncError> {
+    let mut entered = None;
+    transcript.walk(0, &mut |piece| {
+        entered = entered_worktree(piece.text).or(entered.take());
+        Ok(true)
+    })?;
+    Ok(entered.flatten().as_deref() == Some(PLACEHOLDER))
+}
 
 /// The project directory for `manifest` below `claude_dir`.
 pub(super) fn place(manifest: &Manifest, roots: &RootSet, claude_dir: &Path) -> Result<Place, SyncError> {

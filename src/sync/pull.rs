@@ -15,7 +15,7 @@ use super::merge::Merged;
 use super::named::session_named;
 use super::notes::unseen;
 use super::parallel::on_all_cores;
-use super::place::{is_recent, place};
+use super::place::{is_recent, place, settle};
 use super::plan::{Differences, FilePull, Local, compare_session, compare_with, described};
 use super::prose;
 use super::push::{mention_merged, passed_over};
@@ -24,6 +24,7 @@ use super::send::{fetch, send_rest};
 use super::set_path::adopt_proposed_paths;
 use super::stored::machine_names;
 use super::storing::Storing;
+use super::text::StoredText;
 use super::work::{Work, undo_path};
 use super::writing::{Writer, Writing, all_files};
 use super::{Context, SyncError};
@@ -312,7 +313,13 @@ impl<'a> Puller<'a> {
         if files.is_empty() {
             return if ahead { PullStep::Ahead } else { PullStep::Nothing };
         }
-        PullStep::Write(Writing { directory: here.directory.clone(), files, here: Some(here.clone()), ahead })
+        PullStep::Write(Writing {
+            directory: here.directory.clone(),
+            files,
+            here: Some(here.clone()),
+            ahead,
+            note: None,
+        })
     }
 
     /// A session that is not here.
@@ -330,10 +337,13 @@ impl<'a> Puller<'a> {
             self.unbrought.push(Unbrought::new(report.clone(), place, manifest));
             return Ok(PullStep::Listed(Box::new(report)));
         }
-        work.views.settle(manifest);
+        let note = settle(work, manifest, &StoredText::transcript(snapshot, manifest))?;
         let place = place(manifest, &work.views.roots_of(manifest), &work.ctx.env.claude_dir)?;
         match place {
-            Ok(directory) => Ok(bring_to(work, snapshot, manifest, directory)?.into()),
+            Ok(directory) => Ok(match bring_to(work, snapshot, manifest, directory)? {
+                Brought::Write(writing) => PullStep::Write(Writing { note, ..writing }),
+                refused => refused.into(),
+            }),
             Err(reason) => Ok(PullStep::Listed(Box::new(listed(Outcome::Listed { reason })))),
         }
     }
@@ -590,7 +600,7 @@ pub(super) fn bring_to(
         )));
     }
     let ahead = !found.up.is_empty();
-    Ok(Brought::Write(Writing { directory, files: found.down, here: Some(here), ahead }))
+    Ok(Brought::Write(Writing { directory, files: found.down, here: Some(here), ahead, note: None }))
 }
 
 fn foreseen(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {

@@ -18,7 +18,7 @@ use crate::rewrite::{collapse_path, expand_path};
 use crate::store::manifest::Manifest;
 
 /// What a path in the repository begins with in the store.
-const PLACEHOLDER: &str = "{{REPO}}";
+pub(super) const PLACEHOLDER: &str = "{{REPO}}";
 
 /// A file that is none of the stored ones is compared with no more root sets than these.
 const MOST_SETS: usize = 64;
@@ -61,6 +61,21 @@ impl Repos<'_> {
         tree.and_then(|tree| root_at(self.present(), tree.top.to_str()?))
             .or(own)
             .or_else(|| self.elsewheres(manifest, self.present()).into_iter().next())
+    }
+
+    /// Whether the session works in a linked working tree that lies beside its main checkout, and its repository here is no linked one.
+    pub(super) fn stands_for_worktree(self, manifest: &Manifest) -> bool {
+        let was_linked = manifest.git.as_ref().is_some_and(|git| git.worktree.is_some());
+        let here = |root: Root| self.clones.facts(Path::new(&resolved(&root.path)));
+        was_linked
+            && !is_in_nested_worktree(manifest)
+            && self.of(manifest, &manifest.session).and_then(here).is_some_and(|facts| facts.worktree.is_none())
+    }
+
+    /// The repository where it would be by this machine's roots, if nothing is there.
+    pub(super) fn nowhere(self, manifest: &Manifest) -> Option<Root> {
+        let places = self.elsewheres(manifest, self.present());
+        places.into_iter().find(|root| Path::new(&root.path).symlink_metadata().is_err())
     }
 
     /// Every set of roots by which a file of `session` here may have been written, for text with `{{REPO}}` in it. `learned` are working
@@ -159,23 +174,24 @@ impl Repos<'_> {
         same.iter().for_each(|place| drop(self.clones.learn_at(place)));
         let tail = tail(manifest);
         let has_directory = |tree: &WorkingTree| tree.top.join(&tail).is_dir();
+        let worktree = manifest.git.as_ref().and_then(|git| git.worktree.as_ref());
+        let worktree = worktree.filter(|_| !is_in_nested_worktree(manifest));
+        let is_the_worktree = |tree: &WorkingTree| worktree.is_some() && tree.worktree.as_ref() == worktree;
         let mut trees = self.clones.present(identity);
-        if search && !trees.iter().any(has_directory) {
+        let has_none = |is: &dyn Fn(&WorkingTree) -> bool| !trees.iter().any(is);
+        if search && (has_none(&has_directory) || worktree.is_some() && has_none(&is_the_worktree)) {
             self.clones.search();
             trees = self.clones.present(identity);
         }
-        let worktree = manifest.git.as_ref().and_then(|git| git.worktree.as_ref());
-        let worktree = worktree.filter(|_| !is_in_nested_worktree(manifest));
         let names: Vec<&str> =
             origins(manifest).into_iter().filter_map(|origin| last_part(&origin.repo()?.path)).collect();
         let is_named = |tree: &WorkingTree| tree.top.file_name().is_some_and(|name| names.iter().any(|n| name == *n));
         // `false` comes first.
         trees.into_iter().min_by_key(|tree| {
-            let is_the_worktree = worktree.is_some() && tree.worktree.as_ref() == worktree;
             let order = [
                 has_directory(tree),
                 same.contains(&tree.top),
-                is_the_worktree,
+                is_the_worktree(tree),
                 tree.worktree.is_none(),
                 is_named(tree),
             ];

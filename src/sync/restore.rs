@@ -12,10 +12,11 @@ use serde::Serialize;
 
 use super::history::{states_at_merges_too, stored_session_named};
 use super::milestones::commit_of;
-use super::place::place;
+use super::place::{place, settle};
 use super::plan::described;
 use super::report::{Outcome, RemoteState};
 use super::send::send;
+use super::text::StoredText;
 use super::work::{Work, undo_path};
 use super::{Context, SyncError};
 use crate::domain::id::{CommitId, SessionId};
@@ -252,8 +253,13 @@ impl Restoring<'_> {
     }
 
     /// Where a session that is not here is put.
-    fn directory(&self, work: &Work<'_>, manifest: &Manifest) -> Result<PathBuf, SyncError> {
-        work.views.settle(manifest);
+    fn directory(
+        &self,
+        work: &Work<'_>,
+        manifest: &Manifest,
+        transcript: &StoredText<'_>,
+    ) -> Result<PathBuf, SyncError> {
+        settle(work, manifest, transcript)?;
         let found = place(manifest, &work.views.roots_of(manifest), &work.ctx.env.claude_dir)?;
         found.map_err(|reason| SyncError::NotRestored { session: manifest.session.clone(), reason })
     }

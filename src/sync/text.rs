@@ -44,6 +44,11 @@ impl<'a> StoredText<'a> {
         Some(Self { snapshot, manifest, name, file: manifest.file(name)? })
     }
 
+    /// The transcript of the session.
+    pub(super) fn transcript(snapshot: &'a Snapshot<'a>, manifest: &'a Manifest) -> Self {
+        Self { snapshot, manifest, name: None, file: &manifest.transcript }
+    }
+
     pub(super) fn kind(&self) -> TextKind {
         text_kind(self.name)
     }

@@ -41,12 +41,14 @@ pub(super) struct Writing {
     pub(super) here: Option<LocalSession>,
     /// This machine has more of other files, so the session is not in step afterwards.
     pub(super) ahead: bool,
+    /// What a person should know besides.
+    pub(super) note: Option<String>,
 }
 
 impl Writing {
     /// All of a session that is not here.
     pub(super) fn new(directory: PathBuf, manifest: &Manifest) -> Self {
-        Self { directory, files: all_files(manifest), here: None, ahead: false }
+        Self { directory, files: all_files(manifest), here: None, ahead: false, note: None }
     }
 
     /// How it is reported.
@@ -90,6 +92,7 @@ impl Writing {
             report.turns = Some(all.turns);
             report.machines = writers(&manifest.transcript, *pull, writer.names);
         }
+        report.notes.extend(self.note.clone());
         if self.ahead {
             report.notes.push("this machine has more of it: ccsync push".to_owned());
         }

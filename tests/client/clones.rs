@@ -143,3 +143,48 @@ fn a_session_left_in_a_worktree_goes_on_in_a_clone_elsewhere_with_or_without_it(
         assert!(pair.a.has_prompt(&id, "again"));
     }
 }
+
+#[test]
+fn a_session_left_in_a_worktree_beside_its_checkout_goes_on_in_a_clone_elsewhere_with_or_without_it() {
+    let stage = Stage::new(client_or_skip!());
+    for (paths, has_worktree) in [("original", true), ("original", false), ("local", false)] {
+        let pair = Pair::new(Some(paths));
+        let there = clone(&pair.a, &pair.a.home.join("work/demo"), "https://example.org/al/demo", "");
+        let aside = pair.a.home.join("work/aside");
+        pair.a.git(&there, &["worktree", "add", "--quiet", "-b", "aside", text(&aside)]);
+        let here = clone(&pair.b, &pair.b.home.join("else/where/demo_2"), "git@example.org:al/demo", "");
+        let worktree = pair.b.home.join("else/trees/aside");
+        worked_in(&pair.b, std::slice::from_ref(&here));
+        if has_worktree {
+            pair.b.git(&here, &["worktree", "add", "--quiet", "-b", "aside", text(&worktree)]);
+        }
+        let steps = [
+            Answer::call("ToolSearch", &json!({"query": "select:EnterWorktree", "max_results": 3})),
+            Answer::call("EnterWorktree", &json!({"path": text(&aside)})),
+            Answer::bash("pwd"),
+        ];
+        let id = stage.begin(&pair.a, &there, "first", &steps);
+        pair.a.push();
+        pair.b.pull();
+        // Where the tree is not here, nothing is in its place, and the client leaves it.
+        let (lies_in, goes_on_in) =
+            if has_worktree { (&worktree, &worktree) } else { (&pair.b.home.join("work/aside"), &here) };
+        let name = client_dir_name(text(lies_in));
+        assert_eq!(pair.b.transcript(&id).parent().and_then(Path::file_name), Some(OsStr::new(&name)));
+        assert_eq!(lies_in.exists(), has_worktree);
+        let request = stage.resume(&pair.b, goes_on_in, &id, "again", &[Answer::bash("pwd")]);
+        assert!(has_turn(&request, "first"), "the history did not reach the model");
+        let records = pair.b.records(&id);
+        let last = records.iter().rev().find_map(|record| record["cwd"].as_str());
+        assert_eq!(last, Some(text(goes_on_in)));
+        let left = records.iter().rev().find(|record| record["type"] == "worktree-state");
+        assert_eq!(left.map(|record| record["worktreeSession"].is_null()), Some(!has_worktree));
+        let before = fs::read(pair.a.transcript(&id)).expect("a transcript");
+        pair.b.push();
+        pair.a.pull();
+        assert!(fs::read(pair.a.transcript(&id)).expect("a transcript").starts_with(&before));
+        assert!(pair.a.has_prompt(&id, "again"));
+        let request = stage.resume(&pair.a, &there, &id, "home", &[Answer::bash("pwd")]);
+        assert!(has_turn(&request, "again"), "what was said at B did not reach the model");
+    }
+}

@@ -14,7 +14,7 @@ use crate::sync::SyncError;
 use crate::sync::fork::{add_fork, restored_id};
 use crate::sync::pull::{Brought, bring_to};
 use crate::sync::stored::machine_names;
-use crate::sync::text::LocalText;
+use crate::sync::text::{LocalText, StoredText};
 use crate::sync::work::Work;
 use crate::sync::writing::Writer;
 use crate::sys::fail_point::fail_point;
@@ -51,8 +51,9 @@ impl Restoring<'_> {
         if !self.alone && head.state(&target.id)?.as_ref() == Some(&target.state) {
             return Ok(None);
         }
-        let then = work.store.snapshot(Some(&target.commit))?.manifest(&target.id)?;
-        let manifest = then.ok_or_else(|| SyncError::NoSuchSession { session: target.id.clone() })?;
+        let then = work.store.snapshot(Some(&target.commit))?;
+        let manifest =
+            then.manifest(&target.id)?.ok_or_else(|| SyncError::NoSuchSession { session: target.id.clone() })?;
         let fork = restored_id(&target.id, &target.state);
         let there = self.found.sessions.get(&fork).cloned();
         let directory = match (&there, here) {
@@ -65,7 +66,7 @@ impl Restoring<'_> {
             }
             (None, None) => {
                 let named = Manifest { session: fork.clone(), ..manifest.clone() };
-                self.directory(work, &named)?
+                self.directory(work, &named, &StoredText::transcript(&then, &manifest))?
             }
         };
         Ok(Some(AsFork { target, manifest, fork, directory, here: there }))

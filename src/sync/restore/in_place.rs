@@ -17,6 +17,7 @@ use crate::sync::push::store_sessions;
 use crate::sync::report::Outcome;
 use crate::sync::stored::machine_names;
 use crate::sync::storing::is_stored;
+use crate::sync::text::StoredText;
 use crate::sync::work::Work;
 use crate::sync::writing::{Writer, Writing};
 use crate::sync::{SyncError, choice};
@@ -81,7 +82,7 @@ impl Restoring<'_> {
         manifest: Manifest,
         then: &Snapshot<'_>,
     ) -> Result<InPlace, SyncError> {
-        let directory = self.directory(work, &manifest)?;
+        let directory = self.directory(work, &manifest, &StoredText::transcript(then, &manifest))?;
         let Some(here) = files_without_transcript(&directory, &target.id) else {
             let writing = Writing::new(directory, &manifest);
             return Ok(InPlace {
@@ -147,7 +148,8 @@ impl InPlace {
         let differing = differences.up.into_keys().chain(differences.down.into_keys());
         let (written, excess): (Names, Names) = differing.partition(|name| manifest.file(name.as_ref()).is_some());
         let files = written.into_iter().map(|name| (name, FilePull::Whole)).collect();
-        let writing = Writing { directory: here.directory.clone(), files, here: Some(here.clone()), ahead: false };
+        let writing =
+            Writing { directory: here.directory.clone(), files, here: Some(here.clone()), ahead: false, note: None };
         Self { target, manifest, writing, excess, only_here: Names::new(), kept_as: None }
     }
 }
