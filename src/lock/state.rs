@@ -175,21 +175,6 @@ pub fn replace_unreadable(session: &SessionId, commit: &CommitId, me: &Me, stamp
     Change { expected: Some(commit.clone()), new: Some(record) }
 }
 
-/// The change that takes a lock away; `None` if there is none.
-///
-/// # Errors
-/// Where the lock stands, if somebody else has it whom `take_over` spares.
-pub fn remove(
-    seen: Option<&Seen>,
-    now: DateTime<Utc>,
-    me: &Me,
-    take_over: TakeOver,
-) -> Result<Option<Change>, Standing> {
-    let Some(seen) = seen else { return Ok(None) };
-    permitted(seen, now, me, take_over)?;
-    Ok(Some(Change { expected: Some(seen.commit.clone()), new: None }))
-}
-
 fn permitted(seen: &Seen, now: DateTime<Utc>, me: &Me, take_over: TakeOver) -> Result<(), Standing> {
     let standing = standing(Some(seen), now, me);
     let needed = match standing {
@@ -336,10 +321,6 @@ mod tests {
             let taken = taken.unwrap();
             assert_eq!((taken.expected, taken.new.unwrap().generation), (Some(commit(1)), 2));
         }
-        assert_eq!(remove(None, at(0), &me, TakeOver::No), Ok(None));
-        assert!(remove(Some(&seen(0)), at(0), &me, TakeOver::Expired).is_err());
-        let removed = remove(Some(&seen(0)), at(600), &me, TakeOver::Expired);
-        assert_eq!(removed, Ok(Some(Change { expected: Some(commit(1)), new: None })));
     }
 
     #[test]

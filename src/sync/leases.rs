@@ -22,7 +22,6 @@ use crate::transport::remote::RefUpdate;
 pub(super) struct Leases {
     directory: PathBuf,
     claims: BTreeMap<SessionId, Claim>,
-    lost: BTreeSet<SessionId>,
     /// To be given back together with what is sent next.
     ending: BTreeSet<SessionId>,
     /// Renewed whether it is time or not: a sign of life was asked for.
@@ -38,9 +37,8 @@ impl Leases {
     pub(super) fn load(directory: &Path) -> Result<Self, SyncError> {
         let (claims, damaged) = load_all(directory)?;
         let damaged = damaged.iter().map(|e| in_words(e)).collect();
-        let lost = claims.iter().filter(|claim| claim.lost).map(|claim| claim.session.clone()).collect();
         let claims = claims.into_iter().map(|claim| (claim.session.clone(), claim)).collect();
-        Ok(Self { directory: directory.to_owned(), claims, lost, damaged, ..Self::default() })
+        Ok(Self { directory: directory.to_owned(), claims, damaged, ..Self::default() })
     }
 
     /// Whether this machine has no claims: then a push is a push of data alone.
@@ -68,9 +66,9 @@ impl Leases {
         self.claims.values().filter(|claim| claim.lost)
     }
 
-    /// Sessions whose lock another machine has now. What this machine has more of them is kept as forks.
-    pub(super) fn lost(&self) -> &BTreeSet<SessionId> {
-        &self.lost
+    /// Whether another machine has the lock of a session now. What this machine has more of it is kept as a fork.
+    pub(super) fn is_lost(&self, session: &SessionId) -> bool {
+        self.claims.get(session).is_some_and(|claim| claim.lost)
     }
 
     /// Whether what was sent earlier has no answer yet: before anything else is sent, the remote is looked at.
@@ -147,7 +145,6 @@ impl Leases {
     pub(super) fn begin(&mut self, claim: Claim) -> Result<(), SyncError> {
         claim.save(&self.directory)?;
         self.sent = vec![claim.session.clone()];
-        self.lost.remove(&claim.session);
         self.claims.insert(claim.session.clone(), claim);
         Ok(())
     }
@@ -156,7 +153,6 @@ impl Leases {
     pub(super) fn refused(&mut self, former: Option<Claim>) -> Result<(), SyncError> {
         let Some(lost) = former.filter(|former| former.lost) else { return Ok(()) };
         lost.save(&self.directory)?;
-        self.lost.insert(lost.session.clone());
         self.claims.insert(lost.session.clone(), lost);
         Ok(())
     }
@@ -201,11 +197,10 @@ impl Leases {
     /// There is no lock of a session any more. That it was lost before is remembered all the same, until a push and a pull have made this
     /// machine's turns a session of their own.
     pub(super) fn given_back(&mut self, session: &SessionId) -> Result<(), SyncError> {
-        if self.lost.contains(session) { Ok(()) } else { self.forget(session) }
+        if self.is_lost(session) { Ok(()) } else { self.forget(session) }
     }
 
     fn forget(&mut self, session: &SessionId) -> Result<(), SyncError> {
-        self.lost.remove(session);
         self.ending.remove(session);
         self.claims.remove(session);
         Ok(Claim::remove(&self.directory, session)?)
@@ -213,7 +208,6 @@ impl Leases {
 
     /// Forgets every claim: the remote on which they were made is not this machine's any more.
     pub(super) fn forget_all(&mut self) -> Result<(), SyncError> {
-        self.lost.clear();
         self.ending.clear();
         let claims = std::mem::take(&mut self.claims);
         Ok(claims.keys().try_for_each(|session| Claim::remove(&self.directory, session))?)
@@ -221,7 +215,7 @@ impl Leases {
 
     /// Who has a lock that this machine has lost, as a note for a person; the name is untrusted text.
     pub(super) fn note(&self, store: &Store, session: &SessionId) -> Result<Option<String>, SyncError> {
-        if !self.lost.contains(session) {
+        if !self.is_lost(session) {
             return Ok(None);
         }
         let there = store.locks()?.locks.get(session).and_then(|commit| store.read_lock(commit).ok());
@@ -234,7 +228,7 @@ impl Leases {
 
     /// A lost lock is done with: what this machine had more is a fork, here too.
     pub(super) fn forget_lost(&mut self, session: &SessionId) -> Result<(), SyncError> {
-        if self.lost.contains(session) { self.forget(session) } else { Ok(()) }
+        if self.is_lost(session) { self.forget(session) } else { Ok(()) }
     }
 
     /// Lost locks whose holder does not run any more, or is this process.
@@ -250,7 +244,6 @@ impl Leases {
             Settlement::Lost => {
                 claim.lost = true;
                 claim.save(&self.directory)?;
-                self.lost.insert(session.clone());
                 self.ending.remove(session);
             }
             Settlement::Released => self.forget(session)?,

@@ -87,7 +87,7 @@ fn bring_together(work: &Work<'_>, ours: Option<CommitId>, theirs: &CommitId) ->
 
 /// Whether what is not sent yet holds more of a session whose lock this machine has lost.
 pub(super) fn holds_lost(work: &Work<'_>) -> Result<bool, SyncError> {
-    Ok(!work.locks.lost().is_empty() && !work.locks.lost().is_disjoint(&unsent_sessions(work)?))
+    any_lost(work, || unsent_sessions(work))
 }
 
 /// The sessions of which this machine has committed more than the remote has, as last seen.
@@ -110,8 +110,15 @@ fn changed_since_parting(
 
 /// Whether `ours` has more of a session whose lock this machine has lost: then it cannot go to the remote as it is.
 fn differ_in_lost(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<bool, SyncError> {
-    let lost = work.locks.lost();
-    Ok(!lost.is_empty() && !lost.is_disjoint(&changed_since_parting(work, ours, Some(theirs))?))
+    any_lost(work, || changed_since_parting(work, ours, Some(theirs)))
+}
+
+/// Whether this machine has lost the lock of one of these sessions. Mostly it has lost none, and they are not asked for.
+fn any_lost(
+    work: &Work<'_>,
+    sessions: impl FnOnce() -> Result<BTreeSet<SessionId>, SyncError>,
+) -> Result<bool, SyncError> {
+    Ok(work.locks.lost_claims().next().is_some() && sessions()?.iter().any(|session| work.locks.is_lost(session)))
 }
 
 fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<Merged, SyncError> {
@@ -130,7 +137,7 @@ fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<
             merged.skipped.insert(session, LATER.to_owned());
             continue;
         }
-        let lost = work.locks.lost().contains(&session);
+        let lost = work.locks.is_lost(&session);
         if (lost || changed_there.contains(&session)) && our_side.state(&session)? != their_side.state(&session)? {
             let sides = Sides { views: &work.views, ours: &our_side, theirs: &their_side };
             let merged_session =

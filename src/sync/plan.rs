@@ -137,7 +137,7 @@ pub(super) fn compare_session(
     match snapshot.manifest(&local.session.id)? {
         Some(manifest) => {
             let found = compare_with(work, snapshot, &manifest, local, work.index.entry(local.session))?;
-            let lost = work.locks.lost().contains(&local.session.id);
+            let lost = work.locks.is_lost(&local.session.id);
             Ok(if lost { found.parted_at_the_end() } else { found })
         }
         // A transcript without a whole line yet is left for later; it may be a client that has just begun.
