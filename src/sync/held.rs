@@ -9,19 +9,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::by_session::BySession;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::session::discover::{Discovery, LocalSession};
 use crate::store::snapshot::SessionState;
 use crate::store::{Snapshot, StoreError};
-use crate::sys::fs::{FileStamp, PathError, write_atomic};
+use crate::sys::fs::{FileStamp, PathError};
 
 /// The sessions that are held.
-pub(super) struct HeldSessions {
-    path: PathBuf,
-    sessions: BTreeMap<SessionId, Held>,
-    changed: bool,
-}
+pub(super) struct HeldSessions(BySession<Held>);
 
 /// One session that is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,28 +33,24 @@ struct Held {
 impl HeldSessions {
     /// Reads the file at `path`; one that is missing or damaged names none.
     pub(super) fn load(path: &Path) -> Self {
-        let read = std::fs::read(path).ok().and_then(|json| serde_json::from_slice(&json).ok());
-        Self { path: path.to_owned(), sessions: read.unwrap_or_default(), changed: false }
+        Self(BySession::load(path))
     }
 
     /// Holds a session as it lies here, while the store has it at `state`.
     pub(super) fn hold(&mut self, session: &LocalSession, state: SessionState) {
         let files = session.files.iter().map(|(name, stamp)| (key(name.as_ref()).to_owned(), *stamp)).collect();
-        let held = Held { state, directory: session.directory.clone(), files };
-        self.changed |= self.sessions.insert(session.id.clone(), held.clone()) != Some(held);
+        self.0.put(session.id.clone(), Held { state, directory: session.directory.clone(), files });
     }
 
     /// Lets a session go.
     pub(super) fn release(&mut self, session: &SessionId) {
-        self.changed |= self.sessions.remove(session).is_some();
+        self.0.remove(session);
     }
 
     /// Forgets sessions that do not lie here any more, and returns what the store has of them.
     pub(super) fn keep_only(&mut self, found: &Discovery) -> Vec<(SessionId, SessionState)> {
-        let gone = self.sessions.iter().filter(|(id, _)| !found.sessions.contains_key(*id));
-        let gone: Vec<_> = gone.map(|(id, held)| (id.clone(), held.state.clone())).collect();
-        gone.iter().for_each(|(id, _)| self.release(id));
-        gone
+        let gone = self.0.keep_only(|session| found.sessions.contains_key(session));
+        gone.into_iter().map(|(session, held)| (session, held.state)).collect()
     }
 
     /// Whether a session is, file for file, what is held, while `snapshot` has it as it was then.
@@ -75,19 +68,14 @@ impl HeldSessions {
 
     /// Most commands hold nothing, and ask nothing of the store.
     fn held(&self, session: &LocalSession, snapshot: &Snapshot<'_>) -> Result<Option<&Held>, StoreError> {
-        let held = self.sessions.get(&session.id).filter(|held| held.directory == session.directory);
+        let held = self.0.get(&session.id).filter(|held| held.directory == session.directory);
         let Some(held) = held else { return Ok(None) };
         Ok((snapshot.state(&session.id)?.as_ref() == Some(&held.state)).then_some(held))
     }
 
     /// Writes the file if it changed.
     pub(super) fn save(&mut self) -> Result<(), PathError> {
-        if self.changed {
-            let json = serde_json::to_vec(&self.sessions).expect("maps with text keys always serialise");
-            write_atomic(&self.path, &json)?;
-            self.changed = false;
-        }
-        Ok(())
+        self.0.save()
     }
 }
 

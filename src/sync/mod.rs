@@ -11,7 +11,8 @@
 //! * `send`: the remote; [`locks`]: who holds which session; `leases`: this machine's locks in a push
 //! * `prose`: what lies beside sessions: memory, the user's `CLAUDE.md`, settings
 //! * `resume`: continuing a session under its lock; `told`: what the model is told when it moved
-//! * `index`: the cache that makes all this cheap; `gone`: what was removed here; `leftovers`: what a killed ccsync left
+//! * `index`: the cache that makes all this cheap; `gone`: what was removed here; `leftovers`: what a killed ccsync left; `by_session`: a small
+//!   file about sessions
 //! * `verify`: whether all places agree; `repair`: a healed copy of what is damaged
 //! * `clones`: the clones of projects on this machine; `repo`: which of them `{{REPO}}` of a session is
 //! * `project`: where a session's project is, and from where it could be cloned
@@ -44,6 +45,7 @@ use crate::transport::clone::CloneError;
 use crate::transport::remote::RemoteError;
 use crate::transport::url::UrlError;
 
+mod by_session;
 pub mod choice;
 mod clones;
 mod collect;
