@@ -2,11 +2,11 @@
 //!
 //! A *shelf* holds the files of one owner: the memory of one project, or what the user has for all of them. Pure: no I/O.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::checked::checked_text;
 use super::path::PortablePath;
 use super::project::ProjectIdentity;
 
@@ -144,26 +144,14 @@ impl ShelfId {
     }
 }
 
-impl TryFrom<String> for ShelfId {
-    type Error = InvalidShelf;
+checked_text!(ShelfId, InvalidShelf, Self::checked);
 
-    fn try_from(text: String) -> Result<Self, InvalidShelf> {
+impl ShelfId {
+    fn checked(text: String) -> Result<Self, InvalidShelf> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
         let name = text.strip_prefix(MEMORY);
         let is_memory = name.is_some_and(|name| (17..=READABLE + 17).contains(&name.len()) && name.chars().all(plain));
         if text == USER || is_memory { Ok(Self(text)) } else { Err(InvalidShelf(text)) }
-    }
-}
-
-impl From<ShelfId> for String {
-    fn from(shelf: ShelfId) -> Self {
-        shelf.0
-    }
-}
-
-impl fmt::Display for ShelfId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

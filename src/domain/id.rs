@@ -1,9 +1,10 @@
 //! Identifiers. Each is checked once, where it enters the program, and trusted afterwards.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use super::checked::checked_text;
 
 /// Why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -116,27 +117,9 @@ pub fn is_reserved_device_name(component: &str) -> bool {
     matches!(stem.as_str(), "con" | "prn" | "aux" | "nul" | "conin$" | "conout$") || numbered("com") || numbered("lpt")
 }
 
-macro_rules! text_conversions {
-    ($($name:ident),*) => {$(
-        impl TryFrom<String> for $name {
-            type Error = InvalidId;
-            fn try_from(text: String) -> Result<Self, InvalidId> {
-                text.parse()
-            }
-        }
-        impl From<$name> for String {
-            fn from(id: $name) -> Self {
-                id.0
-            }
-        }
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    )*};
-}
-text_conversions!(SessionId, MachineId, CommitId);
+checked_text!(SessionId, InvalidId, |text| text.parse());
+checked_text!(MachineId, InvalidId, |text| text.parse());
+checked_text!(CommitId, InvalidId, |text| text.parse());
 
 #[cfg(test)]
 mod tests {

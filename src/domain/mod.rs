@@ -4,6 +4,7 @@
 //! Owns the types every other module speaks in. Must not do I/O, read the clock, use git or know about the terminal.
 
 pub mod beside;
+pub(crate) mod checked;
 pub mod client_dir;
 pub mod found;
 pub mod id;

@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::checked::checked_text;
+
 /// An absolute path with its root replaced by a placeholder: `{{HOME}}/work/app`. Always `/`-separated below the root.
 /// A path under no root stays as its machine wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -95,24 +97,7 @@ fn is_safe_component(component: &str) -> bool {
         && !super::id::is_reserved_device_name(component)
 }
 
-impl TryFrom<String> for RelativeName {
-    type Error = UnsafeName;
-    fn try_from(text: String) -> Result<Self, UnsafeName> {
-        Self::new(text)
-    }
-}
-
-impl From<RelativeName> for String {
-    fn from(name: RelativeName) -> Self {
-        name.0
-    }
-}
-
-impl fmt::Display for RelativeName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+checked_text!(RelativeName, UnsafeName, Self::new);
 
 #[cfg(test)]
 mod tests {

@@ -3,12 +3,12 @@
 //! Owns their grammar (`docs/what-is-synced.md`) and what they match. Must not look at the disk: whoever compiles a pattern says how a
 //! directory may be spelled here.
 
-use std::fmt;
 use std::str::FromStr;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
+use super::checked::checked_text;
 use super::root::System;
 
 /// No honest pattern is longer.
@@ -166,25 +166,7 @@ impl FromStr for ProjectPattern {
     }
 }
 
-impl TryFrom<String> for ProjectPattern {
-    type Error = InvalidPattern;
-
-    fn try_from(text: String) -> Result<Self, InvalidPattern> {
-        Self::new(text)
-    }
-}
-
-impl From<ProjectPattern> for String {
-    fn from(pattern: ProjectPattern) -> Self {
-        pattern.0
-    }
-}
-
-impl fmt::Display for ProjectPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+checked_text!(ProjectPattern, InvalidPattern, Self::new);
 
 #[cfg(test)]
 mod tests {

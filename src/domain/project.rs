@@ -2,11 +2,11 @@
 //!
 //! Owns the form in which it is recorded (`git` in `docs/format.md`). Must not read a repository.
 
-use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::checked::checked_text;
 use super::id::CommitId;
 use super::path::{PortablePath, is_safe_path};
 use super::url::{Kind, RemoteUrl, UrlError, has_drive, project_identity};
@@ -236,27 +236,11 @@ impl BranchName {
     }
 }
 
-macro_rules! checked_texts {
-    ($($name:ident),*) => {$(
-        impl TryFrom<String> for $name {
-            type Error = InvalidProject;
-            fn try_from(text: String) -> Result<Self, InvalidProject> {
-                Self::new(text)
-            }
-        }
-        impl From<$name> for String {
-            fn from(checked: $name) -> Self {
-                checked.0
-            }
-        }
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    )*};
-}
-checked_texts!(PortableRemote, ProjectIdentity, SubDirectory, WorktreeName, BranchName);
+checked_text!(PortableRemote, InvalidProject, Self::new);
+checked_text!(ProjectIdentity, InvalidProject, Self::new);
+checked_text!(SubDirectory, InvalidProject, Self::new);
+checked_text!(WorktreeName, InvalidProject, Self::new);
+checked_text!(BranchName, InvalidProject, Self::new);
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,10 @@
 //! Roots: the directories that have a placeholder, and the system whose path rules they follow.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use super::checked::checked_text;
 
 /// The operating system whose rules a machine's paths follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -94,24 +95,7 @@ impl FromStr for RootName {
     }
 }
 
-impl TryFrom<String> for RootName {
-    type Error = InvalidRoot;
-    fn try_from(text: String) -> Result<Self, InvalidRoot> {
-        text.parse()
-    }
-}
-
-impl From<RootName> for String {
-    fn from(name: RootName) -> Self {
-        name.0
-    }
-}
-
-impl fmt::Display for RootName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+checked_text!(RootName, InvalidRoot, |text| text.parse());
 
 impl System {
     /// Whether native paths use backslashes and drive letters.

@@ -2,13 +2,13 @@
 //!
 //! Owns the format of `milestones/<name in lower case>.json` (`docs/format.md`) and the checks on what comes from outside.
 
-use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{FORMAT, ManifestError, parse_versioned, to_json};
+use crate::domain::checked::checked_text;
 use crate::domain::id::{CommitId, MachineId, is_reserved_device_name};
 
 /// A milestone's file that is larger is refused unread.
@@ -74,24 +74,7 @@ impl FromStr for MilestoneName {
     }
 }
 
-impl TryFrom<String> for MilestoneName {
-    type Error = InvalidMilestoneName;
-    fn try_from(text: String) -> Result<Self, InvalidMilestoneName> {
-        text.parse()
-    }
-}
-
-impl From<MilestoneName> for String {
-    fn from(name: MilestoneName) -> Self {
-        name.0
-    }
-}
-
-impl fmt::Display for MilestoneName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+checked_text!(MilestoneName, InvalidMilestoneName, |text| text.parse());
 
 impl PartialEq for MilestoneName {
     fn eq(&self, other: &Self) -> bool {

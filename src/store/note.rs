@@ -2,13 +2,13 @@
 //!
 //! Owns the format of `notes/<id>.json` (`docs/format.md`) and the checks on what comes from outside.
 
-use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{FORMAT, ManifestError, parse_versioned, to_json};
+use crate::domain::checked::checked_text;
 use crate::domain::id::MachineId;
 
 /// The longest text of a note, in bytes.
@@ -85,24 +85,7 @@ impl FromStr for NoteId {
     }
 }
 
-impl TryFrom<String> for NoteId {
-    type Error = NoNoteId;
-    fn try_from(text: String) -> Result<Self, NoNoteId> {
-        text.parse()
-    }
-}
-
-impl From<NoteId> for String {
-    fn from(id: NoteId) -> Self {
-        id.0
-    }
-}
-
-impl fmt::Display for NoteId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+checked_text!(NoteId, NoNoteId, |text| text.parse());
 
 impl Note {
     /// A note of the format that this program writes.
