@@ -167,14 +167,14 @@ pub(super) fn read_particulars(local: &LocalSession, roots: &RootSet, machine: &
     let mut facts = Facts::default();
     let mut lines = 0;
     let len = local.files[&None].len;
-    if let Ok(mut text) = LocalText::open(&local.path(None), 0, len) {
-        while let Ok(piece) = text.next_lines()
-            && !piece.is_empty()
-        {
-            facts.absorb(&piece);
-            lines += count_lines(&piece);
-        }
-    }
+    // What could be read before a failure counts.
+    let _ = LocalText::open(&local.path(None), 0, len).and_then(|text| {
+        text.each_piece(|piece| {
+            facts.absorb(piece);
+            lines += count_lines(piece);
+            Ok(())
+        })
+    });
     let directory = facts.project(local.directory_name()).map(str::to_owned);
     let name = SessionName {
         session: local.id.clone(),

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::locks::{LockView, Released, release, survey_of_fetched};
 use super::report::RemoteState;
-use super::send::{fetch, in_one_line, send_rest};
+use super::send::{fetch, fetch_if_reached, send_rest};
 use super::set_path::change_here;
 
 use super::work::Work;
@@ -76,11 +76,7 @@ pub struct Forgotten {
 pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
     let mut work = Work::open(ctx)?;
     work.with_locks = true;
-    let unreached = match fetch(&mut work) {
-        Ok(_) => None,
-        Err(SyncError::Remote(e)) => Some(in_one_line(&e)),
-        Err(e) => return Err(e),
-    };
+    let (_, unreached) = fetch_if_reached(&mut work)?;
     let (machines, bad) = work.store.head_snapshot()?.machines()?;
     let locks = locks(&work)?;
     let mut machines = rows(&work, &machines, &locks)?;

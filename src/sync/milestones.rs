@@ -10,7 +10,7 @@ use super::choice::Selection;
 use super::prose;
 use super::push::{Plan, fetch_first, mention_merged};
 use super::report::{MachineName, RemoteState, Report};
-use super::send::{fetch, in_one_line, send};
+use super::send::{fetch_if_reached, send};
 use super::stored::machine_names;
 use super::work::Work;
 use super::{Context, SyncError};
@@ -54,15 +54,12 @@ pub struct MadeMilestone {
 pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMilestone, SyncError> {
     let mut work = Work::open(ctx)?;
     fetch_first(&mut work)?;
-    let (merged, unreached) = match fetch(&mut work) {
-        Ok(merged) => (merged, None),
-        Err(SyncError::Remote(e)) => (Default::default(), Some(in_one_line(&e))),
-        Err(e) => return Err(e),
-    };
+    let (mut merged, unreached) = fetch_if_reached(&mut work)?;
     refuse_second(&work, name)?;
     let found = work.discover()?;
     let mut pushed = Plan::make(&work, &found, &Selection::default())?.execute(&mut work)?;
-    pushed.beside = prose::push(&mut work, false)?;
+    pushed.add_beside(std::mem::take(&mut merged.beside));
+    pushed.add_beside(prose::push(&mut work, false)?);
     mention_merged(&mut pushed, &work, merged)?;
     fail_point("a milestone is about to be named");
     let head = work.store.head()?.ok_or(SyncError::EmptyStore)?;

@@ -165,16 +165,11 @@ impl Repairing<'_> {
     }
 
     fn write_as_it_is(&self, name: Option<&RelativeName>, target: &Path) -> Result<(), SyncError> {
-        let mut text = self.local.open(name, 0)?;
+        let text = self.local.open(name, 0)?;
         let mut file = AtomicFile::create(target)?;
-        loop {
-            let piece = text.next_lines()?;
-            if piece.is_empty() {
-                file.commit()?;
-                return Ok(());
-            }
-            file.put(&piece)?;
-        }
+        text.each_piece(|piece| Ok(file.put(piece)?))?;
+        file.commit()?;
+        Ok(())
     }
 
     /// Writes the healed file, and what is no part of it beside it.
@@ -244,18 +239,14 @@ impl Repairing<'_> {
         name: Option<&RelativeName>,
         each: &mut dyn FnMut(&[u8]) -> Result<(), SyncError>,
     ) -> Result<(), SyncError> {
-        let mut text = self.local.open(name, 0)?;
-        loop {
+        self.local.open(name, 0)?.each_piece(|piece| {
             if crate::sys::signal::interrupted() {
                 return Err(SyncError::Interrupted);
             }
-            let piece = text.next_lines()?;
-            if piece.is_empty() {
-                return Ok(());
-            }
-            each(&piece)?;
+            each(piece)?;
             self.ctx.progress.advance(0, piece.len() as u64);
-        }
+            Ok(())
+        })
     }
 }
 

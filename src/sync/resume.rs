@@ -11,7 +11,7 @@ use super::named::session_named;
 use super::pull::{PullRequest, pull};
 use super::push::{Purpose, push_for};
 use super::report::{Outcome, Report};
-use super::send::{fetch, in_one_line};
+use super::send::fetch_if_reached;
 use super::work::Work;
 use super::{Context, SyncError};
 use crate::domain::id::SessionId;
@@ -61,11 +61,7 @@ impl Candidates {
 pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, SyncError> {
     let mut work = Work::open(ctx)?;
     work.with_locks = true;
-    let unreached = match fetch(&mut work) {
-        Ok(_) => None,
-        Err(SyncError::Remote(e)) => Some(in_one_line(&e)),
-        Err(e) => return Err(e),
-    };
+    let (_, unreached) = fetch_if_reached(&mut work)?;
     let mut locks: BTreeMap<SessionId, LockView> = match unreached {
         None => survey_of_fetched(&work)?.locks.into_iter().map(|lock| (lock.session.clone(), lock)).collect(),
         Some(_) => BTreeMap::new(),

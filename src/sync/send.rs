@@ -35,6 +35,15 @@ pub(super) fn fetch(work: &mut Work<'_>) -> Result<Merged, SyncError> {
     Ok(merged)
 }
 
+/// As [`fetch`]; that the remote cannot be reached is an answer, in one line.
+pub(super) fn fetch_if_reached(work: &mut Work<'_>) -> Result<(Merged, Option<String>), SyncError> {
+    match fetch(work) {
+        Ok(merged) => Ok((merged, None)),
+        Err(SyncError::Remote(e)) => Ok((Merged::default(), Some(in_one_line(&e)))),
+        Err(e) => Err(e),
+    }
+}
+
 /// Takes over what only a former clone has, which was damaged and moved away. What of it can be read is merged as if this
 /// one had never been away; a clone from which nothing is to be had stays where it is.
 fn take_over_damaged(work: &mut Work<'_>) -> Result<Merged, SyncError> {

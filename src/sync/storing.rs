@@ -318,15 +318,12 @@ impl Storing<'_> {
 
     /// Turns of a person in the first bytes of the local transcript.
     fn turns_before(&self, offset: u64) -> Result<u64, SyncError> {
-        let mut text = LocalText::open(&self.local.path(None), 0, offset)?;
         let mut turns = 0;
-        loop {
-            let piece = text.next_lines()?;
-            if piece.is_empty() {
-                return Ok(turns);
-            }
-            turns += count_of_persons(&piece);
-        }
+        LocalText::open(&self.local.path(None), 0, offset)?.each_piece(|piece| {
+            turns += count_of_persons(piece);
+            Ok(())
+        })?;
+        Ok(turns)
     }
 
     /// What git says of the project here. Where it says nothing, what another machine has recorded stays.
@@ -431,13 +428,10 @@ fn mark_inherited(manifest: &mut Manifest, name: Option<&RelativeName>, parent: 
 }
 
 fn count_lines_from(local: &Local<'_>, from: u64) -> Result<u64, SyncError> {
-    let mut text = local.open(None, from)?;
     let mut lines = 0;
-    loop {
-        let piece = text.next_lines()?;
-        if piece.is_empty() {
-            return Ok(lines);
-        }
-        lines += count_lines(&piece);
-    }
+    local.open(None, from)?.each_piece(|piece| {
+        lines += count_lines(piece);
+        Ok(())
+    })?;
+    Ok(lines)
 }

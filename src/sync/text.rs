@@ -222,6 +222,17 @@ impl LocalText {
         }
     }
 
+    /// Calls `each` with the rest, piece after piece of whole lines.
+    pub(super) fn each_piece(mut self, mut each: impl FnMut(&[u8]) -> Result<(), SyncError>) -> Result<(), SyncError> {
+        loop {
+            let piece = self.next_lines()?;
+            if piece.is_empty() {
+                return Ok(());
+            }
+            each(&piece)?;
+        }
+    }
+
     fn fill(&mut self, wanted: usize) -> Result<(), SyncError> {
         let have = self.buffer.len();
         let left = self.limit.saturating_sub(self.offset + have as u64);

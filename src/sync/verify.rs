@@ -10,7 +10,7 @@ use super::named::session_named;
 use super::plan::{Differences, Local, compare_session, compare_with};
 use super::prose;
 use super::push::passed_over;
-use super::send::first_line;
+use super::send::in_one_line;
 use super::text::{StoredText, text_kind};
 use super::verification::{Amount, Damage, RemoteStanding, SessionCheck, Standing, Verification};
 use super::views::Reader;
@@ -94,8 +94,7 @@ fn ask_remote(work: &Work<'_>) -> Result<Asked, SyncError> {
         Ok(mut refs) => refs.remove(&format!("refs/heads/{BRANCH}")),
         Err(SyncError::Remote(RemoteError::Interrupted { .. })) => return Err(SyncError::Interrupted),
         Err(SyncError::Remote(e)) => {
-            let said = e.said().map(|said| format!(": {}", first_line(said.as_str()))).unwrap_or_default();
-            let reason = format!("{e}{said}");
+            let reason = in_one_line(&e);
             let commits = waiting(work, head.as_ref(), known.as_ref())?;
             return Ok(Asked { standing: RemoteStanding::NotReached { reason, commits }, now: None, seen_as: known });
         }
@@ -405,16 +404,13 @@ fn lines_here(work: &Work<'_>, manifest: &Manifest) -> u64 {
 
 /// Lines of the local transcript, and how many of them are no records.
 fn count_here(local: &Local<'_>) -> Result<(u64, u64), SyncError> {
-    let mut text = local.open(None, 0)?;
     let (mut lines, mut damaged) = (0, 0);
-    loop {
-        let piece = text.next_lines()?;
-        if piece.is_empty() {
-            return Ok((lines, damaged));
-        }
-        lines += count_lines(&piece);
-        damaged += damaged_lines(&piece);
-    }
+    local.open(None, 0)?.each_piece(|piece| {
+        lines += count_lines(piece);
+        damaged += damaged_lines(piece);
+        Ok(())
+    })?;
+    Ok((lines, damaged))
 }
 
 fn standing(found: &Differences) -> Standing {

@@ -53,21 +53,28 @@ pub(crate) struct Args {
     /// Take the lock over from a machine that holds it
     #[arg(long)]
     take_over: bool,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// How a session is run, whether it is continued or begun.
+#[derive(Debug, clap::Args)]
+pub(super) struct RunArgs {
     /// Go on without a lock where the remote cannot be reached
     #[arg(long)]
-    offline: bool,
+    pub(super) offline: bool,
     /// Arguments for the client
     #[arg(last = true, value_name = "CLIENT ARGS")]
-    client: Vec<OsString>,
+    pub(super) client: Vec<OsString>,
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    begin(&args.client, app)?;
+    begin(&args.run.client, app)?;
     let filter = ListFilter { project: args.project.clone(), from: args.from.clone(), ..ListFilter::default() };
     let candidates = sync::candidates(&app.context()?, &filter)?;
     let offline = candidates.unreached.is_some();
     if let Some(reason) = &candidates.unreached {
-        lease::agree_to_go_on_alone(reason, args.offline, app)?;
+        lease::agree_to_go_on_alone(reason, args.run.offline, app)?;
     }
     let session = choose::session(args, candidates, app)?;
     lease::refuse_if_open_here(&session, app)?;
@@ -86,7 +93,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         conversation: Conversation::Resumed(&session),
         directory: &directory,
         note: note.as_deref(),
-        args: &args.client,
+        args: &args.run.client,
     };
     run::client(&launch, &session, !offline, app)
 }

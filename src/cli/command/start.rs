@@ -1,11 +1,10 @@
 //! `ccsync start`: a new session, locked and backed up from its beginning.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::resume::error::ResumeError;
 use super::resume::run::client;
-use super::resume::{begin, lease};
+use super::resume::{RunArgs, begin, lease};
 use crate::cli::app::App;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -21,16 +20,12 @@ use crate::sync::choice::directory_left_out;
 pub(crate) struct Args {
     /// Where to run the client [default: the current directory]
     directory: Option<PathBuf>,
-    /// Go on without a lock where the remote cannot be reached
-    #[arg(long)]
-    offline: bool,
-    /// Arguments for the client
-    #[arg(last = true, value_name = "CLIENT ARGS")]
-    client: Vec<OsString>,
+    #[command(flatten)]
+    run: RunArgs,
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    begin(&args.client, app)?;
+    begin(&args.run.client, app)?;
     let current = std::env::current_dir().map_err(CliError::current_dir)?;
     let directory = args.directory.as_ref().map_or_else(|| current.clone(), |below| current.join(below));
     if !directory.is_dir() {
@@ -41,8 +36,8 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     }
     // The client takes an id that was chosen for it, so that the lock is there before the first turn.
     let session: SessionId = uuid::Uuid::new_v4().to_string().parse().map_err(CliError::internal)?;
-    let locked = lease::take_or_go_on_alone(&session, args.offline, app)?;
+    let locked = lease::take_or_go_on_alone(&session, args.run.offline, app)?;
     let conversation = Conversation::New(&session);
-    let launch = Launch { conversation, directory: &directory, note: None, args: &args.client };
+    let launch = Launch { conversation, directory: &directory, note: None, args: &args.run.client };
     client(&launch, &session, locked, app)
 }

@@ -111,16 +111,13 @@ impl Step for AsFork {
 
 /// Lines of a transcript here, and turns of a person in it.
 fn count(here: &LocalSession) -> Result<(u64, u64), SyncError> {
-    let mut text = LocalText::open(&here.path(None), 0, here.files[&None].len)?;
     let (mut lines, mut turns) = (0, 0);
-    loop {
-        let piece = text.next_lines()?;
-        if piece.is_empty() {
-            return Ok((lines, turns));
-        }
-        lines += count_lines(&piece);
-        turns += count_of_persons(&piece);
-    }
+    LocalText::open(&here.path(None), 0, here.files[&None].len)?.each_piece(|piece| {
+        lines += count_lines(piece);
+        turns += count_of_persons(piece);
+        Ok(())
+    })?;
+    Ok((lines, turns))
 }
 
 /// Stores the forks that the store does not have yet, in one commit. They share the segments of the sessions that they come from.
