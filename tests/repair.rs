@@ -277,11 +277,14 @@ fn transcripts(below: &Path) -> Vec<PathBuf> {
     files.filter(|path| path.extension().is_some_and(|e| e == "jsonl")).collect()
 }
 
+/// So much there is of a torn record: it ends in the middle of a path, however long that is.
+const TORN: usize = 16;
+
 /// The transcript of `ONE` with a record torn and the next one glued to it, and zeros at the end, as after a power cut.
 fn damaged(whole: &[u8]) -> Vec<u8> {
     let whole = lines(whole);
     let mut text = whole[..4].concat().into_bytes();
-    text.extend_from_slice(&whole[4].as_bytes()[..60]);
+    text.extend_from_slice(&whole[4].as_bytes()[..TORN]);
     text.extend_from_slice(whole[4..].concat().as_bytes());
     text.extend_from_slice(&[0; 512]);
     text
@@ -312,7 +315,7 @@ fn the_copy_is_a_session_of_its_own_and_the_damaged_one_stays() {
     assert!(fs::read_to_string(copied.join("subagents/agent-1.jsonl")).unwrap().contains(&copy));
     assert!(copied.join("custom-title.json").exists());
     let fragments = fs::read(report["copy"]["fragments"].as_str().unwrap()).unwrap();
-    assert_eq!(fragments, [&whole.split_inclusive(|b| *b == b'\n').nth(4).unwrap()[..60], b"\n"].concat());
+    assert_eq!(fragments, [&whole.split_inclusive(|b| *b == b'\n').nth(4).unwrap()[..TORN], b"\n"].concat());
 
     // The same again is the same copy, also after the client has gone on with it.
     a.append(&copy, "and on");
