@@ -228,8 +228,9 @@ fn the_place_of_a_worktree_that_the_client_entered_beside_its_checkout_is_taken_
     assert_eq!(directory, b.home.join("code/app"));
     let line = b.text(ONE).lines().next_back().unwrap().replace("work/aside", "code/app");
     assert!(line.contains("worktree-state"));
-    b.append_raw(ONE, line.replace("worktree-state", "mode").as_bytes());
+    b.append_raw(ONE, (line.replace("worktree-state", "mode") + "\n").as_bytes());
     b.ccsync(["push"]).success();
+    assert_settled(&b, &[ONE, TWO, three]);
     let before = a.text(ONE);
     a.ccsync(["pull"]).success();
     assert!(a.text(ONE).starts_with(&before) && a.text(ONE).len() > before.len());
