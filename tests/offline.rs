@@ -45,6 +45,25 @@ fn a_pull_sends_what_was_queued() {
 }
 
 #[test]
+fn what_a_fetch_has_merged_does_not_hide_that_a_session_runs_here() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let away = remote.with_extension("away");
+    fs::rename(&remote, &away).unwrap();
+    b.append(ONE, "by b");
+    b.ccsync(["push"]).code(6);
+    fs::rename(&away, &remote).unwrap();
+    a.append(ONE, "by a");
+    a.ccsync(["push"]).success();
+    b.mark_running(ONE, std::process::id());
+    let run = b.ccsync(["pull"]).code(3);
+    assert!(run.stdout.contains("pull again when it has ended"), "{run}");
+    assert!(run.stdout.contains("note: what was said here, 4 lines, is a session of its own: "), "{run}");
+    assert_eq!(questions(&b.text(ONE)), ["hello", "by b"]);
+}
+
+#[test]
 fn an_offline_pull_fails_and_harms_nothing() {
     let env = TestEnv::new();
     let remote = env.bare_remote();

@@ -103,6 +103,7 @@ fn bring(mut work: Work<'_>, mut merged: Merged, request: &PullRequest) -> Resul
     let mut report = puller.execute(&mut work, &journal)?;
     report.add_beside(std::mem::take(&mut merged.beside));
     report.add_beside(prose::pull(&work, Some(&journal))?);
+    tell_forks_of_skipped(&mut report, &mut merged);
     let (remote, more) = send_rest(&mut work)?;
     merged.add(more);
     mention_merged(&mut report, &work, merged)?;
@@ -115,6 +116,16 @@ fn bring(mut work: Work<'_>, mut merged: Merged, request: &PullRequest) -> Resul
     report.remote = remote;
     work.save()?;
     Ok(report)
+}
+
+/// That the fetch has made a fork of a session's tail does not hide why the session itself was not brought after that.
+fn tell_forks_of_skipped(report: &mut Report, merged: &mut Merged) {
+    for session in report.sessions.iter_mut().filter(|s| matches!(s.outcome, Outcome::Skipped { .. })) {
+        if let Some((fork, lines)) = merged.forks.remove(&session.session) {
+            let lines = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
+            session.notes.push(format!("what was said here, {lines}, is a session of its own: {fork}"));
+        }
+    }
 }
 
 /// Where a lock was lost and its holder has ended, this machine's turns are a fork now, and the session here is that of the store.
