@@ -239,8 +239,17 @@ impl Views {
         reader.read(run, Reading::With(View::Local, present), portable).map(Cow::Owned)
     }
 
-    /// The number of the present roots with the repository of the session, found out once.
-    fn present(&self, manifest: &Manifest) -> usize {
+    /// The roots with which [`Self::localised`] reads the sessions: the present ones, with each of their repositories.
+    pub(super) fn localising<'m>(&self, manifests: impl Iterator<Item = &'m Manifest>) -> Vec<RootSet> {
+        let numbers: BTreeSet<usize> = manifests.map(|manifest| self.present(manifest)).chain([0]).collect();
+        numbers.into_iter().map(|n| self.set(n)).collect()
+    }
+
+    /// The number of the present roots with the repository of the session, if it has one; found out once.
+    pub(super) fn present(&self, manifest: &Manifest) -> usize {
+        if !is_in_repo(manifest) {
+            return 0;
+        }
         let known = |presents: &mut HashMap<_, _>| presents.get(&manifest.session).copied();
         let presents = || self.presents.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(present) = known(&mut presents()) {

@@ -2,7 +2,7 @@
 //!
 //! Owns what counts as said (`session::said` reads it from a record), the order of the results, and the bounds. Takes no lock and changes nothing.
 //!
-//! * [`pattern`], [`fragment`]: what is searched for, also as it stands in the store
+//! * [`pattern`]: what is searched for, also as it stands in the store: [`parts`], [`written`], [`fragment`], [`sketch`]
 //! * [`targets`]: which sessions, the newest first
 //! * [`scan`]: one session; [`hits`]: one text
 
@@ -11,16 +11,21 @@ use std::path::PathBuf;
 
 mod fragment;
 mod hits;
+mod parts;
 mod pattern;
 mod scan;
+mod sketch;
 mod targets;
+mod written;
 
 use self::hits::Found;
 use self::pattern::Pattern;
 pub use self::pattern::{Case, PatternError};
 use self::scan::Scan;
 use self::targets::{Place, Target, Targets};
-use super::stored::Stored;
+use self::written::Written;
+use super::stored::{Stored, views};
+use super::views::Views;
 use super::{Context, SyncError, in_words};
 use crate::domain::found::SessionHits;
 use crate::domain::id::{CommitId, SessionId};
@@ -85,11 +90,11 @@ pub fn search(
         head,
         checkout: Checkout::open(&stored.store),
     });
-    let base = Base { ctx, snapshot: snapshot.as_ref(), at: at.as_ref() };
+    let views = views(ctx);
+    let base = Base { ctx, snapshot: snapshot.as_ref(), at: at.as_ref(), views: &views };
     let Targets { targets, unreadable } = base.targets(request)?;
-    let candidates = pattern.candidates(&written_for_placeholders(ctx, &targets));
-    let scan =
-        Scan { views: super::stored::views(ctx), pattern: &pattern, candidates: &candidates, shown: request.hits };
+    let candidates = pattern.candidates(&written_for_placeholders(&views, &targets));
+    let scan = Scan { views: &views, pattern: &pattern, candidates: &candidates, shown: request.hits };
     let mut report = SearchReport { sessions: targets.len() as u64, found: 0, unreadable };
     on_all_cores(
         base.at,
@@ -114,6 +119,7 @@ struct Base<'a> {
     ctx: &'a Context<'a>,
     snapshot: Option<&'a Snapshot<'a>>,
     at: Option<&'a At>,
+    views: &'a Views,
 }
 
 /// The commit that is read, for any thread.
@@ -163,17 +169,22 @@ impl Scan<'_> {
     }
 }
 
-/// Everything that may be read where the store has a placeholder: paths of this machine's roots and, for roots that it lacks, of others'.
-fn written_for_placeholders(ctx: &Context<'_>, targets: &[Target]) -> Vec<String> {
+/// Everything that may be read where the store has a placeholder: paths of this machine's roots and of the clones that it reads sessions with; for
+/// roots that it lacks, paths of others.
+fn written_for_placeholders(views: &Views, targets: &[Target]) -> Written {
+    let manifests = || {
+        targets.iter().filter_map(|target| match &target.place {
+            Place::Stored { manifest, .. } => Some(&**manifest),
+            Place::Here(_) => None,
+        })
+    };
+    let here = views.localising(manifests());
+    let mut paths: BTreeSet<String> = here.iter().flat_map(every_spelling).collect();
     let mut seen = BTreeSet::new();
-    let mut written: BTreeSet<String> = every_spelling(&ctx.settings.roots).collect();
-    for target in targets {
-        let Place::Stored { manifest, .. } = &target.place else { continue };
-        for (key, roots) in &manifest.roots {
-            if seen.insert(key) {
-                written.extend(every_spelling(roots));
-            }
+    for (key, roots) in manifests().flat_map(|manifest| &manifest.roots) {
+        if seen.insert(key) {
+            paths.extend(every_spelling(roots));
         }
     }
-    written.into_iter().collect()
+    Written::new(&paths)
 }

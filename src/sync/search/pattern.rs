@@ -1,14 +1,17 @@
 //! What is searched for: found in what was said, and before that, roughly and fast, in the bytes of the store.
 //!
 //! The text of the store is JSON with placeholders in place of paths. A line is taken apart only if a *fragment* stands in it: a piece of what
-//! is searched for that stands in the store as it is, however the rest is escaped or abbreviated there. So no line that says it is missed, and nearly none
-//! is taken apart in vain. Pure.
+//! is searched for that stands in the store as it is, however the rest is escaped or abbreviated there; a record also only if it matches the
+//! *sketch*: the whole, drawn so roughly that nothing of that matters. So no line that says it is missed, and nearly none is taken apart in vain. Pure.
 
 use std::ops::Range;
 
 use regex::{Regex, RegexBuilder, bytes};
 
-use super::fragment::{Fragment, best_of_literal, best_of_pattern};
+use super::fragment::{self, Fragment};
+use super::parts::parts;
+use super::sketch::sketch;
+use super::written::Written;
 
 /// How to read what is searched for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,13 +41,18 @@ pub enum PatternError {
 pub(super) struct Pattern {
     /// Finds it in what was said.
     pub(super) said: Regex,
-    text: String,
-    is_regex: bool,
+    /// The same, to be read.
+    source: String,
     ignores_case: bool,
 }
 
 /// Finds lines that may say it in the bytes of the store.
-pub(super) struct Candidates(Option<bytes::Regex>);
+pub(super) struct Candidates {
+    /// Without one, every line is a candidate.
+    fragments: Option<bytes::Regex>,
+    /// Without one, the fragments say it all.
+    sketch: Option<bytes::Regex>,
+}
 
 impl Pattern {
     /// # Errors
@@ -58,31 +66,29 @@ impl Pattern {
             Case::Ignore => true,
             Case::Exact => false,
         };
-        let pattern = if is_regex { text.to_owned() } else { regex::escape(text) };
-        let said = RegexBuilder::new(&pattern).case_insensitive(ignores_case).multi_line(true).build();
+        let source = if is_regex { text.to_owned() } else { regex::escape(text) };
+        let said = RegexBuilder::new(&source).case_insensitive(ignores_case).multi_line(true).build();
         let said = said.map_err(PatternError::Regex)?;
-        Ok(Self { said, text: text.to_owned(), is_regex, ignores_case })
+        Ok(Self { said, source, ignores_case })
     }
 
-    /// What is to be looked for in the store. `written_for_placeholders`: what may be read where the store has a placeholder.
-    pub(super) fn candidates(&self, written_for_placeholders: &[String]) -> Candidates {
-        let fragments = if self.is_regex {
-            best_of_pattern(&self.text, self.ignores_case, written_for_placeholders)
-        } else {
-            best_of_literal(&self.text, self.ignores_case, written_for_placeholders).map(|one| vec![one])
-        };
-        Candidates(fragments.and_then(|fragments| {
+    /// What is to be looked for in the store. `written`: what may be read where the store has a placeholder.
+    pub(super) fn candidates(&self, written: &Written) -> Candidates {
+        let parts = parts(&self.source, self.ignores_case).unwrap_or_default();
+        let fragments = fragment::best(&parts, written).and_then(|fragments| {
             let alternatives: Vec<String> = fragments.iter().map(Fragment::as_regex).collect();
-            // Without one, every line is a candidate.
-            bytes::RegexBuilder::new(&alternatives.join("|")).build().ok()
-        }))
+            bytes::Regex::new(&alternatives.join("|")).ok()
+        });
+        // One that needs too much memory is done without.
+        let sketch = sketch(&parts, written).and_then(|sketch| bytes::Regex::new(&sketch).ok());
+        Candidates { fragments, sketch }
     }
 }
 
 impl Candidates {
     /// Where the next line that may say it holds what was looked for, at or after `from`.
     pub(super) fn find(&self, text: &[u8], from: usize) -> Option<usize> {
-        match &self.0 {
+        match &self.fragments {
             Some(fragments) => fragments.find_at(text, from).map(|found| found.start()),
             None => (from < text.len()).then_some(from),
         }
@@ -90,7 +96,7 @@ impl Candidates {
 
     /// As [`Self::find`], in records: what stands in the name of a field is not said.
     pub(super) fn find_in_records(&self, text: &[u8], mut from: usize) -> Option<usize> {
-        let Some(fragments) = &self.0 else { return self.find(text, from) };
+        let Some(fragments) = &self.fragments else { return self.find(text, from) };
         loop {
             let found = fragments.find_at(text, from)?;
             if !is_in_name(text, found.range()) {
@@ -99,6 +105,11 @@ impl Candidates {
             // A fragment may begin within the one before.
             from = found.start() + 1;
         }
+    }
+
+    /// Whether the record in `line`, in which [`Self::find_in_records`] found something, may say it.
+    pub(super) fn may_be_said_in(&self, line: &[u8]) -> bool {
+        self.sketch.as_ref().is_none_or(|sketch| sketch.is_match(line))
     }
 }
 
@@ -147,7 +158,7 @@ mod tests {
     #[test]
     fn names_of_fields_are_passed_over() {
         let pattern = Pattern::new("uuid", false, Case::Smart).unwrap();
-        let candidates = pattern.candidates(&[]);
+        let candidates = pattern.candidates(&Written::at_home());
         let finds = |text: &str| candidates.find_in_records(text.as_bytes(), 0).is_some();
         assert!(!finds(r#"{"uuid":"x","parentUuid":"y"}"#));
         for text in [

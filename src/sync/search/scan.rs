@@ -22,7 +22,7 @@ const LONGEST_LINE: usize = 64 << 20;
 
 /// What is the same for all sessions.
 pub(super) struct Scan<'a> {
-    pub(super) views: Views,
+    pub(super) views: &'a Views,
     pub(super) pattern: &'a Pattern,
     pub(super) candidates: &'a Candidates,
     pub(super) shown: usize,
@@ -172,10 +172,13 @@ impl Scan<'_> {
             Content::Records { .. } => self.candidates.find_in_records(text, from),
             Content::Output => self.candidates.find(text, from),
         };
+        let may_say_it = |line: &[u8]| content == Content::Output || self.candidates.may_be_said_in(line);
         while let Some(at) = next(from) {
             let start = memchr::memrchr(b'\n', &text[from..at]).map_or(from, |end| from + end + 1);
             let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |n| at + n);
-            each(start, &text[start..end], found)?;
+            if may_say_it(&text[start..end]) {
+                each(start, &text[start..end], found)?;
+            }
             if found.is_enough() {
                 break;
             }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use super::super::list::read_particulars;
-use super::super::stored::{MachineNames, machine_names, session_name, views};
+use super::super::stored::{MachineNames, machine_names, session_name};
 use super::super::views::Views;
 use super::super::{SyncError, in_words};
 use super::{At, Base, SearchRequest, Unreadable, on_all_cores};
@@ -68,7 +68,7 @@ impl Base<'_> {
         machines: &MachineNames,
     ) -> Targets {
         let states: Vec<_> = states.iter().collect();
-        let (at, views) = (self.at, &views(self.ctx));
+        let (at, views) = (self.at, self.views);
         let mut found = Targets { targets: Vec::with_capacity(states.len()), unreadable: Vec::new() };
         on_all_cores(
             at,
@@ -145,6 +145,8 @@ impl<'r> Filter<'r> {
         machines: &MachineNames,
     ) -> Option<Target> {
         let name = session_name(views, &manifest, machines);
+        // Everybody asks for it; here, all cores find it out.
+        views.present(&manifest);
         let writers = || manifest.all_files().flat_map(|(_, file)| &file.runs).map(|run| &run.machine);
         let is_wanted = self.accepts_project(&name) && self.accepts_writer(writers(), machines);
         let place = Place::Stored { manifest: Box::new(manifest), state: state.clone() };

@@ -1,0 +1,62 @@
+//! What may be read where the store has a placeholder: paths of this machine and of others, in every spelling. Pure.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use regex_syntax::hir::ClassUnicode;
+
+/// All that may be read from placeholders.
+pub(super) struct Written {
+    /// In lower case.
+    paths: Vec<String>,
+    chars: BTreeSet<char>,
+}
+
+impl Written {
+    /// Of the spelled paths of roots.
+    pub(super) fn new(paths: &BTreeSet<String>) -> Self {
+        // A directory name holds more than the path of a root, and the separators of what follows are converted.
+        let others = (0..=0x7f_u8).map(char::from).filter(|c| c.is_ascii_alphanumeric() || r"-/\%".contains(*c));
+        let chars = paths.iter().flat_map(|path| path.chars()).chain(others).collect();
+        Self { paths: paths.iter().map(|path| path.to_lowercase()).collect(), chars }
+    }
+
+    /// Whether one of these characters may be.
+    pub(super) fn may_hold(&self, class: &ClassUnicode) -> bool {
+        self.chars.iter().any(|c| has(class, *c))
+    }
+
+    /// What of a run in `text` stands in the store even where a part of the text is read from a placeholder; `None` where all of the run may be.
+    pub(super) fn outside(&self, text: &str, run: Range<usize>) -> Option<Range<usize>> {
+        let folded = text.to_lowercase();
+        // Lengths differ for a few characters that are not ASCII. Those are looked at as they are.
+        let folded = if folded.len() == text.len() { folded } else { text.to_owned() };
+        let within = folded.get(run.clone())?;
+        let (mut start, mut end) = (run.start, run.end);
+        for path in &self.paths {
+            if path.contains(within) {
+                return None;
+            }
+            let places = || run.clone().filter(|at| text.is_char_boundary(*at) && folded.is_char_boundary(*at));
+            // Where a path can end in it, and where one can begin.
+            let ends = |at: &usize| path.ends_with(&folded[..*at]) || folded[..*at].ends_with(path);
+            let begins = |at: &usize| path.starts_with(&folded[*at..]) || folded[*at..].starts_with(path);
+            start = start.max(places().skip(1).filter(ends).last().unwrap_or(run.start));
+            end = end.min(places().find(begins).unwrap_or(run.end));
+        }
+        (start < end).then_some(start..end)
+    }
+}
+
+/// Whether the class has the character.
+pub(super) fn has(class: &ClassUnicode, c: char) -> bool {
+    class.iter().any(|range| (range.start()..=range.end()).contains(&c))
+}
+
+#[cfg(test)]
+impl Written {
+    /// On the machine of somebody called Al.
+    pub(super) fn at_home() -> Self {
+        Self::new(&["/home/al", "%2Fhome%2Fal", "-home-al", "/srv/My Projects"].map(str::to_owned).into())
+    }
+}
