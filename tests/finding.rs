@@ -9,6 +9,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use crate::harness::{Clone, Machine, ONE, Run, TWO, Terminal, TestEnv};
+use crate::project::repository;
 
 const THREE: &str = "33333333-0000-4000-8000-000000000003";
 
@@ -210,6 +211,27 @@ fn paths_are_found_as_they_are_here() {
         assert!(run.stdout.contains(&format!("look at {home}/work/app/x.rs")) && !run.stdout.contains("{{"), "{run}");
         let shown = machine.ccsync(["show", ONE]).success();
         assert!(shown.stdout.contains(&format!("look at {home}/work/app/x.rs")), "{shown}");
+    }
+}
+
+#[test]
+fn a_path_in_a_clone_is_found_by_where_the_clone_is_here() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let (there, here) = ("work/app", "code/checkout of the application");
+    repository(&a, there, "git@github.com:al/app.git");
+    repository(&b, here, "git@github.com:al/app.git");
+    a.session(ONE).project(there).turn(&format!("look at {}/{there}/x.rs", a.home.display())).write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    for (machine, clone, other) in [(&a, there, here), (&b, here, there)] {
+        let path = format!("{}/{clone}", machine.home.display());
+        for text in [&path, &format!("{path}/x.rs"), &format!("{clone}/x"), &clone[5..], &format!("look at {path}")] {
+            assert_eq!(found(machine, &[text]), [ONE], "{text} on {}", machine.name);
+            assert_eq!(found(machine, &["--regex", &regex::escape(text)]), [ONE], "{text} on {}", machine.name);
+        }
+        assert_eq!(found(machine, &["--regex", &format!(r"{}/\w+\.rs", &clone[6..])]), [ONE], "{}", machine.name);
+        assert_eq!(found(machine, &[&format!("{other}/x.rs")]), [""; 0], "{}", machine.name);
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::harness::library::with_context;
 use crate::harness::{Machine, TestEnv};
+use crate::project::repository;
 
 /// Words of which texts are made: everything that is written otherwise than it is read.
 fn words(home: &str) -> Vec<String> {
@@ -84,8 +85,8 @@ fn said(machine: &Machine) -> Vec<(String, Vec<String>)> {
     machine.sessions().iter().map(|id| (id.clone(), texts(id))).collect()
 }
 
-fn found(machine: &Machine, text: &str, case: Case) -> BTreeSet<String> {
-    let request = SearchRequest { text: text.to_owned(), case, hits: 1, ..SearchRequest::default() };
+fn found(machine: &Machine, (text, regex): (&str, bool), case: Case) -> BTreeSet<String> {
+    let request = SearchRequest { text: text.to_owned(), regex, case, hits: 1, ..SearchRequest::default() };
     with_context(machine, |ctx| {
         let mut found = BTreeSet::new();
         let report = sync::search(ctx, &request, &mut |hits| found.insert(hits.name.session.to_string())).unwrap();
@@ -94,16 +95,33 @@ fn found(machine: &Machine, text: &str, case: Case) -> BTreeSet<String> {
     })
 }
 
-fn expected(said: &[(String, Vec<String>)], text: &str, case: Case) -> BTreeSet<String> {
-    let pattern = RegexBuilder::new(&regex::escape(text)).case_insensitive(case == Case::Ignore).build().unwrap();
+fn expected(said: &[(String, Vec<String>)], (text, regex): (&str, bool), case: Case) -> BTreeSet<String> {
+    let pattern = if regex { text.to_owned() } else { regex::escape(text) };
+    let pattern = RegexBuilder::new(&pattern).case_insensitive(case == Case::Ignore).multi_line(true).build().unwrap();
     let says = |(_, texts): &&(String, Vec<String>)| texts.iter().any(|text| pattern.is_match(text));
     said.iter().filter(says).map(|(id, _)| id.clone()).collect()
+}
+
+/// A regular expression that matches `text`, each character as its number says.
+fn expression(text: &str, numbers: &[u8]) -> String {
+    let one = |(c, number): (char, &u8)| match number {
+        0 => if c == '\n' { r"\n" } else { "." }.to_owned(),
+        1 => if c.is_alphanumeric() || c == '_' { r"\w+?" } else { r"\W" }.to_owned(),
+        2 => if c.is_whitespace() { r"\s" } else { r"\S*" }.to_owned(),
+        3 => "[^~x]".to_owned(),
+        4 => format!("(?:{}|zz)", regex::escape(&c.to_string())),
+        _ => regex::escape(&c.to_string()),
+    };
+    text.chars().zip(numbers.iter().cycle()).map(one).collect()
 }
 
 #[test]
 fn everything_that_was_said_is_found() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
+    // Two clones of one remote, whose paths are placeholders as well.
+    repository(&a, "work/my_app", "git@github.com:al/app.git");
+    repository(&b, "src/the checkout", "git@github.com:al/app.git");
     let mut runner = TestRunner::new_with_rng(
         Config::default(),
         proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
@@ -125,15 +143,20 @@ fn everything_that_was_said_is_found() {
         let said = said(machine);
         let all: Vec<&String> = said.iter().flat_map(|(_, texts)| texts).collect();
         let place = (any::<proptest::sample::Index>(), any::<proptest::sample::Index>(), 1..12_usize, any::<bool>());
-        for _ in 0..150 {
+        let numbers = proptest::collection::vec(0..24_u8, 12);
+        for number in 0..300 {
             let (which, start, length, ignores) = place.new_tree(&mut runner).unwrap().current();
+            let numbers = numbers.new_tree(&mut runner).unwrap().current();
             let text: Vec<char> = which.get(&all).chars().collect();
-            let query: String = text[start.index(text.len())..].iter().take(length).collect();
+            let text: String = text[start.index(text.len())..].iter().take(length).collect();
+            let is_regex = number % 2 == 1;
+            let query = if is_regex { expression(&text, &numbers) } else { text };
             let case = if ignores { Case::Ignore } else { Case::Exact };
             let is_told = |id: &BTreeSet<String>| id.iter().cloned().collect::<Vec<_>>();
-            let (found, expected) = (found(machine, &query, case), expected(&said, &query, case));
+            let (found, expected) =
+                (found(machine, (&query, is_regex), case), expected(&said, (&query, is_regex), case));
             assert_eq!(is_told(&found), is_told(&expected), "{query:?} ({case:?}) on {}", machine.name);
-            assert!(!found.is_empty(), "{query:?} was taken from what was said");
+            assert!(!found.is_empty() || is_regex, "{query:?} was taken from what was said");
         }
     }
 }

@@ -118,16 +118,17 @@ fn repeated(pieces: Vec<Piece>, is_optional: bool) -> Piece {
     Piece { regex, kind: if is_empty { Kind::MayBeEmpty } else { Kind::Something } }
 }
 
-/// Characters of which not all are steady, and placeholders, any number. Of the steady ones that no placeholder has, only those that are wanted.
+/// Placeholders, and characters of which not all are steady, any number, but no line ends. Of the steady ones that no placeholder has, only those
+/// that are wanted.
 fn loose(is_wanted: impl Fn(char) -> bool) -> Piece {
     let of_placeholder = |c: char| c.is_ascii_alphanumeric() || "_.".contains(c);
     let bytes = but_for(|c| of_placeholder(c) || is_wanted(c));
-    Piece { regex: format!(r"(?-u:(?:{bytes}|\\[^\n])*)"), kind: Kind::Loose }
+    Piece { regex: format!(r"(?-u:(?:{bytes}|\\[^\nn])*)"), kind: Kind::Loose }
 }
 
 /// The rest of the string.
 fn anything() -> Piece {
-    loose(|_| true)
+    Piece { regex: r#"(?-u:(?:[^\n"\\]|\\[^\n])*)"#.to_owned(), kind: Kind::Loose }
 }
 
 /// The client wraps what a person pasted into lines that nobody typed; they are gone where the text is read, with all that they say.
