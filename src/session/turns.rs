@@ -14,7 +14,7 @@ use memchr::memmem;
 
 pub use self::outline::Outline;
 pub(super) use self::record::parse;
-use self::record::{Record, Speech};
+use self::record::{MARKS_OF_PERSONS, Record, Speech};
 pub(super) use self::words::typed_pieces;
 use crate::domain::turn::{Turn, Who};
 
@@ -35,23 +35,28 @@ pub fn last_turns(lines: &[u8], most: usize) -> Vec<Turn> {
 }
 
 /// How many turns of a person `lines` hold: each record in which somebody typed something, as [`turns`] tells them apart. One that was left
-/// by going back counts too: it was said. Only such lines are parsed, so that counting costs a search.
+/// by going back counts too: it was said. Only lines that may be such a record are parsed, so that counting costs a search.
 pub fn count_of_persons(lines: &[u8]) -> u64 {
     let (mut count, mut from) = (0, 0);
-    while let Some(at) = memmem::find(&lines[from..], b"\"type\":\"user\"") {
-        let at = from + at;
-        let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |end| end + 1);
+    let mut marks = MARKS_OF_PERSONS.map(|mark| (mark, memmem::find(lines, mark)));
+    while let Some(at) = marks.iter().filter_map(|(_, at)| *at).min() {
+        let start = memchr::memrchr(b'\n', &lines[from..at]).map_or(from, |end| from + end + 1);
         from = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |end| at + end);
-        let line = &lines[start..from];
-        // Nobody typed a tool's result, and it may be long.
-        let is_result = memmem::find(line, b"\"type\":\"tool_result\"").is_some();
-        if is_result && memmem::find(line, b"\"type\":\"text\"").is_none() {
-            continue;
+        count += u64::from(is_of_person(&lines[start..from]));
+        for (mark, at) in marks.iter_mut().filter(|(_, at)| at.is_some_and(|at| at < from)) {
+            *at = memmem::find(&lines[from..], mark).map(|at| from + at);
         }
-        let said_by_person = |record: &Record| record.speech.as_ref().is_some_and(|speech| speech.who == Who::User);
-        count += u64::from(Record::parse(line).as_ref().is_some_and(said_by_person));
     }
     count
+}
+
+fn is_of_person(line: &[u8]) -> bool {
+    // Nobody typed a tool's result, and it may be long.
+    let is_result = memmem::find(line, b"\"type\":\"tool_result\"").is_some();
+    if is_result && memmem::find(line, b"\"type\":\"text\"").is_none() {
+        return false;
+    }
+    Record::parse(line).and_then(|record| record.speech).is_some_and(|speech| speech.who == Who::User)
 }
 
 /// Gives the turns of a transcript, line by line.

@@ -9,6 +9,9 @@ use super::words;
 use crate::domain::turn::Who;
 use crate::session::facts::parse_time;
 
+/// Of which one stands in every record in which a person says something ([`Speech::of`]), as the client writes it.
+pub(super) const MARKS_OF_PERSONS: [&[u8]; 2] = [b"\"type\":\"user\"", b"\"type\":\"queued_command\""];
+
 /// A record of the conversation's tree.
 pub(super) struct Record {
     pub(super) uuid: Option<String>,

@@ -155,6 +155,11 @@ fn turns_of_a_person_are_counted_as_they_are_told() {
             "{{\"type\":\"{kind}\",\"uuid\":\"u\"{more},\"message\":{{\"role\":\"{kind}\",\"content\":{content}}}}}\n"
         )
     };
+    let queued = |prompt: &str| {
+        format!(
+            "{{\"type\":\"attachment\",\"uuid\":\"u\",\"attachment\":{{\"type\":\"queued_command\",\"prompt\":{prompt}}}}}\n"
+        )
+    };
     let all = [
         (line("user", "", "\"hello\""), 1),
         (line("user", "", "[{\"type\":\"text\",\"text\":\"hello\"}]"), 1),
@@ -167,12 +172,21 @@ fn turns_of_a_person_are_counted_as_they_are_told() {
         (line("user", "", "\"<local-command-stdout>x</local-command-stdout>\""), 0),
         (line("assistant", "", "[{\"type\":\"tool_use\",\"name\":\"x\",\"input\":{\"type\":\"user\"}}]"), 0),
         ("{\"type\":\"user\" torn\n".to_owned(), 0),
+        (queued("\"while it worked\""), 1),
+        (queued("[{\"type\":\"text\",\"text\":\"while it worked\"},{\"type\":\"image\"}]"), 1),
+        (queued("\"<task-notification>done</task-notification>\""), 0),
+        (line("user", ",\"x\":{\"type\":\"queued_command\"}", "\"once\""), 1),
+        (
+            "{\"type\":\"attachment\",\"uuid\":\"u\",\"attachment\":{\"type\":\"todo\",\"x\":{\"type\":\"user\"}}}\n"
+                .to_owned(),
+            0,
+        ),
     ];
     for (line, expected) in &all {
         let told = turns(line.as_bytes()).iter().filter(|turn| turn.who == Who::User).count() as u64;
         assert_eq!((super::count_of_persons(line.as_bytes()), told), (*expected, *expected), "{line}");
     }
     let together: String = all.iter().map(|(line, _)| line.as_str()).collect();
-    assert_eq!(super::count_of_persons(together.as_bytes()), 3);
+    assert_eq!(super::count_of_persons(together.as_bytes()), 6);
     assert_eq!(super::count_of_persons(b""), 0);
 }
