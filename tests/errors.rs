@@ -76,7 +76,14 @@ fn a_configuration_that_cannot_be_read() {
 fn a_session_that_nobody_has() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
-    insta::assert_snapshot!(a.ccsync(["pull", ONE]));
+    let pulled = a.ccsync(["pull", "9999"]);
+    insta::assert_snapshot!(pulled);
+    let logged = a.ccsync(["log", "9999"]);
+    assert_eq!((pulled.code, &pulled.stderr), (logged.code, &logged.stderr), "one message");
+    a.session(ONE).turn("hello").write();
+    a.ccsync(["push"]).success();
+    let both = a.ccsync(["pull", "9999", "1111"]).code(3);
+    assert!(both.stdout.contains("no session 9999 in the store"), "the other is brought all the same\n{both}");
 }
 
 #[test]

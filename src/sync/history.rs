@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::named::session_named;
+use super::named::{session_named, stored_named};
 use super::report::MachineName;
 use super::send::fetch;
 use super::stored::machine_names;
@@ -119,7 +119,7 @@ pub(super) fn stored_session_named(work: &Work<'_>, name: &SessionId) -> Result<
         let changed = work.store.sessions_changed_by(&commit?)?;
         former.extend(changed.into_iter().filter(|id| id.as_str().starts_with(name.as_str())));
     }
-    session_named(name, &former)?.ok_or_else(|| SyncError::NoSuchSession { session: name.clone() })
+    stored_named(name, &former)
 }
 
 /// The states of a session, the newest first.

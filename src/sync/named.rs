@@ -19,3 +19,14 @@ pub(super) fn session_named<'a>(
         _ => Err(SyncError::AmbiguousName { session: name.clone() }),
     }
 }
+
+/// The one of the stored sessions `all` that `name` stands for.
+///
+/// # Errors
+/// [`SyncError::NoSuchSession`], [`SyncError::AmbiguousName`].
+pub(super) fn stored_named<'a>(
+    name: &SessionId,
+    all: impl IntoIterator<Item = &'a SessionId>,
+) -> Result<SessionId, SyncError> {
+    session_named(name, all)?.ok_or_else(|| SyncError::NoSuchSession { session: name.clone() })
+}

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use super::choice::{self, LeftOut};
 use super::index::Unbrought;
 use super::merge::Merged;
-use super::named::session_named;
+use super::named::stored_named;
 use super::notes::unseen;
 use super::parallel::on_all_cores;
 use super::place::{is_recent, place, settle};
@@ -68,7 +68,8 @@ pub struct UndoReport {
 /// Brings here what other machines pushed.
 ///
 /// # Errors
-/// What concerns the whole command, an unreachable remote among it; what concerns one session is in the report.
+/// What concerns the whole command, an unreachable remote among it; what concerns one session is in the report. If only one is asked for, and neither
+/// the store nor this machine has it, [`SyncError::NoSuchSession`] or [`SyncError::AmbiguousName`].
 pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncError> {
     let mut work = Work::open(ctx)?;
     let merged = fetch(&mut work)?;
@@ -232,8 +233,11 @@ impl<'a> Puller<'a> {
             wanted.extend(states.keys().filter(unasked).cloned());
         }
         for name in &request.sessions {
-            match session_named(name, states.keys()) {
-                Ok(found) => drop(wanted.insert(found.unwrap_or_else(|| name.clone()))),
+            match stored_named(name, states.keys()) {
+                Ok(id) => drop(wanted.insert(id)),
+                Err(_) if found.sessions.contains_key(name) => drop(wanted.insert(name.clone())),
+                // Nothing else was asked for, so there is nothing to report.
+                Err(e) if request.sessions.len() == 1 => return Err(e),
                 Err(e) => puller.steps.push((name.clone(), or_skip(Err(e))?)),
             }
         }
