@@ -11,6 +11,8 @@ use crate::ui::style;
 const GAP: &str = "  ";
 /// A cut column keeps at least this many cells.
 const LEAST: usize = 12;
+/// So much of what a column of paths and the flexible column have together is for the paths, if both are too wide: two of five cells.
+const PATHS: (usize, usize) = (2, 5);
 
 /// One cell: text already sanitised, a style, and the side it leans to.
 #[derive(Debug, Clone)]
@@ -37,18 +39,24 @@ impl Cell {
     }
 }
 
-/// Rows of cells. `flexible` is the column that gives way when a line would be wider than the screen.
+/// Rows of cells. `flexible` is the column that gives way when a line would be wider than the screen; a column of paths does so, too.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<Vec<Cell>>,
     flexible: usize,
+    paths: Option<usize>,
     indent: usize,
 }
 
 impl Table {
     /// An empty table, indented by `indent` spaces, whose column `flexible` is cut to fit.
     pub(crate) fn new(indent: usize, flexible: usize) -> Self {
-        Self { rows: Vec::new(), flexible, indent }
+        Self { rows: Vec::new(), flexible, paths: None, indent }
+    }
+
+    /// The same table; the paths in `column` lose their middle rather than that the flexible column gets less than its share.
+    pub(crate) fn with_paths(self, column: usize) -> Self {
+        Self { paths: Some(column), ..self }
     }
 
     /// Adds a row. Rows may differ in length; nothing is padded after a row's last cell.
@@ -71,9 +79,15 @@ impl Table {
             }
         }
         let whole = self.indent + widths.iter().sum::<usize>() + GAP.len() * columns.saturating_sub(1);
-        if let Some(flexible) = widths.get_mut(self.flexible) {
-            let room = flexible.saturating_sub(whole.saturating_sub(width)).max(LEAST);
-            *flexible = room.min(*flexible);
+        let wished = |column: Option<usize>| column.and_then(|at| widths.get(at)).copied().unwrap_or(0);
+        let (flexible, path) = (wished(Some(self.flexible)), wished(self.paths));
+        let room = (flexible + path).saturating_sub(whole.saturating_sub(width));
+        let path = path.min((room * PATHS.0 / PATHS.1).max(room.saturating_sub(flexible)).max(LEAST));
+        let flexible = flexible.min(room.saturating_sub(path).max(LEAST));
+        for (column, cells) in [(self.paths, path), (Some(self.flexible), flexible)] {
+            if let Some(width) = column.and_then(|at| widths.get_mut(at)) {
+                *width = cells;
+            }
         }
         widths
     }
@@ -81,7 +95,8 @@ impl Table {
     fn line(&self, row: &[Cell], widths: &[usize]) -> String {
         let mut line = " ".repeat(self.indent);
         for (at, cell) in row.iter().enumerate() {
-            let text = cut(&cell.text, widths[at]);
+            let is_path = self.paths == Some(at);
+            let text = if is_path { cut_path(&cell.text, widths[at]) } else { cut(&cell.text, widths[at]) };
             let padding = " ".repeat(widths[at].saturating_sub(measure_text_width(&text)));
             let painted = style::paint(cell.style, &text);
             let is_last = at + 1 == row.len();
@@ -104,6 +119,18 @@ pub(crate) fn cut(text: &str, width: usize) -> Cow<'_, str> {
     truncate_str(text, width, "…")
 }
 
+/// A path in at most `width` cells; an ellipsis stands for what was cut from its middle. Of the end, which says most, two thirds are kept.
+fn cut_path(path: &str, width: usize) -> Cow<'_, str> {
+    if measure_text_width(path) <= width {
+        return Cow::Borrowed(path);
+    }
+    let start = truncate_str(path, width.saturating_sub(1) / 3, "");
+    let room = width.saturating_sub(1 + measure_text_width(&start));
+    let ends = path.char_indices().map(|(at, _)| &path[at..]);
+    let end = ends.into_iter().find(|end| measure_text_width(end) <= room).unwrap_or_default();
+    Cow::Owned(format!("{start}…{end}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +149,20 @@ mod tests {
         table.row([Cell::new("3f2a8c1e"), Cell::new("a rather long title of a session"), Cell::new("added")]);
         assert_eq!(table.lines(34), ["3f2a8c1e  a rather long ti…  added"]);
         assert_eq!(table.lines(1), ["3f2a8c1e  a rather lo…  added"], "never narrower than a few words");
+    }
+
+    #[test]
+    fn a_long_path_leaves_the_flexible_column_its_share() {
+        let table = |title: &str, path: &str| {
+            let mut table = Table::new(0, 1).with_paths(2);
+            table.row([Cell::new("3f2a8c1e"), Cell::new(title), Cell::new(path), Cell::new("1 h ago")]);
+            table.lines(60).remove(0)
+        };
+        let (title, path) = ("mend the login form of the shop", "~/work/customers/a-long-name/website/frontend");
+        assert_eq!(table(title, path), "3f2a8c1e  mend the login form of …  ~/wo…e/frontend  1 h ago");
+        assert_eq!(table("mend it", path), "3f2a8c1e  mend it  ~/work/cus…name/website/frontend  1 h ago");
+        assert_eq!(table(title, "~/app"), "3f2a8c1e  mend the login form of the shop  ~/app  1 h ago");
+        assert_eq!(cut_path("~/目目目目", 7), "~/…目目");
     }
 
     #[test]

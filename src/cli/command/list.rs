@@ -18,8 +18,9 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::{HEADING, QUIET};
 use crate::ui::table::{Cell, Table};
 
-/// The column of titles, which gives way on narrow screens.
+/// The column of titles and that of projects, which give way on narrow screens.
 const TITLE: usize = 1;
+const PROJECT: usize = 2;
 
 /// List sessions, the most recent first
 ///
@@ -106,7 +107,7 @@ fn document(row: &SessionRow) -> Row<'_> {
 }
 
 fn table(rows: &[SessionRow], now: DateTime<Utc>) -> Table {
-    let mut table = Table::new(0, TITLE);
+    let mut table = Table::new(0, TITLE).with_paths(PROJECT);
     let heading = |text: &str| Cell::new(text).style(HEADING);
     table.row([
         heading("session"),
@@ -181,6 +182,17 @@ mod tests {
     fn rows_line_up_and_are_harmless() {
         let text = table(&rows(), "2026-03-10T12:00:00Z".parse().unwrap()).lines(140).join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
+    }
+
+    #[test]
+    fn beside_a_long_path_a_title_can_be_read() {
+        let mut rows = rows();
+        rows.truncate(1);
+        rows[0].project = Some("{{HOME}}/work/customers/a-rather-long-name/website/frontend".to_owned());
+        rows[0].title = Some("mend the login form of the shop for customers without a password".to_owned());
+        let lines = table(&rows, "2026-03-10T12:00:00Z".parse().unwrap()).lines(80);
+        let line = anstream::adapter::strip_str(&lines[1]).to_string();
+        assert_eq!(line, "11111111  mend the login form o…  ~/wo…/frontend  1 h ago  laptop   both   34 kB");
     }
 
     #[test]

@@ -10,7 +10,8 @@ use crate::ui::table::{Cell, Table};
 
 /// As many sessions are listed at a time.
 const PAGE: usize = 20;
-/// The column of titles.
+/// The columns of projects and of titles.
+const PROJECT: usize = 2;
 const TITLE: usize = 3;
 
 /// Asks on `output` and reads answers from `input` until one is chosen. The end of the input cancels.
@@ -50,7 +51,7 @@ fn chosen(state: &State, answer: &str) -> Option<Choice> {
 }
 
 fn list(state: &State, width: usize, output: &mut dyn Write) -> io::Result<()> {
-    let mut table = Table::new(0, TITLE);
+    let mut table = Table::new(0, TITLE).with_paths(PROJECT);
     for (at, row) in state.shown.iter().take(PAGE).enumerate() {
         let row = &state.rows[*row];
         let cells = [&row.age, &row.project, &row.title, &row.machine, &row.lock, &row.marks]
