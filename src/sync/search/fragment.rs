@@ -97,8 +97,9 @@ pub(super) struct Steady {
 pub(super) fn steady(text: &str, written: &Written) -> Vec<Steady> {
     let ascii = runs(text, is_steady).flat_map(|run| {
         let may_begin_in_name = run.start == 0 || text[..run.start].ends_with('-');
-        let name = if may_begin_in_name { run.start + name_len(&text[run.clone()]) } else { run.start };
-        [(run.start..name, true), (name..run.end, false)]
+        let start = run.start + if written.converts_separators() { separator_len(text, &run) } else { 0 };
+        let name = if may_begin_in_name { start + name_len(&text[start..run.end]) } else { start };
+        [(start..name, true), (name..run.end, false)]
     });
     let other = runs(text, |c| !c.is_ascii() && c.is_alphanumeric());
     let other = other.map(|run| {
@@ -132,6 +133,18 @@ fn name_len(run: &str) -> usize {
         Some(end) if run[end..].starts_with('_') => 0,
         Some(end) => end,
         None => run.len(),
+    }
+}
+
+/// How much of a run may be of a separator that is percent-encoded: `%2F` stands for `%5C` where another system wrote it. What comes before the
+/// text is not known.
+fn separator_len(text: &str, run: &Range<usize>) -> usize {
+    let steady = text[run.clone()].to_ascii_lowercase();
+    match text[..run.start].chars().next_back() {
+        Some('%') => steady.len().min(2),
+        None if steady.starts_with("2f") || steady.starts_with("5c") => 2,
+        None if steady.starts_with(['c', 'f']) || steady == "2" || steady == "5" => 1,
+        _ => 0,
     }
 }
 
@@ -172,6 +185,26 @@ mod tests {
             ("ça — 日本", Some("日本")),
         ] {
             assert_eq!(pattern(&regex::escape(text), true).as_deref(), fragment, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_separator_of_another_system_is_no_fragment() {
+        let paths = |more: &str| Written::new(&["/home/al", r"\\/home\\/al", more].map(str::to_owned).into());
+        assert!(!paths("/x").converts_separators());
+        let written = paths(r"C:\Users\al");
+        let of = |text: &str| {
+            let fragments = best(&parts(text, true).unwrap(), &written);
+            fragments.map(|fragments| fragments.into_iter().map(|fragment| fragment.text).collect::<String>())
+        };
+        for (text, fragment) in [
+            ("%2Fwork%5C", Some("work")),
+            ("5Cx", Some("x")),
+            ("fold", Some("old")),
+            ("xyz%2", Some("xyz")),
+            ("5", None),
+        ] {
+            assert_eq!(of(text).as_deref(), fragment, "{text}");
         }
     }
 

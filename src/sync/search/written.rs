@@ -10,6 +10,7 @@ pub(super) struct Written {
     /// In lower case.
     paths: Vec<String>,
     chars: BTreeSet<char>,
+    converts_separators: bool,
 }
 
 impl Written {
@@ -18,7 +19,15 @@ impl Written {
         // A directory name holds more than the path of a root, and the separators of what follows are converted.
         let others = (0..=0x7f_u8).map(char::from).filter(|c| c.is_ascii_alphanumeric() || r"-/\%".contains(*c));
         let chars = paths.iter().flat_map(|path| path.chars()).chain(others).collect();
-        Self { paths: paths.iter().map(|path| path.to_lowercase()).collect(), chars }
+        // Backslashes before a slash only escape it.
+        let has_backslash = |path: &String| path.split('/').any(|part| part.trim_end_matches('\\').contains('\\'));
+        let converts_separators = paths.iter().any(has_backslash);
+        Self { paths: paths.iter().map(|path| path.to_lowercase()).collect(), chars, converts_separators }
+    }
+
+    /// Whether separators of what follows a placeholder may be read otherwise than they are stored: there are machines with others.
+    pub(super) fn converts_separators(&self) -> bool {
+        self.converts_separators
     }
 
     /// Whether one of these characters may be.

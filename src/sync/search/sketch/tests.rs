@@ -190,7 +190,7 @@ fn record() -> impl Strategy<Value = (RootSet, String, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_said_is_in_the_sketch(
