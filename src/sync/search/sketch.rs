@@ -59,7 +59,7 @@ fn draw(part: &Part, written: &Written) -> Vec<Piece> {
     match part {
         Part::Run { text, ignores_case } => run(text, *ignores_case, written),
         Part::Class(class) => vec![one_of_class(class, written)],
-        Part::Repeated { parts, is_optional } => vec![repeated(drawn(parts, written), *is_optional)],
+        Part::Repeated { parts, is_optional } => vec![repeated(&drawn(parts, written), *is_optional)],
         Part::OneOf(branches) => {
             let branches: Vec<_> = branches.iter().map(|parts| drawn(parts, written)).collect();
             let is_empty = |pieces: &Vec<Piece>| pieces.iter().all(Piece::may_be_empty);
@@ -107,13 +107,13 @@ fn one_of_class(class: &ClassUnicode, written: &Written) -> Piece {
     }
 }
 
-fn repeated(pieces: Vec<Piece>, is_optional: bool) -> Piece {
-    if let [piece] = &pieces[..]
+fn repeated(pieces: &[Piece], is_optional: bool) -> Piece {
+    if let [piece] = pieces
         && piece.kind == Kind::Loose
     {
         return piece.clone();
     }
-    let regex = format!("(?:{}){}", joined(&pieces), if is_optional { '*' } else { '+' });
+    let regex = format!("(?:{}){}", joined(pieces), if is_optional { '*' } else { '+' });
     let is_empty = is_optional || pieces.iter().all(Piece::may_be_empty);
     Piece { regex, kind: if is_empty { Kind::MayBeEmpty } else { Kind::Something } }
 }
