@@ -77,7 +77,7 @@ pub struct Decided {
 /// What concerns the whole command.
 pub fn proposals(ctx: &Context<'_>) -> Result<Vec<Proposal>, SyncError> {
     let work = Work::open(ctx)?;
-    let mut state = load_state(&work)?;
+    let mut state = load_state(&work, work.store.head()?.as_ref());
     let mut found = Vec::new();
     waiting(&work, &mut state, &mut |_, _, sides, change, proposal, _| {
         let _ = (sides, change);
@@ -93,7 +93,7 @@ pub fn proposals(ctx: &Context<'_>) -> Result<Vec<Proposal>, SyncError> {
 /// What concerns the whole command.
 pub fn apply(ctx: &Context<'_>, yes: &[String], no: &[String]) -> Result<Decided, SyncError> {
     let work = Work::open(ctx)?;
-    let mut state = load_state(&work)?;
+    let mut state = load_state(&work, work.store.head()?.as_ref());
     let journal = Journal::new(&undo_path(ctx.env), ctx.clock.now());
     let mut decided = Decided::default();
     waiting(&work, &mut state, &mut |place, name, sides, change, proposal, state| {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::looking::too_large_together;
 use super::merge::{Side, merge};
 use super::shelves::{OpenShelf, ShelfError, There};
 use super::state::Base;
@@ -9,6 +10,7 @@ use super::text::{Doc, Lens};
 use super::{Names, load_state};
 use crate::domain::beside::{Beside, ShelfId};
 use crate::domain::path::RelativeName;
+use crate::session::prose::MAX_BYTES;
 use crate::store::shelf::Shelf;
 use crate::store::{Snapshot, Transaction};
 use crate::sync::report::{ProseOutcome, ProseReport, ShelfReport};
@@ -108,7 +110,7 @@ fn say_what_was_not_sent(work: &Work<'_>, id: &ShelfId, unsent: &[Unsent]) -> Re
     if unsent.is_empty() {
         return Ok(());
     }
-    let mut state = load_state(work)?;
+    let mut state = load_state(work, work.store.head()?.as_ref());
     let lens = Lens::new(work.views.roots(), None);
     for (name, before) in unsent {
         let past = before.clone().filter(|_| id.is_user()).and_then(|doc| {
@@ -156,6 +158,12 @@ impl Merging<'_, '_> {
                 let (my_name, other) = self.names.two(&me, &by);
                 let (a, b) = (Side { doc: &mine, machine: &my_name }, Side { doc: &doc, machine: &other });
                 let merged = merge(before.as_ref(), a, b);
+                // The remote's stands, and this machine's own is still here.
+                if merged.doc.text().len() as u64 > MAX_BYTES {
+                    self.say(name, ProseOutcome::Skipped { reason: too_large_together(&other) });
+                    self.unsent.push((name.clone(), before));
+                    return Ok(());
+                }
                 self.theirs.put(name, &merged.doc, self.work.machine.id.clone())?;
                 self.say(name, if merged.conflicts > 0 { ProseOutcome::BothKept } else { ProseOutcome::Merged });
             }
