@@ -786,7 +786,8 @@ fn what_would_be_too_large_together_stays_as_it_is_on_both_machines_and_is_named
     a.write_note("MEMORY.md", long("one"));
     b.write_note("MEMORY.md", long("other"));
     a.ccsync(["push"]).success();
-    let reason = "MEMORY.md: put together with what a has changed it would be larger than 1 MiB; shorten it here or there";
+    let reason =
+        "MEMORY.md: put together with what a has changed it would be larger than 1 MiB; shorten it here or there";
     for command in ["push", "pull", "push"] {
         let run = b.ccsync([command]).code(3);
         assert!(run.stdout.contains(&format!("not taken: memory of app: {reason}")), "{command}\n{run}");

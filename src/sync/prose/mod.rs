@@ -5,7 +5,7 @@
 //!
 //! * `compare`: who changed a file; `state`: what this machine knows of its past
 //! * `push`, `pull`: the two directions; `looking`: what both do; `stored`: two histories of a shelf
-//! * `consent`: what can run programs; `survey`: whether what the store has can be read
+//! * `consent`: what can run programs; `secret`: what keeps settings here; `survey`: whether what the store has can be read
 //! * `text`: portable lines; `merge`: two versions of them; `shelves`: the store's side; `places`: which directory is whose
 
 mod compare;
@@ -15,6 +15,7 @@ mod merge;
 mod places;
 mod pull;
 mod push;
+mod secret;
 mod shelves;
 mod state;
 mod stored;

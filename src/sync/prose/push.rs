@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use super::compare::{Decision, NotCompared, Place, Sides, shelf_error};
 use super::looking::Looking;
 use super::places::Places;
+use super::secret::holds_secret;
 use super::shelves::{OpenShelf, There};
 use super::state::{Base, State};
 use super::text::Lens;
@@ -221,57 +222,5 @@ pub(super) fn why(not: NotCompared) -> ProseOutcome {
     match not {
         NotCompared::Left(reason) => ProseOutcome::Left { reason },
         NotCompared::Failed(reason) => ProseOutcome::Skipped { reason },
-    }
-}
-
-/// The name of a secret in any `env` of the settings.
-fn secret_in(value: &serde_json::Value, is_env: bool) -> Option<String> {
-    const SECRET: [&str; 8] = ["KEY", "TOKEN", "SECRET", "PASSW", "PASSPHRASE", "CREDENTIAL", "AUTH", "HEADERS"];
-    let is_secret = |name: &str, value: &serde_json::Value| {
-        let name = name.to_ascii_uppercase().replace("AUTHOR_", "");
-        is_env && SECRET.iter().any(|word| name.contains(word)) && !is_number_of_tokens(&name, value)
-    };
-    match value {
-        serde_json::Value::Object(fields) => fields.iter().find_map(|(name, value)| {
-            if is_secret(name, value) { Some(name.clone()) } else { secret_in(value, name == "env") }
-        }),
-        serde_json::Value::Array(values) => values.iter().find_map(|value| secret_in(value, false)),
-        _ => None,
-    }
-}
-
-/// Such as `CLAUDE_CODE_MAX_OUTPUT_TOKENS`.
-fn is_number_of_tokens(name: &str, value: &serde_json::Value) -> bool {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    name.ends_with("_TOKENS") && text.len() < 10 && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Settings give programs their keys through `env`; such a file stays on its machine.
-fn holds_secret(kind: Beside, text: &str) -> Option<String> {
-    if kind != Beside::Settings {
-        return None;
-    }
-    let Ok(settings) = serde_json::from_str(text) else {
-        return Some("it is not JSON, so nothing says whether it names secrets".to_owned());
-    };
-    let name = secret_in(&settings, false)?;
-    Some(format!("its `env` names {name}: keep secrets in settings.local.json, which never travels"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_with_secrets_stay() {
-        let holds = |text: &str| holds_secret(Beside::Settings, text).is_some();
-        assert!(holds(r#"{"env":{"ANTHROPIC_API_KEY":"x"}}"#) && holds(r#"{"env":{"github_token":"x"}}"#));
-        assert!(!holds(r#"{"env":{"EDITOR":"vi"},"model":"opus"}"#));
-        assert!(holds(r#"{"x":[{"env":{"HTTP_HEADERS":"Authorization: x"}}]}"#), "wherever an `env` is");
-        assert!(holds("{\"env\":{\"API_KEY\":\"x\",}}"), "what cannot be looked at");
-        assert!(!holds(r#"{"env":{"MAX_THINKING_TOKENS":"8000","GIT_AUTHOR_NAME":"al"}}"#));
-        assert!(holds(r#"{"env":{"TOKENS":"x"}}"#) && holds(r#"{"env":{"AUTHORIZATION":"x"}}"#));
-        assert!(!holds(r#"{"apiKeyHelper":"/bin/x","permissions":{"allow":["Read(token.rs)"]}}"#));
-        assert_eq!(holds_secret(Beside::Commands, r#"{"env":{"KEY":""}}"#), None);
     }
 }
