@@ -59,9 +59,9 @@ impl Place {
     /// Whether all its files are as they were when they were looked at last.
     pub(super) fn is_as_noted(&self, state: &State) -> bool {
         let Some(known) = state.directories.get(&self.name) else { return self.listing.files.is_empty() };
-        let here = known.files.iter().filter(|(_, file)| file.stamp.is_some());
-        here.clone().count() == self.listing.files.len()
-            && here.into_iter().all(|(name, file)| self.listing.files.get(name) == file.stamp.as_ref())
+        let is_known = |name: &RelativeName| known.files.contains_key(name);
+        self.listing.files.keys().all(is_known)
+            && known.files.iter().all(|(name, file)| self.listing.stamp(name) == file.stamp)
     }
 }
 
@@ -119,7 +119,7 @@ impl Sides {
         name: &RelativeName,
         state: &mut State,
     ) -> Result<Self, NotCompared> {
-        let stamp = place.listing.files.get(name).copied();
+        let stamp = place.listing.stamp(name);
         let base = state.base(&place.name, name);
         let here = match stamp {
             None => {
@@ -141,18 +141,21 @@ impl Sides {
         }
     }
 
-    /// Who changed it. `directory_is_there`: a missing file was removed by itself, not with everything around it.
-    pub(super) fn decide(&self, lens: &Lens, directory_is_there: bool) -> Decision {
+    /// Who changed a file of this kind. `directory_is_there`: a missing file was removed by itself, not with everything around it.
+    pub(super) fn decide(&self, lens: &Lens, kind: Beside, directory_is_there: bool) -> Decision {
+        let removals_count = directory_is_there && !kind.is_cleared_up();
         let reads_as = |doc: &Doc, local: &str| lens.expand(doc).is_ok_and(|text| text == local);
         match (&self.here, &self.there, &self.base) {
             (Here::Missing, There::Is { doc, .. }, Some(base)) if doc.is_same(&base.doc) => {
                 // What this machine never had, because of a no, it has not removed.
-                if directory_is_there && base.is_reading { Decision::Ours } else { Decision::Nothing }
+                if removals_count && base.is_reading { Decision::Ours } else { Decision::Nothing }
             }
             (Here::Missing, There::Is { .. }, _) => Decision::Theirs,
             (Here::Missing, _, _) => Decision::Gone,
             (Here::Unchanged, There::Is { doc, .. }, Some(base)) if doc.is_same(&base.doc) => Decision::Nothing,
             (Here::Unchanged, There::Is { doc, .. }, Some(base)) if reads_as(doc, &base.local) => Decision::InStep,
+            // The store keeps the newest only, and nobody takes one from another machine.
+            (Here::Unchanged, There::Absent | There::Removed, _) if kind.is_cleared_up() => Decision::Nothing,
             (Here::Unchanged, There::Is { .. } | There::Removed, _) => Decision::Theirs,
             (Here::Changed { local, .. }, There::Is { doc, .. }, _) if reads_as(doc, local) => Decision::InStep,
             (Here::Changed { .. }, There::Is { doc, .. }, Some(base)) if doc.is_same(&base.doc) => Decision::Ours,

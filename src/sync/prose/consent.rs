@@ -139,12 +139,10 @@ fn waiting(work: &Work<'_>, state: &mut State, each: &mut Each<'_>) -> Result<()
     for name in stored {
         let is_wanted = |kind: &Beside| kind.can_run_code() && work.ctx.settings.beside.contains(kind);
         let link = link_on_the_way(&place.directory, &name).filter(|link| *link != place.directory);
-        if place.kind(&name).filter(is_wanted).is_none() || link.is_some() {
-            continue;
-        }
+        let Some(kind) = place.kind(&name).filter(is_wanted).filter(|_| link.is_none()) else { continue };
         // What cannot be read is named by a pull.
         let Ok(sides) = Sides::look(place, &lens, &shelf, &name, state) else { continue };
-        if !matches!(sides.decide(&lens, place.listing.is_there), Decision::Theirs | Decision::Both) {
+        if !matches!(sides.decide(&lens, kind, place.listing.is_there), Decision::Theirs | Decision::Both) {
             continue;
         }
         let Ok(change) = proposed(&lens, &name, &sides) else { continue };

@@ -194,8 +194,12 @@ impl Pulling<'_> {
                 return Ok(());
             }
         };
-        let outcome = match sides.decide(lens, place.listing.is_there) {
+        let outcome = match sides.decide(lens, kind, place.listing.is_there) {
             Decision::Nothing | Decision::Ours => None,
+            Decision::Gone if kind.is_cleared_up() => {
+                state.forget(&place.name, name);
+                None
+            }
             Decision::Gone => {
                 state.record(&place.name, name, None, None)?;
                 None

@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use chrono::DateTime;
+
 use super::compare::{Decision, NotCompared, Place, Sides, shelf_error};
 use super::looking::Looking;
 use super::places::Places;
@@ -117,6 +119,9 @@ impl Pushing<'_> {
             };
             self.file(place, &lens, (&name, kind), &mut report, state)?;
         }
+        if place.shelf.is_user() {
+            self.looking.shelf_mut(place).drop_older_plans();
+        }
         if !report.is_open {
             self.recorded.settled.push((place.name.clone(), place.shelf.clone()));
         }
@@ -139,8 +144,10 @@ impl Pushing<'_> {
                 return Ok(());
             }
         };
-        let outcome = match sides.decide(lens, place.listing.is_there) {
+        let outcome = match sides.decide(lens, kind, place.listing.is_there) {
             Decision::Nothing | Decision::Theirs => return Ok(()),
+            // A pull forgets it.
+            Decision::Gone if kind.is_cleared_up() => return Ok(()),
             Decision::Gone => {
                 self.record(place, name, None, None);
                 return Ok(());
@@ -199,7 +206,11 @@ impl Pushing<'_> {
             }
             _ => (ours.doc.clone(), ProseOutcome::Sent),
         };
-        match self.looking.shelf_mut(place).put(name, &doc, me) {
+        let day = sides.stamp.filter(|_| kind.is_cleared_up()).map(|stamp| {
+            // A time to come would keep it for ever.
+            DateTime::from_timestamp_nanos(stamp.modified_ns).min(self.looking.work.ctx.clock.now()).date_naive()
+        });
+        match self.looking.shelf_mut(place).put(name, &doc, me, day) {
             Ok(()) => self.record(place, name, sides.stamp, Some(ours)),
             Err(e) => return Ok(ProseOutcome::Skipped { reason: shelf_error(&e) }),
         }

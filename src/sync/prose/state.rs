@@ -261,6 +261,15 @@ impl State {
         Ok(())
     }
 
+    /// Nothing more is known of a file that is neither here nor in the store, not even for an undo.
+    pub(super) fn forget(&mut self, directory: &str, name: &RelativeName) {
+        if let Some(directory) = self.directories.get_mut(directory)
+            && directory.files.remove(name).is_some()
+        {
+            directory.unsettle();
+        }
+    }
+
     /// Records what a file was when it was looked at; its base stays.
     pub(super) fn note(
         &mut self,

@@ -92,7 +92,7 @@ fn merge_shelf(
     let all: BTreeSet<&RelativeName> = ours.shelf.files.keys().chain(ours.shelf.removed.keys()).collect();
     for name in all {
         let kind = if id.is_user() { Beside::of_user_file(name.as_str()) } else { Some(Beside::Memory) };
-        if let Err(e) = merging.file(name, kind.is_none_or(Beside::can_run_code)) {
+        if let Err(e) = merging.file(name, kind) {
             merging.say(name, ProseOutcome::Skipped { reason: in_words(&e) });
             merging.unsent.push((name.clone(), None));
         }
@@ -136,7 +136,7 @@ struct Merging<'m, 's> {
 }
 
 impl Merging<'_, '_> {
-    fn file(&mut self, name: &RelativeName, whole: bool) -> Result<(), ShelfError> {
+    fn file(&mut self, name: &RelativeName, kind: Option<Beside>) -> Result<(), ShelfError> {
         // A text that cannot be read any more is as good as one that nobody remembers.
         let before = match self.base.file(name) {
             Ok(There::Is { doc, .. }) => Some(doc),
@@ -146,10 +146,10 @@ impl Merging<'_, '_> {
         match (self.ours.file(name)?, self.theirs.file(name)?) {
             (There::Is { doc: mine, .. }, There::Is { doc, .. }) if mine.is_same(&doc) || is_before(&mine) => {}
             (There::Is { doc: mine, by }, There::Is { doc, .. }) if is_before(&doc) => {
-                self.theirs.put(name, &mine, by)?;
+                self.theirs.put(name, &mine, by, self.ours.day(name))?;
             }
             // Nothing of what programs obey is put together unseen: the remote's stands, and this machine's own is still here.
-            (There::Is { .. }, There::Is { by, .. }) if whole => {
+            (There::Is { .. }, There::Is { by, .. }) if kind.is_none_or(Beside::can_run_code) => {
                 let from = self.names.one(&by);
                 self.say(name, ProseOutcome::Waits { from });
                 self.unsent.push((name.clone(), before));
@@ -164,11 +164,17 @@ impl Merging<'_, '_> {
                     self.unsent.push((name.clone(), before));
                     return Ok(());
                 }
-                self.theirs.put(name, &merged.doc, self.work.machine.id.clone())?;
+                let day = self.ours.day(name).max(self.theirs.day(name));
+                self.theirs.put(name, &merged.doc, self.work.machine.id.clone(), day)?;
                 self.say(name, if merged.conflicts > 0 { ProseOutcome::BothKept } else { ProseOutcome::Merged });
             }
             (There::Is { doc: mine, .. }, There::Removed) if is_before(&mine) => {}
-            (There::Is { doc: mine, by }, There::Removed | There::Absent) => self.theirs.put(name, &mine, by)?,
+            // The remote keeps the newest only.
+            (There::Is { doc: mine, .. }, There::Absent)
+                if is_before(&mine) && kind.is_some_and(Beside::is_cleared_up) => {}
+            (There::Is { doc: mine, by }, There::Removed | There::Absent) => {
+                self.theirs.put(name, &mine, by, self.ours.day(name))?;
+            }
             (There::Removed, There::Is { doc, .. }) if is_before(&doc) => {
                 let by = self.ours.shelf.removed.get(name).map(|removed| removed.by.clone());
                 self.theirs.remove(name, by.unwrap_or_else(|| self.work.machine.id.clone()));

@@ -72,7 +72,7 @@ impl Doc {
 
     /// What the store says of its lines; the text itself is [`Self::text`].
     pub(super) fn described(&self, by: MachineId) -> StoredProse {
-        StoredProse { by, bytes: self.text().len() as u64, runs: self.runs() }
+        StoredProse { by, bytes: self.text().len() as u64, day: None, runs: self.runs() }
     }
 
     /// Which lines read in the same way.
