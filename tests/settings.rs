@@ -380,3 +380,129 @@ fn settings_that_cannot_be_looked_at_stay_here() {
     let run = a.ccsync(["push"]).success();
     assert!(run.stdout.contains("stays here: settings.json: it is not JSON"), "{run}");
 }
+
+#[cfg(unix)]
+mod programs {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::harness::Clone;
+
+    const RUN: &str = "skills/s/run.sh";
+
+    fn mode(machine: &Machine, name: &str) -> u32 {
+        fs::metadata(file(machine, name)).unwrap().permissions().mode() & 0o777
+    }
+
+    fn set_mode(machine: &Machine, name: &str, mode: u32) {
+        fs::set_permissions(file(machine, name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn is_silent(machine: &Machine) {
+        for command in ["push", "pull", "apply"] {
+            let run = machine.ccsync([command]).success();
+            assert!(!run.stdout.contains("skills"), "{}: {run}", machine.name);
+        }
+    }
+
+    /// Two machines that both have a script which can be run.
+    fn with_script(env: &TestEnv) -> (Machine, Machine) {
+        let (a, b) = pair(env);
+        write(&a, "skills/s/SKILL.md", "s\n");
+        write(&a, RUN, "#!/bin/sh\n\none\n\ntwo\n");
+        set_mode(&a, RUN, 0o755);
+        send(&a, &b);
+        let run = b.ccsync(["apply", "--yes"]).success();
+        assert_eq!(run.stdout.matches("would be executable").count(), 1, "{run}");
+        (a, b)
+    }
+
+    #[test]
+    fn a_script_of_a_skill_can_be_run_elsewhere_after_a_yes() {
+        let env = TestEnv::new();
+        let (a, b) = with_script(&env);
+        assert_eq!((mode(&b, RUN), mode(&b, "skills/s/SKILL.md")), (0o700, 0o600));
+        [&a, &b].into_iter().for_each(is_silent);
+        assert_eq!(mode(&a, RUN), 0o755, "nothing else of the mode is anybody's business");
+
+        // The right alone is a change, either way, and waits for a yes.
+        for (from, to, program, what) in
+            [(&a, &b, false, "would no longer be executable"), (&b, &a, true, "would be executable")]
+        {
+            set_mode(from, RUN, if program { 0o755 } else { 0o644 });
+            let run = from.ccsync(["push"]).success();
+            assert!(run.stdout.contains("skills/s/run.sh sent"), "{run}");
+            let before = mode(to, RUN);
+            let run = to.ccsync(["pull"]).success();
+            assert!(run.stdout.contains("skills/s/run.sh of") && run.stdout.contains("waits for a yes"), "{run}");
+            assert_eq!(mode(to, RUN), before);
+            let json = to.ccsync(["apply", "--json"]).success().json();
+            let shown = (&json["waiting"][0]["executable_here"], &json["waiting"][0]["executable"]);
+            assert_eq!(shown, (&(!program).into(), &program.into()));
+            let run = to.ccsync(["apply", "--yes"]).success();
+            assert!(run.stdout.contains(what) && !run.stdout.contains("  +"), "{run}");
+            assert_eq!(mode(to, RUN) & 0o100 != 0, program);
+            [&a, &b].into_iter().for_each(is_silent);
+        }
+        a.ccsync(["undo"]).success();
+        assert_eq!(mode(&a, RUN), 0o644);
+        let run = a.ccsync(["pull"]).success();
+        assert!(run.stdout.contains("waits for a yes"), "what was taken back is asked again: {run}");
+    }
+
+    #[test]
+    fn the_right_changes_on_one_side_and_the_text_on_the_other() {
+        let env = TestEnv::new();
+        let (a, b) = with_script(&env);
+        write(&a, RUN, "#!/bin/sh\n\none\n\nTWO\n");
+        set_mode(&b, RUN, 0o644);
+        a.ccsync(["push"]).success();
+        b.ccsync(["sync"]).success();
+        let run = b.ccsync(["apply", "--yes"]).success();
+        assert!(!run.stdout.contains("executable"), "{run}");
+        assert_eq!((read(&b, RUN).unwrap().contains("TWO"), mode(&b, RUN)), (true, 0o600));
+        send(&b, &a);
+        a.ccsync(["apply", "--yes"]).success();
+        assert_eq!((read(&a, RUN), mode(&a, RUN)), (read(&b, RUN), 0o600));
+        [&a, &b].into_iter().for_each(is_silent);
+    }
+
+    #[test]
+    fn a_no_to_the_right_takes_it_from_nobody() {
+        let env = TestEnv::new();
+        let (a, b) = shared(&env, &[(RUN, "true\n")]);
+        set_mode(&a, RUN, 0o755);
+        send(&a, &b);
+        let terminal = Terminal::start(b.command(["apply"]), 100, 30);
+        terminal.wait_for("Take it over");
+        terminal.wait_for_raw();
+        terminal.type_in("n");
+        terminal.end().given_back().code(0);
+        assert_eq!(mode(&b, RUN), 0o600);
+        [&b, &a].into_iter().for_each(is_silent);
+        assert_eq!(mode(&a, RUN), 0o755);
+    }
+
+    #[test]
+    fn an_older_ccsync_that_knows_of_no_rights_takes_none_away() {
+        let env = TestEnv::new();
+        let (a, b) = with_script(&env);
+        let clone = Clone::of(&env.remote_of_pair(), &a);
+        let shelf = fs::read_to_string(clone.path.join("user/shelf.json")).unwrap();
+        assert!(shelf.contains("\"executable\": true,\n"), "{shelf}");
+        clone.write("user/shelf.json", shelf.replace("      \"executable\": true,\n", ""));
+        clone.push();
+        let run = b.ccsync(["pull"]).success();
+        assert!(!run.stdout.contains("skills"), "{run}");
+        assert_eq!(mode(&b, RUN), 0o700);
+        // Whoever has it says it again.
+        b.ccsync(["push"]).success();
+        [&a, &b].into_iter().for_each(is_silent);
+        let c = env.machine("c");
+        c.init(&env.remote_of_pair());
+        c.ccsync(["config", "set", "beside", "skills"]).success();
+        c.ccsync(["pull"]).success();
+        c.ccsync(["apply", "--yes"]).success();
+        assert_eq!((mode(&c, RUN), mode(&a, RUN)), (0o700, 0o755));
+    }
+}

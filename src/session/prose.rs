@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::discover::projects_dir;
 use crate::domain::beside::{Beside, MOST_PLANS};
 use crate::domain::path::RelativeName;
-use crate::sys::fs::{FileStamp, PathError, is_leftover};
+use crate::sys::fs::{FileStamp, PathError, is_executable, is_leftover};
 
 /// The longest text that is taken.
 pub const MAX_BYTES: u64 = 1 << 20;
@@ -37,6 +37,8 @@ pub struct Listing {
     pub files: BTreeMap<RelativeName, FileStamp>,
     /// Plans that are older than the newest [`MOST_PLANS`]: of interest only where the store has them.
     pub older: BTreeMap<RelativeName, FileStamp>,
+    /// Those of a skill that their owner may run, where the system knows of that.
+    pub executable: BTreeSet<RelativeName>,
     /// What is not taken, with the reason.
     pub left: Vec<(PathBuf, String)>,
 }
@@ -169,7 +171,13 @@ impl Listing {
         match RelativeName::new(name) {
             _ if !metadata.is_file() => self.leave(path, NOT_PLAIN),
             Err(e) => self.leave(path, &e.to_string()),
-            Ok(name) => drop(self.files.insert(name, FileStamp::of(&metadata))),
+            Ok(name) => {
+                let is_skill = Beside::of_user_file(name.as_str()) == Some(Beside::Skills);
+                if is_skill && is_executable(&metadata) == Some(true) {
+                    self.executable.insert(name.clone());
+                }
+                self.files.insert(name, FileStamp::of(&metadata));
+            }
         }
     }
 

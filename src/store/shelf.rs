@@ -61,6 +61,9 @@ pub struct StoredProse {
     /// The day on which it was written last (UTC), of a plan: the oldest go first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub day: Option<NaiveDate>,
+    /// Whether its owner may run it, of a file of a skill; absent: nobody has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable: Option<bool>,
     /// Which lines were collapsed with which roots, in order.
     pub runs: Vec<ProseRun>,
 }
@@ -208,7 +211,13 @@ mod tests {
         for n in 0..20_u64 {
             let name = RelativeName::new(format!("skills/x{}/目 {n}.md", "x".repeat(usize::try_from(n * 9).unwrap())))
                 .unwrap();
-            let file = StoredProse { by: by.clone(), bytes: u64::MAX, day, runs: (0..n).map(run).collect() };
+            let file = StoredProse {
+                by: by.clone(),
+                bytes: u64::MAX,
+                day,
+                executable: Some(false),
+                runs: (0..n).map(run).collect(),
+            };
             shelf.files.insert(name.clone(), file);
             shelf.remove(&RelativeName::new(format!("{name}.old")).unwrap(), by.clone());
             let (bound, bytes) = (shelf.json_bytes_at_most(), shelf.to_json().len());

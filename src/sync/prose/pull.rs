@@ -13,7 +13,7 @@ use super::looking::Looking;
 use super::places::Places;
 use super::push::{in_step, why};
 use super::shelves::{OpenShelf, There};
-use super::state::{Base, State};
+use super::state::{Base, Found, State};
 use super::text::{Lens, hash};
 use super::{PlaceReport, load_state, places_here};
 use crate::domain::beside::{Beside, ProjectKey, ShelfId};
@@ -27,7 +27,7 @@ use crate::sync::report::{ProseOutcome, ShelfReport};
 use crate::sync::work::Work;
 use crate::sync::{SyncError, in_words};
 use crate::sys::fail_point::fail_point;
-use crate::sys::fs::FileStamp;
+use crate::sys::fs::{FileStamp, knows_executables};
 
 /// Writes here what the store has; without a journal it only says what would be.
 pub(in crate::sync) fn pull(work: &Work<'_>, journal: Option<&Journal>) -> Result<Vec<ShelfReport>, SyncError> {
@@ -256,7 +256,7 @@ impl Pulling<'_> {
     fn merged(&mut self, lens: &Lens, sides: &Sides) -> Result<Result<Proposed, String>, SyncError> {
         let There::Is { doc, by } = &sides.there else { return Ok(Ok(Proposed::removal())) };
         let theirs = match lens.expand(doc) {
-            Ok(local) => Base { doc: doc.clone(), local, is_reading: true },
+            Ok(local) => Base { doc: doc.clone(), local, executable: false, is_reading: true },
             Err(e) => return Ok(Err(in_words(&e))),
         };
         let ours = if let Here::Changed { .. } = sides.here { sides.ours() } else { None };
@@ -296,14 +296,15 @@ pub(super) fn carry_out(
         }
         return Ok(state.record(&place.name, name, None, None)?);
     };
-    let is_there = expected.is_some() && crate::sys::fs::read(&path).is_ok_and(|text| text == local.as_bytes());
-    let stamp = if is_there {
-        expected
-    } else {
-        Some(journal.write::<SessionError>(&path, expected.as_ref(), None, |put| put(local.as_bytes()))?)
-    };
+    let executable = change.executable;
+    let has_right = place.right(name).is_none_or(|right| right == executable);
+    let is_there =
+        expected.is_some() && has_right && crate::sys::fs::read(&path).is_ok_and(|text| text == local.as_bytes());
+    let stamp =
+        if is_there { expected } else { Some(journal.write_text(&path, expected.as_ref(), local, executable)?) };
     fail_point("a file beside sessions is written");
     state.record(&place.name, name, stamp, Some(theirs))?;
-    state.note(&place.name, name, (stamp, Some(hash(local))), None);
+    let executable = executable && knows_executables();
+    state.note(&place.name, name, Found { stamp, hash: Some(hash(local)), executable, left: None });
     Ok(())
 }

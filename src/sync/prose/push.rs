@@ -225,7 +225,8 @@ impl Pushing<'_> {
 /// What a file is that reads here as it is in the store.
 pub(super) fn in_step(sides: &Sides, lens: &Lens) -> Option<Base> {
     let There::Is { doc, .. } = &sides.there else { return None };
-    Some(Base { doc: doc.clone(), local: lens.expand(doc).ok()?, is_reading: true })
+    let executable = sides.right.unwrap_or(false);
+    Some(Base { doc: doc.clone(), local: lens.expand(doc).ok()?, executable, is_reading: true })
 }
 
 /// What is said of a file that was not compared.

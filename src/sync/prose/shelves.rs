@@ -70,7 +70,7 @@ impl<'s> OpenShelf<'s> {
             return Ok(There::Is { doc: doc.clone(), by: stored.by.clone() });
         }
         let text = self.snapshot.prose(&self.id, name, stored)?;
-        let doc = Doc::of_stored(&text, &stored.runs, &self.shelf.roots)?;
+        let doc = Doc::of_stored(&text, &stored.runs, stored.executable, &self.shelf.roots)?;
         self.texts.borrow_mut().insert(name.clone(), doc.clone());
         Ok(There::Is { doc, by: stored.by.clone() })
     }

@@ -83,8 +83,22 @@ pub(super) struct FileState {
     /// The base before the last pull, for an undo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     before: Option<String>,
+    /// Its owner could run it then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) executable: bool,
     /// Why it is left where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) left: Option<String>,
+}
+
+/// A file as it was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Its stamp; none: it was not there.
+    pub(super) stamp: Option<FileStamp>,
+    pub(super) hash: Option<String>,
+    pub(super) executable: bool,
+    /// Why it is left where it is.
     pub(super) left: Option<String>,
 }
 
@@ -95,6 +109,8 @@ pub(super) struct Base {
     pub(super) doc: Doc,
     /// As it was here.
     pub(super) local: String,
+    /// Its owner could run it here.
+    pub(super) executable: bool,
     /// Whether that is how `doc` reads here; else it is what this machine keeps in its place.
     pub(super) is_reading: bool,
 }
@@ -121,6 +137,11 @@ struct BaseFile {
     /// Absent where the text reads here as it is in the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     local: Option<String>,
+    /// What the store says of it, and how it was here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    right: Option<bool>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    executable: bool,
     /// As in [`Base`].
     is_reading: bool,
 }
@@ -228,8 +249,9 @@ impl State {
     fn read_base(&self, name: &str) -> Option<Base> {
         let json = std::fs::read(self.bases().join(name)).ok()?;
         let file: BaseFile = serde_json::from_slice(&json).ok()?;
-        let doc = Doc::of_stored(&file.text, &file.runs, &file.roots).ok()?;
-        Some(Base { doc, local: file.local.unwrap_or(file.text), is_reading: file.is_reading })
+        let doc = Doc::of_stored(&file.text, &file.runs, file.right, &file.roots).ok()?;
+        let (executable, is_reading) = (file.executable, file.is_reading);
+        Some(Base { doc, local: file.local.unwrap_or(file.text), executable, is_reading })
     }
 
     /// Records that a file with this stamp is in step with `base`; `None`: it is neither here nor in the store.
@@ -257,7 +279,8 @@ impl State {
         }
         let hash = stamp.and(base).map(|base| super::text::hash(&base.local));
         let before = file.before.take();
-        *file = FileState { stamp, hash, base: Some(written), before, left: None };
+        let executable = stamp.and(base).is_some_and(|base| base.executable);
+        *file = FileState { stamp, hash, base: Some(written), before, executable, left: None };
         Ok(())
     }
 
@@ -271,16 +294,11 @@ impl State {
     }
 
     /// Records what a file was when it was looked at; its base stays.
-    pub(super) fn note(
-        &mut self,
-        directory: &str,
-        name: &RelativeName,
-        (stamp, hash): (Option<FileStamp>, Option<String>),
-        left: Option<String>,
-    ) {
+    pub(super) fn note(&mut self, directory: &str, name: &RelativeName, found: Found) {
+        let Found { stamp, hash, executable, left } = found;
         let directory = self.directories.entry(directory.to_owned()).or_default();
         let file = directory.files.entry(name.clone()).or_default();
-        let now = FileState { stamp, hash, left, base: file.base.clone(), before: file.before.clone() };
+        let now = FileState { stamp, hash, executable, left, base: file.base.clone(), before: file.before.clone() };
         if *file != now {
             *file = now;
             directory.unsettle();
@@ -301,7 +319,8 @@ impl State {
         let local = (base.local != text).then(|| base.local.clone());
         let runs = base.doc.runs();
         let (roots, is_reading) = (base.doc.sets.clone(), base.is_reading);
-        let file = BaseFile { format: 1, text, runs, roots, local, is_reading };
+        let (right, executable) = (base.doc.executable, base.executable);
+        let file = BaseFile { format: 1, text, runs, roots, local, right, executable, is_reading };
         let json = serde_json::to_vec(&file).expect("maps with text keys and plain values always serialise");
         let name = blake3::hash(&json).to_hex()[..32].to_owned();
         let path = self.bases().join(&name);

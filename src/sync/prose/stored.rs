@@ -115,7 +115,8 @@ fn say_what_was_not_sent(work: &Work<'_>, id: &ShelfId, unsent: &[Unsent]) -> Re
     for (name, before) in unsent {
         let past = before.clone().filter(|_| id.is_user()).and_then(|doc| {
             let local = lens.expand(&doc).ok()?;
-            Some(Base { doc, local, is_reading: true })
+            let executable = doc.is_program();
+            Some(Base { doc, local, executable, is_reading: true })
         });
         state.not_sent(id, name, past.as_ref())?;
     }
@@ -142,9 +143,9 @@ impl Merging<'_, '_> {
             Ok(There::Is { doc, .. }) => Some(doc),
             _ => None,
         };
-        let is_before = |doc: &Doc| before.as_ref().is_some_and(|before| before.is_same(doc));
+        let is_before = |doc: &Doc| before.as_ref().is_some_and(|before| doc.is_still(before));
         match (self.ours.file(name)?, self.theirs.file(name)?) {
-            (There::Is { doc: mine, .. }, There::Is { doc, .. }) if mine.is_same(&doc) || is_before(&mine) => {}
+            (There::Is { doc: mine, .. }, There::Is { doc, .. }) if mine.is_still(&doc) || is_before(&mine) => {}
             (There::Is { doc: mine, by }, There::Is { doc, .. }) if is_before(&doc) => {
                 self.theirs.put(name, &mine, by, self.ours.day(name))?;
             }
