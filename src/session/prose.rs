@@ -186,6 +186,11 @@ impl Listing {
     }
 }
 
+/// Which directory lies at a path; none: there is none.
+pub fn mark_of(directory: &Path) -> Option<DirectoryMark> {
+    Listing::of(directory).mark
+}
+
 /// Where `name` lies below `directory`.
 pub fn path_of(directory: &Path, name: &RelativeName) -> PathBuf {
     name.as_str().split('/').fold(directory.to_owned(), |path, part| path.join(part))

@@ -204,7 +204,7 @@ mod tests {
         let roots =
             RootSet::new(System::Linux, [Root::new(System::Linux, "HOME".parse().unwrap(), "/home/al", None).unwrap()]);
         let key = || Some(RootsKey::of(&roots));
-        let run = |n: u64| ProseRun { lines: u64::MAX - n, roots: if n % 2 == 0 { key() } else { None } };
+        let run = |n: u64| ProseRun { lines: u64::MAX - n, roots: if n.is_multiple_of(2) { key() } else { None } };
         let day = NaiveDate::from_ymd_opt(2026, 11, 21);
         let mut shelf = Shelf::empty(None, None);
         shelf.roots.insert(key().unwrap(), roots.clone());

@@ -4,7 +4,7 @@
 //! session from travelling. Must not print or ask: what needs a yes is said, and applied by [`apply`].
 //!
 //! * `compare`: who changed a file; `state`: what this machine knows of its past
-//! * `push`, `pull`: the two directions; `looking`: what both do; `stored`: two histories of a shelf
+//! * `push`, `pull`: the two directions; `looking`: what both do; `restore`: an earlier state; `stored`: two histories of a shelf
 //! * `consent`: what can run programs; `secret`: what keeps settings here; `survey`: whether what the store has can be read
 //! * `text`: portable lines; `merge`: two versions of them; `shelves`: the store's side; `places`: which directory is whose
 
@@ -15,6 +15,7 @@ mod merge;
 mod places;
 mod pull;
 mod push;
+mod restore;
 mod secret;
 mod shelves;
 mod state;
@@ -28,6 +29,7 @@ use std::path::Path;
 pub use consent::{Decided, Proposal, apply, proposals};
 pub(super) use pull::{pull, undone};
 pub(super) use push::push;
+pub(super) use restore::restore;
 pub(super) use stored::{Histories, merge_shelves};
 pub(super) use survey::check;
 

@@ -56,7 +56,7 @@ pub(in crate::sync) fn pull(work: &Work<'_>, journal: Option<&Journal>) -> Resul
 }
 
 /// Shelves with memory that has no directory here yet: those whose project is here get one, the others are listed.
-fn add_places_to_be<'i>(
+pub(super) fn add_places_to_be<'i>(
     work: &Work<'_>,
     snapshot: &Snapshot<'_>,
     shelves: impl Iterator<Item = &'i ShelfId>,
@@ -225,10 +225,7 @@ impl Pulling<'_> {
         sides: &Sides,
         state: &mut State,
     ) -> Result<ProseOutcome, SyncError> {
-        // The client's own directory may be a link: it was named by whoever owns it.
-        let link = link_on_the_way(&place.directory, name);
-        if let Some(link) = link.filter(|link| !place.shelf.is_user() || *link != place.directory) {
-            let reason = format!("`{}` is a link, and links are not followed", link.display());
+        if let Some(reason) = refuse_link(place, name) {
             return Ok(ProseOutcome::Skipped { reason });
         }
         let found = if kind.can_run_code() {
@@ -271,6 +268,13 @@ impl Pulling<'_> {
             There::Removed | There::Absent => "another machine".to_owned(),
         })
     }
+}
+
+/// Why a file is not written: a link leads to it. The client's own directory may be one; it was named by whoever owns it.
+pub(super) fn refuse_link(place: &Place, name: &RelativeName) -> Option<String> {
+    let link = link_on_the_way(&place.directory, name);
+    let link = link.filter(|link| !place.shelf.is_user() || *link != place.directory)?;
+    Some(format!("`{}` is a link, and links are not followed", link.display()))
 }
 
 /// Every name that the store, this machine or its memory of either has.

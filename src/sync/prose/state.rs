@@ -219,6 +219,13 @@ impl State {
         state.mark = mark.or(state.mark);
     }
 
+    /// Says that this machine has made the directory: nothing was lost with the former one.
+    pub(super) fn made(&mut self, directory: &str, mark: Option<DirectoryMark>) {
+        if let Some(state) = self.directories.get_mut(directory) {
+            state.mark = mark;
+        }
+    }
+
     /// Says that what this machine has of a file did not get to the remote: the file is as far as `past`.
     pub(super) fn not_sent(
         &mut self,
@@ -233,6 +240,21 @@ impl State {
                 directory.unsettle();
             }
         }
+        Ok(())
+    }
+
+    /// Says that a file was changed here on purpose, and that this machine has seen `now`, what the store has of it.
+    pub(super) fn put_back(
+        &mut self,
+        directory: &str,
+        name: &RelativeName,
+        now: Option<&Base>,
+    ) -> Result<(), PathError> {
+        let base = now.map(|now| self.write_base(now)).transpose()?;
+        let directory = self.directories.entry(directory.to_owned()).or_default();
+        directory.unsettle();
+        let file = directory.files.entry(name.clone()).or_default();
+        *file = FileState { base, before: file.base.take(), ..FileState::default() };
         Ok(())
     }
 
