@@ -790,6 +790,7 @@ fn what_would_be_too_large_together_stays_as_it_is_on_both_machines_and_is_named
         "MEMORY.md: put together with what a has changed it would be larger than 1 MiB; shorten it here or there";
     for command in ["push", "pull", "push"] {
         let run = b.ccsync([command]).code(3);
+        assert!(!run.stdout.contains("MEMORY.md sent"), "{command}\n{run}");
         assert!(run.stdout.contains(&format!("not taken: memory of app: {reason}")), "{command}\n{run}");
     }
     a.ccsync(["sync"]).success();
@@ -867,6 +868,12 @@ fn of_many_plans_the_newest_travel_and_stay_in_the_store() {
     let names = in_store(&a);
     assert_eq!((names.len(), names[0].as_str(), names[255].as_str()), (256, "a064.md", "b19.md"));
     assert!(plan(&a, "a000.md").exists() && plan(&a, "b00.md").exists(), "nothing is taken from a machine");
+    // One that is older than all of them is not sent, and not asked about again.
+    aged(&b, "b-old.md", 400);
+    for _ in 0..2 {
+        let run = b.ccsync(["push"]).success();
+        assert!(!run.stdout.contains("b-old.md") && in_store(&b) == names, "{run}");
+    }
     // One of the oldest that somebody goes on with is new again.
     write_plan(&a, "a000.md", "again\n");
     settle(&[&a, &b]);

@@ -148,7 +148,7 @@ impl Shelf {
     pub fn json_bytes_at_most(&self) -> usize {
         let files: usize = self.files.iter().map(|(name, file)| file.json_bytes_at_most(name)).sum();
         let removed: usize = self.removed.keys().map(|name| name.as_str().len() + 128).sum();
-        let own = Self { files: BTreeMap::new(), removed: BTreeMap::new(), ..self.clone() };
+        let own = Self { roots: self.roots.clone(), ..Self::empty(self.project.clone(), self.path.clone()) };
         files + removed + own.to_json().len()
     }
 

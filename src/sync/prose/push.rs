@@ -120,7 +120,8 @@ impl Pushing<'_> {
             self.file(place, &lens, (&name, kind), &mut report, state)?;
         }
         if place.shelf.is_user() {
-            self.looking.shelf_mut(place).drop_older_plans();
+            let dropped = self.looking.shelf_mut(place).drop_older_plans();
+            report.files.retain(|file| !dropped.iter().any(|name| name.as_str() == file.name));
         }
         if !report.is_open {
             self.recorded.settled.push((place.name.clone(), place.shelf.clone()));

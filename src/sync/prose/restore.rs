@@ -14,6 +14,7 @@ use super::shelves::There;
 use super::state::{Base, State};
 use super::text::Lens;
 use super::{PlaceReport, load_state, places_here};
+use crate::domain::beside::Beside;
 use crate::domain::id::CommitId;
 use crate::domain::path::RelativeName;
 use crate::session::SessionError;
@@ -76,7 +77,7 @@ impl Restoring<'_> {
             if place.listing.left.iter().any(|(path, _)| *path == place.path(&name)) {
                 continue;
             }
-            if let Some(outcome) = self.file(place, &lens, (&name, kind.can_run_code()), state)? {
+            if let Some(outcome) = self.file(place, &lens, (&name, kind), state)? {
                 report.say(name.as_str(), outcome);
             }
         }
@@ -91,7 +92,7 @@ impl Restoring<'_> {
         &self,
         place: &Place,
         lens: &Lens,
-        (name, can_run_code): (&RelativeName, bool),
+        (name, kind): (&RelativeName, Beside),
         state: &mut State,
     ) -> Result<Option<ProseOutcome>, SyncError> {
         let skipped = |reason: String| Ok(Some(ProseOutcome::Skipped { reason }));
@@ -109,10 +110,12 @@ impl Restoring<'_> {
         };
         let stored = stored_now(&sides, lens);
         let is_here = sides.ours().is_some_and(|ours| ours.local == text);
-        if is_here && stored.as_ref().is_some_and(|stored| stored.local == text) {
+        // Of plans the store keeps the newest only.
+        let is_stored = |stored: &Base| stored.local == text;
+        if is_here && (stored.as_ref().is_some_and(is_stored) || stored.is_none() && kind.is_cleared_up()) {
             return Ok(None);
         }
-        if can_run_code {
+        if kind.can_run_code() {
             let reason = "it can run programs, and is not put back".to_owned();
             return Ok((!is_here).then_some(ProseOutcome::Left { reason }));
         }

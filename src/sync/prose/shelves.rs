@@ -99,7 +99,8 @@ impl<'s> OpenShelf<'s> {
         }
         // Those that nothing needs in the end are not written.
         self.shelf.roots.extend(doc.sets.iter().map(|(key, set)| (key.clone(), set.clone())));
-        if self.shelf.json_bytes_at_most() + stored.json_bytes_at_most(name) > MAX_SHELF_BYTES {
+        let former = self.shelf.files.get(name).map_or(0, |former| former.json_bytes_at_most(name));
+        if self.shelf.json_bytes_at_most() - former + stored.json_bytes_at_most(name) > MAX_SHELF_BYTES {
             return Err(ShelfError::Crowded);
         }
         self.shelf.files.insert(name.clone(), stored);
@@ -121,20 +122,22 @@ impl<'s> OpenShelf<'s> {
         self.shelf.files.get(name)?.day
     }
 
-    /// Of more than [`MOST_PLANS`] plans, the oldest go. Nobody has removed them: where they are, they stay.
-    pub(super) fn drop_older_plans(&mut self) {
+    /// Of more than [`MOST_PLANS`] plans, the oldest go. Nobody has removed them: where they are, they stay. Returns their names.
+    pub(super) fn drop_older_plans(&mut self) -> Vec<RelativeName> {
         if !self.is_changed() {
-            return;
+            return Vec::new();
         }
         let is_plan = |name: &RelativeName| Beside::of_user_file(name.as_str()) == Some(Beside::Plans);
         let plans = self.shelf.files.iter().filter(|(name, _)| is_plan(name));
         let mut plans: Vec<_> = plans.map(|(name, stored)| (stored.day, name.clone())).collect();
         plans.sort();
-        for (_, name) in plans.iter().rev().skip(MOST_PLANS) {
+        let dropped: Vec<RelativeName> = plans.into_iter().rev().skip(MOST_PLANS).map(|(_, name)| name).collect();
+        for name in &dropped {
             self.shelf.files.remove(name);
             self.texts.get_mut().remove(name);
             self.changed.insert(name.clone());
         }
+        dropped
     }
 
     /// Whether anything was put on it or taken away.
