@@ -780,26 +780,35 @@ fn a_memory_that_was_looked_for_in_vain_is_known_with_the_first_session() {
 
 #[test]
 fn what_would_be_too_large_together_stays_as_it_is_on_both_machines_and_is_named() {
-    let env = TestEnv::new();
-    let (a, b) = pair_with_note(&env, "top\n");
-    let long = |what: &str| (0..20_000).fold("top\n".to_owned(), |text, n| text + &format!("{what} line {n:020}\n"));
-    a.write_note("MEMORY.md", long("one"));
-    b.write_note("MEMORY.md", long("other"));
-    a.ccsync(["push"]).success();
-    let reason =
-        "MEMORY.md: put together with what a has changed it would be larger than 1 MiB; shorten it here or there";
-    for command in ["push", "pull", "push"] {
-        let run = b.ccsync([command]).code(3);
-        assert!(!run.stdout.contains("MEMORY.md sent"), "{command}\n{run}");
-        assert!(run.stdout.contains(&format!("not taken: memory of app: {reason}")), "{command}\n{run}");
+    for offline in [false, true] {
+        let env = TestEnv::new();
+        let (a, b) = pair_with_note(&env, "top\n");
+        let long =
+            |what: &str| (0..20_000).fold("top\n".to_owned(), |text, n| text + &format!("{what} line {n:020}\n"));
+        a.write_note("MEMORY.md", long("one"));
+        b.write_note("MEMORY.md", long("other"));
+        if offline {
+            // Both have committed it before they know of each other.
+            let (remote, away) = (env.remote_of_pair(), env.root().join("away"));
+            fs::rename(&remote, &away).unwrap();
+            b.ccsync(["push"]).code(6);
+            fs::rename(&away, &remote).unwrap();
+        }
+        a.ccsync(["push"]).success();
+        let reason = "put together with what a has changed it would be larger than 1 MiB; shorten it here or there";
+        for command in ["push", "pull", "push"] {
+            let run = b.ccsync([command]).code(3);
+            assert!(run.stdout.contains(&format!("not taken: memory of app: MEMORY.md: {reason}")), "{command}\n{run}");
+            assert!(!run.stdout.contains("MEMORY.md sent"), "{command}\n{run}");
+        }
+        a.ccsync(["sync"]).success();
+        assert!(a.read_note("MEMORY.md") == long("one") && b.read_note("MEMORY.md") == long("other"));
+        // Whoever shortens one of them has both.
+        b.write_note("MEMORY.md", "top\nshort\n");
+        settle(&[&b, &a]);
+        let text = a.read_note("MEMORY.md");
+        assert!(text == b.read_note("MEMORY.md") && text.contains("short\n") && text.contains(&long("one")[4..]));
     }
-    a.ccsync(["sync"]).success();
-    assert!(a.read_note("MEMORY.md") == long("one") && b.read_note("MEMORY.md") == long("other"));
-    // Whoever shortens one of them has both.
-    b.write_note("MEMORY.md", "top\nshort\n");
-    settle(&[&b, &a]);
-    assert!(a.read_note("MEMORY.md") == b.read_note("MEMORY.md"));
-    assert!(a.read_note("MEMORY.md").contains("short\n") && a.read_note("MEMORY.md").contains(&long("one")[4..]));
 }
 
 fn plan(machine: &Machine, name: &str) -> PathBuf {

@@ -3,8 +3,9 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use super::base::Base;
 use super::shelves::{OpenShelf, ShelfError, There};
-use super::state::{Base, Found, KnownProject, State};
+use super::state::{Found, KnownProject, State};
 use super::text::{Doc, Lens, hash};
 use crate::domain::beside::{Beside, ProjectKey, ShelfId};
 use crate::domain::path::RelativeName;
@@ -67,7 +68,7 @@ impl Place {
     }
 
     /// Whether the owner of a file may run it; `None`: that is not asked of it, or not known on this system.
-    pub(super) fn right(&self, name: &RelativeName) -> Option<bool> {
+    pub(super) fn executable(&self, name: &RelativeName) -> Option<bool> {
         let is_asked = self.kind(name) == Some(Beside::Skills) && knows_executables();
         is_asked.then(|| self.listing.executable.contains(name))
     }
@@ -91,7 +92,7 @@ pub(super) struct Sides {
     pub(super) base: Option<Base>,
     pub(super) here: Here,
     /// Whether the file here may be run; `None`: that is not asked of it, or not known on this system.
-    pub(super) right: Option<bool>,
+    pub(super) executable: Option<bool>,
     pub(super) there: There,
 }
 
@@ -139,7 +140,7 @@ impl Sides {
             Some(stamp) => here(place, lens, name, stamp, base.as_ref(), state)?,
         };
         let there = shelf.file(name).map_err(|e| NotCompared::Failed(shelf_error(&e)))?;
-        Ok(Self { stamp, base, here, right: stamp.and_then(|_| place.right(name)), there })
+        Ok(Self { stamp, base, here, executable: stamp.and_then(|_| place.executable(name)), there })
     }
 
     /// The text here, in its portable form and as it lies on the disk.
@@ -148,10 +149,10 @@ impl Sides {
             Here::Missing => None,
             Here::Unchanged => {
                 let base = self.base.clone()?;
-                Some(Base { doc: base.doc.clone().with_right(Some(&base.doc), self.right), ..base })
+                Some(Base { doc: base.doc.clone().with_executable(Some(&base.doc), self.executable), ..base })
             }
             Here::Changed { doc, local } => {
-                let executable = self.right.unwrap_or(false);
+                let executable = self.executable.unwrap_or(false);
                 Some(Base { doc: doc.clone(), local: local.clone(), executable, is_reading: true })
             }
         }
@@ -160,7 +161,7 @@ impl Sides {
     /// Whether the file here becomes a program with what the store has: what one side has changed is so.
     pub(super) fn becomes_program(&self, there: &Doc) -> bool {
         let before = self.base.as_ref().is_some_and(|base| base.doc.is_program());
-        match (there.executable, self.right) {
+        match (there.executable, self.executable) {
             (Some(there), _) if there != before => there,
             (_, Some(here)) => here,
             (there, None) => there.unwrap_or(before),
@@ -171,8 +172,9 @@ impl Sides {
     pub(super) fn decide(&self, lens: &Lens, kind: Beside, directory_is_there: bool) -> Decision {
         let removals_count = directory_is_there && !kind.is_cleared_up();
         let has_text = |doc: &Doc, local: &str| lens.expand(doc).is_ok_and(|text| text == local);
-        let reads_as =
-            |doc: &Doc, local: &str| self.right.is_none_or(|right| right == doc.is_program()) && has_text(doc, local);
+        let reads_as = |doc: &Doc, local: &str| {
+            self.executable.is_none_or(|executable| executable == doc.is_program()) && has_text(doc, local)
+        };
         match (&self.here, &self.there, &self.base) {
             (Here::Missing, There::Is { doc, .. }, Some(base)) if doc.is_still(&base.doc) => {
                 // What this machine never had, because of a no, it has not removed.
@@ -216,17 +218,17 @@ fn here(
     base: Option<&Base>,
     state: &mut State,
 ) -> Result<Here, NotCompared> {
-    let right = place.right(name);
-    let found = Found { stamp: Some(stamp), executable: right.unwrap_or(false), ..Found::default() };
+    let executable = place.executable(name);
+    let found = Found { stamp: Some(stamp), executable: executable.unwrap_or(false), ..Found::default() };
     let leave = |reason: String| Found { left: Some(reason), ..found.clone() };
     if stamp.len > MAX_BYTES {
         state.note(&place.name, name, leave(too_large()));
         return Err(NotCompared::Left(too_large()));
     }
     let known = state.file(&place.name, name).filter(|known| known.stamp == Some(stamp));
-    let has_right_of = |base: &Base| right.is_none_or(|right| right == base.executable);
+    let is_executable_as = |base: &Base| executable.is_none_or(|executable| executable == base.executable);
     if let (Some(known), Some(base)) = (known, base)
-        && has_right_of(base)
+        && is_executable_as(base)
         && known.hash.as_ref() == Some(&hash(&base.local))
     {
         return Ok(Here::Unchanged);
@@ -241,13 +243,13 @@ fn here(
     };
     state.note(&place.name, name, Found { hash: Some(hash(&local)), ..found });
     Ok(match base {
-        Some(base) if base.local == local && has_right_of(base) => Here::Unchanged,
+        Some(base) if base.local == local && is_executable_as(base) => Here::Unchanged,
         Some(base) if base.is_reading => {
             let doc = lens.collapse_from(&base.doc, &base.local, &local);
-            Here::Changed { doc: doc.with_right(Some(&base.doc), right), local }
+            Here::Changed { doc: doc.with_executable(Some(&base.doc), executable), local }
         }
         base => {
-            let doc = lens.collapse(&local).with_right(base.map(|base| &base.doc), right);
+            let doc = lens.collapse(&local).with_executable(base.map(|base| &base.doc), executable);
             Here::Changed { doc, local }
         }
     })

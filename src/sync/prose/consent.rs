@@ -3,12 +3,13 @@
 //! A yes is remembered by the hash of the content, so that the same is not asked again; a no leaves this machine's own as it is until the
 //! other changes once more.
 
+use super::base::Base;
 use super::compare::{Decision, Here, Place, Sides};
 use super::merge::{Side, merge};
 use super::places::Places;
 use super::pull::carry_out;
 use super::shelves::{OpenShelf, There};
-use super::state::{Base, State};
+use super::state::State;
 use super::text::{Lens, hash};
 use super::{Names, load_state, places_here};
 use crate::domain::beside::Beside;
@@ -126,7 +127,7 @@ fn keep(place: &Place, name: &RelativeName, sides: &Sides, state: &mut State) ->
     let local = sides.ours().map(|ours| ours.local).unwrap_or_default();
     let base = match &sides.there {
         There::Is { doc, .. } => {
-            let executable = sides.right.unwrap_or(false);
+            let executable = sides.executable.unwrap_or(false);
             Some(Base { doc: doc.clone(), local, executable, is_reading: false })
         }
         There::Removed | There::Absent => None,
@@ -164,11 +165,16 @@ fn waiting(work: &Work<'_>, state: &mut State, each: &mut Each<'_>) -> Result<()
             from,
             here: sides.ours().map(|ours| ours.local),
             proposed: change.becomes.as_ref().map(|(_, local)| local.clone()),
-            executable_here: sides.right.unwrap_or(false),
+            executable_here: sides.executable.unwrap_or(false),
             executable: change.executable,
             replaces_changes: change.replaces_changes(&sides),
             // What was shown is the difference to what lies here: a yes is none to another one.
-            consent: hash(&format!("{}\n{:?}\n{:?}", change.consent, sides.right, sides.ours().map(|ours| ours.local))),
+            consent: hash(&format!(
+                "{}\n{:?}\n{:?}",
+                change.consent,
+                sides.executable,
+                sides.ours().map(|ours| ours.local)
+            )),
         };
         each(place, &name, &sides, change, proposal, state)?;
     }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use super::base::Base;
 use super::compare::{Place, Sides};
 use super::merge::{Side, merge};
 use super::shelves::OpenShelf;
-use super::state::{Base, State};
+use super::state::State;
 use super::text::{Doc, Lens};
 use super::{Names, PlaceReport};
 use crate::domain::beside::ShelfId;

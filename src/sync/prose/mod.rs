@@ -3,11 +3,12 @@
 //! Owns how they are compared, merged and written. A file that cannot be handled is named, and the others go on; nothing here keeps a
 //! session from travelling. Must not print or ask: what needs a yes is said, and applied by [`apply`].
 //!
-//! * `compare`: who changed a file; `state`: what this machine knows of its past
+//! * `compare`: who changed a file; `state`, `base`: what this machine knows of its past
 //! * `push`, `pull`: the two directions; `looking`: what both do; `restore`: an earlier state; `stored`: two histories of a shelf
 //! * `consent`: what can run programs; `secret`: what keeps settings here; `survey`: whether what the store has can be read
 //! * `text`: portable lines; `merge`: two versions of them; `shelves`: the store's side; `places`: which directory is whose
 
+mod base;
 mod compare;
 mod consent;
 mod looking;

@@ -7,13 +7,14 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use super::base::Base;
 use super::compare::{Decision, Here, NotCompared, Place, Sides};
 use super::consent::{Proposed, consents_to, proposed};
 use super::looking::Looking;
 use super::places::Places;
 use super::push::{in_step, why};
 use super::shelves::{OpenShelf, There};
-use super::state::{Base, Found, State};
+use super::state::{Found, State};
 use super::text::{Lens, hash};
 use super::{PlaceReport, load_state, places_here};
 use crate::domain::beside::{Beside, ProjectKey, ShelfId};
@@ -301,9 +302,10 @@ pub(super) fn carry_out(
         return Ok(state.record(&place.name, name, None, None)?);
     };
     let executable = change.executable;
-    let has_right = place.right(name).is_none_or(|right| right == executable);
-    let is_there =
-        expected.is_some() && has_right && crate::sys::fs::read(&path).is_ok_and(|text| text == local.as_bytes());
+    let is_executable_so = place.executable(name).is_none_or(|now| now == executable);
+    let is_there = expected.is_some()
+        && is_executable_so
+        && crate::sys::fs::read(&path).is_ok_and(|text| text == local.as_bytes());
     let stamp =
         if is_there { expected } else { Some(journal.write_text(&path, expected.as_ref(), local, executable)?) };
     fail_point("a file beside sessions is written");

@@ -7,12 +7,13 @@ use std::ops::ControlFlow;
 
 use chrono::DateTime;
 
+use super::base::Base;
 use super::compare::{Decision, NotCompared, Place, Sides, shelf_error};
 use super::looking::Looking;
 use super::places::Places;
 use super::secret::holds_secret;
 use super::shelves::{OpenShelf, There};
-use super::state::{Base, State};
+use super::state::State;
 use super::text::Lens;
 use super::{PlaceReport, load_state, places_here};
 use crate::domain::beside::{Beside, ShelfId};
@@ -226,7 +227,7 @@ impl Pushing<'_> {
 /// What a file is that reads here as it is in the store.
 pub(super) fn in_step(sides: &Sides, lens: &Lens) -> Option<Base> {
     let There::Is { doc, .. } = &sides.there else { return None };
-    let executable = sides.right.unwrap_or(false);
+    let executable = sides.executable.unwrap_or(false);
     Some(Base { doc: doc.clone(), local: lens.expand(doc).ok()?, executable, is_reading: true })
 }
 

@@ -5,13 +5,14 @@
 
 use std::ops::ControlFlow;
 
+use super::base::Base;
 use super::compare::{Place, Sides};
 use super::looking::Looking;
 use super::places::Places;
 use super::pull::{add_places_to_be, refuse_link};
 use super::push::why;
 use super::shelves::There;
-use super::state::{Base, State};
+use super::state::State;
 use super::text::Lens;
 use super::{PlaceReport, load_state, places_here};
 use crate::domain::beside::Beside;

@@ -8,14 +8,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::text::Doc;
+use super::base::Base;
 use crate::domain::beside::{ProjectKey, ShelfId};
 use crate::domain::id::CommitId;
 use crate::domain::path::{PortablePath, RelativeName};
-use crate::domain::root::RootSet;
 use crate::session::prose::DirectoryMark;
-use crate::store::manifest::RootsKey;
-use crate::store::shelf::ProseRun;
 use crate::sys::fs::{FileStamp, PathError, remove_file_if_exists, write_cache};
 
 const VERSION: u32 = 1;
@@ -102,19 +99,6 @@ pub(super) struct Found {
     pub(super) left: Option<String>,
 }
 
-/// A file when it was last in step with the store.
-#[derive(Debug, Clone)]
-pub(super) struct Base {
-    /// As the store had it, or took it over.
-    pub(super) doc: Doc,
-    /// As it was here.
-    pub(super) local: String,
-    /// Its owner could run it here.
-    pub(super) executable: bool,
-    /// Whether that is how `doc` reads here; else it is what this machine keeps in its place.
-    pub(super) is_reading: bool,
-}
-
 /// A project whose memory lies here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct KnownProject {
@@ -125,25 +109,6 @@ pub(super) struct KnownProject {
     pub(super) key: ProjectKey,
     /// Stamp of git's configuration there: another one means that the key has to be asked again.
     pub(super) config: Option<FileStamp>,
-}
-
-/// How a base lies on the disk.
-#[derive(Serialize, Deserialize)]
-struct BaseFile {
-    format: u32,
-    text: String,
-    runs: Vec<ProseRun>,
-    roots: BTreeMap<RootsKey, RootSet>,
-    /// Absent where the text reads here as it is in the store.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    local: Option<String>,
-    /// What the store says of it, and how it was here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    right: Option<bool>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    executable: bool,
-    /// As in [`Base`].
-    is_reading: bool,
 }
 
 impl DirectoryState {
@@ -233,7 +198,7 @@ impl State {
         name: &RelativeName,
         past: Option<&Base>,
     ) -> Result<(), PathError> {
-        let past = past.map(|past| self.write_base(past)).transpose()?;
+        let past = past.map(|past| past.write(&self.bases())).transpose()?;
         for directory in self.directories.values_mut().filter(|directory| directory.shelf.as_ref() == Some(shelf)) {
             if let Some(file) = directory.files.get_mut(name) {
                 *file = FileState { base: past.clone(), before: file.before.take(), ..FileState::default() };
@@ -250,7 +215,7 @@ impl State {
         name: &RelativeName,
         now: Option<&Base>,
     ) -> Result<(), PathError> {
-        let base = now.map(|now| self.write_base(now)).transpose()?;
+        let base = now.map(|now| now.write(&self.bases())).transpose()?;
         let directory = self.directories.entry(directory.to_owned()).or_default();
         directory.unsettle();
         let file = directory.files.entry(name.clone()).or_default();
@@ -265,15 +230,7 @@ impl State {
 
     /// The file when it was last in step.
     pub(super) fn base(&self, directory: &str, name: &RelativeName) -> Option<Base> {
-        self.read_base(self.file(directory, name)?.base.as_ref()?)
-    }
-
-    fn read_base(&self, name: &str) -> Option<Base> {
-        let json = std::fs::read(self.bases().join(name)).ok()?;
-        let file: BaseFile = serde_json::from_slice(&json).ok()?;
-        let doc = Doc::of_stored(&file.text, &file.runs, file.right, &file.roots).ok()?;
-        let (executable, is_reading) = (file.executable, file.is_reading);
-        Some(Base { doc, local: file.local.unwrap_or(file.text), executable, is_reading })
+        Base::read(&self.bases(), self.file(directory, name)?.base.as_ref()?)
     }
 
     /// Records that a file with this stamp is in step with `base`; `None`: it is neither here nor in the store.
@@ -284,7 +241,7 @@ impl State {
         stamp: Option<FileStamp>,
         base: Option<&Base>,
     ) -> Result<(), PathError> {
-        let written = base.map(|base| self.write_base(base)).transpose()?;
+        let written = base.map(|base| base.write(&self.bases())).transpose()?;
         let directory = self.directories.entry(directory.to_owned()).or_default();
         directory.unsettle();
         let Some(written) = written else {
@@ -334,22 +291,6 @@ impl State {
         if let Some(file) = state.files.get_mut(name) {
             *file = FileState { base: file.before.take(), ..FileState::default() };
         }
-    }
-
-    fn write_base(&self, base: &Base) -> Result<String, PathError> {
-        let text = base.doc.text();
-        let local = (base.local != text).then(|| base.local.clone());
-        let runs = base.doc.runs();
-        let (roots, is_reading) = (base.doc.sets.clone(), base.is_reading);
-        let (right, executable) = (base.doc.executable, base.executable);
-        let file = BaseFile { format: 1, text, runs, roots, local, right, executable, is_reading };
-        let json = serde_json::to_vec(&file).expect("maps with text keys and plain values always serialise");
-        let name = blake3::hash(&json).to_hex()[..32].to_owned();
-        let path = self.bases().join(&name);
-        if !path.exists() {
-            write_cache(&path, &json)?;
-        }
-        Ok(name)
     }
 
     /// Whether a person has said yes to this content of this file.

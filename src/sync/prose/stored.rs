@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::base::Base;
 use super::looking::too_large_together;
 use super::merge::{Side, merge};
 use super::shelves::{OpenShelf, ShelfError, There};
-use super::state::Base;
 use super::text::{Doc, Lens};
 use super::{Names, load_state};
 use crate::domain::beside::{Beside, ShelfId};

@@ -111,7 +111,7 @@ impl Doc {
 
     /// The same text with what this machine says of whether it is a program; `None`: it cannot say. That something is none is said only
     /// where somebody has said otherwise, so that nothing is new to a store in which no machine has said anything.
-    pub(super) fn with_right(mut self, before: Option<&Self>, here: Option<bool>) -> Self {
+    pub(super) fn with_executable(mut self, before: Option<&Self>, here: Option<bool>) -> Self {
         let known = before.and_then(|before| before.executable);
         self.executable = match here {
             Some(here) if here || known.is_some() => Some(here),
@@ -352,15 +352,15 @@ mod tests {
     fn a_machine_that_knows_of_no_programs_changes_none() {
         let doc = |executable| Doc { executable, ..Doc::default() };
         for known in [None, Some(false), Some(true)] {
-            assert_eq!(doc(None).with_right(Some(&doc(known)), None).executable, known);
+            assert_eq!(doc(None).with_executable(Some(&doc(known)), None).executable, known);
             assert!(doc(None).is_still(&doc(known)), "an older ccsync says nothing");
         }
         assert_eq!(
-            doc(None).with_right(None, Some(false)).executable,
+            doc(None).with_executable(None, Some(false)).executable,
             None,
             "nothing new to a store that says nothing"
         );
-        assert_eq!(doc(None).with_right(Some(&doc(Some(true))), Some(false)).executable, Some(false));
+        assert_eq!(doc(None).with_executable(Some(&doc(Some(true))), Some(false)).executable, Some(false));
         assert!(!doc(Some(true)).is_still(&doc(None)) && !doc(Some(false)).is_still(&doc(Some(true))));
         assert!(doc(Some(false)).is_still(&doc(None)));
     }
