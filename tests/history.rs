@@ -818,6 +818,7 @@ fn text_is_put_back_where_its_directory_was_lost_and_what_others_add_meanwhile_i
     b.ccsync(["sync"]).success();
     for machine in [&a, &b] {
         assert_eq!(read_note(machine, "MEMORY.md"), "added by b\n\ntop\nthen\n");
+        assert_eq!(read_note(machine, "new.md"), "new\n", "what was lost with the directory was removed by nobody");
     }
 }
 

@@ -66,6 +66,9 @@ impl Restoring<'_> {
                 return Ok(report);
             }
         }
+        if !place.listing.is_there {
+            state.begin_anew(&place.name);
+        }
         let mut report = PlaceReport::new(place);
         let work = self.now.work;
         let lens = place.lens(work.views.roots());

@@ -184,7 +184,14 @@ impl State {
         state.mark = mark.or(state.mark);
     }
 
-    /// Says that this machine has made the directory: nothing was lost with the former one.
+    /// Says that a directory is to be made anew: what was lost with the former one was not removed on purpose, and has no past.
+    pub(super) fn begin_anew(&mut self, directory: &str) {
+        if let Some(state) = self.directories.get_mut(directory) {
+            *state = DirectoryState { shelf: state.shelf.take(), ..DirectoryState::default() };
+        }
+    }
+
+    /// Says which directory was made, so that the next command does not take it for one that somebody else has made.
     pub(super) fn made(&mut self, directory: &str, mark: Option<DirectoryMark>) {
         if let Some(state) = self.directories.get_mut(directory) {
             state.mark = mark;
