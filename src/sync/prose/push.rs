@@ -99,6 +99,7 @@ fn commit(
     let commit = tx.commit(&work.author(), &message, parents)?;
     Ok((machine, commit))
 }
+
 struct Pushing<'s> {
     looking: Looking<'s>,
     recorded: Recorded,
