@@ -20,7 +20,6 @@ mod stored;
 mod survey;
 mod text;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use consent::{Decided, Proposal, apply, proposals};
@@ -34,6 +33,7 @@ use self::places::Places;
 use self::state::State;
 use super::SyncError;
 use super::report::{ProseOutcome, ProseReport, ShelfReport};
+use super::stored::{MachineNames, machine_names};
 use super::work::Work;
 use crate::domain::beside::{Beside, ShelfId};
 use crate::domain::id::MachineId;
@@ -126,12 +126,11 @@ impl<'p> PlaceReport<'p> {
 }
 
 /// Names of machines for people, by id.
-struct Names(BTreeMap<MachineId, String>);
+struct Names(MachineNames);
 
 impl Names {
     fn of(work: &Work<'_>, snapshot: &Snapshot<'_>) -> Result<Self, SyncError> {
-        let (machines, _) = snapshot.machines()?;
-        let mut names: BTreeMap<_, _> = machines.into_iter().map(|machine| (machine.id, machine.name)).collect();
+        let mut names = machine_names(work.ctx, Some(snapshot))?;
         names.insert(work.machine.id.clone(), work.machine.name.clone());
         Ok(Self(names))
     }
