@@ -29,6 +29,7 @@ mod history;
 mod hostile_sessions;
 mod hostile_store;
 mod import;
+mod import_beside;
 mod layers;
 mod left_out;
 mod lock;

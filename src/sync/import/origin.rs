@@ -6,8 +6,10 @@ use super::foreign::ForeignMachine;
 use super::text::{Directories, Family};
 use crate::config::Settings;
 use crate::domain::id::MachineId;
+use crate::domain::path::PortablePath;
 use crate::domain::root::{Root, RootName, RootSet, System};
 use crate::domain::url::has_drive;
+use crate::rewrite::collapse_path;
 use crate::store::machine::Machine;
 use crate::store::manifest::FORMAT;
 use crate::sys::env::Env;
@@ -57,6 +59,24 @@ impl Origin {
         let family = if system.is_windows() { Family::Windows } else { Family::Unix };
         Self { name: name.to_owned(), this, paths, directories, machine, family }
     }
+}
+
+impl Origin {
+    /// The portable path in this store of one that the source spells with its placeholders; none if this machine lacks the placeholder.
+    pub(super) fn portable(&self, spelled: &str) -> Option<PortablePath> {
+        let local = match spelled.strip_prefix("{{").and_then(|rest| rest.split_once("}}")) {
+            Some((name, below)) => format!("{}{below}", self.paths.get(name)?),
+            None => spelled.to_owned(),
+        };
+        Some(collapse_path(&self.machine.roots, &local))
+    }
+}
+
+/// Of `origins` the one in whose directories `path` lies; of several the preferred one.
+pub(super) fn whose(origins: &[Origin], path: &str, preferred: Option<usize>) -> Option<usize> {
+    let has = |at: &usize| collapse_path(&origins[*at].machine.roots, path).as_str().starts_with("{{");
+    let all: Vec<usize> = (0..origins.len()).filter(has).collect();
+    preferred.filter(|at| all.contains(at)).or_else(|| all.first().copied())
 }
 
 /// Of `origins` the one that had written text with these placeholders: of the right kind of system, with the most of the placeholders, and

@@ -5,11 +5,13 @@
 //!
 //! * `compare`: who changed a file; `state`: what this machine knows of its past
 //! * `push`, `pull`: the two directions; `stored`: two histories of a shelf
+//! * `foreign`: what another program has stored
 //! * `consent`: what can run programs; `survey`: whether what the store has can be read
 //! * `text`: portable lines; `merge`: two versions of them; `shelves`: the store's side; `places`: which directory is whose
 
 mod compare;
 mod consent;
+mod foreign;
 mod merge;
 mod places;
 mod pull;
@@ -23,6 +25,7 @@ mod text;
 use std::path::Path;
 
 pub use consent::{Decided, Proposal, apply, proposals};
+pub(super) use foreign::{ForeignProject, ForeignText, take_over};
 pub(super) use pull::{pull, undone};
 pub(super) use push::push;
 pub(super) use stored::{Histories, merge_shelves};

@@ -44,6 +44,8 @@ pub(super) struct OpenShelf<'s> {
     pub(super) shelf: Shelf,
     texts: RefCell<BTreeMap<RelativeName, Doc>>,
     changed: BTreeSet<RelativeName>,
+    /// What was imported was noted.
+    noted: bool,
 }
 
 impl<'s> OpenShelf<'s> {
@@ -54,7 +56,7 @@ impl<'s> OpenShelf<'s> {
         new: impl FnOnce() -> Shelf,
     ) -> Result<Self, StoreError> {
         let shelf = snapshot.shelf(id)?.unwrap_or_else(new);
-        Ok(Self { snapshot, id: id.clone(), shelf, texts: RefCell::default(), changed: BTreeSet::new() })
+        Ok(Self { snapshot, id: id.clone(), shelf, texts: RefCell::default(), changed: BTreeSet::new(), noted: false })
     }
 
     /// What it holds under this name, changes included.
@@ -102,9 +104,17 @@ impl<'s> OpenShelf<'s> {
         self.changed.insert(name.clone());
     }
 
-    /// Whether anything was put on it or taken away.
+    /// Takes note of a text of another program that has come into the file.
+    pub(super) fn note_import(&mut self, name: &RelativeName, hash: &str) {
+        if !self.shelf.was_imported(name, hash) {
+            self.shelf.note_import(name, hash);
+            self.noted = true;
+        }
+    }
+
+    /// Whether anything was put on it, taken away or noted.
     pub(super) fn is_changed(&self) -> bool {
-        !self.changed.is_empty()
+        !self.changed.is_empty() || self.noted
     }
 
     /// How many files were.
