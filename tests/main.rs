@@ -43,6 +43,7 @@ mod notes;
 mod offline;
 #[cfg(target_os = "linux")]
 mod picker;
+mod placeholders;
 mod project;
 mod projects;
 mod prose;
