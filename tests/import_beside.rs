@@ -407,3 +407,37 @@ fn hostile_things_beside_sessions_are_refused_one_by_one() {
     assert!(stored.values().any(|(_, text)| text.windows(14).any(|w| w == b"build needs ma")), "the rest is taken");
     here.ccsync(["verify", "--full"]).success();
 }
+
+#[test]
+fn two_machines_that_import_without_knowing_of_each_other_lose_nothing_and_meet_nothing_twice() {
+    let env = TestEnv::new();
+    let here = here(&env);
+    let b = env.machine("b");
+    b.init(&env.remote_of_pair());
+    let (one, other) = (store(&env, &here, "shared"), env.root().join("other"));
+    fs::create_dir(&other).unwrap();
+    for (path, (_, content)) in tree(&one) {
+        let to = other.join(path);
+        if content.is_empty() { fs::create_dir_all(to).unwrap() } else { fs::write(to, content).unwrap() }
+    }
+    fs::write(other.join("shared_config/memory/--PROJECTS---app/MEMORY.md"), "The build needs make 6.\n").unwrap();
+    let away = env.root().join("away.git");
+    fs::rename(env.remote_of_pair(), &away).unwrap();
+    import(&here, &one).code(6);
+    import(&b, &other).code(6);
+    fs::rename(&away, env.remote_of_pair()).unwrap();
+    here.ccsync(["push"]).success();
+    b.ccsync(["push"]).code(5);
+    with_project(&here);
+    here.ccsync(["pull"]).success();
+    let kept = read(&note(&here, "MEMORY.md"));
+    for line in ["The build needs make 4.", "The build needs make 6.", "Makefile."] {
+        assert_eq!(kept.matches(line).count(), 1, "{line}: {kept}");
+    }
+    for machine in [&here, &b] {
+        machine.ccsync(["sync"]);
+        for source in [&one, &other] {
+            nothing_new(machine, source);
+        }
+    }
+}

@@ -17,6 +17,10 @@ use crate::store::machine::Machine;
 use crate::sync::prose::{ForeignProject, ForeignText};
 
 const DIRECTORY: &str = "shared_config";
+/// More text than this is nobody's notes, and is not kept in memory at once.
+const MOST_BYTES: u64 = 256 << 20;
+/// Nobody has brought one text to more machines.
+const MOST_WRITERS: usize = 16;
 const CLAUDE_MD: &str = "CLAUDE.md";
 
 /// One text.
@@ -33,6 +37,8 @@ struct Text {
 #[derive(Default)]
 pub(super) struct Beside {
     texts: Vec<Text>,
+    /// Bytes of all texts.
+    bytes: u64,
     /// Path with placeholders by directory, as far as that program could tell.
     guesses: BTreeMap<String, String>,
 }
@@ -120,7 +126,13 @@ impl Beside {
         let place = directory.as_ref().map_or_else(|| place.clone(), |directory| place.join("memory").join(directory));
         let path = path_of(&place, &name);
         match read_text(&path) {
-            Ok(Ok(text)) => self.texts.push(Text { directory, name, text, editor }),
+            Ok(Ok(text)) if self.bytes + text.len() as u64 > MOST_BYTES => {
+                left.note(source.name_of(&path), "there is more text than anybody's notes");
+            }
+            Ok(Ok(text)) => {
+                self.bytes += text.len() as u64;
+                self.texts.push(Text { directory, name, text, editor });
+            }
             Ok(Err(reason)) => left.note(source.name_of(&path), reason),
             Err(e) => refused.note(source.name_of(&path), e.source.to_string()),
         }
@@ -135,7 +147,7 @@ impl Beside {
             let machines = machines_of(&text.text, origins, editor);
             let project = match &text.directory {
                 None => None,
-                Some(directory) => match project(directory, spelled, &self.guesses, &machines) {
+                Some(directory) => match project(directory, spelled, &self.guesses, (&machines, origins)) {
                     Some(project) => Some(project),
                     None => {
                         let file = format!("{DIRECTORY}/memory/{directory}/{}", text.name);
@@ -157,16 +169,16 @@ fn machines_of<'o>(text: &str, origins: &'o [Origin], editor: Option<usize>) -> 
     let named = |origin: &Origin| origin.paths.values().any(|path| path.len() > 1 && text.contains(path.as_str()));
     let mut machines: Vec<(usize, &Origin)> = origins.iter().enumerate().collect();
     machines.sort_by_key(|(at, origin)| (Some(*at) != editor, !named(origin), !origin.this, *at));
-    machines.into_iter().map(|(_, origin)| origin).collect()
+    machines.into_iter().map(|(_, origin)| origin).take(MOST_WRITERS).collect()
 }
 
 fn project(
     directory: &str,
     spelled: &[String],
     guesses: &BTreeMap<String, String>,
-    machines: &[&Origin],
+    (likely, all): (&[&Origin], &[Origin]),
 ) -> Option<ForeignProject> {
-    let portable = |spelled: &str| machines.iter().find_map(|origin| origin.portable(spelled));
+    let portable = |spelled: &str| likely.iter().copied().chain(all).find_map(|origin| origin.portable(spelled));
     let named = spelled.iter().flat_map(|path| ancestors(path)).find(|path| client_dir_name(path) == directory);
     if let Some(path) = named.and_then(portable) {
         return Some(ForeignProject { path, directory: None });

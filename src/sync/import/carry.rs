@@ -7,9 +7,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
-
 use super::beside::Beside;
+use super::client::client;
 use super::directory::Named;
 use super::foreign::Foreign;
 use super::jobs::{Job, Part, add_agents, origins, plan_all};
@@ -18,21 +17,18 @@ use super::machines::{machines, proposals};
 use super::origin::Origin;
 use super::source::Opened;
 use super::staging::{Copy, stage, stage_agents};
-use super::survey::Lines;
 use super::{Edit, ImportReport, Layout, agents};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
-use crate::session::discover::{LocalSession, discover};
-use crate::session::facts::{Facts, parse_time};
+use crate::session::discover::LocalSession;
 use crate::store::Transaction;
 use crate::store::machine::Machine;
-use crate::sync::choice;
 use crate::sync::clones::Clones;
 use crate::sync::merge::Merged;
 use crate::sync::plan::{Differences, FileStep, Local, compare_with, described};
 use crate::sync::prose;
-use crate::sync::push::{left_out_report, mention_merged};
-use crate::sync::report::{Outcome, PassedOver, ProseOutcome, RemoteState, Report, SessionReport};
+use crate::sync::push::mention_merged;
+use crate::sync::report::{Outcome, ProseOutcome, RemoteState, Report, SessionReport};
 use crate::sync::send::{fetch, send, send_rest};
 use crate::sync::storing::Storing;
 use crate::sync::views::Views;
@@ -95,10 +91,9 @@ fn foreign(work: &mut Work<'_>, opened: &Opened) -> Result<ImportReport, SyncErr
     skipped.splice(0..0, listing.refused);
     add_agents(work, &mut jobs, agents, &origins, (directory, &mut left))?;
     run(work, &mut jobs, &origins, &opened.workshop.path().join("staged"))?;
-    for job in &mut jobs {
-        if job.outcome.as_ref().is_some_and(|report| matches!(report.outcome, Outcome::Skipped { .. })) {
-            job.leave_agents(directory, &mut left, "its session was not taken");
-        }
+    let stored = work.store.head_snapshot()?.sessions()?;
+    for job in jobs.iter_mut().filter(|job| !stored.contains_key(&job.session)) {
+        job.leave_agents(directory, &mut left, "its session was not taken");
     }
     let mut report = empty(opened);
     let spelled: Vec<String> =
@@ -130,54 +125,7 @@ fn take_prose(work: &mut Work<'_>, texts: &[prose::ForeignText], report: &mut Re
     Ok(())
 }
 
-/// A copy of the client's directory: the sessions are as this machine would have them.
-fn client(work: &mut Work<'_>, opened: &Opened) -> Result<ImportReport, SyncError> {
-    let found = discover(opened.directory.root())?;
-    let mut report = empty(opened);
-    report.found = found.sessions.len() as u64;
-    let refused = found.refused.iter();
-    let passed_over = refused.map(|r| PassedOver { path: r.path.display().to_string(), reason: r.reason.clone() });
-    report.report.passed_over = passed_over.collect();
-    let base = work.store.head()?;
-    let mut tx = work.store.begin(base.as_ref())?;
-    let mut done = Vec::new();
-    for (id, session) in &found.sessions {
-        let linked = [session.directory.clone(), session.path(None)].iter().any(|path| path.is_symlink());
-        let result = if linked {
-            Some(skipped_session(work, id, "not a plain file (links are not followed)".to_owned()))
-        } else if let Some(why) = choice::copy_left_out(work, session, || newest_record(session)) {
-            // What this machine does not push, it does not push out of a copy either.
-            Some(left_out_report(work, session, &why)?)
-        } else {
-            let clones = work.views.clones();
-            let used = clones.used(id);
-            let result = guarded(work, &mut tx, id, |tx| store_session(work, tx, session));
-            // Where the copy was at home says nothing of where the session is here.
-            clones.use_for(id, used.as_deref());
-            result?
-        };
-        match result {
-            Some(session) => done.push(session),
-            None => report.report.unchanged += 1,
-        }
-    }
-    let registered = commit(work, tx, base.as_ref(), &[], &message(None, &done))?;
-    work.machine_changed &= !registered;
-    report.report.sessions = done;
-    Ok(report)
-}
-
-/// The time of the newest record of a session in a copy. What cannot be read is named when it is stored.
-fn newest_record(session: &LocalSession) -> Option<DateTime<Utc>> {
-    let mut lines = Lines::open(&session.path(None)).ok()?;
-    let mut facts = Facts::default();
-    while let Some(line) = lines.next().ok()? {
-        facts.absorb(&line);
-    }
-    facts.last_activity.as_deref().and_then(parse_time)
-}
-
-fn empty(opened: &Opened) -> ImportReport {
+pub(super) fn empty(opened: &Opened) -> ImportReport {
     ImportReport {
         source: opened.name.clone(),
         layout: opened.layout,
@@ -292,7 +240,7 @@ fn views_of(work: &Work<'_>, origin: &Origin) -> Result<Views, SyncError> {
 }
 
 /// What `store` says; a session that fails is taken back whole and named.
-fn guarded(
+pub(super) fn guarded(
     work: &Work<'_>,
     tx: &mut Transaction<'_>,
     session: &SessionId,
@@ -317,7 +265,7 @@ fn guarded(
 }
 
 /// Adds to `tx` what `session` has more than the store; `None` if that is nothing.
-fn store_session(
+pub(super) fn store_session(
     work: &Work<'_>,
     tx: &mut Transaction<'_>,
     session: &LocalSession,
@@ -340,7 +288,7 @@ fn store_session(
 }
 
 /// Commits what the transaction holds of what `machines` wrote, if anything; whether this machine is described in it.
-fn commit(
+pub(super) fn commit(
     work: &Work<'_>,
     mut tx: Transaction<'_>,
     base: Option<&CommitId>,
@@ -363,7 +311,7 @@ fn commit(
     Ok(work.machine_changed)
 }
 
-fn message(origin: Option<&Origin>, reports: &[SessionReport]) -> String {
+pub(super) fn message(origin: Option<&Origin>, reports: &[SessionReport]) -> String {
     let stored = |o: &Outcome| matches!(o, Outcome::Added { .. } | Outcome::Extended { .. } | Outcome::Forked { .. });
     let sessions = reports.iter().filter(|report| stored(&report.outcome)).count() as u64;
     let whose = origin.map(|origin| format!(" of {}", origin.machine.name)).unwrap_or_default();
@@ -407,6 +355,6 @@ fn collect(report: &mut Report, jobs: Vec<Job>) {
     }
 }
 
-fn skipped_session(work: &Work<'_>, session: &SessionId, reason: String) -> SessionReport {
+pub(super) fn skipped_session(work: &Work<'_>, session: &SessionId, reason: String) -> SessionReport {
     described(&work.views, session, None, Outcome::Skipped { reason })
 }

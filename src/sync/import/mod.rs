@@ -7,6 +7,7 @@
 mod agents;
 mod beside;
 mod carry;
+mod client;
 mod directory;
 mod foreign;
 mod jobs;

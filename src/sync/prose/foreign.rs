@@ -67,26 +67,14 @@ pub(in crate::sync) fn take_over(
         writers: Vec::new(),
     };
     for text in texts {
-        let project = text.project.as_ref().map(|project| taking.places.project_at(project));
-        if project.as_ref().is_some_and(|(_, is_sure)| !is_sure) {
-            let path = text.project.as_ref().map_or("", |project| project.path.as_str());
-            let remark = format!(
-                "where the project of a memory is, the source can only guess: it is kept as that of {path}. On a \
-                 machine that has the project, import again"
-            );
-            if !report.remarks.contains(&remark) {
-                report.remarks.push(remark);
-            }
+        let (owner, is_sure) = taking.owner(text.project.as_ref());
+        let Some((outcome, verbatim)) = taking.text(text, &owner)? else { continue };
+        if !is_sure {
+            report.remarks.extend(guessed(&owner).filter(|remark| !report.remarks.contains(remark)));
         }
-        let owner = match project {
-            Some(((key, path), _)) => Owner { shelf: ShelfId::of_project(&key), key: Some(key), path: Some(path) },
-            None => Owner { shelf: ShelfId::user(), key: None, path: None },
-        };
-        if let Some((outcome, verbatim)) = taking.text(text, &owner)? {
-            let file = ProseReport { name: text.name.to_string(), outcome, verbatim };
-            let project = owner.key.as_ref().map(|key| key.as_str().to_owned());
-            report.add_beside(vec![ShelfReport { project, listed: None, files: vec![file] }]);
-        }
+        let file = ProseReport { name: text.name.to_string(), outcome, verbatim };
+        let project = owner.key.as_ref().map(|key| key.as_str().to_owned());
+        report.add_beside(vec![ShelfReport { project, listed: None, files: vec![file] }]);
     }
     let Taking { open, writers, .. } = taking;
     for shelf in open.into_values().filter(OpenShelf::is_changed) {
@@ -107,7 +95,26 @@ struct Taking<'w, 's> {
 /// What became of a text, and how many lines of it are stored verbatim. Nothing: it was there.
 type Taken = Option<(ProseOutcome, u64)>;
 
+/// What a person should know of a memory of which nobody is sure whose it is.
+fn guessed(owner: &Owner) -> Option<String> {
+    let path = owner.path.as_ref()?;
+    Some(format!(
+        "where the project of a memory is, the source can only guess: it is kept as that of {path}. On a machine that has the project, import \
+         again"
+    ))
+}
+
 impl Taking<'_, '_> {
+    /// Whose a text is, and whether that is sure.
+    fn owner(&self, project: Option<&ForeignProject>) -> (Owner, bool) {
+        match project.map(|project| self.places.project_at(project)) {
+            Some(((key, path), is_sure)) => {
+                (Owner { shelf: ShelfId::of_project(&key), key: Some(key), path: Some(path) }, is_sure)
+            }
+            None => (Owner { shelf: ShelfId::user(), key: None, path: None }, true),
+        }
+    }
+
     fn text(&mut self, text: &ForeignText, owner: &Owner) -> Result<Taken, SyncError> {
         let kind = if owner.key.is_some() { Beside::Memory } else { Beside::ClaudeMd };
         if !self.work.ctx.settings.beside.contains(&kind) {

@@ -29,11 +29,13 @@ pub(super) struct Places<'a> {
     /// Main checkouts by the client's name of them.
     checkouts: OnceCell<BTreeMap<String, PathBuf>>,
     stamp: OnceCell<String>,
+    /// Git remotes by the paths of working trees, as sessions in the store say.
+    identities: OnceCell<BTreeMap<String, ProjectIdentity>>,
 }
 
 impl<'a> Places<'a> {
     pub(super) fn new(work: &'a Work<'a>) -> Self {
-        Self { work, checkouts: OnceCell::new(), stamp: OnceCell::new() }
+        Self { work, checkouts: OnceCell::new(), stamp: OnceCell::new(), identities: OnceCell::new() }
     }
 
     /// The project whose memory lies in the directory `name`; `None` if nothing here says which it is.
@@ -112,15 +114,18 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// The git remote of the working tree whose top is at `path`, by what sessions in the store say.
+    /// The git remote of the working tree whose top is at `path`, by what sessions in the store say. What cannot be read says nothing.
     fn identity_in_store(&self, path: &PortablePath) -> Option<ProjectIdentity> {
-        let snapshot = self.work.store.head_snapshot().ok()?;
-        let manifests = snapshot.sessions().ok()?.into_keys().filter_map(|id| snapshot.manifest(&id).ok()?);
-        manifests.into_iter().find_map(|manifest| {
-            let git = manifest.git.as_ref().filter(|git| git.directory.is_top())?;
-            let identity = git.identity.clone()?;
-            (plain_project(&manifest).as_ref() == Some(path)).then_some(identity)
-        })
+        let read = || {
+            let snapshot = self.work.store.head_snapshot().ok()?;
+            let manifests = snapshot.sessions().ok()?.into_keys().filter_map(|id| snapshot.manifest(&id).ok()?);
+            let known = manifests.filter_map(|manifest| {
+                let git = manifest.git.as_ref().filter(|git| git.directory.is_top())?;
+                Some((plain_project(&manifest)?.to_string(), git.identity.clone()?))
+            });
+            Some(known.collect())
+        };
+        self.identities.get_or_init(|| read().unwrap_or_default()).get(path.as_str()).cloned()
     }
 
     /// Where the machine that stored it first would have it here, if that is the project.
