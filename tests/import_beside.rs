@@ -165,6 +165,23 @@ fn what_is_here_already_is_kept_with_what_comes() {
 }
 
 #[test]
+fn what_would_be_too_large_together_is_named_and_stays_as_it_is() {
+    let env = TestEnv::new();
+    let here = here(&env);
+    let source = store(&env, &here, "shared");
+    with_project(&here);
+    place(&here, "code/app", BUILD, &written(&here, BUILD));
+    let lines = |word: &str| (0..40_000).map(|n| format!("{word} {n} {word}\n")).collect::<String>();
+    write(&note(&here, "MEMORY.md"), &lines("ours"));
+    here.ccsync(["push"]).success();
+    fs::write(source.join("shared_config/memory/--PROJECTS---app/MEMORY.md"), lines("theirs")).unwrap();
+    let report = here.ccsync(["import", "--json", source.to_str().unwrap()]).code(3).json();
+    assert!(beside(&report).contains(&("{{PROJECTS}}/app/MEMORY.md".to_owned(), "skipped".to_owned())), "{report}");
+    here.ccsync(["pull"]).success();
+    assert_eq!(read(&note(&here, "MEMORY.md")), lines("ours"));
+}
+
+#[test]
 fn a_text_that_was_never_pushed_is_not_lost_by_an_import() {
     let env = TestEnv::new();
     let here = here(&env);

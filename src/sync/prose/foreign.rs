@@ -15,6 +15,7 @@ use super::text::{Doc, Lens, hash};
 use crate::domain::beside::{Beside, ProjectKey, ShelfId};
 use crate::domain::path::{PortablePath, RelativeName};
 use crate::rewrite::expand_path;
+use crate::session::prose::MAX_BYTES;
 use crate::store::machine::Machine;
 use crate::store::shelf::Shelf;
 use crate::store::{Snapshot, Transaction};
@@ -151,6 +152,10 @@ impl Taking<'_, '_> {
                 let label = imported_from(&writer.name);
                 let (a, b) = (Side { doc: &doc, machine: &name }, Side { doc: &theirs, machine: &label });
                 let merged = merge(None, a, b);
+                if merged.doc.text().len() as u64 > MAX_BYTES {
+                    let reason = "together with what the store has, it would be larger than 1 MiB".to_owned();
+                    return Ok(Some((ProseOutcome::Skipped { reason }, 0)));
+                }
                 (merged.doc, if merged.conflicts > 0 { ProseOutcome::BothKept } else { ProseOutcome::Merged })
             }
         };
