@@ -26,7 +26,7 @@ pub const MAX_FILES: usize = 2000;
 const MAX_REMOVED: usize = 2000;
 
 /// How many imported texts a shelf remembers of one file.
-const MAX_IMPORTED: usize = 64;
+const MAX_IMPORTED: usize = 8;
 
 /// A description longer than this is refused unread.
 pub(super) const MAX_SHELF_BYTES: usize = 4 << 20;
