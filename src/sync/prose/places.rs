@@ -102,7 +102,8 @@ impl<'a> Places<'a> {
             };
             self.checkouts().values().find(is_named).cloned()
         };
-        let looked = here.or_else(named).and_then(|path| self.look(&main_checkout(&path)));
+        // Of directories that the client calls alike, the one in which it has been.
+        let looked = named().or(here).and_then(|path| self.look(&main_checkout(&path)));
         match looked {
             Some(found) => ((found.key, found.path), true),
             None => {
