@@ -386,7 +386,7 @@ const SIZE_RULE: &str = "give a size such as 200MB, or none";
 /// What takes a limit away.
 const NONE: &str = "none";
 const BESIDE_RULE: &str =
-    "give none, or some of memory, claude-md, settings, commands, agents, skills, separated by commas";
+    "give none, or some of memory, claude-md, plans, settings, commands, agents, skills, separated by commas";
 
 fn invalid(key: &'static str, value: &str, rule: &'static str) -> ConfigError {
     ConfigError::InvalidValue { key, value: value.to_owned(), rule }

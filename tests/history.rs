@@ -698,3 +698,149 @@ fn a_task_that_changes_beside_a_session_that_was_put_back_makes_no_fork() {
     b.ccsync(["pull"]).success();
     assert_eq!((b.sessions(), questions(&b.text(ONE)).len()), (vec![ONE.to_owned()], 2));
 }
+
+/// A memory and a `CLAUDE.md` of a machine; `work/app` is there.
+fn note(machine: &Machine, name: &str) -> std::path::PathBuf {
+    match name {
+        "CLAUDE.md" => machine.home.join(".claude/CLAUDE.md"),
+        name => machine.project_dir("work/app").join("memory").join(name),
+    }
+}
+
+fn write_note(machine: &Machine, name: &str, text: &str) {
+    fs::create_dir_all(note(machine, name).parent().unwrap()).unwrap();
+    fs::write(note(machine, name), text).unwrap();
+}
+
+fn read_note(machine: &Machine, name: &str) -> String {
+    fs::read_to_string(note(machine, name)).unwrap_or_else(|e| panic!("{} has no {name}: {e}", machine.name))
+}
+
+/// Two machines with a milestone `then`, since when B has pushed other text; A has pulled it, and has written more.
+fn text_since_a_milestone(env: &TestEnv) -> (Machine, Machine) {
+    let (a, b) = env.pair_with_session();
+    for machine in [&a, &b] {
+        fs::create_dir_all(machine.home.join("work/app")).unwrap();
+        machine.ccsync(["config", "set", "beside", "memory,claude-md,plans,commands"]).success();
+    }
+    write_note(&a, "MEMORY.md", "top\nthen\n");
+    write_note(&a, "gone.md", "was there\n");
+    write_note(&a, "CLAUDE.md", "Be brief.\n");
+    let command = |text: &str| {
+        fs::create_dir_all(a.home.join(".claude/commands")).unwrap();
+        fs::write(a.home.join(".claude/commands/go.md"), text).unwrap();
+    };
+    command("then\n");
+    a.ccsync(["milestone", "then"]).success();
+    b.ccsync(["pull"]).success();
+    write_note(&b, "MEMORY.md", "top\nlater\n");
+    write_note(&b, "CLAUDE.md", "Be long.\n");
+    write_note(&b, "new.md", "new\n");
+    fs::remove_file(note(&b, "gone.md")).unwrap();
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    command("later\n");
+    write_note(&a, "MEMORY.md", "top\nlater\nonly on a\n");
+    (a, b)
+}
+
+#[test]
+fn a_milestone_brings_memory_and_instructions_back_as_a_change_of_this_machine() {
+    let env = TestEnv::new();
+    let (a, b) = text_since_a_milestone(&env);
+    let plan = a.ccsync(["restore", "--milestone", "then", "--dry-run"]).success();
+    insta::assert_snapshot!(plan, @r"
+    memory of app: would be: MEMORY.md, gone.md put back
+    beside sessions: would be: CLAUDE.md put back
+    stays here: commands/go.md: it can run programs, and is not put back
+    restore (dry run, nothing was done): 1 as then already, 3 beside sessions to be put back
+    --- exit 0
+    ");
+    assert_eq!(read_note(&a, "MEMORY.md"), "top\nlater\nonly on a\n");
+    let run = a.ccsync(["restore", "--milestone", "then", "--yes"]).success();
+    insta::assert_snapshot!(run, @r"
+    memory of app: MEMORY.md, gone.md put back
+    beside sessions: CLAUDE.md put back
+    stays here: commands/go.md: it can run programs, and is not put back
+    restore: 1 as then already, 3 beside sessions put back; on the remote as $COMMIT
+    --- stderr
+    hint: the next push sends what was put back beside sessions to the other machines; to take it back: ccsync undo
+    --- exit 0
+    ");
+    assert_eq!((read_note(&a, "MEMORY.md"), read_note(&a, "gone.md")), ("top\nthen\n".into(), "was there\n".into()));
+    assert_eq!((read_note(&a, "CLAUDE.md"), read_note(&a, "new.md")), ("Be brief.\n".into(), "new\n".into()));
+    assert_eq!(fs::read_to_string(a.home.join(".claude/commands/go.md")).unwrap(), "later\n");
+    assert!(a.git(&["log", "-p", "--all"]).contains("only on a"), "what was only here is in the history");
+
+    // No pull brings the later text back, and the next push says what it sends.
+    let run = a.ccsync(["pull"]).success();
+    assert!(!run.stdout.contains("MEMORY"), "{run}");
+    let run = a.ccsync(["push"]).success();
+    assert!(run.stdout.contains("memory of app: MEMORY.md, gone.md sent"), "{run}");
+    b.ccsync(["pull"]).success();
+    for (name, text) in [("MEMORY.md", "top\nthen\n"), ("gone.md", "was there\n"), ("CLAUDE.md", "Be brief.\n")] {
+        assert_eq!((read_note(&a, name), read_note(&b, name)), (text.to_owned(), text.to_owned()));
+    }
+    let again = a.ccsync(["restore", "--milestone", "then", "--json"]).success().json();
+    assert_eq!(again["beside"][0]["files"][0]["outcome"], "left", "only what is never put back: {again}");
+    assert_eq!(again["beside"].as_array().unwrap().len(), 1, "{again}");
+}
+
+#[test]
+fn an_undo_takes_text_that_was_put_back_to_what_it_was() {
+    let env = TestEnv::new();
+    let (a, b) = text_since_a_milestone(&env);
+    a.ccsync(["restore", "--milestone", "then", "--yes"]).success();
+    a.ccsync(["undo"]).success();
+    assert_eq!(read_note(&a, "MEMORY.md"), "top\nlater\nonly on a\n");
+    assert!(!note(&a, "gone.md").exists());
+    for machine in [&a, &b, &a] {
+        machine.ccsync(["sync"]).success();
+        assert_eq!(read_note(machine, "MEMORY.md"), "top\nlater\nonly on a\n");
+        assert_eq!(read_note(machine, "CLAUDE.md"), "Be long.\n");
+        assert!(!note(machine, "gone.md").exists());
+    }
+}
+
+#[test]
+fn text_is_put_back_where_its_directory_was_lost_and_what_others_add_meanwhile_is_merged() {
+    let env = TestEnv::new();
+    let (a, b) = text_since_a_milestone(&env);
+    a.ccsync(["push"]).success();
+    fs::remove_dir_all(note(&a, "MEMORY.md").parent().unwrap()).unwrap();
+    // What this machine has not fetched yet cannot be meant by its restore.
+    b.ccsync(["pull"]).success();
+    write_note(&b, "MEMORY.md", "added by b\n\ntop\nlater\nonly on a\n");
+    b.ccsync(["push"]).success();
+    a.ccsync(["restore", "--milestone", "then", "--yes"]).success();
+    assert_eq!(read_note(&a, "MEMORY.md"), "top\nthen\n");
+    a.ccsync(["sync"]).success();
+    b.ccsync(["sync"]).success();
+    for machine in [&a, &b] {
+        assert_eq!(read_note(machine, "MEMORY.md"), "added by b\n\ntop\nthen\n");
+        assert_eq!(read_note(machine, "new.md"), "new\n", "what was lost with the directory was removed by nobody");
+    }
+}
+
+#[test]
+fn a_milestone_as_forks_changes_no_text_and_one_session_alone_none_either() {
+    let env = TestEnv::new();
+    let (a, _) = text_since_a_milestone(&env);
+    let then = states(&a, ONE)[0].clone();
+    a.ccsync(["restore", "--milestone", "then", "--as-fork", "--yes"]).success();
+    a.ccsync(["restore", ONE, "--at", &then]).success();
+    assert_eq!(read_note(&a, "MEMORY.md"), "top\nlater\nonly on a\n");
+    // Many files are not changed without a yes, as many sessions are not.
+    let refused = a.ccsync(["restore", "--milestone", "then"]);
+    assert_eq!(refused.code, Some(0), "three files are few\n{refused}");
+    for n in 0..4 {
+        write_note(&a, &format!("{n}.md"), "one\n");
+    }
+    a.ccsync(["milestone", "more"]).success();
+    for n in 0..4 {
+        write_note(&a, &format!("{n}.md"), "two\n");
+    }
+    let refused = a.ccsync(["restore", "--milestone", "more"]).code(2);
+    assert!(refused.stderr.contains(": 4 files beside sessions would change"), "{refused}");
+    assert_eq!(read_note(&a, "0.md"), "two\n");
+}

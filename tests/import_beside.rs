@@ -73,7 +73,8 @@ fn memory_and_instructions_come_along_with_the_paths_of_whoever_reads_them() {
     with_project(&here);
     let report = import_json(&here, &source);
     let sent = |name: &str| (name.to_owned(), "sent".to_owned());
-    assert_eq!(beside(&report), [sent("user/CLAUDE.md"), sent("{{PROJECTS}}/app/MEMORY.md")], "{report}");
+    let user = ["user/CLAUDE.md", "user/plans/calm-fox.md"].map(sent);
+    assert_eq!(beside(&report), [&user[..], &[sent("{{PROJECTS}}/app/MEMORY.md")]].concat(), "{report}");
     assert!(!note(&here, "MEMORY.md").exists(), "an import writes nothing where the client looks");
     here.ccsync(["pull"]).success();
     let home = here.home.display();
@@ -85,6 +86,7 @@ fn memory_and_instructions_come_along_with_the_paths_of_whoever_reads_them() {
     let instructions = |code: &str| format!("# mine\nThe code is in {code}.\nOn the desk it is in {code}.\n");
     let claude_md = |machine: &Machine| read(&machine.home.join(".claude/CLAUDE.md"));
     assert_eq!(claude_md(&here), instructions(&format!("{home}/code")), "a line of either machine");
+    assert_eq!(read(&here.home.join(".claude/plans/calm-fox.md")), "First the parser.\n");
     nothing_new(&here, &source);
     let b = env.machine("b");
     b.init(&env.remote_of_pair());
@@ -242,7 +244,8 @@ fn what_does_not_travel_by_choice_is_left_and_named() {
     let source = store(&env, &here, "shared");
     here.ccsync(["config", "set", "beside", "memory"]).success();
     let report = import_json(&here, &source);
-    let expected = [("user/CLAUDE.md", "left"), ("{{PROJECTS}}/app/MEMORY.md", "sent")];
+    let expected =
+        [("user/CLAUDE.md", "left"), ("user/plans/calm-fox.md", "left"), ("{{PROJECTS}}/app/MEMORY.md", "sent")];
     assert_eq!(beside(&report), expected.map(|(name, outcome)| (name.to_owned(), outcome.to_owned())));
     here.ccsync(["config", "set", "beside", "claude-md"]).success();
     let report = import_json(&here, &source);
@@ -457,4 +460,32 @@ fn two_machines_that_import_without_knowing_of_each_other_lose_nothing_and_meet_
             nothing_new(machine, source);
         }
     }
+}
+
+#[test]
+fn of_more_plans_than_travel_the_newest_come_and_the_others_are_named() {
+    let env = TestEnv::new();
+    let here = here(&env);
+    let source = store(&env, &here, "shared");
+    let mut meta = serde_json::Map::new();
+    for n in 0..260_i64 {
+        write(&source.join(format!("shared_config/plans/p{n:03}.md")), &format!("{n}\n"));
+        // One that is from a time to come is no newer than today.
+        let seconds = if n == 0 { 99_000_000_000 } else { 1_600_000_000 + n * 86_400 };
+        meta.insert(format!("p{n:03}.md"), serde_json::json!({ "last_modified": seconds, "last_editor": "laptop" }));
+    }
+    write(&source.join("shared_config/plans_meta.json"), &serde_json::json!({ "files": meta }).to_string());
+    let report = import_json(&here, &source);
+    let outcomes = beside(&report);
+    let left: Vec<_> =
+        outcomes.iter().filter(|(_, outcome)| outcome == "left").map(|(name, _)| name.as_str()).collect();
+    let old = [
+        "user/plans/calm-fox.md",
+        "user/plans/p001.md",
+        "user/plans/p002.md",
+        "user/plans/p003.md",
+        "user/plans/p004.md",
+    ];
+    assert_eq!(left, old);
+    assert!(outcomes.contains(&("user/plans/p000.md".to_owned(), "sent".to_owned())), "{report}");
 }

@@ -294,3 +294,29 @@ fn a_reference_that_git_has_packed_is_moved_like_any_other() {
     git(&["pack-refs", "--all"]);
     assert_sound(&a, &remote);
 }
+
+#[test]
+fn what_returns_to_what_it_was_goes_over_whole() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let remote = env.remote_of_pair();
+    let away = env.root().join("away");
+    let memory = a.project_dir("work/app").join("memory");
+    fs::create_dir_all(memory.join("other")).unwrap();
+    fs::create_dir_all(b.home.join("work/app")).unwrap();
+    // Between two equal states comes one in which only a part was different. All of it goes in one transfer, up and down.
+    fs::rename(&remote, &away).unwrap();
+    fs::write(memory.join("other/stays.md"), "stays\n").unwrap();
+    for text in ["one\n", "other\n", "one\n"] {
+        fs::write(memory.join("MEMORY.md"), text).unwrap();
+        a.ccsync(["push"]).code(6);
+    }
+    fs::rename(&away, &remote).unwrap();
+    without_git(&a, &["push"]).success();
+    assert_sound(&a, &remote);
+    without_git(&b, &["pull"]).success();
+    assert_sound(&b, &b.store());
+    let at_b = b.project_dir("work/app").join("memory");
+    assert_eq!(fs::read_to_string(at_b.join("MEMORY.md")).unwrap(), "one\n");
+    assert_eq!(fs::read_to_string(at_b.join("other/stays.md")).unwrap(), "stays\n");
+}

@@ -777,3 +777,119 @@ fn a_memory_that_was_looked_for_in_vain_is_known_with_the_first_session() {
     let run = a.ccsync(["push"]).success();
     assert!(run.stdout.contains("memory of app: MEMORY.md sent"), "{run}");
 }
+
+#[test]
+fn what_would_be_too_large_together_stays_as_it_is_on_both_machines_and_is_named() {
+    for offline in [false, true] {
+        let env = TestEnv::new();
+        let (a, b) = pair_with_note(&env, "top\n");
+        let long =
+            |what: &str| (0..20_000).fold("top\n".to_owned(), |text, n| text + &format!("{what} line {n:020}\n"));
+        a.write_note("MEMORY.md", long("one"));
+        b.write_note("MEMORY.md", long("other"));
+        if offline {
+            // Both have committed it before they know of each other.
+            let (remote, away) = (env.remote_of_pair(), env.root().join("away"));
+            fs::rename(&remote, &away).unwrap();
+            b.ccsync(["push"]).code(6);
+            fs::rename(&away, &remote).unwrap();
+        }
+        a.ccsync(["push"]).success();
+        let reason = "put together with what a has changed it would be larger than 1 MiB; shorten it here or there";
+        for command in ["push", "pull", "push"] {
+            let run = b.ccsync([command]).code(3);
+            assert!(run.stdout.contains(&format!("not taken: memory of app: MEMORY.md: {reason}")), "{command}\n{run}");
+            assert!(!run.stdout.contains("MEMORY.md sent"), "{command}\n{run}");
+        }
+        a.ccsync(["sync"]).success();
+        assert!(a.read_note("MEMORY.md") == long("one") && b.read_note("MEMORY.md") == long("other"));
+        // Whoever shortens one of them has both.
+        b.write_note("MEMORY.md", "top\nshort\n");
+        settle(&[&b, &a]);
+        let text = a.read_note("MEMORY.md");
+        assert!(text == b.read_note("MEMORY.md") && text.contains("short\n") && text.contains(&long("one")[4..]));
+    }
+}
+
+fn plan(machine: &Machine, name: &str) -> PathBuf {
+    machine.home.join(".claude/plans").join(name)
+}
+
+fn write_plan(machine: &Machine, name: &str, text: &str) {
+    fs::create_dir_all(machine.home.join(".claude/plans")).unwrap();
+    fs::write(plan(machine, name), text).unwrap();
+}
+
+#[test]
+fn plans_travel_and_what_the_client_clears_up_is_neither_removed_elsewhere_nor_brought_back() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let text = |machine: &Machine| format!("# Plan\nchange {}/work/app/x.rs\n- step\n", machine.home.display());
+    write_plan(&a, "calm-otter.md", &text(&a));
+    write_plan(&a, "other.md", "o\n");
+    write_plan(&a, "notes.txt", "no plan\n");
+    fs::create_dir_all(plan(&a, "old")).unwrap();
+    write_plan(&a, "old/x.md", "no plan either\n");
+    let run = a.ccsync(["push"]).success();
+    assert!(run.stdout.contains("beside sessions: plans/calm-otter.md, plans/other.md sent"), "{run}");
+    b.ccsync(["pull"]).success();
+    assert_eq!(fs::read_to_string(plan(&b, "calm-otter.md")).unwrap(), text(&b));
+    assert_private(&plan(&b, "calm-otter.md"));
+    assert!(!plan(&b, "notes.txt").exists() && !plan(&b, "old").exists());
+
+    // Of one plan, both machines write on.
+    fs::write(plan(&a, "calm-otter.md"), text(&a) + "- from a\n").unwrap();
+    fs::write(plan(&b, "calm-otter.md"), text(&b).replace("# Plan", "# The plan")).unwrap();
+    settle(&[&a, &b]);
+    let both = text(&b).replace("# Plan", "# The plan") + "- from a\n";
+    assert_eq!(fs::read_to_string(plan(&b, "calm-otter.md")).unwrap(), both);
+
+    fs::remove_file(plan(&b, "other.md")).unwrap();
+    settle(&[&b, &a]);
+    assert!(plan(&a, "other.md").exists() && !plan(&b, "other.md").exists());
+    assert!(b.store().join("user/files/plans/other.md").exists());
+    // Until somebody goes on with it.
+    write_plan(&a, "other.md", "o\nmore\n");
+    settle(&[&a, &b]);
+    assert_eq!(fs::read_to_string(plan(&b, "other.md")).unwrap(), "o\nmore\n");
+}
+
+#[test]
+fn of_many_plans_the_newest_travel_and_stay_in_the_store() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let aged = |machine: &Machine, name: &str, days: i64| {
+        write_plan(machine, name, &format!("{name}\n"));
+        ccsync::sys::fs::set_modified(&plan(machine, name), chrono::Utc::now() - chrono::TimeDelta::days(days))
+            .unwrap();
+    };
+    (0..300).for_each(|n| aged(&a, &format!("a{n:03}.md"), 310 - n));
+    a.ccsync(["push"]).success();
+    let in_store = |machine: &Machine| {
+        let names = fs::read_dir(machine.store().join("user/files/plans")).unwrap().flatten();
+        let mut names: Vec<String> = names.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!((in_store(&a).len(), in_store(&a)[0].as_str()), (256, "a044.md"));
+    (0..20).for_each(|n| aged(&b, &format!("b{n:02}.md"), 1));
+    settle(&[&b, &a]);
+    let names = in_store(&a);
+    assert_eq!((names.len(), names[0].as_str(), names[255].as_str()), (256, "a064.md", "b19.md"));
+    assert!(plan(&a, "a000.md").exists() && plan(&a, "b00.md").exists(), "nothing is taken from a machine");
+    // One that is older than all of them is not sent, and not asked about again.
+    aged(&b, "b-old.md", 400);
+    for _ in 0..2 {
+        let run = b.ccsync(["push"]).success();
+        assert!(!run.stdout.contains("b-old.md") && in_store(&b) == names, "{run}");
+    }
+    // One of the oldest that somebody goes on with is new again.
+    write_plan(&a, "a000.md", "again\n");
+    settle(&[&a, &b]);
+    assert_eq!(fs::read_to_string(plan(&b, "a000.md")).unwrap(), "again\n");
+    // On a machine on which many others are newer than one that changed elsewhere, too.
+    (0..300).for_each(|n| aged(&b, &format!("c{n:03}.md"), 0));
+    write_plan(&a, "a299.md", "again\n");
+    settle(&[&a, &b]);
+    assert_eq!(fs::read_to_string(plan(&b, "a299.md")).unwrap(), "again\n");
+}

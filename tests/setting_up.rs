@@ -108,7 +108,7 @@ fn settings_are_got_and_set() {
     remote    $ROOT/remote-1.git
     paths     original
     days      7
-    beside    memory,claude-md
+    beside    memory,claude-md,plans
     include   every project
     exclude   none
     max_size  none

@@ -30,6 +30,27 @@ fn pair(env: &TestEnv) -> (Machine, Machine) {
     (a, b)
 }
 
+/// Sends what A has, and lets B look.
+fn send(a: &Machine, b: &Machine) {
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+}
+
+/// Two machines: A has pushed these files, and B has pulled and not answered yet.
+fn offered(env: &TestEnv, files: &[(&str, &str)]) -> (Machine, Machine) {
+    let (a, b) = pair(env);
+    files.iter().for_each(|(name, text)| write(&a, name, text));
+    send(&a, &b);
+    (a, b)
+}
+
+/// Two machines that both have these files.
+fn shared(env: &TestEnv, files: &[(&str, &str)]) -> (Machine, Machine) {
+    let (a, b) = offered(env, files);
+    b.ccsync(["apply", "--yes"]).success();
+    (a, b)
+}
+
 #[test]
 fn nothing_of_it_travels_until_asked_for_and_some_of_it_never() {
     let env = TestEnv::new();
@@ -59,10 +80,7 @@ fn nothing_of_it_travels_until_asked_for_and_some_of_it_never() {
 #[test]
 fn without_a_terminal_nothing_is_applied_and_what_waits_is_said() {
     let env = TestEnv::new();
-    let (a, b) = pair(&env);
-    write(&a, "settings.json", "{\n  \"model\": \"opus\"\n}\n");
-    a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
+    let (a, b) = offered(&env, &[("settings.json", "{\n  \"model\": \"opus\"\n}\n")]);
     let run = b.ccsync(["pull"]).success();
     insta::assert_snapshot!(run, @r"
     settings.json of a waits for a yes, because it can run programs: ccsync apply
@@ -111,14 +129,12 @@ fn a_yes_holds_for_this_very_content_and_a_no_until_it_changes() {
         assert!(ended.text().contains(code), "{}", ended.text());
     };
     write(&a, "commands/go.md", "one\n");
-    a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
+    send(&a, &b);
     answer("y", "apply: 1 file taken over");
     assert_eq!(read(&b, "commands/go.md").as_deref(), Some("one\n"));
 
     write(&a, "commands/go.md", "two\n");
-    a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
+    send(&a, &b);
     answer("n", "apply: 1 file kept as here");
     assert_eq!(read(&b, "commands/go.md").as_deref(), Some("one\n"));
     for command in ["pull", "apply", "push"] {
@@ -133,8 +149,7 @@ fn a_yes_holds_for_this_very_content_and_a_no_until_it_changes() {
     let run = b.ccsync(["sync"]).success();
     assert!(!run.stdout.contains("waits for a yes"), "{run}");
     write(&a, "commands/go.md", "three\n");
-    a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
+    send(&a, &b);
     answer("y", "apply: 1 file taken over");
     write(&a, "commands/go.md", "one\n");
     a.ccsync(["push"]).success();
@@ -149,8 +164,7 @@ fn a_difference_cannot_steer_the_terminal() {
     let env = TestEnv::new();
     let (a, b) = pair(&env);
     write(&a, "agents/x.md", "harmless\r\u{1b}[1A\u{1b}[2Kevil\u{202e}txt\u{1b}]0;t\u{7}\n");
-    a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
+    send(&a, &b);
     let run = b.ccsync(["apply", "--dry-run"]).success();
     assert!(!run.stdout.contains(['\u{1b}', '\r', '\u{202e}', '\u{7}']), "{run}");
     let terminal = Terminal::start(b.command(["apply"]), 100, 30);
@@ -165,13 +179,9 @@ fn a_difference_cannot_steer_the_terminal() {
 #[test]
 fn changes_on_both_sides_are_put_together_where_they_do_not_meet() {
     let env = TestEnv::new();
-    let (a, b) = pair(&env);
     let settings =
         |one: &str, two: &str| format!("{{\n  \"a\": {one},\n  \"b\": 0,\n  \"c\": 0,\n  \"d\": {two}\n}}\n");
-    write(&a, "settings.json", &settings("0", "0"));
-    a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
-    b.ccsync(["apply", "--yes"]).success();
+    let (a, b) = shared(&env, &[("settings.json", &settings("0", "0"))]);
     write(&a, "settings.json", &settings("1", "0"));
     write(&b, "settings.json", &settings("0", "2"));
     a.ccsync(["push"]).success();
@@ -179,8 +189,7 @@ fn changes_on_both_sides_are_put_together_where_they_do_not_meet() {
     assert_eq!(read(&b, "settings.json"), Some(settings("0", "2")), "nothing without a yes");
     b.ccsync(["apply", "--yes"]).success();
     assert_eq!(read(&b, "settings.json"), Some(settings("1", "2")));
-    b.ccsync(["push"]).success();
-    a.ccsync(["pull"]).success();
+    send(&b, &a);
     a.ccsync(["apply", "--yes"]).success();
     assert_eq!(read(&a, "settings.json"), Some(settings("1", "2")));
 
@@ -217,15 +226,9 @@ fn two_pushes_at_once_lose_neither_and_nothing_runs_unseen() {
 #[test]
 fn a_command_that_is_removed_is_removed_elsewhere_after_a_yes() {
     let env = TestEnv::new();
-    let (a, b) = pair(&env);
-    write(&a, "commands/go.md", "a\n");
-    write(&a, "commands/other.md", "o\n");
-    a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
-    b.ccsync(["apply", "--yes"]).success();
+    let (a, b) = shared(&env, &[("commands/go.md", "a\n"), ("commands/other.md", "o\n")]);
     fs::remove_file(file(&a, "commands/go.md")).unwrap();
-    a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
+    send(&a, &b);
     assert_eq!(read(&b, "commands/go.md").as_deref(), Some("a\n"));
     let run = b.ccsync(["apply", "--yes"]).success();
     assert!(run.stdout.contains("commands/go.md of a would be removed"), "{run}");
@@ -242,16 +245,24 @@ fn settings_that_name_a_secret_stay_here() {
         assert!(run.stdout.contains("stays here: settings.json: its `env` names ANTHROPIC_API_KEY"), "{run}");
     }
     assert!(!a.store().join("user").exists());
+    let key = format!("sk-ant-api03-{}", "a1".repeat(20));
+    for (text, reason) in [
+        ("{\"hooks\": {\"headers\": {\"Authorization\": \"Bearer x\"}}}\n", "its `headers` name Authorization"),
+        (&format!("{{\"statusLine\": {{\"command\": \"ask {key}\"}}}}\n"), "it holds what looks like an Anthropic key"),
+    ] {
+        write(&a, "settings.json", text);
+        let run = a.ccsync(["push"]).success();
+        assert!(run.stdout.contains(&format!("stays here: settings.json: {reason}")), "{run}");
+        assert!(!run.to_string().contains(&key), "{run}");
+    }
+    assert!(!a.store().join("user").exists());
 }
 
 #[test]
 #[cfg(unix)]
 fn a_no_to_something_new_does_not_take_it_from_anybody() {
     let env = TestEnv::new();
-    let (a, b) = pair(&env);
-    write(&a, "commands/go.md", "one\n");
-    a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
+    let (a, b) = offered(&env, &[("commands/go.md", "one\n")]);
     let terminal = Terminal::start(b.command(["apply"]), 100, 30);
     terminal.wait_for("Take it over");
     terminal.wait_for_raw();
@@ -269,12 +280,8 @@ fn a_no_to_something_new_does_not_take_it_from_anybody() {
 #[test]
 fn what_a_push_could_not_send_is_said_and_a_yes_puts_it_together() {
     let env = TestEnv::new();
-    let (a, b) = pair(&env);
     let text = |one: &str, two: &str| format!("{one}\n\n- same\n- same again\n\n{two}\n");
-    write(&a, "commands/go.md", &text("0", "0"));
-    a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
-    b.ccsync(["apply", "--yes"]).success();
+    let (a, b) = shared(&env, &[("commands/go.md", &text("0", "0"))]);
     write(&a, "commands/go.md", &text("a", "0"));
     write(&b, "commands/go.md", &text("0", "b"));
     a.ccsync(["push"]).success();
@@ -283,8 +290,7 @@ fn what_a_push_could_not_send_is_said_and_a_yes_puts_it_together() {
     b.ccsync(["sync"]).success();
     b.ccsync(["apply", "--yes"]).success();
     assert_eq!(read(&b, "commands/go.md"), Some(text("a", "b")));
-    b.ccsync(["push"]).success();
-    a.ccsync(["pull"]).success();
+    send(&b, &a);
     a.ccsync(["apply", "--yes"]).success();
     assert_eq!(read(&a, "commands/go.md"), Some(text("a", "b")));
 
@@ -304,8 +310,7 @@ fn a_former_yes_does_not_replace_what_was_changed_here_since() {
     write(&a, "commands/go.md", "one\n");
     for text in ["one\n", "two\n"] {
         write(&a, "commands/go.md", text);
-        a.ccsync(["push"]).success();
-        b.ccsync(["pull"]).success();
+        send(&a, &b);
         b.ccsync(["apply", "--yes"]).success();
     }
     write(&a, "commands/go.md", "one\n");
@@ -319,12 +324,8 @@ fn a_former_yes_does_not_replace_what_was_changed_here_since() {
 #[test]
 fn what_was_put_together_and_taken_back_is_asked_again() {
     let env = TestEnv::new();
-    let (a, b) = pair(&env);
     let text = |one: &str, two: &str| format!("{one}\n\n- same\n- same again\n\n{two}\n");
-    write(&a, "commands/go.md", &text("0", "0"));
-    a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
-    b.ccsync(["apply", "--yes"]).success();
+    let (a, b) = shared(&env, &[("commands/go.md", &text("0", "0"))]);
     write(&a, "commands/go.md", &text("a", "0"));
     a.ccsync(["push"]).success();
     write(&b, "commands/go.md", &text("0", "b"));
@@ -344,8 +345,7 @@ fn a_yes_is_none_to_what_changed_since_it_was_shown() {
     let (a, b) = pair(&env);
     write(&a, "commands/go.md", "theirs\n");
     write(&b, "commands/go.md", "mine\n");
-    a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
+    send(&a, &b);
     let terminal = Terminal::start(b.command(["apply"]), 100, 30);
     terminal.wait_for("Take it over");
     terminal.wait_for_raw();
@@ -360,12 +360,7 @@ fn a_yes_is_none_to_what_changed_since_it_was_shown() {
 #[cfg(unix)]
 fn directories_that_become_links_are_not_removed_elsewhere() {
     let env = TestEnv::new();
-    let (a, b) = pair(&env);
-    write(&a, "skills/s/SKILL.md", "s\n");
-    write(&a, "skills/s/run.sh", "true\n");
-    a.ccsync(["push"]).success();
-    b.ccsync(["pull"]).success();
-    b.ccsync(["apply", "--yes"]).success();
+    let (a, b) = shared(&env, &[("skills/s/SKILL.md", "s\n"), ("skills/s/run.sh", "true\n")]);
     fs::rename(file(&a, "skills"), a.home.join("skills")).unwrap();
     std::os::unix::fs::symlink(a.home.join("skills"), file(&a, "skills")).unwrap();
     fs::write(a.home.join("skills/secret.md"), "secret words\n").unwrap();
@@ -384,4 +379,130 @@ fn settings_that_cannot_be_looked_at_stay_here() {
     write(&a, "settings.json", "{\"env\": {\"ANTHROPIC_API_KEY\": \"sk-1\",}}\n");
     let run = a.ccsync(["push"]).success();
     assert!(run.stdout.contains("stays here: settings.json: it is not JSON"), "{run}");
+}
+
+#[cfg(unix)]
+mod programs {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::harness::Clone;
+
+    const RUN: &str = "skills/s/run.sh";
+
+    fn mode(machine: &Machine, name: &str) -> u32 {
+        fs::metadata(file(machine, name)).unwrap().permissions().mode() & 0o777
+    }
+
+    fn set_mode(machine: &Machine, name: &str, mode: u32) {
+        fs::set_permissions(file(machine, name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn is_silent(machine: &Machine) {
+        for command in ["push", "pull", "apply"] {
+            let run = machine.ccsync([command]).success();
+            assert!(!run.stdout.contains("skills"), "{}: {run}", machine.name);
+        }
+    }
+
+    /// Two machines that both have a script which can be run.
+    fn with_script(env: &TestEnv) -> (Machine, Machine) {
+        let (a, b) = pair(env);
+        write(&a, "skills/s/SKILL.md", "s\n");
+        write(&a, RUN, "#!/bin/sh\n\none\n\ntwo\n");
+        set_mode(&a, RUN, 0o755);
+        send(&a, &b);
+        let run = b.ccsync(["apply", "--yes"]).success();
+        assert_eq!(run.stdout.matches("would be executable").count(), 1, "{run}");
+        (a, b)
+    }
+
+    #[test]
+    fn a_script_of_a_skill_can_be_run_elsewhere_after_a_yes() {
+        let env = TestEnv::new();
+        let (a, b) = with_script(&env);
+        assert_eq!((mode(&b, RUN), mode(&b, "skills/s/SKILL.md")), (0o700, 0o600));
+        [&a, &b].into_iter().for_each(is_silent);
+        assert_eq!(mode(&a, RUN), 0o755, "nothing else of the mode is anybody's business");
+
+        // The right alone is a change, either way, and waits for a yes.
+        for (from, to, program, what) in
+            [(&a, &b, false, "would no longer be executable"), (&b, &a, true, "would be executable")]
+        {
+            set_mode(from, RUN, if program { 0o755 } else { 0o644 });
+            let run = from.ccsync(["push"]).success();
+            assert!(run.stdout.contains("skills/s/run.sh sent"), "{run}");
+            let before = mode(to, RUN);
+            let run = to.ccsync(["pull"]).success();
+            assert!(run.stdout.contains("skills/s/run.sh of") && run.stdout.contains("waits for a yes"), "{run}");
+            assert_eq!(mode(to, RUN), before);
+            let json = to.ccsync(["apply", "--json"]).success().json();
+            let shown = (&json["waiting"][0]["executable_here"], &json["waiting"][0]["executable"]);
+            assert_eq!(shown, (&(!program).into(), &program.into()));
+            let run = to.ccsync(["apply", "--yes"]).success();
+            assert!(run.stdout.contains(what) && !run.stdout.contains("  +"), "{run}");
+            assert_eq!(mode(to, RUN) & 0o100 != 0, program);
+            [&a, &b].into_iter().for_each(is_silent);
+        }
+        a.ccsync(["undo"]).success();
+        assert_eq!(mode(&a, RUN), 0o644);
+        let run = a.ccsync(["pull"]).success();
+        assert!(run.stdout.contains("waits for a yes"), "what was taken back is asked again: {run}");
+    }
+
+    #[test]
+    fn the_right_changes_on_one_side_and_the_text_on_the_other() {
+        let env = TestEnv::new();
+        let (a, b) = with_script(&env);
+        write(&a, RUN, "#!/bin/sh\n\none\n\nTWO\n");
+        set_mode(&b, RUN, 0o644);
+        a.ccsync(["push"]).success();
+        b.ccsync(["sync"]).success();
+        let run = b.ccsync(["apply", "--yes"]).success();
+        assert!(!run.stdout.contains("executable"), "{run}");
+        assert_eq!((read(&b, RUN).unwrap().contains("TWO"), mode(&b, RUN)), (true, 0o600));
+        send(&b, &a);
+        a.ccsync(["apply", "--yes"]).success();
+        assert_eq!((read(&a, RUN), mode(&a, RUN)), (read(&b, RUN), 0o600));
+        [&a, &b].into_iter().for_each(is_silent);
+    }
+
+    #[test]
+    fn a_no_to_the_right_takes_it_from_nobody() {
+        let env = TestEnv::new();
+        let (a, b) = shared(&env, &[(RUN, "true\n")]);
+        set_mode(&a, RUN, 0o755);
+        send(&a, &b);
+        let terminal = Terminal::start(b.command(["apply"]), 100, 30);
+        terminal.wait_for("Take it over");
+        terminal.wait_for_raw();
+        terminal.type_in("n");
+        terminal.end().given_back().code(0);
+        assert_eq!(mode(&b, RUN), 0o600);
+        [&b, &a].into_iter().for_each(is_silent);
+        assert_eq!(mode(&a, RUN), 0o755);
+    }
+
+    #[test]
+    fn an_older_ccsync_that_knows_of_no_rights_takes_none_away() {
+        let env = TestEnv::new();
+        let (a, b) = with_script(&env);
+        let clone = Clone::of(&env.remote_of_pair(), &a);
+        let shelf = fs::read_to_string(clone.path.join("user/shelf.json")).unwrap();
+        assert!(shelf.contains("\"executable\": true,\n"), "{shelf}");
+        clone.write("user/shelf.json", shelf.replace("      \"executable\": true,\n", ""));
+        clone.push();
+        let run = b.ccsync(["pull"]).success();
+        assert!(!run.stdout.contains("skills"), "{run}");
+        assert_eq!(mode(&b, RUN), 0o700);
+        // Whoever has it says it again.
+        b.ccsync(["push"]).success();
+        [&a, &b].into_iter().for_each(is_silent);
+        let c = env.machine("c");
+        c.init(&env.remote_of_pair());
+        c.ccsync(["config", "set", "beside", "skills"]).success();
+        c.ccsync(["pull"]).success();
+        c.ccsync(["apply", "--yes"]).success();
+        assert_eq!((mode(&c, RUN), mode(&a, RUN)), (0o700, 0o755));
+    }
 }

@@ -18,6 +18,8 @@ pub enum Beside {
     Memory,
     /// `CLAUDE.md` of the user.
     ClaudeMd,
+    /// `plans/*.md` of the user: what sessions have planned.
+    Plans,
     /// `settings.json` of the user; it can name programs that the client runs.
     Settings,
     /// `commands/**` of the user; they can run programs.
@@ -28,6 +30,9 @@ pub enum Beside {
     Skills,
 }
 
+/// So many plans, the newest, are sent and kept in the store: what a session is to go on with is among them.
+pub const MOST_PLANS: usize = 256;
+
 /// Why a text names no kind of file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` does not travel beside sessions", .0.escape_debug())]
@@ -35,17 +40,18 @@ pub struct UnknownBeside(String);
 
 impl Beside {
     /// All kinds, as people list them.
-    pub const ALL: [Self; 6] =
-        [Self::Memory, Self::ClaudeMd, Self::Settings, Self::Commands, Self::Agents, Self::Skills];
+    pub const ALL: [Self; 7] =
+        [Self::Memory, Self::ClaudeMd, Self::Plans, Self::Settings, Self::Commands, Self::Agents, Self::Skills];
 
     /// What travels if nobody says otherwise: prose.
-    pub const DEFAULT: [Self; 2] = [Self::Memory, Self::ClaudeMd];
+    pub const DEFAULT: [Self; 3] = [Self::Memory, Self::ClaudeMd, Self::Plans];
 
     /// Its name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::ClaudeMd => "claude-md",
+            Self::Plans => "plans",
             Self::Settings => "settings",
             Self::Commands => "commands",
             Self::Agents => "agents",
@@ -55,7 +61,12 @@ impl Beside {
 
     /// Whether the client may run programs because of it, so that nothing of it is taken over without a yes.
     pub fn can_run_code(self) -> bool {
-        !matches!(self, Self::Memory | Self::ClaudeMd)
+        !matches!(self, Self::Memory | Self::ClaudeMd | Self::Plans)
+    }
+
+    /// Whether the client clears such files up by itself (2.1.329: plans after `cleanupPeriodDays`): one that is gone was not removed on purpose.
+    pub fn is_cleared_up(self) -> bool {
+        self == Self::Plans
     }
 
     /// The kind of a file of the user by its name in the client's directory; `None`: it never travels.
@@ -63,6 +74,7 @@ impl Beside {
         match name.split_once('/') {
             None if name == "CLAUDE.md" => Some(Self::ClaudeMd),
             None if name == "settings.json" => Some(Self::Settings),
+            Some(("plans", file)) if file.ends_with(".md") && !file.contains('/') => Some(Self::Plans),
             Some(("commands", _)) => Some(Self::Commands),
             Some(("agents", _)) => Some(Self::Agents),
             Some(("skills", _)) => Some(Self::Skills),
@@ -188,9 +200,19 @@ mod tests {
 
     #[test]
     fn only_what_is_named_travels() {
-        for never in ["settings.local.json", ".credentials.json", "plugins/x", "sessions/1.json", "CLAUDE.md/x", "x"] {
+        for never in [
+            "settings.local.json",
+            ".credentials.json",
+            "plugins/x",
+            "sessions/1.json",
+            "CLAUDE.md/x",
+            "x",
+            "plans/x",
+            "plans/old/x.md",
+        ] {
             assert_eq!(Beside::of_user_file(never), None, "{never}");
         }
         assert_eq!(Beside::of_user_file("commands/a/b.md"), Some(Beside::Commands));
+        assert_eq!(Beside::of_user_file("plans/a.md"), Some(Beside::Plans));
     }
 }

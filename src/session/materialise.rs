@@ -18,8 +18,8 @@ use super::SessionError;
 use super::files::directories;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::{
-    Appender, AtomicFile, FileStamp, PathError, create_private_dir_all, remove_file_if_exists, set_modified,
-    sync_with_directory, write_atomic,
+    Appender, AtomicFile, FileStamp, PathError, create_private_dir_all, is_executable, remove_file_if_exists,
+    set_modified, sync_with_directory, write_atomic,
 };
 
 /// Journals older than this are dropped, with what they keep.
@@ -136,6 +136,36 @@ impl Journal {
     ) -> Result<FileStamp, E> {
         let mut file = AtomicFile::create(path).map_err(SessionError::from)?;
         write(&mut |bytes| Ok(file.put(bytes)?))?;
+        self.replace(file, path, expected, modified)
+    }
+
+    /// The same for a text that is here whole; its owner may run it if it is `executable`.
+    ///
+    /// # Errors
+    /// As for [`Self::write`].
+    pub fn write_text(
+        &self,
+        path: &Path,
+        expected: Option<&FileStamp>,
+        text: &str,
+        executable: bool,
+    ) -> Result<FileStamp, SessionError> {
+        let mut file = AtomicFile::create(path)?;
+        file.put(text.as_bytes())?;
+        if executable {
+            file.make_executable()?;
+        }
+        self.replace(file, path, expected, None)
+    }
+
+    /// Puts a file that is written in its place.
+    fn replace<E: From<SessionError>>(
+        &self,
+        mut file: AtomicFile,
+        path: &Path,
+        expected: Option<&FileStamp>,
+        modified: Option<DateTime<Utc>>,
+    ) -> Result<FileStamp, E> {
         if let Some(modified) = modified {
             file.set_modified(modified);
         }
@@ -521,7 +551,11 @@ fn put_back(kept: &Path, path: &Path, was: Option<FileStamp>) -> Result<(), Sess
     }
     let fail = |source| PathError::new("restore", path, source);
     let mut file = AtomicFile::create(path)?;
-    io::copy(&mut fs::File::open(kept).map_err(fail)?, &mut file).map_err(fail)?;
+    let mut former = fs::File::open(kept).map_err(fail)?;
+    io::copy(&mut former, &mut file).map_err(fail)?;
+    if former.metadata().is_ok_and(|former| is_executable(&former) == Some(true)) {
+        file.make_executable()?;
+    }
     if let Some(was) = was {
         file.set_modified(DateTime::from_timestamp_nanos(was.modified_ns));
     }

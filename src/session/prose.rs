@@ -13,9 +13,9 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 
 use super::discover::projects_dir;
-use crate::domain::beside::Beside;
+use crate::domain::beside::{Beside, MOST_PLANS};
 use crate::domain::path::RelativeName;
-use crate::sys::fs::{FileStamp, PathError, is_leftover};
+use crate::sys::fs::{FileStamp, PathError, is_executable, is_leftover};
 
 /// The longest text that is taken.
 pub const MAX_BYTES: u64 = 1 << 20;
@@ -35,6 +35,10 @@ pub struct Listing {
     pub mark: Option<DirectoryMark>,
     /// The files, by their name below the directory.
     pub files: BTreeMap<RelativeName, FileStamp>,
+    /// Plans that are older than the newest [`MOST_PLANS`]: of interest only where the store has them.
+    pub older: BTreeMap<RelativeName, FileStamp>,
+    /// Those of a skill that their owner may run, where the system knows of that.
+    pub executable: BTreeSet<RelativeName>,
     /// What is not taken, with the reason.
     pub left: Vec<(PathBuf, String)>,
 }
@@ -85,9 +89,10 @@ pub fn users_files(claude_dir: &Path, kinds: &BTreeSet<Beside>) -> Listing {
             Beside::Memory => {}
             Beside::ClaudeMd => listing.add(&claude_dir.join("CLAUDE.md"), "CLAUDE.md"),
             Beside::Settings => listing.add(&claude_dir.join("settings.json"), "settings.json"),
-            Beside::Commands | Beside::Agents | Beside::Skills => {
+            Beside::Plans | Beside::Commands | Beside::Agents | Beside::Skills => {
                 let directory = claude_dir.join(kind.name());
                 match fs::symlink_metadata(&directory) {
+                    Ok(metadata) if metadata.is_dir() && *kind == Beside::Plans => listing.add_plans(&directory),
                     Ok(metadata) if metadata.is_dir() => listing.add_below(&directory, &format!("{}/", kind.name())),
                     Ok(_) => listing.leave(&directory, NOT_PLAIN),
                     Err(_) => {}
@@ -107,8 +112,29 @@ impl Listing {
         Self { is_there: metadata.is_some(), mark: metadata.as_ref().map(DirectoryMark::of), ..Self::default() }
     }
 
+    /// The stamp of a file that is here.
+    pub fn stamp(&self, name: &RelativeName) -> Option<FileStamp> {
+        self.files.get(name).or_else(|| self.older.get(name)).copied()
+    }
+
+    /// The plans in a directory, the newest apart from all others. Whatever else lies there is none.
+    fn add_plans(&mut self, directory: &Path) {
+        let mut plans = Self::default();
+        plans.walk(directory, "plans/", 1);
+        let is_plan = |name: &RelativeName| Beside::of_user_file(name.as_str()) == Some(Beside::Plans);
+        let mut found: Vec<_> = plans.files.into_iter().filter(|(name, _)| is_plan(name)).collect();
+        found.sort_by_key(|(_, stamp)| std::cmp::Reverse(stamp.modified_ns));
+        self.older = found.split_off(found.len().min(MOST_PLANS)).into_iter().collect();
+        self.files.extend(found);
+        self.left.extend(plans.left);
+    }
+
     fn add_below(&mut self, directory: &Path, prefix: &str) {
-        let walk = walkdir::WalkDir::new(directory).min_depth(1).max_depth(DEEPEST).sort_by_file_name().into_iter();
+        self.walk(directory, prefix, DEEPEST);
+    }
+
+    fn walk(&mut self, directory: &Path, prefix: &str, deepest: usize) {
+        let walk = walkdir::WalkDir::new(directory).min_depth(1).max_depth(deepest).sort_by_file_name().into_iter();
         let shown = walk.filter_entry(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
         for (n, entry) in shown.enumerate() {
             if n >= MOST_ENTRIES {
@@ -145,13 +171,24 @@ impl Listing {
         match RelativeName::new(name) {
             _ if !metadata.is_file() => self.leave(path, NOT_PLAIN),
             Err(e) => self.leave(path, &e.to_string()),
-            Ok(name) => drop(self.files.insert(name, FileStamp::of(&metadata))),
+            Ok(name) => {
+                let is_skill = Beside::of_user_file(name.as_str()) == Some(Beside::Skills);
+                if is_skill && is_executable(&metadata) == Some(true) {
+                    self.executable.insert(name.clone());
+                }
+                self.files.insert(name, FileStamp::of(&metadata));
+            }
         }
     }
 
     fn leave(&mut self, path: &Path, reason: &str) {
         self.left.push((path.to_owned(), reason.to_owned()));
     }
+}
+
+/// Which directory lies at a path; none: there is none.
+pub fn mark_of(directory: &Path) -> Option<DirectoryMark> {
+    Listing::of(directory).mark
 }
 
 /// Where `name` lies below `directory`.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{FORMAT, ManifestError, RootsKey, parse_versioned, to_json};
@@ -29,7 +30,7 @@ const MAX_REMOVED: usize = 2000;
 const MAX_IMPORTED: usize = 8;
 
 /// A description longer than this is refused unread.
-pub(super) const MAX_SHELF_BYTES: usize = 4 << 20;
+pub const MAX_SHELF_BYTES: usize = 4 << 20;
 
 /// The prose and the settings of one owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +64,12 @@ pub struct StoredProse {
     pub by: MachineId,
     /// Bytes of portable text.
     pub bytes: u64,
+    /// The day on which it was written last (UTC), of a plan: the oldest go first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub day: Option<NaiveDate>,
+    /// Whether its owner may run it, of a file of a skill; absent: nobody has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable: Option<bool>,
     /// Which lines were collapsed with which roots, in order.
     pub runs: Vec<ProseRun>,
 }
@@ -163,6 +170,14 @@ impl Shelf {
         }
     }
 
+    /// At least as many bytes as [`Self::to_json`] has, at little cost.
+    pub fn json_bytes_at_most(&self) -> usize {
+        let files: usize = self.files.iter().map(|(name, file)| file.json_bytes_at_most(name)).sum();
+        let removed: usize = self.removed.keys().map(|name| name.as_str().len() + 128).sum();
+        let own = Self { roots: self.roots.clone(), ..Self::empty(self.project.clone(), self.path.clone()) };
+        files + removed + own.to_json().len()
+    }
+
     /// Drops root sets that no run refers to.
     pub fn prune_roots(&mut self) {
         let runs = self.files.values().flat_map(|file| &file.runs);
@@ -172,6 +187,11 @@ impl Shelf {
 }
 
 impl StoredProse {
+    /// At least as many bytes as this adds to the description of a shelf.
+    pub fn json_bytes_at_most(&self, name: &RelativeName) -> usize {
+        name.as_str().len() + 256 + 128 * self.runs.len()
+    }
+
     fn check(&self, roots: &BTreeMap<RootsKey, RootSet>) -> Result<(), ManifestError> {
         if self.bytes > MAX_TEXT_BYTES {
             return Err(ManifestError::Inconsistent("one of its files is larger than any text"));
@@ -198,9 +218,37 @@ pub fn in_the_way<'a, T>(files: &'a BTreeMap<RelativeName, T>, name: &RelativeNa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::root::{Root, System};
 
     fn parsed(json: &serde_json::Value) -> Result<Shelf, ManifestError> {
         Shelf::parse(&ShelfId::user(), json.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_description_is_no_longer_than_it_is_taken_for() {
+        let by: MachineId = "0123456789abcdef".repeat(2).parse().unwrap();
+        let roots =
+            RootSet::new(System::Linux, [Root::new(System::Linux, "HOME".parse().unwrap(), "/home/al", None).unwrap()]);
+        let key = || Some(RootsKey::of(&roots));
+        let run = |n: u64| ProseRun { lines: u64::MAX - n, roots: if n.is_multiple_of(2) { key() } else { None } };
+        let day = NaiveDate::from_ymd_opt(2026, 11, 21);
+        let mut shelf = Shelf::empty(None, None);
+        shelf.roots.insert(key().unwrap(), roots.clone());
+        for n in 0..20_u64 {
+            let name = RelativeName::new(format!("skills/x{}/目 {n}.md", "x".repeat(usize::try_from(n * 9).unwrap())))
+                .unwrap();
+            let file = StoredProse {
+                by: by.clone(),
+                bytes: u64::MAX,
+                day,
+                executable: Some(false),
+                runs: (0..n).map(run).collect(),
+            };
+            shelf.files.insert(name.clone(), file);
+            shelf.remove(&RelativeName::new(format!("{name}.old")).unwrap(), by.clone());
+            let (bound, bytes) = (shelf.json_bytes_at_most(), shelf.to_json().len());
+            assert!(bytes <= bound && bound < 4 * bytes + 4096, "{bytes} {bound}");
+        }
     }
 
     #[test]

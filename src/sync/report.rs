@@ -203,6 +203,8 @@ pub enum ProseOutcome {
     Merged,
     /// Changed here and elsewhere in the same lines: both versions stand in it, and somebody should choose.
     BothKept,
+    /// restore: as it was then. It is a change of this machine, which the next push sends.
+    PutBack,
     /// Removed: by a push from the store, by a pull from this machine.
     Removed,
     /// pull: it can run programs, and waits for a yes (`ccsync apply`).

@@ -1,4 +1,5 @@
-//! Putting sessions back to an earlier state of the store's history: in place, or beside as a fork.
+//! Putting sessions back to an earlier state of the store's history: in place, or beside as a fork. With a whole milestone in place comes the prose
+//! beside sessions.
 //!
 //! What lies here is stored before anything is replaced, and what is replaced is kept for `undo`. A session that was put back in place is held so
 //! (`held`). The store's history is never changed: it only ever goes on.
@@ -14,7 +15,8 @@ use super::history::{states_at_merges_too, stored_session_named};
 use super::milestones::commit_of;
 use super::place::{place, settle};
 use super::plan::described;
-use super::report::{Outcome, RemoteState};
+use super::prose;
+use super::report::{Outcome, RemoteState, ShelfReport};
 use super::send::send;
 use super::text::StoredText;
 use super::work::{Work, undo_path};
@@ -65,6 +67,8 @@ pub struct RestoreReport {
     pub unchanged: u64,
     /// Sessions that there was no trace of then. They stay.
     pub newer: u64,
+    /// Files beside sessions that were put back, or that could not be.
+    pub beside: Vec<ShelfReport>,
     /// Whether this is a plan: nothing was done.
     pub dry_run: bool,
     /// What became of the remote.
@@ -123,7 +127,9 @@ pub fn restore(ctx: &Context<'_>, request: &RestoreRequest) -> Result<RestoreRep
         RestoreWhat::Milestone(name) => Target::of_milestone(&work, name, &mut report)?,
     };
     fail_point("a restore is planned");
-    let restoring = Restoring { found: &found, request, alone: matches!(request.what, RestoreWhat::Session(..)) };
+    let journal = Journal::new(&undo_path(ctx.env), ctx.clock.now());
+    let alone = matches!(request.what, RestoreWhat::Session(..));
+    let restoring = Restoring { found: &found, request, journal: &journal, alone };
     ctx.progress.begin(Phase::Materialise, targets.len() as u64, 0);
     let done = if request.as_fork {
         restoring.as_forks(&mut work, targets, &mut report)
@@ -132,12 +138,28 @@ pub fn restore(ctx: &Context<'_>, request: &RestoreRequest) -> Result<RestoreRep
     };
     ctx.progress.end();
     done?;
+    if let (RestoreWhat::Milestone(name), false) = (&request.what, request.as_fork) {
+        report.beside = put_prose_back(&mut work, name, (!request.dry_run).then_some(&journal))?;
+    }
     if !request.dry_run {
         materialise::prune(&undo_path(ctx.env), ctx.clock.now());
         report.remote = send(&mut work)?.0;
         work.save()?;
     }
     Ok(report)
+}
+
+/// The prose of a milestone. What is here is stored before, as it is with sessions.
+fn put_prose_back(
+    work: &mut Work<'_>,
+    name: &MilestoneName,
+    journal: Option<&Journal>,
+) -> Result<Vec<ShelfReport>, SyncError> {
+    let commit = commit_of(work, name)?;
+    if journal.is_some() {
+        prose::push(work, false)?;
+    }
+    prose::restore(work, &commit, journal)
 }
 
 /// A session in one state of its history.
@@ -197,6 +219,7 @@ impl Target {
 struct Restoring<'a> {
     found: &'a Discovery,
     request: &'a RestoreRequest,
+    journal: &'a Journal,
     /// One session was asked for: what goes wrong with it is what went wrong.
     alone: bool,
 }
@@ -234,12 +257,11 @@ impl Restoring<'_> {
     }
 
     fn carry_out(&self, work: &mut Work<'_>, steps: &[impl Step], report: &mut RestoreReport) -> Result<(), SyncError> {
-        let journal = Journal::new(&undo_path(work.ctx.env), work.ctx.clock.now());
         for step in steps {
             go_on()?;
             let done = step.restored(work).and_then(|restored| {
                 if !self.request.dry_run {
-                    step.carry_out(work, &journal)?;
+                    step.carry_out(work, self.journal)?;
                 }
                 Ok(restored)
             });

@@ -84,6 +84,7 @@ mod armed {
         "the former journal goes",
         "prose is committed",
         "a file beside sessions is written",
+        "a text beside sessions is put back",
         "a file beside sessions is removed",
         "what was removed is saved",
         "ccsync's index is saved",

@@ -275,6 +275,35 @@ pub(super) fn make_private(_: &File) -> io::Result<()> {
     Ok(())
 }
 
+#[cfg(unix)]
+fn make_executable(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o700))
+}
+
+#[cfg(not(unix))]
+fn make_executable(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether files here have a right to be run that a program can read and give.
+pub const fn knows_executables() -> bool {
+    cfg!(unix)
+}
+
+/// Whether the owner of a file may run it; `None`: this system knows no such right.
+pub fn is_executable(metadata: &Metadata) -> Option<bool> {
+    #[cfg(unix)]
+    {
+        Some(std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o100 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        None
+    }
+}
+
 /// What tells cheaply whether a file is still the one that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileStamp {

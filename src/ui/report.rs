@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use anstyle::Style;
 
+pub(crate) use self::fit::at_most;
 use self::fit::fitting;
 use crate::sync::report::{
     MachineName, Outcome, PassedOver, ProseOutcome, RemoteState, Report, SessionReport, ShelfReport,
@@ -70,6 +71,7 @@ pub(crate) fn beside(shelf: &ShelfReport, dry_run: bool, quiet: bool) -> Vec<Str
         (named(|o| matches!(o, ProseOutcome::Merged)), "merged"),
         (named(|o| matches!(o, ProseOutcome::Removed)), "removed"),
         (named(|o| matches!(o, ProseOutcome::BothKept)), "kept both ways"),
+        (named(|o| matches!(o, ProseOutcome::PutBack)), "put back"),
     ];
     let told: Vec<String> = done.iter().filter(|(names, _)| !names.is_empty()).map(|(n, word)| told(n, word)).collect();
     let mut lines = Vec::new();

@@ -23,6 +23,8 @@ mod machine;
 mod memory;
 mod original;
 mod places;
+#[cfg(unix)]
+mod plans;
 mod repair;
 #[cfg(unix)]
 mod resume;

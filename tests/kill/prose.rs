@@ -6,10 +6,14 @@ use std::path::PathBuf;
 use crate::harness::world::World;
 use crate::story::{Story, tell};
 
-pub(crate) const STORIES: [Story; 3] = [
+pub(crate) const STORIES: [Story; 4] = [
     story("push of notes", "a", &["push"], a_writes),
     story("push of notes that merges", "a", &["push"], both_write),
     story("pull of notes", "b", &["pull"], b_is_behind),
+    Story {
+        afterwards: notes_are_as_then,
+        ..story("restore of notes", "a", &["restore", "--milestone", "then", "--yes"], a_goes_on)
+    },
 ];
 
 const fn story(
@@ -81,9 +85,37 @@ fn nothing_is_lost(world: &mut World, what: &str) {
     assert!(!note(world, "b", "old.md").exists() && !note(world, "a", "old.md").exists(), "{what}");
 }
 
+/// The first time a state is named; after that the notes have gone on from it, in the store, and a little further here.
+fn a_goes_on(world: &mut World, round: usize) {
+    a_writes(world, round);
+    if round == 1 {
+        world.a.ccsync(["milestone", "then"]).success();
+    }
+    write(world, "a", "MEMORY.md", &format!("later {round}"));
+    write(world, "a", "note 1.md", &format!("later {round}"));
+    world.a.ccsync(["push"]).success();
+    write(world, "a", "MEMORY.md", &format!("only here {round}"));
+}
+
+/// The notes of then are what they were, on both machines; the others are all there; and what was only on one is in the history.
+fn notes_are_as_then(world: &mut World, what: &str) {
+    for machine in [&world.a, &world.b, &world.a, &world.b] {
+        machine.ccsync(["sync"]).success();
+    }
+    for machine in ["a", "b"] {
+        assert_eq!(read(world, machine, "MEMORY.md").as_deref(), Some("a 1\n"), "{what}: {machine}");
+        assert_eq!(read(world, machine, "note 1.md").as_deref(), Some("new 1\n"), "{what}: {machine}");
+    }
+    let history = world.a.git(&["log", "-p", "--format="]);
+    for line in fs::read_to_string(world.env.root().join("lines")).unwrap().lines() {
+        assert!(history.contains(&format!("+{line}\n")), "{what}: {line}");
+    }
+}
+
 tests!(
     STORIES:
     a_killed_push_of_notes => 0,
     a_killed_push_of_notes_that_merges => 1,
-    a_killed_pull_of_notes => 2
+    a_killed_pull_of_notes => 2,
+    a_killed_restore_of_notes => 3
 );

@@ -54,6 +54,10 @@ struct Waiting<'a> {
     here: Option<&'a str>,
     /// What it would be; null: it would be removed.
     proposed: Option<&'a str>,
+    /// Its owner may run it here; only files of skills can be such.
+    executable_here: bool,
+    /// Its owner could run it then.
+    executable: bool,
     /// This machine's own changes would be replaced.
     replaces_changes: bool,
 }
@@ -115,6 +119,8 @@ fn document<'a>(waiting: &'a [Proposal], decided: &'a Decided) -> Document<'a> {
         from: &proposal.from,
         here: proposal.here.as_deref(),
         proposed: proposal.proposed.as_deref(),
+        executable_here: proposal.executable_here,
+        executable: proposal.executable,
         replaces_changes: proposal.replaces_changes,
     };
     Document {
@@ -136,6 +142,11 @@ fn shown(proposal: &Proposal) -> Vec<String> {
     let mut lines = vec![paint(HEADING, &format!("{name} of {from} {what}"))];
     if proposal.replaces_changes {
         lines.push(paint(ATTENTION, "  this machine has changed it as well: a yes replaces that, a no keeps it"));
+    }
+    match (proposal.executable_here, proposal.executable) {
+        (false, true) => lines.push(paint(ATTENTION, "  would be executable")),
+        (true, false) if proposal.proposed.is_some() => lines.push("  would no longer be executable".to_owned()),
+        _ => {}
     }
     let text = |side: &Option<String>| side.clone().unwrap_or_default();
     lines.extend(difference::lines(&text(&proposal.here), &text(&proposal.proposed)));
@@ -176,6 +187,8 @@ mod tests {
             from: "desk\u{7}".to_owned(),
             here: Some("old\n".to_owned()),
             proposed: Some("new\u{1b}]0;x\u{7}\n".to_owned()),
+            executable_here: false,
+            executable: true,
             replaces_changes: true,
             consent: String::new(),
         };

@@ -7,11 +7,12 @@ use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::domain::when::{InvalidWhen, When};
 use crate::store::milestone::MilestoneName;
+use crate::sync::report::{ProseOutcome, ProseReport};
 use crate::sync::{self, RestoreReport, RestoreRequest, RestoreWhat, RestoredSession};
 use crate::sys::clock::{Clock, of_local};
 use crate::ui::format::{count, moment, short_id};
 use crate::ui::prompt;
-use crate::ui::report::{at_most_of, remote, title};
+use crate::ui::report::{at_most, at_most_of, beside, remote, title};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, GOOD, QUIET, paint};
 use crate::ui::table::{Cell, Table};
@@ -23,7 +24,7 @@ const A_FEW: usize = 3;
 ///
 /// What is here is stored first, and what is replaced is kept: `ccsync undo` puts it back. A session that was put back stays so until
 /// `ccsync pull SESSION`, or until it changes on another machine; what is said in it here becomes a fork. A session that is running here is
-/// refused.
+/// refused. A milestone brings memory, plans and CLAUDE.md back, too, as they were then; the next push sends that as this machine's change.
 ///
 /// WHEN is a time (`2026-11-20T14:00:00Z`; `2026-11-20 14:00` or the end of `2026-11-20` in this machine's time zone; `2h`, `3d`, `2 weeks ago`)
 /// or the id of a commit as `ccsync log` shows it.
@@ -55,8 +56,8 @@ pub(crate) struct Args {
 /// What goes wrong before anything is restored.
 #[derive(Debug, thiserror::Error)]
 enum RestoreError {
-    #[error("{0} sessions would change, and there is nobody to ask")]
-    NobodyToAsk(usize),
+    #[error("{0} would change, and there is nobody to ask")]
+    NobodyToAsk(String),
 }
 
 /// JSON schema, version 1: the fields of [`RestoreReport`].
@@ -64,7 +65,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     let request = RestoreRequest { what: what(args, app)?, as_fork: args.as_fork, dry_run: args.dry_run };
     if args.milestone.is_some() && !args.yes && !args.dry_run {
         let plan = sync::restore(&app.context()?, &RestoreRequest { dry_run: true, ..request.clone() })?;
-        if plan.sessions.len() > A_FEW {
+        if plan.sessions.len() + files_put_back(&plan) > A_FEW {
             ask(&plan, app)?;
         }
     }
@@ -77,7 +78,9 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         app.tell_why_queued(&report.remote);
         hint(&report, app);
     }
-    let skipped = if report.skipped.is_empty() { Exit::Done } else { Exit::Skipped };
+    let is_skipped = |file: &ProseReport| matches!(file.outcome, ProseOutcome::Skipped { .. });
+    let is_whole = report.skipped.is_empty() && !report.beside.iter().flat_map(|shelf| &shelf.files).any(is_skipped);
+    let skipped = if is_whole { Exit::Done } else { Exit::Skipped };
     Ok(skipped.worse(Exit::of_remote(&report.remote)))
 }
 
@@ -93,14 +96,30 @@ fn what(args: &Args, app: &App) -> Result<RestoreWhat, CliError> {
 
 fn ask(plan: &RestoreReport, app: &mut App) -> Result<(), CliError> {
     if !app.is_interactive() {
-        return Err(RestoreError::NobodyToAsk(plan.sessions.len()).into());
+        return Err(RestoreError::NobodyToAsk(what_changes(plan)).into());
     }
     let height = app.out.screen().height;
     lines(plan, height.saturating_sub(2), app.out.width()).iter().for_each(|line| app.out.note(line));
-    let question = format!("Put {} back?", count(plan.sessions.len() as u64, "session"));
+    let question = format!("Put {} back?", what_changes(plan));
     match prompt::confirm(&question).map_err(CliError::terminal)? {
         Some(true) => Ok(()),
         _ => Err(CliError::cancelled()),
+    }
+}
+
+/// How many files beside sessions are put back.
+fn files_put_back(report: &RestoreReport) -> usize {
+    let files = report.beside.iter().flat_map(|shelf| &shelf.files);
+    files.filter(|file| file.outcome == ProseOutcome::PutBack).count()
+}
+
+fn what_changes(plan: &RestoreReport) -> String {
+    let files = count(files_put_back(plan) as u64, "file");
+    let sessions = count(plan.sessions.len() as u64, "session");
+    match (plan.sessions.len(), files_put_back(plan)) {
+        (_, 0) => sessions,
+        (0, _) => format!("{files} beside sessions"),
+        _ => format!("{sessions} and {files} beside sessions"),
     }
 }
 
@@ -140,6 +159,8 @@ fn lines(report: &RestoreReport, height: usize, width: usize) -> Vec<String> {
             paint(ATTENTION, &format!("  {}  skipped: {}", short_id(s.session.as_str()), one_line(&s.reason)))
         }),
     );
+    let files = report.beside.iter().flat_map(|shelf| beside(shelf, report.dry_run, false)).collect();
+    shown.extend(at_most(files, room, "files beside sessions"));
     shown.push(summary(report));
     shown
 }
@@ -172,6 +193,10 @@ fn summary(report: &RestoreReport) -> String {
         (report.sessions.len() as u64, what),
         (report.unchanged, "as then already"),
         (report.newer, "newer, left as they are"),
+        (
+            files_put_back(report) as u64,
+            if report.dry_run { "beside sessions to be put back" } else { "beside sessions put back" },
+        ),
         (report.skipped.len() as u64, "skipped"),
     ];
     counts.extend(all.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
@@ -184,6 +209,11 @@ fn summary(report: &RestoreReport) -> String {
 
 /// What may come next.
 fn hint(report: &RestoreReport, app: &mut App) {
+    if !report.dry_run && files_put_back(report) > 0 {
+        app.out.hint(
+            "the next push sends what was put back beside sessions to the other machines; to take it back: ccsync undo",
+        );
+    }
     match report.sessions.as_slice() {
         _ if report.dry_run => {}
         [RestoredSession { fork: Some(fork), .. }] => app.out.hint(&format!("ccsync resume {fork}")),

@@ -38,23 +38,49 @@ impl<'a> Missing<'a> {
 
     /// Adds `commit` and everything that belongs to it, but for what belongs to commits that are known at the other side.
     pub(super) fn add(&mut self, commit: Oid, is_known: impl Fn(Oid) -> Result<bool, NotDone>) -> Result<(), NotDone> {
-        let (mut waiting, mut commits) = (vec![commit], 0);
-        while let Some(oid) = waiting.pop() {
-            if self.seen.contains(&oid) || is_known(oid)? {
-                continue;
-            }
-            commits += 1;
-            if commits > MOST_COMMITS {
-                return Err(NotDone::LeaveToGit);
-            }
-            let commit = Commit::read(self.from, oid)?;
+        // What is equal to something before it is passed over, and a tree that was looked at is not looked at again. Both are right only if what
+        // comes before was added before: a tree may return to what it was.
+        for (oid, commit) in self.unknown_commits(commit, is_known)? {
             let former = commit.parents.iter().map(|parent| Ok(Commit::read(self.from, *parent)?.tree));
             let former = former.collect::<Result<Vec<_>, NotDone>>()?;
             self.note(ObjectType::Commit, oid)?;
             self.add_tree(commit.tree, &former, 0)?;
-            waiting.extend(commit.parents);
         }
         Ok(())
+    }
+
+    /// The commits that the other side lacks, each after those that come before it.
+    fn unknown_commits(
+        &mut self,
+        commit: Oid,
+        is_known: impl Fn(Oid) -> Result<bool, NotDone>,
+    ) -> Result<Vec<(Oid, Commit)>, NotDone> {
+        enum Step {
+            Look(Oid),
+            /// All that comes before it stands before it.
+            Take(Oid, Commit),
+        }
+        let (mut steps, mut commits, mut looked_at) = (vec![Step::Look(commit)], Vec::new(), 0);
+        while let Some(step) = steps.pop() {
+            let oid = match step {
+                Step::Take(oid, commit) => {
+                    commits.push((oid, commit));
+                    continue;
+                }
+                Step::Look(oid) if self.seen.contains(&oid) || is_known(oid)? => continue,
+                Step::Look(oid) => oid,
+            };
+            looked_at += 1;
+            if looked_at > MOST_COMMITS {
+                return Err(NotDone::LeaveToGit);
+            }
+            self.seen.insert(oid);
+            let commit = Commit::read(self.from, oid)?;
+            let before: Vec<Step> = commit.parents.iter().copied().map(Step::Look).collect();
+            steps.push(Step::Take(oid, commit));
+            steps.extend(before);
+        }
+        Ok(commits)
     }
 
     /// The objects with their kinds.

@@ -1,15 +1,17 @@
 //! The prose that claude-session-sync keeps in `shared_config/`: whose it is, and who is said to have written it.
 //!
-//! That program copies `CLAUDE.md` and the directory `memory/` of each project byte for byte, without placeholders; a memory's directory
+//! That program copies `CLAUDE.md`, plans and the directory `memory/` of each project byte for byte, without placeholders; a memory's directory
 //! has the client's name of the path with placeholders. Its own `memory/_paths.json` was made from directory names, in which a `-` may have
 //! been anything: the paths that sessions name come first.
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, NaiveDate};
 use serde_json::Value;
 
 use super::directory::{Directory, Kind, Named};
 use super::origin::Origin;
+use crate::domain::beside::Beside as Kinds;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::path::RelativeName;
 use crate::session::prose::{memory, path_of, read_text};
@@ -29,8 +31,15 @@ struct Text {
     directory: Option<String>,
     name: RelativeName,
     text: String,
-    /// Which machine wrote it last, where the source says so.
-    editor: Option<String>,
+    /// Which machine wrote it last, and when, where the source says so.
+    edited: Edited,
+}
+
+/// What that program notes of a text.
+#[derive(Default)]
+struct Edited {
+    machine: Option<String>,
+    day: Option<NaiveDate>,
 }
 
 /// Everything that was found.
@@ -57,12 +66,12 @@ impl Beside {
             match (entry.name.as_str(), entry.kind) {
                 (CLAUDE_MD, Kind::File(_)) => found.claude_md(directory, left, refused),
                 ("memory", Kind::Directory) => found.memories(directory, left, refused),
+                ("plans", Kind::Directory) => found.plans(directory, left, refused),
                 // What they say of the texts is looked up with each; the times in them decide nothing.
                 ("claude_md_meta.json" | "plans_meta.json", Kind::File(_)) | ("memory_meta", Kind::Directory) => {}
                 (name, kind) => {
                     let reason = match (name, kind) {
                         (_, Kind::Other) => "not a plain file (links are not followed)",
-                        ("plans", _) => "plans are not imported: copy what you need",
                         _ => "not one of that program's files",
                     };
                     let files = directory.files_below(&entry.path, refused);
@@ -75,13 +84,28 @@ impl Beside {
 
     /// The machines that are said to have written something.
     pub(super) fn editors(&self) -> impl Iterator<Item = String> {
-        self.texts.iter().filter_map(|text| text.editor.clone())
+        self.texts.iter().filter_map(|text| text.edited.machine.clone())
     }
 
     fn claude_md(&mut self, directory: &Directory, left: &mut Named, refused: &mut Named) {
         let meta = meta(directory, "claude_md_meta.json", refused);
         let name = RelativeName::new(CLAUDE_MD).expect("a plain name is safe");
-        self.text(directory, None, name, editor(&meta), left, refused);
+        self.text(directory, None, name, edited(&meta), left, refused);
+    }
+
+    fn plans(&mut self, directory: &Directory, left: &mut Named, refused: &mut Named) {
+        let meta = meta(directory, "plans_meta.json", refused);
+        for (path, _) in directory.plain_files_below(&directory.root().join(DIRECTORY).join("plans"), refused) {
+            let below = path.strip_prefix(directory.root().join(DIRECTORY)).ok().and_then(|below| below.to_str());
+            let name = below.filter(|name| Kinds::of_user_file(name).is_some());
+            match name.and_then(|name| RelativeName::new(name).ok()) {
+                Some(name) => {
+                    let edited = edited(&meta["files"][name.as_str().trim_start_matches("plans/")]);
+                    self.text(directory, None, name, edited, left, refused);
+                }
+                None => left.note(directory.name_of(&path), "no plan of the client's"),
+            }
+        }
     }
 
     fn memories(&mut self, directory: &Directory, left: &mut Named, refused: &mut Named) {
@@ -108,8 +132,8 @@ impl Beside {
         files.left.iter().for_each(|(path, reason)| left.note(directory.name_of(path), reason.clone()));
         let meta = meta(directory, &format!("memory_meta/{name}.json"), refused);
         for file in files.files.into_keys() {
-            let editor = editor(&meta["files"][file.as_str()]);
-            self.text(directory, Some(name.to_owned()), file, editor, left, refused);
+            let edited = edited(&meta["files"][file.as_str()]);
+            self.text(directory, Some(name.to_owned()), file, edited, left, refused);
         }
     }
 
@@ -118,7 +142,7 @@ impl Beside {
         source: &Directory,
         directory: Option<String>,
         name: RelativeName,
-        editor: Option<String>,
+        edited: Edited,
         left: &mut Named,
         refused: &mut Named,
     ) {
@@ -131,7 +155,7 @@ impl Beside {
             }
             Ok(Ok(text)) => {
                 self.bytes += text.len() as u64;
-                self.texts.push(Text { directory, name, text, editor });
+                self.texts.push(Text { directory, name, text, edited });
             }
             Ok(Err(reason)) => left.note(source.name_of(&path), reason),
             Err(e) => refused.note(source.name_of(&path), e.source.to_string()),
@@ -143,7 +167,7 @@ impl Beside {
     pub(super) fn assigned(self, spelled: &[String], origins: &[Origin], left: &mut Named) -> Vec<ForeignText> {
         let mut assigned = Vec::new();
         for text in self.texts {
-            let editor = origins.iter().position(|origin| text.editor.as_ref() == Some(&origin.name));
+            let editor = origins.iter().position(|origin| text.edited.machine.as_ref() == Some(&origin.name));
             let machines = machines_of(&text.text, origins, editor);
             let project = match &text.directory {
                 None => None,
@@ -157,7 +181,8 @@ impl Beside {
                 },
             };
             let writers: Vec<Machine> = machines.into_iter().map(|origin| origin.machine.clone()).collect();
-            assigned.push(ForeignText { project, name: text.name, text: text.text, writers });
+            let (name, text, day) = (text.name, text.text, text.edited.day);
+            assigned.push(ForeignText { project, name, text, day, writers });
         }
         assigned
     }
@@ -202,8 +227,12 @@ fn meta(directory: &Directory, name: &str, refused: &mut Named) -> Value {
     json.unwrap_or_default()
 }
 
-fn editor(meta: &Value) -> Option<String> {
-    meta["last_editor"].as_str().filter(|name| name.len() <= super::foreign::LONGEST).map(str::to_owned)
+fn edited(meta: &Value) -> Edited {
+    let name = meta["last_editor"].as_str().filter(|name| name.len() <= super::foreign::LONGEST);
+    let seconds = meta["last_modified"].as_f64().filter(|seconds| seconds.abs() < 1e11);
+    #[expect(clippy::cast_possible_truncation, reason = "no more than the fraction of a second is cut off")]
+    let time = seconds.and_then(|seconds| DateTime::from_timestamp(seconds as i64, 0));
+    Edited { machine: name.map(str::to_owned), day: time.map(|time| time.date_naive()) }
 }
 
 #[cfg(test)]

@@ -3,15 +3,16 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use super::base::Base;
 use super::shelves::{OpenShelf, ShelfError, There};
-use super::state::{Base, KnownProject, State};
+use super::state::{Found, KnownProject, State};
 use super::text::{Doc, Lens, hash};
 use crate::domain::beside::{Beside, ProjectKey, ShelfId};
 use crate::domain::path::RelativeName;
 use crate::domain::root::RootSet;
 use crate::session::prose::{Listing, MAX_BYTES, link_on_the_way, path_of, read_text, too_large};
 use crate::store::shelf::Shelf;
-use crate::sys::fs::{FileStamp, PathError};
+use crate::sys::fs::{FileStamp, PathError, knows_executables};
 
 /// A directory of this machine with the files of one owner.
 pub(super) struct Place {
@@ -59,9 +60,17 @@ impl Place {
     /// Whether all its files are as they were when they were looked at last.
     pub(super) fn is_as_noted(&self, state: &State) -> bool {
         let Some(known) = state.directories.get(&self.name) else { return self.listing.files.is_empty() };
-        let here = known.files.iter().filter(|(_, file)| file.stamp.is_some());
-        here.clone().count() == self.listing.files.len()
-            && here.into_iter().all(|(name, file)| self.listing.files.get(name) == file.stamp.as_ref())
+        let is_known = |name: &RelativeName| known.files.contains_key(name);
+        self.listing.files.keys().all(is_known)
+            && known.files.iter().all(|(name, file)| {
+                self.listing.stamp(name) == file.stamp && self.listing.executable.contains(name) == file.executable
+            })
+    }
+
+    /// Whether the owner of a file may run it; `None`: that is not asked of it, or not known on this system.
+    pub(super) fn executable(&self, name: &RelativeName) -> Option<bool> {
+        let is_asked = self.kind(name) == Some(Beside::Skills) && knows_executables();
+        is_asked.then(|| self.listing.executable.contains(name))
     }
 }
 
@@ -82,6 +91,8 @@ pub(super) struct Sides {
     pub(super) stamp: Option<FileStamp>,
     pub(super) base: Option<Base>,
     pub(super) here: Here,
+    /// Whether the file here may be run; `None`: that is not asked of it, or not known on this system.
+    pub(super) executable: Option<bool>,
     pub(super) there: There,
 }
 
@@ -119,43 +130,77 @@ impl Sides {
         name: &RelativeName,
         state: &mut State,
     ) -> Result<Self, NotCompared> {
-        let stamp = place.listing.files.get(name).copied();
+        let stamp = place.listing.stamp(name);
         let base = state.base(&place.name, name);
         let here = match stamp {
             None => {
-                state.note(&place.name, name, (None, None), None);
+                state.note(&place.name, name, Found::default());
                 Here::Missing
             }
             Some(stamp) => here(place, lens, name, stamp, base.as_ref(), state)?,
         };
         let there = shelf.file(name).map_err(|e| NotCompared::Failed(shelf_error(&e)))?;
-        Ok(Self { stamp, base, here, there })
+        Ok(Self { stamp, base, here, executable: stamp.and_then(|_| place.executable(name)), there })
     }
 
     /// The text here, in its portable form and as it lies on the disk.
     pub(super) fn ours(&self) -> Option<Base> {
         match &self.here {
             Here::Missing => None,
-            Here::Unchanged => self.base.clone(),
-            Here::Changed { doc, local } => Some(Base { doc: doc.clone(), local: local.clone(), is_reading: true }),
+            Here::Unchanged => {
+                let base = self.base.clone()?;
+                Some(Base { doc: base.doc.clone().with_executable(Some(&base.doc), self.executable), ..base })
+            }
+            Here::Changed { doc, local } => {
+                let executable = self.executable.unwrap_or(false);
+                Some(Base { doc: doc.clone(), local: local.clone(), executable, is_reading: true })
+            }
         }
     }
 
-    /// Who changed it. `directory_is_there`: a missing file was removed by itself, not with everything around it.
-    pub(super) fn decide(&self, lens: &Lens, directory_is_there: bool) -> Decision {
-        let reads_as = |doc: &Doc, local: &str| lens.expand(doc).is_ok_and(|text| text == local);
+    /// Whether the file here becomes a program with what the store has: what one side has changed is so.
+    pub(super) fn becomes_program(&self, there: &Doc) -> bool {
+        let before = self.base.as_ref().is_some_and(|base| base.doc.is_program());
+        match (there.executable, self.executable) {
+            (Some(there), _) if there != before => there,
+            (_, Some(here)) => here,
+            (there, None) => there.unwrap_or(before),
+        }
+    }
+
+    /// Who changed a file of this kind. `directory_is_there`: a missing file was removed by itself, not with everything around it.
+    pub(super) fn decide(&self, lens: &Lens, kind: Beside, directory_is_there: bool) -> Decision {
+        let removals_count = directory_is_there && !kind.is_cleared_up();
+        let has_text = |doc: &Doc, local: &str| lens.expand(doc).is_ok_and(|text| text == local);
+        let reads_as = |doc: &Doc, local: &str| {
+            self.executable.is_none_or(|executable| executable == doc.is_program()) && has_text(doc, local)
+        };
         match (&self.here, &self.there, &self.base) {
-            (Here::Missing, There::Is { doc, .. }, Some(base)) if doc.is_same(&base.doc) => {
+            (Here::Missing, There::Is { doc, .. }, Some(base)) if doc.is_still(&base.doc) => {
                 // What this machine never had, because of a no, it has not removed.
-                if directory_is_there && base.is_reading { Decision::Ours } else { Decision::Nothing }
+                if removals_count && base.is_reading { Decision::Ours } else { Decision::Nothing }
             }
             (Here::Missing, There::Is { .. }, _) => Decision::Theirs,
             (Here::Missing, _, _) => Decision::Gone,
-            (Here::Unchanged, There::Is { doc, .. }, Some(base)) if doc.is_same(&base.doc) => Decision::Nothing,
+            (Here::Unchanged, There::Is { doc, .. }, Some(base)) if doc.is_still(&base.doc) => {
+                // An older ccsync does not know what a program is, and stores none.
+                if base.is_reading && (base.executable || base.doc.is_program()) && doc.executable.is_none() {
+                    Decision::Ours
+                } else {
+                    Decision::Nothing
+                }
+            }
             (Here::Unchanged, There::Is { doc, .. }, Some(base)) if reads_as(doc, &base.local) => Decision::InStep,
+            // The store keeps the newest only, and nobody takes one from another machine.
+            (Here::Unchanged, There::Absent | There::Removed, _) if kind.is_cleared_up() => Decision::Nothing,
             (Here::Unchanged, There::Is { .. } | There::Removed, _) => Decision::Theirs,
             (Here::Changed { local, .. }, There::Is { doc, .. }, _) if reads_as(doc, local) => Decision::InStep,
-            (Here::Changed { .. }, There::Is { doc, .. }, Some(base)) if doc.is_same(&base.doc) => Decision::Ours,
+            (Here::Changed { local, .. }, There::Is { doc, .. }, _)
+                if doc.executable.is_none() && has_text(doc, local) =>
+            {
+                Decision::Ours
+            }
+            (Here::Changed { .. }, There::Is { doc, .. }, Some(base)) if doc.is_still(&base.doc) => Decision::Ours,
             (Here::Changed { .. }, There::Is { .. }, _) => Decision::Both,
             // What the store has lost, or what was changed here and removed there, is sent again.
             (Here::Unchanged | Here::Changed { .. }, There::Absent, _) | (Here::Changed { .. }, There::Removed, _) => {
@@ -173,12 +218,17 @@ fn here(
     base: Option<&Base>,
     state: &mut State,
 ) -> Result<Here, NotCompared> {
+    let executable = place.executable(name);
+    let found = Found { stamp: Some(stamp), executable: executable.unwrap_or(false), ..Found::default() };
+    let leave = |reason: String| Found { left: Some(reason), ..found.clone() };
     if stamp.len > MAX_BYTES {
-        state.note(&place.name, name, (Some(stamp), None), Some(too_large()));
+        state.note(&place.name, name, leave(too_large()));
         return Err(NotCompared::Left(too_large()));
     }
     let known = state.file(&place.name, name).filter(|known| known.stamp == Some(stamp));
+    let is_executable_as = |base: &Base| executable.is_none_or(|executable| executable == base.executable);
     if let (Some(known), Some(base)) = (known, base)
+        && is_executable_as(base)
         && known.hash.as_ref() == Some(&hash(&base.local))
     {
         return Ok(Here::Unchanged);
@@ -186,18 +236,22 @@ fn here(
     let local = match read_text(&place.path(name)) {
         Ok(Ok(local)) => local,
         Ok(Err(reason)) => {
-            state.note(&place.name, name, (Some(stamp), None), Some(reason.clone()));
+            state.note(&place.name, name, leave(reason.clone()));
             return Err(NotCompared::Left(reason));
         }
         Err(e) => return Err(NotCompared::Failed(path_error(&e))),
     };
-    state.note(&place.name, name, (Some(stamp), Some(hash(&local))), None);
+    state.note(&place.name, name, Found { hash: Some(hash(&local)), ..found });
     Ok(match base {
-        Some(base) if base.local == local => Here::Unchanged,
+        Some(base) if base.local == local && is_executable_as(base) => Here::Unchanged,
         Some(base) if base.is_reading => {
-            Here::Changed { doc: lens.collapse_from(&base.doc, &base.local, &local), local }
+            let doc = lens.collapse_from(&base.doc, &base.local, &local);
+            Here::Changed { doc: doc.with_executable(Some(&base.doc), executable), local }
         }
-        _ => Here::Changed { doc: lens.collapse(&local), local },
+        base => {
+            let doc = lens.collapse(&local).with_executable(base.map(|base| &base.doc), executable);
+            Here::Changed { doc, local }
+        }
     })
 }
 

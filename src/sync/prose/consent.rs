@@ -3,12 +3,13 @@
 //! A yes is remembered by the hash of the content, so that the same is not asked again; a no leaves this machine's own as it is until the
 //! other changes once more.
 
+use super::base::Base;
 use super::compare::{Decision, Here, Place, Sides};
 use super::merge::{Side, merge};
 use super::places::Places;
 use super::pull::carry_out;
 use super::shelves::{OpenShelf, There};
-use super::state::{Base, State};
+use super::state::State;
 use super::text::{Lens, hash};
 use super::{Names, load_state, places_here};
 use crate::domain::beside::Beside;
@@ -23,6 +24,8 @@ use crate::sync::{Context, SyncError};
 pub(super) struct Proposed {
     /// The file as the store has it, and its content here; none: it is removed.
     pub(super) becomes: Option<(Base, String)>,
+    /// Its owner may run it then.
+    pub(super) executable: bool,
     pub(super) outcome: ProseOutcome,
     /// By which a yes to it is remembered.
     pub(super) consent: String,
@@ -30,11 +33,11 @@ pub(super) struct Proposed {
 
 impl Proposed {
     pub(super) fn of(theirs: Base, local: String, outcome: ProseOutcome) -> Self {
-        Self { becomes: Some((theirs, local)), outcome, consent: String::new() }
+        Self { becomes: Some((theirs, local)), executable: false, outcome, consent: String::new() }
     }
 
     pub(super) fn removal() -> Self {
-        Self { becomes: None, outcome: ProseOutcome::Removed, consent: String::new() }
+        Self { becomes: None, executable: false, outcome: ProseOutcome::Removed, consent: String::new() }
     }
 
     /// Whether what this machine has changed is not in it.
@@ -54,6 +57,10 @@ pub struct Proposal {
     pub here: Option<String>,
     /// What it would be; none: it would be removed.
     pub proposed: Option<String>,
+    /// Its owner may run it here.
+    pub executable_here: bool,
+    /// Its owner could run it then.
+    pub executable: bool,
     /// This machine has changed it as well, and its changes would be replaced.
     pub replaces_changes: bool,
     /// Names exactly this change.
@@ -77,7 +84,7 @@ pub struct Decided {
 /// What concerns the whole command.
 pub fn proposals(ctx: &Context<'_>) -> Result<Vec<Proposal>, SyncError> {
     let work = Work::open(ctx)?;
-    let mut state = load_state(&work)?;
+    let mut state = load_state(&work, work.store.head()?.as_ref());
     let mut found = Vec::new();
     waiting(&work, &mut state, &mut |_, _, sides, change, proposal, _| {
         let _ = (sides, change);
@@ -93,7 +100,7 @@ pub fn proposals(ctx: &Context<'_>) -> Result<Vec<Proposal>, SyncError> {
 /// What concerns the whole command.
 pub fn apply(ctx: &Context<'_>, yes: &[String], no: &[String]) -> Result<Decided, SyncError> {
     let work = Work::open(ctx)?;
-    let mut state = load_state(&work)?;
+    let mut state = load_state(&work, work.store.head()?.as_ref());
     let journal = Journal::new(&undo_path(ctx.env), ctx.clock.now());
     let mut decided = Decided::default();
     waiting(&work, &mut state, &mut |place, name, sides, change, proposal, state| {
@@ -119,7 +126,10 @@ pub fn apply(ctx: &Context<'_>, yes: &[String], no: &[String]) -> Result<Decided
 fn keep(place: &Place, name: &RelativeName, sides: &Sides, state: &mut State) -> Result<(), SyncError> {
     let local = sides.ours().map(|ours| ours.local).unwrap_or_default();
     let base = match &sides.there {
-        There::Is { doc, .. } => Some(Base { doc: doc.clone(), local, is_reading: false }),
+        There::Is { doc, .. } => {
+            let executable = sides.executable.unwrap_or(false);
+            Some(Base { doc: doc.clone(), local, executable, is_reading: false })
+        }
         There::Removed | There::Absent => None,
     };
     Ok(state.record(&place.name, name, sides.stamp, base.as_ref())?)
@@ -139,12 +149,10 @@ fn waiting(work: &Work<'_>, state: &mut State, each: &mut Each<'_>) -> Result<()
     for name in stored {
         let is_wanted = |kind: &Beside| kind.can_run_code() && work.ctx.settings.beside.contains(kind);
         let link = link_on_the_way(&place.directory, &name).filter(|link| *link != place.directory);
-        if place.kind(&name).filter(is_wanted).is_none() || link.is_some() {
-            continue;
-        }
+        let Some(kind) = place.kind(&name).filter(is_wanted).filter(|_| link.is_none()) else { continue };
         // What cannot be read is named by a pull.
         let Ok(sides) = Sides::look(place, &lens, &shelf, &name, state) else { continue };
-        if !matches!(sides.decide(&lens, place.listing.is_there), Decision::Theirs | Decision::Both) {
+        if !matches!(sides.decide(&lens, kind, place.listing.is_there), Decision::Theirs | Decision::Both) {
             continue;
         }
         let Ok(change) = proposed(&lens, &name, &sides) else { continue };
@@ -157,9 +165,16 @@ fn waiting(work: &Work<'_>, state: &mut State, each: &mut Each<'_>) -> Result<()
             from,
             here: sides.ours().map(|ours| ours.local),
             proposed: change.becomes.as_ref().map(|(_, local)| local.clone()),
+            executable_here: sides.executable.unwrap_or(false),
+            executable: change.executable,
             replaces_changes: change.replaces_changes(&sides),
             // What was shown is the difference to what lies here: a yes is none to another one.
-            consent: hash(&format!("{}\n{:?}", change.consent, sides.ours().map(|ours| ours.local))),
+            consent: hash(&format!(
+                "{}\n{:?}\n{:?}",
+                change.consent,
+                sides.executable,
+                sides.ours().map(|ours| ours.local)
+            )),
         };
         each(place, &name, &sides, change, proposal, state)?;
     }
@@ -171,21 +186,33 @@ pub(super) fn proposed(lens: &Lens, name: &RelativeName, sides: &Sides) -> Resul
     let mut change = match &sides.there {
         There::Is { doc, .. } => {
             let local = lens.expand(doc).map_err(|e| e.to_string())?;
-            let theirs = Base { doc: doc.clone(), local: local.clone(), is_reading: true };
-            match both(lens, name, sides) {
+            let executable = is_skill(name) && sides.becomes_program(doc);
+            let as_stored = is_skill(name) && doc.executable.unwrap_or(executable);
+            let theirs = Base { doc: doc.clone(), local: local.clone(), executable: as_stored, is_reading: true };
+            let change = match both(lens, name, sides) {
                 Some(both) => Proposed::of(theirs, both, ProseOutcome::Merged),
                 None => Proposed::of(theirs, local, ProseOutcome::Brought),
-            }
+            };
+            Proposed { executable, ..change }
         }
         There::Removed | There::Absent => Proposed::removal(),
     };
-    change.consent = consent_to(name, change.becomes.as_ref().map(|(_, local)| local.as_str()));
+    change.consent = consent_to(name, change.becomes.as_ref().map(|(_, local)| (local.as_str(), change.executable)));
     Ok(change)
 }
 
-/// By what a yes to this content of a file is remembered; `None`: to its removal.
-fn consent_to(name: &RelativeName, content: Option<&str>) -> String {
-    let content = hash(&format!("{}\n{}", content.is_some(), content.unwrap_or_default()));
+fn is_skill(name: &RelativeName) -> bool {
+    Beside::of_user_file(name.as_str()) == Some(Beside::Skills)
+}
+
+/// By what a yes to this content of a file, which may be run or not, is remembered; `None`: to its removal.
+fn consent_to(name: &RelativeName, content: Option<(&str, bool)>) -> String {
+    let (what, text) = match content {
+        Some((text, true)) => ("program", text),
+        Some((text, false)) => ("true", text),
+        None => ("false", ""),
+    };
+    let content = hash(&format!("{what}\n{text}"));
     format!("{}{content}", consents_to(name))
 }
 

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use chrono::NaiveDate;
+
 use super::Names;
 use super::compare::shelf_error;
 use super::merge::{Side, merge};
@@ -31,6 +33,8 @@ pub(in crate::sync) struct ForeignText {
     pub(in crate::sync) name: RelativeName,
     /// As it lies there: with the paths of a machine.
     pub(in crate::sync) text: String,
+    /// The day on which it was written last, where that is known.
+    pub(in crate::sync) day: Option<NaiveDate>,
     /// Who may have written it, the likeliest first; at least one.
     pub(in crate::sync) writers: Vec<Machine>,
 }
@@ -78,10 +82,20 @@ pub(in crate::sync) fn take_over(
         report.add_beside(vec![ShelfReport { project, listed: None, files: vec![file] }]);
     }
     let Taking { open, writers, .. } = taking;
-    for shelf in open.into_values().filter(OpenShelf::is_changed) {
+    for mut shelf in open.into_values().filter(OpenShelf::is_changed) {
+        let dropped = shelf.drop_older_plans();
+        say_what_is_too_old(report, &dropped);
         shelf.write(tx)?;
     }
     Ok(writers)
+}
+
+/// Of too many plans the oldest do not travel.
+fn say_what_is_too_old(report: &mut Report, dropped: &[RelativeName]) {
+    let users = report.beside.iter_mut().filter(|shelf| shelf.project.is_none()).flat_map(|shelf| &mut shelf.files);
+    for file in users.filter(|file| dropped.iter().any(|name| name.as_str() == file.name)) {
+        file.outcome = ProseOutcome::Left { reason: "older than the plans that travel".to_owned() };
+    }
 }
 
 struct Taking<'w, 's> {
@@ -117,7 +131,11 @@ impl Taking<'_, '_> {
     }
 
     fn text(&mut self, text: &ForeignText, owner: &Owner) -> Result<Taken, SyncError> {
-        let kind = if owner.key.is_some() { Beside::Memory } else { Beside::ClaudeMd };
+        let kind = if owner.key.is_some() { Some(Beside::Memory) } else { Beside::of_user_file(text.name.as_str()) };
+        let Some(kind) = kind.filter(|kind| !kind.can_run_code()) else {
+            let reason = "it does not travel beside sessions".to_owned();
+            return Ok(Some((ProseOutcome::Left { reason }, 0)));
+        };
         if !self.work.ctx.settings.beside.contains(&kind) {
             let reason = format!("`beside` does not name {0}: ccsync config set beside {0},…", kind.name());
             return Ok(Some((ProseOutcome::Left { reason }, 0)));
@@ -134,6 +152,9 @@ impl Taking<'_, '_> {
         if shelf.shelf.was_imported(&text.name, &hash) {
             return Ok(None);
         }
+        // A time to come would keep it for ever.
+        let day = text.day.filter(|_| kind.is_cleared_up()).map(|day| day.min(self.work.ctx.clock.now().date_naive()));
+        let day = day.max(shelf.day(&text.name));
         let writer = text.writers.first().expect("somebody wrote it");
         let (theirs, verbatim) = portable(text, owner);
         let stored = match shelf.file(&text.name) {
@@ -143,7 +164,7 @@ impl Taking<'_, '_> {
         };
         let (doc, outcome) = match stored {
             None => (theirs, ProseOutcome::Sent),
-            Some((doc, _)) if doc.is_same(&theirs) => {
+            Some((doc, _)) if theirs.is_still(&doc) => {
                 shelf.note_import(&text.name, &hash);
                 return Ok(None);
             }
@@ -159,7 +180,7 @@ impl Taking<'_, '_> {
                 (merged.doc, if merged.conflicts > 0 { ProseOutcome::BothKept } else { ProseOutcome::Merged })
             }
         };
-        if let Err(e) = shelf.put(&text.name, &doc, writer.id.clone()) {
+        if let Err(e) = shelf.put(&text.name, &doc, writer.id.clone(), day) {
             return Ok(Some((ProseOutcome::Skipped { reason: shelf_error(&e) }, 0)));
         }
         shelf.note_import(&text.name, &hash);

@@ -68,7 +68,8 @@ pub(super) fn merge(base: Option<&Doc>, a: Side<'_>, b: Side<'_>) -> MergedText 
     let unterminated = ending(base, a.doc, b.doc) && lines.last().is_some_and(|line| !line.text.is_empty());
     let mut sets = a.doc.sets.clone();
     sets.extend(b.doc.sets.iter().chain(base.iter().flat_map(|base| &base.sets)).map(|(k, s)| (k.clone(), s.clone())));
-    let mut doc = Doc { lines, unterminated, sets };
+    // What may be a program is never put together in the store, and here by a person's yes.
+    let mut doc = Doc { lines, unterminated, executable: None, sets };
     doc.prune();
     MergedText { doc, conflicts, is_clean }
 }

@@ -3,19 +3,23 @@
 //! Owns how they are compared, merged and written. A file that cannot be handled is named, and the others go on; nothing here keeps a
 //! session from travelling. Must not print or ask: what needs a yes is said, and applied by [`apply`].
 //!
-//! * `compare`: who changed a file; `state`: what this machine knows of its past
-//! * `push`, `pull`: the two directions; `stored`: two histories of a shelf
 //! * `foreign`: what another program has stored
-//! * `consent`: what can run programs; `survey`: whether what the store has can be read
+//! * `compare`: who changed a file; `state`, `base`: what this machine knows of its past
+//! * `push`, `pull`: the two directions; `looking`: what both do; `restore`: an earlier state; `stored`: two histories of a shelf
+//! * `consent`: what can run programs; `secret`: what keeps settings here; `survey`: whether what the store has can be read
 //! * `text`: portable lines; `merge`: two versions of them; `shelves`: the store's side; `places`: which directory is whose
 
+mod base;
 mod compare;
 mod consent;
 mod foreign;
+mod looking;
 mod merge;
 mod places;
 mod pull;
 mod push;
+mod restore;
+mod secret;
 mod shelves;
 mod state;
 mod stored;
@@ -28,6 +32,7 @@ pub use consent::{Decided, Proposal, apply, proposals};
 pub(super) use foreign::{ForeignProject, ForeignText, take_over};
 pub(super) use pull::{pull, undone};
 pub(super) use push::push;
+pub(super) use restore::restore;
 pub(super) use stored::{Histories, merge_shelves};
 pub(super) use survey::check;
 
@@ -39,16 +44,17 @@ use super::report::{ProseOutcome, ProseReport, ShelfReport};
 use super::stored::{MachineNames, machine_names};
 use super::work::Work;
 use crate::domain::beside::{Beside, ShelfId};
-use crate::domain::id::MachineId;
+use crate::domain::id::{CommitId, MachineId};
 use crate::session::prose::{directories_with_memory, memory, memory_directory, users_files};
 use crate::store::Snapshot;
 
-fn load_state(work: &Work<'_>) -> Result<State, SyncError> {
+/// What this machine remembers, with `head` as the newest commit here.
+fn load_state(work: &Work<'_>, head: Option<&CommitId>) -> State {
     let env = work.ctx.env;
     let settings = format!("{} {}", work.ctx.settings.machine.id, env.claude_dir.display());
     let mut state = State::load(&env.dirs.state, &settings);
-    state.speak_of(work.store.head()?.as_ref(), |commit| work.store.has(commit));
-    Ok(state)
+    state.speak_of(head, |commit| work.store.has(commit));
+    state
 }
 
 /// The directories here whose files travel; those of which nothing says whose they are, with that as the reason.

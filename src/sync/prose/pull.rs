@@ -4,17 +4,19 @@
 //! it was looked at.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::compare::{Decision, NotCompared, Place, Sides, shelf_error};
+use super::base::Base;
+use super::compare::{Decision, Here, NotCompared, Place, Sides};
 use super::consent::{Proposed, consents_to, proposed};
-use super::merge::{Side, merge};
+use super::looking::Looking;
 use super::places::Places;
 use super::push::{in_step, why};
 use super::shelves::{OpenShelf, There};
-use super::state::{Base, State};
-use super::text::{Doc, Lens, hash};
-use super::{Names, PlaceReport, load_state, places_here};
+use super::state::{Found, State};
+use super::text::{Lens, hash};
+use super::{PlaceReport, load_state, places_here};
 use crate::domain::beside::{Beside, ProjectKey, ShelfId};
 use crate::domain::path::RelativeName;
 use crate::session::SessionError;
@@ -26,18 +28,18 @@ use crate::sync::report::{ProseOutcome, ShelfReport};
 use crate::sync::work::Work;
 use crate::sync::{SyncError, in_words};
 use crate::sys::fail_point::fail_point;
-use crate::sys::fs::FileStamp;
-use crate::sys::signal::interrupted;
+use crate::sys::fs::{FileStamp, knows_executables};
 
 /// Writes here what the store has; without a journal it only says what would be.
 pub(in crate::sync) fn pull(work: &Work<'_>, journal: Option<&Journal>) -> Result<Vec<ShelfReport>, SyncError> {
-    let mut state = load_state(work)?;
-    let snapshot = work.store.head_snapshot()?;
+    let head = work.store.head()?;
+    let mut state = load_state(work, head.as_ref());
+    let snapshot = work.store.snapshot(head.as_ref())?;
     let places = Places::new(work);
     let (mut here, mut reports) = places_here(work, &places, &mut state)?;
     let shelves = snapshot.shelves()?;
-    reports.extend(add_places_to_be(work, &snapshot, &places, &mut here, &mut state)?);
-    let mut pulling = Pulling { work, snapshot: &snapshot, journal, names: None };
+    reports.extend(add_places_to_be(work, &snapshot, shelves.keys(), &places, &mut here, &mut state));
+    let mut pulling = Pulling { looking: Looking::new(work, &snapshot), journal };
     for place in &here {
         let now = shelves.get(&place.shelf).cloned().unwrap_or_default();
         let settled = state.directories.get(&place.name).and_then(|known| known.pull_settled.as_ref()) == Some(&now);
@@ -55,40 +57,42 @@ pub(in crate::sync) fn pull(work: &Work<'_>, journal: Option<&Journal>) -> Resul
 }
 
 /// Shelves with memory that has no directory here yet: those whose project is here get one, the others are listed.
-fn add_places_to_be(
+pub(super) fn add_places_to_be<'i>(
     work: &Work<'_>,
     snapshot: &Snapshot<'_>,
+    shelves: impl Iterator<Item = &'i ShelfId>,
     places: &Places<'_>,
     here: &mut Vec<Place>,
     state: &mut State,
-) -> Result<Vec<ShelfReport>, SyncError> {
+) -> Vec<ShelfReport> {
     let mut listed = Vec::new();
     if !work.ctx.settings.beside.contains(&Beside::Memory) {
-        return Ok(listed);
+        return listed;
     }
     let known: BTreeSet<ShelfId> = here.iter().map(|place| place.shelf.clone()).collect();
-    for id in snapshot.shelves()?.into_keys().filter(|id| !id.is_user() && !known.contains(id)) {
-        let shelf = match snapshot.shelf(&id) {
+    for id in shelves.filter(|id| !id.is_user() && !known.contains(id)) {
+        let shelf = match snapshot.shelf(id) {
             Ok(Some(shelf)) if shelf.files.is_empty() => continue,
             Ok(Some(shelf)) => shelf,
             Ok(None) => continue,
             Err(e) => {
-                listed.push(refused(&id, in_words(&e)));
+                listed.push(refused(id, in_words(&e)));
                 continue;
             }
         };
-        match places.directory(&id, &shelf, state) {
+        match places.directory(id, &shelf, state) {
             Some((name, project)) => {
                 let directory = memory_directory(&work.ctx.env.claude_dir, &name);
-                state.put_on(&name, &id, None);
-                here.push(Place { name, shelf: id, directory, project: Some(project), listing: Listing::default() });
+                state.put_on(&name, id, None);
+                let (shelf, listing) = (id.clone(), Listing::default());
+                here.push(Place { name, shelf, directory, project: Some(project), listing });
             }
             // The project has a remote by now, and its memory is known by that.
             None if here.iter().any(|place| is_at_path_of(place, &shelf)) => {}
             None => listed.push(without_place(&shelf)),
         }
     }
-    Ok(listed)
+    listed
 }
 
 fn is_at_path_of(place: &Place, shelf: &Shelf) -> bool {
@@ -116,7 +120,7 @@ pub(in crate::sync) fn undone<'p>(
     work: &Work<'_>,
     taken_back: impl Iterator<Item = &'p Path>,
 ) -> Result<(), SyncError> {
-    let mut state = load_state(work)?;
+    let mut state = load_state(work, work.store.head()?.as_ref());
     let claude_dir = &work.ctx.env.claude_dir;
     let directories: Vec<(String, PathBuf)> =
         state.directories.keys().map(|name| (name.clone(), directory_of(claude_dir, name))).collect();
@@ -138,10 +142,8 @@ fn directory_of(claude_dir: &Path, name: &str) -> PathBuf {
 }
 
 struct Pulling<'w> {
-    work: &'w Work<'w>,
-    snapshot: &'w Snapshot<'w>,
+    looking: Looking<'w>,
     journal: Option<&'w Journal>,
-    names: Option<Names>,
 }
 
 impl Pulling<'_> {
@@ -152,27 +154,17 @@ impl Pulling<'_> {
         now: &str,
         state: &mut State,
     ) -> Result<Option<ShelfReport>, SyncError> {
-        let mut report = PlaceReport::new(place);
-        if settled && place.is_as_noted(state) {
-            report.say_what_was_left(state);
-            return Ok(report.finish());
-        }
-        if interrupted() {
-            return Err(SyncError::Interrupted);
-        }
-        let shelf = match OpenShelf::open(self.snapshot, &place.shelf, || place.new_shelf()) {
-            Ok(shelf) => shelf,
-            Err(e) => {
-                report.say(place.shelf.as_str(), ProseOutcome::Skipped { reason: in_words(&e) });
-                return Ok(report.finish());
-            }
+        let mut report = match self.looking.begin(place, settled, state)? {
+            ControlFlow::Continue(report) => report,
+            ControlFlow::Break(report) => return Ok(report),
         };
-        let lens = place.lens(self.work.views.roots());
-        for name in names_of(place, &shelf, state) {
-            let Some(kind) = place.kind(&name).filter(|kind| self.work.ctx.settings.beside.contains(kind)) else {
+        let work = self.looking.work;
+        let lens = place.lens(work.views.roots());
+        for name in names_of(place, self.looking.shelf(place), state) {
+            let Some(kind) = place.kind(&name).filter(|kind| work.ctx.settings.beside.contains(kind)) else {
                 continue;
             };
-            self.file(place, (&lens, &shelf), (&name, kind), &mut report, state)?;
+            self.file(place, &lens, (&name, kind), &mut report, state)?;
         }
         if !report.is_open && self.journal.is_some() {
             state.directories.entry(place.name.clone()).or_default().pull_settled = Some(now.to_owned());
@@ -183,7 +175,7 @@ impl Pulling<'_> {
     fn file(
         &mut self,
         place: &Place,
-        (lens, shelf): (&Lens, &OpenShelf<'_>),
+        lens: &Lens,
         (name, kind): (&RelativeName, Beside),
         report: &mut PlaceReport<'_>,
         state: &mut State,
@@ -191,6 +183,7 @@ impl Pulling<'_> {
         if place.listing.left.iter().any(|(path, _)| *path == place.path(name)) {
             return Ok(());
         }
+        let shelf = self.looking.shelf(place);
         let sides = match Sides::look(place, lens, shelf, name, state) {
             Ok(sides) => sides,
             // A push says so.
@@ -202,8 +195,12 @@ impl Pulling<'_> {
                 return Ok(());
             }
         };
-        let outcome = match sides.decide(lens, place.listing.is_there) {
+        let outcome = match sides.decide(lens, kind, place.listing.is_there) {
             Decision::Nothing | Decision::Ours => None,
+            Decision::Gone if kind.is_cleared_up() => {
+                state.forget(&place.name, name);
+                None
+            }
             Decision::Gone => {
                 state.record(&place.name, name, None, None)?;
                 None
@@ -229,10 +226,7 @@ impl Pulling<'_> {
         sides: &Sides,
         state: &mut State,
     ) -> Result<ProseOutcome, SyncError> {
-        // The client's own directory may be a link: it was named by whoever owns it.
-        let link = link_on_the_way(&place.directory, name);
-        if let Some(link) = link.filter(|link| !place.shelf.is_user() || *link != place.directory) {
-            let reason = format!("`{}` is a link, and links are not followed", link.display());
+        if let Some(reason) = refuse_link(place, name) {
             return Ok(ProseOutcome::Skipped { reason });
         }
         let found = if kind.can_run_code() {
@@ -260,44 +254,28 @@ impl Pulling<'_> {
     fn merged(&mut self, lens: &Lens, sides: &Sides) -> Result<Result<Proposed, String>, SyncError> {
         let There::Is { doc, by } = &sides.there else { return Ok(Ok(Proposed::removal())) };
         let theirs = match lens.expand(doc) {
-            Ok(local) => Base { doc: doc.clone(), local, is_reading: true },
+            Ok(local) => Base { doc: doc.clone(), local, executable: false, is_reading: true },
             Err(e) => return Ok(Err(in_words(&e))),
         };
-        let ours = if let super::compare::Here::Changed { .. } = sides.here { sides.ours() } else { None };
+        let ours = if let Here::Changed { .. } = sides.here { sides.ours() } else { None };
         let Some(ours) = ours else { return Ok(Ok(Proposed::of(theirs.clone(), theirs.local, ProseOutcome::Brought))) };
-        let work = self.work;
-        let (mine, others) = self.names()?.two(&work.machine.id, by);
-        let (a, b) = (Side { doc: &ours.doc, machine: &mine }, Side { doc, machine: &others });
-        let merged = merge(sides.base.as_ref().map(|base| &base.doc), a, b);
-        let outcome = if merged.conflicts > 0 { ProseOutcome::BothKept } else { ProseOutcome::Merged };
-        Ok(match self.expanded(lens, &merged.doc) {
-            Ok(local) => Ok(Proposed::of(theirs, local, outcome)),
-            Err(reason) => Err(reason),
-        })
-    }
-
-    #[expect(clippy::unused_self, reason = "beside its siblings")]
-    fn expanded(&self, lens: &Lens, doc: &Doc) -> Result<String, String> {
-        lens.expand(doc).map_err(|e| shelf_error(&e.into()))
+        let together = self.looking.together(lens, sides, &ours, (doc, by))?;
+        Ok(together.map(|together| Proposed::of(theirs, together.local, together.outcome)))
     }
 
     fn from(&mut self, sides: &Sides) -> Result<String, SyncError> {
         Ok(match &sides.there {
-            There::Is { by, .. } => {
-                let by = by.clone();
-                self.names()?.one(&by)
-            }
+            There::Is { by, .. } => self.looking.names()?.one(by),
             There::Removed | There::Absent => "another machine".to_owned(),
         })
     }
+}
 
-    fn names(&mut self) -> Result<&Names, SyncError> {
-        let names = match self.names.take() {
-            Some(names) => names,
-            None => Names::of(self.work, self.snapshot)?,
-        };
-        Ok(self.names.insert(names))
-    }
+/// Why a file is not written: a link leads to it. The client's own directory may be one; it was named by whoever owns it.
+pub(super) fn refuse_link(place: &Place, name: &RelativeName) -> Option<String> {
+    let link = link_on_the_way(&place.directory, name);
+    let link = link.filter(|link| !place.shelf.is_user() || *link != place.directory)?;
+    Some(format!("`{}` is a link, and links are not followed", link.display()))
 }
 
 /// Every name that the store, this machine or its memory of either has.
@@ -323,14 +301,16 @@ pub(super) fn carry_out(
         }
         return Ok(state.record(&place.name, name, None, None)?);
     };
-    let is_there = expected.is_some() && crate::sys::fs::read(&path).is_ok_and(|text| text == local.as_bytes());
-    let stamp = if is_there {
-        expected
-    } else {
-        Some(journal.write::<SessionError>(&path, expected.as_ref(), None, |put| put(local.as_bytes()))?)
-    };
+    let executable = change.executable;
+    let is_executable_so = place.executable(name).is_none_or(|now| now == executable);
+    let is_there = expected.is_some()
+        && is_executable_so
+        && crate::sys::fs::read(&path).is_ok_and(|text| text == local.as_bytes());
+    let stamp =
+        if is_there { expected } else { Some(journal.write_text(&path, expected.as_ref(), local, executable)?) };
     fail_point("a file beside sessions is written");
     state.record(&place.name, name, stamp, Some(theirs))?;
-    state.note(&place.name, name, (stamp, Some(hash(local))), None);
+    let executable = executable && knows_executables();
+    state.note(&place.name, name, Found { stamp, hash: Some(hash(local)), executable, left: None });
     Ok(())
 }

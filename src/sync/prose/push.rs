@@ -2,33 +2,54 @@
 //!
 //! What another machine changed meanwhile is merged in the store; this machine's files are not touched.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
+use chrono::DateTime;
+
+use super::base::Base;
 use super::compare::{Decision, NotCompared, Place, Sides, shelf_error};
-use super::merge::{Side, merge};
+use super::looking::Looking;
 use super::places::Places;
+use super::secret::holds_secret;
 use super::shelves::{OpenShelf, There};
-use super::state::{Base, State};
-use super::text::{Doc, Lens};
-use super::{Names, PlaceReport, load_state, places_here};
+use super::state::State;
+use super::text::Lens;
+use super::{PlaceReport, load_state, places_here};
 use crate::domain::beside::{Beside, ShelfId};
+use crate::domain::id::CommitId;
 use crate::domain::path::RelativeName;
-use crate::store::Snapshot;
+use crate::store::machine::Machine;
+use crate::sync::SyncError;
 use crate::sync::report::{ProseOutcome, ShelfReport};
 use crate::sync::work::Work;
-use crate::sync::{SyncError, in_words};
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::FileStamp;
-use crate::sys::signal::interrupted;
 
 /// Commits what changed here; `dry_run` only says what would be.
 pub(in crate::sync) fn push(work: &mut Work<'_>, dry_run: bool) -> Result<Vec<ShelfReport>, SyncError> {
-    let mut state = load_state(work)?;
-    let (reports, recorded) = collect(work, &mut state, dry_run)?;
+    let mut head = work.store.head()?;
+    let mut state = load_state(work, head.as_ref());
+    let snapshot = work.store.snapshot(head.as_ref())?;
+    let mut shelves = snapshot.shelves()?;
+    let (places, mut reports) = places_here(work, &Places::new(work), &mut state)?;
+    let mut pushing = Pushing { looking: Looking::new(work, &snapshot), recorded: Recorded::default() };
+    for place in &places {
+        let known = state.directories.get(&place.name).and_then(|known| known.push_settled.as_ref());
+        let settled = known.is_some_and(|known| *known == shelves.get(&place.shelf).cloned().unwrap_or_default());
+        reports.extend(pushing.place(place, settled, &mut state)?);
+    }
     if dry_run {
         return Ok(reports);
     }
-    let shelves = work.store.head_snapshot()?.shelves()?;
+    let Pushing { looking, recorded } = pushing;
+    let changed: Vec<OpenShelf<'_>> = looking.open.into_values().filter(OpenShelf::is_changed).collect();
+    if !changed.is_empty() {
+        let (machine, commit) = commit(work, changed, head.as_ref())?;
+        (work.machine, work.machine_changed) = (machine, false);
+        shelves = work.store.snapshot(Some(&commit))?.shelves()?;
+        head = Some(commit);
+    }
     for file in recorded.files {
         state.record(&file.place, &file.name, file.stamp, file.base.as_ref())?;
     }
@@ -38,7 +59,7 @@ pub(in crate::sync) fn push(work: &mut Work<'_>, dry_run: bool) -> Result<Vec<Sh
     }
     fail_point("prose is committed");
     // The head has only gone on since.
-    state.speak_of(work.store.head()?.as_ref(), |_| true);
+    state.speak_of(head.as_ref(), |_| true);
     state.save()?;
     Ok(reports)
 }
@@ -58,25 +79,14 @@ struct RecordedFile {
     base: Option<Base>,
 }
 
-fn collect(work: &mut Work<'_>, state: &mut State, dry_run: bool) -> Result<(Vec<ShelfReport>, Recorded), SyncError> {
-    let base = work.store.head()?;
-    let snapshot = work.store.snapshot(base.as_ref())?;
-    let (places, mut reports) = places_here(work, &Places::new(work), state)?;
-    let shelves = snapshot.shelves()?;
-    let mut pushing =
-        Pushing { work, snapshot: &snapshot, names: None, open: BTreeMap::new(), recorded: Recorded::default() };
-    for place in &places {
-        let known = state.directories.get(&place.name).and_then(|known| known.push_settled.as_ref());
-        let settled = known.is_some_and(|known| *known == shelves.get(&place.shelf).cloned().unwrap_or_default());
-        reports.extend(pushing.place(place, settled, state)?);
-    }
-    let Pushing { open, recorded, .. } = pushing;
-    let changed: Vec<OpenShelf<'_>> = open.into_values().filter(OpenShelf::is_changed).collect();
-    if changed.is_empty() || dry_run {
-        return Ok((reports, recorded));
-    }
+/// Commits shelves that have changed.
+fn commit(
+    work: &Work<'_>,
+    changed: Vec<OpenShelf<'_>>,
+    base: Option<&CommitId>,
+) -> Result<(Machine, CommitId), SyncError> {
     let files: u64 = changed.iter().map(OpenShelf::changes).sum();
-    let mut tx = work.store.begin(base.as_ref())?;
+    let mut tx = work.store.begin(base)?;
     for shelf in changed {
         shelf.write(&mut tx)?;
     }
@@ -85,47 +95,35 @@ fn collect(work: &mut Work<'_>, state: &mut State, dry_run: bool) -> Result<(Vec
     tx.put_machine(&machine)?;
     let message =
         format!("push from {}: {files} file{} beside sessions", machine.name, if files == 1 { "" } else { "s" });
-    tx.commit(&work.author(), &message, base.as_slice())?;
-    work.machine = machine;
-    work.machine_changed = false;
-    Ok((reports, recorded))
+    let parents = base.map(std::slice::from_ref).unwrap_or_default();
+    let commit = tx.commit(&work.author(), &message, parents)?;
+    Ok((machine, commit))
 }
 
-struct Pushing<'w, 's> {
-    work: &'w Work<'w>,
-    snapshot: &'s Snapshot<'s>,
-    names: Option<Names>,
-    open: BTreeMap<ShelfId, OpenShelf<'s>>,
+struct Pushing<'s> {
+    looking: Looking<'s>,
     recorded: Recorded,
 }
 
-impl<'s> Pushing<'_, 's> {
+impl Pushing<'_> {
     fn place(&mut self, place: &Place, settled: bool, state: &mut State) -> Result<Option<ShelfReport>, SyncError> {
-        let mut report = PlaceReport::new(place);
-        if settled && place.is_as_noted(state) {
-            report.say_what_was_left(state);
-            return Ok(report.finish());
-        }
-        if interrupted() {
-            return Err(SyncError::Interrupted);
-        }
-        if !self.open.contains_key(&place.shelf) {
-            match OpenShelf::open(self.snapshot, &place.shelf, || place.new_shelf()) {
-                Ok(shelf) => drop(self.open.insert(place.shelf.clone(), shelf)),
-                Err(e) => {
-                    report.say(place.shelf.as_str(), ProseOutcome::Skipped { reason: in_words(&e) });
-                    return Ok(report.finish());
-                }
-            }
-        }
-        let lens = place.lens(self.work.views.roots());
+        let mut report = match self.looking.begin(place, settled, state)? {
+            ControlFlow::Continue(report) => report,
+            ControlFlow::Break(report) => return Ok(report),
+        };
+        let work = self.looking.work;
+        let lens = place.lens(work.views.roots());
         let known = state.directories.get(&place.name).into_iter().flat_map(|known| known.files.keys());
         let names: BTreeSet<RelativeName> = place.listing.files.keys().chain(known).cloned().collect();
         for name in names {
-            let Some(kind) = place.kind(&name).filter(|kind| self.work.ctx.settings.beside.contains(kind)) else {
+            let Some(kind) = place.kind(&name).filter(|kind| work.ctx.settings.beside.contains(kind)) else {
                 continue;
             };
             self.file(place, &lens, (&name, kind), &mut report, state)?;
+        }
+        if place.shelf.is_user() {
+            let dropped = self.looking.shelf_mut(place).drop_older_plans();
+            report.files.retain(|file| !dropped.iter().any(|name| name.as_str() == file.name));
         }
         if !report.is_open {
             self.recorded.settled.push((place.name.clone(), place.shelf.clone()));
@@ -141,7 +139,7 @@ impl<'s> Pushing<'_, 's> {
         report: &mut PlaceReport<'_>,
         state: &mut State,
     ) -> Result<(), SyncError> {
-        let shelf = &self.open[&place.shelf];
+        let shelf = self.looking.shelf(place);
         let sides = match Sides::look(place, lens, shelf, name, state) {
             Ok(sides) => sides,
             Err(not) => {
@@ -149,8 +147,10 @@ impl<'s> Pushing<'_, 's> {
                 return Ok(());
             }
         };
-        let outcome = match sides.decide(lens, place.listing.is_there) {
+        let outcome = match sides.decide(lens, kind, place.listing.is_there) {
             Decision::Nothing | Decision::Theirs => return Ok(()),
+            // A pull forgets it.
+            Decision::Gone if kind.is_cleared_up() => return Ok(()),
             Decision::Gone => {
                 self.record(place, name, None, None);
                 return Ok(());
@@ -165,7 +165,7 @@ impl<'s> Pushing<'_, 's> {
                 report.is_open = true;
                 return Ok(());
             }
-            Decision::Ours | Decision::Both => self.store(place, lens, (name, kind), &sides)?,
+            decision => self.store(place, lens, (name, kind), (&sides, decision))?,
         };
         // A file that stays because of what is in it is named every time.
         report.is_open |= matches!(outcome, ProseOutcome::Left { .. });
@@ -183,11 +183,11 @@ impl<'s> Pushing<'_, 's> {
         place: &Place,
         lens: &Lens,
         (name, kind): (&RelativeName, Beside),
-        sides: &Sides,
+        (sides, decision): (&Sides, Decision),
     ) -> Result<ProseOutcome, SyncError> {
-        let me = self.work.machine.id.clone();
+        let me = self.looking.work.machine.id.clone();
         let Some(ours) = sides.ours() else {
-            self.open_shelf(place).remove(name, me);
+            self.looking.shelf_mut(place).remove(name, me);
             self.record(place, name, None, None);
             return Ok(ProseOutcome::Removed);
         };
@@ -195,21 +195,25 @@ impl<'s> Pushing<'_, 's> {
             return Ok(ProseOutcome::Left { reason });
         }
         let (doc, outcome) = match &sides.there {
-            There::Is { doc, by } if !is_base(sides, doc) => {
+            There::Is { doc, by } if decision == Decision::Both => {
                 if kind.can_run_code() {
-                    return Ok(ProseOutcome::Waits { from: self.names()?.one(by) });
+                    return Ok(ProseOutcome::Waits { from: self.looking.names()?.one(by) });
                 }
-                let (mine, others) = self.names()?.two(&me, by);
-                let (a, b) = (Side { doc: &ours.doc, machine: &mine }, Side { doc, machine: &others });
-                let merged = merge(sides.base.as_ref().map(|base| &base.doc), a, b);
-                (merged.doc, if merged.conflicts > 0 { ProseOutcome::BothKept } else { ProseOutcome::Merged })
+                match self.looking.together(lens, sides, &ours, (doc, by))? {
+                    Ok(together) => (together.doc, together.outcome),
+                    Err(reason) => return Ok(ProseOutcome::Skipped { reason }),
+                }
+            }
+            _ if lens.expand(&ours.doc).is_err() => {
+                return Ok(ProseOutcome::Skipped { reason: "it could not be read back".to_owned() });
             }
             _ => (ours.doc.clone(), ProseOutcome::Sent),
         };
-        if lens.expand(&doc).is_err() {
-            return Ok(ProseOutcome::Skipped { reason: "it could not be read back".to_owned() });
-        }
-        match self.open_shelf(place).put(name, &doc, me) {
+        let day = sides.stamp.filter(|_| kind.is_cleared_up()).map(|stamp| {
+            // A time to come would keep it for ever.
+            DateTime::from_timestamp_nanos(stamp.modified_ns).min(self.looking.work.ctx.clock.now()).date_naive()
+        });
+        match self.looking.shelf_mut(place).put(name, &doc, me, day) {
             Ok(()) => self.record(place, name, sides.stamp, Some(ours)),
             Err(e) => return Ok(ProseOutcome::Skipped { reason: shelf_error(&e) }),
         }
@@ -219,29 +223,13 @@ impl<'s> Pushing<'_, 's> {
     fn record(&mut self, place: &Place, name: &RelativeName, stamp: Option<FileStamp>, base: Option<Base>) {
         self.recorded.files.push(RecordedFile { place: place.name.clone(), name: name.clone(), stamp, base });
     }
-
-    fn names(&mut self) -> Result<&Names, SyncError> {
-        let names = match self.names.take() {
-            Some(names) => names,
-            None => Names::of(self.work, self.snapshot)?,
-        };
-        Ok(self.names.insert(names))
-    }
-
-    fn open_shelf(&mut self, place: &Place) -> &mut OpenShelf<'s> {
-        self.open.get_mut(&place.shelf).expect("a place is looked at after its shelf was opened")
-    }
-}
-
-/// Whether the stored text is what this machine's began as.
-fn is_base(sides: &Sides, doc: &Doc) -> bool {
-    sides.base.as_ref().is_some_and(|base| doc.is_same(&base.doc))
 }
 
 /// What a file is that reads here as it is in the store.
 pub(super) fn in_step(sides: &Sides, lens: &Lens) -> Option<Base> {
     let There::Is { doc, .. } = &sides.there else { return None };
-    Some(Base { doc: doc.clone(), local: lens.expand(doc).ok()?, is_reading: true })
+    let executable = sides.executable.unwrap_or(false);
+    Some(Base { doc: doc.clone(), local: lens.expand(doc).ok()?, executable, is_reading: true })
 }
 
 /// What is said of a file that was not compared.
@@ -249,57 +237,5 @@ pub(super) fn why(not: NotCompared) -> ProseOutcome {
     match not {
         NotCompared::Left(reason) => ProseOutcome::Left { reason },
         NotCompared::Failed(reason) => ProseOutcome::Skipped { reason },
-    }
-}
-
-/// The name of a secret in any `env` of the settings.
-fn secret_in(value: &serde_json::Value, is_env: bool) -> Option<String> {
-    const SECRET: [&str; 8] = ["KEY", "TOKEN", "SECRET", "PASSW", "PASSPHRASE", "CREDENTIAL", "AUTH", "HEADERS"];
-    let is_secret = |name: &str, value: &serde_json::Value| {
-        let name = name.to_ascii_uppercase().replace("AUTHOR_", "");
-        is_env && SECRET.iter().any(|word| name.contains(word)) && !is_number_of_tokens(&name, value)
-    };
-    match value {
-        serde_json::Value::Object(fields) => fields.iter().find_map(|(name, value)| {
-            if is_secret(name, value) { Some(name.clone()) } else { secret_in(value, name == "env") }
-        }),
-        serde_json::Value::Array(values) => values.iter().find_map(|value| secret_in(value, false)),
-        _ => None,
-    }
-}
-
-/// Such as `CLAUDE_CODE_MAX_OUTPUT_TOKENS`.
-fn is_number_of_tokens(name: &str, value: &serde_json::Value) -> bool {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    name.ends_with("_TOKENS") && text.len() < 10 && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Settings give programs their keys through `env`; such a file stays on its machine.
-fn holds_secret(kind: Beside, text: &str) -> Option<String> {
-    if kind != Beside::Settings {
-        return None;
-    }
-    let Ok(settings) = serde_json::from_str(text) else {
-        return Some("it is not JSON, so nothing says whether it names secrets".to_owned());
-    };
-    let name = secret_in(&settings, false)?;
-    Some(format!("its `env` names {name}: keep secrets in settings.local.json, which never travels"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_with_secrets_stay() {
-        let holds = |text: &str| holds_secret(Beside::Settings, text).is_some();
-        assert!(holds(r#"{"env":{"ANTHROPIC_API_KEY":"x"}}"#) && holds(r#"{"env":{"github_token":"x"}}"#));
-        assert!(!holds(r#"{"env":{"EDITOR":"vi"},"model":"opus"}"#));
-        assert!(holds(r#"{"x":[{"env":{"HTTP_HEADERS":"Authorization: x"}}]}"#), "wherever an `env` is");
-        assert!(holds("{\"env\":{\"API_KEY\":\"x\",}}"), "what cannot be looked at");
-        assert!(!holds(r#"{"env":{"MAX_THINKING_TOKENS":"8000","GIT_AUTHOR_NAME":"al"}}"#));
-        assert!(holds(r#"{"env":{"TOKENS":"x"}}"#) && holds(r#"{"env":{"AUTHORIZATION":"x"}}"#));
-        assert!(!holds(r#"{"apiKeyHelper":"/bin/x","permissions":{"allow":["Read(token.rs)"]}}"#));
-        assert_eq!(holds_secret(Beside::Commands, r#"{"env":{"KEY":""}}"#), None);
     }
 }

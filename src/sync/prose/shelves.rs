@@ -3,11 +3,13 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
+
 use super::text::{BadText, Doc};
-use crate::domain::beside::ShelfId;
+use crate::domain::beside::{Beside, MOST_PLANS, ShelfId};
 use crate::domain::id::MachineId;
 use crate::domain::path::RelativeName;
-use crate::store::shelf::{MAX_FILES, MAX_SHELF_TEXT, MAX_TEXT_BYTES, Shelf, in_the_way};
+use crate::store::shelf::{MAX_FILES, MAX_SHELF_BYTES, MAX_SHELF_TEXT, MAX_TEXT_BYTES, Shelf, StoredProse, in_the_way};
 use crate::store::{Snapshot, StoreError, Transaction};
 
 /// What the store says of one file.
@@ -34,6 +36,8 @@ pub(super) enum ShelfError {
     Full,
     #[error("the store holds as much text beside it as it may")]
     Heavy,
+    #[error("what the store says of the files beside it is as long as it may be")]
+    Crowded,
     #[error("with its paths made portable it is larger than any text")]
     Large,
 }
@@ -68,20 +72,26 @@ impl<'s> OpenShelf<'s> {
             return Ok(There::Is { doc: doc.clone(), by: stored.by.clone() });
         }
         let text = self.snapshot.prose(&self.id, name, stored)?;
-        let doc = Doc::of_stored(&text, &stored.runs, &self.shelf.roots)?;
+        let doc = Doc::of_stored(&text, &stored.runs, stored.executable, &self.shelf.roots)?;
         self.texts.borrow_mut().insert(name.clone(), doc.clone());
         Ok(There::Is { doc, by: stored.by.clone() })
     }
 
-    /// Puts a text on it.
-    pub(super) fn put(&mut self, name: &RelativeName, doc: &Doc, by: MachineId) -> Result<(), ShelfError> {
+    /// Puts a text on it; of a plan with the `day`.
+    pub(super) fn put(
+        &mut self,
+        name: &RelativeName,
+        doc: &Doc,
+        by: MachineId,
+        day: Option<NaiveDate>,
+    ) -> Result<(), ShelfError> {
         if let Some(other) = in_the_way(&self.shelf.files, name) {
             return Err(ShelfError::InTheWay(other.clone()));
         }
         if self.shelf.files.len() >= MAX_FILES && !self.shelf.files.contains_key(name) {
             return Err(ShelfError::Full);
         }
-        let stored = doc.described(by);
+        let stored = StoredProse { day, ..doc.described(by) };
         if stored.bytes > MAX_TEXT_BYTES {
             return Err(ShelfError::Large);
         }
@@ -89,7 +99,12 @@ impl<'s> OpenShelf<'s> {
         if self.shelf.bytes() - before + stored.bytes > MAX_SHELF_TEXT {
             return Err(ShelfError::Heavy);
         }
+        // Those that nothing needs in the end are not written.
         self.shelf.roots.extend(doc.sets.iter().map(|(key, set)| (key.clone(), set.clone())));
+        let former = self.shelf.files.get(name).map_or(0, |former| former.json_bytes_at_most(name));
+        if self.shelf.json_bytes_at_most() - former + stored.json_bytes_at_most(name) > MAX_SHELF_BYTES {
+            return Err(ShelfError::Crowded);
+        }
         self.shelf.files.insert(name.clone(), stored);
         self.shelf.removed.remove(name);
         self.texts.get_mut().insert(name.clone(), doc.clone());
@@ -112,7 +127,30 @@ impl<'s> OpenShelf<'s> {
         }
     }
 
-    /// Whether anything was put on it, taken away or noted.
+    /// The day with which a text was put on it.
+    pub(super) fn day(&self, name: &RelativeName) -> Option<NaiveDate> {
+        self.shelf.files.get(name)?.day
+    }
+
+    /// Of more than [`MOST_PLANS`] plans, the oldest go. Nobody has removed them: where they are, they stay. Returns their names.
+    pub(super) fn drop_older_plans(&mut self) -> Vec<RelativeName> {
+        if !self.is_changed() {
+            return Vec::new();
+        }
+        let is_plan = |name: &RelativeName| Beside::of_user_file(name.as_str()) == Some(Beside::Plans);
+        let plans = self.shelf.files.iter().filter(|(name, _)| is_plan(name));
+        let mut plans: Vec<_> = plans.map(|(name, stored)| (stored.day, name.clone())).collect();
+        plans.sort();
+        let dropped: Vec<RelativeName> = plans.into_iter().rev().skip(MOST_PLANS).map(|(_, name)| name).collect();
+        for name in &dropped {
+            self.shelf.files.remove(name);
+            self.texts.get_mut().remove(name);
+            self.changed.insert(name.clone());
+        }
+        dropped
+    }
+
+    /// Whether anything was put on it or taken away.
     pub(super) fn is_changed(&self) -> bool {
         !self.changed.is_empty() || self.noted
     }

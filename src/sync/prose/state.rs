@@ -8,14 +8,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::text::Doc;
+use super::base::Base;
 use crate::domain::beside::{ProjectKey, ShelfId};
 use crate::domain::id::CommitId;
 use crate::domain::path::{PortablePath, RelativeName};
-use crate::domain::root::RootSet;
 use crate::session::prose::DirectoryMark;
-use crate::store::manifest::RootsKey;
-use crate::store::shelf::ProseRun;
 use crate::sys::fs::{FileStamp, PathError, remove_file_if_exists, write_cache};
 
 const VERSION: u32 = 1;
@@ -83,20 +80,23 @@ pub(super) struct FileState {
     /// The base before the last pull, for an undo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     before: Option<String>,
+    /// Its owner could run it then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) executable: bool,
     /// Why it is left where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) left: Option<String>,
 }
 
-/// A file when it was last in step with the store.
-#[derive(Debug, Clone)]
-pub(super) struct Base {
-    /// As the store had it, or took it over.
-    pub(super) doc: Doc,
-    /// As it was here.
-    pub(super) local: String,
-    /// Whether that is how `doc` reads here; else it is what this machine keeps in its place.
-    pub(super) is_reading: bool,
+/// A file as it was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Its stamp; none: it was not there.
+    pub(super) stamp: Option<FileStamp>,
+    pub(super) hash: Option<String>,
+    pub(super) executable: bool,
+    /// Why it is left where it is.
+    pub(super) left: Option<String>,
 }
 
 /// A project whose memory lies here.
@@ -109,20 +109,6 @@ pub(super) struct KnownProject {
     pub(super) key: ProjectKey,
     /// Stamp of git's configuration there: another one means that the key has to be asked again.
     pub(super) config: Option<FileStamp>,
-}
-
-/// How a base lies on the disk.
-#[derive(Serialize, Deserialize)]
-struct BaseFile {
-    format: u32,
-    text: String,
-    runs: Vec<ProseRun>,
-    roots: BTreeMap<RootsKey, RootSet>,
-    /// Absent where the text reads here as it is in the store.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    local: Option<String>,
-    /// As in [`Base`].
-    is_reading: bool,
 }
 
 impl DirectoryState {
@@ -198,6 +184,20 @@ impl State {
         state.mark = mark.or(state.mark);
     }
 
+    /// Says that a directory is to be made anew: what was lost with the former one was not removed on purpose, and has no past.
+    pub(super) fn begin_anew(&mut self, directory: &str) {
+        if let Some(state) = self.directories.get_mut(directory) {
+            *state = DirectoryState { shelf: state.shelf.take(), ..DirectoryState::default() };
+        }
+    }
+
+    /// Says which directory was made, so that the next command does not take it for one that somebody else has made.
+    pub(super) fn made(&mut self, directory: &str, mark: Option<DirectoryMark>) {
+        if let Some(state) = self.directories.get_mut(directory) {
+            state.mark = mark;
+        }
+    }
+
     /// Says that what this machine has of a file did not get to the remote: the file is as far as `past`.
     pub(super) fn not_sent(
         &mut self,
@@ -205,13 +205,28 @@ impl State {
         name: &RelativeName,
         past: Option<&Base>,
     ) -> Result<(), PathError> {
-        let past = past.map(|past| self.write_base(past)).transpose()?;
+        let past = past.map(|past| past.write(&self.bases())).transpose()?;
         for directory in self.directories.values_mut().filter(|directory| directory.shelf.as_ref() == Some(shelf)) {
             if let Some(file) = directory.files.get_mut(name) {
                 *file = FileState { base: past.clone(), before: file.before.take(), ..FileState::default() };
                 directory.unsettle();
             }
         }
+        Ok(())
+    }
+
+    /// Says that a file was changed here on purpose, and that this machine has seen `now`, what the store has of it.
+    pub(super) fn put_back(
+        &mut self,
+        directory: &str,
+        name: &RelativeName,
+        now: Option<&Base>,
+    ) -> Result<(), PathError> {
+        let base = now.map(|now| now.write(&self.bases())).transpose()?;
+        let directory = self.directories.entry(directory.to_owned()).or_default();
+        directory.unsettle();
+        let file = directory.files.entry(name.clone()).or_default();
+        *file = FileState { base, before: file.base.take(), ..FileState::default() };
         Ok(())
     }
 
@@ -222,14 +237,7 @@ impl State {
 
     /// The file when it was last in step.
     pub(super) fn base(&self, directory: &str, name: &RelativeName) -> Option<Base> {
-        self.read_base(self.file(directory, name)?.base.as_ref()?)
-    }
-
-    fn read_base(&self, name: &str) -> Option<Base> {
-        let json = std::fs::read(self.bases().join(name)).ok()?;
-        let file: BaseFile = serde_json::from_slice(&json).ok()?;
-        let doc = Doc::of_stored(&file.text, &file.runs, &file.roots).ok()?;
-        Some(Base { doc, local: file.local.unwrap_or(file.text), is_reading: file.is_reading })
+        Base::read(&self.bases(), self.file(directory, name)?.base.as_ref()?)
     }
 
     /// Records that a file with this stamp is in step with `base`; `None`: it is neither here nor in the store.
@@ -240,7 +248,7 @@ impl State {
         stamp: Option<FileStamp>,
         base: Option<&Base>,
     ) -> Result<(), PathError> {
-        let written = base.map(|base| self.write_base(base)).transpose()?;
+        let written = base.map(|base| base.write(&self.bases())).transpose()?;
         let directory = self.directories.entry(directory.to_owned()).or_default();
         directory.unsettle();
         let Some(written) = written else {
@@ -257,21 +265,26 @@ impl State {
         }
         let hash = stamp.and(base).map(|base| super::text::hash(&base.local));
         let before = file.before.take();
-        *file = FileState { stamp, hash, base: Some(written), before, left: None };
+        let executable = stamp.and(base).is_some_and(|base| base.executable);
+        *file = FileState { stamp, hash, base: Some(written), before, executable, left: None };
         Ok(())
     }
 
+    /// Nothing more is known of a file that is neither here nor in the store, not even for an undo.
+    pub(super) fn forget(&mut self, directory: &str, name: &RelativeName) {
+        if let Some(directory) = self.directories.get_mut(directory)
+            && directory.files.remove(name).is_some()
+        {
+            directory.unsettle();
+        }
+    }
+
     /// Records what a file was when it was looked at; its base stays.
-    pub(super) fn note(
-        &mut self,
-        directory: &str,
-        name: &RelativeName,
-        (stamp, hash): (Option<FileStamp>, Option<String>),
-        left: Option<String>,
-    ) {
+    pub(super) fn note(&mut self, directory: &str, name: &RelativeName, found: Found) {
+        let Found { stamp, hash, executable, left } = found;
         let directory = self.directories.entry(directory.to_owned()).or_default();
         let file = directory.files.entry(name.clone()).or_default();
-        let now = FileState { stamp, hash, left, base: file.base.clone(), before: file.before.clone() };
+        let now = FileState { stamp, hash, executable, left, base: file.base.clone(), before: file.before.clone() };
         if *file != now {
             *file = now;
             directory.unsettle();
@@ -285,21 +298,6 @@ impl State {
         if let Some(file) = state.files.get_mut(name) {
             *file = FileState { base: file.before.take(), ..FileState::default() };
         }
-    }
-
-    fn write_base(&self, base: &Base) -> Result<String, PathError> {
-        let text = base.doc.text();
-        let local = (base.local != text).then(|| base.local.clone());
-        let runs = base.doc.runs();
-        let (roots, is_reading) = (base.doc.sets.clone(), base.is_reading);
-        let file = BaseFile { format: 1, text, runs, roots, local, is_reading };
-        let json = serde_json::to_vec(&file).expect("maps with text keys and plain values always serialise");
-        let name = blake3::hash(&json).to_hex()[..32].to_owned();
-        let path = self.bases().join(&name);
-        if !path.exists() {
-            write_cache(&path, &json)?;
-        }
-        Ok(name)
     }
 
     /// Whether a person has said yes to this content of this file.

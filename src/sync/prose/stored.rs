@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use super::base::Base;
+use super::looking::too_large_together;
 use super::merge::{Side, merge};
 use super::shelves::{OpenShelf, ShelfError, There};
-use super::state::Base;
 use super::text::{Doc, Lens};
 use super::{Names, load_state};
 use crate::domain::beside::{Beside, ShelfId};
 use crate::domain::path::RelativeName;
+use crate::session::prose::MAX_BYTES;
 use crate::store::shelf::Shelf;
 use crate::store::{Snapshot, Transaction};
 use crate::sync::report::{ProseOutcome, ProseReport, ShelfReport};
@@ -90,7 +92,7 @@ fn merge_shelf(
     let all: BTreeSet<&RelativeName> = ours.shelf.files.keys().chain(ours.shelf.removed.keys()).collect();
     for name in all {
         let kind = if id.is_user() { Beside::of_user_file(name.as_str()) } else { Some(Beside::Memory) };
-        if let Err(e) = merging.file(name, kind.is_none_or(Beside::can_run_code)) {
+        if let Err(e) = merging.file(name, kind) {
             merging.say(name, ProseOutcome::Skipped { reason: in_words(&e) });
             merging.unsent.push((name.clone(), None));
         }
@@ -111,12 +113,13 @@ fn say_what_was_not_sent(work: &Work<'_>, id: &ShelfId, unsent: &[Unsent]) -> Re
     if unsent.is_empty() {
         return Ok(());
     }
-    let mut state = load_state(work)?;
+    let mut state = load_state(work, work.store.head()?.as_ref());
     let lens = Lens::new(work.views.roots(), None);
     for (name, before) in unsent {
         let past = before.clone().filter(|_| id.is_user()).and_then(|doc| {
             let local = lens.expand(&doc).ok()?;
-            Some(Base { doc, local, is_reading: true })
+            let executable = doc.is_program();
+            Some(Base { doc, local, executable, is_reading: true })
         });
         state.not_sent(id, name, past.as_ref())?;
     }
@@ -137,20 +140,20 @@ struct Merging<'m, 's> {
 }
 
 impl Merging<'_, '_> {
-    fn file(&mut self, name: &RelativeName, whole: bool) -> Result<(), ShelfError> {
+    fn file(&mut self, name: &RelativeName, kind: Option<Beside>) -> Result<(), ShelfError> {
         // A text that cannot be read any more is as good as one that nobody remembers.
         let before = match self.base.file(name) {
             Ok(There::Is { doc, .. }) => Some(doc),
             _ => None,
         };
-        let is_before = |doc: &Doc| before.as_ref().is_some_and(|before| before.is_same(doc));
+        let is_before = |doc: &Doc| before.as_ref().is_some_and(|before| doc.is_still(before));
         match (self.ours.file(name)?, self.theirs.file(name)?) {
-            (There::Is { doc: mine, .. }, There::Is { doc, .. }) if mine.is_same(&doc) || is_before(&mine) => {}
+            (There::Is { doc: mine, .. }, There::Is { doc, .. }) if mine.is_still(&doc) || is_before(&mine) => {}
             (There::Is { doc: mine, by }, There::Is { doc, .. }) if is_before(&doc) => {
-                self.theirs.put(name, &mine, by)?;
+                self.theirs.put(name, &mine, by, self.ours.day(name))?;
             }
             // Nothing of what programs obey is put together unseen: the remote's stands, and this machine's own is still here.
-            (There::Is { .. }, There::Is { by, .. }) if whole => {
+            (There::Is { .. }, There::Is { by, .. }) if kind.is_none_or(Beside::can_run_code) => {
                 let from = self.names.one(&by);
                 self.say(name, ProseOutcome::Waits { from });
                 self.unsent.push((name.clone(), before));
@@ -159,11 +162,23 @@ impl Merging<'_, '_> {
                 let (my_name, other) = self.names.two(&me, &by);
                 let (a, b) = (Side { doc: &mine, machine: &my_name }, Side { doc: &doc, machine: &other });
                 let merged = merge(before.as_ref(), a, b);
-                self.theirs.put(name, &merged.doc, self.work.machine.id.clone())?;
+                // The remote's stands, and this machine's own is still here.
+                if merged.doc.text().len() as u64 > MAX_BYTES {
+                    self.say(name, ProseOutcome::Skipped { reason: too_large_together(&other) });
+                    self.unsent.push((name.clone(), before));
+                    return Ok(());
+                }
+                let day = self.ours.day(name).max(self.theirs.day(name));
+                self.theirs.put(name, &merged.doc, self.work.machine.id.clone(), day)?;
                 self.say(name, if merged.conflicts > 0 { ProseOutcome::BothKept } else { ProseOutcome::Merged });
             }
             (There::Is { doc: mine, .. }, There::Removed) if is_before(&mine) => {}
-            (There::Is { doc: mine, by }, There::Removed | There::Absent) => self.theirs.put(name, &mine, by)?,
+            // The remote keeps the newest only.
+            (There::Is { doc: mine, .. }, There::Absent)
+                if is_before(&mine) && kind.is_some_and(Beside::is_cleared_up) => {}
+            (There::Is { doc: mine, by }, There::Removed | There::Absent) => {
+                self.theirs.put(name, &mine, by, self.ours.day(name))?;
+            }
             (There::Removed, There::Is { doc, .. }) if is_before(&doc) => {
                 let by = self.ours.shelf.removed.get(name).map(|removed| removed.by.clone());
                 self.theirs.remove(name, by.unwrap_or_else(|| self.work.machine.id.clone()));

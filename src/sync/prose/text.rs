@@ -25,12 +25,14 @@ pub(super) struct Line {
     pub(super) roots: Option<RootsKey>,
 }
 
-/// A whole text.
+/// A whole text, and whether it is a program.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Doc {
     pub(super) lines: Vec<Line>,
     /// The last line has no line end.
     pub(super) unterminated: bool,
+    /// Whether its owner may run it; `None`: nothing says so, because it is no file of a skill, no machine knew, or an older ccsync stored it.
+    pub(super) executable: Option<bool>,
     /// What the lines' roots are.
     pub(super) sets: BTreeMap<RootsKey, RootSet>,
 }
@@ -51,9 +53,10 @@ impl Doc {
     pub(super) fn of_stored(
         text: &str,
         runs: &[ProseRun],
+        executable: Option<bool>,
         roots: &BTreeMap<RootsKey, RootSet>,
     ) -> Result<Self, BadText> {
-        let mut doc = Self { unterminated: is_unterminated(text), ..Self::default() };
+        let mut doc = Self { unterminated: is_unterminated(text), executable, ..Self::default() };
         let mut lines = lines_of(text).into_iter();
         for run in runs {
             let count = usize::try_from(run.lines).map_err(|_| BadText::Lines)?;
@@ -72,7 +75,8 @@ impl Doc {
 
     /// What the store says of its lines; the text itself is [`Self::text`].
     pub(super) fn described(&self, by: MachineId) -> StoredProse {
-        StoredProse { by, bytes: self.text().len() as u64, runs: self.runs() }
+        let (bytes, executable, runs) = (self.text().len() as u64, self.executable, self.runs());
+        StoredProse { by, bytes, day: None, executable, runs }
     }
 
     /// Which lines read in the same way.
@@ -92,12 +96,28 @@ impl Doc {
         joined(self.lines.iter().map(|line| line.text.as_str()), self.unterminated)
     }
 
-    /// Whether both are the same text, to be read in the same way.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        let pairs = self.lines.iter().zip(&other.lines);
-        self.unterminated == other.unterminated
-            && self.lines.len() == other.lines.len()
+    /// Whether it has nothing new to `before`: the same text, to be read in the same way, and nothing else said of whether it is a program.
+    pub(super) fn is_still(&self, before: &Self) -> bool {
+        let pairs = self.lines.iter().zip(&before.lines);
+        self.executable.is_none_or(|now| now == before.is_program())
+            && self.unterminated == before.unterminated
+            && self.lines.len() == before.lines.len()
             && pairs.into_iter().all(|(a, b)| a.text == b.text && a.roots.is_some() == b.roots.is_some())
+    }
+
+    pub(super) fn is_program(&self) -> bool {
+        self.executable == Some(true)
+    }
+
+    /// The same text with what this machine says of whether it is a program; `None`: it cannot say. That something is none is said only
+    /// where somebody has said otherwise, so that nothing is new to a store in which no machine has said anything.
+    pub(super) fn with_executable(mut self, before: Option<&Self>, here: Option<bool>) -> Self {
+        let known = before.and_then(|before| before.executable);
+        self.executable = match here {
+            Some(here) if here || known.is_some() => Some(here),
+            _ => known,
+        };
+        self
     }
 
     /// Forgets root sets that no line refers to.
@@ -193,7 +213,7 @@ impl Lens {
 
     fn doc(&self, lines: Vec<Line>, local: &str) -> Doc {
         let sets = BTreeMap::from([(self.key.clone(), self.here.clone())]);
-        let mut doc = Doc { lines, unterminated: is_unterminated(local), sets };
+        let mut doc = Doc { lines, unterminated: is_unterminated(local), executable: None, sets };
         doc.prune();
         doc
     }
@@ -324,8 +344,25 @@ mod tests {
         assert_eq!(edited.lines[..5], doc.lines[..], "what was not changed here is not collapsed again");
         assert_eq!(a.expand(&edited).unwrap(), format!("{local}\n/home/al/new\n"));
         let stored = edited.described("0123456789abcdef".repeat(2).parse().unwrap());
-        let again = Doc::of_stored(&edited.text(), &stored.runs, &edited.sets).unwrap();
-        assert!(again.is_same(&edited) && again.lines == edited.lines);
+        let again = Doc::of_stored(&edited.text(), &stored.runs, None, &edited.sets).unwrap();
+        assert!(again.is_still(&edited) && again.lines == edited.lines);
+    }
+
+    #[test]
+    fn a_machine_that_knows_of_no_programs_changes_none() {
+        let doc = |executable| Doc { executable, ..Doc::default() };
+        for known in [None, Some(false), Some(true)] {
+            assert_eq!(doc(None).with_executable(Some(&doc(known)), None).executable, known);
+            assert!(doc(None).is_still(&doc(known)), "an older ccsync says nothing");
+        }
+        assert_eq!(
+            doc(None).with_executable(None, Some(false)).executable,
+            None,
+            "nothing new to a store that says nothing"
+        );
+        assert_eq!(doc(None).with_executable(Some(&doc(Some(true))), Some(false)).executable, Some(false));
+        assert!(!doc(Some(true)).is_still(&doc(None)) && !doc(Some(false)).is_still(&doc(Some(true))));
+        assert!(doc(Some(false)).is_still(&doc(None)));
     }
 
     #[test]
@@ -341,7 +378,7 @@ mod tests {
     fn a_store_that_contradicts_itself_is_refused() {
         let run = |lines| ProseRun { lines, roots: None };
         for runs in [vec![], vec![run(1)], vec![run(3)], vec![run(2), run(1)], vec![run(u64::MAX)]] {
-            assert_eq!(Doc::of_stored("a\nb\n", &runs, &BTreeMap::new()).unwrap_err(), BadText::Lines);
+            assert_eq!(Doc::of_stored("a\nb\n", &runs, None, &BTreeMap::new()).unwrap_err(), BadText::Lines);
         }
     }
 }

@@ -7,7 +7,10 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 use tempfile::NamedTempFile;
 
-use super::{Context, FileStamp, PathError, create_private_dir_all, make_private, parent, set_file_modified, sync_dir};
+use super::{
+    Context, FileStamp, PathError, create_private_dir_all, make_executable, make_private, parent, set_file_modified,
+    sync_dir,
+};
 use crate::sys::fail_point::fail_point;
 
 /// Replaces the file by one with this content, durably; missing parents are created private.
@@ -76,6 +79,14 @@ impl AtomicFile {
     /// The modification time that the file will carry.
     pub fn set_modified(&mut self, time: DateTime<Utc>) {
         self.modified = Some(time.into());
+    }
+
+    /// Lets its owner run the file; nothing where the system knows no such right.
+    ///
+    /// # Errors
+    /// [`PathError`] that names the target.
+    pub fn make_executable(&mut self) -> Result<(), PathError> {
+        make_executable(self.file.get_ref().as_file()).at("write", &self.target)
     }
 
     /// Waits until the disk has the content, so that [`Self::commit`] takes no longer than a rename.

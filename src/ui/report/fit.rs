@@ -17,7 +17,7 @@ pub(super) fn rows(lines: &[String], width: usize) -> usize {
 }
 
 /// The first `most` lines, and how many `things` the others were about. Never fewer than one.
-pub(super) fn at_most(mut lines: Vec<String>, most: usize, things: &str) -> Vec<String> {
+pub(crate) fn at_most(mut lines: Vec<String>, most: usize, things: &str) -> Vec<String> {
     let most = most.max(2);
     if lines.len() > most {
         let more = lines.len() - (most - 1);

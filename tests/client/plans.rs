@@ -1,0 +1,80 @@
+//! A session that was left in plan mode goes on with its plan on the other machine.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::api::Answer;
+use crate::client_or_skip;
+use crate::history::all_text;
+use crate::machine::{Machine, Pair, exit, text};
+use crate::seat::{Seat, wait_for};
+use crate::story::Stage;
+use crate::terminal::ENTER;
+
+/// What the client asks of a plan. The first answer is yes.
+const QUESTION: &str = "Would you like to proceed";
+
+/// The only plan of a machine.
+fn plan(machine: &Machine) -> Option<PathBuf> {
+    let directory = fs::read_dir(machine.home.join(".claude/plans")).ok()?;
+    let mut plans: Vec<PathBuf> = directory.flatten().map(|entry| entry.path()).collect();
+    assert!(plans.len() <= 1, "{plans:?}");
+    plans.pop()
+}
+
+/// Where a request says that the plan lies.
+fn named_plan(machine: &Machine, request: &str) -> PathBuf {
+    let directory = format!("{}/", machine.home.join(".claude/plans").display());
+    let (_, rest) =
+        request.split_once(&directory).unwrap_or_else(|| panic!("no plan in {directory} is named: {request}"));
+    let (slug, _) = rest.split_once(".md").expect("its name");
+    PathBuf::from(format!("{directory}{slug}.md"))
+}
+
+#[test]
+fn a_session_left_in_plan_mode_goes_on_with_its_plan_elsewhere() {
+    let stage = Stage::new(client_or_skip!());
+    let pair = Pair::new(Some("local"));
+    let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
+
+    let seat = Seat::take(&stage, &pair.a, &there, &["start", "--", "--permission-mode", "plan"]);
+    let request = all_text(&seat.turn("first"));
+    let path = named_plan(&pair.a, &request);
+    let content = format!("# The plan of A\n\nchange {}/x.rs\n", there.display());
+    let write = json!({"file_path": path, "content": content});
+    seat.ask("second", &[Answer::call("Write", &write), Answer::say("planned")]);
+    seat.terminal.wait_for("planned");
+    seat.leave().given_back().code(exit::DONE);
+    assert_eq!(plan(&pair.a), Some(path.clone()));
+
+    let seat = Seat::take(&stage, &pair.b, &here, &["resume", "--latest"]);
+    seat.terminal.wait_for("planned");
+    // Plan mode has stayed; to leave it, the client reads the plan from its file.
+    seat.ask("third", &[Answer::call("ExitPlanMode", &json!({})), Answer::say("on with it")]);
+    seat.terminal.wait_for("The plan of A");
+    seat.terminal.wait_for(QUESTION);
+    let mut next = Instant::now();
+    wait_for("the plan is approved", || {
+        // An answer that comes too soon does not count, nor one right after such a one.
+        let is_asked = seat.terminal.screen().contains(QUESTION);
+        if is_asked && Instant::now() >= next {
+            seat.terminal.type_in(ENTER);
+            next = Instant::now() + Duration::from_secs(2);
+        }
+        !is_asked
+    });
+    seat.terminal.wait_for("on with it");
+    let request = all_text(&stage.api.turns("third").pop().expect("it was approved"));
+    seat.leave().given_back().code(exit::DONE);
+    let at_b = plan(&pair.b).expect("the plan at B");
+    assert_eq!(at_b, pair.b.home.join(".claude/plans").join(path.file_name().expect("its name")));
+    let local = content.replace(text(&there), text(&here));
+    assert_eq!(fs::read_to_string(&at_b).expect("the plan at B"), local);
+    // The last of the request is what the client says of the approval: where the plan lies, and all of it.
+    let (_, approval) = request.split_once("User has approved your plan").expect("the approval of a plan");
+    assert!(approval.contains(text(&at_b)) && approval.contains(local.trim_end()), "{approval}");
+    assert!(!request.contains(text(&pair.a.home)), "it names the other machine");
+}
