@@ -111,6 +111,40 @@ fn a_machine_that_is_gone_is_forgotten_and_its_sessions_stay() {
 }
 
 #[test]
+fn a_forgotten_machine_keeps_its_name_where_something_of_it_is_told() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair_with_session();
+    let memory = b.project_dir("work/app").join("memory");
+    fs::create_dir_all(&memory).unwrap();
+    fs::write(memory.join("MEMORY.md"), "colour: blue\n").unwrap();
+    b.append(ONE, "from b");
+    b.ccsync(["push"]).success();
+    let id = id(&b);
+    a.ccsync(["machine", "forget", "b", "--yes"]).success();
+    // Somebody else is called so now.
+    let new = env.machine("new");
+    new.ccsync(["init", "--yes", "--name", "b", "--remote", env.remote_of_pair().to_str().unwrap()]).success();
+    let memory = a.project_dir("work/app").join("memory");
+    fs::create_dir_all(&memory).unwrap();
+    fs::write(memory.join("MEMORY.md"), "colour: red\n").unwrap();
+    let pull = a.ccsync(["pull"]).code(5);
+    let kept = fs::read_to_string(memory.join("MEMORY.md")).unwrap();
+    assert!(kept.contains("b (forgotten):]\n"), "{kept}");
+    for text in [&pull.stdout, &a.ccsync(["list"]).success().stdout, &a.ccsync(["log"]).success().stdout] {
+        assert!(text.contains("b (forgotten)") && !text.contains(&id[..8]), "{text}");
+    }
+    for from in ["b", "b (forgotten)", &id] {
+        let run = a.ccsync(["list", "--json", "--from", from]).success().json();
+        assert_eq!(run["sessions"].as_array().unwrap().len(), 1, "{from}: {run}");
+        a.ccsync(["search", "from b", "--from", from]).success();
+    }
+    // A note is for who is there.
+    a.ccsync(["note", "hello", "--for", "b (forgotten)"]).code(1);
+    a.ccsync(["note", "hello", "--for", "b"]).success();
+    assert!(new.ccsync(["pull"]).success().stdout.contains("hello"));
+}
+
+#[test]
 fn a_machine_that_comes_back_is_listed_again_as_it_was() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();

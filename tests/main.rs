@@ -29,6 +29,7 @@ mod history;
 mod hostile_sessions;
 mod hostile_store;
 mod import;
+mod import_beside;
 mod layers;
 mod left_out;
 mod lock;
@@ -42,6 +43,7 @@ mod notes;
 mod offline;
 #[cfg(target_os = "linux")]
 mod picker;
+mod placeholders;
 mod project;
 mod projects;
 mod prose;

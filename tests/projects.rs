@@ -23,7 +23,7 @@ fn known(machine: &Machine, directories: &[&str]) {
 
 /// The directory of the client in which a session lies.
 #[track_caller]
-fn assert_lies_in(machine: &Machine, session: &str, project: &str) {
+pub(crate) fn assert_lies_in(machine: &Machine, session: &str, project: &str) {
     let directory = machine.transcript_path(session).parent().unwrap().to_owned();
     assert_eq!(directory, machine.project_dir(project), "{session} on {}", machine.name);
 }
@@ -37,7 +37,7 @@ fn forget(machine: &Machine) {
 
 /// Neither command has anything to do, whether or not something is remembered, and no session has come up.
 #[track_caller]
-fn assert_settled(machine: &Machine, sessions: &[&str]) {
+pub(crate) fn assert_settled(machine: &Machine, sessions: &[&str]) {
     for _ in 0..2 {
         for command in ["push", "pull"] {
             let run = machine.ccsync([command]).success();

@@ -268,6 +268,21 @@ impl Store {
             .map_err(|e| StoreError::io("write", &e.path, e.source))
     }
 
+    /// A store at `place` that begins as this one is and borrows its objects: what is written there changes nothing here. Its working tree
+    /// has only what is written there.
+    ///
+    /// # Errors
+    /// [`StoreError::Git`], [`StoreError::Io`].
+    pub fn scratch(&self, place: &Path) -> Result<Self, StoreError> {
+        drop(create(place)?);
+        self.lend_objects_to(place)?;
+        let scratch = Self::open_another(place)?;
+        if let Some(head) = self.head()? {
+            scratch.repo.reference(HEAD_REF, oid(&head)?, true, "scratch")?;
+        }
+        Ok(scratch)
+    }
+
     /// The newest commit here.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! Owns the format of `shelf.json` (`docs/format.md`) and the checks on what comes from outside. The texts lie beside it, one file
 //! each. Must not do I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,9 @@ pub const MAX_FILES: usize = 2000;
 
 /// How many removed files a shelf remembers.
 const MAX_REMOVED: usize = 2000;
+
+/// How many imported texts a shelf remembers of one file.
+const MAX_IMPORTED: usize = 8;
 
 /// A description longer than this is refused unread.
 pub const MAX_SHELF_BYTES: usize = 4 << 20;
@@ -49,6 +52,9 @@ pub struct Shelf {
     /// Files that somebody removed on purpose.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub removed: BTreeMap<RelativeName, RemovedProse>,
+    /// Hashes of texts that came from another program's store, by the file they were put into: none is put there twice.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub imported: BTreeMap<RelativeName, BTreeSet<String>>,
 }
 
 /// One text of a shelf.
@@ -88,8 +94,8 @@ pub struct RemovedProse {
 impl Shelf {
     /// A shelf without files.
     pub fn empty(project: Option<ProjectKey>, path: Option<PortablePath>) -> Self {
-        let (roots, files, removed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { format: FORMAT, project, path, roots, files, removed }
+        let (roots, files, removed, imported) = Default::default();
+        Self { format: FORMAT, project, path, roots, files, removed, imported }
     }
 
     /// Reads and checks the description of the shelf `id`.
@@ -108,6 +114,10 @@ impl Shelf {
         }
         if shelf.files.len() > MAX_FILES || shelf.removed.len() > MAX_REMOVED {
             return Err(ManifestError::Inconsistent("it names more files than any shelf has"));
+        }
+        let is_too_long = |hashes: &BTreeSet<String>| hashes.len() > MAX_IMPORTED;
+        if shelf.imported.len() > MAX_FILES || shelf.imported.values().any(is_too_long) {
+            return Err(ManifestError::Inconsistent("more was imported than any shelf remembers"));
         }
         if shelf.bytes() > MAX_SHELF_TEXT {
             return Err(ManifestError::Inconsistent("it holds more text than any shelf has"));
@@ -141,6 +151,22 @@ impl Shelf {
         self.removed.insert(name.clone(), RemovedProse { by });
         while self.removed.len() > MAX_REMOVED {
             self.removed.pop_first();
+        }
+    }
+
+    /// Whether a text with this hash has come into the file before.
+    pub fn was_imported(&self, name: &RelativeName, hash: &str) -> bool {
+        self.imported.get(name).is_some_and(|hashes| hashes.contains(hash))
+    }
+
+    /// Remembers that a text with this hash has come into the file. What is too much is forgotten: then it may come again.
+    pub fn note_import(&mut self, name: &RelativeName, hash: &str) {
+        if self.imported.len() < MAX_FILES || self.imported.contains_key(name) {
+            let hashes = self.imported.entry(name.clone()).or_default();
+            while hashes.len() >= MAX_IMPORTED {
+                hashes.pop_first();
+            }
+            hashes.insert(hash.to_owned());
         }
     }
 

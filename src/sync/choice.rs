@@ -134,6 +134,10 @@ impl Chooser {
         self.max_age.filter(|days| !is_active(session, *days, now)).map(LeftOut::OlderThan)
     }
 
+    fn leaves_out_last_active(&self, last: DateTime<Utc>, now: DateTime<Utc>) -> Option<LeftOut> {
+        self.max_age.filter(|days| (now - last).num_days() >= i64::from(*days)).map(LeftOut::OlderThan)
+    }
+
     /// What this run has found out, to be remembered.
     pub(super) fn take_learned(&self) -> BTreeMap<SessionId, ProjectOfSession> {
         std::mem::take(&mut self.learned.lock().unwrap_or_else(PoisonError::into_inner))
@@ -150,6 +154,53 @@ pub(super) fn left_out(work: &Work<'_>, session: &LocalSession) -> Option<LeftOu
 pub(super) fn stays_here(work: &Work<'_>, session: &LocalSession) -> Option<LeftOut> {
     let too_large = || work.chooser.leaves_out_size(session.bytes());
     project_left_out(work, session).or_else(|| if is_locked(work, session) { None } else { too_large() })
+}
+
+/// A session that another program has stored.
+pub(super) struct StrangersSession<'a> {
+    pub(super) session: &'a SessionId,
+    /// Portable path of its working directory.
+    pub(super) project: Option<PortablePath>,
+    pub(super) bytes: u64,
+    /// Time of its newest record.
+    pub(super) last_activity: Option<DateTime<Utc>>,
+}
+
+/// Whether an import leaves out what another program has stored, as a push would if it lay here.
+pub(super) fn stranger_left_out(work: &Work<'_>, stranger: &StrangersSession<'_>) -> Option<LeftOut> {
+    let by_project = || {
+        let project = work.chooser.asks_for_projects().then_some(stranger.project.as_ref()).flatten();
+        let directory = project.and_then(|path| expand_path(path, work.views.roots()));
+        let here = directory.as_deref().and_then(|path| work.views.clones().facts(Path::new(path)));
+        let here = here.and_then(|facts| portable(facts, work.views.roots()).identity);
+        let stored = || work.store.head_snapshot().ok()?.manifest(stranger.session).ok()??.git?.identity;
+        let remote = here.or_else(stored).map(String::from);
+        let names = ProjectNames {
+            directory: directory.as_deref(),
+            portable: project.map(PortablePath::as_str),
+            remote: remote.as_deref(),
+        };
+        work.chooser.leaves_out_project(&names)
+    };
+    let by_others = || {
+        let too_large = work.chooser.leaves_out_size(stranger.bytes);
+        too_large.or_else(|| work.chooser.leaves_out_last_active(stranger.last_activity?, work.ctx.clock.now()))
+    };
+    let is_locked = work.locks.any_claim(stranger.session).is_some();
+    by_project().or_else(|| if is_locked { None } else { by_others() })
+}
+
+/// Whether an import leaves out a session in a copy of the client's directory, whose newest record is from `last_activity`: the times of
+/// copied files say nothing.
+pub(super) fn copy_left_out(
+    work: &Work<'_>,
+    session: &LocalSession,
+    last_activity: impl FnOnce() -> Option<DateTime<Utc>>,
+) -> Option<LeftOut> {
+    stays_here(work, session).or_else(|| {
+        let asked = work.chooser.max_age.is_some() && !is_locked(work, session);
+        work.chooser.leaves_out_last_active(asked.then(last_activity)??, work.ctx.clock.now())
+    })
 }
 
 /// What is continued under a lock travels whatever its size and age: its lock would stand for turns that nobody else could get.

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::choice::{self, LeftOut};
 use super::repo::identity;
 use super::send::fetch;
-use super::stored::machine_names;
+use super::stored::{is_called, machine_names};
 use super::text::LocalText;
 use super::work::Work;
 use super::{Context, SyncError};
@@ -100,7 +100,8 @@ impl ListFilter {
         let names = [row.project.as_deref(), row.identity.as_deref()];
         let project = self.project.as_deref().is_none_or(|p| names.iter().flatten().any(|name| name.contains(p)));
         let writer = manifest.and_then(Manifest::last_writer).map(MachineId::as_str);
-        let from = self.from.as_deref().is_none_or(|from| row.machine.as_deref() == Some(from) || writer == Some(from));
+        let is_from = |from| row.machine.as_deref().is_some_and(|name| is_called(name, from)) || writer == Some(from);
+        let from = self.from.as_deref().is_none_or(is_from);
         project && from
     }
 }

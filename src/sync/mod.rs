@@ -87,6 +87,7 @@ mod set_path;
 mod set_up;
 pub mod shortcut;
 mod show;
+mod since;
 mod status;
 mod stored;
 mod storing;
@@ -117,6 +118,7 @@ pub use search::{Case, PatternError, SearchReport, SearchRequest, Unreadable, se
 pub use set_path::{set_path, set_paths_here};
 pub use set_up::{SetUp, SetUpReport, config_path, set_up, set_up_by_default};
 pub use show::{Shown, ShownSession, Source, show};
+pub use since::stored_before;
 pub use status::{Status, status};
 pub use told::what_to_tell;
 pub use verify::{VerifyRequest, verify};

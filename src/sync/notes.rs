@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::push::fetch_first;
 use super::report::{MachineName, ReceivedNote, RemoteState};
 use super::send::send;
-use super::stored::machine_names;
+use super::stored::{machine_names, present_machine_names};
 use super::work::Work;
 use super::{Context, SyncError};
 use crate::domain::id::MachineId;
@@ -72,7 +72,7 @@ pub fn leave_note(ctx: &Context<'_>, text: &str, for_machine: Option<&str>) -> R
     }
     let mut work = Work::open(ctx)?;
     fetch_first(&mut work)?;
-    let names = machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
+    let names = present_machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
     let addressee = for_machine.map(|wanted| machine_called(wanted, &names)).transpose()?;
     let now = ctx.clock.now();
     let id = NoteId::new(now, fastrand::u32(..));

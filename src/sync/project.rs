@@ -89,7 +89,7 @@ pub fn project_here(ctx: &Context<'_>, session: &SessionId) -> Result<ProjectHer
     if transcript_path(&ctx.env.claude_dir, session).is_none() {
         clones.use_for(session, None);
     }
-    let here = project_of(&manifest, &work.views);
+    let here = project_of(&work.views.as_of_today(&manifest), &work.views);
     // What is not written down is found again.
     let _ = clones.save();
     Ok(here)

@@ -353,7 +353,7 @@ impl<'a> Puller<'a> {
             return Ok(PullStep::Listed(Box::new(report)));
         }
         let note = settle(work, manifest, &StoredText::transcript(snapshot, manifest))?;
-        let place = place(manifest, &work.views.roots_of(manifest), &work.ctx.env.claude_dir)?;
+        let place = place(&work.views.as_of_today(manifest), &work.views.roots_of(manifest), &work.ctx.env.claude_dir)?;
         match place {
             Ok(directory) => Ok(match bring_to(work, snapshot, manifest, directory)? {
                 Brought::Write(writing) => PullStep::Write(Writing { note, ..writing }),

@@ -282,7 +282,7 @@ impl Restoring<'_> {
         transcript: &StoredText<'_>,
     ) -> Result<PathBuf, SyncError> {
         settle(work, manifest, transcript)?;
-        let found = place(manifest, &work.views.roots_of(manifest), &work.ctx.env.claude_dir)?;
+        let found = place(&work.views.as_of_today(manifest), &work.views.roots_of(manifest), &work.ctx.env.claude_dir)?;
         found.map_err(|reason| SyncError::NotRestored { session: manifest.session.clone(), reason })
     }
 

@@ -27,10 +27,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// [`SyncError::Remote`] if the remote cannot be reached.
 pub(super) fn fetch(work: &mut Work<'_>) -> Result<Merged, SyncError> {
     let remote = work.remote()?;
-    let is_new = work.store.head()?.is_none();
+    let before = work.store.head()?;
     let mut merged = fetch_from(work, &remote)?;
-    if is_new {
+    if before.is_none() {
         merged.add(take_over_damaged(work)?);
+    }
+    if work.store.head()? != before {
+        work.refresh_others()?;
     }
     Ok(merged)
 }

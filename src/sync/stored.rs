@@ -8,6 +8,7 @@ use super::{Context, SyncError, store_path};
 use crate::domain::found::SessionName;
 use crate::domain::id::MachineId;
 use crate::session::facts::parse_time;
+use crate::store::machine::Machine;
 use crate::store::manifest::Manifest;
 use crate::store::{Snapshot, Store};
 
@@ -49,11 +50,31 @@ pub(super) fn views(ctx: &Context<'_>) -> Views {
     Views::new(settings.machine.id.clone(), settings.roots.clone(), Vec::new(), settings.paths, Clones::known(ctx))
 }
 
-/// The machines that the store knows, and this one.
+/// What a machine that was forgotten has after its name.
+const FORGOTTEN: &str = " (forgotten)";
+
+/// The machines that the store knows, and this one; those that were forgotten by what they were called, which is said.
 pub(super) fn machine_names(ctx: &Context<'_>, snapshot: Option<&Snapshot<'_>>) -> Result<MachineNames, SyncError> {
+    let forgotten = snapshot.map(Snapshot::forgotten_machines).transpose()?.unwrap_or_default();
+    let label = |machine: Machine| (machine.id, machine.name + FORGOTTEN);
+    let mut names: MachineNames = forgotten.into_iter().map(label).collect();
+    names.extend(present_machine_names(ctx, snapshot)?);
+    Ok(names)
+}
+
+/// As [`machine_names`], without those that were forgotten.
+pub(super) fn present_machine_names(
+    ctx: &Context<'_>,
+    snapshot: Option<&Snapshot<'_>>,
+) -> Result<MachineNames, SyncError> {
     let known = snapshot.map(Snapshot::machines).transpose()?.unwrap_or_default().0;
     let mut names: MachineNames = known.into_iter().map(|machine| (machine.id, machine.name)).collect();
     let me = &ctx.settings.machine;
     names.insert(me.id.clone(), me.name.clone());
     Ok(names)
+}
+
+/// Whether a machine that is shown as `shown` is the one, or one of those, that a person calls `wanted`.
+pub(super) fn is_called(shown: &str, wanted: &str) -> bool {
+    shown == wanted || shown.strip_suffix(FORGOTTEN) == Some(wanted)
 }

@@ -36,7 +36,8 @@ pub fn what_to_tell(ctx: &Context<'_>, session: &SessionId, directory: &Path) ->
     let memory = projects_dir(&ctx.env.claude_dir)
         .join(client_dir_name(&main_checkout(directory).to_string_lossy()))
         .join("memory");
-    let moves = moves(&manifest, here);
+    let mut moves = moves(&manifest, here);
+    moves.extend(moved_since(&work, &manifest, here));
     // On machines with equal directories nothing is elsewhere.
     Ok((!moves.is_empty()).then(|| text(&moves, &memory)))
 }
@@ -99,6 +100,17 @@ fn moves(manifest: &Manifest, here: &RootSet) -> BTreeSet<(String, Option<String
     };
     let moved = moved.filter(|(set, root, now)| now.as_ref() != Some(&root.path) && !is_said(set, root, now));
     moved.map(|(_, root, now)| (root.path.clone(), now)).collect()
+}
+
+/// The same of roots that were none yet when the text was written, where this machine has them.
+fn moved_since<'a>(
+    work: &'a Work<'_>,
+    manifest: &'a Manifest,
+    here: &'a RootSet,
+) -> impl Iterator<Item = (String, Option<String>)> {
+    let roots = work.views.since().roots(manifest);
+    let pairs = roots.filter_map(|root| Some((root, here.get(root.name.as_str())?)));
+    pairs.filter(|(then, now)| then.path != now.path).map(|(then, now)| (then.path.clone(), Some(now.path.clone())))
 }
 
 fn text(moves: &BTreeSet<(String, Option<String>)>, memory: &Path) -> String {

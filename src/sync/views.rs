@@ -14,6 +14,7 @@ use memchr::memmem;
 use super::SyncError;
 use super::clones::Clones;
 use super::repo::{Repos, is_below_repo, is_in_repo, name as repo_name, plain_project};
+use super::since::Since;
 use crate::config::PathsSetting;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::PortablePath;
@@ -45,6 +46,8 @@ pub(super) struct Views {
     with_repo: Mutex<Vec<RootSet>>,
     setting: PathsSetting,
     clones: Clones,
+    /// What machines were given for placeholders since they wrote.
+    since: Since,
     expanders: Mutex<HashMap<(RootsKey, Reading), Arc<Expander>>>,
     collapsers: Mutex<Collapsers>,
     /// For those who only read: where the repository of a session is does not change for them.
@@ -83,8 +86,13 @@ impl Views {
                 roots.push(set);
             }
         }
-        let (with_repo, expanders, collapsers, presents) = Default::default();
-        Self { me, roots, with_repo, setting, clones, expanders, collapsers, presents }
+        let (with_repo, since, expanders, collapsers, presents) = Default::default();
+        Self { me, roots, with_repo, setting, clones, since, expanders, collapsers, presents }
+    }
+
+    /// The same, with what is known of the present roots of machines.
+    pub(super) fn knowing(self, since: Since) -> Self {
+        Self { since, ..self }
     }
 
     pub(super) fn me(&self) -> &MachineId {
@@ -94,6 +102,24 @@ impl Views {
     /// The present roots of this machine.
     pub(super) fn roots(&self) -> &RootSet {
         &self.roots[0]
+    }
+
+    /// Takes note of what machines have for roots now.
+    pub(super) fn learn(&mut self, since: Since) {
+        self.since = since;
+    }
+
+    /// What machines were given for placeholders since they wrote.
+    pub(super) fn since(&self) -> &Since {
+        &self.since
+    }
+
+    /// The session with its project as it would be called if it were stored today: for where it belongs, not for its text.
+    pub(super) fn as_of_today<'m>(&self, manifest: &'m Manifest) -> Cow<'m, Manifest> {
+        match self.since.project(manifest, self.roots()) {
+            Some(project) => Cow::Owned(Manifest { project: Some(project), ..manifest.clone() }),
+            None => Cow::Borrowed(manifest),
+        }
     }
 
     /// What is known of clones.
@@ -126,7 +152,7 @@ impl Views {
     /// Untrusted text.
     pub(super) fn place_of_project(&self, manifest: &Manifest) -> Option<PortablePath> {
         if !is_below_repo(manifest) {
-            return manifest.project.clone();
+            return self.since.project(manifest, self.roots()).or_else(|| manifest.project.clone());
         }
         let repos = self.repos();
         let is_settled = self.clones.used(&manifest.session).is_some();
@@ -139,7 +165,8 @@ impl Views {
     pub(super) fn project(&self, manifest: &Manifest) -> Option<String> {
         let project = manifest.project.as_ref()?;
         if !is_below_repo(manifest) {
-            return Some(project.to_string());
+            let today = self.since.project(manifest, self.roots());
+            return Some(today.as_ref().unwrap_or(project).to_string());
         }
         let here = Repos::directory(manifest, &self.roots_of(manifest)).filter(|path| Path::new(path).is_dir());
         let here = here.map(|path| collapse_path(self.roots(), &path).to_string());

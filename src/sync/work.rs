@@ -11,6 +11,7 @@ use super::index::{Index, Unbrought};
 use super::leases::Leases;
 use super::leftovers::clear_leftovers;
 use super::shortcut::ByStore;
+use super::since::Since;
 use super::views::Views;
 use super::{Context, LOCK_WAIT, SyncError, embedded_remote_path, store_path};
 use crate::domain::id::{CommitId, SessionId};
@@ -99,6 +100,12 @@ impl<'a> Work<'a> {
     /// Looks again at how the store knows this machine, after a fetch.
     pub(super) fn refresh_machine(&mut self) -> Result<(), SyncError> {
         (self.machine, self.machine_changed) = this_machine(self.ctx, &self.store)?;
+        Ok(())
+    }
+
+    /// Looks again at what other machines have for roots, after a fetch.
+    pub(super) fn refresh_others(&mut self) -> Result<(), SyncError> {
+        self.views.learn(Since::of(&all_machines(&self.store)?, &self.machine));
         Ok(())
     }
 
@@ -219,12 +226,21 @@ fn lock(ctx: &Context<'_>) -> Result<(FamilyLock, ProcessLock), SyncError> {
 
 /// How text may lie on this machine's disk.
 fn this_machines_views(ctx: &Context<'_>, store: &Store, machine: &Machine) -> Result<Views, SyncError> {
-    let snapshot = store.head_snapshot()?;
-    // What was copied from a machine does not change when the machine is forgotten.
-    let machines = snapshot.machines()?.0.into_iter().chain(snapshot.forgotten_machines()?);
-    let others = machines.filter(|other| other.id != machine.id).map(|other| other.roots);
+    let machines = all_machines(store)?;
+    let since = Since::of(&machines, machine);
+    let others = machines.into_iter().filter(|other| other.id != machine.id).map(|other| other.roots);
     let other_roots = machine.former.iter().cloned().chain(others).collect();
-    Ok(Views::new(machine.id.clone(), machine.roots.clone(), other_roots, ctx.settings.paths, Clones::known(ctx)))
+    let clones = Clones::known(ctx);
+    let views = Views::new(machine.id.clone(), machine.roots.clone(), other_roots, ctx.settings.paths, clones);
+    Ok(views.knowing(since))
+}
+
+/// Those that were forgotten first: what was copied from a machine does not change when it is forgotten.
+fn all_machines(store: &Store) -> Result<Vec<Machine>, SyncError> {
+    let snapshot = store.head_snapshot()?;
+    let mut machines = snapshot.forgotten_machines()?;
+    machines.extend(snapshot.machines()?.0);
+    Ok(machines)
 }
 
 /// This machine by its settings, and whether the store knows it otherwise.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use self::patterns::List;
+use super::init::placeholders::tell_of_stored;
 use super::init::{self, current_dir};
 use crate::cli::app::App;
 use crate::cli::args::{JsonFlag, PlaceholderArg};
@@ -184,11 +185,16 @@ fn add_placeholder(placeholder: &PlaceholderArg, app: &mut App) -> Result<Exit, 
     let dir = dir.to_str().ok_or_else(|| CliError::not_unicode(&dir))?;
     config.set_placeholder(placeholder.name.clone(), dir, &app.env)?;
     config.save(&app.config_path())?;
+    tell_of_stored(std::slice::from_ref(&placeholder.name), false, app);
     Ok(Exit::Done)
 }
 
 fn set_path(name: &RootName, machine: &str, path: &str, app: &mut App) -> Result<Exit, CliError> {
     let remote = sync::set_path(&app.context()?, name.clone(), machine, path)?;
+    let me = app.config()?.machine;
+    if ["this", &me.name, me.id.as_str()].contains(&machine) {
+        tell_of_stored(std::slice::from_ref(name), true, app);
+    }
     // The path is written down here either way; the other machines learn of it once it is sent.
     Ok(Exit::of_report(&Report { remote, ..Report::default() }))
 }

@@ -3,7 +3,7 @@
 //! * `remote`: where the sessions go; `placeholders`: what is asked of directories; `show`: what was found and made
 
 mod error;
-mod placeholders;
+pub(super) mod placeholders;
 mod remote;
 mod show;
 
@@ -79,6 +79,9 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     } else {
         app.print(&show::lines(&report, chosen.repository.as_ref()))?;
         show::hints(&report, app);
+        let given = args.add_placeholder.iter().map(|given| given.name.clone());
+        let learnt = report.learnt.iter().map(|placeholder| placeholder.name.clone());
+        placeholders::tell_of_stored(&given.chain(learnt).collect::<Vec<_>>(), true, app);
     }
     let unreached = matches!(report.remote, RemoteState::Queued { .. });
     Ok(if unreached { Exit::Queued } else { Exit::Done })

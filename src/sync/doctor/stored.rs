@@ -102,8 +102,10 @@ fn clock(patient: &Patient<'_>, store: &Store) -> Result<Check, StoreError> {
     let now = patient.clock.now();
     let snapshot = store.head_snapshot()?;
     let (machines, _) = snapshot.machines()?;
+    let forgotten = snapshot.forgotten_machines()?;
     let name = |id: &crate::domain::id::MachineId| {
-        machines.iter().find(|machine| machine.id == *id).map_or_else(|| id.to_string(), |machine| machine.name.clone())
+        let known = machines.iter().chain(&forgotten).find(|machine| machine.id == *id);
+        known.map_or_else(|| id.to_string(), |machine| machine.name.clone())
     };
     let mut moments: Vec<(DateTime<Utc>, String)> = Vec::new();
     for machine in machines.iter().filter(|machine| Some(&machine.id) != me) {

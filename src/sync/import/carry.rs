@@ -7,62 +7,51 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
+use super::beside::Beside;
+use super::client::client;
 use super::directory::Named;
 use super::foreign::Foreign;
-use super::listing::{Listing, SessionCopy};
-use super::origin::{Origin, writer};
+use super::jobs::{Job, Part, add_agents, origins, plan_all};
+use super::listing::Listing;
+use super::machines::{machines, proposals};
+use super::origin::Origin;
 use super::source::Opened;
-use super::staging::{Copy, stage};
-use super::survey::{Lines, Survey};
-use super::text::Directories;
-use super::{Edit, ImportReport, ImportedMachine, Layout, Proposal};
-use crate::domain::client_dir::client_dir_name;
+use super::staging::{Copy, stage, stage_agents};
+use super::{Edit, ImportReport, Layout, agents};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
-use crate::domain::root::{Root, RootName, RootSet};
-use crate::rewrite::{collapse_path, expand_path};
-use crate::session::discover::{LocalSession, discover};
+use crate::session::discover::LocalSession;
 use crate::store::Transaction;
 use crate::store::machine::Machine;
-use crate::sync::choice;
 use crate::sync::clones::Clones;
 use crate::sync::merge::Merged;
 use crate::sync::plan::{Differences, FileStep, Local, compare_with, described};
-use crate::sync::push::{left_out_report, mention_merged};
-use crate::sync::report::{Outcome, PassedOver, RemoteState, Report, SessionReport};
+use crate::sync::prose;
+use crate::sync::push::mention_merged;
+use crate::sync::report::{Outcome, ProseOutcome, RemoteState, Report, SessionReport};
 use crate::sync::send::{fetch, send, send_rest};
 use crate::sync::storing::Storing;
 use crate::sync::views::Views;
 use crate::sync::work::Work;
 use crate::sync::{Context, SyncError};
-use crate::sys::fs::PathError;
 
-/// A copy and who wrote it.
-struct Job {
-    copy: SessionCopy,
-    /// Machine and number of lines, in order.
-    writers: Vec<(usize, u64)>,
-    /// The client's directory if no record names a working directory.
-    otherwise: String,
-    /// What a person should know of it.
-    notes: Vec<String>,
-    outcome: Option<SessionReport>,
-}
-
-/// A copy up to the end of one of its stretches.
+/// A part of a job that is to be stored next.
 #[derive(Debug, Clone, Copy)]
 struct Step {
     job: usize,
-    stretch: usize,
+    part: Part,
 }
 
-/// Does the import of an opened source.
+/// Does the import of an opened source. A plan is carried out like everything else, in a store of its own that is thrown away.
 pub(super) fn carry(ctx: &Context<'_>, opened: &Opened, dry_run: bool) -> Result<ImportReport, SyncError> {
     let mut work = Work::open(ctx)?;
     let newest = if dry_run { None } else { fetch_newest(&mut work)? };
+    if dry_run {
+        work.store = work.store.scratch(&opened.workshop.path().join("store"))?;
+    }
     let mut report = match opened.layout {
-        Layout::Client => client(&mut work, opened, dry_run)?,
-        Layout::Shared | Layout::PerMachine => foreign(&mut work, opened, dry_run)?,
+        Layout::Client => client(&mut work, opened)?,
+        Layout::Shared | Layout::PerMachine => foreign(&mut work, opened)?,
     };
     report.report.dry_run = dry_run;
     if !dry_run {
@@ -89,23 +78,27 @@ fn fetch_newest(work: &mut Work<'_>) -> Result<Option<Merged>, SyncError> {
 }
 
 /// A store of claude-session-sync.
-fn foreign(work: &mut Work<'_>, opened: &Opened, dry_run: bool) -> Result<ImportReport, SyncError> {
+fn foreign(work: &mut Work<'_>, opened: &Opened) -> Result<ImportReport, SyncError> {
+    let directory = &opened.directory;
     let mut refused = Named::default();
-    let foreign = Foreign::read(&opened.directory, work.ctx.clock.now(), &mut refused);
-    let mut listing = Listing::read(&opened.directory, &mut refused);
-    let copies = std::mem::take(&mut listing.copies);
-    let origins = origins(work.ctx, &foreign, &copies);
-    let mut jobs = Vec::new();
-    let mut skipped = std::mem::take(&mut listing.refused);
-    for (copy, covered) in in_order(copies, &foreign) {
-        match plan(&copy, &foreign, &origins) {
-            Ok(job) if covered => jobs.push(Job { writers: Vec::new(), ..job }),
-            Ok(job) => jobs.push(job),
-            Err(e) => skipped.push((copy.session, e.in_words())),
-        }
+    let foreign = Foreign::read(directory, work.ctx.clock.now(), &mut refused);
+    let mut listing = Listing::read(directory, &mut refused);
+    let mut left = std::mem::take(&mut listing.left);
+    let beside = Beside::read(directory, &mut left, &mut refused);
+    let agents = agents::read(directory, &mut left, &mut refused);
+    let origins = origins(work.ctx, &foreign, &listing.copies, beside.editors());
+    let (mut jobs, mut skipped) = plan_all(work, listing.copies, &foreign, &origins)?;
+    skipped.splice(0..0, listing.refused);
+    add_agents(work, &mut jobs, agents, &origins, (directory, &mut left))?;
+    run(work, &mut jobs, &origins, &opened.workshop.path().join("staged"))?;
+    let stored = work.store.head_snapshot()?.sessions()?;
+    for job in jobs.iter_mut().filter(|job| !stored.contains_key(&job.session)) {
+        job.leave_agents(directory, &mut left, "its session was not taken");
     }
-    run(work, &mut jobs, &origins, &opened.workshop.path().join("staged"), dry_run)?;
     let mut report = empty(opened);
+    let spelled: Vec<String> =
+        foreign.projects.values().cloned().chain(jobs.iter().filter_map(|job| job.cwd.clone())).collect();
+    take_prose(work, &beside.assigned(&spelled, &origins, &mut left), &mut report.report)?;
     report.found = (jobs.len() + skipped.len()) as u64;
     report.proposals = proposals(work, &origins)?;
     report.machines = machines(&origins, &jobs);
@@ -115,48 +108,24 @@ fn foreign(work: &mut Work<'_>, opened: &Opened, dry_run: bool) -> Result<Import
     report.report.passed_over = refused.into_vec();
     report.locks = foreign.locks;
     report.edits = foreign.edits.into_values().collect::<Vec<Edit>>();
-    report.left = listing.left.into_vec();
+    report.left = left.into_vec();
     Ok(report)
 }
 
-/// A copy of the client's directory: the sessions are as this machine would have them.
-fn client(work: &mut Work<'_>, opened: &Opened, dry_run: bool) -> Result<ImportReport, SyncError> {
-    let found = discover(opened.directory.root())?;
-    let mut report = empty(opened);
-    report.found = found.sessions.len() as u64;
-    let refused = found.refused.iter();
-    let passed_over = refused.map(|r| PassedOver { path: r.path.display().to_string(), reason: r.reason.clone() });
-    report.report.passed_over = passed_over.collect();
+/// Stores what lies beside sessions, in one commit.
+fn take_prose(work: &mut Work<'_>, texts: &[prose::ForeignText], report: &mut Report) -> Result<(), SyncError> {
     let base = work.store.head()?;
     let mut tx = work.store.begin(base.as_ref())?;
-    let mut done = Vec::new();
-    for (id, session) in &found.sessions {
-        let linked = [session.directory.clone(), session.path(None)].iter().any(|path| path.is_symlink());
-        let result = if linked {
-            Some(skipped_session(work, id, "not a plain file (links are not followed)".to_owned()))
-        } else if let Some(why) = choice::stays_here(work, session) {
-            // What this machine does not push, it does not push out of a copy either.
-            Some(left_out_report(work, session, &why)?)
-        } else {
-            let clones = work.views.clones();
-            let used = clones.used(id);
-            let result = guarded(work, &mut tx, id, |tx| store_session(work, tx, session, dry_run));
-            // Where the copy was at home says nothing of where the session is here.
-            clones.use_for(id, used.as_deref());
-            result?
-        };
-        match result {
-            Some(session) => done.push(session),
-            None => report.report.unchanged += 1,
-        }
-    }
-    let registered = commit(work, tx, base.as_ref(), None, &done)?;
+    let writers = prose::take_over(work, texts, &mut tx, report)?;
+    let is_stored = |o: &ProseOutcome| matches!(o, ProseOutcome::Sent | ProseOutcome::Merged | ProseOutcome::BothKept);
+    let files = report.beside.iter().flat_map(|shelf| &shelf.files).filter(|file| is_stored(&file.outcome)).count();
+    let message = format!("import: {files} file{} beside sessions", if files == 1 { "" } else { "s" });
+    let registered = commit(work, tx, base.as_ref(), &writers, &message)?;
     work.machine_changed &= !registered;
-    report.report.sessions = done;
-    Ok(report)
+    Ok(())
 }
 
-fn empty(opened: &Opened) -> ImportReport {
+pub(super) fn empty(opened: &Opened) -> ImportReport {
     ImportReport {
         source: opened.name.clone(),
         layout: opened.layout,
@@ -170,110 +139,21 @@ fn empty(opened: &Opened) -> ImportReport {
     }
 }
 
-/// Every machine that the source names anywhere; at least one, because somebody wrote the sessions.
-fn origins(ctx: &Context<'_>, foreign: &Foreign, copies: &[SessionCopy]) -> Vec<Origin> {
-    let mut machines = foreign.machines.clone();
-    let editors = foreign.edits.values().map(|edit| edit.machine.clone());
-    for name in copies.iter().filter_map(|copy| copy.machine.clone()).chain(editors) {
-        machines.entry(name).or_default();
-    }
-    if machines.is_empty() {
-        machines.insert("unknown".to_owned(), Default::default());
-    }
-    machines.iter().map(|(name, machine)| Origin::new(name, machine, ctx.env, &ctx.settings)).collect()
-}
-
-/// The copies in the order in which they are carried: of several of one session first the one that was edited last. One that is no
-/// more than the beginning of another says nothing of its own, and is marked `true`.
-fn in_order(mut copies: Vec<SessionCopy>, foreign: &Foreign) -> Vec<(SessionCopy, bool)> {
-    copies.sort_by_cached_key(|copy| (copy.session.clone(), u64::MAX - copy.bytes, copy.path.clone()));
-    let mut ordered: Vec<(SessionCopy, bool)> = Vec::new();
-    for copy in copies {
-        let others = ordered.iter().rev().take_while(|(other, _)| other.session == copy.session);
-        let covered = others.into_iter().any(|(other, _)| begins_with(&other.path, &copy.path).unwrap_or(false));
-        ordered.push((copy, covered));
-    }
-    ordered.sort_by_cached_key(|(copy, _)| {
-        let editor = foreign.edits.get(&copy.session).map(|edit| &edit.machine);
-        (copy.session.clone(), editor.is_none() || editor != copy.machine.as_ref())
-    });
-    ordered
-}
-
-/// Whether the file at `whole` begins with the lines of that at `part`.
-fn begins_with(whole: &Path, part: &Path) -> Result<bool, PathError> {
-    let (mut whole, mut part) = (Lines::open(whole)?, Lines::open(part)?);
-    while let Some(line) = part.next()? {
-        if whole.next()?.as_ref() != Some(&line) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// Reads a copy and says which machine wrote which lines of it.
-fn plan(copy: &SessionCopy, foreign: &Foreign, origins: &[Origin]) -> Result<Job, SyncError> {
-    let names = origins.iter().flat_map(|origin| origin.paths.keys());
-    let known = Directories::new(names.map(|name| (name.as_str(), "")));
-    let mut survey = Survey::of(&copy.path, &known)?;
-    let families = origins.iter().map(|origin| origin.family);
-    if copy.machine.is_some() || families.clone().min() == families.max() {
-        survey.as_one();
-    }
-    let editor = foreign.edits.get(&copy.session).map(|edit| edit.machine.as_str());
-    let preferred = copy.machine.as_deref().or(editor);
-    let of = |family| match &copy.machine {
-        Some(machine) => origins.iter().position(|origin| origin.name == *machine),
-        None => writer(origins, family, &survey.names, preferred),
-    };
-    let stretches = survey.stretches.iter();
-    let writers: Vec<_> = stretches.filter_map(|(family, lines)| Some((of(*family)?, *lines))).collect();
-    let last = writers.last().map_or(0, |(origin, _)| *origin);
-    let lacks = |name: &&String| writers.iter().any(|(origin, _)| !origins[*origin].paths.contains_key(*name));
-    let lacking: Vec<&str> = survey.names.iter().filter(lacks).map(String::as_str).collect();
-    let mut notes = Vec::new();
-    if !lacking.is_empty() {
-        let names = lacking.join(", ");
-        notes.push(format!("the source does not say where {names} is on `{}`: it stays as it is", origins[last].name));
-    }
-    let otherwise = otherwise(copy, foreign, &origins[last]);
-    Ok(Job { copy: copy.clone(), writers, otherwise, notes, outcome: None })
-}
-
-/// Where the client keeps a session of which no record names a working directory.
-fn otherwise(copy: &SessionCopy, foreign: &Foreign, origin: &Origin) -> String {
-    let path = foreign.projects.get(&copy.directory).map(|path| {
-        let json = serde_json::to_vec(path).expect("a text can be written as JSON");
-        let local = super::text::local_line(&json, &origin.directories);
-        serde_json::from_slice::<String>(&local).unwrap_or_else(|_| path.clone())
-    });
-    let name = client_dir_name(&path.unwrap_or_else(|| copy.directory.clone()));
-    if name.is_empty() { "-".to_owned() } else { name }
-}
-
-/// Carries every job, in as few commits as there are machines and stretches.
-fn run(
-    work: &mut Work<'_>,
-    jobs: &mut [Job],
-    origins: &[Origin],
-    place: &Path,
-    dry_run: bool,
-) -> Result<(), SyncError> {
+/// Carries every job, in as few commits as there are machines and parts.
+fn run(work: &mut Work<'_>, jobs: &mut [Job], origins: &[Origin], place: &Path) -> Result<(), SyncError> {
     let mut queues: BTreeMap<SessionId, VecDeque<Step>> = BTreeMap::new();
     for (at, job) in jobs.iter().enumerate() {
-        let stretches = job.writers.len();
-        // What would be done is seen at the end.
-        let steps = (0..stretches).filter(|stretch| !dry_run || stretch + 1 == stretches);
-        queues.entry(job.copy.session.clone()).or_default().extend(steps.map(|stretch| Step { job: at, stretch }));
+        let steps = job.parts().map(|part| Step { job: at, part });
+        queues.entry(job.session.clone()).or_default().extend(steps);
     }
-    work.ctx.progress.begin(Phase::Store, jobs.len() as u64, jobs.iter().map(|job| job.copy.bytes).sum());
+    work.ctx.progress.begin(Phase::Store, jobs.len() as u64, jobs.iter().map(Job::bytes).sum());
     while queues.values().any(|queue| !queue.is_empty()) {
         let mut by_origin: BTreeMap<usize, Vec<Step>> = BTreeMap::new();
         for step in queues.values_mut().filter_map(VecDeque::pop_front) {
-            by_origin.entry(jobs[step.job].writers[step.stretch].0).or_default().push(step);
+            by_origin.entry(jobs[step.job].writer_of(step.part)).or_default().push(step);
         }
         for (origin, steps) in by_origin {
-            store_together(work, jobs, origins, &origins[origin], &steps, (place, dry_run))?;
+            store_together(work, jobs, origins, &origins[origin], &steps, place)?;
         }
     }
     work.ctx.progress.end();
@@ -287,7 +167,7 @@ fn store_together(
     origins: &[Origin],
     origin: &Origin,
     steps: &[Step],
-    (place, dry_run): (&Path, bool),
+    place: &Path,
 ) -> Result<(), SyncError> {
     let views = views_of(work, origin)?;
     let mine = std::mem::replace(&mut work.views, views);
@@ -296,27 +176,58 @@ fn store_together(
     let mut done = Vec::new();
     for step in steps {
         let job = &jobs[step.job];
-        let result = guarded(work, &mut tx, &job.copy.session, |tx| {
-            let writers = job.writers[..=step.stretch].iter();
-            let writers: Vec<_> = writers.map(|(origin, lines)| (&origins[*origin], *lines)).collect();
-            let (session, otherwise) = (&job.copy.session, job.otherwise.as_str());
-            let copy = Copy { session, path: &job.copy.path, writers: &writers, origins, otherwise };
-            match stage(&copy, place, &work.views, &work.store.head_snapshot()?)? {
-                Ok(staged) => store_session(work, tx, &staged, dry_run),
-                Err(reason) => Ok(Some(skipped_session(work, session, reason))),
-            }
-        })?;
-        work.ctx.progress.advance(1, job.copy.bytes);
+        let result = guarded(work, &mut tx, &job.session, |tx| store_part(work, tx, job, step.part, origins, place))?;
+        work.ctx.progress.advance(1, job.bytes());
         if let Some(report) = result {
             done.push((step.job, report));
         }
     }
     let reports: Vec<SessionReport> = done.iter().map(|(_, report)| report.clone()).collect();
-    let registered = commit(work, tx, base.as_ref(), Some(origin), &reports)?;
+    let machine = Some(&origin.machine).filter(|_| !origin.this);
+    let registered = commit(
+        work,
+        tx,
+        base.as_ref(),
+        machine.into_iter().cloned().collect::<Vec<_>>().as_slice(),
+        &message(Some(origin), &reports),
+    )?;
     work.machine_changed &= !registered;
     work.views = mine;
     done.into_iter().for_each(|(job, report)| add_outcome(&mut jobs[job], report));
     Ok(())
+}
+
+/// Stores one part of a job; `None` if the store has it.
+fn store_part(
+    work: &Work<'_>,
+    tx: &mut Transaction<'_>,
+    job: &Job,
+    part: Part,
+    origins: &[Origin],
+    place: &Path,
+) -> Result<Option<SessionReport>, SyncError> {
+    let snapshot = work.store.head_snapshot()?;
+    match (part, &job.copy) {
+        (Part::Lines(stretch), Some(copy)) => {
+            let writers = job.writers[..=stretch].iter();
+            let writers: Vec<_> = writers.map(|(origin, lines)| (&origins[*origin], *lines)).collect();
+            let otherwise = job.otherwise.as_str();
+            let copy = Copy { session: &job.session, path: &copy.path, writers: &writers, origins, otherwise };
+            match stage(&copy, place, &work.views, &snapshot)? {
+                Ok(staged) => store_session(work, tx, &staged),
+                Err(reason) => Ok(Some(skipped_session(work, &job.session, reason))),
+            }
+        }
+        (Part::Agents(n), _) => {
+            // Without a transcript in the store it could not be taken, which is said.
+            let Some(manifest) = snapshot.manifest(&job.session)? else { return Ok(None) };
+            // What the client rewrites in place is only added: nobody knows which of two is the newer.
+            let is_lacking = |name| manifest.file(Some(name)).is_none();
+            let files = job.agents[n].1.iter().filter(|file| file.name.is_json_lines() || is_lacking(&file.name));
+            store_session(work, tx, &stage_agents(&job.session, files, place)?)
+        }
+        (Part::Lines(_), None) => Ok(None),
+    }
 }
 
 /// How a machine of the source would look at the store.
@@ -329,7 +240,7 @@ fn views_of(work: &Work<'_>, origin: &Origin) -> Result<Views, SyncError> {
 }
 
 /// What `store` says; a session that fails is taken back whole and named.
-fn guarded(
+pub(super) fn guarded(
     work: &Work<'_>,
     tx: &mut Transaction<'_>,
     session: &SessionId,
@@ -354,11 +265,10 @@ fn guarded(
 }
 
 /// Adds to `tx` what `session` has more than the store; `None` if that is nothing.
-fn store_session(
+pub(super) fn store_session(
     work: &Work<'_>,
     tx: &mut Transaction<'_>,
     session: &LocalSession,
-    dry_run: bool,
 ) -> Result<Option<SessionReport>, SyncError> {
     let snapshot = work.store.head_snapshot()?;
     let local = Local { session, live: false };
@@ -374,20 +284,16 @@ fn store_session(
     if manifest.as_ref().map_or(Ok(found.up.is_empty()), |stored| storing.is_stored(stored, &found))? {
         return Ok(None);
     }
-    if dry_run {
-        let outcome = storing.foresee(&found)?;
-        return Ok(Some(described(&work.views, &session.id, manifest.as_ref(), outcome)));
-    }
     storing.store(tx, &found).map(Some)
 }
 
-/// Commits what the transaction holds, if anything; whether this machine is described in it.
-fn commit(
+/// Commits what the transaction holds of what `machines` wrote, if anything; whether this machine is described in it.
+pub(super) fn commit(
     work: &Work<'_>,
     mut tx: Transaction<'_>,
     base: Option<&CommitId>,
-    origin: Option<&Origin>,
-    reports: &[SessionReport],
+    machines: &[Machine],
+    message: &str,
 ) -> Result<bool, SyncError> {
     if tx.is_empty() {
         return Ok(false);
@@ -395,22 +301,24 @@ fn commit(
     if work.machine_changed {
         tx.put_machine(&work.machine)?;
     }
-    if let Some(origin) = origin.filter(|origin| !origin.this) {
-        let there = &origin.machine;
+    for there in machines.iter().filter(|there| there.id != work.machine.id) {
         // What of it cannot be read is written anew.
         let earlier = work.store.head_snapshot()?.machine(&there.id).unwrap_or_default();
         let renewed = Machine::renewed(earlier, there.id.clone(), &there.name, there.roots.clone());
         tx.put_machine(&Machine { last_push: there.last_push.clone(), ..renewed })?;
     }
-    let stored = |o: &Outcome| matches!(o, Outcome::Added { .. } | Outcome::Extended { .. } | Outcome::Forked { .. });
-    let sessions = reports.iter().filter(|report| stored(&report.outcome)).count() as u64;
-    let whose = origin.map(|origin| format!(" of {}", origin.machine.name)).unwrap_or_default();
-    let message = format!("import{whose}: {sessions} session{}", if sessions == 1 { "" } else { "s" });
-    tx.commit(&work.author(), &message, base.cloned().as_slice())?;
+    tx.commit(&work.author(), message, base.cloned().as_slice())?;
     Ok(work.machine_changed)
 }
 
-/// A copy that was stored in several stretches has one outcome.
+pub(super) fn message(origin: Option<&Origin>, reports: &[SessionReport]) -> String {
+    let stored = |o: &Outcome| matches!(o, Outcome::Added { .. } | Outcome::Extended { .. } | Outcome::Forked { .. });
+    let sessions = reports.iter().filter(|report| stored(&report.outcome)).count() as u64;
+    let whose = origin.map(|origin| format!(" of {}", origin.machine.name)).unwrap_or_default();
+    format!("import{whose}: {sessions} session{}", if sessions == 1 { "" } else { "s" })
+}
+
+/// What was stored in several parts has one outcome.
 fn add_outcome(job: &mut Job, report: SessionReport) {
     let Some(before) = job.outcome.take() else {
         job.outcome = Some(report);
@@ -423,11 +331,16 @@ fn add_outcome(job: &mut Job, report: SessionReport) {
         (Outcome::Extended { lines, bytes }, Outcome::Extended { lines: more, bytes: more_bytes }) => {
             Outcome::Extended { lines: lines + more, bytes: bytes + more_bytes }
         }
+        // That both sides were kept, or that something failed, is what has to be known.
+        (Outcome::Forked { .. } | Outcome::Skipped { .. }, Outcome::Added { .. } | Outcome::Extended { .. }) => {
+            before.outcome.clone()
+        }
         _ => report.outcome.clone(),
     };
     let mut notes = before.notes;
     notes.extend(report.notes.iter().filter(|note| !notes.contains(note)).cloned().collect::<Vec<_>>());
-    job.outcome = Some(SessionReport { outcome, notes, ..report });
+    let turns = before.turns.zip(report.turns).map(|(before, more)| before + more);
+    job.outcome = Some(SessionReport { outcome, notes, turns, ..report });
 }
 
 fn collect(report: &mut Report, jobs: Vec<Job>) {
@@ -442,53 +355,6 @@ fn collect(report: &mut Report, jobs: Vec<Job>) {
     }
 }
 
-fn skipped_session(work: &Work<'_>, session: &SessionId, reason: String) -> SessionReport {
+pub(super) fn skipped_session(work: &Work<'_>, session: &SessionId, reason: String) -> SessionReport {
     described(&work.views, session, None, Outcome::Skipped { reason })
-}
-
-fn machines(origins: &[Origin], jobs: &[Job]) -> Vec<ImportedMachine> {
-    let wrote = |at: usize| jobs.iter().filter(|job| job.writers.iter().any(|(origin, _)| *origin == at)).count();
-    let machine = |(at, origin): (usize, &Origin)| ImportedMachine {
-        name: origin.name.clone(),
-        this: origin.this,
-        sessions: wrote(at) as u64,
-        placeholders: origin.paths.clone(),
-    };
-    origins.iter().enumerate().map(machine).collect()
-}
-
-/// Placeholders of the source that this machine, or one of the same name in the store, has no directory for.
-fn proposals(work: &Work<'_>, origins: &[Origin]) -> Result<Vec<Proposal>, SyncError> {
-    let mine = &work.ctx.settings.roots;
-    let (machines, _) = work.store.head_snapshot()?.machines()?;
-    let mut proposals: Vec<Proposal> = Vec::new();
-    for origin in origins {
-        let namesake =
-            |machine: &&Machine| machine.id != work.machine.id && machine.name.eq_ignore_ascii_case(&origin.name);
-        for root in &origin.machine.roots.roots {
-            let name = root.name.as_str();
-            let proposal = |machine, path| Proposal { placeholder: name.to_owned(), machine, path };
-            if let Some(other) = machines.iter().find(namesake).filter(|other| other.roots.get(name).is_none()) {
-                proposals.push(proposal(Some(other.name.clone()), Some(root.path.clone())));
-            }
-            if mine.get(name).is_none() {
-                let path = if origin.this { Some(root.path.clone()) } else { below_my_home(origin, root, mine) };
-                proposals.push(proposal(None, path));
-            }
-        }
-    }
-    proposals.sort_by(|a, b| {
-        (&a.machine, &a.placeholder, b.path.is_some()).cmp(&(&b.machine, &b.placeholder, a.path.is_some()))
-    });
-    proposals.dedup_by(|a, b| (&a.machine, &a.placeholder) == (&b.machine, &b.placeholder));
-    Ok(proposals)
-}
-
-/// Where a directory that another machine has below its home would be below this one's, if it is there.
-fn below_my_home(origin: &Origin, root: &Root, mine: &RootSet) -> Option<String> {
-    let there = &origin.machine.roots;
-    let home = there.get(RootName::home().as_str())?.clone();
-    let portable = collapse_path(&RootSet::new(there.system, [home]), &root.path);
-    let path = expand_path(&portable, mine)?;
-    (portable.as_str().starts_with("{{HOME}}/") && Path::new(&path).is_dir()).then_some(path)
 }

@@ -121,7 +121,27 @@ impl Directory {
         read.map_err(|reason| refused.note(self.name_of(path), reason)).ok()
     }
 
-    /// Every plain file at or below `path`; anything else is noted in `refused`.
+    /// Every plain file below `path`, with its bytes; anything else is noted in `refused`.
+    pub(super) fn plain_files_below(&self, path: &Path, refused: &mut Named) -> Vec<(PathBuf, u64)> {
+        let mut files = Vec::new();
+        for entry in walkdir::WalkDir::new(path).follow_links(false).follow_root_links(false).sort_by_file_name() {
+            let path = match entry {
+                Ok(entry) => entry.into_path(),
+                Err(e) => {
+                    refused.note(e.path().map(|p| self.name_of(p)).unwrap_or_default(), e.to_string());
+                    continue;
+                }
+            };
+            match kind_of(&path) {
+                Some(Kind::File(bytes)) => files.push((path, bytes)),
+                Some(Kind::Directory) => {}
+                _ => refused.note(self.name_of(&path), "not a plain file (links are not followed)"),
+            }
+        }
+        files
+    }
+
+    /// Everything that is no directory at or below `path`, by name; what cannot be listed is noted in `refused`.
     pub(super) fn files_below(&self, path: &Path, refused: &mut Named) -> Vec<String> {
         let mut files = Vec::new();
         for entry in walkdir::WalkDir::new(path).follow_links(false).sort_by_file_name() {

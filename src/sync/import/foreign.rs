@@ -16,7 +16,7 @@ use crate::session::facts::parse_time;
 /// Nobody has more machines, or more placeholders on one.
 const MOST: usize = 1000;
 /// No path, name or time is longer.
-const LONGEST: usize = 4096;
+pub(super) const LONGEST: usize = 4096;
 
 /// A machine of that program.
 #[derive(Debug, Clone, Default)]

@@ -6,7 +6,7 @@ use super::directory::{Directory, Entry, Kind, Named};
 use crate::domain::id::SessionId;
 
 /// A larger transcript is refused unread.
-const MAX_TRANSCRIPT_BYTES: u64 = 2 << 30;
+pub(super) const MAX_TRANSCRIPT_BYTES: u64 = 2 << 30;
 
 /// Files at the top that that program makes and that hold nothing of the person's.
 const NOTHING_IN_IT: [&str; 5] = ["README.md", ".git", ".gitignore", ".gitattributes", ".DS_Store"];
@@ -102,15 +102,12 @@ impl Listing {
 
     /// What lies at the top beside `sessions/`.
     fn beside(&mut self, directory: &Directory, entry: &Entry, refused: &mut Named) {
-        let reason = match entry.name.as_str() {
+        match entry.name.as_str() {
             // Read elsewhere.
-            "sessions" | "machines" | "session_meta" | "locks" | "shared_placeholders.json" => return,
-            name if NOTHING_IN_IT.contains(&name) => return,
-            "shared_config" => "memory, plans and CLAUDE.md are not imported: copy what you need",
-            "subagents" => "it does not say which session it belongs to",
-            _ => return self.stray(directory, &entry.path, entry.kind, refused),
-        };
-        let files = directory.files_below(&entry.path, refused);
-        files.into_iter().for_each(|file| self.left.note(file, reason));
+            "sessions" | "machines" | "session_meta" | "locks" | "shared_placeholders.json" => {}
+            "shared_config" | "subagents" => {}
+            name if NOTHING_IN_IT.contains(&name) => {}
+            _ => self.stray(directory, &entry.path, entry.kind, refused),
+        }
     }
 }

@@ -4,10 +4,15 @@
 //! What is read is never written to, and nothing in it is believed unchecked: each thing that cannot be taken is named, and the others go on.
 //! `docs/import.md` has the format of the other program and what becomes of each part of it.
 
+mod agents;
+mod beside;
 mod carry;
+mod client;
 mod directory;
 mod foreign;
+mod jobs;
 mod listing;
+mod machines;
 mod origin;
 mod source;
 mod staging;
@@ -35,14 +40,14 @@ pub enum Layout {
     Client,
 }
 
-/// What an import did. Each copy of a session that was found is in exactly one of the report's `sessions` and its `unchanged`.
+/// What an import did. Each of what was `found` is in exactly one of the report's `sessions` and its `unchanged`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ImportReport {
     /// From where, without secrets.
     pub source: String,
     /// How it is laid out.
     pub layout: Layout,
-    /// Copies of sessions that were found.
+    /// Copies of sessions that were found, and sessions of which nothing but sub-agents was.
     pub found: u64,
     /// What became of them.
     #[serde(flatten)]

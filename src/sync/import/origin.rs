@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::foreign::ForeignMachine;
+use super::foreign::{ForeignMachine, LONGEST};
 use super::text::{Directories, Family};
 use crate::config::Settings;
 use crate::domain::id::MachineId;
+use crate::domain::path::PortablePath;
 use crate::domain::root::{Root, RootName, RootSet, System};
 use crate::domain::url::has_drive;
+use crate::rewrite::collapse_path;
 use crate::store::machine::Machine;
 use crate::store::manifest::FORMAT;
 use crate::sys::env::Env;
@@ -57,6 +59,30 @@ impl Origin {
         let family = if system.is_windows() { Family::Windows } else { Family::Unix };
         Self { name: name.to_owned(), this, paths, directories, machine, family }
     }
+}
+
+impl Origin {
+    /// The portable path in this store of one that the source spells with its placeholders; none if this machine lacks the placeholder, or the
+    /// store would refuse the path.
+    pub(super) fn portable(&self, spelled: &str) -> Option<PortablePath> {
+        let local = match spelled.strip_prefix("{{").and_then(|rest| rest.split_once("}}")) {
+            // What follows tells on which kind of system it was written.
+            Some((name, below)) if self.family == Family::Unix && below.starts_with('\\') => {
+                format!("{}{}", self.paths.get(name)?, below.replace('\\', "/"))
+            }
+            Some((name, below)) => format!("{}{below}", self.paths.get(name)?),
+            None => spelled.to_owned(),
+        };
+        let leads_astray = local.split(['/', '\\']).any(|part| part == "..") || local.chars().any(char::is_control);
+        (!leads_astray && local.len() <= LONGEST).then(|| collapse_path(&self.machine.roots, &local))
+    }
+}
+
+/// Of `origins` the one in whose directories `path` lies; of several the preferred one.
+pub(super) fn whose(origins: &[Origin], path: &str, preferred: Option<usize>) -> Option<usize> {
+    let has = |at: &usize| collapse_path(&origins[*at].machine.roots, path).as_str().starts_with("{{");
+    let all: Vec<usize> = (0..origins.len()).filter(has).collect();
+    preferred.filter(|at| all.contains(at)).or_else(|| all.first().copied())
 }
 
 /// Of `origins` the one that had written text with these placeholders: of the right kind of system, with the most of the placeholders, and
@@ -163,6 +189,30 @@ mod tests {
         assert_eq!(of(r"C:\Users\al\x"), (System::Windows, Some(r"C:\Users\al".to_owned())));
         assert_eq!(of("/srv/x"), (System::Linux, None));
         assert_eq!(of("/home/"), (System::Linux, None));
+    }
+
+    fn origin(known: &[(&str, &str)]) -> Origin {
+        let machine = Machine::renewed(None, id_of("m"), "m", RootSet::new(System::Linux, []));
+        let paths = paths(known);
+        let system = system_of(&paths);
+        let machine = Machine { roots: RootSet::new(system, roots(system, &paths, None)), ..machine };
+        let family = if system.is_windows() { Family::Windows } else { Family::Unix };
+        Origin { name: "m".to_owned(), this: false, paths, directories: Directories::default(), machine, family }
+    }
+
+    #[test]
+    fn a_path_of_the_source_is_one_of_this_store_whoever_wrote_it() {
+        let linux = origin(&[("HOME", "/home/al"), ("my-work", "/home/al/work")]);
+        let windows = origin(&[("HOME", r"C:\Users\al"), ("my-work", r"D:\work")]);
+        for spelled in ["{{my-work}}/app/x", r"{{my-work}}\app\x"] {
+            for origin in [&linux, &windows] {
+                let portable = origin.portable(spelled).map(|path| path.to_string());
+                assert_eq!(portable.as_deref(), Some("{{MY_WORK}}/app/x"), "{spelled}");
+            }
+        }
+        for refused in ["{{OTHER}}/x", "{{HOME}}/../x", r"{{HOME}}\..\x", "/a\u{1b}[2J", &"/x".repeat(3000)] {
+            assert_eq!(linux.portable(refused), None, "{refused}");
+        }
     }
 
     #[test]

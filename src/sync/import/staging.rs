@@ -1,7 +1,11 @@
 //! A stored copy written out as its machine had it, in a private place, where the comparison and the collector find it like any session.
 
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
+use super::agents::AgentFile;
 use super::origin::Origin;
 use super::survey::Lines;
 use super::text::{compact, is_json, local_line, portable_line};
@@ -15,7 +19,7 @@ use crate::store::manifest::Run;
 use crate::sync::SyncError;
 use crate::sync::text::{StoredText, text_kind};
 use crate::sync::views::{Reader, Views};
-use crate::sys::fs::{AtomicFile, create_private_dir_all};
+use crate::sys::fs::{AtomicFile, FileStamp, PathError, create_private_dir_all};
 
 /// One copy, and how far it is to be written out.
 pub(super) struct Copy<'a> {
@@ -55,9 +59,37 @@ pub(super) fn stage(
     let directory = projects_dir(place).join(directory);
     create_private_dir_all(&directory)?;
     let path = file_path(&directory, copy.session, None);
-    std::fs::rename(&raw, &path).map_err(|e| crate::sys::fs::PathError::new("write", &path, e))?;
+    std::fs::rename(&raw, &path).map_err(|e| PathError::new("write", &path, e))?;
     let found = discover(place)?.sessions.remove(copy.session);
     found.map(Ok).ok_or_else(|| SyncError::NotHere { session: copy.session.clone() })
+}
+
+/// Copies files of sub-agents below `place`, which is emptied first, to where the client has them: a session without its transcript.
+pub(super) fn stage_agents<'f>(
+    session: &SessionId,
+    files: impl Iterator<Item = &'f AgentFile>,
+    place: &Path,
+) -> Result<LocalSession, SyncError> {
+    let _ = std::fs::remove_dir_all(place);
+    let directory = projects_dir(place).join("-");
+    let mut staged = LocalSession { id: session.clone(), directory: directory.clone(), files: BTreeMap::new() };
+    for file in files {
+        let path = file_path(&directory, session, Some(&file.name));
+        create_private_dir_all(path.parent().unwrap_or(place))?;
+        let mut copy = AtomicFile::create(&path)?;
+        let fail = |source| PathError::new("read", &file.path, source);
+        let mut from = File::open(&file.path).map_err(fail)?.take(file.bytes);
+        let mut piece = vec![0; 1 << 20];
+        loop {
+            match from.read(&mut piece).map_err(fail)? {
+                0 => break,
+                read => copy.put(&piece[..read])?,
+            }
+        }
+        copy.commit_without_sync()?;
+        staged.files.insert(Some(file.name.clone()), FileStamp::read(&path)?);
+    }
+    Ok(staged)
 }
 
 /// The store refuses such a place, too.

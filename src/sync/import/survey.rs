@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use super::text::{Directories, Family, hints};
+use super::text::{Directories, Family, compact, hints};
+use crate::session::facts::Facts;
 use crate::sys::fs::PathError;
 
 /// A session moves between systems a few times; what moves more often counts as one from there on.
@@ -18,6 +19,8 @@ pub(super) struct Survey {
     pub(super) names: BTreeSet<String>,
     /// Kinds of systems, and how many lines follow each other under one; `None` where no line tells.
     pub(super) stretches: Vec<(Option<Family>, u64)>,
+    /// Working directories, as they are spelled there, and the time of the newest record.
+    pub(super) facts: Facts,
 }
 
 impl Survey {
@@ -29,6 +32,7 @@ impl Survey {
             let found = hints(&line, known);
             survey.names.extend(found.names);
             survey.add(found.family);
+            survey.facts.absorb(&compact(&line));
         }
         Ok(survey)
     }

@@ -3,6 +3,7 @@
 //! Owns how they are compared, merged and written. A file that cannot be handled is named, and the others go on; nothing here keeps a
 //! session from travelling. Must not print or ask: what needs a yes is said, and applied by [`apply`].
 //!
+//! * `foreign`: what another program has stored
 //! * `compare`: who changed a file; `state`, `base`: what this machine knows of its past
 //! * `push`, `pull`: the two directions; `looking`: what both do; `restore`: an earlier state; `stored`: two histories of a shelf
 //! * `consent`: what can run programs; `secret`: what keeps settings here; `survey`: whether what the store has can be read
@@ -11,6 +12,7 @@
 mod base;
 mod compare;
 mod consent;
+mod foreign;
 mod looking;
 mod merge;
 mod places;
@@ -24,10 +26,10 @@ mod stored;
 mod survey;
 mod text;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use consent::{Decided, Proposal, apply, proposals};
+pub(super) use foreign::{ForeignProject, ForeignText, take_over};
 pub(super) use pull::{pull, undone};
 pub(super) use push::push;
 pub(super) use restore::restore;
@@ -39,6 +41,7 @@ use self::places::Places;
 use self::state::State;
 use super::SyncError;
 use super::report::{ProseOutcome, ProseReport, ShelfReport};
+use super::stored::{MachineNames, machine_names};
 use super::work::Work;
 use crate::domain::beside::{Beside, ShelfId};
 use crate::domain::id::{CommitId, MachineId};
@@ -132,12 +135,11 @@ impl<'p> PlaceReport<'p> {
 }
 
 /// Names of machines for people, by id.
-struct Names(BTreeMap<MachineId, String>);
+struct Names(MachineNames);
 
 impl Names {
     fn of(work: &Work<'_>, snapshot: &Snapshot<'_>) -> Result<Self, SyncError> {
-        let (machines, _) = snapshot.machines()?;
-        let mut names: BTreeMap<_, _> = machines.into_iter().map(|machine| (machine.id, machine.name)).collect();
+        let mut names = machine_names(work.ctx, Some(snapshot))?;
         names.insert(work.machine.id.clone(), work.machine.name.clone());
         Ok(Self(names))
     }

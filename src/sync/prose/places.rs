@@ -8,14 +8,18 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::ForeignProject;
 use super::state::{KnownProject, State};
 use crate::domain::beside::{ProjectKey, ShelfId};
 use crate::domain::client_dir::client_dir_name;
+use crate::domain::path::PortablePath;
+use crate::domain::project::ProjectIdentity;
 use crate::project::main_checkout;
 use crate::rewrite::{collapse_path, expand_path};
 use crate::session::projects::{known_directories, known_directories_stamp};
 use crate::store::shelf::Shelf;
 use crate::sync::project::portable;
+use crate::sync::repo::plain_project;
 use crate::sync::work::Work;
 use crate::sys::fs::FileStamp;
 
@@ -25,11 +29,13 @@ pub(super) struct Places<'a> {
     /// Main checkouts by the client's name of them.
     checkouts: OnceCell<BTreeMap<String, PathBuf>>,
     stamp: OnceCell<String>,
+    /// Git remotes by the paths of working trees, as sessions in the store say.
+    identities: OnceCell<BTreeMap<String, ProjectIdentity>>,
 }
 
 impl<'a> Places<'a> {
     pub(super) fn new(work: &'a Work<'a>) -> Self {
-        Self { work, checkouts: OnceCell::new(), stamp: OnceCell::new() }
+        Self { work, checkouts: OnceCell::new(), stamp: OnceCell::new(), identities: OnceCell::new() }
     }
 
     /// The project whose memory lies in the directory `name`; `None` if nothing here says which it is.
@@ -81,6 +87,46 @@ impl<'a> Places<'a> {
             None => drop(state.without_place.insert(id.clone(), self.stamp().clone())),
         }
         found
+    }
+
+    /// What the project of another program is known by here, its portable path, and whether it is sure that it is this one. Where it is not on
+    /// this machine, another machine's sessions in the store may say which git remote it has.
+    pub(super) fn project_at(&self, project: &ForeignProject) -> ((ProjectKey, PortablePath), bool) {
+        let roots = self.work.views.roots();
+        let here = expand_path(&project.path, roots).map(PathBuf::from).filter(|path| path.is_dir());
+        let named = || {
+            let name = project.directory.as_ref()?;
+            let is_named = |path: &&PathBuf| {
+                let portable = path.to_str().map(|path| collapse_path(roots, path));
+                path.is_dir() && portable.is_some_and(|portable| client_dir_name(portable.as_str()) == *name)
+            };
+            self.checkouts().values().find(is_named).cloned()
+        };
+        // Of directories that the client calls alike, the one in which it has been.
+        let looked = named().or(here).and_then(|path| self.look(&main_checkout(&path)));
+        match looked {
+            Some(found) => ((found.key, found.path), true),
+            None => {
+                let identity = self.identity_in_store(&project.path);
+                let is_sure = identity.is_some() || project.directory.is_none();
+                let key = identity.map_or_else(|| ProjectKey::Path(project.path.clone()), ProjectKey::Identity);
+                ((key, project.path.clone()), is_sure)
+            }
+        }
+    }
+
+    /// The git remote of the working tree whose top is at `path`, by what sessions in the store say. What cannot be read says nothing.
+    fn identity_in_store(&self, path: &PortablePath) -> Option<ProjectIdentity> {
+        let read = || {
+            let snapshot = self.work.store.head_snapshot().ok()?;
+            let manifests = snapshot.sessions().ok()?.into_keys().filter_map(|id| snapshot.manifest(&id).ok()?);
+            let known = manifests.filter_map(|manifest| {
+                let git = manifest.git.as_ref().filter(|git| git.directory.is_top())?;
+                Some((plain_project(&manifest)?.to_string(), git.identity.clone()?))
+            });
+            Some(known.collect())
+        };
+        self.identities.get_or_init(|| read().unwrap_or_default()).get(path.as_str()).cloned()
     }
 
     /// Where the machine that stored it first would have it here, if that is the project.

@@ -48,6 +48,8 @@ pub(super) struct OpenShelf<'s> {
     pub(super) shelf: Shelf,
     texts: RefCell<BTreeMap<RelativeName, Doc>>,
     changed: BTreeSet<RelativeName>,
+    /// What was imported was noted.
+    noted: bool,
 }
 
 impl<'s> OpenShelf<'s> {
@@ -58,7 +60,7 @@ impl<'s> OpenShelf<'s> {
         new: impl FnOnce() -> Shelf,
     ) -> Result<Self, StoreError> {
         let shelf = snapshot.shelf(id)?.unwrap_or_else(new);
-        Ok(Self { snapshot, id: id.clone(), shelf, texts: RefCell::default(), changed: BTreeSet::new() })
+        Ok(Self { snapshot, id: id.clone(), shelf, texts: RefCell::default(), changed: BTreeSet::new(), noted: false })
     }
 
     /// What it holds under this name, changes included.
@@ -117,6 +119,14 @@ impl<'s> OpenShelf<'s> {
         self.changed.insert(name.clone());
     }
 
+    /// Takes note of a text of another program that has come into the file.
+    pub(super) fn note_import(&mut self, name: &RelativeName, hash: &str) {
+        if !self.shelf.was_imported(name, hash) {
+            self.shelf.note_import(name, hash);
+            self.noted = true;
+        }
+    }
+
     /// The day with which a text was put on it.
     pub(super) fn day(&self, name: &RelativeName) -> Option<NaiveDate> {
         self.shelf.files.get(name)?.day
@@ -142,7 +152,7 @@ impl<'s> OpenShelf<'s> {
 
     /// Whether anything was put on it or taken away.
     pub(super) fn is_changed(&self) -> bool {
-        !self.changed.is_empty()
+        !self.changed.is_empty() || self.noted
     }
 
     /// How many files were.

@@ -98,6 +98,9 @@ fn merge_shelf(
         }
     }
     let Merging { files, unsent, .. } = merging;
+    for (name, hashes) in &ours.shelf.imported {
+        hashes.iter().for_each(|hash| theirs.note_import(name, hash));
+    }
     if theirs.is_changed() {
         theirs.write(tx)?;
     }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use super::super::list::read_particulars;
-use super::super::stored::{MachineNames, machine_names, session_name};
+use super::super::stored::{MachineNames, is_called, machine_names, session_name};
 use super::super::views::Views;
 use super::super::{SyncError, in_words};
 use super::{At, Base, SearchRequest, Unreadable, on_all_cores};
@@ -124,7 +124,7 @@ impl<'r> Filter<'r> {
     fn new(base: &Base<'_>, request: &'r SearchRequest, machines: &MachineNames) -> Result<Self, SyncError> {
         let from = request.from.as_deref();
         if let Some(name) = from
-            && !machines.iter().any(|(id, known)| known == name || id.as_str() == name)
+            && !machines.iter().any(|(id, known)| is_called(known, name) || id.as_str() == name)
         {
             return Err(SyncError::NoSuchMachine { name: name.to_owned(), found: 0 });
         }
@@ -159,8 +159,9 @@ impl<'r> Filter<'r> {
     }
 
     fn accepts_writer<'m>(&self, mut writers: impl Iterator<Item = &'m MachineId>, machines: &MachineNames) -> bool {
-        let is_from =
-            |id: &MachineId, from: &str| id.as_str() == from || machines.get(id).is_some_and(|name| name == from);
+        let is_from = |id: &MachineId, from: &str| {
+            id.as_str() == from || machines.get(id).is_some_and(|name| is_called(name, from))
+        };
         self.from.is_none_or(|from| writers.any(|id| is_from(id, from)))
     }
 }

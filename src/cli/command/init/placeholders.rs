@@ -3,8 +3,10 @@
 use crate::cli::app::App;
 use crate::cli::args::PlaceholderArg;
 use crate::cli::error::CliError;
+use crate::domain::root::RootName;
 use crate::sync::report::RemoteState;
 use crate::sync::{self, ForeignPlaceholder, SetUpReport};
+use crate::ui::format::count;
 use crate::ui::prompt;
 use crate::ui::sanitize::one_line;
 
@@ -42,6 +44,25 @@ pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
     report.learnt.extend(report.unmapped.extract_if(.., is_given));
     report.roots.extend(paths.into_iter().map(|(name, path)| (name.to_string(), path.to_string_lossy().into_owned())));
     Ok(())
+}
+
+/// Says what becomes of sessions that were stored below the directories of these placeholders before they had them. `is_sent`: other machines
+/// can know of the placeholders already.
+pub(in crate::cli::command) fn tell_of_stored(names: &[RootName], is_sent: bool, app: &mut App) {
+    // Whoever cannot read the store learns of it from the next command.
+    let stored = app.context().ok().and_then(|ctx| sync::stored_before(&ctx, names).ok()).unwrap_or_default();
+    if stored == 0 {
+        return;
+    }
+    let names = names.iter().map(RootName::as_str).collect::<Vec<_>>().join(", ");
+    let (are, its, them) = if stored == 1 { ("is", "its", "it") } else { ("are", "their", "them") };
+    let sessions = count(stored, "session");
+    app.out.hint(&format!(
+        "{sessions} below {names} {are} stored already: {its} text stays as it is, new turns use {names}"
+    ));
+    if !is_sent {
+        app.out.hint(&format!("other machines place {them} by {names} once they know of it: ccsync push"));
+    }
 }
 
 fn ask_for(placeholder: &ForeignPlaceholder) -> Result<Option<String>, CliError> {

@@ -1,0 +1,146 @@
+//! A placeholder that is given after sessions were stored below its directory.
+
+use std::fs;
+
+use ccsync::sync::{ProjectHere, what_to_tell};
+
+use crate::harness::library::with_context;
+use crate::harness::{Machine, ONE, Run, TWO, TestEnv, questions};
+use crate::project::here;
+use crate::projects::{assert_lies_in, assert_settled};
+
+/// Gives the placeholder `LAB` to a directory relative to the home directory.
+fn give(machine: &Machine, directory: &str) -> Run {
+    machine.ccsync(["config", "add-placeholder", &format!("LAB={}", machine.home.join(directory).display())]).success()
+}
+
+/// `a` has pushed a session in `lab/x`, and given `lab` a placeholder since; `b` has the place in `science`.
+fn given_later(env: &TestEnv) -> (Machine, Machine) {
+    let (a, b) = env.pair();
+    a.session(ONE).project("lab/x").turn("hello").write();
+    a.ccsync(["push"]).success();
+    give(&a, "lab");
+    a.ccsync(["push"]).success();
+    give(&b, "science");
+    fs::create_dir_all(b.home.join("science/x")).unwrap();
+    (a, b)
+}
+
+#[test]
+fn who_gives_it_is_told_of_what_is_stored_already() {
+    let env = TestEnv::new();
+    let (a, _) = env.pair();
+    a.session(ONE).project("lab/x").turn("hello").write();
+    a.session(TWO).project("work/app").turn("there").write();
+    a.ccsync(["push"]).success();
+    insta::assert_snapshot!(give(&a, "lab"), @r"
+    --- stderr
+    hint: 1 session below LAB is stored already: its text stays as it is, new turns use LAB
+    hint: other machines place it by LAB once they know of it: ccsync push
+    --- exit 0
+    ");
+    let none = give(&a, "empty");
+    assert_eq!(none.stderr, "", "nothing lies there");
+    let lab = a.home.join("lab");
+    let set = a.ccsync(["config", "set-path", "LAB", "this", lab.to_str().unwrap()]).success();
+    assert!(
+        set.stderr.contains("1 session below LAB is stored already") && !set.stderr.contains("ccsync push"),
+        "{set}"
+    );
+    let work = format!("WORK={}", a.home.join("work").display());
+    let init = a.ccsync(["init", "--yes", "--add-placeholder", &work]).success();
+    assert!(init.stderr.contains("1 session below WORK is stored already"), "{init}");
+    assert!(!a.ccsync(["init", "--yes"]).success().stderr.contains("stored already"));
+}
+
+#[test]
+fn a_session_from_before_lands_below_it_on_another_machine_and_its_text_stays() {
+    let env = TestEnv::new();
+    let (a, b) = given_later(&env);
+    let pull = b.ccsync(["pull"]).success();
+    assert!(pull.stdout.contains("{{LAB}}/x"), "{pull}");
+    assert_lies_in(&b, ONE, "science/x");
+    assert!(matches!(here(&b, ONE), ProjectHere::Present { directory, .. } if directory == b.home.join("science/x")));
+    assert!(b.text(ONE).contains(b.home.join("lab/x").to_str().unwrap()), "as it was stored");
+    assert_settled(&b, &[ONE]);
+    // From here on both use it.
+    b.append(ONE, "on b");
+    b.ccsync(["push"]).success();
+    a.ccsync(["pull"]).success();
+    assert_lies_in(&a, ONE, "lab/x");
+    let cwd = format!("\"cwd\":\"{}\"", a.home.join("lab/x").display());
+    a.append_raw(ONE, format!("{{\"type\":\"x\",{cwd}}}\n").as_bytes());
+    a.append(ONE, "on a");
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    let cwd = format!("\"cwd\":\"{}\"", b.home.join("science/x").display());
+    assert!(b.text(ONE).contains(&cwd), "what was written since is read below it: {}", b.text(ONE));
+    assert_eq!(questions(&b.text(ONE)), ["hello", "on b", "on a"]);
+    assert_settled(&a, &[ONE]);
+    assert_settled(&b, &[ONE]);
+}
+
+#[test]
+fn a_session_that_is_here_stays_and_who_lacks_it_has_it_where_it_was() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    a.session(ONE).project("lab/x").turn("hello").write();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    give(&a, "lab");
+    a.ccsync(["push"]).success();
+    give(&b, "science");
+    let c = env.machine("c");
+    c.init(&env.remote_of_pair());
+    for (machine, place) in [(&b, "lab/x"), (&c, "lab/x")] {
+        machine.ccsync(["pull"]).success();
+        assert_lies_in(machine, ONE, place);
+        assert_settled(machine, &[ONE]);
+    }
+}
+
+#[test]
+fn what_counts_is_what_the_machine_had_then_and_more() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    give(&a, "lab");
+    a.session(ONE).project("lab/x").turn("hello").write();
+    a.ccsync(["push"]).success();
+    // The placeholder has moved: what was stored below it is none of what lies in the new place.
+    let other = format!("OTHER={}", a.home.join("lab").display());
+    a.ccsync(["config", "add-placeholder", &format!("LAB={}", a.home.join("elsewhere").display())]).success();
+    a.ccsync(["config", "add-placeholder", &other]).success();
+    a.ccsync(["push"]).success();
+    give(&b, "science");
+    b.ccsync(["config", "add-placeholder", &format!("OTHER={}", b.home.join("other").display())]).success();
+    b.ccsync(["pull"]).success();
+    assert_lies_in(&b, ONE, "science/x");
+}
+
+#[test]
+fn a_machine_that_was_forgotten_is_still_known_for_it() {
+    let env = TestEnv::new();
+    let (a, b) = given_later(&env);
+    b.ccsync(["machine", "forget", "a", "--yes"]).success();
+    b.ccsync(["pull"]).success();
+    assert_lies_in(&b, ONE, "science/x");
+    drop(a);
+}
+
+#[test]
+fn the_model_is_told_where_it_is_now() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    let signed =
+        br#"{"type":"assistant","message":{"content":[{"type":"thinking","thinking":"x","signature":"c2ln"}]}}"#;
+    a.session(ONE).project("lab/x").turn("hello").raw(signed).raw(b"\n").write();
+    a.ccsync(["push"]).success();
+    give(&a, "lab");
+    a.ccsync(["push"]).success();
+    give(&b, "science");
+    b.ccsync(["pull"]).success();
+    let directory = b.home.join("science/x");
+    let told = with_context(&b, |ctx| what_to_tell(ctx, &ONE.parse().unwrap(), &directory)).unwrap().unwrap();
+    let line = format!("- `{}` is now `{}`", a.home.join("lab").display(), b.home.join("science").display());
+    assert!(told.contains(&line), "{told}");
+}
