@@ -213,7 +213,9 @@ fn the_beginning_of_an_id_is_enough_to_pull_by() {
     assert!(b.sessions().is_empty());
     b.ccsync(["pull", &ONE[..8]]).success();
     assert_eq!(b.sessions(), [ONE]);
-    b.ccsync(["pull", "3"]).code(3);
+    b.ccsync(["pull", "3"]).code(1);
+    b.ccsync(["pull", "3", &TWO[..8]]).code(3);
+    assert_eq!(b.sessions(), [ONE, TWO]);
 }
 
 #[cfg(target_os = "linux")]
