@@ -2,9 +2,10 @@
 #![cfg(unix)]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -143,6 +144,55 @@ fn interrupted_while_copying(machine: &Machine, remote: &Path) -> Run {
 
 fn is_half_made(path: &Path) -> bool {
     path.file_name().unwrap().to_string_lossy().starts_with("tmp_pack")
+}
+
+#[test]
+fn an_interruption_counts_while_it_is_found_out_what_is_missing() {
+    // A signal may come too late; then everything has come.
+    let interrupted = (0..10).any(|_| {
+        let env = TestEnv::new();
+        let (a, b) = env.pair_with_session();
+        a.append(ONE, "more");
+        a.ccsync(["push"]).success();
+        let before = packs(&b.store().join(".git")).len();
+        let [first, second] = [1, 2].map(|n| gate(&b, &env.remote_of_pair(), n));
+        let mut pull = b.command(["pull"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        // It has begun to look when it comes by the first, and waits at the second.
+        let open = open_gate(&first, &mut pull);
+        kill_process(Pid::from_child(&pull), Signal::INT).unwrap();
+        drop((open, open_gate(&second, &mut pull)));
+        let run = b.ended(pull);
+        if run.code == Some(0) || packs(&b.store().join(".git")).len() > before {
+            return false;
+        }
+        assert_eq!(run.code, Some(130), "{run}");
+        [first, second].iter().for_each(|gate| fs::remove_file(gate).unwrap());
+        b.ccsync(["pull"]).success();
+        assert_eq!(questions(&b.text(ONE)).len(), 2);
+        true
+    });
+    assert!(interrupted, "it never came in time");
+}
+
+/// A pack that is no file but a pipe: whoever opens it waits until it is opened here. The one with the lowest number is opened first.
+fn gate(machine: &Machine, remote: &Path, n: u64) -> PathBuf {
+    let pack = remote.join(format!("objects/pack/pack-{n:040}.pack"));
+    machine.run(machine.program("mkfifo").arg(&pack)).success();
+    let index = fs::File::create(pack.with_extension("idx")).unwrap();
+    index.set_modified(index.metadata().unwrap().modified().unwrap() + Duration::from_secs(100 - n)).unwrap();
+    pack
+}
+
+/// Waits until the program is at the gate, or at its end.
+fn open_gate(gate: &Path, program: &mut Child) -> Option<fs::File> {
+    let only_if_awaited = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap();
+    while program.try_wait().unwrap().is_none() {
+        if let Ok(open) = fs::OpenOptions::new().write(true).custom_flags(only_if_awaited).open(gate) {
+            return Some(open);
+        }
+        std::thread::yield_now();
+    }
+    None
 }
 
 #[test]

@@ -78,9 +78,10 @@ impl Objects<'_> {
         }
     }
 
-    /// Whether a pack has the object itself, and not its difference to another.
-    pub(super) fn is_whole_in_pack(self, oid: Oid) -> bool {
-        self.reader.in_packs(|packs| packs.is_whole(oid)).unwrap_or(false)
+    /// Whether a pack has the object itself, and not its difference to another; nor anything larger than what is read here, whose size is
+    /// not to be believed.
+    pub(super) fn can_be_taken_as_it_is(self, oid: Oid) -> bool {
+        self.reader.in_packs(|packs| packs.can_be_taken_as_it_is(oid)).unwrap_or(false)
     }
 
     /// The content of an object of this kind.
@@ -189,9 +190,10 @@ impl Packs {
         None
     }
 
-    fn is_whole(&self, oid: Oid) -> Option<bool> {
+    fn can_be_taken_as_it_is(&self, oid: Oid) -> Option<bool> {
         let (pack, offset) = self.find(oid)?;
-        Some(matches!(pack.entry(offset)?.kind, Kind::Whole(_)))
+        let entry = pack.entry(offset)?;
+        Some(matches!(entry.kind, Kind::Whole(_)) && entry.size <= LARGEST)
     }
 
     fn read_whole(&self, oid: Oid) -> Option<Whole> {
@@ -240,7 +242,7 @@ impl Slot {
 
 #[cfg(test)]
 mod tests {
-    use super::super::object::ObjectWriter;
+    use super::super::object::{ObjectWriter, PackWriter, Readable};
     use super::*;
 
     fn text(n: usize) -> Vec<u8> {
@@ -273,6 +275,22 @@ mod tests {
             assert_eq!(Objects { repo: &repo, reader: &reader }.size(*oid).unwrap(), text(n).len());
         }
         assert!(objects.read(ObjectType::Blob, Oid::from_bytes(&[7; 20]).unwrap()).is_err());
+    }
+
+    /// It would have to be read whole by libgit2, and may be a thousand times as large as its stream.
+    #[test]
+    fn what_is_too_large_to_be_read_here_is_not_taken_as_it_is() {
+        for (size, is_taken) in [(LARGEST, true), (LARGEST + 1, false), (usize::MAX >> 8, false)] {
+            let dir = tempfile::tempdir().unwrap();
+            let repo = Repository::init(dir.path()).unwrap();
+            let oid = Oid::from_bytes(&[7; 20]).unwrap();
+            let mut pack = PackWriter::create(&repo.path().join("objects/pack")).unwrap();
+            pack.put_compressed(ObjectType::Blob, oid, size, b"the size is what is promised").unwrap();
+            pack.finish(Readable::ByUser).unwrap();
+            let reader = Reader::new(repo.path());
+            let objects = Objects { repo: &repo, reader: &reader };
+            assert_eq!((objects.size(oid).unwrap(), objects.can_be_taken_as_it_is(oid)), (size, is_taken));
+        }
     }
 
     /// A pack as git makes it, of versions of one growing text.

@@ -11,6 +11,7 @@ use super::NotDone;
 use crate::store::StoreError;
 use crate::store::reader::Objects;
 use crate::store::tree::{Entries, entries};
+use crate::sys::signal;
 
 /// With more of them, looking what comes before what takes longer than git's start.
 const MOST_COMMITS: usize = 200;
@@ -28,12 +29,14 @@ pub(super) struct Missing<'a> {
     seen: HashSet<Oid>,
     found: Vec<(ObjectType, Oid)>,
     to_compress: usize,
+    /// Those that had arrived when this began. An earlier one is no reason to stop: locks are given back after one.
+    signals: usize,
 }
 
 impl<'a> Missing<'a> {
     /// Of what `from` has.
     pub(super) fn of(from: Objects<'a>) -> Self {
-        Self { from, seen: HashSet::new(), found: Vec::new(), to_compress: 0 }
+        Self { from, seen: HashSet::new(), found: Vec::new(), to_compress: 0, signals: signal::count() }
     }
 
     /// Adds `commit` and everything that belongs to it, but for what belongs to commits that are known at the other side.
@@ -83,9 +86,20 @@ impl<'a> Missing<'a> {
         Ok(commits)
     }
 
+    /// Where the objects are.
+    pub(super) fn from(&self) -> Objects<'a> {
+        self.from
+    }
+
     /// The objects with their kinds.
-    pub(super) fn found(self) -> Vec<(ObjectType, Oid)> {
-        self.found
+    pub(super) fn found(&self) -> &[(ObjectType, Oid)] {
+        &self.found
+    }
+
+    /// # Errors
+    /// [`NotDone::Interrupted`] if a signal has arrived since this began.
+    pub(super) fn go_on(&self) -> Result<(), NotDone> {
+        if signal::count() > self.signals { Err(NotDone::Interrupted) } else { Ok(()) }
     }
 
     fn add_tree(&mut self, tree: Oid, former: &[Oid], depth: usize) -> Result<(), NotDone> {
@@ -116,8 +130,9 @@ impl<'a> Missing<'a> {
     }
 
     fn note(&mut self, kind: ObjectType, oid: Oid) -> Result<(), NotDone> {
-        if !self.from.is_whole_in_pack(oid) {
-            self.to_compress += self.from.size(oid)?;
+        self.go_on()?;
+        if !self.from.can_be_taken_as_it_is(oid) {
+            self.to_compress = self.to_compress.saturating_add(self.from.size(oid)?);
         }
         self.seen.insert(oid);
         self.found.push((kind, oid));

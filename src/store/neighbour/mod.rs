@@ -10,7 +10,7 @@
 
 use std::path::Path;
 
-use git2::{ObjectType, Oid};
+use git2::Oid;
 
 use super::object::{PackWriter, Readable};
 use super::reader::{Objects, Reader};
@@ -18,7 +18,6 @@ use super::{HEAD_REF, Store, commit_id, oid};
 use crate::domain::id::CommitId;
 use crate::domain::progress::{Phase, Progress};
 use crate::sys::fail_point::fail_point;
-use crate::sys::signal;
 use missing::Missing;
 use plain::Plain;
 use refs::{Lock, Refs};
@@ -119,7 +118,7 @@ impl Store {
         let mut missing = Missing::of(from);
         missing.add(theirs, |commit| self.is_below(commit, &ours))?;
         let packs = self.repo.path().join("objects/pack");
-        copy(from, missing.found(), (&packs, Readable::ByUser), (progress, Phase::Fetch))?;
+        copy(&missing, (&packs, Readable::ByUser), (progress, Phase::Fetch))?;
         let theirs = commit_id(theirs);
         self.set_remote_head(Some(&theirs))?;
         Ok(Some(theirs))
@@ -143,7 +142,7 @@ impl Store {
         }
         let packs = plain.path.join("objects/pack");
         let readable = readable_as(&packs)?;
-        copy(self.objects(), missing.found(), (&packs, readable), (progress, Phase::Send))
+        copy(&missing, (&packs, readable), (progress, Phase::Send))
     }
 
     /// Whether `commit` is one of `heads`, or comes before one.
@@ -177,34 +176,24 @@ fn readable_as(_: &Path) -> Result<Readable, NotDone> {
 
 /// Writes objects, each checked against its name, as one pack into a directory of packs.
 fn copy(
-    from: Objects<'_>,
-    objects: Vec<(ObjectType, Oid)>,
+    missing: &Missing<'_>,
     into: (&Path, Readable),
     (progress, phase): (&dyn Progress, Phase),
 ) -> Result<(), NotDone> {
-    if objects.is_empty() {
+    if missing.found().is_empty() {
         return Ok(());
     }
-    progress.begin(phase, objects.len() as u64, 0);
-    let copied = copy_each(from, objects, into, || progress.advance(1, 0));
+    progress.begin(phase, missing.found().len() as u64, 0);
+    let copied = copy_each(missing, into, || progress.advance(1, 0));
     progress.end();
     copied
 }
 
-fn copy_each(
-    from: Objects<'_>,
-    objects: Vec<(ObjectType, Oid)>,
-    (into, readable): (&Path, Readable),
-    copied: impl Fn(),
-) -> Result<(), NotDone> {
+fn copy_each(missing: &Missing<'_>, (into, readable): (&Path, Readable), copied: impl Fn()) -> Result<(), NotDone> {
     let mut pack = PackWriter::create(into)?;
-    // An earlier signal is no reason: locks are given back after one.
-    let signals = signal::count();
-    for (kind, oid) in objects {
-        if signal::count() > signals {
-            return Err(NotDone::Interrupted);
-        }
-        match from.read_to_copy(kind, oid)? {
+    for (kind, oid) in missing.found().iter().copied() {
+        missing.go_on()?;
+        match missing.from().read_to_copy(kind, oid)? {
             (content, Some(stream)) => pack.put_compressed(kind, oid, content.len(), &stream)?,
             (content, None) => pack.put(kind, oid, content)?,
         }
