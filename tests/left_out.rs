@@ -319,6 +319,31 @@ fn a_crash_gives_the_lock_of_what_is_excluded_back_with_a_word_if_anything_stays
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn of_a_lock_that_could_not_be_given_back_yet_nobody_says_that_it_was() {
+    use crate::harness::client::Client;
+    use crate::resume::held;
+    let env = TestEnv::new();
+    let (a, _) = env.pair_with_session();
+    let (remote, at_a) = (env.remote_of_pair(), Client::install(&a));
+    let child = at_a.start(&["resume", ONE], "between us");
+    a.ccsync(["config", "exclude", "~/work"]).success();
+    let away = remote.with_extension("away");
+    fs::rename(&remote, &away).unwrap();
+    at_a.let_go();
+    let run = a.ended(child).success();
+    assert!(
+        run.stderr.contains("its lock goes back with the next push, and what was not pushed before stays"),
+        "{run}"
+    );
+    fs::rename(&away, &remote).unwrap();
+    assert_eq!(held(&remote, &a), [ONE]);
+    let run = a.ccsync(["push"]).success();
+    assert!(run.stdout.contains("its lock is given back, and what was not pushed before stays here"), "{run}");
+    assert_eq!(held(&remote, &a), [""; 0]);
+}
+
 #[test]
 fn a_copy_of_what_is_left_out_is_left_out_too() {
     let env = TestEnv::new();

@@ -40,7 +40,7 @@ pub fn push_selected(ctx: &Context<'_>, dry_run: bool, selection: &Selection) ->
 }
 
 /// Said of a session whose lock goes back while not all of it may be sent.
-const STAYS: &str = "its lock is given back, and what was not pushed before stays here; if another machine goes on with it, both sides are kept";
+const STAYS: &str = "what was not pushed before stays here; if another machine goes on with it, both sides are kept";
 
 /// For what everything is pushed.
 #[derive(Debug, Clone, Copy)]
@@ -79,9 +79,10 @@ pub(super) fn push_for(
     let mut report = plan.execute(&mut work)?;
     report.beside = prose::push(&mut work, false)?;
     prepare_locks(&mut work, purpose, &report, &not_looked_at);
-    name_what_stays(&work, &found, &mut report)?;
+    let staying = what_stays(&work, &found, &report)?;
     let (remote, merged) = send(&mut work)?;
     mention_merged(&mut report, &work, merged)?;
+    name_what_stays(&work, &staying, &mut report)?;
     report.remote = remote;
     work.save()?;
     Ok((report, work.locks.lost_without_holder()))
@@ -100,17 +101,32 @@ fn prepare_locks(work: &mut Work<'_>, purpose: Purpose<'_>, report: &Report, not
     }
 }
 
-/// A session that the settings leave out gives its lock back: nobody is at work on it any more, and nothing of it may be sent. What of it stays
-/// here is said, because another machine may go on without it now.
-fn name_what_stays(work: &Work<'_>, found: &Discovery, report: &mut Report) -> Result<(), SyncError> {
-    for session in &mut report.sessions {
+/// A session that the settings leave out gives its lock back: nobody is at work on it any more, and nothing of it may be sent. Those of which
+/// something stays here.
+fn what_stays(work: &Work<'_>, found: &Discovery, report: &Report) -> Result<BTreeSet<SessionId>, SyncError> {
+    let mut staying = BTreeSet::new();
+    for session in &report.sessions {
         if matches!(session.outcome, Outcome::LeftOut { .. })
             && work.locks.ends(&session.session)
             && let Some(here) = found.sessions.get(&session.session)
             && !is_stored(work, here)?
         {
-            session.notes.push(STAYS.to_owned());
+            staying.insert(session.session.clone());
         }
+    }
+    Ok(staying)
+}
+
+/// That something stays here is said, because another machine may go on without it now; and what has become of the lock.
+fn name_what_stays(work: &Work<'_>, staying: &BTreeSet<SessionId>, report: &mut Report) -> Result<(), SyncError> {
+    let is_left_out = |session: &&mut SessionReport| matches!(session.outcome, Outcome::LeftOut { .. });
+    for session in report.sessions.iter_mut().filter(is_left_out).filter(|left| staying.contains(&left.session)) {
+        let lock = match work.locks.note(&work.store, &session.session)? {
+            Some(lost) => lost,
+            None if work.locks.claim(&session.session).is_some() => "its lock goes back with the next push".to_owned(),
+            None => "its lock is given back".to_owned(),
+        };
+        session.notes.push(format!("{lock}, and {STAYS}"));
     }
     Ok(())
 }
