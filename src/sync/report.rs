@@ -263,10 +263,10 @@ impl Report {
     }
 
     /// Adds what happened next to files beside sessions. An owner may have several directories here, each with a report of its own.
-    pub(super) fn add_beside(&mut self, next: Vec<ShelfReport>) {
-        let mut former = std::mem::replace(&mut self.beside, next);
+    pub(super) fn add_beside(&mut self, mut next: Vec<ShelfReport>) {
+        let mut former = std::mem::take(&mut self.beside);
         for shelf in &mut former {
-            let later = self.beside.iter_mut().filter(|later| later.project == shelf.project);
+            let later = next.iter_mut().filter(|later| later.project == shelf.project);
             let mut later: Vec<&mut ProseReport> = later.flat_map(|later| &mut later.files).collect();
             shelf.files.retain(|file| {
                 let same = later.iter_mut().filter(|later| later.name == file.name);
@@ -274,7 +274,7 @@ impl Report {
             });
         }
         for shelf in former {
-            match self.beside.iter_mut().find(|later| later.project == shelf.project) {
+            match next.iter_mut().find(|later| later.project == shelf.project) {
                 Some(later) => {
                     later.files.extend(shelf.files);
                     later.listed = later.listed.take().or(shelf.listed);
@@ -282,6 +282,7 @@ impl Report {
                 None => self.beside.push(shelf),
             }
         }
+        self.beside.extend(next);
         self.beside.iter_mut().for_each(|shelf| shelf.files.sort_by(|a, b| a.name.cmp(&b.name)));
         self.beside.sort_by(|a, b| a.project.cmp(&b.project));
     }
@@ -333,5 +334,13 @@ mod tests {
             report.add_beside(vec![shelf(&[("a", next)]), shelf(&[("a", skipped())])]);
             assert_eq!(report.beside, [shelf(&[("a", holds), ("b", Sent)]), shelf(&[("a", skipped())])]);
         }
+    }
+
+    #[test]
+    fn two_directories_of_one_owner_stay_apart_where_nothing_more_is_said_of_them() {
+        let both = || vec![shelf(&[("a", ProseOutcome::Brought)]), shelf(&[("a", ProseOutcome::Merged)])];
+        let mut report = Report { beside: both(), ..Report::default() };
+        report.add_beside(Vec::new());
+        assert_eq!(report.beside, both());
     }
 }
