@@ -94,7 +94,8 @@ pub(super) struct PackWriter {
 }
 
 struct Compressors {
-    jobs: SyncSender<Job>,
+    /// None when there is nothing more to come.
+    jobs: Option<SyncSender<Job>>,
     workers: Vec<JoinHandle<io::Result<()>>>,
 }
 
@@ -118,7 +119,7 @@ impl PackWriter {
     /// Takes an object that it does not have yet.
     pub(super) fn put(&mut self, kind: ObjectType, oid: Oid, data: Vec<u8>) -> Result<(), StoreError> {
         let compressors = self.compressors.get_or_insert_with(|| Compressors::start(&self.out));
-        if compressors.jobs.send(Job { kind, oid, data }).is_ok() {
+        if compressors.jobs.as_ref().is_some_and(|jobs| jobs.send(Job { kind, oid, data }).is_ok()) {
             return Ok(());
         }
         // All workers are gone: one of them holds the reason.
@@ -140,9 +141,9 @@ impl PackWriter {
     }
 
     fn join(&mut self) -> Result<(), StoreError> {
-        let Some(Compressors { jobs, workers }) = self.compressors.take() else { return Ok(()) };
-        drop(jobs);
-        for worker in workers {
+        let Some(mut compressors) = self.compressors.take() else { return Ok(()) };
+        drop(compressors.jobs.take());
+        for worker in compressors.workers.drain(..) {
             let result = worker.join().unwrap_or_else(|_| Err(io::Error::other("a compression thread panicked")));
             result.map_err(|source| StoreError::io("write a pack in", &self.dir, source))?;
         }
@@ -188,7 +189,15 @@ impl Compressors {
         let queue = Arc::new(Mutex::new(queue));
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
         let workers = (0..threads).map(|_| spawn_worker(Arc::clone(&queue), Arc::clone(out))).collect();
-        Self { jobs, workers }
+        Self { jobs: Some(jobs), workers }
+    }
+}
+
+/// A pack that is given up is gone before its writer returns: the last who has its file removes it, and none outlives this.
+impl Drop for Compressors {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        self.workers.drain(..).for_each(|worker| drop(worker.join()));
     }
 }
 
@@ -375,4 +384,20 @@ pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pack_that_is_given_up_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut pack = PackWriter::create(dir.path()).unwrap();
+        for n in 0..8 {
+            pack.put(ObjectType::Blob, Oid::from_bytes(&[n; 20]).unwrap(), vec![n; 4 << 20]).unwrap();
+        }
+        drop(pack);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 }
