@@ -101,9 +101,16 @@ pub fn working_directories(lines: &[u8]) -> Vec<String> {
 /// Into which working tree the client has gone with `EnterWorktree`, by the last record in `lines` that says so: none, if it has left it since.
 /// `None`: no record speaks of it.
 pub fn entered_worktree(lines: &[u8]) -> Option<Option<String>> {
-    let at = memmem::rfind(lines, b"\"type\":\"worktree-state\"")?;
-    let record = parse(line_at(lines, at)).filter(|record| record["type"] == "worktree-state")?;
-    Some(record["worktreeSession"]["worktreePath"].as_str().map(str::to_owned))
+    let mut before = lines;
+    while let Some(at) = memmem::rfind(before, b"\"type\":\"worktree-state\"") {
+        let line = line_at(before, at);
+        // Others may hold the same words further in, and a torn one says nothing.
+        if let Some(record) = parse(line).filter(|record| record["type"] == "worktree-state") {
+            return Some(record["worktreeSession"]["worktreePath"].as_str().map(str::to_owned));
+        }
+        before = &before[..memchr::memrchr(b'\n', &before[..at]).map_or(0, |end| end + 1)];
+    }
+    None
 }
 
 /// Parses the client's time stamps.
@@ -183,6 +190,20 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_whole_record_of_a_worktree_counts() {
+        let entered = r#"{"type":"worktree-state","worktreeSession":{"worktreePath":"/w/aside"}}"#;
+        let left = r#"{"type":"worktree-state","worktreeSession":null}"#;
+        let beside = r#"{"type":"attachment","attachment":{"type":"worktree-state","worktreeSession":null}}"#;
+        let torn = r#"{"type":"worktree-state","worktreeSess"#;
+        let of = |lines: &[&str]| entered_worktree((lines.join("\n") + "\n").as_bytes());
+        assert_eq!(of(&["{}", beside, torn]), None);
+        for after in [&[][..], &[beside], &[beside, torn, "{}"]] {
+            assert_eq!(of(&[&[left, entered], after].concat()), Some(Some("/w/aside".to_owned())));
+            assert_eq!(of(&[&[entered, left], after].concat()), Some(None));
+        }
+    }
 
     #[test]
     fn later_records_override_earlier_ones() {
