@@ -169,3 +169,111 @@ impl Commit {
         Some(Self { tree, parents: parents.collect::<Option<_>>()? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use git2::Repository;
+    use git2::build::TreeUpdateBuilder;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+    use crate::store::reader::Reader;
+
+    const PATHS: [&str; 6] = ["a", "d/b", "d/e/c", "d/e/g", "f/b", "f/e/c"];
+
+    /// A commit: what comes before it, and the commit whose files it has, with some changed. Few paths and few contents: trees return to
+    /// what they were, at the same place and at another.
+    #[derive(Debug, Clone)]
+    struct Made {
+        parents: Vec<Index>,
+        files_of: Index,
+        changes: Vec<(Index, Option<u8>)>,
+    }
+
+    fn made() -> impl Strategy<Value = Made> {
+        let changes = vec((any::<Index>(), proptest::option::weighted(0.8, 0..2_u8)), 0..3);
+        (vec(any::<Index>(), 1..3), any::<Index>(), changes).prop_map(|(parents, files_of, changes)| Made {
+            parents,
+            files_of,
+            changes,
+        })
+    }
+
+    fn commit(repo: &Repository, when: i64, files: &BTreeMap<&str, u8>, parents: &[Oid]) -> Oid {
+        let mut update = TreeUpdateBuilder::new();
+        for (path, content) in files {
+            update.upsert(*path, repo.blob(&[*content]).unwrap(), git2::FileMode::Blob);
+        }
+        let none = repo.find_tree(repo.treebuilder(None).unwrap().write().unwrap()).unwrap();
+        let tree = repo.find_tree(update.create_updated(repo, &none).unwrap()).unwrap();
+        // Of two that are otherwise equal, one is later.
+        let time = git2::Time::new(when, 0);
+        let by = git2::Signature::new("a", "a@b", &time).unwrap();
+        let parents: Vec<_> = parents.iter().map(|parent| repo.find_commit(*parent).unwrap()).collect();
+        repo.commit(None, &by, &by, "", &tree, &parents.iter().collect::<Vec<_>>()).unwrap()
+    }
+
+    /// The commits, and everything that belongs to them.
+    fn below(repo: &Repository, heads: &[Oid]) -> (BTreeSet<Oid>, BTreeSet<Oid>) {
+        let mut walk = repo.revwalk().unwrap();
+        heads.iter().for_each(|head| walk.push(*head).unwrap());
+        let commits: BTreeSet<Oid> = walk.map(Result::unwrap).collect();
+        let mut objects = commits.clone();
+        for commit in &commits {
+            let tree = repo.find_commit(*commit).unwrap().tree().unwrap();
+            objects.insert(tree.id());
+            tree.walk(git2::TreeWalkMode::PreOrder, |_, entry| {
+                objects.insert(entry.id());
+                git2::TreeWalkResult::Ok
+            })
+            .unwrap();
+        }
+        (commits, objects)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn nothing_is_left_out_of_any_history(
+            history in vec(made(), 1..12),
+            known in vec(any::<Index>(), 0..3),
+            wanted in vec(any::<Index>(), 1..3),
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let repo = Repository::init_bare(dir.path()).unwrap();
+            let first = BTreeMap::from(PATHS.map(|path| (path, 0)));
+            let mut commits = vec![(commit(&repo, 0, &first, &[]), first)];
+            for (when, made) in (1..).zip(history) {
+                let mut files = made.files_of.get(&commits).1.clone();
+                for (path, content) in made.changes {
+                    let path = *path.get(&PATHS);
+                    match content {
+                        Some(content) => drop(files.insert(path, content)),
+                        None => drop(files.remove(path)),
+                    }
+                }
+                let parents: BTreeSet<Oid> = made.parents.iter().map(|parent| parent.get(&commits).0).collect();
+                commits.push((commit(&repo, when, &files, &Vec::from_iter(parents)), files));
+            }
+            let (known, there) = below(&repo, &known.iter().map(|known| known.get(&commits).0).collect::<Vec<_>>());
+            let wanted: Vec<Oid> = wanted.iter().map(|wanted| wanted.get(&commits).0).collect();
+            let reader = Reader::new(repo.path());
+            let mut missing = Missing::of(Objects { repo: &repo, reader: &reader });
+            for wanted in &wanted {
+                missing.add(*wanted, |commit| Ok(known.contains(&commit))).unwrap();
+            }
+            let found: Vec<Oid> = missing.found().iter().map(|(_, oid)| *oid).collect();
+            let once = BTreeSet::from_iter(found.iter().copied());
+            prop_assert_eq!(found.len(), once.len(), "nothing goes over twice");
+            let needed = below(&repo, &wanted).1;
+            prop_assert!(once.is_subset(&needed));
+            let left_out: Vec<&Oid> = needed.iter().filter(|oid| !once.contains(oid) && !there.contains(oid)).collect();
+            prop_assert!(left_out.is_empty(), "left out: {:?}", left_out);
+        }
+    }
+}
