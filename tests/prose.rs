@@ -854,41 +854,60 @@ fn plans_travel_and_what_the_client_clears_up_is_neither_removed_elsewhere_nor_b
     assert_eq!(fs::read_to_string(plan(&b, "other.md")).unwrap(), "o\nmore\n");
 }
 
+/// Writes a plan as it was written some days ago.
+fn write_aged_plan(machine: &Machine, name: &str, days: i64) {
+    write_plan(machine, name, &format!("{name}\n"));
+    let then = chrono::Utc::now() - chrono::TimeDelta::days(days);
+    ccsync::sys::fs::set_modified(&plan(machine, name), then).unwrap();
+}
+
+fn plans_in_store(machine: &Machine) -> Vec<String> {
+    let names = fs::read_dir(machine.store().join("user/files/plans")).unwrap().flatten();
+    let mut names: Vec<String> = names.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn of_plans_that_two_machines_have_sent_without_knowing_of_each_other_the_newest_stay() {
+    let env = TestEnv::new();
+    let (a, b) = env.pair();
+    (0..200).for_each(|n| write_aged_plan(&a, &format!("a{n:03}.md"), 210 - n));
+    (0..100).for_each(|n| write_aged_plan(&b, &format!("b{n:03}.md"), 1));
+    a.ccsync(["push"]).success();
+    // It is committed here before anything of the other is fetched.
+    b.ccsync(["push"]).success();
+    let names = plans_in_store(&b);
+    assert_eq!((names.len(), names[0].as_str(), names[255].as_str()), (256, "a044.md", "b099.md"));
+    settle(&[&a, &b]);
+    assert_eq!(plans_in_store(&a), names);
+    assert!(plan(&a, "a000.md").exists() && plan(&a, "b000.md").exists(), "nothing is taken from a machine");
+}
+
 #[test]
 fn of_many_plans_the_newest_travel_and_stay_in_the_store() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let aged = |machine: &Machine, name: &str, days: i64| {
-        write_plan(machine, name, &format!("{name}\n"));
-        ccsync::sys::fs::set_modified(&plan(machine, name), chrono::Utc::now() - chrono::TimeDelta::days(days))
-            .unwrap();
-    };
-    (0..300).for_each(|n| aged(&a, &format!("a{n:03}.md"), 310 - n));
+    (0..300).for_each(|n| write_aged_plan(&a, &format!("a{n:03}.md"), 310 - n));
     a.ccsync(["push"]).success();
-    let in_store = |machine: &Machine| {
-        let names = fs::read_dir(machine.store().join("user/files/plans")).unwrap().flatten();
-        let mut names: Vec<String> = names.map(|entry| entry.file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    };
-    assert_eq!((in_store(&a).len(), in_store(&a)[0].as_str()), (256, "a044.md"));
-    (0..20).for_each(|n| aged(&b, &format!("b{n:02}.md"), 1));
+    assert_eq!((plans_in_store(&a).len(), plans_in_store(&a)[0].as_str()), (256, "a044.md"));
+    (0..20).for_each(|n| write_aged_plan(&b, &format!("b{n:02}.md"), 1));
     settle(&[&b, &a]);
-    let names = in_store(&a);
+    let names = plans_in_store(&a);
     assert_eq!((names.len(), names[0].as_str(), names[255].as_str()), (256, "a064.md", "b19.md"));
     assert!(plan(&a, "a000.md").exists() && plan(&a, "b00.md").exists(), "nothing is taken from a machine");
     // One that is older than all of them is not sent, and not asked about again.
-    aged(&b, "b-old.md", 400);
+    write_aged_plan(&b, "b-old.md", 400);
     for _ in 0..2 {
         let run = b.ccsync(["push"]).success();
-        assert!(!run.stdout.contains("b-old.md") && in_store(&b) == names, "{run}");
+        assert!(!run.stdout.contains("b-old.md") && plans_in_store(&b) == names, "{run}");
     }
     // One of the oldest that somebody goes on with is new again.
     write_plan(&a, "a000.md", "again\n");
     settle(&[&a, &b]);
     assert_eq!(fs::read_to_string(plan(&b, "a000.md")).unwrap(), "again\n");
     // On a machine on which many others are newer than one that changed elsewhere, too.
-    (0..300).for_each(|n| aged(&b, &format!("c{n:03}.md"), 0));
+    (0..300).for_each(|n| write_aged_plan(&b, &format!("c{n:03}.md"), 0));
     write_plan(&a, "a299.md", "again\n");
     settle(&[&a, &b]);
     assert_eq!(fs::read_to_string(plan(&b, "a299.md")).unwrap(), "again\n");

@@ -97,7 +97,11 @@ fn merge_shelf(
             merging.unsent.push((name.clone(), None));
         }
     }
-    let Merging { files, unsent, .. } = merging;
+    let Merging { mut files, unsent, .. } = merging;
+    if id.is_user() {
+        let dropped = theirs.drop_older_plans();
+        files.retain(|file| !dropped.iter().any(|name| name.as_str() == file.name));
+    }
     for (name, hashes) in &ours.shelf.imported {
         hashes.iter().for_each(|hash| theirs.note_import(name, hash));
     }
