@@ -13,6 +13,9 @@ use crate::domain::beside::Beside;
 /// What the names of secrets have in them.
 const SECRET: [&str; 9] = ["KEY", "TOKEN", "SECRET", "PASSW", "PASSPHRASE", "CREDENTIAL", "AUTH", "HEADERS", "COOKIE"];
 
+/// What names of secrets are made of, between other words: in longer words these are mere letters (`BYPASS`, `PATH`).
+const SECRET_WORDS: [&str; 3] = ["PASS", "PWD", "PAT"];
+
 /// Values that are secrets by their form, as their issuers describe them, and PEM (RFC 7468). A prefix alone, as in a rule that searches for it,
 /// is none.
 static FORMS: LazyLock<[(&str, Regex); 5]> = LazyLock::new(|| {
@@ -63,7 +66,8 @@ impl Within {
     /// Whether a field in it is a secret by its name.
     fn names_secret(self, name: &str, value: &Value) -> bool {
         let name = name.to_ascii_uppercase().replace("AUTHOR_", "");
-        let is_secret = SECRET.iter().any(|word| name.contains(word));
+        let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
+        let is_secret = SECRET.iter().any(|word| name.contains(word)) || words.any(|word| SECRET_WORDS.contains(&word));
         match self {
             Self::Anything => false,
             Self::Env => is_secret && !is_number_of_tokens(&name, value),
@@ -113,6 +117,10 @@ mod tests {
         assert!(holds(r#"{"x":[{"env":{"HTTP_HEADERS":"Authorization: x"}}]}"#), "wherever an `env` is");
         assert!(holds("{\"env\":{\"API_KEY\":\"x\",}}"), "what cannot be looked at");
         assert!(!holds(r#"{"env":{"MAX_THINKING_TOKENS":"8000","GIT_AUTHOR_NAME":"al"}}"#));
+        for name in ["DB_PASS", "PGPASSWORD", "mysql_pwd", "GITHUB_PAT"] {
+            assert!(holds(&format!(r#"{{"env":{{"{name}":"x"}}}}"#)), "{name}");
+        }
+        assert!(!holds(r#"{"env":{"PATH":"/bin","BYPASS_PROXY":"1","GIT_COMPAT":"x"}}"#));
         assert!(holds(r#"{"env":{"TOKENS":"x"}}"#) && holds(r#"{"env":{"AUTHORIZATION":"x"}}"#));
         assert!(!holds(r#"{"apiKeyHelper":"/bin/x","permissions":{"allow":["Read(token.rs)"]}}"#));
         assert_eq!(holds_secret(Beside::Commands, r#"{"env":{"KEY":""}}"#), None);
