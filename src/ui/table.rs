@@ -126,8 +126,9 @@ fn cut_path(path: &str, width: usize) -> Cow<'_, str> {
     }
     let start = truncate_str(path, width.saturating_sub(1) / 3, "");
     let room = width.saturating_sub(1 + measure_text_width(&start));
-    let ends = path.char_indices().map(|(at, _)| &path[at..]);
-    let end = ends.into_iter().find(|end| measure_text_width(end) <= room).unwrap_or_default();
+    // From the end: how long a path is, says whoever wrote it to the store.
+    let ends = path.char_indices().rev().map(|(at, _)| &path[at..]);
+    let end = ends.take_while(|end| measure_text_width(end) <= room).last().unwrap_or_default();
     Cow::Owned(format!("{start}…{end}"))
 }
 
@@ -163,6 +164,8 @@ mod tests {
         assert_eq!(table("mend it", path), "3f2a8c1e  mend it  ~/work/cus…name/website/frontend  1 h ago");
         assert_eq!(table(title, "~/app"), "3f2a8c1e  mend the login form of the shop  ~/app  1 h ago");
         assert_eq!(cut_path("~/目目目目", 7), "~/…目目");
+        let endless = format!("~/{}/frontend", "x".repeat(2_000_000));
+        assert_eq!(cut_path(&endless, 13), "~/xx…frontend", "in no time");
     }
 
     #[test]
