@@ -803,6 +803,23 @@ fn an_undo_takes_text_that_was_put_back_to_what_it_was() {
 }
 
 #[test]
+fn an_undo_after_the_push_of_what_was_put_back_is_a_change_like_any_other() {
+    let env = TestEnv::new();
+    let (a, b) = text_since_a_milestone(&env);
+    a.ccsync(["restore", "--milestone", "then", "--yes"]).success();
+    a.ccsync(["push"]).success();
+    b.ccsync(["pull"]).success();
+    assert_eq!(read_note(&b, "MEMORY.md"), "top\nthen\n");
+    a.ccsync(["undo"]).success();
+    for machine in [&a, &b, &a] {
+        machine.ccsync(["sync"]).success();
+        assert_eq!(read_note(machine, "MEMORY.md"), "top\nlater\nonly on a\n");
+        assert_eq!(read_note(machine, "CLAUDE.md"), "Be long.\n");
+        assert!(!note(machine, "gone.md").exists());
+    }
+}
+
+#[test]
 fn text_is_put_back_where_its_directory_was_lost_and_what_others_add_meanwhile_is_merged() {
     let env = TestEnv::new();
     let (a, b) = text_since_a_milestone(&env);

@@ -51,7 +51,7 @@ pub(in crate::sync) fn push(work: &mut Work<'_>, dry_run: bool) -> Result<Vec<Sh
         head = Some(commit);
     }
     for file in recorded.files {
-        state.record(&file.place, &file.name, file.stamp, file.base.as_ref())?;
+        state.pushed(&file.place, &file.name, file.stamp, file.base.as_ref())?;
     }
     for (place, shelf) in recorded.settled {
         let settled = shelves.get(&shelf).cloned().unwrap_or_default();

@@ -83,6 +83,9 @@ pub(super) struct FileState {
     /// Its owner could run it then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) executable: bool,
+    /// It was put back to an earlier state, which was not sent yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    put_back: bool,
     /// Why it is left where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) left: Option<String>,
@@ -226,7 +229,25 @@ impl State {
         let directory = self.directories.entry(directory.to_owned()).or_default();
         directory.unsettle();
         let file = directory.files.entry(name.clone()).or_default();
-        *file = FileState { base, before: file.base.take(), ..FileState::default() };
+        *file = FileState { base, before: file.base.take(), put_back: true, ..FileState::default() };
+        Ok(())
+    }
+
+    /// As [`Self::record`], of a file that a push has looked at. If it had been put back, all machines have seen that by now: an undo of it is
+    /// another change of this machine, and not what it was before anybody saw it.
+    pub(super) fn pushed(
+        &mut self,
+        directory: &str,
+        name: &RelativeName,
+        stamp: Option<FileStamp>,
+        base: Option<&Base>,
+    ) -> Result<(), PathError> {
+        let was_put_back = self.file(directory, name).is_some_and(|file| file.put_back);
+        self.record(directory, name, stamp, base)?;
+        let files = self.directories.get_mut(directory).map(|directory| &mut directory.files);
+        if let (true, Some(file)) = (was_put_back, files.and_then(|files| files.get_mut(name))) {
+            file.before = file.base.clone();
+        }
         Ok(())
     }
 
@@ -266,7 +287,7 @@ impl State {
         let hash = stamp.and(base).map(|base| super::text::hash(&base.local));
         let before = file.before.take();
         let executable = stamp.and(base).is_some_and(|base| base.executable);
-        *file = FileState { stamp, hash, base: Some(written), before, executable, left: None };
+        *file = FileState { stamp, hash, base: Some(written), before, executable, put_back: false, left: None };
         Ok(())
     }
 
@@ -284,7 +305,8 @@ impl State {
         let Found { stamp, hash, executable, left } = found;
         let directory = self.directories.entry(directory.to_owned()).or_default();
         let file = directory.files.entry(name.clone()).or_default();
-        let now = FileState { stamp, hash, executable, left, base: file.base.clone(), before: file.before.clone() };
+        let (base, before) = (file.base.clone(), file.before.clone());
+        let now = FileState { stamp, hash, executable, left, base, before, put_back: file.put_back };
         if *file != now {
             *file = now;
             directory.unsettle();
