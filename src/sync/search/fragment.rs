@@ -126,14 +126,9 @@ fn runs(text: &str, is_wanted: impl Fn(char) -> bool) -> impl Iterator<Item = Ra
     })
 }
 
-/// How much of a run may be the end of a directory name.
+/// How much of a run may be the end of a directory name. An underscore is never in one, but may follow it (`-home-al-app_old`).
 fn name_len(run: &str) -> usize {
-    match run.find(|c: char| !c.is_ascii_alphanumeric()) {
-        // No name goes on so.
-        Some(end) if run[end..].starts_with('_') => 0,
-        Some(end) => end,
-        None => run.len(),
-    }
+    run.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(run.len())
 }
 
 /// How much of a run may be of a separator that is percent-encoded: `%2F` stands for `%5C` where another system wrote it. What comes before the
@@ -171,7 +166,8 @@ mod tests {
             ("fix the login form", Some(" the login form")),
             ("/fix the login form", Some("fix the login form")),
             ("-my-app is", Some(" is")),
-            ("my_app", Some("my_app")),
+            ("my_app", Some("_app")),
+            ("-my-app_old", Some("_old")),
             ("say \"no\"\nto {{HOMES}}", Some("HOMES")),
             ("/home/al/work/app/src/lib.rs", Some("lib.rs")),
             ("al is here", Some(" is here")),

@@ -24,6 +24,7 @@ fn a_line_that_cannot_say_it_does_not_pass() {
         (r"fn \w+_token\w*\(", r#""pub fn get_token(x)""#, Some(true)),
         (r"fn \w+_token\w*\(", r#""fn {{HOME}}_token\u00e9(x)""#, Some(true)),
         (r"fn (a|b)", r#""{{HOME:e/fn}} a {{HOME:e/long}} b""#, Some(true)),
+        ("-my-app_old (a|b)", r#""{{HOME:e/my_app}}_old b""#, Some(true)),
         ("fn[ ;]a", r#""{{HOME:e/fn}};a""#, Some(true)),
         (r"fn \w+_token\w*\(", r#""let get_token = f(x); fn y()""#, Some(false)),
         (r"login\s+form", r#""login\n\tform""#, Some(true)),
