@@ -175,6 +175,7 @@ mod tests {
             ("see /srv/My Projects", None),
             ("Projects/are", Some("are")),
             ("home", None),
+            ("ẞ/HOME", Some("ẞ")),
             ("/home/al", None),
             ("\\\"", None),
             ("日本語", Some("日本語")),

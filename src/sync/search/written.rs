@@ -5,9 +5,11 @@ use std::ops::Range;
 
 use regex_syntax::hir::ClassUnicode;
 
+use super::parts::cases;
+
 /// All that may be read from placeholders.
 pub(super) struct Written {
-    /// In lower case.
+    /// [`folded`].
     paths: Vec<String>,
     chars: BTreeSet<char>,
     converts_separators: bool,
@@ -22,7 +24,7 @@ impl Written {
         // Backslashes before a slash only escape it.
         let has_backslash = |path: &String| path.split('/').any(|part| part.trim_end_matches('\\').contains('\\'));
         let converts_separators = paths.iter().any(has_backslash);
-        Self { paths: paths.iter().map(|path| path.to_lowercase()).collect(), chars, converts_separators }
+        Self { paths: paths.iter().map(|path| folded(path)).collect(), chars, converts_separators }
     }
 
     /// Whether separators of what follows a placeholder may be read otherwise than they are stored: there are machines with others.
@@ -37,9 +39,7 @@ impl Written {
 
     /// What of a run in `text` stands in the store even where a part of the text is read from a placeholder; `None` where all of the run may be.
     pub(super) fn outside(&self, text: &str, run: Range<usize>) -> Option<Range<usize>> {
-        let folded = text.to_lowercase();
-        // Lengths differ for a few characters that are not ASCII. Those are looked at as they are.
-        let folded = if folded.len() == text.len() { folded } else { text.to_owned() };
+        let folded = folded(text);
         let within = folded.get(run.clone())?;
         let (mut start, mut end) = (run.start, run.end);
         for path in &self.paths {
@@ -55,6 +55,19 @@ impl Written {
         }
         (start < end).then_some(start..end)
     }
+}
+
+/// The text with one case for each character that has several, and with every character where it was: a case of another length is another character.
+fn folded(text: &str) -> String {
+    let is_as_long = |c: char| move |case: &char| case.len_utf8() == c.len_utf8();
+    let fold = |c: char| {
+        if c.is_ascii() {
+            c.to_ascii_lowercase()
+        } else {
+            cases(c).into_iter().filter(is_as_long(c)).min().unwrap_or(c)
+        }
+    };
+    text.chars().map(fold).collect()
 }
 
 /// Whether the class has the character.
