@@ -786,6 +786,16 @@ fn a_milestone_brings_memory_and_instructions_back_as_a_change_of_this_machine()
     assert_eq!(again["beside"].as_array().unwrap().len(), 1, "{again}");
 }
 
+/// However often the machines synchronise, their text is what it was before the milestone of [`text_since_a_milestone`] was restored.
+fn assert_syncs_keep_what_came_later(a: &Machine, b: &Machine) {
+    for machine in [a, b, a] {
+        machine.ccsync(["sync"]).success();
+        assert_eq!(read_note(machine, "MEMORY.md"), "top\nlater\nonly on a\n");
+        assert_eq!(read_note(machine, "CLAUDE.md"), "Be long.\n");
+        assert!(!note(machine, "gone.md").exists());
+    }
+}
+
 #[test]
 fn an_undo_takes_text_that_was_put_back_to_what_it_was() {
     let env = TestEnv::new();
@@ -794,12 +804,7 @@ fn an_undo_takes_text_that_was_put_back_to_what_it_was() {
     a.ccsync(["undo"]).success();
     assert_eq!(read_note(&a, "MEMORY.md"), "top\nlater\nonly on a\n");
     assert!(!note(&a, "gone.md").exists());
-    for machine in [&a, &b, &a] {
-        machine.ccsync(["sync"]).success();
-        assert_eq!(read_note(machine, "MEMORY.md"), "top\nlater\nonly on a\n");
-        assert_eq!(read_note(machine, "CLAUDE.md"), "Be long.\n");
-        assert!(!note(machine, "gone.md").exists());
-    }
+    assert_syncs_keep_what_came_later(&a, &b);
 }
 
 #[test]
@@ -811,12 +816,7 @@ fn an_undo_after_the_push_of_what_was_put_back_is_a_change_like_any_other() {
     b.ccsync(["pull"]).success();
     assert_eq!(read_note(&b, "MEMORY.md"), "top\nthen\n");
     a.ccsync(["undo"]).success();
-    for machine in [&a, &b, &a] {
-        machine.ccsync(["sync"]).success();
-        assert_eq!(read_note(machine, "MEMORY.md"), "top\nlater\nonly on a\n");
-        assert_eq!(read_note(machine, "CLAUDE.md"), "Be long.\n");
-        assert!(!note(machine, "gone.md").exists());
-    }
+    assert_syncs_keep_what_came_later(&a, &b);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::domain::url::has_drive;
 use crate::rewrite::collapse_path;
 use crate::store::machine::Machine;
 use crate::store::manifest::FORMAT;
+use crate::sync::prose::IMPORTED;
 use crate::sys::env::Env;
 
 /// No machine's name is longer here.
@@ -165,9 +166,8 @@ fn id_of(name: &str) -> MachineId {
 }
 
 fn shown_name(name: &str) -> String {
-    const WHENCE: &str = " (imported)";
     let plain = name.chars().filter(|c| !c.is_control());
-    plain.take(LONGEST_NAME - WHENCE.len()).collect::<String>() + WHENCE
+    plain.take(LONGEST_NAME - IMPORTED.len()).collect::<String>() + IMPORTED
 }
 
 #[cfg(test)]

@@ -17,13 +17,16 @@ use super::text::{Doc, Lens, hash};
 use crate::domain::beside::{Beside, ProjectKey, ShelfId};
 use crate::domain::path::{PortablePath, RelativeName};
 use crate::rewrite::expand_path;
-use crate::session::prose::MAX_BYTES;
+use crate::session::prose::{MAX_BYTES, too_large};
 use crate::store::machine::Machine;
 use crate::store::shelf::Shelf;
 use crate::store::{Snapshot, Transaction};
 use crate::sync::report::{ProseOutcome, ProseReport, Report, ShelfReport};
 use crate::sync::work::Work;
 use crate::sync::{SyncError, in_words};
+
+/// What follows the name of a machine that is known from another program's store.
+pub(in crate::sync) const IMPORTED: &str = " (imported)";
 
 /// A text of another program's store.
 pub(in crate::sync) struct ForeignText {
@@ -140,14 +143,11 @@ impl Taking<'_, '_> {
             let reason = format!("`beside` does not name {0}: ccsync config set beside {0},…", kind.name());
             return Ok(Some((ProseOutcome::Left { reason }, 0)));
         }
-        if !self.open.contains_key(&owner.shelf) {
-            let new = || Shelf::empty(owner.key.clone(), owner.path.clone());
-            match OpenShelf::open(self.snapshot, &owner.shelf, new) {
-                Ok(shelf) => drop(self.open.insert(owner.shelf.clone(), shelf)),
-                Err(e) => return Ok(Some((ProseOutcome::Skipped { reason: in_words(&e) }, 0))),
-            }
-        }
-        let shelf = self.open.get_mut(&owner.shelf).expect("it was opened just now");
+        let new = || Shelf::empty(owner.key.clone(), owner.path.clone());
+        let shelf = match OpenShelf::among(&mut self.open, self.snapshot, &owner.shelf, new) {
+            Ok(shelf) => shelf,
+            Err(e) => return Ok(Some((ProseOutcome::Skipped { reason: in_words(&e) }, 0))),
+        };
         let hash = hash(&text.text);
         if shelf.shelf.was_imported(&text.name, &hash) {
             return Ok(None);
@@ -174,10 +174,11 @@ impl Taking<'_, '_> {
                 let (a, b) = (Side { doc: &doc, machine: &name }, Side { doc: &theirs, machine: &label });
                 let merged = merge(None, a, b);
                 if merged.doc.text().len() as u64 > MAX_BYTES {
-                    let reason = "together with what the store has, it would be larger than 1 MiB".to_owned();
+                    let reason = format!("together with what the store has, it would be {}", too_large());
                     return Ok(Some((ProseOutcome::Skipped { reason }, 0)));
                 }
-                (merged.doc, if merged.conflicts > 0 { ProseOutcome::BothKept } else { ProseOutcome::Merged })
+                let outcome = merged.outcome();
+                (merged.doc, outcome)
             }
         };
         if let Err(e) = shelf.put(&text.name, &doc, writer.id.clone(), day) {
@@ -193,8 +194,7 @@ impl Taking<'_, '_> {
 
 /// What the lines of a machine of the other program are called between the lines of a text that is there.
 fn imported_from(name: &str) -> String {
-    const WHENCE: &str = " (imported)";
-    if name.ends_with(WHENCE) { name.to_owned() } else { format!("{name}{WHENCE}") }
+    if name.ends_with(IMPORTED) { name.to_owned() } else { format!("{name}{IMPORTED}") }
 }
 
 /// The portable form of a text, and how many lines of it are kept verbatim: each line as the likeliest of its writers would have stored it,

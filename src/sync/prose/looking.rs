@@ -56,14 +56,9 @@ impl<'s> Looking<'s> {
         if interrupted() {
             return Err(SyncError::Interrupted);
         }
-        if !self.open.contains_key(&place.shelf) {
-            match OpenShelf::open(self.snapshot, &place.shelf, || place.new_shelf()) {
-                Ok(shelf) => drop(self.open.insert(place.shelf.clone(), shelf)),
-                Err(e) => {
-                    report.say(place.shelf.as_str(), ProseOutcome::Skipped { reason: in_words(&e) });
-                    return Ok(ControlFlow::Break(report.finish()));
-                }
-            }
+        if let Err(e) = OpenShelf::among(&mut self.open, self.snapshot, &place.shelf, || place.new_shelf()) {
+            report.say(place.shelf.as_str(), ProseOutcome::Skipped { reason: in_words(&e) });
+            return Ok(ControlFlow::Break(report.finish()));
         }
         Ok(ControlFlow::Continue(report))
     }
@@ -90,7 +85,7 @@ impl<'s> Looking<'s> {
         let (mine, others) = self.names()?.two(&me, by);
         let (a, b) = (Side { doc: &ours.doc, machine: &mine }, Side { doc: theirs, machine: &others });
         let merged = merge(sides.base.as_ref().map(|base| &base.doc), a, b);
-        let outcome = if merged.conflicts > 0 { ProseOutcome::BothKept } else { ProseOutcome::Merged };
+        let outcome = merged.outcome();
         Ok(match lens.expand(&merged.doc) {
             Ok(local) if local.len() as u64 > MAX_BYTES => Err(too_large_together(&others)),
             Ok(local) => Ok(Together { doc: merged.doc, local, outcome }),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::text::{Doc, Line, matched};
+use crate::sync::report::ProseOutcome;
 
 /// One side of a merge.
 #[derive(Clone, Copy)]
@@ -24,6 +25,13 @@ pub(super) struct MergedText {
     pub(super) conflicts: usize,
     /// Whether each change could be taken over for itself: no lines were put together that two machines wrote in one place.
     pub(super) is_clean: bool,
+}
+
+impl MergedText {
+    /// As it is reported.
+    pub(super) fn outcome(&self) -> ProseOutcome {
+        if self.conflicts > 0 { ProseOutcome::BothKept } else { ProseOutcome::Merged }
+    }
 }
 
 /// The longest name of a machine in a text.

@@ -29,7 +29,7 @@ mod text;
 use std::path::Path;
 
 pub use consent::{Decided, Proposal, apply, proposals};
-pub(super) use foreign::{ForeignProject, ForeignText, take_over};
+pub(super) use foreign::{ForeignProject, ForeignText, IMPORTED, take_over};
 pub(super) use pull::{pull, undone};
 pub(super) use push::push;
 pub(super) use restore::restore;

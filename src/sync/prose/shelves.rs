@@ -1,6 +1,7 @@
 //! A shelf of the store while it is worked on: its texts are read when they are asked for, and what changes is written in one go.
 
 use std::cell::RefCell;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
@@ -61,6 +62,19 @@ impl<'s> OpenShelf<'s> {
     ) -> Result<Self, StoreError> {
         let shelf = snapshot.shelf(id)?.unwrap_or_else(new);
         Ok(Self { snapshot, id: id.clone(), shelf, texts: RefCell::default(), changed: BTreeSet::new(), noted: false })
+    }
+
+    /// The shelf `id` among those that are `open`; opened as by [`Self::open`] if it is not.
+    pub(super) fn among<'o>(
+        open: &'o mut BTreeMap<ShelfId, Self>,
+        snapshot: &'s Snapshot<'s>,
+        id: &ShelfId,
+        new: impl FnOnce() -> Shelf,
+    ) -> Result<&'o mut Self, StoreError> {
+        match open.entry(id.clone()) {
+            Entry::Occupied(shelf) => Ok(shelf.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(Self::open(snapshot, id, new)?)),
+        }
     }
 
     /// What it holds under this name, changes included.

@@ -174,7 +174,7 @@ impl Merging<'_, '_> {
                 }
                 let day = self.ours.day(name).max(self.theirs.day(name));
                 self.theirs.put(name, &merged.doc, self.work.machine.id.clone(), day)?;
-                self.say(name, if merged.conflicts > 0 { ProseOutcome::BothKept } else { ProseOutcome::Merged });
+                self.say(name, merged.outcome());
             }
             (There::Is { doc: mine, .. }, There::Removed) if is_before(&mine) => {}
             // The remote keeps the newest only.
