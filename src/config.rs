@@ -24,7 +24,8 @@ pub const FILE_NAME: &str = "config.toml";
 const DEFAULT_DAYS: u32 = 30;
 const MOST_DAYS: u32 = 36_500;
 const LONGEST_NAME: usize = 64;
-const HEADER: &str = "# ccsync configuration; `ccsync config set` rewrites this file and drops comments.\n";
+const HEADER: &str =
+    "# ccsync configuration; `ccsync config set` rewrites this file and drops comments.\n";
 
 /// What the file holds.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,7 +213,9 @@ pub enum Key {
 
 impl Key {
     /// The names of all keys, as people write them.
-    pub const NAMES: [&str; 7] = ["remote", "name", "paths", "days", "beside", "max_size", "max_age"];
+    pub const NAMES: [&str; 7] = [
+        "remote", "name", "paths", "days", "beside", "max_size", "max_age",
+    ];
 }
 
 impl FromStr for Key {
@@ -227,7 +230,9 @@ impl FromStr for Key {
             "max_size" => Ok(Self::MaxSize),
             "max_age" => Ok(Self::MaxAge),
             "beside" => Ok(Self::Beside),
-            _ => Err(ConfigError::UnknownKey { key: key.to_owned() }),
+            _ => Err(ConfigError::UnknownKey {
+                key: key.to_owned(),
+            }),
         }
     }
 }
@@ -241,7 +246,15 @@ impl Config {
         check_name(&machine.name)?;
         let (sync, placeholders) = (Choice::default(), BTreeMap::new());
         let (paths, beside) = (PathsSetting::default(), default_beside());
-        Ok(Self { remote: None, paths, days: DEFAULT_DAYS, beside, machine, sync, placeholders })
+        Ok(Self {
+            remote: None,
+            paths,
+            days: DEFAULT_DAYS,
+            beside,
+            machine,
+            sync,
+            placeholders,
+        })
     }
 
     /// Reads the file; `None` if there is none, which means that `ccsync init` has not been run.
@@ -258,8 +271,14 @@ impl Config {
 
     fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text).map_err(|e| {
-            let line = e.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
-            ConfigError::Syntax { path: path.to_owned(), line, message: e.message().to_owned() }
+            let line = e
+                .span()
+                .map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+            ConfigError::Syntax {
+                path: path.to_owned(),
+                line,
+                message: e.message().to_owned(),
+            }
         })?;
         config.check()?;
         Ok(config)
@@ -274,7 +293,10 @@ impl Config {
         let text = toml::to_string(self).map_err(ConfigError::Serialise)?;
         // People keep their configuration in a repository of its own and link to it.
         let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        Ok(fs::write_atomic(&target, format!("{HEADER}\n{text}").as_bytes())?)
+        Ok(fs::write_atomic(
+            &target,
+            format!("{HEADER}\n{text}").as_bytes(),
+        )?)
     }
 
     /// The value of a key as a person writes it; `None` if it has none.
@@ -300,17 +322,23 @@ impl Config {
             Key::Name => self.machine.name = check_name(value)?.to_owned(),
             Key::Paths => self.paths = value.parse()?,
             Key::Days => {
-                let days = value.parse().map_err(|_| invalid("days", value, DAYS_RULE))?;
+                let days = value
+                    .parse()
+                    .map_err(|_| invalid("days", value, DAYS_RULE))?;
                 self.days = check_days(days)?;
             }
             Key::MaxSize if value == NONE => self.sync.max_size = None,
             Key::MaxSize => {
-                let size = value.parse().map_err(|_| invalid("max_size", value, SIZE_RULE))?;
+                let size = value
+                    .parse()
+                    .map_err(|_| invalid("max_size", value, SIZE_RULE))?;
                 self.sync.max_size = Some(size);
             }
             Key::MaxAge if value == NONE => self.sync.max_age = None,
             Key::MaxAge => {
-                let days = value.parse().map_err(|_| invalid("max_age", value, AGE_RULE))?;
+                let days = value
+                    .parse()
+                    .map_err(|_| invalid("max_age", value, AGE_RULE))?;
                 self.sync.max_age = Some(check_age(days)?);
             }
             Key::Beside => self.beside = parse_beside(value)?,
@@ -322,7 +350,12 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`] for `HOME`, `REPO` and for a directory that cannot be a root; the configuration is then unchanged.
-    pub fn set_placeholder(&mut self, name: RootName, dir: &str, env: &Env) -> Result<(), ConfigError> {
+    pub fn set_placeholder(
+        &mut self,
+        name: RootName,
+        dir: &str,
+        env: &Env,
+    ) -> Result<(), ConfigError> {
         placeholder_root(&name, dir, env)?;
         self.placeholders.insert(name, dir.to_owned());
         Ok(())
@@ -376,7 +409,8 @@ impl Settings {
     }
 }
 
-const REMOTE_RULE: &str = "give a URL or a path, without control characters and not beginning with `-`";
+const REMOTE_RULE: &str =
+    "give a URL or a path, without control characters and not beginning with `-`";
 const NAME_RULE: &str = "give 1 to 64 characters, none of them a control character";
 const PATHS_RULE: &str = "give auto, local or original";
 const DAYS_RULE: &str = "give a number from 1 to 36500";
@@ -385,38 +419,65 @@ const SIZE_RULE: &str = "give a size such as 200MB, or none";
 
 /// What takes a limit away.
 const NONE: &str = "none";
-const BESIDE_RULE: &str =
-    "give none, or some of memory, claude-md, plans, settings, commands, agents, skills, separated by commas";
+const BESIDE_RULE: &str = "give none, or some of memory, claude-md, plans, settings, commands, agents, skills, separated by commas";
 
 fn invalid(key: &'static str, value: &str, rule: &'static str) -> ConfigError {
-    ConfigError::InvalidValue { key, value: value.to_owned(), rule }
+    ConfigError::InvalidValue {
+        key,
+        value: value.to_owned(),
+        rule,
+    }
 }
 
 fn check_remote(remote: &str) -> Result<&str, ConfigError> {
     if remote.trim().is_empty() || remote.starts_with('-') || remote.chars().any(char::is_control) {
         // The text may hold a password, so only its beginning is repeated.
-        return Err(invalid("remote", &remote.chars().take(8).collect::<String>(), REMOTE_RULE));
+        return Err(invalid(
+            "remote",
+            &remote.chars().take(8).collect::<String>(),
+            REMOTE_RULE,
+        ));
     }
     Ok(remote)
 }
 
 fn check_name(name: &str) -> Result<&str, ConfigError> {
-    let ok = !name.trim().is_empty() && name.chars().count() <= LONGEST_NAME && !name.chars().any(char::is_control);
-    if ok { Ok(name) } else { Err(invalid("name", name, NAME_RULE)) }
+    let ok = !name.trim().is_empty()
+        && name.chars().count() <= LONGEST_NAME
+        && !name.chars().any(char::is_control);
+    if ok {
+        Ok(name)
+    } else {
+        Err(invalid("name", name, NAME_RULE))
+    }
 }
 
 fn check_days(days: u32) -> Result<u32, ConfigError> {
-    if (1..=MOST_DAYS).contains(&days) { Ok(days) } else { Err(invalid("days", &days.to_string(), DAYS_RULE)) }
+    if (1..=MOST_DAYS).contains(&days) {
+        Ok(days)
+    } else {
+        Err(invalid("days", &days.to_string(), DAYS_RULE))
+    }
 }
 
 fn check_age(days: u32) -> Result<u32, ConfigError> {
-    if (1..=MOST_DAYS).contains(&days) { Ok(days) } else { Err(invalid("max_age", &days.to_string(), AGE_RULE)) }
+    if (1..=MOST_DAYS).contains(&days) {
+        Ok(days)
+    } else {
+        Err(invalid("max_age", &days.to_string(), AGE_RULE))
+    }
 }
 
 fn home_root(env: &Env) -> Result<Root, ConfigError> {
     let home = || env.home.clone();
-    let path = env.home.to_str().ok_or_else(|| ConfigError::Home { path: home(), source: None })?;
-    root(env.system, RootName::home(), path).map_err(|e| ConfigError::Home { path: home(), source: Some(e) })
+    let path = env.home.to_str().ok_or_else(|| ConfigError::Home {
+        path: home(),
+        source: None,
+    })?;
+    root(env.system, RootName::home(), path).map_err(|e| ConfigError::Home {
+        path: home(),
+        source: Some(e),
+    })
 }
 
 fn placeholder_root(name: &RootName, dir: &str, env: &Env) -> Result<Root, ConfigError> {
@@ -427,13 +488,19 @@ fn placeholder_root(name: &RootName, dir: &str, env: &Env) -> Result<Root, Confi
         (Some(below), Some(home)) => format!("{home}/{below}"),
         _ => dir.to_owned(),
     };
-    root(env.system, name.clone(), &dir).map_err(|source| ConfigError::Placeholder { name: name.clone(), source })
+    root(env.system, name.clone(), &dir).map_err(|source| ConfigError::Placeholder {
+        name: name.clone(),
+        source,
+    })
 }
 
 /// A root with its resolved form: the client writes resolved paths, people the others.
 fn root(system: System, name: RootName, path: &str) -> Result<Root, InvalidRoot> {
     let resolved = Path::new(path).canonicalize().ok();
-    let resolved = resolved.as_deref().and_then(Path::to_str).map(without_verbatim_prefix);
+    let resolved = resolved
+        .as_deref()
+        .and_then(Path::to_str)
+        .map(without_verbatim_prefix);
     // A link to the root of a file system has no resolved form that could be a root.
     match Root::new(system, name.clone(), path, resolved) {
         Err(InvalidRoot::Path(_)) if resolved.is_some() => Root::new(system, name, path, None),
@@ -454,7 +521,11 @@ fn beside_text(kinds: &BTreeSet<Beside>) -> String {
     if kinds.is_empty() {
         "none".to_owned()
     } else {
-        kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(",")
+        kinds
+            .iter()
+            .map(|kind| kind.name())
+            .collect::<Vec<_>>()
+            .join(",")
     }
 }
 
@@ -496,10 +567,24 @@ impl fmt::Display for PathsSetting {
 /// Without the remote, which may hold a password.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { remote: _, paths, days, beside, machine, sync, placeholders } = self;
+        let Self {
+            remote: _,
+            paths,
+            days,
+            beside,
+            machine,
+            sync,
+            placeholders,
+        } = self;
         let mut shown = f.debug_struct("Config");
-        shown.field("paths", paths).field("days", days).field("beside", beside);
-        shown.field("machine", machine).field("sync", sync).field("placeholders", placeholders);
+        shown
+            .field("paths", paths)
+            .field("days", days)
+            .field("beside", beside);
+        shown
+            .field("machine", machine)
+            .field("sync", sync)
+            .field("placeholders", placeholders);
         shown.finish_non_exhaustive()
     }
 }
@@ -507,7 +592,15 @@ impl fmt::Debug for Config {
 /// Without the remote, which may hold a password.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { machine, remote: _, paths, days, beside, sync, roots } = self;
+        let Self {
+            machine,
+            remote: _,
+            paths,
+            days,
+            beside,
+            sync,
+            roots,
+        } = self;
         let mut shown = f.debug_struct("Settings");
         shown
             .field("machine", machine)
@@ -525,7 +618,8 @@ mod tests {
     use super::*;
     use crate::sys::env::{Dirs, GitEnv};
 
-    const MACHINE: &str = "machine = { id = \"0123456789abcdef0123456789abcdef\", name = \"desk\" }\n";
+    const MACHINE: &str =
+        "machine = { id = \"0123456789abcdef0123456789abcdef\", name = \"desk\" }\n";
 
     fn env(home: &Path) -> Env {
         Env {
@@ -571,8 +665,13 @@ mod tests {
             config.set(key.parse().unwrap(), value).unwrap();
             assert_eq!(config.get(key.parse().unwrap()).as_deref(), Some(value));
         }
-        config.set_placeholder("PROJECTS".parse().unwrap(), "~/work", &env(dir.path())).unwrap();
-        config.sync.exclude = vec!["~/secret/**".parse().unwrap(), "github.com/acme/*".parse().unwrap()];
+        config
+            .set_placeholder("PROJECTS".parse().unwrap(), "~/work", &env(dir.path()))
+            .unwrap();
+        config.sync.exclude = vec![
+            "~/secret/**".parse().unwrap(),
+            "github.com/acme/*".parse().unwrap(),
+        ];
         config.save(&path).unwrap();
         assert_eq!(Config::load(&path).unwrap().unwrap(), config);
     }
@@ -607,8 +706,14 @@ mod tests {
     #[test]
     fn values_are_checked_in_the_file_and_on_set() {
         assert!(parse("days = 0").is_err());
-        for bad in ["max_age = 0", "max_size = 7", "max_size = \"x\"", "exclude = [\"[\"]", "include = \"x\"", "x = 1"]
-        {
+        for bad in [
+            "max_age = 0",
+            "max_size = 7",
+            "max_size = \"x\"",
+            "exclude = [\"[\"]",
+            "include = \"x\"",
+            "x = 1",
+        ] {
             assert!(parse(&format!("[sync]\n{bad}")).is_err(), "{bad}");
         }
         assert!(parse("remote = \"-u\"").is_err());
@@ -637,7 +742,9 @@ mod tests {
     fn neither_debug_nor_errors_show_the_remotes_secret() {
         let mut config = parse("remote = \"https://al:hunter2@host/x\"").unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));
-        let error = config.set(Key::Remote, "https://al:hunter2@host/x\n").unwrap_err();
+        let error = config
+            .set(Key::Remote, "https://al:hunter2@host/x\n")
+            .unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
 
@@ -651,15 +758,24 @@ mod tests {
         let config = parse("[placeholders]\nPROJECTS = \"~/work/\"").unwrap();
         let roots = config.root_set(&env(&link)).unwrap();
         let home = roots.get("HOME").unwrap();
-        assert_eq!((home.path.as_str(), home.resolved.as_deref()), (link.to_str().unwrap(), real.to_str()));
+        assert_eq!(
+            (home.path.as_str(), home.resolved.as_deref()),
+            (link.to_str().unwrap(), real.to_str())
+        );
         let projects = roots.get("PROJECTS").unwrap();
-        assert_eq!((projects.path.as_str(), projects.resolved.as_deref()), (link.join("work").to_str().unwrap(), None));
+        assert_eq!(
+            (projects.path.as_str(), projects.resolved.as_deref()),
+            (link.join("work").to_str().unwrap(), None)
+        );
     }
 
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let config = parse("days = 9\nremote = \"r\"").unwrap();
-        let overrides = Overrides { days: Some(2), ..Overrides::default() };
+        let overrides = Overrides {
+            days: Some(2),
+            ..Overrides::default()
+        };
         let settings = Settings::resolve(&config, &env(Path::new("/home/al")), overrides).unwrap();
         assert_eq!((settings.days, settings.remote.as_deref()), (2, Some("r")));
         assert_eq!(settings.paths, PathsSetting::Auto);

@@ -35,7 +35,12 @@ fn a_fetch_that_was_never_merged_does_not_let_a_push_overwrite_the_remote() {
     fs::rename(&remote, &away).unwrap();
     a.ccsync(["push"]).code(6);
     fs::rename(&away, &remote).unwrap();
-    a.git(&["fetch", "--quiet", remote.to_str().unwrap(), "+refs/heads/main:refs/remotes/origin/main"]);
+    a.git(&[
+        "fetch",
+        "--quiet",
+        remote.to_str().unwrap(),
+        "+refs/heads/main:refs/remotes/origin/main",
+    ]);
     a.ccsync(["push"]).success();
     assert_eq!(stored_questions(&env, "c", TWO), ["only on b"]);
 }
@@ -53,7 +58,10 @@ fn new_files_beside_a_session_do_not_hide_that_the_store_has_more_of_it() {
     a.append(ONE, "asked on a afterwards");
     a.ccsync(["push"]).success();
     let stored = stored_questions(&env, "c", ONE);
-    assert_eq!(stored[stored.len() - 2..], ["asked on b", "asked on a afterwards"]);
+    assert_eq!(
+        stored[stored.len() - 2..],
+        ["asked on b", "asked on a afterwards"]
+    );
 }
 
 #[test]
@@ -69,7 +77,12 @@ fn a_whole_last_line_without_a_line_end_is_continued_elsewhere_line_by_line() {
     b.ccsync(["push"]).success();
     a.ccsync(["pull"]).success();
     for machine in [&a, &b] {
-        assert!(machine.text(ONE).lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+        assert!(
+            machine
+                .text(ONE)
+                .lines()
+                .all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok())
+        );
         assert_eq!(questions(&machine.text(ONE)), ["first", "second"]);
     }
     assert_eq!(stored_questions(&env, "c", ONE), ["first", "second"]);
@@ -88,7 +101,12 @@ fn a_fragment_stays_on_its_origin_and_makes_no_fork() {
     assert_eq!((a.sessions().len(), b.sessions().len()), (1, 1));
     assert!(a.text(ONE).contains(r#""uuid":"torn"#) && !b.text(ONE).contains(r#""uuid":"torn"#));
     assert!(a.text(ONE).contains("asked on b"));
-    assert!(a.ccsync(["sync"]).success().stdout.contains("nothing to do"));
+    assert!(
+        a.ccsync(["sync"])
+            .success()
+            .stdout
+            .contains("nothing to do")
+    );
 }
 
 #[test]
@@ -96,10 +114,18 @@ fn a_lost_clone_costs_nothing_but_a_fetch() {
     let env = TestEnv::new();
     let (_a, b) = env.pair_with_session();
     fs::remove_dir_all(b.store()).unwrap();
-    assert!(b.ccsync(["push"]).success().stdout.contains("nothing to do"));
+    assert!(
+        b.ccsync(["push"])
+            .success()
+            .stdout
+            .contains("nothing to do")
+    );
     b.append(ONE, "asked afterwards");
     b.ccsync(["push"]).success();
-    assert_eq!(stored_questions(&env, "c", ONE).last().map(String::as_str), Some("asked afterwards"));
+    assert_eq!(
+        stored_questions(&env, "c", ONE).last().map(String::as_str),
+        Some("asked afterwards")
+    );
 }
 
 #[test]
@@ -107,13 +133,21 @@ fn a_title_given_back_is_a_new_title() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     for title in ["X", "Y", "X"] {
-        write_beside(&a, ONE, "custom-title.json", &format!(r#"{{"customTitle":"{title}"}}"#));
+        write_beside(
+            &a,
+            ONE,
+            "custom-title.json",
+            &format!(r#"{{"customTitle":"{title}"}}"#),
+        );
         a.ccsync(["push"]).success();
         a.ccsync(["pull"]).success();
     }
     b.ccsync(["pull"]).success();
     for machine in [&a, &b] {
-        assert_eq!(fs::read_to_string(beside(machine, ONE, "custom-title.json")).unwrap(), r#"{"customTitle":"X"}"#);
+        assert_eq!(
+            fs::read_to_string(beside(machine, ONE, "custom-title.json")).unwrap(),
+            r#"{"customTitle":"X"}"#
+        );
     }
 }
 
@@ -127,7 +161,10 @@ fn a_machine_that_still_has_an_older_title_takes_the_newer_one() {
     write_beside(&a, ONE, "custom-title.json", r#"{"customTitle":"new"}"#);
     a.ccsync(["push"]).success();
     b.ccsync(["sync"]).success();
-    assert_eq!(fs::read_to_string(beside(&b, ONE, "custom-title.json")).unwrap(), r#"{"customTitle":"new"}"#);
+    assert_eq!(
+        fs::read_to_string(beside(&b, ONE, "custom-title.json")).unwrap(),
+        r#"{"customTitle":"new"}"#
+    );
 }
 
 #[test]
@@ -140,8 +177,17 @@ fn a_raw_copy_of_another_machines_sessions_is_known_for_what_it_is() {
     c.init(&env.remote_of_pair()).success();
     let directory = c.home.join(".claude/projects").join(&a.project_dirs()[0]);
     fs::create_dir_all(&directory).unwrap();
-    fs::copy(b.transcript_path(ONE), directory.join(format!("{ONE}.jsonl"))).unwrap();
-    assert!(c.ccsync(["push"]).success().stdout.contains("nothing to do"));
+    fs::copy(
+        b.transcript_path(ONE),
+        directory.join(format!("{ONE}.jsonl")),
+    )
+    .unwrap();
+    assert!(
+        c.ccsync(["push"])
+            .success()
+            .stdout
+            .contains("nothing to do")
+    );
     assert_eq!(c.sessions(), [ONE]);
 }
 
@@ -156,7 +202,10 @@ fn what_is_a_link_or_badly_named_is_named_and_left() {
     std::os::unix::fs::symlink(&secret, a.transcript_path(ONE).with_extension("")).unwrap();
     fs::write(a.project_dir("work/app").join("odd name!.jsonl"), "{}\n").unwrap();
     let run = a.ccsync(["push"]).code(3);
-    assert!(run.stdout.contains("odd name!") && run.stdout.contains("links are not followed"), "{run}");
+    assert!(
+        run.stdout.contains("odd name!") && run.stdout.contains("links are not followed"),
+        "{run}"
+    );
     let stored = a.git(&["log", "-p", "--all"]);
     assert!(!stored.contains("PRIVATE"));
 }
@@ -186,7 +235,18 @@ fn a_damaged_session_in_the_store_stops_no_other_and_costs_no_line() {
     let store = b.store();
     let shard = store.join("sessions").join(&ONE[..2]).join(ONE);
     fs::write(shard.join("transcript/000000.jsonl"), "{}\n").unwrap();
-    for args in [&["add", "-A"][..], &["-c", "user.name=x", "-c", "user.email=x@y", "commit", "-qm", "damage"]] {
+    for args in [
+        &["add", "-A"][..],
+        &[
+            "-c",
+            "user.name=x",
+            "-c",
+            "user.email=x@y",
+            "commit",
+            "-qm",
+            "damage",
+        ],
+    ] {
         b.git(args);
     }
     let remote = env.remote_of_pair();
@@ -198,8 +258,15 @@ fn a_damaged_session_in_the_store_stops_no_other_and_costs_no_line() {
     let c = env.machine("c");
     c.init(&remote).success();
     c.ccsync(["pull"]).code(3);
-    let all: Vec<String> = c.sessions().iter().flat_map(|id| questions(&c.text(id))).collect();
-    assert!(all.contains(&"asked on a".to_owned()) && all.contains(&"another".to_owned()), "{all:?}");
+    let all: Vec<String> = c
+        .sessions()
+        .iter()
+        .flat_map(|id| questions(&c.text(id)))
+        .collect();
+    assert!(
+        all.contains(&"asked on a".to_owned()) && all.contains(&"another".to_owned()),
+        "{all:?}"
+    );
 }
 
 #[test]
@@ -249,7 +316,9 @@ fn a_fork_stored_anew_after_its_clone_was_lost_is_no_second_one() {
     a.ccsync(["push"]).code(5);
     a.ccsync(["pull"]);
     let forks: Vec<String> = a.sessions().into_iter().filter(|id| id != ONE).collect();
-    let [fork] = forks.as_slice() else { panic!("{forks:?}") };
+    let [fork] = forks.as_slice() else {
+        panic!("{forks:?}")
+    };
     a.append(fork, "asked of the fork");
     fs::remove_dir_all(a.store()).unwrap();
     fs::remove_file(a.home.join(".local/state/ccsync/index.json")).unwrap();
@@ -262,9 +331,18 @@ fn a_fork_stored_anew_after_its_clone_was_lost_is_no_second_one() {
     }
     b.ccsync(["pull"]).success();
     for machine in [&a, &b] {
-        assert_eq!(machine.sessions().len(), 2, "{}: {:?}", machine.name, machine.sessions());
+        assert_eq!(
+            machine.sessions().len(),
+            2,
+            "{}: {:?}",
+            machine.name,
+            machine.sessions()
+        );
         assert_eq!(questions(&machine.text(ONE)), ["hello", "asked on b"]);
-        assert_eq!(questions(&machine.text(fork)), ["hello", "asked on a", "asked of the fork"]);
+        assert_eq!(
+            questions(&machine.text(fork)),
+            ["hello", "asked on a", "asked of the fork"]
+        );
     }
 }
 
@@ -274,14 +352,27 @@ fn a_damaged_remote_on_this_disk_is_named_and_not_copied() {
     let env = TestEnv::new();
     let _pair = env.pair_with_session();
     let objects = env.remote_of_pair().join("objects");
-    let loose = walkdir::WalkDir::new(&objects).min_depth(2).into_iter().map(|entry| entry.unwrap().into_path());
-    let largest = loose.filter(|path| path.is_file()).max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    let loose = walkdir::WalkDir::new(&objects)
+        .min_depth(2)
+        .into_iter()
+        .map(|entry| entry.unwrap().into_path());
+    let largest = loose
+        .filter(|path| path.is_file())
+        .max_by_key(|path| fs::metadata(path).unwrap().len())
+        .unwrap();
     let whole = fs::read(&largest).unwrap();
     fs::remove_file(&largest).unwrap();
     fs::write(&largest, &whole[..whole.len() / 2]).unwrap();
     let c = env.machine("c");
     let remote = env.remote_of_pair();
-    let init = ["init", "--yes", "--name", "c", "--remote", remote.to_str().unwrap()];
+    let init = [
+        "init",
+        "--yes",
+        "--name",
+        "c",
+        "--remote",
+        remote.to_str().unwrap(),
+    ];
     let refused = c.ccsync(init);
     assert_ne!(refused.code, Some(0), "{refused}");
     fs::remove_file(&largest).unwrap();

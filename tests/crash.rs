@@ -23,7 +23,11 @@ fn a_push_killed_at_any_moment_is_finished_by_the_next() {
         expected.push(question);
         kill_after(&a, "push", whole * moment / MOMENTS);
         let run = a.ccsync(["push"]).success();
-        assert_eq!(a.git(&["status", "--porcelain"]), "", "moment {moment}\n{run}");
+        assert_eq!(
+            a.git(&["status", "--porcelain"]),
+            "",
+            "moment {moment}\n{run}"
+        );
         let waiting = a.ccsync(["status", "--json"]).success().json();
         assert_eq!(
             (&waiting["to_push"], &waiting["queued_commits"]),
@@ -51,7 +55,10 @@ fn a_pull_killed_at_any_moment_is_finished_by_the_next() {
         expected.push(question);
         a.ccsync(["push"]).success();
         kill_after(&b, "pull", whole * moment / MOMENTS);
-        assert!(expected.starts_with(&questions(&b.text(ONE))), "moment {moment}: a whole prefix, never a torn file");
+        assert!(
+            expected.starts_with(&questions(&b.text(ONE))),
+            "moment {moment}: a whole prefix, never a torn file"
+        );
         b.ccsync(["pull"]).success();
         assert_eq!(questions(&b.text(ONE)), expected, "moment {moment}");
         assert_eq!(b.sessions(), [ONE], "moment {moment}");
@@ -74,7 +81,11 @@ fn a_first_push_killed_at_any_moment_is_finished_by_the_next() {
         kill_after(&a, "push", whole * moment / MOMENTS);
         a.ccsync(["push"]).success();
         let rows = a.ccsync(["list", "--json"]).success().json();
-        assert_eq!(rows["sessions"].as_array().unwrap().len(), 1, "moment {moment}");
+        assert_eq!(
+            rows["sessions"].as_array().unwrap().len(),
+            1,
+            "moment {moment}"
+        );
         assert_eq!(rows["sessions"][0]["in_store"], true, "moment {moment}");
     }
 }
@@ -84,15 +95,31 @@ fn locks_of_a_killed_git_stop_nothing() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let git = a.store().join(".git");
-    let locks = ["index", "HEAD", "config", "packed-refs", "refs/heads/main", "refs/remotes/origin/main"];
-    for (turn, age) in [Duration::from_secs(60), Duration::ZERO].into_iter().enumerate() {
+    let locks = [
+        "index",
+        "HEAD",
+        "config",
+        "packed-refs",
+        "refs/heads/main",
+        "refs/remotes/origin/main",
+    ];
+    for (turn, age) in [Duration::from_secs(60), Duration::ZERO]
+        .into_iter()
+        .enumerate()
+    {
         for lock in locks {
             let file = fs::File::create(git.join(format!("{lock}.lock"))).unwrap();
-            file.set_times(fs::FileTimes::new().set_modified(SystemTime::now() - age)).unwrap();
+            file.set_times(fs::FileTimes::new().set_modified(SystemTime::now() - age))
+                .unwrap();
         }
         a.append(ONE, &format!("turn {turn}"));
         a.ccsync(["push"]).success();
-        assert!(locks.iter().all(|lock| !git.join(format!("{lock}.lock")).exists()), "turn {turn}");
+        assert!(
+            locks
+                .iter()
+                .all(|lock| !git.join(format!("{lock}.lock")).exists()),
+            "turn {turn}"
+        );
         assert_eq!(a.git(&["status", "--porcelain"]), "");
     }
     b.ccsync(["pull"]).success();
@@ -106,7 +133,10 @@ fn what_a_killed_ccsync_left_half_made_is_cleared_away() {
     a.ccsync(["init", "--yes"]).success();
     a.session(ONE).turn("first").write();
     a.ccsync(["push"]).success();
-    let (data, state) = (a.home.join(".local/share/ccsync"), a.home.join(".local/state/ccsync"));
+    let (data, state) = (
+        a.home.join(".local/share/ccsync"),
+        a.home.join(".local/state/ccsync"),
+    );
     let places = [
         data.join("store/.git/objects/pack/tmp_pack_Ab12cD"),
         data.join("store/.git/objects/00/tmp_obj_Ab12cD"),
@@ -137,7 +167,10 @@ fn a_store_that_lost_its_head_file_finds_it_again() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let git = a.store().join(".git");
-    for (turn, damage) in ["no HEAD", "an empty HEAD", "no refs/tags", "an empty index"].into_iter().enumerate() {
+    for (turn, damage) in ["no HEAD", "an empty HEAD", "no refs/tags", "an empty index"]
+        .into_iter()
+        .enumerate()
+    {
         match damage {
             "no HEAD" => fs::remove_file(git.join("HEAD")).unwrap(),
             "an empty HEAD" => fs::write(git.join("HEAD"), "").unwrap(),
@@ -168,7 +201,12 @@ fn undisturbed(machine: &Machine, command: &str) -> Duration {
 
 /// Starts the command and kills it, with whatever it has started, after `wait`.
 fn kill_after(machine: &Machine, command: &str, wait: Duration) {
-    let mut child = machine.command([command]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = machine
+        .command([command])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     thread::sleep(wait);
     end(&mut child);
 }

@@ -18,12 +18,19 @@ const SHARED: usize = 3;
 
 #[test]
 fn eight_at_once_lose_no_line() {
-    let seconds = std::env::var("CCSYNC_CROWD_SECONDS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
+    let seconds = std::env::var("CCSYNC_CROWD_SECONDS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(6);
     let mut world = World::new();
     (0..SHARED).for_each(|session| world.write("a", session, 1));
     world.check("before");
     let World { env, a, b, ledger } = world;
-    let bustle = Bustle { ledger: Mutex::new(ledger), next: AtomicU32::new(0), over: AtomicBool::new(false) };
+    let bustle = Bustle {
+        ledger: Mutex::new(ledger),
+        next: AtomicU32::new(0),
+        over: AtomicBool::new(false),
+    };
     thread::scope(|scope| {
         let bustle = &bustle;
         for machine in [&a, &b] {
@@ -38,13 +45,22 @@ fn eight_at_once_lose_no_line() {
         }
         bustle.over.store(true, Ordering::SeqCst);
     });
-    let world = World { env, a, b, ledger: bustle.ledger.into_inner().unwrap() };
+    let world = World {
+        env,
+        a,
+        b,
+        ledger: bustle.ledger.into_inner().unwrap(),
+    };
     world.check("both machines in the end");
     let remote = world.env.remote_of_pair();
     let other = world.env.machine("c");
     other.init(&remote);
     other.ccsync(["pull"]).success();
-    assert_eq!(other.conversations(), world.a.conversations(), "a machine that reads the remote for the first time");
+    assert_eq!(
+        other.conversations(),
+        world.a.conversations(),
+        "a machine that reads the remote for the first time"
+    );
     assert_remote_in_order(&remote, "in the end");
 }
 
@@ -76,9 +92,19 @@ impl Bustle {
             if self.is_over() {
                 return;
             }
-            let session = id(if turn % 5 == 4 { 100 + turn } else { turn % SHARED });
-            let path = machine.project_dir("work/app").join(format!("{session}.jsonl"));
-            if turn % 2 == 0 { self.as_running(machine, &session, &path) } else { self.unknown(machine, &path) }
+            let session = id(if turn % 5 == 4 {
+                100 + turn
+            } else {
+                turn % SHARED
+            });
+            let path = machine
+                .project_dir("work/app")
+                .join(format!("{session}.jsonl"));
+            if turn % 2 == 0 {
+                self.as_running(machine, &session, &path)
+            } else {
+                self.unknown(machine, &path)
+            }
         }
     }
 
@@ -93,12 +119,24 @@ impl Bustle {
             self.ledger.lock().unwrap().enter(&marker, &markers(&known));
             append(&machine.home, path, &marker);
             let now = fs::read(path).unwrap();
-            assert!(now.starts_with(&known) && now.len() < known.len() + 1000, "somebody wrote into a running session");
+            assert!(
+                now.starts_with(&known) && now.len() < known.len() + 1000,
+                "somebody wrote into a running session"
+            );
             known = now;
             machine.ccsync(["status"]).success();
-            assert_eq!(fs::read(path).unwrap().len(), known.len(), "somebody wrote into a running session");
+            assert_eq!(
+                fs::read(path).unwrap().len(),
+                known.len(),
+                "somebody wrote into a running session"
+            );
         }
-        fs::remove_file(machine.home.join(format!(".claude/sessions/{}.json", std::process::id()))).unwrap();
+        fs::remove_file(
+            machine
+                .home
+                .join(format!(".claude/sessions/{}.json", std::process::id())),
+        )
+        .unwrap();
     }
 
     /// A client that leaves no mark writes whenever it likes.
@@ -131,18 +169,30 @@ impl Drop for EndsWithMe<'_> {
 fn anywhere(machine: &Machine, marker: &str, path: &Path) -> Vec<String> {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let here = fs::read(path).map(|text| markers(&text)).unwrap_or_default();
+        let here = fs::read(path)
+            .map(|text| markers(&text))
+            .unwrap_or_default();
         let all = std::iter::once((PathBuf::new(), here)).chain(machine.conversations());
-        if let Some((_, lines)) = all.into_iter().find(|(_, lines)| lines.iter().any(|line| line == marker)) {
+        if let Some((_, lines)) = all
+            .into_iter()
+            .find(|(_, lines)| lines.iter().any(|line| line == marker))
+        {
             return lines;
         }
-        assert!(Instant::now() < deadline, "{marker} is nowhere on {}", machine.name);
+        assert!(
+            Instant::now() < deadline,
+            "{marker} is nowhere on {}",
+            machine.name
+        );
         machine.ccsync(["sync"]);
     }
 }
 
 fn wait_for_lock(machine: &Machine) {
-    let lock =
-        fs::OpenOptions::new().read(true).write(true).open(machine.home.join(".local/state/ccsync/lock")).unwrap();
+    let lock = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(machine.home.join(".local/state/ccsync/lock"))
+        .unwrap();
     lock.lock().unwrap();
 }

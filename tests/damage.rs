@@ -58,9 +58,17 @@ impl Scene {
 
     /// The files that can be damaged, relative to the home directory.
     fn files(&self) -> Vec<PathBuf> {
-        let bases = [".config/ccsync", ".local/share/ccsync/store", ".local/state/ccsync"];
+        let bases = [
+            ".config/ccsync",
+            ".local/share/ccsync/store",
+            ".local/state/ccsync",
+        ];
         let below = |base: &str| walkdir::WalkDir::new(self.a.home.join(base)).sort_by_file_name();
-        let all = bases.into_iter().flat_map(below).map(Result::unwrap).filter(|e| e.file_type().is_file());
+        let all = bases
+            .into_iter()
+            .flat_map(below)
+            .map(Result::unwrap)
+            .filter(|e| e.file_type().is_file());
         let relative = all.map(|e| e.path().strip_prefix(&self.a.home).unwrap().to_owned());
         let mut loose = 0;
         let one_of_a_kind = |path: &PathBuf| {
@@ -74,7 +82,15 @@ impl Scene {
 
 fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
-    assert!(Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status().unwrap().success());
+    assert!(
+        Command::new("cp")
+            .arg("-a")
+            .arg(from.join("."))
+            .arg(to)
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 fn damage(file: &Path, how: &str) {
@@ -90,12 +106,19 @@ fn damage(file: &Path, how: &str) {
 }
 
 fn local_questions(machine: &Machine) -> BTreeSet<String> {
-    machine.sessions().iter().flat_map(|id| questions(&machine.text(id))).collect()
+    machine
+        .sessions()
+        .iter()
+        .flat_map(|id| questions(&machine.text(id)))
+        .collect()
 }
 
 /// The program; one that has not ended after some time never will.
 fn limited(a: &Machine, command: &str) -> Run {
-    a.run(a.program("timeout").args(["-k", "1", "60", env!("CARGO_BIN_EXE_ccsync"), command]))
+    a.run(
+        a.program("timeout")
+            .args(["-k", "1", "60", env!("CARGO_BIN_EXE_ccsync"), command]),
+    )
 }
 
 /// Types what the hints say, as a person would.
@@ -103,32 +126,56 @@ fn follow_hints(scene: &Scene, stderr: &str) {
     let remote = scene.env.remote_of_pair();
     let program = Path::new(env!("CARGO_BIN_EXE_ccsync")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
-    let hints = stderr.lines().filter_map(|line| line.strip_prefix("hint: "));
+    let hints = stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("hint: "));
     for command in hints.filter_map(|hint| Some(hint.split_once(": ")?.1)) {
         let command = command.replace("URL", remote.to_str().unwrap());
-        scene.a.run(scene.a.program("sh").env("PATH", &path).args(["-c", &command]));
+        scene.a.run(
+            scene
+                .a
+                .program("sh")
+                .env("PATH", &path)
+                .args(["-c", &command]),
+        );
     }
 }
 
 /// Whether the remote holds all these words.
 fn stored(scene: &Scene, words: &BTreeSet<String>) -> bool {
     let mut git = scene.a.program("git");
-    let text =
-        scene.a.run(git.arg("-C").arg(scene.env.remote_of_pair()).args(["grep", "-h", "", "main", "--", "sessions"]));
-    words.iter().all(|word| text.stdout.contains(&format!("\"{word}\"")))
+    let text = scene.a.run(
+        git.arg("-C")
+            .arg(scene.env.remote_of_pair())
+            .args(["grep", "-h", "", "main", "--", "sessions"]),
+    );
+    words
+        .iter()
+        .all(|word| text.stdout.contains(&format!("\"{word}\"")))
 }
 
 #[test]
 fn any_damaged_file_is_recovered_from_or_named_with_what_mends_it() {
     let scene = Scene::new();
     let files = scene.files();
-    let step = if std::env::var("CCSYNC_DAMAGE_CASES").is_ok_and(|cases| cases == "all") { 1 } else { STEP };
-    let commands = COMMANDS.iter().flat_map(|command| DAMAGES.iter().map(move |how| (command, how)));
-    let cases = commands.flat_map(|(command, how)| files.iter().map(move |file| (file, *how, *command)));
+    let step = if std::env::var("CCSYNC_DAMAGE_CASES").is_ok_and(|cases| cases == "all") {
+        1
+    } else {
+        STEP
+    };
+    let commands = COMMANDS
+        .iter()
+        .flat_map(|command| DAMAGES.iter().map(move |how| (command, how)));
+    let cases =
+        commands.flat_map(|(command, how)| files.iter().map(move |file| (file, *how, *command)));
     for (file, how, command) in cases.step_by(step) {
         scene.restore();
         damage(&scene.a.home.join(file), how);
-        check_case(&scene, command, &format!("{} {how}, {command}", file.display()));
+        check_case(
+            &scene,
+            command,
+            &format!("{} {how}, {command}", file.display()),
+        );
     }
 }
 
@@ -138,12 +185,24 @@ fn check_case(scene: &Scene, command: &str, what: &str) {
     let code = run.code;
     assert!(matches!(code, Some(0 | 1 | 3 | 5 | 6)), "{what}\n{run}");
     let helps = run.stderr.contains("error: ") && run.stderr.contains("hint: ");
-    assert!(code != Some(1) || helps, "{what}: an error with what to type\n{run}");
+    assert!(
+        code != Some(1) || helps,
+        "{what}: an error with what to type\n{run}"
+    );
     let after = local_questions(&scene.a);
-    assert!(command == "undo" || after.is_superset(&before), "{what}: lost here\n{run}");
+    assert!(
+        command == "undo" || after.is_superset(&before),
+        "{what}: lost here\n{run}"
+    );
     let is_done = |commands: [&str; 2]| code == Some(0) && commands.contains(&command);
-    assert!(!is_done(["push", "sync"]) || stored(scene, &after), "{what}: done, but not sent\n{run}");
-    assert!(!is_done(["pull", "sync"]) || after.contains("waits to be pulled"), "{what}: done, but not pulled\n{run}");
+    assert!(
+        !is_done(["push", "sync"]) || stored(scene, &after),
+        "{what}: done, but not sent\n{run}"
+    );
+    assert!(
+        !is_done(["pull", "sync"]) || after.contains("waits to be pulled"),
+        "{what}: done, but not pulled\n{run}"
+    );
 
     let mut last = limited(&scene.a, "sync");
     if last.code != Some(0) {
@@ -152,7 +211,10 @@ fn check_case(scene: &Scene, command: &str, what: &str) {
     }
     assert_eq!(last.code, Some(0), "{what}: not mended\n{run}\n{last}");
     let here = local_questions(&scene.a);
-    assert!(here.is_superset(&after) && here.contains("waits to be pulled"), "{what}: {here:?}\n{last}");
+    assert!(
+        here.is_superset(&after) && here.contains("waits to be pulled"),
+        "{what}: {here:?}\n{last}"
+    );
     assert!(stored(scene, &here), "{what}: not sent\n{last}");
 }
 
@@ -161,16 +223,29 @@ fn a_clone_made_anew_takes_over_what_only_the_damaged_one_had() {
     let scene = Scene::new();
     let (a, store) = (&scene.a, scene.a.home.join(".local/share/ccsync/store"));
     fs::remove_file(a.transcript_path(TWO)).unwrap();
-    let packs = walkdir::WalkDir::new(store.join(".git/objects/pack")).into_iter().map(|e| e.unwrap().into_path());
-    let mut packs: Vec<_> = packs.filter(|path| path.extension().is_some_and(|e| e == "pack")).collect();
+    let packs = walkdir::WalkDir::new(store.join(".git/objects/pack"))
+        .into_iter()
+        .map(|e| e.unwrap().into_path());
+    let mut packs: Vec<_> = packs
+        .filter(|path| path.extension().is_some_and(|e| e == "pack"))
+        .collect();
     packs.sort_by_key(|pack| fs::metadata(pack).unwrap().modified().unwrap());
     // The newest is that of the commit which nobody has sent.
-    packs.iter().rev().skip(1).for_each(|pack| damage(pack, "truncated"));
+    packs
+        .iter()
+        .rev()
+        .skip(1)
+        .for_each(|pack| damage(pack, "truncated"));
     let failed = limited(a, "sync").code(1);
     follow_hints(&scene, &failed.stderr);
     let now = limited(a, "sync").success();
     assert!(
-        stored(&scene, &["waits to be sent", "not stored yet", "from b"].map(str::to_owned).into()),
+        stored(
+            &scene,
+            &["waits to be sent", "not stored yet", "from b"]
+                .map(str::to_owned)
+                .into()
+        ),
         "{failed}\n{now}"
     );
     a.ccsync(["sync"]).success();
@@ -184,7 +259,10 @@ fn a_lost_configuration_does_not_send_the_sessions_elsewhere() {
     fs::remove_file(scene.a.home.join(".config/ccsync/config.toml")).unwrap();
     for command in ["push", "sync"] {
         let run = scene.a.ccsync([command]).code(1);
-        assert!(run.stderr.contains("is gone") && run.stderr.contains("ccsync init --remote URL"), "{run}");
+        assert!(
+            run.stderr.contains("is gone") && run.stderr.contains("ccsync init --remote URL"),
+            "{run}"
+        );
     }
     assert!(!scene.a.home.join(".local/share/ccsync/remote.git").exists());
 }

@@ -24,15 +24,28 @@ fn assert_settled(a: &Machine, b: &Machine, context: &str) -> Vec<String> {
     assert_eq!(ids.len(), 2, "{context}: {ids:?}");
     assert!(ids.iter().any(|id| id == ONE), "{context}: {ids:?}");
     for machine in [a, b] {
-        let mut asked: Vec<Vec<String>> = ids.iter().map(|id| questions(&machine.text(id))).collect();
+        let mut asked: Vec<Vec<String>> =
+            ids.iter().map(|id| questions(&machine.text(id))).collect();
         asked.sort();
-        assert_eq!(asked, [["shared", A_TAIL], ["shared", B_TAIL]], "{context}, {}", machine.name);
+        assert_eq!(
+            asked,
+            [["shared", A_TAIL], ["shared", B_TAIL]],
+            "{context}, {}",
+            machine.name
+        );
         for id in &ids {
             let text = machine.text(id);
             assert!(chain_is_whole(&text), "{context}, {}: {text}", machine.name);
             let own = format!(r#""sessionId":"{id}""#);
-            assert!(text.lines().all(|line| line.contains(&own)), "{context}, {}: {text}", machine.name);
-            assert!(!text.contains(other(machine, a, b).home.to_str().unwrap()), "{context}: {text}");
+            assert!(
+                text.lines().all(|line| line.contains(&own)),
+                "{context}, {}: {text}",
+                machine.name
+            );
+            assert!(
+                !text.contains(other(machine, a, b).home.to_str().unwrap()),
+                "{context}: {text}"
+            );
         }
     }
     for id in &ids {
@@ -71,7 +84,13 @@ fn the_one_who_pulls_first_gets_the_fork_too() {
     a.ccsync(["push"]).success();
     let report = b.ccsync(["pull", "--json"]).code(5).json();
     let fork = report["sessions"][0]["fork"].as_str().unwrap().to_owned();
-    assert_eq!((&report["sessions"][0]["outcome"], &report["sessions"][0]["lines"]), (&"forked".into(), &4.into()));
+    assert_eq!(
+        (
+            &report["sessions"][0]["outcome"],
+            &report["sessions"][0]["lines"]
+        ),
+        (&"forked".into(), &4.into())
+    );
     b.ccsync(["push"]);
     a.ccsync(["pull"]).success();
     let ids = assert_settled(&a, &b, "push, pull");
@@ -87,16 +106,29 @@ fn every_order_of_commands_ends_alike() {
         let env = TestEnv::new();
         let (a, b) = diverged(&env);
         let run = |name: &str, command: &str| {
-            let run = if name == "a" { a.ccsync([command]) } else { b.ccsync([command]) };
-            assert!(matches!(run.code, Some(0 | 5)), "{order:?} {name} {command}\n{run}");
+            let run = if name == "a" {
+                a.ccsync([command])
+            } else {
+                b.ccsync([command])
+            };
+            assert!(
+                matches!(run.code, Some(0 | 5)),
+                "{order:?} {name} {command}\n{run}"
+            );
         };
-        for (name, command) in order.iter().chain([("a", "sync"), ("b", "sync"), ("a", "sync"), ("b", "sync")].iter()) {
+        for (name, command) in order
+            .iter()
+            .chain([("a", "sync"), ("b", "sync"), ("a", "sync"), ("b", "sync")].iter())
+        {
             run(name, command);
         }
         assert_settled(&a, &b, &format!("{order:?}"));
         for machine in [&a, &b] {
             let run = machine.ccsync(["sync"]).success();
-            assert!(run.stdout.contains("nothing to do for 2 sessions"), "{order:?}\n{run}");
+            assert!(
+                run.stdout.contains("nothing to do for 2 sessions"),
+                "{order:?}\n{run}"
+            );
         }
     }
 }
@@ -109,7 +141,11 @@ fn permutations<T: Copy>(items: &[T]) -> Vec<Vec<T>> {
     for at in 0..items.len() {
         let mut rest = items.to_vec();
         let first = rest.remove(at);
-        all.extend(permutations(&rest).into_iter().map(|tail| [vec![first], tail].concat()));
+        all.extend(
+            permutations(&rest)
+                .into_iter()
+                .map(|tail| [vec![first], tail].concat()),
+        );
     }
     all
 }
@@ -119,7 +155,9 @@ fn three_machines_keep_three_tails() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let machines = ["a", "b", "c"].map(|name| env.machine(name));
-    machines.iter().for_each(|machine| drop(machine.init(&remote)));
+    machines
+        .iter()
+        .for_each(|machine| drop(machine.init(&remote)));
     let [a, b, c] = &machines;
     a.session(ONE).turn("shared").write();
     a.ccsync(["push"]).success();
@@ -135,7 +173,10 @@ fn three_machines_keep_three_tails() {
     assert_eq!(ids.len(), 3, "{ids:?}");
     for machine in &machines {
         assert_eq!(machine.sessions(), ids);
-        let mut tails: Vec<String> = ids.iter().map(|id| questions(&machine.text(id)).pop().unwrap()).collect();
+        let mut tails: Vec<String> = ids
+            .iter()
+            .map(|id| questions(&machine.text(id)).pop().unwrap())
+            .collect();
         tails.sort();
         assert_eq!(tails, ["asked on a", "asked on b", "asked on c"]);
     }

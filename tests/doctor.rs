@@ -13,11 +13,21 @@ fn said(run: &Run, name: &str) -> (String, String) {
     let report = run.json();
     let checks = report["checks"].as_array().unwrap();
     // Of several under one name the worst.
-    let rank = |check: &&Value| ["ok", "warning", "error"].iter().position(|v| check["verdict"] == *v);
-    let check = checks.iter().filter(|check| check["name"] == name).max_by_key(rank);
+    let rank = |check: &&Value| {
+        ["ok", "warning", "error"]
+            .iter()
+            .position(|v| check["verdict"] == *v)
+    };
+    let check = checks
+        .iter()
+        .filter(|check| check["name"] == name)
+        .max_by_key(rank);
     let check = check.unwrap_or_else(|| panic!("no check {name}\n{run}"));
     let text = |field: &str| check[field].as_str().unwrap_or_default().to_owned();
-    (text("verdict"), format!("{}: {}", text("words"), text("mend")))
+    (
+        text("verdict"),
+        format!("{}: {}", text("words"), text("mend")),
+    )
 }
 
 fn doctor(machine: &Machine) -> Run {
@@ -30,14 +40,23 @@ fn expect(run: &Run, name: &str, verdict: &str, words: &[&str]) {
     let (found, text) = said(run, name);
     assert_eq!(found, verdict, "{name}: {text}\n{run}");
     for word in words {
-        assert!(text.contains(word), "{name}: {text:?} does not say {word:?}");
+        assert!(
+            text.contains(word),
+            "{name}: {text:?} does not say {word:?}"
+        );
     }
-    assert_eq!(run.code, Some(i32::from(run.json()["verdict"] == "error")), "{run}");
+    assert_eq!(
+        run.code,
+        Some(i32::from(run.json()["verdict"] == "error")),
+        "{run}"
+    );
 }
 
 /// A directory for the front of the PATH, with programs that are shell scripts.
 fn programs(env: &TestEnv, scripts: &[(&str, &str)]) -> PathBuf {
-    let directory = env.root().join(format!("bin-{}", fs::read_dir(env.root()).unwrap().count()));
+    let directory = env
+        .root()
+        .join(format!("bin-{}", fs::read_dir(env.root()).unwrap().count()));
     fs::create_dir(&directory).unwrap();
     for (name, script) in scripts {
         let path = directory.join(name);
@@ -50,9 +69,14 @@ fn programs(env: &TestEnv, scripts: &[(&str, &str)]) -> PathBuf {
 /// `ccsync doctor --json` with programs before those of the system.
 fn doctor_with(machine: &Machine, directory: &Path) -> Run {
     let path = std::env::join_paths(
-        std::iter::once(directory.to_owned()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+        std::iter::once(directory.to_owned())
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
     );
-    machine.run(machine.command(["doctor", "--json"]).env("PATH", path.unwrap()))
+    machine.run(
+        machine
+            .command(["doctor", "--json"])
+            .env("PATH", path.unwrap()),
+    )
 }
 
 fn set_mode(path: &Path, mode: u32) {
@@ -60,7 +84,12 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 fn refs(remote: &Path) -> String {
-    let out = Command::new("git").arg("-C").arg(remote).args(["for-each-ref"]).output().unwrap();
+    let out = Command::new("git")
+        .arg("-C")
+        .arg(remote)
+        .args(["for-each-ref"])
+        .output()
+        .unwrap();
     String::from_utf8(out.stdout).unwrap()
 }
 
@@ -77,7 +106,12 @@ fn a_machine_in_order_has_nothing_to_mend_and_nothing_is_changed() {
     let report = run.json();
     assert_eq!(report["verdict"], "ok", "{run}");
     assert_eq!((a.tree(), refs(&env.remote_of_pair())), before);
-    let names: Vec<&str> = report["checks"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = report["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["name"].as_str().unwrap())
+        .collect();
     let expected = [
         "configuration",
         "git",
@@ -93,7 +127,10 @@ fn a_machine_in_order_has_nothing_to_mend_and_nothing_is_changed() {
         "ccsync",
         "disk",
     ];
-    assert!(expected.iter().all(|name| names.contains(name)), "{names:?}");
+    assert!(
+        expected.iter().all(|name| names.contains(name)),
+        "{names:?}"
+    );
     let text = a.ccsync(["doctor"]).success();
     let lines: Vec<&str> = text.stdout.lines().collect();
     assert_eq!(lines.len(), names.len() + 1, "one line each: {text}");
@@ -107,7 +144,12 @@ fn it_runs_where_nothing_was_ever_set_up() {
     let a = env.machine("a");
     let before = a.tree();
     let run = doctor(&a);
-    expect(&run, "configuration", "warning", &["not set up", "ccsync init"]);
+    expect(
+        &run,
+        "configuration",
+        "warning",
+        &["not set up", "ccsync init"],
+    );
     expect(&run, "store", "ok", &["nothing is stored yet"]);
     assert_eq!(a.tree(), before, "looking sets nothing up");
 }
@@ -120,12 +162,22 @@ fn a_broken_configuration_stops_no_other_check() {
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("{text}\nday = [\n")).unwrap();
     let run = doctor(&a);
-    expect(&run, "configuration", "error", &["line ", "correct it in", "config.toml"]);
+    expect(
+        &run,
+        "configuration",
+        "error",
+        &["line ", "correct it in", "config.toml"],
+    );
     expect(&run, "store", "ok", &["1 session"]);
     expect(&run, "git", "ok", &["version 2."]);
     expect(&run, "remote", "warning", &["configuration"]);
     fs::remove_file(&config).unwrap();
-    expect(&doctor(&a), "configuration", "error", &["is gone", "ccsync init --remote URL"]);
+    expect(
+        &doctor(&a),
+        "configuration",
+        "error",
+        &["is gone", "ccsync init --remote URL"],
+    );
 }
 
 #[test]
@@ -146,16 +198,30 @@ fn the_client_is_there_and_known() {
     let (a, _) = env.pair();
     for (script, verdict, words) in [
         ("echo '2.1.329 (Claude Code)'", "ok", "version 2.1.329"),
-        ("echo '9.0.0 (Claude Code)'", "ok", "newer than those that were tried"),
+        (
+            "echo '9.0.0 (Claude Code)'",
+            "ok",
+            "newer than those that were tried",
+        ),
         ("echo '0.9.1 (Claude Code)'", "warning", "claude update"),
         ("echo hello", "warning", "does not say"),
         ("exit 1", "warning", "does not say"),
     ] {
-        expect(&doctor_with(&a, &programs(&env, &[("claude", script)])), "client", verdict, &[words]);
+        expect(
+            &doctor_with(&a, &programs(&env, &[("claude", script)])),
+            "client",
+            verdict,
+            &[words],
+        );
     }
     let git = programs(&env, &[("git", "echo 'git version 2.47.3'")]);
     let run = a.run(a.command(["doctor", "--json"]).env("PATH", &git));
-    expect(&run, "client", "warning", &["not found", "claude --version"]);
+    expect(
+        &run,
+        "client",
+        "warning",
+        &["not found", "claude --version"],
+    );
 }
 
 #[test]
@@ -197,7 +263,12 @@ fn a_public_repository_is_an_error() {
         let gh = format!(
             "case \"$1 $2 $3 $4\" in 'auth status --hostname github.com') ;; 'api graphql '*) {said};; *) exit 1;; esac"
         );
-        expect(&doctor_with(&a, &programs(&env, &[("gh", &gh), ("ssh", "exit 255")])), "visibility", verdict, &[words]);
+        expect(
+            &doctor_with(&a, &programs(&env, &[("gh", &gh), ("ssh", "exit 255")])),
+            "visibility",
+            verdict,
+            &[words],
+        );
     }
 }
 
@@ -205,7 +276,14 @@ fn set_remote(machine: &Machine, remote: &str) {
     let config = machine.home.join(".config/ccsync/config.toml");
     let text = fs::read_to_string(&config).unwrap();
     let others = text.lines().filter(|line| !line.starts_with("remote"));
-    fs::write(&config, format!("remote = \"{remote}\"\n{}\n", others.collect::<Vec<_>>().join("\n"))).unwrap();
+    fs::write(
+        &config,
+        format!(
+            "remote = \"{remote}\"\n{}\n",
+            others.collect::<Vec<_>>().join("\n")
+        ),
+    )
+    .unwrap();
 }
 
 #[test]
@@ -214,7 +292,12 @@ fn a_remote_that_is_not_there_is_named_with_the_reason() {
     let (a, _) = env.pair();
     fs::rename(env.remote_of_pair(), env.root().join("away.git")).unwrap();
     let run = doctor(&a);
-    expect(&run, "remote", "error", &["no repository", "ccsync init --remote"]);
+    expect(
+        &run,
+        "remote",
+        "error",
+        &["no repository", "ccsync init --remote"],
+    );
     expect(&run, "lock branches", "warning", &["not tried"]);
     // Offline is no fault: what is pushed waits.
     let offline = "case \"$*\" in *ls-remote*) echo 'ssh: Could not resolve hostname host: Name or service not known' >&2; exit 128;; \
@@ -243,7 +326,12 @@ fn a_remote_on_this_disk_only_is_said_to_be_one() {
     let env = TestEnv::new();
     let a = env.machine("a");
     a.ccsync(["init"]).success();
-    expect(&doctor(&a), "remote", "warning", &["on this disk only", "ccsync init"]);
+    expect(
+        &doctor(&a),
+        "remote",
+        "warning",
+        &["on this disk only", "ccsync init"],
+    );
 }
 
 #[test]
@@ -252,10 +340,12 @@ fn a_remote_that_takes_no_locks_is_found() {
     let (a, _) = env.pair();
     let remote = env.remote_of_pair();
     expect(&doctor(&a), "lock branches", "ok", &["created and deleted"]);
-    assert!(!refs(&remote).contains("ccsync/lock"), "nothing is left behind");
+    assert!(
+        !refs(&remote).contains("ccsync/lock"),
+        "nothing is left behind"
+    );
     let hook = remote.join("hooks/update");
-    let script =
-        "#!/bin/sh\ncase $1 in refs/heads/ccsync/lock/*) echo \"only reviewed branches here\" >&2; exit 1;; esac\n";
+    let script = "#!/bin/sh\ncase $1 in refs/heads/ccsync/lock/*) echo \"only reviewed branches here\" >&2; exit 1;; esac\n";
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
     fs::write(&hook, script).unwrap();
     set_mode(&hook, 0o755);
@@ -263,13 +353,30 @@ fn a_remote_that_takes_no_locks_is_found() {
         &doctor(&a),
         "lock branches",
         "error",
-        &["cannot be created", "only reviewed branches here", "ccsync/lock/"],
+        &[
+            "cannot be created",
+            "only reviewed branches here",
+            "ccsync/lock/",
+        ],
     );
     fs::remove_file(&hook).unwrap();
     let config = fs::read_to_string(remote.join("config")).unwrap();
-    fs::write(remote.join("config"), config + "[receive]\n\tdenyDeletes = true\n").unwrap();
-    expect(&doctor(&a), "lock branches", "error", &["cannot be deleted", "is left there"]);
-    assert_eq!(refs(&remote).matches("ccsync/lock").count(), 1, "the one that is named");
+    fs::write(
+        remote.join("config"),
+        config + "[receive]\n\tdenyDeletes = true\n",
+    )
+    .unwrap();
+    expect(
+        &doctor(&a),
+        "lock branches",
+        "error",
+        &["cannot be deleted", "is left there"],
+    );
+    assert_eq!(
+        refs(&remote).matches("ccsync/lock").count(),
+        1,
+        "the one that is named"
+    );
     // It says whose it is, and goes away like any lock.
     assert!(a.ccsync(["lock", "show"]).success().stdout.contains('a'));
 }
@@ -280,17 +387,31 @@ fn moments_that_have_not_come_yet_tell_of_a_wrong_clock() {
     let (a, b) = env.pair_with_session();
     b.ccsync(["push"]).success();
     a.ccsync(["pull"]).success();
-    expect(&doctor(&a), "clock", "ok", &["nothing of other machines lies in the future"]);
+    expect(
+        &doctor(&a),
+        "clock",
+        "ok",
+        &["nothing of other machines lies in the future"],
+    );
     let other = env.machine("other");
     let clone = Clone::of(&env.remote_of_pair(), &other);
-    let id = b.ccsync(["config", "show", "--json"]).success().json()["id"].as_str().unwrap().to_owned();
+    let id = b.ccsync(["config", "show", "--json"]).success().json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let path = format!("machines/{id}.json");
-    let mut machine: Value = serde_json::from_slice(&fs::read(clone.path.join(&path)).unwrap()).unwrap();
+    let mut machine: Value =
+        serde_json::from_slice(&fs::read(clone.path.join(&path)).unwrap()).unwrap();
     machine["last_push"] = "2999-01-01T00:00:00Z".into();
     clone.write(&path, machine.to_string());
     clone.push();
     a.ccsync(["pull"]).success();
-    expect(&doctor(&a), "clock", "warning", &["the last push of b", "days in the future", "date -u"]);
+    expect(
+        &doctor(&a),
+        "clock",
+        "warning",
+        &["the last push of b", "days in the future", "date -u"],
+    );
 }
 
 #[test]
@@ -302,11 +423,21 @@ fn a_commit_from_the_future_tells_of_a_wrong_clock() {
     let clone = Clone::of(&remote, &other);
     clone.write("note", "x");
     let mut commit = other.program("git");
-    commit.arg("-C").arg(&clone.path).args(["commit", "--quiet", "--message", "x"]);
-    other.run(commit.env("GIT_COMMITTER_DATE", "2090-01-01T00:00:00Z")).success();
+    commit
+        .arg("-C")
+        .arg(&clone.path)
+        .args(["commit", "--quiet", "--message", "x"]);
+    other
+        .run(commit.env("GIT_COMMITTER_DATE", "2090-01-01T00:00:00Z"))
+        .success();
     clone.git(&["push", "--quiet", "origin", "main"]);
     a.ccsync(["pull"]).success();
-    expect(&doctor(&a), "clock", "warning", &["a commit of somebody", "in the future"]);
+    expect(
+        &doctor(&a),
+        "clock",
+        "warning",
+        &["a commit of somebody", "in the future"],
+    );
 }
 
 #[test]
@@ -317,7 +448,12 @@ fn what_others_may_read_is_named_with_the_command_that_closes_it() {
     expect(&doctor(&a), "permissions", "ok", &[]);
     let state = a.home.join(".local/state/ccsync");
     set_mode(&state, 0o755);
-    expect(&doctor(&a), "permissions", "warning", &["others may look into", "chmod -R go-rwx", "state/ccsync"]);
+    expect(
+        &doctor(&a),
+        "permissions",
+        "warning",
+        &["others may look into", "chmod -R go-rwx", "state/ccsync"],
+    );
     set_mode(&state, 0o700);
     set_mode(&a.home.join(".config/ccsync/config.toml"), 0o644);
     expect(&doctor(&a), "permissions", "warning", &["config.toml"]);
@@ -327,7 +463,12 @@ fn what_others_may_read_is_named_with_the_command_that_closes_it() {
         set_mode(&directory, 0o755);
     }
     set_mode(&a.transcript_path(ONE), 0o644);
-    expect(&doctor(&a), "permissions", "warning", &["others may read 1 transcript", "projects"]);
+    expect(
+        &doctor(&a),
+        "permissions",
+        "warning",
+        &["others may read 1 transcript", "projects"],
+    );
     set_mode(&a.transcript_path(ONE), 0o600);
     expect(&doctor(&a), "permissions", "ok", &[]);
 }
@@ -337,10 +478,16 @@ fn sessions_without_a_place_are_counted_by_placeholder() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     expect(&doctor(&b), "placeholders", "ok", &["every placeholder"]);
-    a.ccsync(["config", "add-placeholder", "WORK=~/work"]).success();
+    a.ccsync(["config", "add-placeholder", "WORK=~/work"])
+        .success();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    expect(&doctor(&b), "placeholders", "ok", &["WORK", "no session needs it"]);
+    expect(
+        &doctor(&b),
+        "placeholders",
+        "ok",
+        &["WORK", "no session needs it"],
+    );
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
@@ -349,9 +496,14 @@ fn sessions_without_a_place_are_counted_by_placeholder() {
         &run,
         "placeholders",
         "warning",
-        &["WORK", "1 session has no place", "ccsync config add-placeholder WORK=PATH"],
+        &[
+            "WORK",
+            "1 session has no place",
+            "ccsync config add-placeholder WORK=PATH",
+        ],
     );
-    b.ccsync(["config", "add-placeholder", "WORK=~/arbeit"]).success();
+    b.ccsync(["config", "add-placeholder", "WORK=~/arbeit"])
+        .success();
     expect(&doctor(&b), "placeholders", "ok", &["every placeholder"]);
 }
 
@@ -365,9 +517,19 @@ fn another_ccsync_on_the_path_is_named() {
     expect(&doctor_with(&a, &linked), "ccsync", "ok", &["the only one"]);
     let other = programs(&env, &[("ccsync", "echo 'ccsync 9.8.7'")]);
     let run = doctor_with(&a, &other);
-    expect(&run, "ccsync", "warning", &["`ccsync` starts", "9.8.7", "which -a ccsync"]);
+    expect(
+        &run,
+        "ccsync",
+        "warning",
+        &["`ccsync` starts", "9.8.7", "which -a ccsync"],
+    );
     let hostile = programs(&env, &[("ccsync", "printf 'ccsync \\033[2J;rm'")]);
-    expect(&doctor_with(&a, &hostile), "ccsync", "warning", &["of an unknown version"]);
+    expect(
+        &doctor_with(&a, &hostile),
+        "ccsync",
+        "warning",
+        &["of an unknown version"],
+    );
 }
 
 #[test]
@@ -376,16 +538,30 @@ fn damage_in_the_store_is_found_without_reading_everything() {
     let (a, _) = env.pair_with_session();
     let store = a.data().join("store");
     let head = fs::read_to_string(store.join(".git/refs/heads/main")).unwrap();
-    fs::write(store.join(".git/refs/heads/main"), "0123456789012345678901234567890123456789\n").unwrap();
+    fs::write(
+        store.join(".git/refs/heads/main"),
+        "0123456789012345678901234567890123456789\n",
+    )
+    .unwrap();
     let run = doctor(&a);
-    expect(&run, "store", "error", &["mv ", "store.damaged", "ccsync sync"]);
+    expect(
+        &run,
+        "store",
+        "error",
+        &["mv ", "store.damaged", "ccsync sync"],
+    );
     fs::write(store.join(".git/refs/heads/main"), head).unwrap();
     expect(&doctor(&a), "store", "ok", &["1 session"]);
     // Committed and not sent.
     fs::rename(env.remote_of_pair(), env.root().join("away.git")).unwrap();
     a.append(ONE, "more");
     a.ccsync(["push"]).code(6);
-    expect(&doctor(&a), "store", "warning", &["1 commit waits", "ccsync push"]);
+    expect(
+        &doctor(&a),
+        "store",
+        "warning",
+        &["1 commit waits", "ccsync push"],
+    );
 }
 
 #[test]
@@ -400,7 +576,12 @@ fn a_session_that_cannot_be_read_is_an_error() {
     clone.write(&format!("sessions/11/{ONE}/manifest.json"), "{");
     clone.push();
     a.ccsync(["pull"]);
-    expect(&doctor(&a), "store", "error", &["cannot be read", "ccsync verify"]);
+    expect(
+        &doctor(&a),
+        "store",
+        "error",
+        &["cannot be read", "ccsync verify"],
+    );
 }
 
 #[test]
@@ -411,17 +592,42 @@ fn locks_that_a_dead_process_left_are_found() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     expect(&doctor(&a), "own locks", "ok", &["none"]);
-    let id = a.ccsync(["config", "show", "--json"]).success().json()["id"].as_str().unwrap().parse().unwrap();
-    let identity = Identity { machine: id, host: "a".to_owned(), pid: 1 };
+    let id = a.ccsync(["config", "show", "--json"]).success().json()["id"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let identity = Identity {
+        machine: id,
+        host: "a".to_owned(),
+        pid: 1,
+    };
     let stamp = Stamp::new("2026-03-01T00:00:00Z".parse().unwrap());
     let record = LockRecord::first(ONE.parse().unwrap(), &identity, stamp);
-    let holding = Holding { record, commit: "0123456789".repeat(4).parse().unwrap(), pending: None };
-    let holder = Holder { pid: i32::MAX as u32, started: None };
-    let claim = Claim { session: ONE.parse().unwrap(), holding, holder, lost: false };
+    let holding = Holding {
+        record,
+        commit: "0123456789".repeat(4).parse().unwrap(),
+        pending: None,
+    };
+    let holder = Holder {
+        pid: i32::MAX as u32,
+        started: None,
+    };
+    let claim = Claim {
+        session: ONE.parse().unwrap(),
+        holding,
+        holder,
+        lost: false,
+    };
     let directory = a.home.join(".local/state/ccsync/locks");
     fs::create_dir_all(&directory).unwrap();
     claim.save(&directory).unwrap();
-    expect(&doctor(&a), "own locks", "warning", &["1 left behind", "ccsync update"]);
+    expect(
+        &doctor(&a),
+        "own locks",
+        "warning",
+        &["1 left behind", "ccsync update"],
+    );
     fs::write(directory.join(format!("{ONE}.json")), "{").unwrap();
     expect(&doctor(&a), "own locks", "warning", &["ccsync lock show"]);
 }
@@ -430,7 +636,10 @@ fn locks_that_a_dead_process_left_are_found() {
 fn another_ccsync_at_work_is_not_waited_for() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
-    let lock = fs::OpenOptions::new().write(true).open(a.home.join(".local/state/ccsync/lock")).unwrap();
+    let lock = fs::OpenOptions::new()
+        .write(true)
+        .open(a.home.join(".local/state/ccsync/lock"))
+        .unwrap();
     lock.lock().unwrap();
     let before = tree(&a.data());
     expect(&doctor(&a), "store", "ok", &["1 session"]);

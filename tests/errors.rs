@@ -49,13 +49,25 @@ fn a_remote_that_is_not_there() {
     let env = TestEnv::new();
     let a = env.machine("a");
     let gone = env.root().join("gone.git");
-    insta::assert_snapshot!(a.ccsync(["init", "--yes", "--name", "a", "--remote", gone.to_str().unwrap()]));
+    insta::assert_snapshot!(a.ccsync([
+        "init",
+        "--yes",
+        "--name",
+        "a",
+        "--remote",
+        gone.to_str().unwrap()
+    ]));
 }
 
 #[test]
 fn a_remote_that_runs_programs() {
     let env = TestEnv::new();
-    insta::assert_snapshot!(env.machine("a").ccsync(["init", "--yes", "--remote", "ext::sh -c evil"]));
+    insta::assert_snapshot!(env.machine("a").ccsync([
+        "init",
+        "--yes",
+        "--remote",
+        "ext::sh -c evil"
+    ]));
 }
 
 #[test]
@@ -79,11 +91,18 @@ fn a_session_that_nobody_has() {
     let pulled = a.ccsync(["pull", "9999"]);
     insta::assert_snapshot!(pulled);
     let logged = a.ccsync(["log", "9999"]);
-    assert_eq!((pulled.code, &pulled.stderr), (logged.code, &logged.stderr), "one message");
+    assert_eq!(
+        (pulled.code, &pulled.stderr),
+        (logged.code, &logged.stderr),
+        "one message"
+    );
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
     let both = a.ccsync(["pull", "9999", "1111"]).code(3);
-    assert!(both.stdout.contains("no session 9999 in the store"), "the other is brought all the same\n{both}");
+    assert!(
+        both.stdout.contains("no session 9999 in the store"),
+        "the other is brought all the same\n{both}"
+    );
 }
 
 #[test]
@@ -128,22 +147,60 @@ fn a_store_of_a_later_format_is_refused_and_left_alone() {
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
     let clone = env.root().join("clone");
-    let git = |args: &[&str]| a.run(a.program("git").arg("-C").arg(env.root()).args(args)).success();
-    git(&["clone", "--quiet", remote.to_str().unwrap(), clone.to_str().unwrap()]);
+    let git = |args: &[&str]| {
+        a.run(a.program("git").arg("-C").arg(env.root()).args(args))
+            .success()
+    };
+    git(&[
+        "clone",
+        "--quiet",
+        remote.to_str().unwrap(),
+        clone.to_str().unwrap(),
+    ]);
     let format = format_file(&clone);
     let text = fs::read_to_string(&format).unwrap();
     fs::write(&format, text.replacen('1', "9999", 1)).unwrap();
-    git(&["-C", clone.to_str().unwrap(), "commit", "--quiet", "-am", "later"]);
+    git(&[
+        "-C",
+        clone.to_str().unwrap(),
+        "commit",
+        "--quiet",
+        "-am",
+        "later",
+    ]);
     git(&["-C", clone.to_str().unwrap(), "push", "--quiet"]);
-    let head = a.run(a.program("git").arg("-C").arg(&remote).args(["rev-parse", "main"])).success().stdout;
+    let head = a
+        .run(
+            a.program("git")
+                .arg("-C")
+                .arg(&remote)
+                .args(["rev-parse", "main"]),
+        )
+        .success()
+        .stdout;
 
     insta::assert_snapshot!("later_format_pull", a.ccsync(["pull"]));
-    let init = b.ccsync(["init", "--yes", "--name", "b", "--remote", remote.to_str().unwrap()]);
+    let init = b.ccsync([
+        "init",
+        "--yes",
+        "--name",
+        "b",
+        "--remote",
+        remote.to_str().unwrap(),
+    ]);
     assert_eq!(init.code, Some(1), "{init}");
     a.append(ONE, "more");
     let push = a.ccsync(["push"]);
     assert_ne!(push.code, Some(0), "{push}");
-    let after = a.run(a.program("git").arg("-C").arg(&remote).args(["rev-parse", "main"])).success().stdout;
+    let after = a
+        .run(
+            a.program("git")
+                .arg("-C")
+                .arg(&remote)
+                .args(["rev-parse", "main"]),
+        )
+        .success()
+        .stdout;
     assert_eq!(after, head, "the remote is untouched");
 }
 
@@ -151,7 +208,9 @@ fn a_store_of_a_later_format_is_refused_and_left_alone() {
 fn format_file(clone: &std::path::Path) -> std::path::PathBuf {
     let files = fs::read_dir(clone).unwrap().map(|e| e.unwrap().path());
     let names_format = |path: &std::path::PathBuf| {
-        path.is_file() && fs::read_to_string(path).is_ok_and(|text| text.contains("format") && text.contains('1'))
+        path.is_file()
+            && fs::read_to_string(path)
+                .is_ok_and(|text| text.contains("format") && text.contains('1'))
     };
     let mut found: Vec<_> = files.filter(names_format).collect();
     found.sort();
@@ -163,12 +222,28 @@ fn a_reader_that_goes_away_is_no_error() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.session(ONE).turn("hello").write();
-    for args in [&["push"][..], &["list"], &["status", "--json"], &["--help"], &["man"], &["completions", "bash"]] {
-        let mut child = a.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    for args in [
+        &["push"][..],
+        &["list"],
+        &["status", "--json"],
+        &["--help"],
+        &["man"],
+        &["completions", "bash"],
+    ] {
+        let mut child = a
+            .command(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!((output.status.code(), stderr.as_ref()), (Some(0), ""), "{args:?}");
+        assert_eq!(
+            (output.status.code(), stderr.as_ref()),
+            (Some(0), ""),
+            "{args:?}"
+        );
     }
 }
 
@@ -177,10 +252,21 @@ fn a_reader_that_goes_away_is_no_error() {
 fn a_full_disk_behind_standard_output_is_an_error() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let output = a.command(["status"]).stdout(full).stderr(Stdio::piped()).output().unwrap();
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let output = a
+        .command(["status"])
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: cannot write to standard output"));
+    assert!(
+        String::from_utf8_lossy(&output.stderr)
+            .starts_with("error: cannot write to standard output")
+    );
 }
 
 #[test]
@@ -190,7 +276,11 @@ fn quiet_says_nothing_when_there_is_nothing_to_say() {
     a.session(ONE).turn("hello").write();
     for args in [["push", "--quiet"], ["pull", "-q"], ["sync", "-q"]] {
         let run = a.ccsync(args).success();
-        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""), "{args:?}");
+        assert_eq!(
+            (run.stdout.as_str(), run.stderr.as_str()),
+            ("", ""),
+            "{args:?}"
+        );
     }
 }
 
@@ -225,7 +315,11 @@ fn every_json_document_has_version_and_command() {
         let run = a.ccsync(args).success();
         assert_eq!(run.stdout.lines().count(), 1, "{args:?}\n{run}");
         let document = run.json();
-        assert_eq!((&document["version"], &document["command"]), (&1.into(), &command.into()), "{args:?}");
+        assert_eq!(
+            (&document["version"], &document["command"]),
+            (&1.into(), &command.into()),
+            "{args:?}"
+        );
     }
 }
 
@@ -241,15 +335,28 @@ fn an_interrupted_command_is_130() {
     fs::create_dir(&bin).unwrap();
     let git = bin.join("git");
     let started = env.root().join("started");
-    fs::write(&git, format!("#!/bin/sh\n: > {}\nexec sleep 60\n", started.display())).unwrap();
+    fs::write(
+        &git,
+        format!("#!/bin/sh\n: > {}\nexec sleep 60\n", started.display()),
+    )
+    .unwrap();
     fs::set_permissions(&git, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let child = a.command(["push"]).env("PATH", path).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = a
+        .command(["push"])
+        .env("PATH", path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while !started.exists() && std::time::Instant::now() < deadline {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let kill = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
     assert!(kill.success());
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);

@@ -21,7 +21,10 @@ fn found(machine: &Machine, args: &[&str]) -> Vec<String> {
     assert_eq!(run.stderr, "", "{run}");
     let sessions = run.json()["sessions"].as_array().unwrap().clone();
     assert_eq!(run.code == Some(0), !sessions.is_empty(), "{run}");
-    sessions.iter().map(|session| session["session"].as_str().unwrap().to_owned()).collect()
+    sessions
+        .iter()
+        .map(|session| session["session"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn record(session: &str, kind: &str, content: &Value) -> String {
@@ -33,9 +36,20 @@ fn record(session: &str, kind: &str, content: &Value) -> String {
 /// Two machines; `a` has said something in two sessions, `b` in a third, and both know all.
 fn two_machines(env: &TestEnv) -> (Machine, Machine) {
     let (a, b) = env.pair();
-    a.session(ONE).project("work/app").days_old(2).turn("fix the login form").write();
-    a.session(TWO).project("work/notes").days_old(1).turn("Where is the LOGIN page?").write();
-    b.session(THREE).project("code/shop").turn("no login without a password").write();
+    a.session(ONE)
+        .project("work/app")
+        .days_old(2)
+        .turn("fix the login form")
+        .write();
+    a.session(TWO)
+        .project("work/notes")
+        .days_old(1)
+        .turn("Where is the LOGIN page?")
+        .write();
+    b.session(THREE)
+        .project("code/shop")
+        .turn("no login without a password")
+        .write();
     a.ccsync(["push"]).success();
     b.ccsync(["push"]).success();
     a.ccsync(["list", "--remote"]).success();
@@ -47,7 +61,12 @@ fn what_was_said_is_found_on_every_machine_the_newest_first() {
     let env = TestEnv::new();
     let (a, b) = two_machines(&env);
     for machine in [&a, &b] {
-        assert_eq!(found(machine, &["login"]), [THREE, TWO, ONE], "{}", machine.name);
+        assert_eq!(
+            found(machine, &["login"]),
+            [THREE, TWO, ONE],
+            "{}",
+            machine.name
+        );
         assert_eq!(found(machine, &["quetzalcoatlus"]), [""; 0]);
     }
     insta::assert_snapshot!("found", a.ccsync(["search", "login", "--hits", "1"]));
@@ -61,7 +80,14 @@ fn projects_machines_and_case_narrow_a_search() {
     for (args, expected) in [
         (&["login", "--project", "app"][..], &[ONE][..]),
         (&["login", "--project", "~/work"], &[TWO, ONE]),
-        (&["login", "--project", a.home.join("work/notes").to_str().unwrap()], &[TWO]),
+        (
+            &[
+                "login",
+                "--project",
+                a.home.join("work/notes").to_str().unwrap(),
+            ],
+            &[TWO],
+        ),
         (&["login", "--project", "nowhere"], &[]),
         (&["login", "--from", "a"], &[TWO, ONE]),
         (&["login", "--from", "b"], &[THREE]),
@@ -76,7 +102,12 @@ fn projects_machines_and_case_narrow_a_search() {
         assert_eq!(found(&a, args), expected, "{args:?}");
     }
     let unknown = a.ccsync(["search", "login", "--from", "c"]).code(1);
-    assert!(unknown.stderr.contains("there is no machine in the store called `c`"), "{unknown}");
+    assert!(
+        unknown
+            .stderr
+            .contains("there is no machine in the store called `c`"),
+        "{unknown}"
+    );
     b.append(THREE, "and a captcha");
     b.ccsync(["push"]).success();
     assert_eq!(found(&a, &["captcha"]), [""; 0], "nothing is fetched");
@@ -88,7 +119,11 @@ fn what_cannot_be_searched_for_is_said_with_the_place() {
     let (a, _) = env.pair();
     insta::assert_snapshot!("bad_regex", a.ccsync(["search", "--regex", "log(in"]));
     insta::assert_snapshot!("empty", a.ccsync(["search", ""]));
-    assert_eq!(a.ccsync(["search", "log(in"]).code, Some(1), "no expression, so nothing is wrong with it");
+    assert_eq!(
+        a.ccsync(["search", "log(in"]).code,
+        Some(1),
+        "no expression, so nothing is wrong with it"
+    );
 }
 
 #[test]
@@ -97,14 +132,27 @@ fn hits_are_counted_cut_and_marked_on_a_terminal_only() {
     let (a, _) = env.pair();
     let long = format!("{} needle {}", "x".repeat(500), "y".repeat(500));
     let builder = a.session(ONE).turn(&long);
-    (0..9).fold(builder, |builder, n| builder.turn(&format!("needle {n}\nand needle needle"))).write();
+    (0..9)
+        .fold(builder, |builder, n| {
+            builder.turn(&format!("needle {n}\nand needle needle"))
+        })
+        .write();
     a.ccsync(["push"]).success();
     let run = a.ccsync(["search", "needle"]).success();
     assert!(run.stdout.contains("… 35 more in this session"), "{run}");
-    assert!(run.stdout.lines().all(|line| line.chars().count() < 300) && !run.stdout.contains('\u{1b}'), "{run}");
+    assert!(
+        run.stdout.lines().all(|line| line.chars().count() < 300) && !run.stdout.contains('\u{1b}'),
+        "{run}"
+    );
     let run = a.ccsync(["search", "needle", "--hits", "100"]).success();
-    assert_eq!(run.stdout.matches("needle").count(), 2 + 9 * 2 * 3, "the title is not searched\n{run}");
-    let colored = a.ccsync(["search", "needle", "--color", "always"]).success();
+    assert_eq!(
+        run.stdout.matches("needle").count(),
+        2 + 9 * 2 * 3,
+        "the title is not searched\n{run}"
+    );
+    let colored = a
+        .ccsync(["search", "needle", "--color", "always"])
+        .success();
     assert!(colored.stdout.contains("needle\u{1b}[0m"), "{colored}");
     let terminal = Terminal::start(a.command(["search", "needle"]), 200, 30);
     terminal.wait_for("more in this session");
@@ -115,16 +163,42 @@ fn hits_are_counted_cut_and_marked_on_a_terminal_only() {
 fn the_document_of_a_search_has_everything() {
     let env = TestEnv::new();
     let (a, _) = two_machines(&env);
-    let document = a.ccsync(["search", "login form", "--json"]).success().json();
-    assert_eq!((&document["version"], &document["command"]), (&json!(1), &json!("search")));
-    assert_eq!((&document["searched"], &document["unreadable"]), (&json!(3), &json!([])));
+    let document = a
+        .ccsync(["search", "login form", "--json"])
+        .success()
+        .json();
+    assert_eq!(
+        (&document["version"], &document["command"]),
+        (&json!(1), &json!("search"))
+    );
+    assert_eq!(
+        (&document["searched"], &document["unreadable"]),
+        (&json!(3), &json!([]))
+    );
     let session = &document["sessions"][0];
-    assert_eq!((&session["project"], &session["machine"]), (&json!("{{HOME}}/work/app"), &json!("a")));
-    assert_eq!((&session["title"], &session["more"]), (&json!("fix the login form"), &json!(0)));
+    assert_eq!(
+        (&session["project"], &session["machine"]),
+        (&json!("{{HOME}}/work/app"), &json!("a"))
+    );
+    assert_eq!(
+        (&session["title"], &session["more"]),
+        (&json!("fix the login form"), &json!(0))
+    );
     let hits = session["hits"].as_array().unwrap();
-    let of = |hit: &Value| (hit["who"].as_str().unwrap().to_owned(), hit["text"].as_str().unwrap().to_owned());
-    let said = [("user", "fix the login form"), ("assistant", "Answer to: fix the login form")];
-    assert_eq!(hits.iter().map(of).collect::<Vec<_>>(), said.map(|(who, text)| (who.to_owned(), text.to_owned())));
+    let of = |hit: &Value| {
+        (
+            hit["who"].as_str().unwrap().to_owned(),
+            hit["text"].as_str().unwrap().to_owned(),
+        )
+    };
+    let said = [
+        ("user", "fix the login form"),
+        ("assistant", "Answer to: fix the login form"),
+    ];
+    assert_eq!(
+        hits.iter().map(of).collect::<Vec<_>>(),
+        said.map(|(who, text)| (who.to_owned(), text.to_owned()))
+    );
     assert_eq!(hits[1]["marks"], json!([[19, 29]]));
 }
 
@@ -158,15 +232,30 @@ fn words_tools_and_results_are_found_and_copies_are_not() {
             "{}\n",
             json!({"type": "attachment", "uuid": "x", "attachment": {"type": "prompt_snapshot", "systemPrompt": ["umbra"]}})
         ),
-        format!("{}\n", json!({"type": "last-prompt", "lastPrompt": "umbra", "sessionId": ONE})),
+        format!(
+            "{}\n",
+            json!({"type": "last-prompt", "lastPrompt": "umbra", "sessionId": ONE})
+        ),
     ];
     let path = a.session(ONE).raw(text.concat().as_bytes()).write();
     let beside = path.with_extension("");
     fs::create_dir_all(beside.join("subagents")).unwrap();
     fs::create_dir_all(beside.join("tool-results")).unwrap();
-    fs::write(beside.join("subagents/agent-1.jsonl"), record(ONE, "assistant", &json!("the agent umbra"))).unwrap();
-    fs::write(beside.join("subagents/agent-1.meta.json"), r#"{"description":"umbra"}"#).unwrap();
-    fs::write(beside.join("tool-results/toolu_1.txt"), "first\nthe long output umbra\n").unwrap();
+    fs::write(
+        beside.join("subagents/agent-1.jsonl"),
+        record(ONE, "assistant", &json!("the agent umbra")),
+    )
+    .unwrap();
+    fs::write(
+        beside.join("subagents/agent-1.meta.json"),
+        r#"{"description":"umbra"}"#,
+    )
+    .unwrap();
+    fs::write(
+        beside.join("tool-results/toolu_1.txt"),
+        "first\nthe long output umbra\n",
+    )
+    .unwrap();
     let expected = [
         "user the word umbra",
         "call echo umbra",
@@ -175,9 +264,20 @@ fn words_tools_and_results_are_found_and_copies_are_not() {
         "output the long output umbra",
     ];
     let hits = |machine: &Machine| -> Vec<String> {
-        let document = machine.ccsync(["search", "umbra", "--hits", "100", "--json"]).success().json();
+        let document = machine
+            .ccsync(["search", "umbra", "--hits", "100", "--json"])
+            .success()
+            .json();
         let hits = document["sessions"][0]["hits"].as_array().unwrap().clone();
-        hits.iter().map(|hit| format!("{} {}", hit["who"].as_str().unwrap(), hit["text"].as_str().unwrap())).collect()
+        hits.iter()
+            .map(|hit| {
+                format!(
+                    "{} {}",
+                    hit["who"].as_str().unwrap(),
+                    hit["text"].as_str().unwrap()
+                )
+            })
+            .collect()
     };
     assert_eq!(hits(&a), expected, "only here");
     a.ccsync(["push"]).success();
@@ -186,31 +286,56 @@ fn words_tools_and_results_are_found_and_copies_are_not() {
     assert_eq!(hits(&b), expected, "only in the store");
     assert_eq!(found(&b, &["first\nthe long"]), [ONE], "over a line end");
     let shown = b.ccsync(["show", ONE, "--json"]).success().json();
-    assert_eq!((&shown["agents"], &shown["source"]), (&json!(1), &json!("store")));
+    assert_eq!(
+        (&shown["agents"], &shown["source"]),
+        (&json!(1), &json!("store"))
+    );
 }
 
 #[test]
 fn paths_are_found_as_they_are_here() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    a.session(ONE).turn(&format!("look at {}/work/app/x.rs", a.home.display())).write();
+    a.session(ONE)
+        .turn(&format!("look at {}/work/app/x.rs", a.home.display()))
+        .write();
     a.ccsync(["push"]).success();
     b.ccsync(["list", "--remote"]).success();
     for (machine, other) in [(&a, &b), (&b, &a)] {
         let home = machine.home.to_str().unwrap();
         let last = machine.home.file_name().unwrap().to_str().unwrap();
-        for text in
-            [home, &format!("{home}/work/app/x.rs"), &format!("{last}/work"), &format!("at {home}"), &home[3..], last]
-        {
+        for text in [
+            home,
+            &format!("{home}/work/app/x.rs"),
+            &format!("{last}/work"),
+            &format!("at {home}"),
+            &home[3..],
+            last,
+        ] {
             assert_eq!(found(machine, &[text]), [ONE], "{text} on {}", machine.name);
         }
         let pattern = format!(r"{}/\w+/app/x\.rs$", home.replace('.', r"\."));
         assert_eq!(found(machine, &["--regex", &pattern]), [ONE], "{pattern}");
-        assert_eq!(found(machine, &[other.home.to_str().unwrap()]), [""; 0], "{} has other paths", machine.name);
+        assert_eq!(
+            found(machine, &[other.home.to_str().unwrap()]),
+            [""; 0],
+            "{} has other paths",
+            machine.name
+        );
         let run = machine.ccsync(["search", "x.rs"]).success();
-        assert!(run.stdout.contains(&format!("look at {home}/work/app/x.rs")) && !run.stdout.contains("{{"), "{run}");
+        assert!(
+            run.stdout
+                .contains(&format!("look at {home}/work/app/x.rs"))
+                && !run.stdout.contains("{{"),
+            "{run}"
+        );
         let shown = machine.ccsync(["show", ONE]).success();
-        assert!(shown.stdout.contains(&format!("look at {home}/work/app/x.rs")), "{shown}");
+        assert!(
+            shown
+                .stdout
+                .contains(&format!("look at {home}/work/app/x.rs")),
+            "{shown}"
+        );
     }
 }
 
@@ -221,17 +346,41 @@ fn a_path_in_a_clone_is_found_by_where_the_clone_is_here() {
     let (there, here) = ("work/app", "code/checkout of the application");
     repository(&a, there, "git@github.com:al/app.git");
     repository(&b, here, "git@github.com:al/app.git");
-    a.session(ONE).project(there).turn(&format!("look at {}/{there}/x.rs", a.home.display())).write();
+    a.session(ONE)
+        .project(there)
+        .turn(&format!("look at {}/{there}/x.rs", a.home.display()))
+        .write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     for (machine, clone, other) in [(&a, there, here), (&b, here, there)] {
         let path = format!("{}/{clone}", machine.home.display());
-        for text in [&path, &format!("{path}/x.rs"), &format!("{clone}/x"), &clone[5..], &format!("look at {path}")] {
+        for text in [
+            &path,
+            &format!("{path}/x.rs"),
+            &format!("{clone}/x"),
+            &clone[5..],
+            &format!("look at {path}"),
+        ] {
             assert_eq!(found(machine, &[text]), [ONE], "{text} on {}", machine.name);
-            assert_eq!(found(machine, &["--regex", &regex::escape(text)]), [ONE], "{text} on {}", machine.name);
+            assert_eq!(
+                found(machine, &["--regex", &regex::escape(text)]),
+                [ONE],
+                "{text} on {}",
+                machine.name
+            );
         }
-        assert_eq!(found(machine, &["--regex", &format!(r"{}/\w+\.rs", &clone[6..])]), [ONE], "{}", machine.name);
-        assert_eq!(found(machine, &[&format!("{other}/x.rs")]), [""; 0], "{}", machine.name);
+        assert_eq!(
+            found(machine, &["--regex", &format!(r"{}/\w+\.rs", &clone[6..])]),
+            [ONE],
+            "{}",
+            machine.name
+        );
+        assert_eq!(
+            found(machine, &[&format!("{other}/x.rs")]),
+            [""; 0],
+            "{}",
+            machine.name
+        );
     }
 }
 
@@ -239,7 +388,9 @@ fn a_path_in_a_clone_is_found_by_where_the_clone_is_here() {
 fn what_several_machines_wrote_in_one_session_has_the_paths_of_this_one() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    a.session(ONE).turn(&format!("look at {}/work/app/x.rs", a.home.display())).write();
+    a.session(ONE)
+        .turn(&format!("look at {}/work/app/x.rs", a.home.display()))
+        .write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     b.append(ONE, &format!("and at {}/work/app/y.rs", b.home.display()));
@@ -252,7 +403,11 @@ fn what_several_machines_wrote_in_one_session_has_the_paths_of_this_one() {
             assert_eq!(found(machine, &[&text, "--from", "b"]), [ONE], "{text}");
         }
         let shown = machine.ccsync(["show", ONE]).success().stdout;
-        assert_eq!(shown.matches(machine.home.to_str().unwrap()).count(), 5, "title, questions, answers\n{shown}");
+        assert_eq!(
+            shown.matches(machine.home.to_str().unwrap()).count(),
+            5,
+            "title, questions, answers\n{shown}"
+        );
     }
 }
 
@@ -260,19 +415,37 @@ fn what_several_machines_wrote_in_one_session_has_the_paths_of_this_one() {
 fn text_is_found_however_it_is_escaped() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let texts = ["say \"no\" to C:\\temp", "two\nlines\tof text", "grüner naïve ファイル 🚀", "a/b {{HOME}} {{~X}}"];
-    a.session(ONE).raw(record(ONE, "user", &json!(texts.join("\n"))).as_bytes()).write();
+    let texts = [
+        "say \"no\" to C:\\temp",
+        "two\nlines\tof text",
+        "grüner naïve ファイル 🚀",
+        "a/b {{HOME}} {{~X}}",
+    ];
+    a.session(ONE)
+        .raw(record(ONE, "user", &json!(texts.join("\n"))).as_bytes())
+        .write();
     let ascii: String = record(TWO, "user", &json!(texts.join("\n")))
         .chars()
-        .flat_map(|c| if c.is_ascii() { vec![c.to_string()] } else { escapes(c) })
+        .flat_map(|c| {
+            if c.is_ascii() {
+                vec![c.to_string()]
+            } else {
+                escapes(c)
+            }
+        })
         .collect();
-    a.session(TWO).raw(ascii.replace('/', "\\/").as_bytes()).write();
+    a.session(TWO)
+        .raw(ascii.replace('/', "\\/").as_bytes())
+        .write();
     a.ccsync(["push"]).success();
     b.ccsync(["list", "--remote"]).success();
-    for text in texts
-        .iter()
-        .flat_map(|text| [text.to_string(), text.to_uppercase(), text.split(' ').next().unwrap().to_owned()])
-    {
+    for text in texts.iter().flat_map(|text| {
+        [
+            text.to_string(),
+            text.to_uppercase(),
+            text.split(' ').next().unwrap().to_owned(),
+        ]
+    }) {
         let mut ids = found(&b, &["--ignore-case", &text]);
         ids.sort();
         assert_eq!(ids, [ONE, TWO], "{text}");
@@ -280,7 +453,10 @@ fn text_is_found_however_it_is_escaped() {
 }
 
 fn escapes(c: char) -> Vec<String> {
-    c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+    c.encode_utf16(&mut [0; 2])
+        .iter()
+        .map(|unit| format!("\\u{unit:04x}"))
+        .collect()
 }
 
 #[test]
@@ -300,8 +476,14 @@ fn what_a_fork_shares_with_its_origin_is_found_once() {
         let forked = found(machine, &["penguins of b"]);
         assert!(forked.len() == 1 && forked[0] != ONE, "{forked:?}");
         assert_eq!(found(machine, &["penguins"]).len(), 2);
-        let shown = machine.ccsync(["show", &forked[0], "--json"]).success().json();
-        assert_eq!((&shown["fork_of"], &shown["turns"][0]["text"]), (&json!(ONE), &json!("a shared question")));
+        let shown = machine
+            .ccsync(["show", &forked[0], "--json"])
+            .success()
+            .json();
+        assert_eq!(
+            (&shown["fork_of"], &shown["turns"][0]["text"]),
+            (&json!(ONE), &json!("a shared question"))
+        );
     }
 }
 
@@ -321,10 +503,19 @@ fn damages(store: &std::path::Path) -> Vec<(&'static str, Damage<'_>)> {
     };
     let elsewhere = store.parent().unwrap().join("elsewhere");
     vec![
-        ("a segment is changed", write(segment.clone(), same_length.clone())),
-        ("a segment grows", write(segment.clone(), format!("{text}{text}"))),
+        (
+            "a segment is changed",
+            write(segment.clone(), same_length.clone()),
+        ),
+        (
+            "a segment grows",
+            write(segment.clone(), format!("{text}{text}")),
+        ),
         ("a segment is empty", write(segment.clone(), String::new())),
-        ("a manifest is changed", write(manifest.clone(), "{\"format\":1}".to_owned())),
+        (
+            "a manifest is changed",
+            write(manifest.clone(), "{\"format\":1}".to_owned()),
+        ),
         (
             "a segment is gone",
             Box::new({
@@ -344,9 +535,18 @@ fn damages(store: &std::path::Path) -> Vec<(&'static str, Damage<'_>)> {
                 }
             }),
         ),
-        ("all sessions are gone", Box::new(move || fs::remove_dir_all(store.join("sessions")).unwrap())),
-        ("the index is gone", Box::new(move || fs::remove_file(store.join(".git/index")).unwrap())),
-        ("the index is damaged", Box::new(move || fs::write(store.join(".git/index"), "DIRC").unwrap())),
+        (
+            "all sessions are gone",
+            Box::new(move || fs::remove_dir_all(store.join("sessions")).unwrap()),
+        ),
+        (
+            "the index is gone",
+            Box::new(move || fs::remove_file(store.join(".git/index")).unwrap()),
+        ),
+        (
+            "the index is damaged",
+            Box::new(move || fs::write(store.join(".git/index"), "DIRC").unwrap()),
+        ),
     ]
 }
 
@@ -363,15 +563,37 @@ fn whatever_is_done_to_the_working_tree_the_same_is_found() {
     for number in 0..count {
         let (what, damage) = damages(&store).swap_remove(number);
         damage();
-        assert_eq!(a.ccsync(["search", "login"]).to_string(), expected, "{what}");
+        assert_eq!(
+            a.ccsync(["search", "login"]).to_string(),
+            expected,
+            "{what}"
+        );
         assert_eq!(found(&a, &["xogin"]), [""; 0], "{what}");
         // Entered by hand, without a commit: the head says otherwise.
-        a.run(a.program("git").arg("-C").arg(&store).args(["add", "--all", "."]));
-        assert_eq!(a.ccsync(["search", "login"]).to_string(), expected, "{what}, and added");
-        a.run(a.program("git").arg("-C").arg(&store).args(["rm", "-r", "--cached", "--quiet", "."]));
+        a.run(
+            a.program("git")
+                .arg("-C")
+                .arg(&store)
+                .args(["add", "--all", "."]),
+        );
+        assert_eq!(
+            a.ccsync(["search", "login"]).to_string(),
+            expected,
+            "{what}, and added"
+        );
+        a.run(
+            a.program("git")
+                .arg("-C")
+                .arg(&store)
+                .args(["rm", "-r", "--cached", "--quiet", "."]),
+        );
         let _ = fs::remove_file(store.join(".git/index"));
         a.git(&["reset", "--quiet", "--hard"]);
-        assert_eq!(a.ccsync(["search", "login"]).to_string(), expected, "after {what}");
+        assert_eq!(
+            a.ccsync(["search", "login"]).to_string(),
+            expected,
+            "after {what}"
+        );
     }
 }
 
@@ -384,18 +606,43 @@ fn what_cannot_be_read_is_named_and_the_others_are_searched() {
     a.ccsync(["push"]).success();
     let somebody = env.machine("somebody");
     let clone = Clone::of(&env.remote_of_pair(), &somebody);
-    clone.write(&format!("sessions/11/{ONE}/manifest.json"), "{\"format\":1}");
+    clone.write(
+        &format!("sessions/11/{ONE}/manifest.json"),
+        "{\"format\":1}",
+    );
     clone.push();
     b.ccsync(["list", "--remote"]).success();
     let run = b.ccsync(["search", "login"]).code(3);
-    assert!(run.stdout.contains("another login") && !run.stdout.contains("fix the"), "{run}");
-    assert!(run.stderr.contains("not searched: session 11111111: session"), "{run}");
+    assert!(
+        run.stdout.contains("another login") && !run.stdout.contains("fix the"),
+        "{run}"
+    );
+    assert!(
+        run.stderr
+            .contains("not searched: session 11111111: session"),
+        "{run}"
+    );
     let document = b.ccsync(["search", "login", "--json"]).code(3).json();
     assert_eq!(document["unreadable"][0]["session"], ONE);
-    assert_eq!(b.ccsync(["search", "quetzalcoatlus"]).code, Some(3), "nobody knows whether it is there");
+    assert_eq!(
+        b.ccsync(["search", "quetzalcoatlus"]).code,
+        Some(3),
+        "nobody knows whether it is there"
+    );
     let shown = b.ccsync(["show", ONE]).code(1);
-    assert!(shown.stderr.contains("cannot be read from the store"), "{shown}");
-    assert_eq!(a.ccsync(["show", ONE]).success().stdout.matches("login").count(), 3, "it is here");
+    assert!(
+        shown.stderr.contains("cannot be read from the store"),
+        "{shown}"
+    );
+    assert_eq!(
+        a.ccsync(["show", ONE])
+            .success()
+            .stdout
+            .matches("login")
+            .count(),
+        3,
+        "it is here"
+    );
 }
 
 #[test]
@@ -404,23 +651,39 @@ fn what_is_only_here_is_shown_and_found_too() {
     let (a, b) = env.pair();
     a.session(ONE).turn("never pushed").write();
     assert_eq!(found(&a, &["never pushed"]), [ONE]);
-    assert_eq!(found(&a, &["never pushed", "--from", "a", "--project", "~/work"]), [ONE]);
+    assert_eq!(
+        found(&a, &["never pushed", "--from", "a", "--project", "~/work"]),
+        [ONE]
+    );
     assert_eq!(found(&b, &["never pushed"]), [""; 0]);
     let document = a.ccsync(["show", "1111", "--json"]).success().json();
-    assert_eq!((&document["source"], &document["title"]), (&json!("here"), &json!("never pushed")));
+    assert_eq!(
+        (&document["source"], &document["title"]),
+        (&json!("here"), &json!("never pushed"))
+    );
     a.ccsync(["push"]).success();
-    assert_eq!(a.ccsync(["show", ONE, "--json"]).success().json()["source"], "store");
+    assert_eq!(
+        a.ccsync(["show", ONE, "--json"]).success().json()["source"],
+        "store"
+    );
     a.append(ONE, "said since");
     let document = a.ccsync(["show", ONE, "--json"]).success().json();
     let turns = document["turns"].as_array().unwrap();
-    assert_eq!((&document["source"], turns.len()), (&json!("here"), 6), "what went on longer is shown");
+    assert_eq!(
+        (&document["source"], turns.len()),
+        (&json!("here"), 6),
+        "what went on longer is shown"
+    );
 }
 
 #[test]
 fn a_conversation_is_shown_in_three_forms() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    a.session(ONE).turn("fix the login form").turn("and\n```\nthis\n```").write();
+    a.session(ONE)
+        .turn("fix the login form")
+        .turn("and\n```\nthis\n```")
+        .write();
     a.ccsync(["push"]).success();
     b.ccsync(["list", "--remote"]).success();
     let time = regex::Regex::new(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC").unwrap();
@@ -430,15 +693,28 @@ fn a_conversation_is_shown_in_three_forms() {
         time.replace_all(&run.stdout, "$$TIME").into_owned()
     };
     insta::assert_snapshot!("shown_text", shown(&[]));
-    insta::assert_snapshot!("shown_markdown", shown(&["--format", "markdown", "--turns", "2"]));
+    insta::assert_snapshot!(
+        "shown_markdown",
+        shown(&["--format", "markdown", "--turns", "2"])
+    );
     let document: Value = serde_json::from_str(&shown(&["--format", "json", "-n", "1"])).unwrap();
     assert_eq!(
-        (&document["version"], &document["command"], &document["left_out"]),
+        (
+            &document["version"],
+            &document["command"],
+            &document["left_out"]
+        ),
         (&json!(1), &json!("show"), &json!(5))
     );
     assert_eq!(document["turns"].as_array().unwrap().len(), 1);
     let turn = &document["turns"][0];
-    assert_eq!((&turn["who"], &turn["text"]), (&json!("assistant"), &json!("Answer to: and\n```\nthis\n```")));
+    assert_eq!(
+        (&turn["who"], &turn["text"]),
+        (
+            &json!("assistant"),
+            &json!("Answer to: and\n```\nthis\n```")
+        )
+    );
     let none: Value = serde_json::from_str(&shown(&["--json", "--turns", "0"])).unwrap();
     assert_eq!((&none["turns"], &none["left_out"]), (&json!([]), &json!(6)));
 }
@@ -448,10 +724,22 @@ fn sessions_are_named_as_elsewhere() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.session(ONE).turn("hello").write();
-    a.session("11111111-0000-4000-8000-000000000002").turn("hello").write();
+    a.session("11111111-0000-4000-8000-000000000002")
+        .turn("hello")
+        .write();
     a.ccsync(["push"]).success();
-    assert!(a.ccsync(["show", "1111"]).code(1).stderr.contains("more than one session begins with 1111"));
-    assert!(a.ccsync(["show", "9999"]).code(1).stderr.contains("no session 9999, neither here nor in the store"));
+    assert!(
+        a.ccsync(["show", "1111"])
+            .code(1)
+            .stderr
+            .contains("more than one session begins with 1111")
+    );
+    assert!(
+        a.ccsync(["show", "9999"])
+            .code(1)
+            .stderr
+            .contains("no session 9999, neither here nor in the store")
+    );
     a.ccsync(["show", ONE]).success();
 }
 
@@ -467,14 +755,21 @@ fn nothing_that_was_said_steers_a_terminal() {
             "assistant",
             &json!([{"type": "tool_use", "name": "\u{1b}[31mBash", "input": {"command": hostile}}]),
         ),
-        format!("{}\n", json!({"type": "ai-title", "aiTitle": hostile, "sessionId": ONE})),
+        format!(
+            "{}\n",
+            json!({"type": "ai-title", "aiTitle": hostile, "sessionId": ONE})
+        ),
     ];
     a.session(ONE).raw(text.concat().as_bytes()).write();
     a.ccsync(["push"]).success();
     b.ccsync(["list", "--remote"]).success();
     let harmless = |run: Run| {
         let steering = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{202e}' | '\u{9b}');
-        assert!(run.stdout.contains("needle") && !run.stdout.contains(steering), "{:?}", run.stdout);
+        assert!(
+            run.stdout.contains("needle") && !run.stdout.contains(steering),
+            "{:?}",
+            run.stdout
+        );
     };
     harmless(b.ccsync(["search", "needle"]).success());
     harmless(b.ccsync(["search", "needle", "--json"]).success());
@@ -482,7 +777,10 @@ fn nothing_that_was_said_steers_a_terminal() {
         harmless(b.ccsync(["show", ONE, "--format", format]).success());
     }
     let document = b.ccsync(["show", ONE, "--json"]).success().json();
-    assert_eq!(document["turns"][0]["text"], hostile, "an escape means the same");
+    assert_eq!(
+        document["turns"][0]["text"], hostile,
+        "an escape means the same"
+    );
 }
 
 #[test]
@@ -490,14 +788,32 @@ fn a_reader_that_goes_away_ends_it_quietly() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let long = "x ".repeat(2000);
-    (0..200).fold(a.session(ONE), |builder, n| builder.turn(&format!("needle {n} {long}"))).write();
+    (0..200)
+        .fold(a.session(ONE), |builder, n| {
+            builder.turn(&format!("needle {n} {long}"))
+        })
+        .write();
     a.ccsync(["push"]).success();
-    for args in [&["show", ONE][..], &["show", ONE, "--json"], &["search", "needle", "--hits", "100000"]] {
-        let mut child = a.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    for args in [
+        &["show", ONE][..],
+        &["show", ONE, "--json"],
+        &["search", "needle", "--hits", "100000"],
+    ] {
+        let mut child = a
+            .command(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut first = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut first)
+            .unwrap();
         let run = a.ended(child).success();
-        assert!(!first.is_empty() && run.stderr.is_empty(), "{args:?}\n{run}");
+        assert!(
+            !first.is_empty() && run.stderr.is_empty(),
+            "{args:?}\n{run}"
+        );
     }
 }
 

@@ -8,13 +8,30 @@ use crate::harness::{Machine, ONE, TestEnv};
 /// Every fixture with `@HOME@` and `@SESSION@` filled in for `machine`.
 fn fixtures(machine: &Machine) -> Vec<(String, Vec<u8>)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-    let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let files = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let sessions = files.filter(|path| path.extension().is_some_and(|e| e == "jsonl"));
-    let read = |path: &Path| replace(&fs::read(path).unwrap(), b"@HOME@", machine.home.to_str().unwrap().as_bytes());
-    let mut all: Vec<_> = sessions.map(|p| (p.file_name().unwrap().to_str().unwrap().to_owned(), read(&p))).collect();
+    let read = |path: &Path| {
+        replace(
+            &fs::read(path).unwrap(),
+            b"@HOME@",
+            machine.home.to_str().unwrap().as_bytes(),
+        )
+    };
+    let mut all: Vec<_> = sessions
+        .map(|p| {
+            (
+                p.file_name().unwrap().to_str().unwrap().to_owned(),
+                read(&p),
+            )
+        })
+        .collect();
     all.sort();
     assert!(all.len() >= 7, "{all:?}");
-    all.into_iter().map(|(name, text)| (name, replace(&text, b"@SESSION@", ONE.as_bytes()))).collect()
+    all.into_iter()
+        .map(|(name, text)| (name, replace(&text, b"@SESSION@", ONE.as_bytes())))
+        .collect()
 }
 
 fn replace(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
@@ -29,14 +46,20 @@ fn replace(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 fn whole_lines(text: &[u8]) -> &[u8] {
-    let end = text.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let end = text
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |at| at + 1);
     &text[..end]
 }
 
 #[test]
 fn every_fixture_travels_and_comes_back_exactly() {
     let env = TestEnv::new();
-    let names: Vec<String> = fixtures(&env.machine("x")).into_iter().map(|(name, _)| name).collect();
+    let names: Vec<String> = fixtures(&env.machine("x"))
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     for name in names {
         let env = TestEnv::new();
         let (a, b) = env.pair();
@@ -55,12 +78,22 @@ fn every_fixture_travels_and_comes_back_exactly() {
         let there = fs::read(b.transcript_path(ONE)).unwrap();
         let (_, as_if) = fixtures(&b).into_iter().find(|(n, _)| *n == name).unwrap();
         if name != "thinking.jsonl" && name != "odd-lines.jsonl" {
-            assert_eq!(String::from_utf8_lossy(&there), String::from_utf8_lossy(whole_lines(&as_if)), "{name}");
+            assert_eq!(
+                String::from_utf8_lossy(&there),
+                String::from_utf8_lossy(whole_lines(&as_if)),
+                "{name}"
+            );
         }
         // On its origin, a lost file comes back to the byte, but for a line that was never finished.
         fs::remove_file(&path).unwrap();
         a.ccsync(["pull", ONE]).success();
         assert_eq!(fs::read(&path).unwrap(), whole_lines(&text), "{name}");
-        assert!(a.ccsync(["push"]).success().stdout.contains("nothing to do"), "{name}");
+        assert!(
+            a.ccsync(["push"])
+                .success()
+                .stdout
+                .contains("nothing to do"),
+            "{name}"
+        );
     }
 }

@@ -5,7 +5,12 @@ use std::fs;
 use crate::harness::{Clone, Machine, ONE, TWO, TestEnv, questions};
 
 fn assert_clean(machine: &Machine) {
-    assert_eq!(machine.git(&["status", "--porcelain"]), "", "{}", machine.name);
+    assert_eq!(
+        machine.git(&["status", "--porcelain"]),
+        "",
+        "{}",
+        machine.name
+    );
 }
 
 #[test]
@@ -24,7 +29,10 @@ fn what_was_in_the_remote_before_stays_as_it_was() {
     assert_clean(&a);
     clone.pull();
     let read = |name: &str| fs::read_to_string(clone.path.join(name)).unwrap();
-    assert_eq!([read("README.md"), read(".gitattributes"), read("LICENSE")], ["mine\n", "*.txt text\n", "mine too\n"]);
+    assert_eq!(
+        [read("README.md"), read(".gitattributes"), read("LICENSE")],
+        ["mine\n", "*.txt text\n", "mine too\n"]
+    );
 }
 
 #[test]
@@ -42,7 +50,10 @@ fn a_store_that_moves_to_a_remote_in_use_leaves_its_files_alone() {
     a.ccsync(["push"]).success();
     assert_clean(&a);
     clone.pull();
-    assert_eq!(fs::read_to_string(clone.path.join("README.md")).unwrap(), "mine\n");
+    assert_eq!(
+        fs::read_to_string(clone.path.join("README.md")).unwrap(),
+        "mine\n"
+    );
     assert!(clone.path.join("ccsync.json").exists() && clone.path.join("sessions").exists());
 }
 
@@ -63,12 +74,18 @@ fn what_is_no_plain_file_is_neither_written_nor_missed() {
     clone.push();
     let before = clone.git(&["ls-tree", "-r", "HEAD"]);
     for machine in [&a, &b] {
-        machine.session(if machine.name == "a" { ONE } else { TWO }).turn("hello").write();
+        machine
+            .session(if machine.name == "a" { ONE } else { TWO })
+            .turn("hello")
+            .write();
         let run = machine.ccsync(["sync"]).success();
         assert_eq!(machine.git(&["status", "--porcelain"]), "", "{run}");
         machine.ccsync(["verify", "--full"]).success();
         for name in ["link", "deep", "module", "aux.txt"] {
-            assert!(fs::symlink_metadata(machine.store().join(name)).is_err(), "{name} is not written to the disk");
+            assert!(
+                fs::symlink_metadata(machine.store().join(name)).is_err(),
+                "{name} is not written to the disk"
+            );
         }
         assert!(machine.store().join("script.sh").is_file());
     }
@@ -78,7 +95,15 @@ fn what_is_no_plain_file_is_neither_written_nor_missed() {
         assert!(after.contains(line), "lost: {line}\n{after}");
     }
     // What is replaced by a file is one from then on, and the other way round; what is removed is gone.
-    clone.git(&["rm", "--quiet", "-r", "--cached", "link", "module", "script.sh"]);
+    clone.git(&[
+        "rm",
+        "--quiet",
+        "-r",
+        "--cached",
+        "link",
+        "module",
+        "script.sh",
+    ]);
     clone.add("100644", &target, "link");
     clone.add("120000", &target, "script.sh");
     clone.push();
@@ -135,7 +160,10 @@ fn a_file_that_becomes_a_directory_and_back_is_followed() {
         clone.push();
         a.ccsync(["pull"]).success();
         assert_clean(&a);
-        assert!(a.store().join("thing/below").is_file() && a.store().join("other").is_file(), "turn {turn}");
+        assert!(
+            a.store().join("thing/below").is_file() && a.store().join("other").is_file(),
+            "turn {turn}"
+        );
         clone.git(&["rm", "--quiet", "-r", "thing", "other"]);
     }
 }
@@ -153,7 +181,10 @@ fn a_huge_file_of_somebody_else_is_not_checked_out() {
     a.ccsync(["pull"]).success();
     assert_clean(&a);
     assert!(!a.store().join("image").exists() && a.store().join("small").exists());
-    assert_eq!(a.ccsync(["verify", "--full", "--json"]).success().json()["objects"]["passed_over"], 1);
+    assert_eq!(
+        a.ccsync(["verify", "--full", "--json"]).success().json()["objects"]["passed_over"],
+        1
+    );
 }
 
 #[test]
@@ -163,7 +194,12 @@ fn a_damaged_file_of_this_machine_is_written_anew() {
     let (a, other) = (env.machine("a"), env.machine("other"));
     a.init(&remote);
     let clone = Clone::of(&remote, &other);
-    let name = fs::read_dir(clone.path.join("machines")).unwrap().next().unwrap().unwrap().file_name();
+    let name = fs::read_dir(clone.path.join("machines"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .file_name();
     let path = format!("machines/{}", name.to_str().unwrap());
     a.session(ONE).turn("hello").write();
     for damage in ["{", "", "{\"format\": 1}"] {

@@ -15,9 +15,14 @@ impl Disk {
     /// `None`, with the reason printed, where nothing can be mounted.
     fn at(path: &Path) -> Option<Self> {
         fs::create_dir_all(path).unwrap();
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m,mode=700", "tmpfs"]).arg(path).output();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=16m,mode=700", "tmpfs"])
+            .arg(path)
+            .output();
         match mount {
-            Ok(output) if output.status.success() => Some(Self { path: path.to_owned() }),
+            Ok(output) if output.status.success() => Some(Self {
+                path: path.to_owned(),
+            }),
             Ok(output) => skipped(&String::from_utf8_lossy(&output.stderr)),
             Err(e) => skipped(&e.to_string()),
         }
@@ -52,12 +57,16 @@ impl Drop for Disk {
 
 /// About 300 KB of conversation.
 fn long_question() -> String {
-    (0..30_000_u64).map(|n| format!("{:x} ", n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32)).collect()
+    (0..30_000_u64)
+        .map(|n| format!("{:x} ", n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32))
+        .collect()
 }
 
 fn stored(env: &TestEnv, machine: &Machine) -> String {
     let mut git = machine.program("git");
-    git.arg("-C").arg(env.remote_of_pair()).args(["grep", "-h", "", "main", "--", "sessions"]);
+    git.arg("-C")
+        .arg(env.remote_of_pair())
+        .args(["grep", "-h", "", "main", "--", "sessions"]);
     machine.run(&mut git).stdout
 }
 
@@ -65,18 +74,34 @@ fn stored(env: &TestEnv, machine: &Machine) -> String {
 fn assert_names_it(run: &Run) {
     let said = format!("{}{}", run.stdout, run.stderr);
     assert!(said.contains("No space left"), "{run}");
-    assert!(run.code != Some(1) || run.stderr.contains("make room"), "{run}");
-    let errors = run.stderr.lines().filter(|line| line.starts_with("error: "));
-    assert_eq!(errors.count() + run.stdout.matches("not on the remote").count(), 1, "{run}");
+    assert!(
+        run.code != Some(1) || run.stderr.contains("make room"),
+        "{run}"
+    );
+    let errors = run
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("error: "));
+    assert_eq!(
+        errors.count() + run.stdout.matches("not on the remote").count(),
+        1,
+        "{run}"
+    );
 }
 
 #[test]
 fn a_full_disk_is_named_and_room_is_all_that_is_needed() {
-    for (place, push, pull) in [(".local/share/ccsync", 1, 1), (".claude", 0, 1), (".local/state/ccsync", 1, 1)] {
+    for (place, push, pull) in [
+        (".local/share/ccsync", 1, 1),
+        (".claude", 0, 1),
+        (".local/state/ccsync", 1, 1),
+    ] {
         let env = TestEnv::new();
         let remote = env.bare_remote();
         let (a, b) = (env.machine("a"), env.machine("b"));
-        let Some(disk) = Disk::at(&a.home.join(place)) else { return };
+        let Some(disk) = Disk::at(&a.home.join(place)) else {
+            return;
+        };
         fs::create_dir_all(a.home.join(".claude/projects")).unwrap();
         a.init(&remote);
         b.init(&remote);
@@ -88,7 +113,12 @@ fn a_full_disk_is_named_and_room_is_all_that_is_needed() {
         a.append(ONE, &question);
         let before = a.transcript(ONE);
         disk.fill();
-        for (command, code) in [("push", push), ("pull", pull), ("push", push), ("pull", pull)] {
+        for (command, code) in [
+            ("push", push),
+            ("pull", pull),
+            ("push", push),
+            ("pull", pull),
+        ] {
             let run = a.ccsync([command]);
             // What was done before may leave nothing to write.
             if run.code != Some(0) {
@@ -96,12 +126,16 @@ fn a_full_disk_is_named_and_room_is_all_that_is_needed() {
                 assert_names_it(&run);
             }
             assert!(a.transcript(ONE) == before, "{place} {command}");
-            let half = a.sessions().iter().any(|id| id == TWO) && a.transcript(TWO).len() < question.len();
+            let half =
+                a.sessions().iter().any(|id| id == TWO) && a.transcript(TWO).len() < question.len();
             assert!(!half, "{place} {command}: a file that is there is whole");
         }
         disk.make_room();
         a.ccsync(["sync"]).success();
-        assert_eq!(a.ccsync(["status", "--json"]).success().json()["queued_commits"], 0);
+        assert_eq!(
+            a.ccsync(["status", "--json"]).success().json()["queued_commits"],
+            0
+        );
         assert_eq!(questions(&a.text(TWO)), [question.as_str()], "{place}");
         b.ccsync(["pull"]).success();
         assert_eq!(questions(&b.text(ONE)), ["hello", &question], "{place}");
@@ -141,12 +175,24 @@ fn a_remote_that_dies_in_a_push_queues_and_the_next_command_converges() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         a.append(ONE, "while it died");
         let run = a.ccsync(["push"]).code(code);
-        assert_eq!(stored(&env, &a).contains("while it died"), code == 0, "{hook}\n{run}");
+        assert_eq!(
+            stored(&env, &a).contains("while it died"),
+            code == 0,
+            "{hook}\n{run}"
+        );
         fs::remove_file(path).unwrap();
         a.ccsync(["status"]).success();
         a.ccsync(["push"]).success();
         b.ccsync(["pull"]).success();
-        assert_eq!(questions(&b.text(ONE)), ["hello", "while it died"], "{hook}");
-        assert_eq!(a.ccsync(["status", "--json"]).success().json()["queued_commits"], 0, "{hook}");
+        assert_eq!(
+            questions(&b.text(ONE)),
+            ["hello", "while it died"],
+            "{hook}"
+        );
+        assert_eq!(
+            a.ccsync(["status", "--json"]).success().json()["queued_commits"],
+            0,
+            "{hook}"
+        );
     }
 }

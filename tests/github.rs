@@ -4,7 +4,9 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::harness::{CTRL_C, DOWN, ENTER, GitHub, Machine, ONE, Run, Terminal, TestEnv, questions};
+use crate::harness::{
+    CTRL_C, DOWN, ENTER, GitHub, Machine, ONE, Run, Terminal, TestEnv, questions,
+};
 
 /// A repository that holds sessions of a machine of its own, the session [`ONE`] with the turn `hello`.
 fn store(github: &GitHub, env: &TestEnv, name: &str, visibility: &'static str) {
@@ -16,7 +18,12 @@ fn store(github: &GitHub, env: &TestEnv, name: &str, visibility: &'static str) {
 }
 
 fn remote_of(machine: &Machine) -> String {
-    machine.ccsync(["config", "get", "remote"]).success().stdout.trim().to_owned()
+    machine
+        .ccsync(["config", "get", "remote"])
+        .success()
+        .stdout
+        .trim()
+        .to_owned()
 }
 
 /// The run must have failed, have set nothing up, and say all of this.
@@ -32,7 +39,9 @@ fn assert_refused(machine: &Machine, run: &Run, words: &[&str]) {
 #[test]
 fn the_first_machine_makes_a_private_repository_and_the_second_finds_it() {
     let env = TestEnv::new();
-    let Some(github) = GitHub::start(&env) else { return };
+    let Some(github) = GitHub::start(&env) else {
+        return;
+    };
     let (a, b) = (env.machine("a"), env.machine("b"));
     github.sign_in(&a, "ssh");
     github.sign_in(&b, "https");
@@ -46,7 +55,10 @@ fn the_first_machine_makes_a_private_repository_and_the_second_finds_it() {
     hint: next: ccsync push
     --- exit 0
     ");
-    assert_eq!(github.repositories(), [("al/claude-sessions".to_owned(), "PRIVATE".to_owned())]);
+    assert_eq!(
+        github.repositories(),
+        [("al/claude-sessions".to_owned(), "PRIVATE".to_owned())]
+    );
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
     insta::assert_snapshot!(github.ccsync(&b, &["init", "--github", "--name", "b"]), @r"
@@ -68,11 +80,19 @@ fn the_first_machine_makes_a_private_repository_and_the_second_finds_it() {
 #[test]
 fn whoever_types_init_alone_presses_enter_on_either_machine() {
     let env = TestEnv::new();
-    let Some(github) = GitHub::start(&env) else { return };
+    let Some(github) = GitHub::start(&env) else {
+        return;
+    };
     let (a, b) = (env.machine("a"), env.machine("b"));
     for (machine, offered) in [
-        (&a, "> a new private repository on GitHub: al/claude-sessions"),
-        (&b, "> al/claude-sessions on github.localhost, private, holds sessions"),
+        (
+            &a,
+            "> a new private repository on GitHub: al/claude-sessions",
+        ),
+        (
+            &b,
+            "> al/claude-sessions on github.localhost, private, holds sessions",
+        ),
     ] {
         github.sign_in(machine, "ssh");
         let terminal = Terminal::start(github.command(machine, &["init"]), 120, 20);
@@ -82,16 +102,24 @@ fn whoever_types_init_alone_presses_enter_on_either_machine() {
         terminal.type_in(ENTER);
         terminal.wait_for("init: this machine is set up");
         terminal.end().given_back().code(0);
-        assert_eq!(remote_of(machine), "git@github.localhost:al/claude-sessions.git");
+        assert_eq!(
+            remote_of(machine),
+            "git@github.localhost:al/claude-sessions.git"
+        );
     }
-    assert_eq!(github.repositories(), [("al/claude-sessions".to_owned(), "PRIVATE".to_owned())]);
+    assert_eq!(
+        github.repositories(),
+        [("al/claude-sessions".to_owned(), "PRIVATE".to_owned())]
+    );
     github.assert_understood();
 }
 
 #[test]
 fn whoever_pushed_before_is_asked_until_there_is_a_remote() {
     let env = TestEnv::new();
-    let Some(github) = GitHub::start(&env) else { return };
+    let Some(github) = GitHub::start(&env) else {
+        return;
+    };
     let a = env.machine("a");
     github.sign_in(&a, "ssh");
     a.session(ONE).turn("hello").write();
@@ -112,12 +140,19 @@ fn whoever_pushed_before_is_asked_until_there_is_a_remote() {
 #[test]
 fn the_doctor_says_of_a_repository_on_any_host_who_can_read_it() {
     let env = TestEnv::new();
-    let Some(github) = GitHub::start(&env) else { return };
+    let Some(github) = GitHub::start(&env) else {
+        return;
+    };
     let a = env.machine("a");
     github.sign_in(&a, "ssh");
     github.repository("al/open", "PUBLIC");
-    for (name, said) in [("mine", "ok       visibility"), ("open", "error    visibility")] {
-        github.ccsync(&a, &["init", "--github", name, "--allow-public", "--yes"]).success();
+    for (name, said) in [
+        ("mine", "ok       visibility"),
+        ("open", "error    visibility"),
+    ] {
+        github
+            .ccsync(&a, &["init", "--github", name, "--allow-public", "--yes"])
+            .success();
         let run = github.ccsync(&a, &["doctor"]);
         assert!(run.stdout.contains(said), "{run}");
     }
@@ -127,7 +162,9 @@ fn the_doctor_says_of_a_repository_on_any_host_who_can_read_it() {
 #[test]
 fn another_address_can_be_chosen_and_nothing_is_made_before_a_choice() {
     let env = TestEnv::new();
-    let Some(github) = GitHub::start(&env) else { return };
+    let Some(github) = GitHub::start(&env) else {
+        return;
+    };
     let (a, b) = (env.machine("a"), env.machine("b"));
     let elsewhere = env.bare_remote();
     for machine in [&a, &b] {
@@ -149,13 +186,18 @@ fn another_address_can_be_chosen_and_nothing_is_made_before_a_choice() {
     terminal.wait_for_raw();
     terminal.type_in(CTRL_C);
     terminal.end().given_back().code(130);
-    assert_eq!((remote_of(&a).as_str(), github.repositories().len()), (elsewhere.to_str().unwrap(), 0));
+    assert_eq!(
+        (remote_of(&a).as_str(), github.repositories().len()),
+        (elsewhere.to_str().unwrap(), 0)
+    );
 }
 
 #[test]
 fn a_store_is_found_whatever_it_is_called() {
     let env = TestEnv::new();
-    let Some(github) = GitHub::start(&env) else { return };
+    let Some(github) = GitHub::start(&env) else {
+        return;
+    };
     let (a, b) = (env.machine("a"), env.machine("b"));
     store(&github, &env, "al/talks", "PRIVATE");
     store(&github, &env, "somebody/claude-sessions", "PRIVATE");
@@ -167,9 +209,16 @@ fn a_store_is_found_whatever_it_is_called() {
     github.sign_in(&b, "ssh");
     github.ccsync(&b, &["init", "--github", "mine"]).success();
     assert_eq!(remote_of(&b), "git@github.localhost:al/mine.git");
-    github.ccsync(&b, &["init", "--github", "somebody/claude-sessions"]).success();
-    assert_eq!(remote_of(&b), "git@github.localhost:somebody/claude-sessions.git");
-    github.ccsync(&b, &["init", "--github", "github.localhost/al/talks"]).success();
+    github
+        .ccsync(&b, &["init", "--github", "somebody/claude-sessions"])
+        .success();
+    assert_eq!(
+        remote_of(&b),
+        "git@github.localhost:somebody/claude-sessions.git"
+    );
+    github
+        .ccsync(&b, &["init", "--github", "github.localhost/al/talks"])
+        .success();
     assert_eq!(remote_of(&b), "git@github.localhost:al/talks.git");
     github.assert_understood();
 }
@@ -177,7 +226,9 @@ fn a_store_is_found_whatever_it_is_called() {
 #[test]
 fn of_several_stores_none_is_taken_unasked() {
     let env = TestEnv::new();
-    let Some(github) = GitHub::start(&env) else { return };
+    let Some(github) = GitHub::start(&env) else {
+        return;
+    };
     let a = env.machine("a");
     store(&github, &env, "al/one", "PRIVATE");
     store(&github, &env, "al/two", "PRIVATE");
@@ -191,10 +242,15 @@ fn of_several_stores_none_is_taken_unasked() {
 #[test]
 fn what_others_can_read_is_refused_unless_told_twice() {
     let env = TestEnv::new();
-    let Some(github) = GitHub::start(&env) else { return };
+    let Some(github) = GitHub::start(&env) else {
+        return;
+    };
     store(&github, &env, "al/claude-sessions", "PUBLIC");
     let by_hand = "git@github.localhost:al/claude-sessions.git";
-    for (n, choice) in [&["--github"][..], &["--remote", by_hand]].into_iter().enumerate() {
+    for (n, choice) in [&["--github"][..], &["--remote", by_hand]]
+        .into_iter()
+        .enumerate()
+    {
         let machine = env.machine(&format!("m{n}"));
         github.sign_in(&machine, "ssh");
         let with = |more: &[&str]| github.ccsync(&machine, &[&["init"], choice, more].concat());
@@ -205,39 +261,62 @@ fn what_others_can_read_is_refused_unless_told_twice() {
             ];
             assert_refused(&machine, &with(more), &words);
         }
-        let terminal =
-            Terminal::start(github.command(&machine, &[&["init"], choice, &["--allow-public"]].concat()), 120, 20);
+        let terminal = Terminal::start(
+            github.command(&machine, &[&["init"], choice, &["--allow-public"]].concat()),
+            120,
+            20,
+        );
         terminal.wait_for("others can read every session in it");
         terminal.wait_for_raw();
         terminal.type_in(&format!("no{ENTER}"));
         terminal.end().given_back().code(130);
         let run = with(&["--allow-public", "--yes"]).success();
-        assert!(run.stdout.contains("al/claude-sessions on github.localhost, public"), "{run}");
+        assert!(
+            run.stdout
+                .contains("al/claude-sessions on github.localhost, public"),
+            "{run}"
+        );
     }
     let late = env.machine("late");
     github.sign_in(&late, "ssh");
     late.ccsync(["init", "--yes"]).success();
     let run = github.ccsync(&late, &["config", "set", "remote", by_hand]);
-    assert!(run.code == Some(1) && run.stderr.contains("is public"), "{run}");
+    assert!(
+        run.code == Some(1) && run.stderr.contains("is public"),
+        "{run}"
+    );
     let asked = github.asked();
     let machine = env.machine("m9");
     github.sign_in(&machine, "ssh");
-    github.ccsync(&machine, &["init", "--no-github", "--remote", by_hand]).success();
+    github
+        .ccsync(&machine, &["init", "--no-github", "--remote", by_hand])
+        .success();
     assert_eq!(github.asked(), asked, "GitHub was asked all the same");
     store(&github, &env, "al/firm", "INTERNAL");
     let run = github.ccsync(&env.machine("m1"), &["init", "--github", "firm"]);
-    assert!(run.code == Some(1) && run.stderr.contains("al/firm is internal"), "{run}");
+    assert!(
+        run.code == Some(1) && run.stderr.contains("al/firm is internal"),
+        "{run}"
+    );
 }
 
 #[test]
 fn a_repository_with_something_else_in_it_is_left_alone() {
     let env = TestEnv::new();
-    let Some(github) = GitHub::start(&env) else { return };
+    let Some(github) = GitHub::start(&env) else {
+        return;
+    };
     let a = env.machine("a");
     github.used_repository("al/claude-sessions", &a);
     github.sign_in(&a, "ssh");
-    for args in [&["init", "--github"][..], &["init", "--github", "claude-sessions"]] {
-        let words = ["al/claude-sessions is not empty", "ccsync init --github ANOTHER-NAME"];
+    for args in [
+        &["init", "--github"][..],
+        &["init", "--github", "claude-sessions"],
+    ] {
+        let words = [
+            "al/claude-sessions is not empty",
+            "ccsync init --github ANOTHER-NAME",
+        ];
         assert_refused(&a, &github.ccsync(&a, args), &words);
     }
     // On a terminal another name is asked for.
@@ -255,7 +334,9 @@ fn a_repository_with_something_else_in_it_is_left_alone() {
 #[test]
 fn an_empty_repository_is_used_and_one_that_takes_nothing_is_not() {
     let env = TestEnv::new();
-    let Some(github) = GitHub::start(&env) else { return };
+    let Some(github) = GitHub::start(&env) else {
+        return;
+    };
     let (a, b) = (env.machine("a"), env.machine("b"));
     github.repository("al/claude-sessions", "PRIVATE");
     github.sign_in(&a, "ssh");
@@ -263,7 +344,10 @@ fn an_empty_repository_is_used_and_one_that_takes_nothing_is_not() {
     github.ccsync(&a, &["init", "--github"]).success();
     for (permission, archived) in [("ADMIN", true), ("READ", false)] {
         github.permit("al/claude-sessions", permission, archived);
-        let words = ["al/claude-sessions cannot be written to", "gh repo view al/claude-sessions"];
+        let words = [
+            "al/claude-sessions cannot be written to",
+            "gh repo view al/claude-sessions",
+        ];
         assert_refused(&b, &github.ccsync(&b, &["init", "--github"]), &words);
     }
 }
@@ -271,47 +355,95 @@ fn an_empty_repository_is_used_and_one_that_takes_nothing_is_not() {
 #[test]
 fn where_git_has_no_way_in_the_command_is_named_that_opens_one() {
     let env = TestEnv::new();
-    let Some(github) = GitHub::start(&env) else { return };
-    for (name, protocol, command) in [("a", "https", "gh auth setup-git"), ("b", "ssh", "ssh -T git@github.localhost")]
-    {
+    let Some(github) = GitHub::start(&env) else {
+        return;
+    };
+    for (name, protocol, command) in [
+        ("a", "https", "gh auth setup-git"),
+        ("b", "ssh", "ssh -T git@github.localhost"),
+    ] {
         let machine = env.machine(name);
         let path = github.repository(&format!("al/{name}"), "PRIVATE");
         fs::remove_dir_all(path).unwrap();
         github.sign_in(&machine, protocol);
         let run = github.ccsync(&machine, &["init", "--github", name]);
-        assert_refused(&machine, &run, &[command, &format!("then: ccsync init --github github.localhost/al/{name}")]);
+        assert_refused(
+            &machine,
+            &run,
+            &[
+                command,
+                &format!("then: ccsync init --github github.localhost/al/{name}"),
+            ],
+        );
     }
 }
 
 #[test]
 fn every_refusal_of_github_is_told_in_its_words_with_the_next_command() {
     let env = TestEnv::new();
-    let Some(github) = GitHub::start(&env) else { return };
+    let Some(github) = GitHub::start(&env) else {
+        return;
+    };
     let a = env.machine("a");
     github.sign_in(&a, "https");
-    github.makes_nothing_new("FORBIDDEN", "al does not have the correct permissions to execute `CreateRepository`");
+    github.makes_nothing_new(
+        "FORBIDDEN",
+        "al does not have the correct permissions to execute `CreateRepository`",
+    );
     let run = github.ccsync(&a, &["init", "--github"]);
-    assert_refused(&a, &run, &["does not allow it", "correct permissions", "gh auth refresh -s repo"]);
+    assert_refused(
+        &a,
+        &run,
+        &[
+            "does not allow it",
+            "correct permissions",
+            "gh auth refresh -s repo",
+        ],
+    );
     github.makes_nothing_new("UNPROCESSABLE", "Name already exists on this account");
     let run = github.ccsync(&a, &["init", "--github"]);
-    assert_refused(&a, &run, &["the name is taken", "ccsync init --github ANOTHER-NAME"]);
+    assert_refused(
+        &a,
+        &run,
+        &["the name is taken", "ccsync init --github ANOTHER-NAME"],
+    );
     let saml = "Resource protected by organization SAML enforcement. You must grant your OAuth token access";
-    let of_graphql = |kind: &str, message: &str| json!({"errors": [{"type": kind, "message": message}]});
+    let of_graphql =
+        |kind: &str, message: &str| json!({"errors": [{"type": kind, "message": message}]});
     for (status, body, words) in [
-        (401, json!({"message": "Bad credentials"}), ["not signed in", "Bad credentials", "gh auth login"]),
+        (
+            401,
+            json!({"message": "Bad credentials"}),
+            ["not signed in", "Bad credentials", "gh auth login"],
+        ),
         (
             200,
             of_graphql("RATE_LIMITED", "API rate limit exceeded for user ID 1."),
             ["for a while", "user ID 1", "gh api rate_limit"],
         ),
-        (200, of_graphql("FORBIDDEN", saml), ["authorised first", "SAML", "gh auth refresh"]),
-        (502, json!({"message": "Bad\u{1b}[2J Gateway"}), ["cannot be reached", "Bad", "gh api user"]),
-        (200, json!({"data": 5}), ["cannot understand", "it is not what the API", "gh api user"]),
+        (
+            200,
+            of_graphql("FORBIDDEN", saml),
+            ["authorised first", "SAML", "gh auth refresh"],
+        ),
+        (
+            502,
+            json!({"message": "Bad\u{1b}[2J Gateway"}),
+            ["cannot be reached", "Bad", "gh api user"],
+        ),
+        (
+            200,
+            json!({"data": 5}),
+            ["cannot understand", "it is not what the API", "gh api user"],
+        ),
     ] {
         github.is_in_trouble(status, &body);
         let run = github.ccsync(&a, &["init", "--github"]);
         assert_refused(&a, &run, &words);
-        assert!(!run.stderr.contains('\u{1b}') && run.stderr.contains("ccsync init --remote URL"), "{run}");
+        assert!(
+            !run.stderr.contains('\u{1b}') && run.stderr.contains("ccsync init --remote URL"),
+            "{run}"
+        );
     }
     // Who has a terminal is asked for an address.
     let terminal = Terminal::start(github.command(&a, &["init"]), 120, 20);
@@ -322,16 +454,38 @@ fn every_refusal_of_github_is_told_in_its_words_with_the_next_command() {
 #[test]
 fn without_an_account_or_without_gh_a_remote_is_an_address() {
     let env = TestEnv::new();
-    let Some(github) = GitHub::start(&env) else { return };
+    let Some(github) = GitHub::start(&env) else {
+        return;
+    };
     let a = env.machine("a");
     let run = github.ccsync(&a, &["init", "--github"]);
-    assert_refused(&a, &run, &["`gh` is not signed in", "gh auth login", "ccsync init --remote URL"]);
+    assert_refused(
+        &a,
+        &run,
+        &[
+            "`gh` is not signed in",
+            "gh auth login",
+            "ccsync init --remote URL",
+        ],
+    );
     let terminal = Terminal::start(github.command(&a, &["init"]), 120, 20);
     terminal.wait_for("gh auth login");
     terminal.wait_for("Private git repository for your sessions");
     drop(terminal);
-    let run = a.run(github.command(&a, &["init", "--github"]).env("PATH", "/nowhere"));
-    assert_refused(&a, &run, &["`gh`", "was not found on the PATH", "https://cli.github.com"]);
+    let run = a.run(
+        github
+            .command(&a, &["init", "--github"])
+            .env("PATH", "/nowhere"),
+    );
+    assert_refused(
+        &a,
+        &run,
+        &[
+            "`gh`",
+            "was not found on the PATH",
+            "https://cli.github.com",
+        ],
+    );
     assert_eq!(github.asked(), 0);
     a.ccsync(["init"]).success();
 }
@@ -339,30 +493,56 @@ fn without_an_account_or_without_gh_a_remote_is_an_address() {
 #[test]
 fn without_a_terminal_nothing_is_asked_of_github_unless_it_is_named() {
     let env = TestEnv::new();
-    let Some(github) = GitHub::start(&env) else { return };
+    let Some(github) = GitHub::start(&env) else {
+        return;
+    };
     let a = env.machine("a");
     github.sign_in(&a, "ssh");
     let run = github.ccsync(&a, &["init"]).success();
-    assert!(run.stderr.contains("the sessions stay on this disk"), "{run}");
+    assert!(
+        run.stderr.contains("the sessions stay on this disk"),
+        "{run}"
+    );
     github.ccsync(&a, &["init", "--yes"]).success();
-    github.ccsync(&a, &["init", "--yes", "--remote", env.bare_remote().to_str().unwrap()]).success();
+    github
+        .ccsync(
+            &a,
+            &[
+                "init",
+                "--yes",
+                "--remote",
+                env.bare_remote().to_str().unwrap(),
+            ],
+        )
+        .success();
     assert_eq!((github.asked(), github.repositories().len()), (0, 0));
 }
 
 #[test]
 fn the_token_is_never_shown_and_scripts_get_what_was_found() {
     let env = TestEnv::new();
-    let Some(github) = GitHub::start(&env) else { return };
+    let Some(github) = GitHub::start(&env) else {
+        return;
+    };
     let a = env.machine("a");
     github.sign_in(&a, "https");
-    let run =
-        a.run(github.command(&a, &["init", "--github", "--json"]).env("GH_DEBUG", "api").env("CLICOLOR_FORCE", "1"));
+    let run = a.run(
+        github
+            .command(&a, &["init", "--github", "--json"])
+            .env("GH_DEBUG", "api")
+            .env("CLICOLOR_FORCE", "1"),
+    );
     let run = run.success();
-    assert!(!format!("{}{}", run.stdout, run.stderr).contains("gho_hush"), "{run}");
-    let found =
-        json!({"host": "github.localhost", "name": "al/claude-sessions", "visibility": "private", "created": true});
+    assert!(
+        !format!("{}{}", run.stdout, run.stderr).contains("gho_hush"),
+        "{run}"
+    );
+    let found = json!({"host": "github.localhost", "name": "al/claude-sessions", "visibility": "private", "created": true});
     assert_eq!(run.json()["github"], found);
-    assert_eq!(a.ccsync(["init", "--yes", "--json"]).success().json()["github"], json!(null));
+    assert_eq!(
+        a.ccsync(["init", "--yes", "--json"]).success().json()["github"],
+        json!(null)
+    );
     for wrong in [
         &["init", "--github", "a b"][..],
         &["init", "--github", "x", "--remote", "y"],

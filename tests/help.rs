@@ -69,9 +69,18 @@ fn every_command_is_listed_above() {
     let env = TestEnv::new();
     let a = env.machine("a");
     for parent in ["", "config"] {
-        let help = a.ccsync(parent.split_whitespace().chain(["--help"])).success().stdout;
-        let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-        let names: Vec<&str> = listed.filter_map(|line| line.split_whitespace().next()).collect();
+        let help = a
+            .ccsync(parent.split_whitespace().chain(["--help"]))
+            .success()
+            .stdout;
+        let listed = help
+            .lines()
+            .skip_while(|line| *line != "Commands:")
+            .skip(1)
+            .take_while(|line| !line.is_empty());
+        let names: Vec<&str> = listed
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
         assert!(!names.is_empty());
         for name in names {
             let command = format!("{parent} {name}");
@@ -85,11 +94,20 @@ fn the_manual_and_the_completions_name_every_command() {
     let env = TestEnv::new();
     let a = env.machine("a");
     let man = a.ccsync(["man"]).success().stdout;
-    for command in COMMANDS.iter().filter(|c| !c.is_empty() && !c.contains(' ')) {
+    for command in COMMANDS
+        .iter()
+        .filter(|c| !c.is_empty() && !c.contains(' '))
+    {
         assert!(man.contains(&format!("ccsync\\-{command}")), "{command}");
     }
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        assert!(a.ccsync(["completions", shell]).success().stdout.contains("add-placeholder"), "{shell}");
+        assert!(
+            a.ccsync(["completions", shell])
+                .success()
+                .stdout
+                .contains("add-placeholder"),
+            "{shell}"
+        );
     }
 }
 
@@ -99,7 +117,10 @@ fn the_demo_comes_out_as_told() {
     let a = env.machine("a");
     let before = a.tree();
     let demo = a.ccsync(["demo"]).success();
-    assert!(demo.stdout.contains("demo: everything came out as told"), "{demo}");
+    assert!(
+        demo.stdout.contains("demo: everything came out as told"),
+        "{demo}"
+    );
     assert!(demo.stdout.contains("laptop $ ccsync push"), "{demo}");
     assert_eq!(a.tree(), before, "the demo touches nothing of the person's");
 }

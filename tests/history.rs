@@ -13,14 +13,19 @@ use crate::harness::{Clone, Machine, ONE, TWO, TestEnv, chain_is_whole, question
 
 /// The entries of a log, the newest first.
 fn log(machine: &Machine, args: &[&str]) -> Vec<Value> {
-    let run = machine.ccsync(["log", "--json"].iter().chain(args)).success().json();
+    let run = machine
+        .ccsync(["log", "--json"].iter().chain(args))
+        .success()
+        .json();
     run["entries"].as_array().unwrap().clone()
 }
 
 /// The commits that made the states of a session, the oldest first.
 fn states(machine: &Machine, id: &str) -> Vec<String> {
-    let mut commits: Vec<String> =
-        log(machine, &[id, "-n", "1000"]).iter().map(|entry| entry["commit"].as_str().unwrap().to_owned()).collect();
+    let mut commits: Vec<String> = log(machine, &[id, "-n", "1000"])
+        .iter()
+        .map(|entry| entry["commit"].as_str().unwrap().to_owned())
+        .collect();
     commits.reverse();
     commits
 }
@@ -41,9 +46,16 @@ fn three_states(env: &TestEnv) -> (Machine, Machine) {
 /// Everything that lies on a machine of a session, by place.
 fn files_of(machine: &Machine, id: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let transcript = machine.transcript_path(id);
-    let beside = walkdir::WalkDir::new(transcript.with_extension("")).into_iter().flatten();
-    let files = beside.filter(|e| e.file_type().is_file()).map(|e| e.into_path());
-    std::iter::once(transcript).chain(files).map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+    let beside = walkdir::WalkDir::new(transcript.with_extension(""))
+        .into_iter()
+        .flatten();
+    let files = beside
+        .filter(|e| e.file_type().is_file())
+        .map(|e| e.into_path());
+    std::iter::once(transcript)
+        .chain(files)
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect()
 }
 
 #[test]
@@ -60,27 +72,51 @@ fn the_history_is_told_commit_by_commit_and_state_by_state() {
         let sessions = entries[at]["sessions"].as_array().unwrap();
         sessions
             .iter()
-            .map(|s| (s["change"].clone(), s["lines_added"].clone(), s["turns_added"].clone()))
+            .map(|s| {
+                (
+                    s["change"].clone(),
+                    s["lines_added"].clone(),
+                    s["turns_added"].clone(),
+                )
+            })
             .collect::<Vec<_>>()
     };
     assert_eq!(entries[0]["notes"], 1);
-    assert_eq!(told(1), [("extended".into(), 4.into(), 1.into()), ("added".into(), 4.into(), 1.into())]);
+    assert_eq!(
+        told(1),
+        [
+            ("extended".into(), 4.into(), 1.into()),
+            ("added".into(), 4.into(), 1.into())
+        ]
+    );
     assert_eq!(entries[1]["machine"]["name"], "b");
     assert_eq!(told(4), [("added".into(), 4.into(), 1.into())]);
     assert_eq!(entries.len(), 5);
     assert_eq!(log(&a, &["-n", "2"]).len(), 2);
-    let of_one: Vec<_> = log(&a, &[ONE]).iter().map(|e| e["sessions"][0]["turns"].clone()).collect();
+    let of_one: Vec<_> = log(&a, &[ONE])
+        .iter()
+        .map(|e| e["sessions"][0]["turns"].clone())
+        .collect();
     assert_eq!(of_one, [4, 3, 2, 1]);
     let shown = b.ccsync(["log", "1111"]).success().stdout;
-    assert!(shown.lines().nth(1).unwrap().contains(" b ") && shown.contains("first state"), "{shown}");
+    assert!(
+        shown.lines().nth(1).unwrap().contains(" b ") && shown.contains("first state"),
+        "{shown}"
+    );
     let shown = b.ccsync(["log"]).success().stdout;
-    assert!(shown.contains("1 note") && shown.contains("+1 turn"), "{shown}");
+    assert!(
+        shown.contains("1 note") && shown.contains("+1 turn"),
+        "{shown}"
+    );
     // What somebody does with git is part of the history, too.
     let clone = Clone::of(&env.remote_of_pair(), &a);
     clone.git(&["rm", "-r", "--quiet", "sessions/22"]);
     clone.push();
     let entry = &log(&a, &["--remote", "-n", "1"])[0];
-    assert_eq!((&entry["machine"], &entry["sessions"][0]["change"]), (&Value::Null, &"removed".into()));
+    assert_eq!(
+        (&entry["machine"], &entry["sessions"][0]["change"]),
+        (&Value::Null, &"removed".into())
+    );
 }
 
 #[test]
@@ -92,9 +128,18 @@ fn a_merge_is_told_only_where_it_made_something() {
     a.ccsync(["push"]).success();
     b.ccsync(["push"]).code(5);
     let entries = log(&b, &[]);
-    let changes: Vec<_> = entries[0]["sessions"].as_array().unwrap().iter().map(|s| s["change"].clone()).collect();
+    let changes: Vec<_> = entries[0]["sessions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["change"].clone())
+        .collect();
     assert_eq!(changes, ["forked"], "{entries:#?}");
-    assert_eq!(states(&b, ONE).len(), 5, "that of each side, though only one stayed");
+    assert_eq!(
+        states(&b, ONE).len(),
+        5,
+        "that of each side, though only one stayed"
+    );
 }
 
 #[test]
@@ -108,26 +153,54 @@ fn a_session_is_put_back_and_stays_so_until_it_is_asked_for() {
     for _ in 0..2 {
         let pulled = b.ccsync(["pull"]).success().stdout;
         assert!(
-            pulled.contains("put back to an earlier state here; ccsync pull SESSION brings what came later"),
+            pulled.contains(
+                "put back to an earlier state here; ccsync pull SESSION brings what came later"
+            ),
             "{pulled}"
         );
-        assert!(b.ccsync(["push"]).success().stdout.contains("nothing to do for 1 session"));
-        assert!(b.ccsync(["sync"]).success().stdout.contains("nothing to do"));
+        assert!(
+            b.ccsync(["push"])
+                .success()
+                .stdout
+                .contains("nothing to do for 1 session")
+        );
+        assert!(
+            b.ccsync(["sync"])
+                .success()
+                .stdout
+                .contains("nothing to do")
+        );
     }
-    assert_eq!(b.ccsync(["status", "--json"]).success().json()["to_push"].as_array().unwrap().len(), 0);
+    assert_eq!(
+        b.ccsync(["status", "--json"]).success().json()["to_push"]
+            .as_array()
+            .unwrap()
+            .len(),
+        0
+    );
     assert_eq!(questions(&b.text(ONE)), ["first", "second"]);
     a.ccsync(["pull"]).success();
-    assert_eq!(questions(&a.text(ONE)).len(), 3, "other machines know nothing of it");
+    assert_eq!(
+        questions(&a.text(ONE)).len(),
+        3,
+        "other machines know nothing of it"
+    );
     b.ccsync(["pull", ONE]).success();
     assert_eq!(b.transcript(ONE), whole);
-    assert!(b.ccsync(["pull"]).success().stdout.contains("nothing to do"));
+    assert!(
+        b.ccsync(["pull"])
+            .success()
+            .stdout
+            .contains("nothing to do")
+    );
 }
 
 #[test]
 fn a_session_that_was_put_back_and_then_removed_stays_away() {
     let env = TestEnv::new();
     let (a, _) = three_states(&env);
-    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]]).success();
+    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]])
+        .success();
     fs::remove_file(a.transcript_path(ONE)).unwrap();
     a.ccsync(["sync"]).success();
     a.ccsync(["pull"]).success();
@@ -140,12 +213,16 @@ fn a_session_that_was_put_back_and_then_removed_stays_away() {
 fn what_changes_elsewhere_comes_also_to_a_session_that_was_put_back() {
     let env = TestEnv::new();
     let (a, b) = three_states(&env);
-    b.ccsync(["restore", ONE, "--at", &states(&b, ONE)[0]]).success();
+    b.ccsync(["restore", ONE, "--at", &states(&b, ONE)[0]])
+        .success();
     a.append(ONE, "fourth");
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     assert_eq!(b.transcript(ONE).len(), b.text(ONE).len());
-    assert_eq!(questions(&b.text(ONE)), ["first", "second", "third", "fourth"]);
+    assert_eq!(
+        questions(&b.text(ONE)),
+        ["first", "second", "third", "fourth"]
+    );
     assert_eq!(b.sessions(), [ONE]);
 }
 
@@ -153,7 +230,8 @@ fn what_changes_elsewhere_comes_also_to_a_session_that_was_put_back() {
 fn what_is_said_after_a_restore_becomes_a_fork_on_both_machines() {
     let env = TestEnv::new();
     let (a, b) = three_states(&env);
-    b.ccsync(["restore", ONE, "--at", &states(&b, ONE)[0]]).success();
+    b.ccsync(["restore", ONE, "--at", &states(&b, ONE)[0]])
+        .success();
     b.append(ONE, "otherwise");
     b.ccsync(["push"]).code(5);
     b.ccsync(["pull"]);
@@ -164,7 +242,13 @@ fn what_is_said_after_a_restore_becomes_a_fork_on_both_machines() {
         let fork = sessions.iter().find(|id| *id != ONE).unwrap();
         assert_eq!(questions(&machine.text(ONE)), ["first", "second", "third"]);
         assert_eq!(questions(&machine.text(fork)), ["first", "otherwise"]);
-        assert!(machine.ccsync(["sync"]).success().stdout.contains("nothing to do"));
+        assert!(
+            machine
+                .ccsync(["sync"])
+                .success()
+                .stdout
+                .contains("nothing to do")
+        );
     }
 }
 
@@ -172,18 +256,32 @@ fn what_is_said_after_a_restore_becomes_a_fork_on_both_machines() {
 fn an_undo_takes_a_restore_back() {
     let env = TestEnv::new();
     let (a, _) = three_states(&env);
-    let agent = a.transcript_path(ONE).with_extension("").join("subagents/agent-1.jsonl");
+    let agent = a
+        .transcript_path(ONE)
+        .with_extension("")
+        .join("subagents/agent-1.jsonl");
     fs::create_dir_all(agent.parent().unwrap()).unwrap();
     fs::write(&agent, "{\"sessionId\":\"x\"}\n").unwrap();
     a.ccsync(["push"]).success();
     let before = files_of(&a, ONE);
-    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]]).success();
+    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]])
+        .success();
     assert_eq!(questions(&a.text(ONE)), ["first"]);
     assert!(!agent.exists(), "it came later");
-    assert!(a.ccsync(["pull"]).success().stdout.contains("put back to an earlier state"));
+    assert!(
+        a.ccsync(["pull"])
+            .success()
+            .stdout
+            .contains("put back to an earlier state")
+    );
     a.ccsync(["undo"]).success();
     assert_eq!(files_of(&a, ONE), before);
-    assert!(a.ccsync(["sync"]).success().stdout.contains("nothing to do"));
+    assert!(
+        a.ccsync(["sync"])
+            .success()
+            .stdout
+            .contains("nothing to do")
+    );
 }
 
 #[test]
@@ -191,26 +289,58 @@ fn what_was_never_pushed_is_stored_before_it_is_replaced() {
     let env = TestEnv::new();
     let (a, b) = three_states(&env);
     a.append(ONE, "never pushed");
-    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[1]]).success();
+    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[1]])
+        .success();
     assert_eq!(questions(&a.text(ONE)), ["first", "second"]);
     b.ccsync(["pull"]).success();
-    assert_eq!(questions(&b.text(ONE)), ["first", "second", "third", "never pushed"]);
+    assert_eq!(
+        questions(&b.text(ONE)),
+        ["first", "second", "third", "never pushed"]
+    );
     a.ccsync(["pull", ONE]).success();
-    assert_eq!(a.transcript(ONE).len(), fs::read(a.transcript_path(ONE)).unwrap().len());
+    assert_eq!(
+        a.transcript(ONE).len(),
+        fs::read(a.transcript_path(ONE)).unwrap().len()
+    );
     assert_eq!(questions(&a.text(ONE)).len(), 4);
     // What has parted from the store is kept as a fork, and said to be.
     b.append(ONE, "by b");
     b.ccsync(["push"]).success();
     a.append(ONE, "by a");
-    let report = a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0], "--json"]).success().json();
+    let report = a
+        .ccsync(["restore", ONE, "--at", &states(&a, ONE)[0], "--json"])
+        .success()
+        .json();
     assert_eq!(report["sessions"][0]["session"], ONE);
     a.ccsync(["sync"]);
-    let all: Vec<_> = a.sessions().iter().map(|id| questions(&a.text(id))).collect();
-    assert!(all.iter().any(|said| said.last().unwrap() == "by a") || all == [vec!["first".to_owned()]], "{all:?}");
-    let everywhere: Vec<_> = b.ccsync(["sync"]).stdout.lines().map(str::to_owned).collect();
-    let said: Vec<_> = b.sessions().iter().map(|id| questions(&b.text(id))).collect();
-    assert!(said.iter().any(|said| said.last().unwrap() == "by a"), "{said:?}\n{everywhere:#?}");
-    assert!(said.iter().any(|said| said.last().unwrap() == "by b"), "{said:?}");
+    let all: Vec<_> = a
+        .sessions()
+        .iter()
+        .map(|id| questions(&a.text(id)))
+        .collect();
+    assert!(
+        all.iter().any(|said| said.last().unwrap() == "by a") || all == [vec!["first".to_owned()]],
+        "{all:?}"
+    );
+    let everywhere: Vec<_> = b
+        .ccsync(["sync"])
+        .stdout
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    let said: Vec<_> = b
+        .sessions()
+        .iter()
+        .map(|id| questions(&b.text(id)))
+        .collect();
+    assert!(
+        said.iter().any(|said| said.last().unwrap() == "by a"),
+        "{said:?}\n{everywhere:#?}"
+    );
+    assert!(
+        said.iter().any(|said| said.last().unwrap() == "by b"),
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -219,31 +349,67 @@ fn a_state_becomes_a_session_of_its_own_the_same_everywhere() {
     let (a, b) = three_states(&env);
     let whole = a.transcript(ONE);
     let second = &states(&a, ONE)[1];
-    let report = a.ccsync(["restore", ONE, "--at", second, "--as-fork", "--json"]).success().json();
+    let report = a
+        .ccsync(["restore", ONE, "--at", second, "--as-fork", "--json"])
+        .success()
+        .json();
     let fork = report["sessions"][0]["fork"].as_str().unwrap().to_owned();
     assert_eq!(questions(&a.text(&fork)), ["first", "second"]);
-    assert!(a.text(&fork).contains(&format!("\"sessionId\":\"{fork}\"")) && !a.text(&fork).contains(ONE));
+    assert!(
+        a.text(&fork).contains(&format!("\"sessionId\":\"{fork}\""))
+            && !a.text(&fork).contains(ONE)
+    );
     assert!(chain_is_whole(&a.text(&fork)));
     assert_eq!(a.transcript(ONE), whole);
-    let same = b.ccsync(["restore", ONE, "--at", second, "--as-fork", "--json"]).success().json();
+    let same = b
+        .ccsync(["restore", ONE, "--at", second, "--as-fork", "--json"])
+        .success()
+        .json();
     assert_eq!(same["sessions"][0]["fork"], fork.as_str());
     b.append(&fork, "on b");
     b.ccsync(["sync"]).success();
     a.ccsync(["sync"]).success();
     assert_eq!(questions(&a.text(&fork)), ["first", "second", "on b"]);
     let rows = a.ccsync(["list", "--json"]).success().json();
-    let row = rows["sessions"].as_array().unwrap().iter().find(|row| row["session"] == fork.as_str()).unwrap().clone();
+    let row = rows["sessions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["session"] == fork.as_str())
+        .unwrap()
+        .clone();
     assert_eq!(row["fork_of"], ONE);
     // Restored once more, it is there already, and what was said in it stays.
     a.append(&fork, "not pushed");
-    let again = a.ccsync(["restore", ONE, "--at", second, "--as-fork", "--json"]).success().json();
+    let again = a
+        .ccsync(["restore", ONE, "--at", second, "--as-fork", "--json"])
+        .success()
+        .json();
     assert_eq!(questions(&a.text(&fork)).len(), 4);
     let lines = a.text(&fork).lines().count() as u64;
-    assert_eq!((&again["sessions"][0]["turns"], &again["sessions"][0]["lines"]), (&4.into(), &lines.into()));
+    assert_eq!(
+        (
+            &again["sessions"][0]["turns"],
+            &again["sessions"][0]["lines"]
+        ),
+        (&4.into(), &lines.into())
+    );
     let away = env.machine("c");
     away.init(&env.remote_of_pair());
-    let plan = away.ccsync(["restore", ONE, "--at", second, "--as-fork", "--dry-run", "--json"]);
-    assert_eq!(plan.success().json()["sessions"][0]["turns"], 3, "as it is on the remote");
+    let plan = away.ccsync([
+        "restore",
+        ONE,
+        "--at",
+        second,
+        "--as-fork",
+        "--dry-run",
+        "--json",
+    ]);
+    assert_eq!(
+        plan.success().json()["sessions"][0]["turns"],
+        3,
+        "as it is on the remote"
+    );
     for machine in [&a, &b] {
         assert_eq!(machine.sessions().len(), 2);
         machine.assert_in_order("after a restore");
@@ -279,7 +445,10 @@ fn a_session_of_which_only_files_beside_it_are_left_comes_back_whole_and_stays_s
     let (a, b) = env.pair();
     let task = a.home.join(".claude/tasks").join(ONE).join("1.json");
     a.session(ONE).turn("first").write();
-    let (transcript, beside) = (a.transcript_path(ONE), a.transcript_path(ONE).with_extension(""));
+    let (transcript, beside) = (
+        a.transcript_path(ONE),
+        a.transcript_path(ONE).with_extension(""),
+    );
     put(&task, "{\"id\":\"1\",\"status\":\"pending\"}");
     a.ccsync(["push"]).success();
     a.append(ONE, "second");
@@ -296,14 +465,25 @@ fn a_session_of_which_only_files_beside_it_are_left_comes_back_whole_and_stays_s
     a.ccsync(["restore", ONE, "--at", early]).success();
     let text_of = |path: &Path| fs::read_to_string(path).unwrap();
     assert!(text_of(&task).contains("pending") && !beside.join("tool-results/later.txt").exists());
-    assert_eq!(text_of(&beside.join("tool-results/only-here.txt")), "only here", "there is no other copy");
+    assert_eq!(
+        text_of(&beside.join("tool-results/only-here.txt")),
+        "only here",
+        "there is no other copy"
+    );
     for command in ["pull", "push", "sync", "pull"] {
         let run = a.ccsync([command]).success();
-        assert_eq!((questions(&a.text(ONE)), a.sessions().len()), (vec!["first".to_owned()], 1), "{command}\n{run}");
+        assert_eq!(
+            (questions(&a.text(ONE)), a.sessions().len()),
+            (vec!["first".to_owned()], 1),
+            "{command}\n{run}"
+        );
         assert!(text_of(&task).contains("pending"), "{command}\n{run}");
     }
     b.ccsync(["pull"]).success();
-    let there = b.transcript_path(ONE).with_extension("").join("tool-results");
+    let there = b
+        .transcript_path(ONE)
+        .with_extension("")
+        .join("tool-results");
     assert!(there.join("only-here.txt").exists() && there.join("later.txt").exists());
     // With a file beside it that the restore did not bring, the transcript would stay.
     fs::remove_file(beside.join("tool-results/only-here.txt")).unwrap();
@@ -318,9 +498,15 @@ fn a_session_of_which_only_files_beside_it_are_left_comes_back_whole_and_stays_s
 }
 
 /// Waits until a commit made now has another time than one made before.
-#[expect(clippy::disallowed_methods, reason = "commits have the time of the system")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "commits have the time of the system"
+)]
 fn next_second() {
-    let (start, deadline) = (chrono::Utc::now().timestamp(), Instant::now() + Duration::from_secs(60));
+    let (start, deadline) = (
+        chrono::Utc::now().timestamp(),
+        Instant::now() + Duration::from_secs(60),
+    );
     while chrono::Utc::now().timestamp() == start {
         assert!(Instant::now() < deadline, "time stands still");
         std::thread::sleep(Duration::from_millis(20));
@@ -336,17 +522,36 @@ fn a_time_means_the_newest_state_until_then() {
     next_second();
     a.append(ONE, "second");
     a.ccsync(["push"]).success();
-    let times: Vec<String> = log(&a, &[ONE]).iter().map(|e| e["time"].as_str().unwrap().to_owned()).collect();
+    let times: Vec<String> = log(&a, &[ONE])
+        .iter()
+        .map(|e| e["time"].as_str().unwrap().to_owned())
+        .collect();
     a.ccsync(["restore", ONE, "--at", &times[1]]).success();
     assert_eq!(questions(&a.text(ONE)), ["first"]);
     a.ccsync(["restore", ONE, "--at", "2999-01-01"]).success();
     assert_eq!(questions(&a.text(ONE)), ["first", "second"]);
-    assert!(a.ccsync(["pull"]).success().stdout.contains("nothing to do"), "the newest state is not held");
-    let early = a.ccsync(["restore", ONE, "--at", "2020-01-01 12:00"]).code(1);
-    assert!(early.stderr.contains("was stored for the first time at 20"), "{early}");
-    let tokyo = times[1].parse::<chrono::DateTime<chrono::Utc>>().unwrap() + chrono::TimeDelta::hours(9);
+    assert!(
+        a.ccsync(["pull"])
+            .success()
+            .stdout
+            .contains("nothing to do"),
+        "the newest state is not held"
+    );
+    let early = a
+        .ccsync(["restore", ONE, "--at", "2020-01-01 12:00"])
+        .code(1);
+    assert!(
+        early.stderr.contains("was stored for the first time at 20"),
+        "{early}"
+    );
+    let tokyo =
+        times[1].parse::<chrono::DateTime<chrono::Utc>>().unwrap() + chrono::TimeDelta::hours(9);
     let local = tokyo.format("%Y-%m-%d %H:%M:%S").to_string();
-    a.run(a.command(["restore", ONE, "--at", &local]).env("TZ", "JST-9")).success();
+    a.run(
+        a.command(["restore", ONE, "--at", &local])
+            .env("TZ", "JST-9"),
+    )
+    .success();
     assert_eq!(questions(&a.text(ONE)), ["first"]);
 }
 
@@ -362,15 +567,23 @@ fn what_is_not_there_is_said_with_what_helps() {
         &["log", TWO],
     ] {
         let run = a.ccsync(args);
-        assert!(matches!(run.code, Some(1 | 2)) && run.stderr.contains("hint: "), "{args:?}\n{run}");
+        assert!(
+            matches!(run.code, Some(1 | 2)) && run.stderr.contains("hint: "),
+            "{args:?}\n{run}"
+        );
     }
     assert_eq!(a.ccsync(["restore", ONE]).code, Some(2));
     assert_eq!(a.ccsync(["restore", "--at", "1d"]).code, Some(2));
     assert_eq!(a.ccsync(["milestone", "../x"]).code, Some(2));
     a.session(TWO).turn("later").write();
     a.ccsync(["push"]).success();
-    let before = a.ccsync(["restore", TWO, "--at", &states(&a, ONE)[0]]).code(1);
-    assert!(before.stderr.contains("was not in the store in commit"), "{before}");
+    let before = a
+        .ccsync(["restore", TWO, "--at", &states(&a, ONE)[0]])
+        .code(1);
+    assert!(
+        before.stderr.contains("was not in the store in commit"),
+        "{before}"
+    );
     // Of two commits that begin alike, neither is guessed.
     let all = a.git(&["log", "--format=%H"]);
     assert!(all.lines().count() > 3);
@@ -383,10 +596,13 @@ fn a_session_that_a_client_has_open_is_not_put_back() {
     let env = TestEnv::new();
     let (a, _) = three_states(&env);
     a.mark_running(ONE, std::process::id());
-    let run = a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]]).code(1);
+    let run = a
+        .ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]])
+        .code(1);
     assert!(run.stderr.contains("leave the client"), "{run}");
     assert_eq!(questions(&a.text(ONE)).len(), 3);
-    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0], "--as-fork"]).success();
+    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0], "--as-fork"])
+        .success();
     assert_eq!(a.sessions().len(), 2);
 }
 
@@ -397,12 +613,21 @@ fn resume_continues_from_where_a_session_was_put_back_to() {
     let env = TestEnv::new();
     let (_, b) = three_states(&env);
     fs::create_dir_all(b.home.join("work/app")).unwrap();
-    b.ccsync(["restore", ONE, "--at", &states(&b, ONE)[0]]).success();
+    b.ccsync(["restore", ONE, "--at", &states(&b, ONE)[0]])
+        .success();
     let run = b.run(&mut Client::install(&b).command(&["resume", ONE], "otherwise"));
     b.ccsync(["pull"]);
     let all: Vec<_> = b.sessions().iter().map(|id| b.text(id)).collect();
-    assert!(all.iter().any(|text| text.contains("otherwise") && !text.contains("second")), "{run}");
-    assert!(all.iter().any(|text| text.contains("third") && !text.contains("otherwise")), "{run}");
+    assert!(
+        all.iter()
+            .any(|text| text.contains("otherwise") && !text.contains("second")),
+        "{run}"
+    );
+    assert!(
+        all.iter()
+            .any(|text| text.contains("third") && !text.contains("otherwise")),
+        "{run}"
+    );
 }
 
 fn session(n: usize) -> String {
@@ -414,13 +639,23 @@ fn a_milestone_is_the_state_of_every_session() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     for n in 0..6 {
-        a.session(&session(n)).project(&format!("work/p{n}")).turn("then").write();
+        a.session(&session(n))
+            .project(&format!("work/p{n}"))
+            .turn("then")
+            .write();
     }
     a.ccsync(["push"]).success();
     a.append(&session(0), "not pushed yet");
-    let made = a.ccsync(["milestone", "Before-it", "--json"]).success().json();
+    let made = a
+        .ccsync(["milestone", "Before-it", "--json"])
+        .success()
+        .json();
     assert_eq!(made["milestone"]["sessions"], 6);
-    assert_eq!(a.ccsync(["milestone", "before-IT"]).code, Some(1), "names differ by more than case");
+    assert_eq!(
+        a.ccsync(["milestone", "before-IT"]).code,
+        Some(1),
+        "names differ by more than case"
+    );
     b.ccsync(["sync"]).success();
     let then: Vec<_> = (0..6).map(|n| b.transcript(&session(n))).collect();
     for n in 0..5 {
@@ -429,30 +664,75 @@ fn a_milestone_is_the_state_of_every_session() {
     b.session(&session(9)).turn("new").write();
     b.ccsync(["push"]).success();
     a.ccsync(["pull"]).success();
-    let plan = a.ccsync(["restore", "--milestone", "before-it", "--dry-run", "--json"]).success().json();
+    let plan = a
+        .ccsync(["restore", "--milestone", "before-it", "--dry-run", "--json"])
+        .success()
+        .json();
     assert_eq!(
-        (plan["sessions"].as_array().unwrap().len(), &plan["unchanged"], &plan["newer"]),
+        (
+            plan["sessions"].as_array().unwrap().len(),
+            &plan["unchanged"],
+            &plan["newer"]
+        ),
         (5, &1.into(), &1.into())
     );
-    assert_eq!(questions(&a.text(&session(1))), ["then", "later"], "a plan does nothing");
+    assert_eq!(
+        questions(&a.text(&session(1))),
+        ["then", "later"],
+        "a plan does nothing"
+    );
     let refused = b.ccsync(["restore", "--milestone", "Before-it"]).code(2);
-    assert!(refused.stderr.contains("5 sessions would change, and there is nobody to ask"), "{refused}");
-    b.ccsync(["restore", "--milestone", "Before-it", "--yes"]).success();
-    assert_eq!((0..6).map(|n| b.transcript(&session(n))).collect::<Vec<_>>(), then);
+    assert!(
+        refused
+            .stderr
+            .contains("5 sessions would change, and there is nobody to ask"),
+        "{refused}"
+    );
+    b.ccsync(["restore", "--milestone", "Before-it", "--yes"])
+        .success();
+    assert_eq!(
+        (0..6)
+            .map(|n| b.transcript(&session(n)))
+            .collect::<Vec<_>>(),
+        then
+    );
     assert_eq!(questions(&b.text(&session(0))), ["then", "not pushed yet"]);
     b.ccsync(["sync"]).success();
-    assert_eq!((0..6).map(|n| b.transcript(&session(n))).collect::<Vec<_>>(), then);
+    assert_eq!(
+        (0..6)
+            .map(|n| b.transcript(&session(n)))
+            .collect::<Vec<_>>(),
+        then
+    );
     b.ccsync(["undo"]).success();
     assert_eq!(questions(&b.text(&session(1))), ["then", "later"]);
-    let forks = a.ccsync(["restore", "--milestone", "before-it", "--as-fork", "--yes", "--json"]).success().json();
+    let forks = a
+        .ccsync([
+            "restore",
+            "--milestone",
+            "before-it",
+            "--as-fork",
+            "--yes",
+            "--json",
+        ])
+        .success()
+        .json();
     assert_eq!(forks["sessions"].as_array().unwrap().len(), 5);
     assert_eq!(a.sessions().len(), 12);
     let rows = a.ccsync(["milestones", "--json"]).success().json();
     assert_eq!(
-        (&rows["milestones"][0]["name"], &rows["milestones"][0]["machine"]["name"]),
+        (
+            &rows["milestones"][0]["name"],
+            &rows["milestones"][0]["machine"]["name"]
+        ),
         (&"Before-it".into(), &"a".into())
     );
-    assert!(a.ccsync(["milestone", "--list"]).success().stdout.contains("Before-it"));
+    assert!(
+        a.ccsync(["milestone", "--list"])
+            .success()
+            .stdout
+            .contains("Before-it")
+    );
 }
 
 #[test]
@@ -463,12 +743,19 @@ fn of_two_milestones_of_one_name_the_first_on_the_remote_has_it() {
     fs::rename(&remote, &away).unwrap();
     for machine in [&a, &b] {
         let run = machine.ccsync(["milestone", "x"]).code(6);
-        assert!(run.stderr.contains("what others have pushed lately may be missing"), "{run}");
+        assert!(
+            run.stderr
+                .contains("what others have pushed lately may be missing"),
+            "{run}"
+        );
     }
     fs::rename(&away, &remote).unwrap();
     a.ccsync(["push"]).success();
     let told = b.ccsync(["push"]).success().stdout;
-    assert!(told.contains("another machine was first with the milestone `x`; this one's is called `x-"), "{told}");
+    assert!(
+        told.contains("another machine was first with the milestone `x`; this one's is called `x-"),
+        "{told}"
+    );
     a.ccsync(["pull"]).success();
     let names = |machine: &Machine| {
         let rows = machine.ccsync(["milestones", "--json"]).success().json();
@@ -496,9 +783,18 @@ fn nothing_that_somebody_puts_among_the_milestones_does_harm() {
         let json = serde_json::json!({"format": 1, "name": name, "commit": commit, "time": "2026-11-20T14:03:00Z", "machine": "ab".repeat(16)});
         json.to_string()
     };
-    clone.write("milestones/nowhere.json", milestone("nowhere", &"ab".repeat(20)));
-    clone.write("milestones/other.json", milestone("another", &"ab".repeat(20)));
-    clone.write("milestones/odd.json", milestone("\u{1b}[2J", &"ab".repeat(20)));
+    clone.write(
+        "milestones/nowhere.json",
+        milestone("nowhere", &"ab".repeat(20)),
+    );
+    clone.write(
+        "milestones/other.json",
+        milestone("another", &"ab".repeat(20)),
+    );
+    clone.write(
+        "milestones/odd.json",
+        milestone("\u{1b}[2J", &"ab".repeat(20)),
+    );
     clone.write("milestones/bad.json", "{");
     clone.write("milestones/large.json", vec![b' '; 1 << 20]);
     clone.write("milestones/COM1.json", "{}");
@@ -506,10 +802,17 @@ fn nothing_that_somebody_puts_among_the_milestones_does_harm() {
     b.ccsync(["pull"]).success();
     let rows = b.ccsync(["milestones", "--json"]).success().json();
     assert_eq!(rows["milestones"].as_array().unwrap().len(), 1, "{rows}");
-    assert_eq!(b.ccsync(["restore", "--milestone", "nowhere"]).code, Some(1));
+    assert_eq!(
+        b.ccsync(["restore", "--milestone", "nowhere"]).code,
+        Some(1)
+    );
     for name in ["bad", "odd", "large"] {
         assert_eq!(b.ccsync(["restore", "--milestone", name]).code, Some(1));
-        assert_eq!(b.ccsync(["milestone", name]).code, Some(1), "the name is taken");
+        assert_eq!(
+            b.ccsync(["milestone", name]).code,
+            Some(1),
+            "the name is taken"
+        );
     }
     b.ccsync(["milestone", "good"]).success();
     b.ccsync(["log"]).success();
@@ -551,15 +854,26 @@ fn happen(event: Event, n: usize, a: &Machine, b: &Machine) {
     let beside = a.transcript_path(ONE).with_extension("");
     let home = a.home.display();
     match event {
-        Event::Turns(turns) => (0..turns).for_each(|turn| a.append(ONE, &format!("turn {n} {turn} in {home}"))),
+        Event::Turns(turns) => {
+            (0..turns).for_each(|turn| a.append(ONE, &format!("turn {n} {turn} in {home}")))
+        }
         Event::Agent => {
-            put(&beside.join("subagents/agent-1.jsonl"), &format!("{{\"n\":{n},\"sessionId\":\"{ONE}\"}}\n"));
+            put(
+                &beside.join("subagents/agent-1.jsonl"),
+                &format!("{{\"n\":{n},\"sessionId\":\"{ONE}\"}}\n"),
+            );
         }
         Event::Title(title) => {
-            put(&beside.join("custom-title.json"), &format!("{{\"customTitle\":\"title {title}\"}}"));
+            put(
+                &beside.join("custom-title.json"),
+                &format!("{{\"customTitle\":\"title {title}\"}}"),
+            );
         }
         Event::Result(result) => {
-            put(&beside.join(format!("tool-results/toolu_{result}.txt")), &format!("{home} {n}\n"));
+            put(
+                &beside.join(format!("tool-results/toolu_{result}.txt")),
+                &format!("{home} {n}\n"),
+            );
         }
         Event::Elsewhere => {
             a.ccsync(["push"]).success();
@@ -573,17 +887,30 @@ fn happen(event: Event, n: usize, a: &Machine, b: &Machine) {
 
 #[test]
 fn every_state_comes_back_as_it_lay_on_the_disk() {
-    let cases = std::env::var("CCSYNC_HISTORY_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(4);
-    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let cases = std::env::var("CCSYNC_HISTORY_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(4);
+    let mut runner = TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    });
     runner
         .run(&events(), |steps| {
             let env = TestEnv::new();
             let (a, b) = env.pair_with_session();
-            let mut lay = vec![(a.git(&["rev-parse", "HEAD"]).trim().to_owned(), files_of(&a, ONE))];
+            let mut lay = vec![(
+                a.git(&["rev-parse", "HEAD"]).trim().to_owned(),
+                files_of(&a, ONE),
+            )];
             for (n, events) in steps.iter().enumerate() {
                 events.iter().for_each(|event| happen(*event, n, &a, &b));
                 a.ccsync(["push"]).success();
-                lay.push((a.git(&["rev-parse", "HEAD"]).trim().to_owned(), files_of(&a, ONE)));
+                lay.push((
+                    a.git(&["rev-parse", "HEAD"]).trim().to_owned(),
+                    files_of(&a, ONE),
+                ));
             }
             // There and back again: from any state to any other.
             for (commit, files) in lay.iter().chain(lay.iter().rev()) {
@@ -607,21 +934,40 @@ fn a_restore_pushes_nothing_that_the_settings_leave_out() {
     a.append(ONE, "between us");
     a.session(TWO).turn("other").write();
     for (set, reset) in [
-        (&["config", "exclude", "work"][..], &["config", "exclude", "--remove", "work"][..]),
-        (&["config", "set", "max_size", "1kB"], &["config", "set", "max_size", "none"]),
+        (
+            &["config", "exclude", "work"][..],
+            &["config", "exclude", "--remove", "work"][..],
+        ),
+        (
+            &["config", "set", "max_size", "1kB"],
+            &["config", "set", "max_size", "none"],
+        ),
     ] {
         a.ccsync(set).success();
         for dry in [&["--dry-run"][..], &[]] {
-            let run = a.ccsync(["restore", ONE, "--at", &first].iter().chain(dry)).code(1);
-            assert!(run.stderr.contains("what was said here would be pushed first, but "), "{run}");
+            let run = a
+                .ccsync(["restore", ONE, "--at", &first].iter().chain(dry))
+                .code(1);
+            assert!(
+                run.stderr
+                    .contains("what was said here would be pushed first, but "),
+                "{run}"
+            );
         }
         let run = a.ccsync(["restore", "--milestone", "then", "--yes", "--json"]);
         assert_eq!(run.json()["skipped"].as_array().unwrap().len(), 1, "{run}");
         assert_eq!(questions(&a.text(ONE)).last().unwrap(), "between us");
         // A state that the store has already may become a session of its own.
-        a.ccsync(["milestone", if set[1] == "set" { "small" } else { "excluded" }]).success();
+        a.ccsync([
+            "milestone",
+            if set[1] == "set" { "small" } else { "excluded" },
+        ])
+        .success();
         b.ccsync(["pull"]).success();
-        assert_eq!((b.sessions(), questions(&b.text(ONE)).len()), (vec![ONE.to_owned()], 3));
+        assert_eq!(
+            (b.sessions(), questions(&b.text(ONE)).len()),
+            (vec![ONE.to_owned()], 3)
+        );
         a.ccsync(reset).success();
     }
     // What the store has all of can be put back, and goes on to be held.
@@ -629,7 +975,8 @@ fn a_restore_pushes_nothing_that_the_settings_leave_out() {
     a.ccsync(["config", "exclude", "work"]).success();
     a.ccsync(["restore", ONE, "--at", &first]).success();
     assert_eq!(questions(&a.text(ONE)), ["first"]);
-    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[1]]).success();
+    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[1]])
+        .success();
     assert_eq!(questions(&a.text(ONE)), ["first", "second"]);
 }
 
@@ -637,16 +984,25 @@ fn a_restore_pushes_nothing_that_the_settings_leave_out() {
 fn every_command_says_the_same_of_a_session_that_was_put_back() {
     let env = TestEnv::new();
     let (a, _) = three_states(&env);
-    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]]).success();
-    for args in [&["verify"][..], &["verify", "--full"], &["verify", ONE, "--full"]] {
+    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]])
+        .success();
+    for args in [
+        &["verify"][..],
+        &["verify", "--full"],
+        &["verify", ONE, "--full"],
+    ] {
         let run = a.ccsync(args).success();
         assert!(
-            run.summary().contains("1 session, all agree") || run.summary().contains("1 session, it agrees"),
+            run.summary().contains("1 session, all agree")
+                || run.summary().contains("1 session, it agrees"),
             "{run}"
         );
     }
     let status = a.ccsync(["status", "--json"]).success().json();
-    assert_eq!((&status["to_push"], &status["to_pull"]), (&Value::Array(vec![]), &Value::Array(vec![])));
+    assert_eq!(
+        (&status["to_push"], &status["to_pull"]),
+        (&Value::Array(vec![]), &Value::Array(vec![]))
+    );
     // What was damaged since is no longer what was put back.
     let text = a.text(ONE).replacen("first", "thirst", 1);
     fs::write(a.transcript_path(ONE), text).unwrap();
@@ -666,9 +1022,22 @@ fn a_time_after_a_merge_means_what_the_session_was_from_then_on() {
     b.ccsync(["pull"]);
     for machine in [&a, &b] {
         machine.ccsync(["pull"]).success();
-        machine.ccsync(["restore", ONE, "--at", "2999-01-01"]).success();
-        assert_eq!(questions(&machine.text(ONE)), ["first", "second", "third", "from a"], "{}", machine.name);
-        assert!(machine.ccsync(["sync"]).success().stdout.contains("nothing to do"));
+        machine
+            .ccsync(["restore", ONE, "--at", "2999-01-01"])
+            .success();
+        assert_eq!(
+            questions(&machine.text(ONE)),
+            ["first", "second", "third", "from a"],
+            "{}",
+            machine.name
+        );
+        assert!(
+            machine
+                .ccsync(["sync"])
+                .success()
+                .stdout
+                .contains("nothing to do")
+        );
     }
 }
 
@@ -688,7 +1057,8 @@ fn a_task_that_changes_beside_a_session_that_was_put_back_makes_no_fork() {
     task(&a, "done");
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]]).success();
+    a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]])
+        .success();
     task(&a, "again");
     for command in ["push", "pull", "sync", "pull"] {
         let run = a.ccsync([command]).success();
@@ -696,7 +1066,10 @@ fn a_task_that_changes_beside_a_session_that_was_put_back_makes_no_fork() {
         assert_eq!(a.sessions(), [ONE], "{command}\n{run}");
     }
     b.ccsync(["pull"]).success();
-    assert_eq!((b.sessions(), questions(&b.text(ONE)).len()), (vec![ONE.to_owned()], 2));
+    assert_eq!(
+        (b.sessions(), questions(&b.text(ONE)).len()),
+        (vec![ONE.to_owned()], 2)
+    );
 }
 
 /// A memory and a `CLAUDE.md` of a machine; `work/app` is there.
@@ -713,7 +1086,8 @@ fn write_note(machine: &Machine, name: &str, text: &str) {
 }
 
 fn read_note(machine: &Machine, name: &str) -> String {
-    fs::read_to_string(note(machine, name)).unwrap_or_else(|e| panic!("{} has no {name}: {e}", machine.name))
+    fs::read_to_string(note(machine, name))
+        .unwrap_or_else(|e| panic!("{} has no {name}: {e}", machine.name))
 }
 
 /// Two machines with a milestone `then`, since when B has pushed other text; A has pulled it, and has written more.
@@ -721,7 +1095,9 @@ fn text_since_a_milestone(env: &TestEnv) -> (Machine, Machine) {
     let (a, b) = env.pair_with_session();
     for machine in [&a, &b] {
         fs::create_dir_all(machine.home.join("work/app")).unwrap();
-        machine.ccsync(["config", "set", "beside", "memory,claude-md,plans,commands"]).success();
+        machine
+            .ccsync(["config", "set", "beside", "memory,claude-md,plans,commands"])
+            .success();
     }
     write_note(&a, "MEMORY.md", "top\nthen\n");
     write_note(&a, "gone.md", "was there\n");
@@ -748,7 +1124,9 @@ fn text_since_a_milestone(env: &TestEnv) -> (Machine, Machine) {
 fn a_milestone_brings_memory_and_instructions_back_as_a_change_of_this_machine() {
     let env = TestEnv::new();
     let (a, b) = text_since_a_milestone(&env);
-    let plan = a.ccsync(["restore", "--milestone", "then", "--dry-run"]).success();
+    let plan = a
+        .ccsync(["restore", "--milestone", "then", "--dry-run"])
+        .success();
     insta::assert_snapshot!(plan, @r"
     memory of app: would be: MEMORY.md, gone.md put back
     beside sessions: would be: CLAUDE.md put back
@@ -757,7 +1135,9 @@ fn a_milestone_brings_memory_and_instructions_back_as_a_change_of_this_machine()
     --- exit 0
     ");
     assert_eq!(read_note(&a, "MEMORY.md"), "top\nlater\nonly on a\n");
-    let run = a.ccsync(["restore", "--milestone", "then", "--yes"]).success();
+    let run = a
+        .ccsync(["restore", "--milestone", "then", "--yes"])
+        .success();
     insta::assert_snapshot!(run, @r"
     memory of app: MEMORY.md, gone.md put back
     beside sessions: CLAUDE.md put back
@@ -767,22 +1147,51 @@ fn a_milestone_brings_memory_and_instructions_back_as_a_change_of_this_machine()
     hint: the next push sends what was put back beside sessions to the other machines; to take it back: ccsync undo
     --- exit 0
     ");
-    assert_eq!((read_note(&a, "MEMORY.md"), read_note(&a, "gone.md")), ("top\nthen\n".into(), "was there\n".into()));
-    assert_eq!((read_note(&a, "CLAUDE.md"), read_note(&a, "new.md")), ("Be brief.\n".into(), "new\n".into()));
-    assert_eq!(fs::read_to_string(a.home.join(".claude/commands/go.md")).unwrap(), "later\n");
-    assert!(a.git(&["log", "-p", "--all"]).contains("only on a"), "what was only here is in the history");
+    assert_eq!(
+        (read_note(&a, "MEMORY.md"), read_note(&a, "gone.md")),
+        ("top\nthen\n".into(), "was there\n".into())
+    );
+    assert_eq!(
+        (read_note(&a, "CLAUDE.md"), read_note(&a, "new.md")),
+        ("Be brief.\n".into(), "new\n".into())
+    );
+    assert_eq!(
+        fs::read_to_string(a.home.join(".claude/commands/go.md")).unwrap(),
+        "later\n"
+    );
+    assert!(
+        a.git(&["log", "-p", "--all"]).contains("only on a"),
+        "what was only here is in the history"
+    );
 
     // No pull brings the later text back, and the next push says what it sends.
     let run = a.ccsync(["pull"]).success();
     assert!(!run.stdout.contains("MEMORY"), "{run}");
     let run = a.ccsync(["push"]).success();
-    assert!(run.stdout.contains("memory of app: MEMORY.md, gone.md sent"), "{run}");
+    assert!(
+        run.stdout
+            .contains("memory of app: MEMORY.md, gone.md sent"),
+        "{run}"
+    );
     b.ccsync(["pull"]).success();
-    for (name, text) in [("MEMORY.md", "top\nthen\n"), ("gone.md", "was there\n"), ("CLAUDE.md", "Be brief.\n")] {
-        assert_eq!((read_note(&a, name), read_note(&b, name)), (text.to_owned(), text.to_owned()));
+    for (name, text) in [
+        ("MEMORY.md", "top\nthen\n"),
+        ("gone.md", "was there\n"),
+        ("CLAUDE.md", "Be brief.\n"),
+    ] {
+        assert_eq!(
+            (read_note(&a, name), read_note(&b, name)),
+            (text.to_owned(), text.to_owned())
+        );
     }
-    let again = a.ccsync(["restore", "--milestone", "then", "--json"]).success().json();
-    assert_eq!(again["beside"][0]["files"][0]["outcome"], "left", "only what is never put back: {again}");
+    let again = a
+        .ccsync(["restore", "--milestone", "then", "--json"])
+        .success()
+        .json();
+    assert_eq!(
+        again["beside"][0]["files"][0]["outcome"], "left",
+        "only what is never put back: {again}"
+    );
     assert_eq!(again["beside"].as_array().unwrap().len(), 1, "{again}");
 }
 
@@ -800,7 +1209,8 @@ fn assert_syncs_keep_what_came_later(a: &Machine, b: &Machine) {
 fn an_undo_takes_text_that_was_put_back_to_what_it_was() {
     let env = TestEnv::new();
     let (a, b) = text_since_a_milestone(&env);
-    a.ccsync(["restore", "--milestone", "then", "--yes"]).success();
+    a.ccsync(["restore", "--milestone", "then", "--yes"])
+        .success();
     a.ccsync(["undo"]).success();
     assert_eq!(read_note(&a, "MEMORY.md"), "top\nlater\nonly on a\n");
     assert!(!note(&a, "gone.md").exists());
@@ -811,7 +1221,8 @@ fn an_undo_takes_text_that_was_put_back_to_what_it_was() {
 fn an_undo_after_the_push_of_what_was_put_back_is_a_change_like_any_other() {
     let env = TestEnv::new();
     let (a, b) = text_since_a_milestone(&env);
-    a.ccsync(["restore", "--milestone", "then", "--yes"]).success();
+    a.ccsync(["restore", "--milestone", "then", "--yes"])
+        .success();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     assert_eq!(read_note(&b, "MEMORY.md"), "top\nthen\n");
@@ -829,13 +1240,18 @@ fn text_is_put_back_where_its_directory_was_lost_and_what_others_add_meanwhile_i
     b.ccsync(["pull"]).success();
     write_note(&b, "MEMORY.md", "added by b\n\ntop\nlater\nonly on a\n");
     b.ccsync(["push"]).success();
-    a.ccsync(["restore", "--milestone", "then", "--yes"]).success();
+    a.ccsync(["restore", "--milestone", "then", "--yes"])
+        .success();
     assert_eq!(read_note(&a, "MEMORY.md"), "top\nthen\n");
     a.ccsync(["sync"]).success();
     b.ccsync(["sync"]).success();
     for machine in [&a, &b] {
         assert_eq!(read_note(machine, "MEMORY.md"), "added by b\n\ntop\nthen\n");
-        assert_eq!(read_note(machine, "new.md"), "new\n", "what was lost with the directory was removed by nobody");
+        assert_eq!(
+            read_note(machine, "new.md"),
+            "new\n",
+            "what was lost with the directory was removed by nobody"
+        );
     }
 }
 
@@ -844,7 +1260,8 @@ fn a_milestone_as_forks_changes_no_text_and_one_session_alone_none_either() {
     let env = TestEnv::new();
     let (a, _) = text_since_a_milestone(&env);
     let then = states(&a, ONE)[0].clone();
-    a.ccsync(["restore", "--milestone", "then", "--as-fork", "--yes"]).success();
+    a.ccsync(["restore", "--milestone", "then", "--as-fork", "--yes"])
+        .success();
     a.ccsync(["restore", ONE, "--at", &then]).success();
     assert_eq!(read_note(&a, "MEMORY.md"), "top\nlater\nonly on a\n");
     // Many files are not changed without a yes, as many sessions are not.
@@ -858,6 +1275,11 @@ fn a_milestone_as_forks_changes_no_text_and_one_session_alone_none_either() {
         write_note(&a, &format!("{n}.md"), "two\n");
     }
     let refused = a.ccsync(["restore", "--milestone", "more"]).code(2);
-    assert!(refused.stderr.contains(": 4 files beside sessions would change"), "{refused}");
+    assert!(
+        refused
+            .stderr
+            .contains(": 4 files beside sessions would change"),
+        "{refused}"
+    );
     assert_eq!(read_note(&a, "0.md"), "two\n");
 }

@@ -28,7 +28,10 @@ fn write(machine: &Machine, id: &str, content: &[u8]) {
 
 /// What another machine has of a text: its own home in place of `a`'s, up to the last whole line.
 fn elsewhere(text: &[u8], from: &Machine, to: &Machine) -> Vec<u8> {
-    let (from, to) = (from.home.to_str().unwrap().as_bytes(), to.home.to_str().unwrap().as_bytes());
+    let (from, to) = (
+        from.home.to_str().unwrap().as_bytes(),
+        to.home.to_str().unwrap().as_bytes(),
+    );
     let mut rest = text;
     let mut out = Vec::new();
     while let Some(at) = memchr::memmem::find(rest, from) {
@@ -55,20 +58,57 @@ fn contents(a: &Machine) -> Vec<(&'static str, Vec<u8>)> {
     let good = record(a, "good");
     let with = |bytes: &[u8]| [good.as_slice(), bytes, good.as_slice()].concat();
     vec![
-        ("a million lines of one byte", with(&b"1\n".repeat(1_000_000))),
+        (
+            "a million lines of one byte",
+            with(&b"1\n".repeat(1_000_000)),
+        ),
         ("empty lines", with(&b"\n".repeat(100_000))),
         ("a line of 12 MB", with(&record(a, &"x y ".repeat(3 << 20)))),
-        ("a line of 12 MB of paths", with(&record(a, &format!("{}/x ", a.home.display()).repeat(12 << 14)))),
+        (
+            "a line of 12 MB of paths",
+            with(&record(
+                a,
+                &format!("{}/x ", a.home.display()).repeat(12 << 14),
+            )),
+        ),
         ("NUL bytes", with(b"{\"a\":\"\0\0\0\"}\n\0\0\0\n\0")),
-        ("invalid UTF-8", with(b"{\"a\":\"\xff\xfe\xc0\x80\xed\xa0\x80\"}\n\xff\n")),
-        ("a mark of byte order", [b"\xef\xbb\xbf".as_slice(), &good, &good].concat()),
-        ("UTF-16", with(&String::from_utf8_lossy(&good).encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>())),
-        ("CRLF", String::from_utf8_lossy(&with(&good)).replace('\n', "\r\n").into_bytes()),
+        (
+            "invalid UTF-8",
+            with(b"{\"a\":\"\xff\xfe\xc0\x80\xed\xa0\x80\"}\n\xff\n"),
+        ),
+        (
+            "a mark of byte order",
+            [b"\xef\xbb\xbf".as_slice(), &good, &good].concat(),
+        ),
+        (
+            "UTF-16",
+            with(
+                &String::from_utf8_lossy(&good)
+                    .encode_utf16()
+                    .flat_map(u16::to_le_bytes)
+                    .collect::<Vec<_>>(),
+            ),
+        ),
+        (
+            "CRLF",
+            String::from_utf8_lossy(&with(&good))
+                .replace('\n', "\r\n")
+                .into_bytes(),
+        ),
         ("CR", with(b"{\"a\":1}\r{\"a\":2}\r\r\n")),
-        ("placeholders", with(b"{\"a\":\"{{HOME}} {{{{HOME}} {{HOME:w1}} {{HOME:e/x}} {{X}}\"}\n{{HOME}}\n")),
+        (
+            "placeholders",
+            with(b"{\"a\":\"{{HOME}} {{{{HOME}} {{HOME:w1}} {{HOME:e/x}} {{X}}\"}\n{{HOME}}\n"),
+        ),
         ("braces", with(&b"{{".repeat(100_000))),
-        ("deep JSON", with(&[b"[".repeat(100_000), b"]".repeat(100_000), b"\n".to_vec()].concat())),
-        ("no JSON at all", with(&b"all work and no play\n".repeat(1000))),
+        (
+            "deep JSON",
+            with(&[b"[".repeat(100_000), b"]".repeat(100_000), b"\n".to_vec()].concat()),
+        ),
+        (
+            "no JSON at all",
+            with(&b"all work and no play\n".repeat(1000)),
+        ),
     ]
 }
 
@@ -82,18 +122,39 @@ fn odd_bytes_travel_and_come_back() {
         write(&a, ONE, &content);
         let content = a.transcript(ONE);
         let push = a.ccsync(["push"]).success();
-        assert!(push.summary().starts_with("push: 1 session: 1 added; on the remote"), "{what}\n{push}");
+        assert!(
+            push.summary()
+                .starts_with("push: 1 session: 1 added; on the remote"),
+            "{what}\n{push}"
+        );
         let again = a.ccsync(["push"]).success();
-        assert!(again.summary().starts_with("push: nothing to do for 1 session"), "{what}\n{again}");
+        assert!(
+            again
+                .summary()
+                .starts_with("push: nothing to do for 1 session"),
+            "{what}\n{again}"
+        );
         let pull = b.ccsync(["pull", ONE]).success();
-        assert!(pull.summary().starts_with("pull: 1 session: 1 added"), "{what}\n{pull}");
+        assert!(
+            pull.summary().starts_with("pull: 1 session: 1 added"),
+            "{what}\n{pull}"
+        );
         // The line end of a last line that has none.
         let mut there = elsewhere(&content, &a, &b);
         if !there.ends_with(b"\n") {
             there.push(b'\n');
         }
-        assert!(b.transcript(ONE) == there, "{what}: as the other machine reads it");
-        assert!(b.ccsync(["push"]).success().summary().starts_with("push: nothing to do"), "{what}");
+        assert!(
+            b.transcript(ONE) == there,
+            "{what}: as the other machine reads it"
+        );
+        assert!(
+            b.ccsync(["push"])
+                .success()
+                .summary()
+                .starts_with("push: nothing to do"),
+            "{what}"
+        );
         assert!(given_back(&a) == content, "{what}: as it was written");
     }
 }
@@ -103,7 +164,13 @@ fn what_is_hardly_a_session_stops_nothing() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(TWO).turn("good").write();
-    for content in [b"".as_slice(), b"{\"type\":\"us", b"\xef\xbb\xbf", b"\0", b"\n"] {
+    for content in [
+        b"".as_slice(),
+        b"{\"type\":\"us",
+        b"\xef\xbb\xbf",
+        b"\0",
+        b"\n",
+    ] {
         write(&a, ONE, content);
         let run = a.ccsync(["push"]).success();
         assert_eq!(a.transcript(ONE), content, "{run}");
@@ -123,10 +190,16 @@ fn one_id_in_two_projects_is_one_session_and_the_other_file_is_named() {
     let second = a.session(ONE).project("work/other").turn("second").write();
     let (one, two) = (fs::read(&first).unwrap(), fs::read(&second).unwrap());
     let push = a.ccsync(["push"]).code(3);
-    assert!(push.stdout.contains(ONE) && push.stdout.contains("work-"), "{push}");
+    assert!(
+        push.stdout.contains(ONE) && push.stdout.contains("work-"),
+        "{push}"
+    );
     b.ccsync(["pull"]).success();
     assert_eq!(b.sessions(), [ONE]);
-    assert_eq!((fs::read(&first).unwrap(), fs::read(&second).unwrap()), (one, two));
+    assert_eq!(
+        (fs::read(&first).unwrap(), fs::read(&second).unwrap()),
+        (one, two)
+    );
 }
 
 #[test]
@@ -141,14 +214,21 @@ fn a_transcript_that_shrank_is_behind_and_grows_again() {
         assert_eq!(a.transcript(ONE), whole, "cut to {cut}");
     }
     b.ccsync(["pull"]).success();
-    assert_eq!((a.sessions(), b.sessions()), (vec![ONE.to_owned()], vec![ONE.to_owned()]));
+    assert_eq!(
+        (a.sessions(), b.sessions()),
+        (vec![ONE.to_owned()], vec![ONE.to_owned()])
+    );
 }
 
 #[test]
 fn a_transcript_rewritten_in_the_middle_keeps_both_texts() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    a.session(ONE).turn("first").turn("second").turn("third").write();
+    a.session(ONE)
+        .turn("first")
+        .turn("second")
+        .turn("third")
+        .write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     let text = a.text(ONE).replace("\"second\"", "\"edited\"");
@@ -156,16 +236,25 @@ fn a_transcript_rewritten_in_the_middle_keeps_both_texts() {
     a.ccsync(["push"]).code(5);
     b.ccsync(["pull"]).success();
     let all = |machine: &Machine| -> Vec<Vec<String>> {
-        let mut all: Vec<_> = machine.sessions().iter().map(|id| questions(&machine.text(id))).collect();
+        let mut all: Vec<_> = machine
+            .sessions()
+            .iter()
+            .map(|id| questions(&machine.text(id)))
+            .collect();
         all.sort();
         all
     };
-    let both =
-        [["first", "edited", "third"], ["first", "second", "third"]].map(|texts| texts.map(str::to_owned).to_vec());
+    let both = [["first", "edited", "third"], ["first", "second", "third"]]
+        .map(|texts| texts.map(str::to_owned).to_vec());
     assert_eq!(all(&b), both);
     a.ccsync(["pull"]);
     assert_eq!(all(&a), both);
-    assert!(a.ccsync(["sync"]).success().stdout.contains("nothing to do"));
+    assert!(
+        a.ccsync(["sync"])
+            .success()
+            .stdout
+            .contains("nothing to do")
+    );
 }
 
 /// A client writes while this program reads: whatever was seen of the file, the next command sees the rest.
@@ -210,7 +299,12 @@ fn a_session_that_moves_to_another_project_directory_is_followed() {
     fs::create_dir_all(&worktree).unwrap();
     let moved = worktree.join(format!("{ONE}.jsonl"));
     fs::rename(a.transcript_path(ONE), &moved).unwrap();
-    assert!(a.ccsync(["push"]).success().stdout.contains("nothing to do"));
+    assert!(
+        a.ccsync(["push"])
+            .success()
+            .stdout
+            .contains("nothing to do")
+    );
     a.append(ONE, "after the move");
     a.ccsync(["sync"]).success();
     b.ccsync(["pull"]).success();
@@ -243,15 +337,25 @@ fn what_the_client_cleaned_up_stays_in_the_store_and_comes_back_when_asked_for()
 #[allow(clippy::print_stderr)]
 fn a_large_transcript_needs_no_more_memory_than_a_few_pieces() {
     const BOUND_KB: u64 = 100 << 10;
-    let megabytes = if std::env::var_os("CCSYNC_LARGE").is_some() { 150 } else { 24 };
+    let megabytes = if std::env::var_os("CCSYNC_LARGE").is_some() {
+        150
+    } else {
+        24
+    };
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let mut content = Vec::with_capacity((megabytes + 1) << 20);
     let mut number = 0_u64;
     while content.len() < megabytes << 20 {
         // Text that compresses about as prose does.
-        let words: String =
-            (0..400).map(|n| format!("{:x} ", (number * 400 + n).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44)).collect();
+        let words: String = (0..400)
+            .map(|n| {
+                format!(
+                    "{:x} ",
+                    (number * 400 + n).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44
+                )
+            })
+            .collect();
         content.extend(record(&a, &words));
         number += 1;
     }
@@ -270,7 +374,10 @@ fn a_large_transcript_needs_no_more_memory_than_a_few_pieces() {
 fn with_peak(machine: &Machine, command: &str) -> (crate::harness::Run, u64) {
     loop {
         let mut program = machine.program(env!("CARGO_BIN_EXE_ccsync"));
-        let program = program.arg(command).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let program = program
+            .arg(command)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let child = program.spawn().unwrap();
         // Until somebody waits for it, it is there; but one that has ended has no memory any more.
         let status = format!("/proc/{}/status", child.id());
@@ -287,6 +394,8 @@ fn with_peak(machine: &Machine, command: &str) -> (crate::harness::Run, u64) {
 /// Kilobytes at the highest point, by what Linux says of a process.
 #[cfg(target_os = "linux")]
 fn memory(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse().ok()
 }

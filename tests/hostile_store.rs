@@ -33,7 +33,12 @@ impl Scene {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "[safe]\n").unwrap();
         }
-        Self { env, good, victim, somebody }
+        Self {
+            env,
+            good,
+            victim,
+            somebody,
+        }
     }
 
     fn clone(&self) -> Clone<'_> {
@@ -54,7 +59,9 @@ fn manifest(clone: &Clone<'_>) -> Value {
 fn outside(machine: &Machine) -> Tree {
     let own = [".local", ".config/ccsync", ".claude/projects", ".cache"];
     let mut tree = machine.tree();
-    tree.retain(|path, _| !own.iter().any(|own| path.starts_with(own)) && !path.as_os_str().is_empty());
+    tree.retain(|path, _| {
+        !own.iter().any(|own| path.starts_with(own)) && !path.as_os_str().is_empty()
+    });
     tree
 }
 
@@ -66,7 +73,9 @@ fn with_file(mut manifest: Value, name: &str) -> Value {
 }
 
 fn with(mut manifest: Value, pointer: &str, value: Value) -> Value {
-    *manifest.pointer_mut(pointer).unwrap_or_else(|| panic!("no {pointer}")) = value;
+    *manifest
+        .pointer_mut(pointer)
+        .unwrap_or_else(|| panic!("no {pointer}")) = value;
     manifest
 }
 
@@ -90,31 +99,79 @@ fn bad_manifests(good: &Value) -> Vec<(&'static str, String)> {
         "a//b",
         "x.segments",
     ];
-    let mut cases: Vec<(&str, String)> =
-        names.into_iter().map(|name| (name, with_file(good.clone(), name).to_string())).collect();
+    let mut cases: Vec<(&str, String)> = names
+        .into_iter()
+        .map(|name| (name, with_file(good.clone(), name).to_string()))
+        .collect();
     let changed = |pointer: &str, value: Value| with(good.clone(), pointer, value).to_string();
     let segment = |bytes: u64, lines: u64| json!({"bytes": bytes, "lines": lines, "local_bytes": bytes, "local_hash": "0".repeat(32)});
     let run = &good["transcript"]["runs"][0];
     let run_of = |lines: u64| with(run.clone(), "/lines", json!(lines));
-    let transcript =
-        |segments: Vec<Value>, runs: Vec<Value>| changed("/transcript", json!({"segments": segments, "runs": runs}));
+    let transcript = |segments: Vec<Value>, runs: Vec<Value>| {
+        changed("/transcript", json!({"segments": segments, "runs": runs}))
+    };
     let first = good["transcript"]["segments"][0]["bytes"].as_u64().unwrap();
     let bad_project = [
-        ("a helper", json!({"format": 1, "remote": "ext::sh -c touch% pwned"})),
-        ("an option", json!({"format": 1, "remote": "--upload-pack=touch pwned"})),
-        ("a host that is an option", json!({"format": 1, "remote": "ssh://-oProxyCommand=touch/x"})),
-        ("a remote that is no absolute path", json!({"format": 1, "remote": "../../x"})),
-        ("a remote that leads upwards", json!({"format": 1, "remote": "{{HOME}}/../x"})),
-        ("a password", json!({"format": 1, "remote": "https://al:pw@host/x"})),
-        ("a remote that steers", json!({"format": 1, "remote": "https://host/\u{1b}[2J"})),
-        ("an endless remote", json!({"format": 1, "remote": format!("https://host/{}", "x".repeat(1 << 20))})),
-        ("a directory that leads upwards", json!({"format": 1, "directory": "../../x"})),
-        ("an absolute directory", json!({"format": 1, "directory": "/etc"})),
-        ("a directory that steers", json!({"format": 1, "directory": "a\u{1b}[2J"})),
-        ("a branch that steers", json!({"format": 1, "branch": "a\u{1b}[2J"})),
-        ("a commit that is an option", json!({"format": 1, "commit": "--output=x"})),
-        ("an identity that is none", json!({"format": 1, "identity": "../x"})),
-        ("a project without a format", json!({"remote": "https://host/x"})),
+        (
+            "a helper",
+            json!({"format": 1, "remote": "ext::sh -c touch% pwned"}),
+        ),
+        (
+            "an option",
+            json!({"format": 1, "remote": "--upload-pack=touch pwned"}),
+        ),
+        (
+            "a host that is an option",
+            json!({"format": 1, "remote": "ssh://-oProxyCommand=touch/x"}),
+        ),
+        (
+            "a remote that is no absolute path",
+            json!({"format": 1, "remote": "../../x"}),
+        ),
+        (
+            "a remote that leads upwards",
+            json!({"format": 1, "remote": "{{HOME}}/../x"}),
+        ),
+        (
+            "a password",
+            json!({"format": 1, "remote": "https://al:pw@host/x"}),
+        ),
+        (
+            "a remote that steers",
+            json!({"format": 1, "remote": "https://host/\u{1b}[2J"}),
+        ),
+        (
+            "an endless remote",
+            json!({"format": 1, "remote": format!("https://host/{}", "x".repeat(1 << 20))}),
+        ),
+        (
+            "a directory that leads upwards",
+            json!({"format": 1, "directory": "../../x"}),
+        ),
+        (
+            "an absolute directory",
+            json!({"format": 1, "directory": "/etc"}),
+        ),
+        (
+            "a directory that steers",
+            json!({"format": 1, "directory": "a\u{1b}[2J"}),
+        ),
+        (
+            "a branch that steers",
+            json!({"format": 1, "branch": "a\u{1b}[2J"}),
+        ),
+        (
+            "a commit that is an option",
+            json!({"format": 1, "commit": "--output=x"}),
+        ),
+        (
+            "an identity that is none",
+            json!({"format": 1, "identity": "../x"}),
+        ),
+        (
+            "a project without a format",
+            json!({"remote": "https://host/x"}),
+        ),
         ("a project that is none", json!("https://host/x")),
     ];
     cases.extend(bad_project.into_iter().map(|(what, git)| {
@@ -156,10 +213,19 @@ fn a_bad_manifest_is_refused_and_named_and_stops_no_other() {
     let cases = bad_manifests(&manifest(&clone));
     let before = outside(&scene.victim);
     let id = |number: usize| format!("66666666-0000-4000-8000-0000000000{number:02}");
-    let transcript = fs::read(clone.path.join(session_dir(ONE)).join("transcript/000000.jsonl")).unwrap();
+    let transcript = fs::read(
+        clone
+            .path
+            .join(session_dir(ONE))
+            .join("transcript/000000.jsonl"),
+    )
+    .unwrap();
     for (number, (_, text)) in cases.iter().enumerate() {
         let dir = session_dir(&id(number));
-        clone.write(&format!("{dir}/manifest.json"), text.replace(ONE, &id(number)));
+        clone.write(
+            &format!("{dir}/manifest.json"),
+            text.replace(ONE, &id(number)),
+        );
         clone.write(&format!("{dir}/transcript/000000.jsonl"), &transcript);
     }
     clone.push();
@@ -168,14 +234,27 @@ fn a_bad_manifest_is_refused_and_named_and_stops_no_other() {
     let run = scene.victim.ccsync(["pull", "--json"]).code(3);
     let sessions = run.json()["sessions"].as_array().unwrap().clone();
     for (number, (what, _)) in cases.iter().enumerate() {
-        let named =
-            sessions.iter().find(|s| s["session"] == id(number).as_str()).unwrap_or_else(|| panic!("{what}: unnamed"));
+        let named = sessions
+            .iter()
+            .find(|s| s["session"] == id(number).as_str())
+            .unwrap_or_else(|| panic!("{what}: unnamed"));
         assert!(named.to_string().contains("skipped"), "{what}: {named}");
     }
     assert_eq!(outside(&scene.victim), before);
-    assert_eq!(scene.victim.sessions(), [ONE, TWO], "nothing of the others is written");
+    assert_eq!(
+        scene.victim.sessions(),
+        [ONE, TWO],
+        "nothing of the others is written"
+    );
     assert_harmless(&run.stdout);
-    assert!(scene.victim.ccsync(["pull"]).code(3).summary().contains(&format!("{} skipped", cases.len())));
+    assert!(
+        scene
+            .victim
+            .ccsync(["pull"])
+            .code(3)
+            .summary()
+            .contains(&format!("{} skipped", cases.len()))
+    );
     assert_eq!(scene.victim.git(&["status", "--porcelain"]), "");
 }
 
@@ -193,20 +272,42 @@ fn odd_values_are_taken_or_refused_and_do_no_harm() {
         "garbage",
         "",
     ];
-    let mut cases: Vec<Value> = times.iter().map(|time| with(good.clone(), "/last_activity", json!(time))).collect();
+    let mut cases: Vec<Value> = times
+        .iter()
+        .map(|time| with(good.clone(), "/last_activity", json!(time)))
+        .collect();
     let both = |one: &str, other: &str| with_file(with_file(good.clone(), one), other);
-    cases.extend([both("subagents", "subagents/x"), both("A.txt", "a.txt"), both("memory", "memory/MEMORY.md")]);
+    cases.extend([
+        both("subagents", "subagents/x"),
+        both("A.txt", "a.txt"),
+        both("memory", "memory/MEMORY.md"),
+    ]);
     let mut forked = good.clone();
     forked["fork_of"] = json!({"session": ONE, "lines": u64::MAX});
     forked["transcript"]["runs"][0]["written_as"] = json!(TWO);
     cases.push(forked);
-    for directory in ["../../.ssh", "/etc", "", ".", "a/b", "a\\b", "\u{1b}[2J", "{{HOME}}/../.ssh"] {
+    for directory in [
+        "../../.ssh",
+        "/etc",
+        "",
+        ".",
+        "a/b",
+        "a\\b",
+        "\u{1b}[2J",
+        "{{HOME}}/../.ssh",
+    ] {
         let mut placed = with(good.clone(), "/directory", json!(directory));
         placed.as_object_mut().unwrap().remove("project");
         cases.push(placed);
     }
     let id = |number: usize| format!("77777777-0000-4000-8000-0000000000{number:02}");
-    let transcript = fs::read(clone.path.join(session_dir(ONE)).join("transcript/000000.jsonl")).unwrap();
+    let transcript = fs::read(
+        clone
+            .path
+            .join(session_dir(ONE))
+            .join("transcript/000000.jsonl"),
+    )
+    .unwrap();
     for (number, case) in cases.iter().enumerate() {
         let dir = session_dir(&id(number));
         let text = with(case.clone(), "/session", json!(id(number))).to_string();
@@ -235,7 +336,11 @@ fn odd_values_are_taken_or_refused_and_do_no_harm() {
         assert_harmless(&format!("{}{}", run.stdout, run.stderr));
         assert_eq!(outside(&scene.victim), before, "{run}");
         let dirs = scene.victim.project_dirs();
-        assert_eq!(dirs.len(), 1, "all lie where their project is: {dirs:?}\n{run}");
+        assert_eq!(
+            dirs.len(),
+            1,
+            "all lie where their project is: {dirs:?}\n{run}"
+        );
     }
     for command in ["list", "status", "push", "undo"] {
         let run = scene.victim.ccsync([command]);
@@ -257,11 +362,16 @@ fn write_session(clone: &Clone<'_>, good: &Value, text: &[u8], roots: &Value) {
     let lines = text.iter().filter(|b| **b == b'\n').count();
     let key = good["transcript"]["runs"][0]["roots"].as_str().unwrap();
     let mut bad = with(good.clone(), "/roots", json!({ key: roots }));
-    bad["transcript"]["segments"] =
-        json!([{"bytes": text.len(), "lines": lines, "local_bytes": text.len(), "local_hash": "0".repeat(32)}]);
+    bad["transcript"]["segments"] = json!([{"bytes": text.len(), "lines": lines, "local_bytes": text.len(), "local_hash": "0".repeat(32)}]);
     bad["transcript"]["runs"][0]["lines"] = json!(lines);
-    clone.write(&format!("{}/transcript/000000.jsonl", session_dir(ONE)), text);
-    clone.write(&format!("{}/manifest.json", session_dir(ONE)), bad.to_string());
+    clone.write(
+        &format!("{}/transcript/000000.jsonl", session_dir(ONE)),
+        text,
+    );
+    clone.write(
+        &format!("{}/manifest.json", session_dir(ONE)),
+        bad.to_string(),
+    );
     clone.push();
 }
 
@@ -271,10 +381,16 @@ fn a_few_bytes_do_not_become_gigabytes() {
     let clone = scene.clone();
     let good = manifest(&clone);
     let long = json!({"system": "linux", "roots": [{"name": "HOME", "path": format!("/{}", "x".repeat(4000))}]});
-    for line in [b"{\"x\":\"{{HOME}}\"}\n".as_slice(), b"{{HOME}}{{HOME}}{{HOME}}{{HOME}}\n"] {
+    for line in [
+        b"{\"x\":\"{{HOME}}\"}\n".as_slice(),
+        b"{{HOME}}{{HOME}}{{HOME}}{{HOME}}\n",
+    ] {
         write_session(&clone, &good, &line.repeat(200_000 / line.len()), &long);
         for paths in ["local", "original"] {
-            scene.victim.ccsync(["config", "set", "paths", paths]).success();
+            scene
+                .victim
+                .ccsync(["config", "set", "paths", paths])
+                .success();
             let run = scene.victim.ccsync(["pull"]);
             // Where it reads with the paths of this machine there is nothing to refuse.
             if paths == "original" {
@@ -286,9 +402,20 @@ fn a_few_bytes_do_not_become_gigabytes() {
             fs::remove_dir_all(state).unwrap();
         }
     }
-    let bad = with(good.clone(), "/titles", json!({"custom": "{{HOME}}".repeat(500_000)}));
-    let bad = with(bad, "/roots", json!({good["transcript"]["runs"][0]["roots"].as_str().unwrap(): long}));
-    clone.write(&format!("{}/manifest.json", session_dir(ONE)), bad.to_string());
+    let bad = with(
+        good.clone(),
+        "/titles",
+        json!({"custom": "{{HOME}}".repeat(500_000)}),
+    );
+    let bad = with(
+        bad,
+        "/roots",
+        json!({good["transcript"]["runs"][0]["roots"].as_str().unwrap(): long}),
+    );
+    clone.write(
+        &format!("{}/manifest.json", session_dir(ONE)),
+        bad.to_string(),
+    );
     clone.push();
     let run = scene.victim.ccsync(["list", "--remote"]).success();
     assert!(run.stdout.len() < 100_000);
@@ -300,7 +427,10 @@ fn what_is_no_file_with_a_good_name_is_neither_written_nor_run() {
     let (clone, victim) = (scene.clone(), &scene.victim);
     let pwned = victim.home.join("pwned");
     let config = victim.home.join(".gitconfig");
-    let filter = format!("[filter \"evil\"]\n\tsmudge = touch {0}\n\tclean = touch {0}\n", pwned.display());
+    let filter = format!(
+        "[filter \"evil\"]\n\tsmudge = touch {0}\n\tclean = touch {0}\n",
+        pwned.display()
+    );
     fs::write(&config, fs::read_to_string(&config).unwrap() + &filter).unwrap();
     let before = outside(victim);
     let target = clone.blob(victim.home.join(".ssh").to_str().unwrap());
@@ -313,8 +443,14 @@ fn what_is_no_file_with_a_good_name_is_neither_written_nor_run() {
     for (mode, path) in [
         ("120000", "sessions/22"),
         ("120000", "machines/evil.json"),
-        ("120000", "sessions/33/33333333-0000-4000-8000-000000000003/transcript"),
-        ("120000", "sessions/33/33333333-0000-4000-8000-000000000003/manifest.json"),
+        (
+            "120000",
+            "sessions/33/33333333-0000-4000-8000-000000000003/transcript",
+        ),
+        (
+            "120000",
+            "sessions/33/33333333-0000-4000-8000-000000000003/manifest.json",
+        ),
         ("100755", "sessions/con/CON"),
         ("100644", "sessions/nu/nul.txt"),
         ("100644", "trailing dot./x"),
@@ -342,19 +478,35 @@ fn what_is_no_file_with_a_good_name_is_neither_written_nor_run() {
         assert!(!pwned.exists(), "{command}");
         assert_eq!(outside(victim), before, "{command}");
     }
-    let store = walkdir::WalkDir::new(victim.store()).into_iter().map(Result::unwrap);
-    assert!(!store.into_iter().any(|entry| entry.path_is_symlink()), "no link is written");
+    let store = walkdir::WalkDir::new(victim.store())
+        .into_iter()
+        .map(Result::unwrap);
+    assert!(
+        !store.into_iter().any(|entry| entry.path_is_symlink()),
+        "no link is written"
+    );
     assert_eq!(victim.sessions(), [ONE]);
     // What it did not understand it carries on, too.
     let again = Clone::of(&scene.env.remote_of_pair(), &scene.good);
-    assert!(again.git(&["ls-tree", "-r", "HEAD"]).contains("\tcase/Name"));
+    assert!(
+        again
+            .git(&["ls-tree", "-r", "HEAD"])
+            .contains("\tcase/Name")
+    );
 }
 
 fn fast_import(machine: &Machine, clone: &Clone<'_>, commands: &str) {
     let mut git = machine.program("git");
-    git.arg("-C").arg(&clone.path).args(["fast-import", "--quiet", "--force"]);
+    git.arg("-C")
+        .arg(&clone.path)
+        .args(["fast-import", "--quiet", "--force"]);
     let mut child = git.stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(commands.as_bytes()).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(commands.as_bytes())
+        .unwrap();
     assert!(child.wait().unwrap().success());
 }
 
@@ -366,23 +518,48 @@ fn a_tree_that_stands_for_more_files_than_there_can_be_is_refused() {
     for _ in 0..6 {
         fs::write(clone.path.join("tree"), &inner).unwrap();
         let mut git = scene.somebody.program("git");
-        git.arg("-C").arg(&clone.path).arg("mktree").stdin(fs::File::open(clone.path.join("tree")).unwrap());
+        git.arg("-C")
+            .arg(&clone.path)
+            .arg("mktree")
+            .stdin(fs::File::open(clone.path.join("tree")).unwrap());
         let tree = scene.somebody.run(&mut git).success().stdout;
-        inner = (0..20).map(|n| format!("040000 tree {}\td{n}\n", tree.trim())).collect();
+        inner = (0..20)
+            .map(|n| format!("040000 tree {}\td{n}\n", tree.trim()))
+            .collect();
     }
     let top = inner.split_whitespace().nth(2).unwrap().to_owned();
     let head = clone.git(&["rev-parse", "HEAD"]);
-    let both = format!("{}040000 tree {top}\tbomb\n", clone.git(&["ls-tree", "HEAD"]));
+    let both = format!(
+        "{}040000 tree {top}\tbomb\n",
+        clone.git(&["ls-tree", "HEAD"])
+    );
     fs::write(clone.path.join("tree"), both).unwrap();
     let mut git = scene.somebody.program("git");
-    git.arg("-C").arg(&clone.path).arg("mktree").stdin(fs::File::open(clone.path.join("tree")).unwrap());
+    git.arg("-C")
+        .arg(&clone.path)
+        .arg("mktree")
+        .stdin(fs::File::open(clone.path.join("tree")).unwrap());
     let tree = scene.somebody.run(&mut git).success().stdout;
     let commit = clone.git(&["commit-tree", "-m", "bomb", "-p", head.trim(), tree.trim()]);
-    clone.git(&["push", "--quiet", "origin", &format!("{}:refs/heads/main", commit.trim())]);
+    clone.git(&[
+        "push",
+        "--quiet",
+        "origin",
+        &format!("{}:refs/heads/main", commit.trim()),
+    ]);
     let run = scene.victim.ccsync(["pull"]).code(1);
-    assert!(run.stderr.contains("more files than any store does"), "{run}");
+    assert!(
+        run.stderr.contains("more files than any store does"),
+        "{run}"
+    );
     scene.victim.ccsync(["status"]).success();
-    clone.git(&["push", "--quiet", "--force", "origin", &format!("{}:refs/heads/main", head.trim())]);
+    clone.git(&[
+        "push",
+        "--quiet",
+        "--force",
+        "origin",
+        &format!("{}:refs/heads/main", head.trim()),
+    ]);
     scene.victim.ccsync(["pull"]).success();
     assert_eq!(scene.victim.sessions(), [ONE]);
 }
@@ -408,11 +585,13 @@ fn nothing_that_others_wrote_steers_the_terminal() {
     clone.write(&path, with_file(refused, EVIL).to_string());
     let (path, listed) = other(THREE, &format!("{{{{NOWHERE}}}}/{EVIL}"));
     clone.write(&path, listed.to_string());
-    for machine in
-        fs::read_dir(clone.path.join("machines")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap())
+    for machine in fs::read_dir(clone.path.join("machines"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
     {
         let path = format!("machines/{machine}");
-        let file: Value = serde_json::from_slice(&fs::read(clone.path.join(&path)).unwrap()).unwrap();
+        let file: Value =
+            serde_json::from_slice(&fs::read(clone.path.join(&path)).unwrap()).unwrap();
         clone.write(&path, with(file, "/name", json!(EVIL)).to_string());
     }
     clone.push();
@@ -421,9 +600,16 @@ fn nothing_that_others_wrote_steers_the_terminal() {
     fs::write(odd.join(format!("{EVIL}.jsonl")), "{}\n").unwrap();
     let hook = scene.env.remote_of_pair().join("hooks/pre-receive");
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    fs::write(&hook, "#!/bin/sh\nprintf 'no\\033[2J\\302\\233 \\342\\200\\256 way\\n' >&2\nexit 1\n").unwrap();
+    fs::write(
+        &hook,
+        "#!/bin/sh\nprintf 'no\\033[2J\\302\\233 \\342\\200\\256 way\\n' >&2\nexit 1\n",
+    )
+    .unwrap();
     make_executable(&hook);
-    victim.session("44444444-0000-4000-8000-000000000004").turn(EVIL).write();
+    victim
+        .session("44444444-0000-4000-8000-000000000004")
+        .turn(EVIL)
+        .write();
     for args in [
         &["pull"][..],
         &["pull", "--json"],
@@ -460,8 +646,14 @@ fn what_a_machine_is_told_of_its_paths_leads_nowhere_it_should_not() {
     let scene = Scene::new();
     let (clone, victim) = (scene.clone(), &scene.victim);
     let before = outside(victim);
-    let files = fs::read_dir(clone.path.join("machines")).unwrap().map(|e| e.unwrap().path());
-    let mine = |path: &std::path::PathBuf| fs::read_to_string(path).unwrap().contains("\"name\": \"b\"");
+    let files = fs::read_dir(clone.path.join("machines"))
+        .unwrap()
+        .map(|e| e.unwrap().path());
+    let mine = |path: &std::path::PathBuf| {
+        fs::read_to_string(path)
+            .unwrap()
+            .contains("\"name\": \"b\"")
+    };
     let path = files.into_iter().find(mine).unwrap();
     let id = path.file_stem().unwrap().to_str().unwrap();
     let ssh = victim.home.join(".ssh");
@@ -474,7 +666,8 @@ fn what_a_machine_is_told_of_its_paths_leads_nowhere_it_should_not() {
     for (turn, proposal) in proposals.into_iter().enumerate() {
         clone.write(&format!("machines/{id}.paths.json"), proposal);
         let mut file: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        file["roots"]["roots"] = json!([{"name": "HOME", "path": "/etc"}, {"name": "WORK", "path": ssh}]);
+        file["roots"]["roots"] =
+            json!([{"name": "HOME", "path": "/etc"}, {"name": "WORK", "path": ssh}]);
         clone.write(&format!("machines/{id}.json"), file.to_string());
         let project = ["{{WORK}}", "{{WORK}}/x", "{{ETC}}", "{{ETC}}/ssh"][turn];
         clone.write(
@@ -484,7 +677,12 @@ fn what_a_machine_is_told_of_its_paths_leads_nowhere_it_should_not() {
         clone.push();
         let run = victim.ccsync(["sync"]).success();
         assert_eq!(outside(victim), before, "{run}");
-        assert!(!fs::read_to_string(victim.home.join(".config/ccsync/config.toml")).unwrap().contains("HOME"), "{run}");
+        assert!(
+            !fs::read_to_string(victim.home.join(".config/ccsync/config.toml"))
+                .unwrap()
+                .contains("HOME"),
+            "{run}"
+        );
         clone.pull();
     }
 }

@@ -15,13 +15,18 @@ const LIB: &str = "dddddddd-0000-4000-8000-00000000000d";
 const DESK: &str = "eeeeeeee-0000-4000-8000-00000000000e";
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/claude-session-sync").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures/claude-session-sync")
+        .join(name)
 }
 
 /// The store `name` of claude-session-sync, in which the machine `here` is `machine`.
 pub(crate) fn store(env: &TestEnv, machine: &Machine, name: &str) -> PathBuf {
     let place = env.root().join(format!("stranger-{name}"));
-    for entry in walkdir::WalkDir::new(fixture(name)).into_iter().map(Result::unwrap) {
+    for entry in walkdir::WalkDir::new(fixture(name))
+        .into_iter()
+        .map(Result::unwrap)
+    {
         let to = place.join(entry.path().strip_prefix(fixture(name)).unwrap());
         if entry.file_type().is_dir() {
             fs::create_dir_all(to).unwrap();
@@ -53,8 +58,17 @@ pub(crate) fn here(env: &TestEnv) -> Machine {
 
 /// Everything below a directory, with the times of its last changes.
 fn with_times(path: &Path) -> Vec<(PathBuf, Option<SystemTime>)> {
-    let all = walkdir::WalkDir::new(path).sort_by_file_name().into_iter().map(Result::unwrap);
-    all.map(|entry| (entry.path().to_owned(), entry.metadata().unwrap().modified().ok())).collect()
+    let all = walkdir::WalkDir::new(path)
+        .sort_by_file_name()
+        .into_iter()
+        .map(Result::unwrap);
+    all.map(|entry| {
+        (
+            entry.path().to_owned(),
+            entry.metadata().unwrap().modified().ok(),
+        )
+    })
+    .collect()
 }
 
 pub(crate) fn import(machine: &Machine, source: &Path) -> crate::harness::Run {
@@ -62,12 +76,17 @@ pub(crate) fn import(machine: &Machine, source: &Path) -> crate::harness::Run {
 }
 
 pub(crate) fn import_json(machine: &Machine, source: &Path) -> Value {
-    machine.ccsync(["import", "--json", source.to_str().unwrap()]).json()
+    machine
+        .ccsync(["import", "--json", source.to_str().unwrap()])
+        .json()
 }
 
 fn outcome<'a>(report: &'a Value, id: &str) -> &'a Value {
     let sessions = report["sessions"].as_array().unwrap();
-    sessions.iter().find(|session| session["session"] == id).unwrap_or(&Value::Null)
+    sessions
+        .iter()
+        .find(|session| session["session"] == id)
+        .unwrap_or(&Value::Null)
 }
 
 /// Writes a session where the client would have it.
@@ -84,23 +103,59 @@ fn a_store_is_taken_over_exactly_and_a_second_time_changes_nothing() {
     let here = here(&env);
     let source = store(&env, &here, "shared");
     let before = (tree(&source), with_times(&source));
-    let plan = here.ccsync(["import", "--dry-run", source.to_str().unwrap()]).success();
-    assert!(plan.stdout.contains("import (dry run, nothing was done): 3 sessions: 3 added"), "{plan}");
-    assert_eq!(here.ccsync(["list", "--json", "--remote"]).success().json()["sessions"], serde_json::json!([]));
+    let plan = here
+        .ccsync(["import", "--dry-run", source.to_str().unwrap()])
+        .success();
+    assert!(
+        plan.stdout
+            .contains("import (dry run, nothing was done): 3 sessions: 3 added"),
+        "{plan}"
+    );
+    assert_eq!(
+        here.ccsync(["list", "--json", "--remote"]).success().json()["sessions"],
+        serde_json::json!([])
+    );
     let run = import(&here, &source).success();
     // How much of a title is shown depends on how long the path of the temporary directory is.
     insta::with_settings!({filters => vec![("Look at .*…", "Look at …")]}, { insta::assert_snapshot!(run) });
     let head = here.git(&["rev-parse", "HEAD"]);
     let again = import(&here, &source).success();
-    assert!(again.summary().starts_with("import: nothing to do for 3 sessions"), "{again}");
-    assert_eq!(here.git(&["rev-parse", "HEAD"]), head, "nothing is committed");
-    assert_eq!((tree(&source), with_times(&source)), before, "nothing at the source is touched");
-    here.ccsync(["config", "set-path", "PROJECTS", "this", here.home.join("code").to_str().unwrap()]).success();
+    assert!(
+        again
+            .summary()
+            .starts_with("import: nothing to do for 3 sessions"),
+        "{again}"
+    );
+    assert_eq!(
+        here.git(&["rev-parse", "HEAD"]),
+        head,
+        "nothing is committed"
+    );
+    assert_eq!(
+        (tree(&source), with_times(&source)),
+        before,
+        "nothing at the source is touched"
+    );
+    here.ccsync([
+        "config",
+        "set-path",
+        "PROJECTS",
+        "this",
+        here.home.join("code").to_str().unwrap(),
+    ])
+    .success();
     here.ccsync(["pull", "--days", "36500"]).success();
     for id in [BUILD, SITE] {
-        assert_eq!(here.text(id), written(&here, id), "as the client would have written it here");
+        assert_eq!(
+            here.text(id),
+            written(&here, id),
+            "as the client would have written it here"
+        );
     }
-    assert!(here.transcript_path(BUILD).starts_with(here.project_dir("code/app")));
+    assert!(
+        here.transcript_path(BUILD)
+            .starts_with(here.project_dir("code/app"))
+    );
     here.ccsync(["verify", "--full"]).success();
     here.assert_in_order("after an import");
 }
@@ -112,13 +167,22 @@ fn another_machine_has_what_was_imported_under_its_own_paths() {
     let b = env.machine("b");
     import(&here, &store(&env, &here, "shared")).success();
     b.init(&env.remote_of_pair());
-    b.ccsync(["config", "add-placeholder", "PROJECTS=~/Projekte"]).success();
-    b.ccsync(["config", "add-placeholder", "NOTES=~/notes"]).success();
+    b.ccsync(["config", "add-placeholder", "PROJECTS=~/Projekte"])
+        .success();
+    b.ccsync(["config", "add-placeholder", "NOTES=~/notes"])
+        .success();
     b.ccsync(["pull", "--days", "36500"]).success();
     let expected = written(&b, SITE).replace("/code/", "/Projekte/");
-    assert_eq!(b.text(SITE), expected, "what Windows wrote, and what Linux added, read as this machine's");
+    assert_eq!(
+        b.text(SITE),
+        expected,
+        "what Windows wrote, and what Linux added, read as this machine's"
+    );
     assert!(
-        b.text(PLAN).contains(&format!("{}/notes/plan/x.md, {{{{LOST}}}}/y", b.home.display())),
+        b.text(PLAN).contains(&format!(
+            "{}/notes/plan/x.md, {{{{LOST}}}}/y",
+            b.home.display()
+        )),
         "{}",
         b.text(PLAN)
     );
@@ -127,7 +191,10 @@ fn another_machine_has_what_was_imported_under_its_own_paths() {
         let rows = rows["sessions"].as_array().unwrap();
         rows.iter().find(|row| row["session"] == id).unwrap()["machine"].clone()
     };
-    assert_eq!((machine(BUILD), machine(SITE)), ("laptop (imported)".into(), "here".into()));
+    assert_eq!(
+        (machine(BUILD), machine(SITE)),
+        ("laptop (imported)".into(), "here".into())
+    );
 }
 
 #[test]
@@ -137,13 +204,29 @@ fn the_report_says_what_is_not_in_the_store_now() {
     let laptop = env.machine("laptop");
     laptop.init(&env.remote_of_pair());
     let report = import_json(&here, &store(&env, &here, "shared"));
-    assert_eq!((report["layout"].as_str(), report["found"].as_u64()), (Some("shared"), Some(3)));
+    assert_eq!(
+        (report["layout"].as_str(), report["found"].as_u64()),
+        (Some("shared"), Some(3))
+    );
     let lock = &report["locks"][0];
-    assert_eq!((lock["session"].as_str(), lock["machine"].as_str()), (Some(BUILD), Some("laptop")));
+    assert_eq!(
+        (lock["session"].as_str(), lock["machine"].as_str()),
+        (Some(BUILD), Some("laptop"))
+    );
     assert_eq!(lock["expired"], true);
     let edits = report["edits"].as_array().unwrap();
-    assert!(edits.iter().any(|edit| edit["session"] == SITE && edit["machine"] == "win"), "{report}");
-    let left: Vec<&str> = report["left"].as_array().unwrap().iter().map(|f| f["path"].as_str().unwrap()).collect();
+    assert!(
+        edits
+            .iter()
+            .any(|edit| edit["session"] == SITE && edit["machine"] == "win"),
+        "{report}"
+    );
+    let left: Vec<&str> = report["left"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| f["path"].as_str().unwrap())
+        .collect();
     assert_eq!(left, Vec::<&str>::new());
     let home = here.home.display();
     let commands = report["commands"].as_array().unwrap();
@@ -152,11 +235,15 @@ fn the_report_says_what_is_not_in_the_store_now() {
         "ccsync config set-path PROJECTS laptop /Users/alice/projects".to_owned(),
         "ccsync config set-path NOTES laptop /Users/alice/notes".to_owned(),
     ] {
-        assert!(commands.contains(&command.clone().into()), "{command}: {commands:?}");
+        assert!(
+            commands.contains(&command.clone().into()),
+            "{command}: {commands:?}"
+        );
         here.ccsync(command.split(' ').skip(1)).success();
     }
-    let lists =
-        |report: &Value| report["sessions"].as_array().unwrap().len() as u64 + report["unchanged"].as_u64().unwrap();
+    let lists = |report: &Value| {
+        report["sessions"].as_array().unwrap().len() as u64 + report["unchanged"].as_u64().unwrap()
+    };
     assert_eq!(lists(&report), 3, "the counts add up");
 }
 
@@ -166,13 +253,30 @@ fn copies_of_each_machine_become_one_session() {
     let here = here(&env);
     let source = store(&env, &here, "per-machine");
     let report = import_json(&here, &source);
-    assert_eq!((report["layout"].as_str(), report["found"].as_u64()), (Some("per-machine"), Some(3)));
-    assert_eq!(report["unchanged"], 1, "the copy of the desk is the beginning of the laptop's");
-    assert!(import(&here, &source).success().summary().contains("nothing to do for 3 sessions"));
+    assert_eq!(
+        (report["layout"].as_str(), report["found"].as_u64()),
+        (Some("per-machine"), Some(3))
+    );
+    assert_eq!(
+        report["unchanged"], 1,
+        "the copy of the desk is the beginning of the laptop's"
+    );
+    assert!(
+        import(&here, &source)
+            .success()
+            .summary()
+            .contains("nothing to do for 3 sessions")
+    );
     here.ccsync(["pull", "--days", "36500"]).success();
     let text = here.text(LIB);
-    assert!(text.contains(&format!("one: {}/work/lib/a", here.home.display())), "{text}");
-    assert!(text.contains("two alice") && text.contains("three, on the laptop"), "{text}");
+    assert!(
+        text.contains(&format!("one: {}/work/lib/a", here.home.display())),
+        "{text}"
+    );
+    assert!(
+        text.contains("two alice") && text.contains("three, on the laptop"),
+        "{text}"
+    );
     assert_eq!(questions(&here.text(DESK)), ["only on the desk"]);
 }
 
@@ -184,15 +288,25 @@ fn copies_that_went_on_differently_are_both_kept() {
     let desk = source.join(format!("sessions/desk/--HOME---work-lib/{LIB}.jsonl"));
     let text = fs::read_to_string(&desk).unwrap();
     let last = text.lines().last().unwrap();
-    let other = last.replace("two {{USERNAME}}", "else").replace("00000002", "00000009");
+    let other = last
+        .replace("two {{USERNAME}}", "else")
+        .replace("00000002", "00000009");
     fs::write(&desk, format!("{text}{other}\n")).unwrap();
     let report = import(&here, &source).code(5);
     assert!(report.summary().contains("1 forked"), "{report}");
     let again = import(&here, &source).success();
-    assert!(again.summary().contains("nothing to do for 3 sessions"), "{again}");
+    assert!(
+        again.summary().contains("nothing to do for 3 sessions"),
+        "{again}"
+    );
     here.ccsync(["pull", "--days", "36500"]);
     let texts: Vec<String> = here.sessions().iter().map(|id| here.text(id)).collect();
-    assert!(texts.iter().any(|text| text.contains("three, on the laptop")), "{texts:?}");
+    assert!(
+        texts
+            .iter()
+            .any(|text| text.contains("three, on the laptop")),
+        "{texts:?}"
+    );
     assert!(texts.iter().any(|text| text.contains("else")), "{texts:?}");
 }
 
@@ -203,10 +317,29 @@ fn what_is_here_already_is_known_again() {
     // The same, a part, and more; as the client writes it, and as the other program brought it here.
     let spaced = |text: &str| text.replace("\":", "\": ").replace(",\"", ", \"");
     for (n, (text, expected)) in [
-        (Box::new(|text: &str| text.to_owned()) as Box<dyn Fn(&str) -> String>, "unchanged"),
-        (Box::new(|text: &str| text.lines().take(1).map(|line| format!("{line}\n")).collect()), "extended"),
-        (Box::new(|text: &str| format!("{text}{{\"type\":\"last-prompt\",\"lastPrompt\":\"x\"}}\n")), "unchanged"),
-        (Box::new(move |text: &str| format!("{}\n", spaced(text.lines().next().unwrap()))), "extended"),
+        (
+            Box::new(|text: &str| text.to_owned()) as Box<dyn Fn(&str) -> String>,
+            "unchanged",
+        ),
+        (
+            Box::new(|text: &str| {
+                text.lines()
+                    .take(1)
+                    .map(|line| format!("{line}\n"))
+                    .collect()
+            }),
+            "extended",
+        ),
+        (
+            Box::new(|text: &str| {
+                format!("{text}{{\"type\":\"last-prompt\",\"lastPrompt\":\"x\"}}\n")
+            }),
+            "unchanged",
+        ),
+        (
+            Box::new(move |text: &str| format!("{}\n", spaced(text.lines().next().unwrap()))),
+            "extended",
+        ),
     ]
     .into_iter()
     .enumerate()
@@ -217,13 +350,23 @@ fn what_is_here_already_is_known_again() {
         place(&here, "code/app", BUILD, &own);
         here.ccsync(["push"]).success();
         let report = import_json(&here, &source_of(&here));
-        let found = outcome(&report, BUILD)["outcome"].as_str().unwrap_or("unchanged").to_owned();
+        let found = outcome(&report, BUILD)["outcome"]
+            .as_str()
+            .unwrap_or("unchanged")
+            .to_owned();
         assert_eq!(found, expected, "case {n}: {report}");
-        assert_eq!(here.text(BUILD), own, "an import writes nothing where the client looks");
+        assert_eq!(
+            here.text(BUILD),
+            own,
+            "an import writes nothing where the client looks"
+        );
         here.ccsync(["pull"]);
         assert!(here.text(BUILD).starts_with(&own), "case {n}");
         let again = import(&here, &source_of(&here)).success();
-        assert!(again.summary().contains("nothing to do"), "case {n}: {again}");
+        assert!(
+            again.summary().contains("nothing to do"),
+            "case {n}: {again}"
+        );
         assert_eq!(here.sessions(), [BUILD], "case {n}: no fork");
     }
 }
@@ -238,8 +381,12 @@ fn what_somebody_typed_that_looks_like_a_placeholder_makes_no_fork() {
     let source = store(&env, &here, "shared");
     let stored = source.join(format!("sessions/--PROJECTS---app/{BUILD}.jsonl"));
     let text = fs::read_to_string(&stored).unwrap();
-    fs::write(&stored, text.replace("thanks", "what does {{HOME}} stand for?").replace("\"laptop\"", "\"here\""))
-        .unwrap();
+    fs::write(
+        &stored,
+        text.replace("thanks", "what does {{HOME}} stand for?")
+            .replace("\"laptop\"", "\"here\""),
+    )
+    .unwrap();
     let meta = source.join(format!("session_meta/{BUILD}.json"));
     let text = fs::read_to_string(&meta).unwrap();
     fs::write(&meta, text.replace("laptop", "here")).unwrap();
@@ -259,7 +406,12 @@ fn a_session_that_went_on_differently_here_keeps_both_sides() {
     let source = store(&env, &here, "shared");
     let report = import(&here, &source).code(5);
     assert!(report.summary().contains("1 forked"), "{report}");
-    assert!(import(&here, &source).success().summary().contains("nothing to do for 3 sessions"));
+    assert!(
+        import(&here, &source)
+            .success()
+            .summary()
+            .contains("nothing to do for 3 sessions")
+    );
     assert_eq!(here.text(BUILD), own);
 }
 
@@ -277,7 +429,10 @@ fn a_repository_is_cloned_and_left_as_it_is() {
     }
     clone.push();
     let before = (tree(&source), with_times(&source));
-    for address in [source.to_str().unwrap().to_owned(), format!("file://{}", source.display())] {
+    for address in [
+        source.to_str().unwrap().to_owned(),
+        format!("file://{}", source.display()),
+    ] {
         here.ccsync(["import", &address]).success();
     }
     assert_eq!((tree(&source), with_times(&source)), before);
@@ -287,7 +442,10 @@ fn a_repository_is_cloned_and_left_as_it_is() {
     fs::rename(&clone.path, &usual).unwrap();
     let before = (tree(&usual), with_times(&usual));
     let run = here.ccsync(["import"]).success();
-    assert!(run.summary().contains("nothing to do for 3 sessions"), "{run}");
+    assert!(
+        run.summary().contains("nothing to do for 3 sessions"),
+        "{run}"
+    );
     assert_eq!((tree(&usual), with_times(&usual)), before);
     here.assert_in_order("after imports of clones");
 }
@@ -307,8 +465,16 @@ fn a_remote_of_the_other_program_is_never_written_to() {
     let before = tree(&source);
     let address = source.to_str().unwrap();
     let refused = a.ccsync(["init", "--yes", "--remote", address]).code(1);
-    assert!(refused.stderr.contains("holds a store of claude-session-sync"), "{refused}");
-    assert!(refused.stderr.contains(&format!("ccsync import {address}")), "{refused}");
+    assert!(
+        refused
+            .stderr
+            .contains("holds a store of claude-session-sync"),
+        "{refused}"
+    );
+    assert!(
+        refused.stderr.contains(&format!("ccsync import {address}")),
+        "{refused}"
+    );
     // Also where it has become the remote in another way, and with sessions waiting.
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
@@ -326,7 +492,13 @@ fn a_remote_of_the_other_program_is_never_written_to() {
     a.init(&env.bare_remote());
     a.ccsync(["import", address]).success();
     assert_eq!(tree(&source), before);
-    assert_eq!(a.ccsync(["list", "--json", "--remote"]).success().json()["sessions"].as_array().unwrap().len(), 4);
+    assert_eq!(
+        a.ccsync(["list", "--json", "--remote"]).success().json()["sessions"]
+            .as_array()
+            .unwrap()
+            .len(),
+        4
+    );
 }
 
 #[cfg(unix)]
@@ -336,7 +508,14 @@ fn hostile_content_is_refused_one_by_one_and_the_rest_is_taken() {
     let here = here(&env);
     let source = store(&env, &here, "shared");
     let secret = env.root().join("secret.jsonl");
-    fs::write(&secret, format!("{{\"type\":\"hunter2\",\"cwd\":\"{}\"}}\n", here.home.display())).unwrap();
+    fs::write(
+        &secret,
+        format!(
+            "{{\"type\":\"hunter2\",\"cwd\":\"{}\"}}\n",
+            here.home.display()
+        ),
+    )
+    .unwrap();
     let app = source.join("sessions/--PROJECTS---app");
     let link = |to: &Path, at: PathBuf| std::os::unix::fs::symlink(to, at).unwrap();
     link(&secret, app.join(format!("{ONE}.jsonl")));
@@ -349,37 +528,84 @@ fn hostile_content_is_refused_one_by_one_and_the_rest_is_taken() {
     fs::write(source.join("machines/evil.json"), "{\"machine_id\": \"e\\u001b[2Jvil\", \"placeholders\": {\"{{HOME}}\": \"/home/e\\u001b[2J\", \"{{..}}\": \"/etc\"}}").unwrap();
     fs::write(source.join("machines/broken.json"), "{").unwrap();
     fs::write(source.join("machines/deep.json"), "[".repeat(100_000)).unwrap();
-    fs::write(source.join(format!("locks/{ONE}.lock.json")), "{\"machine_id\": 7}").unwrap();
+    fs::write(
+        source.join(format!("locks/{ONE}.lock.json")),
+        "{\"machine_id\": 7}",
+    )
+    .unwrap();
     fs::write(
         source.join(format!("locks/{TWO}.lock.json")),
-        format!("{{\"machine_id\": \"e\\u001b]0;x\\u0007\", \"expires_at\": \"{}\"}}", "9".repeat(100)),
+        format!(
+            "{{\"machine_id\": \"e\\u001b]0;x\\u0007\", \"expires_at\": \"{}\"}}",
+            "9".repeat(100)
+        ),
     )
     .unwrap();
     fs::write(source.join("un\u{1b}[2Jknown.bin"), "x").unwrap();
-    fs::File::create(source.join(format!("session_meta/{ONE}.json"))).unwrap().set_len(64 << 20).unwrap();
-    fs::File::create(app.join("33333333-0000-4000-8000-000000000003.jsonl")).unwrap().set_len(3 << 30).unwrap();
-    fs::write(app.join("44444444-0000-4000-8000-000000000004.jsonl"), "{\"cwd\": \"../../etc\"}\n").unwrap();
+    fs::File::create(source.join(format!("session_meta/{ONE}.json")))
+        .unwrap()
+        .set_len(64 << 20)
+        .unwrap();
+    fs::File::create(app.join("33333333-0000-4000-8000-000000000003.jsonl"))
+        .unwrap()
+        .set_len(3 << 30)
+        .unwrap();
+    fs::write(
+        app.join("44444444-0000-4000-8000-000000000004.jsonl"),
+        "{\"cwd\": \"../../etc\"}\n",
+    )
+    .unwrap();
     fs::write(
         app.join("55555555-0000-4000-8000-000000000005.jsonl"),
         "not json {{HOME}}\n\n\u{0}\u{1b}[2J\n{\"cwd\": \"{{HOME}}/x\"}\n",
     )
     .unwrap();
     // A screen that has room for everything.
-    let run = here.run(here.command(["import", source.to_str().unwrap()]).env("LINES", "500")).code(3);
-    assert!(!format!("{}{}", run.stdout, run.stderr).contains('\u{1b}'), "{run}");
-    for named in
-        ["linked", "-rf.jsonl", "...jsonl", "broken.json", "deep.json", "stray", "33333333", "session_meta/11111111"]
-    {
+    let run = here
+        .run(
+            here.command(["import", source.to_str().unwrap()])
+                .env("LINES", "500"),
+        )
+        .code(3);
+    assert!(
+        !format!("{}{}", run.stdout, run.stderr).contains('\u{1b}'),
+        "{run}"
+    );
+    for named in [
+        "linked",
+        "-rf.jsonl",
+        "...jsonl",
+        "broken.json",
+        "deep.json",
+        "stray",
+        "33333333",
+        "session_meta/11111111",
+    ] {
         assert!(run.stdout.contains(named), "{named}: {run}");
     }
     assert!(run.stdout.contains("links are not followed"), "{run}");
     assert!(run.summary().contains("4 added"), "{run}");
     assert!(run.summary().contains("4 skipped"), "{run}");
     let again = import(&here, &source).code(3);
-    assert!(again.summary().contains("4 skipped, 4 unchanged"), "{again}");
+    assert!(
+        again.summary().contains("4 skipped, 4 unchanged"),
+        "{again}"
+    );
     let stored = tree(&here.store());
-    assert!(!stored.values().any(|(_, text)| text.windows(6).any(|w| w == b"hunter")), "nothing behind a link is read");
-    here.ccsync(["config", "set-path", "PROJECTS", "this", here.home.join("code").to_str().unwrap()]).success();
+    assert!(
+        !stored
+            .values()
+            .any(|(_, text)| text.windows(6).any(|w| w == b"hunter")),
+        "nothing behind a link is read"
+    );
+    here.ccsync([
+        "config",
+        "set-path",
+        "PROJECTS",
+        "this",
+        here.home.join("code").to_str().unwrap(),
+    ])
+    .success();
     here.ccsync(["pull", "--days", "36500"]);
     assert_eq!(here.text(BUILD), written(&here, BUILD));
     assert!(!env.root().join("etc").exists());
@@ -401,8 +627,16 @@ fn metadata_that_says_nothing_is_no_reason_to_leave_sessions_behind() {
     assert!(run.summary().contains("3 added"), "{run}");
     assert!(run.stdout.contains("shared_placeholders.json"), "{run}");
     let rows = here.ccsync(["list", "--json", "--remote"]).success().json();
-    assert_eq!(rows["sessions"][0]["machine"], "unknown (imported)", "nobody knows whose they are");
-    assert!(import(&here, &source).code(3).summary().contains("nothing to do for 3 sessions"));
+    assert_eq!(
+        rows["sessions"][0]["machine"], "unknown (imported)",
+        "nobody knows whose they are"
+    );
+    assert!(
+        import(&here, &source)
+            .code(3)
+            .summary()
+            .contains("nothing to do for 3 sessions")
+    );
 }
 
 #[test]
@@ -420,12 +654,21 @@ fn a_copy_of_the_clients_directory_comes_back() {
     let before = (tree(&copy), with_times(&copy));
     for source in [&copy, &copy.join("projects")] {
         let run = import(&a, source).success();
-        assert!(run.stdout.contains("a copy of the client's directory, 1 session"), "{run}");
+        assert!(
+            run.stdout
+                .contains("a copy of the client's directory, 1 session"),
+            "{run}"
+        );
     }
     assert_eq!((tree(&copy), with_times(&copy)), before);
     a.ccsync(["pull"]).success();
     assert_eq!(a.text(ONE), text);
-    assert!(a.project_dir("work/app").join(ONE).join("subagents/agent-1.jsonl").is_file());
+    assert!(
+        a.project_dir("work/app")
+            .join(ONE)
+            .join("subagents/agent-1.jsonl")
+            .is_file()
+    );
     b.ccsync(["pull"]).success();
     assert_eq!(questions(&b.text(ONE)), ["hello"]);
 }
@@ -437,7 +680,12 @@ fn what_is_no_source_is_named_as_such() {
     let empty = env.root().join("empty");
     fs::create_dir(&empty).unwrap();
     let unknown = import(&a, &empty).code(1);
-    assert!(unknown.stderr.contains("neither a store of claude-session-sync nor a copy"), "{unknown}");
+    assert!(
+        unknown
+            .stderr
+            .contains("neither a store of claude-session-sync nor a copy"),
+        "{unknown}"
+    );
     let ours = import(&a, &a.store()).code(1);
     assert!(ours.stderr.contains("is a store of ccsync"), "{ours}");
     a.ccsync(["import"]).code(2);
@@ -455,7 +703,10 @@ fn what_a_killed_import_left_is_removed() {
         fs::write(state.join(name).join("transcript"), "x").unwrap();
         let before = fs::metadata(state.join(name)).unwrap().modified().unwrap();
         let time = before - std::time::Duration::from_secs(days * 24 * 60 * 60);
-        fs::File::open(state.join(name)).unwrap().set_modified(time).unwrap();
+        fs::File::open(state.join(name))
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
     }
     // The holder before died: its number is still in the file.
     fs::write(state.join("lock"), "999999999").unwrap();
@@ -471,10 +722,19 @@ fn an_import_waits_for_the_remote_like_a_push() {
     fs::rename(env.remote_of_pair(), &away).unwrap();
     let source = store(&env, &here, "shared");
     let queued = import(&here, &source).code(6);
-    assert!(queued.summary().contains("3 added") || queued.stdout.contains("3 added"), "{queued}");
+    assert!(
+        queued.summary().contains("3 added") || queued.stdout.contains("3 added"),
+        "{queued}"
+    );
     fs::rename(&away, env.remote_of_pair()).unwrap();
     here.ccsync(["push"]).success();
     let b = env.machine("b");
     b.init(&env.remote_of_pair());
-    assert_eq!(b.ccsync(["list", "--json", "--remote"]).success().json()["sessions"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        b.ccsync(["list", "--json", "--remote"]).success().json()["sessions"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
 }

@@ -12,7 +12,12 @@ const AGENT: &str = "subagents/agent-a1b2c3.jsonl";
 
 fn left(report: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    report["left"].as_array().unwrap().iter().map(|file| (text(&file["path"]), text(&file["reason"]))).collect()
+    report["left"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| (text(&file["path"]), text(&file["reason"])))
+        .collect()
 }
 
 /// The outcome of each file beside sessions, `<project>/<name>`.
@@ -39,7 +44,15 @@ fn store_with_agents(env: &TestEnv, machine: &Machine) -> PathBuf {
 fn with_project(machine: &Machine) {
     fs::create_dir_all(machine.home.join("code/app")).unwrap();
     let code = machine.home.join("code");
-    machine.ccsync(["config", "set-path", "PROJECTS", "this", code.to_str().unwrap()]).success();
+    machine
+        .ccsync([
+            "config",
+            "set-path",
+            "PROJECTS",
+            "this",
+            code.to_str().unwrap(),
+        ])
+        .success();
 }
 
 fn note(machine: &Machine, name: &str) -> PathBuf {
@@ -60,8 +73,16 @@ fn write(path: &Path, text: &str) {
 fn nothing_new(machine: &Machine, source: &Path) {
     let head = machine.git(&["rev-parse", "HEAD"]);
     let report = import_json(machine, source);
-    assert_eq!((beside(&report), &report["sessions"]), (Vec::new(), &serde_json::json!([])), "{report}");
-    assert_eq!(machine.git(&["rev-parse", "HEAD"]), head, "nothing is committed");
+    assert_eq!(
+        (beside(&report), &report["sessions"]),
+        (Vec::new(), &serde_json::json!([])),
+        "{report}"
+    );
+    assert_eq!(
+        machine.git(&["rev-parse", "HEAD"]),
+        head,
+        "nothing is committed"
+    );
 }
 
 #[test]
@@ -74,8 +95,15 @@ fn memory_and_instructions_come_along_with_the_paths_of_whoever_reads_them() {
     let report = import_json(&here, &source);
     let sent = |name: &str| (name.to_owned(), "sent".to_owned());
     let user = ["user/CLAUDE.md", "user/plans/calm-fox.md"].map(sent);
-    assert_eq!(beside(&report), [&user[..], &[sent("{{PROJECTS}}/app/MEMORY.md")]].concat(), "{report}");
-    assert!(!note(&here, "MEMORY.md").exists(), "an import writes nothing where the client looks");
+    assert_eq!(
+        beside(&report),
+        [&user[..], &[sent("{{PROJECTS}}/app/MEMORY.md")]].concat(),
+        "{report}"
+    );
+    assert!(
+        !note(&here, "MEMORY.md").exists(),
+        "an import writes nothing where the client looks"
+    );
     here.ccsync(["pull"]).success();
     let home = here.home.display();
     assert_eq!(
@@ -83,19 +111,37 @@ fn memory_and_instructions_come_along_with_the_paths_of_whoever_reads_them() {
         format!("The build needs make 4.\nSee {home}/code/app/Makefile.\n"),
         "what the laptop wrote"
     );
-    let instructions = |code: &str| format!("# mine\nThe code is in {code}.\nOn the desk it is in {code}.\n");
+    let instructions =
+        |code: &str| format!("# mine\nThe code is in {code}.\nOn the desk it is in {code}.\n");
     let claude_md = |machine: &Machine| read(&machine.home.join(".claude/CLAUDE.md"));
-    assert_eq!(claude_md(&here), instructions(&format!("{home}/code")), "a line of either machine");
-    assert_eq!(read(&here.home.join(".claude/plans/calm-fox.md")), "First the parser.\n");
+    assert_eq!(
+        claude_md(&here),
+        instructions(&format!("{home}/code")),
+        "a line of either machine"
+    );
+    assert_eq!(
+        read(&here.home.join(".claude/plans/calm-fox.md")),
+        "First the parser.\n"
+    );
     nothing_new(&here, &source);
     let b = env.machine("b");
     b.init(&env.remote_of_pair());
     fs::create_dir_all(b.home.join("work/app")).unwrap();
-    b.ccsync(["config", "add-placeholder", "PROJECTS=~/work"]).success();
+    b.ccsync(["config", "add-placeholder", "PROJECTS=~/work"])
+        .success();
     b.ccsync(["pull"]).success();
     let there = b.project_dir("work/app").join("memory/MEMORY.md");
-    assert_eq!(read(&there), format!("The build needs make 4.\nSee {}/work/app/Makefile.\n", b.home.display()));
-    assert_eq!(claude_md(&b), instructions(&format!("{}/work", b.home.display())));
+    assert_eq!(
+        read(&there),
+        format!(
+            "The build needs make 4.\nSee {}/work/app/Makefile.\n",
+            b.home.display()
+        )
+    );
+    assert_eq!(
+        claude_md(&b),
+        instructions(&format!("{}/work", b.home.display()))
+    );
     assert_eq!(tree(&source), before, "nothing at the source is touched");
 }
 
@@ -130,9 +176,18 @@ fn what_a_person_made_of_it_since_is_not_met_again_on_any_machine() {
 fn what_is_here_already_is_kept_with_what_comes() {
     // What the store has, and how the two are to be together.
     for (n, (own, expected)) in [
-        ("The build needs make 4.\nSee @/code/app/Makefile.\n", &[][..]),
-        ("The build needs make 4.\nSee @/code/app/Makefile.\nand more\n", &["merged"][..]),
-        ("The build needs make 3.\nSee @/code/app/Makefile.\n", &["both-kept"][..]),
+        (
+            "The build needs make 4.\nSee @/code/app/Makefile.\n",
+            &[][..],
+        ),
+        (
+            "The build needs make 4.\nSee @/code/app/Makefile.\nand more\n",
+            &["merged"][..],
+        ),
+        (
+            "The build needs make 3.\nSee @/code/app/Makefile.\n",
+            &["both-kept"][..],
+        ),
         ("", &["sent"][..]),
     ]
     .into_iter()
@@ -149,19 +204,40 @@ fn what_is_here_already_is_kept_with_what_comes() {
         }
         here.ccsync(["push"]).success();
         let report = import_json(&here, &source);
-        let of_memory: Vec<_> = beside(&report).into_iter().filter(|(name, _)| name.ends_with("MEMORY.md")).collect();
-        let outcomes: Vec<&str> = of_memory.iter().map(|(_, outcome)| outcome.as_str()).collect();
+        let of_memory: Vec<_> = beside(&report)
+            .into_iter()
+            .filter(|(name, _)| name.ends_with("MEMORY.md"))
+            .collect();
+        let outcomes: Vec<&str> = of_memory
+            .iter()
+            .map(|(_, outcome)| outcome.as_str())
+            .collect();
         assert_eq!(outcomes, expected, "case {n}: {report}");
         if !own.is_empty() {
-            assert_eq!(read(&note(&here, "MEMORY.md")), own, "case {n}: an import writes nothing here");
+            assert_eq!(
+                read(&note(&here, "MEMORY.md")),
+                own,
+                "case {n}: an import writes nothing here"
+            );
         }
         here.ccsync(["pull"]);
         let kept = read(&note(&here, "MEMORY.md"));
-        let come = format!("The build needs make 4.\nSee {}/code/app/Makefile.\n", here.home.display());
+        let come = format!(
+            "The build needs make 4.\nSee {}/code/app/Makefile.\n",
+            here.home.display()
+        );
         for line in own.lines().chain(come.lines()) {
-            assert_eq!(kept.lines().filter(|kept| *kept == line).count(), 1, "case {n}: {line} in {kept}");
+            assert_eq!(
+                kept.lines().filter(|kept| *kept == line).count(),
+                1,
+                "case {n}: {line} in {kept}"
+            );
         }
-        assert_eq!(kept.contains("laptop (imported):]"), expected == ["both-kept"], "case {n}: {kept}");
+        assert_eq!(
+            kept.contains("laptop (imported):]"),
+            expected == ["both-kept"],
+            "case {n}: {kept}"
+        );
         nothing_new(&here, &source);
     }
 }
@@ -173,12 +249,29 @@ fn what_would_be_too_large_together_is_named_and_stays_as_it_is() {
     let source = store(&env, &here, "shared");
     with_project(&here);
     place(&here, "code/app", BUILD, &written(&here, BUILD));
-    let lines = |word: &str| (0..40_000).map(|n| format!("{word} {n} {word}\n")).collect::<String>();
+    let lines = |word: &str| {
+        (0..40_000)
+            .map(|n| format!("{word} {n} {word}\n"))
+            .collect::<String>()
+    };
     write(&note(&here, "MEMORY.md"), &lines("ours"));
     here.ccsync(["push"]).success();
-    fs::write(source.join("shared_config/memory/--PROJECTS---app/MEMORY.md"), lines("theirs")).unwrap();
-    let report = here.ccsync(["import", "--json", source.to_str().unwrap()]).code(3).json();
-    assert!(beside(&report).contains(&("{{PROJECTS}}/app/MEMORY.md".to_owned(), "skipped".to_owned())), "{report}");
+    fs::write(
+        source.join("shared_config/memory/--PROJECTS---app/MEMORY.md"),
+        lines("theirs"),
+    )
+    .unwrap();
+    let report = here
+        .ccsync(["import", "--json", source.to_str().unwrap()])
+        .code(3)
+        .json();
+    assert!(
+        beside(&report).contains(&(
+            "{{PROJECTS}}/app/MEMORY.md".to_owned(),
+            "skipped".to_owned()
+        )),
+        "{report}"
+    );
     here.ccsync(["pull"]).success();
     assert_eq!(read(&note(&here, "MEMORY.md")), lines("ours"));
 }
@@ -194,7 +287,10 @@ fn a_text_that_was_never_pushed_is_not_lost_by_an_import() {
     import(&here, &source).success();
     here.ccsync(["sync"]).code(5);
     let kept = read(&note(&here, "MEMORY.md"));
-    assert!(kept.contains("never pushed\n") && kept.contains("The build needs make 4.\n"), "{kept}");
+    assert!(
+        kept.contains("never pushed\n") && kept.contains("The build needs make 4.\n"),
+        "{kept}"
+    );
     nothing_new(&here, &source);
 }
 
@@ -206,11 +302,17 @@ fn a_memory_belongs_to_the_project_that_the_source_or_this_machine_knows() {
     with_project(&here);
     let shared = source.join("shared_config/memory");
     // That program made paths of directory names, in which a `-` was a `-` or a `/`.
-    for name in ["--PROJECTS---my-lib", "--PROJECTS---my-tool", "--PROJECTS---my-site"] {
-        write(&shared.join(name).join("MEMORY.md"), &format!("of {name}\n"));
+    for name in [
+        "--PROJECTS---my-lib",
+        "--PROJECTS---my-tool",
+        "--PROJECTS---my-site",
+    ] {
+        write(
+            &shared.join(name).join("MEMORY.md"),
+            &format!("of {name}\n"),
+        );
     }
-    let paths =
-        "{\"--PROJECTS---my-lib\": \"{{PROJECTS}}/my/lib\", \"--PROJECTS---my-tool\": \"{{PROJECTS}}/my/tool\"}";
+    let paths = "{\"--PROJECTS---my-lib\": \"{{PROJECTS}}/my/lib\", \"--PROJECTS---my-tool\": \"{{PROJECTS}}/my/tool\"}";
     fs::write(shared.join("_paths.json"), paths).unwrap();
     // A session in a directory of one of them says how it is called; the other one is here, and is a clone of a remote.
     let sessions = source.join("sessions/_paths.json");
@@ -218,14 +320,23 @@ fn a_memory_belongs_to_the_project_that_the_source_or_this_machine_knows() {
     fs::write(&sessions, known.to_string()).unwrap();
     let tool = here.home.join("code/my-tool");
     fs::create_dir_all(&tool).unwrap();
-    let git = |args: &[&str]| assert!(here.run(here.program("git").args(args).current_dir(&tool)).code == Some(0));
+    let git = |args: &[&str]| {
+        assert!(
+            here.run(here.program("git").args(args).current_dir(&tool))
+                .code
+                == Some(0)
+        )
+    };
     git(&["init", "--quiet"]);
     git(&["remote", "add", "origin", "git@github.com:al/my-tool.git"]);
     let known = serde_json::json!({ "projects": { tool.to_str().unwrap(): {} } });
     fs::write(here.home.join(".claude.json"), known.to_string()).unwrap();
     let report = import_json(&here, &source);
     let projects: Vec<String> = beside(&report).into_iter().map(|(name, _)| name).collect();
-    for name in ["{{PROJECTS}}/my-lib/MEMORY.md", "github.com/al/my-tool/MEMORY.md"] {
+    for name in [
+        "{{PROJECTS}}/my-lib/MEMORY.md",
+        "github.com/al/my-tool/MEMORY.md",
+    ] {
         assert!(projects.contains(&name.to_owned()), "{name}: {projects:?}");
     }
     let nobodys = (
@@ -234,7 +345,10 @@ fn a_memory_belongs_to_the_project_that_the_source_or_this_machine_knows() {
     );
     assert!(left(&report).contains(&nobodys), "{report}");
     here.ccsync(["pull"]).success();
-    assert_eq!(read(&here.project_dir("code/my-tool").join("memory/MEMORY.md")), "of --PROJECTS---my-tool\n");
+    assert_eq!(
+        read(&here.project_dir("code/my-tool").join("memory/MEMORY.md")),
+        "of --PROJECTS---my-tool\n"
+    );
 }
 
 #[test]
@@ -244,12 +358,23 @@ fn what_does_not_travel_by_choice_is_left_and_named() {
     let source = store(&env, &here, "shared");
     here.ccsync(["config", "set", "beside", "memory"]).success();
     let report = import_json(&here, &source);
-    let expected =
-        [("user/CLAUDE.md", "left"), ("user/plans/calm-fox.md", "left"), ("{{PROJECTS}}/app/MEMORY.md", "sent")];
-    assert_eq!(beside(&report), expected.map(|(name, outcome)| (name.to_owned(), outcome.to_owned())));
-    here.ccsync(["config", "set", "beside", "claude-md"]).success();
+    let expected = [
+        ("user/CLAUDE.md", "left"),
+        ("user/plans/calm-fox.md", "left"),
+        ("{{PROJECTS}}/app/MEMORY.md", "sent"),
+    ];
+    assert_eq!(
+        beside(&report),
+        expected.map(|(name, outcome)| (name.to_owned(), outcome.to_owned()))
+    );
+    here.ccsync(["config", "set", "beside", "claude-md"])
+        .success();
     let report = import_json(&here, &source);
-    assert_eq!(beside(&report)[0], ("user/CLAUDE.md".to_owned(), "sent".to_owned()), "once it may travel, it comes");
+    assert_eq!(
+        beside(&report)[0],
+        ("user/CLAUDE.md".to_owned(), "sent".to_owned()),
+        "once it may travel, it comes"
+    );
 }
 
 #[test]
@@ -259,9 +384,15 @@ fn sub_agents_are_placed_beside_the_session_that_they_name() {
     let source = store_with_agents(&env, &here);
     with_project(&here);
     let report = import_json(&here, &source);
-    let nobodys = ("subagents/agent-nobody.jsonl".to_owned(), "it does not say which session it belongs to".to_owned());
+    let nobodys = (
+        "subagents/agent-nobody.jsonl".to_owned(),
+        "it does not say which session it belongs to".to_owned(),
+    );
     assert_eq!(
-        left(&report).into_iter().filter(|(name, _)| name.starts_with("subagents")).collect::<Vec<_>>(),
+        left(&report)
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("subagents"))
+            .collect::<Vec<_>>(),
         [nobodys]
     );
     nothing_new(&here, &source);
@@ -269,7 +400,10 @@ fn sub_agents_are_placed_beside_the_session_that_they_name() {
     let agents = here.project_dir("code/app").join(BUILD);
     let raw = read(&source.join(AGENT));
     let code = here.home.join("code");
-    assert_eq!(read(&agents.join(AGENT)), raw.replace("/Users/alice/projects", code.to_str().unwrap()));
+    assert_eq!(
+        read(&agents.join(AGENT)),
+        raw.replace("/Users/alice/projects", code.to_str().unwrap())
+    );
     assert_eq!(
         read(&agents.join(AGENT.replace(".jsonl", ".meta.json"))),
         read(&source.join(AGENT.replace(".jsonl", ".meta.json")))
@@ -278,8 +412,20 @@ fn sub_agents_are_placed_beside_the_session_that_they_name() {
     nothing_new(&here, &source);
     here.ccsync(["verify", "--full"]).success();
     // What grew at the source grows here.
-    fs::write(source.join(AGENT), format!("{raw}{}", raw.lines().last().unwrap().replace("a2", "a3") + "\n")).unwrap();
-    assert!(import(&here, &source).success().summary().contains("1 extended"));
+    fs::write(
+        source.join(AGENT),
+        format!(
+            "{raw}{}",
+            raw.lines().last().unwrap().replace("a2", "a3") + "\n"
+        ),
+    )
+    .unwrap();
+    assert!(
+        import(&here, &source)
+            .success()
+            .summary()
+            .contains("1 extended")
+    );
     nothing_new(&here, &source);
     here.ccsync(["pull"]).success();
     assert_eq!(read(&agents.join(AGENT)).lines().count(), 3);
@@ -295,19 +441,42 @@ fn sub_agents_of_a_session_that_only_the_store_has_are_placed_too() {
     place(&here, "code/app", BUILD, &written(&here, BUILD));
     here.ccsync(["push"]).success();
     fs::remove_dir_all(source.join("sessions/--PROJECTS---app")).unwrap();
-    let stranger =
-        read(&source.join(AGENT)).replace(BUILD, "99999999-0000-4000-8000-000000000009").replace("a1b2c3", "d4");
+    let stranger = read(&source.join(AGENT))
+        .replace(BUILD, "99999999-0000-4000-8000-000000000009")
+        .replace("a1b2c3", "d4");
     fs::write(source.join("subagents/agent-d4.jsonl"), stranger).unwrap();
-    let mixed = read(&source.join(AGENT)).replace("a1b2c3", "e5").replacen(BUILD, SITE, 1);
+    let mixed = read(&source.join(AGENT))
+        .replace("a1b2c3", "e5")
+        .replacen(BUILD, SITE, 1);
     fs::write(source.join("subagents/agent-e5.jsonl"), mixed).unwrap();
     let report = import_json(&here, &source);
     assert_eq!(report["found"], 3, "{report}");
     let reasons = left(&report);
-    let reason = |name: &str| reasons.iter().find(|(path, _)| path.ends_with(name)).map(|(_, reason)| reason.clone());
-    assert!(reason("agent-d4.jsonl").unwrap().contains("neither at the source nor in the store"), "{reasons:?}");
-    assert!(reason("agent-e5.jsonl").unwrap().contains("several sessions"), "{reasons:?}");
+    let reason = |name: &str| {
+        reasons
+            .iter()
+            .find(|(path, _)| path.ends_with(name))
+            .map(|(_, reason)| reason.clone())
+    };
+    assert!(
+        reason("agent-d4.jsonl")
+            .unwrap()
+            .contains("neither at the source nor in the store"),
+        "{reasons:?}"
+    );
+    assert!(
+        reason("agent-e5.jsonl")
+            .unwrap()
+            .contains("several sessions"),
+        "{reasons:?}"
+    );
     here.ccsync(["pull"]).success();
-    assert!(here.project_dir("code/app").join(BUILD).join(AGENT).is_file());
+    assert!(
+        here.project_dir("code/app")
+            .join(BUILD)
+            .join(AGENT)
+            .is_file()
+    );
     assert_eq!(here.text(BUILD), written(&here, BUILD));
     nothing_new(&here, &source);
 }
@@ -317,7 +486,11 @@ fn a_plan_says_what_the_import_then_does() {
     for layout in ["shared", "per-machine"] {
         let env = TestEnv::new();
         let here = here(&env);
-        let source = if layout == "shared" { store_with_agents(&env, &here) } else { store(&env, &here, layout) };
+        let source = if layout == "shared" {
+            store_with_agents(&env, &here)
+        } else {
+            store(&env, &here, layout)
+        };
         let own = written(&here, BUILD).replace("thanks", "no, thanks");
         place(&here, "code/app", BUILD, &own);
         write(&here.home.join(".claude/CLAUDE.md"), "# mine, here\n");
@@ -325,7 +498,11 @@ fn a_plan_says_what_the_import_then_does() {
         let (head, objects) = (here.git(&["rev-parse", "HEAD"]), tree(&here.store()));
         let args = ["import", "--json", source.to_str().unwrap()];
         let mut plan = here.ccsync(args.into_iter().chain(["--dry-run"])).json();
-        assert_eq!((here.git(&["rev-parse", "HEAD"]), tree(&here.store())), (head, objects), "nothing was done");
+        assert_eq!(
+            (here.git(&["rev-parse", "HEAD"]), tree(&here.store())),
+            (head, objects),
+            "nothing was done"
+        );
         let mut done = here.ccsync(args).json();
         for report in [&mut plan, &mut done] {
             let report = report.as_object_mut().unwrap();
@@ -333,7 +510,14 @@ fn a_plan_says_what_the_import_then_does() {
             report.remove("remote");
         }
         assert_eq!(plan, done);
-        assert!(done["sessions"].as_array().unwrap().iter().all(|session| session["title"].is_string()), "{done}");
+        assert!(
+            done["sessions"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|session| session["title"].is_string()),
+            "{done}"
+        );
     }
 }
 
@@ -344,39 +528,79 @@ fn this_machines_choice_holds_for_what_comes() {
     let source = store_with_agents(&env, &here);
     with_project(&here);
     for (setting, reason, count) in [
-        (&["config", "exclude", "~/code/app"][..], "`~/code/app` is excluded", 1),
+        (
+            &["config", "exclude", "~/code/app"][..],
+            "`~/code/app` is excluded",
+            1,
+        ),
         (&["config", "exclude", "--remove", "~/code/app"][..], "", 0),
-        (&["config", "set", "max_size", "1kB"][..], "larger than 1", 2),
+        (
+            &["config", "set", "max_size", "1kB"][..],
+            "larger than 1",
+            2,
+        ),
         (&["config", "set", "max_size", "none"][..], "", 0),
-        (&["config", "set", "max_age", "30"][..], "not active for 30 days", 3),
+        (
+            &["config", "set", "max_age", "30"][..],
+            "not active for 30 days",
+            3,
+        ),
         (&["config", "set", "max_age", "none"][..], "", 0),
-        (&["config", "include", "{{NOTES}}/**"][..], "not included", 2),
+        (
+            &["config", "include", "{{NOTES}}/**"][..],
+            "not included",
+            2,
+        ),
     ] {
         here.ccsync(setting).success();
         if count == 0 {
             continue;
         }
-        let report = here.ccsync(["import", "--json", "--dry-run", source.to_str().unwrap()]).json();
+        let report = here
+            .ccsync(["import", "--json", "--dry-run", source.to_str().unwrap()])
+            .json();
         let sessions = report["sessions"].as_array().unwrap();
-        let out: Vec<&Value> = sessions.iter().filter(|session| session["outcome"] == "left-out").collect();
-        assert_eq!((out.len(), sessions.len()), (count, 3), "{setting:?}: {report}");
+        let out: Vec<&Value> = sessions
+            .iter()
+            .filter(|session| session["outcome"] == "left-out")
+            .collect();
+        assert_eq!(
+            (out.len(), sessions.len()),
+            (count, 3),
+            "{setting:?}: {report}"
+        );
         assert!(
-            out.iter().all(|session| session["reason"].as_str().unwrap().contains(reason)),
+            out.iter()
+                .all(|session| session["reason"].as_str().unwrap().contains(reason)),
             "{setting:?}: {report}"
         );
     }
     let report = import_json(&here, &source);
     assert!(
-        left(&report).iter().any(|(name, reason)| name == AGENT && reason == "its session is left out"),
+        left(&report)
+            .iter()
+            .any(|(name, reason)| name == AGENT && reason == "its session is left out"),
         "{report}"
     );
     let rows = here.ccsync(["list", "--json", "--remote"]).success().json();
     assert_eq!(rows["sessions"].as_array().unwrap().len(), 1, "{rows}");
-    here.ccsync(["config", "include", "--remove", "{{NOTES}}/**"]).success();
-    assert!(import(&here, &source).success().summary().contains("2 added"), "what was left out comes later");
+    here.ccsync(["config", "include", "--remove", "{{NOTES}}/**"])
+        .success();
+    assert!(
+        import(&here, &source)
+            .success()
+            .summary()
+            .contains("2 added"),
+        "what was left out comes later"
+    );
     here.ccsync(["pull", "--days", "36500"]).success();
     assert_eq!(questions(&here.text(BUILD)).len(), 2);
-    assert!(here.project_dir("code/app").join(BUILD).join(AGENT).is_file());
+    assert!(
+        here.project_dir("code/app")
+            .join(BUILD)
+            .join(AGENT)
+            .is_file()
+    );
 }
 
 #[test]
@@ -387,7 +611,11 @@ fn the_age_of_a_copied_session_is_that_of_its_newest_record() {
     let copy = env.root().join("backup");
     let directory = copy.join("projects/-x");
     fs::create_dir_all(&directory).unwrap();
-    fs::write(directory.join(format!("{BUILD}.jsonl")), written(&a, BUILD).replace("2026-03", "2020-03")).unwrap();
+    fs::write(
+        directory.join(format!("{BUILD}.jsonl")),
+        written(&a, BUILD).replace("2026-03", "2020-03"),
+    )
+    .unwrap();
     let report = import_json(&a, &copy);
     assert_eq!(report["sessions"][0]["outcome"], "left-out", "{report}");
     a.ccsync(["config", "set", "max_age", "none"]).success();
@@ -403,28 +631,79 @@ fn hostile_things_beside_sessions_are_refused_one_by_one() {
     let secret = env.root().join("secret");
     fs::create_dir(&secret).unwrap();
     fs::write(secret.join("MEMORY.md"), "hunter2\n").unwrap();
-    fs::write(secret.join("agent-a1.jsonl"), format!("{{\"sessionId\":\"{BUILD}\",\"x\":\"hunter2\"}}\n")).unwrap();
+    fs::write(
+        secret.join("agent-a1.jsonl"),
+        format!("{{\"sessionId\":\"{BUILD}\",\"x\":\"hunter2\"}}\n"),
+    )
+    .unwrap();
     let link = |to: &Path, at: PathBuf| std::os::unix::fs::symlink(to, at).unwrap();
     let memory = source.join("shared_config/memory");
     link(&secret, memory.join("--PROJECTS---linked"));
-    link(&secret.join("MEMORY.md"), memory.join("--PROJECTS---app/linked.md"));
+    link(
+        &secret.join("MEMORY.md"),
+        memory.join("--PROJECTS---app/linked.md"),
+    );
     link(&secret, source.join("subagents/linked"));
-    link(&secret.join("agent-a1.jsonl"), source.join("subagents/agent-a1.jsonl"));
+    link(
+        &secret.join("agent-a1.jsonl"),
+        source.join("subagents/agent-a1.jsonl"),
+    );
     fs::write(memory.join("--PROJECTS---app/binary.md"), b"\0\xff").unwrap();
-    fs::write(memory.join("--PROJECTS---app/large.md"), vec![b'x'; 2 << 20]).unwrap();
+    fs::write(
+        memory.join("--PROJECTS---app/large.md"),
+        vec![b'x'; 2 << 20],
+    )
+    .unwrap();
     fs::write(memory.join("_paths.json"), "[".repeat(100_000)).unwrap();
-    fs::write(source.join("shared_config/claude_md_meta.json"), "{\"last_editor\": 7}").unwrap();
-    fs::write(source.join("shared_config/memory_meta/--PROJECTS---app.json"), "{").unwrap();
-    fs::write(source.join("subagents/agent-b2.jsonl"), "{\"sessionId\":\"../../etc\"}\n").unwrap();
-    fs::write(source.join("subagents/agent-c3.jsonl"), "null\n[]\n{\"sessionId\":7}\nno json\n").unwrap();
-    let run = here.run(here.command(["import", source.to_str().unwrap()]).env("LINES", "500"));
+    fs::write(
+        source.join("shared_config/claude_md_meta.json"),
+        "{\"last_editor\": 7}",
+    )
+    .unwrap();
+    fs::write(
+        source.join("shared_config/memory_meta/--PROJECTS---app.json"),
+        "{",
+    )
+    .unwrap();
+    fs::write(
+        source.join("subagents/agent-b2.jsonl"),
+        "{\"sessionId\":\"../../etc\"}\n",
+    )
+    .unwrap();
+    fs::write(
+        source.join("subagents/agent-c3.jsonl"),
+        "null\n[]\n{\"sessionId\":7}\nno json\n",
+    )
+    .unwrap();
+    let run = here.run(
+        here.command(["import", source.to_str().unwrap()])
+            .env("LINES", "500"),
+    );
     assert!(run.stdout.contains("3 added"), "{run}");
-    for named in ["linked.md", "binary.md", "large.md", "_paths.json", "agent-b2", "agent-c3", "subagents/linked"] {
+    for named in [
+        "linked.md",
+        "binary.md",
+        "large.md",
+        "_paths.json",
+        "agent-b2",
+        "agent-c3",
+        "subagents/linked",
+    ] {
         assert!(run.stdout.contains(named), "{named}: {run}");
     }
     let stored = tree(&here.store());
-    assert!(!stored.values().any(|(_, text)| text.windows(6).any(|w| w == b"hunter")), "nothing behind a link is read");
-    assert!(stored.values().any(|(_, text)| text.windows(14).any(|w| w == b"build needs ma")), "the rest is taken");
+    assert!(
+        !stored
+            .values()
+            .any(|(_, text)| text.windows(6).any(|w| w == b"hunter")),
+        "nothing behind a link is read"
+    );
+    assert!(
+        stored
+            .values()
+            .any(|(_, text)| text.windows(14).any(|w| w == b"build needs ma")),
+        "the rest is taken"
+    );
     here.ccsync(["verify", "--full"]).success();
 }
 
@@ -438,9 +717,17 @@ fn two_machines_that_import_without_knowing_of_each_other_lose_nothing_and_meet_
     fs::create_dir(&other).unwrap();
     for (path, (_, content)) in tree(&one) {
         let to = other.join(path);
-        if content.is_empty() { fs::create_dir_all(to).unwrap() } else { fs::write(to, content).unwrap() }
+        if content.is_empty() {
+            fs::create_dir_all(to).unwrap()
+        } else {
+            fs::write(to, content).unwrap()
+        }
     }
-    fs::write(other.join("shared_config/memory/--PROJECTS---app/MEMORY.md"), "The build needs make 6.\n").unwrap();
+    fs::write(
+        other.join("shared_config/memory/--PROJECTS---app/MEMORY.md"),
+        "The build needs make 6.\n",
+    )
+    .unwrap();
     let away = env.root().join("away.git");
     fs::rename(env.remote_of_pair(), &away).unwrap();
     import(&here, &one).code(6);
@@ -451,7 +738,11 @@ fn two_machines_that_import_without_knowing_of_each_other_lose_nothing_and_meet_
     with_project(&here);
     here.ccsync(["pull"]).success();
     let kept = read(&note(&here, "MEMORY.md"));
-    for line in ["The build needs make 4.", "The build needs make 6.", "Makefile."] {
+    for line in [
+        "The build needs make 4.",
+        "The build needs make 6.",
+        "Makefile.",
+    ] {
         assert_eq!(kept.matches(line).count(), 1, "{line}: {kept}");
     }
     for machine in [&here, &b] {
@@ -469,16 +760,32 @@ fn of_more_plans_than_travel_the_newest_come_and_the_others_are_named() {
     let source = store(&env, &here, "shared");
     let mut meta = serde_json::Map::new();
     for n in 0..260_i64 {
-        write(&source.join(format!("shared_config/plans/p{n:03}.md")), &format!("{n}\n"));
+        write(
+            &source.join(format!("shared_config/plans/p{n:03}.md")),
+            &format!("{n}\n"),
+        );
         // One that is from a time to come is no newer than today.
-        let seconds = if n == 0 { 99_000_000_000 } else { 1_600_000_000 + n * 86_400 };
-        meta.insert(format!("p{n:03}.md"), serde_json::json!({ "last_modified": seconds, "last_editor": "laptop" }));
+        let seconds = if n == 0 {
+            99_000_000_000
+        } else {
+            1_600_000_000 + n * 86_400
+        };
+        meta.insert(
+            format!("p{n:03}.md"),
+            serde_json::json!({ "last_modified": seconds, "last_editor": "laptop" }),
+        );
     }
-    write(&source.join("shared_config/plans_meta.json"), &serde_json::json!({ "files": meta }).to_string());
+    write(
+        &source.join("shared_config/plans_meta.json"),
+        &serde_json::json!({ "files": meta }).to_string(),
+    );
     let report = import_json(&here, &source);
     let outcomes = beside(&report);
-    let left: Vec<_> =
-        outcomes.iter().filter(|(_, outcome)| outcome == "left").map(|(name, _)| name.as_str()).collect();
+    let left: Vec<_> = outcomes
+        .iter()
+        .filter(|(_, outcome)| outcome == "left")
+        .map(|(name, _)| name.as_str())
+        .collect();
     let old = [
         "user/plans/calm-fox.md",
         "user/plans/p001.md",
@@ -487,5 +794,8 @@ fn of_more_plans_than_travel_the_newest_come_and_the_others_are_named() {
         "user/plans/p004.md",
     ];
     assert_eq!(left, old);
-    assert!(outcomes.contains(&("user/plans/p000.md".to_owned(), "sent".to_owned())), "{report}");
+    assert!(
+        outcomes.contains(&("user/plans/p000.md".to_owned(), "sent".to_owned())),
+        "{report}"
+    );
 }

@@ -18,10 +18,38 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("transport", &["domain", "sys"]),
     ("lock", &["domain", "sys", "store", "transport"]),
     ("project", &["domain", "sys", "transport"]),
-    ("sync", &["domain", "sys", "rewrite", "config", "session", "store", "transport", "lock", "project"]),
+    (
+        "sync",
+        &[
+            "domain",
+            "sys",
+            "rewrite",
+            "config",
+            "session",
+            "store",
+            "transport",
+            "lock",
+            "project",
+        ],
+    ),
     ("ui", &["domain", "sys", "sync::report"]),
     // Its list of errors names those of every module.
-    ("cli", &["domain", "sys", "rewrite", "config", "session", "store", "transport", "lock", "project", "sync", "ui"]),
+    (
+        "cli",
+        &[
+            "domain",
+            "sys",
+            "rewrite",
+            "config",
+            "session",
+            "store",
+            "transport",
+            "lock",
+            "project",
+            "sync",
+            "ui",
+        ],
+    ),
     (
         "lib",
         &[
@@ -44,14 +72,26 @@ const ALLOWED: [(&str, &[&str]); 13] = [
 /// What only one place may do: a pattern, the modules that may, and why.
 const RESERVED: [(&str, &[&str], &str); 4] = [
     // `project` reads the user's repositories with it: a process for each session that is stored would cost more than storing it.
-    (r"\bgit2::", &["store", "project"], "the library behind the store must be replaceable"),
-    (r"\bstd::process::(Command|Child|Stdio)\b", &["sys"], "processes are started by `sys::process`"),
+    (
+        r"\bgit2::",
+        &["store", "project"],
+        "the library behind the store must be replaceable",
+    ),
+    (
+        r"\bstd::process::(Command|Child|Stdio)\b",
+        &["sys"],
+        "processes are started by `sys::process`",
+    ),
     (
         r"\be?print(ln)?!|\bio::std(out|err)\b|\bstd(out|err)\(\)",
         &["ui", "cli", "sys/env.rs"],
         "only `ui` and `cli` print",
     ),
-    (r"\bdialoguer::(Input|Confirm|Select|MultiSelect)\b", &["ui"], "only `ui` asks"),
+    (
+        r"\bdialoguer::(Input|Confirm|Select|MultiSelect)\b",
+        &["ui"],
+        "only `ui` asks",
+    ),
 ];
 
 struct Source {
@@ -68,14 +108,25 @@ fn modules_use_only_what_lies_below_them() {
     let mut wrong = Vec::new();
     for source in sources() {
         let Some(may) = allowed.get(source.module.as_str()) else {
-            wrong.push(format!("{}: module `{}` has no place in the map", source.path.display(), source.module));
+            wrong.push(format!(
+                "{}: module `{}` has no place in the map",
+                source.path.display(),
+                source.module
+            ));
             continue;
         };
         for used in used_paths(&source.code) {
             let top = used.split("::").next().unwrap_or_default();
-            let fine = top == source.module || may.iter().any(|m| used == *m || used.starts_with(&format!("{m}::")));
+            let fine = top == source.module
+                || may
+                    .iter()
+                    .any(|m| used == *m || used.starts_with(&format!("{m}::")));
             if !fine {
-                wrong.push(format!("{}: `{}` must not use `{used}`", source.path.display(), source.module));
+                wrong.push(format!(
+                    "{}: `{}` must not use `{used}`",
+                    source.path.display(),
+                    source.module
+                ));
             }
         }
     }
@@ -108,18 +159,29 @@ fn main_only_calls_the_library() {
 fn every_module_opens_with_what_it_is_for() {
     for source in sources() {
         let text = fs::read_to_string(root().join("src").join(&source.path)).unwrap();
-        assert!(text.starts_with("//! "), "{} does not", source.path.display());
+        assert!(
+            text.starts_with("//! "),
+            "{} does not",
+            source.path.display()
+        );
     }
 }
 
 #[test]
 fn no_test_file_is_forgotten() {
     let main = fs::read_to_string(root().join("tests/main.rs")).unwrap();
-    for entry in fs::read_dir(root().join("tests")).unwrap().map(|e| e.unwrap().path()) {
+    for entry in fs::read_dir(root().join("tests"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+    {
         let stem = entry.file_stem().unwrap().to_str().unwrap().to_owned();
-        let is_module = entry.extension().is_some_and(|e| e == "rs") || entry.join("mod.rs").exists();
+        let is_module =
+            entry.extension().is_some_and(|e| e == "rs") || entry.join("mod.rs").exists();
         if is_module && stem != "main" {
-            assert!(main.contains(&format!("\nmod {stem};")), "tests/main.rs does not name {stem}");
+            assert!(
+                main.contains(&format!("\nmod {stem};")),
+                "tests/main.rs does not name {stem}"
+            );
         }
     }
 }
@@ -130,7 +192,15 @@ fn paths_are_found_in_every_form() {
                 use crate::sync::{self, Context};";
     let mut used = used_paths(code);
     used.sort();
-    let expected = ["config::x", "domain::id::SessionId", "store", "sync", "sync::Context", "sys::env::Env", "sys::fs"];
+    let expected = [
+        "config::x",
+        "domain::id::SessionId",
+        "store",
+        "sync",
+        "sync::Context",
+        "sys::env::Env",
+        "sys::fs",
+    ];
     assert_eq!(used, expected);
 }
 
@@ -140,12 +210,28 @@ fn root() -> PathBuf {
 
 fn sources() -> Vec<Source> {
     let src = root().join("src");
-    let files = walkdir::WalkDir::new(&src).sort_by_file_name().into_iter().map(Result::unwrap);
-    let rust = files.filter(|e| e.path().extension().is_some_and(|x| x == "rs") && !e.path().ends_with("main.rs"));
+    let files = walkdir::WalkDir::new(&src)
+        .sort_by_file_name()
+        .into_iter()
+        .map(Result::unwrap);
+    let rust = files.filter(|e| {
+        e.path().extension().is_some_and(|x| x == "rs") && !e.path().ends_with("main.rs")
+    });
     rust.map(|entry| {
         let path = entry.path().strip_prefix(&src).unwrap().to_owned();
-        let module = path.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
-        Source { code: code_of(&fs::read_to_string(entry.path()).unwrap()), path, module }
+        let module = path
+            .iter()
+            .next()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs")
+            .to_owned();
+        Source {
+            code: code_of(&fs::read_to_string(entry.path()).unwrap()),
+            path,
+            module,
+        }
     })
     .collect()
 }
@@ -153,8 +239,13 @@ fn sources() -> Vec<Source> {
 /// The file without comments and without what follows its first test module (they stand last).
 fn code_of(text: &str) -> String {
     let tests = Regex::new(r"(?m)^#\[cfg\((all\()?test").unwrap();
-    let code = tests.find(text).map_or(text, |found| &text[..found.start()]);
-    Regex::new(r"(?m)//.*$").unwrap().replace_all(code, "").into_owned()
+    let code = tests
+        .find(text)
+        .map_or(text, |found| &text[..found.start()]);
+    Regex::new(r"(?m)//.*$")
+        .unwrap()
+        .replace_all(code, "")
+        .into_owned()
 }
 
 /// Every path below `crate::` that the code names, groups in braces taken apart.
@@ -176,7 +267,13 @@ fn expand(code: &str, prefix: &str, used: &mut Vec<String>) -> usize {
     let name = &code[..name_end];
     if !code[name_end..].starts_with('{') {
         let whole = format!("{prefix}{name}");
-        used.push(whole.strip_suffix("::self").unwrap_or(&whole).trim_end_matches(':').to_owned());
+        used.push(
+            whole
+                .strip_suffix("::self")
+                .unwrap_or(&whole)
+                .trim_end_matches(':')
+                .to_owned(),
+        );
         return name_end;
     }
     let mut at = name_end + 1;

@@ -13,16 +13,34 @@ const THREE: &str = "33333333-0000-4000-8000-000000000003";
 
 /// Sessions in `work/app` and `secret/app`, and one in a clone of `github.com/acme/app`.
 fn three_projects(machine: &Machine) {
-    machine.session(ONE).project("work/app").turn("work").write();
-    machine.session(TWO).project("secret/app").turn("secret").write();
-    machine.session(THREE).project("code/acme").turn("acme").write();
+    machine
+        .session(ONE)
+        .project("work/app")
+        .turn("work")
+        .write();
+    machine
+        .session(TWO)
+        .project("secret/app")
+        .turn("secret")
+        .write();
+    machine
+        .session(THREE)
+        .project("code/acme")
+        .turn("acme")
+        .write();
     let clone = machine.home.join("code/acme");
     git(machine, &clone, &["init", "--quiet"]);
-    git(machine, &clone, &["remote", "add", "origin", "git@GitHub.com:acme/app.git"]);
+    git(
+        machine,
+        &clone,
+        &["remote", "add", "origin", "git@GitHub.com:acme/app.git"],
+    );
 }
 
 fn git(machine: &Machine, directory: &Path, args: &[&str]) {
-    machine.run(machine.program("git").arg("-C").arg(directory).args(args)).success();
+    machine
+        .run(machine.program("git").arg("-C").arg(directory).args(args))
+        .success();
 }
 
 /// What the report says of a session.
@@ -30,21 +48,37 @@ fn git(machine: &Machine, directory: &Path, args: &[&str]) {
 fn outcome(run: &Run, session: &str) -> Value {
     let report = run.json();
     let sessions = report["sessions"].as_array().unwrap();
-    sessions.iter().find(|s| s["session"] == session).unwrap_or_else(|| panic!("no {session}: {run}")).clone()
+    sessions
+        .iter()
+        .find(|s| s["session"] == session)
+        .unwrap_or_else(|| panic!("no {session}: {run}"))
+        .clone()
 }
 
 /// The sessions in the store.
 fn stored(machine: &Machine) -> Vec<String> {
-    let list = machine.ccsync(["list", "--remote", "--json"]).success().json();
-    let rows = list["sessions"].as_array().unwrap().iter().filter(|row| row["in_store"] == true);
-    let mut ids: Vec<String> = rows.map(|row| row["session"].as_str().unwrap().to_owned()).collect();
+    let list = machine
+        .ccsync(["list", "--remote", "--json"])
+        .success()
+        .json();
+    let rows = list["sessions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["in_store"] == true);
+    let mut ids: Vec<String> = rows
+        .map(|row| row["session"].as_str().unwrap().to_owned())
+        .collect();
     ids.sort();
     ids
 }
 
 fn set_age(machine: &Machine, session: &str, days: u64) {
     let time = SystemTime::now() - Duration::from_secs(days * 86_400);
-    let file = fs::OpenOptions::new().write(true).open(machine.transcript_path(session)).unwrap();
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(machine.transcript_path(session))
+        .unwrap();
     file.set_modified(time).unwrap();
 }
 
@@ -53,7 +87,8 @@ fn an_excluded_project_stays_here_and_is_named() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     three_projects(&a);
-    a.ccsync(["config", "exclude", "~/secret/**", "github.com/acme/*"]).success();
+    a.ccsync(["config", "exclude", "~/secret/**", "github.com/acme/*"])
+        .success();
     // How many bytes depends on the length of the home directory's path.
     insta::with_settings!({filters => [(r"[0-9.]+ kB", "$$SIZE")]}, {
         insta::assert_snapshot!(a.ccsync(["push"]).success());
@@ -61,21 +96,46 @@ fn an_excluded_project_stays_here_and_is_named() {
     let again = a.ccsync(["push", "--json"]).success();
     assert_eq!(again.json()["unchanged"], 1);
     let left_out = outcome(&again, TWO);
-    assert_eq!((&left_out["outcome"], &left_out["stored"]), (&json!("left-out"), &json!(false)));
+    assert_eq!(
+        (&left_out["outcome"], &left_out["stored"]),
+        (&json!("left-out"), &json!(false))
+    );
     assert_eq!(left_out["project"], "{{HOME}}/secret/app");
-    assert!(outcome(&again, THREE)["reason"].as_str().unwrap().starts_with("`github.com/acme/*` is excluded"));
+    assert!(
+        outcome(&again, THREE)["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("`github.com/acme/*` is excluded")
+    );
     assert_eq!(stored(&a), [ONE]);
     b.ccsync(["pull"]).success();
     assert_eq!(b.sessions(), [ONE]);
 
     let status = a.ccsync(["status"]).success();
-    assert!(status.stdout.contains("status: nothing waits") && status.stdout.contains("left out: session"), "{status}");
+    assert!(
+        status.stdout.contains("status: nothing waits")
+            && status.stdout.contains("left out: session"),
+        "{status}"
+    );
     let list = a.ccsync(["list", "--json"]).success().json();
-    let reasons: Vec<bool> =
-        list["sessions"].as_array().unwrap().iter().map(|row| row["left_out"].is_string()).collect();
-    assert_eq!(reasons.iter().filter(|left_out| **left_out).count(), 2, "{list}");
+    let reasons: Vec<bool> = list["sessions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["left_out"].is_string())
+        .collect();
+    assert_eq!(
+        reasons.iter().filter(|left_out| **left_out).count(),
+        2,
+        "{list}"
+    );
     let verify = a.ccsync(["verify", "--full"]).success();
-    assert!(verify.summary().starts_with("verify: 3 sessions, all agree, 2 left out by the settings"), "{verify}");
+    assert!(
+        verify
+            .summary()
+            .starts_with("verify: 3 sessions, all agree, 2 left out by the settings"),
+        "{verify}"
+    );
 }
 
 #[test]
@@ -98,15 +158,28 @@ fn what_was_pushed_before_stays_in_the_store_and_goes_no_further() {
     let run = a.ccsync(["pull", "--json"]).success();
     assert_eq!(outcome(&run, ONE)["outcome"], "left-out");
     let run = a.ccsync(["pull", ONE]).code(3);
-    assert!(run.stdout.contains("a fork would be pushed, but `work` is excluded"), "{run}");
-    assert_eq!(questions(&a.text(ONE)), ["hello", "between us"], "no fork is made, and nothing is written");
+    assert!(
+        run.stdout
+            .contains("a fork would be pushed, but `work` is excluded"),
+        "{run}"
+    );
+    assert_eq!(
+        questions(&a.text(ONE)),
+        ["hello", "between us"],
+        "no fork is made, and nothing is written"
+    );
     assert_eq!(stored(&a), [ONE]);
     a.ccsync(["verify"]).success();
 
-    a.ccsync(["config", "exclude", "--remove", "work"]).success();
+    a.ccsync(["config", "exclude", "--remove", "work"])
+        .success();
     a.ccsync(["sync"]).code(5);
     b.ccsync(["pull"]).success();
-    let mut said: Vec<_> = b.sessions().iter().map(|id| questions(&b.text(id))).collect();
+    let mut said: Vec<_> = b
+        .sessions()
+        .iter()
+        .map(|id| questions(&b.text(id)))
+        .collect();
     said.sort();
     assert_eq!(said, [["hello", "between us"], ["hello", "elsewhere"]]);
 }
@@ -117,19 +190,42 @@ fn an_excluded_session_is_not_brought_here_unless_it_is_asked_for() {
     let (a, b) = env.pair();
     three_projects(&a);
     a.ccsync(["push"]).success();
-    b.ccsync(["config", "exclude", "~/secret", "acme/app"]).success();
+    b.ccsync(["config", "exclude", "~/secret", "acme/app"])
+        .success();
     for _ in 0..2 {
         let run = b.ccsync(["pull", "--json"]).success();
-        assert_eq!(run.json()["sessions"].as_array().unwrap().iter().filter(|s| s["outcome"] == "left-out").count(), 2);
+        assert_eq!(
+            run.json()["sessions"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|s| s["outcome"] == "left-out")
+                .count(),
+            2
+        );
         assert_eq!(outcome(&run, TWO)["stored"], true);
         assert_eq!(b.sessions(), [ONE]);
     }
     let rows = b.ccsync(["list", "--remote", "--json"]).success().json();
-    let row = rows["sessions"].as_array().unwrap().iter().find(|row| row["session"] == TWO).unwrap();
-    assert!(row["left_out"].as_str().unwrap().starts_with("`~/secret` is excluded"), "{row}");
+    let row = rows["sessions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["session"] == TWO)
+        .unwrap();
+    assert!(
+        row["left_out"]
+            .as_str()
+            .unwrap()
+            .starts_with("`~/secret` is excluded"),
+        "{row}"
+    );
     b.ccsync(["pull", TWO]).success();
     assert_eq!(b.sessions(), [ONE, TWO]);
-    assert_eq!(outcome(&b.ccsync(["push", "--json"]).success(), TWO)["stored"], true);
+    assert_eq!(
+        outcome(&b.ccsync(["push", "--json"]).success(), TWO)["stored"],
+        true
+    );
 }
 
 #[test]
@@ -141,11 +237,20 @@ fn a_clone_that_appears_where_it_may_lie_brings_its_sessions() {
     a.ccsync(["push"]).success();
     b.ccsync(["config", "exclude", "~/secret"]).success();
     for _ in 0..2 {
-        assert_eq!(outcome(&b.ccsync(["pull", "--json"]).success(), ONE)["outcome"], "left-out");
+        assert_eq!(
+            outcome(&b.ccsync(["pull", "--json"]).success(), ONE)["outcome"],
+            "left-out"
+        );
     }
     repository(&b, "work/app", "https://github.com/al/app");
-    assert_eq!(outcome(&b.ccsync(["pull", "--json"]).success(), ONE)["outcome"], "added");
-    assert_eq!(b.transcript_path(ONE).parent().unwrap(), b.project_dir("work/app"));
+    assert_eq!(
+        outcome(&b.ccsync(["pull", "--json"]).success(), ONE)["outcome"],
+        "added"
+    );
+    assert_eq!(
+        b.transcript_path(ONE).parent().unwrap(),
+        b.project_dir("work/app")
+    );
 }
 
 #[test]
@@ -153,18 +258,31 @@ fn only_what_is_included_travels_and_an_exclusion_is_stronger() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     three_projects(&a);
-    a.ccsync(["config", "include", "~/work", "~/secret", "code"]).success();
+    a.ccsync(["config", "include", "~/work", "~/secret", "code"])
+        .success();
     a.ccsync(["config", "exclude", "**/secret/*"]).success();
     let run = a.ccsync(["push", "--json"]).success();
-    assert!(outcome(&run, TWO)["reason"].as_str().unwrap().contains("is excluded"));
+    assert!(
+        outcome(&run, TWO)["reason"]
+            .as_str()
+            .unwrap()
+            .contains("is excluded")
+    );
     assert_eq!(stored(&a), [ONE, THREE]);
-    a.ccsync(["config", "include", "--remove", "code"]).success();
+    a.ccsync(["config", "include", "--remove", "code"])
+        .success();
     let run = a.ccsync(["push", "--json"]).success();
-    assert_eq!(outcome(&run, THREE)["reason"], "its project is not included: ccsync config include PATTERN");
+    assert_eq!(
+        outcome(&run, THREE)["reason"],
+        "its project is not included: ccsync config include PATTERN"
+    );
     a.ccsync(["config", "include", "--remove", "code"]).code(1);
     a.ccsync(["config", "exclude", "["]).code(2);
     let shown = a.ccsync(["config", "show", "--json"]).success().json();
-    assert_eq!((&shown["include"], &shown["exclude"]), (&json!(["~/work", "~/secret"]), &json!(["**/secret/*"])));
+    assert_eq!(
+        (&shown["include"], &shown["exclude"]),
+        (&json!(["~/work", "~/secret"]), &json!(["**/secret/*"]))
+    );
 }
 
 #[test]
@@ -178,8 +296,18 @@ fn large_and_old_sessions_may_be_left_out() {
     a.ccsync(["config", "set", "max_size", "100kB"]).success();
     a.ccsync(["config", "set", "max_age", "40"]).success();
     let run = a.ccsync(["push", "--json"]).success();
-    assert!(outcome(&run, TWO)["reason"].as_str().unwrap().starts_with("larger than 100kB"));
-    assert!(outcome(&run, THREE)["reason"].as_str().unwrap().starts_with("not active for 40 days"));
+    assert!(
+        outcome(&run, TWO)["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("larger than 100kB")
+    );
+    assert!(
+        outcome(&run, THREE)["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("not active for 40 days")
+    );
     assert_eq!(stored(&a), [ONE]);
     a.append(THREE, "again");
     a.ccsync(["config", "set", "max_size", "none"]).success();
@@ -188,7 +316,10 @@ fn large_and_old_sessions_may_be_left_out() {
     b.ccsync(["config", "set", "max_size", "100kB"]).success();
     b.ccsync(["pull"]).success();
     assert_eq!(b.sessions(), [ONE, THREE]);
-    assert_eq!(a.ccsync(["config", "get", "max_age"]).success().stdout, "40\n");
+    assert_eq!(
+        a.ccsync(["config", "get", "max_age"]).success().stdout,
+        "40\n"
+    );
     a.ccsync(["config", "set", "max_size", "much"]).code(2);
 }
 
@@ -198,13 +329,29 @@ fn one_push_may_look_at_less() {
     let (a, _) = env.pair();
     three_projects(&a);
     set_age(&a, THREE, 5);
-    let run = a.ccsync(["push", "--project", "~/work", "--project", "acme/*", "--days", "3"]).success();
-    assert_eq!(run.summary(), "push: 1 session: 1 added; on the remote as $COMMIT");
+    let run = a
+        .ccsync([
+            "push",
+            "--project",
+            "~/work",
+            "--project",
+            "acme/*",
+            "--days",
+            "3",
+        ])
+        .success();
+    assert_eq!(
+        run.summary(),
+        "push: 1 session: 1 added; on the remote as $COMMIT"
+    );
     assert_eq!(stored(&a), [ONE]);
     a.ccsync(["push", "--project", "acme/*"]).success();
     assert_eq!(stored(&a), [ONE, THREE]);
     let run = a.ccsync(["push"]).success();
-    assert_eq!(run.summary(), "push: 3 sessions: 1 added, 2 unchanged; on the remote as $COMMIT");
+    assert_eq!(
+        run.summary(),
+        "push: 3 sessions: 1 added, 2 unchanged; on the remote as $COMMIT"
+    );
 }
 
 #[test]
@@ -212,7 +359,8 @@ fn the_project_of_a_session_is_read_once() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     three_projects(&a);
-    a.ccsync(["config", "exclude", "~/secret", "~/nowhere"]).success();
+    a.ccsync(["config", "exclude", "~/secret", "~/nowhere"])
+        .success();
     a.ccsync(["push"]).success();
     // Another text in a file that looks the same: whoever opened it would find another project.
     let path = a.transcript_path(TWO);
@@ -220,12 +368,20 @@ fn the_project_of_a_session_is_read_once() {
     let text = a.text(TWO).replace("/secret/", "/nowher/");
     assert_eq!(text.len() as u64, before.len());
     fs::write(&path, text).unwrap();
-    fs::OpenOptions::new().write(true).open(&path).unwrap().set_modified(before.modified().unwrap()).unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(before.modified().unwrap())
+        .unwrap();
     let run = a.ccsync(["push", "--json"]).success();
     assert_eq!(outcome(&run, TWO)["project"], "{{HOME}}/secret/app");
     // What has changed is looked at again.
     a.append(TWO, "more");
-    assert_eq!(outcome(&a.ccsync(["push", "--json"]).success(), TWO)["outcome"], "added");
+    assert_eq!(
+        outcome(&a.ccsync(["push", "--json"]).success(), TWO)["outcome"],
+        "added"
+    );
 }
 
 #[cfg(unix)]
@@ -245,8 +401,10 @@ fn a_placeholder_in_a_pattern_means_its_directory_here() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     three_projects(&a);
-    a.ccsync(["config", "add-placeholder", "SECRET=~/secret"]).success();
-    a.ccsync(["config", "exclude", "{{SECRET}}", "{{HOME}}/code"]).success();
+    a.ccsync(["config", "add-placeholder", "SECRET=~/secret"])
+        .success();
+    a.ccsync(["config", "exclude", "{{SECRET}}", "{{HOME}}/code"])
+        .success();
     a.ccsync(["push"]).success();
     assert_eq!(stored(&a), [ONE]);
 }
@@ -263,8 +421,17 @@ fn nothing_is_begun_or_continued_under_a_lock_that_does_not_travel() {
     insta::assert_snapshot!(run);
     a.session(ONE).turn("one").write();
     let run = at_a.run(&["resume", ONE], "two").code(1);
-    assert!(run.stderr.contains("is left out by the settings: `~/work` is excluded"), "{run}");
-    assert!(at_a.run(&["resume", "--latest"], "two").code(1).stderr.contains("there is no session to continue"));
+    assert!(
+        run.stderr
+            .contains("is left out by the settings: `~/work` is excluded"),
+        "{run}"
+    );
+    assert!(
+        at_a.run(&["resume", "--latest"], "two")
+            .code(1)
+            .stderr
+            .contains("there is no session to continue")
+    );
     assert_eq!(stored(&a), [""; 0]);
     b.session(TWO).turn("one").write();
     set_age(&b, TWO, 9);
@@ -289,9 +456,14 @@ fn what_is_excluded_while_its_client_runs_stays_here_and_gives_its_lock_back_wit
     assert_eq!(held(&env.remote_of_pair(), &a), [""; 0]);
     at_b.run(&["resume", ONE], "from b").success();
     assert_eq!(questions(&b.text(ONE)), ["hello", "from b"]);
-    a.ccsync(["config", "exclude", "--remove", "~/work"]).success();
+    a.ccsync(["config", "exclude", "--remove", "~/work"])
+        .success();
     a.ccsync(["sync"]).code(5);
-    let mut said: Vec<_> = a.sessions().iter().map(|id| questions(&a.text(id))).collect();
+    let mut said: Vec<_> = a
+        .sessions()
+        .iter()
+        .map(|id| questions(&a.text(id)))
+        .collect();
     said.sort();
     assert_eq!(said, [["hello", "between us"], ["hello", "from b"]]);
 }
@@ -313,7 +485,11 @@ fn a_crash_gives_the_lock_of_what_is_excluded_back_with_a_word_if_anything_stays
         a.ended(child);
         a.ccsync(["config", "exclude", "~/work"]).success();
         let run = a.ccsync(["push"]).success();
-        assert_eq!(run.stdout.contains("note: its lock is given back"), !pushed, "{run}");
+        assert_eq!(
+            run.stdout.contains("note: its lock is given back"),
+            !pushed,
+            "{run}"
+        );
         assert_eq!(held(&env.remote_of_pair(), &a), [""; 0]);
         assert!(!a.ccsync(["push"]).success().stdout.contains("its lock"));
     }
@@ -334,13 +510,19 @@ fn of_a_lock_that_could_not_be_given_back_yet_nobody_says_that_it_was() {
     at_a.let_go();
     let run = a.ended(child).success();
     assert!(
-        run.stderr.contains("its lock goes back with the next push, and what was not pushed before stays"),
+        run.stderr.contains(
+            "its lock goes back with the next push, and what was not pushed before stays"
+        ),
         "{run}"
     );
     fs::rename(&away, &remote).unwrap();
     assert_eq!(held(&remote, &a), [ONE]);
     let run = a.ccsync(["push"]).success();
-    assert!(run.stdout.contains("its lock is given back, and what was not pushed before stays here"), "{run}");
+    assert!(
+        run.stdout
+            .contains("its lock is given back, and what was not pushed before stays here"),
+        "{run}"
+    );
     assert_eq!(held(&remote, &a), [""; 0]);
 }
 
@@ -352,8 +534,11 @@ fn a_copy_of_what_is_left_out_is_left_out_too() {
     let copy = env.root().join("copy");
     fs::rename(a.home.join(".claude"), &copy).unwrap();
     fs::create_dir_all(a.home.join(".claude/projects")).unwrap();
-    a.ccsync(["config", "exclude", "~/secret/**", "github.com/acme/*"]).success();
-    let run = a.ccsync(["import", copy.to_str().unwrap(), "--json"]).success();
+    a.ccsync(["config", "exclude", "~/secret/**", "github.com/acme/*"])
+        .success();
+    let run = a
+        .ccsync(["import", copy.to_str().unwrap(), "--json"])
+        .success();
     for (session, outcome_of_it) in [(ONE, "added"), (TWO, "left-out"), (THREE, "left-out")] {
         assert_eq!(outcome(&run, session)["outcome"], outcome_of_it, "{run}");
     }

@@ -7,36 +7,60 @@ use crate::harness::library::with_context;
 use crate::harness::{Machine, ONE, TWO, TestEnv};
 
 fn look(machine: &Machine, session: &str, most: usize) -> Result<Vec<Turn>, SyncError> {
-    with_context(machine, |ctx| sync::last_turns(ctx, &session.parse().unwrap(), most))
+    with_context(machine, |ctx| {
+        sync::last_turns(ctx, &session.parse().unwrap(), most)
+    })
 }
 
 fn said(turns: &[Turn]) -> Vec<String> {
     let who = |turn: &Turn| if turn.who == Who::User { "U" } else { "A" };
-    turns.iter().map(|turn| format!("{} {} {:?}", who(turn), turn.text, turn.tools)).collect()
+    turns
+        .iter()
+        .map(|turn| format!("{} {} {:?}", who(turn), turn.text, turn.tools))
+        .collect()
 }
 
 #[test]
 fn a_session_is_seen_here_or_in_the_store_whichever_went_on() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    a.session(ONE).turn(&format!("look at {}/work/app", a.home.display())).write();
+    a.session(ONE)
+        .turn(&format!("look at {}/work/app", a.home.display()))
+        .write();
     assert_eq!(look(&a, ONE, 9).unwrap().len(), 3, "not pushed yet");
     a.ccsync(["push"]).success();
-    assert!(matches!(look(&b, ONE, 9), Err(SyncError::Nowhere { .. })), "not fetched yet");
+    assert!(
+        matches!(look(&b, ONE, 9), Err(SyncError::Nowhere { .. })),
+        "not fetched yet"
+    );
     b.ccsync(["list", "--remote"]).success();
     assert_eq!(b.sessions(), [""; 0], "a list brings nothing here");
     let here = b.home.join("work/app");
     let question = format!("look at {}", here.display());
-    let first =
-        [format!("U {question} []"), "A  [\"Read src/main.rs\"]".to_owned(), format!("A Answer to: {question} []")];
-    assert_eq!(said(&look(&b, ONE, 9).unwrap()), first, "with the paths of this machine");
+    let first = [
+        format!("U {question} []"),
+        "A  [\"Read src/main.rs\"]".to_owned(),
+        format!("A Answer to: {question} []"),
+    ];
+    assert_eq!(
+        said(&look(&b, ONE, 9).unwrap()),
+        first,
+        "with the paths of this machine"
+    );
 
     b.ccsync(["pull"]).success();
     b.append(ONE, "only here");
-    assert_eq!(said(&look(&b, ONE, 1).unwrap()), ["A Answer to: only here []"]);
+    assert_eq!(
+        said(&look(&b, ONE, 1).unwrap()),
+        ["A Answer to: only here []"]
+    );
     b.ccsync(["push"]).success();
     a.ccsync(["list", "--remote"]).success();
-    assert_eq!(said(&look(&a, ONE, 1).unwrap()), ["A Answer to: only here []"], "the store went on");
+    assert_eq!(
+        said(&look(&a, ONE, 1).unwrap()),
+        ["A Answer to: only here []"],
+        "the store went on"
+    );
     assert!(matches!(look(&a, TWO, 1), Err(SyncError::Nowhere { .. })));
 }
 
@@ -45,18 +69,30 @@ fn only_the_end_of_a_long_session_is_read_and_all_of_a_short_one() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let long = "x".repeat(20_000);
-    let builder = (0..120).fold(a.session(ONE), |builder, n| builder.turn(&format!("question {n} {long}")));
+    let builder = (0..120).fold(a.session(ONE), |builder, n| {
+        builder.turn(&format!("question {n} {long}"))
+    });
     builder.write();
     a.ccsync(["push"]).success();
     b.ccsync(["list", "--remote"]).success();
     for machine in [&a, &b] {
         let turns = look(machine, ONE, 4).unwrap();
-        let firsts: Vec<String> = turns.iter().map(|turn| turn.text.chars().take(23).collect()).collect();
-        assert_eq!(firsts[1..], ["question 119 xxxxxxxxxx", "", "Answer to: question 119"]);
+        let firsts: Vec<String> = turns
+            .iter()
+            .map(|turn| turn.text.chars().take(23).collect())
+            .collect();
+        assert_eq!(
+            firsts[1..],
+            ["question 119 xxxxxxxxxx", "", "Answer to: question 119"]
+        );
         // More than the first reading holds.
         let turns = look(machine, ONE, 200).unwrap();
         assert_eq!(turns.len(), 200);
-        assert!(turns[199 - 5 * 3 + 1].text.starts_with("question 115 "), "{}", turns[185].text);
+        assert!(
+            turns[199 - 5 * 3 + 1].text.starts_with("question 115 "),
+            "{}",
+            turns[185].text
+        );
         assert_eq!(look(machine, ONE, 1000).unwrap().len(), 360);
     }
 }

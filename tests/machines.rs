@@ -5,12 +5,26 @@ use std::fs;
 use crate::harness::{Machine, ONE, TWO, TestEnv, questions, tree};
 
 fn names(machine: &Machine) -> Vec<String> {
-    let list = machine.ccsync(["machine", "list", "--json"]).success().json();
-    list["machines"].as_array().unwrap().iter().map(|machine| machine["name"].as_str().unwrap().to_owned()).collect()
+    let list = machine
+        .ccsync(["machine", "list", "--json"])
+        .success()
+        .json();
+    list["machines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|machine| machine["name"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn id(machine: &Machine) -> String {
-    machine.ccsync(["config", "show", "--json"]).success().json()["id"].as_str().unwrap().to_owned()
+    machine
+        .ccsync(["config", "show", "--json"])
+        .success()
+        .json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[test]
@@ -21,14 +35,34 @@ fn all_machines_are_listed_with_what_they_did() {
     b.append(ONE, "from b");
     b.ccsync(["push"]).success();
     let list = a.ccsync(["machine", "list", "--json"]).success().json();
-    let [me, other] = list["machines"].as_array().unwrap().as_slice() else { panic!("{list}") };
-    assert_eq!((&me["name"], &me["this"], &me["sessions"]), (&"a".into(), &true.into(), &0.into()));
-    assert_eq!((&other["name"], &other["this"], &other["sessions"]), (&"b".into(), &false.into(), &2.into()));
-    assert_eq!((other["id"].as_str().unwrap(), &other["system"]), (id(&b).as_str(), &"linux".into()));
-    assert_eq!((&other["locks"], &list["unreached"]), (&serde_json::json!([]), &serde_json::Value::Null));
-    assert!(other["last_push"].as_str().unwrap().ends_with('Z'), "{list}");
+    let [me, other] = list["machines"].as_array().unwrap().as_slice() else {
+        panic!("{list}")
+    };
+    assert_eq!(
+        (&me["name"], &me["this"], &me["sessions"]),
+        (&"a".into(), &true.into(), &0.into())
+    );
+    assert_eq!(
+        (&other["name"], &other["this"], &other["sessions"]),
+        (&"b".into(), &false.into(), &2.into())
+    );
+    assert_eq!(
+        (other["id"].as_str().unwrap(), &other["system"]),
+        (id(&b).as_str(), &"linux".into())
+    );
+    assert_eq!(
+        (&other["locks"], &list["unreached"]),
+        (&serde_json::json!([]), &serde_json::Value::Null)
+    );
+    assert!(
+        other["last_push"].as_str().unwrap().ends_with('Z'),
+        "{list}"
+    );
     let text = a.ccsync(["machine", "list"]).success().stdout;
-    assert!(text.contains("a (this machine)") && text.contains(&id(&b)[..8]), "{text}");
+    assert!(
+        text.contains("a (this machine)") && text.contains(&id(&b)[..8]),
+        "{text}"
+    );
 }
 
 #[test]
@@ -38,7 +72,10 @@ fn without_the_remote_the_list_is_that_of_the_last_contact() {
     assert_eq!(names(&a), ["a", "b"]);
     fs::rename(env.remote_of_pair(), env.root().join("away")).unwrap();
     let run = a.ccsync(["machine", "list"]).success();
-    assert!(run.stdout.contains("a (this machine)") && run.stderr.contains("as of the last contact"), "{run}");
+    assert!(
+        run.stdout.contains("a (this machine)") && run.stderr.contains("as of the last contact"),
+        "{run}"
+    );
     assert_eq!(names(&a), ["a", "b"]);
 }
 
@@ -68,7 +105,10 @@ fn a_machine_is_renamed_by_itself_only() {
     a.ccsync(["machine", "rename", "desk", "top"]).success();
     a.ccsync(["machine", "rename", "gone", "x"]).code(1);
     a.ccsync(["machine", "rename", "bad\u{7}"]).code(2);
-    assert_eq!(a.ccsync(["config", "get", "name"]).success().stdout, "top\n");
+    assert_eq!(
+        a.ccsync(["config", "get", "name"]).success().stdout,
+        "top\n"
+    );
 }
 
 #[test]
@@ -123,23 +163,46 @@ fn a_forgotten_machine_keeps_its_name_where_something_of_it_is_told() {
     a.ccsync(["machine", "forget", "b", "--yes"]).success();
     // Somebody else is called so now.
     let new = env.machine("new");
-    new.ccsync(["init", "--yes", "--name", "b", "--remote", env.remote_of_pair().to_str().unwrap()]).success();
+    new.ccsync([
+        "init",
+        "--yes",
+        "--name",
+        "b",
+        "--remote",
+        env.remote_of_pair().to_str().unwrap(),
+    ])
+    .success();
     let memory = a.project_dir("work/app").join("memory");
     fs::create_dir_all(&memory).unwrap();
     fs::write(memory.join("MEMORY.md"), "colour: red\n").unwrap();
     let pull = a.ccsync(["pull"]).code(5);
     let kept = fs::read_to_string(memory.join("MEMORY.md")).unwrap();
     assert!(kept.contains("b (forgotten):]\n"), "{kept}");
-    for text in [&pull.stdout, &a.ccsync(["list"]).success().stdout, &a.ccsync(["log"]).success().stdout] {
-        assert!(text.contains("b (forgotten)") && !text.contains(&id[..8]), "{text}");
+    for text in [
+        &pull.stdout,
+        &a.ccsync(["list"]).success().stdout,
+        &a.ccsync(["log"]).success().stdout,
+    ] {
+        assert!(
+            text.contains("b (forgotten)") && !text.contains(&id[..8]),
+            "{text}"
+        );
     }
     for from in ["b", "b (forgotten)", &id] {
-        let run = a.ccsync(["list", "--json", "--from", from]).success().json();
-        assert_eq!(run["sessions"].as_array().unwrap().len(), 1, "{from}: {run}");
+        let run = a
+            .ccsync(["list", "--json", "--from", from])
+            .success()
+            .json();
+        assert_eq!(
+            run["sessions"].as_array().unwrap().len(),
+            1,
+            "{from}: {run}"
+        );
         a.ccsync(["search", "from b", "--from", from]).success();
     }
     // A note is for who is there.
-    a.ccsync(["note", "hello", "--for", "b (forgotten)"]).code(1);
+    a.ccsync(["note", "hello", "--for", "b (forgotten)"])
+        .code(1);
     a.ccsync(["note", "hello", "--for", "b"]).success();
     assert!(new.ccsync(["pull"]).success().stdout.contains("hello"));
 }
@@ -149,7 +212,8 @@ fn a_machine_that_comes_back_is_listed_again_as_it_was() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     for place in ["old", "new"] {
-        b.ccsync(["config", "add-placeholder", &format!("OLD=~/{place}")]).success();
+        b.ccsync(["config", "add-placeholder", &format!("OLD=~/{place}")])
+            .success();
         b.ccsync(["push"]).success();
     }
     a.ccsync(["machine", "forget", "b", "--yes"]).success();
@@ -157,13 +221,27 @@ fn a_machine_that_comes_back_is_listed_again_as_it_was() {
     b.ccsync(["pull"]).success();
     b.ccsync(["push"]).success();
     assert_eq!(names(&a), ["a", "b"]);
-    assert_eq!((questions(&b.text(ONE)), b.sessions().len()), (vec!["hello".to_owned(), "still here".to_owned()], 1));
+    assert_eq!(
+        (questions(&b.text(ONE)), b.sessions().len()),
+        (vec!["hello".to_owned(), "still here".to_owned()], 1)
+    );
     let directory = b.store().join("machines");
-    let files: Vec<_> = tree(&directory).into_keys().map(|path| path.to_str().unwrap().to_owned()).collect();
-    assert!(!files.iter().any(|file| file.ends_with(".forgotten.json")), "{files:?}");
+    let files: Vec<_> = tree(&directory)
+        .into_keys()
+        .map(|path| path.to_str().unwrap().to_owned())
+        .collect();
+    assert!(
+        !files.iter().any(|file| file.ends_with(".forgotten.json")),
+        "{files:?}"
+    );
     let file: serde_json::Value =
-        serde_json::from_slice(&fs::read(directory.join(format!("{}.json", id(&b)))).unwrap()).unwrap();
-    assert_eq!(file["former"].as_array().unwrap().len(), 2, "its former roots are known: {file}");
+        serde_json::from_slice(&fs::read(directory.join(format!("{}.json", id(&b)))).unwrap())
+            .unwrap();
+    assert_eq!(
+        file["former"].as_array().unwrap().len(),
+        2,
+        "its former roots are known: {file}"
+    );
 }
 
 #[test]
@@ -175,14 +253,25 @@ fn files_that_were_copied_from_a_forgotten_machine_are_still_known() {
     a.ccsync(["machine", "forget", "b", "--yes"]).success();
     let directory = c.project_dir("work/app");
     fs::create_dir_all(&directory).unwrap();
-    fs::copy(b.transcript_path(ONE), directory.join(format!("{ONE}.jsonl"))).unwrap();
+    fs::copy(
+        b.transcript_path(ONE),
+        directory.join(format!("{ONE}.jsonl")),
+    )
+    .unwrap();
     c.init(&env.remote_of_pair());
     let push = c.ccsync(["push"]).success();
-    assert_eq!(push.summary(), "push: nothing to do for 1 session; nothing waits to be sent", "{push}");
+    assert_eq!(
+        push.summary(),
+        "push: nothing to do for 1 session; nothing waits to be sent",
+        "{push}"
+    );
     c.append(ONE, "on c");
     c.ccsync(["push"]).success();
     a.ccsync(["pull"]).success();
-    assert_eq!((questions(&a.text(ONE)), a.sessions().len()), (vec!["hello".to_owned(), "on c".to_owned()], 1));
+    assert_eq!(
+        (questions(&a.text(ONE)), a.sessions().len()),
+        (vec!["hello".to_owned(), "on c".to_owned()], 1)
+    );
 }
 
 #[cfg(target_os = "linux")]
@@ -194,7 +283,12 @@ fn a_machine_at_work_is_forgotten_only_by_force_and_loses_nothing() {
     let client = Client::install(&b);
     let running = client.start(&["start"], "at work");
     let list = a.ccsync(["machine", "list", "--json"]).success().json();
-    let of_b = list["machines"].as_array().unwrap().iter().find(|machine| machine["name"] == "b").unwrap();
+    let of_b = list["machines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|machine| machine["name"] == "b")
+        .unwrap();
     assert_eq!(of_b["locks"].as_array().unwrap().len(), 1, "{list}");
     insta::assert_snapshot!(a.ccsync(["machine", "forget", "b", "--yes"]).code(4), @r"
     --- stderr
@@ -213,6 +307,10 @@ fn a_machine_at_work_is_forgotten_only_by_force_and_loses_nothing() {
     b.ccsync(["push"]);
     assert!(names(&a).contains(&"b".to_owned()));
     a.ccsync(["pull"]).success();
-    let said: Vec<String> = a.sessions().iter().flat_map(|session| questions(&a.text(session))).collect();
+    let said: Vec<String> = a
+        .sessions()
+        .iter()
+        .flat_map(|session| questions(&a.text(session)))
+        .collect();
     assert!(said.iter().any(|said| said == "at work"), "{said:?}");
 }

@@ -93,7 +93,11 @@ impl World {
         ccsync::store::create_embedded_remote(&remote).unwrap();
         let homes = ["one/home/al", "two/Users/bo", "three/srv/people/cy"];
         let machines = homes.map(|home| Machine::new(&root.path().join(home), &remote));
-        let mut world = Self { root, machines: machines.into(), ledger: Ledger::default() };
+        let mut world = Self {
+            root,
+            machines: machines.into(),
+            ledger: Ledger::default(),
+        };
         world.run(&(0, Act::Begin(0)));
         world
     }
@@ -106,12 +110,17 @@ impl World {
             Act::Append(session) => drop(nth(session).map(|path| self.ledger.write(home, &path))),
             Act::Begin(number) => drop(self.ledger.write(home, &machine.transcript(*number))),
             Act::Agent(session) => {
-                let path = nth(session).map(|path| path.with_extension("").join("subagents/agent-1.jsonl"));
+                let path = nth(session)
+                    .map(|path| path.with_extension("").join("subagents/agent-1.jsonl"));
                 path.map(|path| self.ledger.write(home, &path));
             }
             Act::Title(session) => drop(nth(session).map(|path| self.ledger.write_title(&path))),
             Act::Tear(session) => drop(nth(session).map(|path| tear(&path))),
-            Act::Rewind { session, kept, goes_on } => {
+            Act::Rewind {
+                session,
+                kept,
+                goes_on,
+            } => {
                 let Some(path) = nth(session) else { return };
                 machine.push();
                 cut(&path, *kept);
@@ -135,8 +144,15 @@ impl World {
     }
 
     fn toggle_network(&self) {
-        let (here, away) = (self.root.path().join("remote.git"), self.root.path().join("away.git"));
-        if here.exists() { fs::rename(here, away).unwrap() } else { fs::rename(away, here).unwrap() }
+        let (here, away) = (
+            self.root.path().join("remote.git"),
+            self.root.path().join("away.git"),
+        );
+        if here.exists() {
+            fs::rename(here, away).unwrap()
+        } else {
+            fs::rename(away, here).unwrap()
+        }
     }
 
     /// Everybody comes home and synchronises until nothing changes; what was removed is asked for.
@@ -159,8 +175,12 @@ impl World {
         let first = self.machines[0].conversations();
         for machine in &self.machines {
             let conversations = machine.conversations();
-            self.ledger.check_all(&conversations, &machine.env.home.display().to_string());
-            assert_eq!(conversations, first, "machines hold different conversations");
+            self.ledger
+                .check_all(&conversations, &machine.env.home.display().to_string());
+            assert_eq!(
+                conversations, first,
+                "machines hold different conversations"
+            );
             machine.verify();
         }
     }
@@ -168,7 +188,8 @@ impl World {
 
 fn tear(path: &Path) {
     let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
-    file.write_all(br#"{"type":"assistant","uuid":"never-"#).unwrap();
+    file.write_all(br#"{"type":"assistant","uuid":"never-"#)
+        .unwrap();
 }
 
 /// Keeps the first lines of a transcript.
@@ -182,15 +203,28 @@ impl Machine {
     fn new(home: &Path, remote: &Path) -> Self {
         fs::create_dir_all(home.join("app")).unwrap();
         let env = environment(home, Dirs::below(&home.join(".ccsync")));
-        let request =
-            SetUp { remote: Some(RemoteUrl::parse(remote.to_str().unwrap(), home).unwrap()), ..SetUp::default() };
-        sync::set_up(&env, &SystemClock::default(), Arc::new(Silent), false, request).unwrap();
+        let request = SetUp {
+            remote: Some(RemoteUrl::parse(remote.to_str().unwrap(), home).unwrap()),
+            ..SetUp::default()
+        };
+        sync::set_up(
+            &env,
+            &SystemClock::default(),
+            Arc::new(Silent),
+            false,
+            request,
+        )
+        .unwrap();
         Self { env }
     }
 
     fn transcript(&self, number: usize) -> PathBuf {
-        let name = ccsync::domain::client_dir::client_dir_name(self.env.home.join("work/app").to_str().unwrap());
-        self.projects().join(name).join(format!("5e55101{number}-0000-4000-8000-000000000000.jsonl"))
+        let name = ccsync::domain::client_dir::client_dir_name(
+            self.env.home.join("work/app").to_str().unwrap(),
+        );
+        self.projects()
+            .join(name)
+            .join(format!("5e55101{number}-0000-4000-8000-000000000000.jsonl"))
     }
 
     fn projects(&self) -> PathBuf {
@@ -198,9 +232,16 @@ impl Machine {
     }
 
     fn sessions(&self) -> Vec<PathBuf> {
-        let projects = walkdir::WalkDir::new(self.projects()).max_depth(2).sort_by_file_name();
-        let files = projects.into_iter().flatten().map(walkdir::DirEntry::into_path);
-        files.filter(|path| path.extension().is_some_and(|e| e == "jsonl")).collect()
+        let projects = walkdir::WalkDir::new(self.projects())
+            .max_depth(2)
+            .sort_by_file_name();
+        let files = projects
+            .into_iter()
+            .flatten()
+            .map(walkdir::DirEntry::into_path);
+        files
+            .filter(|path| path.extension().is_some_and(|e| e == "jsonl"))
+            .collect()
     }
 
     fn nth_session(&self, n: usize) -> Option<PathBuf> {
@@ -209,9 +250,17 @@ impl Machine {
     }
 
     fn context(&self) -> Context<'_> {
-        let config = Config::load(&sync::config_path(&self.env)).unwrap().unwrap();
+        let config = Config::load(&sync::config_path(&self.env))
+            .unwrap()
+            .unwrap();
         let settings = Settings::resolve(&config, &self.env, Overrides::default()).unwrap();
-        Context { env: &self.env, settings, clock: &*CLOCK, progress: Arc::new(Silent), interactive: false }
+        Context {
+            env: &self.env,
+            settings,
+            clock: &*CLOCK,
+            progress: Arc::new(Silent),
+            interactive: false,
+        }
     }
 
     fn push(&self) {
@@ -221,7 +270,11 @@ impl Machine {
     }
 
     fn pull(&self, sessions: &[ccsync::domain::id::SessionId]) {
-        let request = PullRequest { days: Some(30_000), sessions: sessions.to_vec(), ..PullRequest::default() };
+        let request = PullRequest {
+            days: Some(30_000),
+            sessions: sessions.to_vec(),
+            ..PullRequest::default()
+        };
         match sync::pull(&self.context(), &request) {
             Ok(report) => assert!(is_clean(&report), "{report:#?}"),
             Err(sync::SyncError::Remote(_)) => {}
@@ -231,16 +284,36 @@ impl Machine {
 
     /// Every byte here, in the store and on the remote is what it is said to be.
     fn verify(&self) {
-        let found = sync::verify(&self.context(), &VerifyRequest { full: true, ..VerifyRequest::default() }).unwrap();
-        let whole = found.objects.as_ref().is_some_and(|objects| objects.damaged.is_empty());
+        let found = sync::verify(
+            &self.context(),
+            &VerifyRequest {
+                full: true,
+                ..VerifyRequest::default()
+            },
+        )
+        .unwrap();
+        let whole = found
+            .objects
+            .as_ref()
+            .is_some_and(|objects| objects.damaged.is_empty());
         let up_to_date = matches!(found.remote, RemoteStanding::UpToDate { .. });
         let agree = found.sessions.iter().all(SessionCheck::agrees);
-        assert!(whole && up_to_date && agree && found.remote_damage.is_none(), "{found:#?}");
+        assert!(
+            whole && up_to_date && agree && found.remote_damage.is_none(),
+            "{found:#?}"
+        );
     }
 
     fn all_sessions(&self) -> Vec<ccsync::domain::id::SessionId> {
-        let filter = ListFilter { remote: true, ..ListFilter::default() };
-        sync::list(&self.context(), &filter).unwrap().into_iter().map(|row| row.session).collect()
+        let filter = ListFilter {
+            remote: true,
+            ..ListFilter::default()
+        };
+        sync::list(&self.context(), &filter)
+            .unwrap()
+            .into_iter()
+            .map(|row| row.session)
+            .collect()
     }
 
     fn conversations(&self) -> Conversations {
@@ -251,7 +324,10 @@ impl Machine {
 static CLOCK: std::sync::LazyLock<SystemClock> = std::sync::LazyLock::new(SystemClock::default);
 
 fn is_clean(report: &Report) -> bool {
-    !report.sessions.iter().any(|s| matches!(s.outcome, Outcome::Skipped { .. } | Outcome::Listed { .. }))
+    !report
+        .sessions
+        .iter()
+        .any(|s| matches!(s.outcome, Outcome::Skipped { .. } | Outcome::Listed { .. }))
 }
 
 proptest! {
@@ -270,5 +346,8 @@ proptest! {
 
 /// `CCSYNC_MODEL_CASES` asks for more than the default, for a long run.
 fn cases() -> u32 {
-    std::env::var("CCSYNC_MODEL_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(16)
+    std::env::var("CCSYNC_MODEL_CASES")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(16)
 }

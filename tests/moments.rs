@@ -43,7 +43,13 @@ struct Story {
 
 impl Story {
     fn new(rng: Rng, seed: u64) -> Self {
-        Self { world: World::new(), rng, seed, whole: BTreeMap::new(), steps: Vec::new() }
+        Self {
+            world: World::new(),
+            rng,
+            seed,
+            whole: BTreeMap::new(),
+            steps: Vec::new(),
+        }
     }
 
     /// Something is written, a command is killed, perhaps twice, and then runs to its end.
@@ -59,15 +65,24 @@ impl Story {
             self.kill(name, command);
         }
         let began = Instant::now();
-        let run = self.world.machine(name).run(&mut prepared(&self.world, name, command));
-        self.steps.push(format!("{command} on {name}: {:?}", run.code));
+        let run = self
+            .world
+            .machine(name)
+            .run(&mut prepared(&self.world, name, command));
+        self.steps
+            .push(format!("{command} on {name}: {:?}", run.code));
         let whole = self.whole.entry(command).or_default();
         *whole = began.elapsed().max(*whole).min(Duration::from_millis(300));
         let told = self.told();
-        assert!(matches!(run.code, Some(0 | 5)) || command == "undo" && run.code == Some(3), "{told}\n{run}");
+        assert!(
+            matches!(run.code, Some(0 | 5)) || command == "undo" && run.code == Some(3),
+            "{told}\n{run}"
+        );
         let machine: &Machine = self.world.machine(name);
         machine.assert_in_order(&told);
-        self.world.ledger.check_some(&machine.conversations(), &told);
+        self.world
+            .ledger
+            .check_some(&machine.conversations(), &told);
     }
 
     fn write_something(&mut self) {
@@ -85,15 +100,24 @@ impl Story {
                 }
             }
             let lines = before..self.world.ledger.len();
-            self.steps.push(format!("{machine} writes the lines {lines:?} into session {session}"));
+            self.steps.push(format!(
+                "{machine} writes the lines {lines:?} into session {session}"
+            ));
         }
     }
 
     fn kill(&mut self, name: &str, command: &'static str) {
-        let whole = self.whole.get(command).copied().unwrap_or(Duration::from_millis(100));
+        let whole = self
+            .whole
+            .get(command)
+            .copied()
+            .unwrap_or(Duration::from_millis(100));
         let wait = whole.mul_f64(self.rng.f64());
         let group = self.rng.bool();
-        self.steps.push(format!("{command} on {name} killed after {wait:?}{}", if group { " with all" } else { "" }));
+        self.steps.push(format!(
+            "{command} on {name} killed after {wait:?}{}",
+            if group { " with all" } else { "" }
+        ));
         let mut child = start(prepared(&self.world, name, command));
         thread::sleep(wait);
         if group {
@@ -114,7 +138,9 @@ fn prepared(world: &World, name: &str, command: &str) -> Command {
     let machine = world.machine(name);
     let mut prepared = machine.command([command]);
     if command == "init" {
-        prepared.args(["--yes", "--name", name, "--remote"]).arg(world.env.remote_of_pair());
+        prepared
+            .args(["--yes", "--name", name, "--remote"])
+            .arg(world.env.remote_of_pair());
     }
     prepared
 }

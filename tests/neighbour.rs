@@ -21,21 +21,39 @@ fn traced(machine: &Machine, args: &[&str]) -> (Run, Vec<String>) {
     let (traces, trace) = (machine.home.join("traces"), machine.home.join("trace"));
     fs::create_dir_all(&traces).unwrap();
     let path = std::env::var("PATH").unwrap();
-    let real = std::env::split_paths(&path).map(|dir| dir.join("git")).find(|git| git.is_file()).unwrap();
-    let script = format!("#!/bin/sh\necho \"$@\" >> '{}'\nexec '{}' \"$@\"\n", trace.display(), real.display());
+    let real = std::env::split_paths(&path)
+        .map(|dir| dir.join("git"))
+        .find(|git| git.is_file())
+        .unwrap();
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" >> '{}'\nexec '{}' \"$@\"\n",
+        trace.display(),
+        real.display()
+    );
     fs::write(traces.join("git"), script).unwrap();
     fs::set_permissions(traces.join("git"), fs::Permissions::from_mode(0o755)).unwrap();
     let _ = fs::remove_file(&trace);
-    let run = machine.run(machine.command(args).env("PATH", format!("{}:{path}", traces.display())));
+    let run = machine.run(
+        machine
+            .command(args)
+            .env("PATH", format!("{}:{path}", traces.display())),
+    );
     let lines = fs::read_to_string(&trace).unwrap_or_default();
     let commands = ["ls-remote", "fetch", "push"];
-    let started = lines.lines().filter_map(|line| line.split(' ').find(|word| commands.contains(word)));
+    let started = lines
+        .lines()
+        .filter_map(|line| line.split(' ').find(|word| commands.contains(word)));
     (run, started.map(str::to_owned).collect())
 }
 
 /// What git says of the repository, without and with all its doubts.
 fn assert_sound(machine: &Machine, remote: &Path) {
-    let git = |args: &[&str]| machine.run(machine.program("git").arg("-C").arg(remote).args(args)).success().stdout;
+    let git = |args: &[&str]| {
+        machine
+            .run(machine.program("git").arg("-C").arg(remote).args(args))
+            .success()
+            .stdout
+    };
     assert_eq!(git(&["fsck", "--strict", "--full", "--no-dangling"]), "");
     git(&["rev-list", "--objects", "--all"]);
 }
@@ -45,8 +63,12 @@ fn mode(path: &Path) -> u32 {
 }
 
 fn packs(repository: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(repository.join("objects/pack")).unwrap().map(|entry| entry.unwrap().path());
-    let mut packs: Vec<_> = entries.filter(|path| path.extension().is_some_and(|e| e == "pack")).collect();
+    let entries = fs::read_dir(repository.join("objects/pack"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut packs: Vec<_> = entries
+        .filter(|path| path.extension().is_some_and(|e| e == "pack"))
+        .collect();
     packs.sort_by_key(|path| fs::metadata(path).unwrap().modified().unwrap());
     packs
 }
@@ -74,13 +96,19 @@ fn small_pushes_and_pulls_need_no_git() {
     assert_eq!(questions(&a.text(TWO)), ["beside", "beside 1", "beside 2"]);
     for machine in [&a, &b] {
         machine.assert_in_order("after all");
-        assert_eq!(machine.ccsync(["status", "--json"]).json()["queued_commits"], 0);
+        assert_eq!(
+            machine.ccsync(["status", "--json"]).json()["queued_commits"],
+            0
+        );
         machine.ccsync(["verify", "--full"]).success();
     }
     assert_sound(&a, &remote);
     let clone = Clone::of(&remote, &a);
     clone.git(&["checkout", "--quiet", "main"]);
-    assert!(clone.path.join("machines").is_dir(), "anybody's git can clone it");
+    assert!(
+        clone.path.join("machines").is_dir(),
+        "anybody's git can clone it"
+    );
 }
 
 #[test]
@@ -89,7 +117,11 @@ fn a_first_push_and_what_a_lost_remote_gets_again_need_no_git() {
     let (a, b) = env.pair();
     for n in 0..7 {
         let id = format!("{n:08}-1111-4111-8111-111111111111");
-        a.session(&id).project("work/app").turn(&"long ".repeat(2_000_000)).turn("short").write();
+        a.session(&id)
+            .project("work/app")
+            .turn(&"long ".repeat(2_000_000))
+            .turn("short")
+            .write();
     }
     let (run, started) = traced(&a, &["push"]);
     run.success();
@@ -113,14 +145,20 @@ fn an_interrupted_transfer_is_not_begun_again_by_git() {
     let interrupted = (0..10).any(|_| {
         let env = TestEnv::new();
         let (a, _) = env.pair();
-        a.session(ONE).project("work/app").turn(&"long ".repeat(4_000_000)).write();
+        a.session(ONE)
+            .project("work/app")
+            .turn(&"long ".repeat(4_000_000))
+            .write();
         let before = tree(&env.remote_of_pair());
         let run = interrupted_while_copying(&a, &env.remote_of_pair());
         if run.code == Some(0) {
             return false;
         }
         assert_eq!(run.code, Some(130), "{run}");
-        assert!(tree(&env.remote_of_pair()) == before, "something has come, or is left");
+        assert!(
+            tree(&env.remote_of_pair()) == before,
+            "something has come, or is left"
+        );
         a.ccsync(["push"]).success();
         assert_sound(&a, &env.remote_of_pair());
         true
@@ -131,8 +169,17 @@ fn an_interrupted_transfer_is_not_begun_again_by_git() {
 /// A push, interrupted when it has begun to write a pack in the remote.
 fn interrupted_while_copying(machine: &Machine, remote: &Path) -> Run {
     let packs = remote.join("objects/pack");
-    let mut push = machine.command(["push"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let is_copying = || fs::read_dir(&packs).unwrap().any(|entry| is_half_made(&entry.unwrap().path()));
+    let mut push = machine
+        .command(["push"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let is_copying = || {
+        fs::read_dir(&packs)
+            .unwrap()
+            .any(|entry| is_half_made(&entry.unwrap().path()))
+    };
     while push.try_wait().unwrap().is_none() && !is_copying() {
         std::thread::yield_now();
     }
@@ -143,7 +190,10 @@ fn interrupted_while_copying(machine: &Machine, remote: &Path) -> Run {
 }
 
 fn is_half_made(path: &Path) -> bool {
-    path.file_name().unwrap().to_string_lossy().starts_with("tmp_pack")
+    path.file_name()
+        .unwrap()
+        .to_string_lossy()
+        .starts_with("tmp_pack")
 }
 
 #[test]
@@ -156,7 +206,12 @@ fn an_interruption_counts_while_it_is_found_out_what_is_missing() {
         a.ccsync(["push"]).success();
         let before = packs(&b.store().join(".git")).len();
         let [first, second] = [1, 2].map(|n| gate(&b, &env.remote_of_pair(), n));
-        let mut pull = b.command(["pull"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut pull = b
+            .command(["pull"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         // It has begun to look when it comes by the first, and waits at the second.
         let open = open_gate(&first, &mut pull);
         kill_process(Pid::from_child(&pull), Signal::INT).unwrap();
@@ -166,7 +221,9 @@ fn an_interruption_counts_while_it_is_found_out_what_is_missing() {
             return false;
         }
         assert_eq!(run.code, Some(130), "{run}");
-        [first, second].iter().for_each(|gate| fs::remove_file(gate).unwrap());
+        [first, second]
+            .iter()
+            .for_each(|gate| fs::remove_file(gate).unwrap());
         b.ccsync(["pull"]).success();
         assert_eq!(questions(&b.text(ONE)).len(), 2);
         true
@@ -179,7 +236,9 @@ fn gate(machine: &Machine, remote: &Path, n: u64) -> PathBuf {
     let pack = remote.join(format!("objects/pack/pack-{n:040}.pack"));
     machine.run(machine.program("mkfifo").arg(&pack)).success();
     let index = fs::File::create(pack.with_extension("idx")).unwrap();
-    index.set_modified(index.metadata().unwrap().modified().unwrap() + Duration::from_secs(100 - n)).unwrap();
+    index
+        .set_modified(index.metadata().unwrap().modified().unwrap() + Duration::from_secs(100 - n))
+        .unwrap();
     pack
 }
 
@@ -187,7 +246,11 @@ fn gate(machine: &Machine, remote: &Path, n: u64) -> PathBuf {
 fn open_gate(gate: &Path, program: &mut Child) -> Option<fs::File> {
     let only_if_awaited = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap();
     while program.try_wait().unwrap().is_none() {
-        if let Ok(open) = fs::OpenOptions::new().write(true).custom_flags(only_if_awaited).open(gate) {
+        if let Ok(open) = fs::OpenOptions::new()
+            .write(true)
+            .custom_flags(only_if_awaited)
+            .open(gate)
+        {
             return Some(open);
         }
         std::thread::yield_now();
@@ -207,7 +270,10 @@ fn others_may_read_what_was_pushed_if_they_may_read_the_rest() {
         a.append(ONE, "more");
         without_git(&a, &["push"]).success();
         let newest = packs(&remote).pop().unwrap();
-        assert_eq!((mode(&newest), mode(&newest.with_extension("idx"))), (file, file));
+        assert_eq!(
+            (mode(&newest), mode(&newest.with_extension("idx"))),
+            (file, file)
+        );
         assert_eq!(mode(&remote.join("refs/heads/main")), directory & 0o666);
     }
 }
@@ -217,25 +283,48 @@ type Unusual = (&'static str, fn(&Machine, &Path));
 
 /// What makes a repository one that only git may handle.
 const UNUSUAL: [Unusual; 10] = [
-    ("fsck of what arrives", |_, remote| configure(remote, "[receive]\n\tfsckObjects = true\n")),
-    ("only forward", |_, remote| configure(remote, "[receive]\n\tdenyNonFastForwards = true\n")),
-    ("hidden references", |_, remote| configure(remote, "[transfer]\n\thideRefs = refs/x\n")),
-    ("a log", |_, remote| configure(remote, "[core]\n\tlogAllRefUpdates = true\n")),
-    ("no bare repository", |_, remote| {
-        configure(remote, "[core]\n\tbare = false\n[receive]\n\tdenyCurrentBranch = ignore\n");
+    ("fsck of what arrives", |_, remote| {
+        configure(remote, "[receive]\n\tfsckObjects = true\n")
     }),
-    ("a hook", |_, remote| hook(&remote.join("hooks/post-receive"))),
+    ("only forward", |_, remote| {
+        configure(remote, "[receive]\n\tdenyNonFastForwards = true\n")
+    }),
+    ("hidden references", |_, remote| {
+        configure(remote, "[transfer]\n\thideRefs = refs/x\n")
+    }),
+    ("a log", |_, remote| {
+        configure(remote, "[core]\n\tlogAllRefUpdates = true\n")
+    }),
+    ("no bare repository", |_, remote| {
+        configure(
+            remote,
+            "[core]\n\tbare = false\n[receive]\n\tdenyCurrentBranch = ignore\n",
+        );
+    }),
+    ("a hook", |_, remote| {
+        hook(&remote.join("hooks/post-receive"))
+    }),
     ("hooks elsewhere", |machine, remote| {
         let hooks = machine.home.join("hooks");
-        configure(remote, &format!("[core]\n\thooksPath = {}\n", hooks.display()));
+        configure(
+            remote,
+            &format!("[core]\n\thooksPath = {}\n", hooks.display()),
+        );
         hook(&hooks.join("update"));
     }),
-    ("the user's own rules", |machine, _| configure_user(machine, "[receive]\n\tfsckObjects = true\n")),
+    ("the user's own rules", |machine, _| {
+        configure_user(machine, "[receive]\n\tfsckObjects = true\n")
+    }),
     ("another address", |machine, remote| {
         let root = remote.parent().unwrap().display();
-        configure_user(machine, &format!("[url \"file://{root}/\"]\n\tinsteadOf = {root}/\n"));
+        configure_user(
+            machine,
+            &format!("[url \"file://{root}/\"]\n\tinsteadOf = {root}/\n"),
+        );
     }),
-    ("packed elsewhere", |_, remote| fs::write(remote.join("objects/info/alternates"), "/nowhere\n").unwrap()),
+    ("packed elsewhere", |_, remote| {
+        fs::write(remote.join("objects/info/alternates"), "/nowhere\n").unwrap()
+    }),
 ];
 
 fn configure(remote: &Path, text: &str) {
@@ -294,10 +383,12 @@ fn settings_that_variables_bring_are_gits_business() {
     fs::write(&elsewhere, "[user]\n\tname = al\n").unwrap();
     a.append(ONE, "more");
     let mut push = a.command(["push", "--json"]);
-    push.env("GIT_CONFIG_GLOBAL", &elsewhere).env("PATH", "/nowhere");
+    push.env("GIT_CONFIG_GLOBAL", &elsewhere)
+        .env("PATH", "/nowhere");
     assert_eq!(a.run(&mut push).json()["remote"]["state"], "queued");
     let mut push = a.command(["push", "--json"]);
-    push.env("GIT_ALLOW_PROTOCOL", "https").env("PATH", "/nowhere");
+    push.env("GIT_ALLOW_PROTOCOL", "https")
+        .env("PATH", "/nowhere");
     assert_eq!(a.run(&mut push).json()["remote"]["state"], "queued");
     without_git(&a, &["push"]).success();
 }
@@ -319,7 +410,11 @@ fn what_is_damaged_in_the_remote_comes_nowhere_else() {
         fs::write(&newest, &damaged).unwrap();
         let run = b.ccsync(["pull"]);
         assert_ne!(run.code, Some(0), "byte {at}\n{run}");
-        assert_eq!(b.git(&["fsck", "--strict", "--full", "--no-dangling"]), "", "byte {at}");
+        assert_eq!(
+            b.git(&["fsck", "--strict", "--full", "--no-dangling"]),
+            "",
+            "byte {at}"
+        );
         assert_eq!(packs(&b.store().join(".git")).len(), before, "byte {at}");
         assert_eq!(questions(&b.text(ONE)), ["hello"], "byte {at}");
     }
@@ -333,7 +428,11 @@ fn a_reference_that_git_has_packed_is_moved_like_any_other() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let remote = env.remote_of_pair();
-    let git = |args: &[&str]| a.run(a.program("git").arg("-C").arg(&remote).args(args)).success().stdout;
+    let git = |args: &[&str]| {
+        a.run(a.program("git").arg("-C").arg(&remote).args(args))
+            .success()
+            .stdout
+    };
     git(&["pack-refs", "--all"]);
     git(&["gc", "--quiet"]);
     assert!(!remote.join("refs/heads/main").exists());
@@ -368,5 +467,8 @@ fn what_returns_to_what_it_was_goes_over_whole() {
     assert_sound(&b, &b.store());
     let at_b = b.project_dir("work/app").join("memory");
     assert_eq!(fs::read_to_string(at_b.join("MEMORY.md")).unwrap(), "one\n");
-    assert_eq!(fs::read_to_string(at_b.join("other/stays.md")).unwrap(), "stays\n");
+    assert_eq!(
+        fs::read_to_string(at_b.join("other/stays.md")).unwrap(),
+        "stays\n"
+    );
 }

@@ -6,8 +6,16 @@ use crate::harness::{Clone, Machine, ONE, TestEnv};
 
 /// The texts of the notes that a machine keeps, the newest first.
 fn kept(machine: &Machine) -> Vec<String> {
-    let notes = machine.ccsync(["notes", "--all", "--json"]).success().json();
-    notes["notes"].as_array().unwrap().iter().map(|note| note["text"].as_str().unwrap().to_owned()).collect()
+    let notes = machine
+        .ccsync(["notes", "--all", "--json"])
+        .success()
+        .json();
+    notes["notes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|note| note["text"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -15,17 +23,29 @@ fn a_note_is_shown_once_on_top_and_then_kept() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     insta::assert_snapshot!(a.ccsync(["note", "the tests\nneed a database"]).success());
-    assert!(!a.ccsync(["pull"]).success().stdout.contains("note from"), "its author knows");
+    assert!(
+        !a.ccsync(["pull"]).success().stdout.contains("note from"),
+        "its author knows"
+    );
     let data = b.ccsync(["pull", "--json"]).success().json();
     assert_eq!(data["notes"][0]["text"], "the tests\nneed a database");
     assert_eq!(data["notes"][0]["machine"]["name"], "a");
     insta::assert_snapshot!(b.ccsync(["pull"]).success());
-    assert!(!b.ccsync(["pull"]).success().stdout.contains("note from"), "once");
+    assert!(
+        !b.ccsync(["pull"]).success().stdout.contains("note from"),
+        "once"
+    );
     insta::assert_snapshot!(b.ccsync(["notes"]).success());
     let row = &b.ccsync(["notes", "--json"]).success().json()["notes"][0];
     assert_eq!((&row["seen"], &row["own"]), (&true.into(), &false.into()));
     fs::remove_file(b.home.join(".local/state/ccsync/notes.json")).unwrap();
-    assert!(b.ccsync(["sync"]).success().stdout.starts_with("note from a, "), "at worst it is shown again");
+    assert!(
+        b.ccsync(["sync"])
+            .success()
+            .stdout
+            .starts_with("note from a, "),
+        "at worst it is shown again"
+    );
     assert!(b.ccsync(["pull", "--quiet"]).success().stdout.is_empty());
 }
 
@@ -38,7 +58,12 @@ fn a_note_for_one_machine_is_shown_there_only() {
     a.ccsync(["pull"]).success();
     a.ccsync(["note", "for b", "--for", "b"]).success();
     assert!(!c.ccsync(["pull"]).success().stdout.contains("note from"));
-    assert!(b.ccsync(["pull"]).success().stdout.contains("note from a for b, "));
+    assert!(
+        b.ccsync(["pull"])
+            .success()
+            .stdout
+            .contains("note from a for b, ")
+    );
     assert_eq!(kept(&c), ["for b"]);
     // Two machines of one name are told apart by their ids.
     c.ccsync(["config", "set", "name", "b"]).success();
@@ -46,7 +71,12 @@ fn a_note_for_one_machine_is_shown_there_only() {
     a.ccsync(["pull"]).success();
     insta::assert_snapshot!(a.ccsync(["note", "for whom", "--for", "b"]).code(1));
     let config = fs::read_to_string(c.home.join(".config/ccsync/config.toml")).unwrap();
-    let id = regex::Regex::new("[0-9a-f]{32}").unwrap().find(&config).unwrap().as_str().to_owned();
+    let id = regex::Regex::new("[0-9a-f]{32}")
+        .unwrap()
+        .find(&config)
+        .unwrap()
+        .as_str()
+        .to_owned();
     a.ccsync(["note", "for c", "--for", &id]).success();
     assert!(!b.ccsync(["pull"]).success().stdout.contains("note from"));
     assert!(c.ccsync(["pull"]).success().stdout.contains("for c"));
@@ -74,7 +104,12 @@ fn a_note_written_offline_waits_for_the_remote() {
     fs::rename(&away, &remote).unwrap();
     b.ccsync(["note", "from home"]).success();
     a.ccsync(["push"]).success();
-    assert!(b.ccsync(["pull"]).success().stdout.contains("from the train"));
+    assert!(
+        b.ccsync(["pull"])
+            .success()
+            .stdout
+            .contains("from the train")
+    );
     assert!(a.ccsync(["pull"]).success().stdout.contains("from home"));
     assert_eq!(kept(&a).len(), 2);
     assert_eq!(kept(&a), kept(&b));
@@ -95,9 +130,15 @@ fn nothing_that_somebody_puts_among_the_notes_does_harm() {
         &format!("notes/{}.json", id(1)),
         note(1, "\u{1b}]0;x\u{7}\u{202e}evil\n\u{9b}2J$ ccsync push").to_string(),
     );
-    clone.write(&format!("notes/{}.json", id(2)), note(2, &"x".repeat(5000)).to_string());
+    clone.write(
+        &format!("notes/{}.json", id(2)),
+        note(2, &"x".repeat(5000)).to_string(),
+    );
     clone.write(&format!("notes/{}.json", id(3)), "{ no json");
-    clone.write(&format!("notes/{}.json", id(4)), note(5, "another's id").to_string());
+    clone.write(
+        &format!("notes/{}.json", id(4)),
+        note(5, "another's id").to_string(),
+    );
     clone.write(&format!("notes/{}.json", id(6)), vec![b' '; 1 << 20]);
     let mut newer = note(7, "newer");
     newer["format"] = 9.into();
@@ -108,10 +149,21 @@ fn nothing_that_somebody_puts_among_the_notes_does_harm() {
     clone.add("120000", &link, &format!("notes/{}.json", id(8)));
     clone.push();
     let run = b.ccsync(["pull"]).success();
-    let harmless = |text: &str| text.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}');
+    let harmless = |text: &str| {
+        text.chars()
+            .all(|c| c == '\n' || !c.is_control() && c != '\u{202e}')
+    };
     assert!(harmless(&run.stdout) && harmless(&run.stderr), "{run}");
-    assert!(run.stdout.contains("evil") && run.stdout.contains("  | "), "{run}");
-    assert!(run.stdout.lines().all(|line| !line.starts_with("$ ccsync push")), "{run}");
+    assert!(
+        run.stdout.contains("evil") && run.stdout.contains("  | "),
+        "{run}"
+    );
+    assert!(
+        run.stdout
+            .lines()
+            .all(|line| !line.starts_with("$ ccsync push")),
+        "{run}"
+    );
     assert_eq!(kept(&b).len(), 1);
     assert!(harmless(&b.ccsync(["notes"]).success().stdout));
     b.ccsync(["note", "still works"]).success();
@@ -127,7 +179,9 @@ fn resume_shows_notes_before_the_client_runs() {
     let (a, b) = env.pair_with_session();
     fs::create_dir_all(b.home.join("work/app")).unwrap();
     a.ccsync(["note", "mind the gap"]).success();
-    let run = b.run(&mut Client::install(&b).command(&["resume", ONE], "a turn")).success();
+    let run = b
+        .run(&mut Client::install(&b).command(&["resume", ONE], "a turn"))
+        .success();
     assert!(run.stderr.contains("mind the gap"), "{run}");
     assert!(!b.text(ONE).contains("mind the gap"), "no model is told");
     assert!(!b.ccsync(["pull"]).success().stdout.contains("mind the gap"));

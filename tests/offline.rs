@@ -18,13 +18,19 @@ fn an_offline_push_is_queued_and_the_next_command_sends_it() {
         "push: 1 session: 1 added; queued: 1 commit here, the next command sends it"
     );
     assert!(queued.stdout.contains("not on the remote: "), "{queued}");
-    assert_eq!(a.ccsync(["status", "--json"]).success().json()["queued_commits"], 1);
+    assert_eq!(
+        a.ccsync(["status", "--json"]).success().json()["queued_commits"],
+        1
+    );
 
     a.session(TWO).turn("more").write();
     a.ccsync(["push"]).code(6);
     fs::rename(&away, &remote).unwrap();
     a.ccsync(["push"]).success();
-    assert_eq!(a.ccsync(["status", "--json"]).success().json()["queued_commits"], 0);
+    assert_eq!(
+        a.ccsync(["status", "--json"]).success().json()["queued_commits"],
+        0
+    );
     b.ccsync(["pull"]).success();
     assert_eq!(b.sessions(), [ONE, TWO]);
 }
@@ -59,7 +65,11 @@ fn what_a_fetch_has_merged_does_not_hide_that_a_session_runs_here() {
     b.mark_running(ONE, std::process::id());
     let run = b.ccsync(["pull"]).code(3);
     assert!(run.stdout.contains("pull again when it has ended"), "{run}");
-    assert!(run.stdout.contains("note: what was said here, 4 lines, is a session of its own: "), "{run}");
+    assert!(
+        run.stdout
+            .contains("note: what was said here, 4 lines, is a session of its own: "),
+        "{run}"
+    );
     assert_eq!(questions(&b.text(ONE)), ["hello", "by b"]);
 }
 
@@ -74,7 +84,10 @@ fn an_offline_pull_fails_and_harms_nothing() {
     let before = a.client_tree();
     fs::remove_dir_all(&remote).unwrap();
     let pull = a.ccsync(["pull"]).code(1);
-    assert!(format!("{}{}", pull.stdout, pull.stderr).contains("remote"), "{pull}");
+    assert!(
+        format!("{}{}", pull.stdout, pull.stderr).contains("remote"),
+        "{pull}"
+    );
     assert_eq!(a.client_tree(), before);
 }
 
@@ -89,7 +102,10 @@ fn an_offline_sync_commits_all_the_same() {
     fs::rename(&remote, &away).unwrap();
     let run = a.ccsync(["sync"]);
     assert!(matches!(run.code, Some(1 | 6)), "{run}");
-    assert_eq!(a.ccsync(["status", "--json"]).success().json()["queued_commits"], 1);
+    assert_eq!(
+        a.ccsync(["status", "--json"]).success().json()["queued_commits"],
+        1
+    );
     fs::rename(&away, &remote).unwrap();
     a.ccsync(["sync"]).success();
 }
@@ -104,5 +120,8 @@ fn status_and_list_work_offline() {
     a.ccsync(["push"]).success();
     fs::remove_dir_all(&remote).unwrap();
     a.ccsync(["status"]).success();
-    assert_eq!(a.ccsync(["list", "--json"]).success().json()["sessions"][0]["session"], ONE);
+    assert_eq!(
+        a.ccsync(["list", "--json"]).success().json()["sessions"][0]["session"],
+        ONE
+    );
 }

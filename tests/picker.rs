@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use crate::harness::client::Client;
-use crate::harness::{CTRL_C, DOWN, ENTER, ESCAPE, Machine, ONE, TAB, TWO, Terminal, TestEnv, questions};
+use crate::harness::{
+    CTRL_C, DOWN, ENTER, ESCAPE, Machine, ONE, TAB, TWO, Terminal, TestEnv, questions,
+};
 use crate::project::{git, project_remote};
 
 /// Two machines with two sessions, of which the second is the newer one.
@@ -22,7 +24,9 @@ fn resume(client: &Client<'_>, args: &[&str], says: &str) -> Terminal {
 }
 
 fn resume_sized(client: &Client<'_>, args: &[&str], says: &str, columns: u16) -> Terminal {
-    let args: Vec<&str> = std::iter::once("resume").chain(args.iter().copied()).collect();
+    let args: Vec<&str> = std::iter::once("resume")
+        .chain(args.iter().copied())
+        .collect();
     Terminal::start(client.command(&args, says), columns, 16)
 }
 
@@ -48,7 +52,10 @@ fn nobody_holds_a_lock(env: &TestEnv) {
 
 fn lock(remote: &Path, session: &str) -> Option<String> {
     let remote = git2::Repository::open(remote).unwrap();
-    remote.refname_to_id(&format!("refs/heads/ccsync/lock/{session}")).ok().map(|commit| commit.to_string())
+    remote
+        .refname_to_id(&format!("refs/heads/ccsync/lock/{session}"))
+        .ok()
+        .map(|commit| commit.to_string())
 }
 
 fn ran(machine: &Machine) -> bool {
@@ -65,7 +72,11 @@ fn a_session_is_found_by_its_words_and_continued() {
     terminal.wait_for("1 of 2 sessions");
     terminal.type_in(ENTER);
     let ended = terminal.end().given_back().code(0);
-    assert!(ended.text().contains("; the lock is given back"), "{}", ended.text());
+    assert!(
+        ended.text().contains("; the lock is given back"),
+        "{}",
+        ended.text()
+    );
     assert_eq!(at_b.arguments(), [format!("--resume {ONE}")]);
     assert_eq!(questions(&b.text(ONE)), ["mend the roof", "with tar"]);
     nobody_holds_a_lock(&env);
@@ -104,7 +115,9 @@ fn a_narrow_terminal_is_wide_enough() {
     terminal.wait_for("mend the roof");
     terminal.wait_for_raw();
     terminal.resize(18, 8);
-    terminal.wait_until("it fits", |screen| screen.contains("paint") && screen.lines().all(|line| line.len() < 24));
+    terminal.wait_until("it fits", |screen| {
+        screen.contains("paint") && screen.lines().all(|line| line.len() < 24)
+    });
     terminal.type_in(ENTER);
     terminal.end().given_back().code(0);
     assert_eq!(questions(&b.text(TWO)), ["paint the fence", "in green"]);
@@ -122,7 +135,9 @@ fn no_key_is_lost_while_the_window_changes_its_size() {
         terminal.resize(columns, 16);
         terminal.type_in(key.encode_utf8(&mut [0; 4]));
     }
-    terminal.wait_until("every key has come", |screen| screen.contains(typed.trim_end()));
+    terminal.wait_until("every key has come", |screen| {
+        screen.contains(typed.trim_end())
+    });
     terminal.type_in(CTRL_C);
     terminal.end().given_back().code(130);
 }
@@ -142,10 +157,20 @@ fn a_session_that_somebody_holds_is_taken_only_with_a_yes() {
         asked(&terminal, "Take it over?");
         terminal.type_in(no);
         let ended = terminal.end().given_back();
-        assert!(ended.text().contains("a (last heard of just now) has this session open"), "{}", ended.text());
+        assert!(
+            ended
+                .text()
+                .contains("a (last heard of just now) has this session open"),
+            "{}",
+            ended.text()
+        );
         ended.code(4);
     }
-    assert_eq!(lock(&env.remote_of_pair(), TWO), held, "a no leaves the lock alone");
+    assert_eq!(
+        lock(&env.remote_of_pair(), TWO),
+        held,
+        "a no leaves the lock alone"
+    );
     assert!(!ran(&b), "no client ran");
     let terminal = resume(&at_b, &[TWO], "from b");
     asked(&terminal, "Take it over?");
@@ -163,8 +188,15 @@ fn a_project_that_is_missing_is_cloned_if_the_person_wants_that() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let remote = project_remote(&env, &a);
-    git(&a, "", &["clone", "--quiet", remote.to_str().unwrap(), "lib"]);
-    a.session(ONE).project("lib/crates/app").turn("hello").write();
+    git(
+        &a,
+        "",
+        &["clone", "--quiet", remote.to_str().unwrap(), "lib"],
+    );
+    a.session(ONE)
+        .project("lib/crates/app")
+        .turn("hello")
+        .write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     let at_b = Client::install(&b);
@@ -175,7 +207,11 @@ fn a_project_that_is_missing_is_cloned_if_the_person_wants_that() {
         no.iter().for_each(|key| terminal.type_in(key));
         let ended = terminal.end().given_back();
         assert!(ended.text().contains("git clone --"), "{}", ended.text());
-        assert!(ended.text().contains("elsewhere on this machine"), "{}", ended.text());
+        assert!(
+            ended.text().contains("elsewhere on this machine"),
+            "{}",
+            ended.text()
+        );
         ended.code(1);
         assert!(!b.home.join("lib").exists() && !ran(&b));
         nobody_holds_a_lock(&env);
@@ -187,7 +223,14 @@ fn a_project_that_is_missing_is_cloned_if_the_person_wants_that() {
     assert!(b.home.join("lib/crates/app/main.rs").exists());
     assert_eq!(questions(&b.text(ONE)), ["hello", "from b"]);
     let directory = b.home.join("lib/crates/app");
-    assert!(b.text(ONE).lines().last().unwrap().contains(directory.to_str().unwrap()), "the client runs there");
+    assert!(
+        b.text(ONE)
+            .lines()
+            .last()
+            .unwrap()
+            .contains(directory.to_str().unwrap()),
+        "the client runs there"
+    );
     nobody_holds_a_lock(&env);
 }
 
@@ -213,7 +256,14 @@ fn a_root_that_lies_elsewhere_here_is_asked_for() {
         nobody_holds_a_lock(&env);
     }
     assert_eq!(questions(&b.text(ONE)), ["hello", "from b"]);
-    assert!(b.text(ONE).lines().last().unwrap().contains("elsewhere/app"), "the client runs there");
+    assert!(
+        b.text(ONE)
+            .lines()
+            .last()
+            .unwrap()
+            .contains("elsewhere/app"),
+        "the client runs there"
+    );
 }
 
 #[test]
@@ -238,7 +288,11 @@ fn without_the_remote_the_person_is_asked() {
     terminal.wait_for_raw();
     terminal.type_in(ENTER);
     let ended = terminal.end().given_back().code(0);
-    assert!(ended.text().contains("not on the remote yet"), "{}", ended.text());
+    assert!(
+        ended.text().contains("not on the remote yet"),
+        "{}",
+        ended.text()
+    );
     fs::rename(&away, env.remote_of_pair()).unwrap();
     b.ccsync(["update"]).success();
     a.ccsync(["pull"]).success();

@@ -11,7 +11,13 @@ use crate::projects::{assert_lies_in, assert_settled};
 
 /// Gives the placeholder `LAB` to a directory relative to the home directory.
 fn give(machine: &Machine, directory: &str) -> Run {
-    machine.ccsync(["config", "add-placeholder", &format!("LAB={}", machine.home.join(directory).display())]).success()
+    machine
+        .ccsync([
+            "config",
+            "add-placeholder",
+            &format!("LAB={}", machine.home.join(directory).display()),
+        ])
+        .success()
 }
 
 /// `a` has pushed a session in `lab/x`, and given `lab` a placeholder since; `b` has the place in `science`.
@@ -42,15 +48,29 @@ fn who_gives_it_is_told_of_what_is_stored_already() {
     let none = give(&a, "empty");
     assert_eq!(none.stderr, "", "nothing lies there");
     let lab = a.home.join("lab");
-    let set = a.ccsync(["config", "set-path", "LAB", "this", lab.to_str().unwrap()]).success();
+    let set = a
+        .ccsync(["config", "set-path", "LAB", "this", lab.to_str().unwrap()])
+        .success();
     assert!(
-        set.stderr.contains("1 session below LAB is stored already") && !set.stderr.contains("ccsync push"),
+        set.stderr.contains("1 session below LAB is stored already")
+            && !set.stderr.contains("ccsync push"),
         "{set}"
     );
     let work = format!("WORK={}", a.home.join("work").display());
-    let init = a.ccsync(["init", "--yes", "--add-placeholder", &work]).success();
-    assert!(init.stderr.contains("1 session below WORK is stored already"), "{init}");
-    assert!(!a.ccsync(["init", "--yes"]).success().stderr.contains("stored already"));
+    let init = a
+        .ccsync(["init", "--yes", "--add-placeholder", &work])
+        .success();
+    assert!(
+        init.stderr
+            .contains("1 session below WORK is stored already"),
+        "{init}"
+    );
+    assert!(
+        !a.ccsync(["init", "--yes"])
+            .success()
+            .stderr
+            .contains("stored already")
+    );
 }
 
 #[test]
@@ -60,8 +80,13 @@ fn a_session_from_before_lands_below_it_on_another_machine_and_its_text_stays() 
     let pull = b.ccsync(["pull"]).success();
     assert!(pull.stdout.contains("{{LAB}}/x"), "{pull}");
     assert_lies_in(&b, ONE, "science/x");
-    assert!(matches!(here(&b, ONE), ProjectHere::Present { directory, .. } if directory == b.home.join("science/x")));
-    assert!(b.text(ONE).contains(b.home.join("lab/x").to_str().unwrap()), "as it was stored");
+    assert!(
+        matches!(here(&b, ONE), ProjectHere::Present { directory, .. } if directory == b.home.join("science/x"))
+    );
+    assert!(
+        b.text(ONE).contains(b.home.join("lab/x").to_str().unwrap()),
+        "as it was stored"
+    );
     assert_settled(&b, &[ONE]);
     // From here on both use it.
     b.append(ONE, "on b");
@@ -74,7 +99,11 @@ fn a_session_from_before_lands_below_it_on_another_machine_and_its_text_stays() 
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     let cwd = format!("\"cwd\":\"{}\"", b.home.join("science/x").display());
-    assert!(b.text(ONE).contains(&cwd), "what was written since is read below it: {}", b.text(ONE));
+    assert!(
+        b.text(ONE).contains(&cwd),
+        "what was written since is read below it: {}",
+        b.text(ONE)
+    );
     assert_eq!(questions(&b.text(ONE)), ["hello", "on b", "on a"]);
     assert_settled(&a, &[ONE]);
     assert_settled(&b, &[ONE]);
@@ -108,11 +137,21 @@ fn what_counts_is_what_the_machine_had_then_and_more() {
     a.ccsync(["push"]).success();
     // The placeholder has moved: what was stored below it is none of what lies in the new place.
     let other = format!("OTHER={}", a.home.join("lab").display());
-    a.ccsync(["config", "add-placeholder", &format!("LAB={}", a.home.join("elsewhere").display())]).success();
+    a.ccsync([
+        "config",
+        "add-placeholder",
+        &format!("LAB={}", a.home.join("elsewhere").display()),
+    ])
+    .success();
     a.ccsync(["config", "add-placeholder", &other]).success();
     a.ccsync(["push"]).success();
     give(&b, "science");
-    b.ccsync(["config", "add-placeholder", &format!("OTHER={}", b.home.join("other").display())]).success();
+    b.ccsync([
+        "config",
+        "add-placeholder",
+        &format!("OTHER={}", b.home.join("other").display()),
+    ])
+    .success();
     b.ccsync(["pull"]).success();
     assert_lies_in(&b, ONE, "science/x");
 }
@@ -133,14 +172,27 @@ fn the_model_is_told_where_it_is_now() {
     let (a, b) = env.pair();
     let signed =
         br#"{"type":"assistant","message":{"content":[{"type":"thinking","thinking":"x","signature":"c2ln"}]}}"#;
-    a.session(ONE).project("lab/x").turn("hello").raw(signed).raw(b"\n").write();
+    a.session(ONE)
+        .project("lab/x")
+        .turn("hello")
+        .raw(signed)
+        .raw(b"\n")
+        .write();
     a.ccsync(["push"]).success();
     give(&a, "lab");
     a.ccsync(["push"]).success();
     give(&b, "science");
     b.ccsync(["pull"]).success();
     let directory = b.home.join("science/x");
-    let told = with_context(&b, |ctx| what_to_tell(ctx, &ONE.parse().unwrap(), &directory)).unwrap().unwrap();
-    let line = format!("- `{}` is now `{}`", a.home.join("lab").display(), b.home.join("science").display());
+    let told = with_context(&b, |ctx| {
+        what_to_tell(ctx, &ONE.parse().unwrap(), &directory)
+    })
+    .unwrap()
+    .unwrap();
+    let line = format!(
+        "- `{}` is now `{}`",
+        a.home.join("lab").display(),
+        b.home.join("science").display()
+    );
     assert!(told.contains(&line), "{told}");
 }

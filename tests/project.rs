@@ -34,12 +34,21 @@ pub(crate) fn repository(machine: &Machine, directory: &str, remote: &str) -> St
 }
 
 pub(crate) fn commit(machine: &Machine, directory: &str, message: &str) -> String {
-    git(machine, directory, &["commit", "--quiet", "--allow-empty", "--message", message]);
+    git(
+        machine,
+        directory,
+        &["commit", "--quiet", "--allow-empty", "--message", message],
+    );
     git(machine, directory, &["rev-parse", "HEAD"])
 }
 
 pub(crate) fn manifest(machine: &Machine, session: &str) -> Value {
-    let path = machine.data().join("store/sessions").join(&session[..2]).join(session).join("manifest.json");
+    let path = machine
+        .data()
+        .join("store/sessions")
+        .join(&session[..2])
+        .join(session)
+        .join("manifest.json");
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
@@ -78,8 +87,15 @@ pub(crate) fn project_remote(env: &TestEnv, machine: &Machine) -> PathBuf {
 fn a_push_records_the_repository_and_an_unchanged_session_stays_as_it_is() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let first = repository(&a, "work", "https://al:hunter2secret@GitHub.com/al/App.git/?token=hunter2secret");
-    a.session(ONE).project("work/crates/app").turn("hello").write();
+    let first = repository(
+        &a,
+        "work",
+        "https://al:hunter2secret@GitHub.com/al/App.git/?token=hunter2secret",
+    );
+    a.session(ONE)
+        .project("work/crates/app")
+        .turn("hello")
+        .write();
     a.ccsync(["push"]).success();
     let expected = json!({
         "format": 1, "remote": "https://GitHub.com/al/App.git/", "identity": "github.com/al/App", "directory": "crates/app",
@@ -91,11 +107,18 @@ fn a_push_records_the_repository_and_an_unchanged_session_stays_as_it_is() {
     let second = commit(&a, "work", "second");
     git(&a, "work", &["checkout", "--quiet", "--detach"]);
     let run = a.ccsync(["push"]).success();
-    assert_eq!(a.git(&["rev-parse", "HEAD"]), head, "a commit in the project changes no session\n{run}");
+    assert_eq!(
+        a.git(&["rev-parse", "HEAD"]),
+        head,
+        "a commit in the project changes no session\n{run}"
+    );
     a.append(ONE, "more");
     a.ccsync(["push"]).success();
     assert_eq!(recorded(&a, ONE)["commit"], second.as_str());
-    assert!(recorded(&a, ONE).get("branch").is_none(), "a detached head is on none");
+    assert!(
+        recorded(&a, ONE).get("branch").is_none(),
+        "a detached head is on none"
+    );
 
     // The other machine goes on in a clone of its own, over another protocol.
     b.ccsync(["pull"]).success();
@@ -107,24 +130,55 @@ fn a_push_records_the_repository_and_an_unchanged_session_stays_as_it_is() {
     assert_eq!(recorded(&b, ONE)["commit"], third.as_str());
 
     // Nowhere but in the configuration of the project.
-    let files = walkdir::WalkDir::new(env.root()).into_iter().map(Result::unwrap).filter(|e| e.file_type().is_file());
-    let holds = |path: &PathBuf| memchr::memmem::find(&fs::read(path).unwrap(), b"hunter2secret").is_some();
-    let betrayers: Vec<_> = files.map(walkdir::DirEntry::into_path).filter(holds).collect();
+    let files = walkdir::WalkDir::new(env.root())
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|e| e.file_type().is_file());
+    let holds =
+        |path: &PathBuf| memchr::memmem::find(&fs::read(path).unwrap(), b"hunter2secret").is_some();
+    let betrayers: Vec<_> = files
+        .map(walkdir::DirEntry::into_path)
+        .filter(holds)
+        .collect();
     assert_eq!(betrayers, [a.home.join("work/.git/config")]);
     let store = a.data().join("store");
-    let text = a.run(a.program("git").arg("-C").arg(store).args(["log", "-p", "--all"])).success().stdout;
-    assert!(text.contains("GitHub.com") && !text.contains("hunter2"), "{text}");
+    let text = a
+        .run(
+            a.program("git")
+                .arg("-C")
+                .arg(store)
+                .args(["log", "-p", "--all"]),
+        )
+        .success()
+        .stdout;
+    assert!(
+        text.contains("GitHub.com") && !text.contains("hunter2"),
+        "{text}"
+    );
 }
 
 #[test]
 fn aliases_are_resolved_and_repositories_on_the_disk_are_portable() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
-    git(&a, "", &["config", "--global", "url.https://al:hunter2@example.org/.insteadOf", "ex:"]);
+    git(
+        &a,
+        "",
+        &[
+            "config",
+            "--global",
+            "url.https://al:hunter2@example.org/.insteadOf",
+            "ex:",
+        ],
+    );
     repository(&a, "work/app", "ex:al/app");
     a.session(ONE).turn("hello").write();
     let bare = a.home.join("git/app.git");
-    git(&a, "", &["init", "--quiet", "--bare", bare.to_str().unwrap()]);
+    git(
+        &a,
+        "",
+        &["init", "--quiet", "--bare", bare.to_str().unwrap()],
+    );
     repository(&a, "work/other", "../../git/app.git");
     a.session(TWO).project("work/other").turn("hello").write();
     a.ccsync(["push"]).success();
@@ -139,21 +193,32 @@ fn worktrees_links_and_nested_repositories_are_what_git_takes_them_for() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let first = repository(&a, "work/app", "https://example.org/al/app");
-    git(&a, "work/app", &["worktree", "add", "--quiet", "-b", "side", "../tree"]);
+    git(
+        &a,
+        "work/app",
+        &["worktree", "add", "--quiet", "-b", "side", "../tree"],
+    );
     let side = commit(&a, "work/tree", "on the side");
     std::os::unix::fs::symlink(a.home.join("work/app"), a.home.join("link")).unwrap();
     fs::create_dir_all(a.home.join("work/app/crates/x")).unwrap();
     let inner = repository(&a, "work/app/inner", "https://example.org/al/inner");
     let id = |n: usize| format!("{n}{n}{n}{n}{n}{n}{n}{n}-0000-4000-8000-000000000000");
     let places = ["work/tree", "link/crates/x", "work/app/inner", "work"];
-    places.iter().enumerate().for_each(|(n, place)| drop(a.session(&id(n)).project(place).turn("hello").write()));
+    places
+        .iter()
+        .enumerate()
+        .for_each(|(n, place)| drop(a.session(&id(n)).project(place).turn("hello").write()));
     a.ccsync(["push"]).success();
     let of = |n: usize| {
         let git = recorded(&a, &id(n));
-        ["remote", "directory", "commit", "branch"].map(|field| git[field].as_str().unwrap_or_default().to_owned())
+        ["remote", "directory", "commit", "branch"]
+            .map(|field| git[field].as_str().unwrap_or_default().to_owned())
     };
     assert_eq!(of(0), ["https://example.org/al/app", "", &side, "side"]);
-    assert_eq!(of(1), ["https://example.org/al/app", "crates/x", &first, "trunk"]);
+    assert_eq!(
+        of(1),
+        ["https://example.org/al/app", "crates/x", &first, "trunk"]
+    );
     assert_eq!(of(2), ["https://example.org/al/inner", "", &inner, "trunk"]);
     assert_eq!(recorded(&a, &id(3)), Value::Null, "above all repositories");
 }
@@ -188,11 +253,22 @@ fn a_repository_that_cannot_be_read_never_fails_a_push() {
     }
     repository(&a, "work/empty", "https://example.org/x");
     git(&a, "work/empty", &["update-ref", "-d", "HEAD"]);
-    a.session(&id(8)).project("work/empty").turn("hello").write();
+    a.session(&id(8))
+        .project("work/empty")
+        .turn("hello")
+        .write();
     a.ccsync(["push"]).success();
-    assert_eq!(a.git(&["ls-files", "sessions/*/manifest.json"]).lines().count(), broken.len() + 1);
+    assert_eq!(
+        a.git(&["ls-files", "sessions/*/manifest.json"])
+            .lines()
+            .count(),
+        broken.len() + 1
+    );
     assert_eq!(recorded(&a, &id(4)), Value::Null);
-    assert!(recorded(&a, &id(5)).get("remote").is_none(), "a helper is no address");
+    assert!(
+        recorded(&a, &id(5)).get("remote").is_none(),
+        "a helper is no address"
+    );
     assert_eq!(recorded(&a, &id(8))["branch"], "trunk");
     assert!(recorded(&a, &id(8)).get("commit").is_none());
 }
@@ -226,7 +302,9 @@ fn append_at(machine: &Machine, hour: u32, question: &str) {
     let text = machine.text(ONE);
     let (said, new) = text.split_at(before);
     let time = format!("\"timestamp\":\"2999-01-01T{hour:02}:00:00.000Z\"");
-    let new = regex::Regex::new("\"timestamp\":\"[^\"]*\"").unwrap().replace_all(new, time);
+    let new = regex::Regex::new("\"timestamp\":\"[^\"]*\"")
+        .unwrap()
+        .replace_all(new, time);
     fs::write(machine.transcript_path(ONE), format!("{said}{new}")).unwrap();
 }
 
@@ -234,12 +312,17 @@ fn append_at(machine: &Machine, hour: u32, question: &str) {
 fn of_two_histories_the_one_that_was_active_later_says_what_was_checked_out() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
-    let [there, here] = [&a, &b].map(|machine| repository(machine, "work/app", "https://example.org/al/app"));
+    let [there, here] =
+        [&a, &b].map(|machine| repository(machine, "work/app", "https://example.org/al/app"));
     // Both push from the same state of the store; what one has is the beginning of what the other has.
     let copy = |questions: &[(u32, &str)]| {
-        let text = a.text(ONE).replace(a.home.to_str().unwrap(), b.home.to_str().unwrap());
+        let text = a
+            .text(ONE)
+            .replace(a.home.to_str().unwrap(), b.home.to_str().unwrap());
         fs::write(b.transcript_path(ONE), text).unwrap();
-        questions.iter().for_each(|(hour, question)| append_at(&b, *hour, question));
+        questions
+            .iter()
+            .for_each(|(hour, question)| append_at(&b, *hour, question));
     };
     append_at(&a, 1, "x");
     copy(&[(2, "y")]);
@@ -254,7 +337,13 @@ fn of_two_histories_the_one_that_was_active_later_says_what_was_checked_out() {
     a.ccsync(["push"]).success();
     b.ccsync(["push"]);
     assert_eq!(recorded(&b, ONE)["commit"], there.as_str());
-    assert_eq!(a.ccsync(["list", "--remote", "--json"]).success().json()["sessions"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        a.ccsync(["list", "--remote", "--json"]).success().json()["sessions"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[test]
@@ -277,7 +366,8 @@ fn stores_without_it_and_newer_ones_are_read() {
     .enumerate()
     {
         clone.pull();
-        let mut manifest: Value = serde_json::from_slice(&fs::read(clone.path.join(&path)).unwrap()).unwrap();
+        let mut manifest: Value =
+            serde_json::from_slice(&fs::read(clone.path.join(&path)).unwrap()).unwrap();
         manifest["git"] = git;
         clone.write(&path, manifest.to_string());
         clone.push();
@@ -297,7 +387,9 @@ fn a_project_that_is_here_is_compared_with_what_the_session_saw() {
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
     let words = || match here(&a, ONE) {
-        ProjectHere::Present { directory, git, .. } => difference(&directory, &git.unwrap()).unwrap().in_words(),
+        ProjectHere::Present { directory, git, .. } => {
+            difference(&directory, &git.unwrap()).unwrap().in_words()
+        }
         other => panic!("{other:?}"),
     };
     assert_eq!(words(), None);
@@ -312,7 +404,9 @@ fn a_project_that_is_here_is_compared_with_what_the_session_saw() {
     );
     assert_eq!(words(), Some(expected));
     fs::remove_dir_all(a.home.join("work/app/.git")).unwrap();
-    let ProjectHere::Present { directory, git, .. } = here(&a, ONE) else { panic!() };
+    let ProjectHere::Present { directory, git, .. } = here(&a, ONE) else {
+        panic!()
+    };
     assert_eq!(difference(&directory, &git.unwrap()), None);
 }
 
@@ -329,11 +423,21 @@ fn a_git_that_takes_its_time_holds_nobody_up() {
     fs::write(a.home.join("work/app/x"), "y").unwrap();
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
-    let ProjectHere::Present { directory, git: Some(git), .. } = here(&a, ONE) else { panic!() };
+    let ProjectHere::Present {
+        directory,
+        git: Some(git),
+        ..
+    } = here(&a, ONE)
+    else {
+        panic!()
+    };
     let clock = SystemClock::default();
     let tree = difference(&directory, &git).unwrap();
     assert!(clock.monotonic() < std::time::Duration::from_secs(3));
-    assert_eq!((tree.commit.unwrap().as_str(), tree.uncommitted), (first.as_str(), None));
+    assert_eq!(
+        (tree.commit.unwrap().as_str(), tree.uncommitted),
+        (first.as_str(), None)
+    );
 }
 
 #[test]
@@ -343,23 +447,37 @@ fn a_project_that_is_not_here_is_cloned_to_where_the_session_expects_it() {
     let remote = project_remote(&env, &a);
     let url = remote.to_str().unwrap();
     git(&a, "", &["clone", "--quiet", url, "work/app"]);
-    a.session(ONE).project("work/app/crates/app").turn("hello").write();
+    a.session(ONE)
+        .project("work/app/crates/app")
+        .turn("hello")
+        .write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     let found = missing(&b, ONE);
     assert_eq!(found.directory, Some(b.home.join("work/app/crates/app")));
     let proposed = found.clone.unwrap();
-    assert_eq!((proposed.into.clone(), proposed.remote.to_string()), (b.home.join("work/app"), url.to_owned()));
+    assert_eq!(
+        (proposed.into.clone(), proposed.remote.to_string()),
+        (b.home.join("work/app"), url.to_owned())
+    );
     with_context(&b, |ctx| clone_project(ctx, &proposed)).unwrap();
     assert!(b.home.join("work/app/crates/app/main.rs").exists());
     assert_eq!(git(&b, "work/app", &["status", "--porcelain"]), "");
     assert_eq!(git(&b, "work/app", &["remote", "get-url", "origin"]), url);
     assert_eq!(entries(&b.home.join("work")), ["app"]);
-    let ProjectHere::Present { directory, git, .. } = here(&b, ONE) else { panic!() };
-    assert_eq!(difference(&directory, &git.unwrap()).unwrap().in_words(), None);
+    let ProjectHere::Present { directory, git, .. } = here(&b, ONE) else {
+        panic!()
+    };
+    assert_eq!(
+        difference(&directory, &git.unwrap()).unwrap().in_words(),
+        None
+    );
     // Once it is there, nothing is cloned over it.
     let again = with_context(&b, |ctx| clone_project(ctx, &proposed)).unwrap_err();
-    assert!(matches!(again, SyncError::Clone(CloneError::Occupied { .. })), "{again}");
+    assert!(
+        matches!(again, SyncError::Clone(CloneError::Occupied { .. })),
+        "{again}"
+    );
 }
 
 #[test]
@@ -369,14 +487,26 @@ fn a_root_without_a_directory_here_is_named_with_the_one_it_would_have() {
     let remote = project_remote(&env, &a);
     fs::create_dir_all(a.home.join("my/work")).unwrap();
     let work = a.home.join("my/work");
-    a.ccsync(["config", "add-placeholder", &format!("WORK={}", work.display())]).success();
-    git(&a, "", &["clone", "--quiet", remote.to_str().unwrap(), "my/work/app"]);
+    a.ccsync([
+        "config",
+        "add-placeholder",
+        &format!("WORK={}", work.display()),
+    ])
+    .success();
+    git(
+        &a,
+        "",
+        &["clone", "--quiet", remote.to_str().unwrap(), "my/work/app"],
+    );
     a.session(ONE).project("my/work/app").turn("hello").write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]);
     let found = missing(&b, ONE);
     let unmapped = found.unmapped.unwrap();
-    assert_eq!((unmapped.name.as_str(), unmapped.directory), ("WORK", Some(b.home.join("my/work"))));
+    assert_eq!(
+        (unmapped.name.as_str(), unmapped.directory),
+        ("WORK", Some(b.home.join("my/work")))
+    );
     assert_eq!(found.clone.unwrap().into, b.home.join("my/work/app"));
     assert!(!b.home.join("my").exists(), "proposing makes nothing");
 }
@@ -398,7 +528,8 @@ fn nothing_is_proposed_over_what_is_there_or_where_it_would_be_obeyed() {
         ("{{HOME}}/taken/x", "x"),
         ("{{NONE}}/x", ""),
     ] {
-        let mut manifest: Value = serde_json::from_slice(&fs::read(clone.path.join(&path)).unwrap()).unwrap();
+        let mut manifest: Value =
+            serde_json::from_slice(&fs::read(clone.path.join(&path)).unwrap()).unwrap();
         manifest["project"] = json!(project);
         manifest["git"]["directory"] = json!(directory);
         clone.write(&path, manifest.to_string());
@@ -407,7 +538,10 @@ fn nothing_is_proposed_over_what_is_there_or_where_it_would_be_obeyed() {
         b.ccsync(["pull"]);
         let found = missing(&b, ONE);
         assert_eq!(found.clone, None, "{project}");
-        assert_eq!(found.remote.unwrap().to_string(), "https://example.org/al/app");
+        assert_eq!(
+            found.remote.unwrap().to_string(),
+            "https://example.org/al/app"
+        );
     }
 }
 
@@ -417,27 +551,41 @@ fn a_clone_that_fails_leaves_nothing_behind() {
     let machine = env.machine("a");
     let into = machine.home.join("new/deep/app");
     let url = |path: &Path| RemoteUrl::parse(path.to_str().unwrap(), Path::new("/")).unwrap();
-    let make = |url: &RemoteUrl, into: &Path| clone(url, into, (GitEnv::default(), false), Arc::new(Silent));
+    let make = |url: &RemoteUrl, into: &Path| {
+        clone(url, into, (GitEnv::default(), false), Arc::new(Silent))
+    };
     let error = make(&url(&machine.home.join("nowhere.git")), &into).unwrap_err();
     assert!(matches!(error, CloneError::Remote { .. }), "{error}");
     assert!(!machine.home.join("new").exists());
 
     let bare = project_remote(&env, &machine);
     let broken = env.root().join("broken.git");
-    machine.run(machine.program("cp").arg("-r").args([&bare, &broken])).success();
-    for entry in walkdir::WalkDir::new(broken.join("objects")).into_iter().map(Result::unwrap) {
+    machine
+        .run(machine.program("cp").arg("-r").args([&bare, &broken]))
+        .success();
+    for entry in walkdir::WalkDir::new(broken.join("objects"))
+        .into_iter()
+        .map(Result::unwrap)
+    {
         if entry.file_type().is_file() {
             fs::remove_file(entry.path()).unwrap();
         }
     }
     fs::create_dir_all(&into).unwrap();
     make(&url(&broken), &into).unwrap_err();
-    assert_eq!(entries(into.parent().unwrap()), ["app"], "an empty directory that was there stays");
+    assert_eq!(
+        entries(into.parent().unwrap()),
+        ["app"],
+        "an empty directory that was there stays"
+    );
     make(&url(&bare), &into).unwrap();
     assert!(into.join("crates/app/main.rs").exists());
     fs::write(machine.home.join("file"), "").unwrap();
     for taken in [into, machine.home.join("file")] {
-        assert!(matches!(make(&url(&bare), &taken), Err(CloneError::Occupied { .. })));
+        assert!(matches!(
+            make(&url(&bare), &taken),
+            Err(CloneError::Occupied { .. })
+        ));
     }
 }
 
@@ -455,11 +603,29 @@ fn submodules_are_not_followed_and_nothing_of_the_remote_runs() {
     fs::write(machine.home.join("seed/.gitmodules"), evil).unwrap();
     fs::write(machine.home.join("seed/.gitattributes"), "* filter=evil\n").unwrap();
     let head = git(&machine, "seed", &["rev-parse", "HEAD"]);
-    git(&machine, "seed", &["update-index", "--add", "--cacheinfo", &format!("160000,{head},x")]);
+    git(
+        &machine,
+        "seed",
+        &[
+            "update-index",
+            "--add",
+            "--cacheinfo",
+            &format!("160000,{head},x"),
+        ],
+    );
     git(&machine, "seed", &["add", ".gitmodules", ".gitattributes"]);
     commit(&machine, "seed", "evil");
-    git(&machine, "seed", &["push", "--quiet", "origin", "trunk:main"]);
-    for hook in ["post-checkout", "post-upload-pack", "pre-upload-pack", "reference-transaction"] {
+    git(
+        &machine,
+        "seed",
+        &["push", "--quiet", "origin", "trunk:main"],
+    );
+    for hook in [
+        "post-checkout",
+        "post-upload-pack",
+        "pre-upload-pack",
+        "reference-transaction",
+    ] {
         let path = bare.join("hooks").join(hook);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, format!("#!/bin/sh\ntouch {}\n", pwned.display())).unwrap();
@@ -473,8 +639,12 @@ fn submodules_are_not_followed_and_nothing_of_the_remote_runs() {
 }
 
 fn entries(directory: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let Ok(entries) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    let mut names: Vec<_> = entries
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }

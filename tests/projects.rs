@@ -16,16 +16,33 @@ const HTTPS: &str = "https://GitHub.com/al/app";
 
 /// The client's own list of projects names these directories, relative to the home directory.
 fn known(machine: &Machine, directories: &[&str]) {
-    let names = directories.iter().map(|directory| machine.home.join(directory).to_str().unwrap().to_owned());
-    let projects: serde_json::Map<_, _> = names.map(|name| (name, json!({"allowedTools": []}))).collect();
-    fs::write(machine.home.join(".claude.json"), json!({"projects": projects}).to_string()).unwrap();
+    let names = directories
+        .iter()
+        .map(|directory| machine.home.join(directory).to_str().unwrap().to_owned());
+    let projects: serde_json::Map<_, _> = names
+        .map(|name| (name, json!({"allowedTools": []})))
+        .collect();
+    fs::write(
+        machine.home.join(".claude.json"),
+        json!({"projects": projects}).to_string(),
+    )
+    .unwrap();
 }
 
 /// The directory of the client in which a session lies.
 #[track_caller]
 pub(crate) fn assert_lies_in(machine: &Machine, session: &str, project: &str) {
-    let directory = machine.transcript_path(session).parent().unwrap().to_owned();
-    assert_eq!(directory, machine.project_dir(project), "{session} on {}", machine.name);
+    let directory = machine
+        .transcript_path(session)
+        .parent()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        directory,
+        machine.project_dir(project),
+        "{session} on {}",
+        machine.name
+    );
 }
 
 /// Forgets everything that can be found out again.
@@ -43,7 +60,11 @@ pub(crate) fn assert_settled(machine: &Machine, sessions: &[&str]) {
             let run = machine.ccsync([command]).success();
             let forks = machine.sessions();
             assert_eq!(forks, sessions, "{command} on {}\n{run}", machine.name);
-            assert!(run.stdout.contains("nothing to do"), "{command} on {}\n{run}", machine.name);
+            assert!(
+                run.stdout.contains("nothing to do"),
+                "{command} on {}\n{run}",
+                machine.name
+            );
         }
         forget(machine);
     }
@@ -86,14 +107,24 @@ fn a_session_lands_in_the_clone_that_is_here_and_is_exact_at_its_origin() {
     assert_eq!(manifest(&a, ONE)["project"], "{{REPO}}");
     let text = b.text(ONE);
     assert!(!text.contains(a.home.to_str().unwrap()), "{text}");
-    assert!(text.contains(b.home.join("code/my app_2/src/main.rs").to_str().unwrap()), "{text}");
+    assert!(
+        text.contains(b.home.join("code/my app_2/src/main.rs").to_str().unwrap()),
+        "{text}"
+    );
 
     let origin = a.text(ONE);
     b.append(ONE, "and there");
     b.ccsync(["push"]).success();
     a.ccsync(["pull"]).success();
-    assert!(a.text(ONE).starts_with(&origin), "what was written here stays");
-    assert!(!a.text(ONE).contains(b.home.to_str().unwrap()), "{}", a.text(ONE));
+    assert!(
+        a.text(ONE).starts_with(&origin),
+        "what was written here stays"
+    );
+    assert!(
+        !a.text(ONE).contains(b.home.to_str().unwrap()),
+        "{}",
+        a.text(ONE)
+    );
     assert!(chain_is_whole(&a.text(ONE)));
     a.append(ONE, "and back");
     a.ccsync(["push"]).success();
@@ -118,10 +149,21 @@ fn people_see_where_a_project_is_or_what_it_is_called() {
     let list = b.ccsync(["list"]).success().stdout;
     assert!(list.contains("~/code/app"), "{list}");
     for filter in ["code/app", "github.com/al"] {
-        let list = b.ccsync(["list", "--project", filter, "--json"]).success().json();
-        assert_eq!(list["sessions"][0]["project"], "{{HOME}}/code/app", "{list}");
+        let list = b
+            .ccsync(["list", "--project", filter, "--json"])
+            .success()
+            .json();
+        assert_eq!(
+            list["sessions"][0]["project"], "{{HOME}}/code/app",
+            "{list}"
+        );
     }
-    assert_eq!(b.ccsync(["list", "--project", "work/app", "--json"]).success().json()["sessions"], json!([]));
+    assert_eq!(
+        b.ccsync(["list", "--project", "work/app", "--json"])
+            .success()
+            .json()["sessions"],
+        json!([])
+    );
     a.append(ONE, "more");
     assert!(a.ccsync(["push"]).success().stdout.contains("~/work/app"));
     // On a machine that has no clone and no place.
@@ -138,16 +180,30 @@ fn two_clones_and_a_worktree_of_one_remote_stay_apart() {
     let places = [(ONE, "work/one"), (TWO, "work/two"), (three, "work/side")];
     repository(&a, "work/one", SSH);
     repository(&a, "work/two", HTTPS);
-    git(&a, "work/one", &["worktree", "add", "--quiet", "-b", "side", "../side"]);
-    places.iter().for_each(|(id, place)| drop(a.session(id).project(place).turn(place).write()));
+    git(
+        &a,
+        "work/one",
+        &["worktree", "add", "--quiet", "-b", "side", "../side"],
+    );
+    places
+        .iter()
+        .for_each(|(id, place)| drop(a.session(id).project(place).turn(place).write()));
     a.ccsync(["push"]).success();
     assert_eq!(manifest(&a, three)["git"]["worktree"], "side");
     // B has the main checkout and a worktree of that name somewhere else, and no second clone.
     repository(&b, "code/main", SSH);
-    git(&b, "code/main", &["worktree", "add", "--quiet", "-b", "side", "trees/side"]);
+    git(
+        &b,
+        "code/main",
+        &["worktree", "add", "--quiet", "-b", "side", "trees/side"],
+    );
     known(&b, &["code/main"]);
     b.ccsync(["pull"]).success();
-    for (id, place) in [(ONE, "code/main"), (TWO, "code/main"), (three, "code/main/trees/side")] {
+    for (id, place) in [
+        (ONE, "code/main"),
+        (TWO, "code/main"),
+        (three, "code/main/trees/side"),
+    ] {
         assert_lies_in(&b, id, place);
         b.append(id, "there");
     }
@@ -157,16 +213,26 @@ fn two_clones_and_a_worktree_of_one_remote_stay_apart() {
     for ((id, place), before) in places.iter().zip(&before) {
         assert!(a.text(id).starts_with(before) && a.text(id).len() > before.len());
         let cwd = json!(a.home.join(place)).to_string();
-        assert_eq!(a.text(id).matches(&format!("\"cwd\":{cwd}")).count(), 8, "{id}");
+        assert_eq!(
+            a.text(id).matches(&format!("\"cwd\":{cwd}")).count(),
+            8,
+            "{id}"
+        );
     }
     let all: Vec<_> = places.iter().map(|(id, _)| *id).collect();
     assert_settled(&a, &all);
     assert_settled(&b, &all);
     // Removed and brought back, each lies where it lay.
-    let before: Vec<_> = all.iter().map(|id| (a.transcript_path(id), a.text(id))).collect();
+    let before: Vec<_> = all
+        .iter()
+        .map(|id| (a.transcript_path(id), a.text(id)))
+        .collect();
     all.iter().for_each(|id| remove(&a, id));
     a.ccsync([&["pull"], all.as_slice()].concat()).success();
-    let after: Vec<_> = all.iter().map(|id| (a.transcript_path(id), a.text(id))).collect();
+    let after: Vec<_> = all
+        .iter()
+        .map(|id| (a.transcript_path(id), a.text(id)))
+        .collect();
     assert_eq!(before, after);
 }
 
@@ -175,11 +241,29 @@ fn a_session_of_a_worktree_goes_to_the_main_checkout_where_there_is_no_such_work
     let env = TestEnv::new();
     let (a, b) = env.pair();
     repository(&a, "work/app", SSH);
-    git(&a, "work/app", &["worktree", "add", "--quiet", "-b", "side", ".claude/worktrees/side"]);
+    git(
+        &a,
+        "work/app",
+        &[
+            "worktree",
+            "add",
+            "--quiet",
+            "-b",
+            "side",
+            ".claude/worktrees/side",
+        ],
+    );
     repository(&b, "code/app", SSH);
-    git(&b, "code/app", &["worktree", "add", "--quiet", "-b", "other", "../aside"]);
+    git(
+        &b,
+        "code/app",
+        &["worktree", "add", "--quiet", "-b", "other", "../aside"],
+    );
     known(&b, &["code/aside", "code/app"]);
-    a.session(ONE).project("work/app/.claude/worktrees/side").turn("hello").write();
+    a.session(ONE)
+        .project("work/app/.claude/worktrees/side")
+        .turn("hello")
+        .write();
     a.session(TWO).project("work/app/src").turn("hello").write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
@@ -191,25 +275,38 @@ fn a_session_of_a_worktree_goes_to_the_main_checkout_where_there_is_no_such_work
     assert_lies_in(&a, ONE, "work/app/.claude/worktrees/side");
     assert!(!a.text(ONE).contains(b.home.to_str().unwrap()));
     let cwd = a.home.join("work/app/.claude/worktrees/side");
-    assert!(a.text(ONE).lines().all(|line| line.contains(cwd.to_str().unwrap())));
+    assert!(
+        a.text(ONE)
+            .lines()
+            .all(|line| line.contains(cwd.to_str().unwrap()))
+    );
 }
 
 #[test]
-fn the_place_of_a_worktree_that_the_client_entered_beside_its_checkout_is_taken_by_no_other_checkout() {
+fn the_place_of_a_worktree_that_the_client_entered_beside_its_checkout_is_taken_by_no_other_checkout()
+ {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     repository(&a, "work/app", SSH);
-    git(&a, "work/app", &["worktree", "add", "--quiet", "-b", "aside", "../aside"]);
+    git(
+        &a,
+        "work/app",
+        &["worktree", "add", "--quiet", "-b", "aside", "../aside"],
+    );
     repository(&b, "code/app", SSH);
     let state = |session: &str, entered: bool| {
         let path = a.home.join("work/aside");
         let entered = entered.then(|| json!({"worktreePath": path, "worktreeName": "aside"}));
-        let record = json!({"type": "worktree-state", "worktreeSession": entered, "sessionId": session});
+        let record =
+            json!({"type": "worktree-state", "worktreeSession": entered, "sessionId": session});
         a.append_raw(session, format!("{record}\n").as_bytes());
     };
     let three = "33333333-0000-4000-8000-000000000003";
     for session in [ONE, TWO, three] {
-        a.session(session).project("work/aside").turn("hello").write();
+        a.session(session)
+            .project("work/aside")
+            .turn("hello")
+            .write();
     }
     state(ONE, true);
     // The second has left it again, and the third was begun there.
@@ -217,18 +314,34 @@ fn the_place_of_a_worktree_that_the_client_entered_beside_its_checkout_is_taken_
     state(TWO, false);
     a.ccsync(["push"]).success();
     let run = b.ccsync(["pull"]).success();
-    assert_eq!(run.stdout.matches("its working tree `aside` is not here: ccsync resume 1111").count(), 1, "{run}");
+    assert_eq!(
+        run.stdout
+            .matches("its working tree `aside` is not here: ccsync resume 1111")
+            .count(),
+        1,
+        "{run}"
+    );
     assert_lies_in(&b, ONE, "work/aside");
     assert!(!b.home.join("work").exists(), "nothing is made there");
     assert_lies_in(&b, TWO, "code/app");
     assert_lies_in(&b, three, "code/app");
     assert_settled(&b, &[ONE, TWO, three]);
     // It is continued in the checkout that is here.
-    let ProjectHere::Present { directory, .. } = here(&b, ONE) else { panic!("the project is not here") };
+    let ProjectHere::Present { directory, .. } = here(&b, ONE) else {
+        panic!("the project is not here")
+    };
     assert_eq!(directory, b.home.join("code/app"));
-    let line = b.text(ONE).lines().next_back().unwrap().replace("work/aside", "code/app");
+    let line = b
+        .text(ONE)
+        .lines()
+        .next_back()
+        .unwrap()
+        .replace("work/aside", "code/app");
     assert!(line.contains("worktree-state"));
-    b.append_raw(ONE, (line.replace("worktree-state", "mode") + "\n").as_bytes());
+    b.append_raw(
+        ONE,
+        (line.replace("worktree-state", "mode") + "\n").as_bytes(),
+    );
     b.ccsync(["push"]).success();
     assert_settled(&b, &[ONE, TWO, three]);
     let before = a.text(ONE);
@@ -236,7 +349,18 @@ fn the_place_of_a_worktree_that_the_client_entered_beside_its_checkout_is_taken_
     assert!(a.text(ONE).starts_with(&before) && a.text(ONE).len() > before.len());
     assert_settled(&a, &[ONE, TWO, three]);
     // With such a tree, a session that is brought anew is in it.
-    git(&b, "code/app", &["worktree", "add", "--quiet", "-b", "aside", "../trees/aside"]);
+    git(
+        &b,
+        "code/app",
+        &[
+            "worktree",
+            "add",
+            "--quiet",
+            "-b",
+            "aside",
+            "../trees/aside",
+        ],
+    );
     remove(&b, ONE);
     b.ccsync(["pull", ONE]).success();
     assert_lies_in(&b, ONE, "code/trees/aside");
@@ -247,7 +371,10 @@ fn the_same_place_goes_before_other_clones_and_one_with_the_directory_before_tha
     let env = TestEnv::new();
     let (a, b) = env.pair();
     repository(&a, "work/app", SSH);
-    a.session(ONE).project("work/app/crates/x").turn("hello").write();
+    a.session(ONE)
+        .project("work/app/crates/x")
+        .turn("hello")
+        .write();
     a.ccsync(["push"]).success();
     for clone in ["a/first", "work/app", "z/last"] {
         repository(&b, clone, HTTPS);
@@ -282,7 +409,10 @@ fn without_a_clone_a_session_goes_by_its_path_and_stays_where_it_is_when_one_app
     b.ccsync(["pull"]).success();
     assert_lies_in(&b, ONE, "work/app");
     let before = b.text(ONE);
-    assert!(before.contains(b.home.join("work/app/src").to_str().unwrap()), "{before}");
+    assert!(
+        before.contains(b.home.join("work/app/src").to_str().unwrap()),
+        "{before}"
+    );
     assert!(!b.home.join("work/app").exists());
 
     repository(&b, "code/app", HTTPS);
@@ -295,7 +425,9 @@ fn without_a_clone_a_session_goes_by_its_path_and_stays_where_it_is_when_one_app
     assert!(b.text(ONE).starts_with(&before));
     assert_settled(&b, &[ONE]);
     // Who resumes it is told of the clone; a session that is new here lands there.
-    let ProjectHere::Present { directory, .. } = here(&b, ONE) else { panic!() };
+    let ProjectHere::Present { directory, .. } = here(&b, ONE) else {
+        panic!()
+    };
     assert_eq!(directory, b.home.join("code/app"));
     a.session(TWO).turn("hello").write();
     a.ccsync(["push"]).success();
@@ -304,11 +436,19 @@ fn without_a_clone_a_session_goes_by_its_path_and_stays_where_it_is_when_one_app
     // Continued in the clone, though the session's directory is called after another place.
     let place = |from: &str| b.home.join(from).to_str().unwrap().to_owned();
     let now = b.text(ONE).replace(&place("work/app"), &place("code/app"));
-    let last = now.lines().last().unwrap().replace("\"uuid\":\"", "\"uuid\":\"f");
+    let last = now
+        .lines()
+        .last()
+        .unwrap()
+        .replace("\"uuid\":\"", "\"uuid\":\"f");
     b.append_raw(ONE, format!("{last}\n").as_bytes());
     b.ccsync(["push"]).success();
     a.ccsync(["pull"]).success();
-    assert!(!a.text(ONE).contains(b.home.to_str().unwrap()), "{}", a.text(ONE));
+    assert!(
+        !a.text(ONE).contains(b.home.to_str().unwrap()),
+        "{}",
+        a.text(ONE)
+    );
     assert_settled(&b, &[ONE, TWO]);
     assert_settled(&a, &[ONE, TWO]);
 }
@@ -318,7 +458,11 @@ fn a_clone_that_vanishes_or_moves_makes_no_fork() {
     let env = TestEnv::new();
     let (a, b) = moved(&env, "work/app", "code/app");
     for (turn, place) in ["elsewhere/renamed", "gone"].iter().enumerate() {
-        let from = if turn == 0 { "code/app" } else { "elsewhere/renamed" };
+        let from = if turn == 0 {
+            "code/app"
+        } else {
+            "elsewhere/renamed"
+        };
         fs::create_dir_all(b.home.join("elsewhere")).unwrap();
         fs::rename(b.home.join(from), b.home.join(place)).unwrap();
         if turn == 1 {
@@ -346,7 +490,16 @@ fn a_clone_that_vanishes_or_moves_makes_no_fork() {
 fn a_remote_that_is_renamed_or_removed_changes_nothing_that_is_there() {
     let env = TestEnv::new();
     let (a, b) = moved(&env, "work/app", "code/app");
-    git(&a, "work/app", &["remote", "set-url", "origin", "https://example.org/new/name"]);
+    git(
+        &a,
+        "work/app",
+        &[
+            "remote",
+            "set-url",
+            "origin",
+            "https://example.org/new/name",
+        ],
+    );
     a.append(ONE, "under another name");
     a.ccsync(["push"]).success();
     assert_eq!(manifest(&a, ONE)["git"]["identity"], "example.org/new/name");
@@ -369,8 +522,18 @@ fn a_project_without_a_remote_goes_by_its_root_and_by_its_path_under_the_home_di
     let (a, b) = env.pair();
     fs::create_dir_all(a.home.join("lab/x")).unwrap();
     fs::create_dir_all(b.home.join("science/x")).unwrap();
-    a.ccsync(["config", "add-placeholder", &format!("LAB={}", a.home.join("lab").display())]).success();
-    b.ccsync(["config", "add-placeholder", &format!("LAB={}", b.home.join("science").display())]).success();
+    a.ccsync([
+        "config",
+        "add-placeholder",
+        &format!("LAB={}", a.home.join("lab").display()),
+    ])
+    .success();
+    b.ccsync([
+        "config",
+        "add-placeholder",
+        &format!("LAB={}", b.home.join("science").display()),
+    ])
+    .success();
     git(&a, "lab/x", &["init", "--quiet"]);
     a.session(ONE).project("lab/x").turn("hello").write();
     a.session(TWO).project("other").turn("hello").write();
@@ -392,14 +555,25 @@ fn directories_of_one_repository_are_projects_of_their_own() {
     repository(&a, "work/mono/inner", "https://example.org/al/inner");
     repository(&b, "inner", "https://example.org/al/inner");
     known(&b, &["src/mono", "inner"]);
-    for (id, place) in [(ONE, "work/mono/packages/a"), (TWO, "work/mono/packages/b"), (inner, "work/mono/inner/x")] {
+    for (id, place) in [
+        (ONE, "work/mono/packages/a"),
+        (TWO, "work/mono/packages/b"),
+        (inner, "work/mono/inner/x"),
+    ] {
         a.session(id).project(place).turn("hello").write();
     }
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    for (id, place) in [(ONE, "src/mono/packages/a"), (TWO, "src/mono/packages/b"), (inner, "inner/x")] {
+    for (id, place) in [
+        (ONE, "src/mono/packages/a"),
+        (TWO, "src/mono/packages/b"),
+        (inner, "inner/x"),
+    ] {
         assert_lies_in(&b, id, place);
-        assert!(b.text(id).contains(b.home.join(place).join("src/main.rs").to_str().unwrap()));
+        assert!(
+            b.text(id)
+                .contains(b.home.join(place).join("src/main.rs").to_str().unwrap())
+        );
     }
 }
 
@@ -424,8 +598,16 @@ fn both_tails_of_a_session_in_two_clones_are_kept_once() {
         assert_eq!(questions(&machine.text(&fork)), ["hello", "at b"]);
         assert_lies_in(machine, &fork, place);
         let cwd = machine.home.join(place);
-        assert!(machine.text(&fork).lines().all(|line| line.contains(cwd.to_str().unwrap())));
-        assert_settled(machine, &sessions.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(
+            machine
+                .text(&fork)
+                .lines()
+                .all(|line| line.contains(cwd.to_str().unwrap()))
+        );
+        assert_settled(
+            machine,
+            &sessions.iter().map(String::as_str).collect::<Vec<_>>(),
+        );
     }
 }
 
@@ -453,19 +635,32 @@ fn a_session_without_a_place_names_the_clone_that_it_needs() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     fs::create_dir_all(a.home.join("lab")).unwrap();
-    a.ccsync(["config", "add-placeholder", &format!("LAB={}", a.home.join("lab").display())]).success();
+    a.ccsync([
+        "config",
+        "add-placeholder",
+        &format!("LAB={}", a.home.join("lab").display()),
+    ])
+    .success();
     repository(&a, "lab/app", SSH);
     a.session(ONE).project("lab/app").turn("hello").write();
     a.ccsync(["push"]).success();
     let run = b.ccsync(["pull"]);
     let said = format!("{}{}", run.stdout, run.stderr);
-    for words in ["github.com/al/app", "git clone git@github.com:al/app.git", "add-placeholder LAB=PATH"] {
+    for words in [
+        "github.com/al/app",
+        "git clone git@github.com:al/app.git",
+        "add-placeholder LAB=PATH",
+    ] {
         assert!(said.contains(words), "{words}\n{run}");
     }
     assert_eq!(b.sessions(), Vec::<String>::new());
     // A pull in the clone finds it.
     repository(&b, "deep/down/app", HTTPS);
-    b.run(b.command(["pull"]).current_dir(b.home.join("deep/down/app"))).success();
+    b.run(
+        b.command(["pull"])
+            .current_dir(b.home.join("deep/down/app")),
+    )
+    .success();
     assert_lies_in(&b, ONE, "deep/down/app");
 }
 
@@ -479,9 +674,17 @@ fn clones_below_a_placeholder_and_beside_other_sessions_are_found() {
     a.session(TWO).project("work/tool").turn("hello").write();
     a.ccsync(["push"]).success();
     repository(&b, "p/group/app", SSH);
-    b.ccsync(["config", "add-placeholder", &format!("P={}", b.home.join("p").display())]).success();
+    b.ccsync([
+        "config",
+        "add-placeholder",
+        &format!("P={}", b.home.join("p").display()),
+    ])
+    .success();
     repository(&b, "x/y/tool", "https://example.org/tool.git");
-    b.session("33333333-0000-4000-8000-000000000003").project("x/y/tool/src").turn("mine").write();
+    b.session("33333333-0000-4000-8000-000000000003")
+        .project("x/y/tool/src")
+        .turn("mine")
+        .write();
     b.ccsync(["pull"]).success();
     assert_lies_in(&b, ONE, "p/group/app");
     assert_lies_in(&b, TWO, "x/y/tool");
@@ -517,13 +720,24 @@ fn the_home_directory_and_what_has_a_placeholder_are_no_repository_of_a_session(
     let (a, _) = env.pair();
     repository(&a, "", "https://example.org/al/dotfiles");
     repository(&a, "lab", "https://example.org/al/lab");
-    a.ccsync(["config", "add-placeholder", &format!("LAB={}", a.home.join("lab").display())]).success();
+    a.ccsync([
+        "config",
+        "add-placeholder",
+        &format!("LAB={}", a.home.join("lab").display()),
+    ])
+    .success();
     a.session(ONE).project("notes").turn("hello").write();
     a.session(TWO).project("lab/x").turn("hello").write();
     a.ccsync(["push"]).success();
     assert_eq!(manifest(&a, ONE)["project"], "{{HOME}}/notes");
     assert_eq!(manifest(&a, TWO)["project"], "{{LAB}}/x");
-    let text = fs::read_to_string(a.data().join("store/sessions/11").join(ONE).join("manifest.json")).unwrap();
+    let text = fs::read_to_string(
+        a.data()
+            .join("store/sessions/11")
+            .join(ONE)
+            .join("manifest.json"),
+    )
+    .unwrap();
     assert!(!text.contains("REPO"), "{text}");
     let run = a.ccsync(["config", "add-placeholder", "REPO=/srv/x"]);
     assert!(run.code != Some(0) && run.stderr.contains("REPO"), "{run}");
@@ -544,7 +758,13 @@ fn what_a_manifest_says_of_its_repository_leads_nowhere_else() {
     let clone = Clone::of(&env.remote_of_pair(), &somebody);
     let path = format!("sessions/11/{ONE}/manifest.json");
     let good = manifest(&a, ONE);
-    let key = good["roots"].as_object().unwrap().keys().next().unwrap().clone();
+    let key = good["roots"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .next()
+        .unwrap()
+        .clone();
     let outside = b.client_tree();
     let with = |change: &dyn Fn(&mut serde_json::Value)| {
         let mut manifest = good.clone();
@@ -555,17 +775,29 @@ fn what_a_manifest_says_of_its_repository_leads_nowhere_else() {
         forget(&b);
         let run = b.ccsync(["pull", ONE]);
         let tree = b.client_tree();
-        let new: Vec<_> = tree.keys().filter(|path| !outside.contains_key(*path)).cloned().collect();
+        let new: Vec<_> = tree
+            .keys()
+            .filter(|path| !outside.contains_key(*path))
+            .cloned()
+            .collect();
         let _ = fs::remove_dir_all(b.home.join(".claude/projects"));
         fs::create_dir_all(b.home.join(".claude/projects")).unwrap();
         assert!(run.code != Some(70), "{run}");
-        assert_eq!(fs::read_dir(b.home.join("code/app")).unwrap().count(), 1, "only .git\n{run}");
+        assert_eq!(
+            fs::read_dir(b.home.join("code/app")).unwrap().count(),
+            1,
+            "only .git\n{run}"
+        );
         let inside = |path: &Path| path.starts_with("projects") && path.components().count() <= 3;
         assert!(new.iter().all(|path| inside(path)), "{new:?}\n{run}");
         (run, new)
     };
     let (_, new) = with(&|manifest| manifest["project"] = json!("{{REPO}}//etc"));
-    assert!(!new.iter().any(|path| path.to_str().unwrap().ends_with("-etc-")), "{new:?}");
+    assert!(
+        !new.iter()
+            .any(|path| path.to_str().unwrap().ends_with("-etc-")),
+        "{new:?}"
+    );
     let (run, new) = with(&|manifest| manifest["project"] = json!("{{REPO}}/../../.ssh"));
     assert!(new.is_empty() && run.code == Some(3), "{new:?}\n{run}");
     let (run, new) = with(&|manifest| manifest["git"]["directory"] = json!("../../.ssh"));
@@ -578,14 +810,20 @@ fn what_a_manifest_says_of_its_repository_leads_nowhere_else() {
     for place in ["/etc", "/x/../../y"] {
         with(&|manifest| {
             let roots = manifest["roots"][&key]["roots"].as_array_mut().unwrap();
-            let repo = roots.iter_mut().find(|root| root["name"] == "REPO").unwrap();
+            let repo = roots
+                .iter_mut()
+                .find(|root| root["name"] == "REPO")
+                .unwrap();
             repo["path"] = json!(place);
             manifest["git"] = serde_json::Value::Null;
         });
     }
     let (run, new) = with(&|manifest| {
         let roots = manifest["roots"][&key]["roots"].as_array_mut().unwrap();
-        let repo = roots.iter_mut().find(|root| root["name"] == "REPO").unwrap();
+        let repo = roots
+            .iter_mut()
+            .find(|root| root["name"] == "REPO")
+            .unwrap();
         repo["path"] = json!("/");
     });
     assert!(new.is_empty() && run.code == Some(3), "{new:?}\n{run}");
@@ -595,7 +833,10 @@ fn what_a_manifest_says_of_its_repository_leads_nowhere_else() {
         for n in 0..5000 {
             let mut set = set.clone();
             let roots = set["roots"].as_array_mut().unwrap();
-            roots.iter_mut().find(|root| root["name"] == "REPO").unwrap()["path"] = json!(format!("/r{n}"));
+            roots
+                .iter_mut()
+                .find(|root| root["name"] == "REPO")
+                .unwrap()["path"] = json!(format!("/r{n}"));
             manifest["roots"][format!("{n:016x}")] = set;
         }
     });
@@ -611,11 +852,23 @@ fn a_git_file_that_leads_elsewhere_makes_no_clone_of_a_place() {
     // Its working tree is said to be another directory; another one's git directory does not exist.
     repository(&b, "real", HTTPS);
     fs::create_dir_all(b.home.join("secret")).unwrap();
-    git(&b, "real", &["config", "core.worktree", b.home.join("secret").to_str().unwrap()]);
+    git(
+        &b,
+        "real",
+        &[
+            "config",
+            "core.worktree",
+            b.home.join("secret").to_str().unwrap(),
+        ],
+    );
     fs::create_dir_all(b.home.join("false")).unwrap();
     fs::write(b.home.join("false/.git"), "gitdir: /nowhere\n").unwrap();
     fs::create_dir_all(b.home.join("loop")).unwrap();
-    fs::write(b.home.join("loop/.git"), format!("gitdir: {}\n", b.home.join("loop/.git").display())).unwrap();
+    fs::write(
+        b.home.join("loop/.git"),
+        format!("gitdir: {}\n", b.home.join("loop/.git").display()),
+    )
+    .unwrap();
     known(&b, &["real", "false", "loop", "nowhere"]);
     b.ccsync(["pull"]).success();
     assert_lies_in(&b, ONE, "work/app");
@@ -628,25 +881,51 @@ fn the_model_is_told_where_the_repository_is_now() {
     repository(&a, "work/app", SSH);
     let signed =
         br#"{"type":"assistant","message":{"content":[{"type":"thinking","thinking":"x","signature":"c2ln"}]}}"#;
-    a.session(ONE).project("work/app/src").turn("hello").raw(signed).raw(b"\n").write();
+    a.session(ONE)
+        .project("work/app/src")
+        .turn("hello")
+        .raw(signed)
+        .raw(b"\n")
+        .write();
     a.ccsync(["push"]).success();
     let told = |directory: &str| {
         let directory = b.home.join(directory);
         let session = ONE.parse().unwrap();
-        with_context(&b, |ctx| what_to_tell(ctx, &session, &directory)).unwrap().unwrap()
+        with_context(&b, |ctx| what_to_tell(ctx, &session, &directory))
+            .unwrap()
+            .unwrap()
     };
-    let line = |to: &str| format!("- `{}` is now `{}`", a.home.join("work/app").display(), b.home.join(to).display());
+    let line = |to: &str| {
+        format!(
+            "- `{}` is now `{}`",
+            a.home.join("work/app").display(),
+            b.home.join(to).display()
+        )
+    };
     b.ccsync(["pull"]).success();
     let home = format!("- `{}` is now `{}`", a.home.display(), b.home.display());
     let text = told("work/app/src");
-    assert!(text.contains(&home) && !text.contains("work/app` is now"), "{text}");
+    assert!(
+        text.contains(&home) && !text.contains("work/app` is now"),
+        "{text}"
+    );
     // A clone elsewhere, in which the client is to run.
     repository(&b, "code/app", HTTPS);
     fs::create_dir_all(b.home.join("code/app/src")).unwrap();
     let text = told("code/app/src");
-    assert!(text.contains(&home) && text.contains(&line("code/app")), "{text}");
-    assert!(b.text(ONE).contains(a.home.join("work/app/src/src/main.rs").to_str().unwrap()), "the past is untouched");
-    assert!(b.text(ONE).contains(&format!("\"cwd\":{}", json!(b.home.join("work/app/src")))));
+    assert!(
+        text.contains(&home) && text.contains(&line("code/app")),
+        "{text}"
+    );
+    assert!(
+        b.text(ONE)
+            .contains(a.home.join("work/app/src/src/main.rs").to_str().unwrap()),
+        "the past is untouched"
+    );
+    assert!(
+        b.text(ONE)
+            .contains(&format!("\"cwd\":{}", json!(b.home.join("work/app/src"))))
+    );
     assert_settled(&b, &[ONE]);
 }
 
@@ -673,12 +952,29 @@ struct Step {
     anew: bool,
 }
 
-const PLACES: [&str; 6] = ["work/app", "code/my app_2", "deep/er/日本 x", "app", "work/app-two", "work/app/nested"];
+const PLACES: [&str; 6] = [
+    "work/app",
+    "code/my app_2",
+    "deep/er/日本 x",
+    "app",
+    "work/app-two",
+    "work/app/nested",
+];
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let moves = proptest::option::weighted(0.5, 0..PLACES.len() + 2);
-    let step = (any::<bool>(), moves, any::<bool>(), proptest::bool::weighted(0.3));
-    let step = step.prop_map(|(at_b, moves_to, forgets, anew)| Step { at_b, moves_to, forgets, anew });
+    let step = (
+        any::<bool>(),
+        moves,
+        any::<bool>(),
+        proptest::bool::weighted(0.3),
+    );
+    let step = step.prop_map(|(at_b, moves_to, forgets, anew)| Step {
+        at_b,
+        moves_to,
+        forgets,
+        anew,
+    });
     proptest::collection::vec(step, 1..6)
 }
 
@@ -707,12 +1003,19 @@ fn takes_turns(first: usize, below: &str, steps: &[Step]) {
     let (a, b) = env.pair();
     let mut clones = [None, None];
     put_clone(&a, &mut clones[0], first);
-    a.session(ONE).project(&format!("{}{below}", PLACES[first])).turn("begin").write();
+    a.session(ONE)
+        .project(&format!("{}{below}", PLACES[first]))
+        .turn("begin")
+        .write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     let mut asked = vec!["begin".to_owned()];
     for (turn, step) in steps.iter().enumerate() {
-        let (machine, clone) = if step.at_b { (&b, &mut clones[1]) } else { (&a, &mut clones[0]) };
+        let (machine, clone) = if step.at_b {
+            (&b, &mut clones[1])
+        } else {
+            (&a, &mut clones[0])
+        };
         if let Some(to) = step.moves_to {
             put_clone(machine, clone, to);
         }
@@ -725,19 +1028,36 @@ fn takes_turns(first: usize, below: &str, steps: &[Step]) {
             machine.ccsync(["pull", ONE]).success();
         }
         machine.ccsync(["pull"]).success();
-        assert!(step.anew || machine.text(ONE).starts_with(&before), "step {turn} of {steps:#?}");
+        assert!(
+            step.anew || machine.text(ONE).starts_with(&before),
+            "step {turn} of {steps:#?}"
+        );
         asked.push(format!("turn {turn}"));
         machine.append(ONE, asked.last().unwrap());
         machine.ccsync(["push"]).success();
     }
     for machine in [&a, &b] {
         machine.ccsync(["pull"]).success();
-        assert_eq!(questions(&machine.text(ONE)), asked, "{} after {steps:#?}", machine.name);
-        assert_eq!(machine.sessions(), [ONE], "{} after {steps:#?}", machine.name);
+        assert_eq!(
+            questions(&machine.text(ONE)),
+            asked,
+            "{} after {steps:#?}",
+            machine.name
+        );
+        assert_eq!(
+            machine.sessions(),
+            [ONE],
+            "{} after {steps:#?}",
+            machine.name
+        );
         assert!(chain_is_whole(&machine.text(ONE)));
     }
     for (machine, other) in [(&a, &b), (&b, &a)] {
-        assert!(!machine.text(ONE).contains(other.home.to_str().unwrap()), "{} after {steps:#?}", machine.name);
+        assert!(
+            !machine.text(ONE).contains(other.home.to_str().unwrap()),
+            "{} after {steps:#?}",
+            machine.name
+        );
         assert_settled(machine, &[ONE]);
         machine.ccsync(["verify", "--full"]).success();
     }
@@ -753,7 +1073,10 @@ proptest! {
 }
 
 fn cases() -> u32 {
-    std::env::var("CCSYNC_PROJECTS_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(4)
+    std::env::var("CCSYNC_PROJECTS_CASES")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(4)
 }
 
 #[test]
@@ -780,10 +1103,18 @@ fn an_earlier_state_is_put_where_the_clone_is() {
             b.sessions().iter().for_each(|id| remove(&b, id));
             forget(&b);
         }
-        let report = b.ccsync(["restore", ONE, "--at", &first, "--as-fork", "--json"]).success().json();
+        let report = b
+            .ccsync(["restore", ONE, "--at", &first, "--as-fork", "--json"])
+            .success()
+            .json();
         let fork = report["sessions"][0]["fork"].as_str().unwrap().to_owned();
         assert_lies_in(&b, &fork, "code/app");
-        assert!(b.text(&fork).contains(b.home.join("code/app/src/main.rs").to_str().unwrap()), "{}", b.text(&fork));
+        assert!(
+            b.text(&fork)
+                .contains(b.home.join("code/app/src/main.rs").to_str().unwrap()),
+            "{}",
+            b.text(&fork)
+        );
         assert!(!b.text(&fork).contains("/work/app"), "{}", b.text(&fork));
     }
 }
@@ -801,10 +1132,18 @@ fn a_fork_of_an_earlier_state_is_written_as_the_session_beside_it() {
     assert_lies_in(&b, ONE, "code/app");
     let log = b.ccsync(["log", ONE, "--json"]).success().json();
     let first = log["entries"][1]["commit"].as_str().unwrap().to_owned();
-    let report = b.ccsync(["restore", ONE, "--at", &first, "--as-fork", "--json"]).success().json();
+    let report = b
+        .ccsync(["restore", ONE, "--at", &first, "--as-fork", "--json"])
+        .success()
+        .json();
     let fork = report["sessions"][0]["fork"].as_str().unwrap().to_owned();
     assert_lies_in(&b, &fork, "code/app");
-    assert!(b.text(&fork).contains(b.home.join("code/app/src/main.rs").to_str().unwrap()), "{}", b.text(&fork));
+    assert!(
+        b.text(&fork)
+            .contains(b.home.join("code/app/src/main.rs").to_str().unwrap()),
+        "{}",
+        b.text(&fork)
+    );
     let mut both = [ONE, &fork];
     both.sort();
     assert_settled(&b, &both);
@@ -837,7 +1176,11 @@ fn what_is_synced_is_decided_by_where_the_clone_is() {
             assert_eq!(b.sessions().len(), usize::from(comes), "{args:?}\n{run}");
         }
         let rows = b.ccsync(["list", "--remote", "--json"]).success().json();
-        assert_eq!(rows["sessions"][0]["left_out"].is_null(), comes, "{args:?} {rows}");
+        assert_eq!(
+            rows["sessions"][0]["left_out"].is_null(),
+            comes,
+            "{args:?} {rows}"
+        );
         if comes {
             b.append(ONE, "more");
             let run = b.ccsync(["push"]).success();
@@ -906,7 +1249,11 @@ fn a_copy_of_another_machines_sessions_is_known_again() {
     let here = used();
     let run = import().success();
     assert_eq!(run.json()["sessions"], json!([]), "{run}");
-    assert_eq!((used(), here.is_string()), (here, true), "where the copy was at home is not where the session is");
+    assert_eq!(
+        (used(), here.is_string()),
+        (here, true),
+        "where the copy was at home is not where the session is"
+    );
     // It went on there before it was copied.
     a.append(ONE, "never pushed");
     import().success();
@@ -915,7 +1262,10 @@ fn a_copy_of_another_machines_sessions_is_known_again() {
     b.ccsync(["sync"]).success();
     assert!(b.text(ONE).starts_with(&before));
     for machine in [&a, &b] {
-        assert_eq!(questions(&machine.text(ONE)), ["hello", "there", "never pushed"]);
+        assert_eq!(
+            questions(&machine.text(ONE)),
+            ["hello", "there", "never pushed"]
+        );
         assert_settled(machine, &[ONE]);
     }
     assert_lies_in(&b, ONE, "code/app");
@@ -925,14 +1275,29 @@ fn a_copy_of_another_machines_sessions_is_known_again() {
 fn what_was_said_is_shown_with_the_paths_of_the_clone_that_is_here() {
     let env = TestEnv::new();
     let (a, b) = moved(&env, "work/app", "code/app");
-    a.append(ONE, &format!("look at {}", a.home.join("work/app/x").display()));
+    a.append(
+        ONE,
+        &format!("look at {}", a.home.join("work/app/x").display()),
+    );
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     for (machine, directory) in [(&a, "work/app"), (&b, "code/app")] {
-        let shown = machine.ccsync(["show", ONE, "--format", "json"]).success().stdout;
-        assert!(shown.contains(machine.home.join(directory).to_str().unwrap()), "{}\n{shown}", machine.name);
+        let shown = machine
+            .ccsync(["show", ONE, "--format", "json"])
+            .success()
+            .stdout;
+        assert!(
+            shown.contains(machine.home.join(directory).to_str().unwrap()),
+            "{}\n{shown}",
+            machine.name
+        );
     }
-    assert!(!b.ccsync(["show", ONE, "--format", "json"]).success().stdout.contains("work/app"));
+    assert!(
+        !b.ccsync(["show", ONE, "--format", "json"])
+            .success()
+            .stdout
+            .contains("work/app")
+    );
 }
 
 #[test]
@@ -947,7 +1312,10 @@ fn a_machine_that_was_forgotten_leaves_its_repositories_readable() {
     a.ccsync(["pull"]).success();
     let copy = a.text(ONE);
     remove(&b, ONE);
-    let place = b.home.join(".claude/projects").join(a.project_dir("work/app").file_name().unwrap());
+    let place = b
+        .home
+        .join(".claude/projects")
+        .join(a.project_dir("work/app").file_name().unwrap());
     fs::create_dir_all(&place).unwrap();
     fs::write(place.join(format!("{ONE}.jsonl")), copy).unwrap();
     assert_settled(&b, &[ONE]);
@@ -958,10 +1326,18 @@ fn a_machine_that_was_forgotten_leaves_its_repositories_readable() {
     a.ccsync(["sync"]);
     b.ccsync(["sync"]).success();
     let all = |machine: &Machine| -> Vec<Vec<String>> {
-        machine.sessions().iter().map(|id| questions(&machine.text(id))).collect()
+        machine
+            .sessions()
+            .iter()
+            .map(|id| questions(&machine.text(id)))
+            .collect()
     };
     let (mut at_a, mut at_b) = (all(&a), all(&b));
     at_a.sort();
     at_b.sort();
-    assert_eq!((at_a.len(), &at_a), (2, &at_b), "one went on here, one there, and both are kept once");
+    assert_eq!(
+        (at_a.len(), &at_a),
+        (2, &at_b),
+        "one went on here, one there, and both are kept once"
+    );
 }

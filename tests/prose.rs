@@ -25,7 +25,8 @@ impl Prose for Machine {
     }
 
     fn read_note(&self, name: &str) -> String {
-        fs::read_to_string(self.note(name)).unwrap_or_else(|e| panic!("{} has no {name}: {e}", self.name))
+        fs::read_to_string(self.note(name))
+            .unwrap_or_else(|e| panic!("{} has no {name}: {e}", self.name))
     }
 
     fn has_note(&self, name: &str) -> bool {
@@ -49,14 +50,20 @@ fn settle(machines: &[&Machine]) {
     }
     for machine in machines {
         let run = machine.ccsync(["sync", "--json"]).success().json();
-        assert_eq!((&run["pull"]["beside"], &run["push"]["beside"]), (&serde_json::json!([]), &serde_json::json!([])));
+        assert_eq!(
+            (&run["pull"]["beside"], &run["push"]["beside"]),
+            (&serde_json::json!([]), &serde_json::json!([]))
+        );
     }
 }
 
 /// The directory of the only memory in the store.
 fn shelf(machine: &Machine) -> PathBuf {
     let memory = machine.store().join("memory");
-    let found: Vec<PathBuf> = fs::read_dir(memory).unwrap().map(|e| e.unwrap().path()).collect();
+    let found: Vec<PathBuf> = fs::read_dir(memory)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
     assert_eq!(found.len(), 1, "{found:?}");
     found[0].clone()
 }
@@ -77,7 +84,10 @@ fn memory_and_the_users_instructions_come_along_with_paths_of_the_machine() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     fs::create_dir_all(b.home.join("work/app")).unwrap();
-    let text = format!("# Index\n- see {}/work/app/src/x.rs\n- literally {{{{HOME}}}}\r\nno end", a.home.display());
+    let text = format!(
+        "# Index\n- see {}/work/app/src/x.rs\n- literally {{{{HOME}}}}\r\nno end",
+        a.home.display()
+    );
     a.write_note("MEMORY.md", &text);
     a.write_note("topics/deep er.md", "a\n");
     fs::write(a.home.join(".claude/CLAUDE.md"), "Be brief.\n").unwrap();
@@ -89,7 +99,10 @@ fn memory_and_the_users_instructions_come_along_with_paths_of_the_machine() {
     --- exit 0
     ");
     let stored = fs::read_to_string(shelf(&a).join("files/MEMORY.md")).unwrap();
-    assert!(!stored.contains(a.home.to_str().unwrap()) && stored.contains("{{HOME}}/work/app/src/x.rs"), "{stored}");
+    assert!(
+        !stored.contains(a.home.to_str().unwrap()) && stored.contains("{{HOME}}/work/app/src/x.rs"),
+        "{stored}"
+    );
 
     let run = b.ccsync(["pull"]).success();
     insta::assert_snapshot!(run, @r"
@@ -98,9 +111,15 @@ fn memory_and_the_users_instructions_come_along_with_paths_of_the_machine() {
     pull: nothing to do for 1 session; on the remote as $COMMIT
     --- exit 0
     ");
-    assert_eq!(b.read_note("MEMORY.md"), text.replace(a.home.to_str().unwrap(), b.home.to_str().unwrap()));
+    assert_eq!(
+        b.read_note("MEMORY.md"),
+        text.replace(a.home.to_str().unwrap(), b.home.to_str().unwrap())
+    );
     assert_eq!(b.read_note("topics/deep er.md"), "a\n");
-    assert_eq!(fs::read_to_string(b.home.join(".claude/CLAUDE.md")).unwrap(), "Be brief.\n");
+    assert_eq!(
+        fs::read_to_string(b.home.join(".claude/CLAUDE.md")).unwrap(),
+        "Be brief.\n"
+    );
     assert_private(&b.note("MEMORY.md"));
 
     // There and back: what the other adds comes home, and what was here stays byte for byte.
@@ -116,7 +135,10 @@ fn memory_and_the_users_instructions_come_along_with_paths_of_the_machine() {
 #[cfg(unix)]
 fn assert_private(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
-    assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
 }
 
 #[cfg(not(unix))]
@@ -132,7 +154,10 @@ fn a_push_and_a_pull_of_nothing_say_nothing_and_write_nothing() {
         machine.ccsync(["push"]).success();
         machine.ccsync(["pull"]).success();
         let state = |tree: &crate::harness::Tree| -> Vec<_> {
-            tree.iter().filter(|(path, _)| path.to_str().unwrap().contains("/prose/")).map(|e| e.1.clone()).collect()
+            tree.iter()
+                .filter(|(path, _)| path.to_str().unwrap().contains("/prose/"))
+                .map(|e| e.1.clone())
+                .collect()
         };
         assert_eq!(state(&before), state(&machine.tree()));
     }
@@ -146,9 +171,15 @@ fn changes_in_different_places_meet_and_additions_are_both_kept() {
     b.write_note("MEMORY.md", "# Index\none\ntwo\nthree\n- from b\n");
     a.ccsync(["push"]).success();
     let run = b.ccsync(["pull"]).success();
-    assert!(run.stdout.contains("memory of app: MEMORY.md merged"), "{run}");
+    assert!(
+        run.stdout.contains("memory of app: MEMORY.md merged"),
+        "{run}"
+    );
     settle(&[&b, &a]);
-    assert_eq!(a.read_note("MEMORY.md"), "# Index\nONE\ntwo\nthree\n- from a\n- from b\n");
+    assert_eq!(
+        a.read_note("MEMORY.md"),
+        "# Index\nONE\ntwo\nthree\n- from a\n- from b\n"
+    );
     assert_eq!(b.read_note("MEMORY.md"), a.read_note("MEMORY.md"));
 }
 
@@ -191,11 +222,17 @@ fn three_machines_that_push_in_any_order_end_with_the_same_bytes() {
         fs::create_dir_all(c.home.join("work/app")).unwrap();
         c.ccsync(["pull"]).success();
         let machines = [&a, &b, &c];
-        for (machine, text) in machines.iter().zip(["A\nsame\nend\n", "top\nsame\nend\nB\n", "top\nsame\nC\nend\n"]) {
+        for (machine, text) in machines.iter().zip([
+            "A\nsame\nend\n",
+            "top\nsame\nend\nB\n",
+            "top\nsame\nC\nend\n",
+        ]) {
             machine.write_note("MEMORY.md", text);
         }
         // Nobody pulls first: the commits are merged.
-        order.iter().for_each(|n| drop(machines[*n].ccsync(["push"]).success()));
+        order
+            .iter()
+            .for_each(|n| drop(machines[*n].ccsync(["push"]).success()));
         settle(&machines);
         assert_eq!(a.read_note("MEMORY.md"), b.read_note("MEMORY.md"));
         assert_eq!(a.read_note("MEMORY.md"), c.read_note("MEMORY.md"));
@@ -212,8 +249,16 @@ fn a_conflict_between_two_pushes_is_named_by_the_second_and_read_by_both() {
     b.write_note("MEMORY.md", "blue\n");
     a.ccsync(["push"]).success();
     let run = b.ccsync(["push"]).code(5);
-    assert!(run.stdout.contains("memory of app: MEMORY.md kept both ways"), "{run}");
-    assert_eq!(b.read_note("MEMORY.md"), "blue\n", "a push writes nothing here");
+    assert!(
+        run.stdout
+            .contains("memory of app: MEMORY.md kept both ways"),
+        "{run}"
+    );
+    assert_eq!(
+        b.read_note("MEMORY.md"),
+        "blue\n",
+        "a push writes nothing here"
+    );
     // It goes on here before it has seen the other.
     b.write_note("MEMORY.md", "blue\nand more\n");
     b.ccsync(["push"]);
@@ -242,7 +287,12 @@ fn what_the_pull_itself_finds_is_not_hidden_by_what_was_merged_before_it() {
     let run = b.ccsync(["pull"]).code(5);
     assert!(run.stdout.contains("MEMORY.md kept both ways"), "{run}");
     let text = b.read_note("MEMORY.md");
-    assert!(["two", "nine of a", "nine of b"].iter().all(|said| text.contains(said)), "{text}");
+    assert!(
+        ["two", "nine of a", "nine of b"]
+            .iter()
+            .all(|said| text.contains(said)),
+        "{text}"
+    );
 }
 
 #[test]
@@ -253,14 +303,23 @@ fn a_file_that_was_removed_on_purpose_goes_everywhere_and_an_undo_brings_it_back
     settle(&[&a, &b]);
     fs::remove_file(a.note("old.md")).unwrap();
     let run = a.ccsync(["push"]).success();
-    assert!(run.stdout.contains("memory of app: old.md removed"), "{run}");
+    assert!(
+        run.stdout.contains("memory of app: old.md removed"),
+        "{run}"
+    );
     let run = b.ccsync(["pull"]).success();
-    assert!(run.stdout.contains("memory of app: old.md removed"), "{run}");
+    assert!(
+        run.stdout.contains("memory of app: old.md removed"),
+        "{run}"
+    );
     assert!(!b.has_note("old.md"));
     b.ccsync(["undo"]).success();
     assert_eq!(b.read_note("old.md"), "old\n");
     b.ccsync(["pull"]).success();
-    assert!(!b.has_note("old.md"), "the pull that was taken back is made again");
+    assert!(
+        !b.has_note("old.md"),
+        "the pull that was taken back is made again"
+    );
     settle(&[&a, &b]);
     // A new file of that name is new.
     a.write_note("old.md", "again\n");
@@ -296,7 +355,11 @@ fn a_directory_that_is_gone_is_not_a_removal() {
     assert!(!a.has_note("MEMORY.md"), "what is gone here stays gone");
     b.write_note("MEMORY.md", "y\n");
     settle(&[&b, &a]);
-    assert_eq!(a.read_note("MEMORY.md"), "y\n", "until somebody goes on with it");
+    assert_eq!(
+        a.read_note("MEMORY.md"),
+        "y\n",
+        "until somebody goes on with it"
+    );
 }
 
 #[test]
@@ -308,7 +371,10 @@ fn what_this_machine_remembers_can_be_lost_and_nothing_else_is() {
     fs::remove_dir_all(b.home.join(".local/state/ccsync/prose")).unwrap();
     fs::remove_file(b.note("gone.md")).unwrap();
     settle(&[&b, &a]);
-    assert_eq!((a.read_note("gone.md"), b.read_note("gone.md")), ("g\n".to_owned(), "g\n".to_owned()));
+    assert_eq!(
+        (a.read_note("gone.md"), b.read_note("gone.md")),
+        ("g\n".to_owned(), "g\n".to_owned())
+    );
     fs::remove_dir_all(b.home.join(".local/state/ccsync/prose")).unwrap();
     a.write_note("MEMORY.md", "top\none\nfrom a\n");
     b.write_note("MEMORY.md", "top\nfrom b\none\n");
@@ -321,7 +387,10 @@ fn what_this_machine_remembers_can_be_lost_and_nothing_else_is() {
 fn two_machines_that_had_memory_before_keep_both() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    for (machine, id, text) in [(&a, ONE, "# Index\n- from a\n"), (&b, TWO, "# Index\n- from b\n")] {
+    for (machine, id, text) in [
+        (&a, ONE, "# Index\n- from a\n"),
+        (&b, TWO, "# Index\n- from b\n"),
+    ] {
         machine.session(id).turn("hello").write();
         machine.write_note("MEMORY.md", text);
     }
@@ -331,7 +400,9 @@ fn two_machines_that_had_memory_before_keep_both() {
     let text = a.read_note("MEMORY.md");
     assert_eq!(b.read_note("MEMORY.md"), text);
     assert!(
-        text.contains("- from a\n") && text.contains("- from b\n") && text.matches("# Index\n").count() == 1,
+        text.contains("- from a\n")
+            && text.contains("- from b\n")
+            && text.matches("# Index\n").count() == 1,
         "{text}"
     );
 }
@@ -341,16 +412,22 @@ fn a_project_without_a_place_here_is_listed_until_it_appears() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let placeholder = |machine: &Machine| format!("WORK={}", machine.home.join("work").display());
-    a.ccsync(["config", "add-placeholder", &placeholder(&a)]).success();
+    a.ccsync(["config", "add-placeholder", &placeholder(&a)])
+        .success();
     a.session(ONE).turn("hello").write();
     a.write_note("MEMORY.md", "x\n");
     a.ccsync(["push"]).success();
     let run = b.ccsync(["pull"]).success();
-    assert!(run.stdout.contains("left in the store: memory of app: its project is not on this machine"), "{run}");
+    assert!(
+        run.stdout
+            .contains("left in the store: memory of app: its project is not on this machine"),
+        "{run}"
+    );
     assert!(!b.has_note("MEMORY.md"));
     let json = b.ccsync(["pull", "--json"]).success().json();
     assert_eq!(json["beside"][0]["project"], "{{WORK}}/app");
-    b.ccsync(["config", "add-placeholder", &placeholder(&b)]).success();
+    b.ccsync(["config", "add-placeholder", &placeholder(&b)])
+        .success();
     fs::create_dir_all(b.home.join("work/app")).unwrap();
     b.ccsync(["pull"]).success();
     assert_eq!(b.read_note("MEMORY.md"), "x\n");
@@ -358,7 +435,9 @@ fn a_project_without_a_place_here_is_listed_until_it_appears() {
 
 fn git(machine: &Machine, directory: &Path, args: &[&str]) {
     fs::create_dir_all(directory).unwrap();
-    machine.run(machine.program("git").arg("-C").arg(directory).args(args)).success();
+    machine
+        .run(machine.program("git").arg("-C").arg(directory).args(args))
+        .success();
 }
 
 #[test]
@@ -367,25 +446,49 @@ fn a_clone_that_lies_elsewhere_has_the_same_memory_and_worktrees_share_it() {
     let (a, b) = env.pair();
     let here = a.home.join("work/app");
     git(&a, &here, &["init", "--quiet"]);
-    git(&a, &here, &["remote", "add", "origin", "git@github.com:Al/App.git"]);
-    git(&a, &here, &["commit", "--quiet", "--allow-empty", "-m", "x"]);
+    git(
+        &a,
+        &here,
+        &["remote", "add", "origin", "git@github.com:Al/App.git"],
+    );
+    git(
+        &a,
+        &here,
+        &["commit", "--quiet", "--allow-empty", "-m", "x"],
+    );
     git(&a, &here, &["worktree", "add", "--quiet", "../tree"]);
     // The only sessions are in a sub-directory of a worktree.
-    a.session(ONE).project("work/tree/src").turn("hello").write();
+    a.session(ONE)
+        .project("work/tree/src")
+        .turn("hello")
+        .write();
     a.write_note("MEMORY.md", format!("see {}/src/x.rs\n", here.display()));
     let run = a.ccsync(["push"]).success();
-    assert!(run.stdout.contains("memory of App: MEMORY.md sent"), "{run}");
+    assert!(
+        run.stdout.contains("memory of App: MEMORY.md sent"),
+        "{run}"
+    );
 
     let there = b.home.join("code/my-app");
     git(&b, &there, &["init", "--quiet"]);
-    git(&b, &there, &["remote", "add", "origin", "https://github.com/Al/App"]);
+    git(
+        &b,
+        &there,
+        &["remote", "add", "origin", "https://github.com/Al/App"],
+    );
     b.session(TWO).project("code/my-app").turn("hi").write();
     b.ccsync(["pull"]).success();
     let note = b.project_dir("code/my-app").join("memory/MEMORY.md");
-    assert_eq!(fs::read_to_string(&note).unwrap(), format!("see {}/src/x.rs\n", there.display()));
+    assert_eq!(
+        fs::read_to_string(&note).unwrap(),
+        format!("see {}/src/x.rs\n", there.display())
+    );
     fs::write(&note, format!("see {}/src/y.rs\n", there.display())).unwrap();
     settle(&[&b, &a]);
-    assert_eq!(a.read_note("MEMORY.md"), format!("see {}/src/y.rs\n", here.display()));
+    assert_eq!(
+        a.read_note("MEMORY.md"),
+        format!("see {}/src/y.rs\n", here.display())
+    );
 }
 
 #[test]
@@ -395,7 +498,11 @@ fn a_project_that_gets_a_remote_keeps_its_memory() {
     for machine in [&a, &b] {
         let project = machine.home.join("work/app");
         git(machine, &project, &["init", "--quiet"]);
-        git(machine, &project, &["remote", "add", "origin", "git@github.com:al/app.git"]);
+        git(
+            machine,
+            &project,
+            &["remote", "add", "origin", "git@github.com:al/app.git"],
+        );
     }
     a.write_note("MEMORY.md", "x\ny\n");
     settle(&[&a, &b]);
@@ -411,12 +518,19 @@ fn a_memory_of_which_nothing_says_whose_it_is_stays_unless_the_client_knows() {
     let (a, _) = env.pair();
     a.write_note("MEMORY.md", "x\n");
     let run = a.ccsync(["push"]).success();
-    assert!(run.stdout.contains("no session here says which project it belongs to"), "{run}");
+    assert!(
+        run.stdout
+            .contains("no session here says which project it belongs to"),
+        "{run}"
+    );
     // What was looked for in vain is looked for again as soon as a session may say it.
     let projects = serde_json::json!({ "projects": { a.home.join("work/app").to_str().unwrap(): { "secret": 1 } } });
     fs::write(a.home.join(".claude.json"), projects.to_string()).unwrap();
     let run = a.ccsync(["push"]).success();
-    assert!(run.stdout.contains("memory of app: MEMORY.md sent"), "{run}");
+    assert!(
+        run.stdout.contains("memory of app: MEMORY.md sent"),
+        "{run}"
+    );
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
 }
@@ -435,7 +549,12 @@ fn what_is_no_note_is_left_and_named_and_the_others_go_on() {
     for _ in 0..2 {
         let run = a.ccsync(["push"]).success();
         for name in ["image.png", "latin.txt", "huge.md", "link.md"] {
-            assert!(run.stdout.lines().any(|line| line.contains("stays here") && line.contains(name)), "{name}: {run}");
+            assert!(
+                run.stdout
+                    .lines()
+                    .any(|line| line.contains("stays here") && line.contains(name)),
+                "{name}: {run}"
+            );
         }
         assert!(!run.stdout.contains("hidden"), "{run}");
     }
@@ -451,12 +570,20 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     a.write_note("MEMORY.md", "y\n");
     let before = a.tree();
     let run = a.ccsync(["push", "--dry-run"]).success();
-    assert!(run.stdout.contains("memory of app: would be: MEMORY.md sent"), "{run}");
+    assert!(
+        run.stdout
+            .contains("memory of app: would be: MEMORY.md sent"),
+        "{run}"
+    );
     assert_eq!(a.tree(), before);
     a.ccsync(["push"]).success();
     let before = b.client_tree();
     let run = b.ccsync(["pull", "--dry-run"]).success();
-    assert!(run.stdout.contains("memory of app: would be: MEMORY.md brought"), "{run}");
+    assert!(
+        run.stdout
+            .contains("memory of app: would be: MEMORY.md brought"),
+        "{run}"
+    );
     assert_eq!(b.client_tree(), before);
     b.ccsync(["pull"]).success();
     assert_eq!(b.read_note("MEMORY.md"), "y\n");
@@ -475,13 +602,25 @@ fn an_undo_takes_sessions_and_prose_of_one_pull_back_together() {
     b.ccsync(["pull"]).success();
     let run = b.ccsync(["undo"]).success();
     let new = b.note("new.md");
-    assert!(run.stdout.contains(&format!("  removed   {}\n", new.display())) && !new.exists(), "{run}");
-    assert!(run.summary().starts_with("undo: 2 files put back, 1 removed, as before the pull of "), "{run}");
+    assert!(
+        run.stdout
+            .contains(&format!("  removed   {}\n", new.display()))
+            && !new.exists(),
+        "{run}"
+    );
+    assert!(
+        run.summary()
+            .starts_with("undo: 2 files put back, 1 removed, as before the pull of "),
+        "{run}"
+    );
     assert_eq!(b.client_tree(), before);
     // What was put back is not taken for a change of this machine's.
     b.ccsync(["push"]).success();
     settle(&[&b, &a]);
-    assert_eq!((a.read_note("MEMORY.md"), b.read_note("MEMORY.md")), ("y\n".to_owned(), "y\n".to_owned()));
+    assert_eq!(
+        (a.read_note("MEMORY.md"), b.read_note("MEMORY.md")),
+        ("y\n".to_owned(), "y\n".to_owned())
+    );
     assert_eq!(b.read_note("new.md"), "n\n");
 }
 
@@ -490,15 +629,20 @@ fn it_can_be_switched_off() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "x\n");
     a.ccsync(["config", "set", "beside", "none"]).success();
-    assert_eq!(a.ccsync(["config", "get", "beside"]).success().stdout, "none\n");
+    assert_eq!(
+        a.ccsync(["config", "get", "beside"]).success().stdout,
+        "none\n"
+    );
     a.write_note("MEMORY.md", "y\n");
     a.ccsync(["sync"]).success();
     b.ccsync(["sync"]).success();
     assert_eq!(b.read_note("MEMORY.md"), "x\n");
-    a.ccsync(["config", "set", "beside", "memory,claude-md"]).success();
+    a.ccsync(["config", "set", "beside", "memory,claude-md"])
+        .success();
     settle(&[&a, &b]);
     assert_eq!(b.read_note("MEMORY.md"), "y\n");
-    a.ccsync(["config", "set", "beside", "memory,secrets"]).code(2);
+    a.ccsync(["config", "set", "beside", "memory,secrets"])
+        .code(2);
 }
 
 /// Changes a store as somebody else could, and pushes that.
@@ -517,7 +661,8 @@ fn hidden_names_from_the_store_are_not_written() {
     let (a, b) = pair_with_note(&env, "x\n");
     tamper(&a, |_| {
         let path = shelf(&a).join("shelf.json");
-        let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         for name in [".hidden.md", "a/.b/c.md"] {
             json["files"][name] = json["files"]["MEMORY.md"].clone();
             let text = shelf(&a).join("files").join(name);
@@ -555,9 +700,15 @@ fn a_hostile_shelf_is_refused_and_writes_nothing_elsewhere() {
         });
         let run = b.ccsync(["pull"]).code(3);
         assert!(run.stdout.contains("not taken: "), "{n}: {run}");
-        assert!(b.text(ONE).contains("more"), "{n}: the session came all the same");
+        assert!(
+            b.text(ONE).contains("more"),
+            "{n}: the session came all the same"
+        );
         assert_eq!(b.read_note("MEMORY.md"), "x\n", "{n}");
-        let escaped = walkdir::WalkDir::new(env.root()).into_iter().flatten().any(|e| e.file_name() == "escaped.md");
+        let escaped = walkdir::WalkDir::new(env.root())
+            .into_iter()
+            .flatten()
+            .any(|e| e.file_name() == "escaped.md");
         assert!(!escaped, "{n}");
     }
 }
@@ -574,7 +725,10 @@ fn nothing_is_written_through_a_link() {
     a.write_note("topics/x.md", "x\n");
     a.ccsync(["push"]).success();
     let run = b.ccsync(["pull"]).code(3);
-    assert!(run.stdout.contains("is a link, and links are not followed"), "{run}");
+    assert!(
+        run.stdout.contains("is a link, and links are not followed"),
+        "{run}"
+    );
     assert_eq!(fs::read_dir(b.home.join("elsewhere")).unwrap().count(), 0);
 }
 
@@ -584,7 +738,10 @@ fn names_with_control_characters_are_shown_harmless() {
     let (a, _) = pair_with_note(&env, "x\n");
     a.write_note("evil\u{1b}[2J.md", "x\n");
     let run = a.ccsync(["push"]).success();
-    assert!(!run.stdout.contains('\u{1b}') && run.stdout.contains("stays here"), "{run}");
+    assert!(
+        !run.stdout.contains('\u{1b}') && run.stdout.contains("stays here"),
+        "{run}"
+    );
 }
 
 #[test]
@@ -607,7 +764,9 @@ fn a_remote_that_is_new_and_empty_removes_nothing() {
     let (a, b) = pair_with_note(&env, "x\n");
     let other = env.bare_remote();
     for machine in [&a, &b] {
-        machine.ccsync(["init", "--yes", "--remote", other.to_str().unwrap()]).success();
+        machine
+            .ccsync(["init", "--yes", "--remote", other.to_str().unwrap()])
+            .success();
         fs::remove_dir_all(machine.home.join(".local/share/ccsync/store")).unwrap();
     }
     fs::remove_dir_all(&other).unwrap();
@@ -639,10 +798,19 @@ fn what_a_link_takes_the_place_of_is_not_removed_elsewhere() {
         symlink(&moved, &path).unwrap();
     }
     let run = a.ccsync(["push"]).success();
-    assert!(run.stdout.contains("stays here") && !run.stdout.contains("removed"), "{run}");
+    assert!(
+        run.stdout.contains("stays here") && !run.stdout.contains("removed"),
+        "{run}"
+    );
     synced(&b);
     assert_eq!(fs::read_to_string(claude_md(&b)).unwrap(), "Be brief.\n");
-    assert_eq!((b.read_note("one.md").as_str(), b.read_note("deep/two.md").as_str()), ("1\n", "2\n"));
+    assert_eq!(
+        (
+            b.read_note("one.md").as_str(),
+            b.read_note("deep/two.md").as_str()
+        ),
+        ("1\n", "2\n")
+    );
     // Without the link it is gone on purpose.
     fs::remove_file(a.note("one.md")).unwrap();
     a.ccsync(["push"]).success();
@@ -702,14 +870,21 @@ fn a_clone_that_is_away_for_a_while_keeps_its_memory_in_step() {
     for (machine, id) in [(&a, ONE), (&b, TWO)] {
         let project = machine.home.join("work/app");
         git(machine, &project, &["init", "--quiet"]);
-        git(machine, &project, &["remote", "add", "origin", "git@github.com:al/app.git"]);
+        git(
+            machine,
+            &project,
+            &["remote", "add", "origin", "git@github.com:al/app.git"],
+        );
         machine.session(id).turn("hello").write();
     }
     a.write_note("MEMORY.md", "one\ntwo\nthree\n");
     settle(&[&a, &b]);
     fs::rename(a.home.join("work/app"), a.home.join("away")).unwrap();
     let run = a.ccsync(["push"]).success();
-    assert!(!run.stdout.contains("MEMORY.md"), "it is not another project's memory: {run}");
+    assert!(
+        !run.stdout.contains("MEMORY.md"),
+        "it is not another project's memory: {run}"
+    );
     b.write_note("MEMORY.md", "one\n2\nthree\n");
     b.ccsync(["push"]).success();
     synced(&a);
@@ -726,20 +901,35 @@ fn memory_arrives_in_a_clone_in_which_the_client_has_not_been() {
     let (a, b) = env.pair();
     let here = a.home.join("work/app");
     git(&a, &here, &["init", "--quiet"]);
-    git(&a, &here, &["remote", "add", "origin", "git@github.com:al/app.git"]);
+    git(
+        &a,
+        &here,
+        &["remote", "add", "origin", "git@github.com:al/app.git"],
+    );
     a.session(ONE).turn("hello").write();
     a.write_note("MEMORY.md", format!("see {}/x\n", here.display()));
     a.ccsync(["push"]).success();
     let there = b.home.join("code/mine");
     git(&b, &there, &["init", "--quiet"]);
-    git(&b, &there, &["remote", "add", "origin", "https://github.com/al/app"]);
+    git(
+        &b,
+        &there,
+        &["remote", "add", "origin", "https://github.com/al/app"],
+    );
     b.run(b.command(["pull"]).current_dir(&there)).success();
     let note = b.project_dir("code/mine").join("memory/MEMORY.md");
-    assert_eq!(fs::read_to_string(&note).unwrap(), format!("see {}/x\n", there.display()));
+    assert_eq!(
+        fs::read_to_string(&note).unwrap(),
+        format!("see {}/x\n", there.display())
+    );
     // With two clones there, one of which has a memory of its own, both end with both.
     let other = b.home.join("code/other");
     git(&b, &other, &["init", "--quiet"]);
-    git(&b, &other, &["remote", "add", "origin", "https://github.com/al/app"]);
+    git(
+        &b,
+        &other,
+        &["remote", "add", "origin", "https://github.com/al/app"],
+    );
     b.session(TWO).project("code/other").turn("hi").write();
     let second = b.project_dir("code/other").join("memory/MEMORY.md");
     fs::create_dir_all(second.parent().unwrap()).unwrap();
@@ -748,9 +938,18 @@ fn memory_arrives_in_a_clone_in_which_the_client_has_not_been() {
         synced(machine);
     }
     settle(&[&b, &a]);
-    assert_eq!(fs::read_to_string(&note).unwrap(), format!("see {}/x\nmore\n", there.display()));
-    assert_eq!(fs::read_to_string(&second).unwrap(), format!("see {}/x\nmore\n", other.display()));
-    assert_eq!(a.read_note("MEMORY.md"), format!("see {}/x\nmore\n", here.display()));
+    assert_eq!(
+        fs::read_to_string(&note).unwrap(),
+        format!("see {}/x\nmore\n", there.display())
+    );
+    assert_eq!(
+        fs::read_to_string(&second).unwrap(),
+        format!("see {}/x\nmore\n", other.display())
+    );
+    assert_eq!(
+        a.read_note("MEMORY.md"),
+        format!("see {}/x\nmore\n", here.display())
+    );
 }
 
 #[test]
@@ -771,11 +970,18 @@ fn a_memory_that_was_looked_for_in_vain_is_known_with_the_first_session() {
     a.write_note("MEMORY.md", "x\n");
     for _ in 0..2 {
         let run = a.ccsync(["push"]).success();
-        assert!(run.stdout.contains("no session here says which project it belongs to"), "{run}");
+        assert!(
+            run.stdout
+                .contains("no session here says which project it belongs to"),
+            "{run}"
+        );
     }
     a.session(ONE).turn("hello").write();
     let run = a.ccsync(["push"]).success();
-    assert!(run.stdout.contains("memory of app: MEMORY.md sent"), "{run}");
+    assert!(
+        run.stdout.contains("memory of app: MEMORY.md sent"),
+        "{run}"
+    );
 }
 
 #[test]
@@ -783,8 +989,11 @@ fn what_would_be_too_large_together_stays_as_it_is_on_both_machines_and_is_named
     for offline in [false, true] {
         let env = TestEnv::new();
         let (a, b) = pair_with_note(&env, "top\n");
-        let long =
-            |what: &str| (0..20_000).fold("top\n".to_owned(), |text, n| text + &format!("{what} line {n:020}\n"));
+        let long = |what: &str| {
+            (0..20_000).fold("top\n".to_owned(), |text, n| {
+                text + &format!("{what} line {n:020}\n")
+            })
+        };
         a.write_note("MEMORY.md", long("one"));
         b.write_note("MEMORY.md", long("other"));
         if offline {
@@ -798,16 +1007,26 @@ fn what_would_be_too_large_together_stays_as_it_is_on_both_machines_and_is_named
         let reason = "put together with what a has changed it would be larger than 1 MiB; shorten it here or there";
         for command in ["push", "pull", "push"] {
             let run = b.ccsync([command]).code(3);
-            assert!(run.stdout.contains(&format!("not taken: memory of app: MEMORY.md: {reason}")), "{command}\n{run}");
+            assert!(
+                run.stdout
+                    .contains(&format!("not taken: memory of app: MEMORY.md: {reason}")),
+                "{command}\n{run}"
+            );
             assert!(!run.stdout.contains("MEMORY.md sent"), "{command}\n{run}");
         }
         a.ccsync(["sync"]).success();
-        assert!(a.read_note("MEMORY.md") == long("one") && b.read_note("MEMORY.md") == long("other"));
+        assert!(
+            a.read_note("MEMORY.md") == long("one") && b.read_note("MEMORY.md") == long("other")
+        );
         // Whoever shortens one of them has both.
         b.write_note("MEMORY.md", "top\nshort\n");
         settle(&[&b, &a]);
         let text = a.read_note("MEMORY.md");
-        assert!(text == b.read_note("MEMORY.md") && text.contains("short\n") && text.contains(&long("one")[4..]));
+        assert!(
+            text == b.read_note("MEMORY.md")
+                && text.contains("short\n")
+                && text.contains(&long("one")[4..])
+        );
     }
 }
 
@@ -824,22 +1043,38 @@ fn write_plan(machine: &Machine, name: &str, text: &str) {
 fn plans_travel_and_what_the_client_clears_up_is_neither_removed_elsewhere_nor_brought_back() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let text = |machine: &Machine| format!("# Plan\nchange {}/work/app/x.rs\n- step\n", machine.home.display());
+    let text = |machine: &Machine| {
+        format!(
+            "# Plan\nchange {}/work/app/x.rs\n- step\n",
+            machine.home.display()
+        )
+    };
     write_plan(&a, "calm-otter.md", &text(&a));
     write_plan(&a, "other.md", "o\n");
     write_plan(&a, "notes.txt", "no plan\n");
     fs::create_dir_all(plan(&a, "old")).unwrap();
     write_plan(&a, "old/x.md", "no plan either\n");
     let run = a.ccsync(["push"]).success();
-    assert!(run.stdout.contains("beside sessions: plans/calm-otter.md, plans/other.md sent"), "{run}");
+    assert!(
+        run.stdout
+            .contains("beside sessions: plans/calm-otter.md, plans/other.md sent"),
+        "{run}"
+    );
     b.ccsync(["pull"]).success();
-    assert_eq!(fs::read_to_string(plan(&b, "calm-otter.md")).unwrap(), text(&b));
+    assert_eq!(
+        fs::read_to_string(plan(&b, "calm-otter.md")).unwrap(),
+        text(&b)
+    );
     assert_private(&plan(&b, "calm-otter.md"));
     assert!(!plan(&b, "notes.txt").exists() && !plan(&b, "old").exists());
 
     // Of one plan, both machines write on.
     fs::write(plan(&a, "calm-otter.md"), text(&a) + "- from a\n").unwrap();
-    fs::write(plan(&b, "calm-otter.md"), text(&b).replace("# Plan", "# The plan")).unwrap();
+    fs::write(
+        plan(&b, "calm-otter.md"),
+        text(&b).replace("# Plan", "# The plan"),
+    )
+    .unwrap();
     settle(&[&a, &b]);
     let both = text(&b).replace("# Plan", "# The plan") + "- from a\n";
     assert_eq!(fs::read_to_string(plan(&b, "calm-otter.md")).unwrap(), both);
@@ -851,7 +1086,10 @@ fn plans_travel_and_what_the_client_clears_up_is_neither_removed_elsewhere_nor_b
     // Until somebody goes on with it.
     write_plan(&a, "other.md", "o\nmore\n");
     settle(&[&a, &b]);
-    assert_eq!(fs::read_to_string(plan(&b, "other.md")).unwrap(), "o\nmore\n");
+    assert_eq!(
+        fs::read_to_string(plan(&b, "other.md")).unwrap(),
+        "o\nmore\n"
+    );
 }
 
 /// Writes a plan as it was written some days ago.
@@ -862,8 +1100,12 @@ fn write_aged_plan(machine: &Machine, name: &str, days: i64) {
 }
 
 fn plans_in_store(machine: &Machine) -> Vec<String> {
-    let names = fs::read_dir(machine.store().join("user/files/plans")).unwrap().flatten();
-    let mut names: Vec<String> = names.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    let names = fs::read_dir(machine.store().join("user/files/plans"))
+        .unwrap()
+        .flatten();
+    let mut names: Vec<String> = names
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -878,10 +1120,16 @@ fn of_plans_that_two_machines_have_sent_without_knowing_of_each_other_the_newest
     // It is committed here before anything of the other is fetched.
     b.ccsync(["push"]).success();
     let names = plans_in_store(&b);
-    assert_eq!((names.len(), names[0].as_str(), names[255].as_str()), (256, "a044.md", "b099.md"));
+    assert_eq!(
+        (names.len(), names[0].as_str(), names[255].as_str()),
+        (256, "a044.md", "b099.md")
+    );
     settle(&[&a, &b]);
     assert_eq!(plans_in_store(&a), names);
-    assert!(plan(&a, "a000.md").exists() && plan(&a, "b000.md").exists(), "nothing is taken from a machine");
+    assert!(
+        plan(&a, "a000.md").exists() && plan(&a, "b000.md").exists(),
+        "nothing is taken from a machine"
+    );
 }
 
 #[test]
@@ -890,17 +1138,29 @@ fn of_many_plans_the_newest_travel_and_stay_in_the_store() {
     let (a, b) = env.pair();
     (0..300).for_each(|n| write_aged_plan(&a, &format!("a{n:03}.md"), 310 - n));
     a.ccsync(["push"]).success();
-    assert_eq!((plans_in_store(&a).len(), plans_in_store(&a)[0].as_str()), (256, "a044.md"));
+    assert_eq!(
+        (plans_in_store(&a).len(), plans_in_store(&a)[0].as_str()),
+        (256, "a044.md")
+    );
     (0..20).for_each(|n| write_aged_plan(&b, &format!("b{n:02}.md"), 1));
     settle(&[&b, &a]);
     let names = plans_in_store(&a);
-    assert_eq!((names.len(), names[0].as_str(), names[255].as_str()), (256, "a064.md", "b19.md"));
-    assert!(plan(&a, "a000.md").exists() && plan(&a, "b00.md").exists(), "nothing is taken from a machine");
+    assert_eq!(
+        (names.len(), names[0].as_str(), names[255].as_str()),
+        (256, "a064.md", "b19.md")
+    );
+    assert!(
+        plan(&a, "a000.md").exists() && plan(&a, "b00.md").exists(),
+        "nothing is taken from a machine"
+    );
     // One that is older than all of them is not sent, and not asked about again.
     write_aged_plan(&b, "b-old.md", 400);
     for _ in 0..2 {
         let run = b.ccsync(["push"]).success();
-        assert!(!run.stdout.contains("b-old.md") && plans_in_store(&b) == names, "{run}");
+        assert!(
+            !run.stdout.contains("b-old.md") && plans_in_store(&b) == names,
+            "{run}"
+        );
     }
     // One of the oldest that somebody goes on with is new again.
     write_plan(&a, "a000.md", "again\n");

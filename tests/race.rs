@@ -33,7 +33,11 @@ fn parallel_pushes_by_both_ways_all_arrive() {
 fn two_machines_push(a: &Machine, b: &Machine) {
     let run = |machine: &Machine, number: usize| {
         for n in 0..N {
-            machine.session(&id(number, n)).project("work/app").turn(&format!("question {n}")).write();
+            machine
+                .session(&id(number, n))
+                .project("work/app")
+                .turn(&format!("question {n}"))
+                .write();
             machine.ccsync(["push"]).success();
         }
     };
@@ -43,7 +47,9 @@ fn two_machines_push(a: &Machine, b: &Machine) {
     });
     a.ccsync(["pull"]).success();
     b.ccsync(["pull"]).success();
-    let mut all: Vec<String> = (0..2).flat_map(|machine| (0..N).map(move |n| id(machine, n))).collect();
+    let mut all: Vec<String> = (0..2)
+        .flat_map(|machine| (0..N).map(move |n| id(machine, n)))
+        .collect();
     all.sort();
     assert_eq!(a.sessions(), all);
     assert_eq!(b.sessions(), all);
@@ -54,8 +60,14 @@ fn processes_of_one_machine_wait_for_each_other() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     (0..N).for_each(|n| drop(a.session(&id(0, n)).turn("hello").write()));
-    let children: Vec<_> =
-        (0..N).map(|_| a.command(["push"]).stdout(std::process::Stdio::piped()).spawn().unwrap()).collect();
+    let children: Vec<_> = (0..N)
+        .map(|_| {
+            a.command(["push"])
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
     for child in children {
         assert!(child.wait_with_output().unwrap().status.success());
     }

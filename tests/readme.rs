@@ -18,8 +18,14 @@ struct Step {
 }
 
 /// Whose blocks are run on a machine with one session.
-const PAGES: [&str; 6] =
-    ["README.md", "docs/setup.md", "docs/finding.md", "docs/import.md", "docs/history.md", "docs/what-is-synced.md"];
+const PAGES: [&str; 6] = [
+    "README.md",
+    "docs/setup.md",
+    "docs/finding.md",
+    "docs/import.md",
+    "docs/history.md",
+    "docs/what-is-synced.md",
+];
 
 #[test]
 fn every_console_block_of_the_readme_runs() {
@@ -29,7 +35,10 @@ fn every_console_block_of_the_readme_runs() {
         for block in blocks {
             let env = TestEnv::new();
             let a = env.machine("a");
-            a.session(ONE).project("work/app").turn("fix the login form").write();
+            a.session(ONE)
+                .project("work/app")
+                .turn("fix the login form")
+                .write();
             play(&a, &block);
         }
     }
@@ -44,7 +53,10 @@ fn every_console_block_of_the_page_on_projects_runs() {
         let (laptop, desk) = env.pair();
         repository(&laptop, "work/app", "git@github.com:al/app.git");
         repository(&desk, "code/app", "https://github.com/al/app");
-        desk.session(TWO).project("code/app").turn("another").write();
+        desk.session(TWO)
+            .project("code/app")
+            .turn("another")
+            .write();
         desk.ccsync(["push"]).success();
         fs::remove_file(desk.transcript_path(TWO)).unwrap();
         laptop.session(ONE).turn("fix the login form").write();
@@ -72,7 +84,13 @@ fn console_blocks(markdown: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut lines = markdown.lines();
     while lines.by_ref().any(|line| line.trim() == "```console") {
-        blocks.push(lines.by_ref().take_while(|line| line.trim() != "```").collect::<Vec<_>>().join("\n"));
+        blocks.push(
+            lines
+                .by_ref()
+                .take_while(|line| line.trim() != "```")
+                .collect::<Vec<_>>()
+                .join("\n"),
+        );
     }
     blocks
 }
@@ -83,8 +101,15 @@ fn steps(block: &str) -> Vec<Step> {
         if let Some(command) = line.strip_prefix("$ ") {
             let command = command.split(" #").next().unwrap_or_default();
             let mut words = words(command).into_iter();
-            assert_eq!(words.next().as_deref(), Some("ccsync"), "only ccsync is run: {line}");
-            steps.push(Step { args: words.collect(), shown: Vec::new() });
+            assert_eq!(
+                words.next().as_deref(),
+                Some("ccsync"),
+                "only ccsync is run: {line}"
+            );
+            steps.push(Step {
+                args: words.collect(),
+                shown: Vec::new(),
+            });
         } else if let Some(step) = steps.last_mut() {
             step.shown.push(line.to_owned());
         }
@@ -95,32 +120,52 @@ fn steps(block: &str) -> Vec<Step> {
 /// The words of a command; one in double quotes may hold spaces.
 fn words(command: &str) -> Vec<String> {
     let quoted = command.split(['"', '\'']).enumerate();
-    let words = quoted.flat_map(|(at, text)| if at % 2 == 1 { vec![text] } else { text.split_whitespace().collect() });
+    let words = quoted.flat_map(|(at, text)| {
+        if at % 2 == 1 {
+            vec![text]
+        } else {
+            text.split_whitespace().collect()
+        }
+    });
     words.map(str::to_owned).collect()
 }
 
 /// Whether `printed` is what is shown. Nothing shown promises nothing; `…` alone on a line stands for any lines, inside a line
 /// for any text.
 fn fits(shown: &[String], printed: &[&str]) -> bool {
-    let shown: Vec<&str> = shown.iter().map(|line| line.trim_end()).filter(|line| !line.is_empty()).collect();
+    let shown: Vec<&str> = shown
+        .iter()
+        .map(|line| line.trim_end())
+        .filter(|line| !line.is_empty())
+        .collect();
     shown.is_empty() || lines_fit(&shown, printed)
 }
 
 fn lines_fit(shown: &[&str], printed: &[&str]) -> bool {
     match (shown.split_first(), printed.split_first()) {
         (None, None) => true,
-        (Some((&"…", rest)), _) => (0..=printed.len()).any(|skip| lines_fit(rest, &printed[skip..])),
-        (Some((line, shown)), Some((actual, printed))) => line_fits(line, actual) && lines_fit(shown, printed),
+        (Some((&"…", rest)), _) => {
+            (0..=printed.len()).any(|skip| lines_fit(rest, &printed[skip..]))
+        }
+        (Some((line, shown)), Some((actual, printed))) => {
+            line_fits(line, actual) && lines_fit(shown, printed)
+        }
         _ => false,
     }
 }
 
 fn line_fits(shown: &str, printed: &str) -> bool {
     let pieces: Vec<&str> = shown.split('…').collect();
-    let [first, middle @ .., last] = pieces.as_slice() else { return shown == printed };
-    let Some(mut rest) = printed.strip_prefix(first) else { return false };
+    let [first, middle @ .., last] = pieces.as_slice() else {
+        return shown == printed;
+    };
+    let Some(mut rest) = printed.strip_prefix(first) else {
+        return false;
+    };
     for piece in middle {
-        let Some(at) = rest.find(piece) else { return false };
+        let Some(at) = rest.find(piece) else {
+            return false;
+        };
         rest = &rest[at + piece.len()..];
     }
     rest.ends_with(last)
@@ -128,14 +173,18 @@ fn line_fits(shown: &str, printed: &str) -> bool {
 
 #[test]
 fn blocks_are_taken_apart() {
-    let markdown = "a\n```console\n$ ccsync push  # now\n  x\n…\n$ ccsync undo\n```\n```sh\n$ rm\n```\n";
+    let markdown =
+        "a\n```console\n$ ccsync push  # now\n  x\n…\n$ ccsync undo\n```\n```sh\n$ rm\n```\n";
     let blocks = console_blocks(markdown);
     assert_eq!(blocks.len(), 1);
     let step = |args: &str, shown: &[&str]| Step {
         args: vec![args.to_owned()],
         shown: shown.iter().map(|s| (*s).to_owned()).collect(),
     };
-    assert_eq!(steps(&blocks[0]), [step("push", &["  x", "…"]), step("undo", &[])]);
+    assert_eq!(
+        steps(&blocks[0]),
+        [step("push", &["  x", "…"]), step("undo", &[])]
+    );
 }
 
 #[test]

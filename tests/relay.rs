@@ -21,32 +21,53 @@ const SESSIONS: usize = 2;
 
 #[test]
 fn machines_that_hand_sessions_to_one_another_lose_no_turn() {
-    let seconds = std::env::var("CCSYNC_RELAY_SECONDS").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
+    let seconds = std::env::var("CCSYNC_RELAY_SECONDS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(8);
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let machines = ["a", "b", "c"].map(|name| env.machine(name));
-    machines.iter().for_each(|machine| drop(machine.init(&remote)));
+    machines
+        .iter()
+        .for_each(|machine| drop(machine.init(&remote)));
     let mut ledger = Ledger::default();
     for session in 0..SESSIONS {
-        let path = machines[0].project_dir("work/app").join(format!("{}.jsonl", id(session)));
+        let path = machines[0]
+            .project_dir("work/app")
+            .join(format!("{}.jsonl", id(session)));
         ledger.write(&machines[0].home, &path);
     }
     machines[0].ccsync(["push"]).success();
-    machines[1..].iter().for_each(|machine| drop(machine.ccsync(["pull"]).success()));
+    machines[1..]
+        .iter()
+        .for_each(|machine| drop(machine.ccsync(["pull"]).success()));
     keep_moves(&remote);
 
-    let relay = Relay { turns: AtomicU32::new(0), over: AtomicBool::new(false), kept: env.root().join("kept") };
+    let relay = Relay {
+        turns: AtomicU32::new(0),
+        over: AtomicBool::new(false),
+        kept: env.root().join("kept"),
+    };
     fs::create_dir(&relay.kept).unwrap();
     let runs: Vec<Runs> = thread::scope(|scope| {
         let relay = &relay;
-        machines.iter().for_each(|machine| drop(scope.spawn(|| relay.push_and_pull(machine))));
-        let running: Vec<_> = machines.iter().map(|machine| scope.spawn(|| relay.resume(machine))).collect();
+        machines
+            .iter()
+            .for_each(|machine| drop(scope.spawn(|| relay.push_and_pull(machine))));
+        let running: Vec<_> = machines
+            .iter()
+            .map(|machine| scope.spawn(|| relay.resume(machine)))
+            .collect();
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(seconds) && !relay.is_over() {
             thread::sleep(Duration::from_millis(20));
         }
         relay.over.store(true, Ordering::SeqCst);
-        running.into_iter().map(|running| running.join().unwrap()).collect()
+        running
+            .into_iter()
+            .map(|running| running.join().unwrap())
+            .collect()
     });
 
     relay.enter_turns(&mut ledger, runs.iter().map(|runs| runs.done).sum());
@@ -54,7 +75,10 @@ fn machines_that_hand_sessions_to_one_another_lose_no_turn() {
     assert_eq!(locks(&remote), Vec::<String>::new());
     assert_remote_in_order(&remote, "in the end");
     let moves = each_move_was_the_holders(&remote);
-    assert!(moves > 0 && runs.iter().all(|runs| runs.done + runs.refused > 0), "{runs:?}, {moves} moves of sessions");
+    assert!(
+        moves > 0 && runs.iter().all(|runs| runs.done + runs.refused > 0),
+        "{runs:?}, {moves} moves of sessions"
+    );
 }
 
 /// How runs ended.
@@ -87,7 +111,11 @@ impl Relay {
             let mut args = vec!["resume", &session];
             args.extend(fastrand::bool().then_some("--take-over"));
             let mut command = client.command(&args, &turn);
-            let run = machine.run(command.env("CLIENT_UUID", &turn).env("CLIENT_KEEPS", &self.kept));
+            let run = machine.run(
+                command
+                    .env("CLIENT_UUID", &turn)
+                    .env("CLIENT_KEEPS", &self.kept),
+            );
             match run.code {
                 Some(0) => runs.done += 1,
                 Some(4) => runs.refused += 1,
@@ -99,21 +127,36 @@ impl Relay {
 
     fn push_and_pull(&self, machine: &Machine) {
         let _end = EndsWithMe(self);
-        for command in ["push", "pull"].into_iter().cycle().take_while(|_| !self.is_over()) {
+        for command in ["push", "pull"]
+            .into_iter()
+            .cycle()
+            .take_while(|_| !self.is_over())
+        {
             let run = machine.ccsync([command]);
             // Skipped: a client runs. Queued: the others were faster.
-            assert!(matches!(run.code, Some(0 | 3 | 5 | 6)), "{command} on {}\n{run}", machine.name);
+            assert!(
+                matches!(run.code, Some(0 | 3 | 5 | 6)),
+                "{command} on {}\n{run}",
+                machine.name
+            );
         }
     }
 
     /// Enters what the clients wrote, with what stood before it when they wrote it.
     fn enter_turns(&self, ledger: &mut Ledger, runs: usize) {
-        let kept: Vec<_> = fs::read_dir(&self.kept).unwrap().map(|entry| entry.unwrap()).collect();
+        let kept: Vec<_> = fs::read_dir(&self.kept)
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .collect();
         assert_eq!(kept.len(), runs, "each run that ended well had one turn");
         for entry in kept {
             let turn = entry.file_name().into_string().unwrap();
             let mut lines = markers(&fs::read(entry.path()).unwrap());
-            assert_eq!(lines.pop().as_ref(), Some(&turn), "somebody wrote into a running session");
+            assert_eq!(
+                lines.pop().as_ref(),
+                Some(&turn),
+                "somebody wrote into a running session"
+            );
             ledger.enter(&turn, &lines);
         }
     }
@@ -139,7 +182,9 @@ fn settle(machines: &[Machine], ledger: &Ledger) {
         assert_eq!(*conversations, all[0], "{} differs", machine.name);
         ledger.check_all(conversations, &machine.name);
         machine.assert_in_order(&machine.name);
-        let claims = fs::read_dir(machine.home.join(".local/state/ccsync/locks")).into_iter().flatten();
+        let claims = fs::read_dir(machine.home.join(".local/state/ccsync/locks"))
+            .into_iter()
+            .flatten();
         assert_eq!(claims.count(), 0, "{} remembers a lock", machine.name);
     }
 }
@@ -147,7 +192,9 @@ fn settle(machines: &[Machine], ledger: &Ledger) {
 fn locks(remote: &Path) -> Vec<String> {
     let remote = Repository::open(remote).unwrap();
     let locks = remote.references_glob("refs/heads/ccsync/lock/*").unwrap();
-    locks.map(|lock| lock.unwrap().name().unwrap().to_owned()).collect()
+    locks
+        .map(|lock| lock.unwrap().name().unwrap().to_owned())
+        .collect()
 }
 
 /// From now on the remote writes down each move of a branch, after a name of the transaction that it was part of. The number of a process
@@ -166,19 +213,30 @@ fn each_move_was_the_holders(remote: &Path) -> usize {
     let log = fs::read_to_string(remote.join("moves")).unwrap();
     let mut steps: BTreeMap<&str, BTreeMap<&str, (Oid, Oid)>> = BTreeMap::new();
     for line in log.lines() {
-        let [transaction, old, new, name] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let [transaction, old, new, name] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
         let between = (old.parse().unwrap(), new.parse().unwrap());
         steps.entry(transaction).or_default().insert(name, between);
     }
     let remote = Repository::open(remote).unwrap();
     let mut moves = 0;
     for step in steps.values() {
-        let Some((old, new)) = step.get("refs/heads/main") else { continue };
-        let writer = remote.find_commit(*new).unwrap().author().name().unwrap().to_owned();
+        let Some((old, new)) = step.get("refs/heads/main") else {
+            continue;
+        };
+        let writer = remote
+            .find_commit(*new)
+            .unwrap()
+            .author()
+            .name()
+            .unwrap()
+            .to_owned();
         for session in changed(&remote, *old, *new) {
             let lock = format!("refs/heads/ccsync/lock/{session}");
-            let (held, _) =
-                step.get(lock.as_str()).unwrap_or_else(|| panic!("{writer} wrote {session} in {new} without its lock"));
+            let (held, _) = step
+                .get(lock.as_str())
+                .unwrap_or_else(|| panic!("{writer} wrote {session} in {new} without its lock"));
             assert_eq!(holder(&remote, *held), writer, "{session} in {new}");
             moves += 1;
         }
@@ -190,13 +248,26 @@ fn each_move_was_the_holders(remote: &Path) -> usize {
 fn changed(remote: &Repository, old: Oid, new: Oid) -> BTreeSet<String> {
     let tree = |session: &str, commit| {
         let path = format!("sessions/{}/{session}", &session[..2]);
-        remote.find_commit(commit).unwrap().tree().unwrap().get_path(Path::new(&path)).unwrap().id()
+        remote
+            .find_commit(commit)
+            .unwrap()
+            .tree()
+            .unwrap()
+            .get_path(Path::new(&path))
+            .unwrap()
+            .id()
     };
-    (0..SESSIONS).map(id).filter(|session| tree(session, old) != tree(session, new)).collect()
+    (0..SESSIONS)
+        .map(id)
+        .filter(|session| tree(session, old) != tree(session, new))
+        .collect()
 }
 
 fn holder(remote: &Repository, lock: Oid) -> String {
-    let json = remote.revparse_single(&format!("{lock}:lock.json")).unwrap();
-    let json: serde_json::Value = serde_json::from_slice(json.as_blob().unwrap().content()).unwrap();
+    let json = remote
+        .revparse_single(&format!("{lock}:lock.json"))
+        .unwrap();
+    let json: serde_json::Value =
+        serde_json::from_slice(json.as_blob().unwrap().content()).unwrap();
     json["host"].as_str().unwrap().to_owned()
 }

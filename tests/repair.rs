@@ -15,16 +15,24 @@ fn heal(text: &[u8]) -> (Healed, Vec<Finding>) {
     pieces.iter().for_each(|piece| survey.lines(piece));
     let mut healer = Healer::new(survey);
     let mut healed = Healed::default();
-    pieces.iter().for_each(|piece| healer.lines(piece, &mut healed));
+    pieces
+        .iter()
+        .for_each(|piece| healer.lines(piece, &mut healed));
     (healed, healer.finish())
 }
 
 fn repairs(findings: &[Finding]) -> Vec<&What> {
-    findings.iter().map(|f| &f.what).filter(|what| what.is_repair()).collect()
+    findings
+        .iter()
+        .map(|f| &f.what)
+        .filter(|what| what.is_repair())
+        .collect()
 }
 
 fn lines(text: &[u8]) -> Vec<String> {
-    text.split_inclusive(|b| *b == b'\n').map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+    text.split_inclusive(|b| *b == b'\n')
+        .map(|line| String::from_utf8_lossy(line).into_owned())
+        .collect()
 }
 
 /// Records of one chain, with state records between them and text that looks like records inside of strings.
@@ -33,7 +41,10 @@ fn transcript(texts: &[String]) -> Vec<String> {
     let mut records = Vec::new();
     for (n, text) in texts.iter().enumerate() {
         let text = serde_json::to_string(text).unwrap();
-        let (kind, uuid) = (["user", "assistant", "system", "attachment"][n % 4], format!("uuid-{n}"));
+        let (kind, uuid) = (
+            ["user", "assistant", "system", "attachment"][n % 4],
+            format!("uuid-{n}"),
+        );
         records.push(format!(
             "{{\"parentUuid\":{last},\"isSidechain\":false,\"type\":\"{kind}\",\"message\":{{\"content\":[{{\"type\":\"text\",\"text\":{text}}}]}},\"data\":{{\"message\":{{\"type\":\"user\",\"uuid\":\"inner-{n}\"}}}},\"uuid\":\"{uuid}\",\"timestamp\":\"2026-01-02T03:04:05.678Z\",\"sessionId\":\"{ONE}\"}}\n"
         ));
@@ -48,8 +59,9 @@ fn transcript(texts: &[String]) -> Vec<String> {
 }
 
 fn any_transcript() -> impl Strategy<Value = Vec<String>> {
-    let looks_alike =
-        Just(format!("}}{{\"type\":\"user\",\"uuid\":\"x\",\"parentUuid\":null,\"sessionId\":\"{ONE}\"}}"));
+    let looks_alike = Just(format!(
+        "}}{{\"type\":\"user\",\"uuid\":\"x\",\"parentUuid\":null,\"sessionId\":\"{ONE}\"}}"
+    ));
     let text = prop_oneof![3 => "[ -~éЖ目🚀\\n\\\\\"{}]{0,40}", 1 => looks_alike];
     proptest::collection::vec(text, 2..9).prop_map(|texts| transcript(&texts))
 }
@@ -93,14 +105,21 @@ fn injure(records: &[String], injury: Injury, at: usize, cut: usize) -> Vec<u8> 
     let mut damaged: Vec<Vec<u8>> = records.iter().map(|r| r.clone().into_bytes()).collect();
     let at = at % records.len();
     // A proper beginning of a record that is not in the file.
-    let other = &transcript(&["one".to_owned(), "two\u{e9}{\"".to_owned()])[1].replace("uuid-", "other-").into_bytes();
+    let other = &transcript(&["one".to_owned(), "two\u{e9}{\"".to_owned()])[1]
+        .replace("uuid-", "other-")
+        .into_bytes();
     let torn = &other[..1 + cut % (other.len() - 2)];
     match injury {
-        Injury::TornBefore => damaged[at].splice(0..0, torn.iter().copied()).for_each(drop),
+        Injury::TornBefore => damaged[at]
+            .splice(0..0, torn.iter().copied())
+            .for_each(drop),
         Injury::TornEnd => damaged.push(torn.to_vec()),
         Injury::Glued => {
-            let next =
-                if at + 1 < damaged.len() { damaged.remove(at + 1) } else { return injure(records, injury, 0, cut) };
+            let next = if at + 1 < damaged.len() {
+                damaged.remove(at + 1)
+            } else {
+                return injure(records, injury, 0, cut);
+            };
             damaged[at].pop();
             damaged[at].extend(next);
         }
@@ -202,18 +221,31 @@ fn a_missing_parent_is_replaced_by_the_record_before_in_the_same_chain() {
         .concat()
     };
     let (healed, findings) = heal(text("\"gone\"", "\"lost\"").as_bytes());
-    assert_eq!(String::from_utf8(healed.text).unwrap(), text("\"gone\"", "\"b\""), "a chain may begin elsewhere");
+    assert_eq!(
+        String::from_utf8(healed.text).unwrap(),
+        text("\"gone\"", "\"b\""),
+        "a chain may begin elsewhere"
+    );
     let what: Vec<&What> = findings.iter().map(|f| &f.what).collect();
     let id = str::to_owned;
     assert_eq!(
         what,
-        [&What::Rootless { record: id("side") }, &What::Relinked { record: id("c"), from: id("lost"), to: id("b") }]
+        [
+            &What::Rootless { record: id("side") },
+            &What::Relinked {
+                record: id("c"),
+                from: id("lost"),
+                to: id("b")
+            }
+        ]
     );
 }
 
 #[test]
 fn records_of_one_id_that_differ_both_stay() {
-    let record = |text: &str| format!("{{\"parentUuid\":null,\"type\":\"user\",\"text\":\"{text}\",\"uuid\":\"a\"}}\n");
+    let record = |text: &str| {
+        format!("{{\"parentUuid\":null,\"type\":\"user\",\"text\":\"{text}\",\"uuid\":\"a\"}}\n")
+    };
     let text = [record("1"), record("2"), record("1")].concat();
     let (healed, findings) = heal(text.as_bytes());
     assert_eq!(String::from_utf8(healed.text).unwrap(), text);
@@ -227,7 +259,12 @@ fn a_tear_inside_a_nested_message_does_not_make_it_a_record() {
     let torn = "{\"parentUuid\":\"a\",\"type\":\"progress\",\"data\":{\"message\":{\"type\":\"user\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"x\"}]},\"uuid\":\"inner\",\"timestamp\":\"t\"}";
     for end in ["\n", "\n{}", "[]\n"] {
         let (healed, _) = heal([whole, torn, whole, torn, end].concat().as_bytes());
-        assert!(!String::from_utf8_lossy(&healed.text).lines().any(|line| line.contains("inner")), "{end:?}");
+        assert!(
+            !String::from_utf8_lossy(&healed.text)
+                .lines()
+                .any(|line| line.contains("inner")),
+            "{end:?}"
+        );
     }
 }
 
@@ -244,11 +281,19 @@ fn every_transcript_of_the_corpus_is_healthy() {
         let text = fs::read(&path).unwrap();
         let (healed, findings) = heal(&text);
         if !findings.is_empty() {
-            assert!(!text.ends_with(b"\n") && text.starts_with(&healed.text), "{}: {findings:?}", path.display());
+            assert!(
+                !text.ends_with(b"\n") && text.starts_with(&healed.text),
+                "{}: {findings:?}",
+                path.display()
+            );
             cut.push(path);
             continue;
         }
-        assert!(healed.text == text && damaged_lines(&text) == 0, "{}", path.display());
+        assert!(
+            healed.text == text && damaged_lines(&text) == 0,
+            "{}",
+            path.display()
+        );
     }
     assert!(cut.len() <= 1, "{cut:?}");
 }
@@ -258,23 +303,40 @@ fn every_fixture_that_is_healthy_is_left_alone() {
     let mut healthy = Vec::new();
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     // Those in directories below are another program's.
-    for path in transcripts(&fixtures).into_iter().filter(|path| path.parent() == Some(&fixtures)) {
+    for path in transcripts(&fixtures)
+        .into_iter()
+        .filter(|path| path.parent() == Some(&fixtures))
+    {
         let text = fs::read(&path).unwrap();
         let (healed, findings) = heal(&text);
         if repairs(&findings).is_empty() {
-            assert!(healed.text == text && damaged_lines(&text) == 0, "{}", path.display());
+            assert!(
+                healed.text == text && damaged_lines(&text) == 0,
+                "{}",
+                path.display()
+            );
             healthy.push(path.file_stem().unwrap().to_str().unwrap().to_owned());
         } else {
-            let fragments = findings.iter().all(|f| matches!(f.what, What::Fragment { .. }));
+            let fragments = findings
+                .iter()
+                .all(|f| matches!(f.what, What::Fragment { .. }));
             assert!(fragments, "{}: {findings:?}", path.display());
         }
     }
-    assert_eq!(healthy, ["escapes", "look-alikes", "odd-text", "thinking", "tools"]);
+    assert_eq!(
+        healthy,
+        ["escapes", "look-alikes", "odd-text", "thinking", "tools"]
+    );
 }
 
 fn transcripts(below: &Path) -> Vec<PathBuf> {
-    let files = walkdir::WalkDir::new(below).sort_by_file_name().into_iter().map(|e| e.unwrap().into_path());
-    files.filter(|path| path.extension().is_some_and(|e| e == "jsonl")).collect()
+    let files = walkdir::WalkDir::new(below)
+        .sort_by_file_name()
+        .into_iter()
+        .map(|e| e.unwrap().into_path());
+    files
+        .filter(|path| path.extension().is_some_and(|e| e == "jsonl"))
+        .collect()
 }
 
 /// So much there is of a torn record: it ends in the middle of a path, however long that is.
@@ -298,31 +360,69 @@ fn the_copy_is_a_session_of_its_own_and_the_damaged_one_stays() {
     let whole = fs::read(&path).unwrap();
     let beside = path.with_extension("");
     fs::create_dir_all(beside.join("subagents")).unwrap();
-    fs::write(beside.join("subagents/agent-1.jsonl"), format!("{{\"type\":\"mode\",\"sessionId\":\"{ONE}\"}}\n"))
-        .unwrap();
+    fs::write(
+        beside.join("subagents/agent-1.jsonl"),
+        format!("{{\"type\":\"mode\",\"sessionId\":\"{ONE}\"}}\n"),
+    )
+    .unwrap();
     fs::write(beside.join("custom-title.json"), "{\"customTitle\":\"x\"}").unwrap();
     fs::write(&path, damaged(&whole)).unwrap();
 
     let report = a.ccsync(["repair", &ONE[..8], "--json"]).success().json();
-    let kinds: Vec<&str> =
-        report["files"][0]["findings"].as_array().unwrap().iter().map(|f| f["kind"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> = report["files"][0]["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| f["kind"].as_str().unwrap())
+        .collect();
     assert_eq!(kinds, ["fragment", "zeros"], "{report}");
     let copy = report["copy"]["session"].as_str().unwrap().to_owned();
-    assert_eq!(fs::read(&path).unwrap(), damaged(&whole), "the damaged one is as it was");
-    assert_eq!(a.text(&copy), String::from_utf8(whole.clone()).unwrap().replace(ONE, &copy));
+    assert_eq!(
+        fs::read(&path).unwrap(),
+        damaged(&whole),
+        "the damaged one is as it was"
+    );
+    assert_eq!(
+        a.text(&copy),
+        String::from_utf8(whole.clone())
+            .unwrap()
+            .replace(ONE, &copy)
+    );
     assert!(chain_is_whole(&a.text(&copy)));
     let copied = a.transcript_path(&copy).with_extension("");
-    assert!(fs::read_to_string(copied.join("subagents/agent-1.jsonl")).unwrap().contains(&copy));
+    assert!(
+        fs::read_to_string(copied.join("subagents/agent-1.jsonl"))
+            .unwrap()
+            .contains(&copy)
+    );
     assert!(copied.join("custom-title.json").exists());
     let fragments = fs::read(report["copy"]["fragments"].as_str().unwrap()).unwrap();
-    assert_eq!(fragments, [&whole.split_inclusive(|b| *b == b'\n').nth(4).unwrap()[..TORN], b"\n"].concat());
+    assert_eq!(
+        fragments,
+        [
+            &whole.split_inclusive(|b| *b == b'\n').nth(4).unwrap()[..TORN],
+            b"\n"
+        ]
+        .concat()
+    );
 
     // The same again is the same copy, also after the client has gone on with it.
     a.append(&copy, "and on");
     let again = a.ccsync(["repair", ONE, "--json"]).success().json();
-    assert_eq!((again["copy"]["session"].as_str(), &again["copy"]["was_there"]), (Some(copy.as_str()), &true.into()));
+    assert_eq!(
+        (
+            again["copy"]["session"].as_str(),
+            &again["copy"]["was_there"]
+        ),
+        (Some(copy.as_str()), &true.into())
+    );
     assert_eq!(questions(&a.text(&copy)), ["hello", "more", "and on"]);
-    assert!(a.ccsync(["repair", &copy]).success().stdout.contains("nothing to repair"));
+    assert!(
+        a.ccsync(["repair", &copy])
+            .success()
+            .stdout
+            .contains("nothing to repair")
+    );
 
     // It travels like any session.
     a.ccsync(["push"]).success();
@@ -339,10 +439,13 @@ fn the_copy_can_go_elsewhere_and_overwrites_nothing() {
     fs::write(&path, damaged(&whole)).unwrap();
     let before = a.client_tree();
     let out = a.home.join("healed.jsonl");
-    a.ccsync(["repair", ONE, "--output", "healed.jsonl"]).success();
+    a.ccsync(["repair", ONE, "--output", "healed.jsonl"])
+        .success();
     assert_eq!(fs::read(&out).unwrap(), whole);
     assert_eq!(a.client_tree(), before);
-    let second = a.ccsync(["repair", ONE, "--output", "healed.jsonl"]).code(1);
+    let second = a
+        .ccsync(["repair", ONE, "--output", "healed.jsonl"])
+        .code(1);
     assert!(second.stderr.contains("healed.jsonl"), "{second}");
 }
 
@@ -367,7 +470,10 @@ fn a_running_session_is_read_up_to_its_last_whole_line() {
     a.session(ONE).turn("hello").raw(b"{\"type\":\"us").write();
     a.mark_running(ONE, std::process::id());
     let run = a.ccsync(["repair", ONE]).success();
-    assert!(run.stdout.contains("running here") && run.stdout.contains("nothing to repair"), "{run}");
+    assert!(
+        run.stdout.contains("running here") && run.stdout.contains("nothing to repair"),
+        "{run}"
+    );
 }
 
 #[test]
@@ -377,14 +483,26 @@ fn push_names_the_command_for_a_damaged_session() {
     let path = a.session(ONE).turn("hello").turn("more").write();
     let whole = fs::read(&path).unwrap();
     a.ccsync(["push"]).success();
-    a.append_raw(ONE, b"{\"type\":\"us{\"type\":\"mode\",\"sessionId\":\"x\"}\n");
+    a.append_raw(
+        ONE,
+        b"{\"type\":\"us{\"type\":\"mode\",\"sessionId\":\"x\"}\n",
+    );
     let hint = format!("ccsync repair {ONE}");
     let push = a.ccsync(["push"]).success();
-    assert!(push.stdout.contains("a line is no record") && push.stdout.contains(&hint), "{push}");
-    assert!(!a.ccsync(["push"]).success().stdout.contains("repair"), "what was not read anew is not named again");
+    assert!(
+        push.stdout.contains("a line is no record") && push.stdout.contains(&hint),
+        "{push}"
+    );
+    assert!(
+        !a.ccsync(["push"]).success().stdout.contains("repair"),
+        "what was not read anew is not named again"
+    );
 
     // Damage in what the store has whole: both stay, and it is said.
     fs::write(&path, damaged(&whole)).unwrap();
     let push = a.ccsync(["push"]).code(5);
-    assert!(push.stdout.contains("forked") && push.stdout.contains(&hint), "{push}");
+    assert!(
+        push.stdout.contains("forked") && push.stdout.contains(&hint),
+        "{push}"
+    );
 }

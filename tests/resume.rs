@@ -17,13 +17,27 @@ use crate::harness::{Machine, ONE, Run, TestEnv, questions};
 /// The locks on a remote.
 pub(crate) fn held(remote: &Path, machine: &Machine) -> Vec<String> {
     let mut git = machine.program("git");
-    git.arg("--git-dir").arg(remote).args(["for-each-ref", "--format=%(refname:lstrip=4)", "refs/heads/ccsync/lock"]);
-    machine.run(&mut git).success().stdout.lines().map(str::to_owned).collect()
+    git.arg("--git-dir").arg(remote).args([
+        "for-each-ref",
+        "--format=%(refname:lstrip=4)",
+        "refs/heads/ccsync/lock",
+    ]);
+    machine
+        .run(&mut git)
+        .success()
+        .stdout
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 /// What was said in every session of a machine, sorted.
 fn said(machine: &Machine) -> Vec<Vec<String>> {
-    let mut all: Vec<_> = machine.sessions().iter().map(|id| questions(&machine.text(id))).collect();
+    let mut all: Vec<_> = machine
+        .sessions()
+        .iter()
+        .map(|id| questions(&machine.text(id)))
+        .collect();
     all.sort();
     all
 }
@@ -75,7 +89,8 @@ fn a_machine_whose_lock_was_taken_over_keeps_its_turns_as_a_fork() {
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
     let child = at_a.start(&["resume", ONE], "from a");
-    at_b.run(&["resume", ONE, "--take-over"], "from b").success();
+    at_b.run(&["resume", ONE, "--take-over"], "from b")
+        .success();
     at_a.let_go();
     let run = ended(&a, child).success();
     assert!(run.stderr.contains("a session of its own"), "{run}");
@@ -99,7 +114,11 @@ fn a_lost_lock_forks_also_before_the_other_machine_has_said_anything() {
     at_a.let_go();
     let run = ended(&a, child).success();
     assert!(run.stderr.contains("taken over by b"), "{run}");
-    assert_eq!(questions(&a.text(ONE)), ["hello"], "the session is what the store has of it");
+    assert_eq!(
+        questions(&a.text(ONE)),
+        ["hello"],
+        "the session is what the store has of it"
+    );
     at_b.let_go();
     ended(&b, other).success();
     assert_eq!(questions(&b.text(ONE)), ["hello", "from b"]);
@@ -114,7 +133,8 @@ fn a_loss_that_another_command_has_noticed_is_told_all_the_same() {
     let (a, b) = env.pair_with_session();
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
     let child = at_a.start(&["resume", ONE], "from a");
-    at_b.run(&["resume", ONE, "--take-over"], "from b").success();
+    at_b.run(&["resume", ONE, "--take-over"], "from b")
+        .success();
     a.ccsync(["push"]).code(5);
     at_a.let_go();
     let run = ended(&a, child).success();
@@ -131,7 +151,9 @@ fn a_lost_lock_forks_what_grew_beside_the_transcript_too() {
     let (a, b) = env.pair_with_session();
     let agent = |machine: &Machine, session: &str| {
         let transcript = machine.transcript_path(session);
-        transcript.with_extension("").join("subagents/agent-1.jsonl")
+        transcript
+            .with_extension("")
+            .join("subagents/agent-1.jsonl")
     };
     let of_a = agent(&a, ONE);
     fs::create_dir_all(of_a.parent().unwrap()).unwrap();
@@ -143,13 +165,26 @@ fn a_lost_lock_forks_what_grew_beside_the_transcript_too() {
     assert!(matches!(acquired, Ok(Acquired::Yes(_))), "{acquired:?}");
     let at_b = Client::install(&b);
     let other = at_b.start(&["resume", ONE, "--take-over"], "from b");
-    fs::write(&of_a, "{\"type\":\"user\",\"n\":1}\n{\"type\":\"user\",\"n\":2}\n").unwrap();
+    fs::write(
+        &of_a,
+        "{\"type\":\"user\",\"n\":1}\n{\"type\":\"user\",\"n\":2}\n",
+    )
+    .unwrap();
     a.ccsync(["push"]).code(5);
     at_b.let_go();
     ended(&b, other).success();
     b.ccsync(["pull"]).success();
-    let lines = |session: &str| fs::read_to_string(agent(&b, session)).unwrap().lines().count();
-    let fork = b.sessions().into_iter().find(|id| id != ONE).expect("a fork");
+    let lines = |session: &str| {
+        fs::read_to_string(agent(&b, session))
+            .unwrap()
+            .lines()
+            .count()
+    };
+    let fork = b
+        .sessions()
+        .into_iter()
+        .find(|id| id != ONE)
+        .expect("a fork");
     assert_eq!((lines(ONE), lines(&fork)), (1, 2));
 }
 
@@ -160,7 +195,10 @@ fn two_terminals_of_one_machine() {
     let at_a = Client::install(&a);
     let child = at_a.start(&["resume", ONE], "first");
     let refused = at_a.run(&["resume", ONE], "second").code(4);
-    assert!(refused.stderr.contains(&format!("process {}", at_a.pid())), "{refused}");
+    assert!(
+        refused.stderr.contains(&format!("process {}", at_a.pid())),
+        "{refused}"
+    );
     at_a.run(&["resume", ONE, "--take-over"], "second").code(4);
     let client = at_a.pid();
     let other = at_a.start(&["start"], "another session");
@@ -204,7 +242,10 @@ fn an_interrupt_is_the_clients_business() {
 
 /// A git on the machine's PATH during one of whose commands Ctrl-C is pressed.
 fn interrupt_git(machine: &Machine, command: &str) {
-    let git = machine.run(machine.program("sh").args(["-c", "command -v git"])).success().stdout;
+    let git = machine
+        .run(machine.program("sh").args(["-c", "command -v git"]))
+        .success()
+        .stdout;
     let script = format!(
         "#!/bin/sh\nfor word; do\n  if [ \"$word\" = {command} ]; then kill -INT $PPID; exec sleep 60; fi\ndone\nexec {} \"$@\"\n",
         git.trim()
@@ -220,12 +261,20 @@ fn an_interrupt_before_the_client_runs_ends_the_command() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     let at_a = Client::install(&a);
-    a.run(a.program("git").args(["init", "-q"]).arg(a.home.join("work/app"))).success();
+    a.run(
+        a.program("git")
+            .args(["init", "-q"])
+            .arg(a.home.join("work/app")),
+    )
+    .success();
     a.append(ONE, "in a repository");
     a.ccsync(["push"]).success();
     interrupt_git(&a, "status");
     at_a.run(&["resume", ONE], "never said").code(130);
-    assert!(!a.home.join(".stand-in").exists(), "the client was not started");
+    assert!(
+        !a.home.join(".stand-in").exists(),
+        "the client was not started"
+    );
     fs::remove_file(a.home.join(".bin/git")).unwrap();
     assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
     at_a.run(&["resume", ONE], "said").success();
@@ -237,8 +286,12 @@ fn an_interrupted_fetch_is_no_missing_remote() {
     let (a, _) = env.pair_with_session();
     let at_a = Client::install(&a);
     interrupt_git(&a, "fetch");
-    at_a.run(&["resume", ONE, "--offline"], "never said").code(130);
-    assert!(!a.home.join(".stand-in").exists(), "the client was not started");
+    at_a.run(&["resume", ONE, "--offline"], "never said")
+        .code(130);
+    assert!(
+        !a.home.join(".stand-in").exists(),
+        "the client was not started"
+    );
 }
 
 #[test]
@@ -248,10 +301,20 @@ fn a_session_that_runs_here_is_not_started_twice() {
     let at_a = Client::install(&a);
     a.mark_running(ONE, std::process::id());
     for more in [&[][..], &["--take-over"], &["--offline"]] {
-        let refused = at_a.run(&[&["resume", ONE], more].concat(), "second").code(4);
-        assert!(refused.stderr.contains(&format!("process {}", std::process::id())), "{refused}");
+        let refused = at_a
+            .run(&[&["resume", ONE], more].concat(), "second")
+            .code(4);
+        assert!(
+            refused
+                .stderr
+                .contains(&format!("process {}", std::process::id())),
+            "{refused}"
+        );
     }
-    assert!(!a.home.join(".stand-in").exists(), "the client was not started");
+    assert!(
+        !a.home.join(".stand-in").exists(),
+        "the client was not started"
+    );
     assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
 }
 
@@ -264,7 +327,10 @@ fn another_terminal_of_this_machine_is_no_other_machine() {
     let child = at_a.start(&["resume", ONE], "first");
     fs::remove_dir_all(a.home.join(".claude/sessions")).unwrap();
     let refused = at_a.run(&["resume", ONE, "--take-over"], "second").code(4);
-    assert!(refused.stderr.contains(&format!("process {}", child.id())), "{refused}");
+    assert!(
+        refused.stderr.contains(&format!("process {}", child.id())),
+        "{refused}"
+    );
     at_b.run(&["resume", ONE], "from b").code(4);
     at_a.let_go();
     ended(&a, child).success();
@@ -299,10 +365,16 @@ fn a_client_that_outlives_its_ccsync_keeps_the_lock() {
     // Not for its output: the client still holds the other end.
     child.wait().unwrap();
     a.ccsync(["push"]).success();
-    assert_eq!(held(&env.remote_of_pair(), &a), [ONE], "it is still being continued");
+    assert_eq!(
+        held(&env.remote_of_pair(), &a),
+        [ONE],
+        "it is still being continued"
+    );
     let client = at_a.pid();
     at_a.let_go();
-    wait_for("the client ends", || rustix::process::test_kill_process(Pid::from_raw(client).unwrap()).is_err());
+    wait_for("the client ends", || {
+        rustix::process::test_kill_process(Pid::from_raw(client).unwrap()).is_err()
+    });
     a.ccsync(["update"]).success();
     assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
 }
@@ -315,9 +387,13 @@ fn a_crash_whose_session_was_taken_over_meanwhile_becomes_a_fork() {
     let child = at_a.start(&["resume", ONE], "before the crash");
     kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();
     ended(&a, child);
-    at_b.run(&["resume", ONE, "--take-over"], "from b").success();
+    at_b.run(&["resume", ONE, "--take-over"], "from b")
+        .success();
     a.ccsync(["update"]).code(5);
-    assert_eq!(said(&a), [vec!["hello", "before the crash"], vec!["hello", "from b"]]);
+    assert_eq!(
+        said(&a),
+        [vec!["hello", "before the crash"], vec!["hello", "from b"]]
+    );
     a.ccsync(["sync"]).success();
     b.ccsync(["sync"]).success();
     assert_eq!(said(&a), said(&b));
@@ -330,7 +406,8 @@ fn a_lock_released_by_force_is_lost() {
     let at_a = Client::install(&a);
     let child = at_a.start(&["resume", ONE], "from a");
     b.ccsync(["lock", "release", ONE]).code(4);
-    b.ccsync(["lock", "release", ONE, "--force", "--yes"]).success();
+    b.ccsync(["lock", "release", ONE, "--force", "--yes"])
+        .success();
     at_a.let_go();
     ended(&a, child).success();
     assert_eq!(said(&a), [vec!["hello"], vec!["hello", "from a"]]);
@@ -352,7 +429,14 @@ fn without_the_remote_it_says_so_and_goes_on_only_if_asked() {
     at_b.run(&["resume", ONE], "from b").success();
     a.ccsync(["sync"]).code(5);
     b.ccsync(["sync"]).success();
-    assert_eq!(said(&a), [vec!["hello", "from a"], vec!["hello", "from b"], vec!["new"]]);
+    assert_eq!(
+        said(&a),
+        [
+            vec!["hello", "from a"],
+            vec!["hello", "from b"],
+            vec!["new"]
+        ]
+    );
 }
 
 #[test]
@@ -373,11 +457,21 @@ fn what_cannot_be_asked_is_refused_with_the_command_to_type() {
     let path = a.home.join(".no-client");
     fs::create_dir_all(&path).unwrap();
     for tool in ["git", "sh"] {
-        let which = a.run(a.program("sh").args(["-c", &format!("command -v {tool}")])).success().stdout;
+        let which = a
+            .run(a.program("sh").args(["-c", &format!("command -v {tool}")]))
+            .success()
+            .stdout;
         std::os::unix::fs::symlink(which.trim(), path.join(tool)).unwrap();
     }
-    insta::assert_snapshot!("no_client", a.run(a.command(["resume", ONE]).env("PATH", &path)));
-    assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new(), "whoever is refused holds nothing");
+    insta::assert_snapshot!(
+        "no_client",
+        a.run(a.command(["resume", ONE]).env("PATH", &path))
+    );
+    assert_eq!(
+        held(&env.remote_of_pair(), &a),
+        Vec::<String>::new(),
+        "whoever is refused holds nothing"
+    );
 }
 
 #[test]
@@ -395,7 +489,10 @@ fn the_model_is_told_once_where_things_are_if_the_past_stays_as_it_was() {
     let hook = &settings["hooks"]["SessionStart"][0];
     assert_eq!(hook["matcher"], "resume|compact");
     let root = env.root().to_str().unwrap();
-    let told = at_b.told().replace(root, "$ROOT").replace(&client_dir_name(root), "ROOT");
+    let told = at_b
+        .told()
+        .replace(root, "$ROOT")
+        .replace(&client_dir_name(root), "ROOT");
     insta::assert_snapshot!(told);
     for looks in [&at_a, &at_b] {
         looks.run(&["resume", ONE], "").success();

@@ -12,8 +12,11 @@ use ccsync::rewrite::{Collapser, Expander, TextKind, View};
 /// Roots from names and paths; a path may be followed by `=>` and its resolved form.
 fn roots(system: System, roots: &[(&str, &str)]) -> RootSet {
     let root = |(name, path): &(&str, &str)| {
-        let (path, resolved) = path.split_once("=>").map_or((*path, None), |(path, resolved)| (path, Some(resolved)));
-        Root::new(system, name.parse().expect("a root's name"), path, resolved).expect("a root's path")
+        let (path, resolved) = path
+            .split_once("=>")
+            .map_or((*path, None), |(path, resolved)| (path, Some(resolved)));
+        Root::new(system, name.parse().expect("a root's name"), path, resolved)
+            .expect("a root's path")
     };
     RootSet::new(system, roots.iter().map(root))
 }
@@ -31,6 +34,12 @@ fn expand(expander: &Expander, kind: TextKind, portable: &[u8]) -> Vec<u8> {
 }
 
 /// What the machine `target` reads of a text that `origin` wrote.
-fn read(origin: &RootSet, target: &RootSet, view: View, kind: TextKind, portable: &[u8]) -> Vec<u8> {
+fn read(
+    origin: &RootSet,
+    target: &RootSet,
+    view: View,
+    kind: TextKind,
+    portable: &[u8],
+) -> Vec<u8> {
     expand(&Expander::new(origin, target, view), kind, portable)
 }

@@ -8,16 +8,32 @@ use crate::harness::{ONE, TWO, TestEnv, chain_is_whole, questions};
 fn a_session_arrives_under_the_other_machines_path() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    a.session(ONE).project("work/app").turn("hello").turn("and again").write();
-    assert_eq!(a.ccsync(["push"]).success().summary(), "push: 1 session: 1 added; on the remote as $COMMIT");
-    assert_eq!(b.ccsync(["pull"]).success().summary(), "pull: 1 session: 1 added; on the remote as $COMMIT");
+    a.session(ONE)
+        .project("work/app")
+        .turn("hello")
+        .turn("and again")
+        .write();
+    assert_eq!(
+        a.ccsync(["push"]).success().summary(),
+        "push: 1 session: 1 added; on the remote as $COMMIT"
+    );
+    assert_eq!(
+        b.ccsync(["pull"]).success().summary(),
+        "pull: 1 session: 1 added; on the remote as $COMMIT"
+    );
 
     let path = b.transcript_path(ONE);
     assert_eq!(path.parent().unwrap(), b.project_dir("work/app"));
-    let expected = a.text(ONE).replace(a.home.to_str().unwrap(), b.home.to_str().unwrap());
+    let expected = a
+        .text(ONE)
+        .replace(a.home.to_str().unwrap(), b.home.to_str().unwrap());
     assert_eq!(b.text(ONE), expected);
     let native = format!(r#""cwd":"{}/work/app""#, b.home.display());
-    assert!(b.text(ONE).lines().all(|line| line.contains(&native)), "{}", b.text(ONE));
+    assert!(
+        b.text(ONE).lines().all(|line| line.contains(&native)),
+        "{}",
+        b.text(ONE)
+    );
 }
 
 #[test]
@@ -28,7 +44,12 @@ fn the_origin_gets_its_exact_bytes_back() {
     let odd = format!(
         "{{\"type\":\"odd\", \"n\":1.0e+2,\"s\":\"\\ud83d {{{{HOME}}}} {home}/x {home}x \\/ \u{2028}é\"}}\n\u{7f}not json {home}\n\n"
     );
-    let path = a.session(ONE).turn("hello").raw(odd.as_bytes()).raw(b"\xff\xfe\n").write();
+    let path = a
+        .session(ONE)
+        .turn("hello")
+        .raw(odd.as_bytes())
+        .raw(b"\xff\xfe\n")
+        .write();
     let before = fs::read(&path).unwrap();
     a.ccsync(["push"]).success();
     fs::remove_file(&path).unwrap();
@@ -45,7 +66,10 @@ fn a_session_grows_on_both_machines_in_turn() {
     b.ccsync(["pull"]).success();
     for round in 0..3 {
         b.append(ONE, &format!("b {round}"));
-        assert_eq!(b.ccsync(["push"]).success().summary(), "push: 1 session: 1 extended; on the remote as $COMMIT");
+        assert_eq!(
+            b.ccsync(["push"]).success().summary(),
+            "push: 1 session: 1 extended; on the remote as $COMMIT"
+        );
         a.ccsync(["pull"]).success();
         a.append(ONE, &format!("a {round}"));
         a.ccsync(["sync"]).success();
@@ -72,7 +96,12 @@ fn a_second_pull_or_push_does_nothing() {
     pull: nothing to do for 2 sessions; on the remote as $COMMIT
     --- exit 0
     ");
-    assert!(a.ccsync(["push"]).success().summary().starts_with("push: nothing to do for 2 sessions"));
+    assert!(
+        a.ccsync(["push"])
+            .success()
+            .summary()
+            .starts_with("push: nothing to do for 2 sessions")
+    );
     assert_eq!(b.client_tree(), before);
 }
 
@@ -83,15 +112,28 @@ fn what_lies_beside_a_transcript_travels_with_it() {
     let beside = a.session(ONE).turn("hello").write().with_extension("");
     fs::create_dir_all(beside.join("subagents")).unwrap();
     fs::create_dir_all(beside.join("tool-results")).unwrap();
-    let line = format!("{{\"type\":\"user\",\"cwd\":\"{}/work/app\",\"uuid\":\"u\"}}\n", a.home.display());
+    let line = format!(
+        "{{\"type\":\"user\",\"cwd\":\"{}/work/app\",\"uuid\":\"u\"}}\n",
+        a.home.display()
+    );
     fs::write(beside.join("subagents/agent-1.jsonl"), &line).unwrap();
-    fs::write(beside.join("tool-results/toolu_1.txt"), format!("{}/work/app\n", a.home.display())).unwrap();
+    fs::write(
+        beside.join("tool-results/toolu_1.txt"),
+        format!("{}/work/app\n", a.home.display()),
+    )
+    .unwrap();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     let there = b.transcript_path(ONE).with_extension("");
     let read = |name: &str| fs::read_to_string(there.join(name)).unwrap();
-    assert_eq!(read("subagents/agent-1.jsonl"), line.replace(a.home.to_str().unwrap(), b.home.to_str().unwrap()));
-    assert_eq!(read("tool-results/toolu_1.txt"), format!("{}/work/app\n", b.home.display()));
+    assert_eq!(
+        read("subagents/agent-1.jsonl"),
+        line.replace(a.home.to_str().unwrap(), b.home.to_str().unwrap())
+    );
+    assert_eq!(
+        read("tool-results/toolu_1.txt"),
+        format!("{}/work/app\n", b.home.display())
+    );
     b.ccsync(["verify", "--full"]).success();
 }
 
@@ -101,12 +143,21 @@ fn a_placeholder_moves_a_project_to_where_it_lies_here() {
     let (a, b) = env.pair();
     let code = b.home.join("code");
     fs::create_dir_all(&code).unwrap();
-    a.ccsync(["config", "add-placeholder", "WORK=~/work"]).success();
-    b.ccsync(["config", "add-placeholder", &format!("WORK={}", code.display())]).success();
+    a.ccsync(["config", "add-placeholder", "WORK=~/work"])
+        .success();
+    b.ccsync([
+        "config",
+        "add-placeholder",
+        &format!("WORK={}", code.display()),
+    ])
+    .success();
     a.session(ONE).project("work/app").turn("hello").write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    assert_eq!(b.transcript_path(ONE).parent().unwrap(), b.project_dir("code/app"));
+    assert_eq!(
+        b.transcript_path(ONE).parent().unwrap(),
+        b.project_dir("code/app")
+    );
     assert!(b.text(ONE).contains(&format!("{}/app", code.display())));
 }
 
@@ -118,7 +169,10 @@ fn an_old_session_is_listed_and_comes_when_asked_for() {
     a.session(TWO).project("lib").turn("now").write();
     a.ccsync(["push"]).success();
     let pulled = b.ccsync(["pull"]).success();
-    assert_eq!(pulled.summary(), "pull: 2 sessions: 1 added, 1 left in the store; on the remote as $COMMIT");
+    assert_eq!(
+        pulled.summary(),
+        "pull: 2 sessions: 1 added, 1 left in the store; on the remote as $COMMIT"
+    );
     assert_eq!(b.sessions(), [TWO]);
     b.ccsync(["pull", ONE]).success();
     assert_eq!(b.sessions(), [ONE, TWO]);
@@ -142,16 +196,33 @@ fn the_list_names_what_is_where() {
     a.ccsync(["push"]).success();
     let rows = b.ccsync(["list", "--remote", "--json"]).success().json();
     let row = &rows["sessions"][0];
-    assert_eq!((&rows["version"], &row["session"]), (&1.into(), &ONE.into()));
-    assert_eq!((&row["here"], &row["in_store"], &row["machine"]), (&false.into(), &true.into(), &"a".into()));
-    assert_eq!((&row["project"], &row["lines"]), (&"{{HOME}}/work/app".into(), &4.into()));
-    assert_eq!(b.ccsync(["list", "--from", "b", "--json"]).success().json()["sessions"], serde_json::json!([]));
     assert_eq!(
-        b.ccsync(["list", "--project", "nowhere", "--json"]).success().json()["sessions"],
+        (&rows["version"], &row["session"]),
+        (&1.into(), &ONE.into())
+    );
+    assert_eq!(
+        (&row["here"], &row["in_store"], &row["machine"]),
+        (&false.into(), &true.into(), &"a".into())
+    );
+    assert_eq!(
+        (&row["project"], &row["lines"]),
+        (&"{{HOME}}/work/app".into(), &4.into())
+    );
+    assert_eq!(
+        b.ccsync(["list", "--from", "b", "--json"]).success().json()["sessions"],
+        serde_json::json!([])
+    );
+    assert_eq!(
+        b.ccsync(["list", "--project", "nowhere", "--json"])
+            .success()
+            .json()["sessions"],
         serde_json::json!([])
     );
     b.ccsync(["pull"]).success();
-    assert_eq!(b.ccsync(["list", "--format", "json"]).success().json()["sessions"][0]["here"], true);
+    assert_eq!(
+        b.ccsync(["list", "--format", "json"]).success().json()["sessions"][0]["here"],
+        true
+    );
 }
 
 #[test]
@@ -164,6 +235,12 @@ fn status_tells_what_waits_without_asking_the_remote() {
     assert_eq!(waiting["sessions_here"], 1);
     a.ccsync(["push"]).success();
     let done = a.ccsync(["status", "--json"]).success().json();
-    assert_eq!((&done["to_push"], &done["queued_commits"]), (&serde_json::json!([]), &0.into()));
-    assert_eq!((&done["sessions_in_store"], &done["machine"]), (&1.into(), &"a".into()));
+    assert_eq!(
+        (&done["to_push"], &done["queued_commits"]),
+        (&serde_json::json!([]), &0.into())
+    );
+    assert_eq!(
+        (&done["sessions_in_store"], &done["machine"]),
+        (&1.into(), &"a".into())
+    );
 }

@@ -16,11 +16,24 @@ fn a_dry_run_changes_nothing() {
     a.session(TWO).turn("new").write();
     let (before_a, before_b) = (a.tree(), b.tree());
     let push = a.ccsync(["push", "--dry-run"]).success();
-    assert_eq!(push.summary(), "push (dry run, nothing was done): 2 sessions: 1 added, 1 extended");
-    assert!(push.stdout.contains("would be added") && push.stdout.contains("would be extended"), "{push}");
+    assert_eq!(
+        push.summary(),
+        "push (dry run, nothing was done): 2 sessions: 1 added, 1 extended"
+    );
+    assert!(
+        push.stdout.contains("would be added") && push.stdout.contains("would be extended"),
+        "{push}"
+    );
     let pull = b.ccsync(["pull", "--dry-run"]).success();
-    assert!(pull.summary().starts_with("pull (dry run, nothing was done)"), "{pull}");
-    for (what, before, after) in [("push", before_a, a.client_tree()), ("pull", before_b, b.client_tree())] {
+    assert!(
+        pull.summary()
+            .starts_with("pull (dry run, nothing was done)"),
+        "{pull}"
+    );
+    for (what, before, after) in [
+        ("push", before_a, a.client_tree()),
+        ("pull", before_b, b.client_tree()),
+    ] {
         for (path, file) in after {
             assert_eq!(
                 before.get(&std::path::Path::new(".claude").join(&path)),
@@ -48,7 +61,10 @@ fn a_dry_push_leaves_the_whole_home_as_it_was() {
     let after = a.tree();
     let state = std::path::Path::new(".local/state");
     let kept = |tree: &crate::harness::Tree| {
-        tree.iter().filter(|(p, _)| !p.starts_with(state)).map(|(p, f)| (p.clone(), f.clone())).collect::<Vec<_>>()
+        tree.iter()
+            .filter(|(p, _)| !p.starts_with(state))
+            .map(|(p, f)| (p.clone(), f.clone()))
+            .collect::<Vec<_>>()
     };
     assert_eq!(kept(&after), kept(&before), "only caches may change");
 }
@@ -104,7 +120,10 @@ fn undo_keeps_what_it_cannot_put_back() {
     b.append(ONE, "mine");
     let mine = b.transcript(ONE);
     b.ccsync(["pull"]);
-    assert_eq!((questions(&b.text(ONE)), b.sessions().len()), (vec!["hello".to_owned(), "theirs".to_owned()], 3));
+    assert_eq!(
+        (questions(&b.text(ONE)), b.sessions().len()),
+        (vec!["hello".to_owned(), "theirs".to_owned()], 3)
+    );
     b.append(ONE, "later");
 
     let undone = b.ccsync(["undo", "--json"]).code(3).json();
@@ -116,10 +135,16 @@ fn undo_keeps_what_it_cannot_put_back() {
     assert_eq!(fs::read(original).unwrap(), mine);
 
     let second = b.ccsync(["undo"]).success();
-    assert!(second.stdout.contains(TWO), "the pull before that one\n{second}");
+    assert!(
+        second.stdout.contains(TWO),
+        "the pull before that one\n{second}"
+    );
     assert_eq!(b.sessions(), [ONE]);
     b.ccsync(["undo"]).code(3);
-    assert_eq!(b.ccsync(["undo"]).success().summary(), "undo: there is no pull to undo");
+    assert_eq!(
+        b.ccsync(["undo"]).success().summary(),
+        "undo: there is no pull to undo"
+    );
     b.ccsync(["pull"]);
     assert_eq!(fs::read(original).unwrap(), mine);
 }
@@ -131,7 +156,12 @@ fn undo_gives_back_the_time_too_and_goes_on_to_the_pull_before() {
     a.session(ONE).turn("hello").days_old(3).write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    let modified = || fs::metadata(b.transcript_path(ONE)).unwrap().modified().unwrap();
+    let modified = || {
+        fs::metadata(b.transcript_path(ONE))
+            .unwrap()
+            .modified()
+            .unwrap()
+    };
     let before = modified();
     a.append(ONE, "more");
     a.ccsync(["push"]).success();
@@ -148,7 +178,10 @@ fn undo_gives_back_the_time_too_and_goes_on_to_the_pull_before() {
 fn undo_never_touches_a_running_session() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
-    let beside = a.transcript_path(ONE).with_extension("").join("tool-results");
+    let beside = a
+        .transcript_path(ONE)
+        .with_extension("")
+        .join("tool-results");
     fs::create_dir_all(&beside).unwrap();
     fs::write(beside.join("toolu_1.txt"), "x").unwrap();
     a.append(ONE, "more");
@@ -160,11 +193,23 @@ fn undo_never_touches_a_running_session() {
     b.mark_running(ONE, std::process::id());
 
     let undone = b.ccsync(["undo", "--json"]).code(3).json();
-    let reasons: Vec<&str> = undone["kept"].as_array().unwrap().iter().map(|k| k["reason"].as_str().unwrap()).collect();
+    let reasons: Vec<&str> = undone["kept"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|k| k["reason"].as_str().unwrap())
+        .collect();
     let running = format!("running here (process {})", std::process::id());
-    assert_eq!(reasons, [running.as_str(); 2], "the transcript and the file beside it");
+    assert_eq!(
+        reasons,
+        [running.as_str(); 2],
+        "the transcript and the file beside it"
+    );
     assert_eq!(b.sessions(), [ONE], "the other session goes");
-    for (path, file) in pulled.iter().filter(|(path, _)| path.to_string_lossy().contains(ONE)) {
+    for (path, file) in pulled
+        .iter()
+        .filter(|(path, _)| path.to_string_lossy().contains(ONE))
+    {
         assert_eq!(b.client_tree().get(path), Some(file));
     }
 
@@ -176,7 +221,12 @@ fn undo_never_touches_a_running_session() {
     fs::remove_dir_all(b.home.join(".claude/sessions")).unwrap();
     b.ccsync(["undo"]).success();
     assert_eq!(b.transcript(ONE), before);
-    assert!(!b.transcript_path(ONE).with_extension("").join("tool-results/toolu_1.txt").exists());
+    assert!(
+        !b.transcript_path(ONE)
+            .with_extension("")
+            .join("tool-results/toolu_1.txt")
+            .exists()
+    );
 }
 
 #[test]
@@ -193,10 +243,16 @@ fn nothing_to_undo_is_said() {
 fn a_torn_last_line_stays_on_its_origin() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    a.session(ONE).turn("hello").raw(b"{\"type\":\"user\",\"uuid\":\"to").write();
+    a.session(ONE)
+        .turn("hello")
+        .raw(b"{\"type\":\"user\",\"uuid\":\"to")
+        .write();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    assert!(b.text(ONE).ends_with('\n'), "a pulled transcript ends at a line end");
+    assert!(
+        b.text(ONE).ends_with('\n'),
+        "a pulled transcript ends at a line end"
+    );
     assert_eq!(questions(&b.text(ONE)), ["hello"]);
     a.append_raw(ONE, b"rn\",\"message\":{\"content\":\"mended\"}}\n");
     a.ccsync(["push"]).success();
@@ -216,7 +272,10 @@ fn a_running_session_is_never_written_to() {
     let pulled = b.ccsync(["pull"]).code(3);
     assert!(pulled.stdout.contains("running"), "{pulled}");
     assert_eq!(b.transcript(ONE), before);
-    assert_eq!(b.ccsync(["status", "--json"]).success().json()["running"], serde_json::json!([ONE]));
+    assert_eq!(
+        b.ccsync(["status", "--json"]).success().json()["running"],
+        serde_json::json!([ONE])
+    );
 }
 
 #[cfg(target_os = "linux")]
@@ -227,8 +286,12 @@ fn what_a_killed_client_left_behind_stops_nothing() {
     a.append(ONE, "more");
     a.ccsync(["push"]).success();
     b.mark_running(ONE, std::process::id());
-    let record = b.home.join(format!(".claude/sessions/{}.json", std::process::id()));
-    let another_start = fs::read_to_string(&record).unwrap().replace("\"procStart\":\"", "\"procStart\":\"9");
+    let record = b
+        .home
+        .join(format!(".claude/sessions/{}.json", std::process::id()));
+    let another_start = fs::read_to_string(&record)
+        .unwrap()
+        .replace("\"procStart\":\"", "\"procStart\":\"9");
     fs::write(record, another_start).unwrap();
     b.ccsync(["pull"]).success();
     assert_eq!(questions(&b.text(ONE)), ["hello", "more"]);
@@ -239,9 +302,21 @@ fn the_store_is_clean_after_every_command() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("hello").write();
-    for args in [&["push"][..], &["status"], &["list"], &["pull"], &["undo"], &["sync"], &["push", "--dry-run"]] {
+    for args in [
+        &["push"][..],
+        &["status"],
+        &["list"],
+        &["pull"],
+        &["undo"],
+        &["sync"],
+        &["push", "--dry-run"],
+    ] {
         let run = a.ccsync(args);
-        assert_eq!(a.git(&["status", "--porcelain"]), "", "after {args:?}\n{run}");
+        assert_eq!(
+            a.git(&["status", "--porcelain"]),
+            "",
+            "after {args:?}\n{run}"
+        );
     }
     b.ccsync(["pull"]).success();
     assert_eq!(b.git(&["status", "--porcelain"]), "");
@@ -258,7 +333,14 @@ fn files_are_private_whatever_the_umask_is() {
     fs::write(beside.join("tool-results/toolu_1.txt"), "x").unwrap();
     let open = |machine: &crate::harness::Machine, command: &str| {
         let program = env!("CARGO_BIN_EXE_ccsync");
-        machine.run(machine.program("sh").args(["-c", "umask 000; exec \"$0\" \"$1\"", program, command])).success();
+        machine
+            .run(machine.program("sh").args([
+                "-c",
+                "umask 000; exec \"$0\" \"$1\"",
+                program,
+                command,
+            ]))
+            .success();
     };
     open(&a, "push");
     open(&b, "pull");
@@ -267,7 +349,11 @@ fn files_are_private_whatever_the_umask_is() {
             if machine.name == "a" && base == ".claude/projects" {
                 continue; // written by the test, not by the program
             }
-            for entry in walkdir::WalkDir::new(machine.home.join(base)).min_depth(2).into_iter().map(Result::unwrap) {
+            for entry in walkdir::WalkDir::new(machine.home.join(base))
+                .min_depth(2)
+                .into_iter()
+                .map(Result::unwrap)
+            {
                 let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
                 assert_eq!(mode & 0o077, 0, "{mode:o} {}", entry.path().display());
             }
@@ -294,7 +380,12 @@ fn a_title_cannot_steer_the_terminal() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("evil \u{1b}[2J\u{202e}title").write();
-    for run in [a.ccsync(["push"]), b.ccsync(["pull"]), b.ccsync(["list"]), b.ccsync(["list", "--json"])] {
+    for run in [
+        a.ccsync(["push"]),
+        b.ccsync(["pull"]),
+        b.ccsync(["list"]),
+        b.ccsync(["list", "--json"]),
+    ] {
         assert!(!run.stdout.contains(['\u{1b}', '\u{202e}']), "{run}");
         assert_eq!(run.code, Some(0), "{run}");
     }
@@ -311,24 +402,42 @@ fn a_link_in_the_place_of_a_session_directory_is_not_entered() {
     std::os::unix::fs::symlink(a.home.join(".ssh"), beside).unwrap();
     let push = a.ccsync(["push"]).code(3);
     assert!(push.stdout.contains("links are not followed"), "{push}");
-    assert!(!a.git(&["ls-tree", "-r", "--name-only", "HEAD"]).contains("id_ed25519"));
+    assert!(
+        !a.git(&["ls-tree", "-r", "--name-only", "HEAD"])
+            .contains("id_ed25519")
+    );
     b.ccsync(["pull"]).success();
     assert_eq!(questions(&b.text(ONE)), ["hello"]);
-    assert!(!b.client_tree().keys().any(|path| path.ends_with("id_ed25519")));
+    assert!(
+        !b.client_tree()
+            .keys()
+            .any(|path| path.ends_with("id_ed25519"))
+    );
 }
 
 #[test]
 fn what_a_killed_pull_left_behind_is_no_part_of_a_session() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let beside = a.session(ONE).turn("hello").write().with_extension("").join("tool-results");
+    let beside = a
+        .session(ONE)
+        .turn("hello")
+        .write()
+        .with_extension("")
+        .join("tool-results");
     fs::create_dir_all(&beside).unwrap();
     fs::write(beside.join(".ccsync-Ab12.tmp"), "half").unwrap();
     fs::write(beside.join("toolu_1.txt"), "x").unwrap();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    let results = b.transcript_path(ONE).with_extension("").join("tool-results");
-    let names: Vec<_> = fs::read_dir(results).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let results = b
+        .transcript_path(ONE)
+        .with_extension("")
+        .join("tool-results");
+    let names: Vec<_> = fs::read_dir(results)
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     assert_eq!(names, ["toolu_1.txt"]);
 }
 
@@ -337,7 +446,12 @@ fn what_lies_beside_a_missing_transcript_is_completed_or_left_alone() {
     for (there, code) in [("x", 0), ("something else", 3)] {
         let env = TestEnv::new();
         let (a, b) = env.pair();
-        let beside = a.session(ONE).turn("hello").write().with_extension("").join("tool-results");
+        let beside = a
+            .session(ONE)
+            .turn("hello")
+            .write()
+            .with_extension("")
+            .join("tool-results");
         fs::create_dir_all(&beside).unwrap();
         fs::write(beside.join("toolu_1.txt"), "x").unwrap();
         fs::write(beside.join("toolu_2.txt"), "y").unwrap();
@@ -346,7 +460,11 @@ fn what_lies_beside_a_missing_transcript_is_completed_or_left_alone() {
         fs::create_dir_all(&here).unwrap();
         fs::write(here.join("toolu_1.txt"), there).unwrap();
         let pull = b.ccsync(["pull"]).code(code);
-        assert_eq!(fs::read_to_string(here.join("toolu_1.txt")).unwrap(), there, "{pull}");
+        assert_eq!(
+            fs::read_to_string(here.join("toolu_1.txt")).unwrap(),
+            there,
+            "{pull}"
+        );
         if code == 0 {
             assert_eq!(fs::read_to_string(here.join("toolu_2.txt")).unwrap(), "y");
             assert_eq!(questions(&b.text(ONE)), ["hello"]);
@@ -360,17 +478,34 @@ fn what_lies_beside_a_missing_transcript_is_completed_or_left_alone() {
 fn undo_leaves_a_transcript_whose_sub_agents_went_on() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let agents = a.session(ONE).turn("hello").write().with_extension("").join("subagents");
+    let agents = a
+        .session(ONE)
+        .turn("hello")
+        .write()
+        .with_extension("")
+        .join("subagents");
     fs::create_dir_all(&agents).unwrap();
     fs::write(agents.join("agent-1.jsonl"), "{\"uuid\":\"1\"}\n").unwrap();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
-    let agent = b.transcript_path(ONE).with_extension("").join("subagents/agent-1.jsonl");
+    let agent = b
+        .transcript_path(ONE)
+        .with_extension("")
+        .join("subagents/agent-1.jsonl");
     fs::write(&agent, "{\"uuid\":\"1\"}\n{\"uuid\":\"2\"}\n").unwrap();
     let undone = b.ccsync(["undo"]).code(3);
-    assert!(undone.stdout.contains("files beside it have changed"), "{undone}");
+    assert!(
+        undone.stdout.contains("files beside it have changed"),
+        "{undone}"
+    );
     assert_eq!(b.sessions(), [ONE]);
     b.ccsync(["push"]).success();
     a.ccsync(["pull"]).success();
-    assert_eq!(fs::read_to_string(agents.join("agent-1.jsonl")).unwrap().lines().count(), 2);
+    assert_eq!(
+        fs::read_to_string(agents.join("agent-1.jsonl"))
+            .unwrap()
+            .lines()
+            .count(),
+        2
+    );
 }

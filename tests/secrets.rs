@@ -12,14 +12,26 @@ use crate::harness::{Machine, ONE, Run, TestEnv, questions};
 use crate::transport::http::{Manner, Server, TOKEN};
 
 fn over_http(machine: &Machine, args: &[&str]) -> Run {
-    machine.run(machine.command(args).env("GIT_ALLOW_PROTOCOL", "http:file").env("no_proxy", "127.0.0.1"))
+    machine.run(
+        machine
+            .command(args)
+            .env("GIT_ALLOW_PROTOCOL", "http:file")
+            .env("no_proxy", "127.0.0.1"),
+    )
 }
 
 /// Files below `dir` that hold the password.
 fn betrayers(dir: &Path) -> Vec<PathBuf> {
-    let files = walkdir::WalkDir::new(dir).into_iter().map(Result::unwrap).filter(|e| e.file_type().is_file());
-    let holds = |path: &PathBuf| memchr::memmem::find(&fs::read(path).unwrap(), TOKEN.as_bytes()).is_some();
-    files.map(walkdir::DirEntry::into_path).filter(holds).collect()
+    let files = walkdir::WalkDir::new(dir)
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|e| e.file_type().is_file());
+    let holds =
+        |path: &PathBuf| memchr::memmem::find(&fs::read(path).unwrap(), TOKEN.as_bytes()).is_some();
+    files
+        .map(walkdir::DirEntry::into_path)
+        .filter(holds)
+        .collect()
 }
 
 #[test]
@@ -27,12 +39,21 @@ fn a_password_in_the_address_is_in_the_configuration_and_nowhere_else() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let on = Arc::new(AtomicBool::new(false));
-    let manner = Manner::Cuts { root: env.root().to_owned(), on: Arc::clone(&on), answering: false };
+    let manner = Manner::Cuts {
+        root: env.root().to_owned(),
+        on: Arc::clone(&on),
+        answering: false,
+    };
     let name = remote.file_name().unwrap().to_str().unwrap();
-    let url = |login: &str| Server::start(manner.clone()).url(login).replace("r.git", name);
+    let url = |login: &str| {
+        Server::start(manner.clone())
+            .url(login)
+            .replace("r.git", name)
+    };
     let url = url(&format!("al:{TOKEN}@"));
     let a = env.machine("a");
-    let mut runs = vec![over_http(&a, &["init", "--yes", "--name", "a", "--remote", &url]).success()];
+    let mut runs =
+        vec![over_http(&a, &["init", "--yes", "--name", "a", "--remote", &url]).success()];
     a.session(ONE).turn("hello").write();
     for args in [
         &["push"][..],
@@ -56,7 +77,18 @@ fn a_password_in_the_address_is_in_the_configuration_and_nowhere_else() {
     runs.push(over_http(&a, &["push", "--json"]).code(6));
     let wrong = url.replace("al:", "somebody:");
     runs.push(over_http(&a, &["init", "--yes", "--remote", &wrong]).code(1));
-    runs.push(over_http(&a, &["config", "set", "remote", &url.replace("http://", "evil://")]).code(2));
+    runs.push(
+        over_http(
+            &a,
+            &[
+                "config",
+                "set",
+                "remote",
+                &url.replace("http://", "evil://"),
+            ],
+        )
+        .code(2),
+    );
     let closed = format!("http://al:{TOKEN}@127.0.0.1:9/r.git");
     runs.push(over_http(&a, &["config", "set", "remote", &closed]));
     for command in ["push", "pull", "sync", "status"] {
@@ -68,10 +100,16 @@ fn a_password_in_the_address_is_in_the_configuration_and_nowhere_else() {
     runs.push(over_http(&a, &["status"]).code(1));
     fs::write(&broken, good).unwrap();
     for run in &runs {
-        assert!(!format!("{}{}", run.stdout, run.stderr).contains(TOKEN), "{run}");
+        assert!(
+            !format!("{}{}", run.stdout, run.stderr).contains(TOKEN),
+            "{run}"
+        );
     }
     assert_eq!(betrayers(env.root()), std::slice::from_ref(&broken));
-    assert_eq!(fs::metadata(broken).unwrap().permissions().mode() & 0o077, 0);
+    assert_eq!(
+        fs::metadata(broken).unwrap().permissions().mode() & 0o077,
+        0
+    );
 }
 
 #[test]
@@ -80,8 +118,14 @@ fn a_connection_that_breaks_in_a_push_queues_or_is_found_to_have_done_it() {
         let env = TestEnv::new();
         let remote = env.bare_remote();
         let on = Arc::new(AtomicBool::new(false));
-        let server = Server::start(Manner::Cuts { root: env.root().to_owned(), on: Arc::clone(&on), answering });
-        let url = server.url("al:right@").replace("r.git", remote.file_name().unwrap().to_str().unwrap());
+        let server = Server::start(Manner::Cuts {
+            root: env.root().to_owned(),
+            on: Arc::clone(&on),
+            answering,
+        });
+        let url = server
+            .url("al:right@")
+            .replace("r.git", remote.file_name().unwrap().to_str().unwrap());
         let (a, b) = (env.machine("a"), env.machine("b"));
         over_http(&a, &["init", "--yes", "--name", "a", "--remote", &url]).success();
         a.session(ONE).turn("hello").write();
@@ -91,7 +135,10 @@ fn a_connection_that_breaks_in_a_push_queues_or_is_found_to_have_done_it() {
         over_http(&a, &["push"]).code(code);
         on.store(false, Ordering::SeqCst);
         over_http(&a, &["push"]).success();
-        assert_eq!(over_http(&a, &["status", "--json"]).success().json()["queued_commits"], 0);
+        assert_eq!(
+            over_http(&a, &["status", "--json"]).success().json()["queued_commits"],
+            0
+        );
         b.init(&remote);
         b.ccsync(["pull"]).success();
         assert_eq!(questions(&b.text(ONE)), ["hello", "while it broke"]);
@@ -105,14 +152,24 @@ fn nothing_is_readable_for_others_while_it_is_written() {
     let (a, b) = env.pair();
     let open = |machine: &Machine, command: &str| {
         let program = env!("CARGO_BIN_EXE_ccsync");
-        machine.run(machine.program("sh").args(["-c", "umask 000; exec \"$0\" \"$1\"", program, command])).success();
+        machine
+            .run(machine.program("sh").args([
+                "-c",
+                "umask 000; exec \"$0\" \"$1\"",
+                program,
+                command,
+            ]))
+            .success();
     };
     // More than goes into loose objects, so that packs are written by either side.
-    let text: String =
-        (0..800_000_u64).map(|n| format!("{:x} ", n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40)).collect();
+    let text: String = (0..800_000_u64)
+        .map(|n| format!("{:x} ", n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40))
+        .collect();
     a.session(ONE).turn(&text).write();
     for n in 0..60 {
-        a.session(&format!("55555555-0000-4000-8000-0000000000{n:02}")).turn(&format!("question {n}")).write();
+        a.session(&format!("55555555-0000-4000-8000-0000000000{n:02}"))
+            .turn(&format!("question {n}"))
+            .write();
     }
     let stop = AtomicBool::new(false);
     let seen = std::thread::scope(|scope| {
@@ -120,14 +177,21 @@ fn nothing_is_readable_for_others_while_it_is_written() {
             let mut open = std::collections::BTreeSet::new();
             while !stop.load(Ordering::Relaxed) {
                 for machine in [&a, &b] {
-                    let own = [".local/share/ccsync", ".local/state/ccsync"].map(|dir| machine.home.join(dir));
+                    let own = [".local/share/ccsync", ".local/state/ccsync"]
+                        .map(|dir| machine.home.join(dir));
                     open.extend(own.iter().flat_map(|dir| readable(dir)));
                 }
                 open.extend(readable(&b.home.join(".claude/projects")));
             }
             open
         });
-        for (machine, command) in [(&a, "push"), (&b, "pull"), (&b, "undo"), (&b, "pull"), (&a, "sync")] {
+        for (machine, command) in [
+            (&a, "push"),
+            (&b, "pull"),
+            (&b, "undo"),
+            (&b, "pull"),
+            (&a, "sync"),
+        ] {
             open(machine, command);
         }
         stop.store(true, Ordering::Relaxed);
@@ -138,9 +202,12 @@ fn nothing_is_readable_for_others_while_it_is_written() {
 
 /// Files below `dir` that others can read, because each directory on the way from there lets them in.
 fn readable(dir: &Path) -> Vec<PathBuf> {
-    let is_open = |path: &Path| fs::symlink_metadata(path).is_ok_and(|m| m.permissions().mode() & 0o077 != 0);
+    let is_open =
+        |path: &Path| fs::symlink_metadata(path).is_ok_and(|m| m.permissions().mode() & 0o077 != 0);
     let entries = walkdir::WalkDir::new(dir).min_depth(1).into_iter();
-    let reached = entries.filter_entry(|entry| is_open(entry.path())).flatten();
+    let reached = entries
+        .filter_entry(|entry| is_open(entry.path()))
+        .flatten();
     reached
         .filter(|entry| entry.file_type().is_file() && is_open(entry.path()))
         .map(walkdir::DirEntry::into_path)

@@ -11,7 +11,10 @@ fn init_without_a_terminal_asks_nothing() {
     let env = TestEnv::new();
     let a = env.machine("a");
     let run = a.ccsync(["init"]).success();
-    assert!(run.stdout.ends_with("init: this machine is set up\n"), "{run}");
+    assert!(
+        run.stdout.ends_with("init: this machine is set up\n"),
+        "{run}"
+    );
     assert!(run.stderr.contains("ccsync init --remote URL"), "{run}");
 }
 
@@ -29,7 +32,8 @@ fn init_names_what_it_set_up() {
     hint: next: ccsync push
     --- exit 0
     ");
-    a.ccsync(["config", "add-placeholder", "WORK=~/work"]).success();
+    a.ccsync(["config", "add-placeholder", "WORK=~/work"])
+        .success();
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
     insta::assert_snapshot!(b.init(&remote), @r"
@@ -54,7 +58,10 @@ fn init_again_changes_only_what_is_given() {
     let before = show();
     a.ccsync(["init", "--yes", "--name", "renamed"]).success();
     let after = show();
-    assert_eq!((&after["id"], &after["remote"]), (&before["id"], &before["remote"]));
+    assert_eq!(
+        (&after["id"], &after["remote"]),
+        (&before["id"], &before["remote"])
+    );
     assert_eq!(after["name"], "renamed");
 }
 
@@ -64,9 +71,16 @@ fn a_push_before_init_keeps_sessions_on_this_disk() {
     let a = env.machine("a");
     a.session(ONE).turn("hello").write();
     let push = a.ccsync(["push"]).success();
-    assert_eq!(push.summary(), "push: 1 session: 1 added; on the remote as $COMMIT");
+    assert_eq!(
+        push.summary(),
+        "push: 1 session: 1 added; on the remote as $COMMIT"
+    );
     assert_eq!(push.stderr.lines().count(), 2, "{push}");
-    assert!(push.stderr.contains("to reach other machines: ccsync init\n"), "{push}");
+    assert!(
+        push.stderr
+            .contains("to reach other machines: ccsync init\n"),
+        "{push}"
+    );
 }
 
 #[test]
@@ -76,8 +90,20 @@ fn a_remote_named_later_takes_over_what_was_kept_here() {
     a.session(ONE).turn("hello").write();
     a.ccsync(["push"]).success();
     let remote = env.bare_remote();
-    let report = a.ccsync(["init", "--yes", "--json", "--remote", remote.to_str().unwrap()]).success().json();
-    assert_eq!((&report["carried_over"], &report["embedded"]), (&1.into(), &false.into()));
+    let report = a
+        .ccsync([
+            "init",
+            "--yes",
+            "--json",
+            "--remote",
+            remote.to_str().unwrap(),
+        ])
+        .success()
+        .json();
+    assert_eq!(
+        (&report["carried_over"], &report["embedded"]),
+        (&1.into(), &false.into())
+    );
     b.init(&remote);
     b.ccsync(["pull"]).success();
     assert_eq!(questions(&b.text(ONE)), ["hello"]);
@@ -124,7 +150,11 @@ fn the_secret_of_a_remote_is_never_shown() {
     a.ccsync(["init", "--yes"]).success();
     let file = a.home.join(".config/ccsync/config.toml");
     let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, format!("remote = \"https://al:hunter2@127.0.0.1:1/s.git\"\n{text}")).unwrap();
+    fs::write(
+        &file,
+        format!("remote = \"https://al:hunter2@127.0.0.1:1/s.git\"\n{text}"),
+    )
+    .unwrap();
     for args in [
         &["config", "show"][..],
         &["config", "show", "--json"],
@@ -135,7 +165,10 @@ fn the_secret_of_a_remote_is_never_shown() {
         &["push"],
     ] {
         let run = a.ccsync(args);
-        assert!(!format!("{}{}", run.stdout, run.stderr).contains("hunter2"), "{args:?}\n{run}");
+        assert!(
+            !format!("{}{}", run.stdout, run.stderr).contains("hunter2"),
+            "{args:?}\n{run}"
+        );
     }
 }
 
@@ -144,7 +177,8 @@ fn a_with_placeholders(env: &TestEnv, remote: &Path) -> Machine {
     let a = env.machine("a");
     a.init(remote);
     for (name, path) in [("WORK", "~/my/work"), ("FAR", "/far/away")] {
-        a.ccsync(["config", "add-placeholder", &format!("{name}={path}")]).success();
+        a.ccsync(["config", "add-placeholder", &format!("{name}={path}")])
+            .success();
     }
     a.session(ONE).project("my/work/app").turn("hello").write();
     a.ccsync(["push"]).success();
@@ -172,15 +206,32 @@ fn a_second_machine_learns_the_placeholders_whose_directories_it_has() {
     --- exit 0
     ");
     b.ccsync(["pull"]).success();
-    assert!(b.text(ONE).contains(b.home.join("my/work/app").to_str().unwrap()), "{}", b.text(ONE));
+    assert!(
+        b.text(ONE)
+            .contains(b.home.join("my/work/app").to_str().unwrap()),
+        "{}",
+        b.text(ONE)
+    );
     let c = env.machine("c");
     fs::create_dir_all(c.home.join("work")).unwrap();
-    let report = c.ccsync(["init", "--yes", "--json", "--remote", remote.to_str().unwrap()]).success().json();
+    let report = c
+        .ccsync([
+            "init",
+            "--yes",
+            "--json",
+            "--remote",
+            remote.to_str().unwrap(),
+        ])
+        .success()
+        .json();
     assert_eq!(report["learnt"], serde_json::json!(["WORK"]));
     assert_eq!(report["unmapped"], serde_json::json!(["FAR"]));
     assert_eq!(report["missing"][0]["path_there"], "/far/away");
     let config = c.ccsync(["config", "show", "--json"]).success().json();
-    assert_eq!(config["placeholders"]["WORK"], c.home.join("work").to_str().unwrap());
+    assert_eq!(
+        config["placeholders"]["WORK"],
+        c.home.join("work").to_str().unwrap()
+    );
 }
 
 #[test]
@@ -190,10 +241,23 @@ fn without_a_yes_a_directory_is_only_proposed() {
     a_with_placeholders(&env, &remote);
     let b = env.machine("b");
     fs::create_dir_all(b.home.join("my/work")).unwrap();
-    let run = b.ccsync(["init", "--remote", remote.to_str().unwrap()]).success();
-    let command = format!("ccsync config add-placeholder WORK={}", b.home.join("my/work").display());
-    assert!(run.stderr.contains(&command) && run.stderr.contains("add-placeholder FAR=PATH"), "{run}");
-    assert!(b.ccsync(["config", "show", "--json"]).success().json()["placeholders"].as_object().unwrap().is_empty());
+    let run = b
+        .ccsync(["init", "--remote", remote.to_str().unwrap()])
+        .success();
+    let command = format!(
+        "ccsync config add-placeholder WORK={}",
+        b.home.join("my/work").display()
+    );
+    assert!(
+        run.stderr.contains(&command) && run.stderr.contains("add-placeholder FAR=PATH"),
+        "{run}"
+    );
+    assert!(
+        b.ccsync(["config", "show", "--json"]).success().json()["placeholders"]
+            .as_object()
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -203,10 +267,20 @@ fn what_programs_obey_is_learnt_from_nobody() {
     let a = env.machine("a");
     a.init(&remote);
     for place in [".ssh", "bin", ".config/autostart"] {
-        a.ccsync(["config", "add-placeholder", &format!("EVIL=~/{place}")]).success();
+        a.ccsync(["config", "add-placeholder", &format!("EVIL=~/{place}")])
+            .success();
         let b = env.machine(&format!("b-{}", place.replace(['/', '.'], "-")));
         fs::create_dir_all(b.home.join(place)).unwrap();
-        let report = b.ccsync(["init", "--yes", "--json", "--remote", remote.to_str().unwrap()]).success().json();
+        let report = b
+            .ccsync([
+                "init",
+                "--yes",
+                "--json",
+                "--remote",
+                remote.to_str().unwrap(),
+            ])
+            .success()
+            .json();
         assert_eq!(
             (&report["learnt"], &report["missing"][0]["proposed"]),
             (&serde_json::json!([]), &serde_json::Value::Null)
@@ -220,7 +294,16 @@ fn a_newcomer_whose_name_is_taken_gets_a_number() {
     let remote = env.bare_remote();
     let machines = ["x", "y", "z"].map(|name| env.machine(name));
     let init = |machine: &Machine| {
-        machine.ccsync(["init", "--yes", "--name", "Laptop", "--remote", remote.to_str().unwrap()]).success()
+        machine
+            .ccsync([
+                "init",
+                "--yes",
+                "--name",
+                "Laptop",
+                "--remote",
+                remote.to_str().unwrap(),
+            ])
+            .success()
     };
     init(&machines[0]);
     insta::assert_snapshot!(init(&machines[1]), @r"
@@ -236,11 +319,16 @@ fn a_newcomer_whose_name_is_taken_gets_a_number() {
     ");
     init(&machines[2]);
     let name = |machine: &Machine| machine.ccsync(["config", "get", "name"]).success().stdout;
-    assert_eq!(machines.each_ref().map(name), ["Laptop\n", "Laptop-2\n", "Laptop-3\n"]);
+    assert_eq!(
+        machines.each_ref().map(name),
+        ["Laptop\n", "Laptop-2\n", "Laptop-3\n"]
+    );
     // Once it has its name, it keeps it.
     machines[1].ccsync(["init", "--yes"]).success();
     assert_eq!(name(&machines[1]), "Laptop-2\n");
-    let run = machines[1].ccsync(["init", "--yes", "--name", "laptop"]).success();
+    let run = machines[1]
+        .ccsync(["init", "--yes", "--name", "laptop"])
+        .success();
     assert_eq!(name(&machines[1]), "laptop-2\n", "{run}");
 }
 
@@ -249,17 +337,38 @@ fn machines_that_come_at_the_same_moment_are_told_apart() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let machines: Vec<Machine> = (0..4).map(|n| env.machine(&format!("m{n}"))).collect();
-    let args = ["init", "--yes", "--name", "laptop", "--remote", remote.to_str().unwrap()];
+    let args = [
+        "init",
+        "--yes",
+        "--name",
+        "laptop",
+        "--remote",
+        remote.to_str().unwrap(),
+    ];
     let started: Vec<_> = machines
         .iter()
-        .map(|machine| machine.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+        .map(|machine| {
+            machine
+                .command(args)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
         .collect();
     for (machine, child) in machines.iter().zip(started) {
         machine.ended(child).success();
     }
-    let list = machines[0].ccsync(["machine", "list", "--json"]).success().json();
-    let mut names: Vec<&str> =
-        list["machines"].as_array().unwrap().iter().map(|machine| machine["name"].as_str().unwrap()).collect();
+    let list = machines[0]
+        .ccsync(["machine", "list", "--json"])
+        .success()
+        .json();
+    let mut names: Vec<&str> = list["machines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|machine| machine["name"].as_str().unwrap())
+        .collect();
     names.sort_unstable();
     assert_eq!(names, ["laptop", "laptop-2", "laptop-3", "laptop-4"]);
 }
@@ -284,21 +393,39 @@ fn a_configuration_that_was_copied_is_noticed_and_becomes_a_machine_of_its_own()
     let Some(()) = as_if_copied(&a) else { return };
     for command in ["push", "pull", "sync"] {
         let run = a.ccsync([command]).success();
-        assert!(run.stderr.contains("made on another host") && run.stderr.contains("ccsync init --new-id"), "{run}");
+        assert!(
+            run.stderr.contains("made on another host")
+                && run.stderr.contains("ccsync init --new-id"),
+            "{run}"
+        );
     }
-    let id = |machine: &Machine| machine.ccsync(["config", "show", "--json"]).success().json()["id"].clone();
+    let id = |machine: &Machine| {
+        machine
+            .ccsync(["config", "show", "--json"])
+            .success()
+            .json()["id"]
+            .clone()
+    };
     let before = id(&a);
-    a.ccsync(["init", "--yes", "--new-id", "--name", "copy"]).success();
+    a.ccsync(["init", "--yes", "--new-id", "--name", "copy"])
+        .success();
     assert_ne!(id(&a), before);
     let list = b.ccsync(["machine", "list", "--json"]).success().json();
-    let mut names: Vec<&str> =
-        list["machines"].as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap()).collect();
+    let mut names: Vec<&str> = list["machines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["name"].as_str().unwrap())
+        .collect();
     names.sort_unstable();
     assert_eq!(names, ["a", "b", "copy"]);
     // Its sessions are those that it had.
     let push = a.ccsync(["push"]).success();
     assert!(!push.stderr.contains("another host"), "{push}");
-    assert_eq!((questions(&a.text(ONE)), a.sessions().len()), (vec!["hello".to_owned()], 1));
+    assert_eq!(
+        (questions(&a.text(ONE)), a.sessions().len()),
+        (vec!["hello".to_owned()], 1)
+    );
     a.append(ONE, "again");
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();

@@ -25,7 +25,14 @@ fn read(machine: &Machine, name: &str) -> Option<String> {
 fn pair(env: &TestEnv) -> (Machine, Machine) {
     let (a, b) = env.pair();
     for machine in [&a, &b] {
-        machine.ccsync(["config", "set", "beside", "memory,claude-md,settings,commands,agents,skills"]).success();
+        machine
+            .ccsync([
+                "config",
+                "set",
+                "beside",
+                "memory,claude-md,settings,commands,agents,skills",
+            ])
+            .success();
     }
     (a, b)
 }
@@ -59,16 +66,34 @@ fn nothing_of_it_travels_until_asked_for_and_some_of_it_never() {
     write(&a, "commands/go.md", "!`true`\n");
     let run = a.ccsync(["push"]).success();
     assert!(!run.stdout.contains("beside sessions"), "{run}");
-    a.ccsync(["config", "set", "beside", "memory,settings,commands,agents,skills"]).success();
-    for never in
-        ["settings.local.json", ".credentials.json", "sessions/1.key", "plugins/p.json", "history.jsonl", "x.md"]
-    {
+    a.ccsync([
+        "config",
+        "set",
+        "beside",
+        "memory,settings,commands,agents,skills",
+    ])
+    .success();
+    for never in [
+        "settings.local.json",
+        ".credentials.json",
+        "sessions/1.key",
+        "plugins/p.json",
+        "history.jsonl",
+        "x.md",
+    ] {
         write(&a, never, "secret words\n");
     }
     write(&a, "skills/s/.git/config", "secret words\n");
     let run = a.ccsync(["push"]).success();
-    assert!(run.stdout.contains("beside sessions: commands/go.md, settings.json sent"), "{run}");
-    let store = walkdir::WalkDir::new(a.store()).into_iter().flatten().filter(|e| e.file_type().is_file());
+    assert!(
+        run.stdout
+            .contains("beside sessions: commands/go.md, settings.json sent"),
+        "{run}"
+    );
+    let store = walkdir::WalkDir::new(a.store())
+        .into_iter()
+        .flatten()
+        .filter(|e| e.file_type().is_file());
     let texts = store.filter_map(|e| fs::read_to_string(e.path()).ok());
     assert!(!texts.into_iter().any(|text| text.contains("secret words")));
     // The other machine has not asked for it.
@@ -106,11 +131,17 @@ fn without_a_terminal_nothing_is_applied_and_what_waits_is_said() {
     let run = b.ccsync(["apply", "--yes"]).success();
     assert!(run.stdout.contains("apply: 1 file taken over"), "{run}");
     assert_eq!(read(&b, "settings.json"), read(&a, "settings.json"));
-    assert_eq!(b.ccsync(["apply"]).success().stdout, "apply: nothing waits\n");
+    assert_eq!(
+        b.ccsync(["apply"]).success().stdout,
+        "apply: nothing waits\n"
+    );
     b.ccsync(["undo"]).success();
     assert_eq!(read(&b, "settings.json"), None);
     let run = b.ccsync(["pull"]).success();
-    assert!(run.stdout.contains("waits for a yes"), "what was taken back is asked again: {run}");
+    assert!(
+        run.stdout.contains("waits for a yes"),
+        "what was taken back is asked again: {run}"
+    );
     b.ccsync(["push"]).success();
     assert!(read(&a, "settings.json").is_some());
 }
@@ -141,7 +172,11 @@ fn a_yes_holds_for_this_very_content_and_a_no_until_it_changes() {
         let run = b.ccsync([command]).success();
         assert!(!run.stdout.contains("go.md"), "{run}");
     }
-    assert_eq!(a.ccsync(["pull"]).success().stdout.matches("go.md").count(), 0, "a no changes nothing elsewhere");
+    assert_eq!(
+        a.ccsync(["pull"]).success().stdout.matches("go.md").count(),
+        0,
+        "a no changes nothing elsewhere"
+    );
 
     // What has had a yes before comes without a question.
     write(&a, "commands/go.md", "one\n");
@@ -154,7 +189,11 @@ fn a_yes_holds_for_this_very_content_and_a_no_until_it_changes() {
     write(&a, "commands/go.md", "one\n");
     a.ccsync(["push"]).success();
     let run = b.ccsync(["pull"]).success();
-    assert!(run.stdout.contains("beside sessions: commands/go.md brought"), "{run}");
+    assert!(
+        run.stdout
+            .contains("beside sessions: commands/go.md brought"),
+        "{run}"
+    );
     assert_eq!(read(&b, "commands/go.md").as_deref(), Some("one\n"));
 }
 
@@ -163,14 +202,24 @@ fn a_yes_holds_for_this_very_content_and_a_no_until_it_changes() {
 fn a_difference_cannot_steer_the_terminal() {
     let env = TestEnv::new();
     let (a, b) = pair(&env);
-    write(&a, "agents/x.md", "harmless\r\u{1b}[1A\u{1b}[2Kevil\u{202e}txt\u{1b}]0;t\u{7}\n");
+    write(
+        &a,
+        "agents/x.md",
+        "harmless\r\u{1b}[1A\u{1b}[2Kevil\u{202e}txt\u{1b}]0;t\u{7}\n",
+    );
     send(&a, &b);
     let run = b.ccsync(["apply", "--dry-run"]).success();
-    assert!(!run.stdout.contains(['\u{1b}', '\r', '\u{202e}', '\u{7}']), "{run}");
+    assert!(
+        !run.stdout.contains(['\u{1b}', '\r', '\u{202e}', '\u{7}']),
+        "{run}"
+    );
     let terminal = Terminal::start(b.command(["apply"]), 100, 30);
     terminal.wait_for("Take it over");
     let screen = terminal.screen();
-    assert!(screen.contains("harmless") && screen.contains("evil\\u{202e}txt"), "{screen}");
+    assert!(
+        screen.contains("harmless") && screen.contains("evil\\u{202e}txt"),
+        "{screen}"
+    );
     terminal.wait_for_raw();
     terminal.type_in("n");
     terminal.end().given_back().code(0);
@@ -179,14 +228,19 @@ fn a_difference_cannot_steer_the_terminal() {
 #[test]
 fn changes_on_both_sides_are_put_together_where_they_do_not_meet() {
     let env = TestEnv::new();
-    let settings =
-        |one: &str, two: &str| format!("{{\n  \"a\": {one},\n  \"b\": 0,\n  \"c\": 0,\n  \"d\": {two}\n}}\n");
+    let settings = |one: &str, two: &str| {
+        format!("{{\n  \"a\": {one},\n  \"b\": 0,\n  \"c\": 0,\n  \"d\": {two}\n}}\n")
+    };
     let (a, b) = shared(&env, &[("settings.json", &settings("0", "0"))]);
     write(&a, "settings.json", &settings("1", "0"));
     write(&b, "settings.json", &settings("0", "2"));
     a.ccsync(["push"]).success();
     b.ccsync(["sync"]).success();
-    assert_eq!(read(&b, "settings.json"), Some(settings("0", "2")), "nothing without a yes");
+    assert_eq!(
+        read(&b, "settings.json"),
+        Some(settings("0", "2")),
+        "nothing without a yes"
+    );
     b.ccsync(["apply", "--yes"]).success();
     assert_eq!(read(&b, "settings.json"), Some(settings("1", "2")));
     send(&b, &a);
@@ -199,7 +253,10 @@ fn changes_on_both_sides_are_put_together_where_they_do_not_meet() {
     a.ccsync(["push"]).success();
     b.ccsync(["sync"]).success();
     let run = b.ccsync(["apply", "--dry-run"]).success();
-    assert!(run.stdout.contains("this machine has changed it as well"), "{run}");
+    assert!(
+        run.stdout.contains("this machine has changed it as well"),
+        "{run}"
+    );
     assert_eq!(read(&b, "settings.json"), Some(settings("4", "2")));
     assert_eq!(read(&a, "settings.json"), Some(settings("3", "2")));
 }
@@ -216,22 +273,34 @@ fn two_pushes_at_once_lose_neither_and_nothing_runs_unseen() {
         machine.ccsync(["sync"]).success();
     }
     assert_eq!(
-        (read(&a, "commands/go.md").as_deref(), read(&b, "commands/go.md").as_deref()),
+        (
+            read(&a, "commands/go.md").as_deref(),
+            read(&b, "commands/go.md").as_deref()
+        ),
         (Some("a\n"), Some("b\n"))
     );
     let run = b.ccsync(["apply", "--dry-run"]).success();
-    assert!(run.stdout.contains("commands/go.md of a would change"), "{run}");
+    assert!(
+        run.stdout.contains("commands/go.md of a would change"),
+        "{run}"
+    );
 }
 
 #[test]
 fn a_command_that_is_removed_is_removed_elsewhere_after_a_yes() {
     let env = TestEnv::new();
-    let (a, b) = shared(&env, &[("commands/go.md", "a\n"), ("commands/other.md", "o\n")]);
+    let (a, b) = shared(
+        &env,
+        &[("commands/go.md", "a\n"), ("commands/other.md", "o\n")],
+    );
     fs::remove_file(file(&a, "commands/go.md")).unwrap();
     send(&a, &b);
     assert_eq!(read(&b, "commands/go.md").as_deref(), Some("a\n"));
     let run = b.ccsync(["apply", "--yes"]).success();
-    assert!(run.stdout.contains("commands/go.md of a would be removed"), "{run}");
+    assert!(
+        run.stdout.contains("commands/go.md of a would be removed"),
+        "{run}"
+    );
     assert_eq!(read(&b, "commands/go.md"), None);
 }
 
@@ -239,20 +308,38 @@ fn a_command_that_is_removed_is_removed_elsewhere_after_a_yes() {
 fn settings_that_name_a_secret_stay_here() {
     let env = TestEnv::new();
     let (a, _) = pair(&env);
-    write(&a, "settings.json", "{\"env\": {\"ANTHROPIC_API_KEY\": \"sk-1\"}}\n");
+    write(
+        &a,
+        "settings.json",
+        "{\"env\": {\"ANTHROPIC_API_KEY\": \"sk-1\"}}\n",
+    );
     for _ in 0..2 {
         let run = a.ccsync(["push"]).success();
-        assert!(run.stdout.contains("stays here: settings.json: its `env` names ANTHROPIC_API_KEY"), "{run}");
+        assert!(
+            run.stdout
+                .contains("stays here: settings.json: its `env` names ANTHROPIC_API_KEY"),
+            "{run}"
+        );
     }
     assert!(!a.store().join("user").exists());
     let key = format!("sk-ant-api03-{}", "a1".repeat(20));
     for (text, reason) in [
-        ("{\"hooks\": {\"headers\": {\"Authorization\": \"Bearer x\"}}}\n", "its `headers` name Authorization"),
-        (&format!("{{\"statusLine\": {{\"command\": \"ask {key}\"}}}}\n"), "it holds what looks like an Anthropic key"),
+        (
+            "{\"hooks\": {\"headers\": {\"Authorization\": \"Bearer x\"}}}\n",
+            "its `headers` name Authorization",
+        ),
+        (
+            &format!("{{\"statusLine\": {{\"command\": \"ask {key}\"}}}}\n"),
+            "it holds what looks like an Anthropic key",
+        ),
     ] {
         write(&a, "settings.json", text);
         let run = a.ccsync(["push"]).success();
-        assert!(run.stdout.contains(&format!("stays here: settings.json: {reason}")), "{run}");
+        assert!(
+            run.stdout
+                .contains(&format!("stays here: settings.json: {reason}")),
+            "{run}"
+        );
         assert!(!run.to_string().contains(&key), "{run}");
     }
     assert!(!a.store().join("user").exists());
@@ -286,7 +373,10 @@ fn what_a_push_could_not_send_is_said_and_a_yes_puts_it_together() {
     write(&b, "commands/go.md", &text("0", "b"));
     a.ccsync(["push"]).success();
     let run = b.ccsync(["push"]).success();
-    assert!(run.stdout.contains("go.md of a waits for a yes") && !run.stdout.contains("sent"), "{run}");
+    assert!(
+        run.stdout.contains("go.md of a waits for a yes") && !run.stdout.contains("sent"),
+        "{run}"
+    );
     b.ccsync(["sync"]).success();
     b.ccsync(["apply", "--yes"]).success();
     assert_eq!(read(&b, "commands/go.md"), Some(text("a", "b")));
@@ -300,7 +390,10 @@ fn what_a_push_could_not_send_is_said_and_a_yes_puts_it_together() {
     a.ccsync(["push"]).success();
     b.ccsync(["push"]).success();
     let run = b.ccsync(["apply", "--dry-run"]).success();
-    assert!(run.stdout.contains("this machine has changed it as well"), "{run}");
+    assert!(
+        run.stdout.contains("this machine has changed it as well"),
+        "{run}"
+    );
 }
 
 #[test]
@@ -352,33 +445,58 @@ fn a_yes_is_none_to_what_changed_since_it_was_shown() {
     write(&b, "commands/go.md", "mine, and more\n");
     terminal.type_in("y");
     let ended = terminal.end().given_back().code(3);
-    assert!(ended.text().contains("it has changed since it was shown"), "{}", ended.text());
-    assert_eq!(read(&b, "commands/go.md").as_deref(), Some("mine, and more\n"));
+    assert!(
+        ended.text().contains("it has changed since it was shown"),
+        "{}",
+        ended.text()
+    );
+    assert_eq!(
+        read(&b, "commands/go.md").as_deref(),
+        Some("mine, and more\n")
+    );
 }
 
 #[test]
 #[cfg(unix)]
 fn directories_that_become_links_are_not_removed_elsewhere() {
     let env = TestEnv::new();
-    let (a, b) = shared(&env, &[("skills/s/SKILL.md", "s\n"), ("skills/s/run.sh", "true\n")]);
+    let (a, b) = shared(
+        &env,
+        &[("skills/s/SKILL.md", "s\n"), ("skills/s/run.sh", "true\n")],
+    );
     fs::rename(file(&a, "skills"), a.home.join("skills")).unwrap();
     std::os::unix::fs::symlink(a.home.join("skills"), file(&a, "skills")).unwrap();
     fs::write(a.home.join("skills/secret.md"), "secret words\n").unwrap();
     let run = a.ccsync(["push"]).success();
-    assert!(run.stdout.contains("stays here") && !run.stdout.contains("removed"), "{run}");
+    assert!(
+        run.stdout.contains("stays here") && !run.stdout.contains("removed"),
+        "{run}"
+    );
     let run = b.ccsync(["pull"]).success();
     assert!(!run.stdout.contains("waits"), "{run}");
     let store = walkdir::WalkDir::new(b.store()).into_iter().flatten();
-    assert!(!store.into_iter().any(|entry| entry.file_name() == "secret.md"));
+    assert!(
+        !store
+            .into_iter()
+            .any(|entry| entry.file_name() == "secret.md")
+    );
 }
 
 #[test]
 fn settings_that_cannot_be_looked_at_stay_here() {
     let env = TestEnv::new();
     let (a, _) = pair(&env);
-    write(&a, "settings.json", "{\"env\": {\"ANTHROPIC_API_KEY\": \"sk-1\",}}\n");
+    write(
+        &a,
+        "settings.json",
+        "{\"env\": {\"ANTHROPIC_API_KEY\": \"sk-1\",}}\n",
+    );
     let run = a.ccsync(["push"]).success();
-    assert!(run.stdout.contains("stays here: settings.json: it is not JSON"), "{run}");
+    assert!(
+        run.stdout
+            .contains("stays here: settings.json: it is not JSON"),
+        "{run}"
+    );
 }
 
 #[cfg(unix)]
@@ -391,7 +509,11 @@ mod programs {
     const RUN: &str = "skills/s/run.sh";
 
     fn mode(machine: &Machine, name: &str) -> u32 {
-        fs::metadata(file(machine, name)).unwrap().permissions().mode() & 0o777
+        fs::metadata(file(machine, name))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777
     }
 
     fn set_mode(machine: &Machine, name: &str, mode: u32) {
@@ -413,7 +535,11 @@ mod programs {
         set_mode(&a, RUN, 0o755);
         send(&a, &b);
         let run = b.ccsync(["apply", "--yes"]).success();
-        assert_eq!(run.stdout.matches("would be executable").count(), 1, "{run}");
+        assert_eq!(
+            run.stdout.matches("would be executable").count(),
+            1,
+            "{run}"
+        );
         (a, b)
     }
 
@@ -421,33 +547,53 @@ mod programs {
     fn a_script_of_a_skill_can_be_run_elsewhere_after_a_yes() {
         let env = TestEnv::new();
         let (a, b) = with_script(&env);
-        assert_eq!((mode(&b, RUN), mode(&b, "skills/s/SKILL.md")), (0o700, 0o600));
+        assert_eq!(
+            (mode(&b, RUN), mode(&b, "skills/s/SKILL.md")),
+            (0o700, 0o600)
+        );
         [&a, &b].into_iter().for_each(is_silent);
-        assert_eq!(mode(&a, RUN), 0o755, "nothing else of the mode is anybody's business");
+        assert_eq!(
+            mode(&a, RUN),
+            0o755,
+            "nothing else of the mode is anybody's business"
+        );
 
         // The right alone is a change, either way, and waits for a yes.
-        for (from, to, program, what) in
-            [(&a, &b, false, "would no longer be executable"), (&b, &a, true, "would be executable")]
-        {
+        for (from, to, program, what) in [
+            (&a, &b, false, "would no longer be executable"),
+            (&b, &a, true, "would be executable"),
+        ] {
             set_mode(from, RUN, if program { 0o755 } else { 0o644 });
             let run = from.ccsync(["push"]).success();
             assert!(run.stdout.contains("skills/s/run.sh sent"), "{run}");
             let before = mode(to, RUN);
             let run = to.ccsync(["pull"]).success();
-            assert!(run.stdout.contains("skills/s/run.sh of") && run.stdout.contains("waits for a yes"), "{run}");
+            assert!(
+                run.stdout.contains("skills/s/run.sh of") && run.stdout.contains("waits for a yes"),
+                "{run}"
+            );
             assert_eq!(mode(to, RUN), before);
             let json = to.ccsync(["apply", "--json"]).success().json();
-            let shown = (&json["waiting"][0]["executable_here"], &json["waiting"][0]["executable"]);
+            let shown = (
+                &json["waiting"][0]["executable_here"],
+                &json["waiting"][0]["executable"],
+            );
             assert_eq!(shown, (&(!program).into(), &program.into()));
             let run = to.ccsync(["apply", "--yes"]).success();
-            assert!(run.stdout.contains(what) && !run.stdout.contains("  +"), "{run}");
+            assert!(
+                run.stdout.contains(what) && !run.stdout.contains("  +"),
+                "{run}"
+            );
             assert_eq!(mode(to, RUN) & 0o100 != 0, program);
             [&a, &b].into_iter().for_each(is_silent);
         }
         a.ccsync(["undo"]).success();
         assert_eq!(mode(&a, RUN), 0o644);
         let run = a.ccsync(["pull"]).success();
-        assert!(run.stdout.contains("waits for a yes"), "what was taken back is asked again: {run}");
+        assert!(
+            run.stdout.contains("waits for a yes"),
+            "what was taken back is asked again: {run}"
+        );
     }
 
     #[test]
@@ -460,7 +606,10 @@ mod programs {
         b.ccsync(["sync"]).success();
         let run = b.ccsync(["apply", "--yes"]).success();
         assert!(!run.stdout.contains("executable"), "{run}");
-        assert_eq!((read(&b, RUN).unwrap().contains("TWO"), mode(&b, RUN)), (true, 0o600));
+        assert_eq!(
+            (read(&b, RUN).unwrap().contains("TWO"), mode(&b, RUN)),
+            (true, 0o600)
+        );
         send(&b, &a);
         a.ccsync(["apply", "--yes"]).success();
         assert_eq!((read(&a, RUN), mode(&a, RUN)), (read(&b, RUN), 0o600));
@@ -490,7 +639,10 @@ mod programs {
         let clone = Clone::of(&env.remote_of_pair(), &a);
         let shelf = fs::read_to_string(clone.path.join("user/shelf.json")).unwrap();
         assert!(shelf.contains("\"executable\": true,\n"), "{shelf}");
-        clone.write("user/shelf.json", shelf.replace("      \"executable\": true,\n", ""));
+        clone.write(
+            "user/shelf.json",
+            shelf.replace("      \"executable\": true,\n", ""),
+        );
         clone.push();
         let run = b.ccsync(["pull"]).success();
         assert!(!run.stdout.contains("skills"), "{run}");

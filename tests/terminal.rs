@@ -15,7 +15,13 @@ fn init_asks_for_the_remote() {
     terminal.type_in(ENTER);
     terminal.wait_for("init: this machine is set up");
     terminal.end().given_back().code(0);
-    assert_eq!(a.ccsync(["config", "get", "remote"]).success().stdout.trim(), remote.to_str().unwrap());
+    assert_eq!(
+        a.ccsync(["config", "get", "remote"])
+            .success()
+            .stdout
+            .trim(),
+        remote.to_str().unwrap()
+    );
 }
 
 #[test]
@@ -37,11 +43,16 @@ fn init_asks_for_the_directories_of_placeholders_and_proposes_what_it_finds() {
     let (a, b) = (env.machine("a"), env.machine("b"));
     a.init(&remote);
     for placeholder in ["FAR=/far/away", "NONE=/no/where", "WORK=~/my/work"] {
-        a.ccsync(["config", "add-placeholder", placeholder]).success();
+        a.ccsync(["config", "add-placeholder", placeholder])
+            .success();
     }
     a.ccsync(["push"]).success();
     std::fs::create_dir_all(b.home.join("my/work")).unwrap();
-    let terminal = Terminal::start(b.command(["init", "--remote", remote.to_str().unwrap()]), 200, 20);
+    let terminal = Terminal::start(
+        b.command(["init", "--remote", remote.to_str().unwrap()]),
+        200,
+        20,
+    );
     terminal.wait_for("Directory for FAR, on a /far/away (empty: none)");
     terminal.wait_for_raw();
     terminal.type_in(&format!("~/near{ENTER}"));
@@ -53,9 +64,13 @@ fn init_asks_for_the_directories_of_placeholders_and_proposes_what_it_finds() {
     terminal.type_in(ENTER);
     terminal.wait_for("init: this machine is set up; 2 placeholders learnt; 1 missing");
     terminal.end().given_back().code(0);
-    let placeholders = b.ccsync(["config", "show", "--json"]).success().json()["placeholders"].clone();
+    let placeholders =
+        b.ccsync(["config", "show", "--json"]).success().json()["placeholders"].clone();
     let here = |below: &str| b.home.join(below).to_str().unwrap().to_owned();
-    assert_eq!(placeholders, serde_json::json!({"FAR": here("near"), "WORK": here("my/work")}));
+    assert_eq!(
+        placeholders,
+        serde_json::json!({"FAR": here("near"), "WORK": here("my/work")})
+    );
     // Once is enough.
     let again = Terminal::start(b.command(["init"]), 200, 20);
     again.wait_for("init: this machine is up to date; 1 placeholder missing");

@@ -11,7 +11,16 @@ const PUSHES: usize = 55;
 
 fn packs(git_dir: &Path) -> usize {
     let entries = fs::read_dir(git_dir.join("objects/pack")).unwrap();
-    entries.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|e| e == "pack")).count()
+    entries
+        .filter(|entry| {
+            entry
+                .as_ref()
+                .unwrap()
+                .path()
+                .extension()
+                .is_some_and(|e| e == "pack")
+        })
+        .count()
 }
 
 #[test]
@@ -24,18 +33,31 @@ fn many_packs_are_put_together_unless_the_user_wants_no_housekeeping() {
         a.ccsync(["push"]).success();
     }
     assert!(
-        repositories.iter().all(|repository| packs(repository) >= PUSHES),
+        repositories
+            .iter()
+            .all(|repository| packs(repository) >= PUSHES),
         "the tests' own git configuration says `gc.auto = 0`"
     );
     let config = a.home.join(".gitconfig");
-    fs::write(&config, fs::read_to_string(&config).unwrap().replace("[gc]\n\tauto = 0\n", "")).unwrap();
+    fs::write(
+        &config,
+        fs::read_to_string(&config)
+            .unwrap()
+            .replace("[gc]\n\tauto = 0\n", ""),
+    )
+    .unwrap();
     a.append(ONE, "one more");
     a.ccsync(["push"]).success();
     let deadline = Instant::now() + Duration::from_secs(60);
     // Until the last of it is done: git removes this file at the end.
-    let at_work = |repository: &PathBuf| packs(repository) > PUSHES / 2 || repository.join("gc.pid").exists();
+    let at_work =
+        |repository: &PathBuf| packs(repository) > PUSHES / 2 || repository.join("gc.pid").exists();
     while repositories.iter().any(at_work) {
-        assert!(Instant::now() < deadline, "{:?} packs", repositories.each_ref().map(|repository| packs(repository)));
+        assert!(
+            Instant::now() < deadline,
+            "{:?} packs",
+            repositories.each_ref().map(|repository| packs(repository))
+        );
         thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(a.git(&["fsck", "--strict", "--no-dangling"]), "");

@@ -12,14 +12,18 @@ use crate::harness::{Machine, ONE, Run, TestEnv};
 use crate::project::repository;
 
 fn page() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md")).unwrap()
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md"))
+        .unwrap()
 }
 
 /// Every command of this program that the page shows.
 fn shown() -> BTreeSet<String> {
     let text = page().replace('\n', " ");
     let command = Regex::new(r"`(ccsync [^`]+)`").unwrap();
-    command.captures_iter(&text).map(|found| found[1].to_owned()).collect()
+    command
+        .captures_iter(&text)
+        .map(|found| found[1].to_owned())
+        .collect()
 }
 
 /// A person who types what the page says.
@@ -44,27 +48,42 @@ fn looks_like(run: &Run, words: &[&str]) {
     let all = format!("{}{}", run.stdout, run.stderr);
     for word in words {
         assert!(all.contains(word), "{word:?} is not in\n{run}");
-        assert!(page().replace('\n', " ").contains(word), "the page does not say {word:?}");
+        assert!(
+            page().replace('\n', " ").contains(word),
+            "the page does not say {word:?}"
+        );
     }
 }
 
 fn not_visible(reader: &Reader) {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    a.ccsync(["config", "add-placeholder", "WORK=~/work"]).success();
+    a.ccsync(["config", "add-placeholder", "WORK=~/work"])
+        .success();
     a.session(ONE).days_old(100).turn("hello").write();
     reader.types(&a, "ccsync push").success();
-    looks_like(&reader.types(&b, "ccsync pull"), &["left in the store", "not active for 30 days"]);
+    looks_like(
+        &reader.types(&b, "ccsync pull"),
+        &["left in the store", "not active for 30 days"],
+    );
     let all = reader.types(&b, "ccsync list --remote").success();
     assert!(all.stdout.contains(&ONE[..8]), "{all}");
-    looks_like(&reader.types(&b, "ccsync pull 11111111"), &["no place for", "ccsync config add-placeholder WORK="]);
-    reader.types(&b, "ccsync config add-placeholder WORK=~/work").success();
+    looks_like(
+        &reader.types(&b, "ccsync pull 11111111"),
+        &["no place for", "ccsync config add-placeholder WORK="],
+    );
+    reader
+        .types(&b, "ccsync config add-placeholder WORK=~/work")
+        .success();
     reader.types(&b, "ccsync pull --days 365").success();
     assert_eq!(b.sessions(), [ONE]);
     reader.types(&b, "ccsync config set days 365").success();
     fs::remove_file(b.transcript_path(ONE)).unwrap();
     reader.types(&b, "ccsync pull");
-    assert!(b.sessions().is_empty(), "what was removed is not brought back");
+    assert!(
+        b.sessions().is_empty(),
+        "what was removed is not brought back"
+    );
     reader.types(&b, "ccsync pull 11111111").success();
     assert_eq!(b.sessions(), [ONE]);
 }
@@ -74,32 +93,60 @@ fn locked(reader: &Reader) {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     // Another machine at work, as it looks from here: a lock of somebody whom nobody knows.
-    let identity =
-        Identity { machine: "0123456789abcdef0123456789abcdef".parse().unwrap(), host: "desk".to_owned(), pid: 1 };
+    let identity = Identity {
+        machine: "0123456789abcdef0123456789abcdef".parse().unwrap(),
+        host: "desk".to_owned(),
+        pid: 1,
+    };
     let record = LockRecord::first(ONE.parse().unwrap(), &identity, Stamp::new(now()));
-    let git = |args: &[&str]| a.run(a.program("git").arg("-C").arg(env.remote_of_pair()).args(args)).success().stdout;
+    let git = |args: &[&str]| {
+        a.run(
+            a.program("git")
+                .arg("-C")
+                .arg(env.remote_of_pair())
+                .args(args),
+        )
+        .success()
+        .stdout
+    };
     let file = env.root().join("lock.json");
     fs::write(&file, record.to_json()).unwrap();
     let blob = git(&["hash-object", "-w", file.to_str().unwrap()]);
     let tree = env.root().join("tree");
     fs::write(&tree, format!("100644 blob {}\tlock.json\n", blob.trim())).unwrap();
     let mut mktree = a.program("git");
-    mktree.arg("-C").arg(env.remote_of_pair()).arg("mktree").stdin(fs::File::open(&tree).unwrap());
+    mktree
+        .arg("-C")
+        .arg(env.remote_of_pair())
+        .arg("mktree")
+        .stdin(fs::File::open(&tree).unwrap());
     let tree = a.run(&mut mktree).success().stdout;
     let commit = git(&["commit-tree", tree.trim(), "-m", "lock"]);
-    git(&["update-ref", &format!("refs/heads/ccsync/lock/{ONE}"), commit.trim()]);
+    git(&[
+        "update-ref",
+        &format!("refs/heads/ccsync/lock/{ONE}"),
+        commit.trim(),
+    ]);
     let resume = b.ccsync(["resume", ONE]).code(4);
     looks_like(&resume, &["is locked by desk"]);
     let shown = reader.types(&b, "ccsync lock show").success();
     assert!(shown.stdout.contains("desk"), "{shown}");
     reader.types(&b, "ccsync lock cleanup");
-    assert!(reader.types(&b, "ccsync lock show").stdout.contains("desk"), "it has not expired");
-    reader.types(&b, "ccsync lock release 11111111 --force --yes").success();
+    assert!(
+        reader.types(&b, "ccsync lock show").stdout.contains("desk"),
+        "it has not expired"
+    );
+    reader
+        .types(&b, "ccsync lock release 11111111 --force --yes")
+        .success();
     assert!(!reader.types(&b, "ccsync lock show").stdout.contains("desk"));
     reader.types(&b, "ccsync update").success();
 }
 
-#[expect(clippy::disallowed_methods, reason = "a lock is alive by the program's own clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a lock is alive by the program's own clock"
+)]
 fn now() -> chrono::DateTime<chrono::Utc> {
     chrono::Utc::now()
 }
@@ -107,17 +154,37 @@ fn now() -> chrono::DateTime<chrono::Utc> {
 fn wrong_directory(reader: &Reader) {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    a.ccsync(["config", "add-placeholder", "WORK=~/work"]).success();
-    b.ccsync(["config", "add-placeholder", "WORK=~/somewhere"]).success();
+    a.ccsync(["config", "add-placeholder", "WORK=~/work"])
+        .success();
+    b.ccsync(["config", "add-placeholder", "WORK=~/somewhere"])
+        .success();
     a.session(ONE).turn("hello").write();
     reader.types(&a, "ccsync push").success();
     reader.types(&b, "ccsync pull").success();
-    assert!(b.transcript_path(ONE).starts_with(b.project_dir("somewhere/app")));
+    assert!(
+        b.transcript_path(ONE)
+            .starts_with(b.project_dir("somewhere/app"))
+    );
     reader.types(&b, "ccsync undo").success();
-    assert!(reader.types(&b, "ccsync config show").success().stdout.contains("somewhere"));
-    reader.types(&b, "ccsync config set-path WORK this /srv/work").success();
+    assert!(
+        reader
+            .types(&b, "ccsync config show")
+            .success()
+            .stdout
+            .contains("somewhere")
+    );
+    reader
+        .types(&b, "ccsync config set-path WORK this /srv/work")
+        .success();
     reader.types(&b, "ccsync pull 11111111").success();
-    assert!(b.transcript_path(ONE).to_str().unwrap().contains("-srv-work-app"), "{:?}", b.transcript_path(ONE));
+    assert!(
+        b.transcript_path(ONE)
+            .to_str()
+            .unwrap()
+            .contains("-srv-work-app"),
+        "{:?}",
+        b.transcript_path(ONE)
+    );
     clone_that_is_not_known(reader);
 }
 
@@ -130,10 +197,21 @@ fn clone_that_is_not_known(reader: &Reader) {
     a.session(ONE).turn("hello").write();
     reader.types(&a, "ccsync push").success();
     reader.types(&b, "ccsync pull").success();
-    assert!(b.transcript_path(ONE).starts_with(b.project_dir("work/app")), "the same path below the home directory");
+    assert!(
+        b.transcript_path(ONE)
+            .starts_with(b.project_dir("work/app")),
+        "the same path below the home directory"
+    );
     fs::remove_file(b.transcript_path(ONE)).unwrap();
-    b.run(b.command(["pull", "11111111"]).current_dir(b.home.join(".code/app"))).success();
-    assert!(b.transcript_path(ONE).starts_with(b.project_dir(".code/app")));
+    b.run(
+        b.command(["pull", "11111111"])
+            .current_dir(b.home.join(".code/app")),
+    )
+    .success();
+    assert!(
+        b.transcript_path(ONE)
+            .starts_with(b.project_dir(".code/app"))
+    );
 }
 
 #[cfg(unix)]
@@ -153,16 +231,55 @@ fn refused(reader: &Reader) {
     refusing(&env, message);
     a.append(ONE, "a key");
     let run = reader.types(&a, "ccsync push").code(6);
-    looks_like(&run, &["not on the remote", "refused the push", "GH013: Repository rule violations"]);
-    assert!(reader.types(&a, "ccsync status").success().stdout.contains("1 commit not on the remote yet"));
+    looks_like(
+        &run,
+        &[
+            "not on the remote",
+            "refused the push",
+            "GH013: Repository rule violations",
+        ],
+    );
+    assert!(
+        reader
+            .types(&a, "ccsync status")
+            .success()
+            .stdout
+            .contains("1 commit not on the remote yet")
+    );
     // A host with a limit: elsewhere, everything is carried over.
-    refusing(&env, "echo 'fatal: pack exceeds maximum allowed size' >&2; exit 1");
-    looks_like(&reader.types(&a, "ccsync push").code(6), &["pack exceeds maximum allowed size"]);
+    refusing(
+        &env,
+        "echo 'fatal: pack exceeds maximum allowed size' >&2; exit 1",
+    );
+    looks_like(
+        &reader.types(&a, "ccsync push").code(6),
+        &["pack exceeds maximum allowed size"],
+    );
     let other = a.home.parent().unwrap().join("other.git");
-    a.run(a.program("git").args(["init", "--quiet", "--bare"]).arg(&other)).success();
-    reader.types(&a, "ccsync init --remote ../other.git").success();
-    assert!(reader.types(&a, "ccsync push").success().summary().contains("nothing"));
-    let heads = a.run(a.program("git").arg("-C").arg(&other).args(["log", "--oneline", "main"])).success();
+    a.run(
+        a.program("git")
+            .args(["init", "--quiet", "--bare"])
+            .arg(&other),
+    )
+    .success();
+    reader
+        .types(&a, "ccsync init --remote ../other.git")
+        .success();
+    assert!(
+        reader
+            .types(&a, "ccsync push")
+            .success()
+            .summary()
+            .contains("nothing")
+    );
+    let heads = a
+        .run(
+            a.program("git")
+                .arg("-C")
+                .arg(&other)
+                .args(["log", "--oneline", "main"]),
+        )
+        .success();
     assert!(!heads.stdout.is_empty());
 }
 
@@ -172,13 +289,27 @@ fn busy_and_offline(reader: &Reader) {
     let away = env.root().join("away.git");
     fs::rename(env.remote_of_pair(), &away).unwrap();
     a.append(ONE, "more");
-    looks_like(&reader.types(&a, "ccsync push").code(6), &["queued: 1 commit here, the next command sends it"]);
+    looks_like(
+        &reader.types(&a, "ccsync push").code(6),
+        &["queued: 1 commit here, the next command sends it"],
+    );
     // Nobody is there to choose; but it does not stop at the remote.
     let offline = reader.types(&a, "ccsync resume --offline").code(2);
-    assert!(offline.stderr.contains("without a lock another machine may go on"), "{offline}");
+    assert!(
+        offline
+            .stderr
+            .contains("without a lock another machine may go on"),
+        "{offline}"
+    );
     fs::rename(&away, env.remote_of_pair()).unwrap();
     reader.types(&a, "ccsync push").success();
-    assert!(reader.types(&a, "ccsync status").success().stdout.contains("nothing waits"));
+    assert!(
+        reader
+            .types(&a, "ccsync status")
+            .success()
+            .stdout
+            .contains("nothing waits")
+    );
     let doctor = reader.types(&a, "ccsync doctor").success();
     assert!(doctor.stdout.contains("doctor: "), "{doctor}");
     assert!(page().contains("still working") && page().contains("exit code 75"));
@@ -188,11 +319,21 @@ fn damaged(reader: &Reader) {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     let store = a.store();
-    fs::write(store.join(".git/refs/heads/main"), "0123456789012345678901234567890123456789\n").unwrap();
-    looks_like(&reader.types(&a, "ccsync push").code(1), &["the store's git repository could not be used"]);
+    fs::write(
+        store.join(".git/refs/heads/main"),
+        "0123456789012345678901234567890123456789\n",
+    )
+    .unwrap();
+    looks_like(
+        &reader.types(&a, "ccsync push").code(1),
+        &["the store's git repository could not be used"],
+    );
     let doctor = reader.types(&a, "ccsync doctor").code(1);
     let away = store.with_file_name("store.damaged");
-    assert!(doctor.stdout.contains("mv ") && doctor.stdout.contains("store.damaged"), "{doctor}");
+    assert!(
+        doctor.stdout.contains("mv ") && doctor.stdout.contains("store.damaged"),
+        "{doctor}"
+    );
     fs::rename(&store, away).unwrap();
     reader.types(&a, "ccsync sync").success();
     reader.types(&a, "ccsync verify --full").success();
@@ -201,10 +342,20 @@ fn damaged(reader: &Reader) {
 #[test]
 fn every_symptom_is_mended_by_the_command_that_the_page_shows() {
     let reader = Reader::default();
-    for symptom in [not_visible, locked, wrong_directory, refused, busy_and_offline, damaged] {
+    for symptom in [
+        not_visible,
+        locked,
+        wrong_directory,
+        refused,
+        busy_and_offline,
+        damaged,
+    ] {
         symptom(&reader);
     }
     let typed = reader.typed.into_inner();
-    let never: Vec<_> = shown().into_iter().filter(|command| !typed.contains(command)).collect();
+    let never: Vec<_> = shown()
+        .into_iter()
+        .filter(|command| !typed.contains(command))
+        .collect();
     assert!(never.is_empty(), "shown and never run: {never:#?}");
 }

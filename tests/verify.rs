@@ -10,24 +10,39 @@ use crate::harness::{Machine, ONE, TWO, TestEnv};
 /// The answer of a verification that must end with this code.
 #[track_caller]
 fn verify(machine: &Machine, args: &[&str], code: i32) -> Value {
-    machine.ccsync(["verify", "--json"].iter().chain(args)).code(code).json()
+    machine
+        .ccsync(["verify", "--json"].iter().chain(args))
+        .code(code)
+        .json()
 }
 
 fn standings(found: &Value) -> Vec<(String, String)> {
     let of = |session: &Value, side: &str| session[side]["standing"].as_str().unwrap().to_owned();
     let sessions = found["sessions"].as_array().unwrap().iter();
-    sessions.map(|s| (of(s, "here_to_store"), of(s, "store_to_remote"))).collect()
+    sessions
+        .map(|s| (of(s, "here_to_store"), of(s, "store_to_remote")))
+        .collect()
 }
 
 #[track_caller]
 fn assert_standing(found: &Value, here_to_store: &str, store_to_remote: &str) {
-    assert_eq!(standings(found), [(here_to_store.to_owned(), store_to_remote.to_owned())], "{found}");
+    assert_eq!(
+        standings(found),
+        [(here_to_store.to_owned(), store_to_remote.to_owned())],
+        "{found}"
+    );
 }
 
 /// Every file of a git repository of this size, by its content.
 fn files_of(directory: &Path) -> Vec<PathBuf> {
-    let entries = walkdir::WalkDir::new(directory).sort_by_file_name().into_iter().map(Result::unwrap);
-    entries.filter(|e| e.file_type().is_file()).map(walkdir::DirEntry::into_path).collect()
+    let entries = walkdir::WalkDir::new(directory)
+        .sort_by_file_name()
+        .into_iter()
+        .map(Result::unwrap);
+    entries
+        .filter(|e| e.file_type().is_file())
+        .map(walkdir::DirEntry::into_path)
+        .collect()
 }
 
 /// Makes every object a file of its own, so that one can be damaged without the others.
@@ -38,7 +53,11 @@ fn unpack_objects(machine: &Machine) {
         fs::rename(&path, &aside).unwrap();
         if aside.extension().is_some_and(|e| e == "pack") {
             let mut unpack = machine.program("git");
-            unpack.arg("-C").arg(&store).args(["unpack-objects", "-q"]).stdin(fs::File::open(&aside).unwrap());
+            unpack
+                .arg("-C")
+                .arg(&store)
+                .args(["unpack-objects", "-q"])
+                .stdin(fs::File::open(&aside).unwrap());
             machine.run(&mut unpack).success();
         }
     }
@@ -79,14 +98,24 @@ fn agreement_is_said_with_numbers_and_nothing_is_changed() {
     a.ccsync(["pull"]).success();
     for machine in [&a, &b] {
         // The lock names the process that held it last.
-        let everything = || machine.tree().into_iter().filter(|(path, _)| !path.ends_with("lock")).collect::<Vec<_>>();
+        let everything = || {
+            machine
+                .tree()
+                .into_iter()
+                .filter(|(path, _)| !path.ends_with("lock"))
+                .collect::<Vec<_>>()
+        };
         let before = everything();
         let remote_before = crate::harness::tree(&env.remote_of_pair());
         for args in [&[][..], &["--full"], &["1111", TWO]] {
             let found = verify(machine, args, 0);
             let text = [ONE, TWO].map(|id| machine.transcript(id));
             let bytes: usize = text.iter().map(Vec::len).sum();
-            assert_eq!((&found["here"]["sessions"], &found["here"]["lines"]), (&2.into(), &12.into()), "{found}");
+            assert_eq!(
+                (&found["here"]["sessions"], &found["here"]["lines"]),
+                (&2.into(), &12.into()),
+                "{found}"
+            );
             assert_eq!(found["here"]["bytes"], bytes);
             assert_eq!(found["store"], found["remote_holds"]);
             assert_eq!(found["store"]["lines"], 12);
@@ -95,9 +124,17 @@ fn agreement_is_said_with_numbers_and_nothing_is_changed() {
         assert!(everything() == before, "{}", machine.name);
         assert_eq!(crate::harness::tree(&env.remote_of_pair()), remote_before);
     }
-    assert!(verify(&a, &["--full"], 0)["objects"]["whole"].as_u64().unwrap() > 10);
+    assert!(
+        verify(&a, &["--full"], 0)["objects"]["whole"]
+            .as_u64()
+            .unwrap()
+            > 10
+    );
     let summary = a.ccsync(["verify"]).success().summary();
-    assert_eq!(summary, "verify: 2 sessions, all agree (--full reads every byte); on the remote as $COMMIT");
+    assert_eq!(
+        summary,
+        "verify: 2 sessions, all agree (--full reads every byte); on the remote as $COMMIT"
+    );
     let quiet = a.ccsync(["verify", "--full", "--quiet"]).success();
     assert_eq!(quiet.stdout, "");
     insta::assert_snapshot!("nowhere", a.ccsync(["verify", "3333"]));
@@ -111,7 +148,11 @@ fn each_difference_has_a_name_and_a_code() {
     assert_standing(&verify(&a, &[], 3), "ahead", "same");
     a.ccsync(["push"]).success();
     let found = verify(&b, &[], 3);
-    assert_eq!((&found["remote"]["state"], &found["store"]["sessions"]), (&"ahead".into(), &0.into()), "{found}");
+    assert_eq!(
+        (&found["remote"]["state"], &found["store"]["sessions"]),
+        (&"ahead".into(), &0.into()),
+        "{found}"
+    );
     b.ccsync(["pull"]).success();
 
     // More at one machine, and at the other.
@@ -120,11 +161,22 @@ fn each_difference_has_a_name_and_a_code() {
         assert_standing(&verify(&b, full, 3), "ahead", "same");
     }
     let text = b.ccsync(["verify"]).code(3);
-    assert!(text.stdout.contains("  11111111  hello  more here than in the store  ccsync push\n"), "{text}");
-    assert!(text.summary().starts_with("verify: 1 of 1 session differs ("), "{text}");
+    assert!(
+        text.stdout
+            .contains("  11111111  hello  more here than in the store  ccsync push\n"),
+        "{text}"
+    );
+    assert!(
+        text.summary()
+            .starts_with("verify: 1 of 1 session differs ("),
+        "{text}"
+    );
     b.ccsync(["push"]).success();
     let found = verify(&a, &[], 3);
-    assert_eq!(found["remote"]["state"], "ahead", "what was not fetched is not known session by session\n{found}");
+    assert_eq!(
+        found["remote"]["state"], "ahead",
+        "what was not fetched is not known session by session\n{found}"
+    );
     assert_standing(&found, "same", "same");
 
     // Not reached, with and without work that waits.
@@ -132,18 +184,33 @@ fn each_difference_has_a_name_and_a_code() {
     let away = remote.with_extension("away");
     fs::rename(&remote, &away).unwrap();
     let text = a.ccsync(["verify"]).code(3);
-    assert!(text.stdout.contains("the remote could not be asked: there is no repository"), "{text}");
-    assert!(text.stdout.contains("as last fetched") && text.summary().ends_with("the remote was not asked"), "{text}");
+    assert!(
+        text.stdout
+            .contains("the remote could not be asked: there is no repository"),
+        "{text}"
+    );
+    assert!(
+        text.stdout.contains("as last fetched")
+            && text.summary().ends_with("the remote was not asked"),
+        "{text}"
+    );
     a.append(ONE, "at a");
     a.ccsync(["push"]).code(6);
     let found = verify(&a, &["--full"], 6);
-    assert_eq!((&found["remote"]["state"], &found["remote"]["commits"]), (&"not-reached".into(), &1.into()));
+    assert_eq!(
+        (&found["remote"]["state"], &found["remote"]["commits"]),
+        (&"not-reached".into(), &1.into())
+    );
     assert_standing(&found, "same", "ahead");
     fs::rename(&away, &remote).unwrap();
 
     // Both went on: known once it is fetched, settled by a sync.
     let found = verify(&a, &["--full"], 6);
-    assert_eq!((&found["remote"]["state"], &found["remote_damage"]), (&"ahead".into(), &Value::Null), "{found}");
+    assert_eq!(
+        (&found["remote"]["state"], &found["remote_damage"]),
+        (&"ahead".into(), &Value::Null),
+        "{found}"
+    );
     a.ccsync(["sync"]);
     a.ccsync(["sync"]).success();
     verify(&a, &["--full"], 0);
@@ -171,11 +238,18 @@ fn a_remote_that_went_back_or_lost_all_is_noticed_and_a_push_mends_it() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let remote = env.remote_of_pair();
-    let git = |args: &[&str]| a.run(a.program("git").arg("--git-dir").arg(&remote).args(args)).success().stdout;
+    let git = |args: &[&str]| {
+        a.run(a.program("git").arg("--git-dir").arg(&remote).args(args))
+            .success()
+            .stdout
+    };
     let before = git(&["rev-parse", "main"]);
     a.append(ONE, "more");
     a.ccsync(["push"]).success();
-    for reset in [&["update-ref", "refs/heads/main", before.trim()][..], &["update-ref", "-d", "refs/heads/main"]] {
+    for reset in [
+        &["update-ref", "refs/heads/main", before.trim()][..],
+        &["update-ref", "-d", "refs/heads/main"],
+    ] {
         git(reset);
         let found = verify(&a, &[], 1);
         assert_eq!(found["remote"]["state"], "lost", "{found}");
@@ -195,11 +269,23 @@ fn full_finds_damaged_objects_here() {
     unpack_objects(&a);
     damage_objects(&a.store().join(".git/objects"), 400);
     let found = verify(&a, &["--full"], 1);
-    assert!(!found["objects"]["damaged"].as_array().unwrap().is_empty(), "{found}");
+    assert!(
+        !found["objects"]["damaged"].as_array().unwrap().is_empty(),
+        "{found}"
+    );
     assert_eq!(found["sessions"][0]["session"], ONE);
-    assert!(!found["sessions"][0]["damage"].as_array().unwrap().is_empty(), "{found}");
+    assert!(
+        !found["sessions"][0]["damage"]
+            .as_array()
+            .unwrap()
+            .is_empty(),
+        "{found}"
+    );
     let text = a.ccsync(["verify", "--full"]).code(1);
-    assert!(text.stdout.contains("damaged in the store") && text.stdout.contains("fetched anew"), "{text}");
+    assert!(
+        text.stdout.contains("damaged in the store") && text.stdout.contains("fetched anew"),
+        "{text}"
+    );
     // As it says.
     fs::remove_dir_all(a.store()).unwrap();
     a.ccsync(["push"]).success();
@@ -215,7 +301,8 @@ fn full_has_git_look_at_a_remote_on_this_disk() {
     verify(&a, &[], 0);
     let found = verify(&a, &["--full"], 1);
     assert!(
-        found["remote_damage"].is_string() && found["objects"]["damaged"].as_array().unwrap().is_empty(),
+        found["remote_damage"].is_string()
+            && found["objects"]["damaged"].as_array().unwrap().is_empty(),
         "{found}"
     );
     let text = a.ccsync(["verify", "--full"]).code(1);
@@ -228,11 +315,28 @@ fn full_reads_every_stored_line_beside_its_manifest() {
     let (a, b) = env.pair_with_session();
     // Somebody else changes a word in the repository, of the same length, and git finds nothing wrong with that.
     let clone = env.root().join("clone");
-    let git = |args: &[&str]| a.run(a.program("git").current_dir(env.root()).args(args)).success();
-    git(&["clone", "--quiet", env.remote_of_pair().to_str().unwrap(), clone.to_str().unwrap()]);
+    let git = |args: &[&str]| {
+        a.run(a.program("git").current_dir(env.root()).args(args))
+            .success()
+    };
+    git(&[
+        "clone",
+        "--quiet",
+        env.remote_of_pair().to_str().unwrap(),
+        clone.to_str().unwrap(),
+    ]);
     let files = files_of(&clone);
-    let segment = files.iter().find(|path| path.ends_with("transcript/000000.jsonl")).unwrap();
-    fs::write(segment, fs::read_to_string(segment).unwrap().replace("hello", "jello")).unwrap();
+    let segment = files
+        .iter()
+        .find(|path| path.ends_with("transcript/000000.jsonl"))
+        .unwrap();
+    fs::write(
+        segment,
+        fs::read_to_string(segment)
+            .unwrap()
+            .replace("hello", "jello"),
+    )
+    .unwrap();
     let at = clone.to_str().unwrap();
     git(&["-C", at, "commit", "--quiet", "-am", "jello"]);
     git(&["-C", at, "push", "--quiet"]);
@@ -252,7 +356,9 @@ fn full_compares_what_the_index_believes() {
     let (a, _) = env.pair_with_session();
     let path = a.transcript_path(ONE);
     let modified = fs::metadata(&path).unwrap().modified().unwrap();
-    let text = a.text(ONE).replacen("Answer to: hello", "Answer to: jello", 1);
+    let text = a
+        .text(ONE)
+        .replacen("Answer to: hello", "Answer to: jello", 1);
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
     std::io::Write::write_all(&mut &file, text.as_bytes()).unwrap();
     file.set_modified(modified).unwrap();
@@ -264,12 +370,19 @@ fn full_compares_what_the_index_believes() {
 fn a_damaged_transcript_is_named_with_its_remedy() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
-    a.session(ONE).turn("hello").raw(b"{\"type\":\"us\n").write();
+    a.session(ONE)
+        .turn("hello")
+        .raw(b"{\"type\":\"us\n")
+        .write();
     a.ccsync(["push"]).success();
-    assert_eq!(verify(&a, &["--full"], 0)["sessions"][0]["damaged_lines"], 1);
+    assert_eq!(
+        verify(&a, &["--full"], 0)["sessions"][0]["damaged_lines"],
+        1
+    );
     let text = a.ccsync(["verify", "--full"]).success();
     assert!(
-        text.stdout.contains("1 line here is no record") && text.stdout.contains("ccsync repair 11111111"),
+        text.stdout.contains("1 line here is no record")
+            && text.stdout.contains("ccsync repair 11111111"),
         "{text}"
     );
 }

@@ -41,7 +41,13 @@ impl App {
             quiet: cli.global.quiet,
         });
         let progress = progress(env.stderr_is_terminal && !cli.global.quiet);
-        Self { env, clock: SystemClock::default(), out, stderr_colors, progress }
+        Self {
+            env,
+            clock: SystemClock::default(),
+            out,
+            stderr_colors,
+            progress,
+        }
     }
 
     /// Whether somebody can answer a question, or type what ssh asks for.
@@ -110,7 +116,10 @@ impl App {
     /// # Errors
     /// If standard output cannot be written.
     pub(crate) fn print(&mut self, lines: &[String]) -> Result<(), CliError> {
-        lines.iter().try_for_each(|line| self.out.data(line)).map_err(CliError::stdout)
+        lines
+            .iter()
+            .try_for_each(|line| self.out.data(line))
+            .map_err(CliError::stdout)
     }
 
     /// Prints a text that another library generated.
@@ -118,14 +127,20 @@ impl App {
     /// # Errors
     /// If standard output cannot be written.
     pub(crate) fn print_text(&mut self, text: &[u8]) -> Result<(), CliError> {
-        self.out.data(String::from_utf8_lossy(text).trim_end()).map_err(CliError::stdout)
+        self.out
+            .data(String::from_utf8_lossy(text).trim_end())
+            .map_err(CliError::stdout)
     }
 
     /// Prints the document of a command.
     ///
     /// # Errors
     /// If standard output cannot be written.
-    pub(crate) fn print_json(&mut self, command: &str, body: &impl Serialize) -> Result<(), CliError> {
+    pub(crate) fn print_json(
+        &mut self,
+        command: &str,
+        body: &impl Serialize,
+    ) -> Result<(), CliError> {
         let text = json::document(command, body).map_err(CliError::internal)?;
         self.out.data(&text).map_err(CliError::stdout)
     }
@@ -136,7 +151,12 @@ impl App {
     ///
     /// # Errors
     /// If standard output cannot be written.
-    pub(crate) fn print_report(&mut self, command: &str, report: &Report, json: bool) -> Result<Exit, CliError> {
+    pub(crate) fn print_report(
+        &mut self,
+        command: &str,
+        report: &Report,
+        json: bool,
+    ) -> Result<Exit, CliError> {
         self.print_report_within(command, report, json, self.out.screen())
     }
 
@@ -155,7 +175,10 @@ impl App {
             self.print_json(command, report)?;
         } else {
             let notes = notes::arrived(&report.notes, self.clock.now(), screen);
-            let rest = Screen { height: screen.height.saturating_sub(notes.len()), ..screen };
+            let rest = Screen {
+                height: screen.height.saturating_sub(notes.len()),
+                ..screen
+            };
             self.print(&notes)?;
             self.print(&report::lines(command, report, rest, self.out.is_quiet()))?;
             self.remember_notes(report);

@@ -27,7 +27,14 @@ pub(crate) struct Global {
     #[arg(long, short, global = true, help_heading = "Global options")]
     pub(crate) quiet: bool,
     /// When to use colors
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        help_heading = "Global options"
+    )]
     pub(crate) color: ColorMode,
 }
 
@@ -61,11 +68,16 @@ impl FromStr for PlaceholderArg {
     type Err = PlaceholderArgError;
 
     fn from_str(text: &str) -> Result<Self, PlaceholderArgError> {
-        let (name, path) = text.split_once('=').ok_or(PlaceholderArgError::NoEqualsSign)?;
+        let (name, path) = text
+            .split_once('=')
+            .ok_or(PlaceholderArgError::NoEqualsSign)?;
         if path.is_empty() {
             return Err(PlaceholderArgError::NoPath);
         }
-        Ok(Self { name: name.parse()?, path: path.into() })
+        Ok(Self {
+            name: name.parse()?,
+            path: path.into(),
+        })
     }
 }
 
@@ -83,7 +95,10 @@ impl PlaceholderArg {
 
 fn exit_codes() -> String {
     let line = |exit: &Exit| format!("  {:>3}  {}", exit.code(), exit.meaning());
-    format!("Exit codes:\n{}", Exit::ALL.iter().map(line).collect::<Vec<_>>().join("\n"))
+    format!(
+        "Exit codes:\n{}",
+        Exit::ALL.iter().map(line).collect::<Vec<_>>().join("\n")
+    )
 }
 
 #[cfg(test)]
@@ -100,7 +115,9 @@ mod tests {
     #[test]
     fn placeholders_are_names_and_absolute_directories() {
         let dir = |text: &str| {
-            let parsed: PlaceholderArg = text.parse().map_err(|e: PlaceholderArgError| e.to_string())?;
+            let parsed: PlaceholderArg = text
+                .parse()
+                .map_err(|e: PlaceholderArgError| e.to_string())?;
             Ok::<_, String>(parsed.directory(Path::new("/home/al"), Path::new("/cwd")))
         };
         assert_eq!(dir("P=/x"), Ok("/x".into()));

@@ -82,12 +82,24 @@ enum CommandError {
 
 /// The hint for what is our fault.
 pub(super) fn please_report() -> String {
-    format!("please report these lines and the command you typed; this is ccsync {}", env!("CARGO_PKG_VERSION"))
+    format!(
+        "please report these lines and the command you typed; this is ccsync {}",
+        env!("CARGO_PKG_VERSION")
+    )
 }
 
 impl CliError {
-    pub(super) fn new(kind: Kind, source: impl Error + Send + Sync + 'static, hints: Vec<String>) -> Self {
-        Self { kind, source: Box::new(source), hints, damaged_store: false }
+    pub(super) fn new(
+        kind: Kind,
+        source: impl Error + Send + Sync + 'static,
+        hints: Vec<String>,
+    ) -> Self {
+        Self {
+            kind,
+            source: Box::new(source),
+            hints,
+            damaged_store: false,
+        }
     }
 
     /// A bug of ours.
@@ -125,17 +137,29 @@ impl CliError {
 
     /// The same, with other hints: who made the call knows better.
     pub(crate) fn with_hints(self, hints: Vec<String>) -> Self {
-        Self { hints, damaged_store: false, ..self }
+        Self {
+            hints,
+            damaged_store: false,
+            ..self
+        }
     }
 
     /// The directory that the program was started in is gone or closed to us.
     pub(crate) fn current_dir(source: io::Error) -> Self {
-        Self::new(Kind::Failed, CommandError::CurrentDir(source), vec!["cd to a directory that exists".to_owned()])
+        Self::new(
+            Kind::Failed,
+            CommandError::CurrentDir(source),
+            vec!["cd to a directory that exists".to_owned()],
+        )
     }
 
     /// TOML holds Unicode only.
     pub(crate) fn not_unicode(path: &Path) -> Self {
-        Self::new(Kind::Failed, CommandError::NotUnicode(path.to_string_lossy().into_owned()), Vec::new())
+        Self::new(
+            Kind::Failed,
+            CommandError::NotUnicode(path.to_string_lossy().into_owned()),
+            Vec::new(),
+        )
     }
 
     /// A setting without a value and without a default.
@@ -149,13 +173,21 @@ impl CliError {
             Key::MaxAge => "max_age",
             Key::Beside => "beside",
         };
-        Self::new(Kind::Failed, CommandError::Unset(name), vec![format!("ccsync config set {name} VALUE")])
+        Self::new(
+            Kind::Failed,
+            CommandError::Unset(name),
+            vec![format!("ccsync config set {name} VALUE")],
+        )
     }
 
     /// A pattern that is not on the list.
     pub(crate) fn no_such_pattern(pattern: &ProjectPattern) -> Self {
         let error = CommandError::NoSuchPattern(pattern.to_string());
-        Self::new(Kind::Failed, error, vec!["the lists: ccsync config show".to_owned()])
+        Self::new(
+            Kind::Failed,
+            error,
+            vec!["the lists: ccsync config show".to_owned()],
+        )
     }
 
     /// No source was named, and there is none where the other program keeps it.
@@ -171,15 +203,21 @@ impl CliError {
 
     /// The demo found something else than it had announced.
     pub(crate) fn story(what: impl Into<String>) -> Self {
-        Self::new(Kind::Failed, CommandError::Story(what.into()), vec![please_report()])
+        Self::new(
+            Kind::Failed,
+            CommandError::Story(what.into()),
+            vec![please_report()],
+        )
     }
 
     /// The same mistake, made in a file instead of on the command line.
     pub(crate) fn in_file(self, path: &Path) -> Self {
         match self.kind {
-            Kind::Usage => {
-                Self { kind: Kind::Failed, hints: vec![format!("correct it in {}", path.display())], ..self }
-            }
+            Kind::Usage => Self {
+                kind: Kind::Failed,
+                hints: vec![format!("correct it in {}", path.display())],
+                ..self
+            },
             _ => self,
         }
     }
@@ -190,7 +228,10 @@ impl CliError {
         if self.damaged_store {
             let away = free_name(store);
             self.hints = vec![
-                format!("the clone can be made anew; first: {}", move_command(store, &away)),
+                format!(
+                    "the clone can be made anew; first: {}",
+                    move_command(store, &away)
+                ),
                 "then: ccsync sync".to_owned(),
             ];
         }
@@ -244,11 +285,18 @@ fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
 
 /// Where something damaged can be moved to.
 fn free_name(path: &Path) -> PathBuf {
-    damaged_names(path).find(|name| !name.exists()).unwrap_or_else(|| path.to_owned())
+    damaged_names(path)
+        .find(|name| !name.exists())
+        .unwrap_or_else(|| path.to_owned())
 }
 
 fn move_command(from: &Path, to: &Path) -> String {
-    format!("{} {} {}", if cfg!(windows) { "move" } else { "mv" }, shell_word(from), shell_word(to))
+    format!(
+        "{} {} {}",
+        if cfg!(windows) { "move" } else { "mv" },
+        shell_word(from),
+        shell_word(to)
+    )
 }
 
 /// A path as it can be typed.
@@ -270,7 +318,9 @@ impl From<EnvError> for CliError {
     fn from(error: EnvError) -> Self {
         let hint = match &error {
             EnvError::NoHome { variable } => format!("export {variable}=/path/to/your/home"),
-            EnvError::Relative { variable, .. } => format!("export {variable}=/an/absolute/path, or unset it"),
+            EnvError::Relative { variable, .. } => {
+                format!("export {variable}=/an/absolute/path, or unset it")
+            }
         };
         Self::new(Kind::Failed, error, vec![hint])
     }
@@ -280,7 +330,10 @@ impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
         let (kind, hints) = match &error {
             ConfigError::Path(e)
-                if matches!(e.source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::IsADirectory) =>
+                if matches!(
+                    e.source.kind(),
+                    io::ErrorKind::InvalidData | io::ErrorKind::IsADirectory
+                ) =>
             {
                 (Kind::Failed, make_anew(&e.path))
             }
@@ -288,10 +341,14 @@ impl From<ConfigError> for CliError {
             ConfigError::Syntax { path, .. } => (Kind::Failed, make_anew(path)),
             ConfigError::UnknownKey { .. } => (Kind::Usage, hints(["ccsync config show"])),
             ConfigError::InvalidValue { .. } => (Kind::Usage, hints(["ccsync config --help"])),
-            ConfigError::Placeholder { .. } | ConfigError::ReservedPlaceholder => {
-                (Kind::Usage, hints(["ccsync config add-placeholder PROJECTS=/an/absolute/path"]))
-            }
-            ConfigError::Home { .. } => (Kind::Failed, hints(["set the variable HOME to a directory of your own"])),
+            ConfigError::Placeholder { .. } | ConfigError::ReservedPlaceholder => (
+                Kind::Usage,
+                hints(["ccsync config add-placeholder PROJECTS=/an/absolute/path"]),
+            ),
+            ConfigError::Home { .. } => (
+                Kind::Failed,
+                hints(["set the variable HOME to a directory of your own"]),
+            ),
             ConfigError::Serialise(_) => return Self::internal(error),
         };
         Self::new(kind, error, hints)
@@ -302,7 +359,10 @@ impl From<ConfigError> for CliError {
 fn make_anew(config: &Path) -> Vec<String> {
     let away = free_name(config);
     vec![
-        format!("correct the file, or move it away: {}", move_command(config, &away)),
+        format!(
+            "correct the file, or move it away: {}",
+            move_command(config, &away)
+        ),
         "then, with the address of your remote: ccsync init --remote URL".to_owned(),
     ]
 }
@@ -317,9 +377,10 @@ impl From<UrlError> for CliError {
 impl From<RemoteError> for CliError {
     fn from(error: RemoteError) -> Self {
         let (kind, hints) = match &error {
-            RemoteError::Unreachable { .. } if error.is_transient() => {
-                (Kind::Remote, hints(["nothing is lost; when the network is back: ccsync sync"]))
-            }
+            RemoteError::Unreachable { .. } if error.is_transient() => (
+                Kind::Remote,
+                hints(["nothing is lost; when the network is back: ccsync sync"]),
+            ),
             RemoteError::Unreachable { remote, .. } => (
                 Kind::Remote,
                 vec![
@@ -327,25 +388,38 @@ impl From<RemoteError> for CliError {
                     "to use another remote: ccsync init --remote URL".to_owned(),
                 ],
             ),
-            RemoteError::Denied { remote, .. } => {
-                (Kind::Remote, vec![format!("git must get in without ccsync, too: git ls-remote {remote}")])
-            }
+            RemoteError::Denied { remote, .. } => (
+                Kind::Remote,
+                vec![format!(
+                    "git must get in without ccsync, too: git ls-remote {remote}"
+                )],
+            ),
             RemoteError::Rejected { .. } => (
                 Kind::Remote,
-                hints(["the rules of the remote's main branch must allow you to push; then: ccsync push"]),
+                hints([
+                    "the rules of the remote's main branch must allow you to push; then: ccsync push",
+                ]),
             ),
             RemoteError::InvalidRef { .. } => return Self::internal(error),
-            RemoteError::GitMissing => {
-                (Kind::Failed, hints(["install git 2.34 or later: https://git-scm.com/downloads"]))
-            }
-            RemoteError::GitTooOld { need, .. } => {
-                (Kind::Failed, vec![format!("install git {need} or later: https://git-scm.com/downloads")])
-            }
+            RemoteError::GitMissing => (
+                Kind::Failed,
+                hints(["install git 2.34 or later: https://git-scm.com/downloads"]),
+            ),
+            RemoteError::GitTooOld { need, .. } => (
+                Kind::Failed,
+                vec![format!(
+                    "install git {need} or later: https://git-scm.com/downloads"
+                )],
+            ),
             RemoteError::Interrupted { .. } => (Kind::Interrupted, Vec::new()),
-            RemoteError::Failed { said, .. } if is_full(said.as_str()) => (Kind::Remote, hints([MAKE_ROOM])),
+            RemoteError::Failed { said, .. } if is_full(said.as_str()) => {
+                (Kind::Remote, hints([MAKE_ROOM]))
+            }
             RemoteError::Garbled { .. } | RemoteError::Failed { .. } => (
                 Kind::Remote,
-                hints(["if a second try fails alike, look at the versions: git version, ccsync --version"]),
+                hints([
+                    "if a second try fails alike, look at the versions: git version, ccsync --version",
+                ]),
             ),
             RemoteError::Process(_) => (Kind::Failed, hints(["check that git runs: git version"])),
         };
@@ -356,7 +430,10 @@ impl From<RemoteError> for CliError {
 impl From<LockError> for CliError {
     fn from(error: LockError) -> Self {
         let (kind, hints) = match &error {
-            LockError::Busy { .. } => (Kind::Busy, hints(["run the command again when it has finished"])),
+            LockError::Busy { .. } => (
+                Kind::Busy,
+                hints(["run the command again when it has finished"]),
+            ),
             LockError::Interrupted => (Kind::Interrupted, Vec::new()),
             LockError::Path(e) => (Kind::Failed, path_hints(e)),
         };
@@ -375,9 +452,10 @@ impl From<ProcessError> for CliError {
     fn from(error: ProcessError) -> Self {
         let (kind, hints) = match &error {
             ProcessError::Interrupted { .. } => (Kind::Interrupted, Vec::new()),
-            ProcessError::NotFound { program } if program == "claude" => {
-                (Kind::Failed, hints(["install Claude Code, so that this works: claude --version"]))
-            }
+            ProcessError::NotFound { program } if program == "claude" => (
+                Kind::Failed,
+                hints(["install Claude Code, so that this works: claude --version"]),
+            ),
             _ => (Kind::Failed, Vec::new()),
         };
         Self::new(kind, error, hints)
@@ -394,12 +472,19 @@ fn is_full(words: &str) -> bool {
 fn path_hints(error: &PathError) -> Vec<String> {
     let directory = error.path.parent().unwrap_or(&error.path).display();
     match error.source.kind() {
-        io::ErrorKind::PermissionDenied => vec![format!("look at its owner and permissions: ls -ld {directory}")],
+        io::ErrorKind::PermissionDenied => vec![format!(
+            "look at its owner and permissions: ls -ld {directory}"
+        )],
         io::ErrorKind::IsADirectory => {
             let away = free_name(&error.path);
-            vec![format!("a file belongs there; move the directory away: {}", move_command(&error.path, &away))]
+            vec![format!(
+                "a file belongs there; move the directory away: {}",
+                move_command(&error.path, &away)
+            )]
         }
-        _ if error.is_full() => vec![format!("make room, then run the command again: df -h {directory}")],
+        _ if error.is_full() => vec![format!(
+            "make room, then run the command again: df -h {directory}"
+        )],
         _ => Vec::new(),
     }
 }
@@ -408,21 +493,31 @@ impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         let hints = match &error {
             StoreError::Newer { .. } => hints(["install a newer ccsync: cargo install ccsync"]),
-            StoreError::Io { source, path, action } => {
-                path_hints(&PathError::new(action, path, io::Error::from(source.kind())))
-            }
+            StoreError::Io {
+                source,
+                path,
+                action,
+            } => path_hints(&PathError::new(
+                action,
+                path,
+                io::Error::from(source.kind()),
+            )),
             StoreError::Session { .. } | StoreError::Segment { .. } => {
                 hints(["ccsync push, on a machine that has the session"])
             }
             StoreError::Git(e) if is_full(e.message()) => hints([MAKE_ROOM]),
             // The directory is known where the error is shown.
-            StoreError::Git(_) | StoreError::Damaged { .. } | StoreError::Object { .. } => Vec::new(),
+            StoreError::Git(_) | StoreError::Damaged { .. } | StoreError::Object { .. } => {
+                Vec::new()
+            }
             StoreError::Lock { .. } => hints(["ccsync lock show"]),
             StoreError::TooMany => hints([
                 "somebody has put them there: remove them from the remote's branch `main` with git, then run the command again",
             ]),
             StoreError::Malformed { path, .. } => {
-                vec![format!("who wrote it, in the directory that `ccsync status` calls store: git log -p -- {path}")]
+                vec![format!(
+                    "who wrote it, in the directory that `ccsync status` calls store: git log -p -- {path}"
+                )]
             }
         };
         Self::new(Kind::Failed, error, hints)
@@ -433,11 +528,17 @@ impl From<SessionError> for CliError {
     fn from(error: SessionError) -> Self {
         let hints = match error {
             SessionError::Path(e) => return e.into(),
-            SessionError::Journal { .. } => hints(["what that pull replaced lies beside the journal"]),
+            SessionError::Journal { .. } => {
+                hints(["what that pull replaced lies beside the journal"])
+            }
             SessionError::Running { .. } => hints(["leave the client, then run the command again"]),
-            SessionError::Link { .. } => hints(["replace the link by what it leads to, then run the command again"]),
+            SessionError::Link { .. } => {
+                hints(["replace the link by what it leads to, then run the command again"])
+            }
             SessionError::Changed { .. } => hints(["run the command again"]),
-            SessionError::NoPlace { .. } => hints(["a newer ccsync has stored it: update this one"]),
+            SessionError::NoPlace { .. } => {
+                hints(["a newer ccsync has stored it: update this one"])
+            }
         };
         Self::new(Kind::Failed, error, hints)
     }
@@ -448,21 +549,31 @@ impl From<CloneError> for CliError {
         let hints = match &error {
             CloneError::Path(e) => path_hints(e),
             CloneError::Occupied { directory } => {
-                vec![format!("look at what is there: ls -la {}", shell_word(directory))]
+                vec![format!(
+                    "look at what is there: ls -la {}",
+                    shell_word(directory)
+                )]
             }
-            CloneError::Remote { source: RemoteError::Interrupted { .. }, .. } => {
+            CloneError::Remote {
+                source: RemoteError::Interrupted { .. },
+                ..
+            } => {
                 return Self::new(
                     Kind::Interrupted,
                     error,
                     hints(["nothing is left of it; to go on, run the command again"]),
                 );
             }
-            CloneError::Remote { source: RemoteError::GitMissing | RemoteError::GitTooOld { .. }, .. } => {
-                hints(["install git 2.34 or later: https://git-scm.com/downloads"])
-            }
+            CloneError::Remote {
+                source: RemoteError::GitMissing | RemoteError::GitTooOld { .. },
+                ..
+            } => hints(["install git 2.34 or later: https://git-scm.com/downloads"]),
             CloneError::Remote { remote, .. } => {
                 let remote = sanitize::lines(remote);
-                vec![format!("whether git reaches it: git ls-remote -- {}", shell_word(Path::new(&remote)))]
+                vec![format!(
+                    "whether git reaches it: git ls-remote -- {}",
+                    shell_word(Path::new(&remote))
+                )]
             }
         };
         Self::new(Kind::Failed, error, hints)
@@ -472,7 +583,10 @@ impl From<CloneError> for CliError {
 impl From<SyncError> for CliError {
     fn from(error: SyncError) -> Self {
         let damaged_store = error.is_damaged_store();
-        Self { damaged_store, ..Self::of_sync(error) }
+        Self {
+            damaged_store,
+            ..Self::of_sync(error)
+        }
     }
 }
 
@@ -496,52 +610,89 @@ impl CliError {
             SyncError::Store(e) => return e.into(),
             SyncError::Session(e) => return e.into(),
             SyncError::Clone(e) => return e.into(),
-            SyncError::ConfigurationLost { .. } => {
-                (Kind::Failed, hints(["with the address of the remote that it had: ccsync init --remote URL"]))
-            }
+            SyncError::ConfigurationLost { .. } => (
+                Kind::Failed,
+                hints(["with the address of the remote that it had: ccsync init --remote URL"]),
+            ),
             SyncError::ForeignStore { ref remote } => {
                 let remote = shell_word(Path::new(&*sanitize::one_line(remote)));
-                let import =
-                    format!("what is in it can be taken over; nothing in it is changed: ccsync import {remote}");
-                (Kind::Failed, vec![import, "a remote of its own for ccsync: ccsync init --remote URL".to_owned()])
+                let import = format!(
+                    "what is in it can be taken over; nothing in it is changed: ccsync import {remote}"
+                );
+                (
+                    Kind::Failed,
+                    vec![
+                        import,
+                        "a remote of its own for ccsync: ccsync init --remote URL".to_owned(),
+                    ],
+                )
             }
             SyncError::Import(ref e) => (Kind::Failed, import_hints(e)),
             SyncError::NotSetUp => (Kind::Failed, hints(["ccsync init"])),
-            SyncError::Pattern(PatternError::Empty) => (Kind::Usage, hints(["ccsync search \"login form\""])),
-            SyncError::Pattern(PatternError::Regex(_)) => {
-                (Kind::Usage, hints(["to search for the text as it stands, leave out --regex"]))
+            SyncError::Pattern(PatternError::Empty) => {
+                (Kind::Usage, hints(["ccsync search \"login form\""]))
             }
-            SyncError::NoSuchSession { .. } | SyncError::AmbiguousName { .. } | SyncError::Nowhere { .. } => {
-                (Kind::Failed, hints(["ccsync list --remote"]))
-            }
+            SyncError::Pattern(PatternError::Regex(_)) => (
+                Kind::Usage,
+                hints(["to search for the text as it stands, leave out --regex"]),
+            ),
+            SyncError::NoSuchSession { .. }
+            | SyncError::AmbiguousName { .. }
+            | SyncError::Nowhere { .. } => (Kind::Failed, hints(["ccsync list --remote"])),
             SyncError::Note(_) => (Kind::Usage, hints(["ccsync note \"TEXT\""])),
             SyncError::EmptyStore => (Kind::Failed, hints(["ccsync push"])),
-            SyncError::MilestoneExists { .. } => {
-                (Kind::Failed, hints(["choose another name; those there are: ccsync milestone --list"]))
-            }
+            SyncError::MilestoneExists { .. } => (
+                Kind::Failed,
+                hints(["choose another name; those there are: ccsync milestone --list"]),
+            ),
             SyncError::NoSuchMilestone { .. } => (Kind::Failed, hints(["ccsync milestone --list"])),
-            SyncError::NoSuchCommit { .. } | SyncError::AmbiguousCommit { .. } => (Kind::Failed, hints(["ccsync log"])),
-            SyncError::NotInCommit { ref session, .. } | SyncError::TooEarly { ref session, .. } => {
-                (Kind::Failed, vec![format!("its states: ccsync log {session}")])
+            SyncError::NoSuchCommit { .. } | SyncError::AmbiguousCommit { .. } => {
+                (Kind::Failed, hints(["ccsync log"]))
             }
+            SyncError::NotInCommit { ref session, .. }
+            | SyncError::TooEarly { ref session, .. } => (
+                Kind::Failed,
+                vec![format!("its states: ccsync log {session}")],
+            ),
             SyncError::NotRestored { .. } => (Kind::Failed, Vec::new()),
-            SyncError::NotHere { ref session } => (Kind::Failed, vec![format!("ccsync pull {session}")]),
-            SyncError::NothingWhole { ref session } => (Kind::Failed, vec![format!("ccsync verify {session}")]),
-            SyncError::Inconsistent { .. } | SyncError::Oversized { .. } => {
-                (Kind::Failed, hints(["ccsync push, on a machine that has the session"]))
+            SyncError::NotHere { ref session } => {
+                (Kind::Failed, vec![format!("ccsync pull {session}")])
             }
-            SyncError::NoSuchMachine { .. } => (Kind::Failed, hints(["names and ids: ccsync machine list"])),
-            SyncError::NameTaken { .. } => (Kind::Failed, hints(["who has it: ccsync machine list"])),
-            SyncError::NotThisMachine { .. } => (Kind::Failed, hints(["on that machine: ccsync machine rename NAME"])),
-            SyncError::ThisMachine { .. } => (Kind::Failed, hints(["on another machine: ccsync machine forget NAME"])),
+            SyncError::NothingWhole { ref session } => {
+                (Kind::Failed, vec![format!("ccsync verify {session}")])
+            }
+            SyncError::Inconsistent { .. } | SyncError::Oversized { .. } => (
+                Kind::Failed,
+                hints(["ccsync push, on a machine that has the session"]),
+            ),
+            SyncError::NoSuchMachine { .. } => {
+                (Kind::Failed, hints(["names and ids: ccsync machine list"]))
+            }
+            SyncError::NameTaken { .. } => {
+                (Kind::Failed, hints(["who has it: ccsync machine list"]))
+            }
+            SyncError::NotThisMachine { .. } => (
+                Kind::Failed,
+                hints(["on that machine: ccsync machine rename NAME"]),
+            ),
+            SyncError::ThisMachine { .. } => (
+                Kind::Failed,
+                hints(["on another machine: ccsync machine forget NAME"]),
+            ),
             SyncError::MachineAtWork { .. } => (
                 Kind::Locked,
-                hints(["which sessions: ccsync lock show", "if nobody is: ccsync machine forget MACHINE --force"]),
+                hints([
+                    "which sessions: ccsync lock show",
+                    "if nobody is: ccsync machine forget MACHINE --force",
+                ]),
             ),
             SyncError::Contended { .. } | SyncError::ChangedAlready { .. } => {
                 (Kind::Failed, hints(["run the command again"]))
             }
-            SyncError::Interrupted => (Kind::Interrupted, hints(["nothing is lost; to go on, run the command again"])),
+            SyncError::Interrupted => (
+                Kind::Interrupted,
+                hints(["nothing is lost; to go on, run the command again"]),
+            ),
         };
         Self::new(kind, error, hints)
     }
@@ -570,8 +721,17 @@ mod tests {
 
     #[test]
     fn environment_errors() {
-        let relative = EnvError::Relative { variable: "CCSYNC_HOME", path: "x".into() };
-        insta::assert_snapshot!([shown(EnvError::NoHome { variable: "HOME" }), shown(relative)].join("\n"));
+        let relative = EnvError::Relative {
+            variable: "CCSYNC_HOME",
+            path: "x".into(),
+        };
+        insta::assert_snapshot!(
+            [
+                shown(EnvError::NoHome { variable: "HOME" }),
+                shown(relative)
+            ]
+            .join("\n")
+        );
     }
 
     #[test]
@@ -580,8 +740,12 @@ mod tests {
             let error = CliError::from(SyncError::from(error)).about_store(Path::new(store));
             captured(|output| error.show(output)).1
         };
-        let damaged = || StoreError::Damaged { path: "/h/store/.git/objects/ab/cd".into() };
-        let full = StoreError::Git(git2::Error::from_str("failed to write: No space left on device"));
+        let damaged = || StoreError::Damaged {
+            path: "/h/store/.git/objects/ab/cd".into(),
+        };
+        let full = StoreError::Git(git2::Error::from_str(
+            "failed to write: No space left on device",
+        ));
         let all = [
             shown_at(damaged(), "/h/store"),
             shown_at(damaged(), "/h/it's here/store"),
@@ -593,18 +757,29 @@ mod tests {
 
     #[test]
     fn config_errors() {
-        let syntax =
-            ConfigError::Syntax { path: "/c/config.toml".into(), line: 3, message: "unknown key `x`".to_owned() };
+        let syntax = ConfigError::Syntax {
+            path: "/c/config.toml".into(),
+            line: 3,
+            message: "unknown key `x`".to_owned(),
+        };
         let name: crate::domain::root::RootName = "WORK".parse().unwrap();
         let invalid = crate::domain::root::InvalidRoot::Path("/".to_owned());
         let errors = [
             ConfigError::Path(path_error(io::ErrorKind::PermissionDenied)),
             syntax,
-            ConfigError::UnknownKey { key: "x".to_owned() },
+            ConfigError::UnknownKey {
+                key: "x".to_owned(),
+            },
             "x".parse::<crate::config::PathsSetting>().unwrap_err(),
-            ConfigError::Placeholder { name, source: invalid.clone() },
+            ConfigError::Placeholder {
+                name,
+                source: invalid.clone(),
+            },
             ConfigError::ReservedPlaceholder,
-            ConfigError::Home { path: "/".into(), source: Some(invalid) },
+            ConfigError::Home {
+                path: "/".into(),
+                source: Some(invalid),
+            },
         ];
         insta::assert_snapshot!(errors.map(shown).join("\n"));
     }
@@ -613,14 +788,37 @@ mod tests {
     fn remote_errors() {
         let remote = || "https://***@host/s.git".to_owned();
         let errors = [
-            RemoteError::Unreachable { remote: remote(), why: Missing::Connection, said: said() },
-            RemoteError::Unreachable { remote: remote(), why: Missing::Repository, said: said() },
-            RemoteError::Denied { remote: remote(), said: said() },
-            RemoteError::Rejected { remote: remote(), reason: "protected branch".to_owned(), said: said() },
+            RemoteError::Unreachable {
+                remote: remote(),
+                why: Missing::Connection,
+                said: said(),
+            },
+            RemoteError::Unreachable {
+                remote: remote(),
+                why: Missing::Repository,
+                said: said(),
+            },
+            RemoteError::Denied {
+                remote: remote(),
+                said: said(),
+            },
+            RemoteError::Rejected {
+                remote: remote(),
+                reason: "protected branch".to_owned(),
+                said: said(),
+            },
             RemoteError::GitMissing,
             RemoteError::Interrupted { remote: remote() },
-            RemoteError::Garbled { remote: remote(), what: "no refs".to_owned(), said: said() },
-            RemoteError::Failed { command: "push", status: "exit status: 3".to_owned(), said: GitSaid::new("") },
+            RemoteError::Garbled {
+                remote: remote(),
+                what: "no refs".to_owned(),
+                said: said(),
+            },
+            RemoteError::Failed {
+                command: "push",
+                status: "exit status: 3".to_owned(),
+                said: GitSaid::new(""),
+            },
         ];
         insta::assert_snapshot!(errors.map(shown).join("\n"));
     }
@@ -662,21 +860,51 @@ mod tests {
         let errors = [
             SyncError::NotSetUp,
             SyncError::Store(StoreError::Newer { found: 2 }),
-            SyncError::NoSuchSession { session: "a".parse().unwrap() },
-            SyncError::AmbiguousName { session: "a".parse().unwrap() },
-            SyncError::NotHere { session: "a".parse().unwrap() },
-            SyncError::Nowhere { session: "a".parse().unwrap() },
-            SyncError::NothingWhole { session: "a".parse().unwrap() },
-            SyncError::NoSuchMachine { name: "x".to_owned(), found: 0 },
-            SyncError::Contended { session: "a".parse().unwrap(), attempts: 5 },
+            SyncError::NoSuchSession {
+                session: "a".parse().unwrap(),
+            },
+            SyncError::AmbiguousName {
+                session: "a".parse().unwrap(),
+            },
+            SyncError::NotHere {
+                session: "a".parse().unwrap(),
+            },
+            SyncError::Nowhere {
+                session: "a".parse().unwrap(),
+            },
+            SyncError::NothingWhole {
+                session: "a".parse().unwrap(),
+            },
+            SyncError::NoSuchMachine {
+                name: "x".to_owned(),
+                found: 0,
+            },
+            SyncError::Contended {
+                session: "a".parse().unwrap(),
+                attempts: 5,
+            },
             SyncError::Note(crate::sync::InvalidNote::Empty),
             SyncError::EmptyStore,
-            SyncError::MilestoneExists { name: "x".parse().unwrap() },
-            SyncError::NoSuchMilestone { name: "x".parse().unwrap() },
-            SyncError::NoSuchCommit { commit: "1a2b".to_owned() },
-            SyncError::AmbiguousCommit { commit: "1a2b".to_owned() },
-            SyncError::NotInCommit { session: "a".parse().unwrap(), commit: "1a2b3c4d5e".repeat(4).parse().unwrap() },
-            SyncError::NotRestored { session: "a".parse().unwrap(), reason: "no place for it".to_owned() },
+            SyncError::MilestoneExists {
+                name: "x".parse().unwrap(),
+            },
+            SyncError::NoSuchMilestone {
+                name: "x".parse().unwrap(),
+            },
+            SyncError::NoSuchCommit {
+                commit: "1a2b".to_owned(),
+            },
+            SyncError::AmbiguousCommit {
+                commit: "1a2b".to_owned(),
+            },
+            SyncError::NotInCommit {
+                session: "a".parse().unwrap(),
+                commit: "1a2b3c4d5e".repeat(4).parse().unwrap(),
+            },
+            SyncError::NotRestored {
+                session: "a".parse().unwrap(),
+                reason: "no place for it".to_owned(),
+            },
             SyncError::Interrupted,
         ];
         insta::assert_snapshot!(errors.map(shown).join("\n"));
@@ -685,12 +913,24 @@ mod tests {
     #[test]
     fn clone_errors() {
         let remote = || "git@host:al/it's.git".to_owned();
-        let of = |source| CloneError::Remote { source, remote: remote() };
+        let of = |source| CloneError::Remote {
+            source,
+            remote: remote(),
+        };
         let errors = [
-            CloneError::Occupied { directory: "/h/work/my app".into() },
+            CloneError::Occupied {
+                directory: "/h/work/my app".into(),
+            },
             CloneError::Path(path_error(io::ErrorKind::PermissionDenied)),
-            of(RemoteError::Denied { remote: remote(), said: said() }),
-            of(RemoteError::Unreachable { remote: remote(), why: Missing::Repository, said: said() }),
+            of(RemoteError::Denied {
+                remote: remote(),
+                said: said(),
+            }),
+            of(RemoteError::Unreachable {
+                remote: remote(),
+                why: Missing::Repository,
+                said: said(),
+            }),
             of(RemoteError::GitMissing),
             of(RemoteError::Interrupted { remote: remote() }),
         ];

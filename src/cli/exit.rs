@@ -90,8 +90,11 @@ impl Exit {
             || report.any_beside(|o| matches!(o, ProseOutcome::Skipped { .. }));
         let skipped = if left_out { Self::Skipped } else { Self::Done };
         let both_kept = report.any_beside(|o| matches!(o, ProseOutcome::BothKept));
-        let forked =
-            if both_kept || any(|o| matches!(o, Outcome::Forked { .. })) { Self::Diverged } else { Self::Done };
+        let forked = if both_kept || any(|o| matches!(o, Outcome::Forked { .. })) {
+            Self::Diverged
+        } else {
+            Self::Done
+        };
         remote.worse(skipped).worse(forked)
     }
 
@@ -110,9 +113,15 @@ impl Exit {
     pub(crate) fn of_verification(found: &Verification) -> Self {
         let any = |kind: fn(&SessionCheck) -> bool| found.sessions.iter().any(kind);
         let when = |is_so: bool, exit: Self| if is_so { exit } else { Self::Done };
-        let damaged = found.objects.as_ref().is_some_and(|objects| !objects.damaged.is_empty())
+        let damaged = found
+            .objects
+            .as_ref()
+            .is_some_and(|objects| !objects.damaged.is_empty())
             || found.remote_damage.is_some()
-            || found.beside.as_ref().is_some_and(|beside| !beside.damage.is_empty())
+            || found
+                .beside
+                .as_ref()
+                .is_some_and(|beside| !beside.damage.is_empty())
             || any(|session| !session.damage.is_empty());
         let (lost, waiting, unseen) = match found.remote {
             RemoteStanding::UpToDate { .. } => (false, 0, false),
@@ -127,13 +136,20 @@ impl Exit {
         let diverged = found.sessions.iter().any(is_diverged);
         when(damaged || lost, Self::Failed)
             .worse(when(waiting > 0, Self::Queued))
-            .worse(when(open || unseen || !found.passed_over.is_empty(), Self::Skipped))
+            .worse(when(
+                open || unseen || !found.passed_over.is_empty(),
+                Self::Skipped,
+            ))
             .worse(when(diverged, Self::Diverged))
     }
 
     /// Of two codes the one that a script must not miss.
     pub(crate) fn worse(self, other: Self) -> Self {
-        if self.rank() >= other.rank() { self } else { other }
+        if self.rank() >= other.rank() {
+            self
+        } else {
+            other
+        }
     }
 
     fn rank(self) -> u8 {
@@ -164,7 +180,11 @@ mod tests {
 
     fn report(outcomes: &[Outcome], remote: RemoteState) -> Report {
         let session = |outcome: &Outcome| SessionReport::new("a".parse().unwrap(), outcome.clone());
-        Report { sessions: outcomes.iter().map(session).collect(), remote, ..Report::default() }
+        Report {
+            sessions: outcomes.iter().map(session).collect(),
+            remote,
+            ..Report::default()
+        }
     }
 
     fn code(outcomes: &[Outcome], remote: RemoteState) -> u8 {
@@ -172,30 +192,46 @@ mod tests {
     }
 
     fn queued(commits: u64) -> RemoteState {
-        RemoteState::Queued { commits, reason: String::new() }
+        RemoteState::Queued {
+            commits,
+            reason: String::new(),
+        }
     }
 
     fn added() -> Outcome {
         Outcome::Added { lines: 1, bytes: 1 }
     }
     fn forked() -> Outcome {
-        Outcome::Forked { fork: "b".parse().unwrap(), lines: 1 }
+        Outcome::Forked {
+            fork: "b".parse().unwrap(),
+            lines: 1,
+        }
     }
     fn skipped() -> Outcome {
-        Outcome::Skipped { reason: String::new() }
+        Outcome::Skipped {
+            reason: String::new(),
+        }
     }
 
     #[test]
     fn the_numbers_are_a_promise() {
-        assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4, 5, 6, 70, 75, 130]);
+        assert_eq!(
+            Exit::ALL.map(Exit::code),
+            [0, 1, 2, 3, 4, 5, 6, 70, 75, 130]
+        );
     }
 
     #[test]
     fn done_is_0() {
-        let listed = Outcome::Listed { reason: String::new() };
+        let listed = Outcome::Listed {
+            reason: String::new(),
+        };
         assert_eq!(code(&[], RemoteState::NotContacted), 0);
         assert_eq!(
-            code(&[added(), Outcome::Ahead, Outcome::Behind, listed], RemoteState::UpToDate { commit: None }),
+            code(
+                &[added(), Outcome::Ahead, Outcome::Behind, listed],
+                RemoteState::UpToDate { commit: None }
+            ),
             0
         );
     }
@@ -207,7 +243,10 @@ mod tests {
 
     #[test]
     fn skipped_is_3() {
-        assert_eq!(code(&[added(), skipped(), forked()], RemoteState::NotContacted), 3);
+        assert_eq!(
+            code(&[added(), skipped(), forked()], RemoteState::NotContacted),
+            3
+        );
     }
 
     #[test]
@@ -222,7 +261,13 @@ mod tests {
 
     #[test]
     fn the_worse_of_two_is_kept_in_either_order() {
-        let order = [Exit::Done, Exit::Diverged, Exit::Skipped, Exit::Queued, Exit::Failed];
+        let order = [
+            Exit::Done,
+            Exit::Diverged,
+            Exit::Skipped,
+            Exit::Queued,
+            Exit::Failed,
+        ];
         for (at, one) in order.into_iter().enumerate() {
             for other in &order[at..] {
                 assert_eq!((one.worse(*other), other.worse(one)), (*other, *other));

@@ -14,11 +14,23 @@ pub(super) fn guarded(run: impl FnOnce() -> Exit) -> Exit {
 }
 
 fn explain(info: &PanicHookInfo<'_>) {
-    let place = info.location().map(|at| format!("at {}:{}", at.file(), at.line()));
+    let place = info
+        .location()
+        .map(|at| format!("at {}:{}", at.file(), at.line()));
     let payload = info.payload();
-    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    let causes: Vec<String> = [text.map(str::to_owned), place].into_iter().flatten().collect();
-    bare_output().error("this is a bug in ccsync; no session is lost by it", &causes, &[please_report()]);
+    let text = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let causes: Vec<String> = [text.map(str::to_owned), place]
+        .into_iter()
+        .flatten()
+        .collect();
+    bare_output().error(
+        "this is a bug in ccsync; no session is lost by it",
+        &causes,
+        &[please_report()],
+    );
 }
 
 #[cfg(test)]

@@ -40,8 +40,15 @@ pub struct UnknownBeside(String);
 
 impl Beside {
     /// All kinds, as people list them.
-    pub const ALL: [Self; 7] =
-        [Self::Memory, Self::ClaudeMd, Self::Plans, Self::Settings, Self::Commands, Self::Agents, Self::Skills];
+    pub const ALL: [Self; 7] = [
+        Self::Memory,
+        Self::ClaudeMd,
+        Self::Plans,
+        Self::Settings,
+        Self::Commands,
+        Self::Agents,
+        Self::Skills,
+    ];
 
     /// What travels if nobody says otherwise: prose.
     pub const DEFAULT: [Self; 3] = [Self::Memory, Self::ClaudeMd, Self::Plans];
@@ -74,7 +81,9 @@ impl Beside {
         match name.split_once('/') {
             None if name == "CLAUDE.md" => Some(Self::ClaudeMd),
             None if name == "settings.json" => Some(Self::Settings),
-            Some(("plans", file)) if file.ends_with(".md") && !file.contains('/') => Some(Self::Plans),
+            Some(("plans", file)) if file.ends_with(".md") && !file.contains('/') => {
+                Some(Self::Plans)
+            }
             Some(("commands", _)) => Some(Self::Commands),
             Some(("agents", _)) => Some(Self::Agents),
             Some(("skills", _)) => Some(Self::Skills),
@@ -87,7 +96,10 @@ impl FromStr for Beside {
     type Err = UnknownBeside;
 
     fn from_str(text: &str) -> Result<Self, UnknownBeside> {
-        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| UnknownBeside(text.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == text)
+            .ok_or_else(|| UnknownBeside(text.to_owned()))
     }
 }
 
@@ -135,12 +147,24 @@ impl ShelfId {
 
     /// The shelf of a project's memory: a readable part of its key, then the hash of all of it.
     pub fn of_project(key: &ProjectKey) -> Self {
-        let kind = if matches!(key, ProjectKey::Identity(_)) { "identity" } else { "path" };
-        let hash =
-            blake3::derive_key("ccsync memory of a project, version 1", format!("{kind}\n{}", key.as_str()).as_bytes());
+        let kind = if matches!(key, ProjectKey::Identity(_)) {
+            "identity"
+        } else {
+            "path"
+        };
+        let hash = blake3::derive_key(
+            "ccsync memory of a project, version 1",
+            format!("{kind}\n{}", key.as_str()).as_bytes(),
+        );
         let hash: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
         let last = key.as_str().rsplit(['/', '\\']).next().unwrap_or_default();
-        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c.to_ascii_lowercase() } else { '-' };
+        let plain = |c: char| {
+            if c.is_ascii_alphanumeric() || c == '_' {
+                c.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        };
         let readable: String = last.chars().map(plain).take(READABLE).collect();
         Self(format!("{MEMORY}{}-{hash}", readable.trim_matches('-')))
     }
@@ -160,10 +184,17 @@ checked_text!(ShelfId, InvalidShelf, Self::checked);
 
 impl ShelfId {
     fn checked(text: String) -> Result<Self, InvalidShelf> {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+        let plain =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
         let name = text.strip_prefix(MEMORY);
-        let is_memory = name.is_some_and(|name| (17..=READABLE + 17).contains(&name.len()) && name.chars().all(plain));
-        if text == USER || is_memory { Ok(Self(text)) } else { Err(InvalidShelf(text)) }
+        let is_memory = name.is_some_and(|name| {
+            (17..=READABLE + 17).contains(&name.len()) && name.chars().all(plain)
+        });
+        if text == USER || is_memory {
+            Ok(Self(text))
+        } else {
+            Err(InvalidShelf(text))
+        }
     }
 }
 
@@ -190,9 +221,13 @@ mod tests {
 
     #[test]
     fn other_directories_are_no_shelves() {
-        for bad in
-            ["", "memory/", "memory/x", "memory/../../../../../../etc/passwd", "sessions/aaaaaaaaaaaaaaaaaaaaaaaa"]
-        {
+        for bad in [
+            "",
+            "memory/",
+            "memory/x",
+            "memory/../../../../../../etc/passwd",
+            "sessions/aaaaaaaaaaaaaaaaaaaaaaaa",
+        ] {
             assert!(ShelfId::try_from(bad.to_owned()).is_err(), "{bad}");
         }
         assert!(ShelfId::user().is_user());
@@ -212,7 +247,10 @@ mod tests {
         ] {
             assert_eq!(Beside::of_user_file(never), None, "{never}");
         }
-        assert_eq!(Beside::of_user_file("commands/a/b.md"), Some(Beside::Commands));
+        assert_eq!(
+            Beside::of_user_file("commands/a/b.md"),
+            Some(Beside::Commands)
+        );
         assert_eq!(Beside::of_user_file("plans/a.md"), Some(Beside::Plans));
     }
 }

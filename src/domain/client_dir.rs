@@ -46,6 +46,9 @@ mod tests {
         assert_eq!(client_dir_name("C:\\Users\\al"), "C--Users-al");
         assert_eq!(client_dir_name(&"/a".repeat(100)).len(), 200);
         let cut = client_dir_name(&"/a".repeat(101));
-        assert!(cut.starts_with(&"-a".repeat(100)) && cut.as_bytes()[200] == b'-' && cut.len() > 201, "{cut}");
+        assert!(
+            cut.starts_with(&"-a".repeat(100)) && cut.as_bytes()[200] == b'-' && cut.len() > 201,
+            "{cut}"
+        );
     }
 }

@@ -55,7 +55,12 @@ impl SessionId {
 
     /// The store's shard for this session: the first two bytes of the id in lower case, padded with `_`.
     pub fn shard(&self) -> String {
-        let mut shard = self.0.chars().take(2).collect::<String>().to_ascii_lowercase();
+        let mut shard = self
+            .0
+            .chars()
+            .take(2)
+            .collect::<String>()
+            .to_ascii_lowercase();
         while shard.len() < 2 {
             shard.push('_');
         }
@@ -74,12 +79,20 @@ impl FromStr for SessionId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let first_ok = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
-        let all_ok = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let first_ok = text
+            .bytes()
+            .next()
+            .is_some_and(|b| b.is_ascii_alphanumeric());
+        let all_ok = text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if first_ok && all_ok && text.len() <= 64 && !is_reserved_device_name(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(InvalidId { kind: "session id", text: text.to_owned() })
+            Err(InvalidId {
+                kind: "session id",
+                text: text.to_owned(),
+            })
         }
     }
 }
@@ -104,17 +117,30 @@ fn lower_hex(text: &str, digits: usize, kind: &'static str) -> Result<String, In
     if text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
         Ok(text.to_owned())
     } else {
-        Err(InvalidId { kind, text: text.to_owned() })
+        Err(InvalidId {
+            kind,
+            text: text.to_owned(),
+        })
     }
 }
 
 /// Whether Windows would open a device instead of a file of this name (Microsoft, "Naming Files, Paths, and Namespaces").
 pub fn is_reserved_device_name(component: &str) -> bool {
-    let stem = component.split('.').next().unwrap_or(component).trim_end_matches(' ').to_ascii_lowercase();
+    let stem = component
+        .split('.')
+        .next()
+        .unwrap_or(component)
+        .trim_end_matches(' ')
+        .to_ascii_lowercase();
     let numbered = |prefix: &str| {
-        stem.strip_prefix(prefix).is_some_and(|rest| rest.len() == 1 && rest.as_bytes()[0].is_ascii_digit())
+        stem.strip_prefix(prefix)
+            .is_some_and(|rest| rest.len() == 1 && rest.as_bytes()[0].is_ascii_digit())
     };
-    matches!(stem.as_str(), "con" | "prn" | "aux" | "nul" | "conin$" | "conout$") || numbered("com") || numbered("lpt")
+    matches!(
+        stem.as_str(),
+        "con" | "prn" | "aux" | "nul" | "conin$" | "conout$"
+    ) || numbered("com")
+        || numbered("lpt")
 }
 
 checked_text!(SessionId, InvalidId, |text| text.parse());
@@ -127,11 +153,28 @@ mod tests {
 
     #[test]
     fn session_ids_are_one_safe_path_component() {
-        for good in ["3f2a8c1e-0000-4000-8000-000000000000", "agent-1234abcd", "A"] {
+        for good in [
+            "3f2a8c1e-0000-4000-8000-000000000000",
+            "agent-1234abcd",
+            "A",
+        ] {
             assert!(good.parse::<SessionId>().is_ok(), "{good}");
         }
         let long = "a".repeat(65);
-        for bad in ["", "..", "-rf", "a/b", "a\\b", "a.b", "nul", "COM1", "é", "a b", "a\u{202e}b", long.as_str()] {
+        for bad in [
+            "",
+            "..",
+            "-rf",
+            "a/b",
+            "a\\b",
+            "a.b",
+            "nul",
+            "COM1",
+            "é",
+            "a b",
+            "a\u{202e}b",
+            long.as_str(),
+        ] {
             assert!(bad.parse::<SessionId>().is_err(), "{bad}");
         }
     }

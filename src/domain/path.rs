@@ -60,10 +60,15 @@ impl RelativeName {
     pub fn new(text: impl Into<String>) -> Result<Self, UnsafeName> {
         let text = text.into();
         let fits = |component: &str| {
-            component.len() <= MAX_COMPONENT - SEGMENTS_SUFFIX.len() && !is_segments_directory(component)
+            component.len() <= MAX_COMPONENT - SEGMENTS_SUFFIX.len()
+                && !is_segments_directory(component)
         };
         let safe = text.len() <= 1024 && is_safe_path(&text) && text.split('/').all(fits);
-        if safe { Ok(Self(text)) } else { Err(UnsafeName(text)) }
+        if safe {
+            Ok(Self(text))
+        } else {
+            Err(UnsafeName(text))
+        }
     }
 
     /// The name as text.
@@ -85,11 +90,14 @@ pub fn is_safe_path(path: &str) -> bool {
 
 fn is_segments_directory(component: &str) -> bool {
     let start = component.len().checked_sub(SEGMENTS_SUFFIX.len());
-    start.is_some_and(|start| component.as_bytes()[start..].eq_ignore_ascii_case(SEGMENTS_SUFFIX.as_bytes()))
+    start.is_some_and(|start| {
+        component.as_bytes()[start..].eq_ignore_ascii_case(SEGMENTS_SUFFIX.as_bytes())
+    })
 }
 
 fn is_safe_component(component: &str) -> bool {
-    let bad_char = |c: char| c.is_control() || matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
+    let bad_char =
+        |c: char| c.is_control() || matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
     !component.is_empty()
         && component.len() <= MAX_COMPONENT
         && !component.ends_with(['.', ' '])
@@ -105,10 +113,27 @@ mod tests {
 
     #[test]
     fn relative_names_cannot_leave_their_directory() {
-        for good in ["custom-title.json", "subagents/workflows/wf_1/agent-2.jsonl", "tool-results/a b.txt"] {
+        for good in [
+            "custom-title.json",
+            "subagents/workflows/wf_1/agent-2.jsonl",
+            "tool-results/a b.txt",
+        ] {
             assert!(RelativeName::new(good).is_ok(), "{good}");
         }
-        for bad in ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", "C:x", "a\\b", "aux.txt", "a\nb", "x.", "x "] {
+        for bad in [
+            "",
+            "/etc/passwd",
+            "../x",
+            "a/../b",
+            "a//b",
+            "a/",
+            "C:x",
+            "a\\b",
+            "aux.txt",
+            "a\nb",
+            "x.",
+            "x ",
+        ] {
             assert!(RelativeName::new(bad).is_err(), "{bad:?}");
         }
     }
@@ -118,7 +143,13 @@ mod tests {
         for good in ["segments", "a.segments.txt", &"x".repeat(246)] {
             assert!(RelativeName::new(good).is_ok(), "{good}");
         }
-        for bad in ["a.segments", "a.Segments", ".segments", "a.segments/000000.txt", &"x".repeat(247)] {
+        for bad in [
+            "a.segments",
+            "a.Segments",
+            ".segments",
+            "a.segments/000000.txt",
+            &"x".repeat(247),
+        ] {
             assert!(RelativeName::new(bad).is_err(), "{bad}");
             assert!(is_safe_path(bad), "{bad}");
         }

@@ -67,7 +67,12 @@ impl ProjectPattern {
     /// [`InvalidPattern`] with what is wrong in words.
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidPattern> {
         let text = text.into();
-        let fault = |why: &str| Err(InvalidPattern { text: text.chars().take(200).collect(), why: why.to_owned() });
+        let fault = |why: &str| {
+            Err(InvalidPattern {
+                text: text.chars().take(200).collect(),
+                why: why.to_owned(),
+            })
+        };
         if text.trim().is_empty() {
             return fault("it is empty");
         }
@@ -75,7 +80,9 @@ impl ProjectPattern {
             return fault("it is too long or holds control characters");
         }
         if text == "." || text.starts_with("./") || text.split('/').any(|part| part == "..") {
-            return fault("begin with `/`, `~/` or a placeholder for a directory, else give its name or a git remote");
+            return fault(
+                "begin with `/`, `~/` or a placeholder for a directory, else give its name or a git remote",
+            );
         }
         let pattern = Self(text.clone());
         match pattern.compile(std::slice::from_ref(&pattern.0), System::Linux) {
@@ -93,7 +100,13 @@ impl ProjectPattern {
     pub fn subject(&self) -> Subject {
         let has_drive = || self.0.as_bytes().get(1) == Some(&b':');
         match self.0.as_str() {
-            text if text.starts_with('/') || text == "~" || text.starts_with("~/") || has_drive() => Subject::Directory,
+            text if text.starts_with('/')
+                || text == "~"
+                || text.starts_with("~/")
+                || has_drive() =>
+            {
+                Subject::Directory
+            }
             text if text.starts_with("{{") => Subject::Placeholder,
             text if top(text).contains('/') && !text.starts_with("**/") => Subject::Remote,
             _ => Subject::Anywhere,
@@ -107,18 +120,31 @@ impl ProjectPattern {
     pub fn compile(&self, spellings: &[String], system: System) -> Result<Matcher, globset::Error> {
         let subject = self.subject();
         // A host has no case, and most of those that hold repositories have none for the rest.
-        let any_case =
-            matches!(subject, Subject::Remote | Subject::Anywhere) || matches!(system, System::Macos | System::Windows);
+        let any_case = matches!(subject, Subject::Remote | Subject::Anywhere)
+            || matches!(system, System::Macos | System::Windows);
         let mut globs = GlobSetBuilder::new();
         for spelling in spellings {
             let text = escaped_placeholder(&slashes(spelling, system));
             let top = top(&text);
-            let anywhere = if matches!(subject, Subject::Anywhere | Subject::Remote) { "**/" } else { "" };
+            let anywhere = if matches!(subject, Subject::Anywhere | Subject::Remote) {
+                "**/"
+            } else {
+                ""
+            };
             for glob in [format!("{anywhere}{top}"), format!("{anywhere}{top}/**")] {
-                globs.add(GlobBuilder::new(&glob).literal_separator(true).case_insensitive(any_case).build()?);
+                globs.add(
+                    GlobBuilder::new(&glob)
+                        .literal_separator(true)
+                        .case_insensitive(any_case)
+                        .build()?,
+                );
             }
         }
-        Ok(Matcher { subject, globs: globs.build()?, system })
+        Ok(Matcher {
+            subject,
+            globs: globs.build()?,
+            system,
+        })
     }
 }
 
@@ -130,12 +156,18 @@ impl Matcher {
 
     /// Whether the pattern covers the project.
     pub fn matches(&self, project: &ProjectNames<'_>) -> bool {
-        let is_match = |name: Option<&str>| name.is_some_and(|name| self.globs.is_match(slashes(name, self.system)));
+        let is_match = |name: Option<&str>| {
+            name.is_some_and(|name| self.globs.is_match(slashes(name, self.system)))
+        };
         match self.subject {
             Subject::Directory => is_match(project.directory),
             Subject::Placeholder => is_match(project.directory) || is_match(project.portable),
             Subject::Remote => is_match(project.remote),
-            Subject::Anywhere => is_match(project.directory) || is_match(project.portable) || is_match(project.remote),
+            Subject::Anywhere => {
+                is_match(project.directory)
+                    || is_match(project.portable)
+                    || is_match(project.remote)
+            }
         }
     }
 }
@@ -147,12 +179,19 @@ fn top(pattern: &str) -> &str {
 
 /// Patterns and paths have `/` between their parts.
 fn slashes(text: &str, system: System) -> String {
-    if system == System::Windows { text.replace('\\', "/") } else { text.to_owned() }
+    if system == System::Windows {
+        text.replace('\\', "/")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// `{{NAME}}` at the beginning stands for itself; elsewhere braces hold alternatives.
 fn escaped_placeholder(text: &str) -> String {
-    match text.strip_prefix("{{").and_then(|rest| rest.split_once("}}")) {
+    match text
+        .strip_prefix("{{")
+        .and_then(|rest| rest.split_once("}}"))
+    {
         Some((name, rest)) => format!("{}{rest}", globset::escape(&format!("{{{{{name}}}}}"))),
         None => text.to_owned(),
     }
@@ -180,7 +219,10 @@ mod tests {
 
     fn covers(pattern: &str, project: &ProjectNames<'_>) -> bool {
         let spelling = pattern.replacen('~', "/home/al", 1);
-        let matcher = ProjectPattern::new(pattern).unwrap().compile(&[spelling], System::Linux).unwrap();
+        let matcher = ProjectPattern::new(pattern)
+            .unwrap()
+            .compile(&[spelling], System::Linux)
+            .unwrap();
         matcher.matches(project)
     }
 
@@ -238,16 +280,35 @@ mod tests {
 
     #[test]
     fn a_windows_path_may_be_written_either_way() {
-        let project = ProjectNames { directory: Some(r"C:\Users\al\work\app"), ..ProjectNames::default() };
+        let project = ProjectNames {
+            directory: Some(r"C:\Users\al\work\app"),
+            ..ProjectNames::default()
+        };
         for pattern in [r"C:\Users\al\work", "c:/users/al/work/**"] {
             let parsed = ProjectPattern::new(pattern).unwrap();
-            assert!(parsed.compile(&[pattern.to_owned()], System::Windows).unwrap().matches(&project), "{pattern}");
+            assert!(
+                parsed
+                    .compile(&[pattern.to_owned()], System::Windows)
+                    .unwrap()
+                    .matches(&project),
+                "{pattern}"
+            );
         }
     }
 
     #[test]
     fn texts_that_are_no_patterns_are_refused() {
-        for bad in ["", " ", "a\nb", "[", "{a", "./x", "../x", "a/../b", &"x".repeat(5000)] {
+        for bad in [
+            "",
+            " ",
+            "a\nb",
+            "[",
+            "{a",
+            "./x",
+            "../x",
+            "a/../b",
+            &"x".repeat(5000),
+        ] {
             assert!(ProjectPattern::new(bad).is_err(), "{bad:?}");
         }
     }

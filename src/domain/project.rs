@@ -104,13 +104,19 @@ impl ProjectGit {
     ///
     /// # Errors
     /// If it is none of this format.
-    pub fn of_known_format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
+    pub fn of_known_format<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Self>, D::Error> {
         let value = serde_json::Value::deserialize(deserializer)?;
-        let is_newer = value["format"].as_u64().is_some_and(|format| format > u64::from(FORMAT));
+        let is_newer = value["format"]
+            .as_u64()
+            .is_some_and(|format| format > u64::from(FORMAT));
         if value.is_null() || is_newer {
             return Ok(None);
         }
-        serde_json::from_value(value).map(Some).map_err(serde::de::Error::custom)
+        serde_json::from_value(value)
+            .map(Some)
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -129,7 +135,11 @@ impl PortableRemote {
         }
         if is_path(&text) {
             let upwards = text.split(['/', '\\']).any(|part| part == "..");
-            return if upwards { Err(InvalidProject::Path) } else { Ok(Self(text)) };
+            return if upwards {
+                Err(InvalidProject::Path)
+            } else {
+                Ok(Self(text))
+            };
         }
         let url = RemoteUrl::parse(&text, Path::new(""))?;
         if matches!(url.kind(), Kind::Local(_)) {
@@ -153,7 +163,11 @@ impl PortableRemote {
 
     /// What it has in common with all other addresses of the same remote; a path has nothing.
     pub fn identity(&self) -> Option<ProjectIdentity> {
-        if is_path(&self.0) { None } else { ProjectIdentity::new(project_identity(&self.0)?).ok() }
+        if is_path(&self.0) {
+            None
+        } else {
+            ProjectIdentity::new(project_identity(&self.0)?).ok()
+        }
     }
 }
 
@@ -169,9 +183,15 @@ impl ProjectIdentity {
     /// [`InvalidProject::Identity`]
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidProject> {
         let text = text.into();
-        let plain = !text.chars().any(|c| c.is_control() || c.is_whitespace()) && !text.starts_with('-');
-        let parts = text.split('/').count() > 1 && text.split('/').all(|part| !matches!(part, "" | "." | ".."));
-        if plain && parts && text.len() <= MAX_REMOTE_BYTES { Ok(Self(text)) } else { Err(InvalidProject::Identity) }
+        let plain =
+            !text.chars().any(|c| c.is_control() || c.is_whitespace()) && !text.starts_with('-');
+        let parts = text.split('/').count() > 1
+            && text.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        if plain && parts && text.len() <= MAX_REMOTE_BYTES {
+            Ok(Self(text))
+        } else {
+            Err(InvalidProject::Identity)
+        }
     }
 
     /// The identity as text.
@@ -188,7 +208,11 @@ impl SubDirectory {
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidProject> {
         let text = text.into();
         let safe = text.is_empty() || text.len() <= 4096 && is_safe_path(&text);
-        if safe { Ok(Self(text)) } else { Err(InvalidProject::Directory) }
+        if safe {
+            Ok(Self(text))
+        } else {
+            Err(InvalidProject::Directory)
+        }
     }
 
     /// The directory as text.
@@ -209,7 +233,11 @@ impl WorktreeName {
     /// [`InvalidProject::Worktree`]
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidProject> {
         let text = text.into();
-        if is_safe_path(&text) && !text.contains('/') { Ok(Self(text)) } else { Err(InvalidProject::Worktree) }
+        if is_safe_path(&text) && !text.contains('/') {
+            Ok(Self(text))
+        } else {
+            Err(InvalidProject::Worktree)
+        }
     }
 
     /// The name as text.
@@ -225,9 +253,14 @@ impl BranchName {
     /// [`InvalidProject::Branch`]
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidProject> {
         let text = text.into();
-        let forbidden = |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
+        let forbidden =
+            |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
         let good = !text.is_empty() && text.len() <= MAX_BRANCH_BYTES && !text.starts_with('-');
-        if good && !text.contains(forbidden) { Ok(Self(text)) } else { Err(InvalidProject::Branch) }
+        if good && !text.contains(forbidden) {
+            Ok(Self(text))
+        } else {
+            Err(InvalidProject::Branch)
+        }
     }
 
     /// The name as text.
@@ -257,7 +290,10 @@ mod tests {
             "C:\\git\\app.git",
             "\\\\server\\git\\app.git",
         ] {
-            assert_eq!(PortableRemote::new(good).map(String::from).as_deref(), Ok(good));
+            assert_eq!(
+                PortableRemote::new(good).map(String::from).as_deref(),
+                Ok(good)
+            );
         }
         for bad in [
             "",
@@ -290,9 +326,20 @@ mod tests {
         for good in ["", "crates/app", "a b/ü"] {
             assert!(SubDirectory::new(good).is_ok(), "{good}");
         }
-        for bad in
-            ["..", "../x", "/etc", "a/../b", "a//b", "a/", "C:x", "C:\\x", "a\\b", "nul", "\u{1b}", &"x/".repeat(3000)]
-        {
+        for bad in [
+            "..",
+            "../x",
+            "/etc",
+            "a/../b",
+            "a//b",
+            "a/",
+            "C:x",
+            "C:\\x",
+            "a\\b",
+            "nul",
+            "\u{1b}",
+            &"x/".repeat(3000),
+        ] {
             assert!(SubDirectory::new(bad).is_err(), "{bad:?}");
         }
         assert!(WorktreeName::new("side-1").is_ok());

@@ -125,18 +125,34 @@ impl Root {
     ///
     /// # Errors
     /// [`InvalidRoot::Path`] if a path is relative, the root of the file system, or holds a control character.
-    pub fn new(system: System, name: RootName, path: &str, resolved: Option<&str>) -> Result<Self, InvalidRoot> {
+    pub fn new(
+        system: System,
+        name: RootName,
+        path: &str,
+        resolved: Option<&str>,
+    ) -> Result<Self, InvalidRoot> {
         let path = clean(system, path)?;
-        let resolved = resolved.map(|p| clean(system, p)).transpose()?.filter(|p| *p != path);
-        Ok(Self { name, path, resolved })
+        let resolved = resolved
+            .map(|p| clean(system, p))
+            .transpose()?
+            .filter(|p| *p != path);
+        Ok(Self {
+            name,
+            path,
+            resolved,
+        })
     }
 }
 
 impl RootSet {
     /// A set of roots sorted by name; of two roots with one name the later wins.
     pub fn new(system: System, roots: impl IntoIterator<Item = Root>) -> Self {
-        let by_name: std::collections::BTreeMap<_, _> = roots.into_iter().map(|r| (r.name.clone(), r)).collect();
-        Self { system, roots: by_name.into_values().collect() }
+        let by_name: std::collections::BTreeMap<_, _> =
+            roots.into_iter().map(|r| (r.name.clone(), r)).collect();
+        Self {
+            system,
+            roots: by_name.into_values().collect(),
+        }
     }
 
     /// The root of this name.
@@ -159,7 +175,15 @@ impl RootSet {
     #[must_use]
     pub fn without_repo(&self) -> Self {
         let repo = RootName::repo();
-        Self { system: self.system, roots: self.roots.iter().filter(|root| root.name != repo).cloned().collect() }
+        Self {
+            system: self.system,
+            roots: self
+                .roots
+                .iter()
+                .filter(|root| root.name != repo)
+                .cloned()
+                .collect(),
+        }
     }
 
     /// Checks what came from outside (a manifest, a machine file) by the rules of [`Root::new`].
@@ -168,13 +192,20 @@ impl RootSet {
     /// The first root that breaks a rule.
     pub fn validated(self) -> Result<Self, InvalidRoot> {
         let system = self.system;
-        let roots = self.roots.into_iter().map(|r| Root::new(system, r.name, &r.path, r.resolved.as_deref()));
+        let roots = self
+            .roots
+            .into_iter()
+            .map(|r| Root::new(system, r.name, &r.path, r.resolved.as_deref()));
         Ok(Self::new(system, roots.collect::<Result<Vec<_>, _>>()?))
     }
 }
 
 fn clean(system: System, path: &str) -> Result<String, InvalidRoot> {
-    let separators: &[char] = if system.is_windows() { &['\\', '/'] } else { &['/'] };
+    let separators: &[char] = if system.is_windows() {
+        &['\\', '/']
+    } else {
+        &['/']
+    };
     let trimmed = path.trim_end_matches(separators);
     let absolute = if system.is_windows() {
         let b = trimmed.as_bytes();
@@ -185,7 +216,11 @@ fn clean(system: System, path: &str) -> Result<String, InvalidRoot> {
     if !absolute || trimmed.chars().any(char::is_control) || trimmed.len() > 4096 {
         return Err(InvalidRoot::Path(path.to_owned()));
     }
-    Ok(if system.is_windows() { trimmed.replace('/', "\\") } else { trimmed.to_owned() })
+    Ok(if system.is_windows() {
+        trimmed.replace('/', "\\")
+    } else {
+        trimmed.to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -196,10 +231,16 @@ mod tests {
     fn roots_are_absolute_and_below_the_file_system_root() {
         let root = |system, path| Root::new(system, RootName::home(), path, None).map(|r| r.path);
         assert_eq!(root(System::Linux, "/home/al/").as_deref(), Ok("/home/al"));
-        assert_eq!(root(System::Windows, "C:/Users/al/").as_deref(), Ok("C:\\Users\\al"));
-        for (system, bad) in
-            [(System::Linux, "/"), (System::Linux, "home"), (System::Linux, "/a\nb"), (System::Windows, "C:\\")]
-        {
+        assert_eq!(
+            root(System::Windows, "C:/Users/al/").as_deref(),
+            Ok("C:\\Users\\al")
+        );
+        for (system, bad) in [
+            (System::Linux, "/"),
+            (System::Linux, "home"),
+            (System::Linux, "/a\nb"),
+            (System::Windows, "C:\\"),
+        ] {
             assert!(root(system, bad).is_err(), "{bad:?}");
         }
     }

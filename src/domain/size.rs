@@ -16,7 +16,12 @@ pub struct ByteSize(u64);
 pub struct InvalidSize(String);
 
 /// The largest first. Units are powers of a thousand, as everywhere in this program.
-const UNITS: [(&str, u64); 4] = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000), ("B", 1)];
+const UNITS: [(&str, u64); 4] = [
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("kB", 1_000),
+    ("B", 1),
+];
 
 impl ByteSize {
     /// The number of bytes.
@@ -32,15 +37,27 @@ impl FromStr for ByteSize {
         let invalid = || InvalidSize(text.to_owned());
         let digits = text.trim().trim_end_matches(|c: char| !c.is_ascii_digit());
         let unit = text.trim()[digits.len()..].trim();
-        let scale = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit) || unit.is_empty() && *name == "B");
-        let bytes = digits.parse::<u64>().ok().zip(scale).and_then(|(number, (_, scale))| number.checked_mul(*scale));
-        bytes.filter(|bytes| *bytes > 0).map(Self).ok_or_else(invalid)
+        let scale = UNITS
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(unit) || unit.is_empty() && *name == "B");
+        let bytes = digits
+            .parse::<u64>()
+            .ok()
+            .zip(scale)
+            .and_then(|(number, (_, scale))| number.checked_mul(*scale));
+        bytes
+            .filter(|bytes| *bytes > 0)
+            .map(Self)
+            .ok_or_else(invalid)
     }
 }
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, scale) = UNITS.into_iter().find(|(_, scale)| self.0.is_multiple_of(*scale)).unwrap_or(("B", 1));
+        let (unit, scale) = UNITS
+            .into_iter()
+            .find(|(_, scale)| self.0.is_multiple_of(*scale))
+            .unwrap_or(("B", 1));
         write!(f, "{}{unit}", self.0 / scale)
     }
 }
@@ -74,7 +91,16 @@ mod tests {
             let size: ByteSize = text.parse().unwrap();
             assert_eq!((size.bytes(), size.to_string().as_str()), (bytes, shown));
         }
-        for bad in ["", "MB", "0", "-1MB", "1.5GB", "1 XB", "99999999999GB", "1 2 MB"] {
+        for bad in [
+            "",
+            "MB",
+            "0",
+            "-1MB",
+            "1.5GB",
+            "1 XB",
+            "99999999999GB",
+            "1 2 MB",
+        ] {
             assert!(bad.parse::<ByteSize>().is_err(), "{bad}");
         }
     }

@@ -82,11 +82,17 @@ impl RemoteUrl {
             }
             (None, None) => return Ok(Self::local(&cwd.join(text))),
         };
-        Ok(Self { text: text.to_owned(), kind })
+        Ok(Self {
+            text: text.to_owned(),
+            kind,
+        })
     }
 
     fn local(path: &Path) -> Self {
-        Self { text: path.to_string_lossy().into_owned(), kind: Kind::Local(path.to_owned()) }
+        Self {
+            text: path.to_string_lossy().into_owned(),
+            kind: Kind::Local(path.to_owned()),
+        }
     }
 
     /// How it is reached.
@@ -180,7 +186,9 @@ pub fn redact(text: &str) -> String {
         let (before, after) = rest.split_at(at + "://".len());
         out.push_str(before);
         let scheme = &before[..at];
-        let scheme_start = scheme.rfind(|c: char| !is_scheme_char(c)).map_or(0, |i| i + last_len(&scheme[i..]));
+        let scheme_start = scheme
+            .rfind(|c: char| !is_scheme_char(c))
+            .map_or(0, |i| i + last_len(&scheme[i..]));
         let authority = authority(after);
         match authority.rsplit_once('@') {
             Some((userinfo, _)) => {
@@ -225,7 +233,9 @@ fn ends_address(c: char) -> bool {
 
 /// The part of a URL between `://` and its path.
 fn authority(after_scheme: &str) -> &str {
-    let end = after_scheme.find(|c| ends_address(c) || matches!(c, '/' | '?' | '#')).unwrap_or(after_scheme.len());
+    let end = after_scheme
+        .find(|c| ends_address(c) || matches!(c, '/' | '?' | '#'))
+        .unwrap_or(after_scheme.len());
     &after_scheme[..end]
 }
 
@@ -234,7 +244,9 @@ fn is_scheme_char(c: char) -> bool {
 }
 
 fn is_ssh(scheme: &str) -> bool {
-    ["ssh", "git+ssh", "ssh+git"].iter().any(|s| scheme.eq_ignore_ascii_case(s))
+    ["ssh", "git+ssh", "ssh+git"]
+        .iter()
+        .any(|s| scheme.eq_ignore_ascii_case(s))
 }
 
 /// The name before `::`, by git's own rule (`transport.c`): scheme characters, then two colons.
@@ -250,7 +262,11 @@ fn split_scheme(text: &str) -> Option<(&str, &str)> {
 
 /// `host:path` by git's own rule (`connect.c`): a colon before the first slash, which on Windows is not a drive's.
 fn split_scp(text: &str) -> Option<(&str, &str)> {
-    let after_brackets = if text.starts_with('[') || text.contains("@[") { text.find(']').unwrap_or(0) } else { 0 };
+    let after_brackets = if text.starts_with('[') || text.contains("@[") {
+        text.find(']').unwrap_or(0)
+    } else {
+        0
+    };
     let colon = after_brackets + text[after_brackets..].find(':')?;
     let slash = text.find('/').unwrap_or(text.len());
     let drive = cfg!(windows) && colon == 1 && text.as_bytes()[0].is_ascii_alphabetic();
@@ -269,7 +285,11 @@ fn kind_of_scheme(scheme: &str, rest: &str) -> Result<Kind, UrlError> {
     let authority = authority(rest);
     check_host(authority)?;
     let path = rest[authority.len()..].trim_matches('/');
-    if path.is_empty() { Err(UrlError::NoPath) } else { Ok(kind) }
+    if path.is_empty() {
+        Err(UrlError::NoPath)
+    } else {
+        Ok(kind)
+    }
 }
 
 /// `file:///path`; Windows also writes `file:///C:/path`.
@@ -277,14 +297,25 @@ fn local_of_file_url(rest: &str) -> Result<Kind, UrlError> {
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
     let after_slash = path.strip_prefix('/').ok_or(UrlError::Host)?;
     let path = if cfg!(windows) { after_slash } else { path };
-    if path.trim_matches('/').is_empty() { Err(UrlError::NoPath) } else { Ok(Kind::Local(path.into())) }
+    if path.trim_matches('/').is_empty() {
+        Err(UrlError::NoPath)
+    } else {
+        Ok(Kind::Local(path.into()))
+    }
 }
 
 /// A host that begins with a dash would reach ssh as an option (CVE-2017-1000117); git refuses it too.
 fn check_host(authority: &str) -> Result<(), UrlError> {
     let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-    let host = if host.starts_with('[') { host } else { host.split(':').next().unwrap_or_default() };
-    let bad = host.is_empty() || host.starts_with('-') || user.starts_with('-') || host.contains(char::is_whitespace);
+    let host = if host.starts_with('[') {
+        host
+    } else {
+        host.split(':').next().unwrap_or_default()
+    };
+    let bad = host.is_empty()
+        || host.starts_with('-')
+        || user.starts_with('-')
+        || host.contains(char::is_whitespace);
     if bad { Err(UrlError::Host) } else { Ok(()) }
 }
 
@@ -307,7 +338,11 @@ pub fn project_identity(url: &str) -> Option<String> {
         None => split_scp(url)?,
     };
     check_host(authority).ok()?;
-    let path = path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    let path = path
+        .split(['?', '#'])
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('/');
     let path = path.strip_suffix(".git").unwrap_or(path);
     let components: Vec<_> = path.split('/').filter(|c| !c.is_empty()).collect();
     let plain = !components.is_empty() && !components.iter().any(|c| matches!(*c, "." | ".."));
@@ -320,13 +355,18 @@ pub(crate) fn has_drive(path: &str) -> bool {
 }
 
 fn host_name(authority: &str) -> String {
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
     let host = if let Some(in_brackets) = host.strip_prefix('[') {
         in_brackets.split(']').next()
     } else {
         host.split(':').next()
     };
-    let host = host.unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+    let host = host
+        .unwrap_or_default()
+        .trim_end_matches('.')
+        .to_ascii_lowercase();
     match host.as_str() {
         // ssh on port 443, for networks that let nothing else through, has a host of its own.
         "ssh.github.com" => "github.com".to_owned(),
@@ -402,7 +442,10 @@ mod tests {
             ("git@host:x", "git@host:x"),
         ] {
             let url = parse(text).unwrap();
-            assert_eq!((url.to_string(), format!("{url:?}")), (shown.to_owned(), format!("RemoteUrl({shown})")));
+            assert_eq!(
+                (url.to_string(), format!("{url:?}")),
+                (shown.to_owned(), format!("RemoteUrl({shown})"))
+            );
             assert_eq!(url.as_git_argument(), text);
         }
         let said = "fatal: Authentication failed for 'https://al:p@ss@host/x/' and \u{e9}https://b@c/, http://d/";
@@ -411,7 +454,10 @@ mod tests {
             "fatal: Authentication failed for 'https://***@host/x/' and \u{e9}https://***@c/, http://d/"
         );
         let url = parse("https://al:hunter2@host/x").unwrap();
-        assert_eq!(url.redact("header: hunter2 https://x@y"), "header: *** https://***@y");
+        assert_eq!(
+            url.redact("header: hunter2 https://x@y"),
+            "header: *** https://***@y"
+        );
     }
 
     #[test]
@@ -427,12 +473,22 @@ mod tests {
             "HTTP://github.com:80/al/App",
             "https://github.com./al/App.git?token=x#y",
         ] {
-            assert_eq!(project_identity(url).as_deref(), Some("github.com/al/App"), "{url}");
+            assert_eq!(
+                project_identity(url).as_deref(),
+                Some("github.com/al/App"),
+                "{url}"
+            );
         }
         for (url, identity) in [
             // One server has another port for each protocol.
-            ("ssh://git@git.example.org:2222/al/app.git", "git.example.org/al/app"),
-            ("https://git.example.org:8443/al/app", "git.example.org/al/app"),
+            (
+                "ssh://git@git.example.org:2222/al/app.git",
+                "git.example.org/al/app",
+            ),
+            (
+                "https://git.example.org:8443/al/app",
+                "git.example.org/al/app",
+            ),
             ("ssh://[2001:DB8::1]:22/x.git", "2001:db8::1/x"),
             ("al@[::1]:x.git", "::1/x"),
             ("https://al@[::1]:8443/x", "::1/x"),
@@ -467,23 +523,36 @@ mod tests {
     #[test]
     fn what_others_may_read_of_an_address() {
         for (text, plain) in [
-            ("https://al:SECRET@host:8443/x.git?token=SECRET#SECRET", Some("https://host:8443/x.git")),
+            (
+                "https://al:SECRET@host:8443/x.git?token=SECRET#SECRET",
+                Some("https://host:8443/x.git"),
+            ),
             ("https://SECRET@host/x", Some("https://host/x")),
-            ("https://SECRET:x-oauth-basic@[::1]/x", Some("https://[::1]/x")),
+            (
+                "https://SECRET:x-oauth-basic@[::1]/x",
+                Some("https://[::1]/x"),
+            ),
             ("https://al:SE/CRET@host/x", None),
             ("https://al:SEC@RET@host/x", Some("https://host/x")),
             ("git://al:SECRET@host/x", Some("git://host/x")),
             ("ssh://git@host:22/x", Some("ssh://git@host:22/x")),
             ("ssh://git:SECRET@host/x", Some("ssh://git@host/x")),
             ("ssh://:SECRET@host/x", Some("ssh://host/x")),
-            ("git+ssh://git:SEC@RET@host/x?SECRET", Some("git+ssh://git@host/x")),
+            (
+                "git+ssh://git:SEC@RET@host/x?SECRET",
+                Some("git+ssh://git@host/x"),
+            ),
             ("git@host:al/x.git", Some("git@host:al/x.git")),
             ("al:SECRET@host:x.git", None),
             ("host:x?token=SECRET", None),
             ("/srv/a b.git", Some("/srv/a b.git")),
             ("file:///srv/x", Some("/srv/x")),
         ] {
-            assert_eq!(parse(text).unwrap().without_secrets().as_deref(), plain, "{text}");
+            assert_eq!(
+                parse(text).unwrap().without_secrets().as_deref(),
+                plain,
+                "{text}"
+            );
         }
     }
 

@@ -50,11 +50,15 @@ impl When {
             return Ok(Self::Time(time.to_utc()));
         }
         if let Some(local) = local_time(text) {
-            return to_utc(local).map(Self::Time).ok_or_else(|| InvalidWhen::NoSuchTime(text.to_owned()));
+            return to_utc(local)
+                .map(Self::Time)
+                .ok_or_else(|| InvalidWhen::NoSuchTime(text.to_owned()));
         }
         if let Some(past) = past(text) {
             let time = now.checked_sub_signed(past);
-            return time.map(Self::Time).ok_or_else(|| InvalidWhen::Unknown(text.to_owned()));
+            return time
+                .map(Self::Time)
+                .ok_or_else(|| InvalidWhen::Unknown(text.to_owned()));
         }
         let is_digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
         let longest = CommitId::DIGITS;
@@ -66,9 +70,20 @@ impl When {
 }
 
 fn local_time(text: &str) -> Option<NaiveDateTime> {
-    let forms = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"];
-    let time = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
-    time.or_else(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(23, 59, 59))
+    let forms = [
+        "%Y-%m-%d %H:%M",
+        "%Y-%m-%d %H:%M:%S",
+        "%Y-%m-%dT%H:%M",
+        "%Y-%m-%dT%H:%M:%S",
+    ];
+    let time = forms
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+    time.or_else(|| {
+        NaiveDate::parse_from_str(text, "%Y-%m-%d")
+            .ok()?
+            .and_hms_opt(23, 59, 59)
+    })
 }
 
 /// `2h`, `3 days`, `1 week ago`.
@@ -95,7 +110,9 @@ mod tests {
     fn parse(text: &str) -> Result<When, InvalidWhen> {
         let now = "2026-11-21T12:00:00Z".parse().unwrap();
         let gap: NaiveDateTime = "2026-03-29T02:30:00".parse().unwrap();
-        When::parse(text, now, &|local| (local != gap).then(|| local.and_utc() - TimeDelta::hours(1)))
+        When::parse(text, now, &|local| {
+            (local != gap).then(|| local.and_utc() - TimeDelta::hours(1))
+        })
     }
 
     #[test]
@@ -114,10 +131,19 @@ mod tests {
         ] {
             assert_eq!(parse(text), time(expected), "{text}");
         }
-        for commit in ["1a2b", "20261120", "1a2b3c4d5e", &"f".repeat(40), "1234567890"] {
+        for commit in [
+            "1a2b",
+            "20261120",
+            "1a2b3c4d5e",
+            &"f".repeat(40),
+            "1234567890",
+        ] {
             assert_eq!(parse(commit), Ok(When::Commit(commit.to_owned())));
         }
-        assert_eq!(parse("2026-03-29 02:30"), Err(InvalidWhen::NoSuchTime("2026-03-29 02:30".to_owned())));
+        assert_eq!(
+            parse("2026-03-29 02:30"),
+            Err(InvalidWhen::NoSuchTime("2026-03-29 02:30".to_owned()))
+        );
         for bad in [
             "",
             "yesterday",
@@ -138,7 +164,14 @@ mod tests {
 
     #[test]
     fn any_text_is_read_without_harm() {
-        for text in ["\u{e9}2h", "2\u{e9}", "9999-12-31", "65535w", "0001-01-01T00:00:00Z", "é"] {
+        for text in [
+            "\u{e9}2h",
+            "2\u{e9}",
+            "9999-12-31",
+            "65535w",
+            "0001-01-01T00:00:00Z",
+            "é",
+        ] {
             let _ = parse(text);
         }
     }

@@ -68,20 +68,29 @@ impl Holder {
     /// This process.
     pub fn this_process() -> Self {
         let pid = std::process::id();
-        Self { pid, started: process_start_ticks(pid) }
+        Self {
+            pid,
+            started: process_start_ticks(pid),
+        }
     }
 
     /// Whether the process still runs. Where the system does not tell when it was started, any process of that number counts.
     pub fn is_alive(&self) -> bool {
         let started = || process_start_ticks(self.pid);
-        pid_is_alive(self.pid) && (self.started.is_none() || started().is_none_or(|now| self.started == Some(now)))
+        pid_is_alive(self.pid)
+            && (self.started.is_none() || started().is_none_or(|now| self.started == Some(now)))
     }
 }
 
 impl Claim {
     /// The lock `holding`, for this process.
     pub fn of_this_process(session: SessionId, holding: Holding) -> Self {
-        Self { session, holding, holder: Holder::this_process(), lost: false }
+        Self {
+            session,
+            holding,
+            holder: Holder::this_process(),
+            lost: false,
+        }
     }
 
     /// Whether the process that holds it still runs.
@@ -107,7 +116,8 @@ impl Claim {
     /// # Errors
     /// [`PathError`]
     pub fn save(&self, directory: &Path) -> Result<(), PathError> {
-        let json = serde_json::to_vec_pretty(self).expect("maps with text keys and plain values always serialise");
+        let json = serde_json::to_vec_pretty(self)
+            .expect("maps with text keys and plain values always serialise");
         write_atomic(&file(directory, &self.session), &json)?;
         fail_point("a claim is written");
         Ok(())
@@ -134,9 +144,15 @@ pub fn load_all(directory: &Path) -> Result<(Vec<Claim>, Vec<ClaimError>), PathE
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Default::default()),
         Err(e) => return Err(PathError::new("read", directory, e)),
     };
-    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut sessions: Vec<SessionId> =
-        names.filter_map(|name| name.strip_suffix(".json").and_then(|stem| stem.parse().ok())).collect();
+    let names = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok());
+    let mut sessions: Vec<SessionId> = names
+        .filter_map(|name| {
+            name.strip_suffix(".json")
+                .and_then(|stem| stem.parse().ok())
+        })
+        .collect();
     sessions.sort();
     let (mut claims, mut damaged) = (Vec::new(), Vec::new());
     for session in sessions {
@@ -153,11 +169,17 @@ fn file(directory: &Path, session: &SessionId) -> PathBuf {
 }
 
 fn parse(path: &Path, session: &SessionId, json: &[u8]) -> Result<Claim, ClaimError> {
-    let malformed = |source| ClaimError::Malformed { path: path.to_owned(), source };
+    let malformed = |source| ClaimError::Malformed {
+        path: path.to_owned(),
+        source,
+    };
     let claim: Claim = serde_json::from_slice(json).map_err(malformed)?;
     // What is calculated with must have passed the checks, also where only this program should have written it.
     let checked = super::record::LockRecord::parse(session, &claim.holding.record.to_json());
-    let wrong = |source| ClaimError::Record { path: path.to_owned(), source };
+    let wrong = |source| ClaimError::Record {
+        path: path.to_owned(),
+        source,
+    };
     checked.map_err(wrong)?;
     if claim.session != *session {
         return Err(wrong(RecordError::Inconsistent("it names another session")));
@@ -171,7 +193,11 @@ mod tests {
     use crate::lock::record::{Identity, LockRecord, Stamp};
 
     fn claim(session: &str) -> Claim {
-        let by = Identity { machine: "a".repeat(32).parse().unwrap(), host: "h".to_owned(), pid: 1 };
+        let by = Identity {
+            machine: "a".repeat(32).parse().unwrap(),
+            host: "h".to_owned(),
+            pid: 1,
+        };
         let stamp = Stamp::new(chrono::DateTime::UNIX_EPOCH);
         let record = LockRecord::first(session.parse().unwrap(), &by, stamp);
         let mut holding = Holding::acquiring("c".repeat(40).parse().unwrap(), record.clone());
@@ -192,16 +218,27 @@ mod tests {
         {
             use std::os::unix::fs::PermissionsExt;
             let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-            assert_eq!((mode(&directory), mode(&file(&directory, &one.session))), (0o700, 0o600));
+            assert_eq!(
+                (mode(&directory), mode(&file(&directory, &one.session))),
+                (0o700, 0o600)
+            );
         }
         let json = serde_json::to_string(&two).unwrap();
         let damaged = [
             ("three", json.clone()),
-            ("four", json.replace("two", "four").replace("\"generation\":1", "\"generation\":0")),
+            (
+                "four",
+                json.replace("two", "four")
+                    .replace("\"generation\":1", "\"generation\":0"),
+            ),
             ("five", json[..json.len() / 2].to_owned()),
         ];
         for (session, text) in damaged {
-            write_atomic(&file(&directory, &session.parse().unwrap()), text.as_bytes()).unwrap();
+            write_atomic(
+                &file(&directory, &session.parse().unwrap()),
+                text.as_bytes(),
+            )
+            .unwrap();
         }
         write_atomic(&directory.join("no session.json"), b"").unwrap();
         let (claims, wrong) = load_all(&directory).unwrap();
@@ -216,9 +253,28 @@ mod tests {
     fn a_process_is_known_by_its_number_and_its_start() {
         let this = Holder::this_process();
         assert!(this.is_alive());
-        assert!(Holder { started: None, ..this.clone() }.is_alive());
-        assert!(!Holder { pid: u32::MAX, started: None }.is_alive());
-        let another = Holder { started: Some("1".to_owned()), ..this };
-        assert_eq!(another.is_alive(), !cfg!(target_os = "linux"), "its number has passed on to this one");
+        assert!(
+            Holder {
+                started: None,
+                ..this.clone()
+            }
+            .is_alive()
+        );
+        assert!(
+            !Holder {
+                pid: u32::MAX,
+                started: None
+            }
+            .is_alive()
+        );
+        let another = Holder {
+            started: Some("1".to_owned()),
+            ..this
+        };
+        assert_eq!(
+            another.is_alive(),
+            !cfg!(target_os = "linux"),
+            "its number has passed on to this one"
+        );
     }
 }

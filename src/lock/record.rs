@@ -107,7 +107,10 @@ struct Versioned {
 impl Stamp {
     /// The moment, with something random.
     pub fn new(now: DateTime<Utc>) -> Self {
-        Self { now, nonce: uuid::Uuid::new_v4().simple().to_string() }
+        Self {
+            now,
+            nonce: uuid::Uuid::new_v4().simple().to_string(),
+        }
     }
 }
 
@@ -125,29 +128,48 @@ impl LockRecord {
             return Err(RecordError::Newer(version.format));
         }
         let record: Self = serde_json::from_slice(json).map_err(RecordError::Malformed)?;
-        record.check(session).map_or(Ok(record), |wrong| Err(RecordError::Inconsistent(wrong)))
+        record
+            .check(session)
+            .map_or(Ok(record), |wrong| Err(RecordError::Inconsistent(wrong)))
     }
 
     fn check(&self, session: &SessionId) -> Option<&'static str> {
-        let is_plain = |nonce: &str| !nonce.is_empty() && nonce.bytes().all(|b| b.is_ascii_alphanumeric());
+        let is_plain =
+            |nonce: &str| !nonce.is_empty() && nonce.bytes().all(|b| b.is_ascii_alphanumeric());
         let checks = [
             (self.format == FORMAT, "no ccsync wrote this format"),
             (self.session == *session, "it names another session"),
-            (self.host.len() <= MAX_HOST_BYTES, "the machine's name is longer than any"),
+            (
+                self.host.len() <= MAX_HOST_BYTES,
+                "the machine's name is longer than any",
+            ),
             (
                 (1..=LONGEST_TTL_SECONDS).contains(&self.ttl_seconds),
                 "it would hold for longer than any lock, or not at all",
             ),
-            ((1..=LAST_GENERATION).contains(&self.generation), "its generation is none"),
-            (self.nonce.len() <= MAX_NONCE_BYTES && is_plain(&self.nonce), "its nonce is none"),
-            (is_plausible(self.acquired) && is_plausible(self.renewed), "its times are beyond every calendar"),
+            (
+                (1..=LAST_GENERATION).contains(&self.generation),
+                "its generation is none",
+            ),
+            (
+                self.nonce.len() <= MAX_NONCE_BYTES && is_plain(&self.nonce),
+                "its nonce is none",
+            ),
+            (
+                is_plausible(self.acquired) && is_plausible(self.renewed),
+                "its times are beyond every calendar",
+            ),
         ];
-        checks.into_iter().find(|(holds, _)| !holds).map(|(_, wrong)| wrong)
+        checks
+            .into_iter()
+            .find(|(holds, _)| !holds)
+            .map(|(_, wrong)| wrong)
     }
 
     /// The bytes of `lock.json`.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut json = serde_json::to_vec_pretty(self).expect("a struct of plain values always serialises");
+        let mut json =
+            serde_json::to_vec_pretty(self).expect("a struct of plain values always serialises");
         json.push(b'\n');
         json
     }
@@ -172,14 +194,21 @@ impl LockRecord {
     /// The same lock, with a new sign of life.
     #[must_use]
     pub fn renewed(&self, stamp: Stamp) -> Self {
-        Self { renewed: stamp.now.trunc_subsecs(3), nonce: stamp.nonce, ..self.clone() }
+        Self {
+            renewed: stamp.now.trunc_subsecs(3),
+            nonce: stamp.nonce,
+            ..self.clone()
+        }
     }
 
     /// The lock after somebody else has taken it.
     #[must_use]
     pub fn taken_over_by(&self, by: &Identity, stamp: Stamp) -> Self {
         let generation = self.generation.saturating_add(1).min(LAST_GENERATION);
-        Self { generation, ..Self::first(self.session.clone(), by, stamp) }
+        Self {
+            generation,
+            ..Self::first(self.session.clone(), by, stamp)
+        }
     }
 
     /// How long it holds after a sign of life.
@@ -194,7 +223,9 @@ impl LockRecord {
 
     /// Until when it holds, by the holder's clock.
     pub fn expires(&self) -> DateTime<Utc> {
-        self.renewed.checked_add_signed(self.ttl()).unwrap_or(DateTime::<Utc>::MAX_UTC)
+        self.renewed
+            .checked_add_signed(self.ttl())
+            .unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 }
 
@@ -205,7 +236,10 @@ fn is_plausible(time: DateTime<Utc>) -> bool {
 
 /// Others would refuse a longer name.
 fn bounded(host: &str) -> String {
-    let end = (0..=MAX_HOST_BYTES.min(host.len())).rev().find(|end| host.is_char_boundary(*end)).unwrap_or(0);
+    let end = (0..=MAX_HOST_BYTES.min(host.len()))
+        .rev()
+        .find(|end| host.is_char_boundary(*end))
+        .unwrap_or(0);
     host[..end].to_owned()
 }
 
@@ -214,21 +248,33 @@ mod tests {
     use super::*;
 
     fn record() -> LockRecord {
-        let by = Identity { machine: "a".repeat(32).parse().unwrap(), host: "laptop".to_owned(), pid: 7 };
-        let stamp = Stamp { now: "2026-03-10T12:00:00.123456Z".parse().unwrap(), nonce: "n1".to_owned() };
+        let by = Identity {
+            machine: "a".repeat(32).parse().unwrap(),
+            host: "laptop".to_owned(),
+            pid: 7,
+        };
+        let stamp = Stamp {
+            now: "2026-03-10T12:00:00.123456Z".parse().unwrap(),
+            nonce: "n1".to_owned(),
+        };
         LockRecord::first("s1".parse().unwrap(), &by, stamp)
     }
 
     fn refused(change: impl Fn(&mut serde_json::Value)) -> String {
         let mut json = serde_json::to_value(record()).unwrap();
         change(&mut json);
-        LockRecord::parse(&record().session, json.to_string().as_bytes()).unwrap_err().to_string()
+        LockRecord::parse(&record().session, json.to_string().as_bytes())
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
     fn what_is_written_is_read() {
         let record = record();
-        assert_eq!(LockRecord::parse(&record.session, &record.to_json()).unwrap(), record);
+        assert_eq!(
+            LockRecord::parse(&record.session, &record.to_json()).unwrap(),
+            record
+        );
         insta::assert_snapshot!(String::from_utf8(record.to_json()).unwrap(), @r#"
         {
           "format": 1,
@@ -248,12 +294,29 @@ mod tests {
     #[test]
     fn garbage_is_refused_with_what_is_wrong() {
         let s1 = "s1".parse().unwrap();
-        assert!(matches!(LockRecord::parse(&s1, &vec![b' '; MAX_LOCK_BYTES + 1]), Err(RecordError::TooLarge(_))));
+        assert!(matches!(
+            LockRecord::parse(&s1, &vec![b' '; MAX_LOCK_BYTES + 1]),
+            Err(RecordError::TooLarge(_))
+        ));
         let nested = format!("{}{}", "[".repeat(8000), "]".repeat(8000));
-        for garbage in ["", "null", "[]", "{}", "{\"format\":1}", "\u{0}", nested.as_str()] {
-            assert!(matches!(LockRecord::parse(&s1, garbage.as_bytes()), Err(RecordError::Malformed(_))));
+        for garbage in [
+            "",
+            "null",
+            "[]",
+            "{}",
+            "{\"format\":1}",
+            "\u{0}",
+            nested.as_str(),
+        ] {
+            assert!(matches!(
+                LockRecord::parse(&s1, garbage.as_bytes()),
+                Err(RecordError::Malformed(_))
+            ));
         }
-        assert!(matches!(LockRecord::parse(&s1, b"{\"format\":2,\"new\":{}}"), Err(RecordError::Newer(2))));
+        assert!(matches!(
+            LockRecord::parse(&s1, b"{\"format\":2,\"new\":{}}"),
+            Err(RecordError::Newer(2))
+        ));
         insta::assert_snapshot!([
             refused(|json| json["format"] = 0.into()),
             refused(|json| json["session"] = "s2".into()),
@@ -286,16 +349,38 @@ mod tests {
     #[test]
     fn a_renewal_keeps_the_holder_and_a_takeover_counts() {
         let first = record();
-        let stamp = |nonce: &str| Stamp { now: "2026-03-10T12:05:00Z".parse().unwrap(), nonce: nonce.to_owned() };
+        let stamp = |nonce: &str| Stamp {
+            now: "2026-03-10T12:05:00Z".parse().unwrap(),
+            nonce: nonce.to_owned(),
+        };
         let renewed = first.renewed(stamp("n2"));
         assert_eq!((renewed.acquired, renewed.generation), (first.acquired, 1));
-        assert_eq!(renewed.expires(), "2026-03-10T12:15:00Z".parse::<DateTime<Utc>>().unwrap());
+        assert_eq!(
+            renewed.expires(),
+            "2026-03-10T12:15:00Z".parse::<DateTime<Utc>>().unwrap()
+        );
         assert_eq!(renewed.renewal_interval(), TimeDelta::seconds(150));
-        let other = Identity { machine: "b".repeat(32).parse().unwrap(), host: "ü".repeat(300), pid: 8 };
+        let other = Identity {
+            machine: "b".repeat(32).parse().unwrap(),
+            host: "ü".repeat(300),
+            pid: 8,
+        };
         let taken = renewed.taken_over_by(&other, stamp("n3"));
-        assert_eq!((taken.generation, taken.pid, taken.acquired), (2, 8, taken.renewed));
-        assert!(LockRecord::parse(&first.session, &taken.to_json()).is_ok(), "the name was cut");
-        let last = LockRecord { generation: LAST_GENERATION, ..taken };
-        assert_eq!(last.taken_over_by(&other, stamp("n4")).generation, LAST_GENERATION);
+        assert_eq!(
+            (taken.generation, taken.pid, taken.acquired),
+            (2, 8, taken.renewed)
+        );
+        assert!(
+            LockRecord::parse(&first.session, &taken.to_json()).is_ok(),
+            "the name was cut"
+        );
+        let last = LockRecord {
+            generation: LAST_GENERATION,
+            ..taken
+        };
+        assert_eq!(
+            last.taken_over_by(&other, stamp("n4")).generation,
+            LAST_GENERATION
+        );
     }
 }

@@ -21,15 +21,32 @@ pub struct Sightings {
 impl Sightings {
     /// Reads the file at `path`; one that is missing or damaged names none.
     pub fn load(path: &Path) -> Self {
-        let read = std::fs::read(path).ok().and_then(|json| serde_json::from_slice(&json).ok());
-        Self { path: path.to_owned(), first_seen: read.unwrap_or_default(), changed: false }
+        let read = std::fs::read(path)
+            .ok()
+            .and_then(|json| serde_json::from_slice(&json).ok());
+        Self {
+            path: path.to_owned(),
+            first_seen: read.unwrap_or_default(),
+            changed: false,
+        }
     }
 
     /// Takes note of all locks that exist at `now`, and forgets the others.
-    pub fn note<'c>(&mut self, commits: impl IntoIterator<Item = &'c CommitId>, now: DateTime<Utc>) {
+    pub fn note<'c>(
+        &mut self,
+        commits: impl IntoIterator<Item = &'c CommitId>,
+        now: DateTime<Utc>,
+    ) {
         // A time that lies ahead was written before the clock was set back. The lock was not seen later than now.
-        let seen = |commit: &CommitId| self.first_seen.get(commit).map_or(now, |time| (*time).min(now));
-        let noted: BTreeMap<_, _> = commits.into_iter().map(|commit| (commit.clone(), seen(commit))).collect();
+        let seen = |commit: &CommitId| {
+            self.first_seen
+                .get(commit)
+                .map_or(now, |time| (*time).min(now))
+        };
+        let noted: BTreeMap<_, _> = commits
+            .into_iter()
+            .map(|commit| (commit.clone(), seen(commit)))
+            .collect();
         self.changed |= noted != self.first_seen;
         self.first_seen = noted;
     }
@@ -45,7 +62,8 @@ impl Sightings {
     /// [`PathError`]
     pub fn save(&mut self) -> Result<(), PathError> {
         if self.changed {
-            let json = serde_json::to_vec(&self.first_seen).expect("maps with text keys always serialise");
+            let json =
+                serde_json::to_vec(&self.first_seen).expect("maps with text keys always serialise");
             write_cache(&self.path, &json)?;
             self.changed = false;
         }
@@ -74,8 +92,16 @@ mod tests {
         assert_eq!(note(&[&one], 5).first_seen(&one, at(9)), at(5));
         assert_eq!(note(&[&one, &two], 6).first_seen(&one, at(9)), at(5));
         assert_eq!(note(&[&two], 7).first_seen(&two, at(9)), at(6));
-        assert_eq!(note(&[&one, &two], 8).first_seen(&one, at(9)), at(8), "it had gone");
-        assert_eq!(note(&[&one], 1).first_seen(&one, at(9)), at(1), "the clock was set back");
+        assert_eq!(
+            note(&[&one, &two], 8).first_seen(&one, at(9)),
+            at(8),
+            "it had gone"
+        );
+        assert_eq!(
+            note(&[&one], 1).first_seen(&one, at(9)),
+            at(1),
+            "the clock was set back"
+        );
         write_cache(&path, b"{").unwrap();
         assert_eq!(note(&[&one], 3).first_seen(&one, at(9)), at(3));
     }

@@ -126,13 +126,18 @@ pub enum Settlement {
 impl Me {
     /// The machine and process `identity`, which believes to hold what `holding` says.
     pub fn new(identity: Identity, holding: Option<&Holding>) -> Self {
-        Self { identity, claimed: holding.map(Holding::commits).unwrap_or_default() }
+        Self {
+            identity,
+            claimed: holding.map(Holding::commits).unwrap_or_default(),
+        }
     }
 }
 
 /// Where the lock stands at `now`, by this machine's clock. `seen` is fresh: it was fetched in this command.
 pub fn standing(seen: Option<&Seen>, now: DateTime<Utc>, me: &Me) -> Standing {
-    let Some(seen) = seen else { return Standing::Free };
+    let Some(seen) = seen else {
+        return Standing::Free;
+    };
     if me.claimed.contains(&seen.commit) {
         return Standing::Mine;
     }
@@ -141,10 +146,16 @@ pub fn standing(seen: Option<&Seen>, now: DateTime<Utc>, me: &Me) -> Standing {
     // A clock that was set back would keep a lock for ever.
     let first_seen = seen.first_seen.min(now);
     if now - first_seen >= ttl {
-        return Standing::Expired { by, why: Expiry::NoHeartbeat };
+        return Standing::Expired {
+            by,
+            why: Expiry::NoHeartbeat,
+        };
     }
     if now - by.renewed >= ttl + ALLOWED_SKEW {
-        return Standing::Expired { by, why: Expiry::ByClock };
+        return Standing::Expired {
+            by,
+            why: Expiry::ByClock,
+        };
     }
     // The earlier of the two moments at which this function would answer otherwise.
     let expires = (first_seen + ttl).min(by.renewed + ttl + ALLOWED_SKEW);
@@ -163,32 +174,54 @@ pub fn acquire(
     stamp: Stamp,
 ) -> Result<Change, Standing> {
     let Some(seen) = seen else {
-        return Ok(Change { expected: None, new: Some(LockRecord::first(session.clone(), &me.identity, stamp)) });
+        return Ok(Change {
+            expected: None,
+            new: Some(LockRecord::first(session.clone(), &me.identity, stamp)),
+        });
     };
     permitted(seen, stamp.now, me, take_over)?;
-    Ok(Change { expected: Some(seen.commit.clone()), new: Some(seen.record.taken_over_by(&me.identity, stamp)) })
+    Ok(Change {
+        expected: Some(seen.commit.clone()),
+        new: Some(seen.record.taken_over_by(&me.identity, stamp)),
+    })
 }
 
 /// The change that puts a lock in the place of what is none, at `commit`: nobody can say when that expires, so a person has decided.
 pub fn replace_unreadable(session: &SessionId, commit: &CommitId, me: &Me, stamp: Stamp) -> Change {
     let record = LockRecord::first(session.clone(), &me.identity, stamp);
-    Change { expected: Some(commit.clone()), new: Some(record) }
+    Change {
+        expected: Some(commit.clone()),
+        new: Some(record),
+    }
 }
 
-fn permitted(seen: &Seen, now: DateTime<Utc>, me: &Me, take_over: TakeOver) -> Result<(), Standing> {
+fn permitted(
+    seen: &Seen,
+    now: DateTime<Utc>,
+    me: &Me,
+    take_over: TakeOver,
+) -> Result<(), Standing> {
     let standing = standing(Some(seen), now, me);
     let needed = match standing {
         Standing::Free | Standing::Mine => TakeOver::No,
         Standing::Expired { .. } => TakeOver::Expired,
         Standing::Held { .. } => TakeOver::Live,
     };
-    if take_over >= needed { Ok(()) } else { Err(standing) }
+    if take_over >= needed {
+        Ok(())
+    } else {
+        Err(standing)
+    }
 }
 
 impl Holding {
     /// Before the first push of `commit`, which says `record`.
     pub fn acquiring(commit: CommitId, record: LockRecord) -> Self {
-        Self { record, commit, pending: Some(Pending::Acquire) }
+        Self {
+            record,
+            commit,
+            pending: Some(Pending::Acquire),
+        }
     }
 
     /// The change that renews the lock. One that was sent and not answered is sent again as it was: it may have arrived, or arrive yet.
@@ -199,7 +232,10 @@ impl Holding {
             Some(Pending::Renew { record, .. }) => record.clone(),
             Some(Pending::Acquire | Pending::Release) => return None,
         };
-        Some(Change { expected: Some(self.commit.clone()), new: Some(record) })
+        Some(Change {
+            expected: Some(self.commit.clone()),
+            new: Some(record),
+        })
     }
 
     /// Before a renewal is pushed: `commit` says `record`.
@@ -210,7 +246,10 @@ impl Holding {
     /// The change that gives the lock back. `None`: what was sent has to be settled first.
     pub fn release(&self) -> Option<Change> {
         match self.pending {
-            None | Some(Pending::Release) => Some(Change { expected: Some(self.commit.clone()), new: None }),
+            None | Some(Pending::Release) => Some(Change {
+                expected: Some(self.commit.clone()),
+                new: None,
+            }),
             Some(Pending::Acquire | Pending::Renew { .. }) => None,
         }
     }
@@ -223,7 +262,9 @@ impl Holding {
     /// The remote has done what was pending.
     pub fn done(&mut self) -> Settlement {
         match self.pending.take() {
-            Some(Pending::Renew { commit, record }) => (self.commit, self.record) = (commit, record),
+            Some(Pending::Renew { commit, record }) => {
+                (self.commit, self.record) = (commit, record)
+            }
             Some(Pending::Release) => return Settlement::Released,
             Some(Pending::Acquire) | None => {}
         }
@@ -248,7 +289,10 @@ impl Holding {
             Some(Pending::Renew { commit, .. }) => Some(commit),
             _ => None,
         };
-        std::iter::once(&self.commit).chain(pending).cloned().collect()
+        std::iter::once(&self.commit)
+            .chain(pending)
+            .cloned()
+            .collect()
     }
 }
 
@@ -266,11 +310,18 @@ mod tests {
     }
 
     fn identity(machine: &str) -> Identity {
-        Identity { machine: machine.parse().unwrap(), host: machine[..1].to_owned(), pid: 1 }
+        Identity {
+            machine: machine.parse().unwrap(),
+            host: machine[..1].to_owned(),
+            pid: 1,
+        }
     }
 
     fn stamp(seconds: i64) -> Stamp {
-        Stamp { now: at(seconds), nonce: format!("n{}", seconds.unsigned_abs()) }
+        Stamp {
+            now: at(seconds),
+            nonce: format!("n{}", seconds.unsigned_abs()),
+        }
     }
 
     fn commit(n: u32) -> CommitId {
@@ -280,29 +331,49 @@ mod tests {
     /// A lock of `A`, renewed at 0 by its clock and first seen by `B` at `first_seen`.
     fn seen(first_seen: i64) -> Seen {
         let record = LockRecord::first("s".parse().unwrap(), &identity(A), stamp(0));
-        Seen { commit: commit(1), record, first_seen: at(first_seen) }
+        Seen {
+            commit: commit(1),
+            record,
+            first_seen: at(first_seen),
+        }
     }
 
     /// How `B` sees it.
     fn kind(first_seen: i64, now: i64) -> &'static str {
-        match standing(Some(&seen(first_seen)), at(now), &Me::new(identity(B), None)) {
+        match standing(
+            Some(&seen(first_seen)),
+            at(now),
+            &Me::new(identity(B), None),
+        ) {
             Standing::Held { expires, .. } => {
                 assert!(expires > at(now), "what has not expired expires later");
                 "held"
             }
-            Standing::Expired { why: Expiry::NoHeartbeat, .. } => "no heartbeat",
-            Standing::Expired { why: Expiry::ByClock, .. } => "by clock",
+            Standing::Expired {
+                why: Expiry::NoHeartbeat,
+                ..
+            } => "no heartbeat",
+            Standing::Expired {
+                why: Expiry::ByClock,
+                ..
+            } => "by clock",
             Standing::Free | Standing::Mine => panic!("it is another machine's"),
         }
     }
 
     #[test]
     fn a_lock_expires_by_what_was_not_seen_or_by_the_clock() {
-        assert_eq!([kind(0, 0), kind(0, 599), kind(0, 600)], ["held", "held", "no heartbeat"]);
+        assert_eq!(
+            [kind(0, 0), kind(0, 599), kind(0, 600)],
+            ["held", "held", "no heartbeat"]
+        );
         // First seen late: the clock decides, with what clocks may differ by.
         assert_eq!([kind(500, 719), kind(500, 720)], ["held", "by clock"]);
         // Its holder's clock is far ahead: what this machine sees decides.
-        assert_eq!([kind(-9000, -9000), kind(-9000, -8401), kind(-9000, -8400)], ["held", "held", "no heartbeat"]);
+        assert_eq!(
+            [kind(-9000, -9000), kind(-9000, -8401), kind(-9000, -8400)],
+            ["held", "held", "no heartbeat"]
+        );
         // This machine's clock was set back.
         assert_eq!(kind(300, -300), "held");
     }
@@ -315,11 +386,20 @@ mod tests {
         assert_eq!((first.expected, first.new.unwrap().generation), (None, 1));
         let take = |take_over, now| acquire(&session, Some(&seen(0)), &me, take_over, stamp(now));
         assert!(matches!(take(TakeOver::No, 0), Err(Standing::Held { .. })));
-        assert!(matches!(take(TakeOver::Expired, 0), Err(Standing::Held { .. })));
-        assert!(matches!(take(TakeOver::No, 600), Err(Standing::Expired { .. })));
+        assert!(matches!(
+            take(TakeOver::Expired, 0),
+            Err(Standing::Held { .. })
+        ));
+        assert!(matches!(
+            take(TakeOver::No, 600),
+            Err(Standing::Expired { .. })
+        ));
         for taken in [take(TakeOver::Live, 0), take(TakeOver::Expired, 600)] {
             let taken = taken.unwrap();
-            assert_eq!((taken.expected, taken.new.unwrap().generation), (Some(commit(1)), 2));
+            assert_eq!(
+                (taken.expected, taken.new.unwrap().generation),
+                (Some(commit(1)), 2)
+            );
         }
     }
 
@@ -327,8 +407,15 @@ mod tests {
     fn a_machine_knows_its_locks_by_their_commits() {
         let mut holding = Holding::acquiring(commit(1), seen(0).record);
         let is_mine = |holding: &Holding, n| {
-            let seen = Seen { commit: commit(n), ..seen(0) };
-            standing(Some(&seen), at(90_000), &Me::new(identity(B), Some(holding))) == Standing::Mine
+            let seen = Seen {
+                commit: commit(n),
+                ..seen(0)
+            };
+            standing(
+                Some(&seen),
+                at(90_000),
+                &Me::new(identity(B), Some(holding)),
+            ) == Standing::Mine
         };
         assert!(is_mine(&holding, 1) && !is_mine(&holding, 2));
         holding.done();
@@ -341,11 +428,23 @@ mod tests {
     #[test]
     fn a_look_at_the_branch_settles_what_was_not_answered() {
         let settle = |pending: Option<Pending>, branch: Option<u32>| {
-            let mut holding = Holding { pending, ..Holding::acquiring(commit(1), seen(0).record) };
+            let mut holding = Holding {
+                pending,
+                ..Holding::acquiring(commit(1), seen(0).record)
+            };
             let settlement = holding.settle(branch.map(commit).as_ref());
-            (settlement, holding.commit == commit(2), holding.pending.is_some())
+            (
+                settlement,
+                holding.commit == commit(2),
+                holding.pending.is_some(),
+            )
         };
-        let renew = || Some(Pending::Renew { commit: commit(2), record: seen(0).record });
+        let renew = || {
+            Some(Pending::Renew {
+                commit: commit(2),
+                record: seen(0).record,
+            })
+        };
         use Settlement::{Held, Lost, Released, Unanswered};
         for (pending, branch, expected) in [
             (None, Some(1), (Held, false, false)),
@@ -360,7 +459,11 @@ mod tests {
             (Some(Pending::Release), Some(3), (Released, false, true)),
             (Some(Pending::Release), None, (Released, false, true)),
         ] {
-            assert_eq!(settle(pending.clone(), branch), expected, "{pending:?} {branch:?}");
+            assert_eq!(
+                settle(pending.clone(), branch),
+                expected,
+                "{pending:?} {branch:?}"
+            );
         }
     }
 
@@ -371,11 +474,20 @@ mod tests {
         holding.done();
         let first = holding.renewal(stamp(1)).unwrap();
         holding.renewing(commit(2), first.new.clone().unwrap());
-        assert_eq!((holding.renewal(stamp(2)), holding.release()), (Some(first), None));
+        assert_eq!(
+            (holding.renewal(stamp(2)), holding.release()),
+            (Some(first), None)
+        );
         holding.done();
         holding.releasing();
         assert_eq!(holding.renewal(stamp(3)), None);
-        assert_eq!(holding.release(), Some(Change { expected: Some(commit(2)), new: None }));
+        assert_eq!(
+            holding.release(),
+            Some(Change {
+                expected: Some(commit(2)),
+                new: None
+            })
+        );
         assert_eq!(holding.done(), Settlement::Released);
     }
 }

@@ -27,14 +27,25 @@ pub struct WorkingTree {
 impl WorkingTree {
     /// What the session last saw and what is here, where both are known and differ.
     pub fn commit_differs(&self) -> Option<(&CommitId, &CommitId)> {
-        self.last_seen.as_ref().zip(self.commit.as_ref()).filter(|(then, now)| then != now)
+        self.last_seen
+            .as_ref()
+            .zip(self.commit.as_ref())
+            .filter(|(then, now)| then != now)
     }
 
     /// The difference in one line, unsanitised; `None` if there is nothing to tell.
     pub fn in_words(&self) -> Option<String> {
-        let branch = self.branch.as_ref().map(|branch| format!(" ({branch})")).unwrap_or_default();
+        let branch = self
+            .branch
+            .as_ref()
+            .map(|branch| format!(" ({branch})"))
+            .unwrap_or_default();
         let commit = self.commit_differs().map(|(then, now)| {
-            format!("the working tree is at {}{branch}, the session last saw {}", now.short(), then.short())
+            format!(
+                "the working tree is at {}{branch}, the session last saw {}",
+                now.short(),
+                then.short()
+            )
         });
         let files = match self.uncommitted {
             None | Some(0) => None,
@@ -62,9 +73,25 @@ pub fn difference(directory: &Path, recorded: &ProjectGit) -> Option<WorkingTree
 }
 
 fn uncommitted(directory: &Path) -> Option<usize> {
-    let options = ["--porcelain", "-z", "--untracked-files=normal", "--ignore-submodules=all", "--no-renames"];
-    let git = local_git().current_dir(directory).args(["-c", "core.fsmonitor="]).arg("status").args(options);
+    let options = [
+        "--porcelain",
+        "-z",
+        "--untracked-files=normal",
+        "--ignore-submodules=all",
+        "--no-renames",
+    ];
+    let git = local_git()
+        .current_dir(directory)
+        .args(["-c", "core.fsmonitor="])
+        .arg("status")
+        .args(options);
     // It would write the index, which somebody may be waiting for.
-    let out = git.env("GIT_OPTIONAL_LOCKS", "0").silence_limit(PATIENCE).run().ok()?;
-    out.status.success().then(|| out.stdout.iter().filter(|byte| **byte == 0).count())
+    let out = git
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .silence_limit(PATIENCE)
+        .run()
+        .ok()?;
+    out.status
+        .success()
+        .then(|| out.stdout.iter().filter(|byte| **byte == 0).count())
 }

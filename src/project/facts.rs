@@ -40,7 +40,11 @@ pub fn read(directory: &Path) -> Option<GitFacts> {
         main: main_of(&repo).unwrap_or_else(|| top.clone()),
         remote: remote(&repo, &top),
         directory,
-        commit: repo.head().ok().and_then(|head| head.target()).and_then(|id| id.to_string().parse().ok()),
+        commit: repo
+            .head()
+            .ok()
+            .and_then(|head| head.target())
+            .and_then(|id| id.to_string().parse().ok()),
         branch: branch(&repo),
         top,
     })
@@ -50,9 +54,18 @@ pub fn read(directory: &Path) -> Option<GitFacts> {
 pub fn linked_worktrees(top: &Path) -> Vec<PathBuf> {
     const MOST: usize = 64;
     let nowhere: [&Path; 0] = [];
-    let Ok(repo) = Repository::open_ext(top, RepositoryOpenFlags::empty(), nowhere) else { return Vec::new() };
-    let Ok(names) = repo.worktrees() else { return Vec::new() };
-    let trees = names.iter().flatten().flatten().take(MOST).filter_map(|name| repo.find_worktree(name).ok());
+    let Ok(repo) = Repository::open_ext(top, RepositoryOpenFlags::empty(), nowhere) else {
+        return Vec::new();
+    };
+    let Ok(names) = repo.worktrees() else {
+        return Vec::new();
+    };
+    let trees = names
+        .iter()
+        .flatten()
+        .flatten()
+        .take(MOST)
+        .filter_map(|name| repo.find_worktree(name).ok());
     trees.map(|tree| tree.path().to_owned()).collect()
 }
 
@@ -66,21 +79,33 @@ fn worktree(repo: &Repository) -> Option<WorktreeName> {
 /// keeps its memory by that directory (client 2.1.329).
 pub fn main_checkout(directory: &Path) -> PathBuf {
     let nowhere: [&Path; 0] = [];
-    let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+    let directory = directory
+        .canonicalize()
+        .unwrap_or_else(|_| directory.to_owned());
     let repo = Repository::open_ext(&directory, RepositoryOpenFlags::empty(), nowhere);
-    repo.ok().and_then(|repo| main_of(&repo)).unwrap_or(directory)
+    repo.ok()
+        .and_then(|repo| main_of(&repo))
+        .unwrap_or(directory)
 }
 
 fn main_of(repo: &Repository) -> Option<PathBuf> {
     let shared = repo.commondir();
-    shared.ends_with(".git").then(|| shared.parent()?.canonicalize().ok()).flatten()
+    shared
+        .ends_with(".git")
+        .then(|| shared.parent()?.canonicalize().ok())
+        .flatten()
 }
 
 fn below(top: &Path, directory: &Path) -> Option<SubDirectory> {
-    let components = directory.strip_prefix(top).ok()?.components().map(|component| match component {
-        Component::Normal(name) => name.to_str(),
-        _ => None,
-    });
+    let components =
+        directory
+            .strip_prefix(top)
+            .ok()?
+            .components()
+            .map(|component| match component {
+                Component::Normal(name) => name.to_str(),
+                _ => None,
+            });
     SubDirectory::new(components.collect::<Option<Vec<_>>>()?.join("/")).ok()
 }
 

@@ -9,7 +9,9 @@ use super::spelling::{Lead, Separator};
 /// Whether what stands before `at` ends there, so that a path can begin.
 pub(super) fn begins(text: &[u8], at: usize, lead: Lead) -> bool {
     let head = &text[..at];
-    let Some(&before) = head.last() else { return true };
+    let Some(&before) = head.last() else {
+        return true;
+    };
     match before {
         b'/' => lead == Lead::Name || ends_with_scheme(head, lead),
         b'\\' => match lead {
@@ -20,7 +22,9 @@ pub(super) fn begins(text: &[u8], at: usize, lead: Lead) -> bool {
         b'-' | b'+' => lead != Lead::Name && begins_after_sign(head, lead),
         b'_' | b'.' | b'~' | b')' | b'}' => false,
         b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
-            ends_with_escape(head) || ends_with_colour(head) || ends_with_encoded_boundary(head, lead)
+            ends_with_escape(head)
+                || ends_with_colour(head)
+                || ends_with_encoded_boundary(head, lead)
         }
         0x80.. => last_char(head).is_none_or(|c| !continues_word(c)),
         _ => true,
@@ -34,7 +38,8 @@ pub(super) fn ends(text: &[u8], at: usize, separator: Separator) -> bool {
 
 /// Whether a directory name that ends before `at` is whole.
 pub(super) fn ends_name(text: &[u8], at: usize) -> bool {
-    text.get(at).is_none_or(|b| !b.is_ascii_alphanumeric() && *b != b'-')
+    text.get(at)
+        .is_none_or(|b| !b.is_ascii_alphanumeric() && *b != b'-')
 }
 
 /// The lines of a diff and the items of a list: a sign counts as one only where a word could begin.
@@ -45,10 +50,14 @@ fn begins_after_sign(head: &[u8], lead: Lead) -> bool {
 
 fn ends_with_scheme(head: &[u8], lead: Lead) -> bool {
     let head = match lead {
-        Lead::Drive(_) if !head.ends_with(b"://") && !head.ends_with(b":\\/\\/") => strip_slash(head),
+        Lead::Drive(_) if !head.ends_with(b"://") && !head.ends_with(b":\\/\\/") => {
+            strip_slash(head)
+        }
         _ => head,
     };
-    head.ends_with(b"file://") || head.ends_with(b"file:\\/\\/") || head.ends_with(b"file:\\\\/\\\\/")
+    head.ends_with(b"file://")
+        || head.ends_with(b"file:\\/\\/")
+        || head.ends_with(b"file:\\\\/\\\\/")
 }
 
 fn strip_slash(head: &[u8]) -> &[u8] {
@@ -68,7 +77,9 @@ fn is_escape(head: &[u8], next: Option<&u8>) -> bool {
 fn ends_with_verbatim_prefix(head: &[u8], count: usize) -> bool {
     let inner = backslashes_before(head);
     inner == count
-        && head[..head.len() - inner].strip_suffix(b"?").is_some_and(|outer| backslashes_before(outer) == 2 * count)
+        && head[..head.len() - inner]
+            .strip_suffix(b"?")
+            .is_some_and(|outer| backslashes_before(outer) == 2 * count)
 }
 
 fn backslashes_before(head: &[u8]) -> usize {
@@ -77,26 +88,40 @@ fn backslashes_before(head: &[u8]) -> usize {
 
 /// `\n` and its like, and `\u001b` and its like if the character they stand for ends a word.
 fn ends_with_escape(head: &[u8]) -> bool {
-    let Some((last, rest)) = head.split_last() else { return false };
+    let Some((last, rest)) = head.split_last() else {
+        return false;
+    };
     matches!(last, b'n' | b't' | b'r' | b'b' | b'f') && rest.ends_with(b"\\")
-        || escaped_unit(head).is_some_and(|unit| char::from_u32(u32::from(unit)).is_none_or(|c| !continues_word(c)))
+        || escaped_unit(head)
+            .is_some_and(|unit| char::from_u32(u32::from(unit)).is_none_or(|c| !continues_word(c)))
 }
 
 /// The UTF-16 unit of the `\uXXXX` that `head` ends with.
 fn escaped_unit(head: &[u8]) -> Option<u16> {
     let (rest, digits) = head.split_at(head.len().checked_sub(4)?);
-    if rest.ends_with(b"\\u") { utf16_unit(digits) } else { None }
+    if rest.ends_with(b"\\u") {
+        utf16_unit(digits)
+    } else {
+        None
+    }
 }
 
 /// A terminal's colour sequence, `ESC [ 0 m`, with the escape character raw or as `\u001b`.
 fn ends_with_colour(head: &[u8]) -> bool {
     const LONGEST: usize = 32;
-    let Some((b'm' | b'K', rest)) = head.split_last() else { return false };
-    let tail = &rest[rest.len().saturating_sub(LONGEST)..];
-    let Some(parameters) = tail.iter().rposition(|b| !b.is_ascii_digit() && *b != b';' && *b != b':') else {
+    let Some((b'm' | b'K', rest)) = head.split_last() else {
         return false;
     };
-    let Some(introducer) = tail[..=parameters].strip_suffix(b"[") else { return false };
+    let tail = &rest[rest.len().saturating_sub(LONGEST)..];
+    let Some(parameters) = tail
+        .iter()
+        .rposition(|b| !b.is_ascii_digit() && *b != b';' && *b != b':')
+    else {
+        return false;
+    };
+    let Some(introducer) = tail[..=parameters].strip_suffix(b"[") else {
+        return false;
+    };
     introducer.ends_with(b"\x1b") || escaped_unit(introducer) == Some(0x1b)
 }
 
@@ -105,7 +130,13 @@ fn ends_with_encoded_boundary(head: &[u8], lead: Lead) -> bool {
     if !matches!(lead, Lead::PercentSlash | Lead::PercentDrive | Lead::Name) {
         return false;
     }
-    let Some(byte) = head.len().checked_sub(3).and_then(|at| percent_at(head, at)) else { return false };
+    let Some(byte) = head
+        .len()
+        .checked_sub(3)
+        .and_then(|at| percent_at(head, at))
+    else {
+        return false;
+    };
     match byte {
         b'/' | b'\\' if lead == Lead::Name => true,
         b'/' if lead == Lead::PercentDrive => head.ends_with(b"file%3A%2F%2F%2F"),
@@ -144,7 +175,9 @@ fn begins_separator(text: &[u8], at: usize, separator: Separator) -> bool {
     let rest = &text[at..];
     match separator {
         Separator::Slash => rest.starts_with(b"/"),
-        Separator::AnySlash => rest.starts_with(b"/") || backslashes(rest) > 0 && !escapes_blank(rest),
+        Separator::AnySlash => {
+            rest.starts_with(b"/") || backslashes(rest) > 0 && !escapes_blank(rest)
+        }
         Separator::Backslashes(count) => rest.starts_with(b"/") || backslashes(rest) >= count,
         Separator::EscapedSlash(count) => rest.starts_with(b"/") || escapes_slash(rest, count),
         Separator::PercentSlash | Separator::PercentBackslash => {
@@ -167,7 +200,9 @@ fn backslashes(rest: &[u8]) -> usize {
 }
 
 fn ends_component(text: &[u8], at: usize, separator: Separator) -> bool {
-    let Some(&next) = text.get(at) else { return true };
+    let Some(&next) = text.get(at) else {
+        return true;
+    };
     match next {
         b'-' => ends_quoted_or_spaced(text, at + 1),
         b'.' => ends_sentence(text, at, separator),
@@ -179,7 +214,10 @@ fn ends_component(text: &[u8], at: usize, separator: Separator) -> bool {
 }
 
 fn is_percent_encoded(separator: Separator) -> bool {
-    matches!(separator, Separator::PercentSlash | Separator::PercentBackslash)
+    matches!(
+        separator,
+        Separator::PercentSlash | Separator::PercentBackslash
+    )
 }
 
 /// The ASCII characters that end a path where they stand: all but those of names and of opening brackets.
@@ -190,7 +228,9 @@ fn is_boundary(next: u8) -> bool {
 /// Dots end a path at the end of a sentence, not in `al.bak` or in `al./x`.
 fn ends_sentence(text: &[u8], at: usize, separator: Separator) -> bool {
     let after = at + text[at..].iter().take_while(|b| **b == b'.').count();
-    let Some(&next) = text.get(after) else { return true };
+    let Some(&next) = text.get(after) else {
+        return true;
+    };
     match next {
         b'\\' => matches!(begins_escape(text, after), Escape::Space | Escape::Quote),
         b'%' if is_percent_encoded(separator) => percent_at(text, after).is_some_and(is_boundary),
@@ -224,7 +264,9 @@ enum Escape {
 /// Only as many backslashes as some depth of JSON writes are an escape; others stand in the text for themselves.
 fn begins_escape(text: &[u8], at: usize) -> Escape {
     let count = backslashes(&text[at..]);
-    let Some(&next) = text.get(at + count) else { return Escape::Space };
+    let Some(&next) = text.get(at + count) else {
+        return Escape::Space;
+    };
     match next {
         b'n' | b't' | b'r' | b'b' | b'f' if matches!(count, 1 | 2 | 4) => Escape::Space,
         b'u' if matches!(count, 1 | 2 | 4) => escaped_boundary(&text[at + count + 1..]),
@@ -279,47 +321,93 @@ mod tests {
 
     #[test]
     fn a_path_begins_after_anything_but_a_word_or_a_path() {
-        for before in ["", " ", "\"", "'", "`", "(", "[", ":", "=", "@", ",", "a\\n", "a\\\\t", "\\\"", "\\u0000"] {
+        for before in [
+            "", " ", "\"", "'", "`", "(", "[", ":", "=", "@", ",", "a\\n", "a\\\\t", "\\\"",
+            "\\u0000",
+        ] {
             assert!(may_follow(before, Lead::Slash), "{before:?}");
         }
-        for before in ["x", "0", "_", ".", "~", "/", "\\", ")", "}", "é", "e\u{301}", "n", "an", "目", "\\u00e9"] {
+        for before in [
+            "x", "0", "_", ".", "~", "/", "\\", ")", "}", "é", "e\u{301}", "n", "an", "目",
+            "\\u00e9",
+        ] {
             assert!(!may_follow(before, Lead::Slash), "{before:?}");
         }
     }
 
     #[test]
     fn a_sign_before_a_path_is_judged_by_what_is_before_it() {
-        for (before, expected) in [("-", true), ("\\n+", true), (" -", true), ("foo-", false), ("--", false)] {
+        for (before, expected) in [
+            ("-", true),
+            ("\\n+", true),
+            (" -", true),
+            ("foo-", false),
+            ("--", false),
+        ] {
             assert_eq!(may_follow(before, Lead::Slash), expected, "{before:?}");
         }
     }
 
     #[test]
     fn colours_and_schemes_are_not_words() {
-        for before in ["\\u001b[0m", "\\\\u001b[1;32m", "\x1b[m", "\x1b[35m\x1b[K", "file://", "file:\\/\\/"] {
+        for before in [
+            "\\u001b[0m",
+            "\\\\u001b[1;32m",
+            "\x1b[m",
+            "\x1b[35m\x1b[K",
+            "file://",
+            "file:\\/\\/",
+        ] {
             assert!(may_follow(before, Lead::Slash), "{before:?}");
         }
         for before in ["[0m", "x[m", "http://", "file:/", "file:///", "s3://b/"] {
             assert!(!may_follow(before, Lead::Slash), "{before:?}");
         }
-        assert!(may_follow("file%3A%2F%2F", Lead::PercentSlash) && may_follow("x%3D", Lead::PercentSlash));
-        assert!(!may_follow("%2F", Lead::PercentSlash) && !may_follow("%2Fmnt", Lead::PercentSlash));
+        assert!(
+            may_follow("file%3A%2F%2F", Lead::PercentSlash)
+                && may_follow("x%3D", Lead::PercentSlash)
+        );
+        assert!(
+            !may_follow("%2F", Lead::PercentSlash) && !may_follow("%2Fmnt", Lead::PercentSlash)
+        );
     }
 
     #[test]
     fn a_drive_may_follow_three_slashes_or_the_verbatim_prefix() {
-        for before in ["file:///", "file://", "\\\\?\\", "\\\\\\\\?\\\\", "file:\\/\\/\\/"] {
-            assert!([0, 1, 2].iter().any(|n| may_follow(before, Lead::Drive(*n))), "{before:?}");
+        for before in [
+            "file:///",
+            "file://",
+            "\\\\?\\",
+            "\\\\\\\\?\\\\",
+            "file:\\/\\/\\/",
+        ] {
+            assert!(
+                [0, 1, 2]
+                    .iter()
+                    .any(|n| may_follow(before, Lead::Drive(*n))),
+                "{before:?}"
+            );
         }
         for before in ["x\\", "/", "http:///", "?\\"] {
-            assert!(![0, 1, 2].iter().any(|n| may_follow(before, Lead::Drive(*n))), "{before:?}");
+            assert!(
+                ![0, 1, 2]
+                    .iter()
+                    .any(|n| may_follow(before, Lead::Drive(*n))),
+                "{before:?}"
+            );
         }
     }
 
     #[test]
     fn a_directory_name_may_follow_a_separator() {
-        for (before, expected) in [("/", true), ("\\\\", true), ("%2F", true), ("-", false), ("a", false), (" ", true)]
-        {
+        for (before, expected) in [
+            ("/", true),
+            ("\\\\", true),
+            ("%2F", true),
+            ("-", false),
+            ("a", false),
+            (" ", true),
+        ] {
             assert_eq!(may_follow(before, Lead::Name), expected, "{before:?}");
         }
     }
@@ -327,15 +415,15 @@ mod tests {
     #[test]
     fn a_path_ends_before_anything_but_the_rest_of_a_name() {
         for after in [
-            "", "/", "\"", "'", "`", " ", "\n", "\\n", "\\t", "\\\"", "\\\\n", "\\u0000", ")", "]", "}", ">", "<", "|",
-            "&", ";", ",", ":", "=", "!", "?", "*", "#", "^", ".", ". ", ".\\n", ".\"", "...", "- ", "-\"", "-",
-            "-\\n", "→", "。", "\u{a0}",
+            "", "/", "\"", "'", "`", " ", "\n", "\\n", "\\t", "\\\"", "\\\\n", "\\u0000", ")", "]",
+            "}", ">", "<", "|", "&", ";", ",", ":", "=", "!", "?", "*", "#", "^", ".", ". ",
+            ".\\n", ".\"", "...", "- ", "-\"", "-", "-\\n", "→", "。", "\u{a0}",
         ] {
             assert!(may_precede(after, Separator::Slash), "{after:?}");
         }
         for after in [
-            "x", "0", "_", "~", "+", "@", "%", "$", "(", "[", "{", "-old", ".bak", "./x", "..x", "\\ x", "\\\\ ",
-            "\\\\\"", "é", "目", "\\u00e9", "\\x", "-/", "\u{301}",
+            "x", "0", "_", "~", "+", "@", "%", "$", "(", "[", "{", "-old", ".bak", "./x", "..x",
+            "\\ x", "\\\\ ", "\\\\\"", "é", "目", "\\u00e9", "\\x", "-/", "\u{301}",
         ] {
             assert!(!may_precede(after, Separator::Slash), "{after:?}");
         }
@@ -357,7 +445,11 @@ mod tests {
             ("-x", Separator::Hyphen, true),
             ("x", Separator::Hyphen, false),
         ] {
-            assert_eq!(may_precede(after, separator), expected, "{after:?} {separator:?}");
+            assert_eq!(
+                may_precede(after, separator),
+                expected,
+                "{after:?} {separator:?}"
+            );
         }
     }
 }

@@ -16,7 +16,10 @@ use crate::domain::client_dir::client_dir_name;
 use crate::domain::root::{Root, RootSet};
 
 /// The tag of a directory name.
-const NAME: Tag = Tag { style: Style::ClientDir, ..Tag::PLAIN };
+const NAME: Tag = Tag {
+    style: Style::ClientDir,
+    ..Tag::PLAIN
+};
 
 /// How far braces are looked for at a time.
 const BRACES_AHEAD: usize = 16 << 10;
@@ -32,14 +35,21 @@ impl Collapser {
     /// A collapser for the roots of this machine. `directories` are absolute native paths of working directories, whose
     /// directory names under the client's `projects/` are then recognised as a whole.
     pub fn new(roots: &RootSet, directories: &[String]) -> Self {
-        let names = directories.iter().filter_map(|directory| whole_name(roots, directory)).map(|name| (NAME, name));
+        let names = directories
+            .iter()
+            .filter_map(|directory| whole_name(roots, directory))
+            .map(|name| (NAME, name));
         let patterns: Vec<_> = names.chain(root_patterns(roots)).collect();
         let of_kind = |kind| {
             let possible = patterns.iter().filter(|(tag, _)| tag.is_possible_in(kind));
             Patterns::new(possible.map(|(_, pattern)| pattern.clone()).collect())
         };
         let braces = memmem::Finder::new(b"{{");
-        Self { json: of_kind(TextKind::Json), plain: of_kind(TextKind::Plain), braces }
+        Self {
+            json: of_kind(TextKind::Json),
+            plain: of_kind(TextKind::Plain),
+            braces,
+        }
     }
 
     /// Appends the portable form of `text` to `out`: whole lines, and perhaps a torn last one, of any bytes.
@@ -52,13 +62,24 @@ impl Collapser {
             TextKind::Plain => &self.plain,
         };
         let strings = Strings::new(text, kind);
-        let mut run = Run { text, copied: 0, strings, finder: &self.braces, next_braces: 0, out };
+        let mut run = Run {
+            text,
+            copied: 0,
+            strings,
+            finder: &self.braces,
+            next_braces: 0,
+            out,
+        };
         let mut from = 0;
         while let Some((at, pattern)) = patterns.find(text, from) {
             // Braces right before a match are looked at only if it is not replaced: `{{C` is no look-alike once `C:\x`
             // has become a placeholder itself.
             run.escape_look_alikes(at.saturating_sub(2));
-            from = if run.strings.is_protected(at) { at + 1 } else { run.replace(at, pattern) };
+            from = if run.strings.is_protected(at) {
+                at + 1
+            } else {
+                run.replace(at, pattern)
+            };
         }
         run.escape_look_alikes(text.len());
         run.copy_until(text.len());
@@ -95,7 +116,10 @@ impl Run<'_> {
     fn escape_look_alikes(&mut self, end: usize) {
         while self.next_braces < end {
             // Not to the end of the text: what is read here is read again by the search for patterns, from the cache.
-            let searched = self.text.len().min(end.max(self.next_braces + BRACES_AHEAD));
+            let searched = self
+                .text
+                .len()
+                .min(end.max(self.next_braces + BRACES_AHEAD));
             // One byte more, for braces of which only the first lies in what is searched.
             let window = &self.text[self.next_braces..self.text.len().min(searched + 1)];
             let Some(found) = self.finder.find(window) else {
@@ -114,7 +138,9 @@ impl Run<'_> {
 
     /// Escapes the look-alike at `at`, if it is one; returns where the next may begin.
     fn escape(&mut self, at: usize) -> usize {
-        let Braces::LookAlike { letter } = braces_at(self.text, at) else { return at + 1 };
+        let Braces::LookAlike { letter } = braces_at(self.text, at) else {
+            return at + 1;
+        };
         if !self.strings.is_protected(at) {
             self.copy_until(at + 2);
             self.out.push(b'~');
@@ -142,7 +168,10 @@ fn root_patterns(roots: &RootSet) -> impl Iterator<Item = (Tag, Pattern)> {
 fn whole_name(roots: &RootSet, directory: &str) -> Option<Pattern> {
     let found = under_root(roots, directory)?;
     let bytes = client_dir_name(directory);
-    let tag = Tag { resolved: found.resolved, ..NAME };
+    let tag = Tag {
+        resolved: found.resolved,
+        ..NAME
+    };
     let again = dir_name_below(roots.system, tag.path(found.root)?, &found.tail);
     (again == bytes && !found.tail.is_empty()).then(|| Pattern {
         bytes: bytes.into_bytes(),
@@ -164,13 +193,17 @@ mod tests {
     use crate::domain::root::System;
 
     fn roots(system: System, roots: &[(&str, &str)]) -> RootSet {
-        let root =
-            |(name, path): &(&str, &str)| Root::new(system, name.parse().expect("name"), path, None).expect("root");
+        let root = |(name, path): &(&str, &str)| {
+            Root::new(system, name.parse().expect("name"), path, None).expect("root")
+        };
         RootSet::new(system, roots.iter().map(root))
     }
 
     fn linux() -> RootSet {
-        roots(System::Linux, &[("HOME", "/home/al"), ("PROJECTS", "/home/al/projects")])
+        roots(
+            System::Linux,
+            &[("HOME", "/home/al"), ("PROJECTS", "/home/al/projects")],
+        )
     }
 
     fn windows() -> RootSet {
@@ -198,12 +231,18 @@ mod tests {
                 r#""/home/alice /mnt/home/al /home/al-old /home/al.bak""#,
             ),
             (r#""in /home/al.""#, r#""in {{HOME}}.""#),
-            (r#""/home/al/projects/x /home/al/projects-x""#, r#""{{PROJECTS}}/x {{HOME}}/projects-x""#),
+            (
+                r#""/home/al/projects/x /home/al/projects-x""#,
+                r#""{{PROJECTS}}/x {{HOME}}/projects-x""#,
+            ),
             (r#""\/home\/al\/x""#, r#""{{HOME:s1}}\/x""#),
             (r#""file:///home/al/x""#, r#""file://{{HOME}}/x""#),
             (r#""/tmp/-home-al-work/x""#, r#""/tmp/{{HOME:e}}-work/x""#),
         ] {
-            assert_eq!(collapsed(&linux(), &[], TextKind::Json, text.as_bytes()), portable);
+            assert_eq!(
+                collapsed(&linux(), &[], TextKind::Json, text.as_bytes()),
+                portable
+            );
         }
     }
 
@@ -211,13 +250,22 @@ mod tests {
     fn windows_paths_are_told_by_their_depth() {
         for (text, portable) in [
             (r#""C:\\Users\\al\\x""#, r#""{{HOME:1}}\\x""#),
-            (r#""{\"a\":\"C:\\\\Users\\\\al\"}""#, r#""{\"a\":\"{{HOME:2}}\"}""#),
+            (
+                r#""{\"a\":\"C:\\\\Users\\\\al\"}""#,
+                r#""{\"a\":\"{{HOME:2}}\"}""#,
+            ),
             (r#""c:/Users/al""#, r#""{{HOME:lf}}""#),
             (r#""/c/Users/al""#, r#""{{HOME:m}}""#),
         ] {
-            assert_eq!(collapsed(&windows(), &[], TextKind::Json, text.as_bytes()), portable);
+            assert_eq!(
+                collapsed(&windows(), &[], TextKind::Json, text.as_bytes()),
+                portable
+            );
         }
-        assert_eq!(collapsed(&windows(), &[], TextKind::Plain, b"{{C:\\Users\\al\\x"), "{{{{HOME:0}}\\x");
+        assert_eq!(
+            collapsed(&windows(), &[], TextKind::Plain, b"{{C:\\Users\\al\\x"),
+            "{{{{HOME:0}}\\x"
+        );
     }
 
     #[test]
@@ -231,7 +279,10 @@ mod tests {
             ("{/home/al}", "{{{HOME}}}"),
             ("{{A{{B", "{{~A{{~B"),
         ] {
-            assert_eq!(collapsed(&linux(), &[], TextKind::Plain, text.as_bytes()), portable);
+            assert_eq!(
+                collapsed(&linux(), &[], TextKind::Plain, text.as_bytes()),
+                portable
+            );
         }
     }
 
@@ -243,10 +294,16 @@ mod tests {
             r#"{"source":{"type":"base64","data":"/home/al/{{X"}}"#,
             r#"{"thinking":"/home/al {{HO"#,
         ] {
-            assert_eq!(collapsed(&linux(), &[], TextKind::Json, text.as_bytes()), text);
+            assert_eq!(
+                collapsed(&linux(), &[], TextKind::Json, text.as_bytes()),
+                text
+            );
         }
         let nested = r#"{"a":"{\"thinking\":\"/home/al\"}","data":"/home/al"}"#;
-        assert_eq!(collapsed(&linux(), &[], TextKind::Json, nested.as_bytes()), nested.replace("/home/al", "{{HOME}}"));
+        assert_eq!(
+            collapsed(&linux(), &[], TextKind::Json, nested.as_bytes()),
+            nested.replace("/home/al", "{{HOME}}")
+        );
     }
 
     #[test]
@@ -254,11 +311,26 @@ mod tests {
         let long = format!("/home/al/{}", "long-name/".repeat(30));
         let name = client_dir_name(&long);
         for (directory, text, portable) in [
-            ("/home/al/projects/my_app", "x/-home-al-projects-my-app/y", "x/{{PROJECTS:e/my_app}}/y".to_owned()),
-            ("/home/al/projects/my_app", "-home-al-projects-my-app-old", "{{PROJECTS:e}}-my-app-old".to_owned()),
-            (&long, &format!("x/{name}/y"), format!("x/{{{{HOME:e/{}}}}}/y", "long-name/".repeat(30))),
+            (
+                "/home/al/projects/my_app",
+                "x/-home-al-projects-my-app/y",
+                "x/{{PROJECTS:e/my_app}}/y".to_owned(),
+            ),
+            (
+                "/home/al/projects/my_app",
+                "-home-al-projects-my-app-old",
+                "{{PROJECTS:e}}-my-app-old".to_owned(),
+            ),
+            (
+                &long,
+                &format!("x/{name}/y"),
+                format!("x/{{{{HOME:e/{}}}}}/y", "long-name/".repeat(30)),
+            ),
         ] {
-            assert_eq!(collapsed(&linux(), &[directory], TextKind::Json, text.as_bytes()), portable);
+            assert_eq!(
+                collapsed(&linux(), &[directory], TextKind::Json, text.as_bytes()),
+                portable
+            );
         }
     }
 
@@ -280,7 +352,8 @@ mod tests {
             // The first letter of a directory name is that of an escape.
             (&drive, r#""x\n--w/y""#),
         ] {
-            let look_alikes_aside = collapsed(roots, &[], TextKind::Json, text.as_bytes()).replace("{{~X", "{{X");
+            let look_alikes_aside =
+                collapsed(roots, &[], TextKind::Json, text.as_bytes()).replace("{{~X", "{{X");
             assert_eq!(look_alikes_aside, text);
         }
     }

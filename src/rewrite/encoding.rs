@@ -7,7 +7,9 @@ pub(super) const MAX_DEPTH: u8 = 3;
 
 /// `text` as it reads inside `depth` levels of JSON strings: each level doubles backslashes and escapes quotes.
 pub(super) fn json_escaped(text: &str, depth: u8) -> String {
-    (0..depth).fold(text.to_owned(), |text, _| text.replace('\\', "\\\\").replace('"', "\\\""))
+    (0..depth).fold(text.to_owned(), |text, _| {
+        text.replace('\\', "\\\\").replace('"', "\\\"")
+    })
 }
 
 /// `text` written by an encoder that also escapes slashes (`\/`), inside `depth` levels of JSON strings, one or more.
@@ -17,12 +19,16 @@ pub(super) fn slash_escaped(text: &str, depth: u8) -> String {
 
 /// `text` as JavaScript's `encodeURI` writes it: slashes, colons and most punctuation stay.
 pub(super) fn percent_encoded(text: &str) -> String {
-    percent(text, |b| b.is_ascii_alphanumeric() || b";,/?:@&=+$-_.!~*'()#".contains(&b))
+    percent(text, |b| {
+        b.is_ascii_alphanumeric() || b";,/?:@&=+$-_.!~*'()#".contains(&b)
+    })
 }
 
 /// `text` as JavaScript's `encodeURIComponent` writes it: slashes, colons and backslashes are encoded too.
 pub(super) fn component_encoded(text: &str) -> String {
-    percent(text, |b| b.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&b))
+    percent(text, |b| {
+        b.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&b)
+    })
 }
 
 /// `text` with everything but `[A-Za-z0-9/._-]` encoded: what may stand inside a placeholder.
@@ -53,11 +59,15 @@ pub(super) fn percent_at(text: &[u8], at: usize) -> Option<u8> {
 
 /// The UTF-16 unit that four hexadecimal digits stand for.
 pub(super) fn utf16_unit(digits: &[u8]) -> Option<u16> {
-    digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | u16::from(hex(*digit)?)))
+    digits
+        .iter()
+        .try_fold(0, |unit, digit| Some(unit << 4 | u16::from(hex(*digit)?)))
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
 }
 
 fn percent(text: &str, is_plain: impl Fn(u8) -> bool) -> String {
@@ -96,10 +106,17 @@ mod tests {
     #[test]
     fn what_stands_in_a_tag_decodes_to_the_same_text() {
         for text in ["work/app", "a b/é\"}}%41", ""] {
-            assert_eq!(tag_decoded(tag_encoded(text).as_bytes()).as_deref(), Some(text));
+            assert_eq!(
+                tag_decoded(tag_encoded(text).as_bytes()).as_deref(),
+                Some(text)
+            );
         }
         for not_canonical in ["a b", "%2f", "%41", "%FF", "%", "}"] {
-            assert_eq!(tag_decoded(not_canonical.as_bytes()), None, "{not_canonical}");
+            assert_eq!(
+                tag_decoded(not_canonical.as_bytes()),
+                None,
+                "{not_canonical}"
+            );
         }
     }
 }

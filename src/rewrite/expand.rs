@@ -83,8 +83,16 @@ impl Expander {
     }
 
     fn with(origin: &RootSet, target: &RootSet, reading: Reading) -> Self {
-        let roots = origin.roots.iter().map(|root| OriginRoot::new(origin.system, root, target)).collect();
-        Self { roots, reading, braces: memmem::Finder::new(b"{{") }
+        let roots = origin
+            .roots
+            .iter()
+            .map(|root| OriginRoot::new(origin.system, root, target))
+            .collect();
+        Self {
+            roots,
+            reading,
+            braces: memmem::Finder::new(b"{{"),
+        }
     }
 
     /// Appends the local form of `portable` to `out`: whole lines, and perhaps a torn last one.
@@ -99,11 +107,27 @@ impl Expander {
     ///
     /// # Errors
     /// [`Oversized`] if `out` would become longer than any honest text of this length does.
-    pub fn expand_bounded(&self, portable: &[u8], kind: TextKind, out: &mut Vec<u8>) -> Result<(), Oversized> {
-        self.expand_within(out.len() + longest_honest(portable.len()), portable, kind, out)
+    pub fn expand_bounded(
+        &self,
+        portable: &[u8],
+        kind: TextKind,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Oversized> {
+        self.expand_within(
+            out.len() + longest_honest(portable.len()),
+            portable,
+            kind,
+            out,
+        )
     }
 
-    fn expand_within(&self, limit: usize, portable: &[u8], kind: TextKind, out: &mut Vec<u8>) -> Result<(), Oversized> {
+    fn expand_within(
+        &self,
+        limit: usize,
+        portable: &[u8],
+        kind: TextKind,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Oversized> {
         out.reserve(portable.len() + portable.len() / 16);
         let mut run = Run {
             expander: self,
@@ -133,28 +157,59 @@ impl Expander {
 
 impl OriginRoot {
     fn new(system: System, root: &Root, target: &RootSet) -> Self {
-        let there = target.get(root.name.as_str()).filter(|there| target.system != system || *there != root);
+        let there = target
+            .get(root.name.as_str())
+            .filter(|there| target.system != system || *there != root);
         let mut tagged = HashMap::new();
         for tag in every_tag() {
-            let Some(exact) = tag.path(root).and_then(|path| spell(system, path, tag)) else { continue };
-            let translation = there.map(|there| Translation::new(system, tag, target.system, there));
+            let Some(exact) = tag.path(root).and_then(|path| spell(system, path, tag)) else {
+                continue;
+            };
+            let translation =
+                there.map(|there| Translation::new(system, tag, target.system, there));
             let possible_in_json = tag.is_possible_in(TextKind::Json);
-            tagged
-                .insert(tag.text().into_bytes(), Meaning { possible_in_json, exact: exact.into_bytes(), translation });
+            tagged.insert(
+                tag.text().into_bytes(),
+                Meaning {
+                    possible_in_json,
+                    exact: exact.into_bytes(),
+                    translation,
+                },
+            );
         }
         let plain = tagged.remove(b"".as_slice());
         let names = [false, true].into_iter().filter_map(|resolved| {
-            let tag = Tag { resolved, style: Style::ClientDir, ..Tag::PLAIN };
+            let tag = Tag {
+                resolved,
+                style: Style::ClientDir,
+                ..Tag::PLAIN
+            };
             let exact = (system, tag.path(root)?.to_owned());
-            let local = there.map_or_else(|| exact.clone(), |there| (target.system, client_path(there).to_owned()));
-            Some(DirectoryNames { tag: tag.text().into_bytes(), exact, local })
+            let local = there.map_or_else(
+                || exact.clone(),
+                |there| (target.system, client_path(there).to_owned()),
+            );
+            Some(DirectoryNames {
+                tag: tag.text().into_bytes(),
+                exact,
+                local,
+            })
         });
         let names = names.collect();
-        Self { name: root.name.as_str().into(), plain, tagged, names }
+        Self {
+            name: root.name.as_str().into(),
+            plain,
+            tagged,
+            names,
+        }
     }
 
     fn meaning(&self, tag: &[u8], kind: TextKind) -> Option<&Meaning> {
-        let meaning = if tag.is_empty() { self.plain.as_ref() } else { self.tagged.get(tag) };
+        let meaning = if tag.is_empty() {
+            self.plain.as_ref()
+        } else {
+            self.tagged.get(tag)
+        };
         meaning.filter(|meaning| kind == TextKind::Plain || meaning.possible_in_json)
     }
 
@@ -192,17 +247,25 @@ impl<'a> Run<'a> {
 
     /// Deals with the braces at `at`; returns where the next may be.
     fn at_braces(&mut self, at: usize) -> usize {
-        let Braces::LookAlike { letter } = braces_at(self.text, at) else { return at + 1 };
+        let Braces::LookAlike { letter } = braces_at(self.text, at) else {
+            return at + 1;
+        };
         if letter > at + 2 {
             self.remove_escape(at);
             return letter + 1;
         }
-        let Some(placeholder) = placeholder_at(self.text, at) else { return letter + 1 };
+        let Some(placeholder) = placeholder_at(self.text, at) else {
+            return letter + 1;
+        };
         let expanded = match placeholder.tail {
             None => self.expand_root(at, &placeholder),
             Some(tail) => self.expand_name(at, &placeholder, tail),
         };
-        if expanded.is_some() { self.copied } else { letter + 1 }
+        if expanded.is_some() {
+            self.copied
+        } else {
+            letter + 1
+        }
     }
 
     fn remove_escape(&mut self, at: usize) {
@@ -213,14 +276,18 @@ impl<'a> Run<'a> {
     }
 
     fn expand_root(&mut self, at: usize, placeholder: &Placeholder<'_>) -> Option<()> {
-        let meaning = self.expander.root(placeholder.name)?.meaning(placeholder.tag, self.kind)?;
+        let meaning = self
+            .expander
+            .root(placeholder.name)?
+            .meaning(placeholder.tag, self.kind)?;
         let is_exact = self.is_exact(at)?;
         self.copy_until(at);
         self.copied = placeholder.end;
         match meaning.translation.as_ref().filter(|_| !is_exact) {
             None => self.out.extend_from_slice(&meaning.exact),
             Some(translation) => {
-                self.copied = translation.write(&mut self.surroundings, at, placeholder.end, self.out);
+                self.copied =
+                    translation.write(&mut self.surroundings, at, placeholder.end, self.out);
             }
         }
         Some(())
@@ -229,7 +296,10 @@ impl<'a> Run<'a> {
     fn expand_name(&mut self, at: usize, placeholder: &Placeholder<'a>, tail: &[u8]) -> Option<()> {
         let root = self.expander.root(placeholder.name)?;
         let is_exact = self.is_exact(at)?;
-        let name = match self.names.entry((&self.text[at..placeholder.end], is_exact)) {
+        let name = match self
+            .names
+            .entry((&self.text[at..placeholder.end], is_exact))
+        {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(root.name_below(placeholder.tag, tail, is_exact)?),
         };
@@ -237,7 +307,9 @@ impl<'a> Run<'a> {
         self.out.extend_from_slice(name.as_bytes());
         self.copied = match is_exact {
             true => placeholder.end,
-            false => self.surroundings.continue_tail(at, placeholder.end, self.out),
+            false => self
+                .surroundings
+                .continue_tail(at, placeholder.end, self.out),
         };
         Some(())
     }
@@ -264,16 +336,28 @@ mod tests {
         let path = format!("/{}", "x".repeat(4000));
         let expander = Expander::exact(&root(System::Linux, &path));
         let mut out = Vec::new();
-        assert_eq!(expander.expand_bounded(b"at {{HOME}}.", TextKind::Plain, &mut out), Ok(()));
+        assert_eq!(
+            expander.expand_bounded(b"at {{HOME}}.", TextKind::Plain, &mut out),
+            Ok(())
+        );
         let bomb = b"{{HOME}} ".repeat(100_000);
-        assert_eq!(expander.expand_bounded(&bomb, TextKind::Plain, &mut out), Err(Oversized));
+        assert_eq!(
+            expander.expand_bounded(&bomb, TextKind::Plain, &mut out),
+            Err(Oversized)
+        );
         assert!(out.len() < 64 << 20);
         let honest = Expander::exact(&root(System::Linux, &path[..500]));
-        assert_eq!(honest.expand_bounded(&bomb[..256 << 10], TextKind::Plain, &mut out), Ok(()));
+        assert_eq!(
+            honest.expand_bounded(&bomb[..256 << 10], TextKind::Plain, &mut out),
+            Ok(())
+        );
     }
 
     fn root(system: System, path: &str) -> RootSet {
-        RootSet::new(system, [Root::new(system, "HOME".parse().expect("name"), path, None).expect("root")])
+        RootSet::new(
+            system,
+            [Root::new(system, "HOME".parse().expect("name"), path, None).expect("root")],
+        )
     }
 
     fn expanded(expander: &Expander, kind: TextKind, portable: &str) -> String {
@@ -283,20 +367,45 @@ mod tests {
     }
 
     fn read(origin: &RootSet, target: &RootSet, view: View, portable: &str) -> String {
-        expanded(&Expander::new(origin, target, view), TextKind::Json, portable)
+        expanded(
+            &Expander::new(origin, target, view),
+            TextKind::Json,
+            portable,
+        )
     }
 
     #[test]
     fn a_linux_path_reads_as_a_windows_path_at_its_depth() {
-        let (linux, windows) = (root(System::Linux, "/home/al"), root(System::Windows, "C:\\Users\\bo"));
+        let (linux, windows) = (
+            root(System::Linux, "/home/al"),
+            root(System::Windows, "C:\\Users\\bo"),
+        );
         for (portable, local) in [
-            (r#"{"cwd":"{{HOME}}/a b/c"}"#, r#"{"cwd":"C:\\Users\\bo\\a b\\c"}"#),
-            (r#"{"x":"in {{HOME}}/a b/c\n"}"#, r#"{"x":"in C:\\Users\\bo\\a b/c\n"}"#),
-            (r#"{"x":"{\"p\":\"{{HOME}}/a\"}"}"#, r#"{"x":"{\"p\":\"C:\\\\Users\\\\bo\\\\a\"}"}"#),
-            (r#"{"x":"file://{{HOME}}/a"}"#, r#"{"x":"file:///C:/Users/bo/a"}"#),
+            (
+                r#"{"cwd":"{{HOME}}/a b/c"}"#,
+                r#"{"cwd":"C:\\Users\\bo\\a b\\c"}"#,
+            ),
+            (
+                r#"{"x":"in {{HOME}}/a b/c\n"}"#,
+                r#"{"x":"in C:\\Users\\bo\\a b/c\n"}"#,
+            ),
+            (
+                r#"{"x":"{\"p\":\"{{HOME}}/a\"}"}"#,
+                r#"{"x":"{\"p\":\"C:\\\\Users\\\\bo\\\\a\"}"}"#,
+            ),
+            (
+                r#"{"x":"file://{{HOME}}/a"}"#,
+                r#"{"x":"file:///C:/Users/bo/a"}"#,
+            ),
             (r#"{"x":"{{HOME:s1}}\/a"}"#, r#"{"x":"C:\/Users\/bo\/a"}"#),
-            (r#"{"x":"{{HOME:e/a/b}} {{HOME:e}}-x"}"#, r#"{"x":"C--Users-bo-a-b C--Users-bo-x"}"#),
-            (r#"{"x":"{{HOME:c}}%2Fa"}"#, r#"{"x":"C%3A%5CUsers%5Cbo%5Ca"}"#),
+            (
+                r#"{"x":"{{HOME:e/a/b}} {{HOME:e}}-x"}"#,
+                r#"{"x":"C--Users-bo-a-b C--Users-bo-x"}"#,
+            ),
+            (
+                r#"{"x":"{{HOME:c}}%2Fa"}"#,
+                r#"{"x":"C%3A%5CUsers%5Cbo%5Ca"}"#,
+            ),
         ] {
             assert_eq!(read(&linux, &windows, View::Local, portable), local);
         }
@@ -304,11 +413,20 @@ mod tests {
 
     #[test]
     fn a_windows_path_reads_as_a_linux_path() {
-        let (linux, windows) = (root(System::Linux, "/home/al"), root(System::Windows, "C:\\Users\\bo"));
+        let (linux, windows) = (
+            root(System::Linux, "/home/al"),
+            root(System::Windows, "C:\\Users\\bo"),
+        );
         for (portable, local) in [
-            (r#"{"cwd":"{{HOME:1}}\\a b\\c"}"#, r#"{"cwd":"/home/al/a b/c"}"#),
+            (
+                r#"{"cwd":"{{HOME:1}}\\a b\\c"}"#,
+                r#"{"cwd":"/home/al/a b/c"}"#,
+            ),
             (r#"{"x":"{{HOME:1}}\\new\n"}"#, r#"{"x":"/home/al/new\n"}"#),
-            (r#"{"x":"{\"p\":\"{{HOME:2}}\\\\a\\n\"}"}"#, r#"{"x":"{\"p\":\"/home/al/a\\n\"}"}"#),
+            (
+                r#"{"x":"{\"p\":\"{{HOME:2}}\\\\a\\n\"}"}"#,
+                r#"{"x":"{\"p\":\"/home/al/a\\n\"}"}"#,
+            ),
             (
                 r#"{"x":"{{HOME:1}}\\a/b {{HOME:lf}}/a {{HOME:m}}/b {{HOME:w}}"}"#,
                 r#"{"x":"/home/al/a/b /home/al/a /home/al/b /home/al"}"#,
@@ -317,7 +435,10 @@ mod tests {
                 r#"{"x":"in {{HOME:1}}\\p\\{{HOME:e/a}}\\m.md {{HOME:e/a}}\\n"}"#,
                 r#"{"x":"in /home/al/p/-home-al-a/m.md -home-al-a\\n"}"#,
             ),
-            (r#"{"x":"file:///{{HOME:f}}/a file:///{{HOME:lv}}/b"}"#, r#"{"x":"file:///home/al/a file:///home/al/b"}"#),
+            (
+                r#"{"x":"file:///{{HOME:f}}/a file:///{{HOME:lv}}/b"}"#,
+                r#"{"x":"file:///home/al/a file:///home/al/b"}"#,
+            ),
         ] {
             assert_eq!(read(&windows, &linux, View::Local, portable), local);
         }
@@ -325,11 +446,23 @@ mod tests {
 
     #[test]
     fn the_original_view_changes_what_the_client_reads() {
-        let (a, b) = (root(System::Linux, "/home/al"), root(System::Macos, "/Users/bo"));
+        let (a, b) = (
+            root(System::Linux, "/home/al"),
+            root(System::Macos, "/Users/bo"),
+        );
         for (portable, local) in [
-            (r#"{"m":"{{HOME}}","cwd":"{{HOME}}/x"}"#, r#"{"m":"/home/al","cwd":"/Users/bo/x"}"#),
-            (r#"{"m":{"cwd":"{{HOME}}"},"cwd":"{{HOME}}/x"}"#, r#"{"m":{"cwd":"/home/al"},"cwd":"/Users/bo/x"}"#),
-            (r#"{"relocatedCwd":"{{HOME}}","type":"relocated"}"#, r#"{"relocatedCwd":"/Users/bo","type":"relocated"}"#),
+            (
+                r#"{"m":"{{HOME}}","cwd":"{{HOME}}/x"}"#,
+                r#"{"m":"/home/al","cwd":"/Users/bo/x"}"#,
+            ),
+            (
+                r#"{"m":{"cwd":"{{HOME}}"},"cwd":"{{HOME}}/x"}"#,
+                r#"{"m":{"cwd":"/home/al"},"cwd":"/Users/bo/x"}"#,
+            ),
+            (
+                r#"{"relocatedCwd":"{{HOME}}","type":"relocated"}"#,
+                r#"{"relocatedCwd":"/Users/bo","type":"relocated"}"#,
+            ),
         ] {
             assert_eq!(read(&a, &b, View::Original, portable), local);
         }
@@ -339,18 +472,33 @@ mod tests {
     fn what_is_no_placeholder_is_copied() {
         let origin = root(System::Linux, "/home/al");
         for (portable, local) in [
-            ("{{WORK}} {{HOME:f}} {{HOME:x}} {{HOME", "{{WORK}} {{HOME:f}} {{HOME:x}} {{HOME"),
+            (
+                "{{WORK}} {{HOME:f}} {{HOME:x}} {{HOME",
+                "{{WORK}} {{HOME:f}} {{HOME:x}} {{HOME",
+            ),
             ("{{~HOME}} {{~~X {{~ {{home}}", "{{HOME}} {{~X {{~ {{home}}"),
             ("{{HOME:e/%zz}} {{HOME:q/a}}", "{{HOME:e/%zz}} {{HOME:q/a}}"),
-            (r#"{"thinking":"{{HOME}} {{~HOME}}"}"#, r#"{"thinking":"{{HOME}} {{~HOME}}"}"#),
+            (
+                r#"{"thinking":"{{HOME}} {{~HOME}}"}"#,
+                r#"{"thinking":"{{HOME}} {{~HOME}}"}"#,
+            ),
         ] {
-            assert_eq!(expanded(&Expander::exact(&origin), TextKind::Json, portable), local);
+            assert_eq!(
+                expanded(&Expander::exact(&origin), TextKind::Json, portable),
+                local
+            );
         }
     }
 
     #[test]
     fn a_root_unknown_here_stays_as_it_was() {
-        let (origin, nothing) = (root(System::Linux, "/home/al"), RootSet::new(System::Windows, []));
-        assert_eq!(read(&origin, &nothing, View::Local, r#""{{HOME}}/x""#), r#""/home/al/x""#);
+        let (origin, nothing) = (
+            root(System::Linux, "/home/al"),
+            RootSet::new(System::Windows, []),
+        );
+        assert_eq!(
+            read(&origin, &nothing, View::Local, r#""{{HOME}}/x""#),
+            r#""/home/al/x""#
+        );
     }
 }

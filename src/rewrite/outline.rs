@@ -8,10 +8,16 @@ use memchr::memchr;
 
 /// Records that only the client reads: `original` localises them whole. Client 2.1.329 keeps in them where a worktree
 /// lies and which files a checkpoint restores; none of it is sent to the model.
-const CLIENT_RECORDS: [&[u8]; 4] = [b"worktree-state", b"relocated", b"file-history-snapshot", b"file-history-delta"];
+const CLIENT_RECORDS: [&[u8]; 4] = [
+    b"worktree-state",
+    b"relocated",
+    b"file-history-snapshot",
+    b"file-history-delta",
+];
 
 /// What every line of such a record holds somewhere.
-pub(super) const CLIENT_RECORD_SIGNS: [&[u8]; 3] = [b"\"worktree-state\"", b"\"relocated\"", b"\"file-history-"];
+pub(super) const CLIENT_RECORD_SIGNS: [&[u8]; 3] =
+    [b"\"worktree-state\"", b"\"relocated\"", b"\"file-history-"];
 
 /// What rewriting needs to know of a line. Places are those of a string's opening quote, in the line, ascending.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -26,7 +32,13 @@ pub(super) struct Outline {
 
 /// The outline of `line`, as far as it is JSON.
 pub(super) fn outline(line: &[u8]) -> Outline {
-    let mut reader = Reader { line, at: 0, frames: Vec::new(), pending: Vec::new(), outline: Outline::default() };
+    let mut reader = Reader {
+        line,
+        at: 0,
+        frames: Vec::new(),
+        pending: Vec::new(),
+        outline: Outline::default(),
+    };
     let mut expected = Expected::Value;
     while let Some(next) = reader.step(expected) {
         expected = next;
@@ -88,7 +100,11 @@ impl<'t> Reader<'t> {
             (E::Key | E::KeyOrEnd, b'"') => self.key(),
             (E::Value | E::ValueOrEnd, _) => self.scalar(),
             (E::Colon, b':') => self.pass(E::Value),
-            (E::CommaOrEnd, b',') => self.pass(if self.frames.last()?.is_object { E::Key } else { E::Value }),
+            (E::CommaOrEnd, b',') => self.pass(if self.frames.last()?.is_object {
+                E::Key
+            } else {
+                E::Value
+            }),
             _ => None,
         }
     }
@@ -105,8 +121,17 @@ impl<'t> Reader<'t> {
     }
 
     fn open(&mut self, is_object: bool) -> Option<Expected> {
-        self.frames.push(Frame { is_object, is_binary: false, key: Key::Other, older: self.pending.len() });
-        self.pass(if is_object { Expected::KeyOrEnd } else { Expected::ValueOrEnd })
+        self.frames.push(Frame {
+            is_object,
+            is_binary: false,
+            key: Key::Other,
+            older: self.pending.len(),
+        });
+        self.pass(if is_object {
+            Expected::KeyOrEnd
+        } else {
+            Expected::ValueOrEnd
+        })
     }
 
     fn end(&mut self, is_object: bool) -> Option<Expected> {
@@ -128,7 +153,11 @@ impl<'t> Reader<'t> {
     }
 
     fn after_value(&self) -> Expected {
-        if self.frames.is_empty() { Expected::Nothing } else { Expected::CommaOrEnd }
+        if self.frames.is_empty() {
+            Expected::Nothing
+        } else {
+            Expected::CommaOrEnd
+        }
     }
 
     fn key(&mut self) -> Option<Expected> {
@@ -153,7 +182,8 @@ impl<'t> Reader<'t> {
                 Key::Cwd if is_top => self.outline.cwd.push(open),
                 Key::Type => {
                     frame.is_binary |= matches!(text, Some(b"base64" | b"redacted_thinking"));
-                    self.outline.client_only |= is_top && text.is_some_and(|text| CLIENT_RECORDS.contains(&text));
+                    self.outline.client_only |=
+                        is_top && text.is_some_and(|text| CLIENT_RECORDS.contains(&text));
                 }
                 _ => {}
             }
@@ -171,7 +201,10 @@ impl<'t> Reader<'t> {
 
     fn scalar(&mut self) -> Option<Expected> {
         let rest = &self.line[self.at..];
-        let length = rest.iter().take_while(|b| b.is_ascii_alphanumeric() || b"+-.".contains(b)).count();
+        let length = rest
+            .iter()
+            .take_while(|b| b.is_ascii_alphanumeric() || b"+-.".contains(b))
+            .count();
         if !is_scalar(&rest[..length]) {
             return None;
         }
@@ -230,7 +263,11 @@ fn string_end(line: &[u8], start: usize) -> Option<usize> {
     let mut from = start;
     loop {
         let quote = from + memchr(b'"', &line[from..])?;
-        let escapes = line[start..quote].iter().rev().take_while(|b| **b == b'\\').count();
+        let escapes = line[start..quote]
+            .iter()
+            .rev()
+            .take_while(|b| **b == b'\\')
+            .count();
         if escapes.is_multiple_of(2) {
             return Some(quote);
         }
@@ -244,7 +281,10 @@ fn is_scalar(text: &[u8]) -> bool {
 
 fn is_number(text: &[u8]) -> bool {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
-    digits.first().is_some_and(u8::is_ascii_digit) && digits.iter().all(|b| b.is_ascii_digit() || b"eE+-.".contains(b))
+    digits.first().is_some_and(u8::is_ascii_digit)
+        && digits
+            .iter()
+            .all(|b| b.is_ascii_digit() || b"eE+-.".contains(b))
 }
 
 #[cfg(test)]
@@ -262,8 +302,12 @@ mod tests {
 
     #[test]
     fn a_field_of_the_record_is_told_by_what_follows() {
-        let judged = |line: &str| ends_with_record(line.as_bytes(), line.find('|').expect("a mark") + 1);
-        assert_eq!(judged(r#"{"cwd":"/a"|,"m":{"x":["}",{}]},"s":"\"}"}"#), Some(true));
+        let judged =
+            |line: &str| ends_with_record(line.as_bytes(), line.find('|').expect("a mark") + 1);
+        assert_eq!(
+            judged(r#"{"cwd":"/a"|,"m":{"x":["}",{}]},"s":"\"}"}"#),
+            Some(true)
+        );
         assert_eq!(judged("{\"cwd\":\"/a\"|} \r"), Some(true));
         assert_eq!(judged(r#"{"input":{"cwd":"/a"|},"x":1}"#), Some(false));
         assert_eq!(judged(r#"[{"cwd":"/a"|}]"#), Some(false));
@@ -276,7 +320,10 @@ mod tests {
         for (line, data) in [
             (r#"{"type":"base64","data":"x"}"#, vec![24]),
             (r#"{"data":"x","type":"base64"}"#, vec![8]),
-            (r#"{"data" : "x", "a":{"b":[1,{"c":null}]},"type":"redacted_thinking"}"#, vec![10]),
+            (
+                r#"{"data" : "x", "a":{"b":[1,{"c":null}]},"type":"redacted_thinking"}"#,
+                vec![10],
+            ),
             (r#"{"data":"x","a":{"type":"base64"}}"#, vec![]),
             (r#"{"type":"base64","a":{"data":"x"}}"#, vec![]),
             (r#"[{"data":"x"},{"type":"base64"}]"#, vec![]),

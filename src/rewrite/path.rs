@@ -13,7 +13,9 @@ use crate::domain::root::{Root, RootSet, System};
 /// A root's resolved path counts as the root, and on Windows so do the drive letter in the other case and forward
 /// slashes: all of them are one directory, and one directory has one portable path.
 pub fn collapse_path(roots: &RootSet, native: &str) -> PortablePath {
-    let Some(found) = under_root(roots, native) else { return PortablePath::new(native) };
+    let Some(found) = under_root(roots, native) else {
+        return PortablePath::new(native);
+    };
     let slash = if found.tail.is_empty() { "" } else { "/" };
     PortablePath::new(format!("{{{{{}}}}}{slash}{}", found.root.name, found.tail))
 }
@@ -25,9 +27,11 @@ pub fn collapse_path(roots: &RootSet, native: &str) -> PortablePath {
 pub fn expand_path(portable: &PortablePath, target: &RootSet) -> Option<String> {
     let text = portable.as_str();
     if !text.starts_with("{{") {
-        return (is_absolute(target.system, text) && stays_below(target.system, text)).then(|| text.to_owned());
+        return (is_absolute(target.system, text) && stays_below(target.system, text))
+            .then(|| text.to_owned());
     }
-    let placeholder = placeholder_at(text.as_bytes(), 0).filter(|p| p.tag.is_empty() && p.tail.is_none())?;
+    let placeholder =
+        placeholder_at(text.as_bytes(), 0).filter(|p| p.tag.is_empty() && p.tail.is_none())?;
     let root = target.get(std::str::from_utf8(placeholder.name).ok()?)?;
     let tail = &text[placeholder.end..];
     let fits = tail.is_empty() || tail.starts_with('/');
@@ -49,42 +53,78 @@ pub(super) struct UnderRoot<'r> {
 
 /// The longest root that holds `native`.
 pub(super) fn under_root<'r>(roots: &'r RootSet, native: &str) -> Option<UnderRoot<'r>> {
-    let of_root = |root: &'r Root| [(Some(&root.path), root, false), (root.resolved.as_ref(), root, true)];
-    let candidates = roots.roots.iter().flat_map(of_root).filter_map(|(path, root, resolved)| {
-        let path = path?;
-        let tail = tail_below(roots.system, native, path)?;
-        Some((path.len(), UnderRoot { root, resolved, tail }))
-    });
+    let of_root = |root: &'r Root| {
+        [
+            (Some(&root.path), root, false),
+            (root.resolved.as_ref(), root, true),
+        ]
+    };
+    let candidates = roots
+        .roots
+        .iter()
+        .flat_map(of_root)
+        .filter_map(|(path, root, resolved)| {
+            let path = path?;
+            let tail = tail_below(roots.system, native, path)?;
+            Some((
+                path.len(),
+                UnderRoot {
+                    root,
+                    resolved,
+                    tail,
+                },
+            ))
+        });
     // Of roots with one path the first wins, as in running text.
-    candidates.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, found)| found)
+    candidates
+        .reduce(|best, next| if next.0 > best.0 { next } else { best })
+        .map(|(_, found)| found)
 }
 
 /// The client's directory name for the directory `tail` (`/`-separated) below `root_path`.
 pub(super) fn dir_name_below(system: System, root_path: &str, tail: &str) -> String {
-    client_dir_name(&format!("{root_path}{}{}", system.separator(), native_tail(system, tail)))
+    client_dir_name(&format!(
+        "{root_path}{}{}",
+        system.separator(),
+        native_tail(system, tail)
+    ))
 }
 
 fn tail_below(system: System, native: &str, root_path: &str) -> Option<String> {
-    let native = if system.is_windows() { canonical(native, root_path) } else { native.to_owned() };
+    let native = if system.is_windows() {
+        canonical(native, root_path)
+    } else {
+        native.to_owned()
+    };
     let tail = native.strip_prefix(root_path)?;
     if tail.is_empty() {
         return Some(String::new());
     }
     let tail = tail.strip_prefix(system.separator())?;
-    Some(if system.is_windows() { tail.replace('\\', "/") } else { tail.to_owned() })
+    Some(if system.is_windows() {
+        tail.replace('\\', "/")
+    } else {
+        tail.to_owned()
+    })
 }
 
 /// A Windows path with backslashes, and with the drive letter in the case that the root has it.
 fn canonical(native: &str, root_path: &str) -> String {
     let native = native.replace('/', "\\");
     match (native.get(..1), root_path.get(..1)) {
-        (Some(drive), Some(other)) if drive.eq_ignore_ascii_case(other) => format!("{other}{}", &native[1..]),
+        (Some(drive), Some(other)) if drive.eq_ignore_ascii_case(other) => {
+            format!("{other}{}", &native[1..])
+        }
         _ => native,
     }
 }
 
 fn native_tail(system: System, tail: &str) -> String {
-    if system.is_windows() { tail.replace('/', "\\") } else { tail.to_owned() }
+    if system.is_windows() {
+        tail.replace('/', "\\")
+    } else {
+        tail.to_owned()
+    }
 }
 
 fn stays_below(system: System, tail: &str) -> bool {
@@ -114,7 +154,13 @@ mod tests {
 
     #[test]
     fn the_longest_root_wins_on_whole_components() {
-        let linux = roots(System::Linux, &[("HOME", "/home/al", Some("/data/al")), ("PROJECTS", "/home/al/p", None)]);
+        let linux = roots(
+            System::Linux,
+            &[
+                ("HOME", "/home/al", Some("/data/al")),
+                ("PROJECTS", "/home/al/p", None),
+            ],
+        );
         for (native, portable) in [
             ("/home/al", "{{HOME}}"),
             ("/home/al/p/x", "{{PROJECTS}}/x"),
@@ -129,7 +175,11 @@ mod tests {
     #[test]
     fn a_windows_directory_has_one_portable_path() {
         let windows = roots(System::Windows, &[("HOME", "C:\\Users\\al", None)]);
-        for native in ["C:\\Users\\al\\a\\b", "c:\\Users\\al\\a\\b", "C:/Users/al/a/b"] {
+        for native in [
+            "C:\\Users\\al\\a\\b",
+            "c:\\Users\\al\\a\\b",
+            "C:/Users/al/a/b",
+        ] {
             assert_eq!(collapse_path(&windows, native).as_str(), "{{HOME}}/a/b");
         }
     }
@@ -151,7 +201,11 @@ mod tests {
             ("D:\\x", &windows, Some("D:\\x")),
             ("D:\\x", &linux, None),
         ] {
-            assert_eq!(expand_path(&PortablePath::new(portable), target).as_deref(), native, "{portable}");
+            assert_eq!(
+                expand_path(&PortablePath::new(portable), target).as_deref(),
+                native,
+                "{portable}"
+            );
         }
     }
 }

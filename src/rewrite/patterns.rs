@@ -50,15 +50,26 @@ impl Patterns {
         patterns.retain(|pattern| !pattern.anchor().is_empty());
         patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.bytes.len()));
         let anchors = anchors(&patterns);
-        let begin_with = |anchor: &&[u8]| patterns.iter().filter(|p| p.anchor().starts_with(anchor)).cloned().collect();
-        Self { finder: Finder::new(&anchors), groups: anchors.iter().map(begin_with).collect() }
+        let begin_with = |anchor: &&[u8]| {
+            patterns
+                .iter()
+                .filter(|p| p.anchor().starts_with(anchor))
+                .cloned()
+                .collect()
+        };
+        Self {
+            finder: Finder::new(&anchors),
+            groups: anchors.iter().map(begin_with).collect(),
+        }
     }
 
     /// The first place at or after `from` where a pattern matches between its boundaries.
     pub(super) fn find(&self, text: &[u8], from: usize) -> Option<(usize, &Pattern)> {
         let mut searched = from;
         while let Some((anchor, group)) = self.finder.find(text, searched) {
-            let mut candidates = self.groups[group].iter().filter_map(|p| Some((anchor.checked_sub(p.escapes())?, p)));
+            let mut candidates = self.groups[group]
+                .iter()
+                .filter_map(|p| Some((anchor.checked_sub(p.escapes())?, p)));
             let found = candidates.find(|(at, pattern)| *at >= from && pattern.matches(text, *at));
             if found.is_some() {
                 return found;
@@ -84,7 +95,11 @@ impl Pattern {
         let end = at + self.bytes.len();
         text[at..].starts_with(&self.bytes)
             && begins(text, at, self.lead)
-            && if self.is_whole { ends_name(text, end) } else { ends(text, end, self.separator) }
+            && if self.is_whole {
+                ends_name(text, end)
+            } else {
+                ends(text, end, self.separator)
+            }
     }
 }
 
@@ -96,8 +111,12 @@ impl Finder {
         if let Some(searcher) = packed::Searcher::new(anchors) {
             return Self::Packed(searcher);
         }
-        let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(anchors);
-        Self::Automaton(automaton.expect("a few short anchors are within every limit of an automaton"))
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostFirst)
+            .build(anchors);
+        Self::Automaton(
+            automaton.expect("a few short anchors are within every limit of an automaton"),
+        )
     }
 
     fn find(&self, text: &[u8], from: usize) -> Option<(usize, usize)> {
@@ -116,7 +135,10 @@ fn anchors(patterns: &[Pattern]) -> Vec<&[u8]> {
     let mut anchors: Vec<&[u8]> = Vec::new();
     for beginning in beginnings {
         // Sorted, a text comes right after its own beginnings.
-        if !anchors.last().is_some_and(|last| beginning.starts_with(last)) {
+        if !anchors
+            .last()
+            .is_some_and(|last| beginning.starts_with(last))
+        {
             anchors.push(beginning);
         }
     }

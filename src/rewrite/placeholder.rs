@@ -19,7 +19,11 @@ pub(super) enum Braces {
 /// What the `{{` at `at` begins.
 pub(super) fn braces_at(text: &[u8], at: usize) -> Braces {
     let letter = at + 2 + text[at + 2..].iter().take_while(|b| **b == b'~').count();
-    if text.get(letter).is_some_and(u8::is_ascii_uppercase) { Braces::LookAlike { letter } } else { Braces::Other }
+    if text.get(letter).is_some_and(u8::is_ascii_uppercase) {
+        Braces::LookAlike { letter }
+    } else {
+        Braces::Other
+    }
 }
 
 /// A placeholder, cut into its parts.
@@ -38,14 +42,23 @@ pub(super) struct Placeholder<'t> {
 /// Reads the placeholder whose `{{` is at `at`.
 pub(super) fn placeholder_at(text: &[u8], at: usize) -> Option<Placeholder<'_>> {
     let start = at + 2;
-    let name_end = start + text[start..].iter().take_while(|b| is_name_byte(**b)).count();
+    let name_end = start
+        + text[start..]
+            .iter()
+            .take_while(|b| is_name_byte(**b))
+            .count();
     let name = &text[start..name_end];
     if !name.first()?.is_ascii_uppercase() {
         return None;
     }
     let rest = &text[name_end..];
     if rest.starts_with(b"}}") {
-        return Some(Placeholder { name, tag: b"", tail: None, end: name_end + 2 });
+        return Some(Placeholder {
+            name,
+            tag: b"",
+            tail: None,
+            end: name_end + 2,
+        });
     }
     let rest = rest.strip_prefix(b":")?;
     let length = rest.iter().take_while(|b| is_tag_byte(**b)).count();
@@ -53,8 +66,15 @@ pub(super) fn placeholder_at(text: &[u8], at: usize) -> Option<Placeholder<'_>> 
         return None;
     }
     let slash = memchr(b'/', &rest[..length]);
-    let (tag, tail) = slash.map_or((&rest[..length], None), |slash| (&rest[..slash], Some(&rest[slash + 1..length])));
-    Some(Placeholder { name, tag, tail, end: name_end + 1 + length + 2 })
+    let (tag, tail) = slash.map_or((&rest[..length], None), |slash| {
+        (&rest[..slash], Some(&rest[slash + 1..length]))
+    });
+    Some(Placeholder {
+        name,
+        tag,
+        tail,
+        end: name_end + 1 + length + 2,
+    })
 }
 
 fn is_name_byte(b: u8) -> bool {

@@ -150,13 +150,23 @@ impl Style {
 
 impl Tag {
     /// The plain spelling.
-    pub(super) const PLAIN: Self = Self { resolved: false, other_case: false, style: Style::Native, depth: None };
+    pub(super) const PLAIN: Self = Self {
+        resolved: false,
+        other_case: false,
+        style: Style::Native,
+        depth: None,
+    };
 
     /// The tag as it stands in a placeholder after the colon; empty for the plain spelling.
     pub(super) fn text(self) -> String {
         let flag = |on, letter| if on { letter } else { "" };
         let depth = self.depth.map(|d| d.to_string()).unwrap_or_default();
-        format!("{}{}{}{depth}", flag(self.resolved, "r"), flag(self.other_case, "l"), self.style.letter())
+        format!(
+            "{}{}{}{depth}",
+            flag(self.resolved, "r"),
+            flag(self.other_case, "l"),
+            self.style.letter()
+        )
     }
 
     /// Whether the spelling is looked for in text of this kind: in JSON all text is inside a string, one level deep.
@@ -166,7 +176,11 @@ impl Tag {
 
     /// The path of `root` that the tag speaks of, if the root has it.
     pub(super) fn path(self, root: &Root) -> Option<&str> {
-        if self.resolved { root.resolved.as_deref() } else { Some(&root.path) }
+        if self.resolved {
+            root.resolved.as_deref()
+        } else {
+            Some(&root.path)
+        }
     }
 }
 
@@ -183,8 +197,11 @@ pub(super) fn spell(system: System, path: &str, tag: Tag) -> Option<String> {
     if !tag.style.can_have(tag.depth) {
         return None;
     }
-    let text =
-        if tag.other_case { in_other_case(system, path, tag.style)? } else { unescaped(system, path, tag.style)? };
+    let text = if tag.other_case {
+        in_other_case(system, path, tag.style)?
+    } else {
+        unescaped(system, path, tag.style)?
+    };
     if tag.style == Style::Slashes {
         return Some(slash_escaped(&text, tag.depth?));
     }
@@ -211,7 +228,12 @@ pub(super) fn every_tag() -> impl Iterator<Item = Tag> {
     let depths = || [None].into_iter().chain((0..=MAX_DEPTH).map(Some));
     Style::ALL.into_iter().flat_map(move |style| {
         flags.into_iter().flat_map(move |(resolved, other_case)| {
-            depths().map(move |depth| Tag { resolved, other_case, style, depth })
+            depths().map(move |depth| Tag {
+                resolved,
+                other_case,
+                style,
+                depth,
+            })
         })
     })
 }
@@ -219,7 +241,12 @@ pub(super) fn every_tag() -> impl Iterator<Item = Tag> {
 fn unescaped(system: System, path: &str, style: Style) -> Option<String> {
     let windows = system.is_windows();
     let forward = || path.replace('\\', "/");
-    let below_drive = || Some((path.get(..1)?.to_ascii_lowercase(), path.get(2..)?.replace('\\', "/")));
+    let below_drive = || {
+        Some((
+            path.get(..1)?.to_ascii_lowercase(),
+            path.get(2..)?.replace('\\', "/"),
+        ))
+    };
     match style {
         Style::Native => Some(path.to_owned()),
         Style::Forward => windows.then(forward),
@@ -228,7 +255,11 @@ fn unescaped(system: System, path: &str, style: Style) -> Option<String> {
         Style::Mount => below_drive().map(|(drive, rest)| format!("/mnt/{drive}{rest}")),
         Style::Drive => (system == System::Wsl).then(|| of_mount(path)).flatten(),
         Style::Slashes => Some(if windows { forward() } else { path.to_owned() }),
-        Style::Percent => Some(percent_encoded(&if windows { forward() } else { path.to_owned() })),
+        Style::Percent => Some(percent_encoded(&if windows {
+            forward()
+        } else {
+            path.to_owned()
+        })),
         Style::Colon => windows.then(|| percent_encoded(&forward()).replacen(':', "%3A", 1)),
         Style::Component => Some(component_encoded(path)),
         Style::ClientDir => Some(client_dir_name(path)).filter(|name| !is_number(name)),
@@ -239,7 +270,13 @@ fn unescaped(system: System, path: &str, style: Style) -> Option<String> {
 fn of_mount(path: &str) -> Option<String> {
     let (drive, rest) = path.strip_prefix("/mnt/")?.split_once('/')?;
     let is_drive = drive.len() == 1 && drive.bytes().all(|b| b.is_ascii_lowercase());
-    is_drive.then(|| format!("{}:\\{}", drive.to_ascii_uppercase(), rest.replace('/', "\\")))
+    is_drive.then(|| {
+        format!(
+            "{}:\\{}",
+            drive.to_ascii_uppercase(),
+            rest.replace('/', "\\")
+        )
+    })
 }
 
 fn in_other_case(system: System, path: &str, style: Style) -> Option<String> {
@@ -253,14 +290,19 @@ fn in_other_case(system: System, path: &str, style: Style) -> Option<String> {
 
 fn with_other_case(text: &str) -> Option<String> {
     let drive = text.chars().next().filter(char::is_ascii_alphabetic)?;
-    let other = if drive.is_ascii_uppercase() { drive.to_ascii_lowercase() } else { drive.to_ascii_uppercase() };
+    let other = if drive.is_ascii_uppercase() {
+        drive.to_ascii_lowercase()
+    } else {
+        drive.to_ascii_uppercase()
+    };
     Some(format!("{other}{}", &text[1..]))
 }
 
 /// `-1`, the directory name of `/1`, is also a JSON number: replaced outside of strings it would change what the text
 /// around it means, so it is no spelling.
 fn is_number(name: &str) -> bool {
-    name.strip_prefix('-').is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+    name.strip_prefix('-')
+        .is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -270,11 +312,16 @@ mod tests {
     fn all(system: System, path: &str) -> Vec<(String, String)> {
         let root = Root::new(system, "R".parse().expect("name"), path, None).expect("root");
         let roots = RootSet::new(system, [root]);
-        spellings(&roots).map(|(_, tag, bytes)| (tag.text(), bytes)).collect()
+        spellings(&roots)
+            .map(|(_, tag, bytes)| (tag.text(), bytes))
+            .collect()
     }
 
     fn expect(system: System, path: &str, expected: &[(&str, &str)]) {
-        let expected: Vec<_> = expected.iter().map(|(t, b)| ((*t).to_owned(), (*b).to_owned())).collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(t, b)| ((*t).to_owned(), (*b).to_owned()))
+            .collect();
         assert_eq!(all(system, path), expected);
     }
 
@@ -294,10 +341,17 @@ mod tests {
     #[test]
     fn odd_characters_make_more() {
         let spelled = all(System::Macos, "/a \"b");
-        for expected in
-            [("0", "/a \"b"), ("2", "/a \\\\\\\"b"), ("u", "/a%20%22b"), ("c", "%2Fa%20%22b"), ("e", "-a--b")]
-        {
-            assert!(spelled.contains(&(expected.0.to_owned(), expected.1.to_owned())), "{expected:?} in {spelled:?}");
+        for expected in [
+            ("0", "/a \"b"),
+            ("2", "/a \\\\\\\"b"),
+            ("u", "/a%20%22b"),
+            ("c", "%2Fa%20%22b"),
+            ("e", "-a--b"),
+        ] {
+            assert!(
+                spelled.contains(&(expected.0.to_owned(), expected.1.to_owned())),
+                "{expected:?} in {spelled:?}"
+            );
         }
     }
 
@@ -318,22 +372,40 @@ mod tests {
             ("e", "C--Users-al"),
             ("le", "c--Users-al"),
         ] {
-            assert!(spelled.contains(&(expected.0.to_owned(), expected.1.to_owned())), "{expected:?} in {spelled:?}");
+            assert!(
+                spelled.contains(&(expected.0.to_owned(), expected.1.to_owned())),
+                "{expected:?} in {spelled:?}"
+            );
         }
     }
 
     #[test]
     fn a_mounted_drive_of_wsl_has_a_windows_form() {
         let spelled = all(System::Wsl, "/mnt/c/Users/al");
-        assert!(spelled.contains(&("b1".to_owned(), "C:\\\\Users\\\\al".to_owned())), "{spelled:?}");
-        assert!(!all(System::Wsl, "/home/al").iter().any(|(tag, _)| tag.contains('b')));
+        assert!(
+            spelled.contains(&("b1".to_owned(), "C:\\\\Users\\\\al".to_owned())),
+            "{spelled:?}"
+        );
+        assert!(
+            !all(System::Wsl, "/home/al")
+                .iter()
+                .any(|(tag, _)| tag.contains('b'))
+        );
     }
 
     #[test]
     fn the_resolved_path_is_told_apart() {
-        let root = Root::new(System::Linux, "R".parse().expect("name"), "/home/al", Some("/data/al")).expect("root");
+        let root = Root::new(
+            System::Linux,
+            "R".parse().expect("name"),
+            "/home/al",
+            Some("/data/al"),
+        )
+        .expect("root");
         let roots = RootSet::new(System::Linux, [root]);
-        let tags: Vec<_> = spellings(&roots).map(|(root, tag, _)| placeholder(root, tag)).collect();
+        let tags: Vec<_> = spellings(&roots)
+            .map(|(root, tag, _)| placeholder(root, tag))
+            .collect();
         assert_eq!(tags[..2], ["{{R}}", "{{R:r}}"]);
     }
 }

@@ -60,7 +60,9 @@ impl<'t> Strings<'t> {
         if self.kind == TextKind::Plain {
             return false;
         }
-        let Some(quote) = self.opening.find(at, is_unescaped) else { return false };
+        let Some(quote) = self.opening.find(at, is_unescaped) else {
+            return false;
+        };
         if let Some((_, protected)) = self.last.filter(|(last, _)| *last == quote) {
             return protected;
         }
@@ -74,7 +76,9 @@ impl<'t> Strings<'t> {
         if self.kind == TextKind::Plain {
             return false;
         }
-        let Some(quote) = self.opening.find(at, is_unescaped) else { return false };
+        let Some(quote) = self.opening.find(at, is_unescaped) else {
+            return false;
+        };
         let line = self.line_at(quote);
         if !self.may_be_clients_record(&line) {
             let is_cwd = text_before_colon(&self.text[..quote])
@@ -96,7 +100,9 @@ impl<'t> Strings<'t> {
     /// ascending order, so the text is searched once.
     fn may_be_clients_record(&mut self, line: &Range<usize>) -> bool {
         if self.next_sign.is_none_or(|next| next < line.start) {
-            self.next_sign = Some(next_sign(&self.text[line.start..]).map_or(usize::MAX, |found| line.start + found));
+            self.next_sign = Some(
+                next_sign(&self.text[line.start..]).map_or(usize::MAX, |found| line.start + found),
+            );
         }
         self.next_sign.is_some_and(|next| next < line.end)
     }
@@ -111,8 +117,13 @@ impl<'t> Strings<'t> {
     }
 
     fn is_protected_string(&mut self, quote: usize) -> bool {
-        let Some(key) = text_before_colon(&self.text[..quote]) else { return false };
-        if PROTECTED_KEYS.iter().any(|protected| key.strip_suffix(*protected).is_some_and(is_unescaped)) {
+        let Some(key) = text_before_colon(&self.text[..quote]) else {
+            return false;
+        };
+        if PROTECTED_KEYS
+            .iter()
+            .any(|protected| key.strip_suffix(*protected).is_some_and(is_unescaped))
+        {
             return true;
         }
         key.ends_with(DATA_KEY) && {
@@ -141,13 +152,21 @@ pub(super) struct LookBack<'t> {
 
 impl<'t> LookBack<'t> {
     pub(super) fn new(text: &'t [u8]) -> Self {
-        Self { text, seen: 0, found: None }
+        Self {
+            text,
+            seen: 0,
+            found: None,
+        }
     }
 
     /// The last quote before `at`, in its line, that is accepted.
     pub(super) fn find(&mut self, at: usize, accept: impl Fn(&[u8]) -> bool) -> Option<usize> {
         let mut end = at;
-        while let Some(found) = self.text.get(self.seen..end).and_then(|new| memrchr2(b'"', b'\n', new)) {
+        while let Some(found) = self
+            .text
+            .get(self.seen..end)
+            .and_then(|new| memrchr2(b'"', b'\n', new))
+        {
             end = self.seen + found;
             let is_quote = self.text[end] == b'"';
             if !is_quote || accept(&self.text[..end]) {
@@ -166,13 +185,20 @@ fn next_sign(text: &[u8]) -> Option<usize> {
     match &*SIGNS {
         Some(signs) => signs.find(text).map(|found| found.start()),
         // A processor without vector instructions.
-        None => CLIENT_RECORD_SIGNS.iter().filter_map(|sign| memmem::find(text, sign)).min(),
+        None => CLIENT_RECORD_SIGNS
+            .iter()
+            .filter_map(|sign| memmem::find(text, sign))
+            .min(),
     }
 }
 
 /// Whether a quote that follows `head` is one of the line's own JSON, not one inside a string.
 fn is_unescaped(head: &[u8]) -> bool {
-    head.iter().rev().take_while(|b| **b == b'\\').count().is_multiple_of(2)
+    head.iter()
+        .rev()
+        .take_while(|b| **b == b'\\')
+        .count()
+        .is_multiple_of(2)
 }
 
 /// What stands before the colon that `head` ends with, blanks aside.
@@ -182,7 +208,10 @@ fn text_before_colon(head: &[u8]) -> Option<&[u8]> {
 
 /// `head` without the blanks it ends with; a line end stays, so that no line depends on the one before.
 fn without_blanks(head: &[u8]) -> &[u8] {
-    &head[..head.iter().rposition(|b| !matches!(b, b' ' | b'\t')).map_or(0, |last| last + 1)]
+    &head[..head
+        .iter()
+        .rposition(|b| !matches!(b, b' ' | b'\t'))
+        .map_or(0, |last| last + 1)]
 }
 
 #[cfg(test)]
@@ -221,6 +250,9 @@ mod tests {
     #[test]
     fn a_look_back_is_bounded_by_the_line_and_by_what_was_seen() {
         let mut opening = LookBack::new(b"\"a\nb\"c\\\"d");
-        assert_eq!([1, 3, 4, 7, 9].map(|at| opening.find(at, is_unescaped)), [Some(0), None, None, Some(4), Some(4)]);
+        assert_eq!(
+            [1, 3, 4, 7, 9].map(|at| opening.find(at, is_unescaped)),
+            [Some(0), None, None, Some(4), Some(4)]
+        );
     }
 }

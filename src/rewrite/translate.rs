@@ -43,14 +43,35 @@ impl Translation {
         let (style, forms) = forms(target, path, tag);
         let from = tag.style.separator(origin, tag.depth.unwrap_or(0));
         let to = style.separator(target, 0);
-        let tail = needs_conversion(from, to).then_some((from, Separators { style, system: target }));
-        Self { forms, depth: tag.depth, uri: uri(origin, tag, target, path), tail }
+        let tail = needs_conversion(from, to).then_some((
+            from,
+            Separators {
+                style,
+                system: target,
+            },
+        ));
+        Self {
+            forms,
+            depth: tag.depth,
+            uri: uri(origin, tag, target, path),
+            tail,
+        }
     }
 
     /// Writes the path in place of the placeholder from `at` to `end`, and what follows as far as it is converted.
     /// Returns where the text begins that is not written yet.
-    pub(super) fn write(&self, around: &mut Surroundings<'_>, at: usize, end: usize, out: &mut Vec<u8>) -> usize {
-        if let Some(uri) = self.uri.as_ref().filter(|uri| around.text[..at].ends_with(uri.scheme)) {
+    pub(super) fn write(
+        &self,
+        around: &mut Surroundings<'_>,
+        at: usize,
+        end: usize,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        if let Some(uri) = self
+            .uri
+            .as_ref()
+            .filter(|uri| around.text[..at].ends_with(uri.scheme))
+        {
             out.extend_from_slice(&uri.path);
             return end;
         }
@@ -64,7 +85,11 @@ impl Translation {
             None => around.continue_tail(at, end, out),
             Some((from, to)) => {
                 let to = to.style.separator(to.system, depth);
-                let tail = Tail { from: *from, to, quote: around.quote_before(at) };
+                let tail = Tail {
+                    from: *from,
+                    to,
+                    quote: around.quote_before(at),
+                };
                 around.convert(tail, end, out)
             }
         }
@@ -82,10 +107,20 @@ fn path_for(tag: Tag, there: &Root) -> &str {
 
 /// The path in the style of `tag` where the target has it, else in the nearest that it has; one form, or one per depth.
 fn forms(target: System, path: &str, tag: Tag) -> (Style, Vec<Vec<u8>>) {
-    let nearest = if tag.style == Style::Colon { Style::Percent } else { Style::Native };
+    let nearest = if tag.style == Style::Colon {
+        Style::Percent
+    } else {
+        Style::Native
+    };
     let styles = [tag.style, nearest, Style::Native].into_iter();
     let cases = [tag.other_case, false];
-    let mut tags = styles.flat_map(|style| cases.map(|other_case| Tag { other_case, style, ..Tag::PLAIN }));
+    let mut tags = styles.flat_map(|style| {
+        cases.map(|other_case| Tag {
+            other_case,
+            style,
+            ..Tag::PLAIN
+        })
+    });
     if tag.style == Style::ClientDir && !target.is_windows() {
         return (tag.style, vec![client_dir_name(path).into_bytes()]);
     }
@@ -99,8 +134,20 @@ fn forms_of(target: System, path: &str, tag: Tag) -> Option<Vec<Vec<u8>>> {
     }
     let at_depth = |depth: u8| {
         // Escaped slashes need a string around them; outside of one they are read as in the outermost.
-        let depth = if tag.style == Style::Slashes { depth.max(1) } else { depth };
-        spell(target, path, Tag { depth: Some(depth), ..tag }).map(String::into_bytes)
+        let depth = if tag.style == Style::Slashes {
+            depth.max(1)
+        } else {
+            depth
+        };
+        spell(
+            target,
+            path,
+            Tag {
+                depth: Some(depth),
+                ..tag
+            },
+        )
+        .map(String::into_bytes)
     };
     (0..=MAX_DEPTH).map(at_depth).collect()
 }
@@ -108,18 +155,26 @@ fn forms_of(target: System, path: &str, tag: Tag) -> Option<Vec<Vec<u8>>> {
 fn uri(origin: System, tag: Tag, target: System, path: &str) -> Option<Uri> {
     let from_drive = tag.style.lead(origin, 0) == Lead::Drive(0);
     let is_slash_path = matches!(tag.style, Style::Native | Style::Percent) && !origin.is_windows();
-    let has_own_form = tag.style == Style::Slashes || tag.style == Style::Colon && target.is_windows();
+    let has_own_form =
+        tag.style == Style::Slashes || tag.style == Style::Colon && target.is_windows();
     if has_own_form || !from_drive && !is_slash_path {
         return None;
     }
-    let encoded = percent_encoded(&if target.is_windows() { path.replace('\\', "/") } else { path.to_owned() });
+    let encoded = percent_encoded(&if target.is_windows() {
+        path.replace('\\', "/")
+    } else {
+        path.to_owned()
+    });
     let (scheme, path): (&[u8], _) = match (from_drive, target.is_windows()) {
         (true, true) => (b"file:///", encoded),
         (true, false) => (b"file:///", encoded.trim_start_matches('/').to_owned()),
         (false, true) => (b"file://", format!("/{encoded}")),
         (false, false) => (b"file://", encoded),
     };
-    Some(Uri { scheme, path: path.into_bytes() })
+    Some(Uri {
+        scheme,
+        path: path.into_bytes(),
+    })
 }
 
 fn needs_conversion(from: Separator, to: Separator) -> bool {
@@ -144,7 +199,12 @@ pub(super) struct Surroundings<'t> {
 
 impl<'t> Surroundings<'t> {
     pub(super) fn new(text: &'t [u8], kind: TextKind) -> Self {
-        Self { text, kind, quotes: LookBack::new(text), tail: None }
+        Self {
+            text,
+            kind,
+            quotes: LookBack::new(text),
+            tail: None,
+        }
     }
 
     /// Goes on with the path that the placeholder from `at` to `end` stands in, if it is one whose separators are
@@ -166,8 +226,14 @@ impl<'t> Surroundings<'t> {
     /// how deep the quote is, and what stands before it whether it opens a string, which is one deeper.
     fn depth(&mut self, at: usize) -> u8 {
         let least = if self.kind == TextKind::Json { 1 } else { 0 };
-        let Some(quote) = self.quotes.find(at, |_| true) else { return least };
-        let escapes = self.text[..quote].iter().rev().take_while(|b| **b == b'\\').count();
+        let Some(quote) = self.quotes.find(at, |_| true) else {
+            return least;
+        };
+        let escapes = self.text[..quote]
+            .iter()
+            .rev()
+            .take_while(|b| **b == b'\\')
+            .count();
         let own = u8::try_from((escapes + 1).ilog2()).unwrap_or(MAX_DEPTH);
         let opens = is_structural(&self.text[..quote - escapes]);
         (own + u8::from(opens)).clamp(least, MAX_DEPTH)
@@ -187,7 +253,10 @@ fn is_structural(head: &[u8]) -> bool {
             [rest @ .., b' ' | b'\t'] => rest,
             [.., b'\\', b'n' | b't' | b'r'] => {
                 let rest = &head[..head.len() - 1];
-                &rest[..rest.iter().rposition(|b| *b != b'\\').map_or(0, |last| last + 1)]
+                &rest[..rest
+                    .iter()
+                    .rposition(|b| *b != b'\\')
+                    .map_or(0, |last| last + 1)]
             }
             [.., last] => return b":,[{".contains(last),
             [] => return false,
@@ -233,7 +302,11 @@ impl Tail {
         match self.from {
             Separator::Slash => (rest[at] == b'/').then_some(1),
             Separator::Backslashes(count) => {
-                let run = rest[at..].iter().take(count).take_while(|b| **b == b'\\').count();
+                let run = rest[at..]
+                    .iter()
+                    .take(count)
+                    .take_while(|b| **b == b'\\')
+                    .count();
                 (run == count).then_some(count)
             }
             Separator::PercentSlash => (percent_at(rest, at) == Some(b'/')).then_some(3),
@@ -247,7 +320,10 @@ impl Tail {
             Separator::Backslashes(count) => out.extend(std::iter::repeat_n(b'\\', count)),
             Separator::PercentSlash => out.extend_from_slice(b"%2F"),
             Separator::PercentBackslash => out.extend_from_slice(b"%5C"),
-            Separator::Slash | Separator::AnySlash | Separator::EscapedSlash(_) | Separator::Hyphen => out.push(b'/'),
+            Separator::Slash
+            | Separator::AnySlash
+            | Separator::EscapedSlash(_)
+            | Separator::Hyphen => out.push(b'/'),
         }
     }
 
@@ -258,13 +334,17 @@ impl Tail {
             b'\'' | b'`' => self.quote.is_none_or(|quote| quote == rest[0]),
             b' ' | b',' | b';' | b'&' | b')' => self.quote.is_none(),
             b'%' => {
-                self.is_percent_encoded() && percent_at(rest, 0).is_some_and(|b| b.is_ascii_control() || is_quote(b))
+                self.is_percent_encoded()
+                    && percent_at(rest, 0).is_some_and(|b| b.is_ascii_control() || is_quote(b))
             }
             byte => byte.is_ascii_control(),
         }
     }
 
     fn is_percent_encoded(&self) -> bool {
-        matches!(self.from, Separator::PercentSlash | Separator::PercentBackslash)
+        matches!(
+            self.from,
+            Separator::PercentSlash | Separator::PercentBackslash
+        )
     }
 }

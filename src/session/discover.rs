@@ -18,7 +18,8 @@ use crate::sys::parallel::{spread, worth};
 const NOT_PLAIN: &str = "not a plain file (links are not followed)";
 
 /// Why a name beside a transcript is refused.
-const NOT_ITS_NAME: &str = "beside a transcript, no name may begin with `@`: ccsync names files that lie elsewhere so";
+const NOT_ITS_NAME: &str =
+    "beside a transcript, no name may begin with `@`: ccsync names files that lie elsewhere so";
 
 /// The client's directory of project directories.
 pub fn projects_dir(claude_dir: &Path) -> PathBuf {
@@ -64,7 +65,10 @@ impl LocalSession {
 
     /// The name of the project directory; empty if it is not UTF-8 (the client writes ASCII).
     pub fn directory_name(&self) -> &str {
-        self.directory.file_name().and_then(|n| n.to_str()).unwrap_or_default()
+        self.directory
+            .file_name()
+            .and_then(|n| n.to_str())
+            .unwrap_or_default()
     }
 
     /// Bytes of all files.
@@ -76,9 +80,19 @@ impl LocalSession {
 /// Where the transcript of one session lies; the larger one if the id is in several directories, as for [`discover`].
 pub fn transcript_path(claude_dir: &Path, id: &SessionId) -> Option<PathBuf> {
     let projects = list(&projects_dir(claude_dir)).ok()?;
-    let paths = projects.iter().filter(|entry| is_directory(entry)).map(|entry| file_path(&entry.path(), id, None));
-    let files =
-        paths.filter_map(|path| Some((fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?.len(), path)));
+    let paths = projects
+        .iter()
+        .filter(|entry| is_directory(entry))
+        .map(|entry| file_path(&entry.path(), id, None));
+    let files = paths.filter_map(|path| {
+        Some((
+            fs::symlink_metadata(&path)
+                .ok()
+                .filter(fs::Metadata::is_file)?
+                .len(),
+            path,
+        ))
+    });
     files.max().map(|(_, path)| path)
 }
 
@@ -102,7 +116,9 @@ pub fn discover_some(claude_dir: &Path, wanted: Wanted<'_>) -> Result<Discovery,
     let mut found = Discovery::default();
     let apart = Apart::ALL.map(|apart| found.sessions_apart(claude_dir, apart));
     for scan in scan_projects(&projects, &apart, wanted) {
-        scan.sessions.into_iter().for_each(|session| found.add(session));
+        scan.sessions
+            .into_iter()
+            .for_each(|session| found.add(session));
         found.refused.extend(scan.refused);
     }
     found.refused.sort_by(|a, b| a.path.cmp(&b.path));
@@ -129,7 +145,11 @@ fn scan_projects(projects: &[PathBuf], apart: &[SessionsApart], wanted: Wanted<'
     let numbered: Vec<_> = projects.iter().enumerate().collect();
     let threads = worth(projects.len(), PROJECTS_PER_THREAD).max(1);
     let Ok(mut scans) = spread(&numbered, threads, |projects| {
-        Ok::<_, Infallible>(projects.map(|(number, project)| (*number, Scan::of(project, apart, wanted))).collect())
+        Ok::<_, Infallible>(
+            projects
+                .map(|(number, project)| (*number, Scan::of(project, apart, wanted)))
+                .collect(),
+        )
     });
     scans.sort_by_key(|(number, _)| *number);
     scans.into_iter().map(|(_, scan)| scan).collect()
@@ -158,7 +178,9 @@ impl Scan {
         let names: HashSet<OsString> = entries.iter().map(fs::DirEntry::file_name).collect();
         for entry in &entries {
             let name = entry.file_name();
-            let Some(stem) = name.to_str().and_then(|n| n.strip_suffix(".jsonl")) else { continue };
+            let Some(stem) = name.to_str().and_then(|n| n.strip_suffix(".jsonl")) else {
+                continue;
+            };
             match stem.parse::<SessionId>() {
                 Ok(id) if !wanted(&id) => {}
                 Ok(id) => self.session(directory, id, entry, names.contains(OsStr::new(stem))),
@@ -168,16 +190,32 @@ impl Scan {
     }
 
     /// `beside`: there is something of the session's name besides its transcript.
-    fn session(&mut self, directory: &Path, id: SessionId, transcript: &fs::DirEntry, beside: bool) {
+    fn session(
+        &mut self,
+        directory: &Path,
+        id: SessionId,
+        transcript: &fs::DirEntry,
+        beside: bool,
+    ) {
         // A link to a transcript is followed, as the client does; one beside it is not.
         let is_link = transcript.file_type().is_ok_and(|kind| kind.is_symlink());
-        let metadata = if is_link { fs::metadata(transcript.path()) } else { transcript.metadata() };
+        let metadata = if is_link {
+            fs::metadata(transcript.path())
+        } else {
+            transcript.metadata()
+        };
         let stamp = match metadata {
             Ok(metadata) if metadata.is_file() => FileStamp::of(&metadata),
-            Ok(_) => return self.refuse(Some(id), &transcript.path(), "not a plain file".to_owned()),
+            Ok(_) => {
+                return self.refuse(Some(id), &transcript.path(), "not a plain file".to_owned());
+            }
             Err(e) => return self.refuse(Some(id), &transcript.path(), e.to_string()),
         };
-        let mut session = LocalSession { id, directory: directory.to_owned(), files: BTreeMap::from([(None, stamp)]) };
+        let mut session = LocalSession {
+            id,
+            directory: directory.to_owned(),
+            files: BTreeMap::from([(None, stamp)]),
+        };
         if beside {
             self.beside(&mut session);
         }
@@ -194,13 +232,22 @@ impl Scan {
         while let Some((directory, prefix)) = directories.pop() {
             for entry in self.entries(session, &directory) {
                 let file_name = entry.file_name();
-                let is_reserved =
-                    prefix.as_deref() == Some("") && file_name.to_str().is_some_and(|name| name.starts_with(RESERVED));
+                let is_reserved = prefix.as_deref() == Some("")
+                    && file_name
+                        .to_str()
+                        .is_some_and(|name| name.starts_with(RESERVED));
                 if is_reserved {
-                    self.refuse(Some(session.id.clone()), &entry.path(), NOT_ITS_NAME.to_owned());
+                    self.refuse(
+                        Some(session.id.clone()),
+                        &entry.path(),
+                        NOT_ITS_NAME.to_owned(),
+                    );
                     continue;
                 }
-                let name = prefix.as_ref().zip(file_name.to_str()).map(|(prefix, name)| format!("{prefix}{name}"));
+                let name = prefix
+                    .as_ref()
+                    .zip(file_name.to_str())
+                    .map(|(prefix, name)| format!("{prefix}{name}"));
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     directories.push((entry.path(), name.map(|name| name + "/")));
                 } else if !file_name.to_str().is_some_and(is_leftover) {
@@ -253,36 +300,56 @@ impl Scan {
     }
 
     fn refuse(&mut self, session: Option<SessionId>, path: &Path, reason: String) {
-        self.refused.push(Refused { session, path: path.to_owned(), reason });
+        self.refused.push(Refused {
+            session,
+            path: path.to_owned(),
+            reason,
+        });
     }
 }
 
-fn file_beside(entry: &fs::DirEntry, name: Option<String>) -> Result<(RelativeName, FileStamp), String> {
+fn file_beside(
+    entry: &fs::DirEntry,
+    name: Option<String>,
+) -> Result<(RelativeName, FileStamp), String> {
     let metadata = entry.metadata().map_err(|e| e.to_string())?;
     if !metadata.is_file() {
         return Err(NOT_PLAIN.to_owned());
     }
-    let name = RelativeName::new(&name.ok_or("its name is not UTF-8")?).map_err(|e| e.to_string())?;
+    let name =
+        RelativeName::new(&name.ok_or("its name is not UTF-8")?).map_err(|e| e.to_string())?;
     Ok((name, FileStamp::of(&metadata)))
 }
 
 /// Files of a session whose transcript is not in `directory`: a pull that was killed came no further, or the transcript was removed and
 /// they were not.
 pub fn files_without_transcript(directory: &Path, id: &SessionId) -> Option<LocalSession> {
-    let mut session = LocalSession { id: id.clone(), directory: directory.to_owned(), files: BTreeMap::new() };
+    let mut session = LocalSession {
+        id: id.clone(),
+        directory: directory.to_owned(),
+        files: BTreeMap::new(),
+    };
     let mut scan = Scan::default();
     scan.beside(&mut session);
-    Apart::ALL.into_iter().for_each(|apart| scan.apart(&mut session, apart));
+    Apart::ALL
+        .into_iter()
+        .for_each(|apart| scan.apart(&mut session, apart));
     (!session.files.is_empty()).then_some(session)
 }
 
 /// Whether it is a directory, or a link to one; most systems tell so without another question.
 fn is_directory(entry: &fs::DirEntry) -> bool {
-    entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_symlink() && entry.path().is_dir())
+    entry
+        .file_type()
+        .is_ok_and(|kind| kind.is_dir() || kind.is_symlink() && entry.path().is_dir())
 }
 
 fn list(directory: &Path) -> Result<Vec<fs::DirEntry>, PathError> {
-    let fail = |source| PathError { action: "read", path: directory.to_owned(), source };
+    let fail = |source| PathError {
+        action: "read",
+        path: directory.to_owned(),
+        source,
+    };
     match fs::read_dir(directory) {
         Ok(entries) => entries.collect::<io::Result<Vec<_>>>().map_err(fail),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -295,7 +362,11 @@ impl Discovery {
     fn sessions_apart(&mut self, claude_dir: &Path, apart: Apart) -> SessionsApart {
         let directory = claude_dir.join(apart.directory());
         let entries = list(&directory).unwrap_or_else(|e| {
-            self.refused.push(Refused { session: None, path: directory, reason: e.source.to_string() });
+            self.refused.push(Refused {
+                session: None,
+                path: directory,
+                reason: e.source.to_string(),
+            });
             Vec::new()
         });
         (apart, entries.iter().map(fs::DirEntry::file_name).collect())
@@ -306,10 +377,20 @@ impl Discovery {
             self.sessions.insert(session.id.clone(), session);
             return;
         };
-        let (keep, leave) =
-            if other.files[&None].len >= session.files[&None].len { (other, session) } else { (session, other) };
-        let reason = format!("the same id is also in `{}`, which is larger", keep.directory.display());
-        self.refused.push(Refused { session: Some(leave.id.clone()), path: leave.path(None), reason });
+        let (keep, leave) = if other.files[&None].len >= session.files[&None].len {
+            (other, session)
+        } else {
+            (session, other)
+        };
+        let reason = format!(
+            "the same id is also in `{}`, which is larger",
+            keep.directory.display()
+        );
+        self.refused.push(Refused {
+            session: Some(leave.id.clone()),
+            path: leave.path(None),
+            reason,
+        });
         self.sessions.insert(keep.id.clone(), keep);
     }
 }

@@ -66,7 +66,9 @@ impl Facts {
         ] {
             let needle = format!("{{\"type\":\"{kind}\"");
             if let Some(at) = memmem::find_iter(lines, needle.as_bytes()).last()
-                && let Some(text) = parse(line_at(lines, at)).as_ref().and_then(|r| r[field].as_str())
+                && let Some(text) = parse(line_at(lines, at))
+                    .as_ref()
+                    .and_then(|r| r[field].as_str())
             {
                 *slot = Some(cut(text));
             }
@@ -77,7 +79,9 @@ impl Facts {
         let mut last: &[u8] = b"";
         for at in memmem::find_iter(lines, b"\"cwd\":\"") {
             let text = &lines[at + 6..];
-            let Some(end) = string_end(text) else { continue };
+            let Some(end) = string_end(text) else {
+                continue;
+            };
             if text[..end] == *last || self.cwds.len() >= MAX_CWDS {
                 continue;
             }
@@ -106,7 +110,11 @@ pub fn entered_worktree(lines: &[u8]) -> Option<Option<String>> {
         let line = line_at(before, at);
         // Others may hold the same words further in, and a torn one says nothing.
         if let Some(record) = parse(line).filter(|record| record["type"] == "worktree-state") {
-            return Some(record["worktreeSession"]["worktreePath"].as_str().map(str::to_owned));
+            return Some(
+                record["worktreeSession"]["worktreePath"]
+                    .as_str()
+                    .map(str::to_owned),
+            );
         }
         before = &before[..memchr::memrchr(b'\n', &before[..at]).map_or(0, |end| end + 1)];
     }
@@ -115,7 +123,9 @@ pub fn entered_worktree(lines: &[u8]) -> Option<Option<String>> {
 
 /// Parses the client's time stamps.
 pub fn parse_time(text: &str) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
+    DateTime::parse_from_rfc3339(text)
+        .ok()
+        .map(|time| time.to_utc())
 }
 
 /// The title in a session's `custom-title.json`.
@@ -124,7 +134,8 @@ pub fn custom_title_file(json: &[u8]) -> Option<String> {
 }
 
 fn is_bound(lines: &[u8]) -> bool {
-    let signed = memmem::find_iter(lines, b"\"signature\":\"").any(|at| lines.get(at + 13).is_some_and(|b| *b != b'"'));
+    let signed = memmem::find_iter(lines, b"\"signature\":\"")
+        .any(|at| lines.get(at + 13).is_some_and(|b| *b != b'"'));
     signed
         || memmem::find(lines, b"\"type\":\"prompt_snapshot\"").is_some()
         || memmem::find(lines, b"{\"type\":\"api-request").is_some()
@@ -150,11 +161,20 @@ fn first_prompt(lines: &[u8]) -> Option<String> {
     memmem::find_iter(lines, b"\"type\":\"user\"").find_map(|at| {
         let record = parse(line_at(lines, at))?;
         let meta = |key: &str| record[key].as_bool().unwrap_or(false);
-        if record["type"] != "user" || meta("isMeta") || meta("isSidechain") || meta("isCompactSummary") {
+        if record["type"] != "user"
+            || meta("isMeta")
+            || meta("isSidechain")
+            || meta("isCompactSummary")
+        {
             return None;
         }
         let content = &record["message"]["content"];
-        let text = content.as_str().or_else(|| content.as_array()?.iter().find_map(|block| block["text"].as_str()))?;
+        let text = content.as_str().or_else(|| {
+            content
+                .as_array()?
+                .iter()
+                .find_map(|block| block["text"].as_str())
+        })?;
         // Slash commands, shell mode and reminders are wrapped in tags; nobody typed them as a prompt.
         (!text.trim().is_empty() && !text.starts_with('<')).then(|| cut(text))
     })
@@ -200,7 +220,10 @@ mod tests {
         let of = |lines: &[&str]| entered_worktree((lines.join("\n") + "\n").as_bytes());
         assert_eq!(of(&["{}", beside, torn]), None);
         for after in [&[][..], &[beside], &[beside, torn, "{}"]] {
-            assert_eq!(of(&[&[left, entered], after].concat()), Some(Some("/w/aside".to_owned())));
+            assert_eq!(
+                of(&[&[left, entered], after].concat()),
+                Some(Some("/w/aside".to_owned()))
+            );
             assert_eq!(of(&[&[entered, left], after].concat()), Some(None));
         }
     }
@@ -216,7 +239,10 @@ mod tests {
 "#,
         );
         assert_eq!(facts.first_prompt.as_deref(), Some("fix \"it\""));
-        assert_eq!(facts.last_activity.as_deref(), Some("2026-01-02T03:04:05.678Z"));
+        assert_eq!(
+            facts.last_activity.as_deref(),
+            Some("2026-01-02T03:04:05.678Z")
+        );
         assert_eq!(facts.project("-home-al-my-app"), Some("/home/al/my_app"));
         assert_eq!(facts.project("-elsewhere"), Some("/home/al"));
         assert!(!facts.bound, "an empty signature binds nothing");
@@ -233,7 +259,8 @@ mod tests {
     fn survives_any_bytes() {
         let mut facts = Facts::default();
         facts.absorb(b"\"cwd\":\"\\");
-        facts.absorb(b"{\"type\":\"ai-title\"\xff\n\"timestamp\":\"nonsense\"\n\"cwd\":\"\\ud83d\"");
+        facts
+            .absorb(b"{\"type\":\"ai-title\"\xff\n\"timestamp\":\"nonsense\"\n\"cwd\":\"\\ud83d\"");
         assert_eq!(facts, Facts::default());
     }
 }

@@ -50,7 +50,9 @@ impl Apart {
     /// The directory and the file of a name that is one of these.
     fn split(name: &str) -> Option<(Self, &str)> {
         let (first, file) = name.strip_prefix(RESERVED)?.split_once('/')?;
-        let apart = Self::ALL.into_iter().find(|apart| apart.directory() == first)?;
+        let apart = Self::ALL
+            .into_iter()
+            .find(|apart| apart.directory() == first)?;
         is_taken(file).then_some((apart, file))
     }
 }
@@ -58,7 +60,10 @@ impl Apart {
 /// Whether a file of that name in such a directory belongs to the session: no lock, nothing hidden, nothing half-written.
 pub(super) fn is_taken(file: &str) -> bool {
     let part_of_name = |part: &str| matches!(part, "tmp" | "lock");
-    !file.contains('/') && !file.starts_with('.') && !is_leftover(file) && !file.split('.').skip(1).any(part_of_name)
+    !file.contains('/')
+        && !file.starts_with('.')
+        && !is_leftover(file)
+        && !file.split('.').skip(1).any(part_of_name)
 }
 
 /// Whether the file lies outside the project directory, where the client clears up by itself.
@@ -73,12 +78,15 @@ pub fn has_place(name: Option<&RelativeName>) -> bool {
 
 /// Whether the file is the user's own, byte for byte the same on every machine: paths in it are no paths of the session.
 pub fn is_verbatim(name: Option<&RelativeName>) -> bool {
-    name.and_then(|name| Apart::split(name.as_str())).is_some_and(|(apart, _)| apart == Apart::FileHistory)
+    name.and_then(|name| Apart::split(name.as_str()))
+        .is_some_and(|(apart, _)| apart == Apart::FileHistory)
 }
 
 /// Where a file of a session lies; `directory` is the session's project directory, and `None` the transcript.
 pub fn file_path(directory: &Path, id: &SessionId, file: Option<&RelativeName>) -> PathBuf {
-    let Some(name) = file else { return directory.join(format!("{id}.jsonl")) };
+    let Some(name) = file else {
+        return directory.join(format!("{id}.jsonl"));
+    };
     let (mut path, below) = root_of(directory, id, name);
     path.extend(below.split('/'));
     path
@@ -133,26 +141,58 @@ mod tests {
     fn each_name_has_one_place() {
         let directory = Path::new("/home/al/.claude/projects/-home-al-app");
         let id: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
-        let path = |text: &str| file_path(directory, &id, Some(&name(text))).to_str().unwrap().to_owned();
+        let path = |text: &str| {
+            file_path(directory, &id, Some(&name(text)))
+                .to_str()
+                .unwrap()
+                .to_owned()
+        };
         assert_eq!(
             path("tool-results/x.txt"),
             format!("/home/al/.claude/projects/-home-al-app/{id}/tool-results/x.txt")
         );
-        assert_eq!(path("@file-history/0a@v1"), format!("/home/al/.claude/file-history/{id}/0a@v1"));
-        assert_eq!(path("@tasks/1.json"), format!("/home/al/.claude/tasks/{id}/1.json"));
-        assert_eq!(file_path(directory, &id, None), directory.join(format!("{id}.jsonl")));
+        assert_eq!(
+            path("@file-history/0a@v1"),
+            format!("/home/al/.claude/file-history/{id}/0a@v1")
+        );
+        assert_eq!(
+            path("@tasks/1.json"),
+            format!("/home/al/.claude/tasks/{id}/1.json")
+        );
+        assert_eq!(
+            file_path(directory, &id, None),
+            directory.join(format!("{id}.jsonl"))
+        );
     }
 
     #[test]
     fn only_known_names_have_a_place() {
-        for (text, apart) in [("x@v1", false), ("a/@b", false), ("@tasks/1.json", true), ("@file-history/0a@v1", true)]
-        {
-            assert_eq!((has_place(Some(&name(text))), lies_apart(Some(&name(text)))), (true, apart), "{text}");
+        for (text, apart) in [
+            ("x@v1", false),
+            ("a/@b", false),
+            ("@tasks/1.json", true),
+            ("@file-history/0a@v1", true),
+        ] {
+            assert_eq!(
+                (has_place(Some(&name(text))), lies_apart(Some(&name(text)))),
+                (true, apart),
+                "{text}"
+            );
         }
-        for text in ["@", "@tasks", "@plans/x.md", "@tasks/a/b", "@tasks/.lock", "@tasks/1.lock", "@tasks/1.json.tmp.7"]
-        {
+        for text in [
+            "@",
+            "@tasks",
+            "@plans/x.md",
+            "@tasks/a/b",
+            "@tasks/.lock",
+            "@tasks/1.lock",
+            "@tasks/1.json.tmp.7",
+        ] {
             assert!(!has_place(Some(&name(text))), "{text}");
         }
-        assert!(is_verbatim(Some(&name("@file-history/x.json"))) && !is_verbatim(Some(&name("@tasks/1.json"))));
+        assert!(
+            is_verbatim(Some(&name("@file-history/x.json")))
+                && !is_verbatim(Some(&name("@tasks/1.json")))
+        );
     }
 }

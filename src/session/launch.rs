@@ -11,7 +11,15 @@ use crate::domain::id::SessionId;
 use crate::sys::process::Program;
 
 /// Options of the client that choose a session themselves.
-const CHOOSE_SESSION: [&str; 7] = ["--resume", "-r", "--continue", "-c", "--session-id", "--fork-session", "--from-pr"];
+const CHOOSE_SESSION: [&str; 7] = [
+    "--resume",
+    "-r",
+    "--continue",
+    "-c",
+    "--session-id",
+    "--fork-session",
+    "--from-pr",
+];
 
 /// Which conversation a run of the client is about.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +51,11 @@ impl Launch<'_> {
             Conversation::Resumed(session) => program.args(["--resume", session.as_str()]),
             Conversation::New(session) => program.args(["--session-id", session.as_str()]),
         };
-        if let Some(settings) = self.note.filter(|_| !self.has_own_settings()).and_then(telling) {
+        if let Some(settings) = self
+            .note
+            .filter(|_| !self.has_own_settings())
+            .and_then(telling)
+        {
             program = program.args(["--settings", &settings]);
         }
         program.args(self.args)
@@ -57,20 +69,29 @@ impl Launch<'_> {
 
 /// The first of the user's arguments that chooses a session itself.
 pub fn chooses_session(args: &[OsString]) -> Option<&OsStr> {
-    let chooses = |arg: &&OsString| CHOOSE_SESSION.iter().any(|option| is_option(arg, option)) || is_joined(arg);
+    let chooses = |arg: &&OsString| {
+        CHOOSE_SESSION.iter().any(|option| is_option(arg, option)) || is_joined(arg)
+    };
     args.iter().find(chooses).map(OsString::as_os_str)
 }
 
 /// Short options in one word: `-rID`, or `-pc`, which is `-p -c`.
 fn is_joined(arg: &OsStr) -> bool {
     let arg = arg.to_string_lossy();
-    let Some(letters) = arg.strip_prefix('-').filter(|letters| !letters.starts_with('-')) else { return false };
-    letters.starts_with('r') || letters.contains(['c', 'r']) && letters.chars().all(|letter| "cpr".contains(letter))
+    let Some(letters) = arg
+        .strip_prefix('-')
+        .filter(|letters| !letters.starts_with('-'))
+    else {
+        return false;
+    };
+    letters.starts_with('r')
+        || letters.contains(['c', 'r']) && letters.chars().all(|letter| "cpr".contains(letter))
 }
 
 fn is_option(arg: &OsStr, option: &str) -> bool {
     let arg = arg.to_string_lossy();
-    arg.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    arg.strip_prefix(option)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
 }
 
 /// Settings with a hook that prints a file when a conversation is taken up, and again after it was compacted: what such a hook prints is added
@@ -78,7 +99,8 @@ fn is_option(arg: &OsStr, option: &str) -> bool {
 fn telling(note: &Path) -> Option<String> {
     let quoted = format!("'{}'", note.to_str()?.replace('\'', r"'\''"));
     let hook = json!({"type": "command", "command": format!("cat {quoted}")});
-    let settings = json!({"hooks": {"SessionStart": [{"matcher": "resume|compact", "hooks": [hook]}]}});
+    let settings =
+        json!({"hooks": {"SessionStart": [{"matcher": "resume|compact", "hooks": [hook]}]}});
     Some(settings.to_string())
 }
 
@@ -96,13 +118,20 @@ mod tests {
             args: &args,
         };
         let program = launch.program(Path::new("claude"));
-        program.argv().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect()
+        program
+            .argv()
+            .skip(1)
+            .map(|arg| arg.to_string_lossy().into_owned())
+            .collect()
     }
 
     #[test]
     fn a_note_is_printed_by_a_hook_whatever_its_path() {
         let argv = argv(Some("/home/o'hara/a b/note"), &["--model", "opus"]);
-        assert_eq!(argv[..2], ["--resume", "11111111-0000-4000-8000-000000000001"]);
+        assert_eq!(
+            argv[..2],
+            ["--resume", "11111111-0000-4000-8000-000000000001"]
+        );
         assert_eq!(argv[4..], ["--model", "opus"]);
         let settings: serde_json::Value = serde_json::from_str(&argv[3]).unwrap();
         let command = &settings["hooks"]["SessionStart"][0]["hooks"][0]["command"];
@@ -111,7 +140,10 @@ mod tests {
 
     #[test]
     fn settings_of_the_user_stay_theirs() {
-        assert_eq!(argv(Some("/note"), &["--settings=x.json"])[2..], ["--settings=x.json"]);
+        assert_eq!(
+            argv(Some("/note"), &["--settings=x.json"])[2..],
+            ["--settings=x.json"]
+        );
     }
 
     #[test]
@@ -121,7 +153,10 @@ mod tests {
             chooses_session(&args).map(|arg| arg.to_string_lossy().into_owned())
         };
         assert_eq!(chosen(&["--model", "opus", "hello"]), None);
-        assert_eq!(chosen(&["--model", "opus", "--resume=x"]).as_deref(), Some("--resume=x"));
+        assert_eq!(
+            chosen(&["--model", "opus", "--resume=x"]).as_deref(),
+            Some("--resume=x")
+        );
         for joined in ["-c", "-pc", "-r1111", "-r"] {
             assert_eq!(chosen(&[joined]).as_deref(), Some(joined));
         }

@@ -27,26 +27,39 @@ struct PidFile {
 ///
 /// Files that cannot be read are passed over: older clients write none, so this can never be a guarantee.
 pub fn live_sessions(claude_dir: &Path) -> BTreeMap<SessionId, u32> {
-    let Ok(entries) = std::fs::read_dir(claude_dir.join("sessions")) else { return BTreeMap::new() };
-    let paths = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "json"));
+    let Ok(entries) = std::fs::read_dir(claude_dir.join("sessions")) else {
+        return BTreeMap::new();
+    };
+    let paths = entries
+        .flatten()
+        .map(|e| e.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "json"));
     paths.filter_map(|path| live_session(&path)).collect()
 }
 
 /// The session that the client with this process id has open now; it changes with `/clear`.
 pub fn session_of(claude_dir: &Path, pid: u32) -> Option<SessionId> {
-    live_session(&claude_dir.join("sessions").join(format!("{pid}.json"))).map(|(session, _)| session)
+    live_session(&claude_dir.join("sessions").join(format!("{pid}.json")))
+        .map(|(session, _)| session)
 }
 
 /// The process of a running client that has the session open to which the file at `path` belongs.
 pub fn running_client(claude_dir: &Path, path: &Path) -> Option<u32> {
-    live_sessions(claude_dir).into_iter().find(|(id, _)| belongs_to(claude_dir, path, id)).map(|(_, pid)| pid)
+    live_sessions(claude_dir)
+        .into_iter()
+        .find(|(id, _)| belongs_to(claude_dir, path, id))
+        .map(|(_, pid)| pid)
 }
 
 /// Whether the file is the transcript of the session, or in a directory of its own, in whatever project; also behind a link.
 fn belongs_to(claude_dir: &Path, path: &Path, id: &SessionId) -> bool {
     let resolved = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let is_in = |place: PathBuf| path.starts_with(&place) || resolved(path).starts_with(resolved(&place));
-    let projects = std::fs::read_dir(projects_dir(claude_dir)).into_iter().flatten().flatten();
+    let is_in =
+        |place: PathBuf| path.starts_with(&place) || resolved(path).starts_with(resolved(&place));
+    let projects = std::fs::read_dir(projects_dir(claude_dir))
+        .into_iter()
+        .flatten()
+        .flatten();
     projects.map(|entry| entry.path()).any(|directory| {
         // A transcript has nothing below it, so that one question does for both.
         is_in(file_path(&directory, id, None)) || directories(&directory, id).any(is_in)
@@ -90,9 +103,21 @@ mod tests {
         assert!(belongs(&elsewhere), "a transcript may be a link");
         assert!(belongs(&beside.join("subagents/agent-1.jsonl")));
         assert!(belongs(&beside.join("not/there")));
-        assert!(belongs(&home.path().join("file-history").join(id.as_str()).join("0123456789abcdef@v1")));
-        assert!(!belongs(&home.path().join("tasks/22222222-0000-4000-8000-000000000002/1.json")));
-        assert!(!belongs(&project.join("22222222-0000-4000-8000-000000000002.jsonl")));
+        assert!(belongs(
+            &home
+                .path()
+                .join("file-history")
+                .join(id.as_str())
+                .join("0123456789abcdef@v1")
+        ));
+        assert!(!belongs(
+            &home
+                .path()
+                .join("tasks/22222222-0000-4000-8000-000000000002/1.json")
+        ));
+        assert!(!belongs(
+            &project.join("22222222-0000-4000-8000-000000000002.jsonl")
+        ));
         assert!(!belongs(&project.join("other").join(format!("{id}.jsonl"))));
     }
 }

@@ -18,8 +18,8 @@ use super::SessionError;
 use super::files::directories;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::{
-    Appender, AtomicFile, FileStamp, PathError, create_private_dir_all, is_executable, remove_file_if_exists,
-    set_modified, sync_with_directory, write_atomic,
+    Appender, AtomicFile, FileStamp, PathError, create_private_dir_all, is_executable,
+    remove_file_if_exists, set_modified, sync_with_directory, write_atomic,
 };
 
 /// Journals older than this are dropped, with what they keep.
@@ -110,15 +110,26 @@ pub struct Undone {
 impl Undone {
     /// Everything that was taken back.
     pub fn taken_back(&self) -> impl Iterator<Item = &Path> {
-        self.restored.iter().chain(&self.removed).map(PathBuf::as_path)
+        self.restored
+            .iter()
+            .chain(&self.removed)
+            .map(PathBuf::as_path)
     }
 }
 
 impl Journal {
     /// A journal below `root`, for a pull that begins at `now`. Nothing is written before the first change.
     pub fn new(root: &Path, now: DateTime<Utc>) -> Self {
-        let name = format!("{}-{}", now.format("%Y%m%dT%H%M%S%.6fZ"), std::process::id());
-        Self { directory: root.join(name), kept: AtomicU32::new(0), writing: Mutex::new(()) }
+        let name = format!(
+            "{}-{}",
+            now.format("%Y%m%dT%H%M%S%.6fZ"),
+            std::process::id()
+        );
+        Self {
+            directory: root.join(name),
+            kept: AtomicU32::new(0),
+            writing: Mutex::new(()),
+        }
     }
 
     /// Writes `path` anew, keeping what is there; its modification time becomes `modified`. `expected` is the file that the
@@ -170,8 +181,13 @@ impl Journal {
             file.set_modified(modified);
         }
         let change = match expected {
-            Some(_) => Change::Replaced { path: path.to_owned(), kept: self.keep(path)? },
-            None => Change::Created { path: path.to_owned() },
+            Some(_) => Change::Replaced {
+                path: path.to_owned(),
+                kept: self.keep(path)?,
+            },
+            None => Change::Created {
+                path: path.to_owned(),
+            },
         };
         self.enter(&change)?;
         let new = matches!(change, Change::Created { .. });
@@ -182,11 +198,19 @@ impl Journal {
         // knows by the file's stamp that it was not.
         check_unchanged(path, expected)?;
         // A new file can be had again from the store, so a crash may cost it; what it replaces may not be lost.
-        let stamp = if new { file.commit_without_sync() } else { file.commit() }.map_err(SessionError::from)?;
+        let stamp = if new {
+            file.commit_without_sync()
+        } else {
+            file.commit()
+        }
+        .map_err(SessionError::from)?;
         if let (Change::Replaced { kept, .. }, Some(expected)) = (&change, expected) {
             self.check_replaced(path, kept, (expected, &stamp))?;
         }
-        self.enter(&Change::Done { path: path.to_owned(), stamp })?;
+        self.enter(&Change::Done {
+            path: path.to_owned(),
+            stamp,
+        })?;
         Ok(stamp)
     }
 
@@ -204,14 +228,20 @@ impl Journal {
     ) -> Result<FileStamp, E> {
         check_unchanged(path, Some(expected))?;
         let from = expected.len;
-        self.enter(&Change::Extended { path: path.to_owned(), from })?;
+        self.enter(&Change::Extended {
+            path: path.to_owned(),
+            from,
+        })?;
         let mut file = Appender::open(path, from).map_err(SessionError::from)?;
         write(&mut |bytes| Ok(file.put(bytes)?))?;
         if let Some(modified) = modified {
             file.set_modified(modified);
         }
         let stamp = file.commit().map_err(SessionError::from)?;
-        self.enter(&Change::Done { path: path.to_owned(), stamp })?;
+        self.enter(&Change::Done {
+            path: path.to_owned(),
+            stamp,
+        })?;
         Ok(stamp)
     }
 
@@ -221,7 +251,10 @@ impl Journal {
     /// As for [`Self::write`].
     pub fn remove(&self, path: &Path, expected: &FileStamp) -> Result<(), SessionError> {
         check_unchanged(path, Some(expected))?;
-        self.enter(&Change::Removed { path: path.to_owned(), kept: self.keep(path)? })?;
+        self.enter(&Change::Removed {
+            path: path.to_owned(),
+            kept: self.keep(path)?,
+        })?;
         check_unchanged(path, Some(expected))?;
         remove_file_if_exists(path)?;
         fail_point("a file is taken away");
@@ -237,15 +270,23 @@ impl Journal {
     ) -> Result<(), SessionError> {
         let kept = self.directory.join(kept);
         let former = FileStamp::read(&kept)?;
-        if former.inode != expected.inode || former.len == expected.len || FileStamp::read(path)? != *written {
+        if former.inode != expected.inode
+            || former.len == expected.len
+            || FileStamp::read(path)? != *written
+        {
             return Ok(());
         }
-        let beside = tempfile::Builder::new().prefix(".ccsync-").suffix(".tmp").tempdir_in(&self.directory);
+        let beside = tempfile::Builder::new()
+            .prefix(".ccsync-")
+            .suffix(".tmp")
+            .tempdir_in(&self.directory);
         let again = beside.map_err(|source| PathError::new("restore", path, source))?;
         let link = again.path().join("file");
         let put_back = fs::hard_link(&kept, &link).and_then(|()| fs::rename(&link, path));
         put_back.map_err(|source| PathError::new("restore", path, source))?;
-        Err(SessionError::Changed { path: path.to_owned() })
+        Err(SessionError::Changed {
+            path: path.to_owned(),
+        })
     }
 
     /// Keeps the present contents of `path` and returns the name they are kept under.
@@ -255,7 +296,8 @@ impl Journal {
         let kept = self.directory.join(&name);
         // The file is about to be replaced by a rename, so a second link to it costs nothing and stays as it is.
         if fs::hard_link(path, &kept).is_err() {
-            fs::copy(path, &kept).map_err(|source| PathError::new("keep a copy of", path, source))?;
+            fs::copy(path, &kept)
+                .map_err(|source| PathError::new("keep a copy of", path, source))?;
         }
         // Its author need not have waited for the disk, and the replacement will.
         sync_with_directory(&kept)?;
@@ -266,21 +308,31 @@ impl Journal {
     fn enter(&self, change: &Change) -> Result<(), SessionError> {
         create_private_dir_all(&self.directory)?;
         let path = self.directory.join(JOURNAL);
-        let fail = |source| PathError { action: "write", path: path.clone(), source };
+        let fail = |source| PathError {
+            action: "write",
+            path: path.clone(),
+            source,
+        };
         let was = match change {
-            Change::Extended { path, .. } | Change::Replaced { path, .. } | Change::Removed { path, .. } => {
-                FileStamp::read(path).ok()
-            }
+            Change::Extended { path, .. }
+            | Change::Replaced { path, .. }
+            | Change::Removed { path, .. } => FileStamp::read(path).ok(),
             Change::Created { .. } | Change::Done { .. } | Change::Undone => None,
         };
         let line = line(&Line { change, was }).map_err(fail)?;
-        let mut file = fs::OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(fail)?;
         fail_point("before a journal entry");
         {
             // One line after the other, and none that is followed by another is cut short.
             let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
             let len = file.metadata().map_err(fail)?.len();
-            file.write_all(&line).or_else(|e| file.set_len(len).and(Err(e))).map_err(fail)?;
+            file.write_all(&line)
+                .or_else(|e| file.set_len(len).and(Err(e)))
+                .map_err(fail)?;
         }
         fail_point("a journal entry is written");
         if matches!(change, Change::Replaced { .. } | Change::Removed { .. }) {
@@ -297,7 +349,13 @@ fn check_unchanged(path: &Path, expected: Option<&FileStamp>) -> Result<(), Sess
         Err(e) if e.is_not_found() => None,
         Err(e) => return Err(e.into()),
     };
-    if found.as_ref() == expected { Ok(()) } else { Err(SessionError::Changed { path: path.to_owned() }) }
+    if found.as_ref() == expected {
+        Ok(())
+    } else {
+        Err(SessionError::Changed {
+            path: path.to_owned(),
+        })
+    }
 }
 
 /// Takes back the newest pull recorded below `root` of which something is left to take back; `None` if there is none.
@@ -314,7 +372,9 @@ pub fn undo(
 ) -> Result<Option<(DateTime<Utc>, Undone)>, SessionError> {
     let mut waiting = None;
     for (directory, time) in journals(root).into_iter().rev() {
-        let Some(entries) = read_journal(&directory)? else { continue };
+        let Some(entries) = read_journal(&directory)? else {
+            continue;
+        };
         let tried = entries.tried;
         let (undone, blocked) = take_back_all(&directory, entries, running)?;
         if !tried || undone.taken_back().next().is_some() {
@@ -338,7 +398,9 @@ fn take_back_all(
     let gone_on = sessions_gone_on(&entries.list);
     for entry in entries.list.into_iter().rev() {
         let kept = match &entry.change {
-            Change::Replaced { kept, .. } | Change::Removed { kept, .. } => Some(directory.join(kept)),
+            Change::Replaced { kept, .. } | Change::Removed { kept, .. } => {
+                Some(directory.join(kept))
+            }
             _ => None,
         };
         let fate = match take_back(&entry, kept.as_deref(), running, &gone_on) {
@@ -362,13 +424,24 @@ fn take_back_all(
                 reason
             }
         };
-        let original = kept.as_ref().map(|kept| format!("; what was there before lies in `{}`", kept.display()));
-        undone.kept.push((entry.path.clone(), reason + &original.unwrap_or_default()));
+        let original = kept
+            .as_ref()
+            .map(|kept| format!("; what was there before lies in `{}`", kept.display()));
+        undone
+            .kept
+            .push((entry.path.clone(), reason + &original.unwrap_or_default()));
         left.push(entry);
     }
     left.reverse();
     fail_point("the former journal goes");
-    if blocked || left.iter().any(|entry| matches!(entry.change, Change::Replaced { .. } | Change::Removed { .. })) {
+    if blocked
+        || left.iter().any(|entry| {
+            matches!(
+                entry.change,
+                Change::Replaced { .. } | Change::Removed { .. }
+            )
+        })
+    {
         write_journal(directory, &left)?;
     } else {
         let fail = |source| PathError::new("remove", directory, source);
@@ -382,18 +455,33 @@ fn take_back_all(
 fn sessions_gone_on(entries: &[Entry]) -> Vec<PathBuf> {
     let as_left = |path: &Path| {
         let stamp = FileStamp::read(path).ok();
-        entries.iter().any(|entry| entry.path == path && entry.left == stamp)
+        entries
+            .iter()
+            .any(|entry| entry.path == path && entry.left == stamp)
     };
     let gone_on = |transcript: &Path| {
-        let id = transcript.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-        let own = id.zip(transcript.parent()).map(|(id, directory)| directories(directory, &id));
+        let id = transcript
+            .file_stem()
+            .and_then(|stem| stem.to_str()?.parse().ok());
+        let own = id
+            .zip(transcript.parent())
+            .map(|(id, directory)| directories(directory, &id));
         let own = own.into_iter().flatten();
-        let mut beside = own.flat_map(|directory| walkdir::WalkDir::new(directory).into_iter().flatten());
-        beside.by_ref().filter(|e| e.file_type().is_file()).any(|e| !as_left(e.path()))
+        let mut beside =
+            own.flat_map(|directory| walkdir::WalkDir::new(directory).into_iter().flatten());
+        beside
+            .by_ref()
+            .filter(|e| e.file_type().is_file())
+            .any(|e| !as_left(e.path()))
     };
-    let created =
-        entries.iter().filter(|entry| matches!(entry.change, Change::Created { .. })).map(|entry| &entry.path);
-    created.filter(|path| path.extension().is_some_and(|e| e == "jsonl") && gone_on(path)).cloned().collect()
+    let created = entries
+        .iter()
+        .filter(|entry| matches!(entry.change, Change::Created { .. }))
+        .map(|entry| &entry.path);
+    created
+        .filter(|path| path.extension().is_some_and(|e| e == "jsonl") && gone_on(path))
+        .cloned()
+        .collect()
 }
 
 /// An error with what caused it.
@@ -420,7 +508,9 @@ fn journals(root: &Path) -> Vec<(PathBuf, DateTime<Utc>)> {
     let mut journals: Vec<_> = entries
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
-            let time = chrono::NaiveDateTime::parse_from_str(name.split('-').next()?, "%Y%m%dT%H%M%S%.fZ").ok()?;
+            let time =
+                chrono::NaiveDateTime::parse_from_str(name.split('-').next()?, "%Y%m%dT%H%M%S%.fZ")
+                    .ok()?;
             Some((entry.path(), time.and_utc()))
         })
         .collect();
@@ -436,7 +526,10 @@ fn read_journal(directory: &Path) -> Result<Option<Entries>, SessionError> {
         Err(e) if e.is_not_found() => return Ok(None),
         Err(e) => return Err(e.into()),
     };
-    let mut entries = Entries { list: Vec::new(), tried: false };
+    let mut entries = Entries {
+        list: Vec::new(),
+        tried: false,
+    };
     for line in text.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
         let Line { change, was } = match serde_json::from_slice::<Line<Change>>(line) {
             Ok(line) => line,
@@ -450,11 +543,18 @@ fn read_journal(directory: &Path) -> Result<Option<Entries>, SessionError> {
             | Change::Replaced { path, .. }
             | Change::Removed { path, .. } => {
                 let path = path.clone();
-                entries.list.push(Entry { change, path, was, left: None });
+                entries.list.push(Entry {
+                    change,
+                    path,
+                    was,
+                    left: None,
+                });
             }
             Change::Done { path, stamp } => {
                 let entry = entries.list.iter_mut().rfind(|entry| entry.path == *path);
-                entry.into_iter().for_each(|entry| entry.left = Some(*stamp));
+                entry
+                    .into_iter()
+                    .for_each(|entry| entry.left = Some(*stamp));
             }
             Change::Undone => entries.tried = true,
         }
@@ -468,9 +568,21 @@ fn write_journal(directory: &Path, entries: &[Entry]) -> Result<(), SessionError
     let fail = |source| PathError::new("write", &path, source);
     let mut text = line(&Change::Undone).map_err(fail)?;
     for entry in entries {
-        text.extend(line(&Line { change: &entry.change, was: entry.was }).map_err(fail)?);
+        text.extend(
+            line(&Line {
+                change: &entry.change,
+                was: entry.was,
+            })
+            .map_err(fail)?,
+        );
         if let Some(stamp) = entry.left {
-            text.extend(line(&Change::Done { path: entry.path.clone(), stamp }).map_err(fail)?);
+            text.extend(
+                line(&Change::Done {
+                    path: entry.path.clone(),
+                    stamp,
+                })
+                .map_err(fail)?,
+            );
         }
     }
     Ok(write_atomic(&path, &text)?)
@@ -510,11 +622,18 @@ fn take_back(
         return Ok(Fate::Changed);
     }
     if gone_on.contains(path) {
-        return Ok(Fate::Blocked("files beside it have changed since that pull".to_owned()));
+        return Ok(Fate::Blocked(
+            "files beside it have changed since that pull".to_owned(),
+        ));
     }
     match (&entry.change, kept) {
         (Change::Extended { from, .. }, _) => {
-            let shorten = || fs::OpenOptions::new().write(true).open(path)?.set_len(*from);
+            let shorten = || {
+                fs::OpenOptions::new()
+                    .write(true)
+                    .open(path)?
+                    .set_len(*from)
+            };
             shorten().map_err(|source| PathError::new("shorten", path, source))?;
             if let Some(was) = entry.was {
                 set_modified(path, DateTime::from_timestamp_nanos(was.modified_ns))?;
@@ -531,7 +650,9 @@ fn take_back(
 
 /// Whether the change was never made, or an undo that died took it back.
 fn is_as_before(entry: &Entry, kept: Option<&Path>, now: Option<&FileStamp>) -> bool {
-    let Some(now) = now else { return matches!(entry.change, Change::Created { .. }) };
+    let Some(now) = now else {
+        return matches!(entry.change, Change::Created { .. });
+    };
     match entry.change {
         Change::Extended { .. } => Some(now) == entry.was.as_ref(),
         // A new file may have the length and the time of the one it replaced, but not its number.
@@ -553,7 +674,10 @@ fn put_back(kept: &Path, path: &Path, was: Option<FileStamp>) -> Result<(), Sess
     let mut file = AtomicFile::create(path)?;
     let mut former = fs::File::open(kept).map_err(fail)?;
     io::copy(&mut former, &mut file).map_err(fail)?;
-    if former.metadata().is_ok_and(|former| is_executable(&former) == Some(true)) {
+    if former
+        .metadata()
+        .is_ok_and(|former| is_executable(&former) == Some(true))
+    {
         file.make_executable()?;
     }
     if let Some(was) = was {
@@ -565,7 +689,12 @@ fn put_back(kept: &Path, path: &Path, was: Option<FileStamp>) -> Result<(), Sess
 }
 
 fn size_of(directory: &Path) -> u64 {
-    walkdir::WalkDir::new(directory).into_iter().flatten().filter_map(|e| e.metadata().ok()).map(|m| m.len()).sum()
+    walkdir::WalkDir::new(directory)
+        .into_iter()
+        .flatten()
+        .filter_map(|e| e.metadata().ok())
+        .map(|m| m.len())
+        .sum()
 }
 
 #[cfg(test)]
@@ -585,23 +714,42 @@ mod tests {
             let home = tempfile::tempdir().unwrap();
             let path = home.path().join("f.jsonl");
             write_atomic(&path, b"old").unwrap();
-            let journal = Journal::new(&home.path().join("undo"), DateTime::from_timestamp(1_700_000_000, 0).unwrap());
-            Self { home, path, journal }
+            let journal = Journal::new(
+                &home.path().join("undo"),
+                DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
+            );
+            Self {
+                home,
+                path,
+                journal,
+            }
         }
 
         fn enter(&mut self) {
             let kept = self.journal.keep(&self.path).unwrap();
-            self.journal.enter(&Change::Replaced { path: self.path.clone(), kept }).unwrap();
+            self.journal
+                .enter(&Change::Replaced {
+                    path: self.path.clone(),
+                    kept,
+                })
+                .unwrap();
         }
 
         fn replace(&self) {
             write_atomic(&self.path, b"new").unwrap();
             let stamp = FileStamp::read(&self.path).unwrap();
-            self.journal.enter(&Change::Done { path: self.path.clone(), stamp }).unwrap();
+            self.journal
+                .enter(&Change::Done {
+                    path: self.path.clone(),
+                    stamp,
+                })
+                .unwrap();
         }
 
         fn undo(&self) -> Option<Undone> {
-            undo(&self.home.path().join("undo"), &|_| None).unwrap().map(|(_, undone)| undone)
+            undo(&self.home.path().join("undo"), &|_| None)
+                .unwrap()
+                .map(|(_, undone)| undone)
         }
     }
 
@@ -631,7 +779,11 @@ mod tests {
         assert_eq!(pull.undo().unwrap().restored, [pull.path.clone()]);
         assert_eq!(FileStamp::read(&pull.path).unwrap(), before);
         write_atomic(&journal, &entered).unwrap();
-        assert_eq!(pull.undo(), Some(Undone::default()), "nothing is said to have changed");
+        assert_eq!(
+            pull.undo(),
+            Some(Undone::default()),
+            "nothing is said to have changed"
+        );
         assert_eq!(read(&pull.path).unwrap(), b"old");
     }
 
@@ -643,7 +795,11 @@ mod tests {
         let root = pull.home.path().join("undo");
         for _ in 0..2 {
             let (_, undone) = undo(&root, &|_| Some(7)).unwrap().unwrap();
-            assert!(undone.kept[0].1.starts_with("running here (process 7); what was there before lies in `"));
+            assert!(
+                undone.kept[0]
+                    .1
+                    .starts_with("running here (process 7); what was there before lies in `")
+            );
             assert_eq!(read(&pull.path).unwrap(), b"new");
         }
         assert_eq!(pull.undo().unwrap().restored, [pull.path.clone()]);
@@ -654,16 +810,31 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn what_was_kept_on_another_disk_comes_back_with_its_time() {
-        let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else { return };
+        let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else {
+            return;
+        };
         let mut pull = Replacing::new();
-        pull.journal = Journal::new(&elsewhere.path().join("undo"), DateTime::from_timestamp(0, 0).unwrap());
+        pull.journal = Journal::new(
+            &elsewhere.path().join("undo"),
+            DateTime::from_timestamp(0, 0).unwrap(),
+        );
         let before = FileStamp::read(&pull.path).unwrap();
         pull.enter();
         pull.replace();
-        let (_, undone) = undo(&elsewhere.path().join("undo"), &|_| None).unwrap().unwrap();
+        let (_, undone) = undo(&elsewhere.path().join("undo"), &|_| None)
+            .unwrap()
+            .unwrap();
         assert_eq!(undone.restored, [pull.path.clone()]);
         let after = FileStamp::read(&pull.path).unwrap();
-        assert_eq!((after.len, after.modified_ns), (before.len, before.modified_ns));
-        assert_eq!(std::fs::read_dir(elsewhere.path().join("undo")).unwrap().count(), 0);
+        assert_eq!(
+            (after.len, after.modified_ns),
+            (before.len, before.modified_ns)
+        );
+        assert_eq!(
+            std::fs::read_dir(elsewhere.path().join("undo"))
+                .unwrap()
+                .count(),
+            0
+        );
     }
 }

@@ -42,8 +42,13 @@ pub fn known_directories(claude_dir: &Path, home: &Path) -> Vec<PathBuf> {
 pub fn known_directories_stamp(claude_dir: &Path, home: &Path) -> String {
     let projects = projects_dir(claude_dir);
     // A directory's stamp changes with every session that is begun in it.
-    let with_stamp = |name: String| format!("{name} {:?}", FileStamp::read(&projects.join(&name)).ok());
-    let names: Vec<String> = project_directories(claude_dir).unwrap_or_default().into_iter().map(with_stamp).collect();
+    let with_stamp =
+        |name: String| format!("{name} {:?}", FileStamp::read(&projects.join(&name)).ok());
+    let names: Vec<String> = project_directories(claude_dir)
+        .unwrap_or_default()
+        .into_iter()
+        .map(with_stamp)
+        .collect();
     let names = names.join("/");
     let stamp = FileStamp::read(&list_path(claude_dir, home)).ok();
     let text = format!("{names} {stamp:?}");
@@ -52,7 +57,11 @@ pub fn known_directories_stamp(claude_dir: &Path, home: &Path) -> String {
 
 /// `.claude.json` lies beside `.claude`, or in the directory that `CLAUDE_CONFIG_DIR` names (client 2.1.329).
 fn list_path(claude_dir: &Path, home: &Path) -> PathBuf {
-    let parent = if claude_dir == home.join(".claude") { home } else { claude_dir };
+    let parent = if claude_dir == home.join(".claude") {
+        home
+    } else {
+        claude_dir
+    };
     parent.join(".claude.json")
 }
 
@@ -66,31 +75,58 @@ struct List {
 fn of_list(path: &Path) -> Vec<PathBuf> {
     let read = || {
         let mut json = Vec::new();
-        File::open(path).ok()?.take(LONGEST_LIST).read_to_end(&mut json).ok()?;
+        File::open(path)
+            .ok()?
+            .take(LONGEST_LIST)
+            .read_to_end(&mut json)
+            .ok()?;
         serde_json::from_slice::<List>(&json).ok()
     };
-    read().into_iter().flat_map(|list| list.projects.into_keys()).map(PathBuf::from).collect()
+    read()
+        .into_iter()
+        .flat_map(|list| list.projects.into_keys())
+        .map(PathBuf::from)
+        .collect()
 }
 
 fn of_sessions(projects: &Path) -> Vec<PathBuf> {
-    let Ok(directories) = fs::read_dir(projects) else { return Vec::new() };
-    let directories = directories.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    directories.take(MOST).flat_map(|entry| of_some_transcripts(&entry.path())).collect()
+    let Ok(directories) = fs::read_dir(projects) else {
+        return Vec::new();
+    };
+    let directories = directories
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    directories
+        .take(MOST)
+        .flat_map(|entry| of_some_transcripts(&entry.path()))
+        .collect()
 }
 
 fn of_some_transcripts(project: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(project) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(project) else {
+        return Vec::new();
+    };
     let transcripts = entries.flatten().filter(|entry| {
-        Path::new(&entry.file_name()).extension().is_some_and(|extension| extension == "jsonl")
+        Path::new(&entry.file_name())
+            .extension()
+            .is_some_and(|extension| extension == "jsonl")
             && entry.file_type().is_ok_and(|kind| kind.is_file())
     });
-    transcripts.take(TRANSCRIPTS).flat_map(|entry| of_transcript(&entry.path())).map(PathBuf::from).collect()
+    transcripts
+        .take(TRANSCRIPTS)
+        .flat_map(|entry| of_transcript(&entry.path()))
+        .map(PathBuf::from)
+        .collect()
 }
 
 fn of_transcript(path: &Path) -> Vec<String> {
     let mut text = Vec::new();
     let read = File::open(path).and_then(|file| file.take(BEGINNING).read_to_end(&mut text));
-    if read.is_ok() { working_directories(&text) } else { Vec::new() }
+    if read.is_ok() {
+        working_directories(&text)
+    } else {
+        Vec::new()
+    }
 }
 
 #[cfg(test)]
@@ -103,7 +139,11 @@ mod tests {
         let home = dir.path();
         let project = home.join(".claude/projects/-a");
         fs::create_dir_all(&project).unwrap();
-        crate::sys::fs::write_atomic(&project.join("x.jsonl"), b"{\"cwd\":\"/a/b\"}\n{\"cwd\":\"c\"}\n").unwrap();
+        crate::sys::fs::write_atomic(
+            &project.join("x.jsonl"),
+            b"{\"cwd\":\"/a/b\"}\n{\"cwd\":\"c\"}\n",
+        )
+        .unwrap();
         let list = br#"{"oauth":1,"projects":{"/d e":{"x":[1]},"relative":{}}}"#;
         crate::sys::fs::write_atomic(&home.join(".claude.json"), list).unwrap();
         let known = || known_directories(&home.join(".claude"), home);

@@ -53,9 +53,15 @@ pub struct DirectoryMark {
 
 impl DirectoryMark {
     fn of(metadata: &fs::Metadata) -> Self {
-        let made = metadata.created().ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok());
+        let made = metadata
+            .created()
+            .ok()
+            .and_then(|made| made.duration_since(UNIX_EPOCH).ok());
         let made_ns = made.and_then(|made| u64::try_from(made.as_nanos()).ok());
-        Self { inode: FileStamp::of(metadata).inode, made_ns }
+        Self {
+            inode: FileStamp::of(metadata).inode,
+            made_ns,
+        }
     }
 }
 
@@ -65,7 +71,9 @@ impl DirectoryMark {
 /// If `projects/` exists but cannot be listed.
 pub fn directories_with_memory(claude_dir: &Path) -> Result<Vec<String>, PathError> {
     let names = project_directories(claude_dir)?;
-    let has_memory = |name: &String| fs::symlink_metadata(memory_directory(claude_dir, name)).is_ok_and(|m| m.is_dir());
+    let has_memory = |name: &String| {
+        fs::symlink_metadata(memory_directory(claude_dir, name)).is_ok_and(|m| m.is_dir())
+    };
     Ok(names.into_iter().filter(has_memory).collect())
 }
 
@@ -92,8 +100,12 @@ pub fn users_files(claude_dir: &Path, kinds: &BTreeSet<Beside>) -> Listing {
             Beside::Plans | Beside::Commands | Beside::Agents | Beside::Skills => {
                 let directory = claude_dir.join(kind.name());
                 match fs::symlink_metadata(&directory) {
-                    Ok(metadata) if metadata.is_dir() && *kind == Beside::Plans => listing.add_plans(&directory),
-                    Ok(metadata) if metadata.is_dir() => listing.add_below(&directory, &format!("{}/", kind.name())),
+                    Ok(metadata) if metadata.is_dir() && *kind == Beside::Plans => {
+                        listing.add_plans(&directory)
+                    }
+                    Ok(metadata) if metadata.is_dir() => {
+                        listing.add_below(&directory, &format!("{}/", kind.name()))
+                    }
                     Ok(_) => listing.leave(&directory, NOT_PLAIN),
                     Err(_) => {}
                 }
@@ -109,22 +121,37 @@ impl Listing {
     /// One without files.
     fn of(directory: &Path) -> Self {
         let metadata = fs::metadata(directory).ok().filter(fs::Metadata::is_dir);
-        Self { is_there: metadata.is_some(), mark: metadata.as_ref().map(DirectoryMark::of), ..Self::default() }
+        Self {
+            is_there: metadata.is_some(),
+            mark: metadata.as_ref().map(DirectoryMark::of),
+            ..Self::default()
+        }
     }
 
     /// The stamp of a file that is here.
     pub fn stamp(&self, name: &RelativeName) -> Option<FileStamp> {
-        self.files.get(name).or_else(|| self.older.get(name)).copied()
+        self.files
+            .get(name)
+            .or_else(|| self.older.get(name))
+            .copied()
     }
 
     /// The plans in a directory, the newest apart from all others. Whatever else lies there is none.
     fn add_plans(&mut self, directory: &Path) {
         let mut plans = Self::default();
         plans.walk(directory, "plans/", 1);
-        let is_plan = |name: &RelativeName| Beside::of_user_file(name.as_str()) == Some(Beside::Plans);
-        let mut found: Vec<_> = plans.files.into_iter().filter(|(name, _)| is_plan(name)).collect();
+        let is_plan =
+            |name: &RelativeName| Beside::of_user_file(name.as_str()) == Some(Beside::Plans);
+        let mut found: Vec<_> = plans
+            .files
+            .into_iter()
+            .filter(|(name, _)| is_plan(name))
+            .collect();
         found.sort_by_key(|(_, stamp)| std::cmp::Reverse(stamp.modified_ns));
-        self.older = found.split_off(found.len().min(MOST_PLANS)).into_iter().collect();
+        self.older = found
+            .split_off(found.len().min(MOST_PLANS))
+            .into_iter()
+            .collect();
         self.files.extend(found);
         self.left.extend(plans.left);
     }
@@ -134,15 +161,25 @@ impl Listing {
     }
 
     fn walk(&mut self, directory: &Path, prefix: &str, deepest: usize) {
-        let walk = walkdir::WalkDir::new(directory).min_depth(1).max_depth(deepest).sort_by_file_name().into_iter();
-        let shown = walk.filter_entry(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+        let walk = walkdir::WalkDir::new(directory)
+            .min_depth(1)
+            .max_depth(deepest)
+            .sort_by_file_name()
+            .into_iter();
+        let shown =
+            walk.filter_entry(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
         for (n, entry) in shown.enumerate() {
             if n >= MOST_ENTRIES {
                 return self.leave(directory, "it holds more files than notes or settings do");
             }
             let entry = match entry {
                 Ok(entry) => entry,
-                Err(e) if e.io_error().is_some_and(|e| e.kind() == ErrorKind::NotFound) => continue,
+                Err(e)
+                    if e.io_error()
+                        .is_some_and(|e| e.kind() == ErrorKind::NotFound) =>
+                {
+                    continue;
+                }
                 Err(e) => {
                     self.leave(e.path().unwrap_or(directory), &e.to_string());
                     continue;
@@ -193,7 +230,9 @@ pub fn mark_of(directory: &Path) -> Option<DirectoryMark> {
 
 /// Where `name` lies below `directory`.
 pub fn path_of(directory: &Path, name: &RelativeName) -> PathBuf {
-    name.as_str().split('/').fold(directory.to_owned(), |path, part| path.join(part))
+    name.as_str()
+        .split('/')
+        .fold(directory.to_owned(), |path, part| path.join(part))
 }
 
 /// The first link among the directories that lead from `directory` to `name`, `directory` itself and the file included.
@@ -237,7 +276,10 @@ pub(super) fn project_directories(claude_dir: &Path) -> Result<Vec<String>, Path
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(PathError::new("read", &projects, e)),
     };
-    let mut names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
     names.sort();
     Ok(names)
 }

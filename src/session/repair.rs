@@ -78,7 +78,10 @@ pub enum What {
 impl What {
     /// Whether the text was changed for it.
     pub fn is_repair(&self) -> bool {
-        !matches!(self, Self::Conflicting { .. } | Self::Rootless { .. } | Self::NoUtf8)
+        !matches!(
+            self,
+            Self::Conflicting { .. } | Self::Rootless { .. } | Self::NoUtf8
+        )
     }
 }
 
@@ -96,7 +99,8 @@ impl Survey {
     pub fn lines(&mut self, text: &[u8]) {
         for line in lines(text) {
             for record in take_apart(body(line)).records {
-                self.records.extend(Shape::of(record).and_then(|shape| shape.uuid));
+                self.records
+                    .extend(Shape::of(record).and_then(|shape| shape.uuid));
             }
         }
     }
@@ -129,7 +133,11 @@ enum Parent {
     /// It is missing, and no record of the chain comes before.
     Nowhere,
     /// It is missing; `text` is the record with the one before in its place.
-    Other { text: Vec<u8>, from: String, to: String },
+    Other {
+        text: Vec<u8>,
+        from: String,
+        to: String,
+    },
 }
 
 /// The main conversation, or that of one sub-agent.
@@ -147,7 +155,13 @@ pub struct Healed {
 impl Healer {
     /// Heals the text that `survey` has seen.
     pub fn new(survey: Survey) -> Self {
-        Self { survey, line: 0, seen: HashMap::new(), last: HashMap::new(), findings: Vec::new() }
+        Self {
+            survey,
+            line: 0,
+            seen: HashMap::new(),
+            last: HashMap::new(),
+            findings: Vec::new(),
+        }
     }
 
     /// Heals the next lines, the last of which may have no end.
@@ -175,12 +189,17 @@ impl Healer {
         for fragment in parts.fragments {
             let shown = &fragment[..fragment.len().min(SHOWN)];
             let text = String::from_utf8_lossy(shown).into_owned();
-            self.found(What::Fragment { bytes: fragment.len() as u64, text });
+            self.found(What::Fragment {
+                bytes: fragment.len() as u64,
+                text,
+            });
             healed.fragments.extend_from_slice(fragment);
             healed.fragments.push(b'\n');
         }
         if parts.records.len() > 1 {
-            self.found(What::Glued { records: parts.records.len() as u64 });
+            self.found(What::Glued {
+                records: parts.records.len() as u64,
+            });
         }
         if line.len() == text.len() && !parts.records.is_empty() {
             self.found(What::Unterminated);
@@ -195,25 +214,43 @@ impl Healer {
             self.found(What::NoUtf8);
         }
         let shape = Shape::of(record).unwrap_or_default();
-        let Some(uuid) = shape.uuid.clone() else { return push_line(healed, record) };
+        let Some(uuid) = shape.uuid.clone() else {
+            return push_line(healed, record);
+        };
         let parent = self.new_parent(record, &shape, &uuid);
         let text = match &parent {
             Parent::Other { text, .. } => text,
             Parent::There | Parent::Nowhere => record,
         };
-        let now = Seen { line: self.line, was: blake3::hash(record), is: blake3::hash(text) };
+        let now = Seen {
+            line: self.line,
+            was: blake3::hash(record),
+            is: blake3::hash(text),
+        };
         if let Some(earlier) = self.seen.get(&uuid) {
             let first = earlier.line;
             if earlier.was == now.was || earlier.is == now.is {
-                return self.found(What::Doubled { record: uuid, first });
+                return self.found(What::Doubled {
+                    record: uuid,
+                    first,
+                });
             }
-            self.found(What::Conflicting { record: uuid.clone(), first });
+            self.found(What::Conflicting {
+                record: uuid.clone(),
+                first,
+            });
         }
         push_line(healed, text);
         match parent {
             Parent::There => {}
-            Parent::Nowhere => self.found(What::Rootless { record: uuid.clone() }),
-            Parent::Other { from, to, .. } => self.found(What::Relinked { record: uuid.clone(), from, to }),
+            Parent::Nowhere => self.found(What::Rootless {
+                record: uuid.clone(),
+            }),
+            Parent::Other { from, to, .. } => self.found(What::Relinked {
+                record: uuid.clone(),
+                from,
+                to,
+            }),
         }
         self.seen.insert(uuid.clone(), now);
         self.last.insert(shape.chain(), uuid);
@@ -221,10 +258,22 @@ impl Healer {
 
     /// What becomes of the parent of a record.
     fn new_parent(&self, record: &[u8], shape: &Shape, uuid: &str) -> Parent {
-        let missing = shape.parent.clone().flatten().filter(|parent| !self.survey.records.contains(parent));
-        let Some(from) = missing else { return Parent::There };
-        let before = self.last.get(&shape.chain()).filter(|before| *before != uuid).cloned();
-        let text = before.as_deref().and_then(|to| with_parent(record, &from, to));
+        let missing = shape
+            .parent
+            .clone()
+            .flatten()
+            .filter(|parent| !self.survey.records.contains(parent));
+        let Some(from) = missing else {
+            return Parent::There;
+        };
+        let before = self
+            .last
+            .get(&shape.chain())
+            .filter(|before| *before != uuid)
+            .cloned();
+        let text = before
+            .as_deref()
+            .and_then(|to| with_parent(record, &from, to));
         match (text, before) {
             (Some(text), Some(to)) => Parent::Other { text, from, to },
             _ => Parent::Nowhere,
@@ -232,13 +281,17 @@ impl Healer {
     }
 
     fn found(&mut self, what: What) {
-        self.findings.push(Finding { line: self.line, what });
+        self.findings.push(Finding {
+            line: self.line,
+            what,
+        });
     }
 }
 
 /// How many lines of `text` end without being JSON. Cheap: only lines that look odd are parsed.
 pub fn damaged_lines(text: &[u8]) -> u64 {
-    let damaged = |line: &&[u8]| line.ends_with(b"\n") && looks_odd(body(line)) && !is_json(body(line));
+    let damaged =
+        |line: &&[u8]| line.ends_with(b"\n") && looks_odd(body(line)) && !is_json(body(line));
     lines(text).filter(damaged).count() as u64
 }
 
@@ -283,7 +336,8 @@ impl Shape {
     /// tree record nor what state records refer to.
     fn is_record(&self) -> bool {
         let in_tree = self.uuid.is_some() && self.parent.is_some();
-        let state = self.session_id.is_some() || self.message_id.is_some() || self.leaf_uuid.is_some();
+        let state =
+            self.session_id.is_some() || self.message_id.is_some() || self.leaf_uuid.is_some();
         self.kind.is_some() && (in_tree || self.uuid.is_none() && state)
     }
 
@@ -329,7 +383,9 @@ fn split_records<'a>(piece: &'a [u8], begins_line: bool, parts: &mut Parts<'a>) 
             None => {
                 trusted = false;
                 let inside = memmem::find_iter(&rest[1..], b"{\"").map(|at| at + 1);
-                let next = inside.into_iter().find(|at| record_at(&rest[*at..], false).is_some());
+                let next = inside
+                    .into_iter()
+                    .find(|at| record_at(&rest[*at..], false).is_some());
                 let (fragment, after) = rest.split_at(next.unwrap_or(rest.len()));
                 parts.fragments.push(fragment);
                 rest = after;
@@ -349,7 +405,11 @@ fn record_at(text: &[u8], trusted: bool) -> Option<usize> {
     // A part of a record is followed by more of that record.
     let ends_well = matches!(text[end..].trim_ascii_start().first(), None | Some(b'{'));
     let is_record = || Shape::of(&text[..end]).is_some_and(|shape| shape.is_record());
-    let found = if trusted { ends_well || is_record() } else { ends_well && is_record() };
+    let found = if trusted {
+        ends_well || is_record()
+    } else {
+        ends_well && is_record()
+    };
     found.then_some(end)
 }
 

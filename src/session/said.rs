@@ -32,8 +32,13 @@ pub struct Sayings {
 }
 
 /// What the client wraps around that which a command printed.
-const PRINTED: [&str; 5] =
-    ["<local-command-stdout>", "<local-command-stderr>", "<bash-stdout>", "<bash-stderr>", "<task-notification>"];
+const PRINTED: [&str; 5] = [
+    "<local-command-stdout>",
+    "<local-command-stderr>",
+    "<bash-stdout>",
+    "<bash-stderr>",
+    "<task-notification>",
+];
 
 /// A record, as far as something is said in it. The rest, often the larger part, is passed over without being taken apart.
 #[derive(Debug, Default, Deserialize)]
@@ -64,31 +69,50 @@ struct Attachment {
 impl Record {
     fn of(line: &[u8]) -> Option<Self> {
         // What is odd (halves of characters, a field twice, a message that is none) is read the patient way.
-        serde_json::from_slice(line).ok().or_else(|| parse(line).map(Self::of_value))
+        serde_json::from_slice(line)
+            .ok()
+            .or_else(|| parse(line).map(Self::of_value))
     }
 
     fn of_value(mut record: Value) -> Self {
-        let mut take = |pointer: &str| record.pointer_mut(pointer).map(Value::take).unwrap_or_default();
+        let mut take = |pointer: &str| {
+            record
+                .pointer_mut(pointer)
+                .map(Value::take)
+                .unwrap_or_default()
+        };
         Self {
             r#type: take("/type"),
             is_meta: take("/isMeta"),
             is_compact_summary: take("/isCompactSummary"),
             is_sidechain: take("/isSidechain"),
             timestamp: take("/timestamp"),
-            message: Message { content: take("/message/content") },
-            attachment: Attachment { r#type: take("/attachment/type"), prompt: take("/attachment/prompt") },
+            message: Message {
+                content: take("/message/content"),
+            },
+            attachment: Attachment {
+                r#type: take("/attachment/type"),
+                prompt: take("/attachment/prompt"),
+            },
         }
     }
 }
 
 /// What is said in the record in `line`; nothing, if it is none.
 pub fn sayings(line: &[u8]) -> Sayings {
-    let Some(record) = Record::of(line) else { return Sayings::default() };
+    let Some(record) = Record::of(line) else {
+        return Sayings::default();
+    };
     let is_set = |flag: &Value| flag.as_bool().unwrap_or(false);
     let mut texts = Vec::new();
     match record.r#type.as_str() {
         Some("user") if is_set(&record.is_compact_summary) => {
-            each_text(record.message.content, &mut |text| texts.push(Saying { voice: Voice::Summary, text }));
+            each_text(record.message.content, &mut |text| {
+                texts.push(Saying {
+                    voice: Voice::Summary,
+                    text,
+                })
+            });
         }
         Some("user") if !is_set(&record.is_meta) => user(record.message.content, &mut texts),
         Some("assistant") => assistant(record.message.content, &mut texts),
@@ -98,16 +122,27 @@ pub fn sayings(line: &[u8]) -> Sayings {
         _ => {}
     }
     let time = record.timestamp.as_str().and_then(parse_time);
-    Sayings { time, agent: is_set(&record.is_sidechain), texts }
+    Sayings {
+        time,
+        agent: is_set(&record.is_sidechain),
+        texts,
+    }
 }
 
 fn user(content: Value, texts: &mut Vec<Saying>) {
     each_block(content, &mut |kind, mut block| {
         if kind == "text" {
-            text_of(block).into_iter().for_each(|text| of_user(text, texts));
+            text_of(block)
+                .into_iter()
+                .for_each(|text| of_user(text, texts));
         } else if kind.ends_with("tool_result") {
-            let output = |text| Saying { voice: Voice::Output, text };
-            each_text(block["content"].take(), &mut |text| texts.push(output(text)));
+            let output = |text| Saying {
+                voice: Voice::Output,
+                text,
+            };
+            each_text(block["content"].take(), &mut |text| {
+                texts.push(output(text))
+            });
         }
     });
 }
@@ -115,23 +150,40 @@ fn user(content: Value, texts: &mut Vec<Saying>) {
 /// A text in a user's record is what a person typed, what a command of theirs printed, or what the client told the model.
 fn of_user(text: String, texts: &mut Vec<Saying>) {
     if let Some(pieces) = typed_pieces(&text) {
-        texts.extend(pieces.into_iter().map(|text| Saying { voice: Voice::User, text }));
+        texts.extend(pieces.into_iter().map(|text| Saying {
+            voice: Voice::User,
+            text,
+        }));
     } else if PRINTED.iter().any(|tag| text.trim_start().starts_with(tag)) {
-        texts.push(Saying { voice: Voice::Output, text });
+        texts.push(Saying {
+            voice: Voice::Output,
+            text,
+        });
     }
 }
 
 fn assistant(content: Value, texts: &mut Vec<Saying>) {
     each_block(content, &mut |kind, mut block| {
         if kind == "text" {
-            texts.extend(text_of(block).map(|text| Saying { voice: Voice::Assistant, text }));
+            texts.extend(text_of(block).map(|text| Saying {
+                voice: Voice::Assistant,
+                text,
+            }));
         } else if kind.ends_with("tool_use") {
             let name = block["name"].as_str().unwrap_or("a tool").to_owned();
             each_string(block["input"].take(), &mut |text| {
-                texts.push(Saying { voice: Voice::Call(name.clone()), text });
+                texts.push(Saying {
+                    voice: Voice::Call(name.clone()),
+                    text,
+                });
             });
         } else if kind.ends_with("tool_result") {
-            each_text(block["content"].take(), &mut |text| texts.push(Saying { voice: Voice::Output, text }));
+            each_text(block["content"].take(), &mut |text| {
+                texts.push(Saying {
+                    voice: Voice::Output,
+                    text,
+                })
+            });
         }
     });
 }
@@ -174,8 +226,12 @@ fn text_of(block: Value) -> Option<String> {
 fn each_string(value: Value, each: &mut dyn FnMut(String)) {
     match value {
         Value::String(text) => each(text),
-        Value::Array(values) => values.into_iter().for_each(|value| each_string(value, each)),
-        Value::Object(fields) => fields.into_iter().for_each(|(_, value)| each_string(value, each)),
+        Value::Array(values) => values
+            .into_iter()
+            .for_each(|value| each_string(value, each)),
+        Value::Object(fields) => fields
+            .into_iter()
+            .for_each(|(_, value)| each_string(value, each)),
         _ => {}
     }
 }
@@ -187,12 +243,19 @@ mod tests {
     fn said(line: &str) -> Vec<String> {
         let sayings = sayings(line.as_bytes());
         let side = if sayings.agent { "agent " } else { "" };
-        sayings.texts.into_iter().map(|saying| format!("{side}{:?} {}", saying.voice, saying.text)).collect()
+        sayings
+            .texts
+            .into_iter()
+            .map(|saying| format!("{side}{:?} {}", saying.voice, saying.text))
+            .collect()
     }
 
     #[test]
     fn words_tools_and_results_are_said() {
-        assert_eq!(said(r#"{"type":"user","message":{"content":"hello"}}"#), ["User hello"]);
+        assert_eq!(
+            said(r#"{"type":"user","message":{"content":"hello"}}"#),
+            ["User hello"]
+        );
         assert_eq!(
             said(
                 r#"{"type":"user","isSidechain":true,"message":{"content":[{"type":"tool_result","content":[{"type":"text","text":"ok"},{"type":"image","source":{"data":"QUJD"}}]},{"type":"text","text":"go on"}]},"toolUseResult":"ok"}"#
@@ -210,22 +273,35 @@ mod tests {
             ["Summary so far"]
         );
         assert_eq!(
-            said(r#"{"type":"attachment","attachment":{"type":"queued_command","prompt":"and then"}}"#),
+            said(
+                r#"{"type":"attachment","attachment":{"type":"queued_command","prompt":"and then"}}"#
+            ),
             ["User and then"]
         );
         let command = r#"{"type":"user","message":{"content":"<command-name>/review</command-name><command-args>now</command-args>"}}"#;
         assert_eq!(said(command), ["User /review", "User now"]);
         assert_eq!(
-            said(r#"{"type":"user","message":{"content":"<bash-stdout>x</bash-stdout><bash-stderr></bash-stderr>"}}"#),
+            said(
+                r#"{"type":"user","message":{"content":"<bash-stdout>x</bash-stdout><bash-stderr></bash-stderr>"}}"#
+            ),
             ["Output <bash-stdout>x</bash-stdout><bash-stderr></bash-stderr>"]
         );
     }
 
     #[test]
     fn odd_records_say_what_they_say() {
-        assert_eq!(said(r#"  {"type":"user","message":{"content":"cut \ud83d here"}}"#), ["User cut \u{fffd} here"]);
-        assert_eq!(said(r#"{"type":"user","message":{"content":"one"},"message":{"content":"two"}}"#), ["User two"]);
-        assert_eq!(said(r#"{"type":"user","attachment":7,"message":{"content":"hello"}}"#), ["User hello"]);
+        assert_eq!(
+            said(r#"  {"type":"user","message":{"content":"cut \ud83d here"}}"#),
+            ["User cut \u{fffd} here"]
+        );
+        assert_eq!(
+            said(r#"{"type":"user","message":{"content":"one"},"message":{"content":"two"}}"#),
+            ["User two"]
+        );
+        assert_eq!(
+            said(r#"{"type":"user","attachment":7,"message":{"content":"hello"}}"#),
+            ["User hello"]
+        );
     }
 
     #[test]

@@ -43,7 +43,10 @@ pub fn count_of_persons(lines: &[u8]) -> u64 {
         let start = memchr::memrchr(b'\n', &lines[from..at]).map_or(from, |end| from + end + 1);
         from = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |end| at + end);
         count += u64::from(is_of_person(&lines[start..from]));
-        for (mark, at) in marks.iter_mut().filter(|(_, at)| at.is_some_and(|at| at < from)) {
+        for (mark, at) in marks
+            .iter_mut()
+            .filter(|(_, at)| at.is_some_and(|at| at < from))
+        {
             *at = memmem::find(&lines[from..], mark).map(|at| from + at);
         }
     }
@@ -56,7 +59,9 @@ fn is_of_person(line: &[u8]) -> bool {
     if is_result && memmem::find(line, b"\"type\":\"text\"").is_none() {
         return false;
     }
-    Record::parse(line).and_then(|record| record.speech).is_some_and(|speech| speech.who == Who::User)
+    Record::parse(line)
+        .and_then(|record| record.speech)
+        .is_some_and(|speech| speech.who == Who::User)
 }
 
 /// Gives the turns of a transcript, line by line.
@@ -78,7 +83,13 @@ impl Telling {
         let live = outline.live();
         let all = outline.turns(&live);
         let skip = all.saturating_sub(most);
-        Self { live, seen: 0, skip, extent: ((all - skip) as u64, skip as u64), open: None }
+        Self {
+            live,
+            seen: 0,
+            skip,
+            extent: ((all - skip) as u64, skip as u64),
+            open: None,
+        }
     }
 
     /// How many turns will be given, and how many are left out before them.
@@ -91,7 +102,12 @@ impl Telling {
         let record = Record::parse(line)?;
         self.seen += 1;
         let is_live = self.live.get(self.seen - 1).copied().unwrap_or(false);
-        let Speech { who, time, text, tools } = record.speech.filter(|_| is_live)?;
+        let Speech {
+            who,
+            time,
+            text,
+            tools,
+        } = record.speech.filter(|_| is_live)?;
         if let Some(open) = &mut self.open
             && goes_on((open.who, !open.tools.is_empty()), (who, !text.is_empty()))
         {
@@ -102,7 +118,12 @@ impl Telling {
             open.tools.extend(tools);
             return None;
         }
-        let ended = self.open.replace(Turn { who, time, text, tools });
+        let ended = self.open.replace(Turn {
+            who,
+            time,
+            text,
+            tools,
+        });
         self.unless_skipped(ended)
     }
 

@@ -38,7 +38,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Git`].
-    pub fn commits_beyond(&self, head: &CommitId, other: Option<&CommitId>) -> Result<u64, StoreError> {
+    pub fn commits_beyond(
+        &self,
+        head: &CommitId,
+        other: Option<&CommitId>,
+    ) -> Result<u64, StoreError> {
         let mut walk = self.repo.revwalk()?;
         walk.push(oid(head)?)?;
         if let Some(other) = other {
@@ -59,7 +63,10 @@ impl Store {
         let mut found = ObjectCheck::default();
         let mut seen = HashSet::new();
         let commit = |commit| Ok((ObjectType::Commit, oid(commit)?));
-        let mut waiting = commits.iter().map(commit).collect::<Result<Vec<_>, git2::Error>>()?;
+        let mut waiting = commits
+            .iter()
+            .map(commit)
+            .collect::<Result<Vec<_>, git2::Error>>()?;
         while let Some((kind, id)) = waiting.pop() {
             if !seen.insert(id) {
                 continue;
@@ -73,7 +80,10 @@ impl Store {
                         break;
                     }
                 }
-                Err(e) => found.damaged.push(DamagedObject { id: id.to_string(), reason: reason(&e) }),
+                Err(e) => found.damaged.push(DamagedObject {
+                    id: id.to_string(),
+                    reason: reason(&e),
+                }),
             }
         }
         Ok(found)
@@ -95,7 +105,11 @@ impl Store {
             ObjectType::Commit => {
                 let commit = self.repo.find_commit(id)?;
                 waiting.push((ObjectType::Tree, commit.tree_id()));
-                waiting.extend(commit.parent_ids().map(|parent| (ObjectType::Commit, parent)));
+                waiting.extend(
+                    commit
+                        .parent_ids()
+                        .map(|parent| (ObjectType::Commit, parent)),
+                );
             }
             ObjectType::Tree => {
                 let below = tree::entries(objects, Some(id))?.into_values();

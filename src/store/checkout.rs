@@ -52,29 +52,52 @@ impl Checkout {
     pub fn open(store: &Store) -> Self {
         let index = store.git_dir().join("index");
         let written_ns = FileStamp::read(&index).map_or(i64::MIN, |stamp| stamp.modified_ns);
-        let plain = fs::read(&index)
-            .ok()
-            .and_then(|bytes| Some(plain_entries(&bytes)?.filter_map(|entry| Entry::of(&entry)).collect()));
+        let plain = fs::read(&index).ok().and_then(|bytes| {
+            Some(
+                plain_entries(&bytes)?
+                    .filter_map(|entry| Entry::of(&entry))
+                    .collect(),
+            )
+        });
         // Somebody keeps links in the repository, or git wrote the index in another version.
-        let unusual = || store.repo.index().map(|index| index.iter().filter_map(Entry::of_git2).collect());
+        let unusual = || {
+            store
+                .repo
+                .index()
+                .map(|index| index.iter().filter_map(Entry::of_git2).collect())
+        };
         let entries: Vec<Entry> = plain.or_else(|| unusual().ok()).unwrap_or_default();
         let sessions = ranges(&entries);
-        Self { root: store.path().to_owned(), entries, sessions, written_ns }
+        Self {
+            root: store.path().to_owned(),
+            entries,
+            sessions,
+            written_ns,
+        }
     }
 
     /// A session whose state at the commit to be read is `state`.
     pub fn session(&self, id: &SessionId, state: &str) -> SessionFiles<'_> {
-        let entries = self.sessions.get(id).map_or(&[][..], |range| &self.entries[range.clone()]);
+        let entries = self
+            .sessions
+            .get(id)
+            .map_or(&[][..], |range| &self.entries[range.clone()]);
         let directory = layout::session(id).len() + 1;
-        let is_as_stated = tree_of(entries, directory).is_some_and(|tree| tree.to_string() == state);
-        SessionFiles { checkout: self, id: id.clone(), entries: if is_as_stated { entries } else { &[] } }
+        let is_as_stated =
+            tree_of(entries, directory).is_some_and(|tree| tree.to_string() == state);
+        SessionFiles {
+            checkout: self,
+            id: id.clone(),
+            entries: if is_as_stated { entries } else { &[] },
+        }
     }
 
     /// Appends the content of the file of this entry, if the file is still the one that was entered.
     fn read(&self, entry: &Entry, text: &mut Vec<u8>) -> bool {
         let path = self.root.join(&entry.path);
-        let is_as_entered =
-            |metadata: &fs::Metadata| metadata.is_file() && self.describes(entry, FileStamp::of(metadata));
+        let is_as_entered = |metadata: &fs::Metadata| {
+            metadata.is_file() && self.describes(entry, FileStamp::of(metadata))
+        };
         if !fs::symlink_metadata(&path).is_ok_and(|metadata| is_as_entered(&metadata)) {
             return false;
         }
@@ -90,7 +113,9 @@ impl Checkout {
     /// As `Store::index_entry` writes it.
     fn describes(&self, entry: &Entry, stamp: FileStamp) -> bool {
         const SECOND: i64 = 1_000_000_000;
-        let seconds = i32::try_from(stamp.modified_ns / SECOND).ok().filter(|seconds| *seconds > 0);
+        let seconds = i32::try_from(stamp.modified_ns / SECOND)
+            .ok()
+            .filter(|seconds| *seconds > 0);
         let nanoseconds = u32::try_from(stamp.modified_ns % SECOND).unwrap_or(0);
         seconds.is_some_and(|seconds| entry.modified == (seconds as u32, nanoseconds))
             && stamp.len == u64::from(entry.size)
@@ -108,7 +133,10 @@ impl SessionFiles<'_> {
         if !self.read(&layout::manifest(&self.id), &mut json) {
             return snapshot.manifest(&self.id);
         }
-        let fail = |source| StoreError::Session { session: self.id.clone(), source };
+        let fail = |source| StoreError::Session {
+            session: self.id.clone(),
+            source,
+        };
         Manifest::parse(&self.id, &json).map(Some).map_err(fail)
     }
 
@@ -137,7 +165,9 @@ impl SessionFiles<'_> {
     }
 
     fn read(&self, path: &str, text: &mut Vec<u8>) -> bool {
-        let found = self.entries.binary_search_by(|entry| entry.path.as_str().cmp(path));
+        let found = self
+            .entries
+            .binary_search_by(|entry| entry.path.as_str().cmp(path));
         found.is_ok_and(|at| self.checkout.read(&self.entries[at], text))
     }
 }
@@ -146,13 +176,25 @@ impl Entry {
     fn of(entry: &PlainEntry<'_>) -> Option<Self> {
         let path = std::str::from_utf8(entry.path).ok()?;
         let oid = Oid::from_bytes(entry.oid).ok()?;
-        Some(Self { path: path.to_owned(), mode: entry.mode, oid, modified: entry.modified, size: entry.size })
+        Some(Self {
+            path: path.to_owned(),
+            mode: entry.mode,
+            oid,
+            modified: entry.modified,
+            size: entry.size,
+        })
     }
 
     fn of_git2(entry: git2::IndexEntry) -> Option<Self> {
         let path = String::from_utf8(entry.path).ok()?;
         let modified = (entry.mtime.seconds() as u32, entry.mtime.nanoseconds());
-        Some(Self { path, mode: entry.mode, oid: entry.id, modified, size: entry.file_size })
+        Some(Self {
+            path,
+            mode: entry.mode,
+            oid: entry.id,
+            modified,
+            size: entry.file_size,
+        })
     }
 }
 
@@ -161,8 +203,13 @@ fn ranges(entries: &[Entry]) -> HashMap<SessionId, Range<usize>> {
     let mut ranges: HashMap<SessionId, Range<usize>> = HashMap::new();
     let mut last: Option<(&str, SessionId)> = None;
     for (at, entry) in entries.iter().enumerate() {
-        let known = last.as_ref().filter(|(directory, _)| entry.path.starts_with(directory)).map(|(_, id)| id.clone());
-        let Some(id) = known.or_else(|| layout::session_of(&entry.path)) else { continue };
+        let known = last
+            .as_ref()
+            .filter(|(directory, _)| entry.path.starts_with(directory))
+            .map(|(_, id)| id.clone());
+        let Some(id) = known.or_else(|| layout::session_of(&entry.path)) else {
+            continue;
+        };
         if last.as_ref().is_none_or(|(_, last)| *last != id) {
             let directory = &entry.path[..=layout::session(&id).len()];
             last = Some((directory, id.clone()));
@@ -186,8 +233,16 @@ fn tree_of(entries: &[Entry], from: usize) -> Option<Oid> {
             }
             Some((name, _)) => {
                 let directory = &first.path[..=from + name.len()];
-                let here = rest.iter().take_while(|entry| entry.path.starts_with(directory)).count();
-                push(&mut tree, super::tree::DIRECTORY as u32, name, tree_of(&rest[..here], directory.len())?);
+                let here = rest
+                    .iter()
+                    .take_while(|entry| entry.path.starts_with(directory))
+                    .count();
+                push(
+                    &mut tree,
+                    super::tree::DIRECTORY as u32,
+                    name,
+                    tree_of(&rest[..here], directory.len())?,
+                );
                 rest = &rest[here..];
             }
         }
@@ -205,7 +260,13 @@ mod tests {
     use super::*;
 
     fn entry(path: &str, oid: Oid) -> Entry {
-        Entry { path: path.to_owned(), mode: 0o100_644, oid, modified: (1, 2), size: 3 }
+        Entry {
+            path: path.to_owned(),
+            mode: 0o100_644,
+            oid,
+            modified: (1, 2),
+            size: 3,
+        }
     }
 
     #[test]
@@ -251,6 +312,9 @@ mod tests {
         let entries: Vec<Entry> = paths.iter().map(|path| entry(path, oid)).collect();
         let found = ranges(&entries);
         let range = |id: &str| found.get(&id.parse::<SessionId>().unwrap()).cloned();
-        assert_eq!((range("ab1"), range("ab12"), found.len()), (Some(1..3), Some(3..4), 2));
+        assert_eq!(
+            (range("ab1"), range("ab12"), found.len()),
+            (Some(1..3), Some(3..4), 2)
+        );
     }
 }

@@ -22,7 +22,10 @@ pub(super) fn has_head(git_dir: &Path) -> bool {
     let text = fs::read_to_string(git_dir.join("HEAD")).unwrap_or_default();
     let text = text.trim_end();
     let is_commit = text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    is_commit || text.strip_prefix(HEAD).is_some_and(|name| !name.is_empty() && !name.contains(char::is_whitespace))
+    is_commit
+        || text
+            .strip_prefix(HEAD)
+            .is_some_and(|name| !name.is_empty() && !name.contains(char::is_whitespace))
 }
 
 /// Looks at the loose objects that came since the last time, and notes that it has.
@@ -39,11 +42,20 @@ pub(super) fn look_at_loose_objects(repo: &git2::Repository) -> Result<bool, Sto
     let marker = repo.path().join(CHECKED);
     let checked = fs::metadata(&marker).and_then(|m| m.modified()).ok();
     let mut changed = false;
-    for directory in fs::read_dir(repo.path().join("objects")).into_iter().flatten().flatten() {
+    for directory in fs::read_dir(repo.path().join("objects"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         let name = directory.file_name();
-        let Some(start) = name.to_str().filter(|name| name.len() == 2) else { continue };
+        let Some(start) = name.to_str().filter(|name| name.len() == 2) else {
+            continue;
+        };
         // Times are as coarse as the file system's clock: at the very moment of the last check, something may have come after it.
-        let modified = directory.metadata().and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        let modified = directory
+            .metadata()
+            .and_then(|m| m.modified())
+            .unwrap_or(SystemTime::UNIX_EPOCH);
         if checked.is_some_and(|checked| modified < checked) {
             continue;
         }
@@ -62,8 +74,8 @@ fn check_directory(directory: &Path, start: &str) -> Result<(), StoreError> {
             continue;
         }
         // Whatever is larger than anything of this program's is never read.
-        let whole =
-            fs::read(file.path()).is_ok_and(|text| !matches!(inflate(&mut decompressor, &text), Loose::Damaged));
+        let whole = fs::read(file.path())
+            .is_ok_and(|text| !matches!(inflate(&mut decompressor, &text), Loose::Damaged));
         // `git gc`, which may be at work in the background, removes what it has packed.
         if !whole && file.path().exists() {
             return Err(StoreError::Damaged { path: file.path() });
@@ -81,12 +93,18 @@ mod tests {
     fn an_object_that_ends_too_early_is_found_once_it_comes() {
         let dir = tempfile::tempdir().unwrap();
         let repo = git2::Repository::init(dir.path()).unwrap();
-        let oid = repo.blob(b"some text that is long enough to be cut").unwrap().to_string();
+        let oid = repo
+            .blob(b"some text that is long enough to be cut")
+            .unwrap()
+            .to_string();
         let path = repo.path().join("objects").join(&oid[..2]).join(&oid[2..]);
         check_loose_objects(&repo).unwrap();
         let whole = fs::read(&path).unwrap();
         write_atomic(&path, &whole[..whole.len() / 2]).unwrap();
-        assert!(matches!(check_loose_objects(&repo), Err(StoreError::Damaged { .. })));
+        assert!(matches!(
+            check_loose_objects(&repo),
+            Err(StoreError::Damaged { .. })
+        ));
         write_atomic(&path, &whole).unwrap();
         check_loose_objects(&repo).unwrap();
     }
@@ -95,9 +113,12 @@ mod tests {
     fn a_head_is_known_for_what_it_is() {
         let dir = tempfile::tempdir().unwrap();
         assert!(!has_head(dir.path()));
-        for (text, good) in
-            [("ref: refs/heads/main\n", true), ("ref: refs/heads/", false), ("\u{0}", false), ("", false)]
-        {
+        for (text, good) in [
+            ("ref: refs/heads/main\n", true),
+            ("ref: refs/heads/", false),
+            ("\u{0}", false),
+            ("", false),
+        ] {
             write_atomic(&dir.path().join("HEAD"), text.as_bytes()).unwrap();
             assert_eq!(has_head(dir.path()), good, "{text:?}");
         }

@@ -34,7 +34,10 @@ const LONGEST_NAMED: usize = 0x0fff;
 pub(super) fn edit(path: &Path, edits: &Edits) -> io::Result<()> {
     let edited = edited(&fs::read(path)?, edits).ok_or(ErrorKind::Unsupported)?;
     let lock = path.with_extension("lock");
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&lock)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&lock)?;
     let mut replace = || {
         file.write_all(&edited)?;
         fail_point("before git's index is written");
@@ -127,7 +130,11 @@ fn plain_content(index: &[u8]) -> Option<(&[u8], usize)> {
 fn first_entry(bytes: &[u8]) -> Option<&[u8]> {
     let flags = u16::from_be_bytes(bytes.get(FIXED - 2..FIXED)?.try_into().ok()?);
     let path = memchr::memchr(0, bytes.get(FIXED..)?)?;
-    if flags & UNUSUAL_FLAGS != 0 { None } else { bytes.get(..padded(FIXED + path)) }
+    if flags & UNUSUAL_FLAGS != 0 {
+        None
+    } else {
+        bytes.get(..padded(FIXED + path))
+    }
 }
 
 fn path_of(entry: &[u8]) -> Option<&[u8]> {
@@ -148,7 +155,14 @@ fn append(index: &mut Vec<u8>, path: &[u8], entry: Option<&IndexEntry>) -> Optio
     let start = index.len();
     let seconds = |time: git2::IndexTime| [time.seconds() as u32, time.nanoseconds()];
     let [ctime, mtime] = [entry.ctime, entry.mtime].map(seconds);
-    let stat = [entry.dev, entry.ino, entry.mode, entry.uid, entry.gid, entry.file_size];
+    let stat = [
+        entry.dev,
+        entry.ino,
+        entry.mode,
+        entry.uid,
+        entry.gid,
+        entry.file_size,
+    ];
     for word in ctime.into_iter().chain(mtime).chain(stat) {
         index.extend_from_slice(&word.to_be_bytes());
     }
@@ -162,9 +176,13 @@ fn append(index: &mut Vec<u8>, path: &[u8], entry: Option<&IndexEntry>) -> Optio
 /// Whether what follows the entries may be left out: a capital letter begins the name of what only saves time.
 fn only_optional_extensions(mut bytes: &[u8]) -> bool {
     while !bytes.is_empty() {
-        let Some((header, rest)) = bytes.split_at_checked(8) else { return false };
+        let Some((header, rest)) = bytes.split_at_checked(8) else {
+            return false;
+        };
         let len = u32::from_be_bytes([header[4], header[5], header[6], header[7]]) as usize;
-        let Some(rest) = rest.get(len..).filter(|_| header[0].is_ascii_uppercase()) else { return false };
+        let Some(rest) = rest.get(len..).filter(|_| header[0].is_ascii_uppercase()) else {
+            return false;
+        };
         bytes = rest;
     }
     true
@@ -199,7 +217,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let repo = Repository::init(dir.path()).unwrap();
         let mut index = repo.index().unwrap();
-        entries.iter().for_each(|(path, size)| index.add(&entry(path.as_bytes(), *size)).unwrap());
+        entries
+            .iter()
+            .for_each(|(path, size)| index.add(&entry(path.as_bytes(), *size)).unwrap());
         index.write().unwrap();
         drop(index);
         (dir, repo)
@@ -208,7 +228,10 @@ mod tests {
     fn read(repo: &Repository) -> Vec<(String, u32)> {
         let mut index = repo.index().unwrap();
         index.read(true).unwrap();
-        index.iter().map(|entry| (String::from_utf8(entry.path).unwrap(), entry.file_size)).collect()
+        index
+            .iter()
+            .map(|entry| (String::from_utf8(entry.path).unwrap(), entry.file_size))
+            .collect()
     }
 
     proptest! {
@@ -258,17 +281,35 @@ mod tests {
             index[at] = byte;
             index
         };
-        assert!(edited(&changed(HEADER + 1, 9), &one).is_none(), "a wrong digest");
-        assert!(edited(&with_digest(changed(7, 4)), &one).is_none(), "another version");
-        assert!(edited(&with_digest(changed(HEADER + FIXED - 2, 0x10)), &one).is_none(), "a conflict");
+        assert!(
+            edited(&changed(HEADER + 1, 9), &one).is_none(),
+            "a wrong digest"
+        );
+        assert!(
+            edited(&with_digest(changed(7, 4)), &one).is_none(),
+            "another version"
+        );
+        assert!(
+            edited(&with_digest(changed(HEADER + FIXED - 2, 0x10)), &one).is_none(),
+            "a conflict"
+        );
         let mut split = made[..made.len() - DIGEST].to_vec();
         split.extend_from_slice(b"link\0\0\0\0");
         split.extend_from_slice(&[0; DIGEST]);
-        assert!(edited(&with_digest(split), &one).is_none(), "a part of another file");
-        let skipped = IndexEntry { flags_extended: 1 << 14, ..entry(b"c", 1) };
+        assert!(
+            edited(&with_digest(split), &one).is_none(),
+            "a part of another file"
+        );
+        let skipped = IndexEntry {
+            flags_extended: 1 << 14,
+            ..entry(b"c", 1)
+        };
         assert!(edited(&plain, &Edits::from([(b"c".to_vec(), Some(skipped))])).is_none());
         fs::rename(&path, path.with_extension("lock")).unwrap();
         assert!(edit(&path, &one).is_err());
-        assert!(path.with_extension("lock").exists(), "somebody else's lock stays");
+        assert!(
+            path.with_extension("lock").exists(),
+            "somebody else's lock stays"
+        );
     }
 }

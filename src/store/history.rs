@@ -49,7 +49,10 @@ impl Iterator for History<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.walk.as_mut()?.next()?;
-        Some(next.map_err(StoreError::from).and_then(|id| self.store.read_commit(id)))
+        Some(
+            next.map_err(StoreError::from)
+                .and_then(|id| self.store.read_commit(id)),
+        )
     }
 }
 
@@ -59,11 +62,19 @@ impl Store {
     /// # Errors
     /// [`StoreError::Git`].
     pub fn history(&self) -> Result<History<'_>, StoreError> {
-        let Some(head) = self.head()? else { return Ok(History { store: self, walk: None }) };
+        let Some(head) = self.head()? else {
+            return Ok(History {
+                store: self,
+                walk: None,
+            });
+        };
         let mut walk = self.repo.revwalk()?;
         walk.set_sorting(Sort::TOPOLOGICAL | Sort::TIME)?;
         walk.push(oid(&head)?)?;
-        Ok(History { store: self, walk: Some(walk) })
+        Ok(History {
+            store: self,
+            walk: Some(walk),
+        })
     }
 
     /// The commits of the history whose ids begin with `prefix`; of more than two only two.
@@ -71,7 +82,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Git`].
     pub fn commits_named(&self, prefix: &str) -> Result<Vec<CommitId>, StoreError> {
-        let Some(head) = self.head()? else { return Ok(Vec::new()) };
+        let Some(head) = self.head()? else {
+            return Ok(Vec::new());
+        };
         let mut walk = self.repo.revwalk()?;
         walk.push(oid(&head)?)?;
         let mut found = Vec::new();
@@ -98,13 +111,20 @@ impl Store {
     fn read_commit(&self, id: Oid) -> Result<Commit, StoreError> {
         let commit = self.repo.find_commit(id)?;
         let author = commit.author();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().take(LONGEST_NAME).collect::<String>();
+        let text = |bytes: &[u8]| {
+            String::from_utf8_lossy(bytes)
+                .chars()
+                .take(LONGEST_NAME)
+                .collect::<String>()
+        };
         let email = text(author.email_bytes());
         Ok(Commit {
             id: commit_id(id),
             parents: commit.parent_ids().map(commit_id).collect(),
             time: DateTime::from_timestamp(commit.time().seconds(), 0).unwrap_or_default(),
-            machine: email.strip_suffix("@ccsync.invalid").and_then(|id| id.parse().ok()),
+            machine: email
+                .strip_suffix("@ccsync.invalid")
+                .and_then(|id| id.parse().ok()),
             name: text(author.name_bytes()),
         })
     }
@@ -152,7 +172,9 @@ impl Store {
         session: &SessionId,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Vec<SessionStep>, StoreError> {
-        self.walk_states(session, usize::MAX, go_on, |equals| equals.is_empty() || equals.contains(&false))
+        self.walk_states(session, usize::MAX, go_on, |equals| {
+            equals.is_empty() || equals.contains(&false)
+        })
     }
 
     /// The commits of which `is_wanted` says so, by which of their parents have the session as they have it.
@@ -179,7 +201,10 @@ impl Store {
             }
             let commit = commit?;
             let state = state_in(&commit.id)?;
-            let equals = commit.parents.iter().map(|parent| Ok(state_in(parent)? == state));
+            let equals = commit
+                .parents
+                .iter()
+                .map(|parent| Ok(state_in(parent)? == state));
             let equals: Vec<bool> = equals.collect::<Result<_, StoreError>>()?;
             if (state.is_some() || !equals.is_empty()) && is_wanted(&equals) {
                 steps.push(SessionStep { commit, state });

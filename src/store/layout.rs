@@ -125,10 +125,15 @@ const MAX_PATH: usize = 1536;
 
 /// Whether `path` may be written into the working tree: relative, without tricks, and not git's own directory.
 pub(super) fn is_safe(path: &str) -> bool {
-    let names_git = |part: &str| part.trim_end_matches(['.', ' ']).eq_ignore_ascii_case(".git");
+    let names_git = |part: &str| {
+        part.trim_end_matches(['.', ' '])
+            .eq_ignore_ascii_case(".git")
+    };
     path.len() <= MAX_PATH
         && is_safe_path(path)
-        && !path.split('/').any(|part| names_git(part) || part.to_ascii_lowercase().starts_with("git~"))
+        && !path
+            .split('/')
+            .any(|part| names_git(part) || part.to_ascii_lowercase().starts_with("git~"))
 }
 
 #[cfg(test)]
@@ -145,17 +150,37 @@ mod tests {
         for (place, name) in places.iter().zip(names) {
             assert!(is_safe(place), "{place}");
             for other in &places {
-                assert!(other == place || !other.starts_with(&format!("{place}/")), "{name}: {other}");
+                assert!(
+                    other == place || !other.starts_with(&format!("{place}/")),
+                    "{name}: {other}"
+                );
             }
         }
-        assert_eq!(places[2], format!("{}/files/foo/bar.txt.segments/000000.txt", session(&id)));
-        let longest = format!("{}/{}.txt", vec!["x".repeat(246); 4].join("/"), "x".repeat(32));
+        assert_eq!(
+            places[2],
+            format!("{}/files/foo/bar.txt.segments/000000.txt", session(&id))
+        );
+        let longest = format!(
+            "{}/{}.txt",
+            vec!["x".repeat(246); 4].join("/"),
+            "x".repeat(32)
+        );
         assert!(is_safe(&place(&longest)), "the longest name fits");
     }
 
     #[test]
     fn gits_own_directory_is_not_written_to() {
-        for bad in [".git/config", "a/.GIT/x", ".git./x", "git~1/x", "../x", "/x", "a//b", "a\\b", &"x/".repeat(999)] {
+        for bad in [
+            ".git/config",
+            "a/.GIT/x",
+            ".git./x",
+            "git~1/x",
+            "../x",
+            "/x",
+            "a//b",
+            "a\\b",
+            &"x/".repeat(999),
+        ] {
             assert!(!is_safe(bad), "{bad}");
         }
         assert!(is_safe(".gitattributes"));

@@ -39,7 +39,9 @@ fn remove_outlasted(locks: impl IntoIterator<Item = PathBuf>) -> Result<(), Stor
             patience = patience.saturating_sub(PAUSE);
         }
         match fs::remove_file(&lock) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io("remove", &lock, e)),
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::io("remove", &lock, e));
+            }
             _ => {}
         }
     }
@@ -54,7 +56,11 @@ fn remove_outlasted(locks: impl IntoIterator<Item = PathBuf>) -> Result<(), Stor
 pub fn remove_of_the_dead(path: &Path) -> Result<(), StoreError> {
     if let Some(parent) = path.parent() {
         for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-            if entry.file_name().to_str().is_some_and(|name| name.starts_with(super::BESIDE)) {
+            if entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| name.starts_with(super::BESIDE))
+            {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
@@ -63,8 +69,14 @@ pub fn remove_of_the_dead(path: &Path) -> Result<(), StoreError> {
     for lock in locks(&git_dir) {
         fs::remove_file(&lock).map_err(|e| StoreError::io("remove", &lock, e))?;
     }
-    sys::leftovers(&git_dir).iter().for_each(|path| drop(fs::remove_file(path)));
-    for entry in walkdir::WalkDir::new(git_dir.join("objects")).max_depth(2).into_iter().flatten() {
+    sys::leftovers(&git_dir)
+        .iter()
+        .for_each(|path| drop(fs::remove_file(path)));
+    for entry in walkdir::WalkDir::new(git_dir.join("objects"))
+        .max_depth(2)
+        .into_iter()
+        .flatten()
+    {
         if is_half_made(&entry) {
             let _ = super::worktree::remove(entry.path());
         }
@@ -87,15 +99,25 @@ fn is_half_made(entry: &walkdir::DirEntry) -> bool {
 /// # Errors
 /// [`StoreError::Io`]
 pub fn remove_from_neighbour(remote: &Path) -> Result<(), StoreError> {
-    let repository = [remote.join(".git"), remote.to_owned()].into_iter().find(|path| path.join("HEAD").exists());
-    let Some(repository) = repository else { return Ok(()) };
+    let repository = [remote.join(".git"), remote.to_owned()]
+        .into_iter()
+        .find(|path| path.join("HEAD").exists());
+    let Some(repository) = repository else {
+        return Ok(());
+    };
     remove_half_made(&repository.join("objects/pack"));
     let beside = ["HEAD", "packed-refs"].map(|name| repository.join(format!("{name}.lock")));
-    remove_outlasted(beside.into_iter().chain(locks_below(&repository.join("refs"), usize::MAX)))
+    remove_outlasted(
+        beside
+            .into_iter()
+            .chain(locks_below(&repository.join("refs"), usize::MAX)),
+    )
 }
 
 /// Repeats `step` while another process holds a lock that it needs; for about [`GRACE`] at most.
-pub(super) fn outlasting_locks<T>(step: impl Fn() -> Result<T, git2::Error>) -> Result<T, StoreError> {
+pub(super) fn outlasting_locks<T>(
+    step: impl Fn() -> Result<T, git2::Error>,
+) -> Result<T, StoreError> {
     let mut patience = GRACE;
     loop {
         match step() {
@@ -119,8 +141,13 @@ fn locks(git_dir: &Path) -> Vec<PathBuf> {
 
 /// No ref has a name that ends in `.lock`.
 fn locks_below(directory: &Path, depth: usize) -> impl Iterator<Item = PathBuf> + use<> {
-    let files = walkdir::WalkDir::new(directory).max_depth(depth).into_iter().flatten();
-    let files = files.filter(|e| e.file_type().is_file()).map(walkdir::DirEntry::into_path);
+    let files = walkdir::WalkDir::new(directory)
+        .max_depth(depth)
+        .into_iter()
+        .flatten();
+    let files = files
+        .filter(|e| e.file_type().is_file())
+        .map(walkdir::DirEntry::into_path);
     files.filter(|path| path.extension().is_some_and(|e| e == "lock"))
 }
 
@@ -151,9 +178,15 @@ mod tests {
     #[test]
     fn old_locks_are_removed_and_nothing_else_is() {
         let dir = tempfile::tempdir().unwrap();
-        let names = ["index.lock", "packed-refs.lock", "refs/heads/main.lock", "refs/remotes/origin/main.lock"];
+        let names = [
+            "index.lock",
+            "packed-refs.lock",
+            "refs/heads/main.lock",
+            "refs/remotes/origin/main.lock",
+        ];
         let locks = names.map(|name| lock(dir.path(), name, GRACE));
-        let others = ["index", "refs/heads/main", "logs/x.lock"].map(|name| lock(dir.path(), name, GRACE));
+        let others =
+            ["index", "refs/heads/main", "logs/x.lock"].map(|name| lock(dir.path(), name, GRACE));
         remove_stale_locks(dir.path()).unwrap();
         assert!(locks.iter().all(|path| !path.exists()));
         assert!(others.iter().all(|path| path.exists()));
@@ -164,12 +197,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join("objects/pack").join(name);
         crate::sys::fs::write_atomic(&dir.path().join("HEAD"), b"").unwrap();
-        let names = ["tmp_pack_ccsync_dead", "tmp_idx_ccsync_dead", "tmp_pack_ccsync_living", "tmp_pack_git"];
-        names.iter().for_each(|name| crate::sys::fs::write_atomic(&path(name), b"").unwrap());
+        let names = [
+            "tmp_pack_ccsync_dead",
+            "tmp_idx_ccsync_dead",
+            "tmp_pack_ccsync_living",
+            "tmp_pack_git",
+        ];
+        names
+            .iter()
+            .for_each(|name| crate::sys::fs::write_atomic(&path(name), b"").unwrap());
         let living = fs::File::open(path(names[2])).unwrap();
         living.lock().unwrap();
         remove_from_neighbour(dir.path()).unwrap();
-        assert_eq!(names.map(|name| path(name).exists()), [false, false, true, true]);
+        assert_eq!(
+            names.map(|name| path(name).exists()),
+            [false, false, true, true]
+        );
     }
 
     #[test]
@@ -181,7 +224,10 @@ mod tests {
             fs::remove_file(path)
         });
         remove_stale_locks(dir.path()).unwrap();
-        holder.join().unwrap().expect("nobody else removed the lock");
+        holder
+            .join()
+            .unwrap()
+            .expect("nobody else removed the lock");
     }
 
     #[test]

@@ -58,14 +58,22 @@ impl Store {
     /// # Errors
     /// [`StoreError::Lock`] if the commit is not that of a lock, [`StoreError::Git`].
     pub fn read_lock(&self, commit: &CommitId) -> Result<Vec<u8>, StoreError> {
-        let refused = |what| StoreError::Lock { commit: commit.clone(), what };
+        let refused = |what| StoreError::Lock {
+            commit: commit.clone(),
+            what,
+        };
         let id = oid(commit)?;
-        self.check_size(id, MAX_OBJECT_BYTES).ok_or_else(|| refused("it is missing or too large"))?;
-        let read = self.repo.find_commit(id).map_err(|_| refused("it is no commit"))?;
+        self.check_size(id, MAX_OBJECT_BYTES)
+            .ok_or_else(|| refused("it is missing or too large"))?;
+        let read = self
+            .repo
+            .find_commit(id)
+            .map_err(|_| refused("it is no commit"))?;
         if read.parent_count() != 0 {
             return Err(refused("it has a history"));
         }
-        self.check_size(read.tree_id(), MAX_OBJECT_BYTES).ok_or_else(|| refused("it holds too many files"))?;
+        self.check_size(read.tree_id(), MAX_OBJECT_BYTES)
+            .ok_or_else(|| refused("it holds too many files"))?;
         let entries = tree::entries(self.objects(), Some(read.tree_id()))?;
         let mut entries = entries.into_iter();
         let (Some((name, leaf)), None) = (entries.next(), entries.next()) else {
@@ -74,7 +82,8 @@ impl Store {
         if name != FILE_NAME || !leaf.is_file() {
             return Err(refused("it does not hold a lock"));
         }
-        self.check_size(leaf.oid, MAX_LOCK_BYTES).ok_or_else(|| refused("its file is missing or too large"))?;
+        self.check_size(leaf.oid, MAX_LOCK_BYTES)
+            .ok_or_else(|| refused("its file is missing or too large"))?;
         self.objects().read(ObjectType::Blob, leaf.oid)
     }
 
@@ -83,19 +92,27 @@ impl Store {
     pub fn discard_lock(&self, session: &SessionId, commit: &CommitId) {
         let objects = || {
             self.read_lock(commit).ok()?;
-            self.repo.reflog_delete(&format!("{}{session}", tracking_prefix())).ok()?;
+            self.repo
+                .reflog_delete(&format!("{}{session}", tracking_prefix()))
+                .ok()?;
             let commit = self.repo.find_commit(oid(commit).ok()?).ok()?;
             let tree = commit.tree().ok()?;
             Some([commit.id(), tree.id(), tree.get(0)?.id()])
         };
         for object in objects().into_iter().flatten() {
-            let (directory, name) = (object.to_string()[..2].to_owned(), object.to_string()[2..].to_owned());
+            let (directory, name) = (
+                object.to_string()[..2].to_owned(),
+                object.to_string()[2..].to_owned(),
+            );
             let _ = std::fs::remove_file(self.git_dir().join("objects").join(directory).join(name));
         }
     }
 
     fn check_size(&self, object: Oid, most: usize) -> Option<()> {
-        self.objects().size(object).is_ok_and(|size| size <= most).then_some(())
+        self.objects()
+            .size(object)
+            .is_ok_and(|size| size <= most)
+            .then_some(())
     }
 
     /// The locks on the remote, as last fetched.
@@ -121,10 +138,17 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Git`].
-    pub fn set_lock(&self, session: &SessionId, commit: Option<&CommitId>) -> Result<(), StoreError> {
+    pub fn set_lock(
+        &self,
+        session: &SessionId,
+        commit: Option<&CommitId>,
+    ) -> Result<(), StoreError> {
         let name = format!("{}{session}", tracking_prefix());
         leftover::outlasting_locks(|| match commit {
-            Some(commit) => self.repo.reference(&name, oid(commit)?, true, "lock").map(drop),
+            Some(commit) => self
+                .repo
+                .reference(&name, oid(commit)?, true, "lock")
+                .map(drop),
             None => match self.repo.find_reference(&name) {
                 Ok(mut reference) => reference.delete(),
                 Err(e) if e.code() == git2::ErrorCode::NotFound => Ok(()),

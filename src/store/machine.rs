@@ -53,7 +53,11 @@ impl Machine {
             return Err(ManifestError::Inconsistent("it names another machine"));
         }
         machine.roots = machine.roots.validated()?;
-        machine.former = machine.former.into_iter().map(RootSet::validated).collect::<Result<_, _>>()?;
+        machine.former = machine
+            .former
+            .into_iter()
+            .map(RootSet::validated)
+            .collect::<Result<_, _>>()?;
         Ok(machine)
     }
 
@@ -76,6 +80,14 @@ impl Machine {
             }
         }
         let ccsync = env!("CARGO_PKG_VERSION").to_owned();
-        Self { format: FORMAT, id, name: name.to_owned(), roots, former, ccsync, last_push }
+        Self {
+            format: FORMAT,
+            id,
+            name: name.to_owned(),
+            roots,
+            former,
+            ccsync,
+            last_push,
+        }
     }
 }

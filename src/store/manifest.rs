@@ -48,7 +48,11 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork_of: Option<ForkOf>,
     /// What git says of the project, as the machine saw it that stored the session last. A help for `resume`, no part of the session.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "ProjectGit::of_known_format")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "ProjectGit::of_known_format"
+    )]
     pub git: Option<ProjectGit>,
     /// The root sets that runs refer to.
     pub roots: BTreeMap<RootsKey, RootSet>,
@@ -142,7 +146,10 @@ pub struct Run {
     pub written_as: Option<SessionId>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature serde asks for"
+)]
 fn is_false(b: &bool) -> bool {
     !b
 }
@@ -174,7 +181,9 @@ struct Versioned {
 }
 
 /// Reads `json`, refusing a newer format before looking at anything else in it.
-pub(super) fn parse_versioned<T: serde::de::DeserializeOwned>(json: &[u8]) -> Result<T, ManifestError> {
+pub(super) fn parse_versioned<T: serde::de::DeserializeOwned>(
+    json: &[u8],
+) -> Result<T, ManifestError> {
     if json.len() > MAX_MANIFEST_BYTES {
         return Err(ManifestError::TooLarge(json.len()));
     }
@@ -187,7 +196,8 @@ pub(super) fn parse_versioned<T: serde::de::DeserializeOwned>(json: &[u8]) -> Re
 
 /// Pretty JSON with a final newline: the store is meant to be read, and `git log -p` to be useful.
 pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
-    let mut json = serde_json::to_vec_pretty(value).expect("maps with text keys and plain values always serialise");
+    let mut json = serde_json::to_vec_pretty(value)
+        .expect("maps with text keys and plain values always serialise");
     json.push(b'\n');
     json
 }
@@ -204,14 +214,21 @@ impl Manifest {
         }
         let project = manifest.project.as_ref().map_or("", PortablePath::as_str);
         if project.len() > MAX_PATH_BYTES || manifest.directory.len() > MAX_PATH_BYTES {
-            return Err(ManifestError::Inconsistent("its place is longer than any path"));
+            return Err(ManifestError::Inconsistent(
+                "its place is longer than any path",
+            ));
         }
         if project.split(['/', '\\']).any(|part| part == "..") {
             return Err(ManifestError::Inconsistent("its project leads upwards"));
         }
         // No line is two turns. Nothing depends on the number.
         manifest.turns = manifest.turns.filter(|turns| {
-            *turns <= manifest.transcript.runs.iter().fold(0, |sum: u64, run| sum.saturating_add(run.lines))
+            *turns
+                <= manifest
+                    .transcript
+                    .runs
+                    .iter()
+                    .fold(0, |sum: u64, run| sum.saturating_add(run.lines))
         });
         for (_, file) in manifest.all_files() {
             file.check(&manifest.roots)?;
@@ -230,7 +247,8 @@ impl Manifest {
 
     /// The transcript (named `None`) and the other files.
     pub fn all_files(&self) -> impl Iterator<Item = (Option<&RelativeName>, &StoredFile)> {
-        std::iter::once((None, &self.transcript)).chain(self.files.iter().map(|(name, file)| (Some(name), file)))
+        std::iter::once((None, &self.transcript))
+            .chain(self.files.iter().map(|(name, file)| (Some(name), file)))
     }
 
     /// The file of this name; `None` is the transcript.
@@ -257,8 +275,10 @@ impl Manifest {
 
     /// Drops root sets that no run refers to.
     pub fn prune_roots(&mut self) {
-        let used: std::collections::BTreeSet<_> =
-            self.all_files().flat_map(|(_, f)| f.runs.iter().map(|r| r.roots.clone())).collect();
+        let used: std::collections::BTreeSet<_> = self
+            .all_files()
+            .flat_map(|(_, f)| f.runs.iter().map(|r| r.roots.clone()))
+            .collect();
         self.roots.retain(|key, _| used.contains(key));
     }
 }
@@ -266,7 +286,14 @@ impl Manifest {
 impl Titles {
     /// The title the client's picker would show.
     pub fn shown(&self) -> Option<&str> {
-        [&self.custom, &self.ai, &self.last_prompt, &self.first_prompt].into_iter().find_map(|t| t.as_deref())
+        [
+            &self.custom,
+            &self.ai,
+            &self.last_prompt,
+            &self.first_prompt,
+        ]
+        .into_iter()
+        .find_map(|t| t.as_deref())
     }
 }
 
@@ -306,7 +333,9 @@ impl StoredFile {
         let in_segments = checked_sum(self.segments.iter().map(|s| s.lines));
         let in_runs = checked_sum(self.runs.iter().map(|r| r.lines));
         if in_segments.is_none() || in_segments != in_runs {
-            return Err(ManifestError::Inconsistent("its runs and segments count different lines"));
+            return Err(ManifestError::Inconsistent(
+                "its runs and segments count different lines",
+            ));
         }
         if checked_sum(self.segments.iter().map(|s| s.bytes)).is_none()
             || checked_sum(self.segments.iter().map(|s| s.local_bytes)).is_none()
@@ -314,10 +343,14 @@ impl StoredFile {
             return Err(ManifestError::Inconsistent("its sizes are impossible"));
         }
         if self.runs.iter().any(|run| !roots.contains_key(&run.roots)) {
-            return Err(ManifestError::Inconsistent("a run names roots that are not listed"));
+            return Err(ManifestError::Inconsistent(
+                "a run names roots that are not listed",
+            ));
         }
         if self.runs.iter().any(|run| run.torn && run.lines != 1) {
-            return Err(ManifestError::Inconsistent("a torn run has more than one line"));
+            return Err(ManifestError::Inconsistent(
+                "a torn run has more than one line",
+            ));
         }
         Ok(())
     }

@@ -66,11 +66,23 @@ impl FromStr for MilestoneName {
     type Err = InvalidMilestoneName;
 
     fn from_str(text: &str) -> Result<Self, InvalidMilestoneName> {
-        let first_ok = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
-        let all_ok = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-        let good =
-            first_ok && all_ok && text.len() <= MAX_NAME && !text.ends_with('.') && !is_reserved_device_name(text);
-        if good { Ok(Self(text.to_owned())) } else { Err(InvalidMilestoneName(text.to_owned())) }
+        let first_ok = text
+            .bytes()
+            .next()
+            .is_some_and(|b| b.is_ascii_alphanumeric());
+        let all_ok = text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        let good = first_ok
+            && all_ok
+            && text.len() <= MAX_NAME
+            && !text.ends_with('.')
+            && !is_reserved_device_name(text);
+        if good {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidMilestoneName(text.to_owned()))
+        }
     }
 }
 
@@ -86,8 +98,19 @@ impl Eq for MilestoneName {}
 
 impl Milestone {
     /// A milestone of the format that this program writes.
-    pub fn new(name: MilestoneName, commit: CommitId, time: DateTime<Utc>, machine: MachineId) -> Self {
-        Self { format: FORMAT, name, commit, time, machine }
+    pub fn new(
+        name: MilestoneName,
+        commit: CommitId,
+        time: DateTime<Utc>,
+        machine: MachineId,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            name,
+            commit,
+            time,
+            machine,
+        }
     }
 
     /// Reads and checks the file of this stem.
@@ -114,15 +137,41 @@ mod tests {
     #[test]
     fn names_are_one_safe_path_component() {
         let name = |text: &str| text.parse::<MilestoneName>();
-        assert_eq!(name("Before-the_move.2").unwrap(), name("before-the_move.2").unwrap());
+        assert_eq!(
+            name("Before-the_move.2").unwrap(),
+            name("before-the_move.2").unwrap()
+        );
         let long = "a".repeat(65);
-        for bad in
-            ["", ".", "..", ".git", "a/b", "a\\b", "nul", "COM1.x", "a.", "a b", "é", "a\u{202e}", "-x", long.as_str()]
-        {
+        for bad in [
+            "",
+            ".",
+            "..",
+            ".git",
+            "a/b",
+            "a\\b",
+            "nul",
+            "COM1.x",
+            "a.",
+            "a b",
+            "é",
+            "a\u{202e}",
+            "-x",
+            long.as_str(),
+        ] {
             assert!(name(bad).is_err(), "{bad}");
         }
         let machine: MachineId = "ab".repeat(16).parse().unwrap();
-        assert_eq!(name("x").unwrap().of_machine(&machine).as_str(), "x-abababab");
-        assert!(name(&"a".repeat(64)).unwrap().of_machine(&machine).as_str().parse::<MilestoneName>().is_ok());
+        assert_eq!(
+            name("x").unwrap().of_machine(&machine).as_str(),
+            "x-abababab"
+        );
+        assert!(
+            name(&"a".repeat(64))
+                .unwrap()
+                .of_machine(&machine)
+                .as_str()
+                .parse::<MilestoneName>()
+                .is_ok()
+        );
     }
 }

@@ -94,7 +94,10 @@ pub enum StoreError {
     #[error("the store holds more files than any store does; it is not read")]
     TooMany,
     /// The store was written by a newer ccsync.
-    #[error("the store has format {found}, this ccsync reads up to {}", manifest::FORMAT)]
+    #[error(
+        "the store has format {found}, this ccsync reads up to {}",
+        manifest::FORMAT
+    )]
     Newer {
         /// Its format version.
         found: u32,
@@ -139,7 +142,11 @@ pub enum StoreError {
 
 impl StoreError {
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { action, path: path.to_owned(), source }
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
     }
 
     /// Whether only one session is affected and the others can go on.
@@ -175,7 +182,11 @@ impl Store {
         git2::opts::strict_hash_verification(false);
         // It would look up, and map, every object that is entered in the index. All of them were just read or written.
         git2::opts::strict_object_creation(false);
-        let repo = if path.join(".git").exists() { open(path)? } else { create(path)? };
+        let repo = if path.join(".git").exists() {
+            open(path)?
+        } else {
+            create(path)?
+        };
         make_durable(&repo)?;
         let reader = reader::Reader::new(repo.path());
         let store = Self { repo, reader };
@@ -199,14 +210,21 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Git`].
-    pub fn newest_commits(&self, commit: &CommitId, most: usize) -> Result<Vec<Written>, StoreError> {
+    pub fn newest_commits(
+        &self,
+        commit: &CommitId,
+        most: usize,
+    ) -> Result<Vec<Written>, StoreError> {
         let mut walk = self.repo.revwalk()?;
         walk.push(oid(commit)?)?;
         let mut commits = Vec::new();
         for id in walk.take(most) {
             let commit = self.repo.find_commit(id?)?;
             let committer = commit.committer();
-            let machine = committer.email().ok().and_then(|email| email.split('@').next()?.parse().ok());
+            let machine = committer
+                .email()
+                .ok()
+                .and_then(|email| email.split('@').next()?.parse().ok());
             let time = DateTime::from_timestamp(commit.time().seconds(), 0);
             commits.extend(time.map(|time| Written { machine, time }));
         }
@@ -229,18 +247,29 @@ impl Store {
     pub fn is_untidy(&self) -> bool {
         let objects = self.git_dir().join("objects");
         let count = |name: &str, wanted: &dyn Fn(&Path) -> bool| {
-            let entries = std::fs::read_dir(objects.join(name)).into_iter().flatten().flatten();
+            let entries = std::fs::read_dir(objects.join(name))
+                .into_iter()
+                .flatten()
+                .flatten();
             entries.filter(|entry| wanted(&entry.path())).count()
         };
         let packs = count("pack", &|path| path.extension().is_some_and(|e| e == "idx"));
         // Names are evenly distributed; git itself looks into this one of 256 directories.
         let loose = count("17", &|_| true) * 256;
-        let switched_off = || self.repo.config().and_then(|config| config.get_i64("gc.auto")).is_ok_and(|n| n == 0);
+        let switched_off = || {
+            self.repo
+                .config()
+                .and_then(|config| config.get_i64("gc.auto"))
+                .is_ok_and(|n| n == 0)
+        };
         (packs > MOST_PACKS || loose > MOST_LOOSE) && !switched_off()
     }
 
     fn objects(&self) -> reader::Objects<'_> {
-        reader::Objects { repo: &self.repo, reader: &self.reader }
+        reader::Objects {
+            repo: &self.repo,
+            reader: &self.reader,
+        }
     }
 
     fn tree_of(&self, commit: &CommitId) -> Result<git2::Oid, StoreError> {
@@ -254,7 +283,9 @@ impl Store {
 
     /// The working tree.
     pub fn path(&self) -> &Path {
-        self.repo.workdir().expect("the store is created with a working tree")
+        self.repo
+            .workdir()
+            .expect("the store is created with a working tree")
     }
 
     /// Lets the clone at `other`, which may have lost objects, use those of this one.
@@ -278,7 +309,9 @@ impl Store {
         self.lend_objects_to(place)?;
         let scratch = Self::open_another(place)?;
         if let Some(head) = self.head()? {
-            scratch.repo.reference(HEAD_REF, oid(&head)?, true, "scratch")?;
+            scratch
+                .repo
+                .reference(HEAD_REF, oid(&head)?, true, "scratch")?;
         }
         Ok(scratch)
     }
@@ -309,7 +342,10 @@ impl Store {
         }
         fail_point("before the remote's head is recorded");
         leftover::outlasting_locks(|| match commit {
-            Some(commit) => self.repo.reference(REMOTE_REF, oid(commit)?, true, "push").map(drop),
+            Some(commit) => self
+                .repo
+                .reference(REMOTE_REF, oid(commit)?, true, "push")
+                .map(drop),
             None => self.repo.find_reference(REMOTE_REF)?.delete(),
         })?;
         fail_point("the remote's head is recorded");
@@ -321,7 +357,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Git`].
     pub fn unsent(&self) -> Result<u64, StoreError> {
-        let Some(head) = self.head()? else { return Ok(0) };
+        let Some(head) = self.head()? else {
+            return Ok(0);
+        };
         let remote = self.remote_head()?;
         if Some(&head) == remote.as_ref() {
             return Ok(0);
@@ -336,7 +374,9 @@ impl Store {
 
     /// Whether the commit is here.
     pub fn has(&self, commit: &CommitId) -> bool {
-        oid(commit).and_then(|oid| self.repo.find_commit(oid)).is_ok()
+        oid(commit)
+            .and_then(|oid| self.repo.find_commit(oid))
+            .is_ok()
     }
 
     /// Whether `commit` is `ancestor` or comes after it.
@@ -344,7 +384,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Git`].
     pub fn contains(&self, commit: &CommitId, ancestor: &CommitId) -> Result<bool, StoreError> {
-        Ok(commit == ancestor || self.repo.graph_descendant_of(oid(commit)?, oid(ancestor)?)?)
+        Ok(commit == ancestor
+            || self
+                .repo
+                .graph_descendant_of(oid(commit)?, oid(ancestor)?)?)
     }
 
     /// The newest common ancestor of two commits.
@@ -392,12 +435,21 @@ impl Store {
     }
 
     /// Moves the head to `commit` and brings index and working tree after it; `written` is there already.
-    fn advance(&self, commit: &CommitId, why: &str, written: &worktree::Written) -> Result<(), StoreError> {
+    fn advance(
+        &self,
+        commit: &CommitId,
+        why: &str,
+        written: &worktree::Written,
+    ) -> Result<(), StoreError> {
         // A tree that is refused is refused before it becomes the head.
         let changes = self.changes(self.head()?.as_ref(), commit)?;
         self.mark_unfinished()?;
         fail_point("the working tree is marked");
-        leftover::outlasting_locks(|| self.repo.reference(HEAD_REF, oid(commit)?, true, why).map(drop))?;
+        leftover::outlasting_locks(|| {
+            self.repo
+                .reference(HEAD_REF, oid(commit)?, true, why)
+                .map(drop)
+        })?;
         fail_point("the head has moved");
         self.update_worktree(changes, written)?;
         self.mark_finished()
@@ -422,7 +474,11 @@ pub fn create_embedded_remote(path: &Path) -> Result<(), StoreError> {
     }
     create_whole(path, |place| {
         let mut options = git2::RepositoryInitOptions::new();
-        options.bare(true).mkpath(true).initial_head(BRANCH).external_template(false);
+        options
+            .bare(true)
+            .mkpath(true)
+            .initial_head(BRANCH)
+            .external_template(false);
         let repo = git2::Repository::init_opts(place, &options)?;
         keep_private(&mut repo.config()?.open_level(git2::ConfigLevel::Local)?)
     })
@@ -430,8 +486,10 @@ pub fn create_embedded_remote(path: &Path) -> Result<(), StoreError> {
 
 /// Whether the store at `store`, if there is one with anything in it, has the bare repository at `remote` for its remote.
 pub fn belongs_to(store: &Path, remote: &Path) -> bool {
-    let commit = |path: &Path, name: &str| git2::Repository::open(path).ok()?.refname_to_id(name).ok();
-    let is_empty = || git2::Repository::open(store).is_ok_and(|store| store.refname_to_id(HEAD_REF).is_err());
+    let commit =
+        |path: &Path, name: &str| git2::Repository::open(path).ok()?.refname_to_id(name).ok();
+    let is_empty =
+        || git2::Repository::open(store).is_ok_and(|store| store.refname_to_id(HEAD_REF).is_err());
     !store.exists()
         || is_empty()
         || commit(store, REMOTE_REF).is_some_and(|seen| commit(remote, HEAD_REF) == Some(seen))
@@ -440,11 +498,17 @@ pub fn belongs_to(store: &Path, remote: &Path) -> bool {
 const BESIDE: &str = ".new-";
 
 /// Prepares a repository beside its place and moves it there: a process that is killed leaves all of it or nothing.
-fn create_whole(path: &Path, prepare: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result<(), StoreError> {
+fn create_whole(
+    path: &Path,
+    prepare: impl FnOnce(&Path) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let failed = |e: io::Error| StoreError::io("create", path, e);
     let parent = path.parent().unwrap_or(path);
     fs::create_private_dir_all(parent).map_err(|e| failed(e.source))?;
-    let beside = tempfile::Builder::new().prefix(BESIDE).tempdir_in(parent).map_err(failed)?;
+    let beside = tempfile::Builder::new()
+        .prefix(BESIDE)
+        .tempdir_in(parent)
+        .map_err(failed)?;
     let place = beside.path().join("repository");
     prepare(&place)?;
     fail_point("a repository is prepared beside its place");
@@ -476,7 +540,11 @@ fn open(path: &Path) -> Result<git2::Repository, StoreError> {
     if git_dir.is_dir() {
         leftover::remove_stale_locks(&git_dir)?;
         let has_head = damage::has_head(&git_dir);
-        if !has_head || ["objects", "refs"].iter().any(|name| !git_dir.join(name).is_dir()) {
+        if !has_head
+            || ["objects", "refs"]
+                .iter()
+                .any(|name| !git_dir.join(name).is_dir())
+        {
             if !has_head {
                 worktree::remove(&git_dir.join("HEAD"))?;
             }
@@ -484,7 +552,12 @@ fn open(path: &Path) -> Result<git2::Repository, StoreError> {
         }
     }
     let repo = git2::Repository::open(path)?;
-    if repo.config()?.open_level(git2::ConfigLevel::Local)?.get_string(PRIVATE).is_err() {
+    if repo
+        .config()?
+        .open_level(git2::ConfigLevel::Local)?
+        .get_string(PRIVATE)
+        .is_err()
+    {
         prepare(path)?;
     }
     damage::check_loose_objects(&repo)?;
@@ -495,7 +568,10 @@ fn open(path: &Path) -> Result<git2::Repository, StoreError> {
 /// `main`, no filters.
 fn prepare(place: &Path) -> Result<(), StoreError> {
     let mut options = git2::RepositoryInitOptions::new();
-    options.mkpath(true).initial_head(BRANCH).external_template(false);
+    options
+        .mkpath(true)
+        .initial_head(BRANCH)
+        .external_template(false);
     let repo = git2::Repository::init_opts(place, &options)?;
     let mut config = repo.config()?.open_level(git2::ConfigLevel::Local)?;
     keep_private(&mut config)?;
@@ -514,7 +590,9 @@ fn make_durable(repo: &git2::Repository) -> Result<(), StoreError> {
         worktree::remove(&path)?;
         fs::write_atomic(&path, DURABLE).map_err(|e| StoreError::io("write", &e.path, e.source))?;
     }
-    Ok(repo.config()?.add_file(&path, git2::ConfigLevel::App, true)?)
+    Ok(repo
+        .config()?
+        .add_file(&path, git2::ConfigLevel::App, true)?)
 }
 
 const DURABLE: &[u8] = b"[core]\n\tfsyncObjectFiles = true\n";
@@ -524,7 +602,9 @@ fn oid(commit: &CommitId) -> Result<git2::Oid, git2::Error> {
 }
 
 fn commit_id(oid: git2::Oid) -> CommitId {
-    oid.to_string().parse().expect("git prints object names as 40 lower-case digits")
+    oid.to_string()
+        .parse()
+        .expect("git prints object names as 40 lower-case digits")
 }
 
 #[cfg(test)]
@@ -537,7 +617,14 @@ mod tests {
         let path = dir.path().join("store");
         for _ in 0..2 {
             let store = Store::open_or_create(&path).unwrap();
-            assert!(store.repo.config().unwrap().get_bool("core.fsyncObjectFiles").unwrap());
+            assert!(
+                store
+                    .repo
+                    .config()
+                    .unwrap()
+                    .get_bool("core.fsyncObjectFiles")
+                    .unwrap()
+            );
         }
         let config = std::fs::read_to_string(path.join(".git/config")).unwrap();
         assert!(!config.to_lowercase().contains("fsync"));

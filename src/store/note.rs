@@ -81,7 +81,11 @@ impl FromStr for NoteId {
             other => byte == *other,
         };
         let good = text.len() == SHAPE.len() && text.bytes().zip(SHAPE).all(fits);
-        if good { Ok(Self(text.to_owned())) } else { Err(NoNoteId) }
+        if good {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NoNoteId)
+        }
     }
 }
 
@@ -97,7 +101,15 @@ impl Note {
         text: String,
     ) -> Self {
         let (machine, name) = from;
-        Self { format: FORMAT, id, time, machine, name, for_machine, text }
+        Self {
+            format: FORMAT,
+            id,
+            time,
+            machine,
+            name,
+            for_machine,
+            text,
+        }
     }
 
     /// Reads and checks the file of note `id`.
@@ -132,11 +144,18 @@ mod tests {
         assert_eq!(early.as_str(), "20261120T140300123Z-ffffffff");
         assert!(early < late);
         for broken in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
-            assert!(NoteId::new(broken, 7).as_str().parse::<NoteId>().is_ok(), "{broken}");
+            assert!(
+                NoteId::new(broken, 7).as_str().parse::<NoteId>().is_ok(),
+                "{broken}"
+            );
         }
-        for bad in
-            ["", "..", "20261120T140300123Z-fffffff", "20261120T140300123Z-FFFFFFFF", "20261120T140300123Z/ffffffff"]
-        {
+        for bad in [
+            "",
+            "..",
+            "20261120T140300123Z-fffffff",
+            "20261120T140300123Z-FFFFFFFF",
+            "20261120T140300123Z/ffffffff",
+        ] {
             assert!(bad.parse::<NoteId>().is_err(), "{bad}");
         }
     }

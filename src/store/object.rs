@@ -33,13 +33,22 @@ pub(super) struct ObjectWriter<'repo> {
 
 impl<'repo> ObjectWriter<'repo> {
     pub(super) fn new(repo: &'repo git2::Repository) -> Self {
-        Self { repo, seen: HashSet::new(), pack: None }
+        Self {
+            repo,
+            seen: HashSet::new(),
+            pack: None,
+        }
     }
 
     /// Takes an object and returns its name. Objects that git already has are not written again.
     pub(super) fn put(&mut self, kind: ObjectType, data: Vec<u8>) -> Result<Oid, StoreError> {
         let oid = object_name(kind, &data);
-        if !self.seen.insert(oid) || self.repo.odb()?.exists_ext(oid, git2::OdbLookupFlags::NO_REFRESH) {
+        if !self.seen.insert(oid)
+            || self
+                .repo
+                .odb()?
+                .exists_ext(oid, git2::OdbLookupFlags::NO_REFRESH)
+        {
             return Ok(oid);
         }
         let pack = match &mut self.pack {
@@ -111,20 +120,43 @@ impl PackWriter {
         let io = |source| StoreError::io("create a pack in", dir, source);
         std::fs::create_dir_all(dir).map_err(io)?;
         let file = temporary_file(dir, "tmp_pack_").map_err(io)?;
-        let mut pack = PackFile { file: BufWriter::with_capacity(1 << 20, file), length: 0, entries: Vec::new() };
+        let mut pack = PackFile {
+            file: BufWriter::with_capacity(1 << 20, file),
+            length: 0,
+            entries: Vec::new(),
+        };
         pack.write(&pack_header(0)).map_err(io)?;
-        Ok(Self { dir: dir.to_owned(), compressors: None, out: Arc::new(Mutex::new(pack)) })
+        Ok(Self {
+            dir: dir.to_owned(),
+            compressors: None,
+            out: Arc::new(Mutex::new(pack)),
+        })
     }
 
     /// Takes an object that it does not have yet.
-    pub(super) fn put(&mut self, kind: ObjectType, oid: Oid, data: Vec<u8>) -> Result<(), StoreError> {
-        let compressors = self.compressors.get_or_insert_with(|| Compressors::start(&self.out));
-        if compressors.jobs.as_ref().is_some_and(|jobs| jobs.send(Job { kind, oid, data }).is_ok()) {
+    pub(super) fn put(
+        &mut self,
+        kind: ObjectType,
+        oid: Oid,
+        data: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let compressors = self
+            .compressors
+            .get_or_insert_with(|| Compressors::start(&self.out));
+        if compressors
+            .jobs
+            .as_ref()
+            .is_some_and(|jobs| jobs.send(Job { kind, oid, data }).is_ok())
+        {
             return Ok(());
         }
         // All workers are gone: one of them holds the reason.
         self.join()?;
-        Err(StoreError::io("write a pack in", &self.dir, io::Error::other("the pack could not be written")))
+        Err(StoreError::io(
+            "write a pack in",
+            &self.dir,
+            io::Error::other("the pack could not be written"),
+        ))
     }
 
     /// As [`Self::put`], of what is compressed already: a zlib stream of `size` bytes.
@@ -137,14 +169,19 @@ impl PackWriter {
     ) -> Result<(), StoreError> {
         let mut entry = entry_header(kind, size);
         entry.extend_from_slice(stream);
-        append(&self.out, oid, &entry).map_err(|source| StoreError::io("write a pack in", &self.dir, source))
+        append(&self.out, oid, &entry)
+            .map_err(|source| StoreError::io("write a pack in", &self.dir, source))
     }
 
     fn join(&mut self) -> Result<(), StoreError> {
-        let Some(mut compressors) = self.compressors.take() else { return Ok(()) };
+        let Some(mut compressors) = self.compressors.take() else {
+            return Ok(());
+        };
         drop(compressors.jobs.take());
         for worker in compressors.workers.drain(..) {
-            let result = worker.join().unwrap_or_else(|_| Err(io::Error::other("a compression thread panicked")));
+            let result = worker
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("a compression thread panicked")));
             result.map_err(|source| StoreError::io("write a pack in", &self.dir, source))?;
         }
         Ok(())
@@ -154,8 +191,13 @@ impl PackWriter {
     pub(super) fn finish(mut self, readable: Readable) -> Result<(), StoreError> {
         self.join()?;
         let io = |source| StoreError::io("write a pack in", &self.dir, source);
-        let out = Arc::into_inner(self.out).expect("the workers have ended and dropped their handles");
-        let PackFile { file, mut entries, .. } = out.into_inner().expect("no worker panicked while it held the lock");
+        let out =
+            Arc::into_inner(self.out).expect("the workers have ended and dropped their handles");
+        let PackFile {
+            file, mut entries, ..
+        } = out
+            .into_inner()
+            .expect("no worker panicked while it held the lock");
         let file = file.into_inner().map_err(|e| io(e.into_error()))?;
         let checksum = complete_pack(&file, entries.len()).map_err(io)?;
         entries.sort_by_key(|e| e.oid);
@@ -163,14 +205,20 @@ impl PackWriter {
         let stem = self.dir.join(format!("pack-{}", hex(&checksum)));
         let mut index_file = temporary_file(&self.dir, "tmp_idx_").map_err(io)?;
         index_file.write_all(&index).map_err(io)?;
-        readable.apply(&file).and_then(|()| readable.apply(&index_file)).map_err(io)?;
+        readable
+            .apply(&file)
+            .and_then(|()| readable.apply(&index_file))
+            .map_err(io)?;
         fail_point("a pack is complete");
         sync_both(&file, &index_file).map_err(io)?;
         fail_point("a pack and its index are on the disk");
         // The index comes last because it makes the pack visible.
-        file.persist(stem.with_extension("pack")).map_err(|e| io(e.error))?;
+        file.persist(stem.with_extension("pack"))
+            .map_err(|e| io(e.error))?;
         fail_point("a pack has its name");
-        index_file.persist(stem.with_extension("idx")).map_err(|e| io(e.error))?;
+        index_file
+            .persist(stem.with_extension("idx"))
+            .map_err(|e| io(e.error))?;
         fail_point("the index of a pack has its name");
         sync_dir(&self.dir).map_err(io)
     }
@@ -187,9 +235,16 @@ impl Compressors {
     fn start(out: &Arc<Mutex<PackFile>>) -> Self {
         let (jobs, queue) = sync_channel(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-        let workers = (0..threads).map(|_| spawn_worker(Arc::clone(&queue), Arc::clone(out))).collect();
-        Self { jobs: Some(jobs), workers }
+        let threads = std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(8);
+        let workers = (0..threads)
+            .map(|_| spawn_worker(Arc::clone(&queue), Arc::clone(out)))
+            .collect();
+        Self {
+            jobs: Some(jobs),
+            workers,
+        }
     }
 }
 
@@ -197,13 +252,19 @@ impl Compressors {
 impl Drop for Compressors {
     fn drop(&mut self) {
         drop(self.jobs.take());
-        self.workers.drain(..).for_each(|worker| drop(worker.join()));
+        self.workers
+            .drain(..)
+            .for_each(|worker| drop(worker.join()));
     }
 }
 
-fn spawn_worker(queue: Arc<Mutex<Receiver<Job>>>, out: Arc<Mutex<PackFile>>) -> JoinHandle<io::Result<()>> {
+fn spawn_worker(
+    queue: Arc<Mutex<Receiver<Job>>>,
+    out: Arc<Mutex<PackFile>>,
+) -> JoinHandle<io::Result<()>> {
     std::thread::spawn(move || {
-        let level = libdeflater::CompressionLvl::new(COMPRESSION_LEVEL).expect("6 is a valid level");
+        let level =
+            libdeflater::CompressionLvl::new(COMPRESSION_LEVEL).expect("6 is a valid level");
         let mut compressor = libdeflater::Compressor::new(level);
         loop {
             let job = queue.lock().map_err(poisoned)?.recv();
@@ -230,7 +291,9 @@ fn encode_entry(compressor: &mut libdeflater::Compressor, job: &Job) -> io::Resu
     let mut entry = entry_header(job.kind, job.data.len());
     let header = entry.len();
     entry.resize(header + compressor.zlib_compress_bound(job.data.len()), 0);
-    let written = compressor.zlib_compress(&job.data, &mut entry[header..]).map_err(io::Error::other)?;
+    let written = compressor
+        .zlib_compress(&job.data, &mut entry[header..])
+        .map_err(io::Error::other)?;
     entry.truncate(header + written);
     Ok(entry)
 }
@@ -292,19 +355,26 @@ fn pack_index(entries: &[Entry], pack_checksum: &[u8; 20]) -> Vec<u8> {
         }
         index.extend_from_slice(&(upto as u32).to_be_bytes());
     }
-    entries.iter().for_each(|e| index.extend_from_slice(e.oid.as_bytes()));
-    entries.iter().for_each(|e| index.extend_from_slice(&e.crc.to_be_bytes()));
+    entries
+        .iter()
+        .for_each(|e| index.extend_from_slice(e.oid.as_bytes()));
+    entries
+        .iter()
+        .for_each(|e| index.extend_from_slice(&e.crc.to_be_bytes()));
     let mut far = Vec::new();
     for entry in entries {
         // Offsets past 2 GiB go to a second table, their position in it marked by the highest bit.
-        let small = u32::try_from(entry.offset).ok().filter(|offset| offset >> 31 == 0);
+        let small = u32::try_from(entry.offset)
+            .ok()
+            .filter(|offset| offset >> 31 == 0);
         let word = small.unwrap_or_else(|| {
             far.push(entry.offset);
             (1 << 31) | (far.len() - 1) as u32
         });
         index.extend_from_slice(&word.to_be_bytes());
     }
-    far.iter().for_each(|offset| index.extend_from_slice(&offset.to_be_bytes()));
+    far.iter()
+        .for_each(|offset| index.extend_from_slice(&offset.to_be_bytes()));
     index.extend_from_slice(pack_checksum);
     let checksum = Sha1::digest(&index);
     index.extend_from_slice(&checksum);
@@ -316,7 +386,9 @@ const OWN: &str = "ccsync_";
 
 /// A file that is locked for as long as its writer lives: others may be at work in the same directory.
 fn temporary_file(dir: &Path, prefix: &str) -> io::Result<tempfile::NamedTempFile> {
-    let file = tempfile::Builder::new().prefix(&format!("{prefix}{OWN}")).tempfile_in(dir)?;
+    let file = tempfile::Builder::new()
+        .prefix(&format!("{prefix}{OWN}"))
+        .tempfile_in(dir)?;
     // Where there are no locks, nobody can tell that the writer has died, and `git gc` removes the file some day.
     let _ = file.as_file().try_lock();
     Ok(file)
@@ -326,9 +398,13 @@ fn temporary_file(dir: &Path, prefix: &str) -> io::Result<tempfile::NamedTempFil
 pub(super) fn remove_half_made(dir: &Path) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let is_own =
-            |name: &str| ["tmp_pack_", "tmp_idx_"].iter().any(|kind| name.starts_with(&format!("{kind}{OWN}")));
-        let is_dead = || std::fs::File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
+        let is_own = |name: &str| {
+            ["tmp_pack_", "tmp_idx_"]
+                .iter()
+                .any(|kind| name.starts_with(&format!("{kind}{OWN}")))
+        };
+        let is_dead =
+            || std::fs::File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
         if name.to_str().is_some_and(is_own) && is_dead() {
             let _ = std::fs::remove_file(entry.path());
         }
@@ -356,7 +432,8 @@ impl Readable {
             #[cfg(unix)]
             Self::AsDirectory { mode } => {
                 use std::os::unix::fs::PermissionsExt;
-                file.as_file().set_permissions(std::fs::Permissions::from_mode(mode & 0o444))
+                file.as_file()
+                    .set_permissions(std::fs::Permissions::from_mode(mode & 0o444))
             }
         }
     }
@@ -367,7 +444,10 @@ fn sync_both(one: &tempfile::NamedTempFile, other: &tempfile::NamedTempFile) -> 
     std::thread::scope(|scope| {
         let first = scope.spawn(|| one.as_file().sync_all());
         let second = other.as_file().sync_all();
-        first.join().expect("waiting for a file does not panic").and(second)
+        first
+            .join()
+            .expect("waiting for a file does not panic")
+            .and(second)
     })
 }
 
@@ -377,7 +457,14 @@ pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
         return Ok(());
     }
     match std::fs::File::open(dir)?.sync_all() {
-        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
         result => result,
     }
 }
@@ -395,7 +482,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut pack = PackWriter::create(dir.path()).unwrap();
         for n in 0..8 {
-            pack.put(ObjectType::Blob, Oid::from_bytes(&[n; 20]).unwrap(), vec![n; 4 << 20]).unwrap();
+            pack.put(
+                ObjectType::Blob,
+                Oid::from_bytes(&[n; 20]).unwrap(),
+                vec![n; 4 << 20],
+            )
+            .unwrap();
         }
         drop(pack);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

@@ -81,7 +81,9 @@ impl Objects<'_> {
     /// Whether a pack has the object itself, and not its difference to another; nor anything larger than what is read here, whose size is
     /// not to be believed.
     pub(super) fn can_be_taken_as_it_is(self, oid: Oid) -> bool {
-        self.reader.in_packs(|packs| packs.can_be_taken_as_it_is(oid)).unwrap_or(false)
+        self.reader
+            .in_packs(|packs| packs.can_be_taken_as_it_is(oid))
+            .unwrap_or(false)
     }
 
     /// The content of an object of this kind.
@@ -89,7 +91,8 @@ impl Objects<'_> {
     /// # Errors
     /// [`StoreError::Object`] if what lies there is not what its name says.
     pub(super) fn read(self, kind: ObjectType, oid: Oid) -> Result<Vec<u8>, StoreError> {
-        let is_it = |found: &(ObjectType, Vec<u8>)| found.0 == kind && object_name(kind, &found.1) == oid;
+        let is_it =
+            |found: &(ObjectType, Vec<u8>)| found.0 == kind && object_name(kind, &found.1) == oid;
         if let Some((_, data)) = self.reader.in_packs(|packs| packs.read(oid)).filter(is_it) {
             return Ok(data);
         }
@@ -99,13 +102,25 @@ impl Objects<'_> {
         let odb = self.repo.odb()?;
         let object = odb.read(oid)?;
         let found = Some((object.kind(), object.data().to_vec())).filter(is_it);
-        found.map(|(_, data)| data).ok_or_else(|| StoreError::Object { name: oid.to_string() })
+        found
+            .map(|(_, data)| data)
+            .ok_or_else(|| StoreError::Object {
+                name: oid.to_string(),
+            })
     }
 
     /// As [`Self::read`], to be written elsewhere: with its zlib stream if a pack has it whole.
-    pub(super) fn read_to_copy(self, kind: ObjectType, oid: Oid) -> Result<(Vec<u8>, Option<Vec<u8>>), StoreError> {
+    pub(super) fn read_to_copy(
+        self,
+        kind: ObjectType,
+        oid: Oid,
+    ) -> Result<(Vec<u8>, Option<Vec<u8>>), StoreError> {
         let is_it = |found: &Whole| found.kind == kind && object_name(kind, &found.content) == oid;
-        match self.reader.in_packs(|packs| packs.read_whole(oid)).filter(is_it) {
+        match self
+            .reader
+            .in_packs(|packs| packs.read_whole(oid))
+            .filter(is_it)
+        {
             Some(whole) => Ok((whole.content, Some(whole.stream))),
             None => Ok((self.read(kind, oid)?, None)),
         }
@@ -115,9 +130,15 @@ impl Objects<'_> {
 impl Reader {
     /// Of the repository whose `.git` directory is `git_dir`.
     pub(super) fn new(git_dir: &Path) -> Self {
-        let packs =
-            Packs { modified: None, list: Vec::new(), decompressor: RefCell::new(libdeflater::Decompressor::new()) };
-        Self { directory: git_dir.join("objects/pack"), packs: RefCell::new(packs) }
+        let packs = Packs {
+            modified: None,
+            list: Vec::new(),
+            decompressor: RefCell::new(libdeflater::Decompressor::new()),
+        };
+        Self {
+            directory: git_dir.join("objects/pack"),
+            packs: RefCell::new(packs),
+        }
     }
 
     /// The object in a file of its own, if there is one.
@@ -127,7 +148,9 @@ impl Reader {
     fn loose(&self, oid: Oid) -> Result<Option<(ObjectType, Vec<u8>)>, StoreError> {
         let name = oid.to_string();
         let (directory, rest) = name.split_at(2);
-        let Ok(compressed) = fs::read(self.directory.with_file_name(directory).join(rest)) else { return Ok(None) };
+        let Ok(compressed) = fs::read(self.directory.with_file_name(directory).join(rest)) else {
+            return Ok(None);
+        };
         let packs = self.packs.borrow();
         let found = loose::object_named(&mut packs.decompressor.borrow_mut(), &compressed, oid);
         found.map(Some).ok_or(StoreError::Object { name })
@@ -136,7 +159,13 @@ impl Reader {
     /// Asks the packs, and once more if others have come.
     fn in_packs<T>(&self, ask: impl Fn(&Packs) -> Option<T>) -> Option<T> {
         let packs = &mut *self.packs.borrow_mut();
-        ask(packs).or_else(|| if packs.reload(&self.directory) { ask(packs) } else { None })
+        ask(packs).or_else(|| {
+            if packs.reload(&self.directory) {
+                ask(packs)
+            } else {
+                None
+            }
+        })
     }
 }
 
@@ -148,17 +177,30 @@ impl Packs {
             return false;
         }
         self.modified = modified;
-        let mut known: HashMap<PathBuf, Slot> =
-            self.list.drain(..).filter(Slot::is_open).map(|slot| (slot.index.clone(), slot)).collect();
-        let indexes = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut known: HashMap<PathBuf, Slot> = self
+            .list
+            .drain(..)
+            .filter(Slot::is_open)
+            .map(|slot| (slot.index.clone(), slot))
+            .collect();
+        let indexes = fs::read_dir(directory)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path());
         let indexes = indexes.filter(|path| path.extension().is_some_and(|e| e == "idx"));
-        self.list = indexes.map(|path| known.remove(&path).unwrap_or_else(|| Slot::new(path))).collect();
+        self.list = indexes
+            .map(|path| known.remove(&path).unwrap_or_else(|| Slot::new(path)))
+            .collect();
         self.list.sort_by_key(|slot| Reverse(slot.modified));
         true
     }
 
     fn find(&self, oid: Oid) -> Option<(&Pack, u64)> {
-        self.list.iter().filter_map(Slot::pack).find_map(|pack| Some((pack, pack.find(oid)?)))
+        self.list
+            .iter()
+            .filter_map(Slot::pack)
+            .find_map(|pack| Some((pack, pack.find(oid)?)))
     }
 
     fn size(&self, oid: Oid) -> Option<usize> {
@@ -179,7 +221,11 @@ impl Packs {
             match entry.kind {
                 Kind::Whole(kind) => {
                     let apply = |base: Vec<u8>, delta: &Vec<u8>| Delta::parse(delta)?.apply(&base);
-                    return deltas.iter().rev().try_fold(content, apply).map(|content| (kind, content));
+                    return deltas
+                        .iter()
+                        .rev()
+                        .try_fold(content, apply)
+                        .map(|content| (kind, content));
                 }
                 Kind::Delta(base) => {
                     deltas.push(content);
@@ -199,23 +245,37 @@ impl Packs {
     fn read_whole(&self, oid: Oid) -> Option<Whole> {
         let (pack, offset) = self.find(oid)?;
         let entry = pack.entry(offset)?;
-        let Kind::Whole(kind) = entry.kind else { return None };
+        let Kind::Whole(kind) = entry.kind else {
+            return None;
+        };
         let content = self.inflate(pack, &entry)?;
         let length = pack.end_of(offset)?.checked_sub(entry.content)?;
-        let length = usize::try_from(length).ok().filter(|length| *length <= compressed_at_most(entry.size))?;
+        let length = usize::try_from(length)
+            .ok()
+            .filter(|length| *length <= compressed_at_most(entry.size))?;
         let stream = pack.bytes(entry.content, length).ok()?;
         // Inflating does not say where the stream has ended; it ends with this (RFC 1950).
         let sum = libdeflater::adler32(&content).to_be_bytes();
-        (stream.len() == length && stream.ends_with(&sum)).then_some(Whole { kind, content, stream })
+        (stream.len() == length && stream.ends_with(&sum)).then_some(Whole {
+            kind,
+            content,
+            stream,
+        })
     }
 
     fn inflate(&self, pack: &Pack, entry: &Entry) -> Option<Vec<u8>> {
         if entry.size > LARGEST {
             return None;
         }
-        let compressed = pack.bytes(entry.content, compressed_at_most(entry.size)).ok()?;
+        let compressed = pack
+            .bytes(entry.content, compressed_at_most(entry.size))
+            .ok()?;
         let mut content = vec![0; entry.size];
-        let inflated = self.decompressor.borrow_mut().zlib_decompress(&compressed, &mut content).ok()?;
+        let inflated = self
+            .decompressor
+            .borrow_mut()
+            .zlib_decompress(&compressed, &mut content)
+            .ok()?;
         (inflated == content.len()).then_some(content)
     }
 }
@@ -227,12 +287,20 @@ fn compressed_at_most(size: usize) -> usize {
 
 impl Slot {
     fn new(index: PathBuf) -> Self {
-        let modified = fs::metadata(&index).and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-        Self { index, modified, pack: OnceCell::new() }
+        let modified = fs::metadata(&index)
+            .and_then(|m| m.modified())
+            .unwrap_or(SystemTime::UNIX_EPOCH);
+        Self {
+            index,
+            modified,
+            pack: OnceCell::new(),
+        }
     }
 
     fn pack(&self) -> Option<&Pack> {
-        self.pack.get_or_init(|| Pack::open(&self.index).ok()).as_ref()
+        self.pack
+            .get_or_init(|| Pack::open(&self.index).ok())
+            .as_ref()
     }
 
     fn is_open(&self) -> bool {
@@ -246,11 +314,16 @@ mod tests {
     use super::*;
 
     fn text(n: usize) -> Vec<u8> {
-        (0..n * 40).map(|line| format!("line {} of {n}\n", line % 97)).collect::<String>().into_bytes()
+        (0..n * 40)
+            .map(|line| format!("line {} of {n}\n", line % 97))
+            .collect::<String>()
+            .into_bytes()
     }
 
     fn packed(reader: &Reader, oid: Oid) -> Option<Vec<u8>> {
-        reader.in_packs(|packs| packs.read(oid)).map(|(_, data)| data)
+        reader
+            .in_packs(|packs| packs.read(oid))
+            .map(|(_, data)| data)
     }
 
     #[test]
@@ -258,38 +331,74 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let repo = Repository::init(dir.path()).unwrap();
         let reader = Reader::new(repo.path());
-        let objects = Objects { repo: &repo, reader: &reader };
+        let objects = Objects {
+            repo: &repo,
+            reader: &reader,
+        };
         let mut writer = ObjectWriter::new(&repo);
-        let oids: Vec<Oid> = (0..100).map(|n| writer.put(ObjectType::Blob, text(n)).unwrap()).collect();
+        let oids: Vec<Oid> = (0..100)
+            .map(|n| writer.put(ObjectType::Blob, text(n)).unwrap())
+            .collect();
         let loose = repo.blob(b"loose").unwrap();
         assert_eq!(objects.read(ObjectType::Blob, loose).unwrap(), b"loose");
-        assert!(objects.read(ObjectType::Tree, loose).is_err(), "it is no tree");
+        assert!(
+            objects.read(ObjectType::Tree, loose).is_err(),
+            "it is no tree"
+        );
         writer.finish().unwrap();
         for (n, oid) in oids.iter().enumerate() {
             assert_eq!(packed(&reader, *oid), Some(text(n)), "without libgit2");
             let (content, stream) = objects.read_to_copy(ObjectType::Blob, *oid).unwrap();
             let mut inflated = vec![0; content.len()];
             let mut decompressor = libdeflater::Decompressor::new();
-            decompressor.zlib_decompress(&stream.expect("it is whole"), &mut inflated).unwrap();
+            decompressor
+                .zlib_decompress(&stream.expect("it is whole"), &mut inflated)
+                .unwrap();
             assert_eq!((&inflated, &content), (&text(n), &text(n)));
-            assert_eq!(Objects { repo: &repo, reader: &reader }.size(*oid).unwrap(), text(n).len());
+            assert_eq!(
+                Objects {
+                    repo: &repo,
+                    reader: &reader
+                }
+                .size(*oid)
+                .unwrap(),
+                text(n).len()
+            );
         }
-        assert!(objects.read(ObjectType::Blob, Oid::from_bytes(&[7; 20]).unwrap()).is_err());
+        assert!(
+            objects
+                .read(ObjectType::Blob, Oid::from_bytes(&[7; 20]).unwrap())
+                .is_err()
+        );
     }
 
     /// It would have to be read whole by libgit2, and may be a thousand times as large as its stream.
     #[test]
     fn what_is_too_large_to_be_read_here_is_not_taken_as_it_is() {
-        for (size, is_taken) in [(LARGEST, true), (LARGEST + 1, false), (usize::MAX >> 8, false)] {
+        for (size, is_taken) in [
+            (LARGEST, true),
+            (LARGEST + 1, false),
+            (usize::MAX >> 8, false),
+        ] {
             let dir = tempfile::tempdir().unwrap();
             let repo = Repository::init(dir.path()).unwrap();
             let oid = Oid::from_bytes(&[7; 20]).unwrap();
             let mut pack = PackWriter::create(&repo.path().join("objects/pack")).unwrap();
-            pack.put_compressed(ObjectType::Blob, oid, size, b"the size is what is promised").unwrap();
+            pack.put_compressed(ObjectType::Blob, oid, size, b"the size is what is promised")
+                .unwrap();
             pack.finish(Readable::ByUser).unwrap();
             let reader = Reader::new(repo.path());
-            let objects = Objects { repo: &repo, reader: &reader };
-            assert_eq!((objects.size(oid).unwrap(), objects.can_be_taken_as_it_is(oid)), (size, is_taken));
+            let objects = Objects {
+                repo: &repo,
+                reader: &reader,
+            };
+            assert_eq!(
+                (
+                    objects.size(oid).unwrap(),
+                    objects.can_be_taken_as_it_is(oid)
+                ),
+                (size, is_taken)
+            );
         }
     }
 
@@ -298,17 +407,31 @@ mod tests {
     fn deltas_are_applied() {
         let dir = tempfile::tempdir().unwrap();
         let repo = Repository::init(dir.path()).unwrap();
-        let whole = (0..9000).map(|n| format!("{n} {}\n", n * n)).collect::<String>();
+        let whole = (0..9000)
+            .map(|n| format!("{n} {}\n", n * n))
+            .collect::<String>();
         let versions: Vec<&str> = (1..30).map(|n| &whole[..n * whole.len() / 30]).collect();
         let mut builder = repo.packbuilder().unwrap();
-        let oids: Vec<Oid> = versions.iter().map(|text| repo.blob(text.as_bytes()).unwrap()).collect();
-        oids.iter().for_each(|oid| builder.insert_object(*oid, Some("text")).unwrap());
+        let oids: Vec<Oid> = versions
+            .iter()
+            .map(|text| repo.blob(text.as_bytes()).unwrap())
+            .collect();
+        oids.iter()
+            .for_each(|oid| builder.insert_object(*oid, Some("text")).unwrap());
         builder.write(&repo.path().join("objects/pack"), 0).unwrap();
         let reader = Reader::new(repo.path());
         let mut deltas = 0;
         for (oid, text) in oids.iter().zip(&versions) {
             assert_eq!(packed(&reader, *oid).unwrap(), text.as_bytes());
-            assert_eq!(Objects { repo: &repo, reader: &reader }.size(*oid).unwrap(), text.len());
+            assert_eq!(
+                Objects {
+                    repo: &repo,
+                    reader: &reader
+                }
+                .size(*oid)
+                .unwrap(),
+                text.len()
+            );
             let packs = reader.packs.borrow();
             let (pack, offset) = packs.find(*oid).unwrap();
             deltas += u32::from(matches!(pack.entry(offset).unwrap().kind, Kind::Delta(_)));

@@ -21,7 +21,10 @@ struct Cuts {
     limit: usize,
 }
 
-const CUTS: Cuts = Cuts { cut: CUT, limit: LIMIT };
+const CUTS: Cuts = Cuts {
+    cut: CUT,
+    limit: LIMIT,
+};
 
 /// A file of a session under construction. Segments leave through the `emit` argument as they are sealed.
 ///
@@ -65,11 +68,24 @@ impl FileBuilder {
     ///
     /// `open` is the portable text after the last whole segment within those lines (see [`whole_segments`]) and
     /// `open_local` the same lines as their machines wrote them.
-    pub fn resume(stored: &StoredFile, lines: u64, open: &[u8], open_local: &[u8], emit: &mut Emit<'_>) -> Self {
+    pub fn resume(
+        stored: &StoredFile,
+        lines: u64,
+        open: &[u8],
+        open_local: &[u8],
+        emit: &mut Emit<'_>,
+    ) -> Self {
         Self::empty().resumed(stored, lines, open, open_local, emit)
     }
 
-    fn resumed(mut self, stored: &StoredFile, lines: u64, open: &[u8], open_local: &[u8], emit: &mut Emit<'_>) -> Self {
+    fn resumed(
+        mut self,
+        stored: &StoredFile,
+        lines: u64,
+        open: &[u8],
+        open_local: &[u8],
+        emit: &mut Emit<'_>,
+    ) -> Self {
         self.file.segments = stored.segments[..self.cuts.whole_segments(stored, lines)].to_vec();
         self.file.runs = first_runs(&stored.runs, lines);
         self.file.superseded.clone_from(&stored.superseded);
@@ -81,7 +97,11 @@ impl FileBuilder {
     ///
     /// Both forms must hold the same number of line ends.
     pub fn append(&mut self, run: &Run, portable: &[u8], local: &[u8], emit: &mut Emit<'_>) {
-        debug_assert_eq!(count_lines(portable), count_lines(local), "rewriting never adds or removes a line end");
+        debug_assert_eq!(
+            count_lines(portable),
+            count_lines(local),
+            "rewriting never adds or removes a line end"
+        );
         self.count_run(run, count_lines(portable));
         self.feed(portable, local, emit);
     }
@@ -135,11 +155,17 @@ impl FileBuilder {
 
     /// Marks the last line as one that its machine never finished.
     pub fn mark_last_line_torn(&mut self) {
-        let Some(last) = self.file.runs.last_mut() else { return };
+        let Some(last) = self.file.runs.last_mut() else {
+            return;
+        };
         if last.torn {
             return;
         }
-        let torn = Run { lines: 1, torn: true, ..last.clone() };
+        let torn = Run {
+            lines: 1,
+            torn: true,
+            ..last.clone()
+        };
         last.lines -= 1;
         if last.lines == 0 {
             self.file.runs.pop();
@@ -168,20 +194,28 @@ impl FileBuilder {
         }
         match self.file.runs.last_mut() {
             Some(last) if !last.torn && !run.torn && same_writer(last, run) => last.lines += lines,
-            _ => self.file.runs.push(Run { lines, ..run.clone() }),
+            _ => self.file.runs.push(Run {
+                lines,
+                ..run.clone()
+            }),
         }
     }
 
     /// How many bytes of `portable` belong to the open segment.
     fn cut_at(&self, portable: &[u8]) -> usize {
         let room = self.cuts.limit - self.open.len();
-        let from = self.cuts.cut.saturating_sub(self.open.len() + 1).min(portable.len());
+        let from = self
+            .cuts
+            .cut
+            .saturating_sub(self.open.len() + 1)
+            .min(portable.len());
         let line_end = memchr(b'\n', &portable[from..]).map_or(portable.len(), |at| from + at + 1);
         line_end.min(room)
     }
 
     fn is_full(&self) -> bool {
-        self.open.len() >= self.cuts.limit || self.open.len() >= self.cuts.cut && !self.is_unterminated()
+        self.open.len() >= self.cuts.limit
+            || self.open.len() >= self.cuts.cut && !self.is_unterminated()
     }
 
     fn seal(&mut self, emit: &mut Emit<'_>) {
@@ -208,11 +242,13 @@ impl Cuts {
     fn whole_segments(self, stored: &StoredFile, lines: u64) -> usize {
         let mut seen = 0;
         let mut whole = 0;
-        let terminated = stored.segments.len() - usize::from(stored.unterminated && !stored.segments.is_empty());
+        let terminated =
+            stored.segments.len() - usize::from(stored.unterminated && !stored.segments.is_empty());
         for segment in &stored.segments[..terminated] {
             seen += segment.lines;
             // A segment cut in the middle of a line (only at the limit) is never whole by itself: its line ends later.
-            if seen > lines || segment.bytes < self.cut as u64 || segment.bytes >= self.limit as u64 {
+            if seen > lines || segment.bytes < self.cut as u64 || segment.bytes >= self.limit as u64
+            {
                 break;
             }
             whole += 1;
@@ -227,7 +263,10 @@ fn first_runs(runs: &[Run], mut lines: u64) -> Vec<Run> {
     for run in runs {
         let take = run.lines.min(lines);
         if take > 0 {
-            first.push(Run { lines: take, ..run.clone() });
+            first.push(Run {
+                lines: take,
+                ..run.clone()
+            });
         }
         lines -= take;
     }
@@ -235,7 +274,10 @@ fn first_runs(runs: &[Run], mut lines: u64) -> Vec<Run> {
 }
 
 fn same_writer(a: &Run, b: &Run) -> bool {
-    a.machine == b.machine && a.roots == b.roots && a.verbatim == b.verbatim && a.written_as == b.written_as
+    a.machine == b.machine
+        && a.roots == b.roots
+        && a.verbatim == b.verbatim
+        && a.written_as == b.written_as
 }
 
 /// Lines in `text`, an unterminated last one included.
@@ -248,7 +290,9 @@ pub fn count_lines(text: &[u8]) -> u64 {
 pub fn offset_after_lines(text: &[u8], lines: usize) -> usize {
     match lines.checked_sub(1) {
         None => 0,
-        Some(nth) => memchr_iter(b'\n', text).nth(nth).map_or(text.len(), |at| at + 1),
+        Some(nth) => memchr_iter(b'\n', text)
+            .nth(nth)
+            .map_or(text.len(), |at| at + 1),
     }
 }
 
@@ -271,20 +315,34 @@ mod tests {
 
     /// What the tests take for the form on the machine's disk: another length for every line.
     fn local(portable: &[u8]) -> Vec<u8> {
-        String::from_utf8_lossy(portable).replace('a', "AAA").into_bytes()
+        String::from_utf8_lossy(portable)
+            .replace('a', "AAA")
+            .into_bytes()
     }
 
     fn run(machine: char) -> Run {
         let machine = machine.to_string().repeat(32).parse().unwrap();
         let roots: RootsKey = serde_json::from_str("\"0123456789abcdef\"").unwrap();
-        Run { machine, roots, lines: 0, verbatim: false, torn: false, written_as: None }
+        Run {
+            machine,
+            roots,
+            lines: 0,
+            verbatim: false,
+            torn: false,
+            written_as: None,
+        }
     }
 
     fn build(pieces: &[&[u8]], closing: bool) -> Built {
         build_on(FileBuilder::with_cuts(SMALL), Vec::new(), pieces, closing)
     }
 
-    fn build_on(mut builder: FileBuilder, mut texts: Vec<Vec<u8>>, pieces: &[&[u8]], closing: bool) -> Built {
+    fn build_on(
+        mut builder: FileBuilder,
+        mut texts: Vec<Vec<u8>>,
+        pieces: &[&[u8]],
+        closing: bool,
+    ) -> Built {
         let mut emit = |number: usize, text: Vec<u8>| {
             assert_eq!(number, texts.len(), "segments come in order");
             texts.push(text);
@@ -306,11 +364,16 @@ mod tests {
         let open = texts[whole..].concat();
         let open = &open[..offset_after_lines(&open, (lines - sealed) as usize)];
         let mut texts = texts[..whole].to_vec();
-        let mut builder =
-            FileBuilder::with_cuts(SMALL).resumed(stored, lines, open, &local(open), &mut |number, text| {
+        let mut builder = FileBuilder::with_cuts(SMALL).resumed(
+            stored,
+            lines,
+            open,
+            &local(open),
+            &mut |number, text| {
                 assert_eq!(number, texts.len());
                 texts.push(text);
-            });
+            },
+        );
         if closing {
             builder.close_line();
         }
@@ -319,15 +382,17 @@ mod tests {
 
     /// Lines around the sizes at which something happens; the last one may be unterminated.
     fn text() -> impl Strategy<Value = Vec<u8>> {
-        (proptest::collection::vec("[ab]{0,12}|[ab]{20,60}|b{23}|b{24}|b{48}", 0..16), any::<bool>()).prop_map(
-            |(lines, terminated)| {
+        (
+            proptest::collection::vec("[ab]{0,12}|[ab]{20,60}|b{23}|b{24}|b{48}", 0..16),
+            any::<bool>(),
+        )
+            .prop_map(|(lines, terminated)| {
                 let mut text = lines.join("\n").into_bytes();
                 if terminated && !text.is_empty() && text.last() != Some(&b'\n') {
                     text.push(b'\n');
                 }
                 text
-            },
-        )
+            })
     }
 
     /// `text` cut after some of its lines, as `at` says.

@@ -95,7 +95,15 @@ impl Shelf {
     /// A shelf without files.
     pub fn empty(project: Option<ProjectKey>, path: Option<PortablePath>) -> Self {
         let (roots, files, removed, imported) = Default::default();
-        Self { format: FORMAT, project, path, roots, files, removed, imported }
+        Self {
+            format: FORMAT,
+            project,
+            path,
+            roots,
+            files,
+            removed,
+            imported,
+        }
     }
 
     /// Reads and checks the description of the shelf `id`.
@@ -104,26 +112,52 @@ impl Shelf {
     /// As for [`super::manifest::Manifest::parse`].
     pub fn parse(id: &ShelfId, json: &[u8]) -> Result<Self, ManifestError> {
         let mut shelf: Self = parse_versioned(json)?;
-        let whose = shelf.project.as_ref().map_or_else(ShelfId::user, ShelfId::of_project);
+        let whose = shelf
+            .project
+            .as_ref()
+            .map_or_else(ShelfId::user, ShelfId::of_project);
         if whose != *id {
             return Err(ManifestError::Inconsistent("it belongs to another project"));
         }
-        let path_of = |key: &ProjectKey| if let ProjectKey::Path(path) = key { Some(path.clone()) } else { None };
-        for path in shelf.path.iter().cloned().chain(shelf.project.as_ref().and_then(path_of)) {
+        let path_of = |key: &ProjectKey| {
+            if let ProjectKey::Path(path) = key {
+                Some(path.clone())
+            } else {
+                None
+            }
+        };
+        for path in shelf
+            .path
+            .iter()
+            .cloned()
+            .chain(shelf.project.as_ref().and_then(path_of))
+        {
             check_path(&path)?;
         }
         if shelf.files.len() > MAX_FILES || shelf.removed.len() > MAX_REMOVED {
-            return Err(ManifestError::Inconsistent("it names more files than any shelf has"));
+            return Err(ManifestError::Inconsistent(
+                "it names more files than any shelf has",
+            ));
         }
         let is_too_long = |hashes: &BTreeSet<String>| hashes.len() > MAX_IMPORTED;
         if shelf.imported.len() > MAX_FILES || shelf.imported.values().any(is_too_long) {
-            return Err(ManifestError::Inconsistent("more was imported than any shelf remembers"));
+            return Err(ManifestError::Inconsistent(
+                "more was imported than any shelf remembers",
+            ));
         }
         if shelf.bytes() > MAX_SHELF_TEXT {
-            return Err(ManifestError::Inconsistent("it holds more text than any shelf has"));
+            return Err(ManifestError::Inconsistent(
+                "it holds more text than any shelf has",
+            ));
         }
-        if shelf.files.keys().any(|name| in_the_way(&shelf.files, name).is_some()) {
-            return Err(ManifestError::Inconsistent("one of its files has the name of a directory of another"));
+        if shelf
+            .files
+            .keys()
+            .any(|name| in_the_way(&shelf.files, name).is_some())
+        {
+            return Err(ManifestError::Inconsistent(
+                "one of its files has the name of a directory of another",
+            ));
         }
         for file in shelf.files.values() {
             file.check(&shelf.roots)?;
@@ -137,7 +171,9 @@ impl Shelf {
 
     /// Bytes of all its texts.
     pub fn bytes(&self) -> u64 {
-        self.files.values().fold(0, |sum, file| sum.saturating_add(file.bytes))
+        self.files
+            .values()
+            .fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
 
     /// The bytes of `shelf.json`.
@@ -156,7 +192,9 @@ impl Shelf {
 
     /// Whether a text with this hash has come into the file before.
     pub fn was_imported(&self, name: &RelativeName, hash: &str) -> bool {
-        self.imported.get(name).is_some_and(|hashes| hashes.contains(hash))
+        self.imported
+            .get(name)
+            .is_some_and(|hashes| hashes.contains(hash))
     }
 
     /// Remembers that a text with this hash has come into the file. What is too much is forgotten: then it may come again.
@@ -172,16 +210,28 @@ impl Shelf {
 
     /// At least as many bytes as [`Self::to_json`] has, at little cost.
     pub fn json_bytes_at_most(&self) -> usize {
-        let files: usize = self.files.iter().map(|(name, file)| file.json_bytes_at_most(name)).sum();
-        let removed: usize = self.removed.keys().map(|name| name.as_str().len() + 128).sum();
-        let own = Self { roots: self.roots.clone(), ..Self::empty(self.project.clone(), self.path.clone()) };
+        let files: usize = self
+            .files
+            .iter()
+            .map(|(name, file)| file.json_bytes_at_most(name))
+            .sum();
+        let removed: usize = self
+            .removed
+            .keys()
+            .map(|name| name.as_str().len() + 128)
+            .sum();
+        let own = Self {
+            roots: self.roots.clone(),
+            ..Self::empty(self.project.clone(), self.path.clone())
+        };
         files + removed + own.to_json().len()
     }
 
     /// Drops root sets that no run refers to.
     pub fn prune_roots(&mut self) {
         let runs = self.files.values().flat_map(|file| &file.runs);
-        let used: std::collections::BTreeSet<_> = runs.filter_map(|run| run.roots.clone()).collect();
+        let used: std::collections::BTreeSet<_> =
+            runs.filter_map(|run| run.roots.clone()).collect();
         self.roots.retain(|key, _| used.contains(key));
     }
 }
@@ -194,10 +244,18 @@ impl StoredProse {
 
     fn check(&self, roots: &BTreeMap<RootsKey, RootSet>) -> Result<(), ManifestError> {
         if self.bytes > MAX_TEXT_BYTES {
-            return Err(ManifestError::Inconsistent("one of its files is larger than any text"));
+            return Err(ManifestError::Inconsistent(
+                "one of its files is larger than any text",
+            ));
         }
-        if self.runs.iter().any(|run| run.roots.as_ref().is_some_and(|key| !roots.contains_key(key))) {
-            return Err(ManifestError::Inconsistent("a run names roots that are not listed"));
+        if self.runs.iter().any(|run| {
+            run.roots
+                .as_ref()
+                .is_some_and(|key| !roots.contains_key(key))
+        }) {
+            return Err(ManifestError::Inconsistent(
+                "a run names roots that are not listed",
+            ));
         }
         Ok(())
     }
@@ -205,14 +263,28 @@ impl StoredProse {
 
 fn check_path(path: &PortablePath) -> Result<(), ManifestError> {
     let text = path.as_str();
-    let bad = text.len() > 32 << 10 || text.chars().any(char::is_control) || text.split(['/', '\\']).any(|p| p == "..");
-    if bad { Err(ManifestError::Inconsistent("its project leads elsewhere")) } else { Ok(()) }
+    let bad = text.len() > 32 << 10
+        || text.chars().any(char::is_control)
+        || text.split(['/', '\\']).any(|p| p == "..");
+    if bad {
+        Err(ManifestError::Inconsistent("its project leads elsewhere"))
+    } else {
+        Ok(())
+    }
 }
 
 /// A file among `files` that has the name of a directory in which `name` lies, or that lies in a directory of that name.
-pub fn in_the_way<'a, T>(files: &'a BTreeMap<RelativeName, T>, name: &RelativeName) -> Option<&'a RelativeName> {
-    let below = |name: &str, directory: &str| name.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
-    files.keys().find(|other| below(name.as_str(), other.as_str()) || below(other.as_str(), name.as_str()))
+pub fn in_the_way<'a, T>(
+    files: &'a BTreeMap<RelativeName, T>,
+    name: &RelativeName,
+) -> Option<&'a RelativeName> {
+    let below = |name: &str, directory: &str| {
+        name.strip_prefix(directory)
+            .is_some_and(|rest| rest.starts_with('/'))
+    };
+    files
+        .keys()
+        .find(|other| below(name.as_str(), other.as_str()) || below(other.as_str(), name.as_str()))
 }
 
 #[cfg(test)]
@@ -227,16 +299,24 @@ mod tests {
     #[test]
     fn a_description_is_no_longer_than_it_is_taken_for() {
         let by: MachineId = "0123456789abcdef".repeat(2).parse().unwrap();
-        let roots =
-            RootSet::new(System::Linux, [Root::new(System::Linux, "HOME".parse().unwrap(), "/home/al", None).unwrap()]);
+        let roots = RootSet::new(
+            System::Linux,
+            [Root::new(System::Linux, "HOME".parse().unwrap(), "/home/al", None).unwrap()],
+        );
         let key = || Some(RootsKey::of(&roots));
-        let run = |n: u64| ProseRun { lines: u64::MAX - n, roots: if n.is_multiple_of(2) { key() } else { None } };
+        let run = |n: u64| ProseRun {
+            lines: u64::MAX - n,
+            roots: if n.is_multiple_of(2) { key() } else { None },
+        };
         let day = NaiveDate::from_ymd_opt(2026, 11, 21);
         let mut shelf = Shelf::empty(None, None);
         shelf.roots.insert(key().unwrap(), roots.clone());
         for n in 0..20_u64 {
-            let name = RelativeName::new(format!("skills/x{}/目 {n}.md", "x".repeat(usize::try_from(n * 9).unwrap())))
-                .unwrap();
+            let name = RelativeName::new(format!(
+                "skills/x{}/目 {n}.md",
+                "x".repeat(usize::try_from(n * 9).unwrap())
+            ))
+            .unwrap();
             let file = StoredProse {
                 by: by.clone(),
                 bytes: u64::MAX,
@@ -245,9 +325,15 @@ mod tests {
                 runs: (0..n).map(run).collect(),
             };
             shelf.files.insert(name.clone(), file);
-            shelf.remove(&RelativeName::new(format!("{name}.old")).unwrap(), by.clone());
+            shelf.remove(
+                &RelativeName::new(format!("{name}.old")).unwrap(),
+                by.clone(),
+            );
             let (bound, bytes) = (shelf.json_bytes_at_most(), shelf.to_json().len());
-            assert!(bytes <= bound && bound < 4 * bytes + 4096, "{bytes} {bound}");
+            assert!(
+                bytes <= bound && bound < 4 * bytes + 4096,
+                "{bytes} {bound}"
+            );
         }
     }
 
@@ -255,7 +341,9 @@ mod tests {
     fn what_cannot_be_is_refused() {
         let by = "0123456789abcdef".repeat(2);
         let file = |bytes: u64| serde_json::json!({ "by": by, "bytes": bytes, "runs": [] });
-        assert!(parsed(&serde_json::json!({ "format": 1, "files": { "CLAUDE.md": file(9) } })).is_ok());
+        assert!(
+            parsed(&serde_json::json!({ "format": 1, "files": { "CLAUDE.md": file(9) } })).is_ok()
+        );
         for bad in [
             serde_json::json!({ "format": 2 }),
             serde_json::json!({ "format": 1, "files": { "../x": file(9) } }),

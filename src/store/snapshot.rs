@@ -33,9 +33,15 @@ struct StoreFormat {}
 pub type SessionState = String;
 
 impl<'store> Snapshot<'store> {
-    pub(super) fn open(store: &'store Store, commit: Option<&CommitId>) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        store: &'store Store,
+        commit: Option<&CommitId>,
+    ) -> Result<Self, StoreError> {
         let tree = commit.map(|commit| store.tree_of(commit)).transpose()?;
-        let snapshot = Self { objects: store.objects(), tree };
+        let snapshot = Self {
+            objects: store.objects(),
+            tree,
+        };
         snapshot.check_format()?;
         Ok(snapshot)
     }
@@ -60,7 +66,9 @@ impl<'store> Snapshot<'store> {
         if self.is_store()? || self.directory(layout::SESSIONS)?.is_none() {
             return Ok(false);
         }
-        let beside = self.file("shared_placeholders.json")?.or(self.file("sessions/_paths.json")?);
+        let beside = self
+            .file("shared_placeholders.json")?
+            .or(self.file("sessions/_paths.json")?);
         Ok(beside.or(self.directory("session_meta")?).is_some())
     }
 
@@ -103,7 +111,10 @@ impl<'store> Snapshot<'store> {
     /// # Errors
     /// [`StoreError::Git`].
     pub fn changed_since(&self, earlier: &Self) -> Result<BTreeSet<SessionId>, StoreError> {
-        let (then, now) = (earlier.directory(layout::SESSIONS)?, self.directory(layout::SESSIONS)?);
+        let (then, now) = (
+            earlier.directory(layout::SESSIONS)?,
+            self.directory(layout::SESSIONS)?,
+        );
         let mut changed = BTreeSet::new();
         for (shard, then, now) in unequal(self.directories_in(then)?, self.directories_in(now)?) {
             let ids = unequal(self.directories_in(then)?, self.directories_in(now)?)
@@ -120,8 +131,13 @@ impl<'store> Snapshot<'store> {
     /// [`StoreError::Session`] if it is malformed, [`StoreError::Git`].
     pub fn manifest(&self, id: &SessionId) -> Result<Option<Manifest>, StoreError> {
         let path = layout::manifest(id);
-        let Some(blob) = self.file(&path)? else { return Ok(None) };
-        let fail = |source| StoreError::Session { session: id.clone(), source };
+        let Some(blob) = self.file(&path)? else {
+            return Ok(None);
+        };
+        let fail = |source| StoreError::Session {
+            session: id.clone(),
+            source,
+        };
         let json = self.bounded_blob(blob)?.map_err(fail)?;
         Manifest::parse(id, &json).map(Some).map_err(fail)
     }
@@ -139,7 +155,9 @@ impl<'store> Snapshot<'store> {
     ) -> Result<Vec<u8>, StoreError> {
         let blob = self.segment_blob(id, file, stored, number)?;
         match self.objects.read(ObjectType::Blob, blob) {
-            Err(StoreError::Object { .. }) => Err(StoreError::Segment { path: layout::segment(id, file, number) }),
+            Err(StoreError::Object { .. }) => Err(StoreError::Segment {
+                path: layout::segment(id, file, number),
+            }),
             text => text,
         }
     }
@@ -175,7 +193,9 @@ impl<'store> Snapshot<'store> {
     /// # Errors
     /// [`StoreError::Git`].
     pub fn forgotten_machines(&self) -> Result<Vec<Machine>, StoreError> {
-        Ok(self.machine_files(layout::FORGOTTEN_SUFFIX, Self::forgotten_machine)?.0)
+        Ok(self
+            .machine_files(layout::FORGOTTEN_SUFFIX, Self::forgotten_machine)?
+            .0)
     }
 
     fn machine_files(
@@ -185,8 +205,12 @@ impl<'store> Snapshot<'store> {
     ) -> Result<(Vec<Machine>, Vec<StoreError>), StoreError> {
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         for (name, _) in tree::entries(self.objects, self.directory(layout::MACHINES)?)? {
-            let id = std::str::from_utf8(&name).ok().and_then(|n| n.strip_suffix(suffix));
-            let Some(id) = id.and_then(|id| id.parse::<MachineId>().ok()) else { continue };
+            let id = std::str::from_utf8(&name)
+                .ok()
+                .and_then(|n| n.strip_suffix(suffix));
+            let Some(id) = id.and_then(|id| id.parse::<MachineId>().ok()) else {
+                continue;
+            };
             match read(self, &id) {
                 Ok(machine) => good.extend(machine),
                 Err(e @ StoreError::Malformed { .. }) => bad.push(e),
@@ -213,8 +237,13 @@ impl<'store> Snapshot<'store> {
     }
 
     fn machine_at(&self, path: &str, id: &MachineId) -> Result<Option<Machine>, StoreError> {
-        let Some(blob) = self.file(path)? else { return Ok(None) };
-        let fail = |source| StoreError::Malformed { path: path.to_owned(), source };
+        let Some(blob) = self.file(path)? else {
+            return Ok(None);
+        };
+        let fail = |source| StoreError::Malformed {
+            path: path.to_owned(),
+            source,
+        };
         let json = self.bounded_blob(blob)?.map_err(fail)?;
         Machine::parse(id, &json).map(Some).map_err(fail)
     }
@@ -225,9 +254,16 @@ impl<'store> Snapshot<'store> {
     /// [`StoreError::Malformed`], [`StoreError::Git`].
     pub fn proposed_paths(&self, id: &MachineId) -> Result<Option<ProposedPaths>, StoreError> {
         let path = layout::proposed_paths(id);
-        let Some(blob) = self.file(&path)? else { return Ok(None) };
-        let fail = |source| StoreError::Malformed { path: path.clone(), source };
-        parse_versioned(&self.bounded_blob(blob)?.map_err(fail)?).map(Some).map_err(fail)
+        let Some(blob) = self.file(&path)? else {
+            return Ok(None);
+        };
+        let fail = |source| StoreError::Malformed {
+            path: path.clone(),
+            source,
+        };
+        parse_versioned(&self.bounded_blob(blob)?.map_err(fail)?)
+            .map(Some)
+            .map_err(fail)
     }
 
     /// The ids of all notes, the oldest first. Names that are no notes' are passed over.
@@ -235,7 +271,11 @@ impl<'store> Snapshot<'store> {
     /// # Errors
     /// [`StoreError::Git`].
     pub fn note_ids(&self) -> Result<Vec<NoteId>, StoreError> {
-        Ok(self.stems_in(layout::NOTES)?.iter().filter_map(|stem| stem.parse().ok()).collect())
+        Ok(self
+            .stems_in(layout::NOTES)?
+            .iter()
+            .filter_map(|stem| stem.parse().ok())
+            .collect())
     }
 
     /// Equal for two commits exactly if their notes are.
@@ -276,7 +316,11 @@ impl<'store> Snapshot<'store> {
     /// # Errors
     /// [`StoreError::Git`].
     pub fn milestone_names(&self) -> Result<Vec<MilestoneName>, StoreError> {
-        Ok(self.stems_in(layout::MILESTONES)?.iter().filter_map(|stem| stem.parse().ok()).collect())
+        Ok(self
+            .stems_in(layout::MILESTONES)?
+            .iter()
+            .filter_map(|stem| stem.parse().ok())
+            .collect())
     }
 
     /// A milestone, if the store has it.
@@ -285,7 +329,9 @@ impl<'store> Snapshot<'store> {
     /// [`StoreError::Malformed`], [`StoreError::Git`].
     pub fn milestone(&self, name: &MilestoneName) -> Result<Option<Milestone>, StoreError> {
         let path = layout::milestone(name);
-        self.small_file(&path, milestone::MAX_FILE_BYTES, &|json| Milestone::parse(&name.file_stem(), json))
+        self.small_file(&path, milestone::MAX_FILE_BYTES, &|json| {
+            Milestone::parse(&name.file_stem(), json)
+        })
     }
 
     /// The names of the files `*.json` in a directory, without that ending, in order. More than anybody has are not looked at.
@@ -293,7 +339,14 @@ impl<'store> Snapshot<'store> {
         const MOST: usize = 10_000;
         let entries = tree::entries(self.objects, self.directory(directory)?)?.into_iter();
         let files = entries.filter(|(_, leaf)| leaf.is_file());
-        let stem = |name: Vec<u8>| Some(String::from_utf8(name).ok()?.strip_suffix(".json")?.to_owned());
+        let stem = |name: Vec<u8>| {
+            Some(
+                String::from_utf8(name)
+                    .ok()?
+                    .strip_suffix(".json")?
+                    .to_owned(),
+            )
+        };
         let mut stems: Vec<String> = files.filter_map(|(name, _)| stem(name)).collect();
         // The last are the newest, where names begin with a time.
         stems.drain(..stems.len().saturating_sub(MOST));
@@ -307,23 +360,37 @@ impl<'store> Snapshot<'store> {
         longest: usize,
         parse: &dyn Fn(&[u8]) -> Result<T, ManifestError>,
     ) -> Result<Option<T>, StoreError> {
-        let Some(blob) = self.file(path)? else { return Ok(None) };
-        let fail = |source| StoreError::Malformed { path: path.to_owned(), source };
+        let Some(blob) = self.file(path)? else {
+            return Ok(None);
+        };
+        let fail = |source| StoreError::Malformed {
+            path: path.to_owned(),
+            source,
+        };
         if self.objects.size(blob)? > longest {
-            return Err(fail(ManifestError::Inconsistent("it is larger than any such file")));
+            return Err(fail(ManifestError::Inconsistent(
+                "it is larger than any such file",
+            )));
         }
         let json = self.bounded_blob(blob)?.map_err(fail)?;
         parse(&json).map(Some).map_err(fail)
     }
 
     fn check_format(&self) -> Result<(), StoreError> {
-        let Some(blob) = self.file(layout::FORMAT_FILE)? else { return Ok(()) };
+        let Some(blob) = self.file(layout::FORMAT_FILE)? else {
+            return Ok(());
+        };
         let fail = |source| match source {
             ManifestError::Newer(found) => StoreError::Newer { found },
-            source => StoreError::Malformed { path: layout::FORMAT_FILE.to_owned(), source },
+            source => StoreError::Malformed {
+                path: layout::FORMAT_FILE.to_owned(),
+                source,
+            },
         };
         let json = self.bounded_blob(blob)?.map_err(fail)?;
-        parse_versioned::<StoreFormat>(&json).map(drop).map_err(fail)
+        parse_versioned::<StoreFormat>(&json)
+            .map(drop)
+            .map_err(fail)
     }
 
     /// A blob of at most [`MAX_MANIFEST_BYTES`].
@@ -333,7 +400,9 @@ impl<'store> Snapshot<'store> {
             return Ok(Err(ManifestError::TooLarge(size)));
         }
         match self.objects.read(ObjectType::Blob, blob) {
-            Err(StoreError::Object { .. }) => Ok(Err(ManifestError::Inconsistent("its object is damaged"))),
+            Err(StoreError::Object { .. }) => {
+                Ok(Err(ManifestError::Inconsistent("its object is damaged")))
+            }
             json => json.map(Ok),
         }
     }
@@ -357,15 +426,24 @@ impl<'store> Snapshot<'store> {
     fn directories_in(&self, tree: Option<Oid>) -> Result<Vec<(String, Oid)>, StoreError> {
         let entries = tree::entries(self.objects, tree)?.into_iter();
         let directories = entries.filter(|(_, leaf)| leaf.is_directory());
-        Ok(directories.filter_map(|(name, leaf)| Some((String::from_utf8(name).ok()?, leaf.oid))).collect())
+        Ok(directories
+            .filter_map(|(name, leaf)| Some((String::from_utf8(name).ok()?, leaf.oid)))
+            .collect())
     }
 }
 
 /// Names that are not the same on both sides, with what they stand for there.
-fn unequal(then: Vec<(String, Oid)>, now: Vec<(String, Oid)>) -> Vec<(String, Option<Oid>, Option<Oid>)> {
+fn unequal(
+    then: Vec<(String, Oid)>,
+    now: Vec<(String, Oid)>,
+) -> Vec<(String, Option<Oid>, Option<Oid>)> {
     let mut names: BTreeMap<String, (Option<Oid>, Option<Oid>)> = BTreeMap::new();
-    then.into_iter().for_each(|(name, oid)| names.entry(name).or_default().0 = Some(oid));
-    now.into_iter().for_each(|(name, oid)| names.entry(name).or_default().1 = Some(oid));
+    then.into_iter()
+        .for_each(|(name, oid)| names.entry(name).or_default().0 = Some(oid));
+    now.into_iter()
+        .for_each(|(name, oid)| names.entry(name).or_default().1 = Some(oid));
     let unequal = names.into_iter().filter(|(_, (then, now))| then != now);
-    unequal.map(|(name, (then, now))| (name, then, now)).collect()
+    unequal
+        .map(|(name, (then, now))| (name, then, now))
+        .collect()
 }

@@ -57,7 +57,14 @@ impl<'store> Transaction<'store> {
     pub(super) fn begin(store: &'store Store, base: Option<&CommitId>) -> Result<Self, StoreError> {
         let base = store.snapshot(base)?;
         let writer = ObjectWriter::new(&store.repo);
-        Ok(Self { store, base, writer, changes: tree::Changes::new(), written: Written::new(), touched: false })
+        Ok(Self {
+            store,
+            base,
+            writer,
+            changes: tree::Changes::new(),
+            written: Written::new(),
+            touched: false,
+        })
     }
 
     /// The contents this commit starts from.
@@ -73,7 +80,10 @@ impl<'store> Transaction<'store> {
     /// Whether anything of the session was changed so far.
     pub fn touches(&self, session: &SessionId) -> bool {
         let directory = format!("{}/", layout::session(session));
-        self.changes.range(directory.clone()..).next().is_some_and(|(path, _)| path.starts_with(&directory))
+        self.changes
+            .range(directory.clone()..)
+            .next()
+            .is_some_and(|(path, _)| path.starts_with(&directory))
     }
 
     /// Adds one segment of a file of a session.
@@ -101,10 +111,15 @@ impl<'store> Transaction<'store> {
         number: usize,
     ) -> Result<(), StoreError> {
         let (snapshot, manifest, file) = from;
-        let missing = || StoreError::Segment { path: layout::segment(&manifest.session, file, number) };
+        let missing = || StoreError::Segment {
+            path: layout::segment(&manifest.session, file, number),
+        };
         let stored = manifest.file(file).ok_or_else(missing)?;
         let blob = snapshot.segment_blob(&manifest.session, file, stored, number)?;
-        self.changes.insert(layout::segment(to.0, to.1, number), Some(tree::Leaf::file(blob)));
+        self.changes.insert(
+            layout::segment(to.0, to.1, number),
+            Some(tree::Leaf::file(blob)),
+        );
         Ok(())
     }
 
@@ -117,7 +132,8 @@ impl<'store> Transaction<'store> {
             for (name, file) in former.all_files() {
                 let kept = manifest.file(name).map_or(0, |f| f.segments.len());
                 for number in kept..file.segments.len() {
-                    self.changes.insert(layout::segment(&manifest.session, name, number), None);
+                    self.changes
+                        .insert(layout::segment(&manifest.session, name, number), None);
                 }
             }
         }
@@ -131,7 +147,12 @@ impl<'store> Transaction<'store> {
     fn forget_session(&mut self, session: &SessionId) -> Result<(), StoreError> {
         let mine = |path: &String| layout::session_of(path).as_ref() == Some(session);
         self.changes.retain(|path, _| !mine(path));
-        let written: Vec<String> = self.written.keys().filter(|path| mine(path)).cloned().collect();
+        let written: Vec<String> = self
+            .written
+            .keys()
+            .filter(|path| mine(path))
+            .cloned()
+            .collect();
         for path in written {
             self.written.remove(&path);
             self.store.restore_file(&path, self.base.tree())?;
@@ -144,7 +165,11 @@ impl<'store> Transaction<'store> {
     /// # Errors
     /// [`StoreError::Git`], [`StoreError::Io`].
     pub fn forget_incomplete_sessions(&mut self) -> Result<(), StoreError> {
-        let touched: BTreeSet<SessionId> = self.changes.keys().filter_map(|path| layout::session_of(path)).collect();
+        let touched: BTreeSet<SessionId> = self
+            .changes
+            .keys()
+            .filter_map(|path| layout::session_of(path))
+            .collect();
         for session in touched {
             if !self.changes.contains_key(&layout::manifest(&session)) {
                 self.forget_session(&session)?;
@@ -157,11 +182,21 @@ impl<'store> Transaction<'store> {
     ///
     /// # Errors
     /// [`StoreError::Git`].
-    pub fn take_session(&mut self, from: &Snapshot<'_>, session: &SessionId) -> Result<(), StoreError> {
-        let (here, there) = (self.base.session_tree(session)?, from.session_tree(session)?);
+    pub fn take_session(
+        &mut self,
+        from: &Snapshot<'_>,
+        session: &SessionId,
+    ) -> Result<(), StoreError> {
+        let (here, there) = (
+            self.base.session_tree(session)?,
+            from.session_tree(session)?,
+        );
         for difference in tree::differences(self.store.objects(), here, there)? {
             if let Some(path) = difference.path() {
-                self.changes.insert(format!("{}/{path}", layout::session(session)), difference.new);
+                self.changes.insert(
+                    format!("{}/{path}", layout::session(session)),
+                    difference.new,
+                );
             }
         }
         Ok(())
@@ -172,10 +207,17 @@ impl<'store> Transaction<'store> {
     ///
     /// # Errors
     /// [`StoreError::Git`].
-    pub fn take_other_files(&mut self, from: &Snapshot<'_>, earlier: &Snapshot<'_>) -> Result<(), StoreError> {
+    pub fn take_other_files(
+        &mut self,
+        from: &Snapshot<'_>,
+        earlier: &Snapshot<'_>,
+    ) -> Result<(), StoreError> {
         for difference in tree::differences(self.store.objects(), earlier.tree(), from.tree())? {
-            let is_other = |path: &&str| layout::session_of(path).is_none() && !layout::is_on_shelf(path);
-            let Some(path) = difference.path().filter(is_other) else { continue };
+            let is_other =
+                |path: &&str| layout::session_of(path).is_none() && !layout::is_on_shelf(path);
+            let Some(path) = difference.path().filter(is_other) else {
+                continue;
+            };
             if layout::is_ours(path) || difference.new.is_some() && !self.base.has(path) {
                 self.changes.insert(path.to_owned(), difference.new);
             }
@@ -229,7 +271,10 @@ impl<'store> Transaction<'store> {
             if is_new && is_taken {
                 let name = mine.name.of_machine(&mine.machine);
                 if !self.base.has(&layout::milestone(&name)) {
-                    self.put_milestone(&Milestone { name: name.clone(), ..mine.clone() })?;
+                    self.put_milestone(&Milestone {
+                        name: name.clone(),
+                        ..mine.clone()
+                    })?;
                 }
                 renamed.push((mine.name, name));
             }
@@ -242,7 +287,10 @@ impl<'store> Transaction<'store> {
     /// # Errors
     /// [`StoreError::Git`], [`StoreError::Io`].
     pub fn forget_machine(&mut self, machine: &Machine) -> Result<(), StoreError> {
-        for path in [layout::machine(&machine.id), layout::proposed_paths(&machine.id)] {
+        for path in [
+            layout::machine(&machine.id),
+            layout::proposed_paths(&machine.id),
+        ] {
             if self.base.has(&path) {
                 self.changes.insert(path, None);
             }
@@ -254,7 +302,11 @@ impl<'store> Transaction<'store> {
     ///
     /// # Errors
     /// [`StoreError::Git`], [`StoreError::Io`].
-    pub fn put_proposed_paths(&mut self, id: &MachineId, proposed: Option<&ProposedPaths>) -> Result<(), StoreError> {
+    pub fn put_proposed_paths(
+        &mut self,
+        id: &MachineId,
+        proposed: Option<&ProposedPaths>,
+    ) -> Result<(), StoreError> {
         let path = layout::proposed_paths(id);
         match proposed {
             Some(proposed) => self.put_file(path, to_json(proposed)),
@@ -269,9 +321,17 @@ impl<'store> Transaction<'store> {
     ///
     /// # Errors
     /// [`StoreError::Git`], [`StoreError::Io`]; then the head has not moved.
-    pub fn commit(mut self, author: &Author<'_>, message: &str, parents: &[CommitId]) -> Result<CommitId, StoreError> {
+    pub fn commit(
+        mut self,
+        author: &Author<'_>,
+        message: &str,
+        parents: &[CommitId],
+    ) -> Result<CommitId, StoreError> {
         if !self.base.is_store()? {
-            self.put_file(layout::FORMAT_FILE.to_owned(), format!("{{\n  \"format\": {FORMAT}\n}}\n").into_bytes())?;
+            self.put_file(
+                layout::FORMAT_FILE.to_owned(),
+                format!("{{\n  \"format\": {FORMAT}\n}}\n").into_bytes(),
+            )?;
             // The remote may have been in use for something else. Reads never depend on the attributes.
             for (path, text) in [("README.md", README), (".gitattributes", ATTRIBUTES)] {
                 if !self.base.has(path) {
@@ -279,7 +339,12 @@ impl<'store> Transaction<'store> {
                 }
             }
         }
-        let tree = tree::apply(self.store.objects(), &mut self.writer, self.base.tree(), &self.changes)?;
+        let tree = tree::apply(
+            self.store.objects(),
+            &mut self.writer,
+            self.base.tree(),
+            &self.changes,
+        )?;
         let tree = tree.expect("the format file is always in the tree");
         let text = commit_text(tree, parents, author, message);
         let commit = commit_id(self.writer.put(ObjectType::Commit, text)?);
@@ -304,10 +369,24 @@ impl<'store> Transaction<'store> {
 }
 
 /// A commit object. Written here rather than by libgit2 so that it can go into the pack with everything else.
-pub(super) fn commit_text(tree: Oid, parents: &[CommitId], author: &Author<'_>, message: &str) -> Vec<u8> {
+pub(super) fn commit_text(
+    tree: Oid,
+    parents: &[CommitId],
+    author: &Author<'_>,
+    message: &str,
+) -> Vec<u8> {
     use std::fmt::Write;
-    let plain_name: String = author.machine.name.chars().filter(|c| !c.is_control() && !"<>".contains(*c)).collect();
-    let name = if plain_name.trim().is_empty() { "ccsync" } else { plain_name.trim() };
+    let plain_name: String = author
+        .machine
+        .name
+        .chars()
+        .filter(|c| !c.is_control() && !"<>".contains(*c))
+        .collect();
+    let name = if plain_name.trim().is_empty() {
+        "ccsync"
+    } else {
+        plain_name.trim()
+    };
     let email = format!("{}@ccsync.invalid", author.machine.id);
     let who = format!("{name} <{email}> {} +0000", author.time.timestamp());
     let mut text = format!("tree {tree}\n");

@@ -60,17 +60,27 @@ pub(super) type Entries = BTreeMap<Vec<u8>, Leaf>;
 pub(super) fn entries(objects: Objects<'_>, tree: Option<Oid>) -> Result<Entries, StoreError> {
     /// The longest tree that is read: one million entries have more.
     const LONGEST_TREE: usize = 64 << 20;
-    let Some(tree) = tree else { return Ok(Entries::new()) };
+    let Some(tree) = tree else {
+        return Ok(Entries::new());
+    };
     if objects.size(tree)? > LONGEST_TREE {
         return Err(StoreError::TooMany);
     }
     let data = objects.read(ObjectType::Tree, tree)?;
-    parse(&data).ok_or_else(|| StoreError::Object { name: tree.to_string() })
+    parse(&data).ok_or_else(|| StoreError::Object {
+        name: tree.to_string(),
+    })
 }
 
 /// What is at `path` below `tree`, if anything.
-pub(super) fn at_path(objects: Objects<'_>, tree: Option<Oid>, path: &str) -> Result<Option<Leaf>, StoreError> {
-    let (name, rest) = path.split_once('/').map_or((path, None), |(name, rest)| (name, Some(rest)));
+pub(super) fn at_path(
+    objects: Objects<'_>,
+    tree: Option<Oid>,
+    path: &str,
+) -> Result<Option<Leaf>, StoreError> {
+    let (name, rest) = path
+        .split_once('/')
+        .map_or((path, None), |(name, rest)| (name, Some(rest)));
     let found = entries(objects, tree)?.get(name.as_bytes()).copied();
     match (found, rest) {
         (Some(leaf), Some(rest)) if leaf.is_directory() => at_path(objects, Some(leaf.oid), rest),
@@ -103,7 +113,10 @@ pub(super) fn apply(
     base: Option<Oid>,
     changes: &Changes,
 ) -> Result<Option<Oid>, StoreError> {
-    let changes: Vec<(&str, Option<Leaf>)> = changes.iter().map(|(path, leaf)| (path.as_str(), *leaf)).collect();
+    let changes: Vec<(&str, Option<Leaf>)> = changes
+        .iter()
+        .map(|(path, leaf)| (path.as_str(), *leaf))
+        .collect();
     apply_below(objects, writer, base, &changes)
 }
 
@@ -117,15 +130,27 @@ fn apply_below(
     let mut directories: BTreeMap<&str, Vec<(&str, Option<Leaf>)>> = BTreeMap::new();
     for (path, leaf) in changes {
         match (path.split_once('/'), leaf) {
-            (Some((directory, rest)), _) => directories.entry(directory).or_default().push((rest, *leaf)),
+            (Some((directory, rest)), _) => directories
+                .entry(directory)
+                .or_default()
+                .push((rest, *leaf)),
             (None, Some(leaf)) => drop(entries.insert(path.as_bytes().to_vec(), *leaf)),
             (None, None) => drop(entries.remove(path.as_bytes())),
         }
     }
     for (name, below) in directories {
-        let former = entries.get(name.as_bytes()).filter(|leaf| leaf.is_directory()).map(|leaf| leaf.oid);
+        let former = entries
+            .get(name.as_bytes())
+            .filter(|leaf| leaf.is_directory())
+            .map(|leaf| leaf.oid);
         match apply_below(objects, writer, former, &below)? {
-            Some(oid) => drop(entries.insert(name.as_bytes().to_vec(), Leaf { mode: DIRECTORY, oid })),
+            Some(oid) => drop(entries.insert(
+                name.as_bytes().to_vec(),
+                Leaf {
+                    mode: DIRECTORY,
+                    oid,
+                },
+            )),
             // What was a directory may be a file by now: that stays.
             None => entries.retain(|entry, leaf| entry != name.as_bytes() || !leaf.is_directory()),
         }
@@ -209,13 +234,28 @@ fn compare(
         if before == after {
             continue;
         }
-        let path = if prefix.is_empty() { name.clone() } else { [prefix, name].join(&b'/') };
-        let directory = |side: Option<&Leaf>| side.filter(|leaf| leaf.is_directory()).map(|leaf| leaf.oid);
+        let path = if prefix.is_empty() {
+            name.clone()
+        } else {
+            [prefix, name].join(&b'/')
+        };
+        let directory =
+            |side: Option<&Leaf>| side.filter(|leaf| leaf.is_directory()).map(|leaf| leaf.oid);
         let file = |side: Option<&Leaf>| side.filter(|leaf| !leaf.is_directory()).copied();
         if file(before) != file(after) {
-            found.push(Difference { path: path.clone(), new: file(after) });
+            found.push(Difference {
+                path: path.clone(),
+                new: file(after),
+            });
         }
-        compare(objects, directory(before), directory(after), &path, depth + 1, found)?;
+        compare(
+            objects,
+            directory(before),
+            directory(after),
+            &path,
+            depth + 1,
+            found,
+        )?;
     }
     Ok(())
 }
@@ -232,16 +272,30 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let repo = Repository::init(dir.path()).unwrap();
         let text = Leaf::file(repo.blob(b"text").unwrap());
-        let link = Leaf { mode: 0o120_000, ..text };
+        let link = Leaf {
+            mode: 0o120_000,
+            ..text
+        };
         let reader = Reader::new(repo.path());
-        let objects = Objects { repo: &repo, reader: &reader };
+        let objects = Objects {
+            repo: &repo,
+            reader: &reader,
+        };
         let paths = |changes: &[(&str, Option<Leaf>)], base: Option<Oid>| {
             let mut writer = ObjectWriter::new(&repo);
-            let changes = changes.iter().map(|(path, leaf)| ((*path).to_owned(), *leaf)).collect();
-            let tree = apply(objects, &mut writer, base, &changes).unwrap().unwrap();
+            let changes = changes
+                .iter()
+                .map(|(path, leaf)| ((*path).to_owned(), *leaf))
+                .collect();
+            let tree = apply(objects, &mut writer, base, &changes)
+                .unwrap()
+                .unwrap();
             writer.finish().unwrap();
             let all = differences(objects, None, Some(tree)).unwrap();
-            let all: Vec<_> = all.into_iter().map(|d| (String::from_utf8(d.path).unwrap(), d.new.unwrap())).collect();
+            let all: Vec<_> = all
+                .into_iter()
+                .map(|d| (String::from_utf8(d.path).unwrap(), d.new.unwrap()))
+                .collect();
             (tree, all)
         };
         let (directory, _) = paths(&[("a/b/c", Some(text)), ("z", Some(link))], None);

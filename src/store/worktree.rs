@@ -38,7 +38,9 @@ impl Store {
         if marker.exists() {
             return Ok(());
         }
-        fs::File::create(&marker).map(drop).map_err(|e| StoreError::io("create", &marker, e))
+        fs::File::create(&marker)
+            .map(drop)
+            .map_err(|e| StoreError::io("create", &marker, e))
     }
 
     pub(super) fn mark_finished(&self) -> Result<(), StoreError> {
@@ -64,27 +66,40 @@ impl Store {
         let mut index = self.fresh_index()?;
         index.clear()?;
         let head = self.head()?.map(|head| self.tree_of(&head)).transpose()?;
-        for entry in fs::read_dir(self.path()).map_err(|e| StoreError::io("read", self.path(), e))? {
+        for entry in
+            fs::read_dir(self.path()).map_err(|e| StoreError::io("read", self.path(), e))?
+        {
             let entry = entry.map_err(|e| StoreError::io("read", self.path(), e))?;
             if entry.file_name() != ".git" {
                 remove(&entry.path())?;
             }
         }
         fail_point("the working tree is thrown away");
-        let edits = self.write_changes(tree::differences(self.objects(), None, head)?, &Written::new())?;
+        let edits = self.write_changes(
+            tree::differences(self.objects(), None, head)?,
+            &Written::new(),
+        )?;
         enter(&mut index, &edits)?;
         fail_point("the working tree is written anew");
         Ok(())
     }
 
     /// What index and working tree lack of `new`, if they are as in `old`.
-    pub(super) fn changes(&self, old: Option<&CommitId>, new: &CommitId) -> Result<Vec<tree::Difference>, StoreError> {
+    pub(super) fn changes(
+        &self,
+        old: Option<&CommitId>,
+        new: &CommitId,
+    ) -> Result<Vec<tree::Difference>, StoreError> {
         let old = old.map(|old| self.tree_of(old)).transpose()?;
         tree::differences(self.objects(), old, Some(self.tree_of(new)?))
     }
 
     /// Makes these changes in index and working tree.
-    pub(super) fn update_worktree(&self, changes: Vec<tree::Difference>, written: &Written) -> Result<(), StoreError> {
+    pub(super) fn update_worktree(
+        &self,
+        changes: Vec<tree::Difference>,
+        written: &Written,
+    ) -> Result<(), StoreError> {
         let edits = self.write_changes(changes, written)?;
         if entries::edit(&self.repo.path().join("index"), &edits).is_ok() {
             fail_point("git's index is written");
@@ -115,9 +130,14 @@ impl Store {
     }
 
     /// Makes these changes in the working tree; says what they are to the index.
-    fn write_changes(&self, changes: Vec<tree::Difference>, written: &Written) -> Result<Edits, StoreError> {
+    fn write_changes(
+        &self,
+        changes: Vec<tree::Difference>,
+        written: &Written,
+    ) -> Result<Edits, StoreError> {
         // A directory must be gone before a file can take its name.
-        let (new, gone): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| change.new.is_some());
+        let (new, gone): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|change| change.new.is_some());
         let mut edits = Edits::new();
         for change in gone {
             if let Some(path) = change.path().filter(|path| layout::is_safe(path)) {
@@ -136,15 +156,24 @@ impl Store {
                     if let Some(path) = path {
                         remove(&self.path().join(path))?;
                     }
-                    edits.insert(change.path.clone(), Some(skipped_entry(change.path.clone(), leaf)));
+                    edits.insert(
+                        change.path.clone(),
+                        Some(skipped_entry(change.path.clone(), leaf)),
+                    );
                 }
             }
         }
-        let missing: Vec<_> =
-            files.iter().filter(|(path, leaf)| written.get(*path) != Some(&leaf.oid)).copied().collect();
+        let missing: Vec<_> = files
+            .iter()
+            .filter(|(path, leaf)| written.get(*path) != Some(&leaf.oid))
+            .copied()
+            .collect();
         self.write_files(&missing)?;
         for (path, leaf) in files {
-            edits.insert(path.as_bytes().to_vec(), Some(self.index_entry(path, leaf)?));
+            edits.insert(
+                path.as_bytes().to_vec(),
+                Some(self.index_entry(path, leaf)?),
+            );
         }
         Ok(edits)
     }
@@ -154,12 +183,16 @@ impl Store {
         let place = self.place();
         let threads = worth(files.len(), FILES_PER_THREAD);
         if threads < 2 {
-            return files.iter().try_for_each(|(path, leaf)| place.write_blob(path, leaf.oid, self.objects()));
+            return files
+                .iter()
+                .try_for_each(|(path, leaf)| place.write_blob(path, leaf.oid, self.objects()));
         }
         let git_dir = self.git_dir();
         let written = spread(files, threads, |files| {
             let (repo, reader) = (&git2::Repository::open(git_dir)?, &Reader::new(git_dir));
-            files.map(|(path, leaf)| place.write_blob(path, leaf.oid, Objects { repo, reader })).collect()
+            files
+                .map(|(path, leaf)| place.write_blob(path, leaf.oid, Objects { repo, reader }))
+                .collect()
         });
         written.map(|_: Vec<()>| ())
     }
@@ -181,11 +214,16 @@ impl Store {
     /// An entry with the file's own time and size, so that `git status` need not read the file.
     fn index_entry(&self, path: &str, leaf: tree::Leaf) -> Result<IndexEntry, StoreError> {
         let file = self.path().join(path);
-        let stamp = crate::sys::fs::FileStamp::read(&file).map_err(|e| StoreError::io("read", &e.path, e.source))?;
+        let stamp = crate::sys::fs::FileStamp::read(&file)
+            .map_err(|e| StoreError::io("read", &e.path, e.source))?;
         let seconds = i32::try_from(stamp.modified_ns / 1_000_000_000).unwrap_or(0);
         let nanoseconds = u32::try_from(stamp.modified_ns % 1_000_000_000).unwrap_or(0);
         let mtime = IndexTime::new(seconds, nanoseconds);
-        Ok(IndexEntry { mtime, file_size: stamp.len as u32, ..entry(path.as_bytes().to_vec(), leaf) })
+        Ok(IndexEntry {
+            mtime,
+            file_size: stamp.len as u32,
+            ..entry(path.as_bytes().to_vec(), leaf)
+        })
     }
 
     fn remove_empty_parents(&self, path: &str) {
@@ -242,7 +280,9 @@ impl Place<'_> {
         });
         let mut handle = handle?;
         fail_point("a file of the working tree is half written");
-        handle.write_all(bytes).map_err(|source| StoreError::io("write", &file, source))
+        handle
+            .write_all(bytes)
+            .map_err(|source| StoreError::io("write", &file, source))
     }
 
     /// Removes files where `path` has directories, and a directory where it has a file.
@@ -261,7 +301,11 @@ impl Place<'_> {
 
 pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
     let is_directory = fs::symlink_metadata(path).is_ok_and(|m| m.is_dir());
-    let result = if is_directory { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let result = if is_directory {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
     match result {
         Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             Err(StoreError::io("remove", path, e))
@@ -277,7 +321,11 @@ fn entry(path: Vec<u8>, leaf: tree::Leaf) -> IndexEntry {
         dev: 0,
         ino: 0,
         // An index knows two kinds of files, a tree some more of former times.
-        mode: if leaf.mode == 0o100_664 { 0o100_644 } else { leaf.mode as u32 },
+        mode: if leaf.mode == 0o100_664 {
+            0o100_644
+        } else {
+            leaf.mode as u32
+        },
         uid: 0,
         gid: 0,
         file_size: 0,
@@ -290,7 +338,10 @@ fn entry(path: Vec<u8>, leaf: tree::Leaf) -> IndexEntry {
 
 /// An entry of something that is deliberately not in the working tree.
 fn skipped_entry(path: Vec<u8>, leaf: tree::Leaf) -> IndexEntry {
-    IndexEntry { flags_extended: IndexEntryExtendedFlag::SKIP_WORKTREE.bits(), ..entry(path, leaf) }
+    IndexEntry {
+        flags_extended: IndexEntryExtendedFlag::SKIP_WORKTREE.bits(),
+        ..entry(path, leaf)
+    }
 }
 
 fn is_skipped(entry: &IndexEntry) -> bool {

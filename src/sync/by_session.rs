@@ -21,8 +21,14 @@ pub(super) struct BySession<T> {
 impl<T: Serialize + DeserializeOwned + PartialEq + Clone> BySession<T> {
     /// Reads the file at `path`; one that is missing or damaged has no entries.
     pub(super) fn load(path: &Path) -> Self {
-        let read = std::fs::read(path).ok().and_then(|json| serde_json::from_slice(&json).ok());
-        Self { path: path.to_owned(), entries: read.unwrap_or_default(), changed: false }
+        let read = std::fs::read(path)
+            .ok()
+            .and_then(|json| serde_json::from_slice(&json).ok());
+        Self {
+            path: path.to_owned(),
+            entries: read.unwrap_or_default(),
+            changed: false,
+        }
     }
 
     pub(super) fn get(&self, session: &SessionId) -> Option<&T> {
@@ -38,9 +44,13 @@ impl<T: Serialize + DeserializeOwned + PartialEq + Clone> BySession<T> {
     }
 
     /// Removes the entries of all other sessions, and returns them.
-    pub(super) fn keep_only(&mut self, keep: impl Fn(&SessionId) -> bool) -> BTreeMap<SessionId, T> {
-        let (kept, removed): (_, BTreeMap<_, _>) =
-            std::mem::take(&mut self.entries).into_iter().partition(|(session, _)| keep(session));
+    pub(super) fn keep_only(
+        &mut self,
+        keep: impl Fn(&SessionId) -> bool,
+    ) -> BTreeMap<SessionId, T> {
+        let (kept, removed): (_, BTreeMap<_, _>) = std::mem::take(&mut self.entries)
+            .into_iter()
+            .partition(|(session, _)| keep(session));
         self.entries = kept;
         self.changed |= !removed.is_empty();
         removed
@@ -52,7 +62,8 @@ impl<T: Serialize + DeserializeOwned + PartialEq + Clone> BySession<T> {
     /// [`PathError`]
     pub(super) fn save(&mut self) -> Result<(), PathError> {
         if self.changed {
-            let json = serde_json::to_vec(&self.entries).expect("maps with text keys always serialise");
+            let json =
+                serde_json::to_vec(&self.entries).expect("maps with text keys always serialise");
             write_atomic(&self.path, &json)?;
             self.changed = false;
         }

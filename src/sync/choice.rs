@@ -53,10 +53,21 @@ impl LeftOut {
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Excluded(pattern) => write!(f, "`{pattern}` is excluded: ccsync config exclude --remove '{pattern}'"),
-            Self::NotIncluded => f.write_str("its project is not included: ccsync config include PATTERN"),
-            Self::LargerThan(size) => write!(f, "larger than {size}: ccsync config set max_size none, or SIZE"),
-            Self::OlderThan(days) => write!(f, "not active for {days} days: ccsync config set max_age none, or DAYS"),
+            Self::Excluded(pattern) => write!(
+                f,
+                "`{pattern}` is excluded: ccsync config exclude --remove '{pattern}'"
+            ),
+            Self::NotIncluded => {
+                f.write_str("its project is not included: ccsync config include PATTERN")
+            }
+            Self::LargerThan(size) => write!(
+                f,
+                "larger than {size}: ccsync config set max_size none, or SIZE"
+            ),
+            Self::OlderThan(days) => write!(
+                f,
+                "not active for {days} days: ccsync config set max_age none, or DAYS"
+            ),
         }
     }
 }
@@ -90,10 +101,20 @@ type Decision = (Option<LeftOut>, Option<String>);
 
 impl Chooser {
     pub(super) fn new(settings: &Settings) -> Self {
-        let Choice { include, exclude, max_size, max_age } = &settings.sync;
-        let exclude = exclude.iter().filter_map(|pattern| Some((pattern.clone(), matcher(pattern, &settings.roots)?)));
+        let Choice {
+            include,
+            exclude,
+            max_size,
+            max_age,
+        } = &settings.sync;
+        let exclude = exclude
+            .iter()
+            .filter_map(|pattern| Some((pattern.clone(), matcher(pattern, &settings.roots)?)));
         Self {
-            include: include.iter().filter_map(|pattern| matcher(pattern, &settings.roots)).collect(),
+            include: include
+                .iter()
+                .filter_map(|pattern| matcher(pattern, &settings.roots))
+                .collect(),
             exclude: exclude.collect(),
             max_size: *max_size,
             max_age: *max_age,
@@ -109,33 +130,50 @@ impl Chooser {
 
     /// Whether a session of this project is left out, whatever is in it.
     pub(super) fn leaves_out_project(&self, project: &ProjectNames<'_>) -> Option<LeftOut> {
-        if let Some((pattern, _)) = self.exclude.iter().find(|(_, matcher)| matcher.matches(project)) {
+        if let Some((pattern, _)) = self
+            .exclude
+            .iter()
+            .find(|(_, matcher)| matcher.matches(project))
+        {
             return Some(LeftOut::Excluded(pattern.clone()));
         }
-        let included = self.include.is_empty() || self.include.iter().any(|matcher| matcher.matches(project));
+        let included =
+            self.include.is_empty() || self.include.iter().any(|matcher| matcher.matches(project));
         (!included).then_some(LeftOut::NotIncluded)
     }
 
     /// Whether a project of this remote is left out for the same reason wherever it lies.
     fn holds_anywhere(&self, why: &LeftOut, remote: Option<&str>) -> bool {
-        let known_by_remote = ProjectNames { remote, ..ProjectNames::default() };
+        let known_by_remote = ProjectNames {
+            remote,
+            ..ProjectNames::default()
+        };
         match why {
-            LeftOut::Excluded(_) => self.exclude.iter().any(|(_, matcher)| matcher.matches(&known_by_remote)),
+            LeftOut::Excluded(_) => self
+                .exclude
+                .iter()
+                .any(|(_, matcher)| matcher.matches(&known_by_remote)),
             LeftOut::NotIncluded => self.include.iter().all(|matcher| !matcher.asks_for_place()),
             LeftOut::LargerThan(_) | LeftOut::OlderThan(_) => true,
         }
     }
 
     pub(super) fn leaves_out_size(&self, bytes: u64) -> Option<LeftOut> {
-        self.max_size.filter(|size| bytes > size.bytes()).map(LeftOut::LargerThan)
+        self.max_size
+            .filter(|size| bytes > size.bytes())
+            .map(LeftOut::LargerThan)
     }
 
     fn leaves_out_age(&self, session: &LocalSession, now: DateTime<Utc>) -> Option<LeftOut> {
-        self.max_age.filter(|days| !is_active(session, *days, now)).map(LeftOut::OlderThan)
+        self.max_age
+            .filter(|days| !is_active(session, *days, now))
+            .map(LeftOut::OlderThan)
     }
 
     fn leaves_out_last_active(&self, last: DateTime<Utc>, now: DateTime<Utc>) -> Option<LeftOut> {
-        self.max_age.filter(|days| (now - last).num_days() >= i64::from(*days)).map(LeftOut::OlderThan)
+        self.max_age
+            .filter(|days| (now - last).num_days() >= i64::from(*days))
+            .map(LeftOut::OlderThan)
     }
 
     /// What this run has found out, to be remembered.
@@ -147,13 +185,25 @@ impl Chooser {
 /// Whether a push leaves a session of this machine out.
 pub(super) fn left_out(work: &Work<'_>, session: &LocalSession) -> Option<LeftOut> {
     let too_old = || work.chooser.leaves_out_age(session, work.ctx.clock.now());
-    stays_here(work, session).or_else(|| if is_locked(work, session) { None } else { too_old() })
+    stays_here(work, session).or_else(|| {
+        if is_locked(work, session) {
+            None
+        } else {
+            too_old()
+        }
+    })
 }
 
 /// Whether nothing that is said here in a session may go to the store.
 pub(super) fn stays_here(work: &Work<'_>, session: &LocalSession) -> Option<LeftOut> {
     let too_large = || work.chooser.leaves_out_size(session.bytes());
-    project_left_out(work, session).or_else(|| if is_locked(work, session) { None } else { too_large() })
+    project_left_out(work, session).or_else(|| {
+        if is_locked(work, session) {
+            None
+        } else {
+            too_large()
+        }
+    })
 }
 
 /// A session that another program has stored.
@@ -167,13 +217,30 @@ pub(super) struct StrangersSession<'a> {
 }
 
 /// Whether an import leaves out what another program has stored, as a push would if it lay here.
-pub(super) fn stranger_left_out(work: &Work<'_>, stranger: &StrangersSession<'_>) -> Option<LeftOut> {
+pub(super) fn stranger_left_out(
+    work: &Work<'_>,
+    stranger: &StrangersSession<'_>,
+) -> Option<LeftOut> {
     let by_project = || {
-        let project = work.chooser.asks_for_projects().then_some(stranger.project.as_ref()).flatten();
+        let project = work
+            .chooser
+            .asks_for_projects()
+            .then_some(stranger.project.as_ref())
+            .flatten();
         let directory = project.and_then(|path| expand_path(path, work.views.roots()));
-        let here = directory.as_deref().and_then(|path| work.views.clones().facts(Path::new(path)));
+        let here = directory
+            .as_deref()
+            .and_then(|path| work.views.clones().facts(Path::new(path)));
         let here = here.and_then(|facts| portable(facts, work.views.roots()).identity);
-        let stored = || work.store.head_snapshot().ok()?.manifest(stranger.session).ok()??.git?.identity;
+        let stored = || {
+            work.store
+                .head_snapshot()
+                .ok()?
+                .manifest(stranger.session)
+                .ok()??
+                .git?
+                .identity
+        };
         let remote = here.or_else(stored).map(String::from);
         let names = ProjectNames {
             directory: directory.as_deref(),
@@ -184,7 +251,10 @@ pub(super) fn stranger_left_out(work: &Work<'_>, stranger: &StrangersSession<'_>
     };
     let by_others = || {
         let too_large = work.chooser.leaves_out_size(stranger.bytes);
-        too_large.or_else(|| work.chooser.leaves_out_last_active(stranger.last_activity?, work.ctx.clock.now()))
+        too_large.or_else(|| {
+            work.chooser
+                .leaves_out_last_active(stranger.last_activity?, work.ctx.clock.now())
+        })
     };
     let is_locked = work.locks.any_claim(stranger.session).is_some();
     by_project().or_else(|| if is_locked { None } else { by_others() })
@@ -199,7 +269,8 @@ pub(super) fn copy_left_out(
 ) -> Option<LeftOut> {
     stays_here(work, session).or_else(|| {
         let asked = work.chooser.max_age.is_some() && !is_locked(work, session);
-        work.chooser.leaves_out_last_active(asked.then(last_activity)??, work.ctx.clock.now())
+        work.chooser
+            .leaves_out_last_active(asked.then(last_activity)??, work.ctx.clock.now())
     })
 }
 
@@ -212,19 +283,36 @@ fn is_locked(work: &Work<'_>, session: &LocalSession) -> bool {
 pub(super) fn not_brought(work: &Work<'_>, manifest: &Manifest) -> Option<LeftOut> {
     let remote = identity(manifest).map(ProjectIdentity::as_str);
     let place = place(work, manifest);
-    stored_left_out(work, place.as_ref().map(|place| place.path.as_str()), remote, manifest.local_bytes())
+    stored_left_out(
+        work,
+        place.as_ref().map(|place| place.path.as_str()),
+        remote,
+        manifest.local_bytes(),
+    )
 }
 
 /// Where the project of a stored session is here, or would be, where the settings speak of projects.
 pub(super) fn place(work: &Work<'_>, manifest: &Manifest) -> Option<ProjectPlace> {
-    let path = work.chooser.asks_for_projects().then(|| work.views.place_of_project(manifest))??.to_string();
+    let path = work
+        .chooser
+        .asks_for_projects()
+        .then(|| work.views.place_of_project(manifest))??
+        .to_string();
     let remote = identity(manifest).filter(|_| is_below_repo(manifest));
-    Some(ProjectPlace { path, trees: remote.map(|remote| tops(work.views.clones().present(remote))) })
+    Some(ProjectPlace {
+        path,
+        trees: remote.map(|remote| tops(work.views.clones().present(remote))),
+    })
 }
 
 /// As [`not_brought`], by what the index remembers.
 pub(super) fn remembered_left_out(work: &Work<'_>, known: &Elsewhere) -> Option<LeftOut> {
-    stored_left_out(work, known.lies_at.as_ref().map(|place| place.path.as_str()), known.remote.as_deref(), known.bytes)
+    stored_left_out(
+        work,
+        known.lies_at.as_ref().map(|place| place.path.as_str()),
+        known.remote.as_deref(),
+        known.bytes,
+    )
 }
 
 /// Whether a session is left out still, as the index remembers it: its project may have come to lie elsewhere, where a clone has appeared. Looks
@@ -233,8 +321,18 @@ pub(super) fn is_still_left_out(work: &Work<'_>, known: &Elsewhere, why: &LeftOu
     if work.chooser.holds_anywhere(why, known.remote.as_deref()) {
         return true;
     }
-    let Some(ProjectPlace { path, trees: Some(trees) }) = &known.lies_at else { return true };
-    let Some(remote) = known.remote.as_deref().and_then(|remote| ProjectIdentity::new(remote).ok()) else {
+    let Some(ProjectPlace {
+        path,
+        trees: Some(trees),
+    }) = &known.lies_at
+    else {
+        return true;
+    };
+    let Some(remote) = known
+        .remote
+        .as_deref()
+        .and_then(|remote| ProjectIdentity::new(remote).ok())
+    else {
         return true;
     };
     let clones = work.views.clones();
@@ -245,30 +343,66 @@ pub(super) fn is_still_left_out(work: &Work<'_>, known: &Elsewhere, why: &LeftOu
 }
 
 fn tops(trees: Vec<WorkingTree>) -> Vec<String> {
-    trees.into_iter().map(|tree| tree.top.to_string_lossy().into_owned()).collect()
+    trees
+        .into_iter()
+        .map(|tree| tree.top.to_string_lossy().into_owned())
+        .collect()
 }
 
-fn stored_left_out(work: &Work<'_>, portable: Option<&str>, remote: Option<&str>, bytes: u64) -> Option<LeftOut> {
-    let directory = portable.and_then(|path| expand_path(&PortablePath::new(path), work.views.roots()));
-    let names = ProjectNames { directory: directory.as_deref(), portable, remote };
-    work.chooser.leaves_out_project(&names).or_else(|| work.chooser.leaves_out_size(bytes))
+fn stored_left_out(
+    work: &Work<'_>,
+    portable: Option<&str>,
+    remote: Option<&str>,
+    bytes: u64,
+) -> Option<LeftOut> {
+    let directory =
+        portable.and_then(|path| expand_path(&PortablePath::new(path), work.views.roots()));
+    let names = ProjectNames {
+        directory: directory.as_deref(),
+        portable,
+        remote,
+    };
+    work.chooser
+        .leaves_out_project(&names)
+        .or_else(|| work.chooser.leaves_out_size(bytes))
 }
 
 fn project_left_out(work: &Work<'_>, session: &LocalSession) -> Option<LeftOut> {
-    if work.chooser.asks_for_projects() { decision(work, &project_of(work, session)).0 } else { None }
+    if work.chooser.asks_for_projects() {
+        decision(work, &project_of(work, session)).0
+    } else {
+        None
+    }
 }
 
 fn decision(work: &Work<'_>, known: &ProjectOfSession) -> Decision {
     let key = (known.directory.clone(), known.remote.clone());
-    let mut decided = work.chooser.decided.lock().unwrap_or_else(PoisonError::into_inner);
-    let decide =
-        || with_names(work, known, |names| (work.chooser.leaves_out_project(names), names.portable.map(str::to_owned)));
+    let mut decided = work
+        .chooser
+        .decided
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let decide = || {
+        with_names(work, known, |names| {
+            (
+                work.chooser.leaves_out_project(names),
+                names.portable.map(str::to_owned),
+            )
+        })
+    };
     decided.entry(key).or_insert_with(decide).clone()
 }
 
 /// Asks `question` of the names by which a project is known.
-fn with_names<T>(work: &Work<'_>, known: &ProjectOfSession, question: impl FnOnce(&ProjectNames<'_>) -> T) -> T {
-    let portable = known.directory.as_deref().map(|directory| collapse_path(work.views.roots(), directory));
+fn with_names<T>(
+    work: &Work<'_>,
+    known: &ProjectOfSession,
+    question: impl FnOnce(&ProjectNames<'_>) -> T,
+) -> T {
+    let portable = known
+        .directory
+        .as_deref()
+        .map(|directory| collapse_path(work.views.roots(), directory));
     question(&ProjectNames {
         directory: known.directory.as_deref(),
         portable: portable.as_ref().map(PortablePath::as_str),
@@ -278,16 +412,31 @@ fn with_names<T>(work: &Work<'_>, known: &ProjectOfSession, question: impl FnOnc
 
 /// The portable path of the project of a session, where the settings speak of projects.
 pub(super) fn known_project(work: &Work<'_>, session: &LocalSession) -> Option<String> {
-    if work.chooser.asks_for_projects() { decision(work, &project_of(work, session)).1 } else { None }
+    if work.chooser.asks_for_projects() {
+        decision(work, &project_of(work, session)).1
+    } else {
+        None
+    }
 }
 
 fn project_of(work: &Work<'_>, session: &LocalSession) -> ProjectOfSession {
-    let learned = || work.chooser.learned.lock().unwrap_or_else(PoisonError::into_inner).get(&session.id).cloned();
+    let learned = || {
+        work.chooser
+            .learned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&session.id)
+            .cloned()
+    };
     if let Some(known) = work.index.project_of(session).cloned().or_else(learned) {
         return known;
     }
     let read = read_project(work, session);
-    let mut learned = work.chooser.learned.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut learned = work
+        .chooser
+        .learned
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     learned.insert(session.id.clone(), read.clone());
     read
 }
@@ -295,12 +444,27 @@ fn project_of(work: &Work<'_>, session: &LocalSession) -> ProjectOfSession {
 /// Reads the first records, and the repository of the directory that they name; where that is not here, what the store has of it.
 fn read_project(work: &Work<'_>, session: &LocalSession) -> ProjectOfSession {
     let mut facts = Facts::default();
-    let first = Local { session, live: false }.open(None, 0).and_then(|mut text| text.next_lines());
+    let first = Local {
+        session,
+        live: false,
+    }
+    .open(None, 0)
+    .and_then(|mut text| text.next_lines());
     facts.absorb(&first.unwrap_or_default());
     let directory = facts.project(session.directory_name()).map(str::to_owned);
-    let here = directory.as_deref().and_then(|directory| work.views.clones().facts(Path::new(directory)));
+    let here = directory
+        .as_deref()
+        .and_then(|directory| work.views.clones().facts(Path::new(directory)));
     let here = here.and_then(|facts| portable(facts, work.views.roots()).identity);
-    let stored = || work.store.head_snapshot().ok()?.manifest(&session.id).ok()??.git?.identity;
+    let stored = || {
+        work.store
+            .head_snapshot()
+            .ok()?
+            .manifest(&session.id)
+            .ok()??
+            .git?
+            .identity
+    };
     let remote = here.or_else(stored).map(String::from);
     ProjectOfSession::new(session, directory, remote)
 }
@@ -314,12 +478,18 @@ impl Selection {
     /// The sessions that it takes, for a function that may be asked often.
     pub(super) fn taker<'w>(&self, work: &'w Work<'_>) -> impl Fn(&LocalSession) -> bool + use<'w> {
         let roots = work.views.roots();
-        let matchers: Vec<Matcher> = self.projects.iter().filter_map(|pattern| matcher(pattern, roots)).collect();
+        let matchers: Vec<Matcher> = self
+            .projects
+            .iter()
+            .filter_map(|pattern| matcher(pattern, roots))
+            .collect();
         let (days, all, now) = (self.days, self.projects.is_empty(), work.ctx.clock.now());
         move |session| {
             days.is_none_or(|days| is_active(session, days, now))
                 && (all
-                    || with_names(work, &project_of(work, session), |names| matchers.iter().any(|m| m.matches(names))))
+                    || with_names(work, &project_of(work, session), |names| {
+                        matchers.iter().any(|m| m.matches(names))
+                    }))
         }
     }
 }
@@ -332,11 +502,21 @@ pub fn directory_left_out(ctx: &Context<'_>, directory: &Path) -> Option<LeftOut
     }
     let roots = &ctx.settings.roots;
     // The client works with the resolved path.
-    let real = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+    let real = directory
+        .canonicalize()
+        .unwrap_or_else(|_| directory.to_owned());
     let real = real.to_str()?;
-    let remote = crate::project::read(Path::new(real)).and_then(|facts| portable(facts, roots).identity);
-    let (collapsed, remote) = (collapse_path(roots, real), remote.as_ref().map(ProjectIdentity::as_str));
-    chooser.leaves_out_project(&ProjectNames { directory: Some(real), portable: Some(collapsed.as_str()), remote })
+    let remote =
+        crate::project::read(Path::new(real)).and_then(|facts| portable(facts, roots).identity);
+    let (collapsed, remote) = (
+        collapse_path(roots, real),
+        remote.as_ref().map(ProjectIdentity::as_str),
+    );
+    chooser.leaves_out_project(&ProjectNames {
+        directory: Some(real),
+        portable: Some(collapsed.as_str()),
+        remote,
+    })
 }
 
 /// Whether the transcript was written to in the last so many days. A pull gives it the time of its newest record.
@@ -347,7 +527,9 @@ fn is_active(session: &LocalSession, days: u32, now: DateTime<Utc>) -> bool {
 
 /// A pattern for this machine. One that says nothing here (a placeholder of other machines) matches by its own words.
 fn matcher(pattern: &ProjectPattern, roots: &RootSet) -> Option<Matcher> {
-    pattern.compile(&spellings(pattern, roots), roots.system).ok()
+    pattern
+        .compile(&spellings(pattern, roots), roots.system)
+        .ok()
 }
 
 /// How the directory of a pattern may be spelled in a record: the client writes resolved paths.
@@ -356,7 +538,9 @@ fn spellings(pattern: &ProjectPattern, roots: &RootSet) -> Vec<String> {
     let mut spellings = vec![text.to_owned()];
     let below = match pattern.subject() {
         Subject::Directory => text.strip_prefix('~').map(|below| ("HOME", below)),
-        Subject::Placeholder => text.strip_prefix("{{").and_then(|rest| rest.split_once("}}")),
+        Subject::Placeholder => text
+            .strip_prefix("{{")
+            .and_then(|rest| rest.split_once("}}")),
         Subject::Remote | Subject::Anywhere => None,
     };
     if let Some((name, below)) = below
@@ -366,7 +550,10 @@ fn spellings(pattern: &ProjectPattern, roots: &RootSet) -> Vec<String> {
         spellings.extend(paths.map(|path| format!("{}{below}", escaped(path))));
     }
     if pattern.subject() == Subject::Directory {
-        let resolved: Vec<String> = spellings.iter().filter_map(|spelling| resolved(spelling)).collect();
+        let resolved: Vec<String> = spellings
+            .iter()
+            .filter_map(|spelling| resolved(spelling))
+            .collect();
         spellings.extend(resolved);
     }
     spellings
@@ -374,16 +561,23 @@ fn spellings(pattern: &ProjectPattern, roots: &RootSet) -> Vec<String> {
 
 /// A path in which nothing is a pattern.
 fn escaped(path: &str) -> String {
-    path.chars().flat_map(|c| "*?[]{}".contains(c).then_some('\\').into_iter().chain([c])).collect()
+    path.chars()
+        .flat_map(|c| "*?[]{}".contains(c).then_some('\\').into_iter().chain([c]))
+        .collect()
 }
 
 /// A pattern with links resolved as far as it is a plain path that exists.
 fn resolved(pattern: &str) -> Option<String> {
-    let plain = pattern.split('/').take_while(|part| !part.contains(['*', '?', '[', '{', '\\']));
+    let plain = pattern
+        .split('/')
+        .take_while(|part| !part.contains(['*', '?', '[', '{', '\\']));
     let plain = plain.collect::<Vec<_>>().join("/");
     let (real, rest) = Path::new(&plain).ancestors().find_map(|path| {
         let real = path.canonicalize().ok()?;
         Some((real, pattern.strip_prefix(path.to_str()?)?))
     })?;
-    Some(format!("{}{rest}", escaped(real.to_str()?.trim_end_matches('/'))))
+    Some(format!(
+        "{}{rest}",
+        escaped(real.to_str()?.trim_end_matches('/'))
+    ))
 }

@@ -90,10 +90,15 @@ impl Clones {
     /// one where none is known. Of several, the first in order of paths.
     pub(super) fn main_checkout(&self, identity: &ProjectIdentity) -> Option<PathBuf> {
         let trees = self.find(identity);
-        let main = trees.iter().find(|tree| tree.worktree.is_none()).map(|tree| tree.top.clone());
+        let main = trees
+            .iter()
+            .find(|tree| tree.worktree.is_none())
+            .map(|tree| tree.top.clone());
         main.or_else(|| {
             let top = main_checkout(&trees.first()?.top);
-            self.learn_at(&top).filter(|found| found == identity).map(|_| top)
+            self.learn_at(&top)
+                .filter(|found| found == identity)
+                .map(|_| top)
         })
     }
 
@@ -110,11 +115,20 @@ impl Clones {
     /// The working trees of `identity` that are known and still are that, in order of paths.
     pub(super) fn present(&self, identity: &ProjectIdentity) -> Vec<WorkingTree> {
         let is_still_one = |top: &PathBuf| {
-            self.learn_at(top).as_ref() == Some(identity) && self.facts(top).is_some_and(|facts| facts.top == *top)
+            self.learn_at(top).as_ref() == Some(identity)
+                && self.facts(top).is_some_and(|facts| facts.top == *top)
         };
-        let tops: Vec<PathBuf> = self.ever(identity).into_iter().map(PathBuf::from).filter(is_still_one).collect();
+        let tops: Vec<PathBuf> = self
+            .ever(identity)
+            .into_iter()
+            .map(PathBuf::from)
+            .filter(is_still_one)
+            .collect();
         tops.into_iter()
-            .map(|top| WorkingTree { worktree: self.facts(&top).and_then(|facts| facts.worktree), top })
+            .map(|top| WorkingTree {
+                worktree: self.facts(&top).and_then(|facts| facts.worktree),
+                top,
+            })
             .collect()
     }
 
@@ -122,7 +136,11 @@ impl Clones {
     pub(super) fn ever(&self, identity: &ProjectIdentity) -> Vec<String> {
         let mut state = self.state();
         let clones = &self.memory(&mut state).clones;
-        clones.iter().filter(|(_, seen)| seen.identity == *identity).map(|(top, _)| top.clone()).collect()
+        clones
+            .iter()
+            .filter(|(_, seen)| seen.identity == *identity)
+            .map(|(top, _)| top.clone())
+            .collect()
     }
 
     /// Looks for clones where people keep them, once in a command.
@@ -133,8 +151,16 @@ impl Clones {
         for directory in self.surroundings.candidates() {
             self.learn_at(&directory);
         }
-        let tops: Vec<String> = self.memory(&mut self.state()).clones.keys().cloned().collect();
-        for tree in tops.iter().flat_map(|top| self.surroundings.linked_to(Path::new(top))) {
+        let tops: Vec<String> = self
+            .memory(&mut self.state())
+            .clones
+            .keys()
+            .cloned()
+            .collect();
+        for tree in tops
+            .iter()
+            .flat_map(|top| self.surroundings.linked_to(Path::new(top)))
+        {
             self.learn_at(&tree);
         }
     }
@@ -149,7 +175,11 @@ impl Clones {
     pub(super) fn learn(&self, facts: &GitFacts) -> Option<ProjectIdentity> {
         let identity = identity_of(facts)?;
         let top = facts.top.to_str()?.to_owned();
-        let seen = Seen { identity: identity.clone(), worktree: facts.worktree.clone(), seen: self.today.clone() };
+        let seen = Seen {
+            identity: identity.clone(),
+            worktree: facts.worktree.clone(),
+            seen: self.today.clone(),
+        };
         let mut state = self.state();
         let clones = &mut self.memory(&mut state).clones;
         if clones.get(&top) != Some(&seen) {
@@ -170,7 +200,9 @@ impl Clones {
             return facts.clone();
         }
         let facts = read(directory);
-        self.state().facts.insert(directory.to_owned(), facts.clone());
+        self.state()
+            .facts
+            .insert(directory.to_owned(), facts.clone());
         facts
     }
 
@@ -198,7 +230,9 @@ impl Clones {
     pub(super) fn keep_only(&self, present: &BTreeSet<&SessionId>) {
         let mut state = self.state();
         // What was not needed so far is not read for this.
-        let Some(memory) = &mut state.memory else { return };
+        let Some(memory) = &mut state.memory else {
+            return;
+        };
         let before = memory.used.len();
         memory.used.retain(|session, _| present.contains(session));
         let has_changed = memory.used.len() != before;
@@ -212,8 +246,11 @@ impl Clones {
     pub(super) fn save(&self) -> Result<(), PathError> {
         let mut state = self.state();
         let changed = std::mem::replace(&mut state.changed, false);
-        let Some(memory) = state.memory.as_ref().filter(|_| changed) else { return Ok(()) };
-        let json = serde_json::to_vec(memory).expect("maps with text keys and plain values always serialise");
+        let Some(memory) = state.memory.as_ref().filter(|_| changed) else {
+            return Ok(());
+        };
+        let json = serde_json::to_vec(memory)
+            .expect("maps with text keys and plain values always serialise");
         write_cache(&self.path, &json)
     }
 
@@ -230,15 +267,27 @@ impl Clones {
 impl Memory {
     /// One that is missing, damaged or of another version knows nothing.
     fn load(path: &Path) -> Self {
-        let is_honest = path.metadata().is_ok_and(|metadata| metadata.len() <= LONGEST);
-        let read = || serde_json::from_slice::<Self>(&std::fs::read(path).ok().filter(|_| is_honest)?).ok();
-        read().filter(|memory| memory.version == VERSION).unwrap_or(Self { version: VERSION, ..Self::default() })
+        let is_honest = path
+            .metadata()
+            .is_ok_and(|metadata| metadata.len() <= LONGEST);
+        let read = || {
+            serde_json::from_slice::<Self>(&std::fs::read(path).ok().filter(|_| is_honest)?).ok()
+        };
+        read()
+            .filter(|memory| memory.version == VERSION)
+            .unwrap_or(Self {
+                version: VERSION,
+                ..Self::default()
+            })
     }
 }
 
 fn forget_old(clones: &mut BTreeMap<String, Seen>) {
     if clones.len() > MOST
-        && let Some(oldest) = clones.iter().min_by(|a, b| a.1.seen.cmp(&b.1.seen)).map(|(top, _)| top.clone())
+        && let Some(oldest) = clones
+            .iter()
+            .min_by(|a, b| a.1.seen.cmp(&b.1.seen))
+            .map(|(top, _)| top.clone())
     {
         clones.remove(&oldest);
     }
@@ -251,15 +300,29 @@ mod tests {
 
     fn clones(home: &Path) -> Clones {
         let surroundings = Surroundings::of_home(home);
-        Clones { path: home.join("clones.json"), surroundings, today: "2026-01-02".to_owned(), state: Mutex::default() }
+        Clones {
+            path: home.join("clones.json"),
+            surroundings,
+            today: "2026-01-02".to_owned(),
+            state: Mutex::default(),
+        }
     }
 
     fn repository(directory: &Path, remote: &str) -> git2::Repository {
         let repo = git2::Repository::init(directory).unwrap();
         repo.remote("origin", remote).unwrap();
         let tree = repo.treebuilder(None).unwrap().write().unwrap();
-        let author = git2::Signature::new("t", "t@example.invalid", &git2::Time::new(0, 0)).unwrap();
-        repo.commit(Some("HEAD"), &author, &author, "begin", &repo.find_tree(tree).unwrap(), &[]).unwrap();
+        let author =
+            git2::Signature::new("t", "t@example.invalid", &git2::Time::new(0, 0)).unwrap();
+        repo.commit(
+            Some("HEAD"),
+            &author,
+            &author,
+            "begin",
+            &repo.find_tree(tree).unwrap(),
+            &[],
+        )
+        .unwrap();
         repo
     }
 
@@ -273,22 +336,45 @@ mod tests {
         let home = dir.path().canonicalize().unwrap();
         let main = home.join(".work/main");
         let repo = repository(&main, "git@github.com:al/app.git");
-        repo.worktree("side", &home.join(".work/side"), None).unwrap();
+        repo.worktree("side", &home.join(".work/side"), None)
+            .unwrap();
         assert_eq!(clones(&home).main_checkout(&app()), None);
         let list = serde_json::json!({"projects": {home.join(".work/side").to_str().unwrap(): {}}});
         write_atomic(&home.join(".claude.json"), list.to_string().as_bytes()).unwrap();
         let known = clones(&home);
         assert_eq!(known.main_checkout(&app()), Some(main.clone()));
-        let trees: Vec<_> = known.present(&app()).into_iter().map(|tree| (tree.top, tree.worktree)).collect();
-        assert_eq!(trees, [(main.clone(), None), (home.join(".work/side"), Some(WorktreeName::new("side").unwrap()))]);
+        let trees: Vec<_> = known
+            .present(&app())
+            .into_iter()
+            .map(|tree| (tree.top, tree.worktree))
+            .collect();
+        assert_eq!(
+            trees,
+            [
+                (main.clone(), None),
+                (
+                    home.join(".work/side"),
+                    Some(WorktreeName::new("side").unwrap())
+                )
+            ]
+        );
         known.save().unwrap();
         std::fs::remove_file(home.join(".claude.json")).unwrap();
         let later = clones(&home);
-        assert_eq!(later.main_checkout(&app()), Some(main.clone()), "remembered");
+        assert_eq!(
+            later.main_checkout(&app()),
+            Some(main.clone()),
+            "remembered"
+        );
         // What is remembered is looked at before it counts.
-        repo.remote_set_url("origin", "https://example.org/other").unwrap();
+        repo.remote_set_url("origin", "https://example.org/other")
+            .unwrap();
         assert_eq!(clones(&home).main_checkout(&app()), None);
-        assert_eq!(later.ever(&app()).len(), 2, "where it was is not forgotten by who has seen it");
+        assert_eq!(
+            later.ever(&app()).len(),
+            2,
+            "where it was is not forgotten by who has seen it"
+        );
     }
 
     #[test]
@@ -296,7 +382,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("clones.json");
         let session: SessionId = "3f2a8c1e-0000-4000-8000-000000000000".parse().unwrap();
-        let newer = r#"{"version":2,"clones":{},"used":{"3f2a8c1e-0000-4000-8000-000000000000":"/x"}}"#;
+        let newer =
+            r#"{"version":2,"clones":{},"used":{"3f2a8c1e-0000-4000-8000-000000000000":"/x"}}"#;
         for text in ["", "{\"version\":1,\"clo", newer, "[]"] {
             write_atomic(&path, text.as_bytes()).unwrap();
             let known = clones(dir.path());

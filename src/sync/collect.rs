@@ -126,7 +126,9 @@ impl<'a> Collector<'a> {
         drop(emit);
         if file.lines() != file.runs.iter().map(|run| run.lines).sum::<u64>() {
             // A line would stand where another has not ended. Nothing of it is committed.
-            return Err(SyncError::Inconsistent { session: session.clone() });
+            return Err(SyncError::Inconsistent {
+                session: session.clone(),
+            });
         }
         failure.map_or(Ok((file, collected)), Err)
     }
@@ -141,7 +143,11 @@ impl<'a> Collector<'a> {
     ) -> Collected {
         let mut portable = Vec::with_capacity(piece.len());
         self.collapser.collapse(piece, kind, &mut portable);
-        let mut collected = Collected { lines: count_lines(piece), bytes: piece.len() as u64, ..Collected::default() };
+        let mut collected = Collected {
+            lines: count_lines(piece),
+            bytes: piece.len() as u64,
+            ..Collected::default()
+        };
         if self.is_exact(&portable, piece, kind) {
             builder.append(&self.run(false), &portable, piece, emit);
             return collected;
@@ -154,7 +160,12 @@ impl<'a> Collector<'a> {
             self.collapser.collapse(line, kind, &mut portable);
             let exact = self.is_exact(&portable, line, kind);
             collected.verbatim += u64::from(!exact);
-            builder.append(&self.run(!exact), if exact { &portable } else { line }, line, emit);
+            builder.append(
+                &self.run(!exact),
+                if exact { &portable } else { line },
+                line,
+                emit,
+            );
             rest = after;
         }
         collected
@@ -168,7 +179,11 @@ impl<'a> Collector<'a> {
         emit: &mut dyn FnMut(usize, Vec<u8>),
     ) -> Collected {
         builder.append(&self.run(true), piece, piece, emit);
-        Collected { lines: count_lines(piece), bytes: piece.len() as u64, ..Collected::default() }
+        Collected {
+            lines: count_lines(piece),
+            bytes: piece.len() as u64,
+            ..Collected::default()
+        }
     }
 
     fn is_exact(&self, portable: &[u8], local: &[u8], kind: TextKind) -> bool {
@@ -206,7 +221,8 @@ pub(super) fn resume(
             let take = left.min(piece.lines);
             let text = &piece.text[..offset_after_lines(piece.text, take as usize)];
             open.extend_from_slice(text);
-            let written = Reader::as_written(views, stored.manifest, piece.run, stored.kind(), text)?;
+            let written =
+                Reader::as_written(views, stored.manifest, piece.run, stored.kind(), text)?;
             open_local.extend_from_slice(&written);
             left -= take;
             Ok(left > 0)
@@ -228,7 +244,10 @@ pub(super) fn emitter<'a>(
 ) -> impl FnMut(usize, Vec<u8>) + 'a {
     move |number, text| {
         if failure.is_none() {
-            *failure = tx.put_segment(session, name, number, text).err().map(SyncError::from);
+            *failure = tx
+                .put_segment(session, name, number, text)
+                .err()
+                .map(SyncError::from);
         }
     }
 }
@@ -241,7 +260,11 @@ pub(super) fn share_segments(
     lines: u64,
 ) -> Result<(), SyncError> {
     for number in 0..whole_segments(stored.file, lines) {
-        tx.reuse_segment((stored.snapshot, stored.manifest, stored.name), (session, stored.name), number)?;
+        tx.reuse_segment(
+            (stored.snapshot, stored.manifest, stored.name),
+            (session, stored.name),
+            number,
+        )?;
     }
     Ok(())
 }
@@ -263,7 +286,9 @@ pub(super) fn describe(manifest: &mut Manifest, views: &Views, roots: &RootSet, 
 /// The portable form of a title.
 pub(super) fn collapse_title(views: &Views, title: &str) -> String {
     let mut portable = Vec::new();
-    views.collapser(views.roots(), &[]).collapse(title.as_bytes(), TextKind::Plain, &mut portable);
+    views
+        .collapser(views.roots(), &[])
+        .collapse(title.as_bytes(), TextKind::Plain, &mut portable);
     String::from_utf8(portable).unwrap_or_else(|_| title.to_owned())
 }
 

@@ -17,7 +17,11 @@ pub(super) enum Relation {
     /// The local file ends inside the stored one: after `lines` lines, which end at `offset`, and perhaps a part of the next.
     Behind { lines: u64, offset: u64 },
     /// The local file goes on after the first `lines` stored lines, from `offset`; `close`: the last of them gets a line end first.
-    Ahead { lines: u64, close: bool, offset: u64 },
+    Ahead {
+        lines: u64,
+        close: bool,
+        offset: u64,
+    },
     /// They differ after `lines` lines, which end at `offset`.
     Diverged { lines: u64, offset: u64 },
 }
@@ -28,7 +32,14 @@ pub(super) fn relate(
     stored: &StoredText<'_>,
     reader: &Reader<'_>,
 ) -> Result<Relation, SyncError> {
-    let mut walk = Walk { local, reader, lines: 0, total: stored.file.lines(), close: false, found: None };
+    let mut walk = Walk {
+        local,
+        reader,
+        lines: 0,
+        total: stored.file.lines(),
+        close: false,
+        found: None,
+    };
     stored.walk(0, &mut |piece| walk.piece(&piece))?;
     walk.conclude()
 }
@@ -106,12 +117,21 @@ impl Walk<'_, '_> {
             self.found = Some(match rest.as_slice() {
                 [] => Relation::Same,
                 [b'\n'] if !self.reader.is_mine(run) => Relation::Same,
-                [b'\n', ..] if !self.reader.is_mine(run) => {
-                    Relation::Ahead { lines: self.total, close: true, offset: offset + text.len() as u64 + 1 }
-                }
+                [b'\n', ..] if !self.reader.is_mine(run) => Relation::Ahead {
+                    lines: self.total,
+                    close: true,
+                    offset: offset + text.len() as u64 + 1,
+                },
                 // This machine completed its own line, or began the next: it is collapsed again as a whole.
-                _ if self.reader.is_mine(run) => Relation::Ahead { lines: self.lines, close: false, offset },
-                _ => Relation::Diverged { lines: self.lines, offset },
+                _ if self.reader.is_mine(run) => Relation::Ahead {
+                    lines: self.lines,
+                    close: false,
+                    offset,
+                },
+                _ => Relation::Diverged {
+                    lines: self.lines,
+                    offset,
+                },
             });
             return Ok(false);
         }
@@ -142,11 +162,17 @@ impl Walk<'_, '_> {
             let text = self.reader.read(run, reading, line)?;
             let left = self.local.peek(text.len() + 1)?;
             if left.len() < text.len() && text.starts_with(left) {
-                self.found = Some(Relation::Behind { lines: self.lines, offset });
+                self.found = Some(Relation::Behind {
+                    lines: self.lines,
+                    offset,
+                });
                 return Ok(false);
             }
         }
-        self.found = Some(Relation::Diverged { lines: self.lines, offset });
+        self.found = Some(Relation::Diverged {
+            lines: self.lines,
+            offset,
+        });
         Ok(false)
     }
 
@@ -157,7 +183,15 @@ impl Walk<'_, '_> {
         }
         let offset = self.local.offset();
         let more = !self.local.peek(1)?.is_empty();
-        Ok(if more { Relation::Ahead { lines: self.total, close: self.close, offset } } else { Relation::Same })
+        Ok(if more {
+            Relation::Ahead {
+                lines: self.total,
+                close: self.close,
+                offset,
+            }
+        } else {
+            Relation::Same
+        })
     }
 
     fn starts_with(&mut self, text: &[u8]) -> Result<bool, SyncError> {

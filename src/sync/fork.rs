@@ -14,7 +14,12 @@ use crate::store::{Snapshot, Transaction};
 /// The id of the fork that leaves `session` after `lines` lines of `file` with `line` (portable, without its line end).
 ///
 /// A version 8 UUID (RFC 9562) made of a BLAKE3 hash.
-pub(super) fn fork_id(session: &SessionId, file: Option<&RelativeName>, lines: u64, line: &[u8]) -> SessionId {
+pub(super) fn fork_id(
+    session: &SessionId,
+    file: Option<&RelativeName>,
+    lines: u64,
+    line: &[u8],
+) -> SessionId {
     let mut hasher = blake3::Hasher::new_derive_key("ccsync fork id, version 1");
     let file = file.map_or("", RelativeName::as_str);
     hasher.update(format!("{session}\n{file}\n{lines}\n").as_bytes());
@@ -48,10 +53,18 @@ pub(super) fn restored_id(session: &SessionId, state: &SessionState) -> SessionI
 }
 
 /// The manifest of the fork `fork` that has the contents of `of` and leaves `from` after `lines` lines.
-pub(super) fn fork_manifest(of: &Manifest, from: &SessionId, fork: &SessionId, lines: u64) -> Manifest {
+pub(super) fn fork_manifest(
+    of: &Manifest,
+    from: &SessionId,
+    fork: &SessionId,
+    lines: u64,
+) -> Manifest {
     let mut manifest = of.clone();
     manifest.session = fork.clone();
-    manifest.fork_of = Some(ForkOf { session: from.clone(), lines });
+    manifest.fork_of = Some(ForkOf {
+        session: from.clone(),
+        lines,
+    });
     for run in all_runs(&mut manifest) {
         run.written_as.get_or_insert_with(|| of.session.clone());
     }
@@ -67,7 +80,16 @@ pub(super) fn add_fork(
     lines: u64,
 ) -> Result<(), SyncError> {
     for (name, file) in ours.all_files() {
-        share_file(tx, &StoredText { snapshot, manifest: ours, name, file }, fork)?;
+        share_file(
+            tx,
+            &StoredText {
+                snapshot,
+                manifest: ours,
+                name,
+                file,
+            },
+            fork,
+        )?;
     }
     Ok(tx.put_manifest(&fork_manifest(ours, from, fork, lines))?)
 }
@@ -79,7 +101,11 @@ pub(super) fn share_file(
     session: &SessionId,
 ) -> Result<(), SyncError> {
     for number in 0..stored.file.segments.len() {
-        tx.reuse_segment((stored.snapshot, stored.manifest, stored.name), (session, stored.name), number)?;
+        tx.reuse_segment(
+            (stored.snapshot, stored.manifest, stored.name),
+            (session, stored.name),
+            number,
+        )?;
     }
     Ok(())
 }
@@ -93,7 +119,12 @@ pub(super) fn written_as(mut file: StoredFile, session: &SessionId) -> StoredFil
 }
 
 fn all_runs(manifest: &mut Manifest) -> impl Iterator<Item = &mut Run> {
-    manifest.transcript.runs.iter_mut().chain(manifest.files.values_mut().flat_map(|file| file.runs.iter_mut()))
+    manifest.transcript.runs.iter_mut().chain(
+        manifest
+            .files
+            .values_mut()
+            .flat_map(|file| file.runs.iter_mut()),
+    )
 }
 
 #[cfg(test)]
@@ -102,7 +133,9 @@ mod tests {
 
     #[test]
     fn the_id_depends_on_what_diverged_and_on_nothing_else() {
-        let session: SessionId = "3f2a8c1e-0000-4000-8000-000000000000".parse().expect("an id");
+        let session: SessionId = "3f2a8c1e-0000-4000-8000-000000000000"
+            .parse()
+            .expect("an id");
         let id = |lines, line: &[u8]| fork_id(&session, None, lines, line);
         assert_eq!(id(3, b"x\n"), id(3, b"x"));
         assert_ne!(id(3, b"x"), id(4, b"x"));

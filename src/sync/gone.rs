@@ -22,8 +22,10 @@ impl Gone {
 
     /// Takes in the sessions that have gone, and forgets those that have come back.
     pub(super) fn note(&mut self, gone: Vec<(SessionId, SessionState)>, found: &Discovery) {
-        self.0.keep_only(|session| !found.sessions.contains_key(session));
-        gone.into_iter().for_each(|(session, state)| self.0.put(session, state));
+        self.0
+            .keep_only(|session| !found.sessions.contains_key(session));
+        gone.into_iter()
+            .for_each(|(session, state)| self.0.put(session, state));
     }
 
     /// In which state the session was in step before it was removed.

@@ -38,8 +38,19 @@ impl HeldSessions {
 
     /// Holds a session as it lies here, while the store has it at `state`.
     pub(super) fn hold(&mut self, session: &LocalSession, state: SessionState) {
-        let files = session.files.iter().map(|(name, stamp)| (key(name.as_ref()).to_owned(), *stamp)).collect();
-        self.0.put(session.id.clone(), Held { state, directory: session.directory.clone(), files });
+        let files = session
+            .files
+            .iter()
+            .map(|(name, stamp)| (key(name.as_ref()).to_owned(), *stamp))
+            .collect();
+        self.0.put(
+            session.id.clone(),
+            Held {
+                state,
+                directory: session.directory.clone(),
+                files,
+            },
+        );
     }
 
     /// Lets a session go.
@@ -49,26 +60,47 @@ impl HeldSessions {
 
     /// Forgets sessions that do not lie here any more, and returns what the store has of them.
     pub(super) fn keep_only(&mut self, found: &Discovery) -> Vec<(SessionId, SessionState)> {
-        let gone = self.0.keep_only(|session| found.sessions.contains_key(session));
-        gone.into_iter().map(|(session, held)| (session, held.state)).collect()
+        let gone = self
+            .0
+            .keep_only(|session| found.sessions.contains_key(session));
+        gone.into_iter()
+            .map(|(session, held)| (session, held.state))
+            .collect()
     }
 
     /// Whether a session is, file for file, what is held, while `snapshot` has it as it was then.
-    pub(super) fn holds(&self, session: &LocalSession, snapshot: &Snapshot<'_>) -> Result<bool, StoreError> {
-        let Some(held) = self.held(session, snapshot)? else { return Ok(false) };
+    pub(super) fn holds(
+        &self,
+        session: &LocalSession,
+        snapshot: &Snapshot<'_>,
+    ) -> Result<bool, StoreError> {
+        let Some(held) = self.held(session, snapshot)? else {
+            return Ok(false);
+        };
         let same = |(name, stamp)| held.stamp(name) == Some(stamp);
         Ok(held.files.len() == session.files.len() && session.files.iter().all(same))
     }
 
     /// Whether the transcript of a session is what is held. Then the store's later turns stay there, whatever the client has changed beside it.
-    pub(super) fn holds_transcript(&self, session: &LocalSession, snapshot: &Snapshot<'_>) -> Result<bool, StoreError> {
+    pub(super) fn holds_transcript(
+        &self,
+        session: &LocalSession,
+        snapshot: &Snapshot<'_>,
+    ) -> Result<bool, StoreError> {
         let held = self.held(session, snapshot)?;
         Ok(held.is_some_and(|held| held.stamp(&None) == session.files.get(&None)))
     }
 
     /// Most commands hold nothing, and ask nothing of the store.
-    fn held(&self, session: &LocalSession, snapshot: &Snapshot<'_>) -> Result<Option<&Held>, StoreError> {
-        let held = self.0.get(&session.id).filter(|held| held.directory == session.directory);
+    fn held(
+        &self,
+        session: &LocalSession,
+        snapshot: &Snapshot<'_>,
+    ) -> Result<Option<&Held>, StoreError> {
+        let held = self
+            .0
+            .get(&session.id)
+            .filter(|held| held.directory == session.directory);
         let Some(held) = held else { return Ok(None) };
         Ok((snapshot.state(&session.id)?.as_ref() == Some(&held.state)).then_some(held))
     }

@@ -98,7 +98,9 @@ pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, Syn
     ctx.progress.begin(Phase::Check, 0, 0);
     let entries = match &request.session {
         None => of_the_store(&work, request.most),
-        Some(name) => stored_session_named(&work, name).and_then(|id| of_session(&work, &id, request.most)),
+        Some(name) => {
+            stored_session_named(&work, name).and_then(|id| of_session(&work, &id, request.most))
+        }
     };
     ctx.progress.end();
     entries
@@ -108,7 +110,10 @@ pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, Syn
 ///
 /// # Errors
 /// [`SyncError::NoSuchSession`], [`SyncError::AmbiguousName`].
-pub(super) fn stored_session_named(work: &Work<'_>, name: &SessionId) -> Result<SessionId, SyncError> {
+pub(super) fn stored_session_named(
+    work: &Work<'_>,
+    name: &SessionId,
+) -> Result<SessionId, SyncError> {
     let now = work.store.head_snapshot()?.sessions()?;
     if let Some(id) = session_named(name, now.keys())? {
         return Ok(id);
@@ -117,28 +122,43 @@ pub(super) fn stored_session_named(work: &Work<'_>, name: &SessionId) -> Result<
     for commit in work.store.history()? {
         go_on(work)?;
         let changed = work.store.sessions_changed_by(&commit?)?;
-        former.extend(changed.into_iter().filter(|id| id.as_str().starts_with(name.as_str())));
+        former.extend(
+            changed
+                .into_iter()
+                .filter(|id| id.as_str().starts_with(name.as_str())),
+        );
     }
     stored_named(name, &former)
 }
 
 /// The states of a session, the newest first.
 fn states_of(work: &Work<'_>, id: &SessionId, most: usize) -> Result<Vec<SessionStep>, SyncError> {
-    let steps = work.store.states_of(id, most, &mut || go_on(work).is_ok())?;
+    let steps = work
+        .store
+        .states_of(id, most, &mut || go_on(work).is_ok())?;
     go_on(work)?;
     Ok(steps)
 }
 
 /// As [`states_of`], with every merge that decided between two of them: from then on the session was what that says.
-pub(super) fn states_at_merges_too(work: &Work<'_>, id: &SessionId) -> Result<Vec<SessionStep>, SyncError> {
-    let steps = work.store.states_at_merges_too(id, &mut || go_on(work).is_ok())?;
+pub(super) fn states_at_merges_too(
+    work: &Work<'_>,
+    id: &SessionId,
+) -> Result<Vec<SessionStep>, SyncError> {
+    let steps = work
+        .store
+        .states_at_merges_too(id, &mut || go_on(work).is_ok())?;
     go_on(work)?;
     Ok(steps)
 }
 
 fn go_on(work: &Work<'_>) -> Result<(), SyncError> {
     work.ctx.progress.advance(1, 0);
-    if interrupted() { Err(SyncError::Interrupted) } else { Ok(()) }
+    if interrupted() {
+        Err(SyncError::Interrupted)
+    } else {
+        Ok(())
+    }
 }
 
 fn of_the_store(work: &Work<'_>, most: usize) -> Result<Vec<LogEntry>, SyncError> {
@@ -156,7 +176,9 @@ fn of_the_store(work: &Work<'_>, most: usize) -> Result<Vec<LogEntry>, SyncError
         entry.sessions = sessions.iter().map(|id| sides.change(work, id)).collect();
         (entry.notes, entry.milestones) = sides.others()?;
         if !entry.sessions.is_empty() || entry.notes > 0 || !entry.milestones.is_empty() {
-            entry.sessions.sort_by(|a, b| (&a.project, &a.title, &a.session).cmp(&(&b.project, &b.title, &b.session)));
+            entry.sessions.sort_by(|a, b| {
+                (&a.project, &a.title, &a.session).cmp(&(&b.project, &b.title, &b.session))
+            });
             entries.push(entry);
         }
     }
@@ -168,7 +190,10 @@ fn of_session(work: &Work<'_>, id: &SessionId, most: usize) -> Result<Vec<LogEnt
     let steps = states_of(work, id, most)?;
     let entry = |step: &SessionStep| {
         let sides = Sides::of(work, &step.commit)?;
-        Ok(LogEntry { sessions: vec![sides.change(work, id)], ..entry(&step.commit, &names) })
+        Ok(LogEntry {
+            sessions: vec![sides.change(work, id)],
+            ..entry(&step.commit, &names)
+        })
     };
     steps.iter().map(entry).collect()
 }
@@ -177,10 +202,10 @@ fn entry(commit: &Commit, names: &BTreeMap<MachineId, String>) -> LogEntry {
     LogEntry {
         commit: commit.id.clone(),
         time: commit.time,
-        machine: commit
-            .machine
-            .as_ref()
-            .map(|id| MachineName { name: Some(names.get(id).unwrap_or(&commit.name).clone()), id: id.clone() }),
+        machine: commit.machine.as_ref().map(|id| MachineName {
+            name: Some(names.get(id).unwrap_or(&commit.name).clone()),
+            id: id.clone(),
+        }),
         sessions: Vec::new(),
         notes: 0,
         milestones: Vec::new(),
@@ -195,13 +220,22 @@ struct Sides<'a> {
 
 impl<'a> Sides<'a> {
     fn of(work: &'a Work<'_>, commit: &Commit) -> Result<Self, SyncError> {
-        let before = commit.parents.iter().map(|parent| work.store.snapshot(Some(parent)));
-        Ok(Self { now: work.store.snapshot(Some(&commit.id))?, before: before.collect::<Result<_, _>>()? })
+        let before = commit
+            .parents
+            .iter()
+            .map(|parent| work.store.snapshot(Some(parent)));
+        Ok(Self {
+            now: work.store.snapshot(Some(&commit.id))?,
+            before: before.collect::<Result<_, _>>()?,
+        })
     }
 
     fn change(&self, work: &Work<'_>, id: &SessionId) -> SessionChange {
         // Of two that were merged, the longer one is what the session was before.
-        let before = self.before.iter().filter_map(|side| side.manifest(id).ok().flatten());
+        let before = self
+            .before
+            .iter()
+            .filter_map(|side| side.manifest(id).ok().flatten());
         let before = before.max_by_key(|manifest| manifest.transcript.lines());
         let now = self.now.manifest(id);
         let change = match (&now, &before) {
@@ -212,7 +246,8 @@ impl<'a> Sides<'a> {
             (Ok(Some(_)), Some(_)) => Change::Extended,
         };
         let now = now.ok().flatten();
-        let lines = |manifest: &Option<Manifest>| manifest.as_ref().map_or(0, |m| m.transcript.lines());
+        let lines =
+            |manifest: &Option<Manifest>| manifest.as_ref().map_or(0, |m| m.transcript.lines());
         let turns = |manifest: &Option<Manifest>| manifest.as_ref().map_or(Some(0), |m| m.turns);
         let named = now.as_ref().or(before.as_ref());
         SessionChange {
@@ -221,9 +256,13 @@ impl<'a> Sides<'a> {
             title: named.and_then(|m| work.views.title(m)),
             change,
             lines: lines(&now),
-            lines_added: i64::try_from(lines(&now)).unwrap_or(i64::MAX).saturating_sub_unsigned(lines(&before)),
+            lines_added: i64::try_from(lines(&now))
+                .unwrap_or(i64::MAX)
+                .saturating_sub_unsigned(lines(&before)),
             turns: now.as_ref().and_then(|m| m.turns),
-            turns_added: turns(&now).zip(turns(&before)).and_then(|(now, before)| now.checked_sub(before)),
+            turns_added: turns(&now)
+                .zip(turns(&before))
+                .and_then(|(now, before)| now.checked_sub(before)),
         }
     }
 
@@ -238,7 +277,13 @@ impl<'a> Sides<'a> {
             Ok::<_, SyncError>(new)
         };
         let notes = is_new(&|side| Ok(side.note_ids()?.iter().map(ToString::to_string).collect()));
-        let milestones = is_new(&|side| Ok(side.milestone_names()?.iter().map(ToString::to_string).collect()));
+        let milestones = is_new(&|side| {
+            Ok(side
+                .milestone_names()?
+                .iter()
+                .map(ToString::to_string)
+                .collect())
+        });
         Ok((notes?.len() as u64, milestones?.into_iter().collect()))
     }
 }

@@ -80,10 +80,20 @@ pub(super) struct Unbrought {
 
 impl Unbrought {
     /// `lies_at`: where its project is on this machine.
-    pub(super) fn new(named: SessionReport, lies_at: Option<ProjectPlace>, manifest: &Manifest) -> Self {
+    pub(super) fn new(
+        named: SessionReport,
+        lies_at: Option<ProjectPlace>,
+        manifest: &Manifest,
+    ) -> Self {
         let identity = manifest.git.as_ref().and_then(|git| git.identity.as_ref());
         let remote = identity.map(|identity| identity.as_str().to_owned());
-        Self { named, lies_at, last_activity: manifest.last_activity.clone(), remote, bytes: manifest.local_bytes() }
+        Self {
+            named,
+            lies_at,
+            last_activity: manifest.last_activity.clone(),
+            remote,
+            bytes: manifest.local_bytes(),
+        }
     }
 
     pub(super) fn session(&self) -> &SessionId {
@@ -104,8 +114,17 @@ pub(super) struct ProjectOfSession {
 }
 
 impl ProjectOfSession {
-    pub(super) fn new(session: &LocalSession, directory: Option<String>, remote: Option<String>) -> Self {
-        Self { place: session.directory.clone(), transcript: session.files[&None], directory, remote }
+    pub(super) fn new(
+        session: &LocalSession,
+        directory: Option<String>,
+        remote: Option<String>,
+    ) -> Self {
+        Self {
+            place: session.directory.clone(),
+            transcript: session.files[&None],
+            directory,
+            remote,
+        }
     }
 
     fn is_of(&self, session: &LocalSession) -> bool {
@@ -134,12 +153,15 @@ const TAIL: u64 = 16 << 10;
 impl Index {
     /// Reads the index; one that is missing, damaged, or made under other `settings` is empty.
     pub(super) fn load(path: &Path, settings: &str) -> Self {
-        let read = std::fs::read(path).ok().and_then(|json| serde_json::from_slice::<Self>(&json).ok());
-        read.filter(|index| index.version == VERSION && index.settings == settings).unwrap_or_else(|| Self {
-            version: VERSION,
-            settings: settings.to_owned(),
-            ..Self::default()
-        })
+        let read = std::fs::read(path)
+            .ok()
+            .and_then(|json| serde_json::from_slice::<Self>(&json).ok());
+        read.filter(|index| index.version == VERSION && index.settings == settings)
+            .unwrap_or_else(|| Self {
+                version: VERSION,
+                settings: settings.to_owned(),
+                ..Self::default()
+            })
     }
 
     /// Writes the index if it changed since it was read.
@@ -147,7 +169,8 @@ impl Index {
         if !self.changed {
             return Ok(());
         }
-        let json = serde_json::to_vec(self).expect("maps with text keys and plain values always serialise");
+        let json = serde_json::to_vec(self)
+            .expect("maps with text keys and plain values always serialise");
         write_cache(path, &json)?;
         self.changed = false;
         Ok(())
@@ -168,7 +191,12 @@ impl Index {
             }
         } else {
             let states = now.sessions()?;
-            let ids: Vec<_> = self.sessions.keys().chain(self.elsewhere.keys()).cloned().collect();
+            let ids: Vec<_> = self
+                .sessions
+                .keys()
+                .chain(self.elsewhere.keys())
+                .cloned()
+                .collect();
             ids.iter().for_each(|id| self.retain_at(id, states.get(id)));
         }
         self.head = head;
@@ -177,22 +205,33 @@ impl Index {
     }
 
     fn retain_at(&mut self, id: &SessionId, state: Option<&SessionState>) {
-        if self.sessions.get(id).is_some_and(|entry| Some(&entry.state) != state) {
+        if self
+            .sessions
+            .get(id)
+            .is_some_and(|entry| Some(&entry.state) != state)
+        {
             self.sessions.remove(id);
         }
-        if self.elsewhere.get(id).is_some_and(|known| Some(&known.state) != state) {
+        if self
+            .elsewhere
+            .get(id)
+            .is_some_and(|known| Some(&known.state) != state)
+        {
             self.elsewhere.remove(id);
         }
     }
 
     /// Whether `session` is in step with the store, without opening a file.
     pub(super) fn in_step(&self, session: &LocalSession) -> bool {
-        self.entry(session).is_some_and(|entry| entry.describes_files_of(session))
+        self.entry(session)
+            .is_some_and(|entry| entry.describes_files_of(session))
     }
 
     /// The entry of `session`, if it speaks of this place.
     pub(super) fn entry(&self, session: &LocalSession) -> Option<&Entry> {
-        self.sessions.get(&session.id).filter(|entry| entry.directory == session.directory)
+        self.sessions
+            .get(&session.id)
+            .filter(|entry| entry.directory == session.directory)
     }
 
     /// What is known of a session that only the store has.
@@ -202,16 +241,45 @@ impl Index {
 
     /// Records what is known of a session that only the store has, at `state`.
     pub(super) fn record_elsewhere(&mut self, unbrought: &Unbrought, state: SessionState) {
-        let Unbrought { named, lies_at, last_activity, remote, bytes } = unbrought;
-        let SessionReport { session, project, title, .. } = named.clone();
-        let (lies_at, last_activity, remote, bytes) = (lies_at.clone(), last_activity.clone(), remote.clone(), *bytes);
+        let Unbrought {
+            named,
+            lies_at,
+            last_activity,
+            remote,
+            bytes,
+        } = unbrought;
+        let SessionReport {
+            session,
+            project,
+            title,
+            ..
+        } = named.clone();
+        let (lies_at, last_activity, remote, bytes) = (
+            lies_at.clone(),
+            last_activity.clone(),
+            remote.clone(),
+            *bytes,
+        );
         self.changed = true;
-        self.elsewhere.insert(session, Elsewhere { state, last_activity, project, lies_at, title, remote, bytes });
+        self.elsewhere.insert(
+            session,
+            Elsewhere {
+                state,
+                last_activity,
+                project,
+                lies_at,
+                title,
+                remote,
+                bytes,
+            },
+        );
     }
 
     /// The project of a session, if its transcript is as it was when that was read.
     pub(super) fn project_of(&self, session: &LocalSession) -> Option<&ProjectOfSession> {
-        self.projects.get(&session.id).filter(|known| known.is_of(session))
+        self.projects
+            .get(&session.id)
+            .filter(|known| known.is_of(session))
     }
 
     /// Records the projects of sessions.
@@ -227,16 +295,39 @@ impl Index {
         let tail = tail_hash(&transcript, len);
         let whole = super::text::last_line_end(&transcript, len).is_ok_and(|end| end == len);
         let directory = session.directory.clone();
-        let files = session.files.iter().map(|(name, stamp)| (file_key(name).to_owned(), *stamp)).collect();
+        let files = session
+            .files
+            .iter()
+            .map(|(name, stamp)| (file_key(name).to_owned(), *stamp))
+            .collect();
         self.elsewhere.remove(&session.id);
-        self.sessions.insert(session.id.clone(), Entry { state, directory, files, tail, whole });
+        self.sessions.insert(
+            session.id.clone(),
+            Entry {
+                state,
+                directory,
+                files,
+                tail,
+                whole,
+            },
+        );
         self.changed = true;
     }
 
     /// Forgets sessions that are not in `present`, and returns in which state they were in step.
-    pub(super) fn keep_only(&mut self, present: &BTreeMap<SessionId, LocalSession>) -> Vec<(SessionId, SessionState)> {
-        let gone: Vec<_> = self.sessions.iter().filter(|(id, _)| !present.contains_key(*id)).collect();
-        let gone: Vec<_> = gone.into_iter().map(|(id, entry)| (id.clone(), entry.state.clone())).collect();
+    pub(super) fn keep_only(
+        &mut self,
+        present: &BTreeMap<SessionId, LocalSession>,
+    ) -> Vec<(SessionId, SessionState)> {
+        let gone: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(id, _)| !present.contains_key(*id))
+            .collect();
+        let gone: Vec<_> = gone
+            .into_iter()
+            .map(|(id, entry)| (id.clone(), entry.state.clone()))
+            .collect();
         gone.iter().for_each(|(id, _)| self.forget(id));
         let projects = self.projects.len();
         self.projects.retain(|id, _| present.contains_key(id));
@@ -258,7 +349,10 @@ impl Entry {
 
     fn describes_files_of(&self, session: &LocalSession) -> bool {
         self.files.len() == session.files.len()
-            && session.files.iter().all(|(name, stamp)| self.stamp(name) == Some(stamp))
+            && session
+                .files
+                .iter()
+                .all(|(name, stamp)| self.stamp(name) == Some(stamp))
     }
 
     /// If the transcript of `session` only grew since the entry was made: its length then.
@@ -266,7 +360,8 @@ impl Entry {
         let then = self.stamp(&None)?;
         let now = &session.files[&None];
         let same_file = then.inode == now.inode && now.len > then.len;
-        (self.whole && same_file && tail_hash(&session.path(None), then.len) == self.tail).then_some(then.len)
+        (self.whole && same_file && tail_hash(&session.path(None), then.len) == self.tail)
+            .then_some(then.len)
     }
 }
 

@@ -37,8 +37,16 @@ impl Leases {
     pub(super) fn load(directory: &Path) -> Result<Self, SyncError> {
         let (claims, damaged) = load_all(directory)?;
         let damaged = damaged.iter().map(|e| in_words(e)).collect();
-        let claims = claims.into_iter().map(|claim| (claim.session.clone(), claim)).collect();
-        Ok(Self { directory: directory.to_owned(), claims, damaged, ..Self::default() })
+        let claims = claims
+            .into_iter()
+            .map(|claim| (claim.session.clone(), claim))
+            .collect();
+        Ok(Self {
+            directory: directory.to_owned(),
+            claims,
+            damaged,
+            ..Self::default()
+        })
     }
 
     /// Whether this machine has no claims: then a push is a push of data alone.
@@ -86,8 +94,10 @@ impl Leases {
     ) {
         let was_left = |claim: &Claim| !claim.holder_is_alive() && !open(&claim.session);
         // What another process of this machine holds now is its own to give back.
-        let is_ours = |claim: &Claim| claim.holder.pid == std::process::id() || !claim.holder_is_alive();
-        let ends = |claim: &&Claim| done.contains(&claim.session) && is_ours(claim) || was_left(claim);
+        let is_ours =
+            |claim: &Claim| claim.holder.pid == std::process::id() || !claim.holder_is_alive();
+        let ends =
+            |claim: &&Claim| done.contains(&claim.session) && is_ours(claim) || was_left(claim);
         let ending = self.held().filter(ends).map(|claim| claim.session.clone());
         self.ending = ending.filter(|session| !unstored(session)).collect();
     }
@@ -119,14 +129,20 @@ impl Leases {
         self.sent.clear();
         for claim in self.claims.values_mut().filter(|claim| !claim.lost) {
             let session = claim.session.clone();
-            let due =
-                self.renewing || author.time - claim.holding.record.renewed >= claim.holding.record.renewal_interval();
+            let due = self.renewing
+                || author.time - claim.holding.record.renewed
+                    >= claim.holding.record.renewal_interval();
             // What was sent and not answered is sent again. Data that went without it would go without the lock, too.
             let unanswered = claim.holding.pending.is_some();
-            let ends = self.ending.contains(&session) || claim.holding.pending == Some(Pending::Release);
+            let ends =
+                self.ending.contains(&session) || claim.holding.pending == Some(Pending::Release);
             let update = if ends && claim.holding.release().is_some() {
                 claim.holding.releasing();
-                Some(RefUpdate { name: lock_ref(&session), new: None, expected: Some(claim.holding.commit.clone()) })
+                Some(RefUpdate {
+                    name: lock_ref(&session),
+                    new: None,
+                    expected: Some(claim.holding.commit.clone()),
+                })
             } else if due || ends || unanswered || changed.contains(&session) {
                 renewal(claim, store, author)?
             } else {
@@ -151,7 +167,9 @@ impl Leases {
 
     /// What was begun has been refused. That a lock was lost before is not forgotten before this machine's turns are safe.
     pub(super) fn refused(&mut self, former: Option<Claim>) -> Result<(), SyncError> {
-        let Some(lost) = former.filter(|former| former.lost) else { return Ok(()) };
+        let Some(lost) = former.filter(|former| former.lost) else {
+            return Ok(());
+        };
         lost.save(&self.directory)?;
         self.claims.insert(lost.session.clone(), lost);
         Ok(())
@@ -161,7 +179,9 @@ impl Leases {
     pub(super) fn done(&mut self, store: &Store) -> Result<(), SyncError> {
         self.renewing = false;
         for session in std::mem::take(&mut self.sent) {
-            let Some(claim) = self.claims.get_mut(&session) else { continue };
+            let Some(claim) = self.claims.get_mut(&session) else {
+                continue;
+            };
             let former = claim.holding.commit.clone();
             let settlement = claim.holding.done();
             let now = (settlement == Settlement::Held).then(|| claim.holding.commit.clone());
@@ -177,11 +197,17 @@ impl Leases {
 
     /// Compares what this machine believes with the locks as they were just fetched. A lock goes together with the last data of its
     /// session: one that is gone while there is data `unsent` was taken away by somebody else.
-    pub(super) fn settle(&mut self, store: &Store, unsent: &BTreeSet<SessionId>) -> Result<(), SyncError> {
+    pub(super) fn settle(
+        &mut self,
+        store: &Store,
+        unsent: &BTreeSet<SessionId>,
+    ) -> Result<(), SyncError> {
         let there = store.locks()?.locks;
         let held: Vec<_> = self.held().map(|claim| claim.session.clone()).collect();
         for session in held {
-            let Some(claim) = self.claims.get_mut(&session) else { continue };
+            let Some(claim) = self.claims.get_mut(&session) else {
+                continue;
+            };
             let was_never_held = claim.holding.pending == Some(Pending::Acquire);
             let settlement = match claim.holding.settle(there.get(&session)) {
                 Settlement::Released if unsent.contains(&session) => Settlement::Lost,
@@ -197,7 +223,11 @@ impl Leases {
     /// There is no lock of a session any more. That it was lost before is remembered all the same, until a push and a pull have made this
     /// machine's turns a session of their own.
     pub(super) fn given_back(&mut self, session: &SessionId) -> Result<(), SyncError> {
-        if self.is_lost(session) { Ok(()) } else { self.forget(session) }
+        if self.is_lost(session) {
+            Ok(())
+        } else {
+            self.forget(session)
+        }
     }
 
     fn forget(&mut self, session: &SessionId) -> Result<(), SyncError> {
@@ -210,15 +240,25 @@ impl Leases {
     pub(super) fn forget_all(&mut self) -> Result<(), SyncError> {
         self.ending.clear();
         let claims = std::mem::take(&mut self.claims);
-        Ok(claims.keys().try_for_each(|session| Claim::remove(&self.directory, session))?)
+        Ok(claims
+            .keys()
+            .try_for_each(|session| Claim::remove(&self.directory, session))?)
     }
 
     /// Who has a lock that this machine has lost, as a note for a person; the name is untrusted text.
-    pub(super) fn note(&self, store: &Store, session: &SessionId) -> Result<Option<String>, SyncError> {
+    pub(super) fn note(
+        &self,
+        store: &Store,
+        session: &SessionId,
+    ) -> Result<Option<String>, SyncError> {
         if !self.is_lost(session) {
             return Ok(None);
         }
-        let there = store.locks()?.locks.get(session).and_then(|commit| store.read_lock(commit).ok());
+        let there = store
+            .locks()?
+            .locks
+            .get(session)
+            .and_then(|commit| store.read_lock(commit).ok());
         let by = there.and_then(|json| LockRecord::parse(session, &json).ok());
         Ok(Some(match by {
             Some(record) => format!("its lock was taken over by {}", record.host),
@@ -228,17 +268,29 @@ impl Leases {
 
     /// A lost lock is done with: what this machine had more is a fork, here too.
     pub(super) fn forget_lost(&mut self, session: &SessionId) -> Result<(), SyncError> {
-        if self.is_lost(session) { self.forget(session) } else { Ok(()) }
+        if self.is_lost(session) {
+            self.forget(session)
+        } else {
+            Ok(())
+        }
     }
 
     /// Lost locks whose holder does not run any more, or is this process.
     pub(super) fn lost_without_holder(&self) -> Vec<SessionId> {
-        let done = |claim: &&Claim| claim.lost && (!claim.holder_is_alive() || claim.holder.pid == std::process::id());
-        self.claims.values().filter(done).map(|claim| claim.session.clone()).collect()
+        let done = |claim: &&Claim| {
+            claim.lost && (!claim.holder_is_alive() || claim.holder.pid == std::process::id())
+        };
+        self.claims
+            .values()
+            .filter(done)
+            .map(|claim| claim.session.clone())
+            .collect()
     }
 
     fn enter(&mut self, session: &SessionId, settlement: Settlement) -> Result<(), SyncError> {
-        let Some(claim) = self.claims.get_mut(session) else { return Ok(()) };
+        let Some(claim) = self.claims.get_mut(session) else {
+            return Ok(());
+        };
         match settlement {
             Settlement::Held | Settlement::Unanswered => claim.save(&self.directory)?,
             Settlement::Lost => {
@@ -257,16 +309,36 @@ impl Leases {
 }
 
 /// The renewal of a claim; one that was sent and not answered, again.
-fn renewal(claim: &mut Claim, store: &Store, author: &Author<'_>) -> Result<Option<RefUpdate>, SyncError> {
-    let Some(change) = claim.holding.renewal(Stamp::new(author.time)) else { return Ok(None) };
+fn renewal(
+    claim: &mut Claim,
+    store: &Store,
+    author: &Author<'_>,
+) -> Result<Option<RefUpdate>, SyncError> {
+    let Some(change) = claim.holding.renewal(Stamp::new(author.time)) else {
+        return Ok(None);
+    };
     let record = change.new.expect("whoever renews leaves a lock");
     let commit = write(store, author.machine, &record)?;
     claim.holding.renewing(commit.clone(), record);
-    Ok(Some(RefUpdate { name: lock_ref(&claim.session), new: Some(commit), expected: change.expected }))
+    Ok(Some(RefUpdate {
+        name: lock_ref(&claim.session),
+        new: Some(commit),
+        expected: change.expected,
+    }))
 }
 
 /// Writes the commit of a lock into the store.
-pub(super) fn write(store: &Store, machine: &Machine, record: &LockRecord) -> Result<CommitId, SyncError> {
+pub(super) fn write(
+    store: &Store,
+    machine: &Machine,
+    record: &LockRecord,
+) -> Result<CommitId, SyncError> {
     // Of the record's time: the same record, sent again, is the same commit, also in a store that was made anew.
-    Ok(store.write_lock(&record.to_json(), &Author { machine, time: record.renewed })?)
+    Ok(store.write_lock(
+        &record.to_json(),
+        &Author {
+            machine,
+            time: record.renewed,
+        },
+    )?)
 }

@@ -24,9 +24,16 @@ const CONFIG_WRITE: Duration = Duration::from_millis(500);
 
 /// Clears away what the former holder of `lock` left, if it died. The lock that is returned tells the next one of the programs that
 /// this process starts.
-pub(super) fn clear_leftovers(ctx: &Context<'_>, lock: &mut ProcessLock) -> Result<FamilyLock, SyncError> {
+pub(super) fn clear_leftovers(
+    ctx: &Context<'_>,
+    lock: &mut ProcessLock,
+) -> Result<FamilyLock, SyncError> {
     let dirs = &ctx.env.dirs;
-    let patience = if lock.predecessor_died() { PATIENCE } else { Duration::ZERO };
+    let patience = if lock.predecessor_died() {
+        PATIENCE
+    } else {
+        Duration::ZERO
+    };
     let family = FamilyLock::acquire(&dirs.state.join("lock-family"), patience, ctx.clock)?;
     if ctx.settings.remote.is_none() {
         // Other machines may use it as their remote, and nobody else looks after it.

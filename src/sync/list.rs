@@ -85,8 +85,17 @@ pub(super) fn rows(work: &mut Work<'_>, filter: &ListFilter) -> Result<Vec<Sessi
     let mut rows = Vec::new();
     for id in ids {
         let local = found.sessions.get(id);
-        let manifest = states.get(id).and_then(|_| snapshot.manifest(id).ok().flatten());
-        let row = row(work, id, local, manifest.as_ref(), states.contains_key(id), &names);
+        let manifest = states
+            .get(id)
+            .and_then(|_| snapshot.manifest(id).ok().flatten());
+        let row = row(
+            work,
+            id,
+            local,
+            manifest.as_ref(),
+            states.contains_key(id),
+            &names,
+        );
         if (filter.remote || row.here) && filter.accepts(&row, manifest.as_ref()) {
             rows.push(row);
         }
@@ -98,9 +107,19 @@ pub(super) fn rows(work: &mut Work<'_>, filter: &ListFilter) -> Result<Vec<Sessi
 impl ListFilter {
     fn accepts(&self, row: &SessionRow, manifest: Option<&Manifest>) -> bool {
         let names = [row.project.as_deref(), row.identity.as_deref()];
-        let project = self.project.as_deref().is_none_or(|p| names.iter().flatten().any(|name| name.contains(p)));
-        let writer = manifest.and_then(Manifest::last_writer).map(MachineId::as_str);
-        let is_from = |from| row.machine.as_deref().is_some_and(|name| is_called(name, from)) || writer == Some(from);
+        let project = self
+            .project
+            .as_deref()
+            .is_none_or(|p| names.iter().flatten().any(|name| name.contains(p)));
+        let writer = manifest
+            .and_then(Manifest::last_writer)
+            .map(MachineId::as_str);
+        let is_from = |from| {
+            row.machine
+                .as_deref()
+                .is_some_and(|name| is_called(name, from))
+                || writer == Some(from)
+        };
         let from = self.from.as_deref().is_none_or(is_from);
         project && from
     }
@@ -144,9 +163,16 @@ fn row(
         row.fork_of = manifest.fork_of.as_ref().map(|fork| fork.session.clone());
     } else if let Some(local) = local {
         let read = read_particulars(local, work.views.roots(), &work.machine.name);
-        let identity = read.directory.and_then(|cwd| work.views.clones().learn_at(Path::new(&cwd)));
+        let identity = read
+            .directory
+            .and_then(|cwd| work.views.clones().learn_at(Path::new(&cwd)));
         let identity = identity.map(|identity| identity.to_string());
-        row = SessionRow { lines: read.lines, first_prompt: read.first_prompt, identity, ..row };
+        row = SessionRow {
+            lines: read.lines,
+            first_prompt: read.first_prompt,
+            identity,
+            ..row
+        };
         let name = read.name;
         (row.project, row.title) = (name.project, name.title);
         (row.last_activity, row.machine) = (name.last_activity, name.machine);
@@ -164,7 +190,11 @@ pub(super) struct Particulars {
 }
 
 /// Reads the whole transcript of a session on this machine, which is called `machine`. One that cannot be read says nothing.
-pub(super) fn read_particulars(local: &LocalSession, roots: &RootSet, machine: &str) -> Particulars {
+pub(super) fn read_particulars(
+    local: &LocalSession,
+    roots: &RootSet,
+    machine: &str,
+) -> Particulars {
     let mut facts = Facts::default();
     let mut lines = 0;
     let len = local.files[&None].len;
@@ -179,11 +209,22 @@ pub(super) fn read_particulars(local: &LocalSession, roots: &RootSet, machine: &
     let directory = facts.project(local.directory_name()).map(str::to_owned);
     let name = SessionName {
         session: local.id.clone(),
-        project: directory.as_deref().map(|cwd| collapse_path(roots, cwd).to_string()),
-        title: facts.custom_title.or(facts.ai_title).or(facts.last_prompt).or_else(|| facts.first_prompt.clone()),
+        project: directory
+            .as_deref()
+            .map(|cwd| collapse_path(roots, cwd).to_string()),
+        title: facts
+            .custom_title
+            .or(facts.ai_title)
+            .or(facts.last_prompt)
+            .or_else(|| facts.first_prompt.clone()),
         machine: Some(machine.to_owned()),
         last_activity: facts.last_activity.as_deref().and_then(parse_time),
         fork_of: None,
     };
-    Particulars { name, directory, first_prompt: facts.first_prompt, lines }
+    Particulars {
+        name,
+        directory,
+        first_prompt: facts.first_prompt,
+        lines,
+    }
 }

@@ -92,7 +92,11 @@ impl Book {
         sightings.note(found.locks.values(), work.ctx.clock.now());
         // A cache: without it, locks expire later.
         let _ = sightings.save();
-        Ok(Self { remote: found.locks, sightings, strangers: found.strangers })
+        Ok(Self {
+            remote: found.locks,
+            sightings,
+            strangers: found.strangers,
+        })
     }
 
     /// The locks, each with what follows from it.
@@ -108,8 +112,14 @@ impl Book {
     }
 
     /// One lock; `None` if nobody holds the session.
-    pub(super) fn view(&self, work: &Work<'_>, session: &SessionId) -> Result<Option<LockView>, SyncError> {
-        let Some(commit) = self.remote.get(session) else { return Ok(None) };
+    pub(super) fn view(
+        &self,
+        work: &Work<'_>,
+        session: &SessionId,
+    ) -> Result<Option<LockView>, SyncError> {
+        let Some(commit) = self.remote.get(session) else {
+            return Ok(None);
+        };
         let manifest = work.store.head_snapshot()?.manifest(session).ok().flatten();
         let title = manifest.and_then(|manifest| work.views.title(&manifest));
         let claim = work.locks.claim(session);
@@ -125,20 +135,44 @@ impl Book {
                 (*own && pid_is_alive(seen.record.pid)).then_some(seen.record.pid)
             }
         };
-        Ok(Some(LockView { session: session.clone(), title, commit: commit.clone(), content, running }))
+        Ok(Some(LockView {
+            session: session.clone(),
+            title,
+            commit: commit.clone(),
+            content,
+            running,
+        }))
     }
 
-    fn lock(&self, work: &Work<'_>, commit: &CommitId, record: LockRecord, claim: Option<&Claim>) -> Content {
+    fn lock(
+        &self,
+        work: &Work<'_>,
+        commit: &CommitId,
+        record: LockRecord,
+        claim: Option<&Claim>,
+    ) -> Content {
         let now = work.ctx.clock.now();
         let own = record.machine == work.machine.id;
-        let seen = Seen { commit: commit.clone(), record, first_seen: self.sightings.first_seen(commit, now) };
+        let seen = Seen {
+            commit: commit.clone(),
+            record,
+            first_seen: self.sightings.first_seen(commit, now),
+        };
         let standing = standing(Some(&seen), now, &me(work, claim));
-        Content::Lock { seen: Box::new(seen), standing, own }
+        Content::Lock {
+            seen: Box::new(seen),
+            standing,
+            own,
+        }
     }
 }
 
 /// What lies on the branch, or why it is no lock. Only what concerns the whole store is an error.
-fn read(work: &Work<'_>, session: &SessionId, commit: &CommitId) -> Result<Result<LockRecord, String>, SyncError> {
+fn read(
+    work: &Work<'_>,
+    session: &SessionId,
+    commit: &CommitId,
+) -> Result<Result<LockRecord, String>, SyncError> {
     let json = match work.store.read_lock(commit) {
         Ok(json) => json,
         Err(StoreError::Lock { what, .. }) => return Ok(Err(what.to_owned())),
@@ -151,7 +185,11 @@ fn read(work: &Work<'_>, session: &SessionId, commit: &CommitId) -> Result<Resul
 /// This machine and process, and what it believes of one session.
 fn me(work: &Work<'_>, claim: Option<&Claim>) -> Me {
     let machine = &work.machine;
-    let identity = Identity { machine: machine.id.clone(), host: machine.name.clone(), pid: std::process::id() };
+    let identity = Identity {
+        machine: machine.id.clone(),
+        host: machine.name.clone(),
+        pid: std::process::id(),
+    };
     Me::new(identity, claim.map(|claim| &claim.holding))
 }
 
@@ -172,5 +210,9 @@ fn push(work: &mut Work<'_>, session: &SessionId, update: RefUpdate) -> Result<b
 }
 
 fn update(session: &SessionId, expected: Option<&CommitId>, new: Option<CommitId>) -> RefUpdate {
-    RefUpdate { name: lock_ref(session), new, expected: expected.cloned() }
+    RefUpdate {
+        name: lock_ref(session),
+        new,
+        expected: expected.cloned(),
+    }
 }

@@ -28,24 +28,41 @@ const ENDS: [u64; 3] = [256 << 10, 2 << 20, 16 << 20];
 ///
 /// # Errors
 /// [`SyncError::Nowhere`]; what cannot be read.
-pub fn last_turns(ctx: &Context<'_>, session: &SessionId, most: usize) -> Result<Vec<Turn>, SyncError> {
+pub fn last_turns(
+    ctx: &Context<'_>,
+    session: &SessionId,
+    most: usize,
+) -> Result<Vec<Turn>, SyncError> {
     let here = transcript_path(&ctx.env.claude_dir, session);
     let stored = Stored::open(ctx)?;
-    let snapshot = stored.as_ref().map(|stored| stored.store.head_snapshot()).transpose()?;
+    let snapshot = stored
+        .as_ref()
+        .map(|stored| stored.store.head_snapshot())
+        .transpose()?;
     let manifest = match &snapshot {
         Some(snapshot) => snapshot.manifest(session)?,
         None => None,
     };
     let of_file = here.map(|path| turns_of_file(&path, most)).transpose()?;
     match (of_file, manifest, &stored, &snapshot) {
-        (Some(here), Some(manifest), Some(stored), Some(snapshot)) if may_go_on(&manifest, &here) => {
+        (Some(here), Some(manifest), Some(stored), Some(snapshot))
+            if may_go_on(&manifest, &here) =>
+        {
             // A look at what is here is better than none.
             let there = stored.turns(snapshot, &manifest, most).unwrap_or_default();
-            Ok(if newest(&there) > newest(&here) { there } else { here })
+            Ok(if newest(&there) > newest(&here) {
+                there
+            } else {
+                here
+            })
         }
         (Some(turns), ..) => Ok(turns),
-        (None, Some(manifest), Some(stored), Some(snapshot)) => stored.turns(snapshot, &manifest, most),
-        _ => Err(SyncError::Nowhere { session: session.clone() }),
+        (None, Some(manifest), Some(stored), Some(snapshot)) => {
+            stored.turns(snapshot, &manifest, most)
+        }
+        _ => Err(SyncError::Nowhere {
+            session: session.clone(),
+        }),
     }
 }
 
@@ -59,7 +76,9 @@ fn newest(turns: &[Turn]) -> Option<DateTime<Utc>> {
 }
 
 fn turns_of_file(path: &Path, most: usize) -> Result<Vec<Turn>, SyncError> {
-    enough(most, |bytes| end_of_file(path, bytes).map_err(|e| PathError::new("read", path, e).into()))
+    enough(most, |bytes| {
+        end_of_file(path, bytes).map_err(|e| PathError::new("read", path, e).into())
+    })
 }
 
 /// When the last turn was said that stands in a file.
@@ -99,7 +118,12 @@ fn end_of_file(path: &Path, bytes: u64) -> std::io::Result<(Vec<u8>, bool)> {
 }
 
 impl Stored {
-    fn turns(&self, snapshot: &Snapshot<'_>, manifest: &Manifest, most: usize) -> Result<Vec<Turn>, SyncError> {
+    fn turns(
+        &self,
+        snapshot: &Snapshot<'_>,
+        manifest: &Manifest,
+        most: usize,
+    ) -> Result<Vec<Turn>, SyncError> {
         enough(most, |bytes| self.end_of_text(snapshot, manifest, bytes))
     }
 
@@ -110,11 +134,21 @@ impl Stored {
         bytes: u64,
     ) -> Result<(Vec<u8>, bool), SyncError> {
         let file = &manifest.transcript;
-        let text = StoredText { snapshot, manifest, name: None, file };
+        let text = StoredText {
+            snapshot,
+            manifest,
+            name: None,
+            file,
+        };
         let from = lines_before_end(file, bytes);
         let mut end = Vec::new();
         text.walk(from, &mut |piece| {
-            end.extend_from_slice(&self.views.localised(manifest, piece.run, text_kind(None), piece.text)?);
+            end.extend_from_slice(&self.views.localised(
+                manifest,
+                piece.run,
+                text_kind(None),
+                piece.text,
+            )?);
             Ok(true)
         })?;
         Ok((end, from == 0))

@@ -80,15 +80,24 @@ pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
     let (machines, bad) = work.store.head_snapshot()?.machines()?;
     let locks = locks(&work)?;
     let mut machines = rows(&work, &machines, &locks)?;
-    machines.sort_by(|a, b| (b.is_this, b.last_push, &a.name).cmp(&(a.is_this, a.last_push, &b.name)));
-    Ok(Machines { machines, unreadable: bad.iter().map(|e| in_words(e)).collect(), unreached })
+    machines
+        .sort_by(|a, b| (b.is_this, b.last_push, &a.name).cmp(&(a.is_this, a.last_push, &b.name)));
+    Ok(Machines {
+        machines,
+        unreadable: bad.iter().map(|e| in_words(e)).collect(),
+        unreached,
+    })
 }
 
 /// Calls this machine `name`. `machine`, if given, has to be this one.
 ///
 /// # Errors
 /// [`SyncError::NotThisMachine`], [`SyncError::NameTaken`], and if `name` cannot be one.
-pub fn rename_machine(ctx: &Context<'_>, machine: Option<&str>, name: &str) -> Result<RemoteState, SyncError> {
+pub fn rename_machine(
+    ctx: &Context<'_>,
+    machine: Option<&str>,
+    name: &str,
+) -> Result<RemoteState, SyncError> {
     {
         let mut work = Work::open(ctx)?;
         match fetch(&mut work) {
@@ -101,7 +110,9 @@ pub fn rename_machine(ctx: &Context<'_>, machine: Option<&str>, name: &str) -> R
             return Err(SyncError::NotThisMachine { name: other.name });
         }
         if taken(&work)?.contains(&name.to_lowercase()) {
-            return Err(SyncError::NameTaken { name: name.to_owned() });
+            return Err(SyncError::NameTaken {
+                name: name.to_owned(),
+            });
         }
     }
     change_here(ctx, |config| config.set(Key::Name, name))
@@ -124,7 +135,11 @@ pub fn machine_to_forget(ctx: &Context<'_>, machine: &str) -> Result<Forgotten, 
     let by_machine = BTreeMap::from([(found.id.clone(), locks.clone())]);
     let row = rows(&work, &[found], &by_machine)?.pop();
     let machine = row.expect("a row for the one machine");
-    Ok(Forgotten { machine, locks, remote: RemoteState::NotContacted })
+    Ok(Forgotten {
+        machine,
+        locks,
+        remote: RemoteState::NotContacted,
+    })
 }
 
 /// Forgets a machine, of which [`machine_to_forget`] has told, and gives back its locks. If it is still there, it registers again when it
@@ -132,15 +147,33 @@ pub fn machine_to_forget(ctx: &Context<'_>, machine: &str) -> Result<Forgotten, 
 ///
 /// # Errors
 /// [`SyncError::MachineAtWork`] if it holds a lock that has not expired, unless `force`; then nothing is forgotten.
-pub fn forget_machine(ctx: &Context<'_>, asked: Forgotten, force: bool) -> Result<Forgotten, SyncError> {
-    let take_over = if force { TakeOver::Live } else { TakeOver::Expired };
-    let at_work = |locks| SyncError::MachineAtWork { name: asked.machine.name.clone(), locks };
+pub fn forget_machine(
+    ctx: &Context<'_>,
+    asked: Forgotten,
+    force: bool,
+) -> Result<Forgotten, SyncError> {
+    let take_over = if force {
+        TakeOver::Live
+    } else {
+        TakeOver::Expired
+    };
+    let at_work = |locks| SyncError::MachineAtWork {
+        name: asked.machine.name.clone(),
+        locks,
+    };
     let live = asked.locks.iter().filter(|lock| lock.is_live()).count();
     if live > 0 && !force {
         return Err(at_work(live));
     }
-    let released = if asked.locks.is_empty() { Vec::new() } else { release(ctx, &asked.locks, take_over)? };
-    let kept = released.iter().filter(|one| matches!(one, Released::HeldBy(_))).count();
+    let released = if asked.locks.is_empty() {
+        Vec::new()
+    } else {
+        release(ctx, &asked.locks, take_over)?
+    };
+    let kept = released
+        .iter()
+        .filter(|one| matches!(one, Released::HeldBy(_)))
+        .count();
     if kept > 0 {
         return Err(at_work(kept));
     }
@@ -155,7 +188,11 @@ fn take_from_list(ctx: &Context<'_>, id: &MachineId) -> Result<RemoteState, Sync
     let mut tx = work.store.begin(head.as_ref())?;
     if let Some(machine) = tx.base().machine(id)? {
         tx.forget_machine(&machine)?;
-        tx.commit(&work.author(), &format!("forget machine {}", machine.name), head.as_slice())?;
+        tx.commit(
+            &work.author(),
+            &format!("forget machine {}", machine.name),
+            head.as_slice(),
+        )?;
     }
     Ok(send_rest(&mut work)?.0)
 }
@@ -167,27 +204,39 @@ pub(super) fn free_name(work: &Work<'_>) -> Result<String, SyncError> {
     let base: String = wanted.chars().take(LONGEST_BASE).collect();
     let numbered = (2..).map(|n: u32| format!("{base}-{n}"));
     let mut names = std::iter::once(wanted.clone()).chain(numbered);
-    Ok(names.find(|name| !taken.contains(&name.to_lowercase())).expect("there are more numbers than machines"))
+    Ok(names
+        .find(|name| !taken.contains(&name.to_lowercase()))
+        .expect("there are more numbers than machines"))
 }
 
 /// The names of the other machines, in lower case.
 fn taken(work: &Work<'_>) -> Result<BTreeSet<String>, SyncError> {
     let (machines, _) = work.store.head_snapshot()?.machines()?;
-    let others = machines.into_iter().filter(|machine| machine.id != work.ctx.settings.machine.id);
+    let others = machines
+        .into_iter()
+        .filter(|machine| machine.id != work.ctx.settings.machine.id);
     Ok(others.map(|machine| machine.name.to_lowercase()).collect())
 }
 
 /// The one machine that is called so, or whose id begins so.
 fn named(work: &Work<'_>, name: &str) -> Result<Machine, SyncError> {
     let (machines, _) = work.store.head_snapshot()?.machines()?;
-    let is_id = |machine: &Machine| name.len() >= SHORTEST_ID && machine.id.as_str().starts_with(name);
-    let mut found: Vec<Machine> = machines.iter().filter(|machine| machine.name == name).cloned().collect();
+    let is_id =
+        |machine: &Machine| name.len() >= SHORTEST_ID && machine.id.as_str().starts_with(name);
+    let mut found: Vec<Machine> = machines
+        .iter()
+        .filter(|machine| machine.name == name)
+        .cloned()
+        .collect();
     if found.is_empty() {
         found = machines.into_iter().filter(is_id).collect();
     }
     match found.len() {
         1 => Ok(found.remove(0)),
-        found => Err(SyncError::NoSuchMachine { name: name.to_owned(), found }),
+        found => Err(SyncError::NoSuchMachine {
+            name: name.to_owned(),
+            found,
+        }),
     }
 }
 
@@ -199,7 +248,12 @@ fn rows(
     let snapshot = work.store.head_snapshot()?;
     let mut sessions: BTreeMap<MachineId, u64> = BTreeMap::new();
     for session in snapshot.sessions()?.keys() {
-        if let Some(writer) = snapshot.manifest(session).ok().flatten().and_then(|m| m.last_writer().cloned()) {
+        if let Some(writer) = snapshot
+            .manifest(session)
+            .ok()
+            .flatten()
+            .and_then(|m| m.last_writer().cloned())
+        {
             *sessions.entry(writer).or_default() += 1;
         }
     }
@@ -210,7 +264,12 @@ fn rows(
         ccsync: machine.ccsync.clone(),
         last_push: machine.last_push.as_deref().and_then(parse_time),
         sessions: sessions.get(&machine.id).copied().unwrap_or_default(),
-        locks: locks.get(&machine.id).into_iter().flatten().map(|lock| lock.session.clone()).collect(),
+        locks: locks
+            .get(&machine.id)
+            .into_iter()
+            .flatten()
+            .map(|lock| lock.session.clone())
+            .collect(),
         is_this: machine.id == work.machine.id,
     };
     Ok(machines.iter().map(row).collect())

@@ -47,7 +47,9 @@ impl Merged {
 
 /// Brings the head to a commit that holds everything of the remote's head.
 pub(super) fn merge(work: &mut Work<'_>) -> Result<Merged, SyncError> {
-    let Some(theirs) = work.store.remote_head()? else { return Ok(Merged::default()) };
+    let Some(theirs) = work.store.remote_head()? else {
+        return Ok(Merged::default());
+    };
     let ours = work.store.head()?;
     merge_into_theirs(work, ours, &theirs)
 }
@@ -60,21 +62,35 @@ pub(super) fn take_over(work: &mut Work<'_>, ours: CommitId) -> Result<Merged, S
     }
 }
 
-fn merge_into_theirs(work: &mut Work<'_>, ours: Option<CommitId>, theirs: &CommitId) -> Result<Merged, SyncError> {
+fn merge_into_theirs(
+    work: &mut Work<'_>,
+    ours: Option<CommitId>,
+    theirs: &CommitId,
+) -> Result<Merged, SyncError> {
     let merged = bring_together(work, ours, theirs)?;
     work.index.follow(&work.store)?;
     Ok(merged)
 }
 
-fn bring_together(work: &Work<'_>, ours: Option<CommitId>, theirs: &CommitId) -> Result<Merged, SyncError> {
+fn bring_together(
+    work: &Work<'_>,
+    ours: Option<CommitId>,
+    theirs: &CommitId,
+) -> Result<Merged, SyncError> {
     // Refuses a store of a newer format before anything of it becomes ours.
-    if work.store.snapshot(Some(theirs))?.is_of_claude_session_sync()? {
+    if work
+        .store
+        .snapshot(Some(theirs))?
+        .is_of_claude_session_sync()?
+    {
         let remote = remote_url(work.ctx.env, work.ctx.settings.remote.as_deref())?.to_string();
         return Err(SyncError::ForeignStore { remote });
     }
     let newest = match ours {
         None => theirs.clone(),
-        Some(ours) if differ_in_lost(work, &ours, theirs)? => return merge_commits(work, &ours, theirs),
+        Some(ours) if differ_in_lost(work, &ours, theirs)? => {
+            return merge_commits(work, &ours, theirs);
+        }
         Some(ours) if work.store.contains(&ours, theirs)? => ours,
         Some(ours) if work.store.contains(theirs, &ours)? => theirs.clone(),
         Some(ours) => return merge_commits(work, &ours, theirs),
@@ -104,8 +120,14 @@ fn changed_since_parting(
     ours: &CommitId,
     theirs: Option<&CommitId>,
 ) -> Result<BTreeSet<SessionId>, SyncError> {
-    let base = theirs.map(|theirs| work.store.merge_base(ours, theirs)).transpose()?.flatten();
-    Ok(work.store.snapshot(Some(ours))?.changed_since(&work.store.snapshot(base.as_ref())?)?)
+    let base = theirs
+        .map(|theirs| work.store.merge_base(ours, theirs))
+        .transpose()?
+        .flatten();
+    Ok(work
+        .store
+        .snapshot(Some(ours))?
+        .changed_since(&work.store.snapshot(base.as_ref())?)?)
 }
 
 /// Whether `ours` has more of a session whose lock this machine has lost: then it cannot go to the remote as it is.
@@ -118,7 +140,10 @@ fn any_lost(
     work: &Work<'_>,
     sessions: impl FnOnce() -> Result<BTreeSet<SessionId>, SyncError>,
 ) -> Result<bool, SyncError> {
-    Ok(work.locks.lost_claims().next().is_some() && sessions()?.iter().any(|session| work.locks.is_lost(session)))
+    Ok(work.locks.lost_claims().next().is_some()
+        && sessions()?
+            .iter()
+            .any(|session| work.locks.is_lost(session)))
 }
 
 fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<Merged, SyncError> {
@@ -127,9 +152,16 @@ fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<
     let (our_side, their_side) = (store.snapshot(Some(ours))?, store.snapshot(Some(theirs))?);
     let changed_there = their_side.changed_since(&base)?;
     let mut tx = store.begin(Some(theirs))?;
-    let mut merged = Merged { renamed: tx.rename_milestones(&our_side, &base)?, ..Merged::default() };
+    let mut merged = Merged {
+        renamed: tx.rename_milestones(&our_side, &base)?,
+        ..Merged::default()
+    };
     tx.take_other_files(&our_side, &base)?;
-    let histories = Histories { base: &base, ours: &our_side, theirs: &their_side };
+    let histories = Histories {
+        base: &base,
+        ours: &our_side,
+        theirs: &their_side,
+    };
     merged.beside = merge_shelves(work, &histories, &mut tx)?;
     for session in our_side.changed_since(&base)? {
         if tx.touches(&session) {
@@ -138,10 +170,19 @@ fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<
             continue;
         }
         let lost = work.locks.is_lost(&session);
-        if (lost || changed_there.contains(&session)) && our_side.state(&session)? != their_side.state(&session)? {
-            let sides = Sides { views: &work.views, ours: &our_side, theirs: &their_side };
-            let merged_session =
-                if lost { sides.part(&mut tx, &session) } else { sides.merge_or_fork(&mut tx, &session) };
+        if (lost || changed_there.contains(&session))
+            && our_side.state(&session)? != their_side.state(&session)?
+        {
+            let sides = Sides {
+                views: &work.views,
+                ours: &our_side,
+                theirs: &their_side,
+            };
+            let merged_session = if lost {
+                sides.part(&mut tx, &session)
+            } else {
+                sides.merge_or_fork(&mut tx, &session)
+            };
             match merged_session {
                 Ok(None) => {}
                 Ok(Some(fork)) => drop(merged.forks.insert(session, fork)),
@@ -161,7 +202,11 @@ fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<
     }
     fail_point("before a merge is committed");
     let parents = [theirs.clone(), ours.clone()];
-    tx.commit(&work.author(), &format!("merge from {}", work.machine.name), &parents)?;
+    tx.commit(
+        &work.author(),
+        &format!("merge from {}", work.machine.name),
+        &parents,
+    )?;
     Ok(merged)
 }
 
@@ -188,11 +233,17 @@ enum Relation {
 
 impl Sides<'_> {
     /// As [`Self::merge_session`]; where what they have cannot be read, ours is kept as a fork of its own.
-    fn merge_or_fork(&self, tx: &mut Transaction<'_>, id: &SessionId) -> Result<Option<(SessionId, u64)>, SyncError> {
+    fn merge_or_fork(
+        &self,
+        tx: &mut Transaction<'_>,
+        id: &SessionId,
+    ) -> Result<Option<(SessionId, u64)>, SyncError> {
         match self.merge_session(tx, id) {
             Err(e) if e.is_about_one_session() => {
                 tx.forget_incomplete_sessions()?;
-                let Ok(Some(ours)) = self.ours.manifest(id) else { return Err(e) };
+                let Ok(Some(ours)) = self.ours.manifest(id) else {
+                    return Err(e);
+                };
                 self.keep_as_fork(tx, &ours, id, None, 0).map(Some)
             }
             result => result,
@@ -200,14 +251,25 @@ impl Sides<'_> {
     }
 
     /// What ours has more becomes a fork, also where theirs has not gone on: the right to go on is another machine's.
-    fn part(&self, tx: &mut Transaction<'_>, id: &SessionId) -> Result<Option<(SessionId, u64)>, SyncError> {
-        if let (Ok(Some(ours)), Ok(Some(theirs))) = (self.ours.manifest(id), self.theirs.manifest(id)) {
-            let append_only = ours.all_files().filter(|(name, _)| name.is_none_or(RelativeName::is_json_lines));
+    fn part(
+        &self,
+        tx: &mut Transaction<'_>,
+        id: &SessionId,
+    ) -> Result<Option<(SessionId, u64)>, SyncError> {
+        if let (Ok(Some(ours)), Ok(Some(theirs))) =
+            (self.ours.manifest(id), self.theirs.manifest(id))
+        {
+            let append_only = ours
+                .all_files()
+                .filter(|(name, _)| name.is_none_or(RelativeName::is_json_lines));
             for (name, _) in append_only {
-                if let (Some(mine), Some(other)) = (self.our_text(&ours, name), self.their_text(&theirs, name))
+                if let (Some(mine), Some(other)) =
+                    (self.our_text(&ours, name), self.their_text(&theirs, name))
                     && self.relate(&mine, &other)? == Relation::Longer
                 {
-                    return self.keep_as_fork(tx, &ours, id, name, other.file.lines()).map(Some);
+                    return self
+                        .keep_as_fork(tx, &ours, id, name, other.file.lines())
+                        .map(Some);
                 }
             }
         }
@@ -215,7 +277,11 @@ impl Sides<'_> {
     }
 
     /// Merges a session that both changed; the fork and its own lines, if there had to be one.
-    fn merge_session(&self, tx: &mut Transaction<'_>, id: &SessionId) -> Result<Option<(SessionId, u64)>, SyncError> {
+    fn merge_session(
+        &self,
+        tx: &mut Transaction<'_>,
+        id: &SessionId,
+    ) -> Result<Option<(SessionId, u64)>, SyncError> {
         let Ok(Some(ours)) = self.ours.manifest(id) else {
             // Nothing of ours can be read, so there is nothing to add; `ccsync verify` names such sessions.
             return Ok(None);
@@ -238,22 +304,36 @@ impl Sides<'_> {
     ) -> Result<Option<(SessionId, u64)>, SyncError> {
         let mut relations = BTreeMap::new();
         for (name, _) in ours.all_files() {
-            let (Some(mine), Some(other)) = (self.our_text(ours, name), self.their_text(theirs, name)) else {
+            let (Some(mine), Some(other)) =
+                (self.our_text(ours, name), self.their_text(theirs, name))
+            else {
                 continue;
             };
             let relation = self.relate(&mine, &other)?;
             let append_only = name.is_none_or(RelativeName::is_json_lines);
             if let (Relation::Diverged(lines), true) = (relation, append_only) {
-                return self.keep_as_fork(tx, ours, &theirs.session, name, lines).map(Some);
+                return self
+                    .keep_as_fork(tx, ours, &theirs.session, name, lines)
+                    .map(Some);
             }
             relations.insert(name, relation);
         }
         let mut merged = theirs.clone();
         for (key, roots) in &ours.roots {
-            merged.roots.entry(key.clone()).or_insert_with(|| roots.clone());
+            merged
+                .roots
+                .entry(key.clone())
+                .or_insert_with(|| roots.clone());
         }
         for (name, _) in ours.all_files() {
-            self.merge_file(tx, ours, theirs, name, relations.get(&name).copied(), &mut merged)?;
+            self.merge_file(
+                tx,
+                ours,
+                theirs,
+                name,
+                relations.get(&name).copied(),
+                &mut merged,
+            )?;
         }
         adopt_description(&mut merged, ours);
         merged.prune_roots();
@@ -270,12 +350,16 @@ impl Sides<'_> {
         relation: Option<Relation>,
         merged: &mut Manifest,
     ) -> Result<(), SyncError> {
-        let Some(mine) = self.our_text(ours, name) else { return Ok(()) };
+        let Some(mine) = self.our_text(ours, name) else {
+            return Ok(());
+        };
         let file = match (relation, self.their_text(theirs, name)) {
             (Some(Relation::Contained), _) => return Ok(()),
             (Some(Relation::Longer), Some(other)) => self.append(tx, &mine, &other)?,
             // A file that is rewritten in place and differs: the side that was active later is right about its own state.
-            (Some(Relation::Diverged(_)), _) if theirs.last_activity >= ours.last_activity => return Ok(()),
+            (Some(Relation::Diverged(_)), _) if theirs.last_activity >= ours.last_activity => {
+                return Ok(());
+            }
             _ => {
                 share_file(tx, &mine, &theirs.session)?;
                 if ours.session == theirs.session {
@@ -304,16 +388,30 @@ impl Sides<'_> {
         other: &StoredText<'_>,
     ) -> Result<crate::store::manifest::StoredFile, SyncError> {
         let session = other.manifest.session.clone();
-        let from = Continuation { lines: other.file.lines(), close: other.file.unterminated, offset: 0 };
+        let from = Continuation {
+            lines: other.file.lines(),
+            close: other.file.unterminated,
+            offset: 0,
+        };
         share_segments(tx, &session, other, from.lines)?;
         let mut failure = None;
         let mut emit = emitter(tx, &session, other.name, &mut failure);
         let mut builder = resume(self.views, other, from, &mut emit)?;
         mine.walk(from.lines, &mut |piece| {
-            let written = Reader::as_written(self.views, mine.manifest, piece.run, mine.kind(), piece.text)?;
-            let mut run = Run { lines: 0, ..piece.run.clone() };
+            let written = Reader::as_written(
+                self.views,
+                mine.manifest,
+                piece.run,
+                mine.kind(),
+                piece.text,
+            )?;
+            let mut run = Run {
+                lines: 0,
+                ..piece.run.clone()
+            };
             if mine.manifest.session != session {
-                run.written_as.get_or_insert_with(|| mine.manifest.session.clone());
+                run.written_as
+                    .get_or_insert_with(|| mine.manifest.session.clone());
             }
             builder.append(&run, piece.text, &written, &mut emit);
             Ok(true)
@@ -331,8 +429,11 @@ impl Sides<'_> {
         name: Option<&RelativeName>,
         lines: u64,
     ) -> Result<(SessionId, u64), SyncError> {
-        let mine =
-            self.our_text(ours, name).ok_or_else(|| SyncError::Inconsistent { session: ours.session.clone() })?;
+        let mine = self
+            .our_text(ours, name)
+            .ok_or_else(|| SyncError::Inconsistent {
+                session: ours.session.clone(),
+            })?;
         let first = mine.lines(lines, lines + 1)?;
         let fork = fork_id(from, name, lines, &first);
         let own = ours.transcript.lines() - if name.is_none() { lines } else { 0 };
@@ -341,7 +442,9 @@ impl Sides<'_> {
         }
         match self.theirs.manifest(&fork) {
             // The fork is there already, from an earlier push: add what came since.
-            Ok(Some(there)) => return Ok(self.merge_into(tx, ours, &there)?.unwrap_or((fork, own))),
+            Ok(Some(there)) => {
+                return Ok(self.merge_into(tx, ours, &there)?.unwrap_or((fork, own)));
+            }
             Ok(None) => add_fork(tx, self.ours, ours, (from, &fork), lines)?,
             Err(e) => return Err(e.into()),
         }
@@ -351,14 +454,22 @@ impl Sides<'_> {
     fn relate(&self, mine: &StoredText<'_>, other: &StoredText<'_>) -> Result<Relation, SyncError> {
         // Equal leading segments hold equal text: only what follows is read.
         let (a, b) = (&mine.file.segments, &other.file.segments);
-        let equal = a.iter().zip(b).take_while(|(a, b)| a == b && a.lines > 0).count();
+        let equal = a
+            .iter()
+            .zip(b)
+            .take_while(|(a, b)| a == b && a.lines > 0)
+            .count();
         let skipped: u64 = a[..equal].iter().map(|s| s.lines).sum();
         let session = &other.manifest.session;
         // Where one of them knows the repository, the other may have the same lines without.
         let in_repo = is_in_repo(mine.manifest) || is_in_repo(other.manifest);
         let mine_hashes = self.line_hashes(mine, session, skipped, in_repo)?;
         let other_hashes = self.line_hashes(other, session, skipped, in_repo)?;
-        let common = mine_hashes.iter().zip(&other_hashes).take_while(|(a, b)| a == b).count();
+        let common = mine_hashes
+            .iter()
+            .zip(&other_hashes)
+            .take_while(|(a, b)| a == b)
+            .count();
         Ok(if common == mine_hashes.len() {
             Relation::Contained
         } else if common == other_hashes.len() {
@@ -382,8 +493,13 @@ impl Sides<'_> {
             let as_written = reader.read(piece.run, Reading::Exact, piece.text)?;
             let written = hashes_of_lines(&as_written);
             let portable = hashes_of_lines(&reader.portable(piece.run, piece.text));
-            let plain = in_repo.then(|| self.without_repo(text, piece.run, &as_written)).flatten();
-            let mut plain = plain.map(|plain| hashes_of_lines(&plain)).unwrap_or_default().into_iter();
+            let plain = in_repo
+                .then(|| self.without_repo(text, piece.run, &as_written))
+                .flatten();
+            let mut plain = plain
+                .map(|plain| hashes_of_lines(&plain))
+                .unwrap_or_default()
+                .into_iter();
             let is_portable = |hash| (!piece.run.verbatim).then_some(hash);
             let both = written.into_iter().zip(portable);
             hashes.extend(both.map(|(written, portable)| LineHash {
@@ -399,18 +515,32 @@ impl Sides<'_> {
     /// Lines of `run`, given as its machine wrote them, as a machine stores them that knows of no repository.
     fn without_repo(&self, text: &StoredText<'_>, run: &Run, written: &[u8]) -> Option<Vec<u8>> {
         let origin = text.manifest.roots.get(&run.roots)?;
-        let directory = text.manifest.project.as_ref().and_then(|project| expand_path(project, origin));
-        let collapser = self.views.collapser(&origin.without_repo(), &Vec::from_iter(directory));
+        let directory = text
+            .manifest
+            .project
+            .as_ref()
+            .and_then(|project| expand_path(project, origin));
+        let collapser = self
+            .views
+            .collapser(&origin.without_repo(), &Vec::from_iter(directory));
         let mut plain = Vec::with_capacity(written.len());
         collapser.collapse(written, text.kind(), &mut plain);
         Some(plain)
     }
 
-    fn our_text<'t>(&'t self, ours: &'t Manifest, name: Option<&'t RelativeName>) -> Option<StoredText<'t>> {
+    fn our_text<'t>(
+        &'t self,
+        ours: &'t Manifest,
+        name: Option<&'t RelativeName>,
+    ) -> Option<StoredText<'t>> {
         StoredText::of(self.ours, ours, name)
     }
 
-    fn their_text<'t>(&'t self, theirs: &'t Manifest, name: Option<&'t RelativeName>) -> Option<StoredText<'t>> {
+    fn their_text<'t>(
+        &'t self,
+        theirs: &'t Manifest,
+        name: Option<&'t RelativeName>,
+    ) -> Option<StoredText<'t>> {
         StoredText::of(self.theirs, theirs, name)
     }
 }
@@ -439,7 +569,11 @@ fn hashes_of_lines(mut text: &[u8]) -> Vec<[u8; 16]> {
     while !text.is_empty() {
         let (line, after) = text.split_at(offset_after_lines(text, 1));
         let hash = blake3::hash(line.strip_suffix(b"\n").unwrap_or(line));
-        hashes.push(hash.as_bytes()[..16].try_into().expect("a BLAKE3 hash has 32 bytes"));
+        hashes.push(
+            hash.as_bytes()[..16]
+                .try_into()
+                .expect("a BLAKE3 hash has 32 bytes"),
+        );
         text = after;
     }
     hashes

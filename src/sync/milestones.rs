@@ -63,16 +63,33 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
     mention_merged(&mut pushed, &work, merged)?;
     fail_point("a milestone is about to be named");
     let head = work.store.head()?.ok_or(SyncError::EmptyStore)?;
-    let milestone = Milestone::new(name.clone(), head.clone(), ctx.clock.now(), work.machine.id.clone());
+    let milestone = Milestone::new(
+        name.clone(),
+        head.clone(),
+        ctx.clock.now(),
+        work.machine.id.clone(),
+    );
     let mut tx = work.store.begin(Some(&head))?;
     tx.put_milestone(&milestone)?;
     tx.commit(&work.author(), &format!("milestone {name}"), &[head])?;
     let (remote, merged) = send(&mut work)?;
-    let renamed = merged.renamed.iter().find(|(former, _)| former == name).map(|(_, name)| name.clone());
+    let renamed = merged
+        .renamed
+        .iter()
+        .find(|(former, _)| former == name)
+        .map(|(_, name)| name.clone());
     mention_merged(&mut pushed, &work, merged)?;
     work.save()?;
-    let milestone = Milestone { name: renamed.unwrap_or_else(|| name.clone()), ..milestone };
-    Ok(MadeMilestone { milestone: row(&work, milestone)?, unreached, pushed, remote })
+    let milestone = Milestone {
+        name: renamed.unwrap_or_else(|| name.clone()),
+        ..milestone
+    };
+    Ok(MadeMilestone {
+        milestone: row(&work, milestone)?,
+        unreached,
+        pushed,
+        remote,
+    })
 }
 
 /// Every milestone, the newest first.
@@ -82,7 +99,10 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
 pub fn milestones(ctx: &Context<'_>) -> Result<Vec<MilestoneRow>, SyncError> {
     let work = Work::open(ctx)?;
     let (all, _) = work.store.head_snapshot()?.milestones()?;
-    let mut rows = all.into_iter().map(|milestone| row(&work, milestone)).collect::<Result<Vec<_>, _>>()?;
+    let mut rows = all
+        .into_iter()
+        .map(|milestone| row(&work, milestone))
+        .collect::<Result<Vec<_>, _>>()?;
     rows.sort_by(|a, b| (b.time, a.name.as_str()).cmp(&(a.time, b.name.as_str())));
     Ok(rows)
 }
@@ -99,7 +119,9 @@ pub(super) fn commit_of(work: &Work<'_>, name: &MilestoneName) -> Result<CommitI
     if work.store.has(&commit) && work.store.contains(&head, &commit)? {
         Ok(commit)
     } else {
-        Err(SyncError::NoSuchCommit { commit: commit.to_string() })
+        Err(SyncError::NoSuchCommit {
+            commit: commit.to_string(),
+        })
     }
 }
 
@@ -108,15 +130,32 @@ fn refuse_second(work: &Work<'_>, name: &MilestoneName) -> Result<(), SyncError>
     match there {
         Ok(None) => Ok(()),
         // Whatever it says, the name is taken.
-        Ok(Some(_)) | Err(StoreError::Malformed { .. }) => Err(SyncError::MilestoneExists { name: name.clone() }),
+        Ok(Some(_)) | Err(StoreError::Malformed { .. }) => {
+            Err(SyncError::MilestoneExists { name: name.clone() })
+        }
         Err(e) => Err(e.into()),
     }
 }
 
 fn row(work: &Work<'_>, milestone: Milestone) -> Result<MilestoneRow, SyncError> {
     let names = machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
-    let machine = MachineName { name: names.get(&milestone.machine).cloned(), id: milestone.machine };
-    let Milestone { name, commit, time, .. } = milestone;
-    let known = if work.store.has(&commit) { work.store.snapshot(Some(&commit))?.sessions()?.len() } else { 0 };
-    Ok(MilestoneRow { name, commit, time, machine, sessions: known as u64 })
+    let machine = MachineName {
+        name: names.get(&milestone.machine).cloned(),
+        id: milestone.machine,
+    };
+    let Milestone {
+        name, commit, time, ..
+    } = milestone;
+    let known = if work.store.has(&commit) {
+        work.store.snapshot(Some(&commit))?.sessions()?.len()
+    } else {
+        0
+    };
+    Ok(MilestoneRow {
+        name,
+        commit,
+        time,
+        machine,
+        sessions: known as u64,
+    })
 }

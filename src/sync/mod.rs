@@ -104,15 +104,22 @@ pub use import::{ImportReport, import};
 pub use learn::ForeignPlaceholder;
 pub use list::{ListFilter, SessionRow, list};
 pub use look::last_turns;
-pub use machines::{Forgotten, MachineRow, Machines, forget_machine, machine_to_forget, machines, rename_machine};
+pub use machines::{
+    Forgotten, MachineRow, Machines, forget_machine, machine_to_forget, machines, rename_machine,
+};
 pub use milestones::{MadeMilestone, MilestoneRow, make_milestone, milestones};
 pub use notes::{InvalidNote, KeptNote, LeftNote, leave_note, mark_as_shown, notes};
-pub use project::{MissingProject, ProjectHere, ProposedClone, UnmappedRoot, clone_project, identity_at, project_here};
+pub use project::{
+    MissingProject, ProjectHere, ProposedClone, UnmappedRoot, clone_project, identity_at,
+    project_here,
+};
 pub use prose::{Decided, Proposal, apply, proposals};
 pub use pull::{PullRequest, UndoReport, pull, undo};
 pub use push::{push, push_selected};
 pub use repair::{FileFindings, HealedCopy, RepairReport, RepairRequest, repair};
-pub use restore::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession, SkippedSession, restore};
+pub use restore::{
+    RestoreReport, RestoreRequest, RestoreWhat, RestoredSession, SkippedSession, restore,
+};
 pub use resume::{Candidate, Candidates, Finished, back_up, candidates, finish};
 pub use search::{Case, PatternError, SearchReport, SearchRequest, Unreadable, search};
 pub use set_path::{set_path, set_paths_here};
@@ -144,7 +151,13 @@ impl Context<'_> {
     /// The same with other settings.
     fn with_settings(&self, settings: Settings) -> Self {
         let progress = Arc::clone(&self.progress);
-        Self { env: self.env, settings, clock: self.clock, progress, interactive: self.interactive }
+        Self {
+            env: self.env,
+            settings,
+            clock: self.clock,
+            progress,
+            interactive: self.interactive,
+        }
     }
 }
 
@@ -359,9 +372,9 @@ impl SyncError {
                 source.kind(),
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::PermissionDenied
             ),
-            Self::Remote(e) => {
-                e.said().is_some_and(|said| !is_of_the_system(said.as_str()) && says_store_is_damaged(said.as_str()))
-            }
+            Self::Remote(e) => e.said().is_some_and(|said| {
+                !is_of_the_system(said.as_str()) && says_store_is_damaged(said.as_str())
+            }),
             _ => false,
         }
     }
@@ -373,7 +386,9 @@ impl SyncError {
             // A full disk is full for the others, too.
             Self::Session(SessionError::Path(e)) => !e.is_full(),
             Self::Session(_) | Self::Inconsistent { .. } | Self::Oversized { .. } => true,
-            Self::NoSuchSession { .. } | Self::AmbiguousName { .. } | Self::NotRestored { .. } => true,
+            Self::NoSuchSession { .. } | Self::AmbiguousName { .. } | Self::NotRestored { .. } => {
+                true
+            }
             Self::Path(e) => !e.is_full(),
             _ => false,
         }
@@ -413,15 +428,25 @@ fn says_store_is_damaged(words: &str) -> bool {
         "mmap failed",
     ];
     let of_the_remote = |line: &&str| {
-        line.trim_start().starts_with("remote:") || line.contains("Could not read from remote repository")
+        line.trim_start().starts_with("remote:")
+            || line.contains("Could not read from remote repository")
     };
-    words.lines().filter(|line| !of_the_remote(line)).any(|line| complaints.iter().any(|c| line.contains(c)))
+    words
+        .lines()
+        .filter(|line| !of_the_remote(line))
+        .any(|line| complaints.iter().any(|c| line.contains(c)))
 }
 
 /// Whether git, in whatever form, complains of something that another clone would meet as well.
 fn is_of_the_system(words: &str) -> bool {
-    let complaints =
-        ["No space left", "quota exceeded", "Permission denied", "Too many open files", "already locked", ".lock"];
+    let complaints = [
+        "No space left",
+        "quota exceeded",
+        "Permission denied",
+        "Too many open files",
+        "already locked",
+        ".lock",
+    ];
     complaints.iter().any(|complaint| words.contains(complaint))
 }
 
@@ -432,7 +457,11 @@ pub fn store_path(env: &Env) -> PathBuf {
 
 /// Where a damaged file or directory may be moved to.
 pub(crate) fn damaged_names(path: &Path) -> impl Iterator<Item = PathBuf> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let path = path.to_owned();
     let numbers = std::iter::once(String::new()).chain((2..100).map(|n| format!("-{n}")));
     numbers.map(move |number| path.with_file_name(format!("{name}.damaged{number}")))

@@ -11,12 +11,17 @@ pub(super) fn session_named<'a>(
     name: &SessionId,
     all: impl IntoIterator<Item = &'a SessionId>,
 ) -> Result<Option<SessionId>, SyncError> {
-    let found: Vec<_> = all.into_iter().filter(|id| id.as_str().starts_with(name.as_str())).collect();
+    let found: Vec<_> = all
+        .into_iter()
+        .filter(|id| id.as_str().starts_with(name.as_str()))
+        .collect();
     match found.as_slice() {
         [] => Ok(None),
         [only] => Ok(Some((*only).clone())),
         several if several.contains(&name) => Ok(Some(name.clone())),
-        _ => Err(SyncError::AmbiguousName { session: name.clone() }),
+        _ => Err(SyncError::AmbiguousName {
+            session: name.clone(),
+        }),
     }
 }
 
@@ -28,5 +33,7 @@ pub(super) fn stored_named<'a>(
     name: &SessionId,
     all: impl IntoIterator<Item = &'a SessionId>,
 ) -> Result<SessionId, SyncError> {
-    session_named(name, all)?.ok_or_else(|| SyncError::NoSuchSession { session: name.clone() })
+    session_named(name, all)?.ok_or_else(|| SyncError::NoSuchSession {
+        session: name.clone(),
+    })
 }

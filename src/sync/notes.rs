@@ -63,7 +63,11 @@ pub enum InvalidNote {
 ///
 /// # Errors
 /// [`SyncError::Note`], [`SyncError::NoSuchMachine`]; what concerns the whole command.
-pub fn leave_note(ctx: &Context<'_>, text: &str, for_machine: Option<&str>) -> Result<LeftNote, SyncError> {
+pub fn leave_note(
+    ctx: &Context<'_>,
+    text: &str,
+    for_machine: Option<&str>,
+) -> Result<LeftNote, SyncError> {
     let text = text.trim();
     match text.len() {
         0 => return Err(InvalidNote::Empty.into()),
@@ -73,11 +77,19 @@ pub fn leave_note(ctx: &Context<'_>, text: &str, for_machine: Option<&str>) -> R
     let mut work = Work::open(ctx)?;
     fetch_first(&mut work)?;
     let names = present_machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
-    let addressee = for_machine.map(|wanted| machine_called(wanted, &names)).transpose()?;
+    let addressee = for_machine
+        .map(|wanted| machine_called(wanted, &names))
+        .transpose()?;
     let now = ctx.clock.now();
     let id = NoteId::new(now, fastrand::u32(..));
     let from = (work.machine.id.clone(), work.machine.name.clone());
-    let note = Note::new(id, now, from, addressee.as_ref().map(|machine| machine.id.clone()), text.to_owned());
+    let note = Note::new(
+        id,
+        now,
+        from,
+        addressee.as_ref().map(|machine| machine.id.clone()),
+        text.to_owned(),
+    );
     let head = work.store.head()?;
     let mut tx = work.store.begin(head.as_ref())?;
     tx.put_note(&note)?;
@@ -85,11 +97,19 @@ pub fn leave_note(ctx: &Context<'_>, text: &str, for_machine: Option<&str>) -> R
         // Others are to know who speaks.
         tx.put_machine(&work.machine)?;
     }
-    tx.commit(&work.author(), &format!("note from {}", work.machine.name), head.as_slice())?;
+    tx.commit(
+        &work.author(),
+        &format!("note from {}", work.machine.name),
+        head.as_slice(),
+    )?;
     work.machine_changed = false;
     let (remote, _) = send(&mut work)?;
     work.save()?;
-    Ok(LeftNote { id: note.id.to_string(), for_machine: addressee, remote })
+    Ok(LeftNote {
+        id: note.id.to_string(),
+        for_machine: addressee,
+        remote,
+    })
 }
 
 /// Every note that the store has, the newest first.
@@ -105,7 +125,11 @@ pub fn notes(ctx: &Context<'_>) -> Result<Vec<KeptNote>, SyncError> {
     for id in snapshot.note_ids()?.into_iter().rev().take(MOST) {
         if let Some(note) = readable(&snapshot, &id)? {
             let seen = shown.notes.contains(&id);
-            kept.push(KeptNote { own: note.machine == work.machine.id, seen, note: received(note, &names) });
+            kept.push(KeptNote {
+                own: note.machine == work.machine.id,
+                seen,
+                note: received(note, &names),
+            });
         }
     }
     Ok(kept)
@@ -122,9 +146,20 @@ pub(super) fn unseen(work: &Work<'_>) -> Result<Vec<ReceivedNote>, SyncError> {
     let names = machine_names(work.ctx, Some(&snapshot))?;
     let me = &work.machine.id;
     let mut unseen = Vec::new();
-    for id in snapshot.note_ids()?.into_iter().rev().take(MOST).filter(|id| !shown.notes.contains(id)) {
-        let Some(note) = readable(&snapshot, &id)? else { continue };
-        let is_for_me = note.for_machine.as_ref().map_or(note.machine != *me, |addressee| addressee == me);
+    for id in snapshot
+        .note_ids()?
+        .into_iter()
+        .rev()
+        .take(MOST)
+        .filter(|id| !shown.notes.contains(id))
+    {
+        let Some(note) = readable(&snapshot, &id)? else {
+            continue;
+        };
+        let is_for_me = note
+            .for_machine
+            .as_ref()
+            .map_or(note.machine != *me, |addressee| addressee == me);
         if is_for_me {
             unseen.push(received(note, &names));
         }
@@ -140,7 +175,9 @@ pub(super) fn unseen(work: &Work<'_>) -> Result<Vec<ReceivedNote>, SyncError> {
 /// Remembers that these notes were shown to a person here.
 pub fn mark_as_shown(env: &Env, notes: &[ReceivedNote]) {
     let mut shown = Shown::load(env);
-    shown.notes.extend(notes.iter().filter_map(|note| note.id.parse().ok()));
+    shown
+        .notes
+        .extend(notes.iter().filter_map(|note| note.id.parse().ok()));
     let excess = shown.notes.len().saturating_sub(2 * MOST);
     let oldest: Vec<NoteId> = shown.notes.iter().take(excess).cloned().collect();
     for id in &oldest {
@@ -165,7 +202,8 @@ impl Shown {
 
     fn load(env: &Env) -> Self {
         let read = std::fs::read(Self::path(env)).ok();
-        read.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
+        read.and_then(|json| serde_json::from_slice(&json).ok())
+            .unwrap_or_default()
     }
 
     /// A note that is shown again does no harm.
@@ -184,7 +222,10 @@ fn readable(snapshot: &Snapshot<'_>, id: &NoteId) -> Result<Option<Note>, SyncEr
 }
 
 fn received(note: Note, names: &BTreeMap<MachineId, String>) -> ReceivedNote {
-    let named = |id: MachineId, then: Option<String>| MachineName { name: names.get(&id).cloned().or(then), id };
+    let named = |id: MachineId, then: Option<String>| MachineName {
+        name: names.get(&id).cloned().or(then),
+        id,
+    };
     ReceivedNote {
         id: note.id.to_string(),
         time: note.time,
@@ -195,10 +236,22 @@ fn received(note: Note, names: &BTreeMap<MachineId, String>) -> ReceivedNote {
 }
 
 /// The one machine of this name or id.
-fn machine_called(wanted: &str, names: &BTreeMap<MachineId, String>) -> Result<MachineName, SyncError> {
-    let found: Vec<_> = names.iter().filter(|(id, name)| *name == wanted || id.as_str() == wanted).collect();
+fn machine_called(
+    wanted: &str,
+    names: &BTreeMap<MachineId, String>,
+) -> Result<MachineName, SyncError> {
+    let found: Vec<_> = names
+        .iter()
+        .filter(|(id, name)| *name == wanted || id.as_str() == wanted)
+        .collect();
     match found.as_slice() {
-        [(id, name)] => Ok(MachineName { id: (*id).clone(), name: Some((*name).clone()) }),
-        several => Err(SyncError::NoSuchMachine { name: wanted.to_owned(), found: several.len() }),
+        [(id, name)] => Ok(MachineName {
+            id: (*id).clone(),
+            name: Some((*name).clone()),
+        }),
+        several => Err(SyncError::NoSuchMachine {
+            name: wanted.to_owned(),
+            found: several.len(),
+        }),
     }
 }

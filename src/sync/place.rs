@@ -59,7 +59,11 @@ fn is_in_entered_worktree(transcript: &StoredText<'_>) -> Result<bool, SyncError
 }
 
 /// The project directory for `manifest` below `claude_dir`.
-pub(super) fn place(manifest: &Manifest, roots: &RootSet, claude_dir: &Path) -> Result<Place, SyncError> {
+pub(super) fn place(
+    manifest: &Manifest,
+    roots: &RootSet,
+    claude_dir: &Path,
+) -> Result<Place, SyncError> {
     let name = match &manifest.project {
         Some(project) => match Repos::directory(manifest, roots) {
             Some(path) => client_dir_name(&resolved(&path)),
@@ -72,7 +76,9 @@ pub(super) fn place(manifest: &Manifest, roots: &RootSet, claude_dir: &Path) -> 
     };
     let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if !plain {
-        return Ok(Err("its directory in the store is not one the client makes".to_owned()));
+        return Ok(Err(
+            "its directory in the store is not one the client makes".to_owned(),
+        ));
     }
     Ok(Ok(projects_dir(claude_dir).join(name)))
 }
@@ -81,8 +87,13 @@ pub(super) fn place(manifest: &Manifest, roots: &RootSet, claude_dir: &Path) -> 
 pub(super) fn resolved(path: &str) -> String {
     let path = Path::new(path);
     for ancestor in path.ancestors() {
-        if let (Ok(real), Ok(rest)) = (std::fs::canonicalize(ancestor), path.strip_prefix(ancestor)) {
-            let whole = if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+        if let (Ok(real), Ok(rest)) = (std::fs::canonicalize(ancestor), path.strip_prefix(ancestor))
+        {
+            let whole = if rest.as_os_str().is_empty() {
+                real
+            } else {
+                real.join(rest)
+            };
             return whole.to_string_lossy().into_owned();
         }
     }
@@ -103,32 +114,52 @@ fn expand_name(manifest: &Manifest, roots: &RootSet) -> Option<String> {
 fn no_place(manifest: &Manifest, project: &str) -> String {
     let plain = plain_project(manifest).filter(|_| is_below_repo(manifest));
     if let (Some(name), Some(plain)) = (name(manifest), &plain) {
-        let remote = manifest.git.as_ref().and_then(|git| git.remote.as_ref()).filter(|r| is_plain_word(r.as_str()));
+        let remote = manifest
+            .git
+            .as_ref()
+            .and_then(|git| git.remote.as_ref())
+            .filter(|r| is_plain_word(r.as_str()));
         let remote = remote.map_or_else(|| "its repository".to_owned(), ToString::to_string);
         let root = root_name(plain.as_str());
-        let root = root.map(|root| format!(", or: ccsync config add-placeholder {root}=PATH")).unwrap_or_default();
-        return format!("no clone of {name} here: git clone {remote}, then ccsync pull in it{root}");
+        let root = root
+            .map(|root| format!(", or: ccsync config add-placeholder {root}=PATH"))
+            .unwrap_or_default();
+        return format!(
+            "no clone of {name} here: git clone {remote}, then ccsync pull in it{root}"
+        );
     }
     let project = plain.as_ref().map_or(project, PortablePath::as_str);
     match root_name(project) {
-        Some(root) => format!("no place for `{project}` here: ccsync config add-placeholder {root}=PATH"),
+        Some(root) => {
+            format!("no place for `{project}` here: ccsync config add-placeholder {root}=PATH")
+        }
         None => {
-            format!("`{project}` is no path of this system: ccsync config add-placeholder NAME=PATH on its machine")
+            format!(
+                "`{project}` is no path of this system: ccsync config add-placeholder NAME=PATH on its machine"
+            )
         }
     }
 }
 
 /// Whether it is for a shell what it is for a person. It was written by somebody else, and may be copied into one.
 fn is_plain_word(text: &str) -> bool {
-    text.bytes().all(|b| b.is_ascii_alphanumeric() || b"@:/._~+-".contains(&b))
+    text.bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"@:/._~+-".contains(&b))
 }
 
 fn root_name(project: &str) -> Option<&str> {
-    project.strip_prefix("{{").and_then(|rest| rest.split_once("}}")).map(|(name, _)| name)
+    project
+        .strip_prefix("{{")
+        .and_then(|rest| rest.split_once("}}"))
+        .map(|(name, _)| name)
 }
 
 /// Whether the session is recent enough to be brought here unasked.
-pub(super) fn is_recent(last_activity: Option<&str>, now: chrono::DateTime<chrono::Utc>, days: u32) -> bool {
+pub(super) fn is_recent(
+    last_activity: Option<&str>,
+    now: chrono::DateTime<chrono::Utc>,
+    days: u32,
+) -> bool {
     let time = last_activity.and_then(crate::session::facts::parse_time);
     time.is_none_or(|time| (now - time).num_days() < i64::from(days))
 }

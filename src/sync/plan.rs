@@ -75,7 +75,11 @@ impl Differences {
     /// may continue the session.
     fn parted_at_the_end(mut self) -> Self {
         let longer = self.up.iter().find_map(|(name, step)| match step {
-            FileStep::Continue(from) => Some(Parting { file: name.clone(), lines: from.lines, offset: from.offset }),
+            FileStep::Continue(from) => Some(Parting {
+                file: name.clone(),
+                lines: from.lines,
+                offset: from.offset,
+            }),
             FileStep::Whole => None,
         });
         self.parted = self.parted.or(longer);
@@ -84,8 +88,15 @@ impl Differences {
 
     /// All files of a session that only one side has.
     fn all_up(session: &LocalSession) -> Self {
-        let up = session.files.keys().map(|name| (name.clone(), FileStep::Whole)).collect();
-        Self { up, ..Self::default() }
+        let up = session
+            .files
+            .keys()
+            .map(|name| (name.clone(), FileStep::Whole))
+            .collect();
+        Self {
+            up,
+            ..Self::default()
+        }
     }
 }
 
@@ -104,18 +115,34 @@ impl Local<'_> {
 
     /// How much of the file counts.
     pub(super) fn limit(&self, file: Option<&RelativeName>) -> Result<u64, SyncError> {
-        let len = self.session.files.get(&file.cloned()).map_or(0, |stamp| stamp.len);
-        if self.live && is_append_only(file) { last_line_end(&self.path(file), len) } else { Ok(len) }
+        let len = self
+            .session
+            .files
+            .get(&file.cloned())
+            .map_or(0, |stamp| stamp.len);
+        if self.live && is_append_only(file) {
+            last_line_end(&self.path(file), len)
+        } else {
+            Ok(len)
+        }
     }
 
     /// The working directories that the beginning of the transcript names.
     fn working_directories(&self) -> Result<Vec<String>, SyncError> {
         let has_transcript = self.session.files.contains_key(&None);
-        Ok(if has_transcript { working_directories(&self.open(None, 0)?.next_lines()?) } else { Vec::new() })
+        Ok(if has_transcript {
+            working_directories(&self.open(None, 0)?.next_lines()?)
+        } else {
+            Vec::new()
+        })
     }
 
     /// Opens the file at `offset`, up to its limit.
-    pub(super) fn open(&self, file: Option<&RelativeName>, offset: u64) -> Result<LocalText, SyncError> {
+    pub(super) fn open(
+        &self,
+        file: Option<&RelativeName>,
+        offset: u64,
+    ) -> Result<LocalText, SyncError> {
         LocalText::open(&self.path(file), offset, self.limit(file)?)
     }
 }
@@ -136,9 +163,19 @@ pub(super) fn compare_session(
     }
     match snapshot.manifest(&local.session.id)? {
         Some(manifest) => {
-            let found = compare_with(work, snapshot, &manifest, local, work.index.entry(local.session))?;
+            let found = compare_with(
+                work,
+                snapshot,
+                &manifest,
+                local,
+                work.index.entry(local.session),
+            )?;
             let lost = work.locks.is_lost(&local.session.id);
-            Ok(if lost { found.parted_at_the_end() } else { found })
+            Ok(if lost {
+                found.parted_at_the_end()
+            } else {
+                found
+            })
         }
         // A transcript without a whole line yet is left for later; it may be a client that has just begun.
         None if local.limit(None)? == 0 => Ok(Differences::default()),
@@ -155,7 +192,11 @@ pub(super) fn compare_with(
     known: Option<&Entry>,
 ) -> Result<Differences, SyncError> {
     let mut found = Differences::default();
-    let stored = manifest.all_files().map(|(name, _)| name).filter(|name| has_place(*name)).map(Option::<&_>::cloned);
+    let stored = manifest
+        .all_files()
+        .map(|(name, _)| name)
+        .filter(|name| has_place(*name))
+        .map(Option::<&_>::cloned);
     let mut cleared = Vec::new();
     let names: BTreeSet<_> = local.session.files.keys().cloned().chain(stored).collect();
     for name in names {
@@ -175,9 +216,13 @@ pub(super) fn compare_with(
         match compare_file(work, snapshot, manifest, local, name.as_ref(), known)? {
             None => drop(found.up.insert(name, FileStep::Whole)),
             Some(Relation::Same) => {}
-            Some(relation) if is_append_only(name.as_ref()) => sort_in(&mut found, local, name, relation)?,
+            Some(relation) if is_append_only(name.as_ref()) => {
+                sort_in(&mut found, local, name, relation)?
+            }
             // The client rewrote it here since both were in step, or it was never so and is no former content.
-            Some(_) if vouched.is_some() || !is_superseded(work, manifest, local, name.as_ref())? => {
+            Some(_)
+                if vouched.is_some() || !is_superseded(work, manifest, local, name.as_ref())? =>
+            {
                 found.up.insert(name, FileStep::Whole);
             }
             Some(_) => drop(found.down.insert(name, FilePull::Whole)),
@@ -185,7 +230,9 @@ pub(super) fn compare_with(
     }
     if !found.down.is_empty() {
         // What was in step was lacking nothing: the client had cleared these away. Together with something newer they come back.
-        found.down.extend(cleared.into_iter().map(|name| (name, FilePull::Whole)));
+        found
+            .down
+            .extend(cleared.into_iter().map(|name| (name, FilePull::Whole)));
     }
     Ok(found)
 }
@@ -199,13 +246,17 @@ fn compare_file(
     name: Option<&RelativeName>,
     known: Option<&Entry>,
 ) -> Result<Option<Relation>, SyncError> {
-    let Some(stored) = StoredText::of(snapshot, manifest, name) else { return Ok(None) };
+    let Some(stored) = StoredText::of(snapshot, manifest, name) else {
+        return Ok(None);
+    };
     // After an unterminated stored line there is more to decide than where the new lines begin.
     let known_end = known.filter(|_| name.is_none() && !stored.file.unterminated);
     if let Some(offset) = known_end.and_then(|entry| entry.grown_from(local.session)) {
         return grown(local, manifest, offset).map(Some);
     }
-    let reader = work.views.reader(manifest, &local.session.id, text_kind(name));
+    let reader = work
+        .views
+        .reader(manifest, &local.session.id, text_kind(name));
     let relation = relate(&mut local.open(name, 0)?, &stored, &reader)?;
     if !matches!(relation, Relation::Diverged { .. }) || !reader.depends_on_repo() {
         return Ok(Some(relation));
@@ -224,24 +275,52 @@ fn sort_in(
 ) -> Result<(), SyncError> {
     match relation {
         Relation::Same => {}
-        Relation::Behind { lines, offset } => drop(found.down.insert(name, FilePull::Extend { lines, offset })),
-        Relation::Ahead { lines, close, offset } => {
-            found.up.insert(name, FileStep::Continue(Continuation { lines, close, offset }));
+        Relation::Behind { lines, offset } => {
+            drop(found.down.insert(name, FilePull::Extend { lines, offset }))
+        }
+        Relation::Ahead {
+            lines,
+            close,
+            offset,
+        } => {
+            found.up.insert(
+                name,
+                FileStep::Continue(Continuation {
+                    lines,
+                    close,
+                    offset,
+                }),
+            );
         }
         // Nothing but a line that was never finished: no turn is in it, and the store has gone on without it.
         Relation::Diverged { offset, .. } if is_torn_rest(local, name.as_ref(), offset)? => {
             found.down.insert(name, FilePull::Whole);
         }
         Relation::Diverged { lines, offset } => {
-            found.up.insert(name.clone(), FileStep::Continue(Continuation { lines, close: false, offset }));
-            found.parted.get_or_insert(Parting { file: name, lines, offset });
+            found.up.insert(
+                name.clone(),
+                FileStep::Continue(Continuation {
+                    lines,
+                    close: false,
+                    offset,
+                }),
+            );
+            found.parted.get_or_insert(Parting {
+                file: name,
+                lines,
+                offset,
+            });
         }
     }
     Ok(())
 }
 
 /// Whether the file from `offset` on is a fragment of one line.
-fn is_torn_rest(local: &Local<'_>, name: Option<&RelativeName>, offset: u64) -> Result<bool, SyncError> {
+fn is_torn_rest(
+    local: &Local<'_>,
+    name: Option<&RelativeName>,
+    offset: u64,
+) -> Result<bool, SyncError> {
     let rest = local.open(name, offset)?.next_lines()?;
     Ok(!rest.contains(&b'\n') && !is_complete_json(&rest))
 }
@@ -250,7 +329,15 @@ fn is_torn_rest(local: &Local<'_>, name: Option<&RelativeName>, offset: u64) -> 
 fn grown(local: &Local<'_>, manifest: &Manifest, offset: u64) -> Result<Relation, SyncError> {
     let more = local.limit(None)? > offset;
     let lines = manifest.transcript.lines();
-    Ok(if more { Relation::Ahead { lines, close: false, offset } } else { Relation::Same })
+    Ok(if more {
+        Relation::Ahead {
+            lines,
+            close: false,
+            offset,
+        }
+    } else {
+        Relation::Same
+    })
 }
 
 /// Whether the local file, which the client rewrites in place, holds what the stored one once held.
@@ -260,18 +347,35 @@ fn is_superseded(
     local: &Local<'_>,
     name: Option<&RelativeName>,
 ) -> Result<bool, SyncError> {
-    let Some(stored) = manifest.file(name).filter(|file| !file.superseded.is_empty()) else { return Ok(false) };
+    let Some(stored) = manifest
+        .file(name)
+        .filter(|file| !file.superseded.is_empty())
+    else {
+        return Ok(false);
+    };
     let bytes = crate::sys::fs::read(&local.path(name))?;
-    Ok(stored.superseded.contains(&portable_hash(&work.views, &work.views.roots_of(manifest), &bytes, name)))
+    Ok(stored.superseded.contains(&portable_hash(
+        &work.views,
+        &work.views.roots_of(manifest),
+        &bytes,
+        name,
+    )))
 }
 
 /// The hash by which a file that is rewritten in place is known again.
-pub(super) fn portable_hash(views: &Views, roots: &RootSet, local: &[u8], name: Option<&RelativeName>) -> String {
+pub(super) fn portable_hash(
+    views: &Views,
+    roots: &RootSet,
+    local: &[u8],
+    name: Option<&RelativeName>,
+) -> String {
     let mut portable = Vec::new();
     if is_verbatim(name) {
         portable.extend_from_slice(local);
     } else {
-        views.collapser(roots, &[]).collapse(local, text_kind(name), &mut portable);
+        views
+            .collapser(roots, &[])
+            .collapse(local, text_kind(name), &mut portable);
     }
     let mut hasher = blake3::Hasher::new();
     hasher.update(&portable);

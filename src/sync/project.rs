@@ -80,7 +80,9 @@ pub struct UnmappedRoot {
 pub fn project_here(ctx: &Context<'_>, session: &SessionId) -> Result<ProjectHere, SyncError> {
     let work = Work::open(ctx)?;
     let manifest = work.store.head_snapshot()?.manifest(session)?;
-    let Some(manifest) = manifest else { return Ok(ProjectHere::Unknown) };
+    let Some(manifest) = manifest else {
+        return Ok(ProjectHere::Unknown);
+    };
     let clones = work.views.clones();
     if let Some(directory) = &ctx.env.directory {
         // Whoever is in a clone has shown where one is.
@@ -102,19 +104,36 @@ pub fn project_here(ctx: &Context<'_>, session: &SessionId) -> Result<ProjectHer
 /// [`SyncError::Clone`]; nothing is left behind.
 pub fn clone_project(ctx: &Context<'_>, proposed: &ProposedClone) -> Result<(), SyncError> {
     let how = (ctx.env.git, ctx.interactive);
-    Ok(clone(&proposed.remote, &proposed.into, how, Arc::clone(&ctx.progress))?)
+    Ok(clone(
+        &proposed.remote,
+        &proposed.into,
+        how,
+        Arc::clone(&ctx.progress),
+    )?)
 }
 
 /// Where the project of `manifest` is on this machine. A session that is here may have been written for a clone that is gone, or was never
 /// there: then another one counts, if there is one now.
 fn project_of(manifest: &Manifest, views: &Views) -> ProjectHere {
     let (here, repos) = (views.roots(), views.repos());
-    let is_there = |roots: &RootSet| Repos::directory(manifest, roots).map(PathBuf::from).filter(|path| path.is_dir());
+    let is_there = |roots: &RootSet| {
+        Repos::directory(manifest, roots)
+            .map(PathBuf::from)
+            .filter(|path| path.is_dir())
+    };
     let anew = || is_there(&here.with(repos.anew(manifest, true)?));
     match is_there(&views.roots_of(manifest)).or_else(anew) {
         Some(directory) => {
-            let clones = if is_below_repo(manifest) { repos.clones_of(manifest).len() } else { 0 };
-            ProjectHere::Present { directory, clones, git: manifest.git.clone() }
+            let clones = if is_below_repo(manifest) {
+                repos.clones_of(manifest).len()
+            } else {
+                0
+            };
+            ProjectHere::Present {
+                directory,
+                clones,
+                git: manifest.git.clone(),
+            }
         }
         None => match plain_project(manifest) {
             Some(project) => ProjectHere::Missing(missing(manifest, &project, here)),
@@ -126,7 +145,8 @@ fn project_of(manifest: &Manifest, views: &Views) -> ProjectHere {
 fn missing(manifest: &Manifest, project: &PortablePath, roots: &RootSet) -> MissingProject {
     let unmapped = unmapped_root(manifest, project, roots);
     let with_root = unmapped.as_ref().and_then(|root| with_root(roots, root));
-    let directory = expand_path(project, with_root.as_ref().unwrap_or(roots)).filter(|_| is_plain(project));
+    let directory =
+        expand_path(project, with_root.as_ref().unwrap_or(roots)).filter(|_| is_plain(project));
     let directory = directory.map(PathBuf::from);
     let git = manifest.git.as_ref();
     let remote = git.and_then(|git| address(git.remote.as_ref()?, roots));
@@ -135,7 +155,11 @@ fn missing(manifest: &Manifest, project: &PortablePath, roots: &RootSet) -> Miss
         project: project.clone(),
         clone: clone.and_then(|((git, remote), directory)| {
             let into = top(&directory, &git.directory)?;
-            is_free(&into).then_some(ProposedClone { remote, into, directory })
+            is_free(&into).then_some(ProposedClone {
+                remote,
+                into,
+                directory,
+            })
         }),
         directory,
         remote,
@@ -144,18 +168,35 @@ fn missing(manifest: &Manifest, project: &PortablePath, roots: &RootSet) -> Miss
 }
 
 /// The root of `project`, if this machine has no directory for it.
-fn unmapped_root(manifest: &Manifest, project: &PortablePath, roots: &RootSet) -> Option<UnmappedRoot> {
+fn unmapped_root(
+    manifest: &Manifest,
+    project: &PortablePath,
+    roots: &RootSet,
+) -> Option<UnmappedRoot> {
     let (name, _) = project.as_str().strip_prefix("{{")?.split_once("}}")?;
-    let name: RootName = name.parse().ok().filter(|name: &RootName| roots.get(name.as_str()).is_none())?;
-    let writer = manifest.transcript.runs.last().and_then(|run| manifest.roots.get(&run.roots));
-    let directory = writer.into_iter().chain(manifest.roots.values()).find_map(|there| below_home(there, &name, roots));
+    let name: RootName = name
+        .parse()
+        .ok()
+        .filter(|name: &RootName| roots.get(name.as_str()).is_none())?;
+    let writer = manifest
+        .transcript
+        .runs
+        .last()
+        .and_then(|run| manifest.roots.get(&run.roots));
+    let directory = writer
+        .into_iter()
+        .chain(manifest.roots.values())
+        .find_map(|there| below_home(there, &name, roots));
     Some(UnmappedRoot { name, directory })
 }
 
 /// Where this machine would have the root that another has below its home directory.
 pub(super) fn below_home(there: &RootSet, name: &RootName, roots: &RootSet) -> Option<PathBuf> {
     let home = there.get(RootName::home().as_str())?.clone();
-    let portable = collapse_path(&RootSet::new(there.system, [home]), &there.get(name.as_str())?.path);
+    let portable = collapse_path(
+        &RootSet::new(there.system, [home]),
+        &there.get(name.as_str())?.path,
+    );
     if !portable.as_str().starts_with("{{HOME}}/") || !is_plain(&portable) {
         return None;
     }
@@ -165,23 +206,34 @@ pub(super) fn below_home(there: &RootSet, name: &RootName, roots: &RootSet) -> O
 fn with_root(roots: &RootSet, unmapped: &UnmappedRoot) -> Option<RootSet> {
     let path = unmapped.directory.as_ref()?.to_str()?;
     let root = Root::new(roots.system, unmapped.name.clone(), path, None).ok()?;
-    Some(RootSet::new(roots.system, roots.roots.iter().cloned().chain([root])))
+    Some(RootSet::new(
+        roots.system,
+        roots.roots.iter().cloned().chain([root]),
+    ))
 }
 
 /// Whether a directory is one where people keep projects. In the others lies what systems and programs run or obey unasked: whoever can
 /// write to the store could ask for a clone to be put there.
 pub(super) fn is_plain(project: &PortablePath) -> bool {
     let text = project.as_str();
-    let tail = match text.strip_prefix("{{").and_then(|rest| rest.split_once("}}")) {
+    let tail = match text
+        .strip_prefix("{{")
+        .and_then(|rest| rest.split_once("}}"))
+    {
         Some((_, "")) => return true,
         Some((_, tail)) => tail.strip_prefix('/').unwrap_or_default().to_owned(),
         None => {
-            let without_drive = if has_drive(text) { &text[3..] } else { text.trim_start_matches('/') };
+            let without_drive = if has_drive(text) {
+                &text[3..]
+            } else {
+                text.trim_start_matches('/')
+            };
             without_drive.replace('\\', "/")
         }
     };
     let is_obeyed = |part: &str| {
-        part.starts_with('.') || ["appdata", "library", "bin", "etc"].contains(&part.to_ascii_lowercase().as_str())
+        part.starts_with('.')
+            || ["appdata", "library", "bin", "etc"].contains(&part.to_ascii_lowercase().as_str())
     };
     is_safe_path(&tail) && !tail.split('/').any(is_obeyed)
 }
@@ -189,7 +241,11 @@ pub(super) fn is_plain(project: &PortablePath) -> bool {
 /// The top of the working tree in which `directory` is the one that is recorded.
 fn top(directory: &Path, recorded: &SubDirectory) -> Option<PathBuf> {
     let mut top = directory;
-    for part in recorded.as_str().rsplit('/').filter(|part| !part.is_empty()) {
+    for part in recorded
+        .as_str()
+        .rsplit('/')
+        .filter(|part| !part.is_empty())
+    {
         if top.file_name()? != part {
             return None;
         }
@@ -211,7 +267,12 @@ pub(super) fn portable(facts: GitFacts, roots: &RootSet) -> ProjectGit {
     let remote = facts.remote.and_then(|url| {
         let text = url.without_secrets()?;
         let is_local = matches!(url.kind(), Kind::Local(_));
-        PortableRemote::new(if is_local { collapse_path(roots, &text).as_str().to_owned() } else { text }).ok()
+        PortableRemote::new(if is_local {
+            collapse_path(roots, &text).as_str().to_owned()
+        } else {
+            text
+        })
+        .ok()
     });
     ProjectGit {
         format: FORMAT,
@@ -231,15 +292,19 @@ pub fn identity_at(directory: &Path) -> Option<ProjectIdentity> {
 
 /// What the addresses of the remote of `facts` have in common, if it has one that a network reaches.
 pub(super) fn identity_of(facts: &GitFacts) -> Option<ProjectIdentity> {
-    PortableRemote::new(facts.remote.as_ref()?.without_secrets()?).ok()?.identity()
+    PortableRemote::new(facts.remote.as_ref()?.without_secrets()?)
+        .ok()?
+        .identity()
 }
 
 /// `now`, with the remote that `before` has if that is the same directory of a clone that has none itself.
 pub(super) fn with_known_remote(now: ProjectGit, before: Option<ProjectGit>) -> ProjectGit {
     match before {
-        Some(before) if now.remote.is_none() && now.directory == before.directory => {
-            ProjectGit { remote: before.remote, identity: before.identity, ..now }
-        }
+        Some(before) if now.remote.is_none() && now.directory == before.directory => ProjectGit {
+            remote: before.remote,
+            identity: before.identity,
+            ..now
+        },
         _ => now,
     }
 }
@@ -250,8 +315,9 @@ mod tests {
     use crate::domain::root::System;
 
     fn roots(system: System, roots: &[(&str, &str)]) -> RootSet {
-        let root =
-            |(name, path): &(&str, &str)| Root::new(system, name.parse().expect("a name"), path, None).expect("a root");
+        let root = |(name, path): &(&str, &str)| {
+            Root::new(system, name.parse().expect("a name"), path, None).expect("a root")
+        };
         RootSet::new(system, roots.iter().map(root))
     }
 
@@ -264,19 +330,59 @@ mod tests {
         let here = roots(System::Linux, &[("HOME", "/home/bo")]);
         let name: RootName = "WORK".parse().unwrap();
         for (there, proposed) in [
-            (roots(System::Linux, &[("HOME", "/home/al"), ("WORK", "/home/al/my/work")]), Some("/home/bo/my/work")),
-            (roots(System::Windows, &[("HOME", "C:\\Users\\al"), ("WORK", "C:\\Users\\al\\w")]), Some("/home/bo/w")),
-            (roots(System::Linux, &[("HOME", "/home/al"), ("WORK", "/data/work")]), None),
-            (roots(System::Linux, &[("HOME", "/home/al"), ("WORK", "/home/al/.ssh")]), None),
-            (roots(System::Linux, &[("HOME", "/home/al"), ("WORK", "/home/al/../bo/x")]), None),
+            (
+                roots(
+                    System::Linux,
+                    &[("HOME", "/home/al"), ("WORK", "/home/al/my/work")],
+                ),
+                Some("/home/bo/my/work"),
+            ),
+            (
+                roots(
+                    System::Windows,
+                    &[("HOME", "C:\\Users\\al"), ("WORK", "C:\\Users\\al\\w")],
+                ),
+                Some("/home/bo/w"),
+            ),
+            (
+                roots(
+                    System::Linux,
+                    &[("HOME", "/home/al"), ("WORK", "/data/work")],
+                ),
+                None,
+            ),
+            (
+                roots(
+                    System::Linux,
+                    &[("HOME", "/home/al"), ("WORK", "/home/al/.ssh")],
+                ),
+                None,
+            ),
+            (
+                roots(
+                    System::Linux,
+                    &[("HOME", "/home/al"), ("WORK", "/home/al/../bo/x")],
+                ),
+                None,
+            ),
         ] {
-            assert_eq!(below_home(&there, &name, &here), proposed.map(PathBuf::from), "{there:?}");
+            assert_eq!(
+                below_home(&there, &name, &here),
+                proposed.map(PathBuf::from),
+                "{there:?}"
+            );
         }
     }
 
     #[test]
     fn nothing_is_proposed_where_programs_look_for_what_they_run() {
-        for good in ["{{HOME}}/work/app", "{{WORK}}", "{{WORK}}/a b", "/srv/app", "D:\\work\\app"] {
+        for good in [
+            "{{HOME}}/work/app",
+            "{{WORK}}",
+            "{{WORK}}/a b",
+            "/srv/app",
+            "D:\\work\\app",
+        ] {
             assert!(is_plain(&project(good)), "{good}");
         }
         for bad in [
@@ -299,7 +405,9 @@ mod tests {
 
     #[test]
     fn the_top_of_the_clone_lies_above_the_directory() {
-        let of = |directory: &str, below: &str| top(Path::new(directory), &SubDirectory::new(below).unwrap());
+        let of = |directory: &str, below: &str| {
+            top(Path::new(directory), &SubDirectory::new(below).unwrap())
+        };
         assert_eq!(of("/h/app/crates/x", "crates/x"), Some("/h/app".into()));
         assert_eq!(of("/h/app", ""), Some("/h/app".into()));
         assert_eq!(of("/h/app", "crates"), None);
@@ -310,9 +418,13 @@ mod tests {
     fn a_repository_on_a_disk_has_the_path_of_the_machine_that_asks() {
         let here = roots(System::Linux, &[("HOME", "/home/bo")]);
         let of = |text: &str| {
-            address(&PortableRemote::new(text).unwrap(), &here).map(|url| url.as_git_argument().to_owned())
+            address(&PortableRemote::new(text).unwrap(), &here)
+                .map(|url| url.as_git_argument().to_owned())
         };
-        assert_eq!(of("{{HOME}}/git/x.git").as_deref(), Some("/home/bo/git/x.git"));
+        assert_eq!(
+            of("{{HOME}}/git/x.git").as_deref(),
+            Some("/home/bo/git/x.git")
+        );
         assert_eq!(of("git@host:x.git").as_deref(), Some("git@host:x.git"));
         assert_eq!(of("{{WORK}}/x.git"), None);
         assert_eq!(of("C:\\git\\x.git"), None);

@@ -82,14 +82,33 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
             // Everything that was opened knows the former paths.
             drop(work);
             let progress = Arc::clone(&ctx.progress);
-            let Context { env, clock, interactive, .. } = *ctx;
-            bring(Work::open(&Context { env, settings, clock, progress, interactive })?, merged, request)
+            let Context {
+                env,
+                clock,
+                interactive,
+                ..
+            } = *ctx;
+            bring(
+                Work::open(&Context {
+                    env,
+                    settings,
+                    clock,
+                    progress,
+                    interactive,
+                })?,
+                merged,
+                request,
+            )
         }
     }
 }
 
 /// Writes what is missing here.
-fn bring(mut work: Work<'_>, mut merged: Merged, request: &PullRequest) -> Result<Report, SyncError> {
+fn bring(
+    mut work: Work<'_>,
+    mut merged: Merged,
+    request: &PullRequest,
+) -> Result<Report, SyncError> {
     let found = work.discover()?;
     let mut puller = Puller::plan(&work, &found, request)?;
     fail_point("the pull is planned");
@@ -112,7 +131,10 @@ fn bring(mut work: Work<'_>, mut merged: Merged, request: &PullRequest) -> Resul
     match unseen(&work) {
         Ok(notes) => report.notes = notes,
         // What was pulled is pulled.
-        Err(e) => report.remarks.push(format!("notes from other machines cannot be read: {}", e.in_words())),
+        Err(e) => report.remarks.push(format!(
+            "notes from other machines cannot be read: {}",
+            e.in_words()
+        )),
     }
     report.remote = remote;
     work.save()?;
@@ -121,10 +143,20 @@ fn bring(mut work: Work<'_>, mut merged: Merged, request: &PullRequest) -> Resul
 
 /// That the fetch has made a fork of a session's tail does not hide why the session itself was not brought after that.
 fn tell_forks_of_skipped(report: &mut Report, merged: &mut Merged) {
-    for session in report.sessions.iter_mut().filter(|s| matches!(s.outcome, Outcome::Skipped { .. })) {
+    for session in report
+        .sessions
+        .iter_mut()
+        .filter(|s| matches!(s.outcome, Outcome::Skipped { .. }))
+    {
         if let Some((fork, lines)) = merged.forks.remove(&session.session) {
-            let lines = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
-            session.notes.push(format!("what was said here, {lines}, is a session of its own: {fork}"));
+            let lines = if lines == 1 {
+                "1 line".to_owned()
+            } else {
+                format!("{lines} lines")
+            };
+            session.notes.push(format!(
+                "what was said here, {lines}, is a session of its own: {fork}"
+            ));
         }
     }
 }
@@ -132,10 +164,9 @@ fn tell_forks_of_skipped(report: &mut Report, merged: &mut Merged) {
 /// Where a lock was lost and its holder has ended, this machine's turns are a fork now, and the session here is that of the store.
 fn forget_lost(work: &mut Work<'_>, report: &Report, puller: &Puller<'_>) -> Result<(), SyncError> {
     let skipped = |id: &SessionId| {
-        report
-            .sessions
-            .iter()
-            .any(|s| s.session == *id && matches!(s.outcome, Outcome::Skipped { .. } | Outcome::Ahead))
+        report.sessions.iter().any(|s| {
+            s.session == *id && matches!(s.outcome, Outcome::Skipped { .. } | Outcome::Ahead)
+        })
     };
     for session in work.locks.lost_without_holder() {
         let was_pulled = puller.steps.iter().any(|(id, _)| *id == session);
@@ -157,7 +188,14 @@ pub fn undo(ctx: &Context<'_>) -> Result<Option<UndoReport>, SyncError> {
     if let Some((_, undone)) = &undone {
         prose::undone(&work, undone.taken_back())?;
     }
-    let report = |(pulled_at, materialise::Undone { restored, removed, kept })| UndoReport {
+    let report = |(
+        pulled_at,
+        materialise::Undone {
+            restored,
+            removed,
+            kept,
+        },
+    )| UndoReport {
         restored,
         removed,
         kept,
@@ -214,7 +252,11 @@ struct Puller<'a> {
 }
 
 impl<'a> Puller<'a> {
-    fn plan(work: &Work<'_>, found: &'a Discovery, request: &'a PullRequest) -> Result<Self, SyncError> {
+    fn plan(
+        work: &Work<'_>,
+        found: &'a Discovery,
+        request: &'a PullRequest,
+    ) -> Result<Self, SyncError> {
         let snapshot = work.store.head_snapshot()?;
         let states = snapshot.sessions()?;
         let live = live_sessions(&work.ctx.env.claude_dir);
@@ -227,7 +269,8 @@ impl<'a> Puller<'a> {
             unbrought: Vec::new(),
             forks: Vec::new(),
         };
-        let unasked = |id: &&SessionId| found.sessions.contains_key(*id) || !work.was_here(id, &states[*id]);
+        let unasked =
+            |id: &&SessionId| found.sessions.contains_key(*id) || !work.was_here(id, &states[*id]);
         let mut wanted: BTreeSet<SessionId> = BTreeSet::new();
         if request.sessions.is_empty() {
             wanted.extend(states.keys().filter(unasked).cloned());
@@ -274,7 +317,10 @@ impl<'a> Puller<'a> {
             && let Some(why) = self.unasked(|| choice::stays_here(work, here))
         {
             let project = choice::known_project(work, here);
-            let report = SessionReport { project, ..described(&work.views, id, None, not_brought(&why)) };
+            let report = SessionReport {
+                project,
+                ..described(&work.views, id, None, not_brought(&why))
+            };
             return Ok(PullStep::Listed(Box::new(report)));
         }
         if here.is_none()
@@ -286,35 +332,57 @@ impl<'a> Puller<'a> {
             Some(manifest) => manifest,
             // A directory without a manifest is no session.
             None if self.request.sessions.is_empty() => return Ok(PullStep::Nothing),
-            None => return Err(SyncError::NoSuchSession { session: id.clone() }),
+            None => {
+                return Err(SyncError::NoSuchSession {
+                    session: id.clone(),
+                });
+            }
         };
-        let Some(here) = here else { return self.plan_new(work, snapshot, &manifest) };
+        let Some(here) = here else {
+            return self.plan_new(work, snapshot, &manifest);
+        };
         let asked_for = !self.request.sessions.is_empty() && !self.request.keep_held;
         if !asked_for && work.held.holds(here, snapshot)? {
             return Ok(self.held(work, &manifest));
         }
-        let local = Local { session: here, live: pid.is_some() };
+        let local = Local {
+            session: here,
+            live: pid.is_some(),
+        };
         if !asked_for && work.held.holds_transcript(here, snapshot)? {
             // The client has changed something beside the transcript.
             let found = compare_session(work, snapshot, &local)?;
-            return Ok(if found.up.is_empty() { self.held(work, &manifest) } else { PullStep::Ahead });
+            return Ok(if found.up.is_empty() {
+                self.held(work, &manifest)
+            } else {
+                PullStep::Ahead
+            });
         }
         let step = self.step_for(here, &manifest, compare_session(work, snapshot, &local)?);
         if let (PullStep::Fork(_), Some(why)) = (&step, choice::stays_here(work, here)) {
-            return Ok(PullStep::Skip(format!("it went on differently here, and a fork would be pushed, but {why}")));
+            return Ok(PullStep::Skip(format!(
+                "it went on differently here, and a fork would be pushed, but {why}"
+            )));
         }
         Ok(match (step, pid) {
-            (PullStep::Write(_) | PullStep::Fork(_), Some(pid)) => {
-                PullStep::Skip(format!("running here (process {pid}); pull again when it has ended"))
-            }
+            (PullStep::Write(_) | PullStep::Fork(_), Some(pid)) => PullStep::Skip(format!(
+                "running here (process {pid}); pull again when it has ended"
+            )),
             (step, _) => step,
         })
     }
 
     /// A session that stays at an earlier state.
     fn held(&self, work: &Work<'_>, manifest: &Manifest) -> PullStep {
-        let reason = "put back to an earlier state here; ccsync pull SESSION brings what came later".to_owned();
-        let report = described(&work.views, &manifest.session, Some(manifest), Outcome::Listed { reason });
+        let reason =
+            "put back to an earlier state here; ccsync pull SESSION brings what came later"
+                .to_owned();
+        let report = described(
+            &work.views,
+            &manifest.session,
+            Some(manifest),
+            Outcome::Listed { reason },
+        );
         PullStep::Held((!self.request.keep_held).then(|| Box::new(report)))
     }
 
@@ -324,9 +392,17 @@ impl<'a> Puller<'a> {
             return PullStep::Fork(found);
         }
         let ahead = !found.up.is_empty();
-        let files = if self.request.force && !ahead { all_files(manifest) } else { found.down };
+        let files = if self.request.force && !ahead {
+            all_files(manifest)
+        } else {
+            found.down
+        };
         if files.is_empty() {
-            return if ahead { PullStep::Ahead } else { PullStep::Nothing };
+            return if ahead {
+                PullStep::Ahead
+            } else {
+                PullStep::Nothing
+            };
         }
         PullStep::Write(Writing {
             directory: here.directory.clone(),
@@ -345,21 +421,32 @@ impl<'a> Puller<'a> {
         manifest: &Manifest,
     ) -> Result<PullStep, SyncError> {
         let listed = |outcome| described(&work.views, &manifest.session, Some(manifest), outcome);
-        let left_out = self.unasked(|| choice::not_brought(work, manifest)).map(|why| not_brought(&why));
-        if let Some(outcome) = left_out.or_else(|| self.too_old(work, manifest.last_activity.as_deref())) {
+        let left_out = self
+            .unasked(|| choice::not_brought(work, manifest))
+            .map(|why| not_brought(&why));
+        if let Some(outcome) =
+            left_out.or_else(|| self.too_old(work, manifest.last_activity.as_deref()))
+        {
             let report = listed(outcome);
             let place = choice::place(work, manifest);
-            self.unbrought.push(Unbrought::new(report.clone(), place, manifest));
+            self.unbrought
+                .push(Unbrought::new(report.clone(), place, manifest));
             return Ok(PullStep::Listed(Box::new(report)));
         }
         let note = settle(work, manifest, &StoredText::transcript(snapshot, manifest))?;
-        let place = place(&work.views.as_of_today(manifest), &work.views.roots_of(manifest), &work.ctx.env.claude_dir)?;
+        let place = place(
+            &work.views.as_of_today(manifest),
+            &work.views.roots_of(manifest),
+            &work.ctx.env.claude_dir,
+        )?;
         match place {
             Ok(directory) => Ok(match bring_to(work, snapshot, manifest, directory)? {
                 Brought::Write(writing) => PullStep::Write(Writing { note, ..writing }),
                 refused => refused.into(),
             }),
-            Err(reason) => Ok(PullStep::Listed(Box::new(listed(Outcome::Listed { reason })))),
+            Err(reason) => Ok(PullStep::Listed(Box::new(listed(Outcome::Listed {
+                reason,
+            })))),
         }
     }
 
@@ -370,32 +457,50 @@ impl<'a> Puller<'a> {
             return None;
         }
         let left_out = self.unasked(|| choice::remembered_left_out(work, known));
-        if left_out.as_ref().is_some_and(|why| !choice::is_still_left_out(work, known, why)) {
+        if left_out
+            .as_ref()
+            .is_some_and(|why| !choice::is_still_left_out(work, known, why))
+        {
             return None;
         }
-        let outcome =
-            left_out.map(|why| not_brought(&why)).or_else(|| self.too_old(work, known.last_activity.as_deref()))?;
+        let outcome = left_out
+            .map(|why| not_brought(&why))
+            .or_else(|| self.too_old(work, known.last_activity.as_deref()))?;
         let (project, title) = (known.project.clone(), known.title.clone());
         let last_activity = known.last_activity.clone();
-        Some(SessionReport { project, title, last_activity, ..SessionReport::new(session.clone(), outcome) })
+        Some(SessionReport {
+            project,
+            title,
+            last_activity,
+            ..SessionReport::new(session.clone(), outcome)
+        })
     }
 
     /// Why a session is left out that nobody asked for by name.
     fn unasked(&self, left_out: impl FnOnce() -> Option<LeftOut>) -> Option<LeftOut> {
-        if self.request.sessions.is_empty() { left_out() } else { None }
+        if self.request.sessions.is_empty() {
+            left_out()
+        } else {
+            None
+        }
     }
 
     /// What is said of a session that nobody asked for and that was not active lately.
     fn too_old(&self, work: &Work<'_>, last_activity: Option<&str>) -> Option<Outcome> {
         let days = self.request.days.unwrap_or(work.ctx.settings.days);
-        let unasked = self.request.sessions.is_empty() && !is_recent(last_activity, work.ctx.clock.now(), days);
+        let unasked = self.request.sessions.is_empty()
+            && !is_recent(last_activity, work.ctx.clock.now(), days);
         let reason = || format!("not active for {days} days: ccsync pull SESSION, or --days N");
         unasked.then(|| Outcome::Listed { reason: reason() })
     }
 
     fn as_report(&self, work: &Work<'_>) -> Result<Report, SyncError> {
         let snapshot = work.store.head_snapshot()?;
-        let mut report = Report { dry_run: true, passed_over: passed_over(self.found), ..Report::default() };
+        let mut report = Report {
+            dry_run: true,
+            passed_over: passed_over(self.found),
+            ..Report::default()
+        };
         for (id, step) in &self.steps {
             if matches!(step, PullStep::Nothing | PullStep::Held(None)) {
                 report.unchanged += 1;
@@ -408,12 +513,22 @@ impl<'a> Puller<'a> {
             let manifest = snapshot.manifest(id).ok().flatten();
             let outcome = match (step, self.found.sessions.get(id)) {
                 (PullStep::Fork(found), Some(session)) => {
-                    let local = Local { session, live: false };
-                    Storing { work, snapshot: &snapshot, local: &local }.foresee(found)?
+                    let local = Local {
+                        session,
+                        live: false,
+                    };
+                    Storing {
+                        work,
+                        snapshot: &snapshot,
+                        local: &local,
+                    }
+                    .foresee(found)?
                 }
                 _ => foreseen(step, manifest.as_ref()),
             };
-            report.sessions.push(described(&work.views, id, manifest.as_ref(), outcome));
+            report
+                .sessions
+                .push(described(&work.views, id, manifest.as_ref(), outcome));
         }
         report.sort();
         Ok(report)
@@ -421,11 +536,18 @@ impl<'a> Puller<'a> {
 
     /// Stores the tails that lost their session's id, and plans to write both sides.
     fn keep_forks(&mut self, work: &mut Work<'_>) -> Result<(), SyncError> {
-        while self.steps.iter().any(|(_, step)| matches!(step, PullStep::Fork(_))) {
+        while self
+            .steps
+            .iter()
+            .any(|(_, step)| matches!(step, PullStep::Fork(_)))
+        {
             let earlier = self.forks.len();
             let later = self.store_forks(work)?;
             self.plan_forks(work, earlier)?;
-            let (snapshot, live) = (work.store.head_snapshot()?, live_sessions(&work.ctx.env.claude_dir));
+            let (snapshot, live) = (
+                work.store.head_snapshot()?,
+                live_sessions(&work.ctx.env.claude_dir),
+            );
             for id in later {
                 let step = self.plan_or_skip(work, &snapshot, &id, live.get(&id).copied())?;
                 self.steps.retain(|(planned, _)| *planned != id);
@@ -442,19 +564,48 @@ impl<'a> Puller<'a> {
         let mut tx = work.store.begin(base.as_ref())?;
         let snapshot = work.store.head_snapshot()?;
         for (id, step) in &mut self.steps {
-            let PullStep::Fork(differences) = step else { continue };
-            let (Some(parent), Some(session)) = (snapshot.manifest(id)?, self.found.sessions.get(id)) else {
+            let PullStep::Fork(differences) = step else {
+                continue;
+            };
+            let (Some(parent), Some(session)) =
+                (snapshot.manifest(id)?, self.found.sessions.get(id))
+            else {
                 *step = PullStep::Nothing;
                 continue;
             };
-            let local = Local { session, live: false };
-            match (Storing { work, snapshot: &snapshot, local: &local }).store(&mut tx, differences) {
-                Ok(SessionReport { outcome: Outcome::Forked { fork, lines }, turns, .. }) => {
-                    self.forks.push(MadeFork { session: id.clone(), fork, lines, turns });
+            let local = Local {
+                session,
+                live: false,
+            };
+            match (Storing {
+                work,
+                snapshot: &snapshot,
+                local: &local,
+            })
+            .store(&mut tx, differences)
+            {
+                Ok(SessionReport {
+                    outcome: Outcome::Forked { fork, lines },
+                    turns,
+                    ..
+                }) => {
+                    self.forks.push(MadeFork {
+                        session: id.clone(),
+                        fork,
+                        lines,
+                        turns,
+                    });
                     let here = Some(session.clone());
                     // What only the tail has beside the transcript is in the fork, and still here.
-                    let ahead = session.files.keys().any(|name| parent.file(name.as_ref()).is_none());
-                    let writing = Writing { here, ahead, ..Writing::new(session.directory.clone(), &parent) };
+                    let ahead = session
+                        .files
+                        .keys()
+                        .any(|name| parent.file(name.as_ref()).is_none());
+                    let writing = Writing {
+                        here,
+                        ahead,
+                        ..Writing::new(session.directory.clone(), &parent)
+                    };
                     *step = PullStep::Write(writing);
                 }
                 Ok(_) => *step = PullStep::Nothing,
@@ -482,46 +633,73 @@ impl<'a> Puller<'a> {
         let snapshot = work.store.head_snapshot()?;
         let live = live_sessions(&work.ctx.env.claude_dir);
         let mut steps = Vec::new();
-        let forks = self.forks[earlier..].iter().map(|made| (made.session.clone(), made.fork.clone()));
+        let forks = self.forks[earlier..]
+            .iter()
+            .map(|made| (made.session.clone(), made.fork.clone()));
         for (id, fork) in &forks.collect::<Vec<_>>() {
-            let Some(manifest) = snapshot.manifest(fork)? else { continue };
+            let Some(manifest) = snapshot.manifest(fork)? else {
+                continue;
+            };
             let step = match (self.found.sessions.get(id), self.found.sessions.get(fork)) {
                 // It was here, and has just grown in the store: what was planned for it is out of date.
-                (_, Some(_)) => self.plan_or_skip(work, &snapshot, fork, live.get(fork).copied())?,
-                (Some(beside), None) => {
-                    or_skip(bring_to(work, &snapshot, &manifest, beside.directory.clone()).map(PullStep::from))?
+                (_, Some(_)) => {
+                    self.plan_or_skip(work, &snapshot, fork, live.get(fork).copied())?
                 }
+                (Some(beside), None) => or_skip(
+                    bring_to(work, &snapshot, &manifest, beside.directory.clone())
+                        .map(PullStep::from),
+                )?,
                 (None, None) => continue,
             };
             steps.push((fork.clone(), step));
         }
-        self.steps.retain(|(planned, _)| steps.iter().all(|(fork, _)| planned != fork));
+        self.steps
+            .retain(|(planned, _)| steps.iter().all(|(fork, _)| planned != fork));
         // Before the sessions themselves: what is replaced there lies in the forks by then.
         self.steps.splice(0..0, steps);
         Ok(())
     }
 
     fn execute(&self, work: &mut Work<'_>, journal: &Journal) -> Result<Report, SyncError> {
-        let writes = self.steps.iter().any(|(_, step)| matches!(step, PullStep::Write(_)));
-        let names = if writes { machine_names(work.ctx, Some(&work.store.head_snapshot()?))? } else { BTreeMap::new() };
-        let writer = Writer { views: &work.views, claude_dir: &work.ctx.env.claude_dir, journal, names: &names };
-        let mut report = Report { passed_over: passed_over(self.found), ..Report::default() };
+        let writes = self
+            .steps
+            .iter()
+            .any(|(_, step)| matches!(step, PullStep::Write(_)));
+        let names = if writes {
+            machine_names(work.ctx, Some(&work.store.head_snapshot()?))?
+        } else {
+            BTreeMap::new()
+        };
+        let writer = Writer {
+            views: &work.views,
+            claude_dir: &work.ctx.env.claude_dir,
+            journal,
+            names: &names,
+        };
+        let mut report = Report {
+            passed_over: passed_over(self.found),
+            ..Report::default()
+        };
         // By the stamps of what was compared or written: a file that a client has written to since is looked at again.
         let in_step = self.already_in_step();
         let mut written = Vec::new();
-        let (new, others): (Vec<_>, Vec<_>) = self.steps.iter().partition(|(_, step)| step.is_new());
-        work.ctx.progress.begin(Phase::Materialise, self.steps.len() as u64, 0);
+        let (new, others): (Vec<_>, Vec<_>) =
+            self.steps.iter().partition(|(_, step)| step.is_new());
+        work.ctx
+            .progress
+            .begin(Phase::Materialise, self.steps.len() as u64, 0);
         // New sessions, forks among them, come first: what is replaced afterwards lies in a fork by then.
         let progress = &*work.ctx.progress;
-        let done =
-            on_all_cores(&work.store, &new, &|snapshot, (id, step)| carry_out(writer, snapshot, id, step, progress))
-                .and_then(|mut done| {
-                    let snapshot = work.store.head_snapshot()?;
-                    for (id, step) in others {
-                        done.push(carry_out(writer, &snapshot, id, step, progress)?);
-                    }
-                    Ok(done)
-                });
+        let done = on_all_cores(&work.store, &new, &|snapshot, (id, step)| {
+            carry_out(writer, snapshot, id, step, progress)
+        })
+        .and_then(|mut done| {
+            let snapshot = work.store.head_snapshot()?;
+            for (id, step) in others {
+                done.push(carry_out(writer, &snapshot, id, step, progress)?);
+            }
+            Ok(done)
+        });
         work.ctx.progress.end();
         for done in done? {
             match done {
@@ -545,13 +723,27 @@ impl<'a> Puller<'a> {
     /// The session that lost a tail is reported as forked, the fork itself not twice.
     fn name_forks(&self, work: &Work<'_>, report: &mut Report) -> Result<(), SyncError> {
         let snapshot = work.store.head_snapshot()?;
-        for MadeFork { session: id, fork, lines, turns } in &self.forks {
+        for MadeFork {
+            session: id,
+            fork,
+            lines,
+            turns,
+        } in &self.forks
+        {
             let skipped = |r: &SessionReport| matches!(r.outcome, Outcome::Skipped { .. });
-            report.sessions.retain(|r| r.session != *fork && r.session != *id || skipped(r));
+            report
+                .sessions
+                .retain(|r| r.session != *fork && r.session != *id || skipped(r));
             if !report.sessions.iter().any(|r| r.session == *id) {
-                let outcome = Outcome::Forked { fork: fork.clone(), lines: *lines };
+                let outcome = Outcome::Forked {
+                    fork: fork.clone(),
+                    lines: *lines,
+                };
                 let named = described(&work.views, id, snapshot.manifest(id)?.as_ref(), outcome);
-                report.sessions.push(SessionReport { turns: *turns, ..named });
+                report.sessions.push(SessionReport {
+                    turns: *turns,
+                    ..named
+                });
             }
         }
         Ok(())
@@ -567,10 +759,13 @@ impl<'a> Puller<'a> {
     }
 
     fn already_in_step(&self) -> Vec<LocalSession> {
-        let nothing =
-            |(id, step): &&(SessionId, PullStep)| matches!(step, PullStep::Nothing) && !self.live.contains(id);
+        let nothing = |(id, step): &&(SessionId, PullStep)| {
+            matches!(step, PullStep::Nothing) && !self.live.contains(id)
+        };
         let unchanged = self.steps.iter().filter(nothing);
-        unchanged.filter_map(|(id, _)| self.found.sessions.get(id).cloned()).collect()
+        unchanged
+            .filter_map(|(id, _)| self.found.sessions.get(id).cloned())
+            .collect()
     }
 }
 
@@ -592,7 +787,10 @@ impl From<Brought> for PullStep {
 
 /// How a session is reported that the settings leave in the store.
 fn not_brought(why: &LeftOut) -> Outcome {
-    Outcome::LeftOut { reason: why.to_string(), stored: true }
+    Outcome::LeftOut {
+        reason: why.to_string(),
+        stored: true,
+    }
 }
 
 /// Writes a session whose transcript is not here into `directory`. Files beside it that are there already are not replaced by what they
@@ -606,8 +804,21 @@ pub(super) fn bring_to(
     let Some(here) = files_without_transcript(&directory, &manifest.session) else {
         return Ok(Brought::Write(Writing::new(directory, manifest)));
     };
-    let found = compare_with(work, snapshot, manifest, &Local { session: &here, live: false }, None)?;
-    if let Some(other) = found.up.keys().find(|name| manifest.file(name.as_ref()).is_some()) {
+    let found = compare_with(
+        work,
+        snapshot,
+        manifest,
+        &Local {
+            session: &here,
+            live: false,
+        },
+        None,
+    )?;
+    if let Some(other) = found
+        .up
+        .keys()
+        .find(|name| manifest.file(name.as_ref()).is_some())
+    {
         let path = here.path(other.as_ref());
         return Ok(Brought::Refused(format!(
             "`{}` is not what the store has: move it away, then pull again",
@@ -615,16 +826,29 @@ pub(super) fn bring_to(
         )));
     }
     let ahead = !found.up.is_empty();
-    Ok(Brought::Write(Writing { directory, files: found.down, here: Some(here), ahead, note: None }))
+    Ok(Brought::Write(Writing {
+        directory,
+        files: found.down,
+        here: Some(here),
+        ahead,
+        note: None,
+    }))
 }
 
 fn foreseen(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {
     match step {
-        PullStep::Nothing | PullStep::Ahead | PullStep::Fork(_) | PullStep::Held(None) => Outcome::Ahead,
+        PullStep::Nothing | PullStep::Ahead | PullStep::Fork(_) | PullStep::Held(None) => {
+            Outcome::Ahead
+        }
         PullStep::Listed(report) | PullStep::Held(Some(report)) => report.outcome.clone(),
-        PullStep::Skip(reason) => Outcome::Skipped { reason: reason.clone() },
+        PullStep::Skip(reason) => Outcome::Skipped {
+            reason: reason.clone(),
+        },
         PullStep::Write(writing) => {
-            let stored = writing.files.keys().filter_map(|name| manifest.and_then(|m| m.file(name.as_ref())));
+            let stored = writing
+                .files
+                .keys()
+                .filter_map(|name| manifest.and_then(|m| m.file(name.as_ref())));
             let bytes = stored.map(StoredFile::local_bytes).sum();
             let total = manifest.map_or(0, |m| m.transcript.lines());
             let lines = match writing.files.get(&None) {
@@ -665,21 +889,31 @@ fn carry_out(
     }
     let done = match step {
         PullStep::Nothing | PullStep::Held(None) => Ok(Done::Nothing),
-        PullStep::Listed(report) | PullStep::Held(Some(report)) => Ok(Done::Reported(report.clone(), None)),
-        PullStep::Write(writing) => {
-            writing.carry_out(&writer, snapshot, id).map(|(report, now)| Done::Reported(Box::new(report), now))
+        PullStep::Listed(report) | PullStep::Held(Some(report)) => {
+            Ok(Done::Reported(report.clone(), None))
         }
+        PullStep::Write(writing) => writing
+            .carry_out(&writer, snapshot, id)
+            .map(|(report, now)| Done::Reported(Box::new(report), now)),
         other => {
             let manifest = snapshot.manifest(id).ok().flatten();
             let outcome = foreseen(other, manifest.as_ref());
-            Ok(Done::Reported(Box::new(described(writer.views, id, manifest.as_ref(), outcome)), None))
+            Ok(Done::Reported(
+                Box::new(described(writer.views, id, manifest.as_ref(), outcome)),
+                None,
+            ))
         }
     };
     progress.advance(1, 0);
     match done {
         Err(e) if e.is_about_one_session() => {
-            let outcome = Outcome::Skipped { reason: e.in_words() };
-            Ok(Done::Reported(Box::new(described(writer.views, id, None, outcome)), None))
+            let outcome = Outcome::Skipped {
+                reason: e.in_words(),
+            };
+            Ok(Done::Reported(
+                Box::new(described(writer.views, id, None, outcome)),
+                None,
+            ))
         }
         done => done,
     }

@@ -34,8 +34,16 @@ pub fn push(ctx: &Context<'_>, dry_run: bool) -> Result<Report, SyncError> {
 ///
 /// # Errors
 /// As for [`push`].
-pub fn push_selected(ctx: &Context<'_>, dry_run: bool, selection: &Selection) -> Result<Report, SyncError> {
-    let purpose = if dry_run { Purpose::Plan } else { Purpose::Push };
+pub fn push_selected(
+    ctx: &Context<'_>,
+    dry_run: bool,
+    selection: &Selection,
+) -> Result<Report, SyncError> {
+    let purpose = if dry_run {
+        Purpose::Plan
+    } else {
+        Purpose::Push
+    };
     push_for(ctx, purpose, selection).map(|(report, _)| report)
 }
 
@@ -89,13 +97,32 @@ pub(super) fn push_for(
 }
 
 /// Which locks go with what is sent. That of a session which could not be stored stays: its turns are only here.
-fn prepare_locks(work: &mut Work<'_>, purpose: Purpose<'_>, report: &Report, not_looked_at: &BTreeSet<SessionId>) {
+fn prepare_locks(
+    work: &mut Work<'_>,
+    purpose: Purpose<'_>,
+    report: &Report,
+    not_looked_at: &BTreeSet<SessionId>,
+) {
     let live = live_sessions(&work.ctx.env.claude_dir);
-    let skipped = report.sessions.iter().filter(|session| matches!(session.outcome, Outcome::Skipped { .. }));
-    let skipped: BTreeSet<&SessionId> = skipped.map(|session| &session.session).chain(not_looked_at).collect();
+    let skipped = report
+        .sessions
+        .iter()
+        .filter(|session| matches!(session.outcome, Outcome::Skipped { .. }));
+    let skipped: BTreeSet<&SessionId> = skipped
+        .map(|session| &session.session)
+        .chain(not_looked_at)
+        .collect();
     let none = BTreeSet::new();
-    let done = if let Purpose::Finish(sessions) = purpose { sessions } else { &none };
-    work.locks.end(done, |session| live.contains_key(session), |session| skipped.contains(session));
+    let done = if let Purpose::Finish(sessions) = purpose {
+        sessions
+    } else {
+        &none
+    };
+    work.locks.end(
+        done,
+        |session| live.contains_key(session),
+        |session| skipped.contains(session),
+    );
     if matches!(purpose, Purpose::BackUp) {
         work.locks.renew();
     }
@@ -103,7 +130,11 @@ fn prepare_locks(work: &mut Work<'_>, purpose: Purpose<'_>, report: &Report, not
 
 /// A session that the settings leave out gives its lock back: nobody is at work on it any more, and nothing of it may be sent. Those of which
 /// something stays here.
-fn what_stays(work: &Work<'_>, found: &Discovery, report: &Report) -> Result<BTreeSet<SessionId>, SyncError> {
+fn what_stays(
+    work: &Work<'_>,
+    found: &Discovery,
+    report: &Report,
+) -> Result<BTreeSet<SessionId>, SyncError> {
     let mut staying = BTreeSet::new();
     for session in &report.sessions {
         if matches!(session.outcome, Outcome::LeftOut { .. })
@@ -118,12 +149,24 @@ fn what_stays(work: &Work<'_>, found: &Discovery, report: &Report) -> Result<BTr
 }
 
 /// That something stays here is said, because another machine may go on without it now; and what has become of the lock.
-fn name_what_stays(work: &Work<'_>, staying: &BTreeSet<SessionId>, report: &mut Report) -> Result<(), SyncError> {
-    let is_left_out = |session: &&mut SessionReport| matches!(session.outcome, Outcome::LeftOut { .. });
-    for session in report.sessions.iter_mut().filter(is_left_out).filter(|left| staying.contains(&left.session)) {
+fn name_what_stays(
+    work: &Work<'_>,
+    staying: &BTreeSet<SessionId>,
+    report: &mut Report,
+) -> Result<(), SyncError> {
+    let is_left_out =
+        |session: &&mut SessionReport| matches!(session.outcome, Outcome::LeftOut { .. });
+    for session in report
+        .sessions
+        .iter_mut()
+        .filter(is_left_out)
+        .filter(|left| staying.contains(&left.session))
+    {
         let lock = match work.locks.note(&work.store, &session.session)? {
             Some(lost) => lost,
-            None if work.locks.claim(&session.session).is_some() => "its lock goes back with the next push".to_owned(),
+            None if work.locks.claim(&session.session).is_some() => {
+                "its lock goes back with the next push".to_owned()
+            }
             None => "its lock is given back".to_owned(),
         };
         session.notes.push(format!("{lock}, and {STAYS}"));
@@ -160,29 +203,55 @@ pub(super) struct Plan<'a> {
 }
 
 /// Stores what of these sessions is only here; nothing is sent.
-pub(super) fn store_sessions(work: &mut Work<'_>, sessions: &[&LocalSession]) -> Result<Report, SyncError> {
-    Plan::compare(work, sessions.iter().map(|session| Local { session, live: false }))?.execute(work)
+pub(super) fn store_sessions(
+    work: &mut Work<'_>,
+    sessions: &[&LocalSession],
+) -> Result<Report, SyncError> {
+    Plan::compare(
+        work,
+        sessions.iter().map(|session| Local {
+            session,
+            live: false,
+        }),
+    )?
+    .execute(work)
 }
 
 impl<'a> Plan<'a> {
     /// Compares every session of this machine with the store that is selected, and that the settings let travel.
-    pub(super) fn make(work: &Work<'_>, found: &'a Discovery, selection: &Selection) -> Result<Self, SyncError> {
+    pub(super) fn make(
+        work: &Work<'_>,
+        found: &'a Discovery,
+        selection: &Selection,
+    ) -> Result<Self, SyncError> {
         let live = live_sessions(&work.ctx.env.claude_dir);
         let is_selected = selection.taker(work);
-        let (mut not_looked_at, mut left_out, mut chosen) = (BTreeSet::new(), Vec::new(), Vec::new());
+        let (mut not_looked_at, mut left_out, mut chosen) =
+            (BTreeSet::new(), Vec::new(), Vec::new());
         for session in found.sessions.values() {
             if !is_selected(session) {
                 not_looked_at.insert(session.id.clone());
             } else if let Some(reason) = choice::left_out(work, session) {
                 left_out.push(left_out_report(work, session, &reason)?);
             } else {
-                chosen.push(Local { session, live: live.contains_key(&session.id) });
+                chosen.push(Local {
+                    session,
+                    live: live.contains_key(&session.id),
+                });
             }
         }
-        Ok(Self { passed_over: passed_over(found), left_out, not_looked_at, ..Self::compare(work, chosen)? })
+        Ok(Self {
+            passed_over: passed_over(found),
+            left_out,
+            not_looked_at,
+            ..Self::compare(work, chosen)?
+        })
     }
 
-    fn compare(work: &Work<'_>, sessions: impl IntoIterator<Item = Local<'a>>) -> Result<Self, SyncError> {
+    fn compare(
+        work: &Work<'_>,
+        sessions: impl IntoIterator<Item = Local<'a>>,
+    ) -> Result<Self, SyncError> {
         let snapshot = work.store.head_snapshot()?;
         let mut plan = Self::default();
         for local in sessions {
@@ -193,7 +262,9 @@ impl<'a> Plan<'a> {
             match compare_session(work, &snapshot, &local) {
                 Ok(differences) if differences.is_empty() => plan.unchanged.push(local),
                 Ok(differences) => plan.steps.push((local, differences)),
-                Err(e) if e.is_about_one_session() => plan.skipped.push((local.session.id.clone(), e.in_words())),
+                Err(e) if e.is_about_one_session() => {
+                    plan.skipped.push((local.session.id.clone(), e.in_words()))
+                }
                 Err(e) => return Err(e),
             }
         }
@@ -206,9 +277,19 @@ impl<'a> Plan<'a> {
         let mut report = self.begin_report(work);
         report.dry_run = true;
         for (local, differences) in &self.steps {
-            let outcome = Storing { work, snapshot: &snapshot, local }.foresee(differences)?;
+            let outcome = Storing {
+                work,
+                snapshot: &snapshot,
+                local,
+            }
+            .foresee(differences)?;
             let manifest = snapshot.manifest(&local.session.id)?;
-            report.sessions.push(described(&work.views, &local.session.id, manifest.as_ref(), outcome));
+            report.sessions.push(described(
+                &work.views,
+                &local.session.id,
+                manifest.as_ref(),
+                outcome,
+            ));
         }
         report.sort();
         Ok(report)
@@ -220,7 +301,9 @@ impl<'a> Plan<'a> {
         let mut report = self.begin_report(work);
         let mut steps = std::mem::take(&mut self.steps);
         let bytes = steps.iter().map(|(local, _)| local.session.bytes()).sum();
-        work.ctx.progress.begin(Phase::Store, steps.len() as u64, bytes);
+        work.ctx
+            .progress
+            .begin(Phase::Store, steps.len() as u64, bytes);
         loop {
             let stored = store_together(work, steps)?;
             report.sessions.extend(stored.reports);
@@ -228,20 +311,32 @@ impl<'a> Plan<'a> {
                 break;
             }
             let again = Self::compare(work, stored.later)?;
-            report.sessions.extend(again.skipped.iter().map(|(id, reason)| skipped(work, id, reason.clone())));
+            report.sessions.extend(
+                again
+                    .skipped
+                    .iter()
+                    .map(|(id, reason)| skipped(work, id, reason.clone())),
+            );
             report.unchanged += again.unchanged.len() as u64 + again.held;
             steps = again.steps;
         }
         work.ctx.progress.end();
         // Of a running session only whole lines were compared.
-        let whole = self.unchanged.iter().filter(|local| !local.live).map(|local| local.session);
+        let whole = self
+            .unchanged
+            .iter()
+            .filter(|local| !local.live)
+            .map(|local| local.session);
         work.record_in_step(whole, compared_at.as_ref())?;
         report.sort();
         Ok(report)
     }
 
     fn begin_report(&self, work: &Work<'_>) -> Report {
-        let skipped = self.skipped.iter().map(|(id, reason)| skipped(work, id, reason.clone()));
+        let skipped = self
+            .skipped
+            .iter()
+            .map(|(id, reason)| skipped(work, id, reason.clone()));
         Report {
             sessions: skipped.chain(self.left_out.iter().cloned()).collect(),
             unchanged: self.unchanged.len() as u64 + self.held,
@@ -259,13 +354,21 @@ struct Stored<'a> {
 }
 
 /// Stores these sessions in one commit.
-fn store_together<'a>(work: &mut Work<'_>, steps: Vec<(Local<'a>, Differences)>) -> Result<Stored<'a>, SyncError> {
+fn store_together<'a>(
+    work: &mut Work<'_>,
+    steps: Vec<(Local<'a>, Differences)>,
+) -> Result<Stored<'a>, SyncError> {
     let base = work.store.head()?;
     let mut tx = work.store.begin(base.as_ref())?;
-    let mut stored = Stored { reports: Vec::new(), later: Vec::new() };
+    let mut stored = Stored {
+        reports: Vec::new(),
+        later: Vec::new(),
+    };
     let (mut in_step, mut others, mut held) = (Vec::new(), Vec::new(), Vec::new());
     for (local, differences) in steps {
-        let is_held = work.held.holds_transcript(local.session, &work.store.head_snapshot()?)?;
+        let is_held = work
+            .held
+            .holds_transcript(local.session, &work.store.head_snapshot()?)?;
         let done = store_one(work, &mut tx, &local, &differences)?;
         work.ctx.progress.advance(1, local.session.bytes());
         match done {
@@ -275,7 +378,11 @@ fn store_together<'a>(work: &mut Work<'_>, steps: Vec<(Local<'a>, Differences)>)
                     held.push(local.session);
                 }
                 stored.reports.push(report);
-                if complete { in_step.push(local.session) } else { others.push(&local.session.id) }
+                if complete {
+                    in_step.push(local.session)
+                } else {
+                    others.push(&local.session.id)
+                }
             }
         }
     }
@@ -284,7 +391,9 @@ fn store_together<'a>(work: &mut Work<'_>, steps: Vec<(Local<'a>, Differences)>)
         work.machine_changed = false;
     }
     others.into_iter().for_each(|id| work.index.forget(id));
-    in_step.iter().for_each(|session| work.index.forget(&session.id));
+    in_step
+        .iter()
+        .for_each(|session| work.index.forget(&session.id));
     let head = work.store.head()?;
     work.record_in_step(in_step, head.as_ref())?;
     for session in held {
@@ -308,15 +417,27 @@ fn store_one(
         return Err(SyncError::Interrupted);
     }
     let snapshot = work.store.head_snapshot()?;
-    match (Storing { work, snapshot: &snapshot, local }).store(tx, differences) {
-        Ok(report) => Ok(Some((report, differences.down.is_empty() && differences.parted.is_none() && !local.live))),
+    match (Storing {
+        work,
+        snapshot: &snapshot,
+        local,
+    })
+    .store(tx, differences)
+    {
+        Ok(report) => Ok(Some((
+            report,
+            differences.down.is_empty() && differences.parted.is_none() && !local.live,
+        ))),
         Err(SyncError::ChangedAlready { .. }) => {
             tx.forget_incomplete_sessions()?;
             Ok(None)
         }
         Err(e) if e.is_about_one_session() => {
             tx.forget_incomplete_sessions()?;
-            Ok(Some((skipped(work, &local.session.id, e.in_words()), false)))
+            Ok(Some((
+                skipped(work, &local.session.id, e.in_words()),
+                false,
+            )))
         }
         Err(e) => Err(e),
     }
@@ -325,7 +446,12 @@ fn store_one(
 /// Files that look like parts of sessions and cannot be taken.
 pub(super) fn passed_over(found: &Discovery) -> Vec<PassedOver> {
     let refused = found.refused.iter();
-    refused.map(|r| PassedOver { path: r.path.display().to_string(), reason: r.reason.clone() }).collect()
+    refused
+        .map(|r| PassedOver {
+            path: r.path.display().to_string(),
+            reason: r.reason.clone(),
+        })
+        .collect()
 }
 
 /// How a session is reported that the settings keep here.
@@ -335,9 +461,15 @@ pub(super) fn left_out_report(
     why: &LeftOut,
 ) -> Result<SessionReport, SyncError> {
     let stored = work.store.head_snapshot()?.state(&session.id)?.is_some();
-    let outcome = Outcome::LeftOut { reason: why.to_string(), stored };
+    let outcome = Outcome::LeftOut {
+        reason: why.to_string(),
+        stored,
+    };
     let project = choice::known_project(work, session);
-    Ok(SessionReport { project, ..described(&work.views, &session.id, None, outcome) })
+    Ok(SessionReport {
+        project,
+        ..described(&work.views, &session.id, None, outcome)
+    })
 }
 
 fn skipped(work: &Work<'_>, session: &SessionId, reason: String) -> SessionReport {
@@ -356,11 +488,28 @@ fn commit(
     }
     work.ctx.progress.begin(Phase::Commit, 0, 0);
     let mut machine = work.machine.clone();
-    machine.last_push = Some(work.ctx.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+    machine.last_push = Some(
+        work.ctx
+            .clock
+            .now()
+            .to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+    );
     tx.put_machine(&machine)?;
-    let stored = |o: &Outcome| matches!(o, Outcome::Added { .. } | Outcome::Extended { .. } | Outcome::Forked { .. });
-    let sessions = reports.iter().filter(|report| stored(&report.outcome)).count();
-    let message = format!("push from {}: {sessions} session{}", machine.name, if sessions == 1 { "" } else { "s" });
+    let stored = |o: &Outcome| {
+        matches!(
+            o,
+            Outcome::Added { .. } | Outcome::Extended { .. } | Outcome::Forked { .. }
+        )
+    };
+    let sessions = reports
+        .iter()
+        .filter(|report| stored(&report.outcome))
+        .count();
+    let message = format!(
+        "push from {}: {sessions} session{}",
+        machine.name,
+        if sessions == 1 { "" } else { "s" }
+    );
     let result = tx.commit(&work.author(), &message, base.cloned().as_slice());
     work.ctx.progress.end();
     result?;
@@ -368,22 +517,46 @@ fn commit(
 }
 
 /// Merging may have made a fork of what this very push had stored as an extension, or met a session that cannot be read.
-pub(super) fn mention_merged(report: &mut Report, work: &Work<'_>, merged: Merged) -> Result<(), SyncError> {
+pub(super) fn mention_merged(
+    report: &mut Report,
+    work: &Work<'_>,
+    merged: Merged,
+) -> Result<(), SyncError> {
     let snapshot = work.store.head_snapshot()?;
     for (session, (fork, lines)) in merged.forks {
         let there = snapshot.manifest(&fork)?;
-        report.replace(described(&work.views, &session, there.as_ref(), Outcome::Forked { fork, lines }));
+        report.replace(described(
+            &work.views,
+            &session,
+            there.as_ref(),
+            Outcome::Forked { fork, lines },
+        ));
     }
     let renamed = |(former, name)| {
-        format!("another machine was first with the milestone `{former}`; this one's is called `{name}`")
+        format!(
+            "another machine was first with the milestone `{former}`; this one's is called `{name}`"
+        )
     };
-    report.remarks.extend(merged.renamed.into_iter().map(renamed));
+    report
+        .remarks
+        .extend(merged.renamed.into_iter().map(renamed));
     report.add_beside(merged.beside);
     for (session, reason) in merged.skipped {
-        report.replace(described(&work.views, &session, None, Outcome::Skipped { reason }));
+        report.replace(described(
+            &work.views,
+            &session,
+            None,
+            Outcome::Skipped { reason },
+        ));
     }
-    for session in report.sessions.iter_mut().filter(|s| matches!(s.outcome, Outcome::Forked { .. })) {
-        session.notes.extend(work.locks.note(&work.store, &session.session)?);
+    for session in report
+        .sessions
+        .iter_mut()
+        .filter(|s| matches!(s.outcome, Outcome::Forked { .. }))
+    {
+        session
+            .notes
+            .extend(work.locks.note(&work.store, &session.session)?);
     }
     report.sort();
     Ok(())

@@ -71,7 +71,11 @@ pub struct HealedCopy {
 impl RepairReport {
     /// How many changes the copy differs by.
     pub fn repairs(&self) -> u64 {
-        self.files.iter().flat_map(|file| &file.findings).filter(|finding| finding.what.is_repair()).count() as u64
+        self.files
+            .iter()
+            .flat_map(|file| &file.findings)
+            .filter(|finding| finding.what.is_repair())
+            .count() as u64
     }
 }
 
@@ -84,10 +88,16 @@ pub fn repair(ctx: &Context<'_>, request: &RepairRequest) -> Result<RepairReport
     let found = work.discover()?;
     let id = session_named(&request.session, found.sessions.keys())?;
     let here = id.and_then(|id| found.sessions.get(&id));
-    let here = here.ok_or_else(|| SyncError::NotHere { session: request.session.clone() })?;
+    let here = here.ok_or_else(|| SyncError::NotHere {
+        session: request.session.clone(),
+    })?;
     let running = live_sessions(&ctx.env.claude_dir).get(&here.id).copied();
-    let local = Local { session: here, live: running.is_some() };
-    ctx.progress.begin(Phase::Check, here.files.len() as u64, here.bytes());
+    let local = Local {
+        session: here,
+        live: running.is_some(),
+    };
+    ctx.progress
+        .begin(Phase::Check, here.files.len() as u64, here.bytes());
     let report = Repairing { ctx, local: &local }.run(request.output.as_deref());
     ctx.progress.end();
     report.map(|report| RepairReport { running, ..report })
@@ -110,11 +120,21 @@ struct Foreseen {
 impl Repairing<'_> {
     fn run(&self, output: Option<&Path>) -> Result<RepairReport, SyncError> {
         let session = self.session();
-        let mut report = RepairReport { session: session.id.clone(), running: None, files: Vec::new(), copy: None };
+        let mut report = RepairReport {
+            session: session.id.clone(),
+            running: None,
+            files: Vec::new(),
+            copy: None,
+        };
         let mut transcript = self.foresee(None)?;
         report.found(session.path(None), std::mem::take(&mut transcript.findings));
         if output.is_none() {
-            for name in session.files.keys().flatten().filter(|name| is_append_only(Some(name))) {
+            for name in session
+                .files
+                .keys()
+                .flatten()
+                .filter(|name| is_append_only(Some(name)))
+            {
                 report.found(session.path(Some(name)), self.foresee(Some(name))?.findings);
             }
         }
@@ -122,7 +142,9 @@ impl Repairing<'_> {
             return Ok(report);
         }
         if transcript.lines == 0 {
-            return Err(SyncError::NothingWhole { session: session.id.clone() });
+            return Err(SyncError::NothingWhole {
+                session: session.id.clone(),
+            });
         }
         report.copy = Some(match output {
             Some(path) => self.copy_transcript(&transcript, path)?,
@@ -138,7 +160,9 @@ impl Repairing<'_> {
     /// The healed transcript, as it is, at `path`.
     fn copy_transcript(&self, transcript: &Foreseen, path: &Path) -> Result<HealedCopy, SyncError> {
         if path.symlink_metadata().is_ok() {
-            return Err(PathError::new("create", path, std::io::ErrorKind::AlreadyExists.into()).into());
+            return Err(
+                PathError::new("create", path, std::io::ErrorKind::AlreadyExists.into()).into(),
+            );
         }
         self.write_healed(None, path, None)?;
         Ok(transcript.copied(None, path, false))
@@ -211,7 +235,13 @@ impl Repairing<'_> {
             has_fragments |= !healed.fragments.is_empty();
             Ok(())
         })?;
-        Ok(Foreseen { findings, hash: hasher.finalize(), lines, bytes, has_fragments })
+        Ok(Foreseen {
+            findings,
+            hash: hasher.finalize(),
+            lines,
+            bytes,
+            has_fragments,
+        })
     }
 
     /// Hands over the healed file piece by piece.
@@ -253,7 +283,14 @@ impl Repairing<'_> {
 impl Foreseen {
     fn copied(&self, session: Option<SessionId>, path: &Path, was_there: bool) -> HealedCopy {
         let fragments = self.has_fragments.then(|| fragments_path(path));
-        HealedCopy { session, path: path.to_owned(), lines: self.lines, bytes: self.bytes, fragments, was_there }
+        HealedCopy {
+            session,
+            path: path.to_owned(),
+            lines: self.lines,
+            bytes: self.bytes,
+            fragments,
+            was_there,
+        }
     }
 }
 

@@ -179,7 +179,9 @@ impl ProseReport {
     /// What is said last of a file holds; that two versions met in it is still so when it has travelled on.
     fn follow(&mut self, former: &Self) {
         use ProseOutcome::{BothKept, Brought, Merged, Sent};
-        if let (BothKept, Sent | Brought | Merged) | (Merged, Sent | Brought) = (&former.outcome, &self.outcome) {
+        if let (BothKept, Sent | Brought | Merged) | (Merged, Sent | Brought) =
+            (&former.outcome, &self.outcome)
+        {
             self.outcome = former.outcome.clone();
         }
         self.verbatim = self.verbatim.max(former.verbatim);
@@ -253,7 +255,11 @@ impl Report {
 
     /// Reports a session otherwise than it was reported so far.
     pub(super) fn replace(&mut self, session: SessionReport) {
-        match self.sessions.iter_mut().find(|there| there.session == session.session) {
+        match self
+            .sessions
+            .iter_mut()
+            .find(|there| there.session == session.session)
+        {
             Some(there) => there.outcome = session.outcome,
             None => {
                 self.unchanged = self.unchanged.saturating_sub(1);
@@ -266,8 +272,11 @@ impl Report {
     pub(super) fn add_beside(&mut self, mut next: Vec<ShelfReport>) {
         let mut former = std::mem::take(&mut self.beside);
         for shelf in &mut former {
-            let later = next.iter_mut().filter(|later| later.project == shelf.project);
-            let mut later: Vec<&mut ProseReport> = later.flat_map(|later| &mut later.files).collect();
+            let later = next
+                .iter_mut()
+                .filter(|later| later.project == shelf.project);
+            let mut later: Vec<&mut ProseReport> =
+                later.flat_map(|later| &mut later.files).collect();
             shelf.files.retain(|file| {
                 let same = later.iter_mut().filter(|later| later.name == file.name);
                 same.map(|later| later.follow(file)).count() == 0
@@ -283,18 +292,25 @@ impl Report {
             }
         }
         self.beside.extend(next);
-        self.beside.iter_mut().for_each(|shelf| shelf.files.sort_by(|a, b| a.name.cmp(&b.name)));
+        self.beside
+            .iter_mut()
+            .for_each(|shelf| shelf.files.sort_by(|a, b| a.name.cmp(&b.name)));
         self.beside.sort_by(|a, b| a.project.cmp(&b.project));
     }
 
     /// Whether any file beside sessions had this kind of outcome.
     pub fn any_beside(&self, kind: impl Fn(&ProseOutcome) -> bool) -> bool {
-        self.beside.iter().flat_map(|shelf| &shelf.files).any(|file| kind(&file.outcome))
+        self.beside
+            .iter()
+            .flat_map(|shelf| &shelf.files)
+            .any(|file| kind(&file.outcome))
     }
 
     /// Puts the sessions in order of project, title and id.
     pub(super) fn sort(&mut self) {
-        self.sessions.sort_by(|a, b| (&a.project, &a.title, &a.session).cmp(&(&b.project, &b.title, &b.session)));
+        self.sessions.sort_by(|a, b| {
+            (&a.project, &a.title, &a.session).cmp(&(&b.project, &b.title, &b.session))
+        });
     }
 
     /// All sessions looked at.
@@ -313,13 +329,19 @@ mod tests {
             outcome: outcome.clone(),
             verbatim: 0,
         };
-        ShelfReport { project: Some("app".to_owned()), listed: None, files: files.iter().map(file).collect() }
+        ShelfReport {
+            project: Some("app".to_owned()),
+            listed: None,
+            files: files.iter().map(file).collect(),
+        }
     }
 
     #[test]
     fn what_is_said_last_of_a_file_holds_and_a_merge_is_still_one_when_it_travels() {
         use ProseOutcome::{BothKept, Brought, Merged, Sent};
-        let skipped = || ProseOutcome::Skipped { reason: "no room".to_owned() };
+        let skipped = || ProseOutcome::Skipped {
+            reason: "no room".to_owned(),
+        };
         for (former, next, holds) in [
             (Sent, BothKept, BothKept),
             (Merged, BothKept, BothKept),
@@ -329,17 +351,34 @@ mod tests {
             (BothKept, skipped(), skipped()),
             (skipped(), Brought, Brought),
         ] {
-            let mut report = Report { beside: vec![shelf(&[("a", former), ("b", Sent)])], ..Report::default() };
+            let mut report = Report {
+                beside: vec![shelf(&[("a", former), ("b", Sent)])],
+                ..Report::default()
+            };
             // Two directories of one owner.
             report.add_beside(vec![shelf(&[("a", next)]), shelf(&[("a", skipped())])]);
-            assert_eq!(report.beside, [shelf(&[("a", holds), ("b", Sent)]), shelf(&[("a", skipped())])]);
+            assert_eq!(
+                report.beside,
+                [
+                    shelf(&[("a", holds), ("b", Sent)]),
+                    shelf(&[("a", skipped())])
+                ]
+            );
         }
     }
 
     #[test]
     fn two_directories_of_one_owner_stay_apart_where_nothing_more_is_said_of_them() {
-        let both = || vec![shelf(&[("a", ProseOutcome::Brought)]), shelf(&[("a", ProseOutcome::Merged)])];
-        let mut report = Report { beside: both(), ..Report::default() };
+        let both = || {
+            vec![
+                shelf(&[("a", ProseOutcome::Brought)]),
+                shelf(&[("a", ProseOutcome::Merged)]),
+            ]
+        };
+        let mut report = Report {
+            beside: both(),
+            ..Report::default()
+        };
         report.add_beside(Vec::new());
         assert_eq!(report.beside, both());
     }

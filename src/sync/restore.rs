@@ -121,7 +121,10 @@ pub struct SkippedSession {
 /// [`SyncError::NoSuchMilestone`]; what concerns one session is in the report.
 pub fn restore(ctx: &Context<'_>, request: &RestoreRequest) -> Result<RestoreReport, SyncError> {
     let (mut work, found) = Work::open_and_discover(ctx)?;
-    let mut report = RestoreReport { dry_run: request.dry_run, ..RestoreReport::default() };
+    let mut report = RestoreReport {
+        dry_run: request.dry_run,
+        ..RestoreReport::default()
+    };
     let targets = match &request.what {
         RestoreWhat::Session(name, when) => vec![Target::of_session(&work, name, when)?],
         RestoreWhat::Milestone(name) => Target::of_milestone(&work, name, &mut report)?,
@@ -129,8 +132,14 @@ pub fn restore(ctx: &Context<'_>, request: &RestoreRequest) -> Result<RestoreRep
     fail_point("a restore is planned");
     let journal = Journal::new(&undo_path(ctx.env), ctx.clock.now());
     let alone = matches!(request.what, RestoreWhat::Session(..));
-    let restoring = Restoring { found: &found, request, journal: &journal, alone };
-    ctx.progress.begin(Phase::Materialise, targets.len() as u64, 0);
+    let restoring = Restoring {
+        found: &found,
+        request,
+        journal: &journal,
+        alone,
+    };
+    ctx.progress
+        .begin(Phase::Materialise, targets.len() as u64, 0);
     let done = if request.as_fork {
         restoring.as_forks(&mut work, targets, &mut report)
     } else {
@@ -177,14 +186,29 @@ impl Target {
             When::Time(time) => Self::at_time(work, id, *time),
             When::Commit(prefix) => {
                 let commit = match work.store.commits_named(prefix)?.as_slice() {
-                    [] => return Err(SyncError::NoSuchCommit { commit: prefix.clone() }),
+                    [] => {
+                        return Err(SyncError::NoSuchCommit {
+                            commit: prefix.clone(),
+                        });
+                    }
                     [one] => one.clone(),
-                    _ => return Err(SyncError::AmbiguousCommit { commit: prefix.clone() }),
+                    _ => {
+                        return Err(SyncError::AmbiguousCommit {
+                            commit: prefix.clone(),
+                        });
+                    }
                 };
                 let state = work.store.snapshot(Some(&commit))?.state(&id)?;
-                let state =
-                    state.ok_or_else(|| SyncError::NotInCommit { session: id.clone(), commit: commit.clone() })?;
-                Ok(Self { id, time: work.store.commit(&commit)?.time, commit, state })
+                let state = state.ok_or_else(|| SyncError::NotInCommit {
+                    session: id.clone(),
+                    commit: commit.clone(),
+                })?;
+                Ok(Self {
+                    id,
+                    time: work.store.commit(&commit)?.time,
+                    commit,
+                    state,
+                })
             }
         }
     }
@@ -196,22 +220,45 @@ impl Target {
             return Err(SyncError::NoSuchSession { session: id });
         };
         // The walk gives the newest first; of equal times the first is the newest.
-        let past = steps.into_iter().rev().filter(|step| step.commit.time <= time);
+        let past = steps
+            .into_iter()
+            .rev()
+            .filter(|step| step.commit.time <= time);
         let Some(step) = past.max_by_key(|step| step.commit.time) else {
-            return Err(SyncError::TooEarly { session: id, earliest });
+            return Err(SyncError::TooEarly {
+                session: id,
+                earliest,
+            });
         };
         let commit = step.commit.id;
-        let state = step.state.ok_or_else(|| SyncError::NotInCommit { session: id.clone(), commit: commit.clone() })?;
-        Ok(Self { id, commit, time: step.commit.time, state })
+        let state = step.state.ok_or_else(|| SyncError::NotInCommit {
+            session: id.clone(),
+            commit: commit.clone(),
+        })?;
+        Ok(Self {
+            id,
+            commit,
+            time: step.commit.time,
+            state,
+        })
     }
 
-    fn of_milestone(work: &Work<'_>, name: &MilestoneName, report: &mut RestoreReport) -> Result<Vec<Self>, SyncError> {
+    fn of_milestone(
+        work: &Work<'_>,
+        name: &MilestoneName,
+        report: &mut RestoreReport,
+    ) -> Result<Vec<Self>, SyncError> {
         let commit = commit_of(work, name)?;
         let time = work.store.commit(&commit)?.time;
         let then = work.store.snapshot(Some(&commit))?.sessions()?;
         let now = work.store.head_snapshot()?.sessions()?;
         report.newer = now.keys().filter(|id| !then.contains_key(*id)).count() as u64;
-        let target = |(id, state)| Self { id, state, commit: commit.clone(), time };
+        let target = |(id, state)| Self {
+            id,
+            state,
+            commit: commit.clone(),
+            time,
+        };
         Ok(then.into_iter().map(target).collect())
     }
 }
@@ -256,7 +303,12 @@ impl Restoring<'_> {
         Ok(steps)
     }
 
-    fn carry_out(&self, work: &mut Work<'_>, steps: &[impl Step], report: &mut RestoreReport) -> Result<(), SyncError> {
+    fn carry_out(
+        &self,
+        work: &mut Work<'_>,
+        steps: &[impl Step],
+        report: &mut RestoreReport,
+    ) -> Result<(), SyncError> {
         for step in steps {
             go_on()?;
             let done = step.restored(work).and_then(|restored| {
@@ -282,23 +334,44 @@ impl Restoring<'_> {
         transcript: &StoredText<'_>,
     ) -> Result<PathBuf, SyncError> {
         settle(work, manifest, transcript)?;
-        let found = place(&work.views.as_of_today(manifest), &work.views.roots_of(manifest), &work.ctx.env.claude_dir)?;
-        found.map_err(|reason| SyncError::NotRestored { session: manifest.session.clone(), reason })
+        let found = place(
+            &work.views.as_of_today(manifest),
+            &work.views.roots_of(manifest),
+            &work.ctx.env.claude_dir,
+        )?;
+        found.map_err(|reason| SyncError::NotRestored {
+            session: manifest.session.clone(),
+            reason,
+        })
     }
 
     /// Of many sessions, one that cannot be put back is named; of one, that is the end.
-    fn skip(&self, session: SessionId, error: SyncError, report: &mut RestoreReport) -> Result<(), SyncError> {
+    fn skip(
+        &self,
+        session: SessionId,
+        error: SyncError,
+        report: &mut RestoreReport,
+    ) -> Result<(), SyncError> {
         if self.alone || !error.is_about_one_session() {
             return Err(error);
         }
-        report.skipped.push(SkippedSession { session, reason: error.in_words() });
+        report.skipped.push(SkippedSession {
+            session,
+            reason: error.in_words(),
+        });
         Ok(())
     }
 }
 
 impl RestoredSession {
     /// What is said of a session in the state of `target`, which is put into `directory` under the id `session`.
-    fn new(work: &Work<'_>, target: &Target, manifest: &Manifest, directory: &Path, session: &SessionId) -> Self {
+    fn new(
+        work: &Work<'_>,
+        target: &Target,
+        manifest: &Manifest,
+        directory: &Path,
+        session: &SessionId,
+    ) -> Self {
         let named = described(&work.views, &target.id, Some(manifest), Outcome::Ahead);
         Self {
             session: target.id.clone(),
@@ -318,5 +391,9 @@ impl RestoredSession {
 }
 
 fn go_on() -> Result<(), SyncError> {
-    if interrupted() { Err(SyncError::Interrupted) } else { Ok(()) }
+    if interrupted() {
+        Err(SyncError::Interrupted)
+    } else {
+        Ok(())
+    }
 }

@@ -49,8 +49,13 @@ impl Candidates {
     /// # Errors
     /// [`SyncError::Nowhere`], [`SyncError::AmbiguousName`].
     pub fn named(&self, name: &SessionId) -> Result<SessionId, SyncError> {
-        let found = session_named(name, self.sessions.iter().map(|candidate| &candidate.row.session))?;
-        found.ok_or_else(|| SyncError::Nowhere { session: name.clone() })
+        let found = session_named(
+            name,
+            self.sessions.iter().map(|candidate| &candidate.row.session),
+        )?;
+        found.ok_or_else(|| SyncError::Nowhere {
+            session: name.clone(),
+        })
     }
 }
 
@@ -63,14 +68,33 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, 
     work.with_locks = true;
     let (_, unreached) = fetch_if_reached(&mut work)?;
     let mut locks: BTreeMap<SessionId, LockView> = match unreached {
-        None => survey_of_fetched(&work)?.locks.into_iter().map(|lock| (lock.session.clone(), lock)).collect(),
+        None => survey_of_fetched(&work)?
+            .locks
+            .into_iter()
+            .map(|lock| (lock.session.clone(), lock))
+            .collect(),
         Some(_) => BTreeMap::new(),
     };
     // Without the remote, only what lies here can be continued.
-    let rows = rows(&mut work, &ListFilter { remote: unreached.is_none(), ..filter.clone() })?;
+    let rows = rows(
+        &mut work,
+        &ListFilter {
+            remote: unreached.is_none(),
+            ..filter.clone()
+        },
+    )?;
     work.save()?;
-    let sessions = rows.into_iter().map(|row| Candidate { lock: locks.remove(&row.session), row }).collect();
-    Ok(Candidates { sessions, unreached })
+    let sessions = rows
+        .into_iter()
+        .map(|row| Candidate {
+            lock: locks.remove(&row.session),
+            row,
+        })
+        .collect();
+    Ok(Candidates {
+        sessions,
+        unreached,
+    })
 }
 
 /// While a client runs: gives a sign of life for every lock of this machine, together with what is new in its sessions.
@@ -89,21 +113,37 @@ pub fn back_up(ctx: &Context<'_>) -> Result<Report, SyncError> {
 pub fn finish(ctx: &Context<'_>, sessions: &BTreeSet<SessionId>) -> Result<Finished, SyncError> {
     let (mut report, lost) = push_for(ctx, Purpose::Finish(sessions), &Selection::default())?;
     if !lost.is_empty() {
-        match pull(ctx, &PullRequest { sessions: lost.clone(), ..PullRequest::default() }) {
+        match pull(
+            ctx,
+            &PullRequest {
+                sessions: lost.clone(),
+                ..PullRequest::default()
+            },
+        ) {
             Ok(pulled) => add_forks(&mut report, pulled),
             // What is to be written here waits for the next pull.
             Err(SyncError::Remote(_)) => {}
             Err(e) => return Err(e),
         }
     }
-    Ok(Finished { report, lost: lost.into_iter().collect() })
+    Ok(Finished {
+        report,
+        lost: lost.into_iter().collect(),
+    })
 }
 
 /// The forks that the push has not named already.
 fn add_forks(report: &mut Report, pulled: Report) {
-    let forked = pulled.sessions.into_iter().filter(|session| matches!(session.outcome, Outcome::Forked { .. }));
+    let forked = pulled
+        .sessions
+        .into_iter()
+        .filter(|session| matches!(session.outcome, Outcome::Forked { .. }));
     for session in forked {
-        if !report.sessions.iter().any(|known| known.session == session.session) {
+        if !report
+            .sessions
+            .iter()
+            .any(|known| known.session == session.session)
+        {
             report.sessions.push(session);
         }
     }

@@ -51,7 +51,8 @@ pub(super) fn fetch_if_reached(work: &mut Work<'_>) -> Result<(Merged, Option<St
 /// one had never been away; a clone from which nothing is to be had stays where it is.
 fn take_over_damaged(work: &mut Work<'_>) -> Result<Merged, SyncError> {
     let mut merged = Merged::default();
-    for former in damaged_names(&store_path(work.ctx.env)).filter(|path| path.join(".git").is_dir()) {
+    for former in damaged_names(&store_path(work.ctx.env)).filter(|path| path.join(".git").is_dir())
+    {
         work.store.lend_objects_to(&former)?;
         let remote = work.remote_at(&former)?;
         let seen = work.store.remote_head()?;
@@ -87,28 +88,46 @@ pub(super) fn send(work: &mut Work<'_>) -> Result<(RemoteState, Merged), SyncErr
         match try_push(work, &remote) {
             // A lock that could not be given back before an earlier answer was known.
             Ok(PushOutcome::Done) if work.locks.wait_to_be_sent() => continue,
-            Ok(PushOutcome::Done) => return Ok((RemoteState::UpToDate { commit: work.store.head()? }, merged)),
+            Ok(PushOutcome::Done) => {
+                return Ok((
+                    RemoteState::UpToDate {
+                        commit: work.store.head()?,
+                    },
+                    merged,
+                ));
+            }
             Ok(PushOutcome::Refused { .. }) => match fetch_from(work, &remote) {
                 Ok(more) => merged.add(more),
                 Err(SyncError::Remote(e)) => return queued(work, &e).map(|state| (state, merged)),
                 Err(e) => return Err(e),
             },
-            Err(SyncError::Remote(RemoteError::Interrupted { .. })) => return Err(SyncError::Interrupted),
+            Err(SyncError::Remote(RemoteError::Interrupted { .. })) => {
+                return Err(SyncError::Interrupted);
+            }
             Err(SyncError::Remote(e)) => return queued(work, &e).map(|state| (state, merged)),
             Err(e) => return Err(e),
         }
         work.ctx.clock.sleep(pause(attempt));
     }
     let reason = format!("other machines were faster {ATTEMPTS} times in a row");
-    Ok((RemoteState::Queued { commits: work.store.unsent()?, reason }, merged))
+    Ok((
+        RemoteState::Queued {
+            commits: work.store.unsent()?,
+            reason,
+        },
+        merged,
+    ))
 }
 
 /// As [`send`], after a fetch in the same command: if nothing waits, the remote has just said that it has everything.
 pub(super) fn send_rest(work: &mut Work<'_>) -> Result<(RemoteState, Merged), SyncError> {
     match send(work)? {
-        (RemoteState::NotContacted, merged) => {
-            Ok((RemoteState::UpToDate { commit: work.store.remote_head()? }, merged))
-        }
+        (RemoteState::NotContacted, merged) => Ok((
+            RemoteState::UpToDate {
+                commit: work.store.remote_head()?,
+            },
+            merged,
+        )),
         sent => Ok(sent),
     }
 }
@@ -127,7 +146,11 @@ fn try_push(work: &mut Work<'_>, remote: &dyn Remote) -> Result<PushOutcome, Syn
     let locks = locks_with(work, head.as_ref(), there.as_ref())?;
     let name = format!("refs/heads/{BRANCH}");
     // The data first: where the disk of the remote fails between one and the next, the lock still guards what is there.
-    let data = (head != there).then(|| RefUpdate { name, new: head.clone(), expected: there });
+    let data = (head != there).then(|| RefUpdate {
+        name,
+        new: head.clone(),
+        expected: there,
+    });
     let updates: Vec<RefUpdate> = data.into_iter().chain(locks).collect();
     work.ctx.progress.begin(Phase::Send, 0, 0);
     fail_point("before a push to the remote");
@@ -151,8 +174,14 @@ fn locks_with(
     if work.locks.is_empty() {
         return Ok(Vec::new());
     }
-    let changed = work.store.snapshot(head)?.changed_since(&work.store.snapshot(there)?)?;
-    let author = Author { machine: &work.machine, time: work.ctx.clock.now() };
+    let changed = work
+        .store
+        .snapshot(head)?
+        .changed_since(&work.store.snapshot(there)?)?;
+    let author = Author {
+        machine: &work.machine,
+        time: work.ctx.clock.now(),
+    };
     work.locks.updates(&work.store, &author, &changed)
 }
 
@@ -163,12 +192,20 @@ fn fetch_from(work: &mut Work<'_>, remote: &dyn Remote) -> Result<Merged, SyncEr
 }
 
 /// Fetches, and settles what was not known of this machine's locks; merges nothing. `with_locks`: everybody's locks are wanted.
-pub(super) fn fetch_refs(work: &mut Work<'_>, remote: &dyn Remote, with_locks: bool) -> Result<(), SyncError> {
+pub(super) fn fetch_refs(
+    work: &mut Work<'_>,
+    remote: &dyn Remote,
+    with_locks: bool,
+) -> Result<(), SyncError> {
     work.ctx.progress.begin(Phase::Fetch, 0, 0);
     fail_point("before a fetch");
     // Whoever has locks wants to know whether they still hold.
     let with_locks = with_locks || !work.locks.is_empty();
-    let fetched = if with_locks { remote.fetch_with(BRANCH, LOCK_BRANCHES) } else { remote.fetch(BRANCH) };
+    let fetched = if with_locks {
+        remote.fetch_with(BRANCH, LOCK_BRANCHES)
+    } else {
+        remote.fetch(BRANCH)
+    };
     fail_point("after a fetch");
     work.ctx.progress.end();
     let fetched = match fetched {
@@ -192,15 +229,24 @@ fn pause(attempt: u32) -> Duration {
 
 /// The committed work waits here.
 pub(super) fn queued(work: &Work<'_>, error: &RemoteError) -> Result<RemoteState, SyncError> {
-    Ok(RemoteState::Queued { commits: work.store.unsent()?, reason: in_one_line(error) })
+    Ok(RemoteState::Queued {
+        commits: work.store.unsent()?,
+        reason: in_one_line(error),
+    })
 }
 
 /// What is wrong with the remote, and the first line of what git said of it.
 pub(super) fn in_one_line(error: &RemoteError) -> String {
-    let said = error.said().map(|said| format!(": {}", first_line(said.as_str()))).unwrap_or_default();
+    let said = error
+        .said()
+        .map(|said| format!(": {}", first_line(said.as_str())))
+        .unwrap_or_default();
     format!("{error}{said}")
 }
 
 pub(super) fn first_line(text: &str) -> &str {
-    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
+    text.lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or_default()
 }

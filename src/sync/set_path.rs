@@ -22,7 +22,12 @@ use crate::sys::fail_point::fail_point;
 ///
 /// # Errors
 /// [`SyncError::NoSuchMachine`] if the store knows none of that name, or more than one.
-pub fn set_path(ctx: &Context<'_>, name: RootName, machine: &str, path: &str) -> Result<RemoteState, SyncError> {
+pub fn set_path(
+    ctx: &Context<'_>,
+    name: RootName,
+    machine: &str,
+    path: &str,
+) -> Result<RemoteState, SyncError> {
     let me = &ctx.settings.machine;
     if machine == "this" || machine == me.name || machine == me.id.as_str() {
         return set_path_here(ctx, name, path);
@@ -33,24 +38,51 @@ pub fn set_path(ctx: &Context<'_>, name: RootName, machine: &str, path: &str) ->
     Ok(send_rest(&mut work)?.0)
 }
 
-fn propose_path(work: &Work<'_>, name: RootName, machine: &str, path: &str) -> Result<(), SyncError> {
+fn propose_path(
+    work: &Work<'_>,
+    name: RootName,
+    machine: &str,
+    path: &str,
+) -> Result<(), SyncError> {
     let snapshot = work.store.head_snapshot()?;
     let (machines, _) = snapshot.machines()?;
-    let named: Vec<_> = machines.iter().filter(|m| m.name == machine || m.id.as_str() == machine).collect();
+    let named: Vec<_> = machines
+        .iter()
+        .filter(|m| m.name == machine || m.id.as_str() == machine)
+        .collect();
     let [target] = named.as_slice() else {
-        return Err(SyncError::NoSuchMachine { name: machine.to_owned(), found: named.len() });
+        return Err(SyncError::NoSuchMachine {
+            name: machine.to_owned(),
+            found: named.len(),
+        });
     };
-    Root::new(target.roots.system, name.clone(), path, None)
-        .map_err(|source| ConfigError::Placeholder { name: name.clone(), source })?;
+    Root::new(target.roots.system, name.clone(), path, None).map_err(|source| {
+        ConfigError::Placeholder {
+            name: name.clone(),
+            source,
+        }
+    })?;
     let mut proposed = match snapshot.proposed_paths(&target.id) {
-        Err(StoreError::Malformed { source, .. }) if !matches!(source, ManifestError::Newer(_)) => Default::default(),
+        Err(StoreError::Malformed { source, .. }) if !matches!(source, ManifestError::Newer(_)) => {
+            Default::default()
+        }
         proposed => proposed?.map(|proposed| proposed.paths).unwrap_or_default(),
     };
     proposed.insert(name, path.to_owned());
     let head = work.store.head()?;
     let mut tx = work.store.begin(head.as_ref())?;
-    tx.put_proposed_paths(&target.id, Some(&ProposedPaths { format: FORMAT, paths: proposed }))?;
-    tx.commit(&work.author(), &format!("paths for {}", target.name), head.as_slice())?;
+    tx.put_proposed_paths(
+        &target.id,
+        Some(&ProposedPaths {
+            format: FORMAT,
+            paths: proposed,
+        }),
+    )?;
+    tx.commit(
+        &work.author(),
+        &format!("paths for {}", target.name),
+        head.as_slice(),
+    )?;
     Ok(())
 }
 
@@ -62,8 +94,12 @@ pub(super) fn adopt_proposed_paths(work: &Work<'_>) -> Result<Option<Settings>, 
         Err(StoreError::Malformed { .. }) => None,
         proposed => proposed?,
     };
-    let Some(proposed) = proposed else { return Ok(None) };
-    let Some(mut config) = Config::load(&config_path(env))? else { return Ok(None) };
+    let Some(proposed) = proposed else {
+        return Ok(None);
+    };
+    let Some(mut config) = Config::load(&config_path(env))? else {
+        return Ok(None);
+    };
     for (name, path) in proposed.paths {
         // What is no directory's path here was proposed in error; the rest still counts.
         let _ = config.set_placeholder(name, &path, env);
@@ -73,7 +109,11 @@ pub(super) fn adopt_proposed_paths(work: &Work<'_>) -> Result<Option<Settings>, 
     let head = work.store.head()?;
     let mut tx = work.store.begin(head.as_ref())?;
     tx.put_proposed_paths(&work.machine.id, None)?;
-    tx.commit(&work.author(), &format!("{} took over its paths", work.machine.name), head.as_slice())?;
+    tx.commit(
+        &work.author(),
+        &format!("{} took over its paths", work.machine.name),
+        head.as_slice(),
+    )?;
     Ok(Some(Settings::resolve(&config, env, Overrides::default())?))
 }
 
@@ -85,9 +125,14 @@ fn set_path_here(ctx: &Context<'_>, name: RootName, path: &str) -> Result<Remote
 ///
 /// # Errors
 /// [`SyncError::Config`] for a directory that cannot be a placeholder's; then nothing is changed.
-pub fn set_paths_here(ctx: &Context<'_>, paths: Vec<(RootName, PathBuf)>) -> Result<RemoteState, SyncError> {
+pub fn set_paths_here(
+    ctx: &Context<'_>,
+    paths: Vec<(RootName, PathBuf)>,
+) -> Result<RemoteState, SyncError> {
     change_here(ctx, |config| {
-        paths.into_iter().try_for_each(|(name, path)| config.set_placeholder(name, &path.to_string_lossy(), ctx.env))
+        paths.into_iter().try_for_each(|(name, path)| {
+            config.set_placeholder(name, &path.to_string_lossy(), ctx.env)
+        })
     })
 }
 

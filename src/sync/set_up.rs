@@ -79,15 +79,31 @@ pub fn set_up(
     request: SetUp,
 ) -> Result<SetUpReport, SyncError> {
     let former = Config::load(&config_path(env))?;
-    let how = Joining { is_named: request.name.is_some(), adopt: request.adopt, new_id: request.new_id };
+    let how = Joining {
+        is_named: request.name.is_some(),
+        adopt: request.adopt,
+        new_id: request.new_id,
+    };
     let mut config = wanted(env, former.as_ref(), request)?;
     let settings = Settings::resolve(&config, env, Overrides::default())?;
-    let ctx = Context { env, settings, clock, progress, interactive };
+    let ctx = Context {
+        env,
+        settings,
+        clock,
+        progress,
+        interactive,
+    };
     let joined = join(&ctx, &mut config, former.as_ref(), &how)?;
     let mut report = enter(&ctx, config, joined.tell_apart)?;
-    report.wished_name = Some(ctx.settings.machine.name).filter(|wished| *wished != report.machine_name);
+    report.wished_name =
+        Some(ctx.settings.machine.name).filter(|wished| *wished != report.machine_name);
     report.first_time = former.is_none();
-    Ok(SetUpReport { moved: joined.moved, carried: joined.carried, learnt: joined.learnt, ..report })
+    Ok(SetUpReport {
+        moved: joined.moved,
+        carried: joined.carried,
+        learnt: joined.learnt,
+        ..report
+    })
 }
 
 /// How a machine comes to its remote.
@@ -109,7 +125,12 @@ struct Joined {
 }
 
 /// Fetches what the remote has, adapts the configuration to it, and saves that.
-fn join(ctx: &Context<'_>, config: &mut Config, former: Option<&Config>, how: &Joining) -> Result<Joined, SyncError> {
+fn join(
+    ctx: &Context<'_>,
+    config: &mut Config,
+    former: Option<&Config>,
+    how: &Joining,
+) -> Result<Joined, SyncError> {
     let mut work = Work::open(ctx)?;
     if config.remote.is_none() {
         crate::store::create_embedded_remote(&embedded_remote_path(ctx.env))?;
@@ -131,12 +152,24 @@ fn join(ctx: &Context<'_>, config: &mut Config, former: Option<&Config>, how: &J
     let there = work.store.snapshot(work.store.remote_head()?.as_ref())?;
     // A machine that the store knows has its name there; only a newcomer gives way.
     let is_known = there.machine(&config.machine.id).ok().flatten().is_some();
-    let learnt = if how.adopt { adopt(&work, config)? } else { Vec::new() };
+    let learnt = if how.adopt {
+        adopt(&work, config)?
+    } else {
+        Vec::new()
+    };
     config.save(&config_path(ctx.env))?;
     fail_point("the configuration is saved");
     let there = there.sessions()?;
-    let carried = sessions_before.keys().filter(|id| !there.contains_key(*id)).count() as u64;
-    Ok(Joined { moved, carried, learnt, tell_apart: how.is_named || !is_known })
+    let carried = sessions_before
+        .keys()
+        .filter(|id| !there.contains_key(*id))
+        .count() as u64;
+    Ok(Joined {
+        moved,
+        carried,
+        learnt,
+        tell_apart: how.is_named || !is_known,
+    })
 }
 
 /// Gives the placeholders of other machines the directories that are found here.
@@ -145,14 +178,22 @@ fn adopt(work: &Work<'_>, config: &mut Config) -> Result<Vec<ForeignPlaceholder>
     // What cannot be a placeholder here stays unmapped.
     learnt.retain(|placeholder| {
         let here = placeholder.here.as_deref().and_then(Path::to_str);
-        here.is_some_and(|here| config.set_placeholder(placeholder.name.clone(), here, work.ctx.env).is_ok())
+        here.is_some_and(|here| {
+            config
+                .set_placeholder(placeholder.name.clone(), here, work.ctx.env)
+                .is_ok()
+        })
     });
     Ok(learnt)
 }
 
 /// Commits this machine's file and sends it. That another machine registered under the same name at the same moment shows only then: the
 /// one that was second gives way.
-fn enter(ctx: &Context<'_>, mut config: Config, tell_apart: bool) -> Result<SetUpReport, SyncError> {
+fn enter(
+    ctx: &Context<'_>,
+    mut config: Config,
+    tell_apart: bool,
+) -> Result<SetUpReport, SyncError> {
     let mut rounds = if tell_apart { ROUNDS } else { 0 };
     loop {
         let ctx = ctx.with_settings(Settings::resolve(&config, ctx.env, Overrides::default())?);
@@ -183,7 +224,10 @@ pub fn set_up_by_default(
     let store = store_path(env);
     if !crate::store::belongs_to(&store, &embedded_remote_path(env)) {
         // Its sessions would go to a remote that nobody has chosen.
-        return Err(SyncError::ConfigurationLost { path: config_path(env), store });
+        return Err(SyncError::ConfigurationLost {
+            path: config_path(env),
+            store,
+        });
     }
     set_up(env, clock, progress, interactive, SetUp::default())
 }
@@ -196,10 +240,18 @@ pub fn config_path(env: &Env) -> PathBuf {
 fn wanted(env: &Env, former: Option<&Config>, request: SetUp) -> Result<Config, SyncError> {
     let mut config = match former {
         Some(former) => former.clone(),
-        None => Config::new(Machine { id: new_id(), name: env.host_name.clone(), host: None })?,
+        None => Config::new(Machine {
+            id: new_id(),
+            name: env.host_name.clone(),
+            host: None,
+        })?,
     };
     if request.new_id {
-        config.machine = Machine { id: new_id(), name: env.host_name.clone(), host: None };
+        config.machine = Machine {
+            id: new_id(),
+            name: env.host_name.clone(),
+            host: None,
+        };
     }
     config.machine.host.clone_from(&env.host_mark);
     if let Some(name) = request.name {
@@ -229,7 +281,11 @@ pub(super) fn register(work: &mut Work<'_>) -> Result<(), SyncError> {
     let head = work.store.head()?;
     let mut tx = work.store.begin(head.as_ref())?;
     tx.put_machine(&work.machine)?;
-    tx.commit(&work.author(), &format!("machine {}", work.machine.name), head.as_slice())?;
+    tx.commit(
+        &work.author(),
+        &format!("machine {}", work.machine.name),
+        head.as_slice(),
+    )?;
     work.machine_changed = false;
     Ok(())
 }
@@ -238,7 +294,9 @@ pub(super) fn register(work: &mut Work<'_>) -> Result<(), SyncError> {
 fn report(work: &Work<'_>, remote: RemoteState) -> Result<SetUpReport, SyncError> {
     let settings = &work.ctx.settings;
     let (machines, _) = work.store.head_snapshot()?.machines()?;
-    let others = machines.into_iter().filter(|machine| machine.id != work.machine.id);
+    let others = machines
+        .into_iter()
+        .filter(|machine| machine.id != work.machine.id);
     Ok(SetUpReport {
         machine_name: settings.machine.name.clone(),
         wished_name: None,
@@ -248,7 +306,12 @@ fn report(work: &Work<'_>, remote: RemoteState) -> Result<SetUpReport, SyncError
         moved: false,
         other_machines: others.map(|machine| machine.name).collect(),
         carried: 0,
-        roots: settings.roots.roots.iter().map(|root| (root.name.to_string(), root.path.clone())).collect(),
+        roots: settings
+            .roots
+            .roots
+            .iter()
+            .map(|root| (root.name.to_string(), root.path.clone()))
+            .collect(),
         learnt: Vec::new(),
         unmapped: foreign_placeholders(work, &settings.roots)?,
         remote,

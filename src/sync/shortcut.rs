@@ -20,21 +20,46 @@ pub struct ByStore {
 }
 
 impl Shortcut for ByStore {
-    fn fetch(&self, address: &str, path: &Path, branch: &str) -> Result<Option<CommitId>, NotTaken> {
+    fn fetch(
+        &self,
+        address: &str,
+        path: &Path,
+        branch: &str,
+    ) -> Result<Option<CommitId>, NotTaken> {
         if branch != BRANCH {
             return Err(NotTaken::LeftToGit);
         }
-        let fetched = self.open()?.fetch_from_neighbour(Address { text: address, path }, &*self.progress);
+        let fetched = self.open()?.fetch_from_neighbour(
+            Address {
+                text: address,
+                path,
+            },
+            &*self.progress,
+        );
         Ok(fetched?)
     }
 
-    fn push(&self, address: &str, path: &Path, updates: &[RefUpdate]) -> Result<PushOutcome, NotTaken> {
+    fn push(
+        &self,
+        address: &str,
+        path: &Path,
+        updates: &[RefUpdate],
+    ) -> Result<PushOutcome, NotTaken> {
         let moves: Vec<_> = updates.iter().map(as_move).collect();
-        let moved = self.open()?.push_to_neighbour(Address { text: address, path }, &moves, &*self.progress);
+        let moved = self.open()?.push_to_neighbour(
+            Address {
+                text: address,
+                path,
+            },
+            &moves,
+            &*self.progress,
+        );
         Ok(match moved? {
             Moved::Done => PushOutcome::Done,
             // In git's words.
-            Moved::NotAsExpected(name) => PushOutcome::Refused { reason: format!("{name}: stale info") },
+            Moved::NotAsExpected(name) => PushOutcome::Refused {
+                reason: format!("{name}: stale info"),
+            },
         })
     }
 }
@@ -55,5 +80,9 @@ impl From<NotDone> for NotTaken {
 }
 
 fn as_move(update: &RefUpdate) -> Move<'_> {
-    Move { name: &update.name, new: update.new.as_ref(), expected: update.expected.as_ref() }
+    Move {
+        name: &update.name,
+        new: update.new.as_ref(),
+        expected: update.expected.as_ref(),
+    }
 }

@@ -66,13 +66,28 @@ pub fn show(
     take: &mut dyn FnMut(Shown) -> bool,
 ) -> Result<(), SyncError> {
     let stored = Stored::open(ctx)?;
-    let snapshot = stored.as_ref().map(|stored| stored.store.head_snapshot()).transpose()?;
-    let states = snapshot.as_ref().map(Snapshot::sessions).transpose()?.unwrap_or_default();
-    let here = discover_some(&ctx.env.claude_dir, &|id| id.as_str().starts_with(session.as_str()))?;
+    let snapshot = stored
+        .as_ref()
+        .map(|stored| stored.store.head_snapshot())
+        .transpose()?;
+    let states = snapshot
+        .as_ref()
+        .map(Snapshot::sessions)
+        .transpose()?
+        .unwrap_or_default();
+    let here = discover_some(&ctx.env.claude_dir, &|id| {
+        id.as_str().starts_with(session.as_str())
+    })?;
     let ids: BTreeSet<&SessionId> = here.sessions.keys().chain(states.keys()).collect();
-    let id = session_named(session, ids)?.ok_or_else(|| SyncError::Nowhere { session: session.clone() })?;
+    let id = session_named(session, ids)?.ok_or_else(|| SyncError::Nowhere {
+        session: session.clone(),
+    })?;
     let local = here.sessions.get(&id);
-    let manifest = match snapshot.as_ref().map(|snapshot| snapshot.manifest(&id)).transpose() {
+    let manifest = match snapshot
+        .as_ref()
+        .map(|snapshot| snapshot.manifest(&id))
+        .transpose()
+    {
         // What is here can be shown, whatever is wrong with the store.
         Err(_) if local.is_some() => None,
         manifest => manifest?.flatten(),
@@ -90,12 +105,29 @@ pub fn show(
             )
         }
         (_, Some(manifest), Some(stored), Some(snapshot)) => {
-            let text = Text::Stored { stored, snapshot, manifest };
-            tell(&text, session_name(&stored.views, manifest, &machines), agents(manifest.files.keys()), most, take)
+            let text = Text::Stored {
+                stored,
+                snapshot,
+                manifest,
+            };
+            tell(
+                &text,
+                session_name(&stored.views, manifest, &machines),
+                agents(manifest.files.keys()),
+                most,
+                take,
+            )
         }
         (Some(local), ..) => {
-            let name = read_particulars(local, &ctx.settings.roots, &ctx.settings.machine.name).name;
-            tell(&Text::Here(local), name, agents(local.files.keys().flatten()), most, take)
+            let name =
+                read_particulars(local, &ctx.settings.roots, &ctx.settings.machine.name).name;
+            tell(
+                &Text::Here(local),
+                name,
+                agents(local.files.keys().flatten()),
+                most,
+                take,
+            )
         }
         _ => Err(SyncError::Nowhere { session: id }),
     }
@@ -109,7 +141,9 @@ fn is_ahead(local: &LocalSession, manifest: &Manifest) -> bool {
 fn agents<'n>(files: impl Iterator<Item = &'n RelativeName>) -> u64 {
     let is_agent = |name: &&RelativeName| {
         let file = name.as_str().rsplit('/').next().unwrap_or_default();
-        name.as_str().starts_with("subagents/") && file.starts_with("agent-") && file.ends_with(".jsonl")
+        name.as_str().starts_with("subagents/")
+            && file.starts_with("agent-")
+            && file.ends_with(".jsonl")
     };
     files.filter(is_agent).count() as u64
 }
@@ -128,8 +162,18 @@ fn tell(
     })?;
     let mut telling = Telling::of_last(&outline, most.unwrap_or(usize::MAX));
     let (turns, left_out) = telling.extent();
-    let source = if matches!(text, Text::Here(_)) { Source::Here } else { Source::Store };
-    if !take(Shown::Session(ShownSession { name, source, turns, left_out, agents })) {
+    let source = if matches!(text, Text::Here(_)) {
+        Source::Here
+    } else {
+        Source::Store
+    };
+    if !take(Shown::Session(ShownSession {
+        name,
+        source,
+        turns,
+        left_out,
+        agents,
+    })) {
         return Ok(());
     }
     drop(outline);
@@ -148,7 +192,11 @@ fn tell(
 
 /// A transcript to be read.
 enum Text<'a> {
-    Stored { stored: &'a Stored, snapshot: &'a Snapshot<'a>, manifest: &'a Manifest },
+    Stored {
+        stored: &'a Stored,
+        snapshot: &'a Snapshot<'a>,
+        manifest: &'a Manifest,
+    },
     Here(&'a LocalSession),
 }
 
@@ -162,10 +210,24 @@ impl Text<'_> {
             Ok(lines.split(|byte| *byte == b'\n').all(&mut *each))
         };
         match self {
-            Self::Stored { stored, snapshot, manifest } => {
-                let text = StoredText { snapshot, manifest, name: None, file: &manifest.transcript };
+            Self::Stored {
+                stored,
+                snapshot,
+                manifest,
+            } => {
+                let text = StoredText {
+                    snapshot,
+                    manifest,
+                    name: None,
+                    file: &manifest.transcript,
+                };
                 text.walk(0, &mut |piece| {
-                    each_of(&stored.views.localised(manifest, piece.run, text_kind(None), piece.text)?)
+                    each_of(&stored.views.localised(
+                        manifest,
+                        piece.run,
+                        text_kind(None),
+                        piece.text,
+                    )?)
                 })
             }
             Self::Here(session) => {

@@ -24,7 +24,10 @@ impl Since {
     /// Of `machines`, of several of one id the last; of `me`, this machine, as its settings are.
     pub(super) fn of(machines: &[Machine], me: &Machine) -> Self {
         let all = machines.iter().chain([me]);
-        Self(all.map(|machine| (machine.id.clone(), machine.roots.clone())).collect())
+        Self(
+            all.map(|machine| (machine.id.clone(), machine.roots.clone()))
+                .collect(),
+        )
     }
 
     /// The present roots of a machine that wrote with the roots `then`, if they have become more and no other.
@@ -33,14 +36,20 @@ impl Since {
         let is_more = now.system == then.system
             && now.repo().is_none()
             && now.roots.len() > then.roots.len()
-            && then.roots.iter().all(|root| now.get(root.name.as_str()) == Some(root));
+            && then
+                .roots
+                .iter()
+                .all(|root| now.get(root.name.as_str()) == Some(root));
         is_more.then_some(now)
     }
 
     /// The project by what the machine where the session began has for placeholders today, where the machine with the roots `here` has
     /// them too. `None`: as it is stored.
     pub(super) fn project(&self, manifest: &Manifest, here: &RootSet) -> Option<PortablePath> {
-        let project = manifest.project.as_ref().filter(|_| !is_below_repo(manifest))?;
+        let project = manifest
+            .project
+            .as_ref()
+            .filter(|_| !is_below_repo(manifest))?;
         let run = manifest.transcript.runs.first()?;
         let then = manifest.roots.get(&run.roots)?;
         let now = self.more_than(&run.machine, then)?;
@@ -53,7 +62,8 @@ impl Since {
         manifest.transcript.runs.iter().flat_map(|run| {
             let then = manifest.roots.get(&run.roots);
             let now = then.and_then(|then| self.more_than(&run.machine, then));
-            let is_new = move |root: &&Root| then.is_some_and(|then| then.get(root.name.as_str()).is_none());
+            let is_new =
+                move |root: &&Root| then.is_some_and(|then| then.get(root.name.as_str()).is_none());
             now.into_iter().flat_map(|now| &now.roots).filter(is_new)
         })
     }
@@ -65,23 +75,44 @@ impl Since {
 /// # Errors
 /// What concerns the whole store. A session that cannot be read is passed over.
 pub fn stored_before(ctx: &Context<'_>, placeholders: &[RootName]) -> Result<u64, SyncError> {
-    let Some(Stored { store, .. }) = Stored::open(ctx)? else { return Ok(0) };
+    let Some(Stored { store, .. }) = Stored::open(ctx)? else {
+        return Ok(0);
+    };
     let (me, roots) = (&ctx.settings.machine.id, &ctx.settings.roots);
-    let given: Vec<&Root> = placeholders.iter().filter_map(|name| roots.get(name.as_str())).collect();
+    let given: Vec<&Root> = placeholders
+        .iter()
+        .filter_map(|name| roots.get(name.as_str()))
+        .collect();
     let snapshot = store.head_snapshot()?;
     let was_before = |manifest: &Manifest| {
-        let sets = manifest.transcript.runs.iter().filter(|run| run.machine == *me);
+        let sets = manifest
+            .transcript
+            .runs
+            .iter()
+            .filter(|run| run.machine == *me);
         let mut sets = sets.filter_map(|run| manifest.roots.get(&run.roots));
         sets.any(|then| {
-            let path = manifest.project.as_ref().and_then(|project| expand_path(project, then));
+            let path = manifest
+                .project
+                .as_ref()
+                .and_then(|project| expand_path(project, then));
             let lies_in = |root: &Root, path: &str| {
                 let only = RootSet::new(roots.system, [root.clone()]);
                 collapse_path(&only, path).as_str().starts_with("{{")
             };
             let is_new = |root: &&Root| then.get(root.name.as_str()) != Some(root);
-            path.is_some_and(|path| given.iter().any(|root| is_new(root) && lies_in(root, &path)))
+            path.is_some_and(|path| {
+                given
+                    .iter()
+                    .any(|root| is_new(root) && lies_in(root, &path))
+            })
         })
     };
-    let manifests = snapshot.sessions()?.into_keys().filter_map(|id| snapshot.manifest(&id).ok()?);
-    Ok(manifests.filter(|manifest| !is_below_repo(manifest) && was_before(manifest)).count() as u64)
+    let manifests = snapshot
+        .sessions()?
+        .into_keys()
+        .filter_map(|id| snapshot.manifest(&id).ok()?);
+    Ok(manifests
+        .filter(|manifest| !is_below_repo(manifest) && was_before(manifest))
+        .count() as u64)
 }

@@ -58,15 +58,24 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
     let beside_to_push = prose::push(&mut work, true)?;
     let mut beside_to_pull = prose::pull(&work, None)?;
     // What stays here is said once.
-    beside_to_pull
-        .iter_mut()
-        .for_each(|shelf| shelf.files.retain(|file| !matches!(file.outcome, ProseOutcome::Left { .. })));
+    beside_to_pull.iter_mut().for_each(|shelf| {
+        shelf
+            .files
+            .retain(|file| !matches!(file.outcome, ProseOutcome::Left { .. }))
+    });
     beside_to_pull.retain(|shelf| !shelf.files.is_empty() || shelf.listed.is_some());
     let snapshot = work.store.head_snapshot()?;
-    let mut to_push = Plan::make(&work, &found, &Selection::default())?.as_report(&work)?.sessions;
-    let to_pull: Vec<_> = to_push.extract_if(.., |session| matches!(session.outcome, Outcome::Behind)).collect();
-    let left_out: Vec<_> =
-        to_push.extract_if(.., |session| matches!(session.outcome, Outcome::LeftOut { .. })).collect();
+    let mut to_push = Plan::make(&work, &found, &Selection::default())?
+        .as_report(&work)?
+        .sessions;
+    let to_pull: Vec<_> = to_push
+        .extract_if(.., |session| matches!(session.outcome, Outcome::Behind))
+        .collect();
+    let left_out: Vec<_> = to_push
+        .extract_if(.., |session| {
+            matches!(session.outcome, Outcome::LeftOut { .. })
+        })
+        .collect();
     let (machines, _) = snapshot.machines()?;
     let others = machines.iter().filter(|m| m.id != work.machine.id);
     Ok(Status {
@@ -83,7 +92,12 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
         left_out,
         beside_to_push,
         beside_to_pull,
-        running: live_sessions(&ctx.env.claude_dir).into_keys().filter(|id| found.sessions.contains_key(id)).collect(),
-        machines: others.map(|m| (m.name.clone(), m.last_push.as_deref().and_then(parse_time))).collect(),
+        running: live_sessions(&ctx.env.claude_dir)
+            .into_keys()
+            .filter(|id| found.sessions.contains_key(id))
+            .collect(),
+        machines: others
+            .map(|m| (m.name.clone(), m.last_push.as_deref().and_then(parse_time)))
+            .collect(),
     })
 }

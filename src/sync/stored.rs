@@ -28,17 +28,27 @@ impl Stored {
         if !path.join(".git").exists() {
             return Ok(None);
         }
-        Ok(Some(Self { store: Store::open_another(&path)?, views: views(ctx) }))
+        Ok(Some(Self {
+            store: Store::open_another(&path)?,
+            views: views(ctx),
+        }))
     }
 }
 
 /// What a stored session is recognised by.
-pub(super) fn session_name(views: &Views, manifest: &Manifest, machines: &MachineNames) -> SessionName {
+pub(super) fn session_name(
+    views: &Views,
+    manifest: &Manifest,
+    machines: &MachineNames,
+) -> SessionName {
     SessionName {
         session: manifest.session.clone(),
         project: views.project(manifest),
         title: views.title(manifest),
-        machine: manifest.last_writer().and_then(|id| machines.get(id)).cloned(),
+        machine: manifest
+            .last_writer()
+            .and_then(|id| machines.get(id))
+            .cloned(),
         last_activity: manifest.last_activity.as_deref().and_then(parse_time),
         fork_of: manifest.fork_of.as_ref().map(|fork| fork.session.clone()),
     }
@@ -47,15 +57,27 @@ pub(super) fn session_name(views: &Views, manifest: &Manifest, machines: &Machin
 /// How text is read here, with the present roots.
 pub(super) fn views(ctx: &Context<'_>) -> Views {
     let settings = &ctx.settings;
-    Views::new(settings.machine.id.clone(), settings.roots.clone(), Vec::new(), settings.paths, Clones::known(ctx))
+    Views::new(
+        settings.machine.id.clone(),
+        settings.roots.clone(),
+        Vec::new(),
+        settings.paths,
+        Clones::known(ctx),
+    )
 }
 
 /// What a machine that was forgotten has after its name.
 const FORGOTTEN: &str = " (forgotten)";
 
 /// The machines that the store knows, and this one; those that were forgotten by what they were called, which is said.
-pub(super) fn machine_names(ctx: &Context<'_>, snapshot: Option<&Snapshot<'_>>) -> Result<MachineNames, SyncError> {
-    let forgotten = snapshot.map(Snapshot::forgotten_machines).transpose()?.unwrap_or_default();
+pub(super) fn machine_names(
+    ctx: &Context<'_>,
+    snapshot: Option<&Snapshot<'_>>,
+) -> Result<MachineNames, SyncError> {
+    let forgotten = snapshot
+        .map(Snapshot::forgotten_machines)
+        .transpose()?
+        .unwrap_or_default();
     let label = |machine: Machine| (machine.id, machine.name + FORGOTTEN);
     let mut names: MachineNames = forgotten.into_iter().map(label).collect();
     names.extend(present_machine_names(ctx, snapshot)?);
@@ -67,8 +89,15 @@ pub(super) fn present_machine_names(
     ctx: &Context<'_>,
     snapshot: Option<&Snapshot<'_>>,
 ) -> Result<MachineNames, SyncError> {
-    let known = snapshot.map(Snapshot::machines).transpose()?.unwrap_or_default().0;
-    let mut names: MachineNames = known.into_iter().map(|machine| (machine.id, machine.name)).collect();
+    let known = snapshot
+        .map(Snapshot::machines)
+        .transpose()?
+        .unwrap_or_default()
+        .0;
+    let mut names: MachineNames = known
+        .into_iter()
+        .map(|machine| (machine.id, machine.name))
+        .collect();
     let me = &ctx.settings.machine;
     names.insert(me.id.clone(), me.name.clone());
     Ok(names)

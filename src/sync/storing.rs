@@ -8,7 +8,8 @@ use super::collect::{Collected, Collector, collapse_title, describe, share_segme
 use super::fork::{fork_id, fork_manifest, share_file, written_as};
 use super::ground::Ground;
 use super::plan::{
-    Differences, FileStep, Files, Local, Parting, compare_session, compare_with, described, portable_hash,
+    Differences, FileStep, Files, Local, Parting, compare_session, compare_with, described,
+    portable_hash,
 };
 use super::project::{portable, with_known_remote};
 use super::repo::is_below_repo;
@@ -48,17 +49,34 @@ struct Draft {
 
 impl Draft {
     fn of(manifest: Manifest, roots: RootSet) -> Self {
-        Self { manifest, roots, facts: Facts::default(), collected: Collected::default(), turns: 0 }
+        Self {
+            manifest,
+            roots,
+            facts: Facts::default(),
+            collected: Collected::default(),
+            turns: 0,
+        }
     }
 }
 
 /// Whether the store has everything of a session that is here. Of one that cannot be compared, nobody can say so.
 pub(super) fn is_stored(work: &Work<'_>, session: &LocalSession) -> Result<bool, SyncError> {
-    let (snapshot, local) = (work.store.head_snapshot()?, Local { session, live: false });
+    let (snapshot, local) = (
+        work.store.head_snapshot()?,
+        Local {
+            session,
+            live: false,
+        },
+    );
     let stored = || match snapshot.manifest(&session.id)? {
         Some(manifest) => {
             let found = compare_session(work, &snapshot, &local)?;
-            Storing { work, snapshot: &snapshot, local: &local }.is_stored(&manifest, &found)
+            Storing {
+                work,
+                snapshot: &snapshot,
+                local: &local,
+            }
+            .is_stored(&manifest, &found)
         }
         None => Ok(false),
     };
@@ -70,13 +88,20 @@ pub(super) fn is_stored(work: &Work<'_>, session: &LocalSession) -> Result<bool,
 
 impl Storing<'_> {
     /// Adds to `tx` what this machine has more. What the store has more is `pull`'s business.
-    pub(super) fn store(&self, tx: &mut Transaction<'_>, found: &Differences) -> Result<SessionReport, SyncError> {
+    pub(super) fn store(
+        &self,
+        tx: &mut Transaction<'_>,
+        found: &Differences,
+    ) -> Result<SessionReport, SyncError> {
         let id = &self.local.session.id;
         match (self.snapshot.manifest(id)?, &found.parted) {
             (Some(parent), Some(parting)) => self.store_fork(tx, &parent, parting, &found.up),
-            (Some(manifest), None) if found.up.is_empty() => {
-                Ok(described(&self.work.views, id, Some(&manifest), Outcome::Behind))
-            }
+            (Some(manifest), None) if found.up.is_empty() => Ok(described(
+                &self.work.views,
+                id,
+                Some(&manifest),
+                Outcome::Behind,
+            )),
             (Some(manifest), None) => {
                 let draft = self.store_more(tx, &manifest, &found.up)?;
                 let Collected { lines, bytes, .. } = draft.collected;
@@ -93,38 +118,63 @@ impl Storing<'_> {
     /// What [`Self::store`] is going to report.
     pub(super) fn foresee(&self, found: &Differences) -> Result<Outcome, SyncError> {
         let (lines, bytes) = self.measure(&found.up)?;
-        Ok(match (self.snapshot.manifest(&self.local.session.id)?, &found.parted) {
-            (Some(parent), Some(parting)) => {
-                let fork = fork_id(
-                    &parent.session,
-                    parting.file.as_ref(),
-                    parting.lines,
-                    &self.first_line(&parent, parting, &found.up)?,
-                );
-                let there = self.snapshot.manifest(&fork)?;
-                let lines = there.map_or(lines, |there| own_lines(&there));
-                Outcome::Forked { fork, lines }
-            }
-            (Some(_), None) if found.up.is_empty() => Outcome::Behind,
-            (Some(_), None) => Outcome::Extended { lines, bytes },
-            (None, _) => Outcome::Added { lines, bytes },
-        })
+        Ok(
+            match (
+                self.snapshot.manifest(&self.local.session.id)?,
+                &found.parted,
+            ) {
+                (Some(parent), Some(parting)) => {
+                    let fork = fork_id(
+                        &parent.session,
+                        parting.file.as_ref(),
+                        parting.lines,
+                        &self.first_line(&parent, parting, &found.up)?,
+                    );
+                    let there = self.snapshot.manifest(&fork)?;
+                    let lines = there.map_or(lines, |there| own_lines(&there));
+                    Outcome::Forked { fork, lines }
+                }
+                (Some(_), None) if found.up.is_empty() => Outcome::Behind,
+                (Some(_), None) => Outcome::Extended { lines, bytes },
+                (None, _) => Outcome::Added { lines, bytes },
+            },
+        )
     }
 
     /// Whether the store has all of this already: as it is, or as the fork, or the fork's fork, that it has become.
-    pub(super) fn is_stored(&self, target: &Manifest, found: &Differences) -> Result<bool, SyncError> {
-        let Some(parting) = &found.parted else { return Ok(found.up.is_empty()) };
+    pub(super) fn is_stored(
+        &self,
+        target: &Manifest,
+        found: &Differences,
+    ) -> Result<bool, SyncError> {
+        let Some(parting) = &found.parted else {
+            return Ok(found.up.is_empty());
+        };
         let first = self.first_line(target, parting, &found.up)?;
-        let fork = fork_id(&target.session, parting.file.as_ref(), parting.lines, &first);
-        let Some(fork) = self.snapshot.manifest(&fork)? else { return Ok(false) };
-        self.is_stored(&fork, &compare_with(self.work, self.snapshot, &fork, self.local, None)?)
+        let fork = fork_id(
+            &target.session,
+            parting.file.as_ref(),
+            parting.lines,
+            &first,
+        );
+        let Some(fork) = self.snapshot.manifest(&fork)? else {
+            return Ok(false);
+        };
+        self.is_stored(
+            &fork,
+            &compare_with(self.work, self.snapshot, &fork, self.local, None)?,
+        )
     }
 
     /// Transcript lines, and bytes of all files, that would be stored.
     fn measure(&self, files: &Files) -> Result<(u64, u64), SyncError> {
         let (mut lines, mut bytes) = (0, 0);
         for (name, step) in files {
-            let from = if let FileStep::Continue(from) = step { from.offset } else { 0 };
+            let from = if let FileStep::Continue(from) = step {
+                from.offset
+            } else {
+                0
+            };
             bytes += self.local.limit(name.as_ref())?.saturating_sub(from);
             if name.is_none() {
                 lines = count_lines_from(self.local, from)?;
@@ -134,14 +184,23 @@ impl Storing<'_> {
     }
 
     fn report(&self, draft: &Draft, outcome: Outcome) -> SessionReport {
-        let mut report = described(&self.work.views, &self.local.session.id, Some(&draft.manifest), outcome);
+        let mut report = described(
+            &self.work.views,
+            &self.local.session.id,
+            Some(&draft.manifest),
+            outcome,
+        );
         report.turns = Some(draft.turns);
         let lines = draft.collected.verbatim;
         if lines > 0 {
-            let note = format!("{lines} lines are stored verbatim, because rewriting them could not be undone exactly");
+            let note = format!(
+                "{lines} lines are stored verbatim, because rewriting them could not be undone exactly"
+            );
             report.notes.push(note);
         }
-        report.notes.extend(damage_note(&draft.collected, &self.local.session.id));
+        report
+            .notes
+            .extend(damage_note(&draft.collected, &self.local.session.id));
         report
     }
 
@@ -160,14 +219,26 @@ impl Storing<'_> {
     }
 
     /// What a session has more than `target`: the session itself, or the fork it has become.
-    fn store_more(&self, tx: &mut Transaction<'_>, target: &Manifest, files: &Files) -> Result<Draft, SyncError> {
+    fn store_more(
+        &self,
+        tx: &mut Transaction<'_>,
+        target: &Manifest,
+        files: &Files,
+    ) -> Result<Draft, SyncError> {
         refuse_touched(tx, &target.session)?;
         let id = &self.local.session.id;
         let written_as = (target.session != *id).then(|| id.clone());
         let (Ground { roots, .. }, collector) = self.collector(Some(target), files, written_as)?;
         let mut draft = Draft::of(target.clone(), roots);
         for (name, step) in files {
-            self.store_file(tx, &collector, &mut draft, Some(target), name.as_ref(), *step)?;
+            self.store_file(
+                tx,
+                &collector,
+                &mut draft,
+                Some(target),
+                name.as_ref(),
+                *step,
+            )?;
         }
         if let Some(step) = files.get(&None) {
             draft.manifest.turns = target.turns.filter(|_| is_addition(*step, target));
@@ -185,21 +256,49 @@ impl Storing<'_> {
         files: &Files,
     ) -> Result<SessionReport, SyncError> {
         let first = self.first_line(parent, parting, files)?;
-        let fork = fork_id(&parent.session, parting.file.as_ref(), parting.lines, &first);
+        let fork = fork_id(
+            &parent.session,
+            parting.file.as_ref(),
+            parting.lines,
+            &first,
+        );
         if let Some(there) = self.snapshot.manifest(&fork)? {
             return self.continue_fork(tx, &there);
         }
         refuse_touched(tx, &fork)?;
-        for (name, file) in parent.all_files().filter(|(name, _)| !files.contains_key(&name.cloned())) {
-            share_file(tx, &StoredText { snapshot: self.snapshot, manifest: parent, name, file }, &fork)?;
+        for (name, file) in parent
+            .all_files()
+            .filter(|(name, _)| !files.contains_key(&name.cloned()))
+        {
+            share_file(
+                tx,
+                &StoredText {
+                    snapshot: self.snapshot,
+                    manifest: parent,
+                    name,
+                    file,
+                },
+                &fork,
+            )?;
         }
-        let common = if parting.file.is_none() { parting.lines } else { parent.transcript.lines() };
+        let common = if parting.file.is_none() {
+            parting.lines
+        } else {
+            parent.transcript.lines()
+        };
         let (Ground { roots, .. }, collector) =
             self.collector(Some(parent), files, Some(self.local.session.id.clone()))?;
         let manifest = fork_manifest(parent, &parent.session, &fork, common);
         let mut draft = Draft::of(manifest, roots);
         for (name, step) in files {
-            self.store_file(tx, &collector, &mut draft, Some(parent), name.as_ref(), *step)?;
+            self.store_file(
+                tx,
+                &collector,
+                &mut draft,
+                Some(parent),
+                name.as_ref(),
+                *step,
+            )?;
             mark_inherited(&mut draft.manifest, name.as_ref(), &parent.session);
         }
         if let Some(FileStep::Continue(from)) = files.get(&None) {
@@ -211,7 +310,11 @@ impl Storing<'_> {
     }
 
     /// The fork is in the store already: adds what came since.
-    fn continue_fork(&self, tx: &mut Transaction<'_>, fork: &Manifest) -> Result<SessionReport, SyncError> {
+    fn continue_fork(
+        &self,
+        tx: &mut Transaction<'_>,
+        fork: &Manifest,
+    ) -> Result<SessionReport, SyncError> {
         let found = compare_with(self.work, self.snapshot, fork, self.local, None)?;
         if let Some(parting) = &found.parted {
             return self.store_fork(tx, fork, parting, &found.up);
@@ -222,17 +325,35 @@ impl Storing<'_> {
             let draft = self.store_more(tx, fork, &found.up)?;
             (draft.manifest, draft.collected, draft.turns)
         };
-        let outcome = Outcome::Forked { fork: fork.session.clone(), lines: own_lines(&manifest) };
-        let mut report = described(&self.work.views, &self.local.session.id, Some(&manifest), outcome);
+        let outcome = Outcome::Forked {
+            fork: fork.session.clone(),
+            lines: own_lines(&manifest),
+        };
+        let mut report = described(
+            &self.work.views,
+            &self.local.session.id,
+            Some(&manifest),
+            outcome,
+        );
         report.turns = Some(turns);
-        report.notes.extend(damage_note(&collected, &self.local.session.id));
+        report
+            .notes
+            .extend(damage_note(&collected, &self.local.session.id));
         Ok(report)
     }
 
     fn finish(&self, tx: &mut Transaction<'_>, mut draft: Draft) -> Result<Draft, SyncError> {
         draft.turns = draft.facts.turns;
-        draft.manifest.turns = draft.manifest.turns.map(|turns| turns.saturating_add(draft.turns));
-        describe(&mut draft.manifest, &self.work.views, &draft.roots, std::mem::take(&mut draft.facts));
+        draft.manifest.turns = draft
+            .manifest
+            .turns
+            .map(|turns| turns.saturating_add(draft.turns));
+        describe(
+            &mut draft.manifest,
+            &self.work.views,
+            &draft.roots,
+            std::mem::take(&mut draft.facts),
+        );
         self.follow_repo(&mut draft);
         self.record_git(&mut draft.manifest, &draft.roots);
         tx.put_manifest(&draft.manifest)?;
@@ -260,14 +381,22 @@ impl Storing<'_> {
                 let mut text = self.local.open(name, from.offset)?;
                 collector.store(tx, &session, name, Some((earlier, from)), &mut text, facts)?
             }
-            _ => collector.store(tx, &session, name, None, &mut self.local.open(name, 0)?, facts)?,
+            _ => collector.store(
+                tx,
+                &session,
+                name,
+                None,
+                &mut self.local.open(name, 0)?,
+                facts,
+            )?,
         };
         if let (FileStep::Whole, Some(earlier)) = (step, &earlier) {
             self.supersede(&mut file, earlier, &draft.roots)?;
         }
         if name.is_some_and(|n| n.as_str() == "custom-title.json") {
             let title = custom_title_file(&crate::sys::fs::read(&self.local.path(name))?);
-            draft.manifest.titles.custom = title.map(|title| collapse_title(&self.work.views, &title));
+            draft.manifest.titles.custom =
+                title.map(|title| collapse_title(&self.work.views, &title));
         }
         match name {
             None => draft.manifest.transcript = file,
@@ -280,10 +409,19 @@ impl Storing<'_> {
     }
 
     /// A file that takes the place of `earlier` remembers it, so that a machine that still has it is known to be behind.
-    fn supersede(&self, file: &mut StoredFile, earlier: &StoredText<'_>, roots: &RootSet) -> Result<(), SyncError> {
+    fn supersede(
+        &self,
+        file: &mut StoredFile,
+        earlier: &StoredText<'_>,
+        roots: &RootSet,
+    ) -> Result<(), SyncError> {
         let hash = |local: &[u8]| portable_hash(&self.work.views, roots, local, earlier.name);
         let mut former = Vec::new();
-        let reader = self.work.views.reader(earlier.manifest, &earlier.manifest.session, text_kind(earlier.name));
+        let reader = self.work.views.reader(
+            earlier.manifest,
+            &earlier.manifest.session,
+            text_kind(earlier.name),
+        );
         earlier.walk(0, &mut |piece| {
             former.extend_from_slice(&reader.read_preferred(piece.run, piece.text)?);
             Ok(true)
@@ -299,7 +437,12 @@ impl Storing<'_> {
     /// A session that moved to another project directory (the client does so for worktrees) belongs to that one from then on.
     fn follow_move(&self, draft: &mut Draft) {
         let name = self.local.session.directory_name();
-        if let Some(cwd) = draft.facts.cwds.iter().find(|cwd| client_dir_name(cwd) == name) {
+        if let Some(cwd) = draft
+            .facts
+            .cwds
+            .iter()
+            .find(|cwd| client_dir_name(cwd) == name)
+        {
             draft.manifest.project = Some(collapse_path(&draft.roots, cwd));
             draft.manifest.directory = self.portable_directory();
         }
@@ -309,7 +452,10 @@ impl Storing<'_> {
     fn follow_repo(&self, draft: &mut Draft) {
         let directory = project_at(&draft.manifest, &draft.roots);
         if let Some(project) = directory.map(|directory| collapse_path(&draft.roots, &directory)) {
-            let now = Manifest { project: Some(project), ..draft.manifest.clone() };
+            let now = Manifest {
+                project: Some(project),
+                ..draft.manifest.clone()
+            };
             if is_below_repo(&now) {
                 draft.manifest = now;
             }
@@ -329,7 +475,9 @@ impl Storing<'_> {
     /// What git says of the project here. Where it says nothing, what another machine has recorded stays.
     fn record_git(&self, manifest: &mut Manifest, roots: &RootSet) {
         let directory = project_at(manifest, roots).map(PathBuf::from);
-        if let Some(facts) = directory.and_then(|directory| self.work.views.clones().facts(&directory)) {
+        if let Some(facts) =
+            directory.and_then(|directory| self.work.views.clones().facts(&directory))
+        {
             let here = portable(facts, self.work.views.roots());
             manifest.git = Some(with_known_remote(here, manifest.git.take()));
         }
@@ -357,7 +505,11 @@ impl Storing<'_> {
         let name = self.local.session.directory_name();
         let mut portable = Vec::new();
         let views = &self.work.views;
-        views.collapser(views.roots(), &[]).collapse(name.as_bytes(), TextKind::Plain, &mut portable);
+        views.collapser(views.roots(), &[]).collapse(
+            name.as_bytes(),
+            TextKind::Plain,
+            &mut portable,
+        );
         String::from_utf8(portable).unwrap_or_else(|_| name.to_owned())
     }
 
@@ -369,17 +521,33 @@ impl Storing<'_> {
         written_as: Option<SessionId>,
     ) -> Result<(Ground, Collector<'_>), SyncError> {
         let ground = Ground::of(self.work, self.local, of, files)?;
-        let collector = Collector::new(&self.work.views, &ground.roots, &ground.directories, written_as);
+        let collector = Collector::new(
+            &self.work.views,
+            &ground.roots,
+            &ground.directories,
+            written_as,
+        );
         Ok((ground, collector))
     }
 
     /// The first line, portable, in which the local file differs.
-    fn first_line(&self, parent: &Manifest, parting: &Parting, files: &Files) -> Result<Vec<u8>, SyncError> {
-        let piece = self.local.open(parting.file.as_ref(), parting.offset)?.next_lines()?;
+    fn first_line(
+        &self,
+        parent: &Manifest,
+        parting: &Parting,
+        files: &Files,
+    ) -> Result<Vec<u8>, SyncError> {
+        let piece = self
+            .local
+            .open(parting.file.as_ref(), parting.offset)?
+            .next_lines()?;
         let line = &piece[..offset_after_lines(&piece, 1)];
         let mut portable = Vec::new();
         let ground = Ground::of(self.work, self.local, Some(parent), files)?;
-        let collapser = self.work.views.collapser(&ground.roots, &ground.directories);
+        let collapser = self
+            .work
+            .views
+            .collapser(&ground.roots, &ground.directories);
         collapser.collapse(line, text_kind(parting.file.as_ref()), &mut portable);
         Ok(portable)
     }
@@ -387,7 +555,10 @@ impl Storing<'_> {
 
 /// The working directory by these roots.
 fn project_at(manifest: &Manifest, roots: &RootSet) -> Option<String> {
-    manifest.project.as_ref().and_then(|project| expand_path(project, roots))
+    manifest
+        .project
+        .as_ref()
+        .and_then(|project| expand_path(project, roots))
 }
 
 /// Whether everything that `target` has of the transcript stays, so that only what follows is to be counted.
@@ -402,12 +573,20 @@ fn damage_note(collected: &Collected, session: &SessionId) -> Option<String> {
         1 => "a line is no record".to_owned(),
         several => format!("{several} lines are no records"),
     };
-    Some(format!("{lines}, perhaps since a crash; for a healed copy: ccsync repair {session}"))
+    Some(format!(
+        "{lines}, perhaps since a crash; for a healed copy: ccsync repair {session}"
+    ))
 }
 
 /// A commit changes a session from one side only: each has been compared with what was there before.
 fn refuse_touched(tx: &Transaction<'_>, session: &SessionId) -> Result<(), SyncError> {
-    if tx.touches(session) { Err(SyncError::ChangedAlready { session: session.clone() }) } else { Ok(()) }
+    if tx.touches(session) {
+        Err(SyncError::ChangedAlready {
+            session: session.clone(),
+        })
+    } else {
+        Ok(())
+    }
 }
 
 /// Transcript lines of a fork that the session it left does not have.

@@ -41,12 +41,22 @@ impl<'a> StoredText<'a> {
         manifest: &'a Manifest,
         name: Option<&'a RelativeName>,
     ) -> Option<Self> {
-        Some(Self { snapshot, manifest, name, file: manifest.file(name)? })
+        Some(Self {
+            snapshot,
+            manifest,
+            name,
+            file: manifest.file(name)?,
+        })
     }
 
     /// The transcript of the session.
     pub(super) fn transcript(snapshot: &'a Snapshot<'a>, manifest: &'a Manifest) -> Self {
-        Self { snapshot, manifest, name: None, file: &manifest.transcript }
+        Self {
+            snapshot,
+            manifest,
+            name: None,
+            file: &manifest.transcript,
+        }
     }
 
     pub(super) fn kind(&self) -> TextKind {
@@ -60,11 +70,20 @@ impl<'a> StoredText<'a> {
         each: &mut dyn FnMut(Piece<'_>) -> Result<bool, SyncError>,
     ) -> Result<(), SyncError> {
         let (first, mut line) = segment_at(&self.file.segments, lines);
-        let mut runs = Runs { left: &self.file.runs, end: 0 };
+        let mut runs = Runs {
+            left: &self.file.runs,
+            end: 0,
+        };
         let mut carried = Vec::new();
         for number in first..self.file.segments.len() {
-            let text = self.snapshot.segment(&self.manifest.session, self.name, self.file, number)?;
-            let mut text = if carried.is_empty() { text } else { [std::mem::take(&mut carried), text].concat() };
+            let text =
+                self.snapshot
+                    .segment(&self.manifest.session, self.name, self.file, number)?;
+            let mut text = if carried.is_empty() {
+                text
+            } else {
+                [std::mem::take(&mut carried), text].concat()
+            };
             if number + 1 < self.file.segments.len() {
                 // Only a line longer than a segment may hold is cut; it goes on with the next segment.
                 carried = text.split_off(whole_lines_len(&text));
@@ -77,11 +96,17 @@ impl<'a> StoredText<'a> {
             }
         }
         // Hostile or damaged: the manifest promises lines that the text does not have.
-        if line == self.file.lines() { Ok(()) } else { Err(self.inconsistent()) }
+        if line == self.file.lines() {
+            Ok(())
+        } else {
+            Err(self.inconsistent())
+        }
     }
 
     fn inconsistent(&self) -> SyncError {
-        SyncError::Inconsistent { session: self.manifest.session.clone() }
+        SyncError::Inconsistent {
+            session: self.manifest.session.clone(),
+        }
     }
 
     /// The portable text of lines `from..to`, which must be few.
@@ -109,7 +134,11 @@ impl<'a> StoredText<'a> {
             let end = offset_after_lines(text, usize::try_from(left).unwrap_or(usize::MAX));
             let lines = count_lines(&text[..end]);
             *line += lines;
-            if !each(Piece { run, text: &text[..end], lines })? {
+            if !each(Piece {
+                run,
+                text: &text[..end],
+                lines,
+            })? {
                 return Ok(false);
             }
             text = &text[end..];
@@ -134,7 +163,11 @@ pub(super) fn segment_at(segments: &[Segment], lines: u64) -> (usize, u64) {
         line += segment.lines;
     }
     // Nothing is left to be read, unless segments are said to follow in which no line ends: those must be looked at.
-    if line > lines || goes_on { start } else { (segments.len(), line) }
+    if line > lines || goes_on {
+        start
+    } else {
+        (segments.len(), line)
+    }
 }
 
 /// The runs of a file, passed through once.
@@ -160,9 +193,14 @@ impl<'a> Runs<'a> {
 
 /// How the text of a file is to be read by the rewriter.
 pub(super) fn text_kind(name: Option<&RelativeName>) -> TextKind {
-    let named_so = |n: &RelativeName| n.as_str().ends_with(".jsonl") || n.as_str().ends_with(".json");
+    let named_so =
+        |n: &RelativeName| n.as_str().ends_with(".jsonl") || n.as_str().ends_with(".json");
     let json = name.is_none_or(named_so) && !is_verbatim(name);
-    if json { TextKind::Json } else { TextKind::Plain }
+    if json {
+        TextKind::Json
+    } else {
+        TextKind::Plain
+    }
 }
 
 /// A file of this machine, read front to back up to a limit that was fixed when it was found.
@@ -181,7 +219,14 @@ impl LocalText {
         let fail = |source| PathError::new("read", path, source);
         let mut file = File::open(path).map_err(fail)?;
         file.seek(SeekFrom::Start(offset)).map_err(fail)?;
-        Ok(Self { path: path.to_owned(), file, buffer: Vec::new(), start: 0, offset, limit })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            buffer: Vec::new(),
+            start: 0,
+            offset,
+            limit,
+        })
     }
 
     /// Where the next byte to be consumed lies.
@@ -212,7 +257,11 @@ impl LocalText {
         let mut wanted = PIECE;
         loop {
             let seen = self.peek(wanted)?;
-            let len = if seen.len() < wanted { seen.len() } else { whole_lines_len(seen) };
+            let len = if seen.len() < wanted {
+                seen.len()
+            } else {
+                whole_lines_len(seen)
+            };
             if len > 0 || seen.len() < wanted {
                 let piece = seen[..len].to_vec();
                 self.consume(len);
@@ -223,7 +272,10 @@ impl LocalText {
     }
 
     /// Calls `each` with the rest, piece after piece of whole lines.
-    pub(super) fn each_piece(mut self, mut each: impl FnMut(&[u8]) -> Result<(), SyncError>) -> Result<(), SyncError> {
+    pub(super) fn each_piece(
+        mut self,
+        mut each: impl FnMut(&[u8]) -> Result<(), SyncError>,
+    ) -> Result<(), SyncError> {
         loop {
             let piece = self.next_lines()?;
             if piece.is_empty() {
@@ -238,7 +290,10 @@ impl LocalText {
         let left = self.limit.saturating_sub(self.offset + have as u64);
         let more = (wanted.max(PIECE) - have).min(usize::try_from(left).unwrap_or(usize::MAX));
         let fail = |source| PathError::new("read", &self.path, source);
-        let read = (&self.file).take(more as u64).read_to_end(&mut self.buffer).map_err(fail)?;
+        let read = (&self.file)
+            .take(more as u64)
+            .read_to_end(&mut self.buffer)
+            .map_err(fail)?;
         if read < more {
             return Err(fail(io::Error::other("it became shorter while it was read")).into());
         }
@@ -271,10 +326,21 @@ mod tests {
 
     #[test]
     fn reading_begins_with_a_line_as_near_as_possible() {
-        let segment = |bytes: u64, lines| Segment { bytes, lines, local_bytes: bytes, local_hash: String::new() };
+        let segment = |bytes: u64, lines| Segment {
+            bytes,
+            lines,
+            local_bytes: bytes,
+            local_hash: String::new(),
+        };
         let limit = LIMIT as u64;
         // Ten lines; ten, of which the last goes on through two more segments; ten.
-        let segments = [segment(9, 10), segment(limit, 9), segment(limit, 0), segment(7, 1), segment(9, 10)];
+        let segments = [
+            segment(9, 10),
+            segment(limit, 9),
+            segment(limit, 0),
+            segment(7, 1),
+            segment(9, 10),
+        ];
         for (line, expected) in [
             (0, (0, 0)),
             (9, (0, 0)),
@@ -289,7 +355,11 @@ mod tests {
         }
         assert_eq!(segment_at(&[], 0), (0, 0));
         let hostile = [segment(9, 10), segment(0, 0), segment(0, 0)];
-        assert_eq!(segment_at(&hostile, 10), (1, 10), "segments of nothing are not passed over");
+        assert_eq!(
+            segment_at(&hostile, 10),
+            (1, 10),
+            "segments of nothing are not passed over"
+        );
         assert_eq!(segment_at(&hostile[1..], 0), (0, 0));
     }
 }

@@ -24,12 +24,23 @@ use crate::store::manifest::Manifest;
 ///
 /// # Errors
 /// What concerns the whole command, or a manifest that cannot be read.
-pub fn what_to_tell(ctx: &Context<'_>, session: &SessionId, directory: &Path) -> Result<Option<String>, SyncError> {
+pub fn what_to_tell(
+    ctx: &Context<'_>,
+    session: &SessionId,
+    directory: &Path,
+) -> Result<Option<String>, SyncError> {
     let work = Work::open(ctx)?;
     let snapshot = work.store.head_snapshot()?;
-    let Some(manifest) = snapshot.manifest(session)? else { return Ok(None) };
+    let Some(manifest) = snapshot.manifest(session)? else {
+        return Ok(None);
+    };
     let here = &roots_at(&work, &manifest, directory);
-    let transcript = StoredText { snapshot: &snapshot, manifest: &manifest, name: None, file: &manifest.transcript };
+    let transcript = StoredText {
+        snapshot: &snapshot,
+        manifest: &manifest,
+        name: None,
+        file: &manifest.transcript,
+    };
     if !work.views.keeps_the_past(&manifest) || spoke_here_last(transcript, &work, here)? {
         return Ok(None);
     }
@@ -44,13 +55,18 @@ pub fn what_to_tell(ctx: &Context<'_>, session: &SessionId, directory: &Path) ->
 
 /// Whether the last words were said on this machine, with its present roots: then the model was told when the session came here. A client
 /// that was only looked into leaves lines, too (its mode, its costs), but with them nothing has reached the model.
-fn spoke_here_last(text: StoredText<'_>, work: &Work<'_>, here: &RootSet) -> Result<bool, SyncError> {
+fn spoke_here_last(
+    text: StoredText<'_>,
+    work: &Work<'_>,
+    here: &RootSet,
+) -> Result<bool, SyncError> {
     let mut end = text.file.lines();
     for run in text.file.runs.iter().rev() {
         let start = end.saturating_sub(run.lines);
         if has_words(text, start, end)? {
             let roots = text.manifest.roots.get(&run.roots);
-            return Ok(run.machine == *work.views.me() && roots.is_some_and(|roots| is_same_place(roots, here)));
+            return Ok(run.machine == *work.views.me()
+                && roots.is_some_and(|roots| is_same_place(roots, here)));
         }
         end = start;
     }
@@ -60,7 +76,11 @@ fn spoke_here_last(text: StoredText<'_>, work: &Work<'_>, here: &RootSet) -> Res
 /// The roots of this machine, with the repository of a session that goes on in `directory`.
 fn roots_at(work: &Work<'_>, manifest: &Manifest, directory: &Path) -> RootSet {
     let repos = work.views.repos();
-    let tree = work.views.clones().facts(directory).filter(|_| is_below_repo(manifest));
+    let tree = work
+        .views
+        .clones()
+        .facts(directory)
+        .filter(|_| is_below_repo(manifest));
     match tree.and_then(|facts| repos.working_tree(&facts, repos.of(manifest, &manifest.session))) {
         Some(repo) => work.views.roots().with(repo),
         None => work.views.roots_of(manifest),
@@ -90,7 +110,10 @@ fn has_words(text: StoredText<'_>, from: u64, to: u64) -> Result<bool, SyncError
 /// Former and present place of each root that lies elsewhere here; no present place where this machine has none.
 fn moves(manifest: &Manifest, here: &RootSet) -> BTreeSet<(String, Option<String>)> {
     let others = here.without_repo();
-    let roots = manifest.roots.values().flat_map(|set| set.roots.iter().map(move |root| (set, root)));
+    let roots = manifest
+        .roots
+        .values()
+        .flat_map(|set| set.roots.iter().map(move |root| (set, root)));
     let place = |name: &str| here.get(name).map(|here| here.path.clone());
     let moved = roots.map(|(set, root)| (set, root, place(root.name.as_str())));
     // That a repository lies in the same place below another root goes without saying.
@@ -98,8 +121,11 @@ fn moves(manifest: &Manifest, here: &RootSet) -> BTreeSet<(String, Option<String
         let elsewhere = expand_path(&collapse_path(&set.without_repo(), &root.path), &others);
         set.repo() == Some(root) && elsewhere.is_some() && elsewhere == *now
     };
-    let moved = moved.filter(|(set, root, now)| now.as_ref() != Some(&root.path) && !is_said(set, root, now));
-    moved.map(|(_, root, now)| (root.path.clone(), now)).collect()
+    let moved = moved
+        .filter(|(set, root, now)| now.as_ref() != Some(&root.path) && !is_said(set, root, now));
+    moved
+        .map(|(_, root, now)| (root.path.clone(), now))
+        .collect()
 }
 
 /// The same of roots that were none yet when the text was written, where this machine has them.
@@ -110,7 +136,9 @@ fn moved_since<'a>(
 ) -> impl Iterator<Item = (String, Option<String>)> {
     let roots = work.views.since().roots(manifest);
     let pairs = roots.filter_map(|root| Some((root, here.get(root.name.as_str())?)));
-    pairs.filter(|(then, now)| then.path != now.path).map(|(then, now)| (then.path.clone(), Some(now.path.clone())))
+    pairs
+        .filter(|(then, now)| then.path != now.path)
+        .map(|(then, now)| (then.path.clone(), Some(now.path.clone())))
 }
 
 fn text(moves: &BTreeSet<(String, Option<String>)>, memory: &Path) -> String {
@@ -123,7 +151,10 @@ fn text(moves: &BTreeSet<(String, Option<String>)>, memory: &Path) -> String {
         Some(now) => format!("- `{then}` is now `{now}`"),
         None => format!("- `{then}` does not exist on this machine"),
     }));
-    lines.push(format!("- the memory directory is now `{}`", memory.display()));
+    lines.push(format!(
+        "- the memory directory is now `{}`",
+        memory.display()
+    ));
     lines.push(String::new());
     lines.join("\n")
 }
@@ -135,7 +166,9 @@ mod tests {
     #[test]
     fn each_root_is_named_once() {
         let moved = |then: &str, now: Option<&str>| (then.to_owned(), now.map(str::to_owned));
-        let moves = [moved("/home/al", Some("/Users/al")), moved("/srv/x", None)].into_iter().collect();
+        let moves = [moved("/home/al", Some("/Users/al")), moved("/srv/x", None)]
+            .into_iter()
+            .collect();
         insta::assert_snapshot!(text(&moves, Path::new("/Users/al/.claude/projects/-Users-al-app/memory")), @r"
         This conversation goes on on another machine than the one it was on before. Earlier messages are unchanged and name the paths of the machine on which they were written. Use the present paths from here on:
         - `/home/al` is now `/Users/al`

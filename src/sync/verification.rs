@@ -175,7 +175,11 @@ impl Default for RemoteStanding {
 impl Damage {
     /// Damage of a session as a whole.
     pub fn of_session(what: String) -> Self {
-        Self { file: None, segment: None, what }
+        Self {
+            file: None,
+            segment: None,
+            what,
+        }
     }
 }
 
@@ -209,7 +213,10 @@ impl SessionCheck {
 
     /// Whether all places have of it what they should, whole.
     pub fn agrees(&self) -> bool {
-        self.standings().iter().all(|standing| **standing == Standing::Same) && self.damage.is_empty()
+        self.standings()
+            .iter()
+            .all(|standing| **standing == Standing::Same)
+            && self.damage.is_empty()
     }
 
     /// How the places stand to each other that should agree.

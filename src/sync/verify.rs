@@ -55,12 +55,21 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
         base: common_base(&work, seen_as.as_ref())?,
     };
     let (store, theirs) = (verifying.store.sessions()?, verifying.remote.sessions()?);
-    let all: BTreeSet<&SessionId> = found.sessions.keys().chain(store.keys()).chain(theirs.keys()).collect();
+    let all: BTreeSet<&SessionId> = found
+        .sessions
+        .keys()
+        .chain(store.keys())
+        .chain(theirs.keys())
+        .collect();
     let mut verification = Verification {
         full: request.full,
         head: work.store.head()?,
         remote: remote.standing,
-        passed_over: if request.sessions.is_empty() { passed_over(&found) } else { Vec::new() },
+        passed_over: if request.sessions.is_empty() {
+            passed_over(&found)
+        } else {
+            Vec::new()
+        },
         ..Verification::default()
     };
     if request.sessions.is_empty() {
@@ -70,7 +79,9 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
     verifying.check_sessions(&wanted, &store, &theirs, &mut verification)?;
     if request.full && request.sessions.is_empty() {
         verification.objects = Some(check_objects(&work, seen_as)?);
-        verification.remote_damage = remote.now.map_or(Ok(None), |head| remote_damage(&work, &head))?;
+        verification.remote_damage = remote
+            .now
+            .map_or(Ok(None), |head| remote_damage(&work, &head))?;
     }
     Ok(verification)
 }
@@ -92,17 +103,27 @@ fn ask_remote(work: &Work<'_>) -> Result<Asked, SyncError> {
     let known = work.store.remote_head()?;
     let now = match answer {
         Ok(mut refs) => refs.remove(&format!("refs/heads/{BRANCH}")),
-        Err(SyncError::Remote(RemoteError::Interrupted { .. })) => return Err(SyncError::Interrupted),
+        Err(SyncError::Remote(RemoteError::Interrupted { .. })) => {
+            return Err(SyncError::Interrupted);
+        }
         Err(SyncError::Remote(e)) => {
             let reason = in_one_line(&e);
             let commits = waiting(work, head.as_ref(), known.as_ref())?;
-            return Ok(Asked { standing: RemoteStanding::NotReached { reason, commits }, now: None, seen_as: known });
+            return Ok(Asked {
+                standing: RemoteStanding::NotReached { reason, commits },
+                now: None,
+                seen_as: known,
+            });
         }
         Err(e) => return Err(e),
     };
     let standing = standing_of(work, head.as_ref(), known.as_ref(), now.as_ref())?;
     let here = now.as_ref().is_none_or(|now| work.store.has(now));
-    Ok(Asked { standing, seen_as: if here { now.clone() } else { known }, now })
+    Ok(Asked {
+        standing,
+        seen_as: if here { now.clone() } else { known },
+        now,
+    })
 }
 
 fn standing_of(
@@ -118,29 +139,50 @@ fn standing_of(
         (Some(known), Some(now)) => store.has(now) && !store.contains(now, known)?,
     };
     if lost {
-        return Ok(RemoteStanding::Lost { commit: now.cloned(), commits: waiting(work, head, now)? });
+        return Ok(RemoteStanding::Lost {
+            commit: now.cloned(),
+            commits: waiting(work, head, now)?,
+        });
     }
     Ok(match (head, now) {
         (None, None) => RemoteStanding::UpToDate { commit: None },
-        (Some(_), None) => RemoteStanding::Behind { commit: None, commits: waiting(work, head, None)? },
-        (Some(head), Some(now)) if head == now => RemoteStanding::UpToDate { commit: Some(now.clone()) },
+        (Some(_), None) => RemoteStanding::Behind {
+            commit: None,
+            commits: waiting(work, head, None)?,
+        },
+        (Some(head), Some(now)) if head == now => RemoteStanding::UpToDate {
+            commit: Some(now.clone()),
+        },
         (Some(head), Some(now)) if store.has(now) && store.contains(head, now)? => {
-            RemoteStanding::Behind { commit: Some(now.clone()), commits: waiting(work, Some(head), Some(now))? }
+            RemoteStanding::Behind {
+                commit: Some(now.clone()),
+                commits: waiting(work, Some(head), Some(now))?,
+            }
         }
         (_, Some(now)) => {
             let common = if store.has(now) { Some(now) } else { known };
-            RemoteStanding::Ahead { commit: now.clone(), commits: waiting(work, head, common)? }
+            RemoteStanding::Ahead {
+                commit: now.clone(),
+                commits: waiting(work, head, common)?,
+            }
         }
     })
 }
 
 /// How many commits wait here to be sent.
-fn waiting(work: &Work<'_>, head: Option<&CommitId>, theirs: Option<&CommitId>) -> Result<u64, SyncError> {
+fn waiting(
+    work: &Work<'_>,
+    head: Option<&CommitId>,
+    theirs: Option<&CommitId>,
+) -> Result<u64, SyncError> {
     head.map_or(Ok(0), |head| Ok(work.store.commits_beyond(head, theirs)?))
 }
 
 /// The newest state that the store and the remote have in common.
-fn common_base<'w>(work: &'w Work<'_>, theirs: Option<&CommitId>) -> Result<Snapshot<'w>, SyncError> {
+fn common_base<'w>(
+    work: &'w Work<'_>,
+    theirs: Option<&CommitId>,
+) -> Result<Snapshot<'w>, SyncError> {
     let base = match (work.store.head()?, theirs) {
         (Some(head), Some(theirs)) => work.store.merge_base(&head, theirs)?,
         _ => None,
@@ -148,7 +190,10 @@ fn common_base<'w>(work: &'w Work<'_>, theirs: Option<&CommitId>) -> Result<Snap
     Ok(work.store.snapshot(base.as_ref())?)
 }
 
-fn wanted<'a>(named: &[SessionId], all: &BTreeSet<&'a SessionId>) -> Result<Vec<&'a SessionId>, SyncError> {
+fn wanted<'a>(
+    named: &[SessionId],
+    all: &BTreeSet<&'a SessionId>,
+) -> Result<Vec<&'a SessionId>, SyncError> {
     if named.is_empty() {
         return Ok(all.iter().copied().collect());
     }
@@ -156,7 +201,9 @@ fn wanted<'a>(named: &[SessionId], all: &BTreeSet<&'a SessionId>) -> Result<Vec<
     for name in named {
         let id = session_named(name, all.iter().copied())?;
         let id = id.and_then(|id| all.get(&id).copied());
-        wanted.insert(id.ok_or_else(|| SyncError::Nowhere { session: name.clone() })?);
+        wanted.insert(id.ok_or_else(|| SyncError::Nowhere {
+            session: name.clone(),
+        })?);
     }
     Ok(wanted.into_iter().collect())
 }
@@ -170,7 +217,11 @@ fn check_objects(work: &Work<'_>, remote: Option<CommitId>) -> Result<ObjectChec
         !interrupted()
     });
     work.ctx.progress.end();
-    if interrupted() { Err(SyncError::Interrupted) } else { Ok(checked?) }
+    if interrupted() {
+        Err(SyncError::Interrupted)
+    } else {
+        Ok(checked?)
+    }
 }
 
 /// What git finds wrong with a remote on this disk. One elsewhere is looked after by its server.
@@ -202,7 +253,10 @@ impl Verifying<'_> {
         verification: &mut Verification,
     ) -> Result<(), SyncError> {
         let live = live_sessions(&self.work.ctx.env.claude_dir);
-        self.work.ctx.progress.begin(Phase::Check, wanted.len() as u64, 0);
+        self.work
+            .ctx
+            .progress
+            .begin(Phase::Check, wanted.len() as u64, 0);
         for id in wanted {
             let mut check = self.check_session(id, live.contains_key(*id));
             self.compare_with_remote(&mut check, (store.get(*id), remote.get(*id)))?;
@@ -213,7 +267,11 @@ impl Verifying<'_> {
             }
         }
         self.work.ctx.progress.end();
-        if interrupted() { Err(SyncError::Interrupted) } else { Ok(()) }
+        if interrupted() {
+            Err(SyncError::Interrupted)
+        } else {
+            Ok(())
+        }
     }
 
     /// This machine's files beside the stored ones, and with [`Self::full`] the stored ones beside their manifest.
@@ -222,7 +280,9 @@ impl Verifying<'_> {
         let manifest = match self.store.manifest(id) {
             Ok(manifest) => manifest,
             Err(e) => {
-                check.damage.push(Damage::of_session(SyncError::from(e).in_words()));
+                check
+                    .damage
+                    .push(Damage::of_session(SyncError::from(e).in_words()));
                 None
             }
         };
@@ -236,9 +296,14 @@ impl Verifying<'_> {
         }
         if let Some(session) = self.found.sessions.get(id) {
             check.left_out = choice::left_out(self.work, session).map(|why| why.to_string());
-            let local = Local { session, live: running };
+            let local = Local {
+                session,
+                live: running,
+            };
             if let Err(e) = self.check_here(&local, manifest.as_ref(), &mut check) {
-                check.here_to_store = Standing::Unknown { reason: e.in_words() };
+                check.here_to_store = Standing::Unknown {
+                    reason: e.in_words(),
+                };
             }
         }
         check
@@ -260,10 +325,15 @@ impl Verifying<'_> {
                 lines
             }
         };
-        check.here = Some(Amount { lines, bytes: session.bytes() });
+        check.here = Some(Amount {
+            lines,
+            bytes: session.bytes(),
+        });
         if !check.damage.is_empty() {
             // There is nothing that could be compared with.
-            check.here_to_store = Standing::Unknown { reason: "the stored one is damaged".to_owned() };
+            check.here_to_store = Standing::Unknown {
+                reason: "the stored one is damaged".to_owned(),
+            };
             return Ok(());
         }
         check.here_to_store = match manifest {
@@ -271,8 +341,16 @@ impl Verifying<'_> {
             None if local.limit(None)? == 0 => Standing::Same,
             None => Standing::Ahead,
             Some(manifest) if self.full => {
-                match standing(&compare_with(self.work, &self.store, manifest, local, None)?) {
-                    Standing::Behind if self.work.held.holds(session, &self.store)? => Standing::Same,
+                match standing(&compare_with(
+                    self.work,
+                    &self.store,
+                    manifest,
+                    local,
+                    None,
+                )?) {
+                    Standing::Behind if self.work.held.holds(session, &self.store)? => {
+                        Standing::Same
+                    }
                     standing => standing,
                 }
             }
@@ -292,7 +370,13 @@ impl Verifying<'_> {
         check.remote = match theirs {
             None => None,
             Some(_) if ours == theirs => check.store,
-            Some(_) => self.remote.manifest(&check.session).ok().flatten().as_ref().map(stored_amount),
+            Some(_) => self
+                .remote
+                .manifest(&check.session)
+                .ok()
+                .flatten()
+                .as_ref()
+                .map(stored_amount),
         };
         check.store_to_remote = match (ours, theirs) {
             (ours, theirs) if ours == theirs => Standing::Same,
@@ -307,14 +391,23 @@ impl Verifying<'_> {
     fn check_files(&self, manifest: &Manifest) -> Vec<Damage> {
         let mut damage = Vec::new();
         for (name, file) in manifest.all_files() {
-            let stored = StoredText { snapshot: &self.store, manifest, name, file };
+            let stored = StoredText {
+                snapshot: &self.store,
+                manifest,
+                name,
+                file,
+            };
             match self.check_segments(&stored) {
                 Ok(segments) => damage.extend(segments.into_iter().map(|segment| Damage {
                     file: name.cloned(),
                     segment: Some(segment),
                     what: "it is not what its manifest says".to_owned(),
                 })),
-                Err(e) => damage.push(Damage { file: name.cloned(), segment: None, what: e.in_words() }),
+                Err(e) => damage.push(Damage {
+                    file: name.cloned(),
+                    segment: None,
+                    what: e.in_words(),
+                }),
             }
         }
         damage
@@ -327,13 +420,22 @@ impl Verifying<'_> {
             let mut text = piece.text;
             while !text.is_empty() {
                 let lines = sums.lines_left().min(count_lines(text));
-                let (now, later) =
-                    text.split_at(offset_after_lines(text, usize::try_from(lines).unwrap_or(usize::MAX)));
+                let (now, later) = text.split_at(offset_after_lines(
+                    text,
+                    usize::try_from(lines).unwrap_or(usize::MAX),
+                ));
                 let kind = text_kind(stored.name);
-                sums.add(lines, &Reader::as_written(&self.work.views, stored.manifest, piece.run, kind, now)?);
+                sums.add(
+                    lines,
+                    &Reader::as_written(&self.work.views, stored.manifest, piece.run, kind, now)?,
+                );
                 text = later;
             }
-            if interrupted() { Err(SyncError::Interrupted) } else { Ok(true) }
+            if interrupted() {
+                Err(SyncError::Interrupted)
+            } else {
+                Ok(true)
+            }
         })?;
         Ok(sums.finish())
     }
@@ -352,7 +454,14 @@ struct Sums<'a> {
 impl<'a> Sums<'a> {
     fn of(file: &'a StoredFile) -> Self {
         let hasher = blake3::Hasher::new();
-        Self { segments: &file.segments, number: 0, lines: 0, bytes: 0, hasher, wrong: Vec::new() }
+        Self {
+            segments: &file.segments,
+            number: 0,
+            lines: 0,
+            bytes: 0,
+            hasher,
+            wrong: Vec::new(),
+        }
     }
 
     /// Lines that are still to come of the present segment; one in which no line ends is passed.
@@ -373,7 +482,9 @@ impl<'a> Sums<'a> {
     }
 
     fn close(&mut self) {
-        let Some(segment) = self.segments.get(self.number) else { return };
+        let Some(segment) = self.segments.get(self.number) else {
+            return;
+        };
         if (self.lines, self.bytes) != (segment.lines, segment.local_bytes)
             || short_hash(&self.hasher) != segment.local_hash
         {
@@ -393,12 +504,20 @@ impl<'a> Sums<'a> {
 }
 
 fn stored_amount(manifest: &Manifest) -> Amount {
-    Amount { lines: manifest.transcript.lines(), bytes: manifest.local_bytes() }
+    Amount {
+        lines: manifest.transcript.lines(),
+        bytes: manifest.local_bytes(),
+    }
 }
 
 /// Lines of a transcript that is in step: a line that another machine never finished is not written here.
 fn lines_here(work: &Work<'_>, manifest: &Manifest) -> u64 {
-    let elsewhere = manifest.transcript.runs.iter().filter(|run| run.torn && run.machine != *work.views.me()).count();
+    let elsewhere = manifest
+        .transcript
+        .runs
+        .iter()
+        .filter(|run| run.torn && run.machine != *work.views.me())
+        .count();
     manifest.transcript.lines().saturating_sub(elsewhere as u64)
 }
 
@@ -414,7 +533,11 @@ fn count_here(local: &Local<'_>) -> Result<(u64, u64), SyncError> {
 }
 
 fn standing(found: &Differences) -> Standing {
-    match (found.parted.is_some(), found.up.is_empty(), found.down.is_empty()) {
+    match (
+        found.parted.is_some(),
+        found.up.is_empty(),
+        found.down.is_empty(),
+    ) {
         (true, ..) => Standing::Diverged,
         (false, true, true) => Standing::Same,
         (false, false, true) => Standing::Ahead,

@@ -87,7 +87,17 @@ impl Views {
             }
         }
         let (with_repo, since, expanders, collapsers, presents) = Default::default();
-        Self { me, roots, with_repo, setting, clones, since, expanders, collapsers, presents }
+        Self {
+            me,
+            roots,
+            with_repo,
+            setting,
+            clones,
+            since,
+            expanders,
+            collapsers,
+            presents,
+        }
     }
 
     /// The same, with what is known of the present roots of machines.
@@ -117,7 +127,10 @@ impl Views {
     /// The session with its project as it would be called if it were stored today: for where it belongs, not for its text.
     pub(super) fn as_of_today<'m>(&self, manifest: &'m Manifest) -> Cow<'m, Manifest> {
         match self.since.project(manifest, self.roots()) {
-            Some(project) => Cow::Owned(Manifest { project: Some(project), ..manifest.clone() }),
+            Some(project) => Cow::Owned(Manifest {
+                project: Some(project),
+                ..manifest.clone()
+            }),
             None => Cow::Borrowed(manifest),
         }
     }
@@ -129,7 +142,11 @@ impl Views {
 
     /// Where the repositories of sessions are.
     pub(super) fn repos(&self) -> Repos<'_> {
-        Repos { me: &self.me, bases: &self.roots, clones: &self.clones }
+        Repos {
+            me: &self.me,
+            bases: &self.roots,
+            clones: &self.clones,
+        }
     }
 
     /// The present roots, with the repository of the session.
@@ -144,7 +161,10 @@ impl Views {
     pub(super) fn settle(&self, manifest: &Manifest) {
         if is_in_repo(manifest) {
             let repo = self.repos().anew(manifest, true);
-            self.clones.use_for(&manifest.session, repo.as_ref().map(|repo| repo.path.as_str()));
+            self.clones.use_for(
+                &manifest.session,
+                repo.as_ref().map(|repo| repo.path.as_str()),
+            );
         }
     }
 
@@ -152,13 +172,21 @@ impl Views {
     /// Untrusted text.
     pub(super) fn place_of_project(&self, manifest: &Manifest) -> Option<PortablePath> {
         if !is_below_repo(manifest) {
-            return self.since.project(manifest, self.roots()).or_else(|| manifest.project.clone());
+            return self
+                .since
+                .project(manifest, self.roots())
+                .or_else(|| manifest.project.clone());
         }
         let repos = self.repos();
         let is_settled = self.clones.used(&manifest.session).is_some();
-        let repo = if is_settled { repos.of(manifest, &manifest.session) } else { repos.anew(manifest, true) };
+        let repo = if is_settled {
+            repos.of(manifest, &manifest.session)
+        } else {
+            repos.anew(manifest, true)
+        };
         let here = repo.and_then(|repo| Repos::directory(manifest, &self.roots().with(repo)));
-        here.map(|path| collapse_path(self.roots(), &path)).or_else(|| plain_project(manifest))
+        here.map(|path| collapse_path(self.roots(), &path))
+            .or_else(|| plain_project(manifest))
     }
 
     /// The project as people here know it: where it is on this machine, else by its remote. Untrusted text.
@@ -168,26 +196,42 @@ impl Views {
             let today = self.since.project(manifest, self.roots());
             return Some(today.as_ref().unwrap_or(project).to_string());
         }
-        let here = Repos::directory(manifest, &self.roots_of(manifest)).filter(|path| Path::new(path).is_dir());
+        let here = Repos::directory(manifest, &self.roots_of(manifest))
+            .filter(|path| Path::new(path).is_dir());
         let here = here.map(|path| collapse_path(self.roots(), &path).to_string());
-        here.or_else(|| repo_name(manifest)).or_else(|| Some(plain_project(manifest)?.to_string()))
+        here.or_else(|| repo_name(manifest))
+            .or_else(|| Some(plain_project(manifest)?.to_string()))
     }
 
     /// A collapser, made once for equal roots and directories.
     pub(super) fn collapser(&self, roots: &RootSet, directories: &[String]) -> Arc<Collapser> {
         let key = (RootsKey::of(roots), directories.to_vec());
-        let mut collapsers = self.collapsers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut collapsers = self
+            .collapsers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if collapsers.len() >= MOST_COLLAPSERS && !collapsers.contains_key(&key) {
             collapsers.clear();
         }
-        Arc::clone(collapsers.entry(key).or_insert_with(|| Arc::new(Collapser::new(roots, directories))))
+        Arc::clone(
+            collapsers
+                .entry(key)
+                .or_insert_with(|| Arc::new(Collapser::new(roots, directories))),
+        )
     }
 
     /// What proves that text collapsed with `roots` comes back.
     pub(super) fn prover(&self, roots: &RootSet) -> Arc<Expander> {
         let key = (RootsKey::of(roots), Reading::Exact);
-        let mut expanders = self.expanders.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(expanders.entry(key).or_insert_with(|| Arc::new(Expander::exact(roots))))
+        let mut expanders = self
+            .expanders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(
+            expanders
+                .entry(key)
+                .or_insert_with(|| Arc::new(Expander::exact(roots))),
+        )
     }
 
     /// The number of `set`.
@@ -195,11 +239,17 @@ impl Views {
         if let Some(n) = self.roots.iter().position(|known| *known == set) {
             return n;
         }
-        let mut more = self.with_repo.lock().unwrap_or_else(PoisonError::into_inner);
-        let n = more.iter().position(|known| *known == set).unwrap_or_else(|| {
-            more.push(set);
-            more.len() - 1
-        });
+        let mut more = self
+            .with_repo
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let n = more
+            .iter()
+            .position(|known| *known == set)
+            .unwrap_or_else(|| {
+                more.push(set);
+                more.len() - 1
+            });
         self.roots.len() + n
     }
 
@@ -207,14 +257,31 @@ impl Views {
     fn set(&self, n: usize) -> RootSet {
         match n.checked_sub(self.roots.len()) {
             None => self.roots[n].clone(),
-            Some(n) => self.with_repo.lock().unwrap_or_else(PoisonError::into_inner)[n].clone(),
+            Some(n) => self
+                .with_repo
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)[n]
+                .clone(),
         }
     }
 
     /// Reads files of `manifest` as files of the session `session`.
-    pub(super) fn reader<'a>(&'a self, manifest: &'a Manifest, session: &'a SessionId, kind: TextKind) -> Reader<'a> {
+    pub(super) fn reader<'a>(
+        &'a self,
+        manifest: &'a Manifest,
+        session: &'a SessionId,
+        kind: TextKind,
+    ) -> Reader<'a> {
         let (learned, present, ever) = Default::default();
-        Reader { views: self, manifest, session, kind, learned, present, ever }
+        Reader {
+            views: self,
+            manifest,
+            session,
+            kind,
+            learned,
+            present,
+            ever,
+        }
     }
 
     /// The title the client would show, with this machine's paths. Untrusted text.
@@ -233,8 +300,16 @@ impl Views {
         let reading = Reading::With(View::Local, self.number(self.roots_of(manifest)));
         // Whose words it is, it does not say: a first prompt is of whoever began, most titles are of whoever wrote last.
         let (mut tried, mut likeliest) = (BTreeSet::new(), None);
-        for run in manifest.transcript.runs.iter().rev().filter(|run| tried.insert(&run.roots)) {
-            let Some(expander) = self.expander(manifest, run, reading) else { continue };
+        for run in manifest
+            .transcript
+            .runs
+            .iter()
+            .rev()
+            .filter(|run| tried.insert(&run.roots))
+        {
+            let Some(expander) = self.expander(manifest, run, reading) else {
+                continue;
+            };
             let mut shown = Vec::new();
             expander.expand(title.as_bytes(), TextKind::Plain, &mut shown);
             let shown = String::from_utf8_lossy(&shown).into_owned();
@@ -261,14 +336,25 @@ impl Views {
             return Ok(Cow::Borrowed(portable));
         }
         let reader = self.reader(manifest, &manifest.session, kind);
-        let in_repo = manifest.roots.get(&run.roots).is_some_and(|origin| origin.repo().is_some());
+        let in_repo = manifest
+            .roots
+            .get(&run.roots)
+            .is_some_and(|origin| origin.repo().is_some());
         let present = if in_repo { self.present(manifest) } else { 0 };
-        reader.read(run, Reading::With(View::Local, present), portable).map(Cow::Owned)
+        reader
+            .read(run, Reading::With(View::Local, present), portable)
+            .map(Cow::Owned)
     }
 
     /// The roots with which [`Self::localised`] reads the sessions: the present ones, with each of their repositories.
-    pub(super) fn localising<'m>(&self, manifests: impl Iterator<Item = &'m Manifest>) -> Vec<RootSet> {
-        let numbers: BTreeSet<usize> = manifests.map(|manifest| self.present(manifest)).chain([0]).collect();
+    pub(super) fn localising<'m>(
+        &self,
+        manifests: impl Iterator<Item = &'m Manifest>,
+    ) -> Vec<RootSet> {
+        let numbers: BTreeSet<usize> = manifests
+            .map(|manifest| self.present(manifest))
+            .chain([0])
+            .collect();
         numbers.into_iter().map(|n| self.set(n)).collect()
     }
 
@@ -304,7 +390,10 @@ impl Views {
     fn expander(&self, manifest: &Manifest, run: &Run, reading: Reading) -> Option<Arc<Expander>> {
         let key = (run.roots.clone(), reading);
         // What another thread has entered is whole, whatever became of that thread.
-        let mut expanders = self.expanders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut expanders = self
+            .expanders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(expander) = expanders.get(&key) {
             return Some(Arc::clone(expander));
         }
@@ -326,7 +415,11 @@ impl<'a> Reader<'a> {
 
     /// The same, for a local file that names these working directories.
     pub(super) fn with_learned(self, learned: Vec<String>) -> Self {
-        Self { learned, ever: OnceCell::new(), ..self }
+        Self {
+            learned,
+            ever: OnceCell::new(),
+            ..self
+        }
     }
 
     /// Whether there are readings that depend on where the session's repository is.
@@ -337,8 +430,13 @@ impl<'a> Reader<'a> {
     /// How the run is written to this machine's disk now. What this machine wrote stays, wherever its repository is now.
     pub(super) fn preferred(&self, run: &Run) -> Reading {
         let origin = self.manifest.roots.get(&run.roots);
-        let as_written = self.is_mine(run) && origin.is_some_and(|origin| origin.without_repo() == *self.views.roots());
-        if as_written { Reading::Exact } else { Reading::With(self.views.view_of(self.manifest), self.present()) }
+        let as_written = self.is_mine(run)
+            && origin.is_some_and(|origin| origin.without_repo() == *self.views.roots());
+        if as_written {
+            Reading::Exact
+        } else {
+            Reading::With(self.views.view_of(self.manifest), self.present())
+        }
     }
 
     fn present(&self) -> usize {
@@ -350,7 +448,10 @@ impl<'a> Reader<'a> {
 
     fn ever(&self) -> &[usize] {
         self.ever.get_or_init(|| {
-            let sets = self.views.repos().ever(self.manifest, self.session, &self.learned);
+            let sets = self
+                .views
+                .repos()
+                .ever(self.manifest, self.session, &self.learned);
             sets.into_iter().map(|set| self.views.number(set)).collect()
         })
     }
@@ -359,7 +460,11 @@ impl<'a> Reader<'a> {
     pub(super) fn found(&self, run: &Run, reading: Reading) {
         if let Reading::With(_, n) = reading
             && n != self.present()
-            && self.manifest.roots.get(&run.roots).is_some_and(|origin| origin.repo().is_some())
+            && self
+                .manifest
+                .roots
+                .get(&run.roots)
+                .is_some_and(|origin| origin.repo().is_some())
             && let Some(repo) = self.views.set(n).repo()
         {
             self.views.clones.use_for(self.session, Some(&repo.path));
@@ -371,7 +476,12 @@ impl<'a> Reader<'a> {
         let preferred = self.preferred(run);
         let others = move || {
             let numbers = self.ever().iter().copied().chain(0..self.views.roots.len());
-            let with = numbers.flat_map(|n| [Reading::With(View::Original, n), Reading::With(View::Local, n)]);
+            let with = numbers.flat_map(|n| {
+                [
+                    Reading::With(View::Original, n),
+                    Reading::With(View::Local, n),
+                ]
+            });
             let mut seen = vec![preferred];
             let all: Vec<Reading> = std::iter::once(Reading::Exact).chain(with).collect();
             all.into_iter().filter(move |reading| {
@@ -389,13 +499,25 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`SyncError::Oversized`]
-    pub(super) fn read(&self, run: &Run, reading: Reading, portable: &[u8]) -> Result<Vec<u8>, SyncError> {
+    pub(super) fn read(
+        &self,
+        run: &Run,
+        reading: Reading,
+        portable: &[u8],
+    ) -> Result<Vec<u8>, SyncError> {
         let mut text = Vec::with_capacity(portable.len() + portable.len() / 8);
-        match self.views.expander(self.manifest, run, reading).filter(|_| !run.verbatim) {
+        match self
+            .views
+            .expander(self.manifest, run, reading)
+            .filter(|_| !run.verbatim)
+        {
             Some(expander) => {
                 let session = || self.manifest.session.clone();
                 let done = expander.expand_bounded(portable, self.kind, &mut text);
-                done.map_err(|source| SyncError::Oversized { session: session(), source })?;
+                done.map_err(|source| SyncError::Oversized {
+                    session: session(),
+                    source,
+                })?;
             }
             None => text.extend_from_slice(portable),
         }
@@ -411,7 +533,9 @@ impl<'a> Reader<'a> {
         portable: &[u8],
     ) -> Result<Vec<u8>, SyncError> {
         let session = run.written_as.as_ref().unwrap_or(&manifest.session);
-        views.reader(manifest, session, kind).read(run, Reading::Exact, portable)
+        views
+            .reader(manifest, session, kind)
+            .read(run, Reading::Exact, portable)
     }
 
     /// The text as it is written to this machine's disk now.

@@ -63,7 +63,10 @@ impl<'a> Work<'a> {
         ctx.progress.begin(Phase::Scan, 0, 0);
         let (work, found) = std::thread::scope(|scope| {
             let found = scope.spawn(|| discover(claude_dir));
-            (Self::open_locked(ctx, locks), found.join().expect("a scan does not panic"))
+            (
+                Self::open_locked(ctx, locks),
+                found.join().expect("a scan does not panic"),
+            )
         });
         ctx.progress.end();
         let (mut work, found) = (work?, found?);
@@ -71,7 +74,10 @@ impl<'a> Work<'a> {
         Ok((work, found))
     }
 
-    fn open_locked(ctx: &'a Context<'a>, locks: (FamilyLock, ProcessLock)) -> Result<Self, SyncError> {
+    fn open_locked(
+        ctx: &'a Context<'a>,
+        locks: (FamilyLock, ProcessLock),
+    ) -> Result<Self, SyncError> {
         let env = ctx.env;
         let store = Store::open_or_create(&store_path(env))?;
         fail_point("the store is open");
@@ -105,13 +111,17 @@ impl<'a> Work<'a> {
 
     /// Looks again at what other machines have for roots, after a fetch.
     pub(super) fn refresh_others(&mut self) -> Result<(), SyncError> {
-        self.views.learn(Since::of(&all_machines(&self.store)?, &self.machine));
+        self.views
+            .learn(Since::of(&all_machines(&self.store)?, &self.machine));
         Ok(())
     }
 
     /// The author of a commit made now.
     pub(super) fn author(&self) -> Author<'_> {
-        Author { machine: &self.machine, time: self.ctx.clock.now() }
+        Author {
+            machine: &self.machine,
+            time: self.ctx.clock.now(),
+        }
     }
 
     /// Every session of this machine. Takes note of those that were here and are not any more.
@@ -132,20 +142,31 @@ impl<'a> Work<'a> {
 
     /// The remote, reached through the user's git.
     pub(super) fn remote(&self) -> Result<GitCli, SyncError> {
-        Ok(self.git_for(remote_url(self.ctx.env, self.ctx.settings.remote.as_deref())?))
+        Ok(self.git_for(remote_url(
+            self.ctx.env,
+            self.ctx.settings.remote.as_deref(),
+        )?))
     }
 
     /// A repository on this disk.
     pub(super) fn remote_at(&self, path: &Path) -> Result<GitCli, SyncError> {
-        Ok(self.git_for(RemoteUrl::parse(&path.to_string_lossy(), &self.ctx.env.dirs.data)?))
+        Ok(self.git_for(RemoteUrl::parse(
+            &path.to_string_lossy(),
+            &self.ctx.env.dirs.data,
+        )?))
     }
 
     fn git_for(&self, url: RemoteUrl) -> GitCli {
         let git = self.ctx.env.git;
         let remote = GitCli::new(self.store.git_dir(), url, git, self.ctx.interactive);
         let progress = Arc::clone(&self.ctx.progress);
-        let shortcut = ByStore { store: self.store.path().to_owned(), progress: Arc::clone(&progress) };
-        remote.with_progress(progress).with_shortcut(Arc::new(shortcut))
+        let shortcut = ByStore {
+            store: self.store.path().to_owned(),
+            progress: Arc::clone(&progress),
+        };
+        remote
+            .with_progress(progress)
+            .with_shortcut(Arc::new(shortcut))
     }
 
     /// Enters in the index those of `sessions` of which it does not know yet that they are in step with the store. They were so
@@ -217,7 +238,8 @@ impl<'a> Work<'a> {
 fn lock(ctx: &Context<'_>) -> Result<(FamilyLock, ProcessLock), SyncError> {
     let dirs = &ctx.env.dirs;
     create_private_dir_all(&dirs.state)?;
-    let mut lock = ProcessLock::acquire(&dirs.state.join("lock"), LOCK_WAIT, ctx.clock, &mut |_| ())?;
+    let mut lock =
+        ProcessLock::acquire(&dirs.state.join("lock"), LOCK_WAIT, ctx.clock, &mut |_| ())?;
     fail_point("the lock is taken");
     create_private_dir_all(&dirs.data)?;
     let family = clear_leftovers(ctx, &mut lock)?;
@@ -225,13 +247,26 @@ fn lock(ctx: &Context<'_>) -> Result<(FamilyLock, ProcessLock), SyncError> {
 }
 
 /// How text may lie on this machine's disk.
-fn this_machines_views(ctx: &Context<'_>, store: &Store, machine: &Machine) -> Result<Views, SyncError> {
+fn this_machines_views(
+    ctx: &Context<'_>,
+    store: &Store,
+    machine: &Machine,
+) -> Result<Views, SyncError> {
     let machines = all_machines(store)?;
     let since = Since::of(&machines, machine);
-    let others = machines.into_iter().filter(|other| other.id != machine.id).map(|other| other.roots);
+    let others = machines
+        .into_iter()
+        .filter(|other| other.id != machine.id)
+        .map(|other| other.roots);
     let other_roots = machine.former.iter().cloned().chain(others).collect();
     let clones = Clones::known(ctx);
-    let views = Views::new(machine.id.clone(), machine.roots.clone(), other_roots, ctx.settings.paths, clones);
+    let views = Views::new(
+        machine.id.clone(),
+        machine.roots.clone(),
+        other_roots,
+        ctx.settings.paths,
+        clones,
+    );
     Ok(views.knowing(since))
 }
 
@@ -249,7 +284,9 @@ fn this_machine(ctx: &Context<'_>, store: &Store) -> Result<(Machine, bool), Syn
     let snapshot = store.head_snapshot()?;
     let known = match snapshot.machine(&me.id) {
         // The file is this machine's own: it is written anew. What a newer ccsync wrote is no damage.
-        Err(StoreError::Malformed { source, .. }) if !matches!(source, ManifestError::Newer(_)) => None,
+        Err(StoreError::Malformed { source, .. }) if !matches!(source, ManifestError::Newer(_)) => {
+            None
+        }
         known => known?,
     };
     // A machine that was forgotten and is still there has had roots all the same.
@@ -288,5 +325,10 @@ fn index_path(env: &Env) -> PathBuf {
 /// What the entries of the index depend on besides files and store.
 fn settings_key(ctx: &Context<'_>) -> String {
     let roots = serde_json::to_string(&RootsKey::of(&ctx.settings.roots)).unwrap_or_default();
-    format!("{} {roots} {:?} {}", ctx.settings.machine.id, ctx.settings.paths, ctx.env.claude_dir.display())
+    format!(
+        "{} {roots} {:?} {}",
+        ctx.settings.machine.id,
+        ctx.settings.paths,
+        ctx.env.claude_dir.display()
+    )
 }

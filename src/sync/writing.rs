@@ -48,13 +48,26 @@ pub(super) struct Writing {
 impl Writing {
     /// All of a session that is not here.
     pub(super) fn new(directory: PathBuf, manifest: &Manifest) -> Self {
-        Self { directory, files: all_files(manifest), here: None, ahead: false, note: None }
+        Self {
+            directory,
+            files: all_files(manifest),
+            here: None,
+            ahead: false,
+            note: None,
+        }
     }
 
     /// How it is reported.
     pub(super) fn outcome(&self, lines: u64, bytes: u64) -> Outcome {
-        let was_here = self.here.as_ref().is_some_and(|here| here.files.contains_key(&None));
-        if was_here { Outcome::Extended { lines, bytes } } else { Outcome::Added { lines, bytes } }
+        let was_here = self
+            .here
+            .as_ref()
+            .is_some_and(|here| here.files.contains_key(&None));
+        if was_here {
+            Outcome::Extended { lines, bytes }
+        } else {
+            Outcome::Added { lines, bytes }
+        }
     }
 
     /// Writes the files. Returns the report, and the session if it is in step now.
@@ -64,10 +77,18 @@ impl Writing {
         snapshot: &Snapshot<'_>,
         id: &SessionId,
     ) -> Result<(SessionReport, Option<LocalSession>), SyncError> {
-        let manifest = snapshot.manifest(id)?.ok_or_else(|| SyncError::NoSuchSession { session: id.clone() })?;
+        let manifest = snapshot
+            .manifest(id)?
+            .ok_or_else(|| SyncError::NoSuchSession {
+                session: id.clone(),
+            })?;
         // The plan may be seconds old: a client may have been started since.
         if let Some(pid) = live_sessions(writer.claude_dir).get(id) {
-            return Err(SessionError::Running { session: id.clone(), pid: *pid }.into());
+            return Err(SessionError::Running {
+                session: id.clone(),
+                pid: *pid,
+            }
+            .into());
         }
         let mut all = Count::default();
         let mut now = self.here.clone().unwrap_or_else(|| LocalSession {
@@ -79,22 +100,32 @@ impl Writing {
         for (name, pull) in self.files.iter().rev() {
             let expected = now.files.get(name).copied();
             let stored = StoredText::of(snapshot, &manifest, name.as_ref());
-            let stored = stored.ok_or_else(|| SyncError::Inconsistent { session: id.clone() })?;
-            let (stamp, count) = write_file(writer, &stored, &self.directory, *pull, expected.as_ref())?;
+            let stored = stored.ok_or_else(|| SyncError::Inconsistent {
+                session: id.clone(),
+            })?;
+            let (stamp, count) =
+                write_file(writer, &stored, &self.directory, *pull, expected.as_ref())?;
             now.files.insert(name.clone(), stamp);
             all.bytes += count.bytes;
             if name.is_none() {
                 (all.lines, all.turns) = (count.lines, count.turns);
             }
         }
-        let mut report = described(writer.views, id, Some(&manifest), self.outcome(all.lines, all.bytes));
+        let mut report = described(
+            writer.views,
+            id,
+            Some(&manifest),
+            self.outcome(all.lines, all.bytes),
+        );
         if let Some(pull) = self.files.get(&None) {
             report.turns = Some(all.turns);
             report.machines = writers(&manifest.transcript, *pull, writer.names);
         }
         report.notes.extend(self.note.clone());
         if self.ahead {
-            report.notes.push("this machine has more of it: ccsync push".to_owned());
+            report
+                .notes
+                .push("this machine has more of it: ccsync push".to_owned());
         }
         Ok((report, (!self.ahead).then_some(now)))
     }
@@ -103,7 +134,9 @@ impl Writing {
 /// Every file of a session that has a place here, to be written whole.
 pub(super) fn all_files(manifest: &Manifest) -> BTreeMap<Option<RelativeName>, FilePull> {
     let files = manifest.all_files().filter(|(name, _)| has_place(*name));
-    files.map(|(name, _)| (name.cloned(), FilePull::Whole)).collect()
+    files
+        .map(|(name, _)| (name.cloned(), FilePull::Whole))
+        .collect()
 }
 
 /// What was written of a file.
@@ -116,12 +149,23 @@ struct Count {
 }
 
 /// Who wrote the lines of `file` that are brought here.
-fn writers(file: &StoredFile, pull: FilePull, names: &BTreeMap<MachineId, String>) -> Vec<MachineName> {
-    let from = if let FilePull::Extend { lines, .. } = pull { lines } else { 0 };
+fn writers(
+    file: &StoredFile,
+    pull: FilePull,
+    names: &BTreeMap<MachineId, String>,
+) -> Vec<MachineName> {
+    let from = if let FilePull::Extend { lines, .. } = pull {
+        lines
+    } else {
+        0
+    };
     let (mut end, mut writers) = (0, Vec::new());
     for run in &file.runs {
         end += run.lines;
-        let writer = MachineName { id: run.machine.clone(), name: names.get(&run.machine).cloned() };
+        let writer = MachineName {
+            id: run.machine.clone(),
+            name: names.get(&run.machine).cloned(),
+        };
         if end > from && !writers.contains(&writer) {
             writers.push(writer);
         }
@@ -138,23 +182,32 @@ fn write_file(
     expected: Option<&FileStamp>,
 ) -> Result<(FileStamp, Count), SyncError> {
     let path = target(directory, &stored.manifest.session, stored.name)?;
-    let modified = stored.manifest.last_activity.as_deref().and_then(parse_time);
+    let modified = stored
+        .manifest
+        .last_activity
+        .as_deref()
+        .and_then(parse_time);
     let mut count = Count::default();
     let stamp = match (pull, expected) {
         (FilePull::Extend { lines, offset }, Some(expected)) => {
             let part = LocalText::open(&path, offset, expected.len)?.next_lines()?;
-            let put = |put: &mut Put<'_>| expand(writer.views, stored, lines, &part, put, &mut count);
+            let put =
+                |put: &mut Put<'_>| expand(writer.views, stored, lines, &part, put, &mut count);
             writer.journal.extend(&path, expected, modified, put)?
         }
-        _ => writer
-            .journal
-            .write(&path, expected, modified, |put| expand(writer.views, stored, 0, &[], put, &mut count))?,
+        _ => writer.journal.write(&path, expected, modified, |put| {
+            expand(writer.views, stored, 0, &[], put, &mut count)
+        })?,
     };
     Ok((stamp, count))
 }
 
 /// Where a file is written. A transcript that is a link stays one, as the client leaves it; what lies beside it may be none.
-fn target(directory: &Path, id: &SessionId, name: Option<&RelativeName>) -> Result<PathBuf, SessionError> {
+fn target(
+    directory: &Path,
+    id: &SessionId,
+    name: Option<&RelativeName>,
+) -> Result<PathBuf, SessionError> {
     let path = file_path(directory, id, name);
     match name {
         None => Ok(std::fs::canonicalize(&path).unwrap_or(path)),
@@ -175,10 +228,16 @@ fn expand(
     put: &mut Put<'_>,
     count: &mut Count,
 ) -> Result<(), SyncError> {
-    let reader = views.reader(stored.manifest, &stored.manifest.session, text_kind(stored.name));
+    let reader = views.reader(
+        stored.manifest,
+        &stored.manifest.session,
+        text_kind(stored.name),
+    );
     let lines_only = stored.name.is_none_or(RelativeName::is_json_lines);
     let mut part = part;
-    let changed = || SyncError::Inconsistent { session: stored.manifest.session.clone() };
+    let changed = || SyncError::Inconsistent {
+        session: stored.manifest.session.clone(),
+    };
     stored.walk(lines, &mut |piece| {
         if part.is_empty() && piece.run.torn && lines_only {
             // Of no use to any client, and old ones glue their next record to it.
@@ -188,7 +247,8 @@ fn expand(
         if !part.is_empty() {
             let line = &text[..offset_after_lines(text, 1)];
             // The part was of this line when the plan was made; if it is not, a client has written since.
-            let reading = completing_reading(&reader, piece.run, line, part)?.ok_or_else(changed)?;
+            let reading =
+                completing_reading(&reader, piece.run, line, part)?.ok_or_else(changed)?;
             let read = reader.read(piece.run, reading, line)?;
             count.turns += count_of_persons(&read);
             put_counted(&read[part.len()..], put, count)?;

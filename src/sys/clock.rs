@@ -10,12 +10,16 @@ use chrono::{DateTime, Local, NaiveDateTime, TimeDelta, Utc};
 
 /// A time as the clocks on the wall of this machine show it, to the second.
 pub fn local(time: DateTime<Utc>) -> String {
-    time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string()
+    time.with_timezone(&Local)
+        .format("%Y-%m-%d %H:%M:%S")
+        .to_string()
 }
 
 /// The moment at which the clocks on the wall of this machine show `time`; the earlier one of two, none if they never do.
 pub fn of_local(time: NaiveDateTime) -> Option<DateTime<Utc>> {
-    time.and_local_timezone(Local).earliest().map(|time| time.to_utc())
+    time.and_local_timezone(Local)
+        .earliest()
+        .map(|time| time.to_utc())
 }
 
 /// Where the program learns the time and how it waits.
@@ -36,14 +40,22 @@ pub struct SystemClock {
 }
 
 impl Default for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the monotonic clock"
+    )]
     fn default() -> Self {
-        Self { started: Instant::now() }
+        Self {
+            started: Instant::now(),
+        }
     }
 }
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the wall clock"
+    )]
     fn now(&self) -> DateTime<Utc> {
         Utc::now() + TimeDelta::from_std(ahead()).unwrap_or(TimeDelta::MAX)
     }
@@ -66,10 +78,18 @@ fn ahead() -> Duration {
 /// By how much the clocks of this process go ahead of the system's: with the feature `fail-points`, as many seconds as the file says that
 /// `CCSYNC_CLOCK_AHEAD` names. It is read at every look at the clock, so that a test moves the time of a process that runs.
 #[cfg(feature = "fail-points")]
-#[expect(clippy::disallowed_methods, reason = "exists in tests only, where time is moved by hand")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "exists in tests only, where time is moved by hand"
+)]
 fn ahead() -> Duration {
-    let seconds = std::env::var_os("CCSYNC_CLOCK_AHEAD").and_then(|path| std::fs::read_to_string(path).ok());
-    Duration::from_secs(seconds.and_then(|text| text.trim().parse().ok()).unwrap_or(0))
+    let seconds =
+        std::env::var_os("CCSYNC_CLOCK_AHEAD").and_then(|path| std::fs::read_to_string(path).ok());
+    Duration::from_secs(
+        seconds
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(0),
+    )
 }
 
 /// A clock that moves only when told to; sleeping on it moves it and returns at once.
@@ -87,7 +107,12 @@ struct Time {
 impl ManualClock {
     /// A clock whose wall stands at `wall` and whose monotonic time is zero.
     pub fn new(wall: DateTime<Utc>) -> Self {
-        Self { time: Mutex::new(Time { wall, monotonic: Duration::ZERO }) }
+        Self {
+            time: Mutex::new(Time {
+                wall,
+                monotonic: Duration::ZERO,
+            }),
+        }
     }
 
     /// Moves both clocks forward.
@@ -130,8 +155,14 @@ mod tests {
         let start = DateTime::UNIX_EPOCH;
         let clock = ManualClock::new(start);
         clock.sleep(Duration::from_secs(5));
-        assert_eq!((clock.now() - start, clock.monotonic()), (TimeDelta::seconds(5), Duration::from_secs(5)));
+        assert_eq!(
+            (clock.now() - start, clock.monotonic()),
+            (TimeDelta::seconds(5), Duration::from_secs(5))
+        );
         clock.set_wall(start);
-        assert_eq!((clock.now(), clock.monotonic()), (start, Duration::from_secs(5)));
+        assert_eq!(
+            (clock.now(), clock.monotonic()),
+            (start, Duration::from_secs(5))
+        );
     }
 }

@@ -106,7 +106,9 @@ impl Env {
             stdin_is_terminal: stdin().is_terminal(),
             stdout_is_terminal: stdout().is_terminal(),
             stderr_is_terminal: stderr().is_terminal(),
-            columns: read.columns.or_else(|| terminal_size().map(|(_, columns)| columns)),
+            columns: read
+                .columns
+                .or_else(|| terminal_size().map(|(_, columns)| columns)),
             rows: read.rows.or_else(|| terminal_size().map(|(rows, _)| rows)),
             ..read
         })
@@ -120,7 +122,11 @@ impl Env {
             None => home.join(".claude"),
         };
         let only_lines = get("TERM").is_some_and(|t| t == "dumb");
-        let size = |name: &str| get(name).and_then(|size| size.to_str()?.parse().ok()).filter(|size| *size > 0);
+        let size = |name: &str| {
+            get(name)
+                .and_then(|size| size.to_str()?.parse().ok())
+                .filter(|size| *size > 0)
+        };
         Ok(Self {
             dirs: Dirs::from_variables(get, &home)?,
             home,
@@ -147,7 +153,12 @@ impl Env {
 impl GitEnv {
     fn from_variables(get: &dyn Fn(&str) -> Option<OsString>) -> Self {
         const SETTINGS: [&str; 3] = ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_COUNT"];
-        let allows_files = |allowed: OsString| allowed.to_string_lossy().split(':').any(|protocol| protocol == "file");
+        let allows_files = |allowed: OsString| {
+            allowed
+                .to_string_lossy()
+                .split(':')
+                .any(|protocol| protocol == "file")
+        };
         Self {
             own_ssh_command: get("GIT_SSH_COMMAND").or_else(|| get("GIT_SSH")).is_some(),
             own_settings: SETTINGS.iter().any(|name| get(name).is_some())
@@ -159,20 +170,35 @@ impl GitEnv {
 impl Dirs {
     /// All below one directory.
     pub fn below(base: &Path) -> Self {
-        Self { config: base.join("config"), data: base.join("data"), state: base.join("state") }
+        Self {
+            config: base.join("config"),
+            data: base.join("data"),
+            state: base.join("state"),
+        }
     }
 
     /// `CCSYNC_HOME` if set; else each `XDG_*_HOME` that is set, also on macOS and Windows; else the platform's places.
-    fn from_variables(get: &dyn Fn(&str) -> Option<OsString>, home: &Path) -> Result<Self, EnvError> {
+    fn from_variables(
+        get: &dyn Fn(&str) -> Option<OsString>,
+        home: &Path,
+    ) -> Result<Self, EnvError> {
         if let Some(base) = get("CCSYNC_HOME") {
             return Ok(Self::below(&absolute("CCSYNC_HOME", base.into())?));
         }
         let standard = Self::of_platform(home);
         // A relative value is invalid and to be ignored (XDG Base Directory Specification 0.8).
-        let xdg = |name: &str| get(name).map(PathBuf::from).filter(|p| p.is_absolute()).map(|p| p.join("ccsync"));
+        let xdg = |name: &str| {
+            get(name)
+                .map(PathBuf::from)
+                .filter(|p| p.is_absolute())
+                .map(|p| p.join("ccsync"))
+        };
         let data = xdg("XDG_DATA_HOME");
-        let state = xdg("XDG_STATE_HOME")
-            .or_else(|| data.as_ref().map(|d| d.join("state")).filter(|_| !cfg!(target_os = "linux")));
+        let state = xdg("XDG_STATE_HOME").or_else(|| {
+            data.as_ref()
+                .map(|d| d.join("state"))
+                .filter(|_| !cfg!(target_os = "linux"))
+        });
         Ok(Self {
             config: xdg("XDG_CONFIG_HOME").unwrap_or(standard.config),
             data: data.unwrap_or(standard.data),
@@ -185,7 +211,9 @@ impl Dirs {
             Some(dirs) => Self {
                 config: dirs.config_dir().to_owned(),
                 data: dirs.data_dir().to_owned(),
-                state: dirs.state_dir().map_or_else(|| dirs.data_dir().join("state"), Path::to_owned),
+                state: dirs
+                    .state_dir()
+                    .map_or_else(|| dirs.data_dir().join("state"), Path::to_owned),
             },
             None => Self::below(&home.join(".ccsync")),
         }
@@ -196,8 +224,13 @@ fn client(get: &dyn Fn(&str) -> Option<OsString>, claude_dir: &Path) -> PathBuf 
     const NAME: &str = "claude";
     let path = get("PATH").unwrap_or_default();
     let local = claude_dir.join("local").join(NAME);
-    let is_on_path = || std::env::split_paths(&path).any(|directory| directory.join(NAME).is_file());
-    if local.is_file() && !is_on_path() { local } else { NAME.into() }
+    let is_on_path =
+        || std::env::split_paths(&path).any(|directory| directory.join(NAME).is_file());
+    if local.is_file() && !is_on_path() {
+        local
+    } else {
+        NAME.into()
+    }
 }
 
 const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
@@ -208,10 +241,17 @@ fn home(get: &dyn Fn(&str) -> Option<OsString>) -> Result<PathBuf, EnvError> {
 }
 
 fn absolute(variable: &'static str, path: PathBuf) -> Result<PathBuf, EnvError> {
-    if path.is_absolute() { Ok(path) } else { Err(EnvError::Relative { variable, path }) }
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err(EnvError::Relative { variable, path })
+    }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
@@ -227,18 +267,34 @@ fn system() -> System {
 
 fn host_name() -> String {
     let full = full_host_name();
-    let name: String = full.split('.').next().unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
-    if name.is_empty() { "unnamed".to_owned() } else { name }
+    let name: String = full
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| !c.is_control())
+        .collect();
+    if name.is_empty() {
+        "unnamed".to_owned()
+    } else {
+        name
+    }
 }
 
 #[cfg(unix)]
 fn full_host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }
 
 #[cfg(not(unix))]
 fn full_host_name() -> String {
-    variable("COMPUTERNAME").unwrap_or_default().to_string_lossy().into_owned()
+    variable("COMPUTERNAME")
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Where Linux systems keep a random id that was made when they were installed (machine-id(5)).
@@ -251,7 +307,12 @@ fn host_mark(machine_id: &Path) -> Option<String> {
     // An image of a container has an empty one, one that was not started yet the word `uninitialized`.
     let is_id = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
     is_id.then(|| {
-        blake3::Hash::from(blake3::derive_key("ccsync host mark, version 1", id.as_bytes())).to_hex()[..16].to_owned()
+        blake3::Hash::from(blake3::derive_key(
+            "ccsync host mark, version 1",
+            id.as_bytes(),
+        ))
+        .to_hex()[..16]
+            .to_owned()
     })
 }
 
@@ -259,7 +320,8 @@ fn host_mark(machine_id: &Path) -> Option<String> {
 fn terminal_size() -> Option<(usize, usize)> {
     let stdout_size = dialoguer::console::Term::stdout().size_checked();
     let size = stdout_size.or_else(|| dialoguer::console::Term::stderr().size_checked());
-    size.map(|(rows, columns)| (rows.into(), columns.into())).filter(|(rows, columns)| *rows > 0 && *columns > 0)
+    size.map(|(rows, columns)| (rows.into(), columns.into()))
+        .filter(|(rows, columns)| *rows > 0 && *columns > 0)
 }
 
 #[cfg(all(test, unix))]
@@ -267,28 +329,56 @@ mod tests {
     use super::*;
 
     fn env(variables: &[(&str, &str)]) -> Result<Env, EnvError> {
-        Env::from_variables(&|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()))
+        Env::from_variables(&|name| {
+            variables
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| v.into())
+        })
     }
 
     #[test]
     fn everything_lies_below_ccsync_home() {
-        let env = env(&[("HOME", "/home/al"), ("CCSYNC_HOME", "/x"), ("XDG_DATA_HOME", "/y")]).unwrap();
+        let env = env(&[
+            ("HOME", "/home/al"),
+            ("CCSYNC_HOME", "/x"),
+            ("XDG_DATA_HOME", "/y"),
+        ])
+        .unwrap();
         assert_eq!(env.dirs, Dirs::below(Path::new("/x")));
-        assert_eq!((env.dirs.config, env.claude_dir), ("/x/config".into(), "/home/al/.claude".into()));
+        assert_eq!(
+            (env.dirs.config, env.claude_dir),
+            ("/x/config".into(), "/home/al/.claude".into())
+        );
     }
 
     #[test]
     fn xdg_variables_are_honoured_and_relative_ones_ignored() {
-        let env = env(&[("HOME", "/home/al"), ("XDG_CONFIG_HOME", "/c"), ("XDG_DATA_HOME", "d")]).unwrap();
+        let env = env(&[
+            ("HOME", "/home/al"),
+            ("XDG_CONFIG_HOME", "/c"),
+            ("XDG_DATA_HOME", "d"),
+        ])
+        .unwrap();
         assert_eq!(env.dirs.config, Path::new("/c/ccsync"));
-        assert!(env.dirs.data.is_absolute() && env.dirs.data.ends_with("ccsync"), "{:?}", env.dirs.data);
+        assert!(
+            env.dirs.data.is_absolute() && env.dirs.data.ends_with("ccsync"),
+            "{:?}",
+            env.dirs.data
+        );
     }
 
     #[test]
     fn homeless_and_relative_are_refused_by_name() {
-        assert_eq!(env(&[]).unwrap_err().to_string(), "the home directory is unknown: set HOME");
+        assert_eq!(
+            env(&[]).unwrap_err().to_string(),
+            "the home directory is unknown: set HOME"
+        );
         let relative = env(&[("HOME", "/h"), ("CLAUDE_CONFIG_DIR", "x")]).unwrap_err();
-        assert_eq!(relative.to_string(), "CLAUDE_CONFIG_DIR must be an absolute path, not `x`");
+        assert_eq!(
+            relative.to_string(),
+            "CLAUDE_CONFIG_DIR must be an absolute path, not `x`"
+        );
     }
 
     #[test]
@@ -299,20 +389,38 @@ mod tests {
             crate::sys::fs::write_atomic(&file, text.as_bytes()).unwrap();
             host_mark(&file)
         };
-        let (one, two) = (mark(&"0123456789abcdef".repeat(2)), mark(&"1123456789abcdef".repeat(2)));
+        let (one, two) = (
+            mark(&"0123456789abcdef".repeat(2)),
+            mark(&"1123456789abcdef".repeat(2)),
+        );
         assert!(one.is_some() && one != two);
-        assert_eq!((mark(""), mark("uninitialized\n"), host_mark(dir.path())), (None, None, None));
+        assert_eq!(
+            (mark(""), mark("uninitialized\n"), host_mark(dir.path())),
+            (None, None, None)
+        );
     }
 
     #[test]
     fn small_facts() {
-        let small = env(&[("HOME", "/h"), ("NO_COLOR", "1"), ("GIT_SSH", "plink"), ("COLUMNS", "77")]).unwrap();
+        let small = env(&[
+            ("HOME", "/h"),
+            ("NO_COLOR", "1"),
+            ("GIT_SSH", "plink"),
+            ("COLUMNS", "77"),
+        ])
+        .unwrap();
         assert!(small.no_color && small.git.own_ssh_command);
         assert_eq!(small.columns, Some(77));
         let with = |name: &str, value: &str| env(&[("HOME", "/h"), (name, value)]).unwrap();
         let own_settings = |name: &str, value: &str| with(name, value).git.own_settings;
-        assert!(own_settings("GIT_CONFIG_GLOBAL", "/x") && own_settings("GIT_ALLOW_PROTOCOL", "https:ssh"));
-        assert!(!own_settings("GIT_ALLOW_PROTOCOL", "https:file") && !own_settings("GIT_AUTHOR_NAME", "al"));
+        assert!(
+            own_settings("GIT_CONFIG_GLOBAL", "/x")
+                && own_settings("GIT_ALLOW_PROTOCOL", "https:ssh")
+        );
+        assert!(
+            !own_settings("GIT_ALLOW_PROTOCOL", "https:file")
+                && !own_settings("GIT_AUTHOR_NAME", "al")
+        );
         assert!(!host_name().is_empty());
     }
 }

@@ -110,13 +110,25 @@ mod armed {
             reason = "exists in tests only, and has to work before anything is set up"
         )]
         fn from_environment() -> Self {
-            let victim = std::env::var("CCSYNC_KILL_AT").ok().map(|at| match at.rsplit_once(':') {
-                Some((name, time)) => (name.to_owned(), time.parse().expect("NAME:N")),
-                None => (at, 1),
-            });
-            let open = |path| std::fs::OpenOptions::new().create(true).append(true).open(path).expect("a log");
+            let victim = std::env::var("CCSYNC_KILL_AT")
+                .ok()
+                .map(|at| match at.rsplit_once(':') {
+                    Some((name, time)) => (name.to_owned(), time.parse().expect("NAME:N")),
+                    None => (at, 1),
+                });
+            let open = |path| {
+                std::fs::OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(path)
+                    .expect("a log")
+            };
             let log = std::env::var_os("CCSYNC_POINTS_TO").map(|path| Mutex::new(open(path)));
-            Self { victim, log, counts: Mutex::default() }
+            Self {
+                victim,
+                log,
+                counts: Mutex::default(),
+            }
         }
 
         fn pass(&self, name: &'static str) {
@@ -127,9 +139,14 @@ mod armed {
                 *count
             };
             if let Some(log) = &self.log {
-                writeln!(log.lock().expect("nobody panics while writing"), "{name}").expect("the log can be written");
+                writeln!(log.lock().expect("nobody panics while writing"), "{name}")
+                    .expect("the log can be written");
             }
-            if self.victim.as_ref().is_some_and(|(victim, at)| victim == name && *at == time) {
+            if self
+                .victim
+                .as_ref()
+                .is_some_and(|(victim, at)| victim == name && *at == time)
+            {
                 die();
             }
         }
@@ -138,7 +155,8 @@ mod armed {
     /// What the kernel does to a process that has no say in it.
     fn die() -> ! {
         #[cfg(unix)]
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         std::process::abort()
     }
 }

@@ -36,22 +36,34 @@ pub struct PathError {
 impl PathError {
     /// An error of `action` on `path`.
     pub fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self { action, path: path.to_owned(), source }
+        Self {
+            action,
+            path: path.to_owned(),
+            source,
+        }
     }
 
     /// Whether there is nothing at the path.
     pub fn is_not_found(&self) -> bool {
-        matches!(self.source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        )
     }
 
     /// Whether the disk or the quota is full.
     pub fn is_full(&self) -> bool {
-        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
     }
 
     /// Whether an [`Appender`] found the file longer or shorter than expected.
     pub fn is_length_changed(&self) -> bool {
-        self.source.get_ref().is_some_and(|inner| inner.is::<LengthChanged>())
+        self.source
+            .get_ref()
+            .is_some_and(|inner| inner.is::<LengthChanged>())
     }
 }
 
@@ -102,12 +114,19 @@ pub fn read_from(path: &Path, from: u64) -> Result<Vec<u8>, PathError> {
 /// # Errors
 /// [`PathError`] with the path.
 pub fn set_modified(path: &Path, time: DateTime<Utc>) -> Result<(), PathError> {
-    let set = || set_file_modified(&OpenOptions::new().append(true).open(path)?, Some(time.into()));
+    let set = || {
+        set_file_modified(
+            &OpenOptions::new().append(true).open(path)?,
+            Some(time.into()),
+        )
+    };
     set().at("set the time of", path)
 }
 
 fn set_file_modified(file: &File, time: Option<SystemTime>) -> io::Result<()> {
-    time.map_or(Ok(()), |time| file.set_times(FileTimes::new().set_modified(time)))
+    time.map_or(Ok(()), |time| {
+        file.set_times(FileTimes::new().set_modified(time))
+    })
 }
 
 /// Creates a directory and its missing parents, each with mode 0700; existing ones stay as they are.
@@ -130,7 +149,10 @@ pub fn create_private_dir_all(path: &Path) -> Result<(), PathError> {
 /// # Errors
 /// [`PathError`] that names the directory that could not be made; then none is.
 pub fn create_users_dir_all(path: &Path) -> Result<Vec<PathBuf>, PathError> {
-    let missing: Vec<&Path> = path.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir()).collect();
+    let missing: Vec<&Path> = path
+        .ancestors()
+        .take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir())
+        .collect();
     let _as_the_user_set_it = users_umask();
     let mut made = Vec::new();
     for dir in missing.into_iter().rev() {
@@ -154,7 +176,9 @@ pub fn remove_empty_dirs(made: &[PathBuf]) {
 /// [`PathError`], also if something lies at `to`.
 pub fn move_dir(from: &Path, to: &Path) -> Result<(), PathError> {
     match fs::remove_dir(to) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(PathError::new("replace", to, e)),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            return Err(PathError::new("replace", to, e));
+        }
         _ => {}
     }
     fs::rename(from, to).at("create", to)
@@ -186,7 +210,10 @@ pub fn remove_file_if_exists(path: &Path) -> Result<bool, PathError> {
 
 /// The temporary files in a directory and below; links are not followed. Each is being written, or its writer was killed.
 pub fn leftovers(directory: &Path) -> Vec<PathBuf> {
-    let files = walkdir::WalkDir::new(directory).into_iter().flatten().filter(|e| e.file_type().is_file());
+    let files = walkdir::WalkDir::new(directory)
+        .into_iter()
+        .flatten()
+        .filter(|e| e.file_type().is_file());
     let leftovers = files.filter(|e| e.file_name().to_str().is_some_and(is_leftover));
     leftovers.map(walkdir::DirEntry::into_path).collect()
 }
@@ -207,7 +234,10 @@ pub fn access(path: &Path) -> Option<Access> {
         use std::os::unix::fs::MetadataExt;
         let metadata = fs::metadata(path).ok()?;
         let mine = metadata.uid() == rustix::process::geteuid().as_raw();
-        Some(Access { mine, others: metadata.mode() & 0o077 != 0 })
+        Some(Access {
+            mine,
+            others: metadata.mode() & 0o077 != 0,
+        })
     }
     #[cfg(not(unix))]
     {
@@ -238,7 +268,11 @@ pub fn free_space(path: &Path) -> Option<u64> {
 pub fn sync_with_directory(path: &Path) -> Result<(), PathError> {
     let sync = || {
         // Windows asks for the right to write.
-        OpenOptions::new().read(true).write(cfg!(windows)).open(path)?.sync_all()?;
+        OpenOptions::new()
+            .read(true)
+            .write(cfg!(windows))
+            .open(path)?
+            .sync_all()?;
         sync_dir(parent(path))?;
         sync_dir(parent(parent(path)))
     };
@@ -252,7 +286,14 @@ fn sync_dir(path: &Path) -> io::Result<()> {
     }
     match File::open(path)?.sync_all() {
         // Some network file systems cannot do this to a directory; the rename itself has happened.
-        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
         result => result,
     }
 }
@@ -318,7 +359,11 @@ pub struct FileStamp {
 impl FileStamp {
     /// The stamp of a file as its metadata describe it.
     pub fn of(metadata: &Metadata) -> Self {
-        Self { len: metadata.len(), modified_ns: modified_ns(metadata), inode: inode(metadata) }
+        Self {
+            len: metadata.len(),
+            modified_ns: modified_ns(metadata),
+            inode: inode(metadata),
+        }
     }
 
     /// The stamp of the file at `path`, links followed.
@@ -331,7 +376,9 @@ impl FileStamp {
 }
 
 fn modified_ns(metadata: &Metadata) -> i64 {
-    let Ok(modified) = metadata.modified() else { return 0 };
+    let Ok(modified) = metadata.modified() else {
+        return 0;
+    };
     match modified.duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
         Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
@@ -362,7 +409,10 @@ mod tests {
         file.set_modified(time);
         file.commit().unwrap();
         let stamp = FileStamp::read(&path).unwrap();
-        assert_eq!((stamp.len, stamp.modified_ns), (1, 1_700_000_000_000_000_000));
+        assert_eq!(
+            (stamp.len, stamp.modified_ns),
+            (1, 1_700_000_000_000_000_000)
+        );
         let text = serde_json::to_string(&stamp).unwrap();
         assert_eq!(serde_json::from_str::<FileStamp>(&text).unwrap(), stamp);
         let mut more = Appender::open(&path, 1).unwrap();
@@ -371,7 +421,10 @@ mod tests {
         more.commit().unwrap();
         assert_ne!(FileStamp::read(&path).unwrap(), stamp);
         set_modified(&path, time).unwrap();
-        assert_eq!(FileStamp::read(&path).unwrap().modified_ns, stamp.modified_ns);
+        assert_eq!(
+            FileStamp::read(&path).unwrap().modified_ns,
+            stamp.modified_ns
+        );
     }
 
     #[test]

@@ -65,7 +65,9 @@ impl ProcessLock {
             }
             let waited = clock.monotonic().saturating_sub(began);
             if waited >= wait {
-                return Err(LockError::Busy { pid: holder(&mut file) });
+                return Err(LockError::Busy {
+                    pid: holder(&mut file),
+                });
             }
             if !told {
                 on_wait(holder(&mut file));
@@ -77,7 +79,11 @@ impl ProcessLock {
         let predecessor_died = holder(&mut file).is_some();
         // If the pid cannot be written, the lock holds all the same.
         let _ = write_pid(&mut file);
-        Ok(Self { file, predecessor_died, in_order: !predecessor_died })
+        Ok(Self {
+            file,
+            predecessor_died,
+            in_order: !predecessor_died,
+        })
     }
 
     /// Whether the holder before this one never came to give the lock back, so that it may have left things behind.
@@ -120,7 +126,10 @@ impl FamilyLock {
         let file = open(path)?;
         let began = clock.monotonic();
         let mut alone = try_lock(&file, path)?;
-        while !alone && clock.monotonic().saturating_sub(began) < wait && !super::signal::interrupted() {
+        while !alone
+            && clock.monotonic().saturating_sub(began) < wait
+            && !super::signal::interrupted()
+        {
             clock.sleep(FIRST_PAUSE);
             alone = try_lock(&file, path)?;
         }
@@ -128,7 +137,10 @@ impl FamilyLock {
         // Together with those who would not end: whoever comes next must hear of ours too.
         file.lock_shared().map_err(failed)?;
         let passed_on = pass_on(&file).map_err(failed)?;
-        Ok(Self { _file: file, alone: alone && passed_on })
+        Ok(Self {
+            _file: file,
+            alone: alone && passed_on,
+        })
     }
 
     /// Whether no program of an earlier process is alive any more.
@@ -154,7 +166,12 @@ fn open(path: &Path) -> Result<File, PathError> {
         fs::create_private_dir_all(directory)?;
     }
     let open = || {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
         fs::make_private(&file)?;
         Ok(file)
     };
@@ -193,11 +210,16 @@ mod tests {
         let path = dir.path().join("state/lock");
         let clock = ManualClock::new(chrono::DateTime::UNIX_EPOCH);
         let second = Duration::from_secs(1);
-        let held = ProcessLock::acquire(&path, second, &clock, &mut |_| panic!("nobody holds it")).unwrap();
+        let held = ProcessLock::acquire(&path, second, &clock, &mut |_| panic!("nobody holds it"))
+            .unwrap();
         let mut told = Vec::new();
-        let error = ProcessLock::acquire(&path, second, &clock, &mut |pid| told.push(pid)).unwrap_err();
+        let error =
+            ProcessLock::acquire(&path, second, &clock, &mut |pid| told.push(pid)).unwrap_err();
         let me = Some(std::process::id());
-        assert!(matches!(error, LockError::Busy { pid } if cfg!(windows) || pid == me), "{error}");
+        assert!(
+            matches!(error, LockError::Busy { pid } if cfg!(windows) || pid == me),
+            "{error}"
+        );
         assert_eq!(told.len(), 1);
         assert_eq!(clock.monotonic(), second);
         drop(held);
@@ -231,13 +253,17 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "a program that nobody listens to")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a program that nobody listens to"
+    )]
     fn a_program_that_outlives_its_process_is_known() {
         use std::process::{Command, Stdio};
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("family");
         let clock = SystemClock::default();
-        let acquire = |wait| FamilyLock::acquire(&path, Duration::from_millis(wait), &clock).unwrap();
+        let acquire =
+            |wait| FamilyLock::acquire(&path, Duration::from_millis(wait), &clock).unwrap();
         let first = acquire(0);
         assert!(first.is_alone());
         // Ends when this process lets go of its standard input.

@@ -73,7 +73,12 @@ pub fn spread<'i, T: Sync, R: Send, E: Send>(
     work: impl Fn(&mut dyn Iterator<Item = &'i T>) -> Result<Vec<R>, E> + Sync,
 ) -> Result<Vec<R>, E> {
     let waiting = Mutex::new(items.iter());
-    let take = || waiting.lock().expect("nobody panics while taking an item").next();
+    let take = || {
+        waiting
+            .lock()
+            .expect("nobody panics while taking an item")
+            .next()
+    };
     let one_thread = || {
         let done = work(&mut std::iter::from_fn(take));
         if done.is_err() {
@@ -83,8 +88,14 @@ pub fn spread<'i, T: Sync, R: Send, E: Send>(
     };
     thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(one_thread)).collect();
-        let done = workers.into_iter().map(|worker| worker.join().expect("the work does not panic"));
-        Ok(done.collect::<Result<Vec<_>, E>>()?.into_iter().flatten().collect())
+        let done = workers
+            .into_iter()
+            .map(|worker| worker.join().expect("the work does not panic"));
+        Ok(done
+            .collect::<Result<Vec<_>, E>>()?
+            .into_iter()
+            .flatten()
+            .collect())
     })
 }
 
@@ -96,11 +107,18 @@ mod tests {
     fn results_come_in_the_order_of_the_items_until_nobody_takes_them() {
         let items: Vec<usize> = (0..500).collect();
         let mut taken = Vec::new();
-        in_order(&items, 4, |each| each(&mut |item| item * 2), &mut |result| {
-            taken.push(result);
-            taken.len() < 300
-        });
+        in_order(
+            &items,
+            4,
+            |each| each(&mut |item| item * 2),
+            &mut |result| {
+                taken.push(result);
+                taken.len() < 300
+            },
+        );
         assert_eq!(taken, (0..300).map(|item| item * 2).collect::<Vec<_>>());
-        in_order(&[], 4, |each| each(&mut |(): &()| ()), &mut |()| panic!("there is none"));
+        in_order(&[], 4, |each| each(&mut |(): &()| ()), &mut |()| {
+            panic!("there is none")
+        });
     }
 }

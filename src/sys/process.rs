@@ -82,7 +82,15 @@ impl Program {
     /// A program found on the PATH, or at this path.
     pub fn new(name: impl AsRef<OsStr>) -> Self {
         let name = name.as_ref().to_owned();
-        Self { name, args: Vec::new(), env: Vec::new(), bare: false, dir: None, stdin: None, silence: None }
+        Self {
+            name,
+            args: Vec::new(),
+            env: Vec::new(),
+            bare: false,
+            dir: None,
+            stdin: None,
+            silence: None,
+        }
     }
 
     /// Adds an argument.
@@ -95,14 +103,16 @@ impl Program {
     /// Adds arguments.
     #[must_use]
     pub fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
-        self.args.extend(args.into_iter().map(|a| a.as_ref().to_owned()));
+        self.args
+            .extend(args.into_iter().map(|a| a.as_ref().to_owned()));
         self
     }
 
     /// Sets a variable of its environment.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.env.push((name.as_ref().to_owned(), Some(value.as_ref().to_owned())));
+        self.env
+            .push((name.as_ref().to_owned(), Some(value.as_ref().to_owned())));
         self
     }
 
@@ -165,7 +175,11 @@ impl Program {
     pub fn run_watched(&self, on_line: &mut dyn FnMut(&str)) -> Result<Output, ProcessError> {
         let signals_before = signal::count();
         let mut command = self.command();
-        command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+        command.stdin(if self.stdin.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        });
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.spawn(&mut command)?;
         let mut listener = Listener::connect(&mut child, self.stdin.clone());
@@ -174,9 +188,17 @@ impl Program {
         match end {
             // The terminal sends Ctrl-C to the child too, which may die of it before we have noticed ours.
             Ok(End::Exited(status)) if was_interrupted(status) => Err(self.interrupted()),
-            Ok(End::Exited(status)) => Ok(Output { status, stdout, stderr }),
+            Ok(End::Exited(status)) => Ok(Output {
+                status,
+                stdout,
+                stderr,
+            }),
             Ok(End::Interrupted) => Err(self.interrupted()),
-            Ok(End::Silent(after)) => Err(ProcessError::Silent { program: self.display_name(), after, stderr }),
+            Ok(End::Silent(after)) => Err(ProcessError::Silent {
+                program: self.display_name(),
+                after,
+                stderr,
+            }),
             Err(source) => {
                 listen::stop(&mut child);
                 Err(self.failed(source))
@@ -190,15 +212,25 @@ impl Program {
     /// [`ProcessError`] if it cannot be started.
     pub fn start_in_terminal(&self) -> Result<Running, ProcessError> {
         let child = self.spawn_as_is(&mut self.command())?;
-        Ok(Running { child, program: self.display_name() })
+        Ok(Running {
+            child,
+            program: self.display_name(),
+        })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place that starts processes and hands variables on unread")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that starts processes and hands variables on unread"
+    )]
     fn command(&self) -> Command {
         let mut command = Command::new(&self.name);
         command.args(&self.args);
         if self.bare {
-            command.env_clear().envs(NEEDED_VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+            command.env_clear().envs(
+                NEEDED_VARIABLES
+                    .iter()
+                    .filter_map(|name| Some((name, std::env::var_os(name)?))),
+            );
         }
         for (name, value) in &self.env {
             match value {
@@ -224,7 +256,9 @@ impl Program {
         spawned.map_err(|source| match source.kind() {
             // A missing working directory is reported with the same kind.
             io::ErrorKind::NotFound if self.dir.as_ref().is_none_or(|d| d.is_dir()) => {
-                ProcessError::NotFound { program: self.display_name() }
+                ProcessError::NotFound {
+                    program: self.display_name(),
+                }
             }
             _ => self.failed(source),
         })
@@ -235,11 +269,16 @@ impl Program {
     }
 
     fn interrupted(&self) -> ProcessError {
-        ProcessError::Interrupted { program: self.display_name() }
+        ProcessError::Interrupted {
+            program: self.display_name(),
+        }
     }
 
     fn failed(&self, source: io::Error) -> ProcessError {
-        ProcessError::Failed { program: self.display_name(), source }
+        ProcessError::Failed {
+            program: self.display_name(),
+            source,
+        }
     }
 }
 
@@ -261,7 +300,12 @@ impl Running {
     /// # Errors
     /// [`ProcessError::Failed`] if the system does not say.
     pub fn try_wait(&mut self) -> Result<Option<ExitStatus>, ProcessError> {
-        self.child.try_wait().map_err(|source| ProcessError::Failed { program: self.program.clone(), source })
+        self.child
+            .try_wait()
+            .map_err(|source| ProcessError::Failed {
+                program: self.program.clone(),
+                source,
+            })
     }
 
     /// Asks it to end, as `kill` does; what is not there any more needs no asking.
@@ -310,7 +354,9 @@ fn signal_of(_: ExitStatus) -> Option<i32> {
 #[cfg(unix)]
 fn was_interrupted(status: ExitStatus) -> bool {
     use rustix::process::Signal;
-    [Signal::INT, Signal::TERM, Signal::HUP].iter().any(|s| signal_of(status) == Some(s.as_raw()))
+    [Signal::INT, Signal::TERM, Signal::HUP]
+        .iter()
+        .any(|s| signal_of(status) == Some(s.as_raw()))
 }
 
 #[cfg(not(unix))]
@@ -329,19 +375,32 @@ mod tests {
 
     #[test]
     fn both_streams_are_captured_however_full() {
-        let out = sh("head -c 300000 /dev/zero; yes | head -c 200000 >&2; exit 3").run().unwrap();
-        assert_eq!((out.status.code(), out.stdout.len(), out.stderr.len()), (Some(3), 300_000, 200_000));
+        let out = sh("head -c 300000 /dev/zero; yes | head -c 200000 >&2; exit 3")
+            .run()
+            .unwrap();
+        assert_eq!(
+            (out.status.code(), out.stdout.len(), out.stderr.len()),
+            (Some(3), 300_000, 200_000)
+        );
     }
 
     #[test]
     fn a_flood_of_messages_is_cut() {
-        let out = sh("yes | head -c 3000000 >&2; head -c 3000000 /dev/zero >&2").run().unwrap();
-        assert!((100_000..1_000_000).contains(&out.stderr.len()), "{}", out.stderr.len());
+        let out = sh("yes | head -c 3000000 >&2; head -c 3000000 /dev/zero >&2")
+            .run()
+            .unwrap();
+        assert!(
+            (100_000..1_000_000).contains(&out.stderr.len()),
+            "{}",
+            out.stderr.len()
+        );
     }
 
     #[test]
     fn a_line_that_ends_in_both_is_no_progress() {
-        let out = sh(r"printf '10%%\r20%%\rdenied\r\nlast\r' >&2").run().unwrap();
+        let out = sh(r"printf '10%%\r20%%\rdenied\r\nlast\r' >&2")
+            .run()
+            .unwrap();
         assert_eq!(out.stderr, "denied\nlast\n");
     }
 
@@ -349,13 +408,22 @@ mod tests {
     fn stdin_is_closed_or_given() {
         assert_eq!(sh("cat; echo end").run().unwrap().stdout, b"end\n");
         assert_eq!(sh("cat").stdin("given").run().unwrap().stdout, b"given");
-        assert!(sh("exit 0").stdin(vec![0; 1_000_000]).run().unwrap().status.success());
+        assert!(
+            sh("exit 0")
+                .stdin(vec![0; 1_000_000])
+                .run()
+                .unwrap()
+                .status
+                .success()
+        );
     }
 
     #[test]
     fn overwritten_lines_are_seen_but_not_kept() {
         let mut seen = Vec::new();
-        let out = sh("printf 'a\\nb 1\\rb 2\\rb 3\\nc' >&2").run_watched(&mut |l| seen.push(l.to_owned())).unwrap();
+        let out = sh("printf 'a\\nb 1\\rb 2\\rb 3\\nc' >&2")
+            .run_watched(&mut |l| seen.push(l.to_owned()))
+            .unwrap();
         assert_eq!(seen, ["a", "b 1", "b 2", "b 3", "c"]);
         assert_eq!(out.stderr, "a\nb 3\nc\n");
     }
@@ -363,7 +431,9 @@ mod tests {
     #[test]
     fn environment_and_directory() {
         let dir = tempfile::tempdir().unwrap();
-        let program = sh("echo ${A-unset} ${HOME-unset} $(pwd -P)").env("A", "1").env_remove("HOME");
+        let program = sh("echo ${A-unset} ${HOME-unset} $(pwd -P)")
+            .env("A", "1")
+            .env_remove("HOME");
         let out = program.current_dir(dir.path()).run().unwrap();
         let expected = format!("1 unset {}\n", dir.path().canonicalize().unwrap().display());
         assert_eq!(String::from_utf8(out.stdout).unwrap(), expected);
@@ -380,16 +450,28 @@ mod tests {
     #[test]
     fn a_missing_program_is_named() {
         let error = Program::new("ccsync-no-such-program").run().unwrap_err();
-        assert_eq!(error.to_string(), "`ccsync-no-such-program` was not found on the PATH");
-        let error = sh("true").current_dir(Path::new("/no/such/dir")).run().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`ccsync-no-such-program` was not found on the PATH"
+        );
+        let error = sh("true")
+            .current_dir(Path::new("/no/such/dir"))
+            .run()
+            .unwrap_err();
         assert_eq!(error.to_string(), "cannot run `sh`");
     }
 
     #[test]
     fn a_silent_program_is_stopped() {
         let limit = Duration::from_millis(200);
-        let error = sh("echo hello >&2; sleep 600").silence_limit(limit).run().unwrap_err();
-        assert!(matches!(&error, ProcessError::Silent { stderr, .. } if stderr == "hello\n"), "{error}");
+        let error = sh("echo hello >&2; sleep 600")
+            .silence_limit(limit)
+            .run()
+            .unwrap_err();
+        assert!(
+            matches!(&error, ProcessError::Silent { stderr, .. } if stderr == "hello\n"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -96,8 +96,15 @@ impl Drop for LentTerminal {
 fn listen() -> std::io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    let wait = move || signals.forever().for_each(|signal| on_signal(signal, signal != SIGINT));
-    std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+    let wait = move || {
+        signals
+            .forever()
+            .for_each(|signal| on_signal(signal, signal != SIGINT))
+    };
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(wait)
+        .map(drop)
 }
 
 #[cfg(not(unix))]

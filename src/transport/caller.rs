@@ -92,7 +92,13 @@ pub(super) struct Command {
 
 impl Command {
     pub(super) fn new(name: &'static str, phase: Option<Phase>) -> Self {
-        Self { name, phase, settings: Vec::new(), args: Vec::new(), operands: Vec::new() }
+        Self {
+            name,
+            phase,
+            settings: Vec::new(),
+            args: Vec::new(),
+            operands: Vec::new(),
+        }
     }
 
     /// Configuration for this call, stronger than what all have in common.
@@ -106,7 +112,10 @@ impl Command {
         self
     }
 
-    pub(super) fn operands(mut self, operands: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub(super) fn operands(
+        mut self,
+        operands: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
         self.operands = operands.into_iter().map(Into::into).collect();
         self
     }
@@ -134,7 +143,10 @@ impl Caller {
     /// The command, ready to run.
     pub(super) fn program(&self, command: &Command) -> Program {
         let mut program = self.git_in_store();
-        for setting in CONFIG.into_iter().chain(command.settings.iter().map(String::as_str)) {
+        for setting in CONFIG
+            .into_iter()
+            .chain(command.settings.iter().map(String::as_str))
+        {
             program = program.args(["-c", setting]);
         }
         self.completed(program, command)
@@ -150,11 +162,18 @@ impl Caller {
     }
 
     fn completed(&self, program: Program, command: &Command) -> Program {
-        let mut program = program.arg(command.name).args(&command.args).arg("--").args(&command.operands);
+        let mut program = program
+            .arg(command.name)
+            .args(&command.args)
+            .arg("--")
+            .args(&command.operands);
         if self.interactive {
             return program;
         }
-        program = program.env("GIT_TERMINAL_PROMPT", "0").env("GCM_INTERACTIVE", "never").silence_limit(self.silence);
+        program = program
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GCM_INTERACTIVE", "never")
+            .silence_limit(self.silence);
         if self.may_use_ssh && !self.has_own_ssh_command() {
             program = program.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
         }
@@ -181,7 +200,9 @@ impl Caller {
     fn has_own_ssh_command(&self) -> bool {
         self.env.own_ssh_command
             || *self.own_ssh_command.get_or_init(|| {
-                let program = self.git_in_store().args(["config", "--get", "core.sshCommand"]);
+                let program = self
+                    .git_in_store()
+                    .args(["config", "--get", "core.sshCommand"]);
                 let program = program.silence_limit(self.silence);
                 program.run().is_ok_and(|out| out.status.success())
             })
@@ -197,5 +218,8 @@ pub(super) fn git(inherited: &[(OsString, OsString)]) -> Program {
     for name in FOREIGN {
         program = program.env_remove(name);
     }
-    program.env_remove("LC_ALL").env_remove("LANGUAGE").env("LC_MESSAGES", "C")
+    program
+        .env_remove("LC_ALL")
+        .env_remove("LANGUAGE")
+        .env("LC_MESSAGES", "C")
 }

@@ -51,7 +51,9 @@ pub fn clone(
     progress: Arc<dyn Progress + Send + Sync>,
 ) -> Result<(), CloneError> {
     if !is_free(directory) {
-        return Err(CloneError::Occupied { directory: directory.to_owned() });
+        return Err(CloneError::Occupied {
+            directory: directory.to_owned(),
+        });
     }
     let parent = directory.parent().unwrap_or(Path::new("/"));
     let made = create_users_dir_all(parent)?;
@@ -69,12 +71,20 @@ fn clone_beside(
     (git, interactive): (GitEnv, bool),
     progress: Arc<dyn Progress + Send + Sync>,
 ) -> Result<(), CloneError> {
-    let beside = tempfile::Builder::new().prefix(".ccsync-clone-").tempdir_in(parent);
-    let beside = beside.map_err(|source| PathError::new("create a directory in", parent, source))?;
+    let beside = tempfile::Builder::new()
+        .prefix(".ccsync-clone-")
+        .tempdir_in(parent);
+    let beside =
+        beside.map_err(|source| PathError::new("create a directory in", parent, source))?;
     let git = GitCli::new(beside.path(), url.clone(), git, interactive).with_progress(progress);
-    git.clone_as(NAME).map_err(|source| CloneError::Remote { source, remote: url.to_string() })?;
+    git.clone_as(NAME).map_err(|source| CloneError::Remote {
+        source,
+        remote: url.to_string(),
+    })?;
     if !is_free(directory) {
-        return Err(CloneError::Occupied { directory: directory.to_owned() });
+        return Err(CloneError::Occupied {
+            directory: directory.to_owned(),
+        });
     }
     Ok(move_dir(&beside.path().join(NAME), directory)?)
 }
@@ -83,6 +93,9 @@ fn clone_beside(
 pub fn is_free(directory: &Path) -> bool {
     match fs::symlink_metadata(directory) {
         Err(e) => e.kind() == io::ErrorKind::NotFound,
-        Ok(found) => found.is_dir() && fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none()),
+        Ok(found) => {
+            found.is_dir()
+                && fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
+        }
     }
 }

@@ -125,7 +125,10 @@ const NO_REPOSITORY: &[&str] = &[
     "requested url returned error: 404",
 ];
 
-const HUNG_UP: &[&str] = &["the remote end hung up", "could not read from remote repository"];
+const HUNG_UP: &[&str] = &[
+    "the remote end hung up",
+    "could not read from remote repository",
+];
 
 #[cfg(test)]
 mod tests {
@@ -134,23 +137,62 @@ mod tests {
     #[test]
     fn known_failures() {
         for (stderr, expected) in [
-            ("fatal: Authentication failed for 'http://***@h/x'", Cause::Denied),
-            ("fatal: could not read Username for 'https://h': terminal prompts disabled", Cause::Denied),
-            ("git@h: Permission denied (publickey).\nfatal: Could not read from remote repository.", Cause::Denied),
+            (
+                "fatal: Authentication failed for 'http://***@h/x'",
+                Cause::Denied,
+            ),
+            (
+                "fatal: could not read Username for 'https://h': terminal prompts disabled",
+                Cause::Denied,
+            ),
+            (
+                "git@h: Permission denied (publickey).\nfatal: Could not read from remote repository.",
+                Cause::Denied,
+            ),
             (
                 "No ED25519 host key is known for h.\nHost key verification failed.\nfatal: Could not read",
                 Cause::Denied,
             ),
-            ("ssh: Could not resolve hostname h: Name or service not known\nfatal: Could not read", Cause::Transient),
-            ("ssh: connect to host h port 22: Connection refused\nfatal: Could not read from remote", Cause::Transient),
-            ("fatal: unable to access 'https://h/': The requested URL returned error: 503", Cause::Transient),
-            ("fatal: '/x' does not appear to be a git repository\nfatal: Could not read", Cause::NoRepository),
-            ("remote: Repository not found.\nfatal: repository 'https://h/x/' not found", Cause::NoRepository),
-            ("error: RPC failed; HTTP 413 curl 22\nfatal: the remote end hung up unexpectedly", Cause::Rejected),
-            ("fatal: the receiving end does not support --atomic push", Cause::Rejected),
-            ("fatal: the remote end hung up unexpectedly", Cause::Transient),
-            ("fatal: couldn't find remote ref refs/heads/x", Cause::Unknown),
-            ("error: cannot run ssh: No such file or directory\nfatal: unable to fork", Cause::Unknown),
+            (
+                "ssh: Could not resolve hostname h: Name or service not known\nfatal: Could not read",
+                Cause::Transient,
+            ),
+            (
+                "ssh: connect to host h port 22: Connection refused\nfatal: Could not read from remote",
+                Cause::Transient,
+            ),
+            (
+                "fatal: unable to access 'https://h/': The requested URL returned error: 503",
+                Cause::Transient,
+            ),
+            (
+                "fatal: '/x' does not appear to be a git repository\nfatal: Could not read",
+                Cause::NoRepository,
+            ),
+            (
+                "remote: Repository not found.\nfatal: repository 'https://h/x/' not found",
+                Cause::NoRepository,
+            ),
+            (
+                "error: RPC failed; HTTP 413 curl 22\nfatal: the remote end hung up unexpectedly",
+                Cause::Rejected,
+            ),
+            (
+                "fatal: the receiving end does not support --atomic push",
+                Cause::Rejected,
+            ),
+            (
+                "fatal: the remote end hung up unexpectedly",
+                Cause::Transient,
+            ),
+            (
+                "fatal: couldn't find remote ref refs/heads/x",
+                Cause::Unknown,
+            ),
+            (
+                "error: cannot run ssh: No such file or directory\nfatal: unable to fork",
+                Cause::Unknown,
+            ),
             ("garbage", Cause::Unknown),
         ] {
             assert_eq!(cause(stderr), expected, "{stderr}");
@@ -159,8 +201,17 @@ mod tests {
 
     #[test]
     fn contention_is_told_from_refusal() {
-        assert!(is_contention("failed to update ref", "remote: error: Unable to create '/r/x.lock': File exists."));
-        assert!(is_contention("cannot lock ref 'x': is at a but expected b", ""));
-        assert!(!is_contention("pre-receive hook declined", "remote: no way"));
+        assert!(is_contention(
+            "failed to update ref",
+            "remote: error: Unable to create '/r/x.lock': File exists."
+        ));
+        assert!(is_contention(
+            "cannot lock ref 'x': is at a but expected b",
+            ""
+        ));
+        assert!(!is_contention(
+            "pre-receive hook declined",
+            "remote: no way"
+        ));
     }
 }

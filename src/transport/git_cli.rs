@@ -20,7 +20,9 @@ use crate::sys::signal;
 use super::caller::{Caller, Command};
 use super::failure::{self, Cause};
 use super::porcelain::{self, GitVersion, PushStatus, PushedRef};
-use super::remote::{GitSaid, Missing, NotTaken, OLDEST_GIT, PushOutcome, RefUpdate, Remote, RemoteError, Shortcut};
+use super::remote::{
+    GitSaid, Missing, NotTaken, OLDEST_GIT, PushOutcome, RefUpdate, Remote, RemoteError, Shortcut,
+};
 use super::url::{Kind, RemoteUrl};
 
 /// Tries of one call, the first included.
@@ -46,7 +48,12 @@ impl GitCli {
     pub fn new(git_dir: &Path, url: RemoteUrl, git: GitEnv, interactive: bool) -> Self {
         Self {
             // `insteadOf` turns https addresses into ssh for many users, but hardly ever a directory.
-            caller: Caller::new(git_dir, git, interactive, !matches!(url.kind(), Kind::Local(_))),
+            caller: Caller::new(
+                git_dir,
+                git,
+                interactive,
+                !matches!(url.kind(), Kind::Local(_)),
+            ),
             url,
             progress: None,
             clock: Arc::new(SystemClock::default()),
@@ -106,7 +113,8 @@ impl GitCli {
         }
         let out = self.caller.version().run();
         let out = out.map_err(|e| self.process_error(e))?;
-        let version = porcelain::parse_version(&text(&out.stdout)).map_err(|e| self.garbled(&e, &out))?;
+        let version =
+            porcelain::parse_version(&text(&out.stdout)).map_err(|e| self.garbled(&e, &out))?;
         Ok(*self.version.get_or_init(|| version))
     }
 
@@ -115,19 +123,38 @@ impl GitCli {
     ///
     /// # Errors
     /// [`RemoteError`] if git could not be run.
-    pub fn check_objects(&self, commit: &CommitId) -> Result<Option<Result<(), String>>, RemoteError> {
-        let Kind::Local(path) = self.url.kind() else { return Ok(None) };
-        let git_dir = if path.join(".git").is_dir() { path.join(".git") } else { path.clone() };
+    pub fn check_objects(
+        &self,
+        commit: &CommitId,
+    ) -> Result<Option<Result<(), String>>, RemoteError> {
+        let Kind::Local(path) = self.url.kind() else {
+            return Ok(None);
+        };
+        let git_dir = if path.join(".git").is_dir() {
+            path.join(".git")
+        } else {
+            path.clone()
+        };
         let options = ["--full", "--no-dangling", "--no-reflogs", "--progress"];
-        let command = Command::new("fsck", Some(Phase::Check)).args(options).operands([commit.as_str()]);
+        let command = Command::new("fsck", Some(Phase::Check))
+            .args(options)
+            .operands([commit.as_str()]);
         // Its objects as if they were the store's: what else lies in that repository is not obeyed.
-        let program = self.caller.program(&command).env("GIT_OBJECT_DIRECTORY", git_dir.join("objects"));
+        let program = self
+            .caller
+            .program(&command)
+            .env("GIT_OBJECT_DIRECTORY", git_dir.join("objects"));
         let out = self.watch(&program, command.phase)?;
         if out.status.success() {
             return Ok(Some(Ok(())));
         }
         let said = self.said(&format!("{}\n{}", out.stderr, text(&out.stdout)));
-        Ok(Some(Err(said.as_str().lines().next().unwrap_or("git fsck failed").to_owned())))
+        Ok(Some(Err(said
+            .as_str()
+            .lines()
+            .next()
+            .unwrap_or("git fsck failed")
+            .to_owned())))
     }
 
     /// Has git put the objects of the local repository together where they lie in more than `packs` packs, or more than about
@@ -146,8 +173,16 @@ impl GitCli {
             "gc.writeCommitGraph=false".to_owned(),
             "pack.threads=1".to_owned(),
         ];
-        let out = self.run(&Command::new("gc", None).settings(settings).args(["--auto", "--quiet"]))?;
-        if out.status.success() { Ok(()) } else { Err(self.failed("gc", &out)) }
+        let out = self.run(
+            &Command::new("gc", None)
+                .settings(settings)
+                .args(["--auto", "--quiet"]),
+        )?;
+        if out.status.success() {
+            Ok(())
+        } else {
+            Err(self.failed("gc", &out))
+        }
     }
 
     /// Clones the remote into the new directory `name` of the directory that [`Self::new`] was given, without submodules.
@@ -158,10 +193,16 @@ impl GitCli {
         // A repository on this disk is asked like any other: what lies in its files is not taken over unread.
         let options = ["--no-local", "--no-recurse-submodules", "--progress"];
         let operands = [self.url.as_git_argument(), name];
-        let command = Command::new("clone", Some(Phase::Fetch)).args(options).operands(operands);
+        let command = Command::new("clone", Some(Phase::Fetch))
+            .args(options)
+            .operands(operands);
         self.retrying(|| {
             let out = self.watch(&self.caller.program_outside(&command), command.phase)?;
-            if out.status.success() { Ok(()) } else { Err(self.failed("clone", &out)) }
+            if out.status.success() {
+                Ok(())
+            } else {
+                Err(self.failed("clone", &out))
+            }
         })
     }
 
@@ -184,14 +225,22 @@ impl GitCli {
     }
 
     fn refs_once(&self) -> Result<BTreeMap<String, CommitId>, RemoteError> {
-        let out = self.run(&Command::new("ls-remote", None).args(["--refs"]).operands([self.url.as_git_argument()]))?;
+        let out = self.run(
+            &Command::new("ls-remote", None)
+                .args(["--refs"])
+                .operands([self.url.as_git_argument()]),
+        )?;
         if !out.status.success() {
             return Err(self.failed("ls-remote", &out));
         }
         let stdout = text(&out.stdout);
         if porcelain::is_sha256(&stdout) {
             let what = "it uses the SHA-256 object format, which ccsync cannot read".to_owned();
-            return Err(RemoteError::Garbled { remote: self.url.to_string(), what, said: self.said(&out.stderr) });
+            return Err(RemoteError::Garbled {
+                remote: self.url.to_string(),
+                what,
+                said: self.said(&out.stderr),
+            });
         }
         porcelain::parse_refs(&stdout).map_err(|e| self.garbled(&e, &out))
     }
@@ -215,7 +264,11 @@ impl GitCli {
         }
         // Git brings nothing if one of the names is missing.
         let out = self.fetch_refs("--prune", &[others])?;
-        if out.status.success() { Ok(None) } else { Err(self.failed("fetch", &out)) }
+        if out.status.success() {
+            Ok(None)
+        } else {
+            Err(self.failed("fetch", &out))
+        }
     }
 
     fn fetch_refs(&self, prune: &str, refspecs: &[String]) -> Result<Output, RemoteError> {
@@ -228,13 +281,22 @@ impl GitCli {
             "--no-auto-maintenance",
             "--progress",
         ];
-        let operands = std::iter::once(self.url.as_git_argument()).chain(refspecs.iter().map(String::as_str));
-        self.run(&Command::new("fetch", Some(Phase::Fetch)).args(options).operands(operands))
+        let operands =
+            std::iter::once(self.url.as_git_argument()).chain(refspecs.iter().map(String::as_str));
+        self.run(
+            &Command::new("fetch", Some(Phase::Fetch))
+                .args(options)
+                .operands(operands),
+        )
     }
 
     /// Where a local reference is. A second process, because `fetch` itself says it for programs only since git 2.41.
     fn where_is(&self, local: &str) -> Result<CommitId, RemoteError> {
-        let out = self.run(&Command::new("show-ref", None).args(["--verify", "--hash"]).operands([local]))?;
+        let out = self.run(
+            &Command::new("show-ref", None)
+                .args(["--verify", "--hash"])
+                .operands([local]),
+        )?;
         if !out.status.success() {
             return Err(self.failed("show-ref", &out));
         }
@@ -248,7 +310,10 @@ impl GitCli {
         let worth_asking = matches!(
             failed,
             RemoteError::Failed { .. }
-                | RemoteError::Unreachable { why: Missing::Connection | Missing::Repository, .. }
+                | RemoteError::Unreachable {
+                    why: Missing::Connection | Missing::Repository,
+                    ..
+                }
         );
         if !worth_asking {
             return Err(failed);
@@ -260,18 +325,28 @@ impl GitCli {
     }
 
     fn push_once(&self, updates: &[RefUpdate]) -> Result<PushOutcome, RemoteError> {
-        let mut options: Vec<String> =
-            ["--porcelain", "--no-verify", "--no-follow-tags", "--no-recurse-submodules", "--progress"]
-                .map(str::to_owned)
-                .into();
+        let mut options: Vec<String> = [
+            "--porcelain",
+            "--no-verify",
+            "--no-follow-tags",
+            "--no-recurse-submodules",
+            "--progress",
+        ]
+        .map(str::to_owned)
+        .into();
         if updates.len() > 1 {
             // Not for a single one, which is atomic anyway: a few servers do not know it.
             options.push("--atomic".to_owned());
         }
         options.extend(updates.iter().map(lease));
-        let operands: Vec<String> =
-            std::iter::once(self.url.as_git_argument().to_owned()).chain(updates.iter().map(refspec)).collect();
-        let out = self.run(&Command::new("push", Some(Phase::Send)).args(options).operands(operands))?;
+        let operands: Vec<String> = std::iter::once(self.url.as_git_argument().to_owned())
+            .chain(updates.iter().map(refspec))
+            .collect();
+        let out = self.run(
+            &Command::new("push", Some(Phase::Send))
+                .args(options)
+                .operands(operands),
+        )?;
         let stdout = text(&out.stdout);
         let refs = match porcelain::parse_push(&stdout) {
             Ok(refs) => refs,
@@ -286,19 +361,37 @@ impl GitCli {
         if !out.status.success() {
             return Err(self.failed("push", &out));
         }
-        match updates.iter().find(|u| !refs.iter().any(|r| r.name == u.name)) {
-            Some(missing) => Err(self.garbled(&format_args!("push did not name {}", missing.name), &out)),
+        match updates
+            .iter()
+            .find(|u| !refs.iter().any(|r| r.name == u.name))
+        {
+            Some(missing) => {
+                Err(self.garbled(&format_args!("push did not name {}", missing.name), &out))
+            }
             None => Ok(PushOutcome::Done),
         }
     }
 
-    fn why_refused(&self, updates: &[RefUpdate], bad: &[&PushedRef], out: &Output) -> Result<PushOutcome, RemoteError> {
+    fn why_refused(
+        &self,
+        updates: &[RefUpdate],
+        bad: &[&PushedRef],
+        out: &Output,
+    ) -> Result<PushOutcome, RemoteError> {
         // In an atomic push the innocent references are listed too, with a reason that says nothing.
         let telling = |r: &&&PushedRef| !r.status.reason().starts_with("atomic ");
         let first = bad.iter().find(telling).unwrap_or(&bad[0]);
-        let reason = self.url.redact(&format!("{}: {}", first.name, first.status.reason()));
-        let by_remote = bad.iter().any(|r| matches!(r.status, PushStatus::ByRemote(_)));
-        if !by_remote || bad.iter().any(|r| failure::is_contention(r.status.reason(), &out.stderr)) {
+        let reason = self
+            .url
+            .redact(&format!("{}: {}", first.name, first.status.reason()));
+        let by_remote = bad
+            .iter()
+            .any(|r| matches!(r.status, PushStatus::ByRemote(_)));
+        if !by_remote
+            || bad
+                .iter()
+                .any(|r| failure::is_contention(r.status.reason(), &out.stderr))
+        {
             return Ok(PushOutcome::Refused { reason });
         }
         // The remote gave a reason of its own, or failed to give one. Where its references are tells which it was.
@@ -306,13 +399,23 @@ impl GitCli {
             if updates.iter().all(|u| now.get(&u.name) == u.new.as_ref()) {
                 return Ok(PushOutcome::Done);
             }
-            if updates.iter().any(|u| now.get(&u.name) != u.expected.as_ref()) {
+            if updates
+                .iter()
+                .any(|u| now.get(&u.name) != u.expected.as_ref())
+            {
                 return Ok(PushOutcome::Refused { reason });
             }
         }
         let said = self.said(&out.stderr);
-        let reason = said.by_server().next().map_or(reason.clone(), |words| format!("{reason} ({words})"));
-        Err(RemoteError::Rejected { remote: self.url.to_string(), reason, said })
+        let reason = said
+            .by_server()
+            .next()
+            .map_or(reason.clone(), |words| format!("{reason} ({words})"));
+        Err(RemoteError::Rejected {
+            remote: self.url.to_string(),
+            reason,
+            said,
+        })
     }
 
     /// What a shortcut gives, if there is one and it leads there.
@@ -320,17 +423,23 @@ impl GitCli {
         &self,
         take: impl FnOnce(&dyn Shortcut, &Path) -> Result<T, NotTaken>,
     ) -> Result<Option<T>, RemoteError> {
-        let (Kind::Local(path), Some(shortcut)) = (self.url.kind(), self.shortcut.as_deref()) else { return Ok(None) };
+        let (Kind::Local(path), Some(shortcut)) = (self.url.kind(), self.shortcut.as_deref())
+        else {
+            return Ok(None);
+        };
         match take(shortcut, path) {
             Ok(result) => Ok(Some(result)),
             Err(NotTaken::LeftToGit) => Ok(None),
-            Err(NotTaken::Interrupted) => Err(RemoteError::Interrupted { remote: self.url.to_string() }),
+            Err(NotTaken::Interrupted) => Err(RemoteError::Interrupted {
+                remote: self.url.to_string(),
+            }),
         }
     }
 
     /// Whether the remote's references are already as the updates want them.
     fn is_in_force(&self, updates: &[RefUpdate]) -> bool {
-        self.refs_once().is_ok_and(|now| updates.iter().all(|u| now.get(&u.name) == u.new.as_ref()))
+        self.refs_once()
+            .is_ok_and(|now| updates.iter().all(|u| now.get(&u.name) == u.new.as_ref()))
     }
 
     fn run(&self, command: &Command) -> Result<Output, RemoteError> {
@@ -341,7 +450,12 @@ impl GitCli {
         let Some((progress, phase)) = self.progress.as_deref().zip(phase) else {
             return program.run().map_err(|e| self.process_error(e));
         };
-        let mut meter = Meter { progress, phase, total: 0, done: 0 };
+        let mut meter = Meter {
+            progress,
+            phase,
+            total: 0,
+            done: 0,
+        };
         progress.begin(phase, 0, 0);
         let result = program.run_watched(&mut |line| meter.see(line));
         progress.end();
@@ -359,32 +473,59 @@ impl GitCli {
         }
         match failure::cause(&out.stderr) {
             Cause::Denied => RemoteError::Denied { remote, said },
-            Cause::NoRepository => RemoteError::Unreachable { remote, why: Missing::Repository, said },
-            Cause::Transient => RemoteError::Unreachable { remote, why: Missing::Connection, said },
+            Cause::NoRepository => RemoteError::Unreachable {
+                remote,
+                why: Missing::Repository,
+                said,
+            },
+            Cause::Transient => RemoteError::Unreachable {
+                remote,
+                why: Missing::Connection,
+                said,
+            },
             Cause::Rejected => {
-                let reason = failure::rejecting_line(said.as_str()).unwrap_or("no reason given").to_owned();
-                RemoteError::Rejected { remote, reason, said }
+                let reason = failure::rejecting_line(said.as_str())
+                    .unwrap_or("no reason given")
+                    .to_owned();
+                RemoteError::Rejected {
+                    remote,
+                    reason,
+                    said,
+                }
             }
-            Cause::Unknown => {
-                self.too_old().unwrap_or_else(|| RemoteError::Failed { command, status: out.status.to_string(), said })
-            }
+            Cause::Unknown => self.too_old().unwrap_or_else(|| RemoteError::Failed {
+                command,
+                status: out.status.to_string(),
+                said,
+            }),
         }
     }
 
     fn no_directory(&self, path: &Path) -> RemoteError {
         let said = GitSaid::new(&format!("there is no directory `{}`", path.display()));
-        RemoteError::Unreachable { remote: self.url.to_string(), why: Missing::Repository, said }
+        RemoteError::Unreachable {
+            remote: self.url.to_string(),
+            why: Missing::Repository,
+            said,
+        }
     }
 
     /// Asked only after an unexplained failure: an old git does not know our options.
     fn too_old(&self) -> Option<RemoteError> {
         let found = self.version().ok()?;
-        (found < OLDEST_GIT).then_some(RemoteError::GitTooOld { found, need: OLDEST_GIT })
+        (found < OLDEST_GIT).then_some(RemoteError::GitTooOld {
+            found,
+            need: OLDEST_GIT,
+        })
     }
 
     fn garbled(&self, what: &dyn fmt::Display, out: &Output) -> RemoteError {
         let what = self.url.redact(&what.to_string());
-        RemoteError::Garbled { remote: self.url.to_string(), what, said: self.said(&out.stderr) }
+        RemoteError::Garbled {
+            remote: self.url.to_string(),
+            what,
+            said: self.said(&out.stderr),
+        }
     }
 
     fn process_error(&self, error: ProcessError) -> RemoteError {
@@ -393,8 +534,15 @@ impl GitCli {
             ProcessError::NotFound { .. } => RemoteError::GitMissing,
             ProcessError::Interrupted { .. } => RemoteError::Interrupted { remote },
             ProcessError::Silent { after, stderr, .. } => {
-                let silence = format!("{stderr}\ngit was stopped after {} seconds of silence", after.as_secs());
-                RemoteError::Unreachable { remote, why: Missing::Answer, said: self.said(&silence) }
+                let silence = format!(
+                    "{stderr}\ngit was stopped after {} seconds of silence",
+                    after.as_secs()
+                );
+                RemoteError::Unreachable {
+                    remote,
+                    why: Missing::Answer,
+                    said: self.said(&silence),
+                }
             }
             error @ ProcessError::Failed { .. } => RemoteError::Process(error),
         }
@@ -431,14 +579,20 @@ impl Remote for GitCli {
             return Ok(PushOutcome::Done);
         }
         updates.iter().try_for_each(|u| check_name(&u.name))?;
-        if let Some(outcome) = self.by_shortcut(|way, path| way.push(self.url.as_git_argument(), path, updates))? {
+        if let Some(outcome) =
+            self.by_shortcut(|way, path| way.push(self.url.as_git_argument(), path, updates))?
+        {
             return Ok(outcome);
         }
         let tries = std::cell::Cell::new(0);
         self.retrying(|| {
             // The answer of the try before was lost, not necessarily the push.
             let repeated = tries.replace(tries.get() + 1) > 0;
-            if repeated && self.is_in_force(updates) { Ok(PushOutcome::Done) } else { self.push_once(updates) }
+            if repeated && self.is_in_force(updates) {
+                Ok(PushOutcome::Done)
+            } else {
+                self.push_once(updates)
+            }
         })
     }
 }
@@ -453,7 +607,13 @@ fn tracking(branch: &str) -> String {
 }
 
 fn check_name(name: &str) -> Result<(), RemoteError> {
-    if porcelain::is_ref_name(name) { Ok(()) } else { Err(RemoteError::InvalidRef { name: name.to_owned() }) }
+    if porcelain::is_ref_name(name) {
+        Ok(())
+    } else {
+        Err(RemoteError::InvalidRef {
+            name: name.to_owned(),
+        })
+    }
 }
 
 /// Turns git's progress lines into ours.
@@ -466,7 +626,9 @@ struct Meter<'a> {
 
 impl Meter<'_> {
     fn see(&mut self, line: &str) {
-        let Some(seen) = porcelain::parse_progress(line) else { return };
+        let Some(seen) = porcelain::parse_progress(line) else {
+            return;
+        };
         if !matches!(seen.what, "Writing objects" | "Receiving objects") {
             return;
         }
@@ -519,6 +681,8 @@ fn text(bytes: &[u8]) -> String {
 
 impl fmt::Debug for GitCli {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GitCli").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("GitCli")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }

@@ -105,7 +105,10 @@ impl std::str::FromStr for RepositoryName {
     fn from_str(text: &str) -> Result<Self, InvalidRepositoryName> {
         let plain = |part: &str| {
             let usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-            !part.is_empty() && part.len() <= 100 && part.chars().all(usual) && !part.starts_with(['-', '.'])
+            !part.is_empty()
+                && part.len() <= 100
+                && part.chars().all(usual)
+                && !part.starts_with(['-', '.'])
         };
         let parts: Vec<&str> = text.split('/').collect();
         if !parts.iter().all(|part| plain(part)) {
@@ -117,7 +120,11 @@ impl std::str::FromStr for RepositoryName {
             [host, owner, name] => (Some(*host), Some(*owner), *name),
             _ => return Err(InvalidRepositoryName),
         };
-        Ok(Self { host: host.map(str::to_owned), owner: owner.map(str::to_owned), name: name.to_owned() })
+        Ok(Self {
+            host: host.map(str::to_owned),
+            owner: owner.map(str::to_owned),
+            name: name.to_owned(),
+        })
     }
 }
 
@@ -141,7 +148,11 @@ pub struct GitHub {
 impl GitHub {
     /// `gh`, asked about `host`; without one, about the host that it uses by default.
     pub fn new(host: Option<String>) -> Self {
-        Self { host, program: "gh".to_owned(), patience: PATIENCE }
+        Self {
+            host,
+            program: "gh".to_owned(),
+            patience: PATIENCE,
+        }
     }
 
     /// The account that `gh` is signed in to, and those of its repositories that sessions could go to.
@@ -175,7 +186,13 @@ impl GitHub {
     /// [`GitHubError`]; [`GitHubError::NameTaken`] if there is one of this name.
     pub fn create(&self, owner: &str, name: &str) -> Result<Repository, GitHubError> {
         let full = format!("{owner}/{name}");
-        let options = ["--private", "--disable-issues", "--disable-wiki", "--description", DESCRIPTION];
+        let options = [
+            "--private",
+            "--disable-issues",
+            "--disable-wiki",
+            "--description",
+            DESCRIPTION,
+        ];
         let mut program = self.gh(&["repo", "create", &full]).args(options);
         if let Some(host) = &self.host {
             // `gh repo create` has no option for it.
@@ -185,12 +202,15 @@ impl GitHub {
         if !out.status.success() {
             return Err(failure::of(&out));
         }
-        self.repository(owner, name)?.ok_or(GitHubError::Garbled { what: "the new repository is not to be seen" })
+        self.repository(owner, name)?.ok_or(GitHubError::Garbled {
+            what: "the new repository is not to be seen",
+        })
     }
 
     /// The address of `repository` for the protocol that `gh` is set up to use with its host.
     pub fn address<'a>(&self, repository: &'a Repository) -> &'a RemoteUrl {
-        let asked = self.run(&self.gh(&["config", "get", "git_protocol", "--host", &repository.host]));
+        let asked =
+            self.run(&self.gh(&["config", "get", "git_protocol", "--host", &repository.host]));
         match asked {
             Ok(out) if out.status.success() && out.stdout.trim_ascii() == b"ssh" => &repository.ssh,
             // What `gh` takes for granted itself.
@@ -233,10 +253,22 @@ impl GitHub {
     }
 
     fn gh(&self, args: &[&str]) -> Program {
-        let program = Program::new(&self.program).args(args).silence_limit(self.patience);
+        let program = Program::new(&self.program)
+            .args(args)
+            .silence_limit(self.patience);
         // Nobody is asked, nothing is drawn, and what is written is what was asked for.
-        let program = program.env("GH_PROMPT_DISABLED", "1").env("GH_NO_UPDATE_NOTIFIER", "1").env("NO_COLOR", "1");
-        let other = ["GH_DEBUG", "DEBUG", "GH_FORCE_TTY", "CLICOLOR_FORCE", "GH_REPO", "GH_PAGER"];
+        let program = program
+            .env("GH_PROMPT_DISABLED", "1")
+            .env("GH_NO_UPDATE_NOTIFIER", "1")
+            .env("NO_COLOR", "1");
+        let other = [
+            "GH_DEBUG",
+            "DEBUG",
+            "GH_FORCE_TTY",
+            "CLICOLOR_FORCE",
+            "GH_REPO",
+            "GH_PAGER",
+        ];
         other.into_iter().fold(program, Program::env_remove)
     }
 
@@ -245,7 +277,10 @@ impl GitHub {
             ProcessError::NotFound { .. } => GitHubError::Missing,
             ProcessError::Interrupted { .. } => GitHubError::Interrupted,
             ProcessError::Silent { after, .. } => GitHubError::Unreachable {
-                said: failure::Said::new(&format!("gh gave no answer within {} seconds", after.as_secs())),
+                said: failure::Said::new(&format!(
+                    "gh gave no answer within {} seconds",
+                    after.as_secs()
+                )),
             },
             e @ ProcessError::Failed { .. } => GitHubError::Process(e),
         })
@@ -262,7 +297,11 @@ impl Repository {
 /// An address that the service gave: one that leads over a network, whatever it says.
 fn address(text: &str) -> Result<RemoteUrl, UrlError> {
     let url = RemoteUrl::parse(text, Path::new("/"))?;
-    if matches!(url.kind(), Kind::Local(_)) { Err(UrlError::Host) } else { Ok(url) }
+    if matches!(url.kind(), Kind::Local(_)) {
+        Err(UrlError::Host)
+    } else {
+        Ok(url)
+    }
 }
 
 #[cfg(all(test, unix))]
@@ -274,8 +313,18 @@ mod tests {
         for text in ["x", "al/x.y", "git.firm.example/al/x_-1"] {
             assert_eq!(text.parse::<RepositoryName>().unwrap().to_string(), text);
         }
-        for bad in ["", "/x", "al/", "a/b/c/d", "al/x y", "-x", "al/--x", "..", "al/\u{e4}", "https://github.com/al/x"]
-        {
+        for bad in [
+            "",
+            "/x",
+            "al/",
+            "a/b/c/d",
+            "al/x y",
+            "-x",
+            "al/--x",
+            "..",
+            "al/\u{e4}",
+            "https://github.com/al/x",
+        ] {
             assert!(bad.parse::<RepositoryName>().is_err(), "{bad}");
         }
     }
@@ -285,9 +334,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let program = dir.path().join("gh");
         crate::sys::fs::write_atomic(&program, b"#!/bin/sh\nsleep 600\n").unwrap();
-        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        std::fs::set_permissions(
+            &program,
+            std::os::unix::fs::PermissionsExt::from_mode(0o700),
+        )
+        .unwrap();
         let program = program.to_str().unwrap().to_owned();
-        let github = GitHub { host: None, program, patience: Duration::from_millis(100) };
-        assert!(matches!(github.account("x"), Err(GitHubError::Unreachable { .. })));
+        let github = GitHub {
+            host: None,
+            program,
+            patience: Duration::from_millis(100),
+        };
+        assert!(matches!(
+            github.account("x"),
+            Err(GitHubError::Unreachable { .. })
+        ));
     }
 }

@@ -59,7 +59,11 @@ pub enum PushStatus {
 /// # Errors
 /// [`Malformed`] for a line of another form.
 pub fn parse_push(stdout: &str) -> Result<Vec<PushedRef>, Malformed> {
-    stdout.lines().filter(|line| !is_frame(line)).map(pushed_ref).collect()
+    stdout
+        .lines()
+        .filter(|line| !is_frame(line))
+        .map(pushed_ref)
+        .collect()
 }
 
 /// `To` and `Done` frame the references; `branch … set up to track` belongs to a configuration we do not use.
@@ -70,7 +74,8 @@ fn is_frame(line: &str) -> bool {
 fn pushed_ref(line: &str) -> Result<PushedRef, Malformed> {
     let malformed = || Malformed::new(line);
     let mut fields = line.splitn(3, '\t');
-    let (Some(flag), Some(refs), Some(summary)) = (fields.next(), fields.next(), fields.next()) else {
+    let (Some(flag), Some(refs), Some(summary)) = (fields.next(), fields.next(), fields.next())
+    else {
         return Err(malformed());
     };
     let (_, name) = refs.rsplit_once(':').ok_or_else(malformed)?;
@@ -79,13 +84,23 @@ fn pushed_ref(line: &str) -> Result<PushedRef, Malformed> {
         "!" => refused(summary),
         _ => return Err(malformed()),
     };
-    Ok(PushedRef { name: name.to_owned(), status })
+    Ok(PushedRef {
+        name: name.to_owned(),
+        status,
+    })
 }
 
 /// `[rejected] (stale info)`, `[remote rejected] (pre-receive hook declined)`, `[remote failure] (…)`.
 fn refused(summary: &str) -> PushStatus {
-    let reason = summary.split_once('(').map_or(summary, |(_, rest)| rest.strip_suffix(')').unwrap_or(rest)).to_owned();
-    if summary.starts_with("[remote ") { PushStatus::ByRemote(reason) } else { PushStatus::NotSent(reason) }
+    let reason = summary
+        .split_once('(')
+        .map_or(summary, |(_, rest)| rest.strip_suffix(')').unwrap_or(rest))
+        .to_owned();
+    if summary.starts_with("[remote ") {
+        PushStatus::ByRemote(reason)
+    } else {
+        PushStatus::NotSent(reason)
+    }
 }
 
 /// Reads `git show-ref --hash` of one reference: `<id>`.
@@ -100,8 +115,11 @@ pub fn parse_id(stdout: &str) -> Result<CommitId, Malformed> {
 /// Whether this is a full reference name that means nothing else to git: `refs/` and the rules of
 /// git-check-ref-format(1).
 pub fn is_ref_name(name: &str) -> bool {
-    let bad = |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
-    let component_ok = |c: &str| !c.is_empty() && !c.starts_with('.') && !c.ends_with(".lock") && !c.ends_with('.');
+    let bad =
+        |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
+    let component_ok = |c: &str| {
+        !c.is_empty() && !c.starts_with('.') && !c.ends_with(".lock") && !c.ends_with('.')
+    };
     name.starts_with("refs/")
         && name.split('/').all(component_ok)
         && !name.contains(bad)
@@ -142,8 +160,14 @@ pub fn parse_version(stdout: &str) -> Result<GitVersion, Malformed> {
     // `2.42-rc1` counts as 2.42.
     let number = |text: Option<&str>| text?.split('-').next()?.parse().ok();
     let parse = || {
-        let mut parts = stdout.trim().strip_prefix("git version ")?.split(['.', ' ']);
-        Some(GitVersion { major: number(parts.next())?, minor: number(parts.next())? })
+        let mut parts = stdout
+            .trim()
+            .strip_prefix("git version ")?
+            .split(['.', ' ']);
+        Some(GitVersion {
+            major: number(parts.next())?,
+            minor: number(parts.next())?,
+        })
     };
     parse().ok_or_else(|| Malformed::new(stdout.lines().next().unwrap_or_default()))
 }
@@ -161,8 +185,13 @@ pub struct GitProgress<'a> {
 
 /// Reads a progress line: `Writing objects:  42% (123/456), 1.20 MiB | 3.00 MiB/s`, `remote: Enumerating objects: 7`.
 pub fn parse_progress(line: &str) -> Option<GitProgress<'_>> {
-    let (what, numbers) = line.strip_prefix("remote:").unwrap_or(line).trim_start().split_once(": ")?;
-    let capital_word = what.starts_with(|c: char| c.is_ascii_uppercase()) && !what.contains(['/', '\'', '"']);
+    let (what, numbers) = line
+        .strip_prefix("remote:")
+        .unwrap_or(line)
+        .trim_start()
+        .split_once(": ")?;
+    let capital_word =
+        what.starts_with(|c: char| c.is_ascii_uppercase()) && !what.contains(['/', '\'', '"']);
     if !capital_word {
         return None;
     }
@@ -173,7 +202,14 @@ pub fn parse_progress(line: &str) -> Option<GitProgress<'_>> {
             let (done, total) = counts.split_once(')')?.0.split_once('/')?;
             (done.parse().ok()?, total.parse().ok()?)
         }
-        None => (numbers.strip_suffix(", done.").unwrap_or(numbers).parse().ok()?, 0),
+        None => (
+            numbers
+                .strip_suffix(", done.")
+                .unwrap_or(numbers)
+                .parse()
+                .ok()?,
+            0,
+        ),
     };
     Some(GitProgress { what, done, total })
 }
@@ -187,7 +223,11 @@ mod tests {
     const B: &str = "89c632954e961e893c2c7c4d17519957cd4b8f32";
 
     fn statuses(stdout: &str) -> Vec<(String, PushStatus)> {
-        parse_push(stdout).unwrap().into_iter().map(|r| (r.name, r.status)).collect()
+        parse_push(stdout)
+            .unwrap()
+            .into_iter()
+            .map(|r| (r.name, r.status))
+            .collect()
     }
 
     #[test]
@@ -197,7 +237,13 @@ mod tests {
              -\t:refs/heads/l\t[deleted]\n=\t{A}:refs/heads/n\t[up to date]\n\
              +\t{A}:refs/heads/o\t89c6329...51e3042 (forced update)\nDone\n"
         );
-        let names = ["refs/heads/main", "refs/heads/m", "refs/heads/l", "refs/heads/n", "refs/heads/o"];
+        let names = [
+            "refs/heads/main",
+            "refs/heads/m",
+            "refs/heads/l",
+            "refs/heads/n",
+            "refs/heads/o",
+        ];
         let expected: Vec<_> = names.map(|n| (n.to_owned(), PushStatus::Ok)).into();
         assert_eq!(statuses(&sample), expected);
     }
@@ -209,12 +255,16 @@ mod tests {
              !\t{A}:refs/heads/l\t[rejected] (stale info)\n!\t(delete):refs/heads/d\t[rejected] (stale info)\n\
              !\t{A}:refs/heads/h\t[remote rejected] (pre-receive hook declined)\nDone\n"
         );
-        let not_sent = |name: &str, why: &str| (name.to_owned(), PushStatus::NotSent(why.to_owned()));
+        let not_sent =
+            |name: &str, why: &str| (name.to_owned(), PushStatus::NotSent(why.to_owned()));
         let expected = vec![
             not_sent("refs/heads/main", "atomic push failed"),
             not_sent("refs/heads/l", "stale info"),
             not_sent("refs/heads/d", "stale info"),
-            ("refs/heads/h".to_owned(), PushStatus::ByRemote("pre-receive hook declined".to_owned())),
+            (
+                "refs/heads/h".to_owned(),
+                PushStatus::ByRemote("pre-receive hook declined".to_owned()),
+            ),
         ];
         assert_eq!(statuses(&sample), expected);
     }
@@ -222,7 +272,12 @@ mod tests {
     #[test]
     fn one_id() {
         assert_eq!(parse_id(&format!("{A}\n")).unwrap().as_str(), A);
-        for bad in [String::new(), "\n".to_owned(), format!("{A} x\n"), format!("{A}\n{B}\n")] {
+        for bad in [
+            String::new(),
+            "\n".to_owned(),
+            format!("{A} x\n"),
+            format!("{A}\n{B}\n"),
+        ] {
             assert!(parse_id(&bad).is_err(), "{bad:?}");
         }
     }
@@ -239,34 +294,66 @@ mod tests {
 
     #[test]
     fn names_that_mean_something_else_are_left_out() {
-        for good in ["refs/heads/main", "refs/heads/ccsync/lock/3f2a", "refs/tags/v1.0", "refs/heads/é"] {
+        for good in [
+            "refs/heads/main",
+            "refs/heads/ccsync/lock/3f2a",
+            "refs/tags/v1.0",
+            "refs/heads/é",
+        ] {
             assert!(is_ref_name(good), "{good}");
         }
-        for bad in
-            ["", "HEAD", "-x", "refs/", "refs/heads/a:b", "refs/heads/*", "refs/../x", "refs/heads/.a", "refs//a"]
-        {
+        for bad in [
+            "",
+            "HEAD",
+            "-x",
+            "refs/",
+            "refs/heads/a:b",
+            "refs/heads/*",
+            "refs/../x",
+            "refs/heads/.a",
+            "refs//a",
+        ] {
             assert!(!is_ref_name(bad), "{bad}");
         }
-        assert!(parse_refs(&format!("{A}\trefs/heads/a:b\n")).unwrap().is_empty());
+        assert!(
+            parse_refs(&format!("{A}\trefs/heads/a:b\n"))
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]
     fn versions() {
         let version = |text| parse_version(text).map(|v| v.to_string());
         assert_eq!(version("git version 2.47.3\n").as_deref(), Ok("2.47"));
-        assert_eq!(version("git version 2.39.5 (Apple Git-154)\n").as_deref(), Ok("2.39"));
+        assert_eq!(
+            version("git version 2.39.5 (Apple Git-154)\n").as_deref(),
+            Ok("2.39")
+        );
         assert_eq!(version("git version 2.42-rc1\n").as_deref(), Ok("2.42"));
         assert_eq!(version("git version 3.0\n").as_deref(), Ok("3.0"));
         assert!(version("gti version 2").is_err());
-        assert!(GitVersion { major: 2, minor: 9 } < GitVersion { major: 2, minor: 34 });
+        assert!(
+            GitVersion { major: 2, minor: 9 }
+                < GitVersion {
+                    major: 2,
+                    minor: 34
+                }
+        );
     }
 
     #[test]
     fn progress() {
         let line = |text| parse_progress(text).map(|p| (p.what.to_owned(), p.done, p.total));
         let writing = "Writing objects:  42% (123/456), 1.20 MiB | 3.00 MiB/s";
-        assert_eq!(line(writing), Some(("Writing objects".to_owned(), 123, 456)));
-        assert_eq!(line("remote: Enumerating objects: 7, done."), Some(("Enumerating objects".to_owned(), 7, 0)));
+        assert_eq!(
+            line(writing),
+            Some(("Writing objects".to_owned(), 123, 456))
+        );
+        assert_eq!(
+            line("remote: Enumerating objects: 7, done."),
+            Some(("Enumerating objects".to_owned(), 7, 0))
+        );
         assert_eq!(line("remote: error: File x is 120 MB"), None);
         assert_eq!(line("fatal: no"), None);
     }

@@ -12,7 +12,10 @@ use crate::sys::process::ProcessError;
 use super::porcelain::GitVersion;
 
 /// The oldest `git` that is tested: that of Ubuntu 22.04.
-pub const OLDEST_GIT: GitVersion = GitVersion { major: 2, minor: 34 };
+pub const OLDEST_GIT: GitVersion = GitVersion {
+    major: 2,
+    minor: 34,
+};
 
 /// One reference to move, with what it must be before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,13 +81,19 @@ pub trait Shortcut: Send + Sync {
     ///
     /// # Errors
     /// [`NotTaken`]
-    fn fetch(&self, address: &str, path: &Path, branch: &str) -> Result<Option<CommitId>, NotTaken>;
+    fn fetch(&self, address: &str, path: &Path, branch: &str)
+    -> Result<Option<CommitId>, NotTaken>;
 
     /// As [`Remote::push`] to the remote at `path`, which the user calls `address`.
     ///
     /// # Errors
     /// [`NotTaken`]
-    fn push(&self, address: &str, path: &Path, updates: &[RefUpdate]) -> Result<PushOutcome, NotTaken>;
+    fn push(
+        &self,
+        address: &str,
+        path: &Path,
+        updates: &[RefUpdate],
+    ) -> Result<PushOutcome, NotTaken>;
 }
 
 /// Why a shortcut led nowhere.
@@ -184,7 +193,13 @@ pub enum RemoteError {
 impl RemoteError {
     /// Whether the same call may succeed later without anybody doing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { why: Missing::Connection | Missing::Answer, .. })
+        matches!(
+            self,
+            Self::Unreachable {
+                why: Missing::Connection | Missing::Answer,
+                ..
+            }
+        )
     }
 
     /// What git and the server said.
@@ -233,14 +248,21 @@ impl std::error::Error for GitSaid {}
 
 impl fmt::Display for GitSaid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "git gave no reason" } else { &self.0 })
+        f.write_str(if self.0.is_empty() {
+            "git gave no reason"
+        } else {
+            &self.0
+        })
     }
 }
 
 impl GitSaid {
     /// Cleans what git wrote; secrets must have been removed before.
     pub fn new(redacted: &str) -> Self {
-        let lines = redacted.lines().map(str::trim_end).filter(|line| !line.is_empty() && !is_noise(line));
+        let lines = redacted
+            .lines()
+            .map(str::trim_end)
+            .filter(|line| !line.is_empty() && !is_noise(line));
         let shown: Vec<_> = lines.map(without_control_characters).collect();
         Self(shown.join("\n"))
     }
@@ -252,7 +274,11 @@ impl GitSaid {
 
     /// What the server said for people, without git's own words.
     pub fn by_server(&self) -> impl Iterator<Item = &str> {
-        self.0.lines().filter_map(|line| line.strip_prefix("remote:")).map(str::trim).filter(|line| !line.is_empty())
+        self.0
+            .lines()
+            .filter_map(|line| line.strip_prefix("remote:"))
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
     }
 }
 
@@ -260,12 +286,16 @@ impl GitSaid {
 fn is_noise(line: &str) -> bool {
     let text = line.strip_prefix("remote:").unwrap_or(line).trim_start();
     text.is_empty()
-        || ["hint:", "From ", "Total ", "Delta compression using "].iter().any(|noise| text.starts_with(noise))
+        || ["hint:", "From ", "Total ", "Delta compression using "]
+            .iter()
+            .any(|noise| text.starts_with(noise))
         || super::porcelain::parse_progress(line).is_some()
 }
 
 fn without_control_characters(line: &str) -> String {
-    line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    line.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 #[cfg(test)]
@@ -278,7 +308,10 @@ mod tests {
             "hint: try this\nremote: \nremote: Resolving deltas: 100% (1/1), done.        \n\
              remote: error: \u{1b}[31mGH001\u{1b}[0m: Large files        \nWriting objects:  50% (1/2)\nfatal: no\n\n",
         );
-        assert_eq!(said.as_str(), "remote: error: \u{fffd}[31mGH001\u{fffd}[0m: Large files\nfatal: no");
+        assert_eq!(
+            said.as_str(),
+            "remote: error: \u{fffd}[31mGH001\u{fffd}[0m: Large files\nfatal: no"
+        );
         assert_eq!(said.by_server().count(), 1);
         assert_eq!(GitSaid::new("").to_string(), "git gave no reason");
     }

@@ -52,7 +52,10 @@ fn shown(line: &str) -> Vec<String> {
     if characters.is_empty() {
         return vec![String::new()];
     }
-    characters.chunks(LONGEST).map(|piece| piece.iter().collect()).collect()
+    characters
+        .chunks(LONGEST)
+        .map(|piece| piece.iter().collect())
+        .collect()
 }
 
 #[cfg(test)]
@@ -65,23 +68,36 @@ mod tests {
 
     #[test]
     fn changes_are_shown_with_what_is_around_them() {
-        assert_eq!(plain("1\n2\n3\n4\n5\n6\n", "1\n2\n3\n4\nfive\n6\n"), "    2\n    3\n    4\n  - 5\n  + five\n    6");
+        assert_eq!(
+            plain("1\n2\n3\n4\n5\n6\n", "1\n2\n3\n4\nfive\n6\n"),
+            "    2\n    3\n    4\n  - 5\n  + five\n    6"
+        );
         assert_eq!(plain("", "a\n"), "  + a");
         assert_eq!(plain("a", "a"), "");
     }
 
     #[test]
     fn long_texts_that_have_little_in_common_are_shown_whole_and_soon() {
-        let text = |factor: u64| -> String { (0..100_000_u64).map(|n| format!("{}\n", n * factor % 10_007)).collect() };
+        let text = |factor: u64| -> String {
+            (0..100_000_u64)
+                .map(|n| format!("{}\n", n * factor % 10_007))
+                .collect()
+        };
         let shown = lines("", &text(7919)).len();
         assert!(lines(&text(31), &text(7919)).len() >= shown);
     }
 
     #[test]
     fn nothing_steers_the_terminal_and_nothing_is_hidden() {
-        let hostile = format!("echo ok\r{}rm -rf ~\u{1b}[2K\u{1b}[1A\u{202e}", " ".repeat(500));
+        let hostile = format!(
+            "echo ok\r{}rm -rf ~\u{1b}[2K\u{1b}[1A\u{202e}",
+            " ".repeat(500)
+        );
         let text = plain("", &hostile);
         assert!(!text.contains(['\u{1b}', '\r', '\u{202e}']), "{text:?}");
-        assert!(text.contains("rm -rf ~") && text.contains("\\u{1b}[2K"), "{text:?}");
+        assert!(
+            text.contains("rm -rf ~") && text.contains("\\u{1b}[2K"),
+            "{text:?}"
+        );
     }
 }

@@ -18,7 +18,10 @@ pub(crate) fn lines(found: &SessionHits, now: DateTime<Utc>) -> Vec<String> {
     lines.extend(found.hits.iter().map(|hit| line(hit, now)));
     if found.more > 0 {
         let than = if found.more_still { "more than " } else { "" };
-        lines.push(paint(QUIET, &format!("  … {than}{} more in this session", found.more)));
+        lines.push(paint(
+            QUIET,
+            &format!("  … {than}{} more in this session", found.more),
+        ));
     }
     lines
 }
@@ -27,11 +30,18 @@ pub(crate) fn lines(found: &SessionHits, now: DateTime<Utc>) -> Vec<String> {
 fn heading(name: &SessionName, now: DateTime<Utc>) -> String {
     let title = one_line(name.title.as_deref().unwrap_or("(no title)"));
     let title = crate::ui::table::cut(&title, LONGEST_TITLE).into_owned();
-    let place = name.project.as_deref().map_or_else(|| "(no project)".to_owned(), project);
-    let machine = name.machine.as_deref().map(|machine| one_line(machine).into_owned());
+    let place = name
+        .project
+        .as_deref()
+        .map_or_else(|| "(no project)".to_owned(), project);
+    let machine = name
+        .machine
+        .as_deref()
+        .map(|machine| one_line(machine).into_owned());
     let when = name.last_activity.map(|time| age(time, now));
     let origin: Vec<String> = machine.into_iter().chain(when).collect();
-    let known = [place, title, short_id(name.session.as_str()).to_owned()].map(|text| paint(HEADING, &text));
+    let known = [place, title, short_id(name.session.as_str()).to_owned()]
+        .map(|text| paint(HEADING, &text));
     known
         .into_iter()
         .chain([paint(QUIET, &origin.join(", "))])
@@ -65,7 +75,9 @@ fn voice(hit: &Hit) -> String {
         Voice::Output => "output".to_owned(),
     };
     match &hit.voice {
-        Voice::Call(_) | Voice::Output | Voice::Summary if hit.agent => format!("{who} (sub-agent)"),
+        Voice::Call(_) | Voice::Output | Voice::Summary if hit.agent => {
+            format!("{who} (sub-agent)")
+        }
         _ => who,
     }
 }
@@ -106,10 +118,29 @@ mod tests {
                 fork_of: None,
             },
             hits: vec![
-                hit(Voice::User, false, "fix the \u{1b}login\u{7} form", &[(8, 14)]),
-                hit(Voice::Call("Bash\u{9b}".to_owned()), true, "login", &[(0, 5)]),
-                hit(Voice::Assistant, true, "a login and a login", &[(2, 7), (14, 19)]),
-                Hit { time: None, cut: (true, false), ..hit(Voice::Output, false, "\tlogin", &[(1, 6)]) },
+                hit(
+                    Voice::User,
+                    false,
+                    "fix the \u{1b}login\u{7} form",
+                    &[(8, 14)],
+                ),
+                hit(
+                    Voice::Call("Bash\u{9b}".to_owned()),
+                    true,
+                    "login",
+                    &[(0, 5)],
+                ),
+                hit(
+                    Voice::Assistant,
+                    true,
+                    "a login and a login",
+                    &[(2, 7), (14, 19)],
+                ),
+                Hit {
+                    time: None,
+                    cut: (true, false),
+                    ..hit(Voice::Output, false, "\tlogin", &[(1, 6)])
+                },
             ],
             more: 12,
             more_still: false,
@@ -122,7 +153,16 @@ mod tests {
         let text = lines(&found(), now).join("\n");
         assert!(text.contains(&paint(FOUND, "login")));
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
-        let uncounted = SessionHits { more: 100, more_still: true, ..found() };
-        assert!(lines(&uncounted, now).last().unwrap().contains("… more than 100 more in this session"));
+        let uncounted = SessionHits {
+            more: 100,
+            more_still: true,
+            ..found()
+        };
+        assert!(
+            lines(&uncounted, now)
+                .last()
+                .unwrap()
+                .contains("… more than 100 more in this session")
+        );
     }
 }

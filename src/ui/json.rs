@@ -24,7 +24,11 @@ struct Document<'a, Body> {
 /// # Errors
 /// If `body` is not a map: a mistake of ours.
 pub(crate) fn document(command: &str, body: &impl Serialize) -> Result<String, serde_json::Error> {
-    let text = serde_json::to_string(&Document { version: VERSION, command, body })?;
+    let text = serde_json::to_string(&Document {
+        version: VERSION,
+        command,
+        body,
+    })?;
     Ok(escaped(&text))
 }
 
@@ -33,7 +37,11 @@ pub(crate) fn document(command: &str, body: &impl Serialize) -> Result<String, s
 ///
 /// # Errors
 /// As for [`document`].
-pub(crate) fn opening(command: &str, body: &impl Serialize, list: &str) -> Result<String, serde_json::Error> {
+pub(crate) fn opening(
+    command: &str,
+    body: &impl Serialize,
+    list: &str,
+) -> Result<String, serde_json::Error> {
     let mut text = document(command, body)?;
     text.truncate(text.len() - 1);
     Ok(format!("{text},\"{list}\":["))
@@ -55,7 +63,11 @@ fn escaped(text: &str) -> String {
         if sanitize::is_harmless(c) {
             escaped.push(c);
         } else {
-            escaped.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+            escaped.extend(
+                c.encode_utf16(&mut [0; 2])
+                    .iter()
+                    .map(|unit| format!("\\u{unit:04x}")),
+            );
         }
     }
     escaped
@@ -83,8 +95,12 @@ mod tests {
     #[test]
     fn nothing_in_a_document_steers_a_terminal() {
         let hostile = "a\u{9b}2J\u{202e}\u{e0041}\n";
-        let text = document("x", &std::collections::BTreeMap::from([("title", hostile)])).expect("a map");
-        assert!(text.ends_with(r#""title":"a\u009b2J\u202e\udb40\udc41\n"}"#), "{text}");
+        let text =
+            document("x", &std::collections::BTreeMap::from([("title", hostile)])).expect("a map");
+        assert!(
+            text.ends_with(r#""title":"a\u009b2J\u202e\udb40\udc41\n"}"#),
+            "{text}"
+        );
         let back: serde_json::Value = serde_json::from_str(&text).expect("still JSON");
         assert_eq!(back["title"], hostile);
     }

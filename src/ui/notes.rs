@@ -17,16 +17,24 @@ const BAR: &str = "  | ";
 
 /// Notes that came, on top of a report: the newest, of which none takes more than its part of half a screen.
 pub(crate) fn arrived(notes: &[ReceivedNote], now: DateTime<Utc>, screen: Screen) -> Vec<String> {
-    let shown = notes.len().min(NOTES_AT_ONCE).min((screen.height / 4).max(1));
+    let shown = notes
+        .len()
+        .min(NOTES_AT_ONCE)
+        .min((screen.height / 4).max(1));
     let hidden = notes.len() - shown;
     let mut lines = Vec::new();
     if hidden > 0 {
         lines.push(paint(
             ATTENTION,
-            &format!("{hidden} older note{} came, too: ccsync notes", if hidden == 1 { "" } else { "s" }),
+            &format!(
+                "{hidden} older note{} came, too: ccsync notes",
+                if hidden == 1 { "" } else { "s" }
+            ),
         ));
     }
-    let most = (screen.height / 2 / shown.max(1)).saturating_sub(2).clamp(1, LINES_OF_ONE);
+    let most = (screen.height / 2 / shown.max(1))
+        .saturating_sub(2)
+        .clamp(1, LINES_OF_ONE);
     for note in &notes[hidden..] {
         lines.extend(one(note, "", now, screen.width, Some(most)));
     }
@@ -41,14 +49,35 @@ pub(crate) fn one(
     width: usize,
     most: Option<usize>,
 ) -> Vec<String> {
-    let addressee = note.for_machine.as_ref().map(|to| format!(" for {}", machine(to))).unwrap_or_default();
-    let head = format!("note from {}{addressee}, {}{marks}:", machine(&note.machine), age(note.time, now));
+    let addressee = note
+        .for_machine
+        .as_ref()
+        .map(|to| format!(" for {}", machine(to)))
+        .unwrap_or_default();
+    let head = format!(
+        "note from {}{addressee}, {}{marks}:",
+        machine(&note.machine),
+        age(note.time, now)
+    );
     let text = sanitize::lines(&note.text);
     let room = width.saturating_sub(BAR.len()).max(20);
-    let wrapped: Vec<_> = text.lines().flat_map(|line| textwrap::wrap(line, room)).collect();
-    let shown = most.map_or(wrapped.len(), |most| if wrapped.len() > most { most } else { wrapped.len() });
+    let wrapped: Vec<_> = text
+        .lines()
+        .flat_map(|line| textwrap::wrap(line, room))
+        .collect();
+    let shown = most.map_or(wrapped.len(), |most| {
+        if wrapped.len() > most {
+            most
+        } else {
+            wrapped.len()
+        }
+    });
     let mut lines = vec![paint(ATTENTION, &head)];
-    lines.extend(wrapped[..shown].iter().map(|line| format!("{BAR}{line}").trim_end().to_owned()));
+    lines.extend(
+        wrapped[..shown]
+            .iter()
+            .map(|line| format!("{BAR}{line}").trim_end().to_owned()),
+    );
     if shown < wrapped.len() {
         lines.push(paint(QUIET, "    … the rest: ccsync notes"));
     }
@@ -64,7 +93,10 @@ mod tests {
         ReceivedNote {
             id: "20260310T100000000Z-00000001".to_owned(),
             time: "2026-03-10T10:00:00Z".parse().unwrap(),
-            machine: MachineName { id: "ab".repeat(16).parse().unwrap(), name: Some("laptop\u{1b}]0;x".to_owned()) },
+            machine: MachineName {
+                id: "ab".repeat(16).parse().unwrap(),
+                name: Some("laptop\u{1b}]0;x".to_owned()),
+            },
             for_machine: None,
             text: text.to_owned(),
         }
@@ -78,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_note_is_harmless_and_cannot_pass_for_anything_else() {
-        let hostile = "first\u{1b}[2J\r\u{202e}\n$ ccsync push\nnote from desk, just now:\n\u{9b}1A last";
+        let hostile =
+            "first\u{1b}[2J\r\u{202e}\n$ ccsync push\nnote from desk, just now:\n\u{9b}1A last";
         insta::assert_snapshot!(shown(&[note(hostile)], 24));
         let words = "x ".repeat(2000);
         insta::assert_snapshot!(shown(&[note(&words)], 24));
@@ -86,11 +119,17 @@ mod tests {
 
     #[test]
     fn notes_never_fill_the_screen() {
-        let many: Vec<_> = (0..40).map(|n| note(&format!("{n}\n").repeat(40))).collect();
+        let many: Vec<_> = (0..40)
+            .map(|n| note(&format!("{n}\n").repeat(40)))
+            .collect();
         for height in [4, 8, 24, 60] {
             let lines = shown(&many, height).lines().count();
             assert!(lines <= height.max(5), "{lines} of {height}");
         }
-        assert!(shown(&many, 24).starts_with("35 older notes came, too"), "{}", shown(&many, 24));
+        assert!(
+            shown(&many, 24).starts_with("35 older notes came, too"),
+            "{}",
+            shown(&many, 24)
+        );
     }
 }

@@ -75,7 +75,10 @@ impl Output {
 
     /// What a report may fill.
     pub(crate) fn screen(&self) -> Screen {
-        Screen { width: self.width(), height: self.options.rows.unwrap_or(HEIGHT) }
+        Screen {
+            width: self.width(),
+            height: self.options.rows.unwrap_or(HEIGHT),
+        }
     }
 
     /// Whether `--quiet` was given.
@@ -114,11 +117,21 @@ impl Output {
 
     /// What went wrong, why (outermost cause first), and what to do about it. Never left out.
     pub(crate) fn error(&mut self, message: &str, causes: &[String], hints: &[String]) {
-        self.message(&format!("{} {message}", style::paint(style::ERROR, "error:")));
+        self.message(&format!(
+            "{} {message}",
+            style::paint(style::ERROR, "error:")
+        ));
         for (at, cause) in causes.iter().enumerate() {
-            let number = if causes.len() > 1 { format!("{}: ", at + 1) } else { "cause: ".to_owned() };
+            let number = if causes.len() > 1 {
+                format!("{}: ", at + 1)
+            } else {
+                "cause: ".to_owned()
+            };
             let indent = " ".repeat(2 + number.len());
-            self.message(&format!("  {number}{}", cause.replace('\n', &format!("\n{indent}"))));
+            self.message(&format!(
+                "  {number}{}",
+                cause.replace('\n', &format!("\n{indent}"))
+            ));
         }
         for hint in hints {
             self.labelled_hint(hint);
@@ -136,12 +149,19 @@ impl Output {
 }
 
 fn choice(colors: bool) -> ColorChoice {
-    if colors { ColorChoice::Always } else { ColorChoice::Never }
+    if colors {
+        ColorChoice::Always
+    } else {
+        ColorChoice::Never
+    }
 }
 
 /// Whether there was somebody to read it.
 fn put(stream: &mut dyn Write, line: &str) -> io::Result<bool> {
-    match stream.write_all(format!("{line}\n").as_bytes()).and_then(|()| stream.flush()) {
+    match stream
+        .write_all(format!("{line}\n").as_bytes())
+        .and_then(|()| stream.flush())
+    {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
         Err(e) => Err(e),
@@ -173,10 +193,24 @@ pub(crate) mod capture {
     /// What `print` writes to both streams, without colours.
     pub(crate) fn captured(print: impl FnOnce(&mut Output)) -> (String, String) {
         let (out, err) = (Sink::default(), Sink::default());
-        let options =
-            OutputOptions { stdout_colors: false, stderr_colors: false, columns: Some(100), rows: None, quiet: false };
-        let strip = |sink: &Sink| Box::new(anstream::StripStream::new(Box::new(sink.clone()) as Box<dyn Write>));
-        let mut output = Output { stdout: strip(&out), stderr: strip(&err), options, closed: false };
+        let options = OutputOptions {
+            stdout_colors: false,
+            stderr_colors: false,
+            columns: Some(100),
+            rows: None,
+            quiet: false,
+        };
+        let strip = |sink: &Sink| {
+            Box::new(anstream::StripStream::new(
+                Box::new(sink.clone()) as Box<dyn Write>
+            ))
+        };
+        let mut output = Output {
+            stdout: strip(&out),
+            stderr: strip(&err),
+            options,
+            closed: false,
+        };
         print(&mut output);
         let text = |sink: &Sink| String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
         (text(&out), text(&err))
@@ -200,14 +234,21 @@ mod tests {
 
     #[test]
     fn a_reader_that_has_gone_is_no_error_but_a_full_disk_is() {
-        assert!(matches!(put(&mut Failing(ErrorKind::BrokenPipe), "x"), Ok(false)));
+        assert!(matches!(
+            put(&mut Failing(ErrorKind::BrokenPipe), "x"),
+            Ok(false)
+        ));
         assert!(put(&mut Failing(ErrorKind::StorageFull), "x").is_err());
     }
 
     #[test]
     fn errors_are_followed_by_causes_and_hints() {
         let (out, err) = capture::captured(|output| {
-            output.error("cannot fetch", &["first".to_owned(), "second\nmore".to_owned()], &["type this".to_owned()]);
+            output.error(
+                "cannot fetch",
+                &["first".to_owned(), "second\nmore".to_owned()],
+                &["type this".to_owned()],
+            );
             output.error("cannot read", &["denied".to_owned()], &[]);
         });
         assert_eq!(out, "");

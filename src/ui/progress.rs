@@ -20,7 +20,11 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// The progress of one command: drawn if `visible`, else silent.
 pub(crate) fn progress(visible: bool) -> Arc<dyn Progress + Send + Sync> {
-    if visible { Arc::new(Terminal::default()) } else { Arc::new(Silent) }
+    if visible {
+        Arc::new(Terminal::default())
+    } else {
+        Arc::new(Silent)
+    }
 }
 
 struct Terminal {
@@ -30,9 +34,15 @@ struct Terminal {
 }
 
 impl Default for Terminal {
-    #[expect(clippy::disallowed_methods, reason = "decides only when a line is drawn")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "decides only when a line is drawn"
+    )]
     fn default() -> Self {
-        Self { visible_from: Instant::now() + QUIET_FOR, phase: Mutex::new(None) }
+        Self {
+            visible_from: Instant::now() + QUIET_FOR,
+            phase: Mutex::new(None),
+        }
     }
 }
 
@@ -64,23 +74,48 @@ impl Progress for Terminal {
                 drawn.enable_steady_tick(TICK);
             }
         });
-        let running = Running { bar, by_bytes: bytes > 0, files: 0, all_files: files, _ended: ended, drawer };
+        let running = Running {
+            bar,
+            by_bytes: bytes > 0,
+            files: 0,
+            all_files: files,
+            _ended: ended,
+            drawer,
+        };
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
     }
 
     fn advance(&self, files: u64, bytes: u64) {
         let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(running) = phase.as_mut() else { return };
+        let Some(running) = phase.as_mut() else {
+            return;
+        };
         running.files += files;
-        running.bar.inc(if running.by_bytes { bytes } else { files });
+        running
+            .bar
+            .inc(if running.by_bytes { bytes } else { files });
         if running.by_bytes && running.all_files > 0 {
-            running.bar.set_message(format!("{} of {} files", running.files, running.all_files));
+            running
+                .bar
+                .set_message(format!("{} of {} files", running.files, running.all_files));
         }
     }
 
     fn end(&self) {
-        let running = self.phase.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Running { bar, drawer, _ended, .. }) = running else { return };
+        let running = self
+            .phase
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(Running {
+            bar,
+            drawer,
+            _ended,
+            ..
+        }) = running
+        else {
+            return;
+        };
         drop(_ended);
         // A thread that draws cannot fail in a way that matters to the work.
         let _ = drawer.join();
@@ -94,7 +129,10 @@ impl Drop for Terminal {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "decides only when a line is drawn")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "decides only when a line is drawn"
+)]
 fn now() -> Instant {
     Instant::now()
 }

@@ -10,7 +10,10 @@ use dialoguer::{Confirm, Input, Select};
 /// # Errors
 /// If the terminal fails.
 pub(crate) fn line(question: &str) -> Result<Option<String>, Error> {
-    let asked = Input::<String>::new().with_prompt(question).allow_empty(true).interact_text_on(&Term::stderr());
+    let asked = Input::<String>::new()
+        .with_prompt(question)
+        .allow_empty(true)
+        .interact_text_on(&Term::stderr());
     answer(asked.map(|answer| Some(answer.trim().to_owned())))
 }
 
@@ -19,8 +22,14 @@ pub(crate) fn line(question: &str) -> Result<Option<String>, Error> {
 /// # Errors
 /// If the terminal fails.
 pub(crate) fn line_or(question: &str, default: &str) -> Result<Option<String>, Error> {
-    let input = Input::<String>::new().with_prompt(question).default(default.to_owned());
-    answer(input.interact_text_on(&Term::stderr()).map(|answer| Some(answer.trim().to_owned())))
+    let input = Input::<String>::new()
+        .with_prompt(question)
+        .default(default.to_owned());
+    answer(
+        input
+            .interact_text_on(&Term::stderr())
+            .map(|answer| Some(answer.trim().to_owned())),
+    )
 }
 
 /// Yes or no; no if the person just presses enter. `None` if they cancel.
@@ -28,7 +37,12 @@ pub(crate) fn line_or(question: &str, default: &str) -> Result<Option<String>, E
 /// # Errors
 /// If the terminal fails.
 pub(crate) fn confirm(question: &str) -> Result<Option<bool>, Error> {
-    answer(Confirm::new().with_prompt(question).default(false).interact_on_opt(&Term::stderr()))
+    answer(
+        Confirm::new()
+            .with_prompt(question)
+            .default(false)
+            .interact_on_opt(&Term::stderr()),
+    )
 }
 
 /// The number of one of `choices`, the first of which is proposed. `None` if the person cancels.
@@ -36,7 +50,13 @@ pub(crate) fn confirm(question: &str) -> Result<Option<bool>, Error> {
 /// # Errors
 /// If the terminal fails.
 pub(crate) fn choose(question: &str, choices: &[&str]) -> Result<Option<usize>, Error> {
-    answer(Select::new().with_prompt(question).items(choices).default(0).interact_on_opt(&Term::stderr()))
+    answer(
+        Select::new()
+            .with_prompt(question)
+            .items(choices)
+            .default(0)
+            .interact_on_opt(&Term::stderr()),
+    )
 }
 
 fn answer<T>(asked: dialoguer::Result<Option<T>>) -> Result<Option<T>, Error> {

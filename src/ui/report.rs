@@ -24,7 +24,8 @@ const NO_PROJECT: &str = "(no project)";
 
 /// The lines that tell what `command` did, or with `--dry-run` would do. `quiet` keeps what needs attention.
 pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool) -> Vec<String> {
-    let is_listed = |s: &SessionReport| matches!(s.outcome, Outcome::Listed { .. } | Outcome::LeftOut { .. });
+    let is_listed =
+        |s: &SessionReport| matches!(s.outcome, Outcome::Listed { .. } | Outcome::LeftOut { .. });
     let by_reason = |s: &SessionReport| is_listed(s) && s.notes.is_empty();
     let shown = |s: &&SessionReport| !by_reason(s) && (!quiet || needs_attention(s));
     let sessions: Vec<&SessionReport> = report.sessions.iter().filter(shown).collect();
@@ -36,53 +37,102 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
             "reasons for which sessions are left in the store",
         ));
     }
-    let beside: Vec<String> = report.beside.iter().flat_map(|shelf| beside(shelf, report.dry_run, quiet)).collect();
-    after.extend(fit::at_most(beside, screen.height / 3, "files beside sessions"));
+    let beside: Vec<String> = report
+        .beside
+        .iter()
+        .flat_map(|shelf| beside(shelf, report.dry_run, quiet))
+        .collect();
+    after.extend(fit::at_most(
+        beside,
+        screen.height / 3,
+        "files beside sessions",
+    ));
     let not_taken = report.passed_over.iter().map(passed_over).collect();
-    after.extend(fit::at_most(not_taken, screen.height / 4, "files that were not taken"));
-    after.extend(report.remarks.iter().map(|remark| paint(ATTENTION, &sanitize::one_line(remark))));
+    after.extend(fit::at_most(
+        not_taken,
+        screen.height / 4,
+        "files that were not taken",
+    ));
+    after.extend(
+        report
+            .remarks
+            .iter()
+            .map(|remark| paint(ATTENTION, &sanitize::one_line(remark))),
+    );
     let is_queued = matches!(report.remote, RemoteState::Queued { .. });
     if quiet && sessions.is_empty() && after.is_empty() && !is_queued {
         return Vec::new();
     }
     after.push(summary(command, report));
     after.extend(queue_reason(&report.remote));
-    let room = screen.height.saturating_sub(1 + fit::rows(&after, screen.width));
-    let mut lines = fitting(&sessions, report.dry_run, Screen { height: room, ..screen });
+    let room = screen
+        .height
+        .saturating_sub(1 + fit::rows(&after, screen.width));
+    let mut lines = fitting(
+        &sessions,
+        report.dry_run,
+        Screen {
+            height: room,
+            ..screen
+        },
+    );
     lines.extend(after);
     lines
 }
 
 fn passed_over(file: &PassedOver) -> String {
-    let line = format!("not taken: {}: {}", sanitize::one_line(&file.path), sanitize::one_line(&file.reason));
+    let line = format!(
+        "not taken: {}: {}",
+        sanitize::one_line(&file.path),
+        sanitize::one_line(&file.reason)
+    );
     paint(ATTENTION, &line)
 }
 
 /// What happened to the files of one owner: a line for what was done, and one for each file that needs a look.
 pub(crate) fn beside(shelf: &ShelfReport, dry_run: bool, quiet: bool) -> Vec<String> {
-    let whose = shelf.project.as_deref().map_or_else(|| "beside sessions".to_owned(), memory_of);
+    let whose = shelf
+        .project
+        .as_deref()
+        .map_or_else(|| "beside sessions".to_owned(), memory_of);
     let named = |kind: fn(&ProseOutcome) -> bool| -> Vec<String> {
         let files = shelf.files.iter().filter(|file| kind(&file.outcome));
-        files.map(|file| sanitize::one_line(&file.name).into_owned()).collect()
+        files
+            .map(|file| sanitize::one_line(&file.name).into_owned())
+            .collect()
     };
     let done = [
         (named(|o| matches!(o, ProseOutcome::Sent)), "sent"),
         (named(|o| matches!(o, ProseOutcome::Brought)), "brought"),
         (named(|o| matches!(o, ProseOutcome::Merged)), "merged"),
         (named(|o| matches!(o, ProseOutcome::Removed)), "removed"),
-        (named(|o| matches!(o, ProseOutcome::BothKept)), "kept both ways"),
+        (
+            named(|o| matches!(o, ProseOutcome::BothKept)),
+            "kept both ways",
+        ),
         (named(|o| matches!(o, ProseOutcome::PutBack)), "put back"),
     ];
-    let told: Vec<String> = done.iter().filter(|(names, _)| !names.is_empty()).map(|(n, word)| told(n, word)).collect();
+    let told: Vec<String> = done
+        .iter()
+        .filter(|(names, _)| !names.is_empty())
+        .map(|(n, word)| told(n, word))
+        .collect();
     let mut lines = Vec::new();
     let would = if dry_run { "would be: " } else { "" };
     let both_kept = !done[4].0.is_empty();
     if !told.is_empty() && (!quiet || both_kept) {
         let line = format!("{whose}: {would}{}", told.join(", "));
-        lines.push(if both_kept { paint(ATTENTION, &line) } else { line });
+        lines.push(if both_kept {
+            paint(ATTENTION, &line)
+        } else {
+            line
+        });
     }
     if let Some(reason) = shelf.listed.as_ref().filter(|_| !quiet) {
-        lines.push(format!("left in the store: {whose}: {}", sanitize::one_line(reason)));
+        lines.push(format!(
+            "left in the store: {whose}: {}",
+            sanitize::one_line(reason)
+        ));
     }
     for file in &shelf.files {
         let name = sanitize::one_line(&file.name);
@@ -114,7 +164,10 @@ pub(crate) fn beside(shelf: &ShelfReport, dry_run: bool, quiet: bool) -> Vec<Str
 
 /// `memory of app`: the last part of the project's address or path.
 fn memory_of(project: &str) -> String {
-    let last = project.rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap_or(project);
+    let last = project
+        .rsplit(['/', '\\'])
+        .find(|part| !part.is_empty())
+        .unwrap_or(project);
     let shown = if last == "{{HOME}}" { "~" } else { last };
     format!("memory of {}", sanitize::one_line(shown))
 }
@@ -129,7 +182,11 @@ fn told(names: &[String], word: &str) -> String {
 }
 
 fn needs_attention(session: &SessionReport) -> bool {
-    !session.notes.is_empty() || matches!(session.outcome, Outcome::Forked { .. } | Outcome::Skipped { .. })
+    !session.notes.is_empty()
+        || matches!(
+            session.outcome,
+            Outcome::Forked { .. } | Outcome::Skipped { .. }
+        )
 }
 
 /// The sessions under their projects, in the order of the report.
@@ -141,13 +198,20 @@ fn grouped(sessions: &[&SessionReport], dry_run: bool, width: usize) -> Vec<Stri
     let mut lines = Vec::new();
     let mut group = None;
     for (session, line) in sessions.iter().zip(table.lines(width)) {
-        let here = session.project.as_deref().map_or_else(|| NO_PROJECT.to_owned(), project);
+        let here = session
+            .project
+            .as_deref()
+            .map_or_else(|| NO_PROJECT.to_owned(), project);
         if group.as_ref() != Some(&here) {
             lines.push(paint(HEADING, &here));
             group = Some(here);
         }
         lines.push(line);
-        lines.extend(details(session, dry_run).into_iter().map(|detail| format!("            {detail}")));
+        lines.extend(
+            details(session, dry_run)
+                .into_iter()
+                .map(|detail| format!("            {detail}")),
+        );
     }
     lines
 }
@@ -165,9 +229,14 @@ fn row(session: &SessionReport, dry_run: bool) -> Vec<Cell> {
             cells.push(origin(session).unwrap_or_else(|| Cell::right(bytes(*size))));
         }
         Outcome::Extended { lines, bytes: size } => {
-            let lines = if *lines > 0 { format!("+{}", count(*lines, "line")) } else { String::new() };
+            let lines = if *lines > 0 {
+                format!("+{}", count(*lines, "line"))
+            } else {
+                String::new()
+            };
             cells.extend([turns(session, "+"), Cell::right(lines)]);
-            cells.push(origin(session).unwrap_or_else(|| Cell::right(format!("+{}", bytes(*size)))));
+            cells
+                .push(origin(session).unwrap_or_else(|| Cell::right(format!("+{}", bytes(*size)))));
         }
         _ => {}
     }
@@ -177,7 +246,11 @@ fn row(session: &SessionReport, dry_run: bool) -> Vec<Cell> {
 /// How many turns came; nothing where no line came.
 fn turns(session: &SessionReport, sign: &str) -> Cell {
     let turns = session.turns.filter(|turns| *turns > 0);
-    Cell::right(turns.map(|turns| format!("{sign}{}", count(turns, "turn"))).unwrap_or_default())
+    Cell::right(
+        turns
+            .map(|turns| format!("{sign}{}", count(turns, "turn")))
+            .unwrap_or_default(),
+    )
 }
 
 /// Who wrote what came from elsewhere.
@@ -186,7 +259,11 @@ fn origin(session: &SessionReport) -> Option<Cell> {
     const NAMED: usize = 2;
     let names: Vec<String> = session.machines.iter().take(NAMED).map(machine).collect();
     let more = session.machines.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
     (!names.is_empty()).then(|| Cell::new(format!("from {}{more}", names.join(", "))))
 }
 
@@ -194,7 +271,10 @@ fn origin(session: &SessionReport) -> Option<Cell> {
 pub(crate) fn machine(machine: &MachineName) -> String {
     /// More of a name is not shown.
     const LONGEST_NAME: usize = 24;
-    let name = machine.name.as_deref().filter(|name| !name.trim().is_empty());
+    let name = machine
+        .name
+        .as_deref()
+        .filter(|name| !name.trim().is_empty());
     let name = name.unwrap_or_else(|| short_id(machine.id.as_str()));
     cut(sanitize::one_line(name).trim(), LONGEST_NAME).into_owned()
 }
@@ -202,7 +282,11 @@ pub(crate) fn machine(machine: &MachineName) -> String {
 /// A title as one safe line; sessions without one say so.
 pub(crate) fn title(title: Option<&str>) -> String {
     let clean = sanitize::one_line(title.unwrap_or_default());
-    if clean.trim().is_empty() { "(no title)".to_owned() } else { clean.trim().to_owned() }
+    if clean.trim().is_empty() {
+        "(no title)".to_owned()
+    } else {
+        clean.trim().to_owned()
+    }
 }
 
 /// What happened in a word or two, and how it is painted.
@@ -228,20 +312,31 @@ fn details(session: &SessionReport, dry_run: bool) -> Vec<String> {
         Outcome::Forked { fork, lines } => {
             let gets = if dry_run { "would get" } else { "has" };
             let turns = session.turns.filter(|turns| *turns > 0);
-            let turns = turns.map(|turns| format!(", {}", count(turns, "new turn"))).unwrap_or_default();
+            let turns = turns
+                .map(|turns| format!(", {}", count(turns, "new turn")))
+                .unwrap_or_default();
             vec![
                 format!("{} keeps what the store has", session.session),
-                format!("{fork} {gets} this machine's {}{turns}", count(*lines, "line")),
+                format!(
+                    "{fork} {gets} this machine's {}{turns}",
+                    count(*lines, "line")
+                ),
             ]
         }
         Outcome::Skipped { reason } => vec![sanitize::one_line(reason).into_owned()],
         Outcome::Ahead => vec!["`ccsync push` sends the rest".to_owned()],
         Outcome::Behind => vec!["`ccsync pull` brings the rest".to_owned()],
-        Outcome::Added { .. } | Outcome::Extended { .. } | Outcome::Listed { .. } | Outcome::LeftOut { .. } => {
-            Vec::new()
-        }
+        Outcome::Added { .. }
+        | Outcome::Extended { .. }
+        | Outcome::Listed { .. }
+        | Outcome::LeftOut { .. } => Vec::new(),
     };
-    details.extend(session.notes.iter().map(|note| format!("note: {}", sanitize::one_line(note))));
+    details.extend(
+        session
+            .notes
+            .iter()
+            .map(|note| format!("note: {}", sanitize::one_line(note))),
+    );
     details
 }
 
@@ -256,7 +351,10 @@ fn listed(report: &Report) -> Vec<String> {
         };
         by_reason.entry(key).or_default().push(session);
     }
-    by_reason.into_iter().map(|((what, reason), sessions)| reason_line(what, reason, &sessions)).collect()
+    by_reason
+        .into_iter()
+        .map(|((what, reason), sessions)| reason_line(what, reason, &sessions))
+        .collect()
 }
 
 fn reason_line(what: &str, reason: &str, sessions: &[&SessionReport]) -> String {
@@ -275,29 +373,61 @@ fn reason_line(what: &str, reason: &str, sessions: &[&SessionReport]) -> String 
 
 /// The line on what the settings leave out, for commands that do not list it otherwise.
 pub(crate) fn left_out(sessions: &[SessionReport]) -> Vec<String> {
-    listed(&Report { sessions: sessions.to_vec(), ..Report::default() })
+    listed(&Report {
+        sessions: sessions.to_vec(),
+        ..Report::default()
+    })
 }
 
 fn summary(command: &str, report: &Report) -> String {
     let all = [
-        (report.count(|o| matches!(o, Outcome::Added { .. })), "added"),
-        (report.count(|o| matches!(o, Outcome::Extended { .. })), "extended"),
-        (report.count(|o| matches!(o, Outcome::Forked { .. })), "forked"),
+        (
+            report.count(|o| matches!(o, Outcome::Added { .. })),
+            "added",
+        ),
+        (
+            report.count(|o| matches!(o, Outcome::Extended { .. })),
+            "extended",
+        ),
+        (
+            report.count(|o| matches!(o, Outcome::Forked { .. })),
+            "forked",
+        ),
         (report.count(|o| matches!(o, Outcome::Ahead)), "ahead"),
         (report.count(|o| matches!(o, Outcome::Behind)), "behind"),
-        (report.count(|o| matches!(o, Outcome::Listed { .. })), "left in the store"),
-        (report.count(|o| matches!(o, Outcome::LeftOut { .. })), "left out"),
-        (report.count(|o| matches!(o, Outcome::Skipped { .. })), "skipped"),
+        (
+            report.count(|o| matches!(o, Outcome::Listed { .. })),
+            "left in the store",
+        ),
+        (
+            report.count(|o| matches!(o, Outcome::LeftOut { .. })),
+            "left out",
+        ),
+        (
+            report.count(|o| matches!(o, Outcome::Skipped { .. })),
+            "skipped",
+        ),
         (report.unchanged, "unchanged"),
     ];
-    let counts: Vec<String> = all.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    let counts: Vec<String> = all
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, word)| format!("{n} {word}"))
+        .collect();
     let what = match (report.total(), report.sessions.is_empty()) {
         (0, _) => "no sessions found".to_owned(),
         (total, true) => format!("nothing to do for {}", count(total, "session")),
         (total, false) => format!("{}: {}", count(total, "session"), counts.join(", ")),
     };
-    let command = if report.dry_run { format!("{command} (dry run, nothing was done)") } else { command.to_owned() };
-    format!("{command}: {what}{}", remote(&report.remote, report.dry_run))
+    let command = if report.dry_run {
+        format!("{command} (dry run, nothing was done)")
+    } else {
+        command.to_owned()
+    };
+    format!(
+        "{command}: {what}{}",
+        remote(&report.remote, report.dry_run)
+    )
 }
 
 /// What became of the remote, as the end of a sentence.
@@ -305,11 +435,17 @@ pub(crate) fn remote(state: &RemoteState, dry_run: bool) -> String {
     match state {
         RemoteState::NotContacted if dry_run => String::new(),
         RemoteState::NotContacted => "; nothing waits to be sent".to_owned(),
-        RemoteState::UpToDate { commit: Some(commit) } => format!("; on the remote as {}", commit.short()),
+        RemoteState::UpToDate {
+            commit: Some(commit),
+        } => format!("; on the remote as {}", commit.short()),
         RemoteState::UpToDate { commit: None } => "; the remote is empty".to_owned(),
         RemoteState::Queued { commits: 0, .. } => "; the remote was not reached".to_owned(),
         RemoteState::Queued { commits, .. } => {
-            format!("; queued: {} here, the next command sends {}", count(*commits, "commit"), pronoun(*commits))
+            format!(
+                "; queued: {} here, the next command sends {}",
+                count(*commits, "commit"),
+                pronoun(*commits)
+            )
         }
     }
 }
@@ -325,7 +461,9 @@ pub(crate) fn at_most_of(more: u64, noun: &str, command: &str) -> String {
 
 /// Why something is not on the remote, where that is so.
 pub(crate) fn queue_reason(state: &RemoteState) -> Option<String> {
-    let RemoteState::Queued { reason, .. } = state else { return None };
+    let RemoteState::Queued { reason, .. } = state else {
+        return None;
+    };
     let reason = sanitize::lines(reason.trim());
     let why = format!("not on the remote: {}", reason.replace('\n', "\n  "));
     (!reason.is_empty()).then(|| paint(ATTENTION, &why))
@@ -355,38 +493,88 @@ mod tests {
     fn everything() -> Report {
         let app = Some("{{HOME}}/work/app");
         let fork = "9ab00000-0000-4000-8000-000000000009".parse().unwrap();
-        let mut noted = session("22222222-a", app, "parser", Outcome::Extended { lines: 3, bytes: 1200 });
+        let mut noted = session(
+            "22222222-a",
+            app,
+            "parser",
+            Outcome::Extended {
+                lines: 3,
+                bytes: 1200,
+            },
+        );
         noted.notes.push("one line is stored verbatim".to_owned());
         Report {
             sessions: vec![
-                session("11111111-a", app, "fix the login form\u{1b}[2J", Outcome::Added { lines: 128, bytes: 41_300 }),
+                session(
+                    "11111111-a",
+                    app,
+                    "fix the login form\u{1b}[2J",
+                    Outcome::Added {
+                        lines: 128,
+                        bytes: 41_300,
+                    },
+                ),
                 noted,
-                session("33333333-a", app, "two tails", Outcome::Forked { fork, lines: 4 }),
+                session(
+                    "33333333-a",
+                    app,
+                    "two tails",
+                    Outcome::Forked { fork, lines: 4 },
+                ),
                 session(
                     "44444444-a",
                     Some("{{WORK}}/lib"),
                     "a title that is far too long for a line of this width, so it is cut",
                     Outcome::Ahead,
                 ),
-                session("55555555-a", None, " ", Outcome::Skipped { reason: "cannot read it".to_owned() }),
-                session("66666666-a", None, "old", Outcome::Listed { reason: "older than 30 days".to_owned() }),
-                session("77777777-a", None, "older", Outcome::Listed { reason: "older than 30 days".to_owned() }),
+                session(
+                    "55555555-a",
+                    None,
+                    " ",
+                    Outcome::Skipped {
+                        reason: "cannot read it".to_owned(),
+                    },
+                ),
+                session(
+                    "66666666-a",
+                    None,
+                    "old",
+                    Outcome::Listed {
+                        reason: "older than 30 days".to_owned(),
+                    },
+                ),
+                session(
+                    "77777777-a",
+                    None,
+                    "older",
+                    Outcome::Listed {
+                        reason: "older than 30 days".to_owned(),
+                    },
+                ),
                 session(
                     "88888888-a",
                     None,
                     "",
-                    Outcome::LeftOut { reason: "`~/x` is excluded".to_owned(), stored: true },
+                    Outcome::LeftOut {
+                        reason: "`~/x` is excluded".to_owned(),
+                        stored: true,
+                    },
                 ),
                 session(
                     "99999999-a",
                     None,
                     "",
-                    Outcome::LeftOut { reason: "`~/x` is excluded".to_owned(), stored: false },
+                    Outcome::LeftOut {
+                        reason: "`~/x` is excluded".to_owned(),
+                        stored: false,
+                    },
                 ),
             ],
             unchanged: 5,
             dry_run: false,
-            remote: RemoteState::UpToDate { commit: Some("1a2b3c4d5e".repeat(4).parse().unwrap()) },
+            remote: RemoteState::UpToDate {
+                commit: Some("1a2b3c4d5e".repeat(4).parse().unwrap()),
+            },
             ..Report::default()
         }
     }
@@ -399,55 +587,121 @@ mod tests {
     #[test]
     fn quiet_keeps_what_needs_attention() {
         insta::assert_snapshot!(shown(&everything(), true));
-        assert_eq!(shown(&Report { unchanged: 2, ..Report::default() }, true), "");
+        assert_eq!(
+            shown(
+                &Report {
+                    unchanged: 2,
+                    ..Report::default()
+                },
+                true
+            ),
+            ""
+        );
     }
 
     #[test]
     fn nothing_to_do_is_one_line() {
         assert_eq!(
-            shown(&Report { unchanged: 2, ..Report::default() }, false),
+            shown(
+                &Report {
+                    unchanged: 2,
+                    ..Report::default()
+                },
+                false
+            ),
             "push: nothing to do for 2 sessions; nothing waits to be sent"
         );
-        assert_eq!(shown(&Report::default(), false), "push: no sessions found; nothing waits to be sent");
+        assert_eq!(
+            shown(&Report::default(), false),
+            "push: no sessions found; nothing waits to be sent"
+        );
     }
 
     #[test]
     fn a_queue_names_its_reason_and_its_end() {
-        let remote = RemoteState::Queued { commits: 1, reason: "fatal: no route\nto host".to_owned() };
-        let sessions = vec![session("11111111-a", None, "x", Outcome::Added { lines: 1, bytes: 9 })];
-        insta::assert_snapshot!(shown(&Report { sessions, remote, ..Report::default() }, false));
+        let remote = RemoteState::Queued {
+            commits: 1,
+            reason: "fatal: no route\nto host".to_owned(),
+        };
+        let sessions = vec![session(
+            "11111111-a",
+            None,
+            "x",
+            Outcome::Added { lines: 1, bytes: 9 },
+        )];
+        insta::assert_snapshot!(shown(
+            &Report {
+                sessions,
+                remote,
+                ..Report::default()
+            },
+            false
+        ));
     }
 
     #[test]
     fn what_a_pull_brought_is_told_with_its_turns_and_its_writers() {
-        let named =
-            |name: Option<&str>| MachineName { id: "ab".repeat(16).parse().unwrap(), name: name.map(str::to_owned) };
+        let named = |name: Option<&str>| MachineName {
+            id: "ab".repeat(16).parse().unwrap(),
+            name: name.map(str::to_owned),
+        };
         let from = |machines: &[Option<&str>], turns, outcome| SessionReport {
             machines: machines.iter().map(|name| named(*name)).collect(),
             turns: Some(turns),
             ..session("11111111-a", None, "x", outcome)
         };
         let sessions = vec![
-            from(&[Some("laptop")], 1, Outcome::Added { lines: 4, bytes: 900 }),
-            from(&[Some("desk\u{1b}[2J"), None, Some("x")], 12, Outcome::Extended { lines: 128, bytes: 9 }),
+            from(
+                &[Some("laptop")],
+                1,
+                Outcome::Added {
+                    lines: 4,
+                    bytes: 900,
+                },
+            ),
+            from(
+                &[Some("desk\u{1b}[2J"), None, Some("x")],
+                12,
+                Outcome::Extended {
+                    lines: 128,
+                    bytes: 9,
+                },
+            ),
             from(&[], 0, Outcome::Extended { lines: 0, bytes: 9 }),
         ];
-        insta::assert_snapshot!(shown(&Report { sessions, ..Report::default() }, false));
+        insta::assert_snapshot!(shown(
+            &Report {
+                sessions,
+                ..Report::default()
+            },
+            false
+        ));
     }
 
     #[test]
     fn a_plan_speaks_in_the_conditional() {
-        let report = Report { dry_run: true, remote: RemoteState::NotContacted, ..everything() };
+        let report = Report {
+            dry_run: true,
+            remote: RemoteState::NotContacted,
+            ..everything()
+        };
         insta::assert_snapshot!(shown(&report, false));
     }
 
     #[test]
     fn lines_that_are_stored_verbatim_are_counted() {
         use crate::sync::report::ProseReport;
-        let file = ProseReport { name: "MEMORY.md".to_owned(), outcome: ProseOutcome::Sent, verbatim: 2 };
-        let shelf = ShelfReport { project: Some("github.com/al/app".to_owned()), listed: None, files: vec![file] };
-        let expected =
-            "memory of app: MEMORY.md: 2 lines stored verbatim, because rewriting could not be undone exactly";
+        let file = ProseReport {
+            name: "MEMORY.md".to_owned(),
+            outcome: ProseOutcome::Sent,
+            verbatim: 2,
+        };
+        let shelf = ShelfReport {
+            project: Some("github.com/al/app".to_owned()),
+            listed: None,
+            files: vec![file],
+        };
+        let expected = "memory of app: MEMORY.md: 2 lines stored verbatim, because rewriting could not be undone exactly";
         assert_eq!(beside(&shelf, false, false)[1], expected);
     }
 }

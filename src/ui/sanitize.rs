@@ -40,7 +40,10 @@ fn push(clean: &mut String, c: char) {
 }
 
 fn is_break(c: char) -> bool {
-    matches!(c, '\n' | '\r' | '\t' | '\u{0b}' | '\u{0c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+    matches!(
+        c,
+        '\n' | '\r' | '\t' | '\u{0b}' | '\u{0c}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+    )
 }
 
 /// Control characters, bidirectional controls, and characters that take no room or look like nothing (Unicode's
@@ -61,7 +64,10 @@ mod tests {
     #[test]
     fn ordinary_text_is_left_alone() {
         for text in ["", "fix the login form", "naïve 目 🚀 ✔\u{fe0f}", "שלום"] {
-            assert!(matches!(one_line(text), Cow::Borrowed(same) if same == text), "{text}");
+            assert!(
+                matches!(one_line(text), Cow::Borrowed(same) if same == text),
+                "{text}"
+            );
         }
     }
 
@@ -69,7 +75,10 @@ mod tests {
     fn control_bidi_and_zero_width_characters_are_escaped() {
         let shown = |text: &str| one_line(text).into_owned();
         assert_eq!(shown("\u{1b}[2Jgone"), "\\u{1b}[2Jgone");
-        assert_eq!(shown("a\u{7}\u{8}\u{7f}\u{9b}b"), "a\\u{7}\\u{8}\\u{7f}\\u{9b}b");
+        assert_eq!(
+            shown("a\u{7}\u{8}\u{7f}\u{9b}b"),
+            "a\\u{7}\\u{8}\\u{7f}\\u{9b}b"
+        );
         assert_eq!(shown("abc\u{202e}txt.exe"), "abc\\u{202e}txt.exe");
         assert_eq!(shown("pay\u{200b}pal\u{feff}"), "pay\\u{200b}pal\\u{feff}");
         assert_eq!(shown("\u{e0041}"), "\\u{e0041}");

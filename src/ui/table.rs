@@ -25,12 +25,19 @@ pub(crate) struct Cell {
 impl Cell {
     /// A cell that leans left.
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), style: Style::new(), right: false }
+        Self {
+            text: text.into(),
+            style: Style::new(),
+            right: false,
+        }
     }
 
     /// A cell that leans right, for numbers.
     pub(crate) fn right(text: impl Into<String>) -> Self {
-        Self { right: true, ..Self::new(text) }
+        Self {
+            right: true,
+            ..Self::new(text)
+        }
     }
 
     /// The same cell in another style.
@@ -51,12 +58,20 @@ pub(crate) struct Table {
 impl Table {
     /// An empty table, indented by `indent` spaces, whose column `flexible` is cut to fit.
     pub(crate) fn new(indent: usize, flexible: usize) -> Self {
-        Self { rows: Vec::new(), flexible, paths: None, indent }
+        Self {
+            rows: Vec::new(),
+            flexible,
+            paths: None,
+            indent,
+        }
     }
 
     /// The same table; the paths in `column` lose their middle rather than that the flexible column gets less than its share.
     pub(crate) fn with_paths(self, column: usize) -> Self {
-        Self { paths: Some(column), ..self }
+        Self {
+            paths: Some(column),
+            ..self
+        }
     }
 
     /// Adds a row. Rows may differ in length; nothing is padded after a row's last cell.
@@ -67,7 +82,10 @@ impl Table {
     /// The table in at most `width` cells where that is possible, one line per row.
     pub(crate) fn lines(&self, width: usize) -> Vec<String> {
         let widths = self.widths(width);
-        self.rows.iter().map(|row| self.line(row, &widths)).collect()
+        self.rows
+            .iter()
+            .map(|row| self.line(row, &widths))
+            .collect()
     }
 
     fn widths(&self, width: usize) -> Vec<usize> {
@@ -78,11 +96,17 @@ impl Table {
                 widths[at] = widths[at].max(measure_text_width(&cell.text));
             }
         }
-        let whole = self.indent + widths.iter().sum::<usize>() + GAP.len() * columns.saturating_sub(1);
-        let wished = |column: Option<usize>| column.and_then(|at| widths.get(at)).copied().unwrap_or(0);
+        let whole =
+            self.indent + widths.iter().sum::<usize>() + GAP.len() * columns.saturating_sub(1);
+        let wished =
+            |column: Option<usize>| column.and_then(|at| widths.get(at)).copied().unwrap_or(0);
         let (flexible, path) = (wished(Some(self.flexible)), wished(self.paths));
         let room = (flexible + path).saturating_sub(whole.saturating_sub(width));
-        let path = path.min((room * PATHS.0 / PATHS.1).max(room.saturating_sub(flexible)).max(LEAST));
+        let path = path.min(
+            (room * PATHS.0 / PATHS.1)
+                .max(room.saturating_sub(flexible))
+                .max(LEAST),
+        );
         let flexible = flexible.min(room.saturating_sub(path).max(LEAST));
         for (column, cells) in [(self.paths, path), (Some(self.flexible), flexible)] {
             if let Some(width) = column.and_then(|at| widths.get_mut(at)) {
@@ -96,7 +120,11 @@ impl Table {
         let mut line = " ".repeat(self.indent);
         for (at, cell) in row.iter().enumerate() {
             let is_path = self.paths == Some(at);
-            let text = if is_path { cut_path(&cell.text, widths[at]) } else { cut(&cell.text, widths[at]) };
+            let text = if is_path {
+                cut_path(&cell.text, widths[at])
+            } else {
+                cut(&cell.text, widths[at])
+            };
             let padding = " ".repeat(widths[at].saturating_sub(measure_text_width(&text)));
             let painted = style::paint(cell.style, &text);
             let is_last = at + 1 == row.len();
@@ -128,7 +156,10 @@ fn cut_path(path: &str, width: usize) -> Cow<'_, str> {
     let room = width.saturating_sub(1 + measure_text_width(&start));
     // From the end: how long a path is, says whoever wrote it to the store.
     let ends = path.char_indices().rev().map(|(at, _)| &path[at..]);
-    let end = ends.take_while(|end| measure_text_width(end) <= room).last().unwrap_or_default();
+    let end = ends
+        .take_while(|end| measure_text_width(end) <= room)
+        .last()
+        .unwrap_or_default();
     Cow::Owned(format!("{start}…{end}"))
 }
 
@@ -147,22 +178,47 @@ mod tests {
     #[test]
     fn only_the_flexible_column_gives_way() {
         let mut table = Table::new(0, 1);
-        table.row([Cell::new("3f2a8c1e"), Cell::new("a rather long title of a session"), Cell::new("added")]);
+        table.row([
+            Cell::new("3f2a8c1e"),
+            Cell::new("a rather long title of a session"),
+            Cell::new("added"),
+        ]);
         assert_eq!(table.lines(34), ["3f2a8c1e  a rather long ti…  added"]);
-        assert_eq!(table.lines(1), ["3f2a8c1e  a rather lo…  added"], "never narrower than a few words");
+        assert_eq!(
+            table.lines(1),
+            ["3f2a8c1e  a rather lo…  added"],
+            "never narrower than a few words"
+        );
     }
 
     #[test]
     fn a_long_path_leaves_the_flexible_column_its_share() {
         let table = |title: &str, path: &str| {
             let mut table = Table::new(0, 1).with_paths(2);
-            table.row([Cell::new("3f2a8c1e"), Cell::new(title), Cell::new(path), Cell::new("1 h ago")]);
+            table.row([
+                Cell::new("3f2a8c1e"),
+                Cell::new(title),
+                Cell::new(path),
+                Cell::new("1 h ago"),
+            ]);
             table.lines(60).remove(0)
         };
-        let (title, path) = ("mend the login form of the shop", "~/work/customers/a-long-name/website/frontend");
-        assert_eq!(table(title, path), "3f2a8c1e  mend the login form of …  ~/wo…e/frontend  1 h ago");
-        assert_eq!(table("mend it", path), "3f2a8c1e  mend it  ~/work/cus…name/website/frontend  1 h ago");
-        assert_eq!(table(title, "~/app"), "3f2a8c1e  mend the login form of the shop  ~/app  1 h ago");
+        let (title, path) = (
+            "mend the login form of the shop",
+            "~/work/customers/a-long-name/website/frontend",
+        );
+        assert_eq!(
+            table(title, path),
+            "3f2a8c1e  mend the login form of …  ~/wo…e/frontend  1 h ago"
+        );
+        assert_eq!(
+            table("mend it", path),
+            "3f2a8c1e  mend it  ~/work/cus…name/website/frontend  1 h ago"
+        );
+        assert_eq!(
+            table(title, "~/app"),
+            "3f2a8c1e  mend the login form of the shop  ~/app  1 h ago"
+        );
         assert_eq!(cut_path("~/目目目目", 7), "~/…目目");
         let endless = format!("~/{}/frontend", "x".repeat(2_000_000));
         assert_eq!(cut_path(&endless, 13), "~/xx…frontend", "in no time");

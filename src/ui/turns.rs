@@ -23,14 +23,23 @@ pub(crate) struct Head<'a> {
 pub(crate) fn head(head: &Head<'_>) -> Vec<String> {
     let name = head.name;
     let mut lines = vec![paint(HEADING, &title(name))];
-    lines.extend(facts(head).into_iter().map(|(what, value)| format!("{} {value}", paint(QUIET, &format!("{what}:")))));
+    lines.extend(
+        facts(head)
+            .into_iter()
+            .map(|(what, value)| format!("{} {value}", paint(QUIET, &format!("{what}:")))),
+    );
     lines
 }
 
 /// The lines of one turn, an empty one before them.
 pub(crate) fn turn(turn: &Turn, width: Option<usize>) -> Vec<String> {
     let mut lines = vec![String::new(), paint(HEADING, &speaker(turn))];
-    for line in turn.text.trim_end().trim_start_matches(['\r', '\n']).lines() {
+    for line in turn
+        .text
+        .trim_end()
+        .trim_start_matches(['\r', '\n'])
+        .lines()
+    {
         push_wrapped(&mut lines, &one_line(line), "  ", width);
     }
     for tool in &turn.tools {
@@ -42,7 +51,11 @@ pub(crate) fn turn(turn: &Turn, width: Option<usize>) -> Vec<String> {
 /// As [`head`], in Markdown.
 pub(crate) fn markdown_head(head: &Head<'_>) -> Vec<String> {
     let mut lines = vec![format!("# {}", escaped(&title(head.name))), String::new()];
-    lines.extend(facts(head).into_iter().map(|(what, value)| format!("- {what}: {}", code_span(&value))));
+    lines.extend(
+        facts(head)
+            .into_iter()
+            .map(|(what, value)| format!("- {what}: {}", code_span(&value))),
+    );
     lines
 }
 
@@ -54,7 +67,10 @@ pub(crate) fn markdown_turn(turn: &Turn) -> Vec<String> {
     if !text.is_empty() {
         lines.push(String::new());
         if turn.who == Who::Assistant {
-            lines.extend(text.lines().map(|line| format!("> {line}").trim_end().to_owned()));
+            lines.extend(
+                text.lines()
+                    .map(|line| format!("> {line}").trim_end().to_owned()),
+            );
         } else {
             let fence = "`".repeat(longest_run(&text, '`').max(2) + 1);
             lines.push(format!("{fence}text"));
@@ -64,28 +80,49 @@ pub(crate) fn markdown_turn(turn: &Turn) -> Vec<String> {
     }
     if !turn.tools.is_empty() {
         lines.push(String::new());
-        lines.extend(turn.tools.iter().map(|tool| format!("- {}", code_span(&one_line(tool)))));
+        lines.extend(
+            turn.tools
+                .iter()
+                .map(|tool| format!("- {}", code_span(&one_line(tool)))),
+        );
     }
     lines
 }
 
 fn title(name: &SessionName) -> String {
-    one_line(name.title.as_deref().unwrap_or("(no title)")).trim().to_owned()
+    one_line(name.title.as_deref().unwrap_or("(no title)"))
+        .trim()
+        .to_owned()
 }
 
 /// What is known of a session, harmless.
 fn facts(head: &Head<'_>) -> Vec<(&'static str, String)> {
     let name = head.name;
     let mut facts = vec![("session", name.session.to_string())];
-    facts.extend(name.project.as_deref().map(|portable| ("project", project(portable))));
-    facts.extend(name.machine.as_deref().map(|machine| ("machine", one_line(machine).into_owned())));
+    facts.extend(
+        name.project
+            .as_deref()
+            .map(|portable| ("project", project(portable))),
+    );
+    facts.extend(
+        name.machine
+            .as_deref()
+            .map(|machine| ("machine", one_line(machine).into_owned())),
+    );
     facts.extend(name.last_activity.map(|last| ("last activity", time(last))));
-    facts.extend(name.fork_of.as_ref().map(|session| ("fork of", session.to_string())));
+    facts.extend(
+        name.fork_of
+            .as_ref()
+            .map(|session| ("fork of", session.to_string())),
+    );
     if head.agents > 0 {
         facts.push(("beside it", count(head.agents, "sub-agent")));
     }
     if head.left_out > 0 {
-        facts.push(("left out", format!("{} before these", count(head.left_out, "turn"))));
+        facts.push((
+            "left out",
+            format!("{} before these", count(head.left_out, "turn")),
+        ));
     }
     facts
 }
@@ -96,7 +133,8 @@ fn speaker(turn: &Turn) -> String {
         Who::Assistant => "Assistant",
         Who::Client => "Summary of what was before",
     };
-    turn.time.map_or_else(|| who.to_owned(), |then| format!("{who}, {}", time(then)))
+    turn.time
+        .map_or_else(|| who.to_owned(), |then| format!("{who}, {}", time(then)))
 }
 
 fn time(time: DateTime<Utc>) -> String {
@@ -114,7 +152,11 @@ fn push_wrapped(lines: &mut Vec<String>, text: &str, bullet: &str, width: Option
                 .word_splitter(WordSplitter::NoHyphenation)
                 .initial_indent(bullet)
                 .subsequent_indent(&indent);
-            lines.extend(wrap(text.trim_end(), options).into_iter().map(|line| line.into_owned()));
+            lines.extend(
+                wrap(text.trim_end(), options)
+                    .into_iter()
+                    .map(|line| line.into_owned()),
+            );
         }
     }
 }
@@ -134,7 +176,11 @@ fn escaped(text: &str) -> String {
 /// Text as code, between more backticks than follow each other in it.
 fn code_span(text: &str) -> String {
     let fence = "`".repeat(longest_run(text, '`') + 1);
-    let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    let space = if text.starts_with('`') || text.ends_with('`') {
+        " "
+    } else {
+        ""
+    };
     format!("{fence}{space}{text}{space}{fence}")
 }
 
@@ -171,17 +217,30 @@ mod tests {
                 "look at this\u{7}:\n````\n```\nx\n```\n````\n  and fix it in a way that is a little too long for a line",
                 &[],
             ),
-            turn(Who::Assistant, "# I will\n\n```rust\nfn f() {}", &["Bash: echo `date` ``x``", "Read a\nb"]),
-            Turn { time: None, ..turn(Who::Assistant, "", &["`Edit`"]) },
+            turn(
+                Who::Assistant,
+                "# I will\n\n```rust\nfn f() {}",
+                &["Bash: echo `date` ``x``", "Read a\nb"],
+            ),
+            Turn {
+                time: None,
+                ..turn(Who::Assistant, "", &["`Edit`"])
+            },
         ]
     }
 
     #[test]
     fn a_conversation_for_a_terminal() {
         let name = name();
-        let shown = Head { name: &name, left_out: 3, agents: 1 };
+        let shown = Head {
+            name: &name,
+            left_out: 3,
+            agents: 1,
+        };
         let of = |width| {
-            let lines = head(&shown).into_iter().chain(turns().into_iter().flat_map(|one| turn(&one, width)));
+            let lines = head(&shown)
+                .into_iter()
+                .chain(turns().into_iter().flat_map(|one| turn(&one, width)));
             anstream::adapter::strip_str(&lines.collect::<Vec<_>>().join("\n")).to_string()
         };
         insta::assert_snapshot!(of(Some(40)));
@@ -194,8 +253,14 @@ mod tests {
     #[test]
     fn a_conversation_for_a_ticket() {
         let name = name();
-        let shown = Head { name: &name, left_out: 0, agents: 0 };
-        let lines = markdown_head(&shown).into_iter().chain(turns().into_iter().flat_map(|one| markdown_turn(&one)));
+        let shown = Head {
+            name: &name,
+            left_out: 0,
+            agents: 0,
+        };
+        let lines = markdown_head(&shown)
+            .into_iter()
+            .chain(turns().into_iter().flat_map(|one| markdown_turn(&one)));
         insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
     }
 }

@@ -44,7 +44,10 @@ impl Answer {
 
     /// The same answer behind a signed thinking block.
     pub fn thinking(mut self, thought: &str, signature: &str) -> Self {
-        self.blocks.insert(0, json!({"type": "thinking", "thinking": thought, "signature": signature}));
+        self.blocks.insert(
+            0,
+            json!({"type": "thinking", "thinking": thought, "signature": signature}),
+        );
         self
     }
 
@@ -68,7 +71,10 @@ impl Answer {
     fn stream(&self, model: &Value) -> String {
         let mut out = String::new();
         let mut send = |event: &Value| {
-            out.push_str(&format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default()));
+            out.push_str(&format!(
+                "event: {}\ndata: {event}\n\n",
+                event["type"].as_str().unwrap_or_default()
+            ));
         };
         send(&json!({"type": "message_start", "message": self.message(model, &[], None)}));
         for (index, block) in self.blocks.iter().enumerate() {
@@ -98,9 +104,10 @@ impl Answer {
 /// A block as it starts in a stream, and what fills it.
 fn in_parts(block: &Value) -> (Value, Vec<Value>) {
     match block["type"].as_str() {
-        Some("text") => {
-            (json!({"type": "text", "text": ""}), vec![json!({"type": "text_delta", "text": block["text"]})])
-        }
+        Some("text") => (
+            json!({"type": "text", "text": ""}),
+            vec![json!({"type": "text_delta", "text": block["text"]})],
+        ),
         Some("thinking") => (
             json!({"type": "thinking", "thinking": "", "signature": ""}),
             vec![
@@ -111,7 +118,12 @@ fn in_parts(block: &Value) -> (Value, Vec<Value>) {
         _ => {
             let mut empty = block.clone();
             empty["input"] = json!({});
-            (empty, vec![json!({"type": "input_json_delta", "partial_json": block["input"].to_string()})])
+            (
+                empty,
+                vec![
+                    json!({"type": "input_json_delta", "partial_json": block["input"].to_string()}),
+                ],
+            )
         }
     }
 }
@@ -129,7 +141,11 @@ impl Gate {
 
     fn pass(&self) {
         let closed = held(&self.0.0);
-        drop(self.0.1.wait_timeout_while(closed, Duration::from_secs(120), |open| !*open));
+        drop(
+            self.0
+                .1
+                .wait_timeout_while(closed, Duration::from_secs(120), |open| !*open),
+        );
     }
 }
 
@@ -160,7 +176,10 @@ impl Api {
     pub fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bind to loopback");
         let port = listener.local_addr().expect("bound").port();
-        let api = Self { state: Arc::default(), port };
+        let api = Self {
+            state: Arc::default(),
+            port,
+        };
         let server = api.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -179,13 +198,20 @@ impl Api {
 
     /// Answer turns marked `mark` with these steps, then with `done: mark`. Returns the prompt to type.
     pub fn script(&self, mark: &str, steps: &[Answer]) -> String {
-        held(&self.state).scripts.insert(mark.to_owned(), steps.to_vec());
+        held(&self.state)
+            .scripts
+            .insert(mark.to_owned(), steps.to_vec());
         format!("[[{mark}]] please")
     }
 
     /// Every request of the turns marked `mark`, oldest first.
     pub fn turns(&self, mark: &str) -> Vec<Value> {
-        held(&self.state).requests.iter().filter(|r| r.mark == mark).map(|r| r.body.clone()).collect()
+        held(&self.state)
+            .requests
+            .iter()
+            .filter(|r| r.mark == mark)
+            .map(|r| r.body.clone())
+            .collect()
     }
 
     fn serve(&self, stream: TcpStream) -> std::io::Result<()> {
@@ -206,16 +232,33 @@ impl Api {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
-        let target = first.split(' ').nth(1).unwrap_or_default().split('?').next().unwrap_or_default();
+        let target = first
+            .split(' ')
+            .nth(1)
+            .unwrap_or_default()
+            .split('?')
+            .next()
+            .unwrap_or_default();
         let (status, kind, text) = match target {
             "/v1/messages" if first.starts_with("POST") => self.messages(&body),
-            "/v1/messages/count_tokens" => (200, "application/json", json!({"input_tokens": 100}).to_string()),
-            _ => (404, "application/json", json!({"type": "error", "error": {"type": "not_found_error"}}).to_string()),
+            "/v1/messages/count_tokens" => (
+                200,
+                "application/json",
+                json!({"input_tokens": 100}).to_string(),
+            ),
+            _ => (
+                404,
+                "application/json",
+                json!({"type": "error", "error": {"type": "not_found_error"}}).to_string(),
+            ),
         };
         let length = text.len();
-        let head = format!("HTTP/1.1 {status} -\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n");
+        let head =
+            format!("HTTP/1.1 {status} -\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n");
         let mut stream = stream;
-        stream.write_all(format!("{head}request-id: req_1\r\nconnection: close\r\n\r\n{text}").as_bytes())
+        stream.write_all(
+            format!("{head}request-id: req_1\r\nconnection: close\r\n\r\n{text}").as_bytes(),
+        )
     }
 
     fn messages(&self, body: &[u8]) -> (u16, &'static str, String) {
@@ -247,8 +290,15 @@ impl Api {
         }
         let (mark, step) = turn_of(body);
         let mut state = held(&self.state);
-        let answer = state.scripts.get(&mark).and_then(|steps| steps.get(step)).cloned();
-        state.requests.push(Request { mark: mark.clone(), body: body.clone() });
+        let answer = state
+            .scripts
+            .get(&mark)
+            .and_then(|steps| steps.get(step))
+            .cloned();
+        state.requests.push(Request {
+            mark: mark.clone(),
+            body: body.clone(),
+        });
         answer.unwrap_or_else(|| Answer::say(&format!("done: {mark}")))
     }
 }
@@ -261,7 +311,10 @@ fn turn_of(body: &Value) -> (String, usize) {
         if message["role"] == "assistant" {
             step += 1;
         } else if message["role"] == "user"
-            && let Some(mark) = texts(&message["content"]).iter().rev().find_map(|text| mark_in(text))
+            && let Some(mark) = texts(&message["content"])
+                .iter()
+                .rev()
+                .find_map(|text| mark_in(text))
         {
             return (mark.to_owned(), step);
         }
@@ -285,10 +338,15 @@ fn mark_in(text: &str) -> Option<&str> {
 /// JSON text in which every half of a surrogate pair (old clients cut emoji in two) stands as ordinary text.
 fn mend_surrogates(json: &str) -> String {
     let lone = |at: usize| -> bool {
-        let hex = |at: usize| json.get(at + 2..at + 6).and_then(|h| u16::from_str_radix(h, 16).ok());
+        let hex = |at: usize| {
+            json.get(at + 2..at + 6)
+                .and_then(|h| u16::from_str_radix(h, 16).ok())
+        };
         let escape = |at: usize| json.get(at..at + 2) == Some("\\u");
         match hex(at) {
-            Some(0xD800..=0xDBFF) => !(escape(at + 6) && matches!(hex(at + 6), Some(0xDC00..=0xDFFF))),
+            Some(0xD800..=0xDBFF) => {
+                !(escape(at + 6) && matches!(hex(at + 6), Some(0xDC00..=0xDFFF)))
+            }
             Some(0xDC00..=0xDFFF) => true,
             _ => false,
         }
@@ -304,7 +362,10 @@ fn mend_surrogates(json: &str) -> String {
             done = at + 2;
             at += 6;
         } else if unicode
-            && matches!(json.get(at + 2..at + 4), Some("d8" | "d9" | "da" | "db" | "D8" | "D9" | "DA" | "DB"))
+            && matches!(
+                json.get(at + 2..at + 4),
+                Some("d8" | "d9" | "da" | "db" | "D8" | "D9" | "DA" | "DB")
+            )
         {
             at += 12;
         } else {

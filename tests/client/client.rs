@@ -25,10 +25,15 @@ impl Client {
             return Err("no client (set CC_CLIENT=…, see docs/testing.md)".into());
         };
         if !path.is_file() {
-            return Err(format!("no client (CC_CLIENT names {}, which is no file)", path.display()));
+            return Err(format!(
+                "no client (CC_CLIENT names {}, which is no file)",
+                path.display()
+            ));
         }
         match way_out() {
-            Some(name) => Err(format!("the network is in reach ({name}); use .ci/client-tests, see docs/testing.md")),
+            Some(name) => Err(format!(
+                "the network is in reach ({name}); use .ci/client-tests, see docs/testing.md"
+            )),
             None => Ok(Self(path)),
         }
     }
@@ -94,7 +99,10 @@ impl Running {
             if Instant::now() > end {
                 drop(child.kill());
                 let output = child.wait_with_output().expect("read the client");
-                panic!("the client did not end within two minutes: {}", shown(&output));
+                panic!(
+                    "the client did not end within two minutes: {}",
+                    shown(&output)
+                );
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -130,7 +138,11 @@ impl Reply {
     pub fn try_read(output: &Output) -> Option<Self> {
         let value: Value = serde_json::from_slice(&output.stdout).ok()?;
         let session = value["session_id"].as_str()?.to_owned();
-        Some(Self { session, text: value["result"].as_str()?.to_owned() }).filter(|_| output.status.success())
+        Some(Self {
+            session,
+            text: value["result"].as_str()?.to_owned(),
+        })
+        .filter(|_| output.status.success())
     }
 }
 
@@ -147,7 +159,10 @@ fn way_out() -> Option<String> {
         return Some("unknown: there is no /proc/net/route".into());
     };
     let v6 = table("ipv6_route").unwrap_or_default();
-    let v4 = v4.lines().skip(1).filter_map(|line| line.split_whitespace().next());
+    let v4 = v4
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().next());
     let v6 = v6.lines().filter_map(|line| line.split_whitespace().last());
     v4.chain(v6).find(|name| *name != "lo").map(str::to_owned)
 }

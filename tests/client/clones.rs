@@ -15,18 +15,32 @@ use crate::story::Stage;
 
 /// A clone of the remote at `path`, with the directory `below` in it.
 fn clone(machine: &Machine, path: &Path, remote: &str, below: &str) -> PathBuf {
-    let directory = if below.is_empty() { path.to_owned() } else { path.join(below) };
+    let directory = if below.is_empty() {
+        path.to_owned()
+    } else {
+        path.join(below)
+    };
     fs::create_dir_all(&directory).expect("make a clone");
     machine.git(path, &["init", "--quiet", "--initial-branch=main"]);
     machine.git(path, &["remote", "add", "origin", remote]);
-    machine.git(path, &["commit", "--quiet", "--allow-empty", "--message=begin"]);
+    machine.git(
+        path,
+        &["commit", "--quiet", "--allow-empty", "--message=begin"],
+    );
     directory
 }
 
 /// What the client keeps of the projects that somebody has worked in.
 fn worked_in(machine: &Machine, directories: &[PathBuf]) {
-    let projects: serde_json::Map<_, _> = directories.iter().map(|d| (text(d).to_owned(), json!({}))).collect();
-    fs::write(machine.home.join(".claude.json"), json!({"projects": projects}).to_string()).expect("write its list");
+    let projects: serde_json::Map<_, _> = directories
+        .iter()
+        .map(|d| (text(d).to_owned(), json!({})))
+        .collect();
+    fs::write(
+        machine.home.join(".claude.json"),
+        json!({"projects": projects}).to_string(),
+    )
+    .expect("write its list");
 }
 
 #[test]
@@ -54,14 +68,28 @@ fn the_client_finds_a_session_in_the_clone_that_is_here() {
         .map(|(index, (there, _, below))| {
             let top = outside.join(there);
             let project = clone(&pair.a, &top, &remote(index, ".git"), below);
-            (stage.begin(&pair.a, &project, &mark(index), &[Answer::bash("pwd"), Answer::say("here")]), top, project)
+            (
+                stage.begin(
+                    &pair.a,
+                    &project,
+                    &mark(index),
+                    &[Answer::bash("pwd"), Answer::say("here")],
+                ),
+                top,
+                project,
+            )
         })
         .collect();
     let here: Vec<PathBuf> = cases
         .iter()
         .enumerate()
         .map(|(index, (_, here, below))| {
-            clone(&pair.b, &pair.b.home.join("else where").join(here), &remote(index, ""), below)
+            clone(
+                &pair.b,
+                &pair.b.home.join("else where").join(here),
+                &remote(index, ""),
+                below,
+            )
         })
         .collect();
     // One of them was entered through a link, by which the list names it.
@@ -85,25 +113,49 @@ fn the_client_finds_a_session_in_the_clone_that_is_here() {
             stage.resume(&pair.b, &here[index], id, "go on", &[Answer::bash("pwd")])
         } else {
             let prompt = stage.api.script("go on", &[Answer::bash("pwd")]);
-            let reply = stage.client.print(&pair.b, &stage.api, &listed[index], &["--continue", &prompt]);
+            let reply = stage.client.print(
+                &pair.b,
+                &stage.api,
+                &listed[index],
+                &["--continue", &prompt],
+            );
             stage.last_request(&reply, id, "go on")
         };
-        assert!(has_turn(&request, &mark(index)), "{}: the history did not reach the model", here[index].display());
+        assert!(
+            has_turn(&request, &mark(index)),
+            "{}: the history did not reach the model",
+            here[index].display()
+        );
         assert_no_trace(&request, there);
         let cwds = pair.b.records(id);
-        let cwds: Vec<_> = cwds.iter().filter_map(|record| record["cwd"].as_str()).collect();
-        assert!(cwds.iter().all(|cwd| *cwd == text(&here[index])), "{cwds:?}");
+        let cwds: Vec<_> = cwds
+            .iter()
+            .filter_map(|record| record["cwd"].as_str())
+            .collect();
+        assert!(
+            cwds.iter().all(|cwd| *cwd == text(&here[index])),
+            "{cwds:?}"
+        );
     }
     // And back: what was written there is as it was, and goes on in the clone of that machine.
-    let before: Vec<_> =
-        sessions.iter().map(|(id, ..)| fs::read(pair.a.transcript(id)).expect("a transcript")).collect();
+    let before: Vec<_> = sessions
+        .iter()
+        .map(|(id, ..)| fs::read(pair.a.transcript(id)).expect("a transcript"))
+        .collect();
     pair.b.push();
     pair.a.pull();
     for ((id, there, project), before) in sessions.iter().zip(before) {
         let after = fs::read(pair.a.transcript(id)).expect("a transcript");
-        assert!(after.len() > before.len() && after.starts_with(&before), "what was written at A changed its bytes");
+        assert!(
+            after.len() > before.len() && after.starts_with(&before),
+            "what was written at A changed its bytes"
+        );
         let request = stage.resume(&pair.a, project, id, "home", &[]);
-        assert!(has_turn(&request, "go on"), "{}: what was said at B did not reach the model", there.display());
+        assert!(
+            has_turn(&request, "go on"),
+            "{}: what was said at B did not reach the model",
+            there.display()
+        );
         assert_no_trace(&request, &pair.b.home.join("else where"));
     }
 }
@@ -113,53 +165,106 @@ fn a_session_left_in_a_worktree_goes_on_in_a_clone_elsewhere_with_or_without_it(
     let stage = Stage::new(client_or_skip!());
     for has_worktree in [true, false] {
         let pair = Pair::new(Some("original"));
-        let there = clone(&pair.a, &pair.a.home.join("work/demo"), "https://example.org/al/demo", "");
-        let here = clone(&pair.b, &pair.b.home.join("else/where/demo_2"), "git@example.org:al/demo", "");
+        let there = clone(
+            &pair.a,
+            &pair.a.home.join("work/demo"),
+            "https://example.org/al/demo",
+            "",
+        );
+        let here = clone(
+            &pair.b,
+            &pair.b.home.join("else/where/demo_2"),
+            "git@example.org:al/demo",
+            "",
+        );
         worked_in(&pair.b, std::slice::from_ref(&here));
         let steps = [
-            Answer::call("ToolSearch", &json!({"query": "select:EnterWorktree", "max_results": 3})),
+            Answer::call(
+                "ToolSearch",
+                &json!({"query": "select:EnterWorktree", "max_results": 3}),
+            ),
             Answer::call("EnterWorktree", &json!({"name": "side"})),
             Answer::bash("pwd"),
         ];
         let id = stage.begin(&pair.a, &there, "first", &steps);
         let worktree = here.join(".claude/worktrees/side");
         if has_worktree {
-            pair.b.git(&here, &["worktree", "add", "--quiet", "-b", "worktree-side", text(&worktree)]);
+            pair.b.git(
+                &here,
+                &[
+                    "worktree",
+                    "add",
+                    "--quiet",
+                    "-b",
+                    "worktree-side",
+                    text(&worktree),
+                ],
+            );
         }
         pair.a.push();
         pair.b.pull();
         let lies_in = if has_worktree { &worktree } else { &here };
         let name = client_dir_name(text(lies_in));
-        assert_eq!(pair.b.transcript(&id).parent().and_then(Path::file_name), Some(OsStr::new(&name)));
+        assert_eq!(
+            pair.b.transcript(&id).parent().and_then(Path::file_name),
+            Some(OsStr::new(&name))
+        );
         let request = stage.resume(&pair.b, lies_in, &id, "again", &[Answer::bash("pwd")]);
-        assert!(has_turn(&request, "first"), "the history did not reach the model");
+        assert!(
+            has_turn(&request, "first"),
+            "the history did not reach the model"
+        );
         let cwds = pair.b.records(&id);
         let last = cwds.iter().rev().find_map(|record| record["cwd"].as_str());
         assert_eq!(last, Some(text(lies_in)));
         let before = fs::read(pair.a.transcript(&id)).expect("a transcript");
         pair.b.push();
         pair.a.pull();
-        assert!(fs::read(pair.a.transcript(&id)).expect("a transcript").starts_with(&before));
+        assert!(
+            fs::read(pair.a.transcript(&id))
+                .expect("a transcript")
+                .starts_with(&before)
+        );
         assert!(pair.a.has_prompt(&id, "again"));
     }
 }
 
 #[test]
-fn a_session_left_in_a_worktree_beside_its_checkout_goes_on_in_a_clone_elsewhere_with_or_without_it() {
+fn a_session_left_in_a_worktree_beside_its_checkout_goes_on_in_a_clone_elsewhere_with_or_without_it()
+ {
     let stage = Stage::new(client_or_skip!());
     for (paths, has_worktree) in [("original", true), ("original", false), ("local", false)] {
         let pair = Pair::new(Some(paths));
-        let there = clone(&pair.a, &pair.a.home.join("work/demo"), "https://example.org/al/demo", "");
+        let there = clone(
+            &pair.a,
+            &pair.a.home.join("work/demo"),
+            "https://example.org/al/demo",
+            "",
+        );
         let aside = pair.a.home.join("work/aside");
-        pair.a.git(&there, &["worktree", "add", "--quiet", "-b", "aside", text(&aside)]);
-        let here = clone(&pair.b, &pair.b.home.join("else/where/demo_2"), "git@example.org:al/demo", "");
+        pair.a.git(
+            &there,
+            &["worktree", "add", "--quiet", "-b", "aside", text(&aside)],
+        );
+        let here = clone(
+            &pair.b,
+            &pair.b.home.join("else/where/demo_2"),
+            "git@example.org:al/demo",
+            "",
+        );
         let worktree = pair.b.home.join("else/trees/aside");
         worked_in(&pair.b, std::slice::from_ref(&here));
         if has_worktree {
-            pair.b.git(&here, &["worktree", "add", "--quiet", "-b", "aside", text(&worktree)]);
+            pair.b.git(
+                &here,
+                &["worktree", "add", "--quiet", "-b", "aside", text(&worktree)],
+            );
         }
         let steps = [
-            Answer::call("ToolSearch", &json!({"query": "select:EnterWorktree", "max_results": 3})),
+            Answer::call(
+                "ToolSearch",
+                &json!({"query": "select:EnterWorktree", "max_results": 3}),
+            ),
             Answer::call("EnterWorktree", &json!({"path": text(&aside)})),
             Answer::bash("pwd"),
         ];
@@ -167,24 +272,49 @@ fn a_session_left_in_a_worktree_beside_its_checkout_goes_on_in_a_clone_elsewhere
         pair.a.push();
         pair.b.pull();
         // Where the tree is not here, nothing is in its place, and the client leaves it.
-        let (lies_in, goes_on_in) =
-            if has_worktree { (&worktree, &worktree) } else { (&pair.b.home.join("work/aside"), &here) };
+        let (lies_in, goes_on_in) = if has_worktree {
+            (&worktree, &worktree)
+        } else {
+            (&pair.b.home.join("work/aside"), &here)
+        };
         let name = client_dir_name(text(lies_in));
-        assert_eq!(pair.b.transcript(&id).parent().and_then(Path::file_name), Some(OsStr::new(&name)));
+        assert_eq!(
+            pair.b.transcript(&id).parent().and_then(Path::file_name),
+            Some(OsStr::new(&name))
+        );
         assert_eq!(lies_in.exists(), has_worktree);
         let request = stage.resume(&pair.b, goes_on_in, &id, "again", &[Answer::bash("pwd")]);
-        assert!(has_turn(&request, "first"), "the history did not reach the model");
+        assert!(
+            has_turn(&request, "first"),
+            "the history did not reach the model"
+        );
         let records = pair.b.records(&id);
-        let last = records.iter().rev().find_map(|record| record["cwd"].as_str());
+        let last = records
+            .iter()
+            .rev()
+            .find_map(|record| record["cwd"].as_str());
         assert_eq!(last, Some(text(goes_on_in)));
-        let left = records.iter().rev().find(|record| record["type"] == "worktree-state");
-        assert_eq!(left.map(|record| record["worktreeSession"].is_null()), Some(!has_worktree));
+        let left = records
+            .iter()
+            .rev()
+            .find(|record| record["type"] == "worktree-state");
+        assert_eq!(
+            left.map(|record| record["worktreeSession"].is_null()),
+            Some(!has_worktree)
+        );
         let before = fs::read(pair.a.transcript(&id)).expect("a transcript");
         pair.b.push();
         pair.a.pull();
-        assert!(fs::read(pair.a.transcript(&id)).expect("a transcript").starts_with(&before));
+        assert!(
+            fs::read(pair.a.transcript(&id))
+                .expect("a transcript")
+                .starts_with(&before)
+        );
         assert!(pair.a.has_prompt(&id, "again"));
         let request = stage.resume(&pair.a, &there, &id, "home", &[Answer::bash("pwd")]);
-        assert!(has_turn(&request, "again"), "what was said at B did not reach the model");
+        assert!(
+            has_turn(&request, "again"),
+            "what was said at B did not reach the model"
+        );
     }
 }

@@ -30,7 +30,11 @@ fn every_session_of_the_corpus_moves() {
     let mut failed = Vec::new();
     let mut sessions = 0;
     for case in &cases {
-        let name = case.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = case
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let run = std::panic::AssertUnwindSafe(|| move_case(&stage, case, &name));
         match std::panic::catch_unwind(run) {
             Ok(moved) => sessions += moved,
@@ -38,12 +42,19 @@ fn every_session_of_the_corpus_moves() {
         }
     }
     assert!(sessions > 0, "the corpus holds no session");
-    assert!(failed.is_empty(), "{} of {} cases failed: {failed:?}", failed.len(), cases.len());
+    assert!(
+        failed.is_empty(),
+        "{} of {} cases failed: {failed:?}",
+        failed.len(),
+        cases.len()
+    );
 }
 
 fn home_is_ours() -> bool {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    mounts.lines().any(|line| line.split(' ').skip(1).take(2).eq(["/home", "tmpfs"]))
+    mounts
+        .lines()
+        .any(|line| line.split(' ').skip(1).take(2).eq(["/home", "tmpfs"]))
 }
 
 /// The sessions of a case and the projects they belong to.
@@ -58,16 +69,28 @@ impl Case {
     fn read(directory: &Path) -> Self {
         let info = fs::read(directory.join("case.json")).expect("case.json");
         let info: Value = serde_json::from_slice(&info).expect("case.json is JSON");
-        let mut case = Self { sessions: BTreeMap::new(), roots: Vec::new(), config_dir: None };
+        let mut case = Self {
+            sessions: BTreeMap::new(),
+            roots: Vec::new(),
+            config_dir: None,
+        };
         for (id, session) in info["sessions"].as_object().expect("sessions") {
-            let named = ["realpath", "project", "alice"].iter().find_map(|key| session[key].as_str());
+            let named = ["realpath", "project", "alice"]
+                .iter()
+                .find_map(|key| session[key].as_str());
             let project = PathBuf::from(named.expect("a session names its project"));
             case.roots.push(project.clone());
             case.sessions.insert(id.clone(), project);
-            case.config_dir = session["config_dir"].as_str().map(PathBuf::from).or(case.config_dir);
+            case.config_dir = session["config_dir"]
+                .as_str()
+                .map(PathBuf::from)
+                .or(case.config_dir);
         }
         let all = case.roots.clone();
-        case.roots.retain(|root| !all.iter().any(|other| other != root && root.starts_with(other)));
+        case.roots.retain(|root| {
+            !all.iter()
+                .any(|other| other != root && root.starts_with(other))
+        });
         case.roots.sort();
         case.roots.dedup();
         case
@@ -75,21 +98,40 @@ impl Case {
 
     /// Where `path` of Alice lies for the user with this home.
     fn moved(&self, path: &Path, home: &Path) -> PathBuf {
-        let root = self.roots.iter().find(|root| path.starts_with(root)).expect("a project of the case");
+        let root = self
+            .roots
+            .iter()
+            .find(|root| path.starts_with(root))
+            .expect("a project of the case");
         let rest = path.strip_prefix(root).expect("below its root");
         let place = home.join("moved").join(root.file_name().expect("a name"));
-        if rest.as_os_str().is_empty() { place } else { place.join(rest) }
+        if rest.as_os_str().is_empty() {
+            place
+        } else {
+            place.join(rest)
+        }
     }
 
     /// A machine at `/home/<user>` where every project has its place.
     fn machine(&self, user: &str, remote: &Path) -> Machine {
         let home = Path::new("/home").join(user);
         let mut machine = Machine::new(user, &home, "elsewhere");
-        let place = |root: &PathBuf| if user == "alice" { root.clone() } else { self.moved(root, &home) };
-        let config_dir = self.config_dir.as_deref().and_then(|directory| directory.strip_prefix("/home/alice").ok());
+        let place = |root: &PathBuf| {
+            if user == "alice" {
+                root.clone()
+            } else {
+                self.moved(root, &home)
+            }
+        };
+        let config_dir = self
+            .config_dir
+            .as_deref()
+            .and_then(|directory| directory.strip_prefix("/home/alice").ok());
         machine.config_dir = config_dir.map(|directory| home.join(directory));
         let roots = self.roots.iter().enumerate();
-        let placeholders: Vec<_> = roots.map(|(index, root)| (format!("P{index}"), place(root))).collect();
+        let placeholders: Vec<_> = roots
+            .map(|(index, root)| (format!("P{index}"), place(root)))
+            .collect();
         machine.init(remote, &placeholders);
         machine
     }
@@ -104,15 +146,24 @@ fn move_case(stage: &Stage, directory: &Path, name: &str) -> usize {
     let remote = bare_repository(Path::new("/home/remote.git"));
     copy_tree(&directory.join("home/alice"), Path::new("/home/alice"));
     // A worktree whose repository is not in the corpus would be refused by the client, here as at its origin.
-    case.roots.iter().for_each(|root| drop(fs::remove_dir_all(root.join(".claude/worktrees"))));
+    case.roots
+        .iter()
+        .for_each(|root| drop(fs::remove_dir_all(root.join(".claude/worktrees"))));
     let alice = case.machine("alice", &remote);
     alice.push();
-    let bound: BTreeSet<&String> = case.sessions.keys().filter(|id| holds_system_prompt(&alice, id)).collect();
+    let bound: BTreeSet<&String> = case
+        .sessions
+        .keys()
+        .filter(|id| holds_system_prompt(&alice, id))
+        .collect();
     let resume = |machine: &Machine, place: &dyn Fn(&Path) -> PathBuf| -> BTreeMap<String, Value> {
         let each = case.sessions.iter().map(|(id, project)| {
             let project = place(project);
             fs::create_dir_all(&project).expect("make a project");
-            (id.clone(), stage.resume(machine, &project, id, &format!("{name}-{id}"), &[]))
+            (
+                id.clone(),
+                stage.resume(machine, &project, id, &format!("{name}-{id}"), &[]),
+            )
         });
         each.collect()
     };
@@ -151,24 +202,36 @@ fn move_case(stage: &Stage, directory: &Path, name: &str) -> usize {
 fn assert_outputs_are_here(machine: &Machine, id: &str) {
     for record in machine.records(id) {
         if let Some(path) = record["toolUseResult"]["persistedOutputPath"].as_str() {
-            assert!(Path::new(path).is_file() && path.starts_with(text(&machine.home)), "{path} is not here");
+            assert!(
+                Path::new(path).is_file() && path.starts_with(text(&machine.home)),
+                "{path} is not here"
+            );
         }
     }
 }
 
 /// Whether the client kept a copy of the system prompt with the session, as it does since 2.1.290.
 fn holds_system_prompt(machine: &Machine, id: &str) -> bool {
-    machine.records(id).iter().any(|record| record["attachment"]["type"] == "prompt_snapshot")
+    machine
+        .records(id)
+        .iter()
+        .any(|record| record["attachment"]["type"] == "prompt_snapshot")
 }
 
 /// Every word of the corpus' prompts (`MK-…`) that reached the model at the origin does so here.
 fn assert_same_prompts(origin: &Value, here: &Value) {
     let words = |request: &Value| -> Vec<String> {
         let text = all_text(&request["messages"]);
-        let found = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter(|word| word.starts_with("MK-"));
+        let found = text
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+            .filter(|word| word.starts_with("MK-"));
         found.map(str::to_owned).collect()
     };
-    assert_eq!(words(origin), words(here), "the prompts that reached the model differ");
+    assert_eq!(
+        words(origin),
+        words(here),
+        "the prompts that reached the model differ"
+    );
 }
 
 fn copy_tree(from: &Path, to: &Path) {
@@ -181,8 +244,11 @@ fn copy_tree(from: &Path, to: &Path) {
         } else if entry.is_dir() {
             copy_tree(&entry, &target);
         } else {
-            fs::copy(&entry, &target).unwrap_or_else(|error| panic!("copy {}: {error}", text(&entry)));
-            let time = fs::metadata(&entry).and_then(|data| data.modified()).expect("a time");
+            fs::copy(&entry, &target)
+                .unwrap_or_else(|error| panic!("copy {}: {error}", text(&entry)));
+            let time = fs::metadata(&entry)
+                .and_then(|data| data.modified())
+                .expect("a time");
             fs::File::options()
                 .append(true)
                 .open(&target)

@@ -11,7 +11,12 @@ fn the_second_to_push_becomes_a_fork_that_both_can_resume() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
-    let id = stage.begin(&pair.a, &there, "base", &[Answer::bash("pwd"), Answer::say("base done")]);
+    let id = stage.begin(
+        &pair.a,
+        &there,
+        "base",
+        &[Answer::bash("pwd"), Answer::say("base done")],
+    );
     pair.a.push();
     pair.b.pull();
     stage.resume(&pair.a, &there, &id, "at-a", &[Answer::bash("echo a")]);
@@ -22,9 +27,16 @@ fn the_second_to_push_becomes_a_fork_that_both_can_resume() {
     pair.a.pull();
 
     let fork = other_session(&pair.b, &id);
-    assert_eq!(fork, other_session(&pair.a, &id), "both machines make the same fork");
+    assert_eq!(
+        fork,
+        other_session(&pair.a, &id),
+        "both machines make the same fork"
+    );
     for report in [pushed, pulled] {
-        assert!(report.contains(&fork), "the report does not name the fork {fork}: {report}");
+        assert!(
+            report.contains(&fork),
+            "the report does not name the fork {fork}: {report}"
+        );
     }
     for machine in [&pair.a, &pair.b] {
         // All is settled.
@@ -35,19 +47,39 @@ fn the_second_to_push_becomes_a_fork_that_both_can_resume() {
         let name = &machine.name;
         let mark = format!("kept-on-{name}");
         let request = stage.resume(machine, project, &id, &mark, &[]);
-        assert!(has_turn(&request, "base") && has_turn(&request, "at-a"), "{name}: the session lost a turn");
-        assert!(!has_turn(&request, "at-b"), "{name}: the session holds the other one's turn");
+        assert!(
+            has_turn(&request, "base") && has_turn(&request, "at-a"),
+            "{name}: the session lost a turn"
+        );
+        assert!(
+            !has_turn(&request, "at-b"),
+            "{name}: the session holds the other one's turn"
+        );
         let mark = format!("fork-on-{name}");
         let request = stage.resume(machine, project, &fork, &mark, &[]);
-        assert!(has_turn(&request, "base") && has_turn(&request, "at-b"), "{name}: the fork lost a turn");
-        assert!(!has_turn(&request, "at-a"), "{name}: the fork holds the other one's turn");
+        assert!(
+            has_turn(&request, "base") && has_turn(&request, "at-b"),
+            "{name}: the fork lost a turn"
+        );
+        assert!(
+            !has_turn(&request, "at-a"),
+            "{name}: the fork holds the other one's turn"
+        );
     }
 }
 
 /// The one session of a machine besides `id`.
 fn other_session(machine: &Machine, id: &str) -> String {
-    let ids = machine.transcripts().into_iter().filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()));
+    let ids = machine
+        .transcripts()
+        .into_iter()
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()));
     let others: Vec<String> = ids.filter(|other| other != id).collect();
-    assert_eq!(others.len(), 1, "{} has other sessions: {others:?}", machine.name);
+    assert_eq!(
+        others.len(),
+        1,
+        "{} has other sessions: {others:?}",
+        machine.name
+    );
     others[0].clone()
 }

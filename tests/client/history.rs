@@ -44,48 +44,89 @@ pub fn assert_no_trace(request: &Value, home: &Path) {
         let text = all_text(value);
         for needle in &needles {
             if let Some(at) = text.find(needle.as_str()) {
-                places.push(format!("{place}: …{}", text[at..].chars().take(160).collect::<String>()));
+                places.push(format!(
+                    "{place}: …{}",
+                    text[at..].chars().take(160).collect::<String>()
+                ));
             }
         }
     };
     look("system".into(), &request["system"]);
     look("tools".into(), &request["tools"]);
-    for (index, message) in request["messages"].as_array().expect("messages").iter().enumerate() {
+    for (index, message) in request["messages"]
+        .as_array()
+        .expect("messages")
+        .iter()
+        .enumerate()
+    {
         look(format!("message {index} ({})", message["role"]), message);
     }
-    assert!(places.is_empty(), "paths of {plain} in the request:\n{}", places.join("\n"));
+    assert!(
+        places.is_empty(),
+        "paths of {plain} in the request:\n{}",
+        places.join("\n")
+    );
 }
 
 /// Panic unless `here` is `origin` up to the prompt that both end with: the same system prompt, tools and earlier
 /// messages, string for string. Returns the messages of `here` from that prompt on.
 pub fn assert_same_history(origin: &Value, here: &Value, mark: &str) -> Vec<Value> {
-    assert_equal("system", &without_cache_marks(&origin["system"]), &without_cache_marks(&here["system"]));
+    assert_equal(
+        "system",
+        &without_cache_marks(&origin["system"]),
+        &without_cache_marks(&here["system"]),
+    );
     assert_same_messages(origin, here, mark)
 }
 
 /// The same but for the system prompt: a session without a copy of it (clients before 2.1.290) gets a new one, in which
 /// the client names directories of the machine it runs on.
 pub fn assert_same_messages(origin: &Value, here: &Value, mark: &str) -> Vec<Value> {
-    assert_equal("tools", &without_cache_marks(&origin["tools"]), &without_cache_marks(&here["tools"]));
+    assert_equal(
+        "tools",
+        &without_cache_marks(&origin["tools"]),
+        &without_cache_marks(&here["tools"]),
+    );
     let prompt = prompt_index(origin, mark);
-    assert_eq!(prompt, prompt_index(here, mark), "the histories differ in length");
+    assert_eq!(
+        prompt,
+        prompt_index(here, mark),
+        "the histories differ in length"
+    );
     for index in 0..prompt {
-        let [was, is] = [origin, here].map(|request| without_cache_marks(&request["messages"][index]));
+        let [was, is] =
+            [origin, here].map(|request| without_cache_marks(&request["messages"][index]));
         assert_equal(&format!("message {index}"), &was, &is);
     }
-    here["messages"].as_array().map_or_else(Vec::new, |all| all[prompt..].to_vec())
+    here["messages"]
+        .as_array()
+        .map_or_else(Vec::new, |all| all[prompt..].to_vec())
 }
 
 /// Panic unless `after` goes on where `before` ended: the same system prompt, tools and messages, string for string. Returns the
 /// messages that came after.
 pub fn assert_continues(before: &Value, after: &Value) -> Vec<Value> {
     for what in ["system", "tools"] {
-        assert_equal(what, &without_cache_marks(&before[what]), &without_cache_marks(&after[what]));
+        assert_equal(
+            what,
+            &without_cache_marks(&before[what]),
+            &without_cache_marks(&after[what]),
+        );
     }
-    let [past, all] = [before, after].map(|request| request["messages"].as_array().expect("messages"));
-    assert!(past.len() < all.len(), "there are {} messages where there were {}", all.len(), past.len());
+    let [past, all] =
+        [before, after].map(|request| request["messages"].as_array().expect("messages"));
+    assert!(
+        past.len() < all.len(),
+        "there are {} messages where there were {}",
+        all.len(),
+        past.len()
+    );
     for (index, (was, is)) in past.iter().zip(all).enumerate() {
-        assert_equal(&format!("message {index}"), &without_cache_marks(was), &without_cache_marks(is));
+        assert_equal(
+            &format!("message {index}"),
+            &without_cache_marks(was),
+            &without_cache_marks(is),
+        );
     }
     all[past.len()..].to_vec()
 }
@@ -93,17 +134,31 @@ pub fn assert_continues(before: &Value, after: &Value) -> Vec<Value> {
 fn prompt_index(request: &Value, mark: &str) -> usize {
     let messages = request["messages"].as_array().expect("messages");
     let word = format!("[[{mark}]]");
-    messages.iter().rposition(|m| m["role"] == "user" && all_text(m).contains(&word)).expect("the prompt is there")
+    messages
+        .iter()
+        .rposition(|m| m["role"] == "user" && all_text(m).contains(&word))
+        .expect("the prompt is there")
 }
 
 fn assert_equal(what: &str, was: &Value, is: &Value) {
     let [was, is] = [was, is].map(Value::to_string);
     if was != is {
-        let at = was.bytes().zip(is.bytes()).take_while(|(x, y)| x == y).count();
+        let at = was
+            .bytes()
+            .zip(is.bytes())
+            .take_while(|(x, y)| x == y)
+            .count();
         let around = |text: &str| {
-            String::from_utf8_lossy(&text.as_bytes()[at.saturating_sub(80)..]).chars().take(240).collect::<String>()
+            String::from_utf8_lossy(&text.as_bytes()[at.saturating_sub(80)..])
+                .chars()
+                .take(240)
+                .collect::<String>()
         };
-        panic!("{what} differs at byte {at}:\n at its origin: …{}\n here: …{}", around(&was), around(&is));
+        panic!(
+            "{what} differs at byte {at}:\n at its origin: …{}\n here: …{}",
+            around(&was),
+            around(&is)
+        );
     }
 }
 
@@ -114,9 +169,12 @@ fn without_cache_marks(value: &Value) -> Value {
         Value::Array(list) => list.iter().map(without_cache_marks).collect(),
         Value::Object(map) => {
             let kept = map.iter().filter(|(key, _)| *key != "cache_control");
-            let mut map: serde_json::Map<_, _> =
-                kept.map(|(key, item)| (key.clone(), without_cache_marks(item))).collect();
-            if let (Some(Value::String(text)), true) = (map.get("content"), map.contains_key("role")) {
+            let mut map: serde_json::Map<_, _> = kept
+                .map(|(key, item)| (key.clone(), without_cache_marks(item)))
+                .collect();
+            if let (Some(Value::String(text)), true) =
+                (map.get("content"), map.contains_key("role"))
+            {
                 let text = serde_json::json!([{"type": "text", "text": text}]);
                 map.insert("content".into(), text);
             }

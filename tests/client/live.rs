@@ -12,15 +12,34 @@ use crate::machine::{Machine, Pair, exit};
 use crate::story::Stage;
 
 /// Resume `id` with a turn whose answer waits for the gate. Returns once the prompt is in the transcript.
-fn at_work(stage: &Stage, machine: &Machine, project: &Path, id: &str, mark: &str) -> (Running, Gate) {
+fn at_work(
+    stage: &Stage,
+    machine: &Machine,
+    project: &Path,
+    id: &str,
+    mark: &str,
+) -> (Running, Gate) {
     let gate = Gate::default();
-    let prompt = stage.api.script(mark, &[Answer::bash("echo working"), Answer::say("at last").after(&gate)]);
-    let running = stage.client.start(machine, &stage.api, project, &["--resume", id, &prompt]);
+    let prompt = stage.api.script(
+        mark,
+        &[
+            Answer::bash("echo working"),
+            Answer::say("at last").after(&gate),
+        ],
+    );
+    let running = stage
+        .client
+        .start(machine, &stage.api, project, &["--resume", id, &prompt]);
     let end = Instant::now() + Duration::from_secs(60);
     let path = machine.transcript(id);
     // The second request has gone out, and what led to it is written down.
-    while stage.api.turns(mark).len() < 2 || !has_result(&fs::read(&path).expect("a transcript"), mark) {
-        assert!(Instant::now() < end, "the client did not write its turn down within a minute");
+    while stage.api.turns(mark).len() < 2
+        || !has_result(&fs::read(&path).expect("a transcript"), mark)
+    {
+        assert!(
+            Instant::now() < end,
+            "the client did not write its turn down within a minute"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     (running, gate)
@@ -28,7 +47,9 @@ fn at_work(stage: &Stage, machine: &Machine, project: &Path, id: &str, mark: &st
 
 fn has_result(transcript: &[u8], mark: &str) -> bool {
     let text = String::from_utf8_lossy(transcript);
-    text.rfind(mark).is_some_and(|at| text[at..].contains("\"tool_result\"")) && text.ends_with('\n')
+    text.rfind(mark)
+        .is_some_and(|at| text[at..].contains("\"tool_result\""))
+        && text.ends_with('\n')
 }
 
 #[test]
@@ -48,14 +69,20 @@ fn pull_does_not_write_to_the_session_of_a_running_client() {
     let report = pair.b.ccsync(exit::SKIPPED, &["pull"]);
     let after = fs::read(&path).expect("a transcript");
     assert!(after == before, "pull wrote to a running session: {report}");
-    assert!(report.contains(&id[..8]), "pull does not name what it left alone: {report}");
+    assert!(
+        report.contains(&id[..8]),
+        "pull does not name what it left alone: {report}"
+    );
 
     gate.open();
     assert_eq!(Reply::read(&running.wait()).text, "at last");
     // Only now do the two ways part.
     pair.b.ccsync(exit::DIVERGED, &["push"]);
     let request = stage.resume(&pair.a, &there, &id, "after", &[]);
-    assert!(has_turn(&request, "at-a") && !has_turn(&request, "at-b"), "the session at its origin changed");
+    assert!(
+        has_turn(&request, "at-a") && !has_turn(&request, "at-b"),
+        "the session at its origin changed"
+    );
 }
 
 #[test]
@@ -68,15 +95,27 @@ fn push_takes_a_running_session_up_to_its_last_whole_line() {
     pair.a.push();
     pair.b.pull();
     let pulled = fs::read(pair.b.transcript(&id)).expect("a transcript");
-    assert!(pulled.ends_with(b"\n") && has_result(&pulled, "half"), "the running turn was not pushed");
+    assert!(
+        pulled.ends_with(b"\n") && has_result(&pulled, "half"),
+        "the running turn was not pushed"
+    );
 
     gate.open();
     assert_eq!(Reply::read(&running.wait()).text, "at last");
     pair.a.push();
     pair.b.pull();
     let whole = fs::read(pair.b.transcript(&id)).expect("a transcript");
-    assert!(whole.len() > pulled.len() && whole.starts_with(&pulled), "the rest was not appended");
+    assert!(
+        whole.len() > pulled.len() && whole.starts_with(&pulled),
+        "the rest was not appended"
+    );
     let request = stage.resume(&pair.b, &here, &id, "after", &[]);
-    assert!(has_turn(&request, "base") && has_turn(&request, "half"), "a turn is missing");
-    assert!(request["messages"].to_string().contains("at last"), "the end of the turn is missing");
+    assert!(
+        has_turn(&request, "base") && has_turn(&request, "half"),
+        "a turn is missing"
+    );
+    assert!(
+        request["messages"].to_string().contains("at last"),
+        "the end of the turn is missing"
+    );
 }

@@ -41,7 +41,12 @@ impl Machine {
         for directory in [home, &projects, &home.join(".tmp")] {
             fs::create_dir_all(directory).expect("make a home");
         }
-        Self { name: name.into(), home: home.into(), projects, config_dir: None }
+        Self {
+            name: name.into(),
+            home: home.into(),
+            projects,
+            config_dir: None,
+        }
     }
 
     /// Moves the clocks of this machine's `ccsync` ahead of the others', also of one that runs. Needs the feature `fail-points`.
@@ -57,7 +62,10 @@ impl Machine {
     /// The only environment its programs get.
     pub fn env(&self) -> Vec<(&'static str, OsString)> {
         let mut env: Vec<(&str, OsString)> = vec![
-            ("PATH", std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into())),
+            (
+                "PATH",
+                std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()),
+            ),
             ("HOME", self.home.clone().into()),
             ("LANG", "C.UTF-8".into()),
             ("TERM", "xterm-256color".into()),
@@ -95,16 +103,33 @@ impl Machine {
             .output()
             .expect("start ccsync");
         let name = &self.name;
-        assert_eq!(output.status.code(), Some(code), "ccsync {args:?} on {name}: {}", shown(&output));
-        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat()
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "ccsync {args:?} on {name}: {}",
+            shown(&output)
+        );
+        [output.stdout, output.stderr]
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .concat()
     }
 
     /// `ccsync init` with `PROJECTS` and these placeholders.
     pub fn init(&self, remote: &Path, placeholders: &[(String, PathBuf)]) {
         let projects = format!("PROJECTS={}", self.projects.display());
-        let mut args = vec!["init", "--remote", text(remote), "--name", &self.name, "--yes"];
+        let mut args = vec![
+            "init",
+            "--remote",
+            text(remote),
+            "--name",
+            &self.name,
+            "--yes",
+        ];
         args.extend(["--add-placeholder", &projects]);
-        let more: Vec<String> = placeholders.iter().map(|(name, path)| format!("{name}={}", path.display())).collect();
+        let more: Vec<String> = placeholders
+            .iter()
+            .map(|(name, path)| format!("{name}={}", path.display()))
+            .collect();
         args.extend(more.iter().flat_map(|one| ["--add-placeholder", one]));
         self.ccsync(exit::DONE, &args);
     }
@@ -127,14 +152,23 @@ impl Machine {
     /// Run `git` in a project of this machine.
     pub fn git(&self, project: &Path, args: &[&str]) {
         let mut git = Command::new("git");
-        git.args(["-c", "user.name=t", "-c", "user.email=t@example.invalid"]).args(args);
-        let output = git.current_dir(project).env_clear().envs(self.env()).output().expect("start git");
+        git.args(["-c", "user.name=t", "-c", "user.email=t@example.invalid"])
+            .args(args);
+        let output = git
+            .current_dir(project)
+            .env_clear()
+            .envs(self.env())
+            .output()
+            .expect("start git");
         assert!(output.status.success(), "git {args:?}: {}", shown(&output));
     }
 
     /// The client's directory for sessions.
     pub fn sessions_dir(&self) -> PathBuf {
-        self.config_dir.clone().unwrap_or_else(|| self.home.join(".claude")).join("projects")
+        self.config_dir
+            .clone()
+            .unwrap_or_else(|| self.home.join(".claude"))
+            .join("projects")
     }
 
     /// Every transcript of a session (not of its sub-agents).
@@ -151,7 +185,10 @@ impl Machine {
     /// The ids of its sessions, sorted.
     pub fn ids(&self) -> Vec<String> {
         let paths = self.transcripts();
-        let mut ids: Vec<_> = paths.iter().filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+        let mut ids: Vec<_> = paths
+            .iter()
+            .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+            .collect();
         ids.sort();
         ids
     }
@@ -159,18 +196,26 @@ impl Machine {
     /// Whether the session `id` holds the prompt of the turn `mark`.
     pub fn has_prompt(&self, id: &str, mark: &str) -> bool {
         let word = format!("[[{mark}]]");
-        let said = |record: &Value| record["type"] == "user" && record["message"].to_string().contains(&word);
+        let said = |record: &Value| {
+            record["type"] == "user" && record["message"].to_string().contains(&word)
+        };
         self.records(id).iter().any(said)
     }
 
     /// The one transcript of the session `id`.
     pub fn transcript(&self, id: &str) -> PathBuf {
         let all = self.transcripts();
-        let mut found = all.iter().filter(|path| path.file_stem().is_some_and(|stem| stem == id));
+        let mut found = all
+            .iter()
+            .filter(|path| path.file_stem().is_some_and(|stem| stem == id));
         match (found.next(), found.next()) {
             (Some(path), None) => path.clone(),
             (first, _) => {
-                panic!("{} has {} transcripts of {id}: {all:?}", self.name, if first.is_none() { 0 } else { 2 })
+                panic!(
+                    "{} has {} transcripts of {id}: {all:?}",
+                    self.name,
+                    if first.is_none() { 0 } else { 2 }
+                )
             }
         }
     }
@@ -178,7 +223,10 @@ impl Machine {
     /// The records of a session that are JSON objects.
     pub fn records(&self, id: &str) -> Vec<Value> {
         let bytes = fs::read(self.transcript(id)).expect("read a transcript");
-        bytes.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+        bytes
+            .split(|b| *b == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect()
     }
 }
 
@@ -207,15 +255,24 @@ impl Pair {
         if let Some(mode) = mode {
             b.paths(mode);
         }
-        Self { a, b, remote, _root: root }
+        Self {
+            a,
+            b,
+            remote,
+            _root: root,
+        }
     }
 
     /// The sessions that are locked on the remote, sorted.
     pub fn locks(&self) -> Vec<String> {
         let remote = git2::Repository::open_bare(&self.remote).expect("the remote");
-        let locks = remote.references_glob("refs/heads/ccsync/lock/*").expect("references of the remote");
+        let locks = remote
+            .references_glob("refs/heads/ccsync/lock/*")
+            .expect("references of the remote");
         let names = locks.map(|lock| lock.expect("a lock").name().expect("text").to_owned());
-        let mut ids: Vec<String> = names.filter_map(|name| Some(name.rsplit_once('/')?.1.to_owned())).collect();
+        let mut ids: Vec<String> = names
+            .filter_map(|name| Some(name.rsplit_once('/')?.1.to_owned()))
+            .collect();
         ids.sort();
         ids
     }
@@ -229,7 +286,9 @@ pub fn bare_repository(path: &Path) -> PathBuf {
 
 /// What lies in a directory; nothing if there is none.
 pub fn entries(directory: &Path) -> Vec<PathBuf> {
-    fs::read_dir(directory).map(|list| list.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
+    fs::read_dir(directory)
+        .map(|list| list.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default()
 }
 
 /// A path as an argument.

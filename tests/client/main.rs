@@ -32,7 +32,11 @@ mod resume;
 mod seat;
 mod story;
 #[cfg(unix)]
-#[allow(dead_code, clippy::unwrap_used, reason = "shared with the other tests, which press other keys")]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "shared with the other tests, which press other keys"
+)]
 #[path = "../harness/terminal.rs"]
 mod terminal;
 

@@ -13,7 +13,10 @@ use crate::story::Stage;
 
 /// The memory of a project where the client has it.
 fn memory(machine: &Machine, project: &str) -> PathBuf {
-    machine.sessions_dir().join(client_dir_name(text(&machine.project(project)))).join("memory")
+    machine
+        .sessions_dir()
+        .join(client_dir_name(text(&machine.project(project))))
+        .join("memory")
 }
 
 #[test]
@@ -23,7 +26,10 @@ fn memory_lies_where_the_client_reads_it_with_paths_of_the_machine() {
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
     let at_a = memory(&pair.a, "demo");
     fs::create_dir_all(&at_a).expect("make a memory");
-    let index = format!("- [Build](build.md) - run make in {} (the-mark-of-a)\n", there.display());
+    let index = format!(
+        "- [Build](build.md) - run make in {} (the-mark-of-a)\n",
+        there.display()
+    );
     fs::write(at_a.join("MEMORY.md"), &index).expect("write a memory");
     fs::write(at_a.join("build.md"), "make\n").expect("write a memory");
     stage.begin(&pair.a, &there, "first", &[Answer::say("done")]);
@@ -34,11 +40,27 @@ fn memory_lies_where_the_client_reads_it_with_paths_of_the_machine() {
     let request = stage.api.turns("second").pop().expect("a request");
     let all = all_text(&request);
     let at_b = memory(&pair.b, "demo");
-    assert!(all.contains(text(&at_b)), "the client has its memory elsewhere than in {}", at_b.display());
-    assert!(all.contains("the-mark-of-a"), "the memory did not reach the model: {all}");
-    assert!(all.contains(&format!("run make in {}", here.display())), "{all}");
-    assert!(!all.contains(text(&pair.a.home)), "it names the other machine");
-    assert_eq!(fs::read_to_string(at_b.join("build.md")).expect("the note"), "make\n");
+    assert!(
+        all.contains(text(&at_b)),
+        "the client has its memory elsewhere than in {}",
+        at_b.display()
+    );
+    assert!(
+        all.contains("the-mark-of-a"),
+        "the memory did not reach the model: {all}"
+    );
+    assert!(
+        all.contains(&format!("run make in {}", here.display())),
+        "{all}"
+    );
+    assert!(
+        !all.contains(text(&pair.a.home)),
+        "it names the other machine"
+    );
+    assert_eq!(
+        fs::read_to_string(at_b.join("build.md")).expect("the note"),
+        "make\n"
+    );
 }
 
 #[test]
@@ -50,8 +72,14 @@ fn what_the_client_writes_into_its_memory_comes_back() {
     pair.a.push();
     pair.b.pull();
     let note = memory(&pair.b, "demo").join("fact.md");
-    let write = serde_json::json!({ "file_path": note, "content": format!("see {}/x\n", here.display()) });
-    stage.begin(&pair.b, &here, "second", &[Answer::call("Write", &write), Answer::say("done")]);
+    let write =
+        serde_json::json!({ "file_path": note, "content": format!("see {}/x\n", here.display()) });
+    stage.begin(
+        &pair.b,
+        &here,
+        "second",
+        &[Answer::call("Write", &write), Answer::say("done")],
+    );
     let written = fs::read_to_string(&note).expect("the client has written it");
     assert!(written.contains(text(&here)), "{written}");
     pair.b.push();

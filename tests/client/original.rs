@@ -18,8 +18,15 @@ fn same_request_on_both(stage: &Stage, pair: &Pair) {
     let origin = stage.resume(&pair.a, &there, id, "again", &[]);
     let request = stage.resume(&pair.b, &here, id, "again", &[]);
     let thought = json!({"type": "thinking", "thinking": THOUGHT.0, "signature": THOUGHT.1});
-    let blocks = request["messages"].as_array().expect("messages").iter().filter_map(|m| m["content"].as_array());
-    assert!(blocks.flatten().any(|block| *block == thought), "the signed thought is gone or changed");
+    let blocks = request["messages"]
+        .as_array()
+        .expect("messages")
+        .iter()
+        .filter_map(|m| m["content"].as_array());
+    assert!(
+        blocks.flatten().any(|block| *block == thought),
+        "the signed thought is gone or changed"
+    );
     let news = assert_same_history(&origin, &request, "again");
     let news = all_text(&news.into());
     let update = format!("Primary working directory: {}", here.display());
@@ -49,19 +56,33 @@ fn the_default_localises_a_session_that_nothing_binds_to_its_paths() {
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
     // As clients before 2.1.290 wrote it: prompts and answers, no thoughts, no copies of requests.
-    let id = stage.begin(&pair.a, &there, "first", &[Answer::bash("pwd"), Answer::say("first done")]);
+    let id = stage.begin(
+        &pair.a,
+        &there,
+        "first",
+        &[Answer::bash("pwd"), Answer::say("first done")],
+    );
     let path = pair.a.transcript(&id);
     let all = fs::read_to_string(&path).expect("a transcript");
     let kept = all.lines().filter(|line| {
         let record: Value = serde_json::from_str(line).expect("a record");
-        ["user", "assistant"].iter().any(|kind| record["type"] == *kind)
+        ["user", "assistant"]
+            .iter()
+            .any(|kind| record["type"] == *kind)
     });
-    fs::write(&path, kept.map(|line| format!("{line}\n")).collect::<String>()).expect("write a transcript");
+    fs::write(
+        &path,
+        kept.map(|line| format!("{line}\n")).collect::<String>(),
+    )
+    .expect("write a transcript");
     pair.a.push();
     pair.b.pull();
 
     let request = stage.resume(&pair.b, &here, &id, "second", &[]);
-    assert!(has_turn(&request, "first"), "the history did not reach the model");
+    assert!(
+        has_turn(&request, "first"),
+        "the history did not reach the model"
+    );
     assert_no_trace(&request, &pair.a.home);
 }
 
@@ -73,7 +94,12 @@ fn a_turn_made_elsewhere_comes_home() {
     let (id, at_b) = stage.there_and_back(&pair);
 
     let request = stage.resume(&pair.a, &pair.a.project("demo"), &id, "fourth", &[]);
-    assert!(["first", "second", "third", "fourth"].iter().all(|mark| has_turn(&request, mark)), "a turn is missing");
+    assert!(
+        ["first", "second", "third", "fourth"]
+            .iter()
+            .all(|mark| has_turn(&request, mark)),
+        "a turn is missing"
+    );
     let seen = at_b["messages"].as_array().expect("messages").len();
     let kept = json!({"system": request["system"], "tools": request["tools"],
                       "messages": request["messages"].as_array().expect("messages")[..seen]});

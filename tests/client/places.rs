@@ -13,13 +13,25 @@ fn the_client_finds_the_sessions_of_oddly_named_projects() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let long = ["a-directory-whose-name-is-rather-long"; 6].join("/");
-    let names =
-        ["my app.v2_x", "Проекты/日本語 demo", "emoji 😀 dir", "it's \"quoted\" & b\\s", "a_b", "-dash-", &long];
+    let names = [
+        "my app.v2_x",
+        "Проекты/日本語 demo",
+        "emoji 😀 dir",
+        "it's \"quoted\" & b\\s",
+        "a_b",
+        "-dash-",
+        &long,
+    ];
     let mark = |index: usize| format!("place-{index}");
     let ids: Vec<String> = (0..names.len())
         .map(|index| {
             let project = pair.a.project(names[index]);
-            stage.begin(&pair.a, &project, &mark(index), &[Answer::bash("pwd"), Answer::say("here")])
+            stage.begin(
+                &pair.a,
+                &project,
+                &mark(index),
+                &[Answer::bash("pwd"), Answer::say("here")],
+            )
         })
         .collect();
     pair.a.push();
@@ -28,9 +40,15 @@ fn the_client_finds_the_sessions_of_oddly_named_projects() {
     for (index, id) in ids.iter().enumerate() {
         let project = pair.b.project(names[index]);
         let prompt = stage.api.script("go on", &[]);
-        let reply = stage.client.print(&pair.b, &stage.api, &project, &["--continue", &prompt]);
+        let reply = stage
+            .client
+            .print(&pair.b, &stage.api, &project, &["--continue", &prompt]);
         let request = stage.last_request(&reply, id, "go on");
-        assert!(has_turn(&request, &mark(index)), "{}: the history did not reach the model", names[index]);
+        assert!(
+            has_turn(&request, &mark(index)),
+            "{}: the history did not reach the model",
+            names[index]
+        );
     }
 }
 
@@ -39,16 +57,26 @@ fn projects_that_share_a_directory_of_the_client_stay_apart() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let names = ["a_b", "a/b", "a b"];
-    let ids = names.map(|name| stage.begin(&pair.a, &pair.a.project(name), name, &[Answer::bash("pwd")]));
+    let ids =
+        names.map(|name| stage.begin(&pair.a, &pair.a.project(name), name, &[Answer::bash("pwd")]));
     pair.a.push();
     pair.b.pull();
     for (name, id) in names.iter().zip(&ids) {
         let project = pair.b.project(name);
         let request = stage.resume(&pair.b, &project, id, "go on", &[]);
-        assert!(has_turn(&request, name), "{name}: the history did not reach the model");
+        assert!(
+            has_turn(&request, name),
+            "{name}: the history did not reach the model"
+        );
         let cwds = pair.b.records(id);
-        let cwds: Vec<_> = cwds.iter().filter_map(|record| record["cwd"].as_str()).collect();
-        assert!(cwds.iter().all(|cwd| *cwd == text(&project)), "{name}: {cwds:?}");
+        let cwds: Vec<_> = cwds
+            .iter()
+            .filter_map(|record| record["cwd"].as_str())
+            .collect();
+        assert!(
+            cwds.iter().all(|cwd| *cwd == text(&project)),
+            "{name}: {cwds:?}"
+        );
     }
 }
 
@@ -59,11 +87,19 @@ fn a_client_with_its_own_directory_is_followed() {
     pair.a.config_dir = Some(pair.a.home.join(".config/claude a"));
     pair.b.config_dir = Some(pair.b.home.join("claude"));
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
-    let id = stage.begin(&pair.a, &there, "first", &[Answer::bash("pwd"), Answer::say("first done")]);
+    let id = stage.begin(
+        &pair.a,
+        &there,
+        "first",
+        &[Answer::bash("pwd"), Answer::say("first done")],
+    );
     pair.a.push();
     pair.b.pull();
     let request = stage.resume(&pair.b, &here, &id, "second", &[]);
-    assert!(has_turn(&request, "first"), "the history did not reach the model");
+    assert!(
+        has_turn(&request, "first"),
+        "the history did not reach the model"
+    );
 }
 
 #[test]
@@ -73,22 +109,42 @@ fn a_session_left_in_a_worktree_goes_on_in_the_worktree_here() {
     let [there, here] = [&pair.a, &pair.b].map(|machine| {
         let project = machine.project("demo");
         machine.git(&project, &["init", "--quiet", "--initial-branch=main"]);
-        machine.git(&project, &["commit", "--quiet", "--allow-empty", "--message=begin"]);
+        machine.git(
+            &project,
+            &["commit", "--quiet", "--allow-empty", "--message=begin"],
+        );
         project
     });
     let steps = [
-        Answer::call("ToolSearch", &json!({"query": "select:EnterWorktree", "max_results": 3})),
+        Answer::call(
+            "ToolSearch",
+            &json!({"query": "select:EnterWorktree", "max_results": 3}),
+        ),
         Answer::call("EnterWorktree", &json!({"name": "side"})),
         Answer::bash("pwd"),
     ];
     let id = stage.begin(&pair.a, &there, "first", &steps);
     let worktree = here.join(".claude/worktrees/side");
-    pair.b.git(&here, &["worktree", "add", "--quiet", "-b", "worktree-side", text(&worktree)]);
+    pair.b.git(
+        &here,
+        &[
+            "worktree",
+            "add",
+            "--quiet",
+            "-b",
+            "worktree-side",
+            text(&worktree),
+        ],
+    );
     pair.a.push();
     pair.b.pull();
     let origin = stage.resume(&pair.a, &there, &id, "again", &[]);
     let request = stage.resume(&pair.b, &here, &id, "again", &[Answer::bash("pwd")]);
     let news = assert_same_history(&origin, &request, "again");
     let news = all_text(&news.into());
-    assert!(news.contains(text(&worktree)), "the client did not go to {}: {news}", worktree.display());
+    assert!(
+        news.contains(text(&worktree)),
+        "the client did not go to {}: {news}",
+        worktree.display()
+    );
 }

@@ -28,8 +28,9 @@ fn plan(machine: &Machine) -> Option<PathBuf> {
 /// Where a request says that the plan lies.
 fn named_plan(machine: &Machine, request: &str) -> PathBuf {
     let directory = format!("{}/", machine.home.join(".claude/plans").display());
-    let (_, rest) =
-        request.split_once(&directory).unwrap_or_else(|| panic!("no plan in {directory} is named: {request}"));
+    let (_, rest) = request
+        .split_once(&directory)
+        .unwrap_or_else(|| panic!("no plan in {directory} is named: {request}"));
     let (slug, _) = rest.split_once(".md").expect("its name");
     PathBuf::from(format!("{directory}{slug}.md"))
 }
@@ -40,12 +41,20 @@ fn a_session_left_in_plan_mode_goes_on_with_its_plan_elsewhere() {
     let pair = Pair::new(Some("local"));
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
 
-    let seat = Seat::take(&stage, &pair.a, &there, &["start", "--", "--permission-mode", "plan"]);
+    let seat = Seat::take(
+        &stage,
+        &pair.a,
+        &there,
+        &["start", "--", "--permission-mode", "plan"],
+    );
     let request = all_text(&seat.turn("first"));
     let path = named_plan(&pair.a, &request);
     let content = format!("# The plan of A\n\nchange {}/x.rs\n", there.display());
     let write = json!({"file_path": path, "content": content});
-    seat.ask("second", &[Answer::call("Write", &write), Answer::say("planned")]);
+    seat.ask(
+        "second",
+        &[Answer::call("Write", &write), Answer::say("planned")],
+    );
     seat.terminal.wait_for("planned");
     seat.leave().given_back().code(exit::DONE);
     assert_eq!(plan(&pair.a), Some(path.clone()));
@@ -53,7 +62,13 @@ fn a_session_left_in_plan_mode_goes_on_with_its_plan_elsewhere() {
     let seat = Seat::take(&stage, &pair.b, &here, &["resume", "--latest"]);
     seat.terminal.wait_for("planned");
     // Plan mode has stayed; to leave it, the client reads the plan from its file.
-    seat.ask("third", &[Answer::call("ExitPlanMode", &json!({})), Answer::say("on with it")]);
+    seat.ask(
+        "third",
+        &[
+            Answer::call("ExitPlanMode", &json!({})),
+            Answer::say("on with it"),
+        ],
+    );
     seat.terminal.wait_for("The plan of A");
     seat.terminal.wait_for(QUESTION);
     let mut next = Instant::now();
@@ -70,11 +85,25 @@ fn a_session_left_in_plan_mode_goes_on_with_its_plan_elsewhere() {
     let request = all_text(&stage.api.turns("third").pop().expect("it was approved"));
     seat.leave().given_back().code(exit::DONE);
     let at_b = plan(&pair.b).expect("the plan at B");
-    assert_eq!(at_b, pair.b.home.join(".claude/plans").join(path.file_name().expect("its name")));
+    assert_eq!(
+        at_b,
+        pair.b
+            .home
+            .join(".claude/plans")
+            .join(path.file_name().expect("its name"))
+    );
     let local = content.replace(text(&there), text(&here));
     assert_eq!(fs::read_to_string(&at_b).expect("the plan at B"), local);
     // The last of the request is what the client says of the approval: where the plan lies, and all of it.
-    let (_, approval) = request.split_once("User has approved your plan").expect("the approval of a plan");
-    assert!(approval.contains(text(&at_b)) && approval.contains(local.trim_end()), "{approval}");
-    assert!(!request.contains(text(&pair.a.home)), "it names the other machine");
+    let (_, approval) = request
+        .split_once("User has approved your plan")
+        .expect("the approval of a plan");
+    assert!(
+        approval.contains(text(&at_b)) && approval.contains(local.trim_end()),
+        "{approval}"
+    );
+    assert!(
+        !request.contains(text(&pair.a.home)),
+        "it names the other machine"
+    );
 }

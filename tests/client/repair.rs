@@ -15,42 +15,75 @@ fn a_repaired_transcript_is_resumed_with_every_turn() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let project = pair.a.project("demo");
-    let id = stage.begin(&pair.a, &project, "first", &[Answer::bash("pwd"), Answer::say("first done")]);
+    let id = stage.begin(
+        &pair.a,
+        &project,
+        "first",
+        &[Answer::bash("pwd"), Answer::say("first done")],
+    );
     for mark in ["second", "third"] {
-        stage.resume(&pair.a, &project, &id, mark, &[Answer::bash("ls"), Answer::say("done")]);
+        stage.resume(
+            &pair.a,
+            &project,
+            &id,
+            mark,
+            &[Answer::bash("ls"), Answer::say("done")],
+        );
     }
     let path = pair.a.transcript(&id);
     let text = damaged(&fs::read(&path).expect("a transcript"));
     fs::write(&path, &text).expect("damage the transcript");
 
-    let report: Value = serde_json::from_str(&pair.a.ccsync(exit::DONE, &["repair", &id, "--json"])).expect("JSON");
+    let report: Value =
+        serde_json::from_str(&pair.a.ccsync(exit::DONE, &["repair", &id, "--json"])).expect("JSON");
     let findings = report["files"][0]["findings"].as_array().expect("findings");
     for kind in ["zeros", "relinked", "fragment", "doubled"] {
-        assert!(findings.iter().any(|found| found["kind"] == kind), "{kind} was not found: {report}");
+        assert!(
+            findings.iter().any(|found| found["kind"] == kind),
+            "{kind} was not found: {report}"
+        );
     }
-    assert!(fs::read(&path).expect("a transcript") == text, "the damaged transcript was changed");
+    assert!(
+        fs::read(&path).expect("a transcript") == text,
+        "the damaged transcript was changed"
+    );
 
     // What the damage costs where it is not healed.
     let request = stage.resume(&pair.a, &project, &id, "unhealed", &[]);
-    assert!(!has_turn(&request, "second"), "the client itself finds the prompt behind the fragment");
+    assert!(
+        !has_turn(&request, "second"),
+        "the client itself finds the prompt behind the fragment"
+    );
 
     let copy = report["copy"]["session"].as_str().expect("an id");
     let request = stage.resume(&pair.a, &project, copy, "fourth", &[]);
     for mark in ["first", "second", "third", "fourth"] {
-        assert!(has_turn(&request, mark), "the turn {mark} is not in the request");
+        assert!(
+            has_turn(&request, mark),
+            "the turn {mark} is not in the request"
+        );
     }
 }
 
 /// What a power cut and an old client make of a transcript: the answer of the first turn is zeros, the second prompt was torn and is
 /// there again on the same line, the third stands there twice, and the last line was never finished.
 fn damaged(text: &[u8]) -> Vec<u8> {
-    let mut lines: Vec<Vec<u8>> = text.split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
+    let mut lines: Vec<Vec<u8>> = text
+        .split_inclusive(|b| *b == b'\n')
+        .map(<[u8]>::to_vec)
+        .collect();
     let prompt_of = |lines: &[Vec<u8>], mark: &str| {
         let is_prompt = |line: &Vec<u8>| {
             let record: Value = serde_json::from_slice(line).expect("a record");
-            record["type"] == "user" && record["message"]["content"].to_string().contains(&format!("[[{mark}]]"))
+            record["type"] == "user"
+                && record["message"]["content"]
+                    .to_string()
+                    .contains(&format!("[[{mark}]]"))
         };
-        lines.iter().position(is_prompt).expect("the prompt is in the transcript")
+        lines
+            .iter()
+            .position(is_prompt)
+            .expect("the prompt is in the transcript")
     };
     let third = prompt_of(&lines, "third");
     lines.push(lines[third].clone());
@@ -62,7 +95,10 @@ fn damaged(text: &[u8]) -> Vec<u8> {
         let record: Value = serde_json::from_slice(line).expect("a record");
         record["type"] == "assistant"
     };
-    let answer = first_turn.iter().rposition(is_answer).expect("the first turn was answered");
+    let answer = first_turn
+        .iter()
+        .rposition(is_answer)
+        .expect("the first turn was answered");
     let zeros = vec![0; lines[answer].len() - 1];
     lines[answer].splice(..zeros.len(), zeros);
     lines.push(b"{\"type\":\"last-prompt\",\"lastPr".to_vec());

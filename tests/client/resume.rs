@@ -38,18 +38,26 @@ fn a_conversation_moves_to_another_machine_and_comes_home() {
     seat.terminal.wait_for("[[another]]");
     seat.terminal.wait_for_raw();
     seat.terminal.type_in("first");
-    seat.terminal.wait_until("one session is left", |screen| !screen.contains("[[another]]"));
+    seat.terminal.wait_until("one session is left", |screen| {
+        !screen.contains("[[another]]")
+    });
     seat.terminal.type_in(ENTER);
     seat.terminal.wait_for("answer to first");
     assert_eq!(pair.locks().as_slice(), std::slice::from_ref(&id));
     let request = seat.turn("second");
-    assert!(has_turn(&request, "first") && !has_turn(&request, "another"), "another history reached the model");
+    assert!(
+        has_turn(&request, "first") && !has_turn(&request, "another"),
+        "another history reached the model"
+    );
     seat.leave().given_back().code(exit::DONE);
 
     let seat = Seat::take(&stage, &pair.a, &there, &["resume", "--latest"]);
     seat.terminal.wait_for("answer to second");
     let request = seat.turn("third");
-    assert!(has_turn(&request, "first") && has_turn(&request, "second"), "a turn is missing");
+    assert!(
+        has_turn(&request, "first") && has_turn(&request, "second"),
+        "a turn is missing"
+    );
     seat.leave().given_back().code(exit::DONE);
 
     assert!(pair.locks().is_empty());
@@ -65,7 +73,13 @@ fn the_model_is_told_once_where_things_are_now_and_its_past_is_untouched() {
     let pair = Pair::new(Some("original"));
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
     let seat = Seat::take(&stage, &pair.a, &there, &["start", "--", NO_QUESTIONS]);
-    seat.ask("first", &[Answer::bash("pwd").thinking(THOUGHT.0, THOUGHT.1), Answer::say("looked around")]);
+    seat.ask(
+        "first",
+        &[
+            Answer::bash("pwd").thinking(THOUGHT.0, THOUGHT.1),
+            Answer::say("looked around"),
+        ],
+    );
     seat.terminal.wait_for("looked around");
     let at_a = seat.turn("second");
     seat.leave().code(exit::DONE);
@@ -77,15 +91,24 @@ fn the_model_is_told_once_where_things_are_now_and_its_past_is_untouched() {
     let at_b = seat.turn("third");
     seat.leave().code(exit::DONE);
     let news = all_text(&assert_continues(&at_a, &at_b).into());
-    let memory = pair.b.sessions_dir().join(client_dir_name(text(&here))).join("memory");
-    let moved = |from: &Path, to: &Path| format!("- `{}` is now `{}`", from.display(), to.display());
+    let memory = pair
+        .b
+        .sessions_dir()
+        .join(client_dir_name(text(&here)))
+        .join("memory");
+    let moved =
+        |from: &Path, to: &Path| format!("- `{}` is now `{}`", from.display(), to.display());
     let told = [
         moved(&pair.a.home, &pair.b.home),
         moved(&pair.a.projects, &pair.b.projects),
         format!("- the memory directory is now `{}`", memory.display()),
     ];
     for line in &told {
-        assert_eq!(news.matches(line.as_str()).count(), 1, "{line} was to be told once: {news}");
+        assert_eq!(
+            news.matches(line.as_str()).count(),
+            1,
+            "{line} was to be told once: {news}"
+        );
     }
     let continued = fs::read(pair.b.transcript(&id)).expect("a transcript");
     assert!(continued.starts_with(&pulled), "the past was changed");
@@ -95,7 +118,10 @@ fn the_model_is_told_once_where_things_are_now_and_its_past_is_untouched() {
     seat.leave().code(exit::DONE);
     let news = all_text(&assert_continues(&at_b, &again).into());
     for line in &told {
-        assert!(!news.contains(line.as_str()), "{line} was told again: {news}");
+        assert!(
+            !news.contains(line.as_str()),
+            "{line} was told again: {news}"
+        );
     }
 }
 
@@ -111,11 +137,16 @@ fn the_model_is_told_only_when_words_reach_it() {
     seat.terminal.wait_for("done: first");
     let before = pair.b.records(&id).len();
     seat.leave().code(exit::DONE);
-    assert!(pair.b.records(&id).len() > before, "the client left no lines: this is about those");
+    assert!(
+        pair.b.records(&id).len() > before,
+        "the client left no lines: this is about those"
+    );
     let seat = Seat::take(&stage, &pair.b, &here, &["resume", &id]);
     let request = seat.turn("second");
     seat.leave().code(exit::DONE);
-    let told = all_text(&request["messages"]).matches("the memory directory is now").count();
+    let told = all_text(&request["messages"])
+        .matches("the memory directory is now")
+        .count();
     assert_eq!(told, 1, "the model was to be told once");
 }
 
@@ -129,7 +160,9 @@ fn the_model_is_told_too_where_the_directory_is_trusted_only_now() {
     let seat = Seat::take_untrusted(&stage, &pair.b, &here, &["resume", &id]);
     let request = seat.turn("second");
     seat.leave().code(exit::DONE);
-    let told = all_text(&request["messages"]).matches("the memory directory is now").count();
+    let told = all_text(&request["messages"])
+        .matches("the memory directory is now")
+        .count();
     assert_eq!(told, 1, "the model was to be told once");
 }
 
@@ -153,7 +186,11 @@ fn a_machine_whose_lock_was_taken_over_keeps_its_turns_as_a_fork_that_resumes() 
     let ended = at_a.leave().code(exit::DONE);
     let [fork] = others(&pair.a, &id).try_into().expect("one fork");
     assert!(ended.text().contains("taken over by b"), "{}", ended.text());
-    assert!(ended.text().contains(&format!("ccsync resume {fork}")), "{}", ended.text());
+    assert!(
+        ended.text().contains(&format!("ccsync resume {fork}")),
+        "{}",
+        ended.text()
+    );
     at_b.leave().code(exit::DONE);
     pair.b.pull();
     pair.a.pull();
@@ -166,8 +203,14 @@ fn a_machine_whose_lock_was_taken_over_keeps_its_turns_as_a_fork_that_resumes() 
             let output = ccsync_print(&stage, machine, project, session, &mark);
             assert!(output.status.success(), "{}", shown(&output));
             let request = stage.api.turns(&mark).pop().expect("it was asked");
-            assert!(has_turn(&request, "base") && has_turn(&request, has), "{session} on {name}: a turn is missing");
-            assert!(!has_turn(&request, lacks), "{session} on {name} holds a turn of the other");
+            assert!(
+                has_turn(&request, "base") && has_turn(&request, has),
+                "{session} on {name}: a turn is missing"
+            );
+            assert!(
+                !has_turn(&request, lacks),
+                "{session} on {name} holds a turn of the other"
+            );
         }
     }
 }
@@ -185,34 +228,57 @@ fn a_session_whose_machine_died_goes_on_elsewhere_when_its_lock_has_expired() {
     // An answer is on the screen before it is in the file, and what is backed up first may end before it.
     let has = |machine: &Machine, words: &str| {
         machine.ids().contains(&id)
-            && fs::read_to_string(machine.transcript(&id)).expect("a transcript").contains(words)
+            && fs::read_to_string(machine.transcript(&id))
+                .expect("a transcript")
+                .contains(words)
     };
-    wait_for("the turn is in the transcript", || has(&pair.a, "answer to first"));
+    wait_for("the turn is in the transcript", || {
+        has(&pair.a, "answer to first")
+    });
     pair.a.clock_ahead(150);
     wait_for("the turn is backed up while the client runs", || {
         pair.b.pull();
         has(&pair.b, "answer to first")
     });
     seat.turn("second");
-    wait_for("the turn is in the transcript", || has(&pair.a, "answer to second"));
+    wait_for("the turn is in the transcript", || {
+        has(&pair.a, "answer to second")
+    });
     seat.terminal.kill_all();
-    assert_eq!(pair.locks().as_slice(), std::slice::from_ref(&id), "the dead give nothing back");
+    assert_eq!(
+        pair.locks().as_slice(),
+        std::slice::from_ref(&id),
+        "the dead give nothing back"
+    );
     let refused = unattended(&stage, &pair.b, &here, &["resume", &id]);
-    assert_eq!(refused.status.code(), Some(exit::LOCKED), "{}", shown(&refused));
+    assert_eq!(
+        refused.status.code(),
+        Some(exit::LOCKED),
+        "{}",
+        shown(&refused)
+    );
 
     pair.b.clock_ahead(20 * 60);
     let seat = Seat::take(&stage, &pair.b, &here, &["resume", &id]);
     seat.terminal.wait_for("answer to first");
     let request = seat.turn("third");
-    assert!(has_turn(&request, "first") && !has_turn(&request, "second"), "what reached the remote goes on");
+    assert!(
+        has_turn(&request, "first") && !has_turn(&request, "second"),
+        "what reached the remote goes on"
+    );
     seat.leave().given_back().code(exit::DONE);
 
     pair.a.ccsync(exit::DIVERGED, &["update"]);
-    let [fork] = others(&pair.a, &id).try_into().expect("what had not reached the remote");
+    let [fork] = others(&pair.a, &id)
+        .try_into()
+        .expect("what had not reached the remote");
     let output = ccsync_print(&stage, &pair.a, &there, &fork, "fourth");
     assert!(output.status.success(), "{}", shown(&output));
     let request = stage.api.turns("fourth").pop().expect("it was asked");
-    assert!(has_turn(&request, "second") && !has_turn(&request, "third"), "the turn before the crash is kept");
+    assert!(
+        has_turn(&request, "second") && !has_turn(&request, "third"),
+        "the turn before the crash is kept"
+    );
     assert!(pair.locks().is_empty());
 }
 
@@ -221,14 +287,26 @@ fn an_interrupt_stops_the_turn_and_two_leave_the_client() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let gate = Gate::default();
-    let seat = Seat::take(&stage, &pair.a, &pair.a.project("demo"), &["start", "--", NO_QUESTIONS]);
+    let seat = Seat::take(
+        &stage,
+        &pair.a,
+        &pair.a.project("demo"),
+        &["start", "--", NO_QUESTIONS],
+    );
     // A turn in which nothing has happened yet would be taken back into the prompt.
-    seat.ask("first", &[Answer::bash("pwd"), Answer::say("too late").after(&gate)]);
+    seat.ask(
+        "first",
+        &[Answer::bash("pwd"), Answer::say("too late").after(&gate)],
+    );
     wait_for("the turn is held", || stage.api.turns("first").len() == 2);
     seat.terminal.type_in(CTRL_C);
     seat.terminal.wait_for("Interrupted");
     gate.open();
-    assert_eq!(pair.locks().len(), 1, "the lock is held as long as the client runs");
+    assert_eq!(
+        pair.locks().len(),
+        1,
+        "the lock is held as long as the client runs"
+    );
     seat.turn("second");
     seat.when_ready();
     seat.terminal.type_in(CTRL_C);
@@ -291,13 +369,25 @@ fn a_session_that_the_client_begins_anew_is_locked_and_pushed_too() {
     seat.enter("/clear");
     wait_for("the other session is locked", || pair.locks().len() == 2);
     let request = seat.turn("second");
-    assert!(!has_turn(&request, "first"), "the client did not begin anew");
-    let [other] = pair.locks().into_iter().filter(|locked| *locked != id).collect::<Vec<_>>().try_into().expect("two");
+    assert!(
+        !has_turn(&request, "first"),
+        "the client did not begin anew"
+    );
+    let [other] = pair
+        .locks()
+        .into_iter()
+        .filter(|locked| *locked != id)
+        .collect::<Vec<_>>()
+        .try_into()
+        .expect("two");
     seat.leave().given_back().code(exit::DONE);
     assert!(pair.locks().is_empty());
     pair.b.pull();
     for (session, mark) in [(&id, "first"), (&other, "second")] {
-        assert!(pair.b.has_prompt(session, mark), "{mark} is not in {session}");
+        assert!(
+            pair.b.has_prompt(session, mark),
+            "{mark} is not in {session}"
+        );
     }
 }
 
@@ -310,36 +400,74 @@ fn a_prompt_on_the_command_line_needs_no_terminal() {
     pair.a.push();
     let output = ccsync_print(&stage, &pair.b, &here, &id, "second");
     assert!(output.status.success(), "{}", shown(&output));
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "done: second\n", "only the client speaks there");
-    assert!(has_turn(&stage.api.turns("second")[0], "first"), "the history did not reach the model");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "done: second\n",
+        "only the client speaks there"
+    );
+    assert!(
+        has_turn(&stage.api.turns("second")[0], "first"),
+        "the history did not reach the model"
+    );
     assert!(pair.locks().is_empty());
     pair.a.pull();
-    assert!(pair.a.has_prompt(&id, "second"), "the turn did not come home");
+    assert!(
+        pair.a.has_prompt(&id, "second"),
+        "the turn did not come home"
+    );
 }
 
 #[test]
 fn a_client_that_refuses_to_start_leaves_no_lock() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
-    let output = unattended(&stage, &pair.a, &pair.a.project("demo"), &["start", "--", "--no-such-option"]);
-    assert_eq!(output.status.code(), Some(1), "the exit code is the client's: {}", shown(&output));
+    let output = unattended(
+        &stage,
+        &pair.a,
+        &pair.a.project("demo"),
+        &["start", "--", "--no-such-option"],
+    );
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "the exit code is the client's: {}",
+        shown(&output)
+    );
     assert!(pair.locks().is_empty());
 }
 
 /// `ccsync resume` with a prompt marked `mark` for the client's print mode.
-fn ccsync_print(stage: &Stage, machine: &Machine, directory: &Path, session: &str, mark: &str) -> Output {
+fn ccsync_print(
+    stage: &Stage,
+    machine: &Machine,
+    directory: &Path,
+    session: &str,
+    mark: &str,
+) -> Output {
     let prompt = stage.api.script(mark, &[]);
-    unattended(stage, machine, directory, &["resume", session, "--", "-p", &prompt])
+    unattended(
+        stage,
+        machine,
+        directory,
+        &["resume", session, "--", "-p", &prompt],
+    )
 }
 
 /// Every session of a machine besides `id`.
 fn others(machine: &Machine, id: &str) -> Vec<String> {
-    machine.ids().into_iter().filter(|other| other != id).collect()
+    machine
+        .ids()
+        .into_iter()
+        .filter(|other| other != id)
+        .collect()
 }
 
 /// The one session of A, with the turn `mark`, is on the remote.
 fn assert_arrived(pair: &Pair, mark: &str) {
     let [id] = pair.a.ids().try_into().expect("one session");
     pair.b.pull();
-    assert!(pair.b.has_prompt(&id, mark), "the turn {mark} is not on the remote");
+    assert!(
+        pair.b.has_prompt(&id, mark),
+        "the turn {mark} is not on the remote"
+    );
 }

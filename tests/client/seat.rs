@@ -33,11 +33,19 @@ impl<'a> Seat<'a> {
     /// Type `ccsync` with these arguments in `directory`.
     pub fn take(stage: &'a Stage, machine: &Machine, directory: &Path, args: &[&str]) -> Self {
         let command = command(stage, machine, directory, args);
-        Self { stage, terminal: Terminal::start(command, COLUMNS, ROWS) }
+        Self {
+            stage,
+            terminal: Terminal::start(command, COLUMNS, ROWS),
+        }
     }
 
     /// As [`Self::take`], in a directory of which the client asks first whether it is trusted.
-    pub fn take_untrusted(stage: &'a Stage, machine: &Machine, directory: &Path, args: &[&str]) -> Self {
+    pub fn take_untrusted(
+        stage: &'a Stage,
+        machine: &Machine,
+        directory: &Path,
+        args: &[&str],
+    ) -> Self {
         let mut command = command(stage, machine, &machine.tmp(), args);
         command.current_dir(directory);
         let terminal = Terminal::start(command, COLUMNS, ROWS);
@@ -54,15 +62,32 @@ impl<'a> Seat<'a> {
     }
 
     /// As [`Self::take`], from a shell, which looks after its jobs.
-    pub fn take_in_shell(stage: &'a Stage, machine: &Machine, directory: &Path, args: &[&str]) -> Self {
+    pub fn take_in_shell(
+        stage: &'a Stage,
+        machine: &Machine,
+        directory: &Path,
+        args: &[&str],
+    ) -> Self {
         const PROMPT: &str = "shell: ";
         let ccsync = command(stage, machine, directory, args);
         let mut shell = Command::new("bash");
-        shell.args(["--norc", "--noprofile", "-i"]).current_dir(directory).env_clear();
-        shell.envs(ccsync.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PS1", PROMPT);
+        shell
+            .args(["--norc", "--noprofile", "-i"])
+            .current_dir(directory)
+            .env_clear();
+        shell
+            .envs(
+                ccsync
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .env("PS1", PROMPT);
         let terminal = Terminal::start(shell, COLUMNS, ROWS);
         terminal.wait_for(PROMPT);
-        let line = [env!("CARGO_BIN_EXE_ccsync")].into_iter().chain(args.iter().copied()).collect::<Vec<_>>();
+        let line = [env!("CARGO_BIN_EXE_ccsync")]
+            .into_iter()
+            .chain(args.iter().copied())
+            .collect::<Vec<_>>();
         terminal.type_in(&line.join(" "));
         terminal.type_in(ENTER);
         Self { stage, terminal }
@@ -72,7 +97,9 @@ impl<'a> Seat<'a> {
     pub fn ask(&self, mark: &str, steps: &[Answer]) {
         let prompt = self.stage.api.script(mark, steps);
         self.enter(&prompt);
-        wait_for("the prompt reaches the model", || !self.stage.api.turns(mark).is_empty());
+        wait_for("the prompt reaches the model", || {
+            !self.stage.api.turns(mark).is_empty()
+        });
     }
 
     /// A turn marked `mark`, to its end. Returns the request that reached the model.
@@ -94,7 +121,8 @@ impl<'a> Seat<'a> {
 
     /// Wait until the client takes a prompt and has nothing else to do.
     pub fn when_ready(&self) {
-        self.terminal.wait_until("the client waits for a prompt", is_ready);
+        self.terminal
+            .wait_until("the client waits for a prompt", is_ready);
     }
 
     /// Leave the client.
@@ -108,7 +136,9 @@ impl<'a> Seat<'a> {
 /// behind the same sign, and so does a choice, but not below a line.
 fn is_ready(screen: &str) -> bool {
     let lines: Vec<&str> = screen.lines().map(str::trim).collect();
-    let has_box = lines.windows(2).any(|pair| pair[0].starts_with("────") && pair[1].starts_with('❯'));
+    let has_box = lines
+        .windows(2)
+        .any(|pair| pair[0].starts_with("────") && pair[1].starts_with('❯'));
     has_box && !screen.contains("esc to interrupt")
 }
 
@@ -125,7 +155,12 @@ fn command(stage: &Stage, machine: &Machine, directory: &Path, args: &[&str]) ->
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()));
     let mut command = Command::new(env!("CARGO_BIN_EXE_ccsync"));
-    command.args(args).current_dir(directory).env_clear().envs(Client::env(machine, &stage.api)).env("PATH", path);
+    command
+        .args(args)
+        .current_dir(directory)
+        .env_clear()
+        .envs(Client::env(machine, &stage.api))
+        .env("PATH", path);
     command
 }
 
@@ -160,7 +195,11 @@ fn trust(machine: &Machine, directory: &Path) {
     let settings = machine.home.join(".claude/settings.json");
     if !settings.exists() {
         fs::create_dir_all(machine.home.join(".claude")).expect("make the client's directory");
-        fs::write(settings, json!({"skipDangerousModePermissionPrompt": true}).to_string()).expect("write settings");
+        fs::write(
+            settings,
+            json!({"skipDangerousModePermissionPrompt": true}).to_string(),
+        )
+        .expect("write settings");
     }
 }
 

@@ -23,38 +23,68 @@ pub struct Stage {
 impl Stage {
     /// A fresh API for this client.
     pub fn new(client: Client) -> Self {
-        Self { client, api: Api::start() }
+        Self {
+            client,
+            api: Api::start(),
+        }
     }
 
     /// A new session with one turn, marked `mark`.
     pub fn begin(&self, machine: &Machine, project: &Path, mark: &str, steps: &[Answer]) -> String {
         let prompt = self.api.script(mark, steps);
-        self.client.print(machine, &self.api, project, &[&prompt]).session
+        self.client
+            .print(machine, &self.api, project, &[&prompt])
+            .session
     }
 
     /// Resume the session `id` with one turn; it must keep its id. Returns the turn's last request.
-    pub fn resume(&self, machine: &Machine, project: &Path, id: &str, mark: &str, steps: &[Answer]) -> Value {
+    pub fn resume(
+        &self,
+        machine: &Machine,
+        project: &Path,
+        id: &str,
+        mark: &str,
+        steps: &[Answer],
+    ) -> Value {
         let prompt = self.api.script(mark, steps);
-        let reply = self.client.print(machine, &self.api, project, &["--resume", id, &prompt]);
+        let reply = self
+            .client
+            .print(machine, &self.api, project, &["--resume", id, &prompt]);
         self.last_request(&reply, id, mark)
     }
 
     /// The last request of the turn `mark`, which answered `reply`.
     pub fn last_request(&self, reply: &Reply, id: &str, mark: &str) -> Value {
         assert_eq!(reply.session, id, "a resumed session keeps its id");
-        self.api.turns(mark).pop().unwrap_or_else(|| panic!("no request of {mark}: {reply:?}"))
+        self.api
+            .turns(mark)
+            .pop()
+            .unwrap_or_else(|| panic!("no request of {mark}: {reply:?}"))
     }
 
     /// A session in which a model thinks, runs tools with absolute paths, gets more output than the transcript takes,
     /// and sends a sub-agent; and a second turn.
     pub fn rich_session(&self, machine: &Machine, project: &Path) -> String {
         let note = project.join("note.txt");
-        self.api.script("helper", &[Answer::bash("pwd && ls"), Answer::say("the helper looked around")]);
+        self.api.script(
+            "helper",
+            &[
+                Answer::bash("pwd && ls"),
+                Answer::say("the helper looked around"),
+            ],
+        );
         let steps = [
             Answer::bash("pwd && ls").thinking(THOUGHT.0, THOUGHT.1),
-            Answer::call("Write", &json!({"file_path": note, "content": "one\ntwo\n"})),
-            Answer::call("Read", &json!({"file_path": note})).tool("Bash", &json!({"command": "ls -la \"$PWD\""})),
-            Answer::call("Edit", &json!({"file_path": note, "old_string": "two", "new_string": text(project)})),
+            Answer::call(
+                "Write",
+                &json!({"file_path": note, "content": "one\ntwo\n"}),
+            ),
+            Answer::call("Read", &json!({"file_path": note}))
+                .tool("Bash", &json!({"command": "ls -la \"$PWD\""})),
+            Answer::call(
+                "Edit",
+                &json!({"file_path": note, "old_string": "two", "new_string": text(project)}),
+            ),
             Answer::bash("echo start of much; echo $PWD; seq 1 30000"),
             Answer::call(
                 "Agent",
@@ -64,7 +94,13 @@ impl Stage {
             Answer::say(&format!("all of {} is done", project.display())),
         ];
         let id = self.begin(machine, project, "first", &steps);
-        self.resume(machine, project, &id, "second", &[Answer::say("second done")]);
+        self.resume(
+            machine,
+            project,
+            &id,
+            "second",
+            &[Answer::say("second done")],
+        );
         id
     }
 
@@ -86,7 +122,10 @@ impl Stage {
         pair.b.push();
         pair.a.pull();
         let after = fs::read(pair.a.transcript(&id)).expect("a transcript");
-        assert!(after.len() > before.len() && after.starts_with(&before), "what was written at A changed its bytes");
+        assert!(
+            after.len() > before.len() && after.starts_with(&before),
+            "what was written at A changed its bytes"
+        );
         (id, at_b)
     }
 }

@@ -51,7 +51,10 @@ fn words(home: &str) -> Vec<String> {
         format!("{home}-old"),
         home.replace('/', "\\/"),
         home.replace('/', "%2F"),
-        format!("~/.claude/projects/{}", ccsync::domain::client_dir::client_dir_name(&format!("{home}/work/my_app"))),
+        format!(
+            "~/.claude/projects/{}",
+            ccsync::domain::client_dir::client_dir_name(&format!("{home}/work/my_app"))
+        ),
         format!("file://{home}/x"),
     ];
     fixed.map(str::to_owned).into_iter().chain(paths).collect()
@@ -66,7 +69,10 @@ fn written(session: &str, cwd: &str, text: &str, writer: u8) -> String {
         if c.is_ascii() {
             return c.to_string();
         }
-        c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04X}")).collect()
+        c.encode_utf16(&mut [0; 2])
+            .iter()
+            .map(|unit| format!("\\u{unit:04X}"))
+            .collect()
     };
     match writer {
         0 => line,
@@ -78,27 +84,65 @@ fn written(session: &str, cwd: &str, text: &str, writer: u8) -> String {
 /// What is said in each session, as the client of this machine reads it.
 fn said(machine: &Machine) -> Vec<(String, Vec<String>)> {
     let texts = |id: &String| {
-        let records =
-            machine.text(id).lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
-        records.iter().map(|record| record["message"]["content"].as_str().unwrap().trim().to_owned()).collect()
+        let records = machine
+            .text(id)
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .collect::<Vec<_>>();
+        records
+            .iter()
+            .map(|record| {
+                record["message"]["content"]
+                    .as_str()
+                    .unwrap()
+                    .trim()
+                    .to_owned()
+            })
+            .collect()
     };
-    machine.sessions().iter().map(|id| (id.clone(), texts(id))).collect()
+    machine
+        .sessions()
+        .iter()
+        .map(|id| (id.clone(), texts(id)))
+        .collect()
 }
 
 fn found(machine: &Machine, (text, regex): (&str, bool), case: Case) -> BTreeSet<String> {
-    let request = SearchRequest { text: text.to_owned(), regex, case, hits: 1, ..SearchRequest::default() };
+    let request = SearchRequest {
+        text: text.to_owned(),
+        regex,
+        case,
+        hits: 1,
+        ..SearchRequest::default()
+    };
     with_context(machine, |ctx| {
         let mut found = BTreeSet::new();
-        let report = sync::search(ctx, &request, &mut |hits| found.insert(hits.name.session.to_string())).unwrap();
+        let report = sync::search(ctx, &request, &mut |hits| {
+            found.insert(hits.name.session.to_string())
+        })
+        .unwrap();
         assert!(report.unreadable.is_empty(), "{report:?}");
         found
     })
 }
 
-fn expected(said: &[(String, Vec<String>)], (text, regex): (&str, bool), case: Case) -> BTreeSet<String> {
-    let pattern = if regex { text.to_owned() } else { regex::escape(text) };
-    let pattern = RegexBuilder::new(&pattern).case_insensitive(case == Case::Ignore).multi_line(true).build().unwrap();
-    let says = |(_, texts): &&(String, Vec<String>)| texts.iter().any(|text| pattern.is_match(text));
+fn expected(
+    said: &[(String, Vec<String>)],
+    (text, regex): (&str, bool),
+    case: Case,
+) -> BTreeSet<String> {
+    let pattern = if regex {
+        text.to_owned()
+    } else {
+        regex::escape(text)
+    };
+    let pattern = RegexBuilder::new(&pattern)
+        .case_insensitive(case == Case::Ignore)
+        .multi_line(true)
+        .build()
+        .unwrap();
+    let says =
+        |(_, texts): &&(String, Vec<String>)| texts.iter().any(|text| pattern.is_match(text));
     said.iter().filter(says).map(|(id, _)| id.clone()).collect()
 }
 
@@ -106,7 +150,12 @@ fn expected(said: &[(String, Vec<String>)], (text, regex): (&str, bool), case: C
 fn expression(text: &str, numbers: &[u8]) -> String {
     let one = |(c, number): (char, &u8)| match number {
         0 => if c == '\n' { r"\n" } else { "." }.to_owned(),
-        1 => if c.is_alphanumeric() || c == '_' { r"\w+?" } else { r"\W" }.to_owned(),
+        1 => if c.is_alphanumeric() || c == '_' {
+            r"\w+?"
+        } else {
+            r"\W"
+        }
+        .to_owned(),
         2 => if c.is_whitespace() { r"\s" } else { r"\S*" }.to_owned(),
         3 => "[^~x]".to_owned(),
         4 => format!("(?:{}|zz)", regex::escape(&c.to_string())),
@@ -124,7 +173,9 @@ fn everything_that_was_said_is_found() {
     repository(&b, "src/the checkout", "git@github.com:al/app.git");
     let mut runner = TestRunner::new_with_rng(
         Config::default(),
-        proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
+        proptest::test_runner::TestRng::deterministic_rng(
+            proptest::test_runner::RngAlgorithm::ChaCha,
+        ),
     );
     let words = words(a.home.to_str().unwrap());
     let text = proptest::collection::vec(proptest::sample::select(words), 1..6)
@@ -134,7 +185,10 @@ fn everything_that_was_said_is_found() {
     for number in 0..60 {
         let id = format!("{number:08}-0000-4000-8000-000000000000");
         let texts = texts.new_tree(&mut runner).unwrap().current();
-        let lines: String = texts.iter().map(|(text, writer)| written(&id, &cwd, text, *writer) + "\n").collect();
+        let lines: String = texts
+            .iter()
+            .map(|(text, writer)| written(&id, &cwd, text, *writer) + "\n")
+            .collect();
         a.session(&id).raw(lines.as_bytes()).write();
     }
     a.ccsync(["push"]).success();
@@ -142,21 +196,43 @@ fn everything_that_was_said_is_found() {
     for machine in [&a, &b] {
         let said = said(machine);
         let all: Vec<&String> = said.iter().flat_map(|(_, texts)| texts).collect();
-        let place = (any::<proptest::sample::Index>(), any::<proptest::sample::Index>(), 1..12_usize, any::<bool>());
+        let place = (
+            any::<proptest::sample::Index>(),
+            any::<proptest::sample::Index>(),
+            1..12_usize,
+            any::<bool>(),
+        );
         let numbers = proptest::collection::vec(0..24_u8, 12);
         for number in 0..300 {
             let (which, start, length, ignores) = place.new_tree(&mut runner).unwrap().current();
             let numbers = numbers.new_tree(&mut runner).unwrap().current();
             let text: Vec<char> = which.get(&all).chars().collect();
-            let text: String = text[start.index(text.len())..].iter().take(length).collect();
+            let text: String = text[start.index(text.len())..]
+                .iter()
+                .take(length)
+                .collect();
             let is_regex = number % 2 == 1;
-            let query = if is_regex { expression(&text, &numbers) } else { text };
+            let query = if is_regex {
+                expression(&text, &numbers)
+            } else {
+                text
+            };
             let case = if ignores { Case::Ignore } else { Case::Exact };
             let is_told = |id: &BTreeSet<String>| id.iter().cloned().collect::<Vec<_>>();
-            let (found, expected) =
-                (found(machine, (&query, is_regex), case), expected(&said, (&query, is_regex), case));
-            assert_eq!(is_told(&found), is_told(&expected), "{query:?} ({case:?}) on {}", machine.name);
-            assert!(!found.is_empty() || is_regex, "{query:?} was taken from what was said");
+            let (found, expected) = (
+                found(machine, (&query, is_regex), case),
+                expected(&said, (&query, is_regex), case),
+            );
+            assert_eq!(
+                is_told(&found),
+                is_told(&expected),
+                "{query:?} ({case:?}) on {}",
+                machine.name
+            );
+            assert!(
+                !found.is_empty() || is_regex,
+                "{query:?} was taken from what was said"
+            );
         }
     }
 }

@@ -73,7 +73,10 @@ impl<'a> Client<'a> {
     pub(crate) fn command(&self, args: &[&str], says: &str) -> Command {
         let mut command = self.machine.command(args);
         let path = format!("{}:{}", self.bin.display(), std::env::var("PATH").unwrap());
-        command.env("PATH", path).env("CLIENT_SAYS", says).current_dir(self.machine.home.join("work/app"));
+        command
+            .env("PATH", path)
+            .env("CLIENT_SAYS", says)
+            .current_dir(self.machine.home.join("work/app"));
         command
     }
 
@@ -93,7 +96,12 @@ impl<'a> Client<'a> {
         fs::write(self.state().join("hold"), "").unwrap();
         let _ = fs::remove_file(self.state().join("runs"));
         // A group of its own, so that one signal reaches all of it.
-        let child = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let child = command
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         wait_for("the client runs", || self.state().join("runs").exists());
         child
     }
@@ -105,12 +113,20 @@ impl<'a> Client<'a> {
 
     /// The process id of the client that runs.
     pub(crate) fn pid(&self) -> i32 {
-        fs::read_to_string(self.state().join("runs")).unwrap().trim().parse().unwrap()
+        fs::read_to_string(self.state().join("runs"))
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap()
     }
 
     /// The arguments of every run, one line each.
     pub(crate) fn arguments(&self) -> Vec<String> {
-        fs::read_to_string(self.state().join("arguments")).unwrap().lines().map(str::to_owned).collect()
+        fs::read_to_string(self.state().join("arguments"))
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The settings that the last run was given on the command line.

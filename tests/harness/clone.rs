@@ -14,14 +14,30 @@ pub(crate) struct Clone<'a> {
 impl<'a> Clone<'a> {
     pub(crate) fn of(remote: &Path, machine: &'a Machine) -> Self {
         let path = machine.home.join("clone");
-        machine.run(machine.program("git").args(["clone", "--quiet"]).args([remote, &path])).success();
+        machine
+            .run(
+                machine
+                    .program("git")
+                    .args(["clone", "--quiet"])
+                    .args([remote, &path]),
+            )
+            .success();
         let clone = Self { machine, path };
         clone.git(&["symbolic-ref", "HEAD", "refs/heads/main"]);
         clone
     }
 
     pub(crate) fn git(&self, args: &[&str]) -> String {
-        self.machine.run(self.machine.program("git").arg("-C").arg(&self.path).args(args)).success().stdout
+        self.machine
+            .run(
+                self.machine
+                    .program("git")
+                    .arg("-C")
+                    .arg(&self.path)
+                    .args(args),
+            )
+            .success()
+            .stdout
     }
 
     pub(crate) fn write(&self, path: &str, text: impl AsRef<[u8]>) {
@@ -45,10 +61,17 @@ impl<'a> Clone<'a> {
     /// The id of a blob with this content.
     pub(crate) fn blob(&self, text: &str) -> String {
         fs::write(self.path.join("scratch"), text).unwrap();
-        self.git(&["hash-object", "-w", "scratch"]).trim().to_owned()
+        self.git(&["hash-object", "-w", "scratch"])
+            .trim()
+            .to_owned()
     }
 
     pub(crate) fn add(&self, mode: &str, id: &str, path: &str) {
-        self.git(&["update-index", "--add", "--cacheinfo", &format!("{mode},{id},{path}")]);
+        self.git(&[
+            "update-index",
+            "--add",
+            "--cacheinfo",
+            &format!("{mode},{id},{path}"),
+        ]);
     }
 }

@@ -77,10 +77,14 @@ impl GitHub {
     pub(crate) fn sign_in(&self, machine: &Machine, protocol: &str) {
         let directory = machine.home.join(".config/gh");
         fs::create_dir_all(&directory).unwrap();
-        let hosts =
-            format!("github.localhost:\n    user: {LOGIN}\n    oauth_token: gho_hush\n    git_protocol: {protocol}\n");
+        let hosts = format!(
+            "github.localhost:\n    user: {LOGIN}\n    oauth_token: gho_hush\n    git_protocol: {protocol}\n"
+        );
         fs::write(directory.join("hosts.yml"), hosts).unwrap();
-        self.lead_git(machine, &["git@github.localhost:", "https://github.localhost/"]);
+        self.lead_git(
+            machine,
+            &["git@github.localhost:", "https://github.localhost/"],
+        );
     }
 
     /// Leads addresses that begin so to the disk.
@@ -88,7 +92,11 @@ impl GitHub {
         let config = machine.home.join(".gitconfig");
         let mut text = fs::read_to_string(&config).unwrap();
         text.push_str(&format!("[url \"{}/\"]\n", self.disk.display()));
-        text.extend(addresses.iter().map(|address| format!("\tinsteadOf = {address}\n")));
+        text.extend(
+            addresses
+                .iter()
+                .map(|address| format!("\tinsteadOf = {address}\n")),
+        );
         fs::write(config, text).unwrap();
     }
 
@@ -128,7 +136,11 @@ impl GitHub {
     /// The names of all repositories, and who may read them.
     pub(crate) fn repositories(&self) -> Vec<(String, String)> {
         let state = self.state.lock().unwrap();
-        state.repositories.iter().map(|(name, facts)| (name.clone(), facts.visibility.to_owned())).collect()
+        state
+            .repositories
+            .iter()
+            .map(|(name, facts)| (name.clone(), facts.visibility.to_owned()))
+            .collect()
     }
 
     /// From now on everything is answered so.
@@ -158,9 +170,19 @@ impl GitHub {
 impl State {
     fn add(&mut self, disk: &Path, name: &str, visibility: &'static str) -> PathBuf {
         let path = disk.join(format!("{name}.git"));
-        let git = Command::new("git").args(["init", "--quiet", "--bare", "--initial-branch=main"]).arg(&path).status();
+        let git = Command::new("git")
+            .args(["init", "--quiet", "--bare", "--initial-branch=main"])
+            .arg(&path)
+            .status();
         assert!(git.unwrap().success());
-        self.repositories.insert(name.to_owned(), Facts { visibility, permission: "ADMIN", archived: false });
+        self.repositories.insert(
+            name.to_owned(),
+            Facts {
+                visibility,
+                permission: "ADMIN",
+                archived: false,
+            },
+        );
         path
     }
 
@@ -176,9 +198,13 @@ impl State {
             // `gh auth status` looks at the rights of its token.
             () if request == "GET /" => json!({}),
             // Whose repository it is going to be.
-            () if request == format!("GET /users/{LOGIN}") => json!({"login": LOGIN, "node_id": "U_1", "type": "User"}),
+            () if request == format!("GET /users/{LOGIN}") => {
+                json!({"login": LOGIN, "node_id": "U_1", "type": "User"})
+            }
             () if query.contains("createRepository") => self.create(disk, &variables["input"]),
-            () if query.contains("repositories(first: 100") => self.account(disk, &variables["name"]),
+            () if query.contains("repositories(first: 100") => {
+                self.account(disk, &variables["name"])
+            }
             () if query.contains("...facts") => self.one(disk, variables),
             () if query.contains("viewer") => json!({"data": {"viewer": {"login": LOGIN}}}),
             () => {
@@ -199,29 +225,39 @@ impl State {
             return json!({"data": {"createRepository": null},
                 "errors": [{"type": "UNPROCESSABLE", "path": ["createRepository"], "message": message}]});
         }
-        let visibility = if input["visibility"] == "PRIVATE" { "PRIVATE" } else { "PUBLIC" };
+        let visibility = if input["visibility"] == "PRIVATE" {
+            "PRIVATE"
+        } else {
+            "PUBLIC"
+        };
         self.add(disk, &name, visibility);
         let url = format!("https://github.localhost/{name}");
-        let repository = json!({"id": "R_1", "name": input["name"], "owner": {"login": LOGIN}, "url": url});
+        let repository =
+            json!({"id": "R_1", "name": input["name"], "owner": {"login": LOGIN}, "url": url});
         json!({"data": {"createRepository": {"repository": repository}}})
     }
 
     fn account(&self, disk: &Path, name: &Value) -> Value {
-        let own: Vec<&String> =
-            self.repositories.keys().filter(|name| name.starts_with(&format!("{LOGIN}/"))).collect();
+        let own: Vec<&String> = self
+            .repositories
+            .keys()
+            .filter(|name| name.starts_with(&format!("{LOGIN}/")))
+            .collect();
         let all: Vec<Value> = own.iter().map(|name| self.facts(disk, name)).collect();
         let named = self.facts(disk, &format!("{LOGIN}/{}", name.as_str().unwrap()));
-        let mut answer =
-            json!({"data": {"viewer": {"login": LOGIN, "repository": named, "repositories": {"nodes": all}}}});
+        let mut answer = json!({"data": {"viewer": {"login": LOGIN, "repository": named, "repositories": {"nodes": all}}}});
         if answer["data"]["viewer"]["repository"].is_null() {
-            answer["errors"] =
-                json!([{"type": "NOT_FOUND", "path": ["viewer", "repository"], "message": "Could not resolve"}]);
+            answer["errors"] = json!([{"type": "NOT_FOUND", "path": ["viewer", "repository"], "message": "Could not resolve"}]);
         }
         answer
     }
 
     fn one(&self, disk: &Path, variables: &Value) -> Value {
-        let name = format!("{}/{}", variables["owner"].as_str().unwrap(), variables["name"].as_str().unwrap());
+        let name = format!(
+            "{}/{}",
+            variables["owner"].as_str().unwrap(),
+            variables["name"].as_str().unwrap()
+        );
         match self.facts(disk, &name) {
             Value::Null => json!({"data": {"repository": null}, "errors": [{"type": "NOT_FOUND",
                 "path": ["repository"], "message": format!("Could not resolve to a Repository with the name '{name}'.")}]}),
@@ -230,13 +266,28 @@ impl State {
     }
 
     fn facts(&self, disk: &Path, name: &str) -> Value {
-        let Some(Facts { visibility, permission, archived }) = self.repositories.get(name) else { return Value::Null };
+        let Some(Facts {
+            visibility,
+            permission,
+            archived,
+        }) = self.repositories.get(name)
+        else {
+            return Value::Null;
+        };
         let path = disk.join(format!("{name}.git"));
         let has = |what: &str| {
-            let git = Command::new("git").arg("--git-dir").arg(&path).args(["cat-file", "-e", what]).output();
+            let git = Command::new("git")
+                .arg("--git-dir")
+                .arg(&path)
+                .args(["cat-file", "-e", what])
+                .output();
             git.unwrap().status.success()
         };
-        let store = if has("main:ccsync.json") { json!({"__typename": "Blob"}) } else { Value::Null };
+        let store = if has("main:ccsync.json") {
+            json!({"__typename": "Blob"})
+        } else {
+            Value::Null
+        };
         json!({"nameWithOwner": name, "url": format!("https://github.localhost/{name}"),
             "sshUrl": format!("git@github.localhost:{name}.git"), "visibility": visibility, "isEmpty": !has("main"),
             "isArchived": archived, "viewerPermission": permission, "store": store})
@@ -251,9 +302,15 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>, disk: &Path) {
         return;
     }
     let mut words = line.split_whitespace();
-    let (method, address) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (method, address) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
+    );
     // A proxy is asked with the whole address.
-    let path = address.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..])).unwrap_or(address);
+    let path = address
+        .split_once("://")
+        .and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]))
+        .unwrap_or(address);
     let request = format!("{method} {path}");
     let mut length = 0;
     loop {
@@ -271,9 +328,16 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>, disk: &Path) {
     if reader.read_exact(&mut body).is_err() {
         return;
     }
-    let (status, text) = state.lock().unwrap().answer(disk, &request, &String::from_utf8_lossy(&body));
+    let (status, text) =
+        state
+            .lock()
+            .unwrap()
+            .answer(disk, &request, &String::from_utf8_lossy(&body));
     let headers = "Content-Type: application/json\r\nX-Oauth-Scopes: repo, read:org, gist\r\nConnection: close";
-    let answer = format!("HTTP/1.1 {status} x\r\n{headers}\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+    let answer = format!(
+        "HTTP/1.1 {status} x\r\n{headers}\r\nContent-Length: {}\r\n\r\n{text}",
+        text.len()
+    );
     // Who has hung up does not want to hear it.
     let _ = stream.write_all(answer.as_bytes());
 }

@@ -34,7 +34,10 @@ impl Ledger {
         let before = markers(&fs::read(transcript).unwrap());
         let marker = format!("title-{}", self.written.len());
         let id = session_of(transcript);
-        write_line(transcript, &format!(r#"{{"type":"custom-title","customTitle":"{marker}","sessionId":"{id}"}}"#));
+        write_line(
+            transcript,
+            &format!(r#"{{"type":"custom-title","customTitle":"{marker}","sessionId":"{id}"}}"#),
+        );
         self.enter(&marker, &before);
         marker
     }
@@ -46,28 +49,50 @@ impl Ledger {
 
     /// Enters a line that stands after `before`.
     pub(crate) fn enter(&mut self, marker: &str, before: &[String]) {
-        let hash = before.iter().fold([0; 32], |hash, marker| extended(&hash, marker));
-        assert!(self.written.insert(marker.to_owned(), hash).is_none(), "{marker} is written twice");
+        let hash = before
+            .iter()
+            .fold([0; 32], |hash, marker| extended(&hash, marker));
+        assert!(
+            self.written.insert(marker.to_owned(), hash).is_none(),
+            "{marker} is written twice"
+        );
     }
 
     /// Checks that a machine has every line ever written, none twice in a conversation, each after what it was written after.
     #[track_caller]
     pub(crate) fn check_all(&self, conversations: &Conversations, what: &str) {
         let found = self.check_some(conversations, what);
-        let lost: Vec<_> = self.written.keys().filter(|marker| !found.contains(marker.as_str())).collect();
+        let lost: Vec<_> = self
+            .written
+            .keys()
+            .filter(|marker| !found.contains(marker.as_str()))
+            .collect();
         assert!(lost.is_empty(), "{what}: lost {lost:?}\n{conversations:#?}");
     }
 
     /// Checks what a machine has, which need not be all; returns it.
     #[track_caller]
-    pub(crate) fn check_some<'c>(&self, conversations: &'c Conversations, what: &str) -> BTreeSet<&'c str> {
+    pub(crate) fn check_some<'c>(
+        &self,
+        conversations: &'c Conversations,
+        what: &str,
+    ) -> BTreeSet<&'c str> {
         let mut found = BTreeSet::new();
         for (path, lines) in conversations {
             let mut hash = [0; 32];
             let mut here = BTreeSet::new();
             for marker in lines {
-                assert!(here.insert(marker), "{what}: {marker} twice in {}: {lines:?}", path.display());
-                assert_eq!(self.written.get(marker), Some(&hash), "{what}: {marker} in {} {lines:?}", path.display());
+                assert!(
+                    here.insert(marker),
+                    "{what}: {marker} twice in {}: {lines:?}",
+                    path.display()
+                );
+                assert_eq!(
+                    self.written.get(marker),
+                    Some(&hash),
+                    "{what}: {marker} in {} {lines:?}",
+                    path.display()
+                );
                 hash = extended(&hash, marker);
                 found.insert(marker.as_str());
             }
@@ -93,33 +118,70 @@ pub(crate) fn append(home: &Path, transcript: &Path, marker: &str) {
 
 fn write_line(transcript: &Path, line: &str) {
     let text = fs::read(transcript).unwrap_or_default();
-    let end = if text.is_empty() || text.ends_with(b"\n") { "" } else { "\n" };
+    let end = if text.is_empty() || text.ends_with(b"\n") {
+        ""
+    } else {
+        "\n"
+    };
     fs::create_dir_all(transcript.parent().unwrap()).unwrap();
-    let mut file = fs::OpenOptions::new().create(true).append(true).open(transcript).unwrap();
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(transcript)
+        .unwrap();
     file.write_all(format!("{end}{line}\n").as_bytes()).unwrap();
 }
 
-#[expect(clippy::disallowed_methods, reason = "recent is what the program's own clock says is recent")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "recent is what the program's own clock says is recent"
+)]
 fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
 /// The id of the session to which a transcript, or a sub-agent's, belongs.
 fn session_of(transcript: &Path) -> String {
-    let beside = transcript.ancestors().find(|p| p.ends_with("subagents")).and_then(Path::parent);
-    beside.unwrap_or(transcript).file_stem().unwrap().to_str().unwrap().to_owned()
+    let beside = transcript
+        .ancestors()
+        .find(|p| p.ends_with("subagents"))
+        .and_then(Path::parent);
+    beside
+        .unwrap_or(transcript)
+        .file_stem()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned()
 }
 
 /// The markers in a transcript, in order. A line that no client finished has none.
 pub(crate) fn markers(text: &[u8]) -> Vec<String> {
-    let records = text.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok());
-    records.filter_map(|r| Some(r["uuid"].as_str().or(r["customTitle"].as_str())?.to_owned())).collect()
+    let records = text
+        .split(|b| *b == b'\n')
+        .filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok());
+    records
+        .filter_map(|r| Some(r["uuid"].as_str().or(r["customTitle"].as_str())?.to_owned()))
+        .collect()
 }
 
 /// Every conversation below a directory of projects.
 pub(crate) fn conversations(projects: &Path) -> Conversations {
-    let files = walkdir::WalkDir::new(projects).min_depth(2).into_iter().map(Result::unwrap);
-    let files = files.map(walkdir::DirEntry::into_path).filter(|p| p.extension().is_some_and(|e| e == "jsonl"));
-    let below = |path: &Path| path.strip_prefix(projects).unwrap().iter().skip(1).collect::<PathBuf>();
-    files.map(|path| (below(&path), markers(&fs::read(&path).unwrap()))).collect()
+    let files = walkdir::WalkDir::new(projects)
+        .min_depth(2)
+        .into_iter()
+        .map(Result::unwrap);
+    let files = files
+        .map(walkdir::DirEntry::into_path)
+        .filter(|p| p.extension().is_some_and(|e| e == "jsonl"));
+    let below = |path: &Path| {
+        path.strip_prefix(projects)
+            .unwrap()
+            .iter()
+            .skip(1)
+            .collect::<PathBuf>()
+    };
+    files
+        .map(|path| (below(&path), markers(&fs::read(&path).unwrap())))
+        .collect()
 }

@@ -39,7 +39,14 @@ pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
 /// The surroundings of `machine`.
 pub(crate) fn environment_of(machine: &Machine) -> Env {
     let below = |directory: &str| machine.home.join(directory).join("ccsync");
-    environment(&machine.home, Dirs { config: below(".config"), data: machine.data(), state: below(".local/state") })
+    environment(
+        &machine.home,
+        Dirs {
+            config: below(".config"),
+            data: machine.data(),
+            state: below(".local/state"),
+        },
+    )
 }
 
 /// Does something with what a command on `machine` would be given.
@@ -48,9 +55,21 @@ pub(crate) fn with_context<T>(machine: &Machine, then: impl FnOnce(&Context<'_>)
 }
 
 /// As [`with_context`], by another clock.
-pub(crate) fn with_context_at<T>(machine: &Machine, clock: &dyn Clock, then: impl FnOnce(&Context<'_>) -> T) -> T {
+pub(crate) fn with_context_at<T>(
+    machine: &Machine,
+    clock: &dyn Clock,
+    then: impl FnOnce(&Context<'_>) -> T,
+) -> T {
     let env = environment_of(machine);
-    let config = Config::load(&env.dirs.config.join(FILE_NAME)).unwrap().unwrap();
+    let config = Config::load(&env.dirs.config.join(FILE_NAME))
+        .unwrap()
+        .unwrap();
     let settings = Settings::resolve(&config, &env, Overrides::default()).unwrap();
-    then(&Context { env: &env, settings, clock, progress: Arc::new(Silent), interactive: false })
+    then(&Context {
+        env: &env,
+        settings,
+        clock,
+        progress: Arc::new(Silent),
+        interactive: false,
+    })
 }

@@ -23,12 +23,15 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(super) fn new(name: &str, root: &Path, home: &str) -> Self {
-        let machine = Self { name: name.to_owned(), home: root.join(home), root: root.to_owned() };
+        let machine = Self {
+            name: name.to_owned(),
+            home: root.join(home),
+            root: root.to_owned(),
+        };
         for dir in [machine.home.join(".claude/projects"), machine.tmp()] {
             fs::create_dir_all(dir).unwrap();
         }
-        let config =
-            "[user]\n\tname = T\n\temail = t@example.invalid\n[init]\n\tdefaultBranch = trunk\n[gc]\n\tauto = 0\n";
+        let config = "[user]\n\tname = T\n\temail = t@example.invalid\n[init]\n\tdefaultBranch = trunk\n[gc]\n\tauto = 0\n";
         fs::write(machine.home.join(".gitconfig"), config).unwrap();
         machine
     }
@@ -47,7 +50,10 @@ impl Machine {
     /// Any program on this machine.
     pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = Command::new(name);
-        command.env_clear().current_dir(&self.home).stdin(std::process::Stdio::null());
+        command
+            .env_clear()
+            .current_dir(&self.home)
+            .stdin(std::process::Stdio::null());
         for name in ["PATH", "SystemRoot", "LLVM_PROFILE_FILE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
@@ -85,7 +91,14 @@ impl Machine {
 
     /// Sets this machine up with a remote, under its own name.
     pub(crate) fn init(&self, remote: &Path) -> Run {
-        let args = ["init", "--yes", "--name", &self.name, "--remote", remote.to_str().unwrap()];
+        let args = [
+            "init",
+            "--yes",
+            "--name",
+            &self.name,
+            "--remote",
+            remote.to_str().unwrap(),
+        ];
         self.ccsync(args).success()
     }
 
@@ -122,11 +135,18 @@ impl Machine {
 
     /// Where a transcript lies.
     pub(crate) fn transcript_path(&self, id: &str) -> PathBuf {
-        let found: Vec<PathBuf> =
-            self.transcript_paths().into_iter().filter(|p| p.file_stem().unwrap() == id).collect();
+        let found: Vec<PathBuf> = self
+            .transcript_paths()
+            .into_iter()
+            .filter(|p| p.file_stem().unwrap() == id)
+            .collect();
         match found.as_slice() {
             [one] => one.clone(),
-            other => panic!("{} has session {id} {} times: {other:?}", self.name, other.len()),
+            other => panic!(
+                "{} has session {id} {} times: {other:?}",
+                self.name,
+                other.len()
+            ),
         }
     }
 
@@ -141,7 +161,9 @@ impl Machine {
     fn transcript_paths(&self) -> Vec<PathBuf> {
         let mut paths = Vec::new();
         for project in self.project_dirs() {
-            let files = fs::read_dir(self.projects().join(project)).unwrap().map(|e| e.unwrap().path());
+            let files = fs::read_dir(self.projects().join(project))
+                .unwrap()
+                .map(|e| e.unwrap().path());
             paths.extend(files.filter(|p| p.extension().is_some_and(|e| e == "jsonl")));
         }
         paths
@@ -150,14 +172,17 @@ impl Machine {
     /// The names of the directories under `projects/`, sorted.
     pub(crate) fn project_dirs(&self) -> Vec<String> {
         let entries = fs::read_dir(self.projects()).unwrap().map(|e| e.unwrap());
-        let mut names: Vec<String> = entries.map(|e| e.file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = entries
+            .map(|e| e.file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
 
     /// The client's directory for a project given relative to the home directory.
     pub(crate) fn project_dir(&self, project: &str) -> PathBuf {
-        self.projects().join(client_dir_name(self.home.join(project).to_str().unwrap()))
+        self.projects()
+            .join(client_dir_name(self.home.join(project).to_str().unwrap()))
     }
 
     /// What is in the transcripts here.
@@ -180,18 +205,31 @@ impl Machine {
             format!("{}{}", run.stdout, run.stderr)
         };
         assert_eq!(git(&["status", "--porcelain"]), "", "{what}");
-        assert_eq!(git(&["fsck", "--strict", "--no-dangling", "--no-progress"]), "", "{what}");
+        assert_eq!(
+            git(&["fsck", "--strict", "--no-dangling", "--no-progress"]),
+            "",
+            "{what}"
+        );
         let left = |name: &str| {
-            let own = name.starts_with(".ccsync-") && name.ends_with(".tmp") || name.starts_with(".new-");
+            let own =
+                name.starts_with(".ccsync-") && name.ends_with(".tmp") || name.starts_with(".new-");
             own || name.ends_with(".lock") || name.ends_with(".keep") || name.starts_with("tmp_")
         };
-        let everything = walkdir::WalkDir::new(&self.home).into_iter().map(Result::unwrap);
-        let left: Vec<_> =
-            everything.filter(|e| left(e.file_name().to_str().unwrap())).map(|e| e.into_path()).collect();
+        let everything = walkdir::WalkDir::new(&self.home)
+            .into_iter()
+            .map(Result::unwrap);
+        let left: Vec<_> = everything
+            .filter(|e| left(e.file_name().to_str().unwrap()))
+            .map(|e| e.into_path())
+            .collect();
         assert!(left.is_empty(), "{what}: left behind: {left:?}");
         for path in self.transcript_paths() {
             let torn = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_err();
-            assert!(!fs::read_to_string(&path).unwrap().lines().any(torn), "{what}: {} is torn", path.display());
+            assert!(
+                !fs::read_to_string(&path).unwrap().lines().any(torn),
+                "{what}: {} is torn",
+                path.display()
+            );
         }
     }
 
@@ -225,7 +263,13 @@ impl Machine {
     #[cfg(target_os = "linux")]
     pub(crate) fn mark_running(&self, id: &str, pid: u32) {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let start = stat.rsplit(')').next().unwrap().split_whitespace().nth(19).unwrap();
+        let start = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .nth(19)
+            .unwrap();
         let record = serde_json::json!({
             "pid": pid, "sessionId": id, "cwd": self.home, "procStart": start, "version": "2.1.329", "kind": "interactive",
             "entrypoint": "cli", "status": "busy",
@@ -239,9 +283,17 @@ impl Machine {
 /// Every file below a directory.
 pub(crate) fn tree(dir: &Path) -> Tree {
     let mut tree = Tree::new();
-    for entry in walkdir::WalkDir::new(dir).sort_by_file_name().into_iter().map(Result::unwrap) {
+    for entry in walkdir::WalkDir::new(dir)
+        .sort_by_file_name()
+        .into_iter()
+        .map(Result::unwrap)
+    {
         let relative = entry.path().strip_prefix(dir).unwrap().to_owned();
-        let content = if entry.file_type().is_file() { fs::read(entry.path()).unwrap() } else { Vec::new() };
+        let content = if entry.file_type().is_file() {
+            fs::read(entry.path()).unwrap()
+        } else {
+            Vec::new()
+        };
         tree.insert(relative, (mode(&entry.metadata().unwrap()), content));
     }
     tree

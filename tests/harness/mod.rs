@@ -58,7 +58,11 @@ impl TestEnv {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
-        Self { root, remotes: RefCell::new(0), _dir: dir }
+        Self {
+            root,
+            remotes: RefCell::new(0),
+            _dir: dir,
+        }
     }
 
     /// A machine. `a` and `b` have homes of different depth and name; each other name has one of its own.
@@ -74,8 +78,13 @@ impl TestEnv {
     /// A new bare repository that nobody has pushed to.
     pub(crate) fn bare_remote(&self) -> PathBuf {
         *self.remotes.borrow_mut() += 1;
-        let path = self.root.join(format!("remote-{}.git", self.remotes.borrow()));
-        let git = Command::new("git").args(["init", "--quiet", "--bare", "--initial-branch=main"]).arg(&path).status();
+        let path = self
+            .root
+            .join(format!("remote-{}.git", self.remotes.borrow()));
+        let git = Command::new("git")
+            .args(["init", "--quiet", "--bare", "--initial-branch=main"])
+            .arg(&path)
+            .status();
         assert!(git.unwrap().success());
         path
     }

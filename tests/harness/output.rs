@@ -53,7 +53,12 @@ impl Run {
     /// The last line of standard output: the one whose counts add up.
     #[track_caller]
     pub(crate) fn summary(&self) -> String {
-        self.normal(self.stdout.lines().last().unwrap_or_else(|| panic!("no output\n{self}")))
+        self.normal(
+            self.stdout
+                .lines()
+                .last()
+                .unwrap_or_else(|| panic!("no output\n{self}")),
+        )
     }
 
     fn normal(&self, text: &str) -> String {
@@ -79,19 +84,29 @@ impl fmt::Display for Run {
 /// tests choose begin with eight equal digits and stay.
 pub(super) fn normalised(text: &str, root: &Path) -> String {
     let text = text.replace(root.to_str().unwrap(), "$ROOT");
-    let text = Regex::new(r"\b[0-9a-f]{40}\b").unwrap().replace_all(&text, "$$COMMIT").into_owned();
-    let text = Regex::new(r"\b[0-9a-f]{32}\b").unwrap().replace_all(&text, "$$MACHINE").into_owned();
+    let text = Regex::new(r"\b[0-9a-f]{40}\b")
+        .unwrap()
+        .replace_all(&text, "$$COMMIT")
+        .into_owned();
+    let text = Regex::new(r"\b[0-9a-f]{32}\b")
+        .unwrap()
+        .replace_all(&text, "$$MACHINE")
+        .into_owned();
     let text = Regex::new(r"(on the remote as|head) ( *)[0-9a-f]{10}\b")
         .unwrap()
         .replace_all(&text, "$1 $2$$COMMIT")
         .into_owned();
-    let text = Regex::new(r"just now|\d+ (min|h|days?) ago").unwrap().replace_all(&text, "$$AGE").into_owned();
+    let text = Regex::new(r"just now|\d+ (min|h|days?) ago")
+        .unwrap()
+        .replace_all(&text, "$$AGE")
+        .into_owned();
     forks_named(&text)
 }
 
 fn forks_named(text: &str) -> String {
     let mut names: BTreeMap<String, String> = BTreeMap::new();
-    let id = Regex::new(r"\b([0-9a-f]{8})(-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?\b").unwrap();
+    let id = Regex::new(r"\b([0-9a-f]{8})(-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?\b")
+        .unwrap();
     let rename = |found: &Captures<'_>| {
         let short = &found[1];
         if short.bytes().all(|b| b == short.as_bytes()[0]) {

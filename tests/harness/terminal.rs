@@ -78,7 +78,9 @@ impl Terminal {
         }
         let (pty, pts) = pty_process::blocking::open().unwrap();
         pty.resize(pty_process::Size::new(told.1, told.0)).unwrap();
-        let child = pty_process::blocking::Command::from(command).spawn(pts).unwrap();
+        let child = pty_process::blocking::Command::from(command)
+            .spawn(pts)
+            .unwrap();
         let mut output = File::from(pty.as_fd().try_clone_to_owned().unwrap());
         let (new_rows, new_columns) = size(columns, rows);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(new_rows, new_columns, 0)));
@@ -88,16 +90,27 @@ impl Terminal {
             let mut bytes = [0; 4096];
             while !is_gone.load(Ordering::SeqCst) {
                 let mut waiting = [PollFd::new(&output, PollFlags::IN)];
-                let pause = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+                let pause = Timespec {
+                    tv_sec: 0,
+                    tv_nsec: 20_000_000,
+                };
                 if poll(&mut waiting, Some(&pause)) == Ok(0) {
                     continue;
                 }
                 // Linux says "input/output error" when nobody holds the other side any more.
-                let Ok(read @ 1..) = output.read(&mut bytes) else { break };
+                let Ok(read @ 1..) = output.read(&mut bytes) else {
+                    break;
+                };
                 drawn.lock().unwrap().process(&bytes[..read]);
             }
         });
-        Self { pty: Some(pty), gone, screen, reader: Some(reader), child }
+        Self {
+            pty: Some(pty),
+            gone,
+            screen,
+            reader: Some(reader),
+            child,
+        }
     }
 
     /// Presses keys.
@@ -109,7 +122,9 @@ impl Terminal {
     pub(crate) fn resize(&self, columns: u16, rows: u16) {
         let (new_rows, new_columns) = size(columns, rows);
         self.screen.lock().unwrap().set_size(new_rows, new_columns);
-        self.pty().resize(pty_process::Size::new(rows, columns)).unwrap();
+        self.pty()
+            .resize(pty_process::Size::new(rows, columns))
+            .unwrap();
     }
 
     fn pty(&self) -> &Pty {
@@ -160,7 +175,9 @@ impl Terminal {
     /// Waits until `text` is on the screen.
     #[track_caller]
     pub(crate) fn wait_for(&self, text: &str) -> String {
-        self.wait_until(&format!("`{text}` is shown"), |screen| screen.contains(text))
+        self.wait_until(&format!("`{text}` is shown"), |screen| {
+            screen.contains(text)
+        })
     }
 
     /// Waits until the screen is as it should be; `what` says how.
@@ -184,7 +201,11 @@ impl Terminal {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
             }
-            assert!(Instant::now() < deadline, "it does not end\n{}", self.screen());
+            assert!(
+                Instant::now() < deadline,
+                "it does not end\n{}",
+                self.screen()
+            );
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -195,7 +216,11 @@ impl Terminal {
         let code = self.wait();
         self.reader.take().unwrap().join().unwrap();
         let screen = self.screen.lock().unwrap().screen().clone();
-        Ended { code, screen, is_cooked: self.is_cooked() }
+        Ended {
+            code,
+            screen,
+            is_cooked: self.is_cooked(),
+        }
     }
 }
 
@@ -219,9 +244,21 @@ impl Ended {
     #[track_caller]
     pub(crate) fn given_back(self) -> Self {
         assert!(self.is_cooked, "the terminal is still raw\n{}", self.text());
-        assert!(!self.screen.alternate_screen(), "the other screen is still shown\n{}", self.text());
-        assert!(!self.screen.hide_cursor(), "the cursor is still hidden\n{}", self.text());
-        assert!(!self.screen.bracketed_paste(), "what is pasted would still be wrapped\n{}", self.text());
+        assert!(
+            !self.screen.alternate_screen(),
+            "the other screen is still shown\n{}",
+            self.text()
+        );
+        assert!(
+            !self.screen.hide_cursor(),
+            "the cursor is still hidden\n{}",
+            self.text()
+        );
+        assert!(
+            !self.screen.bracketed_paste(),
+            "what is pasted would still be wrapped\n{}",
+            self.text()
+        );
         self
     }
 

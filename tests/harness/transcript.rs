@@ -21,7 +21,14 @@ pub(crate) struct SessionBuilder<'a> {
 impl<'a> SessionBuilder<'a> {
     pub(super) fn new(machine: &'a Machine, id: &str) -> Self {
         let project = "work/app".to_owned();
-        Self { machine, id: id.to_owned(), project, days_old: 0, questions: Vec::new(), raw: Vec::new() }
+        Self {
+            machine,
+            id: id.to_owned(),
+            project,
+            days_old: 0,
+            questions: Vec::new(),
+            raw: Vec::new(),
+        }
     }
 
     /// The project's directory, relative to the home directory; `work/app` by default.
@@ -51,8 +58,14 @@ impl<'a> SessionBuilder<'a> {
     /// Writes the transcript and gives its path.
     pub(crate) fn write(self) -> PathBuf {
         let cwd = self.machine.home.join(&self.project);
-        let mut turns = Turns::new(&self.id, cwd.to_str().unwrap(), now() - TimeDelta::days(self.days_old));
-        self.questions.iter().for_each(|question| turns.turn(question));
+        let mut turns = Turns::new(
+            &self.id,
+            cwd.to_str().unwrap(),
+            now() - TimeDelta::days(self.days_old),
+        );
+        self.questions
+            .iter()
+            .for_each(|question| turns.turn(question));
         let dir = self.machine.project_dir(&self.project);
         fs::create_dir_all(&cwd).unwrap();
         fs::create_dir_all(&dir).unwrap();
@@ -62,7 +75,10 @@ impl<'a> SessionBuilder<'a> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "recent is what the program's own clock says is recent")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "recent is what the program's own clock says is recent"
+)]
 fn now() -> DateTime<Utc> {
     Utc::now()
 }
@@ -78,28 +94,60 @@ pub(crate) struct Turns {
 
 impl Turns {
     fn new(session: &str, cwd: &str, time: DateTime<Utc>) -> Self {
-        Self { session: session.to_owned(), cwd: cwd.to_owned(), time, last: None, text: String::new() }
+        Self {
+            session: session.to_owned(),
+            cwd: cwd.to_owned(),
+            time,
+            last: None,
+            text: String::new(),
+        }
     }
 
     /// The continuation of a transcript, in the directory of its last record.
     pub(crate) fn after(transcript: &str, session: &str) -> Self {
-        let records: Vec<Value> = transcript.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let last = records.iter().rev().find(|r| r["uuid"].is_string()).expect("the transcript has a record");
+        let records: Vec<Value> = transcript
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect();
+        let last = records
+            .iter()
+            .rev()
+            .find(|r| r["uuid"].is_string())
+            .expect("the transcript has a record");
         let text = |field: &str| last[field].as_str().unwrap().to_owned();
-        Self { last: Some(text("uuid")), ..Self::new(session, &text("cwd"), now()) }
+        Self {
+            last: Some(text("uuid")),
+            ..Self::new(session, &text("cwd"), now())
+        }
     }
 
     pub(crate) fn turn(&mut self, question: &str) {
         let file = format!("{}/src/main.rs", self.cwd);
         let tool = format!("toolu_{}", question.len());
-        self.record("user", &json!({"role": "user", "content": question}), question);
-        let call = json!({"type": "tool_use", "id": tool, "name": "Read", "input": {"file_path": file}});
-        self.record("assistant", &json!({"id": "msg_1", "role": "assistant", "content": [call]}), question);
-        let result =
-            json!({"type": "tool_result", "tool_use_id": tool, "content": format!("cat {file}\nfn main() {{}}\n")});
-        self.record("user", &json!({"role": "user", "content": [result]}), question);
+        self.record(
+            "user",
+            &json!({"role": "user", "content": question}),
+            question,
+        );
+        let call =
+            json!({"type": "tool_use", "id": tool, "name": "Read", "input": {"file_path": file}});
+        self.record(
+            "assistant",
+            &json!({"id": "msg_1", "role": "assistant", "content": [call]}),
+            question,
+        );
+        let result = json!({"type": "tool_result", "tool_use_id": tool, "content": format!("cat {file}\nfn main() {{}}\n")});
+        self.record(
+            "user",
+            &json!({"role": "user", "content": [result]}),
+            question,
+        );
         let answer = json!({"type": "text", "text": format!("Answer to: {question}")});
-        self.record("assistant", &json!({"id": "msg_2", "role": "assistant", "content": [answer]}), question);
+        self.record(
+            "assistant",
+            &json!({"id": "msg_2", "role": "assistant", "content": [answer]}),
+            question,
+        );
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -123,18 +171,33 @@ impl Turns {
 /// An id that follows from `seed`, of the shape that the client uses.
 fn uuid(seed: &str) -> String {
     let hex = blake3::hash(seed.as_bytes()).to_hex();
-    format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[12..15], &hex[15..18], &hex[18..30])
+    format!(
+        "{}-{}-4{}-8{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..15],
+        &hex[15..18],
+        &hex[18..30]
+    )
 }
 
 /// The questions in a transcript, in order.
 pub(crate) fn questions(transcript: &str) -> Vec<String> {
-    let records = transcript.lines().map(|line| serde_json::from_str::<Value>(line).expect("each line is JSON"));
-    records.filter_map(|r| Some(r["message"]["content"].as_str()?.to_owned())).collect()
+    let records = transcript
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("each line is JSON"));
+    records
+        .filter_map(|r| Some(r["message"]["content"].as_str()?.to_owned()))
+        .collect()
 }
 
 /// Whether each record's parent is the record before it.
 pub(crate) fn chain_is_whole(transcript: &str) -> bool {
-    let records: Vec<Value> = transcript.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let records: Vec<Value> = transcript
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let tree: Vec<&Value> = records.iter().filter(|r| r["uuid"].is_string()).collect();
-    tree.windows(2).all(|pair| pair[1]["parentUuid"] == pair[0]["uuid"])
+    tree.windows(2)
+        .all(|pair| pair[1]["parentUuid"] == pair[0]["uuid"])
 }

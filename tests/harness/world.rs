@@ -23,7 +23,12 @@ impl World {
     pub(crate) fn new() -> Self {
         let env = TestEnv::new();
         let (a, b) = env.pair();
-        let mut world = Self { env, a, b, ledger: Ledger::default() };
+        let mut world = Self {
+            env,
+            a,
+            b,
+            ledger: Ledger::default(),
+        };
         world.write("a", 0, 1);
         world.a.ccsync(["push"]).success();
         world.b.ccsync(["pull"]).success();
@@ -48,7 +53,9 @@ impl World {
         let home = self.machine(machine).home.clone();
         let transcript = self.transcript(machine, session);
         let path = match agent {
-            Some(agent) => transcript.with_extension("").join(format!("subagents/{agent}.jsonl")),
+            Some(agent) => transcript
+                .with_extension("")
+                .join(format!("subagents/{agent}.jsonl")),
             None => transcript.clone(),
         };
         if agent.is_some() && !transcript.exists() {
@@ -59,26 +66,46 @@ impl World {
 
     /// Writes files beside a session that are kept as they are.
     pub(crate) fn write_results(&self, machine: &str, session: usize, files: usize) {
-        let directory = self.transcript(machine, session).with_extension("").join("tool-results");
+        let directory = self
+            .transcript(machine, session)
+            .with_extension("")
+            .join("tool-results");
         std::fs::create_dir_all(&directory).unwrap();
         for n in 0..files {
-            std::fs::write(directory.join(format!("toolu_{n}.txt")), format!("{session} {n}\n")).unwrap();
+            std::fs::write(
+                directory.join(format!("toolu_{n}.txt")),
+                format!("{session} {n}\n"),
+            )
+            .unwrap();
         }
     }
 
     fn transcript(&self, machine: &str, session: usize) -> PathBuf {
-        self.machine(machine).project_dir("work/app").join(format!("{}.jsonl", id(session)))
+        self.machine(machine)
+            .project_dir("work/app")
+            .join(format!("{}.jsonl", id(session)))
     }
 
     /// Brings everything to a machine, also what an undo has taken away: that stays away until it is asked for by name.
     #[track_caller]
     pub(crate) fn bring_back(&self, machine: &str) {
-        let (machine, other) = if machine == "a" { (&self.a, &self.b) } else { (&self.b, &self.a) };
+        let (machine, other) = if machine == "a" {
+            (&self.a, &self.b)
+        } else {
+            (&self.b, &self.a)
+        };
         machine.ccsync(["push"]);
         other.ccsync(["pull"]);
         machine.ccsync(["pull"]);
-        let all = machine.ccsync(["list", "--remote", "--json"]).success().json();
-        let all = all["sessions"].as_array().unwrap().iter().map(|row| row["session"].as_str().unwrap().to_owned());
+        let all = machine
+            .ccsync(["list", "--remote", "--json"])
+            .success()
+            .json();
+        let all = all["sessions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["session"].as_str().unwrap().to_owned());
         let run = machine.ccsync(["pull".to_owned()].into_iter().chain(all));
         assert!(matches!(run.code, Some(0 | 5)), "{run}");
     }
@@ -93,7 +120,9 @@ impl World {
         let both = [self.a.conversations(), self.b.conversations()];
         assert_eq!(both[0], both[1], "{what}: the machines differ");
         self.ledger.check_all(&both[0], what);
-        [&self.a, &self.b].into_iter().for_each(|machine| machine.assert_in_order(what));
+        [&self.a, &self.b]
+            .into_iter()
+            .for_each(|machine| machine.assert_in_order(what));
         assert_remote_in_order(&self.env.remote_of_pair(), what);
     }
 }
@@ -101,12 +130,21 @@ impl World {
 /// Fails if a push left a lock in the remote.
 #[track_caller]
 pub(crate) fn assert_remote_in_order(remote: &Path, what: &str) {
-    let files = walkdir::WalkDir::new(remote).into_iter().map(|e| e.unwrap().into_path());
-    let locks: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "lock")).collect();
+    let files = walkdir::WalkDir::new(remote)
+        .into_iter()
+        .map(|e| e.unwrap().into_path());
+    let locks: Vec<_> = files
+        .filter(|path| path.extension().is_some_and(|e| e == "lock"))
+        .collect();
     assert!(locks.is_empty(), "{what}: locks in the remote: {locks:?}");
 }
 
 /// Starts a command in a process group of its own.
 pub(crate) fn start(mut command: Command) -> Child {
-    command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().unwrap()
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .unwrap()
 }

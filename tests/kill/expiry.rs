@@ -34,7 +34,10 @@ fn agree(a: &Station<'_>, b: &Station<'_>, said: &[&[&str]]) {
     }
     assert_eq!(a.said(), said);
     assert_eq!(b.said(), said);
-    assert_eq!((a.lock(), a.claim(), b.claim()), (None, String::new(), String::new()));
+    assert_eq!(
+        (a.lock(), a.claim(), b.claim()),
+        (None, String::new(), String::new())
+    );
     for station in [a, b] {
         station.machine.assert_in_order("in the end");
     }
@@ -57,7 +60,14 @@ fn the_lock_of_a_machine_that_died_expires_and_what_it_had_is_kept() {
     b.resume("from b").success();
     assert_eq!(b.session(), ["hello", "backed up", "from b"]);
     a.run(&["update"], "").code(5);
-    agree(&a, &b, &[&["hello", "backed up", "from b"], &["hello", "backed up", "not backed up"]]);
+    agree(
+        &a,
+        &b,
+        &[
+            &["hello", "backed up", "from b"],
+            &["hello", "backed up", "not backed up"],
+        ],
+    );
 }
 
 #[test]
@@ -93,18 +103,36 @@ fn a_machine_that_slept_finds_its_lock_lost_before_it_writes() {
     a.machine.append(ONE, "unsent, too");
     b.clock_ahead(EXPIRY);
     b.resume("from b").success();
-    let session = || b.machine.git(&["rev-parse", &format!("HEAD:sessions/11/{ONE}")]);
+    let session = || {
+        b.machine
+            .git(&["rev-parse", &format!("HEAD:sessions/11/{ONE}")])
+    };
     let before = (session(), reference(&a.remote, "main"));
     a.clock_ahead(EXPIRY);
     signal_all(&child, Signal::CONT);
-    wait_for("the machine that slept sends what it has", || reference(&a.remote, "main") != before.1);
+    wait_for("the machine that slept sends what it has", || {
+        reference(&a.remote, "main") != before.1
+    });
     b.run(&["pull"], "").success();
     assert_eq!(session(), before.0, "the session is another machine's");
-    assert_eq!(b.said(), [vec!["hello", "from a", "unsent, too"], vec!["hello", "from b"]]);
+    assert_eq!(
+        b.said(),
+        [
+            vec!["hello", "from a", "unsent, too"],
+            vec!["hello", "from b"]
+        ]
+    );
     a.machine.append(ONE, "after it woke");
     let run = a.end(child).success();
     assert!(run.stderr.contains("a session of its own"), "{run}");
-    agree(&a, &b, &[&["hello", "from a", "unsent, too", "after it woke"], &["hello", "from b"]]);
+    agree(
+        &a,
+        &b,
+        &[
+            &["hello", "from a", "unsent, too", "after it woke"],
+            &["hello", "from b"],
+        ],
+    );
 }
 
 #[test]
@@ -161,7 +189,15 @@ fn a_clock_that_is_wrong_by_hours_costs_a_fork_at_most() {
     a.clock_ahead(LIFETIME + 30);
     a.resume("last").success();
     b.end(child).success();
-    agree(&a, &b, &[&["hello", "from a"], &["hello", "from b", "last"], &["hello", "from b", "later"]]);
+    agree(
+        &a,
+        &b,
+        &[
+            &["hello", "from a"],
+            &["hello", "from b", "last"],
+            &["hello", "from b", "later"],
+        ],
+    );
 }
 
 /// Continues the session with a client that stays, and lets a sign of life fail because the remote is not there.
@@ -205,9 +241,15 @@ fn a_session_that_was_taken_while_the_remote_could_not_be_reached_is_lost_to_a_f
     b.resume("from b").success();
     let before = reference(&a.remote, "main");
     a.clock_ahead(2 * RENEWAL);
-    wait_for("the loss is noticed", || reference(&a.remote, "main") != before);
+    wait_for("the loss is noticed", || {
+        reference(&a.remote, "main") != before
+    });
     a.end(child).success();
-    agree(&a, &b, &[&["hello", "before", "meanwhile"], &["hello", "from b"]]);
+    agree(
+        &a,
+        &b,
+        &[&["hello", "before", "meanwhile"], &["hello", "from b"]],
+    );
 }
 
 #[test]
@@ -218,7 +260,10 @@ fn a_client_that_ends_while_the_remote_cannot_be_reached_leaves_everything_to_th
     let away = env.root().join("away.git");
     let child = hold_without_remote(&a, &away);
     let run = a.end(child).success();
-    assert!(run.stderr.contains("not on the remote yet") && run.stderr.contains("ccsync update"), "{run}");
+    assert!(
+        run.stderr.contains("not on the remote yet") && run.stderr.contains("ccsync update"),
+        "{run}"
+    );
     fs::rename(&away, &a.remote).unwrap();
     b.resume("refused").code(4);
     a.run(&["update"], "").success();
@@ -230,20 +275,41 @@ fn a_client_that_ends_while_the_remote_cannot_be_reached_leaves_everything_to_th
 /// must not take the session for given back: the turns would go into what is another machine's now.
 #[test]
 fn a_look_at_the_locks_does_not_forget_a_loss() {
-    for look in [&["lock", "show"] as &[_], &["lock", "cleanup"], &["resume", ONE]] {
+    for look in [
+        &["lock", "show"] as &[_],
+        &["lock", "cleanup"],
+        &["resume", ONE],
+    ] {
         let env = TestEnv::new();
         let (a, b) = env.pair_with_session();
         let (a, b) = (Station::new(&a, &env), Station::new(&b, &env));
-        for (args, point) in [(&["resume", ONE] as &[_], "the client has ended"), (&["update"], "a claim is written")] {
-            let run = a.machine.run(a.command(args, "from a").env("CCSYNC_KILL_AT", point));
+        for (args, point) in [
+            (&["resume", ONE] as &[_], "the client has ended"),
+            (&["update"], "a claim is written"),
+        ] {
+            let run = a
+                .machine
+                .run(a.command(args, "from a").env("CCSYNC_KILL_AT", point));
             assert_eq!(run.code, None, "{run}");
         }
-        let child = b.client.start_command(&mut b.command(&["resume", ONE, "--take-over"], "from b"));
+        let child = b
+            .client
+            .start_command(&mut b.command(&["resume", ONE, "--take-over"], "from b"));
         let run = a.run(look, "refused");
         assert!(matches!(run.code, Some(0 | 4)), "{run}");
         a.run(&["update"], "").code(5);
-        assert_eq!(a.said(), [vec!["hello"], vec!["hello", "from a"]], "{look:?}");
-        assert!(b.end(child).success().stderr.contains("the lock is given back"), "b keeps its session");
+        assert_eq!(
+            a.said(),
+            [vec!["hello"], vec!["hello", "from a"]],
+            "{look:?}"
+        );
+        assert!(
+            b.end(child)
+                .success()
+                .stderr
+                .contains("the lock is given back"),
+            "b keeps its session"
+        );
         agree(&a, &b, &[&["hello", "from a"], &["hello", "from b"]]);
     }
 }

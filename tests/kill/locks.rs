@@ -13,15 +13,30 @@ const PLAIN: &[&[&str]] = &[&["update"], &["sync"]];
 
 pub(crate) const STORIES: [Story; 8] = [
     story("resume", "b", &["resume", SESSION], goes_on_elsewhere),
-    story("resume after a death", "a", &["resume", SESSION], die_at_work),
+    story(
+        "resume after a death",
+        "a",
+        &["resume", SESSION],
+        die_at_work,
+    ),
     Story {
         afterwards: the_former_holder_comes_back,
-        ..story("resume that takes over", "a", &["resume", SESSION, "--take-over"], other_dies_at_work)
+        ..story(
+            "resume that takes over",
+            "a",
+            &["resume", SESSION, "--take-over"],
+            other_dies_at_work,
+        )
     },
     story("start", "a", &["start"], nothing),
     story("update", "a", &["update"], die_at_work),
     story("update that forks", "a", &["update"], die_and_be_taken_over),
-    story("lock release", "a", &["lock", "release", SESSION], die_at_work),
+    story(
+        "lock release",
+        "a",
+        &["lock", "release", SESSION],
+        die_at_work,
+    ),
     story("lock cleanup", "a", &["lock", "cleanup"], die_at_work),
 ];
 
@@ -31,7 +46,15 @@ const fn story(
     command: &'static [&'static str],
     prepare: fn(&mut World, usize),
 ) -> Story {
-    Story { name, victim, command, prepare, again: PLAIN, thorough: false, afterwards: no_lock_is_left }
+    Story {
+        name,
+        victim,
+        command,
+        prepare,
+        again: PLAIN,
+        thorough: false,
+        afterwards: no_lock_is_left,
+    }
 }
 
 fn nothing(_: &mut World, _: usize) {}
@@ -40,7 +63,10 @@ fn nothing(_: &mut World, _: usize) {}
 fn goes_on_elsewhere(world: &mut World, round: usize) {
     if round == 1 {
         // So that the model is told where things are now: a note is written.
-        world.b.ccsync(["config", "set", "paths", "original"]).success();
+        world
+            .b
+            .ccsync(["config", "set", "paths", "original"])
+            .success();
     }
     at_once(world, "a");
     world.write("b", 1000 + round, 1);
@@ -48,7 +74,11 @@ fn goes_on_elsewhere(world: &mut World, round: usize) {
 
 fn at_once(world: &mut World, machine: &str) {
     let before = world.ledger.len();
-    assert_eq!(run(world, machine, &["resume", SESSION], &[]), Some(0), "{machine} takes the session at once");
+    assert_eq!(
+        run(world, machine, &["resume", SESSION], &[]),
+        Some(0),
+        "{machine} takes the session at once"
+    );
     assert_eq!(world.ledger.len(), before + 1, "the client ran");
 }
 
@@ -71,7 +101,10 @@ fn die(world: &mut World, machine: &str) {
 
 fn die_and_be_taken_over(world: &mut World, round: usize) {
     die_at_work(world, round);
-    assert_eq!(run(world, "b", &["resume", SESSION, "--take-over"], &[]), Some(0));
+    assert_eq!(
+        run(world, "b", &["resume", SESSION, "--take-over"], &[]),
+        Some(0)
+    );
 }
 
 fn the_former_holder_comes_back(world: &mut World, what: &str) {
@@ -85,8 +118,16 @@ fn no_lock_is_left(world: &mut World, what: &str) {
     assert_eq!(locks(world), Vec::<String>::new(), "{what}: on the remote");
     for machine in [&world.a, &world.b] {
         let claims = fs::read_dir(machine.home.join(".local/state/ccsync/locks"));
-        let names: Vec<_> = claims.into_iter().flatten().map(|entry| entry.unwrap().file_name()).collect();
-        assert!(names.is_empty(), "{what}: {} remembers {names:?}", machine.name);
+        let names: Vec<_> = claims
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert!(
+            names.is_empty(),
+            "{what}: {} remembers {names:?}",
+            machine.name
+        );
     }
 }
 
@@ -94,7 +135,17 @@ fn no_lock_is_left(world: &mut World, what: &str) {
 fn locks(world: &World) -> Vec<String> {
     let remote = git2::Repository::open(world.env.remote_of_pair()).unwrap();
     let names = remote.references_glob("refs/heads/ccsync/lock/*").unwrap();
-    names.map(|name| name.unwrap().name().unwrap().rsplit('/').next().unwrap().to_owned()).collect()
+    names
+        .map(|name| {
+            name.unwrap()
+                .name()
+                .unwrap()
+                .rsplit('/')
+                .next()
+                .unwrap()
+                .to_owned()
+        })
+        .collect()
 }
 
 tests!(

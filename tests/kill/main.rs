@@ -9,7 +9,11 @@
     reason = "tests make the files, processes and variables that the program then meets"
 )]
 
-#[allow(dead_code, unused_imports, reason = "shared with another test program, which uses the rest")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "shared with another test program, which uses the rest"
+)]
 #[path = "../harness/mod.rs"]
 mod harness;
 

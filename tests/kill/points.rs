@@ -20,11 +20,19 @@ const STORIES: [Story; 12] = [
     story("pull", "b", &["pull"], other_writes),
     story("pull that forks", "b", &["pull"], part_from_a),
     story("sync", "a", &["sync"], both_write),
-    Story { afterwards: pull_by_name, ..story("undo", "b", &["undo"], pull_everything) },
+    Story {
+        afterwards: pull_by_name,
+        ..story("undo", "b", &["undo"], pull_everything)
+    },
     story("push after a death", "a", &["push"], die_once),
     Story {
         afterwards: bring_all_back,
-        ..story("restore", "a", &["restore", "--milestone", "then", "--yes"], go_on_after_then)
+        ..story(
+            "restore",
+            "a",
+            &["restore", "--milestone", "then", "--yes"],
+            go_on_after_then,
+        )
     },
     Story {
         afterwards: bring_all_back,
@@ -35,7 +43,10 @@ const STORIES: [Story; 12] = [
             go_on_after_a_new_then,
         )
     },
-    Story { again: &[&["sync"]], ..story("milestone", "a", &["milestone", "now"], write_before_now) },
+    Story {
+        again: &[&["sync"]],
+        ..story("milestone", "a", &["milestone", "now"], write_before_now)
+    },
 ];
 
 /// After the death the same command is run again.
@@ -45,7 +56,15 @@ const fn story(
     command: &'static [&'static str],
     prepare: fn(&mut World, usize),
 ) -> Story {
-    Story { name, victim, command, prepare, again: &[], thorough: true, afterwards: nothing }
+    Story {
+        name,
+        victim,
+        command,
+        prepare,
+        again: &[],
+        thorough: true,
+        afterwards: nothing,
+    }
 }
 
 fn nothing(_: &mut World, _: &str) {}
@@ -97,7 +116,10 @@ fn other_writes(world: &mut World, round: usize) {
     world.write_agent("a", round, 1);
     world.write_results("a", round, 2);
     world.a.ccsync(["push"]).success();
-    world.a.ccsync(["config", "set-path", "TOOLS", "b", "/srv/tools"]).success();
+    world
+        .a
+        .ccsync(["config", "set-path", "TOOLS", "b", "/srv/tools"])
+        .success();
 }
 
 /// A pull that extends, creates and, where they parted, replaces.
@@ -190,12 +212,17 @@ tests!(
 
 #[test]
 fn no_point_is_out_of_reach() {
-    let mut reached: BTreeSet<String> =
-        SET_UPS.iter().flat_map(|with| points_of_set_up(&TestEnv::new(), *with).into_keys()).collect();
+    let mut reached: BTreeSet<String> = SET_UPS
+        .iter()
+        .flat_map(|with| points_of_set_up(&TestEnv::new(), *with).into_keys())
+        .collect();
     for story in STORIES.iter().chain(&locks::STORIES).chain(&prose::STORIES) {
         reached.extend(points_of(story, &mut World::new()).into_keys());
     }
-    let missed: Vec<_> = POINTS.iter().filter(|point| !reached.contains(**point)).collect();
+    let missed: Vec<_> = POINTS
+        .iter()
+        .filter(|point| !reached.contains(**point))
+        .collect();
     assert!(missed.is_empty(), "no story comes by {missed:?}");
 }
 
@@ -233,7 +260,9 @@ fn a_killed_set_up() {
             let mut command = set_up(&world.env, &machine, remote);
             command.env("CCSYNC_KILL_AT", format!("{point}:{time}"));
             assert!(is_killed(command), "{what}: it did not come by");
-            machine.run(&mut set_up(&world.env, &machine, remote)).success();
+            machine
+                .run(&mut set_up(&world.env, &machine, remote))
+                .success();
             is_set_up(&machine, &world, remote.is_some(), &what);
             kills += 1;
         }
@@ -253,7 +282,11 @@ fn is_set_up(machine: &Machine, world: &World, shared: bool, what: &str) {
     if shared {
         assert_eq!(machine.conversations(), world.a.conversations(), "{what}");
     } else {
-        assert_eq!(machine.ccsync(["list", "--json"]).json()["sessions"][0]["in_store"], true, "{what}");
+        assert_eq!(
+            machine.ccsync(["list", "--json"]).json()["sessions"][0]["in_store"],
+            true,
+            "{what}"
+        );
         assert_remote_in_order(&machine.data().join("remote.git"), what);
     }
     machine.assert_in_order(what);

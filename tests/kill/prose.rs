@@ -12,7 +12,12 @@ pub(crate) const STORIES: [Story; 4] = [
     story("pull of notes", "b", &["pull"], b_is_behind),
     Story {
         afterwards: notes_are_as_then,
-        ..story("restore of notes", "a", &["restore", "--milestone", "then", "--yes"], a_goes_on)
+        ..story(
+            "restore of notes",
+            "a",
+            &["restore", "--milestone", "then", "--yes"],
+            a_goes_on,
+        )
     },
 ];
 
@@ -22,11 +27,23 @@ const fn story(
     command: &'static [&'static str],
     prepare: fn(&mut World, usize),
 ) -> Story {
-    Story { name, victim, command, prepare, again: &[], thorough: true, afterwards: nothing_is_lost }
+    Story {
+        name,
+        victim,
+        command,
+        prepare,
+        again: &[],
+        thorough: true,
+        afterwards: nothing_is_lost,
+    }
 }
 
 fn note(world: &World, machine: &str, name: &str) -> PathBuf {
-    world.machine(machine).project_dir("work/app").join("memory").join(name)
+    world
+        .machine(machine)
+        .project_dir("work/app")
+        .join("memory")
+        .join(name)
 }
 
 fn read(world: &World, machine: &str, name: &str) -> Option<String> {
@@ -46,7 +63,12 @@ fn write(world: &World, machine: &str, name: &str, line: &str) {
 
 fn a_writes(world: &mut World, round: usize) {
     write(world, "a", "MEMORY.md", &format!("a {round}"));
-    write(world, "a", &format!("note {round}.md"), &format!("new {round}"));
+    write(
+        world,
+        "a",
+        &format!("note {round}.md"),
+        &format!("new {round}"),
+    );
 }
 
 fn both_write(world: &mut World, round: usize) {
@@ -73,16 +95,32 @@ fn nothing_is_lost(world: &mut World, what: &str) {
     for machine in [&world.a, &world.b, &world.a, &world.b] {
         machine.ccsync(["sync"]).success();
     }
-    let names: Vec<_> = fs::read_dir(note(world, "a", "")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let names: Vec<_> = fs::read_dir(note(world, "a", ""))
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     let texts = |machine: &str| -> Vec<String> {
-        names.iter().map(|name| read(world, machine, name.to_str().unwrap()).unwrap_or_default()).collect()
+        names
+            .iter()
+            .map(|name| read(world, machine, name.to_str().unwrap()).unwrap_or_default())
+            .collect()
     };
     assert_eq!(texts("a"), texts("b"), "{what}");
     let all = texts("a").concat();
-    for line in fs::read_to_string(world.env.root().join("lines")).unwrap().lines() {
-        assert_eq!(all.lines().filter(|l| *l == line).count(), 1, "{what}: {line}\n{all}");
+    for line in fs::read_to_string(world.env.root().join("lines"))
+        .unwrap()
+        .lines()
+    {
+        assert_eq!(
+            all.lines().filter(|l| *l == line).count(),
+            1,
+            "{what}: {line}\n{all}"
+        );
     }
-    assert!(!note(world, "b", "old.md").exists() && !note(world, "a", "old.md").exists(), "{what}");
+    assert!(
+        !note(world, "b", "old.md").exists() && !note(world, "a", "old.md").exists(),
+        "{what}"
+    );
 }
 
 /// The first time a state is named; after that the notes have gone on from it, in the store, and a little further here.
@@ -103,11 +141,22 @@ fn notes_are_as_then(world: &mut World, what: &str) {
         machine.ccsync(["sync"]).success();
     }
     for machine in ["a", "b"] {
-        assert_eq!(read(world, machine, "MEMORY.md").as_deref(), Some("a 1\n"), "{what}: {machine}");
-        assert_eq!(read(world, machine, "note 1.md").as_deref(), Some("new 1\n"), "{what}: {machine}");
+        assert_eq!(
+            read(world, machine, "MEMORY.md").as_deref(),
+            Some("a 1\n"),
+            "{what}: {machine}"
+        );
+        assert_eq!(
+            read(world, machine, "note 1.md").as_deref(),
+            Some("new 1\n"),
+            "{what}: {machine}"
+        );
     }
     let history = world.a.git(&["log", "-p", "--format="]);
-    for line in fs::read_to_string(world.env.root().join("lines")).unwrap().lines() {
+    for line in fs::read_to_string(world.env.root().join("lines"))
+        .unwrap()
+        .lines()
+    {
         assert!(history.contains(&format!("+{line}\n")), "{what}: {line}");
     }
 }

@@ -16,7 +16,11 @@ pub(crate) struct Station<'a> {
 
 impl<'a> Station<'a> {
     pub(crate) fn new(machine: &'a Machine, env: &TestEnv) -> Self {
-        Self { machine, client: Client::install(machine), remote: env.remote_of_pair() }
+        Self {
+            machine,
+            client: Client::install(machine),
+            remote: env.remote_of_pair(),
+        }
     }
 
     /// Puts the clocks of every process on this machine that many seconds ahead.
@@ -47,7 +51,8 @@ impl<'a> Station<'a> {
 
     /// Continues the session with a client that stays.
     pub(crate) fn hold(&self, says: &str) -> Child {
-        self.client.start_command(&mut self.command(&["resume", ONE], says))
+        self.client
+            .start_command(&mut self.command(&["resume", ONE], says))
     }
 
     /// Lets the client go, and waits for the end of all.
@@ -67,7 +72,12 @@ impl<'a> Station<'a> {
 
     /// What this machine remembers of the lock.
     pub(crate) fn claim(&self) -> String {
-        fs::read_to_string(self.machine.home.join(format!(".local/state/ccsync/locks/{ONE}.json"))).unwrap_or_default()
+        fs::read_to_string(
+            self.machine
+                .home
+                .join(format!(".local/state/ccsync/locks/{ONE}.json")),
+        )
+        .unwrap_or_default()
     }
 
     /// The lock on the remote.
@@ -76,7 +86,12 @@ impl<'a> Station<'a> {
     }
 
     pub(crate) fn said(&self) -> Vec<Vec<String>> {
-        let mut all: Vec<_> = self.machine.sessions().iter().map(|id| questions(&self.machine.text(id))).collect();
+        let mut all: Vec<_> = self
+            .machine
+            .sessions()
+            .iter()
+            .map(|id| questions(&self.machine.text(id)))
+            .collect();
         all.sort();
         all
     }
@@ -88,5 +103,8 @@ impl<'a> Station<'a> {
 
 pub(crate) fn reference(remote: &Path, branch: &str) -> Option<String> {
     let remote = git2::Repository::open_bare(remote).ok()?;
-    remote.refname_to_id(&format!("refs/heads/{branch}")).ok().map(|commit| commit.to_string())
+    remote
+        .refname_to_id(&format!("refs/heads/{branch}"))
+        .ok()
+        .map(|commit| commit.to_string())
 }

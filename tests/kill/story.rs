@@ -34,18 +34,30 @@ pub(crate) fn tell(story: &Story) {
     let thorough = story.thorough || std::env::var_os("CCSYNC_KILL_ALL").is_some();
     let points = points_of(story, &mut world);
     let mut kills = 0;
-    let moments: Vec<_> =
-        moments(&points).filter(|(point, time)| thorough || is_of_locks(point) || *time == points[*point]).collect();
+    let moments: Vec<_> = moments(&points)
+        .filter(|(point, time)| thorough || is_of_locks(point) || *time == points[*point])
+        .collect();
     for (round, (point, time)) in (2..).zip(&moments) {
         let what = format!("{} killed at {point:?}, time {time}", story.name);
         (story.prepare)(&mut world, round);
-        let killed =
-            run(&mut world, story.victim, story.command, &[("CCSYNC_KILL_AT", format!("{point}:{time}"))]).is_none();
+        let killed = run(
+            &mut world,
+            story.victim,
+            story.command,
+            &[("CCSYNC_KILL_AT", format!("{point}:{time}"))],
+        )
+        .is_none();
         assert!(killed || *time > 1, "{what}: it did not come by");
         kills += u32::from(killed);
-        let again = story.again.get(round % story.again.len().max(1)).unwrap_or(&story.command);
+        let again = story
+            .again
+            .get(round % story.again.len().max(1))
+            .unwrap_or(&story.command);
         let again = world.machine(story.victim).ccsync(*again);
-        assert!(matches!(again.code, Some(0 | 5)) || story.name == "undo" && again.code == Some(3), "{what}\n{again}");
+        assert!(
+            matches!(again.code, Some(0 | 5)) || story.name == "undo" && again.code == Some(3),
+            "{what}\n{again}"
+        );
         world.machine(story.victim).assert_in_order(&what);
         (story.afterwards)(&mut world, &what);
         // What is lost stays lost: a later look finds it, too.
@@ -68,12 +80,19 @@ pub(crate) fn points_of(story: &Story, world: &mut World) -> BTreeMap<String, u3
 }
 
 /// Runs a command with the stand-in client, which ends at once; whatever that has written is entered into the ledger. `None`: killed.
-pub(crate) fn run(world: &mut World, name: &str, args: &[&str], variables: &[(&str, String)]) -> Option<i32> {
+pub(crate) fn run(
+    world: &mut World,
+    name: &str,
+    args: &[&str],
+    variables: &[(&str, String)],
+) -> Option<i32> {
     static TURNS: AtomicU32 = AtomicU32::new(0);
     let turn = format!("turn-{}", TURNS.fetch_add(1, Ordering::SeqCst));
     let machine = world.machine(name);
     let mut command = Client::install(machine).command(args, &turn);
-    command.env("CLIENT_UUID", &turn).envs(variables.iter().map(|(name, value)| (name, value)));
+    command
+        .env("CLIENT_UUID", &turn)
+        .envs(variables.iter().map(|(name, value)| (name, value)));
     // It also waits for a client that outlives its ccsync: both have the same output.
     let run = machine.run(&mut command);
     if run.code.is_some_and(|code| !matches!(code, 0 | 3 | 5)) {
@@ -97,12 +116,15 @@ pub(crate) fn account(world: &mut World, name: &str, turn: &str) {
 
 /// Where locks are at stake.
 fn is_of_locks(point: &str) -> bool {
-    ["claim", "lock has", "client", "push to the remote"].iter().any(|word| point.contains(word))
+    ["claim", "lock has", "client", "push to the remote"]
+        .iter()
+        .any(|word| point.contains(word))
 }
 
 pub(crate) fn counted(log: &str) -> BTreeMap<String, u32> {
     let mut counts = BTreeMap::new();
-    log.lines().for_each(|point| *counts.entry(point.to_owned()).or_default() += 1);
+    log.lines()
+        .for_each(|point| *counts.entry(point.to_owned()).or_default() += 1);
     counts
 }
 

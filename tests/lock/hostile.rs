@@ -19,12 +19,24 @@ type Entry<'e> = (&'e str, Oid, i32);
 fn put(remote: &Path, branch: &str, entries: &[Entry<'_>], parents: usize) {
     let repo = Repository::open(remote).unwrap();
     let mut tree = repo.treebuilder(None).unwrap();
-    entries.iter().for_each(|(name, id, mode)| drop(tree.insert(name, *id, *mode).unwrap()));
+    entries
+        .iter()
+        .for_each(|(name, id, mode)| drop(tree.insert(name, *id, *mode).unwrap()));
     let tree = repo.find_tree(tree.write().unwrap()).unwrap();
     let who = Signature::new("x", "x@example.invalid", &Time::new(0, 0)).unwrap();
-    let head = repo.find_commit(repo.refname_to_id("refs/heads/main").unwrap()).unwrap();
-    let commit = repo.commit(None, &who, &who, "x", &tree, &vec![&head; parents]).unwrap();
-    repo.reference(&format!("refs/heads/ccsync/lock/{branch}"), commit, true, "").unwrap();
+    let head = repo
+        .find_commit(repo.refname_to_id("refs/heads/main").unwrap())
+        .unwrap();
+    let commit = repo
+        .commit(None, &who, &who, "x", &tree, &vec![&head; parents])
+        .unwrap();
+    repo.reference(
+        &format!("refs/heads/ccsync/lock/{branch}"),
+        commit,
+        true,
+        "",
+    )
+    .unwrap();
 }
 
 #[test]
@@ -40,29 +52,93 @@ fn whatever_lies_on_the_branch_is_named_and_can_be_removed() {
     let good = |session: &str| GOOD.replace("SESSION", session);
     const FILE: i32 = 0o100_644;
     let cases: Vec<(&str, Vec<Entry<'_>>, usize, &str)> = vec![
-        ("huge", vec![("lock.json", blob(&" ".repeat(1 << 20)), FILE)], 0, "too large"),
-        ("nested", vec![("lock.json", blob(&nested), FILE)], 0, "not the JSON of a lock"),
-        ("other", vec![("lock.json", blob(&good("another")), FILE)], 0, "names another session"),
-        ("future", vec![("lock.json", blob("{\"format\":99}"), FILE)], 0, "has format 99"),
-        ("link", vec![("lock.json", blob("/etc/passwd"), 0o120_000)], 0, "does not hold a lock"),
-        ("submodule", vec![("lock.json", head, 0o160_000)], 0, "does not hold a lock"),
-        ("directory", vec![("lock.json", root, 0o040_000)], 0, "does not hold a lock"),
-        ("misnamed", vec![("Lock.json", blob(&good("misnamed")), FILE)], 0, "does not hold a lock"),
-        ("two", vec![("lock.json", blob(&good("two")), FILE), ("x", blob(""), FILE)], 0, "does not hold one file"),
+        (
+            "huge",
+            vec![("lock.json", blob(&" ".repeat(1 << 20)), FILE)],
+            0,
+            "too large",
+        ),
+        (
+            "nested",
+            vec![("lock.json", blob(&nested), FILE)],
+            0,
+            "not the JSON of a lock",
+        ),
+        (
+            "other",
+            vec![("lock.json", blob(&good("another")), FILE)],
+            0,
+            "names another session",
+        ),
+        (
+            "future",
+            vec![("lock.json", blob("{\"format\":99}"), FILE)],
+            0,
+            "has format 99",
+        ),
+        (
+            "link",
+            vec![("lock.json", blob("/etc/passwd"), 0o120_000)],
+            0,
+            "does not hold a lock",
+        ),
+        (
+            "submodule",
+            vec![("lock.json", head, 0o160_000)],
+            0,
+            "does not hold a lock",
+        ),
+        (
+            "directory",
+            vec![("lock.json", root, 0o040_000)],
+            0,
+            "does not hold a lock",
+        ),
+        (
+            "misnamed",
+            vec![("Lock.json", blob(&good("misnamed")), FILE)],
+            0,
+            "does not hold a lock",
+        ),
+        (
+            "two",
+            vec![
+                ("lock.json", blob(&good("two")), FILE),
+                ("x", blob(""), FILE),
+            ],
+            0,
+            "does not hold one file",
+        ),
         ("empty", vec![], 0, "does not hold one file"),
-        ("history", vec![("lock.json", blob(&good("history")), FILE)], 1, "has a history"),
+        (
+            "history",
+            vec![("lock.json", blob(&good("history")), FILE)],
+            1,
+            "has a history",
+        ),
     ];
     for (session, entries, parents, _) in &cases {
         put(&remote, session, entries, *parents);
     }
-    put(&remote, "not.a.session", &[("lock.json", blob("{}"), FILE)], 0);
+    put(
+        &remote,
+        "not.a.session",
+        &[("lock.json", blob("{}"), FILE)],
+        0,
+    );
     put(&remote, "deep/er", &[("lock.json", blob("{}"), FILE)], 0);
     put(&remote, ONE, &[("lock.json", blob(&good(ONE)), FILE)], 0);
     let survey = a.survey();
     assert_eq!(survey.strangers, ["deep/er", "not.a.session"]);
     for (session, _, _, wrong) in &cases {
-        let view = survey.locks.iter().find(|lock| lock.session.as_str() == *session).unwrap();
-        let Content::Unreadable { reason } = &view.content else { panic!("{view:?}") };
+        let view = survey
+            .locks
+            .iter()
+            .find(|lock| lock.session.as_str() == *session)
+            .unwrap();
+        let Content::Unreadable { reason } = &view.content else {
+            panic!("{view:?}")
+        };
         assert!(reason.contains(wrong), "{session}: {reason}");
     }
     let shown = a.machine.ccsync(["lock", "show"]).success();
@@ -72,11 +148,27 @@ fn whatever_lies_on_the_branch_is_named_and_can_be_removed() {
     a.machine.ccsync(["sync"]).success();
     b.machine.ccsync(["sync"]).success();
     // What cannot be read does not expire, and is taken over only by who says so.
-    assert!(matches!(a.acquire("future", TakeOver::Expired), Acquired::HeldBy(_)));
-    assert!(matches!(a.acquire("future", TakeOver::Live), Acquired::Yes(_)));
-    let cleanup = b.machine.ccsync(["lock", "cleanup", "--json"]).success().json();
-    assert_eq!(cleanup["removed"].as_array().unwrap().len(), 1, "that with a good lock from last year: {cleanup}");
+    assert!(matches!(
+        a.acquire("future", TakeOver::Expired),
+        Acquired::HeldBy(_)
+    ));
+    assert!(matches!(
+        a.acquire("future", TakeOver::Live),
+        Acquired::Yes(_)
+    ));
+    let cleanup = b
+        .machine
+        .ccsync(["lock", "cleanup", "--json"])
+        .success()
+        .json();
+    assert_eq!(
+        cleanup["removed"].as_array().unwrap().len(),
+        1,
+        "that with a good lock from last year: {cleanup}"
+    );
     a.machine.ccsync(["lock", "release", "--all"]).code(4);
-    a.machine.ccsync(["lock", "release", "--all", "--force", "--yes"]).success();
+    a.machine
+        .ccsync(["lock", "release", "--all", "--force", "--yes"])
+        .success();
     assert!(a.survey().locks.is_empty());
 }

@@ -56,7 +56,13 @@ impl SetClock {
 impl Station {
     pub(super) fn new(machine: Machine) -> Self {
         let real = SystemClock::default();
-        Self { machine, clock: SetClock { wall: ManualClock::new(real.now()), real } }
+        Self {
+            machine,
+            clock: SetClock {
+                wall: ManualClock::new(real.now()),
+                real,
+            },
+        }
     }
 
     fn with<T>(&self, ask: impl FnOnce(&Context<'_>) -> T) -> T {
@@ -64,7 +70,8 @@ impl Station {
     }
 
     pub(super) fn acquire(&self, session: &str, take_over: TakeOver) -> Acquired {
-        self.with(|ctx| locks::acquire(ctx, &id(session), take_over)).unwrap()
+        self.with(|ctx| locks::acquire(ctx, &id(session), take_over))
+            .unwrap()
     }
 
     fn holds(&self, session: &str, take_over: TakeOver) -> bool {
@@ -74,9 +81,17 @@ impl Station {
     /// Gives a sign of life, as a `resume` does while its client runs, and says what this machine knows of the lock then.
     fn renew(&self, session: &str) -> Settlement {
         self.with(sync::back_up).unwrap();
-        let claim = Claim::load(&environment_of(&self.machine).dirs.state.join("locks"), &id(session)).unwrap();
+        let claim = Claim::load(
+            &environment_of(&self.machine).dirs.state.join("locks"),
+            &id(session),
+        )
+        .unwrap();
         match claim {
-            Some(Claim { lost: false, holding: Holding { pending: None, .. }, .. }) => Settlement::Held,
+            Some(Claim {
+                lost: false,
+                holding: Holding { pending: None, .. },
+                ..
+            }) => Settlement::Held,
             Some(Claim { lost: false, .. }) => Settlement::Unanswered,
             _ => Settlement::Lost,
         }
@@ -97,7 +112,11 @@ impl Station {
     }
 
     fn claim_file(&self, session: &str) -> PathBuf {
-        environment_of(&self.machine).dirs.state.join("locks").join(format!("{session}.json"))
+        environment_of(&self.machine)
+            .dirs
+            .state
+            .join("locks")
+            .join(format!("{session}.json"))
     }
 
     /// Changes what this machine remembers of a lock.
@@ -127,31 +146,60 @@ fn branch(session: &str) -> String {
 fn a_lock_is_taken_renewed_taken_over_and_given_back() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
-    let Acquired::Yes(claim) = a.acquire(ONE, TakeOver::No) else { panic!("nobody else wants it") };
-    assert_eq!((claim.holding.record.generation, claim.holding.pending), (1, None));
-    let Acquired::HeldBy(view) = b.acquire(ONE, TakeOver::Expired) else { panic!("a holds it") };
+    let Acquired::Yes(claim) = a.acquire(ONE, TakeOver::No) else {
+        panic!("nobody else wants it")
+    };
+    assert_eq!(
+        (claim.holding.record.generation, claim.holding.pending),
+        (1, None)
+    );
+    let Acquired::HeldBy(view) = b.acquire(ONE, TakeOver::Expired) else {
+        panic!("a holds it")
+    };
     assert_eq!(view.record().unwrap().host, "a");
     assert!(view.title.is_some() && view.is_live() && !view.is_own());
     b.clock.advance(Duration::from_secs(599));
     assert!(!b.holds(ONE, TakeOver::Expired));
     assert_eq!(a.renew(ONE), Settlement::Held);
     b.clock.advance(Duration::from_secs(1));
-    assert!(!b.holds(ONE, TakeOver::Expired), "it has just given a sign of life");
+    assert!(
+        !b.holds(ONE, TakeOver::Expired),
+        "it has just given a sign of life"
+    );
     b.clock.advance(Duration::from_secs(600));
-    assert!(!b.holds(ONE, TakeOver::No), "it has expired, but nobody has said yes");
-    assert!(matches!(b.only_lock().standing(), Some(Standing::Expired { why: Expiry::NoHeartbeat, .. })));
-    let Acquired::Yes(taken) = b.acquire(ONE, TakeOver::Expired) else { panic!("it has expired") };
+    assert!(
+        !b.holds(ONE, TakeOver::No),
+        "it has expired, but nobody has said yes"
+    );
+    assert!(matches!(
+        b.only_lock().standing(),
+        Some(Standing::Expired {
+            why: Expiry::NoHeartbeat,
+            ..
+        })
+    ));
+    let Acquired::Yes(taken) = b.acquire(ONE, TakeOver::Expired) else {
+        panic!("it has expired")
+    };
     assert_eq!(taken.holding.record.generation, 2);
     assert_eq!(a.renew(ONE), Settlement::Lost);
     assert_eq!(a.survey().lost.len(), 1);
     assert!(!a.holds(ONE, TakeOver::Expired));
     let mine = b.only_lock();
-    assert!(matches!(b.release(from_ref(&mine), TakeOver::No)[..], [Released::Done(_)]));
-    assert!(matches!(b.release(&[mine], TakeOver::No)[..], [Released::NotLocked(_)]));
+    assert!(matches!(
+        b.release(from_ref(&mine), TakeOver::No)[..],
+        [Released::Done(_)]
+    ));
+    assert!(matches!(
+        b.release(&[mine], TakeOver::No)[..],
+        [Released::NotLocked(_)]
+    ));
     assert!(!b.claim_file(ONE).exists());
     assert!(a.holds(ONE, TakeOver::No));
     assert!(a.survey().lost.is_empty());
-    [&a, &b].iter().for_each(|station| station.machine.assert_in_order("locks"));
+    [&a, &b]
+        .iter()
+        .for_each(|station| station.machine.assert_in_order("locks"));
 }
 
 #[test]
@@ -159,7 +207,9 @@ fn a_lock_held_for_long_leaves_nothing_behind() {
     let env = TestEnv::new();
     let (a, _) = stations(&env);
     let objects = || {
-        let files = walkdir::WalkDir::new(a.machine.store().join(".git/objects")).into_iter().map(Result::unwrap);
+        let files = walkdir::WalkDir::new(a.machine.store().join(".git/objects"))
+            .into_iter()
+            .map(Result::unwrap);
         files.filter(|entry| entry.file_type().is_file()).count()
     };
     let before = objects();
@@ -167,7 +217,11 @@ fn a_lock_held_for_long_leaves_nothing_behind() {
     for _ in 0..5 {
         assert_eq!(a.renew(ONE), Settlement::Held);
     }
-    assert_eq!(objects(), before + 3, "blob, tree and commit of the last one");
+    assert_eq!(
+        objects(),
+        before + 3,
+        "blob, tree and commit of the last one"
+    );
     a.release(&[a.only_lock()], TakeOver::No);
     assert_eq!(objects(), before);
     a.machine.assert_in_order("after many renewals");
@@ -191,10 +245,19 @@ fn what_was_agreed_to_is_one_holders_lock_and_no_others() {
     assert!(a.holds(ONE, TakeOver::No));
     let seen = b.only_lock();
     assert_eq!(a.renew(ONE), Settlement::Held);
-    assert!(matches!(b.release(from_ref(&seen), TakeOver::Live)[..], [Released::Done(_)]), "still a's");
+    assert!(
+        matches!(
+            b.release(from_ref(&seen), TakeOver::Live)[..],
+            [Released::Done(_)]
+        ),
+        "still a's"
+    );
     a.clock.advance(Duration::from_secs(1));
     assert!(a.holds(ONE, TakeOver::No), "again, since then");
-    assert!(matches!(b.release(&[seen], TakeOver::Live)[..], [Released::HeldBy(_)]));
+    assert!(matches!(
+        b.release(&[seen], TakeOver::Live)[..],
+        [Released::HeldBy(_)]
+    ));
 }
 
 #[test]
@@ -203,15 +266,28 @@ fn a_clock_that_is_wrong_costs_a_question_and_no_more() {
     let (a, b) = stations(&env);
     a.clock.set_wall(a.clock.now() - TimeDelta::hours(1));
     assert!(a.holds(ONE, TakeOver::No));
-    assert!(matches!(b.only_lock().standing(), Some(Standing::Expired { why: Expiry::ByClock, .. })));
+    assert!(matches!(
+        b.only_lock().standing(),
+        Some(Standing::Expired {
+            why: Expiry::ByClock,
+            ..
+        })
+    ));
     a.clock.set_wall(a.clock.now() + TimeDelta::hours(2));
     assert_eq!(a.renew(ONE), Settlement::Held);
     let Some(Standing::Held { expires, .. }) = b.only_lock().standing().cloned() else {
         panic!("it is from the future")
     };
-    assert_eq!(expires, b.clock.now() + TimeDelta::minutes(10), "by b's own clock");
+    assert_eq!(
+        expires,
+        b.clock.now() + TimeDelta::minutes(10),
+        "by b's own clock"
+    );
     b.clock.set_wall(b.clock.now() - TimeDelta::days(2));
-    assert!(b.only_lock().is_live(), "seen for the first time, as far as this clock goes");
+    assert!(
+        b.only_lock().is_live(),
+        "seen for the first time, as far as this clock goes"
+    );
     b.clock.advance(Duration::from_secs(600));
     assert!(b.only_lock().is_expired());
 }
@@ -225,42 +301,53 @@ fn what_became_of_a_push_is_settled_by_the_next_fetch() {
     let before = fs::read(a.claim_file(ONE)).unwrap();
     a.edit_claim(ONE, |claim| claim["pending"] = "acquire".into());
     assert!(matches!(a.only_lock().standing(), Some(Standing::Mine)));
-    let settled: serde_json::Value = serde_json::from_slice(&fs::read(a.claim_file(ONE)).unwrap()).unwrap();
+    let settled: serde_json::Value =
+        serde_json::from_slice(&fs::read(a.claim_file(ONE)).unwrap()).unwrap();
     assert_eq!(settled["pending"], serde_json::Value::Null);
     // A renewal that arrived, and one that did not.
     assert_eq!(a.renew(ONE), Settlement::Held);
     let after = fs::read(a.claim_file(ONE)).unwrap();
-    let [old, new]: [serde_json::Value; 2] = [&before, &after].map(|json| serde_json::from_slice(json).unwrap());
-    let renewal =
-        |of: &serde_json::Value| serde_json::json!({"renew": {"commit": of["commit"], "record": of["record"]}});
+    let [old, new]: [serde_json::Value; 2] =
+        [&before, &after].map(|json| serde_json::from_slice(json).unwrap());
+    let renewal = |of: &serde_json::Value| serde_json::json!({"renew": {"commit": of["commit"], "record": of["record"]}});
     a.edit_claim(ONE, |claim| {
         *claim = old.clone();
         claim["pending"] = renewal(&new);
     });
-    assert!(matches!(a.only_lock().standing(), Some(Standing::Mine)), "it arrived");
+    assert!(
+        matches!(a.only_lock().standing(), Some(Standing::Mine)),
+        "it arrived"
+    );
     let mut next: LockRecord = serde_json::from_value(new["record"].clone()).unwrap();
     next.nonce = "never1arrived".to_owned();
     a.edit_claim(ONE, |claim| {
         claim["pending"] = serde_json::json!({"renew": {"commit": "e".repeat(40), "record": next}});
     });
-    assert!(matches!(a.only_lock().standing(), Some(Standing::Mine)), "it did not");
+    assert!(
+        matches!(a.only_lock().standing(), Some(Standing::Mine)),
+        "it did not"
+    );
     assert_eq!(a.renew(ONE), Settlement::Held, "the same is sent again");
     assert_eq!(b.only_lock().record().unwrap().nonce, "never1arrived");
     // A release that arrived, of which nobody heard.
     a.edit_claim(ONE, |claim| claim["pending"] = "release".into());
-    a.machine.run(a.machine.program("git").arg("-C").arg(env.remote_of_pair()).args([
-        "update-ref",
-        "-d",
-        &branch(ONE),
-    ]));
+    a.machine.run(
+        a.machine
+            .program("git")
+            .arg("-C")
+            .arg(env.remote_of_pair())
+            .args(["update-ref", "-d", &branch(ONE)]),
+    );
     assert!(a.survey().locks.is_empty() && !a.claim_file(ONE).exists());
     // One that was lost because somebody deleted the branch by hand is lost, and says so.
     assert!(a.holds(ONE, TakeOver::No));
-    a.machine.run(a.machine.program("git").arg("-C").arg(env.remote_of_pair()).args([
-        "update-ref",
-        "-d",
-        &branch(ONE),
-    ]));
+    a.machine.run(
+        a.machine
+            .program("git")
+            .arg("-C")
+            .arg(env.remote_of_pair())
+            .args(["update-ref", "-d", &branch(ONE)]),
+    );
     assert_eq!(a.renew(ONE), Settlement::Lost);
     assert!(b.holds(ONE, TakeOver::No));
 }
@@ -271,14 +358,23 @@ fn a_yes_is_for_the_lock_that_was_shown() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
-    let Acquired::HeldBy(shown) = b.acquire(ONE, TakeOver::Expired) else { panic!("a holds it") };
+    let Acquired::HeldBy(shown) = b.acquire(ONE, TakeOver::Expired) else {
+        panic!("a holds it")
+    };
     let take_over = || b.with(|ctx| locks::take_over(ctx, &shown)).unwrap();
     let mine = a.only_lock();
-    assert!(matches!(a.release(&[mine], TakeOver::No)[..], [Released::Done(_)]));
+    assert!(matches!(
+        a.release(&[mine], TakeOver::No)[..],
+        [Released::Done(_)]
+    ));
     a.clock.advance(Duration::from_secs(1));
     assert!(a.holds(ONE, TakeOver::No));
-    let Acquired::HeldBy(other) = take_over() else { panic!("nobody was asked about this one") };
-    let Acquired::Yes(_) = b.with(|ctx| locks::take_over(ctx, &other)).unwrap() else { panic!("it is the one shown") };
+    let Acquired::HeldBy(other) = take_over() else {
+        panic!("nobody was asked about this one")
+    };
+    let Acquired::Yes(_) = b.with(|ctx| locks::take_over(ctx, &other)).unwrap() else {
+        panic!("it is the one shown")
+    };
 }
 
 /// The commit was written into a clone that is gone: pushed by its name alone, it would stop every command that concerns the lock.
@@ -286,7 +382,9 @@ fn a_yes_is_for_the_lock_that_was_shown() {
 fn what_was_sent_from_a_former_clone_is_sent_again() {
     let env = TestEnv::new();
     let (a, _) = stations(&env);
-    let Acquired::Yes(claim) = a.acquire(ONE, TakeOver::No) else { panic!("nobody else wants it") };
+    let Acquired::Yes(claim) = a.acquire(ONE, TakeOver::No) else {
+        panic!("nobody else wants it")
+    };
     let mut next = claim.holding.record.clone();
     next.nonce = "never1arrived".to_owned();
     let pending = serde_json::json!({"renew": {"commit": "e".repeat(40), "record": next}});
@@ -294,7 +392,10 @@ fn what_was_sent_from_a_former_clone_is_sent_again() {
     assert!(a.holds(ONE, TakeOver::No));
     a.edit_claim(ONE, |claim| claim["pending"] = pending);
     let mine = a.only_lock();
-    assert!(matches!(a.release(&[mine], TakeOver::No)[..], [Released::Done(_)]));
+    assert!(matches!(
+        a.release(&[mine], TakeOver::No)[..],
+        [Released::Done(_)]
+    ));
 }
 
 #[test]
@@ -302,11 +403,18 @@ fn what_another_terminal_holds_is_not_given_back_for_it() {
     let env = TestEnv::new();
     let (a, _) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
-    a.edit_claim(ONE, |claim| claim["holder"] = serde_json::json!({"pid": std::os::unix::process::parent_id()}));
-    let finish = || a.with(|ctx| ccsync::sync::finish(ctx, &BTreeSet::from([id(ONE)]))).unwrap();
+    a.edit_claim(ONE, |claim| {
+        claim["holder"] = serde_json::json!({"pid": std::os::unix::process::parent_id()})
+    });
+    let finish = || {
+        a.with(|ctx| ccsync::sync::finish(ctx, &BTreeSet::from([id(ONE)])))
+            .unwrap()
+    };
     finish();
     assert!(a.only_lock().is_own());
-    a.edit_claim(ONE, |claim| claim["holder"] = serde_json::json!({"pid": std::process::id()}));
+    a.edit_claim(ONE, |claim| {
+        claim["holder"] = serde_json::json!({"pid": std::process::id()})
+    });
     finish();
     assert!(a.survey().locks.is_empty());
 }
@@ -318,9 +426,15 @@ fn a_claim_that_is_damaged_is_told_and_in_nobodys_way() {
     assert!(a.holds(ONE, TakeOver::No));
     fs::write(a.claim_file(ONE), "{").unwrap();
     let survey = a.survey();
-    assert!(survey.damaged[0].contains("is not the JSON of a lock of this machine"), "{survey:?}");
+    assert!(
+        survey.damaged[0].contains("is not the JSON of a lock of this machine"),
+        "{survey:?}"
+    );
     assert!(survey.locks[0].is_own(), "it names this machine");
-    assert!(!a.holds(ONE, TakeOver::No), "another machine may have been copied from this one");
+    assert!(
+        !a.holds(ONE, TakeOver::No),
+        "another machine may have been copied from this one"
+    );
     assert!(a.holds(ONE, TakeOver::Live));
     assert!(a.survey().damaged.is_empty() && !b.holds(ONE, TakeOver::Expired));
 }
@@ -329,28 +443,78 @@ fn a_claim_that_is_damaged_is_told_and_in_nobodys_way() {
 fn commands_show_and_release_what_they_may() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
-    assert!(b.machine.ccsync(["lock", "show"]).success().stderr.contains("nobody holds a session"));
-    assert_eq!(a.machine.ccsync(["lock", "release"]).success().stdout, "lock release: 0 locks released\n");
+    assert!(
+        b.machine
+            .ccsync(["lock", "show"])
+            .success()
+            .stderr
+            .contains("nobody holds a session")
+    );
+    assert_eq!(
+        a.machine.ccsync(["lock", "release"]).success().stdout,
+        "lock release: 0 locks released\n"
+    );
     assert!(a.holds(ONE, TakeOver::No));
-    let shown = b.machine.ccsync(["lock", "show", &ONE[..6], "--json"]).success().json();
-    assert_eq!((&shown["locks"][0]["standing"], &shown["locks"][0]["host"]), (&"held".into(), &"a".into()));
+    let shown = b
+        .machine
+        .ccsync(["lock", "show", &ONE[..6], "--json"])
+        .success()
+        .json();
+    assert_eq!(
+        (&shown["locks"][0]["standing"], &shown["locks"][0]["host"]),
+        (&"held".into(), &"a".into())
+    );
     // The process that holds it, this test, is alive: from whichever machine, it takes more than a word.
     for machine in [&a.machine, &b.machine] {
-        assert!(machine.ccsync(["lock", "release", ONE]).code(4).stderr.contains("--force"));
+        assert!(
+            machine
+                .ccsync(["lock", "release", ONE])
+                .code(4)
+                .stderr
+                .contains("--force")
+        );
         machine.ccsync(["lock", "release", ONE, "--force"]).code(2);
     }
-    let kept = b.machine.ccsync(["lock", "cleanup", "--json"]).success().json();
-    assert_eq!((kept["removed"].as_array().unwrap().len(), kept["kept"].as_array().unwrap().len()), (0, 1));
-    let run = b.machine.ccsync(["lock", "release", ONE, "--force", "--yes"]).success();
-    assert!(run.stdout.contains("released") && run.stdout.contains("held by a"), "{run}");
+    let kept = b
+        .machine
+        .ccsync(["lock", "cleanup", "--json"])
+        .success()
+        .json();
+    assert_eq!(
+        (
+            kept["removed"].as_array().unwrap().len(),
+            kept["kept"].as_array().unwrap().len()
+        ),
+        (0, 1)
+    );
+    let run = b
+        .machine
+        .ccsync(["lock", "release", ONE, "--force", "--yes"])
+        .success();
+    assert!(
+        run.stdout.contains("released") && run.stdout.contains("held by a"),
+        "{run}"
+    );
     // One whose process is dead is given back at once.
     assert!(a.holds(ONE, TakeOver::No));
     a.edit_claim(ONE, |claim| claim["holder"]["pid"] = 4_000_000.into());
-    assert!(a.machine.ccsync(["lock", "release"]).success().stdout.contains("1 lock released"));
+    assert!(
+        a.machine
+            .ccsync(["lock", "release"])
+            .success()
+            .stdout
+            .contains("1 lock released")
+    );
     // One that has expired by the clock is cleared away by anybody.
     a.clock.set_wall(a.clock.now() - TimeDelta::hours(1));
     assert!(a.holds(ONE, TakeOver::No));
-    assert!(b.machine.ccsync(["lock", "cleanup"]).success().stdout.contains("1 lock removed"));
+    assert!(
+        b.machine
+            .ccsync(["lock", "cleanup"])
+            .success()
+            .stdout
+            .contains("1 lock removed")
+    );
     assert_eq!(a.renew(ONE), Settlement::Lost);
     fs::rename(env.remote_of_pair(), env.root().join("away")).unwrap();
     for command in ["show", "release", "cleanup"] {
@@ -382,7 +546,11 @@ fn whatever_machines_do_at_once_a_lock_moves_in_one_line() {
     let remote = env.bare_remote();
     let hook = remote.join("hooks/reference-transaction");
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    fs::write(&hook, "#!/bin/sh\n[ \"$1\" = committed ] && grep refs/heads/ >> moves\nexit 0\n").unwrap();
+    fs::write(
+        &hook,
+        "#!/bin/sh\n[ \"$1\" = committed ] && grep refs/heads/ >> moves\nexit 0\n",
+    )
+    .unwrap();
     fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let stations = ["a", "b", "c"].map(|name| {
         let machine = env.machine(name);
@@ -390,33 +558,63 @@ fn whatever_machines_do_at_once_a_lock_moves_in_one_line() {
         Station::new(machine)
     });
     let put: BTreeSet<String> = thread::scope(|scope| {
-        let all = stations.iter().map(|station| scope.spawn(|| contend(station, ROUNDS)));
+        let all = stations
+            .iter()
+            .map(|station| scope.spawn(|| contend(station, ROUNDS)));
         let all: Vec<_> = all.collect();
-        all.into_iter().flat_map(|one| one.join().unwrap()).collect()
+        all.into_iter()
+            .flat_map(|one| one.join().unwrap())
+            .collect()
     });
     let moves = history(&remote);
-    let next: BTreeMap<&str, &str> =
-        moves.iter().filter(|(old, _)| old != NONE).map(|(old, new)| (old.as_str(), new.as_str())).collect();
+    let next: BTreeMap<&str, &str> = moves
+        .iter()
+        .filter(|(old, _)| old != NONE)
+        .map(|(old, new)| (old.as_str(), new.as_str()))
+        .collect();
     let from_none = moves.iter().filter(|(old, _)| old == NONE).count();
-    assert_eq!(next.len() + from_none, moves.len(), "two came after the same: {moves:#?}");
-    let became: BTreeSet<&str> = moves.iter().map(|(_, new)| new.as_str()).filter(|new| *new != NONE).collect();
-    assert!(next.keys().all(|old| became.contains(old)), "one came after what never was: {moves:#?}");
-    assert!(put.iter().all(|commit| became.contains(commit.as_str())), "what was answered has happened");
+    assert_eq!(
+        next.len() + from_none,
+        moves.len(),
+        "two came after the same: {moves:#?}"
+    );
+    let became: BTreeSet<&str> = moves
+        .iter()
+        .map(|(_, new)| new.as_str())
+        .filter(|new| *new != NONE)
+        .collect();
+    assert!(
+        next.keys().all(|old| became.contains(old)),
+        "one came after what never was: {moves:#?}"
+    );
+    assert!(
+        put.iter().all(|commit| became.contains(commit.as_str())),
+        "what was answered has happened"
+    );
     for (old, new) in next.into_iter().filter(|(_, new)| *new != NONE) {
         let [old, new] = [old, new].map(|commit| record(&remote, commit));
         let lease = |r: &LockRecord| (r.machine.clone(), r.acquired, r.pid);
         let is_renewal = lease(&old) == lease(&new) && old.generation == new.generation;
-        assert!(is_renewal || new.generation == old.generation + 1, "{old:?}\n{new:?}");
+        assert!(
+            is_renewal || new.generation == old.generation + 1,
+            "{old:?}\n{new:?}"
+        );
     }
     assert!(became.len() > ROUNDS, "{moves:?}");
-    stations.iter().for_each(|station| station.machine.assert_in_order("locks"));
+    stations
+        .iter()
+        .for_each(|station| station.machine.assert_in_order("locks"));
 }
 
 /// Does as a machine might, and gives the commits that the remote is said to have taken.
 fn contend(station: &Station, rounds: usize) -> Vec<String> {
     let mut put = Vec::new();
     for round in 0..rounds {
-        let take_over = if round % 3 == 2 { TakeOver::Live } else { TakeOver::No };
+        let take_over = if round % 3 == 2 {
+            TakeOver::Live
+        } else {
+            TakeOver::No
+        };
         match station.with(|ctx| locks::acquire(ctx, &id(ONE), take_over)) {
             Ok(Acquired::Yes(claim)) => put.push(claim.holding.commit.to_string()),
             Ok(Acquired::HeldBy(_)) | Err(ccsync::sync::SyncError::Contended { .. }) => continue,
@@ -424,7 +622,12 @@ fn contend(station: &Station, rounds: usize) -> Vec<String> {
         }
         station.clock.advance(Duration::from_secs(1));
         if station.renew(ONE) == Settlement::Held && round % 2 == 0 {
-            let own: Vec<_> = station.survey().locks.into_iter().filter(LockView::is_own).collect();
+            let own: Vec<_> = station
+                .survey()
+                .locks
+                .into_iter()
+                .filter(LockView::is_own)
+                .collect();
             let _ = station.with(|ctx| locks::release(ctx, &own, TakeOver::No));
         }
     }
@@ -433,6 +636,8 @@ fn contend(station: &Station, rounds: usize) -> Vec<String> {
 
 fn record(remote: &Path, commit: &str) -> LockRecord {
     let repo = git2::Repository::open(remote).unwrap();
-    let object = repo.revparse_single(&format!("{commit}:lock.json")).unwrap();
+    let object = repo
+        .revparse_single(&format!("{commit}:lock.json"))
+        .unwrap();
     LockRecord::parse(&id(ONE), object.as_blob().unwrap().content()).unwrap()
 }

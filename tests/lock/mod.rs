@@ -7,19 +7,39 @@ mod model;
 use model::{Broken, Rules, explore};
 
 /// Three machines: one may die, and one answer get lost. Because of their clocks, locks expire at any time.
-const THREE: Rules = Rules { machines: 3, lock_commits: 1, turns: 1, crashes: 1, losses: 1, ticks: 0, broken: None };
+const THREE: Rules = Rules {
+    machines: 3,
+    lock_commits: 1,
+    turns: 1,
+    crashes: 1,
+    losses: 1,
+    ticks: 0,
+    broken: None,
+};
 
 /// None dies, but locks expire because nothing is heard for as long as they hold.
-const WAITING: Rules = Rules { crashes: 0, ticks: 1, ..THREE };
+const WAITING: Rules = Rules {
+    crashes: 0,
+    ticks: 1,
+    ..THREE
+};
 
 /// Two machines, each of which may take the lock again, or renew it before it writes.
-const TWO: Rules = Rules { machines: 2, lock_commits: 2, ..THREE };
+const TWO: Rules = Rules {
+    machines: 2,
+    lock_commits: 2,
+    ..THREE
+};
 
 #[expect(clippy::print_stdout, reason = "says how much was explored")]
 fn explore_all(rules: Rules) {
-    let explored = explore(rules).unwrap_or_else(|found| panic!("{}\n{}", found.wrong, found.story.join("\n")));
+    let explored = explore(rules)
+        .unwrap_or_else(|found| panic!("{}\n{}", found.wrong, found.story.join("\n")));
     let (states, steps, depth) = (explored.states, explored.steps, explored.depth);
-    println!("{} machines: {states} states, {steps} steps, the farthest state {depth} steps away", rules.machines);
+    println!(
+        "{} machines: {states} states, {steps} steps, the farthest state {depth} steps away",
+        rules.machines
+    );
     assert!(states > 10_000, "{states}");
 }
 
@@ -49,11 +69,18 @@ fn is_large() -> bool {
 #[expect(clippy::print_stdout, reason = "shows the counterexamples")]
 fn the_model_finds_what_goes_wrong_without_each_rule() {
     for (broken, wrong) in [
-        (Broken::LockExpectation, "2 machines can write at the same time"),
+        (
+            Broken::LockExpectation,
+            "2 machines can write at the same time",
+        ),
         (Broken::DataExpectation, "turns that were safe are lost"),
         (Broken::SeparatePushes, "m0 writes what Some(1) holds"),
     ] {
-        let found = explore(Rules { broken: Some(broken), ..TWO }).expect_err("something must go wrong");
+        let found = explore(Rules {
+            broken: Some(broken),
+            ..TWO
+        })
+        .expect_err("something must go wrong");
         println!("{}:\n  {}", found.wrong, found.story.join("\n  "));
         assert_eq!(found.wrong, wrong, "{:?}", found.story);
     }

@@ -11,7 +11,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use ccsync::domain::id::{CommitId, SessionId};
 use ccsync::lock::record::{Identity, LockRecord, Stamp, TTL};
-use ccsync::lock::state::{self, Change, Holding, Me, Pending, Seen, Settlement, Standing, TakeOver};
+use ccsync::lock::state::{
+    self, Change, Holding, Me, Pending, Seen, Settlement, Standing, TakeOver,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 
 const MACHINES: usize = 3;
@@ -122,7 +124,11 @@ impl fmt::Display for Event {
             write!(f, "m{m} ")?;
         }
         f.write_str(self.what)?;
-        f.write_str(if self.unheard { ", and hears nothing" } else { "" })
+        f.write_str(if self.unheard {
+            ", and hears nothing"
+        } else {
+            ""
+        })
     }
 }
 
@@ -135,7 +141,9 @@ impl Hasher for QuickHasher {
         self.0
     }
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+        bytes
+            .iter()
+            .for_each(|byte| self.write_u64(u64::from(*byte)));
     }
     fn write_u8(&mut self, n: u8) {
         self.write_u64(u64::from(n));
@@ -179,7 +187,11 @@ pub(super) fn explore(rules: Rules) -> Result<Explored, Counterexample> {
         losses: 0,
         tick: 0,
     };
-    let nothing = Event { machine: None, what: "", unheard: false };
+    let nothing = Event {
+        machine: None,
+        what: "",
+        unheard: false,
+    };
     let mut states = Vec::with_capacity(1 << 20);
     states.push((start, 0, nothing, 0));
     let mut known: HashSet<World, BuildHasherDefault<QuickHasher>> =
@@ -202,11 +214,18 @@ pub(super) fn explore(rules: Rules) -> Result<Explored, Counterexample> {
                 }
                 Err(wrong) => wrong,
             };
-            return Err(Counterexample { wrong, story: story(&states, at, what) });
+            return Err(Counterexample {
+                wrong,
+                story: story(&states, at, what),
+            });
         }
         at += 1;
     }
-    Ok(Explored { states: states.len(), steps, depth: states.last().map_or(0, |last| last.3) })
+    Ok(Explored {
+        states: states.len(),
+        steps,
+        depth: states.last().map_or(0, |last| last.3),
+    })
 }
 
 fn story(states: &[(World, usize, Event, usize)], mut at: usize, last: Event) -> Vec<String> {
@@ -259,7 +278,11 @@ impl Model {
     fn steps(&mut self, world: &World) -> Vec<Step> {
         let mut steps = Vec::new();
         for m in 0..self.rules.machines {
-            let event = |what| Event { machine: u8::try_from(m).ok(), what, unheard: false };
+            let event = |what| Event {
+                machine: u8::try_from(m).ok(),
+                what,
+                unheard: false,
+            };
             if world.machines[m].dead {
                 let mut next = *world;
                 next.machines[m].dead = false;
@@ -281,7 +304,13 @@ impl Model {
             for (what, world, push) in self.pushes(world, m) {
                 steps.push((event(what), self.answered(&world, push)));
                 if world.losses < self.rules.losses {
-                    steps.push((Event { unheard: true, ..event(what) }, Ok(unanswered(&world, push))));
+                    steps.push((
+                        Event {
+                            unheard: true,
+                            ..event(what)
+                        },
+                        Ok(unanswered(&world, push)),
+                    ));
                 }
             }
         }
@@ -291,12 +320,26 @@ impl Model {
             next.underway[at] = None;
             next.underway.sort_unstable();
             let arrived = self.execute(&mut next, push).map(|_| next);
-            let event = Event { machine: Some(push.by), what: "is heard at last by the remote", unheard: false };
+            let event = Event {
+                machine: Some(push.by),
+                what: "is heard at last by the remote",
+                unheard: false,
+            };
             steps.push((event, arrived));
         }
         if world.tick < self.rules.ticks {
-            let event = Event { machine: None, what: "time passes", unheard: false };
-            steps.push((event, Ok(World { tick: world.tick + 1, ..*world })));
+            let event = Event {
+                machine: None,
+                what: "time passes",
+                unheard: false,
+            };
+            steps.push((
+                event,
+                Ok(World {
+                    tick: world.tick + 1,
+                    ..*world
+                }),
+            ));
         }
         steps
     }
@@ -321,10 +364,20 @@ impl Model {
             let commit = self.write(&mut next, m, change.new.unwrap());
             let claim = &mut next.machines[m].claim;
             *claim = Some(match *claim {
-                Some(former) => Claim { pending: Some(Sent::Renew(commit)), ..former },
-                None => Claim { commit, pending: Some(Sent::Acquire) },
+                Some(former) => Claim {
+                    pending: Some(Sent::Renew(commit)),
+                    ..former
+                },
+                None => Claim {
+                    commit,
+                    pending: Some(Sent::Acquire),
+                },
             });
-            pushes.push((what, next, lock_only((change.expected.map(|c| number(&c)), Some(commit)))));
+            pushes.push((
+                what,
+                next,
+                lock_only((change.expected.map(|c| number(&c)), Some(commit))),
+            ));
         }
         let holding = machine.claim.map(|claim| self.holding(claim));
         if let Some(holding) = &holding {
@@ -347,13 +400,27 @@ impl Model {
             if let Some(change) = holding.release() {
                 let mut next = *world;
                 next.machines[m].claim.as_mut().unwrap().pending = Some(Sent::Release);
-                pushes.push(("gives back", next, lock_only((change.expected.map(|c| number(&c)), None))));
+                pushes.push((
+                    "gives back",
+                    next,
+                    lock_only((change.expected.map(|c| number(&c)), None)),
+                ));
             }
         }
         if holding.is_none() && machine.safe < machine.written {
-            let push = Push { lock: None, ..self.with_turns(world, m, lock_only((None, None))) };
+            let push = Push {
+                lock: None,
+                ..self.with_turns(world, m, lock_only((None, None)))
+            };
             let fork = self.as_fork(world, m);
-            pushes.push(("sends its turns as a fork", *world, Push { data: Some((machine.known, fork)), ..push }));
+            pushes.push((
+                "sends its turns as a fork",
+                *world,
+                Push {
+                    data: Some((machine.known, fork)),
+                    ..push
+                },
+            ));
         }
         pushes
     }
@@ -368,7 +435,13 @@ impl Model {
             Standing::Expired { .. } => ("takes over what has expired", TakeOver::Expired),
             Standing::Held { .. } => ("takes over", TakeOver::Live),
         };
-        let change = state::acquire(&self.session, seen.as_ref(), &me, take_over, self.stamp(world, m));
+        let change = state::acquire(
+            &self.session,
+            seen.as_ref(),
+            &me,
+            take_over,
+            self.stamp(world, m),
+        );
         Some((what, change.expect("as much was permitted as is needed")))
     }
 
@@ -377,19 +450,30 @@ impl Model {
         let machine = world.machines[m];
         let mut content = self.contents[usize::from(machine.known)].clone();
         let new = if content.session.len() == usize::from(machine.base) {
-            content.session.extend((machine.safe..machine.written).map(|n| turn(m, n)));
+            content
+                .session
+                .extend((machine.safe..machine.written).map(|n| turn(m, n)));
             self.number_of(content)
         } else {
             self.as_fork(world, m)
         };
-        let lock = push.lock.filter(|_| self.rules.broken != Some(Broken::SeparatePushes));
-        Push { lock, data: Some((machine.known, new)), safe: machine.written, ..push }
+        let lock = push
+            .lock
+            .filter(|_| self.rules.broken != Some(Broken::SeparatePushes));
+        Push {
+            lock,
+            data: Some((machine.known, new)),
+            safe: machine.written,
+            ..push
+        }
     }
 
     fn as_fork(&mut self, world: &World, m: usize) -> Data {
         let machine = world.machines[m];
         let mut content = self.contents[usize::from(machine.known)].clone();
-        content.forks.extend((machine.safe..machine.written).map(|n| turn(m, n)));
+        content
+            .forks
+            .extend((machine.safe..machine.written).map(|n| turn(m, n)));
         self.number_of(content)
     }
 
@@ -401,7 +485,11 @@ impl Model {
         }
         let m = usize::from(push.by);
         if push.lock.is_some() {
-            let mut holding = self.holding(next.machines[m].claim.expect("whoever sends a lock has written it down"));
+            let mut holding = self.holding(
+                next.machines[m]
+                    .claim
+                    .expect("whoever sends a lock has written it down"),
+            );
             let settlement = holding.done();
             next.machines[m].claim = (settlement != Settlement::Released).then(|| claim(&holding));
             if let Some((_, new)) = push.lock {
@@ -419,27 +507,41 @@ impl Model {
     /// What git does with a push. Wrong: it is accepted and must not be.
     fn execute(&self, world: &mut World, push: Push) -> Result<bool, String> {
         let broken = |rule| self.rules.broken == Some(rule);
-        let is_done =
-            push.lock.is_none_or(|(_, new)| world.lock == new) && push.data.is_none_or(|(_, new)| world.data == new);
-        let lock_fits = push.lock.is_none_or(|(expected, _)| world.lock == expected) || broken(Broken::LockExpectation);
-        let data_fits = push.data.is_none_or(|(old, _)| world.data == old) || broken(Broken::DataExpectation);
+        let is_done = push.lock.is_none_or(|(_, new)| world.lock == new)
+            && push.data.is_none_or(|(_, new)| world.data == new);
+        let lock_fits = push.lock.is_none_or(|(expected, _)| world.lock == expected)
+            || broken(Broken::LockExpectation);
+        let data_fits =
+            push.data.is_none_or(|(old, _)| world.data == old) || broken(Broken::DataExpectation);
         if is_done || !lock_fits || !data_fits {
             return Ok(is_done);
         }
         if let Some((_, new)) = push.data {
-            let (old, new) = (&self.contents[usize::from(world.data)], &self.contents[usize::from(new)]);
+            let (old, new) = (
+                &self.contents[usize::from(world.data)],
+                &self.contents[usize::from(new)],
+            );
             if !new.session.starts_with(&old.session) || !new.forks.is_superset(&old.forks) {
                 return Err("turns that were safe are lost".to_owned());
             }
             if new.session != old.session && self.holder(world) != Some(push.by) {
-                return Err(format!("m{} writes what {:?} holds", push.by, self.holder(world)));
+                return Err(format!(
+                    "m{} writes what {:?} holds",
+                    push.by,
+                    self.holder(world)
+                ));
             }
         }
         if let Some((_, new)) = push.lock {
-            let both = world.lock.zip(new).filter(|_| !broken(Broken::LockExpectation));
+            let both = world
+                .lock
+                .zip(new)
+                .filter(|_| !broken(Broken::LockExpectation));
             if let Some((old, new)) = both.map(|(old, new)| (self.record(old), self.record(new))) {
                 let same_holder = old.machine == new.machine && old.acquired == new.acquired;
-                if new.generation < old.generation || !same_holder && new.generation == old.generation {
+                if new.generation < old.generation
+                    || !same_holder && new.generation == old.generation
+                {
                     return Err("a lock was taken over and the generations do not tell".to_owned());
                 }
             }
@@ -453,12 +555,18 @@ impl Model {
     fn fetch(&self, world: &World, m: usize) -> World {
         let mut next = *world;
         let machine = &mut next.machines[m];
-        let since = |commit| machine.seen.filter(|seen| seen.0 == commit).map_or(world.tick, |seen| seen.1);
+        let since = |commit| {
+            machine
+                .seen
+                .filter(|seen| seen.0 == commit)
+                .map_or(world.tick, |seen| seen.1)
+        };
         machine.seen = world.lock.map(|commit| (commit, since(commit)));
         machine.known = world.data;
         if let Some(before) = machine.claim {
             let mut holding = self.holding(before);
-            machine.claim = match holding.settle(world.lock.map(|commit| self.id(commit)).as_ref()) {
+            machine.claim = match holding.settle(world.lock.map(|commit| self.id(commit)).as_ref())
+            {
                 Settlement::Held | Settlement::Unanswered => Some(claim(&holding)),
                 Settlement::Released | Settlement::Lost => None,
             };
@@ -466,7 +574,9 @@ impl Model {
         // Turns that arrived although nobody said so.
         let content = &self.contents[usize::from(world.data)];
         let mut arrived = machine.safe;
-        while arrived < machine.written && content.session.get(usize::from(machine.base)) == Some(&turn(m, arrived)) {
+        while arrived < machine.written
+            && content.session.get(usize::from(machine.base)) == Some(&turn(m, arrived))
+        {
             (arrived, machine.base) = (arrived + 1, machine.base + 1);
         }
         while arrived < machine.written && content.forks.contains(&turn(m, arrived)) {
@@ -493,9 +603,13 @@ impl Model {
         }
         let content = &self.contents[usize::from(world.data)];
         for (m, machine) in machines() {
-            let lost = |n: &u8| !content.session.contains(&turn(m, *n)) && !content.forks.contains(&turn(m, *n));
+            let lost = |n: &u8| {
+                !content.session.contains(&turn(m, *n)) && !content.forks.contains(&turn(m, *n))
+            };
             if let Some(n) = (0..machine.safe).find(lost) {
-                return Some(format!("turn {n} of m{m} is neither in the session nor in a fork nor waiting"));
+                return Some(format!(
+                    "turn {n} of m{m} is neither in the session nor in a fork nor waiting"
+                ));
             }
         }
         None
@@ -510,25 +624,41 @@ impl Model {
     /// Whose commit the branch is.
     fn holder(&self, world: &World) -> Option<u8> {
         let record = self.record(world.lock?);
-        let at = self.identities.iter().position(|identity| identity.machine == record.machine);
+        let at = self
+            .identities
+            .iter()
+            .position(|identity| identity.machine == record.machine);
         at.map(|at| u8::try_from(at).unwrap())
     }
 
     fn now(&self, tick: u8, m: usize) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + TimeDelta::days(9000) + TTL * i32::from(tick) + TimeDelta::hours(CLOCKS[m])
+        DateTime::UNIX_EPOCH
+            + TimeDelta::days(9000)
+            + TTL * i32::from(tick)
+            + TimeDelta::hours(CLOCKS[m])
     }
 
     fn stamp(&self, world: &World, m: usize) -> Stamp {
-        Stamp { now: self.now(world.tick, m), nonce: format!("{}", world.machines[m].made) }
+        Stamp {
+            now: self.now(world.tick, m),
+            nonce: format!("{}", world.machines[m].made),
+        }
     }
 
     fn seen(&self, world: &World, m: usize) -> Option<Seen> {
         let (commit, tick) = world.machines[m].seen?;
-        Some(Seen { commit: self.id(commit), record: self.record(commit).clone(), first_seen: self.now(tick, m) })
+        Some(Seen {
+            commit: self.id(commit),
+            record: self.record(commit).clone(),
+            first_seen: self.now(tick, m),
+        })
     }
 
     fn me(&self, machine: &Machine, m: usize) -> Me {
-        Me::new(self.identities[m].clone(), machine.claim.map(|claim| self.holding(claim)).as_ref())
+        Me::new(
+            self.identities[m].clone(),
+            machine.claim.map(|claim| self.holding(claim)).as_ref(),
+        )
     }
 
     fn record(&self, commit: Commit) -> &LockRecord {
@@ -542,7 +672,13 @@ impl Model {
     fn write(&mut self, world: &mut World, m: usize, record: LockRecord) -> Commit {
         world.machines[m].made += 1;
         let next = Commit::try_from(self.records.len()).unwrap();
-        let key = (m, world.machines[m].made, record.generation, record.acquired, record.renewed);
+        let key = (
+            m,
+            world.machines[m].made,
+            record.generation,
+            record.acquired,
+            record.renewed,
+        );
         *self.numbers.entry(key).or_insert_with(|| {
             self.ids.push(format!("{next:040x}").parse().unwrap());
             self.records.push(record);
@@ -553,18 +689,28 @@ impl Model {
     fn holding(&self, claim: Claim) -> Holding {
         let pending = claim.pending.map(|sent| match sent {
             Sent::Acquire => Pending::Acquire,
-            Sent::Renew(commit) => Pending::Renew { commit: self.id(commit), record: self.record(commit).clone() },
+            Sent::Renew(commit) => Pending::Renew {
+                commit: self.id(commit),
+                record: self.record(commit).clone(),
+            },
             Sent::Release => Pending::Release,
         });
-        Holding { record: self.record(claim.commit).clone(), commit: self.id(claim.commit), pending }
+        Holding {
+            record: self.record(claim.commit).clone(),
+            commit: self.id(claim.commit),
+            pending,
+        }
     }
 
     fn number_of(&mut self, content: Content) -> Data {
         let next = Data::try_from(self.contents.len()).unwrap();
-        *self.content_numbers.entry(content.clone()).or_insert_with(|| {
-            self.contents.push(content);
-            next
-        })
+        *self
+            .content_numbers
+            .entry(content.clone())
+            .or_insert_with(|| {
+                self.contents.push(content);
+                next
+            })
     }
 }
 
@@ -573,7 +719,11 @@ fn unanswered(world: &World, push: Push) -> World {
     let mut next = *world;
     next.losses += 1;
     // The rules permit no more losses than there is room.
-    *next.underway.iter_mut().find(|place| place.is_none()).unwrap() = Some(push);
+    *next
+        .underway
+        .iter_mut()
+        .find(|place| place.is_none())
+        .unwrap() = Some(push);
     next.underway.sort_unstable();
     next
 }
@@ -584,7 +734,10 @@ fn claim(holding: &Holding) -> Claim {
         Pending::Renew { commit, .. } => Sent::Renew(number(commit)),
         Pending::Release => Sent::Release,
     });
-    Claim { commit: number(&holding.commit), pending }
+    Claim {
+        commit: number(&holding.commit),
+        pending,
+    }
 }
 
 fn turn(m: usize, n: u8) -> u8 {

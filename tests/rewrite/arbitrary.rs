@@ -11,15 +11,68 @@ use super::roots;
 /// Machines of every system, some with roots that nobody should have.
 pub(crate) fn machines() -> Vec<RootSet> {
     vec![
-        roots(System::Linux, &[("HOME", "/home/al"), ("PROJECTS", "/home/al/projects"), ("W", "/srv/w")]),
-        roots(System::Linux, &[("HOME", "/root"), ("PROJECTS", "/work/projects=>/mnt/big/projects")]),
-        roots(System::Macos, &[("HOME", "/Users/al=>/Volumes/Big Disk/al"), ("PROJECTS", "/Users/al/My \"Projects\"")]),
-        roots(System::Windows, &[("HOME", "C:\\Users\\al"), ("PROJECTS", "D:\\code"), ("W", "n:\\w w")]),
-        roots(System::Wsl, &[("HOME", "/home/al"), ("PROJECTS", "/mnt/c/Users/al/code"), ("W", "/mnt/c/w")]),
-        roots(System::Linux, &[("HOME", "/home/\u{e9}"), ("PROJECTS", "/home/e\u{301}"), ("W", "/\u{76ee}\u{5f55}")]),
-        roots(System::Linux, &[("HOME", "/a"), ("PROJECTS", "/a\\"), ("W", "/1")]),
-        roots(System::Linux, &[("HOME", "/a{{"), ("PROJECTS", "/a{{HOME}}"), ("W", "/\"")]),
-        roots(System::Linux, &[("HOME", "/home/al"), ("PROJECTS", "/home/al"), ("W", "/home/al~")]),
+        roots(
+            System::Linux,
+            &[
+                ("HOME", "/home/al"),
+                ("PROJECTS", "/home/al/projects"),
+                ("W", "/srv/w"),
+            ],
+        ),
+        roots(
+            System::Linux,
+            &[
+                ("HOME", "/root"),
+                ("PROJECTS", "/work/projects=>/mnt/big/projects"),
+            ],
+        ),
+        roots(
+            System::Macos,
+            &[
+                ("HOME", "/Users/al=>/Volumes/Big Disk/al"),
+                ("PROJECTS", "/Users/al/My \"Projects\""),
+            ],
+        ),
+        roots(
+            System::Windows,
+            &[
+                ("HOME", "C:\\Users\\al"),
+                ("PROJECTS", "D:\\code"),
+                ("W", "n:\\w w"),
+            ],
+        ),
+        roots(
+            System::Wsl,
+            &[
+                ("HOME", "/home/al"),
+                ("PROJECTS", "/mnt/c/Users/al/code"),
+                ("W", "/mnt/c/w"),
+            ],
+        ),
+        roots(
+            System::Linux,
+            &[
+                ("HOME", "/home/\u{e9}"),
+                ("PROJECTS", "/home/e\u{301}"),
+                ("W", "/\u{76ee}\u{5f55}"),
+            ],
+        ),
+        roots(
+            System::Linux,
+            &[("HOME", "/a"), ("PROJECTS", "/a\\"), ("W", "/1")],
+        ),
+        roots(
+            System::Linux,
+            &[("HOME", "/a{{"), ("PROJECTS", "/a{{HOME}}"), ("W", "/\"")],
+        ),
+        roots(
+            System::Linux,
+            &[
+                ("HOME", "/home/al"),
+                ("PROJECTS", "/home/al"),
+                ("W", "/home/al~"),
+            ],
+        ),
     ]
 }
 
@@ -30,23 +83,59 @@ pub(crate) fn machine() -> impl Strategy<Value = RootSet> {
 /// Working directories for which directory names are known.
 pub(crate) fn directories(machine: &RootSet) -> Vec<String> {
     let separator = machine.system.separator();
-    let below =
-        |tail: &str| machine.roots.iter().map(|root| format!("{}{separator}{tail}", root.path)).collect::<Vec<_>>();
-    [below("demo"), below("my_app.x"), below("d\u{e9} \"}}"), below(&"long".repeat(60))].concat()
+    let below = |tail: &str| {
+        machine
+            .roots
+            .iter()
+            .map(|root| format!("{}{separator}{tail}", root.path))
+            .collect::<Vec<_>>()
+    };
+    [
+        below("demo"),
+        below("my_app.x"),
+        below("d\u{e9} \"}}"),
+        below(&"long".repeat(60)),
+    ]
+    .concat()
 }
 
 /// Every spelling of every root that this file can think of, made without the code under test.
 fn spelled(machine: &RootSet) -> Vec<String> {
     let escape = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
     let mut all = Vec::new();
-    let paths = machine.roots.iter().flat_map(|root| [Some(root.path.clone()), root.resolved.clone()]).flatten();
+    let paths = machine
+        .roots
+        .iter()
+        .flat_map(|root| [Some(root.path.clone()), root.resolved.clone()])
+        .flatten();
     for path in paths.chain(directories(machine)) {
         let forward = path.replace('\\', "/");
-        let bash = forward.strip_prefix("C:").map_or(forward.clone(), |rest| format!("/c{rest}"));
-        all.extend([path.clone(), escape(&path), escape(&escape(&path)), escape(&escape(&escape(&path)))]);
-        all.extend([forward.clone(), format!("/mnt{bash}"), bash, escape(&forward).replace('/', "\\/")]);
-        all.extend([forward.replace('/', "\\\\/"), path.to_lowercase(), client_dir_name(&path)]);
-        all.extend([path.replace('/', "%2F").replace('\\', "%5C").replace(':', "%3A"), path.replace(' ', "%20")]);
+        let bash = forward
+            .strip_prefix("C:")
+            .map_or(forward.clone(), |rest| format!("/c{rest}"));
+        all.extend([
+            path.clone(),
+            escape(&path),
+            escape(&escape(&path)),
+            escape(&escape(&escape(&path))),
+        ]);
+        all.extend([
+            forward.clone(),
+            format!("/mnt{bash}"),
+            bash,
+            escape(&forward).replace('/', "\\/"),
+        ]);
+        all.extend([
+            forward.replace('/', "\\\\/"),
+            path.to_lowercase(),
+            client_dir_name(&path),
+        ]);
+        all.extend([
+            path.replace('/', "%2F")
+                .replace('\\', "%5C")
+                .replace(':', "%3A"),
+            path.replace(' ', "%20"),
+        ]);
     }
     all
 }
@@ -158,12 +247,26 @@ const NEIGHBOURS: &[&str] = &[
     ",\"x\":\"",
 ];
 
-const BYTES: &[&[u8]] = &[b"\xff", b"\xc3", b"\xe2\x82", b"\xed\xa0\xbd", b"\xf0\x9f", b"\x80", b"\x1b"];
+const BYTES: &[&[u8]] = &[
+    b"\xff",
+    b"\xc3",
+    b"\xe2\x82",
+    b"\xed\xa0\xbd",
+    b"\xf0\x9f",
+    b"\x80",
+    b"\x1b",
+];
 
 /// Any bytes, with a weakness for paths of the machine between awkward neighbours.
 pub(crate) fn bytes(machine: &RootSet) -> impl Strategy<Value = Vec<u8>> + use<> {
-    let paths: Vec<Vec<u8>> = spelled(machine).into_iter().map(String::into_bytes).collect();
-    let neighbours: Vec<Vec<u8>> = NEIGHBOURS.iter().map(|text| text.as_bytes().to_vec()).collect();
+    let paths: Vec<Vec<u8>> = spelled(machine)
+        .into_iter()
+        .map(String::into_bytes)
+        .collect();
+    let neighbours: Vec<Vec<u8>> = NEIGHBOURS
+        .iter()
+        .map(|text| text.as_bytes().to_vec())
+        .collect();
     let odd: Vec<Vec<u8>> = BYTES.iter().map(|bytes| bytes.to_vec()).collect();
     let piece = prop_oneof![
         5 => select(paths),
@@ -176,12 +279,30 @@ pub(crate) fn bytes(machine: &RootSet) -> impl Strategy<Value = Vec<u8>> + use<>
 
 /// Text as it stands in a string: paths between awkward neighbours, all of it UTF-8.
 fn text(machine: &RootSet) -> impl Strategy<Value = String> + use<> {
-    let piece = prop_oneof![2 => select(spelled(machine)), 3 => select(NEIGHBOURS).prop_map(str::to_owned)];
+    let piece =
+        prop_oneof![2 => select(spelled(machine)), 3 => select(NEIGHBOURS).prop_map(str::to_owned)];
     prop::collection::vec(piece, 0..7).prop_map(|pieces| pieces.concat())
 }
 
-const KEYS: &[&str] = &["cwd", "type", "data", "thinking", "signature", "base64", "message", "content", "x"];
-const TYPES: &[&str] = &["base64", "redacted_thinking", "relocated", "user", "file-history-snapshot", "text"];
+const KEYS: &[&str] = &[
+    "cwd",
+    "type",
+    "data",
+    "thinking",
+    "signature",
+    "base64",
+    "message",
+    "content",
+    "x",
+];
+const TYPES: &[&str] = &[
+    "base64",
+    "redacted_thinking",
+    "relocated",
+    "user",
+    "file-history-snapshot",
+    "text",
+];
 
 /// A JSON value with the keys that matter, paths in strings and in keys, and JSON inside of strings.
 fn value(machine: &RootSet) -> impl Strategy<Value = Value> + use<> {

@@ -41,15 +41,30 @@ struct Journey<'m> {
 impl<'m> Journey<'m> {
     fn of_heading(heading: &str, machines: &'m HashMap<String, Machine>) -> Option<Self> {
         let (origin, target) = heading.trim_start_matches('#').trim().split_once(" → ")?;
-        let (target, view) =
-            target.strip_suffix(", original").map_or((target, View::Local), |name| (name, View::Original));
-        Some(Self { origin: &machines[origin], target: &machines[target], view })
+        let (target, view) = target
+            .strip_suffix(", original")
+            .map_or((target, View::Local), |name| (name, View::Original));
+        Some(Self {
+            origin: &machines[origin],
+            target: &machines[target],
+            view,
+        })
     }
 
     fn check(&self, written: &str, portable: &str, local: &str) {
         check_collapse(self.origin, written, portable);
-        let read = read(&self.origin.0, &self.target.0, self.view, kind_of(written), portable.as_bytes());
-        assert_eq!(String::from_utf8_lossy(&read), local, "{written} via {portable}");
+        let read = read(
+            &self.origin.0,
+            &self.target.0,
+            self.view,
+            kind_of(written),
+            portable.as_bytes(),
+        );
+        assert_eq!(
+            String::from_utf8_lossy(&read),
+            local,
+            "{written} via {portable}"
+        );
     }
 }
 
@@ -57,21 +72,36 @@ fn check_collapse((origin, directories): &Machine, written: &str, portable: &str
     let kind = kind_of(written);
     let collapsed = collapse(origin, directories, kind, written.as_bytes());
     assert_eq!(String::from_utf8_lossy(&collapsed), portable, "{written}");
-    assert_eq!(expand(&Expander::exact(origin), kind, &collapsed), written.as_bytes());
+    assert_eq!(
+        expand(&Expander::exact(origin), kind, &collapsed),
+        written.as_bytes()
+    );
 }
 
 fn kind_of(text: &str) -> TextKind {
-    if serde_json::from_str::<serde_json::Value>(text).is_ok() { TextKind::Json } else { TextKind::Plain }
+    if serde_json::from_str::<serde_json::Value>(text).is_ok() {
+        TextKind::Json
+    } else {
+        TextKind::Plain
+    }
 }
 
 fn machines() -> HashMap<String, Machine> {
-    let rows = DOCUMENT.lines().filter_map(|line| match cells(line).as_slice() {
-        [name, system, home, projects, directories @ ..] => {
-            let roots = roots(system_of(system)?, &[("HOME", home), ("PROJECTS", projects)]);
-            Some(((*name).to_owned(), (roots, directories.iter().map(|d| (*d).to_owned()).collect())))
-        }
-        _ => None,
-    });
+    let rows = DOCUMENT
+        .lines()
+        .filter_map(|line| match cells(line).as_slice() {
+            [name, system, home, projects, directories @ ..] => {
+                let roots = roots(
+                    system_of(system)?,
+                    &[("HOME", home), ("PROJECTS", projects)],
+                );
+                Some((
+                    (*name).to_owned(),
+                    (roots, directories.iter().map(|d| (*d).to_owned()).collect()),
+                ))
+            }
+            _ => None,
+        });
     rows.collect()
 }
 
@@ -81,8 +111,19 @@ fn system_of(name: &str) -> Option<System> {
 
 /// The texts of a table's row, if all of its cells are code; empty cells are left out.
 fn cells(line: &str) -> Vec<&str> {
-    let Some(row) = line.strip_prefix("| ").and_then(|row| row.strip_suffix('|')) else { return Vec::new() };
-    let texts = row.split(" | ").map(str::trim).filter(|cell| !cell.is_empty());
-    let texts = texts.map(|cell| cell.strip_prefix('`').and_then(|cell| cell.strip_suffix('`')));
+    let Some(row) = line
+        .strip_prefix("| ")
+        .and_then(|row| row.strip_suffix('|'))
+    else {
+        return Vec::new();
+    };
+    let texts = row
+        .split(" | ")
+        .map(str::trim)
+        .filter(|cell| !cell.is_empty());
+    let texts = texts.map(|cell| {
+        cell.strip_prefix('`')
+            .and_then(|cell| cell.strip_suffix('`'))
+    });
     texts.collect::<Option<Vec<_>>>().unwrap_or_default()
 }

@@ -13,7 +13,12 @@ const KINDS: [TextKind; 2] = [TextKind::Json, TextKind::Plain];
 const VIEWS: [View; 2] = [View::Local, View::Original];
 
 /// The records that only the client reads.
-const CLIENT_RECORDS: [&str; 4] = ["worktree-state", "relocated", "file-history-snapshot", "file-history-delta"];
+const CLIENT_RECORDS: [&str; 4] = [
+    "worktree-state",
+    "relocated",
+    "file-history-snapshot",
+    "file-history-delta",
+];
 
 fn machine_and_bytes() -> impl Strategy<Value = (RootSet, Vec<u8>)> {
     machine().prop_flat_map(|machine| (Just(machine.clone()), bytes(&machine)))
@@ -146,12 +151,28 @@ enum Part {
 }
 
 fn tail() -> impl Strategy<Value = Vec<&'static str>> {
-    prop::collection::vec(select(vec!["demo", "demo-feature", "a.rs", "\u{e9}", "x_y", "n", "t"]), 0..4)
+    prop::collection::vec(
+        select(vec![
+            "demo",
+            "demo-feature",
+            "a.rs",
+            "\u{e9}",
+            "x_y",
+            "n",
+            "t",
+        ]),
+        0..4,
+    )
 }
 
 fn part() -> impl Strategy<Value = Part> {
-    let word = select(vec!["see", "/usr/bin", "demo", "{{HOME}}", "a/b", "\u{76ee}", "\n", "--", "ls"]);
-    prop_oneof![word.prop_map(Part::Word), (0_usize..2, tail()).prop_map(|(root, tail)| Part::Path(root, tail))]
+    let word = select(vec![
+        "see", "/usr/bin", "demo", "{{HOME}}", "a/b", "\u{76ee}", "\n", "--", "ls",
+    ]);
+    prop_oneof![
+        word.prop_map(Part::Word),
+        (0_usize..2, tail()).prop_map(|(root, tail)| Part::Path(root, tail))
+    ]
 }
 
 /// The parts as text of a machine, in a string that is `depth` levels of JSON deep.
@@ -159,7 +180,9 @@ fn rendered(machine: &RootSet, parts: &[Part], depth: usize) -> String {
     let separator = machine.system.separator().to_string();
     let words = parts.iter().map(|part| match part {
         Part::Word(word) => (*word).to_owned(),
-        Part::Path(root, tail) => [vec![machine.roots[*root].path.as_str()], tail.clone()].concat().join(&separator),
+        Part::Path(root, tail) => [vec![machine.roots[*root].path.as_str()], tail.clone()]
+            .concat()
+            .join(&separator),
     });
     let text = format!("in {}", words.collect::<Vec<_>>().join(" "));
     (0..depth).fold(text, |text, _| serde_json::json!({ "x": text }).to_string())
@@ -191,9 +214,13 @@ fn visit(value: &Value, is_protected: bool, found: &mut dyn FnMut(&str, bool)) {
         Value::String(text) => found(text, is_protected),
         Value::Array(items) => items.iter().for_each(|item| visit(item, false, found)),
         Value::Object(fields) => {
-            let is_binary = matches!(fields.get("type").and_then(Value::as_str), Some("base64" | "redacted_thinking"));
+            let is_binary = matches!(
+                fields.get("type").and_then(Value::as_str),
+                Some("base64" | "redacted_thinking")
+            );
             for (key, field) in fields {
-                let is_key = matches!(key.as_str(), "thinking" | "signature" | "base64") || key == "data" && is_binary;
+                let is_key = matches!(key.as_str(), "thinking" | "signature" | "base64")
+                    || key == "data" && is_binary;
                 visit(field, is_key, found);
             }
         }
@@ -205,14 +232,19 @@ fn visit(value: &Value, is_protected: bool, found: &mut dyn FnMut(&str, bool)) {
 fn stands_alone(text: &str, path: &str, system: System) -> bool {
     text.match_indices(path).any(|(at, _)| {
         let (before, after) = (&text[..at], &text[at + path.len()..]);
-        let begins = before.is_empty() || before.ends_with([' ', '"', '\'', '(', ':', '=', ',', '\n', '\t']);
-        let ends = after.is_empty() || after.starts_with([' ', '"', '\'', ')', ':', ',', '\n', system.separator()]);
+        let begins =
+            before.is_empty() || before.ends_with([' ', '"', '\'', '(', ':', '=', ',', '\n', '\t']);
+        let ends = after.is_empty()
+            || after.starts_with([' ', '"', '\'', ')', ':', ',', '\n', system.separator()]);
         begins && ends
     })
 }
 
 fn without_cwd(mut value: Value) -> Value {
-    if let Some(fields) = value.as_object_mut().filter(|fields| fields.get("cwd").is_some_and(Value::is_string)) {
+    if let Some(fields) = value
+        .as_object_mut()
+        .filter(|fields| fields.get("cwd").is_some_and(Value::is_string))
+    {
         fields.remove("cwd");
     }
     value
@@ -225,13 +257,19 @@ fn what_another_machine_wrote_is_not_touched_by_foreign_roots() {
     let foreign = b"{\"cwd\":\"/home/al/x\"}\n";
     assert_eq!(collapse(&b, &[], TextKind::Json, foreign), foreign);
     let portable = collapse(&a, &[], TextKind::Json, foreign);
-    assert_eq!(read(&a, &b, View::Local, TextKind::Json, &portable), b"{\"cwd\":\"/home/bo/x\"}\n");
+    assert_eq!(
+        read(&a, &b, View::Local, TextKind::Json, &portable),
+        b"{\"cwd\":\"/home/bo/x\"}\n"
+    );
 }
 
 #[test]
 fn a_long_line_with_many_paths_takes_linear_time() {
     let origin = &machines()[0];
-    let line = format!("{{\"x\":\"{}\",\"data\":\"/home/al\"}}", "in /home/al/x and \\\"then\\\" {{X ".repeat(200_000));
+    let line = format!(
+        "{{\"x\":\"{}\",\"data\":\"/home/al\"}}",
+        "in /home/al/x and \\\"then\\\" {{X ".repeat(200_000)
+    );
     let start = std::time::Instant::now();
     let portable = collapse(origin, &[], TextKind::Json, line.as_bytes());
     for target in machines() {

@@ -20,12 +20,20 @@ lines = sys.stdin.buffer.read().split(b"\n")
 sys.stdout.buffer.write(b"\n".join(reference.rewrite_bytes(line, rule) for line in lines))
 "#;
 
-const BEFORE: &[&str] =
-    &["", " ", "(", "'", "`", "=", ":", "\\n", "\\t", "\\\"", "cd ", "-I ", "\\u0000", "→ ", "a,", "x", "_", ".", "é"];
-const PATHS: &[&str] = &["/home/al", "/home/al/projects", "/home/al/projects/demo", "-home-al", "-home-al-projects"];
+const BEFORE: &[&str] = &[
+    "", " ", "(", "'", "`", "=", ":", "\\n", "\\t", "\\\"", "cd ", "-I ", "\\u0000", "→ ", "a,",
+    "x", "_", ".", "é",
+];
+const PATHS: &[&str] = &[
+    "/home/al",
+    "/home/al/projects",
+    "/home/al/projects/demo",
+    "-home-al",
+    "-home-al-projects",
+];
 const AFTER: &[&str] = &[
-    "", " ", "/", "/x.rs", "/x y", ")", "'", "`", ":12", ",", ";", "\\n", "\\\"", ".", ". Then", ".bak", "ice", "_old",
-    "-old", "- x",
+    "", " ", "/", "/x.rs", "/x y", ")", "'", "`", ":12", ",", ";", "\\n", "\\\"", ".", ". Then",
+    ".bak", "ice", "_old", "-old", "- x",
 ];
 const AROUND: &[(&str, &str)] = &[
     ("{\"cwd\":\"", "\"}"),
@@ -42,8 +50,14 @@ fn the_reference_agrees() {
         eprintln!("skipped: CCSYNC_REWRITE_REF is not set");
         return;
     };
-    let origin = roots(System::Linux, &[("HOME", "/home/al"), ("PROJECTS", "/home/al/projects")]);
-    let target = roots(System::Linux, &[("HOME", "/Users/bo"), ("PROJECTS", "/work/code")]);
+    let origin = roots(
+        System::Linux,
+        &[("HOME", "/home/al"), ("PROJECTS", "/home/al/projects")],
+    );
+    let target = roots(
+        System::Linux,
+        &[("HOME", "/Users/bo"), ("PROJECTS", "/work/code")],
+    );
     let text = lines().join("\n");
     let portable = collapse(&origin, &[], TextKind::Json, text.as_bytes());
     let ours = read(&origin, &target, View::Local, TextKind::Json, &portable);
@@ -55,15 +69,27 @@ fn the_reference_agrees() {
         .stdout(Stdio::piped())
         .spawn();
     let mut child = child.expect("python3");
-    child.stdin.take().expect("stdin").write_all(text.as_bytes()).expect("written");
+    child
+        .stdin
+        .take()
+        .expect("stdin")
+        .write_all(text.as_bytes())
+        .expect("written");
     let finished = child.wait_with_output().expect("output");
     assert!(finished.status.success());
     let theirs = finished.stdout;
-    let pairs = ours.split(|b| *b == b'\n').zip(theirs.split(|b| *b == b'\n')).zip(lines());
+    let pairs = ours
+        .split(|b| *b == b'\n')
+        .zip(theirs.split(|b| *b == b'\n'))
+        .zip(lines());
     let differences: Vec<_> = pairs
         .filter(|((ours, theirs), _)| ours != theirs)
         .map(|((ours, theirs), line)| {
-            format!("{line}\n  {}\n  {}", String::from_utf8_lossy(ours), String::from_utf8_lossy(theirs))
+            format!(
+                "{line}\n  {}\n  {}",
+                String::from_utf8_lossy(ours),
+                String::from_utf8_lossy(theirs)
+            )
         })
         .collect();
     assert!(differences.is_empty(), "{}", differences.join("\n"));
@@ -74,13 +100,25 @@ fn lines() -> Vec<String> {
     for (open, close) in AROUND {
         // The reference decodes one level only: of JSON inside a string it sees the letter of an escape as a letter.
         let nested = open.contains('\\');
-        for before in BEFORE.iter().filter(|before| !nested || !ends_an_escape(before)) {
+        for before in BEFORE
+            .iter()
+            .filter(|before| !nested || !ends_an_escape(before))
+        {
             for path in PATHS {
-                lines.extend(AFTER.iter().filter(|after| agree(path, after)).map(|after| {
-                    let text = format!("{before}{path}{after}");
-                    let text = if nested { text.replace('\\', "\\\\").replace("\\\\\"", "\\\\\\\"") } else { text };
-                    format!("{open}{text}{close}")
-                }));
+                lines.extend(
+                    AFTER
+                        .iter()
+                        .filter(|after| agree(path, after))
+                        .map(|after| {
+                            let text = format!("{before}{path}{after}");
+                            let text = if nested {
+                                text.replace('\\', "\\\\").replace("\\\\\"", "\\\\\\\"")
+                            } else {
+                                text
+                            };
+                            format!("{open}{text}{close}")
+                        }),
+                );
             }
         }
     }
@@ -98,5 +136,9 @@ fn agree(path: &str, after: &str) -> bool {
 
 #[test]
 fn lines_are_what_they_should_be() {
-    assert!(lines().iter().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+    assert!(
+        lines()
+            .iter()
+            .all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok())
+    );
 }

@@ -28,21 +28,65 @@ fn expectations_are_kept() {
         world.bare("r.git");
         let store = make(&world, "s", "r.git");
         let first = store.round_trip();
-        let (second, other) = (store.commit(Some(&first), "second"), store.commit(None, "other"));
+        let (second, other) = (
+            store.commit(Some(&first), "second"),
+            store.commit(None, "other"),
+        );
         assert!(is_refused(&store.push(&second, None)), "it exists");
-        assert!(is_refused(&store.push(&second, Some(&other))), "it is not there");
         assert!(
-            is_refused(&store.git.push(&[update("refs/heads/x", Some(&second), Some(&first))])),
+            is_refused(&store.push(&second, Some(&other))),
+            "it is not there"
+        );
+        assert!(
+            is_refused(
+                &store
+                    .git
+                    .push(&[update("refs/heads/x", Some(&second), Some(&first))])
+            ),
             "it does not exist"
         );
-        assert!(is_refused(&store.git.push(&[update("refs/heads/x", None, Some(&first))])), "it does not exist");
-        assert_eq!(store.push(&second, Some(&first)).unwrap(), PushOutcome::Done);
-        assert_eq!(store.push(&second, Some(&first)).unwrap(), PushOutcome::Done, "a repeated push is done");
-        assert_eq!(store.push(&other, Some(&second)).unwrap(), PushOutcome::Done, "an exact expectation may replace");
-        assert_eq!(store.git.fetch("main").unwrap(), Some(other), "what was replaced is followed");
+        assert!(
+            is_refused(
+                &store
+                    .git
+                    .push(&[update("refs/heads/x", None, Some(&first))])
+            ),
+            "it does not exist"
+        );
+        assert_eq!(
+            store.push(&second, Some(&first)).unwrap(),
+            PushOutcome::Done
+        );
+        assert_eq!(
+            store.push(&second, Some(&first)).unwrap(),
+            PushOutcome::Done,
+            "a repeated push is done"
+        );
+        assert_eq!(
+            store.push(&other, Some(&second)).unwrap(),
+            PushOutcome::Done,
+            "an exact expectation may replace"
+        );
+        assert_eq!(
+            store.git.fetch("main").unwrap(),
+            Some(other),
+            "what was replaced is followed"
+        );
         let branch = "refs/heads/branch";
-        assert_eq!(store.git.push(&[update(branch, Some(&first), None)]).unwrap(), PushOutcome::Done);
-        assert_eq!(store.git.push(&[update(branch, None, Some(&first))]).unwrap(), PushOutcome::Done);
+        assert_eq!(
+            store
+                .git
+                .push(&[update(branch, Some(&first), None)])
+                .unwrap(),
+            PushOutcome::Done
+        );
+        assert_eq!(
+            store
+                .git
+                .push(&[update(branch, None, Some(&first))])
+                .unwrap(),
+            PushOutcome::Done
+        );
         assert_eq!(store.git.refs().unwrap().keys().collect::<Vec<_>>(), [MAIN]);
         assert_eq!(store.git.push(&[]).unwrap(), PushOutcome::Done);
     }
@@ -57,14 +101,23 @@ fn several_references_move_together_or_not_at_all() {
         let first = store.round_trip();
         let second = store.commit(Some(&first), "second");
         let lock = "refs/heads/ccsync/lock/x";
-        let lost = [update(MAIN, Some(&second), Some(&first)), update(lock, Some(&second), Some(&first))];
+        let lost = [
+            update(MAIN, Some(&second), Some(&first)),
+            update(lock, Some(&second), Some(&first)),
+        ];
         assert!(is_refused(&store.git.push(&lost)));
         assert_eq!(store.git.refs().unwrap()[MAIN], first);
-        let held = [update(MAIN, Some(&second), Some(&first)), update(lock, Some(&second), None)];
+        let held = [
+            update(MAIN, Some(&second), Some(&first)),
+            update(lock, Some(&second), None),
+        ];
         assert_eq!(store.git.push(&held).unwrap(), PushOutcome::Done);
         let released = [update(lock, None, Some(&second))];
         assert_eq!(store.git.push(&released).unwrap(), PushOutcome::Done);
-        assert_eq!(store.git.refs().unwrap().into_iter().collect::<Vec<_>>(), [(MAIN.to_owned(), second)]);
+        assert_eq!(
+            store.git.refs().unwrap().into_iter().collect::<Vec<_>>(),
+            [(MAIN.to_owned(), second)]
+        );
     }
 }
 
@@ -74,16 +127,25 @@ fn of_many_who_push_at_once_exactly_one_wins() {
     const ROUNDS: usize = 12;
     let world = World::new();
     world.bare("r.git");
-    let stores: Vec<_> = (0..STORES).map(|n| WAYS[n % 2](&world, &format!("s{n}"), "r.git")).collect();
+    let stores: Vec<_> = (0..STORES)
+        .map(|n| WAYS[n % 2](&world, &format!("s{n}"), "r.git"))
+        .collect();
     let mut expected = None;
     for round in 0..ROUNDS {
         if expected.is_some() {
-            stores.iter().for_each(|s| assert_eq!(s.git.fetch("main").unwrap(), expected));
+            stores
+                .iter()
+                .for_each(|s| assert_eq!(s.git.fetch("main").unwrap(), expected));
         }
         let commits: Vec<_> = stores
             .iter()
             .enumerate()
-            .map(|(n, s)| (s.git.clone(), s.commit(expected.as_ref(), &format!("{round} {n}"))))
+            .map(|(n, s)| {
+                (
+                    s.git.clone(),
+                    s.commit(expected.as_ref(), &format!("{round} {n}")),
+                )
+            })
             .collect();
         let results: Vec<_> = thread::scope(|scope| {
             let threads: Vec<_> = commits
@@ -95,9 +157,15 @@ fn of_many_who_push_at_once_exactly_one_wins() {
                 .collect();
             threads.into_iter().map(|t| t.join().unwrap()).collect()
         });
-        let winners: Vec<_> = (0..STORES).filter(|n| matches!(results[*n], Ok(PushOutcome::Done))).collect();
+        let winners: Vec<_> = (0..STORES)
+            .filter(|n| matches!(results[*n], Ok(PushOutcome::Done)))
+            .collect();
         assert_eq!(winners.len(), 1, "{results:?}");
-        assert_eq!(results.iter().filter(|r| is_refused(r)).count(), STORES - 1, "{results:?}");
+        assert_eq!(
+            results.iter().filter(|r| is_refused(r)).count(),
+            STORES - 1,
+            "{results:?}"
+        );
         expected = Some(commits[winners[0]].1.clone());
     }
 }
@@ -113,7 +181,10 @@ fn a_missing_repository_is_named() {
             store.git.fetch("main").unwrap_err(),
             store.push(&commit, None).unwrap_err(),
         ] {
-            assert!(matches!(error, RemoteError::Unreachable { .. }) && !error.is_transient(), "{error:?}");
+            assert!(
+                matches!(error, RemoteError::Unreachable { .. }) && !error.is_transient(),
+                "{error:?}"
+            );
             assert_eq!(
                 shown(&error, &world),
                 "there is no repository to be seen at $WORLD/usb/r.git / there is no directory `$WORLD/usb/r.git`"
@@ -121,7 +192,14 @@ fn a_missing_repository_is_named() {
         }
         std::fs::create_dir_all(world.path("usb/r.git")).unwrap();
         let error = store.git.refs().unwrap_err();
-        assert!(error.said().unwrap().as_str().contains("does not appear to be a git repository"), "{error:?}");
+        assert!(
+            error
+                .said()
+                .unwrap()
+                .as_str()
+                .contains("does not appear to be a git repository"),
+            "{error:?}"
+        );
     }
 }
 
@@ -133,7 +211,10 @@ fn what_a_hook_says_is_shown_but_not_obeyed_by_the_terminal() {
         world.bare("r.git");
         let store = make(&world, "s", "r.git");
         let commit = store.commit(None, "x");
-        world.script("r.git/hooks/pre-receive", "printf 'secret found: \\033[2J see the wiki\\n' >&2; exit 1");
+        world.script(
+            "r.git/hooks/pre-receive",
+            "printf 'secret found: \\033[2J see the wiki\\n' >&2; exit 1",
+        );
         let error = store.push(&commit, None).unwrap_err();
         assert!(matches!(error, RemoteError::Rejected { .. }), "{error:?}");
         assert_eq!(
@@ -164,7 +245,10 @@ fn a_name_in_the_way_of_another_is_no_race() {
         world.bare("r.git");
         let store = make(&world, "s", "r.git");
         let first = store.round_trip();
-        let error = store.git.push(&[update("refs/heads/main/x", Some(&first), None)]).unwrap_err();
+        let error = store
+            .git
+            .push(&[update("refs/heads/main/x", Some(&first), None)])
+            .unwrap_err();
         assert!(matches!(error, RemoteError::Rejected { .. }), "{error:?}");
     }
 }
@@ -187,8 +271,16 @@ fn a_strange_environment_and_configuration_change_nothing() {
     // The receiving side is a repository of the user's too, and its hooks are meant; here it has its own.
     let remote = world.bare("r.git");
     let mut config = git2::Config::open(&remote.join("config")).unwrap();
-    config.set_str("core.hooksPath", remote.join("hooks").to_str().unwrap()).unwrap();
-    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"] {
+    config
+        .set_str("core.hooksPath", remote.join("hooks").to_str().unwrap())
+        .unwrap();
+    for name in [
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_COMMON_DIR",
+    ] {
         world.set(name, "/nowhere");
     }
     world.set("GIT_NAMESPACE", "elsewhere");
@@ -198,12 +290,21 @@ fn a_strange_environment_and_configuration_change_nothing() {
     world.set("LANGUAGE", "de");
     let store = world.store("s", "r.git");
     let tagged = store.commit(None, "tagged");
-    let object = store.repo.find_object(git2::Oid::from_str(tagged.as_str()).unwrap(), None).unwrap();
+    let object = store
+        .repo
+        .find_object(git2::Oid::from_str(tagged.as_str()).unwrap(), None)
+        .unwrap();
     let who = git2::Signature::new("al", "al@example.org", &git2::Time::new(0, 0)).unwrap();
-    store.repo.tag("v1", &object, &who, "annotated", false).unwrap();
+    store
+        .repo
+        .tag("v1", &object, &who, "annotated", false)
+        .unwrap();
     let first = store.round_trip();
     let second = store.commit(Some(&tagged), "second");
-    assert_eq!(store.push(&second, Some(&first)).unwrap(), PushOutcome::Done);
+    assert_eq!(
+        store.push(&second, Some(&first)).unwrap(),
+        PushOutcome::Done
+    );
     assert_eq!(store.git.refs().unwrap().keys().collect::<Vec<_>>(), [MAIN]);
     assert!(!world.path("home/ran").exists(), "a hook of the user's ran");
 }
@@ -214,10 +315,16 @@ fn odd_reference_names_are_refused_before_git_sees_them() {
     let store = world.store("s", "r.git");
     let commit = store.commit(None, "x");
     for name in ["main", "--all", "refs/heads/a:b", "refs/heads/*"] {
-        let error = store.git.push(&[update(name, Some(&commit), None)]).unwrap_err();
+        let error = store
+            .git
+            .push(&[update(name, Some(&commit), None)])
+            .unwrap_err();
         assert!(matches!(error, RemoteError::InvalidRef { .. }), "{error:?}");
     }
-    assert!(matches!(store.git.fetch("*").unwrap_err(), RemoteError::InvalidRef { .. }));
+    assert!(matches!(
+        store.git.fetch("*").unwrap_err(),
+        RemoteError::InvalidRef { .. }
+    ));
 }
 
 #[test]
@@ -228,15 +335,38 @@ fn branches_come_with_the_one_that_was_asked_for_and_go_when_they_are_gone() {
     let lock = |n: u32| format!("refs/heads/ccsync/lock/{n}");
     let tracked = |store: &Store| {
         let all = store.repo.references_glob("refs/remotes/*").unwrap();
-        let names = all.map(|r| r.unwrap()).map(|r| (r.name().unwrap().to_owned(), r.target().unwrap().to_string()));
-        names.map(|(name, id)| (name.replace("refs/remotes/origin/", ""), id)).collect::<Vec<_>>()
+        let names = all.map(|r| r.unwrap()).map(|r| {
+            (
+                r.name().unwrap().to_owned(),
+                r.target().unwrap().to_string(),
+            )
+        });
+        names
+            .map(|(name, id)| (name.replace("refs/remotes/origin/", ""), id))
+            .collect::<Vec<_>>()
     };
-    assert_eq!(b.git.fetch_with("main", "ccsync/lock/").unwrap(), None, "the remote is empty");
+    assert_eq!(
+        b.git.fetch_with("main", "ccsync/lock/").unwrap(),
+        None,
+        "the remote is empty"
+    );
     let [one, two, main] = ["one", "two", "main"].map(|text| a.commit(None, text));
-    a.git.push(&[update(&lock(1), Some(&one), None), update(&lock(2), Some(&two), None)]).unwrap();
-    assert_eq!(b.git.fetch_with("main", "ccsync/lock/").unwrap(), None, "there is no `main` yet");
+    a.git
+        .push(&[
+            update(&lock(1), Some(&one), None),
+            update(&lock(2), Some(&two), None),
+        ])
+        .unwrap();
+    assert_eq!(
+        b.git.fetch_with("main", "ccsync/lock/").unwrap(),
+        None,
+        "there is no `main` yet"
+    );
     let named = |name: &str, id: &CommitId| (name.to_owned(), id.to_string());
-    assert_eq!(tracked(&b), [named("ccsync/lock/1", &one), named("ccsync/lock/2", &two)]);
+    assert_eq!(
+        tracked(&b),
+        [named("ccsync/lock/1", &one), named("ccsync/lock/2", &two)]
+    );
     // Replaced by what does not come after it; another one gone; others of the remote not asked for.
     let next = a.commit(None, "next");
     a.git
@@ -247,20 +377,57 @@ fn branches_come_with_the_one_that_was_asked_for_and_go_when_they_are_gone() {
             update("refs/heads/other", Some(&main), None),
         ])
         .unwrap();
-    b.repo.reference("refs/remotes/origin/mine", b.repo.blob(b"").unwrap(), true, "").unwrap();
-    assert_eq!(b.git.fetch_with("main", "ccsync/lock/").unwrap(), Some(main.clone()));
-    b.repo.find_reference("refs/remotes/origin/mine").unwrap().delete().unwrap();
-    assert_eq!(tracked(&b), [named("ccsync/lock/1", &next), named("main", &main)]);
+    b.repo
+        .reference(
+            "refs/remotes/origin/mine",
+            b.repo.blob(b"").unwrap(),
+            true,
+            "",
+        )
+        .unwrap();
+    assert_eq!(
+        b.git.fetch_with("main", "ccsync/lock/").unwrap(),
+        Some(main.clone())
+    );
+    b.repo
+        .find_reference("refs/remotes/origin/mine")
+        .unwrap()
+        .delete()
+        .unwrap();
+    assert_eq!(
+        tracked(&b),
+        [named("ccsync/lock/1", &next), named("main", &main)]
+    );
     a.git.push(&[update(&lock(1), None, Some(&next))]).unwrap();
     assert_eq!(b.git.fetch("main").unwrap(), Some(main.clone()));
-    assert_eq!(tracked(&b).len(), 2, "a plain fetch leaves the others alone");
-    assert_eq!(b.git.fetch_with("main", "ccsync/lock/").unwrap(), Some(main.clone()));
+    assert_eq!(
+        tracked(&b).len(),
+        2,
+        "a plain fetch leaves the others alone"
+    );
+    assert_eq!(
+        b.git.fetch_with("main", "ccsync/lock/").unwrap(),
+        Some(main.clone())
+    );
     assert_eq!(tracked(&b), [named("main", &main)]);
 }
 
 #[test]
 fn a_missing_remote_is_no_remote_without_branches() {
     let world = World::new();
-    let error = world.store("s", "nowhere.git").git.fetch_with("main", "ccsync/lock/").unwrap_err();
-    assert!(matches!(error, RemoteError::Unreachable { why: Missing::Repository, .. }), "{error:?}");
+    let error = world
+        .store("s", "nowhere.git")
+        .git
+        .fetch_with("main", "ccsync/lock/")
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            RemoteError::Unreachable {
+                why: Missing::Repository,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
 }

@@ -21,19 +21,45 @@ fn world_with(name: &str, script: &str) -> World {
 fn each_call(world: &World) -> [RemoteError; 3] {
     world.bare("r.git");
     let store = world.store("s", "r.git");
-    let git = store.git.clone().with_silence_limit(Duration::from_millis(300));
+    let git = store
+        .git
+        .clone()
+        .with_silence_limit(Duration::from_millis(300));
     let commit = store.commit(None, "x");
     let update = update("refs/heads/main", Some(&commit), None);
-    [git.refs().unwrap_err(), git.fetch("main").unwrap_err(), git.push(&[update]).unwrap_err()]
+    [
+        git.refs().unwrap_err(),
+        git.fetch("main").unwrap_err(),
+        git.push(&[update]).unwrap_err(),
+    ]
 }
 
 #[test]
 fn a_git_that_hangs_is_stopped() {
     let clock = SystemClock::default();
-    for error in each_call(&world_with("git", "echo waiting for a card >&2; exec sleep 600")) {
-        assert!(matches!(error, RemoteError::Unreachable { why: Missing::Answer, .. }), "{error:?}");
+    for error in each_call(&world_with(
+        "git",
+        "echo waiting for a card >&2; exec sleep 600",
+    )) {
+        assert!(
+            matches!(
+                error,
+                RemoteError::Unreachable {
+                    why: Missing::Answer,
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
         assert!(error.is_transient());
-        assert!(error.said().unwrap().as_str().starts_with("waiting for a card\n"), "{error:?}");
+        assert!(
+            error
+                .said()
+                .unwrap()
+                .as_str()
+                .starts_with("waiting for a card\n"),
+            "{error:?}"
+        );
     }
     assert!(clock.monotonic() < Duration::from_secs(10));
 }
@@ -45,8 +71,14 @@ fn a_git_that_talks_nonsense_has_done_nothing() {
         world.bare("r.git");
         let store = world.store("s", "r.git");
         let commit = store.commit(None, "x");
-        assert!(matches!(store.git.fetch("main"), Err(RemoteError::Garbled { .. })), "{script}");
-        assert!(matches!(store.push(&commit, None), Err(RemoteError::Garbled { .. })), "{script}");
+        assert!(
+            matches!(store.git.fetch("main"), Err(RemoteError::Garbled { .. })),
+            "{script}"
+        );
+        assert!(
+            matches!(store.push(&commit, None), Err(RemoteError::Garbled { .. })),
+            "{script}"
+        );
     }
 }
 
@@ -55,7 +87,10 @@ fn an_old_git_and_a_missing_one_are_named() {
     let old = "case \"$*\" in *version*) echo git version 2.30.2;; *) echo usage: git fetch >&2; exit 129;; esac";
     let world = world_with("git", old);
     for error in each_call(&world) {
-        assert_eq!(shown(&error, &world), "git 2.30 is too old: ccsync needs 2.34 or later");
+        assert_eq!(
+            shown(&error, &world),
+            "git 2.30 is too old: ccsync needs 2.34 or later"
+        );
     }
     let mut world = World::new();
     world.set("PATH", world.path("empty"));
@@ -74,21 +109,34 @@ fn a_push_whose_answer_was_lost_is_not_pushed_again() {
     let commit = store.commit(None, "x");
     // The fake's standard output is complete, so the first try must be recognised by its status alone.
     assert_eq!(store.push(&commit, None).unwrap(), PushOutcome::Done);
-    assert_eq!(std::fs::read_to_string(world.path("home/log")).unwrap(), "push\n");
+    assert_eq!(
+        std::fs::read_to_string(world.path("home/log")).unwrap(),
+        "push\n"
+    );
 }
 
 #[test]
 fn a_network_that_fails_is_tried_three_times() {
-    let world = world_with("git", "echo x >> $HOME/log; echo fatal: early EOF >&2; exit 128");
+    let world = world_with(
+        "git",
+        "echo x >> $HOME/log; echo fatal: early EOF >&2; exit 128",
+    );
     world.bare("r.git");
     let error = world.store("s", "r.git").git.refs().unwrap_err();
     assert!(error.is_transient(), "{error:?}");
-    assert_eq!(std::fs::read_to_string(world.path("home/log")).unwrap().lines().count(), 3);
+    assert_eq!(
+        std::fs::read_to_string(world.path("home/log"))
+            .unwrap()
+            .lines()
+            .count(),
+        3
+    );
 }
 
 #[test]
 fn ssh_must_not_ask_unless_the_user_has_a_command_of_their_own() {
-    let script = "echo \"$@\" > $HOME/log; echo 'al@h: Permission denied (publickey).' >&2; exit 255";
+    let script =
+        "echo \"$@\" > $HOME/log; echo 'al@h: Permission denied (publickey).' >&2; exit 255";
     let log = |world: &World| {
         let error = world.store("s", "ssh://al@h/x").git.refs().unwrap_err();
         assert!(matches!(error, RemoteError::Denied { .. }), "{error:?}");
@@ -114,7 +162,11 @@ fn the_command_lines_are_these() {
     world.set("GIT_DIR", "/nowhere");
     world.set("LC_ALL", "C.UTF-8");
     let store = world.store("s", "ssh://h/r.git");
-    let read = |name: &str| std::fs::read_to_string(world.path(name)).unwrap().replace(world.root(), "$WORLD");
+    let read = |name: &str| {
+        std::fs::read_to_string(world.path(name))
+            .unwrap()
+            .replace(world.root(), "$WORLD")
+    };
     let id = "50c52306449f4dec4b8cd1345520ff3714161527".parse().unwrap();
     let _ = store.git.refs();
     let _ = store.git.fetch("main");
@@ -132,7 +184,10 @@ fn the_command_lines_are_these() {
                     -c core.hooksPath=/dev/null -c color.ui=false -c core.packedGitWindowSize=1m \
                     -c core.packedGitLimit=32m -c core.deltaBaseCacheLimit=16m -c pack.windowMemory=32m ";
     let log = read("home/log").replace("$WORLD/d/", "$WORLD/s/");
-    let commands: Vec<_> = log.lines().filter_map(|line| line.strip_prefix(settings)).collect();
+    let commands: Vec<_> = log
+        .lines()
+        .filter_map(|line| line.strip_prefix(settings))
+        .collect();
     insta::assert_snapshot!(commands.join("\n").replace(" -", "\n    -"), @r"
     ls-remote
         --refs

@@ -66,7 +66,9 @@ impl Server {
 }
 
 fn serve(mut stream: &TcpStream, manner: &Manner, counter: &AtomicUsize) {
-    let Some(request) = Request::read(stream) else { return };
+    let Some(request) = Request::read(stream) else {
+        return;
+    };
     counter.fetch_add(1, Ordering::SeqCst);
     let is_pack = request.method == "POST";
     let answer = match manner {
@@ -110,7 +112,9 @@ impl Request {
         loop {
             let mut line = String::new();
             reader.read_line(&mut line).ok()?;
-            let Some((name, value)) = line.split_once(':') else { break };
+            let Some((name, value)) = line.split_once(':') else {
+                break;
+            };
             headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
         }
         if headers.contains_key("expect") {
@@ -119,7 +123,13 @@ impl Request {
         }
         let body = read_body(&mut reader, &headers)?;
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        Some(Self { method, path: path.to_owned(), query: query.to_owned(), headers, body })
+        Some(Self {
+            method,
+            path: path.to_owned(),
+            query: query.to_owned(),
+            headers,
+            body,
+        })
     }
 
     /// As a CGI program (RFC 3875).
@@ -143,10 +153,20 @@ impl Request {
         let text = out.stdout;
         let end = text.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
         let head = String::from_utf8_lossy(&text[..end]);
-        let status = head.lines().find_map(|l| l.strip_prefix("Status: ")).unwrap_or("200 OK");
-        let others: String = head.lines().filter(|l| !l.starts_with("Status: ")).map(|l| format!("{l}\r\n")).collect();
+        let status = head
+            .lines()
+            .find_map(|l| l.strip_prefix("Status: "))
+            .unwrap_or("200 OK");
+        let others: String = head
+            .lines()
+            .filter(|l| !l.starts_with("Status: "))
+            .map(|l| format!("{l}\r\n"))
+            .collect();
         let body = &text[end + 4..];
-        let start = format!("HTTP/1.1 {status}\r\n{others}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        let start = format!(
+            "HTTP/1.1 {status}\r\n{others}Content-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
         [start.as_bytes(), body].concat()
     }
 }
@@ -154,8 +174,14 @@ impl Request {
 fn read_body(reader: &mut impl BufRead, headers: &HashMap<String, String>) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     if let Some(length) = headers.get("content-length") {
-        reader.take(length.parse().ok()?).read_to_end(&mut body).ok()?;
-    } else if headers.get("transfer-encoding").is_some_and(|e| e == "chunked") {
+        reader
+            .take(length.parse().ok()?)
+            .read_to_end(&mut body)
+            .ok()?;
+    } else if headers
+        .get("transfer-encoding")
+        .is_some_and(|e| e == "chunked")
+    {
         loop {
             let mut line = String::new();
             reader.read_line(&mut line).ok()?;
@@ -190,7 +216,9 @@ fn a_credential_helper_of_the_users_logs_in() {
     let store = world.store("s", &server.url(""));
     let first = store.round_trip();
     // More than http.postBuffer, which git sends in chunks.
-    let noise: String = std::iter::repeat_with(fastrand::alphanumeric).take(3_000_000).collect();
+    let noise: String = std::iter::repeat_with(fastrand::alphanumeric)
+        .take(3_000_000)
+        .collect();
     let large = store.commit(Some(&first), &noise);
     assert_eq!(store.push(&large, Some(&first)).unwrap(), PushOutcome::Done);
     assert!(is_refused(&store.push(&first, None)));
@@ -205,7 +233,10 @@ fn a_wrong_or_missing_password_is_denied_without_a_question() {
     helper(&world, "wrong-password");
     let store = world.store("b", &server.url(""));
     let commit = store.commit(None, "x");
-    for error in [store.git.fetch("main").unwrap_err(), store.push(&commit, None).unwrap_err()] {
+    for error in [
+        store.git.fetch("main").unwrap_err(),
+        store.push(&commit, None).unwrap_err(),
+    ] {
         assert!(matches!(error, RemoteError::Denied { .. }), "{error:?}");
         assert!(!error.is_transient());
     }
@@ -217,9 +248,20 @@ fn a_password_in_the_address_works_and_is_never_shown() {
     let server = Server::start(Manner::Serves(root));
     let store = world.store("s", &server.url("al:right@"));
     store.round_trip();
-    let error = world.store("t", &server.url("al:incorrect-secret@")).git.refs().unwrap_err();
-    let everything = format!("{error} {error:?} {:?} {}", store.git, error.said().unwrap());
-    assert!(everything.contains("***@127.0.0.1") && !everything.contains("incorrect-secret"), "{everything}");
+    let error = world
+        .store("t", &server.url("al:incorrect-secret@"))
+        .git
+        .refs()
+        .unwrap_err();
+    let everything = format!(
+        "{error} {error:?} {:?} {}",
+        store.git,
+        error.said().unwrap()
+    );
+    assert!(
+        everything.contains("***@127.0.0.1") && !everything.contains("incorrect-secret"),
+        "{everything}"
+    );
 }
 
 #[test]
@@ -227,11 +269,29 @@ fn a_server_in_trouble_is_asked_again_and_one_without_the_repository_is_not() {
     let world = World::new();
     let busy = Server::start(Manner::Answers("503 Service Unavailable"));
     let error = world.store("a", &busy.url("")).git.refs().unwrap_err();
-    assert!(matches!(error, RemoteError::Unreachable { why: Missing::Connection, .. }), "{error:?}");
+    assert!(
+        matches!(
+            error,
+            RemoteError::Unreachable {
+                why: Missing::Connection,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
     assert_eq!(busy.requests.load(Ordering::SeqCst), 3);
     let empty = Server::start(Manner::Answers("404 Not Found"));
     let error = world.store("b", &empty.url("")).git.refs().unwrap_err();
-    assert!(matches!(error, RemoteError::Unreachable { why: Missing::Repository, .. }), "{error:?}");
+    assert!(
+        matches!(
+            error,
+            RemoteError::Unreachable {
+                why: Missing::Repository,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
     assert_eq!(empty.requests.load(Ordering::SeqCst), 1);
 }
 
@@ -240,9 +300,21 @@ fn a_server_that_never_answers_does_not_hold_us() {
     let world = World::new();
     let server = Server::start(Manner::Silent);
     let store = world.store("s", &server.url(""));
-    let git = store.git.clone().with_silence_limit(Duration::from_millis(500));
+    let git = store
+        .git
+        .clone()
+        .with_silence_limit(Duration::from_millis(500));
     let error = git.refs().unwrap_err();
-    assert!(matches!(error, RemoteError::Unreachable { why: Missing::Answer, .. }), "{error:?}");
+    assert!(
+        matches!(
+            error,
+            RemoteError::Unreachable {
+                why: Missing::Answer,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -257,7 +329,24 @@ fn a_server_that_finds_the_push_too_large_rejects_it() {
 
 #[test]
 fn a_port_where_nobody_listens_is_unreachable() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let error = World::new().store("s", &format!("http://127.0.0.1:{port}/r.git")).git.refs().unwrap_err();
-    assert!(matches!(error, RemoteError::Unreachable { why: Missing::Connection, .. }), "{error:?}");
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let error = World::new()
+        .store("s", &format!("http://127.0.0.1:{port}/r.git"))
+        .git
+        .refs()
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            RemoteError::Unreachable {
+                why: Missing::Connection,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
 }

@@ -25,16 +25,36 @@ impl Drop for Sshd {
 
 /// A server that accepts the key `client_key`, and the user's ssh configuration with the alias `store-host`.
 fn start(world: &World) -> Option<Sshd> {
-    let sshd = tool("sshd", &["/usr/sbin/sshd", "/usr/bin/sshd", "/sbin/sshd"], "openssh-server")?;
+    let sshd = tool(
+        "sshd",
+        &["/usr/sbin/sshd", "/usr/bin/sshd", "/sbin/sshd"],
+        "openssh-server",
+    )?;
     for key in ["host_key", "client_key", "stranger_key"] {
-        let keygen = Program::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(world.path(key));
+        let keygen = Program::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(world.path(key));
         assert!(keygen.run().unwrap().status.success());
     }
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let public = |key: &str| std::fs::read_to_string(world.path(&format!("{key}.pub"))).unwrap();
     world.write("authorized_keys", &public("client_key"));
-    world.write("known_hosts", &format!("[127.0.0.1]:{port} {}", public("host_key")));
-    let path = String::from_utf8(Program::new("sh").args(["-c", "printf %s \"$PATH\""]).run().unwrap().stdout).unwrap();
+    world.write(
+        "known_hosts",
+        &format!("[127.0.0.1]:{port} {}", public("host_key")),
+    );
+    let path = String::from_utf8(
+        Program::new("sh")
+            .args(["-c", "printf %s \"$PATH\""])
+            .run()
+            .unwrap()
+            .stdout,
+    )
+    .unwrap();
     let config = world.write(
         "sshd_config",
         &format!(
@@ -45,20 +65,34 @@ fn start(world: &World) -> Option<Sshd> {
         ),
     );
     write_client_config(world, port, "client_key", "known_hosts");
-    let mut server = Sshd { child: spawn(&sshd, &config, &world.path("sshd.log")), port };
+    let mut server = Sshd {
+        child: spawn(&sshd, &config, &world.path("sshd.log")),
+        port,
+    };
     if wait_until_up(&mut server) {
         return Some(server);
     }
     let log = std::fs::read_to_string(world.path("sshd.log")).unwrap_or_default();
-    skip(&format!("sshd does not start here: {}", log.lines().last().unwrap_or_default()));
+    skip(&format!(
+        "sshd does not start here: {}",
+        log.lines().last().unwrap_or_default()
+    ));
     None
 }
 
-#[expect(clippy::disallowed_methods, reason = "a server in the background, not a command to wait for")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a server in the background, not a command to wait for"
+)]
 fn spawn(sshd: &Path, config: &Path, log: &Path) -> Child {
     let log = std::fs::File::create(log).unwrap();
     let mut command = Command::new(sshd);
-    command.args(["-D", "-e", "-f"]).arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    command
+        .args(["-D", "-e", "-f"])
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
     command.spawn().unwrap()
 }
 
@@ -90,7 +124,10 @@ fn write_client_config(world: &World, port: u16, key: &str, known_hosts: &str) {
             world.path(known_hosts).display(),
         ),
     );
-    world.gitconfig(&format!("[core]\nsshCommand = ssh -F {}\n", config.display()));
+    world.gitconfig(&format!(
+        "[core]\nsshCommand = ssh -F {}\n",
+        config.display()
+    ));
 }
 
 #[test]
@@ -99,7 +136,9 @@ fn an_alias_of_the_users_configuration_is_honoured() {
     let Some(_server) = start(&world) else { return };
     for (n, prefix) in ["store-host:", "ssh://store-host"].iter().enumerate() {
         let remote = world.bare(&format!("r{n}.git"));
-        world.store(&format!("s{n}"), &format!("{prefix}{}", remote.display())).round_trip();
+        world
+            .store(&format!("s{n}"), &format!("{prefix}{}", remote.display()))
+            .round_trip();
     }
 }
 
@@ -108,9 +147,14 @@ fn a_command_of_the_users_own_is_honoured() {
     let mut world = World::new();
     let Some(_server) = start(&world) else { return };
     world.gitconfig("");
-    world.set("GIT_SSH_COMMAND", format!("ssh -F {}", world.path("ssh_config").display()));
+    world.set(
+        "GIT_SSH_COMMAND",
+        format!("ssh -F {}", world.path("ssh_config").display()),
+    );
     let remote = world.bare("r.git");
-    world.store("s", &format!("store-host:{}", remote.display())).round_trip();
+    world
+        .store("s", &format!("store-host:{}", remote.display()))
+        .round_trip();
 }
 
 #[test]
@@ -121,10 +165,16 @@ fn what_ssh_refuses_is_denied_at_once() {
     let store = world.store("s", &format!("store-host:{}", remote.display()));
     write_client_config(&world, server.port, "stranger_key", "known_hosts");
     let stranger = store.git.refs().unwrap_err();
-    assert!(matches!(stranger, RemoteError::Denied { .. }), "{stranger:?}");
+    assert!(
+        matches!(stranger, RemoteError::Denied { .. }),
+        "{stranger:?}"
+    );
     write_client_config(&world, server.port, "client_key", "nobody_known");
     let unknown_host = store.git.fetch("main").unwrap_err();
-    assert!(matches!(unknown_host, RemoteError::Denied { .. }), "{unknown_host:?}");
+    assert!(
+        matches!(unknown_host, RemoteError::Denied { .. }),
+        "{unknown_host:?}"
+    );
 }
 
 #[test]
@@ -133,8 +183,26 @@ fn a_missing_repository_and_a_missing_server_are_told_apart() {
     let Some(server) = start(&world) else { return };
     let store = world.store("s", "store-host:/nowhere/r.git");
     let missing = store.git.refs().unwrap_err();
-    assert!(matches!(missing, RemoteError::Unreachable { why: Missing::Repository, .. }), "{missing:?}");
+    assert!(
+        matches!(
+            missing,
+            RemoteError::Unreachable {
+                why: Missing::Repository,
+                ..
+            }
+        ),
+        "{missing:?}"
+    );
     drop(server);
     let down = store.git.refs().unwrap_err();
-    assert!(matches!(down, RemoteError::Unreachable { why: Missing::Connection, .. }), "{down:?}");
+    assert!(
+        matches!(
+            down,
+            RemoteError::Unreachable {
+                why: Missing::Connection,
+                ..
+            }
+        ),
+        "{down:?}"
+    );
 }

@@ -29,7 +29,10 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("home");
         std::fs::create_dir(&home).unwrap();
-        let mut world = Self { variables: Vec::new(), dir };
+        let mut world = Self {
+            variables: Vec::new(),
+            dir,
+        };
         world.set("HOME", &home);
         world.set("XDG_CONFIG_HOME", home.join(".config"));
         world.set("GIT_CONFIG_NOSYSTEM", "1");
@@ -79,19 +82,36 @@ impl World {
     /// As [`Self::store`], which takes the shortcut to its neighbours.
     pub(super) fn store_with_shortcut(&self, name: &str, url: &str) -> Store {
         let store = self.store(name, url);
-        let shortcut = ByStore { store: self.path(name), progress: Arc::new(Silent) };
-        Store { git: store.git.with_shortcut(Arc::new(shortcut)), ..store }
+        let shortcut = ByStore {
+            store: self.path(name),
+            progress: Arc::new(Silent),
+        };
+        Store {
+            git: store.git.with_shortcut(Arc::new(shortcut)),
+            ..store
+        }
     }
 
     /// A store of this world whose remote is `url`; nobody is there to answer.
     pub(super) fn store(&self, name: &str, url: &str) -> Store {
         let repo = git2::Repository::init(self.path(name)).unwrap();
         let url = RemoteUrl::parse(url, self.dir.path()).unwrap();
-        let own_ssh_command = self.variables.iter().any(|(name, _)| name == "GIT_SSH_COMMAND");
+        let own_ssh_command = self
+            .variables
+            .iter()
+            .any(|(name, _)| name == "GIT_SSH_COMMAND");
         // Waiting on this clock takes no time.
         let clock = Arc::new(ManualClock::new(chrono::DateTime::UNIX_EPOCH));
-        let mut git =
-            GitCli::new(repo.path(), url, GitEnv { own_ssh_command, own_settings: false }, false).with_clock(clock);
+        let mut git = GitCli::new(
+            repo.path(),
+            url,
+            GitEnv {
+                own_ssh_command,
+                own_settings: false,
+            },
+            false,
+        )
+        .with_clock(clock);
         for (name, value) in &self.variables {
             git = git.inheriting(name, value);
         }
@@ -112,12 +132,25 @@ impl Store {
         let mut tree = self.repo.treebuilder(None).unwrap();
         tree.insert("file", blob, 0o100_644).unwrap();
         let tree = self.repo.find_tree(tree.write().unwrap()).unwrap();
-        let parent = parent.map(|id| self.repo.find_commit(git2::Oid::from_str(id.as_str()).unwrap()).unwrap());
+        let parent = parent.map(|id| {
+            self.repo
+                .find_commit(git2::Oid::from_str(id.as_str()).unwrap())
+                .unwrap()
+        });
         let parents: Vec<_> = parent.iter().collect();
-        self.repo.commit(None, &who, &who, text, &tree, &parents).unwrap().to_string().parse().unwrap()
+        self.repo
+            .commit(None, &who, &who, text, &tree, &parents)
+            .unwrap()
+            .to_string()
+            .parse()
+            .unwrap()
     }
 
-    pub(super) fn push(&self, new: &CommitId, expected: Option<&CommitId>) -> Result<PushOutcome, RemoteError> {
+    pub(super) fn push(
+        &self,
+        new: &CommitId,
+        expected: Option<&CommitId>,
+    ) -> Result<PushOutcome, RemoteError> {
         self.git.push(&[update(MAIN, Some(new), expected)])
     }
 
@@ -136,7 +169,11 @@ impl Store {
 }
 
 pub(super) fn update(name: &str, new: Option<&CommitId>, expected: Option<&CommitId>) -> RefUpdate {
-    RefUpdate { name: name.to_owned(), new: new.cloned(), expected: expected.cloned() }
+    RefUpdate {
+        name: name.to_owned(),
+        new: new.cloned(),
+        expected: expected.cloned(),
+    }
 }
 
 pub(super) fn is_refused(result: &Result<PushOutcome, RemoteError>) -> bool {
@@ -156,7 +193,10 @@ pub(super) fn shown(error: &RemoteError, world: &World) -> String {
 
 /// The first of these programs that exists; otherwise says that the test is skipped.
 pub(super) fn tool(name: &str, candidates: &[&str], package: &str) -> Option<PathBuf> {
-    let found = candidates.iter().map(PathBuf::from).find(|path| path.exists());
+    let found = candidates
+        .iter()
+        .map(PathBuf::from)
+        .find(|path| path.exists());
     if found.is_none() {
         skip(&format!("no {name} found (apt-get install {package})"));
     }

@@ -82,7 +82,11 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
             app.print(&shown(&proposal))?;
         }
         let name = proposal.name.clone();
-        match if asks { prompt::confirm("Take it over").map_err(CliError::terminal)? } else { None } {
+        match if asks {
+            prompt::confirm("Take it over").map_err(CliError::terminal)?
+        } else {
+            None
+        } {
             _ if args.yes => yes.push(proposal.consent),
             Some(true) => yes.push(proposal.consent),
             Some(false) => no.push(proposal.consent),
@@ -100,17 +104,25 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     };
     let is_told = |name: &String| {
         let mut skipped = decided.skipped.iter().map(|(name, _)| name);
-        decided.applied.contains(name) || decided.kept.contains(name) || skipped.any(|other| other == name)
+        decided.applied.contains(name)
+            || decided.kept.contains(name)
+            || skipped.any(|other| other == name)
     };
     answered.retain(|name| !is_told(name));
-    decided.skipped.extend(answered.into_iter().map(|name| (name, CHANGED.to_owned())));
+    decided
+        .skipped
+        .extend(answered.into_iter().map(|name| (name, CHANGED.to_owned())));
     if args.json.json {
         app.print_json("apply", &document(&waiting, &decided))?;
     } else {
         let lines = summary(waiting.len() as u64, &decided);
         app.print(&lines)?;
     }
-    Ok(if decided.skipped.is_empty() { Exit::Done } else { Exit::Skipped })
+    Ok(if decided.skipped.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Skipped
+    })
 }
 
 fn document<'a>(waiting: &'a [Proposal], decided: &'a Decided) -> Document<'a> {
@@ -127,7 +139,11 @@ fn document<'a>(waiting: &'a [Proposal], decided: &'a Decided) -> Document<'a> {
         waiting: waiting.iter().map(waits).collect(),
         applied: &decided.applied,
         kept: &decided.kept,
-        skipped: decided.skipped.iter().map(|(name, reason)| Skipped { name, reason }).collect(),
+        skipped: decided
+            .skipped
+            .iter()
+            .map(|(name, reason)| Skipped { name, reason })
+            .collect(),
     }
 }
 
@@ -141,21 +157,32 @@ fn shown(proposal: &Proposal) -> Vec<String> {
     let (name, from) = (one_line(&proposal.name), one_line(&proposal.from));
     let mut lines = vec![paint(HEADING, &format!("{name} of {from} {what}"))];
     if proposal.replaces_changes {
-        lines.push(paint(ATTENTION, "  this machine has changed it as well: a yes replaces that, a no keeps it"));
+        lines.push(paint(
+            ATTENTION,
+            "  this machine has changed it as well: a yes replaces that, a no keeps it",
+        ));
     }
     match (proposal.executable_here, proposal.executable) {
         (false, true) => lines.push(paint(ATTENTION, "  would be executable")),
-        (true, false) if proposal.proposed.is_some() => lines.push("  would no longer be executable".to_owned()),
+        (true, false) if proposal.proposed.is_some() => {
+            lines.push("  would no longer be executable".to_owned())
+        }
         _ => {}
     }
     let text = |side: &Option<String>| side.clone().unwrap_or_default();
-    lines.extend(difference::lines(&text(&proposal.here), &text(&proposal.proposed)));
+    lines.extend(difference::lines(
+        &text(&proposal.here),
+        &text(&proposal.proposed),
+    ));
     lines
 }
 
 fn summary(waiting: u64, decided: &Decided) -> Vec<String> {
     let reason = |(name, reason): &(String, String)| {
-        paint(ATTENTION, &format!("not taken over: {}: {}", one_line(name), one_line(reason)))
+        paint(
+            ATTENTION,
+            &format!("not taken over: {}: {}", one_line(name), one_line(reason)),
+        )
     };
     let mut lines: Vec<String> = decided.skipped.iter().map(reason).collect();
     let counts = [
@@ -163,8 +190,11 @@ fn summary(waiting: u64, decided: &Decided) -> Vec<String> {
         (decided.kept.len() as u64, "kept as here"),
         (decided.skipped.len() as u64, "skipped"),
     ];
-    let mut told: Vec<String> =
-        counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", count(*n, "file"))).collect();
+    let mut told: Vec<String> = counts
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, word)| format!("{} {word}", count(*n, "file")))
+        .collect();
     if waiting > 0 {
         let waits = if waiting == 1 { "waits" } else { "wait" };
         told.push(format!(
@@ -172,7 +202,11 @@ fn summary(waiting: u64, decided: &Decided) -> Vec<String> {
             count(waiting, "file")
         ));
     }
-    lines.push(if told.is_empty() { "apply: nothing waits".to_owned() } else { format!("apply: {}", told.join(", ")) });
+    lines.push(if told.is_empty() {
+        "apply: nothing waits".to_owned()
+    } else {
+        format!("apply: {}", told.join(", "))
+    });
     lines
 }
 

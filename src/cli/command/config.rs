@@ -101,7 +101,11 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         Action::Include(args) => patterns::change(List::Include, args, app),
         Action::Exclude(args) => patterns::change(List::Exclude, args, app),
         Action::AddPlaceholder { placeholder } => add_placeholder(placeholder, app),
-        Action::SetPath { name, machine, path } => set_path(name, machine, path, app),
+        Action::SetPath {
+            name,
+            machine,
+            path,
+        } => set_path(name, machine, path, app),
     }
 }
 
@@ -130,24 +134,45 @@ fn document(config: &Config, file: String) -> Document<'_> {
         exclude: &config.sync.exclude,
         max_size: config.sync.max_size.map(ByteSize::bytes),
         max_age: config.sync.max_age,
-        placeholders: config.placeholders.iter().map(|(name, dir)| (name.as_str(), dir.as_str())).collect(),
+        placeholders: config
+            .placeholders
+            .iter()
+            .map(|(name, dir)| (name.as_str(), dir.as_str()))
+            .collect(),
     }
 }
 
 fn lines(document: &Document<'_>, config: &Config) -> Vec<String> {
     let mut table = Table::new(0, 1);
-    let mut fact = |name: &str, value: &str| table.row([Cell::new(name), Cell::new(one_line(value))]);
+    let mut fact =
+        |name: &str, value: &str| table.row([Cell::new(name), Cell::new(one_line(value))]);
     fact("file", &document.file);
     fact("id", document.id);
     fact("name", document.name);
     fact("remote", document.remote.as_deref().unwrap_or("none"));
     fact("paths", &document.paths);
     fact("days", &document.days.to_string());
-    fact("beside", &if document.beside.is_empty() { "none".to_owned() } else { document.beside.join(",") });
-    fact("include", &patterns::shown(document.include, "every project"));
+    fact(
+        "beside",
+        &if document.beside.is_empty() {
+            "none".to_owned()
+        } else {
+            document.beside.join(",")
+        },
+    );
+    fact(
+        "include",
+        &patterns::shown(document.include, "every project"),
+    );
     fact("exclude", &patterns::shown(document.exclude, "none"));
-    fact("max_size", config.get(Key::MaxSize).as_deref().unwrap_or("none"));
-    fact("max_age", config.get(Key::MaxAge).as_deref().unwrap_or("none"));
+    fact(
+        "max_size",
+        config.get(Key::MaxSize).as_deref().unwrap_or("none"),
+    );
+    fact(
+        "max_age",
+        config.get(Key::MaxAge).as_deref().unwrap_or("none"),
+    );
     for (name, dir) in &document.placeholders {
         fact(&format!("{{{{{name}}}}}"), dir);
     }
@@ -174,8 +199,17 @@ fn set(key: Key, value: &str, app: &mut App) -> Result<Exit, CliError> {
 fn change_remote(value: &str, app: &App) -> Result<Exit, CliError> {
     let remote = RemoteUrl::parse(value, &current_dir()?)?;
     init::refuse_open(&remote)?;
-    let request = sync::SetUp { remote: Some(remote), ..sync::SetUp::default() };
-    sync::set_up(&app.env, app.clock(), app.progress(), app.is_interactive(), request)?;
+    let request = sync::SetUp {
+        remote: Some(remote),
+        ..sync::SetUp::default()
+    };
+    sync::set_up(
+        &app.env,
+        app.clock(),
+        app.progress(),
+        app.is_interactive(),
+        request,
+    )?;
     Ok(Exit::Done)
 }
 
@@ -196,7 +230,10 @@ fn set_path(name: &RootName, machine: &str, path: &str, app: &mut App) -> Result
         tell_of_stored(std::slice::from_ref(name), true, app);
     }
     // The path is written down here either way; the other machines learn of it once it is sent.
-    Ok(Exit::of_report(&Report { remote, ..Report::default() }))
+    Ok(Exit::of_report(&Report {
+        remote,
+        ..Report::default()
+    }))
 }
 
 #[cfg(test)]
@@ -205,25 +242,37 @@ mod tests {
     use crate::config::Machine;
 
     fn config() -> Config {
-        let machine =
-            Machine { id: "0123456789abcdef".repeat(2).parse().unwrap(), name: "laptop".to_owned(), host: None };
+        let machine = Machine {
+            id: "0123456789abcdef".repeat(2).parse().unwrap(),
+            name: "laptop".to_owned(),
+            host: None,
+        };
         let mut config = Config::new(machine).unwrap();
         config.remote = Some("https://al:secret@host/s.git".to_owned());
-        config.sync.exclude = vec!["~/secret".parse().unwrap(), "github.com/acme/*".parse().unwrap()];
+        config.sync.exclude = vec![
+            "~/secret".parse().unwrap(),
+            "github.com/acme/*".parse().unwrap(),
+        ];
         config.sync.max_size = Some("200MB".parse().unwrap());
-        config.placeholders.insert("WORK".parse().unwrap(), "/srv/work".to_owned());
+        config
+            .placeholders
+            .insert("WORK".parse().unwrap(), "/srv/work".to_owned());
         config
     }
 
     #[test]
     fn settings_are_shown_without_secrets() {
         let config = config();
-        insta::assert_snapshot!(lines(&document(&config, "/c/config.toml".to_owned()), &config).join("\n"));
+        insta::assert_snapshot!(
+            lines(&document(&config, "/c/config.toml".to_owned()), &config).join("\n")
+        );
     }
 
     #[test]
     fn the_document_has_every_field() {
         let config = config();
-        insta::assert_snapshot!(serde_json::to_string_pretty(&document(&config, "/c".to_owned())).unwrap());
+        insta::assert_snapshot!(
+            serde_json::to_string_pretty(&document(&config, "/c".to_owned())).unwrap()
+        );
     }
 }

@@ -33,26 +33,47 @@ struct Document<'a> {
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     let checks = doctor(&app.env, app.clock());
-    let verdict = checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Ok);
+    let verdict = checks
+        .iter()
+        .map(|check| check.verdict)
+        .max()
+        .unwrap_or(Verdict::Ok);
     if args.json.json {
-        app.print_json("doctor", &Document { verdict, checks: &checks })?;
+        app.print_json(
+            "doctor",
+            &Document {
+                verdict,
+                checks: &checks,
+            },
+        )?;
     } else {
         let lines = lines(&checks, app.out.is_quiet());
         app.print(&lines)?;
     }
-    Ok(if verdict == Verdict::Error { Exit::Failed } else { Exit::Done })
+    Ok(if verdict == Verdict::Error {
+        Exit::Failed
+    } else {
+        Exit::Done
+    })
 }
 
 fn lines(checks: &[Check], quiet: bool) -> Vec<String> {
     let mut table = Table::new(0, usize::MAX);
-    let shown: Vec<&Check> = checks.iter().filter(|check| !quiet || check.verdict > Verdict::Ok).collect();
+    let shown: Vec<&Check> = checks
+        .iter()
+        .filter(|check| !quiet || check.verdict > Verdict::Ok)
+        .collect();
     for check in &shown {
         let (verdict, style) = match check.verdict {
             Verdict::Ok => ("ok", GOOD),
             Verdict::Warning => ("warning", ATTENTION),
             Verdict::Error => ("error", ERROR),
         };
-        table.row([Cell::new(verdict).style(style), Cell::new(check.name), Cell::new(words(check))]);
+        table.row([
+            Cell::new(verdict).style(style),
+            Cell::new(check.name),
+            Cell::new(words(check)),
+        ]);
     }
     let mut lines = table.lines(usize::MAX);
     if !shown.is_empty() || !quiet {
@@ -70,7 +91,12 @@ fn words(check: &Check) -> String {
 }
 
 fn summary(checks: &[Check]) -> String {
-    let of = |verdict| checks.iter().filter(|check| check.verdict == verdict).count() as u64;
+    let of = |verdict| {
+        checks
+            .iter()
+            .filter(|check| check.verdict == verdict)
+            .count() as u64
+    };
     let (errors, warnings) = (of(Verdict::Error), of(Verdict::Warning));
     match (errors, warnings) {
         (0, 0) => "doctor: all is well".to_owned(),
@@ -85,7 +111,12 @@ mod tests {
     use super::*;
 
     fn check(name: &'static str, verdict: Verdict, words: &str, mend: Option<&str>) -> Check {
-        Check { name, verdict, words: words.to_owned(), mend: mend.map(str::to_owned) }
+        Check {
+            name,
+            verdict,
+            words: words.to_owned(),
+            mend: mend.map(str::to_owned),
+        }
     }
 
     fn shown(checks: &[Check], quiet: bool) -> String {
@@ -96,12 +127,25 @@ mod tests {
     fn each_check_is_one_line() {
         let checks = [
             check("git", Verdict::Ok, "version 2.47", None),
-            check("lock branches", Verdict::Error, "they cannot be created: no\u{1b}[2J", Some("allow it")),
-            check("clock", Verdict::Warning, "a lock of desk lies 7 min in the future", Some("date -u")),
+            check(
+                "lock branches",
+                Verdict::Error,
+                "they cannot be created: no\u{1b}[2J",
+                Some("allow it"),
+            ),
+            check(
+                "clock",
+                Verdict::Warning,
+                "a lock of desk lies 7 min in the future",
+                Some("date -u"),
+            ),
         ];
         insta::assert_snapshot!(shown(&checks, false));
         insta::assert_snapshot!(shown(&checks, true));
-        assert_eq!(shown(&checks[..1], false).lines().last(), Some("doctor: all is well"));
+        assert_eq!(
+            shown(&checks[..1], false).lines().last(),
+            Some("doctor: all is well")
+        );
         assert_eq!(shown(&checks[..1], true), "");
     }
 }

@@ -49,7 +49,13 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     let report = sync::import(&app.context()?, &source, args.dry_run)?;
     if args.json.json {
         let commands = report.proposals.iter().map(command).collect();
-        app.print_json("import", &Document { report: &report, commands })?;
+        app.print_json(
+            "import",
+            &Document {
+                report: &report,
+                commands,
+            },
+        )?;
     } else {
         let lines = lines(&report, app.out.screen(), app.out.is_quiet());
         app.print(&lines)?;
@@ -60,7 +66,11 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
 
 fn source(args: &Args, app: &App) -> Result<Source, CliError> {
     let usual = || usual_source(&app.env).map(|path| path.to_string_lossy().into_owned());
-    let text = args.source.clone().or_else(usual).ok_or_else(CliError::nothing_to_import)?;
+    let text = args
+        .source
+        .clone()
+        .or_else(usual)
+        .ok_or_else(CliError::nothing_to_import)?;
     Ok(Source::parse(&text, &app.env, &init::current_dir()?)?)
 }
 
@@ -71,7 +81,10 @@ fn lines(report: &ImportReport, screen: Screen, quiet: bool) -> Vec<String> {
         lines.extend(report.left.iter().map(left));
     }
     lines.extend(report.locks.iter().map(lock));
-    let rest = Screen { height: screen.height.saturating_sub(lines.len()), ..screen };
+    let rest = Screen {
+        height: screen.height.saturating_sub(lines.len()),
+        ..screen
+    };
     lines.extend(report::lines("import", &report.report, rest, quiet));
     lines
 }
@@ -86,19 +99,38 @@ fn heading(report: &ImportReport) -> String {
         0 => String::new(),
         n => format!(", {}", count(n as u64, "machine")),
     };
-    format!("{}: {kind}, {}{whose}", one_line(&report.source), count(report.found, "session"))
+    format!(
+        "{}: {kind}, {}{whose}",
+        one_line(&report.source),
+        count(report.found, "session")
+    )
 }
 
 fn left(file: &PassedOver) -> String {
-    format!("left where it is: {}: {}", one_line(&file.path), one_line(&file.reason))
+    format!(
+        "left where it is: {}: {}",
+        one_line(&file.path),
+        one_line(&file.reason)
+    )
 }
 
 fn lock(lock: &ForeignLock) -> String {
     let machine = one_line(&lock.machine);
     let since = one_line(lock.since.as_deref().unwrap_or("a time it does not say")).into_owned();
-    let over = if lock.expired { ", expired" } else { ": end the session there, then import again" };
-    let line = format!("locked at the source: {} by {machine} since {since}{over}", short_id(lock.session.as_str()));
-    if lock.expired { line } else { paint(ATTENTION, &line) }
+    let over = if lock.expired {
+        ", expired"
+    } else {
+        ": end the session there, then import again"
+    };
+    let line = format!(
+        "locked at the source: {} by {machine} since {since}{over}",
+        short_id(lock.session.as_str())
+    );
+    if lock.expired {
+        line
+    } else {
+        paint(ATTENTION, &line)
+    }
 }
 
 fn hints(report: &ImportReport, app: &mut App) {
@@ -108,7 +140,10 @@ fn hints(report: &ImportReport, app: &mut App) {
             None => "this machine has".to_owned(),
         };
         let name = one_line(&proposal.placeholder);
-        app.out.hint(&format!("{whose} no directory for {name}: {}", command(proposal)));
+        app.out.hint(&format!(
+            "{whose} no directory for {name}: {}",
+            command(proposal)
+        ));
     }
     if !report.report.dry_run && !report.report.sessions.is_empty() {
         app.out.hint("to have them here: ccsync pull");
@@ -120,7 +155,11 @@ fn command(proposal: &Proposal) -> String {
     let name = one_line(&proposal.placeholder);
     let word = |text: &str| shell_word(Path::new(&*one_line(text)));
     match (&proposal.machine, &proposal.path) {
-        (Some(machine), Some(path)) => format!("ccsync config set-path {name} {} {}", word(machine), word(path)),
+        (Some(machine), Some(path)) => format!(
+            "ccsync config set-path {name} {} {}",
+            word(machine),
+            word(path)
+        ),
         (None, Some(path)) => format!("ccsync config set-path {name} this {}", word(path)),
         (_, None) => format!("ccsync config add-placeholder {name}=PATH"),
     }

@@ -80,7 +80,10 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         app.print(&show::lines(&report, chosen.repository.as_ref()))?;
         show::hints(&report, app);
         let given = args.add_placeholder.iter().map(|given| given.name.clone());
-        let learnt = report.learnt.iter().map(|placeholder| placeholder.name.clone());
+        let learnt = report
+            .learnt
+            .iter()
+            .map(|placeholder| placeholder.name.clone());
         placeholders::tell_of_stored(&given.chain(learnt).collect::<Vec<_>>(), true, app);
     }
     let unreached = matches!(report.remote, RemoteState::Queued { .. });
@@ -93,14 +96,16 @@ pub(super) fn ensure(app: &mut App) -> Result<(), CliError> {
         notice_copy(app);
         return Ok(());
     }
-    let report = sync::set_up_by_default(&app.env, app.clock(), app.progress(), app.is_interactive())?;
+    let report =
+        sync::set_up_by_default(&app.env, app.clock(), app.progress(), app.is_interactive())?;
     let remote = one_line(&report.remote_display);
     app.out.note(&format!(
         "first run: this machine is now `{}`; its sessions go to {remote}",
         one_line(&report.machine_name)
     ));
     if report.embedded {
-        app.out.hint("that is on this disk only; to reach other machines: ccsync init");
+        app.out
+            .hint("that is on this disk only; to reach other machines: ccsync init");
     }
     Ok(())
 }
@@ -108,13 +113,19 @@ pub(super) fn ensure(app: &mut App) -> Result<(), CliError> {
 /// Says so if the configuration was copied from another host: two machines with one id take each other's locks for their own.
 pub(super) fn notice_copy(app: &mut App) {
     // What is wrong with the configuration is said by whoever needs it.
-    let Ok(Config { machine, .. }) = app.config() else { return };
+    let Ok(Config { machine, .. }) = app.config() else {
+        return;
+    };
     if let (Some(then), Some(now)) = (&machine.host, &app.env.host_mark)
         && then != now
     {
         let name = one_line(&machine.name);
-        app.out.attention(&format!("the configuration of `{name}` was made on another host than this one"));
-        app.out.hint("if that one is still in use, make this one a machine of its own: ccsync init --new-id");
+        app.out.attention(&format!(
+            "the configuration of `{name}` was made on another host than this one"
+        ));
+        app.out.hint(
+            "if that one is still in use, make this one a machine of its own: ccsync init --new-id",
+        );
         app.out.hint("if it is not, keep the id: ccsync init");
     }
 }
@@ -132,9 +143,15 @@ fn parse_remote(text: &str) -> Result<RemoteUrl, CliError> {
     Ok(RemoteUrl::parse(text, &current_dir()?)?)
 }
 
-fn placeholders_given(args: &[PlaceholderArg], app: &App) -> Result<Vec<(RootName, PathBuf)>, CliError> {
+fn placeholders_given(
+    args: &[PlaceholderArg],
+    app: &App,
+) -> Result<Vec<(RootName, PathBuf)>, CliError> {
     let cwd = current_dir()?;
-    Ok(args.iter().map(|arg| (arg.name.clone(), arg.directory(&app.env.home, &cwd))).collect())
+    Ok(args
+        .iter()
+        .map(|arg| (arg.name.clone(), arg.directory(&app.env.home, &cwd)))
+        .collect())
 }
 
 /// Where a relative path given on the command line begins.

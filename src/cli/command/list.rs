@@ -77,10 +77,19 @@ struct Row<'a> {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    let filter = ListFilter { remote: args.remote, project: args.project.clone(), from: args.from.clone() };
+    let filter = ListFilter {
+        remote: args.remote,
+        project: args.project.clone(),
+        from: args.from.clone(),
+    };
     let rows = sync::list(&app.context()?, &filter)?;
     if args.json.json || args.format == Format::Json {
-        app.print_json("list", &Document { sessions: rows.iter().map(document).collect() })?;
+        app.print_json(
+            "list",
+            &Document {
+                sessions: rows.iter().map(document).collect(),
+            },
+        )?;
     } else if rows.is_empty() {
         app.out.note("list: no sessions found");
     } else {
@@ -120,7 +129,11 @@ fn table(rows: &[SessionRow], now: DateTime<Utc>) -> Table {
     ]);
     for row in rows {
         let title = match &row.fork_of {
-            Some(origin) => format!("{} (fork of {})", title(row.title.as_deref()), short_id(origin.as_str())),
+            Some(origin) => format!(
+                "{} (fork of {})",
+                title(row.title.as_deref()),
+                short_id(origin.as_str())
+            ),
             None => title(row.title.as_deref()),
         };
         table.row([
@@ -142,7 +155,11 @@ fn place(row: &SessionRow) -> String {
         (true, false) => "here",
         (false, _) => "store",
     };
-    if row.left_out.is_some() { format!("{place}, left out") } else { place.to_owned() }
+    if row.left_out.is_some() {
+        format!("{place}, left out")
+    } else {
+        place.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -180,7 +197,9 @@ mod tests {
 
     #[test]
     fn rows_line_up_and_are_harmless() {
-        let text = table(&rows(), "2026-03-10T12:00:00Z".parse().unwrap()).lines(140).join("\n");
+        let text = table(&rows(), "2026-03-10T12:00:00Z".parse().unwrap())
+            .lines(140)
+            .join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
     }
 
@@ -188,17 +207,24 @@ mod tests {
     fn beside_a_long_path_a_title_can_be_read() {
         let mut rows = rows();
         rows.truncate(1);
-        rows[0].project = Some("{{HOME}}/work/customers/a-rather-long-name/website/frontend".to_owned());
-        rows[0].title = Some("mend the login form of the shop for customers without a password".to_owned());
+        rows[0].project =
+            Some("{{HOME}}/work/customers/a-rather-long-name/website/frontend".to_owned());
+        rows[0].title =
+            Some("mend the login form of the shop for customers without a password".to_owned());
         let lines = table(&rows, "2026-03-10T12:00:00Z".parse().unwrap()).lines(80);
         let line = anstream::adapter::strip_str(&lines[1]).to_string();
-        assert_eq!(line, "11111111  mend the login form o…  ~/wo…/frontend  1 h ago  laptop   both   34 kB");
+        assert_eq!(
+            line,
+            "11111111  mend the login form o…  ~/wo…/frontend  1 h ago  laptop   both   34 kB"
+        );
     }
 
     #[test]
     fn the_document_has_every_field() {
         let rows = rows();
-        let document = Document { sessions: rows.iter().map(document).collect() };
+        let document = Document {
+            sessions: rows.iter().map(document).collect(),
+        };
         insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap());
     }
 }

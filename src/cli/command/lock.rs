@@ -61,7 +61,13 @@ enum Action {
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     match &args.action {
         Action::Show { session, json } => show::run(session.as_ref(), json, app),
-        Action::Release { session, all, force, yes, json } => {
+        Action::Release {
+            session,
+            all,
+            force,
+            yes,
+            json,
+        } => {
             let wanted = match session {
                 Some(session) => release::Wanted::Session(session),
                 None if *all => release::Wanted::All,

@@ -37,7 +37,11 @@ pub(crate) struct Args {
 
 fn entries(text: &str) -> Result<usize, String> {
     let number: usize = text.parse().map_err(|_| "it is no number".to_owned())?;
-    if number > 0 { Ok(number) } else { Err("one entry is the least".to_owned()) }
+    if number > 0 {
+        Ok(number)
+    } else {
+        Err("one entry is the least".to_owned())
+    }
 }
 
 /// JSON schema, version 1: each entry has the fields of `LogEntry`.
@@ -47,7 +51,11 @@ struct Document<'a> {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    let request = LogRequest { session: args.session.clone(), most: args.entries, remote: args.remote };
+    let request = LogRequest {
+        session: args.session.clone(),
+        most: args.entries,
+        remote: args.remote,
+    };
     let entries = sync::log(&app.context()?, &request)?;
     if args.json.json {
         app.print_json("log", &Document { entries: &entries })?;
@@ -55,18 +63,30 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         app.out.note("log: nothing is in the store yet");
     } else {
         let width = app.out.width();
-        let lines = if args.session.is_some() { of_session(&entries, width) } else { of_store(&entries, width) };
+        let lines = if args.session.is_some() {
+            of_session(&entries, width)
+        } else {
+            of_store(&entries, width)
+        };
         app.print(&lines)?;
     }
     Ok(Exit::Done)
 }
 
 fn of_store(entries: &[LogEntry], width: usize) -> Vec<String> {
-    entries.iter().flat_map(|entry| commit(entry, width)).collect()
+    entries
+        .iter()
+        .flat_map(|entry| commit(entry, width))
+        .collect()
 }
 
 fn commit(entry: &LogEntry, width: usize) -> Vec<String> {
-    let head = format!("{}  {}  {}", entry.commit.short(), moment(entry.time), who(entry));
+    let head = format!(
+        "{}  {}  {}",
+        entry.commit.short(),
+        moment(entry.time),
+        who(entry)
+    );
     let mut lines = vec![paint(HEADING, &head)];
     let mut table = Table::new(2, 1);
     for change in entry.sessions.iter().take(SESSIONS_OF_ONE) {
@@ -75,9 +95,17 @@ fn commit(entry: &LogEntry, width: usize) -> Vec<String> {
     lines.extend(table.lines(width));
     let more = entry.sessions.len().saturating_sub(SESSIONS_OF_ONE);
     if more > 0 {
-        lines.push(format!("  {}", at_most_of(more as u64, "more session", "--json")));
+        lines.push(format!(
+            "  {}",
+            at_most_of(more as u64, "more session", "--json")
+        ));
     }
-    lines.extend(entry.milestones.iter().map(|name| format!("  milestone {}", one_line(name))));
+    lines.extend(
+        entry
+            .milestones
+            .iter()
+            .map(|name| format!("  milestone {}", one_line(name))),
+    );
     if entry.notes > 0 {
         lines.push(format!("  {}", count(entry.notes, "note")));
     }
@@ -85,7 +113,10 @@ fn commit(entry: &LogEntry, width: usize) -> Vec<String> {
 }
 
 fn who(entry: &LogEntry) -> String {
-    entry.machine.as_ref().map_or_else(|| "(not ccsync)".to_owned(), machine)
+    entry
+        .machine
+        .as_ref()
+        .map_or_else(|| "(not ccsync)".to_owned(), machine)
 }
 
 fn session(change: &SessionChange) -> Vec<Cell> {
@@ -101,12 +132,18 @@ fn session(change: &SessionChange) -> Vec<Cell> {
         Cell::new(title(change.title.as_deref())),
         Cell::new(what).style(style),
         Cell::right(turns(change.turns_added.filter(|n| *n > 0), "+")),
-        Cell::right(if change.lines_added == 0 { String::new() } else { lines(change.lines_added) }),
+        Cell::right(if change.lines_added == 0 {
+            String::new()
+        } else {
+            lines(change.lines_added)
+        }),
     ]
 }
 
 fn turns(turns: Option<u64>, sign: &str) -> String {
-    turns.map(|turns| format!("{sign}{}", count(turns, "turn"))).unwrap_or_default()
+    turns
+        .map(|turns| format!("{sign}{}", count(turns, "turn")))
+        .unwrap_or_default()
 }
 
 fn lines(added: i64) -> String {
@@ -119,7 +156,14 @@ fn of_session(entries: &[LogEntry], width: usize) -> Vec<String> {
     let mut rows = Table::new(0, 2);
     let heading = |text: &str| Cell::new(text).style(HEADING);
     let number = |text: &str| Cell::right(text).style(HEADING);
-    rows.row([heading("commit"), heading("stored"), heading("machine"), number("turns"), number("lines"), heading("")]);
+    rows.row([
+        heading("commit"),
+        heading("stored"),
+        heading("machine"),
+        number("turns"),
+        number("lines"),
+        heading(""),
+    ]);
     for entry in entries {
         for change in &entry.sessions {
             let what = match change.change {
@@ -134,7 +178,12 @@ fn of_session(entries: &[LogEntry], width: usize) -> Vec<String> {
                 Cell::new(entry.commit.short()),
                 Cell::new(moment(entry.time)),
                 Cell::new(who(entry)),
-                Cell::right(change.turns.map(|turns| turns.to_string()).unwrap_or_default()),
+                Cell::right(
+                    change
+                        .turns
+                        .map(|turns| turns.to_string())
+                        .unwrap_or_default(),
+                ),
                 Cell::right(change.lines.to_string()),
                 Cell::new(what).style(QUIET),
             ]);

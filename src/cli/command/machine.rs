@@ -108,7 +108,12 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     match &args.action {
         Action::List { json } => list(json, app),
         Action::Rename { names, json } => rename(names, json, app),
-        Action::Forget { machine, force, yes, json } => forget(machine, *force, *yes, json, app),
+        Action::Forget {
+            machine,
+            force,
+            yes,
+            json,
+        } => forget(machine, *force, *yes, json, app),
     }
 }
 
@@ -119,10 +124,18 @@ fn list(json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
         return Ok(Exit::Done);
     }
     let mut lines = table(&machines.machines, app.clock.now()).lines(app.out.width());
-    lines.extend(machines.unreadable.iter().map(|why| format!("not read: {}", one_line(why))));
+    lines.extend(
+        machines
+            .unreadable
+            .iter()
+            .map(|why| format!("not read: {}", one_line(why))),
+    );
     app.print(&lines)?;
     if let Some(reason) = &machines.unreached {
-        app.out.attention(&format!("as of the last contact; {}", sanitize::lines(reason)));
+        app.out.attention(&format!(
+            "as of the last contact; {}",
+            sanitize::lines(reason)
+        ));
     }
     Ok(Exit::Done)
 }
@@ -150,14 +163,24 @@ fn row(machine: &MachineRow) -> Row<'_> {
 
 fn table(machines: &[MachineRow], now: DateTime<Utc>) -> Table {
     let mut table = Table::new(0, NAME);
-    let headings = ["id", "name", "system", "last push", "sessions", "locks", "ccsync"];
+    let headings = [
+        "id",
+        "name",
+        "system",
+        "last push",
+        "sessions",
+        "locks",
+        "ccsync",
+    ];
     table.row(headings.map(|text| Cell::new(text).style(HEADING)));
     for machine in machines {
         let mut name = one_line(&machine.name).into_owned();
         if machine.is_this {
             name.push_str(" (this machine)");
         }
-        let last_push = machine.last_push.map_or_else(|| "never".to_owned(), |then| age(then, now));
+        let last_push = machine
+            .last_push
+            .map_or_else(|| "never".to_owned(), |then| age(then, now));
         table.row([
             Cell::new(short_id(machine.id.as_str())),
             Cell::new(name),
@@ -188,21 +211,39 @@ fn rename(names: &[String], json: &JsonFlag, app: &mut App) -> Result<Exit, CliE
     };
     let remote = sync::rename_machine(&app.context()?, machine, name)?;
     if json.json {
-        app.print_json("machine rename", &Renamed { name, remote_state: &remote })?;
+        app.print_json(
+            "machine rename",
+            &Renamed {
+                name,
+                remote_state: &remote,
+            },
+        )?;
     } else {
-        app.print(&[format!("machine rename: this machine is now `{}`", one_line(name))])?;
+        app.print(&[format!(
+            "machine rename: this machine is now `{}`",
+            one_line(name)
+        )])?;
     }
     told(&remote, json, app)
 }
 
-fn forget(machine: &str, force: bool, yes: bool, json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
+fn forget(
+    machine: &str,
+    force: bool,
+    yes: bool,
+    json: &JsonFlag,
+    app: &mut App,
+) -> Result<Exit, CliError> {
     let found = sync::machine_to_forget(&app.context()?, machine)?;
     if !yes {
         ask(&found, force, app)?;
     }
     let done = sync::forget_machine(&app.context()?, found, force)?;
     if json.json {
-        let document = ForgottenDocument { forgotten: row(&done.machine), remote_state: &done.remote };
+        let document = ForgottenDocument {
+            forgotten: row(&done.machine),
+            remote_state: &done.remote,
+        };
         app.print_json("machine forget", &document)?;
     } else {
         app.print(&[forgotten(&done)])?;
@@ -215,8 +256,11 @@ fn ask(found: &Forgotten, force: bool, app: &App) -> Result<(), CliError> {
         return Err(CliError::nobody_to_ask_of_machine());
     }
     let live = found.locks.iter().filter(|lock| lock.is_live()).count() as u64;
-    let at_work =
-        if force && live > 0 { format!(", and take {} away", count(live, "live lock")) } else { String::new() };
+    let at_work = if force && live > 0 {
+        format!(", and take {} away", count(live, "live lock"))
+    } else {
+        String::new()
+    };
     let question = format!(
         "Forget {} ({}){at_work}? Its {} stay",
         one_line(&found.machine.name),
@@ -234,14 +278,22 @@ fn forgotten(done: &Forgotten) -> String {
         0 => String::new(),
         n => format!("; {} given back", count(n, "lock")),
     };
-    format!("machine forget: {} is forgotten{locks}", one_line(&done.machine.name))
+    format!(
+        "machine forget: {} is forgotten{locks}",
+        one_line(&done.machine.name)
+    )
 }
 
 /// Whether the others know of it, too.
 fn told(remote: &RemoteState, json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
-    let RemoteState::Queued { reason, .. } = remote else { return Ok(Exit::Done) };
+    let RemoteState::Queued { reason, .. } = remote else {
+        return Ok(Exit::Done);
+    };
     if !json.json {
-        app.print(&[format!("not on the remote yet: {}", sanitize::lines(reason))])?;
+        app.print(&[format!(
+            "not on the remote yet: {}",
+            sanitize::lines(reason)
+        )])?;
     }
     Ok(Exit::Queued)
 }
@@ -274,7 +326,12 @@ mod tests {
 
     #[test]
     fn rows_line_up_and_are_harmless() {
-        let text = table(&machines().machines, "2026-03-10T12:00:00Z".parse().unwrap()).lines(100).join("\n");
+        let text = table(
+            &machines().machines,
+            "2026-03-10T12:00:00Z".parse().unwrap(),
+        )
+        .lines(100)
+        .join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
     }
 

@@ -16,13 +16,19 @@ pub(super) fn run(_: &Args, app: &mut App) -> Result<Exit, CliError> {
     let mut command = Cli::command();
     command.build();
     let mut page = Vec::new();
-    Man::new(command.clone()).render(&mut page).map_err(CliError::stdout)?;
+    Man::new(command.clone())
+        .render(&mut page)
+        .map_err(CliError::stdout)?;
     for subcommand in command.get_subcommands() {
         let man = Man::new(subcommand.clone());
-        man.render_name_section(&mut page).map_err(CliError::stdout)?;
-        man.render_synopsis_section(&mut page).map_err(CliError::stdout)?;
-        man.render_description_section(&mut page).map_err(CliError::stdout)?;
-        man.render_options_section(&mut page).map_err(CliError::stdout)?;
+        man.render_name_section(&mut page)
+            .map_err(CliError::stdout)?;
+        man.render_synopsis_section(&mut page)
+            .map_err(CliError::stdout)?;
+        man.render_description_section(&mut page)
+            .map_err(CliError::stdout)?;
+        man.render_options_section(&mut page)
+            .map_err(CliError::stdout)?;
     }
     app.print_text(&page)?;
     Ok(Exit::Done)

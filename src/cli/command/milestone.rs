@@ -53,7 +53,10 @@ fn make(name: &MilestoneName, json: bool, app: &mut App) -> Result<Exit, CliErro
         return Ok(exit);
     }
     if let Some(reason) = &made.unreached {
-        app.out.attention(&format!("what others have pushed lately may be missing: {}", one_line(reason)));
+        app.out.attention(&format!(
+            "what others have pushed lately may be missing: {}",
+            one_line(reason)
+        ));
     }
     if !made.pushed.sessions.is_empty() {
         app.print_report("push", &made.pushed, false)?;
@@ -64,10 +67,23 @@ fn make(name: &MilestoneName, json: bool, app: &mut App) -> Result<Exit, CliErro
 }
 
 fn line(made: &MadeMilestone, wanted: &MilestoneName) -> String {
-    let MilestoneRow { name, commit, sessions, .. } = &made.milestone;
-    let other = if name == wanted { String::new() } else { format!(" (another machine was first with `{wanted}`)") };
+    let MilestoneRow {
+        name,
+        commit,
+        sessions,
+        ..
+    } = &made.milestone;
+    let other = if name == wanted {
+        String::new()
+    } else {
+        format!(" (another machine was first with `{wanted}`)")
+    };
     let sessions = count(*sessions, "session");
-    format!("milestone: `{name}`{other} is {} with {sessions}{}", commit.short(), remote(&made.remote, false))
+    format!(
+        "milestone: `{name}`{other} is {} with {sessions}{}",
+        commit.short(),
+        remote(&made.remote, false)
+    )
 }
 
 fn list(json: bool, app: &mut App) -> Result<Exit, CliError> {

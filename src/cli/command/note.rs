@@ -35,6 +35,9 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
 }
 
 fn line(left: &LeftNote) -> String {
-    let whom = left.for_machine.as_ref().map_or_else(|| "the other machines".to_owned(), machine);
+    let whom = left
+        .for_machine
+        .as_ref()
+        .map_or_else(|| "the other machines".to_owned(), machine);
     format!("note: left for {whom}{}", remote(&left.remote, false))
 }

@@ -34,7 +34,11 @@ struct Document {
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     let mut kept = sync::notes(&app.context()?)?;
-    let older = if args.all { 0 } else { kept.len().saturating_sub(NEWEST) };
+    let older = if args.all {
+        0
+    } else {
+        kept.len().saturating_sub(NEWEST)
+    };
     kept.truncate(kept.len() - older);
     if args.json.json {
         app.print_json("notes", &Document { notes: kept })?;
@@ -45,12 +49,20 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     }
     let now = app.clock.now();
     for note in &kept {
-        let marks = if note.own || note.seen { "" } else { " (not shown yet)" };
+        let marks = if note.own || note.seen {
+            ""
+        } else {
+            " (not shown yet)"
+        };
         let lines = notes::one(&note.note, marks, now, app.out.width(), None);
         app.print(&lines)?;
     }
     if older > 0 {
-        app.out.note(&at_most_of(older as u64, "older note", "ccsync notes --all"));
+        app.out.note(&at_most_of(
+            older as u64,
+            "older note",
+            "ccsync notes --all",
+        ));
     }
     Ok(Exit::Done)
 }

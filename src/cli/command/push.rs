@@ -32,7 +32,10 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     if !args.dry_run {
         init::ensure(app)?;
     }
-    let selection = Selection { projects: args.project.clone(), days: args.days };
+    let selection = Selection {
+        projects: args.project.clone(),
+        days: args.days,
+    };
     let report = sync::push_selected(&app.context()?, args.dry_run, &selection)?;
     app.print_report("push", &report, args.json.json)
 }

@@ -35,7 +35,10 @@ pub(crate) struct Args {
 
 /// JSON schema, version 1: the fields of [`RepairReport`].
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    let request = RepairRequest { session: args.session.clone(), output: args.output.clone() };
+    let request = RepairRequest {
+        session: args.session.clone(),
+        output: args.output.clone(),
+    };
     let report = sync::repair(&app.context()?, &request)?;
     if args.json.json {
         app.print_json("repair", &report)?;
@@ -52,16 +55,23 @@ fn lines(report: &RepairReport) -> Vec<String> {
         lines.push(paint(HEADING, &path(&file.path)));
         lines.extend(file.findings.iter().take(SHOWN).map(finding));
         if file.findings.len() > SHOWN {
-            lines.push(format!("  … and {} more: --json lists them", file.findings.len() - SHOWN));
+            lines.push(format!(
+                "  … and {} more: --json lists them",
+                file.findings.len() - SHOWN
+            ));
         }
     }
     if let Some(pid) = report.running {
-        let note =
-            format!("the session is running here (process {pid}): what its client writes from now on is not looked at");
+        let note = format!(
+            "the session is running here (process {pid}): what its client writes from now on is not looked at"
+        );
         lines.push(paint(ATTENTION, &note));
     }
     match &report.copy {
-        None => lines.push(format!("repair: {}: there is nothing to repair", report.session)),
+        None => lines.push(format!(
+            "repair: {}: there is nothing to repair",
+            report.session
+        )),
         Some(copy) => lines.extend(copied(report, copy)),
     }
     lines
@@ -72,15 +82,29 @@ fn copied(report: &RepairReport, copy: &HealedCopy) -> Vec<String> {
     if let Some(fragments) = &copy.fragments {
         lines.push(format!("what is no record is kept in {}", path(fragments)));
     }
-    let made = if copy.was_there { "the healed copy was made before" } else { "the healed copy" };
+    let made = if copy.was_there {
+        "the healed copy was made before"
+    } else {
+        "the healed copy"
+    };
     let size = format!("{}, {}", count(copy.lines, "line"), bytes(copy.bytes));
     let repairs = count(report.repairs(), "repair");
     match &copy.session {
         Some(id) => {
-            lines.push(format!("repair: {}: {repairs}; {made} is {id} ({size})", report.session));
-            lines.push(format!("  {}", paint(HINT, &format!("claude --resume {id}"))));
+            lines.push(format!(
+                "repair: {}: {repairs}; {made} is {id} ({size})",
+                report.session
+            ));
+            lines.push(format!(
+                "  {}",
+                paint(HINT, &format!("claude --resume {id}"))
+            ));
         }
-        None => lines.push(format!("repair: {}: {repairs}; {made} is {} ({size})", report.session, path(&copy.path))),
+        None => lines.push(format!(
+            "repair: {}: {repairs}; {made} is {} ({size})",
+            report.session,
+            path(&copy.path)
+        )),
     }
     lines
 }
@@ -88,19 +112,32 @@ fn copied(report: &RepairReport, copy: &HealedCopy) -> Vec<String> {
 fn finding(finding: &Finding) -> String {
     let what = match &finding.what {
         What::Fragment { bytes, text } => {
-            let more = if *bytes as usize > text.len() { "…" } else { "" };
-            format!("a fragment of {} was taken out: {text}{more}", count(*bytes, "byte"))
+            let more = if *bytes as usize > text.len() {
+                "…"
+            } else {
+                ""
+            };
+            format!(
+                "a fragment of {} was taken out: {text}{more}",
+                count(*bytes, "byte")
+            )
         }
         What::Glued { records } => format!("{records} records on one line were parted"),
         What::Zeros { bytes } => format!("{} taken out", count(*bytes, "zero byte")),
         What::Unterminated => "the last line got its line end".to_owned(),
-        What::Relinked { record, from, to } => format!("{record}: its parent {from} is missing; it now follows {to}"),
+        What::Relinked { record, from, to } => {
+            format!("{record}: its parent {from} is missing; it now follows {to}")
+        }
         What::Doubled { record, first } => format!("{record}: repeats line {first}, taken out"),
         What::Conflicting { record, first } => {
-            format!("{record}: line {first} has this id and other content; both stay, the client goes by the later one")
+            format!(
+                "{record}: line {first} has this id and other content; both stay, the client goes by the later one"
+            )
         }
         What::Rootless { record } => {
-            format!("{record}: its parent is missing, and nothing of its chain is before it; it stays")
+            format!(
+                "{record}: its parent is missing, and nothing of its chain is before it; it stays"
+            )
         }
         What::NoUtf8 => "bytes that are no UTF-8; they stay".to_owned(),
     };
@@ -119,21 +156,41 @@ mod tests {
     fn report() -> RepairReport {
         let id = |text: &str| text.to_owned();
         let all = [
-            What::Fragment { bytes: 90, text: "{\"type\":\"us\u{1b}".to_owned() },
+            What::Fragment {
+                bytes: 90,
+                text: "{\"type\":\"us\u{1b}".to_owned(),
+            },
             What::Glued { records: 2 },
             What::Zeros { bytes: 4096 },
-            What::Relinked { record: id("u-3"), from: id("u-2"), to: id("u-1") },
-            What::Doubled { record: id("u-1"), first: 1 },
-            What::Conflicting { record: id("u-1"), first: 1 },
+            What::Relinked {
+                record: id("u-3"),
+                from: id("u-2"),
+                to: id("u-1"),
+            },
+            What::Doubled {
+                record: id("u-1"),
+                first: 1,
+            },
+            What::Conflicting {
+                record: id("u-1"),
+                first: 1,
+            },
             What::Rootless { record: id("u-9") },
             What::NoUtf8,
             What::Unterminated,
         ];
-        let findings = all.into_iter().zip(1..).map(|(what, line)| Finding { line, what }).collect();
+        let findings = all
+            .into_iter()
+            .zip(1..)
+            .map(|(what, line)| Finding { line, what })
+            .collect();
         RepairReport {
             session: "11111111-0000-4000-8000-000000000001".parse().unwrap(),
             running: Some(42),
-            files: vec![FileFindings { path: "/h/11111111.jsonl".into(), findings }],
+            files: vec![FileFindings {
+                path: "/h/11111111.jsonl".into(),
+                findings,
+            }],
             copy: Some(HealedCopy {
                 session: Some("9ab00000-0000-4000-8000-000000000009".parse().unwrap()),
                 path: "/h/9ab.jsonl".into(),
@@ -160,8 +217,16 @@ mod tests {
         let finding = many.files[0].findings[0].clone();
         many.files[0].findings = vec![finding; SHOWN + 3];
         assert!(shown(&many).contains("… and 3 more"));
-        let healthy = RepairReport { running: None, files: Vec::new(), copy: None, ..report() };
-        assert_eq!(shown(&healthy), "repair: 11111111-0000-4000-8000-000000000001: there is nothing to repair");
+        let healthy = RepairReport {
+            running: None,
+            files: Vec::new(),
+            copy: None,
+            ..report()
+        };
+        assert_eq!(
+            shown(&healthy),
+            "repair: 11111111-0000-4000-8000-000000000001: there is nothing to repair"
+        );
     }
 
     #[test]

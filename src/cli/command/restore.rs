@@ -62,9 +62,19 @@ enum RestoreError {
 
 /// JSON schema, version 1: the fields of [`RestoreReport`].
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    let request = RestoreRequest { what: what(args, app)?, as_fork: args.as_fork, dry_run: args.dry_run };
+    let request = RestoreRequest {
+        what: what(args, app)?,
+        as_fork: args.as_fork,
+        dry_run: args.dry_run,
+    };
     if args.milestone.is_some() && !args.yes && !args.dry_run {
-        let plan = sync::restore(&app.context()?, &RestoreRequest { dry_run: true, ..request.clone() })?;
+        let plan = sync::restore(
+            &app.context()?,
+            &RestoreRequest {
+                dry_run: true,
+                ..request.clone()
+            },
+        )?;
         if plan.sessions.len() + files_put_back(&plan) > A_FEW {
             ask(&plan, app)?;
         }
@@ -79,7 +89,12 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         hint(&report, app);
     }
     let is_skipped = |file: &ProseReport| matches!(file.outcome, ProseOutcome::Skipped { .. });
-    let is_whole = report.skipped.is_empty() && !report.beside.iter().flat_map(|shelf| &shelf.files).any(is_skipped);
+    let is_whole = report.skipped.is_empty()
+        && !report
+            .beside
+            .iter()
+            .flat_map(|shelf| &shelf.files)
+            .any(is_skipped);
     let skipped = if is_whole { Exit::Done } else { Exit::Skipped };
     Ok(skipped.worse(Exit::of_remote(&report.remote)))
 }
@@ -88,8 +103,11 @@ fn what(args: &Args, app: &App) -> Result<RestoreWhat, CliError> {
     if let Some(name) = &args.milestone {
         return Ok(RestoreWhat::Milestone(name.clone()));
     }
-    let (session, at) =
-        args.session.as_ref().zip(args.at.as_deref()).expect("the command line asks for both or a milestone");
+    let (session, at) = args
+        .session
+        .as_ref()
+        .zip(args.at.as_deref())
+        .expect("the command line asks for both or a milestone");
     let when = When::parse(at, app.clock.now(), &of_local)?;
     Ok(RestoreWhat::Session(session.clone(), when))
 }
@@ -99,7 +117,9 @@ fn ask(plan: &RestoreReport, app: &mut App) -> Result<(), CliError> {
         return Err(RestoreError::NobodyToAsk(what_changes(plan)).into());
     }
     let height = app.out.screen().height;
-    lines(plan, height.saturating_sub(2), app.out.width()).iter().for_each(|line| app.out.note(line));
+    lines(plan, height.saturating_sub(2), app.out.width())
+        .iter()
+        .for_each(|line| app.out.note(line));
     let question = format!("Put {} back?", what_changes(plan));
     match prompt::confirm(&question).map_err(CliError::terminal)? {
         Some(true) => Ok(()),
@@ -110,7 +130,9 @@ fn ask(plan: &RestoreReport, app: &mut App) -> Result<(), CliError> {
 /// How many files beside sessions are put back.
 fn files_put_back(report: &RestoreReport) -> usize {
     let files = report.beside.iter().flat_map(|shelf| &shelf.files);
-    files.filter(|file| file.outcome == ProseOutcome::PutBack).count()
+    files
+        .filter(|file| file.outcome == ProseOutcome::PutBack)
+        .count()
 }
 
 fn what_changes(plan: &RestoreReport) -> String {
@@ -125,14 +147,18 @@ fn what_changes(plan: &RestoreReport) -> String {
 
 impl From<RestoreError> for CliError {
     fn from(error: RestoreError) -> Self {
-        let hints = ["to see which: the same with --dry-run", "if you are sure: the same with --yes"];
+        let hints = [
+            "to see which: the same with --dry-run",
+            "if you are sure: the same with --yes",
+        ];
         Self::new(Kind::Usage, error, hints.map(str::to_owned).to_vec())
     }
 }
 
 impl From<InvalidWhen> for CliError {
     fn from(error: InvalidWhen) -> Self {
-        let hint = "for instance: --at \"2026-11-20 14:00\", --at 3d, or --at with a commit of ccsync log";
+        let hint =
+            "for instance: --at \"2026-11-20 14:00\", --at 3d, or --at with a commit of ccsync log";
         Self::new(Kind::Usage, error, vec![hint.to_owned()])
     }
 }
@@ -140,11 +166,20 @@ impl From<InvalidWhen> for CliError {
 /// What was done, in one screen.
 fn lines(report: &RestoreReport, height: usize, width: usize) -> Vec<String> {
     let mut table = Table::new(2, 1);
-    report.sessions.iter().for_each(|session| table.row(row(session, report.dry_run)));
+    report
+        .sessions
+        .iter()
+        .for_each(|session| table.row(row(session, report.dry_run)));
     let mut shown = table.lines(width);
     for (at, session) in report.sessions.iter().enumerate().rev() {
         if let Some(fork) = &session.kept_as {
-            shown.insert(at + 1, paint(ATTENTION, &format!("            what was said only here is kept as {fork}")));
+            shown.insert(
+                at + 1,
+                paint(
+                    ATTENTION,
+                    &format!("            what was said only here is kept as {fork}"),
+                ),
+            );
         }
     }
     let room = height.saturating_sub(4).max(1);
@@ -154,12 +189,21 @@ fn lines(report: &RestoreReport, height: usize, width: usize) -> Vec<String> {
         shown.push(at_most_of(more as u64, "more line", "--json"));
     }
     let skipped = report.skipped.iter().take(room);
-    shown.extend(
-        skipped.map(|s| {
-            paint(ATTENTION, &format!("  {}  skipped: {}", short_id(s.session.as_str()), one_line(&s.reason)))
-        }),
-    );
-    let files = report.beside.iter().flat_map(|shelf| beside(shelf, report.dry_run, false)).collect();
+    shown.extend(skipped.map(|s| {
+        paint(
+            ATTENTION,
+            &format!(
+                "  {}  skipped: {}",
+                short_id(s.session.as_str()),
+                one_line(&s.reason)
+            ),
+        )
+    }));
+    let files = report
+        .beside
+        .iter()
+        .flat_map(|shelf| beside(shelf, report.dry_run, false))
+        .collect();
     shown.extend(at_most(files, room, "files beside sessions"));
     shown.push(summary(report));
     shown
@@ -172,9 +216,15 @@ fn row(session: &RestoredSession, would: bool) -> Vec<Cell> {
         (None, false) => "put back".to_owned(),
         (None, true) => "would be put back".to_owned(),
     };
-    let turns = session.turns.map(|turns| count(turns, "turn")).unwrap_or_default();
-    let fewer =
-        if session.lines_fewer > 0 { format!("-{}", count(session.lines_fewer, "line")) } else { String::new() };
+    let turns = session
+        .turns
+        .map(|turns| count(turns, "turn"))
+        .unwrap_or_default();
+    let fewer = if session.lines_fewer > 0 {
+        format!("-{}", count(session.lines_fewer, "line"))
+    } else {
+        String::new()
+    };
     vec![
         Cell::new(short_id(session.session.as_str())).style(QUIET),
         Cell::new(title(session.title.as_deref())),
@@ -188,23 +238,43 @@ fn row(session: &RestoredSession, would: bool) -> Vec<Cell> {
 
 fn summary(report: &RestoreReport) -> String {
     let mut counts = Vec::new();
-    let what = if report.dry_run { "to be put back" } else { "put back" };
+    let what = if report.dry_run {
+        "to be put back"
+    } else {
+        "put back"
+    };
     let all = [
         (report.sessions.len() as u64, what),
         (report.unchanged, "as then already"),
         (report.newer, "newer, left as they are"),
         (
             files_put_back(report) as u64,
-            if report.dry_run { "beside sessions to be put back" } else { "beside sessions put back" },
+            if report.dry_run {
+                "beside sessions to be put back"
+            } else {
+                "beside sessions put back"
+            },
         ),
         (report.skipped.len() as u64, "skipped"),
     ];
-    counts.extend(all.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+    counts.extend(
+        all.iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, what)| format!("{n} {what}")),
+    );
     if counts.is_empty() {
         counts.push("no sessions".to_owned());
     }
-    let dry = if report.dry_run { " (dry run, nothing was done)" } else { "" };
-    format!("restore{dry}: {}{}", counts.join(", "), remote(&report.remote, true))
+    let dry = if report.dry_run {
+        " (dry run, nothing was done)"
+    } else {
+        ""
+    };
+    format!(
+        "restore{dry}: {}{}",
+        counts.join(", "),
+        remote(&report.remote, true)
+    )
 }
 
 /// What may come next.
@@ -216,9 +286,16 @@ fn hint(report: &RestoreReport, app: &mut App) {
     }
     match report.sessions.as_slice() {
         _ if report.dry_run => {}
-        [RestoredSession { fork: Some(fork), .. }] => app.out.hint(&format!("ccsync resume {fork}")),
+        [
+            RestoredSession {
+                fork: Some(fork), ..
+            },
+        ] => app.out.hint(&format!("ccsync resume {fork}")),
         [one] if one.lines_fewer > 0 => {
-            app.out.hint(&format!("what came later is in the store: ccsync pull {}", one.session));
+            app.out.hint(&format!(
+                "what came later is in the store: ccsync pull {}",
+                one.session
+            ));
         }
         _ => {}
     }

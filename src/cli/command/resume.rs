@@ -70,7 +70,11 @@ pub(super) struct RunArgs {
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     begin(&args.run.client, app)?;
-    let filter = ListFilter { project: args.project.clone(), from: args.from.clone(), ..ListFilter::default() };
+    let filter = ListFilter {
+        project: args.project.clone(),
+        from: args.from.clone(),
+        ..ListFilter::default()
+    };
     let candidates = sync::candidates(&app.context()?, &filter)?;
     let offline = candidates.unreached.is_some();
     if let Some(reason) = &candidates.unreached {
@@ -107,7 +111,11 @@ pub(super) fn begin(for_client: &[OsString], app: &mut App) -> Result<(), CliErr
 }
 
 /// Brings the session here. Gives the directory in which the client runs, and the file with what the model is told.
-fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<(PathBuf, Option<PathBuf>), CliError> {
+fn prepare(
+    session: &SessionId,
+    offline: bool,
+    app: &mut App,
+) -> Result<(PathBuf, Option<PathBuf>), CliError> {
     // What was never pushed is pushed first: the store knows where a session belongs, and the other machines should know of it.
     sync::push(&app.context()?, false)?;
     let asked = app.clock.now();
@@ -118,12 +126,19 @@ fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<(PathBuf
             lease::take(session, false, app)?;
         }
         // What was put back to an earlier state is continued from there.
-        let request = PullRequest { sessions: vec![session.clone()], keep_held: true, ..PullRequest::default() };
+        let request = PullRequest {
+            sessions: vec![session.clone()],
+            keep_held: true,
+            ..PullRequest::default()
+        };
         let report = sync::pull(&app.context()?, &request)?;
         app.show_notes(&report);
         refuse_unless_here(&report)?;
     }
-    if let Some(words) = git.and_then(|git| difference(&directory, &git)).and_then(|tree| tree.in_words()) {
+    if let Some(words) = git
+        .and_then(|git| difference(&directory, &git))
+        .and_then(|tree| tree.in_words())
+    {
         app.out.note(&sanitize::one_line(&words));
     }
     let note = tell(session, &directory, app)?;
@@ -132,19 +147,31 @@ fn prepare(session: &SessionId, offline: bool, app: &mut App) -> Result<(PathBuf
 
 /// A session that could not be brought up to date is not continued: its newest turns would become a fork.
 fn refuse_unless_here(report: &Report) -> Result<(), CliError> {
-    let refused = report.sessions.iter().find_map(|session| match &session.outcome {
-        Outcome::Skipped { reason } | Outcome::Listed { reason } | Outcome::LeftOut { reason, .. } => {
-            Some((session.session.clone(), reason.clone()))
-        }
-        _ => None,
-    });
-    refused.map_or(Ok(()), |(session, reason)| Err(ResumeError::NotBrought { session, reason }.into()))
+    let refused = report
+        .sessions
+        .iter()
+        .find_map(|session| match &session.outcome {
+            Outcome::Skipped { reason }
+            | Outcome::Listed { reason }
+            | Outcome::LeftOut { reason, .. } => Some((session.session.clone(), reason.clone())),
+            _ => None,
+        });
+    refused.map_or(Ok(()), |(session, reason)| {
+        Err(ResumeError::NotBrought { session, reason }.into())
+    })
 }
 
 /// Writes down what the model is told, for the hook that prints it.
 fn tell(session: &SessionId, directory: &Path, app: &App) -> Result<Option<PathBuf>, CliError> {
-    let Some(text) = sync::what_to_tell(&app.context()?, session, directory)? else { return Ok(None) };
-    let path = app.env.dirs.state.join("told").join(format!("{session}.txt"));
+    let Some(text) = sync::what_to_tell(&app.context()?, session, directory)? else {
+        return Ok(None);
+    };
+    let path = app
+        .env
+        .dirs
+        .state
+        .join("told")
+        .join(format!("{session}.txt"));
     write_atomic(&path, text.as_bytes())?;
     fail_point("the note for the model is written");
     Ok(Some(path))

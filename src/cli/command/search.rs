@@ -100,19 +100,35 @@ struct UnreadableRow<'a> {
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     let request = request(args);
-    let (report, sessions) =
-        if args.json.json { collected(&request, app)? } else { (printed(&request, app)?, Vec::new()) };
+    let (report, sessions) = if args.json.json {
+        collected(&request, app)?
+    } else {
+        (printed(&request, app)?, Vec::new())
+    };
     if args.json.json {
         let row = |one| UnreadableRow::of(one);
         let unreadable = report.unreadable.iter().map(row).collect();
-        app.print_json("search", &Document { searched: report.sessions, sessions, unreadable })?;
+        app.print_json(
+            "search",
+            &Document {
+                searched: report.sessions,
+                sessions,
+                unreadable,
+            },
+        )?;
     }
     for one in &report.unreadable {
         let session = short_id(one.session.as_str());
-        app.out.attention(&format!("not searched: session {session}: {}", one_line(&one.reason)));
+        app.out.attention(&format!(
+            "not searched: session {session}: {}",
+            one_line(&one.reason)
+        ));
     }
     if report.found == 0 && !args.json.json {
-        app.out.note(&format!("search: nothing found in {}", count(report.sessions, "session")));
+        app.out.note(&format!(
+            "search: nothing found in {}",
+            count(report.sessions, "session")
+        ));
     }
     Ok(exit(&report))
 }
@@ -171,7 +187,12 @@ fn collected(request: &SearchRequest, app: &App) -> Result<(SearchReport, Vec<Se
 
 impl Session {
     fn of(found: SessionHits) -> Self {
-        let SessionHits { name, hits, more, more_still } = found;
+        let SessionHits {
+            name,
+            hits,
+            more,
+            more_still,
+        } = found;
         Self {
             session: name.session,
             project: name.project,
@@ -195,13 +216,27 @@ impl HitRow {
             Voice::Call(tool) => ("call", Some(tool)),
             Voice::Output => ("output", None),
         };
-        let marks = hit.marks.into_iter().map(|mark| (mark.start, mark.end)).collect();
-        Self { who, tool, agent: hit.agent, time: hit.time.map(json::time), text: hit.text, marks }
+        let marks = hit
+            .marks
+            .into_iter()
+            .map(|mark| (mark.start, mark.end))
+            .collect();
+        Self {
+            who,
+            tool,
+            agent: hit.agent,
+            time: hit.time.map(json::time),
+            text: hit.text,
+            marks,
+        }
     }
 }
 
 impl<'a> UnreadableRow<'a> {
     fn of(one: &'a sync::Unreadable) -> Self {
-        Self { session: &one.session, reason: &one.reason }
+        Self {
+            session: &one.session,
+            reason: &one.reason,
+        }
     }
 }

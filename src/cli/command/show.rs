@@ -73,10 +73,19 @@ struct TurnRow<'a> {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    let format = if args.json.json { Format::Json } else { args.format };
+    let format = if args.json.json {
+        Format::Json
+    } else {
+        args.format
+    };
     let width = app.env.stdout_is_terminal.then(|| app.out.width());
     let ctx = app.context()?;
-    let mut printing = Printing { out: app.output_beside(), format, width, left: 0 };
+    let mut printing = Printing {
+        out: app.output_beside(),
+        format,
+        width,
+        left: 0,
+    };
     let mut failed = None;
     let most = args.turns.map(|turns| turns as usize);
     let shown = sync::show(&ctx, &args.session, most, &mut |part| {
@@ -115,12 +124,17 @@ impl Printing {
     }
 
     fn head(&self, session: &ShownSession) -> Result<String, CliError> {
-        let head = Head { name: &session.name, left_out: session.left_out, agents: session.agents };
+        let head = Head {
+            name: &session.name,
+            left_out: session.left_out,
+            agents: session.agents,
+        };
         Ok(match self.format {
             Format::Text => turns::head(&head).join("\n"),
             Format::Markdown => turns::markdown_head(&head).join("\n"),
             Format::Json => {
-                let opening = json::opening("show", &document(session), "turns").map_err(CliError::internal)?;
+                let opening = json::opening("show", &document(session), "turns")
+                    .map_err(CliError::internal)?;
                 opening + if self.left == 0 { "]}" } else { "" }
             }
         })
@@ -162,5 +176,10 @@ fn row(turn: &Turn) -> TurnRow<'_> {
         Who::Assistant => "assistant",
         Who::Client => "summary",
     };
-    TurnRow { who, time: turn.time.map(json::time), text: &turn.text, tools: &turn.tools }
+    TurnRow {
+        who,
+        time: turn.time.map(json::time),
+        text: &turn.text,
+        tools: &turn.tools,
+    }
 }

@@ -27,7 +27,10 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     begin(&args.run.client, app)?;
     let current = std::env::current_dir().map_err(CliError::current_dir)?;
-    let directory = args.directory.as_ref().map_or_else(|| current.clone(), |below| current.join(below));
+    let directory = args
+        .directory
+        .as_ref()
+        .map_or_else(|| current.clone(), |below| current.join(below));
     if !directory.is_dir() {
         return Err(ResumeError::NoDirectory(directory).into());
     }
@@ -35,9 +38,17 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         return Err(ResumeError::DirectoryLeftOut { directory, why }.into());
     }
     // The client takes an id that was chosen for it, so that the lock is there before the first turn.
-    let session: SessionId = uuid::Uuid::new_v4().to_string().parse().map_err(CliError::internal)?;
+    let session: SessionId = uuid::Uuid::new_v4()
+        .to_string()
+        .parse()
+        .map_err(CliError::internal)?;
     let locked = lease::take_or_go_on_alone(&session, args.run.offline, app)?;
     let conversation = Conversation::New(&session);
-    let launch = Launch { conversation, directory: &directory, note: None, args: &args.run.client };
+    let launch = Launch {
+        conversation,
+        directory: &directory,
+        note: None,
+        args: &args.run.client,
+    };
     client(&launch, &session, locked, app)
 }

@@ -68,8 +68,10 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
 }
 
 fn document(status: &Status) -> Document<'_> {
-    let machines =
-        status.machines.iter().map(|(name, last_push)| Machine { name, last_push: last_push.map(json::time) });
+    let machines = status.machines.iter().map(|(name, last_push)| Machine {
+        name,
+        last_push: last_push.map(json::time),
+    });
     Document {
         machine: &status.machine,
         remote: &status.remote,
@@ -94,10 +96,14 @@ fn lines(status: &Status, now: DateTime<Utc>, width: usize) -> Vec<String> {
     lines.extend(sessions("to push", &status.to_push, width));
     lines.extend(sessions("to pull", &status.to_pull, width));
     lines.extend(left_out(&status.left_out));
-    for (heading, shelves) in
-        [("beside sessions, to push", &status.beside_to_push), ("beside sessions, to pull", &status.beside_to_pull)]
-    {
-        let told: Vec<String> = shelves.iter().flat_map(|shelf| beside(shelf, true, false)).collect();
+    for (heading, shelves) in [
+        ("beside sessions, to push", &status.beside_to_push),
+        ("beside sessions, to pull", &status.beside_to_pull),
+    ] {
+        let told: Vec<String> = shelves
+            .iter()
+            .flat_map(|shelf| beside(shelf, true, false))
+            .collect();
         if !told.is_empty() {
             lines.push(paint(HEADING, heading));
             lines.extend(told.into_iter().map(|line| format!("  {line}")));
@@ -108,15 +114,29 @@ fn lines(status: &Status, now: DateTime<Utc>, width: usize) -> Vec<String> {
 }
 
 fn facts(status: &Status, now: DateTime<Utc>) -> Table {
-    let when = |time: Option<DateTime<Utc>>| time.map_or_else(|| "never".to_owned(), |t| age(t, now));
+    let when =
+        |time: Option<DateTime<Utc>>| time.map_or_else(|| "never".to_owned(), |t| age(t, now));
     let mut table = Table::new(2, 1);
-    let mut fact = |name: &str, value: &str| table.row([Cell::new(name), Cell::new(one_line(value))]);
+    let mut fact =
+        |name: &str, value: &str| table.row([Cell::new(name), Cell::new(one_line(value))]);
     fact("machine", &status.machine);
     fact("remote", &status.remote);
     fact("store", &status.store.to_string_lossy());
-    fact("head", status.head.as_ref().map_or("nothing stored yet", CommitId::short));
+    fact(
+        "head",
+        status
+            .head
+            .as_ref()
+            .map_or("nothing stored yet", CommitId::short),
+    );
     fact("last push", &when(status.last_push));
-    fact("sessions", &format!("{} here, {} in the store", status.sessions_here, status.sessions_in_store));
+    fact(
+        "sessions",
+        &format!(
+            "{} here, {} in the store",
+            status.sessions_here, status.sessions_in_store
+        ),
+    );
     for session in &status.running {
         fact("running", session.as_str());
     }
@@ -155,10 +175,18 @@ fn summary(status: &Status) -> String {
     if pull > 0 {
         waits.push(format!("{} to pull", count(pull, "session")));
     }
-    for (shelves, what) in [(&status.beside_to_push, "push"), (&status.beside_to_pull, "pull")] {
+    for (shelves, what) in [
+        (&status.beside_to_push, "push"),
+        (&status.beside_to_pull, "pull"),
+    ] {
         let files = shelves.iter().flat_map(|shelf| &shelf.files);
         let moves = |outcome: &ProseOutcome| {
-            !matches!(outcome, ProseOutcome::Left { .. } | ProseOutcome::Skipped { .. } | ProseOutcome::Waits { .. })
+            !matches!(
+                outcome,
+                ProseOutcome::Left { .. }
+                    | ProseOutcome::Skipped { .. }
+                    | ProseOutcome::Waits { .. }
+            )
         };
         let n = files.filter(|file| moves(&file.outcome)).count() as u64;
         if n > 0 {
@@ -166,9 +194,16 @@ fn summary(status: &Status) -> String {
         }
     }
     if status.queued_commits > 0 {
-        waits.push(format!("{} not on the remote yet", count(status.queued_commits, "commit")));
+        waits.push(format!(
+            "{} not on the remote yet",
+            count(status.queued_commits, "commit")
+        ));
     }
-    if waits.is_empty() { "status: nothing waits".to_owned() } else { format!("status: {}", waits.join(", ")) }
+    if waits.is_empty() {
+        "status: nothing waits".to_owned()
+    } else {
+        format!("status: {}", waits.join(", "))
+    }
 }
 
 #[cfg(test)]
@@ -191,11 +226,26 @@ mod tests {
             last_push: Some("2026-03-10T11:00:00Z".parse().unwrap()),
             sessions_here: 4,
             sessions_in_store: 9,
-            to_push: vec![session("11111111-a", Outcome::Extended { lines: 2, bytes: 70 })],
-            to_pull: vec![session("22222222-a", Outcome::Added { lines: 2, bytes: 70 })],
+            to_push: vec![session(
+                "11111111-a",
+                Outcome::Extended {
+                    lines: 2,
+                    bytes: 70,
+                },
+            )],
+            to_pull: vec![session(
+                "22222222-a",
+                Outcome::Added {
+                    lines: 2,
+                    bytes: 70,
+                },
+            )],
             left_out: vec![session(
                 "44444444-a",
-                Outcome::LeftOut { reason: "larger than 200MB".to_owned(), stored: true },
+                Outcome::LeftOut {
+                    reason: "larger than 200MB".to_owned(),
+                    stored: true,
+                },
             )],
             beside_to_push: Vec::new(),
             beside_to_pull: Vec::new(),
@@ -212,7 +262,12 @@ mod tests {
 
     #[test]
     fn a_quiet_machine_says_so() {
-        let quiet = Status { queued_commits: 0, to_push: Vec::new(), to_pull: Vec::new(), ..status() };
+        let quiet = Status {
+            queued_commits: 0,
+            to_push: Vec::new(),
+            to_pull: Vec::new(),
+            ..status()
+        };
         assert_eq!(summary(&quiet), "status: nothing waits");
     }
 

@@ -37,7 +37,13 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     let (pull, pulled) = pull(args, app)?;
     let push = sync::push(&app.context()?, args.dry_run)?;
     if args.json.json {
-        app.print_json("sync", &Document { pull: pull.as_ref(), push: &push })?;
+        app.print_json(
+            "sync",
+            &Document {
+                pull: pull.as_ref(),
+                push: &push,
+            },
+        )?;
         return Ok(pulled.worse(Exit::of_report(&push)));
     }
     Ok(pulled.worse(app.print_report_within("push", &push, false, half(app))?))
@@ -46,12 +52,18 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
 /// Both reports together fill one screen at most.
 fn half(app: &App) -> Screen {
     let screen = app.out.screen();
-    Screen { height: screen.height / 2, ..screen }
+    Screen {
+        height: screen.height / 2,
+        ..screen
+    }
 }
 
 /// The pull half. A remote that cannot be reached is told, but does not keep the push from committing.
 fn pull(args: &Args, app: &mut App) -> Result<(Option<Report>, Exit), CliError> {
-    let request = PullRequest { dry_run: args.dry_run, ..PullRequest::default() };
+    let request = PullRequest {
+        dry_run: args.dry_run,
+        ..PullRequest::default()
+    };
     let pulled = sync::pull(&app.context()?, &request).map_err(CliError::from);
     match pulled {
         Ok(report) if args.json.json => {

@@ -42,7 +42,11 @@ struct Kept {
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     let undone = sync::undo(&app.context()?)?;
-    let exit = if undone.as_ref().is_some_and(|u| !u.kept.is_empty()) { Exit::Skipped } else { Exit::Done };
+    let exit = if undone.as_ref().is_some_and(|u| !u.kept.is_empty()) {
+        Exit::Skipped
+    } else {
+        Exit::Done
+    };
     if args.json.json {
         app.print_json("undo", &document(undone))?;
     } else {
@@ -53,11 +57,30 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
 }
 
 fn document(undone: Option<UndoReport>) -> Document {
-    let Some(UndoReport { restored, removed, kept, pulled_at }) = undone else {
-        return Document { pulled_at: None, restored: Vec::new(), removed: Vec::new(), kept: Vec::new() };
+    let Some(UndoReport {
+        restored,
+        removed,
+        kept,
+        pulled_at,
+    }) = undone
+    else {
+        return Document {
+            pulled_at: None,
+            restored: Vec::new(),
+            removed: Vec::new(),
+            kept: Vec::new(),
+        };
     };
-    let kept = kept.into_iter().map(|(path, reason)| Kept { path, reason }).collect();
-    Document { pulled_at: Some(json::time(pulled_at)), restored, removed, kept }
+    let kept = kept
+        .into_iter()
+        .map(|(path, reason)| Kept { path, reason })
+        .collect();
+    Document {
+        pulled_at: Some(json::time(pulled_at)),
+        restored,
+        removed,
+        kept,
+    }
 }
 
 fn lines(undone: Option<&UndoReport>, now: DateTime<Utc>) -> Vec<String> {
@@ -65,19 +88,43 @@ fn lines(undone: Option<&UndoReport>, now: DateTime<Utc>) -> Vec<String> {
         return vec!["undo: there is no pull to undo".to_owned()];
     };
     let shown = |path: &PathBuf| one_line(&path.to_string_lossy()).into_owned();
-    let mut lines: Vec<String> = undone.restored.iter().map(|path| format!("  put back  {}", shown(path))).collect();
-    lines.extend(undone.removed.iter().map(|path| format!("  removed   {}", shown(path))));
-    lines.extend(undone.kept.iter().map(|(path, why)| format!("  left      {}: {}", shown(path), one_line(why))));
+    let mut lines: Vec<String> = undone
+        .restored
+        .iter()
+        .map(|path| format!("  put back  {}", shown(path)))
+        .collect();
+    lines.extend(
+        undone
+            .removed
+            .iter()
+            .map(|path| format!("  removed   {}", shown(path))),
+    );
+    lines.extend(
+        undone
+            .kept
+            .iter()
+            .map(|(path, why)| format!("  left      {}: {}", shown(path), one_line(why))),
+    );
     let counts = [
         (undone.restored.len(), "put back"),
         (undone.removed.len(), "removed"),
         (undone.kept.len(), "left as they are"),
     ];
     let mut counts: Vec<(usize, &str)> = counts.into_iter().filter(|(n, _)| *n > 0).collect();
-    let (first, what) = if counts.is_empty() { (0, "put back") } else { counts.remove(0) };
-    let rest: String = counts.iter().map(|(n, what)| format!(", {n} {what}")).collect();
+    let (first, what) = if counts.is_empty() {
+        (0, "put back")
+    } else {
+        counts.remove(0)
+    };
+    let rest: String = counts
+        .iter()
+        .map(|(n, what)| format!(", {n} {what}"))
+        .collect();
     let files = count(first as u64, "file");
-    lines.push(format!("undo: {files} {what}{rest}, as before the pull of {}", age(undone.pulled_at, now)));
+    lines.push(format!(
+        "undo: {files} {what}{rest}, as before the pull of {}",
+        age(undone.pulled_at, now)
+    ));
     lines
 }
 
@@ -101,9 +148,16 @@ mod tests {
           left      /h/b.jsonl: it has grown since
         undo: 1 file put back, 2 removed, 1 left as they are, as before the pull of just now
         ");
-        let only_new = UndoReport { restored: Vec::new(), kept: Vec::new(), ..report };
+        let only_new = UndoReport {
+            restored: Vec::new(),
+            kept: Vec::new(),
+            ..report
+        };
         let lines_of = lines(Some(&only_new), pulled_at);
-        assert_eq!(lines_of.last().unwrap(), "undo: 2 files removed, as before the pull of just now");
+        assert_eq!(
+            lines_of.last().unwrap(),
+            "undo: 2 files removed, as before the pull of just now"
+        );
         assert_eq!(lines(None, pulled_at), ["undo: there is no pull to undo"]);
     }
 }

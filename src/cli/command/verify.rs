@@ -5,7 +5,9 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::{CommitId, SessionId};
-use crate::sync::verification::{Damage, RemoteStanding, SessionCheck, Standing, Total, Verification};
+use crate::sync::verification::{
+    Damage, RemoteStanding, SessionCheck, Standing, Total, Verification,
+};
 use crate::sync::{self, VerifyRequest};
 use crate::ui::format::{bytes, count, short_id};
 use crate::ui::report::title;
@@ -36,7 +38,10 @@ pub(crate) struct Args {
 
 /// JSON schema, version 1: the fields of [`Verification`], every session included.
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    let request = VerifyRequest { sessions: args.sessions.clone(), full: args.full };
+    let request = VerifyRequest {
+        sessions: args.sessions.clone(),
+        full: args.full,
+    };
     let found = sync::verify(&app.context()?, &request)?;
     let exit = Exit::of_verification(&found);
     if args.json.json {
@@ -50,10 +55,17 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
 
 fn lines(found: &Verification, width: usize) -> Vec<String> {
     let mut lines = totals(found).lines(width);
-    let differing: Vec<&SessionCheck> = found.sessions.iter().filter(|s| !s.agrees() || s.damaged_lines > 0).collect();
+    let differing: Vec<&SessionCheck> = found
+        .sessions
+        .iter()
+        .filter(|s| !s.agrees() || s.damaged_lines > 0)
+        .collect();
     lines.extend(sessions(&differing, width));
     for file in &found.passed_over {
-        lines.push(attention(&format!("not taken: {}: {}", file.path, file.reason)));
+        lines.push(attention(&format!(
+            "not taken: {}: {}",
+            file.path, file.reason
+        )));
     }
     if let Some(beside) = &found.beside {
         if beside.files > 0 {
@@ -63,10 +75,20 @@ fn lines(found: &Verification, width: usize) -> Vec<String> {
                 bytes(beside.bytes)
             ));
         }
-        lines.extend(beside.damage.iter().map(|damage| attention(&format!("damaged: {damage}"))));
+        lines.extend(
+            beside
+                .damage
+                .iter()
+                .map(|damage| attention(&format!("damaged: {damage}"))),
+        );
     }
     if let Some(objects) = &found.objects {
-        lines.extend(objects.damaged.iter().map(|o| attention(&format!("damaged object {}: {}", o.id, o.reason))));
+        lines.extend(
+            objects
+                .damaged
+                .iter()
+                .map(|o| attention(&format!("damaged object {}: {}", o.id, o.reason))),
+        );
         if !objects.damaged.is_empty() {
             lines.push(next(
                 "move the directory that `ccsync status` calls store away, then ccsync push: it is fetched anew",
@@ -75,7 +97,9 @@ fn lines(found: &Verification, width: usize) -> Vec<String> {
     }
     if let Some(damage) = &found.remote_damage {
         lines.push(attention(&format!("the remote is damaged: {damage}")));
-        lines.push(next("ccsync init --remote URL, with an empty repository: all that is here goes there"));
+        lines.push(next(
+            "ccsync init --remote URL, with an empty repository: all that is here goes there",
+        ));
     }
     lines.extend(remote(&found.remote));
     lines.push(summary(found));
@@ -93,11 +117,25 @@ fn next(command: &str) -> String {
 fn totals(found: &Verification) -> Table {
     let mut table = Table::new(2, 4);
     let heading = |text: &str| Cell::right(text).style(HEADING);
-    table.row([Cell::new(""), heading("sessions"), heading("lines"), heading("size")]);
+    table.row([
+        Cell::new(""),
+        heading("sessions"),
+        heading("lines"),
+        heading("size"),
+    ]);
     let mut row = |place: &str, total: Total, note: &str| {
         let number = |n: u64| Cell::right(n.to_string());
-        let cells = [Cell::new(place), number(total.sessions), number(total.lines), Cell::right(bytes(total.bytes))];
-        table.row(cells.into_iter().chain((!note.is_empty()).then(|| Cell::new(note).style(QUIET))));
+        let cells = [
+            Cell::new(place),
+            number(total.sessions),
+            number(total.lines),
+            Cell::right(bytes(total.bytes)),
+        ];
+        table.row(
+            cells
+                .into_iter()
+                .chain((!note.is_empty()).then(|| Cell::new(note).style(QUIET))),
+        );
     };
     row("here", found.here, "");
     row("store", found.store, &read(found));
@@ -106,9 +144,14 @@ fn totals(found: &Verification) -> Table {
 }
 
 fn read(found: &Verification) -> String {
-    let Some(objects) = &found.objects else { return String::new() };
-    let left =
-        if objects.passed_over > 0 { format!(", {} too large to be ours", objects.passed_over) } else { String::new() };
+    let Some(objects) = &found.objects else {
+        return String::new();
+    };
+    let left = if objects.passed_over > 0 {
+        format!(", {} too large to be ours", objects.passed_over)
+    } else {
+        String::new()
+    };
     format!("{} read{left}", count(objects.whole, "object"))
 }
 
@@ -136,7 +179,12 @@ fn sessions(differing: &[&SessionCheck], width: usize) -> Vec<String> {
     }
     for (check, line) in differing.iter().zip(table.lines(width)) {
         lines.push(line);
-        lines.extend(check.damage.iter().map(|damage| format!("            {}", one_line(&described(damage)))));
+        lines.extend(
+            check
+                .damage
+                .iter()
+                .map(|damage| format!("            {}", one_line(&described(damage)))),
+        );
         for standing in [&check.here_to_store, &check.store_to_remote] {
             if let (Standing::Unknown { reason }, true) = (standing, check.damage.is_empty()) {
                 lines.push(format!("            {}", one_line(reason)));
@@ -147,7 +195,10 @@ fn sessions(differing: &[&SessionCheck], width: usize) -> Vec<String> {
 }
 
 fn described(damage: &Damage) -> String {
-    let file = damage.file.as_ref().map_or_else(|| "transcript".to_owned(), ToString::to_string);
+    let file = damage
+        .file
+        .as_ref()
+        .map_or_else(|| "transcript".to_owned(), ToString::to_string);
     match damage.segment {
         Some(segment) => format!("{file}, segment {segment}: {}", damage.what),
         None => format!("{file}: {}", damage.what),
@@ -158,12 +209,25 @@ fn described(damage: &Damage) -> String {
 fn difference(check: &SessionCheck) -> (String, String) {
     let of = |what: &str, command: &str| (what.to_owned(), command.to_owned());
     if !check.damage.is_empty() {
-        return of("damaged in the store", "ccsync push, on a machine that has it");
+        return of(
+            "damaged in the store",
+            "ccsync push, on a machine that has it",
+        );
     }
     if check.damaged_lines > 0 {
         let lines = count(check.damaged_lines, "line");
         let repair = format!("ccsync repair {}", short_id(check.session.as_str()));
-        return (format!("{lines} here {} no record", if check.damaged_lines == 1 { "is" } else { "are" }), repair);
+        return (
+            format!(
+                "{lines} here {} no record",
+                if check.damaged_lines == 1 {
+                    "is"
+                } else {
+                    "are"
+                }
+            ),
+            repair,
+        );
     }
     match (&check.here_to_store, &check.store_to_remote) {
         (Standing::Diverged, _) => of("here and the store went on differently", "ccsync sync"),
@@ -171,40 +235,68 @@ fn difference(check: &SessionCheck) -> (String, String) {
         (Standing::AheadAndBehind, _) => of("here and the store each have more", "ccsync sync"),
         (Standing::Ahead, _) => of("more here than in the store", "ccsync push"),
         (Standing::Behind, _) => of("more in the store than here", &pull(check)),
-        (Standing::Same, Standing::Diverged) => of("the store and the remote went on differently", "ccsync sync"),
-        (Standing::Same, Standing::Ahead) => of("more in the store than on the remote", "ccsync push"),
-        (Standing::Same, Standing::Behind) => of("more on the remote than in the store", &pull(check)),
+        (Standing::Same, Standing::Diverged) => of(
+            "the store and the remote went on differently",
+            "ccsync sync",
+        ),
+        (Standing::Same, Standing::Ahead) => {
+            of("more in the store than on the remote", "ccsync push")
+        }
+        (Standing::Same, Standing::Behind) => {
+            of("more on the remote than in the store", &pull(check))
+        }
         (Standing::Same, _) => of("could not be compared with the remote", ""),
     }
 }
 
 fn pull(check: &SessionCheck) -> String {
-    if check.running { "ccsync pull, once its client has ended".to_owned() } else { "ccsync pull".to_owned() }
+    if check.running {
+        "ccsync pull, once its client has ended".to_owned()
+    } else {
+        "ccsync pull".to_owned()
+    }
 }
 
 fn remote(standing: &RemoteStanding) -> Vec<String> {
     let (what, command) = match standing {
         RemoteStanding::UpToDate { .. } => return Vec::new(),
-        RemoteStanding::Behind { commits, .. } => {
-            (format!("the remote lacks {} of the store", count(*commits, "commit")), "ccsync push")
-        }
-        RemoteStanding::Ahead { commit, commits: 0 } => {
-            (format!("the remote is at {}, which is not here", commit.short()), "ccsync pull")
-        }
+        RemoteStanding::Behind { commits, .. } => (
+            format!(
+                "the remote lacks {} of the store",
+                count(*commits, "commit")
+            ),
+            "ccsync push",
+        ),
+        RemoteStanding::Ahead { commit, commits: 0 } => (
+            format!("the remote is at {}, which is not here", commit.short()),
+            "ccsync pull",
+        ),
         RemoteStanding::Ahead { commit, commits } => {
             let lacks = count(*commits, "commit");
             (
-                format!("the remote is at {}, which is not here, and lacks {lacks} of the store", commit.short()),
+                format!(
+                    "the remote is at {}, which is not here, and lacks {lacks} of the store",
+                    commit.short()
+                ),
                 "ccsync sync",
             )
         }
         RemoteStanding::Lost { commit, commits } => {
             let lacks = count(*commits, "commit");
             let at = commit.as_ref().map_or("is empty", CommitId::short);
-            let at = if commit.is_some() { format!("went back to {at}") } else { at.to_owned() };
-            (format!("the remote {at}: it lacks {lacks}, some of which it had"), "ccsync push")
+            let at = if commit.is_some() {
+                format!("went back to {at}")
+            } else {
+                at.to_owned()
+            };
+            (
+                format!("the remote {at}: it lacks {lacks}, some of which it had"),
+                "ccsync push",
+            )
         }
-        RemoteStanding::NotReached { reason, .. } => (format!("the remote could not be asked: {reason}"), ""),
+        RemoteStanding::NotReached { reason, .. } => {
+            (format!("the remote could not be asked: {reason}"), "")
+        }
     };
     let mut lines = vec![attention(&what)];
     lines.extend((!command.is_empty()).then(|| next(command)));
@@ -221,13 +313,24 @@ fn summary(found: &Verification) -> String {
         (_, 1) => format!("1 of {sessions} differs"),
         (..) => format!("{differ} of {sessions} differ"),
     };
-    let how = if found.full { "every byte read" } else { "--full reads every byte" };
-    let what = match found.sessions.iter().filter(|s| s.left_out.is_some()).count() {
+    let how = if found.full {
+        "every byte read"
+    } else {
+        "--full reads every byte"
+    };
+    let what = match found
+        .sessions
+        .iter()
+        .filter(|s| s.left_out.is_some())
+        .count()
+    {
         0 => what,
         left_out => format!("{what}, {left_out} left out by the settings"),
     };
     let remote = match &found.remote {
-        RemoteStanding::UpToDate { commit: Some(commit) } => format!("on the remote as {}", commit.short()),
+        RemoteStanding::UpToDate {
+            commit: Some(commit),
+        } => format!("on the remote as {}", commit.short()),
         RemoteStanding::UpToDate { commit: None } => "the remote is empty".to_owned(),
         RemoteStanding::NotReached { .. } => "the remote was not asked".to_owned(),
         _ => "the remote differs".to_owned(),
@@ -243,7 +346,10 @@ mod tests {
     use crate::sync::verification::BesideCheck;
 
     fn check(id: &str, here_to_store: Standing, store_to_remote: Standing) -> SessionCheck {
-        let amount = Some(Amount { lines: 12, bytes: 3400 });
+        let amount = Some(Amount {
+            lines: 12,
+            bytes: 3400,
+        });
         SessionCheck {
             session: id.parse().unwrap(),
             project: Some("{{HOME}}/work/app".to_owned()),
@@ -263,7 +369,11 @@ mod tests {
     fn everything() -> Verification {
         let same = || Standing::Same;
         let what = "it is not what its manifest says".to_owned();
-        let damage = vec![Damage { file: None, segment: Some(3), what }];
+        let damage = vec![Damage {
+            file: None,
+            segment: Some(3),
+            what,
+        }];
         let commit: CommitId = "0123456789".repeat(4).parse().unwrap();
         Verification {
             beside: Some(BesideCheck {
@@ -272,15 +382,33 @@ mod tests {
                 damage: vec!["user/CLAUDE.md: \u{1b}[2Jbad".to_owned()],
             }),
             full: true,
-            here: Total { sessions: 6, lines: 3401, bytes: 2_100_000 },
-            store: Total { sessions: 14, lines: 13_401, bytes: 12_100_000 },
-            remote_holds: Total { sessions: 13, lines: 9_000, bytes: 9_100_000 },
+            here: Total {
+                sessions: 6,
+                lines: 3401,
+                bytes: 2_100_000,
+            },
+            store: Total {
+                sessions: 14,
+                lines: 13_401,
+                bytes: 12_100_000,
+            },
+            remote_holds: Total {
+                sessions: 13,
+                lines: 9_000,
+                bytes: 9_100_000,
+            },
             head: Some(commit.clone()),
-            remote: RemoteStanding::Behind { commit: Some(commit), commits: 2 },
+            remote: RemoteStanding::Behind {
+                commit: Some(commit),
+                commits: 2,
+            },
             objects: Some(ObjectCheck {
                 whole: 812,
                 bytes: 40_000_000,
-                damaged: vec![DamagedObject { id: "9".repeat(40), reason: "hash mismatch".to_owned() }],
+                damaged: vec![DamagedObject {
+                    id: "9".repeat(40),
+                    reason: "hash mismatch".to_owned(),
+                }],
                 passed_over: 1,
             }),
             remote_damage: Some("error: bad object".to_owned()),
@@ -289,10 +417,31 @@ mod tests {
                 check("22222222-a", Standing::Ahead, same()),
                 check("33333333-a", Standing::Diverged, same()),
                 check("44444444-a", same(), Standing::Ahead),
-                SessionCheck { damage, ..check("55555555-a", Standing::Unknown { reason: "x".to_owned() }, same()) },
-                SessionCheck { damaged_lines: 2, ..check("66666666-a", same(), same()) },
-                check("77777777-a", Standing::Unknown { reason: "cannot read `x`".to_owned() }, same()),
-                SessionCheck { running: true, ..check("88888888-a", Standing::Behind, same()) },
+                SessionCheck {
+                    damage,
+                    ..check(
+                        "55555555-a",
+                        Standing::Unknown {
+                            reason: "x".to_owned(),
+                        },
+                        same(),
+                    )
+                },
+                SessionCheck {
+                    damaged_lines: 2,
+                    ..check("66666666-a", same(), same())
+                },
+                check(
+                    "77777777-a",
+                    Standing::Unknown {
+                        reason: "cannot read `x`".to_owned(),
+                    },
+                    same(),
+                ),
+                SessionCheck {
+                    running: true,
+                    ..check("88888888-a", Standing::Behind, same())
+                },
             ],
             passed_over: Vec::new(),
         }
@@ -308,10 +457,15 @@ mod tests {
     fn agreement_is_short() {
         let all = everything();
         let found = Verification {
-            remote: RemoteStanding::UpToDate { commit: all.head.clone() },
+            remote: RemoteStanding::UpToDate {
+                commit: all.head.clone(),
+            },
             objects: None,
             remote_damage: None,
-            beside: all.beside.clone().map(|beside| BesideCheck { damage: Vec::new(), ..beside }),
+            beside: all.beside.clone().map(|beside| BesideCheck {
+                damage: Vec::new(),
+                ..beside
+            }),
             sessions: all.sessions[..1].to_vec(),
             ..all
         };
@@ -322,41 +476,83 @@ mod tests {
     #[test]
     fn the_document_has_every_field() {
         let all = everything();
-        let found = Verification { sessions: all.sessions[4..5].to_vec(), ..all };
+        let found = Verification {
+            sessions: all.sessions[4..5].to_vec(),
+            ..all
+        };
         insta::assert_snapshot!(serde_json::to_string_pretty(&found).unwrap());
     }
 
     #[test]
     fn what_is_left_out_is_no_difference() {
         let left_out = Some("`~/x` is excluded".to_owned());
-        let check =
-            |standing| SessionCheck { left_out: left_out.clone(), ..check("11111111-a", standing, Standing::Same) };
+        let check = |standing| SessionCheck {
+            left_out: left_out.clone(),
+            ..check("11111111-a", standing, Standing::Same)
+        };
         let sessions = vec![check(Standing::Ahead), check(Standing::Diverged)];
-        let found = Verification { sessions, ..Verification::default() };
+        let found = Verification {
+            sessions,
+            ..Verification::default()
+        };
         assert_eq!(Exit::of_verification(&found), Exit::Done);
-        assert!(summary(&found).starts_with("verify: 2 sessions, all agree, 2 left out by the settings ("));
+        assert!(
+            summary(&found)
+                .starts_with("verify: 2 sessions, all agree, 2 left out by the settings (")
+        );
     }
 
     #[test]
     fn the_exit_code_says_the_worst() {
-        let agreeing = Verification { remote: RemoteStanding::default(), ..Verification::default() };
+        let agreeing = Verification {
+            remote: RemoteStanding::default(),
+            ..Verification::default()
+        };
         let code = |remote: RemoteStanding, sessions: Vec<SessionCheck>| {
-            Exit::of_verification(&Verification { remote, sessions, ..agreeing.clone() }).code()
+            Exit::of_verification(&Verification {
+                remote,
+                sessions,
+                ..agreeing.clone()
+            })
+            .code()
         };
         let up_to_date = RemoteStanding::default;
-        let not_reached = |commits| RemoteStanding::NotReached { reason: String::new(), commits };
-        let lost = RemoteStanding::Lost { commit: None, commits: 1 };
+        let not_reached = |commits| RemoteStanding::NotReached {
+            reason: String::new(),
+            commits,
+        };
+        let lost = RemoteStanding::Lost {
+            commit: None,
+            commits: 1,
+        };
         let session = |standing: Standing| vec![check("11111111-a", standing, Standing::Same)];
         assert_eq!(code(up_to_date(), session(Standing::Same)), 0);
         for standing in [Standing::Ahead, Standing::Behind, Standing::AheadAndBehind] {
             assert_eq!(code(up_to_date(), session(standing)), 3);
         }
         assert_eq!(code(up_to_date(), session(Standing::Diverged)), 5);
-        assert_eq!(code(RemoteStanding::Behind { commit: None, commits: 1 }, session(Standing::Diverged)), 6);
-        assert_eq!((code(not_reached(0), Vec::new()), code(not_reached(2), Vec::new())), (3, 6));
+        assert_eq!(
+            code(
+                RemoteStanding::Behind {
+                    commit: None,
+                    commits: 1
+                },
+                session(Standing::Diverged)
+            ),
+            6
+        );
+        assert_eq!(
+            (
+                code(not_reached(0), Vec::new()),
+                code(not_reached(2), Vec::new())
+            ),
+            (3, 6)
+        );
         assert_eq!(code(lost, Vec::new()), 1);
-        let damaged =
-            SessionCheck { damage: vec![Damage::of_session(String::new())], ..session(Standing::Same).remove(0) };
+        let damaged = SessionCheck {
+            damage: vec![Damage::of_session(String::new())],
+            ..session(Standing::Same).remove(0)
+        };
         assert_eq!(code(not_reached(1), vec![damaged]), 1);
     }
 }

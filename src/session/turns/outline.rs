@@ -25,10 +25,24 @@ struct Node {
 impl Outline {
     /// Takes in the next line of the transcript.
     pub fn add(&mut self, line: &[u8]) {
-        let Some(record) = Record::parse(line) else { return };
-        let speech = record.speech.map(|speech| (speech.who, !speech.text.is_empty(), !speech.tools.is_empty()));
-        let [uuid, parent, message] = [&record.uuid, &record.parent, &record.message].map(|id| id.as_deref().map(hash));
-        self.records.push(Node { uuid, parent, message, speech });
+        let Some(record) = Record::parse(line) else {
+            return;
+        };
+        let speech = record.speech.map(|speech| {
+            (
+                speech.who,
+                !speech.text.is_empty(),
+                !speech.tools.is_empty(),
+            )
+        });
+        let [uuid, parent, message] =
+            [&record.uuid, &record.parent, &record.message].map(|id| id.as_deref().map(hash));
+        self.records.push(Node {
+            uuid,
+            parent,
+            message,
+            speech,
+        });
     }
 
     /// Of each record whether it belongs to the conversation. Going back and asking something else leaves a branch behind: what
@@ -43,7 +57,9 @@ impl Outline {
         let mut followed_to = self.records.len();
         for (at, record) in self.records.iter().enumerate().rev() {
             let Some(uuid) = record.uuid else { continue };
-            if wanted.is_some_and(|wanted| wanted != uuid) || (wanted.is_none() && !ancestors.is_empty()) {
+            if wanted.is_some_and(|wanted| wanted != uuid)
+                || (wanted.is_none() && !ancestors.is_empty())
+            {
                 continue;
             }
             ancestors.insert(uuid);
@@ -54,7 +70,9 @@ impl Outline {
         }
         let is_live = |(at, record): (usize, &Node)| {
             let is_ancestor = record.uuid.is_none_or(|uuid| ancestors.contains(&uuid));
-            at < followed_to || is_ancestor || record.message.is_some_and(|id| messages.contains(&id))
+            at < followed_to
+                || is_ancestor
+                || record.message.is_some_and(|id| messages.contains(&id))
         };
         self.records.iter().enumerate().map(is_live).collect()
     }
@@ -63,8 +81,12 @@ impl Outline {
     pub(super) fn turns(&self, live: &[bool]) -> usize {
         let mut turns = 0;
         let mut open: Option<(Who, bool)> = None;
-        let speeches =
-            self.records.iter().zip(live).filter(|(_, is_live)| **is_live).filter_map(|(node, _)| node.speech);
+        let speeches = self
+            .records
+            .iter()
+            .zip(live)
+            .filter(|(_, is_live)| **is_live)
+            .filter_map(|(node, _)| node.speech);
         for (who, has_text, has_tools) in speeches {
             match &mut open {
                 Some(open) if goes_on(*open, (who, has_text)) => open.1 |= has_tools,

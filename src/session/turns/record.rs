@@ -10,7 +10,8 @@ use crate::domain::turn::Who;
 use crate::session::facts::parse_time;
 
 /// Of which one stands in every record in which a person says something ([`Speech::of`]), as the client writes it.
-pub(super) const MARKS_OF_PERSONS: [&[u8]; 2] = [b"\"type\":\"user\"", b"\"type\":\"queued_command\""];
+pub(super) const MARKS_OF_PERSONS: [&[u8]; 2] =
+    [b"\"type\":\"user\"", b"\"type\":\"queued_command\""];
 
 /// A record of the conversation's tree.
 pub(super) struct Record {
@@ -40,7 +41,12 @@ impl Record {
             return None;
         }
         let message = record["message"]["id"].as_str().map(str::to_owned);
-        Some(Self { uuid: text("uuid"), parent: text("parentUuid"), message, speech })
+        Some(Self {
+            uuid: text("uuid"),
+            parent: text("parentUuid"),
+            message,
+            speech,
+        })
     }
 }
 
@@ -48,19 +54,32 @@ impl Speech {
     fn of(record: &Value) -> Option<Self> {
         let content = &record["message"]["content"];
         let (who, text, tools) = match record["type"].as_str()? {
-            "user" if flag(record, "isCompactSummary") => (Who::Client, plain_text(content), Vec::new()),
+            "user" if flag(record, "isCompactSummary") => {
+                (Who::Client, plain_text(content), Vec::new())
+            }
             "user" if flag(record, "isMeta") => return None,
             "user" => (Who::User, words::typed(&plain_text(content))?, Vec::new()),
             // Typed while the model was at work.
-            "attachment" if record["attachment"]["type"] == "queued_command" => {
-                (Who::User, words::typed(&plain_text(&record["attachment"]["prompt"]))?, Vec::new())
-            }
-            "assistant" => (Who::Assistant, plain_text(content), tools(content, record["cwd"].as_str())),
+            "attachment" if record["attachment"]["type"] == "queued_command" => (
+                Who::User,
+                words::typed(&plain_text(&record["attachment"]["prompt"]))?,
+                Vec::new(),
+            ),
+            "assistant" => (
+                Who::Assistant,
+                plain_text(content),
+                tools(content, record["cwd"].as_str()),
+            ),
             _ => return None,
         };
         let text = text.trim().to_owned();
         let time = record["timestamp"].as_str().and_then(parse_time);
-        (!text.is_empty() || !tools.is_empty()).then_some(Self { who, time, text, tools })
+        (!text.is_empty() || !tools.is_empty()).then_some(Self {
+            who,
+            time,
+            text,
+            tools,
+        })
     }
 }
 
@@ -78,14 +97,30 @@ fn plain_text(content: &Value) -> String {
     };
     match content {
         Value::String(text) => text.clone(),
-        Value::Array(blocks) => blocks.iter().filter_map(block).collect::<Vec<_>>().join("\n\n"),
+        Value::Array(blocks) => blocks
+            .iter()
+            .filter_map(block)
+            .collect::<Vec<_>>()
+            .join("\n\n"),
         _ => String::new(),
     }
 }
 
 fn tools(content: &Value, cwd: Option<&str>) -> Vec<String> {
-    let blocks = content.as_array().into_iter().flatten().filter(|block| block["type"] == "tool_use");
-    blocks.map(|block| words::tool(block["name"].as_str().unwrap_or("a tool"), &block["input"], cwd)).collect()
+    let blocks = content
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|block| block["type"] == "tool_use");
+    blocks
+        .map(|block| {
+            words::tool(
+                block["name"].as_str().unwrap_or("a tool"),
+                &block["input"],
+                cwd,
+            )
+        })
+        .collect()
 }
 
 /// A line as JSON, if it is an object. The client writes halves of characters that a strict reader refuses; those become U+FFFD.
@@ -94,7 +129,9 @@ pub(in crate::session) fn parse(line: &[u8]) -> Option<Value> {
     if !line.starts_with(b"{") {
         return None;
     }
-    serde_json::from_slice(line).or_else(|_| serde_json::from_str(&readable(line))).ok()
+    serde_json::from_slice(line)
+        .or_else(|_| serde_json::from_str(&readable(line)))
+        .ok()
 }
 
 /// The line with U+FFFD for each escape of half a character, and for each byte that is no UTF-8.
@@ -118,7 +155,9 @@ fn first_escape(text: &str) -> (Cow<'_, str>, &str) {
         u16::from_str_radix(digits, 16).ok()
     };
     match unit(text) {
-        Some(0xd800..=0xdbff) if unit(&text[6..]).is_some_and(|low| (0xdc00..=0xdfff).contains(&low)) => {
+        Some(0xd800..=0xdbff)
+            if unit(&text[6..]).is_some_and(|low| (0xdc00..=0xdfff).contains(&low)) =>
+        {
             (Cow::Borrowed(&text[..12]), &text[12..])
         }
         Some(0xd800..=0xdfff) => (Cow::Borrowed("\\ufffd"), &text[6..]),

@@ -7,7 +7,10 @@ fn user(text: &str) -> String {
 }
 
 fn told(lines: &[&str]) -> Vec<String> {
-    turns(lines.join("\n").as_bytes()).iter().map(shown).collect()
+    turns(lines.join("\n").as_bytes())
+        .iter()
+        .map(shown)
+        .collect()
 }
 
 fn shown(turn: &Turn) -> String {
@@ -16,7 +19,11 @@ fn shown(turn: &Turn) -> String {
         Who::Assistant => "A",
         Who::Client => "C",
     };
-    let tools = if turn.tools.is_empty() { String::new() } else { format!(" [{}]", turn.tools.join("; ")) };
+    let tools = if turn.tools.is_empty() {
+        String::new()
+    } else {
+        format!(" [{}]", turn.tools.join("; "))
+    };
     format!("{who} {}{tools}", turn.text.replace('\n', "|"))
 }
 
@@ -63,8 +70,14 @@ fn what_the_client_wraps_around_words_is_taken_off() {
             "\\n\\n<pasted_content id=\\\"8\\\">\\nall of this\\n</pasted_content id=\\\"8\\\">\\n",
             Some("U all of this"),
         ),
-        ("<b>bold</b> is typed, too", Some("U <b>bold</b> is typed, too")),
-        ("<bash-stdout>x</bash-stdout><bash-stderr></bash-stderr>", None),
+        (
+            "<b>bold</b> is typed, too",
+            Some("U <b>bold</b> is typed, too"),
+        ),
+        (
+            "<bash-stdout>x</bash-stdout><bash-stderr></bash-stderr>",
+            None,
+        ),
         ("<local-command-stdout>x</local-command-stdout>", None),
         ("<task-notification>x</task-notification>", None),
         ("<system-reminder>x</system-reminder>", None),
@@ -89,7 +102,9 @@ fn side_chains_and_meta_records_are_left_out_and_summaries_are_the_clients() {
 #[test]
 fn a_branch_that_was_left_is_left_out() {
     let record = |uuid: &str, parent: &str| {
-        format!(r#"{{"type":"user","uuid":"{uuid}","parentUuid":"{parent}","message":{{"content":"{uuid}"}}}}"#)
+        format!(
+            r#"{{"type":"user","uuid":"{uuid}","parentUuid":"{parent}","message":{{"content":"{uuid}"}}}}"#
+        )
     };
     let lines = [
         record("early", "unknown"),
@@ -101,20 +116,39 @@ fn a_branch_that_was_left_is_left_out() {
     let whole: Vec<&str> = lines.iter().map(String::as_str).collect();
     assert_eq!(told(&whole).len(), 5);
     let back = record("back", "b");
-    assert_eq!(told(&[whole.as_slice(), &[&back]].concat()), ["U early", "U a", "U b", "U back"]);
+    assert_eq!(
+        told(&[whole.as_slice(), &[&back]].concat()),
+        ["U early", "U a", "U b", "U back"]
+    );
     let orphan = record("orphan", "elsewhere");
-    assert_eq!(told(&[whole.as_slice(), &[&orphan]].concat()).len(), 6, "nothing is known of where it went on");
+    assert_eq!(
+        told(&[whole.as_slice(), &[&orphan]].concat()).len(),
+        6,
+        "nothing is known of where it went on"
+    );
 }
 
 #[test]
 fn halves_of_characters_and_bytes_that_are_no_text_are_replaced() {
-    assert_eq!(told(&[&user(r"cut \ud83d here \ude00 \ud83d\ude00 \\ud83d \ud83")]), Vec::<String>::new(), "no escape");
+    assert_eq!(
+        told(&[&user(r"cut \ud83d here \ude00 \ud83d\ude00 \\ud83d \ud83")]),
+        Vec::<String>::new(),
+        "no escape"
+    );
     assert_eq!(
         told(&[&user(r"cut \ud83d here \ude00 \ud83d\ude00 \\ud83d")]),
         ["U cut \u{fffd} here \u{fffd} 😀 \\ud83d"]
     );
-    let odd = [br#"{"type":"user","message":{"content":""#.as_slice(), b"a\xff\xfeb", br#""}}"#].concat();
-    assert_eq!(turns(&odd).iter().map(shown).collect::<Vec<_>>(), ["U a\u{fffd}\u{fffd}b"]);
+    let odd = [
+        br#"{"type":"user","message":{"content":""#.as_slice(),
+        b"a\xff\xfeb",
+        br#""}}"#,
+    ]
+    .concat();
+    assert_eq!(
+        turns(&odd).iter().map(shown).collect::<Vec<_>>(),
+        ["U a\u{fffd}\u{fffd}b"]
+    );
 }
 
 #[test]
@@ -137,13 +171,22 @@ fn survives_any_line() {
         "{\"é\\",
     ];
     assert_eq!(told(&odd), ["A  [a tool]"]);
-    assert_eq!(told(&["  {\"type\":\"user\",\"message\":{\"content\":\"x\"}}\r"]), ["U x"]);
+    assert_eq!(
+        told(&["  {\"type\":\"user\",\"message\":{\"content\":\"x\"}}\r"]),
+        ["U x"]
+    );
 }
 
 #[test]
 fn only_the_last_are_asked_for() {
     let lines = [user("one"), user("two"), user("three")].join("\n");
-    assert_eq!(last_turns(lines.as_bytes(), 2).iter().map(shown).collect::<Vec<_>>(), ["U two", "U three"]);
+    assert_eq!(
+        last_turns(lines.as_bytes(), 2)
+            .iter()
+            .map(shown)
+            .collect::<Vec<_>>(),
+        ["U two", "U three"]
+    );
     assert_eq!(last_turns(lines.as_bytes(), 9).len(), 3);
     assert_eq!(last_turns(b"", 9), []);
 }
@@ -183,8 +226,15 @@ fn turns_of_a_person_are_counted_as_they_are_told() {
         ),
     ];
     for (line, expected) in &all {
-        let told = turns(line.as_bytes()).iter().filter(|turn| turn.who == Who::User).count() as u64;
-        assert_eq!((super::count_of_persons(line.as_bytes()), told), (*expected, *expected), "{line}");
+        let told = turns(line.as_bytes())
+            .iter()
+            .filter(|turn| turn.who == Who::User)
+            .count() as u64;
+        assert_eq!(
+            (super::count_of_persons(line.as_bytes()), told),
+            (*expected, *expected),
+            "{line}"
+        );
     }
     let together: String = all.iter().map(|(line, _)| line.as_str()).collect();
     assert_eq!(super::count_of_persons(together.as_bytes()), 6);

@@ -55,8 +55,12 @@ pub(in crate::session) fn typed_pieces(text: &str) -> Option<Vec<String>> {
         let arguments = between(text, "<command-args>", "</command-args>").and_then(piece);
         return Some(piece(name).into_iter().chain(arguments).collect());
     }
-    let is_wrapping = |line: &&str| line.starts_with("<pasted_content ") || line.starts_with("</pasted_content");
-    let lines: Vec<&str> = text.lines().filter(|line| !is_wrapping(&line.trim())).collect();
+    let is_wrapping =
+        |line: &&str| line.starts_with("<pasted_content ") || line.starts_with("</pasted_content");
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !is_wrapping(&line.trim()))
+        .collect();
     Some(vec![piece(&lines.join("\n"))?])
 }
 
@@ -67,7 +71,10 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
 
 /// A tool and what it was used on: `Bash: cargo test`, `Edit src/x.rs`. Paths below `cwd` are told from there.
 pub(super) fn tool(name: &str, input: &Value, cwd: Option<&str>) -> String {
-    let Some((key, argument)) = ARGUMENTS.iter().find_map(|key| Some((*key, input[*key].as_str()?))) else {
+    let Some((key, argument)) = ARGUMENTS
+        .iter()
+        .find_map(|key| Some((*key, input[*key].as_str()?)))
+    else {
         return name.to_owned();
     };
     let argument = match key {
@@ -76,12 +83,18 @@ pub(super) fn tool(name: &str, input: &Value, cwd: Option<&str>) -> String {
     };
     let line = argument.trim().lines().next().unwrap_or_default();
     let short: String = line.chars().take(LONGEST_ARGUMENT).collect();
-    let dots = if short.len() < argument.trim().len() { "…" } else { "" };
+    let dots = if short.len() < argument.trim().len() {
+        "…"
+    } else {
+        ""
+    };
     let separator = if key == "command" { ": " } else { " " };
     format!("{name}{separator}{short}{dots}")
 }
 
 fn below<'a>(path: &'a str, cwd: Option<&str>) -> &'a str {
     let rest = cwd.and_then(|cwd| path.strip_prefix(cwd));
-    rest.and_then(|rest| rest.strip_prefix(['/', '\\'])).filter(|rest| !rest.is_empty()).unwrap_or(path)
+    rest.and_then(|rest| rest.strip_prefix(['/', '\\']))
+        .filter(|rest| !rest.is_empty())
+        .unwrap_or(path)
 }

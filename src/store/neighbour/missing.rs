@@ -36,15 +36,28 @@ pub(super) struct Missing<'a> {
 impl<'a> Missing<'a> {
     /// Of what `from` has.
     pub(super) fn of(from: Objects<'a>) -> Self {
-        Self { from, seen: HashSet::new(), found: Vec::new(), to_compress: 0, signals: signal::count() }
+        Self {
+            from,
+            seen: HashSet::new(),
+            found: Vec::new(),
+            to_compress: 0,
+            signals: signal::count(),
+        }
     }
 
     /// Adds `commit` and everything that belongs to it, but for what belongs to commits that are known at the other side.
-    pub(super) fn add(&mut self, commit: Oid, is_known: impl Fn(Oid) -> Result<bool, NotDone>) -> Result<(), NotDone> {
+    pub(super) fn add(
+        &mut self,
+        commit: Oid,
+        is_known: impl Fn(Oid) -> Result<bool, NotDone>,
+    ) -> Result<(), NotDone> {
         // What is equal to something before it is passed over, and a tree that was looked at is not looked at again. Both are right only if what
         // comes before was added before: a tree may return to what it was.
         for (oid, commit) in self.unknown_commits(commit, is_known)? {
-            let former = commit.parents.iter().map(|parent| Ok(Commit::read(self.from, *parent)?.tree));
+            let former = commit
+                .parents
+                .iter()
+                .map(|parent| Ok(Commit::read(self.from, *parent)?.tree));
             let former = former.collect::<Result<Vec<_>, NotDone>>()?;
             self.note(ObjectType::Commit, oid)?;
             self.add_tree(commit.tree, &former, 0)?;
@@ -99,7 +112,11 @@ impl<'a> Missing<'a> {
     /// # Errors
     /// [`NotDone::Interrupted`] if a signal has arrived since this began.
     pub(super) fn go_on(&self) -> Result<(), NotDone> {
-        if signal::count() > self.signals { Err(NotDone::Interrupted) } else { Ok(()) }
+        if signal::count() > self.signals {
+            Err(NotDone::Interrupted)
+        } else {
+            Ok(())
+        }
     }
 
     fn add_tree(&mut self, tree: Oid, former: &[Oid], depth: usize) -> Result<(), NotDone> {
@@ -110,8 +127,10 @@ impl<'a> Missing<'a> {
             return Err(NotDone::LeaveToGit);
         }
         self.note(ObjectType::Tree, tree)?;
-        let former: Vec<Entries> =
-            former.iter().map(|former| entries(self.from, Some(*former))).collect::<Result<_, StoreError>>()?;
+        let former: Vec<Entries> = former
+            .iter()
+            .map(|former| entries(self.from, Some(*former)))
+            .collect::<Result<_, StoreError>>()?;
         for (name, leaf) in entries(self.from, Some(tree))? {
             let before = || former.iter().filter_map(|entries| entries.get(&name));
             if before().any(|before| *before == leaf) {
@@ -119,7 +138,10 @@ impl<'a> Missing<'a> {
             }
             match leaf.kind() {
                 Some(ObjectType::Tree) => {
-                    let before: Vec<Oid> = before().filter(|leaf| leaf.is_directory()).map(|leaf| leaf.oid).collect();
+                    let before: Vec<Oid> = before()
+                        .filter(|leaf| leaf.is_directory())
+                        .map(|leaf| leaf.oid)
+                        .collect();
                     self.add_tree(leaf.oid, &before, depth + 1)?;
                 }
                 Some(kind) if !self.seen.contains(&leaf.oid) => self.note(kind, leaf.oid)?,
@@ -137,7 +159,11 @@ impl<'a> Missing<'a> {
         self.seen.insert(oid);
         self.found.push((kind, oid));
         let too_much = self.found.len() > MOST_OBJECTS || self.to_compress > MOST_BYTES_TO_COMPRESS;
-        if too_much { Err(NotDone::LeaveToGit) } else { Ok(()) }
+        if too_much {
+            Err(NotDone::LeaveToGit)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -160,13 +186,20 @@ impl Commit {
     /// `tree`, then a line for each parent, then lines of other kinds.
     fn parse(text: &[u8]) -> Option<Self> {
         let name = |line: &[u8], what: &str| {
-            let hex = line.strip_prefix(what.as_bytes()).filter(|hex| hex.len() == 40)?;
+            let hex = line
+                .strip_prefix(what.as_bytes())
+                .filter(|hex| hex.len() == 40)?;
             Oid::from_str(std::str::from_utf8(hex).ok()?).ok()
         };
         let mut lines = text.split(|byte| *byte == b'\n');
         let tree = name(lines.next()?, "tree ")?;
-        let parents = lines.take_while(|line| line.starts_with(b"parent ")).map(|line| name(line, "parent "));
-        Some(Self { tree, parents: parents.collect::<Option<_>>()? })
+        let parents = lines
+            .take_while(|line| line.starts_with(b"parent "))
+            .map(|line| name(line, "parent "));
+        Some(Self {
+            tree,
+            parents: parents.collect::<Option<_>>()?,
+        })
     }
 }
 
@@ -195,12 +228,17 @@ mod tests {
     }
 
     fn made() -> impl Strategy<Value = Made> {
-        let changes = vec((any::<Index>(), proptest::option::weighted(0.8, 0..2_u8)), 0..3);
-        (vec(any::<Index>(), 1..3), any::<Index>(), changes).prop_map(|(parents, files_of, changes)| Made {
-            parents,
-            files_of,
-            changes,
-        })
+        let changes = vec(
+            (any::<Index>(), proptest::option::weighted(0.8, 0..2_u8)),
+            0..3,
+        );
+        (vec(any::<Index>(), 1..3), any::<Index>(), changes).prop_map(
+            |(parents, files_of, changes)| Made {
+                parents,
+                files_of,
+                changes,
+            },
+        )
     }
 
     fn commit(repo: &Repository, when: i64, files: &BTreeMap<&str, u8>, parents: &[Oid]) -> Oid {
@@ -208,13 +246,28 @@ mod tests {
         for (path, content) in files {
             update.upsert(*path, repo.blob(&[*content]).unwrap(), git2::FileMode::Blob);
         }
-        let none = repo.find_tree(repo.treebuilder(None).unwrap().write().unwrap()).unwrap();
-        let tree = repo.find_tree(update.create_updated(repo, &none).unwrap()).unwrap();
+        let none = repo
+            .find_tree(repo.treebuilder(None).unwrap().write().unwrap())
+            .unwrap();
+        let tree = repo
+            .find_tree(update.create_updated(repo, &none).unwrap())
+            .unwrap();
         // Of two that are otherwise equal, one is later.
         let time = git2::Time::new(when, 0);
         let by = git2::Signature::new("a", "a@b", &time).unwrap();
-        let parents: Vec<_> = parents.iter().map(|parent| repo.find_commit(*parent).unwrap()).collect();
-        repo.commit(None, &by, &by, "", &tree, &parents.iter().collect::<Vec<_>>()).unwrap()
+        let parents: Vec<_> = parents
+            .iter()
+            .map(|parent| repo.find_commit(*parent).unwrap())
+            .collect();
+        repo.commit(
+            None,
+            &by,
+            &by,
+            "",
+            &tree,
+            &parents.iter().collect::<Vec<_>>(),
+        )
+        .unwrap()
     }
 
     /// The commits, and everything that belongs to them.

@@ -89,7 +89,11 @@ impl Store {
             Ok(steps) => steps,
             Err(other) => return Ok(other),
         };
-        if plain.is_untidy() || steps.iter().any(|step| step.new.is_none() && is_current(&plain, step.name)) {
+        if plain.is_untidy()
+            || steps
+                .iter()
+                .any(|step| step.new.is_none() && is_current(&plain, step.name))
+        {
             return Err(NotDone::LeaveToGit);
         }
         self.send_objects(&plain, &refs, &steps, progress)?;
@@ -110,15 +114,26 @@ impl Store {
             return Err(NotDone::LeaveToGit);
         }
         let plain = Plain::open(address.text, address.path, &self.repo.config()?.snapshot()?)?;
-        let Some(theirs) = Refs::of(&plain.path).read(HEAD_REF)? else { return Ok(None) };
+        let Some(theirs) = Refs::of(&plain.path).read(HEAD_REF)? else {
+            return Ok(None);
+        };
         let ours = [self.head()?, self.remote_head()?].into_iter().flatten();
-        let ours = ours.map(|commit| oid(&commit)).collect::<Result<Vec<_>, _>>()?;
+        let ours = ours
+            .map(|commit| oid(&commit))
+            .collect::<Result<Vec<_>, _>>()?;
         let reader = Reader::new(&plain.path);
-        let from = Objects { repo: &plain.repo, reader: &reader };
+        let from = Objects {
+            repo: &plain.repo,
+            reader: &reader,
+        };
         let mut missing = Missing::of(from);
         missing.add(theirs, |commit| self.is_below(commit, &ours))?;
         let packs = self.repo.path().join("objects/pack");
-        copy(&missing, (&packs, Readable::ByUser), (progress, Phase::Fetch))?;
+        copy(
+            &missing,
+            (&packs, Readable::ByUser),
+            (progress, Phase::Fetch),
+        )?;
         let theirs = commit_id(theirs);
         self.set_remote_head(Some(&theirs))?;
         Ok(Some(theirs))
@@ -132,8 +147,13 @@ impl Store {
         progress: &dyn Progress,
     ) -> Result<(), NotDone> {
         // What the branch has, a reference that is new there need not bring.
-        let there = steps.iter().map(|step| Ok(step.expected)).chain([refs.read(HEAD_REF)]);
-        let there: Vec<Oid> = there.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        let there = steps
+            .iter()
+            .map(|step| Ok(step.expected))
+            .chain([refs.read(HEAD_REF)]);
+        let there: Vec<Oid> = there
+            .filter_map(Result::transpose)
+            .collect::<Result<_, _>>()?;
         let here = |commit: &Oid| self.repo.find_commit(*commit).is_ok();
         let there: Vec<Oid> = there.into_iter().filter(here).collect();
         let mut missing = Missing::of(self.objects());
@@ -153,7 +173,9 @@ impl Store {
         if self.repo.find_commit(commit).is_err() {
             return Ok(false);
         }
-        heads.iter().try_fold(false, |below, head| Ok(below || self.repo.graph_descendant_of(*head, commit)?))
+        heads.iter().try_fold(false, |below, head| {
+            Ok(below || self.repo.graph_descendant_of(*head, commit)?)
+        })
     }
 }
 
@@ -166,7 +188,9 @@ fn is_current(plain: &Plain, name: &str) -> bool {
 #[cfg(unix)]
 fn readable_as(directory: &Path) -> Result<Readable, NotDone> {
     use std::os::unix::fs::MetadataExt;
-    Ok(Readable::AsDirectory { mode: std::fs::metadata(directory)?.mode() })
+    Ok(Readable::AsDirectory {
+        mode: std::fs::metadata(directory)?.mode(),
+    })
 }
 
 #[cfg(not(unix))]
@@ -189,7 +213,11 @@ fn copy(
     copied
 }
 
-fn copy_each(missing: &Missing<'_>, (into, readable): (&Path, Readable), copied: impl Fn()) -> Result<(), NotDone> {
+fn copy_each(
+    missing: &Missing<'_>,
+    (into, readable): (&Path, Readable),
+    copied: impl Fn(),
+) -> Result<(), NotDone> {
     let mut pack = PackWriter::create(into)?;
     for (kind, oid) in missing.found().iter().copied() {
         missing.go_on()?;
@@ -213,7 +241,12 @@ impl<'a> Step<'a> {
     /// Those that are not as asked yet; or else that one is not as expected.
     fn needed(refs: &Refs<'_>, moves: &[Move<'a>]) -> Result<Result<Vec<Self>, Moved>, NotDone> {
         let mut needed = Vec::new();
-        for Move { name, new, expected } in moves {
+        for Move {
+            name,
+            new,
+            expected,
+        } in moves
+        {
             let (new, expected) = (new.map(oid).transpose()?, expected.map(oid).transpose()?);
             let now = refs.read(name)?;
             // To git, the deletion of what does not exist has not been done already.
@@ -223,15 +256,30 @@ impl<'a> Step<'a> {
             if now != expected {
                 return Ok(Err(Moved::NotAsExpected((*name).to_owned())));
             }
-            needed.push(Self { name, new, expected });
+            needed.push(Self {
+                name,
+                new,
+                expected,
+            });
         }
         Ok(Ok(needed))
     }
 
     fn carry_out(refs: &Refs<'_>, steps: &[Self]) -> Result<Moved, NotDone> {
-        let mut locks = steps.iter().map(|step| refs.lock(step.name)).collect::<Result<Vec<Lock>, _>>()?;
-        let deleted: Vec<&str> = steps.iter().filter(|step| step.new.is_none()).map(|step| step.name).collect();
-        let _packed = if deleted.is_empty() { None } else { Some(refs.lock_packed(&deleted)?) };
+        let mut locks = steps
+            .iter()
+            .map(|step| refs.lock(step.name))
+            .collect::<Result<Vec<Lock>, _>>()?;
+        let deleted: Vec<&str> = steps
+            .iter()
+            .filter(|step| step.new.is_none())
+            .map(|step| step.name)
+            .collect();
+        let _packed = if deleted.is_empty() {
+            None
+        } else {
+            Some(refs.lock_packed(&deleted)?)
+        };
         fail_point("the references of a neighbour are locked");
         for (step, lock) in steps.iter().zip(&mut locks) {
             // Only now nobody else can move it any more.
@@ -243,7 +291,11 @@ impl<'a> Step<'a> {
             }
         }
         for (step, lock) in steps.iter().zip(locks) {
-            if step.new.is_some() { lock.commit() } else { lock.delete() }?;
+            if step.new.is_some() {
+                lock.commit()
+            } else {
+                lock.delete()
+            }?;
         }
         Ok(Moved::Done)
     }

@@ -10,19 +10,44 @@ use git2::{Config, Repository, RepositoryOpenFlags};
 use super::NotDone;
 
 /// Settings of the repository, or of its user, that change what is accepted or shown, or run programs.
-const OF_RECEIVER: [&str; 7] =
-    ["receive.", "transfer.", "uploadpack.", "uploadarchive.", "extensions.", "hook.", "core.alternaterefs"];
+const OF_RECEIVER: [&str; 7] = [
+    "receive.",
+    "transfer.",
+    "uploadpack.",
+    "uploadarchive.",
+    "extensions.",
+    "hook.",
+    "core.alternaterefs",
+];
 
 /// Settings of the user's that change what is sent, checked or allowed.
-const OF_SENDER: [&str; 4] = ["protocol.", "push.gpgsign", "push.pushoption", "fetch.fsckobjects"];
+const OF_SENDER: [&str; 4] = [
+    "protocol.",
+    "push.gpgsign",
+    "push.pushoption",
+    "fetch.fsckobjects",
+];
 
 /// Hooks that run where something is pushed to.
-const HOOKS: [&str; 6] =
-    ["pre-receive", "update", "post-receive", "post-update", "reference-transaction", "proc-receive"];
+const HOOKS: [&str; 6] = [
+    "pre-receive",
+    "update",
+    "post-receive",
+    "post-update",
+    "reference-transaction",
+    "proc-receive",
+];
 
 /// What makes a repository more than its own objects and references.
-const UNUSUAL: [&str; 7] =
-    [".git", "shallow", "logs", "worktrees", "reftable", "objects/info/alternates", "objects/info/http-alternates"];
+const UNUSUAL: [&str; 7] = [
+    ".git",
+    "shallow",
+    "logs",
+    "worktrees",
+    "reftable",
+    "objects/info/alternates",
+    "objects/info/http-alternates",
+];
 
 /// As git does it by default (`gc.autoPackLimit`).
 const MOST_PACKS: i64 = 50;
@@ -37,7 +62,11 @@ pub(super) struct Plain {
 impl Plain {
     /// Looks at the repository at `path`, which the user calls `address`; `own` are the settings of the store.
     pub(super) fn open(address: &str, path: &Path, own: &Config) -> Result<Self, NotDone> {
-        if UNUSUAL.iter().any(|name| fs::symlink_metadata(path.join(name)).is_ok()) || address.contains('%') {
+        if UNUSUAL
+            .iter()
+            .any(|name| fs::symlink_metadata(path.join(name)).is_ok())
+            || address.contains('%')
+        {
             return Err(NotDone::LeaveToGit);
         }
         // Refuses what belongs to somebody else, as git does, and formats that it does not know.
@@ -45,10 +74,16 @@ impl Plain {
         let repo = Repository::open_ext(path, flags, std::iter::empty::<&Path>())?;
         let mut config = repo.config()?;
         let config = config.snapshot()?;
-        let plain = Self { repo, path: path.to_owned(), config };
+        let plain = Self {
+            repo,
+            path: path.to_owned(),
+            config,
+        };
         let directories = ["objects/pack", "refs/heads"];
         if !plain.repo.is_bare()
-            || directories.iter().any(|name| !fs::symlink_metadata(path.join(name)).is_ok_and(|found| found.is_dir()))
+            || directories.iter().any(|name| {
+                !fs::symlink_metadata(path.join(name)).is_ok_and(|found| found.is_dir())
+            })
             || plain.has_unusual_settings()?
             || plain.has_hooks()?
             || changes_sending(own, address)?
@@ -61,14 +96,19 @@ impl Plain {
     /// Whether git would tidy up here after a push. It does so beside other work and may take long.
     pub(super) fn is_untidy(&self) -> bool {
         let number = |name: &str, default| self.config.get_i64(name).unwrap_or(default);
-        let switched_off = number("gc.auto", 1) <= 0 || !self.config.get_bool("maintenance.auto").unwrap_or(true);
+        let switched_off =
+            number("gc.auto", 1) <= 0 || !self.config.get_bool("maintenance.auto").unwrap_or(true);
         let most = number("gc.autopacklimit", MOST_PACKS);
         if switched_off || most <= 0 {
             return false;
         }
-        let entries = fs::read_dir(self.path.join("objects/pack")).into_iter().flatten().flatten();
-        let counts =
-            |path: &Path| path.extension().is_some_and(|e| e == "idx") && !path.with_extension("keep").exists();
+        let entries = fs::read_dir(self.path.join("objects/pack"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let counts = |path: &Path| {
+            path.extension().is_some_and(|e| e == "idx") && !path.with_extension("keep").exists()
+        };
         let packs = entries.filter(|entry| counts(&entry.path())).count();
         // The same number as git's: below it, git would not tidy up either, and the number would never fall.
         i64::try_from(packs).is_ok_and(|packs| packs > most)
@@ -76,7 +116,9 @@ impl Plain {
 
     fn has_unusual_settings(&self) -> Result<bool, NotDone> {
         let logs = |name: &str, value: &str| name == "core.logallrefupdates" && value != "false";
-        any(&self.config, |name, value| is_one_of(&OF_RECEIVER, name) || logs(name, value))
+        any(&self.config, |name, value| {
+            is_one_of(&OF_RECEIVER, name) || logs(name, value)
+        })
     }
 
     fn has_hooks(&self) -> Result<bool, NotDone> {
@@ -85,14 +127,19 @@ impl Plain {
             Err(e) if e.code() == git2::ErrorCode::NotFound => self.path.join("hooks"),
             Err(e) => return Err(e.into()),
         };
-        Ok(HOOKS.iter().any(|name| fs::symlink_metadata(directory.join(name)).is_ok()))
+        Ok(HOOKS
+            .iter()
+            .any(|name| fs::symlink_metadata(directory.join(name)).is_ok()))
     }
 }
 
 fn changes_sending(own: &Config, address: &str) -> Result<bool, NotDone> {
-    let leads_elsewhere =
-        |name: &str, value: &str| name.starts_with("url.") && name.ends_with("insteadof") && address.starts_with(value);
-    any(own, |name, value| is_one_of(&OF_SENDER, name) || leads_elsewhere(name, value))
+    let leads_elsewhere = |name: &str, value: &str| {
+        name.starts_with("url.") && name.ends_with("insteadof") && address.starts_with(value)
+    };
+    any(own, |name, value| {
+        is_one_of(&OF_SENDER, name) || leads_elsewhere(name, value)
+    })
 }
 
 /// Whether a setting is as described, or only git can tell which hold: the library does not know all conditions of `includeIf`.
@@ -101,7 +148,11 @@ fn any(config: &Config, is_wanted: impl Fn(&str, &str) -> bool) -> Result<bool, 
     config.entries(None)?.for_each(|entry| {
         let name = entry.name().unwrap_or("receive.").to_ascii_lowercase();
         // A name alone, without `=`, has none, and the library does not ask itself.
-        let value = if entry.has_value() { entry.value().unwrap_or_default() } else { "" };
+        let value = if entry.has_value() {
+            entry.value().unwrap_or_default()
+        } else {
+            ""
+        };
         found |= name.starts_with("includeif.hasconfig") || is_wanted(&name, value);
     })?;
     Ok(found)

@@ -26,13 +26,19 @@ impl<'a> Refs<'a> {
     /// Where a reference is; `None`: it does not exist.
     pub(super) fn read(&self, name: &str) -> Result<Option<Oid>, NotDone> {
         match fs::symlink_metadata(self.git_dir.join(name)) {
-            Ok(found) if found.is_file() => return id(&fs::read_to_string(self.git_dir.join(name))?).map(Some),
+            Ok(found) if found.is_file() => {
+                return id(&fs::read_to_string(self.git_dir.join(name))?).map(Some);
+            }
             // Of names that are gone, git may leave the directories.
             Ok(found) if found.is_dir() => {}
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
             _ => return Err(NotDone::LeaveToGit),
         }
-        self.packed()?.into_iter().find(|(packed, _)| packed == name).map(|(_, value)| id(&value)).transpose()
+        self.packed()?
+            .into_iter()
+            .find(|(packed, _)| packed == name)
+            .map(|(_, value)| id(&value))
+            .transpose()
     }
 
     /// Names and values in `packed-refs`.
@@ -49,7 +55,9 @@ impl<'a> Refs<'a> {
         let lines = text.lines().filter(|line| !line.starts_with(['#', '^']));
         lines
             .map(|line| {
-                line.split_once(' ').map(|(id, name)| (name.to_owned(), id.to_owned())).ok_or(NotDone::LeaveToGit)
+                line.split_once(' ')
+                    .map(|(id, name)| (name.to_owned(), id.to_owned()))
+                    .ok_or(NotDone::LeaveToGit)
             })
             .collect()
     }
@@ -69,15 +77,28 @@ impl<'a> Refs<'a> {
 
     /// Whether a packed name has this one for a directory, or the other way round. For files the file system sees to it.
     fn is_in_the_way(&self, name: &str) -> Result<bool, NotDone> {
-        let below = |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'));
-        Ok(self.packed()?.iter().any(|(packed, _)| below(packed, name) || below(name, packed)))
+        let below = |one: &str, other: &str| {
+            one.strip_prefix(other)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
+        Ok(self
+            .packed()?
+            .iter()
+            .any(|(packed, _)| below(packed, name) || below(name, packed)))
     }
 
     /// Takes the lock that keeps `git pack-refs` from entering what is about to be deleted; none of `names` is entered now.
     pub(super) fn lock_packed(&self, names: &[&str]) -> Result<Lock, NotDone> {
         let lock = Lock::take(self.git_dir.join("packed-refs"))?;
-        let entered = self.packed()?.iter().any(|(packed, _)| names.contains(&packed.as_str()));
-        if entered { Err(NotDone::LeaveToGit) } else { Ok(lock) }
+        let entered = self
+            .packed()?
+            .iter()
+            .any(|(packed, _)| names.contains(&packed.as_str()));
+        if entered {
+            Err(NotDone::LeaveToGit)
+        } else {
+            Ok(lock)
+        }
     }
 }
 
@@ -94,8 +115,16 @@ impl Lock {
         let mut path = target.clone().into_os_string();
         path.push(".lock");
         let path = PathBuf::from(path);
-        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-        Ok(Self { target, path, file, held: true })
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)?;
+        Ok(Self {
+            target,
+            path,
+            file,
+            held: true,
+        })
     }
 
     /// Writes the new value into the lock file, so that only a rename is left to do.
@@ -134,7 +163,11 @@ impl Drop for Lock {
 fn id(text: &str) -> Result<Oid, NotDone> {
     let hex = text.trim_end();
     let is_id = hex.len() == 40 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if is_id { Oid::from_str(hex).map_err(NotDone::from) } else { Err(NotDone::LeaveToGit) }
+    if is_id {
+        Oid::from_str(hex).map_err(NotDone::from)
+    } else {
+        Err(NotDone::LeaveToGit)
+    }
 }
 
 /// Others may share the repository: who may enter the directory of a reference may read it, and who may write there may write it.
@@ -162,5 +195,8 @@ fn make_directories(git_dir: &Path, directory: &Path) -> Result<(), NotDone> {
     let parent = directory.parent().ok_or(NotDone::LeaveToGit)?;
     make_directories(git_dir, parent)?;
     fs::create_dir(directory)?;
-    Ok(fs::set_permissions(directory, fs::metadata(parent)?.permissions())?)
+    Ok(fs::set_permissions(
+        directory,
+        fs::metadata(parent)?.permissions(),
+    )?)
 }

@@ -14,7 +14,11 @@ pub(super) struct Delta<'a> {
 
 impl<'a> Delta<'a> {
     pub(super) fn parse(mut bytes: &'a [u8]) -> Option<Self> {
-        Some(Self { base: varint(&mut bytes)?, result: varint(&mut bytes)?, steps: bytes })
+        Some(Self {
+            base: varint(&mut bytes)?,
+            result: varint(&mut bytes)?,
+            steps: bytes,
+        })
     }
 
     pub(super) fn apply(&self, base: &[u8]) -> Option<Vec<u8>> {
@@ -82,12 +86,27 @@ mod tests {
     #[test]
     fn a_bad_delta_makes_nothing() {
         let base = b"0123456789";
-        let make = |steps: &[u8]| Delta::parse(&[&[10, 4], steps].concat()).unwrap().apply(base);
+        let make = |steps: &[u8]| {
+            Delta::parse(&[&[10, 4], steps].concat())
+                .unwrap()
+                .apply(base)
+        };
         assert_eq!(make(&[0x91, 3, 2, 2, b'x', b'y']).unwrap(), b"34xy");
-        for bad in [&[][..], &[0x91, 9, 4], &[0x91, 3], &[5, b'x'], &[0x90, 5], &[0x91, 3, 2, 3, 1, 2, 3]] {
+        for bad in [
+            &[][..],
+            &[0x91, 9, 4],
+            &[0x91, 3],
+            &[5, b'x'],
+            &[0x90, 5],
+            &[0x91, 3, 2, 3, 1, 2, 3],
+        ] {
             assert_eq!(make(bad), None, "{bad:?}");
         }
-        assert_eq!(Delta::parse(&[9, 0]).unwrap().apply(base), None, "for another base");
+        assert_eq!(
+            Delta::parse(&[9, 0]).unwrap().apply(base),
+            None,
+            "for another base"
+        );
         assert!(Delta::parse(&[0x80; 12]).is_none(), "a size without an end");
     }
 }

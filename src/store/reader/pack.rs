@@ -46,7 +46,11 @@ impl Pack {
     /// The pack that belongs to this file of an index.
     pub(super) fn open(index: &Path) -> io::Result<Self> {
         let file = File::open(index.with_extension("pack"))?;
-        Ok(Self { index: Index::parse(fs::read(index)?)?, file, entries: OnceCell::new() })
+        Ok(Self {
+            index: Index::parse(fs::read(index)?)?,
+            file,
+            entries: OnceCell::new(),
+        })
     }
 
     /// Where the entry at `offset` ends: at the next one, or at the checksum of everything.
@@ -79,7 +83,12 @@ impl Pack {
         let bytes = self.bytes(offset, LONGEST_HEADER).ok()?;
         let mut rest = bytes.as_slice();
         let first = take(&mut rest)?;
-        let size = usize::from(first & 0x0f) | if first & 0x80 == 0 { 0 } else { varint(&mut rest)?.checked_shl(4)? };
+        let size = usize::from(first & 0x0f)
+            | if first & 0x80 == 0 {
+                0
+            } else {
+                varint(&mut rest)?.checked_shl(4)?
+            };
         let kind = match (first >> 4) & 7 {
             1 => Kind::Whole(ObjectType::Commit),
             2 => Kind::Whole(ObjectType::Tree),
@@ -92,7 +101,11 @@ impl Pack {
             }
             _ => return None,
         };
-        Some(Entry { kind, size, content: offset + (bytes.len() - rest.len()) as u64 })
+        Some(Entry {
+            kind,
+            size,
+            content: offset + (bytes.len() - rest.len()) as u64,
+        })
     }
 }
 
@@ -126,16 +139,28 @@ impl Index {
     /// Where in the pack the object begins.
     fn offset(&self, oid: Oid) -> Option<u64> {
         let first = usize::from(oid.as_bytes()[0]);
-        let from = if first == 0 { 0 } else { self.word(Self::FANOUT + (first - 1) * 4)? as usize };
+        let from = if first == 0 {
+            0
+        } else {
+            self.word(Self::FANOUT + (first - 1) * 4)? as usize
+        };
         let to = (self.word(Self::FANOUT + first * 4)? as usize).min(self.objects);
-        let names = self.bytes.get(Self::NAMES + from * 20..Self::NAMES + to * 20)?;
+        let names = self
+            .bytes
+            .get(Self::NAMES + from * 20..Self::NAMES + to * 20)?;
         let (names, _) = names.as_chunks::<20>();
-        self.offset_at(from + names.binary_search_by(|name| name.as_slice().cmp(oid.as_bytes())).ok()?)
+        self.offset_at(
+            from + names
+                .binary_search_by(|name| name.as_slice().cmp(oid.as_bytes()))
+                .ok()?,
+        )
     }
 
     /// Where the entries of the pack begin, in their order.
     fn offsets(&self) -> Vec<u64> {
-        let mut offsets: Vec<u64> = (0..self.objects).filter_map(|at| self.offset_at(at)).collect();
+        let mut offsets: Vec<u64> = (0..self.objects)
+            .filter_map(|at| self.offset_at(at))
+            .collect();
         offsets.sort_unstable();
         offsets
     }
@@ -174,6 +199,9 @@ mod tests {
         }
         let mut promising = good;
         promising[Index::FANOUT + 255 * 4] = 0xff;
-        assert!(Index::parse(promising).is_err(), "more objects than there is room for");
+        assert!(
+            Index::parse(promising).is_err(),
+            "more objects than there is room for"
+        );
     }
 }

@@ -37,8 +37,13 @@ impl Snapshot<'_> {
     /// [`StoreError::Malformed`], [`StoreError::Git`].
     pub fn shelf(&self, id: &ShelfId) -> Result<Option<Shelf>, StoreError> {
         let path = layout::shelf(id);
-        let Some(blob) = self.file(&path)? else { return Ok(None) };
-        let fail = |source| StoreError::Malformed { path: path.clone(), source };
+        let Some(blob) = self.file(&path)? else {
+            return Ok(None);
+        };
+        let fail = |source| StoreError::Malformed {
+            path: path.clone(),
+            source,
+        };
         let size = self.objects.size(blob)?;
         if size > MAX_SHELF_BYTES {
             return Err(fail(ManifestError::TooLarge(size)));
@@ -51,9 +56,16 @@ impl Snapshot<'_> {
     ///
     /// # Errors
     /// [`StoreError::Segment`] if it is missing, damaged, no text, or has not the size that `stored` says.
-    pub fn prose(&self, id: &ShelfId, name: &RelativeName, stored: &StoredProse) -> Result<String, StoreError> {
+    pub fn prose(
+        &self,
+        id: &ShelfId,
+        name: &RelativeName,
+        stored: &StoredProse,
+    ) -> Result<String, StoreError> {
         let path = layout::prose(id, name);
-        let Some(blob) = self.file(&path)? else { return Err(StoreError::Segment { path }) };
+        let Some(blob) = self.file(&path)? else {
+            return Err(StoreError::Segment { path });
+        };
         let size = self.objects.size(blob)? as u64;
         if size != stored.bytes || size > MAX_TEXT_BYTES {
             return Err(StoreError::Segment { path });

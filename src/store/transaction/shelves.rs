@@ -34,7 +34,12 @@ impl Transaction<'_> {
     ///
     /// # Errors
     /// [`StoreError::Git`], [`StoreError::Io`].
-    pub fn put_prose(&mut self, id: &ShelfId, name: &RelativeName, text: String) -> Result<(), StoreError> {
+    pub fn put_prose(
+        &mut self,
+        id: &ShelfId,
+        name: &RelativeName,
+        text: String,
+    ) -> Result<(), StoreError> {
         self.put_file(layout::prose(id, name), text.into_bytes())
     }
 

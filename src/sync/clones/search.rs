@@ -24,8 +24,16 @@ const BELOW_PLACEHOLDERS: usize = 2;
 const BELOW_HOME: usize = 4;
 
 /// What macOS asks the person about before a program may look into it, and what holds no work.
-const NOT_BELOW_HOME: [&str; 8] =
-    ["Library", "Desktop", "Documents", "Downloads", "Movies", "Music", "Pictures", "Public"];
+const NOT_BELOW_HOME: [&str; 8] = [
+    "Library",
+    "Desktop",
+    "Documents",
+    "Downloads",
+    "Movies",
+    "Music",
+    "Pictures",
+    "Public",
+];
 
 /// Nobody waits longer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -44,7 +52,12 @@ pub(super) struct Surroundings {
 impl Surroundings {
     pub(super) fn of(ctx: &Context<'_>) -> Self {
         let home = RootName::home();
-        let roots = ctx.settings.roots.roots.iter().filter(|root| root.name != home);
+        let roots = ctx
+            .settings
+            .roots
+            .roots
+            .iter()
+            .filter(|root| root.name != home);
         Self {
             home: ctx.env.home.clone(),
             claude_dir: ctx.env.claude_dir.clone(),
@@ -58,18 +71,40 @@ impl Surroundings {
     #[cfg(test)]
     pub(super) fn of_home(home: &Path) -> Self {
         let (home, claude_dir) = (home.to_owned(), home.join(".claude"));
-        Self { home, claude_dir, directory: None, placeholders: Vec::new(), clock: SystemClock::default() }
+        Self {
+            home,
+            claude_dir,
+            directory: None,
+            placeholders: Vec::new(),
+            clock: SystemClock::default(),
+        }
     }
 
     /// Directories that may lie in a clone, the likeliest first, for as long as there is patience.
     pub(super) fn candidates(&self) -> impl Iterator<Item = PathBuf> {
         let until = self.clock.monotonic() + PATIENCE;
         let known = known_directories(&self.claude_dir, &self.home);
-        let below = self.placeholders.iter().map(|root| Level::of(root.clone(), BELOW_PLACEHOLDERS));
-        let home = Level { hides: true, ..Level::of(self.home.clone(), BELOW_HOME) };
-        let repositories = Repositories { left: MOST, levels: below.chain([home]).collect() };
-        let all = self.directory.clone().into_iter().chain(known).map(Some).chain(repositories);
-        all.take_while(move |_| self.clock.monotonic() < until).flatten()
+        let below = self
+            .placeholders
+            .iter()
+            .map(|root| Level::of(root.clone(), BELOW_PLACEHOLDERS));
+        let home = Level {
+            hides: true,
+            ..Level::of(self.home.clone(), BELOW_HOME)
+        };
+        let repositories = Repositories {
+            left: MOST,
+            levels: below.chain([home]).collect(),
+        };
+        let all = self
+            .directory
+            .clone()
+            .into_iter()
+            .chain(known)
+            .map(Some)
+            .chain(repositories);
+        all.take_while(move |_| self.clock.monotonic() < until)
+            .flatten()
     }
 
     /// The working trees that are linked to the one at `top`.
@@ -89,7 +124,11 @@ struct Level {
 
 impl Level {
     fn of(directory: PathBuf, depth: usize) -> Self {
-        Self { directory, depth, hides: false }
+        Self {
+            directory,
+            depth,
+            hides: false,
+        }
     }
 }
 
@@ -118,7 +157,9 @@ impl Iterator for Repositories {
 
 impl Repositories {
     fn look_into(&mut self, level: &Level) {
-        let Ok(entries) = fs::read_dir(&level.directory) else { return };
+        let Ok(entries) = fs::read_dir(&level.directory) else {
+            return;
+        };
         for entry in entries.flatten() {
             if self.left == 0 {
                 return;
@@ -126,7 +167,11 @@ impl Repositories {
             self.left -= 1;
             let is_passed_over = level.hides && is_passed_over(&entry.file_name());
             if !is_passed_over && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                self.levels.push_back(Level { directory: entry.path(), depth: level.depth - 1, hides: level.hides });
+                self.levels.push_back(Level {
+                    directory: entry.path(),
+                    depth: level.depth - 1,
+                    hides: level.hides,
+                });
             }
         }
     }
@@ -143,9 +188,14 @@ mod tests {
     use super::*;
 
     fn found(level: Level, left: usize, below: &Path) -> Vec<String> {
-        let repositories = Repositories { left, levels: [level].into() };
-        let mut found: Vec<_> =
-            repositories.flatten().map(|path| path.strip_prefix(below).unwrap().display().to_string()).collect();
+        let repositories = Repositories {
+            left,
+            levels: [level].into(),
+        };
+        let mut found: Vec<_> = repositories
+            .flatten()
+            .map(|path| path.strip_prefix(below).unwrap().display().to_string())
+            .collect();
         found.sort();
         found
     }
@@ -154,15 +204,32 @@ mod tests {
     fn repositories_are_found_some_levels_down_and_behind_no_link() {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path();
-        for repository in ["a", "b/c", "b/d/e", "x/.hidden", ".cache/f", "s/github.com/al/app", "s/1/2/3/4"] {
+        for repository in [
+            "a",
+            "b/c",
+            "b/d/e",
+            "x/.hidden",
+            ".cache/f",
+            "s/github.com/al/app",
+            "s/1/2/3/4",
+        ] {
             fs::create_dir_all(home.join(repository).join(".git")).unwrap();
         }
         #[cfg(unix)]
         std::os::unix::fs::symlink(home.join("b/d"), home.join("link")).unwrap();
         let placeholder = || Level::of(home.to_owned(), BELOW_PLACEHOLDERS);
-        assert_eq!(found(placeholder(), MOST, home), [".cache/f", "a", "b/c", "x/.hidden"]);
-        let at_home = Level { hides: true, ..Level::of(home.to_owned(), BELOW_HOME) };
-        assert_eq!(found(at_home, MOST, home), ["a", "b/c", "b/d/e", "s/github.com/al/app"]);
+        assert_eq!(
+            found(placeholder(), MOST, home),
+            [".cache/f", "a", "b/c", "x/.hidden"]
+        );
+        let at_home = Level {
+            hides: true,
+            ..Level::of(home.to_owned(), BELOW_HOME)
+        };
+        assert_eq!(
+            found(at_home, MOST, home),
+            ["a", "b/c", "b/d/e", "s/github.com/al/app"]
+        );
         assert_eq!(found(placeholder(), 0, home), [""; 0]);
     }
 }

@@ -59,15 +59,30 @@ struct Patient<'a> {
 
 impl Check {
     fn ok(name: &'static str, words: impl Into<String>) -> Self {
-        Self { name, verdict: Verdict::Ok, words: words.into(), mend: None }
+        Self {
+            name,
+            verdict: Verdict::Ok,
+            words: words.into(),
+            mend: None,
+        }
     }
 
     fn warning(name: &'static str, words: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { name, verdict: Verdict::Warning, words: words.into(), mend: Some(mend.into()) }
+        Self {
+            name,
+            verdict: Verdict::Warning,
+            words: words.into(),
+            mend: Some(mend.into()),
+        }
     }
 
     fn error(name: &'static str, words: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { name, verdict: Verdict::Error, words: words.into(), mend: Some(mend.into()) }
+        Self {
+            name,
+            verdict: Verdict::Error,
+            words: words.into(),
+            mend: Some(mend.into()),
+        }
     }
 }
 
@@ -87,15 +102,23 @@ impl Patient<'_> {
 const GITHUB: &str = "github.com";
 
 fn is_on_github(url: &RemoteUrl) -> bool {
-    project_identity(url.as_git_argument()).is_some_and(|name| name.split('/').next() == Some(GITHUB))
+    project_identity(url.as_git_argument())
+        .is_some_and(|name| name.split('/').next() == Some(GITHUB))
 }
 
 /// Looks at everything.
 pub fn doctor(env: &Env, clock: &dyn Clock) -> Vec<Check> {
     let config = Config::load(&super::config_path(env));
-    let settings = config
-        .and_then(|config| config.map(|config| Settings::resolve(&config, env, Overrides::default())).transpose());
-    let patient = Patient { env, clock, settings };
+    let settings = config.and_then(|config| {
+        config
+            .map(|config| Settings::resolve(&config, env, Overrides::default()))
+            .transpose()
+    });
+    let patient = Patient {
+        env,
+        clock,
+        settings,
+    };
     // What waits for others goes on while this machine is looked at.
     std::thread::scope(|scope| {
         let programs = scope.spawn(|| programs::checks(&patient));
@@ -105,6 +128,11 @@ pub fn doctor(env: &Env, clock: &dyn Clock) -> Vec<Check> {
         let configuration = here::configuration(&patient);
         let programs = programs.join().expect("a check does not panic");
         let remote = remote.join().expect("a check does not panic");
-        std::iter::once(configuration).chain(programs).chain(remote).chain(stored).chain(here).collect()
+        std::iter::once(configuration)
+            .chain(programs)
+            .chain(remote)
+            .chain(stored)
+            .chain(here)
+            .collect()
     })
 }

@@ -27,10 +27,15 @@ fn git(patient: &Patient<'_>) -> Check {
     let Ok(nowhere) = RemoteUrl::parse(".", &patient.env.home) else {
         return Check::error(GIT, "the home directory is no path for git", INSTALL_GIT);
     };
-    let git = GitCli::new(&patient.env.home, nowhere, patient.env.git, false).with_silence_limit(PATIENCE);
+    let git = GitCli::new(&patient.env.home, nowhere, patient.env.git, false)
+        .with_silence_limit(PATIENCE);
     match git.version() {
         Ok(version) if version >= OLDEST_GIT => Check::ok(GIT, format!("version {version}")),
-        Ok(version) => Check::error(GIT, format!("version {version} is too old; {OLDEST_GIT} is needed"), INSTALL_GIT),
+        Ok(version) => Check::error(
+            GIT,
+            format!("version {version} is too old; {OLDEST_GIT} is needed"),
+            INSTALL_GIT,
+        ),
         Err(e @ RemoteError::GitMissing) => Check::error(GIT, e.to_string(), INSTALL_GIT),
         Err(e) => Check::error(GIT, super::super::in_words(&e), INSTALL_GIT),
     }
@@ -39,13 +44,20 @@ fn git(patient: &Patient<'_>) -> Check {
 /// GitHub's program is a help, never a need.
 fn gh(patient: &Patient<'_>) -> Check {
     let remote = patient.remote().and_then(Result::ok);
-    let host = remote.as_ref().is_some_and(super::is_on_github).then(|| super::GITHUB.to_owned());
+    let host = remote
+        .as_ref()
+        .is_some_and(super::is_on_github)
+        .then(|| super::GITHUB.to_owned());
     let needed = host.is_some();
     match GitHub::new(host).is_signed_in() {
         Err(GitHubError::Missing) => Check::ok(GH, "not installed; it is not needed"),
         Ok(true) => Check::ok(GH, "signed in to GitHub"),
         _ if !needed => Check::ok(GH, "installed, not signed in; this remote does not need it"),
-        Ok(false) => Check::warning(GH, "not signed in, so that the remote cannot be looked up", "gh auth login"),
+        Ok(false) => Check::warning(
+            GH,
+            "not signed in, so that the remote cannot be looked up",
+            "gh auth login",
+        ),
         Err(e) => Check::warning(GH, super::super::in_words(&e), "gh auth status"),
     }
 }
@@ -54,22 +66,40 @@ fn client(patient: &Patient<'_>) -> Check {
     // It starts a whole runtime before it says anything.
     const SLOW: Duration = Duration::from_secs(30);
     const TRY: &str = "install Claude Code, so that this works: claude --version";
-    let asked = Program::new(&patient.env.client).arg("--version").silence_limit(SLOW).run();
+    let asked = Program::new(&patient.env.client)
+        .arg("--version")
+        .silence_limit(SLOW)
+        .run();
     let said = match &asked {
         Ok(out) => String::from_utf8_lossy(&out.stdout),
-        Err(ProcessError::NotFound { .. }) => return Check::warning(CLIENT, "`claude` was not found on the PATH", TRY),
+        Err(ProcessError::NotFound { .. }) => {
+            return Check::warning(CLIENT, "`claude` was not found on the PATH", TRY);
+        }
         Err(e) => return Check::warning(CLIENT, e.to_string(), TRY),
     };
     let Some(version) = version(&said) else {
-        return Check::warning(CLIENT, "`claude --version` does not say which version it is", TRY);
+        return Check::warning(
+            CLIENT,
+            "`claude --version` does not say which version it is",
+            TRY,
+        );
     };
     let shown = version.map(|part| part.to_string()).join(".");
     let dots = |version: [u32; 3]| version.map(|part| part.to_string()).join(".");
     if version < OLDEST_CLIENT {
-        let words = format!("version {shown} is older than any that was tried ({} and later)", dots(OLDEST_CLIENT));
+        let words = format!(
+            "version {shown} is older than any that was tried ({} and later)",
+            dots(OLDEST_CLIENT)
+        );
         Check::warning(CLIENT, words, "claude update")
     } else if version > NEWEST_CLIENT {
-        Check::ok(CLIENT, format!("version {shown}, newer than those that were tried (up to {})", dots(NEWEST_CLIENT)))
+        Check::ok(
+            CLIENT,
+            format!(
+                "version {shown}, newer than those that were tried (up to {})",
+                dots(NEWEST_CLIENT)
+            ),
+        )
     } else {
         Check::ok(CLIENT, format!("version {shown}"))
     }

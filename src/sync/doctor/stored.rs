@@ -41,7 +41,8 @@ pub(super) fn checks(patient: &Patient<'_>) -> Vec<Check> {
 }
 
 fn of_store(patient: &Patient<'_>, store: &Store) -> Vec<Check> {
-    let clock = clock(patient, store).unwrap_or_else(|_| Check::ok(CLOCK, "not known: the store cannot be read"));
+    let clock = clock(patient, store)
+        .unwrap_or_else(|_| Check::ok(CLOCK, "not known: the store cannot be read"));
     match integrity(store) {
         Ok(check) => {
             let gaps = gaps(patient, store).unwrap_or_else(|e| vec![damaged(patient, &e)]);
@@ -54,13 +55,23 @@ fn of_store(patient: &Patient<'_>, store: &Store) -> Vec<Check> {
 fn damaged(patient: &Patient<'_>, error: &StoreError) -> Check {
     let path = store_path(patient.env);
     match error {
-        StoreError::Newer { .. } => {
-            Check::error(STORE, in_words(error), "install a newer ccsync: cargo install ccsync")
+        StoreError::Newer { .. } => Check::error(
+            STORE,
+            in_words(error),
+            "install a newer ccsync: cargo install ccsync",
+        ),
+        StoreError::Malformed { .. } => {
+            Check::error(STORE, in_words(error), "ccsync verify --full")
         }
-        StoreError::Malformed { .. } => Check::error(STORE, in_words(error), "ccsync verify --full"),
         _ => {
-            let away = super::super::damaged_names(&path).find(|name| !name.exists()).unwrap_or_else(|| path.clone());
-            let mend = format!("mv {} {}; then: ccsync sync", path.display(), away.display());
+            let away = super::super::damaged_names(&path)
+                .find(|name| !name.exists())
+                .unwrap_or_else(|| path.clone());
+            let mend = format!(
+                "mv {} {}; then: ccsync sync",
+                path.display(),
+                away.display()
+            );
             Check::error(STORE, in_words(error), mend)
         }
     }
@@ -84,13 +95,26 @@ fn integrity(store: &Store) -> Result<Check, StoreError> {
         n => format!("{n} sessions"),
     };
     Ok(match (bad.first(), unsent) {
-        (Some(first), _) => {
-            Check::error(STORE, format!("{count}; {} cannot be read: {first}", bad.len()), "ccsync verify")
-        }
-        (None, 0) => Check::ok(STORE, format!("{count}, quickly looked through (every byte: ccsync verify --full)")),
+        (Some(first), _) => Check::error(
+            STORE,
+            format!("{count}; {} cannot be read: {first}", bad.len()),
+            "ccsync verify",
+        ),
+        (None, 0) => Check::ok(
+            STORE,
+            format!("{count}, quickly looked through (every byte: ccsync verify --full)"),
+        ),
         (None, n) => {
-            let commits = if n == 1 { "1 commit waits".to_owned() } else { format!("{n} commits wait") };
-            Check::warning(STORE, format!("{count}; {commits} to be sent"), "ccsync push")
+            let commits = if n == 1 {
+                "1 commit waits".to_owned()
+            } else {
+                format!("{n} commits wait")
+            };
+            Check::warning(
+                STORE,
+                format!("{count}; {commits} to be sent"),
+                "ccsync push",
+            )
         }
     })
 }
@@ -104,7 +128,10 @@ fn clock(patient: &Patient<'_>, store: &Store) -> Result<Check, StoreError> {
     let (machines, _) = snapshot.machines()?;
     let forgotten = snapshot.forgotten_machines()?;
     let name = |id: &crate::domain::id::MachineId| {
-        let known = machines.iter().chain(&forgotten).find(|machine| machine.id == *id);
+        let known = machines
+            .iter()
+            .chain(&forgotten)
+            .find(|machine| machine.id == *id);
         known.map_or_else(|| id.to_string(), |machine| machine.name.clone())
     };
     let mut moments: Vec<(DateTime<Utc>, String)> = Vec::new();
@@ -114,14 +141,19 @@ fn clock(patient: &Patient<'_>, store: &Store) -> Result<Check, StoreError> {
     }
     for head in [store.head()?, store.remote_head()?].into_iter().flatten() {
         let commits = store.newest_commits(&head, NEWEST)?;
-        let others = commits.into_iter().filter(|commit| commit.machine.as_ref() != me);
+        let others = commits
+            .into_iter()
+            .filter(|commit| commit.machine.as_ref() != me);
         moments.extend(others.map(|commit| {
             let whose = commit.machine.as_ref().map_or("somebody".to_owned(), &name);
             (commit.time, format!("a commit of {whose}"))
         }));
     }
     for (session, commit) in store.locks()?.locks {
-        let record = store.read_lock(&commit).ok().and_then(|json| LockRecord::parse(&session, &json).ok());
+        let record = store
+            .read_lock(&commit)
+            .ok()
+            .and_then(|json| LockRecord::parse(&session, &json).ok());
         let others = record.filter(|record| Some(&record.machine) != me);
         moments.extend(others.map(|record| (record.renewed, format!("a lock of {}", record.host))));
     }
@@ -145,27 +177,37 @@ fn amount(time: TimeDelta) -> String {
 
 /// Placeholders that sessions in the store lie below and that have no directory here.
 fn gaps(patient: &Patient<'_>, store: &Store) -> Result<Vec<Check>, StoreError> {
-    let Some(settings) = patient.set_up() else { return Ok(Vec::new()) };
+    let Some(settings) = patient.set_up() else {
+        return Ok(Vec::new());
+    };
     let snapshot = store.head_snapshot()?;
     let mut missing: BTreeMap<String, u64> = BTreeMap::new();
     for id in snapshot.sessions()?.keys() {
-        let Ok(Some(manifest)) = snapshot.manifest(id) else { continue };
+        let Ok(Some(manifest)) = snapshot.manifest(id) else {
+            continue;
+        };
         let name = manifest.project.as_ref().and_then(root_of);
         // The repository of a session is wherever a clone of it is.
         let is_repo = |name: &str| name == RootName::repo().as_str();
-        if let Some(name) = name.filter(|name| settings.roots.get(name).is_none() && !is_repo(name)) {
+        if let Some(name) = name.filter(|name| settings.roots.get(name).is_none() && !is_repo(name))
+        {
             *missing.entry(name.to_owned()).or_default() += 1;
         }
     }
     let (machines, _) = snapshot.machines()?;
-    let others = machines.iter().filter(|machine| machine.id != settings.machine.id);
+    let others = machines
+        .iter()
+        .filter(|machine| machine.id != settings.machine.id);
     for root in others.flat_map(|machine| &machine.roots.roots) {
         if settings.roots.get(root.name.as_str()).is_none() {
             missing.entry(root.name.to_string()).or_default();
         }
     }
     if missing.is_empty() {
-        return Ok(vec![Check::ok(PLACEHOLDERS, "every placeholder of the store has a directory here")]);
+        return Ok(vec![Check::ok(
+            PLACEHOLDERS,
+            "every placeholder of the store has a directory here",
+        )]);
     }
     let mut names: Vec<_> = missing.into_iter().collect();
     names.sort_by_key(|(_, sessions)| u64::MAX - sessions);
@@ -177,14 +219,20 @@ fn gaps(patient: &Patient<'_>, store: &Store) -> Result<Vec<Check>, StoreError> 
         };
         let words = format!("{name} has no directory here: {waiting}");
         let mend = format!("ccsync config add-placeholder {name}=PATH");
-        if sessions == 0 { Check::ok(PLACEHOLDERS, words) } else { Check::warning(PLACEHOLDERS, words, mend) }
+        if sessions == 0 {
+            Check::ok(PLACEHOLDERS, words)
+        } else {
+            Check::warning(PLACEHOLDERS, words, mend)
+        }
     });
     Ok(checks.collect())
 }
 
 fn root_of(project: &PortablePath) -> Option<&str> {
     Some(project.as_str().strip_prefix("{{")?.split_once("}}")?.0).filter(|name| {
-        name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_') && name.len() <= 64
+        name.bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+            && name.len() <= 64
     })
 }
 
@@ -197,11 +245,18 @@ fn left_behind(patient: &Patient<'_>) -> Check {
     if let Some(first) = unreadable.first() {
         return Check::warning(LEFT, in_words(first), "ccsync lock show");
     }
-    let dead = claims.iter().filter(|claim| !claim.holder_is_alive()).count();
+    let dead = claims
+        .iter()
+        .filter(|claim| !claim.holder_is_alive())
+        .count();
     match (claims.len(), dead) {
         (0, _) => Check::ok(LEFT, "this machine holds none"),
         (_, 0) => Check::ok(LEFT, "held by clients that are running"),
-        (_, dead) => Check::warning(LEFT, format!("{dead} left behind by processes that are gone"), "ccsync update"),
+        (_, dead) => Check::warning(
+            LEFT,
+            format!("{dead} left behind by processes that are gone"),
+            "ccsync update",
+        ),
     }
 }
 
@@ -213,12 +268,18 @@ mod tests {
     fn only_names_of_placeholders_are_shown_as_such() {
         let of = |text: &str| root_of(&PortablePath::new(text)).map(str::to_owned);
         assert_eq!(of("{{WORK}}/app"), Some("WORK".to_owned()));
-        assert_eq!((of("/srv/app"), of("{{x;rm}}/y"), of("{{A")), (None, None, None));
+        assert_eq!(
+            (of("/srv/app"), of("{{x;rm}}/y"), of("{{A")),
+            (None, None, None)
+        );
     }
 
     #[test]
     fn amounts_are_in_what_a_person_would_say() {
         let of = |minutes| amount(TimeDelta::minutes(minutes));
-        assert_eq!([of(3), of(180), of(60 * 24 * 9)], ["3 min", "3 h", "9 days"]);
+        assert_eq!(
+            [of(3), of(180), of(60 * 24 * 9)],
+            ["3 min", "3 h", "9 days"]
+        );
     }
 }

@@ -53,8 +53,9 @@ pub(super) fn read(directory: &Directory, left: &mut Named, refused: &mut Named)
     }
     let files = directory.plain_files_below(&directory.root().join(DIRECTORY), refused);
     // What describes an agent belongs to whom its transcript belongs.
-    let (transcripts, others): (Vec<_>, Vec<_>) =
-        files.into_iter().partition(|(path, _)| path.to_string_lossy().ends_with(TRANSCRIPT));
+    let (transcripts, others): (Vec<_>, Vec<_>) = files
+        .into_iter()
+        .partition(|(path, _)| path.to_string_lossy().ends_with(TRANSCRIPT));
     let mut owners: BTreeMap<String, (SessionId, Option<String>)> = BTreeMap::new();
     for (path, bytes) in transcripts {
         match owner(&path, bytes) {
@@ -70,7 +71,9 @@ pub(super) fn read(directory: &Directory, left: &mut Named, refused: &mut Named)
     }
     for (path, bytes) in others {
         let owner = stem_of(&path, DESCRIPTION).and_then(|stem| owners.get(&stem).cloned());
-        let added = owner.ok_or(NOBODYS).and_then(|(session, cwd)| add(&mut agents, &session, (&path, bytes), cwd));
+        let added = owner
+            .ok_or(NOBODYS)
+            .and_then(|(session, cwd)| add(&mut agents, &session, (&path, bytes), cwd));
         if let Err(reason) = added {
             left.note(directory.name_of(&path), reason);
         }
@@ -89,13 +92,21 @@ fn add(
     (path, bytes): (&Path, u64),
     cwd: Option<String>,
 ) -> Result<(), &'static str> {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
     let name = RelativeName::new(format!("{DIRECTORY}/{name}")).map_err(|_| NOBODYS)?;
     let files = agents.entry(session.clone()).or_default();
     if files.iter().any(|file| file.name == name) {
         return Err("another file of this name belongs to the same session");
     }
-    files.push(AgentFile { path: path.to_owned(), name, bytes, cwd });
+    files.push(AgentFile {
+        path: path.to_owned(),
+        name,
+        bytes,
+        cwd,
+    });
     Ok(())
 }
 
@@ -104,12 +115,20 @@ fn owner(path: &Path, bytes: u64) -> Result<(SessionId, Option<String>), &'stati
     if bytes > MAX_TRANSCRIPT_BYTES {
         return Err("too many bytes for a transcript");
     }
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let agent = name.strip_prefix("agent-").and_then(|rest| rest.strip_suffix(TRANSCRIPT)).ok_or(NOBODYS)?;
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let agent = name
+        .strip_prefix("agent-")
+        .and_then(|rest| rest.strip_suffix(TRANSCRIPT))
+        .ok_or(NOBODYS)?;
     let mut lines = Lines::open(path).map_err(|_| "it cannot be read")?;
     let (mut session, mut cwd) = (None, None);
     while let Some(line) = lines.next().map_err(|_| "it cannot be read")? {
-        let Ok(record) = serde_json::from_slice::<Record>(&line) else { continue };
+        let Ok(record) = serde_json::from_slice::<Record>(&line) else {
+            continue;
+        };
         if record.agent.is_some_and(|named| named != agent) {
             return Err("its records name another sub-agent than its name does");
         }
@@ -119,6 +138,8 @@ fn owner(path: &Path, bytes: u64) -> Result<(SessionId, Option<String>), &'stati
         session = session.or(record.session);
         cwd = cwd.or(record.cwd);
     }
-    let session = session.and_then(|session| session.parse().ok()).ok_or(NOBODYS)?;
+    let session = session
+        .and_then(|session| session.parse().ok())
+        .ok_or(NOBODYS)?;
     Ok((session, cwd))
 }

@@ -68,7 +68,8 @@ impl Beside {
                 ("memory", Kind::Directory) => found.memories(directory, left, refused),
                 ("plans", Kind::Directory) => found.plans(directory, left, refused),
                 // What they say of the texts is looked up with each; the times in them decide nothing.
-                ("claude_md_meta.json" | "plans_meta.json", Kind::File(_)) | ("memory_meta", Kind::Directory) => {}
+                ("claude_md_meta.json" | "plans_meta.json", Kind::File(_))
+                | ("memory_meta", Kind::Directory) => {}
                 (name, kind) => {
                     let reason = match (name, kind) {
                         (_, Kind::Other) => "not a plain file (links are not followed)",
@@ -84,7 +85,9 @@ impl Beside {
 
     /// The machines that are said to have written something.
     pub(super) fn editors(&self) -> impl Iterator<Item = String> {
-        self.texts.iter().filter_map(|text| text.edited.machine.clone())
+        self.texts
+            .iter()
+            .filter_map(|text| text.edited.machine.clone())
     }
 
     fn claude_md(&mut self, directory: &Directory, left: &mut Named, refused: &mut Named) {
@@ -95,8 +98,13 @@ impl Beside {
 
     fn plans(&mut self, directory: &Directory, left: &mut Named, refused: &mut Named) {
         let meta = meta(directory, "plans_meta.json", refused);
-        for (path, _) in directory.plain_files_below(&directory.root().join(DIRECTORY).join("plans"), refused) {
-            let below = path.strip_prefix(directory.root().join(DIRECTORY)).ok().and_then(|below| below.to_str());
+        for (path, _) in
+            directory.plain_files_below(&directory.root().join(DIRECTORY).join("plans"), refused)
+        {
+            let below = path
+                .strip_prefix(directory.root().join(DIRECTORY))
+                .ok()
+                .and_then(|below| below.to_str());
             let name = below.filter(|name| Kinds::of_user_file(name).is_some());
             match name.and_then(|name| RelativeName::new(name).ok()) {
                 Some(name) => {
@@ -116,12 +124,19 @@ impl Beside {
                 Kind::File(_) if entry.name == "_paths.json" => {
                     let json = directory.json(&entry.path, refused).unwrap_or_default();
                     let paths = json.as_object().into_iter().flatten();
-                    let paths = paths.filter_map(|(name, path)| Some((name.clone(), path.as_str()?.to_owned())));
+                    let paths = paths
+                        .filter_map(|(name, path)| Some((name.clone(), path.as_str()?.to_owned())));
                     self.guesses = paths.collect();
                 }
-                Kind::File(_) => left.note(directory.name_of(&entry.path), "not one of that program's files"),
+                Kind::File(_) => left.note(
+                    directory.name_of(&entry.path),
+                    "not one of that program's files",
+                ),
                 Kind::Other => {
-                    refused.note(directory.name_of(&entry.path), "not a plain file (links are not followed)");
+                    refused.note(
+                        directory.name_of(&entry.path),
+                        "not a plain file (links are not followed)",
+                    );
                 }
             }
         }
@@ -129,11 +144,21 @@ impl Beside {
 
     fn memory(&mut self, directory: &Directory, name: &str, left: &mut Named, refused: &mut Named) {
         let files = memory(&directory.root().join(DIRECTORY).join("memory").join(name));
-        files.left.iter().for_each(|(path, reason)| left.note(directory.name_of(path), reason.clone()));
+        files
+            .left
+            .iter()
+            .for_each(|(path, reason)| left.note(directory.name_of(path), reason.clone()));
         let meta = meta(directory, &format!("memory_meta/{name}.json"), refused);
         for file in files.files.into_keys() {
             let edited = edited(&meta["files"][file.as_str()]);
-            self.text(directory, Some(name.to_owned()), file, edited, left, refused);
+            self.text(
+                directory,
+                Some(name.to_owned()),
+                file,
+                edited,
+                left,
+                refused,
+            );
         }
     }
 
@@ -147,15 +172,26 @@ impl Beside {
         refused: &mut Named,
     ) {
         let place = source.root().join(DIRECTORY);
-        let place = directory.as_ref().map_or_else(|| place.clone(), |directory| place.join("memory").join(directory));
+        let place = directory.as_ref().map_or_else(
+            || place.clone(),
+            |directory| place.join("memory").join(directory),
+        );
         let path = path_of(&place, &name);
         match read_text(&path) {
             Ok(Ok(text)) if self.bytes + text.len() as u64 > MOST_BYTES => {
-                left.note(source.name_of(&path), "there is more text than anybody's notes");
+                left.note(
+                    source.name_of(&path),
+                    "there is more text than anybody's notes",
+                );
             }
             Ok(Ok(text)) => {
                 self.bytes += text.len() as u64;
-                self.texts.push(Text { directory, name, text, edited });
+                self.texts.push(Text {
+                    directory,
+                    name,
+                    text,
+                    edited,
+                });
             }
             Ok(Err(reason)) => left.note(source.name_of(&path), reason),
             Err(e) => refused.note(source.name_of(&path), e.source.to_string()),
@@ -164,25 +200,43 @@ impl Beside {
 
     /// The texts with the projects and machines they belong to. `spelled` are paths of projects, with placeholders; a text of which nothing
     /// says whose it is is noted in `left`.
-    pub(super) fn assigned(self, spelled: &[String], origins: &[Origin], left: &mut Named) -> Vec<ForeignText> {
+    pub(super) fn assigned(
+        self,
+        spelled: &[String],
+        origins: &[Origin],
+        left: &mut Named,
+    ) -> Vec<ForeignText> {
         let mut assigned = Vec::new();
         for text in self.texts {
-            let editor = origins.iter().position(|origin| text.edited.machine.as_ref() == Some(&origin.name));
+            let editor = origins
+                .iter()
+                .position(|origin| text.edited.machine.as_ref() == Some(&origin.name));
             let machines = machines_of(&text.text, origins, editor);
             let project = match &text.directory {
                 None => None,
-                Some(directory) => match project(directory, spelled, &self.guesses, (&machines, origins)) {
-                    Some(project) => Some(project),
-                    None => {
-                        let file = format!("{DIRECTORY}/memory/{directory}/{}", text.name);
-                        left.note(file, "nothing says which project it belongs to");
-                        continue;
+                Some(directory) => {
+                    match project(directory, spelled, &self.guesses, (&machines, origins)) {
+                        Some(project) => Some(project),
+                        None => {
+                            let file = format!("{DIRECTORY}/memory/{directory}/{}", text.name);
+                            left.note(file, "nothing says which project it belongs to");
+                            continue;
+                        }
                     }
-                },
+                }
             };
-            let writers: Vec<Machine> = machines.into_iter().map(|origin| origin.machine.clone()).collect();
+            let writers: Vec<Machine> = machines
+                .into_iter()
+                .map(|origin| origin.machine.clone())
+                .collect();
             let (name, text, day) = (text.name, text.text, text.edited.day);
-            assigned.push(ForeignText { project, name, text, day, writers });
+            assigned.push(ForeignText {
+                project,
+                name,
+                text,
+                day,
+                writers,
+            });
         }
         assigned
     }
@@ -191,10 +245,19 @@ impl Beside {
 /// Who may have written a text, the likeliest first: whoever is said to have, else one whose directories it names. That program brings a
 /// text from one machine to the other as it is, so that any of them may have written a line.
 fn machines_of<'o>(text: &str, origins: &'o [Origin], editor: Option<usize>) -> Vec<&'o Origin> {
-    let named = |origin: &Origin| origin.paths.values().any(|path| path.len() > 1 && text.contains(path.as_str()));
+    let named = |origin: &Origin| {
+        origin
+            .paths
+            .values()
+            .any(|path| path.len() > 1 && text.contains(path.as_str()))
+    };
     let mut machines: Vec<(usize, &Origin)> = origins.iter().enumerate().collect();
     machines.sort_by_key(|(at, origin)| (Some(*at) != editor, !named(origin), !origin.this, *at));
-    machines.into_iter().map(|(_, origin)| origin).take(MOST_WRITERS).collect()
+    machines
+        .into_iter()
+        .map(|(_, origin)| origin)
+        .take(MOST_WRITERS)
+        .collect()
 }
 
 fn project(
@@ -203,19 +266,36 @@ fn project(
     guesses: &BTreeMap<String, String>,
     (likely, all): (&[&Origin], &[Origin]),
 ) -> Option<ForeignProject> {
-    let portable = |spelled: &str| likely.iter().copied().chain(all).find_map(|origin| origin.portable(spelled));
-    let named = spelled.iter().flat_map(|path| ancestors(path)).find(|path| client_dir_name(path) == directory);
+    let portable = |spelled: &str| {
+        likely
+            .iter()
+            .copied()
+            .chain(all)
+            .find_map(|origin| origin.portable(spelled))
+    };
+    let named = spelled
+        .iter()
+        .flat_map(|path| ancestors(path))
+        .find(|path| client_dir_name(path) == directory);
     if let Some(path) = named.and_then(portable) {
-        return Some(ForeignProject { path, directory: None });
+        return Some(ForeignProject {
+            path,
+            directory: None,
+        });
     }
     let path = portable(guesses.get(directory)?)?;
-    Some(ForeignProject { path, directory: Some(directory.to_owned()) })
+    Some(ForeignProject {
+        path,
+        directory: Some(directory.to_owned()),
+    })
 }
 
 /// A path and the directories it lies in, whichever separators it has.
 fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(path), |path| {
-        path.rfind(['/', '\\']).map(|end| &path[..end]).filter(|up| !up.is_empty())
+        path.rfind(['/', '\\'])
+            .map(|end| &path[..end])
+            .filter(|up| !up.is_empty())
     })
 }
 
@@ -223,16 +303,28 @@ fn ancestors(path: &str) -> impl Iterator<Item = &str> {
 fn meta(directory: &Directory, name: &str, refused: &mut Named) -> Value {
     let name = format!("{DIRECTORY}/{name}");
     let is_there = directory.kind(&name).is_some();
-    let json = is_there.then(|| directory.json(&directory.root().join(&name), refused)).flatten();
+    let json = is_there
+        .then(|| directory.json(&directory.root().join(&name), refused))
+        .flatten();
     json.unwrap_or_default()
 }
 
 fn edited(meta: &Value) -> Edited {
-    let name = meta["last_editor"].as_str().filter(|name| name.len() <= super::foreign::LONGEST);
-    let seconds = meta["last_modified"].as_f64().filter(|seconds| seconds.abs() < 1e11);
-    #[expect(clippy::cast_possible_truncation, reason = "no more than the fraction of a second is cut off")]
+    let name = meta["last_editor"]
+        .as_str()
+        .filter(|name| name.len() <= super::foreign::LONGEST);
+    let seconds = meta["last_modified"]
+        .as_f64()
+        .filter(|seconds| seconds.abs() < 1e11);
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "no more than the fraction of a second is cut off"
+    )]
     let time = seconds.and_then(|seconds| DateTime::from_timestamp(seconds as i64, 0));
-    Edited { machine: name.map(str::to_owned), day: time.map(|time| time.date_naive()) }
+    Edited {
+        machine: name.map(str::to_owned),
+        day: time.map(|time| time.date_naive()),
+    }
 }
 
 #[cfg(test)]
@@ -241,8 +333,14 @@ mod tests {
 
     #[test]
     fn a_path_lies_in_all_directories_above_it() {
-        assert_eq!(ancestors("{{P}}/a/b").collect::<Vec<_>>(), ["{{P}}/a/b", "{{P}}/a", "{{P}}"]);
-        assert_eq!(ancestors(r"{{P}}\a").collect::<Vec<_>>(), [r"{{P}}\a", "{{P}}"]);
+        assert_eq!(
+            ancestors("{{P}}/a/b").collect::<Vec<_>>(),
+            ["{{P}}/a/b", "{{P}}/a", "{{P}}"]
+        );
+        assert_eq!(
+            ancestors(r"{{P}}\a").collect::<Vec<_>>(),
+            [r"{{P}}\a", "{{P}}"]
+        );
         assert_eq!(ancestors("/a").collect::<Vec<_>>(), ["/a"]);
     }
 }

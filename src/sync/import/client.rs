@@ -20,15 +20,24 @@ pub(super) fn client(work: &mut Work<'_>, opened: &Opened) -> Result<ImportRepor
     let mut report = empty(opened);
     report.found = found.sessions.len() as u64;
     let refused = found.refused.iter();
-    let passed_over = refused.map(|r| PassedOver { path: r.path.display().to_string(), reason: r.reason.clone() });
+    let passed_over = refused.map(|r| PassedOver {
+        path: r.path.display().to_string(),
+        reason: r.reason.clone(),
+    });
     report.report.passed_over = passed_over.collect();
     let base = work.store.head()?;
     let mut tx = work.store.begin(base.as_ref())?;
     let mut done = Vec::new();
     for (id, session) in &found.sessions {
-        let linked = [session.directory.clone(), session.path(None)].iter().any(|path| path.is_symlink());
+        let linked = [session.directory.clone(), session.path(None)]
+            .iter()
+            .any(|path| path.is_symlink());
         let result = if linked {
-            Some(skipped_session(work, id, "not a plain file (links are not followed)".to_owned()))
+            Some(skipped_session(
+                work,
+                id,
+                "not a plain file (links are not followed)".to_owned(),
+            ))
         } else if let Some(why) = choice::copy_left_out(work, session, || newest_record(session)) {
             // What this machine does not push, it does not push out of a copy either.
             Some(left_out_report(work, session, &why)?)

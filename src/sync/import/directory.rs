@@ -42,7 +42,10 @@ impl Named {
     /// Notes one thing.
     pub(super) fn note(&mut self, path: impl Into<String>, reason: impl Into<String>) {
         if self.named.len() < MOST_NAMED {
-            self.named.push(PassedOver { path: path.into(), reason: reason.into() });
+            self.named.push(PassedOver {
+                path: path.into(),
+                reason: reason.into(),
+            });
         } else {
             self.more += 1;
         }
@@ -53,7 +56,10 @@ impl Named {
         self.named.sort_by(|a, b| a.path.cmp(&b.path));
         if self.more > 0 {
             let path = format!("{} more", self.more);
-            self.named.push(PassedOver { path, reason: "too many to name".to_owned() });
+            self.named.push(PassedOver {
+                path,
+                reason: "too many to name".to_owned(),
+            });
         }
         self.named
     }
@@ -67,7 +73,9 @@ pub(super) struct Directory {
 
 impl Directory {
     pub(super) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self {
+            root: root.to_owned(),
+        }
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -76,7 +84,10 @@ impl Directory {
 
     /// The name of `path` below the top, for people.
     pub(super) fn name_of(&self, path: &Path) -> String {
-        path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned()
+        path.strip_prefix(&self.root)
+            .unwrap_or(path)
+            .to_string_lossy()
+            .into_owned()
     }
 
     /// What is at `name`, below the top.
@@ -117,25 +128,41 @@ impl Directory {
 
     /// The JSON at `path`; what cannot be had is noted in `refused`.
     pub(super) fn json(&self, path: &Path, refused: &mut Named) -> Option<serde_json::Value> {
-        let read = read_bounded(path).and_then(|bytes| serde_json::from_slice(&bytes).map_err(|e| e.to_string()));
-        read.map_err(|reason| refused.note(self.name_of(path), reason)).ok()
+        let read = read_bounded(path)
+            .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|e| e.to_string()));
+        read.map_err(|reason| refused.note(self.name_of(path), reason))
+            .ok()
     }
 
     /// Every plain file below `path`, with its bytes; anything else is noted in `refused`.
-    pub(super) fn plain_files_below(&self, path: &Path, refused: &mut Named) -> Vec<(PathBuf, u64)> {
+    pub(super) fn plain_files_below(
+        &self,
+        path: &Path,
+        refused: &mut Named,
+    ) -> Vec<(PathBuf, u64)> {
         let mut files = Vec::new();
-        for entry in walkdir::WalkDir::new(path).follow_links(false).follow_root_links(false).sort_by_file_name() {
+        for entry in walkdir::WalkDir::new(path)
+            .follow_links(false)
+            .follow_root_links(false)
+            .sort_by_file_name()
+        {
             let path = match entry {
                 Ok(entry) => entry.into_path(),
                 Err(e) => {
-                    refused.note(e.path().map(|p| self.name_of(p)).unwrap_or_default(), e.to_string());
+                    refused.note(
+                        e.path().map(|p| self.name_of(p)).unwrap_or_default(),
+                        e.to_string(),
+                    );
                     continue;
                 }
             };
             match kind_of(&path) {
                 Some(Kind::File(bytes)) => files.push((path, bytes)),
                 Some(Kind::Directory) => {}
-                _ => refused.note(self.name_of(&path), "not a plain file (links are not followed)"),
+                _ => refused.note(
+                    self.name_of(&path),
+                    "not a plain file (links are not followed)",
+                ),
             }
         }
         files
@@ -144,11 +171,17 @@ impl Directory {
     /// Everything that is no directory at or below `path`, by name; what cannot be listed is noted in `refused`.
     pub(super) fn files_below(&self, path: &Path, refused: &mut Named) -> Vec<String> {
         let mut files = Vec::new();
-        for entry in walkdir::WalkDir::new(path).follow_links(false).sort_by_file_name() {
+        for entry in walkdir::WalkDir::new(path)
+            .follow_links(false)
+            .sort_by_file_name()
+        {
             match entry {
                 Ok(entry) if entry.file_type().is_dir() => {}
                 Ok(entry) => files.push(self.name_of(entry.path())),
-                Err(e) => refused.note(e.path().map(|p| self.name_of(p)).unwrap_or_default(), e.to_string()),
+                Err(e) => refused.note(
+                    e.path().map(|p| self.name_of(p)).unwrap_or_default(),
+                    e.to_string(),
+                ),
             }
         }
         files
@@ -172,6 +205,8 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
     }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|e| e.to_string())?;
-    file.take(MAX_JSON_BYTES).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    file.take(MAX_JSON_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(|e| e.to_string())?;
     Ok(bytes)
 }

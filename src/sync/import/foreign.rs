@@ -52,11 +52,16 @@ impl Foreign {
     fn read_machines(&mut self, directory: &Directory, refused: &mut Named) {
         each_json(directory, "machines", ".json", refused, |stem, json, _| {
             let name = text(&json["machine_id"]).unwrap_or_else(|| stem.to_owned());
-            let paths = json["placeholders"].as_object().ok_or("it names no placeholders")?;
+            let paths = json["placeholders"]
+                .as_object()
+                .ok_or("it names no placeholders")?;
             let machine = self.machine(&name).ok_or("too many machines")?;
             machine.updated_at = text(&json["updated_at"]);
             for (name, path) in paths.iter().take(MOST) {
-                let name = name.strip_prefix("{{").and_then(|name| name.strip_suffix("}}")).unwrap_or(name);
+                let name = name
+                    .strip_prefix("{{")
+                    .and_then(|name| name.strip_suffix("}}"))
+                    .unwrap_or(name);
                 machine.add(name, path);
             }
             Ok(())
@@ -66,7 +71,9 @@ impl Foreign {
     /// `shared_placeholders.json`: `{"placeholders": {NAME: {machine: path}}}`.
     fn read_shared(&mut self, directory: &Directory, refused: &mut Named) {
         const NAME: &str = "shared_placeholders.json";
-        let Some(json) = optional(directory, NAME, refused) else { return };
+        let Some(json) = optional(directory, NAME, refused) else {
+            return;
+        };
         let Some(placeholders) = json["placeholders"].as_object() else {
             return refused.note(NAME, "it names no placeholders");
         };
@@ -86,38 +93,70 @@ impl Foreign {
     /// `sessions/_paths.json`: `{directory: path with placeholders}`.
     fn read_projects(&mut self, directory: &Directory, refused: &mut Named) {
         const NAME: &str = "sessions/_paths.json";
-        let Some(json) = optional(directory, NAME, refused) else { return };
-        let Some(projects) = json.as_object() else { return refused.note(NAME, "it is no JSON object") };
-        let paths = projects.iter().filter_map(|(directory, path)| Some((directory.clone(), text(path)?)));
+        let Some(json) = optional(directory, NAME, refused) else {
+            return;
+        };
+        let Some(projects) = json.as_object() else {
+            return refused.note(NAME, "it is no JSON object");
+        };
+        let paths = projects
+            .iter()
+            .filter_map(|(directory, path)| Some((directory.clone(), text(path)?)));
         self.projects = paths.collect();
     }
 
     /// `session_meta/<session>.json`.
     fn read_edits(&mut self, directory: &Directory, refused: &mut Named) {
-        each_json(directory, "session_meta", ".json", refused, |stem, json, _| {
-            let session: SessionId = stem.parse().map_err(|_| "its name is no session's")?;
-            let machine = text(&json["last_editor"]).ok_or("it names no machine")?;
-            let edit = Edit { session: session.clone(), machine, at: text(&json["last_edited_at"]) };
-            self.edits.insert(session, edit);
-            Ok(())
-        });
+        each_json(
+            directory,
+            "session_meta",
+            ".json",
+            refused,
+            |stem, json, _| {
+                let session: SessionId = stem.parse().map_err(|_| "its name is no session's")?;
+                let machine = text(&json["last_editor"]).ok_or("it names no machine")?;
+                let edit = Edit {
+                    session: session.clone(),
+                    machine,
+                    at: text(&json["last_edited_at"]),
+                };
+                self.edits.insert(session, edit);
+                Ok(())
+            },
+        );
     }
 
     /// `locks/<session>.lock.json`.
     fn read_locks(&mut self, directory: &Directory, now: DateTime<Utc>, refused: &mut Named) {
-        each_json(directory, "locks", ".lock.json", refused, |stem, json, _| {
-            let session: SessionId = stem.parse().map_err(|_| "its name is no session's")?;
-            let machine = text(&json["machine_id"]).ok_or("it names no machine")?;
-            let until = text(&json["expires_at"]);
-            // As that program decides: a time that cannot be read has passed.
-            let expired = until.as_deref().and_then(parse_time).is_none_or(|until| until <= now);
-            self.locks.push(ForeignLock { session, machine, since: text(&json["locked_at"]), until, expired });
-            Ok(())
-        });
+        each_json(
+            directory,
+            "locks",
+            ".lock.json",
+            refused,
+            |stem, json, _| {
+                let session: SessionId = stem.parse().map_err(|_| "its name is no session's")?;
+                let machine = text(&json["machine_id"]).ok_or("it names no machine")?;
+                let until = text(&json["expires_at"]);
+                // As that program decides: a time that cannot be read has passed.
+                let expired = until
+                    .as_deref()
+                    .and_then(parse_time)
+                    .is_none_or(|until| until <= now);
+                self.locks.push(ForeignLock {
+                    session,
+                    machine,
+                    since: text(&json["locked_at"]),
+                    until,
+                    expired,
+                });
+                Ok(())
+            },
+        );
     }
 
     fn machine(&mut self, name: &str) -> Option<&mut ForeignMachine> {
-        if name.len() > LONGEST || self.machines.len() >= MOST && !self.machines.contains_key(name) {
+        if name.len() > LONGEST || self.machines.len() >= MOST && !self.machines.contains_key(name)
+        {
             return None;
         }
         Some(self.machines.entry(name.to_owned()).or_default())
@@ -127,7 +166,9 @@ impl Foreign {
 impl ForeignMachine {
     /// What is known of a placeholder already stays; a path that no system has is as good as none.
     fn add(&mut self, name: &str, path: &Value) {
-        let Some(path) = text(path).filter(|path| !path.is_empty() && !path.chars().any(char::is_control)) else {
+        let Some(path) =
+            text(path).filter(|path| !path.is_empty() && !path.chars().any(char::is_control))
+        else {
             return;
         };
         if !name.is_empty() && name.len() <= 64 && self.paths.len() < MOST {
@@ -138,7 +179,10 @@ impl ForeignMachine {
 
 /// A text of bearable length.
 fn text(value: &Value) -> Option<String> {
-    value.as_str().filter(|text| text.len() <= LONGEST).map(str::to_owned)
+    value
+        .as_str()
+        .filter(|text| text.len() <= LONGEST)
+        .map(str::to_owned)
 }
 
 /// The JSON of a file that need not be there.

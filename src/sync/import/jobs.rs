@@ -50,7 +50,9 @@ pub(super) enum Part {
 impl Job {
     /// Everything that is to be stored, in order.
     pub(super) fn parts(&self) -> impl Iterator<Item = Part> {
-        (0..self.writers.len()).map(Part::Lines).chain((0..self.agents.len()).map(Part::Agents))
+        (0..self.writers.len())
+            .map(Part::Lines)
+            .chain((0..self.agents.len()).map(Part::Agents))
     }
 
     /// Who wrote a part.
@@ -62,18 +64,28 @@ impl Job {
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        let agents = self.agents.iter().flat_map(|(_, files)| files).map(|file| file.bytes);
+        let agents = self
+            .agents
+            .iter()
+            .flat_map(|(_, files)| files)
+            .map(|file| file.bytes);
         self.copy.as_ref().map_or(0, |copy| copy.bytes) + agents.sum::<u64>()
     }
 
     /// The names at the source of its sub-agents.
     fn names_of_agents(&self, directory: &Directory) -> Vec<String> {
-        self.agents.iter().flat_map(|(_, files)| files).map(|file| directory.name_of(&file.path)).collect()
+        self.agents
+            .iter()
+            .flat_map(|(_, files)| files)
+            .map(|file| directory.name_of(&file.path))
+            .collect()
     }
 
     /// Gives up its sub-agents, which are named.
     pub(super) fn leave_agents(&mut self, directory: &Directory, left: &mut Named, reason: &str) {
-        self.names_of_agents(directory).into_iter().for_each(|name| left.note(name, reason));
+        self.names_of_agents(directory)
+            .into_iter()
+            .for_each(|name| left.note(name, reason));
         self.agents.clear();
     }
 }
@@ -86,14 +98,25 @@ pub(super) fn origins(
     editors: impl Iterator<Item = String>,
 ) -> Vec<Origin> {
     let mut machines = foreign.machines.clone();
-    let editors = foreign.edits.values().map(|edit| edit.machine.clone()).chain(editors);
-    for name in copies.iter().filter_map(|copy| copy.machine.clone()).chain(editors) {
+    let editors = foreign
+        .edits
+        .values()
+        .map(|edit| edit.machine.clone())
+        .chain(editors);
+    for name in copies
+        .iter()
+        .filter_map(|copy| copy.machine.clone())
+        .chain(editors)
+    {
         machines.entry(name).or_default();
     }
     if machines.is_empty() {
         machines.insert("unknown".to_owned(), Default::default());
     }
-    machines.iter().map(|(name, machine)| Origin::new(name, machine, ctx.env, &ctx.settings)).collect()
+    machines
+        .iter()
+        .map(|(name, machine)| Origin::new(name, machine, ctx.env, &ctx.settings))
+        .collect()
 }
 
 /// A session that cannot be read, and why.
@@ -109,11 +132,22 @@ pub(super) fn plan_all(
     let (mut jobs, mut skipped) = (Vec::new(), Vec::new());
     for (copy, covered) in in_order(copies, foreign) {
         match plan(&copy, foreign, origins) {
-            Ok((job, _)) if covered => jobs.push(Job { writers: Vec::new(), ..job }),
+            Ok((job, _)) if covered => jobs.push(Job {
+                writers: Vec::new(),
+                ..job
+            }),
             Ok((job, facts)) => {
                 let outcome = left_out(work, &job, &copy, &facts, origins)?;
-                let writers = if outcome.is_some() { Vec::new() } else { job.writers };
-                jobs.push(Job { writers, outcome, ..job });
+                let writers = if outcome.is_some() {
+                    Vec::new()
+                } else {
+                    job.writers
+                };
+                jobs.push(Job {
+                    writers,
+                    outcome,
+                    ..job
+                });
             }
             Err(e) => skipped.push((copy.session, e.in_words())),
         }
@@ -124,16 +158,30 @@ pub(super) fn plan_all(
 /// The copies in the order in which they are carried: of several of one session first the one that was edited last. One that is no
 /// more than the beginning of another says nothing of its own, and is marked `true`.
 fn in_order(mut copies: Vec<SessionCopy>, foreign: &Foreign) -> Vec<(SessionCopy, bool)> {
-    copies.sort_by_cached_key(|copy| (copy.session.clone(), u64::MAX - copy.bytes, copy.path.clone()));
+    copies.sort_by_cached_key(|copy| {
+        (
+            copy.session.clone(),
+            u64::MAX - copy.bytes,
+            copy.path.clone(),
+        )
+    });
     let mut ordered: Vec<(SessionCopy, bool)> = Vec::new();
     for copy in copies {
-        let others = ordered.iter().rev().take_while(|(other, _)| other.session == copy.session);
-        let covered = others.into_iter().any(|(other, _)| begins_with(&other.path, &copy.path).unwrap_or(false));
+        let others = ordered
+            .iter()
+            .rev()
+            .take_while(|(other, _)| other.session == copy.session);
+        let covered = others
+            .into_iter()
+            .any(|(other, _)| begins_with(&other.path, &copy.path).unwrap_or(false));
         ordered.push((copy, covered));
     }
     ordered.sort_by_cached_key(|(copy, _)| {
         let editor = foreign.edits.get(&copy.session).map(|edit| &edit.machine);
-        (copy.session.clone(), editor.is_none() || editor != copy.machine.as_ref())
+        (
+            copy.session.clone(),
+            editor.is_none() || editor != copy.machine.as_ref(),
+        )
     });
     ordered
 }
@@ -150,7 +198,11 @@ fn begins_with(whole: &Path, part: &Path) -> Result<bool, PathError> {
 }
 
 /// Reads a copy and says which machine wrote which lines of it.
-fn plan(copy: &SessionCopy, foreign: &Foreign, origins: &[Origin]) -> Result<(Job, Facts), SyncError> {
+fn plan(
+    copy: &SessionCopy,
+    foreign: &Foreign,
+    origins: &[Origin],
+) -> Result<(Job, Facts), SyncError> {
     let names = origins.iter().flat_map(|origin| origin.paths.keys());
     let known = Directories::new(names.map(|name| (name.as_str(), "")));
     let mut survey = Survey::of(&copy.path, &known)?;
@@ -158,21 +210,38 @@ fn plan(copy: &SessionCopy, foreign: &Foreign, origins: &[Origin]) -> Result<(Jo
     if copy.machine.is_some() || families.clone().min() == families.max() {
         survey.as_one();
     }
-    let editor = foreign.edits.get(&copy.session).map(|edit| edit.machine.as_str());
+    let editor = foreign
+        .edits
+        .get(&copy.session)
+        .map(|edit| edit.machine.as_str());
     let preferred = copy.machine.as_deref().or(editor);
     let of = |family| match &copy.machine {
         Some(machine) => origins.iter().position(|origin| origin.name == *machine),
         None => writer(origins, family, &survey.names, preferred),
     };
     let stretches = survey.stretches.iter();
-    let writers: Vec<_> = stretches.filter_map(|(family, lines)| Some((of(*family)?, *lines))).collect();
+    let writers: Vec<_> = stretches
+        .filter_map(|(family, lines)| Some((of(*family)?, *lines)))
+        .collect();
     let last = writers.last().map_or(0, |(origin, _)| *origin);
-    let lacks = |name: &&String| writers.iter().any(|(origin, _)| !origins[*origin].paths.contains_key(*name));
-    let lacking: Vec<&str> = survey.names.iter().filter(lacks).map(String::as_str).collect();
+    let lacks = |name: &&String| {
+        writers
+            .iter()
+            .any(|(origin, _)| !origins[*origin].paths.contains_key(*name))
+    };
+    let lacking: Vec<&str> = survey
+        .names
+        .iter()
+        .filter(lacks)
+        .map(String::as_str)
+        .collect();
     let mut notes = Vec::new();
     if !lacking.is_empty() {
         let names = lacking.join(", ");
-        notes.push(format!("the source does not say where {names} is on `{}`: it stays as it is", origins[last].name));
+        notes.push(format!(
+            "the source does not say where {names} is on `{}`: it stays as it is",
+            origins[last].name
+        ));
     }
     let job = Job {
         session: copy.session.clone(),
@@ -203,11 +272,19 @@ fn left_out(
         bytes: copy.bytes,
         last_activity: facts.last_activity.as_deref().and_then(parse_time),
     };
-    let Some(why) = choice::stranger_left_out(work, &stranger) else { return Ok(None) };
+    let Some(why) = choice::stranger_left_out(work, &stranger) else {
+        return Ok(None);
+    };
     let stored = work.store.head_snapshot()?.state(&job.session)?.is_some();
-    let outcome = Outcome::LeftOut { reason: why.to_string(), stored };
+    let outcome = Outcome::LeftOut {
+        reason: why.to_string(),
+        stored,
+    };
     let project = stranger.project.map(|project| project.to_string());
-    Ok(Some(SessionReport { project, ..described(&work.views, &job.session, None, outcome) }))
+    Ok(Some(SessionReport {
+        project,
+        ..described(&work.views, &job.session, None, outcome)
+    }))
 }
 
 /// Where the client keeps a session of which no record names a working directory.
@@ -218,7 +295,11 @@ fn otherwise(copy: &SessionCopy, foreign: &Foreign, origin: &Origin) -> String {
         serde_json::from_slice::<String>(&local).unwrap_or_else(|_| path.clone())
     });
     let name = client_dir_name(&path.unwrap_or_else(|| copy.directory.clone()));
-    if name.is_empty() { "-".to_owned() } else { name }
+    if name.is_empty() {
+        "-".to_owned()
+    } else {
+        name
+    }
 }
 
 /// Gives sub-agents to the sessions they belong to; those of which neither the source nor the store has the session are noted in `left`.
@@ -233,11 +314,19 @@ pub(super) fn add_agents(
     for (session, files) in agents {
         let of_session = |job: &Job| job.session == session && job.copy.is_some();
         let at = jobs.iter().rposition(of_session);
-        let preferred = at.and_then(|at| jobs[at].writers.last()).map(|(origin, _)| *origin);
+        let preferred = at
+            .and_then(|at| jobs[at].writers.last())
+            .map(|(origin, _)| *origin);
         let mut by_origin: BTreeMap<usize, Vec<AgentFile>> = BTreeMap::new();
         for file in files {
-            let named = file.cwd.as_deref().and_then(|cwd| whose(origins, cwd, preferred));
-            by_origin.entry(named.or(preferred).unwrap_or(0)).or_default().push(file);
+            let named = file
+                .cwd
+                .as_deref()
+                .and_then(|cwd| whose(origins, cwd, preferred));
+            by_origin
+                .entry(named.or(preferred).unwrap_or(0))
+                .or_default()
+                .push(file);
         }
         let mut agents = Job {
             session: session.clone(),
@@ -249,12 +338,15 @@ pub(super) fn add_agents(
             notes: Vec::new(),
             outcome: None,
         };
-        let is_left_out = jobs.iter().any(|job| of_session(job) && job.outcome.is_some());
+        let is_left_out = jobs
+            .iter()
+            .any(|job| of_session(job) && job.outcome.is_some());
         match (at, snapshot.manifest(&session)) {
             _ if is_left_out => agents.leave_agents(directory, left, "its session is left out"),
             (Some(at), _) => jobs[at].agents = agents.agents,
             (None, Ok(None)) => {
-                let reason = format!("its session {session} is neither at the source nor in the store");
+                let reason =
+                    format!("its session {session} is neither at the source nor in the store");
                 agents.leave_agents(directory, left, &reason);
             }
             (None, Ok(Some(manifest))) => match choice::not_brought(work, &manifest) {

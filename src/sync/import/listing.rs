@@ -9,7 +9,13 @@ use crate::domain::id::SessionId;
 pub(super) const MAX_TRANSCRIPT_BYTES: u64 = 2 << 30;
 
 /// Files at the top that that program makes and that hold nothing of the person's.
-const NOTHING_IN_IT: [&str; 5] = ["README.md", ".git", ".gitignore", ".gitattributes", ".DS_Store"];
+const NOTHING_IN_IT: [&str; 5] = [
+    "README.md",
+    ".git",
+    ".gitignore",
+    ".gitattributes",
+    ".DS_Store",
+];
 
 /// One copy of a session.
 #[derive(Debug, Clone)]
@@ -75,7 +81,9 @@ impl Listing {
         };
         let session: SessionId = match stem.parse() {
             Ok(session) => session,
-            Err(_) => return refused.note(directory.name_of(&entry.path), "its name is no session's"),
+            Err(_) => {
+                return refused.note(directory.name_of(&entry.path), "its name is no session's");
+            }
         };
         match entry.kind {
             Kind::File(bytes) if bytes <= MAX_TRANSCRIPT_BYTES => self.copies.push(SessionCopy {
@@ -85,17 +93,28 @@ impl Listing {
                 directory: project.to_owned(),
                 machine: machine.cloned(),
             }),
-            Kind::File(bytes) => self.refused.push((session, format!("{bytes} bytes are too many for a transcript"))),
-            _ => self.refused.push((session, "not a plain file (links are not followed)".to_owned())),
+            Kind::File(bytes) => self.refused.push((
+                session,
+                format!("{bytes} bytes are too many for a transcript"),
+            )),
+            _ => self.refused.push((
+                session,
+                "not a plain file (links are not followed)".to_owned(),
+            )),
         }
     }
 
     fn stray(&mut self, directory: &Directory, path: &Path, kind: Kind, refused: &mut Named) {
         match kind {
-            Kind::Other => refused.note(directory.name_of(path), "not a plain file (links are not followed)"),
+            Kind::Other => refused.note(
+                directory.name_of(path),
+                "not a plain file (links are not followed)",
+            ),
             _ => {
                 let files = directory.files_below(path, refused);
-                files.into_iter().for_each(|file| self.left.note(file, "not one of that program's files"));
+                files
+                    .into_iter()
+                    .for_each(|file| self.left.note(file, "not one of that program's files"));
             }
         }
     }

@@ -13,7 +13,11 @@ use crate::sync::work::Work;
 
 /// Every machine that the source names, with how many sessions were stored as written by it.
 pub(super) fn machines(origins: &[Origin], jobs: &[Job]) -> Vec<ImportedMachine> {
-    let wrote = |at: usize| jobs.iter().filter(|job| job.writers.iter().any(|(origin, _)| *origin == at)).count();
+    let wrote = |at: usize| {
+        jobs.iter()
+            .filter(|job| job.writers.iter().any(|(origin, _)| *origin == at))
+            .count()
+    };
     let machine = |(at, origin): (usize, &Origin)| ImportedMachine {
         name: origin.name.clone(),
         this: origin.this,
@@ -29,22 +33,39 @@ pub(super) fn proposals(work: &Work<'_>, origins: &[Origin]) -> Result<Vec<Propo
     let (machines, _) = work.store.head_snapshot()?.machines()?;
     let mut proposals: Vec<Proposal> = Vec::new();
     for origin in origins {
-        let namesake =
-            |machine: &&Machine| machine.id != work.machine.id && machine.name.eq_ignore_ascii_case(&origin.name);
+        let namesake = |machine: &&Machine| {
+            machine.id != work.machine.id && machine.name.eq_ignore_ascii_case(&origin.name)
+        };
         for root in &origin.machine.roots.roots {
             let name = root.name.as_str();
-            let proposal = |machine, path| Proposal { placeholder: name.to_owned(), machine, path };
-            if let Some(other) = machines.iter().find(namesake).filter(|other| other.roots.get(name).is_none()) {
+            let proposal = |machine, path| Proposal {
+                placeholder: name.to_owned(),
+                machine,
+                path,
+            };
+            if let Some(other) = machines
+                .iter()
+                .find(namesake)
+                .filter(|other| other.roots.get(name).is_none())
+            {
                 proposals.push(proposal(Some(other.name.clone()), Some(root.path.clone())));
             }
             if mine.get(name).is_none() {
-                let path = if origin.this { Some(root.path.clone()) } else { below_my_home(origin, root, mine) };
+                let path = if origin.this {
+                    Some(root.path.clone())
+                } else {
+                    below_my_home(origin, root, mine)
+                };
                 proposals.push(proposal(None, path));
             }
         }
     }
     proposals.sort_by(|a, b| {
-        (&a.machine, &a.placeholder, b.path.is_some()).cmp(&(&b.machine, &b.placeholder, a.path.is_some()))
+        (&a.machine, &a.placeholder, b.path.is_some()).cmp(&(
+            &b.machine,
+            &b.placeholder,
+            a.path.is_some(),
+        ))
     });
     proposals.dedup_by(|a, b| (&a.machine, &a.placeholder) == (&b.machine, &b.placeholder));
     Ok(proposals)

@@ -118,7 +118,11 @@ pub struct Edit {
 ///
 /// # Errors
 /// What concerns the whole command, [`SyncError::Import`] among it; what concerns one session is in the report.
-pub fn import(ctx: &Context<'_>, source: &Source, dry_run: bool) -> Result<ImportReport, SyncError> {
+pub fn import(
+    ctx: &Context<'_>,
+    source: &Source,
+    dry_run: bool,
+) -> Result<ImportReport, SyncError> {
     let opened = source.open(ctx)?;
     carry::carry(ctx, &opened, dry_run)
 }

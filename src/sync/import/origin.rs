@@ -41,24 +41,52 @@ impl Origin {
         let mut paths = known.paths.clone();
         let this = is_this(name, &paths, &home, env, settings);
         if this {
-            paths.entry("HOME".to_owned()).or_insert_with(|| home.clone().into_owned());
+            paths
+                .entry("HOME".to_owned())
+                .or_insert_with(|| home.clone().into_owned());
         } else if let Some(home) = guessed_home(&paths) {
             paths.entry("HOME".to_owned()).or_insert(home);
         }
         let system = if this { env.system } else { system_of(&paths) };
-        let roots = RootSet::new(system, roots(system, &paths, this.then_some(&settings.roots)));
+        let roots = RootSet::new(
+            system,
+            roots(system, &paths, this.then_some(&settings.roots)),
+        );
         let machine = Machine {
             format: FORMAT,
-            id: if this { settings.machine.id.clone() } else { id_of(name) },
-            name: if this { settings.machine.name.clone() } else { shown_name(name) },
+            id: if this {
+                settings.machine.id.clone()
+            } else {
+                id_of(name)
+            },
+            name: if this {
+                settings.machine.name.clone()
+            } else {
+                shown_name(name)
+            },
             roots,
             former: Vec::new(),
             ccsync: env!("CARGO_PKG_VERSION").to_owned(),
             last_push: known.updated_at.clone(),
         };
-        let directories = Directories::new(paths.iter().map(|(name, path)| (name.as_str(), path.as_str())));
-        let family = if system.is_windows() { Family::Windows } else { Family::Unix };
-        Self { name: name.to_owned(), this, paths, directories, machine, family }
+        let directories = Directories::new(
+            paths
+                .iter()
+                .map(|(name, path)| (name.as_str(), path.as_str())),
+        );
+        let family = if system.is_windows() {
+            Family::Windows
+        } else {
+            Family::Unix
+        };
+        Self {
+            name: name.to_owned(),
+            this,
+            paths,
+            directories,
+            machine,
+            family,
+        }
     }
 }
 
@@ -66,7 +94,10 @@ impl Origin {
     /// The portable path in this store of one that the source spells with its placeholders; none if this machine lacks the placeholder, or the
     /// store would refuse the path.
     pub(super) fn portable(&self, spelled: &str) -> Option<PortablePath> {
-        let local = match spelled.strip_prefix("{{").and_then(|rest| rest.split_once("}}")) {
+        let local = match spelled
+            .strip_prefix("{{")
+            .and_then(|rest| rest.split_once("}}"))
+        {
             // What follows tells on which kind of system it was written.
             Some((name, below)) if self.family == Family::Unix && below.starts_with('\\') => {
                 format!("{}{}", self.paths.get(name)?, below.replace('\\', "/"))
@@ -74,16 +105,24 @@ impl Origin {
             Some((name, below)) => format!("{}{below}", self.paths.get(name)?),
             None => spelled.to_owned(),
         };
-        let leads_astray = local.split(['/', '\\']).any(|part| part == "..") || local.chars().any(char::is_control);
-        (!leads_astray && local.len() <= LONGEST).then(|| collapse_path(&self.machine.roots, &local))
+        let leads_astray = local.split(['/', '\\']).any(|part| part == "..")
+            || local.chars().any(char::is_control);
+        (!leads_astray && local.len() <= LONGEST)
+            .then(|| collapse_path(&self.machine.roots, &local))
     }
 }
 
 /// Of `origins` the one in whose directories `path` lies; of several the preferred one.
 pub(super) fn whose(origins: &[Origin], path: &str, preferred: Option<usize>) -> Option<usize> {
-    let has = |at: &usize| collapse_path(&origins[*at].machine.roots, path).as_str().starts_with("{{");
+    let has = |at: &usize| {
+        collapse_path(&origins[*at].machine.roots, path)
+            .as_str()
+            .starts_with("{{")
+    };
     let all: Vec<usize> = (0..origins.len()).filter(has).collect();
-    preferred.filter(|at| all.contains(at)).or_else(|| all.first().copied())
+    preferred
+        .filter(|at| all.contains(at))
+        .or_else(|| all.first().copied())
 }
 
 /// Of `origins` the one that had written text with these placeholders: of the right kind of system, with the most of the placeholders, and
@@ -95,7 +134,10 @@ pub(super) fn writer(
     preferred: Option<&str>,
 ) -> Option<usize> {
     let fits = |origin: &Origin| {
-        let known = names.iter().filter(|name| origin.paths.contains_key(*name)).count();
+        let known = names
+            .iter()
+            .filter(|name| origin.paths.contains_key(*name))
+            .count();
         (
             family.is_none_or(|family| family == origin.family),
             known,
@@ -104,13 +146,26 @@ pub(super) fn writer(
         )
     };
     // Of several best ones the first.
-    (0..origins.len()).rev().max_by_key(|at| fits(&origins[*at]))
+    (0..origins.len())
+        .rev()
+        .max_by_key(|at| fits(&origins[*at]))
 }
 
 /// By its home directory, and by its name unless nobody else could be meant.
-fn is_this(name: &str, paths: &BTreeMap<String, String>, home: &str, env: &Env, settings: &Settings) -> bool {
-    let named = [&env.host_name, &settings.machine.name].iter().any(|mine| mine.eq_ignore_ascii_case(name));
-    named && paths.get("HOME").is_none_or(|there| there.trim_end_matches(['/', '\\']) == home)
+fn is_this(
+    name: &str,
+    paths: &BTreeMap<String, String>,
+    home: &str,
+    env: &Env,
+    settings: &Settings,
+) -> bool {
+    let named = [&env.host_name, &settings.machine.name]
+        .iter()
+        .any(|mine| mine.eq_ignore_ascii_case(name));
+    named
+        && paths
+            .get("HOME")
+            .is_none_or(|there| there.trim_end_matches(['/', '\\']) == home)
 }
 
 /// What this machine has in its configuration counts more than what the source says of it.
@@ -132,10 +187,20 @@ fn roots(system: System, paths: &BTreeMap<String, String>, mine: Option<&RootSet
 
 /// The name of a root that stands for the placeholder `name`, which may be any text there.
 pub(super) fn root_name(name: &str) -> Option<RootName> {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_uppercase()
+        } else {
+            '_'
+        }
+    };
     let name: RootName = name.chars().map(plain).collect::<String>().parse().ok()?;
     // Here that is the repository of each session.
-    if name == RootName::repo() { "REPO_DIR".parse().ok() } else { Some(name) }
+    if name == RootName::repo() {
+        "REPO_DIR".parse().ok()
+    } else {
+        Some(name)
+    }
 }
 
 fn system_of(paths: &BTreeMap<String, String>) -> System {
@@ -151,8 +216,16 @@ fn system_of(paths: &BTreeMap<String, String>) -> System {
 fn guessed_home(paths: &BTreeMap<String, String>) -> Option<String> {
     paths.values().find_map(|path| {
         let slashed = path.replace('\\', "/");
-        let below = if has_drive(&slashed) { &slashed[2..] } else { &slashed };
-        let user = ["/home/", "/Users/"].iter().find_map(|place| below.strip_prefix(place))?.split('/').next()?;
+        let below = if has_drive(&slashed) {
+            &slashed[2..]
+        } else {
+            &slashed
+        };
+        let user = ["/home/", "/Users/"]
+            .iter()
+            .find_map(|place| below.strip_prefix(place))?
+            .split('/')
+            .next()?;
         let end = path.len() - below.len() + below.find(user)? + user.len();
         (!user.is_empty()).then(|| path[..end].to_owned())
     })
@@ -160,14 +233,22 @@ fn guessed_home(paths: &BTreeMap<String, String>) -> Option<String> {
 
 /// The same on every machine that imports the source.
 fn id_of(name: &str) -> MachineId {
-    let hash = blake3::derive_key("ccsync machine of claude-session-sync, version 1", name.as_bytes());
+    let hash = blake3::derive_key(
+        "ccsync machine of claude-session-sync, version 1",
+        name.as_bytes(),
+    );
     let hex = blake3::Hash::from_bytes(hash).to_hex();
-    hex[..32].parse().expect("32 hexadecimal digits are a machine id")
+    hex[..32]
+        .parse()
+        .expect("32 hexadecimal digits are a machine id")
 }
 
 fn shown_name(name: &str) -> String {
     let plain = name.chars().filter(|c| !c.is_control());
-    plain.take(LONGEST_NAME - IMPORTED.len()).collect::<String>() + IMPORTED
+    plain
+        .take(LONGEST_NAME - IMPORTED.len())
+        .collect::<String>()
+        + IMPORTED
 }
 
 #[cfg(test)]
@@ -175,7 +256,10 @@ mod tests {
     use super::*;
 
     fn paths(paths: &[(&str, &str)]) -> BTreeMap<String, String> {
-        paths.iter().map(|(name, path)| ((*name).to_owned(), (*path).to_owned())).collect()
+        paths
+            .iter()
+            .map(|(name, path)| ((*name).to_owned(), (*path).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -184,9 +268,18 @@ mod tests {
             let paths = paths(&[("P", path)]);
             (system_of(&paths), guessed_home(&paths))
         };
-        assert_eq!(of("/home/al/work"), (System::Linux, Some("/home/al".to_owned())));
-        assert_eq!(of("/Users/al"), (System::Macos, Some("/Users/al".to_owned())));
-        assert_eq!(of(r"C:\Users\al\x"), (System::Windows, Some(r"C:\Users\al".to_owned())));
+        assert_eq!(
+            of("/home/al/work"),
+            (System::Linux, Some("/home/al".to_owned()))
+        );
+        assert_eq!(
+            of("/Users/al"),
+            (System::Macos, Some("/Users/al".to_owned()))
+        );
+        assert_eq!(
+            of(r"C:\Users\al\x"),
+            (System::Windows, Some(r"C:\Users\al".to_owned()))
+        );
         assert_eq!(of("/srv/x"), (System::Linux, None));
         assert_eq!(of("/home/"), (System::Linux, None));
     }
@@ -195,9 +288,23 @@ mod tests {
         let machine = Machine::renewed(None, id_of("m"), "m", RootSet::new(System::Linux, []));
         let paths = paths(known);
         let system = system_of(&paths);
-        let machine = Machine { roots: RootSet::new(system, roots(system, &paths, None)), ..machine };
-        let family = if system.is_windows() { Family::Windows } else { Family::Unix };
-        Origin { name: "m".to_owned(), this: false, paths, directories: Directories::default(), machine, family }
+        let machine = Machine {
+            roots: RootSet::new(system, roots(system, &paths, None)),
+            ..machine
+        };
+        let family = if system.is_windows() {
+            Family::Windows
+        } else {
+            Family::Unix
+        };
+        Origin {
+            name: "m".to_owned(),
+            this: false,
+            paths,
+            directories: Directories::default(),
+            machine,
+            family,
+        }
     }
 
     #[test]
@@ -210,7 +317,13 @@ mod tests {
                 assert_eq!(portable.as_deref(), Some("{{MY_WORK}}/app/x"), "{spelled}");
             }
         }
-        for refused in ["{{OTHER}}/x", "{{HOME}}/../x", r"{{HOME}}\..\x", "/a\u{1b}[2J", &"/x".repeat(3000)] {
+        for refused in [
+            "{{OTHER}}/x",
+            "{{HOME}}/../x",
+            r"{{HOME}}\..\x",
+            "/a\u{1b}[2J",
+            &"/x".repeat(3000),
+        ] {
             assert_eq!(linux.portable(refused), None, "{refused}");
         }
     }

@@ -41,7 +41,9 @@ pub enum SourceError {
         source_name: String,
     },
     /// Nothing known.
-    #[error("{source_name} is neither a store of claude-session-sync nor a copy of the client's directory")]
+    #[error(
+        "{source_name} is neither a store of claude-session-sync nor a copy of the client's directory"
+    )]
     Unknown {
         /// Which, without secrets.
         source_name: String,
@@ -87,7 +89,12 @@ impl Source {
             Self::Directory(path) => path.clone(),
             Self::Remote(url) => {
                 let place = workshop.path().join("clone");
-                clone(url, &place, (ctx.env.git, ctx.interactive), Arc::clone(&ctx.progress))?;
+                clone(
+                    url,
+                    &place,
+                    (ctx.env.git, ctx.interactive),
+                    Arc::clone(&ctx.progress),
+                )?;
                 place
             }
         };
@@ -95,7 +102,12 @@ impl Source {
             return Err(SourceError::Missing { path }.into());
         }
         let (directory, layout) = recognise(&path, &self.name())?;
-        Ok(Opened { name: self.name().trim_matches('`').to_owned(), layout, directory, workshop })
+        Ok(Opened {
+            name: self.name().trim_matches('`').to_owned(),
+            layout,
+            directory,
+            workshop,
+        })
     }
 }
 
@@ -113,10 +125,14 @@ fn workshop(env: &Env) -> Result<tempfile::TempDir, SyncError> {
 
 /// Removes what imports left that were killed. Another one may be at work, which takes no lock while it clones; none does so for a day.
 pub(in crate::sync) fn remove_workshops(state: &Path, now: DateTime<Utc>) {
-    let is_workshop = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.starts_with(WORKSHOP));
+    let is_workshop =
+        |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.starts_with(WORKSHOP));
     let entries = std::fs::read_dir(state).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| is_workshop(&entry.file_name())) {
-        let modified = entry.metadata().and_then(|metadata| metadata.modified()).map(DateTime::<Utc>::from);
+        let modified = entry
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .map(DateTime::<Utc>::from);
         if modified.is_ok_and(|modified| now - modified > TimeDelta::days(1)) {
             // It is in nobody's way.
             let _ = std::fs::remove_dir_all(entry.path());
@@ -132,25 +148,42 @@ fn is_bare(path: &Path) -> bool {
 fn recognise(path: &Path, name: &str) -> Result<(Directory, Layout), SourceError> {
     let directory = Directory::new(path);
     if directory.is_file("ccsync.json") {
-        return Err(SourceError::Ours { source_name: name.to_owned() });
+        return Err(SourceError::Ours {
+            source_name: name.to_owned(),
+        });
     }
     if is_claude_session_sync(&directory) {
         let shared = directory.is_file("sessions/_paths.json");
-        return Ok((directory, if shared { Layout::Shared } else { Layout::PerMachine }));
+        return Ok((
+            directory,
+            if shared {
+                Layout::Shared
+            } else {
+                Layout::PerMachine
+            },
+        ));
     }
     // The client's directory itself, or its `projects/`.
-    let above = path.parent().filter(|_| path.file_name().is_some_and(|name| name == "projects"));
+    let above = path
+        .parent()
+        .filter(|_| path.file_name().is_some_and(|name| name == "projects"));
     let client = above.map(Directory::new).unwrap_or(directory);
     if client.is_directory("projects") && has_sessions(&client) {
         return Ok((client, Layout::Client));
     }
-    Err(SourceError::Unknown { source_name: name.to_owned() })
+    Err(SourceError::Unknown {
+        source_name: name.to_owned(),
+    })
 }
 
 /// `sessions/`, and at least one of the things that only that program puts beside it.
 fn is_claude_session_sync(directory: &Directory) -> bool {
-    let beside = ["shared_placeholders.json", "sessions/_paths.json"].iter().any(|name| directory.is_file(name))
-        || ["session_meta", "locks"].iter().any(|name| directory.is_directory(name));
+    let beside = ["shared_placeholders.json", "sessions/_paths.json"]
+        .iter()
+        .any(|name| directory.is_file(name))
+        || ["session_meta", "locks"]
+            .iter()
+            .any(|name| directory.is_directory(name));
     directory.is_directory("sessions") && beside
 }
 
@@ -160,5 +193,10 @@ fn has_sessions(client: &Directory) -> bool {
     projects
         .iter()
         .filter(|entry| entry.kind == Kind::Directory)
-        .any(|project| client.entries(&project.path, &mut ignored).iter().any(|entry| entry.name.ends_with(".jsonl")))
+        .any(|project| {
+            client
+                .entries(&project.path, &mut ignored)
+                .iter()
+                .any(|entry| entry.name.ends_with(".jsonl"))
+        })
 }

@@ -44,24 +44,39 @@ pub(super) fn stage(
     let _ = std::fs::remove_dir_all(place);
     create_private_dir_all(place)?;
     let raw = place.join("transcript");
-    let mut staged = Staged { file: AtomicFile::create(&raw)?, facts: Facts::default() };
-    let mut lines = LocalLines { lines: Lines::open(copy.path)?, writers: copy.writers, left: 0, waiting: None };
+    let mut staged = Staged {
+        file: AtomicFile::create(&raw)?,
+        facts: Facts::default(),
+    };
+    let mut lines = LocalLines {
+        lines: Lines::open(copy.path)?,
+        writers: copy.writers,
+        left: 0,
+        waiting: None,
+    };
     adopt(copy, views, snapshot, &mut lines, &mut staged)?;
     while let Some(line) = lines.next()? {
         staged.put(&line.local)?;
     }
     let Staged { file, facts } = staged;
     if facts.cwds.iter().any(|cwd| leads_astray(cwd)) {
-        return Ok(Err("its working directory is not one that the client has".to_owned()));
+        return Ok(Err(
+            "its working directory is not one that the client has".to_owned()
+        ));
     }
     file.commit_without_sync()?;
-    let directory = facts.cwds.first().map_or_else(|| copy.otherwise.to_owned(), |cwd| client_dir_name(cwd));
+    let directory = facts
+        .cwds
+        .first()
+        .map_or_else(|| copy.otherwise.to_owned(), |cwd| client_dir_name(cwd));
     let directory = projects_dir(place).join(directory);
     create_private_dir_all(&directory)?;
     let path = file_path(&directory, copy.session, None);
     std::fs::rename(&raw, &path).map_err(|e| PathError::new("write", &path, e))?;
     let found = discover(place)?.sessions.remove(copy.session);
-    found.map(Ok).ok_or_else(|| SyncError::NotHere { session: copy.session.clone() })
+    found.map(Ok).ok_or_else(|| SyncError::NotHere {
+        session: copy.session.clone(),
+    })
 }
 
 /// Copies files of sub-agents below `place`, which is emptied first, to where the client has them: a session without its transcript.
@@ -72,7 +87,11 @@ pub(super) fn stage_agents<'f>(
 ) -> Result<LocalSession, SyncError> {
     let _ = std::fs::remove_dir_all(place);
     let directory = projects_dir(place).join("-");
-    let mut staged = LocalSession { id: session.clone(), directory: directory.clone(), files: BTreeMap::new() };
+    let mut staged = LocalSession {
+        id: session.clone(),
+        directory: directory.clone(),
+        files: BTreeMap::new(),
+    };
     for file in files {
         let path = file_path(&directory, session, Some(&file.name));
         create_private_dir_all(path.parent().unwrap_or(place))?;
@@ -87,7 +106,9 @@ pub(super) fn stage_agents<'f>(
             }
         }
         copy.commit_without_sync()?;
-        staged.files.insert(Some(file.name.clone()), FileStamp::read(&path)?);
+        staged
+            .files
+            .insert(Some(file.name.clone()), FileStamp::read(&path)?);
     }
     Ok(staged)
 }
@@ -136,7 +157,9 @@ impl Line {
     /// on one of its machines, what lies there. It does not tell `{{HOME}}` that somebody typed from a directory.
     fn is(&self, text: &[u8], origins: &[Origin]) -> bool {
         compact(text) == self.local
-            || origins.iter().any(|origin| portable_line(text, &origin.directories) == self.portable)
+            || origins
+                .iter()
+                .any(|origin| portable_line(text, &origin.directories) == self.portable)
     }
 }
 
@@ -154,15 +177,22 @@ impl LocalLines<'_> {
             return Ok(Some(line));
         }
         while self.left == 0 {
-            let Some((_, lines)) = self.writers.first() else { return Ok(None) };
+            let Some((_, lines)) = self.writers.first() else {
+                return Ok(None);
+            };
             self.left = *lines;
             if self.left == 0 {
                 self.writers = &self.writers[1..];
             }
         }
-        let Some((origin, _)) = self.writers.first() else { return Ok(None) };
+        let Some((origin, _)) = self.writers.first() else {
+            return Ok(None);
+        };
         let line = self.lines.next()?;
-        let line = line.map(|raw| Line { local: local_line(&raw, &origin.directories), portable: compact(&raw) });
+        let line = line.map(|raw| Line {
+            local: local_line(&raw, &origin.directories),
+            portable: compact(&raw),
+        });
         self.left -= 1;
         if self.left == 0 {
             self.writers = &self.writers[1..];
@@ -181,13 +211,21 @@ fn adopt(
     staged: &mut Staged,
 ) -> Result<(), SyncError> {
     // What cannot be read decides nothing here; the comparison names it.
-    let Ok(Some(manifest)) = snapshot.manifest(copy.session) else { return Ok(()) };
-    let Some(stored) = StoredText::of(snapshot, &manifest, None) else { return Ok(()) };
+    let Ok(Some(manifest)) = snapshot.manifest(copy.session) else {
+        return Ok(());
+    };
+    let Some(stored) = StoredText::of(snapshot, &manifest, None) else {
+        return Ok(());
+    };
     let reader = views.reader(&manifest, copy.session, text_kind(None));
     stored.walk(0, &mut |piece| {
         for line in piece.text.split_inclusive(|b| *b == b'\n') {
-            let Some(next) = lines.peek()? else { return Ok(false) };
-            let Some(text) = as_stored((&reader, piece.run, line), next, copy.origins)? else { return Ok(false) };
+            let Some(next) = lines.peek()? else {
+                return Ok(false);
+            };
+            let Some(text) = as_stored((&reader, piece.run, line), next, copy.origins)? else {
+                return Ok(false);
+            };
             // What is no record was left out there, unless somebody else has put it in.
             if is_json(&text) || text == next.local {
                 lines.next()?;

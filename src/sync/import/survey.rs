@@ -41,7 +41,9 @@ impl Survey {
     fn add(&mut self, family: Option<Family>) {
         let full = self.stretches.len() >= MOST_STRETCHES;
         match self.stretches.last_mut() {
-            Some((last, lines)) if full || family.is_none() || last.is_none() || *last == family => {
+            Some((last, lines))
+                if full || family.is_none() || last.is_none() || *last == family =>
+            {
                 *last = last.or(family);
                 *lines += 1;
             }
@@ -68,7 +70,10 @@ impl Lines {
         let fail = |source| PathError::new("read", path, source);
         let file = File::open(path).map_err(fail)?;
         let len = file.metadata().map_err(fail)?.len();
-        Ok(Self { path: path.to_owned(), reader: BufReader::new(file.take(len)) })
+        Ok(Self {
+            path: path.to_owned(),
+            reader: BufReader::new(file.take(len)),
+        })
     }
 
     /// The next line without its line end.
@@ -93,13 +98,18 @@ mod tests {
     fn lines_that_do_not_tell_belong_to_their_neighbours() {
         let mut survey = Survey::default();
         let (unix, windows) = (Some(Family::Unix), Some(Family::Windows));
-        [None, windows, None, windows, unix, None, windows].into_iter().for_each(|family| survey.add(family));
+        [None, windows, None, windows, unix, None, windows]
+            .into_iter()
+            .for_each(|family| survey.add(family));
         assert_eq!(survey.stretches, [(windows, 4), (unix, 2), (windows, 1)]);
         survey.as_one();
         assert_eq!(survey.stretches, [(windows, 7)]);
         let mut many = Survey::default();
         (0..1000).for_each(|n| many.add(if n % 2 == 0 { unix } else { windows }));
         assert_eq!(many.stretches.len(), MOST_STRETCHES);
-        assert_eq!(many.stretches.iter().map(|(_, lines)| lines).sum::<u64>(), 1000);
+        assert_eq!(
+            many.stretches.iter().map(|(_, lines)| lines).sum::<u64>(),
+            1000
+        );
     }
 }

@@ -45,9 +45,16 @@ impl Directories {
     pub(super) fn new<'a>(paths: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let directory = |path: &str| Directory {
             native: in_json(path),
-            slashed: path.contains('\\').then(|| in_json(&path.replace('\\', "/"))),
+            slashed: path
+                .contains('\\')
+                .then(|| in_json(&path.replace('\\', "/"))),
         };
-        Self(paths.into_iter().map(|(name, path)| (name.as_bytes().to_vec(), directory(path))).collect())
+        Self(
+            paths
+                .into_iter()
+                .map(|(name, path)| (name.as_bytes().to_vec(), directory(path)))
+                .collect(),
+        )
     }
 
     fn has(&self, name: &[u8]) -> bool {
@@ -141,7 +148,9 @@ pub(super) fn hints(line: &[u8], known: &Directories) -> Hints {
                 if !known.has(placeholder) {
                     return;
                 }
-                found.names.push(String::from_utf8_lossy(placeholder).into_owned());
+                found
+                    .names
+                    .push(String::from_utf8_lossy(placeholder).into_owned());
                 let family = family_of(after);
                 if name == b"\"cwd\"" {
                     of_cwd = of_cwd.or(family);
@@ -167,12 +176,17 @@ fn family_of(after: &[u8]) -> Option<Family> {
 fn expand(text: &[u8], directories: &Directories, local: &mut Vec<u8>) {
     let mut from = 0;
     each_placeholder(text, &mut |name, after| {
-        let Some(directory) = directories.0.get(name) else { return };
+        let Some(directory) = directories.0.get(name) else {
+            return;
+        };
         let end = text.len() - after.len();
         let start = end - name.len() - 4;
         local.extend_from_slice(&text[from..start]);
         // That program has one placeholder for `C:\x` and `C:/x`; what follows tells which it was.
-        let slashed = directory.slashed.as_ref().filter(|_| family_of(after) == Some(Family::Unix));
+        let slashed = directory
+            .slashed
+            .as_ref()
+            .filter(|_| family_of(after) == Some(Family::Unix));
         local.extend_from_slice(slashed.unwrap_or(&directory.native));
         from = end;
     });
@@ -225,14 +239,21 @@ fn pieces(line: &[u8]) -> impl Iterator<Item = Piece<'_>> {
         let (string, after) = rest.split_at(string_end(rest));
         rest = after;
         let is_name = after.iter().find(|b| !is_blank(**b)) == Some(&b':');
-        Some(if is_name { Piece::Name(string) } else { Piece::Value(string) })
+        Some(if is_name {
+            Piece::Name(string)
+        } else {
+            Piece::Value(string)
+        })
     })
 }
 
 /// Length of the string at the start of `text`, quotes included.
 fn string_end(text: &[u8]) -> usize {
     let mut at = 1;
-    while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+    while let Some(found) = text
+        .get(at..)
+        .and_then(|rest| memchr::memchr2(b'"', b'\\', rest))
+    {
         if text[at + found] == b'"' {
             return at + found + 1;
         }
@@ -260,7 +281,11 @@ mod tests {
         let stored = r#"{"cwd": "{{PROJECTS}}/app", "n": [1, 2.5, null], "t": "a: b, \"c\" \\ {{HOME}}\n", "e": {}}"#;
         let written = r#"{"cwd":"/home/al/projects/app","n":[1,2.5,null],"t":"a: b, \"c\" \\ /home/al\n","e":{}}"#;
         assert_eq!(local(stored, &al()), written);
-        assert_eq!(local("{\"a\": 1}\r", &al()), "{\"a\":1}", "a line end of Windows");
+        assert_eq!(
+            local("{\"a\": 1}\r", &al()),
+            "{\"a\":1}",
+            "a line end of Windows"
+        );
         assert_eq!(local("not {{HOME}} json ", &al()), "not {{HOME}} json ");
     }
 
@@ -268,14 +293,20 @@ mod tests {
     fn what_that_program_makes_of_a_line_is_known() {
         let written = r#"{"cwd":"/home/al/projects/app","/home/al":"{{HOME}} and /home/al"}"#;
         let stored = r#"{"cwd":"{{PROJECTS}}/app","/home/al":"{{HOME}} and {{HOME}}"}"#;
-        assert_eq!(String::from_utf8(portable_line(written.as_bytes(), &al())).as_deref(), Ok(stored));
+        assert_eq!(
+            String::from_utf8(portable_line(written.as_bytes(), &al())).as_deref(),
+            Ok(stored)
+        );
         assert_eq!(portable_line(stored.as_bytes(), &al()), stored.as_bytes());
     }
 
     #[test]
     fn names_of_members_and_unknown_placeholders_stay() {
         let stored = r#"{"{{HOME}}/x": "{{OTHER}} {{}} {{HOME} {{{{HOME}}}}"}"#;
-        assert_eq!(local(stored, &al()), r#"{"{{HOME}}/x":"{{OTHER}} {{}} {{HOME} {{/home/al}}"}"#);
+        assert_eq!(
+            local(stored, &al()),
+            r#"{"{{HOME}}/x":"{{OTHER}} {{}} {{HOME} {{/home/al}}"}"#
+        );
     }
 
     #[test]
@@ -289,30 +320,49 @@ mod tests {
     #[test]
     fn the_working_directory_tells_whose_line_it_is() {
         let of = |line: &str| hints(line.as_bytes(), &al()).family;
-        assert_eq!(of(r#"{"cwd": "{{HOME}}\\app", "f": "{{HOME}}/app"}"#), Some(Family::Windows));
-        assert_eq!(of(r#"{"cwd": "{{HOME}}/app", "f": "{{HOME}}\\app"}"#), Some(Family::Unix));
+        assert_eq!(
+            of(r#"{"cwd": "{{HOME}}\\app", "f": "{{HOME}}/app"}"#),
+            Some(Family::Windows)
+        );
+        assert_eq!(
+            of(r#"{"cwd": "{{HOME}}/app", "f": "{{HOME}}\\app"}"#),
+            Some(Family::Unix)
+        );
         assert_eq!(of(r#"{"cwd": "{{HOME}}", "f": "{{HOME}}\nx"}"#), None);
         assert_eq!(of(r#"{"cwd": "{{NOBODY}}\\app"}"#), None);
-        assert_eq!(hints(br#"["{{HOME}}","{{PROJECTS}}"]"#, &al()).names, ["HOME", "PROJECTS"]);
+        assert_eq!(
+            hints(br#"["{{HOME}}","{{PROJECTS}}"]"#, &al()).names,
+            ["HOME", "PROJECTS"]
+        );
     }
 
     /// As Python's `json.dumps` writes it, without its escapes for other alphabets.
     fn spaced(value: &serde_json::Value) -> String {
         use serde_json::Value;
         match value {
-            Value::Array(items) => format!("[{}]", items.iter().map(spaced).collect::<Vec<_>>().join(", ")),
+            Value::Array(items) => format!(
+                "[{}]",
+                items.iter().map(spaced).collect::<Vec<_>>().join(", ")
+            ),
             Value::Object(members) => {
-                let member =
-                    |(name, value): (&String, &Value)| format!("{}: {}", Value::from(name.as_str()), spaced(value));
-                format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(", "))
+                let member = |(name, value): (&String, &Value)| {
+                    format!("{}: {}", Value::from(name.as_str()), spaced(value))
+                };
+                format!(
+                    "{{{}}}",
+                    members.iter().map(member).collect::<Vec<_>>().join(", ")
+                )
             }
             plain => plain.to_string(),
         }
     }
 
     fn any_value() -> impl Strategy<Value = serde_json::Value> {
-        let text =
-            prop_oneof![any::<String>(), "[ ,:\"\\\\{}a/]{0,12}", Just("/home/al/projects/x, /home/al: y".to_owned())];
+        let text = prop_oneof![
+            any::<String>(),
+            "[ ,:\"\\\\{}a/]{0,12}",
+            Just("/home/al/projects/x, /home/al: y".to_owned())
+        ];
         let leaf = prop_oneof![
             text.clone().prop_map(serde_json::Value::from),
             any::<i64>().prop_map(serde_json::Value::from),
@@ -321,8 +371,12 @@ mod tests {
         leaf.prop_recursive(3, 24, 4, move |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
-                proptest::collection::hash_map(text.clone(), inner, 0..4)
-                    .prop_map(|members| members.into_iter().collect::<serde_json::Map<_, _>>().into()),
+                proptest::collection::hash_map(text.clone(), inner, 0..4).prop_map(|members| {
+                    members
+                        .into_iter()
+                        .collect::<serde_json::Map<_, _>>()
+                        .into()
+                }),
             ]
         })
     }
@@ -341,7 +395,15 @@ mod tests {
 
     #[test]
     fn any_bytes_are_survived() {
-        for line in [&b"\""[..], b"\"\\", b"{{", b"{{\xff}}", b"\"{{HOME}}", b"", b"{\"a\":\"\xff{{HOME}}\"}"] {
+        for line in [
+            &b"\""[..],
+            b"\"\\",
+            b"{{",
+            b"{{\xff}}",
+            b"\"{{HOME}}",
+            b"",
+            b"{\"a\":\"\xff{{HOME}}\"}",
+        ] {
             local_line(line, &al());
             hints(line, &al());
         }

@@ -23,7 +23,11 @@ pub enum Acquired {
 /// # Errors
 /// [`SyncError::Remote`] if the remote cannot be reached; whether the lock was taken is then settled by the next command.
 /// [`SyncError::Contended`] if others took it and gave it back all the time.
-pub fn acquire(ctx: &Context<'_>, session: &SessionId, take_over: TakeOver) -> Result<Acquired, SyncError> {
+pub fn acquire(
+    ctx: &Context<'_>,
+    session: &SessionId,
+    take_over: TakeOver,
+) -> Result<Acquired, SyncError> {
     acquire_in(&mut Work::open(ctx)?, session, take_over, None)
 }
 
@@ -32,7 +36,12 @@ pub fn acquire(ctx: &Context<'_>, session: &SessionId, take_over: TakeOver) -> R
 /// # Errors
 /// As for [`acquire`].
 pub fn take_over(ctx: &Context<'_>, asked_of: &LockView) -> Result<Acquired, SyncError> {
-    acquire_in(&mut Work::open(ctx)?, &asked_of.session, TakeOver::Live, Some(asked_of))
+    acquire_in(
+        &mut Work::open(ctx)?,
+        &asked_of.session,
+        TakeOver::Live,
+        Some(asked_of),
+    )
 }
 
 fn acquire_in(
@@ -62,7 +71,11 @@ fn acquire_in(
         }
         book = Book::fetch(work)?;
         // Where the answer of a push was lost, not the push.
-        if let Some(claim) = work.locks.claim(session).filter(|claim| is_held_here(claim)) {
+        if let Some(claim) = work
+            .locks
+            .claim(session)
+            .filter(|claim| is_held_here(claim))
+        {
             return Ok(Acquired::Yes(Box::new(claim.clone())));
         }
     }
@@ -70,7 +83,10 @@ fn acquire_in(
 }
 
 pub(super) fn contended(session: &SessionId) -> SyncError {
-    SyncError::Contended { session: session.clone(), attempts: ATTEMPTS }
+    SyncError::Contended {
+        session: session.clone(),
+        attempts: ATTEMPTS,
+    }
 }
 
 fn is_held_here(claim: &Claim) -> bool {
@@ -78,18 +94,30 @@ fn is_held_here(claim: &Claim) -> bool {
 }
 
 /// The change that is permitted; `None` if somebody stands in its way.
-fn change(work: &Work<'_>, session: &SessionId, view: Option<&LockView>, take_over: TakeOver) -> Option<Change> {
-    let (me, stamp) = (me(work, work.locks.claim(session)), Stamp::new(work.ctx.clock.now()));
+fn change(
+    work: &Work<'_>,
+    session: &SessionId,
+    view: Option<&LockView>,
+    take_over: TakeOver,
+) -> Option<Change> {
+    let (me, stamp) = (
+        me(work, work.locks.claim(session)),
+        Stamp::new(work.ctx.clock.now()),
+    );
     match view {
         None => state::acquire(session, None, &me, take_over, stamp).ok(),
         // The state machine knows machines; of their processes only this machine knows.
         Some(view) if view.is_held_by_neighbour() && take_over < TakeOver::Live => None,
-        Some(LockView { content: Content::Lock { seen, .. }, .. }) => {
-            state::acquire(session, Some(seen), &me, take_over, stamp).ok()
-        }
-        Some(LockView { commit, content: Content::Unreadable { .. }, .. }) => {
-            (take_over == TakeOver::Live).then(|| state::replace_unreadable(session, commit, &me, stamp))
-        }
+        Some(LockView {
+            content: Content::Lock { seen, .. },
+            ..
+        }) => state::acquire(session, Some(seen), &me, take_over, stamp).ok(),
+        Some(LockView {
+            commit,
+            content: Content::Unreadable { .. },
+            ..
+        }) => (take_over == TakeOver::Live)
+            .then(|| state::replace_unreadable(session, commit, &me, stamp)),
     }
 }
 
@@ -107,8 +135,13 @@ fn take(work: &mut Work<'_>, session: &SessionId, change: Change) -> Result<bool
         None => Holding::acquiring(commit.clone(), record),
     };
     let former = work.locks.any_claim(session).cloned();
-    work.locks.begin(Claim::of_this_process(session.clone(), holding))?;
-    let done = push(work, session, update(session, change.expected.as_ref(), Some(commit)))?;
+    work.locks
+        .begin(Claim::of_this_process(session.clone(), holding))?;
+    let done = push(
+        work,
+        session,
+        update(session, change.expected.as_ref(), Some(commit)),
+    )?;
     if !done {
         work.locks.refused(former)?;
     }
@@ -117,7 +150,9 @@ fn take(work: &mut Work<'_>, session: &SessionId, change: Change) -> Result<bool
 
 /// Sends again what was sent and, as far as was fetched, has not arrived. Gives whether there was such.
 pub(super) fn resend(work: &mut Work<'_>, session: &SessionId) -> Result<bool, SyncError> {
-    let Some(mut claim) = work.locks.claim(session).cloned() else { return Ok(false) };
+    let Some(mut claim) = work.locks.claim(session).cloned() else {
+        return Ok(false);
+    };
     let new = match claim.holding.pending.clone() {
         // Written again: the clone in which it was may be gone.
         Some(Pending::Renew { record, .. }) => {

@@ -32,10 +32,17 @@ pub struct Cleanup {
 /// # Errors
 /// [`SyncError::Remote`] if the remote cannot be reached; what was released is then settled by the next command.
 /// [`SyncError::Contended`] if others moved a lock all the time.
-pub fn release(ctx: &Context<'_>, locks: &[LockView], force: TakeOver) -> Result<Vec<Released>, SyncError> {
+pub fn release(
+    ctx: &Context<'_>,
+    locks: &[LockView],
+    force: TakeOver,
+) -> Result<Vec<Released>, SyncError> {
     let mut work = Work::open(ctx)?;
     let mut book = Book::fetch(&mut work)?;
-    locks.iter().map(|lock| release_in(&mut work, &mut book, lock, force)).collect()
+    locks
+        .iter()
+        .map(|lock| release_in(&mut work, &mut book, lock, force))
+        .collect()
 }
 
 fn release_in(
@@ -79,7 +86,9 @@ pub fn cleanup(ctx: &Context<'_>) -> Result<Cleanup, SyncError> {
     let mut book = Book::fetch(&mut work)?;
     let mut done = Cleanup::default();
     for session in book.remote.keys().cloned().collect::<Vec<_>>() {
-        let Some(view) = book.view(&work, &session)? else { continue };
+        let Some(view) = book.view(&work, &session)? else {
+            continue;
+        };
         match release_in(&mut work, &mut book, &view, TakeOver::Expired)? {
             Released::Done(view) => done.removed.push(view),
             Released::NotLocked(_) => {}

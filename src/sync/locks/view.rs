@@ -89,10 +89,22 @@ impl LockView {
 }
 
 /// What is permitted of `now`, if a person was asked about `asked_of`: nothing, if it is another holder's by now.
-pub(super) fn permits(take_over: TakeOver, asked_of: Option<&LockView>, now: Option<&LockView>) -> TakeOver {
+pub(super) fn permits(
+    take_over: TakeOver,
+    asked_of: Option<&LockView>,
+    now: Option<&LockView>,
+) -> TakeOver {
     let lease = |view: &LockView| match view.record() {
-        Some(record) => (record.machine.to_string(), record.generation, Some(record.acquired)),
+        Some(record) => (
+            record.machine.to_string(),
+            record.generation,
+            Some(record.acquired),
+        ),
         None => (view.commit.to_string(), 0, None),
     };
-    if asked_of.map(lease) == now.map(lease) { take_over } else { TakeOver::No }
+    if asked_of.map(lease) == now.map(lease) {
+        take_over
+    } else {
+        TakeOver::No
+    }
 }

@@ -53,7 +53,12 @@ impl Base {
         let file: BaseFile = serde_json::from_slice(&json).ok()?;
         let doc = Doc::of_stored(&file.text, &file.runs, file.executable, &file.roots).ok()?;
         let (executable, is_reading) = (file.executable_here, file.is_reading);
-        Some(Self { doc, local: file.local.unwrap_or(file.text), executable, is_reading })
+        Some(Self {
+            doc,
+            local: file.local.unwrap_or(file.text),
+            executable,
+            is_reading,
+        })
     }
 
     /// Writes it to the directory `bases`, and gives its name.
@@ -69,7 +74,8 @@ impl Base {
             executable_here: self.executable,
             is_reading: self.is_reading,
         };
-        let json = serde_json::to_vec(&file).expect("maps with text keys and plain values always serialise");
+        let json = serde_json::to_vec(&file)
+            .expect("maps with text keys and plain values always serialise");
         let name = blake3::hash(&json).to_hex()[..32].to_owned();
         let path = bases.join(&name);
         if !path.exists() {

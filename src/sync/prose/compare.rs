@@ -28,12 +28,20 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn lens(&self, roots: &RootSet) -> Lens {
         let has_identity = |project: &KnownProject| matches!(project.key, ProjectKey::Identity(_));
-        Lens::new(roots, self.project.as_ref().map(|project| (project.checkout.as_path(), has_identity(project))))
+        Lens::new(
+            roots,
+            self.project
+                .as_ref()
+                .map(|project| (project.checkout.as_path(), has_identity(project))),
+        )
     }
 
     pub(super) fn new_shelf(&self) -> Shelf {
         let project = self.project.as_ref();
-        Shelf::empty(project.map(|project| project.key.clone()), project.map(|project| project.path.clone()))
+        Shelf::empty(
+            project.map(|project| project.key.clone()),
+            project.map(|project| project.path.clone()),
+        )
     }
 
     pub(super) fn path(&self, name: &RelativeName) -> PathBuf {
@@ -43,9 +51,11 @@ impl Place {
     /// Whether nothing at all lies under this name.
     pub(super) fn is_gone(&self, name: &RelativeName) -> bool {
         let found = std::fs::symlink_metadata(self.path(name));
-        let is_gone = found.is_err_and(|e| matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory));
+        let is_gone = found
+            .is_err_and(|e| matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory));
         is_gone
-            && link_on_the_way(&self.directory, name).is_none_or(|link| self.shelf.is_user() && link == self.directory)
+            && link_on_the_way(&self.directory, name)
+                .is_none_or(|link| self.shelf.is_user() && link == self.directory)
     }
 
     /// The kind of a file in it; `None`: it does not travel.
@@ -54,16 +64,23 @@ impl Place {
         if name.as_str().split('/').any(|part| part.starts_with('.')) {
             return None;
         }
-        if self.shelf.is_user() { Beside::of_user_file(name.as_str()) } else { Some(Beside::Memory) }
+        if self.shelf.is_user() {
+            Beside::of_user_file(name.as_str())
+        } else {
+            Some(Beside::Memory)
+        }
     }
 
     /// Whether all its files are as they were when they were looked at last.
     pub(super) fn is_as_noted(&self, state: &State) -> bool {
-        let Some(known) = state.directories.get(&self.name) else { return self.listing.files.is_empty() };
+        let Some(known) = state.directories.get(&self.name) else {
+            return self.listing.files.is_empty();
+        };
         let is_known = |name: &RelativeName| known.files.contains_key(name);
         self.listing.files.keys().all(is_known)
             && known.files.iter().all(|(name, file)| {
-                self.listing.stamp(name) == file.stamp && self.listing.executable.contains(name) == file.executable
+                self.listing.stamp(name) == file.stamp
+                    && self.listing.executable.contains(name) == file.executable
             })
     }
 
@@ -139,8 +156,16 @@ impl Sides {
             }
             Some(stamp) => here(place, lens, name, stamp, base.as_ref(), state)?,
         };
-        let there = shelf.file(name).map_err(|e| NotCompared::Failed(shelf_error(&e)))?;
-        Ok(Self { stamp, base, here, executable: stamp.and_then(|_| place.executable(name)), there })
+        let there = shelf
+            .file(name)
+            .map_err(|e| NotCompared::Failed(shelf_error(&e)))?;
+        Ok(Self {
+            stamp,
+            base,
+            here,
+            executable: stamp.and_then(|_| place.executable(name)),
+            there,
+        })
     }
 
     /// The text here, in its portable form and as it lies on the disk.
@@ -149,11 +174,22 @@ impl Sides {
             Here::Missing => None,
             Here::Unchanged => {
                 let base = self.base.clone()?;
-                Some(Base { doc: base.doc.clone().with_executable(Some(&base.doc), self.executable), ..base })
+                Some(Base {
+                    doc: base
+                        .doc
+                        .clone()
+                        .with_executable(Some(&base.doc), self.executable),
+                    ..base
+                })
             }
             Here::Changed { doc, local } => {
                 let executable = self.executable.unwrap_or(false);
-                Some(Base { doc: doc.clone(), local: local.clone(), executable, is_reading: true })
+                Some(Base {
+                    doc: doc.clone(),
+                    local: local.clone(),
+                    executable,
+                    is_reading: true,
+                })
             }
         }
     }
@@ -173,39 +209,57 @@ impl Sides {
         let removals_count = directory_is_there && !kind.is_cleared_up();
         let has_text = |doc: &Doc, local: &str| lens.expand(doc).is_ok_and(|text| text == local);
         let reads_as = |doc: &Doc, local: &str| {
-            self.executable.is_none_or(|executable| executable == doc.is_program()) && has_text(doc, local)
+            self.executable
+                .is_none_or(|executable| executable == doc.is_program())
+                && has_text(doc, local)
         };
         match (&self.here, &self.there, &self.base) {
             (Here::Missing, There::Is { doc, .. }, Some(base)) if doc.is_still(&base.doc) => {
                 // What this machine never had, because of a no, it has not removed.
-                if removals_count && base.is_reading { Decision::Ours } else { Decision::Nothing }
-            }
-            (Here::Missing, There::Is { .. }, _) => Decision::Theirs,
-            (Here::Missing, _, _) => Decision::Gone,
-            (Here::Unchanged, There::Is { doc, .. }, Some(base)) if doc.is_still(&base.doc) => {
-                // An older ccsync does not know what a program is, and stores none.
-                if base.is_reading && (base.executable || base.doc.is_program()) && doc.executable.is_none() {
+                if removals_count && base.is_reading {
                     Decision::Ours
                 } else {
                     Decision::Nothing
                 }
             }
-            (Here::Unchanged, There::Is { doc, .. }, Some(base)) if reads_as(doc, &base.local) => Decision::InStep,
+            (Here::Missing, There::Is { .. }, _) => Decision::Theirs,
+            (Here::Missing, _, _) => Decision::Gone,
+            (Here::Unchanged, There::Is { doc, .. }, Some(base)) if doc.is_still(&base.doc) => {
+                // An older ccsync does not know what a program is, and stores none.
+                if base.is_reading
+                    && (base.executable || base.doc.is_program())
+                    && doc.executable.is_none()
+                {
+                    Decision::Ours
+                } else {
+                    Decision::Nothing
+                }
+            }
+            (Here::Unchanged, There::Is { doc, .. }, Some(base)) if reads_as(doc, &base.local) => {
+                Decision::InStep
+            }
             // The store keeps the newest only, and nobody takes one from another machine.
-            (Here::Unchanged, There::Absent | There::Removed, _) if kind.is_cleared_up() => Decision::Nothing,
+            (Here::Unchanged, There::Absent | There::Removed, _) if kind.is_cleared_up() => {
+                Decision::Nothing
+            }
             (Here::Unchanged, There::Is { .. } | There::Removed, _) => Decision::Theirs,
-            (Here::Changed { local, .. }, There::Is { doc, .. }, _) if reads_as(doc, local) => Decision::InStep,
+            (Here::Changed { local, .. }, There::Is { doc, .. }, _) if reads_as(doc, local) => {
+                Decision::InStep
+            }
             (Here::Changed { local, .. }, There::Is { doc, .. }, _)
                 if doc.executable.is_none() && has_text(doc, local) =>
             {
                 Decision::Ours
             }
-            (Here::Changed { .. }, There::Is { doc, .. }, Some(base)) if doc.is_still(&base.doc) => Decision::Ours,
-            (Here::Changed { .. }, There::Is { .. }, _) => Decision::Both,
-            // What the store has lost, or what was changed here and removed there, is sent again.
-            (Here::Unchanged | Here::Changed { .. }, There::Absent, _) | (Here::Changed { .. }, There::Removed, _) => {
+            (Here::Changed { .. }, There::Is { doc, .. }, Some(base))
+                if doc.is_still(&base.doc) =>
+            {
                 Decision::Ours
             }
+            (Here::Changed { .. }, There::Is { .. }, _) => Decision::Both,
+            // What the store has lost, or what was changed here and removed there, is sent again.
+            (Here::Unchanged | Here::Changed { .. }, There::Absent, _)
+            | (Here::Changed { .. }, There::Removed, _) => Decision::Ours,
         }
     }
 }
@@ -219,14 +273,24 @@ fn here(
     state: &mut State,
 ) -> Result<Here, NotCompared> {
     let executable = place.executable(name);
-    let found = Found { stamp: Some(stamp), executable: executable.unwrap_or(false), ..Found::default() };
-    let leave = |reason: String| Found { left: Some(reason), ..found.clone() };
+    let found = Found {
+        stamp: Some(stamp),
+        executable: executable.unwrap_or(false),
+        ..Found::default()
+    };
+    let leave = |reason: String| Found {
+        left: Some(reason),
+        ..found.clone()
+    };
     if stamp.len > MAX_BYTES {
         state.note(&place.name, name, leave(too_large()));
         return Err(NotCompared::Left(too_large()));
     }
-    let known = state.file(&place.name, name).filter(|known| known.stamp == Some(stamp));
-    let is_executable_as = |base: &Base| executable.is_none_or(|executable| executable == base.executable);
+    let known = state
+        .file(&place.name, name)
+        .filter(|known| known.stamp == Some(stamp));
+    let is_executable_as =
+        |base: &Base| executable.is_none_or(|executable| executable == base.executable);
     if let (Some(known), Some(base)) = (known, base)
         && is_executable_as(base)
         && known.hash.as_ref() == Some(&hash(&base.local))
@@ -241,15 +305,27 @@ fn here(
         }
         Err(e) => return Err(NotCompared::Failed(path_error(&e))),
     };
-    state.note(&place.name, name, Found { hash: Some(hash(&local)), ..found });
+    state.note(
+        &place.name,
+        name,
+        Found {
+            hash: Some(hash(&local)),
+            ..found
+        },
+    );
     Ok(match base {
         Some(base) if base.local == local && is_executable_as(base) => Here::Unchanged,
         Some(base) if base.is_reading => {
             let doc = lens.collapse_from(&base.doc, &base.local, &local);
-            Here::Changed { doc: doc.with_executable(Some(&base.doc), executable), local }
+            Here::Changed {
+                doc: doc.with_executable(Some(&base.doc), executable),
+                local,
+            }
         }
         base => {
-            let doc = lens.collapse(&local).with_executable(base.map(|base| &base.doc), executable);
+            let doc = lens
+                .collapse(&local)
+                .with_executable(base.map(|base| &base.doc), executable);
             Here::Changed { doc, local }
         }
     })

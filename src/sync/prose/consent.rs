@@ -33,11 +33,21 @@ pub(super) struct Proposed {
 
 impl Proposed {
     pub(super) fn of(theirs: Base, local: String, outcome: ProseOutcome) -> Self {
-        Self { becomes: Some((theirs, local)), executable: false, outcome, consent: String::new() }
+        Self {
+            becomes: Some((theirs, local)),
+            executable: false,
+            outcome,
+            consent: String::new(),
+        }
     }
 
     pub(super) fn removal() -> Self {
-        Self { becomes: None, executable: false, outcome: ProseOutcome::Removed, consent: String::new() }
+        Self {
+            becomes: None,
+            executable: false,
+            outcome: ProseOutcome::Removed,
+            consent: String::new(),
+        }
     }
 
     /// Whether what this machine has changed is not in it.
@@ -86,11 +96,15 @@ pub fn proposals(ctx: &Context<'_>) -> Result<Vec<Proposal>, SyncError> {
     let work = Work::open(ctx)?;
     let mut state = load_state(&work, work.store.head()?.as_ref());
     let mut found = Vec::new();
-    waiting(&work, &mut state, &mut |_, _, sides, change, proposal, _| {
-        let _ = (sides, change);
-        found.push(proposal);
-        Ok(())
-    })?;
+    waiting(
+        &work,
+        &mut state,
+        &mut |_, _, sides, change, proposal, _| {
+            let _ = (sides, change);
+            found.push(proposal);
+            Ok(())
+        },
+    )?;
     Ok(found)
 }
 
@@ -103,32 +117,46 @@ pub fn apply(ctx: &Context<'_>, yes: &[String], no: &[String]) -> Result<Decided
     let mut state = load_state(&work, work.store.head()?.as_ref());
     let journal = Journal::new(&undo_path(ctx.env), ctx.clock.now());
     let mut decided = Decided::default();
-    waiting(&work, &mut state, &mut |place, name, sides, change, proposal, state| {
-        if yes.contains(&proposal.consent) {
-            match carry_out(&journal, place, name, sides.stamp, &change, state) {
-                Ok(()) => {
-                    state.accept(&change.consent);
-                    decided.applied.push(proposal.name);
+    waiting(
+        &work,
+        &mut state,
+        &mut |place, name, sides, change, proposal, state| {
+            if yes.contains(&proposal.consent) {
+                match carry_out(&journal, place, name, sides.stamp, &change, state) {
+                    Ok(()) => {
+                        state.accept(&change.consent);
+                        decided.applied.push(proposal.name);
+                    }
+                    Err(e) => decided.skipped.push((proposal.name, e.in_words())),
                 }
-                Err(e) => decided.skipped.push((proposal.name, e.in_words())),
+            } else if no.contains(&proposal.consent) {
+                keep(place, name, sides, state)?;
+                decided.kept.push(proposal.name);
             }
-        } else if no.contains(&proposal.consent) {
-            keep(place, name, sides, state)?;
-            decided.kept.push(proposal.name);
-        }
-        Ok(())
-    })?;
+            Ok(())
+        },
+    )?;
     state.save()?;
     Ok(decided)
 }
 
 /// This machine's own stays: what the store has is known, and is as good as in step.
-fn keep(place: &Place, name: &RelativeName, sides: &Sides, state: &mut State) -> Result<(), SyncError> {
+fn keep(
+    place: &Place,
+    name: &RelativeName,
+    sides: &Sides,
+    state: &mut State,
+) -> Result<(), SyncError> {
     let local = sides.ours().map(|ours| ours.local).unwrap_or_default();
     let base = match &sides.there {
         There::Is { doc, .. } => {
             let executable = sides.executable.unwrap_or(false);
-            Some(Base { doc: doc.clone(), local, executable, is_reading: false })
+            Some(Base {
+                doc: doc.clone(),
+                local,
+                executable,
+                is_reading: false,
+            })
         }
         There::Removed | There::Absent => None,
     };
@@ -136,29 +164,56 @@ fn keep(place: &Place, name: &RelativeName, sides: &Sides, state: &mut State) ->
 }
 
 /// Takes a proposal, with what is needed to carry it out.
-type Each<'e> = dyn FnMut(&Place, &RelativeName, &Sides, Proposed, Proposal, &mut State) -> Result<(), SyncError> + 'e;
+type Each<'e> = dyn FnMut(&Place, &RelativeName, &Sides, Proposed, Proposal, &mut State) -> Result<(), SyncError>
+    + 'e;
 
 fn waiting(work: &Work<'_>, state: &mut State, each: &mut Each<'_>) -> Result<(), SyncError> {
     let snapshot = work.store.head_snapshot()?;
     let names = Names::of(work, &snapshot)?;
     let (places, _) = places_here(work, &Places::new(work), state)?;
-    let Some(place) = places.iter().find(|place| place.shelf.is_user()) else { return Ok(()) };
+    let Some(place) = places.iter().find(|place| place.shelf.is_user()) else {
+        return Ok(());
+    };
     let shelf = OpenShelf::open(&snapshot, &place.shelf, || place.new_shelf())?;
     let lens = place.lens(work.views.roots());
-    let stored = shelf.shelf.files.keys().chain(shelf.shelf.removed.keys()).cloned().collect::<Vec<_>>();
+    let stored = shelf
+        .shelf
+        .files
+        .keys()
+        .chain(shelf.shelf.removed.keys())
+        .cloned()
+        .collect::<Vec<_>>();
     for name in stored {
-        let is_wanted = |kind: &Beside| kind.can_run_code() && work.ctx.settings.beside.contains(kind);
+        let is_wanted =
+            |kind: &Beside| kind.can_run_code() && work.ctx.settings.beside.contains(kind);
         let link = link_on_the_way(&place.directory, &name).filter(|link| *link != place.directory);
-        let Some(kind) = place.kind(&name).filter(is_wanted).filter(|_| link.is_none()) else { continue };
+        let Some(kind) = place
+            .kind(&name)
+            .filter(is_wanted)
+            .filter(|_| link.is_none())
+        else {
+            continue;
+        };
         // What cannot be read is named by a pull.
-        let Ok(sides) = Sides::look(place, &lens, &shelf, &name, state) else { continue };
-        if !matches!(sides.decide(&lens, kind, place.listing.is_there), Decision::Theirs | Decision::Both) {
+        let Ok(sides) = Sides::look(place, &lens, &shelf, &name, state) else {
+            continue;
+        };
+        if !matches!(
+            sides.decide(&lens, kind, place.listing.is_there),
+            Decision::Theirs | Decision::Both
+        ) {
             continue;
         }
-        let Ok(change) = proposed(&lens, &name, &sides) else { continue };
+        let Ok(change) = proposed(&lens, &name, &sides) else {
+            continue;
+        };
         let from = match &sides.there {
             There::Is { by, .. } => names.one(by),
-            _ => shelf.shelf.removed.get(&name).map_or_else(String::new, |removed| names.one(&removed.by)),
+            _ => shelf
+                .shelf
+                .removed
+                .get(&name)
+                .map_or_else(String::new, |removed| names.one(&removed.by)),
         };
         let proposal = Proposal {
             name: name.to_string(),
@@ -182,22 +237,40 @@ fn waiting(work: &Work<'_>, state: &mut State, each: &mut Each<'_>) -> Result<()
 }
 
 /// What is proposed for a file: both changes where they do not meet, else what the store has.
-pub(super) fn proposed(lens: &Lens, name: &RelativeName, sides: &Sides) -> Result<Proposed, String> {
+pub(super) fn proposed(
+    lens: &Lens,
+    name: &RelativeName,
+    sides: &Sides,
+) -> Result<Proposed, String> {
     let mut change = match &sides.there {
         There::Is { doc, .. } => {
             let local = lens.expand(doc).map_err(|e| e.to_string())?;
             let executable = is_skill(name) && sides.becomes_program(doc);
             let as_stored = is_skill(name) && doc.executable.unwrap_or(executable);
-            let theirs = Base { doc: doc.clone(), local: local.clone(), executable: as_stored, is_reading: true };
+            let theirs = Base {
+                doc: doc.clone(),
+                local: local.clone(),
+                executable: as_stored,
+                is_reading: true,
+            };
             let change = match both(lens, name, sides) {
                 Some(both) => Proposed::of(theirs, both, ProseOutcome::Merged),
                 None => Proposed::of(theirs, local, ProseOutcome::Brought),
             };
-            Proposed { executable, ..change }
+            Proposed {
+                executable,
+                ..change
+            }
         }
         There::Removed | There::Absent => Proposed::removal(),
     };
-    change.consent = consent_to(name, change.becomes.as_ref().map(|(_, local)| (local.as_str(), change.executable)));
+    change.consent = consent_to(
+        name,
+        change
+            .becomes
+            .as_ref()
+            .map(|(_, local)| (local.as_str(), change.executable)),
+    );
     Ok(change)
 }
 
@@ -223,11 +296,19 @@ pub(super) fn consents_to(name: &RelativeName) -> String {
 
 /// Both machines' changes, where each can be made for itself and the result is still what it was before: settings stay JSON.
 fn both(lens: &Lens, name: &RelativeName, sides: &Sides) -> Option<String> {
-    let (Here::Changed { .. }, There::Is { doc, .. }, Some(base)) = (&sides.here, &sides.there, &sides.base) else {
+    let (Here::Changed { .. }, There::Is { doc, .. }, Some(base)) =
+        (&sides.here, &sides.there, &sides.base)
+    else {
         return None;
     };
     let ours = sides.ours()?;
-    let (a, b) = (Side { doc: &ours.doc, machine: "" }, Side { doc, machine: "" });
+    let (a, b) = (
+        Side {
+            doc: &ours.doc,
+            machine: "",
+        },
+        Side { doc, machine: "" },
+    );
     let merged = merge(Some(&base.doc), a, b);
     let text = lens.expand(&merged.doc).ok().filter(|_| merged.is_clean)?;
     let is_json = name.as_str().ends_with(".json");

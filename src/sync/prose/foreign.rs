@@ -76,13 +76,25 @@ pub(in crate::sync) fn take_over(
     };
     for text in texts {
         let (owner, is_sure) = taking.owner(text.project.as_ref());
-        let Some((outcome, verbatim)) = taking.text(text, &owner)? else { continue };
+        let Some((outcome, verbatim)) = taking.text(text, &owner)? else {
+            continue;
+        };
         if !is_sure {
-            report.remarks.extend(guessed(&owner).filter(|remark| !report.remarks.contains(remark)));
+            report
+                .remarks
+                .extend(guessed(&owner).filter(|remark| !report.remarks.contains(remark)));
         }
-        let file = ProseReport { name: text.name.to_string(), outcome, verbatim };
+        let file = ProseReport {
+            name: text.name.to_string(),
+            outcome,
+            verbatim,
+        };
         let project = owner.key.as_ref().map(|key| key.as_str().to_owned());
-        report.add_beside(vec![ShelfReport { project, listed: None, files: vec![file] }]);
+        report.add_beside(vec![ShelfReport {
+            project,
+            listed: None,
+            files: vec![file],
+        }]);
     }
     let Taking { open, writers, .. } = taking;
     for mut shelf in open.into_values().filter(OpenShelf::is_changed) {
@@ -95,9 +107,15 @@ pub(in crate::sync) fn take_over(
 
 /// Of too many plans the oldest do not travel.
 fn say_what_is_too_old(report: &mut Report, dropped: &[RelativeName]) {
-    let users = report.beside.iter_mut().filter(|shelf| shelf.project.is_none()).flat_map(|shelf| &mut shelf.files);
+    let users = report
+        .beside
+        .iter_mut()
+        .filter(|shelf| shelf.project.is_none())
+        .flat_map(|shelf| &mut shelf.files);
     for file in users.filter(|file| dropped.iter().any(|name| name.as_str() == file.name)) {
-        file.outcome = ProseOutcome::Left { reason: "older than the plans that travel".to_owned() };
+        file.outcome = ProseOutcome::Left {
+            reason: "older than the plans that travel".to_owned(),
+        };
     }
 }
 
@@ -126,41 +144,77 @@ impl Taking<'_, '_> {
     /// Whose a text is, and whether that is sure.
     fn owner(&self, project: Option<&ForeignProject>) -> (Owner, bool) {
         match project.map(|project| self.places.project_at(project)) {
-            Some(((key, path), is_sure)) => {
-                (Owner { shelf: ShelfId::of_project(&key), key: Some(key), path: Some(path) }, is_sure)
-            }
-            None => (Owner { shelf: ShelfId::user(), key: None, path: None }, true),
+            Some(((key, path), is_sure)) => (
+                Owner {
+                    shelf: ShelfId::of_project(&key),
+                    key: Some(key),
+                    path: Some(path),
+                },
+                is_sure,
+            ),
+            None => (
+                Owner {
+                    shelf: ShelfId::user(),
+                    key: None,
+                    path: None,
+                },
+                true,
+            ),
         }
     }
 
     fn text(&mut self, text: &ForeignText, owner: &Owner) -> Result<Taken, SyncError> {
-        let kind = if owner.key.is_some() { Some(Beside::Memory) } else { Beside::of_user_file(text.name.as_str()) };
+        let kind = if owner.key.is_some() {
+            Some(Beside::Memory)
+        } else {
+            Beside::of_user_file(text.name.as_str())
+        };
         let Some(kind) = kind.filter(|kind| !kind.can_run_code()) else {
             let reason = "it does not travel beside sessions".to_owned();
             return Ok(Some((ProseOutcome::Left { reason }, 0)));
         };
         if !self.work.ctx.settings.beside.contains(&kind) {
-            let reason = format!("`beside` does not name {0}: ccsync config set beside {0},…", kind.name());
+            let reason = format!(
+                "`beside` does not name {0}: ccsync config set beside {0},…",
+                kind.name()
+            );
             return Ok(Some((ProseOutcome::Left { reason }, 0)));
         }
         let new = || Shelf::empty(owner.key.clone(), owner.path.clone());
         let shelf = match OpenShelf::among(&mut self.open, self.snapshot, &owner.shelf, new) {
             Ok(shelf) => shelf,
-            Err(e) => return Ok(Some((ProseOutcome::Skipped { reason: in_words(&e) }, 0))),
+            Err(e) => {
+                return Ok(Some((
+                    ProseOutcome::Skipped {
+                        reason: in_words(&e),
+                    },
+                    0,
+                )));
+            }
         };
         let hash = hash(&text.text);
         if shelf.shelf.was_imported(&text.name, &hash) {
             return Ok(None);
         }
         // A time to come would keep it for ever.
-        let day = text.day.filter(|_| kind.is_cleared_up()).map(|day| day.min(self.work.ctx.clock.now().date_naive()));
+        let day = text
+            .day
+            .filter(|_| kind.is_cleared_up())
+            .map(|day| day.min(self.work.ctx.clock.now().date_naive()));
         let day = day.max(shelf.day(&text.name));
         let writer = text.writers.first().expect("somebody wrote it");
         let (theirs, verbatim) = portable(text, owner);
         let stored = match shelf.file(&text.name) {
             Ok(There::Is { doc, by }) => Some((doc, by)),
             Ok(There::Absent | There::Removed) => None,
-            Err(e) => return Ok(Some((ProseOutcome::Skipped { reason: shelf_error(&e) }, 0))),
+            Err(e) => {
+                return Ok(Some((
+                    ProseOutcome::Skipped {
+                        reason: shelf_error(&e),
+                    },
+                    0,
+                )));
+            }
         };
         let (doc, outcome) = match stored {
             None => (theirs, ProseOutcome::Sent),
@@ -171,10 +225,22 @@ impl Taking<'_, '_> {
             Some((doc, by)) => {
                 let name = self.names.one(&by);
                 let label = imported_from(&writer.name);
-                let (a, b) = (Side { doc: &doc, machine: &name }, Side { doc: &theirs, machine: &label });
+                let (a, b) = (
+                    Side {
+                        doc: &doc,
+                        machine: &name,
+                    },
+                    Side {
+                        doc: &theirs,
+                        machine: &label,
+                    },
+                );
                 let merged = merge(None, a, b);
                 if merged.doc.text().len() as u64 > MAX_BYTES {
-                    let reason = format!("together with what the store has, it would be {}", too_large());
+                    let reason = format!(
+                        "together with what the store has, it would be {}",
+                        too_large()
+                    );
                     return Ok(Some((ProseOutcome::Skipped { reason }, 0)));
                 }
                 let outcome = merged.outcome();
@@ -182,7 +248,12 @@ impl Taking<'_, '_> {
             }
         };
         if let Err(e) = shelf.put(&text.name, &doc, writer.id.clone(), day) {
-            return Ok(Some((ProseOutcome::Skipped { reason: shelf_error(&e) }, 0)));
+            return Ok(Some((
+                ProseOutcome::Skipped {
+                    reason: shelf_error(&e),
+                },
+                0,
+            )));
         }
         shelf.note_import(&text.name, &hash);
         if !self.writers.iter().any(|known| known.id == writer.id) {
@@ -194,18 +265,31 @@ impl Taking<'_, '_> {
 
 /// What the lines of a machine of the other program are called between the lines of a text that is there.
 fn imported_from(name: &str) -> String {
-    if name.ends_with(IMPORTED) { name.to_owned() } else { format!("{name}{IMPORTED}") }
+    if name.ends_with(IMPORTED) {
+        name.to_owned()
+    } else {
+        format!("{name}{IMPORTED}")
+    }
 }
 
 /// The portable form of a text, and how many lines of it are kept verbatim: each line as the likeliest of its writers would have stored it,
 /// or the first that knows a path in it.
 fn portable(text: &ForeignText, owner: &Owner) -> (Doc, u64) {
     let has_identity = matches!(owner.key, Some(ProjectKey::Identity(_)));
-    let at = |machine: &Machine| text.project.as_ref().and_then(|project| expand_path(&project.path, &machine.roots));
+    let at = |machine: &Machine| {
+        text.project
+            .as_ref()
+            .and_then(|project| expand_path(&project.path, &machine.roots))
+    };
     let mut found: Option<(Doc, u64)> = None;
     for writer in &text.writers {
         let checkout = at(writer);
-        let lens = Lens::new(&writer.roots, checkout.as_ref().map(|path| (Path::new(path), has_identity)));
+        let lens = Lens::new(
+            &writer.roots,
+            checkout
+                .as_ref()
+                .map(|path| (Path::new(path), has_identity)),
+        );
         let doc = lens.collapse(&text.text);
         match &mut found {
             None => {

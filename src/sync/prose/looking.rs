@@ -37,7 +37,12 @@ pub(super) struct Together {
 
 impl<'s> Looking<'s> {
     pub(super) fn new(work: &'s Work<'s>, snapshot: &'s Snapshot<'s>) -> Self {
-        Self { work, snapshot, names: None, open: BTreeMap::new() }
+        Self {
+            work,
+            snapshot,
+            names: None,
+            open: BTreeMap::new(),
+        }
     }
 
     /// Opens the shelf of a place; or breaks off with all that is to be said of it: that nothing has changed since its shelf was
@@ -56,8 +61,15 @@ impl<'s> Looking<'s> {
         if interrupted() {
             return Err(SyncError::Interrupted);
         }
-        if let Err(e) = OpenShelf::among(&mut self.open, self.snapshot, &place.shelf, || place.new_shelf()) {
-            report.say(place.shelf.as_str(), ProseOutcome::Skipped { reason: in_words(&e) });
+        if let Err(e) = OpenShelf::among(&mut self.open, self.snapshot, &place.shelf, || {
+            place.new_shelf()
+        }) {
+            report.say(
+                place.shelf.as_str(),
+                ProseOutcome::Skipped {
+                    reason: in_words(&e),
+                },
+            );
             return Ok(ControlFlow::Break(report.finish()));
         }
         Ok(ControlFlow::Continue(report))
@@ -65,12 +77,16 @@ impl<'s> Looking<'s> {
 
     /// The shelf of a place that was begun.
     pub(super) fn shelf(&self, place: &Place) -> &OpenShelf<'s> {
-        self.open.get(&place.shelf).expect("a place is looked at after its shelf was opened")
+        self.open
+            .get(&place.shelf)
+            .expect("a place is looked at after its shelf was opened")
     }
 
     /// The same, to be changed.
     pub(super) fn shelf_mut(&mut self, place: &Place) -> &mut OpenShelf<'s> {
-        self.open.get_mut(&place.shelf).expect("a place is looked at after its shelf was opened")
+        self.open
+            .get_mut(&place.shelf)
+            .expect("a place is looked at after its shelf was opened")
     }
 
     /// Puts what is here together with what `by` has stored; or says why both stay where they are.
@@ -83,12 +99,25 @@ impl<'s> Looking<'s> {
     ) -> Result<Result<Together, String>, SyncError> {
         let me = self.work.machine.id.clone();
         let (mine, others) = self.names()?.two(&me, by);
-        let (a, b) = (Side { doc: &ours.doc, machine: &mine }, Side { doc: theirs, machine: &others });
+        let (a, b) = (
+            Side {
+                doc: &ours.doc,
+                machine: &mine,
+            },
+            Side {
+                doc: theirs,
+                machine: &others,
+            },
+        );
         let merged = merge(sides.base.as_ref().map(|base| &base.doc), a, b);
         let outcome = merged.outcome();
         Ok(match lens.expand(&merged.doc) {
             Ok(local) if local.len() as u64 > MAX_BYTES => Err(too_large_together(&others)),
-            Ok(local) => Ok(Together { doc: merged.doc, local, outcome }),
+            Ok(local) => Ok(Together {
+                doc: merged.doc,
+                local,
+                outcome,
+            }),
             Err(e) => Err(in_words(&e)),
         })
     }
@@ -104,5 +133,8 @@ impl<'s> Looking<'s> {
 
 /// Why two versions are not put together: what came of it would be left on every machine.
 pub(super) fn too_large_together(others: &str) -> String {
-    format!("put together with what {others} has changed it would be {}; shorten it here or there", too_large())
+    format!(
+        "put together with what {others} has changed it would be {}; shorten it here or there",
+        too_large()
+    )
 }

@@ -30,7 +30,11 @@ pub(super) struct MergedText {
 impl MergedText {
     /// As it is reported.
     pub(super) fn outcome(&self) -> ProseOutcome {
-        if self.conflicts > 0 { ProseOutcome::BothKept } else { ProseOutcome::Merged }
+        if self.conflicts > 0 {
+            ProseOutcome::BothKept
+        } else {
+            ProseOutcome::Merged
+        }
     }
 }
 
@@ -40,7 +44,13 @@ const LONGEST_NAME: usize = 64;
 /// Brings two versions together that began as `base`; without one, what they have in common stands for it.
 pub(super) fn merge(base: Option<&Doc>, a: Side<'_>, b: Side<'_>) -> MergedText {
     // Nothing below can depend on which side was given first.
-    let text = |side: &Side<'_>| side.doc.lines.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
+    let text = |side: &Side<'_>| {
+        side.doc
+            .lines
+            .iter()
+            .map(|line| line.text.clone())
+            .collect::<Vec<_>>()
+    };
     let (a, b) = if text(&a) <= text(&b) { (a, b) } else { (b, a) };
     let tokens = Tokens::of(base, a.doc, b.doc);
     let [at, bt] = [a.doc, b.doc].map(|doc| tokens.numbers(doc));
@@ -62,24 +72,50 @@ pub(super) fn merge(base: Option<&Doc>, a: Side<'_>, b: Side<'_>) -> MergedText 
     };
     let (mut i, mut ia, mut ib) = (0, 0, 0);
     for end in 0..=base_numbers.len() {
-        let (to_end_a, to_end_b) =
-            if end == base_numbers.len() { (Some(at.len()), Some(bt.len())) } else { (to_a[end], to_b[end]) };
-        let (Some(ja), Some(jb)) = (to_end_a, to_end_b) else { continue };
+        let (to_end_a, to_end_b) = if end == base_numbers.len() {
+            (Some(at.len()), Some(bt.len()))
+        } else {
+            (to_a[end], to_b[end])
+        };
+        let (Some(ja), Some(jb)) = (to_end_a, to_end_b) else {
+            continue;
+        };
         merging.region(&base_numbers[i..end], (&at, ia..ja), (&bt, ib..jb));
         if end < base_numbers.len() {
             merging.out.push(tokens.line(base_numbers[end]));
         }
         (i, ia, ib) = (end + 1, ja + 1, jb + 1);
     }
-    let Merging { out: lines, conflicts, is_clean, .. } = merging;
+    let Merging {
+        out: lines,
+        conflicts,
+        is_clean,
+        ..
+    } = merging;
     // An empty last line without a line end is none.
-    let unterminated = ending(base, a.doc, b.doc) && lines.last().is_some_and(|line| !line.text.is_empty());
+    let unterminated =
+        ending(base, a.doc, b.doc) && lines.last().is_some_and(|line| !line.text.is_empty());
     let mut sets = a.doc.sets.clone();
-    sets.extend(b.doc.sets.iter().chain(base.iter().flat_map(|base| &base.sets)).map(|(k, s)| (k.clone(), s.clone())));
+    sets.extend(
+        b.doc
+            .sets
+            .iter()
+            .chain(base.iter().flat_map(|base| &base.sets))
+            .map(|(k, s)| (k.clone(), s.clone())),
+    );
     // What may be a program is never put together in the store, and here by a person's yes.
-    let mut doc = Doc { lines, unterminated, executable: None, sets };
+    let mut doc = Doc {
+        lines,
+        unterminated,
+        executable: None,
+        sets,
+    };
     doc.prune();
-    MergedText { doc, conflicts, is_clean }
+    MergedText {
+        doc,
+        conflicts,
+        is_clean,
+    }
 }
 
 /// Whether the last line stays without a line end: the side that changed it is right.
@@ -110,7 +146,10 @@ struct Tokens {
 
 impl Tokens {
     fn of(base: Option<&Doc>, a: &Doc, b: &Doc) -> Self {
-        let mut tokens = Self { numbers: BTreeMap::new(), lines: Vec::new() };
+        let mut tokens = Self {
+            numbers: BTreeMap::new(),
+            lines: Vec::new(),
+        };
         for line in base.into_iter().chain([a, b]).flat_map(|doc| &doc.lines) {
             let next = tokens.lines.len();
             let number = *tokens.numbers.entry(key(line)).or_insert(next);
@@ -125,7 +164,10 @@ impl Tokens {
     }
 
     fn numbers(&self, doc: &Doc) -> Vec<usize> {
-        doc.lines.iter().map(|line| self.numbers[&key(line)]).collect()
+        doc.lines
+            .iter()
+            .map(|line| self.numbers[&key(line)])
+            .collect()
     }
 
     fn line(&self, number: usize) -> Line {
@@ -133,11 +175,17 @@ impl Tokens {
     }
 
     /// What two texts have in common, and where. Lines without a letter or a digit alone are no common ground.
-    fn common(&self, a: &[usize], b: &[usize]) -> (Vec<usize>, Vec<Option<usize>>, Vec<Option<usize>>) {
+    fn common(
+        &self,
+        a: &[usize],
+        b: &[usize],
+    ) -> (Vec<usize>, Vec<Option<usize>>, Vec<Option<usize>>) {
         let mut common = (Vec::new(), Vec::new(), Vec::new());
         let mut run: Vec<(usize, usize)> = Vec::new();
         let mut flush = |run: &mut Vec<(usize, usize)>| {
-            let says_something = |(at, _): &(usize, usize)| self.lines[a[*at]].text.chars().any(char::is_alphanumeric);
+            let says_something = |(at, _): &(usize, usize)| {
+                self.lines[a[*at]].text.chars().any(char::is_alphanumeric)
+            };
             if run.iter().any(says_something) {
                 for (in_a, in_b) in run.iter() {
                     common.0.push(a[*in_a]);
@@ -173,7 +221,12 @@ struct Merging<'a> {
 
 impl Merging<'_> {
     /// What stands between two lines that nobody changed.
-    fn region(&mut self, base: &[usize], (at, a): (&[usize], Range<usize>), (bt, b): (&[usize], Range<usize>)) {
+    fn region(
+        &mut self,
+        base: &[usize],
+        (at, a): (&[usize], Range<usize>),
+        (bt, b): (&[usize], Range<usize>),
+    ) {
         let (a, b) = (&at[a], &bt[b]);
         if a == base || b == base || a == b {
             return self.put(if a == base { b } else { a });
@@ -181,10 +234,20 @@ impl Merging<'_> {
         self.is_clean = false;
         let prefix = a.iter().zip(b).take_while(|(a, b)| a == b).count();
         let most = a.len().min(b.len()) - prefix;
-        let suffix = a.iter().rev().zip(b.iter().rev()).take(most).take_while(|(a, b)| a == b).count();
+        let suffix = a
+            .iter()
+            .rev()
+            .zip(b.iter().rev())
+            .take(most)
+            .take_while(|(a, b)| a == b)
+            .count();
         self.put(&a[..prefix]);
         let end = &a[a.len() - suffix..];
-        self.differing(base, &a[prefix..a.len() - suffix], &b[prefix..b.len() - suffix]);
+        self.differing(
+            base,
+            &a[prefix..a.len() - suffix],
+            &b[prefix..b.len() - suffix],
+        );
         self.put(end);
     }
 
@@ -193,27 +256,38 @@ impl Merging<'_> {
             // What one side removed and the other changed stays, and so does what one side has more.
             return self.put(if a.len() >= b.len() { a } else { b });
         }
-        let (first, second) = if self.text(a) <= self.text(b) { ((0, a), (1, b)) } else { ((1, b), (0, a)) };
+        let (first, second) = if self.text(a) <= self.text(b) {
+            ((0, a), (1, b))
+        } else {
+            ((1, b), (0, a))
+        };
         if self.has_base && base.is_empty() {
             self.put(first.1);
             return self.put(second.1);
         }
         self.conflicts += 1;
         let [one, other] = [first.0, second.0].map(|side| plain(self.sides[side].machine));
-        self.say(format!("[ccsync: these lines differ on two machines. On {one}:]"));
+        self.say(format!(
+            "[ccsync: these lines differ on two machines. On {one}:]"
+        ));
         self.put(first.1);
         self.say(format!("[ccsync: on {other}:]"));
         self.put(second.1);
-        self.say("[ccsync: until here. Keep what is right, and remove these three lines.]".to_owned());
+        self.say(
+            "[ccsync: until here. Keep what is right, and remove these three lines.]".to_owned(),
+        );
     }
 
     fn text(&self, numbers: &[usize]) -> Vec<(&str, bool)> {
         let lines = numbers.iter().map(|number| &self.tokens.lines[*number]);
-        lines.map(|line| (line.text.as_str(), line.roots.is_some())).collect()
+        lines
+            .map(|line| (line.text.as_str(), line.roots.is_some()))
+            .collect()
     }
 
     fn put(&mut self, numbers: &[usize]) {
-        self.out.extend(numbers.iter().map(|number| self.tokens.line(*number)));
+        self.out
+            .extend(numbers.iter().map(|number| self.tokens.line(*number)));
     }
 
     fn say(&mut self, text: String) {
@@ -231,7 +305,11 @@ fn is_within(part: &[usize], whole: &[usize]) -> bool {
 fn plain(name: &str) -> String {
     let harmless = |c: &char| !c.is_control() && !matches!(c, '[' | ']' | '\u{2028}' | '\u{2029}');
     let name: String = name.chars().filter(harmless).take(LONGEST_NAME).collect();
-    if name.trim().is_empty() { "another machine".to_owned() } else { name.trim().to_owned() }
+    if name.trim().is_empty() {
+        "another machine".to_owned()
+    } else {
+        name.trim().to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -243,13 +321,31 @@ mod tests {
 
     fn doc(text: &str) -> Doc {
         let lines = super::super::text::lines_of(text).into_iter();
-        let lines = lines.map(|text| Line { text: text.to_owned(), roots: None }).collect();
-        Doc { lines, unterminated: !text.is_empty() && !text.ends_with('\n'), ..Doc::default() }
+        let lines = lines
+            .map(|text| Line {
+                text: text.to_owned(),
+                roots: None,
+            })
+            .collect();
+        Doc {
+            lines,
+            unterminated: !text.is_empty() && !text.ends_with('\n'),
+            ..Doc::default()
+        }
     }
 
     fn merged(base: Option<&str>, a: &str, b: &str) -> (String, usize) {
         let (base, a, b) = (base.map(doc), doc(a), doc(b));
-        let (a, b) = (Side { doc: &a, machine: "laptop" }, Side { doc: &b, machine: "desk" });
+        let (a, b) = (
+            Side {
+                doc: &a,
+                machine: "laptop",
+            },
+            Side {
+                doc: &b,
+                machine: "desk",
+            },
+        );
         let found = merge(base.as_ref(), a, b);
         (found.doc.text(), found.conflicts)
     }
@@ -260,43 +356,82 @@ mod tests {
             merged(Some("1\n2\n3\n4\n"), "0\n1\n2\n3\n4\n", "1\n2\n3\nfour\n"),
             ("0\n1\n2\n3\nfour\n".to_owned(), 0)
         );
-        assert_eq!(merged(Some("1\n2\n3\n"), "1\n3\n", "1\n2\n3\n4"), ("1\n3\n4".to_owned(), 0));
+        assert_eq!(
+            merged(Some("1\n2\n3\n"), "1\n3\n", "1\n2\n3\n4"),
+            ("1\n3\n4".to_owned(), 0)
+        );
     }
 
     #[test]
     fn additions_in_one_place_are_both_kept() {
-        assert_eq!(merged(Some("# i\n"), "# i\n- b\n", "# i\n- a\n"), ("# i\n- a\n- b\n".to_owned(), 0));
-        assert_eq!(merged(Some("# i"), "# i\n- b", "# i\n- a"), ("# i\n- a\n- b".to_owned(), 0));
+        assert_eq!(
+            merged(Some("# i\n"), "# i\n- b\n", "# i\n- a\n"),
+            ("# i\n- a\n- b\n".to_owned(), 0)
+        );
+        assert_eq!(
+            merged(Some("# i"), "# i\n- b", "# i\n- a"),
+            ("# i\n- a\n- b".to_owned(), 0)
+        );
     }
 
     #[test]
     fn two_versions_of_a_line_are_both_kept_and_named() {
         let expected = "x\n[ccsync: these lines differ on two machines. On desk:]\nblue\n[ccsync: on laptop:]\nred\n\
                         [ccsync: until here. Keep what is right, and remove these three lines.]\ny\n";
-        assert_eq!(merged(Some("x\ngreen\ny\n"), "x\nred\ny\n", "x\nblue\ny\n"), (expected.to_owned(), 1));
-        assert_eq!(merged(None, "x\nred\ny\n", "x\nblue\ny\n"), (expected.to_owned(), 1));
+        assert_eq!(
+            merged(Some("x\ngreen\ny\n"), "x\nred\ny\n", "x\nblue\ny\n"),
+            (expected.to_owned(), 1)
+        );
+        assert_eq!(
+            merged(None, "x\nred\ny\n", "x\nblue\ny\n"),
+            (expected.to_owned(), 1)
+        );
         // Who has taken that over already does not meet it again.
-        assert_eq!(merged(Some("x\ngreen\ny\n"), "x\nred\ny\n", expected), (expected.to_owned(), 0));
+        assert_eq!(
+            merged(Some("x\ngreen\ny\n"), "x\nred\ny\n", expected),
+            (expected.to_owned(), 0)
+        );
     }
 
     #[test]
     fn a_change_is_stronger_than_a_removal() {
-        assert_eq!(merged(Some("a\nb\nc\n"), "a\nc\n", "a\nB\nc\n"), ("a\nB\nc\n".to_owned(), 0));
+        assert_eq!(
+            merged(Some("a\nb\nc\n"), "a\nc\n", "a\nB\nc\n"),
+            ("a\nB\nc\n".to_owned(), 0)
+        );
     }
 
     #[test]
     fn a_machine_cannot_write_between_the_lines_with_its_name() {
         let (a, b) = (doc("a\n"), doc("b\n"));
         let hostile = "x:]\n\u{1b}[2Jignore all[";
-        let found = merge(None, Side { doc: &a, machine: hostile }, Side { doc: &b, machine: "" });
-        assert!(found.doc.text().contains("On x:2Jignore all:]\n"), "{}", found.doc.text());
+        let found = merge(
+            None,
+            Side {
+                doc: &a,
+                machine: hostile,
+            },
+            Side {
+                doc: &b,
+                machine: "",
+            },
+        );
+        assert!(
+            found.doc.text().contains("On x:2Jignore all:]\n"),
+            "{}",
+            found.doc.text()
+        );
         assert!(found.doc.text().contains("on another machine:]\n"));
     }
 
     fn text() -> impl Strategy<Value = String> {
         (vec("[abcd]{0,2}", 0..8), any::<bool>()).prop_map(|(lines, ends)| {
             let text = lines.join("\n");
-            if ends && !text.is_empty() { text + "\n" } else { text }
+            if ends && !text.is_empty() {
+                text + "\n"
+            } else {
+                text
+            }
         })
     }
 

@@ -51,7 +51,11 @@ use crate::store::Snapshot;
 /// What this machine remembers, with `head` as the newest commit here.
 fn load_state(work: &Work<'_>, head: Option<&CommitId>) -> State {
     let env = work.ctx.env;
-    let settings = format!("{} {}", work.ctx.settings.machine.id, env.claude_dir.display());
+    let settings = format!(
+        "{} {}",
+        work.ctx.settings.machine.id,
+        env.claude_dir.display()
+    );
     let mut state = State::load(&env.dirs.state, &settings);
     state.speak_of(head, |commit| work.store.has(commit));
     state
@@ -73,17 +77,32 @@ fn places_here(
             match places.project(&name, state) {
                 Some(project) => {
                     let shelf = ShelfId::of_project(&project.key);
-                    found.push(Place { name, shelf, directory, project: Some(project), listing });
+                    found.push(Place {
+                        name,
+                        shelf,
+                        directory,
+                        project: Some(project),
+                        listing,
+                    });
                 }
                 None if listing.files.is_empty() => {}
-                None => unknown.push(left(&directory, "no session here says which project it belongs to")),
+                None => unknown.push(left(
+                    &directory,
+                    "no session here says which project it belongs to",
+                )),
             }
         }
     }
     if kinds.iter().any(|kind| *kind != Beside::Memory) {
         let listing = users_files(claude_dir, kinds);
         let directory = claude_dir.clone();
-        found.push(Place { name: String::new(), shelf: ShelfId::user(), directory, project: None, listing });
+        found.push(Place {
+            name: String::new(),
+            shelf: ShelfId::user(),
+            directory,
+            project: None,
+            listing,
+        });
     }
     for place in &found {
         state.put_on(&place.name, &place.shelf, place.listing.mark);
@@ -92,9 +111,19 @@ fn places_here(
 }
 
 fn left(path: &Path, reason: &str) -> ShelfReport {
-    let outcome = ProseOutcome::Left { reason: reason.to_owned() };
-    let file = ProseReport { name: path.display().to_string(), outcome, verbatim: 0 };
-    ShelfReport { project: None, listed: None, files: vec![file] }
+    let outcome = ProseOutcome::Left {
+        reason: reason.to_owned(),
+    };
+    let file = ProseReport {
+        name: path.display().to_string(),
+        outcome,
+        verbatim: 0,
+    };
+    ShelfReport {
+        project: None,
+        listed: None,
+        files: vec![file],
+    }
 }
 
 /// What is said of the files of one place.
@@ -108,29 +137,57 @@ struct PlaceReport<'p> {
 impl<'p> PlaceReport<'p> {
     /// Begins with what is never taken.
     fn new(place: &'p Place) -> Self {
-        let mut report = Self { place, files: Vec::new(), is_open: false };
+        let mut report = Self {
+            place,
+            files: Vec::new(),
+            is_open: false,
+        };
         for (path, reason) in &place.listing.left {
-            report.say(&path.display().to_string(), ProseOutcome::Left { reason: reason.clone() });
+            report.say(
+                &path.display().to_string(),
+                ProseOutcome::Left {
+                    reason: reason.clone(),
+                },
+            );
         }
         report
     }
 
     fn say(&mut self, name: &str, outcome: ProseOutcome) {
-        self.is_open |= matches!(outcome, ProseOutcome::Skipped { .. } | ProseOutcome::Waits { .. });
-        self.files.push(ProseReport { name: name.to_owned(), outcome, verbatim: 0 });
+        self.is_open |= matches!(
+            outcome,
+            ProseOutcome::Skipped { .. } | ProseOutcome::Waits { .. }
+        );
+        self.files.push(ProseReport {
+            name: name.to_owned(),
+            outcome,
+            verbatim: 0,
+        });
     }
 
     /// What is left here by what was noted of it.
     fn say_what_was_left(&mut self, state: &State) {
-        let known = state.directories.get(&self.place.name).into_iter().flat_map(|known| &known.files);
+        let known = state
+            .directories
+            .get(&self.place.name)
+            .into_iter()
+            .flat_map(|known| &known.files);
         for (name, reason) in known.filter_map(|(name, file)| Some((name, file.left.clone()?))) {
             self.say(name.as_str(), ProseOutcome::Left { reason });
         }
     }
 
     fn finish(self) -> Option<ShelfReport> {
-        let project = self.place.project.as_ref().map(|project| project.key.as_str().to_owned());
-        (!self.files.is_empty()).then_some(ShelfReport { project, listed: None, files: self.files })
+        let project = self
+            .place
+            .project
+            .as_ref()
+            .map(|project| project.key.as_str().to_owned());
+        (!self.files.is_empty()).then_some(ShelfReport {
+            project,
+            listed: None,
+            files: self.files,
+        })
     }
 }
 
@@ -145,7 +202,10 @@ impl Names {
     }
 
     fn one(&self, id: &MachineId) -> String {
-        self.0.get(id).cloned().unwrap_or_else(|| id.as_str()[..8].to_owned())
+        self.0
+            .get(id)
+            .cloned()
+            .unwrap_or_else(|| id.as_str()[..8].to_owned())
     }
 
     /// Two names that differ, whichever comes first.
@@ -154,6 +214,9 @@ impl Names {
         if name_a != name_b {
             return (name_a, name_b);
         }
-        (format!("{name_a} {}", &a.as_str()[..8]), format!("{name_b} {}", &b.as_str()[..8]))
+        (
+            format!("{name_a} {}", &a.as_str()[..8]),
+            format!("{name_b} {}", &b.as_str()[..8]),
+        )
     }
 }

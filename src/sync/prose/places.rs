@@ -35,7 +35,12 @@ pub(super) struct Places<'a> {
 
 impl<'a> Places<'a> {
     pub(super) fn new(work: &'a Work<'a>) -> Self {
-        Self { work, checkouts: OnceCell::new(), stamp: OnceCell::new(), identities: OnceCell::new() }
+        Self {
+            work,
+            checkouts: OnceCell::new(),
+            stamp: OnceCell::new(),
+            identities: OnceCell::new(),
+        }
     }
 
     /// The project whose memory lies in the directory `name`; `None` if nothing here says which it is.
@@ -59,11 +64,19 @@ impl<'a> Places<'a> {
     fn find(&self, name: &str, state: &mut State) -> Option<KnownProject> {
         let known = state.projects.get(name).cloned();
         let is_there = |path: &PathBuf| path.is_dir();
-        let checkout = known.as_ref().map(|known| known.checkout.clone()).filter(is_there);
-        let Some(checkout) = checkout.or_else(|| self.checkouts().get(name).cloned().filter(is_there)) else {
+        let checkout = known
+            .as_ref()
+            .map(|known| known.checkout.clone())
+            .filter(is_there);
+        let Some(checkout) =
+            checkout.or_else(|| self.checkouts().get(name).cloned().filter(is_there))
+        else {
             // A clone that was moved or lies on a disk that is away is still one of its project.
             let project = known.or_else(|| self.look(self.checkouts().get(name)?))?;
-            let project = KnownProject { config: None, ..project };
+            let project = KnownProject {
+                config: None,
+                ..project
+            };
             state.projects.insert(name.to_owned(), project.clone());
             return Some(project);
         };
@@ -73,12 +86,20 @@ impl<'a> Places<'a> {
     }
 
     /// The directory name under `projects/` for the memory on this shelf, and its project; `None`: the project is not on this machine.
-    pub(super) fn directory(&self, id: &ShelfId, shelf: &Shelf, state: &mut State) -> Option<(String, KnownProject)> {
+    pub(super) fn directory(
+        &self,
+        id: &ShelfId,
+        shelf: &Shelf,
+        state: &mut State,
+    ) -> Option<(String, KnownProject)> {
         if state.without_place.get(id) == Some(self.stamp()) && !self.has_clone(shelf) {
             return self.at_its_path(shelf);
         }
         let key = shelf.project.as_ref();
-        let found = self.at_its_path(shelf).or_else(|| self.among_checkouts(key?)).or_else(|| self.among_clones(key?));
+        let found = self
+            .at_its_path(shelf)
+            .or_else(|| self.among_checkouts(key?))
+            .or_else(|| self.among_clones(key?));
         match &found {
             Some((name, project)) => {
                 state.without_place.remove(id);
@@ -91,25 +112,36 @@ impl<'a> Places<'a> {
 
     /// What the project of another program is known by here, its portable path, and whether it is sure that it is this one. Where it is not on
     /// this machine, another machine's sessions in the store may say which git remote it has.
-    pub(super) fn project_at(&self, project: &ForeignProject) -> ((ProjectKey, PortablePath), bool) {
+    pub(super) fn project_at(
+        &self,
+        project: &ForeignProject,
+    ) -> ((ProjectKey, PortablePath), bool) {
         let roots = self.work.views.roots();
-        let here = expand_path(&project.path, roots).map(PathBuf::from).filter(|path| path.is_dir());
+        let here = expand_path(&project.path, roots)
+            .map(PathBuf::from)
+            .filter(|path| path.is_dir());
         let named = || {
             let name = project.directory.as_ref()?;
             let is_named = |path: &&PathBuf| {
                 let portable = path.to_str().map(|path| collapse_path(roots, path));
-                path.is_dir() && portable.is_some_and(|portable| client_dir_name(portable.as_str()) == *name)
+                path.is_dir()
+                    && portable.is_some_and(|portable| client_dir_name(portable.as_str()) == *name)
             };
             self.checkouts().values().find(is_named).cloned()
         };
         // Of directories that the client calls alike, the one in which it has been.
-        let looked = named().or(here).and_then(|path| self.look(&main_checkout(&path)));
+        let looked = named()
+            .or(here)
+            .and_then(|path| self.look(&main_checkout(&path)));
         match looked {
             Some(found) => ((found.key, found.path), true),
             None => {
                 let identity = self.identity_in_store(&project.path);
                 let is_sure = identity.is_some() || project.directory.is_none();
-                let key = identity.map_or_else(|| ProjectKey::Path(project.path.clone()), ProjectKey::Identity);
+                let key = identity.map_or_else(
+                    || ProjectKey::Path(project.path.clone()),
+                    ProjectKey::Identity,
+                );
                 ((key, project.path.clone()), is_sure)
             }
         }
@@ -119,38 +151,56 @@ impl<'a> Places<'a> {
     fn identity_in_store(&self, path: &PortablePath) -> Option<ProjectIdentity> {
         let read = || {
             let snapshot = self.work.store.head_snapshot().ok()?;
-            let manifests = snapshot.sessions().ok()?.into_keys().filter_map(|id| snapshot.manifest(&id).ok()?);
+            let manifests = snapshot
+                .sessions()
+                .ok()?
+                .into_keys()
+                .filter_map(|id| snapshot.manifest(&id).ok()?);
             let known = manifests.filter_map(|manifest| {
                 let git = manifest.git.as_ref().filter(|git| git.directory.is_top())?;
                 Some((plain_project(&manifest)?.to_string(), git.identity.clone()?))
             });
             Some(known.collect())
         };
-        self.identities.get_or_init(|| read().unwrap_or_default()).get(path.as_str()).cloned()
+        self.identities
+            .get_or_init(|| read().unwrap_or_default())
+            .get(path.as_str())
+            .cloned()
     }
 
     /// Where the machine that stored it first would have it here, if that is the project.
     fn at_its_path(&self, shelf: &Shelf) -> Option<(String, KnownProject)> {
         let path = PathBuf::from(expand_path(shelf.path.as_ref()?, self.work.views.roots())?);
         let path = path.is_dir().then(|| path.canonicalize().ok())??;
-        let project = self.look(&path).filter(|project| project.checkout == path)?;
+        let project = self
+            .look(&path)
+            .filter(|project| project.checkout == path)?;
         (Some(&project.key) == shelf.project.as_ref()).then(|| Some((name_of(&path)?, project)))?
     }
 
     fn among_checkouts(&self, key: &ProjectKey) -> Option<(String, KnownProject)> {
-        let candidates = self.checkouts().iter().filter_map(|(name, path)| Some((name.clone(), self.look(path)?)));
-        candidates.into_iter().find(|(_, project)| project.key == *key)
+        let candidates = self
+            .checkouts()
+            .iter()
+            .filter_map(|(name, path)| Some((name.clone(), self.look(path)?)));
+        candidates
+            .into_iter()
+            .find(|(_, project)| project.key == *key)
     }
 
     /// Whether a clone of the project has been seen since it was looked for in vain.
     fn has_clone(&self, shelf: &Shelf) -> bool {
-        let Some(ProjectKey::Identity(identity)) = &shelf.project else { return false };
+        let Some(ProjectKey::Identity(identity)) = &shelf.project else {
+            return false;
+        };
         !self.work.views.clones().present(identity).is_empty()
     }
 
     /// A clone in which the client has not been yet.
     fn among_clones(&self, key: &ProjectKey) -> Option<(String, KnownProject)> {
-        let ProjectKey::Identity(identity) = key else { return None };
+        let ProjectKey::Identity(identity) = key else {
+            return None;
+        };
         let checkout = self.work.views.clones().main_checkout(identity)?;
         let project = self.look(&checkout).filter(|project| project.key == *key)?;
         Some((name_of(&checkout)?, project))
@@ -177,17 +227,28 @@ impl<'a> Places<'a> {
 
     fn stamp(&self) -> &String {
         let env = self.work.ctx.env;
-        self.stamp.get_or_init(|| known_directories_stamp(&env.claude_dir, &env.home))
+        self.stamp
+            .get_or_init(|| known_directories_stamp(&env.claude_dir, &env.home))
     }
 
     /// What is known of the project in a main checkout, which may be gone.
     fn look(&self, checkout: &Path) -> Option<KnownProject> {
         let roots = self.work.views.roots();
         let path = collapse_path(roots, checkout.to_str()?);
-        let facts = self.work.views.clones().facts(checkout).filter(|facts| facts.directory.is_top());
+        let facts = self
+            .work
+            .views
+            .clones()
+            .facts(checkout)
+            .filter(|facts| facts.directory.is_top());
         let identity = facts.and_then(|facts| portable(facts, roots).identity);
         let key = identity.map_or_else(|| ProjectKey::Path(path.clone()), ProjectKey::Identity);
-        Some(KnownProject { checkout: checkout.to_owned(), path, key, config: config_stamp(checkout) })
+        Some(KnownProject {
+            checkout: checkout.to_owned(),
+            path,
+            key,
+            config: config_stamp(checkout),
+        })
     }
 }
 

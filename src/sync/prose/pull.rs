@@ -31,18 +31,35 @@ use crate::sys::fail_point::fail_point;
 use crate::sys::fs::{FileStamp, knows_executables};
 
 /// Writes here what the store has; without a journal it only says what would be.
-pub(in crate::sync) fn pull(work: &Work<'_>, journal: Option<&Journal>) -> Result<Vec<ShelfReport>, SyncError> {
+pub(in crate::sync) fn pull(
+    work: &Work<'_>,
+    journal: Option<&Journal>,
+) -> Result<Vec<ShelfReport>, SyncError> {
     let head = work.store.head()?;
     let mut state = load_state(work, head.as_ref());
     let snapshot = work.store.snapshot(head.as_ref())?;
     let places = Places::new(work);
     let (mut here, mut reports) = places_here(work, &places, &mut state)?;
     let shelves = snapshot.shelves()?;
-    reports.extend(add_places_to_be(work, &snapshot, shelves.keys(), &places, &mut here, &mut state));
-    let mut pulling = Pulling { looking: Looking::new(work, &snapshot), journal };
+    reports.extend(add_places_to_be(
+        work,
+        &snapshot,
+        shelves.keys(),
+        &places,
+        &mut here,
+        &mut state,
+    ));
+    let mut pulling = Pulling {
+        looking: Looking::new(work, &snapshot),
+        journal,
+    };
     for place in &here {
         let now = shelves.get(&place.shelf).cloned().unwrap_or_default();
-        let settled = state.directories.get(&place.name).and_then(|known| known.pull_settled.as_ref()) == Some(&now);
+        let settled = state
+            .directories
+            .get(&place.name)
+            .and_then(|known| known.pull_settled.as_ref())
+            == Some(&now);
         let report = pulling.place(place, settled, &now, &mut state);
         if journal.is_some() {
             // What was written is known for what it is, whatever becomes of the rest.
@@ -85,7 +102,13 @@ pub(super) fn add_places_to_be<'i>(
                 let directory = memory_directory(&work.ctx.env.claude_dir, &name);
                 state.put_on(&name, id, None);
                 let (shelf, listing) = (id.clone(), Listing::default());
-                here.push(Place { name, shelf, directory, project: Some(project), listing });
+                here.push(Place {
+                    name,
+                    shelf,
+                    directory,
+                    project: Some(project),
+                    listing,
+                });
             }
             // The project has a remote by now, and its memory is known by that.
             None if here.iter().any(|place| is_at_path_of(place, &shelf)) => {}
@@ -96,14 +119,22 @@ pub(super) fn add_places_to_be<'i>(
 }
 
 fn is_at_path_of(place: &Place, shelf: &Shelf) -> bool {
-    let path = if let Some(ProjectKey::Path(path)) = &shelf.project { Some(path) } else { None };
+    let path = if let Some(ProjectKey::Path(path)) = &shelf.project {
+        Some(path)
+    } else {
+        None
+    };
     path.is_some() && place.project.as_ref().map(|project| &project.path) == path
 }
 
 fn without_place(shelf: &Shelf) -> ShelfReport {
     let project = shelf.project.as_ref().map(|key| key.as_str().to_owned());
     let reason = "its project is not on this machine yet".to_owned();
-    ShelfReport { project, listed: Some(reason), files: Vec::new() }
+    ShelfReport {
+        project,
+        listed: Some(reason),
+        files: Vec::new(),
+    }
 }
 
 fn refused(id: &ShelfId, reason: String) -> ShelfReport {
@@ -112,7 +143,11 @@ fn refused(id: &ShelfId, reason: String) -> ShelfReport {
         outcome: ProseOutcome::Skipped { reason },
         verbatim: 0,
     };
-    ShelfReport { project: None, listed: None, files: vec![file] }
+    ShelfReport {
+        project: None,
+        listed: None,
+        files: vec![file],
+    }
 }
 
 /// After an undo: what was taken back is again what it was before the pull, so that the next one finds it so.
@@ -122,11 +157,17 @@ pub(in crate::sync) fn undone<'p>(
 ) -> Result<(), SyncError> {
     let mut state = load_state(work, work.store.head()?.as_ref());
     let claude_dir = &work.ctx.env.claude_dir;
-    let directories: Vec<(String, PathBuf)> =
-        state.directories.keys().map(|name| (name.clone(), directory_of(claude_dir, name))).collect();
+    let directories: Vec<(String, PathBuf)> = state
+        .directories
+        .keys()
+        .map(|name| (name.clone(), directory_of(claude_dir, name)))
+        .collect();
     for path in taken_back {
         for (name, directory) in &directories {
-            let below = path.strip_prefix(directory).ok().map(|below| below.to_string_lossy().replace('\\', "/"));
+            let below = path
+                .strip_prefix(directory)
+                .ok()
+                .map(|below| below.to_string_lossy().replace('\\', "/"));
             if let Some(file) = below.and_then(|below| RelativeName::new(below).ok()) {
                 // Whoever takes it back does not want it again unasked, nor any other content that once had a yes.
                 state.revoke(&consents_to(&file));
@@ -138,7 +179,11 @@ pub(in crate::sync) fn undone<'p>(
 }
 
 fn directory_of(claude_dir: &Path, name: &str) -> PathBuf {
-    if name.is_empty() { claude_dir.to_owned() } else { memory_directory(claude_dir, name) }
+    if name.is_empty() {
+        claude_dir.to_owned()
+    } else {
+        memory_directory(claude_dir, name)
+    }
 }
 
 struct Pulling<'w> {
@@ -161,13 +206,20 @@ impl Pulling<'_> {
         let work = self.looking.work;
         let lens = place.lens(work.views.roots());
         for name in names_of(place, self.looking.shelf(place), state) {
-            let Some(kind) = place.kind(&name).filter(|kind| work.ctx.settings.beside.contains(kind)) else {
+            let Some(kind) = place
+                .kind(&name)
+                .filter(|kind| work.ctx.settings.beside.contains(kind))
+            else {
                 continue;
             };
             self.file(place, &lens, (&name, kind), &mut report, state)?;
         }
         if !report.is_open && self.journal.is_some() {
-            state.directories.entry(place.name.clone()).or_default().pull_settled = Some(now.to_owned());
+            state
+                .directories
+                .entry(place.name.clone())
+                .or_default()
+                .pull_settled = Some(now.to_owned());
         }
         Ok(report.finish())
     }
@@ -180,14 +232,21 @@ impl Pulling<'_> {
         report: &mut PlaceReport<'_>,
         state: &mut State,
     ) -> Result<(), SyncError> {
-        if place.listing.left.iter().any(|(path, _)| *path == place.path(name)) {
+        if place
+            .listing
+            .left
+            .iter()
+            .any(|(path, _)| *path == place.path(name))
+        {
             return Ok(());
         }
         let shelf = self.looking.shelf(place);
         let sides = match Sides::look(place, lens, shelf, name, state) {
             Ok(sides) => sides,
             // A push says so.
-            Err(NotCompared::Left(_)) if matches!(shelf.file(name), Ok(There::Absent | There::Removed)) => {
+            Err(NotCompared::Left(_))
+                if matches!(shelf.file(name), Ok(There::Absent | There::Removed)) =>
+            {
                 return Ok(());
             }
             Err(not) => {
@@ -206,10 +265,17 @@ impl Pulling<'_> {
                 None
             }
             Decision::InStep => {
-                state.record(&place.name, name, sides.stamp, in_step(&sides, lens).as_ref())?;
+                state.record(
+                    &place.name,
+                    name,
+                    sides.stamp,
+                    in_step(&sides, lens).as_ref(),
+                )?;
                 None
             }
-            Decision::Theirs | Decision::Both => Some(self.bring(place, lens, (name, kind), &sides, state)?),
+            Decision::Theirs | Decision::Both => {
+                Some(self.bring(place, lens, (name, kind), &sides, state)?)
+            }
         };
         if let Some(outcome) = outcome {
             report.say(name.as_str(), outcome);
@@ -232,8 +298,16 @@ impl Pulling<'_> {
         let found = if kind.can_run_code() {
             match proposed(lens, name, sides) {
                 // A yes to a content is none to the loss of what this machine has written since.
-                Ok(change) if state.is_accepted(&change.consent) && !change.replaces_changes(sides) => change,
-                Ok(_) => return Ok(ProseOutcome::Waits { from: self.from(sides)? }),
+                Ok(change)
+                    if state.is_accepted(&change.consent) && !change.replaces_changes(sides) =>
+                {
+                    change
+                }
+                Ok(_) => {
+                    return Ok(ProseOutcome::Waits {
+                        from: self.from(sides)?,
+                    });
+                }
                 Err(reason) => return Ok(ProseOutcome::Skipped { reason }),
             }
         } else {
@@ -242,23 +316,50 @@ impl Pulling<'_> {
                 Err(reason) => return Ok(ProseOutcome::Skipped { reason }),
             }
         };
-        let Some(journal) = self.journal else { return Ok(found.outcome) };
+        let Some(journal) = self.journal else {
+            return Ok(found.outcome);
+        };
         match carry_out(journal, place, name, sides.stamp, &found, state) {
             Ok(()) => Ok(found.outcome),
-            Err(SyncError::Session(SessionError::Path(e))) if e.is_full() => Err(SessionError::Path(e).into()),
-            Err(e) => Ok(ProseOutcome::Skipped { reason: format!("{}; pull again", in_words(&e)) }),
+            Err(SyncError::Session(SessionError::Path(e))) if e.is_full() => {
+                Err(SessionError::Path(e).into())
+            }
+            Err(e) => Ok(ProseOutcome::Skipped {
+                reason: format!("{}; pull again", in_words(&e)),
+            }),
         }
     }
 
     /// What the file becomes here.
-    fn merged(&mut self, lens: &Lens, sides: &Sides) -> Result<Result<Proposed, String>, SyncError> {
-        let There::Is { doc, by } = &sides.there else { return Ok(Ok(Proposed::removal())) };
+    fn merged(
+        &mut self,
+        lens: &Lens,
+        sides: &Sides,
+    ) -> Result<Result<Proposed, String>, SyncError> {
+        let There::Is { doc, by } = &sides.there else {
+            return Ok(Ok(Proposed::removal()));
+        };
         let theirs = match lens.expand(doc) {
-            Ok(local) => Base { doc: doc.clone(), local, executable: false, is_reading: true },
+            Ok(local) => Base {
+                doc: doc.clone(),
+                local,
+                executable: false,
+                is_reading: true,
+            },
             Err(e) => return Ok(Err(in_words(&e))),
         };
-        let ours = if let Here::Changed { .. } = sides.here { sides.ours() } else { None };
-        let Some(ours) = ours else { return Ok(Ok(Proposed::of(theirs.clone(), theirs.local, ProseOutcome::Brought))) };
+        let ours = if let Here::Changed { .. } = sides.here {
+            sides.ours()
+        } else {
+            None
+        };
+        let Some(ours) = ours else {
+            return Ok(Ok(Proposed::of(
+                theirs.clone(),
+                theirs.local,
+                ProseOutcome::Brought,
+            )));
+        };
         let together = self.looking.together(lens, sides, &ours, (doc, by))?;
         Ok(together.map(|together| Proposed::of(theirs, together.local, together.outcome)))
     }
@@ -275,13 +376,27 @@ impl Pulling<'_> {
 pub(super) fn refuse_link(place: &Place, name: &RelativeName) -> Option<String> {
     let link = link_on_the_way(&place.directory, name);
     let link = link.filter(|link| !place.shelf.is_user() || *link != place.directory)?;
-    Some(format!("`{}` is a link, and links are not followed", link.display()))
+    Some(format!(
+        "`{}` is a link, and links are not followed",
+        link.display()
+    ))
 }
 
 /// Every name that the store, this machine or its memory of either has.
 fn names_of(place: &Place, shelf: &OpenShelf<'_>, state: &State) -> BTreeSet<RelativeName> {
-    let known = state.directories.get(&place.name).into_iter().flat_map(|known| known.files.keys());
-    place.listing.files.keys().chain(known).chain(shelf.shelf.files.keys()).cloned().collect()
+    let known = state
+        .directories
+        .get(&place.name)
+        .into_iter()
+        .flat_map(|known| known.files.keys());
+    place
+        .listing
+        .files
+        .keys()
+        .chain(known)
+        .chain(shelf.shelf.files.keys())
+        .cloned()
+        .collect()
 }
 
 /// Makes a file here what it is to become, and remembers as what.
@@ -306,11 +421,23 @@ pub(super) fn carry_out(
     let is_there = expected.is_some()
         && is_executable_so
         && crate::sys::fs::read(&path).is_ok_and(|text| text == local.as_bytes());
-    let stamp =
-        if is_there { expected } else { Some(journal.write_text(&path, expected.as_ref(), local, executable)?) };
+    let stamp = if is_there {
+        expected
+    } else {
+        Some(journal.write_text(&path, expected.as_ref(), local, executable)?)
+    };
     fail_point("a file beside sessions is written");
     state.record(&place.name, name, stamp, Some(theirs))?;
     let executable = executable && knows_executables();
-    state.note(&place.name, name, Found { stamp, hash: Some(hash(local)), executable, left: None });
+    state.note(
+        &place.name,
+        name,
+        Found {
+            stamp,
+            hash: Some(hash(local)),
+            executable,
+            left: None,
+        },
+    );
     Ok(())
 }

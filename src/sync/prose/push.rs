@@ -27,23 +27,37 @@ use crate::sys::fail_point::fail_point;
 use crate::sys::fs::FileStamp;
 
 /// Commits what changed here; `dry_run` only says what would be.
-pub(in crate::sync) fn push(work: &mut Work<'_>, dry_run: bool) -> Result<Vec<ShelfReport>, SyncError> {
+pub(in crate::sync) fn push(
+    work: &mut Work<'_>,
+    dry_run: bool,
+) -> Result<Vec<ShelfReport>, SyncError> {
     let mut head = work.store.head()?;
     let mut state = load_state(work, head.as_ref());
     let snapshot = work.store.snapshot(head.as_ref())?;
     let mut shelves = snapshot.shelves()?;
     let (places, mut reports) = places_here(work, &Places::new(work), &mut state)?;
-    let mut pushing = Pushing { looking: Looking::new(work, &snapshot), recorded: Recorded::default() };
+    let mut pushing = Pushing {
+        looking: Looking::new(work, &snapshot),
+        recorded: Recorded::default(),
+    };
     for place in &places {
-        let known = state.directories.get(&place.name).and_then(|known| known.push_settled.as_ref());
-        let settled = known.is_some_and(|known| *known == shelves.get(&place.shelf).cloned().unwrap_or_default());
+        let known = state
+            .directories
+            .get(&place.name)
+            .and_then(|known| known.push_settled.as_ref());
+        let settled = known
+            .is_some_and(|known| *known == shelves.get(&place.shelf).cloned().unwrap_or_default());
         reports.extend(pushing.place(place, settled, &mut state)?);
     }
     if dry_run {
         return Ok(reports);
     }
     let Pushing { looking, recorded } = pushing;
-    let changed: Vec<OpenShelf<'_>> = looking.open.into_values().filter(OpenShelf::is_changed).collect();
+    let changed: Vec<OpenShelf<'_>> = looking
+        .open
+        .into_values()
+        .filter(OpenShelf::is_changed)
+        .collect();
     if !changed.is_empty() {
         let (machine, commit) = commit(work, changed, head.as_ref())?;
         (work.machine, work.machine_changed) = (machine, false);
@@ -91,10 +105,18 @@ fn commit(
         shelf.write(&mut tx)?;
     }
     let mut machine = work.machine.clone();
-    machine.last_push = Some(work.ctx.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+    machine.last_push = Some(
+        work.ctx
+            .clock
+            .now()
+            .to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+    );
     tx.put_machine(&machine)?;
-    let message =
-        format!("push from {}: {files} file{} beside sessions", machine.name, if files == 1 { "" } else { "s" });
+    let message = format!(
+        "push from {}: {files} file{} beside sessions",
+        machine.name,
+        if files == 1 { "" } else { "s" }
+    );
     let parents = base.map(std::slice::from_ref).unwrap_or_default();
     let commit = tx.commit(&work.author(), &message, parents)?;
     Ok((machine, commit))
@@ -106,27 +128,44 @@ struct Pushing<'s> {
 }
 
 impl Pushing<'_> {
-    fn place(&mut self, place: &Place, settled: bool, state: &mut State) -> Result<Option<ShelfReport>, SyncError> {
+    fn place(
+        &mut self,
+        place: &Place,
+        settled: bool,
+        state: &mut State,
+    ) -> Result<Option<ShelfReport>, SyncError> {
         let mut report = match self.looking.begin(place, settled, state)? {
             ControlFlow::Continue(report) => report,
             ControlFlow::Break(report) => return Ok(report),
         };
         let work = self.looking.work;
         let lens = place.lens(work.views.roots());
-        let known = state.directories.get(&place.name).into_iter().flat_map(|known| known.files.keys());
-        let names: BTreeSet<RelativeName> = place.listing.files.keys().chain(known).cloned().collect();
+        let known = state
+            .directories
+            .get(&place.name)
+            .into_iter()
+            .flat_map(|known| known.files.keys());
+        let names: BTreeSet<RelativeName> =
+            place.listing.files.keys().chain(known).cloned().collect();
         for name in names {
-            let Some(kind) = place.kind(&name).filter(|kind| work.ctx.settings.beside.contains(kind)) else {
+            let Some(kind) = place
+                .kind(&name)
+                .filter(|kind| work.ctx.settings.beside.contains(kind))
+            else {
                 continue;
             };
             self.file(place, &lens, (&name, kind), &mut report, state)?;
         }
         if place.shelf.is_user() {
             let dropped = self.looking.shelf_mut(place).drop_older_plans();
-            report.files.retain(|file| !dropped.iter().any(|name| name.as_str() == file.name));
+            report
+                .files
+                .retain(|file| !dropped.iter().any(|name| name.as_str() == file.name));
         }
         if !report.is_open {
-            self.recorded.settled.push((place.name.clone(), place.shelf.clone()));
+            self.recorded
+                .settled
+                .push((place.name.clone(), place.shelf.clone()));
         }
         Ok(report.finish())
     }
@@ -169,7 +208,10 @@ impl Pushing<'_> {
         };
         // A file that stays because of what is in it is named every time.
         report.is_open |= matches!(outcome, ProseOutcome::Left { .. });
-        let is_sent = matches!(outcome, ProseOutcome::Sent | ProseOutcome::Merged | ProseOutcome::BothKept);
+        let is_sent = matches!(
+            outcome,
+            ProseOutcome::Sent | ProseOutcome::Merged | ProseOutcome::BothKept
+        );
         report.say(name.as_str(), outcome);
         if let (true, Some(file), Some(ours)) = (is_sent, report.files.last_mut(), sides.ours()) {
             file.verbatim = lens.verbatim(&ours.doc);
@@ -197,7 +239,9 @@ impl Pushing<'_> {
         let (doc, outcome) = match &sides.there {
             There::Is { doc, by } if decision == Decision::Both => {
                 if kind.can_run_code() {
-                    return Ok(ProseOutcome::Waits { from: self.looking.names()?.one(by) });
+                    return Ok(ProseOutcome::Waits {
+                        from: self.looking.names()?.one(by),
+                    });
                 }
                 match self.looking.together(lens, sides, &ours, (doc, by))? {
                     Ok(together) => (together.doc, together.outcome),
@@ -205,31 +249,57 @@ impl Pushing<'_> {
                 }
             }
             _ if lens.expand(&ours.doc).is_err() => {
-                return Ok(ProseOutcome::Skipped { reason: "it could not be read back".to_owned() });
+                return Ok(ProseOutcome::Skipped {
+                    reason: "it could not be read back".to_owned(),
+                });
             }
             _ => (ours.doc.clone(), ProseOutcome::Sent),
         };
         let day = sides.stamp.filter(|_| kind.is_cleared_up()).map(|stamp| {
             // A time to come would keep it for ever.
-            DateTime::from_timestamp_nanos(stamp.modified_ns).min(self.looking.work.ctx.clock.now()).date_naive()
+            DateTime::from_timestamp_nanos(stamp.modified_ns)
+                .min(self.looking.work.ctx.clock.now())
+                .date_naive()
         });
         match self.looking.shelf_mut(place).put(name, &doc, me, day) {
             Ok(()) => self.record(place, name, sides.stamp, Some(ours)),
-            Err(e) => return Ok(ProseOutcome::Skipped { reason: shelf_error(&e) }),
+            Err(e) => {
+                return Ok(ProseOutcome::Skipped {
+                    reason: shelf_error(&e),
+                });
+            }
         }
         Ok(outcome)
     }
 
-    fn record(&mut self, place: &Place, name: &RelativeName, stamp: Option<FileStamp>, base: Option<Base>) {
-        self.recorded.files.push(RecordedFile { place: place.name.clone(), name: name.clone(), stamp, base });
+    fn record(
+        &mut self,
+        place: &Place,
+        name: &RelativeName,
+        stamp: Option<FileStamp>,
+        base: Option<Base>,
+    ) {
+        self.recorded.files.push(RecordedFile {
+            place: place.name.clone(),
+            name: name.clone(),
+            stamp,
+            base,
+        });
     }
 }
 
 /// What a file is that reads here as it is in the store.
 pub(super) fn in_step(sides: &Sides, lens: &Lens) -> Option<Base> {
-    let There::Is { doc, .. } = &sides.there else { return None };
+    let There::Is { doc, .. } = &sides.there else {
+        return None;
+    };
     let executable = sides.executable.unwrap_or(false);
-    Some(Base { doc: doc.clone(), local: lens.expand(doc).ok()?, executable, is_reading: true })
+    Some(Base {
+        doc: doc.clone(),
+        local: lens.expand(doc).ok()?,
+        executable,
+        is_reading: true,
+    })
 }
 
 /// What is said of a file that was not compared.

@@ -36,13 +36,23 @@ pub(in crate::sync) fn restore(
 ) -> Result<Vec<ShelfReport>, SyncError> {
     let head = work.store.head()?;
     let mut state = load_state(work, head.as_ref());
-    let (now, then) = (work.store.snapshot(head.as_ref())?, work.store.snapshot(Some(commit))?);
+    let (now, then) = (
+        work.store.snapshot(head.as_ref())?,
+        work.store.snapshot(Some(commit))?,
+    );
     let places = Places::new(work);
     let (mut here, _) = places_here(work, &places, &mut state)?;
     let shelves = then.shelves()?;
     let mut reports = add_places_to_be(work, &then, shelves.keys(), &places, &mut here, &mut state);
-    let mut restoring = Restoring { now: Looking::new(work, &now), then: Looking::new(work, &then), journal };
-    for place in here.iter().filter(|place| shelves.contains_key(&place.shelf)) {
+    let mut restoring = Restoring {
+        now: Looking::new(work, &now),
+        then: Looking::new(work, &then),
+        journal,
+    };
+    for place in here
+        .iter()
+        .filter(|place| shelves.contains_key(&place.shelf))
+    {
         let report = restoring.place(place, &mut state);
         if journal.is_some() {
             // What was written is known for what it is, whatever becomes of the rest.
@@ -60,7 +70,11 @@ struct Restoring<'w> {
 }
 
 impl Restoring<'_> {
-    fn place(&mut self, place: &Place, state: &mut State) -> Result<Option<ShelfReport>, SyncError> {
+    fn place(
+        &mut self,
+        place: &Place,
+        state: &mut State,
+    ) -> Result<Option<ShelfReport>, SyncError> {
         for looking in [&mut self.then, &mut self.now] {
             if let ControlFlow::Break(report) = looking.begin(place, false, state)? {
                 return Ok(report);
@@ -74,11 +88,19 @@ impl Restoring<'_> {
         let lens = place.lens(work.views.roots());
         let names: Vec<RelativeName> = self.then.shelf(place).shelf.files.keys().cloned().collect();
         for name in names {
-            let Some(kind) = place.kind(&name).filter(|kind| work.ctx.settings.beside.contains(kind)) else {
+            let Some(kind) = place
+                .kind(&name)
+                .filter(|kind| work.ctx.settings.beside.contains(kind))
+            else {
                 continue;
             };
             // Something that is not taken lies in its place, and is named.
-            if place.listing.left.iter().any(|(path, _)| *path == place.path(&name)) {
+            if place
+                .listing
+                .left
+                .iter()
+                .any(|(path, _)| *path == place.path(&name))
+            {
                 continue;
             }
             if let Some(outcome) = self.file(place, &lens, (&name, kind), state)? {
@@ -116,7 +138,9 @@ impl Restoring<'_> {
         let is_here = sides.ours().is_some_and(|ours| ours.local == text);
         // Of plans the store keeps the newest only.
         let is_stored = |stored: &Base| stored.local == text;
-        if is_here && (stored.as_ref().is_some_and(is_stored) || stored.is_none() && kind.is_cleared_up()) {
+        if is_here
+            && (stored.as_ref().is_some_and(is_stored) || stored.is_none() && kind.is_cleared_up())
+        {
             return Ok(None);
         }
         if kind.can_run_code() {
@@ -126,11 +150,15 @@ impl Restoring<'_> {
         if let Some(reason) = refuse_link(place, name) {
             return skipped(reason);
         }
-        let Some(journal) = self.journal else { return Ok(Some(ProseOutcome::PutBack)) };
+        let Some(journal) = self.journal else {
+            return Ok(Some(ProseOutcome::PutBack));
+        };
         if !is_here {
             match journal.write_text(&place.path(name), sides.stamp.as_ref(), &text, false) {
                 Ok(_) => fail_point("a text beside sessions is put back"),
-                Err(SessionError::Path(e)) if e.is_full() => return Err(SessionError::Path(e).into()),
+                Err(SessionError::Path(e)) if e.is_full() => {
+                    return Err(SessionError::Path(e).into());
+                }
                 Err(e) => return skipped(format!("{}; restore again", in_words(&e))),
             }
         }
@@ -141,6 +169,13 @@ impl Restoring<'_> {
 
 /// What the store has now, as it reads here: with that for its past, what lies here is a change of this machine alone.
 fn stored_now(sides: &Sides, lens: &Lens) -> Option<Base> {
-    let There::Is { doc, .. } = &sides.there else { return None };
-    Some(Base { doc: doc.clone(), local: lens.expand(doc).ok()?, executable: false, is_reading: true })
+    let There::Is { doc, .. } = &sides.there else {
+        return None;
+    };
+    Some(Base {
+        doc: doc.clone(),
+        local: lens.expand(doc).ok()?,
+        executable: false,
+        is_reading: true,
+    })
 }

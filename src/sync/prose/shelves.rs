@@ -10,7 +10,9 @@ use super::text::{BadText, Doc};
 use crate::domain::beside::{Beside, MOST_PLANS, ShelfId};
 use crate::domain::id::MachineId;
 use crate::domain::path::RelativeName;
-use crate::store::shelf::{MAX_FILES, MAX_SHELF_BYTES, MAX_SHELF_TEXT, MAX_TEXT_BYTES, Shelf, StoredProse, in_the_way};
+use crate::store::shelf::{
+    MAX_FILES, MAX_SHELF_BYTES, MAX_SHELF_TEXT, MAX_TEXT_BYTES, Shelf, StoredProse, in_the_way,
+};
 use crate::store::{Snapshot, StoreError, Transaction};
 
 /// What the store says of one file.
@@ -61,7 +63,14 @@ impl<'s> OpenShelf<'s> {
         new: impl FnOnce() -> Shelf,
     ) -> Result<Self, StoreError> {
         let shelf = snapshot.shelf(id)?.unwrap_or_else(new);
-        Ok(Self { snapshot, id: id.clone(), shelf, texts: RefCell::default(), changed: BTreeSet::new(), noted: false })
+        Ok(Self {
+            snapshot,
+            id: id.clone(),
+            shelf,
+            texts: RefCell::default(),
+            changed: BTreeSet::new(),
+            noted: false,
+        })
     }
 
     /// The shelf `id` among those that are `open`; opened as by [`Self::open`] if it is not.
@@ -80,15 +89,25 @@ impl<'s> OpenShelf<'s> {
     /// What it holds under this name, changes included.
     pub(super) fn file(&self, name: &RelativeName) -> Result<There, ShelfError> {
         let Some(stored) = self.shelf.files.get(name) else {
-            return Ok(if self.shelf.removed.contains_key(name) { There::Removed } else { There::Absent });
+            return Ok(if self.shelf.removed.contains_key(name) {
+                There::Removed
+            } else {
+                There::Absent
+            });
         };
         if let Some(doc) = self.texts.borrow().get(name) {
-            return Ok(There::Is { doc: doc.clone(), by: stored.by.clone() });
+            return Ok(There::Is {
+                doc: doc.clone(),
+                by: stored.by.clone(),
+            });
         }
         let text = self.snapshot.prose(&self.id, name, stored)?;
         let doc = Doc::of_stored(&text, &stored.runs, stored.executable, &self.shelf.roots)?;
         self.texts.borrow_mut().insert(name.clone(), doc.clone());
-        Ok(There::Is { doc, by: stored.by.clone() })
+        Ok(There::Is {
+            doc,
+            by: stored.by.clone(),
+        })
     }
 
     /// Puts a text on it; of a plan with the `day`.
@@ -105,7 +124,10 @@ impl<'s> OpenShelf<'s> {
         if self.shelf.files.len() >= MAX_FILES && !self.shelf.files.contains_key(name) {
             return Err(ShelfError::Full);
         }
-        let stored = StoredProse { day, ..doc.described(by) };
+        let stored = StoredProse {
+            day,
+            ..doc.described(by)
+        };
         if stored.bytes > MAX_TEXT_BYTES {
             return Err(ShelfError::Large);
         }
@@ -114,9 +136,17 @@ impl<'s> OpenShelf<'s> {
             return Err(ShelfError::Heavy);
         }
         // Those that nothing needs in the end are not written.
-        self.shelf.roots.extend(doc.sets.iter().map(|(key, set)| (key.clone(), set.clone())));
-        let former = self.shelf.files.get(name).map_or(0, |former| former.json_bytes_at_most(name));
-        if self.shelf.json_bytes_at_most() - former + stored.json_bytes_at_most(name) > MAX_SHELF_BYTES {
+        self.shelf
+            .roots
+            .extend(doc.sets.iter().map(|(key, set)| (key.clone(), set.clone())));
+        let former = self
+            .shelf
+            .files
+            .get(name)
+            .map_or(0, |former| former.json_bytes_at_most(name));
+        if self.shelf.json_bytes_at_most() - former + stored.json_bytes_at_most(name)
+            > MAX_SHELF_BYTES
+        {
             return Err(ShelfError::Crowded);
         }
         self.shelf.files.insert(name.clone(), stored);
@@ -151,11 +181,19 @@ impl<'s> OpenShelf<'s> {
         if !self.is_changed() {
             return Vec::new();
         }
-        let is_plan = |name: &RelativeName| Beside::of_user_file(name.as_str()) == Some(Beside::Plans);
+        let is_plan =
+            |name: &RelativeName| Beside::of_user_file(name.as_str()) == Some(Beside::Plans);
         let plans = self.shelf.files.iter().filter(|(name, _)| is_plan(name));
-        let mut plans: Vec<_> = plans.map(|(name, stored)| (stored.day, name.clone())).collect();
+        let mut plans: Vec<_> = plans
+            .map(|(name, stored)| (stored.day, name.clone()))
+            .collect();
         plans.sort();
-        let dropped: Vec<RelativeName> = plans.into_iter().rev().skip(MOST_PLANS).map(|(_, name)| name).collect();
+        let dropped: Vec<RelativeName> = plans
+            .into_iter()
+            .rev()
+            .skip(MOST_PLANS)
+            .map(|(_, name)| name)
+            .collect();
         for name in &dropped {
             self.shelf.files.remove(name);
             self.texts.get_mut().remove(name);

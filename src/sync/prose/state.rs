@@ -127,16 +127,32 @@ impl State {
         let saved = std::fs::read(root.join("state.json")).unwrap_or_default();
         let read = serde_json::from_slice::<Self>(&saved).ok();
         let known = read.filter(|state| state.version == VERSION && state.settings == settings);
-        let fresh = || Self { version: VERSION, settings: settings.to_owned(), ..Self::default() };
-        Self { root, saved, ..known.unwrap_or_else(fresh) }
+        let fresh = || Self {
+            version: VERSION,
+            settings: settings.to_owned(),
+            ..Self::default()
+        };
+        Self {
+            root,
+            saved,
+            ..known.unwrap_or_else(fresh)
+        }
     }
 
     /// Says what the head of the store is. Of a store with another history nothing is known: a newer text here must not give way to an
     /// older one there.
-    pub(super) fn speak_of(&mut self, head: Option<&CommitId>, has: impl FnOnce(&CommitId) -> bool) {
+    pub(super) fn speak_of(
+        &mut self,
+        head: Option<&CommitId>,
+        has: impl FnOnce(&CommitId) -> bool,
+    ) {
         // To look a commit up may mean to open every pack of the store.
         let speaks = !self.directories.is_empty();
-        if self.commit.as_ref().is_some_and(|commit| speaks && Some(commit) != head && !has(commit)) {
+        if self
+            .commit
+            .as_ref()
+            .is_some_and(|commit| speaks && Some(commit) != head && !has(commit))
+        {
             self.directories.clear();
             self.commit = None;
         }
@@ -145,10 +161,13 @@ impl State {
 
     /// Writes it if it changed, and removes bases that nothing refers to.
     pub(super) fn save(&mut self) -> Result<(), PathError> {
-        let json =
-            |state: &Self| serde_json::to_vec(state).expect("maps with text keys and plain values always serialise");
+        let json = |state: &Self| {
+            serde_json::to_vec(state)
+                .expect("maps with text keys and plain values always serialise")
+        };
         // With files to speak of, it is written whenever the head has moved, so that the next command knows it at a glance.
-        let has_moved = !self.directories.is_empty() && self.head.is_some() && self.head != self.commit;
+        let has_moved =
+            !self.directories.is_empty() && self.head.is_some() && self.head != self.commit;
         if json(self) == self.saved && !has_moved {
             return Ok(());
         }
@@ -161,9 +180,18 @@ impl State {
     }
 
     fn remove_unused_bases(&self) {
-        let files = self.directories.values().flat_map(|directory| directory.files.values());
-        let used: BTreeSet<&String> = files.flat_map(|file| file.base.iter().chain(&file.before)).collect();
-        for entry in std::fs::read_dir(self.bases()).into_iter().flatten().flatten() {
+        let files = self
+            .directories
+            .values()
+            .flat_map(|directory| directory.files.values());
+        let used: BTreeSet<&String> = files
+            .flat_map(|file| file.base.iter().chain(&file.before))
+            .collect();
+        for entry in std::fs::read_dir(self.bases())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let name = entry.file_name().into_string().unwrap_or_default();
             if !used.contains(&name) {
                 // What cannot be removed is no more than waste.
@@ -182,7 +210,10 @@ impl State {
         let state = self.directories.entry(directory.to_owned()).or_default();
         let is_another = state.mark.is_some() && mark.is_some() && state.mark != mark;
         if state.shelf.as_ref() != Some(shelf) || is_another {
-            *state = DirectoryState { shelf: Some(shelf.clone()), ..DirectoryState::default() };
+            *state = DirectoryState {
+                shelf: Some(shelf.clone()),
+                ..DirectoryState::default()
+            };
         }
         state.mark = mark.or(state.mark);
     }
@@ -190,7 +221,10 @@ impl State {
     /// Says that a directory is to be made anew: what was lost with the former one was not removed on purpose, and has no past.
     pub(super) fn begin_anew(&mut self, directory: &str) {
         if let Some(state) = self.directories.get_mut(directory) {
-            *state = DirectoryState { shelf: state.shelf.take(), ..DirectoryState::default() };
+            *state = DirectoryState {
+                shelf: state.shelf.take(),
+                ..DirectoryState::default()
+            };
         }
     }
 
@@ -209,9 +243,17 @@ impl State {
         past: Option<&Base>,
     ) -> Result<(), PathError> {
         let past = past.map(|past| past.write(&self.bases())).transpose()?;
-        for directory in self.directories.values_mut().filter(|directory| directory.shelf.as_ref() == Some(shelf)) {
+        for directory in self
+            .directories
+            .values_mut()
+            .filter(|directory| directory.shelf.as_ref() == Some(shelf))
+        {
             if let Some(file) = directory.files.get_mut(name) {
-                *file = FileState { base: past.clone(), before: file.before.take(), ..FileState::default() };
+                *file = FileState {
+                    base: past.clone(),
+                    before: file.before.take(),
+                    ..FileState::default()
+                };
                 directory.unsettle();
             }
         }
@@ -229,7 +271,12 @@ impl State {
         let directory = self.directories.entry(directory.to_owned()).or_default();
         directory.unsettle();
         let file = directory.files.entry(name.clone()).or_default();
-        *file = FileState { base, before: file.base.take(), put_back: true, ..FileState::default() };
+        *file = FileState {
+            base,
+            before: file.base.take(),
+            put_back: true,
+            ..FileState::default()
+        };
         Ok(())
     }
 
@@ -244,7 +291,10 @@ impl State {
     ) -> Result<(), PathError> {
         let was_put_back = self.file(directory, name).is_some_and(|file| file.put_back);
         self.record(directory, name, stamp, base)?;
-        let files = self.directories.get_mut(directory).map(|directory| &mut directory.files);
+        let files = self
+            .directories
+            .get_mut(directory)
+            .map(|directory| &mut directory.files);
         if let (true, Some(file)) = (was_put_back, files.and_then(|files| files.get_mut(name))) {
             file.before = file.base.clone();
         }
@@ -274,9 +324,18 @@ impl State {
         directory.unsettle();
         let Some(written) = written else {
             // What it was stays known for an undo.
-            let before = directory.files.remove(name).and_then(|file| file.base.or(file.before));
+            let before = directory
+                .files
+                .remove(name)
+                .and_then(|file| file.base.or(file.before));
             if before.is_some() {
-                directory.files.insert(name.clone(), FileState { before, ..FileState::default() });
+                directory.files.insert(
+                    name.clone(),
+                    FileState {
+                        before,
+                        ..FileState::default()
+                    },
+                );
             }
             return Ok(());
         };
@@ -287,7 +346,15 @@ impl State {
         let hash = stamp.and(base).map(|base| super::text::hash(&base.local));
         let before = file.before.take();
         let executable = stamp.and(base).is_some_and(|base| base.executable);
-        *file = FileState { stamp, hash, base: Some(written), before, executable, put_back: false, left: None };
+        *file = FileState {
+            stamp,
+            hash,
+            base: Some(written),
+            before,
+            executable,
+            put_back: false,
+            left: None,
+        };
         Ok(())
     }
 
@@ -302,11 +369,24 @@ impl State {
 
     /// Records what a file was when it was looked at; its base stays.
     pub(super) fn note(&mut self, directory: &str, name: &RelativeName, found: Found) {
-        let Found { stamp, hash, executable, left } = found;
+        let Found {
+            stamp,
+            hash,
+            executable,
+            left,
+        } = found;
         let directory = self.directories.entry(directory.to_owned()).or_default();
         let file = directory.files.entry(name.clone()).or_default();
         let (base, before) = (file.base.clone(), file.before.clone());
-        let now = FileState { stamp, hash, executable, left, base, before, put_back: file.put_back };
+        let now = FileState {
+            stamp,
+            hash,
+            executable,
+            left,
+            base,
+            before,
+            put_back: file.put_back,
+        };
         if *file != now {
             *file = now;
             directory.unsettle();
@@ -315,10 +395,15 @@ impl State {
 
     /// After an undo the file is what it was before the last pull, and so is what it began as.
     pub(super) fn step_back(&mut self, directory: &str, name: &RelativeName) {
-        let Some(state) = self.directories.get_mut(directory) else { return };
+        let Some(state) = self.directories.get_mut(directory) else {
+            return;
+        };
         state.unsettle();
         if let Some(file) = state.files.get_mut(name) {
-            *file = FileState { base: file.before.take(), ..FileState::default() };
+            *file = FileState {
+                base: file.before.take(),
+                ..FileState::default()
+            };
         }
     }
 
@@ -329,7 +414,8 @@ impl State {
 
     /// Forgets every yes that begins like this.
     pub(super) fn revoke(&mut self, beginning: &str) {
-        self.accepted.retain(|consent| !consent.starts_with(beginning));
+        self.accepted
+            .retain(|consent| !consent.starts_with(beginning));
     }
 
     /// Remembers a yes.

@@ -30,10 +30,14 @@ pub(in crate::sync) fn merge_shelves(
     histories: &Histories<'_>,
     tx: &mut Transaction<'_>,
 ) -> Result<Vec<ShelfReport>, SyncError> {
-    let [base, ours, theirs] = [histories.base, histories.ours, histories.theirs].map(|snapshot| snapshot.shelves());
+    let [base, ours, theirs] =
+        [histories.base, histories.ours, histories.theirs].map(|snapshot| snapshot.shelves());
     let (base, ours, theirs) = (base?, ours?, theirs?);
-    let changed: Vec<&ShelfId> =
-        ours.iter().filter(|(id, state)| base.get(*id) != Some(*state)).map(|(id, _)| id).collect();
+    let changed: Vec<&ShelfId> = ours
+        .iter()
+        .filter(|(id, state)| base.get(*id) != Some(*state))
+        .map(|(id, _)| id)
+        .collect();
     if changed.is_empty() {
         return Ok(Vec::new());
     }
@@ -51,20 +55,42 @@ pub(in crate::sync) fn merge_shelves(
             Ok((files, unsent)) => {
                 say_what_was_not_sent(work, id, &unsent)?;
                 if !files.is_empty() {
-                    reports.push(ShelfReport { project: project_of(histories, id), listed: None, files });
+                    reports.push(ShelfReport {
+                        project: project_of(histories, id),
+                        listed: None,
+                        files,
+                    });
                 }
             }
-            Err(ShelfError::Store(e)) if !matches!(e, crate::store::StoreError::Malformed { .. }) => {
+            Err(ShelfError::Store(e))
+                if !matches!(e, crate::store::StoreError::Malformed { .. }) =>
+            {
                 return Err(e.into());
             }
             // What the remote has stands. What this machine has is still here, and is looked at by the next push.
             Err(e) => {
-                let mine = histories.ours.shelf(id).ok().flatten().map(|shelf| shelf.files).unwrap_or_default();
+                let mine = histories
+                    .ours
+                    .shelf(id)
+                    .ok()
+                    .flatten()
+                    .map(|shelf| shelf.files)
+                    .unwrap_or_default();
                 let unsent: Vec<Unsent> = mine.into_keys().map(|name| (name, None)).collect();
                 say_what_was_not_sent(work, id, &unsent)?;
-                let outcome = ProseOutcome::Skipped { reason: in_words(&e) };
-                let files = vec![ProseReport { name: id.to_string(), outcome, verbatim: 0 }];
-                reports.push(ShelfReport { project: None, listed: None, files });
+                let outcome = ProseOutcome::Skipped {
+                    reason: in_words(&e),
+                };
+                let files = vec![ProseReport {
+                    name: id.to_string(),
+                    outcome,
+                    verbatim: 0,
+                }];
+                reports.push(ShelfReport {
+                    project: None,
+                    listed: None,
+                    files,
+                });
             }
         }
     }
@@ -87,23 +113,48 @@ fn merge_shelf(
     let base = OpenShelf::open(histories.base, id, nothing)?;
     let ours = OpenShelf::open(histories.ours, id, nothing)?;
     let mut theirs = OpenShelf::open(histories.theirs, id, || ours.shelf.clone())?;
-    let mut merging =
-        Merging { work, names, base: &base, ours: &ours, theirs: &mut theirs, files: Vec::new(), unsent: Vec::new() };
-    let all: BTreeSet<&RelativeName> = ours.shelf.files.keys().chain(ours.shelf.removed.keys()).collect();
+    let mut merging = Merging {
+        work,
+        names,
+        base: &base,
+        ours: &ours,
+        theirs: &mut theirs,
+        files: Vec::new(),
+        unsent: Vec::new(),
+    };
+    let all: BTreeSet<&RelativeName> = ours
+        .shelf
+        .files
+        .keys()
+        .chain(ours.shelf.removed.keys())
+        .collect();
     for name in all {
-        let kind = if id.is_user() { Beside::of_user_file(name.as_str()) } else { Some(Beside::Memory) };
+        let kind = if id.is_user() {
+            Beside::of_user_file(name.as_str())
+        } else {
+            Some(Beside::Memory)
+        };
         if let Err(e) = merging.file(name, kind) {
-            merging.say(name, ProseOutcome::Skipped { reason: in_words(&e) });
+            merging.say(
+                name,
+                ProseOutcome::Skipped {
+                    reason: in_words(&e),
+                },
+            );
             merging.unsent.push((name.clone(), None));
         }
     }
-    let Merging { mut files, unsent, .. } = merging;
+    let Merging {
+        mut files, unsent, ..
+    } = merging;
     if id.is_user() {
         let dropped = theirs.drop_older_plans();
         files.retain(|file| !dropped.iter().any(|name| name.as_str() == file.name));
     }
     for (name, hashes) in &ours.shelf.imported {
-        hashes.iter().for_each(|hash| theirs.note_import(name, hash));
+        hashes
+            .iter()
+            .for_each(|hash| theirs.note_import(name, hash));
     }
     if theirs.is_changed() {
         theirs.write(tx)?;
@@ -113,7 +164,11 @@ fn merge_shelf(
 
 /// This machine takes what it could not send for its own change again, so that the next pull does not replace it as if it had been seen
 /// by all.
-fn say_what_was_not_sent(work: &Work<'_>, id: &ShelfId, unsent: &[Unsent]) -> Result<(), SyncError> {
+fn say_what_was_not_sent(
+    work: &Work<'_>,
+    id: &ShelfId,
+    unsent: &[Unsent],
+) -> Result<(), SyncError> {
     if unsent.is_empty() {
         return Ok(());
     }
@@ -123,7 +178,12 @@ fn say_what_was_not_sent(work: &Work<'_>, id: &ShelfId, unsent: &[Unsent]) -> Re
         let past = before.clone().filter(|_| id.is_user()).and_then(|doc| {
             let local = lens.expand(&doc).ok()?;
             let executable = doc.is_program();
-            Some(Base { doc, local, executable, is_reading: true })
+            Some(Base {
+                doc,
+                local,
+                executable,
+                is_reading: true,
+            })
         });
         state.not_sent(id, name, past.as_ref())?;
     }
@@ -152,7 +212,8 @@ impl Merging<'_, '_> {
         };
         let is_before = |doc: &Doc| before.as_ref().is_some_and(|before| doc.is_still(before));
         match (self.ours.file(name)?, self.theirs.file(name)?) {
-            (There::Is { doc: mine, .. }, There::Is { doc, .. }) if mine.is_still(&doc) || is_before(&mine) => {}
+            (There::Is { doc: mine, .. }, There::Is { doc, .. })
+                if mine.is_still(&doc) || is_before(&mine) => {}
             (There::Is { doc: mine, by }, There::Is { doc, .. }) if is_before(&doc) => {
                 self.theirs.put(name, &mine, by, self.ours.day(name))?;
             }
@@ -164,16 +225,31 @@ impl Merging<'_, '_> {
             }
             (There::Is { doc: mine, by: me }, There::Is { doc, by }) => {
                 let (my_name, other) = self.names.two(&me, &by);
-                let (a, b) = (Side { doc: &mine, machine: &my_name }, Side { doc: &doc, machine: &other });
+                let (a, b) = (
+                    Side {
+                        doc: &mine,
+                        machine: &my_name,
+                    },
+                    Side {
+                        doc: &doc,
+                        machine: &other,
+                    },
+                );
                 let merged = merge(before.as_ref(), a, b);
                 // The remote's stands, and this machine's own is still here.
                 if merged.doc.text().len() as u64 > MAX_BYTES {
-                    self.say(name, ProseOutcome::Skipped { reason: too_large_together(&other) });
+                    self.say(
+                        name,
+                        ProseOutcome::Skipped {
+                            reason: too_large_together(&other),
+                        },
+                    );
                     self.unsent.push((name.clone(), before));
                     return Ok(());
                 }
                 let day = self.ours.day(name).max(self.theirs.day(name));
-                self.theirs.put(name, &merged.doc, self.work.machine.id.clone(), day)?;
+                self.theirs
+                    .put(name, &merged.doc, self.work.machine.id.clone(), day)?;
                 self.say(name, merged.outcome());
             }
             (There::Is { doc: mine, .. }, There::Removed) if is_before(&mine) => {}
@@ -184,8 +260,14 @@ impl Merging<'_, '_> {
                 self.theirs.put(name, &mine, by, self.ours.day(name))?;
             }
             (There::Removed, There::Is { doc, .. }) if is_before(&doc) => {
-                let by = self.ours.shelf.removed.get(name).map(|removed| removed.by.clone());
-                self.theirs.remove(name, by.unwrap_or_else(|| self.work.machine.id.clone()));
+                let by = self
+                    .ours
+                    .shelf
+                    .removed
+                    .get(name)
+                    .map(|removed| removed.by.clone());
+                self.theirs
+                    .remove(name, by.unwrap_or_else(|| self.work.machine.id.clone()));
             }
             (There::Removed | There::Absent, _) => {}
         }
@@ -193,6 +275,10 @@ impl Merging<'_, '_> {
     }
 
     fn say(&mut self, name: &RelativeName, outcome: ProseOutcome) {
-        self.files.push(ProseReport { name: name.to_string(), outcome, verbatim: 0 });
+        self.files.push(ProseReport {
+            name: name.to_string(),
+            outcome,
+            verbatim: 0,
+        });
     }
 }

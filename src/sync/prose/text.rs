@@ -56,27 +56,45 @@ impl Doc {
         executable: Option<bool>,
         roots: &BTreeMap<RootsKey, RootSet>,
     ) -> Result<Self, BadText> {
-        let mut doc = Self { unterminated: is_unterminated(text), executable, ..Self::default() };
+        let mut doc = Self {
+            unterminated: is_unterminated(text),
+            executable,
+            ..Self::default()
+        };
         let mut lines = lines_of(text).into_iter();
         for run in runs {
             let count = usize::try_from(run.lines).map_err(|_| BadText::Lines)?;
             let before = doc.lines.len();
             let some = lines.by_ref().take(count);
-            doc.lines.extend(some.map(|text| Line { text: text.to_owned(), roots: run.roots.clone() }));
+            doc.lines.extend(some.map(|text| Line {
+                text: text.to_owned(),
+                roots: run.roots.clone(),
+            }));
             if doc.lines.len() - before != count {
                 return Err(BadText::Lines);
             }
             if let Some(key) = &run.roots {
-                doc.sets.insert(key.clone(), roots.get(key).ok_or(BadText::Lines)?.clone());
+                doc.sets
+                    .insert(key.clone(), roots.get(key).ok_or(BadText::Lines)?.clone());
             }
         }
-        if lines.next().is_none() { Ok(doc) } else { Err(BadText::Lines) }
+        if lines.next().is_none() {
+            Ok(doc)
+        } else {
+            Err(BadText::Lines)
+        }
     }
 
     /// What the store says of its lines; the text itself is [`Self::text`].
     pub(super) fn described(&self, by: MachineId) -> StoredProse {
         let (bytes, executable, runs) = (self.text().len() as u64, self.executable, self.runs());
-        StoredProse { by, bytes, day: None, executable, runs }
+        StoredProse {
+            by,
+            bytes,
+            day: None,
+            executable,
+            runs,
+        }
     }
 
     /// Which lines read in the same way.
@@ -85,7 +103,10 @@ impl Doc {
         for line in &self.lines {
             match runs.last_mut() {
                 Some(run) if run.roots == line.roots => run.lines += 1,
-                _ => runs.push(ProseRun { lines: 1, roots: line.roots.clone() }),
+                _ => runs.push(ProseRun {
+                    lines: 1,
+                    roots: line.roots.clone(),
+                }),
             }
         }
         runs
@@ -93,7 +114,10 @@ impl Doc {
 
     /// The portable text.
     pub(super) fn text(&self) -> String {
-        joined(self.lines.iter().map(|line| line.text.as_str()), self.unterminated)
+        joined(
+            self.lines.iter().map(|line| line.text.as_str()),
+            self.unterminated,
+        )
     }
 
     /// Whether it has nothing new to `before`: the same text, to be read in the same way, and nothing else said of whether it is a program.
@@ -102,7 +126,9 @@ impl Doc {
         self.executable.is_none_or(|now| now == before.is_program())
             && self.unterminated == before.unterminated
             && self.lines.len() == before.lines.len()
-            && pairs.into_iter().all(|(a, b)| a.text == b.text && a.roots.is_some() == b.roots.is_some())
+            && pairs
+                .into_iter()
+                .all(|(a, b)| a.text == b.text && a.roots.is_some() == b.roots.is_some())
     }
 
     pub(super) fn is_program(&self) -> bool {
@@ -122,7 +148,11 @@ impl Doc {
 
     /// Forgets root sets that no line refers to.
     pub(super) fn prune(&mut self) {
-        let used: std::collections::BTreeSet<_> = self.lines.iter().filter_map(|line| line.roots.clone()).collect();
+        let used: std::collections::BTreeSet<_> = self
+            .lines
+            .iter()
+            .filter_map(|line| line.roots.clone())
+            .collect();
         self.sets.retain(|key, _| used.contains(key));
     }
 }
@@ -137,7 +167,10 @@ pub(super) fn lines_of(text: &str) -> Vec<&str> {
     if text.is_empty() {
         return Vec::new();
     }
-    text.strip_suffix('\n').unwrap_or(text).split('\n').collect()
+    text.strip_suffix('\n')
+        .unwrap_or(text)
+        .split('\n')
+        .collect()
 }
 
 fn is_unterminated(text: &str) -> bool {
@@ -172,8 +205,9 @@ impl Lens {
     /// For texts of the project in `checkout`, which has a root of its own where it `has_identity`; for the user's own files without one.
     pub(super) fn new(roots: &RootSet, checkout: Option<(&Path, bool)>) -> Self {
         let path = checkout.and_then(|(path, _)| path.to_str());
-        let repo =
-            checkout.zip(path).and_then(|((_, has_identity), path)| has_identity.then(|| repo_root(roots, path))?);
+        let repo = checkout
+            .zip(path)
+            .and_then(|((_, has_identity), path)| has_identity.then(|| repo_root(roots, path))?);
         let here = RootSet::new(roots.system, roots.roots.iter().cloned().chain(repo));
         let directories: Vec<String> = path.map(str::to_owned).into_iter().collect();
         Self {
@@ -187,7 +221,13 @@ impl Lens {
 
     /// The portable form of a text of this machine.
     pub(super) fn collapse(&self, local: &str) -> Doc {
-        self.doc(lines_of(local).into_iter().map(|line| self.collapse_line(line)).collect(), local)
+        self.doc(
+            lines_of(local)
+                .into_iter()
+                .map(|line| self.collapse_line(line))
+                .collect(),
+            local,
+        )
     }
 
     /// The portable form of a text of this machine that began as `base`, which read `base_local` here: lines that are still the same
@@ -206,14 +246,23 @@ impl Lens {
             }
         }
         let mut doc = self.doc(lines, local);
-        doc.sets.extend(base.sets.iter().map(|(key, set)| (key.clone(), set.clone())));
+        doc.sets.extend(
+            base.sets
+                .iter()
+                .map(|(key, set)| (key.clone(), set.clone())),
+        );
         doc.prune();
         doc
     }
 
     fn doc(&self, lines: Vec<Line>, local: &str) -> Doc {
         let sets = BTreeMap::from([(self.key.clone(), self.here.clone())]);
-        let mut doc = Doc { lines, unterminated: is_unterminated(local), executable: None, sets };
+        let mut doc = Doc {
+            lines,
+            unterminated: is_unterminated(local),
+            executable: None,
+            sets,
+        };
         doc.prune();
         doc
     }
@@ -227,9 +276,12 @@ impl Lens {
     /// The portable form of a line, and whether it comes back exactly.
     fn portable(&self, line: &str) -> (Vec<u8>, bool) {
         let mut portable = Vec::with_capacity(line.len());
-        self.collapser.collapse(line.as_bytes(), TextKind::Plain, &mut portable);
+        self.collapser
+            .collapse(line.as_bytes(), TextKind::Plain, &mut portable);
         let mut again = Vec::with_capacity(line.len());
-        let done = self.exact.expand_bounded(&portable, TextKind::Plain, &mut again);
+        let done = self
+            .exact
+            .expand_bounded(&portable, TextKind::Plain, &mut again);
         let is_exact = done.is_ok() && again == line.as_bytes() && !portable.contains(&b'\n');
         (portable, is_exact)
     }
@@ -237,9 +289,15 @@ impl Lens {
     fn collapse_line(&self, line: &str) -> Line {
         let (portable, is_exact) = self.portable(line);
         match String::from_utf8(portable) {
-            Ok(text) if is_exact && text != line => Line { text, roots: Some(self.key.clone()) },
+            Ok(text) if is_exact && text != line => Line {
+                text,
+                roots: Some(self.key.clone()),
+            },
             // Either nothing in it is a path, or it would not come back: it is kept as it is.
-            _ => Line { text: line.to_owned(), roots: None },
+            _ => Line {
+                text: line.to_owned(),
+                roots: None,
+            },
         }
     }
 
@@ -267,7 +325,11 @@ impl Lens {
         let done = expander.expand_bounded(text.as_bytes(), TextKind::Plain, &mut local);
         done.map_err(|_| BadText::Oversized)?;
         let local = String::from_utf8(local).map_err(|_| BadText::NoText)?;
-        if local.contains('\n') { Err(BadText::Lines) } else { Ok(local) }
+        if local.contains('\n') {
+            Err(BadText::Lines)
+        } else {
+            Ok(local)
+        }
     }
 
     fn expander(&self, key: &RootsKey, doc: &Doc) -> Result<Rc<Expander>, BadText> {
@@ -275,10 +337,15 @@ impl Lens {
             return Ok(Rc::clone(expander));
         }
         let origin = doc.sets.get(key).ok_or(BadText::Lines)?;
-        let expander =
-            if *origin == self.here { Expander::exact(origin) } else { Expander::new(origin, &self.here, View::Local) };
+        let expander = if *origin == self.here {
+            Expander::exact(origin)
+        } else {
+            Expander::new(origin, &self.here, View::Local)
+        };
         let expander = Rc::new(expander);
-        self.expanders.borrow_mut().insert(key.clone(), Rc::clone(&expander));
+        self.expanders
+            .borrow_mut()
+            .insert(key.clone(), Rc::clone(&expander));
         Ok(expander)
     }
 }
@@ -286,7 +353,8 @@ impl Lens {
 /// The root of a main checkout; none where another root is that directory already.
 fn repo_root(roots: &RootSet, path: &str) -> Option<Root> {
     let root = Root::new(roots.system, REPO.parse().ok()?, path, None).ok()?;
-    let is_taken = |other: &Root| other.path == root.path || other.resolved.as_ref() == Some(&root.path);
+    let is_taken =
+        |other: &Root| other.path == root.path || other.resolved.as_ref() == Some(&root.path);
     let free = roots.get(REPO).is_none() && !roots.roots.iter().any(is_taken);
     free.then_some(root)
 }
@@ -295,20 +363,36 @@ fn repo_root(roots: &RootSet, path: &str) -> Option<Root> {
 const MOST_PAIRS: usize = 16_000_000;
 
 /// Which element of `new` is which of `old`, in order; what only one has stands alone.
-pub(super) fn matched<T: Eq + std::hash::Hash + Ord>(old: &[T], new: &[T]) -> Vec<(Option<usize>, Option<usize>)> {
+pub(super) fn matched<T: Eq + std::hash::Hash + Ord>(
+    old: &[T],
+    new: &[T],
+) -> Vec<(Option<usize>, Option<usize>)> {
     let prefix = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let most = old.len().min(new.len()) - prefix;
-    let suffix = old.iter().rev().zip(new.iter().rev()).take(most).take_while(|(a, b)| a == b).count();
+    let suffix = old
+        .iter()
+        .rev()
+        .zip(new.iter().rev())
+        .take(most)
+        .take_while(|(a, b)| a == b)
+        .count();
     let (old_end, new_end) = (old.len() - suffix, new.len() - suffix);
     let mut pairs: Vec<_> = (0..prefix).map(|at| (Some(at), Some(at))).collect();
     if (old_end - prefix).saturating_mul(new_end - prefix) > MOST_PAIRS {
         pairs.extend((prefix..old_end).map(|at| (Some(at), None)));
         pairs.extend((prefix..new_end).map(|at| (None, Some(at))));
     } else {
-        for op in capture_diff_slices(Algorithm::Myers, &old[prefix..old_end], &new[prefix..new_end]) {
+        for op in capture_diff_slices(
+            Algorithm::Myers,
+            &old[prefix..old_end],
+            &new[prefix..new_end],
+        ) {
             let (olds, news) = (op.old_range(), op.new_range());
             if let DiffOp::Equal { .. } = op {
-                pairs.extend(olds.zip(news).map(|(a, b)| (Some(prefix + a), Some(prefix + b))));
+                pairs.extend(
+                    olds.zip(news)
+                        .map(|(a, b)| (Some(prefix + a), Some(prefix + b))),
+                );
             } else {
                 pairs.extend(olds.map(|at| (Some(prefix + at), None)));
                 pairs.extend(news.map(|at| (None, Some(prefix + at))));
@@ -325,24 +409,42 @@ mod tests {
     use crate::domain::root::System;
 
     fn roots(list: &[(&str, &str)]) -> RootSet {
-        let root = |(name, path): &(&str, &str)| Root::new(System::Linux, name.parse().unwrap(), path, None).unwrap();
+        let root = |(name, path): &(&str, &str)| {
+            Root::new(System::Linux, name.parse().unwrap(), path, None).unwrap()
+        };
         RootSet::new(System::Linux, list.iter().map(root))
     }
 
     #[test]
     fn paths_are_those_of_the_reading_machine_and_come_back_exactly() {
-        let a =
-            Lens::new(&roots(&[("HOME", "/home/al"), ("WORK", "/srv/work")]), Some((Path::new("/home/al/app"), true)));
-        let b = Lens::new(&roots(&[("HOME", "/Users/bo")]), Some((Path::new("/Users/bo/code/app"), true)));
-        let local = "see /home/al/app/src/x.rs\nand ~/x, {{HOME}}\n/srv/work/y and /home/al/z\n\nno path";
+        let a = Lens::new(
+            &roots(&[("HOME", "/home/al"), ("WORK", "/srv/work")]),
+            Some((Path::new("/home/al/app"), true)),
+        );
+        let b = Lens::new(
+            &roots(&[("HOME", "/Users/bo")]),
+            Some((Path::new("/Users/bo/code/app"), true)),
+        );
+        let local =
+            "see /home/al/app/src/x.rs\nand ~/x, {{HOME}}\n/srv/work/y and /home/al/z\n\nno path";
         let doc = a.collapse(local);
         assert_eq!(a.expand(&doc).unwrap(), local);
         let there = b.expand(&doc).unwrap();
-        assert_eq!(there, "see /Users/bo/code/app/src/x.rs\nand ~/x, {{HOME}}\n/srv/work/y and /Users/bo/z\n\nno path");
+        assert_eq!(
+            there,
+            "see /Users/bo/code/app/src/x.rs\nand ~/x, {{HOME}}\n/srv/work/y and /Users/bo/z\n\nno path"
+        );
         let more = format!("{there}\n/Users/bo/new\n");
         let edited = b.collapse_from(&doc, &there, &more);
-        assert_eq!(edited.lines[..5], doc.lines[..], "what was not changed here is not collapsed again");
-        assert_eq!(a.expand(&edited).unwrap(), format!("{local}\n/home/al/new\n"));
+        assert_eq!(
+            edited.lines[..5],
+            doc.lines[..],
+            "what was not changed here is not collapsed again"
+        );
+        assert_eq!(
+            a.expand(&edited).unwrap(),
+            format!("{local}\n/home/al/new\n")
+        );
         let stored = edited.described("0123456789abcdef".repeat(2).parse().unwrap());
         let again = Doc::of_stored(&edited.text(), &stored.runs, None, &edited.sets).unwrap();
         assert!(again.is_still(&edited) && again.lines == edited.lines);
@@ -350,18 +452,36 @@ mod tests {
 
     #[test]
     fn a_machine_that_knows_of_no_programs_changes_none() {
-        let doc = |executable| Doc { executable, ..Doc::default() };
+        let doc = |executable| Doc {
+            executable,
+            ..Doc::default()
+        };
         for known in [None, Some(false), Some(true)] {
-            assert_eq!(doc(None).with_executable(Some(&doc(known)), None).executable, known);
-            assert!(doc(None).is_still(&doc(known)), "an older ccsync says nothing");
+            assert_eq!(
+                doc(None)
+                    .with_executable(Some(&doc(known)), None)
+                    .executable,
+                known
+            );
+            assert!(
+                doc(None).is_still(&doc(known)),
+                "an older ccsync says nothing"
+            );
         }
         assert_eq!(
             doc(None).with_executable(None, Some(false)).executable,
             None,
             "nothing new to a store that says nothing"
         );
-        assert_eq!(doc(None).with_executable(Some(&doc(Some(true))), Some(false)).executable, Some(false));
-        assert!(!doc(Some(true)).is_still(&doc(None)) && !doc(Some(false)).is_still(&doc(Some(true))));
+        assert_eq!(
+            doc(None)
+                .with_executable(Some(&doc(Some(true))), Some(false))
+                .executable,
+            Some(false)
+        );
+        assert!(
+            !doc(Some(true)).is_still(&doc(None)) && !doc(Some(false)).is_still(&doc(Some(true)))
+        );
         assert!(doc(Some(false)).is_still(&doc(None)));
     }
 
@@ -377,8 +497,17 @@ mod tests {
     #[test]
     fn a_store_that_contradicts_itself_is_refused() {
         let run = |lines| ProseRun { lines, roots: None };
-        for runs in [vec![], vec![run(1)], vec![run(3)], vec![run(2), run(1)], vec![run(u64::MAX)]] {
-            assert_eq!(Doc::of_stored("a\nb\n", &runs, None, &BTreeMap::new()).unwrap_err(), BadText::Lines);
+        for runs in [
+            vec![],
+            vec![run(1)],
+            vec![run(3)],
+            vec![run(2), run(1)],
+            vec![run(u64::MAX)],
+        ] {
+            assert_eq!(
+                Doc::of_stored("a\nb\n", &runs, None, &BTreeMap::new()).unwrap_err(),
+                BadText::Lines
+            );
         }
     }
 }

@@ -52,8 +52,11 @@ impl Restoring<'_> {
             return Ok(None);
         }
         let then = work.store.snapshot(Some(&target.commit))?;
-        let manifest =
-            then.manifest(&target.id)?.ok_or_else(|| SyncError::NoSuchSession { session: target.id.clone() })?;
+        let manifest = then
+            .manifest(&target.id)?
+            .ok_or_else(|| SyncError::NoSuchSession {
+                session: target.id.clone(),
+            })?;
         let fork = restored_id(&target.id, &target.state);
         let there = self.found.sessions.get(&fork).cloned();
         let directory = match (&there, here) {
@@ -61,15 +64,26 @@ impl Restoring<'_> {
             (None, Some(here)) => {
                 // It lies beside the session, and its repository is where that of the session is.
                 let repo = work.views.repos().of(&manifest, &target.id);
-                work.views.clones().use_for(&fork, repo.as_ref().map(|repo| repo.path.as_str()));
+                work.views
+                    .clones()
+                    .use_for(&fork, repo.as_ref().map(|repo| repo.path.as_str()));
                 here.directory.clone()
             }
             (None, None) => {
-                let named = Manifest { session: fork.clone(), ..manifest.clone() };
+                let named = Manifest {
+                    session: fork.clone(),
+                    ..manifest.clone()
+                };
                 self.directory(work, &named, &StoredText::transcript(&then, &manifest))?
             }
         };
-        Ok(Some(AsFork { target, manifest, fork, directory, here: there }))
+        Ok(Some(AsFork {
+            target,
+            manifest,
+            fork,
+            directory,
+            here: there,
+        }))
     }
 }
 
@@ -79,7 +93,13 @@ impl Step for AsFork {
     }
 
     fn restored(&self, work: &Work<'_>) -> Result<RestoredSession, SyncError> {
-        let restored = RestoredSession::new(work, &self.target, &self.manifest, &self.directory, &self.fork);
+        let restored = RestoredSession::new(
+            work,
+            &self.target,
+            &self.manifest,
+            &self.directory,
+            &self.fork,
+        );
         let stored = work.store.head_snapshot()?.manifest(&self.fork)?;
         // One that was made before may have gone on since: here, or elsewhere.
         let (lines, turns) = match (&self.here, stored) {
@@ -87,7 +107,12 @@ impl Step for AsFork {
             (None, Some(stored)) => (stored.transcript.lines(), stored.turns),
             (None, None) => (restored.lines, restored.turns),
         };
-        Ok(RestoredSession { lines, turns, fork: Some(self.fork.clone()), ..restored })
+        Ok(RestoredSession {
+            lines,
+            turns,
+            fork: Some(self.fork.clone()),
+            ..restored
+        })
     }
 
     fn carry_out(&self, work: &mut Work<'_>, journal: &Journal) -> Result<(), SyncError> {
@@ -95,13 +120,25 @@ impl Step for AsFork {
             return Ok(());
         }
         let names = machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
-        let writer = Writer { views: &work.views, claude_dir: &work.ctx.env.claude_dir, journal, names: &names };
+        let writer = Writer {
+            views: &work.views,
+            claude_dir: &work.ctx.env.claude_dir,
+            journal,
+            names: &names,
+        };
         let head = work.store.head_snapshot()?;
-        let missing = || SyncError::NoSuchSession { session: self.fork.clone() };
+        let missing = || SyncError::NoSuchSession {
+            session: self.fork.clone(),
+        };
         let manifest = head.manifest(&self.fork)?.ok_or_else(missing)?;
         let writing = match bring_to(work, &head, &manifest, self.directory.clone())? {
             Brought::Write(writing) => writing,
-            Brought::Refused(reason) => return Err(SyncError::NotRestored { session: self.fork.clone(), reason }),
+            Brought::Refused(reason) => {
+                return Err(SyncError::NotRestored {
+                    session: self.fork.clone(),
+                    reason,
+                });
+            }
         };
         let (_, now) = writing.carry_out(&writer, &head, &self.fork)?;
         let commit = work.store.head()?;
@@ -131,11 +168,21 @@ fn store_forks(work: &mut Work<'_>, plans: &[AsFork]) -> Result<(), SyncError> {
         }
         let then: Snapshot<'_> = work.store.snapshot(Some(&plan.target.commit))?;
         let lines = plan.manifest.transcript.lines();
-        add_fork(&mut tx, &then, &plan.manifest, (&plan.target.id, &plan.fork), lines)?;
+        add_fork(
+            &mut tx,
+            &then,
+            &plan.manifest,
+            (&plan.target.id, &plan.fork),
+            lines,
+        )?;
     }
     if tx.is_empty() {
         return Ok(());
     }
-    tx.commit(&work.author(), &format!("restored by {}", work.machine.name), base.as_slice())?;
+    tx.commit(
+        &work.author(),
+        &format!("restored by {}", work.machine.name),
+        base.as_slice(),
+    )?;
     Ok(work.index.follow(&work.store)?)
 }

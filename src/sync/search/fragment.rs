@@ -25,13 +25,20 @@ const MOST_ALTERNATIVES: usize = 16;
 
 impl Fragment {
     pub(super) fn new(text: &str, ignores_case: bool) -> Self {
-        Self { text: text.to_owned(), ignores_case }
+        Self {
+            text: text.to_owned(),
+            ignores_case,
+        }
     }
 
     /// What finds it in the store.
     pub(super) fn as_regex(&self) -> String {
         let body: String = self.text.chars().map(|c| self.char_as_regex(c)).collect();
-        if self.ignores_case { format!("(?i:{body})") } else { format!("(?:{body})") }
+        if self.ignores_case {
+            format!("(?i:{body})")
+        } else {
+            format!("(?:{body})")
+        }
     }
 
     /// What is not ASCII stands there as it is or as an escape, which for some characters is two.
@@ -42,7 +49,11 @@ impl Fragment {
         }
         let cases = if self.ignores_case { cases(c) } else { vec![c] };
         let escapes = cases.into_iter().map(|c| {
-            let units = c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("u{unit:04x}")).collect::<Vec<_>>();
+            let units = c
+                .encode_utf16(&mut [0; 2])
+                .iter()
+                .map(|unit| format!("u{unit:04x}"))
+                .collect::<Vec<_>>();
             // The escapes' digits may be upper case.
             format!(r"|(?i:\\{})", units.join(r"\\"))
         });
@@ -64,24 +75,44 @@ impl Fragment {
 /// Fragments of which at least one is in everything that has these parts; `None` if there are none.
 pub(super) fn best(parts: &[Part], written: &Written) -> Option<Vec<Fragment>> {
     let value = |all: &Vec<Fragment>| (all.iter().map(Fragment::weight).min(), Reverse(all.len()));
-    parts.iter().filter_map(|part| best_of_part(part, written)).max_by_key(value)
+    parts
+        .iter()
+        .filter_map(|part| best_of_part(part, written))
+        .max_by_key(value)
 }
 
 fn best_of_part(part: &Part, written: &Written) -> Option<Vec<Fragment>> {
     match part {
         Part::Run { text, ignores_case } => {
             // The end of a name tells little, and where the client has shortened the name, it is not there.
-            let goes_on = |piece: &Steady| piece.may_end_name && text[piece.range.end..].starts_with(is_steady);
-            let pieces = steady(text, written).into_iter().filter(|piece| !goes_on(piece));
+            let goes_on = |piece: &Steady| {
+                piece.may_end_name && text[piece.range.end..].starts_with(is_steady)
+            };
+            let pieces = steady(text, written)
+                .into_iter()
+                .filter(|piece| !goes_on(piece));
             let fragments = pieces.map(|piece| Fragment::new(&text[piece.range], *ignores_case));
-            fragments.max_by_key(Fragment::weight).map(|best| vec![best])
+            fragments
+                .max_by_key(Fragment::weight)
+                .map(|best| vec![best])
         }
-        Part::Repeated { parts, is_optional: false } => best(parts, written),
+        Part::Repeated {
+            parts,
+            is_optional: false,
+        } => best(parts, written),
         Part::OneOf(branches) => {
-            let all = branches.iter().map(|parts| best(parts, written)).collect::<Option<Vec<_>>>()?.concat();
+            let all = branches
+                .iter()
+                .map(|parts| best(parts, written))
+                .collect::<Option<Vec<_>>>()?
+                .concat();
             (all.len() <= MOST_ALTERNATIVES).then_some(all)
         }
-        Part::Repeated { is_optional: true, .. } | Part::Class(_) | Part::Anything => None,
+        Part::Repeated {
+            is_optional: true, ..
+        }
+        | Part::Class(_)
+        | Part::Anything => None,
     }
 }
 
@@ -97,19 +128,37 @@ pub(super) struct Steady {
 pub(super) fn steady(text: &str, written: &Written) -> Vec<Steady> {
     let ascii = runs(text, is_steady).flat_map(|run| {
         let may_begin_in_name = run.start == 0 || text[..run.start].ends_with('-');
-        let start = run.start + if written.converts_separators() { separator_len(text, &run) } else { 0 };
-        let name = if may_begin_in_name { start + name_len(&text[start..run.end]) } else { start };
+        let start = run.start
+            + if written.converts_separators() {
+                separator_len(text, &run)
+            } else {
+                0
+            };
+        let name = if may_begin_in_name {
+            start + name_len(&text[start..run.end])
+        } else {
+            start
+        };
         [(start..name, true), (name..run.end, false)]
     });
     let other = runs(text, |c| !c.is_ascii() && c.is_alphanumeric());
     let other = other.map(|run| {
-        let end = text[run.clone()].char_indices().nth(LONGEST_OTHER).map_or(run.end, |(at, _)| run.start + at);
+        let end = text[run.clone()]
+            .char_indices()
+            .nth(LONGEST_OTHER)
+            .map_or(run.end, |(at, _)| run.start + at);
         (run.start..end, false)
     });
-    let pieces = ascii.chain(other).filter(|(run, _)| !run.is_empty()).filter_map(|(run, is_name)| {
-        let range = written.outside(text, run.clone())?;
-        Some(Steady { may_end_name: is_name && range.end == run.end, range })
-    });
+    let pieces = ascii
+        .chain(other)
+        .filter(|(run, _)| !run.is_empty())
+        .filter_map(|(run, is_name)| {
+            let range = written.outside(text, run.clone())?;
+            Some(Steady {
+                may_end_name: is_name && range.end == run.end,
+                range,
+            })
+        });
     let mut pieces: Vec<_> = pieces.collect();
     pieces.sort_by_key(|piece| piece.range.start);
     pieces
@@ -120,7 +169,9 @@ fn runs(text: &str, is_wanted: impl Fn(char) -> bool) -> impl Iterator<Item = Ra
     let mut from = 0;
     std::iter::from_fn(move || {
         let start = from + text[from..].find(&is_wanted)?;
-        let end = text[start..].find(|c| !is_wanted(c)).map_or(text.len(), |len| start + len);
+        let end = text[start..]
+            .find(|c| !is_wanted(c))
+            .map_or(text.len(), |len| start + len);
         from = end;
         Some(start..end)
     })
@@ -128,7 +179,8 @@ fn runs(text: &str, is_wanted: impl Fn(char) -> bool) -> impl Iterator<Item = Ra
 
 /// How much of a run may be the end of a directory name. An underscore is never in one, but may follow it (`-home-al-app_old`).
 fn name_len(run: &str) -> usize {
-    run.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(run.len())
+    run.find(|c: char| !c.is_ascii_alphanumeric())
+        .unwrap_or(run.len())
 }
 
 /// How much of a run may be of a separator that is percent-encoded: `%2F` stands for `%5C` where another system wrote it. What comes before the
@@ -144,7 +196,8 @@ fn separator_len(text: &str, run: &Range<usize>) -> usize {
 }
 
 /// Characters that every writer of JSON leaves as they are, and in whose place no system writes another in a path.
-pub(super) const STEADY: &str = " !#$()*+,.0123456789;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz|";
+pub(super) const STEADY: &str =
+    " !#$()*+,.0123456789;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz|";
 
 pub(super) fn is_steady(c: char) -> bool {
     STEADY.contains(c)
@@ -157,7 +210,13 @@ mod tests {
 
     fn pattern(text: &str, ignores_case: bool) -> Option<String> {
         let fragments = best(&parts(text, ignores_case).unwrap(), &Written::at_home())?;
-        Some(fragments.into_iter().map(|fragment| fragment.text).collect::<Vec<_>>().join("|"))
+        Some(
+            fragments
+                .into_iter()
+                .map(|fragment| fragment.text)
+                .collect::<Vec<_>>()
+                .join("|"),
+        )
     }
 
     #[test]
@@ -181,18 +240,33 @@ mod tests {
             ("日本語", Some("日本語")),
             ("ça — 日本", Some("日本")),
         ] {
-            assert_eq!(pattern(&regex::escape(text), true).as_deref(), fragment, "{text}");
+            assert_eq!(
+                pattern(&regex::escape(text), true).as_deref(),
+                fragment,
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_separator_of_another_system_is_no_fragment() {
-        let paths = |more: &str| Written::new(&["/home/al", r"\\/home\\/al", more].map(str::to_owned).into());
+        let paths = |more: &str| {
+            Written::new(
+                &["/home/al", r"\\/home\\/al", more]
+                    .map(str::to_owned)
+                    .into(),
+            )
+        };
         assert!(!paths("/x").converts_separators());
         let written = paths(r"C:\Users\al");
         let of = |text: &str| {
             let fragments = best(&parts(text, true).unwrap(), &written);
-            fragments.map(|fragments| fragments.into_iter().map(|fragment| fragment.text).collect::<String>())
+            fragments.map(|fragments| {
+                fragments
+                    .into_iter()
+                    .map(|fragment| fragment.text)
+                    .collect::<String>()
+            })
         };
         for (text, fragment) in [
             ("%2Fwork%5C", Some("work")),
@@ -226,7 +300,9 @@ mod tests {
     fn a_fragment_is_found_however_it_is_written() {
         let finds = |text: &str, ignores_case, line: &str| {
             let fragment = Fragment::new(text, ignores_case);
-            regex::bytes::Regex::new(&fragment.as_regex()).unwrap().is_match(line.as_bytes())
+            regex::bytes::Regex::new(&fragment.as_regex())
+                .unwrap()
+                .is_match(line.as_bytes())
         };
         assert!(finds("été", false, r"x \u00e9t\u00E9"));
         assert!(finds("été", true, r"x \u00c9Té"));

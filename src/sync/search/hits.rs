@@ -34,7 +34,13 @@ pub(super) struct Occasion {
 impl Found {
     /// Nothing yet; of what will be found, `shown` hits are kept.
     pub(super) fn new(shown: usize) -> Self {
-        Self { hits: Vec::new(), more: 0, more_still: false, complaint: None, shown: shown.max(1) }
+        Self {
+            hits: Vec::new(),
+            more: 0,
+            more_still: false,
+            complaint: None,
+            shown: shown.max(1),
+        }
     }
 
     /// Whether nothing more need be looked for.
@@ -47,12 +53,15 @@ impl Found {
         let mut line: Option<(Range<usize>, Vec<Range<usize>>)> = None;
         for place in pattern.find_iter(text) {
             // Line ends belong to what is found, not to what is shown of it.
-            let start = place.start() + (place.len() - place.as_str().trim_start_matches(['\r', '\n']).len());
+            let start = place.start()
+                + (place.len() - place.as_str().trim_start_matches(['\r', '\n']).len());
             if start >= place.end() {
                 continue;
             }
             match &mut line {
-                Some((line, marks)) if start < line.end => marks.push(start..place.end().min(line.end)),
+                Some((line, marks)) if start < line.end => {
+                    marks.push(start..place.end().min(line.end))
+                }
                 _ => {
                     self.add(text, line.take(), occasion);
                     if self.is_enough() {
@@ -67,7 +76,12 @@ impl Found {
         self.add(text, line, occasion);
     }
 
-    fn add(&mut self, text: &str, line: Option<(Range<usize>, Vec<Range<usize>>)>, occasion: &Occasion) {
+    fn add(
+        &mut self,
+        text: &str,
+        line: Option<(Range<usize>, Vec<Range<usize>>)>,
+        occasion: &Occasion,
+    ) {
         let Some((line, marks)) = line else { return };
         if self.hits.len() < self.shown {
             self.hits.push(hit(text, line, &marks, occasion));
@@ -98,10 +112,22 @@ fn hit(text: &str, line: Range<usize>, marks: &[Range<usize>], occasion: &Occasi
         .last()
         .map_or(first, |(at, _)| line.start + indentation + at);
     // As much as fits before, if the line is short enough to be shown whole.
-    let is_short = text[line.start + indentation..line.end].chars().nth(LONGEST).is_none();
-    let begin = if is_short { line.start + indentation } else { begin };
-    let end = text[begin..line.end].char_indices().nth(LONGEST).map_or(line.end, |(at, _)| begin + at);
-    let inside = |mark: &Range<usize>| (mark.start < end).then(|| mark.start - begin..mark.end.min(end) - begin);
+    let is_short = text[line.start + indentation..line.end]
+        .chars()
+        .nth(LONGEST)
+        .is_none();
+    let begin = if is_short {
+        line.start + indentation
+    } else {
+        begin
+    };
+    let end = text[begin..line.end]
+        .char_indices()
+        .nth(LONGEST)
+        .map_or(line.end, |(at, _)| begin + at);
+    let inside = |mark: &Range<usize>| {
+        (mark.start < end).then(|| mark.start - begin..mark.end.min(end) - begin)
+    };
     Hit {
         voice: occasion.voice.clone(),
         agent: occasion.agent,
@@ -117,19 +143,29 @@ mod tests {
     use super::*;
 
     fn found(text: &str, pattern: &str, shown: usize) -> Found {
-        let pattern = regex::RegexBuilder::new(pattern).multi_line(true).build().unwrap();
+        let pattern = regex::RegexBuilder::new(pattern)
+            .multi_line(true)
+            .build()
+            .unwrap();
         let mut found = Found::new(shown);
-        found.search(text, &pattern, &Occasion { voice: Voice::User, agent: false, time: None });
+        found.search(
+            text,
+            &pattern,
+            &Occasion {
+                voice: Voice::User,
+                agent: false,
+                time: None,
+            },
+        );
         found
     }
 
     fn marked(found: &Found) -> Vec<String> {
         let mark = |hit: &Hit| {
             let mut text = hit.text.clone();
-            hit.marks
-                .iter()
-                .rev()
-                .for_each(|mark| text.replace_range(mark.clone(), &format!("[{}]", &hit.text[mark.clone()])));
+            hit.marks.iter().rev().for_each(|mark| {
+                text.replace_range(mark.clone(), &format!("[{}]", &hit.text[mark.clone()]))
+            });
             let cut = |is_cut| if is_cut { "…" } else { "" };
             format!("{}{text}{}", cut(hit.cut.0), cut(hit.cut.1))
         };
@@ -141,7 +177,11 @@ mod tests {
         let text = "  a b a\r\nno\n\ta\n";
         assert_eq!(marked(&found(text, "a", 9)), ["[a] b [a]", "[a]"]);
         assert_eq!(marked(&found(text, "^.*o$", 9)), ["[no]"]);
-        assert_eq!(marked(&found(text, r"b a\s+no", 9)), ["a [b a]"], "what spans lines is shown by the first");
+        assert_eq!(
+            marked(&found(text, r"b a\s+no", 9)),
+            ["a [b a]"],
+            "what spans lines is shown by the first"
+        );
         assert_eq!(marked(&found(text, "x*", 9)), [""; 0], "nothing is no hit");
         assert_eq!(marked(&found("a\nb", r"\nb", 9)), ["[b]"]);
     }
@@ -151,7 +191,10 @@ mod tests {
         let text = format!("{}é hit {}", "x".repeat(500), "y".repeat(500));
         let shown = marked(&found(&text, "hit", 9)).remove(0);
         assert_eq!(shown.chars().count(), 240 + 4, "{shown}");
-        assert!(shown.starts_with("…xxx") && shown.contains("xé [hit] y") && shown.ends_with("y…"), "{shown}");
+        assert!(
+            shown.starts_with("…xxx") && shown.contains("xé [hit] y") && shown.ends_with("y…"),
+            "{shown}"
+        );
         let long = marked(&found(&"é".repeat(1000), "é+", 9)).remove(0);
         assert_eq!(long.chars().count(), 240 + 3);
     }

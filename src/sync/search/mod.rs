@@ -83,35 +83,78 @@ pub fn search(
 ) -> Result<SearchReport, SyncError> {
     let pattern = Pattern::new(&request.text, request.regex, request.case)?;
     let stored = Stored::open(ctx)?;
-    let head = stored.as_ref().map(|stored| stored.store.head()).transpose()?.flatten();
-    let snapshot = stored.as_ref().map(|stored| stored.store.snapshot(head.as_ref())).transpose()?;
+    let head = stored
+        .as_ref()
+        .map(|stored| stored.store.head())
+        .transpose()?
+        .flatten();
+    let snapshot = stored
+        .as_ref()
+        .map(|stored| stored.store.snapshot(head.as_ref()))
+        .transpose()?;
     let at = stored.as_ref().map(|stored| At {
         store: stored.store.path().to_owned(),
         head,
         checkout: Checkout::open(&stored.store),
     });
     let views = views(ctx);
-    let base = Base { ctx, snapshot: snapshot.as_ref(), at: at.as_ref(), views: &views };
-    let Targets { targets, unreadable } = base.targets(request)?;
+    let base = Base {
+        ctx,
+        snapshot: snapshot.as_ref(),
+        at: at.as_ref(),
+        views: &views,
+    };
+    let Targets {
+        targets,
+        unreadable,
+    } = base.targets(request)?;
     let candidates = pattern.candidates(&written_for_placeholders(&views, &targets));
-    let scan = Scan { views: &views, pattern: &pattern, candidates: &candidates, shown: request.hits };
-    let mut report = SearchReport { sessions: targets.len() as u64, found: 0, unreadable };
+    let scan = Scan {
+        views: &views,
+        pattern: &pattern,
+        candidates: &candidates,
+        shown: request.hits,
+    };
+    let mut report = SearchReport {
+        sessions: targets.len() as u64,
+        found: 0,
+        unreadable,
+    };
     on_all_cores(
         base.at,
         &targets,
         &|snapshot, target| (target, scan.target(snapshot, at.as_ref(), target)),
         &mut |(target, found)| {
             let session = || target.name.session.clone();
-            report.unreadable.extend(found.complaint.map(|reason| Unreadable { session: session(), reason }));
+            report
+                .unreadable
+                .extend(found.complaint.map(|reason| Unreadable {
+                    session: session(),
+                    reason,
+                }));
             if found.hits.is_empty() {
                 return !interrupted();
             }
             report.found += 1;
-            let Found { hits, more, more_still, .. } = found;
-            take(SessionHits { name: target.name.clone(), hits, more, more_still }) && !interrupted()
+            let Found {
+                hits,
+                more,
+                more_still,
+                ..
+            } = found;
+            take(SessionHits {
+                name: target.name.clone(),
+                hits,
+                more,
+                more_still,
+            }) && !interrupted()
         },
     );
-    if interrupted() { Err(SyncError::Interrupted) } else { Ok(report) }
+    if interrupted() {
+        Err(SyncError::Interrupted)
+    } else {
+        Ok(report)
+    }
 }
 
 /// What everything is read from.
@@ -142,7 +185,9 @@ fn on_all_cores<'i, T: Sync, R: Send>(
         |each| {
             // Without a handle, what needs one is named as unreadable.
             let store = at.and_then(|at| Store::open_another(&at.store).ok());
-            let snapshot = store.as_ref().and_then(|store| store.snapshot(at?.head.as_ref()).ok());
+            let snapshot = store
+                .as_ref()
+                .and_then(|store| store.snapshot(at?.head.as_ref()).ok());
             each(&mut |item| step(snapshot.as_ref(), item));
         },
         take,
@@ -160,7 +205,9 @@ impl Scan<'_> {
                 self.stored(snapshot, &files, manifest, target.skip, &mut found)
             }
             (Place::Here(session), ..) => self.here(session, &mut found),
-            (Place::Stored { .. }, ..) => Err(SyncError::NoSuchSession { session: target.name.session.clone() }),
+            (Place::Stored { .. }, ..) => Err(SyncError::NoSuchSession {
+                session: target.name.session.clone(),
+            }),
         };
         if let Err(e) = searched {
             found.complaint = Some(in_words(&e));

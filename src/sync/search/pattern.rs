@@ -66,10 +66,21 @@ impl Pattern {
             Case::Ignore => true,
             Case::Exact => false,
         };
-        let source = if is_regex { text.to_owned() } else { regex::escape(text) };
-        let said = RegexBuilder::new(&source).case_insensitive(ignores_case).multi_line(true).build();
+        let source = if is_regex {
+            text.to_owned()
+        } else {
+            regex::escape(text)
+        };
+        let said = RegexBuilder::new(&source)
+            .case_insensitive(ignores_case)
+            .multi_line(true)
+            .build();
         let said = said.map_err(PatternError::Regex)?;
-        Ok(Self { said, source, ignores_case })
+        Ok(Self {
+            said,
+            source,
+            ignores_case,
+        })
     }
 
     /// What is to be looked for in the store. `written`: what may be read where the store has a placeholder.
@@ -96,7 +107,9 @@ impl Candidates {
 
     /// As [`Self::find`], in records: what stands in the name of a field is not said.
     pub(super) fn find_in_records(&self, text: &[u8], mut from: usize) -> Option<usize> {
-        let Some(fragments) = &self.fragments else { return self.find(text, from) };
+        let Some(fragments) = &self.fragments else {
+            return self.find(text, from);
+        };
         loop {
             let found = fragments.find_at(text, from)?;
             if !is_in_name(text, found.range()) {
@@ -109,7 +122,9 @@ impl Candidates {
 
     /// Whether the record in `line`, in which [`Self::find_in_records`] found something, may say it.
     pub(super) fn may_be_said_in(&self, line: &[u8]) -> bool {
-        self.sketch.as_ref().is_none_or(|sketch| sketch.is_match(line))
+        self.sketch
+            .as_ref()
+            .is_none_or(|sketch| sketch.is_match(line))
     }
 }
 
@@ -117,8 +132,15 @@ impl Candidates {
 /// all quotes are escaped.
 fn is_in_name(text: &[u8], place: Range<usize>) -> bool {
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    let before = text[..place.start].iter().rev().skip_while(|byte| is_of_name(byte)).take(2);
-    let after = text[place.end..].iter().skip_while(|byte| is_of_name(byte)).take(2);
+    let before = text[..place.start]
+        .iter()
+        .rev()
+        .skip_while(|byte| is_of_name(byte))
+        .take(2);
+    let after = text[place.end..]
+        .iter()
+        .skip_while(|byte| is_of_name(byte))
+        .take(2);
     text[place].iter().all(is_of_name)
         && matches!(before.collect::<Vec<_>>()[..], [b'"', b'{' | b',' | b' '])
         && after.eq(b"\":")
@@ -146,7 +168,11 @@ mod tests {
 
     #[test]
     fn upper_case_letters_ask_for_themselves() {
-        let ignores = |text: &str, is_regex| Pattern::new(text, is_regex, Case::Smart).unwrap().ignores_case;
+        let ignores = |text: &str, is_regex| {
+            Pattern::new(text, is_regex, Case::Smart)
+                .unwrap()
+                .ignores_case
+        };
         assert!(ignores("login form", false));
         assert!(!ignores("Login", false));
         assert!(!ignores("École", false));
@@ -175,10 +201,18 @@ mod tests {
 
     #[test]
     fn what_cannot_be_searched_for_is_refused_with_the_place() {
-        assert!(matches!(Pattern::new("", false, Case::Smart), Err(PatternError::Empty)));
-        let Err(PatternError::Regex(e)) = Pattern::new("a(b", true, Case::Smart) else { panic!("no group is open") };
+        assert!(matches!(
+            Pattern::new("", false, Case::Smart),
+            Err(PatternError::Empty)
+        ));
+        let Err(PatternError::Regex(e)) = Pattern::new("a(b", true, Case::Smart) else {
+            panic!("no group is open")
+        };
         assert!(e.to_string().contains("a(b\n     ^"), "{e}");
         assert!(Pattern::new("a(b", false, Case::Smart).is_ok());
-        assert!(Pattern::new(r"\w{1000}{1000}", true, Case::Smart).is_err(), "it would take all memory");
+        assert!(
+            Pattern::new(r"\w{1000}{1000}", true, Case::Smart).is_err(),
+            "it would take all memory"
+        );
     }
 }

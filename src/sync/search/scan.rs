@@ -42,7 +42,9 @@ impl Content {
     fn of(name: Option<&RelativeName>) -> Option<Self> {
         match name.map(RelativeName::as_str) {
             None => Some(Self::Records { agent: false }),
-            Some(name) if name.ends_with(".jsonl") => Some(Self::Records { agent: name.starts_with("subagents/") }),
+            Some(name) if name.ends_with(".jsonl") => Some(Self::Records {
+                agent: name.starts_with("subagents/"),
+            }),
             Some(name) if name.starts_with("tool-results/") => Some(Self::Output),
             Some(_) => None,
         }
@@ -74,10 +76,15 @@ impl Scan<'_> {
     ) -> Result<(), SyncError> {
         let mut buffer = Vec::new();
         for (name, file) in manifest.all_files() {
-            let Some(content) = Content::of(name) else { continue };
+            let Some(content) = Content::of(name) else {
+                continue;
+            };
             let (kind, skip) = (text_kind(name), if name.is_none() { skip } else { 0 });
             let (first, _) = segment_at(&file.segments, skip);
-            let mut lines: u64 = file.segments[..first].iter().map(|segment| segment.lines).sum();
+            let mut lines: u64 = file.segments[..first]
+                .iter()
+                .map(|segment| segment.lines)
+                .sum();
             buffer.clear();
             for (number, segment) in file.segments.iter().enumerate().skip(first) {
                 if found.is_enough() || interrupted() {
@@ -85,7 +92,11 @@ impl Scan<'_> {
                 }
                 files.segment(snapshot, name, file, number, &mut buffer)?;
                 let is_last = number + 1 == file.segments.len();
-                let whole = if is_last { buffer.len() } else { whole_lines_len(&buffer) };
+                let whole = if is_last {
+                    buffer.len()
+                } else {
+                    whole_lines_len(&buffer)
+                };
                 let skipped = offset_after_lines(
                     &buffer[..whole],
                     usize::try_from(skip.saturating_sub(lines)).unwrap_or(usize::MAX),
@@ -93,7 +104,13 @@ impl Scan<'_> {
                 let before = lines + count_lines(&buffer[..skipped]);
                 self.piece(
                     content,
-                    &Piece { manifest, file, kind, text: &buffer[skipped..whole], lines: before },
+                    &Piece {
+                        manifest,
+                        file,
+                        kind,
+                        text: &buffer[skipped..whole],
+                        lines: before,
+                    },
                     found,
                 )?;
                 lines += segment.lines;
@@ -105,7 +122,12 @@ impl Scan<'_> {
         Ok(())
     }
 
-    fn piece(&self, content: Content, piece: &Piece<'_>, found: &mut Found) -> Result<(), SyncError> {
+    fn piece(
+        &self,
+        content: Content,
+        piece: &Piece<'_>,
+        found: &mut Found,
+    ) -> Result<(), SyncError> {
         let mut runs = Runs::of(piece);
         match content {
             // Its lines belong together, so that a text of several lines is found in it.
@@ -127,18 +149,27 @@ impl Scan<'_> {
     }
 
     /// The line at offset `at` of a piece as it reads here.
-    fn local<'t>(&self, runs: &mut Runs<'_>, at: usize, line: &'t [u8]) -> Result<Cow<'t, [u8]>, SyncError> {
+    fn local<'t>(
+        &self,
+        runs: &mut Runs<'_>,
+        at: usize,
+        line: &'t [u8],
+    ) -> Result<Cow<'t, [u8]>, SyncError> {
         let Piece { manifest, kind, .. } = runs.piece;
         match runs.at(at) {
             Some(run) => self.views.localised(manifest, run, *kind, line),
-            None => Err(SyncError::Inconsistent { session: manifest.session.clone() }),
+            None => Err(SyncError::Inconsistent {
+                session: manifest.session.clone(),
+            }),
         }
     }
 
     /// Searches a session that only this machine has.
     pub(super) fn here(&self, session: &LocalSession, found: &mut Found) -> Result<(), SyncError> {
         for (name, stamp) in &session.files {
-            let Some(content) = Content::of(name.as_ref()) else { continue };
+            let Some(content) = Content::of(name.as_ref()) else {
+                continue;
+            };
             let mut text = LocalText::open(&session.path(name.as_ref()), 0, stamp.len)?;
             loop {
                 let piece = text.next_lines()?;
@@ -172,7 +203,8 @@ impl Scan<'_> {
             Content::Records { .. } => self.candidates.find_in_records(text, from),
             Content::Output => self.candidates.find(text, from),
         };
-        let may_say_it = |line: &[u8]| content == Content::Output || self.candidates.may_be_said_in(line);
+        let may_say_it =
+            |line: &[u8]| content == Content::Output || self.candidates.may_be_said_in(line);
         while let Some(at) = next(from) {
             let start = memchr::memrchr(b'\n', &text[from..at]).map_or(from, |end| from + end + 1);
             let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |n| at + n);
@@ -191,14 +223,26 @@ impl Scan<'_> {
         let said = sayings(line);
         let agent = of_agent || said.agent;
         for saying in said.texts {
-            let occasion = Occasion { voice: saying.voice, agent, time: said.time };
+            let occasion = Occasion {
+                voice: saying.voice,
+                agent,
+                time: said.time,
+            };
             found.search(&saying.text, &self.pattern.said, &occasion);
         }
     }
 
     fn output(&self, text: &[u8], found: &mut Found) {
-        let occasion = Occasion { voice: Voice::Output, agent: false, time: None };
-        found.search(&String::from_utf8_lossy(text), &self.pattern.said, &occasion);
+        let occasion = Occasion {
+            voice: Voice::Output,
+            agent: false,
+            time: None,
+        };
+        found.search(
+            &String::from_utf8_lossy(text),
+            &self.pattern.said,
+            &occasion,
+        );
     }
 }
 
@@ -206,7 +250,10 @@ fn drop_if_too_long(line: &mut Vec<u8>, found: &mut Found) {
     if line.len() > LONGEST_LINE {
         // Its end, which comes later, is no record.
         line.clear();
-        found.complaint = Some(format!("a line of more than {} MiB was not searched", LONGEST_LINE >> 20));
+        found.complaint = Some(format!(
+            "a line of more than {} MiB was not searched",
+            LONGEST_LINE >> 20
+        ));
     }
 }
 
@@ -222,7 +269,12 @@ struct Runs<'a> {
 
 impl<'a> Runs<'a> {
     fn of(piece: &'a Piece<'a>) -> Self {
-        Self { piece, runs: &piece.file.runs, before: 0, counted: (0, piece.lines) }
+        Self {
+            piece,
+            runs: &piece.file.runs,
+            before: 0,
+            counted: (0, piece.lines),
+        }
     }
 
     /// The run of the line that begins at offset `at`.

@@ -59,13 +59,22 @@ fn draw(part: &Part, written: &Written) -> Vec<Piece> {
     match part {
         Part::Run { text, ignores_case } => run(text, *ignores_case, written),
         Part::Class(class) => vec![one_of_class(class, written)],
-        Part::Repeated { parts, is_optional } => vec![repeated(&drawn(parts, written), *is_optional)],
+        Part::Repeated { parts, is_optional } => {
+            vec![repeated(&drawn(parts, written), *is_optional)]
+        }
         Part::OneOf(branches) => {
             let branches: Vec<_> = branches.iter().map(|parts| drawn(parts, written)).collect();
             let is_empty = |pieces: &Vec<Piece>| pieces.iter().all(Piece::may_be_empty);
-            let kind = if branches.iter().any(is_empty) { Kind::MayBeEmpty } else { Kind::Something };
+            let kind = if branches.iter().any(is_empty) {
+                Kind::MayBeEmpty
+            } else {
+                Kind::Something
+            };
             let branches: Vec<_> = branches.iter().map(|pieces| joined(pieces)).collect();
-            vec![Piece { regex: format!("(?:{})", branches.join("|")), kind }]
+            vec![Piece {
+                regex: format!("(?:{})", branches.join("|")),
+                kind,
+            }]
         }
         Part::Anything => vec![anything()],
     }
@@ -80,11 +89,22 @@ fn run(text: &str, ignores_case: bool, written: &Written) -> Vec<Piece> {
         _ => pieces.push(loose(|c| gap.contains(c))),
     };
     let mut from = 0;
-    for Steady { range, may_end_name } in steady(text, written) {
+    for Steady {
+        range,
+        may_end_name,
+    } in steady(text, written)
+    {
         gap(&text[from..range.start], &mut pieces);
         let regex = Fragment::new(&text[range.clone()], ignores_case).as_regex();
-        let regex = if may_end_name { format!(r"(?:{regex}(?:\}}\}})?|\}}\}})") } else { regex };
-        pieces.push(Piece { regex, kind: Kind::Certain });
+        let regex = if may_end_name {
+            format!(r"(?:{regex}(?:\}}\}})?|\}}\}})")
+        } else {
+            regex
+        };
+        pieces.push(Piece {
+            regex,
+            kind: Kind::Certain,
+        });
         from = range.end;
     }
     gap(&text[from..], &mut pieces);
@@ -93,8 +113,9 @@ fn run(text: &str, ignores_case: bool, written: &Written) -> Vec<Piece> {
 
 fn one_of_class(class: &ClassUnicode, written: &Written) -> Piece {
     let is_steady_one = |c: char| has(class, c);
-    let is_odd =
-        class.iter().any(|range| !range.end().is_ascii() || (range.start()..=range.end()).any(|c| !is_steady(c)));
+    let is_odd = class.iter().any(|range| {
+        !range.end().is_ascii() || (range.start()..=range.end()).any(|c| !is_steady(c))
+    });
     match (written.may_hold(class), has(class, '\n')) {
         (true, true) => anything(),
         (true, false) => loose(is_steady_one),
@@ -113,9 +134,20 @@ fn repeated(pieces: &[Piece], is_optional: bool) -> Piece {
     {
         return piece.clone();
     }
-    let regex = format!("(?:{}){}", joined(pieces), if is_optional { '*' } else { '+' });
+    let regex = format!(
+        "(?:{}){}",
+        joined(pieces),
+        if is_optional { '*' } else { '+' }
+    );
     let is_empty = is_optional || pieces.iter().all(Piece::may_be_empty);
-    Piece { regex, kind: if is_empty { Kind::MayBeEmpty } else { Kind::Something } }
+    Piece {
+        regex,
+        kind: if is_empty {
+            Kind::MayBeEmpty
+        } else {
+            Kind::Something
+        },
+    }
 }
 
 /// Placeholders, and characters of which not all are steady, any number, but no line ends. Of the steady ones that no placeholder has, only those
@@ -123,12 +155,18 @@ fn repeated(pieces: &[Piece], is_optional: bool) -> Piece {
 fn loose(is_wanted: impl Fn(char) -> bool) -> Piece {
     let of_placeholder = |c: char| c.is_ascii_alphanumeric() || "_.".contains(c);
     let bytes = but_for(|c| of_placeholder(c) || is_wanted(c));
-    Piece { regex: format!(r"(?-u:(?:{bytes}|\\[^\nn])*)"), kind: Kind::Loose }
+    Piece {
+        regex: format!(r"(?-u:(?:{bytes}|\\[^\nn])*)"),
+        kind: Kind::Loose,
+    }
 }
 
 /// The rest of the string.
 fn anything() -> Piece {
-    Piece { regex: r#"(?-u:(?:[^\n"\\]|\\[^\n])*)"#.to_owned(), kind: Kind::Loose }
+    Piece {
+        regex: r#"(?-u:(?:[^\n"\\]|\\[^\n])*)"#.to_owned(),
+        kind: Kind::Loose,
+    }
 }
 
 /// The client wraps what a person pasted into lines that nobody typed; they are gone where the text is read, with all that they say.
@@ -139,20 +177,35 @@ fn line_end(is_wanted: impl Fn(char) -> bool) -> Piece {
 }
 
 fn something(regex: &str) -> Piece {
-    Piece { regex: format!("(?-u:{regex})"), kind: Kind::Something }
+    Piece {
+        regex: format!("(?-u:{regex})"),
+        kind: Kind::Something,
+    }
 }
 
 /// All bytes of a string but escapes and those steady characters that are not wanted.
 fn but_for(is_wanted: impl Fn(char) -> bool) -> String {
-    let unwanted: String = STEADY.chars().filter(|c| !is_wanted(*c)).map(escaped).collect();
+    let unwanted: String = STEADY
+        .chars()
+        .filter(|c| !is_wanted(*c))
+        .map(escaped)
+        .collect();
     format!(r#"[^\n"\\{unwanted}]"#)
 }
 
 /// The steady characters that are wanted.
 fn only(is_wanted: impl Fn(char) -> bool) -> String {
-    let wanted: String = STEADY.chars().filter(|c| is_wanted(*c)).map(escaped).collect();
+    let wanted: String = STEADY
+        .chars()
+        .filter(|c| is_wanted(*c))
+        .map(escaped)
+        .collect();
     // Where there is none, nothing matches.
-    if wanted.is_empty() { r"[^\x00-\xff]".to_owned() } else { format!("[{wanted}]") }
+    if wanted.is_empty() {
+        r"[^\x00-\xff]".to_owned()
+    } else {
+        format!("[{wanted}]")
+    }
 }
 
 fn escaped(c: char) -> String {

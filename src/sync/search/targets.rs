@@ -50,11 +50,16 @@ impl Base<'_> {
     pub(super) fn targets(&self, request: &SearchRequest) -> Result<Targets, SyncError> {
         let machines = machine_names(self.ctx, self.snapshot)?;
         let filter = Filter::new(self, request, &machines)?;
-        let states = self.snapshot.map(Snapshot::sessions).transpose()?.unwrap_or_default();
+        let states = self
+            .snapshot
+            .map(Snapshot::sessions)
+            .transpose()?
+            .unwrap_or_default();
         let mut found = self.stored_targets(&states, &filter, &machines);
         found.targets.extend(self.local_targets(&states, &filter)?);
         found.targets.sort_by(|a, b| {
-            let key = |target: &Target| Reverse((target.name.last_activity, target.name.session.clone()));
+            let key =
+                |target: &Target| Reverse((target.name.last_activity, target.name.session.clone()));
             key(a).cmp(&key(b))
         });
         skip_what_forks_share(&mut found.targets);
@@ -69,19 +74,28 @@ impl Base<'_> {
     ) -> Targets {
         let states: Vec<_> = states.iter().collect();
         let (at, views) = (self.at, self.views);
-        let mut found = Targets { targets: Vec::with_capacity(states.len()), unreadable: Vec::new() };
+        let mut found = Targets {
+            targets: Vec::with_capacity(states.len()),
+            unreadable: Vec::new(),
+        };
         on_all_cores(
             at,
             &states,
             &|snapshot, (id, state)| {
                 let read = manifest(snapshot, at, id, state);
                 let target = |manifest| filter.stored_target(manifest, state, views, machines);
-                ((*id).clone(), read.map(|manifest| manifest.and_then(target)))
+                (
+                    (*id).clone(),
+                    read.map(|manifest| manifest.and_then(target)),
+                )
             },
             &mut |(session, target)| {
                 match target {
                     Ok(target) => found.targets.extend(target),
-                    Err(e) => found.unreadable.push(Unreadable { session, reason: in_words(&e) }),
+                    Err(e) => found.unreadable.push(Unreadable {
+                        session,
+                        reason: in_words(&e),
+                    }),
                 }
                 true
             },
@@ -102,9 +116,15 @@ impl Base<'_> {
         let found = discover_some(&self.ctx.env.claude_dir, &|id| !states.contains_key(id))?;
         let targets = found.sessions.into_values().map(|session| {
             let name = read_particulars(&session, &self.ctx.settings.roots, &me.name).name;
-            Target { name, place: Place::Here(Box::new(session)), skip: 0 }
+            Target {
+                name,
+                place: Place::Here(Box::new(session)),
+                skip: 0,
+            }
         });
-        Ok(targets.filter(|target| filter.accepts_project(&target.name)).collect())
+        Ok(targets
+            .filter(|target| filter.accepts_project(&target.name))
+            .collect())
     }
 }
 
@@ -121,20 +141,38 @@ fn manifest(
 }
 
 impl<'r> Filter<'r> {
-    fn new(base: &Base<'_>, request: &'r SearchRequest, machines: &MachineNames) -> Result<Self, SyncError> {
+    fn new(
+        base: &Base<'_>,
+        request: &'r SearchRequest,
+        machines: &MachineNames,
+    ) -> Result<Self, SyncError> {
         let from = request.from.as_deref();
         if let Some(name) = from
-            && !machines.iter().any(|(id, known)| is_called(known, name) || id.as_str() == name)
+            && !machines
+                .iter()
+                .any(|(id, known)| is_called(known, name) || id.as_str() == name)
         {
-            return Err(SyncError::NoSuchMachine { name: name.to_owned(), found: 0 });
+            return Err(SyncError::NoSuchMachine {
+                name: name.to_owned(),
+                found: 0,
+            });
         }
         // As it is stored, as it is on this machine, and as it is shown.
         let forms = |text: &String| {
-            let portable = collapse_path(&base.ctx.settings.roots, text.trim_end_matches('/')).to_string();
-            let of_home = text.strip_prefix('~').map(|rest| format!("{{{{HOME}}}}{rest}"));
-            [text.clone(), portable].into_iter().chain(of_home).collect()
+            let portable =
+                collapse_path(&base.ctx.settings.roots, text.trim_end_matches('/')).to_string();
+            let of_home = text
+                .strip_prefix('~')
+                .map(|rest| format!("{{{{HOME}}}}{rest}"));
+            [text.clone(), portable]
+                .into_iter()
+                .chain(of_home)
+                .collect()
         };
-        Ok(Self { project: request.project.as_ref().map(forms), from })
+        Ok(Self {
+            project: request.project.as_ref().map(forms),
+            from,
+        })
     }
 
     fn stored_target(
@@ -147,22 +185,41 @@ impl<'r> Filter<'r> {
         let name = session_name(views, &manifest, machines);
         // Everybody asks for it; here, all cores find it out.
         views.present(&manifest);
-        let writers = || manifest.all_files().flat_map(|(_, file)| &file.runs).map(|run| &run.machine);
+        let writers = || {
+            manifest
+                .all_files()
+                .flat_map(|(_, file)| &file.runs)
+                .map(|run| &run.machine)
+        };
         let is_wanted = self.accepts_project(&name) && self.accepts_writer(writers(), machines);
-        let place = Place::Stored { manifest: Box::new(manifest), state: state.clone() };
-        is_wanted.then_some(Target { name, place, skip: 0 })
+        let place = Place::Stored {
+            manifest: Box::new(manifest),
+            state: state.clone(),
+        };
+        is_wanted.then_some(Target {
+            name,
+            place,
+            skip: 0,
+        })
     }
 
     fn accepts_project(&self, name: &SessionName) -> bool {
         let project = name.project.as_deref().unwrap_or_default();
-        self.project.as_ref().is_none_or(|forms| forms.iter().any(|form| project.contains(form.as_str())))
+        self.project
+            .as_ref()
+            .is_none_or(|forms| forms.iter().any(|form| project.contains(form.as_str())))
     }
 
-    fn accepts_writer<'m>(&self, mut writers: impl Iterator<Item = &'m MachineId>, machines: &MachineNames) -> bool {
+    fn accepts_writer<'m>(
+        &self,
+        mut writers: impl Iterator<Item = &'m MachineId>,
+        machines: &MachineNames,
+    ) -> bool {
         let is_from = |id: &MachineId, from: &str| {
             id.as_str() == from || machines.get(id).is_some_and(|name| is_called(name, from))
         };
-        self.from.is_none_or(|from| writers.any(|id| is_from(id, from)))
+        self.from
+            .is_none_or(|from| writers.any(|id| is_from(id, from)))
     }
 }
 
@@ -171,14 +228,22 @@ fn skip_what_forks_share(targets: &mut [Target]) {
     let lines: HashMap<SessionId, u64> = targets
         .iter()
         .filter_map(|target| match &target.place {
-            Place::Stored { manifest, .. } => Some((target.name.session.clone(), manifest.transcript.lines())),
+            Place::Stored { manifest, .. } => {
+                Some((target.name.session.clone(), manifest.transcript.lines()))
+            }
             Place::Here(_) => None,
         })
         .collect();
     for target in targets {
-        let Place::Stored { manifest, .. } = &target.place else { continue };
-        let Some(fork) = &manifest.fork_of else { continue };
-        let is_there = lines.get(&fork.session).is_some_and(|lines| *lines >= fork.lines);
+        let Place::Stored { manifest, .. } = &target.place else {
+            continue;
+        };
+        let Some(fork) = &manifest.fork_of else {
+            continue;
+        };
+        let is_there = lines
+            .get(&fork.session)
+            .is_some_and(|lines| *lines >= fork.lines);
         target.skip = if is_there { fork.lines } else { 0 };
     }
 }

@@ -19,12 +19,25 @@ impl Written {
     /// Of the spelled paths of roots.
     pub(super) fn new(paths: &BTreeSet<String>) -> Self {
         // A directory name holds more than the path of a root, and the separators of what follows are converted.
-        let others = (0..=0x7f_u8).map(char::from).filter(|c| c.is_ascii_alphanumeric() || r"-/\%".contains(*c));
-        let chars = paths.iter().flat_map(|path| path.chars()).chain(others).collect();
+        let others = (0..=0x7f_u8)
+            .map(char::from)
+            .filter(|c| c.is_ascii_alphanumeric() || r"-/\%".contains(*c));
+        let chars = paths
+            .iter()
+            .flat_map(|path| path.chars())
+            .chain(others)
+            .collect();
         // Backslashes before a slash only escape it.
-        let has_backslash = |path: &String| path.split('/').any(|part| part.trim_end_matches('\\').contains('\\'));
+        let has_backslash = |path: &String| {
+            path.split('/')
+                .any(|part| part.trim_end_matches('\\').contains('\\'))
+        };
         let converts_separators = paths.iter().any(has_backslash);
-        Self { paths: paths.iter().map(|path| folded(path)).collect(), chars, converts_separators }
+        Self {
+            paths: paths.iter().map(|path| folded(path)).collect(),
+            chars,
+            converts_separators,
+        }
     }
 
     /// Whether separators of what follows a placeholder may be read otherwise than they are stored: there are machines with others.
@@ -46,10 +59,14 @@ impl Written {
             if path.contains(within) {
                 return None;
             }
-            let places = || run.clone().filter(|at| text.is_char_boundary(*at) && folded.is_char_boundary(*at));
+            let places = || {
+                run.clone()
+                    .filter(|at| text.is_char_boundary(*at) && folded.is_char_boundary(*at))
+            };
             // Where a path can end in it, and where one can begin.
             let ends = |at: &usize| path.ends_with(&folded[..*at]) || folded[..*at].ends_with(path);
-            let begins = |at: &usize| path.starts_with(&folded[*at..]) || folded[*at..].starts_with(path);
+            let begins =
+                |at: &usize| path.starts_with(&folded[*at..]) || folded[*at..].starts_with(path);
             start = start.max(places().skip(1).filter(ends).last().unwrap_or(run.start));
             end = end.min(places().find(begins).unwrap_or(run.end));
         }
@@ -64,7 +81,11 @@ fn folded(text: &str) -> String {
         if c.is_ascii() {
             c.to_ascii_lowercase()
         } else {
-            cases(c).into_iter().filter(is_as_long(c)).min().unwrap_or(c)
+            cases(c)
+                .into_iter()
+                .filter(is_as_long(c))
+                .min()
+                .unwrap_or(c)
         }
     };
     text.chars().map(fold).collect()
@@ -72,13 +93,19 @@ fn folded(text: &str) -> String {
 
 /// Whether the class has the character.
 pub(super) fn has(class: &ClassUnicode, c: char) -> bool {
-    class.iter().any(|range| (range.start()..=range.end()).contains(&c))
+    class
+        .iter()
+        .any(|range| (range.start()..=range.end()).contains(&c))
 }
 
 #[cfg(test)]
 impl Written {
     /// On the machine of somebody called Al.
     pub(super) fn at_home() -> Self {
-        Self::new(&["/home/al", "%2Fhome%2Fal", "-home-al", "/srv/My Projects"].map(str::to_owned).into())
+        Self::new(
+            &["/home/al", "%2Fhome%2Fal", "-home-al", "/srv/My Projects"]
+                .map(str::to_owned)
+                .into(),
+        )
     }
 }

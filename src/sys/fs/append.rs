@@ -46,7 +46,10 @@ impl Appender {
     pub fn open(path: &Path, expected: u64) -> Result<Self, PathError> {
         let open = || {
             if fs::symlink_metadata(path)?.is_symlink() {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "it is a symbolic link",
+                ));
             }
             let file = OpenOptions::new().append(true).open(path)?;
             check_length(&file, expected)?;
@@ -55,7 +58,15 @@ impl Appender {
         let file = open().at("append to", path)?;
         fail_point("a file is about to be extended");
         let (path, waiting) = (path.to_owned(), Vec::new());
-        Ok(Self { path, file, waiting, start: expected, written: 0, modified: None, committed: false })
+        Ok(Self {
+            path,
+            file,
+            waiting,
+            start: expected,
+            written: 0,
+            modified: None,
+            committed: false,
+        })
     }
 
     /// Appends bytes.
@@ -67,7 +78,11 @@ impl Appender {
         if self.waiting.len() < AT_ONCE {
             return Ok(());
         }
-        let lines = self.waiting.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+        let lines = self
+            .waiting
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |end| end + 1);
         self.write_waiting(lines).at("append to", &self.path)
     }
 
@@ -110,7 +125,10 @@ impl Appender {
             // What another program appends from here on is not in the stamp's length, so nobody takes it for seen.
             let stamp = FileStamp::of(&this.file.metadata()?);
             check_length(&this.file, this.start + this.written)?;
-            Ok(FileStamp { len: this.start + this.written, ..stamp })
+            Ok(FileStamp {
+                len: this.start + this.written,
+                ..stamp
+            })
         };
         let stamp = finish(&mut self);
         let stamp = stamp.at("append to", &self.path)?;
@@ -132,7 +150,11 @@ impl Drop for Appender {
 
 fn check_length(file: &File, expected: u64) -> io::Result<()> {
     let found = file.metadata()?.len();
-    if found == expected { Ok(()) } else { Err(io::Error::other(LengthChanged { expected, found })) }
+    if found == expected {
+        Ok(())
+    } else {
+        Err(io::Error::other(LengthChanged { expected, found }))
+    }
 }
 
 #[cfg(test)]
@@ -147,7 +169,11 @@ mod tests {
         write_atomic(&path, b"abc").unwrap();
         let error = Appender::open(&path, 2).unwrap_err();
         assert!(error.is_length_changed() && !error.is_not_found());
-        assert!(Appender::open(&dir.path().join("none"), 0).unwrap_err().is_not_found());
+        assert!(
+            Appender::open(&dir.path().join("none"), 0)
+                .unwrap_err()
+                .is_not_found()
+        );
     }
 
     #[test]
@@ -165,13 +191,28 @@ mod tests {
     fn a_line_of_another_program_is_never_before_ours_or_within() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
-        let theirs = || OpenOptions::new().append(true).open(&path).unwrap().write_all(b"theirs\n").unwrap();
+        let theirs = || {
+            OpenOptions::new()
+                .append(true)
+                .open(&path)
+                .unwrap()
+                .write_all(b"theirs\n")
+                .unwrap()
+        };
         let line = [vec![b'x'; AT_ONCE], b"\n".to_vec()].concat();
         // (what we write before theirs, what after, what is there then)
         let cases = [
             (b"".to_vec(), b"ours\n".to_vec(), b"abc\ntheirs\n".to_vec()),
-            (b"ours\n".to_vec(), b"more\n".to_vec(), b"abc\ntheirs\n".to_vec()),
-            (line.clone(), b"more\n".to_vec(), [b"abc\n", line.as_slice(), b"theirs\n"].concat()),
+            (
+                b"ours\n".to_vec(),
+                b"more\n".to_vec(),
+                b"abc\ntheirs\n".to_vec(),
+            ),
+            (
+                line.clone(),
+                b"more\n".to_vec(),
+                [b"abc\n", line.as_slice(), b"theirs\n"].concat(),
+            ),
             (b"ours\n".to_vec(), line.clone(), b"abc\ntheirs\n".to_vec()),
         ];
         for (before, after, expected) in cases {
@@ -179,7 +220,10 @@ mod tests {
             let mut raced = Appender::open(&path, 4).unwrap();
             raced.put(&before).unwrap();
             theirs();
-            let error = raced.put(&after).and_then(|()| raced.commit().map(drop)).unwrap_err();
+            let error = raced
+                .put(&after)
+                .and_then(|()| raced.commit().map(drop))
+                .unwrap_err();
             assert!(error.is_length_changed(), "{error}");
             assert!(read(&path).unwrap() == expected);
         }

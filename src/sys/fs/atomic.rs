@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use tempfile::NamedTempFile;
 
 use super::{
-    Context, FileStamp, PathError, create_private_dir_all, make_executable, make_private, parent, set_file_modified,
-    sync_dir,
+    Context, FileStamp, PathError, create_private_dir_all, make_executable, make_private, parent,
+    set_file_modified, sync_dir,
 };
 use crate::sys::fail_point::fail_point;
 
@@ -61,11 +61,20 @@ impl AtomicFile {
     pub fn create(target: &Path) -> Result<Self, PathError> {
         let directory = parent(target);
         create_private_dir_all(directory)?;
-        let file = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(directory).at("write", target)?;
+        let file = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .suffix(SUFFIX)
+            .tempfile_in(directory)
+            .at("write", target)?;
         make_private(file.as_file()).at("write", target)?;
         fail_point("a temporary file is there");
         let file = BufWriter::with_capacity(64 * 1024, file);
-        Ok(Self { target: target.to_owned(), file, modified: None, synced: false })
+        Ok(Self {
+            target: target.to_owned(),
+            file,
+            modified: None,
+            synced: false,
+        })
     }
 
     /// Appends to the new content.
@@ -126,7 +135,12 @@ impl AtomicFile {
     }
 
     fn finish(self, sync: bool) -> Result<FileStamp, PathError> {
-        let Self { target, file, modified, synced } = self;
+        let Self {
+            target,
+            file,
+            modified,
+            synced,
+        } = self;
         let replace = || {
             let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
             set_file_modified(file.as_file(), modified)?;
@@ -161,8 +175,10 @@ mod tests {
     use crate::sys::fs::{read, read_from};
 
     fn names(dir: &Path) -> Vec<String> {
-        let mut names: Vec<_> =
-            fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = fs::read_dir(dir)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -174,7 +190,11 @@ mod tests {
         write_atomic(&path, b"one").unwrap();
         let mut half = AtomicFile::create(&path).unwrap();
         half.put(b"tw").unwrap();
-        assert!(names(path.parent().unwrap()).iter().any(|name| is_leftover(name)));
+        assert!(
+            names(path.parent().unwrap())
+                .iter()
+                .any(|name| is_leftover(name))
+        );
         drop(half);
         assert_eq!(read(&path).unwrap(), b"one");
         assert_eq!(names(path.parent().unwrap()), ["file"]);
@@ -201,6 +221,9 @@ mod tests {
         write_atomic(&outside, b"keep").unwrap();
         std::os::unix::fs::symlink(&outside, &link).unwrap();
         write_atomic(&link, b"new").unwrap();
-        assert_eq!((read(&outside).unwrap(), read(&link).unwrap()), (b"keep".to_vec(), b"new".to_vec()));
+        assert_eq!(
+            (read(&outside).unwrap(), read(&link).unwrap()),
+            (b"keep".to_vec(), b"new".to_vec())
+        );
     }
 }

@@ -7,7 +7,12 @@ use super::Program;
 /// asked about yet (in a container whose first process asks about none, for ever) does not.
 #[cfg(unix)]
 pub fn pid_is_alive(pid: u32) -> bool {
-    let Some(process) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return false };
+    let Some(process) = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+    else {
+        return false;
+    };
     rustix::process::test_kill_process(process) != Err(rustix::io::Errno::SRCH) && !has_ended(pid)
 }
 
@@ -16,7 +21,9 @@ pub fn pid_is_alive(pid: u32) -> bool {
 fn has_ended(pid: u32) -> bool {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
     let stat = String::from_utf8_lossy(&stat);
-    let state = stat.rsplit_once(')').and_then(|(_, after_name)| after_name.split_ascii_whitespace().next());
+    let state = stat
+        .rsplit_once(')')
+        .and_then(|(_, after_name)| after_name.split_ascii_whitespace().next());
     matches!(state, Some("Z" | "X"))
 }
 
@@ -24,9 +31,12 @@ fn has_ended(pid: u32) -> bool {
 #[cfg(not(unix))]
 pub fn pid_is_alive(pid: u32) -> bool {
     let filter = format!("PID eq {pid}");
-    let listing = Program::new("tasklist").args(["/FI", &filter, "/NH", "/FO", "CSV"]).run();
+    let listing = Program::new("tasklist")
+        .args(["/FI", &filter, "/NH", "/FO", "CSV"])
+        .run();
     listing.map_or(true, |out| {
-        !out.status.success() || String::from_utf8_lossy(&out.stdout).contains(&format!("\"{pid}\""))
+        !out.status.success()
+            || String::from_utf8_lossy(&out.stdout).contains(&format!("\"{pid}\""))
     })
 }
 
@@ -42,7 +52,9 @@ pub fn process_start_ticks(pid: u32) -> Option<String> {
 fn start_ticks(stat: &str) -> Option<&str> {
     const FIRST_FIELD_AFTER_NAME: usize = 3;
     let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.split_ascii_whitespace().nth(22 - FIRST_FIELD_AFTER_NAME)
+    after_name
+        .split_ascii_whitespace()
+        .nth(22 - FIRST_FIELD_AFTER_NAME)
 }
 
 #[cfg(all(test, unix))]
@@ -51,7 +63,10 @@ mod tests {
     use crate::sys::process::Program;
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "a program that nobody asks about")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a program that nobody asks about"
+    )]
     fn the_living_and_the_dead() {
         assert!(pid_is_alive(std::process::id()));
         assert!(pid_is_alive(1));
@@ -62,7 +77,11 @@ mod tests {
         }
         unasked.wait().unwrap();
         let child = Program::new("sh").args(["-c", "echo $$"]).run().unwrap();
-        let pid: u32 = String::from_utf8(child.stdout).unwrap().trim().parse().unwrap();
+        let pid: u32 = String::from_utf8(child.stdout)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
         assert!(!pid_is_alive(pid));
     }
 
@@ -71,6 +90,9 @@ mod tests {
         let tail = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 424242 20 21";
         assert_eq!(start_ticks(&format!("7 (a) b (c) {tail}")), Some("424242"));
         assert_eq!(start_ticks("7 (a"), None);
-        assert_eq!(process_start_ticks(std::process::id()).is_some(), cfg!(target_os = "linux"));
+        assert_eq!(
+            process_start_ticks(std::process::id()).is_some(),
+            cfg!(target_os = "linux")
+        );
     }
 }

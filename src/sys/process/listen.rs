@@ -61,7 +61,11 @@ impl Listener {
             // A child that does not read its input is free to do so; the write then fails, and that is all.
             thread::spawn(move || stdin.write_all(&bytes));
         }
-        Self { stdout: Vec::new(), stderr: String::new(), events }
+        Self {
+            stdout: Vec::new(),
+            stderr: String::new(),
+            events,
+        }
     }
 
     /// Waits for the child's end, or brings it about.
@@ -88,7 +92,11 @@ impl Listener {
                 continue;
             }
             if exited.is_none() {
-                exited = if closed { try_wait_briefly(child, &clock)? } else { child.try_wait()? };
+                exited = if closed {
+                    try_wait_briefly(child, &clock)?
+                } else {
+                    child.try_wait()?
+                };
                 if exited.is_some() {
                     // Its last words may still be on their way, however long it was silent before.
                     last_heard = clock.monotonic();
@@ -175,7 +183,13 @@ fn read_lines(stream: impl Read, events: &Sender<Event>) {
             line.clear();
             if !lasting {
                 returned = Some(text);
-            } else if events.send(Event::Stderr { line: text, lasting }).is_err() {
+            } else if events
+                .send(Event::Stderr {
+                    line: text,
+                    lasting,
+                })
+                .is_err()
+            {
                 return;
             }
         }
@@ -202,7 +216,9 @@ pub(super) fn stop(child: &mut Child) {
 
 #[cfg(unix)]
 pub(super) fn ask_to_end(child: &Child) -> bool {
-    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = i32::try_from(child.id())
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
     pid.is_some_and(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok())
 }
 

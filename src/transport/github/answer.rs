@@ -68,7 +68,12 @@ struct Object {
 /// The account; `None` if this is no answer of the API at all.
 pub(super) fn account(json: &[u8]) -> Option<Result<Account, GitHubError>> {
     Some(match parse::<Whose>(json)? {
-        Answer { data: Some(Whose { viewer: Some(viewer) }), .. } => viewer.account(),
+        Answer {
+            data: Some(Whose {
+                viewer: Some(viewer),
+            }),
+            ..
+        } => viewer.account(),
         Answer { errors, .. } => Err(failed(&errors)?),
     })
 }
@@ -76,9 +81,17 @@ pub(super) fn account(json: &[u8]) -> Option<Result<Account, GitHubError>> {
 /// The repository that was asked for; `None` if this is no answer of the API at all.
 pub(super) fn repository(json: &[u8]) -> Option<Result<Option<Repository>, GitHubError>> {
     Some(match parse::<One>(json)? {
-        Answer { data: Some(One { repository: Some(facts) }), .. } => facts.repository().map(Some),
+        Answer {
+            data: Some(One {
+                repository: Some(facts),
+            }),
+            ..
+        } => facts.repository().map(Some),
         Answer { errors, .. } if errors.iter().any(|e| e.kind == "NOT_FOUND") => Ok(None),
-        Answer { data: Some(One { repository: None }), errors } if errors.is_empty() => Ok(None),
+        Answer {
+            data: Some(One { repository: None }),
+            errors,
+        } if errors.is_empty() => Ok(None),
         Answer { errors, .. } => Err(failed(&errors)?),
     })
 }
@@ -94,24 +107,37 @@ fn failed(errors: &[Error]) -> Option<GitHubError> {
 
 impl Viewer {
     fn account(self) -> Result<Account, GitHubError> {
-        let nodes = self.repositories.map(|found| found.nodes).unwrap_or_default();
+        let nodes = self
+            .repositories
+            .map(|found| found.nodes)
+            .unwrap_or_default();
         // One that cannot be read does not hide the others.
-        let repositories = nodes.into_iter().flatten().filter_map(|facts| facts.repository().ok());
+        let repositories = nodes
+            .into_iter()
+            .flatten()
+            .filter_map(|facts| facts.repository().ok());
         Ok(Account {
             login: self.login,
             named: self.repository.map(Facts::repository).transpose()?,
-            stores: repositories.filter(|repository| repository.is_store).collect(),
+            stores: repositories
+                .filter(|repository| repository.is_store)
+                .collect(),
         })
     }
 }
 
 impl Facts {
     fn repository(self) -> Result<Repository, GitHubError> {
-        let garbled = |_| GitHubError::Garbled { what: "the address of a repository is none" };
+        let garbled = |_| GitHubError::Garbled {
+            what: "the address of a repository is none",
+        };
         let https = address(&format!("{}.git", self.url.trim_end_matches('/'))).map_err(garbled)?;
         let ssh = address(&self.ssh_url).map_err(garbled)?;
         let identity = project_identity(https.as_git_argument());
-        let host = identity.as_deref().and_then(|identity| identity.split('/').next()).unwrap_or_default();
+        let host = identity
+            .as_deref()
+            .and_then(|identity| identity.split('/').next())
+            .unwrap_or_default();
         Ok(Repository {
             host: host.to_owned(),
             name: self.name_with_owner,
@@ -119,7 +145,10 @@ impl Facts {
             is_empty: self.is_empty,
             is_store: self.store.is_some_and(|object| object.kind == "Blob"),
             can_push: !self.is_archived
-                && matches!(self.viewer_permission.as_deref(), Some("ADMIN" | "MAINTAIN" | "WRITE")),
+                && matches!(
+                    self.viewer_permission.as_deref(),
+                    Some("ADMIN" | "MAINTAIN" | "WRITE")
+                ),
             https,
             ssh,
         })
@@ -139,22 +168,30 @@ mod tests {
 
     #[test]
     fn an_account_is_read_with_the_stores_it_has() {
-        let (store, other) = (facts("s", r#""store":{"__typename":"Blob"}"#), facts("x", r#""store":null"#));
+        let (store, other) = (
+            facts("s", r#""store":{"__typename":"Blob"}"#),
+            facts("x", r#""store":null"#),
+        );
         let json = format!(
             r#"{{"data":{{"viewer":{{"login":"al","repository":null,"repositories":{{"nodes":[{other},null,{store}]}}}}}},
                 "errors":[{{"type":"NOT_FOUND","message":"no such"}}]}}"#
         );
         let account = account(json.as_bytes()).unwrap().unwrap();
         assert_eq!((account.login.as_str(), account.named), ("al", None));
-        let [store] = account.stores.as_slice() else { panic!("{:?}", account.stores) };
-        assert_eq!((store.name.as_str(), store.host.as_str(), store.can_push), ("al/s", "github.com", true));
+        let [store] = account.stores.as_slice() else {
+            panic!("{:?}", account.stores)
+        };
+        assert_eq!(
+            (store.name.as_str(), store.host.as_str(), store.can_push),
+            ("al/s", "github.com", true)
+        );
         assert_eq!(store.https.as_git_argument(), "https://github.com/al/s.git");
     }
 
     #[test]
     fn a_directory_of_that_name_makes_no_store_and_an_archive_takes_nothing() {
-        let json =
-            facts("s", r#""store":{"__typename":"Tree"}"#).replace(r#""isArchived":false"#, r#""isArchived":true"#);
+        let json = facts("s", r#""store":{"__typename":"Tree"}"#)
+            .replace(r#""isArchived":false"#, r#""isArchived":true"#);
         let json = format!(r#"{{"data":{{"repository":{json}}}}}"#);
         let found = repository(json.as_bytes()).unwrap().unwrap().unwrap();
         assert!(!found.is_store && !found.can_push);
@@ -164,8 +201,12 @@ mod tests {
     fn what_is_not_there_is_told_from_what_went_wrong() {
         let missing = br#"{"data":{"repository":null},"errors":[{"type":"NOT_FOUND","message":"Could not resolve"}]}"#;
         assert_eq!(repository(missing).unwrap().unwrap(), None);
-        let limited = br#"{"errors":[{"type":"RATE_LIMITED","message":"API rate limit exceeded"}]}"#;
-        assert!(matches!(repository(limited).unwrap(), Err(GitHubError::RateLimited { .. })));
+        let limited =
+            br#"{"errors":[{"type":"RATE_LIMITED","message":"API rate limit exceeded"}]}"#;
+        assert!(matches!(
+            repository(limited).unwrap(),
+            Err(GitHubError::RateLimited { .. })
+        ));
         assert!(repository(b"<html>").is_none() && repository(b"").is_none());
     }
 
@@ -175,7 +216,10 @@ mod tests {
             let json = facts("s", r#""store":null"#).replace("git@github.com:al/s.git", bad);
             let json = format!(r#"{{"data":{{"repository":{json}}}}}"#);
             let found = repository(json.as_bytes()).unwrap();
-            assert!(matches!(found, Err(GitHubError::Garbled { .. })), "{bad}: {found:?}");
+            assert!(
+                matches!(found, Err(GitHubError::Garbled { .. })),
+                "{bad}: {found:?}"
+            );
         }
     }
 }

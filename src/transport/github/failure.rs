@@ -26,8 +26,16 @@ impl fmt::Display for Said {
 impl Said {
     pub(super) fn new(words: &str) -> Self {
         let words: String = redact(words).chars().take(LONGEST).collect();
-        let lines = words.lines().map(|line| line.replace(char::is_control, " "));
-        Self(lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n"))
+        let lines = words
+            .lines()
+            .map(|line| line.replace(char::is_control, " "));
+        Self(
+            lines
+                .map(|line| line.trim().to_owned())
+                .filter(|line| !line.is_empty())
+                .collect::<Vec<_>>()
+                .join("\n"),
+        )
     }
 }
 
@@ -105,7 +113,9 @@ pub(super) fn of(out: &Output) -> GitHubError {
     let said = Said::new(&out.stderr);
     match out.status.code() {
         Some(NEEDS_SIGN_IN) => GitHubError::NotSignedIn { said },
-        Some(0) => GitHubError::Garbled { what: "it is not what the API is to answer" },
+        Some(0) => GitHubError::Garbled {
+            what: "it is not what the API is to answer",
+        },
         _ => of_words("", said),
     }
 }
@@ -123,7 +133,14 @@ pub(super) fn of_words(kind: &str, said: Said) -> GitHubError {
         GitHubError::NotSignedIn { said }
     } else if any(&["name already exists"]) {
         GitHubError::NameTaken { said }
-    } else if any(&["http 403", "forbidden", "permission", "not accessible", "scope", "cannot create"]) {
+    } else if any(&[
+        "http 403",
+        "forbidden",
+        "permission",
+        "not accessible",
+        "scope",
+        "cannot create",
+    ]) {
         GitHubError::Denied { said }
     } else if any(&[
         "error connecting",
@@ -150,26 +167,54 @@ mod tests {
         // As gh 2.23 and GitHub write them.
         let kind = |kind: &str, words: &str| format!("{:?}", of_words(kind, Said::new(words)));
         for (of, words, expected) in [
-            ("", "gh: Bad credentials (HTTP 401)\nTry authenticating with:  gh auth login", "NotSignedIn"),
+            (
+                "",
+                "gh: Bad credentials (HTTP 401)\nTry authenticating with:  gh auth login",
+                "NotSignedIn",
+            ),
             (
                 "",
                 "error connecting to api.github.com\ncheck your internet connection or https://githubstatus.com",
                 "Unreachable",
             ),
             ("", "gh: Bad Gateway (HTTP 502)", "Unreachable"),
-            ("RATE_LIMITED", "API rate limit exceeded for user ID 1.", "RateLimited"),
-            ("", "gh: You have exceeded a secondary rate limit (HTTP 403)", "RateLimited"),
+            (
+                "RATE_LIMITED",
+                "API rate limit exceeded for user ID 1.",
+                "RateLimited",
+            ),
+            (
+                "",
+                "gh: You have exceeded a secondary rate limit (HTTP 403)",
+                "RateLimited",
+            ),
             (
                 "FORBIDDEN",
                 "Resource protected by organization SAML enforcement. You must grant your OAuth token",
                 "SingleSignOn",
             ),
-            ("", "GraphQL: Name already exists on this account (createRepository)", "NameTaken"),
-            ("", "HTTP 403: Resource not accessible by personal access token", "Denied"),
-            ("", "GraphQL: al does not have the correct permissions to execute `CreateRepository`", "Denied"),
+            (
+                "",
+                "GraphQL: Name already exists on this account (createRepository)",
+                "NameTaken",
+            ),
+            (
+                "",
+                "HTTP 403: Resource not accessible by personal access token",
+                "Denied",
+            ),
+            (
+                "",
+                "GraphQL: al does not have the correct permissions to execute `CreateRepository`",
+                "Denied",
+            ),
             ("", "something new", "Failed"),
         ] {
-            assert!(kind(of, words).starts_with(expected), "{words}: {}", kind(of, words));
+            assert!(
+                kind(of, words).starts_with(expected),
+                "{words}: {}",
+                kind(of, words)
+            );
         }
     }
 

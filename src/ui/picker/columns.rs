@@ -88,7 +88,11 @@ impl Wishes {
         let mut at = 0;
         let mut placed = Vec::new();
         for column in IN_LINE.into_iter().filter(|column| chosen.contains(column)) {
-            let cells = if column == Title { left } else { self.of_column(column, width) };
+            let cells = if column == Title {
+                left
+            } else {
+                self.of_column(column, width)
+            };
             if cells > 0 {
                 placed.push((column, at..at + cells));
                 at += cells + GAP;

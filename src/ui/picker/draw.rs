@@ -48,7 +48,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State, wishes: &Wishes, th
     if area.is_empty() {
         return;
     }
-    let title = state.selected_row().map(|row| row.title.clone()).unwrap_or_default();
+    let title = state
+        .selected_row()
+        .map(|row| row.title.clone())
+        .unwrap_or_default();
     let now = state.now;
     if let Some(look) = &mut state.look {
         draw_look(frame.buffer_mut(), area, look, &title, now, theme);
@@ -64,7 +67,13 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &mut State, wishes: &Wish
     let columns = wishes.layout(usize::from(area.width).saturating_sub(MARK.len()));
     let mut line = Line { buffer, area, y: 1 };
     for (column, cells) in &columns {
-        line.put(MARK.len() + cells.start, cells.len(), column.heading(), theme.quiet, column.leans_right());
+        line.put(
+            MARK.len() + cells.start,
+            cells.len(),
+            column.heading(),
+            theme.quiet,
+            column.leans_right(),
+        );
     }
     for (at, row) in state.shown.iter().enumerate().skip(state.top) {
         line.y += 1;
@@ -75,15 +84,32 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &mut State, wishes: &Wish
         draw_row(&mut line, row, &columns, &state.words, theme);
         if at == state.selected {
             line.put(0, MARK.len(), MARK, theme.strong, false);
-            line.buffer.set_style(Rect { y: area.y + line.y, height: 1, ..area }, theme.selected);
+            line.buffer.set_style(
+                Rect {
+                    y: area.y + line.y,
+                    height: 1,
+                    ..area
+                },
+                theme.selected,
+            );
         }
     }
     line.y = area.height - 1;
-    line.put(0, usize::from(area.width), &list_status(state, usize::from(area.width)), theme.quiet, false);
+    line.put(
+        0,
+        usize::from(area.width),
+        &list_status(state, usize::from(area.width)),
+        theme.quiet,
+        false,
+    );
 }
 
 fn draw_filter(frame: &mut Frame<'_>, area: Rect, filter: &str, theme: &Theme) {
-    let mut line = Line { buffer: frame.buffer_mut(), area, y: 0 };
+    let mut line = Line {
+        buffer: frame.buffer_mut(),
+        area,
+        y: 0,
+    };
     line.put(0, PROMPT.len(), PROMPT, theme.strong, false);
     let room = usize::from(area.width).saturating_sub(PROMPT.len() + 1);
     let visible = end_of(filter, room);
@@ -125,7 +151,17 @@ fn list_status(state: &State, width: usize) -> String {
         (_, shown) if shown == all => count(all as u64, "session"),
         (_, shown) => format!("{shown} of {}", count(all as u64, "session")),
     };
-    fitting(width, &counts, &["type to filter", "enter: choose", "tab: look inside", "esc: cancel"], &[1, 3, 2, 0])
+    fitting(
+        width,
+        &counts,
+        &[
+            "type to filter",
+            "enter: choose",
+            "tab: look inside",
+            "esc: cancel",
+        ],
+        &[1, 3, 2, 0],
+    )
 }
 
 fn draw_look(
@@ -137,7 +173,11 @@ fn draw_look(
     theme: &Theme,
 ) {
     let width = usize::from(area.width);
-    look.fit(width, usize::from(area.height.saturating_sub(ABOVE + BELOW)), now);
+    look.fit(
+        width,
+        usize::from(area.height.saturating_sub(ABOVE + BELOW)),
+        now,
+    );
     let (visible, first, all) = look.visible();
     let mut line = Line { buffer, area, y: 0 };
     line.put(0, width, title, theme.strong, false);
@@ -152,8 +192,18 @@ fn draw_look(
         line.put(0, width, &text.text, style, false);
         line.y += 1;
     }
-    let place = format!("{}-{} of {}", (first + 1).min(all), first + visible.len(), count(all as u64, "line"));
-    let status = fitting(width, &place, &["up, down: scroll", "enter: choose", "esc: back"], &[1, 2, 0]);
+    let place = format!(
+        "{}-{} of {}",
+        (first + 1).min(all),
+        first + visible.len(),
+        count(all as u64, "line")
+    );
+    let status = fitting(
+        width,
+        &place,
+        &["up, down: scroll", "enter: choose", "esc: back"],
+        &[1, 2, 0],
+    );
     line.y = area.height - 1;
     line.put(0, width, &status, theme.quiet, false);
 }
@@ -161,8 +211,15 @@ fn draw_look(
 /// What is said, followed by as many of the keys as fit; those that come first in `by_use` are kept longest.
 fn fitting(room: usize, said: &str, keys: &[&str], by_use: &[usize]) -> String {
     for kept in (0..=by_use.len()).rev() {
-        let chosen = keys.iter().enumerate().filter(|(at, _)| by_use[..kept].contains(at)).map(|(_, key)| *key);
-        let line = std::iter::once(said).chain(chosen).collect::<Vec<_>>().join("  ");
+        let chosen = keys
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| by_use[..kept].contains(at))
+            .map(|(_, key)| *key);
+        let line = std::iter::once(said)
+            .chain(chosen)
+            .collect::<Vec<_>>()
+            .join("  ");
         if width(&line) <= room {
             return line;
         }
@@ -173,7 +230,10 @@ fn fitting(room: usize, said: &str, keys: &[&str], by_use: &[usize]) -> String {
 /// The end of `text` that has room in `room` cells.
 fn end_of(text: &str, room: usize) -> &str {
     let starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
-    starts.map(|at| &text[at..]).find(|end| width(end) <= room).unwrap_or_default()
+    starts
+        .map(|at| &text[at..])
+        .find(|end| width(end) <= room)
+        .unwrap_or_default()
 }
 
 fn width(text: &str) -> usize {
@@ -190,27 +250,50 @@ struct Line<'a> {
 impl Line<'_> {
     fn put(&mut self, x: usize, room: usize, text: &str, style: Style, leans_right: bool) {
         let text = cut(text, room);
-        let x = if leans_right { x + room.saturating_sub(width(&text)) } else { x };
+        let x = if leans_right {
+            x + room.saturating_sub(width(&text))
+        } else {
+            x
+        };
         self.write(x, room, &text, style);
     }
 
     /// As [`Self::put`], with what the filter found painted.
     fn put_found(&mut self, x: usize, room: usize, text: &str, words: &[String], theme: &Theme) {
         let visible = cut(text, room);
-        let same = text.bytes().zip(visible.bytes()).take_while(|(a, b)| a == b).count();
+        let same = text
+            .bytes()
+            .zip(visible.bytes())
+            .take_while(|(a, b)| a == b)
+            .count();
         self.write(x, room, &visible, Style::new());
-        for found in occurrences(text, words).into_iter().filter(|found| found.start < same) {
+        for found in occurrences(text, words)
+            .into_iter()
+            .filter(|found| found.start < same)
+        {
             // The ellipsis stands for what was found where it is cut.
-            let part = if found.end <= same { &text[found.clone()] } else { &visible[found.start..] };
-            self.write(x + width(&text[..found.start]), width(part), part, theme.found);
+            let part = if found.end <= same {
+                &text[found.clone()]
+            } else {
+                &visible[found.start..]
+            };
+            self.write(
+                x + width(&text[..found.start]),
+                width(part),
+                part,
+                theme.found,
+            );
         }
     }
 
     fn write(&mut self, x: usize, room: usize, text: &str, style: Style) {
         let (x, y) = (u16::try_from(x).unwrap_or(u16::MAX), self.area.y + self.y);
-        let room = u16::try_from(room).unwrap_or(u16::MAX).min(self.area.width.saturating_sub(x));
+        let room = u16::try_from(room)
+            .unwrap_or(u16::MAX)
+            .min(self.area.width.saturating_sub(x));
         if room > 0 && self.y < self.area.height {
-            self.buffer.set_stringn(self.area.x + x, y, text, usize::from(room), style);
+            self.buffer
+                .set_stringn(self.area.x + x, y, text, usize::from(room), style);
         }
     }
 }

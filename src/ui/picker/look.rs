@@ -42,7 +42,13 @@ pub(super) struct Look {
 
 impl Look {
     pub(super) fn new(turns: Result<Vec<Turn>, String>) -> Self {
-        Self { turns, lines: Vec::new(), width: 0, height: 1, below: 0 }
+        Self {
+            turns,
+            lines: Vec::new(),
+            width: 0,
+            height: 1,
+            below: 0,
+        }
     }
 
     /// Tells how large the screen is; wraps anew if it became wider or narrower.
@@ -83,15 +89,26 @@ impl Look {
 }
 
 /// The turns in lines of at most `width` cells.
-pub(super) fn lines(turns: &Result<Vec<Turn>, String>, width: usize, now: DateTime<Utc>) -> Vec<Line> {
+pub(super) fn lines(
+    turns: &Result<Vec<Turn>, String>,
+    width: usize,
+    now: DateTime<Utc>,
+) -> Vec<Line> {
     let mut lines = Vec::new();
     match turns {
         Err(why) => wrapped(&mut lines, Kind::Note, why, "", width),
-        Ok(turns) if turns.is_empty() => wrapped(&mut lines, Kind::Note, "nothing has been said yet", "", width),
+        Ok(turns) if turns.is_empty() => wrapped(
+            &mut lines,
+            Kind::Note,
+            "nothing has been said yet",
+            "",
+            width,
+        ),
         Ok(turns) => {
             let mut before = None;
             for turn in turns {
-                let is_new_speaker = before.replace(turn.who) != Some(turn.who) || turn.who == Who::User;
+                let is_new_speaker =
+                    before.replace(turn.who) != Some(turn.who) || turn.who == Who::User;
                 if !lines.is_empty() {
                     wrapped(&mut lines, Kind::Text, "", "", width);
                 }
@@ -111,12 +128,23 @@ fn heading(turn: &Turn, now: DateTime<Utc>) -> String {
         Who::Assistant => "assistant",
         Who::Client => "summary of what was before",
     };
-    turn.time.map_or_else(|| who.to_owned(), |time| format!("{who}, {}", age(time, now)))
+    turn.time.map_or_else(
+        || who.to_owned(),
+        |time| format!("{who}, {}", age(time, now)),
+    )
 }
 
 fn push_turn(lines: &mut Vec<Line>, turn: &Turn, width: usize) {
-    let end = turn.text.char_indices().nth(LONGEST_TEXT).map_or(turn.text.len(), |(at, _)| at);
-    for paragraph in turn.text[..end].trim_end().trim_start_matches(['\r', '\n']).lines() {
+    let end = turn
+        .text
+        .char_indices()
+        .nth(LONGEST_TEXT)
+        .map_or(turn.text.len(), |(at, _)| at);
+    for paragraph in turn.text[..end]
+        .trim_end()
+        .trim_start_matches(['\r', '\n'])
+        .lines()
+    {
         wrapped(lines, Kind::Text, paragraph, "  ", width);
     }
     if end < turn.text.len() {
@@ -126,7 +154,10 @@ fn push_turn(lines: &mut Vec<Line>, turn: &Turn, width: usize) {
         wrapped(lines, Kind::Tool, tool, "  - ", width);
     }
     if turn.tools.len() > MOST_TOOLS {
-        let more = format!("(and {})", count((turn.tools.len() - MOST_TOOLS) as u64, "more tool"));
+        let more = format!(
+            "(and {})",
+            count((turn.tools.len() - MOST_TOOLS) as u64, "more tool")
+        );
         wrapped(lines, Kind::Note, &more, "  - ", width);
     }
 }
@@ -135,7 +166,10 @@ fn push_turn(lines: &mut Vec<Line>, turn: &Turn, width: usize) {
 fn wrapped(lines: &mut Vec<Line>, kind: Kind, text: &str, bullet: &str, width: usize) {
     let clean = sanitize::one_line(text.trim_end());
     if clean.is_empty() {
-        lines.push(Line { kind, text: String::new() });
+        lines.push(Line {
+            kind,
+            text: String::new(),
+        });
         return;
     }
     // No indentation where it would leave next to nothing for the text.
@@ -145,5 +179,8 @@ fn wrapped(lines: &mut Vec<Line>, kind: Kind, text: &str, bullet: &str, width: u
         .word_splitter(WordSplitter::NoHyphenation)
         .initial_indent(bullet)
         .subsequent_indent(&indent);
-    lines.extend(wrap(&clean, options).into_iter().map(|line| Line { kind, text: line.into_owned() }));
+    lines.extend(wrap(&clean, options).into_iter().map(|line| Line {
+        kind,
+        text: line.into_owned(),
+    }));
 }

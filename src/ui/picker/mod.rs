@@ -117,9 +117,20 @@ pub(crate) fn pick(
     }
 }
 
-fn pick_by_lines(state: &mut State, screen: Screen, preview: &mut dyn Preview) -> Result<Picked, PickError> {
+fn pick_by_lines(
+    state: &mut State,
+    screen: Screen,
+    preview: &mut dyn Preview,
+) -> Result<Picked, PickError> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(PickError::NoTerminal);
     }
-    lines::pick(state, preview, screen.columns, &mut io::stdin().lock(), &mut io::stderr()).map_err(PickError::Terminal)
+    lines::pick(
+        state,
+        preview,
+        screen.columns,
+        &mut io::stdin().lock(),
+        &mut io::stderr(),
+    )
+    .map_err(PickError::Terminal)
 }

@@ -30,7 +30,9 @@ pub(super) struct Row {
 pub(super) fn rows(mut items: Vec<Item>, now: DateTime<Utc>) -> Vec<Row> {
     items.sort_by(|a, b| {
         let order = |item: &Item| (item.is_of_this_project, item.last_activity);
-        order(b).cmp(&order(a)).then_with(|| a.session.cmp(&b.session))
+        order(b)
+            .cmp(&order(a))
+            .then_with(|| a.session.cmp(&b.session))
     });
     items.into_iter().map(|item| Row::new(item, now)).collect()
 }
@@ -44,13 +46,31 @@ impl Row {
             title => report::title(Some(title)),
         };
         let machine = one_line(&item.machine).into_owned();
-        let searched = [title.as_str(), &project, &machine, &first_words, item.session.as_str()].join("\n");
+        let searched = [
+            title.as_str(),
+            &project,
+            &machine,
+            &first_words,
+            item.session.as_str(),
+        ]
+        .join("\n");
         let marks = [(item.is_here, "here"), (item.is_fork, "fork")];
         Self {
-            age: item.last_activity.map(|then| format::age(then, now)).unwrap_or_default(),
+            age: item
+                .last_activity
+                .map(|then| format::age(then, now))
+                .unwrap_or_default(),
             size: format::bytes(item.bytes),
-            lock: item.lock.map(|lock| one_line(&lock).into_owned()).unwrap_or_default(),
-            marks: marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark).collect::<Vec<_>>().join(" "),
+            lock: item
+                .lock
+                .map(|lock| one_line(&lock).into_owned())
+                .unwrap_or_default(),
+            marks: marks
+                .into_iter()
+                .filter(|(is, _)| *is)
+                .map(|(_, mark)| mark)
+                .collect::<Vec<_>>()
+                .join(" "),
             searched: searched.to_lowercase(),
             session: item.session,
             project,
@@ -61,7 +81,9 @@ impl Row {
 
     /// Whether each of the words, which are in lower case, occurs somewhere.
     pub(super) fn has_all(&self, words: &[String]) -> bool {
-        words.iter().all(|word| memchr::memmem::find(self.searched.as_bytes(), word.as_bytes()).is_some())
+        words
+            .iter()
+            .all(|word| memchr::memmem::find(self.searched.as_bytes(), word.as_bytes()).is_some())
     }
 }
 
@@ -73,8 +95,12 @@ pub(super) fn words(filter: &str) -> Vec<String> {
 /// Where in `text` the words occur: ranges of bytes in order that do not overlap.
 pub(super) fn occurrences(text: &str, words: &[String]) -> Vec<Range<usize>> {
     let (lower, origins) = lower_with_origins(text);
-    let found = words.iter().flat_map(|word| lower.match_indices(word.as_str()));
-    let mut found: Vec<_> = found.map(|(at, word)| origins[at].start..origins[at + word.len() - 1].end).collect();
+    let found = words
+        .iter()
+        .flat_map(|word| lower.match_indices(word.as_str()));
+    let mut found: Vec<_> = found
+        .map(|(at, word)| origins[at].start..origins[at + word.len() - 1].end)
+        .collect();
     found.sort_by_key(|range| range.start);
     found.dedup_by(|next, before| {
         let overlap = next.start <= before.end;
@@ -88,7 +114,10 @@ pub(super) fn occurrences(text: &str, words: &[String]) -> Vec<Range<usize>> {
 
 /// `text` in lower case, and for each byte of it the character it comes from: lower case may be longer.
 fn lower_with_origins(text: &str) -> (String, Vec<Range<usize>>) {
-    let (mut lower, mut origins) = (String::with_capacity(text.len()), Vec::with_capacity(text.len()));
+    let (mut lower, mut origins) = (
+        String::with_capacity(text.len()),
+        Vec::with_capacity(text.len()),
+    );
     for (at, c) in text.char_indices() {
         lower.extend(c.to_lowercase());
         origins.resize(lower.len(), at..at + c.len_utf8());

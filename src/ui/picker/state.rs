@@ -62,7 +62,17 @@ impl State {
     pub(super) fn new(items: Vec<Item>, now: DateTime<Utc>) -> Self {
         let rows = rows(items, now);
         let shown = (0..rows.len()).collect();
-        Self { rows, filter: String::new(), words: Vec::new(), shown, selected: 0, top: 0, page: 1, look: None, now }
+        Self {
+            rows,
+            filter: String::new(),
+            words: Vec::new(),
+            shown,
+            selected: 0,
+            top: 0,
+            page: 1,
+            look: None,
+            now,
+        }
     }
 
     /// The row at hand, if any is shown.
@@ -83,7 +93,11 @@ impl State {
             Key::Enter => return self.choose(),
             _ => {}
         }
-        if self.look.is_some() { self.press_in_look(key) } else { self.press_in_list(key) }
+        if self.look.is_some() {
+            self.press_in_look(key)
+        } else {
+            self.press_in_list(key)
+        }
     }
 
     /// Takes text that was pasted.
@@ -112,7 +126,9 @@ impl State {
         match key {
             Key::Escape => return Step::End(Picked::Cancelled),
             Key::Tab | Key::Right => {
-                return self.selected_row().map_or(Step::Draw, |row| Step::Look(row.session.clone()));
+                return self
+                    .selected_row()
+                    .map_or(Step::Draw, |row| Step::Look(row.session.clone()));
             }
             Key::Char(c) => {
                 self.filter.push(c);
@@ -147,13 +163,17 @@ impl State {
     }
 
     fn choose(&self) -> Step {
-        self.selected_row().map_or(Step::Draw, |row| Step::End(Picked::Chosen(row.session.clone())))
+        self.selected_row().map_or(Step::Draw, |row| {
+            Step::End(Picked::Chosen(row.session.clone()))
+        })
     }
 
     /// Another filter is another list: it begins at its first row.
     fn refilter(&mut self) {
         self.words = words(&self.filter);
-        self.shown = (0..self.rows.len()).filter(|row| self.rows[*row].has_all(&self.words)).collect();
+        self.shown = (0..self.rows.len())
+            .filter(|row| self.rows[*row].has_all(&self.words))
+            .collect();
         (self.selected, self.top) = (0, 0);
     }
 

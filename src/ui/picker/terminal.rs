@@ -18,7 +18,9 @@ use ratatui_core::backend::Backend;
 use ratatui_core::layout::Rect;
 use ratatui_core::terminal::{Frame, Terminal, TerminalOptions, Viewport};
 use ratatui_crossterm::CrosstermBackend;
-use ratatui_crossterm::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui_crossterm::crossterm::event::{
+    self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers,
+};
 use ratatui_crossterm::crossterm::style;
 
 use self::modes::{Modes, RestoringHook};
@@ -66,20 +68,32 @@ impl Taken {
         let hook = RestoringHook::set(Arc::clone(&modes));
         let terminal = terminal().map_err(PickError::Terminal)?;
         let watch = Watch::start(Arc::clone(&modes));
-        let taken = Self { terminal, modes, _hook: hook, _watch: watch, _shield: shield, signals: signal::count() };
+        let taken = Self {
+            terminal,
+            modes,
+            _hook: hook,
+            _watch: watch,
+            _shield: shield,
+            signals: signal::count(),
+        };
         // If it fails half-way, dropping gives back what was taken so far.
         taken.modes.change().map_err(PickError::Terminal)?;
         Ok(taken)
     }
 
     pub(super) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> Result<(), PickError> {
-        self.terminal.draw(draw).map(drop).map_err(PickError::Terminal)
+        self.terminal
+            .draw(draw)
+            .map(drop)
+            .map_err(PickError::Terminal)
     }
 
     /// Waits for the next input.
     pub(super) fn next(&mut self) -> Result<Input, PickError> {
         loop {
-            if signal::count() > self.signals || wait(Duration::ZERO).map_err(PickError::Terminal)? == Waited::HungUp {
+            if signal::count() > self.signals
+                || wait(Duration::ZERO).map_err(PickError::Terminal)? == Waited::HungUp
+            {
                 return Ok(Input::Interrupted);
             }
             if event::poll(A_LOOK).map_err(PickError::Terminal)? {
@@ -91,7 +105,8 @@ impl Taken {
 
     /// Whether more input waits already, so that drawing can wait, too.
     pub(super) fn has_more(&self) -> bool {
-        wait(Duration::ZERO).is_ok_and(|waited| waited == Waited::Other) && event::poll(A_LOOK).unwrap_or(false)
+        wait(Duration::ZERO).is_ok_and(|waited| waited == Waited::Other)
+            && event::poll(A_LOOK).unwrap_or(false)
     }
 }
 
@@ -137,7 +152,11 @@ fn wait(at_most: Duration) -> io::Result<Waited> {
         // A system that cannot be asked this way about a terminal.
         event::poll(at_most)?;
     }
-    Ok(if found.intersects(PollFlags::HUP | PollFlags::ERR) { Waited::HungUp } else { Waited::Other })
+    Ok(if found.intersects(PollFlags::HUP | PollFlags::ERR) {
+        Waited::HungUp
+    } else {
+        Waited::Other
+    })
 }
 
 #[cfg(not(unix))]
@@ -148,7 +167,9 @@ fn wait(at_most: Duration) -> io::Result<Waited> {
 
 fn input(event: Event) -> Input {
     match event {
-        Event::Key(event) if event.kind != KeyEventKind::Release => key(event).map_or(Input::Other, Input::Key),
+        Event::Key(event) if event.kind != KeyEventKind::Release => {
+            key(event).map_or(Input::Other, Input::Key)
+        }
         Event::Paste(text) => Input::Paste(text),
         _ => Input::Other,
     }

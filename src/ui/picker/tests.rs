@@ -13,7 +13,9 @@ pub(super) fn now() -> DateTime<Utc> {
 }
 
 fn id(n: usize) -> SessionId {
-    format!("{n:08x}-0000-4000-8000-000000000000").parse().unwrap()
+    format!("{n:08x}-0000-4000-8000-000000000000")
+        .parse()
+        .unwrap()
 }
 
 fn item(n: usize, title: &str) -> Item {
@@ -36,7 +38,10 @@ fn a_few() -> Vec<Item> {
     let mut items = vec![
         item(1, "fix the login form"),
         item(2, "目目 wide 🚀 and e\u{301} combining"),
-        item(300, "a title that is rather long, so that it has to be cut somewhere before it ends"),
+        item(
+            300,
+            "a title that is rather long, so that it has to be cut somewhere before it ends",
+        ),
         item(4, " "),
         item(5, "hostile\u{1b}[2J\u{202e}title"),
         item(6, "of the project at hand"),
@@ -55,7 +60,21 @@ fn a_few() -> Vec<Item> {
 
 /// A thousand sessions of which every tenth is about parsers.
 pub(super) fn many(n: usize) -> Vec<Item> {
-    (1..=n).map(|n| item(n, &format!("{} number {n}", if n % 10 == 0 { "a parser," } else { "something," }))).collect()
+    (1..=n)
+        .map(|n| {
+            item(
+                n,
+                &format!(
+                    "{} number {n}",
+                    if n % 10 == 0 {
+                        "a parser,"
+                    } else {
+                        "something,"
+                    }
+                ),
+            )
+        })
+        .collect()
 }
 
 fn press(state: &mut State, keys: &[Key]) {
@@ -69,13 +88,19 @@ fn type_in(state: &mut State, text: &str) {
 }
 
 fn shown(state: &State) -> Vec<&str> {
-    state.shown.iter().map(|row| state.rows[*row].title.as_str()).collect()
+    state
+        .shown
+        .iter()
+        .map(|row| state.rows[*row].title.as_str())
+        .collect()
 }
 
 fn backend(state: &mut State, width: u16, height: u16, colors: bool) -> TestBackend {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     let (wishes, theme) = (Wishes::of(&state.rows), Theme::new(colors));
-    terminal.draw(|frame| draw::draw(frame, state, &wishes, &theme)).unwrap();
+    terminal
+        .draw(|frame| draw::draw(frame, state, &wishes, &theme))
+        .unwrap();
     terminal.backend().clone()
 }
 
@@ -111,7 +136,12 @@ pub(super) fn turns() -> Vec<Turn> {
             "please look at the parser\u{1b}[31m, it does not take 目目目目目目目目目目 for an answer",
             &[],
         ),
-        turn(Who::Assistant, 59, "I will look.\n\n    let indented = 1;", &["Bash: cargo test", "Edit src/x.rs"]),
+        turn(
+            Who::Assistant,
+            59,
+            "I will look.\n\n    let indented = 1;",
+            &["Bash: cargo test", "Edit src/x.rs"],
+        ),
         turn(Who::Assistant, 58, "", &["Read README.md"]),
         turn(Who::Assistant, 57, "All tests pass.", &[]),
         turn(Who::User, 5, "thank you", &[]),
@@ -121,15 +151,32 @@ pub(super) fn turns() -> Vec<Turn> {
 #[test]
 fn the_project_at_hand_is_on_top_then_the_newest() {
     let state = State::new(a_few(), now());
-    let firsts: Vec<_> = shown(&state).iter().map(|title| title.split(' ').next().unwrap().to_owned()).collect();
-    assert_eq!(firsts, ["of", "fix", "目目", "please", "a", "hostile\\u{1b}[2J\\u{202e}title"]);
+    let firsts: Vec<_> = shown(&state)
+        .iter()
+        .map(|title| title.split(' ').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        firsts,
+        [
+            "of",
+            "fix",
+            "目目",
+            "please",
+            "a",
+            "hostile\\u{1b}[2J\\u{202e}title"
+        ]
+    );
 }
 
 #[test]
 fn every_word_of_the_filter_must_occur_somewhere() {
     let mut state = State::new(a_few(), now());
     type_in(&mut state, "LOGIN  work");
-    assert_eq!(shown(&state), ["fix the login form"], "in title and project, whatever the case");
+    assert_eq!(
+        shown(&state),
+        ["fix the login form"],
+        "in title and project, whatever the case"
+    );
     press(&mut state, &[Key::Clear]);
     assert_eq!(shown(&state).len(), 6);
     for (filter, found) in [
@@ -146,7 +193,10 @@ fn every_word_of_the_filter_must_occur_somewhere() {
     }
     state.set_filter("");
     type_in(&mut state, "foxx");
-    press(&mut state, &[Key::Backspace, Key::Backspace, Key::Backspace]);
+    press(
+        &mut state,
+        &[Key::Backspace, Key::Backspace, Key::Backspace],
+    );
     assert_eq!(state.filter, "f");
     assert_eq!(state.paste("orm\n"), Step::Draw);
     assert_eq!(shown(&state), ["fix the login form"]);
@@ -175,7 +225,11 @@ fn the_keys_go_where_they_say() {
     screen(&mut state, 80, 60);
     assert_eq!(at(&state), (99, 43), "a larger window is filled");
     screen(&mut state, 80, 4);
-    assert_eq!(at(&state), (99, 99), "a smaller one still shows what is at hand");
+    assert_eq!(
+        at(&state),
+        (99, 99),
+        "a smaller one still shows what is at hand"
+    );
     type_in(&mut state, "parser");
     assert_eq!(at(&state), (0, 0), "another list begins at its first row");
     assert_eq!(state.press(Key::Enter), Step::End(Picked::Chosen(id(10))));
@@ -240,7 +294,11 @@ fn colours_come_in_addition() {
     let painted = backend(&mut state, 60, 5, true);
     assert_eq!(plain.to_string(), painted.to_string(), "the same text");
     insta::assert_snapshot!("painted", format!("{:#?}", painted.buffer()));
-    let unpainted = plain.buffer().content().iter().all(|cell| cell.modifier.is_empty());
+    let unpainted = plain
+        .buffer()
+        .content()
+        .iter()
+        .all(|cell| cell.modifier.is_empty());
     assert!(unpainted, "without colours nothing is emphasised");
 }
 
@@ -260,7 +318,10 @@ fn no_size_of_a_window_is_too_small() {
 #[test]
 fn found_words_are_marked_where_they_stand() {
     let found = |text: &'static str, filter| -> Vec<&str> {
-        row::occurrences(text, &row::words(filter)).into_iter().map(|range| &text[range]).collect()
+        row::occurrences(text, &row::words(filter))
+            .into_iter()
+            .map(|range| &text[range])
+            .collect()
     };
     assert_eq!(found("Fix the FORM", "form fi"), ["Fi", "FORM"]);
     assert_eq!(found("aaa", "aa a"), ["aaa"], "what overlaps is one");
@@ -279,7 +340,14 @@ fn a_terminal_of_lines_is_asked_by_number() {
     }
     let ask = |typed: &str| {
         let (mut state, mut said) = (State::new(a_few(), now()), Vec::new());
-        let picked = lines::pick(&mut state, &mut Answers, 80, &mut typed.as_bytes(), &mut said).unwrap();
+        let picked = lines::pick(
+            &mut state,
+            &mut Answers,
+            80,
+            &mut typed.as_bytes(),
+            &mut said,
+        )
+        .unwrap();
         (picked, String::from_utf8(said).unwrap())
     };
     assert_eq!(ask("2\n").0, Picked::Chosen(id(1)));

@@ -13,7 +13,11 @@ use crate::ui::style::{ATTENTION, paint};
 /// How many lines of the screen these take; one that is too long is wrapped by the terminal.
 pub(super) fn rows(lines: &[String], width: usize) -> usize {
     let wrapped = |line: &str| measure_text_width(line).div_ceil(width.max(1)).max(1);
-    lines.iter().flat_map(|line| line.split('\n')).map(wrapped).sum()
+    lines
+        .iter()
+        .flat_map(|line| line.split('\n'))
+        .map(wrapped)
+        .sum()
 }
 
 /// The first `most` lines, and how many `things` the others were about. Never fewer than one.
@@ -22,7 +26,10 @@ pub(crate) fn at_most(mut lines: Vec<String>, most: usize, things: &str) -> Vec<
     if lines.len() > most {
         let more = lines.len() - (most - 1);
         lines.truncate(most - 1);
-        lines.push(paint(ATTENTION, &format!("… and {more} more {things} (--json names all)")));
+        lines.push(paint(
+            ATTENTION,
+            &format!("… and {more} more {things} (--json names all)"),
+        ));
     }
     lines
 }
@@ -59,7 +66,9 @@ fn by_importance<'a>(sessions: &[&'a SessionReport]) -> Vec<&'a SessionReport> {
 /// What needs a look, then the others; each with the sessions of a project together, at the place of the first.
 fn in_groups(sessions: &[&SessionReport], dry_run: bool, width: usize) -> Vec<String> {
     let first_of = |wanted: &SessionReport| {
-        let same = |s: &&SessionReport| s.project == wanted.project && needs_attention(s) == needs_attention(wanted);
+        let same = |s: &&SessionReport| {
+            s.project == wanted.project && needs_attention(s) == needs_attention(wanted)
+        };
         sessions.iter().position(same)
     };
     let mut together = sessions.to_vec();
@@ -68,8 +77,14 @@ fn in_groups(sessions: &[&SessionReport], dry_run: bool, width: usize) -> Vec<St
 }
 
 fn others(sessions: &[&SessionReport]) -> String {
-    let projects: BTreeSet<_> = sessions.iter().map(|session| session.project.as_deref()).collect();
-    let attention = sessions.iter().filter(|session| needs_attention(session)).count();
+    let projects: BTreeSet<_> = sessions
+        .iter()
+        .map(|session| session.project.as_deref())
+        .collect();
+    let attention = sessions
+        .iter()
+        .filter(|session| needs_attention(session))
+        .count();
     let line = format!(
         "… and {} more session{} in {}",
         sessions.len(),
@@ -79,7 +94,10 @@ fn others(sessions: &[&SessionReport]) -> String {
     if attention == 0 {
         return format!("{line} (--json names all)");
     }
-    paint(ATTENTION, &format!("{line}, {attention} of them to be looked at (--json names all)"))
+    paint(
+        ATTENTION,
+        &format!("{line}, {attention} of them to be looked at (--json names all)"),
+    )
 }
 
 #[cfg(test)]
@@ -105,9 +123,22 @@ mod tests {
 
     #[test]
     fn what_needs_a_look_comes_first_then_the_newest() {
-        let mut sessions: Vec<_> =
-            (0..20).map(|n| session(n, &format!("/p{}", n % 3), Outcome::Added { lines: 1, bytes: 9 })).collect();
-        sessions.push(session(0, "/p9", Outcome::Skipped { reason: "cannot read it".to_owned() }));
+        let mut sessions: Vec<_> = (0..20)
+            .map(|n| {
+                session(
+                    n,
+                    &format!("/p{}", n % 3),
+                    Outcome::Added { lines: 1, bytes: 9 },
+                )
+            })
+            .collect();
+        sessions.push(session(
+            0,
+            "/p9",
+            Outcome::Skipped {
+                reason: "cannot read it".to_owned(),
+            },
+        ));
         insta::assert_snapshot!(shown(&sessions, 12));
         for height in 0..60 {
             shown(&sessions, height);
@@ -116,7 +147,15 @@ mod tests {
 
     #[test]
     fn nothing_that_needs_a_look_is_left_out_without_a_word() {
-        let skipped = |n| session(n, "/p", Outcome::Skipped { reason: "cannot read it".to_owned() });
+        let skipped = |n| {
+            session(
+                n,
+                "/p",
+                Outcome::Skipped {
+                    reason: "cannot read it".to_owned(),
+                },
+            )
+        };
         let sessions: Vec<_> = (0..20).map(skipped).collect();
         insta::assert_snapshot!(shown(&sessions, 6));
         insta::assert_snapshot!(shown(&sessions, 0));

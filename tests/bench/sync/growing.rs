@@ -22,7 +22,10 @@ impl Growing {
     pub(crate) fn measure(&self, place: &Place, results: &mut Results) {
         let scene = place.scene("growing");
         let desk = scene.machine("desk", Gc::Off);
-        let (remote, plain_remote) = (scene.remote(&desk, "remote.git"), scene.remote(&desk, "plain-remote.git"));
+        let (remote, plain_remote) = (
+            scene.remote(&desk, "remote.git"),
+            scene.remote(&desk, "plain-remote.git"),
+        );
         let mut author = Author::new(&desk.home);
         let transcript = author.begin(&desk.projects(), self.transcript);
         let plain = Plain::of_client(&desk, &plain_remote);
@@ -31,7 +34,8 @@ impl Growing {
         desk.ccsync(["push"]);
         let git_dir = desk.store().join(".git");
         let size_before = size_of(&git_dir);
-        let (mut appended, mut by_git, mut ours) = (String::new(), Cost::default(), Cost::default());
+        let (mut appended, mut by_git, mut ours) =
+            (String::new(), Cost::default(), Cost::default());
         os::settle();
         for number in 0..self.appends {
             appended += &author.append(&transcript, Amount::Bytes(112_000));
@@ -42,7 +46,10 @@ impl Growing {
         }
         by_git.seconds *= self.appends as f64 / self.by_git as f64;
         results.row(self.name(), by_git, ours, 0.02);
-        let (grown, least) = (size_of(&git_dir) - size_before, compressed(appended.as_bytes()));
+        let (grown, least) = (
+            size_of(&git_dir) - size_before,
+            compressed(appended.as_bytes()),
+        );
         let times = grown as f64 / least as f64;
         let found = format!("{} MB, {times:.1} times", megabytes(grown));
         let what = format!(
@@ -53,9 +60,16 @@ impl Growing {
     }
 
     fn name(&self) -> String {
-        let name =
-            format!("{} appends of 112 KB to {} MB, each pushed", self.appends, megabytes(self.transcript as u64));
-        if self.by_git < self.appends { format!("{name} (plain git: {} extrapolated)", self.by_git) } else { name }
+        let name = format!(
+            "{} appends of 112 KB to {} MB, each pushed",
+            self.appends,
+            megabytes(self.transcript as u64)
+        );
+        if self.by_git < self.appends {
+            format!("{name} (plain git: {} extrapolated)", self.by_git)
+        } else {
+            name
+        }
     }
 }
 
@@ -63,5 +77,7 @@ impl Growing {
 fn compressed(bytes: &[u8]) -> u64 {
     let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
     let mut out = vec![0; compressor.zlib_compress_bound(bytes.len())];
-    compressor.zlib_compress(bytes, &mut out).expect("the output has the size of the bound") as u64
+    compressor
+        .zlib_compress(bytes, &mut out)
+        .expect("the output has the size of the bound") as u64
 }

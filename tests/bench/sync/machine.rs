@@ -26,13 +26,24 @@ impl Machine {
     /// A machine whose home is `root/name/home`.
     pub(crate) fn new(root: &Path, name: &str, gc: Gc) -> Self {
         let root = root.join(name);
-        let machine = Self { name: name.to_owned(), home: home(&root), root };
+        let machine = Self {
+            name: name.to_owned(),
+            home: home(&root),
+            root,
+        };
         for directory in [machine.projects(), machine.root.join("tmp")] {
             fs::create_dir_all(directory).expect("the benchmark's directory can be written");
         }
-        let gc = if gc == Gc::Off { "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n" } else { "" };
-        let config = format!("[user]\n\tname = T\n\temail = t@example.invalid\n[init]\n\tdefaultBranch = main\n{gc}");
-        fs::write(machine.home.join(".gitconfig"), config).expect("the benchmark's directory can be written");
+        let gc = if gc == Gc::Off {
+            "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"
+        } else {
+            ""
+        };
+        let config = format!(
+            "[user]\n\tname = T\n\temail = t@example.invalid\n[init]\n\tdefaultBranch = main\n{gc}"
+        );
+        fs::write(machine.home.join(".gitconfig"), config)
+            .expect("the benchmark's directory can be written");
         machine
     }
 
@@ -67,32 +78,61 @@ impl Machine {
         let (traces, trace) = (self.root.join("traces"), self.root.join("trace"));
         fs::create_dir_all(&traces).expect("the benchmark's directory can be written");
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let real = std::env::split_paths(&path).map(|directory| directory.join("git")).find(|git| git.is_file());
+        let real = std::env::split_paths(&path)
+            .map(|directory| directory.join("git"))
+            .find(|git| git.is_file());
         let real = real.expect("git is on the PATH");
-        let script = format!("#!/bin/sh\necho \"$@\" >> '{}'\nexec '{}' \"$@\"\n", trace.display(), real.display());
+        let script = format!(
+            "#!/bin/sh\necho \"$@\" >> '{}'\nexec '{}' \"$@\"\n",
+            trace.display(),
+            real.display()
+        );
         let program = traces.join("git");
         fs::write(&program, script).expect("the benchmark's directory can be written");
         super::os::make_executable(&program);
         let paths = std::env::join_paths([traces].into_iter().chain(std::env::split_paths(&path)));
         let paths = paths.expect("the PATH can be extended");
-        self.succeed(self.command(env!("CARGO_BIN_EXE_ccsync")).env("PATH", paths).args(args));
+        self.succeed(
+            self.command(env!("CARGO_BIN_EXE_ccsync"))
+                .env("PATH", paths)
+                .args(args),
+        );
         trace.exists()
     }
 
     /// Runs git in a directory; it must succeed.
-    pub(crate) fn git<S: AsRef<OsStr>>(&self, directory: &Path, args: impl IntoIterator<Item = S>) -> Cost {
+    pub(crate) fn git<S: AsRef<OsStr>>(
+        &self,
+        directory: &Path,
+        args: impl IntoIterator<Item = S>,
+    ) -> Cost {
         self.succeed(self.command("git").current_dir(directory).args(args))
     }
 
     /// Runs git in a directory, whether it succeeds or not.
-    pub(crate) fn try_git<S: AsRef<OsStr>>(&self, directory: &Path, args: impl IntoIterator<Item = S>) -> Cost {
-        run(self.command("git").current_dir(directory).args(args), &self.log()).1
+    pub(crate) fn try_git<S: AsRef<OsStr>>(
+        &self,
+        directory: &Path,
+        args: impl IntoIterator<Item = S>,
+    ) -> Cost {
+        run(
+            self.command("git").current_dir(directory).args(args),
+            &self.log(),
+        )
+        .1
     }
 
     /// Runs a program that finds something, or nothing, which is exit code 1.
     pub(crate) fn finds(&self, program: &str, directory: &Path, args: &[&str]) -> Cost {
-        let (status, cost) = run(self.command(program).current_dir(directory).args(args), &self.log());
-        assert!(matches!(status.code(), Some(0 | 1)), "on {}: {program} {args:?}: {status}", self.name);
+        let (status, cost) = run(
+            self.command(program).current_dir(directory).args(args),
+            &self.log(),
+        );
+        assert!(
+            matches!(status.code(), Some(0 | 1)),
+            "on {}: {program} {args:?}: {status}",
+            self.name
+        );
         cost
     }
 
@@ -106,8 +146,12 @@ impl Machine {
     pub(crate) fn store(&self) -> PathBuf {
         self.ccsync(["status", "--json"]);
         let status = fs::read(self.log()).expect("the output was just written");
-        let status: serde_json::Value = serde_json::from_slice(&status).expect("status prints JSON");
-        status["store"].as_str().expect("status names the store").into()
+        let status: serde_json::Value =
+            serde_json::from_slice(&status).expect("status prints JSON");
+        status["store"]
+            .as_str()
+            .expect("status names the store")
+            .into()
     }
 
     fn succeed(&self, command: &mut Command) -> Cost {

@@ -9,7 +9,10 @@
 //! needs for the same files is the measure: each row has a bound as a multiple of it, and a missed one is exit code 1.
 
 #![allow(clippy::print_stdout, reason = "its output is its result")]
-#![allow(clippy::disallowed_methods, reason = "a benchmark makes the files and processes that it measures")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a benchmark makes the files and processes that it measures"
+)]
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -90,12 +93,31 @@ fn main() -> ExitCode {
     if options.smoke {
         smoke(&place, &mut results);
     } else if options.growth {
-        growth(&place, &options, &[200, 2_000, 20_000], &[1, 10, 50, 200], &mut results);
+        growth(
+            &place,
+            &options,
+            &[200, 2_000, 20_000],
+            &[1, 10, 50, 200],
+            &mut results,
+        );
     } else if options.year {
-        Year { machines: 5, days: options.days, pushes: 8 }.measure(&place);
+        Year {
+            machines: 5,
+            days: options.days,
+            pushes: 8,
+        }
+        .measure(&place);
     } else if options.search {
-        let shape = Shape { sessions: options.sessions, bytes: options.megabytes * 1_000_000, large: 20_000_000 };
-        Searching { shape, repeat: options.repeat }.measure(&place, &mut results);
+        let shape = Shape {
+            sessions: options.sessions,
+            bytes: options.megabytes * 1_000_000,
+            large: 20_000_000,
+        };
+        Searching {
+            shape,
+            repeat: options.repeat,
+        }
+        .measure(&place, &mut results);
     } else {
         daily(&place, &options, &mut results);
     }
@@ -107,28 +129,68 @@ fn main() -> ExitCode {
     for what in &missed {
         println!("missed: {what}");
     }
-    if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if missed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// The first day, every day, and a long conversation.
 fn daily(place: &Place, options: &Options, results: &mut Results) {
     let bytes = options.megabytes * 1_000_000;
-    let shape = Shape { sessions: options.sessions, bytes, large: 20_000_000.min(bytes / 10) };
-    TwoMachines { label: "", shape, repeat: options.repeat }.measure(place, results);
+    let shape = Shape {
+        sessions: options.sessions,
+        bytes,
+        large: 20_000_000.min(bytes / 10),
+    };
+    TwoMachines {
+        label: "",
+        shape,
+        repeat: options.repeat,
+    }
+    .measure(place, results);
     let by_git = if options.skip_slow_reference { 10 } else { 50 };
-    Growing { transcript: 20_000_000, appends: 50, by_git }.measure(place, results);
+    Growing {
+        transcript: 20_000_000,
+        appends: 50,
+        by_git,
+    }
+    .measure(place, results);
     let used = results.memory();
-    let found = format!("{} MB; its largest git {} MB", megabytes(used.own.resident), megabytes(used.git.resident));
-    let what = format!("ccsync itself never needs more than {} MB", megabytes(MEMORY_BOUND));
+    let found = format!(
+        "{} MB; its largest git {} MB",
+        megabytes(used.own.resident),
+        megabytes(used.git.resident)
+    );
+    let what = format!(
+        "ccsync itself never needs more than {} MB",
+        megabytes(MEMORY_BOUND)
+    );
     results.check(what, found, used.own.resident <= MEMORY_BOUND);
 }
 
 /// The same work for archives and transcripts of several sizes. The sessions are small, so that only their number differs.
-fn growth(place: &Place, options: &Options, archives: &[usize], transcripts: &[usize], results: &mut Results) {
+fn growth(
+    place: &Place,
+    options: &Options,
+    archives: &[usize],
+    transcripts: &[usize],
+    results: &mut Results,
+) {
     for &sessions in archives {
-        let shape = Shape { sessions, bytes: sessions as u64 * 20_000, large: 0 };
+        let shape = Shape {
+            sessions,
+            bytes: sessions as u64 * 20_000,
+            large: 0,
+        };
         let label = format!("{sessions} sessions: ");
-        TwoMachines { label: &label, shape, repeat: options.repeat }.measure(place, results);
+        TwoMachines {
+            label: &label,
+            shape,
+            repeat: options.repeat,
+        }
+        .measure(place, results);
     }
     for &megabytes in transcripts {
         one_transcript(place, megabytes * 1_000_000, options.repeat.min(3), results);
@@ -136,11 +198,30 @@ fn growth(place: &Place, options: &Options, archives: &[usize], transcripts: &[u
 }
 
 fn smoke(place: &Place, results: &mut Results) {
-    let shape = Shape { sessions: 20, bytes: 600_000, large: 100_000 };
-    TwoMachines { label: "", shape, repeat: 1 }.measure(place, results);
-    Growing { transcript: 200_000, appends: 3, by_git: 2 }.measure(place, results);
+    let shape = Shape {
+        sessions: 20,
+        bytes: 600_000,
+        large: 100_000,
+    };
+    TwoMachines {
+        label: "",
+        shape,
+        repeat: 1,
+    }
+    .measure(place, results);
+    Growing {
+        transcript: 200_000,
+        appends: 3,
+        by_git: 2,
+    }
+    .measure(place, results);
     one_transcript(place, 100_000, 1, results);
-    Year { machines: 2, days: 1, pushes: 2 }.measure(place);
+    Year {
+        machines: 2,
+        days: 1,
+        pushes: 2,
+    }
+    .measure(place);
     if Command::new("rg").arg("--version").output().is_ok() {
         Searching { shape, repeat: 1 }.measure(place, results);
     } else {
@@ -150,10 +231,21 @@ fn smoke(place: &Place, results: &mut Results) {
 
 /// What the numbers depend on.
 fn surroundings() -> String {
-    let git = Command::new("git").arg("--version").output().expect("git is on the PATH").stdout;
+    let git = Command::new("git")
+        .arg("--version")
+        .output()
+        .expect("git is on the PATH")
+        .stdout;
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default();
-    let (git, date) = (String::from_utf8_lossy(&git), chrono::Utc::now().format("%Y-%m-%d"));
-    format!("{date}, {}, {cores} cores, load {load} at the start, {}", std::env::consts::OS, git.trim_end())
+    let (git, date) = (
+        String::from_utf8_lossy(&git),
+        chrono::Utc::now().format("%Y-%m-%d"),
+    );
+    format!(
+        "{date}, {}, {cores} cores, load {load} at the start, {}",
+        std::env::consts::OS,
+        git.trim_end()
+    )
 }

@@ -24,15 +24,23 @@ pub(crate) struct Cost {
 impl Cost {
     /// Of this work, then the other.
     pub(crate) fn then(self, other: Self) -> Self {
-        Self { seconds: self.seconds + other.seconds, usage: self.usage.or_more(other.usage) }
+        Self {
+            seconds: self.seconds + other.seconds,
+            usage: self.usage.or_more(other.usage),
+        }
     }
 
     /// The median time, the highest memory.
     pub(crate) fn median(costs: &[Self]) -> Self {
         let mut seconds: Vec<f64> = costs.iter().map(|cost| cost.seconds).collect();
         seconds.sort_by(f64::total_cmp);
-        let usage = costs.iter().fold(Usage::default(), |usage, cost| usage.or_more(cost.usage));
-        Self { seconds: seconds[seconds.len() / 2], usage }
+        let usage = costs
+            .iter()
+            .fold(Usage::default(), |usage, cost| usage.or_more(cost.usage));
+        Self {
+            seconds: seconds[seconds.len() / 2],
+            usage,
+        }
     }
 }
 
@@ -42,11 +50,15 @@ impl Cost {
 /// If it cannot be started or takes too long.
 pub(crate) fn run(command: &mut Command, log: &Path) -> (ExitStatus, Cost) {
     let output = File::create(log).expect("the benchmark's directory can be written");
-    let again = output.try_clone().expect("an open file can be opened once more");
+    let again = output
+        .try_clone()
+        .expect("an open file can be opened once more");
     command.stdin(Stdio::null()).stdout(output).stderr(again);
     os::in_own_group(command);
     let start = Instant::now();
-    let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
     let (status, seconds, usage) = watch(&mut child, start);
     let usage = usage.unwrap_or_else(|| panic!("{command:?} took longer than {LIMIT:?}"));
     (status, Cost { seconds, usage })
@@ -61,7 +73,11 @@ fn watch(child: &mut Child, start: Instant) -> (ExitStatus, f64, Option<Usage>) 
         let status = child.wait().expect("a child can be waited for");
         let seconds = start.elapsed().as_secs_f64();
         drop(ended);
-        (status, seconds, watcher.join().expect("looking does not fail"))
+        (
+            status,
+            seconds,
+            watcher.join().expect("looking does not fail"),
+        )
     })
 }
 
@@ -81,5 +97,8 @@ fn look_until(ended: &Receiver<()>, pid: u32, start: Instant) -> Option<Usage> {
 pub(crate) fn timed(work: impl FnOnce()) -> Cost {
     let start = Instant::now();
     work();
-    Cost { seconds: start.elapsed().as_secs_f64(), usage: Usage::default() }
+    Cost {
+        seconds: start.elapsed().as_secs_f64(),
+        usage: Usage::default(),
+    }
 }

@@ -14,7 +14,10 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub(crate) fn or_more(self, other: Self) -> Self {
-        Self { resident: self.resident.max(other.resident), anonymous: self.anonymous.max(other.anonymous) }
+        Self {
+            resident: self.resident.max(other.resident),
+            anonymous: self.anonymous.max(other.anonymous),
+        }
     }
 }
 
@@ -27,7 +30,10 @@ pub(crate) struct Usage {
 
 impl Usage {
     pub(crate) fn or_more(self, other: Self) -> Self {
-        Self { own: self.own.or_more(other.own), git: self.git.or_more(other.git) }
+        Self {
+            own: self.own.or_more(other.own),
+            git: self.git.or_more(other.git),
+        }
     }
 
     /// What the process `pid` and its descendants use now.
@@ -52,14 +58,37 @@ impl Usage {
 
 fn status(pid: u32) -> Option<(String, Memory)> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    let bytes = |name: &str| field(name)?.strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib * 1024);
-    let memory = Memory { resident: bytes("VmHWM:")?, anonymous: bytes("RssAnon:")? };
+    let field = |name: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(str::trim)
+    };
+    let bytes = |name: &str| {
+        field(name)?
+            .strip_suffix(" kB")?
+            .parse::<u64>()
+            .ok()
+            .map(|kib| kib * 1024)
+    };
+    let memory = Memory {
+        resident: bytes("VmHWM:")?,
+        anonymous: bytes("RssAnon:")?,
+    };
     Some((field("Name:")?.to_owned(), memory))
 }
 
 fn children(pid: u32) -> Vec<u32> {
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    let lists = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
+    let lists = threads
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }

@@ -16,7 +16,9 @@ pub(crate) fn in_own_group(_: &mut Command) {}
 /// Ends a command that was started with [`in_own_group`], and all that it started.
 #[cfg(unix)]
 pub(crate) fn kill_group(pid: u32) {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
     let _ = pid.map(|pid| rustix::process::kill_process_group(pid, rustix::process::Signal::KILL));
 }
 

@@ -19,16 +19,26 @@ impl Place {
     pub(crate) fn new(directory: Option<&Path>, keep: bool) -> Self {
         let temporary = directory.is_none().then(|| {
             let mut builder = tempfile::Builder::new();
-            builder.prefix("ccsync-bench-").disable_cleanup(keep).tempdir().expect("a temporary directory can be made")
+            builder
+                .prefix("ccsync-bench-")
+                .disable_cleanup(keep)
+                .tempdir()
+                .expect("a temporary directory can be made")
         });
-        let root = directory.or(temporary.as_ref().map(tempfile::TempDir::path)).expect("it is one or the other");
+        let root = directory
+            .or(temporary.as_ref().map(tempfile::TempDir::path))
+            .expect("it is one or the other");
         fs::create_dir_all(root).expect("the benchmark's directory can be made");
         // Transcripts name the home directory as the commands see it.
         let root = root.canonicalize().expect("the directory is there");
         if keep {
             println!("everything stays in {}", root.display());
         }
-        Self { root, keep, _temporary: temporary }
+        Self {
+            root,
+            keep,
+            _temporary: temporary,
+        }
     }
 
     /// An empty scene.
@@ -36,13 +46,19 @@ impl Place {
         let root = self.root.join("scenes").join(name);
         let _ = fs::remove_dir_all(&root);
         fs::create_dir_all(&root).expect("the benchmark's directory can be written");
-        Scene { root, keep: self.keep }
+        Scene {
+            root,
+            keep: self.keep,
+        }
     }
 
     /// Gives the machine `name` of a scene generated sessions, which are its own.
     pub(crate) fn populate(&self, scene: &Scene, name: &str, shape: Shape) -> Extent {
         let home = home(&scene.root.join(name));
-        let generated = self.root.join("generated").join(format!("{}-{}", shape.sessions, shape.bytes));
+        let generated = self
+            .root
+            .join("generated")
+            .join(format!("{}-{}", shape.sessions, shape.bytes));
         let extent = generate(shape, &home, &generated);
         copy(&generated, &home.join(".claude/projects"));
         extent
@@ -63,7 +79,9 @@ impl Scene {
     /// An empty bare repository.
     pub(crate) fn remote(&self, machine: &Machine, name: &str) -> PathBuf {
         let path = self.root.join(name);
-        let git_path = path.to_str().expect("the benchmark's directory has a UTF-8 name");
+        let git_path = path
+            .to_str()
+            .expect("the benchmark's directory has a UTF-8 name");
         machine.git(&self.root, ["init", "--quiet", "--bare", git_path]);
         path
     }
@@ -78,7 +96,10 @@ impl Drop for Scene {
 }
 
 fn copy(from: &Path, to: &Path) {
-    for entry in walkdir::WalkDir::new(from).into_iter().map(|entry| entry.expect("a directory can be listed")) {
+    for entry in walkdir::WalkDir::new(from)
+        .into_iter()
+        .map(|entry| entry.expect("a directory can be listed"))
+    {
         let target = to.join(entry.path().strip_prefix(from).expect("it lies below"));
         if entry.file_type().is_dir() {
             fs::create_dir_all(target).expect("a directory can be made");
@@ -91,5 +112,8 @@ fn copy(from: &Path, to: &Path) {
 /// What a directory takes on the disk.
 pub(crate) fn size_of(directory: &Path) -> u64 {
     let entries = walkdir::WalkDir::new(directory).into_iter().flatten();
-    entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| os::disk_usage(&metadata)).sum()
+    entries
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|metadata| os::disk_usage(&metadata))
+        .sum()
 }

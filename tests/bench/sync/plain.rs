@@ -15,7 +15,11 @@ pub(crate) struct Plain<'a> {
 impl<'a> Plain<'a> {
     /// A repository of the client's own directory. Its `.git` lies elsewhere: the client's directory stays as it is.
     pub(crate) fn of_client(machine: &'a Machine, remote: &Path) -> Self {
-        let plain = Self { machine, git_dir: machine.root().join("plain.git"), tree: machine.projects() };
+        let plain = Self {
+            machine,
+            git_dir: machine.root().join("plain.git"),
+            tree: machine.projects(),
+        };
         plain.git(["init", "--quiet"]);
         plain.git(["remote", "add", "origin", &url(remote)]);
         plain
@@ -24,9 +28,21 @@ impl<'a> Plain<'a> {
     /// Clones the remote into a new directory. By address, because git would only link the files of a path.
     pub(crate) fn clone(machine: &'a Machine, remote: &Path) -> (Self, Cost) {
         let tree = machine.root().join("plain");
-        let tree_name = tree.to_str().expect("the benchmark's directory has a UTF-8 name");
-        let cost = machine.git(machine.root(), ["clone", "--quiet", &url(remote), tree_name]);
-        (Self { machine, git_dir: tree.join(".git"), tree }, cost)
+        let tree_name = tree
+            .to_str()
+            .expect("the benchmark's directory has a UTF-8 name");
+        let cost = machine.git(
+            machine.root(),
+            ["clone", "--quiet", &url(remote), tree_name],
+        );
+        (
+            Self {
+                machine,
+                git_dir: tree.join(".git"),
+                tree,
+            },
+            cost,
+        )
     }
 
     pub(crate) fn tree(&self) -> &Path {
@@ -37,8 +53,13 @@ impl<'a> Plain<'a> {
     pub(crate) fn push(&self) -> Cost {
         let added = self.git(["add", "--all"]);
         // Fails if there is nothing to commit.
-        let committed = self.machine.try_git(&self.tree, self.args(&["commit", "--quiet", "--message", "push"]));
-        added.then(committed).then(self.git(["push", "--quiet", "origin", "HEAD:main"]))
+        let committed = self.machine.try_git(
+            &self.tree,
+            self.args(&["commit", "--quiet", "--message", "push"]),
+        );
+        added
+            .then(committed)
+            .then(self.git(["push", "--quiet", "origin", "HEAD:main"]))
     }
 
     pub(crate) fn pull(&self) -> Cost {
@@ -50,9 +71,16 @@ impl<'a> Plain<'a> {
     }
 
     fn args(&self, args: &[&str]) -> Vec<OsString> {
-        let places =
-            [OsString::from("--git-dir"), self.git_dir.clone().into(), "--work-tree".into(), self.tree.clone().into()];
-        places.into_iter().chain(args.iter().map(OsString::from)).collect()
+        let places = [
+            OsString::from("--git-dir"),
+            self.git_dir.clone().into(),
+            "--work-tree".into(),
+            self.tree.clone().into(),
+        ];
+        places
+            .into_iter()
+            .chain(args.iter().map(OsString::from))
+            .collect()
     }
 }
 

@@ -40,13 +40,20 @@ impl Searching {
     pub(crate) fn measure(&self, place: &Place, results: &mut Results) {
         let scene = place.scene("search");
         let extent = place.populate(&scene, "desk", self.shape);
-        println!("{} sessions, {} files, {} MB", self.shape.sessions, extent.files, megabytes(extent.bytes));
+        println!(
+            "{} sessions, {} files, {} MB",
+            self.shape.sessions,
+            extent.files,
+            megabytes(extent.bytes)
+        );
         let desk = scene.machine("desk", Gc::Off);
         hide(&desk);
         desk.init(&scene.remote(&desk, "remote.git"));
         desk.ccsync(["push"]);
         os::settle();
-        println!("\n| search | rg s | ccsync s | ratio | first result s | ccsync MB |\n|---|---|---|---|---|---|");
+        println!(
+            "\n| search | rg s | ccsync s | ratio | first result s | ccsync MB |\n|---|---|---|---|---|---|"
+        );
         for (name, text, is_regex) in SEARCHES {
             self.one(&desk, name, text, is_regex, results);
         }
@@ -54,19 +61,33 @@ impl Searching {
 
     fn one(&self, desk: &Machine, name: &str, text: &str, is_regex: bool, results: &mut Results) {
         let option = if is_regex { "--regex" } else { "--color=never" };
-        let kind = if is_regex { "--no-fixed-strings" } else { "--fixed-strings" };
+        let kind = if is_regex {
+            "--no-fixed-strings"
+        } else {
+            "--fixed-strings"
+        };
         let sessions = desk.store().join("sessions");
         let args = ["search", option, text];
         let mut turns = Vec::new();
         // The first turn warms up.
         for _ in 0..=self.repeat {
-            let by_rg = desk.finds("rg", &sessions, &["--count", "--smart-case", kind, "--regexp", text]);
+            let by_rg = desk.finds(
+                "rg",
+                &sessions,
+                &["--count", "--smart-case", kind, "--regexp", text],
+            );
             let ours = desk.finds(env!("CARGO_BIN_EXE_ccsync"), &desk.home, &args);
             let first = first_result(desk.command(env!("CARGO_BIN_EXE_ccsync")).args(args));
             turns.push((by_rg, ours, first));
         }
-        let median = |of: fn(&(Cost, Cost, Cost)) -> Cost| Cost::median(&turns[1..].iter().map(of).collect::<Vec<_>>());
-        let (by_rg, ours, first) = (median(|turn| turn.0), median(|turn| turn.1), median(|turn| turn.2));
+        let median = |of: fn(&(Cost, Cost, Cost)) -> Cost| {
+            Cost::median(&turns[1..].iter().map(of).collect::<Vec<_>>())
+        };
+        let (by_rg, ours, first) = (
+            median(|turn| turn.0),
+            median(|turn| turn.1),
+            median(|turn| turn.2),
+        );
         let ratio = ours.seconds / by_rg.seconds;
         println!(
             "| {name} | {} | {} | {ratio:.2} | {} | {} |",
@@ -75,11 +96,19 @@ impl Searching {
             seconds(first.seconds),
             megabytes(ours.usage.own.resident)
         );
-        results.check(format!("search for {name}: at most {BOUND} times rg"), format!("{ratio:.2}"), ratio <= BOUND);
+        results.check(
+            format!("search for {name}: at most {BOUND} times rg"),
+            format!("{ratio:.2}"),
+            ratio <= BOUND,
+        );
         // Where nothing is found, the first result is the end.
         if text != NOBODY_SAID {
             let is_soon = first.seconds <= FIRST;
-            results.check(format!("search for {name}: first result in {FIRST} s"), seconds(first.seconds), is_soon);
+            results.check(
+                format!("search for {name}: first result in {FIRST} s"),
+                seconds(first.seconds),
+                is_soon,
+            );
         }
     }
 }
@@ -96,11 +125,18 @@ fn hide(desk: &Machine) {
 /// How long it takes until something is printed, or the command ends.
 fn first_result(command: &mut Command) -> Cost {
     let start = Instant::now();
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program can be started");
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program can be started");
     let mut stdout = child.stdout.take().expect("its output is piped");
     let _ = stdout.read(&mut [0]);
     let seconds = start.elapsed().as_secs_f64();
     let _ = std::io::copy(&mut stdout, &mut std::io::sink());
     child.wait().expect("a child can be waited for");
-    Cost { seconds, ..Cost::default() }
+    Cost {
+        seconds,
+        ..Cost::default()
+    }
 }

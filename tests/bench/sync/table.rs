@@ -38,7 +38,11 @@ pub(crate) struct Results {
 impl Results {
     /// Nothing yet. The bounds are meant for work of a certain size; `bounded` says whether this is of it.
     pub(crate) fn new(bounded: bool) -> Self {
-        Self { bounded, rows: Vec::new(), checks: Vec::new() }
+        Self {
+            bounded,
+            rows: Vec::new(),
+            checks: Vec::new(),
+        }
     }
 
     /// Adds a row, and says so: the whole takes minutes.
@@ -49,25 +53,52 @@ impl Results {
         ccsync: Cost,
         bound: impl Into<Option<f64>>,
     ) {
-        let row = Row { work: work.into(), plain: plain.into(), ccsync, bound: bound.into().filter(|_| self.bounded) };
-        let against = row.plain.map_or_else(String::new, |plain| format!(", plain git {} s", seconds(plain.seconds)));
-        println!("measured: {}: {} s{against}", row.work, seconds(ccsync.seconds));
+        let row = Row {
+            work: work.into(),
+            plain: plain.into(),
+            ccsync,
+            bound: bound.into().filter(|_| self.bounded),
+        };
+        let against = row.plain.map_or_else(String::new, |plain| {
+            format!(", plain git {} s", seconds(plain.seconds))
+        });
+        println!(
+            "measured: {}: {} s{against}",
+            row.work,
+            seconds(ccsync.seconds)
+        );
         self.rows.push(row);
     }
 
     pub(crate) fn check(&mut self, what: impl Into<String>, found: impl Into<String>, holds: bool) {
-        self.checks.push(Check { what: what.into(), found: found.into(), holds });
+        self.checks.push(Check {
+            what: what.into(),
+            found: found.into(),
+            holds,
+        });
     }
 
     /// The most memory that any row needed.
     pub(crate) fn memory(&self) -> Usage {
-        self.rows.iter().fold(Usage::default(), |usage, row| usage.or_more(row.ccsync.usage))
+        self.rows.iter().fold(Usage::default(), |usage, row| {
+            usage.or_more(row.ccsync.usage)
+        })
     }
 
     /// What misses its bound.
     pub(crate) fn missed(&self) -> Vec<&str> {
-        let rows = self.rows.iter().filter(|row| row.misses()).map(|row| row.work.as_str());
-        rows.chain(self.checks.iter().filter(|check| !check.holds).map(|check| check.what.as_str())).collect()
+        let rows = self
+            .rows
+            .iter()
+            .filter(|row| row.misses())
+            .map(|row| row.work.as_str());
+        rows.chain(
+            self.checks
+                .iter()
+                .filter(|check| !check.holds)
+                .map(|check| check.what.as_str()),
+        )
+        .collect()
     }
 
     pub(crate) fn print(&self) {
@@ -78,18 +109,26 @@ impl Results {
         }
         for row in &self.rows {
             let plain = row.plain.map_or_else(dash, |plain| seconds(plain.seconds));
-            let ratio = row
-                .ratio()
-                .map_or_else(dash, |ratio| format!("{ratio:.2}{}", if row.misses() { " (missed)" } else { "" }));
+            let ratio = row.ratio().map_or_else(dash, |ratio| {
+                format!("{ratio:.2}{}", if row.misses() { " (missed)" } else { "" })
+            });
             let bound = row.bound.map_or_else(dash, |bound| format!("{bound}"));
             let (time, Usage { own, git }) = (seconds(row.ccsync.seconds), row.ccsync.usage);
-            println!("| {} | {plain} | {time} | {ratio} | {bound} | {} | {} |", row.work, memory(own), memory(git));
+            println!(
+                "| {} | {plain} | {time} | {ratio} | {bound} | {} | {} |",
+                row.work,
+                memory(own),
+                memory(git)
+            );
         }
         if !self.checks.is_empty() {
             println!("\n| check | found | |\n|---|---|---|");
         }
         for Check { what, found, holds } in &self.checks {
-            println!("| {what} | {found} | {} |", if *holds { "holds" } else { "missed" });
+            println!(
+                "| {what} | {found} | {} |",
+                if *holds { "holds" } else { "missed" }
+            );
         }
         println!();
     }
@@ -112,11 +151,19 @@ fn memory(memory: Memory) -> String {
     if memory.resident == 0 {
         dash()
     } else {
-        format!("{} ({})", megabytes(memory.resident), megabytes(memory.anonymous))
+        format!(
+            "{} ({})",
+            megabytes(memory.resident),
+            megabytes(memory.anonymous)
+        )
     }
 }
 
 pub(crate) fn megabytes(bytes: u64) -> String {
     let megabytes = bytes as f64 / 1e6;
-    if megabytes < 10.0 { format!("{megabytes:.1}") } else { format!("{megabytes:.0}") }
+    if megabytes < 10.0 {
+        format!("{megabytes:.1}")
+    } else {
+        format!("{megabytes:.0}")
+    }
 }

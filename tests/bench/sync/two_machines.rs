@@ -36,13 +36,29 @@ impl TwoMachines<'_> {
     pub(crate) fn measure(&self, place: &Place, results: &mut Results) {
         let scene = place.scene("two-machines");
         let extent = place.populate(&scene, "desk", self.shape);
-        println!("{} sessions, {} files, {} MB", self.shape.sessions, extent.files, megabytes(extent.bytes));
-        let (desk, laptop) = (scene.machine("desk", Gc::Off), scene.machine("laptop", Gc::Off));
-        let (remote, plain_remote) = (scene.remote(&desk, "remote.git"), scene.remote(&desk, "plain-remote.git"));
+        println!(
+            "{} sessions, {} files, {} MB",
+            self.shape.sessions,
+            extent.files,
+            megabytes(extent.bytes)
+        );
+        let (desk, laptop) = (
+            scene.machine("desk", Gc::Off),
+            scene.machine("laptop", Gc::Off),
+        );
+        let (remote, plain_remote) = (
+            scene.remote(&desk, "remote.git"),
+            scene.remote(&desk, "plain-remote.git"),
+        );
         let desk_plain = self.first_push(&desk, &remote, &plain_remote, results);
         self.push_nothing(&desk, &desk_plain, results);
         let laptop_plain = self.first_pull(&laptop, &remote, &plain_remote, results);
-        let pair = Pair { desk: &desk, laptop: &laptop, desk_plain, laptop_plain };
+        let pair = Pair {
+            desk: &desk,
+            laptop: &laptop,
+            desk_plain,
+            laptop_plain,
+        };
         self.pull_nothing(&pair, results);
         let (median, large) = notable(&desk.projects(), self.shape.large);
         let mut author = Author::new(&desk.home);
@@ -73,7 +89,11 @@ impl TwoMachines<'_> {
         self.row(results, "push, nothing changed", by_git, ours, 0.5);
         let started = desk.starts_git(&["push"]);
         let found = if started { "it was" } else { "it was not" };
-        results.check(format!("{}push, nothing changed: no git is started", self.label), found, !started);
+        results.check(
+            format!("{}push, nothing changed: no git is started", self.label),
+            found,
+            !started,
+        );
     }
 
     fn first_pull<'a>(
@@ -88,7 +108,13 @@ impl TwoMachines<'_> {
         os::settle();
         let init = laptop.init(remote);
         let pull = laptop.pull();
-        self.row(results, "first pull: `init` and `pull`", by_git, init.then(pull), 1.2);
+        self.row(
+            results,
+            "first pull: `init` and `pull`",
+            by_git,
+            init.then(pull),
+            1.2,
+        );
         self.row(results, "of it `init`", None, init, None);
         self.row(results, "of it `pull`", None, pull, None);
         plain
@@ -100,8 +126,18 @@ impl TwoMachines<'_> {
     }
 
     /// The desk appends to one session and pushes; the laptop pulls.
-    fn one_changed(&self, pair: &Pair<'_>, author: &mut Author, transcript: &Path, results: &mut Results) {
-        let size = megabytes(fs::metadata(transcript).expect("the transcript is there").len());
+    fn one_changed(
+        &self,
+        pair: &Pair<'_>,
+        author: &mut Author,
+        transcript: &Path,
+        results: &mut Results,
+    ) {
+        let size = megabytes(
+            fs::metadata(transcript)
+                .expect("the transcript is there")
+                .len(),
+        );
         let here = transcript_with_name_of(transcript, &pair.laptop.projects());
         let (mut pushes, mut pulls) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
         let mut only_tail = true;
@@ -120,16 +156,35 @@ impl TwoMachines<'_> {
             format!("push, 20 records appended to a session of {size} MB"),
             format!("pull, 20 records appended to a session of {size} MB"),
         );
-        self.row(results, &push, Cost::median(&pushes.0), Cost::median(&pushes.1), 0.5);
-        self.row(results, &pull, Cost::median(&pulls.0), Cost::median(&pulls.1), 1.0);
+        self.row(
+            results,
+            &push,
+            Cost::median(&pushes.0),
+            Cost::median(&pushes.1),
+            0.5,
+        );
+        self.row(
+            results,
+            &pull,
+            Cost::median(&pulls.0),
+            Cost::median(&pulls.1),
+            1.0,
+        );
         let found = if only_tail { "it is" } else { "it is replaced" };
-        results.check(format!("{}{pull}: the file is extended in place", self.label), found, only_tail);
+        results.check(
+            format!("{}{pull}: the file is extended in place", self.label),
+            found,
+            only_tail,
+        );
     }
 
     /// Both in turns, so that a busy machine slows both; the first turn warms up.
     fn alternately(&self, plain: impl Fn() -> Cost, ccsync: impl Fn() -> Cost) -> (Cost, Cost) {
         os::settle();
-        let turns: Vec<(Cost, Cost)> = (0..=self.repeat).map(|_| (plain(), ccsync())).skip(1).collect();
+        let turns: Vec<(Cost, Cost)> = (0..=self.repeat)
+            .map(|_| (plain(), ccsync()))
+            .skip(1)
+            .collect();
         let (plain, ccsync): (Vec<Cost>, Vec<Cost>) = turns.into_iter().unzip();
         (Cost::median(&plain), Cost::median(&ccsync))
     }
@@ -150,14 +205,22 @@ impl Pair<'_> {
     /// What plain git leaves to its user: whatever was pulled must come to where the client looks.
     fn pull_by_git(&self) -> Cost {
         let target = self.laptop.root().join("copied");
-        self.laptop_plain.pull().then(timed(|| copy_newer(self.laptop_plain.tree(), &target)))
+        self.laptop_plain
+            .pull()
+            .then(timed(|| copy_newer(self.laptop_plain.tree(), &target)))
     }
 }
 
 /// Copies what is newer than what is there.
 fn copy_newer(from: &Path, to: &Path) {
-    let copied = Command::new("cp").args(["-R", "-u", "-p", "-T"]).args([from, to]).status();
-    assert!(copied.is_ok_and(|status| status.success()), "`cp` copies the files that were pulled");
+    let copied = Command::new("cp")
+        .args(["-R", "-u", "-p", "-T"])
+        .args([from, to])
+        .status();
+    assert!(
+        copied.is_ok_and(|status| status.success()),
+        "`cp` copies the files that were pulled"
+    );
 }
 
 /// A file as it is now.
@@ -169,7 +232,10 @@ struct Written {
 impl Written {
     fn read(path: &Path) -> Self {
         let metadata = fs::metadata(path).expect("the session is here");
-        Self { identity: os::identity(&metadata), content: fs::read(path).expect("it can be read") }
+        Self {
+            identity: os::identity(&metadata),
+            content: fs::read(path).expect("it can be read"),
+        }
     }
 
     /// Whether it is the same file with something appended.
@@ -184,26 +250,48 @@ fn notable(projects: &Path, large: u64) -> (PathBuf, PathBuf) {
     let length = |path: &PathBuf| fs::metadata(path).expect("it was just listed").len();
     let mut found = transcripts(projects);
     found.sort_by_key(length);
-    let closest = found.iter().min_by_key(|path| length(path).abs_diff(large)).expect("there are sessions").clone();
+    let closest = found
+        .iter()
+        .min_by_key(|path| length(path).abs_diff(large))
+        .expect("there are sessions")
+        .clone();
     (found.swap_remove(found.len() / 2), closest)
 }
 
 fn transcript_with_name_of(other: &Path, projects: &Path) -> PathBuf {
-    let found = transcripts(projects).into_iter().find(|path| path.file_name() == other.file_name());
+    let found = transcripts(projects)
+        .into_iter()
+        .find(|path| path.file_name() == other.file_name());
     found.unwrap_or_else(|| panic!("{} is not in {}", other.display(), projects.display()))
 }
 
 fn transcripts(projects: &Path) -> Vec<PathBuf> {
-    let entries = walkdir::WalkDir::new(projects).min_depth(2).max_depth(2).sort_by_file_name();
-    let paths = entries.into_iter().map(|entry| entry.expect("a directory can be listed").into_path());
-    paths.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl")).collect()
+    let entries = walkdir::WalkDir::new(projects)
+        .min_depth(2)
+        .max_depth(2)
+        .sort_by_file_name();
+    let paths = entries
+        .into_iter()
+        .map(|entry| entry.expect("a directory can be listed").into_path());
+    paths
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "jsonl")
+        })
+        .collect()
 }
 
 /// One transcript alone on both machines, of a given size.
 pub(crate) fn one_transcript(place: &Place, bytes: usize, repeat: usize, results: &mut Results) {
     let scene: Scene = place.scene("one-transcript");
-    let (desk, laptop) = (scene.machine("desk", Gc::Off), scene.machine("laptop", Gc::Off));
-    let (remote, plain_remote) = (scene.remote(&desk, "remote.git"), scene.remote(&desk, "plain-remote.git"));
+    let (desk, laptop) = (
+        scene.machine("desk", Gc::Off),
+        scene.machine("laptop", Gc::Off),
+    );
+    let (remote, plain_remote) = (
+        scene.remote(&desk, "remote.git"),
+        scene.remote(&desk, "plain-remote.git"),
+    );
     let mut author = Author::new(&desk.home);
     let transcript = author.begin(&desk.projects(), bytes);
     let desk_plain = Plain::of_client(&desk, &plain_remote);
@@ -213,7 +301,21 @@ pub(crate) fn one_transcript(place: &Place, bytes: usize, repeat: usize, results
     let (laptop_plain, _) = Plain::clone(&laptop, &plain_remote);
     laptop.init(&remote);
     laptop.pull();
-    let shape = Shape { sessions: 1, bytes: bytes as u64, large: 0 };
-    let pair = Pair { desk: &desk, laptop: &laptop, desk_plain, laptop_plain };
-    TwoMachines { label: "one transcript: ", shape, repeat }.one_changed(&pair, &mut author, &transcript, results);
+    let shape = Shape {
+        sessions: 1,
+        bytes: bytes as u64,
+        large: 0,
+    };
+    let pair = Pair {
+        desk: &desk,
+        laptop: &laptop,
+        desk_plain,
+        laptop_plain,
+    };
+    TwoMachines {
+        label: "one transcript: ",
+        shape,
+        repeat,
+    }
+    .one_changed(&pair, &mut author, &transcript, results);
 }

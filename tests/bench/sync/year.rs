@@ -29,7 +29,9 @@ impl Year {
     pub(crate) fn measure(self, place: &Place) {
         let scene = place.scene("year");
         let machine = |number: u64| scene.machine(&format!("machine-{number}"), Gc::Default);
-        let mut workers: Vec<Worker> = (0..self.machines).map(|number| Worker::new(machine(number), number)).collect();
+        let mut workers: Vec<Worker> = (0..self.machines)
+            .map(|number| Worker::new(machine(number), number))
+            .collect();
         let remote = scene.remote(&workers[0].machine, "remote.git");
         for worker in &workers {
             worker.machine.init(&remote);
@@ -51,10 +53,15 @@ impl Year {
                 pushes.extend(workers.iter_mut().map(Worker::work));
             }
             if day % self.days.div_ceil(11) == 0 || day == self.days {
-                let most = pushes.iter().map(|cost: &Cost| cost.seconds).fold(0.0, f64::max);
+                let most = pushes
+                    .iter()
+                    .map(|cost: &Cost| cost.seconds)
+                    .fold(0.0, f64::max);
                 let (push, pull) = (Cost::median(&pushes).seconds, Cost::median(&pulls).seconds);
-                let (sizes, counts) =
-                    ((size_of(&store.join(".git")), size_of(&remote)), workers[0].counts(&store, &remote));
+                let (sizes, counts) = (
+                    (size_of(&store.join(".git")), size_of(&remote)),
+                    workers[0].counts(&store, &remote),
+                );
                 println!(
                     "| {day} | {} | {} | {} | {} | {} ({}) | {} |",
                     megabytes(sizes.0),
@@ -76,11 +83,17 @@ impl Year {
 impl Worker {
     fn new(machine: Machine, seed: u64) -> Self {
         let author = Author::new(&machine.home);
-        Self { machine, author, choices: fastrand::Rng::with_seed(seed), sessions: Vec::new() }
+        Self {
+            machine,
+            author,
+            choices: fastrand::Rng::with_seed(seed),
+            sessions: Vec::new(),
+        }
     }
 
     fn begin(&mut self) {
-        self.sessions.push(self.author.begin(&self.machine.projects(), 20_000));
+        self.sessions
+            .push(self.author.begin(&self.machine.projects(), 20_000));
     }
 
     /// Goes on with one to three of the latest sessions, and pushes.
@@ -96,7 +109,12 @@ impl Worker {
     fn counts(&self, store: &Path, remote: &Path) -> (String, String) {
         let count = |repository: &Path| {
             let said = self.machine.git_says(repository, &["count-objects", "-v"]);
-            let field = |name: &str| said.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("?").to_owned();
+            let field = |name: &str| {
+                said.lines()
+                    .find_map(|line| line.strip_prefix(name))
+                    .unwrap_or("?")
+                    .to_owned()
+            };
             format!("{}, {}", field("count: "), field("packs: "))
         };
         (count(store), count(remote))

@@ -48,7 +48,8 @@ pub(super) fn change(list: List, args: &Args, app: &mut App) -> Result<Exit, Cli
     }
     config.save(&app.config_path())?;
     if !args.remove {
-        app.out.note("this holds from now on: what the store has already stays there");
+        app.out
+            .note("this holds from now on: what the store has already stays there");
     }
     Ok(Exit::Done)
 }
@@ -57,6 +58,13 @@ pub(super) fn change(list: List, args: &Args, app: &mut App) -> Result<Exit, Cli
 pub(super) fn shown(patterns: &[ProjectPattern], none: &str) -> String {
     match patterns {
         [] => none.to_owned(),
-        several => one_line(&several.iter().map(ProjectPattern::as_str).collect::<Vec<_>>().join(", ")).into_owned(),
+        several => one_line(
+            &several
+                .iter()
+                .map(ProjectPattern::as_str)
+                .collect::<Vec<_>>()
+                .join(", "),
+        )
+        .into_owned(),
     }
 }

@@ -29,22 +29,35 @@ impl Machine {
         let home = stage.join(name).join(home);
         let project = home.join("work").join("garden");
         fs::create_private_dir_all(&project)?;
-        Ok(Self { name, home, project })
+        Ok(Self {
+            name,
+            home,
+            project,
+        })
     }
 
     /// Runs this very program with the machine's home and nothing of our environment.
     pub(super) fn run(&self, args: &[&str]) -> Result<Output, CliError> {
         let program = std::env::current_exe().map_err(CliError::stage)?;
-        let program = Program::new(program).args(args).bare_env().current_dir(&self.project);
+        let program = Program::new(program)
+            .args(args)
+            .bare_env()
+            .current_dir(&self.project);
         let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-        Ok(program.env(home, &self.home).env("CCSYNC_HOME", self.home.join(".ccsync")).env("COLUMNS", "100").run()?)
+        Ok(program
+            .env(home, &self.home)
+            .env("CCSYNC_HOME", self.home.join(".ccsync"))
+            .env("COLUMNS", "100")
+            .run()?)
     }
 
     /// Where this machine's sessions go.
     pub(super) fn remote(&self) -> Result<String, CliError> {
         let output = self.run(&["status", "--json"])?;
         let status: Result<Status, _> = serde_json::from_slice(&output.stdout);
-        Ok(status.map_err(|_| CliError::story("`ccsync status --json` is not what it should be"))?.remote)
+        Ok(status
+            .map_err(|_| CliError::story("`ccsync status --json` is not what it should be"))?
+            .remote)
     }
 
     /// Where the client looks for the session.
@@ -57,8 +70,15 @@ impl Machine {
         Ok(fs::read_to_string(&self.transcript(session))?)
     }
 
-    pub(super) fn write(&self, session: &SessionId, transcript: &Transcript) -> Result<(), CliError> {
-        Ok(fs::write_atomic(&self.transcript(session), transcript.text().as_bytes())?)
+    pub(super) fn write(
+        &self,
+        session: &SessionId,
+        transcript: &Transcript,
+    ) -> Result<(), CliError> {
+        Ok(fs::write_atomic(
+            &self.transcript(session),
+            transcript.text().as_bytes(),
+        )?)
     }
 
     /// One more turn at the end of what is there, as the client appends it.
@@ -73,13 +93,19 @@ impl Machine {
         let mut turn = Transcript::after(&existing, session, &self.project, now);
         turn.turn(question, answer);
         let whole = format!("{existing}{}", turn.text());
-        Ok(fs::write_atomic(&self.transcript(session), whole.as_bytes())?)
+        Ok(fs::write_atomic(
+            &self.transcript(session),
+            whole.as_bytes(),
+        )?)
     }
 
     /// In how many transcripts of this machine `text` stands.
     pub(super) fn transcripts_with(&self, text: &str) -> Result<usize, CliError> {
         let mut count = 0;
-        for entry in walkdir::WalkDir::new(self.projects()).into_iter().filter_map(Result::ok) {
+        for entry in walkdir::WalkDir::new(self.projects())
+            .into_iter()
+            .filter_map(Result::ok)
+        {
             if entry.path().extension().is_some_and(|e| e == "jsonl") {
                 count += usize::from(fs::read_to_string(entry.path())?.contains(text));
             }

@@ -23,13 +23,35 @@ pub(super) struct Transcript {
 impl Transcript {
     pub(super) fn new(session: &SessionId, cwd: &Path, time: DateTime<Utc>) -> Self {
         let cwd = cwd.to_string_lossy().into_owned();
-        Self { session: session.to_string(), cwd, time, last: None, text: String::new() }
+        Self {
+            session: session.to_string(),
+            cwd,
+            time,
+            last: None,
+            text: String::new(),
+        }
     }
 
     /// New records for the end of `existing`.
-    pub(super) fn after(existing: &str, session: &SessionId, cwd: &Path, time: DateTime<Utc>) -> Self {
-        let uuid = |line: &str| Some(serde_json::from_str::<Value>(line).ok()?.get("uuid")?.as_str()?.to_owned());
-        Self { last: existing.lines().rev().find_map(uuid), ..Self::new(session, cwd, time) }
+    pub(super) fn after(
+        existing: &str,
+        session: &SessionId,
+        cwd: &Path,
+        time: DateTime<Utc>,
+    ) -> Self {
+        let uuid = |line: &str| {
+            Some(
+                serde_json::from_str::<Value>(line)
+                    .ok()?
+                    .get("uuid")?
+                    .as_str()?
+                    .to_owned(),
+            )
+        };
+        Self {
+            last: existing.lines().rev().find_map(uuid),
+            ..Self::new(session, cwd, time)
+        }
     }
 
     /// A question, a file that is looked at, an answer.
@@ -37,7 +59,9 @@ impl Transcript {
         let tool = format!("toolu_{}", Uuid::new_v4().simple());
         let file = format!("{}/plan.md", self.cwd);
         self.user(&json!(question));
-        self.assistant(&json!({"type": "tool_use", "id": tool, "name": "Read", "input": {"file_path": file}}));
+        self.assistant(
+            &json!({"type": "tool_use", "id": tool, "name": "Read", "input": {"file_path": file}}),
+        );
         self.user(&json!([{"type": "tool_result", "tool_use_id": tool, "content": format!("1\tplan of {file}")}]));
         self.assistant(&json!({"type": "text", "text": answer}));
     }
@@ -53,7 +77,10 @@ impl Transcript {
     fn assistant(&mut self, block: &Value) {
         let id = format!("msg_{}", Uuid::new_v4().simple());
         let model = "an-invented-model";
-        self.record("assistant", &json!({"id": id, "role": "assistant", "model": model, "content": [block]}));
+        self.record(
+            "assistant",
+            &json!({"id": id, "role": "assistant", "model": model, "content": [block]}),
+        );
     }
 
     fn record(&mut self, kind: &str, message: &Value) {
@@ -82,9 +109,16 @@ mod tests {
         let mut more = Transcript::after(first.text(), &session, Path::new("/w"), start);
         more.turn("r", "b");
         let whole = format!("{}{}", first.text(), more.text());
-        let records: Vec<Value> = whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let records: Vec<Value> = whole
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         assert_eq!(records.len(), 8);
         assert_eq!(records[0]["parentUuid"], Value::Null);
-        assert!(records.windows(2).all(|pair| pair[1]["parentUuid"] == pair[0]["uuid"]));
+        assert!(
+            records
+                .windows(2)
+                .all(|pair| pair[1]["parentUuid"] == pair[0]["uuid"])
+        );
     }
 }

@@ -24,12 +24,16 @@ pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
     let mut paths = Vec::new();
     for placeholder in &mut report.unmapped {
         // Who cancels wants to be asked nothing more; the machine is set up all the same.
-        let Some(answer) = ask_for(placeholder)? else { break };
+        let Some(answer) = ask_for(placeholder)? else {
+            break;
+        };
         if answer.is_empty() || answer == NONE {
             continue;
         }
         let given: Result<PlaceholderArg, _> = format!("{}={answer}", placeholder.name).parse();
-        let directory = given.map_err(CliError::internal)?.directory(&app.env.home, &cwd);
+        let directory = given
+            .map_err(CliError::internal)?
+            .directory(&app.env.home, &cwd);
         placeholder.here = Some(directory.clone());
         paths.push((placeholder.name.clone(), directory));
     }
@@ -40,9 +44,17 @@ pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
     if !matches!(remote, RemoteState::NotContacted) {
         report.remote = remote;
     }
-    let is_given = |placeholder: &mut ForeignPlaceholder| paths.iter().any(|(name, _)| *name == placeholder.name);
-    report.learnt.extend(report.unmapped.extract_if(.., is_given));
-    report.roots.extend(paths.into_iter().map(|(name, path)| (name.to_string(), path.to_string_lossy().into_owned())));
+    let is_given = |placeholder: &mut ForeignPlaceholder| {
+        paths.iter().any(|(name, _)| *name == placeholder.name)
+    };
+    report
+        .learnt
+        .extend(report.unmapped.extract_if(.., is_given));
+    report.roots.extend(
+        paths
+            .into_iter()
+            .map(|(name, path)| (name.to_string(), path.to_string_lossy().into_owned())),
+    );
     Ok(())
 }
 
@@ -50,23 +62,42 @@ pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
 /// can know of the placeholders already.
 pub(in crate::cli::command) fn tell_of_stored(names: &[RootName], is_sent: bool, app: &mut App) {
     // Whoever cannot read the store learns of it from the next command.
-    let stored = app.context().ok().and_then(|ctx| sync::stored_before(&ctx, names).ok()).unwrap_or_default();
+    let stored = app
+        .context()
+        .ok()
+        .and_then(|ctx| sync::stored_before(&ctx, names).ok())
+        .unwrap_or_default();
     if stored == 0 {
         return;
     }
-    let names = names.iter().map(RootName::as_str).collect::<Vec<_>>().join(", ");
-    let (are, its, them) = if stored == 1 { ("is", "its", "it") } else { ("are", "their", "them") };
+    let names = names
+        .iter()
+        .map(RootName::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
+    let (are, its, them) = if stored == 1 {
+        ("is", "its", "it")
+    } else {
+        ("are", "their", "them")
+    };
     let sessions = count(stored, "session");
     app.out.hint(&format!(
         "{sessions} below {names} {are} stored already: {its} text stays as it is, new turns use {names}"
     ));
     if !is_sent {
-        app.out.hint(&format!("other machines place {them} by {names} once they know of it: ccsync push"));
+        app.out.hint(&format!(
+            "other machines place {them} by {names} once they know of it: ccsync push"
+        ));
     }
 }
 
 fn ask_for(placeholder: &ForeignPlaceholder) -> Result<Option<String>, CliError> {
-    let ForeignPlaceholder { name, machine, there, here } = placeholder;
+    let ForeignPlaceholder {
+        name,
+        machine,
+        there,
+        here,
+    } = placeholder;
     let (machine, there) = (one_line(machine), one_line(there));
     let here = here.as_deref().and_then(|path| path.to_str());
     let none = if here.is_some() { NONE } else { "empty" };

@@ -7,7 +7,9 @@ use super::{Args, may_ask, parse_remote};
 use crate::cli::app::App;
 use crate::cli::error::CliError;
 use crate::sync::SyncError;
-use crate::transport::github::{Account, DEFAULT_NAME, GitHub, GitHubError, Repository, RepositoryName, Visibility};
+use crate::transport::github::{
+    Account, DEFAULT_NAME, GitHub, GitHubError, Repository, RepositoryName, Visibility,
+};
 use crate::transport::remote::{Missing, RemoteError};
 use crate::transport::url::RemoteUrl;
 use crate::ui::prompt;
@@ -41,16 +43,26 @@ impl Chosen {
     pub(super) fn explain(&self, error: SyncError) -> CliError {
         let no_way_in = matches!(
             error,
-            SyncError::Remote(RemoteError::Denied { .. } | RemoteError::Unreachable { why: Missing::Repository, .. })
+            SyncError::Remote(
+                RemoteError::Denied { .. }
+                    | RemoteError::Unreachable {
+                        why: Missing::Repository,
+                        ..
+                    }
+            )
         );
-        let Some(repository) = self.repository.as_ref().filter(|_| no_way_in) else { return error.into() };
+        let Some(repository) = self.repository.as_ref().filter(|_| no_way_in) else {
+            return error.into();
+        };
         let host = one_line(&repository.host);
         let mut hints = if repository.is_https {
             vec!["git has to know of the account of gh: gh auth setup-git".to_owned()]
         } else {
             vec![
                 format!("git has to get in by ssh: ssh -T git@{host}"),
-                format!("or, over https: gh config set --host {host} git_protocol https && gh auth setup-git"),
+                format!(
+                    "or, over https: gh config set --host {host} git_protocol https && gh auth setup-git"
+                ),
             ]
         };
         let name = one_line(&repository.name);
@@ -70,7 +82,11 @@ pub(super) fn choose(args: &Args, app: &mut App) -> Result<Chosen, CliError> {
     if let Some(name) = &args.github {
         return on_github(name.as_ref(), args, app);
     }
-    if may_ask(args, app) && is_open(args, app)? { ask(args, app) } else { Ok(Chosen::default()) }
+    if may_ask(args, app) && is_open(args, app)? {
+        ask(args, app)
+    } else {
+        Ok(Chosen::default())
+    }
 }
 
 /// Whether nobody has named a remote yet. It is all that cannot be found out, and it is asked for until there is one; but not of whoever has
@@ -82,7 +98,11 @@ fn is_open(args: &Args, app: &App) -> Result<bool, CliError> {
 
 /// An address, which may be that of a repository that `gh` knows.
 fn given(remote: RemoteUrl, args: &Args, app: &App) -> Result<Chosen, CliError> {
-    let found = if args.no_github { None } else { GitHub::look_up(&remote) };
+    let found = if args.no_github {
+        None
+    } else {
+        GitHub::look_up(&remote)
+    };
     let repository = match found {
         None => None,
         Some(repository) => {
@@ -90,7 +110,11 @@ fn given(remote: RemoteUrl, args: &Args, app: &App) -> Result<Chosen, CliError> 
             Some(Taken::of(&repository, &remote, false))
         }
     };
-    Ok(Chosen { remote: Some(remote), repository, ..Chosen::default() })
+    Ok(Chosen {
+        remote: Some(remote),
+        repository,
+        ..Chosen::default()
+    })
 }
 
 /// The repository of this name, found or made. Without a name also the one that holds sessions, whatever it is called.
@@ -119,15 +143,28 @@ fn on_github(wanted: Option<&RepositoryName>, args: &Args, app: &App) -> Result<
 fn make(github: &GitHub, owner: &str, name: &str) -> Result<Chosen, CliError> {
     let repository = github.create(owner, name)?;
     if repository.visibility != Visibility::Private {
-        return Err(InitError::Open { name: repository.name, visibility: repository.visibility }.into());
+        return Err(InitError::Open {
+            name: repository.name,
+            visibility: repository.visibility,
+        }
+        .into());
     }
     Ok(chosen(github, &repository, true))
 }
 
-fn take(github: &GitHub, repository: &Repository, args: &Args, app: &App) -> Result<Chosen, CliError> {
+fn take(
+    github: &GitHub,
+    repository: &Repository,
+    args: &Args,
+    app: &App,
+) -> Result<Chosen, CliError> {
     let name = || repository.name.clone();
     if !repository.is_store && !repository.is_empty {
-        return Err(InitError::NotAStore { name: name(), address: repository.https().to_string() }.into());
+        return Err(InitError::NotAStore {
+            name: name(),
+            address: repository.https().to_string(),
+        }
+        .into());
     }
     if !repository.can_push {
         return Err(InitError::ReadOnly(name()).into());
@@ -139,7 +176,11 @@ fn take(github: &GitHub, repository: &Repository, args: &Args, app: &App) -> Res
 fn chosen(github: &GitHub, repository: &Repository, created: bool) -> Chosen {
     let remote = github.address(repository).clone();
     let taken = Taken::of(repository, &remote, created);
-    Chosen { without_questions: taken.is_https, repository: Some(taken), remote: Some(remote) }
+    Chosen {
+        without_questions: taken.is_https,
+        repository: Some(taken),
+        remote: Some(remote),
+    }
 }
 
 impl Taken {
@@ -156,7 +197,10 @@ impl Taken {
 
 /// What others can read is refused unless the person says twice that they mean it.
 fn permit(repository: &Repository, args: &Args, app: &App) -> Result<(), CliError> {
-    let refused = || InitError::Open { name: repository.name.clone(), visibility: repository.visibility };
+    let refused = || InitError::Open {
+        name: repository.name.clone(),
+        visibility: repository.visibility,
+    };
     if repository.visibility == Visibility::Private || args.allow_public && args.yes {
         return Ok(());
     }
@@ -177,9 +221,9 @@ fn permit(repository: &Repository, args: &Args, app: &App) -> Result<(), CliErro
 /// As for an address that is given without `--allow-public`.
 pub(super) fn refuse_open(remote: &RemoteUrl) -> Result<(), CliError> {
     match GitHub::look_up(remote) {
-        Some(Repository { name, visibility, .. }) if visibility != Visibility::Private => {
-            Err(InitError::Open { name, visibility }.into())
-        }
+        Some(Repository {
+            name, visibility, ..
+        }) if visibility != Visibility::Private => Err(InitError::Open { name, visibility }.into()),
         _ => Ok(()),
     }
 }
@@ -195,7 +239,11 @@ enum Choice<'a> {
 
 fn ask(args: &Args, app: &mut App) -> Result<Chosen, CliError> {
     let github = GitHub::new(None);
-    let account = if args.no_github { Err(GitHubError::Missing) } else { github.account(DEFAULT_NAME) };
+    let account = if args.no_github {
+        Err(GitHubError::Missing)
+    } else {
+        github.account(DEFAULT_NAME)
+    };
     match account {
         Ok(account) => ask_with(&github, &account, args, app),
         Err(GitHubError::Interrupted) => Err(CliError::cancelled()),
@@ -205,14 +253,22 @@ fn ask(args: &Args, app: &mut App) -> Result<Chosen, CliError> {
                 GitHubError::NotSignedIn { .. } => {
                     app.out.hint("to have the repository found or made on GitHub: gh auth login, then: ccsync init");
                 }
-                error => app.out.note(&format!("GitHub is left out: {}", one_line(&error.to_string()))),
+                error => app.out.note(&format!(
+                    "GitHub is left out: {}",
+                    one_line(&error.to_string())
+                )),
             }
             ask_address(args, app)
         }
     }
 }
 
-fn ask_with(github: &GitHub, account: &Account, args: &Args, app: &App) -> Result<Chosen, CliError> {
+fn ask_with(
+    github: &GitHub,
+    account: &Account,
+    args: &Args,
+    app: &App,
+) -> Result<Chosen, CliError> {
     let choices = choices(account);
     let texts: Vec<String> = choices.iter().map(|choice| choice.text(account)).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -229,8 +285,15 @@ fn ask_with(github: &GitHub, account: &Account, args: &Args, app: &App) -> Resul
 /// The likeliest first: a store of the usual name, other stores, a new repository.
 fn choices(account: &Account) -> Vec<Choice<'_>> {
     let named = account.named.as_ref();
-    let mut choices: Vec<Choice<'_>> = named.filter(|named| named.is_store).map(Choice::Take).into_iter().collect();
-    let others = account.stores.iter().filter(|store| named.is_none_or(|named| named.name != store.name));
+    let mut choices: Vec<Choice<'_>> = named
+        .filter(|named| named.is_store)
+        .map(Choice::Take)
+        .into_iter()
+        .collect();
+    let others = account
+        .stores
+        .iter()
+        .filter(|store| named.is_none_or(|named| named.name != store.name));
     choices.extend(others.map(Choice::Take));
     choices.push(match named {
         None => Choice::Make,
@@ -245,7 +308,11 @@ impl Choice<'_> {
     fn text(&self, account: &Account) -> String {
         match self {
             Self::Take(repository) => {
-                let state = if repository.is_store { "holds sessions" } else { "empty" };
+                let state = if repository.is_store {
+                    "holds sessions"
+                } else {
+                    "empty"
+                };
                 format!(
                     "{} on {}, {}, {state}",
                     one_line(&repository.name),
@@ -253,7 +320,10 @@ impl Choice<'_> {
                     repository.visibility
                 )
             }
-            Self::Make => format!("a new private repository on GitHub: {}/{DEFAULT_NAME}", one_line(&account.login)),
+            Self::Make => format!(
+                "a new private repository on GitHub: {}/{DEFAULT_NAME}",
+                one_line(&account.login)
+            ),
             Self::MakeOther => "a new private repository on GitHub".to_owned(),
             Self::Address => "another git repository, by its address".to_owned(),
             Self::ThisDisk => "only this disk, for now".to_owned(),
@@ -262,14 +332,23 @@ impl Choice<'_> {
 }
 
 fn ask_name() -> Result<RepositoryName, CliError> {
-    let answer = prompt::line("Its name").map_err(CliError::terminal)?.ok_or_else(CliError::cancelled)?;
+    let answer = prompt::line("Its name")
+        .map_err(CliError::terminal)?
+        .ok_or_else(CliError::cancelled)?;
     Ok(answer.parse().map_err(InitError::Name)?)
 }
 
 fn ask_address(args: &Args, app: &App) -> Result<Chosen, CliError> {
-    let question = "Private git repository for your sessions (URL or path; empty: only on this disk)";
-    let answer = prompt::line(question).map_err(CliError::terminal)?.ok_or_else(CliError::cancelled)?;
-    if answer.is_empty() { Ok(Chosen::default()) } else { given(parse_remote(&answer)?, args, app) }
+    let question =
+        "Private git repository for your sessions (URL or path; empty: only on this disk)";
+    let answer = prompt::line(question)
+        .map_err(CliError::terminal)?
+        .ok_or_else(CliError::cancelled)?;
+    if answer.is_empty() {
+        Ok(Chosen::default())
+    } else {
+        given(parse_remote(&answer)?, args, app)
+    }
 }
 
 #[cfg(test)]

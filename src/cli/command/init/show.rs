@@ -81,9 +81,21 @@ pub(super) fn document<'a>(report: &'a SetUpReport, repository: Option<&'a Taken
         first_time: report.first_time,
         other_machines: &report.other_machines,
         carried_over: report.carried,
-        roots: report.roots.iter().map(|(name, path)| Root { name, path }).collect(),
-        learnt: report.learnt.iter().map(|placeholder| placeholder.name.as_str()).collect(),
-        unmapped: report.unmapped.iter().map(|placeholder| placeholder.name.as_str()).collect(),
+        roots: report
+            .roots
+            .iter()
+            .map(|(name, path)| Root { name, path })
+            .collect(),
+        learnt: report
+            .learnt
+            .iter()
+            .map(|placeholder| placeholder.name.as_str())
+            .collect(),
+        unmapped: report
+            .unmapped
+            .iter()
+            .map(|placeholder| placeholder.name.as_str())
+            .collect(),
         missing: report.unmapped.iter().map(missing).collect(),
         remote_state: &report.remote,
     }
@@ -94,19 +106,30 @@ fn missing(placeholder: &ForeignPlaceholder) -> Missing<'_> {
         name: placeholder.name.as_str(),
         machine: &placeholder.machine,
         path_there: &placeholder.there,
-        proposed: placeholder.here.as_deref().map(|path| path.to_string_lossy()),
+        proposed: placeholder
+            .here
+            .as_deref()
+            .map(|path| path.to_string_lossy()),
     }
 }
 
 pub(super) fn lines(report: &SetUpReport, repository: Option<&Taken>) -> Vec<String> {
     let mut facts = Table::new(2, 1);
-    let mut fact = |name: &str, value: &str| facts.row([Cell::new(name), Cell::new(one_line(value))]);
+    let mut fact =
+        |name: &str, value: &str| facts.row([Cell::new(name), Cell::new(one_line(value))]);
     fact("machine", &report.machine_name);
     if let Some(wished) = &report.wished_name {
         fact("", &format!("another one is called {wished}"));
     }
     fact("remote", &redact(&report.remote_display));
-    if let Some(Taken { name, host, visibility, created, .. }) = repository {
+    if let Some(Taken {
+        name,
+        host,
+        visibility,
+        created,
+        ..
+    }) = repository
+    {
         let made = if *created { ", just made" } else { "" };
         fact("", &format!("{name} on {host}, {visibility}{made}"));
     }
@@ -114,23 +137,44 @@ pub(super) fn lines(report: &SetUpReport, repository: Option<&Taken>) -> Vec<Str
         fact("others", &report.other_machines.join(", "));
     }
     for (name, path) in &report.roots {
-        let learnt = report.learnt.iter().find(|placeholder| placeholder.name.as_str() == name);
-        let from = learnt.map(|placeholder| format!("  (learnt from {})", placeholder.machine)).unwrap_or_default();
+        let learnt = report
+            .learnt
+            .iter()
+            .find(|placeholder| placeholder.name.as_str() == name);
+        let from = learnt
+            .map(|placeholder| format!("  (learnt from {})", placeholder.machine))
+            .unwrap_or_default();
         fact(name, &format!("{path}{from}"));
     }
-    for ForeignPlaceholder { name, machine, there, .. } in &report.unmapped {
-        fact(name.as_str(), &format!("no directory here  (on {machine}: {there})"));
+    for ForeignPlaceholder {
+        name,
+        machine,
+        there,
+        ..
+    } in &report.unmapped
+    {
+        fact(
+            name.as_str(),
+            &format!("no directory here  (on {machine}: {there})"),
+        );
     }
     let mut lines = facts.lines(usize::MAX);
     lines.push(summary(report));
     if let RemoteState::Queued { reason, .. } = &report.remote {
-        lines.push(format!("not on the remote yet: {}", sanitize::lines(reason)));
+        lines.push(format!(
+            "not on the remote yet: {}",
+            sanitize::lines(reason)
+        ));
     }
     lines
 }
 
 fn summary(report: &SetUpReport) -> String {
-    let what = if report.first_time { "this machine is set up" } else { "this machine is up to date" };
+    let what = if report.first_time {
+        "this machine is set up"
+    } else {
+        "this machine is up to date"
+    };
     let carried = match report.carried {
         0 => String::new(),
         n => format!("; {} carried over from this disk", count(n, "session")),
@@ -150,16 +194,29 @@ fn summary(report: &SetUpReport) -> String {
 pub(super) fn hints(report: &SetUpReport, app: &mut App) {
     for placeholder in &report.unmapped {
         let name = one_line(placeholder.name.as_str());
-        let path =
-            placeholder.here.as_deref().map_or_else(|| "PATH".to_owned(), |path| sanitize::lines(&shell_word(path)));
-        let command = paint(HINT, &format!("ccsync config add-placeholder {name}={path}"));
-        app.out.hint(&format!("other machines have a placeholder {name}; to give it a directory here: {command}"));
+        let path = placeholder.here.as_deref().map_or_else(
+            || "PATH".to_owned(),
+            |path| sanitize::lines(&shell_word(path)),
+        );
+        let command = paint(
+            HINT,
+            &format!("ccsync config add-placeholder {name}={path}"),
+        );
+        app.out.hint(&format!(
+            "other machines have a placeholder {name}; to give it a directory here: {command}"
+        ));
     }
     if report.embedded {
-        app.out.hint("the sessions stay on this disk; to reach other machines: ccsync init --remote URL");
+        app.out.hint(
+            "the sessions stay on this disk; to reach other machines: ccsync init --remote URL",
+        );
     }
     if report.first_time {
-        let next = if report.other_machines.is_empty() { "ccsync push" } else { "ccsync resume" };
+        let next = if report.other_machines.is_empty() {
+            "ccsync push"
+        } else {
+            "ccsync resume"
+        };
         app.out.hint(&format!("next: {next}"));
     }
 }
@@ -188,9 +245,15 @@ mod tests {
             moved: false,
             other_machines: vec!["laptop".to_owned(), "evil\u{1b}[2J".to_owned()],
             carried: 3,
-            roots: vec![("HOME".to_owned(), "/home/al".to_owned()), ("WORK".to_owned(), "/srv/work".to_owned())],
+            roots: vec![
+                ("HOME".to_owned(), "/home/al".to_owned()),
+                ("WORK".to_owned(), "/srv/work".to_owned()),
+            ],
             learnt: vec![placeholder("WORK", Some("/srv/work"))],
-            unmapped: vec![placeholder("PROJECTS", None), placeholder("SRC", Some("/home/al/src"))],
+            unmapped: vec![
+                placeholder("PROJECTS", None),
+                placeholder("SRC", Some("/home/al/src")),
+            ],
             remote: RemoteState::UpToDate { commit: None },
         }
     }
@@ -204,7 +267,9 @@ mod tests {
     #[test]
     fn the_document_has_every_field() {
         let repository = super::super::remote::tests::taken();
-        insta::assert_snapshot!(serde_json::to_string_pretty(&document(&report(), Some(&repository))).unwrap());
+        insta::assert_snapshot!(
+            serde_json::to_string_pretty(&document(&report(), Some(&repository))).unwrap()
+        );
     }
 
     #[test]
@@ -213,6 +278,9 @@ mod tests {
             output.data("data").unwrap();
             output.hint("type this");
         });
-        assert_eq!((out.as_str(), err.as_str()), ("data\n", "hint: type this\n"));
+        assert_eq!(
+            (out.as_str(), err.as_str()),
+            ("data\n", "hint: type this\n")
+        );
     }
 }

@@ -50,20 +50,30 @@ pub(super) fn run(
     let survey = locks::survey(&app.context()?)?;
     let chosen = choose(&survey, wanted)?;
     if force && !yes {
-        chosen.iter().filter(|lock| lock.is_live()).try_for_each(|lock| ask(lock, app))?;
+        chosen
+            .iter()
+            .filter(|lock| lock.is_live())
+            .try_for_each(|lock| ask(lock, app))?;
     }
-    let take_over = if force { TakeOver::Live } else { TakeOver::Expired };
+    let take_over = if force {
+        TakeOver::Live
+    } else {
+        TakeOver::Expired
+    };
     let mut released = locks::release(&app.context()?, &chosen, take_over)?;
     if let (Wanted::Session(session), true) = (wanted, chosen.is_empty()) {
         released.push(Released::NotLocked(session.clone()));
     }
-    let kept = released.iter().any(|one| matches!(one, Released::HeldBy(_)));
+    let kept = released
+        .iter()
+        .any(|one| matches!(one, Released::HeldBy(_)));
     if json.json {
         app.print_json("lock release", &document(&released))?;
     } else {
         app.print(&lines(&released))?;
         if kept {
-            app.out.hint("if nobody is at work there: ccsync lock release SESSION --force");
+            app.out
+                .hint("if nobody is at work there: ccsync lock release SESSION --force");
         }
     }
     Ok(if kept { Exit::Locked } else { Exit::Done })
@@ -72,7 +82,12 @@ pub(super) fn run(
 fn choose(survey: &Survey, wanted: Wanted<'_>) -> Result<Vec<LockView>, CliError> {
     Ok(match wanted {
         Wanted::Session(session) => survey.named(session)?.cloned().into_iter().collect(),
-        Wanted::Own => survey.locks.iter().filter(|lock| lock.is_own()).cloned().collect(),
+        Wanted::Own => survey
+            .locks
+            .iter()
+            .filter(|lock| lock.is_own())
+            .cloned()
+            .collect(),
         Wanted::All => survey.locks.clone(),
     })
 }
@@ -82,7 +97,11 @@ fn ask(lock: &LockView, app: &App) -> Result<(), CliError> {
     if !app.is_interactive() {
         return Err(CliError::nobody_to_ask());
     }
-    let question = format!("{} may be at work on {}; release it? Type yes", holder(lock), named(lock));
+    let question = format!(
+        "{} may be at work on {}; release it? Type yes",
+        holder(lock),
+        named(lock)
+    );
     match prompt::line(&question).map_err(CliError::terminal)? {
         Some(answer) if answer.eq_ignore_ascii_case("yes") => Ok(()),
         _ => Err(CliError::cancelled()),
@@ -90,11 +109,19 @@ fn ask(lock: &LockView, app: &App) -> Result<(), CliError> {
 }
 
 fn named(lock: &LockView) -> String {
-    format!("{}  {}", short_id(lock.session.as_str()), title(lock.title.as_deref()))
+    format!(
+        "{}  {}",
+        short_id(lock.session.as_str()),
+        title(lock.title.as_deref())
+    )
 }
 
 fn document(released: &[Released]) -> Document<'_> {
-    let mut document = Document { released: Vec::new(), kept: Vec::new(), not_locked: Vec::new() };
+    let mut document = Document {
+        released: Vec::new(),
+        kept: Vec::new(),
+        not_locked: Vec::new(),
+    };
     for one in released {
         match one {
             Released::Done(lock) => document.released.push(row(lock)),
@@ -108,11 +135,14 @@ fn document(released: &[Released]) -> Document<'_> {
 fn lines(released: &[Released]) -> Vec<String> {
     let line = |one: &Released| match one {
         Released::Done(lock) => format!("  released    {}, held by {}", named(lock), holder(lock)),
-        Released::HeldBy(lock) => format!("  left        {}, held by {}", named(lock), holder(lock)),
+        Released::HeldBy(lock) => {
+            format!("  left        {}, held by {}", named(lock), holder(lock))
+        }
         Released::NotLocked(session) => format!("  not locked  {}", short_id(session.as_str())),
     };
     let mut lines: Vec<String> = released.iter().map(line).collect();
-    let number = |kind: fn(&Released) -> bool| released.iter().filter(|one| kind(one)).count() as u64;
+    let number =
+        |kind: fn(&Released) -> bool| released.iter().filter(|one| kind(one)).count() as u64;
     let done = count(number(|one| matches!(one, Released::Done(_))), "lock");
     let left = match number(|one| matches!(one, Released::HeldBy(_))) {
         0 => String::new(),
@@ -135,13 +165,18 @@ pub(super) fn clean_up(json: &JsonFlag, app: &mut App) -> Result<Exit, CliError>
 }
 
 fn cleanup_lines(done: &Cleanup) -> Vec<String> {
-    let removed = done.removed.iter().map(|lock| format!("  removed  {}, held by {}", named(lock), holder(lock)));
+    let removed = done
+        .removed
+        .iter()
+        .map(|lock| format!("  removed  {}, held by {}", named(lock), holder(lock)));
     let kept = match done.kept.len() {
         0 => String::new(),
         kept => format!(", {kept} left whose holders may be at work"),
     };
     let total = count(done.removed.len() as u64, "lock");
-    removed.chain([format!("lock cleanup: {total} removed{kept}")]).collect()
+    removed
+        .chain([format!("lock cleanup: {total} removed{kept}")])
+        .collect()
 }
 
 #[cfg(test)]
@@ -153,11 +188,17 @@ mod tests {
     fn what_was_released_and_what_was_left_is_told() {
         let mut views = views().into_iter();
         let mut next = || views.next().unwrap();
-        let released =
-            [Released::HeldBy(next()), Released::Done(next()), Released::NotLocked("77777777-0000".parse().unwrap())];
+        let released = [
+            Released::HeldBy(next()),
+            Released::Done(next()),
+            Released::NotLocked("77777777-0000".parse().unwrap()),
+        ];
         insta::assert_snapshot!(lines(&released).join("\n"));
         insta::assert_snapshot!(serde_json::to_string_pretty(&document(&released)).unwrap());
-        let done = Cleanup { removed: vec![next(), next()], kept: vec![next()] };
+        let done = Cleanup {
+            removed: vec![next(), next()],
+            kept: vec![next()],
+        };
         insta::assert_snapshot!(cleanup_lines(&done).join("\n"));
         assert_eq!(lines(&[]), ["lock release: 0 locks released"]);
     }

@@ -58,12 +58,20 @@ pub(super) struct Row<'a> {
     unreadable: Option<&'a str>,
 }
 
-pub(super) fn run(session: Option<&SessionId>, json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
+pub(super) fn run(
+    session: Option<&SessionId>,
+    json: &JsonFlag,
+    app: &mut App,
+) -> Result<Exit, CliError> {
     let mut survey = locks::survey(&app.context()?)?;
     if let Some(name) = session {
         let only = survey.named(name)?.map(|lock| lock.session.clone());
-        survey.locks.retain(|lock| Some(&lock.session) == only.as_ref());
-        survey.lost.retain(|claim| claim.session.as_str().starts_with(name.as_str()));
+        survey
+            .locks
+            .retain(|lock| Some(&lock.session) == only.as_ref());
+        survey
+            .lost
+            .retain(|claim| claim.session.as_str().starts_with(name.as_str()));
     }
     if json.json {
         app.print_json("lock show", &document(&survey))?;
@@ -94,8 +102,14 @@ pub(super) fn row(lock: &LockView) -> Row<'_> {
         None => ("unreadable", None, None),
         Some(Standing::Free | Standing::Mine) => ("mine", None, record.map(LockRecord::expires)),
         Some(Standing::Held { expires, .. }) => ("held", None, Some(*expires)),
-        Some(Standing::Expired { why: Expiry::NoHeartbeat, .. }) => ("expired", Some("no_heartbeat"), None),
-        Some(Standing::Expired { why: Expiry::ByClock, .. }) => ("expired", Some("by_clock"), None),
+        Some(Standing::Expired {
+            why: Expiry::NoHeartbeat,
+            ..
+        }) => ("expired", Some("no_heartbeat"), None),
+        Some(Standing::Expired {
+            why: Expiry::ByClock,
+            ..
+        }) => ("expired", Some("by_clock"), None),
     };
     Row {
         session: &lock.session,
@@ -121,11 +135,20 @@ pub(super) fn row(lock: &LockView) -> Row<'_> {
 fn table(locks: &[LockView], now: DateTime<Utc>) -> Table {
     let mut table = Table::new(0, TITLE);
     if !locks.is_empty() {
-        let headings = ["session", "title", "machine", "since", "heartbeat", "expires"];
+        let headings = [
+            "session",
+            "title",
+            "machine",
+            "since",
+            "heartbeat",
+            "expires",
+        ];
         table.row(headings.map(|text| Cell::new(text).style(HEADING)));
     }
     for lock in locks {
-        let time = |of: fn(&LockRecord) -> DateTime<Utc>| lock.record().map(|r| age(of(r), now)).unwrap_or_default();
+        let time = |of: fn(&LockRecord) -> DateTime<Utc>| {
+            lock.record().map(|r| age(of(r), now)).unwrap_or_default()
+        };
         let (expiry, style) = match lock.is_live() {
             true => (expiry(lock, now), QUIET),
             false => (expiry(lock, now), ATTENTION),
@@ -152,30 +175,67 @@ pub(super) fn holder(lock: &LockView) -> String {
 }
 
 fn expiry(lock: &LockView, now: DateTime<Utc>) -> String {
-    let within =
-        |then: DateTime<Utc>| format!("in {} min", ((then - now).max(TimeDelta::zero()).num_seconds() + 59) / 60);
+    let within = |then: DateTime<Utc>| {
+        format!(
+            "in {} min",
+            ((then - now).max(TimeDelta::zero()).num_seconds() + 59) / 60
+        )
+    };
     match (&lock.content, lock.running) {
         (Content::Unreadable { reason }, _) => format!("never: {}", one_line(reason)),
         (Content::Lock { own: true, .. }, Some(pid)) => format!("when process {pid} ends"),
         (Content::Lock { own: true, .. }, None) => "its process is dead".to_owned(),
-        (Content::Lock { standing: Standing::Held { expires, .. }, .. }, _) => within(*expires),
-        (Content::Lock { standing: Standing::Expired { why: Expiry::NoHeartbeat, .. }, .. }, _) => {
-            "expired: no heartbeat seen".to_owned()
-        }
-        (Content::Lock { standing: Standing::Expired { why: Expiry::ByClock, .. }, .. }, _) => {
-            "expired: by the clock".to_owned()
-        }
+        (
+            Content::Lock {
+                standing: Standing::Held { expires, .. },
+                ..
+            },
+            _,
+        ) => within(*expires),
+        (
+            Content::Lock {
+                standing:
+                    Standing::Expired {
+                        why: Expiry::NoHeartbeat,
+                        ..
+                    },
+                ..
+            },
+            _,
+        ) => "expired: no heartbeat seen".to_owned(),
+        (
+            Content::Lock {
+                standing:
+                    Standing::Expired {
+                        why: Expiry::ByClock,
+                        ..
+                    },
+                ..
+            },
+            _,
+        ) => "expired: by the clock".to_owned(),
         (Content::Lock { .. }, _) => String::new(),
     }
 }
 
 fn remarks(survey: &Survey) -> Vec<String> {
     let lost = survey.lost.iter().map(|claim| {
-        format!("{}: another machine has taken it; what was written here is kept", short_id(claim.session.as_str()))
+        format!(
+            "{}: another machine has taken it; what was written here is kept",
+            short_id(claim.session.as_str())
+        )
     });
-    let damaged = survey.damaged.iter().map(|why| format!("not read: {}", one_line(why)));
+    let damaged = survey
+        .damaged
+        .iter()
+        .map(|why| format!("not read: {}", one_line(why)));
     let strangers = survey.strangers.len() as u64;
-    let strangers = (strangers > 0).then(|| format!("{} between the locks that are none", count(strangers, "branch")));
+    let strangers = (strangers > 0).then(|| {
+        format!(
+            "{} between the locks that are none",
+            count(strangers, "branch")
+        )
+    });
     lost.chain(damaged).chain(strangers).collect()
 }
 
@@ -194,38 +254,76 @@ pub(super) mod tests {
     /// One of each kind.
     pub(in super::super) fn views() -> Vec<LockView> {
         let record = |n: u32, minutes: i64| {
-            let by =
-                Identity { machine: format!("{n:032x}").parse().unwrap(), host: "lap\u{202e}top".to_owned(), pid: n };
-            let stamp = Stamp { now: now() - TimeDelta::minutes(minutes), nonce: "n".to_owned() };
-            LockRecord::first(format!("{n}{n}{n}{n}{n}{n}{n}{n}-0000").parse().unwrap(), &by, stamp)
-        };
-        let view =
-            |record: LockRecord, standing: fn(Box<LockRecord>) -> Standing, own: bool, running: Option<u32>| LockView {
-                session: record.session.clone(),
-                title: Some("fix the login form\u{1b}[2J".to_owned()),
-                commit: "c".repeat(40).parse().unwrap(),
-                content: Content::Lock {
-                    standing: standing(Box::new(record.clone())),
-                    seen: Box::new(Seen {
-                        commit: "c".repeat(40).parse().unwrap(),
-                        first_seen: record.renewed,
-                        record,
-                    }),
-                    own,
-                },
-                running,
+            let by = Identity {
+                machine: format!("{n:032x}").parse().unwrap(),
+                host: "lap\u{202e}top".to_owned(),
+                pid: n,
             };
+            let stamp = Stamp {
+                now: now() - TimeDelta::minutes(minutes),
+                nonce: "n".to_owned(),
+            };
+            LockRecord::first(
+                format!("{n}{n}{n}{n}{n}{n}{n}{n}-0000").parse().unwrap(),
+                &by,
+                stamp,
+            )
+        };
+        let view = |record: LockRecord,
+                    standing: fn(Box<LockRecord>) -> Standing,
+                    own: bool,
+                    running: Option<u32>| LockView {
+            session: record.session.clone(),
+            title: Some("fix the login form\u{1b}[2J".to_owned()),
+            commit: "c".repeat(40).parse().unwrap(),
+            content: Content::Lock {
+                standing: standing(Box::new(record.clone())),
+                seen: Box::new(Seen {
+                    commit: "c".repeat(40).parse().unwrap(),
+                    first_seen: record.renewed,
+                    record,
+                }),
+                own,
+            },
+            running,
+        };
         vec![
-            view(record(1, 3), |by| Standing::Held { expires: by.expires(), by }, false, None),
-            view(record(2, 90), |by| Standing::Expired { by, why: Expiry::NoHeartbeat }, false, None),
-            view(record(3, 13), |by| Standing::Expired { by, why: Expiry::ByClock }, false, None),
+            view(
+                record(1, 3),
+                |by| Standing::Held {
+                    expires: by.expires(),
+                    by,
+                },
+                false,
+                None,
+            ),
+            view(
+                record(2, 90),
+                |by| Standing::Expired {
+                    by,
+                    why: Expiry::NoHeartbeat,
+                },
+                false,
+                None,
+            ),
+            view(
+                record(3, 13),
+                |by| Standing::Expired {
+                    by,
+                    why: Expiry::ByClock,
+                },
+                false,
+                None,
+            ),
             view(record(4, 0), |_| Standing::Mine, true, Some(4)),
             view(record(5, 0), |_| Standing::Mine, true, None),
             LockView {
                 session: "66666666-0000".parse().unwrap(),
                 title: None,
                 commit: "d".repeat(40).parse().unwrap(),
-                content: Content::Unreadable { reason: "it has a history\u{7}".to_owned() },
+                content: Content::Unreadable {
+                    reason: "it has a history\u{7}".to_owned(),
+                },
                 running: None,
             },
         ]
@@ -240,7 +338,11 @@ pub(super) mod tests {
     #[test]
     fn the_document_has_every_field() {
         let strangers = vec!["x/y".to_owned()];
-        let survey = Survey { locks: views(), strangers, ..Survey::default() };
+        let survey = Survey {
+            locks: views(),
+            strangers,
+            ..Survey::default()
+        };
         insta::assert_snapshot!(serde_json::to_string_pretty(&document(&survey)).unwrap());
     }
 }

@@ -21,13 +21,20 @@ use crate::ui::format::age;
 use crate::ui::picker::{Item, Picked, Preview, Screen, pick};
 
 /// The session that the arguments or the person choose.
-pub(super) fn session(args: &Args, candidates: Candidates, app: &mut App) -> Result<SessionId, CliError> {
+pub(super) fn session(
+    args: &Args,
+    candidates: Candidates,
+    app: &mut App,
+) -> Result<SessionId, CliError> {
     if let Some(wanted) = &args.session {
         return refuse_left_out(candidates.named(wanted)?, &candidates);
     }
     let ctx = app.context()?;
     let recent = |candidate: &Candidate| args.all || is_recent(candidate, &ctx);
-    let travels = candidates.sessions.into_iter().filter(|candidate| left_out(candidate).is_none());
+    let travels = candidates
+        .sessions
+        .into_iter()
+        .filter(|candidate| left_out(candidate).is_none());
     let recent: Vec<Candidate> = travels.filter(recent).collect();
     match recent.first() {
         None => Err(ResumeError::Nothing.into()),
@@ -39,7 +46,10 @@ pub(super) fn session(args: &Args, candidates: Candidates, app: &mut App) -> Res
 
 /// Nobody else could go on with a session that does not travel, so that its lock would mean nothing.
 fn refuse_left_out(session: SessionId, candidates: &Candidates) -> Result<SessionId, CliError> {
-    let candidate = candidates.sessions.iter().find(|candidate| candidate.row.session == session);
+    let candidate = candidates
+        .sessions
+        .iter()
+        .find(|candidate| candidate.row.session == session);
     match candidate.and_then(left_out).cloned() {
         Some(why) => Err(ResumeError::LeftOut { session, why }.into()),
         None => Ok(session),
@@ -47,20 +57,35 @@ fn refuse_left_out(session: SessionId, candidates: &Candidates) -> Result<Sessio
 }
 
 fn left_out(candidate: &Candidate) -> Option<&LeftOut> {
-    candidate.row.left_out.as_ref().filter(|why| why.is_for_good())
+    candidate
+        .row
+        .left_out
+        .as_ref()
+        .filter(|why| why.is_for_good())
 }
 
 fn is_recent(candidate: &Candidate, ctx: &Context<'_>) -> bool {
     let days = chrono::TimeDelta::days(i64::from(ctx.settings.days));
-    candidate.row.here || candidate.row.last_activity.is_some_and(|time| ctx.clock.now() - time <= days)
+    candidate.row.here
+        || candidate
+            .row
+            .last_activity
+            .is_some_and(|time| ctx.clock.now() - time <= days)
 }
 
 fn ask(candidates: &[Candidate], ctx: &Context<'_>, app: &App) -> Result<SessionId, CliError> {
     let now = ctx.clock.now();
     let here = Here::of(ctx);
     let roots = &ctx.settings.roots;
-    let items = candidates.iter().map(|candidate| item(candidate, &here, roots, now)).collect();
-    let screen = Screen { colors: app.stderr_colors, only_lines: app.env.only_lines, columns: app.out.width() };
+    let items = candidates
+        .iter()
+        .map(|candidate| item(candidate, &here, roots, now))
+        .collect();
+    let screen = Screen {
+        colors: app.stderr_colors,
+        only_lines: app.env.only_lines,
+        columns: app.out.width(),
+    };
     match pick(items, now, screen, &mut LastTurns { ctx }).map_err(ResumeError::Picker)? {
         Picked::Chosen(session) => Ok(session),
         Picked::Cancelled => Err(CliError::cancelled()),
@@ -79,15 +104,23 @@ impl Here {
     fn of(ctx: &Context<'_>) -> Self {
         let directory = ctx.env.directory.as_deref();
         Self {
-            identity: directory.and_then(sync::identity_at).map(|identity| identity.to_string()),
-            directory: directory.map(|cwd| collapse_path(&ctx.settings.roots, &cwd.to_string_lossy())),
+            identity: directory
+                .and_then(sync::identity_at)
+                .map(|identity| identity.to_string()),
+            directory: directory
+                .map(|cwd| collapse_path(&ctx.settings.roots, &cwd.to_string_lossy())),
         }
     }
 
     /// Whether the session is of the project at hand, in whichever clone of it.
     fn has(&self, row: &SessionRow) -> bool {
-        let is_below = |here: &PortablePath| row.project.as_deref().is_some_and(|p| is_same_or_below(here.as_str(), p));
-        self.directory.as_ref().is_some_and(is_below) || self.identity.is_some() && self.identity == row.identity
+        let is_below = |here: &PortablePath| {
+            row.project
+                .as_deref()
+                .is_some_and(|p| is_same_or_below(here.as_str(), p))
+        };
+        self.directory.as_ref().is_some_and(is_below)
+            || self.identity.is_some() && self.identity == row.identity
     }
 }
 
@@ -97,7 +130,11 @@ fn item(candidate: &Candidate, here: &Here, roots: &RootSet, now: DateTime<Utc>)
         session: row.session.clone(),
         is_of_this_project: here.has(row),
         last_activity: row.last_activity,
-        project: row.project.as_deref().map(|project| place(project, roots)).unwrap_or_default(),
+        project: row
+            .project
+            .as_deref()
+            .map(|project| place(project, roots))
+            .unwrap_or_default(),
         title: row.title.clone().unwrap_or_default(),
         first_words: row.first_prompt.clone().unwrap_or_default(),
         machine: row.machine.clone().unwrap_or_default(),

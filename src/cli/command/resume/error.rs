@@ -11,8 +11,7 @@ use crate::ui::picker::PickError;
 use crate::ui::sanitize;
 
 /// What happens where two go on without knowing of each other.
-pub(in crate::cli) const WITHOUT_LOCK: &str =
-    "without a lock another machine may go on with the session too; then both sides are kept, yours as a fork";
+pub(in crate::cli) const WITHOUT_LOCK: &str = "without a lock another machine may go on with the session too; then both sides are kept, yours as a fork";
 
 /// What goes wrong before the client runs. Texts from elsewhere are sanitised where the error is shown.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +37,10 @@ pub(in crate::cli) enum ResumeError {
     #[error("no record of session {0} says in which directory it belongs")]
     NoProject(SessionId),
     #[error("the project {} of session {session} is not on this machine", project(missing.project.as_str()))]
-    ProjectMissing { session: SessionId, missing: Box<MissingProject> },
+    ProjectMissing {
+        session: SessionId,
+        missing: Box<MissingProject>,
+    },
     #[error("there is no directory `{}`", .0.display())]
     NoDirectory(PathBuf),
     #[error("the list of sessions cannot be shown")]
@@ -49,16 +51,28 @@ impl From<ResumeError> for CliError {
     fn from(error: ResumeError) -> Self {
         let hint = |text: &str| vec![text.to_owned()];
         let (kind, hints) = match &error {
-            ResumeError::ChosenTwice(_) => (Kind::Usage, hint("ccsync resume SESSION, or: ccsync start")),
-            ResumeError::Nothing => {
-                (Kind::Failed, hint("to look at all there are: ccsync resume --all; to begin one: ccsync start"))
+            ResumeError::ChosenTwice(_) => {
+                (Kind::Usage, hint("ccsync resume SESSION, or: ccsync start"))
             }
-            ResumeError::NoTerminal => (Kind::Usage, hint("ccsync resume SESSION, or: ccsync resume --latest")),
+            ResumeError::Nothing => (
+                Kind::Failed,
+                hint("to look at all there are: ccsync resume --all; to begin one: ccsync start"),
+            ),
+            ResumeError::NoTerminal => (
+                Kind::Usage,
+                hint("ccsync resume SESSION, or: ccsync resume --latest"),
+            ),
             ResumeError::Offline(_) => (
                 Kind::Remote,
-                vec!["to go on without a lock: the same with --offline".to_owned(), WITHOUT_LOCK.to_owned()],
+                vec![
+                    "to go on without a lock: the same with --offline".to_owned(),
+                    WITHOUT_LOCK.to_owned(),
+                ],
             ),
-            ResumeError::HeldHere { .. } => (Kind::Locked, hint("go on in that terminal, or end it there")),
+            ResumeError::HeldHere { .. } => (
+                Kind::Locked,
+                hint("go on in that terminal, or end it there"),
+            ),
             ResumeError::HeldBy { session, .. } => (
                 Kind::Locked,
                 vec![
@@ -66,18 +80,34 @@ impl From<ResumeError> for CliError {
                     "who holds which session: ccsync lock show".to_owned(),
                 ],
             ),
-            ResumeError::NotBrought { session, .. } => (Kind::Failed, vec![format!("ccsync verify {session}")]),
+            ResumeError::NotBrought { session, .. } => {
+                (Kind::Failed, vec![format!("ccsync verify {session}")])
+            }
             ResumeError::LeftOut { session, .. } => (
                 Kind::Failed,
-                vec![format!("to go on without ccsync: ccsync pull {session}, then claude --resume {session}")],
+                vec![format!(
+                    "to go on without ccsync: ccsync pull {session}, then claude --resume {session}"
+                )],
             ),
-            ResumeError::DirectoryLeftOut { .. } => (Kind::Failed, hint("to begin one without ccsync: claude")),
-            ResumeError::NoProject(session) => {
-                (Kind::Failed, vec![format!("where it lies: ccsync list --json | grep {session}")])
+            ResumeError::DirectoryLeftOut { .. } => {
+                (Kind::Failed, hint("to begin one without ccsync: claude"))
             }
-            ResumeError::ProjectMissing { session, missing } => (Kind::Failed, ways_out(session, missing)),
-            ResumeError::NoDirectory(path) => (Kind::Usage, vec![format!("mkdir -p {}", shell_word(path))]),
-            ResumeError::Picker(_) => (Kind::Failed, hint("ccsync resume SESSION, or: ccsync resume --latest")),
+            ResumeError::NoProject(session) => (
+                Kind::Failed,
+                vec![format!(
+                    "where it lies: ccsync list --json | grep {session}"
+                )],
+            ),
+            ResumeError::ProjectMissing { session, missing } => {
+                (Kind::Failed, ways_out(session, missing))
+            }
+            ResumeError::NoDirectory(path) => {
+                (Kind::Usage, vec![format!("mkdir -p {}", shell_word(path))])
+            }
+            ResumeError::Picker(_) => (
+                Kind::Failed,
+                hint("ccsync resume SESSION, or: ccsync resume --latest"),
+            ),
         };
         Self::new(kind, error, hints)
     }
@@ -87,16 +117,27 @@ impl From<ResumeError> for CliError {
 fn ways_out(session: &SessionId, missing: &MissingProject) -> Vec<String> {
     let mut hints = Vec::new();
     if let Some(root) = &missing.unmapped {
-        hints.push(format!("if it is here: ccsync config add-placeholder {}=/its/directory", root.name));
+        hints.push(format!(
+            "if it is here: ccsync config add-placeholder {}=/its/directory",
+            root.name
+        ));
     }
     if let Some(clone) = &missing.clone {
         let from = sanitize::lines(&clone.remote.to_string());
-        let into = shell_word(&PathBuf::from(sanitize::lines(&clone.into.to_string_lossy())));
-        hints.push(format!("git clone -- {} {into}", shell_word(&PathBuf::from(from))));
+        let into = shell_word(&PathBuf::from(sanitize::lines(
+            &clone.into.to_string_lossy(),
+        )));
+        hints.push(format!(
+            "git clone -- {} {into}",
+            shell_word(&PathBuf::from(from))
+        ));
         hints.push(format!("if there is a clone elsewhere on this machine, in its directory: ccsync resume {session}"));
     } else if let Some(directory) = &missing.directory {
         let directory = PathBuf::from(sanitize::lines(&directory.to_string_lossy()));
-        hints.push(format!("if it needs no repository: mkdir -p {}", shell_word(&directory)));
+        hints.push(format!(
+            "if it needs no repository: mkdir -p {}",
+            shell_word(&directory)
+        ));
     }
     hints
 }

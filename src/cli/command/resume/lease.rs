@@ -11,13 +11,19 @@ use crate::ui::format::age;
 use crate::ui::{prompt, sanitize};
 
 /// Without the remote there is no lock: goes on only if the person wants that.
-pub(super) fn agree_to_go_on_alone(reason: &str, offline: bool, app: &mut App) -> Result<(), CliError> {
+pub(super) fn agree_to_go_on_alone(
+    reason: &str,
+    offline: bool,
+    app: &mut App,
+) -> Result<(), CliError> {
     if !offline && !app.is_interactive() {
         return Err(ResumeError::Offline(reason.to_owned()).into());
     }
     app.out.note(&sanitize::one_line(reason));
     app.out.note(WITHOUT_LOCK);
-    if offline || prompt::confirm("Go on without a lock?").map_err(CliError::terminal)? == Some(true) {
+    if offline
+        || prompt::confirm("Go on without a lock?").map_err(CliError::terminal)? == Some(true)
+    {
         return Ok(());
     }
     Err(CliError::cancelled())
@@ -31,7 +37,9 @@ pub(in crate::cli::command) fn take_or_go_on_alone(
     app: &mut App,
 ) -> Result<bool, CliError> {
     match take(session, false, app) {
-        Err(e) if e.is_remote_trouble() => agree_to_go_on_alone(&e.message(), offline, app).map(|()| false),
+        Err(e) if e.is_remote_trouble() => {
+            agree_to_go_on_alone(&e.message(), offline, app).map(|()| false)
+        }
         taken => taken.map(|()| true),
     }
 }
@@ -39,16 +47,27 @@ pub(in crate::cli::command) fn take_or_go_on_alone(
 /// A session that a client of this machine has open is not opened twice, whatever the locks say: two clients write into one file.
 pub(super) fn refuse_if_open_here(session: &SessionId, app: &App) -> Result<(), CliError> {
     match live_sessions(&app.env.claude_dir).get(session) {
-        Some(pid) => Err(ResumeError::HeldHere { session: session.clone(), pid: *pid }.into()),
+        Some(pid) => Err(ResumeError::HeldHere {
+            session: session.clone(),
+            pid: *pid,
+        }
+        .into()),
         None => Ok(()),
     }
 }
 
 /// Makes the session this process's, asking where another machine has it.
 pub(super) fn take(session: &SessionId, take_over: bool, app: &mut App) -> Result<(), CliError> {
-    let Some(held) = in_the_way(locks::acquire(&app.context()?, session, TakeOver::Expired)?) else { return Ok(()) };
+    let Some(held) = in_the_way(locks::acquire(&app.context()?, session, TakeOver::Expired)?)
+    else {
+        return Ok(());
+    };
     if let Some(pid) = held.running.filter(|_| held.is_own()) {
-        return Err(ResumeError::HeldHere { session: session.clone(), pid }.into());
+        return Err(ResumeError::HeldHere {
+            session: session.clone(),
+            pid,
+        }
+        .into());
     }
     if !take_over && !agrees_to_take_over(&held, app)? {
         return Err(held_by(session, &held, app));
@@ -79,7 +98,11 @@ fn agrees_to_take_over(held: &LockView, app: &mut App) -> Result<bool, CliError>
 }
 
 fn held_by(session: &SessionId, held: &LockView, app: &App) -> CliError {
-    ResumeError::HeldBy { session: session.clone(), by: holder(held, app) }.into()
+    ResumeError::HeldBy {
+        session: session.clone(),
+        by: holder(held, app),
+    }
+    .into()
 }
 
 /// Who has it, in a person's words.
@@ -88,7 +111,11 @@ fn holder(lock: &LockView, app: &App) -> String {
     let now = app.clock.now();
     match (lock.record(), lock.standing()) {
         (Some(record), Some(Standing::Held { .. })) => {
-            format!("{} (last heard of {})", sanitize::one_line(&record.host), age(record.renewed, now))
+            format!(
+                "{} (last heard of {})",
+                sanitize::one_line(&record.host),
+                age(record.renewed, now)
+            )
         }
         (Some(record), _) => sanitize::one_line(&record.host).into_owned(),
         (None, _) => "somebody (the lock cannot be read)".to_owned(),

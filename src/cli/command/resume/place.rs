@@ -12,12 +12,22 @@ use crate::ui::format::project;
 use crate::ui::{prompt, sanitize};
 
 /// The session's working directory here, and what was checked out there when it was stored.
-pub(super) fn directory(session: &SessionId, app: &mut App) -> Result<(PathBuf, Option<ProjectGit>), CliError> {
+pub(super) fn directory(
+    session: &SessionId,
+    app: &mut App,
+) -> Result<(PathBuf, Option<ProjectGit>), CliError> {
     loop {
         match sync::project_here(&app.context()?, session)? {
-            ProjectHere::Present { directory, clones, git } => {
+            ProjectHere::Present {
+                directory,
+                clones,
+                git,
+            } => {
                 if clones > 1 {
-                    app.out.note(&format!("{clones} clones of the project are here; this one: {}", shown(&directory)));
+                    app.out.note(&format!(
+                        "{clones} clones of the project are here; this one: {}",
+                        shown(&directory)
+                    ));
                 }
                 return Ok((directory, git));
             }
@@ -31,20 +41,30 @@ pub(super) fn directory(session: &SessionId, app: &mut App) -> Result<(PathBuf, 
 fn mend(session: &SessionId, missing: &MissingProject, app: &mut App) -> Result<(), CliError> {
     let refusal = || {
         let missing = Box::new(missing.clone());
-        CliError::from(ResumeError::ProjectMissing { session: session.clone(), missing })
+        CliError::from(ResumeError::ProjectMissing {
+            session: session.clone(),
+            missing,
+        })
     };
     if !app.is_interactive() {
         return Err(refusal());
     }
     let project = project(missing.project.as_str());
-    app.out.note(&format!("the project {project} is not on this machine"));
+    app.out
+        .note(&format!("the project {project} is not on this machine"));
     let mut choices: Vec<(String, Choice<'_>)> = Vec::new();
     if let Some(proposed) = &missing.clone {
         let from = sanitize::one_line(&proposed.remote.to_string()).into_owned();
-        choices.push((format!("clone {from} into {}", shown(&proposed.into)), Choice::Clone(proposed)));
+        choices.push((
+            format!("clone {from} into {}", shown(&proposed.into)),
+            Choice::Clone(proposed),
+        ));
     }
     if let Some(root) = &missing.unmapped {
-        choices.push((format!("say where {} is on this machine", root.name), Choice::Map(root)));
+        choices.push((
+            format!("say where {} is on this machine", root.name),
+            Choice::Map(root),
+        ));
     }
     if choices.is_empty() {
         return Err(refusal());
@@ -52,7 +72,10 @@ fn mend(session: &SessionId, missing: &MissingProject, app: &mut App) -> Result<
     choices.push(("stop".to_owned(), Choice::Stop));
     let texts: Vec<&str> = choices.iter().map(|(text, _)| text.as_str()).collect();
     let chosen = prompt::choose("What now", &texts).map_err(CliError::terminal)?;
-    match chosen.and_then(|at| choices.get(at)).map(|(_, choice)| choice) {
+    match chosen
+        .and_then(|at| choices.get(at))
+        .map(|(_, choice)| choice)
+    {
         Some(Choice::Clone(proposed)) => Ok(sync::clone_project(&app.context()?, proposed)?),
         Some(Choice::Map(root)) => map(root, app),
         Some(Choice::Stop) | None => Err(refusal()),
@@ -68,9 +91,19 @@ enum Choice<'a> {
 /// Gives a root its directory on this machine.
 fn map(root: &UnmappedRoot, app: &App) -> Result<(), CliError> {
     let question = format!("Directory of {} on this machine", root.name);
-    let answer = prompt::line(&question).map_err(CliError::terminal)?.ok_or_else(CliError::cancelled)?;
-    let path = app.env.home.join(answer.strip_prefix("~/").unwrap_or(&answer));
-    sync::set_path(&app.context()?, root.name.clone(), "this", &path.to_string_lossy())?;
+    let answer = prompt::line(&question)
+        .map_err(CliError::terminal)?
+        .ok_or_else(CliError::cancelled)?;
+    let path = app
+        .env
+        .home
+        .join(answer.strip_prefix("~/").unwrap_or(&answer));
+    sync::set_path(
+        &app.context()?,
+        root.name.clone(),
+        "this",
+        &path.to_string_lossy(),
+    )?;
     Ok(())
 }
 

@@ -42,13 +42,16 @@ pub(in crate::cli::command) fn client(
     app: &mut App,
 ) -> Result<Exit, CliError> {
     if launch.note.is_some() && launch.has_own_settings() {
-        app.out.note("the model is not told where things are now: `--settings` is yours in this run");
+        app.out
+            .note("the model is not told where things are now: `--settings` is yours in this run");
     }
     let sessions = Mutex::new(BTreeSet::from([session.clone()]));
     fail_point("the client is about to run");
     let ended = run_beside_backups(launch, &sessions, app);
     fail_point("the client has ended");
-    let sessions = sessions.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let sessions = sessions
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     if let Some(note) = launch.note {
         // It has been told. What cannot be removed is written anew the next time.
         let _ = remove_file_if_exists(note);
@@ -60,7 +63,10 @@ pub(in crate::cli::command) fn client(
     // Whoever was told to end has nobody to ask any more.
     let interactive = ctx.interactive && !ended.as_ref().is_ok_and(|ended| ended.was_told);
     // Whatever became of the client, what it wrote is pushed.
-    match (sync::finish(&Context { interactive, ..ctx }, &sessions), &ended) {
+    match (
+        sync::finish(&Context { interactive, ..ctx }, &sessions),
+        &ended,
+    ) {
         (Ok(finished), Ok(ended)) => {
             let turns = ended.turns + turns_of(&finished.report, &sessions);
             summarise(&finished, &sessions, turns, locked, app);
@@ -74,7 +80,9 @@ pub(in crate::cli::command) fn client(
 /// Gives the lock back of a session that was not continued after all.
 pub(in crate::cli::command) fn give_back(session: &SessionId, app: &mut App) {
     answer_interruption();
-    let given = app.context().and_then(|ctx| Ok(sync::finish(&ctx, &BTreeSet::from([session.clone()]))?));
+    let given = app
+        .context()
+        .and_then(|ctx| Ok(sync::finish(&ctx, &BTreeSet::from([session.clone()]))?));
     if let Err(e) = given {
         e.show(&mut app.out);
     }
@@ -85,7 +93,11 @@ fn run_beside_backups(
     sessions: &Mutex<BTreeSet<SessionId>>,
     app: &App,
 ) -> Result<Ended, CliError> {
-    let ctx = Context { progress: Arc::new(Silent), interactive: false, ..app.context()? };
+    let ctx = Context {
+        progress: Arc::new(Silent),
+        interactive: false,
+        ..app.context()?
+    };
     let lent = lend_terminal();
     // From here on it is the client that is interrupted. What came before was meant for this program, whatever it was doing.
     if interrupted() {
@@ -103,7 +115,11 @@ fn run_beside_backups(
         backups.thread().unpark();
         // How things stand, the last push says.
         let turns = backups.join().unwrap_or_default();
-        Ok(Ended { status: status?, was_told, turns })
+        Ok(Ended {
+            status: status?,
+            was_told,
+            turns,
+        })
     })
 }
 
@@ -117,7 +133,11 @@ struct Ended {
 }
 
 /// Waits for the client's end, and brings it about if this process is told to end.
-fn wait(client: &mut Running, lent: &LentTerminal, clock: &dyn Clock) -> Result<ExitStatus, CliError> {
+fn wait(
+    client: &mut Running,
+    lent: &LentTerminal,
+    clock: &dyn Clock,
+) -> Result<ExitStatus, CliError> {
     let mut asked: Option<Duration> = None;
     loop {
         if let Some(status) = client.try_wait()? {
@@ -137,12 +157,20 @@ fn wait(client: &mut Running, lent: &LentTerminal, clock: &dyn Clock) -> Result<
 
 /// Every quarter of a lock's life a sign of life and a push of what is new; a session that the client begins meanwhile gets a lock too.
 /// Gives how many turns were pushed.
-fn back_up_until(over: &AtomicBool, pid: u32, sessions: &Mutex<BTreeSet<SessionId>>, ctx: &Context<'_>) -> u64 {
+fn back_up_until(
+    over: &AtomicBool,
+    pid: u32,
+    sessions: &Mutex<BTreeSet<SessionId>>,
+    ctx: &Context<'_>,
+) -> u64 {
     let mut turns = 0;
     let mut last = Moment::now(ctx.clock);
     while !over.load(Ordering::SeqCst) {
         if let Some(other) = session_of(&ctx.env.claude_dir, pid)
-            && sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(other.clone())
+            && sessions
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(other.clone())
         {
             // Without a lock it is kept all the same.
             let _ = sync::locks::acquire(ctx, &other, TakeOver::Expired);
@@ -150,7 +178,10 @@ fn back_up_until(over: &AtomicBool, pid: u32, sessions: &Mutex<BTreeSet<SessionI
         if last.is_over(ctx.clock) {
             // What fails now is tried again by the next one, and by the last push.
             if let Ok(report) = sync::back_up(ctx) {
-                turns += turns_of(&report, &sessions.lock().unwrap_or_else(PoisonError::into_inner));
+                turns += turns_of(
+                    &report,
+                    &sessions.lock().unwrap_or_else(PoisonError::into_inner),
+                );
             }
             last = Moment::now(ctx.clock);
         }
@@ -161,7 +192,12 @@ fn back_up_until(over: &AtomicBool, pid: u32, sessions: &Mutex<BTreeSet<SessionI
 
 /// How many turns of `sessions` were pushed.
 fn turns_of(report: &Report, sessions: &BTreeSet<SessionId>) -> u64 {
-    report.sessions.iter().filter(|session| sessions.contains(&session.session)).filter_map(|s| s.turns).sum()
+    report
+        .sessions
+        .iter()
+        .filter(|session| sessions.contains(&session.session))
+        .filter_map(|s| s.turns)
+        .sum()
 }
 
 /// When the last sign of life was given, by both clocks: the one stands still while the machine sleeps.
@@ -172,47 +208,83 @@ struct Moment {
 
 impl Moment {
     fn now(clock: &dyn Clock) -> Self {
-        Self { monotonic: clock.monotonic(), wall: clock.now() }
+        Self {
+            monotonic: clock.monotonic(),
+            wall: clock.now(),
+        }
     }
 
     fn is_over(&self, clock: &dyn Clock) -> bool {
-        let running = TimeDelta::from_std(clock.monotonic().saturating_sub(self.monotonic)).unwrap_or(TimeDelta::MAX);
+        let running = TimeDelta::from_std(clock.monotonic().saturating_sub(self.monotonic))
+            .unwrap_or(TimeDelta::MAX);
         running.max(clock.now() - self.wall) >= RENEWAL
     }
 }
 
 /// Where another command on this machine has noticed that first, and has made the fork.
-const LOST: &str =
-    "the lock was taken away while the client ran: what it said after that is a session of its own, if anything";
+const LOST: &str = "the lock was taken away while the client ran: what it said after that is a session of its own, if anything";
 
 /// One line that says how things stand; more only where somebody has to know.
-fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, turns: u64, locked: bool, app: &mut App) {
+fn summarise(
+    finished: &Finished,
+    sessions: &BTreeSet<SessionId>,
+    turns: u64,
+    locked: bool,
+    app: &mut App,
+) {
     let report = &finished.report;
-    let mine = report.sessions.iter().filter(|session| sessions.contains(&session.session));
+    let mine = report
+        .sessions
+        .iter()
+        .filter(|session| sessions.contains(&session.session));
     let (mut forked, mut left) = (false, false);
     for session in mine {
         match &session.outcome {
             Outcome::Forked { fork, lines } => {
                 forked = true;
-                let why: String = session.notes.iter().map(|note| format!("{}; ", sanitize::one_line(note))).collect();
+                let why: String = session
+                    .notes
+                    .iter()
+                    .map(|note| format!("{}; ", sanitize::one_line(note)))
+                    .collect();
                 let line = count(*lines, "line");
-                app.out.attention(&format!("{why}what was said here, {line}, is a session of its own: {fork}"));
+                app.out.attention(&format!(
+                    "{why}what was said here, {line}, is a session of its own: {fork}"
+                ));
                 app.out.hint(&format!("ccsync resume {fork}"));
             }
             Outcome::Skipped { reason } => {
                 left = true;
-                app.out.attention(&format!("{} was not pushed: {}", session.session, sanitize::one_line(reason)));
-                app.out.hint(&format!("what was said is still here: ccsync verify {}", session.session));
+                app.out.attention(&format!(
+                    "{} was not pushed: {}",
+                    session.session,
+                    sanitize::one_line(reason)
+                ));
+                app.out.hint(&format!(
+                    "what was said is still here: ccsync verify {}",
+                    session.session
+                ));
             }
             Outcome::LeftOut { reason, .. } if !session.notes.is_empty() => {
                 left = true;
-                app.out.attention(&format!("{} was not pushed: {}", session.session, sanitize::one_line(reason)));
-                session.notes.iter().for_each(|note| app.out.hint(&sanitize::one_line(note)));
+                app.out.attention(&format!(
+                    "{} was not pushed: {}",
+                    session.session,
+                    sanitize::one_line(reason)
+                ));
+                session
+                    .notes
+                    .iter()
+                    .for_each(|note| app.out.hint(&sanitize::one_line(note)));
             }
             _ => {}
         }
     }
-    for line in report.beside.iter().flat_map(|shelf| beside(shelf, false, true)) {
+    for line in report
+        .beside
+        .iter()
+        .flat_map(|shelf| beside(shelf, false, true))
+    {
         app.out.attention(&line);
     }
     let was_lost = !finished.lost.is_disjoint(sessions);
@@ -220,19 +292,37 @@ fn summarise(finished: &Finished, sessions: &BTreeSet<SessionId>, turns: u64, lo
         app.out.attention(LOST);
         app.out.hint("ccsync list");
     }
-    let lock = if locked && !was_lost { "; the lock is given back" } else { "" };
-    let added = if turns > 0 { format!("{} added; ", count(turns, "turn")) } else { String::new() };
+    let lock = if locked && !was_lost {
+        "; the lock is given back"
+    } else {
+        ""
+    };
+    let added = if turns > 0 {
+        format!("{} added; ", count(turns, "turn"))
+    } else {
+        String::new()
+    };
     match &report.remote {
         RemoteState::Queued { reason, .. } => {
-            app.out.attention(&format!("not on the remote yet: {}", sanitize::one_line(reason)));
-            app.out.hint("nothing is lost; when the remote is back: ccsync update");
+            app.out.attention(&format!(
+                "not on the remote yet: {}",
+                sanitize::one_line(reason)
+            ));
+            app.out
+                .hint("nothing is lost; when the remote is back: ccsync update");
         }
         RemoteState::UpToDate { .. } | RemoteState::NotContacted if left => {}
-        RemoteState::UpToDate { commit: Some(commit) } => {
-            app.out.note(&format!("{added}everything is on the remote as {}{lock}", commit.short()));
+        RemoteState::UpToDate {
+            commit: Some(commit),
+        } => {
+            app.out.note(&format!(
+                "{added}everything is on the remote as {}{lock}",
+                commit.short()
+            ));
         }
         RemoteState::UpToDate { commit: None } | RemoteState::NotContacted => {
-            app.out.note(&format!("{added}everything is on the remote{lock}"));
+            app.out
+                .note(&format!("{added}everything is on the remote{lock}"));
         }
     }
 }

@@ -15,20 +15,44 @@ use crate::session::said::sayings;
 fn passes(pattern: &str, line: &str) -> Option<bool> {
     let written = Written::new(&["/home/al", "/srv/p,w"].map(str::to_owned).into());
     let sketch = sketch(&parts(pattern, true).unwrap(), &written)?;
-    Some(regex::bytes::Regex::new(&sketch).unwrap().is_match(line.as_bytes()))
+    Some(
+        regex::bytes::Regex::new(&sketch)
+            .unwrap()
+            .is_match(line.as_bytes()),
+    )
 }
 
 #[test]
 fn a_line_that_cannot_say_it_does_not_pass() {
     for (pattern, line, expected) in [
         (r"fn \w+_token\w*\(", r#""pub fn get_token(x)""#, Some(true)),
-        (r"fn \w+_token\w*\(", r#""fn {{HOME}}_token\u00e9(x)""#, Some(true)),
-        (r"fn (a|b)", r#""{{HOME:e/fn}} a {{HOME:e/long}} b""#, Some(true)),
-        ("-my-app_old (a|b)", r#""{{HOME:e/my_app}}_old b""#, Some(true)),
+        (
+            r"fn \w+_token\w*\(",
+            r#""fn {{HOME}}_token\u00e9(x)""#,
+            Some(true),
+        ),
+        (
+            r"fn (a|b)",
+            r#""{{HOME:e/fn}} a {{HOME:e/long}} b""#,
+            Some(true),
+        ),
+        (
+            "-my-app_old (a|b)",
+            r#""{{HOME:e/my_app}}_old b""#,
+            Some(true),
+        ),
         ("fn[ ;]a", r#""{{HOME:e/fn}};a""#, Some(true)),
-        (r"fn \w+_token\w*\(", r#""let get_token = f(x); fn y()""#, Some(false)),
+        (
+            r"fn \w+_token\w*\(",
+            r#""let get_token = f(x); fn y()""#,
+            Some(false),
+        ),
         (r"login\s+form", r#""login\n\tform""#, Some(true)),
-        (r"login\s+form", r#""login\r\n<pasted_content id=\"1\">\r\n form""#, Some(true)),
+        (
+            r"login\s+form",
+            r#""login\r\n<pasted_content id=\"1\">\r\n form""#,
+            Some(true),
+        ),
         (r"login\s+form", r#""login the form""#, Some(false)),
         (r#"say "no""#, r#""say \"no\"""#, Some(true)),
         (r#"say "no""#, r#""say","no""#, Some(false)),
@@ -38,9 +62,21 @@ fn a_line_that_cannot_say_it_does_not_pass() {
         (r"say\W+no", r#""say\nno""#, Some(true)),
         ("[;]x[=]", r#"";x=""#, None),
         ("[;]+x[=]", r#"";x\\t=""#, Some(false)),
-        (r"see /srv/p,w, (there|here)", r#""see {{W}}, here""#, Some(true)),
-        (r"see /srv/p,w, (there|here)", r#""see /srv/p,w, here""#, Some(true)),
-        (r"see /srv/p,w, (there|here)", r#""see, w; there""#, Some(false)),
+        (
+            r"see /srv/p,w, (there|here)",
+            r#""see {{W}}, here""#,
+            Some(true),
+        ),
+        (
+            r"see /srv/p,w, (there|here)",
+            r#""see /srv/p,w, here""#,
+            Some(true),
+        ),
+        (
+            r"see /srv/p,w, (there|here)",
+            r#""see, w; there""#,
+            Some(false),
+        ),
         (r"\w+_token\w*", "", None),
         (r"\d{4}-\d\d", "", None),
         ("x?", "", None),
@@ -50,16 +86,35 @@ fn a_line_that_cannot_say_it_does_not_pass() {
 }
 
 fn roots(system: System, paths: &[(&str, &str, Option<&str>)]) -> RootSet {
-    let root =
-        |&(name, path, resolved): &(&str, _, _)| Root::new(system, name.parse().unwrap(), path, resolved).unwrap();
+    let root = |&(name, path, resolved): &(&str, _, _)| {
+        Root::new(system, name.parse().unwrap(), path, resolved).unwrap()
+    };
     RootSet::new(system, paths.iter().map(root))
 }
 
 fn machines() -> Vec<RootSet> {
     vec![
-        roots(System::Linux, &[("HOME", "/home/al", None), ("REPO", "/home/al/src/app", Some("/disk/app"))]),
-        roots(System::Macos, &[("HOME", "/Users/bo", None), ("REPO", "/Users/bo/My Projects (old)/app", None)]),
-        roots(System::Windows, &[("HOME", "C:\\Users\\cy", None), ("REPO", "D:\\code\\app", None)]),
+        roots(
+            System::Linux,
+            &[
+                ("HOME", "/home/al", None),
+                ("REPO", "/home/al/src/app", Some("/disk/app")),
+            ],
+        ),
+        roots(
+            System::Macos,
+            &[
+                ("HOME", "/Users/bo", None),
+                ("REPO", "/Users/bo/My Projects (old)/app", None),
+            ],
+        ),
+        roots(
+            System::Windows,
+            &[
+                ("HOME", "C:\\Users\\cy", None),
+                ("REPO", "D:\\code\\app", None),
+            ],
+        ),
         roots(System::Linux, &[("HOME", "/home/é", None)]),
     ]
 }
@@ -122,8 +177,19 @@ fn words(machine: &RootSet) -> Vec<String> {
 /// A record as one of several writers of JSON would write it; the last cuts a character in half.
 fn written(text: &str, writer: u8) -> String {
     let line = json!({"type": "user", "message": {"content": text}}).to_string();
-    let escape = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
-    let ascii = |c: char| if c.is_ascii() { c.to_string() } else { escape(c).to_string() };
+    let escape = |c: char| {
+        c.encode_utf16(&mut [0; 2])
+            .iter()
+            .map(|unit| format!("\\u{unit:04x}"))
+            .collect::<String>()
+    };
+    let ascii = |c: char| {
+        if c.is_ascii() {
+            c.to_string()
+        } else {
+            escape(c).to_string()
+        }
+    };
     match writer {
         0 => line,
         1 => line.chars().map(ascii).collect(),
@@ -141,7 +207,8 @@ fn expression(text: &[char], how: &[Index]) -> String {
     while let Some((&c, after)) = rest.split_first() {
         rest = after;
         let one = regex::escape(&c.to_string());
-        let class = |has: bool, yes: &str, no: &str| if has { yes.to_owned() } else { no.to_owned() };
+        let class =
+            |has: bool, yes: &str, no: &str| if has { yes.to_owned() } else { no.to_owned() };
         let way = hows.next().map_or(0, |how| how.index(40));
         pattern += &match way {
             0 => class(c == '\n', r"\n", "."),
@@ -159,7 +226,11 @@ fn expression(text: &[char], how: &[Index]) -> String {
             12 => format!("(q|()){one}"),
             13..20 => {
                 let skipped = rest.len().min(way - 12);
-                let gap = if rest[..skipped].contains(&'\n') { r"[\s\S]*" } else { [".*", ".*?", r"[^\n]*"][way % 3] };
+                let gap = if rest[..skipped].contains(&'\n') {
+                    r"[\s\S]*"
+                } else {
+                    [".*", ".*?", r"[^\n]*"][way % 3]
+                };
                 rest = &rest[skipped..];
                 format!("{one}{gap}")
             }
@@ -181,8 +252,16 @@ fn expression(text: &[char], how: &[Index]) -> String {
 
 fn record() -> impl Strategy<Value = (RootSet, String, String)> {
     select(machines()).prop_flat_map(|machine| {
-        let texts = proptest::collection::vec((select(words(&machine)), select(vec!["", " ", "_", "\n"])), 1..7);
-        let text = texts.prop_map(|words| words.into_iter().map(|(word, end)| word + end).collect::<String>());
+        let texts = proptest::collection::vec(
+            (select(words(&machine)), select(vec!["", " ", "_", "\n"])),
+            1..7,
+        );
+        let text = texts.prop_map(|words| {
+            words
+                .into_iter()
+                .map(|(word, end)| word + end)
+                .collect::<String>()
+        });
         (Just(machine), text, 0..5_u8).prop_map(|(machine, text, writer)| {
             let line = written(&text, writer);
             (machine, text, line)

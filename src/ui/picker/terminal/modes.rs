@@ -32,7 +32,12 @@ impl Modes {
     /// If the terminal is gone there is nobody to give it back to.
     pub(super) fn put_back(&self) {
         if self.0.swap(false, Ordering::SeqCst) {
-            let _ = execute!(io::stderr(), DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+            let _ = execute!(
+                io::stderr(),
+                DisableBracketedPaste,
+                LeaveAlternateScreen,
+                cursor::Show
+            );
             let _ = disable_raw_mode();
         }
     }

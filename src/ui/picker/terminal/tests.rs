@@ -1,6 +1,9 @@
 //! The picker in a real terminal. A second process plays the program, told by a variable what to do.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-#![allow(clippy::disallowed_methods, reason = "that variable, and the deadlines of the person at the keyboard")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "that variable, and the deadlines of the person at the keyboard"
+)]
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -39,9 +42,15 @@ impl Preview for Turns {
 
 #[test]
 fn the_program_in_the_terminal() {
-    let Some(behaviour) = std::env::var_os(BEHAVIOUR) else { return };
+    let Some(behaviour) = std::env::var_os(BEHAVIOUR) else {
+        return;
+    };
     signal::install().unwrap();
-    let screen = Screen { colors: true, only_lines: behaviour == "lines", columns: 80 };
+    let screen = Screen {
+        colors: true,
+        only_lines: behaviour == "lines",
+        columns: 80,
+    };
     let picked = pick(many(1000), now(), screen, &mut Turns(behaviour));
     // Whoever closed the window does not want to read it.
     let _ = writeln!(io::stdout(), "\npicked: {picked:?}");
@@ -50,7 +59,10 @@ fn the_program_in_the_terminal() {
 
 fn program(behaviour: &str) -> person::Command {
     let mut command = person::this_program();
-    command.args(["--exact", PROGRAM, "--nocapture"]).env(BEHAVIOUR, behaviour).env("RUST_BACKTRACE", "0");
+    command
+        .args(["--exact", PROGRAM, "--nocapture"])
+        .env(BEHAVIOUR, behaviour)
+        .env("RUST_BACKTRACE", "0");
     command
 }
 
@@ -75,10 +87,19 @@ fn a_session_is_found_looked_into_and_chosen() {
     person.wait_for("> 3 days ago  ~/work/app  a parser, number 770");
     person.type_in(person::TAB);
     let look = person.wait_for("thank you");
-    assert!(look.contains("assistant, 59 min ago") && look.contains("- Bash: cargo test"), "{look}");
+    assert!(
+        look.contains("assistant, 59 min ago") && look.contains("- Bash: cargo test"),
+        "{look}"
+    );
     person.type_in(ENTER);
     let ended = person.end().given_back().code(0);
-    assert!(ended.text().contains("picked: Ok(Chosen(SessionId(\"00000302-"), "{}", ended.text());
+    assert!(
+        ended
+            .text()
+            .contains("picked: Ok(Chosen(SessionId(\"00000302-"),
+        "{}",
+        ended.text()
+    );
 }
 
 #[test]
@@ -87,11 +108,17 @@ fn the_picker_follows_the_size_of_the_window() {
     assert!(person.screen().contains("project"));
     person.resize(40, 10);
     person.wait_until("only age and title are left", |screen| {
-        screen.lines().nth(1).is_some_and(|heading| heading.split_whitespace().eq(["active", "title"]))
+        screen
+            .lines()
+            .nth(1)
+            .is_some_and(|heading| heading.split_whitespace().eq(["active", "title"]))
     });
     person.resize(120, 30);
     person.wait_until("all columns are there", |screen| {
-        screen.lines().nth(1).is_some_and(|heading| heading.contains("machine") && heading.contains("size"))
+        screen
+            .lines()
+            .nth(1)
+            .is_some_and(|heading| heading.contains("machine") && heading.contains("size"))
     });
     person.type_in(&DOWN.repeat(28));
     person.wait_for("> 3 h ago");
@@ -105,13 +132,21 @@ fn whatever_ends_it_the_terminal_given_back() {
         let person = started();
         person.type_in(key);
         let ended = person.end().given_back().code(0);
-        assert!(ended.text().contains("picked: Ok(Cancelled)"), "{}", ended.text());
+        assert!(
+            ended.text().contains("picked: Ok(Cancelled)"),
+            "{}",
+            ended.text()
+        );
     }
     let person = started();
     person.signal(Signal::TERM);
     person.signal(Signal::TERM);
     let ended = person.end().given_back().code(0);
-    assert!(ended.text().contains("picked: Ok(Cancelled)"), "{}", ended.text());
+    assert!(
+        ended.text().contains("picked: Ok(Cancelled)"),
+        "{}",
+        ended.text()
+    );
 }
 
 #[test]
@@ -161,5 +196,11 @@ fn a_terminal_that_only_knows_lines_is_asked_in_lines() {
     person.wait_for("1 of 1000 sessions");
     person.type_in("1\r");
     let ended = person.end().given_back().code(0);
-    assert!(ended.text().contains("picked: Ok(Chosen(SessionId(\"00000302-"), "{}", ended.text());
+    assert!(
+        ended
+            .text()
+            .contains("picked: Ok(Chosen(SessionId(\"00000302-"),
+        "{}",
+        ended.text()
+    );
 }

@@ -52,9 +52,16 @@ pub(crate) fn generate(shape: Shape, home: &Path, projects: &Path) -> Extent {
 }
 
 fn extent(directory: &Path) -> Extent {
-    let files = walkdir::WalkDir::new(directory).into_iter().map(|entry| entry.expect("a directory can be listed"));
-    let lengths = files.filter(|e| e.file_type().is_file()).map(|e| e.metadata().expect("a file has a size").len());
-    lengths.fold(Extent { files: 0, bytes: 0 }, |sum, len| Extent { files: sum.files + 1, bytes: sum.bytes + len })
+    let files = walkdir::WalkDir::new(directory)
+        .into_iter()
+        .map(|entry| entry.expect("a directory can be listed"));
+    let lengths = files
+        .filter(|e| e.file_type().is_file())
+        .map(|e| e.metadata().expect("a file has a size").len());
+    lengths.fold(Extent { files: 0, bytes: 0 }, |sum, len| Extent {
+        files: sum.files + 1,
+        bytes: sum.bytes + len,
+    })
 }
 
 fn write_all(shape: Shape, home: &Path, projects: &Path) {
@@ -64,7 +71,9 @@ fn write_all(shape: Shape, home: &Path, projects: &Path) {
     let work = || {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(sessions) = plan.get(number) else { return };
+            let Some(sessions) = plan.get(number) else {
+                return;
+            };
             let mut project = Project::new(&vocabulary, home, number);
             for session in sessions {
                 write_session(&vocabulary, &mut project, projects, *session);
@@ -90,20 +99,35 @@ struct Planned {
 fn plan(shape: Shape) -> Vec<Vec<Planned>> {
     let mut rng = rng("plan");
     let mut plan = vec![Vec::new(); (shape.sessions / 25).clamp(3, 40)];
-    let sizes: Vec<f64> = (0..shape.sessions).map(|_| log_normal(&mut rng, 1.0, 1.4)).collect();
+    let sizes: Vec<f64> = (0..shape.sessions)
+        .map(|_| log_normal(&mut rng, 1.0, 1.4))
+        .collect();
     let scale = 0.78 * (shape.bytes - shape.large) as f64 / sizes.iter().sum::<f64>();
     for (number, size) in sizes.into_iter().enumerate() {
         let project = (plan.len() as f64 * rng.f64().powi(2)) as usize;
         let agents = if rng.f32() < 0.27 { rng.usize(1..5) } else { 0 };
-        plan[project].push(Planned { number, transcript: (size * scale).max(2e3) as usize, agents });
+        plan[project].push(Planned {
+            number,
+            transcript: (size * scale).max(2e3) as usize,
+            agents,
+        });
     }
     if shape.large > 0 {
-        plan[0].push(Planned { number: shape.sessions, transcript: shape.large as usize, agents: 0 });
+        plan[0].push(Planned {
+            number: shape.sessions,
+            transcript: shape.large as usize,
+            agents: 0,
+        });
     }
     plan
 }
 
-fn write_session(vocabulary: &Vocabulary, project: &mut Project, projects: &Path, planned: Planned) {
+fn write_session(
+    vocabulary: &Vocabulary,
+    project: &mut Project,
+    projects: &Path,
+    planned: Planned,
+) {
     let mut rng = rng(&format!("session {}", planned.number));
     let id = uuid(&mut rng);
     let directory = projects.join(project.directory_name());
@@ -113,22 +137,46 @@ fn write_session(vocabulary: &Vocabulary, project: &mut Project, projects: &Path
     let (mut rng, outputs) = (writer.rng, writer.long_outputs);
     write(&directory.join(format!("{id}.jsonl")), &text);
     for (name, text) in outputs {
-        write(&directory.join(format!("{id}/tool-results/{name}.txt")), &text);
+        write(
+            &directory.join(format!("{id}/tool-results/{name}.txt")),
+            &text,
+        );
     }
     for _ in 0..planned.agents {
         let agent = format!("a{:016x}", rng.u64(..));
         let length = log_normal(&mut rng, planned.transcript as f64 * 0.28, 0.9);
         let mut writer = writer_of_agent(vocabulary, project, rng.fork(), &id, now, &agent);
         let text = writer.bytes(length.clamp(2e3, 3e6) as usize);
-        write(&directory.join(format!("{id}/subagents/agent-{agent}.jsonl")), &text);
+        write(
+            &directory.join(format!("{id}/subagents/agent-{agent}.jsonl")),
+            &text,
+        );
         let about = serde_json::json!({ "agentType": "general-purpose", "description": vocabulary.phrase(&mut rng) });
-        write(&directory.join(format!("{id}/subagents/agent-{agent}.meta.json")), &about.to_string());
+        write(
+            &directory.join(format!("{id}/subagents/agent-{agent}.meta.json")),
+            &about.to_string(),
+        );
     }
 }
 
-fn writer<'a>(vocabulary: &'a Vocabulary, project: &'a mut Project, rng: Rng, id: &str, now: i64) -> Writer<'a> {
+fn writer<'a>(
+    vocabulary: &'a Vocabulary,
+    project: &'a mut Project,
+    rng: Rng,
+    id: &str,
+    now: i64,
+) -> Writer<'a> {
     let session = id.to_owned();
-    Writer { vocabulary, project, rng, session, parent: None, agent: None, now, long_outputs: Vec::new() }
+    Writer {
+        vocabulary,
+        project,
+        rng,
+        session,
+        parent: None,
+        agent: None,
+        now,
+        long_outputs: Vec::new(),
+    }
 }
 
 fn writer_of_agent<'a>(
@@ -139,11 +187,15 @@ fn writer_of_agent<'a>(
     now: i64,
     agent: &str,
 ) -> Writer<'a> {
-    Writer { agent: Some(agent.to_owned()), ..writer(vocabulary, project, rng, id, now) }
+    Writer {
+        agent: Some(agent.to_owned()),
+        ..writer(vocabulary, project, rng, id, now)
+    }
 }
 
 fn write(path: &Path, text: &str) {
-    fs::create_dir_all(path.parent().expect("it lies in a directory")).expect("a directory can be made");
+    fs::create_dir_all(path.parent().expect("it lies in a directory"))
+        .expect("a directory can be made");
     fs::write(path, text).expect("a file can be written");
 }
 
@@ -166,7 +218,11 @@ impl Author {
     pub(crate) fn new(home: &Path) -> Self {
         let vocabulary = Vocabulary::new();
         let project = Project::new(&vocabulary, home, 0);
-        Self { vocabulary, project, calls: 0 }
+        Self {
+            vocabulary,
+            project,
+            calls: 0,
+        }
     }
 
     /// Appends to a transcript; gives what was appended.
@@ -184,8 +240,12 @@ impl Author {
             Amount::Records(count) => writer.records(count),
             Amount::Bytes(count) => writer.bytes(count),
         };
-        let mut file = fs::OpenOptions::new().append(true).open(transcript).expect("the transcript is there");
-        file.write_all(text.as_bytes()).expect("a transcript can be appended to");
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .open(transcript)
+            .expect("the transcript is there");
+        file.write_all(text.as_bytes())
+            .expect("a transcript can be appended to");
         text
     }
 
@@ -196,7 +256,10 @@ impl Author {
             "parentUuid": last["uuid"], "isSidechain": false, "type": "user", "cwd": last["cwd"], "sessionId": last["sessionId"],
             "message": { "role": "user", "content": text }, "uuid": uuid(&mut rng(text)), "timestamp": last["timestamp"],
         });
-        let mut file = fs::OpenOptions::new().append(true).open(transcript).expect("the transcript is there");
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .open(transcript)
+            .expect("the transcript is there");
         writeln!(file, "{record}").expect("a transcript can be appended to");
     }
 
@@ -205,8 +268,16 @@ impl Author {
         self.calls += 1;
         let mut rng = rng(&format!("begin {} in {}", self.calls, projects.display()));
         let id = uuid(&mut rng);
-        let transcript = projects.join(self.project.directory_name()).join(format!("{id}.jsonl"));
-        let mut writer = writer(&self.vocabulary, &mut self.project, rng, &id, EPOCH + 130 * DAY);
+        let transcript = projects
+            .join(self.project.directory_name())
+            .join(format!("{id}.jsonl"));
+        let mut writer = writer(
+            &self.vocabulary,
+            &mut self.project,
+            rng,
+            &id,
+            EPOCH + 130 * DAY,
+        );
         write(&transcript, &writer.bytes(bytes));
         transcript
     }
@@ -217,9 +288,13 @@ fn last_record(transcript: &Path) -> serde_json::Value {
     let mut file = fs::File::open(transcript).expect("the transcript is there");
     let len = file.metadata().expect("a file has a size").len();
     let mut tail = Vec::new();
-    file.seek(SeekFrom::Start(len.saturating_sub(4_000_000))).expect("a file can be read from anywhere");
-    file.read_to_end(&mut tail).expect("the transcript can be read");
-    let mut records = tail.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    file.seek(SeekFrom::Start(len.saturating_sub(4_000_000)))
+        .expect("a file can be read from anywhere");
+    file.read_to_end(&mut tail)
+        .expect("the transcript can be read");
+    let mut records = tail
+        .rsplit(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok());
     let found = records.find(|record: &serde_json::Value| record["cwd"].is_string());
     found.expect("a transcript has records of the conversation")
 }

@@ -5,7 +5,11 @@ use fastrand::Rng;
 /// The generator for one purpose: equal names give equal choices.
 pub(crate) fn rng(purpose: &str) -> Rng {
     let hash = blake3::hash(purpose.as_bytes());
-    Rng::with_seed(u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes")))
+    Rng::with_seed(u64::from_le_bytes(
+        hash.as_bytes()[..8]
+            .try_into()
+            .expect("a hash has 32 bytes"),
+    ))
 }
 
 /// One of `items`, the first ones more often, as words are.
@@ -20,7 +24,9 @@ pub(crate) fn log_normal(rng: &mut Rng, median: f64, sigma: f64) -> f64 {
 }
 
 pub(crate) fn uuid(rng: &mut Rng) -> String {
-    uuid::Builder::from_random_bytes(rng.u128(..).to_le_bytes()).into_uuid().to_string()
+    uuid::Builder::from_random_bytes(rng.u128(..).to_le_bytes())
+        .into_uuid()
+        .to_string()
 }
 
 /// Text that no compressor makes much smaller: signatures and pictures.

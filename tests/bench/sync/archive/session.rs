@@ -79,15 +79,25 @@ impl Writer<'_> {
         if self.rng.f32() < 0.02 {
             text += "\nUse {{HOME}}/config and ${HOME}/.cache in the template.";
         }
-        self.record("user", &format!(r#"{{"role":"user","content":{}}}"#, json(&text)), "")
+        self.record(
+            "user",
+            &format!(r#"{{"role":"user","content":{}}}"#, json(&text)),
+            "",
+        )
     }
 
     fn picture(&mut self) -> String {
         let length = log_normal(&mut self.rng, 40_000.0, 0.8).clamp(8_000.0, 400_000.0) as usize;
         let data = base64(&mut self.rng, length);
         let source = format!(r#"{{"type":"base64","media_type":"image/png","data":"{data}"}}"#);
-        let content = format!(r#"[{{"type":"text","text":"[Image #1]"}},{{"type":"image","source":{source}}}]"#);
-        self.record("user", &format!(r#"{{"role":"user","content":{content}}}"#), "")
+        let content = format!(
+            r#"[{{"type":"text","text":"[Image #1]"}},{{"type":"image","source":{source}}}]"#
+        );
+        self.record(
+            "user",
+            &format!(r#"{{"role":"user","content":{content}}}"#),
+            "",
+        )
     }
 
     fn thinking(&mut self) -> String {
@@ -95,7 +105,9 @@ impl Writer<'_> {
         let text = json(&self.vocabulary.prose(&mut self.rng, length));
         let length = log_normal(&mut self.rng, 350.0, 0.5) as usize;
         let signature = base64(&mut self.rng, length);
-        self.says(&format!(r#"{{"type":"thinking","thinking":{text},"signature":"{signature}"}}"#))
+        self.says(&format!(
+            r#"{{"type":"thinking","thinking":{text},"signature":"{signature}"}}"#
+        ))
     }
 
     fn answer(&mut self) -> String {
@@ -106,7 +118,10 @@ impl Writer<'_> {
 
     /// The use of a tool and its result.
     fn tool(&mut self) -> [String; 2] {
-        let id = format!("toolu_01{}", base64(&mut self.rng, 22).replace(['+', '/'], "A"));
+        let id = format!(
+            "toolu_01{}",
+            base64(&mut self.rng, 22).replace(['+', '/'], "A")
+        );
         let (name, input, output, result) = match self.rng.u8(..100) {
             0..40 => self.read(),
             40..62 => self.edit(),
@@ -114,65 +129,128 @@ impl Writer<'_> {
             86..95 => self.search(),
             _ => self.write(),
         };
-        let used = self.says(&format!(r#"{{"type":"tool_use","id":"{id}","name":"{name}","input":{input}}}"#));
+        let used = self.says(&format!(
+            r#"{{"type":"tool_use","id":"{id}","name":"{name}","input":{input}}}"#
+        ));
         let output = json(&output);
-        let content = format!(r#"[{{"tool_use_id":"{id}","type":"tool_result","content":{output}}}]"#);
+        let content =
+            format!(r#"[{{"tool_use_id":"{id}","type":"tool_result","content":{output}}}]"#);
         let message = format!(r#"{{"role":"user","content":{content}}}"#);
-        [used, self.record("user", &message, &format!(r#","toolUseResult":{result}"#))]
+        [
+            used,
+            self.record("user", &message, &format!(r#","toolUseResult":{result}"#)),
+        ]
     }
 
     fn read(&mut self) -> (&'static str, String, String, String) {
         let file = self.project.file(&mut self.rng);
-        let (path, part) = (json(&self.project.absolute(file)), &file.lines[..file.lines.len().min(500)]);
+        let (path, part) = (
+            json(&self.project.absolute(file)),
+            &file.lines[..file.lines.len().min(500)],
+        );
         let (raw, count) = (json(&part.join("\n")), part.len());
         let result = format!(
             r#"{{"type":"text","file":{{"filePath":{path},"content":{raw},"numLines":{count},"startLine":1}}}}"#
         );
-        ("Read", format!(r#"{{"file_path":{path}}}"#), numbered(part, 1), result)
+        (
+            "Read",
+            format!(r#"{{"file_path":{path}}}"#),
+            numbered(part, 1),
+            result,
+        )
     }
 
     fn edit(&mut self) -> (&'static str, String, String, String) {
         let edit = self.project.edit(&mut self.rng, self.vocabulary);
-        let (path, old, new) = (json(&edit.path), json(&edit.old.join("\n")), json(&edit.new.join("\n")));
+        let (path, old, new) = (
+            json(&edit.path),
+            json(&edit.old.join("\n")),
+            json(&edit.new.join("\n")),
+        );
         let shown: Vec<String> = edit.before.iter().chain(&edit.new).cloned().collect();
         let first = edit.first_line + 1 - edit.before.len();
-        let output = format!("The file {} has been updated.\n{}", edit.path, numbered(&shown, first));
-        let original = edit.original.map_or_else(|| "null".to_owned(), |text| json(&text));
-        let patch: Vec<String> = edit.old.iter().map(|line| json(&format!("-{line}"))).collect();
+        let output = format!(
+            "The file {} has been updated.\n{}",
+            edit.path,
+            numbered(&shown, first)
+        );
+        let original = edit
+            .original
+            .map_or_else(|| "null".to_owned(), |text| json(&text));
+        let patch: Vec<String> = edit
+            .old
+            .iter()
+            .map(|line| json(&format!("-{line}")))
+            .collect();
         let result = format!(
             r#"{{"filePath":{path},"oldString":{old},"newString":{new},"originalFile":{original},"structuredPatch":[{{"oldStart":{},"lines":[{}]}}]}}"#,
             edit.first_line + 1,
             patch.join(",")
         );
-        ("Edit", format!(r#"{{"file_path":{path},"old_string":{old},"new_string":{new}}}"#), output, result)
+        (
+            "Edit",
+            format!(r#"{{"file_path":{path},"old_string":{old},"new_string":{new}}}"#),
+            output,
+            result,
+        )
     }
 
     fn shell(&mut self, id: &str) -> (&'static str, String, String, String) {
-        let lines =
-            if self.rng.f32() < 0.01 { 700.0 } else { log_normal(&mut self.rng, 18.0, 1.1).min(2_000.0) } as usize;
+        let lines = if self.rng.f32() < 0.01 {
+            700.0
+        } else {
+            log_normal(&mut self.rng, 18.0, 1.1).min(2_000.0)
+        } as usize;
         let mut output = self.log(lines + 1);
         if output.len() > LONGEST_OUTPUT {
             let (home, directory) = (self.project.home(), self.project.directory_name());
-            let file = format!("{home}/.claude/projects/{directory}/{}/tool-results/{id}.txt", self.session);
+            let file = format!(
+                "{home}/.claude/projects/{directory}/{}/tool-results/{id}.txt",
+                self.session
+            );
             let preview: String = output.chars().take(2000).collect();
-            let notice = format!("<persisted-output>\nFull output saved to: {file}\n\nPreview:\n{preview}\n");
-            self.long_outputs.push((id.to_owned(), std::mem::replace(&mut output, notice)));
+            let notice = format!(
+                "<persisted-output>\nFull output saved to: {file}\n\nPreview:\n{preview}\n"
+            );
+            self.long_outputs
+                .push((id.to_owned(), std::mem::replace(&mut output, notice)));
         }
-        let command = format!("cd {} && cargo test -p {}", self.project.cwd, self.project.identifier(&mut self.rng));
+        let command = format!(
+            "cd {} && cargo test -p {}",
+            self.project.cwd,
+            self.project.identifier(&mut self.rng)
+        );
         let about = json(self.vocabulary.phrase(&mut self.rng));
-        let result = format!(r#"{{"stdout":{},"stderr":"","interrupted":false}}"#, json(&output));
-        ("Bash", format!(r#"{{"command":{},"description":{about}}}"#, json(&command)), output, result)
+        let result = format!(
+            r#"{{"stdout":{},"stderr":"","interrupted":false}}"#,
+            json(&output)
+        );
+        (
+            "Bash",
+            format!(r#"{{"command":{},"description":{about}}}"#, json(&command)),
+            output,
+            result,
+        )
     }
 
     fn search(&mut self) -> (&'static str, String, String, String) {
         let mut output = String::new();
         for _ in 0..self.rng.u8(1..50) {
-            let (path, line) = (self.project.mention(&mut self.rng), self.project.any_line(&mut self.rng));
+            let (path, line) = (
+                self.project.mention(&mut self.rng),
+                self.project.any_line(&mut self.rng),
+            );
             output += &format!("{path}:{line}\n");
         }
         let pattern = json(self.project.identifier(&mut self.rng));
-        let input = format!(r#"{{"pattern":{pattern},"path":{}}}"#, json(&self.project.cwd));
-        let result = format!(r#"{{"mode":"content","filenames":[],"content":{}}}"#, json(&output));
+        let input = format!(
+            r#"{{"pattern":{pattern},"path":{}}}"#,
+            json(&self.project.cwd)
+        );
+        let result = format!(
+            r#"{{"mode":"content","filenames":[],"content":{}}}"#,
+            json(&output)
+        );
         ("Grep", input, output, result)
     }
 
@@ -182,8 +260,15 @@ impl Writer<'_> {
         let file = self.project.newest_file();
         let (raw, path) = (json(&file.lines.join("\n")), self.project.absolute(file));
         let (output, path) = (format!("File created successfully at: {path}"), json(&path));
-        let result = format!(r#"{{"type":"create","filePath":{path},"content":{raw},"structuredPatch":[]}}"#);
-        ("Write", format!(r#"{{"file_path":{path},"content":{raw}}}"#), output, result)
+        let result = format!(
+            r#"{{"type":"create","filePath":{path},"content":{raw},"structuredPatch":[]}}"#
+        );
+        (
+            "Write",
+            format!(r#"{{"file_path":{path},"content":{raw}}}"#),
+            output,
+            result,
+        )
     }
 
     /// What a build or a test run prints.
@@ -194,9 +279,20 @@ impl Writer<'_> {
             let name = project.identifier(rng).to_owned();
             text += &match rng.u8(..100) {
                 0..35 => format!("test {name}::{} ... ok\n", project.identifier(rng)),
-                35..50 => format!("   Compiling {name} v0.{}.0 ({}/crates/{name})\n", rng.u8(..30), project.cwd),
-                50..62 => format!("warning: unused variable: `{name}`\n  --> {}\n", project.mention(rng)),
-                62..75 => format!("\u{1b}[32m{}\u{1b}[0m INFO {name}: {}\n", time(self.now), vocabulary.phrase(rng)),
+                35..50 => format!(
+                    "   Compiling {name} v0.{}.0 ({}/crates/{name})\n",
+                    rng.u8(..30),
+                    project.cwd
+                ),
+                50..62 => format!(
+                    "warning: unused variable: `{name}`\n  --> {}\n",
+                    project.mention(rng)
+                ),
+                62..75 => format!(
+                    "\u{1b}[32m{}\u{1b}[0m INFO {name}: {}\n",
+                    time(self.now),
+                    vocabulary.phrase(rng)
+                ),
                 _ => format!("{}: {}\n", project.mention(rng), project.any_line(rng)),
             };
         }
@@ -213,17 +309,32 @@ impl Writer<'_> {
             }
             1 => {
                 let path = json(&self.project.mention(&mut self.rng));
-                let backups = format!(r#"{{{path}:{{"backupFileName":"{}@v1","version":1}}}}"#, &id[..16]);
-                let snapshot = format!(r#"{{"trackedFileBackups":{backups},"timestamp":"{}"}}"#, time(self.now));
-                format!(r#"{{"type":"file-history-snapshot","messageId":"{id}","snapshot":{snapshot}}}"#)
+                let backups = format!(
+                    r#"{{{path}:{{"backupFileName":"{}@v1","version":1}}}}"#,
+                    &id[..16]
+                );
+                let snapshot = format!(
+                    r#"{{"trackedFileBackups":{backups},"timestamp":"{}"}}"#,
+                    time(self.now)
+                );
+                format!(
+                    r#"{{"type":"file-history-snapshot","messageId":"{id}","snapshot":{snapshot}}}"#
+                )
             }
-            _ => self.record("system", "null", r#","subtype":"turn_duration","isMeta":false"#),
+            _ => self.record(
+                "system",
+                "null",
+                r#","subtype":"turn_duration","isMeta":false"#,
+            ),
         }
     }
 
     /// Something that the model said.
     fn says(&mut self, content: &str) -> String {
-        let model = *pick(&mut self.rng, &["claude-sonnet-4-5-20250929", "claude-opus-4-5-20251101"]);
+        let model = *pick(
+            &mut self.rng,
+            &["claude-sonnet-4-5-20250929", "claude-opus-4-5-20251101"],
+        );
         let usage = format!(
             r#"{{"input_tokens":{},"cache_read_input_tokens":{},"output_tokens":{}}}"#,
             self.rng.u8(..),
@@ -234,16 +345,29 @@ impl Writer<'_> {
         let message = format!(
             r#"{{"model":"{model}","id":"msg_01{id}","type":"message","role":"assistant","content":[{content}],"stop_reason":null,"usage":{usage}}}"#
         );
-        self.record("assistant", &message, &format!(r#","requestId":"req_011{id}""#))
+        self.record(
+            "assistant",
+            &message,
+            &format!(r#","requestId":"req_011{id}""#),
+        )
     }
 
     fn record(&mut self, kind: &str, message: &str, rest: &str) -> String {
         self.now += self.rng.i64(200..12_000);
         let id = uuid(&mut self.rng);
-        let parent =
-            self.parent.replace(id.clone()).map_or_else(|| "null".to_owned(), |parent| format!("\"{parent}\""));
-        let agent = self.agent.as_ref().map_or_else(String::new, |agent| format!(r#","agentId":"{agent}""#));
-        let (side, cwd, branch) = (self.agent.is_some(), json(&self.project.cwd), json(&self.project.branch));
+        let parent = self
+            .parent
+            .replace(id.clone())
+            .map_or_else(|| "null".to_owned(), |parent| format!("\"{parent}\""));
+        let agent = self
+            .agent
+            .as_ref()
+            .map_or_else(String::new, |agent| format!(r#","agentId":"{agent}""#));
+        let (side, cwd, branch) = (
+            self.agent.is_some(),
+            json(&self.project.cwd),
+            json(&self.project.branch),
+        );
         let (session, time) = (&self.session, time(self.now));
         format!(
             r#"{{"parentUuid":{parent},"isSidechain":{side},"userType":"external","cwd":{cwd},"sessionId":"{session}","version":"2.1.329","gitBranch":{branch}{agent},"type":"{kind}","message":{message},"uuid":"{id}","timestamp":"{time}"{rest}}}"#
@@ -252,12 +376,19 @@ impl Writer<'_> {
 }
 
 fn lines(records: &[String]) -> String {
-    records.iter().flat_map(|record| [record.as_str(), "\n"]).collect()
+    records
+        .iter()
+        .flat_map(|record| [record.as_str(), "\n"])
+        .collect()
 }
 
 /// The lines as the client shows them to the model.
 fn numbered(lines: &[String], first: usize) -> String {
-    lines.iter().zip(first..).map(|(line, number)| format!("{number:6}→{line}\n")).collect()
+    lines
+        .iter()
+        .zip(first..)
+        .map(|(line, number)| format!("{number:6}→{line}\n"))
+        .collect()
 }
 
 fn json(text: &str) -> String {

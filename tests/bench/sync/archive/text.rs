@@ -49,9 +49,17 @@ impl Vocabulary {
         let mut rng = rng("vocabulary");
         let words: Vec<&str> = WORDS.split_whitespace().collect();
         let identifiers = (0..2600).map(|_| identifier(&mut rng)).collect();
-        let phrase = |rng: &mut Rng| (0..rng.usize(3..9)).map(|_| *pick(rng, &words)).collect::<Vec<_>>().join(" ");
+        let phrase = |rng: &mut Rng| {
+            (0..rng.usize(3..9))
+                .map(|_| *pick(rng, &words))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
         let phrases = (0..7000).map(|_| phrase(&mut rng)).collect();
-        Self { identifiers, phrases }
+        Self {
+            identifiers,
+            phrases,
+        }
     }
 
     pub(crate) fn phrase(&self, rng: &mut Rng) -> &str {
@@ -63,9 +71,17 @@ impl Vocabulary {
         let mut text = String::with_capacity(length + 100);
         while text.len() < length {
             match rng.u8(..100) {
-                0..12 => text += &format!("- **{}**: {}.\n", pick(rng, &self.identifiers), self.phrase(rng)),
+                0..12 => {
+                    text += &format!(
+                        "- **{}**: {}.\n",
+                        pick(rng, &self.identifiers),
+                        self.phrase(rng)
+                    )
+                }
                 12..15 => text += &format!("\n## {}\n", self.phrase(rng)),
-                15..30 => text += &format!("{} `{}`. ", self.phrase(rng), pick(rng, &self.identifiers)),
+                15..30 => {
+                    text += &format!("{} `{}`. ", self.phrase(rng), pick(rng, &self.identifiers))
+                }
                 _ => text += &format!("{}, {}. ", self.phrase(rng), self.phrase(rng)),
             }
         }
@@ -81,7 +97,12 @@ fn identifier(rng: &mut Rng) -> String {
         0 => format!("{verb}_{noun}"),
         1 => format!("{verb}_{noun}_{other}"),
         2 => format!("{noun}_{other}").to_uppercase(),
-        _ => format!("{verb}{}{}{}", noun[..1].to_uppercase(), &noun[1..], rng.u8(..30)),
+        _ => format!(
+            "{verb}{}{}{}",
+            noun[..1].to_uppercase(),
+            &noun[1..],
+            rng.u8(..30)
+        ),
     }
 }
 
@@ -116,10 +137,21 @@ impl Project {
     /// The project of number `number` below the home directory `home`.
     pub(crate) fn new(vocabulary: &Vocabulary, home: &Path, number: usize) -> Self {
         let mut rng = rng(&format!("project {number}"));
-        let home = home.to_str().expect("the benchmark's directory has a UTF-8 name").to_owned();
+        let home = home
+            .to_str()
+            .expect("the benchmark's directory has a UTF-8 name")
+            .to_owned();
         let name = PROJECTS[number % PROJECTS.len()];
-        let suffix = if number < PROJECTS.len() { String::new() } else { format!("-{number}") };
-        let identifiers = rng.choose_multiple(vocabulary.identifiers.iter(), 420).into_iter().cloned().collect();
+        let suffix = if number < PROJECTS.len() {
+            String::new()
+        } else {
+            format!("-{number}")
+        };
+        let identifiers = rng
+            .choose_multiple(vocabulary.identifiers.iter(), 420)
+            .into_iter()
+            .cloned()
+            .collect();
         let mut project = Self {
             cwd: format!("{home}/work/{name}{suffix}"),
             branch: (*pick(&mut rng, &["main", "master", "feat/retry", "fix-17"])).to_owned(),
@@ -128,7 +160,9 @@ impl Project {
             lines: Vec::new(),
             files: Vec::new(),
         };
-        project.lines = (0..4000).map(|_| project.line(&mut rng, vocabulary)).collect();
+        project.lines = (0..4000)
+            .map(|_| project.line(&mut rng, vocabulary))
+            .collect();
         for _ in 0..90 {
             let length = log_normal(&mut rng, 120.0, 0.8).clamp(12.0, 1800.0) as usize;
             project.add_file(&mut rng, length);
@@ -171,7 +205,9 @@ impl Project {
             let forgotten = rng.usize(..self.files.len());
             self.files.swap_remove(forgotten);
         }
-        let directories: BTreeSet<&str> = (0..rng.usize(1..4)).map(|_| *pick(rng, &DIRECTORIES)).collect();
+        let directories: BTreeSet<&str> = (0..rng.usize(1..4))
+            .map(|_| *pick(rng, &DIRECTORIES))
+            .collect();
         let directory = directories.into_iter().collect::<Vec<_>>().join("/");
         let (name, number) = (self.identifier(rng).to_lowercase(), rng.u32(..100_000));
         let path = format!("{directory}/{name}_{number}.{}", pick(rng, &EXTENSIONS));
@@ -183,7 +219,9 @@ impl Project {
     pub(crate) fn edit(&mut self, rng: &mut Rng, vocabulary: &Vocabulary) -> Edit {
         let at = (self.files.len() as f64 * rng.f64().powi(3)) as usize;
         let first_line = rng.usize(..self.files[at].lines.len());
-        let count = rng.usize(1..10).min(self.files[at].lines.len() - first_line);
+        let count = rng
+            .usize(1..10)
+            .min(self.files[at].lines.len() - first_line);
         let old = self.files[at].lines[first_line..first_line + count].to_vec();
         let mut new: Vec<String> = Vec::new();
         for line in &old {
@@ -198,7 +236,14 @@ impl Project {
         let original = (kept && lines.len() < 900).then(|| lines.join("\n"));
         let before = lines[first_line.saturating_sub(3)..first_line].to_vec();
         lines.splice(first_line..first_line + count, new.iter().cloned());
-        Edit { path, first_line, before, old, new, original }
+        Edit {
+            path,
+            first_line,
+            before,
+            old,
+            new,
+            original,
+        }
     }
 
     /// One of its files in one of the ways in which tools print paths.
@@ -214,7 +259,11 @@ impl Project {
             70..73 => format!("file://{}", path.replace(' ', "%20").replace('_', "%5F")),
             73..77 => format!("~{}", &path[self.home.len()..]),
             77..79 => format!("$HOME{}", &path[self.home.len()..]),
-            79..82 => format!("{}/.claude/projects/{}/memory/MEMORY.md", self.home, self.directory_name()),
+            79..82 => format!(
+                "{}/.claude/projects/{}/memory/MEMORY.md",
+                self.home,
+                self.directory_name()
+            ),
             82..88 => windows(),
             88..90 => windows().replace('\\', "\\\\"),
             90..92 => format!("/mnt/c/Users/{user}/work/{relative}"),
