@@ -52,19 +52,6 @@ pub struct PullRequest {
     pub days: Option<u32>,
 }
 
-/// What an undo did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UndoReport {
-    /// Files put back as they were before the pull.
-    pub restored: Vec<PathBuf>,
-    /// Files removed that the pull had brought.
-    pub removed: Vec<PathBuf>,
-    /// Files left alone, with the reason.
-    pub kept: Vec<(PathBuf, String)>,
-    /// When that pull began.
-    pub pulled_at: DateTime<Utc>,
-}
-
 /// Brings here what other machines pushed.
 ///
 /// # Errors
@@ -175,33 +162,6 @@ fn forget_lost(work: &mut Work<'_>, report: &Report, puller: &Puller<'_>) -> Res
         }
     }
     Ok(())
-}
-
-/// Takes back what the last pull wrote here; `None` if there is nothing to take back.
-///
-/// # Errors
-/// [`SyncError::Session`] if the journal of that pull cannot be read.
-pub fn undo(ctx: &Context<'_>) -> Result<Option<UndoReport>, SyncError> {
-    let work = Work::open(ctx)?;
-    let running = |path: &Path| running_client(&ctx.env.claude_dir, path);
-    let undone = materialise::undo(&undo_path(ctx.env), &running)?;
-    if let Some((_, undone)) = &undone {
-        prose::undone(&work, undone.taken_back())?;
-    }
-    let report = |(
-        pulled_at,
-        materialise::Undone {
-            restored,
-            removed,
-            kept,
-        },
-    )| UndoReport {
-        restored,
-        removed,
-        kept,
-        pulled_at,
-    };
-    Ok(undone.map(report))
 }
 
 /// What a pull does with one session.

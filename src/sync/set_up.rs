@@ -232,11 +232,6 @@ pub fn set_up_by_default(
     set_up(env, clock, progress, interactive, SetUp::default())
 }
 
-/// Where the configuration lies.
-pub fn config_path(env: &Env) -> PathBuf {
-    env.dirs.config.join(crate::config::FILE_NAME)
-}
-
 fn wanted(env: &Env, former: Option<&Config>, request: SetUp) -> Result<Config, SyncError> {
     let mut config = match former {
         Some(former) => former.clone(),

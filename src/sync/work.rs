@@ -299,29 +299,6 @@ fn this_machine(ctx: &Context<'_>, store: &Store) -> Result<(Machine, bool), Syn
     Ok((machine, changed))
 }
 
-/// The address of the remote: the user's, or that of the embedded default.
-pub(super) fn remote_url(env: &Env, configured: Option<&str>) -> Result<RemoteUrl, SyncError> {
-    let embedded = embedded_remote_path(env);
-    Ok(match configured {
-        Some(url) => RemoteUrl::parse(url, &env.dirs.data)?,
-        None => RemoteUrl::parse(&embedded.to_string_lossy(), &env.dirs.data)?,
-    })
-}
-
-/// Where replaced files are kept.
-pub(super) fn undo_path(env: &Env) -> PathBuf {
-    env.dirs.state.join("undo")
-}
-
-/// What this machine believes to hold.
-pub(super) fn claims_path(env: &Env) -> PathBuf {
-    env.dirs.state.join("locks")
-}
-
-fn index_path(env: &Env) -> PathBuf {
-    env.dirs.state.join("index.json")
-}
-
 /// What the entries of the index depend on besides files and store.
 fn settings_key(ctx: &Context<'_>) -> String {
     let roots = serde_json::to_string(&RootsKey::of(&ctx.settings.roots)).unwrap_or_default();
