@@ -104,18 +104,7 @@ pub enum PathsSetting {
     Original,
 }
 
-/// What may be given on the command line (or by a variable that stands for a flag), and then wins over the file.
-#[derive(Debug, Clone, Default)]
-pub struct Overrides {
-    /// `--remote`
-    pub remote: Option<String>,
-    /// `--paths`
-    pub paths: Option<PathsSetting>,
-    /// `--days`
-    pub days: Option<u32>,
-}
-
-/// What the rest of the program works with: flags, environment, file and defaults meet only here.
+/// What the rest of the program works with: environment, file and defaults meet only here.
 #[derive(Clone)]
 pub struct Settings {
     /// This machine.
@@ -388,20 +377,20 @@ impl Config {
 }
 
 impl Settings {
-    /// Puts together what the command line, the file and the defaults say, in this order.
+    /// Puts together what the file and the defaults say, in this order.
     ///
     /// # Errors
     /// [`ConfigError`] if a value or a placeholder cannot be used.
-    pub fn resolve(config: &Config, env: &Env, overrides: Overrides) -> Result<Self, ConfigError> {
-        let remote = overrides.remote.or_else(|| config.get(Key::Remote));
+    pub fn resolve(config: &Config, env: &Env) -> Result<Self, ConfigError> {
+        let remote = config.get(Key::Remote);
         if let Some(remote) = &remote {
             check_remote(remote)?;
         }
         Ok(Self {
             machine: config.machine.clone(),
             remote,
-            paths: overrides.paths.unwrap_or(config.paths),
-            days: check_days(overrides.days.unwrap_or(config.days))?,
+            paths: config.paths,
+            days: check_days(config.days)?,
             beside: config.beside.clone(),
             sync: config.sync.clone(),
             roots: config.root_set(env)?,
@@ -770,14 +759,10 @@ mod tests {
     }
 
     #[test]
-    fn flags_win_over_the_file_and_the_file_over_defaults() {
+    fn the_file_wins_over_defaults() {
         let config = parse("days = 9\nremote = \"r\"").unwrap();
-        let overrides = Overrides {
-            days: Some(2),
-            ..Overrides::default()
-        };
-        let settings = Settings::resolve(&config, &env(Path::new("/home/al")), overrides).unwrap();
-        assert_eq!((settings.days, settings.remote.as_deref()), (2, Some("r")));
+        let settings = Settings::resolve(&config, &env(Path::new("/home/al"))).unwrap();
+        assert_eq!((settings.days, settings.remote.as_deref()), (9, Some("r")));
         assert_eq!(settings.paths, PathsSetting::Auto);
     }
 }

@@ -38,7 +38,6 @@ mod machines;
 mod model;
 #[cfg(unix)]
 mod moments;
-mod neighbour;
 mod notes;
 mod offline;
 #[cfg(target_os = "linux")]

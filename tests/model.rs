@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ccsync::config::{Config, Overrides, Settings};
+use ccsync::config::{Config, Settings};
 use ccsync::domain::progress::Silent;
 use ccsync::sync::report::{Outcome, RemoteState, Report};
 use ccsync::sync::verification::{RemoteStanding, SessionCheck};
@@ -253,7 +253,7 @@ impl Machine {
         let config = Config::load(&sync::config_path(&self.env))
             .unwrap()
             .unwrap();
-        let settings = Settings::resolve(&config, &self.env, Overrides::default()).unwrap();
+        let settings = Settings::resolve(&config, &self.env).unwrap();
         Context {
             env: &self.env,
             settings,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::args::Cli;
 use super::error::CliError;
 use super::exit::Exit;
-use crate::config::{Config, FILE_NAME, Overrides, Settings};
+use crate::config::{Config, FILE_NAME, Settings};
 use crate::domain::progress::Progress;
 use crate::sync::report::{RemoteState, Report};
 use crate::sync::{Context, SyncError, mark_as_shown};
@@ -88,7 +88,7 @@ impl App {
     /// # Errors
     /// As for [`App::config`].
     pub(crate) fn context(&self) -> Result<Context<'_>, CliError> {
-        let settings = Settings::resolve(&self.config()?, &self.env, Overrides::default())?;
+        let settings = Settings::resolve(&self.config()?, &self.env)?;
         Ok(Context {
             env: &self.env,
             settings,

@@ -14,7 +14,6 @@ use std::thread;
 use std::time::Duration;
 
 use super::StoreError;
-use super::object::remove_half_made;
 use crate::sys::fs as sys;
 
 /// Many times what a living `git` needs between taking a lock and giving it back.
@@ -92,26 +91,21 @@ fn is_half_made(entry: &walkdir::DirEntry) -> bool {
     name.starts_with("tmp_") || name.ends_with(".keep") && guards()
 }
 
-/// Removes what a push of this machine left in a repository on this disk when it was killed, or the program that served it: temporary
-/// packs, and the locks of references, which either holds for moments only. Other machines may be at work there, so that a young
-/// lock is given the time to vanish.
+/// Removes the locks of references that a push of this machine left in the remote at `remote`, a repository on this disk, when the
+/// program that served it was killed. Other machines may be at work there, so that a young lock is given the time to vanish.
 ///
 /// # Errors
 /// [`StoreError::Io`]
-pub fn remove_from_neighbour(remote: &Path) -> Result<(), StoreError> {
+pub fn remove_stale_locks_of_remote(remote: &Path) -> Result<(), StoreError> {
     let repository = [remote.join(".git"), remote.to_owned()]
         .into_iter()
         .find(|path| path.join("HEAD").exists());
     let Some(repository) = repository else {
         return Ok(());
     };
-    remove_half_made(&repository.join("objects/pack"));
-    let beside = ["HEAD", "packed-refs"].map(|name| repository.join(format!("{name}.lock")));
-    remove_outlasted(
-        beside
-            .into_iter()
-            .chain(locks_below(&repository.join("refs"), usize::MAX)),
-    )
+    let files = ["HEAD", "packed-refs"].map(|name| repository.join(format!("{name}.lock")));
+    let references = locks_below(&repository.join("refs"), usize::MAX);
+    remove_outlasted(files.into_iter().chain(references))
 }
 
 /// Repeats `step` while another process holds a lock that it needs; for about [`GRACE`] at most.
@@ -190,29 +184,6 @@ mod tests {
         remove_stale_locks(dir.path()).unwrap();
         assert!(locks.iter().all(|path| !path.exists()));
         assert!(others.iter().all(|path| path.exists()));
-    }
-
-    #[test]
-    fn temporary_packs_of_the_living_stay() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = |name: &str| dir.path().join("objects/pack").join(name);
-        crate::sys::fs::write_atomic(&dir.path().join("HEAD"), b"").unwrap();
-        let names = [
-            "tmp_pack_ccsync_dead",
-            "tmp_idx_ccsync_dead",
-            "tmp_pack_ccsync_living",
-            "tmp_pack_git",
-        ];
-        names
-            .iter()
-            .for_each(|name| crate::sys::fs::write_atomic(&path(name), b"").unwrap());
-        let living = fs::File::open(path(names[2])).unwrap();
-        living.lock().unwrap();
-        remove_from_neighbour(dir.path()).unwrap();
-        assert_eq!(
-            names.map(|name| path(name).exists()),
-            [false, false, true, true]
-        );
     }
 
     #[test]

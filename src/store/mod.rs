@@ -13,7 +13,6 @@
 //! * `lock`: the commits of locks, which lie beside the sessions
 //! * `check`: reading every object
 //! * `object`, `reader`, `tree`, `layout`, `worktree`, `leftover`: writing packs, reading from them, trees, paths, the working tree, locks of the dead
-//! * [`neighbour`]: a repository on the same disk, without the `git` program
 //! * `entries`: changing git's index
 //! * `damage`, `loose`: what git's library must not meet
 
@@ -38,7 +37,6 @@ mod loose;
 pub mod machine;
 pub mod manifest;
 pub mod milestone;
-pub mod neighbour;
 pub mod note;
 mod object;
 mod reader;
@@ -52,7 +50,7 @@ mod worktree;
 pub use check::{DamagedObject, ObjectCheck};
 pub use checkout::{Checkout, SessionFiles};
 pub use history::{Commit, SessionStep};
-pub use leftover::{remove_from_neighbour, remove_of_the_dead, remove_stale_locks};
+pub use leftover::{remove_of_the_dead, remove_stale_locks, remove_stale_locks_of_remote};
 pub use lock::{LOCK_BRANCHES, MAX_LOCK_BYTES, RemoteLocks, lock_ref};
 pub use snapshot::Snapshot;
 pub use transaction::{Author, Transaction};

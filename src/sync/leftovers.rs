@@ -48,7 +48,7 @@ pub(super) fn clear_leftovers(
     super::import::remove_workshops(&dirs.state, ctx.clock.now());
     remove_leftovers(&dirs.config, || ctx.clock.sleep(CONFIG_WRITE));
     if let Kind::Local(remote) = remote_url(ctx.env, ctx.settings.remote.as_deref())?.kind() {
-        store::remove_from_neighbour(remote)?;
+        store::remove_stale_locks_of_remote(remote)?;
     }
     if family.is_alone() {
         store::remove_of_the_dead(&store_path(ctx.env))?;

@@ -19,7 +19,7 @@ use crate::lock::state::{Me, Seen, standing};
 use crate::store::{StoreError, lock_ref};
 use crate::sys::fail_point::fail_point;
 use crate::sys::process::pid_is_alive;
-use crate::transport::remote::{PushOutcome, RefUpdate, Remote};
+use crate::transport::remote::{PushOutcome, RefUpdate};
 
 mod lease;
 mod release;

@@ -70,7 +70,6 @@ mod search;
 mod send;
 mod set_path;
 mod set_up;
-pub mod shortcut;
 mod show;
 mod since;
 mod status;

@@ -276,7 +276,7 @@ fn sort_in(
     match relation {
         Relation::Same => {}
         Relation::Behind { lines, offset } => {
-            drop(found.down.insert(name, FilePull::Extend { lines, offset }))
+            found.down.insert(name, FilePull::Extend { lines, offset });
         }
         Relation::Ahead {
             lines,

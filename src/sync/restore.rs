@@ -36,6 +36,9 @@ use crate::sys::signal::interrupted;
 mod as_fork;
 mod in_place;
 
+use as_fork::AsFork;
+use in_place::InPlace;
+
 /// What is to be put back.
 #[derive(Debug, Clone)]
 pub enum RestoreWhat {
@@ -272,13 +275,34 @@ struct Restoring<'a> {
 }
 
 /// What restoring one session takes.
-trait Step {
-    fn session(&self) -> &SessionId;
+enum Step {
+    InPlace(InPlace),
+    AsFork(AsFork),
+}
+
+impl Step {
+    fn session(&self) -> &SessionId {
+        match self {
+            Self::InPlace(InPlace { target, .. }) | Self::AsFork(AsFork { target, .. }) => {
+                &target.id
+            }
+        }
+    }
 
     /// What is going to be reported of it.
-    fn restored(&self, work: &Work<'_>) -> Result<RestoredSession, SyncError>;
+    fn restored(&self, work: &Work<'_>) -> Result<RestoredSession, SyncError> {
+        match self {
+            Self::InPlace(step) => step.restored(work),
+            Self::AsFork(step) => step.restored(work),
+        }
+    }
 
-    fn carry_out(&self, work: &mut Work<'_>, journal: &Journal) -> Result<(), SyncError>;
+    fn carry_out(&self, work: &mut Work<'_>, journal: &Journal) -> Result<(), SyncError> {
+        match self {
+            Self::InPlace(step) => step.carry_out(work, journal),
+            Self::AsFork(step) => step.carry_out(work, journal),
+        }
+    }
 }
 
 impl Restoring<'_> {
@@ -306,7 +330,7 @@ impl Restoring<'_> {
     fn carry_out(
         &self,
         work: &mut Work<'_>,
-        steps: &[impl Step],
+        steps: impl IntoIterator<Item = Step>,
         report: &mut RestoreReport,
     ) -> Result<(), SyncError> {
         for step in steps {

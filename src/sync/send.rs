@@ -13,7 +13,8 @@ use crate::domain::id::CommitId;
 use crate::domain::progress::Phase;
 use crate::store::{Author, BRANCH, LOCK_BRANCHES};
 use crate::sys::fail_point::fail_point;
-use crate::transport::remote::{PushOutcome, RefUpdate, Remote, RemoteError};
+use crate::transport::git_cli::GitCli;
+use crate::transport::remote::{PushOutcome, RefUpdate, RemoteError};
 
 /// How often a refused push is merged and tried again before the work is left queued.
 const ATTEMPTS: u32 = 30;
@@ -141,7 +142,7 @@ fn contains_remote_head(work: &Work<'_>) -> Result<bool, SyncError> {
 }
 
 /// The data and the locks that guard it move together or not at all.
-fn try_push(work: &mut Work<'_>, remote: &dyn Remote) -> Result<PushOutcome, SyncError> {
+fn try_push(work: &mut Work<'_>, remote: &GitCli) -> Result<PushOutcome, SyncError> {
     let (head, there) = (work.store.head()?, work.store.remote_head()?);
     let locks = locks_with(work, head.as_ref(), there.as_ref())?;
     let name = format!("refs/heads/{BRANCH}");
@@ -185,7 +186,7 @@ fn locks_with(
     work.locks.updates(&work.store, &author, &changed)
 }
 
-fn fetch_from(work: &mut Work<'_>, remote: &dyn Remote) -> Result<Merged, SyncError> {
+fn fetch_from(work: &mut Work<'_>, remote: &GitCli) -> Result<Merged, SyncError> {
     let with_locks = work.with_locks;
     fetch_refs(work, remote, with_locks)?;
     merge(work)
@@ -194,7 +195,7 @@ fn fetch_from(work: &mut Work<'_>, remote: &dyn Remote) -> Result<Merged, SyncEr
 /// Fetches, and settles what was not known of this machine's locks; merges nothing. `with_locks`: everybody's locks are wanted.
 pub(super) fn fetch_refs(
     work: &mut Work<'_>,
-    remote: &dyn Remote,
+    remote: &GitCli,
     with_locks: bool,
 ) -> Result<(), SyncError> {
     work.ctx.progress.begin(Phase::Fetch, 0, 0);

@@ -9,7 +9,7 @@ use super::send::{fetch, send, send_rest};
 use super::set_up::{config_path, register};
 use super::work::Work;
 use super::{Context, SyncError};
-use crate::config::{Config, ConfigError, Overrides, Settings};
+use crate::config::{Config, ConfigError, Settings};
 use crate::domain::root::{Root, RootName};
 use crate::store::StoreError;
 use crate::store::machine::ProposedPaths;
@@ -114,7 +114,7 @@ pub(super) fn adopt_proposed_paths(work: &Work<'_>) -> Result<Option<Settings>, 
         &format!("{} took over its paths", work.machine.name),
         head.as_slice(),
     )?;
-    Ok(Some(Settings::resolve(&config, env, Overrides::default())?))
+    Ok(Some(Settings::resolve(&config, env)?))
 }
 
 fn set_path_here(ctx: &Context<'_>, name: RootName, path: &str) -> Result<RemoteState, SyncError> {
@@ -145,7 +145,7 @@ pub(super) fn change_here(
     let mut config = Config::load(&file)?.unwrap_or(Config::new(ctx.settings.machine.clone())?);
     change(&mut config)?;
     config.save(&file)?;
-    let ctx = ctx.with_settings(Settings::resolve(&config, ctx.env, Overrides::default())?);
+    let ctx = ctx.with_settings(Settings::resolve(&config, ctx.env)?);
     let mut work = Work::open(&ctx)?;
     register(&mut work)?;
     Ok(send(&mut work)?.0)

@@ -11,7 +11,7 @@ use super::report::RemoteState;
 use super::send::{fetch, send_rest};
 use super::work::{Work, remote_url};
 use super::{Context, SyncError, embedded_remote_path, store_path};
-use crate::config::{Config, Machine, Overrides, Settings};
+use crate::config::{Config, Machine, Settings};
 use crate::domain::id::MachineId;
 use crate::domain::progress::Progress;
 use crate::domain::root::RootName;
@@ -85,7 +85,7 @@ pub fn set_up(
         new_id: request.new_id,
     };
     let mut config = wanted(env, former.as_ref(), request)?;
-    let settings = Settings::resolve(&config, env, Overrides::default())?;
+    let settings = Settings::resolve(&config, env)?;
     let ctx = Context {
         env,
         settings,
@@ -196,7 +196,7 @@ fn enter(
 ) -> Result<SetUpReport, SyncError> {
     let mut rounds = if tell_apart { ROUNDS } else { 0 };
     loop {
-        let ctx = ctx.with_settings(Settings::resolve(&config, ctx.env, Overrides::default())?);
+        let ctx = ctx.with_settings(Settings::resolve(&config, ctx.env)?);
         let mut work = Work::open(&ctx)?;
         if rounds == 0 || free_name(&work)? == work.machine.name {
             register(&mut work)?;

@@ -26,7 +26,7 @@ use crate::store::segment::{count_lines, offset_after_lines};
 use crate::store::snapshot::SessionState;
 use crate::store::{BRANCH, ObjectCheck, Snapshot};
 use crate::sys::signal::interrupted;
-use crate::transport::remote::{Remote, RemoteError};
+use crate::transport::remote::RemoteError;
 
 /// What is to be verified.
 #[derive(Debug, Clone, Default)]

@@ -10,7 +10,6 @@ use super::held::HeldSessions;
 use super::index::{Index, Unbrought};
 use super::leases::Leases;
 use super::leftovers::clear_leftovers;
-use super::shortcut::ByStore;
 use super::since::Since;
 use super::views::Views;
 use super::{Context, LOCK_WAIT, SyncError, embedded_remote_path, store_path};
@@ -159,14 +158,7 @@ impl<'a> Work<'a> {
     fn git_for(&self, url: RemoteUrl) -> GitCli {
         let git = self.ctx.env.git;
         let remote = GitCli::new(self.store.git_dir(), url, git, self.ctx.interactive);
-        let progress = Arc::clone(&self.ctx.progress);
-        let shortcut = ByStore {
-            store: self.store.path().to_owned(),
-            progress: Arc::clone(&progress),
-        };
-        remote
-            .with_progress(progress)
-            .with_shortcut(Arc::new(shortcut))
+        remote.with_progress(Arc::clone(&self.ctx.progress))
     }
 
     /// Enters in the index those of `sessions` of which it does not know yet that they are in step with the store. They were so

@@ -66,9 +66,6 @@ pub struct Dirs {
 pub struct GitEnv {
     /// The user has an ssh command of their own (`GIT_SSH_COMMAND` or `GIT_SSH`): it is left alone.
     pub own_ssh_command: bool,
-    /// Variables change what git does with a repository on this disk, or with every command: other settings than those in the usual
-    /// places, `GIT_ALLOW_PROTOCOL` without `file`.
-    pub own_settings: bool,
 }
 
 /// Why the environment is not usable.
@@ -152,17 +149,8 @@ impl Env {
 
 impl GitEnv {
     fn from_variables(get: &dyn Fn(&str) -> Option<OsString>) -> Self {
-        const SETTINGS: [&str; 3] = ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_COUNT"];
-        let allows_files = |allowed: OsString| {
-            allowed
-                .to_string_lossy()
-                .split(':')
-                .any(|protocol| protocol == "file")
-        };
         Self {
             own_ssh_command: get("GIT_SSH_COMMAND").or_else(|| get("GIT_SSH")).is_some(),
-            own_settings: SETTINGS.iter().any(|name| get(name).is_some())
-                || !get("GIT_ALLOW_PROTOCOL").is_none_or(allows_files),
         }
     }
 }
@@ -411,16 +399,6 @@ mod tests {
         .unwrap();
         assert!(small.no_color && small.git.own_ssh_command);
         assert_eq!(small.columns, Some(77));
-        let with = |name: &str, value: &str| env(&[("HOME", "/h"), (name, value)]).unwrap();
-        let own_settings = |name: &str, value: &str| with(name, value).git.own_settings;
-        assert!(
-            own_settings("GIT_CONFIG_GLOBAL", "/x")
-                && own_settings("GIT_ALLOW_PROTOCOL", "https:ssh")
-        );
-        assert!(
-            !own_settings("GIT_ALLOW_PROTOCOL", "https:file")
-                && !own_settings("GIT_AUTHOR_NAME", "al")
-        );
         assert!(!host_name().is_empty());
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ccsync::sys::clock::{Clock, SystemClock};
-use ccsync::transport::remote::{Missing, PushOutcome, Remote, RemoteError};
+use ccsync::transport::remote::{Missing, PushOutcome, RemoteError};
 
 use crate::transport::world::{World, shown, update};
 

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use ccsync::sys::process::Program;
-use ccsync::transport::remote::{Missing, PushOutcome, Remote, RemoteError};
+use ccsync::transport::remote::{Missing, PushOutcome, RemoteError};
 
 use crate::transport::world::{World, is_refused};
 

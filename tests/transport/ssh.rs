@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ccsync::sys::process::Program;
-use ccsync::transport::remote::{Missing, Remote, RemoteError};
+use ccsync::transport::remote::{Missing, RemoteError};
 
 use crate::transport::world::{World, skip, tool};
 

@@ -2,7 +2,6 @@
 //!
 //! Says where an object lies and gives its bytes, compressed as they are. Must not inflate them, nor trust what the index promises.
 
-use std::cell::OnceCell;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -15,8 +14,6 @@ use super::delta::{take, varint};
 pub(super) struct Pack {
     index: Index,
     file: File,
-    /// Where its entries begin, in their order; listed when it is asked for.
-    entries: OnceCell<Vec<u64>>,
 }
 
 /// A version 2 pack index.
@@ -49,18 +46,7 @@ impl Pack {
         Ok(Self {
             index: Index::parse(fs::read(index)?)?,
             file,
-            entries: OnceCell::new(),
         })
-    }
-
-    /// Where the entry at `offset` ends: at the next one, or at the checksum of everything.
-    pub(super) fn end_of(&self, offset: u64) -> Option<u64> {
-        let entries = self.entries.get_or_init(|| self.index.offsets());
-        let next = entries.partition_point(|entry| *entry <= offset);
-        match entries.get(next) {
-            Some(next) => Some(*next),
-            None => self.file.metadata().ok()?.len().checked_sub(20),
-        }
     }
 
     /// At most `len` bytes from `offset` on.
@@ -154,15 +140,6 @@ impl Index {
                 .binary_search_by(|name| name.as_slice().cmp(oid.as_bytes()))
                 .ok()?,
         )
-    }
-
-    /// Where the entries of the pack begin, in their order.
-    fn offsets(&self) -> Vec<u64> {
-        let mut offsets: Vec<u64> = (0..self.objects)
-            .filter_map(|at| self.offset_at(at))
-            .collect();
-        offsets.sort_unstable();
-        offsets
     }
 
     /// Where the object of this number begins, as the names are sorted.

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::SyncError;
 use super::work::remote_url;
-use crate::config::{Config, ConfigError, Overrides, Settings};
+use crate::config::{Config, ConfigError, Settings};
 use crate::domain::url::project_identity;
 use crate::sys::clock::Clock;
 use crate::sys::env::Env;
@@ -111,7 +111,7 @@ pub fn doctor(env: &Env, clock: &dyn Clock) -> Vec<Check> {
     let config = Config::load(&super::config_path(env));
     let settings = config.and_then(|config| {
         config
-            .map(|config| Settings::resolve(&config, env, Overrides::default()))
+            .map(|config| Settings::resolve(&config, env))
             .transpose()
     });
     let patient = Patient {

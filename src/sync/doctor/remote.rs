@@ -11,7 +11,7 @@ use crate::store::machine::Machine;
 use crate::store::{Author, BRANCH, LOCK_BRANCHES, Store, StoreError, lock_ref};
 use crate::transport::git_cli::GitCli;
 use crate::transport::github::{GitHub, Repository, Visibility};
-use crate::transport::remote::{Missing, PushOutcome, RefUpdate, Remote, RemoteError};
+use crate::transport::remote::{Missing, PushOutcome, RefUpdate, RemoteError};
 use crate::transport::url::{Kind, RemoteUrl};
 
 const REMOTE: &str = "remote";

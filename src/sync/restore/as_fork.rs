@@ -20,8 +20,8 @@ use crate::sync::writing::Writer;
 use crate::sys::fail_point::fail_point;
 
 /// What putting one session beside takes.
-struct AsFork {
-    target: Target,
+pub(super) struct AsFork {
+    pub(super) target: Target,
     manifest: Manifest,
     fork: SessionId,
     directory: PathBuf,
@@ -41,7 +41,7 @@ impl Restoring<'_> {
             store_forks(work, &steps)?;
             fail_point("restored forks are stored");
         }
-        self.carry_out(work, &steps, report)
+        self.carry_out(work, steps.into_iter().map(Step::AsFork), report)
     }
 
     /// None, where it is one of many: there is no need for a fork, because the store has no more of it.
@@ -87,12 +87,8 @@ impl Restoring<'_> {
     }
 }
 
-impl Step for AsFork {
-    fn session(&self) -> &SessionId {
-        &self.target.id
-    }
-
-    fn restored(&self, work: &Work<'_>) -> Result<RestoredSession, SyncError> {
+impl AsFork {
+    pub(super) fn restored(&self, work: &Work<'_>) -> Result<RestoredSession, SyncError> {
         let restored = RestoredSession::new(
             work,
             &self.target,
@@ -115,7 +111,11 @@ impl Step for AsFork {
         })
     }
 
-    fn carry_out(&self, work: &mut Work<'_>, journal: &Journal) -> Result<(), SyncError> {
+    pub(super) fn carry_out(
+        &self,
+        work: &mut Work<'_>,
+        journal: &Journal,
+    ) -> Result<(), SyncError> {
         if self.here.is_some() {
             return Ok(());
         }

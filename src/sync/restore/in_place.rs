@@ -27,8 +27,8 @@ use crate::sys::fail_point::fail_point;
 type Names = BTreeSet<Option<RelativeName>>;
 
 /// What putting one session back in place takes.
-struct InPlace {
-    target: Target,
+pub(super) struct InPlace {
+    pub(super) target: Target,
     manifest: Manifest,
     /// Files to be written; the transcript is among them if it is not as it was then.
     writing: Writing,
@@ -51,7 +51,7 @@ impl Restoring<'_> {
         if !self.request.dry_run {
             self.store_first(work, &mut steps, report)?;
         }
-        self.carry_out(work, &steps, report)
+        self.carry_out(work, steps.into_iter().map(Step::InPlace), report)
     }
 
     /// What has to be done to one session; none: it is as it was then, and would stay so.
@@ -211,12 +211,8 @@ impl InPlace {
     }
 }
 
-impl Step for InPlace {
-    fn session(&self) -> &SessionId {
-        &self.target.id
-    }
-
-    fn restored(&self, work: &Work<'_>) -> Result<RestoredSession, SyncError> {
+impl InPlace {
+    pub(super) fn restored(&self, work: &Work<'_>) -> Result<RestoredSession, SyncError> {
         let id = &self.target.id;
         let now = work.store.head_snapshot()?.manifest(id).ok().flatten();
         let restored = RestoredSession::new(
@@ -240,7 +236,11 @@ impl Step for InPlace {
         })
     }
 
-    fn carry_out(&self, work: &mut Work<'_>, journal: &Journal) -> Result<(), SyncError> {
+    pub(super) fn carry_out(
+        &self,
+        work: &mut Work<'_>,
+        journal: &Journal,
+    ) -> Result<(), SyncError> {
         let id = &self.target.id;
         let names = machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
         let writer = Writer {
