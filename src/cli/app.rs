@@ -10,14 +10,16 @@ use super::error::CliError;
 use super::exit::Exit;
 use crate::config::{Config, FILE_NAME, Settings};
 use crate::domain::progress::Progress;
-use crate::sync::report::{RemoteState, Report};
-use crate::sync::{Context, SyncError, mark_as_shown};
+use crate::machine::notes::mark_as_shown;
+use crate::report::transfer::{RemoteState, Report};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::env::Env;
 use crate::ui::output::{Output, OutputOptions, Screen};
 use crate::ui::progress::progress;
 use crate::ui::style::is_colored;
 use crate::ui::{json, notes, report};
+use crate::workspace::context::Context;
+use crate::workspace::error::SyncError;
 
 /// One run of the program.
 pub(crate) struct App {

@@ -6,12 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
+use crate::browse::search::pattern::PatternError;
 use crate::config::{ConfigError, Key};
 use crate::domain::pattern::ProjectPattern;
+use crate::import::source::SourceError;
 use crate::session::SessionError;
 use crate::store::StoreError;
-use crate::sync::import::SourceError;
-use crate::sync::{PatternError, SyncError, damaged_names};
 use crate::sys::env::EnvError;
 use crate::sys::fs::PathError;
 use crate::sys::lock::LockError;
@@ -21,6 +21,8 @@ use crate::transport::remote::RemoteError;
 use crate::transport::url::UrlError;
 use crate::ui::output::Output;
 use crate::ui::sanitize;
+use crate::workspace::error::SyncError;
+use crate::workspace::paths::damaged_names;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -883,7 +885,7 @@ mod tests {
                 session: "a".parse().unwrap(),
                 attempts: 5,
             },
-            SyncError::Note(crate::sync::InvalidNote::Empty),
+            SyncError::Note(crate::machine::notes::InvalidNote::Empty),
             SyncError::EmptyStore,
             SyncError::MilestoneExists {
                 name: "x".parse().unwrap(),

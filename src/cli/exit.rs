@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use crate::sync::report::{Outcome, ProseOutcome, RemoteState, Report};
-use crate::sync::verification::{RemoteStanding, SessionCheck, Standing, Verification};
+use crate::report::transfer::{Outcome, ProseOutcome, RemoteState, Report};
+use crate::report::verification::{RemoteStanding, SessionCheck, Standing, Verification};
 
 /// How a run ended. The numbers are a promise to scripts: none changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +176,7 @@ impl From<Exit> for ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::report::SessionReport;
+    use crate::report::transfer::SessionReport;
 
     fn report(outcomes: &[Outcome], remote: RemoteState) -> Report {
         let session = |outcome: &Outcome| SessionReport::new("a".parse().unwrap(), outcome.clone());

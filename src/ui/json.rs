@@ -81,7 +81,7 @@ pub(crate) fn time(time: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::report::Report;
+    use crate::report::transfer::Report;
 
     #[test]
     fn a_document_names_its_version_and_command_first() {

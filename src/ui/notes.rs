@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::sync::report::ReceivedNote;
+use crate::report::transfer::ReceivedNote;
 use crate::ui::format::age;
 use crate::ui::output::Screen;
 use crate::ui::report::machine;
@@ -87,7 +87,7 @@ pub(crate) fn one(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::report::MachineName;
+    use crate::report::transfer::MachineName;
 
     fn note(text: &str) -> ReceivedNote {
         ReceivedNote {

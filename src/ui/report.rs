@@ -7,7 +7,7 @@ use anstyle::Style;
 
 pub(crate) use self::fit::at_most;
 use self::fit::fitting;
-use crate::sync::report::{
+use crate::report::transfer::{
     MachineName, Outcome, PassedOver, ProseOutcome, RemoteState, Report, SessionReport, ShelfReport,
 };
 use crate::ui::format::{bytes, count, project, short_id};
@@ -690,7 +690,7 @@ mod tests {
 
     #[test]
     fn lines_that_are_stored_verbatim_are_counted() {
-        use crate::sync::report::ProseReport;
+        use crate::report::transfer::ProseReport;
         let file = ProseReport {
             name: "MEMORY.md".to_owned(),
             outcome: ProseOutcome::Sent,

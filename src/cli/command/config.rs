@@ -15,8 +15,7 @@ use crate::config::{Config, Key};
 use crate::domain::pattern::ProjectPattern;
 use crate::domain::root::RootName;
 use crate::domain::size::ByteSize;
-use crate::sync;
-use crate::sync::report::Report;
+use crate::report::transfer::Report;
 use crate::transport::url::{RemoteUrl, redact};
 use crate::ui::sanitize::one_line;
 use crate::ui::table::{Cell, Table};
@@ -199,11 +198,11 @@ fn set(key: Key, value: &str, app: &mut App) -> Result<Exit, CliError> {
 fn change_remote(value: &str, app: &App) -> Result<Exit, CliError> {
     let remote = RemoteUrl::parse(value, &current_dir()?)?;
     init::refuse_open(&remote)?;
-    let request = sync::SetUp {
+    let request = crate::machine::set_up::SetUp {
         remote: Some(remote),
-        ..sync::SetUp::default()
+        ..crate::machine::set_up::SetUp::default()
     };
-    sync::set_up(
+    crate::machine::set_up::set_up(
         &app.env,
         app.clock(),
         app.progress(),
@@ -224,7 +223,7 @@ fn add_placeholder(placeholder: &PlaceholderArg, app: &mut App) -> Result<Exit, 
 }
 
 fn set_path(name: &RootName, machine: &str, path: &str, app: &mut App) -> Result<Exit, CliError> {
-    let remote = sync::set_path(&app.context()?, name.clone(), machine, path)?;
+    let remote = crate::machine::set_path::set_path(&app.context()?, name.clone(), machine, path)?;
     let me = app.config()?.machine;
     if ["this", &me.name, me.id.as_str()].contains(&machine) {
         tell_of_stored(std::slice::from_ref(name), true, app);

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
+use crate::check::doctor::run::{Check, Verdict, doctor};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::sync::doctor::{Check, Verdict, doctor};
 use crate::ui::format::count;
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, ERROR, GOOD, HINT, paint};

@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::browse::list::{ListFilter, SessionRow};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::sync::{self, ListFilter, SessionRow};
 use crate::sys::clock::Clock;
 use crate::ui::format::{age, bytes, project, short_id};
 use crate::ui::json;
@@ -82,7 +82,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         project: args.project.clone(),
         from: args.from.clone(),
     };
-    let rows = sync::list(&app.context()?, &filter)?;
+    let rows = crate::browse::list::list(&app.context()?, &filter)?;
     if args.json.json || args.format == Format::Json {
         app.print_json(
             "list",
@@ -165,7 +165,7 @@ fn place(row: &SessionRow) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::choice::LeftOut;
+    use crate::workspace::filter::LeftOut;
 
     fn rows() -> Vec<SessionRow> {
         let row = SessionRow {

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::check::repair::{HealedCopy, RepairReport, RepairRequest};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::session::repair::{Finding, What};
-use crate::sync::{self, HealedCopy, RepairReport, RepairRequest};
 use crate::ui::format::{bytes, count};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, HEADING, HINT, paint};
@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         session: args.session.clone(),
         output: args.output.clone(),
     };
-    let report = sync::repair(&app.context()?, &request)?;
+    let report = crate::check::repair::repair(&app.context()?, &request)?;
     if args.json.json {
         app.print_json("repair", &report)?;
     } else {
@@ -151,7 +151,7 @@ fn path(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::FileFindings;
+    use crate::check::repair::FileFindings;
 
     fn report() -> RepairReport {
         let id = |text: &str| text.to_owned();

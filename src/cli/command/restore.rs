@@ -6,9 +6,9 @@ use crate::cli::error::{CliError, Kind};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::domain::when::{InvalidWhen, When};
+use crate::history::restore::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession};
+use crate::report::transfer::{ProseOutcome, ProseReport};
 use crate::store::milestone::MilestoneName;
-use crate::sync::report::{ProseOutcome, ProseReport};
-use crate::sync::{self, RestoreReport, RestoreRequest, RestoreWhat, RestoredSession};
 use crate::sys::clock::{Clock, of_local};
 use crate::ui::format::{count, moment, short_id};
 use crate::ui::prompt;
@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         dry_run: args.dry_run,
     };
     if args.milestone.is_some() && !args.yes && !args.dry_run {
-        let plan = sync::restore(
+        let plan = crate::history::restore::restore(
             &app.context()?,
             &RestoreRequest {
                 dry_run: true,
@@ -79,7 +79,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
             ask(&plan, app)?;
         }
     }
-    let report = sync::restore(&app.context()?, &request)?;
+    let report = crate::history::restore::restore(&app.context()?, &request)?;
     if args.json.json {
         app.print_json("restore", &report)?;
     } else {

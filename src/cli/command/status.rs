@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::browse::status::Status;
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::{CommitId, SessionId};
-use crate::sync::report::{ProseOutcome, SessionReport, ShelfReport};
-use crate::sync::{self, Status};
+use crate::report::transfer::{ProseOutcome, SessionReport, ShelfReport};
 use crate::sys::clock::Clock;
 use crate::ui::format::{age, count, project, short_id};
 use crate::ui::json;
@@ -57,7 +57,7 @@ struct Machine<'a> {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    let status = sync::status(&app.context()?)?;
+    let status = crate::browse::status::status(&app.context()?)?;
     if args.json.json {
         app.print_json("status", &document(&status))?;
     } else {
@@ -209,7 +209,7 @@ fn summary(status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::report::Outcome;
+    use crate::report::transfer::Outcome;
 
     fn status() -> Status {
         let session = |id: &str, outcome| SessionReport {

@@ -1,14 +1,14 @@
 //! `ccsync verify`: whether this machine, the store and the remote agree.
 
+use crate::check::verify::VerifyRequest;
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::{CommitId, SessionId};
-use crate::sync::verification::{
+use crate::report::verification::{
     Damage, RemoteStanding, SessionCheck, Standing, Total, Verification,
 };
-use crate::sync::{self, VerifyRequest};
 use crate::ui::format::{bytes, count, short_id};
 use crate::ui::report::title;
 use crate::ui::sanitize::one_line;
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         sessions: args.sessions.clone(),
         full: args.full,
     };
-    let found = sync::verify(&app.context()?, &request)?;
+    let found = crate::check::verify::verify(&app.context()?, &request)?;
     let exit = Exit::of_verification(&found);
     if args.json.json {
         app.print_json("verify", &found)?;
@@ -341,9 +341,8 @@ fn summary(found: &Verification) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::verification::{Amount, BesideCheck};
     use crate::store::{DamagedObject, ObjectCheck};
-    use crate::sync::verification::Amount;
-    use crate::sync::verification::BesideCheck;
 
     fn check(id: &str, here_to_store: Standing, store_to_remote: Standing) -> SessionCheck {
         let amount = Some(Amount {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use dialoguer::console::measure_text_width;
 
 use super::{grouped, needs_attention};
-use crate::sync::report::SessionReport;
+use crate::report::transfer::SessionReport;
 use crate::ui::format::count;
 use crate::ui::output::Screen;
 use crate::ui::style::{ATTENTION, paint};
@@ -103,7 +103,7 @@ fn others(sessions: &[&SessionReport]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::report::Outcome;
+    use crate::report::transfer::Outcome;
 
     fn session(n: usize, project: &str, outcome: Outcome) -> SessionReport {
         SessionReport {

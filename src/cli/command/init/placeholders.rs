@@ -4,8 +4,9 @@ use crate::cli::app::App;
 use crate::cli::args::PlaceholderArg;
 use crate::cli::error::CliError;
 use crate::domain::root::RootName;
-use crate::sync::report::RemoteState;
-use crate::sync::{self, ForeignPlaceholder, SetUpReport};
+use crate::machine::set_up::SetUpReport;
+use crate::machine::suggested_placeholders::ForeignPlaceholder;
+use crate::report::transfer::RemoteState;
 use crate::ui::format::count;
 use crate::ui::prompt;
 use crate::ui::sanitize::one_line;
@@ -40,7 +41,7 @@ pub(super) fn ask(report: &mut SetUpReport, app: &App) -> Result<(), CliError> {
     if paths.is_empty() {
         return Ok(());
     }
-    let remote = sync::set_paths_here(&app.context()?, paths.clone())?;
+    let remote = crate::machine::set_path::set_paths_here(&app.context()?, paths.clone())?;
     if !matches!(remote, RemoteState::NotContacted) {
         report.remote = remote;
     }
@@ -65,7 +66,7 @@ pub(in crate::cli::command) fn tell_of_stored(names: &[RootName], is_sent: bool,
     let stored = app
         .context()
         .ok()
-        .and_then(|ctx| sync::stored_before(&ctx, names).ok())
+        .and_then(|ctx| crate::machine::stored_before::stored_before(&ctx, names).ok())
         .unwrap_or_default();
     if stored == 0 {
         return;

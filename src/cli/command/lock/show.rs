@@ -8,9 +8,10 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::{CommitId, MachineId, SessionId};
+use crate::leasing::lock_table::Survey;
+use crate::leasing::view::{Content, LockView};
 use crate::lock::record::LockRecord;
 use crate::lock::state::{Expiry, Standing};
-use crate::sync::locks::{self, Content, LockView, Survey};
 use crate::sys::clock::Clock;
 use crate::ui::format::{age, count, short_id};
 use crate::ui::json;
@@ -63,7 +64,7 @@ pub(super) fn run(
     json: &JsonFlag,
     app: &mut App,
 ) -> Result<Exit, CliError> {
-    let mut survey = locks::survey(&app.context()?)?;
+    let mut survey = crate::leasing::lock_table::survey(&app.context()?)?;
     if let Some(name) = session {
         let only = survey.named(name)?.map(|lock| lock.session.clone());
         survey

@@ -6,19 +6,21 @@ use chrono::{DateTime, Utc};
 
 use super::Args;
 use super::error::ResumeError;
+use crate::browse::list::SessionRow;
 use crate::cli::app::App;
 use crate::cli::error::CliError;
 use crate::domain::id::SessionId;
 use crate::domain::path::PortablePath;
 use crate::domain::root::{RootName, RootSet};
 use crate::domain::turn::Turn;
+use crate::handoff::resume::{Candidate, Candidates};
+use crate::leasing::view::LockView;
 use crate::lock::state::Standing;
 use crate::rewrite::{collapse_path, expand_path};
-use crate::sync::choice::LeftOut;
-use crate::sync::locks::LockView;
-use crate::sync::{self, Candidate, Candidates, Context, SessionRow};
 use crate::ui::format::age;
 use crate::ui::picker::{Item, Picked, Preview, Screen, pick};
+use crate::workspace::context::Context;
+use crate::workspace::filter::LeftOut;
 
 /// The session that the arguments or the person choose.
 pub(super) fn session(
@@ -105,7 +107,7 @@ impl Here {
         let directory = ctx.env.directory.as_deref();
         Self {
             identity: directory
-                .and_then(sync::identity_at)
+                .and_then(crate::checkouts::identity::identity_at)
                 .map(|identity| identity.to_string()),
             directory: directory
                 .map(|cwd| collapse_path(&ctx.settings.roots, &cwd.to_string_lossy())),
@@ -179,6 +181,7 @@ struct LastTurns<'a> {
 impl Preview for LastTurns<'_> {
     fn turns(&mut self, session: &SessionId) -> Result<Vec<Turn>, String> {
         const TURNS: usize = 20;
-        sync::last_turns(self.ctx, session, TURNS).map_err(|e| CliError::from(e).message())
+        crate::browse::preview::last_turns(self.ctx, session, TURNS)
+            .map_err(|e| CliError::from(e).message())
     }
 }

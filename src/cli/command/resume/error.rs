@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use crate::cli::error::{CliError, Kind, shell_word};
 use crate::domain::id::SessionId;
-use crate::sync::MissingProject;
-use crate::sync::choice::LeftOut;
+use crate::handoff::project_here::MissingProject;
 use crate::ui::format::project;
 use crate::ui::picker::PickError;
 use crate::ui::sanitize;
+use crate::workspace::filter::LeftOut;
 
 /// What happens where two go on without knowing of each other.
 pub(in crate::cli) const WITHOUT_LOCK: &str = "without a lock another machine may go on with the session too; then both sides are kept, yours as a fork";

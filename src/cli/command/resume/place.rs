@@ -7,7 +7,7 @@ use crate::cli::app::App;
 use crate::cli::error::CliError;
 use crate::domain::id::SessionId;
 use crate::domain::project::ProjectGit;
-use crate::sync::{self, MissingProject, ProjectHere, ProposedClone, UnmappedRoot};
+use crate::handoff::project_here::{MissingProject, ProjectHere, ProposedClone, UnmappedRoot};
 use crate::ui::format::project;
 use crate::ui::{prompt, sanitize};
 
@@ -17,7 +17,7 @@ pub(super) fn directory(
     app: &mut App,
 ) -> Result<(PathBuf, Option<ProjectGit>), CliError> {
     loop {
-        match sync::project_here(&app.context()?, session)? {
+        match crate::handoff::project_here::project_here(&app.context()?, session)? {
             ProjectHere::Present {
                 directory,
                 clones,
@@ -76,7 +76,10 @@ fn mend(session: &SessionId, missing: &MissingProject, app: &mut App) -> Result<
         .and_then(|at| choices.get(at))
         .map(|(_, choice)| choice)
     {
-        Some(Choice::Clone(proposed)) => Ok(sync::clone_project(&app.context()?, proposed)?),
+        Some(Choice::Clone(proposed)) => Ok(crate::handoff::project_here::clone_project(
+            &app.context()?,
+            proposed,
+        )?),
         Some(Choice::Map(root)) => map(root, app),
         Some(Choice::Stop) | None => Err(refusal()),
     }
@@ -98,7 +101,7 @@ fn map(root: &UnmappedRoot, app: &App) -> Result<(), CliError> {
         .env
         .home
         .join(answer.strip_prefix("~/").unwrap_or(&answer));
-    sync::set_path(
+    crate::machine::set_path::set_path(
         &app.context()?,
         root.name.clone(),
         "this",
