@@ -101,9 +101,9 @@ impl Bustle {
                 .project_dir("work/app")
                 .join(format!("{session}.jsonl"));
             if turn % 2 == 0 {
-                self.as_running(machine, &session, &path)
+                self.as_running(machine, &session, &path);
             } else {
-                self.unknown(machine, &path)
+                self.unknown(machine, &path);
             }
         }
     }

@@ -855,7 +855,7 @@ fn happen(event: Event, n: usize, a: &Machine, b: &Machine) {
     let home = a.home.display();
     match event {
         Event::Turns(turns) => {
-            (0..turns).for_each(|turn| a.append(ONE, &format!("turn {n} {turn} in {home}")))
+            (0..turns).for_each(|turn| a.append(ONE, &format!("turn {n} {turn} in {home}")));
         }
         Event::Agent => {
             put(

@@ -325,7 +325,7 @@ fn a_memory_belongs_to_the_project_that_the_source_or_this_machine_knows() {
             here.run(here.program("git").args(args).current_dir(&tool))
                 .code
                 == Some(0)
-        )
+        );
     };
     git(&["init", "--quiet"]);
     git(&["remote", "add", "origin", "git@github.com:al/my-tool.git"]);
@@ -718,9 +718,9 @@ fn two_machines_that_import_without_knowing_of_each_other_lose_nothing_and_meet_
     for (path, (_, content)) in tree(&one) {
         let to = other.join(path);
         if content.is_empty() {
-            fs::create_dir_all(to).unwrap()
+            fs::create_dir_all(to).unwrap();
         } else {
-            fs::write(to, content).unwrap()
+            fs::write(to, content).unwrap();
         }
     }
     fs::write(

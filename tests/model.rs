@@ -149,9 +149,9 @@ impl World {
             self.root.path().join("away.git"),
         );
         if here.exists() {
-            fs::rename(here, away).unwrap()
+            fs::rename(here, away).unwrap();
         } else {
-            fs::rename(away, here).unwrap()
+            fs::rename(away, here).unwrap();
         }
     }
 

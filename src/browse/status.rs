@@ -62,7 +62,7 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
     beside_to_pull.iter_mut().for_each(|shelf| {
         shelf
             .files
-            .retain(|file| !matches!(file.outcome, ProseOutcome::Left { .. }))
+            .retain(|file| !matches!(file.outcome, ProseOutcome::Left { .. }));
     });
     beside_to_pull.retain(|shelf| !shelf.files.is_empty() || shelf.listed.is_some());
     let snapshot = work.store.head_snapshot()?;

@@ -217,7 +217,7 @@ pub(crate) fn compare_with(
             None => drop(found.up.insert(name, FileStep::Whole)),
             Some(Relation::Same) => {}
             Some(relation) if is_append_only(name.as_ref()) => {
-                sort_in(&mut found, local, name, relation)?
+                sort_in(&mut found, local, name, relation)?;
             }
             // The client rewrote it here since both were in step, or it was never so and is no former content.
             Some(_)

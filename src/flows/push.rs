@@ -264,7 +264,7 @@ impl<'a> Plan<'a> {
                 Ok(differences) if differences.is_empty() => plan.unchanged.push(local),
                 Ok(differences) => plan.steps.push((local, differences)),
                 Err(e) if e.is_about_one_session() => {
-                    plan.skipped.push((local.session.id.clone(), e.in_words()))
+                    plan.skipped.push((local.session.id.clone(), e.in_words()));
                 }
                 Err(e) => return Err(e),
             }
@@ -380,9 +380,9 @@ fn store_together<'a>(
                 }
                 stored.reports.push(report);
                 if complete {
-                    in_step.push(local.session)
+                    in_step.push(local.session);
                 } else {
-                    others.push(&local.session.id)
+                    others.push(&local.session.id);
                 }
             }
         }

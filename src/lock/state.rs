@@ -263,7 +263,7 @@ impl Holding {
     pub fn done(&mut self) -> Settlement {
         match self.pending.take() {
             Some(Pending::Renew { commit, record }) => {
-                (self.commit, self.record) = (commit, record)
+                (self.commit, self.record) = (commit, record);
             }
             Some(Pending::Release) => return Settlement::Released,
             Some(Pending::Acquire) | None => {}

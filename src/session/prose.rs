@@ -101,10 +101,10 @@ pub fn users_files(claude_dir: &Path, kinds: &BTreeSet<Beside>) -> Listing {
                 let directory = claude_dir.join(kind.name());
                 match fs::symlink_metadata(&directory) {
                     Ok(metadata) if metadata.is_dir() && *kind == Beside::Plans => {
-                        listing.add_plans(&directory)
+                        listing.add_plans(&directory);
                     }
                     Ok(metadata) if metadata.is_dir() => {
-                        listing.add_below(&directory, &format!("{}/", kind.name()))
+                        listing.add_below(&directory, &format!("{}/", kind.name()));
                     }
                     Ok(_) => listing.leave(&directory, NOT_PLAIN),
                     Err(_) => {}

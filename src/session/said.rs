@@ -111,7 +111,7 @@ pub fn sayings(line: &[u8]) -> Sayings {
                 texts.push(Saying {
                     voice: Voice::Summary,
                     text,
-                })
+                });
             });
         }
         Some("user") if !is_set(&record.is_meta) => user(record.message.content, &mut texts),
@@ -141,7 +141,7 @@ fn user(content: Value, texts: &mut Vec<Saying>) {
                 text,
             };
             each_text(block["content"].take(), &mut |text| {
-                texts.push(output(text))
+                texts.push(output(text));
             });
         }
     });
@@ -182,7 +182,7 @@ fn assistant(content: Value, texts: &mut Vec<Saying>) {
                 texts.push(Saying {
                     voice: Voice::Output,
                     text,
-                })
+                });
             });
         }
     });

@@ -99,7 +99,7 @@ fn listen() -> std::io::Result<()> {
     let wait = move || {
         signals
             .forever()
-            .for_each(|signal| on_signal(signal, signal != SIGINT))
+            .for_each(|signal| on_signal(signal, signal != SIGINT));
     };
     std::thread::Builder::new()
         .name("signals".to_owned())

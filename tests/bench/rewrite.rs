@@ -64,7 +64,7 @@ fn main() {
     );
 
     measure("collapse", bytes, &files, |kind, text, out| {
-        collapser.collapse(text, kind, out)
+        collapser.collapse(text, kind, out);
     });
     let macos = roots(System::Macos, "/Users/bo", "/opt/cache", '/');
     let windows = roots(System::Windows, "C:\\Users\\bo", "D:\\cache", '\\');
@@ -84,7 +84,7 @@ fn main() {
         ),
     ] {
         measure(name, bytes, &portable, |kind, text, out| {
-            expander.expand(text, kind, out)
+            expander.expand(text, kind, out);
         });
     }
 }
@@ -132,7 +132,7 @@ fn measure(
     let (mut copy, mut time) = (Duration::MAX, Duration::MAX);
     for _ in 0..ROUNDS {
         copy = copy.min(round(texts, &mut out, |_, text, out| {
-            out.extend_from_slice(text)
+            out.extend_from_slice(text);
         }));
         time = time.min(round(texts, &mut out, &run));
     }

@@ -404,7 +404,7 @@ fn what_another_terminal_holds_is_not_given_back_for_it() {
     let (a, _) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
     a.edit_claim(ONE, |claim| {
-        claim["holder"] = serde_json::json!({"pid": std::os::unix::process::parent_id()})
+        claim["holder"] = serde_json::json!({"pid": std::os::unix::process::parent_id()});
     });
     let finish = || {
         a.with(|ctx| ccsync::sync::finish(ctx, &BTreeSet::from([id(ONE)])))
@@ -413,7 +413,7 @@ fn what_another_terminal_holds_is_not_given_back_for_it() {
     finish();
     assert!(a.only_lock().is_own());
     a.edit_claim(ONE, |claim| {
-        claim["holder"] = serde_json::json!({"pid": std::process::id()})
+        claim["holder"] = serde_json::json!({"pid": std::process::id()});
     });
     finish();
     assert!(a.survey().locks.is_empty());

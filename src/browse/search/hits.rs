@@ -60,7 +60,7 @@ impl Found {
             }
             match &mut line {
                 Some((line, marks)) if start < line.end => {
-                    marks.push(start..place.end().min(line.end))
+                    marks.push(start..place.end().min(line.end));
                 }
                 _ => {
                     self.add(text, line.take(), occasion);
@@ -164,7 +164,7 @@ mod tests {
         let mark = |hit: &Hit| {
             let mut text = hit.text.clone();
             hit.marks.iter().rev().for_each(|mark| {
-                text.replace_range(mark.clone(), &format!("[{}]", &hit.text[mark.clone()]))
+                text.replace_range(mark.clone(), &format!("[{}]", &hit.text[mark.clone()]));
             });
             let cut = |is_cut| if is_cut { "…" } else { "" };
             format!("{}{text}{}", cut(hit.cut.0), cut(hit.cut.1))

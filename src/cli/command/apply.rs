@@ -165,7 +165,7 @@ fn shown(proposal: &Proposal) -> Vec<String> {
     match (proposal.executable_here, proposal.executable) {
         (false, true) => lines.push(paint(ATTENTION, "  would be executable")),
         (true, false) if proposal.proposed.is_some() => {
-            lines.push("  would no longer be executable".to_owned())
+            lines.push("  would no longer be executable".to_owned());
         }
         _ => {}
     }

@@ -197,7 +197,7 @@ mod tests {
                 .open(&path)
                 .unwrap()
                 .write_all(b"theirs\n")
-                .unwrap()
+                .unwrap();
         };
         let line = [vec![b'x'; AT_ONCE], b"\n".to_vec()].concat();
         // (what we write before theirs, what after, what is there then)

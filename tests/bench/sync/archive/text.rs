@@ -76,11 +76,11 @@ impl Vocabulary {
                         "- **{}**: {}.\n",
                         pick(rng, &self.identifiers),
                         self.phrase(rng)
-                    )
+                    );
                 }
                 12..15 => text += &format!("\n## {}\n", self.phrase(rng)),
                 15..30 => {
-                    text += &format!("{} `{}`. ", self.phrase(rng), pick(rng, &self.identifiers))
+                    text += &format!("{} `{}`. ", self.phrase(rng), pick(rng, &self.identifiers));
                 }
                 _ => text += &format!("{}, {}. ", self.phrase(rng), self.phrase(rng)),
             }
