@@ -1,14 +1,15 @@
 //! The end of a conversation is seen where it lies: here, or only in the store.
 
+use ccsync::browse::preview::last_turns;
 use ccsync::domain::turn::{Turn, Who};
-use ccsync::sync::{self, SyncError};
+use ccsync::workspace::error::SyncError;
 
 use crate::harness::library::with_context;
 use crate::harness::{Machine, ONE, TWO, TestEnv};
 
 fn look(machine: &Machine, session: &str, most: usize) -> Result<Vec<Turn>, SyncError> {
     with_context(machine, |ctx| {
-        sync::last_turns(ctx, &session.parse().unwrap(), most)
+        last_turns(ctx, &session.parse().unwrap(), most)
     })
 }
 

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use ccsync::sync::{ProjectHere, what_to_tell};
+use ccsync::handoff::path_notice::what_to_tell;
+use ccsync::handoff::project_here::ProjectHere;
 
 use crate::harness::library::with_context;
 use crate::harness::{Machine, ONE, Run, TWO, TestEnv, questions};

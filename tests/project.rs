@@ -7,11 +7,12 @@ use std::sync::Arc;
 use ccsync::domain::id::SessionId;
 use ccsync::domain::progress::Silent;
 use ccsync::domain::url::RemoteUrl;
+use ccsync::handoff::project_here::{MissingProject, ProjectHere, clone_project, project_here};
 use ccsync::project::difference;
-use ccsync::sync::{MissingProject, ProjectHere, SyncError, clone_project, project_here};
 use ccsync::sys::clock::{Clock, SystemClock};
 use ccsync::sys::env::GitEnv;
 use ccsync::transport::clone::{CloneError, clone};
+use ccsync::workspace::error::SyncError;
 use serde_json::{Value, json};
 
 use crate::harness::library::with_context;

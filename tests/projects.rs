@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use ccsync::sync::{ProjectHere, what_to_tell};
+use ccsync::handoff::path_notice::what_to_tell;
+use ccsync::handoff::project_here::ProjectHere;
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Child;
 
 use ccsync::domain::client_dir::client_dir_name;
+use ccsync::leasing::acquire::{self, Acquired};
 use ccsync::lock::state::TakeOver;
-use ccsync::sync::locks::{self, Acquired};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::harness::client::{Client, wait_for};
@@ -161,7 +161,7 @@ fn a_lost_lock_forks_what_grew_beside_the_transcript_too() {
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     let session = ONE.parse().unwrap();
-    let acquired = with_context(&a, |ctx| locks::acquire(ctx, &session, TakeOver::No));
+    let acquired = with_context(&a, |ctx| acquire::acquire(ctx, &session, TakeOver::No));
     assert!(matches!(acquired, Ok(Acquired::Yes(_))), "{acquired:?}");
     let at_b = Client::install(&b);
     let other = at_b.start(&["resume", ONE, "--take-over"], "from b");

@@ -11,7 +11,6 @@
 
 use std::path::Path;
 
-
 use crate::domain::beside::{Beside, ShelfId};
 use crate::domain::id::{CommitId, MachineId};
 use crate::extras::compare::Place;

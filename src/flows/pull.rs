@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::{Phase, Progress};
 use crate::flows::merge::Merged;

@@ -1,6 +1,5 @@
 //! Takes back what the last pull or restore wrote.
 
-use crate::domain::progress::Progress;
 use crate::session::live::running_client;
 use crate::session::materialise;
 use crate::workspace::context::Context;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-
 use crate::config::Settings;
 use crate::domain::progress::Progress;
 use crate::sys::clock::Clock;

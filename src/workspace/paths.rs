@@ -4,7 +4,6 @@ use crate::domain::url::RemoteUrl;
 use crate::workspace::error::SyncError;
 use std::path::{Path, PathBuf};
 
-
 use crate::sys::env::Env;
 
 /// Where this machine's clone lies.

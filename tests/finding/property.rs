@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use ccsync::sync::{self, Case, SearchRequest};
+use ccsync::browse::search::pattern::Case;
+use ccsync::browse::search::run::{SearchRequest, search};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
@@ -117,7 +118,7 @@ fn found(machine: &Machine, (text, regex): (&str, bool), case: Case) -> BTreeSet
     };
     with_context(machine, |ctx| {
         let mut found = BTreeSet::new();
-        let report = sync::search(ctx, &request, &mut |hits| {
+        let report = search(ctx, &request, &mut |hits| {
             found.insert(hits.name.session.to_string())
         })
         .unwrap();

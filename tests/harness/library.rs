@@ -6,9 +6,9 @@ use std::sync::Arc;
 use ccsync::config::{Config, FILE_NAME, Settings};
 use ccsync::domain::progress::Silent;
 use ccsync::domain::root::System;
-use ccsync::sync::Context;
 use ccsync::sys::clock::{Clock, SystemClock};
 use ccsync::sys::env::{Dirs, Env, GitEnv};
+use ccsync::workspace::context::Context;
 
 use super::Machine;
 

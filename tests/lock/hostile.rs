@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use ccsync::leasing::acquire::Acquired;
+use ccsync::leasing::view::Content;
 use ccsync::lock::state::TakeOver;
-use ccsync::sync::locks::{Acquired, Content};
 use git2::{Oid, Repository, Signature, Time};
 
 use super::machines::stations;

@@ -8,12 +8,17 @@ use std::thread;
 use std::time::Duration;
 
 use ccsync::domain::id::SessionId;
+use ccsync::handoff::resume::{back_up, finish};
+use ccsync::leasing::acquire::{self, Acquired};
+use ccsync::leasing::lock_table::{self, Survey};
+use ccsync::leasing::release::{self, Released};
+use ccsync::leasing::view::LockView;
 use ccsync::lock::claim::Claim;
 use ccsync::lock::record::LockRecord;
 use ccsync::lock::state::{Expiry, Holding, Settlement, Standing, TakeOver};
-use ccsync::sync::locks::{self, Acquired, LockView, Released, Survey};
-use ccsync::sync::{self, Context};
 use ccsync::sys::clock::{Clock, ManualClock, SystemClock};
+use ccsync::workspace::context::Context;
+use ccsync::workspace::error::SyncError;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::harness::library::{environment_of, with_context_at};
@@ -70,7 +75,7 @@ impl Station {
     }
 
     pub(super) fn acquire(&self, session: &str, take_over: TakeOver) -> Acquired {
-        self.with(|ctx| locks::acquire(ctx, &id(session), take_over))
+        self.with(|ctx| acquire::acquire(ctx, &id(session), take_over))
             .unwrap()
     }
 
@@ -80,7 +85,7 @@ impl Station {
 
     /// Gives a sign of life, as a `resume` does while its client runs, and says what this machine knows of the lock then.
     fn renew(&self, session: &str) -> Settlement {
-        self.with(sync::back_up).unwrap();
+        self.with(back_up).unwrap();
         let claim = Claim::load(
             &environment_of(&self.machine).dirs.state.join("locks"),
             &id(session),
@@ -98,7 +103,7 @@ impl Station {
     }
 
     pub(super) fn survey(&self) -> Survey {
-        self.with(locks::survey).unwrap()
+        self.with(lock_table::survey).unwrap()
     }
 
     pub(super) fn only_lock(&self) -> LockView {
@@ -108,7 +113,8 @@ impl Station {
     }
 
     fn release(&self, locks: &[LockView], force: TakeOver) -> Vec<Released> {
-        self.with(|ctx| locks::release(ctx, locks, force)).unwrap()
+        self.with(|ctx| release::release(ctx, locks, force))
+            .unwrap()
     }
 
     fn claim_file(&self, session: &str) -> PathBuf {
@@ -361,7 +367,7 @@ fn a_yes_is_for_the_lock_that_was_shown() {
     let Acquired::HeldBy(shown) = b.acquire(ONE, TakeOver::Expired) else {
         panic!("a holds it")
     };
-    let take_over = || b.with(|ctx| locks::take_over(ctx, &shown)).unwrap();
+    let take_over = || b.with(|ctx| acquire::take_over(ctx, &shown)).unwrap();
     let mine = a.only_lock();
     assert!(matches!(
         a.release(&[mine], TakeOver::No)[..],
@@ -372,7 +378,7 @@ fn a_yes_is_for_the_lock_that_was_shown() {
     let Acquired::HeldBy(other) = take_over() else {
         panic!("nobody was asked about this one")
     };
-    let Acquired::Yes(_) = b.with(|ctx| locks::take_over(ctx, &other)).unwrap() else {
+    let Acquired::Yes(_) = b.with(|ctx| acquire::take_over(ctx, &other)).unwrap() else {
         panic!("it is the one shown")
     };
 }
@@ -407,7 +413,7 @@ fn what_another_terminal_holds_is_not_given_back_for_it() {
         claim["holder"] = serde_json::json!({"pid": std::os::unix::process::parent_id()});
     });
     let finish = || {
-        a.with(|ctx| ccsync::sync::finish(ctx, &BTreeSet::from([id(ONE)])))
+        a.with(|ctx| finish(ctx, &BTreeSet::from([id(ONE)])))
             .unwrap()
     };
     finish();
@@ -615,9 +621,9 @@ fn contend(station: &Station, rounds: usize) -> Vec<String> {
         } else {
             TakeOver::No
         };
-        match station.with(|ctx| locks::acquire(ctx, &id(ONE), take_over)) {
+        match station.with(|ctx| acquire::acquire(ctx, &id(ONE), take_over)) {
             Ok(Acquired::Yes(claim)) => put.push(claim.holding.commit.to_string()),
-            Ok(Acquired::HeldBy(_)) | Err(ccsync::sync::SyncError::Contended { .. }) => continue,
+            Ok(Acquired::HeldBy(_)) | Err(SyncError::Contended { .. }) => continue,
             Err(e) => panic!("{e:?}"),
         }
         station.clock.advance(Duration::from_secs(1));
@@ -628,7 +634,7 @@ fn contend(station: &Station, rounds: usize) -> Vec<String> {
                 .into_iter()
                 .filter(LockView::is_own)
                 .collect();
-            let _ = station.with(|ctx| locks::release(ctx, &own, TakeOver::No));
+            let _ = station.with(|ctx| release::release(ctx, &own, TakeOver::No));
         }
     }
     put
