@@ -12,12 +12,12 @@ fn stored_questions(env: &TestEnv, name: &str, id: &str) -> Vec<String> {
     questions(&reader.text(id))
 }
 
-fn beside(machine: &Machine, id: &str, name: &str) -> std::path::PathBuf {
+fn extras(machine: &Machine, id: &str, name: &str) -> std::path::PathBuf {
     machine.transcript_path(id).with_extension("").join(name)
 }
 
 fn write_beside(machine: &Machine, id: &str, name: &str, text: &str) {
-    let path = beside(machine, id, name);
+    let path = extras(machine, id, name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
 }
@@ -145,7 +145,7 @@ fn a_title_given_back_is_a_new_title() {
     b.ccsync(["pull"]).success();
     for machine in [&a, &b] {
         assert_eq!(
-            fs::read_to_string(beside(machine, ONE, "custom-title.json")).unwrap(),
+            fs::read_to_string(extras(machine, ONE, "custom-title.json")).unwrap(),
             r#"{"customTitle":"X"}"#
         );
     }
@@ -162,7 +162,7 @@ fn a_machine_that_still_has_an_older_title_takes_the_newer_one() {
     a.ccsync(["push"]).success();
     b.ccsync(["sync"]).success();
     assert_eq!(
-        fs::read_to_string(beside(&b, ONE, "custom-title.json")).unwrap(),
+        fs::read_to_string(extras(&b, ONE, "custom-title.json")).unwrap(),
         r#"{"customTitle":"new"}"#
     );
 }
@@ -219,9 +219,9 @@ fn nothing_is_written_through_a_link_beside_a_session() {
     a.ccsync(["push"]).success();
     let elsewhere = env.root().join("elsewhere");
     fs::create_dir_all(&elsewhere).unwrap();
-    let beside = b.transcript_path(ONE).with_extension("");
-    fs::create_dir_all(&beside).unwrap();
-    std::os::unix::fs::symlink(&elsewhere, beside.join("subagents")).unwrap();
+    let extras = b.transcript_path(ONE).with_extension("");
+    fs::create_dir_all(&extras).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, extras.join("subagents")).unwrap();
     let run = b.ccsync(["pull"]).code(3);
     assert!(run.stdout.contains("links are not followed"), "{run}");
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);

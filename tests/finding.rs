@@ -238,21 +238,21 @@ fn words_tools_and_results_are_found_and_copies_are_not() {
         ),
     ];
     let path = a.session(ONE).raw(text.concat().as_bytes()).write();
-    let beside = path.with_extension("");
-    fs::create_dir_all(beside.join("subagents")).unwrap();
-    fs::create_dir_all(beside.join("tool-results")).unwrap();
+    let extras = path.with_extension("");
+    fs::create_dir_all(extras.join("subagents")).unwrap();
+    fs::create_dir_all(extras.join("tool-results")).unwrap();
     fs::write(
-        beside.join("subagents/agent-1.jsonl"),
+        extras.join("subagents/agent-1.jsonl"),
         record(ONE, "assistant", &json!("the agent umbra")),
     )
     .unwrap();
     fs::write(
-        beside.join("subagents/agent-1.meta.json"),
+        extras.join("subagents/agent-1.meta.json"),
         r#"{"description":"umbra"}"#,
     )
     .unwrap();
     fs::write(
-        beside.join("tool-results/toolu_1.txt"),
+        extras.join("tool-results/toolu_1.txt"),
         "first\nthe long output umbra\n",
     )
     .unwrap();

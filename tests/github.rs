@@ -101,7 +101,7 @@ fn whoever_types_init_alone_presses_enter_on_either_machine() {
         terminal.wait_for_raw();
         terminal.type_in(ENTER);
         terminal.wait_for("init: this machine is set up");
-        terminal.end().given_back().code(0);
+        terminal.end().released().code(0);
         assert_eq!(
             remote_of(machine),
             "git@github.localhost:al/claude-sessions.git"
@@ -129,11 +129,11 @@ fn whoever_pushed_before_is_asked_until_there_is_a_remote() {
     terminal.wait_for_raw();
     terminal.type_in(ENTER);
     terminal.wait_for("1 session carried over from this disk");
-    terminal.end().given_back().code(0);
+    terminal.end().released().code(0);
     assert_eq!(remote_of(&a), "git@github.localhost:al/claude-sessions.git");
     let terminal = Terminal::start(github.command(&a, &["init"]), 120, 20);
     terminal.wait_for("init: this machine is up to date");
-    terminal.end().given_back().code(0);
+    terminal.end().released().code(0);
     github.assert_understood();
 }
 
@@ -180,12 +180,12 @@ fn another_address_can_be_chosen_and_nothing_is_made_before_a_choice() {
     terminal.type_in(elsewhere.to_str().unwrap());
     terminal.type_in(ENTER);
     terminal.wait_for("init: this machine is set up");
-    terminal.end().given_back().code(0);
+    terminal.end().released().code(0);
     let terminal = Terminal::start(github.command(&b, &["init"]), 120, 20);
     terminal.wait_for("> a new private repository");
     terminal.wait_for_raw();
     terminal.type_in(CTRL_C);
-    terminal.end().given_back().code(130);
+    terminal.end().released().code(130);
     assert_eq!(
         (remote_of(&a).as_str(), github.repositories().len()),
         (elsewhere.to_str().unwrap(), 0)
@@ -269,7 +269,7 @@ fn what_others_can_read_is_refused_unless_told_twice() {
         terminal.wait_for("others can read every session in it");
         terminal.wait_for_raw();
         terminal.type_in(&format!("no{ENTER}"));
-        terminal.end().given_back().code(130);
+        terminal.end().released().code(130);
         let run = with(&["--allow-public", "--yes"]).success();
         assert!(
             run.stdout
@@ -327,7 +327,7 @@ fn a_repository_with_something_else_in_it_is_left_alone() {
     terminal.wait_for("Its name");
     terminal.type_in(&format!("talks{ENTER}"));
     terminal.wait_for("init: this machine is set up");
-    terminal.end().given_back().code(0);
+    terminal.end().released().code(0);
     assert_eq!(remote_of(&a), "git@github.localhost:al/talks.git");
 }
 

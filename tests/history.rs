@@ -46,10 +46,10 @@ fn three_states(env: &TestEnv) -> (Machine, Machine) {
 /// Everything that lies on a machine of a session, by place.
 fn files_of(machine: &Machine, id: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let transcript = machine.transcript_path(id);
-    let beside = walkdir::WalkDir::new(transcript.with_extension(""))
+    let extras = walkdir::WalkDir::new(transcript.with_extension(""))
         .into_iter()
         .flatten();
-    let files = beside
+    let files = extras
         .filter(|e| e.file_type().is_file())
         .map(|e| e.into_path());
     std::iter::once(transcript)
@@ -445,7 +445,7 @@ fn a_session_of_which_only_files_beside_it_are_left_comes_back_whole_and_stays_s
     let (a, b) = env.pair();
     let task = a.home.join(".claude/tasks").join(ONE).join("1.json");
     a.session(ONE).turn("first").write();
-    let (transcript, beside) = (
+    let (transcript, extras) = (
         a.transcript_path(ONE),
         a.transcript_path(ONE).with_extension(""),
     );
@@ -453,20 +453,20 @@ fn a_session_of_which_only_files_beside_it_are_left_comes_back_whole_and_stays_s
     a.ccsync(["push"]).success();
     a.append(ONE, "second");
     put(&task, "{\"id\":\"1\",\"status\":\"done\"}");
-    put(&beside.join("tool-results/later.txt"), "later");
+    put(&extras.join("tool-results/later.txt"), "later");
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     let early = &states(&a, ONE)[0];
     fs::remove_file(&transcript).unwrap();
     a.ccsync(["sync"]).success();
     let before = a.client_tree();
-    put(&beside.join("tool-results/only-here.txt"), "only here");
+    put(&extras.join("tool-results/only-here.txt"), "only here");
 
     a.ccsync(["restore", ONE, "--at", early]).success();
     let text_of = |path: &Path| fs::read_to_string(path).unwrap();
-    assert!(text_of(&task).contains("pending") && !beside.join("tool-results/later.txt").exists());
+    assert!(text_of(&task).contains("pending") && !extras.join("tool-results/later.txt").exists());
     assert_eq!(
-        text_of(&beside.join("tool-results/only-here.txt")),
+        text_of(&extras.join("tool-results/only-here.txt")),
         "only here",
         "there is no other copy"
     );
@@ -486,7 +486,7 @@ fn a_session_of_which_only_files_beside_it_are_left_comes_back_whole_and_stays_s
         .join("tool-results");
     assert!(there.join("only-here.txt").exists() && there.join("later.txt").exists());
     // With a file beside it that the restore did not bring, the transcript would stay.
-    fs::remove_file(beside.join("tool-results/only-here.txt")).unwrap();
+    fs::remove_file(extras.join("tool-results/only-here.txt")).unwrap();
     a.ccsync(["undo"]).success();
     assert_eq!(a.client_tree(), before);
 
@@ -826,7 +826,7 @@ enum Event {
     Title(u8),
     Result(u8),
     /// The other machine goes on with it, and this one pulls.
-    Elsewhere,
+    StoreOnlySession,
 }
 
 fn events() -> impl Strategy<Value = Vec<Vec<Event>>> {
@@ -835,7 +835,7 @@ fn events() -> impl Strategy<Value = Vec<Vec<Event>>> {
         1 => Just(Event::Agent),
         1 => (0..3u8).prop_map(Event::Title),
         1 => (0..3u8).prop_map(Event::Result),
-        1 => Just(Event::Elsewhere),
+        1 => Just(Event::StoreOnlySession),
     ];
     prop::collection::vec(prop::collection::vec(event, 1..3), 2..5)
 }
@@ -851,7 +851,7 @@ fn put(path: &Path, text: &str) {
 }
 
 fn happen(event: Event, n: usize, a: &Machine, b: &Machine) {
-    let beside = a.transcript_path(ONE).with_extension("");
+    let extras = a.transcript_path(ONE).with_extension("");
     let home = a.home.display();
     match event {
         Event::Turns(turns) => {
@@ -859,23 +859,23 @@ fn happen(event: Event, n: usize, a: &Machine, b: &Machine) {
         }
         Event::Agent => {
             put(
-                &beside.join("subagents/agent-1.jsonl"),
+                &extras.join("subagents/agent-1.jsonl"),
                 &format!("{{\"n\":{n},\"sessionId\":\"{ONE}\"}}\n"),
             );
         }
         Event::Title(title) => {
             put(
-                &beside.join("custom-title.json"),
+                &extras.join("custom-title.json"),
                 &format!("{{\"customTitle\":\"title {title}\"}}"),
             );
         }
         Event::Result(result) => {
             put(
-                &beside.join(format!("tool-results/toolu_{result}.txt")),
+                &extras.join(format!("tool-results/toolu_{result}.txt")),
                 &format!("{home} {n}\n"),
             );
         }
-        Event::Elsewhere => {
+        Event::StoreOnlySession => {
             a.ccsync(["push"]).success();
             b.ccsync(["pull"]).success();
             b.append(ONE, &format!("elsewhere {n}"));

@@ -44,7 +44,7 @@ fn elsewhere(text: &[u8], from: &Machine, to: &Machine) -> Vec<u8> {
 }
 
 /// Pulls `ONE` on a machine under the name and home of `a` that has lost everything but its configuration.
-fn given_back(a: &Machine) -> Vec<u8> {
+fn released(a: &Machine) -> Vec<u8> {
     for lost in [".claude/projects", ".local"] {
         fs::remove_dir_all(a.home.join(lost)).unwrap();
     }
@@ -155,7 +155,7 @@ fn odd_bytes_travel_and_come_back() {
                 .starts_with("push: nothing to do"),
             "{what}"
         );
-        assert!(given_back(&a) == content, "{what}: as it was written");
+        assert!(released(&a) == content, "{what}: as it was written");
     }
 }
 

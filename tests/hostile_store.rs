@@ -358,10 +358,10 @@ fn assert_harmless(shown: &str) {
 }
 
 /// Replaces the transcript of `ONE` by `text`, which has `roots`.
-fn write_session(clone: &Clone<'_>, good: &Value, text: &[u8], roots: &Value) {
+fn write_session(clone: &Clone<'_>, good: &Value, text: &[u8], placeholders: &Value) {
     let lines = text.iter().filter(|b| **b == b'\n').count();
     let key = good["transcript"]["runs"][0]["roots"].as_str().unwrap();
-    let mut bad = with(good.clone(), "/roots", json!({ key: roots }));
+    let mut bad = with(good.clone(), "/roots", json!({ key: placeholders }));
     bad["transcript"]["segments"] = json!([{"bytes": text.len(), "lines": lines, "local_bytes": text.len(), "local_hash": "0".repeat(32)}]);
     bad["transcript"]["runs"][0]["lines"] = json!(lines);
     clone.write(

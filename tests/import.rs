@@ -644,9 +644,9 @@ fn a_copy_of_the_clients_directory_comes_back() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("hello").write();
-    let beside = a.project_dir("work/app").join(ONE).join("subagents");
-    fs::create_dir_all(&beside).unwrap();
-    fs::write(beside.join("agent-1.jsonl"), "{\"type\":\"user\"}\n").unwrap();
+    let extras = a.project_dir("work/app").join(ONE).join("subagents");
+    fs::create_dir_all(&extras).unwrap();
+    fs::write(extras.join("agent-1.jsonl"), "{\"type\":\"user\"}\n").unwrap();
     let text = a.text(ONE);
     let copy = env.root().join("backup");
     fs::rename(a.home.join(".claude"), &copy).unwrap();

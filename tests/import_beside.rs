@@ -21,11 +21,11 @@ fn left(report: &Value) -> Vec<(String, String)> {
 }
 
 /// The outcome of each file beside sessions, `<project>/<name>`.
-fn beside(report: &Value) -> Vec<(String, String)> {
+fn extras(report: &Value) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for shelf in report["beside"].as_array().unwrap() {
-        for file in shelf["files"].as_array().unwrap() {
-            let project = shelf["project"].as_str().unwrap_or("user");
+    for bundle in report["beside"].as_array().unwrap() {
+        for file in bundle["files"].as_array().unwrap() {
+            let project = bundle["project"].as_str().unwrap_or("user");
             let name = format!("{project}/{}", file["name"].as_str().unwrap());
             found.push((name, file["outcome"].as_str().unwrap().to_owned()));
         }
@@ -74,7 +74,7 @@ fn nothing_new(machine: &Machine, source: &Path) {
     let head = machine.git(&["rev-parse", "HEAD"]);
     let report = import_json(machine, source);
     assert_eq!(
-        (beside(&report), &report["sessions"]),
+        (extras(&report), &report["sessions"]),
         (Vec::new(), &serde_json::json!([])),
         "{report}"
     );
@@ -96,7 +96,7 @@ fn memory_and_instructions_come_along_with_the_paths_of_whoever_reads_them() {
     let sent = |name: &str| (name.to_owned(), "sent".to_owned());
     let user = ["user/CLAUDE.md", "user/plans/calm-fox.md"].map(sent);
     assert_eq!(
-        beside(&report),
+        extras(&report),
         [&user[..], &[sent("{{PROJECTS}}/app/MEMORY.md")]].concat(),
         "{report}"
     );
@@ -204,7 +204,7 @@ fn what_is_here_already_is_kept_with_what_comes() {
         }
         here.ccsync(["push"]).success();
         let report = import_json(&here, &source);
-        let of_memory: Vec<_> = beside(&report)
+        let of_memory: Vec<_> = extras(&report)
             .into_iter()
             .filter(|(name, _)| name.ends_with("MEMORY.md"))
             .collect();
@@ -266,7 +266,7 @@ fn what_would_be_too_large_together_is_named_and_stays_as_it_is() {
         .code(3)
         .json();
     assert!(
-        beside(&report).contains(&(
+        extras(&report).contains(&(
             "{{PROJECTS}}/app/MEMORY.md".to_owned(),
             "skipped".to_owned()
         )),
@@ -332,7 +332,7 @@ fn a_memory_belongs_to_the_project_that_the_source_or_this_machine_knows() {
     let known = serde_json::json!({ "projects": { tool.to_str().unwrap(): {} } });
     fs::write(here.home.join(".claude.json"), known.to_string()).unwrap();
     let report = import_json(&here, &source);
-    let projects: Vec<String> = beside(&report).into_iter().map(|(name, _)| name).collect();
+    let projects: Vec<String> = extras(&report).into_iter().map(|(name, _)| name).collect();
     for name in [
         "{{PROJECTS}}/my-lib/MEMORY.md",
         "github.com/al/my-tool/MEMORY.md",
@@ -364,14 +364,14 @@ fn what_does_not_travel_by_choice_is_left_and_named() {
         ("{{PROJECTS}}/app/MEMORY.md", "sent"),
     ];
     assert_eq!(
-        beside(&report),
+        extras(&report),
         expected.map(|(name, outcome)| (name.to_owned(), outcome.to_owned()))
     );
     here.ccsync(["config", "set", "beside", "claude-md"])
         .success();
     let report = import_json(&here, &source);
     assert_eq!(
-        beside(&report)[0],
+        extras(&report)[0],
         ("user/CLAUDE.md".to_owned(), "sent".to_owned()),
         "once it may travel, it comes"
     );
@@ -780,7 +780,7 @@ fn of_more_plans_than_travel_the_newest_come_and_the_others_are_named() {
         &serde_json::json!({ "files": meta }).to_string(),
     );
     let report = import_json(&here, &source);
-    let outcomes = beside(&report);
+    let outcomes = extras(&report);
     let left: Vec<_> = outcomes
         .iter()
         .filter(|(_, outcome)| outcome == "left")

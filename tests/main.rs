@@ -45,7 +45,6 @@ mod picker;
 mod placeholders;
 mod project;
 mod projects;
-mod prose;
 mod race;
 mod readme;
 #[cfg(target_os = "linux")]
@@ -58,6 +57,7 @@ mod rewrite;
 mod round_trip;
 mod safety;
 mod secrets;
+mod session_files;
 mod setting_up;
 mod settings;
 #[cfg(unix)]

@@ -71,7 +71,7 @@ fn a_session_is_found_by_its_words_and_continued() {
     terminal.type_in("roo");
     terminal.wait_for("1 of 2 sessions");
     terminal.type_in(ENTER);
-    let ended = terminal.end().given_back().code(0);
+    let ended = terminal.end().released().code(0);
     assert!(
         ended.text().contains("; the lock is given back"),
         "{}",
@@ -94,13 +94,13 @@ fn a_look_inside_and_back_decides_nothing() {
         terminal.type_in(TAB);
         terminal.wait_for("mend the roof");
         terminal.type_in(last);
-        terminal.end().given_back().code(130);
+        terminal.end().released().code(130);
         // From within, Ctrl-C means the same.
         let terminal = opened(&at_b, "never said");
         terminal.type_in(TAB);
         terminal.wait_for("Answer to: paint the fence");
         terminal.type_in(CTRL_C);
-        terminal.end().given_back().code(130);
+        terminal.end().released().code(130);
     }
     assert!(!ran(&b), "no client ran");
     nobody_holds_a_lock(&env);
@@ -119,7 +119,7 @@ fn a_narrow_terminal_is_wide_enough() {
         screen.contains("paint") && screen.lines().all(|line| line.len() < 24)
     });
     terminal.type_in(ENTER);
-    terminal.end().given_back().code(0);
+    terminal.end().released().code(0);
     assert_eq!(questions(&b.text(TWO)), ["paint the fence", "in green"]);
     nobody_holds_a_lock(&env);
 }
@@ -139,7 +139,7 @@ fn no_key_is_lost_while_the_window_changes_its_size() {
         screen.contains(typed.trim_end())
     });
     terminal.type_in(CTRL_C);
-    terminal.end().given_back().code(130);
+    terminal.end().released().code(130);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_session_that_somebody_holds_is_taken_only_with_a_yes() {
         terminal.type_in(ENTER);
         asked(&terminal, "Take it over?");
         terminal.type_in(no);
-        let ended = terminal.end().given_back();
+        let ended = terminal.end().released();
         assert!(
             ended
                 .text()
@@ -175,7 +175,7 @@ fn a_session_that_somebody_holds_is_taken_only_with_a_yes() {
     let terminal = resume(&at_b, &[TWO], "from b");
     asked(&terminal, "Take it over?");
     terminal.type_in("y");
-    terminal.end().given_back().code(0);
+    terminal.end().released().code(0);
     at_a.let_go();
     a.ended(child).success();
     assert_eq!(questions(&a.text(TWO)), ["paint the fence", "from b"]);
@@ -205,7 +205,7 @@ fn a_project_that_is_missing_is_cloned_if_the_person_wants_that() {
         asked(&terminal, "What now:");
         terminal.wait_for("stop");
         no.iter().for_each(|key| terminal.type_in(key));
-        let ended = terminal.end().given_back();
+        let ended = terminal.end().released();
         assert!(ended.text().contains("git clone --"), "{}", ended.text());
         assert!(
             ended.text().contains("elsewhere on this machine"),
@@ -219,7 +219,7 @@ fn a_project_that_is_missing_is_cloned_if_the_person_wants_that() {
     let terminal = resume(&at_b, &[ONE], "from b");
     asked(&terminal, "What now:");
     terminal.type_in(ENTER);
-    terminal.end().given_back().code(0);
+    terminal.end().released().code(0);
     assert!(b.home.join("lib/crates/app/main.rs").exists());
     assert_eq!(questions(&b.text(ONE)), ["hello", "from b"]);
     let directory = b.home.join("lib/crates/app");
@@ -252,7 +252,7 @@ fn a_root_that_lies_elsewhere_here_is_asked_for() {
         terminal.type_in(ENTER);
         asked(&terminal, "Directory of WORK");
         terminal.type_in(answer);
-        terminal.end().given_back().code(code);
+        terminal.end().released().code(code);
         nobody_holds_a_lock(&env);
     }
     assert_eq!(questions(&b.text(ONE)), ["hello", "from b"]);
@@ -277,7 +277,7 @@ fn without_the_remote_the_person_is_asked() {
         let terminal = resume(&at_b, &[TWO], "never said");
         asked(&terminal, "Go on without a lock?");
         terminal.type_in(no);
-        terminal.end().given_back().code(130);
+        terminal.end().released().code(130);
     }
     assert!(!ran(&b), "no client ran");
     let terminal = resume(&at_b, &[], "alone");
@@ -287,7 +287,7 @@ fn without_the_remote_the_person_is_asked() {
     terminal.wait_for("filter:");
     terminal.wait_for_raw();
     terminal.type_in(ENTER);
-    let ended = terminal.end().given_back().code(0);
+    let ended = terminal.end().released().code(0);
     assert!(
         ended.text().contains("not on the remote yet"),
         "{}",

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ccsync::handoff::path_notice::what_to_tell;
+use ccsync::handoff::path_notice::path_notice;
 use ccsync::handoff::project_here::ProjectHere;
 
 use crate::harness::library::with_context;
@@ -57,9 +57,9 @@ fn who_gives_it_is_told_of_what_is_stored_already() {
             && !set.stderr.contains("ccsync push"),
         "{set}"
     );
-    let work = format!("WORK={}", a.home.join("work").display());
+    let workspace = format!("WORK={}", a.home.join("work").display());
     let init = a
-        .ccsync(["init", "--yes", "--add-placeholder", &work])
+        .ccsync(["init", "--yes", "--add-placeholder", &workspace])
         .success();
     assert!(
         init.stderr
@@ -186,7 +186,7 @@ fn the_model_is_told_where_it_is_now() {
     b.ccsync(["pull"]).success();
     let directory = b.home.join("science/x");
     let told = with_context(&b, |ctx| {
-        what_to_tell(ctx, &ONE.parse().unwrap(), &directory)
+        path_notice(ctx, &ONE.parse().unwrap(), &directory)
     })
     .unwrap()
     .unwrap();

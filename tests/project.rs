@@ -73,14 +73,18 @@ fn missing(machine: &Machine, session: &str) -> MissingProject {
 /// A bare repository on the disk with a file in `crates/app`.
 pub(crate) fn project_remote(env: &TestEnv, machine: &Machine) -> PathBuf {
     let bare = env.bare_remote();
-    let work = "seed";
-    repository(machine, work, bare.to_str().unwrap());
-    let file = machine.home.join(work).join("crates/app/main.rs");
+    let workspace = "seed";
+    repository(machine, workspace, bare.to_str().unwrap());
+    let file = machine.home.join(workspace).join("crates/app/main.rs");
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(file, "fn main() {}\n").unwrap();
-    git(machine, work, &["add", "."]);
-    commit(machine, work, "a file");
-    git(machine, work, &["push", "--quiet", "origin", "trunk:main"]);
+    git(machine, workspace, &["add", "."]);
+    commit(machine, workspace, "a file");
+    git(
+        machine,
+        workspace,
+        &["push", "--quiet", "origin", "trunk:main"],
+    );
     bare
 }
 
@@ -487,11 +491,11 @@ fn a_root_without_a_directory_here_is_named_with_the_one_it_would_have() {
     let (a, b) = env.pair();
     let remote = project_remote(&env, &a);
     fs::create_dir_all(a.home.join("my/work")).unwrap();
-    let work = a.home.join("my/work");
+    let workspace = a.home.join("my/work");
     a.ccsync([
         "config",
         "add-placeholder",
-        &format!("WORK={}", work.display()),
+        &format!("WORK={}", workspace.display()),
     ])
     .success();
     git(

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use ccsync::handoff::path_notice::what_to_tell;
+use ccsync::handoff::path_notice::path_notice;
 use ccsync::handoff::project_here::ProjectHere;
 use proptest::prelude::*;
 use serde_json::json;
@@ -810,8 +810,8 @@ fn what_a_manifest_says_of_its_repository_leads_nowhere_else() {
     // Its own idea of where the repository lies is a name of the client's and text, no more.
     for place in ["/etc", "/x/../../y"] {
         with(&|manifest| {
-            let roots = manifest["roots"][&key]["roots"].as_array_mut().unwrap();
-            let repo = roots
+            let placeholders = manifest["roots"][&key]["roots"].as_array_mut().unwrap();
+            let repo = placeholders
                 .iter_mut()
                 .find(|root| root["name"] == "REPO")
                 .unwrap();
@@ -820,8 +820,8 @@ fn what_a_manifest_says_of_its_repository_leads_nowhere_else() {
         });
     }
     let (run, new) = with(&|manifest| {
-        let roots = manifest["roots"][&key]["roots"].as_array_mut().unwrap();
-        let repo = roots
+        let placeholders = manifest["roots"][&key]["roots"].as_array_mut().unwrap();
+        let repo = placeholders
             .iter_mut()
             .find(|root| root["name"] == "REPO")
             .unwrap();
@@ -833,8 +833,8 @@ fn what_a_manifest_says_of_its_repository_leads_nowhere_else() {
         let set = manifest["roots"][&key].clone();
         for n in 0..5000 {
             let mut set = set.clone();
-            let roots = set["roots"].as_array_mut().unwrap();
-            roots
+            let placeholders = set["roots"].as_array_mut().unwrap();
+            placeholders
                 .iter_mut()
                 .find(|root| root["name"] == "REPO")
                 .unwrap()["path"] = json!(format!("/r{n}"));
@@ -892,7 +892,7 @@ fn the_model_is_told_where_the_repository_is_now() {
     let told = |directory: &str| {
         let directory = b.home.join(directory);
         let session = ONE.parse().unwrap();
-        with_context(&b, |ctx| what_to_tell(ctx, &session, &directory))
+        with_context(&b, |ctx| path_notice(ctx, &session, &directory))
             .unwrap()
             .unwrap()
     };
@@ -950,7 +950,7 @@ struct Step {
     moves_to: Option<usize>,
     forgets: bool,
     /// The session is removed before it is pulled.
-    anew: bool,
+    locate_checkout: bool,
 }
 
 const PLACES: [&str; 6] = [
@@ -970,11 +970,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         any::<bool>(),
         proptest::bool::weighted(0.3),
     );
-    let step = step.prop_map(|(at_b, moves_to, forgets, anew)| Step {
+    let step = step.prop_map(|(at_b, moves_to, forgets, locate_checkout)| Step {
         at_b,
         moves_to,
         forgets,
-        anew,
+        locate_checkout,
     });
     proptest::collection::vec(step, 1..6)
 }
@@ -1024,13 +1024,13 @@ fn takes_turns(first: usize, below: &str, steps: &[Step]) {
             forget(machine);
         }
         let before = machine.text(ONE);
-        if step.anew {
+        if step.locate_checkout {
             remove(machine, ONE);
             machine.ccsync(["pull", ONE]).success();
         }
         machine.ccsync(["pull"]).success();
         assert!(
-            step.anew || machine.text(ONE).starts_with(&before),
+            step.locate_checkout || machine.text(ONE).starts_with(&before),
             "step {turn} of {steps:#?}"
         );
         asked.push(format!("turn {turn}"));

@@ -358,14 +358,14 @@ fn the_copy_is_a_session_of_its_own_and_the_damaged_one_stays() {
     let (a, b) = env.pair();
     let path = a.session(ONE).turn("hello").turn("more").write();
     let whole = fs::read(&path).unwrap();
-    let beside = path.with_extension("");
-    fs::create_dir_all(beside.join("subagents")).unwrap();
+    let extras = path.with_extension("");
+    fs::create_dir_all(extras.join("subagents")).unwrap();
     fs::write(
-        beside.join("subagents/agent-1.jsonl"),
+        extras.join("subagents/agent-1.jsonl"),
         format!("{{\"type\":\"mode\",\"sessionId\":\"{ONE}\"}}\n"),
     )
     .unwrap();
-    fs::write(beside.join("custom-title.json"), "{\"customTitle\":\"x\"}").unwrap();
+    fs::write(extras.join("custom-title.json"), "{\"customTitle\":\"x\"}").unwrap();
     fs::write(&path, damaged(&whole)).unwrap();
 
     let report = a.ccsync(["repair", &ONE[..8], "--json"]).success().json();

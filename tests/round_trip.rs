@@ -109,16 +109,16 @@ fn a_second_pull_or_push_does_nothing() {
 fn what_lies_beside_a_transcript_travels_with_it() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let beside = a.session(ONE).turn("hello").write().with_extension("");
-    fs::create_dir_all(beside.join("subagents")).unwrap();
-    fs::create_dir_all(beside.join("tool-results")).unwrap();
+    let extras = a.session(ONE).turn("hello").write().with_extension("");
+    fs::create_dir_all(extras.join("subagents")).unwrap();
+    fs::create_dir_all(extras.join("tool-results")).unwrap();
     let line = format!(
         "{{\"type\":\"user\",\"cwd\":\"{}/work/app\",\"uuid\":\"u\"}}\n",
         a.home.display()
     );
-    fs::write(beside.join("subagents/agent-1.jsonl"), &line).unwrap();
+    fs::write(extras.join("subagents/agent-1.jsonl"), &line).unwrap();
     fs::write(
-        beside.join("tool-results/toolu_1.txt"),
+        extras.join("tool-results/toolu_1.txt"),
         format!("{}/work/app\n", a.home.display()),
     )
     .unwrap();

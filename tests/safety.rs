@@ -178,12 +178,12 @@ fn undo_gives_back_the_time_too_and_goes_on_to_the_pull_before() {
 fn undo_never_touches_a_running_session() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
-    let beside = a
+    let extras = a
         .transcript_path(ONE)
         .with_extension("")
         .join("tool-results");
-    fs::create_dir_all(&beside).unwrap();
-    fs::write(beside.join("toolu_1.txt"), "x").unwrap();
+    fs::create_dir_all(&extras).unwrap();
+    fs::write(extras.join("toolu_1.txt"), "x").unwrap();
     a.append(ONE, "more");
     a.session(TWO).turn("two").write();
     a.ccsync(["push"]).success();
@@ -328,9 +328,9 @@ fn the_store_is_clean_after_every_command() {
 fn files_are_private_whatever_the_umask_is() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let beside = a.session(ONE).turn("hello").write().with_extension("");
-    fs::create_dir_all(beside.join("tool-results")).unwrap();
-    fs::write(beside.join("tool-results/toolu_1.txt"), "x").unwrap();
+    let extras = a.session(ONE).turn("hello").write().with_extension("");
+    fs::create_dir_all(extras.join("tool-results")).unwrap();
+    fs::write(extras.join("tool-results/toolu_1.txt"), "x").unwrap();
     let open = |machine: &crate::harness::Machine, command: &str| {
         let program = env!("CARGO_BIN_EXE_ccsync");
         machine
@@ -396,10 +396,10 @@ fn a_title_cannot_steer_the_terminal() {
 fn a_link_in_the_place_of_a_session_directory_is_not_entered() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let beside = a.session(ONE).turn("hello").write().with_extension("");
+    let extras = a.session(ONE).turn("hello").write().with_extension("");
     fs::create_dir(a.home.join(".ssh")).unwrap();
     fs::write(a.home.join(".ssh/id_ed25519"), "secret").unwrap();
-    std::os::unix::fs::symlink(a.home.join(".ssh"), beside).unwrap();
+    std::os::unix::fs::symlink(a.home.join(".ssh"), extras).unwrap();
     let push = a.ccsync(["push"]).code(3);
     assert!(push.stdout.contains("links are not followed"), "{push}");
     assert!(
@@ -419,15 +419,15 @@ fn a_link_in_the_place_of_a_session_directory_is_not_entered() {
 fn what_a_killed_pull_left_behind_is_no_part_of_a_session() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let beside = a
+    let extras = a
         .session(ONE)
         .turn("hello")
         .write()
         .with_extension("")
         .join("tool-results");
-    fs::create_dir_all(&beside).unwrap();
-    fs::write(beside.join(".ccsync-Ab12.tmp"), "half").unwrap();
-    fs::write(beside.join("toolu_1.txt"), "x").unwrap();
+    fs::create_dir_all(&extras).unwrap();
+    fs::write(extras.join(".ccsync-Ab12.tmp"), "half").unwrap();
+    fs::write(extras.join("toolu_1.txt"), "x").unwrap();
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     let results = b
@@ -446,15 +446,15 @@ fn what_lies_beside_a_missing_transcript_is_completed_or_left_alone() {
     for (there, code) in [("x", 0), ("something else", 3)] {
         let env = TestEnv::new();
         let (a, b) = env.pair();
-        let beside = a
+        let extras = a
             .session(ONE)
             .turn("hello")
             .write()
             .with_extension("")
             .join("tool-results");
-        fs::create_dir_all(&beside).unwrap();
-        fs::write(beside.join("toolu_1.txt"), "x").unwrap();
-        fs::write(beside.join("toolu_2.txt"), "y").unwrap();
+        fs::create_dir_all(&extras).unwrap();
+        fs::write(extras.join("toolu_1.txt"), "x").unwrap();
+        fs::write(extras.join("toolu_2.txt"), "y").unwrap();
         a.ccsync(["push"]).success();
         let here = b.project_dir("work/app").join(ONE).join("tool-results");
         fs::create_dir_all(&here).unwrap();

@@ -156,7 +156,7 @@ fn a_yes_holds_for_this_very_content_and_a_no_until_it_changes() {
         terminal.wait_for("Take it over");
         terminal.wait_for_raw();
         terminal.type_in(key);
-        let ended = terminal.end().given_back().code(0);
+        let ended = terminal.end().released().code(0);
         assert!(ended.text().contains(code), "{}", ended.text());
     };
     write(&a, "commands/go.md", "one\n");
@@ -222,7 +222,7 @@ fn a_difference_cannot_steer_the_terminal() {
     );
     terminal.wait_for_raw();
     terminal.type_in("n");
-    terminal.end().given_back().code(0);
+    terminal.end().released().code(0);
 }
 
 #[test]
@@ -354,7 +354,7 @@ fn a_no_to_something_new_does_not_take_it_from_anybody() {
     terminal.wait_for("Take it over");
     terminal.wait_for_raw();
     terminal.type_in("n");
-    terminal.end().given_back().code(0);
+    terminal.end().released().code(0);
     for command in ["push", "sync"] {
         let run = b.ccsync([command]).success();
         assert!(!run.stdout.contains("go.md"), "{run}");
@@ -444,7 +444,7 @@ fn a_yes_is_none_to_what_changed_since_it_was_shown() {
     terminal.wait_for_raw();
     write(&b, "commands/go.md", "mine, and more\n");
     terminal.type_in("y");
-    let ended = terminal.end().given_back().code(3);
+    let ended = terminal.end().released().code(3);
     assert!(
         ended.text().contains("it has changed since it was shown"),
         "{}",
@@ -626,7 +626,7 @@ mod programs {
         terminal.wait_for("Take it over");
         terminal.wait_for_raw();
         terminal.type_in("n");
-        terminal.end().given_back().code(0);
+        terminal.end().released().code(0);
         assert_eq!(mode(&b, RUN), 0o600);
         [&b, &a].into_iter().for_each(is_silent);
         assert_eq!(mode(&a, RUN), 0o755);
@@ -637,11 +637,11 @@ mod programs {
         let env = TestEnv::new();
         let (a, b) = with_script(&env);
         let clone = Clone::of(&env.remote_of_pair(), &a);
-        let shelf = fs::read_to_string(clone.path.join("user/shelf.json")).unwrap();
-        assert!(shelf.contains("\"executable\": true,\n"), "{shelf}");
+        let bundle = fs::read_to_string(clone.path.join("user/shelf.json")).unwrap();
+        assert!(bundle.contains("\"executable\": true,\n"), "{bundle}");
         clone.write(
             "user/shelf.json",
-            shelf.replace("      \"executable\": true,\n", ""),
+            bundle.replace("      \"executable\": true,\n", ""),
         );
         clone.push();
         let run = b.ccsync(["pull"]).success();

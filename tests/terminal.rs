@@ -14,7 +14,7 @@ fn init_asks_for_the_remote() {
     terminal.type_in(remote.to_str().unwrap());
     terminal.type_in(ENTER);
     terminal.wait_for("init: this machine is set up");
-    terminal.end().given_back().code(0);
+    terminal.end().released().code(0);
     assert_eq!(
         a.ccsync(["config", "get", "remote"])
             .success()
@@ -32,7 +32,7 @@ fn a_question_that_is_not_answered_leaves_the_terminal_as_it_was() {
     terminal.wait_for(QUESTION);
     terminal.wait_for_raw();
     terminal.type_in(CTRL_C);
-    let ended = terminal.end().given_back().code(130);
+    let ended = terminal.end().released().code(130);
     assert!(ended.text().contains("cancelled"), "{}", ended.text());
 }
 
@@ -63,7 +63,7 @@ fn init_asks_for_the_directories_of_placeholders_and_proposes_what_it_finds() {
     terminal.wait_for_raw();
     terminal.type_in(ENTER);
     terminal.wait_for("init: this machine is set up; 2 placeholders learnt; 1 missing");
-    terminal.end().given_back().code(0);
+    terminal.end().released().code(0);
     let placeholders =
         b.ccsync(["config", "show", "--json"]).success().json()["placeholders"].clone();
     let here = |below: &str| b.home.join(below).to_str().unwrap().to_owned();
@@ -74,5 +74,5 @@ fn init_asks_for_the_directories_of_placeholders_and_proposes_what_it_finds() {
     // Once is enough.
     let again = Terminal::start(b.command(["init"]), 200, 20);
     again.wait_for("init: this machine is up to date; 1 placeholder missing");
-    again.end().given_back().code(0);
+    again.end().released().code(0);
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::checkouts::locate::identity;
 use crate::domain::found::SessionName;
 use crate::domain::id::{MachineId, SessionId};
-use crate::domain::root::RootSet;
+use crate::domain::placeholder::Placeholders;
 use crate::flows::remote_sync::fetch;
 use crate::localize::stored_text::LocalText;
 use crate::rewrite::collapse_path;
@@ -19,8 +19,8 @@ use crate::store::segment::count_lines;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter;
-use crate::workspace::filter::LeftOut;
-use crate::workspace::open::Work;
+use crate::workspace::filter::ExcludeReason;
+use crate::workspace::open::Workspace;
 use crate::workspace::read_only::{is_called, machine_names};
 
 /// Which sessions to list.
@@ -62,7 +62,7 @@ pub struct SessionRow {
     /// The session it left, if it is a fork.
     pub fork_of: Option<SessionId>,
     /// Why the settings leave it out, if they do.
-    pub left_out: Option<LeftOut>,
+    pub left_out: Option<ExcludeReason>,
 }
 
 /// Lists sessions, the newest first.
@@ -70,18 +70,21 @@ pub struct SessionRow {
 /// # Errors
 /// What concerns the whole command. A session whose manifest cannot be read is listed without its particulars.
 pub fn list(ctx: &Context<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, SyncError> {
-    let mut work = Work::open(ctx)?;
+    let mut workspace = Workspace::open(ctx)?;
     if filter.remote {
-        fetch(&mut work)?;
+        fetch(&mut workspace)?;
     }
-    rows(&mut work, filter)
+    rows(&mut workspace, filter)
 }
 
 /// As [`list`], of the store as it is.
-pub(crate) fn rows(work: &mut Work<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, SyncError> {
-    let found = work.discover()?;
-    let snapshot = work.store.head_snapshot()?;
-    let names = machine_names(work.ctx, Some(&snapshot))?;
+pub(crate) fn rows(
+    workspace: &mut Workspace<'_>,
+    filter: &ListFilter,
+) -> Result<Vec<SessionRow>, SyncError> {
+    let found = workspace.discover()?;
+    let snapshot = workspace.store.head_snapshot()?;
+    let names = machine_names(workspace.ctx, Some(&snapshot))?;
     let states = snapshot.sessions()?;
     let ids: BTreeSet<&SessionId> = found.sessions.keys().chain(states.keys()).collect();
     let mut rows = Vec::new();
@@ -91,7 +94,7 @@ pub(crate) fn rows(work: &mut Work<'_>, filter: &ListFilter) -> Result<Vec<Sessi
             .get(id)
             .and_then(|_| snapshot.manifest(id).ok().flatten());
         let row = row(
-            work,
+            workspace,
             id,
             local,
             manifest.as_ref(),
@@ -128,7 +131,7 @@ impl ListFilter {
 }
 
 fn row(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     id: &SessionId,
     local: Option<&LocalSession>,
     manifest: Option<&Manifest>,
@@ -148,26 +151,30 @@ fn row(
         here: local.is_some(),
         in_store,
         fork_of: None,
-        left_out: local.and_then(|local| filter::left_out(work, local)),
+        left_out: local.and_then(|local| filter::left_out(workspace, local)),
     };
     if let (Some(manifest), None) = (manifest, local) {
-        row.left_out = filter::not_brought(work, manifest);
+        row.left_out = filter::not_brought(workspace, manifest);
     }
     if let Some(manifest) = manifest {
-        row.project = work.views.project(manifest);
+        row.project = workspace.localizer.project(manifest);
         row.identity = identity(manifest).map(ToString::to_string);
-        row.title = work.views.title(manifest);
-        row.first_prompt = work.views.first_prompt(manifest);
+        row.title = workspace.localizer.title(manifest);
+        row.first_prompt = workspace.localizer.first_prompt(manifest);
         row.last_activity = manifest.last_activity.as_deref().and_then(parse_time);
         row.machine = manifest.last_writer().and_then(|id| names.get(id)).cloned();
         row.lines = manifest.transcript.lines();
         row.bytes = row.bytes.max(manifest.local_bytes());
         row.fork_of = manifest.fork_of.as_ref().map(|fork| fork.session.clone());
     } else if let Some(local) = local {
-        let read = read_particulars(local, work.views.roots(), &work.machine.name);
+        let read = read_particulars(
+            local,
+            workspace.localizer.placeholders(),
+            &workspace.machine.name,
+        );
         let identity = read
             .directory
-            .and_then(|cwd| work.views.clones().learn_at(Path::new(&cwd)));
+            .and_then(|cwd| workspace.localizer.clones().learn_at(Path::new(&cwd)));
         let identity = identity.map(|identity| identity.to_string());
         row = SessionRow {
             lines: read.lines,
@@ -194,7 +201,7 @@ pub(crate) struct Particulars {
 /// Reads the whole transcript of a session on this machine, which is called `machine`. One that cannot be read says nothing.
 pub(crate) fn read_particulars(
     local: &LocalSession,
-    roots: &RootSet,
+    placeholders: &Placeholders,
     machine: &str,
 ) -> Particulars {
     let mut facts = Facts::default();
@@ -213,7 +220,7 @@ pub(crate) fn read_particulars(
         session: local.id.clone(),
         project: directory
             .as_deref()
-            .map(|cwd| collapse_path(roots, cwd).to_string()),
+            .map(|cwd| collapse_path(placeholders, cwd).to_string()),
         title: facts
             .custom_title
             .or(facts.ai_title)

@@ -144,7 +144,7 @@ impl Stored {
         let from = lines_before_end(file, bytes);
         let mut end = Vec::new();
         text.walk(from, &mut |piece| {
-            end.extend_from_slice(&self.views.localised(
+            end.extend_from_slice(&self.localizer.localised(
                 manifest,
                 piece.run,
                 text_kind(None),

@@ -99,7 +99,7 @@ pub fn show(
             let text = Text::Here(local);
             tell(
                 &text,
-                session_name(&stored.views, manifest, &machines),
+                session_name(&stored.localizer, manifest, &machines),
                 agents(local.files.keys().flatten()),
                 most,
                 take,
@@ -113,15 +113,19 @@ pub fn show(
             };
             tell(
                 &text,
-                session_name(&stored.views, manifest, &machines),
+                session_name(&stored.localizer, manifest, &machines),
                 agents(manifest.files.keys()),
                 most,
                 take,
             )
         }
         (Some(local), ..) => {
-            let name =
-                read_particulars(local, &ctx.settings.roots, &ctx.settings.machine.name).name;
+            let name = read_particulars(
+                local,
+                &ctx.settings.placeholders,
+                &ctx.settings.machine.name,
+            )
+            .name;
             tell(
                 &Text::Here(local),
                 name,
@@ -223,7 +227,7 @@ impl Text<'_> {
                     file: &manifest.transcript,
                 };
                 text.walk(0, &mut |piece| {
-                    each_of(&stored.views.localised(
+                    each_of(&stored.localizer.localised(
                         manifest,
                         piece.run,
                         text_kind(None),

@@ -6,13 +6,13 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::id::{CommitId, SessionId};
 use crate::flows::push::Plan;
-use crate::report::transfer::{Outcome, ProseOutcome, SessionReport, ShelfReport};
+use crate::report::transfer::{BundleReport, ExtraOutcome, Outcome, SessionReport};
 use crate::session::facts::parse_time;
 use crate::session::live::live_sessions;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter::Selection;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 use crate::workspace::paths::remote_url;
 
 /// How this machine stands.
@@ -41,9 +41,9 @@ pub struct Status {
     /// What the settings leave out.
     pub left_out: Vec<SessionReport>,
     /// What a push would send of files beside sessions, or would leave here.
-    pub beside_to_push: Vec<ShelfReport>,
+    pub beside_to_push: Vec<BundleReport>,
     /// What a pull would bring of them, or what waits for a yes.
-    pub beside_to_pull: Vec<ShelfReport>,
+    pub beside_to_pull: Vec<BundleReport>,
     /// Sessions of running clients.
     pub running: Vec<SessionId>,
     /// The other machines and when they last pushed; names unsanitised.
@@ -55,37 +55,37 @@ pub struct Status {
 /// # Errors
 /// What concerns the whole command.
 pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
-    let (mut work, found) = Work::open_and_discover(ctx)?;
-    let beside_to_push = crate::extras::push::push(&mut work, true)?;
-    let mut beside_to_pull = crate::extras::pull::pull(&work, None)?;
+    let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
+    let beside_to_push = crate::extras::push::push(&mut workspace, true)?;
+    let mut beside_to_pull = crate::extras::pull::pull(&workspace, None)?;
     // What stays here is said once.
-    beside_to_pull.iter_mut().for_each(|shelf| {
-        shelf
+    beside_to_pull.iter_mut().for_each(|bundle| {
+        bundle
             .files
-            .retain(|file| !matches!(file.outcome, ProseOutcome::Left { .. }));
+            .retain(|file| !matches!(file.outcome, ExtraOutcome::Left { .. }));
     });
-    beside_to_pull.retain(|shelf| !shelf.files.is_empty() || shelf.listed.is_some());
-    let snapshot = work.store.head_snapshot()?;
-    let mut to_push = Plan::make(&work, &found, &Selection::default())?
-        .as_report(&work)?
+    beside_to_pull.retain(|bundle| !bundle.files.is_empty() || bundle.listed.is_some());
+    let snapshot = workspace.store.head_snapshot()?;
+    let mut to_push = Plan::make(&workspace, &found, &Selection::default())?
+        .as_report(&workspace)?
         .sessions;
     let to_pull: Vec<_> = to_push
         .extract_if(.., |session| matches!(session.outcome, Outcome::Behind))
         .collect();
     let left_out: Vec<_> = to_push
         .extract_if(.., |session| {
-            matches!(session.outcome, Outcome::LeftOut { .. })
+            matches!(session.outcome, Outcome::ExcludeReason { .. })
         })
         .collect();
     let (machines, _) = snapshot.machines()?;
-    let others = machines.iter().filter(|m| m.id != work.machine.id);
+    let others = machines.iter().filter(|m| m.id != workspace.machine.id);
     Ok(Status {
-        machine: work.machine.name.clone(),
+        machine: workspace.machine.name.clone(),
         remote: remote_url(ctx.env, ctx.settings.remote.as_deref())?.to_string(),
-        store: work.store.path().to_owned(),
-        head: work.store.head()?,
-        queued_commits: work.store.unsent()?,
-        last_push: work.machine.last_push.as_deref().and_then(parse_time),
+        store: workspace.store.path().to_owned(),
+        head: workspace.store.head()?,
+        queued_commits: workspace.store.unsent()?,
+        last_push: workspace.machine.last_push.as_deref().and_then(parse_time),
         sessions_here: found.sessions.len() as u64,
         sessions_in_store: snapshot.sessions()?.len() as u64,
         to_push,

@@ -19,7 +19,7 @@ use crate::sys::fs::{AtomicFile, PathError};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::session_named;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// What is to be repaired.
 #[derive(Debug, Clone)]
@@ -85,8 +85,8 @@ impl RepairReport {
 /// # Errors
 /// [`SyncError::NotHere`], [`SyncError::AmbiguousName`]; [`SyncError::NothingWhole`] if no record would be left; [`SyncError::Path`].
 pub fn repair(ctx: &Context<'_>, request: &RepairRequest) -> Result<RepairReport, SyncError> {
-    let mut work = Work::open(ctx)?;
-    let found = work.discover()?;
+    let mut workspace = Workspace::open(ctx)?;
+    let found = workspace.discover()?;
     let id = session_named(&request.session, found.sessions.keys())?;
     let here = id.and_then(|id| found.sessions.get(&id));
     let here = here.ok_or_else(|| SyncError::NotHere {
@@ -110,7 +110,7 @@ struct Repairing<'a> {
 }
 
 /// What healing a file gives, without its text.
-struct Foreseen {
+struct PlannedOutcome {
     findings: Vec<Finding>,
     hash: blake3::Hash,
     lines: u64,
@@ -127,7 +127,7 @@ impl Repairing<'_> {
             files: Vec::new(),
             copy: None,
         };
-        let mut transcript = self.foresee(None)?;
+        let mut transcript = self.preview_outcome(None)?;
         report.found(session.path(None), std::mem::take(&mut transcript.findings));
         if output.is_none() {
             for name in session
@@ -136,7 +136,10 @@ impl Repairing<'_> {
                 .flatten()
                 .filter(|name| is_append_only(Some(name)))
             {
-                report.found(session.path(Some(name)), self.foresee(Some(name))?.findings);
+                report.found(
+                    session.path(Some(name)),
+                    self.preview_outcome(Some(name))?.findings,
+                );
             }
         }
         if report.repairs() == 0 {
@@ -159,7 +162,11 @@ impl Repairing<'_> {
     }
 
     /// The healed transcript, as it is, at `path`.
-    fn copy_transcript(&self, transcript: &Foreseen, path: &Path) -> Result<HealedCopy, SyncError> {
+    fn copy_transcript(
+        &self,
+        transcript: &PlannedOutcome,
+        path: &Path,
+    ) -> Result<HealedCopy, SyncError> {
         if path.symlink_metadata().is_ok() {
             return Err(
                 PathError::new("create", path, std::io::ErrorKind::AlreadyExists.into()).into(),
@@ -170,7 +177,7 @@ impl Repairing<'_> {
     }
 
     /// The healed session under an id of its own, in the same project directory, where the client lists it.
-    fn copy_session(&self, transcript: &Foreseen) -> Result<HealedCopy, SyncError> {
+    fn copy_session(&self, transcript: &PlannedOutcome) -> Result<HealedCopy, SyncError> {
         let session = self.session();
         let copy = repaired_id(&session.id, &transcript.hash);
         let path = file_path(&session.directory, &copy, None);
@@ -226,7 +233,7 @@ impl Repairing<'_> {
         Ok(())
     }
 
-    fn foresee(&self, name: Option<&RelativeName>) -> Result<Foreseen, SyncError> {
+    fn preview_outcome(&self, name: Option<&RelativeName>) -> Result<PlannedOutcome, SyncError> {
         let mut hasher = blake3::Hasher::new();
         let (mut lines, mut bytes, mut has_fragments) = (0, 0, false);
         let findings = self.heal(name, &mut |healed| {
@@ -236,7 +243,7 @@ impl Repairing<'_> {
             has_fragments |= !healed.fragments.is_empty();
             Ok(())
         })?;
-        Ok(Foreseen {
+        Ok(PlannedOutcome {
             findings,
             hash: hasher.finalize(),
             lines,
@@ -281,7 +288,7 @@ impl Repairing<'_> {
     }
 }
 
-impl Foreseen {
+impl PlannedOutcome {
     fn copied(&self, session: Option<SessionId>, path: &Path, was_there: bool) -> HealedCopy {
         let fragments = self.has_fragments.then(|| fragments_path(path));
         HealedCopy {

@@ -28,7 +28,7 @@ use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter;
 use crate::workspace::lookup::session_named;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// What is to be verified.
 #[derive(Debug, Clone, Default)]
@@ -44,17 +44,17 @@ pub struct VerifyRequest {
 /// # Errors
 /// What concerns the whole command. A remote that cannot be reached, and what is wrong with one session, is in the answer.
 pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification, SyncError> {
-    let mut work = Work::open(ctx)?;
-    let found = work.discover()?;
-    let remote = ask_remote(&work)?;
+    let mut workspace = Workspace::open(ctx)?;
+    let found = workspace.discover()?;
+    let remote = ask_remote(&workspace)?;
     let seen_as = remote.seen_as.clone();
     let verifying = Verifying {
-        work: &work,
+        workspace: &workspace,
         found: &found,
         full: request.full,
-        store: work.store.head_snapshot()?,
-        remote: work.store.snapshot(seen_as.as_ref())?,
-        base: common_base(&work, seen_as.as_ref())?,
+        store: workspace.store.head_snapshot()?,
+        remote: workspace.store.snapshot(seen_as.as_ref())?,
+        base: common_base(&workspace, seen_as.as_ref())?,
     };
     let (store, theirs) = (verifying.store.sessions()?, verifying.remote.sessions()?);
     let all: BTreeSet<&SessionId> = found
@@ -65,7 +65,7 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
         .collect();
     let mut verification = Verification {
         full: request.full,
-        head: work.store.head()?,
+        head: workspace.store.head()?,
         remote: remote.standing,
         passed_over: if request.sessions.is_empty() {
             passed_over(&found)
@@ -75,15 +75,15 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
         ..Verification::default()
     };
     if request.sessions.is_empty() {
-        verification.beside = Some(crate::extras::check::check(&work)?);
+        verification.extras = Some(crate::extras::check::check(&workspace)?);
     }
     let wanted = wanted(&request.sessions, &all)?;
     verifying.check_sessions(&wanted, &store, &theirs, &mut verification)?;
     if request.full && request.sessions.is_empty() {
-        verification.objects = Some(check_objects(&work, seen_as)?);
+        verification.objects = Some(check_objects(&workspace, seen_as)?);
         verification.remote_damage = remote
             .now
-            .map_or(Ok(None), |head| remote_damage(&work, &head))?;
+            .map_or(Ok(None), |head| remote_damage(&workspace, &head))?;
     }
     Ok(verification)
 }
@@ -97,12 +97,12 @@ struct Asked {
     seen_as: Option<CommitId>,
 }
 
-fn ask_remote(work: &Work<'_>) -> Result<Asked, SyncError> {
-    work.ctx.progress.begin(Phase::Fetch, 0, 0);
-    let answer = work.remote().and_then(|remote| Ok(remote.refs()?));
-    work.ctx.progress.end();
-    let head = work.store.head()?;
-    let known = work.store.remote_head()?;
+fn ask_remote(workspace: &Workspace<'_>) -> Result<Asked, SyncError> {
+    workspace.ctx.progress.begin(Phase::Fetch, 0, 0);
+    let answer = workspace.remote().and_then(|remote| Ok(remote.refs()?));
+    workspace.ctx.progress.end();
+    let head = workspace.store.head()?;
+    let known = workspace.store.remote_head()?;
     let now = match answer {
         Ok(mut refs) => refs.remove(&format!("refs/heads/{BRANCH}")),
         Err(SyncError::Remote(RemoteError::Interrupted { .. })) => {
@@ -110,7 +110,7 @@ fn ask_remote(work: &Work<'_>) -> Result<Asked, SyncError> {
         }
         Err(SyncError::Remote(e)) => {
             let reason = in_one_line(&e);
-            let commits = waiting(work, head.as_ref(), known.as_ref())?;
+            let commits = waiting(workspace, head.as_ref(), known.as_ref())?;
             return Ok(Asked {
                 standing: RemoteStanding::NotReached { reason, commits },
                 now: None,
@@ -119,8 +119,8 @@ fn ask_remote(work: &Work<'_>) -> Result<Asked, SyncError> {
         }
         Err(e) => return Err(e),
     };
-    let standing = standing_of(work, head.as_ref(), known.as_ref(), now.as_ref())?;
-    let here = now.as_ref().is_none_or(|now| work.store.has(now));
+    let standing = standing_of(workspace, head.as_ref(), known.as_ref(), now.as_ref())?;
+    let here = now.as_ref().is_none_or(|now| workspace.store.has(now));
     Ok(Asked {
         standing,
         seen_as: if here { now.clone() } else { known },
@@ -129,12 +129,12 @@ fn ask_remote(work: &Work<'_>) -> Result<Asked, SyncError> {
 }
 
 fn standing_of(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     head: Option<&CommitId>,
     known: Option<&CommitId>,
     now: Option<&CommitId>,
 ) -> Result<RemoteStanding, SyncError> {
-    let store = &work.store;
+    let store = &workspace.store;
     let lost = match (known, now) {
         (None, _) => false,
         (Some(_), None) => true,
@@ -143,14 +143,14 @@ fn standing_of(
     if lost {
         return Ok(RemoteStanding::Lost {
             commit: now.cloned(),
-            commits: waiting(work, head, now)?,
+            commits: waiting(workspace, head, now)?,
         });
     }
     Ok(match (head, now) {
         (None, None) => RemoteStanding::UpToDate { commit: None },
         (Some(_), None) => RemoteStanding::Behind {
             commit: None,
-            commits: waiting(work, head, None)?,
+            commits: waiting(workspace, head, None)?,
         },
         (Some(head), Some(now)) if head == now => RemoteStanding::UpToDate {
             commit: Some(now.clone()),
@@ -158,14 +158,14 @@ fn standing_of(
         (Some(head), Some(now)) if store.has(now) && store.contains(head, now)? => {
             RemoteStanding::Behind {
                 commit: Some(now.clone()),
-                commits: waiting(work, Some(head), Some(now))?,
+                commits: waiting(workspace, Some(head), Some(now))?,
             }
         }
         (_, Some(now)) => {
             let common = if store.has(now) { Some(now) } else { known };
             RemoteStanding::Ahead {
                 commit: now.clone(),
-                commits: waiting(work, head, common)?,
+                commits: waiting(workspace, head, common)?,
             }
         }
     })
@@ -173,23 +173,25 @@ fn standing_of(
 
 /// How many commits wait here to be sent.
 fn waiting(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     head: Option<&CommitId>,
     theirs: Option<&CommitId>,
 ) -> Result<u64, SyncError> {
-    head.map_or(Ok(0), |head| Ok(work.store.commits_beyond(head, theirs)?))
+    head.map_or(Ok(0), |head| {
+        Ok(workspace.store.commits_beyond(head, theirs)?)
+    })
 }
 
 /// The newest state that the store and the remote have in common.
 fn common_base<'w>(
-    work: &'w Work<'_>,
+    workspace: &'w Workspace<'_>,
     theirs: Option<&CommitId>,
 ) -> Result<Snapshot<'w>, SyncError> {
-    let base = match (work.store.head()?, theirs) {
-        (Some(head), Some(theirs)) => work.store.merge_base(&head, theirs)?,
+    let base = match (workspace.store.head()?, theirs) {
+        (Some(head), Some(theirs)) => workspace.store.merge_base(&head, theirs)?,
         _ => None,
     };
-    Ok(work.store.snapshot(base.as_ref())?)
+    Ok(workspace.store.snapshot(base.as_ref())?)
 }
 
 fn wanted<'a>(
@@ -211,14 +213,17 @@ fn wanted<'a>(
 }
 
 /// Reads every object that the head and the remote's head lead to.
-fn check_objects(work: &Work<'_>, remote: Option<CommitId>) -> Result<ObjectCheck, SyncError> {
-    let commits: Vec<CommitId> = work.store.head()?.into_iter().chain(remote).collect();
-    work.ctx.progress.begin(Phase::Check, 0, 0);
-    let checked = work.store.check_objects(&commits, &mut |bytes| {
-        work.ctx.progress.advance(1, bytes);
+fn check_objects(
+    workspace: &Workspace<'_>,
+    remote: Option<CommitId>,
+) -> Result<ObjectCheck, SyncError> {
+    let commits: Vec<CommitId> = workspace.store.head()?.into_iter().chain(remote).collect();
+    workspace.ctx.progress.begin(Phase::Check, 0, 0);
+    let checked = workspace.store.check_objects(&commits, &mut |bytes| {
+        workspace.ctx.progress.advance(1, bytes);
         !interrupted()
     });
-    work.ctx.progress.end();
+    workspace.ctx.progress.end();
     if interrupted() {
         Err(SyncError::Interrupted)
     } else {
@@ -227,8 +232,8 @@ fn check_objects(work: &Work<'_>, remote: Option<CommitId>) -> Result<ObjectChec
 }
 
 /// What git finds wrong with a remote on this disk. One elsewhere is looked after by its server.
-fn remote_damage(work: &Work<'_>, head: &CommitId) -> Result<Option<String>, SyncError> {
-    match work.remote()?.check_objects(head) {
+fn remote_damage(workspace: &Workspace<'_>, head: &CommitId) -> Result<Option<String>, SyncError> {
+    match workspace.remote()?.check_objects(head) {
         Ok(checked) => Ok(checked.and_then(Result::err)),
         Err(RemoteError::Interrupted { .. }) => Err(SyncError::Interrupted),
         Err(e) => Err(e.into()),
@@ -236,7 +241,7 @@ fn remote_damage(work: &Work<'_>, head: &CommitId) -> Result<Option<String>, Syn
 }
 
 struct Verifying<'a> {
-    work: &'a Work<'a>,
+    workspace: &'a Workspace<'a>,
     found: &'a Discovery,
     full: bool,
     store: Snapshot<'a>,
@@ -254,8 +259,8 @@ impl Verifying<'_> {
         remote: &States,
         verification: &mut Verification,
     ) -> Result<(), SyncError> {
-        let live = live_sessions(&self.work.ctx.env.claude_dir);
-        self.work
+        let live = live_sessions(&self.workspace.ctx.env.claude_dir);
+        self.workspace
             .ctx
             .progress
             .begin(Phase::Check, wanted.len() as u64, 0);
@@ -263,12 +268,12 @@ impl Verifying<'_> {
             let mut check = self.check_session(id, live.contains_key(*id));
             self.compare_with_remote(&mut check, (store.get(*id), remote.get(*id)))?;
             verification.add(check);
-            self.work.ctx.progress.advance(1, 0);
+            self.workspace.ctx.progress.advance(1, 0);
             if interrupted() {
                 break;
             }
         }
-        self.work.ctx.progress.end();
+        self.workspace.ctx.progress.end();
         if interrupted() {
             Err(SyncError::Interrupted)
         } else {
@@ -289,15 +294,15 @@ impl Verifying<'_> {
             }
         };
         if let Some(manifest) = &manifest {
-            check.project = self.work.views.project(manifest);
-            check.title = self.work.views.title(manifest);
+            check.project = self.workspace.localizer.project(manifest);
+            check.title = self.workspace.localizer.title(manifest);
             check.store = Some(stored_amount(manifest));
             if self.full {
                 check.damage.extend(self.check_files(manifest));
             }
         }
         if let Some(session) = self.found.sessions.get(id) {
-            check.left_out = filter::left_out(self.work, session).map(|why| why.to_string());
+            check.left_out = filter::left_out(self.workspace, session).map(|why| why.to_string());
             let local = Local {
                 session,
                 live: running,
@@ -318,9 +323,9 @@ impl Verifying<'_> {
         check: &mut SessionCheck,
     ) -> Result<(), SyncError> {
         let session = local.session;
-        let believed = !self.full && self.work.index.in_step(session);
+        let believed = !self.full && self.workspace.index.in_step(session);
         let lines = match manifest {
-            Some(manifest) if believed => lines_here(self.work, manifest),
+            Some(manifest) if believed => lines_here(self.workspace, manifest),
             _ => {
                 let (lines, damaged) = count_here(local)?;
                 check.damaged_lines = damaged;
@@ -344,21 +349,21 @@ impl Verifying<'_> {
             None => Standing::Ahead,
             Some(manifest) if self.full => {
                 match standing(&compare_with(
-                    self.work,
+                    self.workspace,
                     &self.store,
                     manifest,
                     local,
                     None,
                 )?) {
-                    Standing::Behind if self.work.held.holds(session, &self.store)? => {
+                    Standing::Behind if self.workspace.held.holds(session, &self.store)? => {
                         Standing::Same
                     }
                     standing => standing,
                 }
             }
             // It is behind on purpose, and no pull is to change that.
-            Some(_) if self.work.held.holds(session, &self.store)? => Standing::Same,
-            Some(_) => standing(&compare_session(self.work, &self.store, local)?),
+            Some(_) if self.workspace.held.holds(session, &self.store)? => Standing::Same,
+            Some(_) => standing(&compare_session(self.workspace, &self.store, local)?),
         };
         Ok(())
     }
@@ -429,7 +434,13 @@ impl Verifying<'_> {
                 let kind = text_kind(stored.name);
                 sums.add(
                     lines,
-                    &Reader::as_written(&self.work.views, stored.manifest, piece.run, kind, now)?,
+                    &Reader::as_written(
+                        &self.workspace.localizer,
+                        stored.manifest,
+                        piece.run,
+                        kind,
+                        now,
+                    )?,
                 );
                 text = later;
             }
@@ -513,12 +524,12 @@ fn stored_amount(manifest: &Manifest) -> Amount {
 }
 
 /// Lines of a transcript that is in step: a line that another machine never finished is not written here.
-fn lines_here(work: &Work<'_>, manifest: &Manifest) -> u64 {
+fn lines_here(workspace: &Workspace<'_>, manifest: &Manifest) -> u64 {
     let elsewhere = manifest
         .transcript
         .runs
         .iter()
-        .filter(|run| run.torn && run.machine != *work.views.me())
+        .filter(|run| run.torn && run.machine != *workspace.localizer.me())
         .count();
     manifest.transcript.lines().saturating_sub(elsewhere as u64)
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::domain::root::RootName;
+use crate::domain::placeholder::PlaceholderName;
 use crate::project::linked_worktrees;
 use crate::session::projects::known_directories;
 use crate::sys::clock::{Clock, SystemClock};
@@ -36,7 +36,7 @@ const NOT_BELOW_HOME: [&str; 8] = [
 ];
 
 /// Nobody waits longer.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What is known of this machine without looking.
 pub(crate) struct Surroundings {
@@ -51,18 +51,18 @@ pub(crate) struct Surroundings {
 
 impl Surroundings {
     pub(crate) fn of(ctx: &Context<'_>) -> Self {
-        let home = RootName::home();
-        let roots = ctx
+        let home = PlaceholderName::home();
+        let placeholders = ctx
             .settings
-            .roots
-            .roots
+            .placeholders
+            .placeholders
             .iter()
             .filter(|root| root.name != home);
         Self {
             home: ctx.env.home.clone(),
             claude_dir: ctx.env.claude_dir.clone(),
             directory: ctx.env.directory.clone(),
-            placeholders: roots.map(|root| PathBuf::from(&root.path)).collect(),
+            placeholders: placeholders.map(|root| PathBuf::from(&root.path)).collect(),
             clock: SystemClock::default(),
         }
     }
@@ -82,7 +82,7 @@ impl Surroundings {
 
     /// Directories that may lie in a clone, the likeliest first, for as long as there is patience.
     pub(crate) fn candidates(&self) -> impl Iterator<Item = PathBuf> {
-        let until = self.clock.monotonic() + PATIENCE;
+        let until = self.clock.monotonic() + TIMEOUT;
         let known = known_directories(&self.claude_dir, &self.home);
         let below = self
             .placeholders

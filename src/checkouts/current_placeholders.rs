@@ -9,33 +9,33 @@ use std::collections::HashMap;
 use crate::checkouts::locate::is_below_repo;
 use crate::domain::id::MachineId;
 use crate::domain::path::PortablePath;
-use crate::domain::root::{Root, RootSet};
+use crate::domain::placeholder::{Placeholder, Placeholders};
 use crate::rewrite::{collapse_path, expand_path};
 use crate::store::machine::Machine;
 use crate::store::manifest::Manifest;
 
 /// The present roots of machines.
 #[derive(Debug, Default)]
-pub(crate) struct Since(HashMap<MachineId, RootSet>);
+pub(crate) struct CurrentPlaceholders(HashMap<MachineId, Placeholders>);
 
-impl Since {
+impl CurrentPlaceholders {
     /// Of `machines`, of several of one id the last; of `me`, this machine, as its settings are.
     pub(crate) fn of(machines: &[Machine], me: &Machine) -> Self {
         let all = machines.iter().chain([me]);
         Self(
-            all.map(|machine| (machine.id.clone(), machine.roots.clone()))
+            all.map(|machine| (machine.id.clone(), machine.placeholders.clone()))
                 .collect(),
         )
     }
 
     /// The present roots of a machine that wrote with the roots `then`, if they have become more and no other.
-    fn more_than(&self, machine: &MachineId, then: &RootSet) -> Option<&RootSet> {
+    fn more_than(&self, machine: &MachineId, then: &Placeholders) -> Option<&Placeholders> {
         let (now, then) = (self.0.get(machine)?, then.without_repo());
         let is_more = now.system == then.system
             && now.repo().is_none()
-            && now.roots.len() > then.roots.len()
+            && now.placeholders.len() > then.placeholders.len()
             && then
-                .roots
+                .placeholders
                 .iter()
                 .all(|root| now.get(root.name.as_str()) == Some(root));
         is_more.then_some(now)
@@ -43,26 +43,32 @@ impl Since {
 
     /// The project by what the machine where the session began has for placeholders today, where the machine with the roots `here` has
     /// them too. `None`: as it is stored.
-    pub(crate) fn project(&self, manifest: &Manifest, here: &RootSet) -> Option<PortablePath> {
+    pub(crate) fn project(&self, manifest: &Manifest, here: &Placeholders) -> Option<PortablePath> {
         let project = manifest
             .project
             .as_ref()
             .filter(|_| !is_below_repo(manifest))?;
         let run = manifest.transcript.runs.first()?;
-        let then = manifest.roots.get(&run.roots)?;
+        let then = manifest.placeholders.get(&run.placeholders)?;
         let now = self.more_than(&run.machine, then)?;
         let today = collapse_path(now, &expand_path(project, then)?);
         (today != *project && expand_path(&today, here).is_some()).then_some(today)
     }
 
     /// The roots that machines which wrote the session were given since.
-    pub(crate) fn roots<'s>(&'s self, manifest: &'s Manifest) -> impl Iterator<Item = &'s Root> {
+    pub(crate) fn placeholders<'s>(
+        &'s self,
+        manifest: &'s Manifest,
+    ) -> impl Iterator<Item = &'s Placeholder> {
         manifest.transcript.runs.iter().flat_map(|run| {
-            let then = manifest.roots.get(&run.roots);
+            let then = manifest.placeholders.get(&run.placeholders);
             let now = then.and_then(|then| self.more_than(&run.machine, then));
-            let is_new =
-                move |root: &&Root| then.is_some_and(|then| then.get(root.name.as_str()).is_none());
-            now.into_iter().flat_map(|now| &now.roots).filter(is_new)
+            let is_new = move |root: &&Placeholder| {
+                then.is_some_and(|then| then.get(root.name.as_str()).is_none())
+            };
+            now.into_iter()
+                .flat_map(|now| &now.placeholders)
+                .filter(is_new)
         })
     }
 }

@@ -1,24 +1,28 @@
 //! Which project a directory belongs to, by the address of its remote.
 
 use crate::domain::path::{PortablePath, is_safe_path};
+use crate::domain::placeholder::{PlaceholderName, Placeholders};
 use crate::domain::project::{FORMAT, PortableRemote, ProjectGit, ProjectIdentity};
-use crate::domain::root::{RootName, RootSet};
 use crate::domain::url::{Kind, has_drive};
 use crate::project::GitFacts;
 use crate::rewrite::{collapse_path, expand_path};
 use std::path::{Path, PathBuf};
 
 /// Where this machine would have the root that another has below its home directory.
-pub(crate) fn below_home(there: &RootSet, name: &RootName, roots: &RootSet) -> Option<PathBuf> {
-    let home = there.get(RootName::home().as_str())?.clone();
+pub(crate) fn below_home(
+    there: &Placeholders,
+    name: &PlaceholderName,
+    placeholders: &Placeholders,
+) -> Option<PathBuf> {
+    let home = there.get(PlaceholderName::home().as_str())?.clone();
     let portable = collapse_path(
-        &RootSet::new(there.system, [home]),
+        &Placeholders::new(there.system, [home]),
         &there.get(name.as_str())?.path,
     );
     if !portable.as_str().starts_with("{{HOME}}/") || !is_plain(&portable) {
         return None;
     }
-    expand_path(&portable, roots).map(PathBuf::from)
+    expand_path(&portable, placeholders).map(PathBuf::from)
 }
 
 /// Whether a directory is one where people keep projects. In the others lies what systems and programs run or obey unasked: whoever can
@@ -48,12 +52,12 @@ pub(crate) fn is_plain(project: &PortablePath) -> bool {
 }
 
 /// What is recorded of `facts`: portable, and without what only this machine may know.
-pub(crate) fn portable(facts: GitFacts, roots: &RootSet) -> ProjectGit {
+pub(crate) fn portable(facts: GitFacts, placeholders: &Placeholders) -> ProjectGit {
     let remote = facts.remote.and_then(|url| {
         let text = url.without_secrets()?;
         let is_local = matches!(url.kind(), Kind::Local(_));
         PortableRemote::new(if is_local {
-            collapse_path(roots, &text).as_str().to_owned()
+            collapse_path(placeholders, &text).as_str().to_owned()
         } else {
             text
         })

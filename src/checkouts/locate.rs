@@ -10,8 +10,8 @@ use crate::checkouts::clones::{Clones, WorkingTree};
 use crate::checkouts::identity::identity_of;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::{PortablePath, is_safe_path};
+use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
 use crate::domain::project::{ProjectGit, ProjectIdentity};
-use crate::domain::root::{Root, RootName, RootSet};
 use crate::localize::location::resolved;
 use crate::project::GitFacts;
 use crate::rewrite::{collapse_path, expand_path};
@@ -31,14 +31,14 @@ const MOST_ORIGINS: usize = 32;
 pub(crate) struct Repos<'a> {
     pub(crate) me: &'a MachineId,
     /// This machine's own roots, the present ones first, then those of other machines.
-    pub(crate) bases: &'a [RootSet],
+    pub(crate) bases: &'a [Placeholders],
     pub(crate) clones: &'a Clones,
 }
 
 impl Repos<'_> {
     /// The repository of `session` as its files here are written: as they were, if they are here. `manifest` is the session's, or that of a
     /// fork that it has become.
-    pub(crate) fn of(self, manifest: &Manifest, session: &SessionId) -> Option<Root> {
+    pub(crate) fn of(self, manifest: &Manifest, session: &SessionId) -> Option<Placeholder> {
         if !is_in_repo(manifest) {
             return None;
         }
@@ -46,13 +46,13 @@ impl Repos<'_> {
             .clones
             .used(session)
             .or_else(|| self.clones.used(&manifest.session));
-        used.and_then(|top| root_at(self.present(), &top))
+        used.and_then(|top| placeholder_at_path(self.present(), &top))
             .or_else(|| self.own(manifest))
-            .or_else(|| self.anew(manifest, false))
+            .or_else(|| self.locate_checkout(manifest, false))
     }
 
     /// The repository of a session that is not here yet. With `search`, also looks for clones that nobody has told of.
-    pub(crate) fn anew(self, manifest: &Manifest, search: bool) -> Option<Root> {
+    pub(crate) fn locate_checkout(self, manifest: &Manifest, search: bool) -> Option<Placeholder> {
         if !is_in_repo(manifest) {
             return None;
         }
@@ -62,18 +62,22 @@ impl Repos<'_> {
         }
         let tree =
             identity(manifest).and_then(|identity| self.clone_of(manifest, identity, search));
-        tree.and_then(|tree| root_at(self.present(), tree.top.to_str()?))
+        tree.and_then(|tree| placeholder_at_path(self.present(), tree.top.to_str()?))
             .or(own)
-            .or_else(|| self.elsewheres(manifest, self.present()).into_iter().next())
+            .or_else(|| {
+                self.possible_checkouts(manifest, self.present())
+                    .into_iter()
+                    .next()
+            })
     }
 
     /// Whether the session works in a linked working tree that lies beside its main checkout, and its repository here is no linked one.
-    pub(crate) fn stands_for_worktree(self, manifest: &Manifest) -> bool {
+    pub(crate) fn replaces_worktree(self, manifest: &Manifest) -> bool {
         let was_linked = manifest
             .git
             .as_ref()
             .is_some_and(|git| git.worktree.is_some());
-        let here = |root: Root| self.clones.facts(Path::new(&resolved(&root.path)));
+        let here = |root: Placeholder| self.clones.facts(Path::new(&resolved(&root.path)));
         was_linked
             && !is_in_nested_worktree(manifest)
             && self
@@ -83,8 +87,8 @@ impl Repos<'_> {
     }
 
     /// The repository where it would be by this machine's roots, if nothing is there.
-    pub(crate) fn nowhere(self, manifest: &Manifest) -> Option<Root> {
-        let places = self.elsewheres(manifest, self.present());
+    pub(crate) fn missing_checkout(self, manifest: &Manifest) -> Option<Placeholder> {
+        let places = self.possible_checkouts(manifest, self.present());
         places
             .into_iter()
             .find(|root| Path::new(&root.path).symlink_metadata().is_err())
@@ -97,32 +101,35 @@ impl Repos<'_> {
         manifest: &Manifest,
         session: &SessionId,
         learned: &[String],
-    ) -> Vec<RootSet> {
+    ) -> Vec<Placeholders> {
         if !is_in_repo(manifest) {
             return Vec::new();
         }
         let present = self.present();
-        let mut roots: Vec<Root> = self.of(manifest, session).into_iter().collect();
+        let mut placeholders: Vec<Placeholder> = self.of(manifest, session).into_iter().collect();
         let tops = learned
             .iter()
             .flat_map(|directory| tops(directory, &tail(manifest)));
-        roots.extend(tops.filter_map(|top| root_at(present, &top)));
-        roots.extend(self.own(manifest));
-        roots.extend(self.elsewheres(manifest, present));
+        placeholders.extend(tops.filter_map(|top| placeholder_at_path(present, &top)));
+        placeholders.extend(self.own(manifest));
+        placeholders.extend(self.possible_checkouts(manifest, present));
         let seen = identity(manifest)
             .map(|identity| self.clones.ever(identity))
             .unwrap_or_default();
-        roots.extend(seen.iter().filter_map(|top| root_at(present, top)));
-        let mut sets: Vec<RootSet> = roots
+        placeholders.extend(
+            seen.iter()
+                .filter_map(|top| placeholder_at_path(present, top)),
+        );
+        let mut sets: Vec<Placeholders> = placeholders
             .iter()
             .map(|root| present.with(root.clone()))
             .collect();
         // As it lay under former roots, or as another machine has it.
         for base in self.bases.iter().skip(1) {
             sets.extend(
-                self.elsewheres(manifest, base)
+                self.possible_checkouts(manifest, base)
                     .into_iter()
-                    .chain(roots.first().cloned())
+                    .chain(placeholders.first().cloned())
                     .map(|r| base.with(r)),
             );
         }
@@ -143,25 +150,29 @@ impl Repos<'_> {
     /// the client makes its own (`.claude/worktrees`), and what a session in one names besides. `None` if it is no clone of a remote, or no
     /// place for a project: the home directory, what holds it, or what has a placeholder already. `present` is where the session's repository
     /// is so far: if it is that very working tree, it stays.
-    pub(crate) fn working_tree(self, facts: &GitFacts, present: Option<Root>) -> Option<Root> {
+    pub(crate) fn working_tree(
+        self,
+        facts: &GitFacts,
+        present: Option<Placeholder>,
+    ) -> Option<Placeholder> {
         self.clones.learn(facts)?;
         if let Some(present) =
             present.filter(|present| Path::new(&resolved(&present.path)) == facts.top)
         {
-            return self.as_own(present);
+            return self.usable_checkout(present);
         }
         let top = if facts.top.starts_with(&facts.main) {
             &facts.main
         } else {
             &facts.top
         };
-        self.as_own(root_at(self.present(), top.to_str()?)?)
+        self.usable_checkout(placeholder_at_path(self.present(), top.to_str()?)?)
     }
 
     /// The working directory of the session on the machine with these roots. A linked working tree that is not there stands for the main
     /// checkout that it would lie in.
-    pub(crate) fn directory(manifest: &Manifest, roots: &RootSet) -> Option<String> {
-        let directory = expand_path(manifest.project.as_ref()?, roots)?;
+    pub(crate) fn directory(manifest: &Manifest, placeholders: &Placeholders) -> Option<String> {
+        let directory = expand_path(manifest.project.as_ref()?, placeholders)?;
         if is_in_nested_worktree(manifest) && !Path::new(&directory).is_dir() {
             let below = manifest
                 .git
@@ -169,20 +180,23 @@ impl Repos<'_> {
                 .map(|git| git.directory.as_str())
                 .filter(|below| !below.is_empty());
             let below = below.map(|below| format!("/{below}")).unwrap_or_default();
-            return expand_path(&PortablePath::new(format!("{PLACEHOLDER}{below}")), roots);
+            return expand_path(
+                &PortablePath::new(format!("{PLACEHOLDER}{below}")),
+                placeholders,
+            );
         }
         Some(directory)
     }
 
     /// `root`, unless it would take the place of a root of this machine.
-    pub(crate) fn as_own(self, root: Root) -> Option<Root> {
+    pub(crate) fn usable_checkout(self, root: Placeholder) -> Option<Placeholder> {
         let top = resolved(&root.path);
         let present = self.present();
         let is_taken = present
-            .roots
+            .placeholders
             .iter()
             .any(|other| resolved(&other.path) == top || other.path == root.path);
-        let home = present.get(RootName::home().as_str());
+        let home = present.get(PlaceholderName::home().as_str());
         let holds_home =
             home.is_some_and(|home| Path::new(&resolved(&home.path)).starts_with(&top));
         (!is_taken && !holds_home).then_some(root)
@@ -195,29 +209,31 @@ impl Repos<'_> {
             .unwrap_or_default()
     }
 
-    fn present(&self) -> &RootSet {
+    fn present(&self) -> &Placeholders {
         &self.bases[0]
     }
 
     /// Where this machine itself last wrote the session.
-    fn own(self, manifest: &Manifest) -> Option<Root> {
+    fn own(self, manifest: &Manifest) -> Option<Placeholder> {
         let own = manifest
             .transcript
             .runs
             .iter()
             .rev()
             .filter(|run| run.machine == *self.me);
-        own.filter_map(|run| manifest.roots.get(&run.roots)?.repo())
+        own.filter_map(|run| manifest.placeholders.get(&run.placeholders)?.repo())
             .next()
             .cloned()
     }
 
     /// Where the repositories of other machines would be by the roots `base`, that of the session's beginning first.
-    fn elsewheres(self, manifest: &Manifest, base: &RootSet) -> Vec<Root> {
+    fn possible_checkouts(self, manifest: &Manifest, base: &Placeholders) -> Vec<Placeholder> {
         let places = origins(manifest)
             .into_iter()
             .filter_map(|origin| expand_path(&plain(origin)?, base));
-        places.filter_map(|path| root_at(base, &path)).collect()
+        places
+            .filter_map(|path| placeholder_at_path(base, &path))
+            .collect()
     }
 
     fn clone_of(
@@ -227,7 +243,7 @@ impl Repos<'_> {
         search: bool,
     ) -> Option<WorkingTree> {
         let same: Vec<PathBuf> = self
-            .elsewheres(manifest, self.present())
+            .possible_checkouts(manifest, self.present())
             .iter()
             .map(|root| resolved(&root.path).into())
             .collect();
@@ -271,7 +287,11 @@ impl Repos<'_> {
 
 /// Whether some of the session's text may hold `{{REPO}}`.
 pub(crate) fn is_in_repo(manifest: &Manifest) -> bool {
-    below_repo(manifest).is_some() || manifest.roots.values().any(|set| set.repo().is_some())
+    below_repo(manifest).is_some()
+        || manifest
+            .placeholders
+            .values()
+            .any(|set| set.repo().is_some())
 }
 
 /// Whether the session's project lies in a repository that moves with it.
@@ -334,20 +354,20 @@ fn is_in_nested_worktree(manifest: &Manifest) -> bool {
 }
 
 /// The root sets that have a repository, in the order in which lines were written with them; no more than any honest session has.
-fn origins(manifest: &Manifest) -> Vec<&RootSet> {
-    let of_runs = manifest.transcript.runs.iter().map(|run| &run.roots);
+fn origins(manifest: &Manifest) -> Vec<&Placeholders> {
+    let of_runs = manifest.transcript.runs.iter().map(|run| &run.placeholders);
     let mut seen = BTreeSet::new();
     let keys = of_runs
-        .chain(manifest.roots.keys())
+        .chain(manifest.placeholders.keys())
         .filter(|key| seen.insert(*key));
-    keys.filter_map(|key| manifest.roots.get(key))
+    keys.filter_map(|key| manifest.placeholders.get(key))
         .filter(|set| set.repo().is_some())
         .take(MOST_ORIGINS)
         .collect()
 }
 
 /// The repository of a root set, below its other roots.
-fn plain(origin: &RootSet) -> Option<PortablePath> {
+fn plain(origin: &Placeholders) -> Option<PortablePath> {
     Some(collapse_path(&origin.without_repo(), &origin.repo()?.path))
 }
 
@@ -366,11 +386,11 @@ fn tops(directory: &str, tail: &str) -> Vec<String> {
 }
 
 /// The root of a repository at `path`: as this machine's roots spell it, and with links resolved.
-fn root_at(base: &RootSet, path: &str) -> Option<Root> {
+fn placeholder_at_path(base: &Placeholders, path: &str) -> Option<Placeholder> {
     let spelled = expand_path(&collapse_path(base, path), base)?;
-    Root::new(
+    Placeholder::new(
         base.system,
-        RootName::repo(),
+        PlaceholderName::repo(),
         &spelled,
         Some(&resolved(&spelled)),
     )
@@ -380,7 +400,7 @@ fn root_at(base: &RootSet, path: &str) -> Option<Root> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::root::System;
+    use crate::domain::placeholder::System;
 
     #[test]
     fn the_top_is_learned_from_the_directories_that_a_file_names() {
@@ -395,22 +415,24 @@ mod tests {
     #[test]
     fn a_repository_is_spelled_as_the_roots_of_the_machine_are() {
         let home = |path: &str, resolved| {
-            Root::new(System::Linux, RootName::home(), path, resolved).unwrap()
+            Placeholder::new(System::Linux, PlaceholderName::home(), path, resolved).unwrap()
         };
-        let base = RootSet::new(
+        let base = Placeholders::new(
             System::Linux,
             [home("/no/such/home", Some("/no/such/disk"))],
         );
         assert_eq!(
-            root_at(&base, "/no/such/disk/app").unwrap().path,
+            placeholder_at_path(&base, "/no/such/disk/app")
+                .unwrap()
+                .path,
             "/no/such/home/app"
         );
         assert_eq!(
-            root_at(&base, "/no/such/other").unwrap().path,
+            placeholder_at_path(&base, "/no/such/other").unwrap().path,
             "/no/such/other"
         );
         for bad in ["/", "relative", "C:\\x", "/no/../x"] {
-            assert_eq!(root_at(&base, bad), None, "{bad}");
+            assert_eq!(placeholder_at_path(&base, bad), None, "{bad}");
         }
     }
 }

@@ -58,8 +58,8 @@ impl App {
     }
 
     /// The streams, for a command that prints while it holds the context.
-    pub(crate) fn output_beside(&self) -> Output {
-        self.out.beside()
+    pub(crate) fn secondary_output(&self) -> Output {
+        self.out.secondary()
     }
 
     /// Where long work reports itself.
@@ -203,7 +203,7 @@ impl App {
     }
 
     /// Says why something is not on the remote yet, if so.
-    pub(crate) fn tell_why_queued(&mut self, remote: &RemoteState) {
+    pub(crate) fn explain_queued(&mut self, remote: &RemoteState) {
         if let Some(line) = report::queue_reason(remote) {
             self.out.message(&line);
         }

@@ -173,7 +173,7 @@ impl CliError {
             Key::Days => "days",
             Key::MaxSize => "max_size",
             Key::MaxAge => "max_age",
-            Key::Beside => "beside",
+            Key::ExtraKind => "beside",
         };
         Self::new(
             Kind::Failed,
@@ -764,8 +764,8 @@ mod tests {
             line: 3,
             message: "unknown key `x`".to_owned(),
         };
-        let name: crate::domain::root::RootName = "WORK".parse().unwrap();
-        let invalid = crate::domain::root::InvalidRoot::Path("/".to_owned());
+        let name: crate::domain::placeholder::PlaceholderName = "WORK".parse().unwrap();
+        let invalid = crate::domain::placeholder::InvalidPlaceholder::Path("/".to_owned());
         let errors = [
             ConfigError::Path(path_error(io::ErrorKind::PermissionDenied)),
             syntax,

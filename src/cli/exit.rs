@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::report::transfer::{Outcome, ProseOutcome, RemoteState, Report};
+use crate::report::transfer::{ExtraOutcome, Outcome, RemoteState, Report};
 use crate::report::verification::{RemoteStanding, SessionCheck, Standing, Verification};
 
 /// How a run ended. The numbers are a promise to scripts: none changes its meaning.
@@ -87,15 +87,15 @@ impl Exit {
         let remote = Self::of_remote(&report.remote);
         let left_out = any(|o| matches!(o, Outcome::Skipped { .. }))
             || !report.passed_over.is_empty()
-            || report.any_beside(|o| matches!(o, ProseOutcome::Skipped { .. }));
+            || report.any_beside(|o| matches!(o, ExtraOutcome::Skipped { .. }));
         let skipped = if left_out { Self::Skipped } else { Self::Done };
-        let both_kept = report.any_beside(|o| matches!(o, ProseOutcome::BothKept));
+        let both_kept = report.any_beside(|o| matches!(o, ExtraOutcome::BothKept));
         let forked = if both_kept || any(|o| matches!(o, Outcome::Forked { .. })) {
             Self::Diverged
         } else {
             Self::Done
         };
-        remote.worse(skipped).worse(forked)
+        remote.max_severity(skipped).max_severity(forked)
     }
 
     /// The code of what became of the remote.
@@ -119,9 +119,9 @@ impl Exit {
             .is_some_and(|objects| !objects.damaged.is_empty())
             || found.remote_damage.is_some()
             || found
-                .beside
+                .extras
                 .as_ref()
-                .is_some_and(|beside| !beside.damage.is_empty())
+                .is_some_and(|extras| !extras.damage.is_empty())
             || any(|session| !session.damage.is_empty());
         let (lost, waiting, unseen) = match found.remote {
             RemoteStanding::UpToDate { .. } => (false, 0, false),
@@ -135,16 +135,16 @@ impl Exit {
         let open = any(|s| !s.agrees() && !matches!(s.here_to_store, Standing::Diverged));
         let diverged = found.sessions.iter().any(is_diverged);
         when(damaged || lost, Self::Failed)
-            .worse(when(waiting > 0, Self::Queued))
-            .worse(when(
+            .max_severity(when(waiting > 0, Self::Queued))
+            .max_severity(when(
                 open || unseen || !found.passed_over.is_empty(),
                 Self::Skipped,
             ))
-            .worse(when(diverged, Self::Diverged))
+            .max_severity(when(diverged, Self::Diverged))
     }
 
     /// Of two codes the one that a script must not miss.
-    pub(crate) fn worse(self, other: Self) -> Self {
+    pub(crate) fn max_severity(self, other: Self) -> Self {
         if self.rank() >= other.rank() {
             self
         } else {
@@ -270,7 +270,10 @@ mod tests {
         ];
         for (at, one) in order.into_iter().enumerate() {
             for other in &order[at..] {
-                assert_eq!((one.worse(*other), other.worse(one)), (*other, *other));
+                assert_eq!(
+                    (one.max_severity(*other), other.max_severity(one)),
+                    (*other, *other)
+                );
             }
         }
     }

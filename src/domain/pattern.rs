@@ -9,7 +9,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
 use super::checked::checked_text;
-use super::root::System;
+use super::placeholder::System;
 
 /// No honest pattern is longer.
 const MAX_BYTES: usize = 4096;

@@ -3,23 +3,23 @@
 //! A yes is remembered by the hash of the content, so that the same is not asked again; a no leaves this machine's own as it is until the
 //! other changes once more.
 
-use crate::domain::beside::Beside;
+use crate::domain::extras::ExtraKind;
 use crate::domain::path::RelativeName;
 use crate::extras::base::Base;
-use crate::extras::bundles::{OpenShelf, There};
+use crate::extras::bundles::{OpenBundle, There};
 use crate::extras::compare::{Decision, Here, Place, Sides};
 use crate::extras::context::{Names, load_state, places_here};
 use crate::extras::merge::{Side, merge};
 use crate::extras::owners::Places;
 use crate::extras::pull::carry_out;
 use crate::extras::state::State;
-use crate::extras::text_file::{Lens, hash};
-use crate::report::transfer::ProseOutcome;
+use crate::extras::text_file::{PathRewriter, hash};
+use crate::report::transfer::ExtraOutcome;
+use crate::session::extras::link_on_the_way;
 use crate::session::materialise::Journal;
-use crate::session::prose::link_on_the_way;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
 
 /// What a file would become here.
@@ -28,13 +28,13 @@ pub(crate) struct Proposed {
     pub(crate) becomes: Option<(Base, String)>,
     /// Its owner may run it then.
     pub(crate) executable: bool,
-    pub(crate) outcome: ProseOutcome,
+    pub(crate) outcome: ExtraOutcome,
     /// By which a yes to it is remembered.
     pub(crate) consent: String,
 }
 
 impl Proposed {
-    pub(crate) fn of(theirs: Base, local: String, outcome: ProseOutcome) -> Self {
+    pub(crate) fn of(theirs: Base, local: String, outcome: ExtraOutcome) -> Self {
         Self {
             becomes: Some((theirs, local)),
             executable: false,
@@ -47,14 +47,14 @@ impl Proposed {
         Self {
             becomes: None,
             executable: false,
-            outcome: ProseOutcome::Removed,
+            outcome: ExtraOutcome::Removed,
             consent: String::new(),
         }
     }
 
     /// Whether what this machine has changed is not in it.
     pub(crate) fn replaces_changes(&self, sides: &Sides) -> bool {
-        matches!(sides.here, Here::Changed { .. }) && self.outcome != ProseOutcome::Merged
+        matches!(sides.here, Here::Changed { .. }) && self.outcome != ExtraOutcome::Merged
     }
 }
 
@@ -95,11 +95,11 @@ pub struct Decided {
 /// # Errors
 /// What concerns the whole command.
 pub fn proposals(ctx: &Context<'_>) -> Result<Vec<Proposal>, SyncError> {
-    let work = Work::open(ctx)?;
-    let mut state = load_state(&work, work.store.head()?.as_ref());
+    let workspace = Workspace::open(ctx)?;
+    let mut state = load_state(&workspace, workspace.store.head()?.as_ref());
     let mut found = Vec::new();
     waiting(
-        &work,
+        &workspace,
         &mut state,
         &mut |_, _, sides, change, proposal, _| {
             let _ = (sides, change);
@@ -115,12 +115,12 @@ pub fn proposals(ctx: &Context<'_>) -> Result<Vec<Proposal>, SyncError> {
 /// # Errors
 /// What concerns the whole command.
 pub fn apply(ctx: &Context<'_>, yes: &[String], no: &[String]) -> Result<Decided, SyncError> {
-    let work = Work::open(ctx)?;
-    let mut state = load_state(&work, work.store.head()?.as_ref());
+    let workspace = Workspace::open(ctx)?;
+    let mut state = load_state(&workspace, workspace.store.head()?.as_ref());
     let journal = Journal::new(&undo_path(ctx.env), ctx.clock.now());
     let mut decided = Decided::default();
     waiting(
-        &work,
+        &workspace,
         &mut state,
         &mut |place, name, sides, change, proposal, state| {
             if yes.contains(&proposal.consent) {
@@ -169,25 +169,29 @@ fn keep(
 type Each<'e> = dyn FnMut(&Place, &RelativeName, &Sides, Proposed, Proposal, &mut State) -> Result<(), SyncError>
     + 'e;
 
-fn waiting(work: &Work<'_>, state: &mut State, each: &mut Each<'_>) -> Result<(), SyncError> {
-    let snapshot = work.store.head_snapshot()?;
-    let names = Names::of(work, &snapshot)?;
-    let (places, _) = places_here(work, &Places::new(work), state)?;
-    let Some(place) = places.iter().find(|place| place.shelf.is_user()) else {
+fn waiting(
+    workspace: &Workspace<'_>,
+    state: &mut State,
+    each: &mut Each<'_>,
+) -> Result<(), SyncError> {
+    let snapshot = workspace.store.head_snapshot()?;
+    let names = Names::of(workspace, &snapshot)?;
+    let (places, _) = places_here(workspace, &Places::new(workspace), state)?;
+    let Some(place) = places.iter().find(|place| place.bundle.is_user()) else {
         return Ok(());
     };
-    let shelf = OpenShelf::open(&snapshot, &place.shelf, || place.new_shelf())?;
-    let lens = place.lens(work.views.roots());
-    let stored = shelf
-        .shelf
+    let bundle = OpenBundle::open(&snapshot, &place.bundle, || place.new_bundle())?;
+    let path_rewriter = place.path_rewriter(workspace.localizer.placeholders());
+    let stored = bundle
+        .bundle
         .files
         .keys()
-        .chain(shelf.shelf.removed.keys())
+        .chain(bundle.bundle.removed.keys())
         .cloned()
         .collect::<Vec<_>>();
     for name in stored {
         let is_wanted =
-            |kind: &Beside| kind.can_run_code() && work.ctx.settings.beside.contains(kind);
+            |kind: &ExtraKind| kind.can_run_code() && workspace.ctx.settings.extras.contains(kind);
         let link = link_on_the_way(&place.directory, &name).filter(|link| *link != place.directory);
         let Some(kind) = place
             .kind(&name)
@@ -197,22 +201,22 @@ fn waiting(work: &Work<'_>, state: &mut State, each: &mut Each<'_>) -> Result<()
             continue;
         };
         // What cannot be read is named by a pull.
-        let Ok(sides) = Sides::look(place, &lens, &shelf, &name, state) else {
+        let Ok(sides) = Sides::look(place, &path_rewriter, &bundle, &name, state) else {
             continue;
         };
         if !matches!(
-            sides.decide(&lens, kind, place.listing.is_there),
+            sides.decide(&path_rewriter, kind, place.listing.is_there),
             Decision::Theirs | Decision::Both
         ) {
             continue;
         }
-        let Ok(change) = proposed(&lens, &name, &sides) else {
+        let Ok(change) = proposed(&path_rewriter, &name, &sides) else {
             continue;
         };
         let from = match &sides.there {
             There::Is { by, .. } => names.one(by),
-            _ => shelf
-                .shelf
+            _ => bundle
+                .bundle
                 .removed
                 .get(&name)
                 .map_or_else(String::new, |removed| names.one(&removed.by)),
@@ -240,13 +244,13 @@ fn waiting(work: &Work<'_>, state: &mut State, each: &mut Each<'_>) -> Result<()
 
 /// What is proposed for a file: both changes where they do not meet, else what the store has.
 pub(crate) fn proposed(
-    lens: &Lens,
+    path_rewriter: &PathRewriter,
     name: &RelativeName,
     sides: &Sides,
 ) -> Result<Proposed, String> {
     let mut change = match &sides.there {
         There::Is { doc, .. } => {
-            let local = lens.expand(doc).map_err(|e| e.to_string())?;
+            let local = path_rewriter.expand(doc).map_err(|e| e.to_string())?;
             let executable = is_skill(name) && sides.becomes_program(doc);
             let as_stored = is_skill(name) && doc.executable.unwrap_or(executable);
             let theirs = Base {
@@ -255,9 +259,9 @@ pub(crate) fn proposed(
                 executable: as_stored,
                 is_reading: true,
             };
-            let change = match both(lens, name, sides) {
-                Some(both) => Proposed::of(theirs, both, ProseOutcome::Merged),
-                None => Proposed::of(theirs, local, ProseOutcome::Brought),
+            let change = match both(path_rewriter, name, sides) {
+                Some(both) => Proposed::of(theirs, both, ExtraOutcome::Merged),
+                None => Proposed::of(theirs, local, ExtraOutcome::Brought),
             };
             Proposed {
                 executable,
@@ -277,7 +281,7 @@ pub(crate) fn proposed(
 }
 
 fn is_skill(name: &RelativeName) -> bool {
-    Beside::of_user_file(name.as_str()) == Some(Beside::Skills)
+    ExtraKind::of_user_file(name.as_str()) == Some(ExtraKind::Skills)
 }
 
 /// By what a yes to this content of a file, which may be run or not, is remembered; `None`: to its removal.
@@ -297,7 +301,7 @@ pub(crate) fn consents_to(name: &RelativeName) -> String {
 }
 
 /// Both machines' changes, where each can be made for itself and the result is still what it was before: settings stay JSON.
-fn both(lens: &Lens, name: &RelativeName, sides: &Sides) -> Option<String> {
+fn both(path_rewriter: &PathRewriter, name: &RelativeName, sides: &Sides) -> Option<String> {
     let (Here::Changed { .. }, There::Is { doc, .. }, Some(base)) =
         (&sides.here, &sides.there, &sides.base)
     else {
@@ -312,7 +316,10 @@ fn both(lens: &Lens, name: &RelativeName, sides: &Sides) -> Option<String> {
         Side { doc, machine: "" },
     );
     let merged = merge(Some(&base.doc), a, b);
-    let text = lens.expand(&merged.doc).ok().filter(|_| merged.is_clean)?;
+    let text = path_rewriter
+        .expand(&merged.doc)
+        .ok()
+        .filter(|_| merged.is_clean)?;
     let is_json = name.as_str().ends_with(".json");
     (!is_json || serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok()).then_some(text)
 }

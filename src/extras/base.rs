@@ -7,17 +7,17 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::root::RootSet;
-use crate::extras::text_file::Doc;
-use crate::store::manifest::RootsKey;
-use crate::store::shelf::ProseRun;
+use crate::domain::placeholder::Placeholders;
+use crate::extras::text_file::TextFile;
+use crate::store::bundle::ExtraRun;
+use crate::store::manifest::PlaceholdersKey;
 use crate::sys::fs::{PathError, write_cache};
 
 /// A file when it was last in step with the store.
 #[derive(Debug, Clone)]
 pub(crate) struct Base {
     /// As the store had it, or took it over.
-    pub(crate) doc: Doc,
+    pub(crate) doc: TextFile,
     /// As it was here.
     pub(crate) local: String,
     /// Its owner could run it here.
@@ -31,8 +31,9 @@ pub(crate) struct Base {
 struct BaseFile {
     format: u32,
     text: String,
-    runs: Vec<ProseRun>,
-    roots: BTreeMap<RootsKey, RootSet>,
+    runs: Vec<ExtraRun>,
+    #[serde(rename = "roots")]
+    placeholders: BTreeMap<PlaceholdersKey, Placeholders>,
     /// Absent where the text reads here as it is in the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     local: Option<String>,
@@ -51,7 +52,8 @@ impl Base {
     pub(crate) fn read(bases: &Path, name: &str) -> Option<Self> {
         let json = std::fs::read(bases.join(name)).ok()?;
         let file: BaseFile = serde_json::from_slice(&json).ok()?;
-        let doc = Doc::of_stored(&file.text, &file.runs, file.executable, &file.roots).ok()?;
+        let doc = TextFile::of_stored(&file.text, &file.runs, file.executable, &file.placeholders)
+            .ok()?;
         let (executable, is_reading) = (file.executable_here, file.is_reading);
         Some(Self {
             doc,
@@ -69,7 +71,7 @@ impl Base {
             local: (self.local != text).then(|| self.local.clone()),
             text,
             runs: self.doc.runs(),
-            roots: self.doc.sets.clone(),
+            placeholders: self.doc.sets.clone(),
             executable: self.doc.executable,
             executable_here: self.executable,
             is_reading: self.is_reading,

@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use crate::domain::beside::{Beside, MOST_PLANS, ShelfId};
+use crate::domain::extras::{BundleId, ExtraKind, MOST_PLANS};
 use crate::domain::id::MachineId;
 use crate::domain::path::RelativeName;
-use crate::extras::text_file::{BadText, Doc};
-use crate::store::shelf::{
-    MAX_FILES, MAX_SHELF_BYTES, MAX_SHELF_TEXT, MAX_TEXT_BYTES, Shelf, StoredProse, in_the_way,
+use crate::extras::text_file::{BadText, TextFile};
+use crate::store::bundle::{
+    ExtrasBundle, MAX_FILES, MAX_SHELF_BYTES, MAX_SHELF_TEXT, MAX_TEXT_BYTES, StoredExtra,
+    in_the_way,
 };
 use crate::store::{Snapshot, StoreError, Transaction};
 
@@ -23,12 +24,12 @@ pub(crate) enum There {
     /// That a machine removed it on purpose.
     Removed,
     /// Its text.
-    Is { doc: Doc, by: MachineId },
+    Is { doc: TextFile, by: MachineId },
 }
 
 /// Why a file of a shelf cannot be had or stored. Concerns that file only.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ShelfError {
+pub(crate) enum BundleError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the stored text is refused")]
@@ -45,28 +46,28 @@ pub(crate) enum ShelfError {
     Large,
 }
 
-pub(crate) struct OpenShelf<'s> {
+pub(crate) struct OpenBundle<'s> {
     snapshot: &'s Snapshot<'s>,
-    pub(crate) id: ShelfId,
-    pub(crate) shelf: Shelf,
-    texts: RefCell<BTreeMap<RelativeName, Doc>>,
+    pub(crate) id: BundleId,
+    pub(crate) bundle: ExtrasBundle,
+    texts: RefCell<BTreeMap<RelativeName, TextFile>>,
     changed: BTreeSet<RelativeName>,
     /// What was imported was noted.
     noted: bool,
 }
 
-impl<'s> OpenShelf<'s> {
+impl<'s> OpenBundle<'s> {
     /// The shelf `id` of `snapshot`; where there is none, `new`.
     pub(crate) fn open(
         snapshot: &'s Snapshot<'s>,
-        id: &ShelfId,
-        new: impl FnOnce() -> Shelf,
+        id: &BundleId,
+        new: impl FnOnce() -> ExtrasBundle,
     ) -> Result<Self, StoreError> {
-        let shelf = snapshot.shelf(id)?.unwrap_or_else(new);
+        let bundle = snapshot.bundle(id)?.unwrap_or_else(new);
         Ok(Self {
             snapshot,
             id: id.clone(),
-            shelf,
+            bundle,
             texts: RefCell::default(),
             changed: BTreeSet::new(),
             noted: false,
@@ -75,21 +76,21 @@ impl<'s> OpenShelf<'s> {
 
     /// The shelf `id` among those that are `open`; opened as by [`Self::open`] if it is not.
     pub(crate) fn among<'o>(
-        open: &'o mut BTreeMap<ShelfId, Self>,
+        open: &'o mut BTreeMap<BundleId, Self>,
         snapshot: &'s Snapshot<'s>,
-        id: &ShelfId,
-        new: impl FnOnce() -> Shelf,
+        id: &BundleId,
+        new: impl FnOnce() -> ExtrasBundle,
     ) -> Result<&'o mut Self, StoreError> {
         match open.entry(id.clone()) {
-            Entry::Occupied(shelf) => Ok(shelf.into_mut()),
+            Entry::Occupied(bundle) => Ok(bundle.into_mut()),
             Entry::Vacant(place) => Ok(place.insert(Self::open(snapshot, id, new)?)),
         }
     }
 
     /// What it holds under this name, changes included.
-    pub(crate) fn file(&self, name: &RelativeName) -> Result<There, ShelfError> {
-        let Some(stored) = self.shelf.files.get(name) else {
-            return Ok(if self.shelf.removed.contains_key(name) {
+    pub(crate) fn file(&self, name: &RelativeName) -> Result<There, BundleError> {
+        let Some(stored) = self.bundle.files.get(name) else {
+            return Ok(if self.bundle.removed.contains_key(name) {
                 There::Removed
             } else {
                 There::Absent
@@ -101,8 +102,13 @@ impl<'s> OpenShelf<'s> {
                 by: stored.by.clone(),
             });
         }
-        let text = self.snapshot.prose(&self.id, name, stored)?;
-        let doc = Doc::of_stored(&text, &stored.runs, stored.executable, &self.shelf.roots)?;
+        let text = self.snapshot.extras(&self.id, name, stored)?;
+        let doc = TextFile::of_stored(
+            &text,
+            &stored.runs,
+            stored.executable,
+            &self.bundle.placeholders,
+        )?;
         self.texts.borrow_mut().insert(name.clone(), doc.clone());
         Ok(There::Is {
             doc,
@@ -114,43 +120,43 @@ impl<'s> OpenShelf<'s> {
     pub(crate) fn put(
         &mut self,
         name: &RelativeName,
-        doc: &Doc,
+        doc: &TextFile,
         by: MachineId,
         day: Option<NaiveDate>,
-    ) -> Result<(), ShelfError> {
-        if let Some(other) = in_the_way(&self.shelf.files, name) {
-            return Err(ShelfError::InTheWay(other.clone()));
+    ) -> Result<(), BundleError> {
+        if let Some(other) = in_the_way(&self.bundle.files, name) {
+            return Err(BundleError::InTheWay(other.clone()));
         }
-        if self.shelf.files.len() >= MAX_FILES && !self.shelf.files.contains_key(name) {
-            return Err(ShelfError::Full);
+        if self.bundle.files.len() >= MAX_FILES && !self.bundle.files.contains_key(name) {
+            return Err(BundleError::Full);
         }
-        let stored = StoredProse {
+        let stored = StoredExtra {
             day,
             ..doc.described(by)
         };
         if stored.bytes > MAX_TEXT_BYTES {
-            return Err(ShelfError::Large);
+            return Err(BundleError::Large);
         }
-        let before = self.shelf.files.get(name).map_or(0, |before| before.bytes);
-        if self.shelf.bytes() - before + stored.bytes > MAX_SHELF_TEXT {
-            return Err(ShelfError::Heavy);
+        let before = self.bundle.files.get(name).map_or(0, |before| before.bytes);
+        if self.bundle.bytes() - before + stored.bytes > MAX_SHELF_TEXT {
+            return Err(BundleError::Heavy);
         }
         // Those that nothing needs in the end are not written.
-        self.shelf
-            .roots
+        self.bundle
+            .placeholders
             .extend(doc.sets.iter().map(|(key, set)| (key.clone(), set.clone())));
         let former = self
-            .shelf
+            .bundle
             .files
             .get(name)
             .map_or(0, |former| former.json_bytes_at_most(name));
-        if self.shelf.json_bytes_at_most() - former + stored.json_bytes_at_most(name)
+        if self.bundle.json_bytes_at_most() - former + stored.json_bytes_at_most(name)
             > MAX_SHELF_BYTES
         {
-            return Err(ShelfError::Crowded);
+            return Err(BundleError::Crowded);
         }
-        self.shelf.files.insert(name.clone(), stored);
-        self.shelf.removed.remove(name);
+        self.bundle.files.insert(name.clone(), stored);
+        self.bundle.removed.remove(name);
         self.texts.get_mut().insert(name.clone(), doc.clone());
         self.changed.insert(name.clone());
         Ok(())
@@ -158,22 +164,22 @@ impl<'s> OpenShelf<'s> {
 
     /// Takes a text away, and remembers that this was meant.
     pub(crate) fn remove(&mut self, name: &RelativeName, by: MachineId) {
-        self.shelf.remove(name, by);
+        self.bundle.remove(name, by);
         self.texts.get_mut().remove(name);
         self.changed.insert(name.clone());
     }
 
     /// Takes note of a text of another program that has come into the file.
     pub(crate) fn note_import(&mut self, name: &RelativeName, hash: &str) {
-        if !self.shelf.was_imported(name, hash) {
-            self.shelf.note_import(name, hash);
+        if !self.bundle.was_imported(name, hash) {
+            self.bundle.note_import(name, hash);
             self.noted = true;
         }
     }
 
     /// The day with which a text was put on it.
     pub(crate) fn day(&self, name: &RelativeName) -> Option<NaiveDate> {
-        self.shelf.files.get(name)?.day
+        self.bundle.files.get(name)?.day
     }
 
     /// Of more than [`MOST_PLANS`] plans, the oldest go. Nobody has removed them: where they are, they stay. Returns their names.
@@ -182,8 +188,8 @@ impl<'s> OpenShelf<'s> {
             return Vec::new();
         }
         let is_plan =
-            |name: &RelativeName| Beside::of_user_file(name.as_str()) == Some(Beside::Plans);
-        let plans = self.shelf.files.iter().filter(|(name, _)| is_plan(name));
+            |name: &RelativeName| ExtraKind::of_user_file(name.as_str()) == Some(ExtraKind::Plans);
+        let plans = self.bundle.files.iter().filter(|(name, _)| is_plan(name));
         let mut plans: Vec<_> = plans
             .map(|(name, stored)| (stored.day, name.clone()))
             .collect();
@@ -195,7 +201,7 @@ impl<'s> OpenShelf<'s> {
             .map(|(_, name)| name)
             .collect();
         for name in &dropped {
-            self.shelf.files.remove(name);
+            self.bundle.files.remove(name);
             self.texts.get_mut().remove(name);
             self.changed.insert(name.clone());
         }
@@ -214,13 +220,13 @@ impl<'s> OpenShelf<'s> {
 
     /// Writes what changed.
     pub(crate) fn write(mut self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
-        self.shelf.prune_roots();
+        self.bundle.prune_placeholders();
         for name in &self.changed {
             match self.texts.get_mut().get(name) {
-                Some(doc) => tx.put_prose(&self.id, name, doc.text())?,
-                None => tx.remove_prose(&self.id, name),
+                Some(doc) => tx.put_extra(&self.id, name, doc.text())?,
+                None => tx.remove_extra(&self.id, name),
             }
         }
-        tx.put_shelf(&self.id, &self.shelf)
+        tx.put_bundle(&self.id, &self.bundle)
     }
 }

@@ -3,22 +3,22 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use crate::domain::beside::{Beside, ProjectKey, ShelfId};
+use crate::domain::extras::{BundleId, ExtraKind, ProjectKey};
 use crate::domain::path::RelativeName;
-use crate::domain::root::RootSet;
+use crate::domain::placeholder::Placeholders;
 use crate::extras::base::Base;
-use crate::extras::bundles::{OpenShelf, ShelfError, There};
+use crate::extras::bundles::{BundleError, OpenBundle, There};
 use crate::extras::state::{Found, KnownProject, State};
-use crate::extras::text_file::{Doc, Lens, hash};
-use crate::session::prose::{Listing, MAX_BYTES, link_on_the_way, path_of, read_text, too_large};
-use crate::store::shelf::Shelf;
+use crate::extras::text_file::{PathRewriter, TextFile, hash};
+use crate::session::extras::{Listing, MAX_BYTES, link_on_the_way, path_of, read_text, too_large};
+use crate::store::bundle::ExtrasBundle;
 use crate::sys::fs::{FileStamp, PathError, knows_executables};
 
 /// A directory of this machine with the files of one owner.
 pub(crate) struct Place {
     /// The client's name of the project's directory; empty for the user's own files.
     pub(crate) name: String,
-    pub(crate) shelf: ShelfId,
+    pub(crate) bundle: BundleId,
     pub(crate) directory: PathBuf,
     /// Whose memory it is; none: the user's own files.
     pub(crate) project: Option<KnownProject>,
@@ -26,19 +26,19 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) fn lens(&self, roots: &RootSet) -> Lens {
+    pub(crate) fn path_rewriter(&self, placeholders: &Placeholders) -> PathRewriter {
         let has_identity = |project: &KnownProject| matches!(project.key, ProjectKey::Identity(_));
-        Lens::new(
-            roots,
+        PathRewriter::new(
+            placeholders,
             self.project
                 .as_ref()
                 .map(|project| (project.checkout.as_path(), has_identity(project))),
         )
     }
 
-    pub(crate) fn new_shelf(&self) -> Shelf {
+    pub(crate) fn new_bundle(&self) -> ExtrasBundle {
         let project = self.project.as_ref();
-        Shelf::empty(
+        ExtrasBundle::empty(
             project.map(|project| project.key.clone()),
             project.map(|project| project.path.clone()),
         )
@@ -55,19 +55,19 @@ impl Place {
             .is_err_and(|e| matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory));
         is_gone
             && link_on_the_way(&self.directory, name)
-                .is_none_or(|link| self.shelf.is_user() && link == self.directory)
+                .is_none_or(|link| self.bundle.is_user() && link == self.directory)
     }
 
     /// The kind of a file in it; `None`: it does not travel.
-    pub(crate) fn kind(&self, name: &RelativeName) -> Option<Beside> {
+    pub(crate) fn kind(&self, name: &RelativeName) -> Option<ExtraKind> {
         // What is hidden is never listed here, so it is not written either.
         if name.as_str().split('/').any(|part| part.starts_with('.')) {
             return None;
         }
-        if self.shelf.is_user() {
-            Beside::of_user_file(name.as_str())
+        if self.bundle.is_user() {
+            ExtraKind::of_user_file(name.as_str())
         } else {
-            Some(Beside::Memory)
+            Some(ExtraKind::Memory)
         }
     }
 
@@ -86,7 +86,7 @@ impl Place {
 
     /// Whether the owner of a file may run it; `None`: that is not asked of it, or not known on this system.
     pub(crate) fn executable(&self, name: &RelativeName) -> Option<bool> {
-        let is_asked = self.kind(name) == Some(Beside::Skills) && knows_executables();
+        let is_asked = self.kind(name) == Some(ExtraKind::Skills) && knows_executables();
         is_asked.then(|| self.listing.executable.contains(name))
     }
 }
@@ -98,7 +98,7 @@ pub(crate) enum Here {
     /// As it was when it was last in step.
     Unchanged,
     Changed {
-        doc: Doc,
+        doc: TextFile,
         local: String,
     },
 }
@@ -121,7 +121,7 @@ pub(crate) enum Decision {
     /// Both are the same, though one was not before.
     InStep,
     /// Neither has it any more.
-    Gone,
+    DeletedSessions,
     /// Only this machine changed or removed it.
     Ours,
     /// Only another machine changed or removed it; or what this machine removed was changed there.
@@ -142,8 +142,8 @@ impl Sides {
     /// Looks at one file. What was found of it here is noted in `state`.
     pub(crate) fn look(
         place: &Place,
-        lens: &Lens,
-        shelf: &OpenShelf<'_>,
+        path_rewriter: &PathRewriter,
+        bundle: &OpenBundle<'_>,
         name: &RelativeName,
         state: &mut State,
     ) -> Result<Self, NotCompared> {
@@ -154,11 +154,11 @@ impl Sides {
                 state.note(&place.name, name, Found::default());
                 Here::Missing
             }
-            Some(stamp) => here(place, lens, name, stamp, base.as_ref(), state)?,
+            Some(stamp) => here(place, path_rewriter, name, stamp, base.as_ref(), state)?,
         };
-        let there = shelf
+        let there = bundle
             .file(name)
-            .map_err(|e| NotCompared::Failed(shelf_error(&e)))?;
+            .map_err(|e| NotCompared::Failed(bundle_error(&e)))?;
         Ok(Self {
             stamp,
             base,
@@ -195,7 +195,7 @@ impl Sides {
     }
 
     /// Whether the file here becomes a program with what the store has: what one side has changed is so.
-    pub(crate) fn becomes_program(&self, there: &Doc) -> bool {
+    pub(crate) fn becomes_program(&self, there: &TextFile) -> bool {
         let before = self.base.as_ref().is_some_and(|base| base.doc.is_program());
         match (there.executable, self.executable) {
             (Some(there), _) if there != before => there,
@@ -205,10 +205,16 @@ impl Sides {
     }
 
     /// Who changed a file of this kind. `directory_is_there`: a missing file was removed by itself, not with everything around it.
-    pub(crate) fn decide(&self, lens: &Lens, kind: Beside, directory_is_there: bool) -> Decision {
+    pub(crate) fn decide(
+        &self,
+        path_rewriter: &PathRewriter,
+        kind: ExtraKind,
+        directory_is_there: bool,
+    ) -> Decision {
         let removals_count = directory_is_there && !kind.is_cleared_up();
-        let has_text = |doc: &Doc, local: &str| lens.expand(doc).is_ok_and(|text| text == local);
-        let reads_as = |doc: &Doc, local: &str| {
+        let has_text =
+            |doc: &TextFile, local: &str| path_rewriter.expand(doc).is_ok_and(|text| text == local);
+        let reads_as = |doc: &TextFile, local: &str| {
             self.executable
                 .is_none_or(|executable| executable == doc.is_program())
                 && has_text(doc, local)
@@ -223,7 +229,7 @@ impl Sides {
                 }
             }
             (Here::Missing, There::Is { .. }, _) => Decision::Theirs,
-            (Here::Missing, _, _) => Decision::Gone,
+            (Here::Missing, _, _) => Decision::DeletedSessions,
             (Here::Unchanged, There::Is { doc, .. }, Some(base)) if doc.is_still(&base.doc) => {
                 // An older ccsync does not know what a program is, and stores none.
                 if base.is_reading
@@ -266,7 +272,7 @@ impl Sides {
 
 fn here(
     place: &Place,
-    lens: &Lens,
+    path_rewriter: &PathRewriter,
     name: &RelativeName,
     stamp: FileStamp,
     base: Option<&Base>,
@@ -316,14 +322,14 @@ fn here(
     Ok(match base {
         Some(base) if base.local == local && is_executable_as(base) => Here::Unchanged,
         Some(base) if base.is_reading => {
-            let doc = lens.collapse_from(&base.doc, &base.local, &local);
+            let doc = path_rewriter.collapse_from(&base.doc, &base.local, &local);
             Here::Changed {
                 doc: doc.with_executable(Some(&base.doc), executable),
                 local,
             }
         }
         base => {
-            let doc = lens
+            let doc = path_rewriter
                 .collapse(&local)
                 .with_executable(base.map(|base| &base.doc), executable);
             Here::Changed { doc, local }
@@ -332,7 +338,7 @@ fn here(
 }
 
 /// An error with its causes in one line.
-pub(crate) fn shelf_error(error: &ShelfError) -> String {
+pub(crate) fn bundle_error(error: &BundleError) -> String {
     crate::workspace::message::in_words(error)
 }
 

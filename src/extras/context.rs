@@ -11,50 +11,50 @@
 
 use std::path::Path;
 
-use crate::domain::beside::{Beside, ShelfId};
+use crate::domain::extras::{BundleId, ExtraKind};
 use crate::domain::id::{CommitId, MachineId};
 use crate::extras::compare::Place;
 use crate::extras::owners::Places;
 use crate::extras::state::State;
-use crate::report::transfer::{ProseOutcome, ProseReport, ShelfReport};
-use crate::session::prose::{directories_with_memory, memory, memory_directory, users_files};
+use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport};
+use crate::session::extras::{directories_with_memory, memory, memory_directory, users_files};
 use crate::store::Snapshot;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 use crate::workspace::read_only::{MachineNames, machine_names};
 
 /// What this machine remembers, with `head` as the newest commit here.
-pub(crate) fn load_state(work: &Work<'_>, head: Option<&CommitId>) -> State {
-    let env = work.ctx.env;
+pub(crate) fn load_state(workspace: &Workspace<'_>, head: Option<&CommitId>) -> State {
+    let env = workspace.ctx.env;
     let settings = format!(
         "{} {}",
-        work.ctx.settings.machine.id,
+        workspace.ctx.settings.machine.id,
         env.claude_dir.display()
     );
     let mut state = State::load(&env.dirs.state, &settings);
-    state.speak_of(head, |commit| work.store.has(commit));
+    state.set_head(head, |commit| workspace.store.has(commit));
     state
 }
 
 /// The directories here whose files travel; those of which nothing says whose they are, with that as the reason.
 pub(crate) fn places_here(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     places: &Places<'_>,
     state: &mut State,
-) -> Result<(Vec<Place>, Vec<ShelfReport>), SyncError> {
-    let claude_dir = &work.ctx.env.claude_dir;
-    let kinds = &work.ctx.settings.beside;
+) -> Result<(Vec<Place>, Vec<BundleReport>), SyncError> {
+    let claude_dir = &workspace.ctx.env.claude_dir;
+    let kinds = &workspace.ctx.settings.extras;
     let (mut found, mut unknown) = (Vec::new(), Vec::new());
-    if kinds.contains(&Beside::Memory) {
+    if kinds.contains(&ExtraKind::Memory) {
         for name in directories_with_memory(claude_dir)? {
             let directory = memory_directory(claude_dir, &name);
             let listing = memory(&directory);
             match places.project(&name, state) {
                 Some(project) => {
-                    let shelf = ShelfId::of_project(&project.key);
+                    let bundle = BundleId::of_project(&project.key);
                     found.push(Place {
                         name,
-                        shelf,
+                        bundle,
                         directory,
                         project: Some(project),
                         listing,
@@ -68,33 +68,33 @@ pub(crate) fn places_here(
             }
         }
     }
-    if kinds.iter().any(|kind| *kind != Beside::Memory) {
+    if kinds.iter().any(|kind| *kind != ExtraKind::Memory) {
         let listing = users_files(claude_dir, kinds);
         let directory = claude_dir.clone();
         found.push(Place {
             name: String::new(),
-            shelf: ShelfId::user(),
+            bundle: BundleId::user(),
             directory,
             project: None,
             listing,
         });
     }
     for place in &found {
-        state.put_on(&place.name, &place.shelf, place.listing.mark);
+        state.assign_bundle(&place.name, &place.bundle, place.listing.mark);
     }
     Ok((found, unknown))
 }
 
-pub(crate) fn left(path: &Path, reason: &str) -> ShelfReport {
-    let outcome = ProseOutcome::Left {
+pub(crate) fn left(path: &Path, reason: &str) -> BundleReport {
+    let outcome = ExtraOutcome::Left {
         reason: reason.to_owned(),
     };
-    let file = ProseReport {
+    let file = ExtraReport {
         name: path.display().to_string(),
         outcome,
         verbatim: 0,
     };
-    ShelfReport {
+    BundleReport {
         project: None,
         listed: None,
         files: vec![file],
@@ -104,7 +104,7 @@ pub(crate) fn left(path: &Path, reason: &str) -> ShelfReport {
 /// What is said of the files of one place.
 pub(crate) struct PlaceReport<'p> {
     pub(crate) place: &'p Place,
-    pub(crate) files: Vec<ProseReport>,
+    pub(crate) files: Vec<ExtraReport>,
     /// A file could not be handled, or waits for a yes: the next command looks again.
     pub(crate) is_open: bool,
 }
@@ -120,7 +120,7 @@ impl<'p> PlaceReport<'p> {
         for (path, reason) in &place.listing.left {
             report.say(
                 &path.display().to_string(),
-                ProseOutcome::Left {
+                ExtraOutcome::Left {
                     reason: reason.clone(),
                 },
             );
@@ -128,12 +128,12 @@ impl<'p> PlaceReport<'p> {
         report
     }
 
-    pub(crate) fn say(&mut self, name: &str, outcome: ProseOutcome) {
+    pub(crate) fn say(&mut self, name: &str, outcome: ExtraOutcome) {
         self.is_open |= matches!(
             outcome,
-            ProseOutcome::Skipped { .. } | ProseOutcome::Waits { .. }
+            ExtraOutcome::Skipped { .. } | ExtraOutcome::Waits { .. }
         );
-        self.files.push(ProseReport {
+        self.files.push(ExtraReport {
             name: name.to_owned(),
             outcome,
             verbatim: 0,
@@ -148,17 +148,17 @@ impl<'p> PlaceReport<'p> {
             .into_iter()
             .flat_map(|known| &known.files);
         for (name, reason) in known.filter_map(|(name, file)| Some((name, file.left.clone()?))) {
-            self.say(name.as_str(), ProseOutcome::Left { reason });
+            self.say(name.as_str(), ExtraOutcome::Left { reason });
         }
     }
 
-    pub(crate) fn finish(self) -> Option<ShelfReport> {
+    pub(crate) fn finish(self) -> Option<BundleReport> {
         let project = self
             .place
             .project
             .as_ref()
             .map(|project| project.key.as_str().to_owned());
-        (!self.files.is_empty()).then_some(ShelfReport {
+        (!self.files.is_empty()).then_some(BundleReport {
             project,
             listed: None,
             files: self.files,
@@ -170,9 +170,12 @@ impl<'p> PlaceReport<'p> {
 pub(crate) struct Names(MachineNames);
 
 impl Names {
-    pub(crate) fn of(work: &Work<'_>, snapshot: &Snapshot<'_>) -> Result<Self, SyncError> {
-        let mut names = machine_names(work.ctx, Some(snapshot))?;
-        names.insert(work.machine.id.clone(), work.machine.name.clone());
+    pub(crate) fn of(
+        workspace: &Workspace<'_>,
+        snapshot: &Snapshot<'_>,
+    ) -> Result<Self, SyncError> {
+        let mut names = machine_names(workspace.ctx, Some(snapshot))?;
+        names.insert(workspace.machine.id.clone(), workspace.machine.name.clone());
         Ok(Self(names))
     }
 

@@ -8,23 +8,23 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
-use crate::domain::beside::{Beside, ProjectKey, ShelfId};
+use crate::domain::extras::{BundleId, ExtraKind, ProjectKey};
 use crate::domain::path::{PortablePath, RelativeName};
-use crate::extras::bundles::{OpenShelf, There};
-use crate::extras::compare::shelf_error;
+use crate::extras::bundles::{OpenBundle, There};
+use crate::extras::compare::bundle_error;
 use crate::extras::context::Names;
 use crate::extras::merge::{Side, merge};
 use crate::extras::owners::Places;
-use crate::extras::text_file::{Doc, Lens, hash};
-use crate::report::transfer::{ProseOutcome, ProseReport, Report, ShelfReport};
+use crate::extras::text_file::{PathRewriter, TextFile, hash};
+use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport, Report};
 use crate::rewrite::expand_path;
-use crate::session::prose::{MAX_BYTES, too_large};
+use crate::session::extras::{MAX_BYTES, too_large};
+use crate::store::bundle::ExtrasBundle;
 use crate::store::machine::Machine;
-use crate::store::shelf::Shelf;
 use crate::store::{Snapshot, Transaction};
 use crate::workspace::error::SyncError;
 use crate::workspace::message::in_words;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// What follows the name of a machine that is known from another program's store.
 pub(crate) const IMPORTED: &str = " (imported)";
@@ -53,7 +53,7 @@ pub(crate) struct ForeignProject {
 
 /// Whose a text is in this store.
 struct Owner {
-    shelf: ShelfId,
+    bundle: BundleId,
     key: Option<ProjectKey>,
     path: Option<PortablePath>,
 }
@@ -61,17 +61,17 @@ struct Owner {
 /// Puts `texts` on their shelves, as far as their kinds travel, and tells in `report` what became of them. Returns the machines that
 /// something was stored of.
 pub(crate) fn take_over(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     texts: &[ForeignText],
     tx: &mut Transaction<'_>,
     report: &mut Report,
 ) -> Result<Vec<Machine>, SyncError> {
-    let snapshot = work.store.head_snapshot()?;
+    let snapshot = workspace.store.head_snapshot()?;
     let mut taking = Taking {
-        work,
+        workspace,
         snapshot: &snapshot,
-        places: Places::new(work),
-        names: Names::of(work, &snapshot)?,
+        places: Places::new(workspace),
+        names: Names::of(workspace, &snapshot)?,
         open: BTreeMap::new(),
         writers: Vec::new(),
     };
@@ -85,23 +85,23 @@ pub(crate) fn take_over(
                 .remarks
                 .extend(guessed(&owner).filter(|remark| !report.remarks.contains(remark)));
         }
-        let file = ProseReport {
+        let file = ExtraReport {
             name: text.name.to_string(),
             outcome,
             verbatim,
         };
         let project = owner.key.as_ref().map(|key| key.as_str().to_owned());
-        report.add_beside(vec![ShelfReport {
+        report.add_beside(vec![BundleReport {
             project,
             listed: None,
             files: vec![file],
         }]);
     }
     let Taking { open, writers, .. } = taking;
-    for mut shelf in open.into_values().filter(OpenShelf::is_changed) {
-        let dropped = shelf.drop_older_plans();
+    for mut bundle in open.into_values().filter(OpenBundle::is_changed) {
+        let dropped = bundle.drop_older_plans();
         say_what_is_too_old(report, &dropped);
-        shelf.write(tx)?;
+        bundle.write(tx)?;
     }
     Ok(writers)
 }
@@ -109,28 +109,28 @@ pub(crate) fn take_over(
 /// Of too many plans the oldest do not travel.
 fn say_what_is_too_old(report: &mut Report, dropped: &[RelativeName]) {
     let users = report
-        .beside
+        .extras
         .iter_mut()
-        .filter(|shelf| shelf.project.is_none())
-        .flat_map(|shelf| &mut shelf.files);
+        .filter(|bundle| bundle.project.is_none())
+        .flat_map(|bundle| &mut bundle.files);
     for file in users.filter(|file| dropped.iter().any(|name| name.as_str() == file.name)) {
-        file.outcome = ProseOutcome::Left {
+        file.outcome = ExtraOutcome::Left {
             reason: "older than the plans that travel".to_owned(),
         };
     }
 }
 
 struct Taking<'w, 's> {
-    work: &'w Work<'w>,
+    workspace: &'w Workspace<'w>,
     snapshot: &'s Snapshot<'s>,
     places: Places<'w>,
     names: Names,
-    open: BTreeMap<ShelfId, OpenShelf<'s>>,
+    open: BTreeMap<BundleId, OpenBundle<'s>>,
     writers: Vec<Machine>,
 }
 
 /// What became of a text, and how many lines of it are stored verbatim. Nothing: it was there.
-type Taken = Option<(ProseOutcome, u64)>;
+type Taken = Option<(ExtraOutcome, u64)>;
 
 /// What a person should know of a memory of which nobody is sure whose it is.
 fn guessed(owner: &Owner) -> Option<String> {
@@ -147,7 +147,7 @@ impl Taking<'_, '_> {
         match project.map(|project| self.places.project_at(project)) {
             Some(((key, path), is_sure)) => (
                 Owner {
-                    shelf: ShelfId::of_project(&key),
+                    bundle: BundleId::of_project(&key),
                     key: Some(key),
                     path: Some(path),
                 },
@@ -155,7 +155,7 @@ impl Taking<'_, '_> {
             ),
             None => (
                 Owner {
-                    shelf: ShelfId::user(),
+                    bundle: BundleId::user(),
                     key: None,
                     path: None,
                 },
@@ -166,27 +166,27 @@ impl Taking<'_, '_> {
 
     fn text(&mut self, text: &ForeignText, owner: &Owner) -> Result<Taken, SyncError> {
         let kind = if owner.key.is_some() {
-            Some(Beside::Memory)
+            Some(ExtraKind::Memory)
         } else {
-            Beside::of_user_file(text.name.as_str())
+            ExtraKind::of_user_file(text.name.as_str())
         };
         let Some(kind) = kind.filter(|kind| !kind.can_run_code()) else {
             let reason = "it does not travel beside sessions".to_owned();
-            return Ok(Some((ProseOutcome::Left { reason }, 0)));
+            return Ok(Some((ExtraOutcome::Left { reason }, 0)));
         };
-        if !self.work.ctx.settings.beside.contains(&kind) {
+        if !self.workspace.ctx.settings.extras.contains(&kind) {
             let reason = format!(
                 "`beside` does not name {0}: ccsync config set beside {0},…",
                 kind.name()
             );
-            return Ok(Some((ProseOutcome::Left { reason }, 0)));
+            return Ok(Some((ExtraOutcome::Left { reason }, 0)));
         }
-        let new = || Shelf::empty(owner.key.clone(), owner.path.clone());
-        let shelf = match OpenShelf::among(&mut self.open, self.snapshot, &owner.shelf, new) {
-            Ok(shelf) => shelf,
+        let new = || ExtrasBundle::empty(owner.key.clone(), owner.path.clone());
+        let bundle = match OpenBundle::among(&mut self.open, self.snapshot, &owner.bundle, new) {
+            Ok(bundle) => bundle,
             Err(e) => {
                 return Ok(Some((
-                    ProseOutcome::Skipped {
+                    ExtraOutcome::Skipped {
                         reason: in_words(&e),
                     },
                     0,
@@ -194,33 +194,33 @@ impl Taking<'_, '_> {
             }
         };
         let hash = hash(&text.text);
-        if shelf.shelf.was_imported(&text.name, &hash) {
+        if bundle.bundle.was_imported(&text.name, &hash) {
             return Ok(None);
         }
         // A time to come would keep it for ever.
         let day = text
             .day
             .filter(|_| kind.is_cleared_up())
-            .map(|day| day.min(self.work.ctx.clock.now().date_naive()));
-        let day = day.max(shelf.day(&text.name));
+            .map(|day| day.min(self.workspace.ctx.clock.now().date_naive()));
+        let day = day.max(bundle.day(&text.name));
         let writer = text.writers.first().expect("somebody wrote it");
         let (theirs, verbatim) = portable(text, owner);
-        let stored = match shelf.file(&text.name) {
+        let stored = match bundle.file(&text.name) {
             Ok(There::Is { doc, by }) => Some((doc, by)),
             Ok(There::Absent | There::Removed) => None,
             Err(e) => {
                 return Ok(Some((
-                    ProseOutcome::Skipped {
-                        reason: shelf_error(&e),
+                    ExtraOutcome::Skipped {
+                        reason: bundle_error(&e),
                     },
                     0,
                 )));
             }
         };
         let (doc, outcome) = match stored {
-            None => (theirs, ProseOutcome::Sent),
+            None => (theirs, ExtraOutcome::Sent),
             Some((doc, _)) if theirs.is_still(&doc) => {
-                shelf.note_import(&text.name, &hash);
+                bundle.note_import(&text.name, &hash);
                 return Ok(None);
             }
             Some((doc, by)) => {
@@ -242,21 +242,21 @@ impl Taking<'_, '_> {
                         "together with what the store has, it would be {}",
                         too_large()
                     );
-                    return Ok(Some((ProseOutcome::Skipped { reason }, 0)));
+                    return Ok(Some((ExtraOutcome::Skipped { reason }, 0)));
                 }
                 let outcome = merged.outcome();
                 (merged.doc, outcome)
             }
         };
-        if let Err(e) = shelf.put(&text.name, &doc, writer.id.clone(), day) {
+        if let Err(e) = bundle.put(&text.name, &doc, writer.id.clone(), day) {
             return Ok(Some((
-                ProseOutcome::Skipped {
-                    reason: shelf_error(&e),
+                ExtraOutcome::Skipped {
+                    reason: bundle_error(&e),
                 },
                 0,
             )));
         }
-        shelf.note_import(&text.name, &hash);
+        bundle.note_import(&text.name, &hash);
         if !self.writers.iter().any(|known| known.id == writer.id) {
             self.writers.push(writer.clone());
         }
@@ -275,31 +275,31 @@ fn imported_from(name: &str) -> String {
 
 /// The portable form of a text, and how many lines of it are kept verbatim: each line as the likeliest of its writers would have stored it,
 /// or the first that knows a path in it.
-fn portable(text: &ForeignText, owner: &Owner) -> (Doc, u64) {
+fn portable(text: &ForeignText, owner: &Owner) -> (TextFile, u64) {
     let has_identity = matches!(owner.key, Some(ProjectKey::Identity(_)));
     let at = |machine: &Machine| {
         text.project
             .as_ref()
-            .and_then(|project| expand_path(&project.path, &machine.roots))
+            .and_then(|project| expand_path(&project.path, &machine.placeholders))
     };
-    let mut found: Option<(Doc, u64)> = None;
+    let mut found: Option<(TextFile, u64)> = None;
     for writer in &text.writers {
         let checkout = at(writer);
-        let lens = Lens::new(
-            &writer.roots,
+        let path_rewriter = PathRewriter::new(
+            &writer.placeholders,
             checkout
                 .as_ref()
                 .map(|path| (Path::new(path), has_identity)),
         );
-        let doc = lens.collapse(&text.text);
+        let doc = path_rewriter.collapse(&text.text);
         match &mut found {
             None => {
-                let verbatim = lens.verbatim(&doc);
+                let verbatim = path_rewriter.verbatim(&doc);
                 found = Some((doc, verbatim));
             }
             Some((first, _)) => {
                 for (line, other) in first.lines.iter_mut().zip(doc.lines) {
-                    if line.roots.is_none() && other.roots.is_some() {
+                    if line.placeholders.is_none() && other.placeholders.is_some() {
                         *line = other;
                     }
                 }

@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::extras::text_file::{Doc, Line, matched};
-use crate::report::transfer::ProseOutcome;
+use crate::extras::text_file::{Line, TextFile, matched};
+use crate::report::transfer::ExtraOutcome;
 
 /// One side of a merge.
 #[derive(Clone, Copy)]
 pub(crate) struct Side<'a> {
-    pub(crate) doc: &'a Doc,
+    pub(crate) doc: &'a TextFile,
     /// The name of the machine that wrote it; shown in the text, made harmless here.
     pub(crate) machine: &'a str,
 }
@@ -20,7 +20,7 @@ pub(crate) struct Side<'a> {
 /// What became of two versions.
 #[derive(Debug, Clone)]
 pub(crate) struct MergedText {
-    pub(crate) doc: Doc,
+    pub(crate) doc: TextFile,
     /// How many times both versions of some lines had to be kept.
     pub(crate) conflicts: usize,
     /// Whether each change could be taken over for itself: no lines were put together that two machines wrote in one place.
@@ -29,11 +29,11 @@ pub(crate) struct MergedText {
 
 impl MergedText {
     /// As it is reported.
-    pub(crate) fn outcome(&self) -> ProseOutcome {
+    pub(crate) fn outcome(&self) -> ExtraOutcome {
         if self.conflicts > 0 {
-            ProseOutcome::BothKept
+            ExtraOutcome::BothKept
         } else {
-            ProseOutcome::Merged
+            ExtraOutcome::Merged
         }
     }
 }
@@ -42,7 +42,7 @@ impl MergedText {
 const LONGEST_NAME: usize = 64;
 
 /// Brings two versions together that began as `base`; without one, what they have in common stands for it.
-pub(crate) fn merge(base: Option<&Doc>, a: Side<'_>, b: Side<'_>) -> MergedText {
+pub(crate) fn merge(base: Option<&TextFile>, a: Side<'_>, b: Side<'_>) -> MergedText {
     // Nothing below can depend on which side was given first.
     let text = |side: &Side<'_>| {
         side.doc
@@ -104,7 +104,7 @@ pub(crate) fn merge(base: Option<&Doc>, a: Side<'_>, b: Side<'_>) -> MergedText 
             .map(|(k, s)| (k.clone(), s.clone())),
     );
     // What may be a program is never put together in the store, and here by a person's yes.
-    let mut doc = Doc {
+    let mut doc = TextFile {
         lines,
         unterminated,
         executable: None,
@@ -119,7 +119,7 @@ pub(crate) fn merge(base: Option<&Doc>, a: Side<'_>, b: Side<'_>) -> MergedText 
 }
 
 /// Whether the last line stays without a line end: the side that changed it is right.
-fn ending(base: Option<&Doc>, a: &Doc, b: &Doc) -> bool {
+fn ending(base: Option<&TextFile>, a: &TextFile, b: &TextFile) -> bool {
     match base.map(|base| base.unterminated) {
         Some(before) if before == a.unterminated => b.unterminated,
         Some(before) if before == b.unterminated => a.unterminated,
@@ -145,7 +145,7 @@ struct Tokens {
 }
 
 impl Tokens {
-    fn of(base: Option<&Doc>, a: &Doc, b: &Doc) -> Self {
+    fn of(base: Option<&TextFile>, a: &TextFile, b: &TextFile) -> Self {
         let mut tokens = Self {
             numbers: BTreeMap::new(),
             lines: Vec::new(),
@@ -155,7 +155,9 @@ impl Tokens {
             let number = *tokens.numbers.entry(key(line)).or_insert(next);
             match tokens.lines.get_mut(number) {
                 // Of two machines that wrote the same line, the roots of one are enough: always those of the same one.
-                Some(known) if line.roots < known.roots => known.roots.clone_from(&line.roots),
+                Some(known) if line.placeholders < known.placeholders => {
+                    known.placeholders.clone_from(&line.placeholders)
+                }
                 Some(_) => {}
                 None => tokens.lines.push(line.clone()),
             }
@@ -163,7 +165,7 @@ impl Tokens {
         tokens
     }
 
-    fn numbers(&self, doc: &Doc) -> Vec<usize> {
+    fn numbers(&self, doc: &TextFile) -> Vec<usize> {
         doc.lines
             .iter()
             .map(|line| self.numbers[&key(line)])
@@ -207,7 +209,7 @@ impl Tokens {
 }
 
 fn key(line: &Line) -> (String, bool) {
-    (line.text.clone(), line.roots.is_some())
+    (line.text.clone(), line.placeholders.is_some())
 }
 
 struct Merging<'a> {
@@ -281,7 +283,7 @@ impl Merging<'_> {
     fn text(&self, numbers: &[usize]) -> Vec<(&str, bool)> {
         let lines = numbers.iter().map(|number| &self.tokens.lines[*number]);
         lines
-            .map(|line| (line.text.as_str(), line.roots.is_some()))
+            .map(|line| (line.text.as_str(), line.placeholders.is_some()))
             .collect()
     }
 
@@ -291,7 +293,10 @@ impl Merging<'_> {
     }
 
     fn say(&mut self, text: String) {
-        self.out.push(Line { text, roots: None });
+        self.out.push(Line {
+            text,
+            placeholders: None,
+        });
     }
 }
 
@@ -319,18 +324,18 @@ mod tests {
 
     use super::*;
 
-    fn doc(text: &str) -> Doc {
+    fn doc(text: &str) -> TextFile {
         let lines = crate::extras::text_file::lines_of(text).into_iter();
         let lines = lines
             .map(|text| Line {
                 text: text.to_owned(),
-                roots: None,
+                placeholders: None,
             })
             .collect();
-        Doc {
+        TextFile {
             lines,
             unterminated: !text.is_empty() && !text.ends_with('\n'),
-            ..Doc::default()
+            ..TextFile::default()
         }
     }
 

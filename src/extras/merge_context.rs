@@ -3,43 +3,43 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use crate::domain::beside::ShelfId;
+use crate::domain::extras::BundleId;
 use crate::domain::id::MachineId;
 use crate::extras::base::Base;
-use crate::extras::bundles::OpenShelf;
+use crate::extras::bundles::OpenBundle;
 use crate::extras::compare::{Place, Sides};
 use crate::extras::context::{Names, PlaceReport};
 use crate::extras::merge::{Side, merge};
 use crate::extras::state::State;
-use crate::extras::text_file::{Doc, Lens};
-use crate::report::transfer::{ProseOutcome, ShelfReport};
-use crate::session::prose::{MAX_BYTES, too_large};
+use crate::extras::text_file::{PathRewriter, TextFile};
+use crate::report::transfer::{BundleReport, ExtraOutcome};
+use crate::session::extras::{MAX_BYTES, too_large};
 use crate::store::Snapshot;
 use crate::sys::signal::interrupted;
 use crate::workspace::error::SyncError;
 use crate::workspace::message::in_words;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// One command's look at the shelves of a snapshot.
-pub(crate) struct Looking<'s> {
-    pub(crate) work: &'s Work<'s>,
+pub(crate) struct MergeContext<'s> {
+    pub(crate) workspace: &'s Workspace<'s>,
     snapshot: &'s Snapshot<'s>,
     names: Option<Names>,
-    pub(crate) open: BTreeMap<ShelfId, OpenShelf<'s>>,
+    pub(crate) open: BTreeMap<BundleId, OpenBundle<'s>>,
 }
 
 /// Two versions of a text as one.
-pub(crate) struct Together {
-    pub(crate) doc: Doc,
+pub(crate) struct MergeResult {
+    pub(crate) doc: TextFile,
     /// As it reads here.
     pub(crate) local: String,
-    pub(crate) outcome: ProseOutcome,
+    pub(crate) outcome: ExtraOutcome,
 }
 
-impl<'s> Looking<'s> {
-    pub(crate) fn new(work: &'s Work<'s>, snapshot: &'s Snapshot<'s>) -> Self {
+impl<'s> MergeContext<'s> {
+    pub(crate) fn new(workspace: &'s Workspace<'s>, snapshot: &'s Snapshot<'s>) -> Self {
         Self {
-            work,
+            workspace,
             snapshot,
             names: None,
             open: BTreeMap::new(),
@@ -53,7 +53,7 @@ impl<'s> Looking<'s> {
         place: &'p Place,
         settled: bool,
         state: &State,
-    ) -> Result<ControlFlow<Option<ShelfReport>, PlaceReport<'p>>, SyncError> {
+    ) -> Result<ControlFlow<Option<BundleReport>, PlaceReport<'p>>, SyncError> {
         let mut report = PlaceReport::new(place);
         if settled && place.is_as_noted(state) {
             report.say_what_was_left(state);
@@ -62,12 +62,12 @@ impl<'s> Looking<'s> {
         if interrupted() {
             return Err(SyncError::Interrupted);
         }
-        if let Err(e) = OpenShelf::among(&mut self.open, self.snapshot, &place.shelf, || {
-            place.new_shelf()
+        if let Err(e) = OpenBundle::among(&mut self.open, self.snapshot, &place.bundle, || {
+            place.new_bundle()
         }) {
             report.say(
-                place.shelf.as_str(),
-                ProseOutcome::Skipped {
+                place.bundle.as_str(),
+                ExtraOutcome::Skipped {
                     reason: in_words(&e),
                 },
             );
@@ -77,28 +77,28 @@ impl<'s> Looking<'s> {
     }
 
     /// The shelf of a place that was begun.
-    pub(crate) fn shelf(&self, place: &Place) -> &OpenShelf<'s> {
+    pub(crate) fn bundle(&self, place: &Place) -> &OpenBundle<'s> {
         self.open
-            .get(&place.shelf)
+            .get(&place.bundle)
             .expect("a place is looked at after its shelf was opened")
     }
 
     /// The same, to be changed.
-    pub(crate) fn shelf_mut(&mut self, place: &Place) -> &mut OpenShelf<'s> {
+    pub(crate) fn bundle_mut(&mut self, place: &Place) -> &mut OpenBundle<'s> {
         self.open
-            .get_mut(&place.shelf)
+            .get_mut(&place.bundle)
             .expect("a place is looked at after its shelf was opened")
     }
 
     /// Puts what is here together with what `by` has stored; or says why both stay where they are.
     pub(crate) fn together(
         &mut self,
-        lens: &Lens,
+        path_rewriter: &PathRewriter,
         sides: &Sides,
         ours: &Base,
-        (theirs, by): (&Doc, &MachineId),
-    ) -> Result<Result<Together, String>, SyncError> {
-        let me = self.work.machine.id.clone();
+        (theirs, by): (&TextFile, &MachineId),
+    ) -> Result<Result<MergeResult, String>, SyncError> {
+        let me = self.workspace.machine.id.clone();
         let (mine, others) = self.names()?.two(&me, by);
         let (a, b) = (
             Side {
@@ -112,9 +112,9 @@ impl<'s> Looking<'s> {
         );
         let merged = merge(sides.base.as_ref().map(|base| &base.doc), a, b);
         let outcome = merged.outcome();
-        Ok(match lens.expand(&merged.doc) {
+        Ok(match path_rewriter.expand(&merged.doc) {
             Ok(local) if local.len() as u64 > MAX_BYTES => Err(too_large_together(&others)),
-            Ok(local) => Ok(Together {
+            Ok(local) => Ok(MergeResult {
                 doc: merged.doc,
                 local,
                 outcome,
@@ -126,7 +126,7 @@ impl<'s> Looking<'s> {
     pub(crate) fn names(&mut self) -> Result<&Names, SyncError> {
         let names = match self.names.take() {
             Some(names) => names,
-            None => Names::of(self.work, self.snapshot)?,
+            None => Names::of(self.workspace, self.snapshot)?,
         };
         Ok(self.names.insert(names))
     }

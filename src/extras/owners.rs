@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use crate::checkouts::identity::portable;
 use crate::checkouts::locate::plain_project;
-use crate::domain::beside::{ProjectKey, ShelfId};
 use crate::domain::client_dir::client_dir_name;
+use crate::domain::extras::{BundleId, ProjectKey};
 use crate::domain::path::PortablePath;
 use crate::domain::project::ProjectIdentity;
 use crate::extras::foreign::ForeignProject;
@@ -19,13 +19,13 @@ use crate::extras::state::{KnownProject, State};
 use crate::project::main_checkout;
 use crate::rewrite::{collapse_path, expand_path};
 use crate::session::projects::{known_directories, known_directories_stamp};
-use crate::store::shelf::Shelf;
+use crate::store::bundle::ExtrasBundle;
 use crate::sys::fs::FileStamp;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// Looks up directories; what costs more than a look into the state is found out once, and only where it is needed.
 pub(crate) struct Places<'a> {
-    work: &'a Work<'a>,
+    workspace: &'a Workspace<'a>,
     /// Main checkouts by the client's name of them.
     checkouts: OnceCell<BTreeMap<String, PathBuf>>,
     stamp: OnceCell<String>,
@@ -34,9 +34,9 @@ pub(crate) struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    pub(crate) fn new(work: &'a Work<'a>) -> Self {
+    pub(crate) fn new(workspace: &'a Workspace<'a>) -> Self {
         Self {
-            work,
+            workspace,
             checkouts: OnceCell::new(),
             stamp: OnceCell::new(),
             identities: OnceCell::new(),
@@ -88,16 +88,16 @@ impl<'a> Places<'a> {
     /// The directory name under `projects/` for the memory on this shelf, and its project; `None`: the project is not on this machine.
     pub(crate) fn directory(
         &self,
-        id: &ShelfId,
-        shelf: &Shelf,
+        id: &BundleId,
+        bundle: &ExtrasBundle,
         state: &mut State,
     ) -> Option<(String, KnownProject)> {
-        if state.without_place.get(id) == Some(self.stamp()) && !self.has_clone(shelf) {
-            return self.at_its_path(shelf);
+        if state.without_place.get(id) == Some(self.stamp()) && !self.has_clone(bundle) {
+            return self.at_its_path(bundle);
         }
-        let key = shelf.project.as_ref();
+        let key = bundle.project.as_ref();
         let found = self
-            .at_its_path(shelf)
+            .at_its_path(bundle)
             .or_else(|| self.among_checkouts(key?))
             .or_else(|| self.among_clones(key?));
         match &found {
@@ -116,14 +116,14 @@ impl<'a> Places<'a> {
         &self,
         project: &ForeignProject,
     ) -> ((ProjectKey, PortablePath), bool) {
-        let roots = self.work.views.roots();
-        let here = expand_path(&project.path, roots)
+        let placeholders = self.workspace.localizer.placeholders();
+        let here = expand_path(&project.path, placeholders)
             .map(PathBuf::from)
             .filter(|path| path.is_dir());
         let named = || {
             let name = project.directory.as_ref()?;
             let is_named = |path: &&PathBuf| {
-                let portable = path.to_str().map(|path| collapse_path(roots, path));
+                let portable = path.to_str().map(|path| collapse_path(placeholders, path));
                 path.is_dir()
                     && portable.is_some_and(|portable| client_dir_name(portable.as_str()) == *name)
             };
@@ -150,7 +150,7 @@ impl<'a> Places<'a> {
     /// The git remote of the working tree whose top is at `path`, by what sessions in the store say. What cannot be read says nothing.
     fn identity_in_store(&self, path: &PortablePath) -> Option<ProjectIdentity> {
         let read = || {
-            let snapshot = self.work.store.head_snapshot().ok()?;
+            let snapshot = self.workspace.store.head_snapshot().ok()?;
             let manifests = snapshot
                 .sessions()
                 .ok()?
@@ -169,13 +169,16 @@ impl<'a> Places<'a> {
     }
 
     /// Where the machine that stored it first would have it here, if that is the project.
-    fn at_its_path(&self, shelf: &Shelf) -> Option<(String, KnownProject)> {
-        let path = PathBuf::from(expand_path(shelf.path.as_ref()?, self.work.views.roots())?);
+    fn at_its_path(&self, bundle: &ExtrasBundle) -> Option<(String, KnownProject)> {
+        let path = PathBuf::from(expand_path(
+            bundle.path.as_ref()?,
+            self.workspace.localizer.placeholders(),
+        )?);
         let path = path.is_dir().then(|| path.canonicalize().ok())??;
         let project = self
             .look(&path)
             .filter(|project| project.checkout == path)?;
-        (Some(&project.key) == shelf.project.as_ref()).then(|| Some((name_of(&path)?, project)))?
+        (Some(&project.key) == bundle.project.as_ref()).then(|| Some((name_of(&path)?, project)))?
     }
 
     fn among_checkouts(&self, key: &ProjectKey) -> Option<(String, KnownProject)> {
@@ -189,11 +192,16 @@ impl<'a> Places<'a> {
     }
 
     /// Whether a clone of the project has been seen since it was looked for in vain.
-    fn has_clone(&self, shelf: &Shelf) -> bool {
-        let Some(ProjectKey::Identity(identity)) = &shelf.project else {
+    fn has_clone(&self, bundle: &ExtrasBundle) -> bool {
+        let Some(ProjectKey::Identity(identity)) = &bundle.project else {
             return false;
         };
-        !self.work.views.clones().present(identity).is_empty()
+        !self
+            .workspace
+            .localizer
+            .clones()
+            .present(identity)
+            .is_empty()
     }
 
     /// A clone in which the client has not been yet.
@@ -201,14 +209,14 @@ impl<'a> Places<'a> {
         let ProjectKey::Identity(identity) = key else {
             return None;
         };
-        let checkout = self.work.views.clones().main_checkout(identity)?;
+        let checkout = self.workspace.localizer.clones().main_checkout(identity)?;
         let project = self.look(&checkout).filter(|project| project.key == *key)?;
         Some((name_of(&checkout)?, project))
     }
 
     fn checkouts(&self) -> &BTreeMap<String, PathBuf> {
         self.checkouts.get_or_init(|| {
-            let env = self.work.ctx.env;
+            let env = self.workspace.ctx.env;
             let directories = known_directories(&env.claude_dir, &env.home);
             let mut checkouts = BTreeMap::new();
             for directory in directories {
@@ -226,22 +234,22 @@ impl<'a> Places<'a> {
     }
 
     fn stamp(&self) -> &String {
-        let env = self.work.ctx.env;
+        let env = self.workspace.ctx.env;
         self.stamp
             .get_or_init(|| known_directories_stamp(&env.claude_dir, &env.home))
     }
 
     /// What is known of the project in a main checkout, which may be gone.
     fn look(&self, checkout: &Path) -> Option<KnownProject> {
-        let roots = self.work.views.roots();
-        let path = collapse_path(roots, checkout.to_str()?);
+        let placeholders = self.workspace.localizer.placeholders();
+        let path = collapse_path(placeholders, checkout.to_str()?);
         let facts = self
-            .work
-            .views
+            .workspace
+            .localizer
             .clones()
             .facts(checkout)
             .filter(|facts| facts.directory.is_top());
-        let identity = facts.and_then(|facts| portable(facts, roots).identity);
+        let identity = facts.and_then(|facts| portable(facts, placeholders).identity);
         let key = identity.map_or_else(|| ProjectKey::Path(path.clone()), ProjectKey::Identity);
         Some(KnownProject {
             checkout: checkout.to_owned(),

@@ -7,55 +7,55 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use crate::domain::beside::{Beside, ProjectKey, ShelfId};
+use crate::domain::extras::{BundleId, ExtraKind, ProjectKey};
 use crate::domain::path::RelativeName;
 use crate::extras::approval::{Proposed, consents_to, proposed};
 use crate::extras::base::Base;
-use crate::extras::bundles::{OpenShelf, There};
+use crate::extras::bundles::{OpenBundle, There};
 use crate::extras::compare::{Decision, Here, NotCompared, Place, Sides};
 use crate::extras::context::{PlaceReport, load_state, places_here};
-use crate::extras::merge_context::Looking;
+use crate::extras::merge_context::MergeContext;
 use crate::extras::owners::Places;
 use crate::extras::push::{in_step, why};
 use crate::extras::state::{Found, State};
-use crate::extras::text_file::{Lens, hash};
-use crate::report::transfer::{ProseOutcome, ShelfReport};
+use crate::extras::text_file::{PathRewriter, hash};
+use crate::report::transfer::{BundleReport, ExtraOutcome};
 use crate::session::SessionError;
+use crate::session::extras::{Listing, link_on_the_way, memory_directory};
 use crate::session::materialise::Journal;
-use crate::session::prose::{Listing, link_on_the_way, memory_directory};
 use crate::store::Snapshot;
-use crate::store::shelf::Shelf;
+use crate::store::bundle::ExtrasBundle;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::{FileStamp, knows_executables};
 use crate::workspace::error::SyncError;
 use crate::workspace::message::in_words;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// Writes here what the store has; without a journal it only says what would be.
 pub(crate) fn pull(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     journal: Option<&Journal>,
-) -> Result<Vec<ShelfReport>, SyncError> {
-    let head = work.store.head()?;
-    let mut state = load_state(work, head.as_ref());
-    let snapshot = work.store.snapshot(head.as_ref())?;
-    let places = Places::new(work);
-    let (mut here, mut reports) = places_here(work, &places, &mut state)?;
-    let shelves = snapshot.shelves()?;
+) -> Result<Vec<BundleReport>, SyncError> {
+    let head = workspace.store.head()?;
+    let mut state = load_state(workspace, head.as_ref());
+    let snapshot = workspace.store.snapshot(head.as_ref())?;
+    let places = Places::new(workspace);
+    let (mut here, mut reports) = places_here(workspace, &places, &mut state)?;
+    let bundles = snapshot.bundles()?;
     reports.extend(add_places_to_be(
-        work,
+        workspace,
         &snapshot,
-        shelves.keys(),
+        bundles.keys(),
         &places,
         &mut here,
         &mut state,
     ));
     let mut pulling = Pulling {
-        looking: Looking::new(work, &snapshot),
+        looking: MergeContext::new(workspace, &snapshot),
         journal,
     };
     for place in &here {
-        let now = shelves.get(&place.shelf).cloned().unwrap_or_default();
+        let now = bundles.get(&place.bundle).cloned().unwrap_or_default();
         let settled = state
             .directories
             .get(&place.name)
@@ -76,51 +76,51 @@ pub(crate) fn pull(
 
 /// Shelves with memory that has no directory here yet: those whose project is here get one, the others are listed.
 pub(crate) fn add_places_to_be<'i>(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,
-    shelves: impl Iterator<Item = &'i ShelfId>,
+    bundles: impl Iterator<Item = &'i BundleId>,
     places: &Places<'_>,
     here: &mut Vec<Place>,
     state: &mut State,
-) -> Vec<ShelfReport> {
+) -> Vec<BundleReport> {
     let mut listed = Vec::new();
-    if !work.ctx.settings.beside.contains(&Beside::Memory) {
+    if !workspace.ctx.settings.extras.contains(&ExtraKind::Memory) {
         return listed;
     }
-    let known: BTreeSet<ShelfId> = here.iter().map(|place| place.shelf.clone()).collect();
-    for id in shelves.filter(|id| !id.is_user() && !known.contains(id)) {
-        let shelf = match snapshot.shelf(id) {
-            Ok(Some(shelf)) if shelf.files.is_empty() => continue,
-            Ok(Some(shelf)) => shelf,
+    let known: BTreeSet<BundleId> = here.iter().map(|place| place.bundle.clone()).collect();
+    for id in bundles.filter(|id| !id.is_user() && !known.contains(id)) {
+        let bundle = match snapshot.bundle(id) {
+            Ok(Some(bundle)) if bundle.files.is_empty() => continue,
+            Ok(Some(bundle)) => bundle,
             Ok(None) => continue,
             Err(e) => {
                 listed.push(refused(id, in_words(&e)));
                 continue;
             }
         };
-        match places.directory(id, &shelf, state) {
+        match places.directory(id, &bundle, state) {
             Some((name, project)) => {
-                let directory = memory_directory(&work.ctx.env.claude_dir, &name);
-                state.put_on(&name, id, None);
-                let (shelf, listing) = (id.clone(), Listing::default());
+                let directory = memory_directory(&workspace.ctx.env.claude_dir, &name);
+                state.assign_bundle(&name, id, None);
+                let (bundle, listing) = (id.clone(), Listing::default());
                 here.push(Place {
                     name,
-                    shelf,
+                    bundle,
                     directory,
                     project: Some(project),
                     listing,
                 });
             }
             // The project has a remote by now, and its memory is known by that.
-            None if here.iter().any(|place| is_at_path_of(place, &shelf)) => {}
-            None => listed.push(without_place(&shelf)),
+            None if here.iter().any(|place| is_at_path_of(place, &bundle)) => {}
+            None => listed.push(without_place(&bundle)),
         }
     }
     listed
 }
 
-fn is_at_path_of(place: &Place, shelf: &Shelf) -> bool {
-    let path = if let Some(ProjectKey::Path(path)) = &shelf.project {
+fn is_at_path_of(place: &Place, bundle: &ExtrasBundle) -> bool {
+    let path = if let Some(ProjectKey::Path(path)) = &bundle.project {
         Some(path)
     } else {
         None
@@ -128,23 +128,23 @@ fn is_at_path_of(place: &Place, shelf: &Shelf) -> bool {
     path.is_some() && place.project.as_ref().map(|project| &project.path) == path
 }
 
-fn without_place(shelf: &Shelf) -> ShelfReport {
-    let project = shelf.project.as_ref().map(|key| key.as_str().to_owned());
+fn without_place(bundle: &ExtrasBundle) -> BundleReport {
+    let project = bundle.project.as_ref().map(|key| key.as_str().to_owned());
     let reason = "its project is not on this machine yet".to_owned();
-    ShelfReport {
+    BundleReport {
         project,
         listed: Some(reason),
         files: Vec::new(),
     }
 }
 
-fn refused(id: &ShelfId, reason: String) -> ShelfReport {
-    let file = crate::report::transfer::ProseReport {
+fn refused(id: &BundleId, reason: String) -> BundleReport {
+    let file = crate::report::transfer::ExtraReport {
         name: id.to_string(),
-        outcome: ProseOutcome::Skipped { reason },
+        outcome: ExtraOutcome::Skipped { reason },
         verbatim: 0,
     };
-    ShelfReport {
+    BundleReport {
         project: None,
         listed: None,
         files: vec![file],
@@ -153,11 +153,11 @@ fn refused(id: &ShelfId, reason: String) -> ShelfReport {
 
 /// After an undo: what was taken back is again what it was before the pull, so that the next one finds it so.
 pub(crate) fn undone<'p>(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     taken_back: impl Iterator<Item = &'p Path>,
 ) -> Result<(), SyncError> {
-    let mut state = load_state(work, work.store.head()?.as_ref());
-    let claude_dir = &work.ctx.env.claude_dir;
+    let mut state = load_state(workspace, workspace.store.head()?.as_ref());
+    let claude_dir = &workspace.ctx.env.claude_dir;
     let directories: Vec<(String, PathBuf)> = state
         .directories
         .keys()
@@ -172,7 +172,7 @@ pub(crate) fn undone<'p>(
             if let Some(file) = below.and_then(|below| RelativeName::new(below).ok()) {
                 // Whoever takes it back does not want it again unasked, nor any other content that once had a yes.
                 state.revoke(&consents_to(&file));
-                state.step_back(name, &file);
+                state.restore_previous(name, &file);
             }
         }
     }
@@ -188,7 +188,7 @@ fn directory_of(claude_dir: &Path, name: &str) -> PathBuf {
 }
 
 struct Pulling<'w> {
-    looking: Looking<'w>,
+    looking: MergeContext<'w>,
     journal: Option<&'w Journal>,
 }
 
@@ -199,21 +199,21 @@ impl Pulling<'_> {
         settled: bool,
         now: &str,
         state: &mut State,
-    ) -> Result<Option<ShelfReport>, SyncError> {
+    ) -> Result<Option<BundleReport>, SyncError> {
         let mut report = match self.looking.begin(place, settled, state)? {
             ControlFlow::Continue(report) => report,
             ControlFlow::Break(report) => return Ok(report),
         };
-        let work = self.looking.work;
-        let lens = place.lens(work.views.roots());
-        for name in names_of(place, self.looking.shelf(place), state) {
+        let workspace = self.looking.workspace;
+        let path_rewriter = place.path_rewriter(workspace.localizer.placeholders());
+        for name in names_of(place, self.looking.bundle(place), state) {
             let Some(kind) = place
                 .kind(&name)
-                .filter(|kind| work.ctx.settings.beside.contains(kind))
+                .filter(|kind| workspace.ctx.settings.extras.contains(kind))
             else {
                 continue;
             };
-            self.file(place, &lens, (&name, kind), &mut report, state)?;
+            self.file(place, &path_rewriter, (&name, kind), &mut report, state)?;
         }
         if !report.is_open && self.journal.is_some() {
             state
@@ -228,8 +228,8 @@ impl Pulling<'_> {
     fn file(
         &mut self,
         place: &Place,
-        lens: &Lens,
-        (name, kind): (&RelativeName, Beside),
+        path_rewriter: &PathRewriter,
+        (name, kind): (&RelativeName, ExtraKind),
         report: &mut PlaceReport<'_>,
         state: &mut State,
     ) -> Result<(), SyncError> {
@@ -241,12 +241,12 @@ impl Pulling<'_> {
         {
             return Ok(());
         }
-        let shelf = self.looking.shelf(place);
-        let sides = match Sides::look(place, lens, shelf, name, state) {
+        let bundle = self.looking.bundle(place);
+        let sides = match Sides::look(place, path_rewriter, bundle, name, state) {
             Ok(sides) => sides,
             // A push says so.
             Err(NotCompared::Left(_))
-                if matches!(shelf.file(name), Ok(There::Absent | There::Removed)) =>
+                if matches!(bundle.file(name), Ok(There::Absent | There::Removed)) =>
             {
                 return Ok(());
             }
@@ -255,13 +255,13 @@ impl Pulling<'_> {
                 return Ok(());
             }
         };
-        let outcome = match sides.decide(lens, kind, place.listing.is_there) {
+        let outcome = match sides.decide(path_rewriter, kind, place.listing.is_there) {
             Decision::Nothing | Decision::Ours => None,
-            Decision::Gone if kind.is_cleared_up() => {
+            Decision::DeletedSessions if kind.is_cleared_up() => {
                 state.forget(&place.name, name);
                 None
             }
-            Decision::Gone => {
+            Decision::DeletedSessions => {
                 state.record(&place.name, name, None, None)?;
                 None
             }
@@ -270,12 +270,12 @@ impl Pulling<'_> {
                     &place.name,
                     name,
                     sides.stamp,
-                    in_step(&sides, lens).as_ref(),
+                    in_step(&sides, path_rewriter).as_ref(),
                 )?;
                 None
             }
             Decision::Theirs | Decision::Both => {
-                Some(self.bring(place, lens, (name, kind), &sides, state)?)
+                Some(self.bring(place, path_rewriter, (name, kind), &sides, state)?)
             }
         };
         if let Some(outcome) = outcome {
@@ -288,16 +288,16 @@ impl Pulling<'_> {
     fn bring(
         &mut self,
         place: &Place,
-        lens: &Lens,
-        (name, kind): (&RelativeName, Beside),
+        path_rewriter: &PathRewriter,
+        (name, kind): (&RelativeName, ExtraKind),
         sides: &Sides,
         state: &mut State,
-    ) -> Result<ProseOutcome, SyncError> {
+    ) -> Result<ExtraOutcome, SyncError> {
         if let Some(reason) = refuse_link(place, name) {
-            return Ok(ProseOutcome::Skipped { reason });
+            return Ok(ExtraOutcome::Skipped { reason });
         }
         let found = if kind.can_run_code() {
-            match proposed(lens, name, sides) {
+            match proposed(path_rewriter, name, sides) {
                 // A yes to a content is none to the loss of what this machine has written since.
                 Ok(change)
                     if state.is_accepted(&change.consent) && !change.replaces_changes(sides) =>
@@ -305,16 +305,16 @@ impl Pulling<'_> {
                     change
                 }
                 Ok(_) => {
-                    return Ok(ProseOutcome::Waits {
+                    return Ok(ExtraOutcome::Waits {
                         from: self.from(sides)?,
                     });
                 }
-                Err(reason) => return Ok(ProseOutcome::Skipped { reason }),
+                Err(reason) => return Ok(ExtraOutcome::Skipped { reason }),
             }
         } else {
-            match self.merged(lens, sides)? {
+            match self.merged(path_rewriter, sides)? {
                 Ok(change) => change,
-                Err(reason) => return Ok(ProseOutcome::Skipped { reason }),
+                Err(reason) => return Ok(ExtraOutcome::Skipped { reason }),
             }
         };
         let Some(journal) = self.journal else {
@@ -325,7 +325,7 @@ impl Pulling<'_> {
             Err(SyncError::Session(SessionError::Path(e))) if e.is_full() => {
                 Err(SessionError::Path(e).into())
             }
-            Err(e) => Ok(ProseOutcome::Skipped {
+            Err(e) => Ok(ExtraOutcome::Skipped {
                 reason: format!("{}; pull again", in_words(&e)),
             }),
         }
@@ -334,13 +334,13 @@ impl Pulling<'_> {
     /// What the file becomes here.
     fn merged(
         &mut self,
-        lens: &Lens,
+        path_rewriter: &PathRewriter,
         sides: &Sides,
     ) -> Result<Result<Proposed, String>, SyncError> {
         let There::Is { doc, by } = &sides.there else {
             return Ok(Ok(Proposed::removal()));
         };
-        let theirs = match lens.expand(doc) {
+        let theirs = match path_rewriter.expand(doc) {
             Ok(local) => Base {
                 doc: doc.clone(),
                 local,
@@ -358,10 +358,12 @@ impl Pulling<'_> {
             return Ok(Ok(Proposed::of(
                 theirs.clone(),
                 theirs.local,
-                ProseOutcome::Brought,
+                ExtraOutcome::Brought,
             )));
         };
-        let together = self.looking.together(lens, sides, &ours, (doc, by))?;
+        let together = self
+            .looking
+            .together(path_rewriter, sides, &ours, (doc, by))?;
         Ok(together.map(|together| Proposed::of(theirs, together.local, together.outcome)))
     }
 
@@ -376,7 +378,7 @@ impl Pulling<'_> {
 /// Why a file is not written: a link leads to it. The client's own directory may be one; it was named by whoever owns it.
 pub(crate) fn refuse_link(place: &Place, name: &RelativeName) -> Option<String> {
     let link = link_on_the_way(&place.directory, name);
-    let link = link.filter(|link| !place.shelf.is_user() || *link != place.directory)?;
+    let link = link.filter(|link| !place.bundle.is_user() || *link != place.directory)?;
     Some(format!(
         "`{}` is a link, and links are not followed",
         link.display()
@@ -384,7 +386,7 @@ pub(crate) fn refuse_link(place: &Place, name: &RelativeName) -> Option<String> 
 }
 
 /// Every name that the store, this machine or its memory of either has.
-fn names_of(place: &Place, shelf: &OpenShelf<'_>, state: &State) -> BTreeSet<RelativeName> {
+fn names_of(place: &Place, bundle: &OpenBundle<'_>, state: &State) -> BTreeSet<RelativeName> {
     let known = state
         .directories
         .get(&place.name)
@@ -395,7 +397,7 @@ fn names_of(place: &Place, shelf: &OpenShelf<'_>, state: &State) -> BTreeSet<Rel
         .files
         .keys()
         .chain(known)
-        .chain(shelf.shelf.files.keys())
+        .chain(bundle.bundle.files.keys())
         .cloned()
         .collect()
 }

@@ -7,34 +7,37 @@ use std::ops::ControlFlow;
 
 use chrono::DateTime;
 
-use crate::domain::beside::{Beside, ShelfId};
+use crate::domain::extras::{BundleId, ExtraKind};
 use crate::domain::id::CommitId;
 use crate::domain::path::RelativeName;
 use crate::extras::base::Base;
-use crate::extras::bundles::{OpenShelf, There};
-use crate::extras::compare::{Decision, NotCompared, Place, Sides, shelf_error};
+use crate::extras::bundles::{OpenBundle, There};
+use crate::extras::compare::{Decision, NotCompared, Place, Sides, bundle_error};
 use crate::extras::context::{PlaceReport, load_state, places_here};
-use crate::extras::merge_context::Looking;
+use crate::extras::merge_context::MergeContext;
 use crate::extras::owners::Places;
 use crate::extras::secret::holds_secret;
 use crate::extras::state::State;
-use crate::extras::text_file::Lens;
-use crate::report::transfer::{ProseOutcome, ShelfReport};
+use crate::extras::text_file::PathRewriter;
+use crate::report::transfer::{BundleReport, ExtraOutcome};
 use crate::store::machine::Machine;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::FileStamp;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// Commits what changed here; `dry_run` only says what would be.
-pub(crate) fn push(work: &mut Work<'_>, dry_run: bool) -> Result<Vec<ShelfReport>, SyncError> {
-    let mut head = work.store.head()?;
-    let mut state = load_state(work, head.as_ref());
-    let snapshot = work.store.snapshot(head.as_ref())?;
-    let mut shelves = snapshot.shelves()?;
-    let (places, mut reports) = places_here(work, &Places::new(work), &mut state)?;
+pub(crate) fn push(
+    workspace: &mut Workspace<'_>,
+    dry_run: bool,
+) -> Result<Vec<BundleReport>, SyncError> {
+    let mut head = workspace.store.head()?;
+    let mut state = load_state(workspace, head.as_ref());
+    let snapshot = workspace.store.snapshot(head.as_ref())?;
+    let mut bundles = snapshot.bundles()?;
+    let (places, mut reports) = places_here(workspace, &Places::new(workspace), &mut state)?;
     let mut pushing = Pushing {
-        looking: Looking::new(work, &snapshot),
+        looking: MergeContext::new(workspace, &snapshot),
         recorded: Recorded::default(),
     };
     for place in &places {
@@ -43,34 +46,34 @@ pub(crate) fn push(work: &mut Work<'_>, dry_run: bool) -> Result<Vec<ShelfReport
             .get(&place.name)
             .and_then(|known| known.push_settled.as_ref());
         let settled = known
-            .is_some_and(|known| *known == shelves.get(&place.shelf).cloned().unwrap_or_default());
+            .is_some_and(|known| *known == bundles.get(&place.bundle).cloned().unwrap_or_default());
         reports.extend(pushing.place(place, settled, &mut state)?);
     }
     if dry_run {
         return Ok(reports);
     }
     let Pushing { looking, recorded } = pushing;
-    let changed: Vec<OpenShelf<'_>> = looking
+    let changed: Vec<OpenBundle<'_>> = looking
         .open
         .into_values()
-        .filter(OpenShelf::is_changed)
+        .filter(OpenBundle::is_changed)
         .collect();
     if !changed.is_empty() {
-        let (machine, commit) = commit(work, changed, head.as_ref())?;
-        (work.machine, work.machine_changed) = (machine, false);
-        shelves = work.store.snapshot(Some(&commit))?.shelves()?;
+        let (machine, commit) = commit(workspace, changed, head.as_ref())?;
+        (workspace.machine, workspace.machine_changed) = (machine, false);
+        bundles = workspace.store.snapshot(Some(&commit))?.bundles()?;
         head = Some(commit);
     }
     for file in recorded.files {
         state.pushed(&file.place, &file.name, file.stamp, file.base.as_ref())?;
     }
-    for (place, shelf) in recorded.settled {
-        let settled = shelves.get(&shelf).cloned().unwrap_or_default();
+    for (place, bundle) in recorded.settled {
+        let settled = bundles.get(&bundle).cloned().unwrap_or_default();
         state.directories.entry(place).or_default().push_settled = Some(settled);
     }
     fail_point("prose is committed");
     // The head has only gone on since.
-    state.speak_of(head.as_ref(), |_| true);
+    state.set_head(head.as_ref(), |_| true);
     state.save()?;
     Ok(reports)
 }
@@ -80,7 +83,7 @@ pub(crate) fn push(work: &mut Work<'_>, dry_run: bool) -> Result<Vec<ShelfReport
 struct Recorded {
     files: Vec<RecordedFile>,
     /// Places where nothing is left to be pushed.
-    settled: Vec<(String, ShelfId)>,
+    settled: Vec<(String, BundleId)>,
 }
 
 struct RecordedFile {
@@ -92,18 +95,19 @@ struct RecordedFile {
 
 /// Commits shelves that have changed.
 fn commit(
-    work: &Work<'_>,
-    changed: Vec<OpenShelf<'_>>,
+    workspace: &Workspace<'_>,
+    changed: Vec<OpenBundle<'_>>,
     base: Option<&CommitId>,
 ) -> Result<(Machine, CommitId), SyncError> {
-    let files: u64 = changed.iter().map(OpenShelf::changes).sum();
-    let mut tx = work.store.begin(base)?;
-    for shelf in changed {
-        shelf.write(&mut tx)?;
+    let files: u64 = changed.iter().map(OpenBundle::changes).sum();
+    let mut tx = workspace.store.begin(base)?;
+    for bundle in changed {
+        bundle.write(&mut tx)?;
     }
-    let mut machine = work.machine.clone();
+    let mut machine = workspace.machine.clone();
     machine.last_push = Some(
-        work.ctx
+        workspace
+            .ctx
             .clock
             .now()
             .to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
@@ -115,12 +119,12 @@ fn commit(
         if files == 1 { "" } else { "s" }
     );
     let parents = base.map(std::slice::from_ref).unwrap_or_default();
-    let commit = tx.commit(&work.author(), &message, parents)?;
+    let commit = tx.commit(&workspace.author(), &message, parents)?;
     Ok((machine, commit))
 }
 
 struct Pushing<'s> {
-    looking: Looking<'s>,
+    looking: MergeContext<'s>,
     recorded: Recorded,
 }
 
@@ -130,13 +134,13 @@ impl Pushing<'_> {
         place: &Place,
         settled: bool,
         state: &mut State,
-    ) -> Result<Option<ShelfReport>, SyncError> {
+    ) -> Result<Option<BundleReport>, SyncError> {
         let mut report = match self.looking.begin(place, settled, state)? {
             ControlFlow::Continue(report) => report,
             ControlFlow::Break(report) => return Ok(report),
         };
-        let work = self.looking.work;
-        let lens = place.lens(work.views.roots());
+        let workspace = self.looking.workspace;
+        let path_rewriter = place.path_rewriter(workspace.localizer.placeholders());
         let known = state
             .directories
             .get(&place.name)
@@ -147,14 +151,14 @@ impl Pushing<'_> {
         for name in names {
             let Some(kind) = place
                 .kind(&name)
-                .filter(|kind| work.ctx.settings.beside.contains(kind))
+                .filter(|kind| workspace.ctx.settings.extras.contains(kind))
             else {
                 continue;
             };
-            self.file(place, &lens, (&name, kind), &mut report, state)?;
+            self.file(place, &path_rewriter, (&name, kind), &mut report, state)?;
         }
-        if place.shelf.is_user() {
-            let dropped = self.looking.shelf_mut(place).drop_older_plans();
+        if place.bundle.is_user() {
+            let dropped = self.looking.bundle_mut(place).drop_older_plans();
             report
                 .files
                 .retain(|file| !dropped.iter().any(|name| name.as_str() == file.name));
@@ -162,7 +166,7 @@ impl Pushing<'_> {
         if !report.is_open {
             self.recorded
                 .settled
-                .push((place.name.clone(), place.shelf.clone()));
+                .push((place.name.clone(), place.bundle.clone()));
         }
         Ok(report.finish())
     }
@@ -170,29 +174,29 @@ impl Pushing<'_> {
     fn file(
         &mut self,
         place: &Place,
-        lens: &Lens,
-        (name, kind): (&RelativeName, Beside),
+        path_rewriter: &PathRewriter,
+        (name, kind): (&RelativeName, ExtraKind),
         report: &mut PlaceReport<'_>,
         state: &mut State,
     ) -> Result<(), SyncError> {
-        let shelf = self.looking.shelf(place);
-        let sides = match Sides::look(place, lens, shelf, name, state) {
+        let bundle = self.looking.bundle(place);
+        let sides = match Sides::look(place, path_rewriter, bundle, name, state) {
             Ok(sides) => sides,
             Err(not) => {
                 report.say(name.as_str(), why(not));
                 return Ok(());
             }
         };
-        let outcome = match sides.decide(lens, kind, place.listing.is_there) {
+        let outcome = match sides.decide(path_rewriter, kind, place.listing.is_there) {
             Decision::Nothing | Decision::Theirs => return Ok(()),
             // A pull forgets it.
-            Decision::Gone if kind.is_cleared_up() => return Ok(()),
-            Decision::Gone => {
+            Decision::DeletedSessions if kind.is_cleared_up() => return Ok(()),
+            Decision::DeletedSessions => {
                 self.record(place, name, None, None);
                 return Ok(());
             }
             Decision::InStep => {
-                let base = in_step(&sides, lens);
+                let base = in_step(&sides, path_rewriter);
                 self.record(place, name, sides.stamp, base);
                 return Ok(());
             }
@@ -201,17 +205,17 @@ impl Pushing<'_> {
                 report.is_open = true;
                 return Ok(());
             }
-            decision => self.store(place, lens, (name, kind), (&sides, decision))?,
+            decision => self.store(place, path_rewriter, (name, kind), (&sides, decision))?,
         };
         // A file that stays because of what is in it is named every time.
-        report.is_open |= matches!(outcome, ProseOutcome::Left { .. });
+        report.is_open |= matches!(outcome, ExtraOutcome::Left { .. });
         let is_sent = matches!(
             outcome,
-            ProseOutcome::Sent | ProseOutcome::Merged | ProseOutcome::BothKept
+            ExtraOutcome::Sent | ExtraOutcome::Merged | ExtraOutcome::BothKept
         );
         report.say(name.as_str(), outcome);
         if let (true, Some(file), Some(ours)) = (is_sent, report.files.last_mut(), sides.ours()) {
-            file.verbatim = lens.verbatim(&ours.doc);
+            file.verbatim = path_rewriter.verbatim(&ours.doc);
         }
         Ok(())
     }
@@ -220,49 +224,52 @@ impl Pushing<'_> {
     fn store(
         &mut self,
         place: &Place,
-        lens: &Lens,
-        (name, kind): (&RelativeName, Beside),
+        path_rewriter: &PathRewriter,
+        (name, kind): (&RelativeName, ExtraKind),
         (sides, decision): (&Sides, Decision),
-    ) -> Result<ProseOutcome, SyncError> {
-        let me = self.looking.work.machine.id.clone();
+    ) -> Result<ExtraOutcome, SyncError> {
+        let me = self.looking.workspace.machine.id.clone();
         let Some(ours) = sides.ours() else {
-            self.looking.shelf_mut(place).remove(name, me);
+            self.looking.bundle_mut(place).remove(name, me);
             self.record(place, name, None, None);
-            return Ok(ProseOutcome::Removed);
+            return Ok(ExtraOutcome::Removed);
         };
         if let Some(reason) = holds_secret(kind, &ours.local) {
-            return Ok(ProseOutcome::Left { reason });
+            return Ok(ExtraOutcome::Left { reason });
         }
         let (doc, outcome) = match &sides.there {
             There::Is { doc, by } if decision == Decision::Both => {
                 if kind.can_run_code() {
-                    return Ok(ProseOutcome::Waits {
+                    return Ok(ExtraOutcome::Waits {
                         from: self.looking.names()?.one(by),
                     });
                 }
-                match self.looking.together(lens, sides, &ours, (doc, by))? {
+                match self
+                    .looking
+                    .together(path_rewriter, sides, &ours, (doc, by))?
+                {
                     Ok(together) => (together.doc, together.outcome),
-                    Err(reason) => return Ok(ProseOutcome::Skipped { reason }),
+                    Err(reason) => return Ok(ExtraOutcome::Skipped { reason }),
                 }
             }
-            _ if lens.expand(&ours.doc).is_err() => {
-                return Ok(ProseOutcome::Skipped {
+            _ if path_rewriter.expand(&ours.doc).is_err() => {
+                return Ok(ExtraOutcome::Skipped {
                     reason: "it could not be read back".to_owned(),
                 });
             }
-            _ => (ours.doc.clone(), ProseOutcome::Sent),
+            _ => (ours.doc.clone(), ExtraOutcome::Sent),
         };
         let day = sides.stamp.filter(|_| kind.is_cleared_up()).map(|stamp| {
             // A time to come would keep it for ever.
             DateTime::from_timestamp_nanos(stamp.modified_ns)
-                .min(self.looking.work.ctx.clock.now())
+                .min(self.looking.workspace.ctx.clock.now())
                 .date_naive()
         });
-        match self.looking.shelf_mut(place).put(name, &doc, me, day) {
+        match self.looking.bundle_mut(place).put(name, &doc, me, day) {
             Ok(()) => self.record(place, name, sides.stamp, Some(ours)),
             Err(e) => {
-                return Ok(ProseOutcome::Skipped {
-                    reason: shelf_error(&e),
+                return Ok(ExtraOutcome::Skipped {
+                    reason: bundle_error(&e),
                 });
             }
         }
@@ -286,23 +293,23 @@ impl Pushing<'_> {
 }
 
 /// What a file is that reads here as it is in the store.
-pub(crate) fn in_step(sides: &Sides, lens: &Lens) -> Option<Base> {
+pub(crate) fn in_step(sides: &Sides, path_rewriter: &PathRewriter) -> Option<Base> {
     let There::Is { doc, .. } = &sides.there else {
         return None;
     };
     let executable = sides.executable.unwrap_or(false);
     Some(Base {
         doc: doc.clone(),
-        local: lens.expand(doc).ok()?,
+        local: path_rewriter.expand(doc).ok()?,
         executable,
         is_reading: true,
     })
 }
 
 /// What is said of a file that was not compared.
-pub(crate) fn why(not: NotCompared) -> ProseOutcome {
+pub(crate) fn why(not: NotCompared) -> ExtraOutcome {
     match not {
-        NotCompared::Left(reason) => ProseOutcome::Left { reason },
-        NotCompared::Failed(reason) => ProseOutcome::Skipped { reason },
+        NotCompared::Left(reason) => ExtraOutcome::Left { reason },
+        NotCompared::Failed(reason) => ExtraOutcome::Skipped { reason },
     }
 }

@@ -5,54 +5,61 @@
 
 use std::ops::ControlFlow;
 
-use crate::domain::beside::Beside;
+use crate::domain::extras::ExtraKind;
 use crate::domain::id::CommitId;
 use crate::domain::path::RelativeName;
 use crate::extras::base::Base;
 use crate::extras::bundles::There;
 use crate::extras::compare::{Place, Sides};
 use crate::extras::context::{PlaceReport, load_state, places_here};
-use crate::extras::merge_context::Looking;
+use crate::extras::merge_context::MergeContext;
 use crate::extras::owners::Places;
 use crate::extras::pull::{add_places_to_be, refuse_link};
 use crate::extras::push::why;
 use crate::extras::state::State;
-use crate::extras::text_file::Lens;
-use crate::report::transfer::{ProseOutcome, ShelfReport};
+use crate::extras::text_file::PathRewriter;
+use crate::report::transfer::{BundleReport, ExtraOutcome};
 use crate::session::SessionError;
+use crate::session::extras::mark_of;
 use crate::session::materialise::Journal;
-use crate::session::prose::mark_of;
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
 use crate::workspace::message::in_words;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// Puts back what this machine takes of prose as it was in `commit`; without a journal it only says what would be.
 ///
 /// The caller has pushed what is here, so that it is in the history.
 pub(crate) fn restore(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     commit: &CommitId,
     journal: Option<&Journal>,
-) -> Result<Vec<ShelfReport>, SyncError> {
-    let head = work.store.head()?;
-    let mut state = load_state(work, head.as_ref());
+) -> Result<Vec<BundleReport>, SyncError> {
+    let head = workspace.store.head()?;
+    let mut state = load_state(workspace, head.as_ref());
     let (now, then) = (
-        work.store.snapshot(head.as_ref())?,
-        work.store.snapshot(Some(commit))?,
+        workspace.store.snapshot(head.as_ref())?,
+        workspace.store.snapshot(Some(commit))?,
     );
-    let places = Places::new(work);
-    let (mut here, _) = places_here(work, &places, &mut state)?;
-    let shelves = then.shelves()?;
-    let mut reports = add_places_to_be(work, &then, shelves.keys(), &places, &mut here, &mut state);
+    let places = Places::new(workspace);
+    let (mut here, _) = places_here(workspace, &places, &mut state)?;
+    let bundles = then.bundles()?;
+    let mut reports = add_places_to_be(
+        workspace,
+        &then,
+        bundles.keys(),
+        &places,
+        &mut here,
+        &mut state,
+    );
     let mut restoring = Restoring {
-        now: Looking::new(work, &now),
-        then: Looking::new(work, &then),
+        now: MergeContext::new(workspace, &now),
+        then: MergeContext::new(workspace, &then),
         journal,
     };
     for place in here
         .iter()
-        .filter(|place| shelves.contains_key(&place.shelf))
+        .filter(|place| bundles.contains_key(&place.bundle))
     {
         let report = restoring.place(place, &mut state);
         if journal.is_some() {
@@ -65,8 +72,8 @@ pub(crate) fn restore(
 }
 
 struct Restoring<'w> {
-    now: Looking<'w>,
-    then: Looking<'w>,
+    now: MergeContext<'w>,
+    then: MergeContext<'w>,
     journal: Option<&'w Journal>,
 }
 
@@ -75,23 +82,30 @@ impl Restoring<'_> {
         &mut self,
         place: &Place,
         state: &mut State,
-    ) -> Result<Option<ShelfReport>, SyncError> {
+    ) -> Result<Option<BundleReport>, SyncError> {
         for looking in [&mut self.then, &mut self.now] {
             if let ControlFlow::Break(report) = looking.begin(place, false, state)? {
                 return Ok(report);
             }
         }
         if !place.listing.is_there {
-            state.begin_anew(&place.name);
+            state.reset_directory(&place.name);
         }
         let mut report = PlaceReport::new(place);
-        let work = self.now.work;
-        let lens = place.lens(work.views.roots());
-        let names: Vec<RelativeName> = self.then.shelf(place).shelf.files.keys().cloned().collect();
+        let workspace = self.now.workspace;
+        let path_rewriter = place.path_rewriter(workspace.localizer.placeholders());
+        let names: Vec<RelativeName> = self
+            .then
+            .bundle(place)
+            .bundle
+            .files
+            .keys()
+            .cloned()
+            .collect();
         for name in names {
             let Some(kind) = place
                 .kind(&name)
-                .filter(|kind| work.ctx.settings.beside.contains(kind))
+                .filter(|kind| workspace.ctx.settings.extras.contains(kind))
             else {
                 continue;
             };
@@ -104,7 +118,7 @@ impl Restoring<'_> {
             {
                 continue;
             }
-            if let Some(outcome) = self.file(place, &lens, (&name, kind), state)? {
+            if let Some(outcome) = self.file(place, &path_rewriter, (&name, kind), state)? {
                 report.say(name.as_str(), outcome);
             }
         }
@@ -118,24 +132,24 @@ impl Restoring<'_> {
     fn file(
         &self,
         place: &Place,
-        lens: &Lens,
-        (name, kind): (&RelativeName, Beside),
+        path_rewriter: &PathRewriter,
+        (name, kind): (&RelativeName, ExtraKind),
         state: &mut State,
-    ) -> Result<Option<ProseOutcome>, SyncError> {
-        let skipped = |reason: String| Ok(Some(ProseOutcome::Skipped { reason }));
-        let sides = match Sides::look(place, lens, self.now.shelf(place), name, state) {
+    ) -> Result<Option<ExtraOutcome>, SyncError> {
+        let skipped = |reason: String| Ok(Some(ExtraOutcome::Skipped { reason }));
+        let sides = match Sides::look(place, path_rewriter, self.now.bundle(place), name, state) {
             Ok(sides) => sides,
             Err(not) => return Ok(Some(why(not))),
         };
-        let text = match self.then.shelf(place).file(name) {
-            Ok(There::Is { doc, .. }) => match lens.expand(&doc) {
+        let text = match self.then.bundle(place).file(name) {
+            Ok(There::Is { doc, .. }) => match path_rewriter.expand(&doc) {
                 Ok(text) => text,
                 Err(e) => return skipped(in_words(&e)),
             },
             Ok(There::Absent | There::Removed) => return Ok(None),
             Err(e) => return skipped(in_words(&e)),
         };
-        let stored = stored_now(&sides, lens);
+        let stored = stored_now(&sides, path_rewriter);
         let is_here = sides.ours().is_some_and(|ours| ours.local == text);
         // Of plans the store keeps the newest only.
         let is_stored = |stored: &Base| stored.local == text;
@@ -146,13 +160,13 @@ impl Restoring<'_> {
         }
         if kind.can_run_code() {
             let reason = "it can run programs, and is not put back".to_owned();
-            return Ok((!is_here).then_some(ProseOutcome::Left { reason }));
+            return Ok((!is_here).then_some(ExtraOutcome::Left { reason }));
         }
         if let Some(reason) = refuse_link(place, name) {
             return skipped(reason);
         }
         let Some(journal) = self.journal else {
-            return Ok(Some(ProseOutcome::PutBack));
+            return Ok(Some(ExtraOutcome::PutBack));
         };
         if !is_here {
             match journal.write_text(&place.path(name), sides.stamp.as_ref(), &text, false) {
@@ -164,18 +178,18 @@ impl Restoring<'_> {
             }
         }
         state.put_back(&place.name, name, stored.as_ref())?;
-        Ok(Some(ProseOutcome::PutBack))
+        Ok(Some(ExtraOutcome::PutBack))
     }
 }
 
 /// What the store has now, as it reads here: with that for its past, what lies here is a change of this machine alone.
-fn stored_now(sides: &Sides, lens: &Lens) -> Option<Base> {
+fn stored_now(sides: &Sides, path_rewriter: &PathRewriter) -> Option<Base> {
     let There::Is { doc, .. } = &sides.there else {
         return None;
     };
     Some(Base {
         doc: doc.clone(),
-        local: lens.expand(doc).ok()?,
+        local: path_rewriter.expand(doc).ok()?,
         executable: false,
         is_reading: true,
     })

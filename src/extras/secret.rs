@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::domain::beside::Beside;
+use crate::domain::extras::ExtraKind;
 
 /// What the names of secrets have in them.
 const SECRET: [&str; 9] = [
@@ -57,8 +57,8 @@ static FROM_ENVIRONMENT: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// Why a file of this kind stays on its machine; `None`: nothing in it looks like a secret. Never has the secret itself in it.
-pub(crate) fn holds_secret(kind: Beside, text: &str) -> Option<String> {
-    if kind != Beside::Settings {
+pub(crate) fn holds_secret(kind: ExtraKind, text: &str) -> Option<String> {
+    if kind != ExtraKind::Settings {
         return None;
     }
     let Ok(settings) = serde_json::from_str(text) else {
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     fn holds(text: &str) -> bool {
-        holds_secret(Beside::Settings, text).is_some()
+        holds_secret(ExtraKind::Settings, text).is_some()
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
             r#"{"apiKeyHelper":"/bin/x","permissions":{"allow":["Read(token.rs)"]}}"#
         ));
         assert_eq!(
-            holds_secret(Beside::Commands, r#"{"env":{"KEY":""}}"#),
+            holds_secret(ExtraKind::Commands, r#"{"env":{"KEY":""}}"#),
             None
         );
 
@@ -219,7 +219,8 @@ mod tests {
                 serde_json::json!({ "permissions": { "allow": [format!("Bash(echo {secret})")] } }),
                 serde_json::json!({ secret.clone(): true }),
             ] {
-                let reason = holds_secret(Beside::Settings, &settings.to_string()).expect(&secret);
+                let reason =
+                    holds_secret(ExtraKind::Settings, &settings.to_string()).expect(&secret);
                 assert!(
                     !reason.contains(&letters) && !reason.contains(&capitals),
                     "{reason}"

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::beside::{ProjectKey, ShelfId};
+use crate::domain::extras::{BundleId, ProjectKey};
 use crate::domain::id::CommitId;
 use crate::domain::path::{PortablePath, RelativeName};
 use crate::extras::base::Base;
-use crate::session::prose::DirectoryMark;
+use crate::session::extras::DirectoryMark;
 use crate::sys::fs::{FileStamp, PathError, remove_file_if_exists, write_cache};
 
 const VERSION: u32 = 1;
@@ -33,7 +33,7 @@ pub(crate) struct State {
     /// To which project each directory's memory belongs.
     pub(crate) projects: BTreeMap<DirectoryName, KnownProject>,
     /// With which working directories no place was found for these shelves.
-    pub(crate) without_place: BTreeMap<ShelfId, String>,
+    pub(crate) without_place: BTreeMap<BundleId, String>,
     /// With which working directories nothing said whose memory these directories hold.
     #[serde(default)]
     pub(crate) unknown: BTreeMap<DirectoryName, String>,
@@ -55,7 +55,8 @@ pub(crate) struct State {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DirectoryState {
     /// Where its files are in the store.
-    pub(crate) shelf: Option<ShelfId>,
+    #[serde(rename = "shelf")]
+    pub(crate) bundle: Option<BundleId>,
     /// Which directory it was.
     #[serde(default)]
     mark: Option<DirectoryMark>,
@@ -141,7 +142,7 @@ impl State {
 
     /// Says what the head of the store is. Of a store with another history nothing is known: a newer text here must not give way to an
     /// older one there.
-    pub(crate) fn speak_of(
+    pub(crate) fn set_head(
         &mut self,
         head: Option<&CommitId>,
         has: impl FnOnce(&CommitId) -> bool,
@@ -206,12 +207,17 @@ impl State {
 
     /// Says on which shelf a directory's files are. On another one than before, or in a directory that was made anew, nothing of them has
     /// a past.
-    pub(crate) fn put_on(&mut self, directory: &str, shelf: &ShelfId, mark: Option<DirectoryMark>) {
+    pub(crate) fn assign_bundle(
+        &mut self,
+        directory: &str,
+        bundle: &BundleId,
+        mark: Option<DirectoryMark>,
+    ) {
         let state = self.directories.entry(directory.to_owned()).or_default();
         let is_another = state.mark.is_some() && mark.is_some() && state.mark != mark;
-        if state.shelf.as_ref() != Some(shelf) || is_another {
+        if state.bundle.as_ref() != Some(bundle) || is_another {
             *state = DirectoryState {
-                shelf: Some(shelf.clone()),
+                bundle: Some(bundle.clone()),
                 ..DirectoryState::default()
             };
         }
@@ -219,10 +225,10 @@ impl State {
     }
 
     /// Says that a directory is to be made anew: what was lost with the former one was not removed on purpose, and has no past.
-    pub(crate) fn begin_anew(&mut self, directory: &str) {
+    pub(crate) fn reset_directory(&mut self, directory: &str) {
         if let Some(state) = self.directories.get_mut(directory) {
             *state = DirectoryState {
-                shelf: state.shelf.take(),
+                bundle: state.bundle.take(),
                 ..DirectoryState::default()
             };
         }
@@ -238,7 +244,7 @@ impl State {
     /// Says that what this machine has of a file did not get to the remote: the file is as far as `past`.
     pub(crate) fn not_sent(
         &mut self,
-        shelf: &ShelfId,
+        bundle: &BundleId,
         name: &RelativeName,
         past: Option<&Base>,
     ) -> Result<(), PathError> {
@@ -246,7 +252,7 @@ impl State {
         for directory in self
             .directories
             .values_mut()
-            .filter(|directory| directory.shelf.as_ref() == Some(shelf))
+            .filter(|directory| directory.bundle.as_ref() == Some(bundle))
         {
             if let Some(file) = directory.files.get_mut(name) {
                 *file = FileState {
@@ -396,7 +402,7 @@ impl State {
     }
 
     /// After an undo the file is what it was before the last pull, and so is what it began as.
-    pub(crate) fn step_back(&mut self, directory: &str, name: &RelativeName) {
+    pub(crate) fn restore_previous(&mut self, directory: &str, name: &RelativeName) {
         let Some(state) = self.directories.get_mut(directory) else {
             return;
         };

@@ -11,10 +11,10 @@ use std::rc::Rc;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use crate::domain::id::MachineId;
-use crate::domain::root::{Root, RootSet};
+use crate::domain::placeholder::{Placeholder, Placeholders};
 use crate::rewrite::{Collapser, Expander, TextKind, View};
-use crate::store::manifest::RootsKey;
-use crate::store::shelf::{MAX_TEXT_BYTES, ProseRun, StoredProse};
+use crate::store::bundle::{ExtraRun, MAX_TEXT_BYTES, StoredExtra};
+use crate::store::manifest::PlaceholdersKey;
 
 /// A line without its line end.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,19 +22,19 @@ pub(crate) struct Line {
     /// Portable text.
     pub(crate) text: String,
     /// The roots it was collapsed with; `None`: it reads like this everywhere.
-    pub(crate) roots: Option<RootsKey>,
+    pub(crate) placeholders: Option<PlaceholdersKey>,
 }
 
 /// A whole text, and whether it is a program.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Doc {
+pub(crate) struct TextFile {
     pub(crate) lines: Vec<Line>,
     /// The last line has no line end.
     pub(crate) unterminated: bool,
     /// Whether its owner may run it; `None`: nothing says so, because it is no file of a skill, no machine knew, or an older ccsync stored it.
     pub(crate) executable: Option<bool>,
     /// What the lines' roots are.
-    pub(crate) sets: BTreeMap<RootsKey, RootSet>,
+    pub(crate) sets: BTreeMap<PlaceholdersKey, Placeholders>,
 }
 
 /// Why a stored text is refused.
@@ -48,13 +48,13 @@ pub(crate) enum BadText {
     NoText,
 }
 
-impl Doc {
+impl TextFile {
     /// The stored text with what the store says of its lines.
     pub(crate) fn of_stored(
         text: &str,
-        runs: &[ProseRun],
+        runs: &[ExtraRun],
         executable: Option<bool>,
-        roots: &BTreeMap<RootsKey, RootSet>,
+        placeholders: &BTreeMap<PlaceholdersKey, Placeholders>,
     ) -> Result<Self, BadText> {
         let mut doc = Self {
             unterminated: is_unterminated(text),
@@ -68,14 +68,16 @@ impl Doc {
             let some = lines.by_ref().take(count);
             doc.lines.extend(some.map(|text| Line {
                 text: text.to_owned(),
-                roots: run.roots.clone(),
+                placeholders: run.placeholders.clone(),
             }));
             if doc.lines.len() - before != count {
                 return Err(BadText::Lines);
             }
-            if let Some(key) = &run.roots {
-                doc.sets
-                    .insert(key.clone(), roots.get(key).ok_or(BadText::Lines)?.clone());
+            if let Some(key) = &run.placeholders {
+                doc.sets.insert(
+                    key.clone(),
+                    placeholders.get(key).ok_or(BadText::Lines)?.clone(),
+                );
             }
         }
         if lines.next().is_none() {
@@ -86,9 +88,9 @@ impl Doc {
     }
 
     /// What the store says of its lines; the text itself is [`Self::text`].
-    pub(crate) fn described(&self, by: MachineId) -> StoredProse {
+    pub(crate) fn described(&self, by: MachineId) -> StoredExtra {
         let (bytes, executable, runs) = (self.text().len() as u64, self.executable, self.runs());
-        StoredProse {
+        StoredExtra {
             by,
             bytes,
             day: None,
@@ -98,14 +100,14 @@ impl Doc {
     }
 
     /// Which lines read in the same way.
-    pub(crate) fn runs(&self) -> Vec<ProseRun> {
-        let mut runs: Vec<ProseRun> = Vec::new();
+    pub(crate) fn runs(&self) -> Vec<ExtraRun> {
+        let mut runs: Vec<ExtraRun> = Vec::new();
         for line in &self.lines {
             match runs.last_mut() {
-                Some(run) if run.roots == line.roots => run.lines += 1,
-                _ => runs.push(ProseRun {
+                Some(run) if run.placeholders == line.placeholders => run.lines += 1,
+                _ => runs.push(ExtraRun {
                     lines: 1,
-                    roots: line.roots.clone(),
+                    placeholders: line.placeholders.clone(),
                 }),
             }
         }
@@ -126,9 +128,9 @@ impl Doc {
         self.executable.is_none_or(|now| now == before.is_program())
             && self.unterminated == before.unterminated
             && self.lines.len() == before.lines.len()
-            && pairs
-                .into_iter()
-                .all(|(a, b)| a.text == b.text && a.roots.is_some() == b.roots.is_some())
+            && pairs.into_iter().all(|(a, b)| {
+                a.text == b.text && a.placeholders.is_some() == b.placeholders.is_some()
+            })
     }
 
     pub(crate) fn is_program(&self) -> bool {
@@ -151,7 +153,7 @@ impl Doc {
         let used: std::collections::BTreeSet<_> = self
             .lines
             .iter()
-            .filter_map(|line| line.roots.clone())
+            .filter_map(|line| line.placeholders.clone())
             .collect();
         self.sets.retain(|key, _| used.contains(key));
     }
@@ -190,28 +192,31 @@ fn joined<'a>(lines: impl Iterator<Item = &'a str>, unterminated: bool) -> Strin
 }
 
 /// How the texts of one owner read on this machine.
-pub(crate) struct Lens {
-    here: RootSet,
-    key: RootsKey,
+pub(crate) struct PathRewriter {
+    here: Placeholders,
+    key: PlaceholdersKey,
     collapser: Collapser,
     exact: Expander,
-    expanders: RefCell<HashMap<RootsKey, Rc<Expander>>>,
+    expanders: RefCell<HashMap<PlaceholdersKey, Rc<Expander>>>,
 }
 
 /// The root that a project's main checkout has in its memory, so that its files are found in a clone that lies elsewhere.
 const REPO: &str = "REPO";
 
-impl Lens {
+impl PathRewriter {
     /// For texts of the project in `checkout`, which has a root of its own where it `has_identity`; for the user's own files without one.
-    pub(crate) fn new(roots: &RootSet, checkout: Option<(&Path, bool)>) -> Self {
+    pub(crate) fn new(placeholders: &Placeholders, checkout: Option<(&Path, bool)>) -> Self {
         let path = checkout.and_then(|(path, _)| path.to_str());
-        let repo = checkout
-            .zip(path)
-            .and_then(|((_, has_identity), path)| has_identity.then(|| repo_root(roots, path))?);
-        let here = RootSet::new(roots.system, roots.roots.iter().cloned().chain(repo));
+        let repo = checkout.zip(path).and_then(|((_, has_identity), path)| {
+            has_identity.then(|| repo_root(placeholders, path))?
+        });
+        let here = Placeholders::new(
+            placeholders.system,
+            placeholders.placeholders.iter().cloned().chain(repo),
+        );
         let directories: Vec<String> = path.map(str::to_owned).into_iter().collect();
         Self {
-            key: RootsKey::of(&here),
+            key: PlaceholdersKey::of(&here),
             collapser: Collapser::new(&here, &directories),
             exact: Expander::exact(&here),
             expanders: RefCell::default(),
@@ -220,7 +225,7 @@ impl Lens {
     }
 
     /// The portable form of a text of this machine.
-    pub(crate) fn collapse(&self, local: &str) -> Doc {
+    pub(crate) fn collapse(&self, local: &str) -> TextFile {
         self.doc(
             lines_of(local)
                 .into_iter()
@@ -232,7 +237,7 @@ impl Lens {
 
     /// The portable form of a text of this machine that began as `base`, which read `base_local` here: lines that are still the same
     /// stay as they are in the store.
-    pub(crate) fn collapse_from(&self, base: &Doc, base_local: &str, local: &str) -> Doc {
+    pub(crate) fn collapse_from(&self, base: &TextFile, base_local: &str, local: &str) -> TextFile {
         let (before, now) = (lines_of(base_local), lines_of(local));
         if before.len() != base.lines.len() {
             return self.collapse(local);
@@ -255,9 +260,9 @@ impl Lens {
         doc
     }
 
-    fn doc(&self, lines: Vec<Line>, local: &str) -> Doc {
+    fn doc(&self, lines: Vec<Line>, local: &str) -> TextFile {
         let sets = BTreeMap::from([(self.key.clone(), self.here.clone())]);
-        let mut doc = Doc {
+        let mut doc = TextFile {
             lines,
             unterminated: is_unterminated(local),
             executable: None,
@@ -268,8 +273,8 @@ impl Lens {
     }
 
     /// How many lines are kept as they were written because they would not come back exactly.
-    pub(crate) fn verbatim(&self, doc: &Doc) -> u64 {
-        let plain = doc.lines.iter().filter(|line| line.roots.is_none());
+    pub(crate) fn verbatim(&self, doc: &TextFile) -> u64 {
+        let plain = doc.lines.iter().filter(|line| line.placeholders.is_none());
         plain.filter(|line| !self.portable(&line.text).1).count() as u64
     }
 
@@ -291,22 +296,22 @@ impl Lens {
         match String::from_utf8(portable) {
             Ok(text) if is_exact && text != line => Line {
                 text,
-                roots: Some(self.key.clone()),
+                placeholders: Some(self.key.clone()),
             },
             // Either nothing in it is a path, or it would not come back: it is kept as it is.
             _ => Line {
                 text: line.to_owned(),
-                roots: None,
+                placeholders: None,
             },
         }
     }
 
     /// The text as it reads here.
-    pub(crate) fn expand(&self, doc: &Doc) -> Result<String, BadText> {
+    pub(crate) fn expand(&self, doc: &TextFile) -> Result<String, BadText> {
         let mut lines = Vec::with_capacity(doc.lines.len());
         let mut bytes = 0;
         for line in &doc.lines {
-            let text = match &line.roots {
+            let text = match &line.placeholders {
                 None => line.text.clone(),
                 Some(key) => self.expand_line(&line.text, key, doc)?,
             };
@@ -319,7 +324,12 @@ impl Lens {
         Ok(joined(lines.iter().map(String::as_str), doc.unterminated))
     }
 
-    fn expand_line(&self, text: &str, key: &RootsKey, doc: &Doc) -> Result<String, BadText> {
+    fn expand_line(
+        &self,
+        text: &str,
+        key: &PlaceholdersKey,
+        doc: &TextFile,
+    ) -> Result<String, BadText> {
         let mut local = Vec::with_capacity(text.len());
         let expander = self.expander(key, doc)?;
         let done = expander.expand_bounded(text.as_bytes(), TextKind::Plain, &mut local);
@@ -332,7 +342,7 @@ impl Lens {
         }
     }
 
-    fn expander(&self, key: &RootsKey, doc: &Doc) -> Result<Rc<Expander>, BadText> {
+    fn expander(&self, key: &PlaceholdersKey, doc: &TextFile) -> Result<Rc<Expander>, BadText> {
         if let Some(expander) = self.expanders.borrow().get(key) {
             return Ok(Rc::clone(expander));
         }
@@ -351,11 +361,12 @@ impl Lens {
 }
 
 /// The root of a main checkout; none where another root is that directory already.
-fn repo_root(roots: &RootSet, path: &str) -> Option<Root> {
-    let root = Root::new(roots.system, REPO.parse().ok()?, path, None).ok()?;
-    let is_taken =
-        |other: &Root| other.path == root.path || other.resolved.as_ref() == Some(&root.path);
-    let free = roots.get(REPO).is_none() && !roots.roots.iter().any(is_taken);
+fn repo_root(placeholders: &Placeholders, path: &str) -> Option<Placeholder> {
+    let root = Placeholder::new(placeholders.system, REPO.parse().ok()?, path, None).ok()?;
+    let is_taken = |other: &Placeholder| {
+        other.path == root.path || other.resolved.as_ref() == Some(&root.path)
+    };
+    let free = placeholders.get(REPO).is_none() && !placeholders.placeholders.iter().any(is_taken);
     free.then_some(root)
 }
 
@@ -406,23 +417,23 @@ pub(crate) fn matched<T: Eq + std::hash::Hash + Ord>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::root::System;
+    use crate::domain::placeholder::System;
 
-    fn roots(list: &[(&str, &str)]) -> RootSet {
+    fn placeholders(list: &[(&str, &str)]) -> Placeholders {
         let root = |(name, path): &(&str, &str)| {
-            Root::new(System::Linux, name.parse().unwrap(), path, None).unwrap()
+            Placeholder::new(System::Linux, name.parse().unwrap(), path, None).unwrap()
         };
-        RootSet::new(System::Linux, list.iter().map(root))
+        Placeholders::new(System::Linux, list.iter().map(root))
     }
 
     #[test]
     fn paths_are_those_of_the_reading_machine_and_come_back_exactly() {
-        let a = Lens::new(
-            &roots(&[("HOME", "/home/al"), ("WORK", "/srv/work")]),
+        let a = PathRewriter::new(
+            &placeholders(&[("HOME", "/home/al"), ("WORK", "/srv/work")]),
             Some((Path::new("/home/al/app"), true)),
         );
-        let b = Lens::new(
-            &roots(&[("HOME", "/Users/bo")]),
+        let b = PathRewriter::new(
+            &placeholders(&[("HOME", "/Users/bo")]),
             Some((Path::new("/Users/bo/code/app"), true)),
         );
         let local =
@@ -446,15 +457,15 @@ mod tests {
             format!("{local}\n/home/al/new\n")
         );
         let stored = edited.described("0123456789abcdef".repeat(2).parse().unwrap());
-        let again = Doc::of_stored(&edited.text(), &stored.runs, None, &edited.sets).unwrap();
+        let again = TextFile::of_stored(&edited.text(), &stored.runs, None, &edited.sets).unwrap();
         assert!(again.is_still(&edited) && again.lines == edited.lines);
     }
 
     #[test]
     fn a_machine_that_knows_of_no_programs_changes_none() {
-        let doc = |executable| Doc {
+        let doc = |executable| TextFile {
             executable,
-            ..Doc::default()
+            ..TextFile::default()
         };
         for known in [None, Some(false), Some(true)] {
             assert_eq!(
@@ -487,16 +498,23 @@ mod tests {
 
     #[test]
     fn ends_of_texts_are_kept() {
-        let lens = Lens::new(&roots(&[("HOME", "/home/al")]), None);
+        let path_rewriter = PathRewriter::new(&placeholders(&[("HOME", "/home/al")]), None);
         for text in ["", "\n", "a", "a\n", "a\n\n", "\n\n", "a\r\nb"] {
-            assert_eq!(lens.expand(&lens.collapse(text)).unwrap(), text, "{text:?}");
-            assert_eq!(lens.collapse(text).text(), text, "{text:?}");
+            assert_eq!(
+                path_rewriter.expand(&path_rewriter.collapse(text)).unwrap(),
+                text,
+                "{text:?}"
+            );
+            assert_eq!(path_rewriter.collapse(text).text(), text, "{text:?}");
         }
     }
 
     #[test]
     fn a_store_that_contradicts_itself_is_refused() {
-        let run = |lines| ProseRun { lines, roots: None };
+        let run = |lines| ExtraRun {
+            lines,
+            placeholders: None,
+        };
         for runs in [
             vec![],
             vec![run(1)],
@@ -505,7 +523,7 @@ mod tests {
             vec![run(u64::MAX)],
         ] {
             assert_eq!(
-                Doc::of_stored("a\nb\n", &runs, None, &BTreeMap::new()).unwrap_err(),
+                TextFile::of_stored("a\nb\n", &runs, None, &BTreeMap::new()).unwrap_err(),
                 BadText::Lines
             );
         }

@@ -2,26 +2,26 @@
 
 use crate::checkouts::locate::is_of;
 use crate::domain::client_dir::client_dir_name;
-use crate::domain::root::{Root, RootSet};
+use crate::domain::placeholder::{Placeholder, Placeholders};
 use crate::flows::plan::{FileStep, Files, Local};
 use crate::rewrite::expand_path;
 use crate::session::facts::working_directories;
 use crate::store::manifest::Manifest;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// What new lines are collapsed with.
-pub(crate) struct Ground {
+pub(crate) struct CollapseContext {
     /// The roots of this machine, with the session's repository.
-    pub(crate) roots: RootSet,
+    pub(crate) placeholders: Placeholders,
     /// Working directories that the lines are known to name.
     pub(crate) directories: Vec<String>,
 }
 
-impl Ground {
+impl CollapseContext {
     /// The ground of what `files` have more than the session `of`; without one, of a new session.
     pub(crate) fn of(
-        work: &Work<'_>,
+        workspace: &Workspace<'_>,
         local: &Local<'_>,
         of: Option<&Manifest>,
         files: &Files,
@@ -32,13 +32,14 @@ impl Ground {
             .into_iter()
             .partition(|cwd| client_dir_name(cwd) == name);
         let mut directories = named;
-        let repos = work.views.repos();
+        let repos = workspace.localizer.repos();
         let repo = if let Some(manifest) = of {
             let project = manifest.project.as_ref();
-            directories
-                .extend(project.and_then(|p| expand_path(p, &work.views.roots_of(manifest))));
+            directories.extend(
+                project.and_then(|p| expand_path(p, &workspace.localizer.roots_of(manifest))),
+            );
             let present = repos.of(manifest, &local.session.id);
-            let at = |directory: &str, of| repo_at(work, directory, present.as_ref(), of);
+            let at = |directory: &str, of| repo_at(workspace, directory, present.as_ref(), of);
             let here = directories.iter().find_map(|directory| at(directory, None));
             // The session may have gone on in another clone than the one that its directory is called after.
             here.or_else(|| {
@@ -48,15 +49,15 @@ impl Ground {
                 directories.push(cwd);
                 Some(root)
             })
-            .or_else(|| repos.as_own(present.clone()?))
+            .or_else(|| repos.usable_checkout(present.clone()?))
         } else {
             directories.extend(others.into_iter().take(usize::from(directories.is_empty())));
             directories
                 .iter()
-                .find_map(|directory| repo_at(work, directory, None, None))
+                .find_map(|directory| repo_at(workspace, directory, None, None))
         };
         directories.dedup();
-        let clones = work.views.clones();
+        let clones = workspace.localizer.clones();
         if let Some(repo) = repo
             .as_ref()
             .filter(|_| clones.used(&local.session.id).is_some())
@@ -64,9 +65,9 @@ impl Ground {
             // From now on the session is continued there.
             clones.use_for(&local.session.id, Some(&repo.path));
         }
-        let here = work.views.roots();
+        let here = workspace.localizer.placeholders();
         Ok(Self {
-            roots: repo.map_or_else(|| here.clone(), |repo| here.with(repo)),
+            placeholders: repo.map_or_else(|| here.clone(), |repo| here.with(repo)),
             directories,
         })
     }
@@ -74,16 +75,19 @@ impl Ground {
 
 /// The repository that `directory` lies in, if `present` is not what it was so far; with `of`, only one of the same remote.
 fn repo_at(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     directory: &str,
-    present: Option<&Root>,
+    present: Option<&Placeholder>,
     of: Option<&Manifest>,
-) -> Option<Root> {
-    let facts = work.views.clones().facts(directory.as_ref())?;
+) -> Option<Placeholder> {
+    let facts = workspace.localizer.clones().facts(directory.as_ref())?;
     if of.is_some_and(|manifest| !is_of(manifest, &facts)) {
         return None;
     }
-    work.views.repos().working_tree(&facts, present.cloned())
+    workspace
+        .localizer
+        .repos()
+        .working_tree(&facts, present.cloned())
 }
 
 /// The working directories that the new lines of the transcript name; of a new session the beginning of it.

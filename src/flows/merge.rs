@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::checkouts::locate::is_in_repo;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::path::RelativeName;
-use crate::extras::stored_bundles::{Histories, merge_shelves};
+use crate::extras::stored_bundles::{BundleHistory, merge_bundles};
 use crate::flows::fork::{add_fork, fork_id, share_file, written_as};
 use crate::localize::collect::{Continuation, emitter, resume, share_segments};
-use crate::localize::localizer::{Reader, Reading, Views};
+use crate::localize::localizer::{Localizer, Reader, Reading};
 use crate::localize::stored_text::{Piece, StoredText};
-use crate::report::transfer::ShelfReport;
+use crate::report::transfer::BundleReport;
 use crate::rewrite::expand_path;
 use crate::store::manifest::{Manifest, Run};
 use crate::store::milestone::MilestoneName;
@@ -21,7 +21,7 @@ use crate::store::segment::offset_after_lines;
 use crate::store::{Snapshot, Transaction};
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 use crate::workspace::paths::remote_url;
 
 /// What merging did that a person should know.
@@ -34,7 +34,7 @@ pub(crate) struct Merged {
     /// Milestones of this machine whose name another one was first with, former and new name.
     pub(crate) renamed: Vec<(MilestoneName, MilestoneName)>,
     /// Files beside sessions that both had changed.
-    pub(crate) beside: Vec<ShelfReport>,
+    pub(crate) extras: Vec<BundleReport>,
 }
 
 impl Merged {
@@ -42,113 +42,127 @@ impl Merged {
         self.forks.extend(more.forks);
         self.skipped.extend(more.skipped);
         self.renamed.extend(more.renamed);
-        self.beside.extend(more.beside);
+        self.extras.extend(more.extras);
     }
 }
 
 /// Brings the head to a commit that holds everything of the remote's head.
-pub(crate) fn merge(work: &mut Work<'_>) -> Result<Merged, SyncError> {
-    let Some(theirs) = work.store.remote_head()? else {
+pub(crate) fn merge(workspace: &mut Workspace<'_>) -> Result<Merged, SyncError> {
+    let Some(theirs) = workspace.store.remote_head()? else {
         return Ok(Merged::default());
     };
-    let ours = work.store.head()?;
-    merge_into_theirs(work, ours, &theirs)
+    let ours = workspace.store.head()?;
+    merge_into_theirs(workspace, ours, &theirs)
 }
 
 /// Brings the head to a commit that also holds what is new in `ours`, a commit that nobody has sent.
-pub(crate) fn take_over(work: &mut Work<'_>, ours: CommitId) -> Result<Merged, SyncError> {
-    match work.store.head()? {
-        Some(theirs) => merge_into_theirs(work, Some(ours), &theirs),
-        None => merge_into_theirs(work, None, &ours),
+pub(crate) fn take_over(
+    workspace: &mut Workspace<'_>,
+    ours: CommitId,
+) -> Result<Merged, SyncError> {
+    match workspace.store.head()? {
+        Some(theirs) => merge_into_theirs(workspace, Some(ours), &theirs),
+        None => merge_into_theirs(workspace, None, &ours),
     }
 }
 
 fn merge_into_theirs(
-    work: &mut Work<'_>,
+    workspace: &mut Workspace<'_>,
     ours: Option<CommitId>,
     theirs: &CommitId,
 ) -> Result<Merged, SyncError> {
-    let merged = bring_together(work, ours, theirs)?;
-    work.index.follow(&work.store)?;
+    let merged = bring_together(workspace, ours, theirs)?;
+    workspace.index.follow(&workspace.store)?;
     Ok(merged)
 }
 
 fn bring_together(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     ours: Option<CommitId>,
     theirs: &CommitId,
 ) -> Result<Merged, SyncError> {
     // Refuses a store of a newer format before anything of it becomes ours.
-    if work
+    if workspace
         .store
         .snapshot(Some(theirs))?
         .is_of_claude_session_sync()?
     {
-        let remote = remote_url(work.ctx.env, work.ctx.settings.remote.as_deref())?.to_string();
+        let remote =
+            remote_url(workspace.ctx.env, workspace.ctx.settings.remote.as_deref())?.to_string();
         return Err(SyncError::ForeignStore { remote });
     }
     let newest = match ours {
         None => theirs.clone(),
-        Some(ours) if differ_in_lost(work, &ours, theirs)? => {
-            return merge_commits(work, &ours, theirs);
+        Some(ours) if differ_in_lost(workspace, &ours, theirs)? => {
+            return merge_commits(workspace, &ours, theirs);
         }
-        Some(ours) if work.store.contains(&ours, theirs)? => ours,
-        Some(ours) if work.store.contains(theirs, &ours)? => theirs.clone(),
-        Some(ours) => return merge_commits(work, &ours, theirs),
+        Some(ours) if workspace.store.contains(&ours, theirs)? => ours,
+        Some(ours) if workspace.store.contains(theirs, &ours)? => theirs.clone(),
+        Some(ours) => return merge_commits(workspace, &ours, theirs),
     };
-    if work.store.head()?.as_ref() != Some(&newest) {
-        work.store.fast_forward(&newest)?;
+    if workspace.store.head()?.as_ref() != Some(&newest) {
+        workspace.store.fast_forward(&newest)?;
     }
     Ok(Merged::default())
 }
 
 /// Whether what is not sent yet holds more of a session whose lock this machine has lost.
-pub(crate) fn holds_lost(work: &Work<'_>) -> Result<bool, SyncError> {
-    any_lost(work, || unsent_sessions(work))
+pub(crate) fn holds_lost(workspace: &Workspace<'_>) -> Result<bool, SyncError> {
+    any_lost(workspace, || unsent_sessions(workspace))
 }
 
 /// The sessions of which this machine has committed more than the remote has, as last seen.
-pub(crate) fn unsent_sessions(work: &Work<'_>) -> Result<BTreeSet<SessionId>, SyncError> {
-    match (work.store.head()?, work.store.remote_head()?) {
-        (Some(ours), theirs) => changed_since_parting(work, &ours, theirs.as_ref()),
+pub(crate) fn unsent_sessions(workspace: &Workspace<'_>) -> Result<BTreeSet<SessionId>, SyncError> {
+    match (workspace.store.head()?, workspace.store.remote_head()?) {
+        (Some(ours), theirs) => changed_since_parting(workspace, &ours, theirs.as_ref()),
         (None, _) => Ok(BTreeSet::new()),
     }
 }
 
 /// The sessions that changed in `ours` since it and `theirs` were one.
 fn changed_since_parting(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     ours: &CommitId,
     theirs: Option<&CommitId>,
 ) -> Result<BTreeSet<SessionId>, SyncError> {
     let base = theirs
-        .map(|theirs| work.store.merge_base(ours, theirs))
+        .map(|theirs| workspace.store.merge_base(ours, theirs))
         .transpose()?
         .flatten();
-    Ok(work
+    Ok(workspace
         .store
         .snapshot(Some(ours))?
-        .changed_since(&work.store.snapshot(base.as_ref())?)?)
+        .changed_since(&workspace.store.snapshot(base.as_ref())?)?)
 }
 
 /// Whether `ours` has more of a session whose lock this machine has lost: then it cannot go to the remote as it is.
-fn differ_in_lost(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<bool, SyncError> {
-    any_lost(work, || changed_since_parting(work, ours, Some(theirs)))
+fn differ_in_lost(
+    workspace: &Workspace<'_>,
+    ours: &CommitId,
+    theirs: &CommitId,
+) -> Result<bool, SyncError> {
+    any_lost(workspace, || {
+        changed_since_parting(workspace, ours, Some(theirs))
+    })
 }
 
 /// Whether this machine has lost the lock of one of these sessions. Mostly it has lost none, and they are not asked for.
 fn any_lost(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     sessions: impl FnOnce() -> Result<BTreeSet<SessionId>, SyncError>,
 ) -> Result<bool, SyncError> {
-    Ok(work.locks.lost_claims().next().is_some()
+    Ok(workspace.locks.lost_claims().next().is_some()
         && sessions()?
             .iter()
-            .any(|session| work.locks.is_lost(session)))
+            .any(|session| workspace.locks.is_lost(session)))
 }
 
-fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<Merged, SyncError> {
-    let store = &work.store;
+fn merge_commits(
+    workspace: &Workspace<'_>,
+    ours: &CommitId,
+    theirs: &CommitId,
+) -> Result<Merged, SyncError> {
+    let store = &workspace.store;
     let base = store.snapshot(store.merge_base(ours, theirs)?.as_ref())?;
     let (our_side, their_side) = (store.snapshot(Some(ours))?, store.snapshot(Some(theirs))?);
     let changed_there = their_side.changed_since(&base)?;
@@ -158,24 +172,24 @@ fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<
         ..Merged::default()
     };
     tx.take_other_files(&our_side, &base)?;
-    let histories = Histories {
+    let histories = BundleHistory {
         base: &base,
         ours: &our_side,
         theirs: &their_side,
     };
-    merged.beside = merge_shelves(work, &histories, &mut tx)?;
+    merged.extras = merge_bundles(workspace, &histories, &mut tx)?;
     for session in our_side.changed_since(&base)? {
         if tx.touches(&session) {
             // A fork that has just taken in the tail of the session it left.
             merged.skipped.insert(session, LATER.to_owned());
             continue;
         }
-        let lost = work.locks.is_lost(&session);
+        let lost = workspace.locks.is_lost(&session);
         if (lost || changed_there.contains(&session))
             && our_side.state(&session)? != their_side.state(&session)?
         {
             let sides = Sides {
-                views: &work.views,
+                localizer: &workspace.localizer,
                 ours: &our_side,
                 theirs: &their_side,
             };
@@ -204,8 +218,8 @@ fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<
     fail_point("before a merge is committed");
     let parents = [theirs.clone(), ours.clone()];
     tx.commit(
-        &work.author(),
-        &format!("merge from {}", work.machine.name),
+        &workspace.author(),
+        &format!("merge from {}", workspace.machine.name),
         &parents,
     )?;
     Ok(merged)
@@ -216,7 +230,7 @@ fn merge_commits(work: &Work<'_>, ours: &CommitId, theirs: &CommitId) -> Result<
 const LATER: &str = "it and its fork both changed on two machines: push again";
 
 struct Sides<'a> {
-    views: &'a Views,
+    localizer: &'a Localizer,
     ours: &'a Snapshot<'a>,
     theirs: &'a Snapshot<'a>,
 }
@@ -320,11 +334,11 @@ impl Sides<'_> {
             relations.insert(name, relation);
         }
         let mut merged = theirs.clone();
-        for (key, roots) in &ours.roots {
+        for (key, placeholders) in &ours.placeholders {
             merged
-                .roots
+                .placeholders
                 .entry(key.clone())
-                .or_insert_with(|| roots.clone());
+                .or_insert_with(|| placeholders.clone());
         }
         for (name, _) in ours.all_files() {
             self.merge_file(
@@ -337,7 +351,7 @@ impl Sides<'_> {
             )?;
         }
         adopt_description(&mut merged, ours);
-        merged.prune_roots();
+        merged.prune_placeholders();
         tx.put_manifest(&merged)?;
         Ok(None)
     }
@@ -397,10 +411,10 @@ impl Sides<'_> {
         share_segments(tx, &session, other, from.lines)?;
         let mut failure = None;
         let mut emit = emitter(tx, &session, other.name, &mut failure);
-        let mut builder = resume(self.views, other, from, &mut emit)?;
+        let mut builder = resume(self.localizer, other, from, &mut emit)?;
         mine.walk(from.lines, &mut |piece| {
             let written = Reader::as_written(
-                self.views,
+                self.localizer,
                 mine.manifest,
                 piece.run,
                 mine.kind(),
@@ -488,7 +502,7 @@ impl Sides<'_> {
         from: u64,
         in_repo: bool,
     ) -> Result<Vec<LineHash>, SyncError> {
-        let reader = self.views.reader(text.manifest, session, text.kind());
+        let reader = self.localizer.reader(text.manifest, session, text.kind());
         let mut hashes = Vec::new();
         text.walk(from, &mut |piece: Piece<'_>| {
             let as_written = reader.read(piece.run, Reading::Exact, piece.text)?;
@@ -515,14 +529,14 @@ impl Sides<'_> {
 
     /// Lines of `run`, given as its machine wrote them, as a machine stores them that knows of no repository.
     fn without_repo(&self, text: &StoredText<'_>, run: &Run, written: &[u8]) -> Option<Vec<u8>> {
-        let origin = text.manifest.roots.get(&run.roots)?;
+        let origin = text.manifest.placeholders.get(&run.placeholders)?;
         let directory = text
             .manifest
             .project
             .as_ref()
             .and_then(|project| expand_path(project, origin));
         let collapser = self
-            .views
+            .localizer
             .collapser(&origin.without_repo(), &Vec::from_iter(directory));
         let mut plain = Vec::with_capacity(written.len());
         collapser.collapse(written, text.kind(), &mut plain);

@@ -20,7 +20,7 @@ pub(crate) fn on_all_cores<T: Sync, R: Send>(
     }
     let path = store.path();
     spread(items, threads, |items| {
-        let store = Store::open_another(path)?;
+        let store = Store::open_without_repair(path)?;
         let snapshot = store.head_snapshot()?;
         items.map(|item| step(&snapshot, item)).collect()
     })

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
-use crate::domain::root::RootSet;
+use crate::domain::placeholder::Placeholders;
 use crate::localize::collect::{Continuation, is_complete_json};
 use crate::localize::compare::{Relation, relate};
-use crate::localize::localizer::Views;
+use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{LocalText, StoredText, last_line_end, text_kind};
 use crate::report::transfer::{Outcome, SessionReport};
 use crate::session::discover::LocalSession;
@@ -20,7 +20,7 @@ use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, short_hash};
 use crate::workspace::error::SyncError;
 use crate::workspace::index::Entry;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// What differs between a session here and the stored one; empty if they are in step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(crate) struct Differences {
     /// What the store has more, by file.
     pub(crate) down: BTreeMap<Option<RelativeName>, FilePull>,
     /// Where the two went on differently; then `up` is what has to be stored for a fork.
-    pub(crate) parted: Option<Parting>,
+    pub(crate) parted: Option<Divergence>,
 }
 
 /// What is stored of each file.
@@ -56,7 +56,7 @@ pub(crate) enum FilePull {
 
 /// Where a local file and the stored one part.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Parting {
+pub(crate) struct Divergence {
     /// The file; `None` is the transcript.
     pub(crate) file: Option<RelativeName>,
     /// Lines in common.
@@ -73,9 +73,9 @@ impl Differences {
 
     /// The same, with what is longer here as if the store had gone on differently: after the lock was lost, only another machine
     /// may continue the session.
-    fn parted_at_the_end(mut self) -> Self {
+    fn into_divergence_at_end(mut self) -> Self {
         let longer = self.up.iter().find_map(|(name, step)| match step {
-            FileStep::Continue(from) => Some(Parting {
+            FileStep::Continue(from) => Some(Divergence {
                 file: name.clone(),
                 lines: from.lines,
                 offset: from.offset,
@@ -154,25 +154,25 @@ pub(crate) fn is_append_only(file: Option<&RelativeName>) -> bool {
 
 /// Compares `local` with the session of its id in `snapshot`.
 pub(crate) fn compare_session(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,
     local: &Local<'_>,
 ) -> Result<Differences, SyncError> {
-    if work.index.in_step(local.session) {
+    if workspace.index.in_step(local.session) {
         return Ok(Differences::default());
     }
     match snapshot.manifest(&local.session.id)? {
         Some(manifest) => {
             let found = compare_with(
-                work,
+                workspace,
                 snapshot,
                 &manifest,
                 local,
-                work.index.entry(local.session),
+                workspace.index.entry(local.session),
             )?;
-            let lost = work.locks.is_lost(&local.session.id);
+            let lost = workspace.locks.is_lost(&local.session.id);
             Ok(if lost {
-                found.parted_at_the_end()
+                found.into_divergence_at_end()
             } else {
                 found
             })
@@ -185,7 +185,7 @@ pub(crate) fn compare_session(
 
 /// Compares `local` with `manifest`: the session itself, or the fork that it has become. `known` is what the index vouches for.
 pub(crate) fn compare_with(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,
     manifest: &Manifest,
     local: &Local<'_>,
@@ -213,7 +213,7 @@ pub(crate) fn compare_with(
             }
             continue;
         }
-        match compare_file(work, snapshot, manifest, local, name.as_ref(), known)? {
+        match compare_file(workspace, snapshot, manifest, local, name.as_ref(), known)? {
             None => drop(found.up.insert(name, FileStep::Whole)),
             Some(Relation::Same) => {}
             Some(relation) if is_append_only(name.as_ref()) => {
@@ -221,7 +221,8 @@ pub(crate) fn compare_with(
             }
             // The client rewrote it here since both were in step, or it was never so and is no former content.
             Some(_)
-                if vouched.is_some() || !is_superseded(work, manifest, local, name.as_ref())? =>
+                if vouched.is_some()
+                    || !is_superseded(workspace, manifest, local, name.as_ref())? =>
             {
                 found.up.insert(name, FileStep::Whole);
             }
@@ -239,7 +240,7 @@ pub(crate) fn compare_with(
 
 /// How a local file relates to the stored one; `None` if the store has none of that name.
 fn compare_file(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,
     manifest: &Manifest,
     local: &Local<'_>,
@@ -251,11 +252,11 @@ fn compare_file(
     };
     // After an unterminated stored line there is more to decide than where the new lines begin.
     let known_end = known.filter(|_| name.is_none() && !stored.file.unterminated);
-    if let Some(offset) = known_end.and_then(|entry| entry.grown_from(local.session)) {
+    if let Some(offset) = known_end.and_then(|entry| entry.appended_since(local.session)) {
         return grown(local, manifest, offset).map(Some);
     }
-    let reader = work
-        .views
+    let reader = workspace
+        .localizer
         .reader(manifest, &local.session.id, text_kind(name));
     let relation = relate(&mut local.open(name, 0)?, &stored, &reader)?;
     if !matches!(relation, Relation::Diverged { .. }) || !reader.depends_on_repo() {
@@ -305,7 +306,7 @@ fn sort_in(
                     offset,
                 }),
             );
-            found.parted.get_or_insert(Parting {
+            found.parted.get_or_insert(Divergence {
                 file: name,
                 lines,
                 offset,
@@ -342,7 +343,7 @@ fn grown(local: &Local<'_>, manifest: &Manifest, offset: u64) -> Result<Relation
 
 /// Whether the local file, which the client rewrites in place, holds what the stored one once held.
 fn is_superseded(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     manifest: &Manifest,
     local: &Local<'_>,
     name: Option<&RelativeName>,
@@ -355,8 +356,8 @@ fn is_superseded(
     };
     let bytes = crate::sys::fs::read(&local.path(name))?;
     Ok(stored.superseded.contains(&portable_hash(
-        &work.views,
-        &work.views.roots_of(manifest),
+        &workspace.localizer,
+        &workspace.localizer.roots_of(manifest),
         &bytes,
         name,
     )))
@@ -364,8 +365,8 @@ fn is_superseded(
 
 /// The hash by which a file that is rewritten in place is known again.
 pub(crate) fn portable_hash(
-    views: &Views,
-    roots: &RootSet,
+    localizer: &Localizer,
+    placeholders: &Placeholders,
     local: &[u8],
     name: Option<&RelativeName>,
 ) -> String {
@@ -373,8 +374,8 @@ pub(crate) fn portable_hash(
     if is_verbatim(name) {
         portable.extend_from_slice(local);
     } else {
-        views
-            .collapser(roots, &[])
+        localizer
+            .collapser(placeholders, &[])
             .collapse(local, text_kind(name), &mut portable);
     }
     let mut hasher = blake3::Hasher::new();
@@ -384,14 +385,14 @@ pub(crate) fn portable_hash(
 
 /// How a report names a session.
 pub(crate) fn described(
-    views: &Views,
+    localizer: &Localizer,
     session: &SessionId,
     manifest: Option<&Manifest>,
     outcome: Outcome,
 ) -> SessionReport {
     SessionReport {
-        project: manifest.and_then(|m| views.project(m)),
-        title: manifest.and_then(|m| views.title(m)),
+        project: manifest.and_then(|m| localizer.project(m)),
+        title: manifest.and_then(|m| localizer.title(m)),
         last_activity: manifest.and_then(|m| m.last_activity.clone()),
         ..SessionReport::new(session.clone(), outcome)
     }

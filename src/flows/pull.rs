@@ -12,9 +12,9 @@ use crate::domain::progress::{Phase, Progress};
 use crate::flows::merge::Merged;
 use crate::flows::parallel::on_all_cores;
 use crate::flows::plan::{Differences, FilePull, Local, compare_session, compare_with, described};
-use crate::flows::push::{mention_merged, passed_over};
-use crate::flows::remote_sync::{fetch, send_rest};
-use crate::flows::store_session::Storing;
+use crate::flows::push::{add_merge_notes, passed_over};
+use crate::flows::remote_sync::{fetch, push_remaining_refs};
+use crate::flows::store_session::SessionWriter;
 use crate::flows::write_session::{Writer, Writing, all_files};
 use crate::localize::location::{is_recent, place, settle};
 use crate::localize::stored_text::StoredText;
@@ -31,10 +31,10 @@ use crate::sys::fail_point::fail_point;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter;
-use crate::workspace::filter::LeftOut;
-use crate::workspace::index::Unbrought;
+use crate::workspace::filter::ExcludeReason;
+use crate::workspace::index::NotPulledSession;
 use crate::workspace::lookup::stored_named;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
 use crate::workspace::read_only::machine_names;
 
@@ -59,16 +59,16 @@ pub struct PullRequest {
 /// What concerns the whole command, an unreachable remote among it; what concerns one session is in the report. If only one is asked for, and neither
 /// the store nor this machine has it, [`SyncError::NoSuchSession`] or [`SyncError::AmbiguousName`].
 pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncError> {
-    let mut work = Work::open(ctx)?;
-    let merged = fetch(&mut work)?;
+    let mut workspace = Workspace::open(ctx)?;
+    let merged = fetch(&mut workspace)?;
     if request.dry_run {
-        return bring(work, merged, request);
+        return bring(workspace, merged, request);
     }
-    match adopt_proposed_paths(&work)? {
-        None => bring(work, merged, request),
+    match adopt_proposed_paths(&workspace)? {
+        None => bring(workspace, merged, request),
         Some(settings) => {
             // Everything that was opened knows the former paths.
-            drop(work);
+            drop(workspace);
             let progress = Arc::clone(&ctx.progress);
             let Context {
                 env,
@@ -77,7 +77,7 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
                 ..
             } = *ctx;
             bring(
-                Work::open(&Context {
+                Workspace::open(&Context {
                     env,
                     settings,
                     clock,
@@ -93,30 +93,30 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
 
 /// Writes what is missing here.
 fn bring(
-    mut work: Work<'_>,
+    mut workspace: Workspace<'_>,
     mut merged: Merged,
     request: &PullRequest,
 ) -> Result<Report, SyncError> {
-    let found = work.discover()?;
-    let mut puller = Puller::plan(&work, &found, request)?;
+    let found = workspace.discover()?;
+    let mut puller = Puller::plan(&workspace, &found, request)?;
     fail_point("the pull is planned");
     if request.dry_run {
-        let mut report = puller.as_report(&work)?;
-        report.beside = crate::extras::pull::pull(&work, None)?;
+        let mut report = puller.as_report(&workspace)?;
+        report.extras = crate::extras::pull::pull(&workspace, None)?;
         return Ok(report);
     }
-    puller.keep_forks(&mut work)?;
-    puller.remember_repositories(&work);
-    let journal = Journal::new(&undo_path(work.ctx.env), work.ctx.clock.now());
-    let mut report = puller.execute(&mut work, &journal)?;
-    report.add_beside(std::mem::take(&mut merged.beside));
-    report.add_beside(crate::extras::pull::pull(&work, Some(&journal))?);
-    tell_forks_of_skipped(&mut report, &mut merged);
-    let (remote, more) = send_rest(&mut work)?;
+    puller.keep_forks(&mut workspace)?;
+    puller.remember_repositories(&workspace);
+    let journal = Journal::new(&undo_path(workspace.ctx.env), workspace.ctx.clock.now());
+    let mut report = puller.execute(&mut workspace, &journal)?;
+    report.add_beside(std::mem::take(&mut merged.extras));
+    report.add_beside(crate::extras::pull::pull(&workspace, Some(&journal))?);
+    note_forks_of_skipped_sessions(&mut report, &mut merged);
+    let (remote, more) = push_remaining_refs(&mut workspace)?;
     merged.add(more);
-    mention_merged(&mut report, &work, merged)?;
-    forget_lost(&mut work, &report, &puller)?;
-    match unseen(&work) {
+    add_merge_notes(&mut report, &workspace, merged)?;
+    forget_lost(&mut workspace, &report, &puller)?;
+    match unseen(&workspace) {
         Ok(notes) => report.notes = notes,
         // What was pulled is pulled.
         Err(e) => report.remarks.push(format!(
@@ -125,12 +125,12 @@ fn bring(
         )),
     }
     report.remote = remote;
-    work.save()?;
+    workspace.save()?;
     Ok(report)
 }
 
 /// That the fetch has made a fork of a session's tail does not hide why the session itself was not brought after that.
-fn tell_forks_of_skipped(report: &mut Report, merged: &mut Merged) {
+fn note_forks_of_skipped_sessions(report: &mut Report, merged: &mut Merged) {
     for session in report
         .sessions
         .iter_mut()
@@ -150,16 +150,20 @@ fn tell_forks_of_skipped(report: &mut Report, merged: &mut Merged) {
 }
 
 /// Where a lock was lost and its holder has ended, this machine's turns are a fork now, and the session here is that of the store.
-fn forget_lost(work: &mut Work<'_>, report: &Report, puller: &Puller<'_>) -> Result<(), SyncError> {
+fn forget_lost(
+    workspace: &mut Workspace<'_>,
+    report: &Report,
+    puller: &Puller<'_>,
+) -> Result<(), SyncError> {
     let skipped = |id: &SessionId| {
         report.sessions.iter().any(|s| {
             s.session == *id && matches!(s.outcome, Outcome::Skipped { .. } | Outcome::Ahead)
         })
     };
-    for session in work.locks.lost_without_holder() {
+    for session in workspace.locks.lost_without_holder() {
         let was_pulled = puller.steps.iter().any(|(id, _)| *id == session);
         if was_pulled && !skipped(&session) || !puller.found.sessions.contains_key(&session) {
-            work.locks.forget_lost(&session)?;
+            workspace.locks.forget_lost(&session)?;
         }
     }
     Ok(())
@@ -207,31 +211,32 @@ struct Puller<'a> {
     request: &'a PullRequest,
     steps: Vec<(SessionId, PullStep)>,
     /// What is not brought unasked, because it is too old or left out.
-    unbrought: Vec<Unbrought>,
+    unbrought: Vec<NotPulledSession>,
     /// Forks made by this pull.
     forks: Vec<MadeFork>,
 }
 
 impl<'a> Puller<'a> {
     fn plan(
-        work: &Work<'_>,
+        workspace: &Workspace<'_>,
         found: &'a Discovery,
         request: &'a PullRequest,
     ) -> Result<Self, SyncError> {
-        let snapshot = work.store.head_snapshot()?;
+        let snapshot = workspace.store.head_snapshot()?;
         let states = snapshot.sessions()?;
-        let live = live_sessions(&work.ctx.env.claude_dir);
+        let live = live_sessions(&workspace.ctx.env.claude_dir);
         let mut puller = Self {
             found,
-            compared_at: work.store.head()?,
+            compared_at: workspace.store.head()?,
             live: live.keys().cloned().collect(),
             request,
             steps: Vec::new(),
             unbrought: Vec::new(),
             forks: Vec::new(),
         };
-        let unasked =
-            |id: &&SessionId| found.sessions.contains_key(*id) || !work.was_here(id, &states[*id]);
+        let unasked = |id: &&SessionId| {
+            found.sessions.contains_key(*id) || !workspace.was_here(id, &states[*id])
+        };
         let mut wanted: BTreeSet<SessionId> = BTreeSet::new();
         if request.sessions.is_empty() {
             wanted.extend(states.keys().filter(unasked).cloned());
@@ -242,11 +247,13 @@ impl<'a> Puller<'a> {
                 Err(_) if found.sessions.contains_key(name) => drop(wanted.insert(name.clone())),
                 // Nothing else was asked for, so there is nothing to report.
                 Err(e) if request.sessions.len() == 1 => return Err(e),
-                Err(e) => puller.steps.push((name.clone(), or_skip(Err(e))?)),
+                Err(e) => puller
+                    .steps
+                    .push((name.clone(), downgrade_to_skip(Err(e))?)),
             }
         }
         for id in wanted {
-            let step = puller.plan_or_skip(work, &snapshot, &id, live.get(&id).copied())?;
+            let step = puller.plan_or_skip(workspace, &snapshot, &id, live.get(&id).copied())?;
             puller.steps.push((id, step));
         }
         Ok(puller)
@@ -255,37 +262,37 @@ impl<'a> Puller<'a> {
     /// As [`Self::plan_one`]; what concerns only this session is a reason to skip it.
     fn plan_or_skip(
         &mut self,
-        work: &Work<'_>,
+        workspace: &Workspace<'_>,
         snapshot: &Snapshot<'_>,
         id: &SessionId,
         pid: Option<u32>,
     ) -> Result<PullStep, SyncError> {
-        or_skip(self.plan_one(work, snapshot, id, pid))
+        downgrade_to_skip(self.plan_one(workspace, snapshot, id, pid))
     }
 
     fn plan_one(
         &mut self,
-        work: &Work<'_>,
+        workspace: &Workspace<'_>,
         snapshot: &Snapshot<'_>,
         id: &SessionId,
         pid: Option<u32>,
     ) -> Result<PullStep, SyncError> {
         let here = self.found.sessions.get(id);
-        if here.is_some_and(|here| work.index.in_step(here)) && !self.request.force {
+        if here.is_some_and(|here| workspace.index.in_step(here)) && !self.request.force {
             return Ok(PullStep::Nothing);
         }
         if let Some(here) = here
-            && let Some(why) = self.unasked(|| filter::stays_here(work, here))
+            && let Some(why) = self.unasked(|| filter::stays_here(workspace, here))
         {
-            let project = filter::known_project(work, here);
+            let project = filter::known_project(workspace, here);
             let report = SessionReport {
                 project,
-                ..described(&work.views, id, None, not_brought(&why))
+                ..described(&workspace.localizer, id, None, not_brought(&why))
             };
             return Ok(PullStep::Listed(Box::new(report)));
         }
         if here.is_none()
-            && let Some(report) = self.still_unbrought(work, id)
+            && let Some(report) = self.still_unbrought(workspace, id)
         {
             return Ok(PullStep::Listed(Box::new(report)));
         }
@@ -300,27 +307,31 @@ impl<'a> Puller<'a> {
             }
         };
         let Some(here) = here else {
-            return self.plan_new(work, snapshot, &manifest);
+            return self.plan_new(workspace, snapshot, &manifest);
         };
         let asked_for = !self.request.sessions.is_empty() && !self.request.keep_held;
-        if !asked_for && work.held.holds(here, snapshot)? {
-            return Ok(self.held(work, &manifest));
+        if !asked_for && workspace.held.holds(here, snapshot)? {
+            return Ok(self.held(workspace, &manifest));
         }
         let local = Local {
             session: here,
             live: pid.is_some(),
         };
-        if !asked_for && work.held.holds_transcript(here, snapshot)? {
+        if !asked_for && workspace.held.holds_transcript(here, snapshot)? {
             // The client has changed something beside the transcript.
-            let found = compare_session(work, snapshot, &local)?;
+            let found = compare_session(workspace, snapshot, &local)?;
             return Ok(if found.up.is_empty() {
-                self.held(work, &manifest)
+                self.held(workspace, &manifest)
             } else {
                 PullStep::Ahead
             });
         }
-        let step = self.step_for(here, &manifest, compare_session(work, snapshot, &local)?);
-        if let (PullStep::Fork(_), Some(why)) = (&step, filter::stays_here(work, here)) {
+        let step = self.step_for(
+            here,
+            &manifest,
+            compare_session(workspace, snapshot, &local)?,
+        );
+        if let (PullStep::Fork(_), Some(why)) = (&step, filter::stays_here(workspace, here)) {
             return Ok(PullStep::Skip(format!(
                 "it went on differently here, and a fork would be pushed, but {why}"
             )));
@@ -334,12 +345,12 @@ impl<'a> Puller<'a> {
     }
 
     /// A session that stays at an earlier state.
-    fn held(&self, work: &Work<'_>, manifest: &Manifest) -> PullStep {
+    fn held(&self, workspace: &Workspace<'_>, manifest: &Manifest) -> PullStep {
         let reason =
             "put back to an earlier state here; ccsync pull SESSION brings what came later"
                 .to_owned();
         let report = described(
-            &work.views,
+            &workspace.localizer,
             &manifest.session,
             Some(manifest),
             Outcome::Listed { reason },
@@ -377,34 +388,47 @@ impl<'a> Puller<'a> {
     /// A session that is not here.
     fn plan_new(
         &mut self,
-        work: &Work<'_>,
+        workspace: &Workspace<'_>,
         snapshot: &Snapshot<'_>,
         manifest: &Manifest,
     ) -> Result<PullStep, SyncError> {
-        let listed = |outcome| described(&work.views, &manifest.session, Some(manifest), outcome);
+        let listed = |outcome| {
+            described(
+                &workspace.localizer,
+                &manifest.session,
+                Some(manifest),
+                outcome,
+            )
+        };
         let left_out = self
-            .unasked(|| filter::not_brought(work, manifest))
+            .unasked(|| filter::not_brought(workspace, manifest))
             .map(|why| not_brought(&why));
         if let Some(outcome) =
-            left_out.or_else(|| self.too_old(work, manifest.last_activity.as_deref()))
+            left_out.or_else(|| self.too_old(workspace, manifest.last_activity.as_deref()))
         {
             let report = listed(outcome);
-            let place = filter::place(work, manifest);
+            let place = filter::place(workspace, manifest);
             self.unbrought
-                .push(Unbrought::new(report.clone(), place, manifest));
+                .push(NotPulledSession::new(report.clone(), place, manifest));
             return Ok(PullStep::Listed(Box::new(report)));
         }
-        let note = settle(work, manifest, &StoredText::transcript(snapshot, manifest))?;
+        let note = settle(
+            workspace,
+            manifest,
+            &StoredText::transcript(snapshot, manifest),
+        )?;
         let place = place(
-            &work.views.as_of_today(manifest),
-            &work.views.roots_of(manifest),
-            &work.ctx.env.claude_dir,
+            &workspace.localizer.with_current_project(manifest),
+            &workspace.localizer.roots_of(manifest),
+            &workspace.ctx.env.claude_dir,
         )?;
         match place {
-            Ok(directory) => Ok(match bring_to(work, snapshot, manifest, directory)? {
-                Brought::Write(writing) => PullStep::Write(Writing { note, ..writing }),
-                refused => refused.into(),
-            }),
+            Ok(directory) => Ok(
+                match apply_pull(workspace, snapshot, manifest, directory)? {
+                    Brought::Write(writing) => PullStep::Write(Writing { note, ..writing }),
+                    refused => refused.into(),
+                },
+            ),
             Err(reason) => Ok(PullStep::Listed(Box::new(listed(Outcome::Listed {
                 reason,
             })))),
@@ -412,21 +436,25 @@ impl<'a> Puller<'a> {
     }
 
     /// A session that an earlier pull has left in the store for its age or by the settings, if this one does so too.
-    fn still_unbrought(&self, work: &Work<'_>, session: &SessionId) -> Option<SessionReport> {
-        let known = work.index.elsewhere(session)?;
-        if known.lies_at.is_none() && work.chooser.asks_for_projects() {
+    fn still_unbrought(
+        &self,
+        workspace: &Workspace<'_>,
+        session: &SessionId,
+    ) -> Option<SessionReport> {
+        let known = workspace.index.elsewhere(session)?;
+        if known.lies_at.is_none() && workspace.filter.asks_for_projects() {
             return None;
         }
-        let left_out = self.unasked(|| filter::remembered_left_out(work, known));
+        let left_out = self.unasked(|| filter::remembered_left_out(workspace, known));
         if left_out
             .as_ref()
-            .is_some_and(|why| !filter::is_still_left_out(work, known, why))
+            .is_some_and(|why| !filter::is_still_left_out(workspace, known, why))
         {
             return None;
         }
         let outcome = left_out
             .map(|why| not_brought(&why))
-            .or_else(|| self.too_old(work, known.last_activity.as_deref()))?;
+            .or_else(|| self.too_old(workspace, known.last_activity.as_deref()))?;
         let (project, title) = (known.project.clone(), known.title.clone());
         let last_activity = known.last_activity.clone();
         Some(SessionReport {
@@ -438,7 +466,7 @@ impl<'a> Puller<'a> {
     }
 
     /// Why a session is left out that nobody asked for by name.
-    fn unasked(&self, left_out: impl FnOnce() -> Option<LeftOut>) -> Option<LeftOut> {
+    fn unasked(&self, left_out: impl FnOnce() -> Option<ExcludeReason>) -> Option<ExcludeReason> {
         if self.request.sessions.is_empty() {
             left_out()
         } else {
@@ -447,16 +475,16 @@ impl<'a> Puller<'a> {
     }
 
     /// What is said of a session that nobody asked for and that was not active lately.
-    fn too_old(&self, work: &Work<'_>, last_activity: Option<&str>) -> Option<Outcome> {
-        let days = self.request.days.unwrap_or(work.ctx.settings.days);
+    fn too_old(&self, workspace: &Workspace<'_>, last_activity: Option<&str>) -> Option<Outcome> {
+        let days = self.request.days.unwrap_or(workspace.ctx.settings.days);
         let unasked = self.request.sessions.is_empty()
-            && !is_recent(last_activity, work.ctx.clock.now(), days);
+            && !is_recent(last_activity, workspace.ctx.clock.now(), days);
         let reason = || format!("not active for {days} days: ccsync pull SESSION, or --days N");
         unasked.then(|| Outcome::Listed { reason: reason() })
     }
 
-    fn as_report(&self, work: &Work<'_>) -> Result<Report, SyncError> {
-        let snapshot = work.store.head_snapshot()?;
+    fn as_report(&self, workspace: &Workspace<'_>) -> Result<Report, SyncError> {
+        let snapshot = workspace.store.head_snapshot()?;
         let mut report = Report {
             dry_run: true,
             passed_over: passed_over(self.found),
@@ -478,39 +506,42 @@ impl<'a> Puller<'a> {
                         session,
                         live: false,
                     };
-                    Storing {
-                        work,
+                    SessionWriter {
+                        workspace,
                         snapshot: &snapshot,
                         local: &local,
                     }
-                    .foresee(found)?
+                    .preview_outcome(found)?
                 }
-                _ => foreseen(step, manifest.as_ref()),
+                _ => planned_outcome(step, manifest.as_ref()),
             };
-            report
-                .sessions
-                .push(described(&work.views, id, manifest.as_ref(), outcome));
+            report.sessions.push(described(
+                &workspace.localizer,
+                id,
+                manifest.as_ref(),
+                outcome,
+            ));
         }
         report.sort();
         Ok(report)
     }
 
     /// Stores the tails that lost their session's id, and plans to write both sides.
-    fn keep_forks(&mut self, work: &mut Work<'_>) -> Result<(), SyncError> {
+    fn keep_forks(&mut self, workspace: &mut Workspace<'_>) -> Result<(), SyncError> {
         while self
             .steps
             .iter()
             .any(|(_, step)| matches!(step, PullStep::Fork(_)))
         {
             let earlier = self.forks.len();
-            let later = self.store_forks(work)?;
-            self.plan_forks(work, earlier)?;
+            let later = self.store_forks(workspace)?;
+            self.plan_forks(workspace, earlier)?;
             let (snapshot, live) = (
-                work.store.head_snapshot()?,
-                live_sessions(&work.ctx.env.claude_dir),
+                workspace.store.head_snapshot()?,
+                live_sessions(&workspace.ctx.env.claude_dir),
             );
             for id in later {
-                let step = self.plan_or_skip(work, &snapshot, &id, live.get(&id).copied())?;
+                let step = self.plan_or_skip(workspace, &snapshot, &id, live.get(&id).copied())?;
                 self.steps.retain(|(planned, _)| *planned != id);
                 self.steps.push((id, step));
             }
@@ -519,11 +550,11 @@ impl<'a> Puller<'a> {
     }
 
     /// Stores tails in one commit. Returns the sessions that have to wait for the next one; the step of each other is no fork any more.
-    fn store_forks(&mut self, work: &Work<'_>) -> Result<Vec<SessionId>, SyncError> {
+    fn store_forks(&mut self, workspace: &Workspace<'_>) -> Result<Vec<SessionId>, SyncError> {
         let mut later = Vec::new();
-        let base = work.store.head()?;
-        let mut tx = work.store.begin(base.as_ref())?;
-        let snapshot = work.store.head_snapshot()?;
+        let base = workspace.store.head()?;
+        let mut tx = workspace.store.begin(base.as_ref())?;
+        let snapshot = workspace.store.head_snapshot()?;
         for (id, step) in &mut self.steps {
             let PullStep::Fork(differences) = step else {
                 continue;
@@ -538,8 +569,8 @@ impl<'a> Puller<'a> {
                 session,
                 live: false,
             };
-            match (Storing {
-                work,
+            match (SessionWriter {
+                workspace,
                 snapshot: &snapshot,
                 local: &local,
             })
@@ -582,17 +613,21 @@ impl<'a> Puller<'a> {
             }
         }
         if !tx.is_empty() {
-            let message = format!("forks kept by a pull of {}", work.machine.name);
-            tx.commit(&work.author(), &message, base.as_slice())?;
+            let message = format!("forks kept by a pull of {}", workspace.machine.name);
+            tx.commit(&workspace.author(), &message, base.as_slice())?;
         }
         Ok(later)
     }
 
     /// A fork lies beside the session it left. The first `earlier` ones have their steps already.
-    fn plan_forks(&mut self, work: &mut Work<'_>, earlier: usize) -> Result<(), SyncError> {
-        work.index.follow(&work.store)?;
-        let snapshot = work.store.head_snapshot()?;
-        let live = live_sessions(&work.ctx.env.claude_dir);
+    fn plan_forks(
+        &mut self,
+        workspace: &mut Workspace<'_>,
+        earlier: usize,
+    ) -> Result<(), SyncError> {
+        workspace.index.follow(&workspace.store)?;
+        let snapshot = workspace.store.head_snapshot()?;
+        let live = live_sessions(&workspace.ctx.env.claude_dir);
         let mut steps = Vec::new();
         let forks = self.forks[earlier..]
             .iter()
@@ -604,10 +639,10 @@ impl<'a> Puller<'a> {
             let step = match (self.found.sessions.get(id), self.found.sessions.get(fork)) {
                 // It was here, and has just grown in the store: what was planned for it is out of date.
                 (_, Some(_)) => {
-                    self.plan_or_skip(work, &snapshot, fork, live.get(fork).copied())?
+                    self.plan_or_skip(workspace, &snapshot, fork, live.get(fork).copied())?
                 }
-                (Some(beside), None) => or_skip(
-                    bring_to(work, &snapshot, &manifest, beside.directory.clone())
+                (Some(extras), None) => downgrade_to_skip(
+                    apply_pull(workspace, &snapshot, &manifest, extras.directory.clone())
                         .map(PullStep::from),
                 )?,
                 (None, None) => continue,
@@ -621,19 +656,23 @@ impl<'a> Puller<'a> {
         Ok(())
     }
 
-    fn execute(&self, work: &mut Work<'_>, journal: &Journal) -> Result<Report, SyncError> {
+    fn execute(
+        &self,
+        workspace: &mut Workspace<'_>,
+        journal: &Journal,
+    ) -> Result<Report, SyncError> {
         let writes = self
             .steps
             .iter()
             .any(|(_, step)| matches!(step, PullStep::Write(_)));
         let names = if writes {
-            machine_names(work.ctx, Some(&work.store.head_snapshot()?))?
+            machine_names(workspace.ctx, Some(&workspace.store.head_snapshot()?))?
         } else {
             BTreeMap::new()
         };
         let writer = Writer {
-            views: &work.views,
-            claude_dir: &work.ctx.env.claude_dir,
+            localizer: &workspace.localizer,
+            claude_dir: &workspace.ctx.env.claude_dir,
             journal,
             names: &names,
         };
@@ -646,22 +685,23 @@ impl<'a> Puller<'a> {
         let mut written = Vec::new();
         let (new, others): (Vec<_>, Vec<_>) =
             self.steps.iter().partition(|(_, step)| step.is_new());
-        work.ctx
+        workspace
+            .ctx
             .progress
             .begin(Phase::Materialise, self.steps.len() as u64, 0);
         // New sessions, forks among them, come first: what is replaced afterwards lies in a fork by then.
-        let progress = &*work.ctx.progress;
-        let done = on_all_cores(&work.store, &new, &|snapshot, (id, step)| {
+        let progress = &*workspace.ctx.progress;
+        let done = on_all_cores(&workspace.store, &new, &|snapshot, (id, step)| {
             carry_out(writer, snapshot, id, step, progress)
         })
         .and_then(|mut done| {
-            let snapshot = work.store.head_snapshot()?;
+            let snapshot = workspace.store.head_snapshot()?;
             for (id, step) in others {
                 done.push(carry_out(writer, &snapshot, id, step, progress)?);
             }
             Ok(done)
         });
-        work.ctx.progress.end();
+        workspace.ctx.progress.end();
         for done in done? {
             match done {
                 Done::Nothing => report.unchanged += 1,
@@ -671,19 +711,19 @@ impl<'a> Puller<'a> {
                 }
             }
         }
-        materialise::prune(&undo_path(work.ctx.env), work.ctx.clock.now());
-        work.record_in_step(&in_step, self.compared_at.as_ref())?;
-        let head = work.store.head()?;
-        work.record_in_step(&written, head.as_ref())?;
-        work.record_elsewhere(&self.unbrought)?;
-        self.name_forks(work, &mut report)?;
+        materialise::prune(&undo_path(workspace.ctx.env), workspace.ctx.clock.now());
+        workspace.record_in_step(&in_step, self.compared_at.as_ref())?;
+        let head = workspace.store.head()?;
+        workspace.record_in_step(&written, head.as_ref())?;
+        workspace.record_elsewhere(&self.unbrought)?;
+        self.name_forks(workspace, &mut report)?;
         report.sort();
         Ok(report)
     }
 
     /// The session that lost a tail is reported as forked, the fork itself not twice.
-    fn name_forks(&self, work: &Work<'_>, report: &mut Report) -> Result<(), SyncError> {
-        let snapshot = work.store.head_snapshot()?;
+    fn name_forks(&self, workspace: &Workspace<'_>, report: &mut Report) -> Result<(), SyncError> {
+        let snapshot = workspace.store.head_snapshot()?;
         for MadeFork {
             session: id,
             fork,
@@ -700,7 +740,12 @@ impl<'a> Puller<'a> {
                     fork: fork.clone(),
                     lines: *lines,
                 };
-                let named = described(&work.views, id, snapshot.manifest(id)?.as_ref(), outcome);
+                let named = described(
+                    &workspace.localizer,
+                    id,
+                    snapshot.manifest(id)?.as_ref(),
+                    outcome,
+                );
                 report.sessions.push(SessionReport {
                     turns: *turns,
                     ..named
@@ -712,8 +757,8 @@ impl<'a> Puller<'a> {
 
     /// Before anything is written: what is known of where it is written need not be found out again. If it cannot be written down, that
     /// costs time later, not truth.
-    fn remember_repositories(&self, work: &Work<'_>) {
-        let clones = work.views.clones();
+    fn remember_repositories(&self, workspace: &Workspace<'_>) {
+        let clones = workspace.localizer.clones();
         let planned = self.steps.iter().map(|(id, _)| id);
         clones.keep_only(&self.found.sessions.keys().chain(planned).collect());
         let _ = clones.save();
@@ -747,8 +792,8 @@ impl From<Brought> for PullStep {
 }
 
 /// How a session is reported that the settings leave in the store.
-fn not_brought(why: &LeftOut) -> Outcome {
-    Outcome::LeftOut {
+fn not_brought(why: &ExcludeReason) -> Outcome {
+    Outcome::ExcludeReason {
         reason: why.to_string(),
         stored: true,
     }
@@ -756,8 +801,8 @@ fn not_brought(why: &LeftOut) -> Outcome {
 
 /// Writes a session whose transcript is not here into `directory`. Files beside it that are there already are not replaced by what they
 /// are no part of.
-pub(crate) fn bring_to(
-    work: &Work<'_>,
+pub(crate) fn apply_pull(
+    workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,
     manifest: &Manifest,
     directory: PathBuf,
@@ -766,7 +811,7 @@ pub(crate) fn bring_to(
         return Ok(Brought::Write(Writing::new(directory, manifest)));
     };
     let found = compare_with(
-        work,
+        workspace,
         snapshot,
         manifest,
         &Local {
@@ -796,7 +841,7 @@ pub(crate) fn bring_to(
     }))
 }
 
-fn foreseen(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {
+fn planned_outcome(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {
     match step {
         PullStep::Nothing | PullStep::Ahead | PullStep::Fork(_) | PullStep::Held(None) => {
             Outcome::Ahead
@@ -823,7 +868,7 @@ fn foreseen(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {
 }
 
 /// What concerns only one session is a reason to skip it.
-fn or_skip(planned: Result<PullStep, SyncError>) -> Result<PullStep, SyncError> {
+fn downgrade_to_skip(planned: Result<PullStep, SyncError>) -> Result<PullStep, SyncError> {
     match planned {
         Err(e) if e.is_about_one_session() => Ok(PullStep::Skip(e.in_words())),
         planned => planned,
@@ -858,9 +903,9 @@ fn carry_out(
             .map(|(report, now)| Done::Reported(Box::new(report), now)),
         other => {
             let manifest = snapshot.manifest(id).ok().flatten();
-            let outcome = foreseen(other, manifest.as_ref());
+            let outcome = planned_outcome(other, manifest.as_ref());
             Ok(Done::Reported(
-                Box::new(described(writer.views, id, manifest.as_ref(), outcome)),
+                Box::new(described(writer.localizer, id, manifest.as_ref(), outcome)),
                 None,
             ))
         }
@@ -872,7 +917,7 @@ fn carry_out(
                 reason: e.in_words(),
             };
             Ok(Done::Reported(
-                Box::new(described(writer.views, id, None, outcome)),
+                Box::new(described(writer.localizer, id, None, outcome)),
                 None,
             ))
         }

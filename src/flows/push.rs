@@ -10,8 +10,8 @@ use crate::domain::progress::Phase;
 use crate::flows::merge::Merged;
 use crate::flows::plan::{Differences, Local, compare_session, described};
 use crate::flows::remote_sync::{fetch, send};
-use crate::flows::store_session::{Storing, is_stored};
-use crate::report::transfer::{Outcome, PassedOver, Report, SessionReport};
+use crate::flows::store_session::{SessionWriter, is_stored};
+use crate::report::transfer::{Outcome, Report, SessionReport, SkippedFile};
 use crate::session::discover::{Discovery, LocalSession};
 use crate::session::live::live_sessions;
 use crate::store::Transaction;
@@ -20,8 +20,8 @@ use crate::sys::fail_point::fail_point;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter;
-use crate::workspace::filter::{LeftOut, Selection};
-use crate::workspace::open::Work;
+use crate::workspace::filter::{ExcludeReason, Selection};
+use crate::workspace::open::Workspace;
 
 /// Brings every session of this machine to the remote.
 ///
@@ -41,9 +41,9 @@ pub fn push_selected(
     selection: &Selection,
 ) -> Result<Report, SyncError> {
     let purpose = if dry_run {
-        Purpose::Plan
+        PushReason::Plan
     } else {
-        Purpose::Push
+        PushReason::Push
     };
     push_for(ctx, purpose, selection).map(|(report, _)| report)
 }
@@ -53,7 +53,7 @@ const STAYS: &str = "what was not pushed before stays here; if another machine g
 
 /// For what everything is pushed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Purpose<'a> {
+pub(crate) enum PushReason<'a> {
     /// To see what would be done.
     Plan,
     /// Because somebody asked for it.
@@ -68,43 +68,43 @@ pub(crate) enum Purpose<'a> {
 /// has ended, or is this process: a pull makes this machine's turns a session of their own.
 pub(crate) fn push_for(
     ctx: &Context<'_>,
-    purpose: Purpose<'_>,
+    purpose: PushReason<'_>,
     selection: &Selection,
 ) -> Result<(Report, Vec<SessionId>), SyncError> {
-    let dry_run = matches!(purpose, Purpose::Plan);
-    let (mut work, found) = Work::open_and_discover(ctx)?;
+    let dry_run = matches!(purpose, PushReason::Plan);
+    let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
     if !dry_run {
-        fetch_first(&mut work)?;
+        fetch_before_push(&mut workspace)?;
     }
     fail_point("the sessions are found");
-    let plan = Plan::make(&work, &found, selection)?;
+    let plan = Plan::make(&workspace, &found, selection)?;
     fail_point("the push is planned");
     if dry_run {
-        let mut report = plan.as_report(&work)?;
-        report.beside = crate::extras::push::push(&mut work, true)?;
+        let mut report = plan.as_report(&workspace)?;
+        report.extras = crate::extras::push::push(&mut workspace, true)?;
         return Ok((report, Vec::new()));
     }
     let not_looked_at = plan.not_looked_at.clone();
-    let mut report = plan.execute(&mut work)?;
-    report.beside = crate::extras::push::push(&mut work, false)?;
-    prepare_locks(&mut work, purpose, &report, &not_looked_at);
-    let staying = what_stays(&work, &found, &report)?;
-    let (remote, merged) = send(&mut work)?;
-    mention_merged(&mut report, &work, merged)?;
-    name_what_stays(&work, &staying, &mut report)?;
+    let mut report = plan.execute(&mut workspace)?;
+    report.extras = crate::extras::push::push(&mut workspace, false)?;
+    prepare_locks(&mut workspace, purpose, &report, &not_looked_at);
+    let staying = excluded_but_local(&workspace, &found, &report)?;
+    let (remote, merged) = send(&mut workspace)?;
+    add_merge_notes(&mut report, &workspace, merged)?;
+    note_excluded_sessions(&workspace, &staying, &mut report)?;
     report.remote = remote;
-    work.save()?;
-    Ok((report, work.locks.lost_without_holder()))
+    workspace.save()?;
+    Ok((report, workspace.locks.lost_without_holder()))
 }
 
 /// Which locks go with what is sent. That of a session which could not be stored stays: its turns are only here.
 fn prepare_locks(
-    work: &mut Work<'_>,
-    purpose: Purpose<'_>,
+    workspace: &mut Workspace<'_>,
+    purpose: PushReason<'_>,
     report: &Report,
     not_looked_at: &BTreeSet<SessionId>,
 ) {
-    let live = live_sessions(&work.ctx.env.claude_dir);
+    let live = live_sessions(&workspace.ctx.env.claude_dir);
     let skipped = report
         .sessions
         .iter()
@@ -114,34 +114,34 @@ fn prepare_locks(
         .chain(not_looked_at)
         .collect();
     let none = BTreeSet::new();
-    let done = if let Purpose::Finish(sessions) = purpose {
+    let done = if let PushReason::Finish(sessions) = purpose {
         sessions
     } else {
         &none
     };
-    work.locks.end(
+    workspace.locks.end(
         done,
         |session| live.contains_key(session),
         |session| skipped.contains(session),
     );
-    if matches!(purpose, Purpose::BackUp) {
-        work.locks.renew();
+    if matches!(purpose, PushReason::BackUp) {
+        workspace.locks.renew();
     }
 }
 
 /// A session that the settings leave out gives its lock back: nobody is at work on it any more, and nothing of it may be sent. Those of which
 /// something stays here.
-fn what_stays(
-    work: &Work<'_>,
+fn excluded_but_local(
+    workspace: &Workspace<'_>,
     found: &Discovery,
     report: &Report,
 ) -> Result<BTreeSet<SessionId>, SyncError> {
     let mut staying = BTreeSet::new();
     for session in &report.sessions {
-        if matches!(session.outcome, Outcome::LeftOut { .. })
-            && work.locks.ends(&session.session)
+        if matches!(session.outcome, Outcome::ExcludeReason { .. })
+            && workspace.locks.ends(&session.session)
             && let Some(here) = found.sessions.get(&session.session)
-            && !is_stored(work, here)?
+            && !is_stored(workspace, here)?
         {
             staying.insert(session.session.clone());
         }
@@ -150,22 +150,22 @@ fn what_stays(
 }
 
 /// That something stays here is said, because another machine may go on without it now; and what has become of the lock.
-fn name_what_stays(
-    work: &Work<'_>,
+fn note_excluded_sessions(
+    workspace: &Workspace<'_>,
     staying: &BTreeSet<SessionId>,
     report: &mut Report,
 ) -> Result<(), SyncError> {
     let is_left_out =
-        |session: &&mut SessionReport| matches!(session.outcome, Outcome::LeftOut { .. });
+        |session: &&mut SessionReport| matches!(session.outcome, Outcome::ExcludeReason { .. });
     for session in report
         .sessions
         .iter_mut()
         .filter(is_left_out)
         .filter(|left| staying.contains(&left.session))
     {
-        let lock = match work.locks.note(&work.store, &session.session)? {
+        let lock = match workspace.locks.note(&workspace.store, &session.session)? {
             Some(lost) => lost,
-            None if work.locks.claim(&session.session).is_some() => {
+            None if workspace.locks.claim(&session.session).is_some() => {
                 "its lock goes back with the next push".to_owned()
             }
             None => "its lock is given back".to_owned(),
@@ -176,13 +176,13 @@ fn name_what_stays(
 }
 
 /// A store without a commit is new, or was lost: what the remote holds is looked at before anything is compared with it.
-pub(crate) fn fetch_first(work: &mut Work<'_>) -> Result<(), SyncError> {
-    if work.store.head()?.is_some() {
+pub(crate) fn fetch_before_push(workspace: &mut Workspace<'_>) -> Result<(), SyncError> {
+    if workspace.store.head()?.is_some() {
         return Ok(());
     }
-    match fetch(work) {
+    match fetch(workspace) {
         // Offline, everything is stored as new; merging finds out later what was there.
-        Ok(_) | Err(SyncError::Remote(_)) => work.refresh_machine(),
+        Ok(_) | Err(SyncError::Remote(_)) => workspace.refresh_machine(),
         Err(e) => Err(e),
     }
 }
@@ -190,7 +190,7 @@ pub(crate) fn fetch_first(work: &mut Work<'_>) -> Result<(), SyncError> {
 /// What a push is going to do.
 #[derive(Default)]
 pub(crate) struct Plan<'a> {
-    passed_over: Vec<PassedOver>,
+    passed_over: Vec<SkippedFile>,
     steps: Vec<(Local<'a>, Differences)>,
     /// Sessions that cannot be handled, with the reason.
     skipped: Vec<(SessionId, String)>,
@@ -205,35 +205,35 @@ pub(crate) struct Plan<'a> {
 
 /// Stores what of these sessions is only here; nothing is sent.
 pub(crate) fn store_sessions(
-    work: &mut Work<'_>,
+    workspace: &mut Workspace<'_>,
     sessions: &[&LocalSession],
 ) -> Result<Report, SyncError> {
     Plan::compare(
-        work,
+        workspace,
         sessions.iter().map(|session| Local {
             session,
             live: false,
         }),
     )?
-    .execute(work)
+    .execute(workspace)
 }
 
 impl<'a> Plan<'a> {
     /// Compares every session of this machine with the store that is selected, and that the settings let travel.
     pub(crate) fn make(
-        work: &Work<'_>,
+        workspace: &Workspace<'_>,
         found: &'a Discovery,
         selection: &Selection,
     ) -> Result<Self, SyncError> {
-        let live = live_sessions(&work.ctx.env.claude_dir);
-        let is_selected = selection.taker(work);
+        let live = live_sessions(&workspace.ctx.env.claude_dir);
+        let is_selected = selection.predicate(workspace);
         let (mut not_looked_at, mut left_out, mut chosen) =
             (BTreeSet::new(), Vec::new(), Vec::new());
         for session in found.sessions.values() {
             if !is_selected(session) {
                 not_looked_at.insert(session.id.clone());
-            } else if let Some(reason) = filter::left_out(work, session) {
-                left_out.push(left_out_report(work, session, &reason)?);
+            } else if let Some(reason) = filter::left_out(workspace, session) {
+                left_out.push(left_out_report(workspace, session, &reason)?);
             } else {
                 chosen.push(Local {
                     session,
@@ -245,22 +245,22 @@ impl<'a> Plan<'a> {
             passed_over: passed_over(found),
             left_out,
             not_looked_at,
-            ..Self::compare(work, chosen)?
+            ..Self::compare(workspace, chosen)?
         })
     }
 
     fn compare(
-        work: &Work<'_>,
+        workspace: &Workspace<'_>,
         sessions: impl IntoIterator<Item = Local<'a>>,
     ) -> Result<Self, SyncError> {
-        let snapshot = work.store.head_snapshot()?;
+        let snapshot = workspace.store.head_snapshot()?;
         let mut plan = Self::default();
         for local in sessions {
-            if work.held.holds(local.session, &snapshot)? {
+            if workspace.held.holds(local.session, &snapshot)? {
                 plan.held += 1;
                 continue;
             }
-            match compare_session(work, &snapshot, &local) {
+            match compare_session(workspace, &snapshot, &local) {
                 Ok(differences) if differences.is_empty() => plan.unchanged.push(local),
                 Ok(differences) => plan.steps.push((local, differences)),
                 Err(e) if e.is_about_one_session() => {
@@ -273,20 +273,20 @@ impl<'a> Plan<'a> {
     }
 
     /// The report of a push that does nothing.
-    pub(crate) fn as_report(&self, work: &Work<'_>) -> Result<Report, SyncError> {
-        let snapshot = work.store.head_snapshot()?;
-        let mut report = self.begin_report(work);
+    pub(crate) fn as_report(&self, workspace: &Workspace<'_>) -> Result<Report, SyncError> {
+        let snapshot = workspace.store.head_snapshot()?;
+        let mut report = self.begin_report(workspace);
         report.dry_run = true;
         for (local, differences) in &self.steps {
-            let outcome = Storing {
-                work,
+            let outcome = SessionWriter {
+                workspace,
                 snapshot: &snapshot,
                 local,
             }
-            .foresee(differences)?;
+            .preview_outcome(differences)?;
             let manifest = snapshot.manifest(&local.session.id)?;
             report.sessions.push(described(
-                &work.views,
+                &workspace.localizer,
                 &local.session.id,
                 manifest.as_ref(),
                 outcome,
@@ -297,47 +297,48 @@ impl<'a> Plan<'a> {
     }
 
     /// Stores everything, in one commit but for rare cases, and reports it.
-    pub(crate) fn execute(mut self, work: &mut Work<'_>) -> Result<Report, SyncError> {
-        let compared_at = work.store.head()?;
-        let mut report = self.begin_report(work);
+    pub(crate) fn execute(mut self, workspace: &mut Workspace<'_>) -> Result<Report, SyncError> {
+        let compared_at = workspace.store.head()?;
+        let mut report = self.begin_report(workspace);
         let mut steps = std::mem::take(&mut self.steps);
         let bytes = steps.iter().map(|(local, _)| local.session.bytes()).sum();
-        work.ctx
+        workspace
+            .ctx
             .progress
             .begin(Phase::Store, steps.len() as u64, bytes);
         loop {
-            let stored = store_together(work, steps)?;
+            let stored = store_together(workspace, steps)?;
             report.sessions.extend(stored.reports);
             if stored.later.is_empty() {
                 break;
             }
-            let again = Self::compare(work, stored.later)?;
+            let again = Self::compare(workspace, stored.later)?;
             report.sessions.extend(
                 again
                     .skipped
                     .iter()
-                    .map(|(id, reason)| skipped(work, id, reason.clone())),
+                    .map(|(id, reason)| skipped(workspace, id, reason.clone())),
             );
             report.unchanged += again.unchanged.len() as u64 + again.held;
             steps = again.steps;
         }
-        work.ctx.progress.end();
+        workspace.ctx.progress.end();
         // Of a running session only whole lines were compared.
         let whole = self
             .unchanged
             .iter()
             .filter(|local| !local.live)
             .map(|local| local.session);
-        work.record_in_step(whole, compared_at.as_ref())?;
+        workspace.record_in_step(whole, compared_at.as_ref())?;
         report.sort();
         Ok(report)
     }
 
-    fn begin_report(&self, work: &Work<'_>) -> Report {
+    fn begin_report(&self, workspace: &Workspace<'_>) -> Report {
         let skipped = self
             .skipped
             .iter()
-            .map(|(id, reason)| skipped(work, id, reason.clone()));
+            .map(|(id, reason)| skipped(workspace, id, reason.clone()));
         Report {
             sessions: skipped.chain(self.left_out.iter().cloned()).collect(),
             unchanged: self.unchanged.len() as u64 + self.held,
@@ -356,22 +357,22 @@ struct Stored<'a> {
 
 /// Stores these sessions in one commit.
 fn store_together<'a>(
-    work: &mut Work<'_>,
+    workspace: &mut Workspace<'_>,
     steps: Vec<(Local<'a>, Differences)>,
 ) -> Result<Stored<'a>, SyncError> {
-    let base = work.store.head()?;
-    let mut tx = work.store.begin(base.as_ref())?;
+    let base = workspace.store.head()?;
+    let mut tx = workspace.store.begin(base.as_ref())?;
     let mut stored = Stored {
         reports: Vec::new(),
         later: Vec::new(),
     };
     let (mut in_step, mut others, mut held) = (Vec::new(), Vec::new(), Vec::new());
     for (local, differences) in steps {
-        let is_held = work
+        let is_held = workspace
             .held
-            .holds_transcript(local.session, &work.store.head_snapshot()?)?;
-        let done = store_one(work, &mut tx, &local, &differences)?;
-        work.ctx.progress.advance(1, local.session.bytes());
+            .holds_transcript(local.session, &workspace.store.head_snapshot()?)?;
+        let done = store_one(workspace, &mut tx, &local, &differences)?;
+        workspace.ctx.progress.advance(1, local.session.bytes());
         match done {
             None => stored.later.push(local),
             Some((report, complete)) => {
@@ -387,20 +388,20 @@ fn store_together<'a>(
             }
         }
     }
-    if let Some(machine) = commit(work, tx, base.as_ref(), &stored.reports)? {
-        work.machine = machine;
-        work.machine_changed = false;
+    if let Some(machine) = commit(workspace, tx, base.as_ref(), &stored.reports)? {
+        workspace.machine = machine;
+        workspace.machine_changed = false;
     }
-    others.into_iter().for_each(|id| work.index.forget(id));
+    others.into_iter().for_each(|id| workspace.index.forget(id));
     in_step
         .iter()
-        .for_each(|session| work.index.forget(&session.id));
-    let head = work.store.head()?;
-    work.record_in_step(in_step, head.as_ref())?;
+        .for_each(|session| workspace.index.forget(&session.id));
+    let head = workspace.store.head()?;
+    workspace.record_in_step(in_step, head.as_ref())?;
     for session in held {
         // What changed beside it is this machine's own doing, and brings no later turns back.
-        if let Some(state) = work.store.head_snapshot()?.state(&session.id)? {
-            work.held.hold(session, state);
+        if let Some(state) = workspace.store.head_snapshot()?.state(&session.id)? {
+            workspace.held.hold(session, state);
         }
     }
     Ok(stored)
@@ -408,18 +409,18 @@ fn store_together<'a>(
 
 /// Stores one session, and says whether it is in step then. `None`: it has to wait for the next commit.
 fn store_one(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     tx: &mut Transaction<'_>,
     local: &Local<'_>,
     differences: &Differences,
 ) -> Result<Option<(SessionReport, bool)>, SyncError> {
     if crate::sys::signal::interrupted() {
-        work.ctx.progress.end();
+        workspace.ctx.progress.end();
         return Err(SyncError::Interrupted);
     }
-    let snapshot = work.store.head_snapshot()?;
-    match (Storing {
-        work,
+    let snapshot = workspace.store.head_snapshot()?;
+    match (SessionWriter {
+        workspace,
         snapshot: &snapshot,
         local,
     })
@@ -436,7 +437,7 @@ fn store_one(
         Err(e) if e.is_about_one_session() => {
             tx.forget_incomplete_sessions()?;
             Ok(Some((
-                skipped(work, &local.session.id, e.in_words()),
+                skipped(workspace, &local.session.id, e.in_words()),
                 false,
             )))
         }
@@ -445,10 +446,10 @@ fn store_one(
 }
 
 /// Files that look like parts of sessions and cannot be taken.
-pub(crate) fn passed_over(found: &Discovery) -> Vec<PassedOver> {
+pub(crate) fn passed_over(found: &Discovery) -> Vec<SkippedFile> {
     let refused = found.refused.iter();
     refused
-        .map(|r| PassedOver {
+        .map(|r| SkippedFile {
             path: r.path.display().to_string(),
             reason: r.reason.clone(),
         })
@@ -457,40 +458,50 @@ pub(crate) fn passed_over(found: &Discovery) -> Vec<PassedOver> {
 
 /// How a session is reported that the settings keep here.
 pub(crate) fn left_out_report(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     session: &LocalSession,
-    why: &LeftOut,
+    why: &ExcludeReason,
 ) -> Result<SessionReport, SyncError> {
-    let stored = work.store.head_snapshot()?.state(&session.id)?.is_some();
-    let outcome = Outcome::LeftOut {
+    let stored = workspace
+        .store
+        .head_snapshot()?
+        .state(&session.id)?
+        .is_some();
+    let outcome = Outcome::ExcludeReason {
         reason: why.to_string(),
         stored,
     };
-    let project = filter::known_project(work, session);
+    let project = filter::known_project(workspace, session);
     Ok(SessionReport {
         project,
-        ..described(&work.views, &session.id, None, outcome)
+        ..described(&workspace.localizer, &session.id, None, outcome)
     })
 }
 
-fn skipped(work: &Work<'_>, session: &SessionId, reason: String) -> SessionReport {
-    described(&work.views, session, None, Outcome::Skipped { reason })
+fn skipped(workspace: &Workspace<'_>, session: &SessionId, reason: String) -> SessionReport {
+    described(
+        &workspace.localizer,
+        session,
+        None,
+        Outcome::Skipped { reason },
+    )
 }
 
 /// Commits what the transaction holds, if anything; returns this machine as it is described in the commit.
 fn commit(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     mut tx: Transaction<'_>,
     base: Option<&CommitId>,
     reports: &[SessionReport],
 ) -> Result<Option<Machine>, SyncError> {
-    if tx.is_empty() && !work.machine_changed {
+    if tx.is_empty() && !workspace.machine_changed {
         return Ok(None);
     }
-    work.ctx.progress.begin(Phase::Commit, 0, 0);
-    let mut machine = work.machine.clone();
+    workspace.ctx.progress.begin(Phase::Commit, 0, 0);
+    let mut machine = workspace.machine.clone();
     machine.last_push = Some(
-        work.ctx
+        workspace
+            .ctx
             .clock
             .now()
             .to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
@@ -511,23 +522,23 @@ fn commit(
         machine.name,
         if sessions == 1 { "" } else { "s" }
     );
-    let result = tx.commit(&work.author(), &message, base.cloned().as_slice());
-    work.ctx.progress.end();
+    let result = tx.commit(&workspace.author(), &message, base.cloned().as_slice());
+    workspace.ctx.progress.end();
     result?;
     Ok(Some(machine))
 }
 
 /// Merging may have made a fork of what this very push had stored as an extension, or met a session that cannot be read.
-pub(crate) fn mention_merged(
+pub(crate) fn add_merge_notes(
     report: &mut Report,
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     merged: Merged,
 ) -> Result<(), SyncError> {
-    let snapshot = work.store.head_snapshot()?;
+    let snapshot = workspace.store.head_snapshot()?;
     for (session, (fork, lines)) in merged.forks {
         let there = snapshot.manifest(&fork)?;
         report.replace(described(
-            &work.views,
+            &workspace.localizer,
             &session,
             there.as_ref(),
             Outcome::Forked { fork, lines },
@@ -541,10 +552,10 @@ pub(crate) fn mention_merged(
     report
         .remarks
         .extend(merged.renamed.into_iter().map(renamed));
-    report.add_beside(merged.beside);
+    report.add_beside(merged.extras);
     for (session, reason) in merged.skipped {
         report.replace(described(
-            &work.views,
+            &workspace.localizer,
             &session,
             None,
             Outcome::Skipped { reason },
@@ -557,7 +568,7 @@ pub(crate) fn mention_merged(
     {
         session
             .notes
-            .extend(work.locks.note(&work.store, &session.session)?);
+            .extend(workspace.locks.note(&workspace.store, &session.session)?);
     }
     report.sort();
     Ok(())

@@ -9,11 +9,11 @@ use crate::checkouts::locate::is_below_repo;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
-use crate::domain::root::RootSet;
-use crate::flows::collapse_context::Ground;
+use crate::domain::placeholder::Placeholders;
+use crate::flows::collapse_context::CollapseContext;
 use crate::flows::fork::{fork_id, fork_manifest, share_file, written_as};
 use crate::flows::plan::{
-    Differences, FileStep, Files, Local, Parting, compare_session, compare_with, described,
+    Differences, Divergence, FileStep, Files, Local, compare_session, compare_with, described,
     portable_hash,
 };
 use crate::localize::collect::{Collected, Collector, collapse_title, describe, share_segments};
@@ -27,12 +27,12 @@ use crate::store::manifest::{FORMAT, Manifest, StoredFile, Titles};
 use crate::store::segment::{count_lines, offset_after_lines};
 use crate::store::{Snapshot, Transaction};
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// One session of this machine, seen beside the store.
 #[derive(Clone, Copy)]
-pub(crate) struct Storing<'a> {
-    pub(crate) work: &'a Work<'a>,
+pub(crate) struct SessionWriter<'a> {
+    pub(crate) workspace: &'a Workspace<'a>,
     pub(crate) snapshot: &'a Snapshot<'a>,
     pub(crate) local: &'a Local<'a>,
 }
@@ -41,7 +41,7 @@ pub(crate) struct Storing<'a> {
 struct Draft {
     manifest: Manifest,
     /// What the new lines are collapsed with.
-    roots: RootSet,
+    placeholders: Placeholders,
     facts: Facts,
     collected: Collected,
     /// Turns of a person that were stored.
@@ -49,10 +49,10 @@ struct Draft {
 }
 
 impl Draft {
-    fn of(manifest: Manifest, roots: RootSet) -> Self {
+    fn of(manifest: Manifest, placeholders: Placeholders) -> Self {
         Self {
             manifest,
-            roots,
+            placeholders,
             facts: Facts::default(),
             collected: Collected::default(),
             turns: 0,
@@ -61,9 +61,12 @@ impl Draft {
 }
 
 /// Whether the store has everything of a session that is here. Of one that cannot be compared, nobody can say so.
-pub(crate) fn is_stored(work: &Work<'_>, session: &LocalSession) -> Result<bool, SyncError> {
+pub(crate) fn is_stored(
+    workspace: &Workspace<'_>,
+    session: &LocalSession,
+) -> Result<bool, SyncError> {
     let (snapshot, local) = (
-        work.store.head_snapshot()?,
+        workspace.store.head_snapshot()?,
         Local {
             session,
             live: false,
@@ -71,9 +74,9 @@ pub(crate) fn is_stored(work: &Work<'_>, session: &LocalSession) -> Result<bool,
     );
     let stored = || match snapshot.manifest(&session.id)? {
         Some(manifest) => {
-            let found = compare_session(work, &snapshot, &local)?;
-            Storing {
-                work,
+            let found = compare_session(workspace, &snapshot, &local)?;
+            SessionWriter {
+                workspace,
                 snapshot: &snapshot,
                 local: &local,
             }
@@ -87,7 +90,7 @@ pub(crate) fn is_stored(work: &Work<'_>, session: &LocalSession) -> Result<bool,
     }
 }
 
-impl Storing<'_> {
+impl SessionWriter<'_> {
     /// Adds to `tx` what this machine has more. What the store has more is `pull`'s business.
     pub(crate) fn store(
         &self,
@@ -98,7 +101,7 @@ impl Storing<'_> {
         match (self.snapshot.manifest(id)?, &found.parted) {
             (Some(parent), Some(parting)) => self.store_fork(tx, &parent, parting, &found.up),
             (Some(manifest), None) if found.up.is_empty() => Ok(described(
-                &self.work.views,
+                &self.workspace.localizer,
                 id,
                 Some(&manifest),
                 Outcome::Behind,
@@ -117,7 +120,7 @@ impl Storing<'_> {
     }
 
     /// What [`Self::store`] is going to report.
-    pub(crate) fn foresee(&self, found: &Differences) -> Result<Outcome, SyncError> {
+    pub(crate) fn preview_outcome(&self, found: &Differences) -> Result<Outcome, SyncError> {
         let (lines, bytes) = self.measure(&found.up)?;
         Ok(
             match (
@@ -163,7 +166,7 @@ impl Storing<'_> {
         };
         self.is_stored(
             &fork,
-            &compare_with(self.work, self.snapshot, &fork, self.local, None)?,
+            &compare_with(self.workspace, self.snapshot, &fork, self.local, None)?,
         )
     }
 
@@ -186,7 +189,7 @@ impl Storing<'_> {
 
     fn report(&self, draft: &Draft, outcome: Outcome) -> SessionReport {
         let mut report = described(
-            &self.work.views,
+            &self.workspace.localizer,
             &self.local.session.id,
             Some(&draft.manifest),
             outcome,
@@ -210,12 +213,12 @@ impl Storing<'_> {
         refuse_touched(tx, &self.local.session.id)?;
         // The first records name the working directory, by which the client's directory names in the text are known.
         let (ground, collector) = self.collector(None, files, None)?;
-        let mut draft = Draft::of(self.new_manifest(), ground.roots);
+        let mut draft = Draft::of(self.new_manifest(), ground.placeholders);
         for (name, step) in files {
             self.store_file(tx, &collector, &mut draft, None, name.as_ref(), *step)?;
         }
         let project = draft.facts.project(self.local.session.directory_name());
-        draft.manifest.project = project.map(|cwd| collapse_path(&draft.roots, cwd));
+        draft.manifest.project = project.map(|cwd| collapse_path(&draft.placeholders, cwd));
         self.finish(tx, draft)
     }
 
@@ -229,8 +232,9 @@ impl Storing<'_> {
         refuse_touched(tx, &target.session)?;
         let id = &self.local.session.id;
         let written_as = (target.session != *id).then(|| id.clone());
-        let (Ground { roots, .. }, collector) = self.collector(Some(target), files, written_as)?;
-        let mut draft = Draft::of(target.clone(), roots);
+        let (CollapseContext { placeholders, .. }, collector) =
+            self.collector(Some(target), files, written_as)?;
+        let mut draft = Draft::of(target.clone(), placeholders);
         for (name, step) in files {
             self.store_file(
                 tx,
@@ -253,7 +257,7 @@ impl Storing<'_> {
         &self,
         tx: &mut Transaction<'_>,
         parent: &Manifest,
-        parting: &Parting,
+        parting: &Divergence,
         files: &Files,
     ) -> Result<SessionReport, SyncError> {
         let first = self.first_line(parent, parting, files)?;
@@ -287,10 +291,10 @@ impl Storing<'_> {
         } else {
             parent.transcript.lines()
         };
-        let (Ground { roots, .. }, collector) =
+        let (CollapseContext { placeholders, .. }, collector) =
             self.collector(Some(parent), files, Some(self.local.session.id.clone()))?;
         let manifest = fork_manifest(parent, &parent.session, &fork, common);
-        let mut draft = Draft::of(manifest, roots);
+        let mut draft = Draft::of(manifest, placeholders);
         for (name, step) in files {
             self.store_file(
                 tx,
@@ -316,7 +320,7 @@ impl Storing<'_> {
         tx: &mut Transaction<'_>,
         fork: &Manifest,
     ) -> Result<SessionReport, SyncError> {
-        let found = compare_with(self.work, self.snapshot, fork, self.local, None)?;
+        let found = compare_with(self.workspace, self.snapshot, fork, self.local, None)?;
         if let Some(parting) = &found.parted {
             return self.store_fork(tx, fork, parting, &found.up);
         }
@@ -331,7 +335,7 @@ impl Storing<'_> {
             lines: own_lines(&manifest),
         };
         let mut report = described(
-            &self.work.views,
+            &self.workspace.localizer,
             &self.local.session.id,
             Some(&manifest),
             outcome,
@@ -351,12 +355,12 @@ impl Storing<'_> {
             .map(|turns| turns.saturating_add(draft.turns));
         describe(
             &mut draft.manifest,
-            &self.work.views,
-            &draft.roots,
+            &self.workspace.localizer,
+            &draft.placeholders,
             std::mem::take(&mut draft.facts),
         );
         self.follow_repo(&mut draft);
-        self.record_git(&mut draft.manifest, &draft.roots);
+        self.record_git(&mut draft.manifest, &draft.placeholders);
         tx.put_manifest(&draft.manifest)?;
         Ok(draft)
     }
@@ -392,12 +396,12 @@ impl Storing<'_> {
             )?,
         };
         if let (FileStep::Whole, Some(earlier)) = (step, &earlier) {
-            self.supersede(&mut file, earlier, &draft.roots)?;
+            self.supersede(&mut file, earlier, &draft.placeholders)?;
         }
         if name.is_some_and(|n| n.as_str() == "custom-title.json") {
             let title = custom_title_file(&crate::sys::fs::read(&self.local.path(name))?);
             draft.manifest.titles.custom =
-                title.map(|title| collapse_title(&self.work.views, &title));
+                title.map(|title| collapse_title(&self.workspace.localizer, &title));
         }
         match name {
             None => draft.manifest.transcript = file,
@@ -414,11 +418,13 @@ impl Storing<'_> {
         &self,
         file: &mut StoredFile,
         earlier: &StoredText<'_>,
-        roots: &RootSet,
+        placeholders: &Placeholders,
     ) -> Result<(), SyncError> {
-        let hash = |local: &[u8]| portable_hash(&self.work.views, roots, local, earlier.name);
+        let hash = |local: &[u8]| {
+            portable_hash(&self.workspace.localizer, placeholders, local, earlier.name)
+        };
         let mut former = Vec::new();
-        let reader = self.work.views.reader(
+        let reader = self.workspace.localizer.reader(
             earlier.manifest,
             &earlier.manifest.session,
             text_kind(earlier.name),
@@ -444,15 +450,17 @@ impl Storing<'_> {
             .iter()
             .find(|cwd| client_dir_name(cwd) == name)
         {
-            draft.manifest.project = Some(collapse_path(&draft.roots, cwd));
+            draft.manifest.project = Some(collapse_path(&draft.placeholders, cwd));
             draft.manifest.directory = self.portable_directory();
         }
     }
 
     /// A project that lies in the repository of the new lines belongs to it from then on, wherever that is on other machines.
     fn follow_repo(&self, draft: &mut Draft) {
-        let directory = project_at(&draft.manifest, &draft.roots);
-        if let Some(project) = directory.map(|directory| collapse_path(&draft.roots, &directory)) {
+        let directory = project_at(&draft.manifest, &draft.placeholders);
+        if let Some(project) =
+            directory.map(|directory| collapse_path(&draft.placeholders, &directory))
+        {
             let now = Manifest {
                 project: Some(project),
                 ..draft.manifest.clone()
@@ -474,12 +482,12 @@ impl Storing<'_> {
     }
 
     /// What git says of the project here. Where it says nothing, what another machine has recorded stays.
-    fn record_git(&self, manifest: &mut Manifest, roots: &RootSet) {
-        let directory = project_at(manifest, roots).map(PathBuf::from);
+    fn record_git(&self, manifest: &mut Manifest, placeholders: &Placeholders) {
+        let directory = project_at(manifest, placeholders).map(PathBuf::from);
         if let Some(facts) =
-            directory.and_then(|directory| self.work.views.clones().facts(&directory))
+            directory.and_then(|directory| self.workspace.localizer.clones().facts(&directory))
         {
-            let here = portable(facts, self.work.views.roots());
+            let here = portable(facts, self.workspace.localizer.placeholders());
             manifest.git = Some(with_known_remote(here, manifest.git.take()));
         }
     }
@@ -496,7 +504,7 @@ impl Storing<'_> {
             bound: false,
             fork_of: None,
             git: None,
-            roots: BTreeMap::new(),
+            placeholders: BTreeMap::new(),
             transcript: StoredFile::default(),
             files: BTreeMap::new(),
         }
@@ -505,8 +513,8 @@ impl Storing<'_> {
     fn portable_directory(&self) -> String {
         let name = self.local.session.directory_name();
         let mut portable = Vec::new();
-        let views = &self.work.views;
-        views.collapser(views.roots(), &[]).collapse(
+        let localizer = &self.workspace.localizer;
+        localizer.collapser(localizer.placeholders(), &[]).collapse(
             name.as_bytes(),
             TextKind::Plain,
             &mut portable,
@@ -520,11 +528,11 @@ impl Storing<'_> {
         of: Option<&Manifest>,
         files: &Files,
         written_as: Option<SessionId>,
-    ) -> Result<(Ground, Collector<'_>), SyncError> {
-        let ground = Ground::of(self.work, self.local, of, files)?;
+    ) -> Result<(CollapseContext, Collector<'_>), SyncError> {
+        let ground = CollapseContext::of(self.workspace, self.local, of, files)?;
         let collector = Collector::new(
-            &self.work.views,
-            &ground.roots,
+            &self.workspace.localizer,
+            &ground.placeholders,
             &ground.directories,
             written_as,
         );
@@ -535,7 +543,7 @@ impl Storing<'_> {
     fn first_line(
         &self,
         parent: &Manifest,
-        parting: &Parting,
+        parting: &Divergence,
         files: &Files,
     ) -> Result<Vec<u8>, SyncError> {
         let piece = self
@@ -544,22 +552,22 @@ impl Storing<'_> {
             .next_lines()?;
         let line = &piece[..offset_after_lines(&piece, 1)];
         let mut portable = Vec::new();
-        let ground = Ground::of(self.work, self.local, Some(parent), files)?;
+        let ground = CollapseContext::of(self.workspace, self.local, Some(parent), files)?;
         let collapser = self
-            .work
-            .views
-            .collapser(&ground.roots, &ground.directories);
+            .workspace
+            .localizer
+            .collapser(&ground.placeholders, &ground.directories);
         collapser.collapse(line, text_kind(parting.file.as_ref()), &mut portable);
         Ok(portable)
     }
 }
 
 /// The working directory by these roots.
-fn project_at(manifest: &Manifest, roots: &RootSet) -> Option<String> {
+fn project_at(manifest: &Manifest, placeholders: &Placeholders) -> Option<String> {
     manifest
         .project
         .as_ref()
-        .and_then(|project| expand_path(project, roots))
+        .and_then(|project| expand_path(project, placeholders))
 }
 
 /// Whether everything that `target` has of the transcript stays, so that only what follows is to be counted.

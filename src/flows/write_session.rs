@@ -7,7 +7,7 @@ use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::RelativeName;
 use crate::flows::plan::{FilePull, described};
 use crate::localize::compare::completing_reading;
-use crate::localize::localizer::Views;
+use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::report::transfer::{MachineName, Outcome, SessionReport};
 use crate::session::SessionError;
@@ -26,7 +26,7 @@ use crate::workspace::error::SyncError;
 /// What writing needs besides the store; may be shared by threads.
 #[derive(Clone, Copy)]
 pub(crate) struct Writer<'a> {
-    pub(crate) views: &'a Views,
+    pub(crate) localizer: &'a Localizer,
     pub(crate) claude_dir: &'a Path,
     pub(crate) journal: &'a Journal,
     /// How machines are called.
@@ -112,7 +112,7 @@ impl Writing {
             }
         }
         let mut report = described(
-            writer.views,
+            writer.localizer,
             id,
             Some(&manifest),
             self.outcome(all.lines, all.bytes),
@@ -192,11 +192,11 @@ fn write_file(
         (FilePull::Extend { lines, offset }, Some(expected)) => {
             let part = LocalText::open(&path, offset, expected.len)?.next_lines()?;
             let put =
-                |put: &mut Put<'_>| expand(writer.views, stored, lines, &part, put, &mut count);
+                |put: &mut Put<'_>| expand(writer.localizer, stored, lines, &part, put, &mut count);
             writer.journal.extend(&path, expected, modified, put)?
         }
         _ => writer.journal.write(&path, expected, modified, |put| {
-            expand(writer.views, stored, 0, &[], put, &mut count)
+            expand(writer.localizer, stored, 0, &[], put, &mut count)
         })?,
     };
     Ok((stamp, count))
@@ -221,14 +221,14 @@ fn target(
 
 /// Expands the lines after the first `lines` into `put`; `part` is what the local file has of the next one.
 fn expand(
-    views: &Views,
+    localizer: &Localizer,
     stored: &StoredText<'_>,
     lines: u64,
     part: &[u8],
     put: &mut Put<'_>,
     count: &mut Count,
 ) -> Result<(), SyncError> {
-    let reader = views.reader(
+    let reader = localizer.reader(
         stored.manifest,
         &stored.manifest.session,
         text_kind(stored.name),

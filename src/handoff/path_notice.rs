@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::checkouts::locate::is_below_repo;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::id::SessionId;
-use crate::domain::root::{Root, RootSet};
+use crate::domain::placeholder::{Placeholder, Placeholders};
 use crate::localize::stored_text::StoredText;
 use crate::project::main_checkout;
 use crate::rewrite::{collapse_path, expand_path};
@@ -18,56 +18,58 @@ use crate::session::turns::turns;
 use crate::store::manifest::Manifest;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// What to tell at the beginning of a run in `directory`; `None` where the session's text names this machine's paths already, or the
 /// model was told in an earlier run.
 ///
 /// # Errors
 /// What concerns the whole command, or a manifest that cannot be read.
-pub fn what_to_tell(
+pub fn path_notice(
     ctx: &Context<'_>,
     session: &SessionId,
     directory: &Path,
 ) -> Result<Option<String>, SyncError> {
-    let work = Work::open(ctx)?;
-    let snapshot = work.store.head_snapshot()?;
+    let workspace = Workspace::open(ctx)?;
+    let snapshot = workspace.store.head_snapshot()?;
     let Some(manifest) = snapshot.manifest(session)? else {
         return Ok(None);
     };
-    let here = &roots_at(&work, &manifest, directory);
+    let here = &placeholders_at(&workspace, &manifest, directory);
     let transcript = StoredText {
         snapshot: &snapshot,
         manifest: &manifest,
         name: None,
         file: &manifest.transcript,
     };
-    if !work.views.keeps_the_past(&manifest) || spoke_here_last(transcript, &work, here)? {
+    if !workspace.localizer.uses_original_paths(&manifest)
+        || last_message_is_local(transcript, &workspace, here)?
+    {
         return Ok(None);
     }
     let memory = projects_dir(&ctx.env.claude_dir)
         .join(client_dir_name(&main_checkout(directory).to_string_lossy()))
         .join("memory");
     let mut moves = moves(&manifest, here);
-    moves.extend(moved_since(&work, &manifest, here));
+    moves.extend(moved_since(&workspace, &manifest, here));
     // On machines with equal directories nothing is elsewhere.
     Ok((!moves.is_empty()).then(|| text(&moves, &memory)))
 }
 
 /// Whether the last words were said on this machine, with its present roots: then the model was told when the session came here. A client
 /// that was only looked into leaves lines, too (its mode, its costs), but with them nothing has reached the model.
-fn spoke_here_last(
+fn last_message_is_local(
     text: StoredText<'_>,
-    work: &Work<'_>,
-    here: &RootSet,
+    workspace: &Workspace<'_>,
+    here: &Placeholders,
 ) -> Result<bool, SyncError> {
     let mut end = text.file.lines();
     for run in text.file.runs.iter().rev() {
         let start = end.saturating_sub(run.lines);
         if has_words(text, start, end)? {
-            let roots = text.manifest.roots.get(&run.roots);
-            return Ok(run.machine == *work.views.me()
-                && roots.is_some_and(|roots| is_same_place(roots, here)));
+            let placeholders = text.manifest.placeholders.get(&run.placeholders);
+            return Ok(run.machine == *workspace.localizer.me()
+                && placeholders.is_some_and(|placeholders| is_same_place(placeholders, here)));
         }
         end = start;
     }
@@ -75,26 +77,30 @@ fn spoke_here_last(
 }
 
 /// The roots of this machine, with the repository of a session that goes on in `directory`.
-fn roots_at(work: &Work<'_>, manifest: &Manifest, directory: &Path) -> RootSet {
-    let repos = work.views.repos();
-    let tree = work
-        .views
+fn placeholders_at(
+    workspace: &Workspace<'_>,
+    manifest: &Manifest,
+    directory: &Path,
+) -> Placeholders {
+    let repos = workspace.localizer.repos();
+    let tree = workspace
+        .localizer
         .clones()
         .facts(directory)
         .filter(|_| is_below_repo(manifest));
     match tree.and_then(|facts| repos.working_tree(&facts, repos.of(manifest, &manifest.session))) {
-        Some(repo) => work.views.roots().with(repo),
-        None => work.views.roots_of(manifest),
+        Some(repo) => workspace.localizer.placeholders().with(repo),
+        None => workspace.localizer.roots_of(manifest),
     }
 }
 
 /// Whether text with these roots names the places of this machine.
-fn is_same_place(roots: &RootSet, here: &RootSet) -> bool {
-    let is_same_repo = match (roots.repo(), here.repo()) {
+fn is_same_place(placeholders: &Placeholders, here: &Placeholders) -> bool {
+    let is_same_repo = match (placeholders.repo(), here.repo()) {
         (Some(there), Some(here)) => there.path == here.path,
         _ => true,
     };
-    is_same_repo && roots.without_repo() == here.without_repo()
+    is_same_repo && placeholders.without_repo() == here.without_repo()
 }
 
 /// Whether somebody says something in lines `from..to`, which are of one run. Reads no further than the first words.
@@ -109,16 +115,16 @@ fn has_words(text: StoredText<'_>, from: u64, to: u64) -> Result<bool, SyncError
 }
 
 /// Former and present place of each root that lies elsewhere here; no present place where this machine has none.
-fn moves(manifest: &Manifest, here: &RootSet) -> BTreeSet<(String, Option<String>)> {
+fn moves(manifest: &Manifest, here: &Placeholders) -> BTreeSet<(String, Option<String>)> {
     let others = here.without_repo();
-    let roots = manifest
-        .roots
+    let placeholders = manifest
+        .placeholders
         .values()
-        .flat_map(|set| set.roots.iter().map(move |root| (set, root)));
+        .flat_map(|set| set.placeholders.iter().map(move |root| (set, root)));
     let place = |name: &str| here.get(name).map(|here| here.path.clone());
-    let moved = roots.map(|(set, root)| (set, root, place(root.name.as_str())));
+    let moved = placeholders.map(|(set, root)| (set, root, place(root.name.as_str())));
     // That a repository lies in the same place below another root goes without saying.
-    let is_said = |set: &RootSet, root: &Root, now: &Option<String>| {
+    let is_said = |set: &Placeholders, root: &Placeholder, now: &Option<String>| {
         let elsewhere = expand_path(&collapse_path(&set.without_repo(), &root.path), &others);
         set.repo() == Some(root) && elsewhere.is_some() && elsewhere == *now
     };
@@ -131,12 +137,12 @@ fn moves(manifest: &Manifest, here: &RootSet) -> BTreeSet<(String, Option<String
 
 /// The same of roots that were none yet when the text was written, where this machine has them.
 fn moved_since<'a>(
-    work: &'a Work<'_>,
+    workspace: &'a Workspace<'_>,
     manifest: &'a Manifest,
-    here: &'a RootSet,
+    here: &'a Placeholders,
 ) -> impl Iterator<Item = (String, Option<String>)> {
-    let roots = work.views.since().roots(manifest);
-    let pairs = roots.filter_map(|root| Some((root, here.get(root.name.as_str())?)));
+    let placeholders = workspace.localizer.since().placeholders(manifest);
+    let pairs = placeholders.filter_map(|root| Some((root, here.get(root.name.as_str())?)));
     pairs
         .filter(|(then, now)| then.path != now.path)
         .map(|(then, now)| (then.path.clone(), Some(now.path.clone())))

@@ -9,17 +9,17 @@ use std::sync::Arc;
 use crate::checkouts::locate::{Repos, is_below_repo, plain_project};
 use crate::domain::id::SessionId;
 use crate::domain::path::PortablePath;
+use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
 use crate::domain::project::{PortableRemote, ProjectGit, SubDirectory};
-use crate::domain::root::{Root, RootName, RootSet};
 use crate::domain::url::RemoteUrl;
-use crate::localize::localizer::Views;
+use crate::localize::localizer::Localizer;
 use crate::rewrite::expand_path;
 use crate::session::discover::transcript_path;
 use crate::store::manifest::Manifest;
 use crate::transport::clone::{clone, is_free};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// Where the project of a session is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct MissingProject {
     /// What [`clone_project`] would do, if there is both an address and a place to propose.
     pub clone: Option<ProposedClone>,
     /// Its root, which has no directory on this machine: without one, the session cannot be brought here.
-    pub unmapped: Option<UnmappedRoot>,
+    pub unmapped: Option<UnmappedPlaceholder>,
 }
 
 /// What to clone, and where to.
@@ -67,9 +67,9 @@ pub struct ProposedClone {
 
 /// A root without a directory on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnmappedRoot {
+pub struct UnmappedPlaceholder {
     /// Its name.
-    pub name: RootName,
+    pub name: PlaceholderName,
     /// Where another machine has it below its home directory, the same path below this one's.
     pub directory: Option<PathBuf>,
 }
@@ -79,12 +79,12 @@ pub struct UnmappedRoot {
 /// # Errors
 /// What concerns the whole command, or a manifest that cannot be read.
 pub fn project_here(ctx: &Context<'_>, session: &SessionId) -> Result<ProjectHere, SyncError> {
-    let work = Work::open(ctx)?;
-    let manifest = work.store.head_snapshot()?.manifest(session)?;
+    let workspace = Workspace::open(ctx)?;
+    let manifest = workspace.store.head_snapshot()?.manifest(session)?;
     let Some(manifest) = manifest else {
         return Ok(ProjectHere::Unknown);
     };
-    let clones = work.views.clones();
+    let clones = workspace.localizer.clones();
     if let Some(directory) = &ctx.env.directory {
         // Whoever is in a clone has shown where one is.
         clones.learn_at(directory);
@@ -92,7 +92,10 @@ pub fn project_here(ctx: &Context<'_>, session: &SessionId) -> Result<ProjectHer
     if transcript_path(&ctx.env.claude_dir, session).is_none() {
         clones.use_for(session, None);
     }
-    let here = project_of(&work.views.as_of_today(&manifest), &work.views);
+    let here = project_of(
+        &workspace.localizer.with_current_project(&manifest),
+        &workspace.localizer,
+    );
     // What is not written down is found again.
     let _ = clones.save();
     Ok(here)
@@ -115,15 +118,15 @@ pub fn clone_project(ctx: &Context<'_>, proposed: &ProposedClone) -> Result<(), 
 
 /// Where the project of `manifest` is on this machine. A session that is here may have been written for a clone that is gone, or was never
 /// there: then another one counts, if there is one now.
-fn project_of(manifest: &Manifest, views: &Views) -> ProjectHere {
-    let (here, repos) = (views.roots(), views.repos());
-    let is_there = |roots: &RootSet| {
-        Repos::directory(manifest, roots)
+fn project_of(manifest: &Manifest, localizer: &Localizer) -> ProjectHere {
+    let (here, repos) = (localizer.placeholders(), localizer.repos());
+    let is_there = |placeholders: &Placeholders| {
+        Repos::directory(manifest, placeholders)
             .map(PathBuf::from)
             .filter(|path| path.is_dir())
     };
-    let anew = || is_there(&here.with(repos.anew(manifest, true)?));
-    match is_there(&views.roots_of(manifest)).or_else(anew) {
+    let locate_checkout = || is_there(&here.with(repos.locate_checkout(manifest, true)?));
+    match is_there(&localizer.roots_of(manifest)).or_else(locate_checkout) {
         Some(directory) => {
             let clones = if is_below_repo(manifest) {
                 repos.clones_of(manifest).len()
@@ -143,14 +146,20 @@ fn project_of(manifest: &Manifest, views: &Views) -> ProjectHere {
     }
 }
 
-fn missing(manifest: &Manifest, project: &PortablePath, roots: &RootSet) -> MissingProject {
-    let unmapped = unmapped_root(manifest, project, roots);
-    let with_root = unmapped.as_ref().and_then(|root| with_root(roots, root));
-    let directory =
-        expand_path(project, with_root.as_ref().unwrap_or(roots)).filter(|_| is_plain(project));
+fn missing(
+    manifest: &Manifest,
+    project: &PortablePath,
+    placeholders: &Placeholders,
+) -> MissingProject {
+    let unmapped = unmapped_placeholder(manifest, project, placeholders);
+    let with_placeholder = unmapped
+        .as_ref()
+        .and_then(|root| with_placeholder(placeholders, root));
+    let directory = expand_path(project, with_placeholder.as_ref().unwrap_or(placeholders))
+        .filter(|_| is_plain(project));
     let directory = directory.map(PathBuf::from);
     let git = manifest.git.as_ref();
-    let remote = git.and_then(|git| address(git.remote.as_ref()?, roots));
+    let remote = git.and_then(|git| address(git.remote.as_ref()?, placeholders));
     let clone = git.zip(remote.clone()).zip(directory.clone());
     MissingProject {
         project: project.clone(),
@@ -169,34 +178,37 @@ fn missing(manifest: &Manifest, project: &PortablePath, roots: &RootSet) -> Miss
 }
 
 /// The root of `project`, if this machine has no directory for it.
-fn unmapped_root(
+fn unmapped_placeholder(
     manifest: &Manifest,
     project: &PortablePath,
-    roots: &RootSet,
-) -> Option<UnmappedRoot> {
+    placeholders: &Placeholders,
+) -> Option<UnmappedPlaceholder> {
     let (name, _) = project.as_str().strip_prefix("{{")?.split_once("}}")?;
-    let name: RootName = name
+    let name: PlaceholderName = name
         .parse()
         .ok()
-        .filter(|name: &RootName| roots.get(name.as_str()).is_none())?;
+        .filter(|name: &PlaceholderName| placeholders.get(name.as_str()).is_none())?;
     let writer = manifest
         .transcript
         .runs
         .last()
-        .and_then(|run| manifest.roots.get(&run.roots));
+        .and_then(|run| manifest.placeholders.get(&run.placeholders));
     let directory = writer
         .into_iter()
-        .chain(manifest.roots.values())
-        .find_map(|there| below_home(there, &name, roots));
-    Some(UnmappedRoot { name, directory })
+        .chain(manifest.placeholders.values())
+        .find_map(|there| below_home(there, &name, placeholders));
+    Some(UnmappedPlaceholder { name, directory })
 }
 
-fn with_root(roots: &RootSet, unmapped: &UnmappedRoot) -> Option<RootSet> {
+fn with_placeholder(
+    placeholders: &Placeholders,
+    unmapped: &UnmappedPlaceholder,
+) -> Option<Placeholders> {
     let path = unmapped.directory.as_ref()?.to_str()?;
-    let root = Root::new(roots.system, unmapped.name.clone(), path, None).ok()?;
-    Some(RootSet::new(
-        roots.system,
-        roots.roots.iter().cloned().chain([root]),
+    let root = Placeholder::new(placeholders.system, unmapped.name.clone(), path, None).ok()?;
+    Some(Placeholders::new(
+        placeholders.system,
+        placeholders.placeholders.iter().cloned().chain([root]),
     ))
 }
 
@@ -217,9 +229,9 @@ fn top(directory: &Path, recorded: &SubDirectory) -> Option<PathBuf> {
 }
 
 /// The recorded address as git takes it here; a path is one of this machine.
-fn address(remote: &PortableRemote, roots: &RootSet) -> Option<RemoteUrl> {
+fn address(remote: &PortableRemote, placeholders: &Placeholders) -> Option<RemoteUrl> {
     match remote.as_path() {
-        Some(path) => RemoteUrl::parse(&expand_path(&path, roots)?, Path::new("/")).ok(),
+        Some(path) => RemoteUrl::parse(&expand_path(&path, placeholders)?, Path::new("/")).ok(),
         None => RemoteUrl::parse(remote.as_str(), Path::new("/")).ok(),
     }
 }
@@ -227,13 +239,13 @@ fn address(remote: &PortableRemote, roots: &RootSet) -> Option<RemoteUrl> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::root::System;
+    use crate::domain::placeholder::System;
 
-    fn roots(system: System, roots: &[(&str, &str)]) -> RootSet {
+    fn placeholders(system: System, placeholders: &[(&str, &str)]) -> Placeholders {
         let root = |(name, path): &(&str, &str)| {
-            Root::new(system, name.parse().expect("a name"), path, None).expect("a root")
+            Placeholder::new(system, name.parse().expect("a name"), path, None).expect("a root")
         };
-        RootSet::new(system, roots.iter().map(root))
+        Placeholders::new(system, placeholders.iter().map(root))
     }
 
     fn project(text: &str) -> PortablePath {
@@ -242,39 +254,39 @@ mod tests {
 
     #[test]
     fn a_root_that_another_machine_has_below_its_home_is_proposed_below_this_ones() {
-        let here = roots(System::Linux, &[("HOME", "/home/bo")]);
-        let name: RootName = "WORK".parse().unwrap();
+        let here = placeholders(System::Linux, &[("HOME", "/home/bo")]);
+        let name: PlaceholderName = "WORK".parse().unwrap();
         for (there, proposed) in [
             (
-                roots(
+                placeholders(
                     System::Linux,
                     &[("HOME", "/home/al"), ("WORK", "/home/al/my/work")],
                 ),
                 Some("/home/bo/my/work"),
             ),
             (
-                roots(
+                placeholders(
                     System::Windows,
                     &[("HOME", "C:\\Users\\al"), ("WORK", "C:\\Users\\al\\w")],
                 ),
                 Some("/home/bo/w"),
             ),
             (
-                roots(
+                placeholders(
                     System::Linux,
                     &[("HOME", "/home/al"), ("WORK", "/data/work")],
                 ),
                 None,
             ),
             (
-                roots(
+                placeholders(
                     System::Linux,
                     &[("HOME", "/home/al"), ("WORK", "/home/al/.ssh")],
                 ),
                 None,
             ),
             (
-                roots(
+                placeholders(
                     System::Linux,
                     &[("HOME", "/home/al"), ("WORK", "/home/al/../bo/x")],
                 ),
@@ -331,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_repository_on_a_disk_has_the_path_of_the_machine_that_asks() {
-        let here = roots(System::Linux, &[("HOME", "/home/bo")]);
+        let here = placeholders(System::Linux, &[("HOME", "/home/bo")]);
         let of = |text: &str| {
             address(&PortableRemote::new(text).unwrap(), &here)
                 .map(|url| url.as_git_argument().to_owned())

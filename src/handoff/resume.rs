@@ -7,16 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::browse::list::{ListFilter, SessionRow, rows};
 use crate::domain::id::SessionId;
 use crate::flows::pull::{PullRequest, pull};
-use crate::flows::push::{Purpose, push_for};
+use crate::flows::push::{PushReason, push_for};
 use crate::flows::remote_sync::fetch_if_reached;
-use crate::leasing::lock_table::survey_of_fetched;
+use crate::leasing::lock_table::fetched_lock_table;
 use crate::leasing::view::LockView;
 use crate::report::transfer::{Outcome, Report};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter::Selection;
 use crate::workspace::lookup::session_named;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// The sessions that could be continued here.
 #[derive(Debug)]
@@ -66,11 +66,11 @@ impl Candidates {
 /// # Errors
 /// What concerns the whole command.
 pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, SyncError> {
-    let mut work = Work::open(ctx)?;
-    work.with_locks = true;
-    let (_, unreached) = fetch_if_reached(&mut work)?;
+    let mut workspace = Workspace::open(ctx)?;
+    workspace.with_locks = true;
+    let (_, unreached) = fetch_if_reached(&mut workspace)?;
     let mut locks: BTreeMap<SessionId, LockView> = match unreached {
-        None => survey_of_fetched(&work)?
+        None => fetched_lock_table(&workspace)?
             .locks
             .into_iter()
             .map(|lock| (lock.session.clone(), lock))
@@ -79,13 +79,13 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, 
     };
     // Without the remote, only what lies here can be continued.
     let rows = rows(
-        &mut work,
+        &mut workspace,
         &ListFilter {
             remote: unreached.is_none(),
             ..filter.clone()
         },
     )?;
-    work.save()?;
+    workspace.save()?;
     let sessions = rows
         .into_iter()
         .map(|row| Candidate {
@@ -104,7 +104,7 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, 
 /// # Errors
 /// What concerns the whole command. That the remote was not reached, or a lock was lost, is in the report.
 pub fn back_up(ctx: &Context<'_>) -> Result<Report, SyncError> {
-    push_for(ctx, Purpose::BackUp, &Selection::default()).map(|(report, _)| report)
+    push_for(ctx, PushReason::BackUp, &Selection::default()).map(|(report, _)| report)
 }
 
 /// After a client has ended: pushes, and gives the locks of `sessions` back together with the last of their data, as those that a killed
@@ -113,7 +113,7 @@ pub fn back_up(ctx: &Context<'_>) -> Result<Report, SyncError> {
 /// # Errors
 /// What concerns the whole command.
 pub fn finish(ctx: &Context<'_>, sessions: &BTreeSet<SessionId>) -> Result<Finished, SyncError> {
-    let (mut report, lost) = push_for(ctx, Purpose::Finish(sessions), &Selection::default())?;
+    let (mut report, lost) = push_for(ctx, PushReason::Finish(sessions), &Selection::default())?;
     if !lost.is_empty() {
         match pull(
             ctx,

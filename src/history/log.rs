@@ -17,7 +17,7 @@ use crate::sys::signal::interrupted;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::{session_named, stored_named};
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
 /// What of the history is wanted.
@@ -91,17 +91,16 @@ pub enum Change {
 /// [`SyncError::NoSuchSession`] if the session was never there, [`SyncError::AmbiguousName`]; [`SyncError::Interrupted`]; what concerns the whole
 /// command.
 pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, SyncError> {
-    let mut work = Work::open(ctx)?;
+    let mut workspace = Workspace::open(ctx)?;
     if request.remote {
-        fetch(&mut work)?;
-        work.save()?;
+        fetch(&mut workspace)?;
+        workspace.save()?;
     }
     ctx.progress.begin(Phase::Check, 0, 0);
     let entries = match &request.session {
-        None => of_the_store(&work, request.most),
-        Some(name) => {
-            stored_session_named(&work, name).and_then(|id| of_session(&work, &id, request.most))
-        }
+        None => of_the_store(&workspace, request.most),
+        Some(name) => stored_session_named(&workspace, name)
+            .and_then(|id| of_session(&workspace, &id, request.most)),
     };
     ctx.progress.end();
     entries
@@ -112,17 +111,17 @@ pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, Syn
 /// # Errors
 /// [`SyncError::NoSuchSession`], [`SyncError::AmbiguousName`].
 pub(crate) fn stored_session_named(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     name: &SessionId,
 ) -> Result<SessionId, SyncError> {
-    let now = work.store.head_snapshot()?.sessions()?;
+    let now = workspace.store.head_snapshot()?.sessions()?;
     if let Some(id) = session_named(name, now.keys())? {
         return Ok(id);
     }
     let mut former = BTreeSet::new();
-    for commit in work.store.history()? {
-        go_on(work)?;
-        let changed = work.store.sessions_changed_by(&commit?)?;
+    for commit in workspace.store.history()? {
+        go_on(workspace)?;
+        let changed = workspace.store.sessions_changed_by(&commit?)?;
         former.extend(
             changed
                 .into_iter()
@@ -133,28 +132,32 @@ pub(crate) fn stored_session_named(
 }
 
 /// The states of a session, the newest first.
-fn states_of(work: &Work<'_>, id: &SessionId, most: usize) -> Result<Vec<SessionStep>, SyncError> {
-    let steps = work
+fn states_of(
+    workspace: &Workspace<'_>,
+    id: &SessionId,
+    most: usize,
+) -> Result<Vec<SessionStep>, SyncError> {
+    let steps = workspace
         .store
-        .states_of(id, most, &mut || go_on(work).is_ok())?;
-    go_on(work)?;
+        .states_of(id, most, &mut || go_on(workspace).is_ok())?;
+    go_on(workspace)?;
     Ok(steps)
 }
 
 /// As [`states_of`], with every merge that decided between two of them: from then on the session was what that says.
 pub(crate) fn states_at_merges_too(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     id: &SessionId,
 ) -> Result<Vec<SessionStep>, SyncError> {
-    let steps = work
+    let steps = workspace
         .store
-        .states_at_merges_too(id, &mut || go_on(work).is_ok())?;
-    go_on(work)?;
+        .states_at_merges_too(id, &mut || go_on(workspace).is_ok())?;
+    go_on(workspace)?;
     Ok(steps)
 }
 
-fn go_on(work: &Work<'_>) -> Result<(), SyncError> {
-    work.ctx.progress.advance(1, 0);
+fn go_on(workspace: &Workspace<'_>) -> Result<(), SyncError> {
+    workspace.ctx.progress.advance(1, 0);
     if interrupted() {
         Err(SyncError::Interrupted)
     } else {
@@ -162,19 +165,22 @@ fn go_on(work: &Work<'_>) -> Result<(), SyncError> {
     }
 }
 
-fn of_the_store(work: &Work<'_>, most: usize) -> Result<Vec<LogEntry>, SyncError> {
-    let names = machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
+fn of_the_store(workspace: &Workspace<'_>, most: usize) -> Result<Vec<LogEntry>, SyncError> {
+    let names = machine_names(workspace.ctx, Some(&workspace.store.head_snapshot()?))?;
     let mut entries = Vec::new();
-    for commit in work.store.history()? {
+    for commit in workspace.store.history()? {
         if entries.len() >= most {
             break;
         }
-        go_on(work)?;
+        go_on(workspace)?;
         let commit = commit?;
-        let sessions = work.store.sessions_changed_by(&commit)?;
-        let sides = Sides::of(work, &commit)?;
+        let sessions = workspace.store.sessions_changed_by(&commit)?;
+        let sides = Sides::of(workspace, &commit)?;
         let mut entry = entry(&commit, &names);
-        entry.sessions = sessions.iter().map(|id| sides.change(work, id)).collect();
+        entry.sessions = sessions
+            .iter()
+            .map(|id| sides.change(workspace, id))
+            .collect();
         (entry.notes, entry.milestones) = sides.others()?;
         if !entry.sessions.is_empty() || entry.notes > 0 || !entry.milestones.is_empty() {
             entry.sessions.sort_by(|a, b| {
@@ -186,13 +192,17 @@ fn of_the_store(work: &Work<'_>, most: usize) -> Result<Vec<LogEntry>, SyncError
     Ok(entries)
 }
 
-fn of_session(work: &Work<'_>, id: &SessionId, most: usize) -> Result<Vec<LogEntry>, SyncError> {
-    let names = machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
-    let steps = states_of(work, id, most)?;
+fn of_session(
+    workspace: &Workspace<'_>,
+    id: &SessionId,
+    most: usize,
+) -> Result<Vec<LogEntry>, SyncError> {
+    let names = machine_names(workspace.ctx, Some(&workspace.store.head_snapshot()?))?;
+    let steps = states_of(workspace, id, most)?;
     let entry = |step: &SessionStep| {
-        let sides = Sides::of(work, &step.commit)?;
+        let sides = Sides::of(workspace, &step.commit)?;
         Ok(LogEntry {
-            sessions: vec![sides.change(work, id)],
+            sessions: vec![sides.change(workspace, id)],
             ..entry(&step.commit, &names)
         })
     };
@@ -220,18 +230,18 @@ struct Sides<'a> {
 }
 
 impl<'a> Sides<'a> {
-    fn of(work: &'a Work<'_>, commit: &Commit) -> Result<Self, SyncError> {
+    fn of(workspace: &'a Workspace<'_>, commit: &Commit) -> Result<Self, SyncError> {
         let before = commit
             .parents
             .iter()
-            .map(|parent| work.store.snapshot(Some(parent)));
+            .map(|parent| workspace.store.snapshot(Some(parent)));
         Ok(Self {
-            now: work.store.snapshot(Some(&commit.id))?,
+            now: workspace.store.snapshot(Some(&commit.id))?,
             before: before.collect::<Result<_, _>>()?,
         })
     }
 
-    fn change(&self, work: &Work<'_>, id: &SessionId) -> SessionChange {
+    fn change(&self, workspace: &Workspace<'_>, id: &SessionId) -> SessionChange {
         // Of two that were merged, the longer one is what the session was before.
         let before = self
             .before
@@ -253,8 +263,8 @@ impl<'a> Sides<'a> {
         let named = now.as_ref().or(before.as_ref());
         SessionChange {
             session: id.clone(),
-            project: named.and_then(|m| work.views.project(m)),
-            title: named.and_then(|m| work.views.title(m)),
+            project: named.and_then(|m| workspace.localizer.project(m)),
+            title: named.and_then(|m| workspace.localizer.title(m)),
             change,
             lines: lines(&now),
             lines_added: i64::try_from(lines(&now))

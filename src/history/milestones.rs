@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::domain::id::CommitId;
-use crate::flows::push::{Plan, fetch_first, mention_merged};
+use crate::flows::push::{Plan, add_merge_notes, fetch_before_push};
 use crate::flows::remote_sync::{fetch_if_reached, send};
 use crate::report::transfer::{MachineName, RemoteState, Report};
 use crate::store::StoreError;
@@ -16,7 +16,7 @@ use crate::sys::fail_point::fail_point;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter::Selection;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
 /// A milestone as it is shown.
@@ -52,40 +52,41 @@ pub struct MadeMilestone {
 /// # Errors
 /// [`SyncError::MilestoneExists`], [`SyncError::EmptyStore`]; what concerns the whole command.
 pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMilestone, SyncError> {
-    let mut work = Work::open(ctx)?;
-    fetch_first(&mut work)?;
-    let (mut merged, unreached) = fetch_if_reached(&mut work)?;
-    refuse_second(&work, name)?;
-    let found = work.discover()?;
-    let mut pushed = Plan::make(&work, &found, &Selection::default())?.execute(&mut work)?;
-    pushed.add_beside(std::mem::take(&mut merged.beside));
-    pushed.add_beside(crate::extras::push::push(&mut work, false)?);
-    mention_merged(&mut pushed, &work, merged)?;
+    let mut workspace = Workspace::open(ctx)?;
+    fetch_before_push(&mut workspace)?;
+    let (mut merged, unreached) = fetch_if_reached(&mut workspace)?;
+    refuse_second(&workspace, name)?;
+    let found = workspace.discover()?;
+    let mut pushed =
+        Plan::make(&workspace, &found, &Selection::default())?.execute(&mut workspace)?;
+    pushed.add_beside(std::mem::take(&mut merged.extras));
+    pushed.add_beside(crate::extras::push::push(&mut workspace, false)?);
+    add_merge_notes(&mut pushed, &workspace, merged)?;
     fail_point("a milestone is about to be named");
-    let head = work.store.head()?.ok_or(SyncError::EmptyStore)?;
+    let head = workspace.store.head()?.ok_or(SyncError::EmptyStore)?;
     let milestone = Milestone::new(
         name.clone(),
         head.clone(),
         ctx.clock.now(),
-        work.machine.id.clone(),
+        workspace.machine.id.clone(),
     );
-    let mut tx = work.store.begin(Some(&head))?;
+    let mut tx = workspace.store.begin(Some(&head))?;
     tx.put_milestone(&milestone)?;
-    tx.commit(&work.author(), &format!("milestone {name}"), &[head])?;
-    let (remote, merged) = send(&mut work)?;
+    tx.commit(&workspace.author(), &format!("milestone {name}"), &[head])?;
+    let (remote, merged) = send(&mut workspace)?;
     let renamed = merged
         .renamed
         .iter()
         .find(|(former, _)| former == name)
         .map(|(_, name)| name.clone());
-    mention_merged(&mut pushed, &work, merged)?;
-    work.save()?;
+    add_merge_notes(&mut pushed, &workspace, merged)?;
+    workspace.save()?;
     let milestone = Milestone {
         name: renamed.unwrap_or_else(|| name.clone()),
         ..milestone
     };
     Ok(MadeMilestone {
-        milestone: row(&work, milestone)?,
+        milestone: row(&workspace, milestone)?,
         unreached,
         pushed,
         remote,
@@ -97,26 +98,29 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
 /// # Errors
 /// What concerns the whole command. One that cannot be read is passed over.
 pub fn milestones(ctx: &Context<'_>) -> Result<Vec<MilestoneRow>, SyncError> {
-    let work = Work::open(ctx)?;
-    let (all, _) = work.store.head_snapshot()?.milestones()?;
+    let workspace = Workspace::open(ctx)?;
+    let (all, _) = workspace.store.head_snapshot()?.milestones()?;
     let mut rows = all
         .into_iter()
-        .map(|milestone| row(&work, milestone))
+        .map(|milestone| row(&workspace, milestone))
         .collect::<Result<Vec<_>, _>>()?;
     rows.sort_by(|a, b| (b.time, a.name.as_str()).cmp(&(a.time, b.name.as_str())));
     Ok(rows)
 }
 
 /// The commit that a milestone names, if it is one of this store's history.
-pub(crate) fn commit_of(work: &Work<'_>, name: &MilestoneName) -> Result<CommitId, SyncError> {
+pub(crate) fn commit_of(
+    workspace: &Workspace<'_>,
+    name: &MilestoneName,
+) -> Result<CommitId, SyncError> {
     let none = || SyncError::NoSuchMilestone { name: name.clone() };
-    let milestone = match work.store.head_snapshot()?.milestone(name) {
+    let milestone = match workspace.store.head_snapshot()?.milestone(name) {
         Err(StoreError::Malformed { .. }) => None,
         milestone => milestone?,
     };
     let commit = milestone.ok_or_else(none)?.commit;
-    let head = work.store.head()?.ok_or_else(none)?;
-    if work.store.has(&commit) && work.store.contains(&head, &commit)? {
+    let head = workspace.store.head()?.ok_or_else(none)?;
+    if workspace.store.has(&commit) && workspace.store.contains(&head, &commit)? {
         Ok(commit)
     } else {
         Err(SyncError::NoSuchCommit {
@@ -125,8 +129,8 @@ pub(crate) fn commit_of(work: &Work<'_>, name: &MilestoneName) -> Result<CommitI
     }
 }
 
-fn refuse_second(work: &Work<'_>, name: &MilestoneName) -> Result<(), SyncError> {
-    let there = work.store.head_snapshot()?.milestone(name);
+fn refuse_second(workspace: &Workspace<'_>, name: &MilestoneName) -> Result<(), SyncError> {
+    let there = workspace.store.head_snapshot()?.milestone(name);
     match there {
         Ok(None) => Ok(()),
         // Whatever it says, the name is taken.
@@ -137,8 +141,8 @@ fn refuse_second(work: &Work<'_>, name: &MilestoneName) -> Result<(), SyncError>
     }
 }
 
-fn row(work: &Work<'_>, milestone: Milestone) -> Result<MilestoneRow, SyncError> {
-    let names = machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
+fn row(workspace: &Workspace<'_>, milestone: Milestone) -> Result<MilestoneRow, SyncError> {
+    let names = machine_names(workspace.ctx, Some(&workspace.store.head_snapshot()?))?;
     let machine = MachineName {
         name: names.get(&milestone.machine).cloned(),
         id: milestone.machine,
@@ -146,8 +150,8 @@ fn row(work: &Work<'_>, milestone: Milestone) -> Result<MilestoneRow, SyncError>
     let Milestone {
         name, commit, time, ..
     } = milestone;
-    let known = if work.store.has(&commit) {
-        work.store.snapshot(Some(&commit))?.sessions()?.len()
+    let known = if workspace.store.has(&commit) {
+        workspace.store.snapshot(Some(&commit))?.sessions()?.len()
     } else {
         0
     };

@@ -20,7 +20,7 @@ use crate::history::log::{states_at_merges_too, stored_session_named};
 use crate::history::milestones::commit_of;
 use crate::localize::location::{place, settle};
 use crate::localize::stored_text::StoredText;
-use crate::report::transfer::{Outcome, RemoteState, ShelfReport};
+use crate::report::transfer::{BundleReport, Outcome, RemoteState};
 use crate::session::discover::Discovery;
 use crate::session::files::file_path;
 use crate::session::materialise;
@@ -32,7 +32,7 @@ use crate::sys::fail_point::fail_point;
 use crate::sys::signal::interrupted;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
 
 use crate::history::restore_as_fork::AsFork;
@@ -70,7 +70,8 @@ pub struct RestoreReport {
     /// Sessions that there was no trace of then. They stay.
     pub newer: u64,
     /// Files beside sessions that were put back, or that could not be.
-    pub beside: Vec<ShelfReport>,
+    #[serde(rename = "beside")]
+    pub extras: Vec<BundleReport>,
     /// Whether this is a plan: nothing was done.
     pub dry_run: bool,
     /// What became of the remote.
@@ -122,14 +123,14 @@ pub struct SkippedSession {
 /// [`SyncError::NotInCommit`], [`SyncError::TooEarly`], and whatever keeps it from being put back. For a milestone:
 /// [`SyncError::NoSuchMilestone`]; what concerns one session is in the report.
 pub fn restore(ctx: &Context<'_>, request: &RestoreRequest) -> Result<RestoreReport, SyncError> {
-    let (mut work, found) = Work::open_and_discover(ctx)?;
+    let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
     let mut report = RestoreReport {
         dry_run: request.dry_run,
         ..RestoreReport::default()
     };
     let targets = match &request.what {
-        RestoreWhat::Session(name, when) => vec![Target::of_session(&work, name, when)?],
-        RestoreWhat::Milestone(name) => Target::of_milestone(&work, name, &mut report)?,
+        RestoreWhat::Session(name, when) => vec![Target::of_session(&workspace, name, when)?],
+        RestoreWhat::Milestone(name) => Target::of_milestone(&workspace, name, &mut report)?,
     };
     fail_point("a restore is planned");
     let journal = Journal::new(&undo_path(ctx.env), ctx.clock.now());
@@ -143,34 +144,35 @@ pub fn restore(ctx: &Context<'_>, request: &RestoreRequest) -> Result<RestoreRep
     ctx.progress
         .begin(Phase::Materialise, targets.len() as u64, 0);
     let done = if request.as_fork {
-        restoring.as_forks(&mut work, targets, &mut report)
+        restoring.as_forks(&mut workspace, targets, &mut report)
     } else {
-        restoring.in_place(&mut work, targets, &mut report)
+        restoring.in_place(&mut workspace, targets, &mut report)
     };
     ctx.progress.end();
     done?;
     if let (RestoreWhat::Milestone(name), false) = (&request.what, request.as_fork) {
-        report.beside = put_prose_back(&mut work, name, (!request.dry_run).then_some(&journal))?;
+        report.extras =
+            restore_extras(&mut workspace, name, (!request.dry_run).then_some(&journal))?;
     }
     if !request.dry_run {
         materialise::prune(&undo_path(ctx.env), ctx.clock.now());
-        report.remote = send(&mut work)?.0;
-        work.save()?;
+        report.remote = send(&mut workspace)?.0;
+        workspace.save()?;
     }
     Ok(report)
 }
 
 /// The prose of a milestone. What is here is stored before, as it is with sessions.
-pub(crate) fn put_prose_back(
-    work: &mut Work<'_>,
+pub(crate) fn restore_extras(
+    workspace: &mut Workspace<'_>,
     name: &MilestoneName,
     journal: Option<&Journal>,
-) -> Result<Vec<ShelfReport>, SyncError> {
-    let commit = commit_of(work, name)?;
+) -> Result<Vec<BundleReport>, SyncError> {
+    let commit = commit_of(workspace, name)?;
     if journal.is_some() {
-        crate::extras::push::push(work, false)?;
+        crate::extras::push::push(workspace, false)?;
     }
-    crate::extras::restore::restore(work, &commit, journal)
+    crate::extras::restore::restore(workspace, &commit, journal)
 }
 
 /// A session in one state of its history.
@@ -183,15 +185,15 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn of_session(
-        work: &Work<'_>,
+        workspace: &Workspace<'_>,
         name: &SessionId,
         when: &When,
     ) -> Result<Self, SyncError> {
-        let id = stored_session_named(work, name)?;
+        let id = stored_session_named(workspace, name)?;
         match when {
-            When::Time(time) => Self::at_time(work, id, *time),
+            When::Time(time) => Self::at_time(workspace, id, *time),
             When::Commit(prefix) => {
-                let commit = match work.store.commits_named(prefix)?.as_slice() {
+                let commit = match workspace.store.commits_named(prefix)?.as_slice() {
                     [] => {
                         return Err(SyncError::NoSuchCommit {
                             commit: prefix.clone(),
@@ -204,14 +206,14 @@ impl Target {
                         });
                     }
                 };
-                let state = work.store.snapshot(Some(&commit))?.state(&id)?;
+                let state = workspace.store.snapshot(Some(&commit))?.state(&id)?;
                 let state = state.ok_or_else(|| SyncError::NotInCommit {
                     session: id.clone(),
                     commit: commit.clone(),
                 })?;
                 Ok(Self {
                     id,
-                    time: work.store.commit(&commit)?.time,
+                    time: workspace.store.commit(&commit)?.time,
                     commit,
                     state,
                 })
@@ -221,11 +223,11 @@ impl Target {
 
     /// The newest state that was there at that time.
     pub(crate) fn at_time(
-        work: &Work<'_>,
+        workspace: &Workspace<'_>,
         id: SessionId,
         time: DateTime<Utc>,
     ) -> Result<Self, SyncError> {
-        let steps = states_at_merges_too(work, &id)?;
+        let steps = states_at_merges_too(workspace, &id)?;
         let Some(earliest) = steps.iter().map(|step| step.commit.time).min() else {
             return Err(SyncError::NoSuchSession { session: id });
         };
@@ -254,14 +256,14 @@ impl Target {
     }
 
     pub(crate) fn of_milestone(
-        work: &Work<'_>,
+        workspace: &Workspace<'_>,
         name: &MilestoneName,
         report: &mut RestoreReport,
     ) -> Result<Vec<Self>, SyncError> {
-        let commit = commit_of(work, name)?;
-        let time = work.store.commit(&commit)?.time;
-        let then = work.store.snapshot(Some(&commit))?.sessions()?;
-        let now = work.store.head_snapshot()?.sessions()?;
+        let commit = commit_of(workspace, name)?;
+        let time = workspace.store.commit(&commit)?.time;
+        let then = workspace.store.snapshot(Some(&commit))?.sessions()?;
+        let now = workspace.store.head_snapshot()?.sessions()?;
         report.newer = now.keys().filter(|id| !then.contains_key(*id)).count() as u64;
         let target = |(id, state)| Self {
             id,
@@ -297,21 +299,21 @@ impl Step {
     }
 
     /// What is going to be reported of it.
-    pub(crate) fn restored(&self, work: &Work<'_>) -> Result<RestoredSession, SyncError> {
+    pub(crate) fn restored(&self, workspace: &Workspace<'_>) -> Result<RestoredSession, SyncError> {
         match self {
-            Self::InPlace(step) => step.restored(work),
-            Self::AsFork(step) => step.restored(work),
+            Self::InPlace(step) => step.restored(workspace),
+            Self::AsFork(step) => step.restored(workspace),
         }
     }
 
     pub(crate) fn carry_out(
         &self,
-        work: &mut Work<'_>,
+        workspace: &mut Workspace<'_>,
         journal: &Journal,
     ) -> Result<(), SyncError> {
         match self {
-            Self::InPlace(step) => step.carry_out(work, journal),
-            Self::AsFork(step) => step.carry_out(work, journal),
+            Self::InPlace(step) => step.carry_out(workspace, journal),
+            Self::AsFork(step) => step.carry_out(workspace, journal),
         }
     }
 }
@@ -320,16 +322,16 @@ impl Restoring<'_> {
     /// What `plan` says has to be done to each session; where it says nothing, there is nothing to do.
     pub(crate) fn plan<S>(
         &self,
-        work: &Work<'_>,
+        workspace: &Workspace<'_>,
         targets: Vec<Target>,
         report: &mut RestoreReport,
-        plan: impl Fn(&Self, &Work<'_>, Target) -> Result<Option<S>, SyncError>,
+        plan: impl Fn(&Self, &Workspace<'_>, Target) -> Result<Option<S>, SyncError>,
     ) -> Result<Vec<S>, SyncError> {
         let mut steps = Vec::new();
         for target in targets {
             go_on()?;
             let id = target.id.clone();
-            match plan(self, work, target) {
+            match plan(self, workspace, target) {
                 Ok(Some(step)) => steps.push(step),
                 Ok(None) => report.unchanged += 1,
                 Err(e) => self.skip(id, e, report)?,
@@ -340,15 +342,15 @@ impl Restoring<'_> {
 
     pub(crate) fn carry_out(
         &self,
-        work: &mut Work<'_>,
+        workspace: &mut Workspace<'_>,
         steps: impl IntoIterator<Item = Step>,
         report: &mut RestoreReport,
     ) -> Result<(), SyncError> {
         for step in steps {
             go_on()?;
-            let done = step.restored(work).and_then(|restored| {
+            let done = step.restored(workspace).and_then(|restored| {
                 if !self.request.dry_run {
-                    step.carry_out(work, self.journal)?;
+                    step.carry_out(workspace, self.journal)?;
                 }
                 Ok(restored)
             });
@@ -356,7 +358,7 @@ impl Restoring<'_> {
                 Ok(restored) => report.sessions.push(restored),
                 Err(e) => self.skip(step.session().clone(), e, report)?,
             }
-            work.ctx.progress.advance(1, 0);
+            workspace.ctx.progress.advance(1, 0);
         }
         Ok(())
     }
@@ -364,15 +366,15 @@ impl Restoring<'_> {
     /// Where a session that is not here is put.
     pub(crate) fn directory(
         &self,
-        work: &Work<'_>,
+        workspace: &Workspace<'_>,
         manifest: &Manifest,
         transcript: &StoredText<'_>,
     ) -> Result<PathBuf, SyncError> {
-        settle(work, manifest, transcript)?;
+        settle(workspace, manifest, transcript)?;
         let found = place(
-            &work.views.as_of_today(manifest),
-            &work.views.roots_of(manifest),
-            &work.ctx.env.claude_dir,
+            &workspace.localizer.with_current_project(manifest),
+            &workspace.localizer.roots_of(manifest),
+            &workspace.ctx.env.claude_dir,
         )?;
         found.map_err(|reason| SyncError::NotRestored {
             session: manifest.session.clone(),
@@ -401,13 +403,18 @@ impl Restoring<'_> {
 impl RestoredSession {
     /// What is said of a session in the state of `target`, which is put into `directory` under the id `session`.
     pub(crate) fn new(
-        work: &Work<'_>,
+        workspace: &Workspace<'_>,
         target: &Target,
         manifest: &Manifest,
         directory: &Path,
         session: &SessionId,
     ) -> Self {
-        let named = described(&work.views, &target.id, Some(manifest), Outcome::Ahead);
+        let named = described(
+            &workspace.localizer,
+            &target.id,
+            Some(manifest),
+            Outcome::Ahead,
+        );
         Self {
             session: target.id.clone(),
             project: named.project,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::domain::id::SessionId;
 use crate::flows::fork::{add_fork, restored_id};
-use crate::flows::pull::{Brought, bring_to};
+use crate::flows::pull::{Brought, apply_pull};
 use crate::flows::write_session::Writer;
 use crate::history::restore::{RestoreReport, RestoredSession, Restoring, Step, Target};
 use crate::localize::stored_text::{LocalText, StoredText};
@@ -16,7 +16,7 @@ use crate::store::manifest::Manifest;
 use crate::store::segment::count_lines;
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
 /// What putting one session beside takes.
@@ -32,26 +32,30 @@ pub(crate) struct AsFork {
 impl Restoring<'_> {
     pub(crate) fn as_forks(
         &self,
-        work: &mut Work<'_>,
+        workspace: &mut Workspace<'_>,
         targets: Vec<Target>,
         report: &mut RestoreReport,
     ) -> Result<(), SyncError> {
-        let steps = self.plan(work, targets, report, Self::plan_fork)?;
+        let steps = self.plan(workspace, targets, report, Self::plan_fork)?;
         if !self.request.dry_run {
-            store_forks(work, &steps)?;
+            store_forks(workspace, &steps)?;
             fail_point("restored forks are stored");
         }
-        self.carry_out(work, steps.into_iter().map(Step::AsFork), report)
+        self.carry_out(workspace, steps.into_iter().map(Step::AsFork), report)
     }
 
     /// None, where it is one of many: there is no need for a fork, because the store has no more of it.
-    fn plan_fork(&self, work: &Work<'_>, target: Target) -> Result<Option<AsFork>, SyncError> {
-        let head = work.store.head_snapshot()?;
+    fn plan_fork(
+        &self,
+        workspace: &Workspace<'_>,
+        target: Target,
+    ) -> Result<Option<AsFork>, SyncError> {
+        let head = workspace.store.head_snapshot()?;
         let here = self.found.sessions.get(&target.id);
         if !self.alone && head.state(&target.id)?.as_ref() == Some(&target.state) {
             return Ok(None);
         }
-        let then = work.store.snapshot(Some(&target.commit))?;
+        let then = workspace.store.snapshot(Some(&target.commit))?;
         let manifest = then
             .manifest(&target.id)?
             .ok_or_else(|| SyncError::NoSuchSession {
@@ -63,8 +67,9 @@ impl Restoring<'_> {
             (Some(fork), _) => fork.directory.clone(),
             (None, Some(here)) => {
                 // It lies beside the session, and its repository is where that of the session is.
-                let repo = work.views.repos().of(&manifest, &target.id);
-                work.views
+                let repo = workspace.localizer.repos().of(&manifest, &target.id);
+                workspace
+                    .localizer
                     .clones()
                     .use_for(&fork, repo.as_ref().map(|repo| repo.path.as_str()));
                 here.directory.clone()
@@ -74,7 +79,7 @@ impl Restoring<'_> {
                     session: fork.clone(),
                     ..manifest.clone()
                 };
-                self.directory(work, &named, &StoredText::transcript(&then, &manifest))?
+                self.directory(workspace, &named, &StoredText::transcript(&then, &manifest))?
             }
         };
         Ok(Some(AsFork {
@@ -88,15 +93,15 @@ impl Restoring<'_> {
 }
 
 impl AsFork {
-    pub(crate) fn restored(&self, work: &Work<'_>) -> Result<RestoredSession, SyncError> {
+    pub(crate) fn restored(&self, workspace: &Workspace<'_>) -> Result<RestoredSession, SyncError> {
         let restored = RestoredSession::new(
-            work,
+            workspace,
             &self.target,
             &self.manifest,
             &self.directory,
             &self.fork,
         );
-        let stored = work.store.head_snapshot()?.manifest(&self.fork)?;
+        let stored = workspace.store.head_snapshot()?.manifest(&self.fork)?;
         // One that was made before may have gone on since: here, or elsewhere.
         let (lines, turns) = match (&self.here, stored) {
             (Some(here), _) => count(here).map(|(lines, turns)| (lines, Some(turns)))?,
@@ -113,25 +118,25 @@ impl AsFork {
 
     pub(crate) fn carry_out(
         &self,
-        work: &mut Work<'_>,
+        workspace: &mut Workspace<'_>,
         journal: &Journal,
     ) -> Result<(), SyncError> {
         if self.here.is_some() {
             return Ok(());
         }
-        let names = machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
+        let names = machine_names(workspace.ctx, Some(&workspace.store.head_snapshot()?))?;
         let writer = Writer {
-            views: &work.views,
-            claude_dir: &work.ctx.env.claude_dir,
+            localizer: &workspace.localizer,
+            claude_dir: &workspace.ctx.env.claude_dir,
             journal,
             names: &names,
         };
-        let head = work.store.head_snapshot()?;
+        let head = workspace.store.head_snapshot()?;
         let missing = || SyncError::NoSuchSession {
             session: self.fork.clone(),
         };
         let manifest = head.manifest(&self.fork)?.ok_or_else(missing)?;
-        let writing = match bring_to(work, &head, &manifest, self.directory.clone())? {
+        let writing = match apply_pull(workspace, &head, &manifest, self.directory.clone())? {
             Brought::Write(writing) => writing,
             Brought::Refused(reason) => {
                 return Err(SyncError::NotRestored {
@@ -141,8 +146,8 @@ impl AsFork {
             }
         };
         let (_, now) = writing.carry_out(&writer, &head, &self.fork)?;
-        let commit = work.store.head()?;
-        work.record_in_step(&now, commit.as_ref())
+        let commit = workspace.store.head()?;
+        workspace.record_in_step(&now, commit.as_ref())
     }
 }
 
@@ -158,15 +163,15 @@ fn count(here: &LocalSession) -> Result<(u64, u64), SyncError> {
 }
 
 /// Stores the forks that the store does not have yet, in one commit. They share the segments of the sessions that they come from.
-fn store_forks(work: &mut Work<'_>, plans: &[AsFork]) -> Result<(), SyncError> {
-    let base = work.store.head()?;
-    let head = work.store.head_snapshot()?;
-    let mut tx = work.store.begin(base.as_ref())?;
+fn store_forks(workspace: &mut Workspace<'_>, plans: &[AsFork]) -> Result<(), SyncError> {
+    let base = workspace.store.head()?;
+    let head = workspace.store.head_snapshot()?;
+    let mut tx = workspace.store.begin(base.as_ref())?;
     for plan in plans {
         if head.state(&plan.fork)?.is_some() || tx.touches(&plan.fork) {
             continue;
         }
-        let then: Snapshot<'_> = work.store.snapshot(Some(&plan.target.commit))?;
+        let then: Snapshot<'_> = workspace.store.snapshot(Some(&plan.target.commit))?;
         let lines = plan.manifest.transcript.lines();
         add_fork(
             &mut tx,
@@ -180,9 +185,9 @@ fn store_forks(work: &mut Work<'_>, plans: &[AsFork]) -> Result<(), SyncError> {
         return Ok(());
     }
     tx.commit(
-        &work.author(),
-        &format!("restored by {}", work.machine.name),
+        &workspace.author(),
+        &format!("restored by {}", workspace.machine.name),
         base.as_slice(),
     )?;
-    Ok(work.index.follow(&work.store)?)
+    Ok(workspace.index.follow(&workspace.store)?)
 }

@@ -21,7 +21,7 @@ use crate::store::manifest::Manifest;
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
 /// Files of a session; the transcript has no name.
@@ -44,34 +44,40 @@ pub(crate) struct InPlace {
 impl Restoring<'_> {
     pub(crate) fn in_place(
         &self,
-        work: &mut Work<'_>,
+        workspace: &mut Workspace<'_>,
         targets: Vec<Target>,
         report: &mut RestoreReport,
     ) -> Result<(), SyncError> {
-        let mut steps = self.plan(work, targets, report, Self::plan_in_place)?;
+        let mut steps = self.plan(workspace, targets, report, Self::plan_in_place)?;
         if !self.request.dry_run {
-            self.store_first(work, &mut steps, report)?;
+            self.store_first(workspace, &mut steps, report)?;
         }
-        self.carry_out(work, steps.into_iter().map(Step::InPlace), report)
+        self.carry_out(workspace, steps.into_iter().map(Step::InPlace), report)
     }
 
     /// What has to be done to one session; none: it is as it was then, and would stay so.
-    fn plan_in_place(&self, work: &Work<'_>, target: Target) -> Result<Option<InPlace>, SyncError> {
-        let then = work.store.snapshot(Some(&target.commit))?;
+    fn plan_in_place(
+        &self,
+        workspace: &Workspace<'_>,
+        target: Target,
+    ) -> Result<Option<InPlace>, SyncError> {
+        let then = workspace.store.snapshot(Some(&target.commit))?;
         let manifest = then.manifest(&target.id)?;
         let manifest = manifest.ok_or_else(|| SyncError::NoSuchSession {
             session: target.id.clone(),
         })?;
         let Some(here) = self.found.sessions.get(&target.id) else {
-            return self.plan_absent(work, target, manifest, &then).map(Some);
+            return self
+                .plan_absent(workspace, target, manifest, &then)
+                .map(Some);
         };
-        refuse_running(work, &target.id)?;
+        refuse_running(workspace, &target.id)?;
         let is_head =
-            work.store.head_snapshot()?.state(&target.id)?.as_ref() == Some(&target.state);
+            workspace.store.head_snapshot()?.state(&target.id)?.as_ref() == Some(&target.state);
         // What the client has cleared away of a session in step is no difference.
-        let known = work.index.entry(here).filter(|_| is_head);
+        let known = workspace.index.entry(here).filter(|_| is_head);
         let differences = compare_with(
-            work,
+            workspace,
             &then,
             &manifest,
             &Local {
@@ -83,20 +89,23 @@ impl Restoring<'_> {
         if differences.is_empty() && is_head {
             return Ok(None);
         }
-        refuse_what_stays(work, here)?;
+        refuse_what_stays(workspace, here)?;
         Ok(Some(InPlace::new(target, manifest, here, differences)))
     }
 
     /// A session of which there is no transcript here. What the client keeps beside it may be left.
     fn plan_absent(
         &self,
-        work: &Work<'_>,
+        workspace: &Workspace<'_>,
         target: Target,
         manifest: Manifest,
         then: &Snapshot<'_>,
     ) -> Result<InPlace, SyncError> {
-        let directory =
-            self.directory(work, &manifest, &StoredText::transcript(then, &manifest))?;
+        let directory = self.directory(
+            workspace,
+            &manifest,
+            &StoredText::transcript(then, &manifest),
+        )?;
         let Some(here) = files_without_transcript(&directory, &target.id) else {
             let writing = Writing::new(directory, &manifest);
             return Ok(InPlace {
@@ -112,8 +121,8 @@ impl Restoring<'_> {
             session: &here,
             live: false,
         };
-        let differences = compare_with(work, then, &manifest, &local, None)?;
-        let only_here = not_stored(work, &local)?;
+        let differences = compare_with(workspace, then, &manifest, &local, None)?;
+        let only_here = not_stored(workspace, &local)?;
         let is_replaced = |name: &&Option<RelativeName>| {
             manifest.file(name.as_ref()).is_some() && only_here.contains(*name)
         };
@@ -137,7 +146,7 @@ impl Restoring<'_> {
     /// Stores what of these sessions is only here, so that it is in the history, too; what could not be stored is not put back.
     fn store_first(
         &self,
-        work: &mut Work<'_>,
+        workspace: &mut Workspace<'_>,
         steps: &mut Vec<InPlace>,
         report: &mut RestoreReport,
     ) -> Result<(), SyncError> {
@@ -145,7 +154,7 @@ impl Restoring<'_> {
             .iter()
             .filter_map(|step| self.found.sessions.get(&step.target.id))
             .collect();
-        let stored = store_sessions(work, &here)?;
+        let stored = store_sessions(workspace, &here)?;
         for session in stored.sessions {
             match session.outcome {
                 Outcome::Forked { fork, .. } => {
@@ -169,8 +178,8 @@ impl Restoring<'_> {
         // What the index vouches for is about to change: a restore that dies leaves sessions that are compared byte by byte.
         steps
             .iter()
-            .for_each(|step| work.index.forget(&step.target.id));
-        work.save()?;
+            .for_each(|step| workspace.index.forget(&step.target.id));
+        workspace.save()?;
         fail_point("what is here is stored before a restore");
         Ok(())
     }
@@ -213,11 +222,11 @@ impl InPlace {
 }
 
 impl InPlace {
-    pub(crate) fn restored(&self, work: &Work<'_>) -> Result<RestoredSession, SyncError> {
+    pub(crate) fn restored(&self, workspace: &Workspace<'_>) -> Result<RestoredSession, SyncError> {
         let id = &self.target.id;
-        let now = work.store.head_snapshot()?.manifest(id).ok().flatten();
+        let now = workspace.store.head_snapshot()?.manifest(id).ok().flatten();
         let restored = RestoredSession::new(
-            work,
+            workspace,
             &self.target,
             &self.manifest,
             &self.writing.directory,
@@ -239,18 +248,18 @@ impl InPlace {
 
     pub(crate) fn carry_out(
         &self,
-        work: &mut Work<'_>,
+        workspace: &mut Workspace<'_>,
         journal: &Journal,
     ) -> Result<(), SyncError> {
         let id = &self.target.id;
-        let names = machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
+        let names = machine_names(workspace.ctx, Some(&workspace.store.head_snapshot()?))?;
         let writer = Writer {
-            views: &work.views,
-            claude_dir: &work.ctx.env.claude_dir,
+            localizer: &workspace.localizer,
+            claude_dir: &workspace.ctx.env.claude_dir,
             journal,
             names: &names,
         };
-        let then = work.store.snapshot(Some(&self.target.commit))?;
+        let then = workspace.store.snapshot(Some(&self.target.commit))?;
         let (_, now) = self.writing.carry_out(&writer, &then, id)?;
         fail_point("a session is put back");
         let Some(mut now) = now else { return Ok(()) };
@@ -261,24 +270,24 @@ impl InPlace {
         }
         fail_point("what came later beside it is gone");
         now.files.retain(|name, _| !self.only_here.contains(name));
-        match work.store.head_snapshot()?.state(id)? {
-            Some(state) if state != self.target.state => work.held.hold(&now, state),
+        match workspace.store.head_snapshot()?.state(id)? {
+            Some(state) if state != self.target.state => workspace.held.hold(&now, state),
             _ if self.only_here.is_empty() => {
-                let head = work.store.head()?;
-                work.record_in_step([&now], head.as_ref())?;
+                let head = workspace.store.head()?;
+                workspace.record_in_step([&now], head.as_ref())?;
             }
             _ => {}
         }
         // Before the next session: a restore that dies has put back what it has put back.
-        Ok(work.held.save()?)
+        Ok(workspace.held.save()?)
     }
 }
 
 /// Files of a session here whose contents the store does not have.
-fn not_stored(work: &Work<'_>, local: &Local<'_>) -> Result<Names, SyncError> {
-    let head = work.store.head_snapshot()?;
+fn not_stored(workspace: &Workspace<'_>, local: &Local<'_>) -> Result<Names, SyncError> {
+    let head = workspace.store.head_snapshot()?;
     Ok(match head.manifest(&local.session.id)? {
-        Some(manifest) => compare_with(work, &head, &manifest, local, None)?
+        Some(manifest) => compare_with(workspace, &head, &manifest, local, None)?
             .up
             .into_keys()
             .collect(),
@@ -286,8 +295,8 @@ fn not_stored(work: &Work<'_>, local: &Local<'_>) -> Result<Names, SyncError> {
     })
 }
 
-fn refuse_running(work: &Work<'_>, id: &SessionId) -> Result<(), SyncError> {
-    match live_sessions(&work.ctx.env.claude_dir).get(id) {
+fn refuse_running(workspace: &Workspace<'_>, id: &SessionId) -> Result<(), SyncError> {
+    match live_sessions(&workspace.ctx.env.claude_dir).get(id) {
         Some(pid) => Err(SessionError::Running {
             session: id.clone(),
             pid: *pid,
@@ -298,11 +307,11 @@ fn refuse_running(work: &Work<'_>, id: &SessionId) -> Result<(), SyncError> {
 }
 
 /// What is here is stored, and pushed, before it is replaced. What the settings leave out is not; so it is not replaced.
-fn refuse_what_stays(work: &Work<'_>, here: &LocalSession) -> Result<(), SyncError> {
-    let Some(why) = filter::stays_here(work, here) else {
+fn refuse_what_stays(workspace: &Workspace<'_>, here: &LocalSession) -> Result<(), SyncError> {
+    let Some(why) = filter::stays_here(workspace, here) else {
         return Ok(());
     };
-    if is_stored(work, here)? {
+    if is_stored(workspace, here)? {
         return Ok(());
     }
     let reason = format!("what was said here would be pushed first, but {why}");

@@ -4,7 +4,7 @@ use crate::session::live::running_client;
 use crate::session::materialise;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
 use chrono::{DateTime, Utc};
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// [`SyncError::Session`] if the journal of that pull cannot be read.
 pub fn undo(ctx: &Context<'_>) -> Result<Option<UndoReport>, SyncError> {
-    let work = Work::open(ctx)?;
+    let workspace = Workspace::open(ctx)?;
     let running = |path: &Path| running_client(&ctx.env.claude_dir, path);
     let undone = materialise::undo(&undo_path(ctx.env), &running)?;
     if let Some((_, undone)) = &undone {
-        crate::extras::pull::undone(&work, undone.taken_back())?;
+        crate::extras::pull::undone(&workspace, undone.taken_back())?;
     }
     let report = |(
         pulled_at,

@@ -7,26 +7,29 @@ use crate::import::inventory::Lines;
 use crate::import::run::ImportReport;
 use crate::import::source::Opened;
 use crate::import::store::{commit, empty, guarded, message, skipped_session, store_session};
-use crate::report::transfer::PassedOver;
+use crate::report::transfer::SkippedFile;
 use crate::session::discover::{LocalSession, discover};
 use crate::session::facts::{Facts, parse_time};
 use crate::workspace::error::SyncError;
 use crate::workspace::filter;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// Carries every session of the copy; its paths are this machine's.
-pub(crate) fn client(work: &mut Work<'_>, opened: &Opened) -> Result<ImportReport, SyncError> {
+pub(crate) fn client(
+    workspace: &mut Workspace<'_>,
+    opened: &Opened,
+) -> Result<ImportReport, SyncError> {
     let found = discover(opened.directory.root())?;
     let mut report = empty(opened);
     report.found = found.sessions.len() as u64;
     let refused = found.refused.iter();
-    let passed_over = refused.map(|r| PassedOver {
+    let passed_over = refused.map(|r| SkippedFile {
         path: r.path.display().to_string(),
         reason: r.reason.clone(),
     });
     report.report.passed_over = passed_over.collect();
-    let base = work.store.head()?;
-    let mut tx = work.store.begin(base.as_ref())?;
+    let base = workspace.store.head()?;
+    let mut tx = workspace.store.begin(base.as_ref())?;
     let mut done = Vec::new();
     for (id, session) in &found.sessions {
         let linked = [session.directory.clone(), session.path(None)]
@@ -34,17 +37,21 @@ pub(crate) fn client(work: &mut Work<'_>, opened: &Opened) -> Result<ImportRepor
             .any(|path| path.is_symlink());
         let result = if linked {
             Some(skipped_session(
-                work,
+                workspace,
                 id,
                 "not a plain file (links are not followed)".to_owned(),
             ))
-        } else if let Some(why) = filter::copy_left_out(work, session, || newest_record(session)) {
+        } else if let Some(why) =
+            filter::exclude_reason(workspace, session, || newest_record(session))
+        {
             // What this machine does not push, it does not push out of a copy either.
-            Some(left_out_report(work, session, &why)?)
+            Some(left_out_report(workspace, session, &why)?)
         } else {
-            let clones = work.views.clones();
+            let clones = workspace.localizer.clones();
             let used = clones.used(id);
-            let result = guarded(work, &mut tx, id, |tx| store_session(work, tx, session));
+            let result = guarded(workspace, &mut tx, id, |tx| {
+                store_session(workspace, tx, session)
+            });
             // Where the copy was at home says nothing of where the session is here.
             clones.use_for(id, used.as_deref());
             result?
@@ -54,8 +61,8 @@ pub(crate) fn client(work: &mut Work<'_>, opened: &Opened) -> Result<ImportRepor
             None => report.report.unchanged += 1,
         }
     }
-    let registered = commit(work, tx, base.as_ref(), &[], &message(None, &done))?;
-    work.machine_changed &= !registered;
+    let registered = commit(workspace, tx, base.as_ref(), &[], &message(None, &done))?;
+    workspace.machine_changed &= !registered;
     report.report.sessions = done;
     Ok(report)
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::report::transfer::PassedOver;
+use crate::report::transfer::SkippedFile;
 
 /// A larger JSON file is refused unread.
 const MAX_JSON_BYTES: u64 = 16 << 20;
@@ -34,7 +34,7 @@ pub(crate) struct Entry {
 /// Things that were left where they are, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Named {
-    named: Vec<PassedOver>,
+    named: Vec<SkippedFile>,
     more: u64,
 }
 
@@ -42,7 +42,7 @@ impl Named {
     /// Notes one thing.
     pub(crate) fn note(&mut self, path: impl Into<String>, reason: impl Into<String>) {
         if self.named.len() < MOST_NAMED {
-            self.named.push(PassedOver {
+            self.named.push(SkippedFile {
                 path: path.into(),
                 reason: reason.into(),
             });
@@ -52,11 +52,11 @@ impl Named {
     }
 
     /// All of them, in order.
-    pub(crate) fn into_vec(mut self) -> Vec<PassedOver> {
+    pub(crate) fn into_vec(mut self) -> Vec<SkippedFile> {
         self.named.sort_by(|a, b| a.path.cmp(&b.path));
         if self.more > 0 {
             let path = format!("{} more", self.more);
-            self.named.push(PassedOver {
+            self.named.push(SkippedFile {
                 path,
                 reason: "too many to name".to_owned(),
             });

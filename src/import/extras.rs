@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate};
 use serde_json::Value;
 
-use crate::domain::beside::Beside as Kinds;
 use crate::domain::client_dir::client_dir_name;
+use crate::domain::extras::ExtraKind as Kinds;
 use crate::domain::path::RelativeName;
 use crate::extras::foreign::{ForeignProject, ForeignText};
 use crate::import::directory::{Directory, Kind, Named};
 use crate::import::origin::Origin;
-use crate::session::prose::{memory, path_of, read_text};
+use crate::session::extras::{memory, path_of, read_text};
 use crate::store::machine::Machine;
 
 const DIRECTORY: &str = "shared_config";
@@ -44,7 +44,7 @@ struct Edited {
 
 /// Everything that was found.
 #[derive(Default)]
-pub(crate) struct Beside {
+pub(crate) struct ExtraKind {
     texts: Vec<Text>,
     /// Bytes of all texts.
     bytes: u64,
@@ -52,7 +52,7 @@ pub(crate) struct Beside {
     guesses: BTreeMap<String, String>,
 }
 
-impl Beside {
+impl ExtraKind {
     /// Reads what `directory` holds; what is not taken is noted in `left`, what cannot be read in `refused`.
     pub(crate) fn read(directory: &Directory, left: &mut Named, refused: &mut Named) -> Self {
         let mut found = Self::default();

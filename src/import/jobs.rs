@@ -19,8 +19,8 @@ use crate::sys::fs::PathError;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter;
-use crate::workspace::filter::StrangersSession;
-use crate::workspace::open::Work;
+use crate::workspace::filter::ForeignSession;
+use crate::workspace::open::Workspace;
 
 /// What the source has of a session, and who wrote it.
 pub(crate) struct Job {
@@ -126,7 +126,7 @@ type Unreadable = (SessionId, String);
 
 /// A job for each copy, and the sessions that cannot be read, with the reason.
 pub(crate) fn plan_all(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     copies: Vec<SessionCopy>,
     foreign: &Foreign,
     origins: &[Origin],
@@ -139,7 +139,7 @@ pub(crate) fn plan_all(
                 ..job
             }),
             Ok((job, facts)) => {
-                let outcome = left_out(work, &job, &copy, &facts, origins)?;
+                let outcome = left_out(workspace, &job, &copy, &facts, origins)?;
                 let writers = if outcome.is_some() {
                     Vec::new()
                 } else {
@@ -260,7 +260,7 @@ fn plan(
 
 /// How a copy is reported that this machine's settings leave out.
 fn left_out(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     job: &Job,
     copy: &SessionCopy,
     facts: &Facts,
@@ -268,24 +268,28 @@ fn left_out(
 ) -> Result<Option<SessionReport>, SyncError> {
     let spelled = job.cwd.as_deref();
     let mut writers = job.writers.iter().map(|(origin, _)| &origins[*origin]);
-    let stranger = StrangersSession {
+    let stranger = ForeignSession {
         session: &job.session,
         project: spelled.and_then(|spelled| writers.find_map(|origin| origin.portable(spelled))),
         bytes: copy.bytes,
         last_activity: facts.last_activity.as_deref().and_then(parse_time),
     };
-    let Some(why) = filter::stranger_left_out(work, &stranger) else {
+    let Some(why) = filter::stranger_left_out(workspace, &stranger) else {
         return Ok(None);
     };
-    let stored = work.store.head_snapshot()?.state(&job.session)?.is_some();
-    let outcome = Outcome::LeftOut {
+    let stored = workspace
+        .store
+        .head_snapshot()?
+        .state(&job.session)?
+        .is_some();
+    let outcome = Outcome::ExcludeReason {
         reason: why.to_string(),
         stored,
     };
     let project = stranger.project.map(|project| project.to_string());
     Ok(Some(SessionReport {
         project,
-        ..described(&work.views, &job.session, None, outcome)
+        ..described(&workspace.localizer, &job.session, None, outcome)
     }))
 }
 
@@ -306,13 +310,13 @@ fn otherwise(copy: &SessionCopy, foreign: &Foreign, origin: &Origin) -> String {
 
 /// Gives sub-agents to the sessions they belong to; those of which neither the source nor the store has the session are noted in `left`.
 pub(crate) fn add_agents(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     jobs: &mut Vec<Job>,
     agents: Agents,
     origins: &[Origin],
     (directory, left): (&Directory, &mut Named),
 ) -> Result<(), SyncError> {
-    let snapshot = work.store.head_snapshot()?;
+    let snapshot = workspace.store.head_snapshot()?;
     for (session, files) in agents {
         let of_session = |job: &Job| job.session == session && job.copy.is_some();
         let at = jobs.iter().rposition(of_session);
@@ -351,7 +355,7 @@ pub(crate) fn add_agents(
                     format!("its session {session} is neither at the source nor in the store");
                 agents.leave_agents(directory, left, &reason);
             }
-            (None, Ok(Some(manifest))) => match filter::not_brought(work, &manifest) {
+            (None, Ok(Some(manifest))) => match filter::not_brought(workspace, &manifest) {
                 Some(why) => agents.leave_agents(directory, left, &why.to_string()),
                 None => jobs.push(agents),
             },

@@ -51,7 +51,7 @@ impl Listing {
             }
         }
         for entry in directory.entries(directory.root(), refused) {
-            listing.beside(directory, &entry, refused);
+            listing.extras(directory, &entry, refused);
         }
         listing
     }
@@ -120,7 +120,7 @@ impl Listing {
     }
 
     /// What lies at the top beside `sessions/`.
-    fn beside(&mut self, directory: &Directory, entry: &Entry, refused: &mut Named) {
+    fn extras(&mut self, directory: &Directory, entry: &Entry, refused: &mut Named) {
         match entry.name.as_str() {
             // Read elsewhere.
             "sessions" | "machines" | "session_meta" | "locks" | "shared_placeholders.json" => {}

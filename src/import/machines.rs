@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use crate::domain::root::{Root, RootName, RootSet};
+use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
 use crate::import::jobs::Job;
 use crate::import::origin::Origin;
 use crate::import::run::{ImportedMachine, Proposal};
 use crate::rewrite::{collapse_path, expand_path};
 use crate::store::machine::Machine;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// Every machine that the source names, with how many sessions were stored as written by it.
 pub(crate) fn machines(origins: &[Origin], jobs: &[Job]) -> Vec<ImportedMachine> {
@@ -28,15 +28,18 @@ pub(crate) fn machines(origins: &[Origin], jobs: &[Job]) -> Vec<ImportedMachine>
 }
 
 /// Placeholders of the source that this machine, or one of the same name in the store, has no directory for.
-pub(crate) fn proposals(work: &Work<'_>, origins: &[Origin]) -> Result<Vec<Proposal>, SyncError> {
-    let mine = &work.ctx.settings.roots;
-    let (machines, _) = work.store.head_snapshot()?.machines()?;
+pub(crate) fn proposals(
+    workspace: &Workspace<'_>,
+    origins: &[Origin],
+) -> Result<Vec<Proposal>, SyncError> {
+    let mine = &workspace.ctx.settings.placeholders;
+    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
     let mut proposals: Vec<Proposal> = Vec::new();
     for origin in origins {
         let namesake = |machine: &&Machine| {
-            machine.id != work.machine.id && machine.name.eq_ignore_ascii_case(&origin.name)
+            machine.id != workspace.machine.id && machine.name.eq_ignore_ascii_case(&origin.name)
         };
-        for root in &origin.machine.roots.roots {
+        for root in &origin.machine.placeholders.placeholders {
             let name = root.name.as_str();
             let proposal = |machine, path| Proposal {
                 placeholder: name.to_owned(),
@@ -46,7 +49,7 @@ pub(crate) fn proposals(work: &Work<'_>, origins: &[Origin]) -> Result<Vec<Propo
             if let Some(other) = machines
                 .iter()
                 .find(namesake)
-                .filter(|other| other.roots.get(name).is_none())
+                .filter(|other| other.placeholders.get(name).is_none())
             {
                 proposals.push(proposal(Some(other.name.clone()), Some(root.path.clone())));
             }
@@ -72,10 +75,10 @@ pub(crate) fn proposals(work: &Work<'_>, origins: &[Origin]) -> Result<Vec<Propo
 }
 
 /// Where a directory that another machine has below its home would be below this one's, if it is there.
-fn below_my_home(origin: &Origin, root: &Root, mine: &RootSet) -> Option<String> {
-    let there = &origin.machine.roots;
-    let home = there.get(RootName::home().as_str())?.clone();
-    let portable = collapse_path(&RootSet::new(there.system, [home]), &root.path);
+fn below_my_home(origin: &Origin, root: &Placeholder, mine: &Placeholders) -> Option<String> {
+    let there = &origin.machine.placeholders;
+    let home = there.get(PlaceholderName::home().as_str())?.clone();
+    let portable = collapse_path(&Placeholders::new(there.system, [home]), &root.path);
     let path = expand_path(&portable, mine)?;
     (portable.as_str().starts_with("{{HOME}}/") && Path::new(&path).is_dir()).then_some(path)
 }

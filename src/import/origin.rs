@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::Settings;
 use crate::domain::id::MachineId;
 use crate::domain::path::PortablePath;
-use crate::domain::root::{Root, RootName, RootSet, System};
+use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders, System};
 use crate::domain::url::has_drive;
 use crate::extras::foreign::IMPORTED;
 use crate::import::foreign::{ForeignMachine, LONGEST};
@@ -48,9 +48,9 @@ impl Origin {
             paths.entry("HOME".to_owned()).or_insert(home);
         }
         let system = if this { env.system } else { system_of(&paths) };
-        let roots = RootSet::new(
+        let placeholders = Placeholders::new(
             system,
-            roots(system, &paths, this.then_some(&settings.roots)),
+            placeholders(system, &paths, this.then_some(&settings.placeholders)),
         );
         let machine = Machine {
             format: FORMAT,
@@ -64,7 +64,7 @@ impl Origin {
             } else {
                 shown_name(name)
             },
-            roots,
+            placeholders,
             former: Vec::new(),
             ccsync: env!("CARGO_PKG_VERSION").to_owned(),
             last_push: known.updated_at.clone(),
@@ -108,14 +108,14 @@ impl Origin {
         let leads_astray = local.split(['/', '\\']).any(|part| part == "..")
             || local.chars().any(char::is_control);
         (!leads_astray && local.len() <= LONGEST)
-            .then(|| collapse_path(&self.machine.roots, &local))
+            .then(|| collapse_path(&self.machine.placeholders, &local))
     }
 }
 
 /// Of `origins` the one in whose directories `path` lies; of several the preferred one.
 pub(crate) fn whose(origins: &[Origin], path: &str, preferred: Option<usize>) -> Option<usize> {
     let has = |at: &usize| {
-        collapse_path(&origins[*at].machine.roots, path)
+        collapse_path(&origins[*at].machine.placeholders, path)
             .as_str()
             .starts_with("{{")
     };
@@ -169,24 +169,30 @@ fn is_this(
 }
 
 /// What this machine has in its configuration counts more than what the source says of it.
-fn roots(system: System, paths: &BTreeMap<String, String>, mine: Option<&RootSet>) -> Vec<Root> {
+fn placeholders(
+    system: System,
+    paths: &BTreeMap<String, String>,
+    mine: Option<&Placeholders>,
+) -> Vec<Placeholder> {
     let mut taken = BTreeSet::new();
-    let mut roots: Vec<Root> = mine.map(|mine| mine.roots.clone()).unwrap_or_default();
-    taken.extend(roots.iter().map(|root| root.name.clone()));
+    let mut placeholders: Vec<Placeholder> = mine
+        .map(|mine| mine.placeholders.clone())
+        .unwrap_or_default();
+    taken.extend(placeholders.iter().map(|root| root.name.clone()));
     for (name, path) in paths {
         // `{{USERNAME}}` stands for a word, not for a directory: it is text.
-        if let Some(name) = root_name(name)
-            && let Ok(root) = Root::new(system, name.clone(), path, None)
+        if let Some(name) = placeholder_name(name)
+            && let Ok(root) = Placeholder::new(system, name.clone(), path, None)
             && taken.insert(name)
         {
-            roots.push(root);
+            placeholders.push(root);
         }
     }
-    roots
+    placeholders
 }
 
 /// The name of a root that stands for the placeholder `name`, which may be any text there.
-pub(crate) fn root_name(name: &str) -> Option<RootName> {
+pub(crate) fn placeholder_name(name: &str) -> Option<PlaceholderName> {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() {
             c.to_ascii_uppercase()
@@ -194,9 +200,9 @@ pub(crate) fn root_name(name: &str) -> Option<RootName> {
             '_'
         }
     };
-    let name: RootName = name.chars().map(plain).collect::<String>().parse().ok()?;
+    let name: PlaceholderName = name.chars().map(plain).collect::<String>().parse().ok()?;
     // Here that is the repository of each session.
-    if name == RootName::repo() {
+    if name == PlaceholderName::repo() {
         "REPO_DIR".parse().ok()
     } else {
         Some(name)
@@ -285,11 +291,11 @@ mod tests {
     }
 
     fn origin(known: &[(&str, &str)]) -> Origin {
-        let machine = Machine::renewed(None, id_of("m"), "m", RootSet::new(System::Linux, []));
+        let machine = Machine::renewed(None, id_of("m"), "m", Placeholders::new(System::Linux, []));
         let paths = paths(known);
         let system = system_of(&paths);
         let machine = Machine {
-            roots: RootSet::new(system, roots(system, &paths, None)),
+            placeholders: Placeholders::new(system, placeholders(system, &paths, None)),
             ..machine
         };
         let family = if system.is_windows() {
@@ -330,7 +336,7 @@ mod tests {
 
     #[test]
     fn names_become_names_of_roots() {
-        let of = |name: &str| root_name(name).map(|name| name.to_string());
+        let of = |name: &str| placeholder_name(name).map(|name| name.to_string());
         assert_eq!(of("my-work"), Some("MY_WORK".to_owned()));
         assert_eq!(of("repo"), Some("REPO_DIR".to_owned()));
         assert_eq!((of("9x"), of(""), of("é")), (None, None, None));

@@ -7,7 +7,7 @@
 use serde::Serialize;
 
 use crate::domain::id::SessionId;
-use crate::report::transfer::{PassedOver, Report};
+use crate::report::transfer::{Report, SkippedFile};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 
@@ -46,7 +46,7 @@ pub struct ImportReport {
     /// What the source says of sessions and this program has no place for.
     pub edits: Vec<Edit>,
     /// What is no session, by name, with the reason why it was left where it is.
-    pub left: Vec<PassedOver>,
+    pub left: Vec<SkippedFile>,
 }
 
 /// A machine of the source. All text is unsanitised.

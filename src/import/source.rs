@@ -57,7 +57,7 @@ pub(crate) struct Opened {
     pub(crate) layout: Layout,
     pub(crate) directory: Directory,
     /// Private, removed when dropped.
-    pub(crate) workshop: tempfile::TempDir,
+    pub(crate) staging_dir: tempfile::TempDir,
 }
 
 impl Source {
@@ -85,11 +85,11 @@ impl Source {
     }
 
     pub(crate) fn open(&self, ctx: &Context<'_>) -> Result<Opened, SyncError> {
-        let workshop = workshop(ctx.env)?;
+        let staging_dir = staging_dir(ctx.env)?;
         let path = match self {
             Self::Directory(path) => path.clone(),
             Self::Remote(url) => {
-                let place = workshop.path().join("clone");
+                let place = staging_dir.path().join("clone");
                 clone(
                     url,
                     &place,
@@ -107,7 +107,7 @@ impl Source {
             name: self.name().trim_matches('`').to_owned(),
             layout,
             directory,
-            workshop,
+            staging_dir,
         })
     }
 }
@@ -117,7 +117,7 @@ pub fn usual_source(env: &Env) -> Option<PathBuf> {
     Some(env.home.join(".claude-session-sync").join("repo")).filter(|path| path.is_dir())
 }
 
-fn workshop(env: &Env) -> Result<tempfile::TempDir, SyncError> {
+fn staging_dir(env: &Env) -> Result<tempfile::TempDir, SyncError> {
     let state = &env.dirs.state;
     create_private_dir_all(state)?;
     let made = tempfile::Builder::new().prefix(WORKSHOP).tempdir_in(state);
@@ -125,7 +125,7 @@ fn workshop(env: &Env) -> Result<tempfile::TempDir, SyncError> {
 }
 
 /// Removes what imports left that were killed. Another one may be at work, which takes no lock while it clones; none does so for a day.
-pub(crate) fn remove_workshops(state: &Path, now: DateTime<Utc>) {
+pub(crate) fn remove_stale_staging(state: &Path, now: DateTime<Utc>) {
     let is_workshop =
         |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.starts_with(WORKSHOP));
     let entries = std::fs::read_dir(state).into_iter().flatten().flatten();
@@ -179,13 +179,13 @@ fn recognise(path: &Path, name: &str) -> Result<(Directory, Layout), SourceError
 
 /// `sessions/`, and at least one of the things that only that program puts beside it.
 fn is_claude_session_sync(directory: &Directory) -> bool {
-    let beside = ["shared_placeholders.json", "sessions/_paths.json"]
+    let extras = ["shared_placeholders.json", "sessions/_paths.json"]
         .iter()
         .any(|name| directory.is_file(name))
         || ["session_meta", "locks"]
             .iter()
             .any(|name| directory.is_directory(name));
-    directory.is_directory("sessions") && beside
+    directory.is_directory("sessions") && extras
 }
 
 fn has_sessions(client: &Directory) -> bool {

@@ -11,7 +11,7 @@ use crate::import::agents::AgentFile;
 use crate::import::inventory::Lines;
 use crate::import::origin::Origin;
 use crate::import::text::{compact, is_json, local_line, portable_line};
-use crate::localize::localizer::{Reader, Views};
+use crate::localize::localizer::{Localizer, Reader};
 use crate::localize::stored_text::{StoredText, text_kind};
 use crate::session::discover::{LocalSession, discover, projects_dir};
 use crate::session::facts::Facts;
@@ -38,7 +38,7 @@ pub(crate) struct Copy<'a> {
 pub(crate) fn stage(
     copy: &Copy<'_>,
     place: &Path,
-    views: &Views,
+    localizer: &Localizer,
     snapshot: &Snapshot<'_>,
 ) -> Result<Result<LocalSession, String>, SyncError> {
     let _ = std::fs::remove_dir_all(place);
@@ -54,7 +54,7 @@ pub(crate) fn stage(
         left: 0,
         waiting: None,
     };
-    adopt(copy, views, snapshot, &mut lines, &mut staged)?;
+    adopt(copy, localizer, snapshot, &mut lines, &mut staged)?;
     while let Some(line) = lines.next()? {
         staged.put(&line.local)?;
     }
@@ -205,7 +205,7 @@ impl LocalLines<'_> {
 /// what is no record, so that its copy of a session that is here differs from it in every byte and says the same.
 fn adopt(
     copy: &Copy<'_>,
-    views: &Views,
+    localizer: &Localizer,
     snapshot: &Snapshot<'_>,
     lines: &mut LocalLines<'_>,
     staged: &mut Staged,
@@ -217,7 +217,7 @@ fn adopt(
     let Some(stored) = StoredText::of(snapshot, &manifest, None) else {
         return Ok(());
     };
-    let reader = views.reader(&manifest, copy.session, text_kind(None));
+    let reader = localizer.reader(&manifest, copy.session, text_kind(None));
     stored.walk(0, &mut |piece| {
         for line in piece.text.split_inclusive(|b| *b == b'\n') {
             let Some(next) = lines.peek()? else {

@@ -12,13 +12,13 @@ use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::flows::merge::Merged;
 use crate::flows::plan::{Differences, FileStep, Local, compare_with, described};
-use crate::flows::push::mention_merged;
-use crate::flows::remote_sync::{fetch, send, send_rest};
-use crate::flows::store_session::Storing;
+use crate::flows::push::add_merge_notes;
+use crate::flows::remote_sync::{fetch, push_remaining_refs, send};
+use crate::flows::store_session::SessionWriter;
 use crate::import::agents;
 use crate::import::client::client;
 use crate::import::directory::Named;
-use crate::import::extras::Beside;
+use crate::import::extras::ExtraKind;
 use crate::import::foreign::Foreign;
 use crate::import::jobs::{Job, Part, add_agents, origins, plan_all};
 use crate::import::listing::Listing;
@@ -27,14 +27,14 @@ use crate::import::origin::Origin;
 use crate::import::run::{Edit, ImportReport, Layout};
 use crate::import::source::Opened;
 use crate::import::staging::{Copy, stage, stage_agents};
-use crate::localize::localizer::Views;
-use crate::report::transfer::{Outcome, ProseOutcome, RemoteState, Report, SessionReport};
+use crate::localize::localizer::Localizer;
+use crate::report::transfer::{ExtraOutcome, Outcome, RemoteState, Report, SessionReport};
 use crate::session::discover::LocalSession;
 use crate::store::Transaction;
 use crate::store::machine::Machine;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// A part of a job that is to be stored next.
 #[derive(Debug, Clone, Copy)]
@@ -49,67 +49,75 @@ pub(crate) fn carry(
     opened: &Opened,
     dry_run: bool,
 ) -> Result<ImportReport, SyncError> {
-    let mut work = Work::open(ctx)?;
+    let mut workspace = Workspace::open(ctx)?;
     let newest = if dry_run {
         None
     } else {
-        fetch_newest(&mut work)?
+        fetch_newest(&mut workspace)?
     };
     if dry_run {
-        work.store = work.store.scratch(&opened.workshop.path().join("store"))?;
+        workspace.store = workspace
+            .store
+            .scratch(&opened.staging_dir.path().join("store"))?;
     }
     let mut report = match opened.layout {
-        Layout::Client => client(&mut work, opened)?,
-        Layout::Shared | Layout::PerMachine => foreign(&mut work, opened)?,
+        Layout::Client => client(&mut workspace, opened)?,
+        Layout::Shared | Layout::PerMachine => foreign(&mut workspace, opened)?,
     };
     report.report.dry_run = dry_run;
     if !dry_run {
         let reached = newest.is_some();
         let (remote, mut merged) = if reached {
-            send_rest(&mut work)?
+            push_remaining_refs(&mut workspace)?
         } else {
-            send(&mut work)?
+            send(&mut workspace)?
         };
         merged.add(newest.unwrap_or_default());
-        mention_merged(&mut report.report, &work, merged)?;
+        add_merge_notes(&mut report.report, &workspace, merged)?;
         report.report.remote = remote;
-        work.save()?;
+        workspace.save()?;
     }
     report.report.sort();
     Ok(report)
 }
 
 /// What others have pushed comes first, so that nothing becomes a fork that need not be one. `None`: the remote is out of reach.
-fn fetch_newest(work: &mut Work<'_>) -> Result<Option<Merged>, SyncError> {
-    let merged = match fetch(work) {
+fn fetch_newest(workspace: &mut Workspace<'_>) -> Result<Option<Merged>, SyncError> {
+    let merged = match fetch(workspace) {
         Ok(merged) => Some(merged),
         Err(SyncError::Remote(_)) => None,
         Err(e) => return Err(e),
     };
-    work.refresh_machine()?;
+    workspace.refresh_machine()?;
     Ok(merged)
 }
 
 /// A store of claude-session-sync.
-fn foreign(work: &mut Work<'_>, opened: &Opened) -> Result<ImportReport, SyncError> {
+fn foreign(workspace: &mut Workspace<'_>, opened: &Opened) -> Result<ImportReport, SyncError> {
     let directory = &opened.directory;
     let mut refused = Named::default();
-    let foreign = Foreign::read(directory, work.ctx.clock.now(), &mut refused);
+    let foreign = Foreign::read(directory, workspace.ctx.clock.now(), &mut refused);
     let mut listing = Listing::read(directory, &mut refused);
     let mut left = std::mem::take(&mut listing.left);
-    let beside = Beside::read(directory, &mut left, &mut refused);
+    let extras = ExtraKind::read(directory, &mut left, &mut refused);
     let agents = agents::read(directory, &mut left, &mut refused);
-    let origins = origins(work.ctx, &foreign, &listing.copies, beside.editors());
-    let (mut jobs, mut skipped) = plan_all(work, listing.copies, &foreign, &origins)?;
+    let origins = origins(workspace.ctx, &foreign, &listing.copies, extras.editors());
+    let (mut jobs, mut skipped) = plan_all(workspace, listing.copies, &foreign, &origins)?;
     skipped.splice(0..0, listing.refused);
-    add_agents(work, &mut jobs, agents, &origins, (directory, &mut left))?;
+    add_agents(
+        workspace,
+        &mut jobs,
+        agents,
+        &origins,
+        (directory, &mut left),
+    )?;
     run(
-        work,
+        workspace,
         &mut jobs,
         &origins,
-        &opened.workshop.path().join("staged"),
+        &opened.staging_dir.path().join("staged"),
     )?;
-    let stored = work.store.head_snapshot()?.sessions()?;
+    let stored = workspace.store.head_snapshot()?.sessions()?;
     for job in jobs
         .iter_mut()
         .filter(|job| !stored.contains_key(&job.session))
@@ -123,18 +131,18 @@ fn foreign(work: &mut Work<'_>, opened: &Opened) -> Result<ImportReport, SyncErr
         .cloned()
         .chain(jobs.iter().filter_map(|job| job.cwd.clone()))
         .collect();
-    take_prose(
-        work,
-        &beside.assigned(&spelled, &origins, &mut left),
+    take_extra(
+        workspace,
+        &extras.assigned(&spelled, &origins, &mut left),
         &mut report.report,
     )?;
     report.found = (jobs.len() + skipped.len()) as u64;
-    report.proposals = proposals(work, &origins)?;
+    report.proposals = proposals(workspace, &origins)?;
     report.machines = machines(&origins, &jobs);
     collect(&mut report.report, jobs);
     let of_skipped = skipped
         .into_iter()
-        .map(|(id, reason)| skipped_session(work, &id, reason));
+        .map(|(id, reason)| skipped_session(workspace, &id, reason));
     report.report.sessions.extend(of_skipped);
     report.report.passed_over = refused.into_vec();
     report.locks = foreign.locks;
@@ -144,32 +152,32 @@ fn foreign(work: &mut Work<'_>, opened: &Opened) -> Result<ImportReport, SyncErr
 }
 
 /// Stores what lies beside sessions, in one commit.
-fn take_prose(
-    work: &mut Work<'_>,
+fn take_extra(
+    workspace: &mut Workspace<'_>,
     texts: &[crate::extras::foreign::ForeignText],
     report: &mut Report,
 ) -> Result<(), SyncError> {
-    let base = work.store.head()?;
-    let mut tx = work.store.begin(base.as_ref())?;
-    let writers = crate::extras::foreign::take_over(work, texts, &mut tx, report)?;
-    let is_stored = |o: &ProseOutcome| {
+    let base = workspace.store.head()?;
+    let mut tx = workspace.store.begin(base.as_ref())?;
+    let writers = crate::extras::foreign::take_over(workspace, texts, &mut tx, report)?;
+    let is_stored = |o: &ExtraOutcome| {
         matches!(
             o,
-            ProseOutcome::Sent | ProseOutcome::Merged | ProseOutcome::BothKept
+            ExtraOutcome::Sent | ExtraOutcome::Merged | ExtraOutcome::BothKept
         )
     };
     let files = report
-        .beside
+        .extras
         .iter()
-        .flat_map(|shelf| &shelf.files)
+        .flat_map(|bundle| &bundle.files)
         .filter(|file| is_stored(&file.outcome))
         .count();
     let message = format!(
         "import: {files} file{} beside sessions",
         if files == 1 { "" } else { "s" }
     );
-    let registered = commit(work, tx, base.as_ref(), &writers, &message)?;
-    work.machine_changed &= !registered;
+    let registered = commit(workspace, tx, base.as_ref(), &writers, &message)?;
+    workspace.machine_changed &= !registered;
     Ok(())
 }
 
@@ -192,7 +200,7 @@ pub(crate) fn empty(opened: &Opened) -> ImportReport {
 
 /// Carries every job, in as few commits as there are machines and parts.
 fn run(
-    work: &mut Work<'_>,
+    workspace: &mut Workspace<'_>,
     jobs: &mut [Job],
     origins: &[Origin],
     place: &Path,
@@ -202,7 +210,7 @@ fn run(
         let steps = job.parts().map(|part| Step { job: at, part });
         queues.entry(job.session.clone()).or_default().extend(steps);
     }
-    work.ctx.progress.begin(
+    workspace.ctx.progress.begin(
         Phase::Store,
         jobs.len() as u64,
         jobs.iter().map(Job::bytes).sum(),
@@ -216,33 +224,33 @@ fn run(
                 .push(step);
         }
         for (origin, steps) in by_origin {
-            store_together(work, jobs, origins, &origins[origin], &steps, place)?;
+            store_together(workspace, jobs, origins, &origins[origin], &steps, place)?;
         }
     }
-    work.ctx.progress.end();
+    workspace.ctx.progress.end();
     Ok(())
 }
 
 /// Stores what one machine wrote, in one commit.
 fn store_together(
-    work: &mut Work<'_>,
+    workspace: &mut Workspace<'_>,
     jobs: &mut [Job],
     origins: &[Origin],
     origin: &Origin,
     steps: &[Step],
     place: &Path,
 ) -> Result<(), SyncError> {
-    let views = views_of(work, origin)?;
-    let mine = std::mem::replace(&mut work.views, views);
-    let base = work.store.head()?;
-    let mut tx = work.store.begin(base.as_ref())?;
+    let localizer = views_of(workspace, origin)?;
+    let mine = std::mem::replace(&mut workspace.localizer, localizer);
+    let base = workspace.store.head()?;
+    let mut tx = workspace.store.begin(base.as_ref())?;
     let mut done = Vec::new();
     for step in steps {
         let job = &jobs[step.job];
-        let result = guarded(work, &mut tx, &job.session, |tx| {
-            store_part(work, tx, job, step.part, origins, place)
+        let result = guarded(workspace, &mut tx, &job.session, |tx| {
+            store_part(workspace, tx, job, step.part, origins, place)
         })?;
-        work.ctx.progress.advance(1, job.bytes());
+        workspace.ctx.progress.advance(1, job.bytes());
         if let Some(report) = result {
             done.push((step.job, report));
         }
@@ -250,14 +258,14 @@ fn store_together(
     let reports: Vec<SessionReport> = done.iter().map(|(_, report)| report.clone()).collect();
     let machine = Some(&origin.machine).filter(|_| !origin.this);
     let registered = commit(
-        work,
+        workspace,
         tx,
         base.as_ref(),
         machine.into_iter().cloned().collect::<Vec<_>>().as_slice(),
         &message(Some(origin), &reports),
     )?;
-    work.machine_changed &= !registered;
-    work.views = mine;
+    workspace.machine_changed &= !registered;
+    workspace.localizer = mine;
     done.into_iter()
         .for_each(|(job, report)| add_outcome(&mut jobs[job], report));
     Ok(())
@@ -265,14 +273,14 @@ fn store_together(
 
 /// Stores one part of a job; `None` if the store has it.
 fn store_part(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     tx: &mut Transaction<'_>,
     job: &Job,
     part: Part,
     origins: &[Origin],
     place: &Path,
 ) -> Result<Option<SessionReport>, SyncError> {
-    let snapshot = work.store.head_snapshot()?;
+    let snapshot = workspace.store.head_snapshot()?;
     match (part, &job.copy) {
         (Part::Lines(stretch), Some(copy)) => {
             let writers = job.writers[..=stretch].iter();
@@ -287,9 +295,9 @@ fn store_part(
                 origins,
                 otherwise,
             };
-            match stage(&copy, place, &work.views, &snapshot)? {
-                Ok(staged) => store_session(work, tx, &staged),
-                Err(reason) => Ok(Some(skipped_session(work, &job.session, reason))),
+            match stage(&copy, place, &workspace.localizer, &snapshot)? {
+                Ok(staged) => store_session(workspace, tx, &staged),
+                Err(reason) => Ok(Some(skipped_session(workspace, &job.session, reason))),
             }
         }
         (Part::Agents(n), _) => {
@@ -303,41 +311,41 @@ fn store_part(
                 .1
                 .iter()
                 .filter(|file| file.name.is_json_lines() || is_lacking(&file.name));
-            store_session(work, tx, &stage_agents(&job.session, files, place)?)
+            store_session(workspace, tx, &stage_agents(&job.session, files, place)?)
         }
         (Part::Lines(_), None) => Ok(None),
     }
 }
 
 /// How a machine of the source would look at the store.
-fn views_of(work: &Work<'_>, origin: &Origin) -> Result<Views, SyncError> {
-    let (machines, _) = work.store.head_snapshot()?.machines()?;
+fn views_of(workspace: &Workspace<'_>, origin: &Origin) -> Result<Localizer, SyncError> {
+    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
     let others = machines
         .into_iter()
         .filter(|other| other.id != origin.machine.id)
-        .map(|other| other.roots);
-    let others = std::iter::once(work.ctx.settings.roots.clone())
+        .map(|other| other.placeholders);
+    let others = std::iter::once(workspace.ctx.settings.placeholders.clone())
         .chain(others)
         .collect();
-    let setting = work.ctx.settings.paths;
-    Ok(Views::new(
+    let setting = workspace.ctx.settings.paths;
+    Ok(Localizer::new(
         origin.machine.id.clone(),
-        origin.machine.roots.clone(),
+        origin.machine.placeholders.clone(),
         others,
         setting,
-        Clones::known(work.ctx),
+        Clones::known(workspace.ctx),
     ))
 }
 
 /// What `store` says; a session that fails is taken back whole and named.
 pub(crate) fn guarded(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     tx: &mut Transaction<'_>,
     session: &SessionId,
     store: impl FnOnce(&mut Transaction<'_>) -> Result<Option<SessionReport>, SyncError>,
 ) -> Result<Option<SessionReport>, SyncError> {
     if crate::sys::signal::interrupted() {
-        work.ctx.progress.end();
+        workspace.ctx.progress.end();
         return Err(SyncError::Interrupted);
     }
     match store(tx) {
@@ -345,11 +353,11 @@ pub(crate) fn guarded(
             tx.forget_incomplete_sessions()?;
             let reason =
                 "another copy changed what it belongs to: run the command again".to_owned();
-            Ok(Some(skipped_session(work, session, reason)))
+            Ok(Some(skipped_session(workspace, session, reason)))
         }
         Err(e) if e.is_about_one_session() => {
             tx.forget_incomplete_sessions()?;
-            Ok(Some(skipped_session(work, session, e.in_words())))
+            Ok(Some(skipped_session(workspace, session, e.in_words())))
         }
         result => result,
     }
@@ -357,23 +365,23 @@ pub(crate) fn guarded(
 
 /// Adds to `tx` what `session` has more than the store; `None` if that is nothing.
 pub(crate) fn store_session(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     tx: &mut Transaction<'_>,
     session: &LocalSession,
 ) -> Result<Option<SessionReport>, SyncError> {
-    let snapshot = work.store.head_snapshot()?;
+    let snapshot = workspace.store.head_snapshot()?;
     let local = Local {
         session,
         live: false,
     };
     let manifest = snapshot.manifest(&session.id)?;
-    let storing = Storing {
-        work,
+    let storing = SessionWriter {
+        workspace,
         snapshot: &snapshot,
         local: &local,
     };
     let found = match &manifest {
-        Some(manifest) => compare_with(work, &snapshot, manifest, &local, None)?,
+        Some(manifest) => compare_with(workspace, &snapshot, manifest, &local, None)?,
         None => Differences {
             up: session
                 .files
@@ -396,7 +404,7 @@ pub(crate) fn store_session(
 
 /// Commits what the transaction holds of what `machines` wrote, if anything; whether this machine is described in it.
 pub(crate) fn commit(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     mut tx: Transaction<'_>,
     base: Option<&CommitId>,
     machines: &[Machine],
@@ -405,24 +413,32 @@ pub(crate) fn commit(
     if tx.is_empty() {
         return Ok(false);
     }
-    if work.machine_changed {
-        tx.put_machine(&work.machine)?;
+    if workspace.machine_changed {
+        tx.put_machine(&workspace.machine)?;
     }
-    for there in machines.iter().filter(|there| there.id != work.machine.id) {
+    for there in machines
+        .iter()
+        .filter(|there| there.id != workspace.machine.id)
+    {
         // What of it cannot be read is written anew.
-        let earlier = work
+        let earlier = workspace
             .store
             .head_snapshot()?
             .machine(&there.id)
             .unwrap_or_default();
-        let renewed = Machine::renewed(earlier, there.id.clone(), &there.name, there.roots.clone());
+        let renewed = Machine::renewed(
+            earlier,
+            there.id.clone(),
+            &there.name,
+            there.placeholders.clone(),
+        );
         tx.put_machine(&Machine {
             last_push: there.last_push.clone(),
             ..renewed
         })?;
     }
-    tx.commit(&work.author(), message, base.cloned().as_slice())?;
-    Ok(work.machine_changed)
+    tx.commit(&workspace.author(), message, base.cloned().as_slice())?;
+    Ok(workspace.machine_changed)
 }
 
 pub(crate) fn message(origin: Option<&Origin>, reports: &[SessionReport]) -> String {
@@ -513,9 +529,14 @@ fn collect(report: &mut Report, jobs: Vec<Job>) {
 }
 
 pub(crate) fn skipped_session(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     session: &SessionId,
     reason: String,
 ) -> SessionReport {
-    described(&work.views, session, None, Outcome::Skipped { reason })
+    described(
+        &workspace.localizer,
+        session,
+        None,
+        Outcome::Skipped { reason },
+    )
 }

@@ -1,8 +1,8 @@
 //! Taking a lock.
 
 use crate::domain::id::SessionId;
-use crate::leasing::lock_table::{ATTEMPTS, Book, me, push, update};
-use crate::leasing::view::{Content, LockView, permits};
+use crate::leasing::lock_table::{ATTEMPTS, FetchedLocks, me, push, update};
+use crate::leasing::view::{Content, LockView, allowed_take_over};
 use crate::lock::claim::{Claim, Holder};
 use crate::lock::record::Stamp;
 use crate::lock::state;
@@ -10,7 +10,7 @@ use crate::lock::state::{Change, Holding, Pending, TakeOver};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::leases::write;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// The answer to who asks for a lock.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub fn acquire(
     session: &SessionId,
     take_over: TakeOver,
 ) -> Result<Acquired, SyncError> {
-    acquire_in(&mut Work::open(ctx)?, session, take_over, None)
+    acquire_in(&mut Workspace::open(ctx)?, session, take_over, None)
 }
 
 /// Takes over the lock that a person was asked about. If it is another holder's by now, that one is spared.
@@ -40,7 +40,7 @@ pub fn acquire(
 /// As for [`acquire`].
 pub fn take_over(ctx: &Context<'_>, asked_of: &LockView) -> Result<Acquired, SyncError> {
     acquire_in(
-        &mut Work::open(ctx)?,
+        &mut Workspace::open(ctx)?,
         &asked_of.session,
         TakeOver::Live,
         Some(asked_of),
@@ -48,33 +48,33 @@ pub fn take_over(ctx: &Context<'_>, asked_of: &LockView) -> Result<Acquired, Syn
 }
 
 fn acquire_in(
-    work: &mut Work<'_>,
+    workspace: &mut Workspace<'_>,
     session: &SessionId,
     take_over: TakeOver,
     asked_of: Option<&LockView>,
 ) -> Result<Acquired, SyncError> {
-    let mut book = Book::fetch(work)?;
+    let mut book = FetchedLocks::fetch(workspace)?;
     let asked_of = match asked_of {
         Some(lock) => Some(lock.clone()),
-        None => book.view(work, session)?,
+        None => book.view(workspace, session)?,
     };
     for _ in 0..ATTEMPTS {
-        if resend(work, session)? {
-            book = Book::fetch(work)?;
+        if resend(workspace, session)? {
+            book = FetchedLocks::fetch(workspace)?;
         }
-        let view = book.view(work, session)?;
-        let permitted = permits(take_over, asked_of.as_ref(), view.as_ref());
-        let Some(change) = change(work, session, view.as_ref(), permitted) else {
+        let view = book.view(workspace, session)?;
+        let permitted = allowed_take_over(take_over, asked_of.as_ref(), view.as_ref());
+        let Some(change) = change(workspace, session, view.as_ref(), permitted) else {
             return view.map(Acquired::HeldBy).ok_or_else(|| contended(session));
         };
-        if take(work, session, change)?
-            && let Some(claim) = work.locks.claim(session)
+        if take(workspace, session, change)?
+            && let Some(claim) = workspace.locks.claim(session)
         {
             return Ok(Acquired::Yes(Box::new(claim.clone())));
         }
-        book = Book::fetch(work)?;
+        book = FetchedLocks::fetch(workspace)?;
         // Where the answer of a push was lost, not the push.
-        if let Some(claim) = work
+        if let Some(claim) = workspace
             .locks
             .claim(session)
             .filter(|claim| is_held_here(claim))
@@ -98,19 +98,19 @@ fn is_held_here(claim: &Claim) -> bool {
 
 /// The change that is permitted; `None` if somebody stands in its way.
 fn change(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     session: &SessionId,
     view: Option<&LockView>,
     take_over: TakeOver,
 ) -> Option<Change> {
     let (me, stamp) = (
-        me(work, work.locks.claim(session)),
-        Stamp::new(work.ctx.clock.now()),
+        me(workspace, workspace.locks.claim(session)),
+        Stamp::new(workspace.ctx.clock.now()),
     );
     match view {
         None => state::acquire(session, None, &me, take_over, stamp).ok(),
         // The state machine knows machines; of their processes only this machine knows.
-        Some(view) if view.is_held_by_neighbour() && take_over < TakeOver::Live => None,
+        Some(view) if view.is_held_by_other_process() && take_over < TakeOver::Live => None,
         Some(LockView {
             content: Content::Lock { seen, .. },
             ..
@@ -125,10 +125,14 @@ fn change(
 }
 
 /// Writes down what is asked for, and asks. `false`: somebody was faster.
-fn take(work: &mut Work<'_>, session: &SessionId, change: Change) -> Result<bool, SyncError> {
+fn take(
+    workspace: &mut Workspace<'_>,
+    session: &SessionId,
+    change: Change,
+) -> Result<bool, SyncError> {
     let record = change.new.expect("whoever acquires leaves a lock");
-    let commit = write(&work.store, &work.machine, &record)?;
-    let holding = match work.locks.claim(session) {
+    let commit = write(&workspace.store, &workspace.machine, &record)?;
+    let holding = match workspace.locks.claim(session) {
         // Until the answer comes, the former lock of this machine is not forgotten.
         Some(former) => {
             let mut holding = former.holding.clone();
@@ -137,29 +141,33 @@ fn take(work: &mut Work<'_>, session: &SessionId, change: Change) -> Result<bool
         }
         None => Holding::acquiring(commit.clone(), record),
     };
-    let former = work.locks.any_claim(session).cloned();
-    work.locks
+    let former = workspace.locks.any_claim(session).cloned();
+    workspace
+        .locks
         .begin(Claim::of_this_process(session.clone(), holding))?;
     let done = push(
-        work,
+        workspace,
         session,
         update(session, change.expected.as_ref(), Some(commit)),
     )?;
     if !done {
-        work.locks.refused(former)?;
+        workspace.locks.refused(former)?;
     }
     Ok(done)
 }
 
 /// Sends again what was sent and, as far as was fetched, has not arrived. Gives whether there was such.
-pub(crate) fn resend(work: &mut Work<'_>, session: &SessionId) -> Result<bool, SyncError> {
-    let Some(mut claim) = work.locks.claim(session).cloned() else {
+pub(crate) fn resend(
+    workspace: &mut Workspace<'_>,
+    session: &SessionId,
+) -> Result<bool, SyncError> {
+    let Some(mut claim) = workspace.locks.claim(session).cloned() else {
         return Ok(false);
     };
     let new = match claim.holding.pending.clone() {
         // Written again: the clone in which it was may be gone.
         Some(Pending::Renew { record, .. }) => {
-            let commit = write(&work.store, &work.machine, &record)?;
+            let commit = write(&workspace.store, &workspace.machine, &record)?;
             claim.holding.renewing(commit.clone(), record);
             Some(commit)
         }
@@ -167,7 +175,7 @@ pub(crate) fn resend(work: &mut Work<'_>, session: &SessionId) -> Result<bool, S
         Some(Pending::Acquire) | None => return Ok(false),
     };
     let again = update(session, Some(&claim.holding.commit), new);
-    work.locks.begin(claim)?;
-    push(work, session, again)?;
+    workspace.locks.begin(claim)?;
+    push(workspace, session, again)?;
     Ok(true)
 }

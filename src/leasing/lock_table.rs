@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use crate::domain::id::{CommitId, SessionId};
 use crate::flows::remote_sync::fetch_refs;
 use crate::lock::claim::Claim;
+use crate::lock::observations::LockObservations;
 use crate::lock::record::{Identity, LockRecord};
-use crate::lock::sightings::Sightings;
 use crate::lock::state::{Me, Seen, standing};
 use crate::store::{StoreError, lock_ref};
 use crate::sys::fail_point::fail_point;
@@ -21,7 +21,7 @@ use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::session_named;
 use crate::workspace::message::in_words;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 use crate::leasing::view::{Content, LockView};
 
@@ -57,35 +57,36 @@ impl Survey {
 /// # Errors
 /// [`SyncError::Remote`] if it cannot be reached, and what concerns the whole command.
 pub fn survey(ctx: &Context<'_>) -> Result<Survey, SyncError> {
-    let work = &mut Work::open(ctx)?;
-    Book::fetch(work)?.survey(work)
+    let workspace = &mut Workspace::open(ctx)?;
+    FetchedLocks::fetch(workspace)?.survey(workspace)
 }
 
 /// As [`survey`], for who has fetched the locks in this command.
-pub(crate) fn survey_of_fetched(work: &Work<'_>) -> Result<Survey, SyncError> {
-    Book::read(work)?.survey(work)
+pub(crate) fn fetched_lock_table(workspace: &Workspace<'_>) -> Result<Survey, SyncError> {
+    FetchedLocks::read(workspace)?.survey(workspace)
 }
 
 /// Every lock on the remote as just fetched.
-pub(crate) struct Book {
+pub(crate) struct FetchedLocks {
     pub(crate) remote: BTreeMap<SessionId, CommitId>,
-    pub(crate) sightings: Sightings,
+    pub(crate) sightings: LockObservations,
     pub(crate) strangers: Vec<String>,
 }
 
-impl Book {
+impl FetchedLocks {
     /// Fetches, and settles this machine's claims.
-    pub(crate) fn fetch(work: &mut Work<'_>) -> Result<Self, SyncError> {
-        let remote = work.remote()?;
-        fetch_refs(work, &remote, true)?;
-        Self::read(work)
+    pub(crate) fn fetch(workspace: &mut Workspace<'_>) -> Result<Self, SyncError> {
+        let remote = workspace.remote()?;
+        fetch_refs(workspace, &remote, true)?;
+        Self::read(workspace)
     }
 
     /// What a fetch of the locks in this command brought.
-    pub(crate) fn read(work: &Work<'_>) -> Result<Self, SyncError> {
-        let found = work.store.locks()?;
-        let mut sightings = Sightings::load(&work.ctx.env.dirs.state.join("lock-sightings.json"));
-        sightings.note(found.locks.values(), work.ctx.clock.now());
+    pub(crate) fn read(workspace: &Workspace<'_>) -> Result<Self, SyncError> {
+        let found = workspace.store.locks()?;
+        let mut sightings =
+            LockObservations::load(&workspace.ctx.env.dirs.state.join("lock-sightings.json"));
+        sightings.note(found.locks.values(), workspace.ctx.clock.now());
         // A cache: without it, locks expire later.
         let _ = sightings.save();
         Ok(Self {
@@ -96,13 +97,13 @@ impl Book {
     }
 
     /// The locks, each with what follows from it.
-    pub(crate) fn survey(self, work: &Work<'_>) -> Result<Survey, SyncError> {
+    pub(crate) fn survey(self, workspace: &Workspace<'_>) -> Result<Survey, SyncError> {
         let mut survey = Survey::default();
         for session in self.remote.keys() {
-            survey.locks.extend(self.view(work, session)?);
+            survey.locks.extend(self.view(workspace, session)?);
         }
-        survey.lost = work.locks.lost_claims().cloned().collect();
-        survey.damaged = work.locks.damaged().to_vec();
+        survey.lost = workspace.locks.lost_claims().cloned().collect();
+        survey.damaged = workspace.locks.damaged().to_vec();
         survey.strangers = self.strangers;
         Ok(survey)
     }
@@ -110,17 +111,22 @@ impl Book {
     /// One lock; `None` if nobody holds the session.
     pub(crate) fn view(
         &self,
-        work: &Work<'_>,
+        workspace: &Workspace<'_>,
         session: &SessionId,
     ) -> Result<Option<LockView>, SyncError> {
         let Some(commit) = self.remote.get(session) else {
             return Ok(None);
         };
-        let manifest = work.store.head_snapshot()?.manifest(session).ok().flatten();
-        let title = manifest.and_then(|manifest| work.views.title(&manifest));
-        let claim = work.locks.claim(session);
-        let content = match read(work, session, commit)? {
-            Ok(record) => self.lock(work, commit, record, claim),
+        let manifest = workspace
+            .store
+            .head_snapshot()?
+            .manifest(session)
+            .ok()
+            .flatten();
+        let title = manifest.and_then(|manifest| workspace.localizer.title(&manifest));
+        let claim = workspace.locks.claim(session);
+        let content = match read(workspace, session, commit)? {
+            Ok(record) => self.lock(workspace, commit, record, claim),
             Err(reason) => Content::Unreadable { reason },
         };
         let running = match (&content, claim) {
@@ -142,19 +148,19 @@ impl Book {
 
     pub(crate) fn lock(
         &self,
-        work: &Work<'_>,
+        workspace: &Workspace<'_>,
         commit: &CommitId,
         record: LockRecord,
         claim: Option<&Claim>,
     ) -> Content {
-        let now = work.ctx.clock.now();
-        let own = record.machine == work.machine.id;
+        let now = workspace.ctx.clock.now();
+        let own = record.machine == workspace.machine.id;
         let seen = Seen {
             commit: commit.clone(),
             record,
             first_seen: self.sightings.first_seen(commit, now),
         };
-        let standing = standing(Some(&seen), now, &me(work, claim));
+        let standing = standing(Some(&seen), now, &me(workspace, claim));
         Content::Lock {
             seen: Box::new(seen),
             standing,
@@ -165,11 +171,11 @@ impl Book {
 
 /// What lies on the branch, or why it is no lock. Only what concerns the whole store is an error.
 pub(crate) fn read(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     session: &SessionId,
     commit: &CommitId,
 ) -> Result<Result<LockRecord, String>, SyncError> {
-    let json = match work.store.read_lock(commit) {
+    let json = match workspace.store.read_lock(commit) {
         Ok(json) => json,
         Err(StoreError::Lock { what, .. }) => return Ok(Err(what.to_owned())),
         Err(e @ (StoreError::Git(_) | StoreError::Object { .. })) => return Ok(Err(in_words(&e))),
@@ -179,8 +185,8 @@ pub(crate) fn read(
 }
 
 /// This machine and process, and what it believes of one session.
-pub(crate) fn me(work: &Work<'_>, claim: Option<&Claim>) -> Me {
-    let machine = &work.machine;
+pub(crate) fn me(workspace: &Workspace<'_>, claim: Option<&Claim>) -> Me {
+    let machine = &workspace.machine;
     let identity = Identity {
         machine: machine.id.clone(),
         host: machine.name.clone(),
@@ -191,11 +197,11 @@ pub(crate) fn me(work: &Work<'_>, claim: Option<&Claim>) -> Me {
 
 /// Moves a lock on the remote, and the memory of where it is.
 pub(crate) fn push(
-    work: &mut Work<'_>,
+    workspace: &mut Workspace<'_>,
     session: &SessionId,
     update: RefUpdate,
 ) -> Result<bool, SyncError> {
-    let remote = work.remote()?;
+    let remote = workspace.remote()?;
     let new = update.new.clone();
     fail_point("before a push to the remote");
     let outcome = remote.push(&[update]);
@@ -203,8 +209,8 @@ pub(crate) fn push(
     let done = outcome? == PushOutcome::Done;
     if done {
         fail_point("a lock has moved on the remote");
-        work.store.set_lock(session, new.as_ref())?;
-        work.locks.done(&work.store)?;
+        workspace.store.set_lock(session, new.as_ref())?;
+        workspace.locks.done(&workspace.store)?;
     }
     Ok(done)
 }

@@ -2,12 +2,12 @@
 
 use crate::domain::id::SessionId;
 use crate::leasing::acquire::{contended, resend};
-use crate::leasing::lock_table::{ATTEMPTS, Book, push, update};
-use crate::leasing::view::{LockView, permits};
+use crate::leasing::lock_table::{ATTEMPTS, FetchedLocks, push, update};
+use crate::leasing::view::{LockView, allowed_take_over};
 use crate::lock::state::TakeOver;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// What became of the wish to take a lock away.
 #[derive(Debug)]
@@ -39,42 +39,46 @@ pub fn release(
     locks: &[LockView],
     force: TakeOver,
 ) -> Result<Vec<Released>, SyncError> {
-    let mut work = Work::open(ctx)?;
-    let mut book = Book::fetch(&mut work)?;
+    let mut workspace = Workspace::open(ctx)?;
+    let mut book = FetchedLocks::fetch(&mut workspace)?;
     locks
         .iter()
-        .map(|lock| release_in(&mut work, &mut book, lock, force))
+        .map(|lock| release_in(&mut workspace, &mut book, lock, force))
         .collect()
 }
 
 fn release_in(
-    work: &mut Work<'_>,
-    book: &mut Book,
+    workspace: &mut Workspace<'_>,
+    book: &mut FetchedLocks,
     asked_of: &LockView,
     force: TakeOver,
 ) -> Result<Released, SyncError> {
     let session = &asked_of.session;
     for _ in 0..ATTEMPTS {
-        if resend(work, session)? {
-            *book = Book::fetch(work)?;
+        if resend(workspace, session)? {
+            *book = FetchedLocks::fetch(workspace)?;
         }
-        let Some(view) = book.view(work, session)? else {
-            work.locks.given_back(session)?;
+        let Some(view) = book.view(workspace, session)? else {
+            workspace.locks.released(session)?;
             return Ok(Released::NotLocked(session.clone()));
         };
-        if permits(force, Some(asked_of), Some(&view)) < view.needed() {
+        if allowed_take_over(force, Some(asked_of), Some(&view)) < view.needed() {
             return Ok(Released::HeldBy(view));
         }
-        if let Some(mut claim) = work.locks.claim(session).cloned() {
+        if let Some(mut claim) = workspace.locks.claim(session).cloned() {
             claim.holding.releasing();
-            work.locks.begin(claim)?;
+            workspace.locks.begin(claim)?;
         }
-        if push(work, session, update(session, Some(&view.commit), None))? {
+        if push(
+            workspace,
+            session,
+            update(session, Some(&view.commit), None),
+        )? {
             book.remote.remove(session);
-            work.locks.given_back(session)?;
+            workspace.locks.released(session)?;
             return Ok(Released::Done(view));
         }
-        *book = Book::fetch(work)?;
+        *book = FetchedLocks::fetch(workspace)?;
     }
     Err(contended(session))
 }
@@ -84,14 +88,14 @@ fn release_in(
 /// # Errors
 /// As for [`release`].
 pub fn cleanup(ctx: &Context<'_>) -> Result<Cleanup, SyncError> {
-    let mut work = Work::open(ctx)?;
-    let mut book = Book::fetch(&mut work)?;
+    let mut workspace = Workspace::open(ctx)?;
+    let mut book = FetchedLocks::fetch(&mut workspace)?;
     let mut done = Cleanup::default();
     for session in book.remote.keys().cloned().collect::<Vec<_>>() {
-        let Some(view) = book.view(&work, &session)? else {
+        let Some(view) = book.view(&workspace, &session)? else {
             continue;
         };
-        match release_in(&mut work, &mut book, &view, TakeOver::Expired)? {
+        match release_in(&mut workspace, &mut book, &view, TakeOver::Expired)? {
             Released::Done(view) => done.removed.push(view),
             Released::NotLocked(_) => {}
             Released::HeldBy(view) => done.kept.push(view),

@@ -61,7 +61,7 @@ impl LockView {
     }
 
     /// Whether a process of this machine holds it that runs, and is not this one.
-    pub fn is_held_by_neighbour(&self) -> bool {
+    pub fn is_held_by_other_process(&self) -> bool {
         self.is_own() && self.running.is_some_and(|pid| pid != std::process::id())
     }
 
@@ -73,7 +73,7 @@ impl LockView {
     /// How much has to be permitted before this lock may be taken away.
     pub(crate) fn needed(&self) -> TakeOver {
         match self.standing() {
-            _ if self.is_held_by_neighbour() => TakeOver::Live,
+            _ if self.is_held_by_other_process() => TakeOver::Live,
             // Its process is dead, or is this one.
             _ if self.is_own() => TakeOver::No,
             Some(Standing::Free | Standing::Mine) => TakeOver::No,
@@ -89,7 +89,7 @@ impl LockView {
 }
 
 /// What is permitted of `now`, if a person was asked about `asked_of`: nothing, if it is another holder's by now.
-pub(crate) fn permits(
+pub(crate) fn allowed_take_over(
     take_over: TakeOver,
     asked_of: Option<&LockView>,
     now: Option<&LockView>,

@@ -7,24 +7,24 @@ use std::sync::Arc;
 
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
-use crate::domain::root::RootSet;
-use crate::localize::localizer::{Reader, Views};
+use crate::domain::placeholder::Placeholders;
+use crate::localize::localizer::{Localizer, Reader};
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::rewrite::{Collapser, Expander, TextKind};
 use crate::session::facts::Facts;
 use crate::session::files::is_verbatim;
 use crate::session::repair::damaged_lines;
 use crate::store::Transaction;
-use crate::store::manifest::{Manifest, RootsKey, Run, StoredFile};
+use crate::store::manifest::{Manifest, PlaceholdersKey, Run, StoredFile};
 use crate::store::segment::{FileBuilder, count_lines, offset_after_lines, whole_segments};
 use crate::workspace::error::SyncError;
 
 /// Collapses the lines of one session on this machine.
 pub(crate) struct Collector<'a> {
-    views: &'a Views,
+    localizer: &'a Localizer,
     collapser: Arc<Collapser>,
     prover: Arc<Expander>,
-    roots: RootsKey,
+    placeholders: PlaceholdersKey,
     /// Set where the lines are stored under another id than their file has (a fork in the making).
     written_as: Option<SessionId>,
 }
@@ -66,16 +66,16 @@ impl<'a> Collector<'a> {
     /// `roots` are those of this machine, with the session's repository; `directories` the working directories that the session is known to
     /// name.
     pub(crate) fn new(
-        views: &'a Views,
-        roots: &RootSet,
+        localizer: &'a Localizer,
+        placeholders: &Placeholders,
         directories: &[String],
         written_as: Option<SessionId>,
     ) -> Self {
         Self {
-            views,
-            collapser: views.collapser(roots, directories),
-            prover: views.prover(roots),
-            roots: RootsKey::of(roots),
+            localizer,
+            collapser: localizer.collapser(placeholders, directories),
+            prover: localizer.prover(placeholders),
+            placeholders: PlaceholdersKey::of(placeholders),
             written_as,
         }
     }
@@ -96,7 +96,7 @@ impl<'a> Collector<'a> {
         let mut emit = emitter(tx, session, name, &mut failure);
         let mut builder = match earlier {
             None => FileBuilder::empty(),
-            Some((stored, from)) => resume(self.views, stored, from, &mut emit)?,
+            Some((stored, from)) => resume(self.localizer, stored, from, &mut emit)?,
         };
         let mut collected = Collected::default();
         let mut unterminated = None;
@@ -195,8 +195,8 @@ impl<'a> Collector<'a> {
 
     fn run(&self, verbatim: bool) -> Run {
         Run {
-            machine: self.views.me().clone(),
-            roots: self.roots.clone(),
+            machine: self.localizer.me().clone(),
+            placeholders: self.placeholders.clone(),
             lines: 0,
             verbatim,
             torn: false,
@@ -207,7 +207,7 @@ impl<'a> Collector<'a> {
 
 /// A builder that goes on where `from` says.
 pub(crate) fn resume(
-    views: &Views,
+    localizer: &Localizer,
     stored: &StoredText<'_>,
     from: Continuation,
     emit: &mut dyn FnMut(usize, Vec<u8>),
@@ -222,7 +222,7 @@ pub(crate) fn resume(
             let text = &piece.text[..offset_after_lines(piece.text, take as usize)];
             open.extend_from_slice(text);
             let written =
-                Reader::as_written(views, stored.manifest, piece.run, stored.kind(), text)?;
+                Reader::as_written(localizer, stored.manifest, piece.run, stored.kind(), text)?;
             open_local.extend_from_slice(&written);
             left -= take;
             Ok(left > 0)
@@ -270,8 +270,13 @@ pub(crate) fn share_segments(
 }
 
 /// Records in `manifest` what `facts` tell, and the `roots` that this machine's new runs refer to. Titles are collapsed like any text.
-pub(crate) fn describe(manifest: &mut Manifest, views: &Views, roots: &RootSet, facts: Facts) {
-    let collapse = |title: Option<String>| title.map(|title| collapse_title(views, &title));
+pub(crate) fn describe(
+    manifest: &mut Manifest,
+    localizer: &Localizer,
+    placeholders: &Placeholders,
+    facts: Facts,
+) {
+    let collapse = |title: Option<String>| title.map(|title| collapse_title(localizer, &title));
     let titles = &mut manifest.titles;
     titles.custom = collapse(facts.custom_title).or(titles.custom.take());
     titles.ai = collapse(facts.ai_title).or(titles.ai.take());
@@ -279,16 +284,18 @@ pub(crate) fn describe(manifest: &mut Manifest, views: &Views, roots: &RootSet, 
     titles.first_prompt = titles.first_prompt.take().or(collapse(facts.first_prompt));
     manifest.last_activity = manifest.last_activity.take().max(facts.last_activity);
     manifest.bound |= facts.bound;
-    manifest.intern_roots(roots);
-    manifest.prune_roots();
+    manifest.intern_placeholders(placeholders);
+    manifest.prune_placeholders();
 }
 
 /// The portable form of a title.
-pub(crate) fn collapse_title(views: &Views, title: &str) -> String {
+pub(crate) fn collapse_title(localizer: &Localizer, title: &str) -> String {
     let mut portable = Vec::new();
-    views
-        .collapser(views.roots(), &[])
-        .collapse(title.as_bytes(), TextKind::Plain, &mut portable);
+    localizer.collapser(localizer.placeholders(), &[]).collapse(
+        title.as_bytes(),
+        TextKind::Plain,
+        &mut portable,
+    );
     String::from_utf8(portable).unwrap_or_else(|_| title.to_owned())
 }
 

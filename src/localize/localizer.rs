@@ -12,16 +12,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use memchr::memmem;
 
 use crate::checkouts::clones::Clones;
-use crate::checkouts::current_placeholders::Since;
+use crate::checkouts::current_placeholders::CurrentPlaceholders;
 use crate::checkouts::locate::{
     Repos, is_below_repo, is_in_repo, name as repo_name, plain_project,
 };
 use crate::config::PathsSetting;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::PortablePath;
-use crate::domain::root::RootSet;
+use crate::domain::placeholder::Placeholders;
 use crate::rewrite::{Collapser, Expander, TextKind, View, collapse_path};
-use crate::store::manifest::{Manifest, RootsKey, Run};
+use crate::store::manifest::{Manifest, PlaceholdersKey, Run};
 use crate::workspace::error::SyncError;
 
 /// One way to read a run.
@@ -40,28 +40,28 @@ const MOST_COLLAPSERS: usize = 256;
 const LONGEST_TITLE: usize = 2000;
 
 /// This machine's eyes.
-pub(crate) struct Views {
+pub(crate) struct Localizer {
     me: MachineId,
     /// The present roots, then the former ones, then those of other machines, from which files may have been copied raw.
-    roots: Vec<RootSet>,
+    placeholders: Vec<Placeholders>,
     /// Sets with the repository of a session among them; they are numbered after those above.
-    with_repo: Mutex<Vec<RootSet>>,
+    with_repo: Mutex<Vec<Placeholders>>,
     setting: PathsSetting,
     clones: Clones,
     /// What machines were given for placeholders since they wrote.
-    since: Since,
-    expanders: Mutex<HashMap<(RootsKey, Reading), Arc<Expander>>>,
+    since: CurrentPlaceholders,
+    expanders: Mutex<HashMap<(PlaceholdersKey, Reading), Arc<Expander>>>,
     collapsers: Mutex<Collapsers>,
     /// For those who only read: where the repository of a session is does not change for them.
     presents: Mutex<HashMap<SessionId, usize>>,
 }
 
 /// By the roots, and the working directories whose names are known.
-type Collapsers = HashMap<(RootsKey, Vec<String>), Arc<Collapser>>;
+type Collapsers = HashMap<(PlaceholdersKey, Vec<String>), Arc<Collapser>>;
 
 /// Which session a text is read as.
 pub(crate) struct Reader<'a> {
-    views: &'a Views,
+    localizer: &'a Localizer,
     manifest: &'a Manifest,
     /// The id that the local file has; a fork's lines are read under it.
     session: &'a SessionId,
@@ -74,24 +74,24 @@ pub(crate) struct Reader<'a> {
     ever: OnceCell<Vec<usize>>,
 }
 
-impl Views {
+impl Localizer {
     pub(crate) fn new(
         me: MachineId,
-        present: RootSet,
-        others: Vec<RootSet>,
+        present: Placeholders,
+        others: Vec<Placeholders>,
         setting: PathsSetting,
         clones: Clones,
     ) -> Self {
-        let mut roots = vec![present];
+        let mut placeholders = vec![present];
         for set in others {
-            if !roots.contains(&set) {
-                roots.push(set);
+            if !placeholders.contains(&set) {
+                placeholders.push(set);
             }
         }
         let (with_repo, since, expanders, collapsers, presents) = Default::default();
         Self {
             me,
-            roots,
+            placeholders,
             with_repo,
             setting,
             clones,
@@ -103,7 +103,7 @@ impl Views {
     }
 
     /// The same, with what is known of the present roots of machines.
-    pub(crate) fn knowing(self, since: Since) -> Self {
+    pub(crate) fn with_placeholders(self, since: CurrentPlaceholders) -> Self {
         Self { since, ..self }
     }
 
@@ -112,23 +112,23 @@ impl Views {
     }
 
     /// The present roots of this machine.
-    pub(crate) fn roots(&self) -> &RootSet {
-        &self.roots[0]
+    pub(crate) fn placeholders(&self) -> &Placeholders {
+        &self.placeholders[0]
     }
 
     /// Takes note of what machines have for roots now.
-    pub(crate) fn learn(&mut self, since: Since) {
+    pub(crate) fn learn(&mut self, since: CurrentPlaceholders) {
         self.since = since;
     }
 
     /// What machines were given for placeholders since they wrote.
-    pub(crate) fn since(&self) -> &Since {
+    pub(crate) fn since(&self) -> &CurrentPlaceholders {
         &self.since
     }
 
     /// The session with its project as it would be called if it were stored today: for where it belongs, not for its text.
-    pub(crate) fn as_of_today<'m>(&self, manifest: &'m Manifest) -> Cow<'m, Manifest> {
-        match self.since.project(manifest, self.roots()) {
+    pub(crate) fn with_current_project<'m>(&self, manifest: &'m Manifest) -> Cow<'m, Manifest> {
+        match self.since.project(manifest, self.placeholders()) {
             Some(project) => Cow::Owned(Manifest {
                 project: Some(project),
                 ..manifest.clone()
@@ -146,23 +146,23 @@ impl Views {
     pub(crate) fn repos(&self) -> Repos<'_> {
         Repos {
             me: &self.me,
-            bases: &self.roots,
+            bases: &self.placeholders,
             clones: &self.clones,
         }
     }
 
     /// The present roots, with the repository of the session.
-    pub(crate) fn roots_of(&self, manifest: &Manifest) -> RootSet {
+    pub(crate) fn roots_of(&self, manifest: &Manifest) -> Placeholders {
         match self.repos().of(manifest, &manifest.session) {
-            Some(repo) => self.roots().with(repo),
-            None => self.roots().clone(),
+            Some(repo) => self.placeholders().with(repo),
+            None => self.placeholders().clone(),
         }
     }
 
     /// Decides where the repository of a session is that is not here yet. Looks for clones if none is known.
     pub(crate) fn settle(&self, manifest: &Manifest) {
         if is_in_repo(manifest) {
-            let repo = self.repos().anew(manifest, true);
+            let repo = self.repos().locate_checkout(manifest, true);
             self.clones.use_for(
                 &manifest.session,
                 repo.as_ref().map(|repo| repo.path.as_str()),
@@ -176,7 +176,7 @@ impl Views {
         if !is_below_repo(manifest) {
             return self
                 .since
-                .project(manifest, self.roots())
+                .project(manifest, self.placeholders())
                 .or_else(|| manifest.project.clone());
         }
         let repos = self.repos();
@@ -184,10 +184,11 @@ impl Views {
         let repo = if is_settled {
             repos.of(manifest, &manifest.session)
         } else {
-            repos.anew(manifest, true)
+            repos.locate_checkout(manifest, true)
         };
-        let here = repo.and_then(|repo| Repos::directory(manifest, &self.roots().with(repo)));
-        here.map(|path| collapse_path(self.roots(), &path))
+        let here =
+            repo.and_then(|repo| Repos::directory(manifest, &self.placeholders().with(repo)));
+        here.map(|path| collapse_path(self.placeholders(), &path))
             .or_else(|| plain_project(manifest))
     }
 
@@ -195,19 +196,23 @@ impl Views {
     pub(crate) fn project(&self, manifest: &Manifest) -> Option<String> {
         let project = manifest.project.as_ref()?;
         if !is_below_repo(manifest) {
-            let today = self.since.project(manifest, self.roots());
+            let today = self.since.project(manifest, self.placeholders());
             return Some(today.as_ref().unwrap_or(project).to_string());
         }
         let here = Repos::directory(manifest, &self.roots_of(manifest))
             .filter(|path| Path::new(path).is_dir());
-        let here = here.map(|path| collapse_path(self.roots(), &path).to_string());
+        let here = here.map(|path| collapse_path(self.placeholders(), &path).to_string());
         here.or_else(|| repo_name(manifest))
             .or_else(|| Some(plain_project(manifest)?.to_string()))
     }
 
     /// A collapser, made once for equal roots and directories.
-    pub(crate) fn collapser(&self, roots: &RootSet, directories: &[String]) -> Arc<Collapser> {
-        let key = (RootsKey::of(roots), directories.to_vec());
+    pub(crate) fn collapser(
+        &self,
+        placeholders: &Placeholders,
+        directories: &[String],
+    ) -> Arc<Collapser> {
+        let key = (PlaceholdersKey::of(placeholders), directories.to_vec());
         let mut collapsers = self
             .collapsers
             .lock()
@@ -218,13 +223,13 @@ impl Views {
         Arc::clone(
             collapsers
                 .entry(key)
-                .or_insert_with(|| Arc::new(Collapser::new(roots, directories))),
+                .or_insert_with(|| Arc::new(Collapser::new(placeholders, directories))),
         )
     }
 
     /// What proves that text collapsed with `roots` comes back.
-    pub(crate) fn prover(&self, roots: &RootSet) -> Arc<Expander> {
-        let key = (RootsKey::of(roots), Reading::Exact);
+    pub(crate) fn prover(&self, placeholders: &Placeholders) -> Arc<Expander> {
+        let key = (PlaceholdersKey::of(placeholders), Reading::Exact);
         let mut expanders = self
             .expanders
             .lock()
@@ -232,13 +237,13 @@ impl Views {
         Arc::clone(
             expanders
                 .entry(key)
-                .or_insert_with(|| Arc::new(Expander::exact(roots))),
+                .or_insert_with(|| Arc::new(Expander::exact(placeholders))),
         )
     }
 
     /// The number of `set`.
-    fn number(&self, set: RootSet) -> usize {
-        if let Some(n) = self.roots.iter().position(|known| *known == set) {
+    fn number(&self, set: Placeholders) -> usize {
+        if let Some(n) = self.placeholders.iter().position(|known| *known == set) {
             return n;
         }
         let mut more = self
@@ -252,13 +257,13 @@ impl Views {
                 more.push(set);
                 more.len() - 1
             });
-        self.roots.len() + n
+        self.placeholders.len() + n
     }
 
     /// The set of this number.
-    fn set(&self, n: usize) -> RootSet {
-        match n.checked_sub(self.roots.len()) {
-            None => self.roots[n].clone(),
+    fn set(&self, n: usize) -> Placeholders {
+        match n.checked_sub(self.placeholders.len()) {
+            None => self.placeholders[n].clone(),
             Some(n) => self
                 .with_repo
                 .lock()
@@ -276,7 +281,7 @@ impl Views {
     ) -> Reader<'a> {
         let (learned, present, ever) = Default::default();
         Reader {
-            views: self,
+            localizer: self,
             manifest,
             session,
             kind,
@@ -307,7 +312,7 @@ impl Views {
             .runs
             .iter()
             .rev()
-            .filter(|run| tried.insert(&run.roots))
+            .filter(|run| tried.insert(&run.placeholders))
         {
             let Some(expander) = self.expander(manifest, run, reading) else {
                 continue;
@@ -339,8 +344,8 @@ impl Views {
         }
         let reader = self.reader(manifest, &manifest.session, kind);
         let in_repo = manifest
-            .roots
-            .get(&run.roots)
+            .placeholders
+            .get(&run.placeholders)
             .is_some_and(|origin| origin.repo().is_some());
         let present = if in_repo { self.present(manifest) } else { 0 };
         reader
@@ -352,7 +357,7 @@ impl Views {
     pub(crate) fn localising<'m>(
         &self,
         manifests: impl Iterator<Item = &'m Manifest>,
-    ) -> Vec<RootSet> {
+    ) -> Vec<Placeholders> {
         let numbers: BTreeSet<usize> = manifests
             .map(|manifest| self.present(manifest))
             .chain([0])
@@ -376,7 +381,7 @@ impl Views {
     }
 
     /// Whether text that the model has seen stays on this machine as its origin wrote it.
-    pub(crate) fn keeps_the_past(&self, manifest: &Manifest) -> bool {
+    pub(crate) fn uses_original_paths(&self, manifest: &Manifest) -> bool {
         self.view_of(manifest) == View::Original
     }
 
@@ -390,7 +395,7 @@ impl Views {
     }
 
     fn expander(&self, manifest: &Manifest, run: &Run, reading: Reading) -> Option<Arc<Expander>> {
-        let key = (run.roots.clone(), reading);
+        let key = (run.placeholders.clone(), reading);
         // What another thread has entered is whole, whatever became of that thread.
         let mut expanders = self
             .expanders
@@ -399,7 +404,7 @@ impl Views {
         if let Some(expander) = expanders.get(&key) {
             return Some(Arc::clone(expander));
         }
-        let origin = manifest.roots.get(&run.roots)?;
+        let origin = manifest.placeholders.get(&run.placeholders)?;
         let expander = Arc::new(match reading {
             Reading::Exact => Expander::exact(origin),
             Reading::With(view, n) => Expander::new(origin, &self.set(n), view),
@@ -412,7 +417,7 @@ impl Views {
 impl<'a> Reader<'a> {
     /// Whether this machine wrote the run.
     pub(crate) fn is_mine(&self, run: &Run) -> bool {
-        run.machine == self.views.me
+        run.machine == self.localizer.me
     }
 
     /// The same, for a local file that names these working directories.
@@ -431,30 +436,35 @@ impl<'a> Reader<'a> {
 
     /// How the run is written to this machine's disk now. What this machine wrote stays, wherever its repository is now.
     pub(crate) fn preferred(&self, run: &Run) -> Reading {
-        let origin = self.manifest.roots.get(&run.roots);
+        let origin = self.manifest.placeholders.get(&run.placeholders);
         let as_written = self.is_mine(run)
-            && origin.is_some_and(|origin| origin.without_repo() == *self.views.roots());
+            && origin.is_some_and(|origin| origin.without_repo() == *self.localizer.placeholders());
         if as_written {
             Reading::Exact
         } else {
-            Reading::With(self.views.view_of(self.manifest), self.present())
+            Reading::With(self.localizer.view_of(self.manifest), self.present())
         }
     }
 
     fn present(&self) -> usize {
         *self.present.get_or_init(|| {
-            let repo = self.views.repos().of(self.manifest, self.session);
-            repo.map_or(0, |repo| self.views.number(self.views.roots().with(repo)))
+            let repo = self.localizer.repos().of(self.manifest, self.session);
+            repo.map_or(0, |repo| {
+                self.localizer
+                    .number(self.localizer.placeholders().with(repo))
+            })
         })
     }
 
     fn ever(&self) -> &[usize] {
         self.ever.get_or_init(|| {
             let sets = self
-                .views
+                .localizer
                 .repos()
                 .ever(self.manifest, self.session, &self.learned);
-            sets.into_iter().map(|set| self.views.number(set)).collect()
+            sets.into_iter()
+                .map(|set| self.localizer.number(set))
+                .collect()
         })
     }
 
@@ -464,12 +474,14 @@ impl<'a> Reader<'a> {
             && n != self.present()
             && self
                 .manifest
-                .roots
-                .get(&run.roots)
+                .placeholders
+                .get(&run.placeholders)
                 .is_some_and(|origin| origin.repo().is_some())
-            && let Some(repo) = self.views.set(n).repo()
+            && let Some(repo) = self.localizer.set(n).repo()
         {
-            self.views.clones.use_for(self.session, Some(&repo.path));
+            self.localizer
+                .clones
+                .use_for(self.session, Some(&repo.path));
         }
     }
 
@@ -477,7 +489,11 @@ impl<'a> Reader<'a> {
     pub(crate) fn readings(&self, run: &Run) -> impl Iterator<Item = Reading> {
         let preferred = self.preferred(run);
         let others = move || {
-            let numbers = self.ever().iter().copied().chain(0..self.views.roots.len());
+            let numbers = self
+                .ever()
+                .iter()
+                .copied()
+                .chain(0..self.localizer.placeholders.len());
             let with = numbers.flat_map(|n| {
                 [
                     Reading::With(View::Original, n),
@@ -509,7 +525,7 @@ impl<'a> Reader<'a> {
     ) -> Result<Vec<u8>, SyncError> {
         let mut text = Vec::with_capacity(portable.len() + portable.len() / 8);
         match self
-            .views
+            .localizer
             .expander(self.manifest, run, reading)
             .filter(|_| !run.verbatim)
         {
@@ -528,14 +544,14 @@ impl<'a> Reader<'a> {
 
     /// The text of `run` as its machine wrote it, the session's name included.
     pub(crate) fn as_written(
-        views: &'a Views,
+        localizer: &'a Localizer,
         manifest: &'a Manifest,
         run: &Run,
         kind: TextKind,
         portable: &[u8],
     ) -> Result<Vec<u8>, SyncError> {
         let session = run.written_as.as_ref().unwrap_or(&manifest.session);
-        views
+        localizer
             .reader(manifest, session, kind)
             .read(run, Reading::Exact, portable)
     }

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use crate::checkouts::locate::{PLACEHOLDER, Repos, is_below_repo, name, plain_project};
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::path::PortablePath;
-use crate::domain::root::RootSet;
+use crate::domain::placeholder::Placeholders;
 use crate::localize::stored_text::StoredText;
 use crate::rewrite::{Expander, TextKind};
 use crate::session::discover::projects_dir;
 use crate::session::facts::entered_worktree;
 use crate::store::manifest::Manifest;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// A place, or the reason why there is none.
 pub(crate) type Place = Result<PathBuf, String>;
@@ -24,21 +24,24 @@ pub(crate) type Place = Result<PathBuf, String>;
 /// checkout (`EnterWorktree`) is refused by the client where another checkout has that tree's place. So where the tree is not here, its place stays
 /// empty, and the client leaves it for the checkout in which it is started. `transcript` is the session's. Returns what a person should know of that.
 pub(crate) fn settle(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     manifest: &Manifest,
     transcript: &StoredText<'_>,
 ) -> Result<Option<String>, SyncError> {
-    work.views.settle(manifest);
-    let repos = work.views.repos();
-    if !repos.stands_for_worktree(manifest) || !is_in_entered_worktree(transcript)? {
+    workspace.localizer.settle(manifest);
+    let repos = workspace.localizer.repos();
+    if !repos.replaces_worktree(manifest) || !is_in_entered_worktree(transcript)? {
         return Ok(None);
     }
     let id = &manifest.session;
     let name = manifest.git.as_ref().and_then(|git| git.worktree.as_ref());
     let name = name.map(|name| format!(" `{name}`")).unwrap_or_default();
-    let goes_on = match repos.nowhere(manifest) {
-        Some(nowhere) => {
-            work.views.clones().use_for(id, Some(&nowhere.path));
+    let goes_on = match repos.missing_checkout(manifest) {
+        Some(missing_checkout) => {
+            workspace
+                .localizer
+                .clones()
+                .use_for(id, Some(&missing_checkout.path));
             format!("ccsync resume {id} goes on in the checkout; or")
         }
         None => "before the client goes on with it,".to_owned(),
@@ -61,15 +64,15 @@ fn is_in_entered_worktree(transcript: &StoredText<'_>) -> Result<bool, SyncError
 /// The project directory for `manifest` below `claude_dir`.
 pub(crate) fn place(
     manifest: &Manifest,
-    roots: &RootSet,
+    placeholders: &Placeholders,
     claude_dir: &Path,
 ) -> Result<Place, SyncError> {
     let name = match &manifest.project {
-        Some(project) => match Repos::directory(manifest, roots) {
+        Some(project) => match Repos::directory(manifest, placeholders) {
             Some(path) => client_dir_name(&resolved(&path)),
             None => return Ok(Err(no_place(manifest, project.as_str()))),
         },
-        None => match expand_name(manifest, roots) {
+        None => match expand_name(manifest, placeholders) {
             Some(name) => name,
             None => return Ok(Err("no record says which project it belongs to".to_owned())),
         },
@@ -100,10 +103,10 @@ pub(crate) fn resolved(path: &str) -> String {
     path.to_string_lossy().into_owned()
 }
 
-fn expand_name(manifest: &Manifest, roots: &RootSet) -> Option<String> {
-    let origin = manifest.roots.values().next()?;
+fn expand_name(manifest: &Manifest, placeholders: &Placeholders) -> Option<String> {
+    let origin = manifest.placeholders.values().next()?;
     let mut name = Vec::new();
-    Expander::new(origin, roots, crate::rewrite::View::Local).expand(
+    Expander::new(origin, placeholders, crate::rewrite::View::Local).expand(
         manifest.directory.as_bytes(),
         TextKind::Plain,
         &mut name,
@@ -120,7 +123,7 @@ fn no_place(manifest: &Manifest, project: &str) -> String {
             .and_then(|git| git.remote.as_ref())
             .filter(|r| is_plain_word(r.as_str()));
         let remote = remote.map_or_else(|| "its repository".to_owned(), ToString::to_string);
-        let root = root_name(plain.as_str());
+        let root = placeholder_name(plain.as_str());
         let root = root
             .map(|root| format!(", or: ccsync config add-placeholder {root}=PATH"))
             .unwrap_or_default();
@@ -129,7 +132,7 @@ fn no_place(manifest: &Manifest, project: &str) -> String {
         );
     }
     let project = plain.as_ref().map_or(project, PortablePath::as_str);
-    match root_name(project) {
+    match placeholder_name(project) {
         Some(root) => {
             format!("no place for `{project}` here: ccsync config add-placeholder {root}=PATH")
         }
@@ -147,7 +150,7 @@ fn is_plain_word(text: &str) -> bool {
         .all(|b| b.is_ascii_alphanumeric() || b"@:/._~+-".contains(&b))
 }
 
-fn root_name(project: &str) -> Option<&str> {
+fn placeholder_name(project: &str) -> Option<&str> {
     project
         .strip_prefix("{{")
         .and_then(|rest| rest.split_once("}}"))

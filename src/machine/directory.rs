@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::flows::remote_sync::{fetch, fetch_if_reached, send_rest};
-use crate::leasing::lock_table::survey_of_fetched;
+use crate::flows::remote_sync::{fetch, fetch_if_reached, push_remaining_refs};
+use crate::leasing::lock_table::fetched_lock_table;
 use crate::leasing::release;
 use crate::leasing::release::Released;
 use crate::leasing::view::LockView;
@@ -16,14 +16,14 @@ use crate::report::transfer::RemoteState;
 
 use crate::config::Key;
 use crate::domain::id::{MachineId, SessionId};
-use crate::domain::root::System;
+use crate::domain::placeholder::System;
 use crate::lock::state::TakeOver;
 use crate::session::facts::parse_time;
 use crate::store::machine::Machine;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::message::in_words;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// The longest name that leaves room for a number.
 const LONGEST_BASE: usize = 56;
@@ -79,12 +79,12 @@ pub struct Forgotten {
 /// # Errors
 /// What concerns the whole command. A remote that cannot be reached is none.
 pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
-    let mut work = Work::open(ctx)?;
-    work.with_locks = true;
-    let (_, unreached) = fetch_if_reached(&mut work)?;
-    let (machines, bad) = work.store.head_snapshot()?.machines()?;
-    let locks = locks(&work)?;
-    let mut machines = rows(&work, &machines, &locks)?;
+    let mut workspace = Workspace::open(ctx)?;
+    workspace.with_locks = true;
+    let (_, unreached) = fetch_if_reached(&mut workspace)?;
+    let (machines, bad) = workspace.store.head_snapshot()?.machines()?;
+    let locks = locks(&workspace)?;
+    let mut machines = rows(&workspace, &machines, &locks)?;
     machines
         .sort_by(|a, b| (b.is_this, b.last_push, &a.name).cmp(&(a.is_this, a.last_push, &b.name)));
     Ok(Machines {
@@ -104,17 +104,19 @@ pub fn rename_machine(
     name: &str,
 ) -> Result<RemoteState, SyncError> {
     {
-        let mut work = Work::open(ctx)?;
-        match fetch(&mut work) {
+        let mut workspace = Workspace::open(ctx)?;
+        match fetch(&mut workspace) {
             // Then it is told apart by what was known last.
             Ok(_) | Err(SyncError::Remote(_)) => {}
             Err(e) => return Err(e),
         }
-        let found = machine.map(|machine| named(&work, machine)).transpose()?;
-        if let Some(other) = found.filter(|found| found.id != work.machine.id) {
+        let found = machine
+            .map(|machine| named(&workspace, machine))
+            .transpose()?;
+        if let Some(other) = found.filter(|found| found.id != workspace.machine.id) {
             return Err(SyncError::NotThisMachine { name: other.name });
         }
-        if taken(&work)?.contains(&name.to_lowercase()) {
+        if taken(&workspace)?.contains(&name.to_lowercase()) {
             return Err(SyncError::NameTaken {
                 name: name.to_owned(),
             });
@@ -128,17 +130,17 @@ pub fn rename_machine(
 /// # Errors
 /// [`SyncError::NoSuchMachine`], [`SyncError::ThisMachine`], and if the remote cannot be reached.
 pub fn machine_to_forget(ctx: &Context<'_>, machine: &str) -> Result<Forgotten, SyncError> {
-    let mut work = Work::open(ctx)?;
-    work.with_locks = true;
-    fetch(&mut work)?;
-    let found = named(&work, machine)?;
-    if found.id == work.machine.id {
+    let mut workspace = Workspace::open(ctx)?;
+    workspace.with_locks = true;
+    fetch(&mut workspace)?;
+    let found = named(&workspace, machine)?;
+    if found.id == workspace.machine.id {
         return Err(SyncError::ThisMachine { name: found.name });
     }
-    let mut locks = locks(&work)?;
+    let mut locks = locks(&workspace)?;
     let locks = locks.remove(&found.id).unwrap_or_default();
     let by_machine = BTreeMap::from([(found.id.clone(), locks.clone())]);
-    let row = rows(&work, &[found], &by_machine)?.pop();
+    let row = rows(&workspace, &[found], &by_machine)?.pop();
     let machine = row.expect("a row for the one machine");
     Ok(Forgotten {
         machine,
@@ -187,25 +189,25 @@ pub fn forget_machine(
 }
 
 fn take_from_list(ctx: &Context<'_>, id: &MachineId) -> Result<RemoteState, SyncError> {
-    let mut work = Work::open(ctx)?;
-    fetch(&mut work)?;
-    let head = work.store.head()?;
-    let mut tx = work.store.begin(head.as_ref())?;
+    let mut workspace = Workspace::open(ctx)?;
+    fetch(&mut workspace)?;
+    let head = workspace.store.head()?;
+    let mut tx = workspace.store.begin(head.as_ref())?;
     if let Some(machine) = tx.base().machine(id)? {
         tx.forget_machine(&machine)?;
         tx.commit(
-            &work.author(),
+            &workspace.author(),
             &format!("forget machine {}", machine.name),
             head.as_slice(),
         )?;
     }
-    Ok(send_rest(&mut work)?.0)
+    Ok(push_remaining_refs(&mut workspace)?.0)
 }
 
 /// The name that this machine wants to have, with a number if another machine has it.
-pub(crate) fn free_name(work: &Work<'_>) -> Result<String, SyncError> {
-    let wanted = &work.ctx.settings.machine.name;
-    let taken = taken(work)?;
+pub(crate) fn free_name(workspace: &Workspace<'_>) -> Result<String, SyncError> {
+    let wanted = &workspace.ctx.settings.machine.name;
+    let taken = taken(workspace)?;
     let base: String = wanted.chars().take(LONGEST_BASE).collect();
     let numbered = (2..).map(|n: u32| format!("{base}-{n}"));
     let mut names = std::iter::once(wanted.clone()).chain(numbered);
@@ -215,17 +217,17 @@ pub(crate) fn free_name(work: &Work<'_>) -> Result<String, SyncError> {
 }
 
 /// The names of the other machines, in lower case.
-fn taken(work: &Work<'_>) -> Result<BTreeSet<String>, SyncError> {
-    let (machines, _) = work.store.head_snapshot()?.machines()?;
+fn taken(workspace: &Workspace<'_>) -> Result<BTreeSet<String>, SyncError> {
+    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
     let others = machines
         .into_iter()
-        .filter(|machine| machine.id != work.ctx.settings.machine.id);
+        .filter(|machine| machine.id != workspace.ctx.settings.machine.id);
     Ok(others.map(|machine| machine.name.to_lowercase()).collect())
 }
 
 /// The one machine that is called so, or whose id begins so.
-fn named(work: &Work<'_>, name: &str) -> Result<Machine, SyncError> {
-    let (machines, _) = work.store.head_snapshot()?.machines()?;
+fn named(workspace: &Workspace<'_>, name: &str) -> Result<Machine, SyncError> {
+    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
     let is_id =
         |machine: &Machine| name.len() >= SHORTEST_ID && machine.id.as_str().starts_with(name);
     let mut found: Vec<Machine> = machines
@@ -246,11 +248,11 @@ fn named(work: &Work<'_>, name: &str) -> Result<Machine, SyncError> {
 }
 
 fn rows(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     machines: &[Machine],
     locks: &BTreeMap<MachineId, Vec<LockView>>,
 ) -> Result<Vec<MachineRow>, SyncError> {
-    let snapshot = work.store.head_snapshot()?;
+    let snapshot = workspace.store.head_snapshot()?;
     let mut sessions: BTreeMap<MachineId, u64> = BTreeMap::new();
     for session in snapshot.sessions()?.keys() {
         if let Some(writer) = snapshot
@@ -265,7 +267,7 @@ fn rows(
     let row = |machine: &Machine| MachineRow {
         id: machine.id.clone(),
         name: machine.name.clone(),
-        system: machine.roots.system,
+        system: machine.placeholders.system,
         ccsync: machine.ccsync.clone(),
         last_push: machine.last_push.as_deref().and_then(parse_time),
         sessions: sessions.get(&machine.id).copied().unwrap_or_default(),
@@ -275,15 +277,15 @@ fn rows(
             .flatten()
             .map(|lock| lock.session.clone())
             .collect(),
-        is_this: machine.id == work.machine.id,
+        is_this: machine.id == workspace.machine.id,
     };
     Ok(machines.iter().map(row).collect())
 }
 
 /// The locks on the remote that can be read, by machine, as they were fetched last.
-fn locks(work: &Work<'_>) -> Result<BTreeMap<MachineId, Vec<LockView>>, SyncError> {
+fn locks(workspace: &Workspace<'_>) -> Result<BTreeMap<MachineId, Vec<LockView>>, SyncError> {
     let mut held: BTreeMap<MachineId, Vec<LockView>> = BTreeMap::new();
-    for lock in survey_of_fetched(work)?.locks {
+    for lock in fetched_lock_table(workspace)?.locks {
         if let Some(machine) = lock.record().map(|record| record.machine.clone()) {
             held.entry(machine).or_default().push(lock);
         }

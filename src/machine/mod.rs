@@ -2,7 +2,7 @@
 
 pub mod directory;
 pub mod notes;
+pub mod sessions_stored_before;
 pub mod set_path;
 pub mod set_up;
-pub mod stored_before;
 pub mod suggested_placeholders;

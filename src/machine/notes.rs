@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::MachineId;
-use crate::flows::push::fetch_first;
+use crate::flows::push::fetch_before_push;
 use crate::flows::remote_sync::send;
 use crate::report::transfer::{MachineName, ReceivedNote, RemoteState};
 use crate::store::note::{MAX_NOTE_BYTES, Note, NoteId};
@@ -18,7 +18,7 @@ use crate::sys::env::Env;
 use crate::sys::fs::write_cache;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 use crate::workspace::read_only::{machine_names, present_machine_names};
 
 /// More notes than these are not looked at: who leaves more does not leave notes.
@@ -75,15 +75,15 @@ pub fn leave_note(
         bytes if bytes > MAX_NOTE_BYTES => return Err(InvalidNote::TooLong(bytes).into()),
         _ => {}
     }
-    let mut work = Work::open(ctx)?;
-    fetch_first(&mut work)?;
-    let names = present_machine_names(work.ctx, Some(&work.store.head_snapshot()?))?;
+    let mut workspace = Workspace::open(ctx)?;
+    fetch_before_push(&mut workspace)?;
+    let names = present_machine_names(workspace.ctx, Some(&workspace.store.head_snapshot()?))?;
     let addressee = for_machine
         .map(|wanted| machine_called(wanted, &names))
         .transpose()?;
     let now = ctx.clock.now();
     let id = NoteId::new(now, fastrand::u32(..));
-    let from = (work.machine.id.clone(), work.machine.name.clone());
+    let from = (workspace.machine.id.clone(), workspace.machine.name.clone());
     let note = Note::new(
         id,
         now,
@@ -91,21 +91,21 @@ pub fn leave_note(
         addressee.as_ref().map(|machine| machine.id.clone()),
         text.to_owned(),
     );
-    let head = work.store.head()?;
-    let mut tx = work.store.begin(head.as_ref())?;
+    let head = workspace.store.head()?;
+    let mut tx = workspace.store.begin(head.as_ref())?;
     tx.put_note(&note)?;
-    if work.machine_changed {
+    if workspace.machine_changed {
         // Others are to know who speaks.
-        tx.put_machine(&work.machine)?;
+        tx.put_machine(&workspace.machine)?;
     }
     tx.commit(
-        &work.author(),
-        &format!("note from {}", work.machine.name),
+        &workspace.author(),
+        &format!("note from {}", workspace.machine.name),
         head.as_slice(),
     )?;
-    work.machine_changed = false;
-    let (remote, _) = send(&mut work)?;
-    work.save()?;
+    workspace.machine_changed = false;
+    let (remote, _) = send(&mut workspace)?;
+    workspace.save()?;
     Ok(LeftNote {
         id: note.id.to_string(),
         for_machine: addressee,
@@ -118,16 +118,16 @@ pub fn leave_note(
 /// # Errors
 /// What concerns the whole command. A note that cannot be read is passed over.
 pub fn notes(ctx: &Context<'_>) -> Result<Vec<KeptNote>, SyncError> {
-    let work = Work::open(ctx)?;
-    let snapshot = work.store.head_snapshot()?;
-    let names = machine_names(work.ctx, Some(&snapshot))?;
+    let workspace = Workspace::open(ctx)?;
+    let snapshot = workspace.store.head_snapshot()?;
+    let names = machine_names(workspace.ctx, Some(&snapshot))?;
     let shown = Shown::load(ctx.env);
     let mut kept = Vec::new();
     for id in snapshot.note_ids()?.into_iter().rev().take(MOST) {
         if let Some(note) = readable(&snapshot, &id)? {
             let seen = shown.notes.contains(&id);
             kept.push(KeptNote {
-                own: note.machine == work.machine.id,
+                own: note.machine == workspace.machine.id,
                 seen,
                 note: received(note, &names),
             });
@@ -137,15 +137,15 @@ pub fn notes(ctx: &Context<'_>) -> Result<Vec<KeptNote>, SyncError> {
 }
 
 /// The notes for this machine that were not shown yet, the oldest first.
-pub(crate) fn unseen(work: &Work<'_>) -> Result<Vec<ReceivedNote>, SyncError> {
-    let snapshot = work.store.head_snapshot()?;
-    let shown = Shown::load(work.ctx.env);
+pub(crate) fn unseen(workspace: &Workspace<'_>) -> Result<Vec<ReceivedNote>, SyncError> {
+    let snapshot = workspace.store.head_snapshot()?;
+    let shown = Shown::load(workspace.ctx.env);
     let state = snapshot.notes_state()?;
     if state.is_none() || state == shown.state {
         return Ok(Vec::new());
     }
-    let names = machine_names(work.ctx, Some(&snapshot))?;
-    let me = &work.machine.id;
+    let names = machine_names(workspace.ctx, Some(&snapshot))?;
+    let me = &workspace.machine.id;
     let mut unseen = Vec::new();
     for id in snapshot
         .note_ids()?
@@ -168,7 +168,7 @@ pub(crate) fn unseen(work: &Work<'_>) -> Result<Vec<ReceivedNote>, SyncError> {
     unseen.reverse();
     if unseen.is_empty() {
         // The next pull need not look again.
-        Shown { state, ..shown }.save(work.ctx.env);
+        Shown { state, ..shown }.save(workspace.ctx.env);
     }
     Ok(unseen)
 }

@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 
 use crate::config::{Config, ConfigError, Settings};
-use crate::domain::root::{Root, RootName};
-use crate::flows::remote_sync::{fetch, send, send_rest};
+use crate::domain::placeholder::{Placeholder, PlaceholderName};
+use crate::flows::remote_sync::{fetch, push_remaining_refs, send};
 use crate::machine::set_up::register;
 use crate::report::transfer::RemoteState;
 use crate::store::StoreError;
@@ -15,7 +15,7 @@ use crate::store::manifest::{FORMAT, ManifestError};
 use crate::sys::fail_point::fail_point;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 use crate::workspace::paths::config_path;
 
 /// Gives a placeholder its directory on a machine: this one at once, another one when it pulls next.
@@ -26,7 +26,7 @@ use crate::workspace::paths::config_path;
 /// [`SyncError::NoSuchMachine`] if the store knows none of that name, or more than one.
 pub fn set_path(
     ctx: &Context<'_>,
-    name: RootName,
+    name: PlaceholderName,
     machine: &str,
     path: &str,
 ) -> Result<RemoteState, SyncError> {
@@ -34,19 +34,19 @@ pub fn set_path(
     if machine == "this" || machine == me.name || machine == me.id.as_str() {
         return set_path_here(ctx, name, path);
     }
-    let mut work = Work::open(ctx)?;
-    fetch(&mut work)?;
-    propose_path(&work, name, machine, path)?;
-    Ok(send_rest(&mut work)?.0)
+    let mut workspace = Workspace::open(ctx)?;
+    fetch(&mut workspace)?;
+    propose_path(&workspace, name, machine, path)?;
+    Ok(push_remaining_refs(&mut workspace)?.0)
 }
 
 fn propose_path(
-    work: &Work<'_>,
-    name: RootName,
+    workspace: &Workspace<'_>,
+    name: PlaceholderName,
     machine: &str,
     path: &str,
 ) -> Result<(), SyncError> {
-    let snapshot = work.store.head_snapshot()?;
+    let snapshot = workspace.store.head_snapshot()?;
     let (machines, _) = snapshot.machines()?;
     let named: Vec<_> = machines
         .iter()
@@ -58,7 +58,7 @@ fn propose_path(
             found: named.len(),
         });
     };
-    Root::new(target.roots.system, name.clone(), path, None).map_err(|source| {
+    Placeholder::new(target.placeholders.system, name.clone(), path, None).map_err(|source| {
         ConfigError::Placeholder {
             name: name.clone(),
             source,
@@ -71,8 +71,8 @@ fn propose_path(
         proposed => proposed?.map(|proposed| proposed.paths).unwrap_or_default(),
     };
     proposed.insert(name, path.to_owned());
-    let head = work.store.head()?;
-    let mut tx = work.store.begin(head.as_ref())?;
+    let head = workspace.store.head()?;
+    let mut tx = workspace.store.begin(head.as_ref())?;
     tx.put_proposed_paths(
         &target.id,
         Some(&ProposedPaths {
@@ -81,7 +81,7 @@ fn propose_path(
         }),
     )?;
     tx.commit(
-        &work.author(),
+        &workspace.author(),
         &format!("paths for {}", target.name),
         head.as_slice(),
     )?;
@@ -89,9 +89,15 @@ fn propose_path(
 }
 
 /// Takes over the paths that other machines proposed to this one; the settings then, if there were any.
-pub(crate) fn adopt_proposed_paths(work: &Work<'_>) -> Result<Option<Settings>, SyncError> {
-    let env = work.ctx.env;
-    let proposed = match work.store.head_snapshot()?.proposed_paths(&work.machine.id) {
+pub(crate) fn adopt_proposed_paths(
+    workspace: &Workspace<'_>,
+) -> Result<Option<Settings>, SyncError> {
+    let env = workspace.ctx.env;
+    let proposed = match workspace
+        .store
+        .head_snapshot()?
+        .proposed_paths(&workspace.machine.id)
+    {
         // Whatever it was to say, it says nothing; the next proposal takes its place.
         Err(StoreError::Malformed { .. }) => None,
         proposed => proposed?,
@@ -108,18 +114,22 @@ pub(crate) fn adopt_proposed_paths(work: &Work<'_>) -> Result<Option<Settings>, 
     }
     config.save(&config_path(env))?;
     fail_point("paths of others are adopted");
-    let head = work.store.head()?;
-    let mut tx = work.store.begin(head.as_ref())?;
-    tx.put_proposed_paths(&work.machine.id, None)?;
+    let head = workspace.store.head()?;
+    let mut tx = workspace.store.begin(head.as_ref())?;
+    tx.put_proposed_paths(&workspace.machine.id, None)?;
     tx.commit(
-        &work.author(),
-        &format!("{} took over its paths", work.machine.name),
+        &workspace.author(),
+        &format!("{} took over its paths", workspace.machine.name),
         head.as_slice(),
     )?;
     Ok(Some(Settings::resolve(&config, env)?))
 }
 
-fn set_path_here(ctx: &Context<'_>, name: RootName, path: &str) -> Result<RemoteState, SyncError> {
+fn set_path_here(
+    ctx: &Context<'_>,
+    name: PlaceholderName,
+    path: &str,
+) -> Result<RemoteState, SyncError> {
     change_here(ctx, |config| config.set_placeholder(name, path, ctx.env))
 }
 
@@ -129,7 +139,7 @@ fn set_path_here(ctx: &Context<'_>, name: RootName, path: &str) -> Result<Remote
 /// [`SyncError::Config`] for a directory that cannot be a placeholder's; then nothing is changed.
 pub fn set_paths_here(
     ctx: &Context<'_>,
-    paths: Vec<(RootName, PathBuf)>,
+    paths: Vec<(PlaceholderName, PathBuf)>,
 ) -> Result<RemoteState, SyncError> {
     change_here(ctx, |config| {
         paths.into_iter().try_for_each(|(name, path)| {
@@ -148,7 +158,7 @@ pub(crate) fn change_here(
     change(&mut config)?;
     config.save(&file)?;
     let ctx = ctx.with_settings(Settings::resolve(&config, ctx.env)?);
-    let mut work = Work::open(&ctx)?;
-    register(&mut work)?;
-    Ok(send(&mut work)?.0)
+    let mut workspace = Workspace::open(&ctx)?;
+    register(&mut workspace)?;
+    Ok(send(&mut workspace)?.0)
 }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use crate::config::{Config, Machine, Settings};
 use crate::domain::id::MachineId;
+use crate::domain::placeholder::PlaceholderName;
 use crate::domain::progress::Progress;
-use crate::domain::root::RootName;
-use crate::flows::remote_sync::{fetch, send_rest};
+use crate::flows::remote_sync::{fetch, push_remaining_refs};
 use crate::machine::directory::free_name;
 use crate::machine::suggested_placeholders::{ForeignPlaceholder, foreign_placeholders};
 use crate::report::transfer::RemoteState;
@@ -20,7 +20,7 @@ use crate::sys::fail_point::fail_point;
 use crate::transport::url::RemoteUrl;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 use crate::workspace::paths::{embedded_remote_path, remote_url, store_path};
 
 /// How often a name gives way to others that came at the same moment.
@@ -34,7 +34,7 @@ pub struct SetUp {
     /// The machine's name; the host's by default. A number is added if another machine has it.
     pub name: Option<String>,
     /// Directories on this machine that get a placeholder.
-    pub placeholders: Vec<(RootName, PathBuf)>,
+    pub placeholders: Vec<(PlaceholderName, PathBuf)>,
     /// Takes over the placeholders of other machines whose directories are found here.
     pub adopt: bool,
     /// Makes a machine of its own of one that was copied.
@@ -61,7 +61,7 @@ pub struct SetUpReport {
     /// Sessions that the remote did not have and this machine's store brought along.
     pub carried: u64,
     /// Placeholder and directory of each root.
-    pub roots: Vec<(String, String)>,
+    pub placeholders: Vec<(String, String)>,
     /// Placeholders of other machines that were taken over.
     pub learnt: Vec<ForeignPlaceholder>,
     /// Placeholders of other machines that have no directory here.
@@ -134,29 +134,31 @@ fn join(
     former: Option<&Config>,
     how: &Joining,
 ) -> Result<Joined, SyncError> {
-    let mut work = Work::open(ctx)?;
+    let mut workspace = Workspace::open(ctx)?;
     if config.remote.is_none() {
         crate::store::create_embedded_remote(&embedded_remote_path(ctx.env))?;
     }
     let moved = former.is_some_and(|former| former.remote != config.remote);
-    let before = work.store.remote_head()?;
+    let before = workspace.store.remote_head()?;
     if moved {
-        work.store.set_remote_head(None)?;
+        workspace.store.set_remote_head(None)?;
     }
-    let sessions_before = work.store.head_snapshot()?.sessions()?;
-    if let Err(e) = fetch(&mut work) {
+    let sessions_before = workspace.store.head_snapshot()?.sessions()?;
+    if let Err(e) = fetch(&mut workspace) {
         // The former remote stays the remote.
-        work.store.set_remote_head(before.as_ref())?;
+        workspace.store.set_remote_head(before.as_ref())?;
         return Err(e);
     }
     if moved || how.new_id {
-        work.locks.forget_all()?;
+        workspace.locks.forget_all()?;
     }
-    let there = work.store.snapshot(work.store.remote_head()?.as_ref())?;
+    let there = workspace
+        .store
+        .snapshot(workspace.store.remote_head()?.as_ref())?;
     // A machine that the store knows has its name there; only a newcomer gives way.
     let is_known = there.machine(&config.machine.id).ok().flatten().is_some();
     let learnt = if how.adopt {
-        adopt(&work, config)?
+        adopt(&workspace, config)?
     } else {
         Vec::new()
     };
@@ -176,14 +178,17 @@ fn join(
 }
 
 /// Gives the placeholders of other machines the directories that are found here.
-fn adopt(work: &Work<'_>, config: &mut Config) -> Result<Vec<ForeignPlaceholder>, SyncError> {
-    let mut learnt = foreign_placeholders(work, &config.root_set(work.ctx.env)?)?;
+fn adopt(
+    workspace: &Workspace<'_>,
+    config: &mut Config,
+) -> Result<Vec<ForeignPlaceholder>, SyncError> {
+    let mut learnt = foreign_placeholders(workspace, &config.placeholder_set(workspace.ctx.env)?)?;
     // What cannot be a placeholder here stays unmapped.
     learnt.retain(|placeholder| {
         let here = placeholder.here.as_deref().and_then(Path::to_str);
         here.is_some_and(|here| {
             config
-                .set_placeholder(placeholder.name.clone(), here, work.ctx.env)
+                .set_placeholder(placeholder.name.clone(), here, workspace.ctx.env)
                 .is_ok()
         })
     });
@@ -200,15 +205,15 @@ fn enter(
     let mut rounds = if tell_apart { ROUNDS } else { 0 };
     loop {
         let ctx = ctx.with_settings(Settings::resolve(&config, ctx.env)?);
-        let mut work = Work::open(&ctx)?;
-        if rounds == 0 || free_name(&work)? == work.machine.name {
-            register(&mut work)?;
-            let (remote, _) = send_rest(&mut work)?;
-            if rounds == 0 || free_name(&work)? == work.machine.name {
-                return report(&work, remote);
+        let mut workspace = Workspace::open(&ctx)?;
+        if rounds == 0 || free_name(&workspace)? == workspace.machine.name {
+            register(&mut workspace)?;
+            let (remote, _) = push_remaining_refs(&mut workspace)?;
+            if rounds == 0 || free_name(&workspace)? == workspace.machine.name {
+                return report(&workspace, remote);
             }
         }
-        config.set(crate::config::Key::Name, &free_name(&work)?)?;
+        config.set(crate::config::Key::Name, &free_name(&workspace)?)?;
         config.save(&config_path(ctx.env))?;
         rounds -= 1;
     }
@@ -270,48 +275,48 @@ fn new_id() -> MachineId {
 }
 
 /// Commits this machine's file if the store knows it otherwise.
-pub(crate) fn register(work: &mut Work<'_>) -> Result<(), SyncError> {
-    work.refresh_machine()?;
-    if !work.machine_changed {
+pub(crate) fn register(workspace: &mut Workspace<'_>) -> Result<(), SyncError> {
+    workspace.refresh_machine()?;
+    if !workspace.machine_changed {
         return Ok(());
     }
     fail_point("before the machine is registered");
-    let head = work.store.head()?;
-    let mut tx = work.store.begin(head.as_ref())?;
-    tx.put_machine(&work.machine)?;
+    let head = workspace.store.head()?;
+    let mut tx = workspace.store.begin(head.as_ref())?;
+    tx.put_machine(&workspace.machine)?;
     tx.commit(
-        &work.author(),
-        &format!("machine {}", work.machine.name),
+        &workspace.author(),
+        &format!("machine {}", workspace.machine.name),
         head.as_slice(),
     )?;
-    work.machine_changed = false;
+    workspace.machine_changed = false;
     Ok(())
 }
 
 /// How this machine is set up now; what was done for it is the caller's to say.
-fn report(work: &Work<'_>, remote: RemoteState) -> Result<SetUpReport, SyncError> {
-    let settings = &work.ctx.settings;
-    let (machines, _) = work.store.head_snapshot()?.machines()?;
+fn report(workspace: &Workspace<'_>, remote: RemoteState) -> Result<SetUpReport, SyncError> {
+    let settings = &workspace.ctx.settings;
+    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
     let others = machines
         .into_iter()
-        .filter(|machine| machine.id != work.machine.id);
+        .filter(|machine| machine.id != workspace.machine.id);
     Ok(SetUpReport {
         machine_name: settings.machine.name.clone(),
         wished_name: None,
-        remote_display: remote_url(work.ctx.env, settings.remote.as_deref())?.to_string(),
+        remote_display: remote_url(workspace.ctx.env, settings.remote.as_deref())?.to_string(),
         embedded: settings.remote.is_none(),
         first_time: false,
         moved: false,
         other_machines: others.map(|machine| machine.name).collect(),
         carried: 0,
-        roots: settings
-            .roots
-            .roots
+        placeholders: settings
+            .placeholders
+            .placeholders
             .iter()
             .map(|root| (root.name.to_string(), root.path.clone()))
             .collect(),
         learnt: Vec::new(),
-        unmapped: foreign_placeholders(work, &settings.roots)?,
+        unmapped: foreign_placeholders(workspace, &settings.placeholders)?,
         remote,
     })
 }

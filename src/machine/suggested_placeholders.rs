@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 
 use crate::checkouts::identity::{below_home, is_plain};
 use crate::domain::path::PortablePath;
-use crate::domain::root::{Root, RootName, RootSet};
+use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
 use crate::rewrite::{collapse_path, expand_path};
 use crate::store::machine::Machine;
 use crate::workspace::error::SyncError;
-use crate::workspace::open::Work;
+use crate::workspace::open::Workspace;
 
 /// A placeholder of other machines that this one lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignPlaceholder {
     /// Its name.
-    pub name: RootName,
+    pub name: PlaceholderName,
     /// A machine that has it, of those the one that pushed last; unsanitised.
     pub machine: String,
     /// Its directory there; unsanitised.
@@ -28,32 +28,32 @@ pub struct ForeignPlaceholder {
 
 /// Every placeholder that other machines have and `roots`, those of this one, lack; by name.
 pub(crate) fn foreign_placeholders(
-    work: &Work<'_>,
-    roots: &RootSet,
+    workspace: &Workspace<'_>,
+    placeholders: &Placeholders,
 ) -> Result<Vec<ForeignPlaceholder>, SyncError> {
-    let (mut machines, _) = work.store.head_snapshot()?.machines()?;
-    machines.retain(|machine| machine.id != work.ctx.settings.machine.id);
+    let (mut machines, _) = workspace.store.head_snapshot()?.machines()?;
+    machines.retain(|machine| machine.id != workspace.ctx.settings.machine.id);
     machines.sort_by_cached_key(|machine| Reverse(machine.last_push.clone()));
-    Ok(unknown_here(&machines, roots, &Path::is_dir))
+    Ok(unknown_here(&machines, placeholders, &Path::is_dir))
 }
 
 fn unknown_here(
     machines: &[Machine],
-    roots: &RootSet,
+    placeholders: &Placeholders,
     is_dir: &dyn Fn(&Path) -> bool,
 ) -> Vec<ForeignPlaceholder> {
     let mut found: Vec<ForeignPlaceholder> = Vec::new();
     for machine in machines {
         for root in machine
-            .roots
-            .roots
+            .placeholders
+            .placeholders
             .iter()
-            .filter(|root| roots.get(root.name.as_str()).is_none())
+            .filter(|root| placeholders.get(root.name.as_str()).is_none())
         {
             let here = || {
-                candidates(&machine.roots, root, roots)
+                candidates(&machine.placeholders, root, placeholders)
                     .into_iter()
-                    .find(|path| is_new(path, roots) && is_dir(path))
+                    .find(|path| is_new(path, placeholders) && is_dir(path))
             };
             match found
                 .iter_mut()
@@ -76,7 +76,7 @@ fn unknown_here(
 
 /// Where the directory of another machine's root could be here: at the same path below the home directory, at the same path, or in the
 /// home directory under the same name. Never where programs look for what they run or obey.
-fn candidates(there: &RootSet, root: &Root, here: &RootSet) -> Vec<PathBuf> {
+fn candidates(there: &Placeholders, root: &Placeholder, here: &Placeholders) -> Vec<PathBuf> {
     let name = root.path.rsplit(['/', '\\']).next().unwrap_or_default();
     let in_home = PortablePath::new(format!("{{{{HOME}}}}/{name}"));
     let in_home = Some(in_home)
@@ -97,16 +97,16 @@ fn candidates(there: &RootSet, root: &Root, here: &RootSet) -> Vec<PathBuf> {
 }
 
 /// What lies in somebody's home directory on the other machine may lie in another person's on this one.
-fn is_below_home(there: &RootSet, root: &Root) -> bool {
-    let home = there.get(RootName::home().as_str());
+fn is_below_home(there: &Placeholders, root: &Placeholder) -> bool {
+    let home = there.get(PlaceholderName::home().as_str());
     home.is_some_and(|home| Path::new(&root.path).starts_with(&home.path))
 }
 
 /// One directory has one placeholder.
-fn is_new(path: &Path, roots: &RootSet) -> bool {
+fn is_new(path: &Path, placeholders: &Placeholders) -> bool {
     let is = |known: &str| Path::new(known) == path;
-    !roots
-        .roots
+    !placeholders
+        .placeholders
         .iter()
         .any(|root| is(&root.path) || root.resolved.as_deref().is_some_and(is))
 }
@@ -114,22 +114,22 @@ fn is_new(path: &Path, roots: &RootSet) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::root::System;
+    use crate::domain::placeholder::System;
 
-    fn roots(system: System, roots: &[(&str, &str)]) -> RootSet {
+    fn placeholders(system: System, placeholders: &[(&str, &str)]) -> Placeholders {
         let root = |(name, path): &(&str, &str)| {
-            Root::new(system, name.parse().unwrap(), path, None).unwrap()
+            Placeholder::new(system, name.parse().unwrap(), path, None).unwrap()
         };
-        RootSet::new(system, roots.iter().map(root))
+        Placeholders::new(system, placeholders.iter().map(root))
     }
 
-    fn machine(name: &str, roots: RootSet) -> Machine {
-        Machine::renewed(None, "a".repeat(32).parse().unwrap(), name, roots)
+    fn machine(name: &str, placeholders: Placeholders) -> Machine {
+        Machine::renewed(None, "a".repeat(32).parse().unwrap(), name, placeholders)
     }
 
     /// What is proposed for `WORK` on a machine with the home `/home/bo`, where these directories exist.
-    fn proposed(there: RootSet, existing: &[&str]) -> Option<PathBuf> {
-        let here = roots(
+    fn proposed(there: Placeholders, existing: &[&str]) -> Option<PathBuf> {
+        let here = placeholders(
             System::Linux,
             &[("HOME", "/home/bo"), ("MINE", "/home/bo/mine")],
         );
@@ -147,9 +147,11 @@ mod tests {
 
     #[test]
     fn a_directory_is_proposed_that_is_there() {
-        let linux = |work: &str| roots(System::Linux, &[("HOME", "/home/al"), ("WORK", work)]);
+        let linux = |workspace: &str| {
+            placeholders(System::Linux, &[("HOME", "/home/al"), ("WORK", workspace)])
+        };
         let windows = || {
-            roots(
+            placeholders(
                 System::Windows,
                 &[("HOME", r"C:\Users\al"), ("WORK", r"D:\work")],
             )
@@ -199,11 +201,11 @@ mod tests {
 
     #[test]
     fn any_machine_that_has_it_may_help() {
-        let here = roots(System::Linux, &[("HOME", "/home/bo")]);
+        let here = placeholders(System::Linux, &[("HOME", "/home/bo")]);
         let of = |name: &str, path: &str| {
             machine(
                 name,
-                roots(System::Linux, &[("HOME", "/home/al"), ("W", path)]),
+                placeholders(System::Linux, &[("HOME", "/home/al"), ("W", path)]),
             )
         };
         let found = unknown_here(

@@ -14,7 +14,7 @@ pub struct Report {
     /// Sessions for which nothing had to be done.
     pub unchanged: u64,
     /// Files that look like parts of sessions and were not taken.
-    pub passed_over: Vec<PassedOver>,
+    pub passed_over: Vec<SkippedFile>,
     /// pull: notes from other machines that were not shown here yet, the oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<ReceivedNote>,
@@ -22,7 +22,8 @@ pub struct Report {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
     /// What happened to prose and settings beside sessions, by their owner; owners for whom nothing had to be done are not named.
-    pub beside: Vec<ShelfReport>,
+    #[serde(rename = "beside")]
+    pub extras: Vec<BundleReport>,
     /// Whether this is a plan (`--dry-run`): nothing was done.
     pub dry_run: bool,
     /// What became of the remote.
@@ -31,7 +32,7 @@ pub struct Report {
 
 /// A file that looks like a part of a session and was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PassedOver {
+pub struct SkippedFile {
     /// Where it lies; unsanitised.
     pub path: String,
     /// Why it was not taken.
@@ -137,7 +138,7 @@ pub enum Outcome {
         reason: String,
     },
     /// The settings leave it out.
-    LeftOut {
+    ExcludeReason {
         /// Why, with the command that changes it.
         reason: String,
         /// The store has it from before, and keeps it.
@@ -152,33 +153,33 @@ pub enum Outcome {
 
 /// What happened to the prose and the settings of one owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ShelfReport {
+pub struct BundleReport {
     /// The project whose memory it is, by its remote or its portable path, unsanitised; none: the user's own files.
     pub project: Option<String>,
     /// Why all of it stays in the store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listed: Option<String>,
     /// The files, by name.
-    pub files: Vec<ProseReport>,
+    pub files: Vec<ExtraReport>,
 }
 
 /// What happened to one file beside sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ProseReport {
+pub struct ExtraReport {
     /// Its name below the owner's directory, or its path if it cannot be named so; unsanitised.
     pub name: String,
     /// What was done, or why nothing was.
     #[serde(flatten)]
-    pub outcome: ProseOutcome,
+    pub outcome: ExtraOutcome,
     /// push: how many lines of it are stored verbatim, because rewriting them could not be undone exactly.
     #[serde(skip_serializing_if = "is_zero")]
     pub verbatim: u64,
 }
 
-impl ProseReport {
+impl ExtraReport {
     /// What is said last of a file holds; that two versions met in it is still so when it has travelled on.
     fn follow(&mut self, former: &Self) {
-        use ProseOutcome::{BothKept, Brought, Merged, Sent};
+        use ExtraOutcome::{BothKept, Brought, Merged, Sent};
         if let (BothKept, Sent | Brought | Merged) | (Merged, Sent | Brought) =
             (&former.outcome, &self.outcome)
         {
@@ -196,7 +197,7 @@ fn is_zero(number: &u64) -> bool {
 /// What was done with one file beside sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
-pub enum ProseOutcome {
+pub enum ExtraOutcome {
     /// push: new in the store, or changed there.
     Sent,
     /// pull: new here, or changed here.
@@ -269,40 +270,43 @@ impl Report {
     }
 
     /// Adds what happened next to files beside sessions. An owner may have several directories here, each with a report of its own.
-    pub(crate) fn add_beside(&mut self, mut next: Vec<ShelfReport>) {
-        let mut former = std::mem::take(&mut self.beside);
-        for shelf in &mut former {
+    pub(crate) fn add_beside(&mut self, mut next: Vec<BundleReport>) {
+        let mut former = std::mem::take(&mut self.extras);
+        for bundle in &mut former {
             let later = next
                 .iter_mut()
-                .filter(|later| later.project == shelf.project);
-            let mut later: Vec<&mut ProseReport> =
+                .filter(|later| later.project == bundle.project);
+            let mut later: Vec<&mut ExtraReport> =
                 later.flat_map(|later| &mut later.files).collect();
-            shelf.files.retain(|file| {
+            bundle.files.retain(|file| {
                 let same = later.iter_mut().filter(|later| later.name == file.name);
                 same.map(|later| later.follow(file)).count() == 0
             });
         }
-        for shelf in former {
-            match next.iter_mut().find(|later| later.project == shelf.project) {
+        for bundle in former {
+            match next
+                .iter_mut()
+                .find(|later| later.project == bundle.project)
+            {
                 Some(later) => {
-                    later.files.extend(shelf.files);
-                    later.listed = later.listed.take().or(shelf.listed);
+                    later.files.extend(bundle.files);
+                    later.listed = later.listed.take().or(bundle.listed);
                 }
-                None => self.beside.push(shelf),
+                None => self.extras.push(bundle),
             }
         }
-        self.beside.extend(next);
-        self.beside
+        self.extras.extend(next);
+        self.extras
             .iter_mut()
-            .for_each(|shelf| shelf.files.sort_by(|a, b| a.name.cmp(&b.name)));
-        self.beside.sort_by(|a, b| a.project.cmp(&b.project));
+            .for_each(|bundle| bundle.files.sort_by(|a, b| a.name.cmp(&b.name)));
+        self.extras.sort_by(|a, b| a.project.cmp(&b.project));
     }
 
     /// Whether any file beside sessions had this kind of outcome.
-    pub fn any_beside(&self, kind: impl Fn(&ProseOutcome) -> bool) -> bool {
-        self.beside
+    pub fn any_beside(&self, kind: impl Fn(&ExtraOutcome) -> bool) -> bool {
+        self.extras
             .iter()
-            .flat_map(|shelf| &shelf.files)
+            .flat_map(|bundle| &bundle.files)
             .any(|file| kind(&file.outcome))
     }
 
@@ -323,13 +327,13 @@ impl Report {
 mod tests {
     use super::*;
 
-    fn shelf(files: &[(&str, ProseOutcome)]) -> ShelfReport {
-        let file = |(name, outcome): &(&str, ProseOutcome)| ProseReport {
+    fn bundle(files: &[(&str, ExtraOutcome)]) -> BundleReport {
+        let file = |(name, outcome): &(&str, ExtraOutcome)| ExtraReport {
             name: (*name).to_owned(),
             outcome: outcome.clone(),
             verbatim: 0,
         };
-        ShelfReport {
+        BundleReport {
             project: Some("app".to_owned()),
             listed: None,
             files: files.iter().map(file).collect(),
@@ -338,8 +342,8 @@ mod tests {
 
     #[test]
     fn what_is_said_last_of_a_file_holds_and_a_merge_is_still_one_when_it_travels() {
-        use ProseOutcome::{BothKept, Brought, Merged, Sent};
-        let skipped = || ProseOutcome::Skipped {
+        use ExtraOutcome::{BothKept, Brought, Merged, Sent};
+        let skipped = || ExtraOutcome::Skipped {
             reason: "no room".to_owned(),
         };
         for (former, next, holds) in [
@@ -352,16 +356,16 @@ mod tests {
             (skipped(), Brought, Brought),
         ] {
             let mut report = Report {
-                beside: vec![shelf(&[("a", former), ("b", Sent)])],
+                extras: vec![bundle(&[("a", former), ("b", Sent)])],
                 ..Report::default()
             };
             // Two directories of one owner.
-            report.add_beside(vec![shelf(&[("a", next)]), shelf(&[("a", skipped())])]);
+            report.add_beside(vec![bundle(&[("a", next)]), bundle(&[("a", skipped())])]);
             assert_eq!(
-                report.beside,
+                report.extras,
                 [
-                    shelf(&[("a", holds), ("b", Sent)]),
-                    shelf(&[("a", skipped())])
+                    bundle(&[("a", holds), ("b", Sent)]),
+                    bundle(&[("a", skipped())])
                 ]
             );
         }
@@ -371,15 +375,15 @@ mod tests {
     fn two_directories_of_one_owner_stay_apart_where_nothing_more_is_said_of_them() {
         let both = || {
             vec![
-                shelf(&[("a", ProseOutcome::Brought)]),
-                shelf(&[("a", ProseOutcome::Merged)]),
+                bundle(&[("a", ExtraOutcome::Brought)]),
+                bundle(&[("a", ExtraOutcome::Merged)]),
             ]
         };
         let mut report = Report {
-            beside: both(),
+            extras: both(),
             ..Report::default()
         };
         report.add_beside(Vec::new());
-        assert_eq!(report.beside, both());
+        assert_eq!(report.extras, both());
     }
 }

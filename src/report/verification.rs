@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::path::RelativeName;
-use crate::report::transfer::PassedOver;
+use crate::report::transfer::SkippedFile;
 use crate::store::ObjectCheck;
 
 /// Whether this machine's files, the store and the remote agree.
@@ -27,11 +27,12 @@ pub struct Verification {
     /// What git finds wrong with the objects of a remote on this disk.
     pub remote_damage: Option<String>,
     /// What the store holds beside sessions; absent where only some sessions were looked at.
-    pub beside: Option<BesideCheck>,
+    #[serde(rename = "beside")]
+    pub extras: Option<ExtrasCheck>,
     /// Every session that was looked at, by id.
     pub sessions: Vec<SessionCheck>,
     /// Files that look like parts of sessions and are not taken.
-    pub passed_over: Vec<PassedOver>,
+    pub passed_over: Vec<SkippedFile>,
 }
 
 /// What one place holds.
@@ -47,7 +48,7 @@ pub struct Total {
 
 /// What the store holds beside sessions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct BesideCheck {
+pub struct ExtrasCheck {
     /// Texts that can be read.
     pub files: u64,
     /// Their bytes in the store.

@@ -215,11 +215,11 @@ mod tests {
     fn the_last_whole_record_of_a_worktree_counts() {
         let entered = r#"{"type":"worktree-state","worktreeSession":{"worktreePath":"/w/aside"}}"#;
         let left = r#"{"type":"worktree-state","worktreeSession":null}"#;
-        let beside = r#"{"type":"attachment","attachment":{"type":"worktree-state","worktreeSession":null}}"#;
+        let extras = r#"{"type":"attachment","attachment":{"type":"worktree-state","worktreeSession":null}}"#;
         let torn = r#"{"type":"worktree-state","worktreeSess"#;
         let of = |lines: &[&str]| entered_worktree((lines.join("\n") + "\n").as_bytes());
-        assert_eq!(of(&["{}", beside, torn]), None);
-        for after in [&[][..], &[beside], &[beside, torn, "{}"]] {
+        assert_eq!(of(&["{}", extras, torn]), None);
+        for after in [&[][..], &[extras], &[extras, torn, "{}"]] {
             assert_eq!(
                 of(&[&[left, entered], after].concat()),
                 Some(Some("/w/aside".to_owned()))

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::discover::projects_dir;
+use super::extras::project_directories;
 use super::facts::working_directories;
-use super::prose::project_directories;
 use crate::sys::fs::FileStamp;
 
 /// More directories no person has worked in.

@@ -2,7 +2,7 @@
 
 use super::milestone::MilestoneName;
 use super::note::NoteId;
-use crate::domain::beside::ShelfId;
+use crate::domain::extras::BundleId;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::{RelativeName, SEGMENTS_SUFFIX, is_safe_path};
 
@@ -38,24 +38,24 @@ pub(super) fn milestone(name: &MilestoneName) -> String {
 pub(super) const MEMORY: &str = "memory";
 
 /// Path of the description of a shelf.
-pub(super) fn shelf(id: &ShelfId) -> String {
+pub(super) fn bundle(id: &BundleId) -> String {
     format!("{id}/shelf.json")
 }
 
 /// Path of a file of a shelf.
-pub(super) fn prose(id: &ShelfId, name: &RelativeName) -> String {
+pub(super) fn extras(id: &BundleId, name: &RelativeName) -> String {
     format!("{id}/files/{name}")
 }
 
 /// Whether `path` is a file of a shelf.
-pub(super) fn is_on_shelf(path: &str) -> bool {
+pub(super) fn is_in_bundle(path: &str) -> bool {
     let parts: Vec<&str> = path.splitn(4, '/').collect();
-    let (shelf, file) = match parts.as_slice() {
+    let (bundle, file) = match parts.as_slice() {
         [MEMORY, name, file, ..] => (format!("{MEMORY}/{name}"), *file),
         [user, file, ..] => ((*user).to_owned(), *file),
         _ => return false,
     };
-    ShelfId::try_from(shelf).is_ok() && matches!(file, "shelf.json" | "files")
+    BundleId::try_from(bundle).is_ok() && matches!(file, "shelf.json" | "files")
 }
 
 /// Path of a machine's file.

@@ -275,7 +275,7 @@ fn first_runs(runs: &[Run], mut lines: u64) -> Vec<Run> {
 
 fn same_writer(a: &Run, b: &Run) -> bool {
     a.machine == b.machine
-        && a.roots == b.roots
+        && a.placeholders == b.placeholders
         && a.verbatim == b.verbatim
         && a.written_as == b.written_as
 }
@@ -306,7 +306,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::manifest::RootsKey;
+    use crate::store::manifest::PlaceholdersKey;
 
     const SMALL: Cuts = Cuts { cut: 8, limit: 24 };
 
@@ -322,10 +322,10 @@ mod tests {
 
     fn run(machine: char) -> Run {
         let machine = machine.to_string().repeat(32).parse().unwrap();
-        let roots: RootsKey = serde_json::from_str("\"0123456789abcdef\"").unwrap();
+        let placeholders: PlaceholdersKey = serde_json::from_str("\"0123456789abcdef\"").unwrap();
         Run {
             machine,
-            roots,
+            placeholders,
             lines: 0,
             verbatim: false,
             torn: false,

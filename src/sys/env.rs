@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 
-use crate::domain::root::System;
+use crate::domain::placeholder::System;
 
 /// What the process was started with.
 #[derive(Debug, Clone)]

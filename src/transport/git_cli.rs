@@ -202,7 +202,7 @@ impl GitCli {
     ///
     /// # Errors
     /// [`RemoteError`] if git could not be run, or says that something is wrong.
-    pub fn tidy_up(&self, packs: usize, loose: usize) -> Result<(), RemoteError> {
+    pub fn repack_if_needed(&self, packs: usize, loose: usize) -> Result<(), RemoteError> {
         let settings = [
             format!("gc.auto={loose}"),
             format!("gc.autoPackLimit={packs}"),

@@ -25,7 +25,7 @@ pub const DEFAULT_NAME: &str = "claude-sessions";
 const DESCRIPTION: &str = "Claude Code sessions, kept by ccsync. Keep this private.";
 
 /// `gh` writes nothing before it has its answer. Longer than this, nobody waits for one.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is asked of each repository. A store has this file on this branch (`docs/format.md`).
 const FACTS: &str = "fragment facts on Repository { nameWithOwner url sshUrl visibility isEmpty isArchived viewerPermission \
@@ -151,7 +151,7 @@ impl GitHub {
         Self {
             host,
             program: "gh".to_owned(),
-            patience: PATIENCE,
+            patience: TIMEOUT,
         }
     }
 

@@ -14,12 +14,12 @@ const CONTEXT: usize = 3;
 const LONGEST: usize = 400;
 
 /// Two long texts that have little in common are not compared for longer.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The lines that differ between `old` and `new`, with some around them. Every changed line is shown.
 pub(crate) fn lines(old: &str, new: &str) -> Vec<String> {
     // Where there is no end of comparing, more lines are shown than differ.
-    let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(old, new);
+    let diff = TextDiff::configure().timeout(TIMEOUT).diff_lines(old, new);
     let mut lines = Vec::new();
     for (n, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
         if n > 0 {

@@ -59,7 +59,7 @@ impl Output {
     }
 
     /// Another way to the same streams.
-    pub(crate) fn beside(&self) -> Self {
+    pub(crate) fn secondary(&self) -> Self {
         Self::of_process(self.options)
     }
 

@@ -9,15 +9,15 @@ use crate::domain::id::SessionId;
 use crate::session::discover::Discovery;
 use crate::store::snapshot::SessionState;
 use crate::sys::fs::PathError;
-use crate::workspace::session_map::BySession;
+use crate::workspace::session_map::SessionMap;
 
 /// The removed sessions.
-pub(crate) struct Gone(BySession<SessionState>);
+pub(crate) struct DeletedSessions(SessionMap<SessionState>);
 
-impl Gone {
+impl DeletedSessions {
     /// Reads the file at `path`; one that is missing or damaged names none.
     pub(crate) fn load(path: &Path) -> Self {
-        Self(BySession::load(path))
+        Self(SessionMap::load(path))
     }
 
     /// Takes in the sessions that have gone, and forgets those that have come back.

@@ -17,8 +17,8 @@ use crate::config::{Choice, Settings};
 use crate::domain::id::SessionId;
 use crate::domain::path::PortablePath;
 use crate::domain::pattern::{Matcher, ProjectNames, ProjectPattern, Subject};
+use crate::domain::placeholder::Placeholders;
 use crate::domain::project::ProjectIdentity;
-use crate::domain::root::RootSet;
 use crate::domain::size::ByteSize;
 use crate::flows::plan::Local;
 use crate::rewrite::{collapse_path, expand_path};
@@ -26,12 +26,12 @@ use crate::session::discover::LocalSession;
 use crate::session::facts::Facts;
 use crate::store::manifest::Manifest;
 use crate::workspace::context::Context;
-use crate::workspace::index::{Elsewhere, ProjectOfSession, ProjectPlace};
-use crate::workspace::open::Work;
+use crate::workspace::index::{ProjectLocation, ProjectOfSession, StoreOnlySession};
+use crate::workspace::open::Workspace;
 
 /// Why a session is left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LeftOut {
+pub enum ExcludeReason {
     /// Its project is excluded.
     Excluded(ProjectPattern),
     /// There are projects that are included, and its is not among them.
@@ -42,15 +42,15 @@ pub enum LeftOut {
     OlderThan(u32),
 }
 
-impl LeftOut {
+impl ExcludeReason {
     /// Whether going on with the session would not change it.
-    pub fn is_for_good(&self) -> bool {
+    pub fn is_permanent(&self) -> bool {
         !matches!(self, Self::OlderThan(_))
     }
 }
 
 /// In words, with the command that changes it.
-impl fmt::Display for LeftOut {
+impl fmt::Display for ExcludeReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Excluded(pattern) => write!(
@@ -82,7 +82,7 @@ pub struct Selection {
 }
 
 /// The settings, ready to be asked.
-pub(crate) struct Chooser {
+pub(crate) struct SessionFilter {
     include: Vec<Matcher>,
     exclude: Vec<(ProjectPattern, Matcher)>,
     max_size: Option<ByteSize>,
@@ -97,9 +97,9 @@ pub(crate) struct Chooser {
 type Project = (Option<String>, Option<String>);
 
 /// Whether a project is left out, and its portable path.
-type Decision = (Option<LeftOut>, Option<String>);
+type Decision = (Option<ExcludeReason>, Option<String>);
 
-impl Chooser {
+impl SessionFilter {
     pub(crate) fn new(settings: &Settings) -> Self {
         let Choice {
             include,
@@ -107,13 +107,13 @@ impl Chooser {
             max_size,
             max_age,
         } = &settings.sync;
-        let exclude = exclude
-            .iter()
-            .filter_map(|pattern| Some((pattern.clone(), matcher(pattern, &settings.roots)?)));
+        let exclude = exclude.iter().filter_map(|pattern| {
+            Some((pattern.clone(), matcher(pattern, &settings.placeholders)?))
+        });
         Self {
             include: include
                 .iter()
-                .filter_map(|pattern| matcher(pattern, &settings.roots))
+                .filter_map(|pattern| matcher(pattern, &settings.placeholders))
                 .collect(),
             exclude: exclude.collect(),
             max_size: *max_size,
@@ -129,51 +129,57 @@ impl Chooser {
     }
 
     /// Whether a session of this project is left out, whatever is in it.
-    pub(crate) fn leaves_out_project(&self, project: &ProjectNames<'_>) -> Option<LeftOut> {
+    pub(crate) fn leaves_out_project(&self, project: &ProjectNames<'_>) -> Option<ExcludeReason> {
         if let Some((pattern, _)) = self
             .exclude
             .iter()
             .find(|(_, matcher)| matcher.matches(project))
         {
-            return Some(LeftOut::Excluded(pattern.clone()));
+            return Some(ExcludeReason::Excluded(pattern.clone()));
         }
         let included =
             self.include.is_empty() || self.include.iter().any(|matcher| matcher.matches(project));
-        (!included).then_some(LeftOut::NotIncluded)
+        (!included).then_some(ExcludeReason::NotIncluded)
     }
 
     /// Whether a project of this remote is left out for the same reason wherever it lies.
-    fn holds_anywhere(&self, why: &LeftOut, remote: Option<&str>) -> bool {
+    fn holds_anywhere(&self, why: &ExcludeReason, remote: Option<&str>) -> bool {
         let known_by_remote = ProjectNames {
             remote,
             ..ProjectNames::default()
         };
         match why {
-            LeftOut::Excluded(_) => self
+            ExcludeReason::Excluded(_) => self
                 .exclude
                 .iter()
                 .any(|(_, matcher)| matcher.matches(&known_by_remote)),
-            LeftOut::NotIncluded => self.include.iter().all(|matcher| !matcher.asks_for_place()),
-            LeftOut::LargerThan(_) | LeftOut::OlderThan(_) => true,
+            ExcludeReason::NotIncluded => {
+                self.include.iter().all(|matcher| !matcher.asks_for_place())
+            }
+            ExcludeReason::LargerThan(_) | ExcludeReason::OlderThan(_) => true,
         }
     }
 
-    pub(crate) fn leaves_out_size(&self, bytes: u64) -> Option<LeftOut> {
+    pub(crate) fn leaves_out_size(&self, bytes: u64) -> Option<ExcludeReason> {
         self.max_size
             .filter(|size| bytes > size.bytes())
-            .map(LeftOut::LargerThan)
+            .map(ExcludeReason::LargerThan)
     }
 
-    fn leaves_out_age(&self, session: &LocalSession, now: DateTime<Utc>) -> Option<LeftOut> {
+    fn leaves_out_age(&self, session: &LocalSession, now: DateTime<Utc>) -> Option<ExcludeReason> {
         self.max_age
             .filter(|days| !is_active(session, *days, now))
-            .map(LeftOut::OlderThan)
+            .map(ExcludeReason::OlderThan)
     }
 
-    fn leaves_out_last_active(&self, last: DateTime<Utc>, now: DateTime<Utc>) -> Option<LeftOut> {
+    fn leaves_out_last_active(
+        &self,
+        last: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Option<ExcludeReason> {
         self.max_age
             .filter(|days| (now - last).num_days() >= i64::from(*days))
-            .map(LeftOut::OlderThan)
+            .map(ExcludeReason::OlderThan)
     }
 
     /// What this run has found out, to be remembered.
@@ -183,10 +189,14 @@ impl Chooser {
 }
 
 /// Whether a push leaves a session of this machine out.
-pub(crate) fn left_out(work: &Work<'_>, session: &LocalSession) -> Option<LeftOut> {
-    let too_old = || work.chooser.leaves_out_age(session, work.ctx.clock.now());
-    stays_here(work, session).or_else(|| {
-        if is_locked(work, session) {
+pub(crate) fn left_out(workspace: &Workspace<'_>, session: &LocalSession) -> Option<ExcludeReason> {
+    let too_old = || {
+        workspace
+            .filter
+            .leaves_out_age(session, workspace.ctx.clock.now())
+    };
+    stays_here(workspace, session).or_else(|| {
+        if is_locked(workspace, session) {
             None
         } else {
             too_old()
@@ -195,10 +205,13 @@ pub(crate) fn left_out(work: &Work<'_>, session: &LocalSession) -> Option<LeftOu
 }
 
 /// Whether nothing that is said here in a session may go to the store.
-pub(crate) fn stays_here(work: &Work<'_>, session: &LocalSession) -> Option<LeftOut> {
-    let too_large = || work.chooser.leaves_out_size(session.bytes());
-    project_left_out(work, session).or_else(|| {
-        if is_locked(work, session) {
+pub(crate) fn stays_here(
+    workspace: &Workspace<'_>,
+    session: &LocalSession,
+) -> Option<ExcludeReason> {
+    let too_large = || workspace.filter.leaves_out_size(session.bytes());
+    project_left_out(workspace, session).or_else(|| {
+        if is_locked(workspace, session) {
             None
         } else {
             too_large()
@@ -207,7 +220,7 @@ pub(crate) fn stays_here(work: &Work<'_>, session: &LocalSession) -> Option<Left
 }
 
 /// A session that another program has stored.
-pub(crate) struct StrangersSession<'a> {
+pub(crate) struct ForeignSession<'a> {
     pub(crate) session: &'a SessionId,
     /// Portable path of its working directory.
     pub(crate) project: Option<PortablePath>,
@@ -218,22 +231,25 @@ pub(crate) struct StrangersSession<'a> {
 
 /// Whether an import leaves out what another program has stored, as a push would if it lay here.
 pub(crate) fn stranger_left_out(
-    work: &Work<'_>,
-    stranger: &StrangersSession<'_>,
-) -> Option<LeftOut> {
+    workspace: &Workspace<'_>,
+    stranger: &ForeignSession<'_>,
+) -> Option<ExcludeReason> {
     let by_project = || {
-        let project = work
-            .chooser
+        let project = workspace
+            .filter
             .asks_for_projects()
             .then_some(stranger.project.as_ref())
             .flatten();
-        let directory = project.and_then(|path| expand_path(path, work.views.roots()));
+        let directory =
+            project.and_then(|path| expand_path(path, workspace.localizer.placeholders()));
         let here = directory
             .as_deref()
-            .and_then(|path| work.views.clones().facts(Path::new(path)));
-        let here = here.and_then(|facts| portable(facts, work.views.roots()).identity);
+            .and_then(|path| workspace.localizer.clones().facts(Path::new(path)));
+        let here =
+            here.and_then(|facts| portable(facts, workspace.localizer.placeholders()).identity);
         let stored = || {
-            work.store
+            workspace
+                .store
                 .head_snapshot()
                 .ok()?
                 .manifest(stranger.session)
@@ -247,44 +263,46 @@ pub(crate) fn stranger_left_out(
             portable: project.map(PortablePath::as_str),
             remote: remote.as_deref(),
         };
-        work.chooser.leaves_out_project(&names)
+        workspace.filter.leaves_out_project(&names)
     };
     let by_others = || {
-        let too_large = work.chooser.leaves_out_size(stranger.bytes);
+        let too_large = workspace.filter.leaves_out_size(stranger.bytes);
         too_large.or_else(|| {
-            work.chooser
-                .leaves_out_last_active(stranger.last_activity?, work.ctx.clock.now())
+            workspace
+                .filter
+                .leaves_out_last_active(stranger.last_activity?, workspace.ctx.clock.now())
         })
     };
-    let is_locked = work.locks.any_claim(stranger.session).is_some();
+    let is_locked = workspace.locks.any_claim(stranger.session).is_some();
     by_project().or_else(|| if is_locked { None } else { by_others() })
 }
 
 /// Whether an import leaves out a session in a copy of the client's directory, whose newest record is from `last_activity`: the times of
 /// copied files say nothing.
-pub(crate) fn copy_left_out(
-    work: &Work<'_>,
+pub(crate) fn exclude_reason(
+    workspace: &Workspace<'_>,
     session: &LocalSession,
     last_activity: impl FnOnce() -> Option<DateTime<Utc>>,
-) -> Option<LeftOut> {
-    stays_here(work, session).or_else(|| {
-        let asked = work.chooser.max_age.is_some() && !is_locked(work, session);
-        work.chooser
-            .leaves_out_last_active(asked.then(last_activity)??, work.ctx.clock.now())
+) -> Option<ExcludeReason> {
+    stays_here(workspace, session).or_else(|| {
+        let asked = workspace.filter.max_age.is_some() && !is_locked(workspace, session);
+        workspace
+            .filter
+            .leaves_out_last_active(asked.then(last_activity)??, workspace.ctx.clock.now())
     })
 }
 
 /// What is continued under a lock travels whatever its size and age: its lock would stand for turns that nobody else could get.
-fn is_locked(work: &Work<'_>, session: &LocalSession) -> bool {
-    work.locks.any_claim(&session.id).is_some()
+fn is_locked(workspace: &Workspace<'_>, session: &LocalSession) -> bool {
+    workspace.locks.any_claim(&session.id).is_some()
 }
 
 /// Whether a pull leaves a session in the store of which nothing is here.
-pub(crate) fn not_brought(work: &Work<'_>, manifest: &Manifest) -> Option<LeftOut> {
+pub(crate) fn not_brought(workspace: &Workspace<'_>, manifest: &Manifest) -> Option<ExcludeReason> {
     let remote = identity(manifest).map(ProjectIdentity::as_str);
-    let place = place(work, manifest);
+    let place = place(workspace, manifest);
     stored_left_out(
-        work,
+        workspace,
         place.as_ref().map(|place| place.path.as_str()),
         remote,
         manifest.local_bytes(),
@@ -292,23 +310,26 @@ pub(crate) fn not_brought(work: &Work<'_>, manifest: &Manifest) -> Option<LeftOu
 }
 
 /// Where the project of a stored session is here, or would be, where the settings speak of projects.
-pub(crate) fn place(work: &Work<'_>, manifest: &Manifest) -> Option<ProjectPlace> {
-    let path = work
-        .chooser
+pub(crate) fn place(workspace: &Workspace<'_>, manifest: &Manifest) -> Option<ProjectLocation> {
+    let path = workspace
+        .filter
         .asks_for_projects()
-        .then(|| work.views.place_of_project(manifest))??
+        .then(|| workspace.localizer.place_of_project(manifest))??
         .to_string();
     let remote = identity(manifest).filter(|_| is_below_repo(manifest));
-    Some(ProjectPlace {
+    Some(ProjectLocation {
         path,
-        trees: remote.map(|remote| tops(work.views.clones().present(remote))),
+        trees: remote.map(|remote| tops(workspace.localizer.clones().present(remote))),
     })
 }
 
 /// As [`not_brought`], by what the index remembers.
-pub(crate) fn remembered_left_out(work: &Work<'_>, known: &Elsewhere) -> Option<LeftOut> {
+pub(crate) fn remembered_left_out(
+    workspace: &Workspace<'_>,
+    known: &StoreOnlySession,
+) -> Option<ExcludeReason> {
     stored_left_out(
-        work,
+        workspace,
         known.lies_at.as_ref().map(|place| place.path.as_str()),
         known.remote.as_deref(),
         known.bytes,
@@ -317,11 +338,18 @@ pub(crate) fn remembered_left_out(work: &Work<'_>, known: &Elsewhere) -> Option<
 
 /// Whether a session is left out still, as the index remembers it: its project may have come to lie elsewhere, where a clone has appeared. Looks
 /// for one only if that would make a difference.
-pub(crate) fn is_still_left_out(work: &Work<'_>, known: &Elsewhere, why: &LeftOut) -> bool {
-    if work.chooser.holds_anywhere(why, known.remote.as_deref()) {
+pub(crate) fn is_still_left_out(
+    workspace: &Workspace<'_>,
+    known: &StoreOnlySession,
+    why: &ExcludeReason,
+) -> bool {
+    if workspace
+        .filter
+        .holds_anywhere(why, known.remote.as_deref())
+    {
         return true;
     }
-    let Some(ProjectPlace {
+    let Some(ProjectLocation {
         path,
         trees: Some(trees),
     }) = &known.lies_at
@@ -335,8 +363,10 @@ pub(crate) fn is_still_left_out(work: &Work<'_>, known: &Elsewhere, why: &LeftOu
     else {
         return true;
     };
-    let clones = work.views.clones();
-    if let Some(directory) = expand_path(&PortablePath::new(path), work.views.roots()) {
+    let clones = workspace.localizer.clones();
+    if let Some(directory) =
+        expand_path(&PortablePath::new(path), workspace.localizer.placeholders())
+    {
         clones.learn_at(Path::new(&directory));
     }
     tops(clones.find(&remote)) == *trees
@@ -350,42 +380,43 @@ fn tops(trees: Vec<WorkingTree>) -> Vec<String> {
 }
 
 fn stored_left_out(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     portable: Option<&str>,
     remote: Option<&str>,
     bytes: u64,
-) -> Option<LeftOut> {
-    let directory =
-        portable.and_then(|path| expand_path(&PortablePath::new(path), work.views.roots()));
+) -> Option<ExcludeReason> {
+    let directory = portable
+        .and_then(|path| expand_path(&PortablePath::new(path), workspace.localizer.placeholders()));
     let names = ProjectNames {
         directory: directory.as_deref(),
         portable,
         remote,
     };
-    work.chooser
+    workspace
+        .filter
         .leaves_out_project(&names)
-        .or_else(|| work.chooser.leaves_out_size(bytes))
+        .or_else(|| workspace.filter.leaves_out_size(bytes))
 }
 
-fn project_left_out(work: &Work<'_>, session: &LocalSession) -> Option<LeftOut> {
-    if work.chooser.asks_for_projects() {
-        decision(work, &project_of(work, session)).0
+fn project_left_out(workspace: &Workspace<'_>, session: &LocalSession) -> Option<ExcludeReason> {
+    if workspace.filter.asks_for_projects() {
+        decision(workspace, &project_of(workspace, session)).0
     } else {
         None
     }
 }
 
-fn decision(work: &Work<'_>, known: &ProjectOfSession) -> Decision {
+fn decision(workspace: &Workspace<'_>, known: &ProjectOfSession) -> Decision {
     let key = (known.directory.clone(), known.remote.clone());
-    let mut decided = work
-        .chooser
+    let mut decided = workspace
+        .filter
         .decided
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     let decide = || {
-        with_names(work, known, |names| {
+        with_names(workspace, known, |names| {
             (
-                work.chooser.leaves_out_project(names),
+                workspace.filter.leaves_out_project(names),
                 names.portable.map(str::to_owned),
             )
         })
@@ -395,14 +426,14 @@ fn decision(work: &Work<'_>, known: &ProjectOfSession) -> Decision {
 
 /// Asks `question` of the names by which a project is known.
 fn with_names<T>(
-    work: &Work<'_>,
+    workspace: &Workspace<'_>,
     known: &ProjectOfSession,
     question: impl FnOnce(&ProjectNames<'_>) -> T,
 ) -> T {
     let portable = known
         .directory
         .as_deref()
-        .map(|directory| collapse_path(work.views.roots(), directory));
+        .map(|directory| collapse_path(workspace.localizer.placeholders(), directory));
     question(&ProjectNames {
         directory: known.directory.as_deref(),
         portable: portable.as_ref().map(PortablePath::as_str),
@@ -411,29 +442,35 @@ fn with_names<T>(
 }
 
 /// The portable path of the project of a session, where the settings speak of projects.
-pub(crate) fn known_project(work: &Work<'_>, session: &LocalSession) -> Option<String> {
-    if work.chooser.asks_for_projects() {
-        decision(work, &project_of(work, session)).1
+pub(crate) fn known_project(workspace: &Workspace<'_>, session: &LocalSession) -> Option<String> {
+    if workspace.filter.asks_for_projects() {
+        decision(workspace, &project_of(workspace, session)).1
     } else {
         None
     }
 }
 
-fn project_of(work: &Work<'_>, session: &LocalSession) -> ProjectOfSession {
+fn project_of(workspace: &Workspace<'_>, session: &LocalSession) -> ProjectOfSession {
     let learned = || {
-        work.chooser
+        workspace
+            .filter
             .learned
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .get(&session.id)
             .cloned()
     };
-    if let Some(known) = work.index.project_of(session).cloned().or_else(learned) {
+    if let Some(known) = workspace
+        .index
+        .project_of(session)
+        .cloned()
+        .or_else(learned)
+    {
         return known;
     }
-    let read = read_project(work, session);
-    let mut learned = work
-        .chooser
+    let read = read_project(workspace, session);
+    let mut learned = workspace
+        .filter
         .learned
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
@@ -442,7 +479,7 @@ fn project_of(work: &Work<'_>, session: &LocalSession) -> ProjectOfSession {
 }
 
 /// Reads the first records, and the repository of the directory that they name; where that is not here, what the store has of it.
-fn read_project(work: &Work<'_>, session: &LocalSession) -> ProjectOfSession {
+fn read_project(workspace: &Workspace<'_>, session: &LocalSession) -> ProjectOfSession {
     let mut facts = Facts::default();
     let first = Local {
         session,
@@ -454,10 +491,11 @@ fn read_project(work: &Work<'_>, session: &LocalSession) -> ProjectOfSession {
     let directory = facts.project(session.directory_name()).map(str::to_owned);
     let here = directory
         .as_deref()
-        .and_then(|directory| work.views.clones().facts(Path::new(directory)));
-    let here = here.and_then(|facts| portable(facts, work.views.roots()).identity);
+        .and_then(|directory| workspace.localizer.clones().facts(Path::new(directory)));
+    let here = here.and_then(|facts| portable(facts, workspace.localizer.placeholders()).identity);
     let stored = || {
-        work.store
+        workspace
+            .store
             .head_snapshot()
             .ok()?
             .manifest(&session.id)
@@ -476,18 +514,25 @@ impl Selection {
     }
 
     /// The sessions that it takes, for a function that may be asked often.
-    pub(crate) fn taker<'w>(&self, work: &'w Work<'_>) -> impl Fn(&LocalSession) -> bool + use<'w> {
-        let roots = work.views.roots();
+    pub(crate) fn predicate<'w>(
+        &self,
+        workspace: &'w Workspace<'_>,
+    ) -> impl Fn(&LocalSession) -> bool + use<'w> {
+        let placeholders = workspace.localizer.placeholders();
         let matchers: Vec<Matcher> = self
             .projects
             .iter()
-            .filter_map(|pattern| matcher(pattern, roots))
+            .filter_map(|pattern| matcher(pattern, placeholders))
             .collect();
-        let (days, all, now) = (self.days, self.projects.is_empty(), work.ctx.clock.now());
+        let (days, all, now) = (
+            self.days,
+            self.projects.is_empty(),
+            workspace.ctx.clock.now(),
+        );
         move |session| {
             days.is_none_or(|days| is_active(session, days, now))
                 && (all
-                    || with_names(work, &project_of(work, session), |names| {
+                    || with_names(workspace, &project_of(workspace, session), |names| {
                         matchers.iter().any(|m| m.matches(names))
                     }))
         }
@@ -495,24 +540,24 @@ impl Selection {
 }
 
 /// Whether the settings leave out what is said in `directory`.
-pub fn directory_left_out(ctx: &Context<'_>, directory: &Path) -> Option<LeftOut> {
-    let chooser = Chooser::new(&ctx.settings);
-    if !chooser.asks_for_projects() {
+pub fn directory_left_out(ctx: &Context<'_>, directory: &Path) -> Option<ExcludeReason> {
+    let filter = SessionFilter::new(&ctx.settings);
+    if !filter.asks_for_projects() {
         return None;
     }
-    let roots = &ctx.settings.roots;
+    let placeholders = &ctx.settings.placeholders;
     // The client works with the resolved path.
     let real = directory
         .canonicalize()
         .unwrap_or_else(|_| directory.to_owned());
     let real = real.to_str()?;
-    let remote =
-        crate::project::read(Path::new(real)).and_then(|facts| portable(facts, roots).identity);
+    let remote = crate::project::read(Path::new(real))
+        .and_then(|facts| portable(facts, placeholders).identity);
     let (collapsed, remote) = (
-        collapse_path(roots, real),
+        collapse_path(placeholders, real),
         remote.as_ref().map(ProjectIdentity::as_str),
     );
-    chooser.leaves_out_project(&ProjectNames {
+    filter.leaves_out_project(&ProjectNames {
         directory: Some(real),
         portable: Some(collapsed.as_str()),
         remote,
@@ -526,14 +571,14 @@ fn is_active(session: &LocalSession, days: u32, now: DateTime<Utc>) -> bool {
 }
 
 /// A pattern for this machine. One that says nothing here (a placeholder of other machines) matches by its own words.
-fn matcher(pattern: &ProjectPattern, roots: &RootSet) -> Option<Matcher> {
+fn matcher(pattern: &ProjectPattern, placeholders: &Placeholders) -> Option<Matcher> {
     pattern
-        .compile(&spellings(pattern, roots), roots.system)
+        .compile(&spellings(pattern, placeholders), placeholders.system)
         .ok()
 }
 
 /// How the directory of a pattern may be spelled in a record: the client writes resolved paths.
-fn spellings(pattern: &ProjectPattern, roots: &RootSet) -> Vec<String> {
+fn spellings(pattern: &ProjectPattern, placeholders: &Placeholders) -> Vec<String> {
     let text = pattern.as_str();
     let mut spellings = vec![text.to_owned()];
     let below = match pattern.subject() {
@@ -544,7 +589,7 @@ fn spellings(pattern: &ProjectPattern, roots: &RootSet) -> Vec<String> {
         Subject::Remote | Subject::Anywhere => None,
     };
     if let Some((name, below)) = below
-        && let Some(root) = roots.get(name)
+        && let Some(root) = placeholders.get(name)
     {
         let paths = std::iter::once(root.path.as_str()).chain(root.resolved.as_deref());
         spellings.extend(paths.map(|path| format!("{}{below}", escaped(path))));

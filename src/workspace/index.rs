@@ -29,7 +29,7 @@ pub(crate) struct Index {
     /// The store's head of which the entries speak.
     head: Option<CommitId>,
     sessions: BTreeMap<SessionId, Entry>,
-    elsewhere: BTreeMap<SessionId, Elsewhere>,
+    elsewhere: BTreeMap<SessionId, StoreOnlySession>,
     /// Only where the settings speak of projects.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     projects: BTreeMap<SessionId, ProjectOfSession>,
@@ -40,7 +40,7 @@ pub(crate) struct Index {
 
 /// A session that only the store has, so that it can be named without opening its manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Elsewhere {
+pub(crate) struct StoreOnlySession {
     state: SessionState,
     /// Time of its newest record.
     pub(crate) last_activity: Option<String>,
@@ -48,7 +48,7 @@ pub(crate) struct Elsewhere {
     pub(crate) project: Option<String>,
     /// Only where the settings speak of projects.
     #[serde(default)]
-    pub(crate) lies_at: Option<ProjectPlace>,
+    pub(crate) lies_at: Option<ProjectLocation>,
     /// Its title as the client would show it; unsanitised.
     pub(crate) title: Option<String>,
     /// What the addresses of its project's git remote have in common.
@@ -61,7 +61,7 @@ pub(crate) struct Elsewhere {
 
 /// Where the project of a session is on this machine, or would be if it were here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ProjectPlace {
+pub(crate) struct ProjectLocation {
     /// The portable path.
     pub(crate) path: String,
     /// The tops of the working trees of its remote that there were here: another one may be another place. None: only the path counts.
@@ -70,19 +70,19 @@ pub(crate) struct ProjectPlace {
 }
 
 /// What a pull leaves in the store, to be recorded.
-pub(crate) struct Unbrought {
+pub(crate) struct NotPulledSession {
     named: SessionReport,
-    lies_at: Option<ProjectPlace>,
+    lies_at: Option<ProjectLocation>,
     last_activity: Option<String>,
     remote: Option<String>,
     bytes: u64,
 }
 
-impl Unbrought {
+impl NotPulledSession {
     /// `lies_at`: where its project is on this machine.
     pub(crate) fn new(
         named: SessionReport,
-        lies_at: Option<ProjectPlace>,
+        lies_at: Option<ProjectLocation>,
         manifest: &Manifest,
     ) -> Self {
         let identity = manifest.git.as_ref().and_then(|git| git.identity.as_ref());
@@ -235,13 +235,13 @@ impl Index {
     }
 
     /// What is known of a session that only the store has.
-    pub(crate) fn elsewhere(&self, session: &SessionId) -> Option<&Elsewhere> {
+    pub(crate) fn elsewhere(&self, session: &SessionId) -> Option<&StoreOnlySession> {
         self.elsewhere.get(session)
     }
 
     /// Records what is known of a session that only the store has, at `state`.
-    pub(crate) fn record_elsewhere(&mut self, unbrought: &Unbrought, state: SessionState) {
-        let Unbrought {
+    pub(crate) fn record_elsewhere(&mut self, unbrought: &NotPulledSession, state: SessionState) {
+        let NotPulledSession {
             named,
             lies_at,
             last_activity,
@@ -263,7 +263,7 @@ impl Index {
         self.changed = true;
         self.elsewhere.insert(
             session,
-            Elsewhere {
+            StoreOnlySession {
                 state,
                 last_activity,
                 project,
@@ -357,7 +357,7 @@ impl Entry {
     }
 
     /// If the transcript of `session` only grew since the entry was made: its length then.
-    pub(crate) fn grown_from(&self, session: &LocalSession) -> Option<u64> {
+    pub(crate) fn appended_since(&self, session: &LocalSession) -> Option<u64> {
         let then = self.stamp(&None)?;
         let now = &session.files[&None];
         let same_file = then.inode == now.inode && now.len > then.len;

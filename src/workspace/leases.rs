@@ -223,7 +223,7 @@ impl Leases {
 
     /// There is no lock of a session any more. That it was lost before is remembered all the same, until a push and a pull have made this
     /// machine's turns a session of their own.
-    pub(crate) fn given_back(&mut self, session: &SessionId) -> Result<(), SyncError> {
+    pub(crate) fn released(&mut self, session: &SessionId) -> Result<(), SyncError> {
         if self.is_lost(session) {
             Ok(())
         } else {

@@ -5,35 +5,35 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::checkouts::clones::Clones;
-use crate::checkouts::current_placeholders::Since;
+use crate::checkouts::current_placeholders::CurrentPlaceholders;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
-use crate::localize::localizer::Views;
+use crate::localize::localizer::Localizer;
 use crate::session::discover::{Discovery, LocalSession, discover};
 use crate::store::machine::Machine;
-use crate::store::manifest::{ManifestError, RootsKey};
+use crate::store::manifest::{ManifestError, PlaceholdersKey};
 use crate::store::snapshot::SessionState;
 use crate::store::{Author, MOST_LOOSE, MOST_PACKS, Store, StoreError};
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::create_private_dir_all;
-use crate::sys::lock::{FamilyLock, ProcessLock};
+use crate::sys::lock::{ChildProcessLock, ProcessLock};
 use crate::transport::git_cli::GitCli;
 use crate::transport::url::RemoteUrl;
 use crate::workspace::context::{Context, LOCK_WAIT};
-use crate::workspace::deleted::Gone;
+use crate::workspace::deleted::DeletedSessions;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter::Chooser;
-use crate::workspace::index::{Index, Unbrought};
+use crate::workspace::filter::SessionFilter;
+use crate::workspace::index::{Index, NotPulledSession};
 use crate::workspace::leases::Leases;
 use crate::workspace::paths::store_path;
-use crate::workspace::pinned::HeldSessions;
-use crate::workspace::recovery::clear_leftovers;
+use crate::workspace::pinned::PinnedSessions;
+use crate::workspace::recovery::recover;
 
 /// An open store, locked for this process.
-pub(crate) struct Work<'a> {
+pub(crate) struct Workspace<'a> {
     pub(crate) ctx: &'a Context<'a>,
     pub(crate) store: Store,
-    pub(crate) views: Views,
+    pub(crate) localizer: Localizer,
     /// This machine as the store is to know it.
     pub(crate) machine: Machine,
     /// Whether the store knows it otherwise.
@@ -44,14 +44,14 @@ pub(crate) struct Work<'a> {
     /// Fetch everybody's locks too.
     pub(crate) with_locks: bool,
     /// Sessions that stay at an earlier state here.
-    pub(crate) held: HeldSessions,
+    pub(crate) held: PinnedSessions,
     /// Which sessions travel.
-    pub(crate) chooser: Chooser,
-    gone: Gone,
-    _process: (FamilyLock, ProcessLock),
+    pub(crate) filter: SessionFilter,
+    gone: DeletedSessions,
+    _process: (ChildProcessLock, ProcessLock),
 }
 
-impl<'a> Work<'a> {
+impl<'a> Workspace<'a> {
     /// Takes the lock, waiting up to [`LOCK_WAIT`], and opens everything.
     pub(crate) fn open(ctx: &'a Context<'a>) -> Result<Self, SyncError> {
         Self::open_locked(ctx, lock(ctx)?)
@@ -62,7 +62,7 @@ impl<'a> Work<'a> {
         let locks = lock(ctx)?;
         let claude_dir = &ctx.env.claude_dir;
         ctx.progress.begin(Phase::Scan, 0, 0);
-        let (work, found) = std::thread::scope(|scope| {
+        let (workspace, found) = std::thread::scope(|scope| {
             let found = scope.spawn(|| discover(claude_dir));
             (
                 Self::open_locked(ctx, locks),
@@ -70,14 +70,14 @@ impl<'a> Work<'a> {
             )
         });
         ctx.progress.end();
-        let (mut work, found) = (work?, found?);
-        work.note_gone(&found);
-        Ok((work, found))
+        let (mut workspace, found) = (workspace?, found?);
+        workspace.note_gone(&found);
+        Ok((workspace, found))
     }
 
     fn open_locked(
         ctx: &'a Context<'a>,
-        locks: (FamilyLock, ProcessLock),
+        locks: (ChildProcessLock, ProcessLock),
     ) -> Result<Self, SyncError> {
         let env = ctx.env;
         let store = Store::open_or_create(&store_path(env))?;
@@ -85,20 +85,20 @@ impl<'a> Work<'a> {
         let (machine, machine_changed) = this_machine(ctx, &store)?;
         let mut index = Index::load(&index_path(env), &settings_key(ctx));
         index.follow(&store)?;
-        let views = this_machines_views(ctx, &store, &machine)?;
-        let gone = Gone::load(&env.dirs.state.join("gone.json"));
+        let localizer = this_machines_views(ctx, &store, &machine)?;
+        let gone = DeletedSessions::load(&env.dirs.state.join("gone.json"));
         let leases = Leases::load(&claims_path(env))?;
         Ok(Self {
             ctx,
             store,
-            views,
+            localizer,
             machine,
             machine_changed,
             index,
             locks: leases,
             with_locks: false,
-            held: HeldSessions::load(&env.dirs.state.join("held.json")),
-            chooser: Chooser::new(&ctx.settings),
+            held: PinnedSessions::load(&env.dirs.state.join("held.json")),
+            filter: SessionFilter::new(&ctx.settings),
             gone,
             _process: locks,
         })
@@ -112,8 +112,10 @@ impl<'a> Work<'a> {
 
     /// Looks again at what other machines have for roots, after a fetch.
     pub(crate) fn refresh_others(&mut self) -> Result<(), SyncError> {
-        self.views
-            .learn(Since::of(&all_machines(&self.store)?, &self.machine));
+        self.localizer.learn(CurrentPlaceholders::of(
+            &all_machines(&self.store)?,
+            &self.machine,
+        ));
         Ok(())
     }
 
@@ -186,7 +188,10 @@ impl<'a> Work<'a> {
     }
 
     /// Enters in the index what a pull has left in the store.
-    pub(crate) fn record_elsewhere(&mut self, unbrought: &[Unbrought]) -> Result<(), SyncError> {
+    pub(crate) fn record_elsewhere(
+        &mut self,
+        unbrought: &[NotPulledSession],
+    ) -> Result<(), SyncError> {
         let snapshot = self.store.head_snapshot()?;
         for session in unbrought {
             if let Some(state) = snapshot.state(session.session())? {
@@ -209,34 +214,34 @@ impl<'a> Work<'a> {
         self.held.save()?;
         fail_point("what was removed is saved");
         self.index.follow(&self.store)?;
-        self.index.record_projects(self.chooser.take_learned());
+        self.index.record_projects(self.filter.take_learned());
         let _ = self.index.save(&index_path(self.ctx.env));
         // As above: what is not written down is found again.
-        let _ = self.views.clones().save();
+        let _ = self.localizer.clones().save();
         fail_point("ccsync's index is saved");
-        self.tidy_up();
+        self.repack_if_needed();
         Ok(())
     }
 
     /// Saves space and time, never anything that is needed: if it fails, a later command tries again.
-    fn tidy_up(&self) {
-        if self.store.is_untidy()
+    fn repack_if_needed(&self) {
+        if self.store.needs_repack()
             && let Ok(git) = self.remote()
         {
-            let _ = git.tidy_up(MOST_PACKS, MOST_LOOSE);
+            let _ = git.repack_if_needed(MOST_PACKS, MOST_LOOSE);
         }
     }
 }
 
 /// Takes the machine-wide lock, and clears away what a killed process left.
-fn lock(ctx: &Context<'_>) -> Result<(FamilyLock, ProcessLock), SyncError> {
+fn lock(ctx: &Context<'_>) -> Result<(ChildProcessLock, ProcessLock), SyncError> {
     let dirs = &ctx.env.dirs;
     create_private_dir_all(&dirs.state)?;
     let mut lock =
         ProcessLock::acquire(&dirs.state.join("lock"), LOCK_WAIT, ctx.clock, &mut |_| ())?;
     fail_point("the lock is taken");
     create_private_dir_all(&dirs.data)?;
-    let family = clear_leftovers(ctx, &mut lock)?;
+    let family = recover(ctx, &mut lock)?;
     Ok((family, lock))
 }
 
@@ -245,23 +250,23 @@ fn this_machines_views(
     ctx: &Context<'_>,
     store: &Store,
     machine: &Machine,
-) -> Result<Views, SyncError> {
+) -> Result<Localizer, SyncError> {
     let machines = all_machines(store)?;
-    let since = Since::of(&machines, machine);
+    let since = CurrentPlaceholders::of(&machines, machine);
     let others = machines
         .into_iter()
         .filter(|other| other.id != machine.id)
-        .map(|other| other.roots);
+        .map(|other| other.placeholders);
     let other_roots = machine.former.iter().cloned().chain(others).collect();
     let clones = Clones::known(ctx);
-    let views = Views::new(
+    let localizer = Localizer::new(
         machine.id.clone(),
-        machine.roots.clone(),
+        machine.placeholders.clone(),
         other_roots,
         ctx.settings.paths,
         clones,
     );
-    Ok(views.knowing(since))
+    Ok(localizer.with_placeholders(since))
 }
 
 /// Those that were forgotten first: what was copied from a machine does not change when it is forgotten.
@@ -288,16 +293,22 @@ fn this_machine(ctx: &Context<'_>, store: &Store) -> Result<(Machine, bool), Syn
         None => snapshot.forgotten_machine(&me.id).unwrap_or_default(),
         known => known.clone(),
     };
-    let machine = Machine::renewed(earlier, me.id.clone(), &me.name, ctx.settings.roots.clone());
+    let machine = Machine::renewed(
+        earlier,
+        me.id.clone(),
+        &me.name,
+        ctx.settings.placeholders.clone(),
+    );
     let changed = known.as_ref() != Some(&machine);
     Ok((machine, changed))
 }
 
 /// What the entries of the index depend on besides files and store.
 fn settings_key(ctx: &Context<'_>) -> String {
-    let roots = serde_json::to_string(&RootsKey::of(&ctx.settings.roots)).unwrap_or_default();
+    let placeholders =
+        serde_json::to_string(&PlaceholdersKey::of(&ctx.settings.placeholders)).unwrap_or_default();
     format!(
-        "{} {roots} {:?} {}",
+        "{} {placeholders} {:?} {}",
         ctx.settings.machine.id,
         ctx.settings.paths,
         ctx.env.claude_dir.display()

@@ -15,10 +15,10 @@ use crate::session::discover::{Discovery, LocalSession};
 use crate::store::snapshot::SessionState;
 use crate::store::{Snapshot, StoreError};
 use crate::sys::fs::{FileStamp, PathError};
-use crate::workspace::session_map::BySession;
+use crate::workspace::session_map::SessionMap;
 
 /// The sessions that are held.
-pub(crate) struct HeldSessions(BySession<Held>);
+pub(crate) struct PinnedSessions(SessionMap<Held>);
 
 /// One session that is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,10 +30,10 @@ struct Held {
     files: BTreeMap<String, FileStamp>,
 }
 
-impl HeldSessions {
+impl PinnedSessions {
     /// Reads the file at `path`; one that is missing or damaged names none.
     pub(crate) fn load(path: &Path) -> Self {
-        Self(BySession::load(path))
+        Self(SessionMap::load(path))
     }
 
     /// Holds a session as it lies here, while the store has it at `state`.

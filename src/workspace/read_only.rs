@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::checkouts::clones::Clones;
 use crate::domain::found::SessionName;
 use crate::domain::id::MachineId;
-use crate::localize::localizer::Views;
+use crate::localize::localizer::Localizer;
 use crate::session::facts::parse_time;
 use crate::store::machine::Machine;
 use crate::store::manifest::Manifest;
@@ -17,7 +17,7 @@ use crate::workspace::paths::store_path;
 /// The store, and this machine's eyes.
 pub(crate) struct Stored {
     pub(crate) store: Store,
-    pub(crate) views: Views,
+    pub(crate) localizer: Localizer,
 }
 
 /// Names of machines by id, unsanitised.
@@ -31,22 +31,22 @@ impl Stored {
             return Ok(None);
         }
         Ok(Some(Self {
-            store: Store::open_another(&path)?,
-            views: views(ctx),
+            store: Store::open_without_repair(&path)?,
+            localizer: localizer(ctx),
         }))
     }
 }
 
 /// What a stored session is recognised by.
 pub(crate) fn session_name(
-    views: &Views,
+    localizer: &Localizer,
     manifest: &Manifest,
     machines: &MachineNames,
 ) -> SessionName {
     SessionName {
         session: manifest.session.clone(),
-        project: views.project(manifest),
-        title: views.title(manifest),
+        project: localizer.project(manifest),
+        title: localizer.title(manifest),
         machine: manifest
             .last_writer()
             .and_then(|id| machines.get(id))
@@ -57,11 +57,11 @@ pub(crate) fn session_name(
 }
 
 /// How text is read here, with the present roots.
-pub(crate) fn views(ctx: &Context<'_>) -> Views {
+pub(crate) fn localizer(ctx: &Context<'_>) -> Localizer {
     let settings = &ctx.settings;
-    Views::new(
+    Localizer::new(
         settings.machine.id.clone(),
-        settings.roots.clone(),
+        settings.placeholders.clone(),
         Vec::new(),
         settings.paths,
         Clones::known(ctx),

@@ -12,13 +12,13 @@ use crate::domain::id::SessionId;
 use crate::sys::fs::{PathError, write_atomic};
 
 /// One entry for each session.
-pub(crate) struct BySession<T> {
+pub(crate) struct SessionMap<T> {
     path: PathBuf,
     entries: BTreeMap<SessionId, T>,
     changed: bool,
 }
 
-impl<T: Serialize + DeserializeOwned + PartialEq + Clone> BySession<T> {
+impl<T: Serialize + DeserializeOwned + PartialEq + Clone> SessionMap<T> {
     /// Reads the file at `path`; one that is missing or damaged has no entries.
     pub(crate) fn load(path: &Path) -> Self {
         let read = std::fs::read(path)

@@ -49,7 +49,7 @@ fn edited(stage: &Stage, machine: &Machine, project: &Path) -> String {
         &[Answer::call("Edit", &edit), Answer::say("edited")],
     );
     seat.terminal.wait_for("edited");
-    seat.leave().given_back().code(exit::DONE);
+    seat.leave().released().code(exit::DONE);
     assert_eq!(fs::read_to_string(&file).expect("the file"), "two of two\n");
     let [id] = machine.ids().try_into().expect("one session");
     id

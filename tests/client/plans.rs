@@ -56,7 +56,7 @@ fn a_session_left_in_plan_mode_goes_on_with_its_plan_elsewhere() {
         &[Answer::call("Write", &write), Answer::say("planned")],
     );
     seat.terminal.wait_for("planned");
-    seat.leave().given_back().code(exit::DONE);
+    seat.leave().released().code(exit::DONE);
     assert_eq!(plan(&pair.a), Some(path.clone()));
 
     let seat = Seat::take(&stage, &pair.b, &here, &["resume", "--latest"]);
@@ -83,7 +83,7 @@ fn a_session_left_in_plan_mode_goes_on_with_its_plan_elsewhere() {
     });
     seat.terminal.wait_for("on with it");
     let request = all_text(&stage.api.turns("third").pop().expect("it was approved"));
-    seat.leave().given_back().code(exit::DONE);
+    seat.leave().released().code(exit::DONE);
     let at_b = plan(&pair.b).expect("the plan at B");
     assert_eq!(
         at_b,

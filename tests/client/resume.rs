@@ -31,7 +31,7 @@ fn a_conversation_moves_to_another_machine_and_comes_home() {
     let seat = Seat::take(&stage, &pair.a, &there, &["start"]);
     seat.turn("first");
     let [id] = pair.locks().try_into().expect("the new session is locked");
-    seat.leave().given_back().code(exit::DONE);
+    seat.leave().released().code(exit::DONE);
     assert!(pair.locks().is_empty());
 
     let seat = Seat::take(&stage, &pair.b, &here, &["resume"]);
@@ -49,7 +49,7 @@ fn a_conversation_moves_to_another_machine_and_comes_home() {
         has_turn(&request, "first") && !has_turn(&request, "another"),
         "another history reached the model"
     );
-    seat.leave().given_back().code(exit::DONE);
+    seat.leave().released().code(exit::DONE);
 
     let seat = Seat::take(&stage, &pair.a, &there, &["resume", "--latest"]);
     seat.terminal.wait_for("answer to second");
@@ -58,7 +58,7 @@ fn a_conversation_moves_to_another_machine_and_comes_home() {
         has_turn(&request, "first") && has_turn(&request, "second"),
         "a turn is missing"
     );
-    seat.leave().given_back().code(exit::DONE);
+    seat.leave().released().code(exit::DONE);
 
     assert!(pair.locks().is_empty());
     pair.b.pull();
@@ -179,7 +179,7 @@ fn a_machine_whose_lock_was_taken_over_keeps_its_turns_as_a_fork_that_resumes() 
     asked.terminal.wait_for("Take it over?");
     asked.terminal.wait_for_raw();
     asked.terminal.type_in("n");
-    asked.terminal.end().given_back().code(exit::LOCKED);
+    asked.terminal.end().released().code(exit::LOCKED);
     let at_b = Seat::take(&stage, &pair.b, &here, &["resume", &id, "--take-over"]);
     at_b.turn("at-b");
     at_a.turn("at-a");
@@ -266,7 +266,7 @@ fn a_session_whose_machine_died_goes_on_elsewhere_when_its_lock_has_expired() {
         has_turn(&request, "first") && !has_turn(&request, "second"),
         "what reached the remote goes on"
     );
-    seat.leave().given_back().code(exit::DONE);
+    seat.leave().released().code(exit::DONE);
 
     pair.a.ccsync(exit::DIVERGED, &["update"]);
     let [fork] = others(&pair.a, &id)
@@ -312,7 +312,7 @@ fn an_interrupt_stops_the_turn_and_two_leave_the_client() {
     seat.terminal.type_in(CTRL_C);
     seat.terminal.wait_for("again to exit");
     seat.terminal.type_in(CTRL_C);
-    seat.terminal.end().given_back().code(exit::DONE);
+    seat.terminal.end().released().code(exit::DONE);
     assert!(pair.locks().is_empty());
     assert_arrived(&pair, "second");
 }
@@ -342,7 +342,7 @@ fn told_to_end_it_ends_the_client_and_pushes() {
     let seat = Seat::take(&stage, &pair.a, &pair.a.project("demo"), &["start"]);
     seat.turn("first");
     seat.terminal.signal(Signal::TERM);
-    seat.terminal.end().given_back().code(143);
+    seat.terminal.end().released().code(143);
     assert!(pair.locks().is_empty());
     assert_arrived(&pair, "first");
 }
@@ -380,7 +380,7 @@ fn a_session_that_the_client_begins_anew_is_locked_and_pushed_too() {
         .collect::<Vec<_>>()
         .try_into()
         .expect("two");
-    seat.leave().given_back().code(exit::DONE);
+    seat.leave().released().code(exit::DONE);
     assert!(pair.locks().is_empty());
     pair.b.pull();
     for (session, mark) in [(&id, "first"), (&other, "second")] {

@@ -242,7 +242,7 @@ impl Ended {
 
     /// The terminal must be as a shell wants it: its own screen, a cursor, typing that is shown.
     #[track_caller]
-    pub(crate) fn given_back(self) -> Self {
+    pub(crate) fn released(self) -> Self {
         assert!(self.is_cooked, "the terminal is still raw\n{}", self.text());
         assert!(
             !self.screen.alternate_screen(),

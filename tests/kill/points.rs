@@ -6,10 +6,10 @@ use std::process::Command;
 
 use ccsync::sys::fail_point::POINTS;
 
+use crate::extras;
 use crate::harness::world::{World, assert_remote_in_order, id};
 use crate::harness::{Clone, Machine, TestEnv};
 use crate::locks;
-use crate::prose;
 use crate::story::{Story, counted, is_killed, moments, points_of, tell};
 
 const STORIES: [Story; 12] = [
@@ -216,7 +216,11 @@ fn no_point_is_out_of_reach() {
         .iter()
         .flat_map(|with| points_of_set_up(&TestEnv::new(), *with).into_keys())
         .collect();
-    for story in STORIES.iter().chain(&locks::STORIES).chain(&prose::STORIES) {
+    for story in STORIES
+        .iter()
+        .chain(&locks::STORIES)
+        .chain(&extras::STORIES)
+    {
         reached.extend(points_of(story, &mut World::new()).into_keys());
     }
     let missed: Vec<_> = POINTS

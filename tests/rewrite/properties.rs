@@ -1,13 +1,13 @@
 //! What must hold for any text.
 
-use ccsync::domain::root::{RootSet, System};
+use ccsync::domain::placeholder::{Placeholders, System};
 use ccsync::rewrite::{Expander, TextKind, View, collapse_path, expand_path};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::Value;
 
 use super::arbitrary::{bytes, directories, line, machine, machines};
-use super::{collapse, expand, read, roots};
+use super::{collapse, expand, placeholders, read};
 
 const KINDS: [TextKind; 2] = [TextKind::Json, TextKind::Plain];
 const VIEWS: [View; 2] = [View::Local, View::Original];
@@ -20,11 +20,11 @@ const CLIENT_RECORDS: [&str; 4] = [
     "file-history-delta",
 ];
 
-fn machine_and_bytes() -> impl Strategy<Value = (RootSet, Vec<u8>)> {
+fn machine_and_bytes() -> impl Strategy<Value = (Placeholders, Vec<u8>)> {
     machine().prop_flat_map(|machine| (Just(machine.clone()), bytes(&machine)))
 }
 
-fn machine_and_line() -> impl Strategy<Value = (RootSet, String)> {
+fn machine_and_line() -> impl Strategy<Value = (Placeholders, String)> {
     machine().prop_flat_map(|machine| (Just(machine.clone()), line(&machine)))
 }
 
@@ -98,7 +98,7 @@ proptest! {
         let portable = collapse(&origin, &directories(&origin), TextKind::Json, line.as_bytes());
         let mut left = Vec::new();
         unprotected(&serde_json::from_slice(&portable).expect("JSON"), &mut |text| {
-            left.extend(origin.roots.iter().filter(|root| stands_alone(text, &root.path, origin.system)).map(|root| (root.path.clone(), text.to_owned())));
+            left.extend(origin.placeholders.iter().filter(|root| stands_alone(text, &root.path, origin.system)).map(|root| (root.path.clone(), text.to_owned())));
         });
         prop_assert!(left.is_empty(), "{:?}\nfrom {}\nvia {}", left, line, String::from_utf8_lossy(&portable));
     }
@@ -134,7 +134,7 @@ proptest! {
 
     #[test]
     fn single_paths_come_back(origin in machine(), at in any::<prop::sample::Index>(), tail in tail()) {
-        let root = &at.get(&origin.roots).path;
+        let root = &at.get(&origin.placeholders).path;
         let separator = origin.system.separator().to_string();
         let native = [vec![root.as_str()], tail].concat().join(&separator);
         let portable = collapse_path(&origin, &native);
@@ -176,13 +176,16 @@ fn part() -> impl Strategy<Value = Part> {
 }
 
 /// The parts as text of a machine, in a string that is `depth` levels of JSON deep.
-fn rendered(machine: &RootSet, parts: &[Part], depth: usize) -> String {
+fn rendered(machine: &Placeholders, parts: &[Part], depth: usize) -> String {
     let separator = machine.system.separator().to_string();
     let words = parts.iter().map(|part| match part {
         Part::Word(word) => (*word).to_owned(),
-        Part::Path(root, tail) => [vec![machine.roots[*root].path.as_str()], tail.clone()]
-            .concat()
-            .join(&separator),
+        Part::Path(root, tail) => [
+            vec![machine.placeholders[*root].path.as_str()],
+            tail.clone(),
+        ]
+        .concat()
+        .join(&separator),
     });
     let text = format!("in {}", words.collect::<Vec<_>>().join(" "));
     (0..depth).fold(text, |text, _| serde_json::json!({ "x": text }).to_string())
@@ -252,8 +255,8 @@ fn without_cwd(mut value: Value) -> Value {
 
 #[test]
 fn what_another_machine_wrote_is_not_touched_by_foreign_roots() {
-    let a = roots(System::Linux, &[("HOME", "/home/al")]);
-    let b = roots(System::Linux, &[("HOME", "/home/bo")]);
+    let a = placeholders(System::Linux, &[("HOME", "/home/al")]);
+    let b = placeholders(System::Linux, &[("HOME", "/home/bo")]);
     let foreign = b"{\"cwd\":\"/home/al/x\"}\n";
     assert_eq!(collapse(&b, &[], TextKind::Json, foreign), foreign);
     let portable = collapse(&a, &[], TextKind::Json, foreign);

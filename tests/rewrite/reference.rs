@@ -5,10 +5,10 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use ccsync::domain::root::System;
+use ccsync::domain::placeholder::System;
 use ccsync::rewrite::{TextKind, View};
 
-use super::{collapse, read, roots};
+use super::{collapse, placeholders, read};
 
 const PROGRAM: &str = r#"
 import importlib.util, sys
@@ -50,11 +50,11 @@ fn the_reference_agrees() {
         eprintln!("skipped: CCSYNC_REWRITE_REF is not set");
         return;
     };
-    let origin = roots(
+    let origin = placeholders(
         System::Linux,
         &[("HOME", "/home/al"), ("PROJECTS", "/home/al/projects")],
     );
-    let target = roots(
+    let target = placeholders(
         System::Linux,
         &[("HOME", "/Users/bo"), ("PROJECTS", "/work/code")],
     );

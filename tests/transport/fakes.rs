@@ -177,7 +177,7 @@ fn the_command_lines_are_these() {
         update("refs/heads/m", Some(&id), None),
     ]);
     let _ = world.store("d", "/srv/r.git").git.check_objects(&id);
-    let _ = store.git.tidy_up(50, 2000);
+    let _ = store.git.repack_if_needed(50, 2000);
     let settings = "--git-dir=$WORLD/s/.git/ -c core.fsmonitor= -c submodule.recurse=false -c gc.auto=0 \
                     -c maintenance.auto=false -c fetch.writeCommitGraph=false -c fetch.unpackLimit=1 \
                     -c protocol.ext.allow=never \

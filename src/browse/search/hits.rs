@@ -5,7 +5,7 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 use regex::Regex;
 
-use crate::domain::found::{Hit, Voice};
+use crate::domain::found::{Hit, Speaker};
 
 /// More hits of one session than this beyond those that are shown are not counted: a word that is everywhere is not read to the end of each session.
 const MOST_COUNTED: u64 = 100;
@@ -26,7 +26,7 @@ pub(crate) struct Found {
 
 /// By whom, when and where a text was said.
 pub(crate) struct Occasion {
-    pub(crate) voice: Voice,
+    pub(crate) voice: Speaker,
     pub(crate) agent: bool,
     pub(crate) time: Option<DateTime<Utc>>,
 }
@@ -152,7 +152,7 @@ mod tests {
             text,
             &pattern,
             &Occasion {
-                voice: Voice::User,
+                voice: Speaker::User,
                 agent: false,
                 time: None,
             },

@@ -16,7 +16,7 @@ use crate::browse::search::targets::{Place, Target, Targets};
 use crate::browse::search::written::Written;
 use crate::domain::found::SessionHits;
 use crate::domain::id::{CommitId, SessionId};
-use crate::localize::localizer::Views;
+use crate::localize::localizer::Localizer;
 use crate::rewrite::every_spelling;
 use crate::store::{Checkout, Snapshot, Store};
 use crate::sys::parallel::{cores, in_order};
@@ -24,7 +24,7 @@ use crate::sys::signal::interrupted;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::message::in_words;
-use crate::workspace::read_only::{Stored, views};
+use crate::workspace::read_only::{Stored, localizer};
 
 /// What to search for, and where.
 #[derive(Debug, Clone, Default)]
@@ -89,20 +89,20 @@ pub fn search(
         head,
         checkout: Checkout::open(&stored.store),
     });
-    let views = views(ctx);
+    let localizer = localizer(ctx);
     let base = Base {
         ctx,
         snapshot: snapshot.as_ref(),
         at: at.as_ref(),
-        views: &views,
+        localizer: &localizer,
     };
     let Targets {
         targets,
         unreadable,
     } = base.targets(request)?;
-    let candidates = pattern.candidates(&written_for_placeholders(&views, &targets));
+    let candidates = pattern.candidates(&written_for_placeholders(&localizer, &targets));
     let scan = Scan {
-        views: &views,
+        localizer: &localizer,
         pattern: &pattern,
         candidates: &candidates,
         shown: request.hits,
@@ -154,7 +154,7 @@ pub(crate) struct Base<'a> {
     pub(crate) ctx: &'a Context<'a>,
     pub(crate) snapshot: Option<&'a Snapshot<'a>>,
     pub(crate) at: Option<&'a At>,
-    pub(crate) views: &'a Views,
+    pub(crate) localizer: &'a Localizer,
 }
 
 /// The commit that is read, for any thread.
@@ -176,7 +176,7 @@ pub(crate) fn on_all_cores<'i, T: Sync, R: Send>(
         cores(),
         |each| {
             // Without a handle, what needs one is named as unreadable.
-            let store = at.and_then(|at| Store::open_another(&at.store).ok());
+            let store = at.and_then(|at| Store::open_without_repair(&at.store).ok());
             let snapshot = store
                 .as_ref()
                 .and_then(|store| store.snapshot(at?.head.as_ref()).ok());
@@ -215,19 +215,19 @@ impl Scan<'_> {
 
 /// Everything that may be read where the store has a placeholder: paths of this machine's roots and of the clones that it reads sessions with; for
 /// roots that it lacks, paths of others.
-pub(crate) fn written_for_placeholders(views: &Views, targets: &[Target]) -> Written {
+pub(crate) fn written_for_placeholders(localizer: &Localizer, targets: &[Target]) -> Written {
     let manifests = || {
         targets.iter().filter_map(|target| match &target.place {
             Place::Stored { manifest, .. } => Some(&**manifest),
             Place::Here(_) => None,
         })
     };
-    let here = views.localising(manifests());
+    let here = localizer.localising(manifests());
     let mut paths: BTreeSet<String> = here.iter().flat_map(every_spelling).collect();
     let mut seen = BTreeSet::new();
-    for (key, roots) in manifests().flat_map(|manifest| &manifest.roots) {
+    for (key, placeholders) in manifests().flat_map(|manifest| &manifest.placeholders) {
         if seen.insert(key) {
-            paths.extend(every_spelling(roots));
+            paths.extend(every_spelling(placeholders));
         }
     }
     Written::new(&paths)

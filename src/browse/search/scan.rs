@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use crate::browse::search::hits::{Found, Occasion};
 use crate::browse::search::pattern::{Candidates, Pattern};
-use crate::domain::found::Voice;
+use crate::domain::found::Speaker;
 use crate::domain::path::RelativeName;
-use crate::localize::localizer::Views;
+use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{LocalText, segment_at, text_kind};
 use crate::rewrite::TextKind;
 use crate::session::discover::LocalSession;
@@ -22,7 +22,7 @@ const LONGEST_LINE: usize = 64 << 20;
 
 /// What is the same for all sessions.
 pub(crate) struct Scan<'a> {
-    pub(crate) views: &'a Views,
+    pub(crate) localizer: &'a Localizer,
     pub(crate) pattern: &'a Pattern,
     pub(crate) candidates: &'a Candidates,
     pub(crate) shown: usize,
@@ -157,7 +157,7 @@ impl Scan<'_> {
     ) -> Result<Cow<'t, [u8]>, SyncError> {
         let Piece { manifest, kind, .. } = runs.piece;
         match runs.at(at) {
-            Some(run) => self.views.localised(manifest, run, *kind, line),
+            Some(run) => self.localizer.localised(manifest, run, *kind, line),
             None => Err(SyncError::Inconsistent {
                 session: manifest.session.clone(),
             }),
@@ -234,7 +234,7 @@ impl Scan<'_> {
 
     fn output(&self, text: &[u8], found: &mut Found) {
         let occasion = Occasion {
-            voice: Voice::Output,
+            voice: Speaker::Output,
             agent: false,
             time: None,
         };

@@ -7,7 +7,7 @@ use crate::browse::list::read_particulars;
 use crate::browse::search::run::{At, Base, SearchRequest, Unreadable, on_all_cores};
 use crate::domain::found::SessionName;
 use crate::domain::id::{MachineId, SessionId};
-use crate::localize::localizer::Views;
+use crate::localize::localizer::Localizer;
 use crate::rewrite::collapse_path;
 use crate::session::discover::{LocalSession, discover_some};
 use crate::store::manifest::Manifest;
@@ -74,7 +74,7 @@ impl Base<'_> {
         machines: &MachineNames,
     ) -> Targets {
         let states: Vec<_> = states.iter().collect();
-        let (at, views) = (self.at, self.views);
+        let (at, localizer) = (self.at, self.localizer);
         let mut found = Targets {
             targets: Vec::with_capacity(states.len()),
             unreadable: Vec::new(),
@@ -84,7 +84,7 @@ impl Base<'_> {
             &states,
             &|snapshot, (id, state)| {
                 let read = manifest(snapshot, at, id, state);
-                let target = |manifest| filter.stored_target(manifest, state, views, machines);
+                let target = |manifest| filter.stored_target(manifest, state, localizer, machines);
                 (
                     (*id).clone(),
                     read.map(|manifest| manifest.and_then(target)),
@@ -116,7 +116,7 @@ impl Base<'_> {
         }
         let found = discover_some(&self.ctx.env.claude_dir, &|id| !states.contains_key(id))?;
         let targets = found.sessions.into_values().map(|session| {
-            let name = read_particulars(&session, &self.ctx.settings.roots, &me.name).name;
+            let name = read_particulars(&session, &self.ctx.settings.placeholders, &me.name).name;
             Target {
                 name,
                 place: Place::Here(Box::new(session)),
@@ -161,7 +161,8 @@ impl<'r> Filter<'r> {
         // As it is stored, as it is on this machine, and as it is shown.
         let forms = |text: &String| {
             let portable =
-                collapse_path(&base.ctx.settings.roots, text.trim_end_matches('/')).to_string();
+                collapse_path(&base.ctx.settings.placeholders, text.trim_end_matches('/'))
+                    .to_string();
             let of_home = text
                 .strip_prefix('~')
                 .map(|rest| format!("{{{{HOME}}}}{rest}"));
@@ -180,12 +181,12 @@ impl<'r> Filter<'r> {
         &self,
         manifest: Manifest,
         state: &SessionState,
-        views: &Views,
+        localizer: &Localizer,
         machines: &MachineNames,
     ) -> Option<Target> {
-        let name = session_name(views, &manifest, machines);
+        let name = session_name(localizer, &manifest, machines);
         // Everybody asks for it; here, all cores find it out.
-        views.present(&manifest);
+        localizer.present(&manifest);
         let writers = || {
             manifest
                 .all_files()

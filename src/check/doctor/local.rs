@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::check::doctor::run::{Check, PATIENCE, Patient};
+use crate::check::doctor::run::{Check, DoctorContext, TIMEOUT};
 use crate::session::discover::{discover, projects_dir};
 use crate::sys::fs::{access, free_space};
 use crate::sys::process::Program;
@@ -19,14 +19,14 @@ const LITTLE: u64 = 512 << 20;
 /// With less than this, nothing can be counted on.
 const TOO_LITTLE: u64 = 32 << 20;
 
-pub(crate) fn checks(patient: &Patient<'_>) -> Vec<Check> {
+pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
     let mut checks = permissions(patient);
     checks.push(program(patient));
     checks.push(disk(patient));
     checks
 }
 
-pub(crate) fn configuration(patient: &Patient<'_>) -> Check {
+pub(crate) fn configuration(patient: &DoctorContext<'_>) -> Check {
     let path = config_path(patient.env);
     match &patient.settings {
         Ok(Some(settings)) => Check::ok(
@@ -65,7 +65,7 @@ pub(crate) fn configuration(patient: &Patient<'_>) -> Check {
 }
 
 /// What holds sessions or the remote's address is nobody else's business.
-fn permissions(patient: &Patient<'_>) -> Vec<Check> {
+fn permissions(patient: &DoctorContext<'_>) -> Vec<Check> {
     let dirs = &patient.env.dirs;
     let own = [
         dirs.config.clone(),
@@ -130,7 +130,7 @@ fn permissions(patient: &Patient<'_>) -> Vec<Check> {
 }
 
 /// The transcripts of this machine that others could get at. Behind a closed directory, nothing is open.
-fn transcripts(patient: &Patient<'_>) -> Vec<PathBuf> {
+fn transcripts(patient: &DoctorContext<'_>) -> Vec<PathBuf> {
     let claude = &patient.env.claude_dir;
     let closed = |path: &Path| access(path).is_some_and(|access| access.mine && !access.others);
     if closed(claude) || closed(&projects_dir(claude)) {
@@ -147,7 +147,7 @@ fn transcripts(patient: &Patient<'_>) -> Vec<PathBuf> {
 }
 
 /// Which `ccsync` a person or a hook would start.
-fn program(patient: &Patient<'_>) -> Check {
+fn program(patient: &DoctorContext<'_>) -> Check {
     const NAME: &str = if cfg!(windows) {
         "ccsync.exe"
     } else {
@@ -210,7 +210,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
 fn version_of(program: &Path) -> Option<String> {
     let out = Program::new(program)
         .arg("--version")
-        .silence_limit(PATIENCE)
+        .silence_limit(TIMEOUT)
         .run()
         .ok()?;
     let said = String::from_utf8_lossy(&out.stdout).into_owned();
@@ -220,7 +220,7 @@ fn version_of(program: &Path) -> Option<String> {
         .then(|| version.to_owned())
 }
 
-fn disk(patient: &Patient<'_>) -> Check {
+fn disk(patient: &DoctorContext<'_>) -> Check {
     let places = [&patient.env.dirs.data, &patient.env.claude_dir];
     let least = places
         .iter()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::check::doctor::run::{Check, PATIENCE, Patient};
+use crate::check::doctor::run::{Check, DoctorContext, TIMEOUT};
 use crate::domain::url::RemoteUrl;
 use crate::sys::process::{ProcessError, Program};
 use crate::transport::git_cli::GitCli;
@@ -19,16 +19,16 @@ const INSTALL_GIT: &str = "install git 2.34 or later: https://git-scm.com/downlo
 const OLDEST_CLIENT: [u32; 3] = [1, 0, 109];
 const NEWEST_CLIENT: [u32; 3] = [2, 1, 329];
 
-pub(crate) fn checks(patient: &Patient<'_>) -> Vec<Check> {
+pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
     vec![git(patient), gh(patient), client(patient)]
 }
 
-fn git(patient: &Patient<'_>) -> Check {
-    let Ok(nowhere) = RemoteUrl::parse(".", &patient.env.home) else {
+fn git(patient: &DoctorContext<'_>) -> Check {
+    let Ok(missing_checkout) = RemoteUrl::parse(".", &patient.env.home) else {
         return Check::error(GIT, "the home directory is no path for git", INSTALL_GIT);
     };
-    let git = GitCli::new(&patient.env.home, nowhere, patient.env.git, false)
-        .with_silence_limit(PATIENCE);
+    let git = GitCli::new(&patient.env.home, missing_checkout, patient.env.git, false)
+        .with_silence_limit(TIMEOUT);
     match git.version() {
         Ok(version) if version >= OLDEST_GIT => Check::ok(GIT, format!("version {version}")),
         Ok(version) => Check::error(
@@ -42,7 +42,7 @@ fn git(patient: &Patient<'_>) -> Check {
 }
 
 /// GitHub's program is a help, never a need.
-fn gh(patient: &Patient<'_>) -> Check {
+fn gh(patient: &DoctorContext<'_>) -> Check {
     let remote = patient.remote().and_then(Result::ok);
     let host = remote
         .as_ref()
@@ -66,7 +66,7 @@ fn gh(patient: &Patient<'_>) -> Check {
     }
 }
 
-fn client(patient: &Patient<'_>) -> Check {
+fn client(patient: &DoctorContext<'_>) -> Check {
     // It starts a whole runtime before it says anything.
     const SLOW: Duration = Duration::from_secs(30);
     const TRY: &str = "install Claude Code, so that this works: claude --version";

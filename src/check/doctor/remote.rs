@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::doctor::run::{Check, PATIENCE, Patient, Verdict};
+use crate::check::doctor::run::{Check, CheckStatus, DoctorContext, TIMEOUT};
 use crate::domain::id::{CommitId, SessionId};
 use crate::flows::remote_sync::in_one_line;
 use crate::lock::record::{Identity, LockRecord, Stamp};
@@ -18,13 +18,13 @@ const REMOTE: &str = "remote";
 const LOCKS: &str = "lock branches";
 const VISIBILITY: &str = "visibility";
 
-pub(crate) fn checks(patient: &Patient<'_>) -> Vec<Check> {
+pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
     let url = match patient.remote() {
         None if patient.settings.is_err() => {
             let words = "not known while the configuration cannot be read";
             return vec![Check {
                 name: REMOTE,
-                verdict: Verdict::Warning,
+                verdict: CheckStatus::Warning,
                 words: words.to_owned(),
                 mend: None,
             }];
@@ -54,7 +54,7 @@ pub(crate) fn checks(patient: &Patient<'_>) -> Vec<Check> {
         Err(e) => return vec![Check::error(REMOTE, in_words(&e), "df -h")],
     };
     let git = GitCli::new(store.git_dir(), url.clone(), patient.env.git, false)
-        .with_silence_limit(PATIENCE);
+        .with_silence_limit(TIMEOUT);
     let mut checks = match git.refs() {
         Ok(refs) => vec![
             reached(patient, &url, &refs),
@@ -97,7 +97,11 @@ fn visibility(url: &RemoteUrl) -> Option<Check> {
     })
 }
 
-fn reached(patient: &Patient<'_>, url: &RemoteUrl, refs: &BTreeMap<String, CommitId>) -> Check {
+fn reached(
+    patient: &DoctorContext<'_>,
+    url: &RemoteUrl,
+    refs: &BTreeMap<String, CommitId>,
+) -> Check {
     let locks = refs
         .keys()
         .filter(|name| name.starts_with(&format!("refs/heads/{LOCK_BRANCHES}")))
@@ -146,14 +150,14 @@ fn not_tried() -> Check {
     let words = "not tried, because the remote does not answer".to_owned();
     Check {
         name: LOCKS,
-        verdict: Verdict::Warning,
+        verdict: CheckStatus::Warning,
         words,
         mend: None,
     }
 }
 
 /// Makes a branch like that of a lock, and removes it.
-fn lock_branches(patient: &Patient<'_>, store: &Store, git: &GitCli) -> Check {
+fn lock_branches(patient: &DoctorContext<'_>, store: &Store, git: &GitCli) -> Check {
     const ALLOW: &str =
         "allow it on the remote: to create, move and delete branches below ccsync/lock/";
     let session: SessionId = uuid::Uuid::new_v4()
@@ -196,7 +200,7 @@ fn refusal(outcome: Result<PushOutcome, RemoteError>) -> Option<String> {
 
 /// A lock that says the truth, should it be left behind: it expires like any other.
 fn throwaway(
-    patient: &Patient<'_>,
+    patient: &DoctorContext<'_>,
     store: &Store,
     session: &SessionId,
 ) -> Result<CommitId, StoreError> {
@@ -211,7 +215,7 @@ fn throwaway(
         pid: std::process::id(),
     };
     let record = LockRecord::first(session.clone(), &by, Stamp::new(now));
-    let machine = Machine::renewed(None, me.id.clone(), &me.name, settings.roots.clone());
+    let machine = Machine::renewed(None, me.id.clone(), &me.name, settings.placeholders.clone());
     store.write_lock(
         &record.to_json(),
         &Author {

@@ -18,12 +18,12 @@ use crate::workspace::error::SyncError;
 use crate::workspace::paths::remote_url;
 
 /// Longer than this, no program is waited for that says nothing.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum CheckStatus {
     /// As it should be.
     Ok,
     /// It works, or will, but somebody should look at it.
@@ -38,7 +38,7 @@ pub struct Check {
     /// What was looked at. The same word at every run.
     pub name: &'static str,
     /// How it stands.
-    pub verdict: Verdict,
+    pub verdict: CheckStatus,
     /// What was found, unsanitised.
     pub words: String,
     /// What mends it: a command, or else what a person has to do. Unsanitised.
@@ -46,7 +46,7 @@ pub struct Check {
 }
 
 /// This machine, as far as it can be known.
-pub(crate) struct Patient<'a> {
+pub(crate) struct DoctorContext<'a> {
     pub(crate) env: &'a Env,
     pub(crate) clock: &'a dyn Clock,
     /// `Ok(None)`: it was never set up.
@@ -57,7 +57,7 @@ impl Check {
     pub(crate) fn ok(name: &'static str, words: impl Into<String>) -> Self {
         Self {
             name,
-            verdict: Verdict::Ok,
+            verdict: CheckStatus::Ok,
             words: words.into(),
             mend: None,
         }
@@ -70,7 +70,7 @@ impl Check {
     ) -> Self {
         Self {
             name,
-            verdict: Verdict::Warning,
+            verdict: CheckStatus::Warning,
             words: words.into(),
             mend: Some(mend.into()),
         }
@@ -83,14 +83,14 @@ impl Check {
     ) -> Self {
         Self {
             name,
-            verdict: Verdict::Error,
+            verdict: CheckStatus::Error,
             words: words.into(),
             mend: Some(mend.into()),
         }
     }
 }
 
-impl Patient<'_> {
+impl DoctorContext<'_> {
     pub(crate) fn set_up(&self) -> Option<&Settings> {
         self.settings.as_ref().ok()?.as_ref()
     }
@@ -118,7 +118,7 @@ pub fn doctor(env: &Env, clock: &dyn Clock) -> Vec<Check> {
             .map(|config| Settings::resolve(&config, env))
             .transpose()
     });
-    let patient = Patient {
+    let patient = DoctorContext {
         env,
         clock,
         settings,

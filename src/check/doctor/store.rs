@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::check::doctor::run::{Check, Patient};
+use crate::check::doctor::run::{Check, DoctorContext};
 use crate::domain::path::PortablePath;
-use crate::domain::root::RootName;
+use crate::domain::placeholder::PlaceholderName;
 use crate::lock::claim::load_all;
 use crate::lock::record::{ALLOWED_SKEW, LockRecord};
 use crate::session::facts::parse_time;
@@ -25,13 +25,13 @@ const NEWEST: usize = 200;
 /// How many missing placeholders are named one by one.
 const MOST_NAMED: usize = 8;
 
-pub(crate) fn checks(patient: &Patient<'_>) -> Vec<Check> {
+pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
     let path = store_path(patient.env);
     let mut checks = Vec::new();
     if !path.exists() {
         checks.push(Check::ok(STORE, "nothing is stored yet"));
     } else {
-        match Store::open_to_look(&path) {
+        match Store::open_read_only(&path) {
             Ok(store) => checks.extend(of_store(patient, &store)),
             Err(e) => checks.push(damaged(patient, &e)),
         }
@@ -40,7 +40,7 @@ pub(crate) fn checks(patient: &Patient<'_>) -> Vec<Check> {
     checks
 }
 
-fn of_store(patient: &Patient<'_>, store: &Store) -> Vec<Check> {
+fn of_store(patient: &DoctorContext<'_>, store: &Store) -> Vec<Check> {
     let clock = clock(patient, store)
         .unwrap_or_else(|_| Check::ok(CLOCK, "not known: the store cannot be read"));
     match integrity(store) {
@@ -52,7 +52,7 @@ fn of_store(patient: &Patient<'_>, store: &Store) -> Vec<Check> {
     }
 }
 
-fn damaged(patient: &Patient<'_>, error: &StoreError) -> Check {
+fn damaged(patient: &DoctorContext<'_>, error: &StoreError) -> Check {
     let path = store_path(patient.env);
     match error {
         StoreError::Newer { .. } => Check::error(
@@ -121,7 +121,7 @@ fn integrity(store: &Store) -> Result<Check, StoreError> {
 
 /// Git does not tell the remote's time. What shows are moments, written down by other machines, that have not come here yet; a clock
 /// of this machine that is ahead of the others does not show.
-fn clock(patient: &Patient<'_>, store: &Store) -> Result<Check, StoreError> {
+fn clock(patient: &DoctorContext<'_>, store: &Store) -> Result<Check, StoreError> {
     let me = patient.set_up().map(|settings| &settings.machine.id);
     let now = patient.clock.now();
     let snapshot = store.head_snapshot()?;
@@ -176,7 +176,7 @@ fn amount(time: TimeDelta) -> String {
 }
 
 /// Placeholders that sessions in the store lie below and that have no directory here.
-fn gaps(patient: &Patient<'_>, store: &Store) -> Result<Vec<Check>, StoreError> {
+fn gaps(patient: &DoctorContext<'_>, store: &Store) -> Result<Vec<Check>, StoreError> {
     let Some(settings) = patient.set_up() else {
         return Ok(Vec::new());
     };
@@ -186,10 +186,11 @@ fn gaps(patient: &Patient<'_>, store: &Store) -> Result<Vec<Check>, StoreError> 
         let Ok(Some(manifest)) = snapshot.manifest(id) else {
             continue;
         };
-        let name = manifest.project.as_ref().and_then(root_of);
+        let name = manifest.project.as_ref().and_then(placeholder_of);
         // The repository of a session is wherever a clone of it is.
-        let is_repo = |name: &str| name == RootName::repo().as_str();
-        if let Some(name) = name.filter(|name| settings.roots.get(name).is_none() && !is_repo(name))
+        let is_repo = |name: &str| name == PlaceholderName::repo().as_str();
+        if let Some(name) =
+            name.filter(|name| settings.placeholders.get(name).is_none() && !is_repo(name))
         {
             *missing.entry(name.to_owned()).or_default() += 1;
         }
@@ -198,8 +199,8 @@ fn gaps(patient: &Patient<'_>, store: &Store) -> Result<Vec<Check>, StoreError> 
     let others = machines
         .iter()
         .filter(|machine| machine.id != settings.machine.id);
-    for root in others.flat_map(|machine| &machine.roots.roots) {
-        if settings.roots.get(root.name.as_str()).is_none() {
+    for root in others.flat_map(|machine| &machine.placeholders.placeholders) {
+        if settings.placeholders.get(root.name.as_str()).is_none() {
             missing.entry(root.name.to_string()).or_default();
         }
     }
@@ -228,7 +229,7 @@ fn gaps(patient: &Patient<'_>, store: &Store) -> Result<Vec<Check>, StoreError> 
     Ok(checks.collect())
 }
 
-fn root_of(project: &PortablePath) -> Option<&str> {
+fn placeholder_of(project: &PortablePath) -> Option<&str> {
     Some(project.as_str().strip_prefix("{{")?.split_once("}}")?.0).filter(|name| {
         name.bytes()
             .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
@@ -237,7 +238,7 @@ fn root_of(project: &PortablePath) -> Option<&str> {
 }
 
 /// What this machine believes to hold although nobody here is at work.
-fn left_behind(patient: &Patient<'_>) -> Check {
+fn left_behind(patient: &DoctorContext<'_>) -> Check {
     let (claims, unreadable) = match load_all(&claims_path(patient.env)) {
         Ok(loaded) => loaded,
         Err(e) => return Check::error(LEFT, in_words(&e), "ccsync lock show"),
@@ -266,7 +267,7 @@ mod tests {
 
     #[test]
     fn only_names_of_placeholders_are_shown_as_such() {
-        let of = |text: &str| root_of(&PortablePath::new(text)).map(str::to_owned);
+        let of = |text: &str| placeholder_of(&PortablePath::new(text)).map(str::to_owned);
         assert_eq!(of("{{WORK}}/app"), Some("WORK".to_owned()));
         assert_eq!(
             (of("/srv/app"), of("{{x;rm}}/y"), of("{{A")),

@@ -13,7 +13,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::config::{Config, Key};
 use crate::domain::pattern::ProjectPattern;
-use crate::domain::root::RootName;
+use crate::domain::placeholder::PlaceholderName;
 use crate::domain::size::ByteSize;
 use crate::report::transfer::Report;
 use crate::transport::url::{RemoteUrl, redact};
@@ -61,7 +61,7 @@ enum Action {
     /// Say where a placeholder lies on a machine, for sessions that have no place there
     SetPath {
         /// The placeholder
-        name: RootName,
+        name: PlaceholderName,
         /// The machine's name or id, or `this`
         machine: String,
         /// The directory on that machine
@@ -80,7 +80,8 @@ struct Document<'a> {
     paths: String,
     days: u32,
     /// What travels beside sessions.
-    beside: Vec<&'static str>,
+    #[serde(rename = "beside")]
+    extras: Vec<&'static str>,
     /// Patterns; none: every project.
     include: &'a [ProjectPattern],
     /// Patterns.
@@ -128,7 +129,7 @@ fn document(config: &Config, file: String) -> Document<'_> {
         remote: config.get(Key::Remote).map(|remote| redact(&remote)),
         paths: config.paths.to_string(),
         days: config.days,
-        beside: config.beside.iter().map(|kind| kind.name()).collect(),
+        extras: config.extras.iter().map(|kind| kind.name()).collect(),
         include: &config.sync.include,
         exclude: &config.sync.exclude,
         max_size: config.sync.max_size.map(ByteSize::bytes),
@@ -153,10 +154,10 @@ fn lines(document: &Document<'_>, config: &Config) -> Vec<String> {
     fact("days", &document.days.to_string());
     fact(
         "beside",
-        &if document.beside.is_empty() {
+        &if document.extras.is_empty() {
             "none".to_owned()
         } else {
-            document.beside.join(",")
+            document.extras.join(",")
         },
     );
     fact(
@@ -222,7 +223,12 @@ fn add_placeholder(placeholder: &PlaceholderArg, app: &mut App) -> Result<Exit, 
     Ok(Exit::Done)
 }
 
-fn set_path(name: &RootName, machine: &str, path: &str, app: &mut App) -> Result<Exit, CliError> {
+fn set_path(
+    name: &PlaceholderName,
+    machine: &str,
+    path: &str,
+    app: &mut App,
+) -> Result<Exit, CliError> {
     let remote = crate::machine::set_path::set_path(&app.context()?, name.clone(), machine, path)?;
     let me = app.config()?.machine;
     if ["this", &me.name, me.id.as_str()].contains(&machine) {

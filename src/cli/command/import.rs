@@ -9,7 +9,7 @@ use crate::cli::error::{CliError, shell_word};
 use crate::cli::exit::Exit;
 use crate::import::run::{ForeignLock, ImportReport, Layout, Proposal};
 use crate::import::source::{Source, usual_source};
-use crate::report::transfer::PassedOver;
+use crate::report::transfer::SkippedFile;
 use crate::ui::format::{count, short_id};
 use crate::ui::output::Screen;
 use crate::ui::report;
@@ -106,7 +106,7 @@ fn heading(report: &ImportReport) -> String {
     )
 }
 
-fn left(file: &PassedOver) -> String {
+fn left(file: &SkippedFile) -> String {
     format!(
         "left where it is: {}: {}",
         one_line(&file.path),

@@ -14,7 +14,7 @@ use crate::cli::args::{JsonFlag, PlaceholderArg};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::config::Config;
-use crate::domain::root::RootName;
+use crate::domain::placeholder::PlaceholderName;
 use crate::machine::set_up::SetUp;
 use crate::report::transfer::RemoteState;
 use crate::transport::github::RepositoryName;
@@ -151,7 +151,7 @@ fn parse_remote(text: &str) -> Result<RemoteUrl, CliError> {
 fn placeholders_given(
     args: &[PlaceholderArg],
     app: &App,
-) -> Result<Vec<(RootName, PathBuf)>, CliError> {
+) -> Result<Vec<(PlaceholderName, PathBuf)>, CliError> {
     let cwd = current_dir()?;
     Ok(args
         .iter()

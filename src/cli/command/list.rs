@@ -165,7 +165,7 @@ fn place(row: &SessionRow) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace::filter::LeftOut;
+    use crate::workspace::filter::ExcludeReason;
 
     fn rows() -> Vec<SessionRow> {
         let row = SessionRow {
@@ -188,7 +188,7 @@ mod tests {
             title: None,
             here: false,
             fork_of: Some(row.session.clone()),
-            left_out: Some(LeftOut::NotIncluded),
+            left_out: Some(ExcludeReason::NotIncluded),
             machine: None,
             ..row.clone()
         };

@@ -8,7 +8,7 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::{MachineId, SessionId};
-use crate::domain::root::System;
+use crate::domain::placeholder::System;
 use crate::machine::directory::{Forgotten, MachineRow, Machines};
 use crate::report::transfer::RemoteState;
 use crate::sys::clock::Clock;

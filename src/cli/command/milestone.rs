@@ -47,7 +47,7 @@ fn make(name: &MilestoneName, json: bool, app: &mut App) -> Result<Exit, CliErro
     super::init::ensure(app)?;
     let made = crate::history::milestones::make_milestone(&app.context()?, name)?;
     let pushed = Exit::of_report(&made.pushed);
-    let exit = pushed.worse(Exit::of_remote(&made.remote));
+    let exit = pushed.max_severity(Exit::of_remote(&made.remote));
     if json {
         app.print_json("milestone", &made)?;
         return Ok(exit);
@@ -62,7 +62,7 @@ fn make(name: &MilestoneName, json: bool, app: &mut App) -> Result<Exit, CliErro
         app.print_report("push", &made.pushed, false)?;
     }
     app.print(&[line(&made, name)])?;
-    app.tell_why_queued(&made.remote);
+    app.explain_queued(&made.remote);
     Ok(exit)
 }
 

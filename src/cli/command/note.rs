@@ -33,7 +33,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         app.print_json("note", &left)?;
     } else {
         app.print(&[line(&left)])?;
-        app.tell_why_queued(&left.remote);
+        app.explain_queued(&left.remote);
     }
     Ok(Exit::of_remote(&left.remote))
 }

@@ -154,7 +154,9 @@ fn refuse_unless_here(report: &Report) -> Result<(), CliError> {
         .find_map(|session| match &session.outcome {
             Outcome::Skipped { reason }
             | Outcome::Listed { reason }
-            | Outcome::LeftOut { reason, .. } => Some((session.session.clone(), reason.clone())),
+            | Outcome::ExcludeReason { reason, .. } => {
+                Some((session.session.clone(), reason.clone()))
+            }
             _ => None,
         });
     refused.map_or(Ok(()), |(session, reason)| {
@@ -164,8 +166,7 @@ fn refuse_unless_here(report: &Report) -> Result<(), CliError> {
 
 /// Writes down what the model is told, for the hook that prints it.
 fn tell(session: &SessionId, directory: &Path, app: &App) -> Result<Option<PathBuf>, CliError> {
-    let Some(text) =
-        crate::handoff::path_notice::what_to_tell(&app.context()?, session, directory)?
+    let Some(text) = crate::handoff::path_notice::path_notice(&app.context()?, session, directory)?
     else {
         return Ok(None);
     };

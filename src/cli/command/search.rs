@@ -8,7 +8,7 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::domain::found::{Hit, SessionHits, Voice};
+use crate::domain::found::{Hit, SessionHits, Speaker};
 use crate::domain::id::SessionId;
 use crate::sys::clock::Clock;
 use crate::ui::format::{count, short_id};
@@ -163,7 +163,7 @@ fn exit(report: &SearchReport) -> Exit {
 fn printed(request: &SearchRequest, app: &mut App) -> Result<SearchReport, CliError> {
     let now = app.clock.now();
     let ctx = app.context()?;
-    let mut out = app.output_beside();
+    let mut out = app.secondary_output();
     let mut failed = None;
     let mut is_first = true;
     let report = crate::browse::search::run::search(&ctx, request, &mut |found| {
@@ -211,11 +211,11 @@ impl Session {
 impl HitRow {
     fn of(hit: Hit) -> Self {
         let (who, tool) = match hit.voice {
-            Voice::User => ("user", None),
-            Voice::Assistant => ("assistant", None),
-            Voice::Summary => ("summary", None),
-            Voice::Call(tool) => ("call", Some(tool)),
-            Voice::Output => ("output", None),
+            Speaker::User => ("user", None),
+            Speaker::Assistant => ("assistant", None),
+            Speaker::Summary => ("summary", None),
+            Speaker::Call(tool) => ("call", Some(tool)),
+            Speaker::Output => ("output", None),
         };
         let marks = hit
             .marks

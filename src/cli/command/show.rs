@@ -81,7 +81,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     let width = app.env.stdout_is_terminal.then(|| app.out.width());
     let ctx = app.context()?;
     let mut printing = Printing {
-        out: app.output_beside(),
+        out: app.secondary_output(),
         format,
         width,
         left: 0,

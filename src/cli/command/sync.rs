@@ -44,9 +44,9 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
                 push: &push,
             },
         )?;
-        return Ok(pulled.worse(Exit::of_report(&push)));
+        return Ok(pulled.max_severity(Exit::of_report(&push)));
     }
-    Ok(pulled.worse(app.print_report_within("push", &push, false, half(app))?))
+    Ok(pulled.max_severity(app.print_report_within("push", &push, false, half(app))?))
 }
 
 /// Both reports together fill one screen at most.

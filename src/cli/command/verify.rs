@@ -67,16 +67,16 @@ fn lines(found: &Verification, width: usize) -> Vec<String> {
             file.path, file.reason
         )));
     }
-    if let Some(beside) = &found.beside {
-        if beside.files > 0 {
+    if let Some(extras) = &found.extras {
+        if extras.files > 0 {
             lines.push(format!(
                 "beside sessions: {} in the store, {}",
-                count(beside.files, "file"),
-                bytes(beside.bytes)
+                count(extras.files, "file"),
+                bytes(extras.bytes)
             ));
         }
         lines.extend(
-            beside
+            extras
                 .damage
                 .iter()
                 .map(|damage| attention(&format!("damaged: {damage}"))),
@@ -341,7 +341,7 @@ fn summary(found: &Verification) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::verification::{Amount, BesideCheck};
+    use crate::report::verification::{Amount, ExtrasCheck};
     use crate::store::{DamagedObject, ObjectCheck};
 
     fn check(id: &str, here_to_store: Standing, store_to_remote: Standing) -> SessionCheck {
@@ -375,7 +375,7 @@ mod tests {
         }];
         let commit: CommitId = "0123456789".repeat(4).parse().unwrap();
         Verification {
-            beside: Some(BesideCheck {
+            extras: Some(ExtrasCheck {
                 files: 3,
                 bytes: 1200,
                 damage: vec!["user/CLAUDE.md: \u{1b}[2Jbad".to_owned()],
@@ -461,9 +461,9 @@ mod tests {
             },
             objects: None,
             remote_damage: None,
-            beside: all.beside.clone().map(|beside| BesideCheck {
+            extras: all.extras.clone().map(|extras| ExtrasCheck {
                 damage: Vec::new(),
-                ..beside
+                ..extras
             }),
             sessions: all.sessions[..1].to_vec(),
             ..all

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::browse::search::parts::parts;
 use crate::browse::search::pattern::{Case, Pattern};
 use crate::browse::search::sketch::*;
-use crate::domain::root::{Root, RootSet, System};
+use crate::domain::placeholder::{Placeholder, Placeholders, System};
 use crate::rewrite::{Collapser, Expander, TextKind, View, every_spelling};
 use crate::session::said::sayings;
 
@@ -85,42 +85,42 @@ fn a_line_that_cannot_say_it_does_not_pass() {
     }
 }
 
-fn roots(system: System, paths: &[(&str, &str, Option<&str>)]) -> RootSet {
+fn placeholders(system: System, paths: &[(&str, &str, Option<&str>)]) -> Placeholders {
     let root = |&(name, path, resolved): &(&str, _, _)| {
-        Root::new(system, name.parse().unwrap(), path, resolved).unwrap()
+        Placeholder::new(system, name.parse().unwrap(), path, resolved).unwrap()
     };
-    RootSet::new(system, paths.iter().map(root))
+    Placeholders::new(system, paths.iter().map(root))
 }
 
-fn machines() -> Vec<RootSet> {
+fn machines() -> Vec<Placeholders> {
     vec![
-        roots(
+        placeholders(
             System::Linux,
             &[
                 ("HOME", "/home/al", None),
                 ("REPO", "/home/al/src/app", Some("/disk/app")),
             ],
         ),
-        roots(
+        placeholders(
             System::Macos,
             &[
                 ("HOME", "/Users/bo", None),
                 ("REPO", "/Users/bo/My Projects (old)/app", None),
             ],
         ),
-        roots(
+        placeholders(
             System::Windows,
             &[
                 ("HOME", "C:\\Users\\cy", None),
                 ("REPO", "D:\\code\\app", None),
             ],
         ),
-        roots(System::Linux, &[("HOME", "/home/é", None)]),
+        placeholders(System::Linux, &[("HOME", "/home/é", None)]),
     ]
 }
 
 /// Everything that is written otherwise than it is read.
-fn words(machine: &RootSet) -> Vec<String> {
+fn words(machine: &Placeholders) -> Vec<String> {
     let fixed = [
         "login",
         "Form",
@@ -158,7 +158,7 @@ fn words(machine: &RootSet) -> Vec<String> {
         "fn get_token(",
         "\u{2028}",
     ];
-    let paths = machine.roots.iter().flat_map(|root| {
+    let paths = machine.placeholders.iter().flat_map(|root| {
         let (path, separator) = (&root.path, machine.system.separator());
         [
             path.clone(),
@@ -250,7 +250,7 @@ fn expression(text: &[char], how: &[Index]) -> String {
     pattern
 }
 
-fn record() -> impl Strategy<Value = (RootSet, String, String)> {
+fn record() -> impl Strategy<Value = (Placeholders, String, String)> {
     select(machines()).prop_flat_map(|machine| {
         let texts = proptest::collection::vec(
             (select(words(&machine)), select(vec!["", " ", "_", "\n"])),
@@ -281,7 +281,7 @@ proptest! {
         how in proptest::collection::vec(any::<Index>(), 1..30),
         case in select(vec![Case::Ignore, Case::Exact]),
     ) {
-        let directories = origin.roots.iter().map(|root| format!("{}{}my_app", root.path, origin.system.separator()));
+        let directories = origin.placeholders.iter().map(|root| format!("{}{}my_app", root.path, origin.system.separator()));
         let (mut stored, mut read) = (Vec::new(), Vec::new());
         Collapser::new(&origin, &directories.collect::<Vec<_>>()).collapse(line.as_bytes(), TextKind::Json, &mut stored);
         Expander::new(&origin, &here, View::Local).expand(&stored, TextKind::Json, &mut read);

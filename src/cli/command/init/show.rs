@@ -31,7 +31,8 @@ pub(super) struct Document<'a> {
     other_machines: &'a [String],
     /// Sessions taken over from the embedded repository.
     carried_over: u64,
-    roots: Vec<Root<'a>>,
+    #[serde(rename = "roots")]
+    placeholders: Vec<PlaceholderRow<'a>>,
     /// Those of `roots` that were taken over from other machines now.
     learnt: Vec<&'a str>,
     /// Placeholders that other machines have and this one lacks.
@@ -52,7 +53,7 @@ struct Repository<'a> {
 }
 
 #[derive(Serialize)]
-struct Root<'a> {
+struct PlaceholderRow<'a> {
     name: &'a str,
     path: &'a str,
 }
@@ -82,10 +83,10 @@ pub(super) fn document<'a>(report: &'a SetUpReport, repository: Option<&'a Taken
         first_time: report.first_time,
         other_machines: &report.other_machines,
         carried_over: report.carried,
-        roots: report
-            .roots
+        placeholders: report
+            .placeholders
             .iter()
-            .map(|(name, path)| Root { name, path })
+            .map(|(name, path)| PlaceholderRow { name, path })
             .collect(),
         learnt: report
             .learnt
@@ -137,7 +138,7 @@ pub(super) fn lines(report: &SetUpReport, repository: Option<&Taken>) -> Vec<Str
     if !report.other_machines.is_empty() {
         fact("others", &report.other_machines.join(", "));
     }
-    for (name, path) in &report.roots {
+    for (name, path) in &report.placeholders {
         let learnt = report
             .learnt
             .iter()
@@ -246,7 +247,7 @@ mod tests {
             moved: false,
             other_machines: vec!["laptop".to_owned(), "evil\u{1b}[2J".to_owned()],
             carried: 3,
-            roots: vec![
+            placeholders: vec![
                 ("HOME".to_owned(), "/home/al".to_owned()),
                 ("WORK".to_owned(), "/srv/work".to_owned()),
             ],

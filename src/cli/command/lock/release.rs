@@ -183,13 +183,13 @@ fn cleanup_lines(done: &Cleanup) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::show::tests::views;
+    use super::super::show::tests::localizer;
     use super::*;
 
     #[test]
     fn what_was_released_and_what_was_left_is_told() {
-        let mut views = views().into_iter();
-        let mut next = || views.next().unwrap();
+        let mut localizer = localizer().into_iter();
+        let mut next = || localizer.next().unwrap();
         let released = [
             Released::HeldBy(next()),
             Released::Done(next()),

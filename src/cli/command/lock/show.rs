@@ -253,7 +253,7 @@ pub(super) mod tests {
     }
 
     /// One of each kind.
-    pub(in super::super) fn views() -> Vec<LockView> {
+    pub(in super::super) fn localizer() -> Vec<LockView> {
         let record = |n: u32, minutes: i64| {
             let by = Identity {
                 machine: format!("{n:032x}").parse().unwrap(),
@@ -332,7 +332,7 @@ pub(super) mod tests {
 
     #[test]
     fn rows_line_up_and_are_harmless() {
-        let text = table(&views(), now()).lines(100).join("\n");
+        let text = table(&localizer(), now()).lines(100).join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
     }
 
@@ -340,7 +340,7 @@ pub(super) mod tests {
     fn the_document_has_every_field() {
         let strangers = vec!["x/y".to_owned()];
         let survey = Survey {
-            locks: views(),
+            locks: localizer(),
             strangers,
             ..Survey::default()
         };

@@ -7,7 +7,9 @@ use crate::cli::app::App;
 use crate::cli::error::CliError;
 use crate::domain::id::SessionId;
 use crate::domain::project::ProjectGit;
-use crate::handoff::project_here::{MissingProject, ProjectHere, ProposedClone, UnmappedRoot};
+use crate::handoff::project_here::{
+    MissingProject, ProjectHere, ProposedClone, UnmappedPlaceholder,
+};
 use crate::ui::format::project;
 use crate::ui::{prompt, sanitize};
 
@@ -87,12 +89,12 @@ fn mend(session: &SessionId, missing: &MissingProject, app: &mut App) -> Result<
 
 enum Choice<'a> {
     Clone(&'a ProposedClone),
-    Map(&'a UnmappedRoot),
+    Map(&'a UnmappedPlaceholder),
     Stop,
 }
 
 /// Gives a root its directory on this machine.
-fn map(root: &UnmappedRoot, app: &App) -> Result<(), CliError> {
+fn map(root: &UnmappedPlaceholder, app: &App) -> Result<(), CliError> {
     let question = format!("Directory of {} on this machine", root.name);
     let answer = prompt::line(&question)
         .map_err(CliError::terminal)?

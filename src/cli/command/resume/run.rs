@@ -25,7 +25,7 @@ use crate::sys::fs::remove_file_if_exists;
 use crate::sys::process::{Running, shell_code};
 use crate::sys::signal::{LentTerminal, answer_interruption, interrupted, lend_terminal};
 use crate::ui::format::count;
-use crate::ui::report::beside;
+use crate::ui::report::extras;
 use crate::ui::sanitize;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
@@ -113,7 +113,7 @@ fn run_beside_backups(
     std::thread::scope(|scope| {
         let backups = scope.spawn(|| back_up_until(&over, pid, sessions, &ctx));
         let status = wait(&mut client, &lent, &app.clock);
-        let was_told = lent.told_to_end().is_some();
+        let was_told = lent.asked_to_end().is_some();
         // The terminal is ours again: a backup that hangs can be interrupted.
         drop(lent);
         over.store(true, Ordering::SeqCst);
@@ -149,7 +149,7 @@ fn wait(
             return Ok(status);
         }
         match asked {
-            None if lent.told_to_end().is_some() => {
+            None if lent.asked_to_end().is_some() => {
                 client.ask_to_end();
                 asked = Some(clock.monotonic());
             }
@@ -270,7 +270,7 @@ fn summarise(
                     session.session
                 ));
             }
-            Outcome::LeftOut { reason, .. } if !session.notes.is_empty() => {
+            Outcome::ExcludeReason { reason, .. } if !session.notes.is_empty() => {
                 left = true;
                 app.out.attention(&format!(
                     "{} was not pushed: {}",
@@ -286,9 +286,9 @@ fn summarise(
         }
     }
     for line in report
-        .beside
+        .extras
         .iter()
-        .flat_map(|shelf| beside(shelf, false, true))
+        .flat_map(|bundle| extras(bundle, false, true))
     {
         app.out.attention(&line);
     }

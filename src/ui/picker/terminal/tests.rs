@@ -92,7 +92,7 @@ fn a_session_is_found_looked_into_and_chosen() {
         "{look}"
     );
     person.type_in(ENTER);
-    let ended = person.end().given_back().code(0);
+    let ended = person.end().released().code(0);
     assert!(
         ended
             .text()
@@ -123,7 +123,7 @@ fn the_picker_follows_the_size_of_the_window() {
     person.type_in(&DOWN.repeat(28));
     person.wait_for("> 3 h ago");
     person.type_in(CTRL_C);
-    person.end().given_back().code(0);
+    person.end().released().code(0);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn whatever_ends_it_the_terminal_given_back() {
     for key in [ESCAPE, CTRL_C] {
         let person = started();
         person.type_in(key);
-        let ended = person.end().given_back().code(0);
+        let ended = person.end().released().code(0);
         assert!(
             ended.text().contains("picked: Ok(Cancelled)"),
             "{}",
@@ -141,7 +141,7 @@ fn whatever_ends_it_the_terminal_given_back() {
     let person = started();
     person.signal(Signal::TERM);
     person.signal(Signal::TERM);
-    let ended = person.end().given_back().code(0);
+    let ended = person.end().released().code(0);
     assert!(
         ended.text().contains("picked: Ok(Cancelled)"),
         "{}",
@@ -156,12 +156,12 @@ fn nothing_it_waits_for_keeps_it_from_ending() {
     person.type_in(person::TAB);
     person.wait_for("a disk that never answers");
     person.signal(Signal::TERM);
-    person.end().given_back().code(signal::EXIT_INTERRUPTED);
+    person.end().released().code(signal::EXIT_INTERRUPTED);
     let person = started();
     // The beginning of every arrow key.
     person.type_in("\x1b[");
     person.signal(Signal::TERM);
-    person.end().given_back();
+    person.end().released();
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_panic_gives_the_terminal_back_and_is_read_afterwards() {
     let person = start("panic");
     person.wait_for("1000 sessions  type to filter");
     person.type_in(person::TAB);
-    let ended = person.end().given_back().code(101);
+    let ended = person.end().released().code(101);
     assert!(ended.text().contains("on purpose"), "{}", ended.text());
 }
 
@@ -184,7 +184,7 @@ fn a_terminal_that_does_not_know_its_size_is_drawn_on() {
     let person = Person::start_on_a_line(program("screen"));
     person.wait_for("1000 sessions  type to filter");
     person.type_in(ESCAPE);
-    person.end().given_back().code(0);
+    person.end().released().code(0);
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn a_terminal_that_only_knows_lines_is_asked_in_lines() {
     person.type_in("parser 770\r");
     person.wait_for("1 of 1000 sessions");
     person.type_in("1\r");
-    let ended = person.end().given_back().code(0);
+    let ended = person.end().released().code(0);
     assert!(
         ended
             .text()

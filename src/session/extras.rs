@@ -13,7 +13,7 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 
 use super::discover::projects_dir;
-use crate::domain::beside::{Beside, MOST_PLANS};
+use crate::domain::extras::{ExtraKind, MOST_PLANS};
 use crate::domain::path::RelativeName;
 use crate::sys::fs::{FileStamp, PathError, is_executable, is_leftover};
 
@@ -90,17 +90,17 @@ pub fn memory(directory: &Path) -> Listing {
 }
 
 /// The user's own files of these kinds.
-pub fn users_files(claude_dir: &Path, kinds: &BTreeSet<Beside>) -> Listing {
+pub fn users_files(claude_dir: &Path, kinds: &BTreeSet<ExtraKind>) -> Listing {
     let mut listing = Listing::of(claude_dir);
     for kind in kinds {
         match kind {
-            Beside::Memory => {}
-            Beside::ClaudeMd => listing.add(&claude_dir.join("CLAUDE.md"), "CLAUDE.md"),
-            Beside::Settings => listing.add(&claude_dir.join("settings.json"), "settings.json"),
-            Beside::Plans | Beside::Commands | Beside::Agents | Beside::Skills => {
+            ExtraKind::Memory => {}
+            ExtraKind::ClaudeMd => listing.add(&claude_dir.join("CLAUDE.md"), "CLAUDE.md"),
+            ExtraKind::Settings => listing.add(&claude_dir.join("settings.json"), "settings.json"),
+            ExtraKind::Plans | ExtraKind::Commands | ExtraKind::Agents | ExtraKind::Skills => {
                 let directory = claude_dir.join(kind.name());
                 match fs::symlink_metadata(&directory) {
-                    Ok(metadata) if metadata.is_dir() && *kind == Beside::Plans => {
+                    Ok(metadata) if metadata.is_dir() && *kind == ExtraKind::Plans => {
                         listing.add_plans(&directory);
                     }
                     Ok(metadata) if metadata.is_dir() => {
@@ -141,7 +141,7 @@ impl Listing {
         let mut plans = Self::default();
         plans.walk(directory, "plans/", 1);
         let is_plan =
-            |name: &RelativeName| Beside::of_user_file(name.as_str()) == Some(Beside::Plans);
+            |name: &RelativeName| ExtraKind::of_user_file(name.as_str()) == Some(ExtraKind::Plans);
         let mut found: Vec<_> = plans
             .files
             .into_iter()
@@ -209,7 +209,7 @@ impl Listing {
             _ if !metadata.is_file() => self.leave(path, NOT_PLAIN),
             Err(e) => self.leave(path, &e.to_string()),
             Ok(name) => {
-                let is_skill = Beside::of_user_file(name.as_str()) == Some(Beside::Skills);
+                let is_skill = ExtraKind::of_user_file(name.as_str()) == Some(ExtraKind::Skills);
                 if is_skill && is_executable(&metadata) == Some(true) {
                     self.executable.insert(name.clone());
                 }

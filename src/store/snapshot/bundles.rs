@@ -2,10 +2,10 @@
 
 use git2::{ObjectType, Oid};
 
-use super::super::shelf::{MAX_SHELF_BYTES, MAX_TEXT_BYTES, Shelf, StoredProse};
+use super::super::bundle::{ExtrasBundle, MAX_SHELF_BYTES, MAX_TEXT_BYTES, StoredExtra};
 use super::super::{StoreError, layout};
 use super::{BTreeMap, ManifestError, SessionState, Snapshot};
-use crate::domain::beside::ShelfId;
+use crate::domain::extras::BundleId;
 use crate::domain::path::RelativeName;
 
 impl Snapshot<'_> {
@@ -13,21 +13,21 @@ impl Snapshot<'_> {
     ///
     /// # Errors
     /// [`StoreError::Git`].
-    pub fn shelves(&self) -> Result<BTreeMap<ShelfId, SessionState>, StoreError> {
-        let mut shelves = BTreeMap::new();
+    pub fn bundles(&self) -> Result<BTreeMap<BundleId, SessionState>, StoreError> {
+        let mut bundles = BTreeMap::new();
         for (name, state) in self.directories_in(self.directory(layout::MEMORY)?)? {
-            if let Ok(id) = ShelfId::try_from(format!("{}/{name}", layout::MEMORY)) {
-                shelves.insert(id, state.to_string());
+            if let Ok(id) = BundleId::try_from(format!("{}/{name}", layout::MEMORY)) {
+                bundles.insert(id, state.to_string());
             }
         }
-        if let Some(state) = self.directory(ShelfId::user().as_str())? {
-            shelves.insert(ShelfId::user(), state.to_string());
+        if let Some(state) = self.directory(BundleId::user().as_str())? {
+            bundles.insert(BundleId::user(), state.to_string());
         }
-        Ok(shelves)
+        Ok(bundles)
     }
 
     /// The directory of a shelf.
-    pub(in crate::store) fn shelf_tree(&self, id: &ShelfId) -> Result<Option<Oid>, StoreError> {
+    pub(in crate::store) fn bundle_tree(&self, id: &BundleId) -> Result<Option<Oid>, StoreError> {
         self.directory(id.as_str())
     }
 
@@ -35,8 +35,8 @@ impl Snapshot<'_> {
     ///
     /// # Errors
     /// [`StoreError::Malformed`], [`StoreError::Git`].
-    pub fn shelf(&self, id: &ShelfId) -> Result<Option<Shelf>, StoreError> {
-        let path = layout::shelf(id);
+    pub fn bundle(&self, id: &BundleId) -> Result<Option<ExtrasBundle>, StoreError> {
+        let path = layout::bundle(id);
         let Some(blob) = self.file(&path)? else {
             return Ok(None);
         };
@@ -49,20 +49,20 @@ impl Snapshot<'_> {
             return Err(fail(ManifestError::TooLarge(size)));
         }
         let json = self.bounded_blob(blob)?.map_err(fail)?;
-        Shelf::parse(id, &json).map(Some).map_err(fail)
+        ExtrasBundle::parse(id, &json).map(Some).map_err(fail)
     }
 
     /// The portable text of a file of a shelf.
     ///
     /// # Errors
     /// [`StoreError::Segment`] if it is missing, damaged, no text, or has not the size that `stored` says.
-    pub fn prose(
+    pub fn extras(
         &self,
-        id: &ShelfId,
+        id: &BundleId,
         name: &RelativeName,
-        stored: &StoredProse,
+        stored: &StoredExtra,
     ) -> Result<String, StoreError> {
-        let path = layout::prose(id, name);
+        let path = layout::extras(id, name);
         let Some(blob) = self.file(&path)? else {
             return Err(StoreError::Segment { path });
         };

@@ -23,13 +23,13 @@ pub enum System {
 /// The name of a root, `HOME` or `PROJECTS`: an upper-case ASCII letter, then upper-case letters, digits, `_`; 1 to 64 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct RootName(String);
+pub struct PlaceholderName(String);
 
 /// A directory with a placeholder.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Root {
+pub struct Placeholder {
     /// The name that stands in the placeholder.
-    pub name: RootName,
+    pub name: PlaceholderName,
     /// Absolute path in the native form of its machine, without a trailing separator.
     pub path: String,
     /// The same directory with symbolic links resolved, where that differs (the client writes resolved paths).
@@ -39,17 +39,18 @@ pub struct Root {
 
 /// All roots of one machine at one time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct RootSet {
+pub struct Placeholders {
     /// Whose path rules the paths follow.
     pub system: System,
     /// The roots, sorted by name, one per name.
-    pub roots: Vec<Root>,
+    #[serde(rename = "roots")]
+    pub placeholders: Vec<Placeholder>,
 }
 
 /// Why a root was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidRoot {
-    /// The name does not follow the rule of [`RootName`].
+pub enum InvalidPlaceholder {
+    /// The name does not follow the rule of [`PlaceholderName`].
     #[error("`{}` is not a placeholder name: use upper-case letters, digits and `_`, beginning with a letter", .0.escape_debug())]
     Name(String),
     /// The path is not absolute on its system, is a file-system root, or holds a control character.
@@ -57,7 +58,7 @@ pub enum InvalidRoot {
     Path(String),
 }
 
-impl RootName {
+impl PlaceholderName {
     /// The name of the home directory's root, which every machine has.
     pub fn home() -> Self {
         Self("HOME".to_owned())
@@ -79,10 +80,10 @@ impl RootName {
     }
 }
 
-impl FromStr for RootName {
-    type Err = InvalidRoot;
+impl FromStr for PlaceholderName {
+    type Err = InvalidPlaceholder;
 
-    fn from_str(text: &str) -> Result<Self, InvalidRoot> {
+    fn from_str(text: &str) -> Result<Self, InvalidPlaceholder> {
         let ok = text
             .bytes()
             .enumerate()
@@ -90,12 +91,12 @@ impl FromStr for RootName {
         if ok && !text.is_empty() && text.len() <= 64 {
             Ok(Self(text.to_owned()))
         } else {
-            Err(InvalidRoot::Name(text.to_owned()))
+            Err(InvalidPlaceholder::Name(text.to_owned()))
         }
     }
 }
 
-checked_text!(RootName, InvalidRoot, |text| text.parse());
+checked_text!(PlaceholderName, InvalidPlaceholder, |text| text.parse());
 
 impl System {
     /// Whether native paths use backslashes and drive letters.
@@ -120,17 +121,17 @@ impl System {
     }
 }
 
-impl Root {
+impl Placeholder {
     /// A root whose paths are checked against the rules of `system`; trailing separators are removed.
     ///
     /// # Errors
-    /// [`InvalidRoot::Path`] if a path is relative, the root of the file system, or holds a control character.
+    /// [`InvalidPlaceholder::Path`] if a path is relative, the root of the file system, or holds a control character.
     pub fn new(
         system: System,
-        name: RootName,
+        name: PlaceholderName,
         path: &str,
         resolved: Option<&str>,
-    ) -> Result<Self, InvalidRoot> {
+    ) -> Result<Self, InvalidPlaceholder> {
         let path = clean(system, path)?;
         let resolved = resolved
             .map(|p| clean(system, p))
@@ -144,41 +145,43 @@ impl Root {
     }
 }
 
-impl RootSet {
+impl Placeholders {
     /// A set of roots sorted by name; of two roots with one name the later wins.
-    pub fn new(system: System, roots: impl IntoIterator<Item = Root>) -> Self {
-        let by_name: std::collections::BTreeMap<_, _> =
-            roots.into_iter().map(|r| (r.name.clone(), r)).collect();
+    pub fn new(system: System, placeholders: impl IntoIterator<Item = Placeholder>) -> Self {
+        let by_name: std::collections::BTreeMap<_, _> = placeholders
+            .into_iter()
+            .map(|r| (r.name.clone(), r))
+            .collect();
         Self {
             system,
-            roots: by_name.into_values().collect(),
+            placeholders: by_name.into_values().collect(),
         }
     }
 
     /// The root of this name.
-    pub fn get(&self, name: &str) -> Option<&Root> {
-        self.roots.iter().find(|r| r.name.as_str() == name)
+    pub fn get(&self, name: &str) -> Option<&Placeholder> {
+        self.placeholders.iter().find(|r| r.name.as_str() == name)
     }
 
     /// The root of the session that the set is for, if its working directory lay in a git working tree.
-    pub fn repo(&self) -> Option<&Root> {
-        self.get(RootName::repo().as_str())
+    pub fn repo(&self) -> Option<&Placeholder> {
+        self.get(PlaceholderName::repo().as_str())
     }
 
     /// The same set with this root, in the place of one of its name.
     #[must_use]
-    pub fn with(&self, root: Root) -> Self {
-        Self::new(self.system, self.roots.iter().cloned().chain([root]))
+    pub fn with(&self, root: Placeholder) -> Self {
+        Self::new(self.system, self.placeholders.iter().cloned().chain([root]))
     }
 
     /// The roots of the machine alone, without that of a session.
     #[must_use]
     pub fn without_repo(&self) -> Self {
-        let repo = RootName::repo();
+        let repo = PlaceholderName::repo();
         Self {
             system: self.system,
-            roots: self
-                .roots
+            placeholders: self
+                .placeholders
                 .iter()
                 .filter(|root| root.name != repo)
                 .cloned()
@@ -186,21 +189,24 @@ impl RootSet {
         }
     }
 
-    /// Checks what came from outside (a manifest, a machine file) by the rules of [`Root::new`].
+    /// Checks what came from outside (a manifest, a machine file) by the rules of [`Placeholder::new`].
     ///
     /// # Errors
     /// The first root that breaks a rule.
-    pub fn validated(self) -> Result<Self, InvalidRoot> {
+    pub fn validated(self) -> Result<Self, InvalidPlaceholder> {
         let system = self.system;
-        let roots = self
-            .roots
+        let placeholders = self
+            .placeholders
             .into_iter()
-            .map(|r| Root::new(system, r.name, &r.path, r.resolved.as_deref()));
-        Ok(Self::new(system, roots.collect::<Result<Vec<_>, _>>()?))
+            .map(|r| Placeholder::new(system, r.name, &r.path, r.resolved.as_deref()));
+        Ok(Self::new(
+            system,
+            placeholders.collect::<Result<Vec<_>, _>>()?,
+        ))
     }
 }
 
-fn clean(system: System, path: &str) -> Result<String, InvalidRoot> {
+fn clean(system: System, path: &str) -> Result<String, InvalidPlaceholder> {
     let separators: &[char] = if system.is_windows() {
         &['\\', '/']
     } else {
@@ -214,7 +220,7 @@ fn clean(system: System, path: &str) -> Result<String, InvalidRoot> {
         trimmed.len() > 1 && trimmed.starts_with('/')
     };
     if !absolute || trimmed.chars().any(char::is_control) || trimmed.len() > 4096 {
-        return Err(InvalidRoot::Path(path.to_owned()));
+        return Err(InvalidPlaceholder::Path(path.to_owned()));
     }
     Ok(if system.is_windows() {
         trimmed.replace('/', "\\")
@@ -229,7 +235,9 @@ mod tests {
 
     #[test]
     fn roots_are_absolute_and_below_the_file_system_root() {
-        let root = |system, path| Root::new(system, RootName::home(), path, None).map(|r| r.path);
+        let root = |system, path| {
+            Placeholder::new(system, PlaceholderName::home(), path, None).map(|r| r.path)
+        };
         assert_eq!(root(System::Linux, "/home/al/").as_deref(), Ok("/home/al"));
         assert_eq!(
             root(System::Windows, "C:/Users/al/").as_deref(),

@@ -1,7 +1,7 @@
 //! How many sessions were stored before a placeholder was set.
 
 use crate::checkouts::locate::is_below_repo;
-use crate::domain::root::{Root, RootName, RootSet};
+use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
 use crate::rewrite::{collapse_path, expand_path};
 use crate::store::manifest::Manifest;
 use crate::workspace::context::Context;
@@ -13,14 +13,17 @@ use crate::workspace::read_only::Stored;
 ///
 /// # Errors
 /// What concerns the whole store. A session that cannot be read is passed over.
-pub fn stored_before(ctx: &Context<'_>, placeholders: &[RootName]) -> Result<u64, SyncError> {
+pub fn sessions_stored_before(
+    ctx: &Context<'_>,
+    names: &[PlaceholderName],
+) -> Result<u64, SyncError> {
     let Some(Stored { store, .. }) = Stored::open(ctx)? else {
         return Ok(0);
     };
-    let (me, roots) = (&ctx.settings.machine.id, &ctx.settings.roots);
-    let given: Vec<&Root> = placeholders
+    let (me, placeholders) = (&ctx.settings.machine.id, &ctx.settings.placeholders);
+    let given: Vec<&Placeholder> = names
         .iter()
-        .filter_map(|name| roots.get(name.as_str()))
+        .filter_map(|name| placeholders.get(name.as_str()))
         .collect();
     let snapshot = store.head_snapshot()?;
     let was_before = |manifest: &Manifest| {
@@ -29,17 +32,17 @@ pub fn stored_before(ctx: &Context<'_>, placeholders: &[RootName]) -> Result<u64
             .runs
             .iter()
             .filter(|run| run.machine == *me);
-        let mut sets = sets.filter_map(|run| manifest.roots.get(&run.roots));
+        let mut sets = sets.filter_map(|run| manifest.placeholders.get(&run.placeholders));
         sets.any(|then| {
             let path = manifest
                 .project
                 .as_ref()
                 .and_then(|project| expand_path(project, then));
-            let lies_in = |root: &Root, path: &str| {
-                let only = RootSet::new(roots.system, [root.clone()]);
+            let lies_in = |root: &Placeholder, path: &str| {
+                let only = Placeholders::new(placeholders.system, [root.clone()]);
                 collapse_path(&only, path).as_str().starts_with("{{")
             };
-            let is_new = |root: &&Root| then.get(root.name.as_str()) != Some(root);
+            let is_new = |root: &&Placeholder| then.get(root.name.as_str()) != Some(root);
             path.is_some_and(|path| {
                 given
                     .iter()

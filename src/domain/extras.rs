@@ -13,7 +13,7 @@ use super::project::ProjectIdentity;
 /// A kind of file that may travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Beside {
+pub enum ExtraKind {
     /// `projects/<directory>/memory/**`
     Memory,
     /// `CLAUDE.md` of the user.
@@ -36,9 +36,9 @@ pub const MOST_PLANS: usize = 256;
 /// Why a text names no kind of file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` does not travel beside sessions", .0.escape_debug())]
-pub struct UnknownBeside(String);
+pub struct UnknownExtra(String);
 
-impl Beside {
+impl ExtraKind {
     /// All kinds, as people list them.
     pub const ALL: [Self; 7] = [
         Self::Memory,
@@ -92,14 +92,14 @@ impl Beside {
     }
 }
 
-impl FromStr for Beside {
-    type Err = UnknownBeside;
+impl FromStr for ExtraKind {
+    type Err = UnknownExtra;
 
-    fn from_str(text: &str) -> Result<Self, UnknownBeside> {
+    fn from_str(text: &str) -> Result<Self, UnknownExtra> {
         Self::ALL
             .into_iter()
             .find(|kind| kind.name() == text)
-            .ok_or_else(|| UnknownBeside(text.to_owned()))
+            .ok_or_else(|| UnknownExtra(text.to_owned()))
     }
 }
 
@@ -126,12 +126,12 @@ impl ProjectKey {
 /// Names a shelf: its directory in the store, `user` or `memory/<name>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ShelfId(String);
+pub struct BundleId(String);
 
-/// Why a text is not a [`ShelfId`].
+/// Why a text is not a [`BundleId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a shelf of the store", .0.escape_debug())]
-pub struct InvalidShelf(String);
+pub struct InvalidBundle(String);
 
 const USER: &str = "user";
 const MEMORY: &str = "memory/";
@@ -139,7 +139,7 @@ const MEMORY: &str = "memory/";
 /// The longest readable part of a shelf's name.
 const READABLE: usize = 40;
 
-impl ShelfId {
+impl BundleId {
     /// The shelf of the user's own files.
     pub fn user() -> Self {
         Self(USER.to_owned())
@@ -180,10 +180,10 @@ impl ShelfId {
     }
 }
 
-checked_text!(ShelfId, InvalidShelf, Self::checked);
+checked_text!(BundleId, InvalidBundle, Self::checked);
 
-impl ShelfId {
-    fn checked(text: String) -> Result<Self, InvalidShelf> {
+impl BundleId {
+    fn checked(text: String) -> Result<Self, InvalidBundle> {
         let plain =
             |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
         let name = text.strip_prefix(MEMORY);
@@ -193,7 +193,7 @@ impl ShelfId {
         if text == USER || is_memory {
             Ok(Self(text))
         } else {
-            Err(InvalidShelf(text))
+            Err(InvalidBundle(text))
         }
     }
 }
@@ -205,17 +205,17 @@ mod tests {
     #[test]
     fn a_project_has_one_shelf_whatever_its_name() {
         let identity = |text: &str| ProjectKey::Identity(ProjectIdentity::new(text).unwrap());
-        let app = ShelfId::of_project(&identity("github.com/al/My.App"));
+        let app = BundleId::of_project(&identity("github.com/al/My.App"));
         assert!(app.as_str().starts_with("memory/my-app-"), "{app}");
-        assert_ne!(app, ShelfId::of_project(&identity("github.com/bo/My.App")));
+        assert_ne!(app, BundleId::of_project(&identity("github.com/bo/My.App")));
         for key in [
             identity("github.com/al/目"),
             ProjectKey::Path(PortablePath::new("{{HOME}}")),
             ProjectKey::Path(PortablePath::new(format!("/{}", "x".repeat(300)))),
             ProjectKey::Path(PortablePath::new("C:\\work\\..\u{1b}")),
         ] {
-            let shelf = ShelfId::of_project(&key);
-            assert_eq!(ShelfId::try_from(shelf.as_str().to_owned()), Ok(shelf));
+            let bundle = BundleId::of_project(&key);
+            assert_eq!(BundleId::try_from(bundle.as_str().to_owned()), Ok(bundle));
         }
     }
 
@@ -228,9 +228,9 @@ mod tests {
             "memory/../../../../../../etc/passwd",
             "sessions/aaaaaaaaaaaaaaaaaaaaaaaa",
         ] {
-            assert!(ShelfId::try_from(bad.to_owned()).is_err(), "{bad}");
+            assert!(BundleId::try_from(bad.to_owned()).is_err(), "{bad}");
         }
-        assert!(ShelfId::user().is_user());
+        assert!(BundleId::user().is_user());
     }
 
     #[test]
@@ -245,12 +245,15 @@ mod tests {
             "plans/x",
             "plans/old/x.md",
         ] {
-            assert_eq!(Beside::of_user_file(never), None, "{never}");
+            assert_eq!(ExtraKind::of_user_file(never), None, "{never}");
         }
         assert_eq!(
-            Beside::of_user_file("commands/a/b.md"),
-            Some(Beside::Commands)
+            ExtraKind::of_user_file("commands/a/b.md"),
+            Some(ExtraKind::Commands)
         );
-        assert_eq!(Beside::of_user_file("plans/a.md"), Some(Beside::Plans));
+        assert_eq!(
+            ExtraKind::of_user_file("plans/a.md"),
+            Some(ExtraKind::Plans)
+        );
     }
 }

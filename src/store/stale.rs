@@ -5,7 +5,7 @@
 //! notices. It holds a lock only while it renames one small file over another. Hence a lock of some age is nobody's, and a younger
 //! one is given the time to vanish by itself. Such a `git` may also take a lock later, while this process is at work.
 //!
-//! Where it is known that no such `git` lives (`sys::lock::FamilyLock`), nothing has to be waited for, and temporary files are
+//! Where it is known that no such `git` lives (`sys::lock::ChildProcessLock`), nothing has to be waited for, and temporary files are
 //! removed too.
 
 use std::fs;
@@ -52,7 +52,7 @@ fn remove_outlasted(locks: impl IntoIterator<Item = PathBuf>) -> Result<(), Stor
 ///
 /// # Errors
 /// [`StoreError::Io`] for a lock that cannot be removed. Other things that cannot be removed are in nobody's way.
-pub fn remove_of_the_dead(path: &Path) -> Result<(), StoreError> {
+pub fn remove_stale_locks_of_dead_processes(path: &Path) -> Result<(), StoreError> {
     if let Some(parent) = path.parent() {
         for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
             if entry
@@ -109,7 +109,7 @@ pub fn remove_stale_locks_of_remote(remote: &Path) -> Result<(), StoreError> {
 }
 
 /// Repeats `step` while another process holds a lock that it needs; for about [`GRACE`] at most.
-pub(super) fn outlasting_locks<T>(
+pub(super) fn retry_while_locked<T>(
     step: impl Fn() -> Result<T, git2::Error>,
 ) -> Result<T, StoreError> {
     let mut patience = GRACE;
@@ -211,7 +211,7 @@ mod tests {
             thread::sleep(GRACE / 10);
             fs::remove_file(path)
         });
-        outlasting_locks(|| repo.reference("refs/tags/x", blob, true, "test").map(drop)).unwrap();
+        retry_while_locked(|| repo.reference("refs/tags/x", blob, true, "test").map(drop)).unwrap();
         holder.join().unwrap().unwrap();
         assert_eq!(repo.refname_to_id("refs/tags/x").unwrap(), blob);
     }

@@ -12,13 +12,13 @@ use crate::sys::fs::{PathError, write_cache};
 
 /// When this machine first saw which commit on a lock's branch.
 #[derive(Debug)]
-pub struct Sightings {
+pub struct LockObservations {
     path: PathBuf,
     first_seen: BTreeMap<CommitId, DateTime<Utc>>,
     changed: bool,
 }
 
-impl Sightings {
+impl LockObservations {
     /// Reads the file at `path`; one that is missing or damaged names none.
     pub fn load(path: &Path) -> Self {
         let read = std::fs::read(path)
@@ -84,10 +84,10 @@ mod tests {
         let [one, two]: [CommitId; 2] = ["1", "2"].map(|n| n.repeat(40).parse().unwrap());
         let at = |minutes| DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes);
         let note = |commits: &[&CommitId], now| {
-            let mut sightings = Sightings::load(&path);
+            let mut sightings = LockObservations::load(&path);
             sightings.note(commits.iter().copied(), at(now));
             sightings.save().unwrap();
-            Sightings::load(&path)
+            LockObservations::load(&path)
         };
         assert_eq!(note(&[&one], 5).first_seen(&one, at(9)), at(5));
         assert_eq!(note(&[&one, &two], 6).first_seen(&one, at(9)), at(5));

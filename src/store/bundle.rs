@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{FORMAT, ManifestError, RootsKey, parse_versioned, to_json};
-use crate::domain::beside::{ProjectKey, ShelfId};
+use super::manifest::{FORMAT, ManifestError, PlaceholdersKey, parse_versioned, to_json};
+use crate::domain::extras::{BundleId, ProjectKey};
 use crate::domain::id::MachineId;
 use crate::domain::path::{PortablePath, RelativeName};
-use crate::domain::root::RootSet;
+use crate::domain::placeholder::Placeholders;
 
 /// The longest text that is stored or read; what lies on a machine may have a quarter of it.
 pub const MAX_TEXT_BYTES: u64 = 4 << 20;
@@ -34,7 +34,7 @@ pub const MAX_SHELF_BYTES: usize = 4 << 20;
 
 /// The prose and the settings of one owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shelf {
+pub struct ExtrasBundle {
     /// Format version of this description.
     pub format: u32,
     /// Whose memory it is; absent: the files are the user's own.
@@ -45,13 +45,14 @@ pub struct Shelf {
     pub path: Option<PortablePath>,
     /// The root sets that runs refer to.
     #[serde(default)]
-    pub roots: BTreeMap<RootsKey, RootSet>,
+    #[serde(rename = "roots")]
+    pub placeholders: BTreeMap<PlaceholdersKey, Placeholders>,
     /// The files, by their name below the owner's directory.
     #[serde(default)]
-    pub files: BTreeMap<RelativeName, StoredProse>,
+    pub files: BTreeMap<RelativeName, StoredExtra>,
     /// Files that somebody removed on purpose.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub removed: BTreeMap<RelativeName, RemovedProse>,
+    pub removed: BTreeMap<RelativeName, RemovedExtra>,
     /// Hashes of texts that came from another program's store, by the file they were put into: none is put there twice.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub imported: BTreeMap<RelativeName, BTreeSet<String>>,
@@ -59,7 +60,7 @@ pub struct Shelf {
 
 /// One text of a shelf.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredProse {
+pub struct StoredExtra {
     /// The machine that stored it last.
     pub by: MachineId,
     /// Bytes of portable text.
@@ -71,35 +72,36 @@ pub struct StoredProse {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executable: Option<bool>,
     /// Which lines were collapsed with which roots, in order.
-    pub runs: Vec<ProseRun>,
+    pub runs: Vec<ExtraRun>,
 }
 
 /// Consecutive lines that read in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProseRun {
+pub struct ExtraRun {
     /// How many.
     pub lines: u64,
     /// The roots they were collapsed with; absent: they read alike everywhere and are not expanded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub roots: Option<RootsKey>,
+    #[serde(rename = "roots")]
+    pub placeholders: Option<PlaceholdersKey>,
 }
 
 /// A file that a machine had as it was stored, and removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RemovedProse {
+pub struct RemovedExtra {
     /// The machine.
     pub by: MachineId,
 }
 
-impl Shelf {
+impl ExtrasBundle {
     /// A shelf without files.
     pub fn empty(project: Option<ProjectKey>, path: Option<PortablePath>) -> Self {
-        let (roots, files, removed, imported) = Default::default();
+        let (placeholders, files, removed, imported) = Default::default();
         Self {
             format: FORMAT,
             project,
             path,
-            roots,
+            placeholders,
             files,
             removed,
             imported,
@@ -110,12 +112,12 @@ impl Shelf {
     ///
     /// # Errors
     /// As for [`super::manifest::Manifest::parse`].
-    pub fn parse(id: &ShelfId, json: &[u8]) -> Result<Self, ManifestError> {
-        let mut shelf: Self = parse_versioned(json)?;
-        let whose = shelf
+    pub fn parse(id: &BundleId, json: &[u8]) -> Result<Self, ManifestError> {
+        let mut bundle: Self = parse_versioned(json)?;
+        let whose = bundle
             .project
             .as_ref()
-            .map_or_else(ShelfId::user, ShelfId::of_project);
+            .map_or_else(BundleId::user, BundleId::of_project);
         if whose != *id {
             return Err(ManifestError::Inconsistent("it belongs to another project"));
         }
@@ -126,47 +128,47 @@ impl Shelf {
                 None
             }
         };
-        for path in shelf
+        for path in bundle
             .path
             .iter()
             .cloned()
-            .chain(shelf.project.as_ref().and_then(path_of))
+            .chain(bundle.project.as_ref().and_then(path_of))
         {
             check_path(&path)?;
         }
-        if shelf.files.len() > MAX_FILES || shelf.removed.len() > MAX_REMOVED {
+        if bundle.files.len() > MAX_FILES || bundle.removed.len() > MAX_REMOVED {
             return Err(ManifestError::Inconsistent(
                 "it names more files than any shelf has",
             ));
         }
         let is_too_long = |hashes: &BTreeSet<String>| hashes.len() > MAX_IMPORTED;
-        if shelf.imported.len() > MAX_FILES || shelf.imported.values().any(is_too_long) {
+        if bundle.imported.len() > MAX_FILES || bundle.imported.values().any(is_too_long) {
             return Err(ManifestError::Inconsistent(
                 "more was imported than any shelf remembers",
             ));
         }
-        if shelf.bytes() > MAX_SHELF_TEXT {
+        if bundle.bytes() > MAX_SHELF_TEXT {
             return Err(ManifestError::Inconsistent(
                 "it holds more text than any shelf has",
             ));
         }
-        if shelf
+        if bundle
             .files
             .keys()
-            .any(|name| in_the_way(&shelf.files, name).is_some())
+            .any(|name| in_the_way(&bundle.files, name).is_some())
         {
             return Err(ManifestError::Inconsistent(
                 "one of its files has the name of a directory of another",
             ));
         }
-        for file in shelf.files.values() {
-            file.check(&shelf.roots)?;
+        for file in bundle.files.values() {
+            file.check(&bundle.placeholders)?;
         }
-        let roots = std::mem::take(&mut shelf.roots);
-        for (key, set) in roots {
-            shelf.roots.insert(key, set.validated()?);
+        let placeholders = std::mem::take(&mut bundle.placeholders);
+        for (key, set) in placeholders {
+            bundle.placeholders.insert(key, set.validated()?);
         }
-        Ok(shelf)
+        Ok(bundle)
     }
 
     /// Bytes of all its texts.
@@ -184,7 +186,7 @@ impl Shelf {
     /// Remembers that a file was removed; of too many the first by name are forgotten.
     pub fn remove(&mut self, name: &RelativeName, by: MachineId) {
         self.files.remove(name);
-        self.removed.insert(name.clone(), RemovedProse { by });
+        self.removed.insert(name.clone(), RemovedExtra { by });
         while self.removed.len() > MAX_REMOVED {
             self.removed.pop_first();
         }
@@ -221,37 +223,40 @@ impl Shelf {
             .map(|name| name.as_str().len() + 128)
             .sum();
         let own = Self {
-            roots: self.roots.clone(),
+            placeholders: self.placeholders.clone(),
             ..Self::empty(self.project.clone(), self.path.clone())
         };
         files + removed + own.to_json().len()
     }
 
     /// Drops root sets that no run refers to.
-    pub fn prune_roots(&mut self) {
+    pub fn prune_placeholders(&mut self) {
         let runs = self.files.values().flat_map(|file| &file.runs);
         let used: std::collections::BTreeSet<_> =
-            runs.filter_map(|run| run.roots.clone()).collect();
-        self.roots.retain(|key, _| used.contains(key));
+            runs.filter_map(|run| run.placeholders.clone()).collect();
+        self.placeholders.retain(|key, _| used.contains(key));
     }
 }
 
-impl StoredProse {
+impl StoredExtra {
     /// At least as many bytes as this adds to the description of a shelf.
     pub fn json_bytes_at_most(&self, name: &RelativeName) -> usize {
         name.as_str().len() + 256 + 128 * self.runs.len()
     }
 
-    fn check(&self, roots: &BTreeMap<RootsKey, RootSet>) -> Result<(), ManifestError> {
+    fn check(
+        &self,
+        placeholders: &BTreeMap<PlaceholdersKey, Placeholders>,
+    ) -> Result<(), ManifestError> {
         if self.bytes > MAX_TEXT_BYTES {
             return Err(ManifestError::Inconsistent(
                 "one of its files is larger than any text",
             ));
         }
         if self.runs.iter().any(|run| {
-            run.roots
+            run.placeholders
                 .as_ref()
-                .is_some_and(|key| !roots.contains_key(key))
+                .is_some_and(|key| !placeholders.contains_key(key))
         }) {
             return Err(ManifestError::Inconsistent(
                 "a run names roots that are not listed",
@@ -290,46 +295,48 @@ pub fn in_the_way<'a, T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::root::{Root, System};
+    use crate::domain::placeholder::{Placeholder, System};
 
-    fn parsed(json: &serde_json::Value) -> Result<Shelf, ManifestError> {
-        Shelf::parse(&ShelfId::user(), json.to_string().as_bytes())
+    fn parsed(json: &serde_json::Value) -> Result<ExtrasBundle, ManifestError> {
+        ExtrasBundle::parse(&BundleId::user(), json.to_string().as_bytes())
     }
 
     #[test]
     fn a_description_is_no_longer_than_it_is_taken_for() {
         let by: MachineId = "0123456789abcdef".repeat(2).parse().unwrap();
-        let roots = RootSet::new(
+        let placeholders = Placeholders::new(
             System::Linux,
-            [Root::new(System::Linux, "HOME".parse().unwrap(), "/home/al", None).unwrap()],
+            [Placeholder::new(System::Linux, "HOME".parse().unwrap(), "/home/al", None).unwrap()],
         );
-        let key = || Some(RootsKey::of(&roots));
-        let run = |n: u64| ProseRun {
+        let key = || Some(PlaceholdersKey::of(&placeholders));
+        let run = |n: u64| ExtraRun {
             lines: u64::MAX - n,
-            roots: if n.is_multiple_of(2) { key() } else { None },
+            placeholders: if n.is_multiple_of(2) { key() } else { None },
         };
         let day = NaiveDate::from_ymd_opt(2026, 11, 21);
-        let mut shelf = Shelf::empty(None, None);
-        shelf.roots.insert(key().unwrap(), roots.clone());
+        let mut bundle = ExtrasBundle::empty(None, None);
+        bundle
+            .placeholders
+            .insert(key().unwrap(), placeholders.clone());
         for n in 0..20_u64 {
             let name = RelativeName::new(format!(
                 "skills/x{}/目 {n}.md",
                 "x".repeat(usize::try_from(n * 9).unwrap())
             ))
             .unwrap();
-            let file = StoredProse {
+            let file = StoredExtra {
                 by: by.clone(),
                 bytes: u64::MAX,
                 day,
                 executable: Some(false),
                 runs: (0..n).map(run).collect(),
             };
-            shelf.files.insert(name.clone(), file);
-            shelf.remove(
+            bundle.files.insert(name.clone(), file);
+            bundle.remove(
                 &RelativeName::new(format!("{name}.old")).unwrap(),
                 by.clone(),
             );
-            let (bound, bytes) = (shelf.json_bytes_at_most(), shelf.to_json().len());
+            let (bound, bytes) = (bundle.json_bytes_at_most(), bundle.to_json().len());
             assert!(
                 bytes <= bound && bound < 4 * bytes + 4096,
                 "{bytes} {bound}"

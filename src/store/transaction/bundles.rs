@@ -1,9 +1,9 @@
 //! Writing shelves.
 
-use super::super::shelf::Shelf;
+use super::super::bundle::ExtrasBundle;
 use super::super::{Snapshot, StoreError, layout, tree};
 use super::Transaction;
-use crate::domain::beside::ShelfId;
+use crate::domain::extras::BundleId;
 use crate::domain::path::RelativeName;
 
 impl Transaction<'_> {
@@ -11,11 +11,11 @@ impl Transaction<'_> {
     ///
     /// # Errors
     /// [`StoreError::Git`].
-    pub fn take_shelf(&mut self, from: &Snapshot<'_>, id: &ShelfId) -> Result<(), StoreError> {
-        let (here, there) = (self.base.shelf_tree(id)?, from.shelf_tree(id)?);
+    pub fn take_bundle(&mut self, from: &Snapshot<'_>, id: &BundleId) -> Result<(), StoreError> {
+        let (here, there) = (self.base.bundle_tree(id)?, from.bundle_tree(id)?);
         for difference in tree::differences(self.store.objects(), here, there)? {
             let path = difference.path().map(|path| format!("{id}/{path}"));
-            if let Some(path) = path.filter(|path| layout::is_on_shelf(path)) {
+            if let Some(path) = path.filter(|path| layout::is_in_bundle(path)) {
                 self.changes.insert(path, difference.new);
             }
         }
@@ -26,25 +26,25 @@ impl Transaction<'_> {
     ///
     /// # Errors
     /// [`StoreError::Git`], [`StoreError::Io`].
-    pub fn put_shelf(&mut self, id: &ShelfId, shelf: &Shelf) -> Result<(), StoreError> {
-        self.put_file(layout::shelf(id), shelf.to_json())
+    pub fn put_bundle(&mut self, id: &BundleId, bundle: &ExtrasBundle) -> Result<(), StoreError> {
+        self.put_file(layout::bundle(id), bundle.to_json())
     }
 
     /// Writes the portable text of a file of a shelf.
     ///
     /// # Errors
     /// [`StoreError::Git`], [`StoreError::Io`].
-    pub fn put_prose(
+    pub fn put_extra(
         &mut self,
-        id: &ShelfId,
+        id: &BundleId,
         name: &RelativeName,
         text: String,
     ) -> Result<(), StoreError> {
-        self.put_file(layout::prose(id, name), text.into_bytes())
+        self.put_file(layout::extras(id, name), text.into_bytes())
     }
 
     /// Removes a file of a shelf.
-    pub fn remove_prose(&mut self, id: &ShelfId, name: &RelativeName) {
-        self.changes.insert(layout::prose(id, name), None);
+    pub fn remove_extra(&mut self, id: &BundleId, name: &RelativeName) {
+        self.changes.insert(layout::extras(id, name), None);
     }
 }
