@@ -562,7 +562,7 @@ fn this_machines_choice_holds_for_what_comes() {
         let sessions = report["sessions"].as_array().unwrap();
         let out: Vec<&Value> = sessions
             .iter()
-            .filter(|session| session["outcome"] == "left-out")
+            .filter(|session| session["outcome"] == "excluded")
             .collect();
         assert_eq!(
             (out.len(), sessions.len()),
@@ -617,7 +617,7 @@ fn the_age_of_a_copied_session_is_that_of_its_newest_record() {
     )
     .unwrap();
     let report = import_json(&a, &copy);
-    assert_eq!(report["sessions"][0]["outcome"], "left-out", "{report}");
+    assert_eq!(report["sessions"][0]["outcome"], "excluded", "{report}");
     a.ccsync(["config", "set", "max_age", "none"]).success();
     assert_eq!(import_json(&a, &copy)["sessions"][0]["outcome"], "added");
 }

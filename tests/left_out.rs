@@ -98,7 +98,7 @@ fn an_excluded_project_stays_here_and_is_named() {
     let left_out = outcome(&again, TWO);
     assert_eq!(
         (&left_out["outcome"], &left_out["stored"]),
-        (&json!("left-out"), &json!(false))
+        (&json!("excluded"), &json!(false))
     );
     assert_eq!(left_out["project"], "{{HOME}}/secret/app");
     assert!(
@@ -156,7 +156,7 @@ fn what_was_pushed_before_stays_in_the_store_and_goes_no_further() {
     b.append(ONE, "elsewhere");
     b.ccsync(["push"]).success();
     let run = a.ccsync(["pull", "--json"]).success();
-    assert_eq!(outcome(&run, ONE)["outcome"], "left-out");
+    assert_eq!(outcome(&run, ONE)["outcome"], "excluded");
     let run = a.ccsync(["pull", ONE]).code(3);
     assert!(
         run.stdout
@@ -199,7 +199,7 @@ fn an_excluded_session_is_not_brought_here_unless_it_is_asked_for() {
                 .as_array()
                 .unwrap()
                 .iter()
-                .filter(|s| s["outcome"] == "left-out")
+                .filter(|s| s["outcome"] == "excluded")
                 .count(),
             2
         );
@@ -239,7 +239,7 @@ fn a_clone_that_appears_where_it_may_lie_brings_its_sessions() {
     for _ in 0..2 {
         assert_eq!(
             outcome(&b.ccsync(["pull", "--json"]).success(), ONE)["outcome"],
-            "left-out"
+            "excluded"
         );
     }
     repository(&b, "work/app", "https://github.com/al/app");
@@ -539,7 +539,7 @@ fn a_copy_of_what_is_left_out_is_left_out_too() {
     let run = a
         .ccsync(["import", copy.to_str().unwrap(), "--json"])
         .success();
-    for (session, outcome_of_it) in [(ONE, "added"), (TWO, "left-out"), (THREE, "left-out")] {
+    for (session, outcome_of_it) in [(ONE, "added"), (TWO, "excluded"), (THREE, "excluded")] {
         assert_eq!(outcome(&run, session)["outcome"], outcome_of_it, "{run}");
     }
     assert_eq!(stored(&a), [ONE]);

@@ -1,4 +1,4 @@
-//! The store looks after itself, and so does a remote on this disk: many small packs become few, in the background, and nothing is missing afterwards.
+//! The store looks after itself: many small packs become few, in the background, and nothing is missing afterwards.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ fn packs(git_dir: &Path) -> usize {
 fn many_packs_are_put_together_unless_the_user_wants_no_housekeeping() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
-    let repositories = [a.store().join(".git"), env.remote_of_pair()];
+    let repositories = [a.store().join(".git")];
     for n in 0..PUSHES {
         a.append(ONE, &format!("turn {n}"));
         a.ccsync(["push"]).success();

@@ -74,7 +74,7 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
         .collect();
     let left_out: Vec<_> = to_push
         .extract_if(.., |session| {
-            matches!(session.outcome, Outcome::ExcludeReason { .. })
+            matches!(session.outcome, Outcome::Excluded { .. })
         })
         .collect();
     let (machines, _) = snapshot.machines()?;

@@ -793,7 +793,7 @@ impl From<Brought> for PullStep {
 
 /// How a session is reported that the settings leave in the store.
 fn not_brought(why: &ExcludeReason) -> Outcome {
-    Outcome::ExcludeReason {
+    Outcome::Excluded {
         reason: why.to_string(),
         stored: true,
     }

@@ -138,7 +138,7 @@ fn excluded_but_local(
 ) -> Result<BTreeSet<SessionId>, SyncError> {
     let mut staying = BTreeSet::new();
     for session in &report.sessions {
-        if matches!(session.outcome, Outcome::ExcludeReason { .. })
+        if matches!(session.outcome, Outcome::Excluded { .. })
             && workspace.locks.ends(&session.session)
             && let Some(here) = found.sessions.get(&session.session)
             && !is_stored(workspace, here)?
@@ -156,7 +156,7 @@ fn note_excluded_sessions(
     report: &mut Report,
 ) -> Result<(), SyncError> {
     let is_left_out =
-        |session: &&mut SessionReport| matches!(session.outcome, Outcome::ExcludeReason { .. });
+        |session: &&mut SessionReport| matches!(session.outcome, Outcome::Excluded { .. });
     for session in report
         .sessions
         .iter_mut()
@@ -467,7 +467,7 @@ pub(crate) fn left_out_report(
         .head_snapshot()?
         .state(&session.id)?
         .is_some();
-    let outcome = Outcome::ExcludeReason {
+    let outcome = Outcome::Excluded {
         reason: why.to_string(),
         stored,
     };

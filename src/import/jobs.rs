@@ -282,7 +282,7 @@ fn left_out(
         .head_snapshot()?
         .state(&job.session)?
         .is_some();
-    let outcome = Outcome::ExcludeReason {
+    let outcome = Outcome::Excluded {
         reason: why.to_string(),
         stored,
     };

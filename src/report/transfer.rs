@@ -138,7 +138,7 @@ pub enum Outcome {
         reason: String,
     },
     /// The settings leave it out.
-    ExcludeReason {
+    Excluded {
         /// Why, with the command that changes it.
         reason: String,
         /// The store has it from before, and keeps it.

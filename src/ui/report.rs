@@ -28,7 +28,7 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
     let is_listed = |s: &SessionReport| {
         matches!(
             s.outcome,
-            Outcome::Listed { .. } | Outcome::ExcludeReason { .. }
+            Outcome::Listed { .. } | Outcome::Excluded { .. }
         )
     };
     let by_reason = |s: &SessionReport| is_listed(s) && s.notes.is_empty();
@@ -306,7 +306,7 @@ pub(crate) fn outcome(outcome: &Outcome, would: bool) -> (&'static str, Style) {
         (Outcome::Ahead, _) => ("ahead", QUIET),
         (Outcome::Behind, _) => ("behind", QUIET),
         (Outcome::Listed { .. }, _) => ("left in the store", QUIET),
-        (Outcome::ExcludeReason { .. }, _) => ("left out", QUIET),
+        (Outcome::Excluded { .. }, _) => ("left out", QUIET),
         (Outcome::Skipped { .. }, false) => ("skipped", ATTENTION),
         (Outcome::Skipped { .. }, true) => ("would be skipped", ATTENTION),
     }
@@ -334,7 +334,7 @@ fn details(session: &SessionReport, dry_run: bool) -> Vec<String> {
         Outcome::Added { .. }
         | Outcome::Extended { .. }
         | Outcome::Listed { .. }
-        | Outcome::ExcludeReason { .. } => Vec::new(),
+        | Outcome::Excluded { .. } => Vec::new(),
     };
     details.extend(
         session
@@ -351,7 +351,7 @@ fn listed(report: &Report) -> Vec<String> {
     for session in &report.sessions {
         let key = match &session.outcome {
             Outcome::Listed { reason } => ("left in the store", reason.as_str()),
-            Outcome::ExcludeReason { reason, .. } => ("left out", reason.as_str()),
+            Outcome::Excluded { reason, .. } => ("left out", reason.as_str()),
             _ => continue,
         };
         by_reason.entry(key).or_default().push(session);
@@ -368,7 +368,7 @@ fn reason_line(what: &str, reason: &str, sessions: &[&SessionReport]) -> String 
         many => count(many.len() as u64, "session"),
     };
     let stored =
-        |s: &&&SessionReport| matches!(s.outcome, Outcome::ExcludeReason { stored: true, .. });
+        |s: &&&SessionReport| matches!(s.outcome, Outcome::Excluded { stored: true, .. });
     let kept = match (sessions.iter().filter(stored).count(), sessions.len()) {
         (0, _) => String::new(),
         (all, total) if all == total => " (the store keeps what it has)".to_owned(),
@@ -406,7 +406,7 @@ fn summary(command: &str, report: &Report) -> String {
             "left in the store",
         ),
         (
-            report.count(|o| matches!(o, Outcome::ExcludeReason { .. })),
+            report.count(|o| matches!(o, Outcome::Excluded { .. })),
             "left out",
         ),
         (
@@ -561,7 +561,7 @@ mod tests {
                     "88888888-a",
                     None,
                     "",
-                    Outcome::ExcludeReason {
+                    Outcome::Excluded {
                         reason: "`~/x` is excluded".to_owned(),
                         stored: true,
                     },
@@ -570,7 +570,7 @@ mod tests {
                     "99999999-a",
                     None,
                     "",
-                    Outcome::ExcludeReason {
+                    Outcome::Excluded {
                         reason: "`~/x` is excluded".to_owned(),
                         stored: false,
                     },

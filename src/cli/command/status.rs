@@ -242,7 +242,7 @@ mod tests {
             )],
             left_out: vec![session(
                 "44444444-a",
-                Outcome::ExcludeReason {
+                Outcome::Excluded {
                     reason: "larger than 200MB".to_owned(),
                     stored: true,
                 },

@@ -53,7 +53,7 @@ fn refuse_left_out(session: SessionId, candidates: &Candidates) -> Result<Sessio
         .iter()
         .find(|candidate| candidate.row.session == session);
     match candidate.and_then(left_out).cloned() {
-        Some(why) => Err(ResumeError::ExcludeReason { session, why }.into()),
+        Some(why) => Err(ResumeError::Excluded { session, why }.into()),
         None => Ok(session),
     }
 }

@@ -31,7 +31,7 @@ pub(in crate::cli) enum ResumeError {
     #[error("session {session} could not be brought here: {reason}")]
     NotBrought { session: SessionId, reason: String },
     #[error("session {session} is left out by the settings: {why}")]
-    ExcludeReason {
+    Excluded {
         session: SessionId,
         why: ExcludeReason,
     },
@@ -89,7 +89,7 @@ impl From<ResumeError> for CliError {
             ResumeError::NotBrought { session, .. } => {
                 (Kind::Failed, vec![format!("ccsync verify {session}")])
             }
-            ResumeError::ExcludeReason { session, .. } => (
+            ResumeError::Excluded { session, .. } => (
                 Kind::Failed,
                 vec![format!(
                     "to go on without ccsync: ccsync pull {session}, then claude --resume {session}"

@@ -270,7 +270,7 @@ fn summarise(
                     session.session
                 ));
             }
-            Outcome::ExcludeReason { reason, .. } if !session.notes.is_empty() => {
+            Outcome::Excluded { reason, .. } if !session.notes.is_empty() => {
                 left = true;
                 app.out.attention(&format!(
                     "{} was not pushed: {}",
