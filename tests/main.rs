@@ -61,6 +61,7 @@ mod safety;
 mod secrets;
 mod setting_up;
 mod settings;
+mod source;
 #[cfg(unix)]
 mod terminal;
 mod tidy;
