@@ -62,6 +62,7 @@ mod secrets;
 mod setting_up;
 mod settings;
 mod source;
+mod style;
 #[cfg(unix)]
 mod terminal;
 mod tidy;
