@@ -60,6 +60,8 @@ mod secrets;
 mod session_files;
 mod setting_up;
 mod settings;
+mod source;
+mod style;
 #[cfg(unix)]
 mod terminal;
 mod tidy;
