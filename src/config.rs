@@ -651,7 +651,7 @@ mod tests {
     }
 
     #[test]
-    fn a_saved_file_reads_back() {
+    fn config_saved_file_loads_equal() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c").join(FILE_NAME);
         assert!(Config::load(&path).unwrap().is_none());
@@ -679,7 +679,7 @@ mod tests {
     }
 
     #[test]
-    fn saving_keeps_a_link() {
+    fn config_save_through_symlink_keeps_link() {
         let dir = tempfile::tempdir().unwrap();
         let (file, link) = (dir.path().join("dotfile"), dir.path().join("link"));
         parse("").unwrap().save(&file).unwrap();
@@ -690,7 +690,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_keys_are_named_with_their_line_and_the_known_ones() {
+    fn config_unknown_key_error_names_line_and_known_keys() {
         insta::assert_snapshot!(
             parse("day = 3\n").unwrap_err(),
             @"`/c/config.toml`, line 2: unknown field `day`, expected one of `remote`, `paths`, `days`, `beside`, `machine`, `sync`, `placeholders`"
@@ -706,7 +706,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_checked_in_the_file_and_on_set() {
+    fn config_invalid_value_is_refused_in_file_and_on_set() {
         assert!(parse("days = 0").is_err());
         for bad in [
             "max_age = 0",
@@ -741,7 +741,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_debug_nor_errors_show_the_remotes_secret() {
+    fn config_debug_and_errors_hide_remote_secret() {
         let mut config = parse("remote = \"https://al:hunter2@host/x\"").unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));
         let error = config
@@ -751,7 +751,7 @@ mod tests {
     }
 
     #[test]
-    fn roots_carry_their_resolved_form() {
+    fn config_placeholders_have_resolved_path() {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path().canonicalize().unwrap();
         let (real, link) = (base.join("real"), base.join("link"));

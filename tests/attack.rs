@@ -23,7 +23,7 @@ fn write_beside(machine: &Machine, id: &str, name: &str, text: &str) {
 }
 
 #[test]
-fn a_fetch_that_was_never_merged_does_not_let_a_push_overwrite_the_remote() {
+fn push_after_unmerged_fetch_does_not_overwrite_remote() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     b.session(TWO).turn("only on b").write();
@@ -46,7 +46,7 @@ fn a_fetch_that_was_never_merged_does_not_let_a_push_overwrite_the_remote() {
 }
 
 #[test]
-fn new_files_beside_a_session_do_not_hide_that_the_store_has_more_of_it() {
+fn pull_after_push_of_new_files_still_extends_transcript() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     b.append(ONE, "asked on b");
@@ -65,7 +65,7 @@ fn new_files_beside_a_session_do_not_hide_that_the_store_has_more_of_it() {
 }
 
 #[test]
-fn a_whole_last_line_without_a_line_end_is_continued_elsewhere_line_by_line() {
+fn push_unterminated_complete_line_is_continued_elsewhere() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let path = a.session(ONE).turn("first").write();
@@ -89,7 +89,7 @@ fn a_whole_last_line_without_a_line_end_is_continued_elsewhere_line_by_line() {
 }
 
 #[test]
-fn a_fragment_stays_on_its_origin_and_makes_no_fork() {
+fn push_torn_line_stays_local_and_makes_no_fork() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     a.append_raw(ONE, br#"{"type":"user","uuid":"torn"#);
@@ -110,7 +110,7 @@ fn a_fragment_stays_on_its_origin_and_makes_no_fork() {
 }
 
 #[test]
-fn a_lost_clone_costs_nothing_but_a_fetch() {
+fn push_after_lost_store_only_fetches() {
     let env = TestEnv::new();
     let (_a, b) = env.pair_with_session();
     fs::remove_dir_all(b.store()).unwrap();
@@ -129,7 +129,7 @@ fn a_lost_clone_costs_nothing_but_a_fetch() {
 }
 
 #[test]
-fn a_title_given_back_is_a_new_title() {
+fn push_title_changed_back_is_a_new_title() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     for title in ["X", "Y", "X"] {
@@ -152,7 +152,7 @@ fn a_title_given_back_is_a_new_title() {
 }
 
 #[test]
-fn a_machine_that_still_has_an_older_title_takes_the_newer_one() {
+fn sync_older_title_is_replaced_by_newer() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     write_beside(&a, ONE, "custom-title.json", r#"{"customTitle":"old"}"#);
@@ -168,7 +168,7 @@ fn a_machine_that_still_has_an_older_title_takes_the_newer_one() {
 }
 
 #[test]
-fn a_raw_copy_of_another_machines_sessions_is_known_for_what_it_is() {
+fn push_copied_sessions_of_other_machine_are_recognized() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     b.append(ONE, "asked on b");
@@ -193,7 +193,7 @@ fn a_raw_copy_of_another_machines_sessions_is_known_for_what_it_is() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_a_link_or_badly_named_is_named_and_left() {
+fn push_symlink_or_invalid_name_is_skipped_and_named() {
     let env = TestEnv::new();
     let (a, _b) = env.pair_with_session();
     let secret = env.root().join("secret");
@@ -212,7 +212,7 @@ fn what_is_a_link_or_badly_named_is_named_and_left() {
 
 #[cfg(unix)]
 #[test]
-fn nothing_is_written_through_a_link_beside_a_session() {
+fn pull_symlinked_session_directory_is_not_written() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     write_beside(&a, ONE, "subagents/agent-1.jsonl", "{}\n");
@@ -228,7 +228,7 @@ fn nothing_is_written_through_a_link_beside_a_session() {
 }
 
 #[test]
-fn a_damaged_session_in_the_store_stops_no_other_and_costs_no_line() {
+fn pull_damaged_stored_session_does_not_block_others() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     // B, by hand or by malice, pushes a manifest that promises another size.
@@ -270,7 +270,7 @@ fn a_damaged_session_in_the_store_stops_no_other_and_costs_no_line() {
 }
 
 #[test]
-fn the_beginning_of_an_id_is_enough_to_pull_by() {
+fn pull_id_prefix_selects_session() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("long ago").days_old(400).write();
@@ -287,7 +287,7 @@ fn the_beginning_of_an_id_is_enough_to_pull_by() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_last_line_that_a_running_client_had_not_ended_is_pushed_when_it_is_gone() {
+fn push_unterminated_line_is_pushed_after_client_exits() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     a.append(ONE, "asked last");
@@ -307,7 +307,7 @@ fn a_last_line_that_a_running_client_had_not_ended_is_pushed_when_it_is_gone() {
 
 /// The clone of a machine that went on with a fork is lost while the remote cannot be reached: what it stores anew is still that fork.
 #[test]
-fn a_fork_stored_anew_after_its_clone_was_lost_is_no_second_one() {
+fn push_fork_after_lost_store_makes_no_second_fork() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     b.append(ONE, "asked on b");
@@ -348,7 +348,7 @@ fn a_fork_stored_anew_after_its_clone_was_lost_is_no_second_one() {
 
 /// One object of a remote on this disk ends too early. Whoever comes new is told so at once, and gets everything when it is whole again.
 #[test]
-fn a_damaged_remote_on_this_disk_is_named_and_not_copied() {
+fn init_damaged_local_remote_is_named_and_not_copied() {
     let env = TestEnv::new();
     let _pair = env.pair_with_session();
     let objects = env.remote_of_pair().join("objects");

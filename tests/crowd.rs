@@ -17,7 +17,7 @@ use crate::harness::{Ledger, Machine, append, markers};
 const SHARED: usize = 3;
 
 #[test]
-fn eight_at_once_lose_no_line() {
+fn concurrent_commands_lose_no_line() {
     let seconds = std::env::var("CCSYNC_CROWD_SECONDS")
         .ok()
         .and_then(|n| n.parse().ok())
@@ -101,7 +101,7 @@ impl Bustle {
                 .project_dir("work/app")
                 .join(format!("{session}.jsonl"));
             if turn % 2 == 0 {
-                self.as_running(machine, &session, &path);
+                self.write_as_running_client(machine, &session, &path);
             } else {
                 self.unknown(machine, &path);
             }
@@ -109,7 +109,7 @@ impl Bustle {
     }
 
     /// Nobody else writes while the client is known to run.
-    fn as_running(&self, machine: &Machine, session: &str, path: &Path) {
+    fn write_as_running_client(&self, machine: &Machine, session: &str, path: &Path) {
         machine.mark_running(session, std::process::id());
         // Whoever looked before that has finished when the lock is free; a client takes longer to start.
         wait_for_lock(machine);

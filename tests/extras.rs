@@ -80,7 +80,7 @@ fn pair_with_note(env: &TestEnv, text: &str) -> (Machine, Machine) {
 }
 
 #[test]
-fn memory_and_the_users_instructions_come_along_with_paths_of_the_machine() {
+fn extras_memory_and_instructions_have_local_paths() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     fs::create_dir_all(b.home.join("work/app")).unwrap();
@@ -145,7 +145,7 @@ fn assert_private(path: &Path) {
 fn assert_private(_: &Path) {}
 
 #[test]
-fn a_push_and_a_pull_of_nothing_say_nothing_and_write_nothing() {
+fn extras_unchanged_reports_and_writes_nothing() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "# x\n");
     settle(&[&a, &b]);
@@ -164,7 +164,7 @@ fn a_push_and_a_pull_of_nothing_say_nothing_and_write_nothing() {
 }
 
 #[test]
-fn changes_in_different_places_meet_and_additions_are_both_kept() {
+fn memory_separate_changes_and_additions_are_merged() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "# Index\none\ntwo\nthree\n");
     a.write_note("MEMORY.md", "# Index\nONE\ntwo\nthree\n- from a\n");
@@ -184,7 +184,7 @@ fn changes_in_different_places_meet_and_additions_are_both_kept() {
 }
 
 #[test]
-fn two_versions_of_a_line_are_both_kept_and_named_in_the_report() {
+fn memory_conflict_keeps_both_lines_and_is_reported() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "colour: green\n");
     a.write_note("MEMORY.md", "colour: red\n");
@@ -212,7 +212,7 @@ fn two_versions_of_a_line_are_both_kept_and_named_in_the_report() {
 }
 
 #[test]
-fn three_machines_that_push_in_any_order_end_with_the_same_bytes() {
+fn memory_of_three_machines_converges_in_any_order() {
     let mut ends = Vec::new();
     for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
         let env = TestEnv::new();
@@ -242,7 +242,7 @@ fn three_machines_that_push_in_any_order_end_with_the_same_bytes() {
 }
 
 #[test]
-fn a_conflict_between_two_pushes_is_named_by_the_second_and_read_by_both() {
+fn memory_conflict_of_two_pushes_is_reported_by_second() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "green\n");
     a.write_note("MEMORY.md", "red\n");
@@ -271,7 +271,7 @@ fn a_conflict_between_two_pushes_is_named_by_the_second_and_read_by_both() {
 }
 
 #[test]
-fn what_the_pull_itself_finds_is_not_hidden_by_what_was_merged_before_it() {
+fn pull_reports_own_memory_conflict_after_earlier_merge() {
     let env = TestEnv::new();
     let lines = |second: &str, ninth: &str| format!("1\n{second}\n3\n4\n5\n6\n7\n8\n{ninth}\n10\n");
     let (a, b) = pair_with_note(&env, &lines("2", "9"));
@@ -296,7 +296,7 @@ fn what_the_pull_itself_finds_is_not_hidden_by_what_was_merged_before_it() {
 }
 
 #[test]
-fn a_file_that_was_removed_on_purpose_goes_everywhere_and_an_undo_brings_it_back() {
+fn memory_deletion_propagates_and_undo_restores() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "x\n");
     a.write_note("old.md", "old\n");
@@ -328,7 +328,7 @@ fn a_file_that_was_removed_on_purpose_goes_everywhere_and_an_undo_brings_it_back
 }
 
 #[test]
-fn a_change_is_stronger_than_a_removal_on_whichever_side() {
+fn memory_change_wins_over_removal_on_either_side() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "x\n");
     a.write_note("one.md", "1\n");
@@ -346,7 +346,7 @@ fn a_change_is_stronger_than_a_removal_on_whichever_side() {
 }
 
 #[test]
-fn a_directory_that_is_gone_is_not_a_removal() {
+fn memory_missing_directory_is_not_a_removal() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "x\n");
     fs::remove_dir_all(a.project_dir("work/app")).unwrap();
@@ -363,7 +363,7 @@ fn a_directory_that_is_gone_is_not_a_removal() {
 }
 
 #[test]
-fn what_this_machine_remembers_can_be_lost_and_nothing_else_is() {
+fn extras_lost_state_loses_no_text() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "top\none\n");
     b.write_note("gone.md", "g\n");
@@ -384,7 +384,7 @@ fn what_this_machine_remembers_can_be_lost_and_nothing_else_is() {
 }
 
 #[test]
-fn two_machines_that_had_memory_before_keep_both() {
+fn memory_of_two_machines_before_first_sync_is_merged() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     for (machine, id, text) in [
@@ -408,7 +408,7 @@ fn two_machines_that_had_memory_before_keep_both() {
 }
 
 #[test]
-fn a_project_without_a_place_here_is_listed_until_it_appears() {
+fn memory_of_missing_project_is_not_pulled_until_it_appears() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let placeholder = |machine: &Machine| format!("WORK={}", machine.home.join("work").display());
@@ -441,7 +441,7 @@ fn git(machine: &Machine, directory: &Path, args: &[&str]) {
 }
 
 #[test]
-fn a_clone_that_lies_elsewhere_has_the_same_memory_and_worktrees_share_it() {
+fn memory_is_shared_by_clones_and_worktrees() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let here = a.home.join("work/app");
@@ -492,7 +492,7 @@ fn a_clone_that_lies_elsewhere_has_the_same_memory_and_worktrees_share_it() {
 }
 
 #[test]
-fn a_project_that_gets_a_remote_keeps_its_memory() {
+fn memory_is_kept_when_project_gets_remote() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "x\n");
     for machine in [&a, &b] {
@@ -513,7 +513,7 @@ fn a_project_that_gets_a_remote_keeps_its_memory() {
 }
 
 #[test]
-fn a_memory_of_which_nothing_says_whose_it_is_stays_unless_the_client_knows() {
+fn memory_of_unknown_project_stays_local() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.write_note("MEMORY.md", "x\n");
@@ -536,7 +536,7 @@ fn a_memory_of_which_nothing_says_whose_it_is_stays_unless_the_client_knows() {
 }
 
 #[test]
-fn what_is_no_note_is_left_and_named_and_the_others_go_on() {
+fn memory_unsupported_files_are_skipped_and_named() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "x\n");
     a.write_note("image.png", b"\x89PNG\0\0");
@@ -564,7 +564,7 @@ fn what_is_no_note_is_left_and_named_and_the_others_go_on() {
 }
 
 #[test]
-fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+fn extras_dry_run_reports_and_changes_nothing() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "x\n");
     a.write_note("MEMORY.md", "y\n");
@@ -590,7 +590,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
 }
 
 #[test]
-fn an_undo_takes_sessions_and_prose_of_one_pull_back_together() {
+fn undo_reverts_sessions_and_extras_together() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "x\n");
     settle(&[&a, &b]);
@@ -625,7 +625,7 @@ fn an_undo_takes_sessions_and_prose_of_one_pull_back_together() {
 }
 
 #[test]
-fn it_can_be_switched_off() {
+fn extras_disabled_by_config() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "x\n");
     a.ccsync(["config", "set", "beside", "none"]).success();
@@ -656,7 +656,7 @@ fn tamper(machine: &Machine, change: impl FnOnce(&Path)) {
 }
 
 #[test]
-fn hidden_names_from_the_store_are_not_written() {
+fn extras_hidden_names_are_not_written() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "x\n");
     tamper(&a, |_| {
@@ -676,7 +676,7 @@ fn hidden_names_from_the_store_are_not_written() {
 }
 
 #[test]
-fn a_hostile_shelf_is_refused_and_writes_nothing_elsewhere() {
+fn extras_hostile_bundle_is_refused() {
     type Change = fn(&mut serde_json::Value);
     let changes: [Change; 6] = [
         |bundle| bundle["files"]["../../../escaped.md"] = bundle["files"]["MEMORY.md"].clone(),
@@ -715,7 +715,7 @@ fn a_hostile_shelf_is_refused_and_writes_nothing_elsewhere() {
 
 #[test]
 #[cfg(unix)]
-fn nothing_is_written_through_a_link() {
+fn extras_symlink_is_not_written_through() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     fs::create_dir_all(b.home.join("work/app")).unwrap();
@@ -733,7 +733,7 @@ fn nothing_is_written_through_a_link() {
 }
 
 #[test]
-fn names_with_control_characters_are_shown_harmless() {
+fn extras_control_characters_in_name_are_escaped() {
     let env = TestEnv::new();
     let (a, _) = pair_with_note(&env, "x\n");
     a.write_note("evil\u{1b}[2J.md", "x\n");
@@ -745,7 +745,7 @@ fn names_with_control_characters_are_shown_harmless() {
 }
 
 #[test]
-fn what_changes_while_a_remote_is_away_is_sent_later() {
+fn extras_offline_change_is_queued() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "x\n");
     let (remote, away) = (env.remote_of_pair(), env.root().join("away.git"));
@@ -759,7 +759,7 @@ fn what_changes_while_a_remote_is_away_is_sent_later() {
 }
 
 #[test]
-fn a_remote_that_is_new_and_empty_removes_nothing() {
+fn extras_new_empty_remote_removes_nothing() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "x\n");
     let other = env.bare_remote();
@@ -780,7 +780,7 @@ fn a_remote_that_is_new_and_empty_removes_nothing() {
 
 #[test]
 #[cfg(unix)]
-fn what_a_link_takes_the_place_of_is_not_removed_elsewhere() {
+fn extras_file_replaced_by_symlink_is_not_a_removal() {
     use std::os::unix::fs::symlink;
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "x\n");
@@ -819,7 +819,7 @@ fn what_a_link_takes_the_place_of_is_not_removed_elsewhere() {
 }
 
 #[test]
-fn a_directory_that_the_client_makes_anew_removes_nothing() {
+fn memory_recreated_directory_removes_nothing() {
     for begins_again in [false, true] {
         let env = TestEnv::new();
         let (a, b) = pair_with_note(&env, "x\n");
@@ -842,7 +842,7 @@ fn a_directory_that_the_client_makes_anew_removes_nothing() {
 }
 
 #[test]
-fn a_newer_text_does_not_give_way_to_that_of_a_store_that_was_begun_anew() {
+fn memory_newer_text_survives_restarted_store() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "one\n");
     a.write_note("MEMORY.md", "one\ntwo\n");
@@ -864,7 +864,7 @@ fn a_newer_text_does_not_give_way_to_that_of_a_store_that_was_begun_anew() {
 }
 
 #[test]
-fn a_clone_that_is_away_for_a_while_keeps_its_memory_in_step() {
+fn memory_of_moved_clone_stays_in_sync() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     for (machine, id) in [(&a, ONE), (&b, TWO)] {
@@ -896,7 +896,7 @@ fn a_clone_that_is_away_for_a_while_keeps_its_memory_in_step() {
 }
 
 #[test]
-fn memory_arrives_in_a_clone_in_which_the_client_has_not_been() {
+fn memory_is_pulled_into_clone_unused_by_client() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let here = a.home.join("work/app");
@@ -953,7 +953,7 @@ fn memory_arrives_in_a_clone_in_which_the_client_has_not_been() {
 }
 
 #[test]
-fn a_milestone_names_a_state_with_the_memory_of_now() {
+fn milestone_pushes_current_memory() {
     let env = TestEnv::new();
     let (a, b) = pair_with_note(&env, "x\n");
     a.write_note("MEMORY.md", "y\n");
@@ -964,7 +964,7 @@ fn a_milestone_names_a_state_with_the_memory_of_now() {
 }
 
 #[test]
-fn a_memory_that_was_looked_for_in_vain_is_known_with_the_first_session() {
+fn memory_project_is_known_after_first_session() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.write_note("MEMORY.md", "x\n");
@@ -985,7 +985,7 @@ fn a_memory_that_was_looked_for_in_vain_is_known_with_the_first_session() {
 }
 
 #[test]
-fn what_would_be_too_large_together_stays_as_it_is_on_both_machines_and_is_named() {
+fn memory_merge_over_size_limit_is_skipped_and_named() {
     for offline in [false, true] {
         let env = TestEnv::new();
         let (a, b) = pair_with_note(&env, "top\n");
@@ -1040,7 +1040,7 @@ fn write_plan(machine: &Machine, name: &str, text: &str) {
 }
 
 #[test]
-fn plans_travel_and_what_the_client_clears_up_is_neither_removed_elsewhere_nor_brought_back() {
+fn plans_cleanup_is_not_propagated() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let text = |machine: &Machine| {
@@ -1111,7 +1111,7 @@ fn plans_in_store(machine: &Machine) -> Vec<String> {
 }
 
 #[test]
-fn of_plans_that_two_machines_have_sent_without_knowing_of_each_other_the_newest_stay() {
+fn plans_from_two_machines_keep_newest() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     (0..200).for_each(|n| write_aged_plan(&a, &format!("a{n:03}.md"), 210 - n));
@@ -1133,7 +1133,7 @@ fn of_plans_that_two_machines_have_sent_without_knowing_of_each_other_the_newest
 }
 
 #[test]
-fn of_many_plans_the_newest_travel_and_stay_in_the_store() {
+fn plans_over_limit_push_newest() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     (0..300).for_each(|n| write_aged_plan(&a, &format!("a{n:03}.md"), 310 - n));

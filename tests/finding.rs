@@ -57,7 +57,7 @@ fn two_machines(env: &TestEnv) -> (Machine, Machine) {
 }
 
 #[test]
-fn what_was_said_is_found_on_every_machine_the_newest_first() {
+fn search_finds_messages_on_every_machine_newest_first() {
     let env = TestEnv::new();
     let (a, b) = two_machines(&env);
     for machine in [&a, &b] {
@@ -74,7 +74,7 @@ fn what_was_said_is_found_on_every_machine_the_newest_first() {
 }
 
 #[test]
-fn projects_machines_and_case_narrow_a_search() {
+fn search_filters_by_project_machine_and_case() {
     let env = TestEnv::new();
     let (a, b) = two_machines(&env);
     for (args, expected) in [
@@ -114,7 +114,7 @@ fn projects_machines_and_case_narrow_a_search() {
 }
 
 #[test]
-fn what_cannot_be_searched_for_is_said_with_the_place() {
+fn search_invalid_pattern_names_position() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     insta::assert_snapshot!("bad_regex", a.ccsync(["search", "--regex", "log(in"]));
@@ -127,7 +127,7 @@ fn what_cannot_be_searched_for_is_said_with_the_place() {
 }
 
 #[test]
-fn hits_are_counted_cut_and_marked_on_a_terminal_only() {
+fn search_hits_are_counted_and_highlighted_on_terminal_only() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let long = format!("{} needle {}", "x".repeat(500), "y".repeat(500));
@@ -160,7 +160,7 @@ fn hits_are_counted_cut_and_marked_on_a_terminal_only() {
 }
 
 #[test]
-fn the_document_of_a_search_has_everything() {
+fn search_json_has_every_field() {
     let env = TestEnv::new();
     let (a, _) = two_machines(&env);
     let document = a
@@ -203,7 +203,7 @@ fn the_document_of_a_search_has_everything() {
 }
 
 #[test]
-fn words_tools_and_results_are_found_and_copies_are_not() {
+fn search_finds_text_tools_results_but_not_copies() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let text = [
@@ -293,7 +293,7 @@ fn words_tools_and_results_are_found_and_copies_are_not() {
 }
 
 #[test]
-fn paths_are_found_as_they_are_here() {
+fn search_path_matches_local_form() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE)
@@ -340,7 +340,7 @@ fn paths_are_found_as_they_are_here() {
 }
 
 #[test]
-fn a_path_in_a_clone_is_found_by_where_the_clone_is_here() {
+fn search_path_in_clone_matches_local_clone() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let (there, here) = ("work/app", "code/checkout of the application");
@@ -385,7 +385,7 @@ fn a_path_in_a_clone_is_found_by_where_the_clone_is_here() {
 }
 
 #[test]
-fn what_several_machines_wrote_in_one_session_has_the_paths_of_this_one() {
+fn search_lines_of_several_machines_match_local_paths() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE)
@@ -412,7 +412,7 @@ fn what_several_machines_wrote_in_one_session_has_the_paths_of_this_one() {
 }
 
 #[test]
-fn text_is_found_however_it_is_escaped() {
+fn search_escaped_text_is_found() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let texts = [
@@ -460,7 +460,7 @@ fn escapes(c: char) -> Vec<String> {
 }
 
 #[test]
-fn what_a_fork_shares_with_its_origin_is_found_once() {
+fn search_shared_part_of_fork_is_found_once() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("a shared question").write();
@@ -551,7 +551,7 @@ fn damages(store: &std::path::Path) -> Vec<(&'static str, Damage<'_>)> {
 }
 
 #[test]
-fn whatever_is_done_to_the_working_tree_the_same_is_found() {
+fn search_ignores_changes_in_working_tree() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.session(ONE).turn("fix the login form").write();
@@ -598,7 +598,7 @@ fn whatever_is_done_to_the_working_tree_the_same_is_found() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named_and_the_others_are_searched() {
+fn search_unreadable_session_is_named_and_skipped() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("fix the login form").write();
@@ -646,7 +646,7 @@ fn what_cannot_be_read_is_named_and_the_others_are_searched() {
 }
 
 #[test]
-fn what_is_only_here_is_shown_and_found_too() {
+fn search_and_show_include_unpushed_sessions() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("never pushed").write();
@@ -677,7 +677,7 @@ fn what_is_only_here_is_shown_and_found_too() {
 }
 
 #[test]
-fn a_conversation_is_shown_in_three_forms() {
+fn show_session_as_text_markdown_and_json() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE)
@@ -720,7 +720,7 @@ fn a_conversation_is_shown_in_three_forms() {
 }
 
 #[test]
-fn sessions_are_named_as_elsewhere() {
+fn show_session_prefix_is_resolved() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.session(ONE).turn("hello").write();
@@ -744,7 +744,7 @@ fn sessions_are_named_as_elsewhere() {
 }
 
 #[test]
-fn nothing_that_was_said_steers_a_terminal() {
+fn search_and_show_escape_control_characters() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let hostile = "evil \u{1b}[2J\u{1b}]0;x\u{7} \u{9b}1m \u{202e}txt \r\u{8} needle";
@@ -784,7 +784,7 @@ fn nothing_that_was_said_steers_a_terminal() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_it_quietly() {
+fn search_and_show_end_with_closed_pipe() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let long = "x ".repeat(2000);
@@ -818,7 +818,7 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 }
 
 #[test]
-fn finding_waits_for_no_other_ccsync() {
+fn search_and_show_do_not_wait_for_other_process() {
     let env = TestEnv::new();
     let (_, b) = env.pair_with_session();
     let file = fs::File::open(b.home.join(".local/state/ccsync/lock")).unwrap();

@@ -54,7 +54,7 @@ fn whole_lines(text: &[u8]) -> &[u8] {
 }
 
 #[test]
-fn every_fixture_travels_and_comes_back_exactly() {
+fn push_pull_every_fixture_round_trips() {
     let env = TestEnv::new();
     let names: Vec<String> = fixtures(&env.machine("x"))
         .into_iter()

@@ -14,7 +14,7 @@ fn assert_clean(machine: &Machine) {
 }
 
 #[test]
-fn what_was_in_the_remote_before_stays_as_it_was() {
+fn foreign_files_in_remote_are_unchanged() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let (a, other) = (env.machine("a"), env.machine("other"));
@@ -36,7 +36,7 @@ fn what_was_in_the_remote_before_stays_as_it_was() {
 }
 
 #[test]
-fn a_store_that_moves_to_a_remote_in_use_leaves_its_files_alone() {
+fn foreign_files_of_new_remote_are_unchanged() {
     let env = TestEnv::new();
     let (first, second) = (env.bare_remote(), env.bare_remote());
     let (a, other) = (env.machine("a"), env.machine("other"));
@@ -58,7 +58,7 @@ fn a_store_that_moves_to_a_remote_in_use_leaves_its_files_alone() {
 }
 
 #[test]
-fn what_is_no_plain_file_is_neither_written_nor_missed() {
+fn foreign_files_special_entries_are_not_checked_out() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let (a, b, other) = (env.machine("a"), env.machine("b"), env.machine("other"));
@@ -117,7 +117,7 @@ fn what_is_no_plain_file_is_neither_written_nor_missed() {
 
 #[cfg(unix)]
 #[test]
-fn a_name_that_is_no_text_is_neither_written_nor_missed() {
+fn foreign_files_non_utf8_name_is_not_checked_out() {
     use std::os::unix::ffi::OsStrExt;
     let env = TestEnv::new();
     let remote = env.bare_remote();
@@ -139,7 +139,7 @@ fn a_name_that_is_no_text_is_neither_written_nor_missed() {
 }
 
 #[test]
-fn a_file_that_becomes_a_directory_and_back_is_followed() {
+fn foreign_files_become_directories_and_back() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let (a, other) = (env.machine("a"), env.machine("other"));
@@ -169,7 +169,7 @@ fn a_file_that_becomes_a_directory_and_back_is_followed() {
 }
 
 #[test]
-fn a_huge_file_of_somebody_else_is_not_checked_out() {
+fn foreign_files_huge_file_is_not_checked_out() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let (a, other) = (env.machine("a"), env.machine("other"));
@@ -188,7 +188,7 @@ fn a_huge_file_of_somebody_else_is_not_checked_out() {
 }
 
 #[test]
-fn a_damaged_file_of_this_machine_is_written_anew() {
+fn store_damaged_machine_file_is_rewritten() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let (a, other) = (env.machine("a"), env.machine("other"));

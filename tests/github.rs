@@ -37,7 +37,7 @@ fn assert_refused(machine: &Machine, run: &Run, words: &[&str]) {
 }
 
 #[test]
-fn the_first_machine_makes_a_private_repository_and_the_second_finds_it() {
+fn github_first_init_creates_repository_second_finds_it() {
     let env = TestEnv::new();
     let Some(github) = GitHub::start(&env) else {
         return;
@@ -74,11 +74,11 @@ fn the_first_machine_makes_a_private_repository_and_the_second_finds_it() {
     ");
     b.ccsync(["pull"]).success();
     assert_eq!(questions(&b.text(ONE)), ["hello"]);
-    github.assert_understood();
+    github.assert_no_unknown_request();
 }
 
 #[test]
-fn whoever_types_init_alone_presses_enter_on_either_machine() {
+fn github_plain_init_needs_only_enter() {
     let env = TestEnv::new();
     let Some(github) = GitHub::start(&env) else {
         return;
@@ -111,11 +111,11 @@ fn whoever_types_init_alone_presses_enter_on_either_machine() {
         github.repositories(),
         [("al/claude-sessions".to_owned(), "PRIVATE".to_owned())]
     );
-    github.assert_understood();
+    github.assert_no_unknown_request();
 }
 
 #[test]
-fn whoever_pushed_before_is_asked_until_there_is_a_remote() {
+fn github_init_asks_until_remote_is_set() {
     let env = TestEnv::new();
     let Some(github) = GitHub::start(&env) else {
         return;
@@ -134,11 +134,11 @@ fn whoever_pushed_before_is_asked_until_there_is_a_remote() {
     let terminal = Terminal::start(github.command(&a, &["init"]), 120, 20);
     terminal.wait_for("init: this machine is up to date");
     terminal.end().released().code(0);
-    github.assert_understood();
+    github.assert_no_unknown_request();
 }
 
 #[test]
-fn the_doctor_says_of_a_repository_on_any_host_who_can_read_it() {
+fn github_doctor_checks_visibility_on_any_host() {
     let env = TestEnv::new();
     let Some(github) = GitHub::start(&env) else {
         return;
@@ -156,11 +156,11 @@ fn the_doctor_says_of_a_repository_on_any_host_who_can_read_it() {
         let run = github.ccsync(&a, &["doctor"]);
         assert!(run.stdout.contains(said), "{run}");
     }
-    github.assert_understood();
+    github.assert_no_unknown_request();
 }
 
 #[test]
-fn another_address_can_be_chosen_and_nothing_is_made_before_a_choice() {
+fn github_init_other_address_creates_no_repository() {
     let env = TestEnv::new();
     let Some(github) = GitHub::start(&env) else {
         return;
@@ -193,7 +193,7 @@ fn another_address_can_be_chosen_and_nothing_is_made_before_a_choice() {
 }
 
 #[test]
-fn a_store_is_found_whatever_it_is_called() {
+fn github_init_finds_store_of_any_name() {
     let env = TestEnv::new();
     let Some(github) = GitHub::start(&env) else {
         return;
@@ -220,11 +220,11 @@ fn a_store_is_found_whatever_it_is_called() {
         .ccsync(&b, &["init", "--github", "github.localhost/al/talks"])
         .success();
     assert_eq!(remote_of(&b), "git@github.localhost:al/talks.git");
-    github.assert_understood();
+    github.assert_no_unknown_request();
 }
 
 #[test]
-fn of_several_stores_none_is_taken_unasked() {
+fn github_init_several_stores_needs_choice() {
     let env = TestEnv::new();
     let Some(github) = GitHub::start(&env) else {
         return;
@@ -240,7 +240,7 @@ fn of_several_stores_none_is_taken_unasked() {
 }
 
 #[test]
-fn what_others_can_read_is_refused_unless_told_twice() {
+fn github_init_public_repository_needs_two_flags() {
     let env = TestEnv::new();
     let Some(github) = GitHub::start(&env) else {
         return;
@@ -301,7 +301,7 @@ fn what_others_can_read_is_refused_unless_told_twice() {
 }
 
 #[test]
-fn a_repository_with_something_else_in_it_is_left_alone() {
+fn github_init_repository_with_other_content_is_refused() {
     let env = TestEnv::new();
     let Some(github) = GitHub::start(&env) else {
         return;
@@ -332,7 +332,7 @@ fn a_repository_with_something_else_in_it_is_left_alone() {
 }
 
 #[test]
-fn an_empty_repository_is_used_and_one_that_takes_nothing_is_not() {
+fn github_init_uses_empty_repository_if_writable() {
     let env = TestEnv::new();
     let Some(github) = GitHub::start(&env) else {
         return;
@@ -353,7 +353,7 @@ fn an_empty_repository_is_used_and_one_that_takes_nothing_is_not() {
 }
 
 #[test]
-fn where_git_has_no_way_in_the_command_is_named_that_opens_one() {
+fn github_init_without_git_access_names_command() {
     let env = TestEnv::new();
     let Some(github) = GitHub::start(&env) else {
         return;
@@ -379,14 +379,14 @@ fn where_git_has_no_way_in_the_command_is_named_that_opens_one() {
 }
 
 #[test]
-fn every_refusal_of_github_is_told_in_its_words_with_the_next_command() {
+fn github_every_refusal_shows_message_and_command() {
     let env = TestEnv::new();
     let Some(github) = GitHub::start(&env) else {
         return;
     };
     let a = env.machine("a");
     github.sign_in(&a, "https");
-    github.makes_nothing_new(
+    github.refuse_creation(
         "FORBIDDEN",
         "al does not have the correct permissions to execute `CreateRepository`",
     );
@@ -400,7 +400,7 @@ fn every_refusal_of_github_is_told_in_its_words_with_the_next_command() {
             "gh auth refresh -s repo",
         ],
     );
-    github.makes_nothing_new("UNPROCESSABLE", "Name already exists on this account");
+    github.refuse_creation("UNPROCESSABLE", "Name already exists on this account");
     let run = github.ccsync(&a, &["init", "--github"]);
     assert_refused(
         &a,
@@ -437,7 +437,7 @@ fn every_refusal_of_github_is_told_in_its_words_with_the_next_command() {
             ["cannot understand", "it is not what the API", "gh api user"],
         ),
     ] {
-        github.is_in_trouble(status, &body);
+        github.answer_everything_with(status, &body);
         let run = github.ccsync(&a, &["init", "--github"]);
         assert_refused(&a, &run, &words);
         assert!(
@@ -452,7 +452,7 @@ fn every_refusal_of_github_is_told_in_its_words_with_the_next_command() {
 }
 
 #[test]
-fn without_an_account_or_without_gh_a_remote_is_an_address() {
+fn github_without_gh_login_hints_at_remote_url() {
     let env = TestEnv::new();
     let Some(github) = GitHub::start(&env) else {
         return;
@@ -491,7 +491,7 @@ fn without_an_account_or_without_gh_a_remote_is_an_address() {
 }
 
 #[test]
-fn without_a_terminal_nothing_is_asked_of_github_unless_it_is_named() {
+fn github_without_terminal_needs_explicit_flag() {
     let env = TestEnv::new();
     let Some(github) = GitHub::start(&env) else {
         return;
@@ -519,7 +519,7 @@ fn without_a_terminal_nothing_is_asked_of_github_unless_it_is_named() {
 }
 
 #[test]
-fn the_token_is_never_shown_and_scripts_get_what_was_found() {
+fn github_token_is_never_shown_and_json_is_complete() {
     let env = TestEnv::new();
     let Some(github) = GitHub::start(&env) else {
         return;

@@ -113,7 +113,7 @@ fn contents(a: &Machine) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn odd_bytes_travel_and_come_back() {
+fn push_pull_odd_bytes_round_trip() {
     let model = TestEnv::new();
     for (what, content) in contents(&model.machine("a")) {
         let env = TestEnv::new();
@@ -160,7 +160,7 @@ fn odd_bytes_travel_and_come_back() {
 }
 
 #[test]
-fn what_is_hardly_a_session_stops_nothing() {
+fn push_malformed_session_does_not_block_others() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(TWO).turn("good").write();
@@ -183,7 +183,7 @@ fn what_is_hardly_a_session_stops_nothing() {
 }
 
 #[test]
-fn one_id_in_two_projects_is_one_session_and_the_other_file_is_named() {
+fn push_duplicate_id_pushes_one_and_names_other() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let first = a.session(ONE).project("work/app").turn("first").write();
@@ -203,7 +203,7 @@ fn one_id_in_two_projects_is_one_session_and_the_other_file_is_named() {
 }
 
 #[test]
-fn a_transcript_that_shrank_is_behind_and_grows_again() {
+fn pull_shortened_transcript_is_extended() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let whole = a.transcript(ONE);
@@ -221,7 +221,7 @@ fn a_transcript_that_shrank_is_behind_and_grows_again() {
 }
 
 #[test]
-fn a_transcript_rewritten_in_the_middle_keeps_both_texts() {
+fn push_rewritten_transcript_keeps_both_versions() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE)
@@ -259,7 +259,7 @@ fn a_transcript_rewritten_in_the_middle_keeps_both_texts() {
 
 /// A client writes while this program reads: whatever was seen of the file, the next command sees the rest.
 #[test]
-fn a_transcript_that_grows_while_it_is_read_arrives_whole() {
+fn push_growing_transcript_is_complete_after_next_push() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let path = a.session(ONE).turn("first").write();
@@ -292,7 +292,7 @@ fn a_transcript_that_grows_while_it_is_read_arrives_whole() {
 }
 
 #[test]
-fn a_session_that_moves_to_another_project_directory_is_followed() {
+fn push_session_moved_to_other_project_is_followed() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let worktree = a.project_dir("work/app-worktree");
@@ -318,7 +318,7 @@ fn a_session_that_moves_to_another_project_directory_is_followed() {
 }
 
 #[test]
-fn what_the_client_cleaned_up_stays_in_the_store_and_comes_back_when_asked_for() {
+fn pull_cleaned_up_session_is_restored_on_request() {
     let env = TestEnv::new();
     let (a, _b) = env.pair_with_session();
     let whole = a.transcript(ONE);
@@ -335,7 +335,7 @@ fn what_the_client_cleaned_up_stays_in_the_store_and_comes_back_when_asked_for()
 #[cfg(target_os = "linux")]
 #[test]
 #[allow(clippy::print_stderr)]
-fn a_large_transcript_needs_no_more_memory_than_a_few_pieces() {
+fn push_pull_large_transcript_memory_is_bounded() {
     const BOUND_KB: u64 = 100 << 10;
     let megabytes = if std::env::var_os("CCSYNC_LARGE").is_some() {
         150

@@ -207,7 +207,7 @@ fn bad_manifests(good: &Value) -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn a_bad_manifest_is_refused_and_named_and_stops_no_other() {
+fn pull_invalid_manifest_is_refused_and_named() {
     let scene = Scene::new();
     let clone = scene.clone();
     let cases = bad_manifests(&manifest(&clone));
@@ -259,7 +259,7 @@ fn a_bad_manifest_is_refused_and_named_and_stops_no_other() {
 }
 
 #[test]
-fn odd_values_are_taken_or_refused_and_do_no_harm() {
+fn pull_odd_manifest_values_are_harmless() {
     let scene = Scene::new();
     let clone = scene.clone();
     let good = manifest(&clone);
@@ -376,7 +376,7 @@ fn write_session(clone: &Clone<'_>, good: &Value, text: &[u8], placeholders: &Va
 }
 
 #[test]
-fn a_few_bytes_do_not_become_gigabytes() {
+fn pull_placeholder_bomb_is_bounded() {
     let scene = Scene::new();
     let clone = scene.clone();
     let good = manifest(&clone);
@@ -422,7 +422,7 @@ fn a_few_bytes_do_not_become_gigabytes() {
 }
 
 #[test]
-fn what_is_no_file_with_a_good_name_is_neither_written_nor_run() {
+fn pull_hostile_file_names_and_filters_are_ignored() {
     let scene = Scene::new();
     let (clone, victim) = (scene.clone(), &scene.victim);
     let pwned = victim.home.join("pwned");
@@ -511,7 +511,7 @@ fn fast_import(machine: &Machine, clone: &Clone<'_>, commands: &str) {
 }
 
 #[test]
-fn a_tree_that_stands_for_more_files_than_there_can_be_is_refused() {
+fn pull_tree_with_too_many_files_is_refused() {
     let scene = Scene::new();
     let clone = scene.clone();
     let mut inner = format!("100644 blob {}\tf\n", clone.blob("x"));
@@ -565,7 +565,7 @@ fn a_tree_that_stands_for_more_files_than_there_can_be_is_refused() {
 }
 
 #[test]
-fn nothing_that_others_wrote_steers_the_terminal() {
+fn output_of_every_command_escapes_stored_text() {
     const EVIL: &str = "a\u{1b}[2J\u{9b}31m\u{202e}\u{2066}\u{200b}\r\u{7}\u{8}\nb\u{85}";
     let scene = Scene::new();
     let (clone, victim) = (scene.clone(), &scene.victim);
@@ -642,7 +642,7 @@ fn make_executable(path: &std::path::Path) {
 fn make_executable(_: &std::path::Path) {}
 
 #[test]
-fn what_a_machine_is_told_of_its_paths_leads_nowhere_it_should_not() {
+fn set_path_hostile_proposals_are_ignored() {
     let scene = Scene::new();
     let (clone, victim) = (scene.clone(), &scene.victim);
     let before = outside(victim);

@@ -70,7 +70,7 @@ fn write(path: &Path, text: &str) {
 
 /// Nothing is committed by an import of what has been imported.
 #[track_caller]
-fn nothing_new(machine: &Machine, source: &Path) {
+fn assert_nothing_new(machine: &Machine, source: &Path) {
     let head = machine.git(&["rev-parse", "HEAD"]);
     let report = import_json(machine, source);
     assert_eq!(
@@ -86,7 +86,7 @@ fn nothing_new(machine: &Machine, source: &Path) {
 }
 
 #[test]
-fn memory_and_instructions_come_along_with_the_paths_of_whoever_reads_them() {
+fn import_extras_have_local_paths_on_every_machine() {
     let env = TestEnv::new();
     let here = here(&env);
     let source = store(&env, &here, "shared");
@@ -123,7 +123,7 @@ fn memory_and_instructions_come_along_with_the_paths_of_whoever_reads_them() {
         read(&here.home.join(".claude/plans/calm-fox.md")),
         "First the parser.\n"
     );
-    nothing_new(&here, &source);
+    assert_nothing_new(&here, &source);
     let b = env.machine("b");
     b.init(&env.remote_of_pair());
     fs::create_dir_all(b.home.join("work/app")).unwrap();
@@ -146,7 +146,7 @@ fn memory_and_instructions_come_along_with_the_paths_of_whoever_reads_them() {
 }
 
 #[test]
-fn what_a_person_made_of_it_since_is_not_met_again_on_any_machine() {
+fn import_again_keeps_later_edits_of_extras() {
     let env = TestEnv::new();
     let here = here(&env);
     let source = store(&env, &here, "shared");
@@ -156,10 +156,10 @@ fn what_a_person_made_of_it_since_is_not_met_again_on_any_machine() {
     write(&note(&here, "MEMORY.md"), "The build needs make 5.\n");
     fs::remove_file(here.home.join(".claude/CLAUDE.md")).unwrap();
     here.ccsync(["sync"]).success();
-    nothing_new(&here, &source);
+    assert_nothing_new(&here, &source);
     let b = env.machine("b");
     b.init(&env.remote_of_pair());
-    nothing_new(&b, &source);
+    assert_nothing_new(&b, &source);
     here.ccsync(["pull"]).success();
     assert_eq!(read(&note(&here, "MEMORY.md")), "The build needs make 5.\n");
     assert!(!here.home.join(".claude/CLAUDE.md").exists());
@@ -173,7 +173,7 @@ fn what_a_person_made_of_it_since_is_not_met_again_on_any_machine() {
 }
 
 #[test]
-fn what_is_here_already_is_kept_with_what_comes() {
+fn import_extras_merge_with_existing_ones() {
     // What the store has, and how the two are to be together.
     for (n, (own, expected)) in [
         (
@@ -238,12 +238,12 @@ fn what_is_here_already_is_kept_with_what_comes() {
             expected == ["both-kept"],
             "case {n}: {kept}"
         );
-        nothing_new(&here, &source);
+        assert_nothing_new(&here, &source);
     }
 }
 
 #[test]
-fn what_would_be_too_large_together_is_named_and_stays_as_it_is() {
+fn import_memory_over_size_limit_is_skipped_and_named() {
     let env = TestEnv::new();
     let here = here(&env);
     let source = store(&env, &here, "shared");
@@ -277,7 +277,7 @@ fn what_would_be_too_large_together_is_named_and_stays_as_it_is() {
 }
 
 #[test]
-fn a_text_that_was_never_pushed_is_not_lost_by_an_import() {
+fn import_keeps_unpushed_memory() {
     let env = TestEnv::new();
     let here = here(&env);
     let source = store(&env, &here, "shared");
@@ -291,11 +291,11 @@ fn a_text_that_was_never_pushed_is_not_lost_by_an_import() {
         kept.contains("never pushed\n") && kept.contains("The build needs make 4.\n"),
         "{kept}"
     );
-    nothing_new(&here, &source);
+    assert_nothing_new(&here, &source);
 }
 
 #[test]
-fn a_memory_belongs_to_the_project_that_the_source_or_this_machine_knows() {
+fn import_memory_is_matched_to_known_project() {
     let env = TestEnv::new();
     let here = here(&env);
     let source = store(&env, &here, "shared");
@@ -352,7 +352,7 @@ fn a_memory_belongs_to_the_project_that_the_source_or_this_machine_knows() {
 }
 
 #[test]
-fn what_does_not_travel_by_choice_is_left_and_named() {
+fn import_excluded_extras_are_named() {
     let env = TestEnv::new();
     let here = here(&env);
     let source = store(&env, &here, "shared");
@@ -378,7 +378,7 @@ fn what_does_not_travel_by_choice_is_left_and_named() {
 }
 
 #[test]
-fn sub_agents_are_placed_beside_the_session_that_they_name() {
+fn import_sub_agents_join_their_session() {
     let env = TestEnv::new();
     let here = here(&env);
     let source = store_with_agents(&env, &here);
@@ -395,7 +395,7 @@ fn sub_agents_are_placed_beside_the_session_that_they_name() {
             .collect::<Vec<_>>(),
         [nobodys]
     );
-    nothing_new(&here, &source);
+    assert_nothing_new(&here, &source);
     here.ccsync(["pull", "--days", "36500"]).success();
     let agents = here.project_dir("code/app").join(BUILD);
     let raw = read(&source.join(AGENT));
@@ -409,7 +409,7 @@ fn sub_agents_are_placed_beside_the_session_that_they_name() {
         read(&source.join(AGENT.replace(".jsonl", ".meta.json")))
     );
     assert_eq!(here.text(BUILD), written(&here, BUILD));
-    nothing_new(&here, &source);
+    assert_nothing_new(&here, &source);
     here.ccsync(["verify", "--full"]).success();
     // What grew at the source grows here.
     fs::write(
@@ -426,14 +426,14 @@ fn sub_agents_are_placed_beside_the_session_that_they_name() {
             .summary()
             .contains("1 extended")
     );
-    nothing_new(&here, &source);
+    assert_nothing_new(&here, &source);
     here.ccsync(["pull"]).success();
     assert_eq!(read(&agents.join(AGENT)).lines().count(), 3);
     assert_eq!(here.sessions(), [BUILD, SITE], "no fork");
 }
 
 #[test]
-fn sub_agents_of_a_session_that_only_the_store_has_are_placed_too() {
+fn import_sub_agents_join_session_in_store_only() {
     let env = TestEnv::new();
     let here = here(&env);
     let source = store_with_agents(&env, &here);
@@ -478,11 +478,11 @@ fn sub_agents_of_a_session_that_only_the_store_has_are_placed_too() {
             .is_file()
     );
     assert_eq!(here.text(BUILD), written(&here, BUILD));
-    nothing_new(&here, &source);
+    assert_nothing_new(&here, &source);
 }
 
 #[test]
-fn a_plan_says_what_the_import_then_does() {
+fn import_dry_run_matches_import() {
     for layout in ["shared", "per-machine"] {
         let env = TestEnv::new();
         let here = here(&env);
@@ -522,7 +522,7 @@ fn a_plan_says_what_the_import_then_does() {
 }
 
 #[test]
-fn this_machines_choice_holds_for_what_comes() {
+fn import_obeys_exclude_settings() {
     let env = TestEnv::new();
     let here = here(&env);
     let source = store_with_agents(&env, &here);
@@ -604,7 +604,7 @@ fn this_machines_choice_holds_for_what_comes() {
 }
 
 #[test]
-fn the_age_of_a_copied_session_is_that_of_its_newest_record() {
+fn import_session_age_is_that_of_newest_record() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.ccsync(["config", "set", "max_age", "30"]).success();
@@ -624,7 +624,7 @@ fn the_age_of_a_copied_session_is_that_of_its_newest_record() {
 
 #[cfg(unix)]
 #[test]
-fn hostile_things_beside_sessions_are_refused_one_by_one() {
+fn import_hostile_extras_are_refused_one_by_one() {
     let env = TestEnv::new();
     let here = here(&env);
     let source = store_with_agents(&env, &here);
@@ -708,7 +708,7 @@ fn hostile_things_beside_sessions_are_refused_one_by_one() {
 }
 
 #[test]
-fn two_machines_that_import_without_knowing_of_each_other_lose_nothing_and_meet_nothing_twice() {
+fn import_concurrent_is_lossless_and_idempotent() {
     let env = TestEnv::new();
     let here = here(&env);
     let b = env.machine("b");
@@ -748,13 +748,13 @@ fn two_machines_that_import_without_knowing_of_each_other_lose_nothing_and_meet_
     for machine in [&here, &b] {
         machine.ccsync(["sync"]);
         for source in [&one, &other] {
-            nothing_new(machine, source);
+            assert_nothing_new(machine, source);
         }
     }
 }
 
 #[test]
-fn of_more_plans_than_travel_the_newest_come_and_the_others_are_named() {
+fn import_plans_over_limit_keeps_newest_and_lists_rest() {
     let env = TestEnv::new();
     let here = here(&env);
     let source = store(&env, &here, "shared");

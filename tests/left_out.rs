@@ -83,7 +83,7 @@ fn set_age(machine: &Machine, session: &str, days: u64) {
 }
 
 #[test]
-fn an_excluded_project_stays_here_and_is_named() {
+fn exclude_project_is_not_pushed_and_is_named() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     three_projects(&a);
@@ -139,7 +139,7 @@ fn an_excluded_project_stays_here_and_is_named() {
 }
 
 #[test]
-fn what_was_pushed_before_stays_in_the_store_and_goes_no_further() {
+fn exclude_pushed_session_stays_in_store_unextended() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     a.ccsync(["config", "exclude", "work"]).success();
@@ -185,7 +185,7 @@ fn what_was_pushed_before_stays_in_the_store_and_goes_no_further() {
 }
 
 #[test]
-fn an_excluded_session_is_not_brought_here_unless_it_is_asked_for() {
+fn exclude_session_is_pulled_only_on_request() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     three_projects(&a);
@@ -229,7 +229,7 @@ fn an_excluded_session_is_not_brought_here_unless_it_is_asked_for() {
 }
 
 #[test]
-fn a_clone_that_appears_where_it_may_lie_brings_its_sessions() {
+fn exclude_ends_when_clone_appears_outside_pattern() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     repository(&a, "secret/app", "git@github.com:al/app.git");
@@ -254,7 +254,7 @@ fn a_clone_that_appears_where_it_may_lie_brings_its_sessions() {
 }
 
 #[test]
-fn only_what_is_included_travels_and_an_exclusion_is_stronger() {
+fn include_limits_push_and_exclude_wins() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     three_projects(&a);
@@ -286,7 +286,7 @@ fn only_what_is_included_travels_and_an_exclusion_is_stronger() {
 }
 
 #[test]
-fn large_and_old_sessions_may_be_left_out() {
+fn exclude_sessions_by_size_and_age() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("small").write();
@@ -324,7 +324,7 @@ fn large_and_old_sessions_may_be_left_out() {
 }
 
 #[test]
-fn one_push_may_look_at_less() {
+fn push_options_limit_projects_and_age() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     three_projects(&a);
@@ -355,7 +355,7 @@ fn one_push_may_look_at_less() {
 }
 
 #[test]
-fn the_project_of_a_session_is_read_once() {
+fn exclude_reads_project_of_session_once() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     three_projects(&a);
@@ -386,7 +386,7 @@ fn the_project_of_a_session_is_read_once() {
 
 #[cfg(unix)]
 #[test]
-fn a_pattern_may_lead_through_a_link() {
+fn exclude_pattern_through_symlink_matches() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     three_projects(&a);
@@ -397,7 +397,7 @@ fn a_pattern_may_lead_through_a_link() {
 }
 
 #[test]
-fn a_placeholder_in_a_pattern_means_its_directory_here() {
+fn exclude_pattern_placeholder_is_local_directory() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     three_projects(&a);
@@ -411,7 +411,7 @@ fn a_placeholder_in_a_pattern_means_its_directory_here() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn nothing_is_begun_or_continued_under_a_lock_that_does_not_travel() {
+fn exclude_project_refuses_start_and_resume() {
     use crate::harness::client::Client;
     let env = TestEnv::new();
     let (a, b) = env.pair();
@@ -442,7 +442,7 @@ fn nothing_is_begun_or_continued_under_a_lock_that_does_not_travel() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_is_excluded_while_its_client_runs_stays_here_and_gives_its_lock_back_with_a_word() {
+fn exclude_running_session_releases_lock_with_note() {
     use crate::harness::client::Client;
     use crate::resume::held;
     let env = TestEnv::new();
@@ -450,7 +450,7 @@ fn what_is_excluded_while_its_client_runs_stays_here_and_gives_its_lock_back_wit
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
     let child = at_a.start(&["resume", ONE], "between us");
     a.ccsync(["config", "exclude", "~/work"]).success();
-    at_a.let_go();
+    at_a.finish();
     let run = a.ended(child).success();
     insta::assert_snapshot!(run);
     assert_eq!(held(&env.remote_of_pair(), &a), [""; 0]);
@@ -470,7 +470,7 @@ fn what_is_excluded_while_its_client_runs_stays_here_and_gives_its_lock_back_wit
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_crash_gives_the_lock_of_what_is_excluded_back_with_a_word_if_anything_stays() {
+fn crash_excluded_session_releases_lock_with_note() {
     use crate::harness::client::Client;
     use crate::resume::held;
     use rustix::process::{Pid, Signal, kill_process_group};
@@ -497,7 +497,7 @@ fn a_crash_gives_the_lock_of_what_is_excluded_back_with_a_word_if_anything_stays
 
 #[cfg(target_os = "linux")]
 #[test]
-fn of_a_lock_that_could_not_be_given_back_yet_nobody_says_that_it_was() {
+fn push_unreleased_lock_omits_release_note() {
     use crate::harness::client::Client;
     use crate::resume::held;
     let env = TestEnv::new();
@@ -507,7 +507,7 @@ fn of_a_lock_that_could_not_be_given_back_yet_nobody_says_that_it_was() {
     a.ccsync(["config", "exclude", "~/work"]).success();
     let away = remote.with_extension("away");
     fs::rename(&remote, &away).unwrap();
-    at_a.let_go();
+    at_a.finish();
     let run = a.ended(child).success();
     assert!(
         run.stderr.contains(
@@ -527,7 +527,7 @@ fn of_a_lock_that_could_not_be_given_back_yet_nobody_says_that_it_was() {
 }
 
 #[test]
-fn a_copy_of_what_is_left_out_is_left_out_too() {
+fn import_copy_of_excluded_session_is_excluded() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     three_projects(&a);

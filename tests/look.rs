@@ -22,7 +22,7 @@ fn said(turns: &[Turn]) -> Vec<String> {
 }
 
 #[test]
-fn a_session_is_seen_here_or_in_the_store_whichever_went_on() {
+fn preview_shows_newer_of_local_and_stored() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE)
@@ -66,7 +66,7 @@ fn a_session_is_seen_here_or_in_the_store_whichever_went_on() {
 }
 
 #[test]
-fn only_the_end_of_a_long_session_is_read_and_all_of_a_short_one() {
+fn preview_reads_only_end_of_long_session() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let long = "x".repeat(20_000);
@@ -99,7 +99,7 @@ fn only_the_end_of_a_long_session_is_read_and_all_of_a_short_one() {
 }
 
 #[test]
-fn a_look_waits_for_no_other_ccsync() {
+fn preview_does_not_wait_for_other_process() {
     let env = TestEnv::new();
     let (_, b) = env.pair_with_session();
     let lock = b.home.join(".local/state/ccsync/lock");

@@ -28,7 +28,7 @@ fn id(machine: &Machine) -> String {
 }
 
 #[test]
-fn all_machines_are_listed_with_what_they_did() {
+fn machine_list_shows_activity_of_every_machine() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     b.session(TWO).turn("there").write();
@@ -66,7 +66,7 @@ fn all_machines_are_listed_with_what_they_did() {
 }
 
 #[test]
-fn without_the_remote_the_list_is_that_of_the_last_contact() {
+fn machine_list_offline_is_of_last_contact() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     assert_eq!(names(&a), ["a", "b"]);
@@ -80,7 +80,7 @@ fn without_the_remote_the_list_is_that_of_the_last_contact() {
 }
 
 #[test]
-fn a_machine_is_renamed_by_itself_only() {
+fn machine_rename_applies_to_this_machine_only() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     insta::assert_snapshot!(a.ccsync(["machine", "rename", "desk"]).success(), @r"
@@ -112,7 +112,7 @@ fn a_machine_is_renamed_by_itself_only() {
 }
 
 #[test]
-fn a_rename_without_the_remote_is_sent_later() {
+fn machine_rename_offline_is_queued() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let away = env.root().join("away");
@@ -124,7 +124,7 @@ fn a_rename_without_the_remote_is_sent_later() {
 }
 
 #[test]
-fn a_machine_that_is_gone_is_forgotten_and_its_sessions_stay() {
+fn machine_forget_keeps_its_sessions() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     b.append(ONE, "from b");
@@ -151,7 +151,7 @@ fn a_machine_that_is_gone_is_forgotten_and_its_sessions_stay() {
 }
 
 #[test]
-fn a_forgotten_machine_keeps_its_name_where_something_of_it_is_told() {
+fn machine_forgotten_keeps_its_name_in_history() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let memory = b.project_dir("work/app").join("memory");
@@ -208,7 +208,7 @@ fn a_forgotten_machine_keeps_its_name_where_something_of_it_is_told() {
 }
 
 #[test]
-fn a_machine_that_comes_back_is_listed_again_as_it_was() {
+fn machine_forgotten_returns_with_its_paths() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     for place in ["old", "new"] {
@@ -245,7 +245,7 @@ fn a_machine_that_comes_back_is_listed_again_as_it_was() {
 }
 
 #[test]
-fn files_that_were_copied_from_a_forgotten_machine_are_still_known() {
+fn machine_forgotten_files_are_still_recognized() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     // What lies on `b` reads as `b` has its paths; `c` is to replace it.
@@ -276,7 +276,7 @@ fn files_that_were_copied_from_a_forgotten_machine_are_still_known() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_machine_at_work_is_forgotten_only_by_force_and_loses_nothing() {
+fn machine_forget_with_live_lock_needs_force() {
     use crate::harness::client::Client;
     let env = TestEnv::new();
     let (a, b) = env.pair();
@@ -302,7 +302,7 @@ fn a_machine_at_work_is_forgotten_only_by_force_and_loses_nothing() {
     machine forget: b is forgotten; 1 lock given back
     --- exit 0
     ");
-    client.let_go();
+    client.finish();
     b.ended(running);
     b.ccsync(["push"]);
     assert!(names(&a).contains(&"b".to_owned()));

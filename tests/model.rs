@@ -340,7 +340,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_line_is_lost_doubled_or_torn_from_its_conversation(ops in prop::collection::vec(op(), 4..40)) {
+    fn model_random_commands_lose_and_duplicate_no_line(ops in prop::collection::vec(op(), 4..40)) {
         let mut world = World::new();
         for op in &ops {
             world.run(op);

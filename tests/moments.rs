@@ -19,15 +19,15 @@ const KILLS_PER_WORLD: u32 = 25;
 const COMMANDS: [&str; 6] = ["push", "push", "pull", "sync", "undo", "init"];
 
 #[test]
-fn killed_at_any_moment_nothing_is_lost_doubled_or_torn() {
+fn kill_at_random_moments_loses_no_line() {
     let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse::<u64>().ok());
     let kills = number("CCSYNC_KILLS").unwrap_or(25) as u32;
     let seed = number("CCSYNC_KILL_SEED").unwrap_or_else(|| fastrand::u64(..));
     for begun in (0..kills).step_by(KILLS_PER_WORLD as usize) {
         let mut story = Story::new(Rng::with_seed(seed + u64::from(begun)), seed);
         (0..KILLS_PER_WORLD.min(kills - begun)).for_each(|_| story.kill_once());
-        story.world.bring_back("a");
-        story.world.bring_back("b");
+        story.world.pull_everything_to("a");
+        story.world.pull_everything_to("b");
         story.world.check(&story.told());
     }
 }

@@ -19,7 +19,7 @@ fn kept(machine: &Machine) -> Vec<String> {
 }
 
 #[test]
-fn a_note_is_shown_once_on_top_and_then_kept() {
+fn note_is_shown_once_and_kept() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     insta::assert_snapshot!(a.ccsync(["note", "the tests\nneed a database"]).success());
@@ -50,7 +50,7 @@ fn a_note_is_shown_once_on_top_and_then_kept() {
 }
 
 #[test]
-fn a_note_for_one_machine_is_shown_there_only() {
+fn note_for_one_machine_is_shown_there_only() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let c = env.machine("c");
@@ -84,7 +84,7 @@ fn a_note_for_one_machine_is_shown_there_only() {
 }
 
 #[test]
-fn a_note_that_is_none_is_refused() {
+fn note_empty_or_too_long_is_refused() {
     let env = TestEnv::new();
     let (a, _) = env.pair_with_session();
     insta::assert_snapshot!(a.ccsync(["note", " \n "]).code(2));
@@ -94,7 +94,7 @@ fn a_note_that_is_none_is_refused() {
 }
 
 #[test]
-fn a_note_written_offline_waits_for_the_remote() {
+fn note_offline_is_queued() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let (remote, away) = (env.remote_of_pair(), env.root().join("away"));
@@ -116,7 +116,7 @@ fn a_note_written_offline_waits_for_the_remote() {
 }
 
 #[test]
-fn nothing_that_somebody_puts_among_the_notes_does_harm() {
+fn note_hostile_files_are_harmless() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let clone = Clone::of(&env.remote_of_pair(), &a);
@@ -173,7 +173,7 @@ fn nothing_that_somebody_puts_among_the_notes_does_harm() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn resume_shows_notes_before_the_client_runs() {
+fn resume_shows_notes_before_client_starts() {
     use crate::harness::client::Client;
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();

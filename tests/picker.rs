@@ -45,7 +45,7 @@ fn asked(terminal: &Terminal, question: &str) {
 }
 
 #[track_caller]
-fn nobody_holds_a_lock(env: &TestEnv) {
+fn assert_no_locks(env: &TestEnv) {
     assert_eq!(lock(&env.remote_of_pair(), ONE), None);
     assert_eq!(lock(&env.remote_of_pair(), TWO), None);
 }
@@ -63,7 +63,7 @@ fn ran(machine: &Machine) -> bool {
 }
 
 #[test]
-fn a_session_is_found_by_its_words_and_continued() {
+fn picker_filtered_session_is_resumed() {
     let env = TestEnv::new();
     let (_a, b) = two_sessions(&env);
     let at_b = Client::install(&b);
@@ -79,11 +79,11 @@ fn a_session_is_found_by_its_words_and_continued() {
     );
     assert_eq!(at_b.arguments(), [format!("--resume {ONE}")]);
     assert_eq!(questions(&b.text(ONE)), ["mend the roof", "with tar"]);
-    nobody_holds_a_lock(&env);
+    assert_no_locks(&env);
 }
 
 #[test]
-fn a_look_inside_and_back_decides_nothing() {
+fn picker_preview_and_cancel_starts_nothing() {
     let env = TestEnv::new();
     let (_a, b) = two_sessions(&env);
     let at_b = Client::install(&b);
@@ -103,11 +103,11 @@ fn a_look_inside_and_back_decides_nothing() {
         terminal.end().released().code(130);
     }
     assert!(!ran(&b), "no client ran");
-    nobody_holds_a_lock(&env);
+    assert_no_locks(&env);
 }
 
 #[test]
-fn a_narrow_terminal_is_wide_enough() {
+fn picker_works_in_narrow_terminal() {
     let env = TestEnv::new();
     let (_a, b) = two_sessions(&env);
     let at_b = Client::install(&b);
@@ -121,11 +121,11 @@ fn a_narrow_terminal_is_wide_enough() {
     terminal.type_in(ENTER);
     terminal.end().released().code(0);
     assert_eq!(questions(&b.text(TWO)), ["paint the fence", "in green"]);
-    nobody_holds_a_lock(&env);
+    assert_no_locks(&env);
 }
 
 #[test]
-fn no_key_is_lost_while_the_window_changes_its_size() {
+fn picker_resize_loses_no_key() {
     let env = TestEnv::new();
     let (_a, b) = two_sessions(&env);
     let at_b = Client::install(&b);
@@ -143,7 +143,7 @@ fn no_key_is_lost_while_the_window_changes_its_size() {
 }
 
 #[test]
-fn a_session_that_somebody_holds_is_taken_only_with_a_yes() {
+fn picker_locked_session_needs_confirmation() {
     let env = TestEnv::new();
     let (a, b) = two_sessions(&env);
     let (at_a, at_b) = (Client::install(&a), Client::install(&b));
@@ -176,15 +176,15 @@ fn a_session_that_somebody_holds_is_taken_only_with_a_yes() {
     asked(&terminal, "Take it over?");
     terminal.type_in("y");
     terminal.end().released().code(0);
-    at_a.let_go();
+    at_a.finish();
     a.ended(child).success();
     assert_eq!(questions(&a.text(TWO)), ["paint the fence", "from b"]);
     assert_eq!(a.sessions().len(), 3, "what a said is a fork");
-    nobody_holds_a_lock(&env);
+    assert_no_locks(&env);
 }
 
 #[test]
-fn a_project_that_is_missing_is_cloned_if_the_person_wants_that() {
+fn picker_missing_project_is_cloned_on_request() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let remote = project_remote(&env, &a);
@@ -214,7 +214,7 @@ fn a_project_that_is_missing_is_cloned_if_the_person_wants_that() {
         );
         ended.code(1);
         assert!(!b.home.join("lib").exists() && !ran(&b));
-        nobody_holds_a_lock(&env);
+        assert_no_locks(&env);
     }
     let terminal = resume(&at_b, &[ONE], "from b");
     asked(&terminal, "What now:");
@@ -231,11 +231,11 @@ fn a_project_that_is_missing_is_cloned_if_the_person_wants_that() {
             .contains(directory.to_str().unwrap()),
         "the client runs there"
     );
-    nobody_holds_a_lock(&env);
+    assert_no_locks(&env);
 }
 
 #[test]
-fn a_root_that_lies_elsewhere_here_is_asked_for() {
+fn picker_missing_placeholder_directory_is_asked_for() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     fs::create_dir_all(a.home.join("my/work/app")).unwrap();
@@ -253,7 +253,7 @@ fn a_root_that_lies_elsewhere_here_is_asked_for() {
         asked(&terminal, "Directory of WORK");
         terminal.type_in(answer);
         terminal.end().released().code(code);
-        nobody_holds_a_lock(&env);
+        assert_no_locks(&env);
     }
     assert_eq!(questions(&b.text(ONE)), ["hello", "from b"]);
     assert!(
@@ -267,7 +267,7 @@ fn a_root_that_lies_elsewhere_here_is_asked_for() {
 }
 
 #[test]
-fn without_the_remote_the_person_is_asked() {
+fn resume_offline_asks_before_start() {
     let env = TestEnv::new();
     let (a, b) = two_sessions(&env);
     let at_b = Client::install(&b);
@@ -297,5 +297,5 @@ fn without_the_remote_the_person_is_asked() {
     b.ccsync(["update"]).success();
     a.ccsync(["pull"]).success();
     assert_eq!(questions(&a.text(TWO)), ["paint the fence", "alone"]);
-    nobody_holds_a_lock(&env);
+    assert_no_locks(&env);
 }

@@ -89,7 +89,7 @@ pub(crate) fn project_remote(env: &TestEnv, machine: &Machine) -> PathBuf {
 }
 
 #[test]
-fn a_push_records_the_repository_and_an_unchanged_session_stays_as_it_is() {
+fn push_records_repository_once() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let first = repository(
@@ -163,7 +163,7 @@ fn a_push_records_the_repository_and_an_unchanged_session_stays_as_it_is() {
 }
 
 #[test]
-fn aliases_are_resolved_and_repositories_on_the_disk_are_portable() {
+fn push_remote_alias_and_local_remote_are_portable() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     git(
@@ -194,7 +194,7 @@ fn aliases_are_resolved_and_repositories_on_the_disk_are_portable() {
 
 #[test]
 #[cfg(unix)]
-fn worktrees_links_and_nested_repositories_are_what_git_takes_them_for() {
+fn push_repository_of_worktree_link_and_nested_match_git() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let first = repository(&a, "work/app", "https://example.org/al/app");
@@ -229,7 +229,7 @@ fn worktrees_links_and_nested_repositories_are_what_git_takes_them_for() {
 }
 
 #[test]
-fn a_repository_that_cannot_be_read_never_fails_a_push() {
+fn push_unreadable_repository_is_ignored() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let broken: [(&str, &str, &[u8]); 7] = [
@@ -279,7 +279,7 @@ fn a_repository_that_cannot_be_read_never_fails_a_push() {
 }
 
 #[test]
-fn what_another_machine_recorded_stays_where_there_is_no_repository() {
+fn push_without_repository_keeps_recorded_one() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     repository(&a, "work/app", "https://example.org/al/app");
@@ -314,7 +314,7 @@ fn append_at(machine: &Machine, hour: u32, question: &str) {
 }
 
 #[test]
-fn of_two_histories_the_one_that_was_active_later_says_what_was_checked_out() {
+fn merge_later_active_side_sets_checkout() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let [there, here] =
@@ -352,7 +352,7 @@ fn of_two_histories_the_one_that_was_active_later_says_what_was_checked_out() {
 }
 
 #[test]
-fn stores_without_it_and_newer_ones_are_read() {
+fn manifest_with_missing_or_newer_repository_is_read() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let somebody = env.machine("somebody");
@@ -385,7 +385,7 @@ fn stores_without_it_and_newer_ones_are_read() {
 }
 
 #[test]
-fn a_project_that_is_here_is_compared_with_what_the_session_saw() {
+fn resume_compares_checkout_with_recorded_one() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let first = repository(&a, "work/app", "https://example.org/al/app");
@@ -417,7 +417,7 @@ fn a_project_that_is_here_is_compared_with_what_the_session_saw() {
 
 #[test]
 #[cfg(unix)]
-fn a_git_that_takes_its_time_holds_nobody_up() {
+fn resume_slow_checkout_comparison_times_out() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let first = repository(&a, "work/app", "https://example.org/al/app");
@@ -446,7 +446,7 @@ fn a_git_that_takes_its_time_holds_nobody_up() {
 }
 
 #[test]
-fn a_project_that_is_not_here_is_cloned_to_where_the_session_expects_it() {
+fn resume_missing_project_is_cloned_to_expected_path() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let remote = project_remote(&env, &a);
@@ -486,7 +486,7 @@ fn a_project_that_is_not_here_is_cloned_to_where_the_session_expects_it() {
 }
 
 #[test]
-fn a_root_without_a_directory_here_is_named_with_the_one_it_would_have() {
+fn resume_missing_placeholder_suggests_directory() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let remote = project_remote(&env, &a);
@@ -517,7 +517,7 @@ fn a_root_without_a_directory_here_is_named_with_the_one_it_would_have() {
 }
 
 #[test]
-fn nothing_is_proposed_over_what_is_there_or_where_it_would_be_obeyed() {
+fn resume_clone_is_not_proposed_at_unsafe_path() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let somebody = env.machine("somebody");
@@ -551,7 +551,7 @@ fn nothing_is_proposed_over_what_is_there_or_where_it_would_be_obeyed() {
 }
 
 #[test]
-fn a_clone_that_fails_leaves_nothing_behind() {
+fn clone_failure_leaves_no_directory() {
     let env = TestEnv::new();
     let machine = env.machine("a");
     let into = machine.home.join("new/deep/app");
@@ -596,7 +596,7 @@ fn a_clone_that_fails_leaves_nothing_behind() {
 
 #[test]
 #[cfg(unix)]
-fn submodules_are_not_followed_and_nothing_of_the_remote_runs() {
+fn clone_ignores_submodules_and_runs_no_hooks() {
     let env = TestEnv::new();
     let machine = env.machine("a");
     let bare = project_remote(&env, &machine);

@@ -88,7 +88,7 @@ fn moved(env: &TestEnv, there: &str, here: &str) -> (Machine, Machine) {
 }
 
 #[test]
-fn a_clone_in_which_the_client_has_never_been_is_found_below_the_home_directory() {
+fn clone_unused_by_client_is_found_below_home() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     repository(&a, "work/app", SSH);
@@ -101,7 +101,7 @@ fn a_clone_in_which_the_client_has_never_been_is_found_below_the_home_directory(
 }
 
 #[test]
-fn a_session_lands_in_the_clone_that_is_here_and_is_exact_at_its_origin() {
+fn pull_session_into_local_clone_is_exact_at_origin() {
     let env = TestEnv::new();
     let (a, b) = moved(&env, "work/app", "code/my app_2");
     assert_lies_in(&b, ONE, "code/my app_2");
@@ -144,7 +144,7 @@ fn a_session_lands_in_the_clone_that_is_here_and_is_exact_at_its_origin() {
 }
 
 #[test]
-fn people_see_where_a_project_is_or_what_it_is_called() {
+fn list_shows_project_directory_or_name() {
     let env = TestEnv::new();
     let (a, b) = moved(&env, "work/app", "code/app");
     let list = b.ccsync(["list"]).success().stdout;
@@ -174,7 +174,7 @@ fn people_see_where_a_project_is_or_what_it_is_called() {
 }
 
 #[test]
-fn two_clones_and_a_worktree_of_one_remote_stay_apart() {
+fn clones_and_worktree_of_one_remote_stay_separate() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let three = "33333333-0000-4000-8000-000000000003";
@@ -238,7 +238,7 @@ fn two_clones_and_a_worktree_of_one_remote_stay_apart() {
 }
 
 #[test]
-fn a_session_of_a_worktree_goes_to_the_main_checkout_where_there_is_no_such_worktree_and_back() {
+fn pull_worktree_session_falls_back_to_main_checkout() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     repository(&a, "work/app", SSH);
@@ -284,8 +284,7 @@ fn a_session_of_a_worktree_goes_to_the_main_checkout_where_there_is_no_such_work
 }
 
 #[test]
-fn the_place_of_a_worktree_that_the_client_entered_beside_its_checkout_is_taken_by_no_other_checkout()
- {
+fn worktree_outside_checkout_path_is_not_reused() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     repository(&a, "work/app", SSH);
@@ -368,7 +367,7 @@ fn the_place_of_a_worktree_that_the_client_entered_beside_its_checkout_is_taken_
 }
 
 #[test]
-fn the_same_place_goes_before_other_clones_and_one_with_the_directory_before_that() {
+fn clone_with_directory_then_same_path_is_preferred() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     repository(&a, "work/app", SSH);
@@ -401,7 +400,7 @@ fn the_same_place_goes_before_other_clones_and_one_with_the_directory_before_tha
 }
 
 #[test]
-fn without_a_clone_a_session_goes_by_its_path_and_stays_where_it_is_when_one_appears() {
+fn session_location_is_stable_when_clone_appears() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     repository(&a, "work/app", SSH);
@@ -455,7 +454,7 @@ fn without_a_clone_a_session_goes_by_its_path_and_stays_where_it_is_when_one_app
 }
 
 #[test]
-fn a_clone_that_vanishes_or_moves_makes_no_fork() {
+fn clone_moved_or_deleted_makes_no_fork() {
     let env = TestEnv::new();
     let (a, b) = moved(&env, "work/app", "code/app");
     for (turn, place) in ["elsewhere/renamed", "gone"].iter().enumerate() {
@@ -488,7 +487,7 @@ fn a_clone_that_vanishes_or_moves_makes_no_fork() {
 }
 
 #[test]
-fn a_remote_that_is_renamed_or_removed_changes_nothing_that_is_there() {
+fn clone_remote_renamed_or_removed_changes_nothing() {
     let env = TestEnv::new();
     let (a, b) = moved(&env, "work/app", "code/app");
     git(
@@ -518,7 +517,7 @@ fn a_remote_that_is_renamed_or_removed_changes_nothing_that_is_there() {
 }
 
 #[test]
-fn a_project_without_a_remote_goes_by_its_root_and_by_its_path_under_the_home_directory() {
+fn project_without_remote_matched_by_placeholder_or_home() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     fs::create_dir_all(a.home.join("lab/x")).unwrap();
@@ -547,7 +546,7 @@ fn a_project_without_a_remote_goes_by_its_root_and_by_its_path_under_the_home_di
 }
 
 #[test]
-fn directories_of_one_repository_are_projects_of_their_own() {
+fn project_subdirectories_of_one_repository_are_separate() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     repository(&a, "work/mono", SSH);
@@ -579,7 +578,7 @@ fn directories_of_one_repository_are_projects_of_their_own() {
 }
 
 #[test]
-fn both_tails_of_a_session_in_two_clones_are_kept_once() {
+fn diverge_in_two_clones_keeps_both_versions_once() {
     let env = TestEnv::new();
     let (a, b) = moved(&env, "work/app", "code/app");
     a.append(ONE, "at a");
@@ -613,7 +612,7 @@ fn both_tails_of_a_session_in_two_clones_are_kept_once() {
 }
 
 #[test]
-fn a_pull_into_a_clone_can_be_taken_back() {
+fn undo_pull_into_clone_removes_session() {
     let env = TestEnv::new();
     let (a, b) = moved(&env, "work/app", "code/app");
     b.ccsync(["undo"]).success();
@@ -632,7 +631,7 @@ fn a_pull_into_a_clone_can_be_taken_back() {
 }
 
 #[test]
-fn a_session_without_a_place_names_the_clone_that_it_needs() {
+fn pull_unplaced_session_names_needed_clone() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     fs::create_dir_all(a.home.join("lab")).unwrap();
@@ -666,7 +665,7 @@ fn a_session_without_a_place_names_the_clone_that_it_needs() {
 }
 
 #[test]
-fn clones_below_a_placeholder_and_beside_other_sessions_are_found() {
+fn clones_found_below_placeholder_and_near_sessions() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     repository(&a, "work/app", SSH);
@@ -692,7 +691,7 @@ fn clones_below_a_placeholder_and_beside_other_sessions_are_found() {
 }
 
 #[test]
-fn a_session_that_was_stored_before_goes_on_with_its_repository() {
+fn push_session_gains_repository_later() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("hello").write();
@@ -716,7 +715,7 @@ fn a_session_that_was_stored_before_goes_on_with_its_repository() {
 }
 
 #[test]
-fn the_home_directory_and_what_has_a_placeholder_are_no_repository_of_a_session() {
+fn home_and_placeholder_directories_are_no_repository() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     repository(&a, "", "https://example.org/al/dotfiles");
@@ -746,7 +745,7 @@ fn the_home_directory_and_what_has_a_placeholder_are_no_repository_of_a_session(
 
 /// What somebody who can write to the store would like to happen.
 #[test]
-fn what_a_manifest_says_of_its_repository_leads_nowhere_else() {
+fn pull_hostile_repository_in_manifest_is_harmless() {
     use crate::harness::Clone;
     let env = TestEnv::new();
     let (a, b) = env.pair();
@@ -844,7 +843,7 @@ fn what_a_manifest_says_of_its_repository_leads_nowhere_else() {
 }
 
 #[test]
-fn a_git_file_that_leads_elsewhere_makes_no_clone_of_a_place() {
+fn clone_with_foreign_git_file_is_ignored() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     repository(&a, "work/app", SSH);
@@ -876,7 +875,7 @@ fn a_git_file_that_leads_elsewhere_makes_no_clone_of_a_place() {
 }
 
 #[test]
-fn the_model_is_told_where_the_repository_is_now() {
+fn path_notice_names_local_repository() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     repository(&a, "work/app", SSH);
@@ -931,7 +930,7 @@ fn the_model_is_told_where_the_repository_is_now() {
 }
 
 #[test]
-fn commits_in_the_clone_change_no_session() {
+fn clone_commits_change_no_session() {
     let env = TestEnv::new();
     let (a, b) = moved(&env, "work/app", "code/app");
     let head = a.git(&["rev-parse", "HEAD"]);
@@ -999,7 +998,7 @@ fn put_clone(machine: &Machine, from: &mut Option<usize>, to: usize) {
     }
 }
 
-fn takes_turns(first: usize, below: &str, steps: &[Step]) {
+fn run_steps(first: usize, below: &str, steps: &[Step]) {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let mut clones = [None, None];
@@ -1068,8 +1067,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 12, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_session_stays_one_wherever_clones_are_and_move(first in 0..PLACES.len(), below in 0..2_usize, steps in steps()) {
-        takes_turns(first, ["", "/crates/x_y"][below], &steps);
+    fn session_stays_single_while_clones_move(first in 0..PLACES.len(), below in 0..2_usize, steps in steps()) {
+        run_steps(first, ["", "/crates/x_y"][below], &steps);
     }
 }
 
@@ -1081,7 +1080,7 @@ fn cases() -> u32 {
 }
 
 #[test]
-fn an_earlier_state_is_put_where_the_clone_is() {
+fn restore_session_into_local_clone() {
     let env = TestEnv::new();
     let (a, b) = moved(&env, "work/app", "code/app");
     a.append(ONE, "later");
@@ -1121,7 +1120,7 @@ fn an_earlier_state_is_put_where_the_clone_is() {
 }
 
 #[test]
-fn a_fork_of_an_earlier_state_is_written_as_the_session_beside_it() {
+fn restore_as_fork_uses_directory_of_session() {
     let env = TestEnv::new();
     let (a, b) = moved(&env, "work/app", "code/app");
     a.append(ONE, "later");
@@ -1157,7 +1156,7 @@ fn a_fork_of_an_earlier_state_is_written_as_the_session_beside_it() {
 }
 
 #[test]
-fn what_is_synced_is_decided_by_where_the_clone_is() {
+fn exclude_and_include_match_local_clone_path() {
     for (args, comes) in [
         (["config", "include", "~/code/**"], true),
         (["config", "include", "~/work/**"], false),
@@ -1191,7 +1190,7 @@ fn what_is_synced_is_decided_by_where_the_clone_is() {
 }
 
 #[test]
-fn every_command_calls_a_project_the_same() {
+fn project_name_is_same_in_every_command() {
     let env = TestEnv::new();
     let (_, b) = moved(&env, "work/app", "code/app");
     let list = b.ccsync(["list", "--json"]).success().json();
@@ -1204,7 +1203,7 @@ fn every_command_calls_a_project_the_same() {
 }
 
 #[test]
-fn a_store_that_was_lost_where_there_is_no_clone_is_no_reason_for_a_fork() {
+fn push_after_lost_store_without_clone_makes_no_fork() {
     for (clone_at_a, clone_at_b) in [(true, false), (false, true)] {
         let env = TestEnv::new();
         let (a, b) = env.pair();
@@ -1235,7 +1234,7 @@ fn a_store_that_was_lost_where_there_is_no_clone_is_no_reason_for_a_fork() {
 }
 
 #[test]
-fn a_copy_of_another_machines_sessions_is_known_again() {
+fn import_copy_from_other_clone_is_recognized() {
     let env = TestEnv::new();
     let (a, b) = moved(&env, "work/app", "code/app");
     b.append(ONE, "there");
@@ -1273,7 +1272,7 @@ fn a_copy_of_another_machines_sessions_is_known_again() {
 }
 
 #[test]
-fn what_was_said_is_shown_with_the_paths_of_the_clone_that_is_here() {
+fn show_uses_paths_of_local_clone() {
     let env = TestEnv::new();
     let (a, b) = moved(&env, "work/app", "code/app");
     a.append(
@@ -1302,7 +1301,7 @@ fn what_was_said_is_shown_with_the_paths_of_the_clone_that_is_here() {
 }
 
 #[test]
-fn a_machine_that_was_forgotten_leaves_its_repositories_readable() {
+fn machine_forgotten_repositories_stay_readable() {
     let env = TestEnv::new();
     let (a, b) = moved(&env, "work/app", "code/app");
     b.append(ONE, "there");

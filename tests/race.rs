@@ -12,7 +12,7 @@ fn id(machine: usize, n: usize) -> String {
 }
 
 #[test]
-fn parallel_pushes_of_two_machines_all_arrive() {
+fn concurrent_pushes_of_two_machines_all_arrive() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     two_machines_push(&a, &b);
@@ -20,7 +20,7 @@ fn parallel_pushes_of_two_machines_all_arrive() {
 
 /// One machine reaches the remote on this disk by itself, the other's settings leave it to git.
 #[test]
-fn parallel_pushes_by_both_ways_all_arrive() {
+fn concurrent_pushes_by_both_transports_all_arrive() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let config = b.home.join(".gitconfig");
@@ -56,7 +56,7 @@ fn two_machines_push(a: &Machine, b: &Machine) {
 }
 
 #[test]
-fn processes_of_one_machine_wait_for_each_other() {
+fn concurrent_processes_of_one_machine_wait() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     (0..N).for_each(|n| drop(a.session(&id(0, n)).turn("hello").write()));
@@ -78,7 +78,7 @@ fn processes_of_one_machine_wait_for_each_other() {
 
 /// Both machines push their continuation of one session in the same moment: one keeps the id, the other becomes the fork.
 #[test]
-fn a_divergence_in_the_same_moment_keeps_both_tails() {
+fn concurrent_divergence_keeps_both_versions() {
     for _ in 0..5 {
         let env = TestEnv::new();
         let (a, b) = env.pair();

@@ -28,7 +28,7 @@ const PAGES: [&str; 6] = [
 ];
 
 #[test]
-fn every_console_block_of_the_readme_runs() {
+fn docs_every_console_block_of_readme_runs() {
     for page in PAGES {
         let blocks = blocks_of(page);
         assert!(!blocks.is_empty(), "{page} shows nothing");
@@ -45,7 +45,7 @@ fn every_console_block_of_the_readme_runs() {
 }
 
 #[test]
-fn every_console_block_of_the_page_on_projects_runs() {
+fn docs_every_console_block_of_projects_page_runs() {
     let blocks = blocks_of("docs/projects.md");
     assert!(!blocks.is_empty());
     for block in blocks {
@@ -172,7 +172,7 @@ fn line_fits(shown: &str, printed: &str) -> bool {
 }
 
 #[test]
-fn blocks_are_taken_apart() {
+fn docs_console_block_is_parsed() {
     let markdown =
         "a\n```console\n$ ccsync push  # now\n  x\n…\n$ ccsync undo\n```\n```sh\n$ rm\n```\n";
     let blocks = console_blocks(markdown);
@@ -188,7 +188,7 @@ fn blocks_are_taken_apart() {
 }
 
 #[test]
-fn an_ellipsis_stands_for_anything() {
+fn docs_ellipsis_matches_anything() {
     let shown = |lines: &[&str]| lines.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
     assert!(fits(&shown(&[]), &["x"]));
     assert!(fits(&shown(&["a", "…", "z"]), &["a", "b", "c", "z"]));

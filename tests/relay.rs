@@ -20,7 +20,7 @@ use crate::harness::{Ledger, Machine, TestEnv, markers};
 const SESSIONS: usize = 2;
 
 #[test]
-fn machines_that_hand_sessions_to_one_another_lose_no_turn() {
+fn resume_relay_of_three_machines_loses_no_turn() {
     let seconds = std::env::var("CCSYNC_RELAY_SECONDS")
         .ok()
         .and_then(|n| n.parse().ok())
@@ -74,7 +74,7 @@ fn machines_that_hand_sessions_to_one_another_lose_no_turn() {
     settle(&machines, &ledger);
     assert_eq!(locks(&remote), Vec::<String>::new());
     assert_remote_in_order(&remote, "in the end");
-    let moves = each_move_was_the_holders(&remote);
+    let moves = assert_moves_by_holder(&remote);
     assert!(
         moves > 0 && runs.iter().all(|runs| runs.done + runs.refused > 0),
         "{runs:?}, {moves} moves of sessions"
@@ -209,7 +209,7 @@ fn keep_moves(remote: &Path) {
 }
 
 /// Whoever moved a session had its lock before, and moved that in the same step. Gives how often that was so.
-fn each_move_was_the_holders(remote: &Path) -> usize {
+fn assert_moves_by_holder(remote: &Path) -> usize {
     let log = fs::read_to_string(remote.join("moves")).unwrap();
     let mut steps: BTreeMap<&str, BTreeMap<&str, (Oid, Oid)>> = BTreeMap::new();
     for line in log.lines() {

@@ -15,7 +15,7 @@ fn on_screen(machine: &Machine, rows: &str, args: &[&str]) -> Run {
 }
 
 #[test]
-fn turns_are_told_where_they_are_sent_and_where_they_arrive() {
+fn report_counts_pushed_and_pulled_turns() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("hello").turn("and more").write();
@@ -69,7 +69,7 @@ fn turns_are_told_where_they_are_sent_and_where_they_arrive() {
 }
 
 #[test]
-fn a_report_fills_one_screen_and_json_tells_all() {
+fn report_fits_screen_and_json_is_complete() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     for n in 0..60 {
@@ -132,7 +132,7 @@ fn a_report_fills_one_screen_and_json_tells_all() {
 }
 
 #[test]
-fn without_a_terminal_a_screen_has_24_lines_and_a_sync_fits_on_one() {
+fn report_without_terminal_fits_24_lines() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     for n in 0..30 {

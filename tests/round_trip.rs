@@ -5,7 +5,7 @@ use std::fs;
 use crate::harness::{ONE, TWO, TestEnv, chain_is_whole, questions};
 
 #[test]
-fn a_session_arrives_under_the_other_machines_path() {
+fn pull_session_has_local_project_path() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE)
@@ -37,7 +37,7 @@ fn a_session_arrives_under_the_other_machines_path() {
 }
 
 #[test]
-fn the_origin_gets_its_exact_bytes_back() {
+fn pull_at_origin_is_exact() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let home = a.home.display();
@@ -58,7 +58,7 @@ fn the_origin_gets_its_exact_bytes_back() {
 }
 
 #[test]
-fn a_session_grows_on_both_machines_in_turn() {
+fn sync_alternating_machines_extends_session() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("first").write();
@@ -84,7 +84,7 @@ fn a_session_grows_on_both_machines_in_turn() {
 }
 
 #[test]
-fn a_second_pull_or_push_does_nothing() {
+fn push_and_pull_again_do_nothing() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("hello").write();
@@ -106,7 +106,7 @@ fn a_second_pull_or_push_does_nothing() {
 }
 
 #[test]
-fn what_lies_beside_a_transcript_travels_with_it() {
+fn push_pull_includes_session_directory() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let extras = a.session(ONE).turn("hello").write().with_extension("");
@@ -138,7 +138,7 @@ fn what_lies_beside_a_transcript_travels_with_it() {
 }
 
 #[test]
-fn a_placeholder_moves_a_project_to_where_it_lies_here() {
+fn pull_placeholder_maps_project_directory() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let code = b.home.join("code");
@@ -162,7 +162,7 @@ fn a_placeholder_moves_a_project_to_where_it_lies_here() {
 }
 
 #[test]
-fn an_old_session_is_listed_and_comes_when_asked_for() {
+fn pull_old_session_is_listed_and_pulled_on_request() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).days_old(90).turn("long ago").write();
@@ -179,7 +179,7 @@ fn an_old_session_is_listed_and_comes_when_asked_for() {
 }
 
 #[test]
-fn more_days_bring_older_sessions() {
+fn pull_days_option_includes_older_sessions() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).days_old(90).turn("long ago").write();
@@ -189,7 +189,7 @@ fn more_days_bring_older_sessions() {
 }
 
 #[test]
-fn the_list_names_what_is_where() {
+fn list_names_location_of_sessions() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("hello").write();
@@ -226,7 +226,7 @@ fn the_list_names_what_is_where() {
 }
 
 #[test]
-fn status_tells_what_waits_without_asking_the_remote() {
+fn status_lists_pending_without_contacting_remote() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.session(ONE).turn("hello").write();

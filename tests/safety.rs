@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use crate::harness::{ONE, TWO, TestEnv, questions};
 
 #[test]
-fn a_dry_run_changes_nothing() {
+fn dry_run_changes_nothing() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("hello").write();
@@ -51,7 +51,7 @@ fn a_dry_run_changes_nothing() {
 }
 
 #[test]
-fn a_dry_push_leaves_the_whole_home_as_it_was() {
+fn push_dry_run_leaves_home_unchanged() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     a.session(ONE).turn("hello").write();
@@ -70,7 +70,7 @@ fn a_dry_push_leaves_the_whole_home_as_it_was() {
 }
 
 #[test]
-fn a_session_deleted_here_stays_in_the_store() {
+fn push_deleted_session_stays_in_store() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let path = a.session(ONE).turn("hello").write();
@@ -82,7 +82,7 @@ fn a_session_deleted_here_stays_in_the_store() {
 }
 
 #[test]
-fn undo_puts_back_what_pull_replaced() {
+fn undo_restores_what_pull_replaced() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let before = b.transcript(ONE);
@@ -97,7 +97,7 @@ fn undo_puts_back_what_pull_replaced() {
 }
 
 #[test]
-fn undo_leaves_what_changed_since() {
+fn undo_keeps_files_changed_since() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     a.append(ONE, "more");
@@ -109,7 +109,7 @@ fn undo_leaves_what_changed_since() {
 }
 
 #[test]
-fn undo_keeps_what_it_cannot_put_back() {
+fn undo_keeps_backup_it_cannot_restore() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     a.session(TWO).turn("two").write();
@@ -150,7 +150,7 @@ fn undo_keeps_what_it_cannot_put_back() {
 }
 
 #[test]
-fn undo_gives_back_the_time_too_and_goes_on_to_the_pull_before() {
+fn undo_restores_time_and_continues_with_previous_pull() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("hello").days_old(3).write();
@@ -175,7 +175,7 @@ fn undo_gives_back_the_time_too_and_goes_on_to_the_pull_before() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn undo_never_touches_a_running_session() {
+fn undo_running_session_is_unchanged() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let extras = a
@@ -230,7 +230,7 @@ fn undo_never_touches_a_running_session() {
 }
 
 #[test]
-fn nothing_to_undo_is_said() {
+fn undo_without_pull_says_so() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     insta::assert_snapshot!(a.ccsync(["undo"]), @r"
@@ -240,7 +240,7 @@ fn nothing_to_undo_is_said() {
 }
 
 #[test]
-fn a_torn_last_line_stays_on_its_origin() {
+fn push_torn_last_line_stays_local() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE)
@@ -262,7 +262,7 @@ fn a_torn_last_line_stays_on_its_origin() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_running_session_is_never_written_to() {
+fn pull_running_session_is_never_written() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     a.append(ONE, "more");
@@ -280,7 +280,7 @@ fn a_running_session_is_never_written_to() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_a_killed_client_left_behind_stops_nothing() {
+fn pull_stale_client_session_file_is_ignored() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     a.append(ONE, "more");
@@ -298,7 +298,7 @@ fn what_a_killed_client_left_behind_stops_nothing() {
 }
 
 #[test]
-fn the_store_is_clean_after_every_command() {
+fn store_is_clean_after_every_command() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("hello").write();
@@ -325,7 +325,7 @@ fn the_store_is_clean_after_every_command() {
 
 #[cfg(unix)]
 #[test]
-fn files_are_private_whatever_the_umask_is() {
+fn files_are_private_with_any_umask() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let extras = a.session(ONE).turn("hello").write().with_extension("");
@@ -362,7 +362,7 @@ fn files_are_private_whatever_the_umask_is() {
 }
 
 #[test]
-fn one_broken_session_does_not_stop_the_others() {
+fn push_broken_session_does_not_stop_others() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("good").write();
@@ -376,7 +376,7 @@ fn one_broken_session_does_not_stop_the_others() {
 }
 
 #[test]
-fn a_title_cannot_steer_the_terminal() {
+fn output_title_is_escaped_for_terminal() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.session(ONE).turn("evil \u{1b}[2J\u{202e}title").write();
@@ -393,7 +393,7 @@ fn a_title_cannot_steer_the_terminal() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_in_the_place_of_a_session_directory_is_not_entered() {
+fn push_symlinked_session_directory_is_not_read() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let extras = a.session(ONE).turn("hello").write().with_extension("");
@@ -416,7 +416,7 @@ fn a_link_in_the_place_of_a_session_directory_is_not_entered() {
 }
 
 #[test]
-fn what_a_killed_pull_left_behind_is_no_part_of_a_session() {
+fn push_temporary_files_of_killed_pull_are_ignored() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let extras = a
@@ -442,7 +442,7 @@ fn what_a_killed_pull_left_behind_is_no_part_of_a_session() {
 }
 
 #[test]
-fn what_lies_beside_a_missing_transcript_is_completed_or_left_alone() {
+fn pull_missing_transcript_with_files_is_completed_or_skipped() {
     for (there, code) in [("x", 0), ("something else", 3)] {
         let env = TestEnv::new();
         let (a, b) = env.pair();
@@ -475,7 +475,7 @@ fn what_lies_beside_a_missing_transcript_is_completed_or_left_alone() {
 }
 
 #[test]
-fn undo_leaves_a_transcript_whose_sub_agents_went_on() {
+fn undo_session_with_newer_sub_agents_is_kept() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     let agents = a

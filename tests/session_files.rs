@@ -12,10 +12,10 @@ const BACKUP: &str = "@file-history/0123456789abcdef@v1";
 
 /// Where the client keeps such files of the session `ONE`.
 fn apart(machine: &Machine, what: &str) -> PathBuf {
-    apart_of(machine, what, ONE)
+    external_dir_of(machine, what, ONE)
 }
 
-fn apart_of(machine: &Machine, what: &str, session: &str) -> PathBuf {
+fn external_dir_of(machine: &Machine, what: &str, session: &str) -> PathBuf {
     machine.home.join(".claude").join(what).join(session)
 }
 
@@ -44,7 +44,7 @@ fn task(machine: &Machine, status: &str) -> String {
 }
 
 /// A machine with a session, a backup of a file, and a task.
-fn worked_on(a: &Machine) -> Vec<u8> {
+fn write_session_with_external_files(a: &Machine) -> Vec<u8> {
     a.session(ONE).turn("hello").write();
     let code = code(a);
     put(a, "file-history", "0123456789abcdef@v1", &code);
@@ -53,10 +53,10 @@ fn worked_on(a: &Machine) -> Vec<u8> {
 }
 
 #[test]
-fn file_history_and_tasks_arrive_where_the_client_looks_for_them() {
+fn external_files_are_pulled_to_client_directories() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let code = worked_on(&a);
+    let code = write_session_with_external_files(&a);
     for (what, name) in [
         ("tasks", ".lock"),
         ("tasks", "1.json.lock"),
@@ -114,10 +114,10 @@ fn file_history_and_tasks_arrive_where_the_client_looks_for_them() {
 }
 
 #[test]
-fn a_task_that_changes_on_one_machine_changes_on_the_other() {
+fn external_files_task_change_is_synced() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    worked_on(&a);
+    write_session_with_external_files(&a);
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     put(&b, "tasks", "1.json", task(&b, "completed"));
@@ -148,10 +148,10 @@ fn a_task_that_changes_on_one_machine_changes_on_the_other() {
 }
 
 #[test]
-fn what_the_client_clears_away_stays_in_the_store_and_comes_when_asked_for() {
+fn external_files_cleaned_up_stay_in_store_until_pulled() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let code = worked_on(&a);
+    let code = write_session_with_external_files(&a);
     a.ccsync(["push"]).success();
     fs::remove_dir_all(a.home.join(".claude/file-history")).unwrap();
     for command in ["push", "push", "pull", "status", "verify"] {
@@ -187,10 +187,10 @@ fn what_the_client_clears_away_stays_in_the_store_and_comes_when_asked_for() {
 }
 
 #[test]
-fn it_comes_back_together_with_what_another_machine_said() {
+fn external_files_cleaned_up_return_with_new_turns() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    worked_on(&a);
+    write_session_with_external_files(&a);
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     fs::remove_dir_all(a.home.join(".claude/file-history")).unwrap();
@@ -206,10 +206,10 @@ fn it_comes_back_together_with_what_another_machine_said() {
 }
 
 #[test]
-fn a_session_removed_with_everything_comes_back_with_everything() {
+fn external_files_return_with_deleted_session() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
-    let code = worked_on(&a);
+    let code = write_session_with_external_files(&a);
     let before = a.client_tree();
     a.ccsync(["push"]).success();
     fs::remove_file(a.transcript_path(ONE)).unwrap();
@@ -235,10 +235,10 @@ fn a_session_removed_with_everything_comes_back_with_everything() {
 }
 
 #[test]
-fn an_undo_leaves_a_session_that_has_got_a_backup_since() {
+fn undo_session_with_newer_file_history_is_kept() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    worked_on(&a);
+    write_session_with_external_files(&a);
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     put(&b, "file-history", "0123456789abcdef@v2", "since\n");
@@ -252,10 +252,10 @@ fn an_undo_leaves_a_session_that_has_got_a_backup_since() {
 }
 
 #[test]
-fn a_fork_and_a_healed_copy_have_what_their_session_has() {
+fn external_files_are_copied_to_fork_and_repaired_copy() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    let code = worked_on(&a);
+    let code = write_session_with_external_files(&a);
     a.ccsync(["push"]).success();
     b.ccsync(["pull"]).success();
     a.append(ONE, "on a");
@@ -271,13 +271,13 @@ fn a_fork_and_a_healed_copy_have_what_their_session_has() {
         ("0123456789abcdef@v2", b"of b\n"),
     ] {
         assert_eq!(
-            fs::read(apart_of(&b, "file-history", &fork).join(name)).unwrap(),
+            fs::read(external_dir_of(&b, "file-history", &fork).join(name)).unwrap(),
             content,
             "{name}"
         );
     }
     assert_eq!(
-        fs::read_to_string(apart_of(&b, "tasks", &fork).join("1.json")).unwrap(),
+        fs::read_to_string(external_dir_of(&b, "tasks", &fork).join("1.json")).unwrap(),
         task(&b, "pending")
     );
     b.append_raw(ONE, b"{\"type\":\"us\n");
@@ -286,13 +286,13 @@ fn a_fork_and_a_healed_copy_have_what_their_session_has() {
         .unwrap()
         .to_owned();
     assert_eq!(
-        fs::read(apart_of(&b, "file-history", &copy).join("0123456789abcdef@v1")).unwrap(),
+        fs::read(external_dir_of(&b, "file-history", &copy).join("0123456789abcdef@v1")).unwrap(),
         code
     );
 }
 
 #[test]
-fn a_name_that_is_ours_is_refused_beside_a_transcript() {
+fn external_files_reserved_name_is_refused() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let extras = a.session(ONE).turn("hello").write().with_extension("");
@@ -314,10 +314,10 @@ fn a_name_that_is_ours_is_refused_beside_a_transcript() {
 
 #[cfg(unix)]
 #[test]
-fn what_lies_behind_a_link_is_neither_read_nor_written() {
+fn external_files_behind_symlink_are_not_used() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    worked_on(&a);
+    write_session_with_external_files(&a);
     a.ccsync(["push"]).success();
     let elsewhere = b.home.join("elsewhere");
     fs::create_dir_all(&elsewhere).unwrap();
@@ -337,10 +337,10 @@ fn what_lies_behind_a_link_is_neither_read_nor_written() {
 }
 
 #[test]
-fn names_of_a_newer_ccsync_are_left_alone() {
+fn external_files_unknown_names_are_preserved() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
-    worked_on(&a);
+    write_session_with_external_files(&a);
     a.ccsync(["push"]).success();
     let somebody = env.machine("somebody");
     let clone = Clone::of(&env.remote_of_pair(), &somebody);
@@ -397,10 +397,10 @@ fn names_of_a_newer_ccsync_are_left_alone() {
 }
 
 #[test]
-fn what_the_client_cleared_away_is_no_change_since_a_milestone() {
+fn restore_cleaned_up_external_files_are_no_change() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
-    let code = worked_on(&a);
+    let code = write_session_with_external_files(&a);
     a.ccsync(["milestone", "then"]).success();
     fs::remove_dir_all(a.home.join(".claude/file-history")).unwrap();
     let plan = a

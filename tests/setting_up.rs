@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::harness::{Machine, ONE, TestEnv, questions};
 
 #[test]
-fn init_without_a_terminal_asks_nothing() {
+fn init_without_terminal_asks_nothing() {
     let env = TestEnv::new();
     let a = env.machine("a");
     let run = a.ccsync(["init"]).success();
@@ -51,7 +51,7 @@ fn init_names_what_it_set_up() {
 }
 
 #[test]
-fn init_again_changes_only_what_is_given() {
+fn init_again_changes_only_given_settings() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let show = || a.ccsync(["config", "show", "--json"]).success().json();
@@ -66,7 +66,7 @@ fn init_again_changes_only_what_is_given() {
 }
 
 #[test]
-fn a_push_before_init_keeps_sessions_on_this_disk() {
+fn push_before_init_uses_local_remote() {
     let env = TestEnv::new();
     let a = env.machine("a");
     a.session(ONE).turn("hello").write();
@@ -84,7 +84,7 @@ fn a_push_before_init_keeps_sessions_on_this_disk() {
 }
 
 #[test]
-fn a_remote_named_later_takes_over_what_was_kept_here() {
+fn init_remote_later_pushes_local_sessions() {
     let env = TestEnv::new();
     let (a, b) = (env.machine("a"), env.machine("b"));
     a.session(ONE).turn("hello").write();
@@ -110,7 +110,7 @@ fn a_remote_named_later_takes_over_what_was_kept_here() {
 }
 
 #[test]
-fn a_dry_run_does_not_set_up() {
+fn push_dry_run_before_init_creates_nothing() {
     let env = TestEnv::new();
     let a = env.machine("a");
     let before = a.tree();
@@ -119,7 +119,7 @@ fn a_dry_run_does_not_set_up() {
 }
 
 #[test]
-fn settings_are_got_and_set() {
+fn config_get_and_set_settings() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     assert_eq!(a.ccsync(["config", "get", "days"]).success().stdout, "30\n");
@@ -144,7 +144,7 @@ fn settings_are_got_and_set() {
 }
 
 #[test]
-fn the_secret_of_a_remote_is_never_shown() {
+fn config_never_shows_remote_secret() {
     let env = TestEnv::new();
     let a = env.machine("a");
     a.ccsync(["init", "--yes"]).success();
@@ -173,7 +173,7 @@ fn the_secret_of_a_remote_is_never_shown() {
 }
 
 /// `a` with the placeholders `WORK` (`~/my/work`) and `FAR`, and a session in the one; pushed.
-fn a_with_placeholders(env: &TestEnv, remote: &Path) -> Machine {
+fn machine_with_placeholders(env: &TestEnv, remote: &Path) -> Machine {
     let a = env.machine("a");
     a.init(remote);
     for (name, path) in [("WORK", "~/my/work"), ("FAR", "/far/away")] {
@@ -186,10 +186,10 @@ fn a_with_placeholders(env: &TestEnv, remote: &Path) -> Machine {
 }
 
 #[test]
-fn a_second_machine_learns_the_placeholders_whose_directories_it_has() {
+fn init_second_machine_adopts_existing_placeholders() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
-    a_with_placeholders(&env, &remote);
+    machine_with_placeholders(&env, &remote);
     let b = env.machine("b");
     fs::create_dir_all(b.home.join("my/work")).unwrap();
     insta::assert_snapshot!(b.init(&remote), @r"
@@ -235,10 +235,10 @@ fn a_second_machine_learns_the_placeholders_whose_directories_it_has() {
 }
 
 #[test]
-fn without_a_yes_a_directory_is_only_proposed() {
+fn init_without_yes_only_suggests_placeholder() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
-    a_with_placeholders(&env, &remote);
+    machine_with_placeholders(&env, &remote);
     let b = env.machine("b");
     fs::create_dir_all(b.home.join("my/work")).unwrap();
     let run = b
@@ -261,7 +261,7 @@ fn without_a_yes_a_directory_is_only_proposed() {
 }
 
 #[test]
-fn what_programs_obey_is_learnt_from_nobody() {
+fn init_never_adopts_placeholder_at_unsafe_path() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let a = env.machine("a");
@@ -289,7 +289,7 @@ fn what_programs_obey_is_learnt_from_nobody() {
 }
 
 #[test]
-fn a_newcomer_whose_name_is_taken_gets_a_number() {
+fn init_taken_machine_name_gets_number() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let machines = ["x", "y", "z"].map(|name| env.machine(name));
@@ -333,7 +333,7 @@ fn a_newcomer_whose_name_is_taken_gets_a_number() {
 }
 
 #[test]
-fn machines_that_come_at_the_same_moment_are_told_apart() {
+fn init_concurrent_machines_get_distinct_names() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let machines: Vec<Machine> = (0..4).map(|n| env.machine(&format!("m{n}"))).collect();
@@ -375,7 +375,7 @@ fn machines_that_come_at_the_same_moment_are_told_apart() {
 
 /// Makes of the configuration of `machine` one that was written on another host, if hosts can be told apart here.
 #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
-fn as_if_copied(machine: &Machine) -> Option<()> {
+fn mark_config_as_copied(machine: &Machine) -> Option<()> {
     let file = machine.home.join(".config/ccsync/config.toml");
     let text = fs::read_to_string(&file).unwrap();
     let Some(line) = text.lines().find(|line| line.starts_with("host = ")) else {
@@ -387,10 +387,12 @@ fn as_if_copied(machine: &Machine) -> Option<()> {
 }
 
 #[test]
-fn a_configuration_that_was_copied_is_noticed_and_becomes_a_machine_of_its_own() {
+fn init_copied_config_gets_new_machine_id() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
-    let Some(()) = as_if_copied(&a) else { return };
+    let Some(()) = mark_config_as_copied(&a) else {
+        return;
+    };
     for command in ["push", "pull", "sync"] {
         let run = a.ccsync([command]).success();
         assert!(
@@ -434,12 +436,14 @@ fn a_configuration_that_was_copied_is_noticed_and_becomes_a_machine_of_its_own()
 }
 
 #[test]
-fn a_machine_that_was_installed_anew_keeps_its_id() {
+fn init_reinstalled_machine_keeps_id() {
     let env = TestEnv::new();
     let (a, _) = env.pair();
     let file = a.home.join(".config/ccsync/config.toml");
     let text = fs::read_to_string(&file).unwrap();
-    let Some(()) = as_if_copied(&a) else { return };
+    let Some(()) = mark_config_as_copied(&a) else {
+        return;
+    };
     a.ccsync(["init", "--yes"]).success();
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
     assert_eq!(a.ccsync(["pull"]).success().stderr, "");

@@ -59,7 +59,7 @@ fn shared(env: &TestEnv, files: &[(&str, &str)]) -> (Machine, Machine) {
 }
 
 #[test]
-fn nothing_of_it_travels_until_asked_for_and_some_of_it_never() {
+fn settings_are_pushed_only_when_enabled() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     write(&a, "settings.json", "{}\n");
@@ -103,7 +103,7 @@ fn nothing_of_it_travels_until_asked_for_and_some_of_it_never() {
 }
 
 #[test]
-fn without_a_terminal_nothing_is_applied_and_what_waits_is_said() {
+fn apply_without_terminal_lists_pending_changes() {
     let env = TestEnv::new();
     let (a, b) = offered(&env, &[("settings.json", "{\n  \"model\": \"opus\"\n}\n")]);
     let run = b.ccsync(["pull"]).success();
@@ -148,7 +148,7 @@ fn without_a_terminal_nothing_is_applied_and_what_waits_is_said() {
 
 #[test]
 #[cfg(unix)]
-fn a_yes_holds_for_this_very_content_and_a_no_until_it_changes() {
+fn apply_decision_holds_until_content_changes() {
     let env = TestEnv::new();
     let (a, b) = pair(&env);
     let answer = |key: &str, code: &str| {
@@ -199,7 +199,7 @@ fn a_yes_holds_for_this_very_content_and_a_no_until_it_changes() {
 
 #[test]
 #[cfg(unix)]
-fn a_difference_cannot_steer_the_terminal() {
+fn apply_difference_is_escaped_for_terminal() {
     let env = TestEnv::new();
     let (a, b) = pair(&env);
     write(
@@ -226,7 +226,7 @@ fn a_difference_cannot_steer_the_terminal() {
 }
 
 #[test]
-fn changes_on_both_sides_are_put_together_where_they_do_not_meet() {
+fn apply_separate_changes_are_merged() {
     let env = TestEnv::new();
     let settings = |one: &str, two: &str| {
         format!("{{\n  \"a\": {one},\n  \"b\": 0,\n  \"c\": 0,\n  \"d\": {two}\n}}\n")
@@ -262,7 +262,7 @@ fn changes_on_both_sides_are_put_together_where_they_do_not_meet() {
 }
 
 #[test]
-fn two_pushes_at_once_lose_neither_and_nothing_runs_unseen() {
+fn settings_concurrent_pushes_need_approval_and_lose_nothing() {
     let env = TestEnv::new();
     let (a, b) = pair(&env);
     write(&a, "commands/go.md", "a\n");
@@ -287,7 +287,7 @@ fn two_pushes_at_once_lose_neither_and_nothing_runs_unseen() {
 }
 
 #[test]
-fn a_command_that_is_removed_is_removed_elsewhere_after_a_yes() {
+fn apply_removes_command_after_approval() {
     let env = TestEnv::new();
     let (a, b) = shared(
         &env,
@@ -305,7 +305,7 @@ fn a_command_that_is_removed_is_removed_elsewhere_after_a_yes() {
 }
 
 #[test]
-fn settings_that_name_a_secret_stay_here() {
+fn settings_with_secret_are_not_pushed() {
     let env = TestEnv::new();
     let (a, _) = pair(&env);
     write(
@@ -347,7 +347,7 @@ fn settings_that_name_a_secret_stay_here() {
 
 #[test]
 #[cfg(unix)]
-fn a_no_to_something_new_does_not_take_it_from_anybody() {
+fn apply_declined_new_file_stays_in_store() {
     let env = TestEnv::new();
     let (a, b) = offered(&env, &[("commands/go.md", "one\n")]);
     let terminal = Terminal::start(b.command(["apply"]), 100, 30);
@@ -365,7 +365,7 @@ fn a_no_to_something_new_does_not_take_it_from_anybody() {
 }
 
 #[test]
-fn what_a_push_could_not_send_is_said_and_a_yes_puts_it_together() {
+fn push_unsent_settings_are_named_and_apply_merges() {
     let env = TestEnv::new();
     let text = |one: &str, two: &str| format!("{one}\n\n- same\n- same again\n\n{two}\n");
     let (a, b) = shared(&env, &[("commands/go.md", &text("0", "0"))]);
@@ -397,7 +397,7 @@ fn what_a_push_could_not_send_is_said_and_a_yes_puts_it_together() {
 }
 
 #[test]
-fn a_former_yes_does_not_replace_what_was_changed_here_since() {
+fn apply_earlier_approval_does_not_replace_local_change() {
     let env = TestEnv::new();
     let (a, b) = pair(&env);
     write(&a, "commands/go.md", "one\n");
@@ -415,7 +415,7 @@ fn a_former_yes_does_not_replace_what_was_changed_here_since() {
 }
 
 #[test]
-fn what_was_put_together_and_taken_back_is_asked_again() {
+fn apply_after_undo_of_merge_asks_again() {
     let env = TestEnv::new();
     let text = |one: &str, two: &str| format!("{one}\n\n- same\n- same again\n\n{two}\n");
     let (a, b) = shared(&env, &[("commands/go.md", &text("0", "0"))]);
@@ -433,7 +433,7 @@ fn what_was_put_together_and_taken_back_is_asked_again() {
 
 #[test]
 #[cfg(unix)]
-fn a_yes_is_none_to_what_changed_since_it_was_shown() {
+fn apply_file_changed_while_asking_is_skipped() {
     let env = TestEnv::new();
     let (a, b) = pair(&env);
     write(&a, "commands/go.md", "theirs\n");
@@ -458,7 +458,7 @@ fn a_yes_is_none_to_what_changed_since_it_was_shown() {
 
 #[test]
 #[cfg(unix)]
-fn directories_that_become_links_are_not_removed_elsewhere() {
+fn settings_directory_replaced_by_symlink_is_not_a_removal() {
     let env = TestEnv::new();
     let (a, b) = shared(
         &env,
@@ -483,7 +483,7 @@ fn directories_that_become_links_are_not_removed_elsewhere() {
 }
 
 #[test]
-fn settings_that_cannot_be_looked_at_stay_here() {
+fn settings_invalid_json_is_not_pushed() {
     let env = TestEnv::new();
     let (a, _) = pair(&env);
     write(
@@ -520,7 +520,7 @@ mod programs {
         fs::set_permissions(file(machine, name), fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    fn is_silent(machine: &Machine) {
+    fn assert_silent(machine: &Machine) {
         for command in ["push", "pull", "apply"] {
             let run = machine.ccsync([command]).success();
             assert!(!run.stdout.contains("skills"), "{}: {run}", machine.name);
@@ -544,14 +544,14 @@ mod programs {
     }
 
     #[test]
-    fn a_script_of_a_skill_can_be_run_elsewhere_after_a_yes() {
+    fn apply_skill_script_is_executable_after_approval() {
         let env = TestEnv::new();
         let (a, b) = with_script(&env);
         assert_eq!(
             (mode(&b, RUN), mode(&b, "skills/s/SKILL.md")),
             (0o700, 0o600)
         );
-        [&a, &b].into_iter().for_each(is_silent);
+        [&a, &b].into_iter().for_each(assert_silent);
         assert_eq!(
             mode(&a, RUN),
             0o755,
@@ -585,7 +585,7 @@ mod programs {
                 "{run}"
             );
             assert_eq!(mode(to, RUN) & 0o100 != 0, program);
-            [&a, &b].into_iter().for_each(is_silent);
+            [&a, &b].into_iter().for_each(assert_silent);
         }
         a.ccsync(["undo"]).success();
         assert_eq!(mode(&a, RUN), 0o644);
@@ -597,7 +597,7 @@ mod programs {
     }
 
     #[test]
-    fn the_right_changes_on_one_side_and_the_text_on_the_other() {
+    fn apply_executable_bit_and_text_changes_are_merged() {
         let env = TestEnv::new();
         let (a, b) = with_script(&env);
         write(&a, RUN, "#!/bin/sh\n\none\n\nTWO\n");
@@ -613,11 +613,11 @@ mod programs {
         send(&b, &a);
         a.ccsync(["apply", "--yes"]).success();
         assert_eq!((read(&a, RUN), mode(&a, RUN)), (read(&b, RUN), 0o600));
-        [&a, &b].into_iter().for_each(is_silent);
+        [&a, &b].into_iter().for_each(assert_silent);
     }
 
     #[test]
-    fn a_no_to_the_right_takes_it_from_nobody() {
+    fn apply_declined_executable_bit_stays_in_store() {
         let env = TestEnv::new();
         let (a, b) = shared(&env, &[(RUN, "true\n")]);
         set_mode(&a, RUN, 0o755);
@@ -628,12 +628,12 @@ mod programs {
         terminal.type_in("n");
         terminal.end().released().code(0);
         assert_eq!(mode(&b, RUN), 0o600);
-        [&b, &a].into_iter().for_each(is_silent);
+        [&b, &a].into_iter().for_each(assert_silent);
         assert_eq!(mode(&a, RUN), 0o755);
     }
 
     #[test]
-    fn an_older_ccsync_that_knows_of_no_rights_takes_none_away() {
+    fn settings_older_version_keeps_executable_bit() {
         let env = TestEnv::new();
         let (a, b) = with_script(&env);
         let clone = Clone::of(&env.remote_of_pair(), &a);
@@ -649,7 +649,7 @@ mod programs {
         assert_eq!(mode(&b, RUN), 0o700);
         // Whoever has it says it again.
         b.ccsync(["push"]).success();
-        [&a, &b].into_iter().for_each(is_silent);
+        [&a, &b].into_iter().for_each(assert_silent);
         let c = env.machine("c");
         c.init(&env.remote_of_pair());
         c.ccsync(["config", "set", "beside", "skills"]).success();

@@ -5,7 +5,7 @@ use crate::harness::{CTRL_C, ENTER, Terminal, TestEnv};
 const QUESTION: &str = "Private git repository for your sessions";
 
 #[test]
-fn init_asks_for_the_remote() {
+fn init_in_terminal_asks_for_remote() {
     let env = TestEnv::new();
     let a = env.machine("a");
     let remote = env.bare_remote();
@@ -25,7 +25,7 @@ fn init_asks_for_the_remote() {
 }
 
 #[test]
-fn a_question_that_is_not_answered_leaves_the_terminal_as_it_was() {
+fn init_cancelled_prompt_restores_terminal() {
     let env = TestEnv::new();
     let a = env.machine("a");
     let terminal = Terminal::start(a.command(["init"]), 120, 20);
@@ -37,7 +37,7 @@ fn a_question_that_is_not_answered_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn init_asks_for_the_directories_of_placeholders_and_proposes_what_it_finds() {
+fn init_in_terminal_suggests_placeholder_directories() {
     let env = TestEnv::new();
     let remote = env.bare_remote();
     let (a, b) = (env.machine("a"), env.machine("b"));

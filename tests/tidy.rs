@@ -24,7 +24,7 @@ fn packs(git_dir: &Path) -> usize {
 }
 
 #[test]
-fn many_packs_are_put_together_unless_the_user_wants_no_housekeeping() {
+fn repack_many_packs_unless_gc_auto_is_disabled() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
     let repositories = [a.store().join(".git")];

@@ -44,7 +44,7 @@ impl Reader {
 
 /// Fails unless the run and the page both say so.
 #[track_caller]
-fn looks_like(run: &Run, words: &[&str]) {
+fn assert_run_and_page_contain(run: &Run, words: &[&str]) {
     let all = format!("{}{}", run.stdout, run.stderr);
     for word in words {
         assert!(all.contains(word), "{word:?} is not in\n{run}");
@@ -55,20 +55,20 @@ fn looks_like(run: &Run, words: &[&str]) {
     }
 }
 
-fn not_visible(reader: &Reader) {
+fn session_not_visible(reader: &Reader) {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.ccsync(["config", "add-placeholder", "WORK=~/work"])
         .success();
     a.session(ONE).days_old(100).turn("hello").write();
     reader.types(&a, "ccsync push").success();
-    looks_like(
+    assert_run_and_page_contain(
         &reader.types(&b, "ccsync pull"),
         &["left in the store", "not active for 30 days"],
     );
     let all = reader.types(&b, "ccsync list --remote").success();
     assert!(all.stdout.contains(&ONE[..8]), "{all}");
-    looks_like(
+    assert_run_and_page_contain(
         &reader.types(&b, "ccsync pull 11111111"),
         &["no place for", "ccsync config add-placeholder WORK="],
     );
@@ -128,7 +128,7 @@ fn locked(reader: &Reader) {
         commit.trim(),
     ]);
     let resume = b.ccsync(["resume", ONE]).code(4);
-    looks_like(&resume, &["is locked by desk"]);
+    assert_run_and_page_contain(&resume, &["is locked by desk"]);
     let shown = reader.types(&b, "ccsync lock show").success();
     assert!(shown.stdout.contains("desk"), "{shown}");
     reader.types(&b, "ccsync lock cleanup");
@@ -185,10 +185,10 @@ fn wrong_directory(reader: &Reader) {
         "{:?}",
         b.transcript_path(ONE)
     );
-    clone_that_is_not_known(reader);
+    unknown_clone(reader);
 }
 
-fn clone_that_is_not_known(reader: &Reader) {
+fn unknown_clone(reader: &Reader) {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     repository(&a, "work/app", "git@github.com:al/app.git");
@@ -231,7 +231,7 @@ fn refused(reader: &Reader) {
     refusing(&env, message);
     a.append(ONE, "a key");
     let run = reader.types(&a, "ccsync push").code(6);
-    looks_like(
+    assert_run_and_page_contain(
         &run,
         &[
             "not on the remote",
@@ -251,7 +251,7 @@ fn refused(reader: &Reader) {
         &env,
         "echo 'fatal: pack exceeds maximum allowed size' >&2; exit 1",
     );
-    looks_like(
+    assert_run_and_page_contain(
         &reader.types(&a, "ccsync push").code(6),
         &["pack exceeds maximum allowed size"],
     );
@@ -289,7 +289,7 @@ fn busy_and_offline(reader: &Reader) {
     let away = env.root().join("away.git");
     fs::rename(env.remote_of_pair(), &away).unwrap();
     a.append(ONE, "more");
-    looks_like(
+    assert_run_and_page_contain(
         &reader.types(&a, "ccsync push").code(6),
         &["queued: 1 commit here, the next command sends it"],
     );
@@ -324,7 +324,7 @@ fn damaged(reader: &Reader) {
         "0123456789012345678901234567890123456789\n",
     )
     .unwrap();
-    looks_like(
+    assert_run_and_page_contain(
         &reader.types(&a, "ccsync push").code(1),
         &["the store's git repository could not be used"],
     );
@@ -340,10 +340,10 @@ fn damaged(reader: &Reader) {
 }
 
 #[test]
-fn every_symptom_is_mended_by_the_command_that_the_page_shows() {
+fn docs_every_troubleshooting_command_fixes_its_symptom() {
     let reader = Reader::default();
     for symptom in [
-        not_visible,
+        session_not_visible,
         locked,
         wrong_directory,
         refused,

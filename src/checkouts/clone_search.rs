@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn repositories_are_found_some_levels_down_and_behind_no_link() {
+    fn clones_search_is_bounded_in_depth_and_skips_links() {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path();
         for repository in [

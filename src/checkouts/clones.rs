@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    pub(crate) fn the_main_checkout_is_found_from_a_worktree_and_from_what_the_client_knows() {
+    pub(crate) fn clones_main_checkout_found_from_worktree_and_project_list() {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().canonicalize().unwrap();
         let main = home.join(".work/main");
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    pub(crate) fn what_cannot_be_read_knows_nothing_and_is_written_anew() {
+    pub(crate) fn clones_unreadable_cache_is_empty_and_rewritten() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("clones.json");
         let session: SessionId = "3f2a8c1e-0000-4000-8000-000000000000".parse().unwrap();
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    pub(crate) fn a_command_that_needs_nothing_reads_and_writes_nothing() {
+    pub(crate) fn clones_unused_cache_is_not_read_or_written() {
         let dir = tempfile::tempdir().unwrap();
         let known = clones(dir.path());
         known.keep_only(&BTreeSet::new());

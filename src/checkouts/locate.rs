@@ -403,7 +403,7 @@ mod tests {
     use crate::domain::placeholder::System;
 
     #[test]
-    fn the_top_is_learned_from_the_directories_that_a_file_names() {
+    fn repo_top_candidates_come_from_directory() {
         assert_eq!(
             tops("/h/app/crates/x", "crates/x"),
             ["/h/app", "/h/app/crates/x"]
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repository_is_spelled_as_the_roots_of_the_machine_are() {
+    fn repo_path_uses_form_of_placeholders() {
         let home = |path: &str, resolved| {
             Placeholder::new(System::Linux, PlaceholderName::home(), path, resolved).unwrap()
         };

@@ -108,12 +108,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn args_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn placeholders_are_names_and_absolute_directories() {
+    fn args_placeholder_takes_name_and_absolute_directory() {
         let dir = |text: &str| {
             let parsed: PlaceholderArg = text
                 .parse()

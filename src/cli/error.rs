@@ -722,7 +722,7 @@ mod tests {
     }
 
     #[test]
-    fn environment_errors() {
+    fn error_environment_messages_and_hints() {
         let relative = EnvError::Relative {
             variable: "CCSYNC_HOME",
             path: "x".into(),
@@ -737,7 +737,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_clone_is_moved_away_by_the_command_that_is_shown() {
+    fn error_damaged_store_hint_quotes_its_path() {
         let shown_at = |error: StoreError, store: &str| {
             let error = CliError::from(SyncError::from(error)).about_store(Path::new(store));
             captured(|output| error.show(output)).1
@@ -758,7 +758,7 @@ mod tests {
     }
 
     #[test]
-    fn config_errors() {
+    fn error_config_messages_and_hints() {
         let syntax = ConfigError::Syntax {
             path: "/c/config.toml".into(),
             line: 3,
@@ -787,7 +787,7 @@ mod tests {
     }
 
     #[test]
-    fn remote_errors() {
+    fn error_remote_messages_and_hints() {
         let remote = || "https://***@host/s.git".to_owned();
         let errors = [
             RemoteError::Unreachable {
@@ -826,12 +826,12 @@ mod tests {
     }
 
     #[test]
-    fn url_errors() {
+    fn error_url_messages_and_hints() {
         insta::assert_snapshot!([UrlError::Empty, UrlError::Host].map(shown).join("\n"));
     }
 
     #[test]
-    fn lock_and_path_errors() {
+    fn error_lock_and_path_messages_and_hints() {
         let errors = [
             LockError::Busy { pid: Some(7) },
             LockError::Interrupted,
@@ -841,7 +841,7 @@ mod tests {
     }
 
     #[test]
-    fn command_errors() {
+    fn error_command_messages_and_hints() {
         let broken = || io::Error::from(io::ErrorKind::NotConnected);
         let errors = [
             CliError::stdout(broken()),
@@ -858,7 +858,7 @@ mod tests {
     }
 
     #[test]
-    fn sync_errors() {
+    fn error_sync_messages_and_hints() {
         let errors = [
             SyncError::NotSetUp,
             SyncError::Store(StoreError::Newer { found: 2 }),
@@ -913,7 +913,7 @@ mod tests {
     }
 
     #[test]
-    fn clone_errors() {
+    fn error_clone_messages_and_hints() {
         let remote = || "git@host:al/it's.git".to_owned();
         let of = |source| CloneError::Remote {
             source,
@@ -940,7 +940,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_has_its_code() {
+    fn error_each_kind_has_its_exit_code() {
         let code = |e: CliError| e.exit().code();
         assert_eq!(code(SyncError::NotSetUp.into()), 1);
         assert_eq!(code(UrlError::Empty.into()), 2);

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_numbers_are_a_promise() {
+    fn exit_codes_are_stable() {
         assert_eq!(
             Exit::ALL.map(Exit::code),
             [0, 1, 2, 3, 4, 5, 6, 70, 75, 130]
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn done_is_0() {
+    fn exit_success_is_0() {
         let listed = Outcome::Listed {
             reason: String::new(),
         };
@@ -237,12 +237,12 @@ mod tests {
     }
 
     #[test]
-    fn a_remote_not_reached_with_nothing_queued_is_1() {
+    fn exit_unreachable_remote_with_empty_queue_is_1() {
         assert_eq!(code(&[skipped(), forked()], queued(0)), 1);
     }
 
     #[test]
-    fn skipped_is_3() {
+    fn exit_skipped_session_is_3() {
         assert_eq!(
             code(&[added(), skipped(), forked()], RemoteState::NotContacted),
             3
@@ -250,17 +250,17 @@ mod tests {
     }
 
     #[test]
-    fn diverged_is_5() {
+    fn exit_diverged_session_is_5() {
         assert_eq!(code(&[forked(), added()], RemoteState::NotContacted), 5);
     }
 
     #[test]
-    fn queued_is_6() {
+    fn exit_queued_push_is_6() {
         assert_eq!(code(&[skipped(), forked()], queued(2)), 6);
     }
 
     #[test]
-    fn the_worse_of_two_is_kept_in_either_order() {
+    fn exit_more_severe_code_wins_in_either_order() {
         let order = [
             Exit::Done,
             Exit::Diverged,

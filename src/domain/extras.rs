@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_project_has_one_shelf_whatever_its_name() {
+    fn extras_every_project_name_has_a_valid_bundle_id() {
         let identity = |text: &str| ProjectKey::Identity(ProjectIdentity::new(text).unwrap());
         let app = BundleId::of_project(&identity("github.com/al/My.App"));
         assert!(app.as_str().starts_with("memory/my-app-"), "{app}");
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn other_directories_are_no_shelves() {
+    fn extras_bundle_id_rejects_other_directories() {
         for bad in [
             "",
             "memory/",
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_named_travels() {
+    fn extras_unknown_user_file_is_not_synced() {
         for never in [
             "settings.local.json",
             ".credentials.json",

@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn roots_are_absolute_and_below_the_file_system_root() {
+    fn placeholder_path_is_absolute_and_not_filesystem_root() {
         let root = |system, path| {
             Placeholder::new(system, PlaceholderName::home(), path, None).map(|r| r.path)
         };

@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_in_different_places_are_both_made() {
+    fn merge_separate_changes_are_both_applied() {
         assert_eq!(
             merged(Some("1\n2\n3\n4\n"), "0\n1\n2\n3\n4\n", "1\n2\n3\nfour\n"),
             ("0\n1\n2\n3\nfour\n".to_owned(), 0)
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn additions_in_one_place_are_both_kept() {
+    fn merge_additions_at_one_place_are_both_kept() {
         assert_eq!(
             merged(Some("# i\n"), "# i\n- b\n", "# i\n- a\n"),
             ("# i\n- a\n- b\n".to_owned(), 0)
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn two_versions_of_a_line_are_both_kept_and_named() {
+    fn merge_conflicting_lines_are_both_kept_and_labelled() {
         let expected = "x\n[ccsync: these lines differ on two machines. On desk:]\nblue\n[ccsync: on laptop:]\nred\n\
                         [ccsync: until here. Keep what is right, and remove these three lines.]\ny\n";
         assert_eq!(
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_stronger_than_a_removal() {
+    fn merge_change_wins_over_removal() {
         assert_eq!(
             merged(Some("a\nb\nc\n"), "a\nc\n", "a\nB\nc\n"),
             ("a\nB\nc\n".to_owned(), 0)
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_cannot_write_between_the_lines_with_its_name() {
+    fn merge_hostile_machine_name_is_sanitized() {
         let (a, b) = (doc("a\n"), doc("b\n"));
         let hostile = "x:]\n\u{1b}[2Jignore all[";
         let found = merge(
@@ -444,7 +444,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
         #[test]
-        fn merging_is_symmetric_and_loses_no_addition(base in proptest::option::of(text()), a in text(), b in text()) {
+        fn merge_is_symmetric_and_keeps_additions(base in proptest::option::of(text()), a in text(), b in text()) {
             let (one, n) = merged(base.as_deref(), &a, &b);
             let (da, db) = (doc(&a), doc(&b));
             let other = merge(base.as_deref().map(doc).as_ref(), Side { doc: &db, machine: "desk" }, Side { doc: &da, machine: "laptop" });
@@ -458,7 +458,7 @@ mod tests {
         }
 
         #[test]
-        fn merging_again_changes_nothing(base in text(), a in text(), b in text()) {
+        fn merge_repeated_is_idempotent(base in text(), a in text(), b in text()) {
             let (once, _) = merged(Some(&base), &a, &b);
             prop_assert_eq!(merged(Some(&base), &once, &once).0, once.clone());
             prop_assert_eq!(merged(Some(&base), &a, &a).0, a.clone());

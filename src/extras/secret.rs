@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_an_env_and_in_headers_tell() {
+    fn secret_found_by_env_and_header_names() {
         assert!(
             holds(r#"{"env":{"ANTHROPIC_API_KEY":"x"}}"#)
                 && holds(r#"{"env":{"github_token":"x"}}"#)
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_a_well_known_form_tell_wherever_they_are() {
+    fn secret_found_by_known_value_form() {
         let (letters, capitals) = ("a1B2".repeat(10), "A1B2".repeat(4));
         let secrets = [
             format!("sk-ant-api03-{letters}"),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_speaks_of_keys_travels() {
+    fn secret_mention_of_key_names_is_allowed() {
         for text in [
             "Bash(grep -r sk-ant- .)",
             "Bash(rg 'ghp_|github_pat_|AKIA|xox')",

@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_those_of_the_reading_machine_and_come_back_exactly() {
+    fn extras_text_paths_are_local_and_round_trip() {
         let a = PathRewriter::new(
             &placeholders(&[("HOME", "/home/al"), ("WORK", "/srv/work")]),
             Some((Path::new("/home/al/app"), true)),
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_knows_of_no_programs_changes_none() {
+    fn extras_unknown_executable_right_is_unchanged() {
         let doc = |executable| TextFile {
             executable,
             ..TextFile::default()
@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_of_texts_are_kept() {
+    fn extras_text_line_ends_round_trip() {
         let path_rewriter = PathRewriter::new(&placeholders(&[("HOME", "/home/al")]), None);
         for text in ["", "\n", "a", "a\n", "a\n\n", "\n\n", "a\r\nb"] {
             assert_eq!(
@@ -510,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_contradicts_itself_is_refused() {
+    fn extras_inconsistent_stored_text_is_refused() {
         let run = |lines| ExtraRun {
             lines,
             placeholders: None,

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_id_depends_on_what_diverged_and_on_nothing_else() {
+    fn fork_id_depends_on_diverged_content_only() {
         let session: SessionId = "3f2a8c1e-0000-4000-8000-000000000000"
             .parse()
             .expect("an id");

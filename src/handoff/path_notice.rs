@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_root_is_named_once() {
+    fn path_notice_names_each_placeholder_once() {
         let moved = |then: &str, now: Option<&str>| (then.to_owned(), now.map(str::to_owned));
         let moves = [moved("/home/al", Some("/Users/al")), moved("/srv/x", None)]
             .into_iter()

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_another_machine_has_below_its_home_is_proposed_below_this_ones() {
+    fn placeholder_suggestion_below_home_moves_to_local_home() {
         let here = placeholders(System::Linux, &[("HOME", "/home/bo")]);
         let name: PlaceholderName = "WORK".parse().unwrap();
         for (there, proposed) in [
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_proposed_where_programs_look_for_what_they_run() {
+    fn project_directory_read_by_programs_is_not_proposed() {
         for good in [
             "{{HOME}}/work/app",
             "{{WORK}}",
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn the_top_of_the_clone_lies_above_the_directory() {
+    fn project_clone_top_is_found_above_subdirectory() {
         let of = |directory: &str, below: &str| {
             top(Path::new(directory), &SubDirectory::new(below).unwrap())
         };
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repository_on_a_disk_has_the_path_of_the_machine_that_asks() {
+    fn project_local_remote_path_is_localized() {
         let here = placeholders(System::Linux, &[("HOME", "/home/bo")]);
         let of = |text: &str| {
             address(&PortableRemote::new(text).unwrap(), &here)

@@ -332,7 +332,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_lies_in_all_directories_above_it() {
+    fn import_ancestors_lists_path_and_its_parents() {
         assert_eq!(
             ancestors("{{P}}/a/b").collect::<Vec<_>>(),
             ["{{P}}/a/b", "{{P}}/a", "{{P}}"]

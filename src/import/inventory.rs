@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_do_not_tell_belong_to_their_neighbours() {
+    fn import_line_without_hint_joins_adjacent_stretch() {
         let mut survey = Survey::default();
         let (unix, windows) = (Some(Family::Unix), Some(Family::Windows));
         [None, windows, None, windows, unix, None, windows]

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn systems_and_homes_follow_from_paths() {
+    fn import_system_and_home_are_derived_from_paths() {
         let of = |path: &str| {
             let paths = paths(&[("P", path)]);
             (system_of(&paths), guessed_home(&paths))
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_of_the_source_is_one_of_this_store_whoever_wrote_it() {
+    fn import_path_is_portable_for_either_separator() {
         let linux = origin(&[("HOME", "/home/al"), ("my-work", "/home/al/work")]);
         let windows = origin(&[("HOME", r"C:\Users\al"), ("my-work", r"D:\work")]);
         for spelled in ["{{my-work}}/app/x", r"{{my-work}}\app\x"] {
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn names_become_names_of_roots() {
+    fn import_placeholder_name_is_normalized() {
         let of = |name: &str| placeholder_name(name).map(|name| name.to_string());
         assert_eq!(of("my-work"), Some("MY_WORK".to_owned()));
         assert_eq!(of("repo"), Some("REPO_DIR".to_owned()));
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_and_names_are_safe() {
+    fn import_machine_id_is_stable_and_name_is_escaped() {
         assert_eq!(id_of("desk"), id_of("desk"));
         assert_ne!(id_of("desk"), id_of("Desk"));
         assert_eq!(shown_name("d\u{1b}[2J"), "d[2J (imported)");

@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_as_the_client_wrote_it() {
+    fn import_record_is_restored_as_client_wrote_it() {
         let stored = r#"{"cwd": "{{PROJECTS}}/app", "n": [1, 2.5, null], "t": "a: b, \"c\" \\ {{HOME}}\n", "e": {}}"#;
         let written = r#"{"cwd":"/home/al/projects/app","n":[1,2.5,null],"t":"a: b, \"c\" \\ /home/al\n","e":{}}"#;
         assert_eq!(local(stored, &al()), written);
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_that_program_makes_of_a_line_is_known() {
+    fn import_stored_form_of_line_is_reproduced() {
         let written = r#"{"cwd":"/home/al/projects/app","/home/al":"{{HOME}} and /home/al"}"#;
         let stored = r#"{"cwd":"{{PROJECTS}}/app","/home/al":"{{HOME}} and {{HOME}}"}"#;
         assert_eq!(
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_members_and_unknown_placeholders_stay() {
+    fn import_member_names_and_unknown_placeholders_stay() {
         let stored = r#"{"{{HOME}}/x": "{{OTHER}} {{}} {{HOME} {{{{HOME}}}}"}"#;
         assert_eq!(
             local(stored, &al()),
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn one_placeholder_stands_for_both_spellings_of_windows() {
+    fn import_placeholder_expands_to_either_windows_separator() {
         let windows = Directories::new([("HOME", r"C:\Users\al")]);
         let stored = r#"{"cwd": "{{HOME}}\\app", "f": "{{HOME}}/app", "h": "{{HOME}}"}"#;
         let written = r#"{"cwd":"C:\\Users\\al\\app","f":"C:/Users/al/app","h":"C:\\Users\\al"}"#;
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn the_working_directory_tells_whose_line_it_is() {
+    fn import_line_family_follows_working_directory() {
         let of = |line: &str| hints(line.as_bytes(), &al()).family;
         assert_eq!(
             of(r#"{"cwd": "{{HOME}}\\app", "f": "{{HOME}}/app"}"#),
@@ -383,7 +383,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_goes_through_the_other_program_comes_back(value in any_value()) {
+        fn import_line_round_trips_through_other_program(value in any_value()) {
             let written = value.to_string();
             prop_assert_eq!(local(&spaced(&value), &Directories::default()), written.clone(), "white space");
             // What looks like a placeholder before is all that cannot come back.
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn any_bytes_are_survived() {
+    fn import_any_bytes_never_panic() {
         for line in [
             &b"\""[..],
             b"\"\\",

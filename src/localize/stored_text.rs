@@ -325,7 +325,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_begins_with_a_line_as_near_as_possible() {
+    fn text_reading_starts_at_nearest_segment() {
         let segment = |bytes: u64, lines| Segment {
             bytes,
             lines,

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_seen_first_is_kept_for_as_long_as_it_is_there() {
+    fn lock_observation_keeps_first_seen_while_lock_exists() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sightings.json");
         let [one, two]: [CommitId; 2] = ["1", "2"].map(|n| n.repeat(40).parse().unwrap());

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_proposed_that_is_there() {
+    fn placeholder_suggestion_is_an_existing_directory() {
         let linux = |workspace: &str| {
             placeholders(System::Linux, &[("HOME", "/home/al"), ("WORK", workspace)])
         };
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn any_machine_that_has_it_may_help() {
+    fn placeholder_suggestion_uses_any_machine() {
         let here = placeholders(System::Linux, &[("HOME", "/home/bo")]);
         let of = |name: &str, path: &str| {
             machine(

@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_last_of_a_file_holds_and_a_merge_is_still_one_when_it_travels() {
+    fn report_keeps_latest_outcome_and_merge_status() {
         use ExtraOutcome::{BothKept, Brought, Merged, Sent};
         let skipped = || ExtraOutcome::Skipped {
             reason: "no room".to_owned(),
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn two_directories_of_one_owner_stay_apart_where_nothing_more_is_said_of_them() {
+    fn report_does_not_join_directories_of_one_owner() {
         let both = || {
             vec![
                 bundle(&[("a", ExtraOutcome::Brought)]),

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_paths_become_placeholders() {
+    fn collapse_whole_path_becomes_placeholder() {
         for (text, portable) in [
             (r#"{"cwd":"/home/al"}"#, r#"{"cwd":"{{HOME}}"}"#),
             (r#""a\n/home/al/x""#, r#""a\n{{HOME}}/x""#),
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_paths_are_told_by_their_depth() {
+    fn collapse_windows_path_records_escape_depth() {
         for (text, portable) in [
             (r#""C:\\Users\\al\\x""#, r#""{{HOME:1}}\\x""#),
             (
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn look_alikes_are_escaped() {
+    fn collapse_placeholder_lookalike_is_escaped() {
         for (text, portable) in [
             ("{{HOME}}", "{{~HOME}}"),
             ("{{~~HOME}}", "{{~~~HOME}}"),
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn protected_strings_stay() {
+    fn collapse_protected_string_is_unchanged() {
         for text in [
             r#"{"thinking":"/home/al {{HOME}}"}"#,
             r#"{"signature" : "/home/al"}"#,
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn known_directories_have_whole_names() {
+    fn collapse_known_directory_name_includes_its_path() {
         let long = format!("/home/al/{}", "long-name/".repeat(30));
         let name = client_dir_name(&long);
         for (directory, text, portable) in [
@@ -340,13 +340,13 @@ mod tests {
     }
 
     #[test]
-    fn invalid_text_is_kept() {
+    fn collapse_invalid_utf8_round_trips() {
         let text = b"\xff/home/al\n{\"a\":\"\\ud83d/home/al\xc3\n{{H\n\"/home/al";
         collapsed(&linux(), &[], TextKind::Json, text);
     }
 
     #[test]
-    fn no_replacement_changes_what_the_json_around_it_means() {
+    fn collapse_replacement_keeps_meaning_of_json() {
         let odd = placeholders(System::Linux, &[("A", "/a\\"), ("ONE", "/1")]);
         let drive = placeholders(System::Windows, &[("W", "n:\\w")]);
         for (placeholders, text) in [

@@ -337,7 +337,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_cannot_be_made_to_fill_the_memory() {
+    fn expand_output_over_limit_is_refused() {
         let path = format!("/{}", "x".repeat(4000));
         let expander = Expander::exact(&root(System::Linux, &path));
         let mut out = Vec::new();
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_linux_path_reads_as_a_windows_path_at_its_depth() {
+    fn expand_linux_path_on_windows_is_escaped_at_depth() {
         let (linux, windows) = (
             root(System::Linux, "/home/al"),
             root(System::Windows, "C:\\Users\\bo"),
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_windows_path_reads_as_a_linux_path() {
+    fn expand_windows_path_reads_as_linux_path() {
         let (linux, windows) = (
             root(System::Linux, "/home/al"),
             root(System::Windows, "C:\\Users\\bo"),
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn the_original_view_changes_what_the_client_reads() {
+    fn expand_original_paths_localize_client_fields_only() {
         let (a, b) = (
             root(System::Linux, "/home/al"),
             root(System::Macos, "/Users/bo"),
@@ -474,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_placeholder_is_copied() {
+    fn expand_unknown_placeholder_is_copied() {
         let origin = root(System::Linux, "/home/al");
         for (portable, local) in [
             (
@@ -496,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_unknown_here_stays_as_it_was() {
+    fn expand_missing_placeholder_keeps_origin_path() {
         let (origin, nothing) = (
             root(System::Linux, "/home/al"),
             Placeholders::new(System::Windows, []),

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_root_wins_on_whole_components() {
+    fn path_collapse_uses_longest_placeholder() {
         let linux = placeholders(
             System::Linux,
             &[
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_windows_directory_has_one_portable_path() {
+    fn path_windows_forms_share_portable_path() {
         let windows = placeholders(System::Windows, &[("HOME", "C:\\Users\\al", None)]);
         for native in [
             "C:\\Users\\al\\a\\b",
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn expanding_gives_a_native_path_or_nothing() {
+    fn path_expand_returns_native_path_or_none() {
         let windows = placeholders(System::Windows, &[("HOME", "C:\\Users\\al", None)]);
         let linux = placeholders(System::Linux, &[("HOME", "/home/al", None)]);
         for (portable, target, native) in [

@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ordinary_unix_path_has_few_spellings() {
+    fn path_form_plain_unix_path_has_few_forms() {
         let spelled = [
             ("", "/home/al"),
             ("s1", "\\/home\\/al"),
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_characters_make_more() {
+    fn path_form_special_characters_add_forms() {
         let spelled = all(System::Macos, "/a \"b");
         for expected in [
             ("0", "/a \"b"),
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_paths_are_written_in_many_ways() {
+    fn path_form_windows_path_has_many_forms() {
         let spelled = all(System::Windows, "C:\\Users\\al");
         for expected in [
             ("0", "C:\\Users\\al"),
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mounted_drive_of_wsl_has_a_windows_form() {
+    fn path_form_wsl_drive_has_windows_form() {
         let spelled = all(System::Wsl, "/mnt/c/Users/al");
         assert!(
             spelled.contains(&("b1".to_owned(), "C:\\\\Users\\\\al".to_owned())),
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn the_resolved_path_is_told_apart() {
+    fn path_form_resolved_path_has_own_tag() {
         let root = Placeholder::new(
             System::Linux,
             "R".parse().expect("name"),

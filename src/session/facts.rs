@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_whole_record_of_a_worktree_counts() {
+    fn facts_last_complete_worktree_record_wins() {
         let entered = r#"{"type":"worktree-state","worktreeSession":{"worktreePath":"/w/aside"}}"#;
         let left = r#"{"type":"worktree-state","worktreeSession":null}"#;
         let extras = r#"{"type":"attachment","attachment":{"type":"worktree-state","worktreeSession":null}}"#;
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn later_records_override_earlier_ones() {
+    fn facts_later_record_overrides_earlier() {
         let mut facts = Facts::default();
         facts.absorb(
             br#"{"type":"user","isMeta":true,"message":{"content":"caveat"},"cwd":"/home/al"}
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn survives_any_bytes() {
+    fn facts_invalid_bytes_are_ignored() {
         let mut facts = Facts::default();
         facts.absorb(b"\"cwd\":\"\\");
         facts

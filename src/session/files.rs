@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn each_name_has_one_place() {
+    fn session_file_each_name_has_one_path() {
         let directory = Path::new("/home/al/.claude/projects/-home-al-app");
         let id: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
         let path = |text: &str| {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn only_known_names_have_a_place() {
+    fn session_file_unknown_name_is_refused() {
         for (text, apart) in [
             ("x@v1", false),
             ("a/@b", false),

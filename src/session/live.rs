@@ -89,7 +89,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn the_files_of_a_session_are_known_by_their_path() {
+    fn live_open_file_is_matched_to_session_by_path() {
         let home = tempfile::tempdir().unwrap();
         let id: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
         let project = projects_dir(home.path()).join("-work-app");

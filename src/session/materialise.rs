@@ -754,7 +754,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_but_never_replaced_is_left_alone() {
+    fn undo_kept_but_unreplaced_file_is_untouched() {
         let mut pull = Replacing::new();
         pull.journal.keep(&pull.path.clone()).unwrap();
         assert_eq!(pull.undo(), None, "nothing was entered yet");
@@ -769,7 +769,7 @@ mod tests {
     }
 
     #[test]
-    fn an_undo_that_died_is_finished_by_the_next() {
+    fn undo_after_crash_is_finished_by_next_undo() {
         let mut pull = Replacing::new();
         let before = FileStamp::read(&pull.path).unwrap();
         pull.enter();
@@ -788,7 +788,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_put_back_now_is_put_back_later() {
+    fn undo_blocked_file_is_restored_later() {
         let mut pull = Replacing::new();
         pull.enter();
         pull.replace();
@@ -809,7 +809,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn what_was_kept_on_another_disk_comes_back_with_its_time() {
+    fn undo_across_filesystems_restores_modification_time() {
         let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else {
             return;
         };

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn words_tools_and_results_are_said() {
+    fn messages_text_tools_and_results_are_extracted() {
         assert_eq!(
             said(r#"{"type":"user","message":{"content":"hello"}}"#),
             ["User hello"]
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_records_say_what_they_say() {
+    fn messages_odd_record_is_extracted() {
         assert_eq!(
             said(r#"  {"type":"user","message":{"content":"cut \ud83d here"}}"#),
             ["User cut \u{fffd} here"]
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_and_what_nobody_said_are_left_out() {
+    fn messages_copies_and_metadata_are_excluded() {
         for line in [
             r#"{"type":"user","isMeta":true,"message":{"content":"caveat"}}"#,
             r#"{"type":"user","message":{"content":"<system-reminder>x</system-reminder>"}}"#,

@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_description_is_no_longer_than_it_is_taken_for() {
+    fn bundle_description_fits_estimated_size() {
         let by: MachineId = "0123456789abcdef".repeat(2).parse().unwrap();
         let placeholders = Placeholders::new(
             System::Linux,
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn bundle_invalid_description_is_refused() {
         let by = "0123456789abcdef".repeat(2);
         let file = |bytes: u64| serde_json::json!({ "by": by, "bytes": bytes, "runs": [] });
         assert!(

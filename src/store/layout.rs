@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_files_of_a_session_share_a_place() {
+    fn layout_session_files_have_distinct_paths() {
         let id: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
         let place = |name: &str| segment(&id, Some(&RelativeName::new(name).unwrap()), 0);
         // Each was a directory of the other's segments if these lay in `files/<name>/`.
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn gits_own_directory_is_not_written_to() {
+    fn layout_unsafe_path_is_refused() {
         for bad in [
             ".git/config",
             "a/.GIT/x",

@@ -612,7 +612,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loose_objects_and_refs_wait_for_the_disk_and_git_does_not_complain_of_it() {
+    fn store_fsync_is_set_for_library_but_not_in_git_config() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store");
         for _ in 0..2 {
@@ -631,7 +631,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_hardly_a_repository_becomes_one() {
+    fn store_incomplete_repository_is_initialized() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("store/.git")).unwrap();
         let store = Store::open_or_create(&dir.path().join("store")).unwrap();

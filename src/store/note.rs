@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_sort_by_time_and_are_one_safe_path_component() {
+    fn note_ids_sort_by_time_and_are_safe_components() {
         let time = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         let early = NoteId::new(time("2026-11-20T14:03:00.123Z"), u32::MAX);
         let late = NoteId::new(time("2026-11-20T14:03:00.124Z"), 0);

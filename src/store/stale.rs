@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn old_locks_are_removed_and_nothing_else_is() {
+    fn stale_lock_files_are_removed_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let names = [
             "index.lock",
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_young_lock_may_go_by_itself() {
+    fn stale_lock_young_one_is_left_to_its_holder() {
         let dir = tempfile::tempdir().unwrap();
         let path = lock(dir.path(), "index.lock", Duration::ZERO);
         let holder = thread::spawn(move || {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ref_is_written_when_its_lock_has_gone() {
+    fn stale_lock_of_other_process_delays_ref_write() {
         let dir = tempfile::tempdir().unwrap();
         let repo = git2::Repository::init(dir.path()).unwrap();
         let blob = repo.blob(b"text").unwrap();
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_from_the_future_is_removed_in_the_end() {
+    fn stale_lock_with_future_time_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("index.lock");
         let times = fs::FileTimes::new().set_modified(now() + Duration::from_secs(9999));

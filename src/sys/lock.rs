@@ -205,7 +205,7 @@ mod tests {
     use crate::sys::clock::{ManualClock, SystemClock};
 
     #[test]
-    fn the_second_waits_and_is_told_who_holds_it() {
+    fn process_lock_waits_and_names_holder() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state/lock");
         let clock = ManualClock::new(chrono::DateTime::UNIX_EPOCH);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_gets_in_when_the_first_is_done() {
+    fn process_lock_is_acquired_after_release() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let clock = SystemClock::default();
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_after_a_dead_holder_is_told() {
+    fn process_lock_reports_abandoned_holder_once() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let clock = SystemClock::default();

@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_come_in_the_order_of_the_items_until_nobody_takes_them() {
+    fn parallel_results_keep_order_until_dropped() {
         let items: Vec<usize> = (0..500).collect();
         let mut taken = Vec::new();
         in_order(

@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_taken_apart_and_written_back() {
+    fn github_repository_name_parses_and_formats() {
         for text in ["x", "al/x.y", "git.firm.example/al/x_-1"] {
             assert_eq!(text.parse::<RepositoryName>().unwrap().to_string(), text);
         }
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gh_that_never_answers_is_not_waited_for() {
+    fn github_silent_gh_times_out() {
         let dir = tempfile::tempdir().unwrap();
         let program = dir.path().join("gh");
         crate::sys::fs::write_atomic(&program, b"#!/bin/sh\nsleep 600\n").unwrap();

@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_git_said_is_fit_to_show() {
+    fn remote_git_message_is_sanitized() {
         let said = GitSaid::new(
             "hint: try this\nremote: \nremote: Resolving deltas: 100% (1/1), done.        \n\
              remote: error: \u{1b}[31mGH001\u{1b}[0m: Large files        \nWriting objects:  50% (1/2)\nfatal: no\n\n",

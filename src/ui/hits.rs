@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn hits_are_told_and_harmless() {
+    fn hits_text_is_complete_and_escaped() {
         let now = "2026-03-10T12:00:00Z".parse().unwrap();
         let text = lines(&found(), now).join("\n");
         assert!(text.contains(&paint(FOUND, "login")));

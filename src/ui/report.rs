@@ -25,12 +25,8 @@ const NO_PROJECT: &str = "(no project)";
 
 /// The lines that tell what `command` did, or with `--dry-run` would do. `quiet` keeps what needs attention.
 pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool) -> Vec<String> {
-    let is_listed = |s: &SessionReport| {
-        matches!(
-            s.outcome,
-            Outcome::Listed { .. } | Outcome::Excluded { .. }
-        )
-    };
+    let is_listed =
+        |s: &SessionReport| matches!(s.outcome, Outcome::Listed { .. } | Outcome::Excluded { .. });
     let by_reason = |s: &SessionReport| is_listed(s) && s.notes.is_empty();
     let shown = |s: &&SessionReport| !by_reason(s) && (!quiet || needs_attention(s));
     let sessions: Vec<&SessionReport> = report.sessions.iter().filter(shown).collect();
@@ -367,8 +363,7 @@ fn reason_line(what: &str, reason: &str, sessions: &[&SessionReport]) -> String 
         [one] => format!("session {}", one.session),
         many => count(many.len() as u64, "session"),
     };
-    let stored =
-        |s: &&&SessionReport| matches!(s.outcome, Outcome::Excluded { stored: true, .. });
+    let stored = |s: &&&SessionReport| matches!(s.outcome, Outcome::Excluded { stored: true, .. });
     let kept = match (sessions.iter().filter(stored).count(), sessions.len()) {
         (0, _) => String::new(),
         (all, total) if all == total => " (the store keeps what it has)".to_owned(),
@@ -586,12 +581,12 @@ mod tests {
     }
 
     #[test]
-    fn sessions_are_grouped_and_counts_add_up() {
+    fn report_text_groups_sessions_and_counts_add_up() {
         insta::assert_snapshot!(shown(&everything(), false));
     }
 
     #[test]
-    fn quiet_keeps_what_needs_attention() {
+    fn report_quiet_keeps_what_needs_attention() {
         insta::assert_snapshot!(shown(&everything(), true));
         assert_eq!(
             shown(
@@ -606,7 +601,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_do_is_one_line() {
+    fn report_nothing_to_do_is_one_line() {
         assert_eq!(
             shown(
                 &Report {
@@ -624,7 +619,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_names_its_reason_and_its_end() {
+    fn report_queued_push_names_reason_and_next_step() {
         let remote = RemoteState::Queued {
             commits: 1,
             reason: "fatal: no route\nto host".to_owned(),
@@ -646,7 +641,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_pull_brought_is_told_with_its_turns_and_its_writers() {
+    fn report_pulled_session_names_turns_and_machines() {
         let named = |name: Option<&str>| MachineName {
             id: "ab".repeat(16).parse().unwrap(),
             name: name.map(str::to_owned),
@@ -685,7 +680,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_speaks_in_the_conditional() {
+    fn report_dry_run_uses_conditional() {
         let report = Report {
             dry_run: true,
             remote: RemoteState::NotContacted,
@@ -695,7 +690,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_stored_verbatim_are_counted() {
+    fn report_verbatim_lines_are_counted() {
         use crate::report::transfer::ExtraReport;
         let file = ExtraReport {
             name: "MEMORY.md".to_owned(),

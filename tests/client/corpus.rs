@@ -14,7 +14,7 @@ use crate::story::Stage;
 use crate::{client_or_skip, skip};
 
 #[test]
-fn every_session_of_the_corpus_moves() {
+fn client_resumes_every_corpus_session() {
     let client = client_or_skip!();
     let Some(corpus) = std::env::var_os("CCSYNC_CORPUS").map(PathBuf::from) else {
         return skip("no corpus (set CCSYNC_CORPUS=…, see docs/testing.md)");

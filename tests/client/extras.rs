@@ -56,7 +56,7 @@ fn edited(stage: &Stage, machine: &Machine, project: &Path) -> String {
 }
 
 #[test]
-fn a_rewind_on_the_other_machine_restores_its_files() {
+fn file_history_rewind_on_other_machine_restores_files() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -104,7 +104,7 @@ fn a_rewind_on_the_other_machine_restores_its_files() {
 }
 
 #[test]
-fn a_task_list_moves_with_its_session() {
+fn tasks_are_read_by_client_on_other_machine() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("local"));
     let there = pair.a.project("demo");

@@ -11,7 +11,7 @@ use crate::machine::{Pair, entries};
 use crate::story::Stage;
 
 #[test]
-fn a_session_with_tools_and_a_helper_resumes_without_a_trace_of_its_origin() {
+fn localized_session_has_no_trace_of_origin() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("local"));
     let id = stage.moved_session(&pair);
@@ -44,7 +44,7 @@ fn a_session_with_tools_and_a_helper_resumes_without_a_trace_of_its_origin() {
 }
 
 #[test]
-fn output_too_big_for_the_transcript_is_readable_where_the_transcript_says() {
+fn localized_tool_output_path_is_readable() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("local"));
     let id = stage.moved_session(&pair);
@@ -91,7 +91,7 @@ fn output_too_big_for_the_transcript_is_readable_where_the_transcript_says() {
 }
 
 #[test]
-fn transcripts_of_helpers_come_along() {
+fn localized_agent_transcripts_are_pulled() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("local"));
     let id = stage.moved_session(&pair);
@@ -125,11 +125,11 @@ fn transcripts_of_helpers_come_along() {
 }
 
 #[test]
-fn a_turn_made_elsewhere_comes_home() {
+fn localized_turn_of_other_machine_returns_to_origin() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("local"));
     pair.a.paths("local");
-    let (id, _) = stage.there_and_back(&pair);
+    let (id, _) = stage.round_trip_session(&pair);
 
     let request = stage.resume(&pair.a, &pair.a.project("demo"), &id, "fourth", &[]);
     for mark in ["first", "second", "third", "fourth"] {

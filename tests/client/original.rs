@@ -37,21 +37,21 @@ fn same_request_on_both(stage: &Stage, pair: &Pair) {
 }
 
 #[test]
-fn the_model_gets_the_very_history_it_has_seen() {
+fn original_paths_request_history_is_unchanged() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("original"));
     same_request_on_both(&stage, &pair);
 }
 
 #[test]
-fn the_default_keeps_the_history_of_a_session_with_signed_thoughts() {
+fn default_paths_with_signed_thoughts_keep_history() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     same_request_on_both(&stage, &pair);
 }
 
 #[test]
-fn the_default_localises_a_session_that_nothing_binds_to_its_paths() {
+fn default_paths_without_signed_thoughts_are_localized() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -87,11 +87,11 @@ fn the_default_localises_a_session_that_nothing_binds_to_its_paths() {
 }
 
 #[test]
-fn a_turn_made_elsewhere_comes_home() {
+fn original_paths_turn_of_other_machine_returns_to_origin() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("original"));
     pair.a.paths("original");
-    let (id, at_b) = stage.there_and_back(&pair);
+    let (id, at_b) = stage.round_trip_session(&pair);
 
     let request = stage.resume(&pair.a, &pair.a.project("demo"), &id, "fourth", &[]);
     assert!(

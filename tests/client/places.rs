@@ -9,7 +9,7 @@ use crate::machine::{Pair, text};
 use crate::story::Stage;
 
 #[test]
-fn the_client_finds_the_sessions_of_oddly_named_projects() {
+fn client_finds_sessions_of_oddly_named_projects() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let long = ["a-directory-whose-name-is-rather-long"; 6].join("/");
@@ -53,7 +53,7 @@ fn the_client_finds_the_sessions_of_oddly_named_projects() {
 }
 
 #[test]
-fn projects_that_share_a_directory_of_the_client_stay_apart() {
+fn projects_sharing_client_directory_stay_separate() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let names = ["a_b", "a/b", "a b"];
@@ -81,7 +81,7 @@ fn projects_that_share_a_directory_of_the_client_stay_apart() {
 }
 
 #[test]
-fn a_client_with_its_own_directory_is_followed() {
+fn client_config_dir_is_honoured() {
     let stage = Stage::new(client_or_skip!());
     let mut pair = Pair::new(None);
     pair.a.config_dir = Some(pair.a.home.join(".config/claude a"));
@@ -103,7 +103,7 @@ fn a_client_with_its_own_directory_is_followed() {
 }
 
 #[test]
-fn a_session_left_in_a_worktree_goes_on_in_the_worktree_here() {
+fn resume_worktree_session_in_local_worktree() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("original"));
     let [there, here] = [&pair.a, &pair.b].map(|machine| {

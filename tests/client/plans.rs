@@ -36,7 +36,7 @@ fn named_plan(machine: &Machine, request: &str) -> PathBuf {
 }
 
 #[test]
-fn a_session_left_in_plan_mode_goes_on_with_its_plan_elsewhere() {
+fn plans_plan_mode_session_continues_on_other_machine() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("local"));
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));

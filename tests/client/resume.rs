@@ -22,7 +22,7 @@ const CTRL_Z: &str = "\x1a";
 const NO_QUESTIONS: &str = "--dangerously-skip-permissions";
 
 #[test]
-fn a_conversation_moves_to_another_machine_and_comes_home() {
+fn resume_session_moves_to_other_machine_and_back() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -68,7 +68,7 @@ fn a_conversation_moves_to_another_machine_and_comes_home() {
 }
 
 #[test]
-fn the_model_is_told_once_where_things_are_now_and_its_past_is_untouched() {
+fn path_notice_is_sent_once_and_history_unchanged() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("original"));
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -126,7 +126,7 @@ fn the_model_is_told_once_where_things_are_now_and_its_past_is_untouched() {
 }
 
 #[test]
-fn the_model_is_told_only_when_words_reach_it() {
+fn path_notice_waits_for_first_prompt() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("original"));
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -151,7 +151,7 @@ fn the_model_is_told_only_when_words_reach_it() {
 }
 
 #[test]
-fn the_model_is_told_too_where_the_directory_is_trusted_only_now() {
+fn path_notice_is_sent_after_trust_prompt() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(Some("original"));
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -167,7 +167,7 @@ fn the_model_is_told_too_where_the_directory_is_trusted_only_now() {
 }
 
 #[test]
-fn a_machine_whose_lock_was_taken_over_keeps_its_turns_as_a_fork_that_resumes() {
+fn resume_after_take_over_keeps_turns_as_resumable_fork() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -218,7 +218,7 @@ fn a_machine_whose_lock_was_taken_over_keeps_its_turns_as_a_fork_that_resumes() 
 /// Ten minutes and more pass by hand.
 #[cfg(feature = "fail-points")]
 #[test]
-fn a_session_whose_machine_died_goes_on_elsewhere_when_its_lock_has_expired() {
+fn resume_expired_lock_of_dead_machine_is_taken() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -283,7 +283,7 @@ fn a_session_whose_machine_died_goes_on_elsewhere_when_its_lock_has_expired() {
 }
 
 #[test]
-fn an_interrupt_stops_the_turn_and_two_leave_the_client() {
+fn resume_interrupt_stops_turn_and_second_exits() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let gate = Gate::default();
@@ -318,7 +318,7 @@ fn an_interrupt_stops_the_turn_and_two_leave_the_client() {
 }
 
 #[test]
-fn a_client_that_is_suspended_goes_on_in_the_foreground() {
+fn start_suspended_client_continues_in_foreground() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let seat = Seat::take_in_shell(&stage, &pair.a, &pair.a.project("demo"), &["start"]);
@@ -336,7 +336,7 @@ fn a_client_that_is_suspended_goes_on_in_the_foreground() {
 }
 
 #[test]
-fn told_to_end_it_ends_the_client_and_pushes() {
+fn start_terminated_ends_client_and_pushes() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let seat = Seat::take(&stage, &pair.a, &pair.a.project("demo"), &["start"]);
@@ -348,7 +348,7 @@ fn told_to_end_it_ends_the_client_and_pushes() {
 }
 
 #[test]
-fn a_window_that_is_closed_loses_nothing() {
+fn start_closed_terminal_still_pushes() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let seat = Seat::take(&stage, &pair.a, &pair.a.project("demo"), &["start"]);
@@ -360,7 +360,7 @@ fn a_window_that_is_closed_loses_nothing() {
 }
 
 #[test]
-fn a_session_that_the_client_begins_anew_is_locked_and_pushed_too() {
+fn start_cleared_session_is_locked_and_pushed() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let seat = Seat::take(&stage, &pair.a, &pair.a.project("demo"), &["start"]);
@@ -392,7 +392,7 @@ fn a_session_that_the_client_begins_anew_is_locked_and_pushed_too() {
 }
 
 #[test]
-fn a_prompt_on_the_command_line_needs_no_terminal() {
+fn resume_print_prompt_needs_no_terminal() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
@@ -418,7 +418,7 @@ fn a_prompt_on_the_command_line_needs_no_terminal() {
 }
 
 #[test]
-fn a_client_that_refuses_to_start_leaves_no_lock() {
+fn start_failing_client_leaves_no_lock() {
     let stage = Stage::new(client_or_skip!());
     let pair = Pair::new(None);
     let output = unattended(

@@ -166,7 +166,7 @@ fn expression(text: &str, numbers: &[u8]) -> String {
 }
 
 #[test]
-fn everything_that_was_said_is_found() {
+fn search_every_message_is_found() {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     // Two clones of one remote, whose paths are placeholders as well.

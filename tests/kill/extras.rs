@@ -7,16 +7,16 @@ use crate::harness::world::World;
 use crate::story::{Story, tell};
 
 pub(crate) const STORIES: [Story; 4] = [
-    story("push of notes", "a", &["push"], a_writes),
-    story("push of notes that merges", "a", &["push"], both_write),
-    story("pull of notes", "b", &["pull"], b_is_behind),
+    story("push of notes", "a", &["push"], write_on_a),
+    story("push of notes that merges", "a", &["push"], write_on_both),
+    story("pull of notes", "b", &["pull"], write_for_b_to_pull),
     Story {
-        afterwards: notes_are_as_then,
+        afterwards: assert_notes_of_milestone,
         ..story(
             "restore of notes",
             "a",
             &["restore", "--milestone", "then", "--yes"],
-            a_goes_on,
+            write_after_milestone,
         )
     },
 ];
@@ -34,7 +34,7 @@ const fn story(
         prepare,
         again: &[],
         thorough: true,
-        afterwards: nothing_is_lost,
+        afterwards: assert_nothing_lost,
     }
 }
 
@@ -61,7 +61,7 @@ fn write(world: &World, machine: &str, name: &str, line: &str) {
     fs::write(ledger, format!("{lines}{line}\n")).unwrap();
 }
 
-fn a_writes(world: &mut World, round: usize) {
+fn write_on_a(world: &mut World, round: usize) {
     write(world, "a", "MEMORY.md", &format!("a {round}"));
     write(
         world,
@@ -71,27 +71,27 @@ fn a_writes(world: &mut World, round: usize) {
     );
 }
 
-fn both_write(world: &mut World, round: usize) {
-    a_writes(world, round);
+fn write_on_both(world: &mut World, round: usize) {
+    write_on_a(world, round);
     write(world, "b", "MEMORY.md", &format!("b {round}"));
     world.b.ccsync(["push"]).success();
 }
 
 /// Something to be merged, something new and something to be removed.
-fn b_is_behind(world: &mut World, round: usize) {
+fn write_for_b_to_pull(world: &mut World, round: usize) {
     fs::create_dir_all(note(world, "a", "")).unwrap();
     fs::write(note(world, "a", "old.md"), format!("old {round}\n")).unwrap();
     world.a.ccsync(["sync"]).success();
     world.b.ccsync(["sync"]).success();
     assert!(note(world, "b", "old.md").exists());
     fs::remove_file(note(world, "a", "old.md")).unwrap();
-    a_writes(world, round);
+    write_on_a(world, round);
     world.a.ccsync(["push"]).success();
     write(world, "b", "MEMORY.md", &format!("b {round}"));
 }
 
 /// Every line that anybody wrote is on both machines, once.
-fn nothing_is_lost(world: &mut World, what: &str) {
+fn assert_nothing_lost(world: &mut World, what: &str) {
     for machine in [&world.a, &world.b, &world.a, &world.b] {
         machine.ccsync(["sync"]).success();
     }
@@ -124,8 +124,8 @@ fn nothing_is_lost(world: &mut World, what: &str) {
 }
 
 /// The first time a state is named; after that the notes have gone on from it, in the store, and a little further here.
-fn a_goes_on(world: &mut World, round: usize) {
-    a_writes(world, round);
+fn write_after_milestone(world: &mut World, round: usize) {
+    write_on_a(world, round);
     if round == 1 {
         world.a.ccsync(["milestone", "then"]).success();
     }
@@ -136,7 +136,7 @@ fn a_goes_on(world: &mut World, round: usize) {
 }
 
 /// The notes of then are what they were, on both machines; the others are all there; and what was only on one is in the history.
-fn notes_are_as_then(world: &mut World, what: &str) {
+fn assert_notes_of_milestone(world: &mut World, what: &str) {
     for machine in [&world.a, &world.b, &world.a, &world.b] {
         machine.ccsync(["sync"]).success();
     }

@@ -149,7 +149,7 @@ fn branch(session: &str) -> String {
 }
 
 #[test]
-fn a_lock_is_taken_renewed_taken_over_and_given_back() {
+fn lock_is_acquired_renewed_taken_over_and_released() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     let Acquired::Yes(claim) = a.acquire(ONE, TakeOver::No) else {
@@ -209,7 +209,7 @@ fn a_lock_is_taken_renewed_taken_over_and_given_back() {
 }
 
 #[test]
-fn a_lock_held_for_long_leaves_nothing_behind() {
+fn lock_many_renewals_leave_no_objects() {
     let env = TestEnv::new();
     let (a, _) = stations(&env);
     let objects = || {
@@ -234,7 +234,7 @@ fn a_lock_held_for_long_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_lock_taken_over_alive_is_told_to_its_former_holder() {
+fn lock_taken_over_live_is_lost_to_former_holder() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
@@ -245,7 +245,7 @@ fn a_lock_taken_over_alive_is_told_to_its_former_holder() {
 }
 
 #[test]
-fn what_was_agreed_to_is_one_holders_lock_and_no_others() {
+fn lock_approval_covers_one_holder_only() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
@@ -267,7 +267,7 @@ fn what_was_agreed_to_is_one_holders_lock_and_no_others() {
 }
 
 #[test]
-fn a_clock_that_is_wrong_costs_a_question_and_no_more() {
+fn lock_wrong_clock_costs_one_question() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     a.clock.set_wall(a.clock.now() - TimeDelta::hours(1));
@@ -299,7 +299,7 @@ fn a_clock_that_is_wrong_costs_a_question_and_no_more() {
 }
 
 #[test]
-fn what_became_of_a_push_is_settled_by_the_next_fetch() {
+fn lock_unanswered_push_is_settled_by_next_fetch() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
@@ -360,7 +360,7 @@ fn what_became_of_a_push_is_settled_by_the_next_fetch() {
 
 /// However long the person took to answer.
 #[test]
-fn a_yes_is_for_the_lock_that_was_shown() {
+fn lock_approval_covers_the_shown_lock_only() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
@@ -385,7 +385,7 @@ fn a_yes_is_for_the_lock_that_was_shown() {
 
 /// The commit was written into a clone that is gone: pushed by its name alone, it would stop every command that concerns the lock.
 #[test]
-fn what_was_sent_from_a_former_clone_is_sent_again() {
+fn lock_pending_change_of_lost_store_is_sent_again() {
     let env = TestEnv::new();
     let (a, _) = stations(&env);
     let Acquired::Yes(claim) = a.acquire(ONE, TakeOver::No) else {
@@ -405,7 +405,7 @@ fn what_was_sent_from_a_former_clone_is_sent_again() {
 }
 
 #[test]
-fn what_another_terminal_holds_is_not_given_back_for_it() {
+fn lock_of_other_process_is_not_released() {
     let env = TestEnv::new();
     let (a, _) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
@@ -426,7 +426,7 @@ fn what_another_terminal_holds_is_not_given_back_for_it() {
 }
 
 #[test]
-fn a_claim_that_is_damaged_is_told_and_in_nobodys_way() {
+fn lock_damaged_lease_is_named_and_does_not_block() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     assert!(a.holds(ONE, TakeOver::No));
@@ -446,7 +446,7 @@ fn a_claim_that_is_damaged_is_told_and_in_nobodys_way() {
 }
 
 #[test]
-fn commands_show_and_release_what_they_may() {
+fn lock_show_and_release_commands() {
     let env = TestEnv::new();
     let (a, b) = stations(&env);
     assert!(
@@ -546,7 +546,7 @@ const NONE: &str = "0000000000000000000000000000000000000000";
 /// be one chain, with generations that count those who held it.
 #[cfg(unix)]
 #[test]
-fn whatever_machines_do_at_once_a_lock_moves_in_one_line() {
+fn lock_concurrent_machines_keep_one_chain() {
     const ROUNDS: usize = 6;
     let env = TestEnv::new();
     let remote = env.bare_remote();

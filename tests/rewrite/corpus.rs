@@ -14,7 +14,7 @@ const HOMES: [&str; 2] = ["/home/alice", "/home/bob"];
 
 #[test]
 #[allow(clippy::print_stderr)]
-fn every_file_of_the_corpus_is_exact() {
+fn rewrite_every_corpus_file_round_trips() {
     let Some(corpus) = std::env::var_os("CCSYNC_CORPUS_DIR") else {
         eprintln!("skipped: CCSYNC_CORPUS_DIR is not set");
         return;

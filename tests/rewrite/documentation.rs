@@ -13,7 +13,7 @@ const DOCUMENT: &str = include_str!("../../docs/rewriting.md");
 type Machine = (Placeholders, Vec<String>);
 
 #[test]
-fn every_example_is_true() {
+fn rewrite_every_documented_example_holds() {
     let machines = machines();
     let mut journey = None;
     let mut examples = 0;

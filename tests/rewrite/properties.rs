@@ -32,7 +32,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_way_back_is_exact((origin, text) in machine_and_bytes()) {
+    fn rewrite_collapse_then_expand_is_exact((origin, text) in machine_and_bytes()) {
         for kind in KINDS {
             let portable = collapse(&origin, &directories(&origin), kind, &text);
             let back = expand(&Expander::exact(&origin), kind, &portable);
@@ -46,7 +46,7 @@ proptest! {
     }
 
     #[test]
-    fn lines_are_independent((origin, text) in machine_and_bytes(), target in machine()) {
+    fn rewrite_lines_are_independent((origin, text) in machine_and_bytes(), target in machine()) {
         let lines = || text.split_inclusive(|b| *b == b'\n');
         for kind in KINDS {
             let whole = collapse(&origin, &directories(&origin), kind, &text);
@@ -60,7 +60,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_can_be_expanded((origin, text) in machine_and_bytes(), target in machine()) {
+    fn expand_any_bytes_never_panics((origin, text) in machine_and_bytes(), target in machine()) {
         for kind in KINDS {
             for view in VIEWS {
                 read(&origin, &target, view, kind, &text);
@@ -69,7 +69,7 @@ proptest! {
     }
 
     #[test]
-    fn json_stays_json((origin, line) in machine_and_line(), target in machine()) {
+    fn rewrite_json_stays_valid((origin, line) in machine_and_line(), target in machine()) {
         let portable = collapse(&origin, &directories(&origin), TextKind::Json, line.as_bytes());
         let shown = String::from_utf8_lossy(&portable);
         prop_assert!(serde_json::from_slice::<Value>(&portable).is_ok(), "{}\nfrom {}", shown, line);
@@ -81,7 +81,7 @@ proptest! {
     }
 
     #[test]
-    fn protected_strings_never_change((origin, line) in machine_and_line(), target in machine()) {
+    fn rewrite_protected_strings_never_change((origin, line) in machine_and_line(), target in machine()) {
         let before = protected(&serde_json::from_str(&line).expect("JSON"));
         let portable = collapse(&origin, &directories(&origin), TextKind::Json, line.as_bytes());
         prop_assert_eq!(&protected(&serde_json::from_slice(&portable).expect("JSON")), &before, "{}", line);
@@ -94,7 +94,7 @@ proptest! {
     }
 
     #[test]
-    fn no_root_is_left((origin, line) in machine_and_line()) {
+    fn collapse_leaves_no_placeholder_directory((origin, line) in machine_and_line()) {
         let portable = collapse(&origin, &directories(&origin), TextKind::Json, line.as_bytes());
         let mut left = Vec::new();
         unprotected(&serde_json::from_slice(&portable).expect("JSON"), &mut |text| {
@@ -104,7 +104,7 @@ proptest! {
     }
 
     #[test]
-    fn the_original_view_differs_in_the_clients_fields_only((origin, line) in machine_and_line(), target in machine()) {
+    fn expand_original_paths_differ_in_client_fields_only((origin, line) in machine_and_line(), target in machine()) {
         let portable = collapse(&origin, &directories(&origin), TextKind::Json, line.as_bytes());
         let parse = |text: &[u8]| serde_json::from_slice::<Value>(text).expect("JSON");
         let exact = parse(line.as_bytes());
@@ -119,7 +119,7 @@ proptest! {
     }
 
     #[test]
-    fn paths_read_as_the_readers_own(parts in prop::collection::vec(part(), 0..5), depth in 1_usize..4) {
+    fn expand_paths_have_form_of_reader(parts in prop::collection::vec(part(), 0..5), depth in 1_usize..4) {
         let machines = machines();
         for (from, to) in [(0, 1), (0, 2), (0, 3), (3, 0), (3, 4), (4, 3), (2, 3), (1, 2), (2, 0)] {
             let (origin, target) = (&machines[from], &machines[to]);
@@ -133,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn single_paths_come_back(origin in machine(), at in any::<prop::sample::Index>(), tail in tail()) {
+    fn rewrite_single_path_round_trips(origin in machine(), at in any::<prop::sample::Index>(), tail in tail()) {
         let root = &at.get(&origin.placeholders).path;
         let separator = origin.system.separator().to_string();
         let native = [vec![root.as_str()], tail].concat().join(&separator);
@@ -254,7 +254,7 @@ fn without_cwd(mut value: Value) -> Value {
 }
 
 #[test]
-fn what_another_machine_wrote_is_not_touched_by_foreign_roots() {
+fn collapse_ignores_paths_of_other_machine() {
     let a = placeholders(System::Linux, &[("HOME", "/home/al")]);
     let b = placeholders(System::Linux, &[("HOME", "/home/bo")]);
     let foreign = b"{\"cwd\":\"/home/al/x\"}\n";
@@ -267,7 +267,7 @@ fn what_another_machine_wrote_is_not_touched_by_foreign_roots() {
 }
 
 #[test]
-fn a_long_line_with_many_paths_takes_linear_time() {
+fn collapse_long_line_takes_linear_time() {
     let origin = &machines()[0];
     let line = format!(
         "{{\"x\":\"{}\",\"data\":\"/home/al\"}}",

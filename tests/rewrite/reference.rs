@@ -45,7 +45,7 @@ const AROUND: &[(&str, &str)] = &[
 
 #[test]
 #[allow(clippy::print_stderr)]
-fn the_reference_agrees() {
+fn rewrite_agrees_with_reference() {
     let Some(reference) = std::env::var_os("CCSYNC_REWRITE_REF") else {
         eprintln!("skipped: CCSYNC_REWRITE_REF is not set");
         return;
@@ -135,7 +135,7 @@ fn agree(path: &str, after: &str) -> bool {
 }
 
 #[test]
-fn lines_are_what_they_should_be() {
+fn rewrite_reference_lines_are_json() {
     assert!(
         lines()
             .iter()

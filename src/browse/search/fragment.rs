@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rarest_piece_that_is_never_written_otherwise_is_taken() {
+    fn search_fragment_is_rarest_piece_with_one_form() {
         for (text, fragment) in [
             ("fix the login form", Some(" the login form")),
             ("/fix the login form", Some("fix the login form")),
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_separator_of_another_system_is_no_fragment() {
+    fn search_fragment_excludes_foreign_separators() {
         let paths = |more: &str| {
             Written::new(
                 &["/home/al", r"\\/home\\/al", more]
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_regular_expression_is_searched_by_what_all_its_matches_have() {
+    fn search_fragment_of_regex_is_in_every_match() {
         for (text, fragment) in [
             (r"\blogin\s+form\b", Some("form")),
             (r"(fix|mend) the (form|window)", Some(" the ")),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fragment_is_found_however_it_is_written() {
+    fn search_fragment_matches_every_escaped_form() {
         let finds = |text: &str, ignores_case, line: &str| {
             let fragment = Fragment::new(text, ignores_case);
             regex::bytes::Regex::new(&fragment.as_regex())

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn each_line_is_one_hit() {
+    fn search_hits_count_lines_once() {
         let text = "  a b a\r\nno\n\ta\n";
         assert_eq!(marked(&found(text, "a", 9)), ["[a] b [a]", "[a]"]);
         assert_eq!(marked(&found(text, "^.*o$", 9)), ["[no]"]);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_line_the_place_is_shown() {
+    fn search_hit_in_long_line_is_cut_around_match() {
         let text = format!("{}é hit {}", "x".repeat(500), "y".repeat(500));
         let shown = marked(&found(&text, "hit", 9)).remove(0);
         assert_eq!(shown.chars().count(), 240 + 4, "{shown}");
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_shown_is_counted_up_to_a_bound() {
+    fn search_hits_beyond_limit_are_counted_up_to_bound() {
         let counts = |lines: usize| {
             let found = found(&"a\n".repeat(lines), "a", 3);
             (found.hits.len(), found.more, found.is_enough())

@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_expression_is_read_in_parts() {
+    fn search_regex_is_split_into_parts() {
         let run = |text: &str, ignores_case| Part::Run {
             text: text.to_owned(),
             ignores_case,
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_has_all_cases_where_case_is_ignored() {
+    fn search_class_without_case_has_all_cases() {
         let parts = parts("[b-d]", true).unwrap();
         let [Part::Class(class)] = &parts[..] else {
             panic!("one class")

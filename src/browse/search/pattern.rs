@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn upper_case_letters_ask_for_themselves() {
+    fn search_upper_case_letter_makes_case_matter() {
         let ignores = |text: &str, is_regex| {
             Pattern::new(text, is_regex, Case::Smart)
                 .unwrap()
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_fields_are_passed_over() {
+    fn search_field_names_are_skipped() {
         let pattern = Pattern::new("uuid", false, Case::Smart).unwrap();
         let candidates = pattern.candidates(&Written::at_home());
         let finds = |text: &str| candidates.find_in_records(text.as_bytes(), 0).is_some();
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_searched_for_is_refused_with_the_place() {
+    fn search_invalid_pattern_error_shows_position() {
         assert!(matches!(
             Pattern::new("", false, Case::Smart),
             Err(PatternError::Empty)

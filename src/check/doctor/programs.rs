@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_of_the_client() {
+    fn doctor_client_version_is_parsed() {
         assert_eq!(version("2.1.329 (Claude Code)\n"), Some([2, 1, 329]));
         assert_eq!(version("2.1.0-beta.1"), Some([2, 1, 0]));
         for bad in ["", "claude", "2.1", "v2.1.3", "99999999999.1.1"] {

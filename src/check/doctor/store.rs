@@ -266,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_of_placeholders_are_shown_as_such() {
+    fn doctor_invalid_placeholder_name_is_not_shown() {
         let of = |text: &str| placeholder_of(&PortablePath::new(text)).map(str::to_owned);
         assert_eq!(of("{{WORK}}/app"), Some("WORK".to_owned()));
         assert_eq!(
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_are_in_what_a_person_would_say() {
+    fn doctor_time_difference_uses_largest_unit() {
         let of = |minutes| amount(TimeDelta::minutes(minutes));
         assert_eq!(
             [of(3), of(180), of(60 * 24 * 9)],

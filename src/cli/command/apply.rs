@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proposal_is_shown_without_what_could_steer_the_terminal() {
+    fn apply_hostile_proposal_is_shown_escaped() {
         let proposal = Proposal {
             name: "commands/go\u{1b}[2J.md".to_owned(),
             from: "desk\u{7}".to_owned(),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_adds_up() {
+    fn apply_summary_counts_every_decision() {
         let decided = Decided {
             applied: vec!["a".to_owned()],
             kept: vec!["b".to_owned(), "c".to_owned()],

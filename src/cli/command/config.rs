@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_shown_without_secrets() {
+    fn config_text_hides_secrets() {
         let config = config();
         insta::assert_snapshot!(
             lines(&document(&config, "/c/config.toml".to_owned()), &config).join("\n")
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_has_every_field() {
+    fn config_json_has_every_field() {
         let config = config();
         insta::assert_snapshot!(
             serde_json::to_string_pretty(&document(&config, "/c".to_owned())).unwrap()

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn each_check_is_one_line() {
+    fn doctor_text_has_one_line_per_check() {
         let checks = [
             check("git", CheckStatus::Ok, "version 2.47", None),
             check(

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_line_up_and_are_harmless() {
+    fn list_table_aligns_and_escapes_rows() {
         let text = table(&rows(), "2026-03-10T12:00:00Z".parse().unwrap())
             .lines(140)
             .join("\n");
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn beside_a_long_path_a_title_can_be_read() {
+    fn list_long_path_leaves_title_readable() {
         let mut rows = rows();
         rows.truncate(1);
         rows[0].project =
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_has_every_field() {
+    fn list_json_has_every_field() {
         let rows = rows();
         let document = Document {
             sessions: rows.iter().map(document).collect(),

@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_line_up_and_are_harmless() {
+    fn machine_table_aligns_and_escapes_rows() {
         let text = table(
             &machines().machines,
             "2026-03-10T12:00:00Z".parse().unwrap(),
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_has_every_field() {
+    fn machine_json_has_every_field() {
         insta::assert_snapshot!(serde_json::to_string_pretty(&document(&machines())).unwrap());
     }
 }

@@ -207,12 +207,12 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_was_done_is_told() {
+    fn repair_text_names_every_change() {
         insta::assert_snapshot!(shown(&report()));
     }
 
     #[test]
-    fn many_findings_are_cut_and_health_is_one_line() {
+    fn repair_text_limits_findings_and_healthy_is_one_line() {
         let mut many = report();
         let finding = many.files[0].findings[0].clone();
         many.files[0].findings = vec![finding; SHOWN + 3];
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_has_every_field() {
+    fn repair_json_has_every_field() {
         insta::assert_snapshot!(serde_json::to_string_pretty(&report()).unwrap());
     }
 }

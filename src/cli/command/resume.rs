@@ -154,9 +154,7 @@ fn refuse_unless_here(report: &Report) -> Result<(), CliError> {
         .find_map(|session| match &session.outcome {
             Outcome::Skipped { reason }
             | Outcome::Listed { reason }
-            | Outcome::Excluded { reason, .. } => {
-                Some((session.session.clone(), reason.clone()))
-            }
+            | Outcome::Excluded { reason, .. } => Some((session.session.clone(), reason.clone())),
             _ => None,
         });
     refused.map_or(Ok(()), |(session, reason)| {

@@ -255,13 +255,13 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_waits_is_named() {
+    fn status_text_names_everything_pending() {
         let text = lines(&status(), "2026-03-10T12:00:00Z".parse().unwrap(), 100).join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
     }
 
     #[test]
-    fn a_quiet_machine_says_so() {
+    fn status_nothing_pending_is_one_line() {
         let quiet = Status {
             queued_commits: 0,
             to_push: Vec::new(),
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_has_every_field() {
+    fn status_json_has_every_field() {
         insta::assert_snapshot!(serde_json::to_string_pretty(&document(&status())).unwrap());
     }
 }

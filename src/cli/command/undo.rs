@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_came_back_and_what_did_not_is_told() {
+    fn undo_text_names_restored_and_kept_files() {
         let pulled_at: DateTime<Utc> = "2026-03-10T12:00:00Z".parse().unwrap();
         let report = UndoReport {
             restored: vec!["/h/a.jsonl".into()],

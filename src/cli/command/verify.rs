@@ -447,13 +447,13 @@ mod tests {
     }
 
     #[test]
-    fn every_difference_has_its_command() {
+    fn verify_every_difference_has_hint_with_command() {
         let text = lines(&everything(), 110).join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
     }
 
     #[test]
-    fn agreement_is_short() {
+    fn verify_no_difference_is_short() {
         let all = everything();
         let found = Verification {
             remote: RemoteStanding::UpToDate {
@@ -473,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_has_every_field() {
+    fn verify_json_has_every_field() {
         let all = everything();
         let found = Verification {
             sessions: all.sessions[4..5].to_vec(),
@@ -483,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_no_difference() {
+    fn verify_excluded_session_is_not_a_difference() {
         let left_out = Some("`~/x` is excluded".to_owned());
         let check = |standing| SessionCheck {
             left_out: left_out.clone(),
@@ -502,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_says_the_worst() {
+    fn verify_exit_code_is_most_severe() {
         let agreeing = Verification {
             remote: RemoteStanding::default(),
             ..Verification::default()

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_a_look_comes_first_then_the_newest() {
+    fn report_fit_shows_attention_first_then_newest() {
         let mut sessions: Vec<_> = (0..20)
             .map(|n| {
                 session(
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_needs_a_look_is_left_out_without_a_word() {
+    fn report_fit_counts_every_hidden_problem() {
         let skipped = |n| {
             session(
                 n,

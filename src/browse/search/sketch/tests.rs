@@ -23,7 +23,7 @@ fn passes(pattern: &str, line: &str) -> Option<bool> {
 }
 
 #[test]
-fn a_line_that_cannot_say_it_does_not_pass() {
+fn sketch_rejects_line_without_match() {
     for (pattern, line, expected) in [
         (r"fn \w+_token\w*\(", r#""pub fn get_token(x)""#, Some(true)),
         (
@@ -273,7 +273,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_said_is_in_the_sketch(
+    fn sketch_accepts_every_line_with_match(
         (origin, _, line) in record(),
         here in select(machines()),
         which in any::<Index>(),

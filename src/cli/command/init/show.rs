@@ -261,13 +261,13 @@ mod tests {
     }
 
     #[test]
-    fn what_init_found_and_made_is_told() {
+    fn init_text_names_everything_found_and_created() {
         let repository = super::super::remote::tests::taken();
         insta::assert_snapshot!(lines(&report(), Some(&repository)).join("\n"));
     }
 
     #[test]
-    fn the_document_has_every_field() {
+    fn init_json_has_every_field() {
         let repository = super::super::remote::tests::taken();
         insta::assert_snapshot!(
             serde_json::to_string_pretty(&document(&report(), Some(&repository))).unwrap()
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_are_kept_apart() {
+    fn init_data_and_hints_use_separate_streams() {
         let (out, err) = captured(|output| {
             output.data("data").unwrap();
             output.hint("type this");

@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_released_and_what_was_left_is_told() {
+    fn lock_release_output_names_released_and_kept_locks() {
         let mut localizer = localizer().into_iter();
         let mut next = || localizer.next().unwrap();
         let released = [

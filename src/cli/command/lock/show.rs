@@ -331,13 +331,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn rows_line_up_and_are_harmless() {
+    fn lock_table_aligns_and_escapes_rows() {
         let text = table(&localizer(), now()).lines(100).join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
     }
 
     #[test]
-    fn the_document_has_every_field() {
+    fn lock_json_has_every_field() {
         let strangers = vec!["x/y".to_owned()];
         let survey = Survey {
             locks: localizer(),
