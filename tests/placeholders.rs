@@ -7,8 +7,8 @@ use ccsync::handoff::project_here::ProjectHere;
 
 use crate::harness::library::with_context;
 use crate::harness::{Machine, ONE, Run, TWO, TestEnv, questions};
-use crate::project::here;
-use crate::projects::{assert_lies_in, assert_settled};
+use crate::project_location::{assert_lies_in, assert_settled};
+use crate::project_repository::here;
 
 /// Gives the placeholder `LAB` to a directory relative to the home directory.
 fn give(machine: &Machine, directory: &str) -> Run {

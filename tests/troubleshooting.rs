@@ -9,7 +9,7 @@ use std::path::Path;
 use regex::Regex;
 
 use crate::harness::{Machine, ONE, Run, TestEnv};
-use crate::project::repository;
+use crate::project_repository::repository;
 
 fn page() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md"))

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::harness::library::with_context;
 use crate::harness::{Machine, TestEnv};
-use crate::project::repository;
+use crate::project_repository::repository;
 
 /// Words of which texts are made: everything that is written otherwise than it is read.
 fn words(home: &str) -> Vec<String> {

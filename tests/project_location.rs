@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::harness::library::with_context;
 use crate::harness::{Machine, ONE, TWO, TestEnv, chain_is_whole, questions};
-use crate::project::{commit, git, here, manifest, repository};
+use crate::project_repository::{commit, git, here, manifest, repository};
 
 const SSH: &str = "git@github.com:al/app.git";
 const HTTPS: &str = "https://GitHub.com/al/app";

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::harness::{Machine, ONE, Run, TWO, TestEnv, questions};
-use crate::project::repository;
+use crate::project_repository::repository;
 
 const THREE: &str = "33333333-0000-4000-8000-000000000003";
 

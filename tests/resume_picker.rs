@@ -7,7 +7,7 @@ use crate::harness::client::Client;
 use crate::harness::{
     CTRL_C, DOWN, ENTER, ESCAPE, Machine, ONE, TAB, TWO, Terminal, TestEnv, questions,
 };
-use crate::project::{git, project_remote};
+use crate::project_repository::{git, project_remote};
 
 /// Two machines with two sessions, of which the second is the newer one.
 fn two_sessions(env: &TestEnv) -> (Machine, Machine) {

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use crate::harness::{Clone, Machine, ONE, Run, TWO, Terminal, TestEnv};
-use crate::project::repository;
+use crate::project_repository::repository;
 
 const THREE: &str = "33333333-0000-4000-8000-000000000003";
 
