@@ -42,6 +42,8 @@ mod neighbour;
 mod notes;
 mod offline;
 #[cfg(target_os = "linux")]
+mod old_store;
+#[cfg(target_os = "linux")]
 mod picker;
 mod placeholders;
 mod project;
