@@ -62,7 +62,9 @@ impl Surroundings {
             home: ctx.env.home.clone(),
             claude_dir: ctx.env.claude_dir.clone(),
             directory: ctx.env.directory.clone(),
-            placeholders: placeholders.map(|root| PathBuf::from(&root.path)).collect(),
+            placeholders: placeholders
+                .map(|root| PathBuf::from(&root.directory))
+                .collect(),
             clock: SystemClock::default(),
         }
     }

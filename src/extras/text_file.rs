@@ -364,7 +364,7 @@ impl PathRewriter {
 fn repo_root(placeholders: &Placeholders, path: &str) -> Option<Placeholder> {
     let root = Placeholder::new(placeholders.system, REPO.parse().ok()?, path, None).ok()?;
     let is_taken = |other: &Placeholder| {
-        other.path == root.path || other.resolved.as_ref() == Some(&root.path)
+        other.directory == root.directory || other.resolved.as_ref() == Some(&root.directory)
     };
     let free = placeholders.get(REPO).is_none() && !placeholders.placeholders.iter().any(is_taken);
     free.then_some(root)

@@ -222,7 +222,7 @@ pub(crate) fn compare_with(
             // The client rewrote it here since both were in step, or it was never so and is no former content.
             Some(_)
                 if vouched.is_some()
-                    || !is_superseded(workspace, manifest, local, name.as_ref())? =>
+                    || !was_replaced(workspace, manifest, local, name.as_ref())? =>
             {
                 found.up.insert(name, FileStep::Whole);
             }
@@ -342,20 +342,17 @@ fn grown(local: &Local<'_>, manifest: &Manifest, offset: u64) -> Result<Relation
 }
 
 /// Whether the local file, which the client rewrites in place, holds what the stored one once held.
-fn is_superseded(
+fn was_replaced(
     workspace: &Workspace<'_>,
     manifest: &Manifest,
     local: &Local<'_>,
     name: Option<&RelativeName>,
 ) -> Result<bool, SyncError> {
-    let Some(stored) = manifest
-        .file(name)
-        .filter(|file| !file.superseded.is_empty())
-    else {
+    let Some(stored) = manifest.file(name).filter(|file| !file.replaced.is_empty()) else {
         return Ok(false);
     };
     let bytes = crate::sys::fs::read(&local.path(name))?;
-    Ok(stored.superseded.contains(&portable_hash(
+    Ok(stored.replaced.contains(&portable_hash(
         &workspace.localizer,
         &workspace.localizer.roots_of(manifest),
         &bytes,

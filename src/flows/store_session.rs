@@ -396,7 +396,7 @@ impl SessionWriter<'_> {
             )?,
         };
         if let (FileStep::Whole, Some(earlier)) = (step, &earlier) {
-            self.supersede(&mut file, earlier, &draft.placeholders)?;
+            self.record_replaced(&mut file, earlier, &draft.placeholders)?;
         }
         if name.is_some_and(|n| n.as_str() == "custom-title.json") {
             let title = custom_title_file(&crate::sys::fs::read(&self.local.path(name))?);
@@ -414,7 +414,7 @@ impl SessionWriter<'_> {
     }
 
     /// A file that takes the place of `earlier` remembers it, so that a machine that still has it is known to be behind.
-    fn supersede(
+    fn record_replaced(
         &self,
         file: &mut StoredFile,
         earlier: &StoredText<'_>,
@@ -433,11 +433,11 @@ impl SessionWriter<'_> {
             former.extend_from_slice(&reader.read_preferred(piece.run, piece.text)?);
             Ok(true)
         })?;
-        file.supersede(earlier.file, hash(&former));
+        file.record_replaced(earlier.file, hash(&former));
         // What is stored now may have been stored before: it is the present again.
         let present = crate::sys::fs::read(&self.local.path(earlier.name))?;
         let present = hash(&present);
-        file.superseded.retain(|hash| *hash != present);
+        file.replaced.retain(|hash| *hash != present);
         Ok(())
     }
 

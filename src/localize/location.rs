@@ -41,7 +41,7 @@ pub(crate) fn settle(
             workspace
                 .localizer
                 .clones()
-                .use_for(id, Some(&missing_checkout.path));
+                .use_for(id, Some(&missing_checkout.directory));
             format!("ccsync resume {id} goes on in the checkout; or")
         }
         None => "before the client goes on with it,".to_owned(),

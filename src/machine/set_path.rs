@@ -68,7 +68,9 @@ fn propose_path(
         Err(StoreError::Malformed { source, .. }) if !matches!(source, ManifestError::Newer(_)) => {
             Default::default()
         }
-        proposed => proposed?.map(|proposed| proposed.paths).unwrap_or_default(),
+        proposed => proposed?
+            .map(|proposed| proposed.placeholders)
+            .unwrap_or_default(),
     };
     proposed.insert(name, path.to_owned());
     let head = workspace.store.head()?;
@@ -77,7 +79,7 @@ fn propose_path(
         &target.id,
         Some(&ProposedPaths {
             format: FORMAT,
-            paths: proposed,
+            placeholders: proposed,
         }),
     )?;
     tx.commit(
@@ -108,7 +110,7 @@ pub(crate) fn adopt_proposed_paths(
     let Some(mut config) = Config::load(&config_path(env))? else {
         return Ok(None);
     };
-    for (name, path) in proposed.paths {
+    for (name, path) in proposed.placeholders {
         // What is no directory's path here was proposed in error; the rest still counts.
         let _ = config.set_placeholder(name, &path, env);
     }

@@ -222,7 +222,7 @@ impl OriginPlaceholder {
 
 /// The path from which the client makes directory names: it resolves symbolic links first.
 pub(super) fn client_path(root: &Placeholder) -> &str {
-    root.resolved.as_deref().unwrap_or(&root.path)
+    root.resolved.as_deref().unwrap_or(&root.directory)
 }
 
 /// One call's progress through its text.

@@ -1,6 +1,6 @@
 //! What the store says of a shelf: the prose and the settings of one project or of the user.
 //!
-//! Owns the format of `shelf.json` (`docs/format.md`) and the checks on what comes from outside. The texts lie beside it, one file
+//! Owns the format of `bundle.json` (`docs/format.md`) and the checks on what comes from outside. The texts lie beside it, one file
 //! each. Must not do I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +35,7 @@ pub const MAX_SHELF_BYTES: usize = 4 << 20;
 /// The prose and the settings of one owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtrasBundle {
-    /// Format version of this description.
+    /// Format version: that of the file is replaced by [`FORMAT`] when the file is read.
     pub format: u32,
     /// Whose memory it is; absent: the files are the user's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,8 +44,7 @@ pub struct ExtrasBundle {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PortablePath>,
     /// The root sets that runs refer to.
-    #[serde(default)]
-    #[serde(rename = "roots")]
+    #[serde(default, alias = "roots")]
     pub placeholders: BTreeMap<PlaceholdersKey, Placeholders>,
     /// The files, by their name below the owner's directory.
     #[serde(default)]
@@ -81,8 +80,7 @@ pub struct ExtraRun {
     /// How many.
     pub lines: u64,
     /// The roots they were collapsed with; absent: they read alike everywhere and are not expanded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "roots")]
+    #[serde(default, alias = "roots", skip_serializing_if = "Option::is_none")]
     pub placeholders: Option<PlaceholdersKey>,
 }
 
@@ -114,6 +112,7 @@ impl ExtrasBundle {
     /// As for [`super::manifest::Manifest::parse`].
     pub fn parse(id: &BundleId, json: &[u8]) -> Result<Self, ManifestError> {
         let mut bundle: Self = parse_versioned(json)?;
+        bundle.format = FORMAT;
         let whose = bundle
             .project
             .as_ref()
@@ -178,7 +177,7 @@ impl ExtrasBundle {
             .fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
 
-    /// The bytes of `shelf.json`.
+    /// The bytes of `bundle.json`.
     pub fn to_json(&self) -> Vec<u8> {
         to_json(self)
     }
@@ -349,18 +348,18 @@ mod tests {
         let by = "0123456789abcdef".repeat(2);
         let file = |bytes: u64| serde_json::json!({ "by": by, "bytes": bytes, "runs": [] });
         assert!(
-            parsed(&serde_json::json!({ "format": 1, "files": { "CLAUDE.md": file(9) } })).is_ok()
+            parsed(&serde_json::json!({ "format": 2, "files": { "CLAUDE.md": file(9) } })).is_ok()
         );
         for bad in [
-            serde_json::json!({ "format": 2 }),
-            serde_json::json!({ "format": 1, "files": { "../x": file(9) } }),
-            serde_json::json!({ "format": 1, "files": { "a": file(9), "a/b": file(9) } }),
-            serde_json::json!({ "format": 1, "files": { "x": file(1 << 40) } }),
-            serde_json::json!({ "format": 1, "files": (0..65).map(|n| (format!("{n}"), file(4 << 20))).collect::<BTreeMap<_, _>>() }),
-            serde_json::json!({ "format": 1, "project": { "path": "/x" } }),
-            serde_json::json!({ "format": 1, "path": "{{HOME}}/../x" }),
-            serde_json::json!({ "format": 1, "files": { "x":
-                { "by": by, "bytes": 1, "runs": [{ "lines": 1, "roots": "0123456789abcdef" }] } } }),
+            serde_json::json!({ "format": FORMAT + 1 }),
+            serde_json::json!({ "format": 2, "files": { "../x": file(9) } }),
+            serde_json::json!({ "format": 2, "files": { "a": file(9), "a/b": file(9) } }),
+            serde_json::json!({ "format": 2, "files": { "x": file(1 << 40) } }),
+            serde_json::json!({ "format": 2, "files": (0..65).map(|n| (format!("{n}"), file(4 << 20))).collect::<BTreeMap<_, _>>() }),
+            serde_json::json!({ "format": 2, "project": { "path": "/x" } }),
+            serde_json::json!({ "format": 2, "path": "{{HOME}}/../x" }),
+            serde_json::json!({ "format": 2, "files": { "x":
+                { "by": by, "bytes": 1, "runs": [{ "lines": 1, "placeholders": "0123456789abcdef" }] } } }),
         ] {
             assert!(parsed(&bad).is_err(), "{bad}");
         }

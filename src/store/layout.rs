@@ -37,12 +37,20 @@ pub(super) fn milestone(name: &MilestoneName) -> String {
 /// The directory with the memory of projects.
 pub(super) const MEMORY: &str = "memory";
 
-/// Path of the description of a shelf.
+/// Path of the description of a bundle.
 pub(super) fn bundle(id: &BundleId) -> String {
-    format!("{id}/shelf.json")
+    format!("{id}/{BUNDLE}")
 }
 
-/// Path of a file of a shelf.
+/// Path of the description of a bundle that was written in format 1.
+pub(super) fn former_bundle(id: &BundleId) -> String {
+    format!("{id}/{FORMER_BUNDLE}")
+}
+
+const BUNDLE: &str = "bundle.json";
+const FORMER_BUNDLE: &str = "shelf.json";
+
+/// Path of a file of a bundle.
 pub(super) fn extras(id: &BundleId, name: &RelativeName) -> String {
     format!("{id}/files/{name}")
 }
@@ -55,7 +63,7 @@ pub(super) fn is_in_bundle(path: &str) -> bool {
         [user, file, ..] => ((*user).to_owned(), *file),
         _ => return false,
     };
-    BundleId::try_from(bundle).is_ok() && matches!(file, "shelf.json" | "files")
+    BundleId::try_from(bundle).is_ok() && matches!(file, BUNDLE | FORMER_BUNDLE | "files")
 }
 
 /// Path of a machine's file.
@@ -63,8 +71,13 @@ pub(super) fn machine(id: &MachineId) -> String {
     format!("{MACHINES}/{id}.json")
 }
 
-/// Path of the file in which others propose paths to a machine.
+/// Path of the file in which others propose directories of placeholders to a machine.
 pub(super) fn proposed_paths(id: &MachineId) -> String {
+    format!("{MACHINES}/{id}.placeholders.json")
+}
+
+/// Path of such a file in format 1.
+pub(super) fn former_proposed_paths(id: &MachineId) -> String {
     format!("{MACHINES}/{id}.paths.json")
 }
 

@@ -14,18 +14,18 @@ const MAX_FORMER: usize = 16;
 /// A machine, as it describes itself in `machines/<id>.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
-    /// Format version of this file.
+    /// Format version: that of the file is replaced by [`FORMAT`] when the file is read.
     pub format: u32,
     /// The machine, equal to the file's name.
     pub id: MachineId,
     /// Its name, for people. Untrusted text: two machines may share one, and it may hold anything.
     pub name: String,
     /// Its present roots.
-    #[serde(rename = "roots")]
+    #[serde(alias = "roots")]
     pub placeholders: Placeholders,
     /// Its earlier roots, newest first: files on its disk may still have been written with them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub former: Vec<Placeholders>,
+    #[serde(default, alias = "former", skip_serializing_if = "Vec::is_empty")]
+    pub former_placeholders: Vec<Placeholders>,
     /// Version of ccsync that wrote this file last.
     pub ccsync: String,
     /// When it last pushed, RFC 3339 in UTC.
@@ -33,14 +33,15 @@ pub struct Machine {
     pub last_push: Option<String>,
 }
 
-/// Paths that other machines propose to one, in `machines/<id>.paths.json`. The machine takes them over at its next pull, if they
+/// Paths that other machines propose to one, in `machines/<id>.placeholders.json`. The machine takes them over at its next pull, if they
 /// are possible there, and removes the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProposedPaths {
     /// Format version of this file.
     pub format: u32,
     /// Directory by placeholder, in the machine's native form.
-    pub paths: BTreeMap<PlaceholderName, String>,
+    #[serde(alias = "paths")]
+    pub placeholders: BTreeMap<PlaceholderName, String>,
 }
 
 impl Machine {
@@ -50,12 +51,13 @@ impl Machine {
     /// As for [`super::manifest::Manifest::parse`].
     pub fn parse(id: &MachineId, json: &[u8]) -> Result<Self, ManifestError> {
         let mut machine: Self = parse_versioned(json)?;
+        machine.format = FORMAT;
         if machine.id != *id {
             return Err(ManifestError::Inconsistent("it names another machine"));
         }
         machine.placeholders = machine.placeholders.validated()?;
-        machine.former = machine
-            .former
+        machine.former_placeholders = machine
+            .former_placeholders
             .into_iter()
             .map(Placeholders::validated)
             .collect::<Result<_, _>>()?;
@@ -78,7 +80,7 @@ impl Machine {
         let mut last_push = None;
         if let Some(earlier) = earlier {
             last_push = earlier.last_push;
-            former = earlier.former;
+            former = earlier.former_placeholders;
             if earlier.placeholders != placeholders {
                 former.retain(|f| *f != placeholders);
                 former.insert(0, earlier.placeholders);
@@ -91,7 +93,7 @@ impl Machine {
             id,
             name: name.to_owned(),
             placeholders,
-            former,
+            former_placeholders: former,
             ccsync,
             last_push,
         }

@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::{PortablePath, RelativeName};
-use crate::domain::placeholder::{InvalidPlaceholder, Placeholders};
+use crate::domain::placeholder::{
+    InvalidPlaceholder, Placeholder, PlaceholderName, Placeholders, System,
+};
 use crate::domain::project::ProjectGit;
 
 /// The format version this program writes. A newer one is refused, an older one is read.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A manifest larger than this is refused unread (a 200 MB transcript needs about 100 KB).
 pub const MAX_MANIFEST_BYTES: usize = 16 << 20;
@@ -23,7 +25,7 @@ const MAX_PATH_BYTES: usize = 32 << 10;
 /// The manifest of one session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Format version of this manifest.
+    /// Format version: that of the file is replaced by [`FORMAT`] when the file is read.
     pub format: u32,
     /// The session, equal to the directory's name.
     pub session: SessionId,
@@ -54,8 +56,8 @@ pub struct Manifest {
         deserialize_with = "ProjectGit::of_known_format"
     )]
     pub git: Option<ProjectGit>,
-    /// The root sets that runs refer to.
-    #[serde(rename = "roots")]
+    /// The placeholder sets that runs refer to.
+    #[serde(alias = "roots")]
     pub placeholders: BTreeMap<PlaceholdersKey, Placeholders>,
     /// The transcript.
     pub transcript: StoredFile,
@@ -90,7 +92,8 @@ pub struct ForkOf {
     pub lines: u64,
 }
 
-/// Names a root set inside one manifest: the first 16 hexadecimal digits of its BLAKE3 hash.
+/// Names a placeholder set inside one manifest: the first 16 hexadecimal digits of the BLAKE3 hash
+/// of the set as compact JSON with the field names of format 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PlaceholdersKey(String);
@@ -106,13 +109,13 @@ pub struct StoredFile {
     #[serde(default, skip_serializing_if = "is_false")]
     pub unterminated: bool,
     /// BLAKE3 (as in [`Segment::local_hash`]) of portable contents that this file replaced, oldest first, at most
-    /// [`MAX_SUPERSEDED`]; only for files that the client rewrites in place.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub superseded: Vec<String>,
+    /// [`MAX_REPLACED`]; only for files that the client rewrites in place.
+    #[serde(default, alias = "superseded", skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<String>,
 }
 
 /// How many replaced contents a file remembers.
-pub const MAX_SUPERSEDED: usize = 32;
+pub const MAX_REPLACED: usize = 32;
 
 /// A bounded, line-aligned piece of portable text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,8 +135,8 @@ pub struct Segment {
 pub struct Run {
     /// Who wrote the lines.
     pub machine: MachineId,
-    /// Which roots they were collapsed with.
-    #[serde(rename = "roots")]
+    /// The placeholders they were collapsed with.
+    #[serde(alias = "roots")]
     pub placeholders: PlaceholdersKey,
     /// How many lines.
     pub lines: u64,
@@ -211,6 +214,7 @@ impl Manifest {
     /// See [`ManifestError`]; a manifest that is accepted can be trusted not to index outside its own lists.
     pub fn parse(session: &SessionId, json: &[u8]) -> Result<Self, ManifestError> {
         let mut manifest: Self = parse_versioned(json)?;
+        manifest.format = FORMAT;
         if manifest.session != *session {
             return Err(ManifestError::Inconsistent("it names another session"));
         }
@@ -304,8 +308,39 @@ impl Titles {
 impl PlaceholdersKey {
     /// The key of `set`.
     pub fn of(set: &Placeholders) -> Self {
-        let json = serde_json::to_vec(set).expect("plain data always serialises");
+        let json = serde_json::to_vec(&HashedPlaceholders::from(set))
+            .expect("plain data always serialises");
         Self(blake3::hash(&json).to_hex()[..16].to_owned())
+    }
+}
+
+/// A placeholder set as it is hashed. The field names are those of format 1: with others, equal
+/// sets in older and newer manifests would have different keys.
+#[derive(Serialize)]
+struct HashedPlaceholders<'a> {
+    system: System,
+    roots: Vec<HashedPlaceholder<'a>>,
+}
+
+#[derive(Serialize)]
+struct HashedPlaceholder<'a> {
+    name: &'a PlaceholderName,
+    path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolved: Option<&'a str>,
+}
+
+impl<'a> From<&'a Placeholders> for HashedPlaceholders<'a> {
+    fn from(set: &'a Placeholders) -> Self {
+        let hashed = |placeholder: &'a Placeholder| HashedPlaceholder {
+            name: &placeholder.name,
+            path: &placeholder.directory,
+            resolved: placeholder.resolved.as_deref(),
+        };
+        Self {
+            system: set.system,
+            roots: set.placeholders.iter().map(hashed).collect(),
+        }
     }
 }
 
@@ -326,11 +361,11 @@ impl StoredFile {
     }
 
     /// Remembers `earlier`, which this file replaces, by the hash of its portable text.
-    pub fn supersede(&mut self, earlier: &Self, portable_hash: String) {
-        self.superseded.clone_from(&earlier.superseded);
-        self.superseded.push(portable_hash);
-        let excess = self.superseded.len().saturating_sub(MAX_SUPERSEDED);
-        self.superseded.drain(..excess);
+    pub fn record_replaced(&mut self, earlier: &Self, portable_hash: String) {
+        self.replaced.clone_from(&earlier.replaced);
+        self.replaced.push(portable_hash);
+        let excess = self.replaced.len().saturating_sub(MAX_REPLACED);
+        self.replaced.drain(..excess);
     }
 
     fn check(
@@ -374,4 +409,38 @@ fn checked_sum(mut counts: impl Iterator<Item = u64>) -> Option<u64> {
 /// First 32 hexadecimal digits of the BLAKE3 hash: 128 bits, against accidents; git's own hashes guard the store.
 pub fn short_hash(hasher: &blake3::Hasher) -> String {
     hasher.finalize().to_hex()[..32].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_key_is_that_of_format_1() {
+        let home = Placeholder::new(System::Linux, PlaceholderName::home(), "/home/al", None);
+        let set = Placeholders::new(System::Linux, [home.unwrap()]);
+        let json = br#"{"system":"linux","roots":[{"name":"HOME","path":"/home/al"}]}"#;
+        assert_eq!(
+            PlaceholdersKey::of(&set).0,
+            blake3::hash(json).to_hex()[..16]
+        );
+    }
+
+    #[test]
+    fn manifest_of_format_1_becomes_one_of_format_2() {
+        let former = r#"{"format":1,"session":"11111111-a","directory":"-x","roots":{"k":
+            {"system":"linux","roots":[{"name":"HOME","path":"/home/al"}]}},"transcript":
+            {"segments":[],"runs":[{"machine":"0123456789abcdef0123456789abcdef","roots":"k",
+            "lines":0}],"superseded":["0f"]}}"#;
+        let present = former
+            .replace(r#""format":1"#, r#""format":2"#)
+            .replace("roots", "placeholders")
+            .replace("path", "directory")
+            .replace("superseded", "replaced");
+        let id = "11111111-a".parse().unwrap();
+        let [former, present] =
+            [former, &present].map(|json| Manifest::parse(&id, json.as_bytes()).unwrap());
+        assert_eq!(former, present);
+        assert_eq!(present.transcript.replaced, ["0f"]);
+    }
 }

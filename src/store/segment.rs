@@ -88,7 +88,7 @@ impl FileBuilder {
     ) -> Self {
         self.file.segments = stored.segments[..self.cuts.whole_segments(stored, lines)].to_vec();
         self.file.runs = first_runs(&stored.runs, lines);
-        self.file.superseded.clone_from(&stored.superseded);
+        self.file.replaced.clone_from(&stored.replaced);
         self.feed(open, open_local, emit);
         self
     }

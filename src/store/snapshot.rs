@@ -27,7 +27,9 @@ pub struct Snapshot<'store> {
 
 /// The store's `ccsync.json`.
 #[derive(Deserialize)]
-struct StoreFormat {}
+struct StoreFormat {
+    format: u32,
+}
 
 /// Equal for two commits exactly if the session's files in the store are equal.
 pub type SessionState = String;
@@ -42,7 +44,7 @@ impl<'store> Snapshot<'store> {
             objects: store.objects(),
             tree,
         };
-        snapshot.check_format()?;
+        snapshot.format()?;
         Ok(snapshot)
     }
 
@@ -253,17 +255,21 @@ impl<'store> Snapshot<'store> {
     /// # Errors
     /// [`StoreError::Malformed`], [`StoreError::Git`].
     pub fn proposed_paths(&self, id: &MachineId) -> Result<Option<ProposedPaths>, StoreError> {
-        let path = layout::proposed_paths(id);
-        let Some(blob) = self.file(&path)? else {
-            return Ok(None);
-        };
-        let fail = |source| StoreError::Malformed {
-            path: path.clone(),
-            source,
-        };
-        parse_versioned(&self.bounded_blob(blob)?.map_err(fail)?)
-            .map(Some)
-            .map_err(fail)
+        let newest = self.proposed_paths_at(&layout::proposed_paths(id))?;
+        let former = self.proposed_paths_at(&layout::former_proposed_paths(id))?;
+        Ok(match (newest, former) {
+            (Some(mut newest), Some(former)) => {
+                for (name, path) in former.placeholders {
+                    newest.placeholders.entry(name).or_insert(path);
+                }
+                Some(newest)
+            }
+            (newest, former) => newest.or(former),
+        })
+    }
+
+    fn proposed_paths_at(&self, path: &str) -> Result<Option<ProposedPaths>, StoreError> {
+        self.small_file(path, MAX_MANIFEST_BYTES, &parse_versioned)
     }
 
     /// The ids of all notes, the oldest first. Names that are no notes' are passed over.
@@ -354,7 +360,7 @@ impl<'store> Snapshot<'store> {
     }
 
     /// What is in a file of at most `longest` bytes, if it is there.
-    fn small_file<T>(
+    pub(super) fn small_file<T>(
         &self,
         path: &str,
         longest: usize,
@@ -376,9 +382,13 @@ impl<'store> Snapshot<'store> {
         parse(&json).map(Some).map_err(fail)
     }
 
-    fn check_format(&self) -> Result<(), StoreError> {
+    /// The format of the store, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`], [`StoreError::Malformed`], [`StoreError::Git`].
+    pub(super) fn format(&self) -> Result<Option<u32>, StoreError> {
         let Some(blob) = self.file(layout::FORMAT_FILE)? else {
-            return Ok(());
+            return Ok(None);
         };
         let fail = |source| match source {
             ManifestError::Newer(found) => StoreError::Newer { found },
@@ -388,9 +398,8 @@ impl<'store> Snapshot<'store> {
             },
         };
         let json = self.bounded_blob(blob)?.map_err(fail)?;
-        parse_versioned::<StoreFormat>(&json)
-            .map(drop)
-            .map_err(fail)
+        let store: StoreFormat = parse_versioned(&json).map_err(fail)?;
+        Ok(Some(store.format))
     }
 
     /// A blob of at most [`MAX_MANIFEST_BYTES`].

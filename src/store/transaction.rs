@@ -24,12 +24,16 @@ use crate::sys::fail_point::fail_point;
 const README: &str = "\
 # Sessions kept by ccsync
 
-This repository is written by [ccsync](https://crates.io/crates/ccsync). `sessions/` holds one directory per Claude Code
-session, `machines/` one file per machine. Read whatever you like; to change something, use `ccsync`: what is edited here
-by hand may be refused. The format is described in `docs/format.md` of the program.
+ccsync writes this repository. `sessions/` has one directory for each Claude Code session,
+`machines/` one file for each machine, `memory/` and `user/` the memory of projects and your own
+instructions and settings. You can read all files. To change something, use `ccsync`: it refuses
+files that were edited here and break its rules.
 
-Sessions hold private code and possibly secrets. Keep this repository private.
+Sessions contain private code and possibly secrets. Keep this repository private.
 ";
+
+/// Git's name of the README that was written in format 1.
+const FORMER_README: &str = "70a6a1156aecfd7be33ddbe27f2ca07f5f606da8";
 
 const ATTRIBUTES: &str = "* -text\n";
 
@@ -218,6 +222,10 @@ impl<'store> Transaction<'store> {
             let Some(path) = difference.path().filter(is_other) else {
                 continue;
             };
+            // The commit itself sees to the format: that of ours may be older.
+            if path == layout::FORMAT_FILE {
+                continue;
+            }
             if layout::is_ours(path) || difference.new.is_some() && !self.base.has(path) {
                 self.changes.insert(path.to_owned(), difference.new);
             }
@@ -230,10 +238,7 @@ impl<'store> Transaction<'store> {
     /// # Errors
     /// [`StoreError::Git`], [`StoreError::Io`].
     pub fn put_machine(&mut self, machine: &Machine) -> Result<(), StoreError> {
-        let forgotten = layout::forgotten(&machine.id);
-        if self.base.has(&forgotten) {
-            self.changes.insert(forgotten, None);
-        }
+        self.remove_file(layout::forgotten(&machine.id));
         self.put_file(layout::machine(&machine.id), machine.to_json())
     }
 
@@ -287,14 +292,9 @@ impl<'store> Transaction<'store> {
     /// # Errors
     /// [`StoreError::Git`], [`StoreError::Io`].
     pub fn forget_machine(&mut self, machine: &Machine) -> Result<(), StoreError> {
-        for path in [
-            layout::machine(&machine.id),
-            layout::proposed_paths(&machine.id),
-        ] {
-            if self.base.has(&path) {
-                self.changes.insert(path, None);
-            }
-        }
+        self.remove_file(layout::machine(&machine.id));
+        self.remove_file(layout::proposed_paths(&machine.id));
+        self.remove_file(layout::former_proposed_paths(&machine.id));
         self.put_file(layout::forgotten(&machine.id), machine.to_json())
     }
 
@@ -308,10 +308,11 @@ impl<'store> Transaction<'store> {
         proposed: Option<&ProposedPaths>,
     ) -> Result<(), StoreError> {
         let path = layout::proposed_paths(id);
+        self.remove_file(layout::former_proposed_paths(id));
         match proposed {
             Some(proposed) => self.put_file(path, to_json(proposed)),
             None => {
-                self.changes.insert(path, None);
+                self.remove_file(path);
                 Ok(())
             }
         }
@@ -327,18 +328,7 @@ impl<'store> Transaction<'store> {
         message: &str,
         parents: &[CommitId],
     ) -> Result<CommitId, StoreError> {
-        if !self.base.is_store()? {
-            self.put_file(
-                layout::FORMAT_FILE.to_owned(),
-                format!("{{\n  \"format\": {FORMAT}\n}}\n").into_bytes(),
-            )?;
-            // The remote may have been in use for something else. Reads never depend on the attributes.
-            for (path, text) in [("README.md", README), (".gitattributes", ATTRIBUTES)] {
-                if !self.base.has(path) {
-                    self.put_file(path.to_owned(), text.as_bytes().to_vec())?;
-                }
-            }
-        }
+        self.put_store_files()?;
         let tree = tree::apply(
             self.store.objects(),
             &mut self.writer,
@@ -352,6 +342,36 @@ impl<'store> Transaction<'store> {
         fail_point("the objects are written");
         self.store.advance(&commit, "push", &self.written)?;
         Ok(commit)
+    }
+
+    /// Makes the store one of the present format.
+    fn put_store_files(&mut self) -> Result<(), StoreError> {
+        if self.base.format()? == Some(FORMAT) {
+            return Ok(());
+        }
+        self.put_file(
+            layout::FORMAT_FILE.to_owned(),
+            format!("{{\n  \"format\": {FORMAT}\n}}\n").into_bytes(),
+        )?;
+        // The remote may have been in use for something else. Reads never depend on the attributes.
+        for (path, text) in [("README.md", README), (".gitattributes", ATTRIBUTES)] {
+            let is_former_readme = self
+                .base
+                .file(path)?
+                .is_some_and(|blob| blob.to_string() == FORMER_README);
+            if is_former_readme || !self.base.has(path) {
+                self.put_file(path.to_owned(), text.as_bytes().to_vec())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a file if it is there.
+    fn remove_file(&mut self, path: String) {
+        self.changes.remove(&path);
+        if self.base.has(&path) {
+            self.changes.insert(path, None);
+        }
     }
 
     fn put_file(&mut self, path: String, bytes: Vec<u8>) -> Result<(), StoreError> {

@@ -591,7 +591,7 @@ fn spellings(pattern: &ProjectPattern, placeholders: &Placeholders) -> Vec<Strin
     if let Some((name, below)) = below
         && let Some(root) = placeholders.get(name)
     {
-        let paths = std::iter::once(root.path.as_str()).chain(root.resolved.as_deref());
+        let paths = std::iter::once(root.directory.as_str()).chain(root.resolved.as_deref());
         spellings.extend(paths.map(|path| format!("{}{below}", escaped(path))));
     }
     if pattern.subject() == Subject::Directory {

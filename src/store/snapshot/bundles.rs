@@ -36,20 +36,15 @@ impl Snapshot<'_> {
     /// # Errors
     /// [`StoreError::Malformed`], [`StoreError::Git`].
     pub fn bundle(&self, id: &BundleId) -> Result<Option<ExtrasBundle>, StoreError> {
+        let parse = |json: &[u8]| ExtrasBundle::parse(id, json);
         let path = layout::bundle(id);
-        let Some(blob) = self.file(&path)? else {
-            return Ok(None);
-        };
-        let fail = |source| StoreError::Malformed {
-            path: path.clone(),
-            source,
-        };
-        let size = self.objects.size(blob)?;
-        if size > MAX_SHELF_BYTES {
-            return Err(fail(ManifestError::TooLarge(size)));
+        let bundle = self.small_file(&path, MAX_SHELF_BYTES, &parse)?;
+        let former = self.small_file(&layout::former_bundle(id), MAX_SHELF_BYTES, &parse)?;
+        if bundle.is_some() && former.is_some() {
+            let source = ManifestError::Inconsistent("there is another one, of format 1");
+            return Err(StoreError::Malformed { path, source });
         }
-        let json = self.bounded_blob(blob)?.map_err(fail)?;
-        ExtrasBundle::parse(id, &json).map(Some).map_err(fail)
+        Ok(bundle.or(former))
     }
 
     /// The portable text of a file of a shelf.

@@ -27,6 +27,7 @@ impl Transaction<'_> {
     /// # Errors
     /// [`StoreError::Git`], [`StoreError::Io`].
     pub fn put_bundle(&mut self, id: &BundleId, bundle: &ExtrasBundle) -> Result<(), StoreError> {
+        self.remove_file(layout::former_bundle(id));
         self.put_file(layout::bundle(id), bundle.to_json())
     }
 
