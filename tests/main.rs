@@ -39,6 +39,8 @@ mod machine;
 mod model;
 mod note;
 mod offline;
+#[cfg(target_os = "linux")]
+mod old_store;
 mod placeholders;
 mod preview;
 mod project_location;

@@ -17,7 +17,7 @@ use crate::session::facts::parse_time;
 use crate::session::turns::{Outline, Telling};
 use crate::store::Snapshot;
 use crate::store::manifest::Manifest;
-use crate::sys::signal::interrupted;
+use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::session_named;
@@ -211,9 +211,7 @@ impl Text<'_> {
     /// Calls `each` with every line, until it returns `false`.
     fn each_line(&self, each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), SyncError> {
         let mut each_of = |lines: &[u8]| {
-            if interrupted() {
-                return Err(SyncError::Interrupted);
-            }
+            signal::check()?;
             Ok(lines.split(|byte| *byte == b'\n').all(&mut *each))
         };
         match self {

@@ -16,6 +16,7 @@ use crate::session::live::live_sessions;
 use crate::session::repair::{Finding, Healed, Healer, Survey};
 use crate::store::segment::count_lines;
 use crate::sys::fs::{AtomicFile, PathError};
+use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::session_named;
@@ -274,9 +275,7 @@ impl Repairing<'_> {
         each: &mut dyn FnMut(&[u8]) -> Result<(), SyncError>,
     ) -> Result<(), SyncError> {
         self.local.open(name, 0)?.each_piece(|piece| {
-            if crate::sys::signal::interrupted() {
-                return Err(SyncError::Interrupted);
-            }
+            signal::check()?;
             each(piece)?;
             self.ctx.progress.advance(0, piece.len() as u64);
             Ok(())

@@ -23,8 +23,7 @@ use crate::store::manifest::{Manifest, Segment, StoredFile, short_hash};
 use crate::store::segment::{count_lines, offset_after_lines};
 use crate::store::snapshot::SessionState;
 use crate::store::{BRANCH, ObjectCheck, Snapshot};
-use crate::sys::signal::interrupted;
-use crate::transport::remote::RemoteError;
+use crate::sys::signal::{self, interrupted};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter;
@@ -106,9 +105,6 @@ fn ask_remote(workspace: &Workspace<'_>) -> Result<Asked, SyncError> {
     let known = workspace.store.remote_head()?;
     let now = match answer {
         Ok(mut refs) => refs.remove(&format!("refs/heads/{BRANCH}")),
-        Err(SyncError::Remote(RemoteError::Interrupted { .. })) => {
-            return Err(SyncError::Interrupted);
-        }
         Err(SyncError::Remote(e)) => {
             let reason = in_one_line(&e);
             let commits = waiting(workspace, head.as_ref(), known.as_ref())?;
@@ -225,18 +221,14 @@ fn check_objects(
         !interrupted()
     });
     workspace.ctx.progress.end();
-    if interrupted() {
-        Err(SyncError::Interrupted)
-    } else {
-        Ok(checked?)
-    }
+    signal::check()?;
+    Ok(checked?)
 }
 
 /// What git finds wrong with a remote on this disk. One elsewhere is looked after by its server.
 fn remote_damage(workspace: &Workspace<'_>, head: &CommitId) -> Result<Option<String>, SyncError> {
     match workspace.remote()?.check_objects(head) {
         Ok(checked) => Ok(checked.and_then(Result::err)),
-        Err(RemoteError::Interrupted { .. }) => Err(SyncError::Interrupted),
         Err(e) => Err(e.into()),
     }
 }
@@ -275,11 +267,8 @@ impl Verifying<'_> {
             }
         }
         self.workspace.ctx.progress.end();
-        if interrupted() {
-            Err(SyncError::Interrupted)
-        } else {
-            Ok(())
-        }
+        signal::check()?;
+        Ok(())
     }
 
     /// This machine's files beside the stored ones, and with [`Self::full`] the stored ones beside their manifest.
@@ -445,11 +434,8 @@ impl Verifying<'_> {
                 );
                 text = later;
             }
-            if interrupted() {
-                Err(SyncError::Interrupted)
-            } else {
-                Ok(true)
-            }
+            signal::check()?;
+            Ok(true)
         })?;
         Ok(sums.finish())
     }

@@ -29,6 +29,7 @@ use crate::session::materialise::Journal;
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, StoredFile};
 use crate::sys::fail_point::fail_point;
+use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter;
@@ -884,9 +885,7 @@ fn carry_out(
     step: &PullStep,
     progress: &dyn Progress,
 ) -> Result<Done, SyncError> {
-    if crate::sys::signal::interrupted() {
-        return Err(SyncError::Interrupted);
-    }
+    signal::check()?;
     let done = match step {
         PullStep::Nothing | PullStep::Held(None) => Ok(Done::Nothing),
         PullStep::Listed(report) | PullStep::Held(Some(report)) => {

@@ -33,6 +33,7 @@ use crate::report::transfer::{ExtraOutcome, Outcome, RemoteState, Report, Sessio
 use crate::session::discover::LocalSession;
 use crate::store::Transaction;
 use crate::store::machine::Machine;
+use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
@@ -344,10 +345,7 @@ pub(crate) fn guarded(
     session: &SessionId,
     store: impl FnOnce(&mut Transaction<'_>) -> Result<Option<SessionReport>, SyncError>,
 ) -> Result<Option<SessionReport>, SyncError> {
-    if crate::sys::signal::interrupted() {
-        workspace.ctx.progress.end();
-        return Err(SyncError::Interrupted);
-    }
+    signal::check().inspect_err(|_| workspace.ctx.progress.end())?;
     match store(tx) {
         Err(SyncError::ChangedAlready { .. }) => {
             tx.forget_incomplete_sessions()?;

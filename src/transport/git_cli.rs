@@ -554,7 +554,7 @@ impl GitCli {
         let remote = self.url.to_string();
         match error {
             ProcessError::NotFound { .. } => RemoteError::GitMissing,
-            ProcessError::Interrupted { .. } => RemoteError::Interrupted { remote },
+            ProcessError::Interrupted(e) => e.into(),
             ProcessError::Silent { after, stderr, .. } => {
                 let silence = format!(
                     "{stderr}\ngit was stopped after {} seconds of silence",

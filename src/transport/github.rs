@@ -275,7 +275,7 @@ impl GitHub {
     fn run(&self, program: &Program) -> Result<Output, GitHubError> {
         program.run().map_err(|e| match e {
             ProcessError::NotFound { .. } => GitHubError::Missing,
-            ProcessError::Interrupted { .. } => GitHubError::Interrupted,
+            ProcessError::Interrupted(e) => e.into(),
             ProcessError::Silent { after, .. } => GitHubError::Unreachable {
                 said: failure::Said::new(&format!(
                     "gh gave no answer within {} seconds",
