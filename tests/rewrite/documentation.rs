@@ -1,4 +1,4 @@
-//! The examples of `docs/rewriting.md`, executed.
+//! The examples of `docs/dev/rewriting.md`, executed.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use ccsync::rewrite::{Expander, TextKind, View};
 
 use super::{collapse, expand, read, roots};
 
-const DOCUMENT: &str = include_str!("../../docs/rewriting.md");
+const DOCUMENT: &str = include_str!("../../docs/dev/rewriting.md");
 
 /// A machine of the document, with the working directories for which directory names are known.
 type Machine = (RootSet, Vec<String>);
