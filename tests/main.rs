@@ -13,6 +13,8 @@ mod crash;
 mod crowd;
 mod damage;
 mod diverge;
+#[cfg(target_os = "linux")]
+mod docs;
 #[cfg(unix)]
 mod doctor;
 mod errors;

@@ -79,7 +79,9 @@ fn not_visible(reader: &Reader) {
         .success();
     reader.types(&b, "ccsync pull --days 365").success();
     assert_eq!(b.sessions(), [ONE]);
-    reader.types(&b, "ccsync config set pull_max_age 365").success();
+    reader
+        .types(&b, "ccsync config set pull_max_age 365")
+        .success();
     fs::remove_file(b.transcript_path(ONE)).unwrap();
     reader.types(&b, "ccsync pull");
     assert!(
