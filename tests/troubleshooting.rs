@@ -325,7 +325,7 @@ fn damaged(reader: &Reader) {
     .unwrap();
     looks_like(
         &reader.types(&a, "ccsync push").code(1),
-        &["the store's git repository could not be used"],
+        &["the store's git repository"],
     );
     let doctor = reader.types(&a, "ccsync doctor").code(1);
     let away = store.with_file_name("store.damaged");
