@@ -1,14 +1,15 @@
 //! Runs what the pages show.
 //!
-//! Each fenced block that begins with three backticks and `console` is a story of its own. Its commands
-//! run in order and must succeed; the lines below each are its output, in which a line `…` stands for
-//! any lines. Other blocks (they install something, or need an account) have another language.
+//! Each fenced block that begins with three backticks and `console` is a story of its
+//! own. Its commands run in order and must succeed; the lines below each are its output,
+//! in which a line `…` stands for any lines. Other blocks (they install something, or
+//! need an account) have another language.
 //!
-//! * `$ ccsync …` runs on a new machine with one session. The page on projects has a clone of that
-//!   session's project, and another machine has pushed the session.
-//! * `laptop$ ccsync …` and `desk$ ccsync …` run on two machines that share a remote and a session. A
-//!   stand-in for Claude Code says what `(you ask: …)` contains. It runs until `(you leave Claude Code)`
-//!   if `(Claude Code stays open)` follows the command.
+//! * `$ ccsync …` runs on a new machine with one session. The page on projects has a
+//!   clone of that session's project, and another machine has pushed the session.
+//! * `laptop$ ccsync …` and `desk$ ccsync …` run on two machines that share a remote and
+//!   a session. A stand-in for Claude Code says what `(you ask: …)` contains. It runs
+//!   until `(you leave Claude Code)` if `(Claude Code stays open)` follows the command.
 
 use std::fs;
 use std::path::Path;
@@ -241,8 +242,9 @@ fn words(command: &str) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
-/// Returns true if `printed` is what a page shows. If the page shows nothing, any output is right. `…`
-/// stands for any lines if it is alone on a line, and for any text inside a line.
+/// Returns true if `printed` is what a page shows. If the page shows nothing, any output
+/// is right. `…` stands for any lines if it is alone on a line, and for any text inside a
+/// line.
 fn fits(shown: &[String], printed: &[&str]) -> bool {
     let shown: Vec<&str> = shown
         .iter()

@@ -1,5 +1,5 @@
-//! Checks `docs/troubleshooting.md`: each symptom is caused, looks as the page says, and is fixed by
-//! the command that the page names.
+//! Checks `docs/troubleshooting.md`: each symptom is caused, looks as the page says, and
+//! is fixed by the command that the page names.
 //!
 //! A command that the page shows and that no test here runs is a failure.
 

@@ -1,7 +1,7 @@
 //! `docs/json.md` has every key of every document.
 //!
-//! A story on two machines produces each document once. Every key in it must have a row on the page,
-//! and every row must occur, unless its type says `optional`.
+//! A story on two machines produces each document once. Every key in it must have a row
+//! on the page, and every row must occur, unless its type says `optional`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -61,7 +61,8 @@ impl Tables {
         Self(sections)
     }
 
-    /// Finds a row in a section, or in the section that it is based on. Returns the section, too.
+    /// Finds a row in a section, or in the section that it is based on. Returns the
+    /// section, too.
     fn find(&self, section: &str, path: &str) -> Option<(&str, &Row)> {
         let (name, found) = self.0.get_key_value(section)?;
         match (found.rows.get(path), &found.base) {
