@@ -15,7 +15,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::harness::{Machine, ONE, TWO, TestEnv};
-use crate::project::repository;
+use crate::project_repository::repository;
 
 /// A command and the output that the page shows for it.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use std::path::Path;
 use regex::Regex;
 
 use crate::harness::{Machine, ONE, Run, TestEnv};
-use crate::project::repository;
+use crate::project_repository::repository;
 
 fn page() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md"))
@@ -46,7 +46,7 @@ impl Reader {
 
 /// Fails unless both the run and the page contain each of `words`.
 #[track_caller]
-fn looks_like(run: &Run, words: &[&str]) {
+fn assert_run_and_page_contain(run: &Run, words: &[&str]) {
     let all = format!("{}{}", run.stdout, run.stderr);
     for word in words {
         assert!(all.contains(word), "{word:?} is not in\n{run}");
@@ -57,20 +57,20 @@ fn looks_like(run: &Run, words: &[&str]) {
     }
 }
 
-fn not_visible(reader: &Reader) {
+fn session_not_visible(reader: &Reader) {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     a.ccsync(["config", "add-placeholder", "WORK=~/work"])
         .success();
     a.session(ONE).days_old(100).turn("hello").write();
     reader.types(&a, "ccsync push").success();
-    looks_like(
+    assert_run_and_page_contain(
         &reader.types(&b, "ccsync pull"),
         &["not pulled", "no activity for 30 days"],
     );
     let all = reader.types(&b, "ccsync list --remote").success();
     assert!(all.stdout.contains(&ONE[..8]), "{all}");
-    looks_like(
+    assert_run_and_page_contain(
         &reader.types(&b, "ccsync pull 11111111"),
         &["no place for", "ccsync config add-placeholder WORK="],
     );
@@ -132,7 +132,7 @@ fn locked(reader: &Reader) {
         commit.trim(),
     ]);
     let resume = b.ccsync(["resume", ONE]).code(4);
-    looks_like(&resume, &["is locked by desk"]);
+    assert_run_and_page_contain(&resume, &["is locked by desk"]);
     let shown = reader.types(&b, "ccsync lock show").success();
     assert!(shown.stdout.contains("desk"), "{shown}");
     reader.types(&b, "ccsync lock cleanup");
@@ -189,10 +189,10 @@ fn wrong_directory(reader: &Reader) {
         "{:?}",
         b.transcript_path(ONE)
     );
-    clone_that_is_not_known(reader);
+    unknown_clone(reader);
 }
 
-fn clone_that_is_not_known(reader: &Reader) {
+fn unknown_clone(reader: &Reader) {
     let env = TestEnv::new();
     let (a, b) = env.pair();
     repository(&a, "work/app", "git@github.com:al/app.git");
@@ -235,7 +235,7 @@ fn refused(reader: &Reader) {
     refusing(&env, message);
     a.append(ONE, "a key");
     let run = reader.types(&a, "ccsync push").code(6);
-    looks_like(
+    assert_run_and_page_contain(
         &run,
         &[
             "not on the remote",
@@ -255,7 +255,7 @@ fn refused(reader: &Reader) {
         &env,
         "echo 'fatal: pack exceeds maximum allowed size' >&2; exit 1",
     );
-    looks_like(
+    assert_run_and_page_contain(
         &reader.types(&a, "ccsync push").code(6),
         &["pack exceeds maximum allowed size"],
     );
@@ -293,7 +293,7 @@ fn busy_and_offline(reader: &Reader) {
     let away = env.root().join("away.git");
     fs::rename(env.remote_of_pair(), &away).unwrap();
     a.append(ONE, "more");
-    looks_like(
+    assert_run_and_page_contain(
         &reader.types(&a, "ccsync push").code(6),
         &["queued: 1 commit"],
     );
@@ -323,7 +323,7 @@ fn damaged(reader: &Reader) {
         "0123456789012345678901234567890123456789\n",
     )
     .unwrap();
-    looks_like(
+    assert_run_and_page_contain(
         &reader.types(&a, "ccsync push").code(1),
         &["the store's git repository"],
     );
@@ -352,7 +352,7 @@ fn remote_lost_data(reader: &Reader) {
     a.append(ONE, "more");
     reader.types(&a, "ccsync push").success();
     git(&["update-ref", "refs/heads/main", before.trim()]);
-    looks_like(
+    assert_run_and_page_contain(
         &reader.types(&a, "ccsync verify").code(1),
         &["the remote went back to"],
     );
@@ -383,10 +383,10 @@ fn transcript_damaged(reader: &Reader) {
 }
 
 #[test]
-fn troubleshooting_page_commands_fix_their_symptoms() {
+fn docs_every_troubleshooting_command_fixes_its_symptom() {
     let reader = Reader::default();
     for symptom in [
-        not_visible,
+        session_not_visible,
         locked,
         wrong_directory,
         refused,

@@ -6,12 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
+use crate::browse::search::pattern::PatternError;
 use crate::config::{ConfigError, Key};
 use crate::domain::pattern::ProjectPattern;
+use crate::import::source::SourceError;
 use crate::session::SessionError;
 use crate::store::StoreError;
-use crate::sync::import::SourceError;
-use crate::sync::{PatternError, SyncError, damaged_names};
 use crate::sys::env::EnvError;
 use crate::sys::fs::PathError;
 use crate::sys::lock::LockError;
@@ -21,6 +21,8 @@ use crate::transport::remote::RemoteError;
 use crate::transport::url::UrlError;
 use crate::ui::output::Output;
 use crate::ui::sanitize;
+use crate::workspace::error::SyncError;
+use crate::workspace::paths::damaged_names;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -171,7 +173,7 @@ impl CliError {
             Key::Days => "days",
             Key::MaxSize => "max_size",
             Key::MaxAge => "max_age",
-            Key::Beside => "beside",
+            Key::ExtraKind => "beside",
         };
         Self::new(
             Kind::Failed,
@@ -720,7 +722,7 @@ mod tests {
     }
 
     #[test]
-    fn environment_errors() {
+    fn error_environment_messages_and_hints() {
         let relative = EnvError::Relative {
             variable: "CCSYNC_HOME",
             path: "x".into(),
@@ -735,7 +737,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_clone_is_moved_away_by_the_command_that_is_shown() {
+    fn error_damaged_store_hint_quotes_its_path() {
         let shown_at = |error: StoreError, store: &str| {
             let error = CliError::from(SyncError::from(error)).about_store(Path::new(store));
             captured(|output| error.show(output)).1
@@ -756,14 +758,14 @@ mod tests {
     }
 
     #[test]
-    fn config_errors() {
+    fn error_config_messages_and_hints() {
         let syntax = ConfigError::Syntax {
             path: "/c/config.toml".into(),
             line: 3,
             message: "unknown key `x`".to_owned(),
         };
-        let name: crate::domain::root::RootName = "WORK".parse().unwrap();
-        let invalid = crate::domain::root::InvalidRoot::Path("/".to_owned());
+        let name: crate::domain::placeholder::PlaceholderName = "WORK".parse().unwrap();
+        let invalid = crate::domain::placeholder::InvalidPlaceholder::Path("/".to_owned());
         let errors = [
             ConfigError::Path(path_error(io::ErrorKind::PermissionDenied)),
             syntax,
@@ -785,7 +787,7 @@ mod tests {
     }
 
     #[test]
-    fn remote_errors() {
+    fn error_remote_messages_and_hints() {
         let remote = || "https://***@host/s.git".to_owned();
         let errors = [
             RemoteError::Unreachable {
@@ -824,12 +826,12 @@ mod tests {
     }
 
     #[test]
-    fn url_errors() {
+    fn error_url_messages_and_hints() {
         insta::assert_snapshot!([UrlError::Empty, UrlError::Host].map(shown).join("\n"));
     }
 
     #[test]
-    fn lock_and_path_errors() {
+    fn error_lock_and_path_messages_and_hints() {
         let errors = [
             LockError::Busy { pid: Some(7) },
             LockError::Interrupted,
@@ -839,7 +841,7 @@ mod tests {
     }
 
     #[test]
-    fn command_errors() {
+    fn error_command_messages_and_hints() {
         let broken = || io::Error::from(io::ErrorKind::NotConnected);
         let errors = [
             CliError::stdout(broken()),
@@ -856,7 +858,7 @@ mod tests {
     }
 
     #[test]
-    fn sync_errors() {
+    fn error_sync_messages_and_hints() {
         let errors = [
             SyncError::NotSetUp,
             SyncError::Store(StoreError::Newer { found: 2 }),
@@ -883,7 +885,7 @@ mod tests {
                 session: "a".parse().unwrap(),
                 attempts: 5,
             },
-            SyncError::Note(crate::sync::InvalidNote::Empty),
+            SyncError::Note(crate::machine::notes::InvalidNote::Empty),
             SyncError::EmptyStore,
             SyncError::MilestoneExists {
                 name: "x".parse().unwrap(),
@@ -911,7 +913,7 @@ mod tests {
     }
 
     #[test]
-    fn clone_errors() {
+    fn error_clone_messages_and_hints() {
         let remote = || "git@host:al/it's.git".to_owned();
         let of = |source| CloneError::Remote {
             source,
@@ -938,7 +940,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_has_its_code() {
+    fn error_each_kind_has_its_exit_code() {
         let code = |e: CliError| e.exit().code();
         assert_eq!(code(SyncError::NotSetUp.into()), 1);
         assert_eq!(code(UrlError::Empty.into()), 2);

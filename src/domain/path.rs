@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn relative_names_cannot_leave_their_directory() {
+    fn path_relative_name_cannot_leave_directory() {
         for good in [
             "custom-title.json",
             "subagents/workflows/wf_1/agent-2.jsonl",
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_of_a_files_pieces_is_no_name() {
+    fn path_segments_directory_is_not_a_relative_name() {
         for good in ["segments", "a.segments.txt", &"x".repeat(246)] {
             assert!(RelativeName::new(good).is_ok(), "{good}");
         }

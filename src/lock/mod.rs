@@ -6,9 +6,9 @@
 //! * [`record`]: `lock.json`, which comes from outside
 //! * [`state`]: standing and transitions, pure
 //! * [`claim`]: this machine's own locks, one file each
-//! * [`sightings`]: since when this machine has seen a lock as it is now
+//! * [`observations`]: since when this machine has seen a lock as it is now
 
 pub mod claim;
+pub mod observations;
 pub mod record;
-pub mod sightings;
 pub mod state;

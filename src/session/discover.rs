@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::SessionError;
-use super::files::{Apart, RESERVED, file_path, is_taken};
+use super::files::{ExternalDir, RESERVED, file_path, is_taken};
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::sys::fs::{FileStamp, PathError, is_leftover};
@@ -114,7 +114,7 @@ pub fn discover_some(claude_dir: &Path, wanted: Wanted<'_>) -> Result<Discovery,
     projects.sort_by_key(fs::DirEntry::file_name);
     let projects: Vec<PathBuf> = projects.iter().map(fs::DirEntry::path).collect();
     let mut found = Discovery::default();
-    let apart = Apart::ALL.map(|apart| found.sessions_apart(claude_dir, apart));
+    let apart = ExternalDir::ALL.map(|apart| found.sessions_apart(claude_dir, apart));
     for scan in scan_projects(&projects, &apart, wanted) {
         scan.sessions
             .into_iter()
@@ -129,7 +129,7 @@ pub fn discover_some(claude_dir: &Path, wanted: Wanted<'_>) -> Result<Discovery,
 type Wanted<'a> = &'a (dyn Fn(&SessionId) -> bool + Sync);
 
 /// What the client keeps apart, and the names of the sessions of which it does.
-type SessionsApart = (Apart, HashSet<OsString>);
+type SessionsApart = (ExternalDir, HashSet<OsString>);
 
 /// What one project directory holds.
 #[derive(Default)]
@@ -195,7 +195,7 @@ impl Scan {
         directory: &Path,
         id: SessionId,
         transcript: &fs::DirEntry,
-        beside: bool,
+        extras: bool,
     ) {
         // A link to a transcript is followed, as the client does; one beside it is not.
         let is_link = transcript.file_type().is_ok_and(|kind| kind.is_symlink());
@@ -216,14 +216,14 @@ impl Scan {
             directory: directory.to_owned(),
             files: BTreeMap::from([(None, stamp)]),
         };
-        if beside {
-            self.beside(&mut session);
+        if extras {
+            self.extras(&mut session);
         }
         self.sessions.push(session);
     }
 
     /// Adds the files below `<session id>/`.
-    fn beside(&mut self, session: &mut LocalSession) {
+    fn extras(&mut self, session: &mut LocalSession) {
         let root = session.directory.join(session.id.as_str());
         if !self.is_own_directory(session, &root) {
             return;
@@ -261,7 +261,7 @@ impl Scan {
     }
 
     /// Adds what the client keeps of the session elsewhere: plain files in one directory.
-    fn apart(&mut self, session: &mut LocalSession, apart: Apart) {
+    fn apart(&mut self, session: &mut LocalSession, apart: ExternalDir) {
         let root = apart.of_session(&session.directory, &session.id);
         if !self.is_own_directory(session, &root) {
             return;
@@ -330,8 +330,8 @@ pub fn files_without_transcript(directory: &Path, id: &SessionId) -> Option<Loca
         files: BTreeMap::new(),
     };
     let mut scan = Scan::default();
-    scan.beside(&mut session);
-    Apart::ALL
+    scan.extras(&mut session);
+    ExternalDir::ALL
         .into_iter()
         .for_each(|apart| scan.apart(&mut session, apart));
     (!session.files.is_empty()).then_some(session)
@@ -359,7 +359,7 @@ fn list(directory: &Path) -> Result<Vec<fs::DirEntry>, PathError> {
 
 impl Discovery {
     /// The sessions of which the client keeps something apart; that its directory cannot be read is said.
-    fn sessions_apart(&mut self, claude_dir: &Path, apart: Apart) -> SessionsApart {
+    fn sessions_apart(&mut self, claude_dir: &Path, apart: ExternalDir) -> SessionsApart {
         let directory = claude_dir.join(apart.directory());
         let entries = list(&directory).unwrap_or_else(|e| {
             self.refused.push(Refused {

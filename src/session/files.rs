@@ -16,14 +16,14 @@ pub(super) const RESERVED: char = '@';
 
 /// What the client keeps of a session outside its project directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Apart {
+pub enum ExternalDir {
     /// Files of the project as they were before the model changed them; the client rewinds to them.
     FileHistory,
     /// The task list; one file for each task, rewritten in place.
     Tasks,
 }
 
-impl Apart {
+impl ExternalDir {
     /// All there are.
     pub const ALL: [Self; 2] = [Self::FileHistory, Self::Tasks];
 
@@ -68,7 +68,7 @@ pub(super) fn is_taken(file: &str) -> bool {
 
 /// Whether the file lies outside the project directory, where the client clears up by itself.
 pub fn lies_apart(name: Option<&RelativeName>) -> bool {
-    name.is_some_and(|name| Apart::split(name.as_str()).is_some())
+    name.is_some_and(|name| ExternalDir::split(name.as_str()).is_some())
 }
 
 /// Whether a name in the store is one that this program has a place for; others are a newer one's, and left alone.
@@ -78,8 +78,8 @@ pub fn has_place(name: Option<&RelativeName>) -> bool {
 
 /// Whether the file is the user's own, byte for byte the same on every machine: paths in it are no paths of the session.
 pub fn is_verbatim(name: Option<&RelativeName>) -> bool {
-    name.and_then(|name| Apart::split(name.as_str()))
-        .is_some_and(|(apart, _)| apart == Apart::FileHistory)
+    name.and_then(|name| ExternalDir::split(name.as_str()))
+        .is_some_and(|(apart, _)| apart == ExternalDir::FileHistory)
 }
 
 /// Where a file of a session lies; `directory` is the session's project directory, and `None` the transcript.
@@ -87,27 +87,27 @@ pub fn file_path(directory: &Path, id: &SessionId, file: Option<&RelativeName>) 
     let Some(name) = file else {
         return directory.join(format!("{id}.jsonl"));
     };
-    let (mut path, below) = root_of(directory, id, name);
+    let (mut path, below) = placeholder_of(directory, id, name);
     path.extend(below.split('/'));
     path
 }
 
 /// The directories that hold nothing but files of this session.
 pub fn directories(directory: &Path, id: &SessionId) -> impl Iterator<Item = PathBuf> + use<> {
-    let apart = Apart::ALL.map(|apart| apart.of_session(directory, id));
+    let apart = ExternalDir::ALL.map(|apart| apart.of_session(directory, id));
     std::iter::once(directory.join(id.as_str())).chain(apart)
 }
 
 /// The directories of the client in which files of sessions lie.
 pub fn written_directories(claude_dir: &Path) -> impl Iterator<Item = PathBuf> {
-    let apart = Apart::ALL.map(|apart| claude_dir.join(apart.directory()));
+    let apart = ExternalDir::ALL.map(|apart| claude_dir.join(apart.directory()));
     std::iter::once(projects_dir(claude_dir)).chain(apart)
 }
 
 /// The first link among the session's own directory, the directories below it that lead to `file`, and the file itself. What lies behind a
 /// link was not put there by the client, so it is neither read nor written.
 pub fn link_on_the_way(directory: &Path, id: &SessionId, file: &RelativeName) -> Option<PathBuf> {
-    let (mut path, below) = root_of(directory, id, file);
+    let (mut path, below) = placeholder_of(directory, id, file);
     let mut parts = below.split('/');
     loop {
         if is_link(&path) {
@@ -118,8 +118,12 @@ pub fn link_on_the_way(directory: &Path, id: &SessionId, file: &RelativeName) ->
 }
 
 /// The session's own directory in which the file lies, and where in it.
-fn root_of<'n>(directory: &Path, id: &SessionId, name: &'n RelativeName) -> (PathBuf, &'n str) {
-    match Apart::split(name.as_str()) {
+fn placeholder_of<'n>(
+    directory: &Path,
+    id: &SessionId,
+    name: &'n RelativeName,
+) -> (PathBuf, &'n str) {
+    match ExternalDir::split(name.as_str()) {
         Some((apart, file)) => (apart.of_session(directory, id), file),
         None => (directory.join(id.as_str()), name.as_str()),
     }
@@ -138,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn each_name_has_one_place() {
+    fn session_file_each_name_has_one_path() {
         let directory = Path::new("/home/al/.claude/projects/-home-al-app");
         let id: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
         let path = |text: &str| {
@@ -166,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn only_known_names_have_a_place() {
+    fn session_file_unknown_name_is_refused() {
         for (text, apart) in [
             ("x@v1", false),
             ("a/@b", false),

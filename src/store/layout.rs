@@ -2,7 +2,7 @@
 
 use super::milestone::MilestoneName;
 use super::note::NoteId;
-use crate::domain::beside::ShelfId;
+use crate::domain::extras::BundleId;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::{RelativeName, SEGMENTS_SUFFIX, is_safe_path};
 
@@ -38,24 +38,24 @@ pub(super) fn milestone(name: &MilestoneName) -> String {
 pub(super) const MEMORY: &str = "memory";
 
 /// Path of the description of a shelf.
-pub(super) fn shelf(id: &ShelfId) -> String {
+pub(super) fn bundle(id: &BundleId) -> String {
     format!("{id}/shelf.json")
 }
 
 /// Path of a file of a shelf.
-pub(super) fn prose(id: &ShelfId, name: &RelativeName) -> String {
+pub(super) fn extras(id: &BundleId, name: &RelativeName) -> String {
     format!("{id}/files/{name}")
 }
 
 /// Whether `path` is a file of a shelf.
-pub(super) fn is_on_shelf(path: &str) -> bool {
+pub(super) fn is_in_bundle(path: &str) -> bool {
     let parts: Vec<&str> = path.splitn(4, '/').collect();
-    let (shelf, file) = match parts.as_slice() {
+    let (bundle, file) = match parts.as_slice() {
         [MEMORY, name, file, ..] => (format!("{MEMORY}/{name}"), *file),
         [user, file, ..] => ((*user).to_owned(), *file),
         _ => return false,
     };
-    ShelfId::try_from(shelf).is_ok() && matches!(file, "shelf.json" | "files")
+    BundleId::try_from(bundle).is_ok() && matches!(file, "shelf.json" | "files")
 }
 
 /// Path of a machine's file.
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_files_of_a_session_share_a_place() {
+    fn layout_session_files_have_distinct_paths() {
         let id: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
         let place = |name: &str| segment(&id, Some(&RelativeName::new(name).unwrap()), 0);
         // Each was a directory of the other's segments if these lay in `files/<name>/`.
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn gits_own_directory_is_not_written_to() {
+    fn layout_unsafe_path_is_refused() {
         for bad in [
             ".git/config",
             "a/.GIT/x",

@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_one_safe_path_component() {
+    fn milestone_name_is_one_safe_path_component() {
         let name = |text: &str| text.parse::<MilestoneName>();
         assert_eq!(
             name("Before-the_move.2").unwrap(),

@@ -13,7 +13,6 @@
 //! * `lock`: the commits of locks, which lie beside the sessions
 //! * `check`: reading every object
 //! * `object`, `reader`, `tree`, `layout`, `worktree`, `leftover`: writing packs, reading from them, trees, paths, the working tree, locks of the dead
-//! * [`neighbour`]: a repository on the same disk, without the `git` program
 //! * `entries`: changing git's index
 //! * `damage`, `loose`: what git's library must not meet
 
@@ -26,25 +25,24 @@ use crate::domain::id::{CommitId, MachineId, SessionId};
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs;
 
+pub mod bundle;
 mod check;
 mod checkout;
 mod damage;
 mod entries;
 mod history;
 mod layout;
-mod leftover;
 mod lock;
 mod loose;
 pub mod machine;
 pub mod manifest;
 pub mod milestone;
-pub mod neighbour;
 pub mod note;
 mod object;
 mod reader;
 pub mod segment;
-pub mod shelf;
 pub mod snapshot;
+mod stale;
 pub mod transaction;
 mod tree;
 mod worktree;
@@ -52,9 +50,11 @@ mod worktree;
 pub use check::{DamagedObject, ObjectCheck};
 pub use checkout::{Checkout, SessionFiles};
 pub use history::{Commit, SessionStep};
-pub use leftover::{remove_from_neighbour, remove_of_the_dead, remove_stale_locks};
 pub use lock::{LOCK_BRANCHES, MAX_LOCK_BYTES, RemoteLocks, lock_ref};
 pub use snapshot::Snapshot;
+pub use stale::{
+    remove_stale_locks, remove_stale_locks_of_dead_processes, remove_stale_locks_of_remote,
+};
 pub use transaction::{Author, Transaction};
 
 /// The one branch that holds the sessions.
@@ -198,7 +198,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Git`]; [`StoreError::Damaged`] if something lies there that must not be read.
-    pub fn open_to_look(path: &Path) -> Result<Self, StoreError> {
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         git2::opts::strict_hash_verification(false);
         let repo = git2::Repository::open(path)?;
         damage::look_at_loose_objects(&repo)?;
@@ -235,7 +235,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Git`].
-    pub fn open_another(path: &Path) -> Result<Self, StoreError> {
+    pub fn open_without_repair(path: &Path) -> Result<Self, StoreError> {
         let repo = git2::Repository::open(path)?;
         make_durable(&repo)?;
         let reader = reader::Reader::new(repo.path());
@@ -244,7 +244,7 @@ impl Store {
 
     /// Whether its objects lie in so many files that putting them together pays. Never, where the user has switched off git's own
     /// housekeeping.
-    pub fn is_untidy(&self) -> bool {
+    pub fn needs_repack(&self) -> bool {
         let objects = self.git_dir().join("objects");
         let count = |name: &str, wanted: &dyn Fn(&Path) -> bool| {
             let entries = std::fs::read_dir(objects.join(name))
@@ -307,7 +307,7 @@ impl Store {
     pub fn scratch(&self, place: &Path) -> Result<Self, StoreError> {
         drop(create(place)?);
         self.lend_objects_to(place)?;
-        let scratch = Self::open_another(place)?;
+        let scratch = Self::open_without_repair(place)?;
         if let Some(head) = self.head()? {
             scratch
                 .repo
@@ -341,7 +341,7 @@ impl Store {
             return Ok(());
         }
         fail_point("before the remote's head is recorded");
-        leftover::outlasting_locks(|| match commit {
+        stale::retry_while_locked(|| match commit {
             Some(commit) => self
                 .repo
                 .reference(REMOTE_REF, oid(commit)?, true, "push")
@@ -445,7 +445,7 @@ impl Store {
         let changes = self.changes(self.head()?.as_ref(), commit)?;
         self.mark_unfinished()?;
         fail_point("the working tree is marked");
-        leftover::outlasting_locks(|| {
+        stale::retry_while_locked(|| {
             self.repo
                 .reference(HEAD_REF, oid(commit)?, true, why)
                 .map(drop)
@@ -505,11 +505,11 @@ fn create_whole(
     let failed = |e: io::Error| StoreError::io("create", path, e);
     let parent = path.parent().unwrap_or(path);
     fs::create_private_dir_all(parent).map_err(|e| failed(e.source))?;
-    let beside = tempfile::Builder::new()
+    let extras = tempfile::Builder::new()
         .prefix(BESIDE)
         .tempdir_in(parent)
         .map_err(failed)?;
-    let place = beside.path().join("repository");
+    let place = extras.path().join("repository");
     prepare(&place)?;
     fail_point("a repository is prepared beside its place");
     match std::fs::rename(&place, path) {
@@ -538,7 +538,7 @@ fn create(path: &Path) -> Result<git2::Repository, StoreError> {
 fn open(path: &Path) -> Result<git2::Repository, StoreError> {
     let git_dir = path.join(".git");
     if git_dir.is_dir() {
-        leftover::remove_stale_locks(&git_dir)?;
+        stale::remove_stale_locks(&git_dir)?;
         let has_head = damage::has_head(&git_dir);
         if !has_head
             || ["objects", "refs"]
@@ -612,7 +612,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loose_objects_and_refs_wait_for_the_disk_and_git_does_not_complain_of_it() {
+    fn store_fsync_is_set_for_library_but_not_in_git_config() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store");
         for _ in 0..2 {
@@ -631,7 +631,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_hardly_a_repository_becomes_one() {
+    fn store_incomplete_repository_is_initialized() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("store/.git")).unwrap();
         let store = Store::open_or_create(&dir.path().join("store")).unwrap();

@@ -2,8 +2,8 @@
 //!
 //! A commit of one session is a dozen objects. As one pack they are two files to wait for instead of a dozen, and fill no block each;
 //! `git gc` puts many packs together. Owns the encoding of objects and packs (git manual, `gitformat-pack`). Objects are named
-//! by the caller's thread at once and compressed on all cores; what another pack has compressed already is taken as it is. Nothing is visible to git before [`ObjectWriter::finish`]. Must not
-//! move refs.
+//! by the caller's thread at once and compressed on all cores. Nothing is visible to git before [`ObjectWriter::finish`].
+//! Must not move refs.
 
 use std::collections::HashSet;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
@@ -66,7 +66,7 @@ impl<'repo> ObjectWriter<'repo> {
     /// Makes all objects readable by git. They are on the disk when this returns.
     pub(super) fn finish(self) -> Result<(), StoreError> {
         if let Some(pack) = self.pack {
-            pack.finish(Readable::ByUser)?;
+            pack.finish()?;
             self.repo.odb()?.refresh()?;
         }
         Ok(())
@@ -95,7 +95,7 @@ struct Job {
 }
 
 /// A pack whose entries are compressed by worker threads and appended in the order in which they get ready.
-pub(super) struct PackWriter {
+struct PackWriter {
     dir: PathBuf,
     /// None until something has to be compressed.
     compressors: Option<Compressors>,
@@ -116,7 +116,7 @@ struct PackFile {
 
 impl PackWriter {
     /// Begins a pack in this directory of packs.
-    pub(super) fn create(dir: &Path) -> Result<Self, StoreError> {
+    fn create(dir: &Path) -> Result<Self, StoreError> {
         let io = |source| StoreError::io("create a pack in", dir, source);
         std::fs::create_dir_all(dir).map_err(io)?;
         let file = temporary_file(dir, "tmp_pack_").map_err(io)?;
@@ -134,12 +134,7 @@ impl PackWriter {
     }
 
     /// Takes an object that it does not have yet.
-    pub(super) fn put(
-        &mut self,
-        kind: ObjectType,
-        oid: Oid,
-        data: Vec<u8>,
-    ) -> Result<(), StoreError> {
+    fn put(&mut self, kind: ObjectType, oid: Oid, data: Vec<u8>) -> Result<(), StoreError> {
         let compressors = self
             .compressors
             .get_or_insert_with(|| Compressors::start(&self.out));
@@ -159,20 +154,6 @@ impl PackWriter {
         ))
     }
 
-    /// As [`Self::put`], of what is compressed already: a zlib stream of `size` bytes.
-    pub(super) fn put_compressed(
-        &mut self,
-        kind: ObjectType,
-        oid: Oid,
-        size: usize,
-        stream: &[u8],
-    ) -> Result<(), StoreError> {
-        let mut entry = entry_header(kind, size);
-        entry.extend_from_slice(stream);
-        append(&self.out, oid, &entry)
-            .map_err(|source| StoreError::io("write a pack in", &self.dir, source))
-    }
-
     fn join(&mut self) -> Result<(), StoreError> {
         let Some(mut compressors) = self.compressors.take() else {
             return Ok(());
@@ -187,8 +168,8 @@ impl PackWriter {
         Ok(())
     }
 
-    /// Makes the pack visible to git; it is on the disk when this returns. Its files may be read as `readable` says.
-    pub(super) fn finish(mut self, readable: Readable) -> Result<(), StoreError> {
+    /// Makes the pack visible to git; it is on the disk when this returns.
+    fn finish(mut self) -> Result<(), StoreError> {
         self.join()?;
         let io = |source| StoreError::io("write a pack in", &self.dir, source);
         let out =
@@ -205,10 +186,6 @@ impl PackWriter {
         let stem = self.dir.join(format!("pack-{}", hex(&checksum)));
         let mut index_file = temporary_file(&self.dir, "tmp_idx_").map_err(io)?;
         index_file.write_all(&index).map_err(io)?;
-        readable
-            .apply(&file)
-            .and_then(|()| readable.apply(&index_file))
-            .map_err(io)?;
         fail_point("a pack is complete");
         sync_both(&file, &index_file).map_err(io)?;
         fail_point("a pack and its index are on the disk");
@@ -381,62 +358,9 @@ fn pack_index(entries: &[Entry], pack_checksum: &[u8; 20]) -> Vec<u8> {
     index
 }
 
-/// How the names of this program's temporary files begin, after what `git gc` recognises as left over after a crash.
-const OWN: &str = "ccsync_";
-
-/// A file that is locked for as long as its writer lives: others may be at work in the same directory.
+/// Named so that `git gc` recognises it as left over after a crash.
 fn temporary_file(dir: &Path, prefix: &str) -> io::Result<tempfile::NamedTempFile> {
-    let file = tempfile::Builder::new()
-        .prefix(&format!("{prefix}{OWN}"))
-        .tempfile_in(dir)?;
-    // Where there are no locks, nobody can tell that the writer has died, and `git gc` removes the file some day.
-    let _ = file.as_file().try_lock();
-    Ok(file)
-}
-
-/// Removes from a directory of packs what a dead writer left half-made, on whatever machine.
-pub(super) fn remove_half_made(dir: &Path) {
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let is_own = |name: &str| {
-            ["tmp_pack_", "tmp_idx_"]
-                .iter()
-                .any(|kind| name.starts_with(&format!("{kind}{OWN}")))
-        };
-        let is_dead =
-            || std::fs::File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
-        if name.to_str().is_some_and(is_own) && is_dead() {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
-}
-
-/// Who may read a pack.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Readable {
-    /// The user.
-    ByUser,
-    /// Who may read the directory it lies in: others may share the repository.
-    #[cfg(unix)]
-    AsDirectory {
-        /// The permissions of the directory.
-        mode: u32,
-    },
-}
-
-impl Readable {
-    fn apply(self, file: &tempfile::NamedTempFile) -> io::Result<()> {
-        match self {
-            // As it was made.
-            Self::ByUser => Ok(()),
-            #[cfg(unix)]
-            Self::AsDirectory { mode } => {
-                use std::os::unix::fs::PermissionsExt;
-                file.as_file()
-                    .set_permissions(std::fs::Permissions::from_mode(mode & 0o444))
-            }
-        }
-    }
+    tempfile::Builder::new().prefix(prefix).tempfile_in(dir)
 }
 
 /// Waits for the disk once for both, as far as it can do two things at a time.
@@ -452,7 +376,7 @@ fn sync_both(one: &tempfile::NamedTempFile, other: &tempfile::NamedTempFile) -> 
 }
 
 /// Waits until the disk has the new names in `dir`, where a directory can be asked for that.
-pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+fn sync_dir(dir: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());
     }
@@ -478,7 +402,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pack_that_is_given_up_leaves_nothing() {
+    fn pack_writer_dropped_leaves_no_file() {
         let dir = tempfile::tempdir().unwrap();
         let mut pack = PackWriter::create(dir.path()).unwrap();
         for n in 0..8 {

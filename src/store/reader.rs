@@ -45,14 +45,6 @@ struct Slot {
     pack: OnceCell<Option<Pack>>,
 }
 
-/// An object that a pack has whole, and how it is compressed there.
-struct Whole {
-    kind: ObjectType,
-    content: Vec<u8>,
-    /// A zlib stream.
-    stream: Vec<u8>,
-}
-
 /// The objects of a repository that is open.
 #[derive(Clone, Copy)]
 pub(super) struct Objects<'r> {
@@ -78,14 +70,6 @@ impl Objects<'_> {
         }
     }
 
-    /// Whether a pack has the object itself, and not its difference to another; nor anything larger than what is read here, whose size is
-    /// not to be believed.
-    pub(super) fn can_be_taken_as_it_is(self, oid: Oid) -> bool {
-        self.reader
-            .in_packs(|packs| packs.can_be_taken_as_it_is(oid))
-            .unwrap_or(false)
-    }
-
     /// The content of an object of this kind.
     ///
     /// # Errors
@@ -107,23 +91,6 @@ impl Objects<'_> {
             .ok_or_else(|| StoreError::Object {
                 name: oid.to_string(),
             })
-    }
-
-    /// As [`Self::read`], to be written elsewhere: with its zlib stream if a pack has it whole.
-    pub(super) fn read_to_copy(
-        self,
-        kind: ObjectType,
-        oid: Oid,
-    ) -> Result<(Vec<u8>, Option<Vec<u8>>), StoreError> {
-        let is_it = |found: &Whole| found.kind == kind && object_name(kind, &found.content) == oid;
-        match self
-            .reader
-            .in_packs(|packs| packs.read_whole(oid))
-            .filter(is_it)
-        {
-            Some(whole) => Ok((whole.content, Some(whole.stream))),
-            None => Ok((self.read(kind, oid)?, None)),
-        }
     }
 }
 
@@ -236,33 +203,6 @@ impl Packs {
         None
     }
 
-    fn can_be_taken_as_it_is(&self, oid: Oid) -> Option<bool> {
-        let (pack, offset) = self.find(oid)?;
-        let entry = pack.entry(offset)?;
-        Some(matches!(entry.kind, Kind::Whole(_)) && entry.size <= LARGEST)
-    }
-
-    fn read_whole(&self, oid: Oid) -> Option<Whole> {
-        let (pack, offset) = self.find(oid)?;
-        let entry = pack.entry(offset)?;
-        let Kind::Whole(kind) = entry.kind else {
-            return None;
-        };
-        let content = self.inflate(pack, &entry)?;
-        let length = pack.end_of(offset)?.checked_sub(entry.content)?;
-        let length = usize::try_from(length)
-            .ok()
-            .filter(|length| *length <= compressed_at_most(entry.size))?;
-        let stream = pack.bytes(entry.content, length).ok()?;
-        // Inflating does not say where the stream has ended; it ends with this (RFC 1950).
-        let sum = libdeflater::adler32(&content).to_be_bytes();
-        (stream.len() == length && stream.ends_with(&sum)).then_some(Whole {
-            kind,
-            content,
-            stream,
-        })
-    }
-
     fn inflate(&self, pack: &Pack, entry: &Entry) -> Option<Vec<u8>> {
         if entry.size > LARGEST {
             return None;
@@ -310,7 +250,7 @@ impl Slot {
 
 #[cfg(test)]
 mod tests {
-    use super::super::object::{ObjectWriter, PackWriter, Readable};
+    use super::super::object::ObjectWriter;
     use super::*;
 
     fn text(n: usize) -> Vec<u8> {
@@ -327,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_are_read_in_packs_and_loose() {
+    fn reader_reads_packed_and_loose_objects() {
         let dir = tempfile::tempdir().unwrap();
         let repo = Repository::init(dir.path()).unwrap();
         let reader = Reader::new(repo.path());
@@ -348,13 +288,6 @@ mod tests {
         writer.finish().unwrap();
         for (n, oid) in oids.iter().enumerate() {
             assert_eq!(packed(&reader, *oid), Some(text(n)), "without libgit2");
-            let (content, stream) = objects.read_to_copy(ObjectType::Blob, *oid).unwrap();
-            let mut inflated = vec![0; content.len()];
-            let mut decompressor = libdeflater::Decompressor::new();
-            decompressor
-                .zlib_decompress(&stream.expect("it is whole"), &mut inflated)
-                .unwrap();
-            assert_eq!((&inflated, &content), (&text(n), &text(n)));
             assert_eq!(
                 Objects {
                     repo: &repo,
@@ -372,39 +305,9 @@ mod tests {
         );
     }
 
-    /// It would have to be read whole by libgit2, and may be a thousand times as large as its stream.
-    #[test]
-    fn what_is_too_large_to_be_read_here_is_not_taken_as_it_is() {
-        for (size, is_taken) in [
-            (LARGEST, true),
-            (LARGEST + 1, false),
-            (usize::MAX >> 8, false),
-        ] {
-            let dir = tempfile::tempdir().unwrap();
-            let repo = Repository::init(dir.path()).unwrap();
-            let oid = Oid::from_bytes(&[7; 20]).unwrap();
-            let mut pack = PackWriter::create(&repo.path().join("objects/pack")).unwrap();
-            pack.put_compressed(ObjectType::Blob, oid, size, b"the size is what is promised")
-                .unwrap();
-            pack.finish(Readable::ByUser).unwrap();
-            let reader = Reader::new(repo.path());
-            let objects = Objects {
-                repo: &repo,
-                reader: &reader,
-            };
-            assert_eq!(
-                (
-                    objects.size(oid).unwrap(),
-                    objects.can_be_taken_as_it_is(oid)
-                ),
-                (size, is_taken)
-            );
-        }
-    }
-
     /// A pack as git makes it, of versions of one growing text.
     #[test]
-    fn deltas_are_applied() {
+    fn reader_packed_deltas_are_applied() {
         let dir = tempfile::tempdir().unwrap();
         let repo = Repository::init(dir.path()).unwrap();
         let whole = (0..9000)

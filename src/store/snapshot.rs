@@ -3,7 +3,7 @@
 //! Everything in it may have been written by somebody else: sizes are checked before text is loaded, names before they
 //! are used, and a session that fails a check fails alone.
 
-mod shelves;
+mod bundles;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,10 +66,10 @@ impl<'store> Snapshot<'store> {
         if self.is_store()? || self.directory(layout::SESSIONS)?.is_none() {
             return Ok(false);
         }
-        let beside = self
+        let extras = self
             .file("shared_placeholders.json")?
             .or(self.file("sessions/_paths.json")?);
-        Ok(beside.or(self.directory("session_meta")?).is_some())
+        Ok(extras.or(self.directory("session_meta")?).is_some())
     }
 
     /// Every session and its state. Names that are no session ids are passed over.

@@ -3,7 +3,7 @@
 //! Until [`Transaction::commit`] nothing is visible to git; a transaction that is dropped leaves no trace but files in
 //! the working tree, which the next command removes.
 
-mod shelves;
+mod bundles;
 
 use std::collections::BTreeSet;
 
@@ -214,7 +214,7 @@ impl<'store> Transaction<'store> {
     ) -> Result<(), StoreError> {
         for difference in tree::differences(self.store.objects(), earlier.tree(), from.tree())? {
             let is_other =
-                |path: &&str| layout::session_of(path).is_none() && !layout::is_on_shelf(path);
+                |path: &&str| layout::session_of(path).is_none() && !layout::is_in_bundle(path);
             let Some(path) = difference.path().filter(is_other) else {
                 continue;
             };

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 
-use crate::domain::root::System;
+use crate::domain::placeholder::System;
 
 /// What the process was started with.
 #[derive(Debug, Clone)]
@@ -66,9 +66,6 @@ pub struct Dirs {
 pub struct GitEnv {
     /// The user has an ssh command of their own (`GIT_SSH_COMMAND` or `GIT_SSH`): it is left alone.
     pub own_ssh_command: bool,
-    /// Variables change what git does with a repository on this disk, or with every command: other settings than those in the usual
-    /// places, `GIT_ALLOW_PROTOCOL` without `file`.
-    pub own_settings: bool,
 }
 
 /// Why the environment is not usable.
@@ -152,17 +149,8 @@ impl Env {
 
 impl GitEnv {
     fn from_variables(get: &dyn Fn(&str) -> Option<OsString>) -> Self {
-        const SETTINGS: [&str; 3] = ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_COUNT"];
-        let allows_files = |allowed: OsString| {
-            allowed
-                .to_string_lossy()
-                .split(':')
-                .any(|protocol| protocol == "file")
-        };
         Self {
             own_ssh_command: get("GIT_SSH_COMMAND").or_else(|| get("GIT_SSH")).is_some(),
-            own_settings: SETTINGS.iter().any(|name| get(name).is_some())
-                || !get("GIT_ALLOW_PROTOCOL").is_none_or(allows_files),
         }
     }
 }
@@ -338,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_lies_below_ccsync_home() {
+    fn env_ccsync_home_sets_all_directories() {
         let env = env(&[
             ("HOME", "/home/al"),
             ("CCSYNC_HOME", "/x"),
@@ -353,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn xdg_variables_are_honoured_and_relative_ones_ignored() {
+    fn env_xdg_variables_apply_unless_relative() {
         let env = env(&[
             ("HOME", "/home/al"),
             ("XDG_CONFIG_HOME", "/c"),
@@ -369,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn homeless_and_relative_are_refused_by_name() {
+    fn env_missing_home_and_relative_path_are_refused() {
         assert_eq!(
             env(&[]).unwrap_err().to_string(),
             "the home directory is unknown: set HOME"
@@ -382,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_has_a_mark_if_its_system_has_an_id() {
+    fn env_host_mark_comes_from_machine_id() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("machine-id");
         let mark = |text: &str| {
@@ -401,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn small_facts() {
+    fn env_flags_and_columns_are_read() {
         let small = env(&[
             ("HOME", "/h"),
             ("NO_COLOR", "1"),
@@ -411,16 +399,6 @@ mod tests {
         .unwrap();
         assert!(small.no_color && small.git.own_ssh_command);
         assert_eq!(small.columns, Some(77));
-        let with = |name: &str, value: &str| env(&[("HOME", "/h"), (name, value)]).unwrap();
-        let own_settings = |name: &str, value: &str| with(name, value).git.own_settings;
-        assert!(
-            own_settings("GIT_CONFIG_GLOBAL", "/x")
-                && own_settings("GIT_ALLOW_PROTOCOL", "https:ssh")
-        );
-        assert!(
-            !own_settings("GIT_ALLOW_PROTOCOL", "https:file")
-                && !own_settings("GIT_AUTHOR_NAME", "al")
-        );
         assert!(!host_name().is_empty());
     }
 }

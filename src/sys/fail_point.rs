@@ -61,8 +61,6 @@ mod armed {
         "git's index is written",
         "the mark is removed",
         "before a push to the remote",
-        "the references of a neighbour are locked",
-        "a reference of a neighbour has moved",
         "after a push to the remote",
         "a claim is written",
         "a lock has moved on the remote",

@@ -80,7 +80,7 @@ pub fn terminal_is_lent() -> bool {
 
 impl LentTerminal {
     /// The signal (SIGTERM, or SIGHUP for a terminal that is gone) by which this process was told to end since the terminal was lent.
-    pub fn told_to_end(&self) -> Option<i32> {
+    pub fn asked_to_end(&self) -> Option<i32> {
         Some(TOLD_TO_END.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
     }
 }
@@ -99,7 +99,7 @@ fn listen() -> std::io::Result<()> {
     let wait = move || {
         signals
             .forever()
-            .for_each(|signal| on_signal(signal, signal != SIGINT))
+            .for_each(|signal| on_signal(signal, signal != SIGINT));
     };
     std::thread::Builder::new()
         .name("signals".to_owned())
@@ -112,9 +112,9 @@ fn listen() -> std::io::Result<()> {
     ctrlc::set_handler(|| on_signal(EXIT_INTERRUPTED - 128, false)).map_err(std::io::Error::other)
 }
 
-fn on_signal(signal: i32, told_to_end: bool) {
+fn on_signal(signal: i32, asked_to_end: bool) {
     if terminal_is_lent() {
-        if told_to_end {
+        if asked_to_end {
             TOLD_TO_END.store(signal, Ordering::SeqCst);
         }
         return;

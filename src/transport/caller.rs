@@ -135,11 +135,6 @@ impl Caller {
         }
     }
 
-    /// Whether git's settings lie where it looks by default.
-    pub(super) fn has_usual_settings(&self) -> bool {
-        !self.env.own_settings
-    }
-
     /// The command, ready to run.
     pub(super) fn program(&self, command: &Command) -> Program {
         let mut program = self.git_in_store();

@@ -71,12 +71,12 @@ fn clone_beside(
     (git, interactive): (GitEnv, bool),
     progress: Arc<dyn Progress + Send + Sync>,
 ) -> Result<(), CloneError> {
-    let beside = tempfile::Builder::new()
+    let extras = tempfile::Builder::new()
         .prefix(".ccsync-clone-")
         .tempdir_in(parent);
-    let beside =
-        beside.map_err(|source| PathError::new("create a directory in", parent, source))?;
-    let git = GitCli::new(beside.path(), url.clone(), git, interactive).with_progress(progress);
+    let extras =
+        extras.map_err(|source| PathError::new("create a directory in", parent, source))?;
+    let git = GitCli::new(extras.path(), url.clone(), git, interactive).with_progress(progress);
     git.clone_as(NAME).map_err(|source| CloneError::Remote {
         source,
         remote: url.to_string(),
@@ -86,7 +86,7 @@ fn clone_beside(
             directory: directory.to_owned(),
         });
     }
-    Ok(move_dir(&beside.path().join(NAME), directory)?)
+    Ok(move_dir(&extras.path().join(NAME), directory)?)
 }
 
 /// Whether nothing is at `directory`, or an empty directory. A symbolic link is something, and so is what cannot be looked at.

@@ -20,9 +20,7 @@ use crate::sys::signal;
 use super::caller::{Caller, Command};
 use super::failure::{self, Cause};
 use super::porcelain::{self, GitVersion, PushStatus, PushedRef};
-use super::remote::{
-    GitSaid, Missing, NotTaken, OLDEST_GIT, PushOutcome, RefUpdate, Remote, RemoteError, Shortcut,
-};
+use super::remote::{GitSaid, Missing, OLDEST_GIT, PushOutcome, RefUpdate, RemoteError};
 use super::url::{Kind, RemoteUrl};
 
 /// Tries of one call, the first included.
@@ -39,7 +37,6 @@ pub struct GitCli {
     caller: Caller,
     progress: Option<Arc<dyn Progress + Send + Sync>>,
     clock: Arc<dyn Clock>,
-    shortcut: Option<Arc<dyn Shortcut>>,
     version: Arc<OnceLock<GitVersion>>,
 }
 
@@ -57,7 +54,6 @@ impl GitCli {
             url,
             progress: None,
             clock: Arc::new(SystemClock::default()),
-            shortcut: None,
             version: Arc::default(),
         }
     }
@@ -66,13 +62,6 @@ impl GitCli {
     #[must_use]
     pub fn with_progress(mut self, progress: Arc<dyn Progress + Send + Sync>) -> Self {
         self.progress = Some(progress);
-        self
-    }
-
-    /// Asks `shortcut` first, if the remote is a directory on this machine and git's own settings lie where git looks by default.
-    #[must_use]
-    pub fn with_shortcut(mut self, shortcut: Arc<dyn Shortcut>) -> Self {
-        self.shortcut = Some(shortcut).filter(|_| self.caller.has_usual_settings());
         self
     }
 
@@ -116,6 +105,57 @@ impl GitCli {
         let version =
             porcelain::parse_version(&text(&out.stdout)).map_err(|e| self.garbled(&e, &out))?;
         Ok(*self.version.get_or_init(|| version))
+    }
+
+    /// All references of the remote; those whose names break git's rules are left out.
+    ///
+    /// # Errors
+    /// [`RemoteError`]
+    pub fn refs(&self) -> Result<BTreeMap<String, CommitId>, RemoteError> {
+        self.retrying(|| self.refs_once())
+    }
+
+    /// Brings a branch into `refs/remotes/origin/<branch>` of the local repository and says where it is.
+    /// `None`: the remote has no such branch; the local reference is then left as it is.
+    ///
+    /// # Errors
+    /// [`RemoteError`]
+    pub fn fetch(&self, branch: &str) -> Result<Option<CommitId>, RemoteError> {
+        check_name(&format!("refs/heads/{branch}"))?;
+        self.retrying(|| self.fetch_once(branch))
+    }
+
+    /// As [`Self::fetch`], and brings all branches whose names begin with `prefix` (which ends with `/`) too, with one connection.
+    /// Local references to such that the remote does not have any more are deleted. `None`: the remote lacks `branch`; the others
+    /// are brought all the same.
+    ///
+    /// # Errors
+    /// [`RemoteError`]
+    pub fn fetch_with(&self, branch: &str, prefix: &str) -> Result<Option<CommitId>, RemoteError> {
+        check_name(&format!("refs/heads/{branch}"))?;
+        check_name(&format!("refs/heads/{prefix}x"))?;
+        self.retrying(|| self.fetch_with_once(branch, prefix))
+    }
+
+    /// Moves references, all or none, if each is as expected.
+    ///
+    /// # Errors
+    /// [`RemoteError`]. Of an unreachable remote it is unknown whether it has done what was asked.
+    pub fn push(&self, updates: &[RefUpdate]) -> Result<PushOutcome, RemoteError> {
+        if updates.is_empty() {
+            return Ok(PushOutcome::Done);
+        }
+        updates.iter().try_for_each(|u| check_name(&u.name))?;
+        let tries = std::cell::Cell::new(0);
+        self.retrying(|| {
+            // The answer of the try before was lost, not necessarily the push.
+            let repeated = tries.replace(tries.get() + 1) > 0;
+            if repeated && self.is_in_force(updates) {
+                Ok(PushOutcome::Done)
+            } else {
+                self.push_once(updates)
+            }
+        })
     }
 
     /// Has git read every object of a remote that is a directory, which no server looks after, and everything that `commit` needs. What is
@@ -162,7 +202,7 @@ impl GitCli {
     ///
     /// # Errors
     /// [`RemoteError`] if git could not be run, or says that something is wrong.
-    pub fn tidy_up(&self, packs: usize, loose: usize) -> Result<(), RemoteError> {
+    pub fn repack_if_needed(&self, packs: usize, loose: usize) -> Result<(), RemoteError> {
         let settings = [
             format!("gc.auto={loose}"),
             format!("gc.autoPackLimit={packs}"),
@@ -418,24 +458,6 @@ impl GitCli {
         })
     }
 
-    /// What a shortcut gives, if there is one and it leads there.
-    fn by_shortcut<T>(
-        &self,
-        take: impl FnOnce(&dyn Shortcut, &Path) -> Result<T, NotTaken>,
-    ) -> Result<Option<T>, RemoteError> {
-        let (Kind::Local(path), Some(shortcut)) = (self.url.kind(), self.shortcut.as_deref())
-        else {
-            return Ok(None);
-        };
-        match take(shortcut, path) {
-            Ok(result) => Ok(Some(result)),
-            Err(NotTaken::LeftToGit) => Ok(None),
-            Err(NotTaken::Interrupted) => Err(RemoteError::Interrupted {
-                remote: self.url.to_string(),
-            }),
-        }
-    }
-
     /// Whether the remote's references are already as the updates want them.
     fn is_in_force(&self, updates: &[RefUpdate]) -> bool {
         self.refs_once()
@@ -550,50 +572,6 @@ impl GitCli {
 
     fn said(&self, stderr: &str) -> GitSaid {
         GitSaid::new(&self.url.redact(stderr))
-    }
-}
-
-impl Remote for GitCli {
-    fn refs(&self) -> Result<BTreeMap<String, CommitId>, RemoteError> {
-        self.retrying(|| self.refs_once())
-    }
-
-    fn fetch(&self, branch: &str) -> Result<Option<CommitId>, RemoteError> {
-        check_name(&format!("refs/heads/{branch}"))?;
-        match self.by_shortcut(|way, path| way.fetch(self.url.as_git_argument(), path, branch))? {
-            Some(fetched) => Ok(fetched),
-            None => self.retrying(|| self.fetch_once(branch)),
-        }
-    }
-
-    fn fetch_with(&self, branch: &str, prefix: &str) -> Result<Option<CommitId>, RemoteError> {
-        check_name(&format!("refs/heads/{branch}"))?;
-        check_name(&format!("refs/heads/{prefix}x"))?;
-        // Git finds then that most of what it would bring is here.
-        self.by_shortcut(|way, path| way.fetch(self.url.as_git_argument(), path, branch))?;
-        self.retrying(|| self.fetch_with_once(branch, prefix))
-    }
-
-    fn push(&self, updates: &[RefUpdate]) -> Result<PushOutcome, RemoteError> {
-        if updates.is_empty() {
-            return Ok(PushOutcome::Done);
-        }
-        updates.iter().try_for_each(|u| check_name(&u.name))?;
-        if let Some(outcome) =
-            self.by_shortcut(|way, path| way.push(self.url.as_git_argument(), path, updates))?
-        {
-            return Ok(outcome);
-        }
-        let tries = std::cell::Cell::new(0);
-        self.retrying(|| {
-            // The answer of the try before was lost, not necessarily the push.
-            let repeated = tries.replace(tries.get() + 1) > 0;
-            if repeated && self.is_in_force(updates) {
-                Ok(PushOutcome::Done)
-            } else {
-                self.push_once(updates)
-            }
-        })
     }
 }
 

@@ -25,7 +25,7 @@ pub const DEFAULT_NAME: &str = "claude-sessions";
 const DESCRIPTION: &str = "Claude Code sessions, kept by ccsync. Keep this private.";
 
 /// `gh` writes nothing before it has its answer. Longer than this, nobody waits for one.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is asked of each repository. A store has this file on this branch (`docs/format.md`).
 const FACTS: &str = "fragment facts on Repository { nameWithOwner url sshUrl visibility isEmpty isArchived viewerPermission \
@@ -151,7 +151,7 @@ impl GitHub {
         Self {
             host,
             program: "gh".to_owned(),
-            patience: PATIENCE,
+            patience: TIMEOUT,
         }
     }
 
@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_taken_apart_and_written_back() {
+    fn github_repository_name_parses_and_formats() {
         for text in ["x", "al/x.y", "git.firm.example/al/x_-1"] {
             assert_eq!(text.parse::<RepositoryName>().unwrap().to_string(), text);
         }
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gh_that_never_answers_is_not_waited_for() {
+    fn github_silent_gh_times_out() {
         let dir = tempfile::tempdir().unwrap();
         let program = dir.path().join("gh");
         crate::sys::fs::write_atomic(&program, b"#!/bin/sh\nsleep 600\n").unwrap();

@@ -1,10 +1,8 @@
-//! The remote as the rest of the program sees it: a map of references that moves only by compare-and-swap.
+//! What is asked of a remote and what it answers: references that move only by compare-and-swap.
 //!
-//! Owns the trait and its errors. Must not run anything.
+//! Owns these values and the errors. Must not run anything.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
 
 use crate::domain::id::CommitId;
 use crate::sys::process::ProcessError;
@@ -43,66 +41,6 @@ pub enum PushOutcome {
         /// In git's words, with the reference.
         reason: String,
     },
-}
-
-/// A git remote.
-pub trait Remote {
-    /// All references of the remote; those whose names break git's rules are left out.
-    ///
-    /// # Errors
-    /// [`RemoteError`]
-    fn refs(&self) -> Result<BTreeMap<String, CommitId>, RemoteError>;
-
-    /// Brings a branch into `refs/remotes/origin/<branch>` of the local repository and says where it is.
-    /// `None`: the remote has no such branch; the local reference is then left as it is.
-    ///
-    /// # Errors
-    /// [`RemoteError`]
-    fn fetch(&self, branch: &str) -> Result<Option<CommitId>, RemoteError>;
-
-    /// As [`Self::fetch`], and brings all branches whose names begin with `prefix` (which ends with `/`) too, with one connection.
-    /// Local references to such that the remote does not have any more are deleted. `None`: the remote lacks `branch`; the others
-    /// are brought all the same.
-    ///
-    /// # Errors
-    /// [`RemoteError`]
-    fn fetch_with(&self, branch: &str, prefix: &str) -> Result<Option<CommitId>, RemoteError>;
-
-    /// Moves references, all or none, if each is as expected.
-    ///
-    /// # Errors
-    /// [`RemoteError`]. Of an unreachable remote it is unknown whether it has done what was asked.
-    fn push(&self, updates: &[RefUpdate]) -> Result<PushOutcome, RemoteError>;
-}
-
-/// A way to a remote that is a directory on this machine without starting a process, where that comes to the same.
-pub trait Shortcut: Send + Sync {
-    /// As [`Remote::fetch`] from the remote at `path`, which the user calls `address`.
-    ///
-    /// # Errors
-    /// [`NotTaken`]
-    fn fetch(&self, address: &str, path: &Path, branch: &str)
-    -> Result<Option<CommitId>, NotTaken>;
-
-    /// As [`Remote::push`] to the remote at `path`, which the user calls `address`.
-    ///
-    /// # Errors
-    /// [`NotTaken`]
-    fn push(
-        &self,
-        address: &str,
-        path: &Path,
-        updates: &[RefUpdate],
-    ) -> Result<PushOutcome, NotTaken>;
-}
-
-/// Why a shortcut led nowhere.
-#[derive(Debug)]
-pub enum NotTaken {
-    /// It is left to git.
-    LeftToGit,
-    /// The user interrupted.
-    Interrupted,
 }
 
 /// Why the remote did not do as asked. Each carries what git and the server said, without secrets and control
@@ -303,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_git_said_is_fit_to_show() {
+    fn remote_git_message_is_sanitized() {
         let said = GitSaid::new(
             "hint: try this\nremote: \nremote: Resolving deltas: 100% (1/1), done.        \n\
              remote: error: \u{1b}[31mGH001\u{1b}[0m: Large files        \nWriting objects:  50% (1/2)\nfatal: no\n\n",

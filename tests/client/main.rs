@@ -15,14 +15,14 @@ mod clones;
 mod corpus;
 mod diverged;
 #[cfg(unix)]
-mod extras;
+mod external_files;
 mod history;
 mod live;
-mod local;
+mod localize_always;
+mod localize_never;
+mod locations;
 mod machine;
 mod memory;
-mod original;
-mod places;
 #[cfg(unix)]
 mod plans;
 mod repair;

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ccsync::config::{Config, FILE_NAME, Overrides, Settings};
+use ccsync::config::{Config, FILE_NAME, Settings};
+use ccsync::domain::placeholder::System;
 use ccsync::domain::progress::Silent;
-use ccsync::domain::root::System;
-use ccsync::sync::Context;
 use ccsync::sys::clock::{Clock, SystemClock};
 use ccsync::sys::env::{Dirs, Env, GitEnv};
+use ccsync::workspace::context::Context;
 
 use super::Machine;
 
@@ -64,7 +64,7 @@ pub(crate) fn with_context_at<T>(
     let config = Config::load(&env.dirs.config.join(FILE_NAME))
         .unwrap()
         .unwrap();
-    let settings = Settings::resolve(&config, &env, Overrides::default()).unwrap();
+    let settings = Settings::resolve(&config, &env).unwrap();
     then(&Context {
         env: &env,
         settings,

@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 
-use ccsync::domain::root::{RootSet, System};
+use ccsync::domain::placeholder::{Placeholders, System};
 use ccsync::rewrite::{Expander, TextKind, View};
 
-use super::{collapse, expand, read, roots};
+use super::{collapse, expand, placeholders, read};
 
 const DOCUMENT: &str = include_str!("../../docs/dev/rewriting.md");
 
 /// A machine of the document, with the working directories for which directory names are known.
-type Machine = (RootSet, Vec<String>);
+type Machine = (Placeholders, Vec<String>);
 
 #[test]
-fn every_example_is_true() {
+fn rewrite_every_documented_example_holds() {
     let machines = machines();
     let mut journey = None;
     let mut examples = 0;
@@ -91,13 +91,16 @@ fn machines() -> HashMap<String, Machine> {
         .lines()
         .filter_map(|line| match cells(line).as_slice() {
             [name, system, home, projects, directories @ ..] => {
-                let roots = roots(
+                let placeholders = placeholders(
                     system_of(system)?,
                     &[("HOME", home), ("PROJECTS", projects)],
                 );
                 Some((
                     (*name).to_owned(),
-                    (roots, directories.iter().map(|d| (*d).to_owned()).collect()),
+                    (
+                        placeholders,
+                        directories.iter().map(|d| (*d).to_owned()).collect(),
+                    ),
                 ))
             }
             _ => None,

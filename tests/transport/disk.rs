@@ -1,134 +1,127 @@
-//! A bare repository on a disk, by path and as `file://`; by git, and by the shortcut that needs none.
+//! A bare repository on a disk, by path and as `file://`.
 
 use std::thread;
 
 use ccsync::domain::id::CommitId;
-use ccsync::transport::remote::{Missing, PushOutcome, Remote, RemoteError};
+use ccsync::transport::remote::{Missing, PushOutcome, RemoteError};
 
 use crate::transport::world::{MAIN, Store, World, is_refused, shown, update};
 
-/// Ways to make a store: what holds for one must hold for the other.
-const WAYS: [fn(&World, &str, &str) -> Store; 2] = [World::store, World::store_with_shortcut];
-
 #[test]
-fn by_path_and_by_file_url() {
-    for make in WAYS {
-        let world = World::new();
-        let remote = world.bare("a b.git");
-        make(&world, "one", remote.to_str().unwrap()).round_trip();
-        let other = world.bare("other.git");
-        make(&world, "two", &format!("file://{}", other.display())).round_trip();
-    }
+fn transport_path_and_file_url_round_trip() {
+    let world = World::new();
+    let remote = world.bare("a b.git");
+    world.store("one", remote.to_str().unwrap()).round_trip();
+    let other = world.bare("other.git");
+    world
+        .store("two", &format!("file://{}", other.display()))
+        .round_trip();
 }
 
 #[test]
-fn expectations_are_kept() {
-    for make in WAYS {
-        let world = World::new();
-        world.bare("r.git");
-        let store = make(&world, "s", "r.git");
-        let first = store.round_trip();
-        let (second, other) = (
-            store.commit(Some(&first), "second"),
-            store.commit(None, "other"),
-        );
-        assert!(is_refused(&store.push(&second, None)), "it exists");
-        assert!(
-            is_refused(&store.push(&second, Some(&other))),
-            "it is not there"
-        );
-        assert!(
-            is_refused(
-                &store
-                    .git
-                    .push(&[update("refs/heads/x", Some(&second), Some(&first))])
-            ),
-            "it does not exist"
-        );
-        assert!(
-            is_refused(
-                &store
-                    .git
-                    .push(&[update("refs/heads/x", None, Some(&first))])
-            ),
-            "it does not exist"
-        );
-        assert_eq!(
-            store.push(&second, Some(&first)).unwrap(),
-            PushOutcome::Done
-        );
-        assert_eq!(
-            store.push(&second, Some(&first)).unwrap(),
-            PushOutcome::Done,
-            "a repeated push is done"
-        );
-        assert_eq!(
-            store.push(&other, Some(&second)).unwrap(),
-            PushOutcome::Done,
-            "an exact expectation may replace"
-        );
-        assert_eq!(
-            store.git.fetch("main").unwrap(),
-            Some(other),
-            "what was replaced is followed"
-        );
-        let branch = "refs/heads/branch";
-        assert_eq!(
-            store
+fn transport_push_refuses_unexpected_old_value() {
+    let world = World::new();
+    world.bare("r.git");
+    let store = world.store("s", "r.git");
+    let first = store.round_trip();
+    let (second, other) = (
+        store.commit(Some(&first), "second"),
+        store.commit(None, "other"),
+    );
+    assert!(is_refused(&store.push(&second, None)), "it exists");
+    assert!(
+        is_refused(&store.push(&second, Some(&other))),
+        "it is not there"
+    );
+    assert!(
+        is_refused(
+            &store
                 .git
-                .push(&[update(branch, Some(&first), None)])
-                .unwrap(),
-            PushOutcome::Done
-        );
-        assert_eq!(
-            store
+                .push(&[update("refs/heads/x", Some(&second), Some(&first))])
+        ),
+        "it does not exist"
+    );
+    assert!(
+        is_refused(
+            &store
                 .git
-                .push(&[update(branch, None, Some(&first))])
-                .unwrap(),
-            PushOutcome::Done
-        );
-        assert_eq!(store.git.refs().unwrap().keys().collect::<Vec<_>>(), [MAIN]);
-        assert_eq!(store.git.push(&[]).unwrap(), PushOutcome::Done);
-    }
+                .push(&[update("refs/heads/x", None, Some(&first))])
+        ),
+        "it does not exist"
+    );
+    assert_eq!(
+        store.push(&second, Some(&first)).unwrap(),
+        PushOutcome::Done
+    );
+    assert_eq!(
+        store.push(&second, Some(&first)).unwrap(),
+        PushOutcome::Done,
+        "a repeated push is done"
+    );
+    assert_eq!(
+        store.push(&other, Some(&second)).unwrap(),
+        PushOutcome::Done,
+        "an exact expectation may replace"
+    );
+    assert_eq!(
+        store.git.fetch("main").unwrap(),
+        Some(other),
+        "what was replaced is followed"
+    );
+    let branch = "refs/heads/branch";
+    assert_eq!(
+        store
+            .git
+            .push(&[update(branch, Some(&first), None)])
+            .unwrap(),
+        PushOutcome::Done
+    );
+    assert_eq!(
+        store
+            .git
+            .push(&[update(branch, None, Some(&first))])
+            .unwrap(),
+        PushOutcome::Done
+    );
+    assert_eq!(store.git.refs().unwrap().keys().collect::<Vec<_>>(), [MAIN]);
+    assert_eq!(store.git.push(&[]).unwrap(), PushOutcome::Done);
 }
 
 #[test]
-fn several_references_move_together_or_not_at_all() {
-    for make in WAYS {
-        let world = World::new();
-        world.bare("r.git");
-        let store = make(&world, "s", "r.git");
-        let first = store.round_trip();
-        let second = store.commit(Some(&first), "second");
-        let lock = "refs/heads/ccsync/lock/x";
-        let lost = [
-            update(MAIN, Some(&second), Some(&first)),
-            update(lock, Some(&second), Some(&first)),
-        ];
-        assert!(is_refused(&store.git.push(&lost)));
-        assert_eq!(store.git.refs().unwrap()[MAIN], first);
-        let held = [
-            update(MAIN, Some(&second), Some(&first)),
-            update(lock, Some(&second), None),
-        ];
-        assert_eq!(store.git.push(&held).unwrap(), PushOutcome::Done);
-        let released = [update(lock, None, Some(&second))];
-        assert_eq!(store.git.push(&released).unwrap(), PushOutcome::Done);
-        assert_eq!(
-            store.git.refs().unwrap().into_iter().collect::<Vec<_>>(),
-            [(MAIN.to_owned(), second)]
-        );
-    }
+fn transport_push_of_several_refs_is_atomic() {
+    let world = World::new();
+    world.bare("r.git");
+    let store = world.store("s", "r.git");
+    let first = store.round_trip();
+    let second = store.commit(Some(&first), "second");
+    let lock = "refs/heads/ccsync/lock/x";
+    let lost = [
+        update(MAIN, Some(&second), Some(&first)),
+        update(lock, Some(&second), Some(&first)),
+    ];
+    assert!(is_refused(&store.git.push(&lost)));
+    assert_eq!(store.git.refs().unwrap()[MAIN], first);
+    let held = [
+        update(MAIN, Some(&second), Some(&first)),
+        update(lock, Some(&second), None),
+    ];
+    assert_eq!(store.git.push(&held).unwrap(), PushOutcome::Done);
+    let released = [update(lock, None, Some(&second))];
+    assert_eq!(store.git.push(&released).unwrap(), PushOutcome::Done);
+    assert_eq!(
+        store.git.refs().unwrap().into_iter().collect::<Vec<_>>(),
+        [(MAIN.to_owned(), second)]
+    );
 }
 
 #[test]
-fn of_many_who_push_at_once_exactly_one_wins() {
+fn transport_concurrent_pushes_have_one_winner() {
     const STORES: usize = 4;
     const ROUNDS: usize = 12;
     let world = World::new();
     world.bare("r.git");
     let stores: Vec<_> = (0..STORES)
-        .map(|n| WAYS[n % 2](&world, &format!("s{n}"), "r.git"))
+        .map(|n| world.store(&format!("s{n}"), "r.git"))
         .collect();
     let mut expected = None;
     for round in 0..ROUNDS {
@@ -171,91 +164,83 @@ fn of_many_who_push_at_once_exactly_one_wins() {
 }
 
 #[test]
-fn a_missing_repository_is_named() {
-    for make in WAYS {
-        let world = World::new();
-        let store = make(&world, "s", "usb/r.git");
-        let commit = store.commit(None, "x");
-        for error in [
-            store.git.refs().unwrap_err(),
-            store.git.fetch("main").unwrap_err(),
-            store.push(&commit, None).unwrap_err(),
-        ] {
-            assert!(
-                matches!(error, RemoteError::Unreachable { .. }) && !error.is_transient(),
-                "{error:?}"
-            );
-            assert_eq!(
-                shown(&error, &world),
-                "there is no repository to be seen at $WORLD/usb/r.git / there is no directory `$WORLD/usb/r.git`"
-            );
-        }
-        std::fs::create_dir_all(world.path("usb/r.git")).unwrap();
-        let error = store.git.refs().unwrap_err();
+fn transport_missing_repository_is_named() {
+    let world = World::new();
+    let store = world.store("s", "usb/r.git");
+    let commit = store.commit(None, "x");
+    for error in [
+        store.git.refs().unwrap_err(),
+        store.git.fetch("main").unwrap_err(),
+        store.push(&commit, None).unwrap_err(),
+    ] {
         assert!(
-            error
-                .said()
-                .unwrap()
-                .as_str()
-                .contains("does not appear to be a git repository"),
+            matches!(error, RemoteError::Unreachable { .. }) && !error.is_transient(),
             "{error:?}"
         );
-    }
-}
-
-#[cfg(unix)]
-#[test]
-fn what_a_hook_says_is_shown_but_not_obeyed_by_the_terminal() {
-    for make in WAYS {
-        let world = World::new();
-        world.bare("r.git");
-        let store = make(&world, "s", "r.git");
-        let commit = store.commit(None, "x");
-        world.script(
-            "r.git/hooks/pre-receive",
-            "printf 'secret found: \\033[2J see the wiki\\n' >&2; exit 1",
-        );
-        let error = store.push(&commit, None).unwrap_err();
-        assert!(matches!(error, RemoteError::Rejected { .. }), "{error:?}");
         assert_eq!(
-            error.to_string().replace(world.root(), "$WORLD"),
-            "$WORLD/r.git refused the push: refs/heads/main: pre-receive hook declined (secret found: \u{fffd}[2J see the wiki)"
+            shown(&error, &world),
+            "there is no repository to be seen at $WORLD/usb/r.git / there is no directory `$WORLD/usb/r.git`"
         );
     }
-}
-
-#[test]
-fn the_lock_file_of_another_push_means_try_again() {
-    for make in WAYS {
-        let world = World::new();
-        world.bare("r.git");
-        let store = make(&world, "s", "r.git");
-        let commit = store.commit(None, "x");
-        let lock = world.write("r.git/refs/heads/main.lock", "");
-        assert!(is_refused(&store.push(&commit, None)));
-        std::fs::remove_file(lock).unwrap();
-        assert_eq!(store.push(&commit, None).unwrap(), PushOutcome::Done);
-    }
-}
-
-#[test]
-fn a_name_in_the_way_of_another_is_no_race() {
-    for make in WAYS {
-        let world = World::new();
-        world.bare("r.git");
-        let store = make(&world, "s", "r.git");
-        let first = store.round_trip();
-        let error = store
-            .git
-            .push(&[update("refs/heads/main/x", Some(&first), None)])
-            .unwrap_err();
-        assert!(matches!(error, RemoteError::Rejected { .. }), "{error:?}");
-    }
+    std::fs::create_dir_all(world.path("usb/r.git")).unwrap();
+    let error = store.git.refs().unwrap_err();
+    assert!(
+        error
+            .said()
+            .unwrap()
+            .as_str()
+            .contains("does not appear to be a git repository"),
+        "{error:?}"
+    );
 }
 
 #[cfg(unix)]
 #[test]
-fn a_strange_environment_and_configuration_change_nothing() {
+fn transport_hook_message_is_shown_escaped() {
+    let world = World::new();
+    world.bare("r.git");
+    let store = world.store("s", "r.git");
+    let commit = store.commit(None, "x");
+    world.script(
+        "r.git/hooks/pre-receive",
+        "printf 'secret found: \\033[2J see the wiki\\n' >&2; exit 1",
+    );
+    let error = store.push(&commit, None).unwrap_err();
+    assert!(matches!(error, RemoteError::Rejected { .. }), "{error:?}");
+    assert_eq!(
+        error.to_string().replace(world.root(), "$WORLD"),
+        "$WORLD/r.git refused the push: refs/heads/main: pre-receive hook declined (secret found: \u{fffd}[2J see the wiki)"
+    );
+}
+
+#[test]
+fn transport_ref_lock_of_other_push_means_retry() {
+    let world = World::new();
+    world.bare("r.git");
+    let store = world.store("s", "r.git");
+    let commit = store.commit(None, "x");
+    let lock = world.write("r.git/refs/heads/main.lock", "");
+    assert!(is_refused(&store.push(&commit, None)));
+    std::fs::remove_file(lock).unwrap();
+    assert_eq!(store.push(&commit, None).unwrap(), PushOutcome::Done);
+}
+
+#[test]
+fn transport_conflicting_ref_name_is_rejected() {
+    let world = World::new();
+    world.bare("r.git");
+    let store = world.store("s", "r.git");
+    let first = store.round_trip();
+    let error = store
+        .git
+        .push(&[update("refs/heads/main/x", Some(&first), None)])
+        .unwrap_err();
+    assert!(matches!(error, RemoteError::Rejected { .. }), "{error:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn transport_ignores_user_environment_and_config() {
     let mut world = World::new();
     let hook = "touch \"$HOME/ran\"; exit 1";
     for name in ["pre-push", "reference-transaction", "post-checkout"] {
@@ -310,7 +295,7 @@ fn a_strange_environment_and_configuration_change_nothing() {
 }
 
 #[test]
-fn odd_reference_names_are_refused_before_git_sees_them() {
+fn transport_invalid_ref_name_is_refused_before_git() {
     let world = World::new();
     let store = world.store("s", "r.git");
     let commit = store.commit(None, "x");
@@ -328,7 +313,7 @@ fn odd_reference_names_are_refused_before_git_sees_them() {
 }
 
 #[test]
-fn branches_come_with_the_one_that_was_asked_for_and_go_when_they_are_gone() {
+fn fetch_adds_and_prunes_lock_branches() {
     let world = World::new();
     world.bare("r.git");
     let (a, b) = (world.store("a", "r.git"), world.store("b", "r.git"));
@@ -413,7 +398,7 @@ fn branches_come_with_the_one_that_was_asked_for_and_go_when_they_are_gone() {
 }
 
 #[test]
-fn a_missing_remote_is_no_remote_without_branches() {
+fn fetch_missing_remote_is_not_an_empty_one() {
     let world = World::new();
     let error = world
         .store("s", "nowhere.git")

@@ -6,13 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ccsync::domain::id::CommitId;
-use ccsync::domain::progress::Silent;
-use ccsync::sync::shortcut::ByStore;
 use ccsync::sys::clock::ManualClock;
 use ccsync::sys::env::GitEnv;
 use ccsync::sys::fs::write_atomic;
 use ccsync::transport::git_cli::GitCli;
-use ccsync::transport::remote::{PushOutcome, RefUpdate, Remote, RemoteError};
+use ccsync::transport::remote::{PushOutcome, RefUpdate, RemoteError};
 use ccsync::transport::url::RemoteUrl;
 
 /// The branch most tests push.
@@ -79,19 +77,6 @@ impl World {
         path
     }
 
-    /// As [`Self::store`], which takes the shortcut to its neighbours.
-    pub(super) fn store_with_shortcut(&self, name: &str, url: &str) -> Store {
-        let store = self.store(name, url);
-        let shortcut = ByStore {
-            store: self.path(name),
-            progress: Arc::new(Silent),
-        };
-        Store {
-            git: store.git.with_shortcut(Arc::new(shortcut)),
-            ..store
-        }
-    }
-
     /// A store of this world whose remote is `url`; nobody is there to answer.
     pub(super) fn store(&self, name: &str, url: &str) -> Store {
         let repo = git2::Repository::init(self.path(name)).unwrap();
@@ -102,16 +87,8 @@ impl World {
             .any(|(name, _)| name == "GIT_SSH_COMMAND");
         // Waiting on this clock takes no time.
         let clock = Arc::new(ManualClock::new(chrono::DateTime::UNIX_EPOCH));
-        let mut git = GitCli::new(
-            repo.path(),
-            url,
-            GitEnv {
-                own_ssh_command,
-                own_settings: false,
-            },
-            false,
-        )
-        .with_clock(clock);
+        let mut git =
+            GitCli::new(repo.path(), url, GitEnv { own_ssh_command }, false).with_clock(clock);
         for (name, value) in &self.variables {
             git = git.inheriting(name, value);
         }

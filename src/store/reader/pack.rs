@@ -2,7 +2,6 @@
 //!
 //! Says where an object lies and gives its bytes, compressed as they are. Must not inflate them, nor trust what the index promises.
 
-use std::cell::OnceCell;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -15,8 +14,6 @@ use super::delta::{take, varint};
 pub(super) struct Pack {
     index: Index,
     file: File,
-    /// Where its entries begin, in their order; listed when it is asked for.
-    entries: OnceCell<Vec<u64>>,
 }
 
 /// A version 2 pack index.
@@ -49,18 +46,7 @@ impl Pack {
         Ok(Self {
             index: Index::parse(fs::read(index)?)?,
             file,
-            entries: OnceCell::new(),
         })
-    }
-
-    /// Where the entry at `offset` ends: at the next one, or at the checksum of everything.
-    pub(super) fn end_of(&self, offset: u64) -> Option<u64> {
-        let entries = self.entries.get_or_init(|| self.index.offsets());
-        let next = entries.partition_point(|entry| *entry <= offset);
-        match entries.get(next) {
-            Some(next) => Some(*next),
-            None => self.file.metadata().ok()?.len().checked_sub(20),
-        }
     }
 
     /// At most `len` bytes from `offset` on.
@@ -156,15 +142,6 @@ impl Index {
         )
     }
 
-    /// Where the entries of the pack begin, in their order.
-    fn offsets(&self) -> Vec<u64> {
-        let mut offsets: Vec<u64> = (0..self.objects)
-            .filter_map(|at| self.offset_at(at))
-            .collect();
-        offsets.sort_unstable();
-        offsets
-    }
-
     /// Where the object of this number begins, as the names are sorted.
     fn offset_at(&self, at: usize) -> Option<u64> {
         let offsets = Self::NAMES + self.objects * (20 + 4);
@@ -187,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_damaged_index_is_left_to_libgit2() {
+    fn pack_damaged_index_is_refused() {
         let good = {
             let mut bytes = b"\xfftOc\0\0\0\x02".to_vec();
             bytes.resize(Index::NAMES + 40, 0);

@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_tell_what_is_to_be_done() {
+    fn github_error_messages_are_classified() {
         // As gh 2.23 and GitHub write them.
         let kind = |kind: &str, words: &str| format!("{:?}", of_words(kind, Said::new(words)));
         for (of, words, expected) in [
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_said_is_fit_to_show() {
+    fn github_message_is_sanitized() {
         let said = Said::new("one\u{1b}[2J\r\n\n  https://al:hunter2@host/x  \n");
         assert_eq!(said.0, "one [2J\nhttps://***@host/x");
     }

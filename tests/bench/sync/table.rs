@@ -5,7 +5,7 @@ use super::memory::{Memory, Usage};
 
 /// One row: the same work done by plain git and by this program.
 pub(crate) struct Row {
-    pub(crate) work: String,
+    pub(crate) workspace: String,
     pub(crate) plain: Option<Cost>,
     pub(crate) ccsync: Cost,
     /// The most that this program may take, as a multiple of plain git.
@@ -48,13 +48,13 @@ impl Results {
     /// Adds a row, and says so: the whole takes minutes.
     pub(crate) fn row(
         &mut self,
-        work: impl Into<String>,
+        workspace: impl Into<String>,
         plain: impl Into<Option<Cost>>,
         ccsync: Cost,
         bound: impl Into<Option<f64>>,
     ) {
         let row = Row {
-            work: work.into(),
+            workspace: workspace.into(),
             plain: plain.into(),
             ccsync,
             bound: bound.into().filter(|_| self.bounded),
@@ -64,7 +64,7 @@ impl Results {
         });
         println!(
             "measured: {}: {} s{against}",
-            row.work,
+            row.workspace,
             seconds(ccsync.seconds)
         );
         self.rows.push(row);
@@ -91,7 +91,7 @@ impl Results {
             .rows
             .iter()
             .filter(|row| row.misses())
-            .map(|row| row.work.as_str());
+            .map(|row| row.workspace.as_str());
         rows.chain(
             self.checks
                 .iter()
@@ -116,7 +116,7 @@ impl Results {
             let (time, Usage { own, git }) = (seconds(row.ccsync.seconds), row.ccsync.usage);
             println!(
                 "| {} | {plain} | {time} | {ratio} | {bound} | {} | {} |",
-                row.work,
+                row.workspace,
                 memory(own),
                 memory(git)
             );

@@ -192,12 +192,12 @@ impl TwoMachines<'_> {
     fn row(
         &self,
         results: &mut Results,
-        work: &str,
+        workspace: &str,
         plain: impl Into<Option<Cost>>,
         ccsync: Cost,
         bound: impl Into<Option<f64>>,
     ) {
-        results.row(format!("{}{work}", self.label), plain, ccsync, bound);
+        results.row(format!("{}{workspace}", self.label), plain, ccsync, bound);
     }
 }
 

@@ -92,7 +92,7 @@ mod tests {
     use crate::ui::output::capture::captured;
 
     #[test]
-    fn every_obstacle_has_its_command() {
+    fn init_every_error_has_hint_with_command() {
         let name = || "al/claude-sessions\u{1b}[2J".to_owned();
         let errors = [
             InitError::Open {

@@ -67,7 +67,7 @@ impl Vocabulary {
     }
 
     /// About `length` bytes of prose with some Markdown.
-    pub(crate) fn prose(&self, rng: &mut Rng, length: usize) -> String {
+    pub(crate) fn extras(&self, rng: &mut Rng, length: usize) -> String {
         let mut text = String::with_capacity(length + 100);
         while text.len() < length {
             match rng.u8(..100) {
@@ -76,11 +76,11 @@ impl Vocabulary {
                         "- **{}**: {}.\n",
                         pick(rng, &self.identifiers),
                         self.phrase(rng)
-                    )
+                    );
                 }
                 12..15 => text += &format!("\n## {}\n", self.phrase(rng)),
                 15..30 => {
-                    text += &format!("{} `{}`. ", self.phrase(rng), pick(rng, &self.identifiers))
+                    text += &format!("{} `{}`. ", self.phrase(rng), pick(rng, &self.identifiers));
                 }
                 _ => text += &format!("{}, {}. ", self.phrase(rng), self.phrase(rng)),
             }
