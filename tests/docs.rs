@@ -36,7 +36,7 @@ impl Page {
     /// Returns the anchors of all headings, as GitHub forms them.
     fn anchors(&self) -> BTreeSet<String> {
         let mut anchors = BTreeSet::new();
-        for heading in prose_lines(&self.text).filter(|line| line.starts_with('#')) {
+        for heading in unfenced_lines(&self.text).filter(|line| line.starts_with('#')) {
             let slug = slug(heading.trim_start_matches('#').trim());
             let numbered = (1..).map(|n| format!("{slug}-{n}"));
             let mut names = std::iter::once(slug.clone()).chain(numbered);
@@ -69,7 +69,7 @@ fn pages() -> Vec<Page> {
 }
 
 /// Returns the lines outside of fenced blocks.
-fn prose_lines(text: &str) -> impl Iterator<Item = &str> {
+fn unfenced_lines(text: &str) -> impl Iterator<Item = &str> {
     let mut is_fenced = false;
     text.lines().filter(move |line| {
         let is_fence = line.trim_start().starts_with("```");
@@ -89,7 +89,7 @@ fn slug(heading: &str) -> String {
 
 /// Returns the rows of all tables whose first cell is code, as the text of their cells.
 fn code_rows(text: &str) -> Vec<Vec<String>> {
-    let rows = prose_lines(text).filter(|line| line.starts_with("| `"));
+    let rows = unfenced_lines(text).filter(|line| line.starts_with("| `"));
     rows.map(|row| {
         let cells = row.trim_matches(['|', ' ']).split(" | ");
         cells.map(|cell| cell.trim().to_owned()).collect()

@@ -25,7 +25,7 @@ struct Step {
     /// `ccsync` or `claude`; empty: Claude Code is left.
     program: String,
     args: Vec<String>,
-    /// What the user types into Claude Code.
+    /// The text that the user types into Claude Code.
     says: String,
     stays_open: bool,
     shown: Vec<String>,
@@ -134,7 +134,7 @@ mod two_machines {
             let args: Vec<&str> = step.args.iter().map(String::as_str).collect();
             let run = match step.program.as_str() {
                 "" => {
-                    client.let_go();
+                    client.finish();
                     machine.ended(open.remove(&step.machine).unwrap())
                 }
                 "ccsync" if step.stays_open => {

@@ -13,7 +13,7 @@ use super::{Page, code, is_update};
 use crate::harness::client::Client;
 use crate::harness::{ONE, Run, TWO, TestEnv};
 
-/// Marks a row that nobody has described yet.
+/// Marks a row without a description.
 const UNDESCRIBED: &str = "(describe)";
 
 /// The rows below one heading.
@@ -85,7 +85,7 @@ fn anchor(cell: &str) -> Option<String> {
     link.captures(cell).map(|found| found[1].to_owned())
 }
 
-/// What the documents have, compared with the page.
+/// The keys of the documents, compared with the page.
 #[derive(Default)]
 struct Comparison {
     seen: BTreeSet<(String, String)>,
@@ -263,7 +263,7 @@ fn documents() -> Vec<(&'static str, Value)> {
     add("lock-show", b.ccsync(["lock", "show", "--json"]));
     add("lock-release", b.ccsync(["lock", "release", ONE, "--json"]));
     add("lock-cleanup", b.ccsync(["lock", "cleanup", "--json"]));
-    at_a.let_go();
+    at_a.finish();
     a.ended(child);
 
     b.session(TWO).turn("torn").raw(b"{\"torn\n").write();

@@ -112,7 +112,7 @@ fn system_of(name: &str) -> Option<System> {
     serde_json::from_value(serde_json::Value::from(name)).ok()
 }
 
-/// The texts of a table's row, if all of its cells are code; empty cells are left out.
+/// Returns the texts of a table's row, if all of its cells are code; skips empty cells.
 fn cells(line: &str) -> Vec<&str> {
     let Some(row) = line
         .strip_prefix("| ")
