@@ -20,7 +20,9 @@ fn client_resumes_every_corpus_session() {
         return skip("no corpus (set CCSYNC_CORPUS=…, see docs/dev/testing.md)");
     };
     if !home_is_ours() {
-        return skip("/home is not a tmpfs of its own (use .ci/client-tests, see docs/dev/testing.md)");
+        return skip(
+            "/home is not a tmpfs of its own (use .ci/client-tests, see docs/dev/testing.md)",
+        );
     }
     let stage = Stage::new(client);
     let mut cases = entries(&corpus);
