@@ -1,4 +1,4 @@
-//! Where things lie in the store (`docs/format.md`). Pure: paths in, paths out.
+//! Where things lie in the store (`docs/dev/format.md`). Pure: paths in, paths out.
 
 use super::milestone::MilestoneName;
 use super::note::NoteId;

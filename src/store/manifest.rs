@@ -1,6 +1,6 @@
 //! The manifest of a session: what the store knows of it without reading its text.
 //!
-//! Owns the format of `manifest.json` (`docs/format.md`) and the checks on what comes from outside. Must not do I/O.
+//! Owns the format of `manifest.json` (`docs/dev/format.md`) and the checks on what comes from outside. Must not do I/O.
 
 use std::collections::BTreeMap;
 

@@ -26,7 +26,7 @@ const README: &str = "\
 
 This repository is written by [ccsync](https://crates.io/crates/ccsync). `sessions/` holds one directory per Claude Code
 session, `machines/` one file per machine. Read whatever you like; to change something, use `ccsync`: what is edited here
-by hand may be refused. The format is described in `docs/format.md` of the program.
+by hand may be refused. The format is described in `docs/dev/format.md` of the program.
 
 Sessions hold private code and possibly secrets. Keep this repository private.
 ";
