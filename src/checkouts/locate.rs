@@ -12,10 +12,10 @@ use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::{PortablePath, is_safe_path};
 use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
 use crate::domain::project::{ProjectGit, ProjectIdentity};
-use crate::localize::location::resolved;
 use crate::project::GitFacts;
 use crate::rewrite::{collapse_path, expand_path};
 use crate::store::manifest::Manifest;
+use crate::sys::fs::canonicalize_existing;
 
 /// What a path in the repository begins with in the store.
 pub(crate) const PLACEHOLDER: &str = "{{REPO}}";
@@ -77,7 +77,7 @@ impl Repos<'_> {
             .git
             .as_ref()
             .is_some_and(|git| git.worktree.is_some());
-        let here = |root: Placeholder| self.clones.facts(Path::new(&resolved(&root.path)));
+        let here = |root: Placeholder| self.clones.facts(&real_directory(&root));
         was_linked
             && !is_in_nested_worktree(manifest)
             && self
@@ -156,9 +156,7 @@ impl Repos<'_> {
         present: Option<Placeholder>,
     ) -> Option<Placeholder> {
         self.clones.learn(facts)?;
-        if let Some(present) =
-            present.filter(|present| Path::new(&resolved(&present.path)) == facts.top)
-        {
+        if let Some(present) = present.filter(|present| real_directory(present) == facts.top) {
             return self.usable_checkout(present);
         }
         let top = if facts.top.starts_with(&facts.main) {
@@ -190,15 +188,14 @@ impl Repos<'_> {
 
     /// `root`, unless it would take the place of a root of this machine.
     pub(crate) fn usable_checkout(self, root: Placeholder) -> Option<Placeholder> {
-        let top = resolved(&root.path);
+        let top = real_directory(&root);
         let present = self.present();
         let is_taken = present
             .placeholders
             .iter()
-            .any(|other| resolved(&other.path) == top || other.path == root.path);
+            .any(|other| real_directory(other) == top || other.path == root.path);
         let home = present.get(PlaceholderName::home().as_str());
-        let holds_home =
-            home.is_some_and(|home| Path::new(&resolved(&home.path)).starts_with(&top));
+        let holds_home = home.is_some_and(|home| real_directory(home).starts_with(&top));
         (!is_taken && !holds_home).then_some(root)
     }
 
@@ -245,7 +242,7 @@ impl Repos<'_> {
         let same: Vec<PathBuf> = self
             .possible_checkouts(manifest, self.present())
             .iter()
-            .map(|root| resolved(&root.path).into())
+            .map(real_directory)
             .collect();
         same.iter()
             .for_each(|place| drop(self.clones.learn_at(place)));
@@ -385,6 +382,11 @@ fn tops(directory: &str, tail: &str) -> Vec<String> {
     above.into_iter().chain([whole]).collect()
 }
 
+/// Resolves the links of a placeholder's directory, as far as it exists.
+fn real_directory(placeholder: &Placeholder) -> PathBuf {
+    canonicalize_existing(Path::new(&placeholder.path))
+}
+
 /// The root of a repository at `path`: as this machine's roots spell it, and with links resolved.
 fn placeholder_at_path(base: &Placeholders, path: &str) -> Option<Placeholder> {
     let spelled = expand_path(&collapse_path(base, path), base)?;
@@ -392,7 +394,7 @@ fn placeholder_at_path(base: &Placeholders, path: &str) -> Option<Placeholder> {
         base.system,
         PlaceholderName::repo(),
         &spelled,
-        Some(&resolved(&spelled)),
+        canonicalize_existing(Path::new(&spelled)).to_str(),
     )
     .ok()
 }

@@ -14,6 +14,7 @@ use crate::rewrite::{Expander, TextKind};
 use crate::session::discover::projects_dir;
 use crate::session::facts::entered_worktree;
 use crate::store::manifest::Manifest;
+use crate::sys::fs::canonicalize_existing;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 
@@ -69,7 +70,10 @@ pub(crate) fn place(
 ) -> Result<Place, SyncError> {
     let name = match &manifest.project {
         Some(project) => match Repos::directory(manifest, placeholders) {
-            Some(path) => client_dir_name(&resolved(&path)),
+            // The client resolves links before it names the directory.
+            Some(path) => {
+                client_dir_name(&canonicalize_existing(Path::new(&path)).to_string_lossy())
+            }
             None => return Ok(Err(no_place(manifest, project.as_str()))),
         },
         None => match expand_name(manifest, placeholders) {
@@ -84,23 +88,6 @@ pub(crate) fn place(
         ));
     }
     Ok(Ok(projects_dir(claude_dir).join(name)))
-}
-
-/// The client works with the resolved path: links are resolved as far as the path exists here.
-pub(crate) fn resolved(path: &str) -> String {
-    let path = Path::new(path);
-    for ancestor in path.ancestors() {
-        if let (Ok(real), Ok(rest)) = (std::fs::canonicalize(ancestor), path.strip_prefix(ancestor))
-        {
-            let whole = if rest.as_os_str().is_empty() {
-                real
-            } else {
-                real.join(rest)
-            };
-            return whole.to_string_lossy().into_owned();
-        }
-    }
-    path.to_string_lossy().into_owned()
 }
 
 fn expand_name(manifest: &Manifest, placeholders: &Placeholders) -> Option<String> {
