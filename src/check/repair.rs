@@ -8,7 +8,7 @@ use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::domain::progress::Phase;
 use crate::flows::fork::repaired_id;
-use crate::flows::plan::{Local, is_append_only};
+use crate::localize::local_copy::{LocalCopy, is_append_only};
 use crate::localize::localizer::renamed;
 use crate::session::discover::LocalSession;
 use crate::session::files::file_path;
@@ -93,7 +93,7 @@ pub fn repair(ctx: &Context<'_>, request: &RepairRequest) -> Result<RepairReport
         session: request.session.clone(),
     })?;
     let running = live_sessions(&ctx.env.claude_dir).get(&here.id).copied();
-    let local = Local {
+    let local = LocalCopy {
         session: here,
         live: running.is_some(),
     };
@@ -106,7 +106,7 @@ pub fn repair(ctx: &Context<'_>, request: &RepairRequest) -> Result<RepairReport
 
 struct Repairing<'a> {
     ctx: &'a Context<'a>,
-    local: &'a Local<'a>,
+    local: &'a LocalCopy<'a>,
 }
 
 /// What healing a file gives, without its text.

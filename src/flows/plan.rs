@@ -3,18 +3,17 @@
 //! Push and pull ask the same question and act on one half of the answer each.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::domain::placeholder::Placeholders;
 use crate::localize::collect::{Continuation, is_complete_json};
 use crate::localize::compare::{Relation, relate};
+use crate::localize::local_copy::{LocalCopy, is_append_only};
 use crate::localize::localizer::Localizer;
-use crate::localize::stored_text::{LocalText, StoredText, last_line_end, text_kind};
+use crate::localize::stored_text::{StoredText, text_kind};
 use crate::report::transfer::{Outcome, SessionReport};
 use crate::session::discover::LocalSession;
-use crate::session::facts::working_directories;
 use crate::session::files::{has_place, is_verbatim, lies_apart};
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, short_hash};
@@ -100,63 +99,11 @@ impl Differences {
     }
 }
 
-/// A local session as the comparison sees it.
-pub(crate) struct Local<'a> {
-    pub(crate) session: &'a LocalSession,
-    /// A running client has it open: only whole lines count.
-    pub(crate) live: bool,
-}
-
-impl Local<'_> {
-    /// Where the file lies.
-    pub(crate) fn path(&self, file: Option<&RelativeName>) -> PathBuf {
-        self.session.path(file)
-    }
-
-    /// How much of the file counts.
-    pub(crate) fn limit(&self, file: Option<&RelativeName>) -> Result<u64, SyncError> {
-        let len = self
-            .session
-            .files
-            .get(&file.cloned())
-            .map_or(0, |stamp| stamp.len);
-        if self.live && is_append_only(file) {
-            last_line_end(&self.path(file), len)
-        } else {
-            Ok(len)
-        }
-    }
-
-    /// The working directories that the beginning of the transcript names.
-    fn working_directories(&self) -> Result<Vec<String>, SyncError> {
-        let has_transcript = self.session.files.contains_key(&None);
-        Ok(if has_transcript {
-            working_directories(&self.open(None, 0)?.next_lines()?)
-        } else {
-            Vec::new()
-        })
-    }
-
-    /// Opens the file at `offset`, up to its limit.
-    pub(crate) fn open(
-        &self,
-        file: Option<&RelativeName>,
-        offset: u64,
-    ) -> Result<LocalText, SyncError> {
-        LocalText::open(&self.path(file), offset, self.limit(file)?)
-    }
-}
-
-/// Whether a file only ever grows; others are rewritten in place by the client.
-pub(crate) fn is_append_only(file: Option<&RelativeName>) -> bool {
-    file.is_none_or(RelativeName::is_json_lines)
-}
-
 /// Compares `local` with the session of its id in `snapshot`.
 pub(crate) fn compare_session(
     workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
 ) -> Result<Differences, SyncError> {
     if workspace.index.in_step(local.session) {
         return Ok(Differences::default());
@@ -188,7 +135,7 @@ pub(crate) fn compare_with(
     workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,
     manifest: &Manifest,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
     known: Option<&Entry>,
 ) -> Result<Differences, SyncError> {
     let mut found = Differences::default();
@@ -243,7 +190,7 @@ fn compare_file(
     workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,
     manifest: &Manifest,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
     name: Option<&RelativeName>,
     known: Option<&Entry>,
 ) -> Result<Option<Relation>, SyncError> {
@@ -270,7 +217,7 @@ fn compare_file(
 /// Enters how an append-only file differs.
 fn sort_in(
     found: &mut Differences,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
     name: Option<RelativeName>,
     relation: Relation,
 ) -> Result<(), SyncError> {
@@ -318,7 +265,7 @@ fn sort_in(
 
 /// Whether the file from `offset` on is a fragment of one line.
 fn is_torn_rest(
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
     name: Option<&RelativeName>,
     offset: u64,
 ) -> Result<bool, SyncError> {
@@ -327,7 +274,7 @@ fn is_torn_rest(
 }
 
 /// The index vouches for everything before `offset`.
-fn grown(local: &Local<'_>, manifest: &Manifest, offset: u64) -> Result<Relation, SyncError> {
+fn grown(local: &LocalCopy<'_>, manifest: &Manifest, offset: u64) -> Result<Relation, SyncError> {
     let more = local.limit(None)? > offset;
     let lines = manifest.transcript.lines();
     Ok(if more {
@@ -345,7 +292,7 @@ fn grown(local: &Local<'_>, manifest: &Manifest, offset: u64) -> Result<Relation
 fn is_superseded(
     workspace: &Workspace<'_>,
     manifest: &Manifest,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
     name: Option<&RelativeName>,
 ) -> Result<bool, SyncError> {
     let Some(stored) = manifest

@@ -11,12 +11,13 @@ use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::{Phase, Progress};
 use crate::flows::merge::Merged;
 use crate::flows::parallel::on_all_cores;
-use crate::flows::plan::{Differences, FilePull, Local, compare_session, compare_with, described};
+use crate::flows::plan::{Differences, FilePull, compare_session, compare_with, described};
 use crate::flows::push::{add_merge_notes, passed_over};
 use crate::flows::remote_sync::{fetch, push_remaining_refs};
 use crate::flows::store_session::SessionWriter;
 use crate::flows::write_session::{Writer, Writing, all_files};
-use crate::localize::location::{is_recent, place, settle};
+use crate::localize::local_copy::LocalCopy;
+use crate::localize::location::{is_recent, place};
 use crate::localize::stored_text::StoredText;
 use crate::machine::notes::unseen;
 use crate::machine::set_path::adopt_proposed_paths;
@@ -313,7 +314,7 @@ impl<'a> Puller<'a> {
         if !asked_for && workspace.held.holds(here, snapshot)? {
             return Ok(self.held(workspace, &manifest));
         }
-        let local = Local {
+        let local = LocalCopy {
             session: here,
             live: pid.is_some(),
         };
@@ -412,11 +413,10 @@ impl<'a> Puller<'a> {
                 .push(NotPulledSession::new(report.clone(), place, manifest));
             return Ok(PullStep::Listed(Box::new(report)));
         }
-        let note = settle(
-            workspace,
-            manifest,
-            &StoredText::transcript(snapshot, manifest),
-        )?;
+        let transcript = StoredText::transcript(snapshot, manifest);
+        let note = workspace
+            .localizer
+            .resolve_location(manifest, &transcript)?;
         let place = place(
             &workspace.localizer.with_current_project(manifest),
             &workspace.localizer.roots_of(manifest),
@@ -502,10 +502,7 @@ impl<'a> Puller<'a> {
             let manifest = snapshot.manifest(id).ok().flatten();
             let outcome = match (step, self.found.sessions.get(id)) {
                 (PullStep::Fork(found), Some(session)) => {
-                    let local = Local {
-                        session,
-                        live: false,
-                    };
+                    let local = LocalCopy::closed(session);
                     SessionWriter {
                         workspace,
                         snapshot: &snapshot,
@@ -565,10 +562,7 @@ impl<'a> Puller<'a> {
                 *step = PullStep::Nothing;
                 continue;
             };
-            let local = Local {
-                session,
-                live: false,
-            };
+            let local = LocalCopy::closed(session);
             match (SessionWriter {
                 workspace,
                 snapshot: &snapshot,
@@ -814,10 +808,7 @@ pub(crate) fn apply_pull(
         workspace,
         snapshot,
         manifest,
-        &Local {
-            session: &here,
-            live: false,
-        },
+        &LocalCopy::closed(&here),
         None,
     )?;
     if let Some(other) = found

@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::flows::merge::Merged;
-use crate::flows::plan::{Differences, Local, compare_session, described};
+use crate::flows::plan::{Differences, compare_session, described};
 use crate::flows::remote_sync::{fetch, send};
 use crate::flows::store_session::{SessionWriter, is_stored};
+use crate::localize::local_copy::LocalCopy;
 use crate::report::transfer::{Outcome, Report, SessionReport, SkippedFile};
 use crate::session::discover::{Discovery, LocalSession};
 use crate::session::live::live_sessions;
@@ -191,14 +192,14 @@ pub(crate) fn fetch_before_push(workspace: &mut Workspace<'_>) -> Result<(), Syn
 #[derive(Default)]
 pub(crate) struct Plan<'a> {
     passed_over: Vec<SkippedFile>,
-    steps: Vec<(Local<'a>, Differences)>,
+    steps: Vec<(LocalCopy<'a>, Differences)>,
     /// Sessions that cannot be handled, with the reason.
     skipped: Vec<(SessionId, String)>,
     /// Sessions that the settings leave out.
     left_out: Vec<SessionReport>,
     /// Sessions that were not asked for.
     not_looked_at: BTreeSet<SessionId>,
-    unchanged: Vec<Local<'a>>,
+    unchanged: Vec<LocalCopy<'a>>,
     /// How many are to stay at an earlier state: there is nothing to send of them.
     held: u64,
 }
@@ -210,10 +211,7 @@ pub(crate) fn store_sessions(
 ) -> Result<Report, SyncError> {
     Plan::compare(
         workspace,
-        sessions.iter().map(|session| Local {
-            session,
-            live: false,
-        }),
+        sessions.iter().map(|session| LocalCopy::closed(session)),
     )?
     .execute(workspace)
 }
@@ -235,7 +233,7 @@ impl<'a> Plan<'a> {
             } else if let Some(reason) = filter::left_out(workspace, session) {
                 left_out.push(left_out_report(workspace, session, &reason)?);
             } else {
-                chosen.push(Local {
+                chosen.push(LocalCopy {
                     session,
                     live: live.contains_key(&session.id),
                 });
@@ -251,7 +249,7 @@ impl<'a> Plan<'a> {
 
     fn compare(
         workspace: &Workspace<'_>,
-        sessions: impl IntoIterator<Item = Local<'a>>,
+        sessions: impl IntoIterator<Item = LocalCopy<'a>>,
     ) -> Result<Self, SyncError> {
         let snapshot = workspace.store.head_snapshot()?;
         let mut plan = Self::default();
@@ -352,13 +350,13 @@ impl<'a> Plan<'a> {
 struct Stored<'a> {
     reports: Vec<SessionReport>,
     /// Sessions that have to be compared again: another one of this commit, which became a fork, has changed what they belong to.
-    later: Vec<Local<'a>>,
+    later: Vec<LocalCopy<'a>>,
 }
 
 /// Stores these sessions in one commit.
 fn store_together<'a>(
     workspace: &mut Workspace<'_>,
-    steps: Vec<(Local<'a>, Differences)>,
+    steps: Vec<(LocalCopy<'a>, Differences)>,
 ) -> Result<Stored<'a>, SyncError> {
     let base = workspace.store.head()?;
     let mut tx = workspace.store.begin(base.as_ref())?;
@@ -411,7 +409,7 @@ fn store_together<'a>(
 fn store_one(
     workspace: &Workspace<'_>,
     tx: &mut Transaction<'_>,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
     differences: &Differences,
 ) -> Result<Option<(SessionReport, bool)>, SyncError> {
     if crate::sys::signal::interrupted() {

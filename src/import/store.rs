@@ -11,7 +11,7 @@ use crate::checkouts::clones::Clones;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::flows::merge::Merged;
-use crate::flows::plan::{Differences, FileStep, Local, compare_with, described};
+use crate::flows::plan::{Differences, FileStep, compare_with, described};
 use crate::flows::push::add_merge_notes;
 use crate::flows::remote_sync::{fetch, push_remaining_refs, send};
 use crate::flows::store_session::SessionWriter;
@@ -27,6 +27,7 @@ use crate::import::origin::Origin;
 use crate::import::run::{Edit, ImportReport, Layout};
 use crate::import::source::Opened;
 use crate::import::staging::{Copy, stage, stage_agents};
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Localizer;
 use crate::report::transfer::{ExtraOutcome, Outcome, RemoteState, Report, SessionReport};
 use crate::session::discover::LocalSession;
@@ -333,7 +334,11 @@ fn views_of(workspace: &Workspace<'_>, origin: &Origin) -> Result<Localizer, Syn
         origin.machine.placeholders.clone(),
         others,
         setting,
-        Clones::known(workspace.ctx),
+        Clones::new(
+            workspace.ctx.env,
+            &workspace.ctx.settings.placeholders,
+            workspace.ctx.clock,
+        ),
     ))
 }
 
@@ -370,10 +375,7 @@ pub(crate) fn store_session(
     session: &LocalSession,
 ) -> Result<Option<SessionReport>, SyncError> {
     let snapshot = workspace.store.head_snapshot()?;
-    let local = Local {
-        session,
-        live: false,
-    };
+    let local = LocalCopy::closed(session);
     let manifest = snapshot.manifest(&session.id)?;
     let storing = SessionWriter {
         workspace,

@@ -258,7 +258,7 @@ fn this_machines_views(
         .filter(|other| other.id != machine.id)
         .map(|other| other.placeholders);
     let other_roots = machine.former.iter().cloned().chain(others).collect();
-    let clones = Clones::known(ctx);
+    let clones = Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock);
     let localizer = Localizer::new(
         machine.id.clone(),
         machine.placeholders.clone(),
