@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::{Phase, Progress};
@@ -19,8 +18,6 @@ use crate::flows::write_session::{Writer, Writing, all_files};
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::location::{is_recent, place};
 use crate::localize::stored_text::StoredText;
-use crate::machine::notes::unseen;
-use crate::machine::set_path::adopt_proposed_paths;
 use crate::report::transfer::{Outcome, Report, SessionReport};
 use crate::session::discover::{Discovery, LocalSession, files_without_transcript};
 use crate::session::live::live_sessions;
@@ -37,7 +34,9 @@ use crate::workspace::index::NotPulledSession;
 use crate::workspace::lookup::stored_named;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
+use crate::workspace::proposed_paths::adopt_proposed_paths;
 use crate::workspace::read_only::machine_names;
+use crate::workspace::received_notes::unseen;
 
 /// What a pull is asked for.
 #[derive(Debug, Clone, Default)]
@@ -70,24 +69,8 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
         Some(settings) => {
             // Everything that was opened knows the former paths.
             drop(workspace);
-            let progress = Arc::clone(&ctx.progress);
-            let Context {
-                env,
-                clock,
-                interactive,
-                ..
-            } = *ctx;
-            bring(
-                Workspace::open(&Context {
-                    env,
-                    settings,
-                    clock,
-                    progress,
-                    interactive,
-                })?,
-                merged,
-                request,
-            )
+            let ctx = ctx.with_settings(settings);
+            bring(Workspace::open(&ctx)?, merged, request)
         }
     }
 }

@@ -12,7 +12,6 @@ use crate::report::transfer::RemoteState;
 use crate::store::StoreError;
 use crate::store::machine::ProposedPaths;
 use crate::store::manifest::{FORMAT, ManifestError};
-use crate::sys::fail_point::fail_point;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
@@ -86,43 +85,6 @@ fn propose_path(
         head.as_slice(),
     )?;
     Ok(())
-}
-
-/// Takes over the paths that other machines proposed to this one; the settings then, if there were any.
-pub(crate) fn adopt_proposed_paths(
-    workspace: &Workspace<'_>,
-) -> Result<Option<Settings>, SyncError> {
-    let env = workspace.ctx.env;
-    let proposed = match workspace
-        .store
-        .head_snapshot()?
-        .proposed_paths(&workspace.machine.id)
-    {
-        // Whatever it was to say, it says nothing; the next proposal takes its place.
-        Err(StoreError::Malformed { .. }) => None,
-        proposed => proposed?,
-    };
-    let Some(proposed) = proposed else {
-        return Ok(None);
-    };
-    let Some(mut config) = Config::load(&config_path(env))? else {
-        return Ok(None);
-    };
-    for (name, path) in proposed.paths {
-        // What is no directory's path here was proposed in error; the rest still counts.
-        let _ = config.set_placeholder(name, &path, env);
-    }
-    config.save(&config_path(env))?;
-    fail_point("paths of others are adopted");
-    let head = workspace.store.head()?;
-    let mut tx = workspace.store.begin(head.as_ref())?;
-    tx.put_proposed_paths(&workspace.machine.id, None)?;
-    tx.commit(
-        &workspace.author(),
-        &format!("{} took over its paths", workspace.machine.name),
-        head.as_slice(),
-    )?;
-    Ok(Some(Settings::resolve(&config, env)?))
 }
 
 fn set_path_here(
