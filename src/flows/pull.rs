@@ -12,7 +12,7 @@ use crate::flows::merge::Merged;
 use crate::flows::parallel::on_all_cores;
 use crate::flows::plan::{Differences, FilePull, compare_session, compare_with, described};
 use crate::flows::push::{add_merge_notes, passed_over};
-use crate::flows::remote_sync::{fetch, push_remaining_refs};
+use crate::flows::remote_sync::{FetchMode, fetch, push_remaining_refs};
 use crate::flows::store_session::SessionWriter;
 use crate::flows::write_session::{Writer, Writing, all_files};
 use crate::localize::local_copy::LocalCopy;
@@ -60,7 +60,7 @@ pub struct PullRequest {
 /// the store nor this machine has it, [`SyncError::NoSuchSession`] or [`SyncError::AmbiguousName`].
 pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    let merged = fetch(&mut workspace)?;
+    let merged = fetch(&mut workspace, FetchMode::Sessions)?;
     if request.dry_run {
         return bring(workspace, merged, request);
     }

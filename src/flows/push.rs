@@ -9,14 +9,14 @@ use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::flows::merge::Merged;
 use crate::flows::plan::{Differences, compare_session, described};
-use crate::flows::remote_sync::{fetch, send};
+use crate::flows::remote_sync::{fetch_before_push, send};
 use crate::flows::store_session::{SessionWriter, is_stored};
 use crate::localize::local_copy::LocalCopy;
 use crate::report::transfer::{Outcome, Report, SessionReport, SkippedFile};
 use crate::session::discover::{Discovery, LocalSession};
 use crate::session::live::live_sessions;
-use crate::store::Transaction;
 use crate::store::machine::Machine;
+use crate::store::{Author, Transaction};
 use crate::sys::fail_point::fail_point;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
@@ -174,18 +174,6 @@ fn note_excluded_sessions(
         session.notes.push(format!("{lock}, and {STAYS}"));
     }
     Ok(())
-}
-
-/// A store without a commit is new, or was lost: what the remote holds is looked at before anything is compared with it.
-pub(crate) fn fetch_before_push(workspace: &mut Workspace<'_>) -> Result<(), SyncError> {
-    if workspace.store.head()?.is_some() {
-        return Ok(());
-    }
-    match fetch(workspace) {
-        // Offline, everything is stored as new; merging finds out later what was there.
-        Ok(_) | Err(SyncError::Remote(_)) => workspace.refresh_machine(),
-        Err(e) => Err(e),
-    }
 }
 
 /// What a push is going to do.
@@ -386,10 +374,13 @@ fn store_together<'a>(
             }
         }
     }
-    if let Some(machine) = commit(workspace, tx, base.as_ref(), &stored.reports)? {
-        workspace.machine = machine;
-        workspace.machine_changed = false;
-    }
+    commit(
+        workspace.ctx,
+        &mut workspace.machine,
+        tx,
+        base.as_ref(),
+        &stored.reports,
+    )?;
     others.into_iter().for_each(|id| workspace.index.forget(id));
     in_step
         .iter()
@@ -485,26 +476,21 @@ fn skipped(workspace: &Workspace<'_>, session: &SessionId, reason: String) -> Se
     )
 }
 
-/// Commits what the transaction holds, if anything; returns this machine as it is described in the commit.
+/// Commits what the transaction holds, and this machine's file with the time of the push.
 fn commit(
-    workspace: &Workspace<'_>,
+    ctx: &Context<'_>,
+    machine: &mut Machine,
     mut tx: Transaction<'_>,
     base: Option<&CommitId>,
     reports: &[SessionReport],
-) -> Result<Option<Machine>, SyncError> {
-    if tx.is_empty() && !workspace.machine_changed {
-        return Ok(None);
+) -> Result<(), SyncError> {
+    if tx.is_empty() && tx.has_machine(machine)? {
+        return Ok(());
     }
-    workspace.ctx.progress.begin(Phase::Commit, 0, 0);
-    let mut machine = workspace.machine.clone();
-    machine.last_push = Some(
-        workspace
-            .ctx
-            .clock
-            .now()
-            .to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-    );
-    tx.put_machine(&machine)?;
+    ctx.progress.begin(Phase::Commit, 0, 0);
+    let time = ctx.clock.now();
+    machine.record_push(time);
+    tx.put_machine(machine)?;
     let stored = |o: &Outcome| {
         matches!(
             o,
@@ -520,10 +506,14 @@ fn commit(
         machine.name,
         if sessions == 1 { "" } else { "s" }
     );
-    let result = tx.commit(&workspace.author(), &message, base.cloned().as_slice());
-    workspace.ctx.progress.end();
+    let result = tx.commit(
+        &Author { machine, time },
+        &message,
+        base.cloned().as_slice(),
+    );
+    ctx.progress.end();
     result?;
-    Ok(Some(machine))
+    Ok(())
 }
 
 /// Merging may have made a fork of what this very push had stored as an extension, or met a session that cannot be read.

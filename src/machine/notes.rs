@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::domain::id::MachineId;
-use crate::flows::push::fetch_before_push;
-use crate::flows::remote_sync::send;
+use crate::flows::remote_sync::{fetch_before_push, send};
 use crate::report::transfer::{MachineName, RemoteState};
 use crate::store::note::{MAX_NOTE_BYTES, Note, NoteId};
 use crate::workspace::context::Context;
@@ -73,8 +72,8 @@ pub fn leave_note(
     let head = workspace.store.head()?;
     let mut tx = workspace.store.begin(head.as_ref())?;
     tx.put_note(&note)?;
-    if workspace.machine_changed {
-        // Others are to know who speaks.
+    if !tx.has_machine(&workspace.machine)? {
+        // The other machines need the name of the author.
         tx.put_machine(&workspace.machine)?;
     }
     tx.commit(
@@ -82,7 +81,6 @@ pub fn leave_note(
         &format!("note from {}", workspace.machine.name),
         head.as_slice(),
     )?;
-    workspace.machine_changed = false;
     let (remote, _) = send(&mut workspace)?;
     workspace.save()?;
     Ok(LeftNote {

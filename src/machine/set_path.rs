@@ -6,8 +6,7 @@ use std::path::PathBuf;
 
 use crate::config::{Config, ConfigError, Settings};
 use crate::domain::placeholder::{Placeholder, PlaceholderName};
-use crate::flows::remote_sync::{fetch, push_remaining_refs, send};
-use crate::machine::set_up::register;
+use crate::flows::remote_sync::{FetchMode, fetch, push_remaining_refs, send};
 use crate::report::transfer::RemoteState;
 use crate::store::StoreError;
 use crate::store::machine::ProposedPaths;
@@ -34,7 +33,7 @@ pub fn set_path(
         return set_path_here(ctx, name, path);
     }
     let mut workspace = Workspace::open(ctx)?;
-    fetch(&mut workspace)?;
+    fetch(&mut workspace, FetchMode::Sessions)?;
     propose_path(&workspace, name, machine, path)?;
     Ok(push_remaining_refs(&mut workspace)?.0)
 }
@@ -121,6 +120,6 @@ pub(crate) fn change_here(
     config.save(&file)?;
     let ctx = ctx.with_settings(Settings::resolve(&config, ctx.env)?);
     let mut workspace = Workspace::open(&ctx)?;
-    register(&mut workspace)?;
+    workspace.register_machine()?;
     Ok(send(&mut workspace)?.0)
 }
