@@ -14,6 +14,8 @@ mod concurrent_pushes;
 mod crash;
 mod damage;
 mod diverge;
+#[cfg(target_os = "linux")]
+mod docs;
 #[cfg(unix)]
 mod doctor;
 mod errors;
@@ -39,6 +41,8 @@ mod machine;
 mod model;
 mod note;
 mod offline;
+#[cfg(target_os = "linux")]
+mod old_store;
 mod placeholders;
 mod preview;
 mod project_location;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
+use crate::domain::session_file::SessionFile;
 use crate::flows::plan::{Differences, compare_session, compare_with};
 use crate::flows::push::passed_over;
 use crate::flows::remote_sync::in_one_line;
@@ -23,8 +24,7 @@ use crate::store::manifest::{Manifest, Segment, StoredFile, short_hash};
 use crate::store::segment::{count_lines, offset_after_lines};
 use crate::store::snapshot::SessionState;
 use crate::store::{BRANCH, ObjectCheck, Snapshot};
-use crate::sys::signal::interrupted;
-use crate::transport::remote::RemoteError;
+use crate::sys::signal::{self, interrupted};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter;
@@ -106,9 +106,6 @@ fn ask_remote(workspace: &Workspace<'_>) -> Result<Asked, SyncError> {
     let known = workspace.store.remote_head()?;
     let now = match answer {
         Ok(mut refs) => refs.remove(&format!("refs/heads/{BRANCH}")),
-        Err(SyncError::Remote(RemoteError::Interrupted { .. })) => {
-            return Err(SyncError::Interrupted);
-        }
         Err(SyncError::Remote(e)) => {
             let reason = in_one_line(&e);
             let commits = waiting(workspace, head.as_ref(), known.as_ref())?;
@@ -225,18 +222,14 @@ fn check_objects(
         !interrupted()
     });
     workspace.ctx.progress.end();
-    if interrupted() {
-        Err(SyncError::Interrupted)
-    } else {
-        Ok(checked?)
-    }
+    signal::check()?;
+    Ok(checked?)
 }
 
 /// What git finds wrong with a remote on this disk. One elsewhere is looked after by its server.
 fn remote_damage(workspace: &Workspace<'_>, head: &CommitId) -> Result<Option<String>, SyncError> {
     match workspace.remote()?.check_objects(head) {
         Ok(checked) => Ok(checked.and_then(Result::err)),
-        Err(RemoteError::Interrupted { .. }) => Err(SyncError::Interrupted),
         Err(e) => Err(e.into()),
     }
 }
@@ -275,11 +268,8 @@ impl Verifying<'_> {
             }
         }
         self.workspace.ctx.progress.end();
-        if interrupted() {
-            Err(SyncError::Interrupted)
-        } else {
-            Ok(())
-        }
+        signal::check()?;
+        Ok(())
     }
 
     /// This machine's files beside the stored ones, and with [`Self::full`] the stored ones beside their manifest.
@@ -346,7 +336,7 @@ impl Verifying<'_> {
         }
         check.here_to_store = match manifest {
             // A client that has just begun: there is no whole line yet.
-            None if local.limit(None)? == 0 => Standing::Same,
+            None if local.limit(&SessionFile::Transcript)? == 0 => Standing::Same,
             None => Standing::Ahead,
             Some(manifest) if self.full => {
                 match standing(&compare_with(
@@ -402,17 +392,17 @@ impl Verifying<'_> {
             let stored = StoredText {
                 snapshot: &self.store,
                 manifest,
-                name,
+                name: &name,
                 file,
             };
             match self.check_segments(&stored) {
                 Ok(segments) => damage.extend(segments.into_iter().map(|segment| Damage {
-                    file: name.cloned(),
+                    file: name.name().cloned(),
                     segment: Some(segment),
                     what: "it is not what its manifest says".to_owned(),
                 })),
                 Err(e) => damage.push(Damage {
-                    file: name.cloned(),
+                    file: name.name().cloned(),
                     segment: None,
                     what: e.in_words(),
                 }),
@@ -445,11 +435,8 @@ impl Verifying<'_> {
                 );
                 text = later;
             }
-            if interrupted() {
-                Err(SyncError::Interrupted)
-            } else {
-                Ok(true)
-            }
+            signal::check()?;
+            Ok(true)
         })?;
         Ok(sums.finish())
     }
@@ -538,11 +525,13 @@ fn lines_here(workspace: &Workspace<'_>, manifest: &Manifest) -> u64 {
 /// Lines of the local transcript, and how many of them are no records.
 fn count_here(local: &LocalCopy<'_>) -> Result<(u64, u64), SyncError> {
     let (mut lines, mut damaged) = (0, 0);
-    local.open(None, 0)?.each_piece(|piece| {
-        lines += count_lines(piece);
-        damaged += damaged_lines(piece);
-        Ok(())
-    })?;
+    local
+        .open(&SessionFile::Transcript, 0)?
+        .each_piece(|piece| {
+            lines += count_lines(piece);
+            damaged += damaged_lines(piece);
+            Ok(())
+        })?;
     Ok((lines, damaged))
 }
 

@@ -413,7 +413,7 @@ impl From<RemoteError> for CliError {
                     "install git {need} or later: https://git-scm.com/downloads"
                 )],
             ),
-            RemoteError::Interrupted { .. } => (Kind::Interrupted, Vec::new()),
+            RemoteError::Interrupted(_) => (Kind::Interrupted, Vec::new()),
             RemoteError::Failed { said, .. } if is_full(said.as_str()) => {
                 (Kind::Remote, hints([MAKE_ROOM]))
             }
@@ -436,7 +436,7 @@ impl From<LockError> for CliError {
                 Kind::Busy,
                 hints(["run the command again when it has finished"]),
             ),
-            LockError::Interrupted => (Kind::Interrupted, Vec::new()),
+            LockError::Interrupted(_) => (Kind::Interrupted, Vec::new()),
             LockError::Path(e) => (Kind::Failed, path_hints(e)),
         };
         Self::new(kind, error, hints)
@@ -453,7 +453,7 @@ impl From<PathError> for CliError {
 impl From<ProcessError> for CliError {
     fn from(error: ProcessError) -> Self {
         let (kind, hints) = match &error {
-            ProcessError::Interrupted { .. } => (Kind::Interrupted, Vec::new()),
+            ProcessError::Interrupted(_) => (Kind::Interrupted, Vec::new()),
             ProcessError::NotFound { program } if program == "claude" => (
                 Kind::Failed,
                 hints(["install Claude Code, so that this works: claude --version"]),
@@ -556,10 +556,7 @@ impl From<CloneError> for CliError {
                     shell_word(directory)
                 )]
             }
-            CloneError::Remote {
-                source: RemoteError::Interrupted { .. },
-                ..
-            } => {
+            CloneError::Interrupted(_) => {
                 return Self::new(
                     Kind::Interrupted,
                     error,
@@ -691,7 +688,7 @@ impl CliError {
             SyncError::Contended { .. } | SyncError::ChangedAlready { .. } => {
                 (Kind::Failed, hints(["run the command again"]))
             }
-            SyncError::Interrupted => (
+            SyncError::Interrupted(_) => (
                 Kind::Interrupted,
                 hints(["nothing is lost; to go on, run the command again"]),
             ),
@@ -703,6 +700,7 @@ impl CliError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::signal::Interrupted;
     use crate::transport::remote::{GitSaid, Missing};
     use crate::ui::output::capture::captured;
 
@@ -810,7 +808,7 @@ mod tests {
                 said: said(),
             },
             RemoteError::GitMissing,
-            RemoteError::Interrupted { remote: remote() },
+            RemoteError::Interrupted(Interrupted),
             RemoteError::Garbled {
                 remote: remote(),
                 what: "no refs".to_owned(),
@@ -834,7 +832,7 @@ mod tests {
     fn error_lock_and_path_messages_and_hints() {
         let errors = [
             LockError::Busy { pid: Some(7) },
-            LockError::Interrupted,
+            LockError::Interrupted(Interrupted),
             LockError::Path(path_error(io::ErrorKind::StorageFull)),
         ];
         insta::assert_snapshot!(errors.map(shown).join("\n"));
@@ -907,7 +905,7 @@ mod tests {
                 session: "a".parse().unwrap(),
                 reason: "no place for it".to_owned(),
             },
-            SyncError::Interrupted,
+            SyncError::Interrupted(Interrupted),
         ];
         insta::assert_snapshot!(errors.map(shown).join("\n"));
     }
@@ -934,7 +932,7 @@ mod tests {
                 said: said(),
             }),
             of(RemoteError::GitMissing),
-            of(RemoteError::Interrupted { remote: remote() }),
+            CloneError::Interrupted(Interrupted),
         ];
         insta::assert_snapshot!(errors.map(|error| shown(SyncError::from(error))).join("\n"));
     }
@@ -945,7 +943,7 @@ mod tests {
         assert_eq!(code(SyncError::NotSetUp.into()), 1);
         assert_eq!(code(UrlError::Empty.into()), 2);
         assert_eq!(code(LockError::Busy { pid: None }.into()), 75);
-        assert_eq!(code(SyncError::Interrupted.into()), 130);
+        assert_eq!(code(SyncError::from(Interrupted).into()), 130);
         assert_eq!(code(CliError::internal(io::Error::other("x"))), 70);
     }
 }

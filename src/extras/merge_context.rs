@@ -15,7 +15,7 @@ use crate::extras::text_file::{PathRewriter, TextFile};
 use crate::report::transfer::{BundleReport, ExtraOutcome};
 use crate::session::extras::{MAX_BYTES, too_large};
 use crate::store::Snapshot;
-use crate::sys::signal::interrupted;
+use crate::sys::signal;
 use crate::workspace::error::SyncError;
 use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
@@ -59,9 +59,7 @@ impl<'s> MergeContext<'s> {
             report.say_what_was_left(state);
             return Ok(ControlFlow::Break(report.finish()));
         }
-        if interrupted() {
-            return Err(SyncError::Interrupted);
-        }
+        signal::check()?;
         if let Err(e) = OpenBundle::among(&mut self.open, self.snapshot, &place.bundle, || {
             place.new_bundle()
         }) {

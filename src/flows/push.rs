@@ -18,6 +18,7 @@ use crate::session::live::live_sessions;
 use crate::store::machine::Machine;
 use crate::store::{Author, Transaction};
 use crate::sys::fail_point::fail_point;
+use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter;
@@ -403,10 +404,7 @@ fn store_one(
     local: &LocalCopy<'_>,
     differences: &Differences,
 ) -> Result<Option<(SessionReport, bool)>, SyncError> {
-    if crate::sys::signal::interrupted() {
-        workspace.ctx.progress.end();
-        return Err(SyncError::Interrupted);
-    }
+    signal::check().inspect_err(|_| workspace.ctx.progress.end())?;
     let snapshot = workspace.store.head_snapshot()?;
     match (SessionWriter {
         workspace,

@@ -143,9 +143,6 @@ pub(crate) fn send(workspace: &mut Workspace<'_>) -> Result<(RemoteState, Merged
                 }
                 Err(e) => return Err(e),
             },
-            Err(SyncError::Remote(RemoteError::Interrupted { .. })) => {
-                return Err(SyncError::Interrupted);
-            }
             Err(SyncError::Remote(e)) => return queued(workspace, &e).map(|state| (state, merged)),
             Err(e) => return Err(e),
         }
@@ -251,11 +248,7 @@ pub(crate) fn fetch_refs(
     };
     fail_point("after a fetch");
     workspace.ctx.progress.end();
-    let fetched = match fetched {
-        // A person who interrupts is not a remote that is away.
-        Err(RemoteError::Interrupted { .. }) => return Err(SyncError::Interrupted),
-        fetched => fetched?,
-    };
+    let fetched = fetched?;
     workspace.store.set_remote_head(fetched.as_ref())?;
     if with_locks {
         let unsent = unsent_sessions(workspace)?;

@@ -13,7 +13,7 @@ use crate::flows::remote_sync::{FetchMode, fetch};
 use crate::report::transfer::MachineName;
 use crate::store::manifest::Manifest;
 use crate::store::{Commit, SessionStep, Snapshot};
-use crate::sys::signal::interrupted;
+use crate::sys::signal::{self, Interrupted};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::{session_named, stored_named};
@@ -156,13 +156,9 @@ pub(crate) fn states_at_merges_too(
     Ok(steps)
 }
 
-fn go_on(workspace: &Workspace<'_>) -> Result<(), SyncError> {
+fn go_on(workspace: &Workspace<'_>) -> Result<(), Interrupted> {
     workspace.ctx.progress.advance(1, 0);
-    if interrupted() {
-        Err(SyncError::Interrupted)
-    } else {
-        Ok(())
-    }
+    signal::check()
 }
 
 fn of_the_store(workspace: &Workspace<'_>, most: usize) -> Result<Vec<LogEntry>, SyncError> {

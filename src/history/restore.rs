@@ -22,14 +22,14 @@ use crate::localize::location::place;
 use crate::localize::stored_text::StoredText;
 use crate::report::transfer::{BundleReport, Outcome, RemoteState};
 use crate::session::discover::Discovery;
-use crate::session::files::file_path;
+use crate::session::files::transcript_path;
 use crate::session::materialise;
 use crate::session::materialise::Journal;
 use crate::store::manifest::Manifest;
 use crate::store::milestone::MilestoneName;
 use crate::store::snapshot::SessionState;
 use crate::sys::fail_point::fail_point;
-use crate::sys::signal::interrupted;
+use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
@@ -329,7 +329,7 @@ impl Restoring<'_> {
     ) -> Result<Vec<S>, SyncError> {
         let mut steps = Vec::new();
         for target in targets {
-            go_on()?;
+            signal::check()?;
             let id = target.id.clone();
             match plan(self, workspace, target) {
                 Ok(Some(step)) => steps.push(step),
@@ -347,7 +347,7 @@ impl Restoring<'_> {
         report: &mut RestoreReport,
     ) -> Result<(), SyncError> {
         for step in steps {
-            go_on()?;
+            signal::check()?;
             let done = step.restored(workspace).and_then(|restored| {
                 if !self.request.dry_run {
                     step.carry_out(workspace, self.journal)?;
@@ -425,17 +425,9 @@ impl RestoredSession {
             turns: manifest.turns,
             lines_fewer: 0,
             fork: None,
-            path: file_path(directory, session, None),
+            path: transcript_path(directory, session),
             was_away: false,
             kept_as: None,
         }
-    }
-}
-
-pub(crate) fn go_on() -> Result<(), SyncError> {
-    if interrupted() {
-        Err(SyncError::Interrupted)
-    } else {
-        Ok(())
     }
 }

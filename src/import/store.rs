@@ -10,6 +10,7 @@ use std::path::Path;
 use crate::checkouts::clones::Clones;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
+use crate::domain::session_file::SessionFile;
 use crate::flows::plan::{Differences, FileStep, compare_with, described};
 use crate::flows::push::add_merge_notes;
 use crate::flows::remote_sync::{
@@ -34,6 +35,7 @@ use crate::report::transfer::{ExtraOutcome, Outcome, RemoteState, Report, Sessio
 use crate::session::discover::LocalSession;
 use crate::store::Transaction;
 use crate::store::machine::Machine;
+use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
@@ -295,11 +297,10 @@ fn store_part(
                 return Ok(None);
             };
             // What the client rewrites in place is only added: nobody knows which of two is the newer.
-            let is_lacking = |name| manifest.file(Some(name)).is_none();
-            let files = job.agents[n]
-                .1
-                .iter()
-                .filter(|file| file.name.is_json_lines() || is_lacking(&file.name));
+            let files = job.agents[n].1.iter().filter(|agent| {
+                let file = SessionFile::from(agent.name.clone());
+                file.is_append_only() || manifest.file(&file).is_none()
+            });
             store_session(workspace, tx, &stage_agents(&job.session, files, place)?)
         }
         (Part::Lines(_), None) => Ok(None),
@@ -337,10 +338,7 @@ pub(crate) fn guarded(
     session: &SessionId,
     store: impl FnOnce(&mut Transaction<'_>) -> Result<Option<SessionReport>, SyncError>,
 ) -> Result<Option<SessionReport>, SyncError> {
-    if crate::sys::signal::interrupted() {
-        workspace.ctx.progress.end();
-        return Err(SyncError::Interrupted);
-    }
+    signal::check().inspect_err(|_| workspace.ctx.progress.end())?;
     match store(tx) {
         Err(SyncError::ChangedAlready { .. }) => {
             tx.forget_incomplete_sessions()?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::localize::stored_text::{LocalText, last_line_end};
 use crate::session::discover::LocalSession;
 use crate::session::facts::working_directories;
@@ -25,15 +25,15 @@ impl<'a> LocalCopy<'a> {
     }
 
     /// Returns the path of a file.
-    pub(crate) fn path(&self, file: Option<&RelativeName>) -> PathBuf {
+    pub(crate) fn path(&self, file: &SessionFile) -> PathBuf {
         self.session.path(file)
     }
 
     /// Returns how many bytes of the file count.
-    pub(crate) fn limit(&self, file: Option<&RelativeName>) -> Result<u64, SyncError> {
-        let stamp = self.session.files.get(&file.cloned());
+    pub(crate) fn limit(&self, file: &SessionFile) -> Result<u64, SyncError> {
+        let stamp = self.session.files.get(file);
         let len = stamp.map_or(0, |stamp| stamp.len);
-        if self.live && is_append_only(file) {
+        if self.live && file.is_append_only() {
             last_line_end(&self.path(file), len)
         } else {
             Ok(len)
@@ -42,23 +42,16 @@ impl<'a> LocalCopy<'a> {
 
     /// Returns the working directories that the beginning of the transcript names.
     pub(crate) fn working_directories(&self) -> Result<Vec<String>, SyncError> {
-        if !self.session.files.contains_key(&None) {
+        if !self.session.files.contains_key(&SessionFile::Transcript) {
             return Ok(Vec::new());
         }
-        Ok(working_directories(&self.open(None, 0)?.next_lines()?))
+        Ok(working_directories(
+            &self.open(&SessionFile::Transcript, 0)?.next_lines()?,
+        ))
     }
 
     /// Opens the file at `offset`, up to its limit.
-    pub(crate) fn open(
-        &self,
-        file: Option<&RelativeName>,
-        offset: u64,
-    ) -> Result<LocalText, SyncError> {
+    pub(crate) fn open(&self, file: &SessionFile, offset: u64) -> Result<LocalText, SyncError> {
         LocalText::open(&self.path(file), offset, self.limit(file)?)
     }
-}
-
-/// Returns true if a file only ever grows. Claude Code rewrites the others in place.
-pub(crate) fn is_append_only(file: Option<&RelativeName>) -> bool {
-    file.is_none_or(RelativeName::is_json_lines)
 }

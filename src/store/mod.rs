@@ -1,6 +1,6 @@
 //! This machine's clone of the remote: segments, manifests, machine files, commits.
 //!
-//! Owns the format of the store (`docs/format.md`) and is the only user of `git2`. Reads come from git objects, not from the working tree, which
+//! Owns the format of the store (`docs/dev/format.md`) and is the only user of `git2`. Reads come from git objects, not from the working tree, which
 //! exists for people; only `checkout` reads what lies there, after making sure that it is the same. Must not touch the network, rewrite text or know the client.
 //!
 //! * [`manifest`], [`machine`]: the JSON files and the checks on them
@@ -17,11 +17,11 @@
 //! * `damage`, `loose`: what git's library must not meet
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::id::{CommitId, MachineId, SessionId};
+use crate::domain::id::{CommitId, MachineId};
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs;
 
@@ -30,6 +30,7 @@ mod check;
 mod checkout;
 mod damage;
 mod entries;
+mod error;
 mod history;
 mod layout;
 mod lock;
@@ -49,6 +50,7 @@ mod worktree;
 
 pub use check::{DamagedObject, ObjectCheck};
 pub use checkout::{Checkout, SessionFiles};
+pub use error::StoreError;
 pub use history::{Commit, SessionStep};
 pub use lock::{LOCK_BRANCHES, MAX_LOCK_BYTES, RemoteLocks, lock_ref};
 pub use snapshot::Snapshot;
@@ -67,93 +69,6 @@ pub const MOST_PACKS: usize = 50;
 
 /// More objects than these in files of their own waste space.
 pub const MOST_LOOSE: usize = 2000;
-
-/// What can go wrong with the store.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// libgit2 refused.
-    #[error("the store's git repository could not be used")]
-    Git(#[from] git2::Error),
-    /// A file of git's is not what it was.
-    #[error("`{}` is damaged", path.display())]
-    Damaged {
-        /// Which.
-        path: PathBuf,
-    },
-    /// The file system refused.
-    #[error("cannot {action} `{}`", path.display())]
-    Io {
-        /// What was attempted.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Nobody's sessions are that many.
-    #[error("the store holds more files than any store does; it is not read")]
-    TooMany,
-    /// The store was written by a newer ccsync.
-    #[error(
-        "the store has format {found}, this ccsync reads up to {}",
-        manifest::FORMAT
-    )]
-    Newer {
-        /// Its format version.
-        found: u32,
-    },
-    /// A file that describes the store or a machine is malformed.
-    #[error("`{path}` in the store cannot be read")]
-    Malformed {
-        /// Path inside the store.
-        path: String,
-        /// What is wrong with it.
-        source: manifest::ManifestError,
-    },
-    /// A session's manifest is malformed, or from a newer ccsync.
-    #[error("session {session} cannot be read from the store")]
-    Session {
-        /// Which session.
-        session: SessionId,
-        /// What is wrong with it.
-        source: manifest::ManifestError,
-    },
-    /// An object is not what its name says, or not of the kind it should be.
-    #[error("object {name} of the store is damaged")]
-    Object {
-        /// Its name in git.
-        name: String,
-    },
-    /// What lies on the branch of a lock is none.
-    #[error("commit {} on the branch of a lock is none: {what}", commit.short())]
-    Lock {
-        /// The branch's commit.
-        commit: CommitId,
-        /// What is wrong with it.
-        what: &'static str,
-    },
-    /// A segment that a manifest names is missing or has another size.
-    #[error("`{path}` in the store is missing or does not have the size its manifest says")]
-    Segment {
-        /// Path inside the store.
-        path: String,
-    },
-}
-
-impl StoreError {
-    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            action,
-            path: path.to_owned(),
-            source,
-        }
-    }
-
-    /// Whether only one session is affected and the others can go on.
-    pub fn is_about_one_session(&self) -> bool {
-        matches!(self, Self::Session { .. } | Self::Segment { .. })
-    }
-}
 
 /// When a commit was made, by the clock of who made it.
 #[derive(Debug, Clone, PartialEq, Eq)]

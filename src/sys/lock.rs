@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::fs::{self, PathError};
+use super::signal::Interrupted;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
@@ -35,8 +36,8 @@ pub enum LockError {
         pid: Option<u32>,
     },
     /// An interruption arrived while waiting.
-    #[error("interrupted while waiting for another ccsync process")]
-    Interrupted,
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// The lock file could not be opened or locked.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -60,9 +61,7 @@ impl ProcessLock {
         let mut pause = FIRST_PAUSE;
         let mut told = false;
         while !try_lock(&file, path)? {
-            if super::signal::interrupted() {
-                return Err(LockError::Interrupted);
-            }
+            super::signal::check()?;
             let waited = clock.monotonic().saturating_sub(began);
             if waited >= wait {
                 return Err(LockError::Busy {

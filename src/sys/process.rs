@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use super::{fs, signal};
+use super::fs;
+use super::signal::{self, Interrupted};
 use listen::{End, Listener};
 
 pub use alive::{pid_is_alive, process_start_ticks};
@@ -71,11 +72,8 @@ pub enum ProcessError {
         stderr: String,
     },
     /// The user interrupted; it was stopped.
-    #[error("`{program}` was interrupted")]
-    Interrupted {
-        /// Its name.
-        program: String,
-    },
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 impl Program {
@@ -187,13 +185,13 @@ impl Program {
         let (stdout, stderr) = (listener.stdout, listener.stderr);
         match end {
             // The terminal sends Ctrl-C to the child too, which may die of it before we have noticed ours.
-            Ok(End::Exited(status)) if was_interrupted(status) => Err(self.interrupted()),
+            Ok(End::Exited(status)) if was_interrupted(status) => Err(Interrupted.into()),
             Ok(End::Exited(status)) => Ok(Output {
                 status,
                 stdout,
                 stderr,
             }),
-            Ok(End::Interrupted) => Err(self.interrupted()),
+            Ok(End::Interrupted) => Err(Interrupted.into()),
             Ok(End::Silent(after)) => Err(ProcessError::Silent {
                 program: self.display_name(),
                 after,
@@ -266,12 +264,6 @@ impl Program {
 
     fn display_name(&self) -> String {
         self.name.to_string_lossy().into_owned()
-    }
-
-    fn interrupted(&self) -> ProcessError {
-        ProcessError::Interrupted {
-            program: self.display_name(),
-        }
     }
 
     fn failed(&self, source: io::Error) -> ProcessError {
@@ -477,7 +469,7 @@ mod tests {
     #[test]
     fn process_interrupted_child_counts_as_interrupted() {
         let error = sh("kill -INT $$").run().unwrap_err();
-        assert!(matches!(error, ProcessError::Interrupted { .. }), "{error}");
+        assert!(matches!(error, ProcessError::Interrupted(_)), "{error}");
     }
 
     #[test]

@@ -30,6 +30,23 @@ pub fn install() -> Result<(), SignalError> {
     listen().map_err(SignalError)
 }
 
+/// The user interrupted. Everything done before is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted;
+
+/// Stops the caller before its next step if a signal has arrived.
+///
+/// # Errors
+/// [`Interrupted`]
+pub fn check() -> Result<(), Interrupted> {
+    if interrupted() {
+        Err(Interrupted)
+    } else {
+        Ok(())
+    }
+}
+
 /// Whether a signal has arrived: stop before the next step.
 pub fn interrupted() -> bool {
     count() > ANSWERED.load(Ordering::SeqCst)

@@ -13,6 +13,7 @@ use crate::store::StoreError;
 use crate::store::milestone::MilestoneName;
 use crate::sys::fs::PathError;
 use crate::sys::lock::LockError;
+use crate::sys::signal::Interrupted;
 use crate::transport::clone::CloneError;
 use crate::transport::remote::RemoteError;
 use crate::transport::url::UrlError;
@@ -30,7 +31,7 @@ pub enum SyncError {
     Session(#[from] SessionError),
     /// The remote, where the command cannot do without it.
     #[error(transparent)]
-    Remote(#[from] RemoteError),
+    Remote(RemoteError),
     /// The remote's address.
     #[error("the remote's address is not usable")]
     Url(#[from] UrlError),
@@ -42,10 +43,10 @@ pub enum SyncError {
     Path(#[from] PathError),
     /// Another ccsync.
     #[error(transparent)]
-    Lock(#[from] LockError),
+    Lock(LockError),
     /// The clone of a project.
     #[error(transparent)]
-    Clone(#[from] CloneError),
+    Clone(CloneError),
     /// A manifest that passed its checks contradicts the text it describes.
     #[error("session {session} in the store contradicts its manifest")]
     Inconsistent {
@@ -215,9 +216,36 @@ pub enum SyncError {
     /// Nothing can be imported from there.
     #[error("there is nothing to import")]
     Import(#[from] crate::import::source::SourceError),
-    /// The user interrupted; everything done so far is complete.
-    #[error("interrupted")]
-    Interrupted,
+    /// The user interrupted.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+impl From<RemoteError> for SyncError {
+    fn from(error: RemoteError) -> Self {
+        match error {
+            RemoteError::Interrupted(e) => Self::Interrupted(e),
+            error => Self::Remote(error),
+        }
+    }
+}
+
+impl From<LockError> for SyncError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Interrupted(e) => Self::Interrupted(e),
+            error => Self::Lock(error),
+        }
+    }
+}
+
+impl From<CloneError> for SyncError {
+    fn from(error: CloneError) -> Self {
+        match error {
+            CloneError::Interrupted(e) => Self::Interrupted(e),
+            error => Self::Clone(error),
+        }
+    }
 }
 
 impl SyncError {

@@ -20,7 +20,7 @@ use crate::localize::localizer::Localizer;
 use crate::rewrite::every_spelling;
 use crate::store::{Checkout, Snapshot, Store};
 use crate::sys::parallel::{cores, in_order};
-use crate::sys::signal::interrupted;
+use crate::sys::signal::{self, interrupted};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::message::in_words;
@@ -142,11 +142,8 @@ pub fn search(
             }) && !interrupted()
         },
     );
-    if interrupted() {
-        Err(SyncError::Interrupted)
-    } else {
-        Ok(report)
-    }
+    signal::check()?;
+    Ok(report)
 }
 
 /// What everything is read from.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::domain::url::redact;
 use crate::sys::process::{Output, ProcessError};
+use crate::sys::signal::Interrupted;
 
 /// `gh help exit-codes`: "If a command encounters an authentication issue".
 const NEEDS_SIGN_IN: i32 = 4;
@@ -101,8 +102,8 @@ pub enum GitHubError {
         what: &'static str,
     },
     /// The user interrupted.
-    #[error("interrupted")]
-    Interrupted,
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// It could not be run.
     #[error(transparent)]
     Process(ProcessError),

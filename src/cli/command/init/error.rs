@@ -77,7 +77,7 @@ impl From<GitHubError> for CliError {
             }
             GitHubError::RateLimited { .. } => (Kind::Remote, "until when: gh api rate_limit"),
             GitHubError::NameTaken { .. } => (Kind::Failed, "ccsync init --github ANOTHER-NAME"),
-            GitHubError::Interrupted => return Self::new(Kind::Interrupted, error, Vec::new()),
+            GitHubError::Interrupted(_) => return Self::new(Kind::Interrupted, error, Vec::new()),
             GitHubError::Failed { .. } | GitHubError::Garbled { .. } | GitHubError::Process(_) => {
                 (Kind::Failed, "whether gh works: gh api user")
             }

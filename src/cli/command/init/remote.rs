@@ -246,7 +246,7 @@ fn ask(args: &Args, app: &mut App) -> Result<Chosen, CliError> {
     };
     match account {
         Ok(account) => ask_with(&github, &account, args, app),
-        Err(GitHubError::Interrupted) => Err(CliError::cancelled()),
+        Err(GitHubError::Interrupted(_)) => Err(CliError::cancelled()),
         Err(error) => {
             match &error {
                 GitHubError::Missing => {}

@@ -23,7 +23,7 @@ use crate::sys::clock::Clock;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::remove_file_if_exists;
 use crate::sys::process::{Running, shell_code};
-use crate::sys::signal::{LentTerminal, answer_interruption, interrupted, lend_terminal};
+use crate::sys::signal::{self, LentTerminal, answer_interruption, lend_terminal};
 use crate::ui::format::count;
 use crate::ui::report::extras;
 use crate::ui::sanitize;
@@ -105,9 +105,7 @@ fn run_beside_backups(
     };
     let lent = lend_terminal();
     // From here on it is the client that is interrupted. What came before was meant for this program, whatever it was doing.
-    if interrupted() {
-        return Err(SyncError::Interrupted.into());
-    }
+    signal::check().map_err(SyncError::from)?;
     let mut client = launch.program(&app.env.client).start_in_terminal()?;
     let (pid, over) = (client.pid(), AtomicBool::new(false));
     std::thread::scope(|scope| {
