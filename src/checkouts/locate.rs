@@ -77,7 +77,10 @@ impl Repos<'_> {
             .git
             .as_ref()
             .is_some_and(|git| git.worktree.is_some());
-        let here = |root: Placeholder| self.clones.facts(&real_directory(&root));
+        let here = |root: Placeholder| {
+            self.clones
+                .facts(Path::new(&canonicalize_existing(&root.path)))
+        };
         was_linked
             && !is_in_nested_worktree(manifest)
             && self
@@ -156,7 +159,9 @@ impl Repos<'_> {
         present: Option<Placeholder>,
     ) -> Option<Placeholder> {
         self.clones.learn(facts)?;
-        if let Some(present) = present.filter(|present| real_directory(present) == facts.top) {
+        if let Some(present) =
+            present.filter(|present| Path::new(&canonicalize_existing(&present.path)) == facts.top)
+        {
             return self.usable_checkout(present);
         }
         let top = if facts.top.starts_with(&facts.main) {
@@ -188,14 +193,15 @@ impl Repos<'_> {
 
     /// `root`, unless it would take the place of a root of this machine.
     pub(crate) fn usable_checkout(self, root: Placeholder) -> Option<Placeholder> {
-        let top = real_directory(&root);
+        let top = canonicalize_existing(&root.path);
         let present = self.present();
         let is_taken = present
             .placeholders
             .iter()
-            .any(|other| real_directory(other) == top || other.path == root.path);
+            .any(|other| canonicalize_existing(&other.path) == top || other.path == root.path);
         let home = present.get(PlaceholderName::home().as_str());
-        let holds_home = home.is_some_and(|home| real_directory(home).starts_with(&top));
+        let holds_home = home
+            .is_some_and(|home| Path::new(&canonicalize_existing(&home.path)).starts_with(&top));
         (!is_taken && !holds_home).then_some(root)
     }
 
@@ -242,7 +248,7 @@ impl Repos<'_> {
         let same: Vec<PathBuf> = self
             .possible_checkouts(manifest, self.present())
             .iter()
-            .map(real_directory)
+            .map(|root| canonicalize_existing(&root.path).into())
             .collect();
         same.iter()
             .for_each(|place| drop(self.clones.learn_at(place)));
@@ -382,11 +388,6 @@ fn tops(directory: &str, tail: &str) -> Vec<String> {
     above.into_iter().chain([whole]).collect()
 }
 
-/// Resolves the links of a placeholder's directory, as far as it exists.
-fn real_directory(placeholder: &Placeholder) -> PathBuf {
-    canonicalize_existing(Path::new(&placeholder.path))
-}
-
 /// The root of a repository at `path`: as this machine's roots spell it, and with links resolved.
 fn placeholder_at_path(base: &Placeholders, path: &str) -> Option<Placeholder> {
     let spelled = expand_path(&collapse_path(base, path), base)?;
@@ -394,7 +395,7 @@ fn placeholder_at_path(base: &Placeholders, path: &str) -> Option<Placeholder> {
         base.system,
         PlaceholderName::repo(),
         &spelled,
-        canonicalize_existing(Path::new(&spelled)).to_str(),
+        Some(&canonicalize_existing(&spelled)),
     )
     .ok()
 }

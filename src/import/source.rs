@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::import::directory::{Directory, Kind, Named};
 use crate::import::run::Layout;
 use crate::sys::env::Env;
-use crate::sys::temp::StagingArea;
+use crate::sys::temp::StagingDir;
 use crate::transport::clone::clone;
 use crate::transport::url::RemoteUrl;
 use crate::workspace::context::Context;
@@ -52,7 +52,7 @@ pub(crate) struct Opened {
     pub(crate) layout: Layout,
     pub(crate) directory: Directory,
     /// Private, removed when dropped.
-    pub(crate) staging_dir: tempfile::TempDir,
+    pub(crate) staging_dir: StagingDir,
 }
 
 impl Source {
@@ -80,7 +80,7 @@ impl Source {
     }
 
     pub(crate) fn open(&self, ctx: &Context<'_>) -> Result<Opened, SyncError> {
-        let staging_dir = StagingArea::for_imports(&ctx.env.dirs.state).create()?;
+        let staging_dir = StagingDir::create_in(&ctx.env.dirs.state)?;
         let path = match self {
             Self::Directory(path) => path.clone(),
             Self::Remote(url) => {

@@ -7,13 +7,16 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tempfile::{NamedTempFile, TempDir};
 
 use super::fs::{PathError, create_private_dir_all};
 
 const PREFIX: &str = ".ccsync-";
 const SUFFIX: &str = ".tmp";
+
+/// Prefix of the names of staging directories.
+const STAGING_PREFIX: &str = ".import-";
 
 /// Creates a temporary file in `directory`.
 pub(super) fn create_temp_file(directory: &Path) -> io::Result<NamedTempFile> {
@@ -41,43 +44,39 @@ pub fn temp_files(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The staging directories of one kind, all in one directory.
-#[derive(Debug, Clone, Copy)]
-pub struct StagingArea<'a> {
-    parent: &'a Path,
-    prefix: &'static str,
-}
+/// A private directory that is removed when it is dropped.
+pub struct StagingDir(TempDir);
 
-impl<'a> StagingArea<'a> {
-    /// Returns the area of imports in the state directory.
-    pub fn for_imports(state: &'a Path) -> Self {
-        Self {
-            parent: state,
-            prefix: ".import-",
-        }
-    }
-
-    /// Creates a private staging directory, which is removed when it is dropped.
+impl StagingDir {
+    /// Creates a directory in `parent`, which is created if it is missing.
     ///
     /// # Errors
-    /// [`PathError`] with the directory.
-    pub fn create(&self) -> Result<TempDir, PathError> {
-        create_private_dir_all(self.parent)?;
-        tempfile::Builder::new()
-            .prefix(self.prefix)
-            .tempdir_in(self.parent)
-            .map_err(|source| PathError::new("create a directory in", self.parent, source))
+    /// [`PathError`]
+    pub fn create_in(parent: &Path) -> Result<Self, PathError> {
+        create_private_dir_all(parent)?;
+        let created = tempfile::Builder::new()
+            .prefix(STAGING_PREFIX)
+            .tempdir_in(parent);
+        let failed = |source| PathError::new("create a directory in", parent, source);
+        created.map(Self).map_err(failed)
     }
 
-    /// Removes the staging directories that were last changed before `time`.
+    /// Returns the path of the directory.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Removes the directories in `parent` that killed processes left.
     ///
-    /// A directory that cannot be removed stays, and does no harm.
-    pub fn remove_stale(&self, time: DateTime<Utc>) {
-        for entry in fs::read_dir(self.parent).into_iter().flatten().flatten() {
+    /// A younger one may be in use: a clone takes no lock, but no clone takes a day. One that
+    /// cannot be removed does no harm.
+    pub fn remove_stale(parent: &Path, now: DateTime<Utc>) {
+        for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let is_staging = name.to_str().is_some_and(|n| n.starts_with(self.prefix));
+            let is_staging = name.to_str().is_some_and(|n| n.starts_with(STAGING_PREFIX));
             let modified = || entry.metadata().and_then(|metadata| metadata.modified());
-            if is_staging && modified().is_ok_and(|m| DateTime::<Utc>::from(m) < time) {
+            let is_old = |modified| now - DateTime::<Utc>::from(modified) > TimeDelta::days(1);
+            if is_staging && modified().is_ok_and(is_old) {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
@@ -86,21 +85,19 @@ impl<'a> StagingArea<'a> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
-
     use super::*;
 
     #[test]
     fn temp_stale_staging_directory_is_removed() {
         let dir = tempfile::tempdir().unwrap();
-        let area = StagingArea::for_imports(dir.path());
-        let staging = area.create().unwrap().keep();
+        let StagingDir(staging) = StagingDir::create_in(dir.path()).unwrap();
+        let staging = staging.keep();
         fs::create_dir(dir.path().join("other")).unwrap();
         let created = DateTime::<Utc>::from(staging.metadata().unwrap().modified().unwrap());
 
-        area.remove_stale(created);
+        StagingDir::remove_stale(dir.path(), created + TimeDelta::days(1));
         assert!(staging.exists(), "another process may use it");
-        area.remove_stale(created + TimeDelta::seconds(1));
+        StagingDir::remove_stale(dir.path(), created + TimeDelta::days(2));
         assert!(!staging.exists() && dir.path().join("other").exists());
     }
 }

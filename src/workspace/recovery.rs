@@ -6,14 +6,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use chrono::TimeDelta;
-
 use crate::session::files::written_directories;
 use crate::store;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::remove_file_if_exists;
 use crate::sys::lock::{ChildProcessLock, ProcessLock};
-use crate::sys::temp::{StagingArea, temp_files};
+use crate::sys::temp::{StagingDir, temp_files};
 use crate::transport::url::Kind;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
@@ -49,9 +47,7 @@ pub(crate) fn recover(
     fail_point("before stale files are removed");
     remove_stale_files(&dirs.state, || ());
     written_directories(&ctx.env.claude_dir).for_each(|place| remove_stale_files(&place, || ()));
-    // An import takes no lock while it clones, but none does so for a day.
-    let yesterday = ctx.clock.now() - TimeDelta::days(1);
-    StagingArea::for_imports(&dirs.state).remove_stale(yesterday);
+    StagingDir::remove_stale(&dirs.state, ctx.clock.now());
     remove_stale_files(&dirs.config, || ctx.clock.sleep(CONFIG_WRITE));
     if let Kind::Local(remote) = remote_url(ctx.env, ctx.settings.remote.as_deref())?.kind() {
         store::remove_stale_locks_of_remote(remote)?;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
@@ -71,7 +71,8 @@ pub fn remove_file_if_exists(path: &Path) -> Result<bool, PathError> {
 }
 
 /// Resolves the links in the part of `path` that exists; the rest stays as it is.
-pub fn canonicalize_existing(path: &Path) -> PathBuf {
+pub fn canonicalize_existing(path: &str) -> String {
+    let path = Path::new(path);
     let resolve = |ancestor: &Path| {
         let rest = path.strip_prefix(ancestor).ok()?;
         let real = fs::canonicalize(ancestor).ok()?;
@@ -82,7 +83,8 @@ pub fn canonicalize_existing(path: &Path) -> PathBuf {
         })
     };
     let resolved = path.ancestors().find_map(resolve);
-    resolved.unwrap_or_else(|| path.to_owned())
+    let resolved = resolved.unwrap_or_else(|| path.to_owned());
+    resolved.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -104,11 +106,12 @@ mod tests {
     fn fs_canonicalize_keeps_missing_part() {
         let dir = tempfile::tempdir().unwrap();
         let real = dir.path().canonicalize().unwrap();
-        std::os::unix::fs::symlink(&real, real.join("link")).unwrap();
-        let link = real.join("link");
+        let real = real.to_str().unwrap();
+        let link = format!("{real}/link");
+        std::os::unix::fs::symlink(real, &link).unwrap();
         assert_eq!(canonicalize_existing(&link), real);
-        assert_eq!(canonicalize_existing(&link.join("a/b")), real.join("a/b"));
-        let relative = Path::new("no/such/directory");
-        assert_eq!(canonicalize_existing(relative), relative);
+        let below = |path: &str| format!("{path}/a/b");
+        assert_eq!(canonicalize_existing(&below(&link)), below(real));
+        assert_eq!(canonicalize_existing("no/such/path"), "no/such/path");
     }
 }
