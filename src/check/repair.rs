@@ -8,7 +8,7 @@ use crate::domain::id::SessionId;
 use crate::domain::progress::Phase;
 use crate::domain::session_file::SessionFile;
 use crate::flows::fork::repaired_id;
-use crate::flows::plan::Local;
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::renamed;
 use crate::session::discover::LocalSession;
 use crate::session::files::{file_path, transcript_path};
@@ -94,7 +94,7 @@ pub fn repair(ctx: &Context<'_>, request: &RepairRequest) -> Result<RepairReport
         session: request.session.clone(),
     })?;
     let running = live_sessions(&ctx.env.claude_dir).get(&here.id).copied();
-    let local = Local {
+    let local = LocalCopy {
         session: here,
         live: running.is_some(),
     };
@@ -107,7 +107,7 @@ pub fn repair(ctx: &Context<'_>, request: &RepairRequest) -> Result<RepairReport
 
 struct Repairing<'a> {
     ctx: &'a Context<'a>,
-    local: &'a Local<'a>,
+    local: &'a LocalCopy<'a>,
 }
 
 /// What healing a file gives, without its text.
@@ -196,7 +196,7 @@ impl Repairing<'_> {
     fn write_as_it_is(&self, name: &SessionFile, target: &Path) -> Result<(), SyncError> {
         let text = self.local.open(name, 0)?;
         let mut file = AtomicFile::create(target)?;
-        text.each_piece(|piece| Ok(file.put(piece)?))?;
+        text.each_piece(|piece| Ok(file.append(piece)?))?;
         file.commit()?;
         Ok(())
     }
@@ -216,12 +216,12 @@ impl Repairing<'_> {
                     fragments = Some(AtomicFile::create(&fragments_path(target))?);
                 }
                 if let Some(fragments) = &mut fragments {
-                    fragments.put(&healed.fragments)?;
+                    fragments.append(&healed.fragments)?;
                 }
             }
             match copy {
-                Some(copy) => file.put(&renamed(&healed.text, &self.session().id, copy))?,
-                None => file.put(&healed.text)?,
+                Some(copy) => file.append(&renamed(&healed.text, &self.session().id, copy))?,
+                None => file.append(&healed.text)?,
             }
             Ok(())
         })?;

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::domain::session_file::SessionFile;
-use crate::flows::plan::{Differences, Local, compare_session, compare_with};
+use crate::flows::plan::{Differences, compare_session, compare_with};
 use crate::flows::push::passed_over;
 use crate::flows::remote_sync::in_one_line;
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Reader;
 use crate::localize::stored_text::{StoredText, text_kind};
 use crate::report::verification::{
@@ -293,7 +294,7 @@ impl Verifying<'_> {
         }
         if let Some(session) = self.found.sessions.get(id) {
             check.left_out = filter::left_out(self.workspace, session).map(|why| why.to_string());
-            let local = Local {
+            let local = LocalCopy {
                 session,
                 live: running,
             };
@@ -308,7 +309,7 @@ impl Verifying<'_> {
 
     fn check_here(
         &self,
-        local: &Local<'_>,
+        local: &LocalCopy<'_>,
         manifest: Option<&Manifest>,
         check: &mut SessionCheck,
     ) -> Result<(), SyncError> {
@@ -522,7 +523,7 @@ fn lines_here(workspace: &Workspace<'_>, manifest: &Manifest) -> u64 {
 }
 
 /// Lines of the local transcript, and how many of them are no records.
-fn count_here(local: &Local<'_>) -> Result<(u64, u64), SyncError> {
+fn count_here(local: &LocalCopy<'_>) -> Result<(u64, u64), SyncError> {
     let (mut lines, mut damaged) = (0, 0);
     local
         .open(&SessionFile::Transcript, 0)?
