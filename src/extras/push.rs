@@ -112,7 +112,7 @@ fn commit(
             .now()
             .to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
     );
-    tx.put_machine(&machine)?;
+    tx.write_machine(&machine)?;
     let message = format!(
         "push from {}: {files} file{} beside sessions",
         machine.name,

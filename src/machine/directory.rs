@@ -82,7 +82,9 @@ pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     workspace.with_locks = true;
     let (_, unreached) = fetch_if_reached(&mut workspace)?;
-    let (machines, bad) = workspace.store.head_snapshot()?.machines()?;
+    let snapshot = workspace.store.head_snapshot()?;
+    let machines = snapshot.machines()?;
+    let bad = snapshot.unreadable_machines()?;
     let locks = locks(&workspace)?;
     let mut machines = rows(&workspace, &machines, &locks)?;
     machines
@@ -218,7 +220,7 @@ pub(crate) fn free_name(workspace: &Workspace<'_>) -> Result<String, SyncError> 
 
 /// The names of the other machines, in lower case.
 fn taken(workspace: &Workspace<'_>) -> Result<BTreeSet<String>, SyncError> {
-    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
+    let machines = workspace.store.head_snapshot()?.machines()?;
     let others = machines
         .into_iter()
         .filter(|machine| machine.id != workspace.ctx.settings.machine.id);
@@ -227,7 +229,7 @@ fn taken(workspace: &Workspace<'_>) -> Result<BTreeSet<String>, SyncError> {
 
 /// The one machine that is called so, or whose id begins so.
 fn named(workspace: &Workspace<'_>, name: &str) -> Result<Machine, SyncError> {
-    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
+    let machines = workspace.store.head_snapshot()?.machines()?;
     let is_id =
         |machine: &Machine| name.len() >= SHORTEST_ID && machine.id.as_str().starts_with(name);
     let mut found: Vec<Machine> = machines

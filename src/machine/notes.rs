@@ -93,10 +93,10 @@ pub fn leave_note(
     );
     let head = workspace.store.head()?;
     let mut tx = workspace.store.begin(head.as_ref())?;
-    tx.put_note(&note)?;
+    tx.write_note(&note)?;
     if workspace.machine_changed {
         // Others are to know who speaks.
-        tx.put_machine(&workspace.machine)?;
+        tx.write_machine(&workspace.machine)?;
     }
     tx.commit(
         &workspace.author(),

@@ -9,9 +9,8 @@ use crate::domain::placeholder::{Placeholder, PlaceholderName};
 use crate::flows::remote_sync::{fetch, push_remaining_refs, send};
 use crate::machine::set_up::register;
 use crate::report::transfer::RemoteState;
-use crate::store::StoreError;
 use crate::store::machine::ProposedPaths;
-use crate::store::manifest::{FORMAT, ManifestError};
+use crate::store::{FORMAT, ManifestError, StoreError};
 use crate::sys::fail_point::fail_point;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
@@ -47,7 +46,7 @@ fn propose_path(
     path: &str,
 ) -> Result<(), SyncError> {
     let snapshot = workspace.store.head_snapshot()?;
-    let (machines, _) = snapshot.machines()?;
+    let machines = snapshot.machines()?;
     let named: Vec<_> = machines
         .iter()
         .filter(|m| m.name == machine || m.id.as_str() == machine)
@@ -73,12 +72,12 @@ fn propose_path(
     proposed.insert(name, path.to_owned());
     let head = workspace.store.head()?;
     let mut tx = workspace.store.begin(head.as_ref())?;
-    tx.put_proposed_paths(
+    tx.write_proposed_paths(
         &target.id,
-        Some(&ProposedPaths {
+        &ProposedPaths {
             format: FORMAT,
             paths: proposed,
-        }),
+        },
     )?;
     tx.commit(
         &workspace.author(),
@@ -116,7 +115,7 @@ pub(crate) fn adopt_proposed_paths(
     fail_point("paths of others are adopted");
     let head = workspace.store.head()?;
     let mut tx = workspace.store.begin(head.as_ref())?;
-    tx.put_proposed_paths(&workspace.machine.id, None)?;
+    tx.remove_proposed_paths(&workspace.machine.id);
     tx.commit(
         &workspace.author(),
         &format!("{} took over its paths", workspace.machine.name),

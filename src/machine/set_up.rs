@@ -230,7 +230,7 @@ pub fn set_up_by_default(
     interactive: bool,
 ) -> Result<SetUpReport, SyncError> {
     let store = store_path(env);
-    if !crate::store::belongs_to(&store, &embedded_remote_path(env)) {
+    if !crate::store::belongs_to_remote(&store, &embedded_remote_path(env)) {
         // Its sessions would go to a remote that nobody has chosen.
         return Err(SyncError::ConfigurationLost {
             path: config_path(env),
@@ -283,7 +283,7 @@ pub(crate) fn register(workspace: &mut Workspace<'_>) -> Result<(), SyncError> {
     fail_point("before the machine is registered");
     let head = workspace.store.head()?;
     let mut tx = workspace.store.begin(head.as_ref())?;
-    tx.put_machine(&workspace.machine)?;
+    tx.write_machine(&workspace.machine)?;
     tx.commit(
         &workspace.author(),
         &format!("machine {}", workspace.machine.name),
@@ -296,7 +296,7 @@ pub(crate) fn register(workspace: &mut Workspace<'_>) -> Result<(), SyncError> {
 /// How this machine is set up now; what was done for it is the caller's to say.
 fn report(workspace: &Workspace<'_>, remote: RemoteState) -> Result<SetUpReport, SyncError> {
     let settings = &workspace.ctx.settings;
-    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
+    let machines = workspace.store.head_snapshot()?.machines()?;
     let others = machines
         .into_iter()
         .filter(|machine| machine.id != workspace.machine.id);
