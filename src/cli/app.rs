@@ -10,7 +10,6 @@ use super::error::CliError;
 use super::exit::Exit;
 use crate::config::{Config, FILE_NAME, Settings};
 use crate::domain::progress::Progress;
-use crate::machine::notes::mark_as_shown;
 use crate::report::transfer::{RemoteState, Report};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::env::Env;
@@ -20,6 +19,7 @@ use crate::ui::style::is_colored;
 use crate::ui::{json, notes, report};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::received_notes::mark_as_shown;
 
 /// One run of the program.
 pub(crate) struct App {

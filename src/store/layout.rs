@@ -5,6 +5,7 @@ use super::format::note::NoteId;
 use crate::domain::extras::BundleId;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::{RelativeName, SEGMENTS_SUFFIX, is_safe_path};
+use crate::domain::session_file::SessionFile;
 
 /// The branch that holds the sessions.
 pub const BRANCH: &str = "main";
@@ -101,19 +102,19 @@ pub(super) fn manifest(id: &SessionId) -> String {
     format!("{}/manifest.json", session(id))
 }
 
-/// Returns the directory of the segments of a session's file; `None` is the transcript.
+/// Returns the directory of the segments of a session's file.
 ///
 /// No file of the session can have the name of such a directory, or be in one.
-fn segments(id: &SessionId, file: Option<&RelativeName>) -> String {
+fn segments(id: &SessionId, file: &SessionFile) -> String {
     match file {
-        None => format!("{}/transcript", session(id)),
-        Some(name) => format!("{}/files/{name}{SEGMENTS_SUFFIX}", session(id)),
+        SessionFile::Transcript => format!("{}/transcript", session(id)),
+        SessionFile::Named(name) => format!("{}/files/{name}{SEGMENTS_SUFFIX}", session(id)),
     }
 }
 
 /// Returns the path of a segment. It has the file's extension, which editors and `git diff` use.
-pub(super) fn segment(id: &SessionId, file: Option<&RelativeName>, number: usize) -> String {
-    let extension = file.map_or("jsonl", |name| extension(name.as_str()));
+pub(super) fn segment(id: &SessionId, file: &SessionFile, number: usize) -> String {
+    let extension = file.name().map_or("jsonl", |name| extension(name.as_str()));
     let dot = if extension.is_empty() { "" } else { "." };
     format!("{}/{number:06}{dot}{extension}", segments(id, file))
 }
@@ -155,7 +156,7 @@ mod tests {
     #[test]
     fn layout_session_files_have_distinct_paths() {
         let id: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
-        let path = |name: &str| segment(&id, Some(&RelativeName::new(name).unwrap()), 0);
+        let path = |name: &str| segment(&id, &RelativeName::new(name).unwrap().into(), 0);
         // With segments in `files/<name>/`, each would be in a directory of another.
         let names = ["foo", "foo/000000", "foo/bar.txt", "foo/bar.txt/000000.txt"];
         let paths = names.map(path);

@@ -208,6 +208,23 @@ pub fn remove_file_if_exists(path: &Path) -> Result<bool, PathError> {
     }
 }
 
+/// Resolves the links of the part of `path` that exists; the rest is appended unchanged.
+pub fn canonicalize_existing(path: &str) -> String {
+    let path = Path::new(path);
+    for ancestor in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (fs::canonicalize(ancestor), path.strip_prefix(ancestor)) {
+            // `join` with nothing would add a separator.
+            let whole = if rest.as_os_str().is_empty() {
+                real
+            } else {
+                real.join(rest)
+            };
+            return whole.to_string_lossy().into_owned();
+        }
+    }
+    path.to_string_lossy().into_owned()
+}
+
 /// The temporary files in a directory and below; links are not followed. Each is being written, or its writer was killed.
 pub fn leftovers(directory: &Path) -> Vec<PathBuf> {
     let files = walkdir::WalkDir::new(directory)

@@ -11,3 +11,4 @@ pub mod lock;
 pub mod parallel;
 pub mod process;
 pub mod signal;
+pub mod temp;

@@ -6,10 +6,10 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::machine::notes::KeptNote;
 use crate::sys::clock::Clock;
 use crate::ui::notes;
 use crate::ui::report::at_most_of;
+use crate::workspace::received_notes::KeptNote;
 
 /// How many are shown where not all are asked for.
 const NEWEST: usize = 10;
@@ -33,7 +33,7 @@ struct Document {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    let mut kept = crate::machine::notes::notes(&app.context()?)?;
+    let mut kept = crate::workspace::received_notes::notes(&app.context()?)?;
     let older = if args.all {
         0
     } else {

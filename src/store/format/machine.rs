@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::json::{FORMAT, ManifestError, parse_versioned, require, to_json};
@@ -64,6 +65,11 @@ impl Machine {
     /// Returns the bytes of the machine's file.
     pub fn to_json(&self) -> Vec<u8> {
         to_json(self)
+    }
+
+    /// Records that the machine pushes at `now`.
+    pub fn record_push(&mut self, now: DateTime<Utc>) {
+        self.last_push = Some(now.to_rfc3339_opts(SecondsFormat::Secs, true));
     }
 
     /// Returns the machine with this name and these placeholders. Changed placeholders move to

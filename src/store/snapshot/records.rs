@@ -3,7 +3,7 @@
 use super::open::Snapshot;
 use crate::domain::id::MachineId;
 use crate::store::error::StoreError;
-use crate::store::format::json::{MAX_MANIFEST_BYTES, parse_versioned};
+use crate::store::format::json::{MAX_MANIFEST_BYTES, ManifestError, parse_versioned};
 use crate::store::format::machine::{Machine, ProposedPaths};
 use crate::store::format::milestone::{self, Milestone, MilestoneName};
 use crate::store::format::note::{self, Note, NoteId};
@@ -61,6 +61,21 @@ impl Snapshot<'_> {
     /// [`StoreError::Malformed`], [`StoreError::Git`].
     pub fn machine(&self, id: &MachineId) -> Result<Option<Machine>, StoreError> {
         self.machine_at(&layout::machine(id), id)
+    }
+
+    /// Returns the file of a machine; `None` if it is missing or damaged.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`] if a newer ccsync wrote it, [`StoreError::Git`].
+    pub fn readable_machine(&self, id: &MachineId) -> Result<Option<Machine>, StoreError> {
+        match self.machine(id) {
+            Err(StoreError::Malformed { source, .. })
+                if !matches!(source, ManifestError::Newer(_)) =>
+            {
+                Ok(None)
+            }
+            machine => machine,
+        }
     }
 
     /// Returns one forgotten machine, if the store has it.

@@ -6,7 +6,7 @@ use git2::{ObjectType, Oid};
 
 use super::open::Snapshot;
 use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::store::error::StoreError;
 use crate::store::format::json::MAX_MANIFEST_BYTES;
 use crate::store::format::manifest::{Manifest, StoredFile};
@@ -86,7 +86,7 @@ impl Snapshot<'_> {
     pub fn segment(
         &self,
         id: &SessionId,
-        file: Option<&RelativeName>,
+        file: &SessionFile,
         stored: &StoredFile,
         number: usize,
     ) -> Result<Vec<u8>, StoreError> {
@@ -106,7 +106,7 @@ impl Snapshot<'_> {
     pub(in crate::store) fn segment_blob(
         &self,
         id: &SessionId,
-        file: Option<&RelativeName>,
+        file: &SessionFile,
         stored: &StoredFile,
         number: usize,
     ) -> Result<Oid, StoreError> {

@@ -10,6 +10,14 @@ use crate::store::format::note::Note;
 use crate::store::layout;
 
 impl Transaction<'_> {
+    /// Returns true if the base has exactly this version of a machine's file.
+    ///
+    /// # Errors
+    /// As for [`crate::store::Snapshot::readable_machine`].
+    pub fn has_machine(&self, machine: &Machine) -> Result<bool, StoreError> {
+        Ok(self.base.readable_machine(&machine.id)?.as_ref() == Some(machine))
+    }
+
     /// Writes the file of a machine. A forgotten one is known again.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::commit::Transaction;
 use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::store::error::StoreError;
 use crate::store::format::manifest::Manifest;
 use crate::store::layout;
@@ -25,7 +25,7 @@ impl Transaction<'_> {
     pub fn write_segment(
         &mut self,
         session: &SessionId,
-        file: Option<&RelativeName>,
+        file: &SessionFile,
         number: usize,
         text: Vec<u8>,
     ) -> Result<(), StoreError> {
@@ -38,8 +38,8 @@ impl Transaction<'_> {
     /// [`StoreError::Segment`] if it is missing there, [`StoreError::Git`].
     pub fn reuse_segment(
         &mut self,
-        from: (&Snapshot<'_>, &Manifest, Option<&RelativeName>),
-        to: (&SessionId, Option<&RelativeName>),
+        from: (&Snapshot<'_>, &Manifest, &SessionFile),
+        to: (&SessionId, &SessionFile),
         number: usize,
     ) -> Result<(), StoreError> {
         let (snapshot, manifest, file) = from;
@@ -62,9 +62,9 @@ impl Transaction<'_> {
         let session = &manifest.session;
         if let Ok(Some(former)) = self.base.manifest(session) {
             for (name, file) in former.all_files() {
-                let kept = manifest.file(name).map_or(0, |f| f.segments.len());
+                let kept = manifest.file(&name).map_or(0, |f| f.segments.len());
                 for number in kept..file.segments.len() {
-                    self.remove_file(layout::segment(session, name, number));
+                    self.remove_file(layout::segment(session, &name, number));
                 }
             }
         }

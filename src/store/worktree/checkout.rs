@@ -16,7 +16,7 @@ use git2::{ObjectType, Oid};
 
 use super::index::{IndexedFile, indexed_files};
 use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::store::error::StoreError;
 use crate::store::format::manifest::{Manifest, StoredFile};
 use crate::store::layout;
@@ -129,7 +129,7 @@ impl SessionFiles<'_> {
     pub fn segment(
         &self,
         snapshot: &Snapshot<'_>,
-        file: Option<&RelativeName>,
+        file: &SessionFile,
         stored: &StoredFile,
         number: usize,
         text: &mut Vec<u8>,
