@@ -1,4 +1,4 @@
-//! Names in the store: its branches, and the paths of its files (`docs/dev/format.md`). Must not do I/O.
+//! Names in the store: branches, and paths of files (`docs/dev/format.md`). Must not do I/O.
 
 use super::format::milestone::MilestoneName;
 use super::format::note::NoteId;

@@ -18,7 +18,7 @@ use crate::sys::fail_point::fail_point;
 /// With more packs than this, looking up an object is slow.
 pub const MAX_PACKS: usize = 50;
 
-/// More loose objects than this waste space.
+/// With more loose objects than this, a repack saves space.
 pub const MAX_LOOSE_OBJECTS: usize = 2000;
 
 /// The local git repository that holds all sessions.

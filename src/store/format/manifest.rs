@@ -174,7 +174,7 @@ impl Manifest {
             file.check(&manifest.placeholders)?;
         }
 
-        // More turns than lines are impossible. Nothing depends on the number.
+        // A transcript cannot have more turns than lines. Nothing depends on the number.
         let lines = manifest.transcript.lines();
         manifest.turns = manifest.turns.filter(|turns| *turns <= lines);
         manifest.placeholders = validated(manifest.placeholders)?;

@@ -16,7 +16,7 @@ const MAX_INFLATED_BYTES: usize = MAX_FILE_BYTES + 64;
 pub(crate) enum LooseObject {
     /// An object. Its name may differ from that of its file.
     Whole(ObjectType, Vec<u8>),
-    /// More bytes than this program reads.
+    /// Content that is larger than this program reads.
     TooLarge,
     /// Not an object, or only a part of one.
     Damaged,

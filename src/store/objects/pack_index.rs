@@ -9,7 +9,7 @@ use sha1::{Digest, Sha1};
 
 const MAGIC_AND_VERSION: &[u8; 8] = b"\xfftOc\0\0\0\x02";
 
-/// Where the tables begin.
+/// Offsets of the tables.
 const FANOUT: usize = MAGIC_AND_VERSION.len();
 const NAMES: usize = FANOUT + 256 * 4;
 
