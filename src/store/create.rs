@@ -98,7 +98,7 @@ fn create_whole(
         .map_err(failed)?;
     let prepared = temporary.path().join("repository");
     init(&prepared)?;
-    fail_point("a repository is prepared beside its place");
+    fail_point("a repository is prepared");
 
     match std::fs::rename(&prepared, path) {
         // Another process was faster.

@@ -19,7 +19,8 @@ use std::time::Duration;
 use walkdir::{DirEntry, WalkDir};
 
 use super::error::StoreError;
-use crate::sys::fs as sys;
+use crate::sys::fs::remove_file_if_exists;
+use crate::sys::temp::temp_files;
 
 /// Age of a stale lock: many times what a running `git` needs between taking and releasing it.
 const MAX_LOCK_AGE: Duration = Duration::from_secs(2);
@@ -61,7 +62,7 @@ fn remove_when_old(locks: impl IntoIterator<Item = PathBuf>) -> Result<(), Store
     let mut wait = Wait::new();
     for lock in locks {
         while is_young(&lock) && wait.pause() {}
-        sys::remove_file_if_exists(&lock)?;
+        remove_file_if_exists(&lock)?;
     }
     Ok(())
 }
@@ -78,9 +79,9 @@ pub fn remove_stale_files(path: &Path) -> Result<(), StoreError> {
     }
     let git_dir = path.join(".git");
     for lock in locks(&git_dir) {
-        sys::remove_file_if_exists(&lock)?;
+        remove_file_if_exists(&lock)?;
     }
-    for file in sys::leftovers(&git_dir) {
+    for file in temp_files(&git_dir) {
         let _ = fs::remove_file(file);
     }
     for entry in WalkDir::new(git_dir.join("objects"))

@@ -23,7 +23,7 @@ use crate::store::objects::tree::{ChangedFile, TreeEntry, changed_files, find_en
 use crate::store::repository::Store;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::FileStamp;
-use crate::sys::parallel::{spread, worth};
+use crate::sys::parallel::{try_map, useful_threads};
 
 /// Files that a transaction has written to the working tree, and their objects.
 pub(in crate::store) type WrittenFiles = HashMap<String, Oid>;
@@ -93,16 +93,16 @@ impl Store {
     fn rewrite_worktree(&self) -> Result<(), StoreError> {
         // The index may be incomplete too.
         remove(&self.git_dir().join("index"))?;
-        fail_point("the index is thrown away");
+        fail_point("the index is discarded");
         let mut index = self.read_index()?;
         index.clear()?;
         self.clear_worktree()?;
-        fail_point("the working tree is thrown away");
+        fail_point("the working tree is discarded");
 
         let changes = changed_files(self.objects(), None, self.head_tree()?)?;
         let edits = self.write_changes(changes, &WrittenFiles::new())?;
         index::edit_any(&mut index, &edits)?;
-        fail_point("the working tree is written anew");
+        fail_point("the working tree is rewritten");
         Ok(())
     }
 
@@ -194,19 +194,17 @@ impl Store {
     /// Writes files to the working tree, many of them on all cores.
     fn write_files(&self, files: &[(&str, TreeEntry)]) -> Result<(), StoreError> {
         let worktree = self.worktree_files();
-        let threads = worth(files.len(), MIN_FILES_PER_THREAD);
+        let threads = useful_threads(files.len(), MIN_FILES_PER_THREAD);
         if threads < 2 {
             return files.iter().try_for_each(|(path, entry)| {
                 worktree.write_blob(path, entry.oid, self.objects())
             });
         }
         let git_dir = self.git_dir();
-        let written = spread(files, threads, |files| {
+        let written = try_map(files, threads, |queue| {
             let (repo, reader) = (&Repository::open(git_dir)?, &Reader::new(git_dir));
             let objects = Objects { repo, reader };
-            files
-                .map(|(path, entry)| worktree.write_blob(path, entry.oid, objects))
-                .collect()
+            queue.try_each(|(path, entry)| worktree.write_blob(path, entry.oid, objects))
         });
         written.map(|_: Vec<()>| ())
     }
