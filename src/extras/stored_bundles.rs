@@ -155,7 +155,7 @@ fn merge_bundle(
     for (name, hashes) in &ours.bundle.imported {
         hashes
             .iter()
-            .for_each(|hash| theirs.note_import(name, hash));
+            .for_each(|hash| theirs.record_import(name, hash));
     }
     if theirs.is_changed() {
         theirs.write(tx)?;
@@ -268,7 +268,7 @@ impl Merging<'_, '_> {
                     .bundle
                     .removed
                     .get(name)
-                    .map(|removed| removed.by.clone());
+                    .map(|removed| removed.machine.clone());
                 self.theirs.remove(
                     name,
                     by.unwrap_or_else(|| self.workspace.machine.id.clone()),

@@ -88,12 +88,12 @@ impl TextFile {
     }
 
     /// What the store says of its lines; the text itself is [`Self::text`].
-    pub(crate) fn described(&self, by: MachineId) -> StoredExtra {
+    pub(crate) fn described(&self, machine: MachineId) -> StoredExtra {
         let (bytes, executable, runs) = (self.text().len() as u64, self.executable, self.runs());
         StoredExtra {
-            by,
+            machine,
             bytes,
-            day: None,
+            modified_on: None,
             executable,
             runs,
         }
@@ -216,7 +216,7 @@ impl PathRewriter {
         );
         let directories: Vec<String> = path.map(str::to_owned).into_iter().collect();
         Self {
-            key: PlaceholdersKey::of(&here),
+            key: PlaceholdersKey::new(&here),
             collapser: Collapser::new(&here, &directories),
             exact: Expander::exact(&here),
             expanders: RefCell::default(),

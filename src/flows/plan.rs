@@ -284,11 +284,14 @@ fn was_replaced(
     local: &LocalCopy<'_>,
     name: &SessionFile,
 ) -> Result<bool, SyncError> {
-    let Some(stored) = manifest.file(name).filter(|file| !file.replaced.is_empty()) else {
+    let Some(stored) = manifest
+        .file(name)
+        .filter(|file| !file.previous_hashes.is_empty())
+    else {
         return Ok(false);
     };
     let bytes = crate::sys::fs::read(&local.path(name))?;
-    Ok(stored.replaced.contains(&portable_hash(
+    Ok(stored.previous_hashes.contains(&portable_hash(
         &workspace.localizer,
         &workspace.localizer.roots_of(manifest),
         &bytes,
