@@ -10,10 +10,10 @@ use crate::domain::session_file::SessionFile;
 use crate::flows::fork::repaired_id;
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::renamed;
-use crate::session::discover::LocalSession;
+use crate::session::LocalSession;
 use crate::session::files::{file_path, transcript_path};
 use crate::session::live::live_sessions;
-use crate::session::repair::{Finding, Healed, Healer, Survey};
+use crate::session::repair::{Finding, RecordIds, RepairedText, Repairer};
 use crate::store::segment::count_lines;
 use crate::sys::fs::{AtomicFile, PathError};
 use crate::sys::signal;
@@ -22,7 +22,7 @@ use crate::workspace::error::SyncError;
 use crate::workspace::lookup::session_named;
 use crate::workspace::open::Workspace;
 
-/// What is to be repaired.
+/// LineDamage is to be repaired.
 #[derive(Debug, Clone)]
 pub struct RepairRequest {
     /// The session: a whole id, or a beginning that only one has.
@@ -31,7 +31,7 @@ pub struct RepairRequest {
     pub output: Option<PathBuf>,
 }
 
-/// What was found, and made of it.
+/// LineDamage was found, and made of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RepairReport {
     /// The damaged session, which is as it was.
@@ -44,12 +44,12 @@ pub struct RepairReport {
     pub copy: Option<HealedCopy>,
 }
 
-/// What was found in one file.
+/// LineDamage was found in one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileFindings {
     /// Where it lies.
     pub path: PathBuf,
-    /// What was found, in order of lines.
+    /// LineDamage was found, in order of lines.
     pub findings: Vec<Finding>,
 }
 
@@ -76,7 +76,7 @@ impl RepairReport {
         self.files
             .iter()
             .flat_map(|file| &file.findings)
-            .filter(|finding| finding.what.is_repair())
+            .filter(|finding| finding.damage.is_repair())
             .count() as u64
     }
 }
@@ -110,7 +110,7 @@ struct Repairing<'a> {
     local: &'a LocalCopy<'a>,
 }
 
-/// What healing a file gives, without its text.
+/// LineDamage healing a file gives, without its text.
 struct PlannedOutcome {
     findings: Vec<Finding>,
     hash: blake3::Hash,
@@ -253,20 +253,20 @@ impl Repairing<'_> {
     fn heal(
         &self,
         name: &SessionFile,
-        put: &mut dyn FnMut(&Healed) -> Result<(), SyncError>,
+        put: &mut dyn FnMut(&RepairedText) -> Result<(), SyncError>,
     ) -> Result<Vec<Finding>, SyncError> {
-        let mut survey = Survey::default();
+        let mut ids = RecordIds::default();
         self.pieces(name, &mut |piece| {
-            survey.lines(piece);
+            ids.add_lines(piece);
             Ok(())
         })?;
-        let mut healer = Healer::new(survey);
+        let mut repairer = Repairer::new(ids);
         self.pieces(name, &mut |piece| {
-            let mut healed = Healed::default();
-            healer.lines(piece, &mut healed);
+            let mut healed = RepairedText::default();
+            repairer.repair_lines(piece, &mut healed);
             put(&healed)
         })?;
-        Ok(healer.finish())
+        Ok(repairer.finish())
     }
 
     fn pieces(

@@ -6,7 +6,7 @@
 pub(crate) mod checked;
 pub mod client_dir;
 pub mod extras;
-pub mod found;
+pub mod hit;
 pub mod id;
 pub mod path;
 pub mod pattern;

@@ -15,8 +15,8 @@ use crate::extras::pull::carry_out;
 use crate::extras::state::State;
 use crate::extras::text_file::{PathRewriter, hash};
 use crate::report::transfer::ExtraOutcome;
-use crate::session::extras::link_on_the_way;
-use crate::session::materialise::Journal;
+use crate::session::extras::first_extra_link;
+use crate::session::journal::Journal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
@@ -192,7 +192,8 @@ fn waiting(
     for name in stored {
         let is_wanted =
             |kind: &ExtraKind| kind.can_run_code() && workspace.ctx.settings.extras.contains(kind);
-        let link = link_on_the_way(&place.directory, &name).filter(|link| *link != place.directory);
+        let link =
+            first_extra_link(&place.directory, &name).filter(|link| *link != place.directory);
         let Some(kind) = place
             .kind(&name)
             .filter(is_wanted)
@@ -205,7 +206,7 @@ fn waiting(
             continue;
         };
         if !matches!(
-            sides.decide(&path_rewriter, kind, place.listing.is_there),
+            sides.decide(&path_rewriter, kind, place.listing.exists),
             Decision::Theirs | Decision::Both
         ) {
             continue;
@@ -281,7 +282,7 @@ pub(crate) fn proposed(
 }
 
 fn is_skill(name: &RelativeName) -> bool {
-    ExtraKind::of_user_file(name.as_str()) == Some(ExtraKind::Skills)
+    ExtraKind::from_user_file(name.as_str()) == Some(ExtraKind::Skills)
 }
 
 /// By what a yes to this content of a file, which may be run or not, is remembered; `None`: to its removal.

@@ -23,8 +23,8 @@ use crate::localize::stored_text::StoredText;
 use crate::report::transfer::{BundleReport, Outcome, RemoteState};
 use crate::session::discover::Discovery;
 use crate::session::files::transcript_path;
-use crate::session::materialise;
-use crate::session::materialise::Journal;
+use crate::session::journal;
+use crate::session::journal::Journal;
 use crate::store::manifest::Manifest;
 use crate::store::milestone::MilestoneName;
 use crate::store::snapshot::SessionState;
@@ -155,7 +155,7 @@ pub fn restore(ctx: &Context<'_>, request: &RestoreRequest) -> Result<RestoreRep
             restore_extras(&mut workspace, name, (!request.dry_run).then_some(&journal))?;
     }
     if !request.dry_run {
-        materialise::prune(&undo_path(ctx.env), ctx.clock.now());
+        journal::prune(&undo_path(ctx.env), ctx.clock.now());
         report.remote = send(&mut workspace)?.0;
         workspace.save()?;
     }

@@ -32,7 +32,7 @@ use crate::import::staging::{Copy, stage, stage_agents};
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Localizer;
 use crate::report::transfer::{ExtraOutcome, Outcome, RemoteState, Report, SessionReport};
-use crate::session::discover::LocalSession;
+use crate::session::LocalSession;
 use crate::store::Transaction;
 use crate::store::machine::Machine;
 use crate::sys::signal;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::domain::session_file::SessionFile;
 use crate::localize::stored_text::{LocalText, last_line_end};
-use crate::session::discover::LocalSession;
+use crate::session::LocalSession;
 use crate::session::facts::working_directories;
 use crate::workspace::error::SyncError;
 

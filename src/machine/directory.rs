@@ -19,7 +19,7 @@ use crate::config::Key;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::placeholder::System;
 use crate::lock::state::TakeOver;
-use crate::session::facts::parse_time;
+use crate::session::time::parse_time;
 use crate::store::machine::Machine;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;

@@ -23,7 +23,7 @@ use crate::domain::session_file::SessionFile;
 use crate::domain::size::ByteSize;
 use crate::localize::local_copy::LocalCopy;
 use crate::rewrite::{collapse_path, expand_path};
-use crate::session::discover::LocalSession;
+use crate::session::LocalSession;
 use crate::session::facts::Facts;
 use crate::store::manifest::Manifest;
 use crate::workspace::context::Context;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 use regex::Regex;
 
-use crate::domain::found::{Hit, Speaker};
+use crate::domain::hit::{Hit, Speaker};
 
 /// More hits of one session than this beyond those that are shown are not counted: a word that is everywhere is not read to the end of each session.
 const MOST_COUNTED: u64 = 100;
@@ -18,7 +18,7 @@ const BEFORE: usize = 60;
 pub(crate) struct Found {
     pub(crate) hits: Vec<Hit>,
     pub(crate) more: u64,
-    pub(crate) more_still: bool,
+    pub(crate) truncated: bool,
     /// What could not be searched, and why.
     pub(crate) complaint: Option<String>,
     shown: usize,
@@ -26,8 +26,8 @@ pub(crate) struct Found {
 
 /// By whom, when and where a text was said.
 pub(crate) struct Occasion {
-    pub(crate) voice: Speaker,
-    pub(crate) agent: bool,
+    pub(crate) speaker: Speaker,
+    pub(crate) is_agent: bool,
     pub(crate) time: Option<DateTime<Utc>>,
 }
 
@@ -37,7 +37,7 @@ impl Found {
         Self {
             hits: Vec::new(),
             more: 0,
-            more_still: false,
+            truncated: false,
             complaint: None,
             shown: shown.max(1),
         }
@@ -45,7 +45,7 @@ impl Found {
 
     /// Whether nothing more need be looked for.
     pub(crate) fn is_enough(&self) -> bool {
-        self.more_still
+        self.truncated
     }
 
     /// Adds what is found in a text.
@@ -88,7 +88,7 @@ impl Found {
         } else if self.more < MOST_COUNTED {
             self.more += 1;
         } else {
-            self.more_still = true;
+            self.truncated = true;
         }
     }
 }
@@ -129,8 +129,8 @@ fn hit(text: &str, line: Range<usize>, marks: &[Range<usize>], occasion: &Occasi
         (mark.start < end).then(|| mark.start - begin..mark.end.min(end) - begin)
     };
     Hit {
-        voice: occasion.voice.clone(),
-        agent: occasion.agent,
+        speaker: occasion.speaker.clone(),
+        is_agent: occasion.is_agent,
         time: occasion.time,
         text: text[begin..end].to_owned(),
         marks: marks.iter().filter_map(inside).collect(),
@@ -152,8 +152,8 @@ mod tests {
             text,
             &pattern,
             &Occasion {
-                voice: Speaker::User,
-                agent: false,
+                speaker: Speaker::User,
+                is_agent: false,
                 time: None,
             },
         );

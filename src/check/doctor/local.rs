@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::check::doctor::run::{Check, DoctorContext, TIMEOUT};
-use crate::session::discover::{discover, projects_dir};
+use crate::session::discover::discover;
+use crate::session::files::projects_dir;
 use crate::sys::fs::{access, free_space};
 use crate::sys::process::Program;
 use crate::workspace::message::in_words;

@@ -9,14 +9,14 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::domain::turn::{Turn, Who};
+use crate::domain::turn::{Turn, TurnSpeaker};
 use crate::ui::json;
 use crate::ui::output::Output;
 use crate::ui::turns::{self, Head};
 
 /// Show a session's conversation
 ///
-/// Who said what, and which tools were used; with the paths of this machine. It is read from the store as it was last fetched, or from the file on
+/// TurnSpeaker said what, and which tools were used; with the paths of this machine. It is read from the store as it was last fetched, or from the file on
 /// this machine where that went on longer. Branches that were left by going back are left out.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShowArgs {
@@ -171,10 +171,10 @@ fn document(session: &ShownSession) -> ShowDocument<'_> {
 }
 
 fn row(turn: &Turn) -> TurnRow<'_> {
-    let who = match turn.who {
-        Who::User => "user",
-        Who::Assistant => "assistant",
-        Who::Client => "summary",
+    let who = match turn.speaker {
+        TurnSpeaker::User => "user",
+        TurnSpeaker::Assistant => "assistant",
+        TurnSpeaker::Client => "summary",
     };
     TurnRow {
         who,

@@ -40,7 +40,7 @@ pub(crate) struct Item {
     /// The machine that last wrote it.
     pub(crate) machine: String,
     pub(crate) bytes: u64,
-    /// Who has it open, and since when: `desk, 3 min`.
+    /// TurnSpeaker has it open, and since when: `desk, 3 min`.
     pub(crate) lock: Option<String>,
     pub(crate) is_fork: bool,
     /// It lies on this machine.
