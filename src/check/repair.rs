@@ -22,7 +22,7 @@ use crate::workspace::error::SyncError;
 use crate::workspace::lookup::session_named;
 use crate::workspace::open::Workspace;
 
-/// LineDamage is to be repaired.
+/// The session to repair, and the place of the copy.
 #[derive(Debug, Clone)]
 pub struct RepairRequest {
     /// The session: a whole id, or a beginning that only one has.
@@ -31,7 +31,7 @@ pub struct RepairRequest {
     pub output: Option<PathBuf>,
 }
 
-/// LineDamage was found, and made of it.
+/// The findings, and the repaired copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RepairReport {
     /// The damaged session, which is as it was.
@@ -44,12 +44,12 @@ pub struct RepairReport {
     pub copy: Option<HealedCopy>,
 }
 
-/// LineDamage was found in one file.
+/// The findings in one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileFindings {
     /// Where it lies.
     pub path: PathBuf,
-    /// LineDamage was found, in order of lines.
+    /// The findings in the order of lines.
     pub findings: Vec<Finding>,
 }
 
@@ -110,7 +110,7 @@ struct Repairing<'a> {
     local: &'a LocalCopy<'a>,
 }
 
-/// LineDamage healing a file gives, without its text.
+/// The result of repairing a file, without its text.
 struct PlannedOutcome {
     findings: Vec<Finding>,
     hash: blake3::Hash,

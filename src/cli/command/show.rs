@@ -16,7 +16,7 @@ use crate::ui::turns::{self, Head};
 
 /// Show a session's conversation
 ///
-/// TurnSpeaker said what, and which tools were used; with the paths of this machine. It is read from the store as it was last fetched, or from the file on
+/// Who said what, and which tools were used; with the paths of this machine. It is read from the store as it was last fetched, or from the file on
 /// this machine where that went on longer. Branches that were left by going back are left out.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShowArgs {
