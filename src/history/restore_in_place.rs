@@ -21,7 +21,6 @@ use crate::store::Snapshot;
 use crate::store::manifest::Manifest;
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
@@ -297,7 +296,7 @@ fn refuse_running(workspace: &Workspace<'_>, id: &SessionId) -> Result<(), SyncE
 
 /// What is here is stored, and pushed, before it is replaced. What the settings leave out is not; so it is not replaced.
 fn refuse_what_stays(workspace: &Workspace<'_>, here: &LocalSession) -> Result<(), SyncError> {
-    let Some(why) = filter::stays_here(workspace, here) else {
+    let Some(why) = workspace.filter().local_only_reason(here) else {
         return Ok(());
     };
     if is_stored(workspace, here)? {
