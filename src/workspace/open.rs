@@ -227,7 +227,7 @@ impl<'a> Workspace<'a> {
         // First: once the index has forgotten a session, nothing else knows that it was here.
         self.gone.save()?;
         self.held.save()?;
-        fail_point("what was removed is saved");
+        fail_point("deleted sessions are saved");
         self.index.follow(&self.store)?;
         self.index
             .record_projects(std::mem::take(&mut *self.rules.learned()));

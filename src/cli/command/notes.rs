@@ -18,7 +18,7 @@ const NEWEST: usize = 10;
 ///
 /// They are those that came with the last pull.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct NotesArgs {
     /// Also those before the ten newest
     #[arg(long)]
     all: bool,
@@ -28,11 +28,11 @@ pub(crate) struct Args {
 
 /// JSON schema, version 1: each note has the fields of `KeptNote`.
 #[derive(Serialize)]
-struct Document {
+struct NotesDocument {
     notes: Vec<KeptNote>,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &NotesArgs, app: &mut App) -> Result<Exit, CliError> {
     let mut kept = crate::workspace::received_notes::notes(&app.context()?)?;
     let older = if args.all {
         0
@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     };
     kept.truncate(kept.len() - older);
     if args.json.json {
-        app.print_json("notes", &Document { notes: kept })?;
+        app.print_json("notes", &NotesDocument { notes: kept })?;
         return Ok(Exit::Done);
     }
     if kept.is_empty() {
