@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 
 use crate::flows::push::left_out_report;
 use crate::import::inventory::Lines;
-use crate::import::run::ImportReport;
 use crate::import::source::Opened;
 use crate::import::store::{commit, empty, guarded, message, skipped_session, store_session};
+use crate::import::types::ImportReport;
 use crate::report::transfer::SkippedFile;
 use crate::session::discover::{LocalSession, discover};
 use crate::session::facts::{Facts, parse_time};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::check::doctor::run::{Check, DoctorContext};
+use crate::check::doctor::check::{Check, DoctorContext};
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::PlaceholderName;
 use crate::lock::claim::load_all;
