@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::when::When;
 use crate::flows::plan::described;
-use crate::history::log::{states_at_merges_too, stored_session_named};
+use crate::history::log::{go_on, stored_session_named};
 use crate::history::milestones::commit_of;
 use crate::localize::location::place;
 use crate::localize::stored_text::StoredText;
@@ -18,7 +18,7 @@ use crate::session::files::transcript_path;
 use crate::session::materialise::Journal;
 use crate::store::manifest::Manifest;
 use crate::store::milestone::MilestoneName;
-use crate::store::snapshot::SessionState;
+use crate::store::{SessionState, Steps};
 use crate::sys::signal;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
@@ -119,7 +119,12 @@ impl Target {
         match when {
             When::Time(time) => Self::at_time(workspace, id, *time),
             When::Commit(prefix) => {
-                let commit = match workspace.store.commits_named(prefix)?.as_slice() {
+                let commit = match workspace
+                    .store
+                    .history()
+                    .commits_with_prefix(prefix)?
+                    .as_slice()
+                {
                     [] => {
                         return Err(SyncError::NoSuchCommit {
                             commit: prefix.clone(),
@@ -153,7 +158,9 @@ impl Target {
         id: SessionId,
         time: DateTime<Utc>,
     ) -> Result<Self, SyncError> {
-        let steps = states_at_merges_too(workspace, &id)?;
+        let history = workspace.store.history();
+        let wanted = Steps::ChangesAndMerges;
+        let steps = history.session_steps(&id, wanted, usize::MAX, || go_on(workspace))?;
         let Some(earliest) = steps.iter().map(|step| step.commit.time).min() else {
             return Err(SyncError::NoSuchSession { session: id });
         };

@@ -247,7 +247,7 @@ fn store_part(
 
 /// How a machine of the source would look at the store.
 fn views_of(workspace: &Workspace<'_>, origin: &Origin) -> Result<Localizer, SyncError> {
-    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
+    let machines = workspace.store.head_snapshot()?.machines()?;
     let others = machines
         .into_iter()
         .filter(|other| other.id != origin.machine.id)

@@ -37,7 +37,7 @@ pub fn import(
     if dry_run {
         workspace.store = workspace
             .store
-            .scratch(&opened.staging_dir.path().join("store"))?;
+            .create_scratch(&opened.staging_dir.path().join("store"))?;
     }
     let mut report = match opened.layout {
         Layout::Client => client(&mut workspace, &opened)?,

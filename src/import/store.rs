@@ -42,13 +42,13 @@ pub(crate) fn guarded(
     signal::check().inspect_err(|_| workspace.ctx.progress.end())?;
     match store(tx) {
         Err(SyncError::ChangedAlready { .. }) => {
-            tx.forget_incomplete_sessions()?;
+            tx.discard_incomplete_sessions()?;
             let reason =
                 "another copy changed what it belongs to: run the command again".to_owned();
             Ok(Some(skipped_session(workspace, session, reason)))
         }
         Err(e) if e.is_about_one_session() => {
-            tx.forget_incomplete_sessions()?;
+            tx.discard_incomplete_sessions()?;
             Ok(Some(skipped_session(workspace, session, e.in_words())))
         }
         result => result,
@@ -103,7 +103,7 @@ pub(crate) fn commit(
         return Ok(());
     }
     if !tx.has_machine(&workspace.machine)? {
-        tx.put_machine(&workspace.machine)?;
+        tx.write_machine(&workspace.machine)?;
     }
     for there in machines
         .iter()
@@ -121,7 +121,7 @@ pub(crate) fn commit(
             &there.name,
             there.placeholders.clone(),
         );
-        tx.put_machine(&Machine {
+        tx.write_machine(&Machine {
             last_push: there.last_push.clone(),
             ..renewed
         })?;

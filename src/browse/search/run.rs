@@ -15,7 +15,7 @@ use crate::browse::search::targets::{Place, Target, Targets};
 use crate::browse::search::written::Written;
 use crate::domain::found::SessionHits;
 use crate::localize::localizer::Localizer;
-use crate::rewrite::every_spelling;
+use crate::rewrite::every_path_form;
 use crate::store::{Checkout, Snapshot};
 use crate::sys::signal::{self, interrupted};
 use crate::workspace::context::Context;
@@ -147,11 +147,11 @@ pub(crate) fn written_for_placeholders(localizer: &Localizer, targets: &[Target]
         })
     };
     let here = localizer.localising(manifests());
-    let mut paths: BTreeSet<String> = here.iter().flat_map(every_spelling).collect();
+    let mut paths: BTreeSet<String> = here.iter().flat_map(every_path_form).collect();
     let mut seen = BTreeSet::new();
     for (key, placeholders) in manifests().flat_map(|manifest| &manifest.placeholders) {
         if seen.insert(key) {
-            paths.extend(every_spelling(placeholders));
+            paths.extend(every_path_form(placeholders));
         }
     }
     Written::new(&paths)
