@@ -13,7 +13,7 @@ use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
 use crate::session::LocalSession;
 use crate::session::discover::Discovery;
-use crate::store::snapshot::SessionState;
+use crate::store::SessionState;
 use crate::store::{Snapshot, StoreError};
 use crate::sys::fs::{FileStamp, PathError};
 use crate::workspace::session_map::SessionMap;

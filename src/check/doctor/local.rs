@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::check::doctor::run::{Check, DoctorContext, TIMEOUT};
+use crate::check::doctor::check::{Check, DoctorContext, TIMEOUT};
 use crate::session::discover::discover;
 use crate::session::files::projects_dir;
 use crate::sys::fs::{access, free_space};
@@ -39,7 +39,7 @@ pub(crate) fn configuration(patient: &DoctorContext<'_>) -> Check {
             ),
         ),
         Ok(None)
-            if crate::store::belongs_to(
+            if crate::store::belongs_to_remote(
                 &store_path(patient.env),
                 &embedded_remote_path(patient.env),
             ) =>
