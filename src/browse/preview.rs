@@ -2,6 +2,7 @@
 //!
 //! Reads only the end of a transcript, and takes no lock: a look waits for nobody. Must not change anything.
 
+use crate::workspace::lookup::LookupScope;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -28,7 +29,7 @@ const ENDS: [u64; 3] = [256 << 10, 2 << 20, 16 << 20];
 /// has, whichever went on longer. Nothing is fetched. Fewer are given where they stand very far from the end.
 ///
 /// # Errors
-/// [`SyncError::Nowhere`]; what cannot be read.
+/// [`LookupError::NoSession`]; what cannot be read.
 pub fn last_turns(
     ctx: &Context<'_>,
     session: &SessionId,
@@ -61,9 +62,7 @@ pub fn last_turns(
         (None, Some(manifest), Some(stored), Some(snapshot)) => {
             stored.turns(snapshot, &manifest, most)
         }
-        _ => Err(SyncError::Nowhere {
-            session: session.clone(),
-        }),
+        _ => Err(LookupScope::Anywhere.no_session(session).into()),
     }
 }
 

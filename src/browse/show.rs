@@ -2,6 +2,8 @@
 //!
 //! The transcript is read twice and passed on turn by turn, so that it may be of any length. Takes no lock, fetches nothing, changes nothing.
 
+use crate::localize::error::StoredDataError;
+use crate::workspace::lookup::LookupScope;
 use std::collections::BTreeSet;
 
 use crate::browse::list::read_particulars;
@@ -59,7 +61,7 @@ pub enum Shown {
 /// id, or a beginning that only one has.
 ///
 /// # Errors
-/// [`SyncError::Nowhere`], [`SyncError::AmbiguousName`]; what cannot be read, perhaps after some turns.
+/// [`LookupError`](crate::workspace::lookup::LookupError); what cannot be read, perhaps after some turns.
 pub fn show(
     ctx: &Context<'_>,
     session: &SessionId,
@@ -80,9 +82,8 @@ pub fn show(
         id.as_str().starts_with(session.as_str())
     })?;
     let ids: BTreeSet<&SessionId> = here.sessions.keys().chain(states.keys()).collect();
-    let id = session_named(session, ids)?.ok_or_else(|| SyncError::Nowhere {
-        session: session.clone(),
-    })?;
+    let id =
+        session_named(session, ids)?.ok_or_else(|| LookupScope::Anywhere.no_session(session))?;
     let local = here.sessions.get(&id);
     let manifest = match snapshot
         .as_ref()
@@ -134,7 +135,7 @@ pub fn show(
                 take,
             )
         }
-        _ => Err(SyncError::Nowhere { session: id }),
+        _ => Err(LookupScope::Anywhere.no_session(&id).into()),
     }
 }
 
@@ -207,7 +208,7 @@ enum Text<'a> {
 
 impl Text<'_> {
     /// Calls `each` with every line, until it returns `false`.
-    fn each_line(&self, each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), SyncError> {
+    fn each_line(&self, each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), StoredDataError> {
         let mut each_of = |lines: &[u8]| {
             signal::check()?;
             Ok(lines.split(|byte| *byte == b'\n').all(&mut *each))

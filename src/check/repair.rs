@@ -1,5 +1,8 @@
 //! A healed copy of a damaged session, beside the damaged one or where the person wants it. The damaged files are only read.
 
+use crate::domain::error::UserError;
+use crate::localize::error::StoredDataError;
+use crate::workspace::lookup::LookupScope;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -84,15 +87,13 @@ impl RepairReport {
 /// Makes a healed copy of a session of this machine, if it is damaged.
 ///
 /// # Errors
-/// [`SyncError::NotHere`], [`SyncError::AmbiguousName`]; [`SyncError::NothingWhole`] if no record would be left; [`SyncError::Path`].
+/// [`LookupError`](crate::workspace::lookup::LookupError); [`NoCompleteRecord`] if no record would be left; [`SyncError::Path`].
 pub fn repair(ctx: &Context<'_>, request: &RepairRequest) -> Result<RepairReport, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let found = workspace.discover()?;
     let id = session_named(&request.session, found.sessions.keys())?;
     let here = id.and_then(|id| found.sessions.get(&id));
-    let here = here.ok_or_else(|| SyncError::NotHere {
-        session: request.session.clone(),
-    })?;
+    let here = here.ok_or_else(|| LookupScope::Here.no_session(&request.session))?;
     let running = live_sessions(&ctx.env.claude_dir).get(&here.id).copied();
     let local = Local {
         session: here,
@@ -147,9 +148,10 @@ impl Repairing<'_> {
             return Ok(report);
         }
         if transcript.lines == 0 {
-            return Err(SyncError::NothingWhole {
+            return Err(NoCompleteRecord {
                 session: session.id.clone(),
-            });
+            }
+            .into());
         }
         report.copy = Some(match output {
             Some(path) => self.copy_transcript(&transcript, path)?,
@@ -197,7 +199,11 @@ impl Repairing<'_> {
         Ok(transcript.copied(Some(copy), &path, false))
     }
 
-    fn write_as_it_is(&self, name: Option<&RelativeName>, target: &Path) -> Result<(), SyncError> {
+    fn write_as_it_is(
+        &self,
+        name: Option<&RelativeName>,
+        target: &Path,
+    ) -> Result<(), StoredDataError> {
         let text = self.local.open(name, 0)?;
         let mut file = AtomicFile::create(target)?;
         text.each_piece(|piece| Ok(file.put(piece)?))?;
@@ -211,7 +217,7 @@ impl Repairing<'_> {
         name: Option<&RelativeName>,
         target: &Path,
         copy: Option<&SessionId>,
-    ) -> Result<(), SyncError> {
+    ) -> Result<(), StoredDataError> {
         let mut file = AtomicFile::create(target)?;
         let mut fragments = None;
         self.heal(name, &mut |healed| {
@@ -234,7 +240,10 @@ impl Repairing<'_> {
         Ok(())
     }
 
-    fn preview_outcome(&self, name: Option<&RelativeName>) -> Result<PlannedOutcome, SyncError> {
+    fn preview_outcome(
+        &self,
+        name: Option<&RelativeName>,
+    ) -> Result<PlannedOutcome, StoredDataError> {
         let mut hasher = blake3::Hasher::new();
         let (mut lines, mut bytes, mut has_fragments) = (0, 0, false);
         let findings = self.heal(name, &mut |healed| {
@@ -257,8 +266,8 @@ impl Repairing<'_> {
     fn heal(
         &self,
         name: Option<&RelativeName>,
-        put: &mut dyn FnMut(&Healed) -> Result<(), SyncError>,
-    ) -> Result<Vec<Finding>, SyncError> {
+        put: &mut dyn FnMut(&Healed) -> Result<(), StoredDataError>,
+    ) -> Result<Vec<Finding>, StoredDataError> {
         let mut survey = Survey::default();
         self.pieces(name, &mut |piece| {
             survey.lines(piece);
@@ -276,8 +285,8 @@ impl Repairing<'_> {
     fn pieces(
         &self,
         name: Option<&RelativeName>,
-        each: &mut dyn FnMut(&[u8]) -> Result<(), SyncError>,
-    ) -> Result<(), SyncError> {
+        each: &mut dyn FnMut(&[u8]) -> Result<(), StoredDataError>,
+    ) -> Result<(), StoredDataError> {
         self.local.open(name, 0)?.each_piece(|piece| {
             signal::check()?;
             each(piece)?;
@@ -314,4 +323,26 @@ fn fragments_path(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".fragments");
     path.with_file_name(name)
+}
+
+/// A repaired copy would be empty.
+#[derive(Debug, thiserror::Error)]
+#[error("session {session} has no complete record to copy")]
+pub struct NoCompleteRecord {
+    pub(crate) session: SessionId,
+}
+
+impl UserError for NoCompleteRecord {
+    fn hints(&self) -> Vec<String> {
+        vec![format!(
+            "see its damage with `ccsync verify {}`",
+            self.session
+        )]
+    }
+}
+
+impl From<NoCompleteRecord> for SyncError {
+    fn from(error: NoCompleteRecord) -> Self {
+        Self::Operation(Box::new(error))
+    }
 }

@@ -3,8 +3,10 @@
 //! What is in step by the index, and what the remote was fetched as, is believed, unless everything is to be read. Of the remote only
 //! where its branch is is asked: a commit's id binds every byte below it, so a head that is here stands for all of it.
 
+use crate::workspace::lookup::LookupScope;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::flows::plan::{Differences, Local, compare_session, compare_with};
@@ -201,9 +203,7 @@ fn wanted<'a>(
     for name in named {
         let id = session_named(name, all.iter().copied())?;
         let id = id.and_then(|id| all.get(&id).copied());
-        wanted.insert(id.ok_or_else(|| SyncError::Nowhere {
-            session: name.clone(),
-        })?);
+        wanted.insert(id.ok_or_else(|| LookupScope::Anywhere.no_session(name))?);
     }
     Ok(wanted.into_iter().collect())
 }
@@ -278,7 +278,7 @@ impl Verifying<'_> {
             Err(e) => {
                 check
                     .damage
-                    .push(Damage::of_session(SyncError::from(e).in_words()));
+                    .push(Damage::of_session(error_chain(&SyncError::from(e))));
                 None
             }
         };
@@ -298,7 +298,7 @@ impl Verifying<'_> {
             };
             if let Err(e) = self.check_here(&local, manifest.as_ref(), &mut check) {
                 check.here_to_store = Standing::Unknown {
-                    reason: e.in_words(),
+                    reason: error_chain(&e),
                 };
             }
         }
@@ -402,7 +402,7 @@ impl Verifying<'_> {
                 Err(e) => damage.push(Damage {
                     file: name.cloned(),
                     segment: None,
-                    what: e.in_words(),
+                    what: error_chain(&e),
                 }),
             }
         }

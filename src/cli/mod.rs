@@ -62,7 +62,7 @@ fn show_parse_error(error: &clap::Error) -> Exit {
 }
 
 fn listen_for_signals() -> Result<(), CliError> {
-    signal::install().map_err(CliError::internal)
+    Ok(signal::install()?)
 }
 
 fn report_error(out: &mut Output, error: &CliError) -> Exit {

@@ -3,8 +3,8 @@
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 
 use super::bare_output;
-use super::error::please_report;
 use super::exit::Exit;
+use crate::domain::error::please_report;
 
 /// Runs the program; whatever panics in it becomes [`Exit::Internal`].
 pub(super) fn guarded(run: impl FnOnce() -> Exit) -> Exit {
@@ -27,7 +27,7 @@ fn explain(info: &PanicHookInfo<'_>) {
         .flatten()
         .collect();
     bare_output().error(
-        "this is a bug in ccsync; no session is lost by it",
+        "this is a bug in ccsync; no session is lost",
         &causes,
         &[please_report()],
     );

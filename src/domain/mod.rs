@@ -5,6 +5,7 @@
 
 pub(crate) mod checked;
 pub mod client_dir;
+pub mod error;
 pub mod extras;
 pub mod found;
 pub mod id;
@@ -13,6 +14,7 @@ pub mod pattern;
 pub mod placeholder;
 pub mod progress;
 pub mod project;
+pub mod shell;
 pub mod size;
 pub mod turn;
 pub mod url;

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
+use crate::domain::error::error_chain;
 use crate::domain::extras::{BundleId, ExtraKind, ProjectKey};
 use crate::domain::path::{PortablePath, RelativeName};
 use crate::extras::bundles::{OpenBundle, There};
@@ -23,7 +24,6 @@ use crate::store::bundle::ExtrasBundle;
 use crate::store::machine::Machine;
 use crate::store::{Snapshot, Transaction};
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
 
 /// What follows the name of a machine that is known from another program's store.
@@ -187,7 +187,7 @@ impl Taking<'_, '_> {
             Err(e) => {
                 return Ok(Some((
                     ExtraOutcome::Skipped {
-                        reason: in_words(&e),
+                        reason: error_chain(&e),
                     },
                     0,
                 )));

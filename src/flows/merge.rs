@@ -3,9 +3,12 @@
 //! What the remote has keeps its place; what this machine added is put on top: whole sessions, the lines by which ours is longer, or a
 //! fork where both went on differently.
 
+use crate::localize::error::StoredDataError;
+use crate::workspace::setup_error::SetupError;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checkouts::locate::is_in_repo;
+use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::path::RelativeName;
 use crate::extras::stored_bundles::{BundleHistory, merge_bundles};
@@ -20,7 +23,7 @@ use crate::store::milestone::MilestoneName;
 use crate::store::segment::offset_after_lines;
 use crate::store::{Snapshot, Transaction};
 use crate::sys::fail_point::fail_point;
-use crate::workspace::error::SyncError;
+use crate::workspace::error::{ChangedAlready, SyncError};
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::remote_url;
 
@@ -89,7 +92,7 @@ fn bring_together(
     {
         let remote =
             remote_url(workspace.ctx.env, workspace.ctx.settings.remote.as_deref())?.to_string();
-        return Err(SyncError::ForeignStore { remote });
+        return Err(SetupError::ForeignStore { remote }.into());
     }
     let newest = match ours {
         None => theirs.clone(),
@@ -201,13 +204,13 @@ fn merge_commits(
             match merged_session {
                 Ok(None) => {}
                 Ok(Some(fork)) => drop(merged.forks.insert(session, fork)),
-                Err(SyncError::ChangedAlready { .. }) => {
+                Err(SyncError::ChangedAlready(_)) => {
                     tx.forget_incomplete_sessions()?;
                     merged.skipped.insert(session, LATER.to_owned());
                 }
                 Err(e) if e.is_about_one_session() => {
                     tx.forget_incomplete_sessions()?;
-                    merged.skipped.insert(session, e.in_words());
+                    merged.skipped.insert(session, error_chain(&e));
                 }
                 Err(e) => return Err(e),
             }
@@ -433,7 +436,7 @@ impl Sides<'_> {
         })?;
         let file = builder.finish(&mut emit);
         drop(emit);
-        failure.map_or(Ok(file), Err)
+        Ok(failure.map_or(Ok(file), Err)?)
     }
 
     fn keep_as_fork(
@@ -446,14 +449,14 @@ impl Sides<'_> {
     ) -> Result<(SessionId, u64), SyncError> {
         let mine = self
             .our_text(ours, name)
-            .ok_or_else(|| SyncError::Inconsistent {
+            .ok_or_else(|| StoredDataError::Inconsistent {
                 session: ours.session.clone(),
             })?;
         let first = mine.lines(lines, lines + 1)?;
         let fork = fork_id(from, name, lines, &first);
         let own = ours.transcript.lines() - if name.is_none() { lines } else { 0 };
         if tx.touches(&fork) {
-            return Err(SyncError::ChangedAlready { session: fork });
+            return Err(ChangedAlready.into());
         }
         match self.theirs.manifest(&fork) {
             // The fork is there already, from an earlier push: add what came since.

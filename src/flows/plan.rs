@@ -2,6 +2,7 @@
 //!
 //! Push and pull ask the same question and act on one half of the answer each.
 
+use crate::localize::error::StoredDataError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -114,7 +115,7 @@ impl Local<'_> {
     }
 
     /// How much of the file counts.
-    pub(crate) fn limit(&self, file: Option<&RelativeName>) -> Result<u64, SyncError> {
+    pub(crate) fn limit(&self, file: Option<&RelativeName>) -> Result<u64, StoredDataError> {
         let len = self
             .session
             .files
@@ -142,7 +143,7 @@ impl Local<'_> {
         &self,
         file: Option<&RelativeName>,
         offset: u64,
-    ) -> Result<LocalText, SyncError> {
+    ) -> Result<LocalText, StoredDataError> {
         LocalText::open(&self.path(file), offset, self.limit(file)?)
     }
 }
@@ -264,7 +265,7 @@ fn compare_file(
     }
     // Nothing may be known any more of where the session's repository was when it was written here. The file itself knows.
     let reader = reader.with_learned(local.working_directories()?);
-    relate(&mut local.open(name, 0)?, &stored, &reader).map(Some)
+    Ok(Some(relate(&mut local.open(name, 0)?, &stored, &reader)?))
 }
 
 /// Enters how an append-only file differs.

@@ -3,10 +3,12 @@
 //! First what others did is fetched and merged; then each session is compared with what lies here, and only what is missing is
 //! written. Tails that lost their session's id become forks and are sent at the end.
 
+use crate::workspace::lookup::LookupScope;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::{Phase, Progress};
 use crate::flows::merge::Merged;
@@ -122,7 +124,7 @@ fn bring(
         // What was pulled is pulled.
         Err(e) => report.remarks.push(format!(
             "notes from other machines cannot be read: {}",
-            e.in_words()
+            error_chain(&e)
         )),
     }
     report.remote = remote;
@@ -247,10 +249,10 @@ impl<'a> Puller<'a> {
                 Ok(id) => drop(wanted.insert(id)),
                 Err(_) if found.sessions.contains_key(name) => drop(wanted.insert(name.clone())),
                 // Nothing else was asked for, so there is nothing to report.
-                Err(e) if request.sessions.len() == 1 => return Err(e),
+                Err(e) if request.sessions.len() == 1 => return Err(e.into()),
                 Err(e) => puller
                     .steps
-                    .push((name.clone(), downgrade_to_skip(Err(e))?)),
+                    .push((name.clone(), downgrade_to_skip(Err(e.into()))?)),
             }
         }
         for id in wanted {
@@ -302,9 +304,7 @@ impl<'a> Puller<'a> {
             // A directory without a manifest is no session.
             None if self.request.sessions.is_empty() => return Ok(PullStep::Nothing),
             None => {
-                return Err(SyncError::NoSuchSession {
-                    session: id.clone(),
-                });
+                return Err(LookupScope::Store.no_session(id).into());
             }
         };
         let Some(here) = here else {
@@ -602,13 +602,13 @@ impl<'a> Puller<'a> {
                     *step = PullStep::Write(writing);
                 }
                 Ok(_) => *step = PullStep::Nothing,
-                Err(SyncError::ChangedAlready { .. }) => {
+                Err(SyncError::ChangedAlready(_)) => {
                     tx.forget_incomplete_sessions()?;
                     later.push(id.clone());
                 }
                 Err(e) if e.is_about_one_session() => {
                     tx.forget_incomplete_sessions()?;
-                    *step = PullStep::Skip(e.in_words());
+                    *step = PullStep::Skip(error_chain(&e));
                 }
                 Err(e) => return Err(e),
             }
@@ -871,7 +871,7 @@ fn planned_outcome(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {
 /// What concerns only one session is a reason to skip it.
 fn downgrade_to_skip(planned: Result<PullStep, SyncError>) -> Result<PullStep, SyncError> {
     match planned {
-        Err(e) if e.is_about_one_session() => Ok(PullStep::Skip(e.in_words())),
+        Err(e) if e.is_about_one_session() => Ok(PullStep::Skip(error_chain(&e))),
         planned => planned,
     }
 }
@@ -913,7 +913,7 @@ fn carry_out(
     match done {
         Err(e) if e.is_about_one_session() => {
             let outcome = Outcome::Skipped {
-                reason: e.in_words(),
+                reason: error_chain(&e),
             };
             Ok(Done::Reported(
                 Box::new(described(writer.localizer, id, None, outcome)),

@@ -1,5 +1,7 @@
 //! Writing one session where the client looks for it: expand, journal, stamp.
 
+use crate::localize::error::StoredDataError;
+use crate::workspace::lookup::LookupScope;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -79,9 +81,7 @@ impl Writing {
     ) -> Result<(SessionReport, Option<LocalSession>), SyncError> {
         let manifest = snapshot
             .manifest(id)?
-            .ok_or_else(|| SyncError::NoSuchSession {
-                session: id.clone(),
-            })?;
+            .ok_or_else(|| LookupScope::Store.no_session(id))?;
         // The plan may be seconds old: a client may have been started since.
         if let Some(pid) = live_sessions(writer.claude_dir).get(id) {
             return Err(SessionError::Running {
@@ -100,7 +100,7 @@ impl Writing {
         for (name, pull) in self.files.iter().rev() {
             let expected = now.files.get(name).copied();
             let stored = StoredText::of(snapshot, &manifest, name.as_ref());
-            let stored = stored.ok_or_else(|| SyncError::Inconsistent {
+            let stored = stored.ok_or_else(|| StoredDataError::Inconsistent {
                 session: id.clone(),
             })?;
             let (stamp, count) =
@@ -180,7 +180,7 @@ fn write_file(
     directory: &Path,
     pull: FilePull,
     expected: Option<&FileStamp>,
-) -> Result<(FileStamp, Count), SyncError> {
+) -> Result<(FileStamp, Count), StoredDataError> {
     let path = target(directory, &stored.manifest.session, stored.name)?;
     let modified = stored
         .manifest
@@ -227,7 +227,7 @@ fn expand(
     part: &[u8],
     put: &mut Put<'_>,
     count: &mut Count,
-) -> Result<(), SyncError> {
+) -> Result<(), StoredDataError> {
     let reader = localizer.reader(
         stored.manifest,
         &stored.manifest.session,
@@ -235,7 +235,7 @@ fn expand(
     );
     let lines_only = stored.name.is_none_or(RelativeName::is_json_lines);
     let mut part = part;
-    let changed = || SyncError::Inconsistent {
+    let changed = || StoredDataError::Inconsistent {
         session: stored.manifest.session.clone(),
     };
     stored.walk(lines, &mut |piece| {
@@ -268,7 +268,7 @@ fn expand(
     })
 }
 
-fn put_counted(text: &[u8], put: &mut Put<'_>, count: &mut Count) -> Result<(), SyncError> {
+fn put_counted(text: &[u8], put: &mut Put<'_>, count: &mut Count) -> Result<(), StoredDataError> {
     count.bytes += text.len() as u64;
     Ok(put(text)?)
 }

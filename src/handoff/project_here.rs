@@ -105,7 +105,7 @@ pub fn project_here(ctx: &Context<'_>, session: &SessionId) -> Result<ProjectHer
 /// repository has changed since. The caller has shown `proposed` to the person and has got a yes.
 ///
 /// # Errors
-/// [`SyncError::Clone`]; nothing is left behind.
+/// [`CloneError`](crate::transport::clone::CloneError); nothing is left behind.
 pub fn clone_project(ctx: &Context<'_>, proposed: &ProposedClone) -> Result<(), SyncError> {
     let how = (ctx.env.git, ctx.interactive);
     Ok(clone(

@@ -2,6 +2,7 @@
 //!
 //! Taking the lock is `locks`' business, bringing the session here `pull`'s. Must not start the client.
 
+use crate::workspace::lookup::LookupScope;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::browse::list::{ListFilter, SessionRow, rows};
@@ -49,15 +50,13 @@ impl Candidates {
     /// The session of this id, or whose id alone begins so.
     ///
     /// # Errors
-    /// [`SyncError::Nowhere`], [`SyncError::AmbiguousName`].
+    /// [`LookupError`](crate::workspace::lookup::LookupError).
     pub fn named(&self, name: &SessionId) -> Result<SessionId, SyncError> {
         let found = session_named(
             name,
             self.sessions.iter().map(|candidate| &candidate.row.session),
         )?;
-        found.ok_or_else(|| SyncError::Nowhere {
-            session: name.clone(),
-        })
+        Ok(found.ok_or_else(|| LookupScope::Anywhere.no_session(name))?)
     }
 }
 

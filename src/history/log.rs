@@ -128,7 +128,7 @@ pub(crate) fn stored_session_named(
                 .filter(|id| id.as_str().starts_with(name.as_str())),
         );
     }
-    stored_named(name, &former)
+    Ok(stored_named(name, &former)?)
 }
 
 /// The states of a session, the newest first.

@@ -3,6 +3,7 @@
 //! A name is given once. Where two machines give one name without knowing of each other, the one that reaches the remote first has it, and the
 //! other's gets the beginning of its machine's id (`store::Transaction::rename_milestones`).
 
+use crate::history::error::{HistoryError, MilestoneError};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -50,7 +51,7 @@ pub struct MadeMilestone {
 /// Names the present state of the whole store: what the remote has, and everything that is on this machine, which is pushed first.
 ///
 /// # Errors
-/// [`SyncError::MilestoneExists`], [`SyncError::EmptyStore`]; what concerns the whole command.
+/// [`MilestoneError`]; what concerns the whole command.
 pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMilestone, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     fetch_before_push(&mut workspace)?;
@@ -63,7 +64,7 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
     pushed.add_beside(crate::extras::push::push(&mut workspace, false)?);
     add_merge_notes(&mut pushed, &workspace, merged)?;
     fail_point("a milestone is about to be named");
-    let head = workspace.store.head()?.ok_or(SyncError::EmptyStore)?;
+    let head = workspace.store.head()?.ok_or(MilestoneError::Empty)?;
     let milestone = Milestone::new(
         name.clone(),
         head.clone(),
@@ -113,7 +114,7 @@ pub(crate) fn commit_of(
     workspace: &Workspace<'_>,
     name: &MilestoneName,
 ) -> Result<CommitId, SyncError> {
-    let none = || SyncError::NoSuchMilestone { name: name.clone() };
+    let none = || MilestoneError::NotFound { name: name.clone() };
     let milestone = match workspace.store.head_snapshot()?.milestone(name) {
         Err(StoreError::Malformed { .. }) => None,
         milestone => milestone?,
@@ -123,9 +124,10 @@ pub(crate) fn commit_of(
     if workspace.store.has(&commit) && workspace.store.contains(&head, &commit)? {
         Ok(commit)
     } else {
-        Err(SyncError::NoSuchCommit {
+        Err(HistoryError::NoSuchCommit {
             commit: commit.to_string(),
-        })
+        }
+        .into())
     }
 }
 
@@ -135,7 +137,7 @@ fn refuse_second(workspace: &Workspace<'_>, name: &MilestoneName) -> Result<(), 
         Ok(None) => Ok(()),
         // Whatever it says, the name is taken.
         Ok(Some(_)) | Err(StoreError::Malformed { .. }) => {
-            Err(SyncError::MilestoneExists { name: name.clone() })
+            Err(MilestoneError::Exists { name: name.clone() }.into())
         }
         Err(e) => Err(e.into()),
     }

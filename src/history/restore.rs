@@ -6,11 +6,14 @@
 //!
 //! Here is what both ways have in common: which state of which session is meant, one session after the other, the report.
 
+use crate::history::error::HistoryError;
+use crate::workspace::lookup::LookupScope;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::domain::when::When;
@@ -119,9 +122,8 @@ pub struct SkippedSession {
 /// Puts sessions back.
 ///
 /// # Errors
-/// For one session: [`SyncError::NoSuchSession`], [`SyncError::AmbiguousName`], [`SyncError::NoSuchCommit`], [`SyncError::AmbiguousCommit`],
-/// [`SyncError::NotInCommit`], [`SyncError::TooEarly`], and whatever keeps it from being put back. For a milestone:
-/// [`SyncError::NoSuchMilestone`]; what concerns one session is in the report.
+/// For one session: [`LookupError`], [`HistoryError`]. For a milestone:
+/// [`MilestoneError`]; what concerns one session is in the report.
 pub fn restore(ctx: &Context<'_>, request: &RestoreRequest) -> Result<RestoreReport, SyncError> {
     let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
     let mut report = RestoreReport {
@@ -195,19 +197,21 @@ impl Target {
             When::Commit(prefix) => {
                 let commit = match workspace.store.commits_named(prefix)?.as_slice() {
                     [] => {
-                        return Err(SyncError::NoSuchCommit {
+                        return Err(HistoryError::NoSuchCommit {
                             commit: prefix.clone(),
-                        });
+                        }
+                        .into());
                     }
                     [one] => one.clone(),
                     _ => {
-                        return Err(SyncError::AmbiguousCommit {
+                        return Err(HistoryError::AmbiguousCommit {
                             commit: prefix.clone(),
-                        });
+                        }
+                        .into());
                     }
                 };
                 let state = workspace.store.snapshot(Some(&commit))?.state(&id)?;
-                let state = state.ok_or_else(|| SyncError::NotInCommit {
+                let state = state.ok_or_else(|| HistoryError::NotInCommit {
                     session: id.clone(),
                     commit: commit.clone(),
                 })?;
@@ -229,7 +233,7 @@ impl Target {
     ) -> Result<Self, SyncError> {
         let steps = states_at_merges_too(workspace, &id)?;
         let Some(earliest) = steps.iter().map(|step| step.commit.time).min() else {
-            return Err(SyncError::NoSuchSession { session: id });
+            return Err(LookupScope::Store.no_session(&id).into());
         };
         // The walk gives the newest first; of equal times the first is the newest.
         let past = steps
@@ -237,13 +241,14 @@ impl Target {
             .rev()
             .filter(|step| step.commit.time <= time);
         let Some(step) = past.max_by_key(|step| step.commit.time) else {
-            return Err(SyncError::TooEarly {
+            return Err(HistoryError::BeforeFirst {
                 session: id,
                 earliest,
-            });
+            }
+            .into());
         };
         let commit = step.commit.id;
-        let state = step.state.ok_or_else(|| SyncError::NotInCommit {
+        let state = step.state.ok_or_else(|| HistoryError::NotInCommit {
             session: id.clone(),
             commit: commit.clone(),
         })?;
@@ -376,9 +381,9 @@ impl Restoring<'_> {
             &workspace.localizer.roots_of(manifest),
             &workspace.ctx.env.claude_dir,
         )?;
-        found.map_err(|reason| SyncError::NotRestored {
-            session: manifest.session.clone(),
-            reason,
+        found.map_err(|reason| {
+            let session = manifest.session.clone();
+            HistoryError::NotRestored { session, reason }.into()
         })
     }
 
@@ -394,7 +399,7 @@ impl Restoring<'_> {
         }
         report.skipped.push(SkippedSession {
             session,
-            reason: error.in_words(),
+            reason: error_chain(&error),
         });
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Putting states beside, as sessions of their own.
 
+use crate::history::error::HistoryError;
+use crate::workspace::lookup::LookupScope;
 use std::path::PathBuf;
 
 use crate::domain::id::SessionId;
@@ -58,9 +60,7 @@ impl Restoring<'_> {
         let then = workspace.store.snapshot(Some(&target.commit))?;
         let manifest = then
             .manifest(&target.id)?
-            .ok_or_else(|| SyncError::NoSuchSession {
-                session: target.id.clone(),
-            })?;
+            .ok_or_else(|| LookupScope::Store.no_session(&target.id))?;
         let fork = restored_id(&target.id, &target.state);
         let there = self.found.sessions.get(&fork).cloned();
         let directory = match (&there, here) {
@@ -132,17 +132,16 @@ impl AsFork {
             names: &names,
         };
         let head = workspace.store.head_snapshot()?;
-        let missing = || SyncError::NoSuchSession {
-            session: self.fork.clone(),
-        };
-        let manifest = head.manifest(&self.fork)?.ok_or_else(missing)?;
+        let manifest = head.manifest(&self.fork)?;
+        let manifest = manifest.ok_or_else(|| LookupScope::Store.no_session(&self.fork))?;
         let writing = match apply_pull(workspace, &head, &manifest, self.directory.clone())? {
             Brought::Write(writing) => writing,
             Brought::Refused(reason) => {
-                return Err(SyncError::NotRestored {
+                return Err(HistoryError::NotRestored {
                     session: self.fork.clone(),
                     reason,
-                });
+                }
+                .into());
             }
         };
         let (_, now) = writing.carry_out(&writer, &head, &self.fork)?;

@@ -1,5 +1,7 @@
 //! Putting sessions back where they are.
 
+use crate::history::error::HistoryError;
+use crate::workspace::lookup::LookupScope;
 use std::collections::BTreeSet;
 
 use crate::domain::id::SessionId;
@@ -63,9 +65,7 @@ impl Restoring<'_> {
     ) -> Result<Option<InPlace>, SyncError> {
         let then = workspace.store.snapshot(Some(&target.commit))?;
         let manifest = then.manifest(&target.id)?;
-        let manifest = manifest.ok_or_else(|| SyncError::NoSuchSession {
-            session: target.id.clone(),
-        })?;
+        let manifest = manifest.ok_or_else(|| LookupScope::Store.no_session(&target.id))?;
         let Some(here) = self.found.sessions.get(&target.id) else {
             return self
                 .plan_absent(workspace, target, manifest, &then)
@@ -132,10 +132,11 @@ impl Restoring<'_> {
                 "`{}` is not in the store: move it away, then restore again",
                 path.display()
             );
-            return Err(SyncError::NotRestored {
+            return Err(HistoryError::NotRestored {
                 session: target.id,
                 reason,
-            });
+            }
+            .into());
         }
         let mut step = InPlace::new(target, manifest, &here, differences);
         step.only_here = step.excess.intersection(&only_here).cloned().collect();
@@ -166,11 +167,11 @@ impl Restoring<'_> {
                 }
                 Outcome::Skipped { reason } => {
                     steps.retain(|step| step.target.id != session.session);
-                    let error = SyncError::NotRestored {
+                    let error = HistoryError::NotRestored {
                         session: session.session.clone(),
                         reason,
                     };
-                    self.skip(session.session, error, report)?;
+                    self.skip(session.session, error.into(), report)?;
                 }
                 _ => {}
             }
@@ -315,8 +316,9 @@ fn refuse_what_stays(workspace: &Workspace<'_>, here: &LocalSession) -> Result<(
         return Ok(());
     }
     let reason = format!("what was said here would be pushed first, but {why}");
-    Err(SyncError::NotRestored {
+    Err(HistoryError::NotRestored {
         session: here.id.clone(),
         reason,
-    })
+    }
+    .into())
 }

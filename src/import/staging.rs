@@ -1,5 +1,7 @@
 //! A stored copy written out as its machine had it, in a private place, where the comparison and the collector find it like any session.
 
+use crate::localize::error::StoredDataError;
+use crate::workspace::lookup::LookupScope;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -74,9 +76,9 @@ pub(crate) fn stage(
     let path = file_path(&directory, copy.session, None);
     std::fs::rename(&raw, &path).map_err(|e| PathError::new("write", &path, e))?;
     let found = discover(place)?.sessions.remove(copy.session);
-    found.map(Ok).ok_or_else(|| SyncError::NotHere {
-        session: copy.session.clone(),
-    })
+    found
+        .map(Ok)
+        .ok_or_else(|| LookupScope::Here.no_session(&copy.session).into())
 }
 
 /// Copies files of sub-agents below `place`, which is emptied first, to where the client has them: a session without its transcript.
@@ -126,7 +128,7 @@ struct Staged {
 }
 
 impl Staged {
-    fn put(&mut self, line: &[u8]) -> Result<(), SyncError> {
+    fn put(&mut self, line: &[u8]) -> Result<(), StoredDataError> {
         if self.facts.cwds.is_empty() {
             self.facts.absorb(line);
         }
@@ -165,14 +167,14 @@ impl Line {
 
 impl LocalLines<'_> {
     /// The next line, which stays the next one.
-    fn peek(&mut self) -> Result<Option<&Line>, SyncError> {
+    fn peek(&mut self) -> Result<Option<&Line>, StoredDataError> {
         if self.waiting.is_none() {
             self.waiting = self.next()?;
         }
         Ok(self.waiting.as_ref())
     }
 
-    fn next(&mut self) -> Result<Option<Line>, SyncError> {
+    fn next(&mut self) -> Result<Option<Line>, StoredDataError> {
         if let Some(line) = self.waiting.take() {
             return Ok(Some(line));
         }
@@ -209,7 +211,7 @@ fn adopt(
     snapshot: &Snapshot<'_>,
     lines: &mut LocalLines<'_>,
     staged: &mut Staged,
-) -> Result<(), SyncError> {
+) -> Result<(), StoredDataError> {
     // What cannot be read decides nothing here; the comparison names it.
     let Ok(Some(manifest)) = snapshot.manifest(copy.session) else {
         return Ok(());
@@ -243,7 +245,7 @@ fn as_stored(
     (reader, run, line): (&Reader<'_>, &Run, &[u8]),
     next: &Line,
     origins: &[Origin],
-) -> Result<Option<Vec<u8>>, SyncError> {
+) -> Result<Option<Vec<u8>>, StoredDataError> {
     for reading in reader.readings(run) {
         let text = reader.read(run, reading, line)?;
         let text = text.strip_suffix(b"\n").unwrap_or(&text);

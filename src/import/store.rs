@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
 use crate::checkouts::clones::Clones;
+use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::flows::merge::Merged;
@@ -347,7 +348,7 @@ pub(crate) fn guarded(
 ) -> Result<Option<SessionReport>, SyncError> {
     signal::check().inspect_err(|_| workspace.ctx.progress.end())?;
     match store(tx) {
-        Err(SyncError::ChangedAlready { .. }) => {
+        Err(SyncError::ChangedAlready(_)) => {
             tx.forget_incomplete_sessions()?;
             let reason =
                 "another copy changed what it belongs to: run the command again".to_owned();
@@ -355,7 +356,7 @@ pub(crate) fn guarded(
         }
         Err(e) if e.is_about_one_session() => {
             tx.forget_incomplete_sessions()?;
-            Ok(Some(skipped_session(workspace, session, e.in_words())))
+            Ok(Some(skipped_session(workspace, session, error_chain(&e))))
         }
         result => result,
     }

@@ -9,12 +9,12 @@ use crate::checkouts::locate::{PLACEHOLDER, Repos, is_below_repo, name, plain_pr
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::Placeholders;
+use crate::localize::error::StoredDataError;
 use crate::localize::stored_text::StoredText;
 use crate::rewrite::{Expander, TextKind};
 use crate::session::discover::projects_dir;
 use crate::session::facts::entered_worktree;
 use crate::store::manifest::Manifest;
-use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 
 /// A place, or the reason why there is none.
@@ -27,7 +27,7 @@ pub(crate) fn settle(
     workspace: &Workspace<'_>,
     manifest: &Manifest,
     transcript: &StoredText<'_>,
-) -> Result<Option<String>, SyncError> {
+) -> Result<Option<String>, StoredDataError> {
     workspace.localizer.settle(manifest);
     let repos = workspace.localizer.repos();
     if !repos.replaces_worktree(manifest) || !is_in_entered_worktree(transcript)? {
@@ -52,7 +52,7 @@ pub(crate) fn settle(
 }
 
 /// Whether the client is in a working tree that it has entered, which is the session's repository.
-fn is_in_entered_worktree(transcript: &StoredText<'_>) -> Result<bool, SyncError> {
+fn is_in_entered_worktree(transcript: &StoredText<'_>) -> Result<bool, StoredDataError> {
     let mut entered = None;
     transcript.walk(0, &mut |piece| {
         entered = entered_worktree(piece.text).or(entered.take());
@@ -66,7 +66,7 @@ pub(crate) fn place(
     manifest: &Manifest,
     placeholders: &Placeholders,
     claude_dir: &Path,
-) -> Result<Place, SyncError> {
+) -> Result<Place, StoredDataError> {
     let name = match &manifest.project {
         Some(project) => match Repos::directory(manifest, placeholders) {
             Some(path) => client_dir_name(&resolved(&path)),

@@ -3,6 +3,8 @@
 //! A note is text for people. Nothing obeys it, and no model is told it. What was shown here is remembered in a cache: without it, notes
 //! are shown again.
 
+use crate::domain::error::{ErrorKind, UserError};
+use crate::workspace::lookup::machine_error;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -48,14 +50,14 @@ pub struct KeptNote {
     pub seen: bool,
 }
 
-/// Why a text is no note.
+/// Why a note is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidNote {
+pub enum NoteError {
     /// It says nothing.
     #[error("the note is empty")]
     Empty,
     /// It says too much.
-    #[error("the note has {0} bytes, the limit is {MAX_NOTE_BYTES}")]
+    #[error("the note is too long: {0} bytes (limit {MAX_NOTE_BYTES})")]
     TooLong(usize),
 }
 
@@ -63,7 +65,7 @@ pub enum InvalidNote {
 /// command sends the note.
 ///
 /// # Errors
-/// [`SyncError::Note`], [`SyncError::NoSuchMachine`]; what concerns the whole command.
+/// [`NoteError`], and if there is no such machine; what concerns the whole command.
 pub fn leave_note(
     ctx: &Context<'_>,
     text: &str,
@@ -71,8 +73,8 @@ pub fn leave_note(
 ) -> Result<LeftNote, SyncError> {
     let text = text.trim();
     match text.len() {
-        0 => return Err(InvalidNote::Empty.into()),
-        bytes if bytes > MAX_NOTE_BYTES => return Err(InvalidNote::TooLong(bytes).into()),
+        0 => return Err(NoteError::Empty.into()),
+        bytes if bytes > MAX_NOTE_BYTES => return Err(NoteError::TooLong(bytes).into()),
         _ => {}
     }
     let mut workspace = Workspace::open(ctx)?;
@@ -250,9 +252,22 @@ fn machine_called(
             id: (*id).clone(),
             name: Some((*name).clone()),
         }),
-        several => Err(SyncError::NoSuchMachine {
-            name: wanted.to_owned(),
-            found: several.len(),
-        }),
+        several => Err(machine_error(wanted, several.len()).into()),
+    }
+}
+
+impl UserError for NoteError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["give a text: `ccsync note \"TEXT\"`".to_owned()]
+    }
+}
+
+impl From<NoteError> for SyncError {
+    fn from(error: NoteError) -> Self {
+        Self::Operation(Box::new(error))
     }
 }

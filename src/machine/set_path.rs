@@ -2,6 +2,7 @@
 //!
 //! Only a machine itself changes its configuration; what others propose is taken over when it pulls.
 
+use crate::workspace::lookup::machine_error;
 use std::path::PathBuf;
 
 use crate::config::{Config, ConfigError, Settings};
@@ -23,7 +24,7 @@ use crate::workspace::paths::config_path;
 /// `machine` is a name, an id, or `this`.
 ///
 /// # Errors
-/// [`SyncError::NoSuchMachine`] if the store knows none of that name, or more than one.
+/// [`LookupError`](crate::workspace::lookup::LookupError) if the store knows none of that name, or more than one.
 pub fn set_path(
     ctx: &Context<'_>,
     name: PlaceholderName,
@@ -53,10 +54,7 @@ fn propose_path(
         .filter(|m| m.name == machine || m.id.as_str() == machine)
         .collect();
     let [target] = named.as_slice() else {
-        return Err(SyncError::NoSuchMachine {
-            name: machine.to_owned(),
-            found: named.len(),
-        });
+        return Err(machine_error(machine, named.len()).into());
     };
     Placeholder::new(target.placeholders.system, name.clone(), path, None).map_err(|source| {
         ConfigError::Placeholder {

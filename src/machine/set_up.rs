@@ -3,6 +3,7 @@
 //! Can be run again at any time: what is not given stays as it is, and what the former remote held is carried into a new one.
 
 use crate::workspace::paths::config_path;
+use crate::workspace::setup_error::SetupError;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -222,7 +223,7 @@ fn enter(
 /// Sets this machine up with nothing given: its first command does that.
 ///
 /// # Errors
-/// As for [`set_up`]; [`SyncError::ConfigurationLost`] if this is not the first command.
+/// As for [`set_up`]; [`SetupError::ConfigLost`] if this is not the first command.
 pub fn set_up_by_default(
     env: &Env,
     clock: &dyn Clock,
@@ -232,10 +233,11 @@ pub fn set_up_by_default(
     let store = store_path(env);
     if !crate::store::belongs_to(&store, &embedded_remote_path(env)) {
         // Its sessions would go to a remote that nobody has chosen.
-        return Err(SyncError::ConfigurationLost {
+        return Err(SetupError::ConfigLost {
             path: config_path(env),
             store,
-        });
+        }
+        .into());
     }
     set_up(env, clock, progress, interactive, SetUp::default())
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use git2::{ObjectType, Oid};
 
-use super::StoreError;
+use super::error::{MAX_FILES, StoreError};
 use super::object::ObjectWriter;
 use super::reader::Objects;
 
@@ -210,9 +210,6 @@ pub(super) fn differences(
 /// No path of this program has more parts; directories below that are somebody's and are not looked into.
 const DEEPEST: usize = 800;
 
-/// A few small trees that hold each other many times can stand for more files than fit anywhere.
-const MOST_FILES: usize = 1 << 20;
-
 fn compare(
     objects: Objects<'_>,
     old: Option<Oid>,
@@ -224,7 +221,7 @@ fn compare(
     if old == new || depth > DEEPEST {
         return Ok(());
     }
-    if found.len() > MOST_FILES {
+    if found.len() > MAX_FILES {
         return Err(StoreError::TooMany);
     }
     let (old, new) = (entries(objects, old)?, entries(objects, new)?);

@@ -3,6 +3,7 @@
 //! Owns every look at environment variables, directories of the platform, the host's name and the terminal. Must not be
 //! read a second time: later code gets the value and sees one truth.
 
+use crate::domain::error::UserError;
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
@@ -72,7 +73,7 @@ pub struct GitEnv {
 #[derive(Debug, thiserror::Error)]
 pub enum EnvError {
     /// Neither `HOME` nor its equivalent says where the user lives.
-    #[error("the home directory is unknown: set {variable}")]
+    #[error("cannot find the home directory: {variable} is not set")]
     NoHome {
         /// The variable to set.
         variable: &'static str,
@@ -310,6 +311,19 @@ fn terminal_size() -> Option<(usize, usize)> {
     let size = stdout_size.or_else(|| dialoguer::console::Term::stderr().size_checked());
     size.map(|(rows, columns)| (rows.into(), columns.into()))
         .filter(|(rows, columns)| *rows > 0 && *columns > 0)
+}
+
+impl UserError for EnvError {
+    fn hints(&self) -> Vec<String> {
+        vec![match self {
+            Self::NoHome { variable } => {
+                format!("set it with `export {variable}=/path/to/your/home`")
+            }
+            Self::Relative { variable, .. } => {
+                format!("unset it, or run `export {variable}=/an/absolute/path`")
+            }
+        }]
+    }
 }
 
 #[cfg(all(test, unix))]

@@ -7,6 +7,9 @@ mod append;
 mod atomic;
 mod umask;
 
+use crate::domain::error::UserError;
+use crate::domain::shell::shell_word;
+use crate::sys::set_aside::move_aside_command;
 use std::fs::{self, File, FileTimes, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -393,6 +396,36 @@ fn inode(metadata: &Metadata) -> u64 {
 #[cfg(not(unix))]
 fn inode(_: &Metadata) -> u64 {
     0
+}
+
+impl UserError for PathError {
+    fn hints(&self) -> Vec<String> {
+        path_hints(&self.source, &self.path)
+    }
+
+    // A full disk is full for the others, too.
+    fn is_about_one_session(&self) -> bool {
+        !self.is_full()
+    }
+}
+
+/// Returns what helps against a failure of the file system at `path`.
+pub(crate) fn path_hints(error: &io::Error, path: &Path) -> Vec<String> {
+    let directory = shell_word(path.parent().unwrap_or(path));
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            format!("check owner and permissions with `ls -ld {directory}`")
+        }
+        io::ErrorKind::IsADirectory => format!(
+            "a file belongs there: move the directory away with `{}`",
+            move_aside_command(path)
+        ),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => format!(
+            "make room, then run the command again; see what is full with `df -h {directory}`"
+        ),
+        _ => return Vec::new(),
+    };
+    vec![hint]
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! Owns the lock files. They are never deleted: a process may still hold an unlinked file while another locks a new one of
 //! the same name, and then both believe that they are alone.
 
+use crate::domain::error::{ErrorKind, UserError};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
@@ -30,7 +31,7 @@ pub struct ProcessLock {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process held it all the time.
-    #[error("another ccsync process{} is still working", pid.map(|p| format!(" ({p})")).unwrap_or_default())]
+    #[error("another ccsync process{} is running", pid.map(|p| format!(" ({p})")).unwrap_or_default())]
     Busy {
         /// The holder, if it could be read.
         pid: Option<u32>,
@@ -196,6 +197,24 @@ fn holder(file: &mut File) -> Option<u32> {
 fn write_pid(file: &mut File) -> io::Result<()> {
     file.rewind()?;
     file.write_all(format!("{:<15}\n", std::process::id()).as_bytes())
+}
+
+impl UserError for LockError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Busy { .. } => ErrorKind::Busy,
+            Self::Interrupted(e) => e.kind(),
+            Self::Path(e) => e.kind(),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Busy { .. } => vec!["run the command again when it has finished".to_owned()],
+            Self::Interrupted(e) => e.hints(),
+            Self::Path(e) => e.hints(),
+        }
+    }
 }
 
 #[cfg(test)]

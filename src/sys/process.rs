@@ -5,6 +5,7 @@
 mod alive;
 mod listen;
 
+use crate::domain::error::{ErrorKind, UserError};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,7 +48,7 @@ pub struct Output {
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// There is no such program.
-    #[error("`{program}` was not found on the PATH")]
+    #[error("no program `{program}` on the PATH")]
     NotFound {
         /// Its name.
         program: String,
@@ -62,7 +63,7 @@ pub enum ProcessError {
         source: io::Error,
     },
     /// It wrote nothing for so long that it was stopped.
-    #[error("`{program}` was stopped after {} seconds without a sign of life", after.as_secs())]
+    #[error("`{program}` was stopped after {} seconds without output", after.as_secs())]
     Silent {
         /// Its name.
         program: String,
@@ -354,6 +355,27 @@ fn was_interrupted(status: ExitStatus) -> bool {
 #[cfg(not(unix))]
 fn was_interrupted(_: ExitStatus) -> bool {
     false
+}
+
+impl UserError for ProcessError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Interrupted(e) => e.kind(),
+            _ => ErrorKind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NotFound { program } => {
+                vec![format!("install it so that `{program} --version` works")]
+            }
+            Self::Failed { program, .. } | Self::Silent { program, .. } => {
+                vec![format!("check it with `{program} --version`")]
+            }
+            Self::Interrupted(e) => e.hints(),
+        }
+    }
 }
 
 #[cfg(all(test, unix))]

@@ -6,6 +6,7 @@
 //! While another program has the terminal ([`lend_terminal`]), Ctrl-C is that program's business and counts for nothing here; being told
 //! to end is noted for whoever lent it.
 
+use crate::domain::error::{ErrorKind, UserError, please_report};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 static ARRIVED: AtomicUsize = AtomicUsize::new(0);
@@ -139,5 +140,25 @@ fn on_signal(signal: i32, asked_to_end: bool) {
     let before = ARRIVED.fetch_add(1, Ordering::SeqCst);
     if before > 0 && SHIELDS.load(Ordering::SeqCst) == 0 {
         std::process::exit(EXIT_INTERRUPTED);
+    }
+}
+
+impl UserError for Interrupted {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Interrupted
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["nothing is lost; to continue, run the command again".to_owned()]
+    }
+}
+
+impl UserError for SignalError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Internal
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![please_report()]
     }
 }

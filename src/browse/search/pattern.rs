@@ -4,6 +4,8 @@
 //! is searched for that stands in the store as it is, however the rest is escaped or abbreviated there; a record also only if it matches the
 //! *sketch*: the whole, drawn so roughly that nothing of that matters. So no line that says it is missed, and nearly none is taken apart in vain. Pure.
 
+use crate::domain::error::{ErrorKind, UserError};
+use crate::workspace::error::SyncError;
 use std::ops::Range;
 
 use regex::{Regex, RegexBuilder, bytes};
@@ -30,10 +32,10 @@ pub enum Case {
 #[derive(Debug, thiserror::Error)]
 pub enum PatternError {
     /// There is none.
-    #[error("there is nothing to search for")]
+    #[error("the search text is empty")]
     Empty,
     /// Not a regular expression, or one that would need too much memory.
-    #[error("this is no regular expression that can be searched for")]
+    #[error("invalid regular expression")]
     Regex(#[source] regex::Error),
 }
 
@@ -161,6 +163,26 @@ fn asks_for_upper_case(text: &str, is_regex: bool) -> bool {
         }
     }
     false
+}
+
+impl UserError for PatternError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Empty => "give a text: `ccsync search \"login form\"`",
+            Self::Regex(_) => "to search for the text itself, leave out `--regex`",
+        };
+        vec![hint.to_owned()]
+    }
+}
+
+impl From<PatternError> for SyncError {
+    fn from(error: PatternError) -> Self {
+        Self::Operation(Box::new(error))
+    }
 }
 
 #[cfg(test)]

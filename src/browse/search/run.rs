@@ -6,6 +6,7 @@
 //! * [`targets`]: which sessions, the newest first
 //! * [`scan`]: one session; [`hits`]: one text
 
+use crate::workspace::lookup::LookupScope;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ use crate::browse::search::pattern::{Case, Pattern};
 use crate::browse::search::scan::Scan;
 use crate::browse::search::targets::{Place, Target, Targets};
 use crate::browse::search::written::Written;
+use crate::domain::error::error_chain;
 use crate::domain::found::SessionHits;
 use crate::domain::id::{CommitId, SessionId};
 use crate::localize::localizer::Localizer;
@@ -23,7 +25,6 @@ use crate::sys::parallel::{cores, in_order};
 use crate::sys::signal::{self, interrupted};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
 use crate::workspace::read_only::{Stored, localizer};
 
 /// What to search for, and where.
@@ -67,7 +68,7 @@ pub struct Unreadable {
 /// soon as every newer one is searched, until it returns `false`.
 ///
 /// # Errors
-/// [`SyncError::Pattern`] if the text cannot be searched for; [`SyncError::NoSuchMachine`]; what concerns the whole command.
+/// [`PatternError`](crate::browse::search::pattern::PatternError), that there is no such machine; what concerns the whole command.
 pub fn search(
     ctx: &Context<'_>,
     request: &SearchRequest,
@@ -199,12 +200,12 @@ impl Scan<'_> {
                 self.stored(snapshot, &files, manifest, target.skip, &mut found)
             }
             (Place::Here(session), ..) => self.here(session, &mut found),
-            (Place::Stored { .. }, ..) => Err(SyncError::NoSuchSession {
-                session: target.name.session.clone(),
-            }),
+            (Place::Stored { .. }, ..) => {
+                Err(LookupScope::Store.no_session(&target.name.session).into())
+            }
         };
         if let Err(e) = searched {
-            found.complaint = Some(in_words(&e));
+            found.complaint = Some(error_chain(&e));
         }
         found
     }

@@ -1,5 +1,6 @@
 //! Searching one session: its text, piece by piece, is looked through as bytes, and lines that may say it are taken apart.
 
+use crate::localize::error::StoredDataError;
 use std::borrow::Cow;
 
 use crate::browse::search::hits::{Found, Occasion};
@@ -157,10 +158,11 @@ impl Scan<'_> {
     ) -> Result<Cow<'t, [u8]>, SyncError> {
         let Piece { manifest, kind, .. } = runs.piece;
         match runs.at(at) {
-            Some(run) => self.localizer.localised(manifest, run, *kind, line),
-            None => Err(SyncError::Inconsistent {
+            Some(run) => Ok(self.localizer.localised(manifest, run, *kind, line)?),
+            None => Err(StoredDataError::Inconsistent {
                 session: manifest.session.clone(),
-            }),
+            }
+            .into()),
         }
     }
 

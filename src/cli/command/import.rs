@@ -5,8 +5,9 @@ use serde::Serialize;
 use super::init;
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
-use crate::cli::error::{CliError, shell_word};
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
+use crate::domain::shell::shell_word;
 use crate::import::run::{ForeignLock, ImportReport, Layout, Proposal};
 use crate::import::source::{Source, usual_source};
 use crate::report::transfer::SkippedFile;
@@ -70,7 +71,7 @@ fn source(args: &Args, app: &App) -> Result<Source, CliError> {
         .source
         .clone()
         .or_else(usual)
-        .ok_or_else(CliError::nothing_to_import)?;
+        .ok_or(CommandError::NothingToImport)?;
     Ok(Source::parse(&text, &app.env, &init::current_dir()?)?)
 }
 

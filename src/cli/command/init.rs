@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use crate::cli::app::App;
 use crate::cli::args::{JsonFlag, PlaceholderArg};
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::config::Config;
 use crate::domain::placeholder::PlaceholderName;
@@ -161,5 +161,5 @@ fn placeholders_given(
 
 /// Where a relative path given on the command line begins.
 pub(super) fn current_dir() -> Result<PathBuf, CliError> {
-    std::env::current_dir().map_err(CliError::current_dir)
+    Ok(std::env::current_dir().map_err(CommandError::CurrentDir)?)
 }

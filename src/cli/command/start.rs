@@ -6,7 +6,7 @@ use super::resume::error::ResumeError;
 use super::resume::run::client;
 use super::resume::{RunArgs, begin, lease};
 use crate::cli::app::App;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::session::launch::{Conversation, Launch};
@@ -26,7 +26,7 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     begin(&args.run.client, app)?;
-    let current = std::env::current_dir().map_err(CliError::current_dir)?;
+    let current = std::env::current_dir().map_err(CommandError::CurrentDir)?;
     let directory = args
         .directory
         .as_ref()

@@ -13,9 +13,12 @@ mod look;
 mod row;
 mod state;
 mod terminal;
+impl UserError for PickError {}
+
 #[cfg(test)]
 mod tests;
 
+use crate::domain::error::UserError;
 use std::io::{self, IsTerminal};
 
 use chrono::{DateTime, Utc};
@@ -74,11 +77,11 @@ pub(crate) enum Picked {
 /// Why nothing could be asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PickError {
-    /// Input or standard error is no terminal.
-    #[error("there is no terminal to choose a session on")]
+    /// Input or standard error is not a terminal.
+    #[error("no terminal to choose a session on")]
     NoTerminal,
     /// The terminal failed.
-    #[error("the terminal does not do what it is told")]
+    #[error("cannot control the terminal")]
     Terminal(#[source] io::Error),
 }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use self::machine::Machine;
 use self::transcript::Transcript;
 use crate::cli::app::App;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::sys::clock::Clock;
@@ -65,8 +65,8 @@ fn stage() -> Result<PathBuf, CliError> {
     let dir = tempfile::Builder::new()
         .prefix("ccsync-demo-")
         .tempdir()
-        .map_err(CliError::stage)?;
-    dir.keep().canonicalize().map_err(CliError::stage)
+        .map_err(CommandError::Stage)?;
+    Ok(dir.keep().canonicalize().map_err(CommandError::Stage)?)
 }
 
 fn play(app: &mut App, laptop: &Machine, desktop: &Machine) -> Result<SessionId, CliError> {
@@ -247,6 +247,6 @@ fn check(holds: bool, otherwise: &str) -> Result<(), CliError> {
     if holds {
         Ok(())
     } else {
-        Err(CliError::story(otherwise))
+        Err(CommandError::Story(otherwise.to_owned()).into())
     }
 }
