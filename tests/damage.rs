@@ -129,7 +129,7 @@ fn follow_hints(scene: &Scene, stderr: &str) {
     let hints = stderr
         .lines()
         .filter_map(|line| line.strip_prefix("hint: "));
-    for command in hints.filter_map(|hint| Some(hint.split_once(": ")?.1)) {
+    for command in hints.filter_map(|hint| hint.split('`').nth(1)) {
         let command = command.replace("URL", remote.to_str().unwrap());
         scene.a.run(
             scene

@@ -14,6 +14,8 @@ mod concurrent_pushes;
 mod crash;
 mod damage;
 mod diverge;
+#[cfg(target_os = "linux")]
+mod docs;
 #[cfg(unix)]
 mod doctor;
 mod errors;

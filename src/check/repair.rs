@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
 use crate::domain::progress::Phase;
+use crate::domain::session_file::SessionFile;
 use crate::flows::fork::repaired_id;
-use crate::flows::plan::{Local, is_append_only};
+use crate::flows::plan::Local;
 use crate::localize::localizer::renamed;
 use crate::session::discover::LocalSession;
-use crate::session::files::file_path;
+use crate::session::files::{file_path, transcript_path};
 use crate::session::live::live_sessions;
 use crate::session::repair::{Finding, Healed, Healer, Survey};
 use crate::store::segment::count_lines;
@@ -129,19 +129,15 @@ impl Repairing<'_> {
             files: Vec::new(),
             copy: None,
         };
-        let mut transcript = self.preview_outcome(None)?;
-        report.found(session.path(None), std::mem::take(&mut transcript.findings));
+        let mut transcript = self.preview_outcome(&SessionFile::Transcript)?;
+        report.found(
+            session.transcript_path(),
+            std::mem::take(&mut transcript.findings),
+        );
         if output.is_none() {
-            for name in session
-                .files
-                .keys()
-                .flatten()
-                .filter(|name| is_append_only(Some(name)))
-            {
-                report.found(
-                    session.path(Some(name)),
-                    self.preview_outcome(Some(name))?.findings,
-                );
+            let others = session.files.keys().filter(|file| !file.is_transcript());
+            for file in others.filter(|file| file.is_append_only()) {
+                report.found(session.path(file), self.preview_outcome(file)?.findings);
             }
         }
         if report.repairs() == 0 {
@@ -175,7 +171,7 @@ impl Repairing<'_> {
                 PathError::new("create", path, std::io::ErrorKind::AlreadyExists.into()).into(),
             );
         }
-        self.write_healed(None, path, None)?;
+        self.write_healed(&SessionFile::Transcript, path, None)?;
         Ok(transcript.copied(None, path, false))
     }
 
@@ -183,27 +179,23 @@ impl Repairing<'_> {
     fn copy_session(&self, transcript: &PlannedOutcome) -> Result<HealedCopy, SyncError> {
         let session = self.session();
         let copy = repaired_id(&session.id, &transcript.hash);
-        let path = file_path(&session.directory, &copy, None);
+        let path = transcript_path(&session.directory, &copy);
         if path.exists() {
             return Ok(transcript.copied(Some(copy), &path, true));
         }
         // The transcript comes last: a session that the client can see has everything beside it.
         for name in session.files.keys().rev() {
-            let target = file_path(&session.directory, &copy, name.as_ref());
-            if is_append_only(name.as_ref()) {
-                self.write_healed(name.as_ref(), &target, Some(&copy))?;
+            let target = file_path(&session.directory, &copy, name);
+            if name.is_append_only() {
+                self.write_healed(name, &target, Some(&copy))?;
             } else {
-                self.write_as_it_is(name.as_ref(), &target)?;
+                self.write_as_it_is(name, &target)?;
             }
         }
         Ok(transcript.copied(Some(copy), &path, false))
     }
 
-    fn write_as_it_is(
-        &self,
-        name: Option<&RelativeName>,
-        target: &Path,
-    ) -> Result<(), StoredDataError> {
+    fn write_as_it_is(&self, name: &SessionFile, target: &Path) -> Result<(), StoredDataError> {
         let text = self.local.open(name, 0)?;
         let mut file = AtomicFile::create(target)?;
         text.each_piece(|piece| Ok(file.put(piece)?))?;
@@ -214,7 +206,7 @@ impl Repairing<'_> {
     /// Writes the healed file, and what is no part of it beside it.
     fn write_healed(
         &self,
-        name: Option<&RelativeName>,
+        name: &SessionFile,
         target: &Path,
         copy: Option<&SessionId>,
     ) -> Result<(), StoredDataError> {
@@ -240,10 +232,7 @@ impl Repairing<'_> {
         Ok(())
     }
 
-    fn preview_outcome(
-        &self,
-        name: Option<&RelativeName>,
-    ) -> Result<PlannedOutcome, StoredDataError> {
+    fn preview_outcome(&self, name: &SessionFile) -> Result<PlannedOutcome, StoredDataError> {
         let mut hasher = blake3::Hasher::new();
         let (mut lines, mut bytes, mut has_fragments) = (0, 0, false);
         let findings = self.heal(name, &mut |healed| {
@@ -265,7 +254,7 @@ impl Repairing<'_> {
     /// Hands over the healed file piece by piece.
     fn heal(
         &self,
-        name: Option<&RelativeName>,
+        name: &SessionFile,
         put: &mut dyn FnMut(&Healed) -> Result<(), StoredDataError>,
     ) -> Result<Vec<Finding>, StoredDataError> {
         let mut survey = Survey::default();
@@ -284,7 +273,7 @@ impl Repairing<'_> {
 
     fn pieces(
         &self,
-        name: Option<&RelativeName>,
+        name: &SessionFile,
         each: &mut dyn FnMut(&[u8]) -> Result<(), StoredDataError>,
     ) -> Result<(), StoredDataError> {
         self.local.open(name, 0)?.each_piece(|piece| {

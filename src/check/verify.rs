@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
+use crate::domain::session_file::SessionFile;
 use crate::flows::plan::{Differences, Local, compare_session, compare_with};
 use crate::flows::push::passed_over;
 use crate::flows::remote_sync::in_one_line;
@@ -334,7 +335,7 @@ impl Verifying<'_> {
         }
         check.here_to_store = match manifest {
             // A client that has just begun: there is no whole line yet.
-            None if local.limit(None)? == 0 => Standing::Same,
+            None if local.limit(&SessionFile::Transcript)? == 0 => Standing::Same,
             None => Standing::Ahead,
             Some(manifest) if self.full => {
                 match standing(&compare_with(
@@ -390,17 +391,17 @@ impl Verifying<'_> {
             let stored = StoredText {
                 snapshot: &self.store,
                 manifest,
-                name,
+                name: &name,
                 file,
             };
             match self.check_segments(&stored) {
                 Ok(segments) => damage.extend(segments.into_iter().map(|segment| Damage {
-                    file: name.cloned(),
+                    file: name.name().cloned(),
                     segment: Some(segment),
                     what: "it is not what its manifest says".to_owned(),
                 })),
                 Err(e) => damage.push(Damage {
-                    file: name.cloned(),
+                    file: name.name().cloned(),
                     segment: None,
                     what: error_chain(&e),
                 }),
@@ -523,11 +524,13 @@ fn lines_here(workspace: &Workspace<'_>, manifest: &Manifest) -> u64 {
 /// Lines of the local transcript, and how many of them are no records.
 fn count_here(local: &Local<'_>) -> Result<(u64, u64), SyncError> {
     let (mut lines, mut damaged) = (0, 0);
-    local.open(None, 0)?.each_piece(|piece| {
-        lines += count_lines(piece);
-        damaged += damaged_lines(piece);
-        Ok(())
-    })?;
+    local
+        .open(&SessionFile::Transcript, 0)?
+        .each_piece(|piece| {
+            lines += count_lines(piece);
+            damaged += damaged_lines(piece);
+            Ok(())
+        })?;
     Ok((lines, damaged))
 }
 

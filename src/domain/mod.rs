@@ -14,6 +14,7 @@ pub mod pattern;
 pub mod placeholder;
 pub mod progress;
 pub mod project;
+pub mod session_file;
 pub mod shell;
 pub mod size;
 pub mod turn;

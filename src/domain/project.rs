@@ -1,6 +1,6 @@
 //! What git says of a session's project: pure data, checked where it enters the program.
 //!
-//! Owns the form in which it is recorded (`git` in `docs/format.md`). Must not read a repository.
+//! Owns the form in which it is recorded (`git` in `docs/dev/format.md`). Must not read a repository.
 
 use std::path::Path;
 

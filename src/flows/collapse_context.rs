@@ -3,6 +3,7 @@
 use crate::checkouts::locate::is_of;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::placeholder::{Placeholder, Placeholders};
+use crate::domain::session_file::SessionFile;
 use crate::flows::plan::{FileStep, Files, Local};
 use crate::rewrite::expand_path;
 use crate::session::facts::working_directories;
@@ -96,12 +97,12 @@ fn new_directories(
     is_known: bool,
     files: &Files,
 ) -> Result<Vec<String>, SyncError> {
-    let offset = match files.get(&None) {
+    let offset = match files.get(&SessionFile::Transcript) {
         Some(FileStep::Continue(from)) => from.offset,
         None if is_known => return Ok(Vec::new()),
         _ => 0,
     };
     Ok(working_directories(
-        &local.open(None, offset)?.next_lines()?,
+        &local.open(&SessionFile::Transcript, offset)?.next_lines()?,
     ))
 }

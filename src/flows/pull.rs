@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::{Phase, Progress};
+use crate::domain::session_file::SessionFile;
 use crate::flows::merge::Merged;
 use crate::flows::parallel::on_all_cores;
 use crate::flows::plan::{Differences, FilePull, Local, compare_session, compare_with, described};
@@ -590,10 +591,7 @@ impl<'a> Puller<'a> {
                     });
                     let here = Some(session.clone());
                     // What only the tail has beside the transcript is in the fork, and still here.
-                    let ahead = session
-                        .files
-                        .keys()
-                        .any(|name| parent.file(name.as_ref()).is_none());
+                    let ahead = session.files.keys().any(|name| parent.file(name).is_none());
                     let writing = Writing {
                         here,
                         ahead,
@@ -821,12 +819,8 @@ pub(crate) fn apply_pull(
         },
         None,
     )?;
-    if let Some(other) = found
-        .up
-        .keys()
-        .find(|name| manifest.file(name.as_ref()).is_some())
-    {
-        let path = here.path(other.as_ref());
+    if let Some(other) = found.up.keys().find(|name| manifest.file(name).is_some()) {
+        let path = here.path(other);
         return Ok(Brought::Refused(format!(
             "`{}` is not what the store has: move it away, then pull again",
             path.display()
@@ -855,10 +849,10 @@ fn planned_outcome(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {
             let stored = writing
                 .files
                 .keys()
-                .filter_map(|name| manifest.and_then(|m| m.file(name.as_ref())));
+                .filter_map(|name| manifest.and_then(|m| m.file(name)));
             let bytes = stored.map(StoredFile::local_bytes).sum();
             let total = manifest.map_or(0, |m| m.transcript.lines());
-            let lines = match writing.files.get(&None) {
+            let lines = match writing.files.get(&SessionFile::Transcript) {
                 None => 0,
                 Some(FilePull::Whole) => total,
                 Some(FilePull::Extend { lines, .. }) => total - lines,

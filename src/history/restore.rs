@@ -25,7 +25,7 @@ use crate::localize::location::{place, settle};
 use crate::localize::stored_text::StoredText;
 use crate::report::transfer::{BundleReport, Outcome, RemoteState};
 use crate::session::discover::Discovery;
-use crate::session::files::file_path;
+use crate::session::files::transcript_path;
 use crate::session::materialise;
 use crate::session::materialise::Journal;
 use crate::store::manifest::Manifest;
@@ -430,7 +430,7 @@ impl RestoredSession {
             turns: manifest.turns,
             lines_fewer: 0,
             fork: None,
-            path: file_path(directory, session, None),
+            path: transcript_path(directory, session),
             was_away: false,
             kept_as: None,
         }

@@ -5,7 +5,7 @@ use crate::workspace::lookup::LookupScope;
 use std::collections::BTreeSet;
 
 use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::flows::plan::{Differences, FilePull, Local, compare_with};
 use crate::flows::push::store_sessions;
 use crate::flows::store_session::is_stored;
@@ -27,7 +27,7 @@ use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
 /// Files of a session; the transcript has no name.
-type Names = BTreeSet<Option<RelativeName>>;
+type Names = BTreeSet<SessionFile>;
 
 /// What putting one session back in place takes.
 pub(crate) struct InPlace {
@@ -123,11 +123,10 @@ impl Restoring<'_> {
         };
         let differences = compare_with(workspace, then, &manifest, &local, None)?;
         let only_here = not_stored(workspace, &local)?;
-        let is_replaced = |name: &&Option<RelativeName>| {
-            manifest.file(name.as_ref()).is_some() && only_here.contains(*name)
-        };
+        let is_replaced =
+            |name: &&SessionFile| manifest.file(name).is_some() && only_here.contains(*name);
         if let Some(name) = differences.up.keys().find(is_replaced) {
-            let path = here.path(name.as_ref());
+            let path = here.path(name);
             let reason = format!(
                 "`{}` is not in the store: move it away, then restore again",
                 path.display()
@@ -199,7 +198,7 @@ impl InPlace {
             .into_keys()
             .chain(differences.down.into_keys());
         let (written, excess): (Names, Names) =
-            differing.partition(|name| manifest.file(name.as_ref()).is_some());
+            differing.partition(|name| manifest.file(name).is_some());
         let files = written
             .into_iter()
             .map(|name| (name, FilePull::Whole))
@@ -241,7 +240,7 @@ impl InPlace {
                 .writing
                 .here
                 .as_ref()
-                .is_none_or(|here| !here.files.contains_key(&None)),
+                .is_none_or(|here| !here.files.contains_key(&SessionFile::Transcript)),
             kept_as: self.kept_as.clone(),
             ..restored
         })
@@ -266,7 +265,7 @@ impl InPlace {
         let Some(mut now) = now else { return Ok(()) };
         for name in &self.excess {
             if let Some(stamp) = now.files.remove(name) {
-                journal.remove(&file_path(&now.directory, id, name.as_ref()), &stamp)?;
+                journal.remove(&file_path(&now.directory, id, name), &stamp)?;
             }
         }
         fail_point("what came later beside it is gone");

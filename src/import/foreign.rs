@@ -1,6 +1,6 @@
 //! What a store of claude-session-sync says beside its sessions: machines and their directories, who edited what, locks.
 //!
-//! Fields as of versions 0.1.0 to 0.3.0 of that program (`docs/import.md`). Unknown fields are passed over; a file that is not what it should
+//! Fields as of versions 0.1.0 to 0.3.0 of that program (`docs/dev/import.md`). Unknown fields are passed over; a file that is not what it should
 //! be is named and passed over whole.
 
 use std::collections::BTreeMap;

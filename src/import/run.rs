@@ -2,7 +2,7 @@
 //!
 //! Owns the way from there into this machine's store: recognise, read, say which machine wrote what, and then go the way that a push goes.
 //! What is read is never written to, and nothing in it is believed unchecked: each thing that cannot be taken is named, and the others go on.
-//! `docs/import.md` has the format of the other program and what becomes of each part of it.
+//! `docs/dev/import.md` has the format of the other program and what becomes of each part of it.
 
 use serde::Serialize;
 

@@ -11,6 +11,7 @@ use crate::checkouts::clones::Clones;
 use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
+use crate::domain::session_file::SessionFile;
 use crate::flows::merge::Merged;
 use crate::flows::plan::{Differences, FileStep, Local, compare_with, described};
 use crate::flows::push::add_merge_notes;
@@ -308,11 +309,10 @@ fn store_part(
                 return Ok(None);
             };
             // What the client rewrites in place is only added: nobody knows which of two is the newer.
-            let is_lacking = |name| manifest.file(Some(name)).is_none();
-            let files = job.agents[n]
-                .1
-                .iter()
-                .filter(|file| file.name.is_json_lines() || is_lacking(&file.name));
+            let files = job.agents[n].1.iter().filter(|agent| {
+                let file = SessionFile::from(agent.name.clone());
+                file.is_append_only() || manifest.file(&file).is_none()
+            });
             store_session(workspace, tx, &stage_agents(&job.session, files, place)?)
         }
         (Part::Lines(_), None) => Ok(None),

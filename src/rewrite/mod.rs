@@ -1,7 +1,7 @@
 //! Local bytes to portable bytes, and back.
 //!
 //! Owns the replacement of a machine's paths by placeholders ([`Collapser`]) and of placeholders by paths
-//! ([`Expander`]), in running text and in single paths. `docs/rewriting.md` holds the grammar and the rules with
+//! ([`Expander`]), in running text and in single paths. `docs/dev/rewriting.md` holds the grammar and the rules with
 //! examples. Pure: must not do I/O, read the clock, or know what a session is beyond lines of JSON or text.
 //!
 //! ```text

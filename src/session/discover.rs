@@ -8,9 +8,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::SessionError;
-use super::files::{ExternalDir, RESERVED, file_path, is_taken};
+use super::files::{self, ExternalDir, RESERVED, file_path, is_taken};
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::sys::fs::{FileStamp, PathError, is_leftover};
 use crate::sys::parallel::{spread, worth};
 
@@ -34,7 +35,7 @@ pub struct LocalSession {
     /// The project directory it lies in, `projects/<name>`.
     pub directory: PathBuf,
     /// The transcript and, by name ([`super::files`]), everything else that the client keeps of it.
-    pub files: BTreeMap<Option<RelativeName>, FileStamp>,
+    pub files: BTreeMap<SessionFile, FileStamp>,
 }
 
 /// Something that looks like part of a session but cannot be taken.
@@ -58,9 +59,14 @@ pub struct Discovery {
 }
 
 impl LocalSession {
-    /// Where a file of the session lies; `None` is the transcript.
-    pub fn path(&self, file: Option<&RelativeName>) -> PathBuf {
+    /// Returns the path of a file of the session.
+    pub fn path(&self, file: &SessionFile) -> PathBuf {
         file_path(&self.directory, &self.id, file)
+    }
+
+    /// Returns the path of the transcript.
+    pub fn transcript_path(&self) -> PathBuf {
+        files::transcript_path(&self.directory, &self.id)
     }
 
     /// The name of the project directory; empty if it is not UTF-8 (the client writes ASCII).
@@ -83,7 +89,7 @@ pub fn transcript_path(claude_dir: &Path, id: &SessionId) -> Option<PathBuf> {
     let paths = projects
         .iter()
         .filter(|entry| is_directory(entry))
-        .map(|entry| file_path(&entry.path(), id, None));
+        .map(|entry| files::transcript_path(&entry.path(), id));
     let files = paths.filter_map(|path| {
         Some((
             fs::symlink_metadata(&path)
@@ -214,7 +220,7 @@ impl Scan {
         let mut session = LocalSession {
             id,
             directory: directory.to_owned(),
-            files: BTreeMap::from([(None, stamp)]),
+            files: BTreeMap::from([(SessionFile::Transcript, stamp)]),
         };
         if extras {
             self.extras(&mut session);
@@ -252,7 +258,7 @@ impl Scan {
                     directories.push((entry.path(), name.map(|name| name + "/")));
                 } else if !file_name.to_str().is_some_and(is_leftover) {
                     match file_beside(&entry, name) {
-                        Ok((name, stamp)) => drop(session.files.insert(Some(name), stamp)),
+                        Ok((name, stamp)) => drop(session.files.insert(name.into(), stamp)),
                         Err(reason) => self.refuse(Some(session.id.clone()), &entry.path(), reason),
                     }
                 }
@@ -273,7 +279,7 @@ impl Scan {
                 continue;
             }
             match file_beside(&entry, file_name.to_str().map(|name| apart.name(name))) {
-                Ok((name, stamp)) => drop(session.files.insert(Some(name), stamp)),
+                Ok((name, stamp)) => drop(session.files.insert(name.into(), stamp)),
                 Err(reason) => self.refuse(Some(session.id.clone()), &entry.path(), reason),
             }
         }
@@ -377,7 +383,9 @@ impl Discovery {
             self.sessions.insert(session.id.clone(), session);
             return;
         };
-        let (keep, leave) = if other.files[&None].len >= session.files[&None].len {
+        let (keep, leave) = if other.files[&SessionFile::Transcript].len
+            >= session.files[&SessionFile::Transcript].len
+        {
             (other, session)
         } else {
             (session, other)
@@ -388,7 +396,7 @@ impl Discovery {
         );
         self.refused.push(Refused {
             session: Some(leave.id.clone()),
-            path: leave.path(None),
+            path: leave.transcript_path(),
             reason,
         });
         self.sessions.insert(keep.id.clone(), keep);

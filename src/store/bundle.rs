@@ -1,6 +1,6 @@
 //! What the store says of a shelf: the prose and the settings of one project or of the user.
 //!
-//! Owns the format of `shelf.json` (`docs/format.md`) and the checks on what comes from outside. The texts lie beside it, one file
+//! Owns the format of `shelf.json` (`docs/dev/format.md`) and the checks on what comes from outside. The texts lie beside it, one file
 //! each. Must not do I/O.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! Milestones: names for states of the whole store. One small file each, never changed once it is there.
 //!
-//! Owns the format of `milestones/<name in lower case>.json` (`docs/format.md`) and the checks on what comes from outside.
+//! Owns the format of `milestones/<name in lower case>.json` (`docs/dev/format.md`) and the checks on what comes from outside.
 
 use std::str::FromStr;
 

@@ -1,6 +1,6 @@
 //! This machine's clone of the remote: segments, manifests, machine files, commits.
 //!
-//! Owns the format of the store (`docs/format.md`) and is the only user of `git2`. Reads come from git objects, not from the working tree, which
+//! Owns the format of the store (`docs/dev/format.md`) and is the only user of `git2`. Reads come from git objects, not from the working tree, which
 //! exists for people; only `checkout` reads what lies there, after making sure that it is the same. Must not touch the network, rewrite text or know the client.
 //!
 //! * [`manifest`], [`machine`]: the JSON files and the checks on them

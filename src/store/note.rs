@@ -1,6 +1,6 @@
 //! Notes that machines leave each other: one small file each, never changed once it is there.
 //!
-//! Owns the format of `notes/<id>.json` (`docs/format.md`) and the checks on what comes from outside.
+//! Owns the format of `notes/<id>.json` (`docs/dev/format.md`) and the checks on what comes from outside.
 
 use std::str::FromStr;
 

@@ -17,7 +17,7 @@ use super::note::{Note, NoteId};
 use super::reader::Objects;
 use super::{Store, StoreError, layout, milestone, note, segment, tree};
 use crate::domain::id::{CommitId, MachineId, SessionId};
-use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 
 /// The contents of one commit.
 pub struct Snapshot<'store> {
@@ -149,7 +149,7 @@ impl<'store> Snapshot<'store> {
     pub fn segment(
         &self,
         id: &SessionId,
-        file: Option<&RelativeName>,
+        file: &SessionFile,
         stored: &StoredFile,
         number: usize,
     ) -> Result<Vec<u8>, StoreError> {
@@ -165,7 +165,7 @@ impl<'store> Snapshot<'store> {
     pub(super) fn segment_blob(
         &self,
         id: &SessionId,
-        file: Option<&RelativeName>,
+        file: &SessionFile,
         stored: &StoredFile,
         number: usize,
     ) -> Result<Oid, StoreError> {

@@ -1,7 +1,7 @@
 //! The real remote: the user's own `git`, so that their ssh configuration, credential helpers and proxies just work.
 //!
 //! Owns how git is called. Whether something was done is decided by exit status and output for programs, never by prose.
-//! `docs/git.md` gives the reason of every flag and variable below.
+//! `docs/dev/transport.md` gives the reason of every flag and variable below.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

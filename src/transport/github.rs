@@ -2,7 +2,7 @@
 //!
 //! Owns how `gh` is called and how its answers are read. Must not decide which repository is taken, and nothing may need it: without `gh`,
 //! or without an account, a remote is an address. Commands and exit codes are those of gh 2.23 and later (`gh help exit-codes`,
-//! `gh help environment`); what is asked of the API is in `docs/setup.md`.
+//! `gh help environment`); what is asked of the API is in `docs/dev/transport.md`.
 
 use std::fmt;
 use std::path::Path;
@@ -27,7 +27,7 @@ const DESCRIPTION: &str = "Claude Code sessions, kept by ccsync. Keep this priva
 /// `gh` writes nothing before it has its answer. Longer than this, nobody waits for one.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What is asked of each repository. A store has this file on this branch (`docs/format.md`).
+/// What is asked of each repository. A store has this file on this branch (`docs/dev/format.md`).
 const FACTS: &str = "fragment facts on Repository { nameWithOwner url sshUrl visibility isEmpty isArchived viewerPermission \
                      store: object(expression: \"main:ccsync.json\") { __typename } }";
 

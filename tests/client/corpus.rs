@@ -17,10 +17,12 @@ use crate::{client_or_skip, skip};
 fn client_resumes_every_corpus_session() {
     let client = client_or_skip!();
     let Some(corpus) = std::env::var_os("CCSYNC_CORPUS").map(PathBuf::from) else {
-        return skip("no corpus (set CCSYNC_CORPUS=…, see docs/testing.md)");
+        return skip("no corpus (set CCSYNC_CORPUS=…, see docs/dev/testing.md)");
     };
     if !home_is_ours() {
-        return skip("/home is not a tmpfs of its own (use .ci/client-tests, see docs/testing.md)");
+        return skip(
+            "/home is not a tmpfs of its own (use .ci/client-tests, see docs/dev/testing.md)",
+        );
     }
     let stage = Stage::new(client);
     let mut cases = entries(&corpus);

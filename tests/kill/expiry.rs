@@ -168,7 +168,7 @@ fn lock_survives_clock_difference_of_a_minute() {
     }
 }
 
-/// As `docs/locking.md` says: a lock looks expired to who is hours ahead, and what its holder does from then on is a fork; to who is hours
+/// As `docs/dev/locking.md` says: a lock looks expired to who is hours ahead, and what its holder does from then on is a fork; to who is hours
 /// behind it expires when nothing is heard for as long as it holds.
 #[test]
 fn lock_with_clock_off_by_hours_costs_a_fork_at_most() {

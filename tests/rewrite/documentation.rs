@@ -1,4 +1,4 @@
-//! The examples of `docs/rewriting.md`, executed.
+//! The examples of `docs/dev/rewriting.md`, executed.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use ccsync::rewrite::{Expander, TextKind, View};
 
 use super::{collapse, expand, placeholders, read};
 
-const DOCUMENT: &str = include_str!("../../docs/rewriting.md");
+const DOCUMENT: &str = include_str!("../../docs/dev/rewriting.md");
 
 /// A machine of the document, with the working directories for which directory names are known.
 type Machine = (Placeholders, Vec<String>);
@@ -112,7 +112,7 @@ fn system_of(name: &str) -> Option<System> {
     serde_json::from_value(serde_json::Value::from(name)).ok()
 }
 
-/// The texts of a table's row, if all of its cells are code; empty cells are left out.
+/// Returns the texts of a table's row, if all of its cells are code; skips empty cells.
 fn cells(line: &str) -> Vec<&str> {
     let Some(row) = line
         .strip_prefix("| ")

@@ -151,7 +151,7 @@ fn transport_ssh_is_non_interactive_without_own_command() {
     assert!(log(&world).starts_with("-4 "));
 }
 
-/// Every flag and variable that git gets; `docs/git.md` gives the reason of each.
+/// Every flag and variable that git gets; `docs/dev/transport.md` gives the reason of each.
 #[test]
 fn transport_git_command_lines_are_exact() {
     let script = "echo \"$@\" >> $HOME/log\n\
