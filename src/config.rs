@@ -3,8 +3,6 @@
 //! Owns `config.toml`, its keys and their rules. Must not contact the remote or look at sessions. `ccsync config set`
 //! writes the file anew from what it holds: comments in it are lost, which the file's first line says.
 
-use crate::domain::error::{ErrorKind, UserError, please_report};
-use crate::sys::set_aside::move_aside_command;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
@@ -13,6 +11,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::error::{ErrorKind, UserError, please_report};
 use crate::domain::extras::ExtraKind;
 use crate::domain::id::MachineId;
 use crate::domain::pattern::ProjectPattern;
@@ -22,6 +21,7 @@ use crate::domain::placeholder::{
 use crate::domain::size::ByteSize;
 use crate::sys::env::Env;
 use crate::sys::fs::{self, PathError};
+use crate::sys::set_aside::move_aside_command;
 
 /// The name of the file in the configuration directory.
 pub const FILE_NAME: &str = "config.toml";

@@ -2,7 +2,6 @@
 //!
 //! Reads only the end of a transcript, and takes no lock: a look waits for nobody. Must not change anything.
 
-use crate::workspace::lookup::LookupScope;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -20,6 +19,7 @@ use crate::store::manifest::{Manifest, StoredFile};
 use crate::sys::fs::PathError;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::read_only::Stored;
 
 /// How much of a transcript is read at first, and, as long as that holds too few turns, after that. One line alone can have megabytes.

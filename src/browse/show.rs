@@ -2,8 +2,6 @@
 //!
 //! The transcript is read twice and passed on turn by turn, so that it may be of any length. Takes no lock, fetches nothing, changes nothing.
 
-use crate::localize::error::StoredDataError;
-use crate::workspace::lookup::LookupScope;
 use std::collections::BTreeSet;
 
 use crate::browse::list::read_particulars;
@@ -13,6 +11,7 @@ use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::domain::session_file::SessionFile;
 use crate::domain::turn::Turn;
+use crate::localize::error::StoredDataError;
 use crate::localize::stored_text::{LocalText, StoredText};
 use crate::session::discover::{LocalSession, discover_some};
 use crate::session::facts::parse_time;
@@ -22,6 +21,7 @@ use crate::store::manifest::Manifest;
 use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::session_named;
 use crate::workspace::read_only::{Stored, machine_names, session_name};
 

@@ -1,17 +1,16 @@
 //! A healed copy of a damaged session, beside the damaged one or where the person wants it. The damaged files are only read.
 
-use crate::domain::error::UserError;
-use crate::localize::error::StoredDataError;
-use crate::workspace::lookup::LookupScope;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::domain::error::UserError;
 use crate::domain::id::SessionId;
 use crate::domain::progress::Phase;
 use crate::domain::session_file::SessionFile;
 use crate::flows::fork::repaired_id;
-use crate::flows::plan::Local;
+use crate::localize::error::StoredDataError;
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::renamed;
 use crate::session::discover::LocalSession;
 use crate::session::files::{file_path, transcript_path};
@@ -22,6 +21,7 @@ use crate::sys::fs::{AtomicFile, PathError};
 use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::session_named;
 use crate::workspace::open::Workspace;
 
@@ -95,7 +95,7 @@ pub fn repair(ctx: &Context<'_>, request: &RepairRequest) -> Result<RepairReport
     let here = id.and_then(|id| found.sessions.get(&id));
     let here = here.ok_or_else(|| LookupScope::Here.no_session(&request.session))?;
     let running = live_sessions(&ctx.env.claude_dir).get(&here.id).copied();
-    let local = Local {
+    let local = LocalCopy {
         session: here,
         live: running.is_some(),
     };
@@ -108,7 +108,7 @@ pub fn repair(ctx: &Context<'_>, request: &RepairRequest) -> Result<RepairReport
 
 struct Repairing<'a> {
     ctx: &'a Context<'a>,
-    local: &'a Local<'a>,
+    local: &'a LocalCopy<'a>,
 }
 
 /// What healing a file gives, without its text.

@@ -3,16 +3,16 @@
 //! What is in step by the index, and what the remote was fetched as, is believed, unless everything is to be read. Of the remote only
 //! where its branch is is asked: a commit's id binds every byte below it, so a head that is here stands for all of it.
 
-use crate::workspace::lookup::LookupScope;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::domain::session_file::SessionFile;
-use crate::flows::plan::{Differences, Local, compare_session, compare_with};
+use crate::flows::plan::{Differences, compare_session, compare_with};
 use crate::flows::push::passed_over;
 use crate::flows::remote_sync::in_one_line;
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Reader;
 use crate::localize::stored_text::{StoredText, text_kind};
 use crate::report::verification::{
@@ -29,6 +29,7 @@ use crate::sys::signal::{self, interrupted};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::session_named;
 use crate::workspace::open::Workspace;
 
@@ -293,7 +294,7 @@ impl Verifying<'_> {
         }
         if let Some(session) = self.found.sessions.get(id) {
             check.left_out = filter::left_out(self.workspace, session).map(|why| why.to_string());
-            let local = Local {
+            let local = LocalCopy {
                 session,
                 live: running,
             };
@@ -308,7 +309,7 @@ impl Verifying<'_> {
 
     fn check_here(
         &self,
-        local: &Local<'_>,
+        local: &LocalCopy<'_>,
         manifest: Option<&Manifest>,
         check: &mut SessionCheck,
     ) -> Result<(), SyncError> {
@@ -522,7 +523,7 @@ fn lines_here(workspace: &Workspace<'_>, manifest: &Manifest) -> u64 {
 }
 
 /// Lines of the local transcript, and how many of them are no records.
-fn count_here(local: &Local<'_>) -> Result<(u64, u64), SyncError> {
+fn count_here(local: &LocalCopy<'_>) -> Result<(u64, u64), SyncError> {
     let (mut lines, mut damaged) = (0, 0);
     local
         .open(&SessionFile::Transcript, 0)?

@@ -2,9 +2,10 @@
 //!
 //! Owns the rule for what may be handed to `git` as a remote. Must not contact it.
 
-use crate::domain::error::{ErrorKind, UserError};
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+use crate::domain::error::{ErrorKind, UserError};
 
 /// The address of a remote. `Display` and `Debug` hide passwords and tokens; only [`RemoteUrl::as_git_argument`] has
 /// them.

@@ -3,8 +3,6 @@
 //! What the remote has keeps its place; what this machine added is put on top: whole sessions, the lines by which ours is longer, or a
 //! fork where both went on differently.
 
-use crate::localize::error::StoredDataError;
-use crate::workspace::setup_error::SetupError;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checkouts::locate::is_in_repo;
@@ -14,6 +12,7 @@ use crate::domain::session_file::SessionFile;
 use crate::extras::stored_bundles::{BundleHistory, merge_bundles};
 use crate::flows::fork::{add_fork, fork_id, share_file, written_as};
 use crate::localize::collect::{Continuation, emitter, resume, share_segments};
+use crate::localize::error::StoredDataError;
 use crate::localize::localizer::{Localizer, Reader, Reading};
 use crate::localize::stored_text::{Piece, StoredText};
 use crate::report::transfer::BundleReport;
@@ -26,6 +25,7 @@ use crate::sys::fail_point::fail_point;
 use crate::workspace::error::{ChangedAlready, SyncError};
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::remote_url;
+use crate::workspace::setup_error::SetupError;
 
 /// What merging did that a person should know.
 #[derive(Debug, Default)]

@@ -2,20 +2,18 @@
 //!
 //! Push and pull ask the same question and act on one half of the answer each.
 
-use crate::localize::error::StoredDataError;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use crate::domain::id::SessionId;
 use crate::domain::placeholder::Placeholders;
 use crate::domain::session_file::SessionFile;
 use crate::localize::collect::{Continuation, is_complete_json};
 use crate::localize::compare::{Relation, relate};
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Localizer;
-use crate::localize::stored_text::{LocalText, StoredText, last_line_end, text_kind};
+use crate::localize::stored_text::{StoredText, text_kind};
 use crate::report::transfer::{Outcome, SessionReport};
 use crate::session::discover::LocalSession;
-use crate::session::facts::working_directories;
 use crate::session::files::{has_place, is_verbatim, lies_apart};
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, short_hash};
@@ -101,54 +99,11 @@ impl Differences {
     }
 }
 
-/// A local session as the comparison sees it.
-pub(crate) struct Local<'a> {
-    pub(crate) session: &'a LocalSession,
-    /// A running client has it open: only whole lines count.
-    pub(crate) live: bool,
-}
-
-impl Local<'_> {
-    /// Where the file lies.
-    pub(crate) fn path(&self, file: &SessionFile) -> PathBuf {
-        self.session.path(file)
-    }
-
-    /// How much of the file counts.
-    pub(crate) fn limit(&self, file: &SessionFile) -> Result<u64, StoredDataError> {
-        let len = self.session.files.get(file).map_or(0, |stamp| stamp.len);
-        if self.live && file.is_append_only() {
-            last_line_end(&self.path(file), len)
-        } else {
-            Ok(len)
-        }
-    }
-
-    /// The working directories that the beginning of the transcript names.
-    fn working_directories(&self) -> Result<Vec<String>, SyncError> {
-        let has_transcript = self.session.files.contains_key(&SessionFile::Transcript);
-        Ok(if has_transcript {
-            working_directories(&self.open(&SessionFile::Transcript, 0)?.next_lines()?)
-        } else {
-            Vec::new()
-        })
-    }
-
-    /// Opens the file at `offset`, up to its limit.
-    pub(crate) fn open(
-        &self,
-        file: &SessionFile,
-        offset: u64,
-    ) -> Result<LocalText, StoredDataError> {
-        LocalText::open(&self.path(file), offset, self.limit(file)?)
-    }
-}
-
 /// Compares `local` with the session of its id in `snapshot`.
 pub(crate) fn compare_session(
     workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
 ) -> Result<Differences, SyncError> {
     if workspace.index.in_step(local.session) {
         return Ok(Differences::default());
@@ -180,7 +135,7 @@ pub(crate) fn compare_with(
     workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,
     manifest: &Manifest,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
     known: Option<&Entry>,
 ) -> Result<Differences, SyncError> {
     let mut found = Differences::default();
@@ -228,7 +183,7 @@ fn compare_file(
     workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,
     manifest: &Manifest,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
     name: &SessionFile,
     known: Option<&Entry>,
 ) -> Result<Option<Relation>, SyncError> {
@@ -255,7 +210,7 @@ fn compare_file(
 /// Enters how an append-only file differs.
 fn sort_in(
     found: &mut Differences,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
     name: SessionFile,
     relation: Relation,
 ) -> Result<(), SyncError> {
@@ -302,13 +257,13 @@ fn sort_in(
 }
 
 /// Whether the file from `offset` on is a fragment of one line.
-fn is_torn_rest(local: &Local<'_>, name: &SessionFile, offset: u64) -> Result<bool, SyncError> {
+fn is_torn_rest(local: &LocalCopy<'_>, name: &SessionFile, offset: u64) -> Result<bool, SyncError> {
     let rest = local.open(name, offset)?.next_lines()?;
     Ok(!rest.contains(&b'\n') && !is_complete_json(&rest))
 }
 
 /// The index vouches for everything before `offset`.
-fn grown(local: &Local<'_>, manifest: &Manifest, offset: u64) -> Result<Relation, SyncError> {
+fn grown(local: &LocalCopy<'_>, manifest: &Manifest, offset: u64) -> Result<Relation, SyncError> {
     let more = local.limit(&SessionFile::Transcript)? > offset;
     let lines = manifest.transcript.lines();
     Ok(if more {
@@ -326,7 +281,7 @@ fn grown(local: &Local<'_>, manifest: &Manifest, offset: u64) -> Result<Relation
 fn is_superseded(
     workspace: &Workspace<'_>,
     manifest: &Manifest,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
     name: &SessionFile,
 ) -> Result<bool, SyncError> {
     let Some(stored) = manifest

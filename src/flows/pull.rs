@@ -3,10 +3,8 @@
 //! First what others did is fetched and merged; then each session is compared with what lies here, and only what is missing is
 //! written. Tails that lost their session's id become forks and are sent at the end.
 
-use crate::workspace::lookup::LookupScope;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
@@ -14,15 +12,14 @@ use crate::domain::progress::{Phase, Progress};
 use crate::domain::session_file::SessionFile;
 use crate::flows::merge::Merged;
 use crate::flows::parallel::on_all_cores;
-use crate::flows::plan::{Differences, FilePull, Local, compare_session, compare_with, described};
+use crate::flows::plan::{Differences, FilePull, compare_session, compare_with, described};
 use crate::flows::push::{add_merge_notes, passed_over};
-use crate::flows::remote_sync::{fetch, push_remaining_refs};
+use crate::flows::remote_sync::{FetchMode, fetch, push_remaining_refs};
 use crate::flows::store_session::SessionWriter;
 use crate::flows::write_session::{Writer, Writing, all_files};
-use crate::localize::location::{is_recent, place, settle};
+use crate::localize::local_copy::LocalCopy;
+use crate::localize::location::{is_recent, place};
 use crate::localize::stored_text::StoredText;
-use crate::machine::notes::unseen;
-use crate::machine::set_path::adopt_proposed_paths;
 use crate::report::transfer::{Outcome, Report, SessionReport};
 use crate::session::discover::{Discovery, LocalSession, files_without_transcript};
 use crate::session::live::live_sessions;
@@ -37,10 +34,13 @@ use crate::workspace::error::SyncError;
 use crate::workspace::filter;
 use crate::workspace::filter::ExcludeReason;
 use crate::workspace::index::NotPulledSession;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::stored_named;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
+use crate::workspace::proposed_paths::adopt_proposed_paths;
 use crate::workspace::read_only::machine_names;
+use crate::workspace::received_notes::unseen;
 
 /// What a pull is asked for.
 #[derive(Debug, Clone, Default)]
@@ -61,10 +61,10 @@ pub struct PullRequest {
 ///
 /// # Errors
 /// What concerns the whole command, an unreachable remote among it; what concerns one session is in the report. If only one is asked for, and neither
-/// the store nor this machine has it, [`SyncError::NoSuchSession`] or [`SyncError::AmbiguousName`].
+/// the store nor this machine has it, [`LookupError`](crate::workspace::lookup::LookupError).
 pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    let merged = fetch(&mut workspace)?;
+    let merged = fetch(&mut workspace, FetchMode::Sessions)?;
     if request.dry_run {
         return bring(workspace, merged, request);
     }
@@ -73,24 +73,8 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
         Some(settings) => {
             // Everything that was opened knows the former paths.
             drop(workspace);
-            let progress = Arc::clone(&ctx.progress);
-            let Context {
-                env,
-                clock,
-                interactive,
-                ..
-            } = *ctx;
-            bring(
-                Workspace::open(&Context {
-                    env,
-                    settings,
-                    clock,
-                    progress,
-                    interactive,
-                })?,
-                merged,
-                request,
-            )
+            let ctx = ctx.with_settings(settings);
+            bring(Workspace::open(&ctx)?, merged, request)
         }
     }
 }
@@ -315,7 +299,7 @@ impl<'a> Puller<'a> {
         if !asked_for && workspace.held.holds(here, snapshot)? {
             return Ok(self.held(workspace, &manifest));
         }
-        let local = Local {
+        let local = LocalCopy {
             session: here,
             live: pid.is_some(),
         };
@@ -414,11 +398,10 @@ impl<'a> Puller<'a> {
                 .push(NotPulledSession::new(report.clone(), place, manifest));
             return Ok(PullStep::Listed(Box::new(report)));
         }
-        let note = settle(
-            workspace,
-            manifest,
-            &StoredText::transcript(snapshot, manifest),
-        )?;
+        let transcript = StoredText::transcript(snapshot, manifest);
+        let note = workspace
+            .localizer
+            .resolve_location(manifest, &transcript)?;
         let place = place(
             &workspace.localizer.with_current_project(manifest),
             &workspace.localizer.roots_of(manifest),
@@ -504,10 +487,7 @@ impl<'a> Puller<'a> {
             let manifest = snapshot.manifest(id).ok().flatten();
             let outcome = match (step, self.found.sessions.get(id)) {
                 (PullStep::Fork(found), Some(session)) => {
-                    let local = Local {
-                        session,
-                        live: false,
-                    };
+                    let local = LocalCopy::closed(session);
                     SessionWriter {
                         workspace,
                         snapshot: &snapshot,
@@ -567,10 +547,7 @@ impl<'a> Puller<'a> {
                 *step = PullStep::Nothing;
                 continue;
             };
-            let local = Local {
-                session,
-                live: false,
-            };
+            let local = LocalCopy::closed(session);
             match (SessionWriter {
                 workspace,
                 snapshot: &snapshot,
@@ -813,10 +790,7 @@ pub(crate) fn apply_pull(
         workspace,
         snapshot,
         manifest,
-        &Local {
-            session: &here,
-            live: false,
-        },
+        &LocalCopy::closed(&here),
         None,
     )?;
     if let Some(other) = found.up.keys().find(|name| manifest.file(name).is_some()) {

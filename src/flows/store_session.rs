@@ -14,10 +14,11 @@ use crate::domain::session_file::SessionFile;
 use crate::flows::collapse_context::CollapseContext;
 use crate::flows::fork::{fork_id, fork_manifest, share_file, written_as};
 use crate::flows::plan::{
-    Differences, Divergence, FileStep, Files, Local, compare_session, compare_with, described,
+    Differences, Divergence, FileStep, Files, compare_session, compare_with, described,
     portable_hash,
 };
 use crate::localize::collect::{Collected, Collector, collapse_title, describe, share_segments};
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::report::transfer::{Outcome, SessionReport};
 use crate::rewrite::{TextKind, collapse_path, expand_path};
@@ -35,7 +36,7 @@ use crate::workspace::open::Workspace;
 pub(crate) struct SessionWriter<'a> {
     pub(crate) workspace: &'a Workspace<'a>,
     pub(crate) snapshot: &'a Snapshot<'a>,
-    pub(crate) local: &'a Local<'a>,
+    pub(crate) local: &'a LocalCopy<'a>,
 }
 
 /// The manifest being made, and what went into it.
@@ -66,13 +67,7 @@ pub(crate) fn is_stored(
     workspace: &Workspace<'_>,
     session: &LocalSession,
 ) -> Result<bool, SyncError> {
-    let (snapshot, local) = (
-        workspace.store.head_snapshot()?,
-        Local {
-            session,
-            live: false,
-        },
-    );
+    let (snapshot, local) = (workspace.store.head_snapshot()?, LocalCopy::closed(session));
     let stored = || match snapshot.manifest(&session.id)? {
         Some(manifest) => {
             let found = compare_session(workspace, &snapshot, &local)?;
@@ -590,7 +585,7 @@ fn mark_inherited(manifest: &mut Manifest, name: &SessionFile, parent: &SessionI
     }
 }
 
-fn count_lines_from(local: &Local<'_>, from: u64) -> Result<u64, SyncError> {
+fn count_lines_from(local: &LocalCopy<'_>, from: u64) -> Result<u64, SyncError> {
     let mut lines = 0;
     local
         .open(&SessionFile::Transcript, from)?

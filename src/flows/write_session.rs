@@ -1,7 +1,5 @@
 //! Writing one session where the client looks for it: expand, journal, stamp.
 
-use crate::localize::error::StoredDataError;
-use crate::workspace::lookup::LookupScope;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +7,7 @@ use crate::domain::id::{MachineId, SessionId};
 use crate::domain::session_file::SessionFile;
 use crate::flows::plan::{FilePull, described};
 use crate::localize::compare::completing_reading;
+use crate::localize::error::StoredDataError;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::report::transfer::{MachineName, Outcome, SessionReport};
@@ -24,6 +23,7 @@ use crate::store::manifest::{Manifest, StoredFile};
 use crate::store::segment::offset_after_lines;
 use crate::sys::fs::FileStamp;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 
 /// What writing needs besides the store; may be shared by threads.
 #[derive(Clone, Copy)]

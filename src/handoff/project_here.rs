@@ -2,10 +2,10 @@
 //!
 //! Only proposes: what the store says of a project was written by somebody else, and is shown to a person before anything is done.
 
-use crate::checkouts::identity::{below_home, is_plain};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::checkouts::identity::{below_home, is_plain};
 use crate::checkouts::locate::{Repos, is_below_repo, plain_project};
 use crate::domain::id::SessionId;
 use crate::domain::path::PortablePath;

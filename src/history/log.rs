@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::domain::id::{CommitId, MachineId, SessionId};
 use crate::domain::progress::Phase;
-use crate::flows::remote_sync::fetch;
+use crate::flows::remote_sync::{FetchMode, fetch};
 use crate::report::transfer::MachineName;
 use crate::store::manifest::Manifest;
 use crate::store::{Commit, SessionStep, Snapshot};
@@ -88,12 +88,12 @@ pub enum Change {
 /// The history of the store, or of one session, the newest first.
 ///
 /// # Errors
-/// [`SyncError::NoSuchSession`] if the session was never there, [`SyncError::AmbiguousName`]; [`SyncError::Interrupted`]; what concerns the whole
+/// [`LookupError`](crate::workspace::lookup::LookupError); [`SyncError::Interrupted`]; what concerns the whole
 /// command.
 pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     if request.remote {
-        fetch(&mut workspace)?;
+        fetch(&mut workspace, FetchMode::Sessions)?;
         workspace.save()?;
     }
     ctx.progress.begin(Phase::Check, 0, 0);
@@ -109,7 +109,7 @@ pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, Syn
 /// The session that a person means, also one that the store had once.
 ///
 /// # Errors
-/// [`SyncError::NoSuchSession`], [`SyncError::AmbiguousName`].
+/// [`LookupError`](crate::workspace::lookup::LookupError).
 pub(crate) fn stored_session_named(
     workspace: &Workspace<'_>,
     name: &SessionId,

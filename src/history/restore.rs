@@ -6,8 +6,6 @@
 //!
 //! Here is what both ways have in common: which state of which session is meant, one session after the other, the report.
 
-use crate::history::error::HistoryError;
-use crate::workspace::lookup::LookupScope;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -19,9 +17,12 @@ use crate::domain::progress::Phase;
 use crate::domain::when::When;
 use crate::flows::plan::described;
 use crate::flows::remote_sync::send;
+use crate::history::error::HistoryError;
 use crate::history::log::{states_at_merges_too, stored_session_named};
 use crate::history::milestones::commit_of;
-use crate::localize::location::{place, settle};
+use crate::history::restore_as_fork::AsFork;
+use crate::history::restore_in_place::InPlace;
+use crate::localize::location::place;
 use crate::localize::stored_text::StoredText;
 use crate::report::transfer::{BundleReport, Outcome, RemoteState};
 use crate::session::discover::Discovery;
@@ -35,11 +36,9 @@ use crate::sys::fail_point::fail_point;
 use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
-
-use crate::history::restore_as_fork::AsFork;
-use crate::history::restore_in_place::InPlace;
 
 /// What is to be put back.
 #[derive(Debug, Clone)]
@@ -375,7 +374,7 @@ impl Restoring<'_> {
         manifest: &Manifest,
         transcript: &StoredText<'_>,
     ) -> Result<PathBuf, SyncError> {
-        settle(workspace, manifest, transcript)?;
+        workspace.localizer.resolve_location(manifest, transcript)?;
         let found = place(
             &workspace.localizer.with_current_project(manifest),
             &workspace.localizer.roots_of(manifest),

@@ -1,7 +1,5 @@
 //! Putting states beside, as sessions of their own.
 
-use crate::history::error::HistoryError;
-use crate::workspace::lookup::LookupScope;
 use std::path::PathBuf;
 
 use crate::domain::id::SessionId;
@@ -9,6 +7,7 @@ use crate::domain::session_file::SessionFile;
 use crate::flows::fork::{add_fork, restored_id};
 use crate::flows::pull::{Brought, apply_pull};
 use crate::flows::write_session::Writer;
+use crate::history::error::HistoryError;
 use crate::history::restore::{RestoreReport, RestoredSession, Restoring, Step, Target};
 use crate::localize::stored_text::{LocalText, StoredText};
 use crate::session::discover::LocalSession;
@@ -19,6 +18,7 @@ use crate::store::manifest::Manifest;
 use crate::store::segment::count_lines;
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 

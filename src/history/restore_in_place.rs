@@ -1,16 +1,16 @@
 //! Putting sessions back where they are.
 
-use crate::history::error::HistoryError;
-use crate::workspace::lookup::LookupScope;
 use std::collections::BTreeSet;
 
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
-use crate::flows::plan::{Differences, FilePull, Local, compare_with};
+use crate::flows::plan::{Differences, FilePull, compare_with};
 use crate::flows::push::store_sessions;
 use crate::flows::store_session::is_stored;
 use crate::flows::write_session::{Writer, Writing};
+use crate::history::error::HistoryError;
 use crate::history::restore::{RestoreReport, RestoredSession, Restoring, Step, Target};
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::stored_text::StoredText;
 use crate::report::transfer::Outcome;
 use crate::session::SessionError;
@@ -23,6 +23,7 @@ use crate::store::manifest::Manifest;
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
@@ -76,16 +77,8 @@ impl Restoring<'_> {
             workspace.store.head_snapshot()?.state(&target.id)?.as_ref() == Some(&target.state);
         // What the client has cleared away of a session in step is no difference.
         let known = workspace.index.entry(here).filter(|_| is_head);
-        let differences = compare_with(
-            workspace,
-            &then,
-            &manifest,
-            &Local {
-                session: here,
-                live: false,
-            },
-            known,
-        )?;
+        let differences =
+            compare_with(workspace, &then, &manifest, &LocalCopy::closed(here), known)?;
         if differences.is_empty() && is_head {
             return Ok(None);
         }
@@ -117,10 +110,7 @@ impl Restoring<'_> {
                 kept_as: None,
             });
         };
-        let local = Local {
-            session: &here,
-            live: false,
-        };
+        let local = LocalCopy::closed(&here);
         let differences = compare_with(workspace, then, &manifest, &local, None)?;
         let only_here = not_stored(workspace, &local)?;
         let is_replaced =
@@ -284,7 +274,7 @@ impl InPlace {
 }
 
 /// Files of a session here whose contents the store does not have.
-fn not_stored(workspace: &Workspace<'_>, local: &Local<'_>) -> Result<Names, SyncError> {
+fn not_stored(workspace: &Workspace<'_>, local: &LocalCopy<'_>) -> Result<Names, SyncError> {
     let head = workspace.store.head_snapshot()?;
     Ok(match head.manifest(&local.session.id)? {
         Some(manifest) => compare_with(workspace, &head, &manifest, local, None)?

@@ -61,8 +61,7 @@ pub(crate) fn client(
             None => report.report.unchanged += 1,
         }
     }
-    let registered = commit(workspace, tx, base.as_ref(), &[], &message(None, &done))?;
-    workspace.machine_changed &= !registered;
+    commit(workspace, tx, base.as_ref(), &[], &message(None, &done))?;
     report.report.sessions = done;
     Ok(report)
 }

@@ -1,7 +1,5 @@
 //! A stored copy written out as its machine had it, in a private place, where the comparison and the collector find it like any session.
 
-use crate::localize::error::StoredDataError;
-use crate::workspace::lookup::LookupScope;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -14,6 +12,7 @@ use crate::import::agents::AgentFile;
 use crate::import::inventory::Lines;
 use crate::import::origin::Origin;
 use crate::import::text::{compact, is_json, local_line, portable_line};
+use crate::localize::error::StoredDataError;
 use crate::localize::localizer::{Localizer, Reader};
 use crate::localize::stored_text::StoredText;
 use crate::session::discover::{LocalSession, discover, projects_dir};
@@ -23,6 +22,7 @@ use crate::store::Snapshot;
 use crate::store::manifest::Run;
 use crate::sys::fs::{AtomicFile, FileStamp, PathError, create_private_dir_all};
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 
 /// One copy, and how far it is to be written out.
 pub(crate) struct Copy<'a> {

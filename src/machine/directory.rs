@@ -2,33 +2,30 @@
 //!
 //! Only a machine itself writes its file; another one can only take it away. Its sessions stay: they carry the roots they were written with.
 
-use crate::machine::error::MachineError;
-use crate::workspace::lookup::machine_error;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-
-use crate::flows::remote_sync::{fetch, fetch_if_reached, push_remaining_refs};
-use crate::leasing::lock_table::fetched_lock_table;
-use crate::leasing::release;
-use crate::leasing::release::Released;
-use crate::leasing::view::LockView;
-use crate::machine::set_path::change_here;
-use crate::report::transfer::RemoteState;
 
 use crate::config::Key;
 use crate::domain::error::error_chain;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::placeholder::System;
+use crate::flows::remote_sync::{FetchMode, fetch, fetch_if_reached, push_remaining_refs};
+use crate::leasing::lock_table::fetched_lock_table;
+use crate::leasing::release;
+use crate::leasing::release::Released;
+use crate::leasing::view::LockView;
 use crate::lock::state::TakeOver;
+use crate::machine::error::MachineError;
+use crate::machine::names::taken_names;
+use crate::machine::set_path::change_here;
+use crate::report::transfer::RemoteState;
 use crate::session::facts::parse_time;
 use crate::store::machine::Machine;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::machine_error;
 use crate::workspace::open::Workspace;
-
-/// The longest name that leaves room for a number.
-const LONGEST_BASE: usize = 56;
 
 /// The shortest beginning of an id that stands for a machine.
 const SHORTEST_ID: usize = 4;
@@ -82,8 +79,7 @@ pub struct Forgotten {
 /// What concerns the whole command. A remote that cannot be reached is none.
 pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    workspace.with_locks = true;
-    let (_, unreached) = fetch_if_reached(&mut workspace)?;
+    let fetched = fetch_if_reached(&mut workspace, FetchMode::SessionsAndLocks)?;
     let (machines, bad) = workspace.store.head_snapshot()?.machines()?;
     let locks = locks(&workspace)?;
     let mut machines = rows(&workspace, &machines, &locks)?;
@@ -92,7 +88,7 @@ pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
     Ok(Machines {
         machines,
         unreadable: bad.iter().map(|e| error_chain(e)).collect(),
-        unreached,
+        unreached: fetched.unreached,
     })
 }
 
@@ -107,18 +103,15 @@ pub fn rename_machine(
 ) -> Result<RemoteState, SyncError> {
     {
         let mut workspace = Workspace::open(ctx)?;
-        match fetch(&mut workspace) {
-            // Then it is told apart by what was known last.
-            Ok(_) | Err(SyncError::Remote(_)) => {}
-            Err(e) => return Err(e),
-        }
+        // Without the remote, the names as of the last fetch count.
+        fetch_if_reached(&mut workspace, FetchMode::Sessions)?;
         let found = machine
             .map(|machine| named(&workspace, machine))
             .transpose()?;
         if let Some(other) = found.filter(|found| found.id != workspace.machine.id) {
             return Err(MachineError::NotThisMachine { name: other.name }.into());
         }
-        if taken(&workspace)?.contains(&name.to_lowercase()) {
+        if taken_names(&workspace.store, &workspace.machine.id)?.contains(&name.to_lowercase()) {
             return Err(MachineError::NameTaken {
                 name: name.to_owned(),
             }
@@ -134,8 +127,7 @@ pub fn rename_machine(
 /// [`MachineError::ThisMachine`], that there is no such machine, and if the remote cannot be reached.
 pub fn machine_to_forget(ctx: &Context<'_>, machine: &str) -> Result<Forgotten, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    workspace.with_locks = true;
-    fetch(&mut workspace)?;
+    fetch(&mut workspace, FetchMode::SessionsAndLocks)?;
     let found = named(&workspace, machine)?;
     if found.id == workspace.machine.id {
         return Err(MachineError::ThisMachine { name: found.name }.into());
@@ -193,7 +185,7 @@ pub fn forget_machine(
 
 fn take_from_list(ctx: &Context<'_>, id: &MachineId) -> Result<RemoteState, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    fetch(&mut workspace)?;
+    fetch(&mut workspace, FetchMode::Sessions)?;
     let head = workspace.store.head()?;
     let mut tx = workspace.store.begin(head.as_ref())?;
     if let Some(machine) = tx.base().machine(id)? {
@@ -205,27 +197,6 @@ fn take_from_list(ctx: &Context<'_>, id: &MachineId) -> Result<RemoteState, Sync
         )?;
     }
     Ok(push_remaining_refs(&mut workspace)?.0)
-}
-
-/// The name that this machine wants to have, with a number if another machine has it.
-pub(crate) fn free_name(workspace: &Workspace<'_>) -> Result<String, SyncError> {
-    let wanted = &workspace.ctx.settings.machine.name;
-    let taken = taken(workspace)?;
-    let base: String = wanted.chars().take(LONGEST_BASE).collect();
-    let numbered = (2..).map(|n: u32| format!("{base}-{n}"));
-    let mut names = std::iter::once(wanted.clone()).chain(numbered);
-    Ok(names
-        .find(|name| !taken.contains(&name.to_lowercase()))
-        .expect("there are more numbers than machines"))
-}
-
-/// The names of the other machines, in lower case.
-fn taken(workspace: &Workspace<'_>) -> Result<BTreeSet<String>, SyncError> {
-    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
-    let others = machines
-        .into_iter()
-        .filter(|machine| machine.id != workspace.ctx.settings.machine.id);
-    Ok(others.map(|machine| machine.name.to_lowercase()).collect())
 }
 
 /// The one machine that is called so, or whose id begins so.

@@ -2,6 +2,7 @@
 
 pub mod directory;
 pub mod error;
+pub mod names;
 pub mod notes;
 pub mod sessions_stored_before;
 pub mod set_path;

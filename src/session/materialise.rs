@@ -5,7 +5,6 @@
 //!
 //! An undo works through a journal from its end. What it cannot take back stays entered, with what was kept for it.
 
-use crate::domain::error::error_chain;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -17,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SessionError;
 use super::files::directories;
+use crate::domain::error::error_chain;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::{
     Appender, AtomicFile, FileStamp, PathError, create_private_dir_all, is_executable,

@@ -228,6 +228,21 @@ impl<'store> Snapshot<'store> {
         self.machine_at(&layout::machine(id), id)
     }
 
+    /// Returns the file of a machine; `None` if it is missing or damaged.
+    ///
+    /// # Errors
+    /// If a newer ccsync wrote it, or the store cannot be read.
+    pub fn readable_machine(&self, id: &MachineId) -> Result<Option<Machine>, StoreError> {
+        match self.machine(id) {
+            Err(StoreError::Malformed { source, .. })
+                if !matches!(source, ManifestError::Newer(_)) =>
+            {
+                Ok(None)
+            }
+            machine => machine,
+        }
+    }
+
     /// One machine that was forgotten.
     ///
     /// # Errors

@@ -225,6 +225,14 @@ impl<'store> Transaction<'store> {
         Ok(())
     }
 
+    /// Returns true if the base has exactly this version of a machine's file.
+    ///
+    /// # Errors
+    /// As for [`Snapshot::readable_machine`].
+    pub fn has_machine(&self, machine: &Machine) -> Result<bool, StoreError> {
+        Ok(self.base.readable_machine(&machine.id)?.as_ref() == Some(machine))
+    }
+
     /// Writes the file of a machine. One that was forgotten is back with that.
     ///
     /// # Errors

@@ -3,11 +3,11 @@
 //! Owns every look at environment variables, directories of the platform, the host's name and the terminal. Must not be
 //! read a second time: later code gets the value and sees one truth.
 
-use crate::domain::error::UserError;
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 
+use crate::domain::error::UserError;
 use crate::domain::placeholder::System;
 
 /// What the process was started with.

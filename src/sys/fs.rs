@@ -7,21 +7,21 @@ mod append;
 mod atomic;
 mod umask;
 
-use crate::domain::error::UserError;
-use crate::domain::shell::shell_word;
-use crate::sys::set_aside::move_aside_command;
 use std::fs::{self, File, FileTimes, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-
 pub use append::{Appender, LengthChanged};
 pub use atomic::{AtomicFile, is_leftover, write_atomic, write_cache};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 pub use umask::restrict_umask;
 pub(super) use umask::users_umask;
+
+use crate::domain::error::UserError;
+use crate::domain::shell::shell_word;
+use crate::sys::set_aside::move_aside_command;
 
 /// What could not be done to which path.
 #[derive(Debug, thiserror::Error)]
@@ -209,6 +209,23 @@ pub fn remove_file_if_exists(path: &Path) -> Result<bool, PathError> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(e) => Err(PathError::new("remove", path, e)),
     }
+}
+
+/// Resolves the links of the part of `path` that exists; the rest is appended unchanged.
+pub fn canonicalize_existing(path: &str) -> String {
+    let path = Path::new(path);
+    for ancestor in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (fs::canonicalize(ancestor), path.strip_prefix(ancestor)) {
+            // `join` with nothing would add a separator.
+            let whole = if rest.as_os_str().is_empty() {
+                real
+            } else {
+                real.join(rest)
+            };
+            return whole.to_string_lossy().into_owned();
+        }
+    }
+    path.to_string_lossy().into_owned()
 }
 
 /// The temporary files in a directory and below; links are not followed. Each is being written, or its writer was killed.

@@ -4,7 +4,6 @@
 //! Owns the lock files. They are never deleted: a process may still hold an unlinked file while another locks a new one of
 //! the same name, and then both believe that they are alone.
 
-use crate::domain::error::{ErrorKind, UserError};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
@@ -13,6 +12,7 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::fs::{self, PathError};
 use super::signal::Interrupted;
+use crate::domain::error::{ErrorKind, UserError};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);

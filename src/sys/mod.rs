@@ -13,3 +13,4 @@ pub mod parallel;
 pub mod process;
 pub mod set_aside;
 pub mod signal;
+pub mod temp;

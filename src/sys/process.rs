@@ -5,18 +5,18 @@
 mod alive;
 mod listen;
 
-use crate::domain::error::{ErrorKind, UserError};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use super::fs;
-use super::signal::{self, Interrupted};
+pub use alive::{pid_is_alive, process_start_ticks};
 use listen::{End, Listener};
 
-pub use alive::{pid_is_alive, process_start_ticks};
+use super::fs;
+use super::signal::{self, Interrupted};
+use crate::domain::error::{ErrorKind, UserError};
 
 /// What [`Program::bare_env`] leaves.
 const NEEDED_VARIABLES: [&str; 6] = ["PATH", "TMPDIR", "TEMP", "TMP", "SystemRoot", "PATHEXT"];

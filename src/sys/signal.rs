@@ -6,8 +6,9 @@
 //! While another program has the terminal ([`lend_terminal`]), Ctrl-C is that program's business and counts for nothing here; being told
 //! to end is noted for whoever lent it.
 
-use crate::domain::error::{ErrorKind, UserError, please_report};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+
+use crate::domain::error::{ErrorKind, UserError, please_report};
 
 static ARRIVED: AtomicUsize = AtomicUsize::new(0);
 static ANSWERED: AtomicUsize = AtomicUsize::new(0);

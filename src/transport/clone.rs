@@ -2,8 +2,6 @@
 //!
 //! Made beside its place and then renamed, so that an interrupted one leaves nothing behind. Must not decide what is cloned, or where to.
 
-use crate::domain::error::{ErrorKind, UserError};
-use crate::domain::shell::shell_word;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +10,9 @@ use std::sync::Arc;
 use super::git_cli::GitCli;
 use super::remote::{RemoteError, check_access};
 use super::url::RemoteUrl;
+use crate::domain::error::{ErrorKind, UserError};
 use crate::domain::progress::Progress;
+use crate::domain::shell::shell_word;
 use crate::sys::env::GitEnv;
 use crate::sys::fs::{PathError, create_users_dir_all, move_dir, remove_empty_dirs};
 use crate::sys::signal::Interrupted;

@@ -2,18 +2,17 @@
 //!
 //! Owns these values and the errors. Must not run anything.
 
-use crate::domain::error::{ErrorKind, UserError, please_report};
-use crate::domain::shell::shell_word;
-use crate::sys::failure::is_full;
 use std::fmt;
 use std::path::Path;
 
-use crate::domain::id::CommitId;
-use crate::sys::process::ProcessError;
-use crate::sys::signal::Interrupted;
-
 use super::failure;
 use super::porcelain::GitVersion;
+use crate::domain::error::{ErrorKind, UserError, please_report};
+use crate::domain::id::CommitId;
+use crate::domain::shell::shell_word;
+use crate::sys::failure::is_full;
+use crate::sys::process::ProcessError;
+use crate::sys::signal::Interrupted;
 
 /// The oldest `git` that is tested: that of Ubuntu 22.04.
 pub const OLDEST_GIT: GitVersion = GitVersion {

@@ -21,7 +21,7 @@ use crate::domain::placeholder::Placeholders;
 use crate::domain::project::ProjectIdentity;
 use crate::domain::session_file::SessionFile;
 use crate::domain::size::ByteSize;
-use crate::flows::plan::Local;
+use crate::localize::local_copy::LocalCopy;
 use crate::rewrite::{collapse_path, expand_path};
 use crate::session::discover::LocalSession;
 use crate::session::facts::Facts;
@@ -482,12 +482,9 @@ fn project_of(workspace: &Workspace<'_>, session: &LocalSession) -> ProjectOfSes
 /// Reads the first records, and the repository of the directory that they name; where that is not here, what the store has of it.
 fn read_project(workspace: &Workspace<'_>, session: &LocalSession) -> ProjectOfSession {
     let mut facts = Facts::default();
-    let first = Local {
-        session,
-        live: false,
-    }
-    .open(&SessionFile::Transcript, 0)
-    .and_then(|mut text| text.next_lines());
+    let first = LocalCopy::closed(session)
+        .open(&SessionFile::Transcript, 0)
+        .and_then(|mut text| text.next_lines());
     facts.absorb(&first.unwrap_or_default());
     let directory = facts.project(session.directory_name()).map(str::to_owned);
     let here = directory

@@ -1,10 +1,10 @@
 //! Where the files of this machine lie.
 
-use crate::domain::url::RemoteUrl;
-use crate::workspace::error::SyncError;
 use std::path::PathBuf;
 
+use crate::domain::url::RemoteUrl;
 use crate::sys::env::Env;
+use crate::workspace::error::SyncError;
 
 /// Where this machine's clone lies.
 pub fn store_path(env: &Env) -> PathBuf {

@@ -11,6 +11,7 @@ use crate::store;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::{leftovers, remove_file_if_exists};
 use crate::sys::lock::{ChildProcessLock, ProcessLock};
+use crate::sys::temp::StagingDir;
 use crate::transport::url::Kind;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
@@ -46,7 +47,7 @@ pub(crate) fn recover(
     fail_point("before what the dead left is removed");
     remove_stale_files(&dirs.state, || ());
     written_directories(&ctx.env.claude_dir).for_each(|place| remove_stale_files(&place, || ()));
-    crate::import::source::remove_stale_staging(&dirs.state, ctx.clock.now());
+    StagingDir::remove_stale(&dirs.state, ctx.clock.now());
     remove_stale_files(&dirs.config, || ctx.clock.sleep(CONFIG_WRITE));
     if let Kind::Local(remote) = remote_url(ctx.env, ctx.settings.remote.as_deref())?.kind() {
         store::remove_stale_locks_of_remote(remote)?;

@@ -4,8 +4,6 @@
 //! is searched for that stands in the store as it is, however the rest is escaped or abbreviated there; a record also only if it matches the
 //! *sketch*: the whole, drawn so roughly that nothing of that matters. So no line that says it is missed, and nearly none is taken apart in vain. Pure.
 
-use crate::domain::error::{ErrorKind, UserError};
-use crate::workspace::error::SyncError;
 use std::ops::Range;
 
 use regex::{Regex, RegexBuilder, bytes};
@@ -15,6 +13,8 @@ use crate::browse::search::fragment::Fragment;
 use crate::browse::search::parts::parts;
 use crate::browse::search::sketch::sketch;
 use crate::browse::search::written::Written;
+use crate::domain::error::{ErrorKind, UserError};
+use crate::workspace::error::SyncError;
 
 /// How to read what is searched for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -6,7 +6,6 @@
 //! * [`targets`]: which sessions, the newest first
 //! * [`scan`]: one session; [`hits`]: one text
 
-use crate::workspace::lookup::LookupScope;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -25,6 +24,7 @@ use crate::sys::parallel::{cores, in_order};
 use crate::sys::signal::{self, interrupted};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::read_only::{Stored, localizer};
 
 /// What to search for, and where.

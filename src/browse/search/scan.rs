@@ -1,6 +1,5 @@
 //! Searching one session: its text, piece by piece, is looked through as bytes, and lines that may say it are taken apart.
 
-use crate::localize::error::StoredDataError;
 use std::borrow::Cow;
 
 use crate::browse::search::hits::{Found, Occasion};
@@ -8,6 +7,7 @@ use crate::browse::search::pattern::{Candidates, Pattern};
 use crate::domain::found::Speaker;
 use crate::domain::path::RelativeName;
 use crate::domain::session_file::SessionFile;
+use crate::localize::error::StoredDataError;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{LocalText, segment_at, text_kind};
 use crate::rewrite::TextKind;

@@ -1,6 +1,5 @@
 //! Which sessions are searched, in which order, and from which line on.
 
-use crate::workspace::lookup::machine_error;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,6 +15,7 @@ use crate::store::manifest::Manifest;
 use crate::store::snapshot::SessionState;
 use crate::store::{Snapshot, StoreError};
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::machine_error;
 use crate::workspace::read_only::{MachineNames, is_called, machine_names, session_name};
 
 /// A session to be searched.

@@ -4,11 +4,11 @@
 //! or with one that cannot be read, while another ccsync is at work, and offline. Nothing is changed but a branch that is made on the remote
 //! and removed again, to see whether locks are allowed; what has to be written for that is in a temporary directory. Nothing waits for long.
 
-use crate::check::doctor::{local, programs, remote, store};
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::check::doctor::{local, programs, remote, store};
 use crate::config::{Config, ConfigError, Settings};
 use crate::domain::url::project_identity;
 use crate::sys::clock::Clock;

@@ -1,9 +1,11 @@
 //! `ccsync import`: what claude-session-sync has stored, or a copy of the client's directory, comes into the store.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::init;
-use crate::cli::app::App;
+use crate::cli::app::{App, current_dir};
 use crate::cli::args::JsonFlag;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
@@ -16,14 +18,13 @@ use crate::ui::output::Screen;
 use crate::ui::report;
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, paint};
-use std::path::Path;
 
 /// Take over the sessions of claude-session-sync, or of a copy of ~/.claude
 ///
 /// Nothing at the source is changed, and none of its locks is taken. Sessions keep their ids; what is here already is continued,
 /// or kept beside as a fork. `ccsync pull` then brings them to where the client looks for them.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ImportArgs {
     /// A clone, a git repository, or a directory with projects/ [default: ~/.claude-session-sync/repo]
     #[arg(value_name = "PATH|URL")]
     source: Option<String>,
@@ -36,13 +37,13 @@ pub(crate) struct Args {
 
 /// JSON schema, version 1: the fields of [`ImportReport`], and the command for each of its proposals.
 #[derive(Serialize)]
-struct Document<'a> {
+struct ImportDocument<'a> {
     #[serde(flatten)]
     report: &'a ImportReport,
     commands: Vec<String>,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &ImportArgs, app: &mut App) -> Result<Exit, CliError> {
     if !args.dry_run {
         init::ensure(app)?;
     }
@@ -52,7 +53,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         let commands = report.proposals.iter().map(command).collect();
         app.print_json(
             "import",
-            &Document {
+            &ImportDocument {
                 report: &report,
                 commands,
             },
@@ -65,14 +66,14 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     Ok(Exit::of_report(&report.report))
 }
 
-fn source(args: &Args, app: &App) -> Result<Source, CliError> {
+fn source(args: &ImportArgs, app: &App) -> Result<Source, CliError> {
     let usual = || usual_source(&app.env).map(|path| path.to_string_lossy().into_owned());
     let text = args
         .source
         .clone()
         .or_else(usual)
         .ok_or(CommandError::NothingToImport)?;
-    Ok(Source::parse(&text, &app.env, &init::current_dir()?)?)
+    Ok(Source::parse(&text, &app.env, &current_dir()?)?)
 }
 
 fn lines(report: &ImportReport, screen: Screen, quiet: bool) -> Vec<String> {

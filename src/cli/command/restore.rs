@@ -30,7 +30,7 @@ const A_FEW: usize = 3;
 /// or the id of a commit as `ccsync log` shows it.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["session", "milestone"]))]
-pub(crate) struct Args {
+pub(crate) struct RestoreArgs {
     /// The session's id, or a beginning of it that only one has
     #[arg(requires = "at")]
     session: Option<SessionId>,
@@ -54,7 +54,7 @@ pub(crate) struct Args {
 }
 
 /// JSON schema, version 1: the fields of [`RestoreReport`].
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &RestoreArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = RestoreRequest {
         what: what(args, app)?,
         as_fork: args.as_fork,
@@ -92,7 +92,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     Ok(skipped.max_severity(Exit::of_remote(&report.remote)))
 }
 
-fn what(args: &Args, app: &App) -> Result<RestoreWhat, CliError> {
+fn what(args: &RestoreArgs, app: &App) -> Result<RestoreWhat, CliError> {
     if let Some(name) = &args.milestone {
         return Ok(RestoreWhat::Milestone(name.clone()));
     }

@@ -1,8 +1,8 @@
 //! Why `gh` did not do what it was asked, as far as its exit code and its words tell. Pure.
 
-use crate::domain::error::{ErrorKind, UserError};
 use std::fmt;
 
+use crate::domain::error::{ErrorKind, UserError};
 use crate::domain::url::redact;
 use crate::sys::process::{Output, ProcessError};
 use crate::sys::signal::Interrupted;

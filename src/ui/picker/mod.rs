@@ -18,7 +18,6 @@ impl UserError for PickError {}
 #[cfg(test)]
 mod tests;
 
-use crate::domain::error::UserError;
 use std::io::{self, IsTerminal};
 
 use chrono::{DateTime, Utc};
@@ -27,6 +26,7 @@ use self::columns::Wishes;
 use self::draw::Theme;
 use self::state::{State, Step};
 use self::terminal::{Input, Taken};
+use crate::domain::error::UserError;
 use crate::domain::id::SessionId;
 use crate::domain::turn::Turn;
 

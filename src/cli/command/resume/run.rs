@@ -36,7 +36,7 @@ const LOOK: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Runs the client for `session`, whose lock this process holds if it is `locked`, and ends with everything pushed.
-pub(in crate::cli::command) fn client(
+pub(in crate::cli) fn run_client(
     launch: &Launch<'_>,
     session: &SessionId,
     locked: bool,
@@ -311,7 +311,7 @@ fn summarise(
                 sanitize::one_line(reason)
             ));
             app.out
-                .hint("nothing is lost; when the remote is back: ccsync update");
+                .hint("nothing is lost; when the remote is back: ccsync recover");
         }
         RemoteState::UpToDate { .. } | RemoteState::NotContacted if left => {}
         RemoteState::UpToDate {
