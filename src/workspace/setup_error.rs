@@ -13,7 +13,7 @@ pub enum SetupError {
     #[error("this machine is not set up")]
     NotSetUp,
     /// There is a store that is in use with another remote than the default one.
-    #[error("no configuration `{}`, but a store `{}`", path.display(), store.display())]
+    #[error("the configuration `{}` is missing, but this machine has a store: `{}`", path.display(), store.display())]
     ConfigLost {
         /// Where the configuration was.
         path: PathBuf,
