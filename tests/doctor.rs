@@ -220,7 +220,7 @@ fn doctor_client_version_is_checked() {
         &run,
         "client",
         "warning",
-        &["not found", "claude --version"],
+        &["no program", "claude --version"],
     );
 }
 

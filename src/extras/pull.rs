@@ -415,7 +415,7 @@ pub(crate) fn carry_out(
     let Some((theirs, local)) = &change.becomes else {
         if let Some(expected) = expected {
             journal.remove(&path, &expected)?;
-            fail_point("a file beside sessions is removed");
+            fail_point("an extras file is removed");
         }
         return Ok(state.record(&place.name, name, None, None)?);
     };
@@ -429,7 +429,7 @@ pub(crate) fn carry_out(
     } else {
         Some(journal.write_text(&path, expected.as_ref(), local, executable)?)
     };
-    fail_point("a file beside sessions is written");
+    fail_point("an extras file is written");
     state.record(&place.name, name, stamp, Some(theirs))?;
     let executable = executable && knows_executables();
     state.note(

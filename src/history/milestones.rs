@@ -68,7 +68,7 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
     pushed.add_beside(std::mem::take(&mut merged.extras));
     pushed.add_beside(crate::extras::push::push(&mut workspace, false)?);
     add_merge_notes(&mut pushed, &workspace, merged)?;
-    fail_point("a milestone is about to be named");
+    fail_point("before a milestone is created");
     let head = workspace.store.head()?.ok_or(MilestoneError::Empty)?;
     let milestone = Milestone::new(
         name.clone(),

@@ -170,7 +170,7 @@ impl Restoring<'_> {
             .iter()
             .for_each(|step| workspace.index.forget(&step.target.id));
         workspace.save()?;
-        fail_point("what is here is stored before a restore");
+        fail_point("local changes are stored before a restore");
         Ok(())
     }
 }
@@ -251,14 +251,14 @@ impl InPlace {
         };
         let then = workspace.store.snapshot(Some(&self.target.commit))?;
         let (_, now) = self.writing.carry_out(&writer, &then, id)?;
-        fail_point("a session is put back");
+        fail_point("a session is restored");
         let Some(mut now) = now else { return Ok(()) };
         for name in &self.excess {
             if let Some(stamp) = now.files.remove(name) {
                 journal.remove(&file_path(&now.directory, id, name), &stamp)?;
             }
         }
-        fail_point("what came later beside it is gone");
+        fail_point("newer files of a session are removed");
         now.files.retain(|name, _| !self.only_here.contains(name));
         match workspace.store.head_snapshot()?.state(id)? {
             Some(state) if state != self.target.state => workspace.held.hold(&now, state),

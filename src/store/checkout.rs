@@ -96,7 +96,7 @@ impl Checkout {
     fn read(&self, entry: &Entry, text: &mut Vec<u8>) -> bool {
         let path = self.root.join(&entry.path);
         let is_as_entered = |metadata: &fs::Metadata| {
-            metadata.is_file() && self.describes(entry, FileStamp::of(metadata))
+            metadata.is_file() && self.describes(entry, FileStamp::from_metadata(metadata))
         };
         if !fs::symlink_metadata(&path).is_ok_and(|metadata| is_as_entered(&metadata)) {
             return false;

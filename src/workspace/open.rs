@@ -214,7 +214,7 @@ impl<'a> Workspace<'a> {
         // First: once the index has forgotten a session, nothing else knows that it was here.
         self.gone.save()?;
         self.held.save()?;
-        fail_point("what was removed is saved");
+        fail_point("deleted sessions are saved");
         self.index.follow(&self.store)?;
         self.index.record_projects(self.filter.take_learned());
         let _ = self.index.save(&index_path(self.ctx.env));

@@ -7,6 +7,7 @@
 //! * [`scan`]: one session; [`hits`]: one text
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use crate::browse::search::hits::Found;
@@ -18,7 +19,7 @@ use crate::domain::error::error_chain;
 use crate::domain::found::SessionHits;
 use crate::domain::id::{CommitId, SessionId};
 use crate::localize::localizer::Localizer;
-use crate::rewrite::every_spelling;
+use crate::rewrite::every_path_form;
 use crate::store::{Checkout, Snapshot, Store};
 use crate::sys::parallel::{cores, in_order};
 use crate::sys::signal::{self, interrupted};
@@ -172,15 +173,18 @@ pub(crate) fn on_all_cores<'i, T: Sync, R: Send>(
     in_order(
         items,
         cores(),
-        |each| {
+        |queue| {
             // Without a handle, what needs one is named as unreadable.
             let store = at.and_then(|at| Store::open_without_repair(&at.store).ok());
             let snapshot = store
                 .as_ref()
                 .and_then(|store| store.snapshot(at?.head.as_ref()).ok());
-            each(&mut |item| step(snapshot.as_ref(), item));
+            queue.each(|item| step(snapshot.as_ref(), item));
         },
-        take,
+        &mut |result| match take(result) {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        },
     );
 }
 
@@ -221,11 +225,11 @@ pub(crate) fn written_for_placeholders(localizer: &Localizer, targets: &[Target]
         })
     };
     let here = localizer.localising(manifests());
-    let mut paths: BTreeSet<String> = here.iter().flat_map(every_spelling).collect();
+    let mut paths: BTreeSet<String> = here.iter().flat_map(every_path_form).collect();
     let mut seen = BTreeSet::new();
     for (key, placeholders) in manifests().flat_map(|manifest| &manifest.placeholders) {
         if seen.insert(key) {
-            paths.extend(every_spelling(placeholders));
+            paths.extend(every_path_form(placeholders));
         }
     }
     Written::new(&paths)

@@ -73,7 +73,7 @@ fn client(patient: &DoctorContext<'_>) -> Check {
     let said = match &asked {
         Ok(out) => String::from_utf8_lossy(&out.stdout),
         Err(ProcessError::NotFound { .. }) => {
-            return Check::warning(CLIENT, "`claude` was not found on the PATH", TRY);
+            return Check::warning(CLIENT, "no program `claude` on the PATH", TRY);
         }
         Err(e) => return Check::warning(CLIENT, e.to_string(), TRY),
     };

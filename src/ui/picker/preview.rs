@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use textwrap::{Options, WordSplitter, wrap};
 
-use super::state::Key;
+use super::key::Key;
 use crate::domain::turn::{Turn, Who};
 use crate::ui::format::{age, count};
 use crate::ui::sanitize;
@@ -30,7 +30,7 @@ pub(super) struct Line {
 }
 
 /// The turns of one session on the screen.
-pub(super) struct Look {
+pub(super) struct PreviewPane {
     turns: Result<Vec<Turn>, String>,
     lines: Vec<Line>,
     /// For which width `lines` are.
@@ -40,7 +40,7 @@ pub(super) struct Look {
     below: usize,
 }
 
-impl Look {
+impl PreviewPane {
     pub(super) fn new(turns: Result<Vec<Turn>, String>) -> Self {
         Self {
             turns,

@@ -1,15 +1,16 @@
-//! The ways in which a root's path is written, and the tag that names each of them in a placeholder.
+//! The forms in which a placeholder's directory is written, and the tag of each form.
 //!
-//! Owns the table of spellings: from a tag and a root to exact bytes. Must not look at any session text.
+//! Owns the table of path forms: from a tag and a placeholder to exact bytes. Must not
+//! look at any session text.
 
 use std::collections::HashSet;
 
-use super::TextKind;
 use super::encoding::{MAX_DEPTH, component_encoded, json_escaped, percent_encoded, slash_escaped};
+use super::kinds::TextKind;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::placeholder::{Placeholder, Placeholders, System};
 
-/// One way of writing a path. The order is that of precedence where two spellings give the same bytes.
+/// One way of writing a path. If two forms have the same bytes, the earlier one is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Style {
     /// As the machine's own system writes it.
@@ -34,12 +35,12 @@ pub(super) enum Style {
     ClientDir,
 }
 
-/// Which spelling of which of a root's two paths.
+/// One form of one of a placeholder's two paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Tag {
     /// The symlink-free path instead of the path.
     pub(super) resolved: bool,
-    /// The drive letter in the other case than the root has it.
+    /// The drive letter in the other case than the placeholder has it.
     pub(super) other_case: bool,
     /// How the path is written.
     pub(super) style: Style,
@@ -47,7 +48,7 @@ pub(super) struct Tag {
     pub(super) depth: Option<u8>,
 }
 
-/// What separates the components of a path in some spelling.
+/// Separator of path components in a path form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Separator {
     /// `/`
@@ -62,11 +63,11 @@ pub(super) enum Separator {
     PercentSlash,
     /// `%5C`
     PercentBackslash,
-    /// `-`, which is not told from a hyphen in a name.
+    /// `-`, which cannot be distinguished from a hyphen in a name.
     Hyphen,
 }
 
-/// What a spelling begins with: it decides what may stand before it.
+/// First character of a path form; it decides which text may precede the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lead {
     /// A slash, perhaps escaped.
@@ -110,7 +111,8 @@ impl Style {
         }
     }
 
-    /// Whether a tag of this style can have this depth; for most, it is then up to the path.
+    /// Returns true if a tag of this style can have this depth. For most styles the path
+    /// decides further.
     fn can_have(self, depth: Option<u8>) -> bool {
         match self {
             Self::Slashes => depth.is_some_and(|depth| (1..=MAX_DEPTH).contains(&depth)),
@@ -119,7 +121,7 @@ impl Style {
         }
     }
 
-    /// What separates components after a path in this style; `depth` as in the tag.
+    /// Returns the separator of components in this style; `depth` as in the tag.
     pub(super) fn separator(self, system: System, depth: u8) -> Separator {
         match self {
             Self::Native if system.is_windows() => Separator::Backslashes(1 << depth),
@@ -133,7 +135,7 @@ impl Style {
         }
     }
 
-    /// What a path in this style begins with; `depth` as in the tag.
+    /// Returns the kind of first character in this style; `depth` as in the tag.
     pub(super) fn lead(self, system: System, depth: u8) -> Lead {
         match self {
             Self::ClientDir => Lead::Name,
@@ -149,7 +151,7 @@ impl Style {
 }
 
 impl Tag {
-    /// The plain spelling.
+    /// The plain path form.
     pub(super) const PLAIN: Self = Self {
         resolved: false,
         other_case: false,
@@ -157,7 +159,7 @@ impl Tag {
         depth: None,
     };
 
-    /// The tag as it stands in a placeholder after the colon; empty for the plain spelling.
+    /// The tag as it stands in a placeholder after the colon; empty for the plain path form.
     pub(super) fn text(self) -> String {
         let flag = |on, letter| if on { letter } else { "" };
         let depth = self.depth.map(|d| d.to_string()).unwrap_or_default();
@@ -169,12 +171,13 @@ impl Tag {
         )
     }
 
-    /// Whether the spelling is looked for in text of this kind: in JSON all text is inside a string, one level deep.
+    /// Returns true if the path form is looked for in text of this kind: in JSON all text
+    /// is inside a string, one level deep.
     pub(super) fn is_possible_in(self, kind: TextKind) -> bool {
         kind == TextKind::Plain || self.depth != Some(0)
     }
 
-    /// The path of `root` that the tag speaks of, if the root has it.
+    /// The path of `placeholder` that the tag speaks of, if the placeholder has it.
     pub(super) fn path(self, root: &Placeholder) -> Option<&str> {
         if self.resolved {
             root.resolved.as_deref()
@@ -184,16 +187,16 @@ impl Tag {
     }
 }
 
-/// The placeholder of a root in one spelling: `{{HOME}}`, `{{HOME:f}}`.
+/// Returns the placeholder text of one path form: `{{HOME}}`, `{{HOME:f}}`.
 pub(super) fn placeholder(root: &Placeholder, tag: Tag) -> String {
     let tag = tag.text();
     let colon = if tag.is_empty() { "" } else { ":" };
     format!("{{{{{}{colon}{tag}}}}}", root.name)
 }
 
-/// The bytes of `path` in the spelling `tag`; `None` if the path has no such spelling, or if the tag has a depth that
-/// makes no difference, or lacks one that does.
-pub(super) fn spell(system: System, path: &str, tag: Tag) -> Option<String> {
+/// Returns `path` in the form `tag`. `None` if the path has no such form, if the tag has a
+/// depth that makes no difference, or if it misses one that does.
+pub(super) fn path_form(system: System, path: &str, tag: Tag) -> Option<String> {
     if !tag.style.can_have(tag.depth) {
         return None;
     }
@@ -213,8 +216,9 @@ pub(super) fn spell(system: System, path: &str, tag: Tag) -> Option<String> {
     }
 }
 
-/// Every spelling of every root, in order of precedence, without those whose bytes an earlier one has.
-pub(super) fn spellings(
+/// Every path form of every placeholder, in order of precedence, without those whose
+/// bytes an earlier one has.
+pub(super) fn path_forms(
     placeholders: &Placeholders,
 ) -> impl Iterator<Item = (&Placeholder, Tag, String)> {
     let mut seen = HashSet::new();
@@ -226,12 +230,21 @@ pub(super) fn spellings(
                 .map(move |root| (root, tag))
         })
         .filter_map(|(root, tag)| {
-            Some((root, tag, spell(placeholders.system, tag.path(root)?, tag)?))
+            Some((
+                root,
+                tag,
+                path_form(placeholders.system, tag.path(root)?, tag)?,
+            ))
         })
         .filter(move |(_, tag, bytes)| seen.insert((tag.depth == Some(0), bytes.clone())))
 }
 
-/// Every tag there can be: by style first, so that a native spelling goes before any other.
+/// Returns every text that a path of `placeholders` may have in a session.
+pub fn every_path_form(placeholders: &Placeholders) -> impl Iterator<Item = String> {
+    path_forms(placeholders).map(|(_, _, text)| text)
+}
+
+/// Every tag there can be: by style first, so that a native path form goes before any other.
 pub(super) fn every_tag() -> impl Iterator<Item = Tag> {
     let flags = [(false, false), (true, false), (false, true), (true, true)];
     let depths = || [None].into_iter().chain((0..=MAX_DEPTH).map(Some));
@@ -307,8 +320,8 @@ fn with_other_case(text: &str) -> Option<String> {
     Some(format!("{other}{}", &text[1..]))
 }
 
-/// `-1`, the directory name of `/1`, is also a JSON number: replaced outside of strings it would change what the text
-/// around it means, so it is no spelling.
+/// `-1`, the directory name of `/1`, is also a JSON number. A replacement outside of strings
+/// would change the JSON, so it is no path form.
 fn is_number(name: &str) -> bool {
     name.strip_prefix('-')
         .is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
@@ -321,7 +334,7 @@ mod tests {
     fn all(system: System, path: &str) -> Vec<(String, String)> {
         let root = Placeholder::new(system, "R".parse().expect("name"), path, None).expect("root");
         let placeholders = Placeholders::new(system, [root]);
-        spellings(&placeholders)
+        path_forms(&placeholders)
             .map(|(_, tag, bytes)| (tag.text(), bytes))
             .collect()
     }
@@ -336,7 +349,7 @@ mod tests {
 
     #[test]
     fn path_form_plain_unix_path_has_few_forms() {
-        let spelled = [
+        let written = [
             ("", "/home/al"),
             ("s1", "\\/home\\/al"),
             ("s2", "\\\\/home\\\\/al"),
@@ -344,12 +357,12 @@ mod tests {
             ("c", "%2Fhome%2Fal"),
             ("e", "-home-al"),
         ];
-        expect(System::Linux, "/home/al", &spelled);
+        expect(System::Linux, "/home/al", &written);
     }
 
     #[test]
     fn path_form_special_characters_add_forms() {
-        let spelled = all(System::Macos, "/a \"b");
+        let written = all(System::Macos, "/a \"b");
         for expected in [
             ("0", "/a \"b"),
             ("2", "/a \\\\\\\"b"),
@@ -358,15 +371,15 @@ mod tests {
             ("e", "-a--b"),
         ] {
             assert!(
-                spelled.contains(&(expected.0.to_owned(), expected.1.to_owned())),
-                "{expected:?} in {spelled:?}"
+                written.contains(&(expected.0.to_owned(), expected.1.to_owned())),
+                "{expected:?} in {written:?}"
             );
         }
     }
 
     #[test]
     fn path_form_windows_path_has_many_forms() {
-        let spelled = all(System::Windows, "C:\\Users\\al");
+        let written = all(System::Windows, "C:\\Users\\al");
         for expected in [
             ("0", "C:\\Users\\al"),
             ("1", "C:\\\\Users\\\\al"),
@@ -382,18 +395,18 @@ mod tests {
             ("le", "c--Users-al"),
         ] {
             assert!(
-                spelled.contains(&(expected.0.to_owned(), expected.1.to_owned())),
-                "{expected:?} in {spelled:?}"
+                written.contains(&(expected.0.to_owned(), expected.1.to_owned())),
+                "{expected:?} in {written:?}"
             );
         }
     }
 
     #[test]
     fn path_form_wsl_drive_has_windows_form() {
-        let spelled = all(System::Wsl, "/mnt/c/Users/al");
+        let written = all(System::Wsl, "/mnt/c/Users/al");
         assert!(
-            spelled.contains(&("b1".to_owned(), "C:\\\\Users\\\\al".to_owned())),
-            "{spelled:?}"
+            written.contains(&("b1".to_owned(), "C:\\\\Users\\\\al".to_owned())),
+            "{written:?}"
         );
         assert!(
             !all(System::Wsl, "/home/al")
@@ -412,7 +425,7 @@ mod tests {
         )
         .expect("root");
         let placeholders = Placeholders::new(System::Linux, [root]);
-        let tags: Vec<_> = spellings(&placeholders)
+        let tags: Vec<_> = path_forms(&placeholders)
             .map(|(root, tag, _)| placeholder(root, tag))
             .collect();
         assert_eq!(tags[..2], ["{{R}}", "{{R:r}}"]);
