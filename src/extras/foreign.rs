@@ -220,7 +220,7 @@ impl Taking<'_, '_> {
         let (doc, outcome) = match stored {
             None => (theirs, ExtraOutcome::Sent),
             Some((doc, _)) if theirs.is_still(&doc) => {
-                bundle.note_import(&text.name, &hash);
+                bundle.record_import(&text.name, &hash);
                 return Ok(None);
             }
             Some((doc, by)) => {
@@ -256,7 +256,7 @@ impl Taking<'_, '_> {
                 0,
             )));
         }
-        bundle.note_import(&text.name, &hash);
+        bundle.record_import(&text.name, &hash);
         if !self.writers.iter().any(|known| known.id == writer.id) {
             self.writers.push(writer.clone());
         }

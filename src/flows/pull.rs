@@ -578,11 +578,11 @@ impl<'a> Puller<'a> {
                 }
                 Ok(_) => *step = PullStep::Nothing,
                 Err(SyncError::ChangedAlready(_)) => {
-                    tx.forget_incomplete_sessions()?;
+                    tx.discard_incomplete_sessions()?;
                     later.push(id.clone());
                 }
                 Err(e) if e.is_about_one_session() => {
-                    tx.forget_incomplete_sessions()?;
+                    tx.discard_incomplete_sessions()?;
                     *step = PullStep::Skip(error_chain(&e));
                 }
                 Err(e) => return Err(e),

@@ -420,11 +420,11 @@ fn store_one(
             differences.down.is_empty() && differences.parted.is_none() && !local.live,
         ))),
         Err(SyncError::ChangedAlready(_)) => {
-            tx.forget_incomplete_sessions()?;
+            tx.discard_incomplete_sessions()?;
             Ok(None)
         }
         Err(e) if e.is_about_one_session() => {
-            tx.forget_incomplete_sessions()?;
+            tx.discard_incomplete_sessions()?;
             Ok(Some((
                 skipped(workspace, &local.session.id, error_chain(&e)),
                 false,
@@ -490,7 +490,7 @@ fn commit(
     ctx.progress.begin(Phase::Commit, 0, 0);
     let time = ctx.clock.now();
     machine.record_push(time);
-    tx.put_machine(machine)?;
+    tx.write_machine(machine)?;
     let stored = |o: &Outcome| {
         matches!(
             o,

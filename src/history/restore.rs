@@ -18,7 +18,7 @@ use crate::domain::when::When;
 use crate::flows::plan::described;
 use crate::flows::remote_sync::send;
 use crate::history::error::HistoryError;
-use crate::history::log::{states_at_merges_too, stored_session_named};
+use crate::history::log::{go_on, stored_session_named};
 use crate::history::milestones::commit_of;
 use crate::history::restore_as_fork::AsFork;
 use crate::history::restore_in_place::InPlace;
@@ -31,7 +31,7 @@ use crate::session::materialise;
 use crate::session::materialise::Journal;
 use crate::store::manifest::Manifest;
 use crate::store::milestone::MilestoneName;
-use crate::store::snapshot::SessionState;
+use crate::store::{SessionState, Steps};
 use crate::sys::fail_point::fail_point;
 use crate::sys::signal;
 use crate::workspace::context::Context;
@@ -194,7 +194,12 @@ impl Target {
         match when {
             When::Time(time) => Self::at_time(workspace, id, *time),
             When::Commit(prefix) => {
-                let commit = match workspace.store.commits_named(prefix)?.as_slice() {
+                let commit = match workspace
+                    .store
+                    .history()
+                    .commits_with_prefix(prefix)?
+                    .as_slice()
+                {
                     [] => {
                         return Err(HistoryError::NoSuchCommit {
                             commit: prefix.clone(),
@@ -230,7 +235,9 @@ impl Target {
         id: SessionId,
         time: DateTime<Utc>,
     ) -> Result<Self, SyncError> {
-        let steps = states_at_merges_too(workspace, &id)?;
+        let history = workspace.store.history();
+        let wanted = Steps::ChangesAndMerges;
+        let steps = history.session_steps(&id, wanted, usize::MAX, || go_on(workspace))?;
         let Some(earliest) = steps.iter().map(|step| step.commit.time).min() else {
             return Err(LookupScope::Store.no_session(&id).into());
         };

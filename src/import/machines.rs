@@ -33,7 +33,7 @@ pub(crate) fn proposals(
     origins: &[Origin],
 ) -> Result<Vec<Proposal>, SyncError> {
     let mine = &workspace.ctx.settings.placeholders;
-    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
+    let machines = workspace.store.head_snapshot()?.machines()?;
     let mut proposals: Vec<Proposal> = Vec::new();
     for origin in origins {
         let namesake = |machine: &&Machine| {

@@ -11,8 +11,8 @@ use crate::extras::foreign::IMPORTED;
 use crate::import::foreign::{ForeignMachine, LONGEST};
 use crate::import::text::{Directories, Family};
 use crate::rewrite::collapse_path;
+use crate::store::FORMAT;
 use crate::store::machine::Machine;
-use crate::store::manifest::FORMAT;
 use crate::sys::env::Env;
 
 /// No machine's name is longer here.

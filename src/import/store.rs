@@ -64,7 +64,7 @@ pub(crate) fn carry(
     if dry_run {
         workspace.store = workspace
             .store
-            .scratch(&opened.staging_dir.path().join("store"))?;
+            .create_scratch(&opened.staging_dir.path().join("store"))?;
     }
     let mut report = match opened.layout {
         Layout::Client => client(&mut workspace, opened)?,
@@ -310,7 +310,7 @@ fn store_part(
 
 /// How a machine of the source would look at the store.
 fn views_of(workspace: &Workspace<'_>, origin: &Origin) -> Result<Localizer, SyncError> {
-    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
+    let machines = workspace.store.head_snapshot()?.machines()?;
     let others = machines
         .into_iter()
         .filter(|other| other.id != origin.machine.id)
@@ -342,13 +342,13 @@ pub(crate) fn guarded(
     signal::check().inspect_err(|_| workspace.ctx.progress.end())?;
     match store(tx) {
         Err(SyncError::ChangedAlready(_)) => {
-            tx.forget_incomplete_sessions()?;
+            tx.discard_incomplete_sessions()?;
             let reason =
                 "another copy changed what it belongs to: run the command again".to_owned();
             Ok(Some(skipped_session(workspace, session, reason)))
         }
         Err(e) if e.is_about_one_session() => {
-            tx.forget_incomplete_sessions()?;
+            tx.discard_incomplete_sessions()?;
             Ok(Some(skipped_session(workspace, session, error_chain(&e))))
         }
         result => result,
@@ -403,7 +403,7 @@ pub(crate) fn commit(
         return Ok(());
     }
     if !tx.has_machine(&workspace.machine)? {
-        tx.put_machine(&workspace.machine)?;
+        tx.write_machine(&workspace.machine)?;
     }
     for there in machines
         .iter()
@@ -421,7 +421,7 @@ pub(crate) fn commit(
             &there.name,
             there.placeholders.clone(),
         );
-        tx.put_machine(&Machine {
+        tx.write_machine(&Machine {
             last_push: there.last_push.clone(),
             ..renewed
         })?;

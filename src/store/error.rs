@@ -3,15 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::manifest::{FORMAT, ManifestError};
+use super::format::json::{FORMAT, ManifestError};
 use crate::domain::error::{ErrorKind, UPDATE_CCSYNC, UserError};
 use crate::domain::id::{CommitId, SessionId};
 use crate::sys::failure::{is_full, is_of_file_system};
-use crate::sys::fs::path_hints;
-
-/// Largest number of files read from one tree. A few small trees that contain each other many
-/// times stand for more files than fit anywhere.
-pub(super) const MAX_FILES: usize = 1 << 20;
+use crate::sys::fs::{PathError, path_hints};
 
 /// What can go wrong with the store.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +31,8 @@ pub enum StoreError {
         /// Why not.
         source: io::Error,
     },
-    /// The store has more files than [`MAX_FILES`].
-    #[error("the store has too many files (limit {MAX_FILES})")]
+    /// The store has more files than this program reads.
+    #[error("the store has too many files")]
     TooMany,
     /// The store was written by a newer ccsync.
     #[error("the store has format {found}; this ccsync reads up to {}", FORMAT)]
@@ -147,5 +143,11 @@ impl UserError for StoreError {
 
     fn is_about_one_session(&self) -> bool {
         matches!(self, Self::Session { .. } | Self::Segment { .. })
+    }
+}
+
+impl From<PathError> for StoreError {
+    fn from(error: PathError) -> Self {
+        Self::io(error.action, &error.path, error.source)
     }
 }

@@ -377,7 +377,7 @@ mod tests {
     fn env_missing_home_and_relative_path_are_refused() {
         assert_eq!(
             env(&[]).unwrap_err().to_string(),
-            "the home directory is unknown: set HOME"
+            "cannot find the home directory: HOME is not set"
         );
         let relative = env(&[("HOME", "/h"), ("CLAUDE_CONFIG_DIR", "x")]).unwrap_err();
         assert_eq!(

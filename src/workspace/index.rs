@@ -13,8 +13,8 @@ use crate::domain::id::{CommitId, SessionId};
 use crate::domain::session_file::SessionFile;
 use crate::report::transfer::SessionReport;
 use crate::session::discover::LocalSession;
+use crate::store::SessionState;
 use crate::store::manifest::Manifest;
-use crate::store::snapshot::SessionState;
 use crate::store::{Store, StoreError};
 use crate::sys::fs::{FileStamp, PathError, write_cache};
 
@@ -184,7 +184,7 @@ impl Index {
             return Ok(());
         }
         let now = store.snapshot(head.as_ref())?;
-        let known = self.head.as_ref().filter(|commit| store.has(commit));
+        let known = self.head.as_ref().filter(|commit| store.has_commit(commit));
         if let Some(known) = known {
             for id in now.changed_since(&store.snapshot(Some(known))?)? {
                 let state = now.state(&id)?;

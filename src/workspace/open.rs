@@ -9,10 +9,10 @@ use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::localize::localizer::Localizer;
 use crate::session::discover::{Discovery, LocalSession, discover};
+use crate::store::SessionState;
 use crate::store::machine::Machine;
 use crate::store::manifest::PlaceholdersKey;
-use crate::store::snapshot::SessionState;
-use crate::store::{Author, MOST_LOOSE, MOST_PACKS, Store};
+use crate::store::{Author, MAX_LOOSE_OBJECTS, MAX_PACKS, Store};
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::create_private_dir_all;
 use crate::sys::lock::{ChildProcessLock, ProcessLock};
@@ -115,7 +115,7 @@ impl<'a> Workspace<'a> {
             return Ok(());
         }
         fail_point("before the machine is registered");
-        tx.put_machine(&self.machine)?;
+        tx.write_machine(&self.machine)?;
         let message = format!("machine {}", self.machine.name);
         tx.commit(&self.author(), &message, head.as_slice())?;
         Ok(())
@@ -230,7 +230,7 @@ impl<'a> Workspace<'a> {
         if self.store.needs_repack()
             && let Ok(git) = self.remote()
         {
-            let _ = git.repack_if_needed(MOST_PACKS, MOST_LOOSE);
+            let _ = git.repack_if_needed(MAX_PACKS, MAX_LOOSE_OBJECTS);
         }
     }
 }
@@ -275,7 +275,7 @@ fn this_machines_views(
 fn all_machines(store: &Store) -> Result<Vec<Machine>, SyncError> {
     let snapshot = store.head_snapshot()?;
     let mut machines = snapshot.forgotten_machines()?;
-    machines.extend(snapshot.machines()?.0);
+    machines.extend(snapshot.machines()?);
     Ok(machines)
 }
 
@@ -298,8 +298,8 @@ fn this_machine(ctx: &Context<'_>, store: &Store) -> Result<Machine, SyncError> 
 
 /// What the entries of the index depend on besides files and store.
 fn settings_key(ctx: &Context<'_>) -> String {
-    let placeholders =
-        serde_json::to_string(&PlaceholdersKey::of(&ctx.settings.placeholders)).unwrap_or_default();
+    let placeholders = serde_json::to_string(&PlaceholdersKey::new(&ctx.settings.placeholders))
+        .unwrap_or_default();
     format!(
         "{} {placeholders} {:?} {}",
         ctx.settings.machine.id,

@@ -38,7 +38,7 @@ pub(crate) fn configuration(patient: &DoctorContext<'_>) -> Check {
             ),
         ),
         Ok(None)
-            if crate::store::belongs_to(
+            if crate::store::belongs_to_remote(
                 &store_path(patient.env),
                 &embedded_remote_path(patient.env),
             ) =>
