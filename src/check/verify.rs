@@ -28,7 +28,6 @@ use crate::store::{BRANCH, ObjectCheck, Snapshot};
 use crate::sys::signal::{self, interrupted};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
 use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::session_named;
 use crate::workspace::open::Workspace;
@@ -299,7 +298,11 @@ impl Verifying<'_> {
             }
         }
         if let Some(session) = self.found.sessions.get(id) {
-            check.left_out = filter::left_out(self.workspace, session).map(|why| why.to_string());
+            check.left_out = self
+                .workspace
+                .filter()
+                .push_exclude_reason(session)
+                .map(|why| why.to_string());
             let local = LocalCopy {
                 session,
                 live: running,

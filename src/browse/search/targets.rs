@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::browse::list::read_particulars;
-use crate::browse::search::run::{At, Base, SearchRequest, Unreadable, on_all_cores};
+use crate::browse::search::request::{At, Base, SearchRequest, Unreadable, on_all_cores};
 use crate::domain::error::error_chain;
 use crate::domain::found::SessionName;
 use crate::domain::id::{MachineId, SessionId};

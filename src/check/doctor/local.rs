@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::check::doctor::run::{Check, DoctorContext, TIMEOUT};
+use crate::check::doctor::check::{Check, DoctorContext, TIMEOUT};
 use crate::domain::error::error_chain;
 use crate::session::discover::{discover, projects_dir};
 use crate::sys::fs::{access, free_space};

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::check::doctor::run::{Check, DoctorContext};
+use crate::check::doctor::check::{Check, DoctorContext};
+use crate::domain::error::UPDATE_CCSYNC;
 use crate::domain::error::UserError;
-use crate::domain::error::{UPDATE_CCSYNC, error_chain};
+use crate::domain::error::error_chain;
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::PlaceholderName;
 use crate::lock::claim::load_all;

@@ -9,7 +9,7 @@ use crate::handoff::project_here::MissingProject;
 use crate::ui::format::project;
 use crate::ui::picker::PickError;
 use crate::ui::sanitize;
-use crate::workspace::filter::ExcludeReason;
+use crate::workspace::exclusion::ExcludeReason;
 
 /// Why a session without a lock is not exclusive.
 pub(in crate::cli) const WITHOUT_LOCK: &str = "without a lock another machine may continue the session too; \
