@@ -1,4 +1,4 @@
-//! Takes back what the last pull or restore wrote.
+//! Undoes the last pull or restore.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
 
-/// Takes back what the last pull wrote here; `None` if there is nothing to take back.
+/// Undoes the last pull or restore on this machine; `None` if there is nothing to undo.
 ///
 /// # Errors
-/// [`SyncError::Session`] if the journal of that pull cannot be read.
+/// [`SyncError::Session`] if its journal cannot be read.
 pub fn undo(ctx: &Context<'_>) -> Result<Option<Undone>, SyncError> {
     let workspace = Workspace::open(ctx)?;
     let running = |path: &Path| running_client(&ctx.env.claude_dir, path);

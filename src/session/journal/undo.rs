@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::change::Change;
 use super::file::{Entries, Entry, journals, read_journal, write_journal};
+use crate::domain::error::error_chain;
 use crate::session::SessionError;
 use crate::session::files::own_directories;
 use crate::sys::fail_point::fail_point;
@@ -112,7 +113,7 @@ impl Undo<'_> {
         for entry in entries.list.into_iter().rev() {
             let action = self
                 .one(&entry)
-                .unwrap_or_else(|e| UndoAction::Blocked(with_source(&e)));
+                .unwrap_or_else(|e| UndoAction::Blocked(error_chain(&e)));
             fail_point("a change is undone");
             let reason = match action {
                 UndoAction::Unchanged => continue,
@@ -278,11 +279,6 @@ fn restore(kept: &Path, path: &Path, was: Option<FileStamp>) -> Result<(), Sessi
     file.commit()?;
     remove_file_if_exists(kept)?;
     Ok(())
-}
-
-fn with_source(error: &SessionError) -> String {
-    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
-    format!("{error}{}", source.unwrap_or_default())
 }
 
 #[cfg(test)]
