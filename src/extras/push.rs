@@ -112,7 +112,7 @@ fn commit(
     for bundle in changed {
         bundle.write(&mut tx)?;
     }
-    tx.put_machine(machine)?;
+    tx.write_machine(machine)?;
     let message = format!(
         "push from {}: {files} file{} beside sessions",
         machine.name,

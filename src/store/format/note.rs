@@ -1,71 +1,73 @@
-//! Notes that machines leave each other: one small file each, never changed once it is there.
+//! A note for other machines, in a small file that never changes.
 //!
-//! Owns the format of `notes/<id>.json` (`docs/dev/format.md`) and the checks on what comes from outside.
+//! Owns the format of `notes/<id>.json` (`docs/dev/format.md`).
 
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{FORMAT, ManifestError, parse_versioned, to_json};
+use super::json::{FORMAT, ManifestError, parse_versioned, require, to_json};
 use crate::domain::checked::checked_text;
 use crate::domain::id::MachineId;
 
-/// The longest text of a note, in bytes.
+/// Longest text of a note, in bytes.
 pub const MAX_NOTE_BYTES: usize = 4 << 10;
 
-/// A note's file that is larger is refused unread: each byte of the text may have become an escape of six.
-pub(super) const MAX_FILE_BYTES: usize = 6 * MAX_NOTE_BYTES + (4 << 10);
+/// Largest file of a note that is read. JSON may escape each byte of the text with six.
+pub(crate) const MAX_FILE_BYTES: usize = 6 * MAX_NOTE_BYTES + (4 << 10);
 
-/// No machine has a longer name.
+/// Longest name of a machine, in bytes.
 const MAX_NAME_BYTES: usize = 1 << 10;
 
-/// Names a note: when it was written, so that ids sort by time, and eight random digits. `20261120T140300123Z-1a2b3c4d`.
+/// Id of a note: its time, by which ids sort, and eight random digits.
+///
+/// Example: `20261120T140300123Z-1a2b3c4d`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct NoteId(String);
 
-/// Why a text names no note.
+/// A text is not a valid id of a note.
 #[derive(Debug, thiserror::Error)]
 #[error("it is no note's id")]
 pub struct InvalidNoteId;
 
-/// A note.
+/// A text that one machine leaves for others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// Format version of this file.
     pub format: u32,
-    /// The note, equal to the file's name.
+    /// The note. Equals the name of the file.
     pub id: NoteId,
     /// When it was written, by the clock of its machine.
     pub time: DateTime<Utc>,
-    /// Who wrote it.
+    /// The machine that wrote it.
     pub machine: MachineId,
-    /// How that machine was called then. Untrusted text.
+    /// Name of that machine at the time. Untrusted text.
     pub name: String,
-    /// For whom it is; absent: for all other machines.
+    /// The machine for which it is. Absent if it is for all others.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub for_machine: Option<MachineId>,
-    /// What it says. Untrusted text.
+    /// Its text. Untrusted.
     pub text: String,
 }
 
 impl NoteId {
-    /// The id of a note written at `time`; `random` tells it from others of that moment.
+    /// Returns the id of a note written at `time`. `random` makes it unique.
     pub fn new(time: DateTime<Utc>, random: u32) -> Self {
-        // Times that such an id cannot hold are those of a broken clock.
-        let time = time.clamp(DateTime::UNIX_EPOCH, LAST_TIME);
+        // Only a broken clock gives times that an id cannot hold.
+        let time = time.clamp(DateTime::UNIX_EPOCH, MAX_TIME);
         Self(format!("{}-{random:08x}", time.format("%Y%m%dT%H%M%S%3fZ")))
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 /// The end of the year 9999.
-const LAST_TIME: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
+const MAX_TIME: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
     Some(time) => time,
     None => DateTime::UNIX_EPOCH,
 };
@@ -75,13 +77,12 @@ impl FromStr for NoteId {
 
     fn from_str(text: &str) -> Result<Self, InvalidNoteId> {
         const SHAPE: &[u8] = b"00000000T000000000Z-xxxxxxxx";
-        let fits = |(byte, shape): (u8, &u8)| match shape {
+        let is_allowed = |(byte, shape): (u8, &u8)| match shape {
             b'0' => byte.is_ascii_digit(),
             b'x' => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
             other => byte == *other,
         };
-        let good = text.len() == SHAPE.len() && text.bytes().zip(SHAPE).all(fits);
-        if good {
+        if text.len() == SHAPE.len() && text.bytes().zip(SHAPE).all(is_allowed) {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidNoteId)
@@ -92,7 +93,7 @@ impl FromStr for NoteId {
 checked_text!(NoteId, InvalidNoteId, |text| text.parse());
 
 impl Note {
-    /// A note of the format that this program writes.
+    /// Returns a note in the current format.
     pub fn new(
         id: NoteId,
         time: DateTime<Utc>,
@@ -112,22 +113,18 @@ impl Note {
         }
     }
 
-    /// Reads and checks the file of note `id`.
-    ///
-    /// # Errors
-    /// As for [`super::manifest::Manifest::parse`].
-    pub(super) fn parse(id: &NoteId, json: &[u8]) -> Result<Self, ManifestError> {
+    /// Parses and checks the file of note `id`.
+    pub(crate) fn parse(id: &NoteId, json: &[u8]) -> Result<Self, ManifestError> {
         let note: Self = parse_versioned(json)?;
-        if note.id != *id {
-            return Err(ManifestError::Inconsistent("it names another note"));
-        }
-        if note.text.len() > MAX_NOTE_BYTES || note.name.len() > MAX_NAME_BYTES {
-            return Err(ManifestError::Inconsistent("it is longer than any note"));
-        }
+        require(note.id == *id, "it names another note")?;
+        require(
+            note.text.len() <= MAX_NOTE_BYTES && note.name.len() <= MAX_NAME_BYTES,
+            "it is longer than any note",
+        )?;
         Ok(note)
     }
 
-    pub(super) fn to_json(&self) -> Vec<u8> {
+    pub(crate) fn to_json(&self) -> Vec<u8> {
         to_json(self)
     }
 }

@@ -1,34 +1,38 @@
-//! Cutting a file into segments as it is written.
+//! Cutting the text of a session's file into segments.
 //!
-//! Owns the cut rule: a segment ends at the first line end at or past [`CUT`] bytes of portable text, or in the middle of a line at
-//! [`LIMIT`]. The cuts are a pure function of the text before them, so equal prefixes are equal segments and sealed
-//! segments never change. Must not know about git or rewriting: it is given each line in both forms.
+//! A segment ends at the first line end at or past [`MIN_SEGMENT_BYTES`] of portable text, or in
+//! the middle of a line at [`MAX_SEGMENT_BYTES`]. The cuts depend on the text before them alone,
+//! so equal beginnings of files are equal segments, and a full segment never changes. Must not
+//! know git or rewrite text: it is given each line in both forms.
 
 use memchr::{memchr, memchr_iter, memrchr};
 
 use super::manifest::{Run, Segment, StoredFile, short_hash};
 
-/// Segments end at the first line end at or past this many bytes.
-pub const CUT: usize = 256 << 10;
+/// A segment ends at the first line end at or past this many bytes.
+pub const MIN_SEGMENT_BYTES: usize = 256 << 10;
 
-/// No segment is longer than this, so that no stored file nears the 100 MB limit of hosting services.
-pub const LIMIT: usize = 32 << 20;
+/// Largest segment. Hosting services refuse files of 100 MB.
+pub const MAX_SEGMENT_BYTES: usize = 32 << 20;
 
-/// Where segments end; a value so that tests need no 32 MiB of text.
+/// Largest file of the store, with some room. Larger ones are not this program's.
+pub(crate) const MAX_FILE_BYTES: usize = MAX_SEGMENT_BYTES + MIN_SEGMENT_BYTES;
+
+/// The sizes at which segments end. Tests use small ones.
 #[derive(Debug, Clone, Copy)]
 struct Cuts {
-    cut: usize,
-    limit: usize,
+    min: usize,
+    max: usize,
 }
 
 const CUTS: Cuts = Cuts {
-    cut: CUT,
-    limit: LIMIT,
+    min: MIN_SEGMENT_BYTES,
+    max: MAX_SEGMENT_BYTES,
 };
 
-/// A file of a session under construction. Segments leave through the `emit` argument as they are sealed.
+/// Cuts a file. Segments leave through the `emit` argument as soon as they are complete.
 ///
-/// A full segment is sealed when more text follows it, not before: only then is it known whether its last line ends in it.
+/// A full segment is emitted when text follows it: only then is it known if its last line ends.
 pub struct FileBuilder {
     cuts: Cuts,
     file: StoredFile,
@@ -36,17 +40,17 @@ pub struct FileBuilder {
     open_lines: u64,
     open_local_bytes: u64,
     open_local: blake3::Hasher,
-    /// The unterminated last line as its machine wrote it: it counts for the segment in which it will end.
+    /// The unterminated last line as its machine wrote it. It counts for the segment where it ends.
     tail_local: Vec<u8>,
-    /// That line is to be ended before anything follows.
-    closing: bool,
+    /// True if that line must be ended before more text follows.
+    is_closing: bool,
 }
 
-/// Receives sealed segments: position in the file and portable text.
+/// Receives complete segments: number in the file, and portable text.
 pub type Emit<'a> = dyn FnMut(usize, Vec<u8>) + 'a;
 
 impl FileBuilder {
-    /// An empty file.
+    /// Begins an empty file.
     pub fn empty() -> Self {
         Self::with_cuts(CUTS)
     }
@@ -60,14 +64,14 @@ impl FileBuilder {
             open_local_bytes: 0,
             open_local: blake3::Hasher::new(),
             tail_local: Vec::new(),
-            closing: false,
+            is_closing: false,
         }
     }
 
-    /// Goes on after the first `lines` lines of `stored`.
+    /// Continues after the first `lines` lines of `stored`.
     ///
-    /// `open` is the portable text after the last whole segment within those lines (see [`whole_segments`]) and
-    /// `open_local` the same lines as their machines wrote them.
+    /// `open` is the portable text after the last full segment within these lines (see
+    /// [`full_segments`]), and `open_local` is the same lines as their machines wrote them.
     pub fn resume(
         stored: &StoredFile,
         lines: u64,
@@ -86,16 +90,19 @@ impl FileBuilder {
         open_local: &[u8],
         emit: &mut Emit<'_>,
     ) -> Self {
-        self.file.segments = stored.segments[..self.cuts.whole_segments(stored, lines)].to_vec();
+        let full = self.cuts.full_segments(stored, lines);
+        self.file.segments = stored.segments[..full].to_vec();
         self.file.runs = first_runs(&stored.runs, lines);
-        self.file.superseded.clone_from(&stored.superseded);
+        self.file
+            .previous_hashes
+            .clone_from(&stored.previous_hashes);
         self.feed(open, open_local, emit);
         self
     }
 
-    /// Appends whole lines (or, at the very end, one unterminated line) in both forms; `run.lines` is ignored.
+    /// Appends lines in both forms, which have the same number of line ends.
     ///
-    /// Both forms must hold the same number of line ends.
+    /// Only the very last line of a file may be unterminated. `run.lines` is ignored.
     pub fn append(&mut self, run: &Run, portable: &[u8], local: &[u8], emit: &mut Emit<'_>) {
         debug_assert_eq!(
             count_lines(portable),
@@ -137,12 +144,12 @@ impl FileBuilder {
 
     /// Ends an unterminated last line, so that lines of another machine can follow it.
     pub fn close_line(&mut self) {
-        self.closing = self.is_unterminated();
+        self.is_closing = self.is_unterminated();
     }
 
-    /// Does what [`Self::close_line`] asked for: the line end obeys the cut rule like any other byte.
+    /// Adds the line end that [`Self::close_line`] asked for. It is cut like any other byte.
     fn end_line(&mut self, emit: &mut Emit<'_>) {
-        if std::mem::take(&mut self.closing) {
+        if std::mem::take(&mut self.is_closing) {
             let mut local = std::mem::take(&mut self.tail_local);
             local.push(b'\n');
             self.grow(b"\n", &local, emit);
@@ -155,12 +162,9 @@ impl FileBuilder {
 
     /// Marks the last line as one that its machine never finished.
     pub fn mark_last_line_torn(&mut self) {
-        let Some(last) = self.file.runs.last_mut() else {
+        let Some(last) = self.file.runs.last_mut().filter(|run| !run.torn) else {
             return;
         };
-        if last.torn {
-            return;
-        }
         let torn = Run {
             lines: 1,
             torn: true,
@@ -173,7 +177,7 @@ impl FileBuilder {
         self.file.runs.push(torn);
     }
 
-    /// Emits the open segment and returns the finished description.
+    /// Emits the open segment and returns the description of the file.
     pub fn finish(mut self, emit: &mut Emit<'_>) -> StoredFile {
         self.end_line(emit);
         self.file.unterminated = self.is_unterminated();
@@ -201,21 +205,18 @@ impl FileBuilder {
         }
     }
 
-    /// How many bytes of `portable` belong to the open segment.
+    /// Returns how many bytes of `portable` belong to the open segment.
     fn cut_at(&self, portable: &[u8]) -> usize {
-        let room = self.cuts.limit - self.open.len();
-        let from = self
-            .cuts
-            .cut
-            .saturating_sub(self.open.len() + 1)
-            .min(portable.len());
+        let room = self.cuts.max - self.open.len();
+        let missing = self.cuts.min.saturating_sub(self.open.len() + 1);
+        let from = missing.min(portable.len());
         let line_end = memchr(b'\n', &portable[from..]).map_or(portable.len(), |at| from + at + 1);
         line_end.min(room)
     }
 
     fn is_full(&self) -> bool {
-        self.open.len() >= self.cuts.limit
-            || self.open.len() >= self.cuts.cut && !self.is_unterminated()
+        self.open.len() >= self.cuts.max
+            || self.open.len() >= self.cuts.min && !self.is_unterminated()
     }
 
     fn seal(&mut self, emit: &mut Emit<'_>) {
@@ -231,33 +232,31 @@ impl FileBuilder {
     }
 }
 
-/// How many leading segments of `stored` are sealed and lie wholly within its first `lines` lines.
-///
-/// The last segment of a file counts as sealed only if it is full by the cut rule.
-pub fn whole_segments(stored: &StoredFile, lines: u64) -> usize {
-    CUTS.whole_segments(stored, lines)
+/// Counts the full segments at the beginning of `stored` that are within its first `lines` lines.
+pub fn full_segments(stored: &StoredFile, lines: u64) -> usize {
+    CUTS.full_segments(stored, lines)
 }
 
 impl Cuts {
-    fn whole_segments(self, stored: &StoredFile, lines: u64) -> usize {
+    fn full_segments(self, stored: &StoredFile, lines: u64) -> usize {
         let mut seen = 0;
-        let mut whole = 0;
-        let terminated =
-            stored.segments.len() - usize::from(stored.unterminated && !stored.segments.is_empty());
-        for segment in &stored.segments[..terminated] {
+        let is_full = |segment: &&Segment| {
             seen += segment.lines;
-            // A segment cut in the middle of a line (only at the limit) is never whole by itself: its line ends later.
-            if seen > lines || segment.bytes < self.cut as u64 || segment.bytes >= self.limit as u64
-            {
-                break;
-            }
-            whole += 1;
-        }
-        whole
+            // A segment of the maximum size may end in the middle of a line, which ends later.
+            seen <= lines && (self.min as u64..self.max as u64).contains(&segment.bytes)
+        };
+        let terminated = stored
+            .segments
+            .len()
+            .saturating_sub(usize::from(stored.unterminated));
+        stored.segments[..terminated]
+            .iter()
+            .take_while(is_full)
+            .count()
     }
 }
 
-/// The runs of the first `lines` lines.
+/// Returns the runs of the first `lines` lines.
 fn first_runs(runs: &[Run], mut lines: u64) -> Vec<Run> {
     let mut first = Vec::new();
     for run in runs {
@@ -280,13 +279,13 @@ fn same_writer(a: &Run, b: &Run) -> bool {
         && a.written_as == b.written_as
 }
 
-/// Lines in `text`, an unterminated last one included.
+/// Counts the lines of `text`, including an unterminated last one.
 pub fn count_lines(text: &[u8]) -> u64 {
     let ends = memchr_iter(b'\n', text).count() as u64;
     ends + u64::from(text.last().is_some_and(|b| *b != b'\n'))
 }
 
-/// Offset just after the `lines`-th line end of `text`, or its length if it has fewer.
+/// Returns the offset after the `lines`-th line end of `text`, or its length if it has fewer.
 pub fn offset_after_lines(text: &[u8], lines: usize) -> usize {
     match lines.checked_sub(1) {
         None => 0,
@@ -296,7 +295,7 @@ pub fn offset_after_lines(text: &[u8], lines: usize) -> usize {
     }
 }
 
-/// Length of the part of `text` that ends with a line end.
+/// Returns the length of `text` up to its last line end.
 pub fn whole_lines_len(text: &[u8]) -> usize {
     memrchr(b'\n', text).map_or(0, |at| at + 1)
 }
@@ -308,12 +307,12 @@ mod tests {
     use super::*;
     use crate::store::manifest::PlaceholdersKey;
 
-    const SMALL: Cuts = Cuts { cut: 8, limit: 24 };
+    const SMALL: Cuts = Cuts { min: 8, max: 24 };
 
     /// A file and the text of its segments.
     type Built = (StoredFile, Vec<Vec<u8>>);
 
-    /// What the tests take for the form on the machine's disk: another length for every line.
+    /// Returns the form on the machine's disk, which has other lengths.
     fn local(portable: &[u8]) -> Vec<u8> {
         String::from_utf8_lossy(portable)
             .replace('a', "AAA")
@@ -356,10 +355,10 @@ mod tests {
         (builder.finish(&mut emit), texts)
     }
 
-    /// Builds on from the first `lines` lines of `built`, as a later push does.
+    /// Continues after the first `lines` lines of `built`, as a later push does.
     fn resume(built: &Built, lines: u64, closing: bool, more: &[&[u8]]) -> Built {
         let (stored, texts) = built;
-        let whole = SMALL.whole_segments(stored, lines);
+        let whole = SMALL.full_segments(stored, lines);
         let sealed: u64 = stored.segments[..whole].iter().map(|s| s.lines).sum();
         let open = texts[whole..].concat();
         let open = &open[..offset_after_lines(&open, (lines - sealed) as usize)];
@@ -380,7 +379,7 @@ mod tests {
         build_on(builder, texts, more, false)
     }
 
-    /// Lines around the sizes at which something happens; the last one may be unterminated.
+    /// Generates lines around the sizes of the cuts. The last one may be unterminated.
     fn text() -> impl Strategy<Value = Vec<u8>> {
         (
             proptest::collection::vec("[ab]{0,12}|[ab]{20,60}|b{23}|b{24}|b{48}", 0..16),
@@ -395,7 +394,7 @@ mod tests {
             })
     }
 
-    /// `text` cut after some of its lines, as `at` says.
+    /// Cuts `text` after the lines that `at` marks.
     fn split<'t>(text: &'t [u8], at: &[bool]) -> Vec<&'t [u8]> {
         let mut pieces = vec![&text[..0]];
         let mut start = 0;
@@ -421,13 +420,13 @@ mod tests {
             prop_assert_eq!(file.runs.iter().map(|r| r.lines).sum::<u64>(), file.lines());
             for (segment, text) in file.segments.iter().zip(&texts) {
                 prop_assert_eq!(segment.bytes, text.len() as u64);
-                prop_assert!(text.len() <= SMALL.limit && !text.is_empty());
+                prop_assert!(text.len() <= SMALL.max && !text.is_empty());
             }
-            // All but the last are full, and not one byte fuller than the rule asks for.
+            // All but the last are full, and no byte longer than necessary.
             for text in texts.iter().rev().skip(1) {
-                let by_line = text.len() >= SMALL.cut && text.ends_with(b"\n");
-                prop_assert!(by_line || text.len() == SMALL.limit);
-                prop_assert!(!text[SMALL.cut - 1..text.len() - 1].contains(&b'\n'));
+                let by_line = text.len() >= SMALL.min && text.ends_with(b"\n");
+                prop_assert!(by_line || text.len() == SMALL.max);
+                prop_assert!(!text[SMALL.min - 1..text.len() - 1].contains(&b'\n'));
             }
         }
 
@@ -436,7 +435,7 @@ mod tests {
             let whole = build(&[&text], false);
             let pieces = split(&text, &at);
             prop_assert_eq!(&build(&pieces, false), &whole);
-            // The same with a push after each piece.
+            // A push after each piece gives the same file.
             let mut grown = build(&[], false);
             for piece in pieces {
                 grown = resume(&grown, grown.0.lines(), false, &[piece]);
@@ -447,7 +446,7 @@ mod tests {
         #[test]
         fn segments_sealed_segment_never_changes(text in text(), more in text()) {
             let before = build(&[&text], false);
-            let sealed = SMALL.whole_segments(&before.0, before.0.lines());
+            let sealed = SMALL.full_segments(&before.0, before.0.lines());
             let after = resume(&before, before.0.lines(), true, &[&more]);
             prop_assert_eq!(&after.0.segments[..sealed], &before.0.segments[..sealed]);
             prop_assert_eq!(&after.1[..sealed], &before.1[..sealed]);

@@ -1,63 +1,64 @@
-//! Milestones: names for states of the whole store. One small file each, never changed once it is there.
+//! A milestone: a name for a state of the whole store, in a small file that never changes.
 //!
-//! Owns the format of `milestones/<name in lower case>.json` (`docs/dev/format.md`) and the checks on what comes from outside.
+//! Owns the format of `milestones/<name in lower case>.json` (`docs/dev/format.md`).
 
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{FORMAT, ManifestError, parse_versioned, to_json};
+use super::json::{FORMAT, ManifestError, parse_versioned, require, to_json};
 use crate::domain::checked::checked_text;
 use crate::domain::id::{CommitId, MachineId, is_reserved_device_name};
 
-/// A milestone's file that is larger is refused unread.
-pub(super) const MAX_FILE_BYTES: usize = 16 << 10;
+/// Largest file of a milestone that is read.
+pub(crate) const MAX_FILE_BYTES: usize = 16 << 10;
 
-/// The longest name.
-const MAX_NAME: usize = 64;
+/// Longest name, in bytes.
+const MAX_NAME_BYTES: usize = 64;
 
-/// The name of a milestone: one path component on every file system, ASCII letters, digits, `.`, `_` and `-`. Names that
-/// differ in the case of letters only are one name.
+/// The name of a milestone: ASCII letters, digits, `.`, `_` and `-`.
+///
+/// It is a valid file name on every system. Names that differ only in case are the same name.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MilestoneName(String);
 
-/// Why a text is no name of a milestone.
+/// A text is not a valid name of a milestone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no name for a milestone: 1 to {MAX_NAME} letters, digits, `.`, `_` and `-`, beginning with a letter or digit", .0.escape_debug())]
+#[error("`{}` is no name for a milestone: 1 to {MAX_NAME_BYTES} letters, digits, `.`, `_` and `-`, beginning with a letter or digit", .0.escape_debug())]
 pub struct InvalidMilestoneName(String);
 
-/// A milestone.
+/// A name for a commit.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Milestone {
     /// Format version of this file.
     pub format: u32,
-    /// Its name; in lower case the file's.
+    /// Its name. In lower case, it is the name of the file.
     pub name: MilestoneName,
-    /// The state that it names: a commit that the store's newest one goes back to.
+    /// The named state: a commit in the history of the store.
     pub commit: CommitId,
-    /// When it was named, by the clock of its machine.
+    /// When it was named, by the clock of the machine.
     pub time: DateTime<Utc>,
-    /// Who named it.
+    /// The machine that named it.
     pub machine: MachineId,
 }
 
 impl MilestoneName {
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name by which its file is called.
+    /// Returns the name of its file without `.json`.
     pub fn file_stem(&self) -> String {
         self.0.to_ascii_lowercase()
     }
 
-    /// The name that this one gets where another machine was first with it.
-    pub(super) fn of_machine(&self, machine: &MachineId) -> Self {
+    /// Returns the name that replaces this one if another machine was first to use it.
+    pub(crate) fn with_machine(&self, machine: &MachineId) -> Self {
         let suffix = format!("-{}", &machine.as_str()[..8]);
-        let stem: String = self.0.chars().take(MAX_NAME - suffix.len()).collect();
+        let stem: String = self.0.chars().take(MAX_NAME_BYTES - suffix.len()).collect();
         Self(stem + &suffix)
     }
 }
@@ -66,19 +67,13 @@ impl FromStr for MilestoneName {
     type Err = InvalidMilestoneName;
 
     fn from_str(text: &str) -> Result<Self, InvalidMilestoneName> {
-        let first_ok = text
-            .bytes()
-            .next()
-            .is_some_and(|b| b.is_ascii_alphanumeric());
-        let all_ok = text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-        let good = first_ok
-            && all_ok
-            && text.len() <= MAX_NAME
+        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        let is_valid = text.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && text.bytes().all(is_allowed)
+            && text.len() <= MAX_NAME_BYTES
             && !text.ends_with('.')
             && !is_reserved_device_name(text);
-        if good {
+        if is_valid {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidMilestoneName(text.to_owned()))
@@ -97,7 +92,7 @@ impl PartialEq for MilestoneName {
 impl Eq for MilestoneName {}
 
 impl Milestone {
-    /// A milestone of the format that this program writes.
+    /// Returns a milestone in the current format.
     pub fn new(
         name: MilestoneName,
         commit: CommitId,
@@ -113,19 +108,17 @@ impl Milestone {
         }
     }
 
-    /// Reads and checks the file of this stem.
-    ///
-    /// # Errors
-    /// As for [`super::manifest::Manifest::parse`].
-    pub(super) fn parse(stem: &str, json: &[u8]) -> Result<Self, ManifestError> {
+    /// Parses and checks the file of this name without `.json`.
+    pub(crate) fn parse(stem: &str, json: &[u8]) -> Result<Self, ManifestError> {
         let milestone: Self = parse_versioned(json)?;
-        if milestone.name.file_stem() != stem {
-            return Err(ManifestError::Inconsistent("it names another milestone"));
-        }
+        require(
+            milestone.name.file_stem() == stem,
+            "it names another milestone",
+        )?;
         Ok(milestone)
     }
 
-    pub(super) fn to_json(&self) -> Vec<u8> {
+    pub(crate) fn to_json(&self) -> Vec<u8> {
         to_json(self)
     }
 }
@@ -162,13 +155,13 @@ mod tests {
         }
         let machine: MachineId = "ab".repeat(16).parse().unwrap();
         assert_eq!(
-            name("x").unwrap().of_machine(&machine).as_str(),
+            name("x").unwrap().with_machine(&machine).as_str(),
             "x-abababab"
         );
         assert!(
             name(&"a".repeat(64))
                 .unwrap()
-                .of_machine(&machine)
+                .with_machine(&machine)
                 .as_str()
                 .parse::<MilestoneName>()
                 .is_ok()

@@ -1,15 +1,15 @@
-//! What the store knows of a machine: one file each, written by that machine only.
+//! The file of a machine, written by that machine only, and the paths that others propose to it.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{FORMAT, ManifestError, parse_versioned, to_json};
+use super::json::{FORMAT, ManifestError, parse_versioned, require, to_json};
 use crate::domain::id::MachineId;
 use crate::domain::placeholder::{PlaceholderName, Placeholders};
 
-/// How many former root sets a machine remembers.
+/// Maximum number of former placeholders that a machine records.
 const MAX_FORMER: usize = 16;
 
 /// A machine, as it describes itself in `machines/<id>.json`.
@@ -17,25 +17,26 @@ const MAX_FORMER: usize = 16;
 pub struct Machine {
     /// Format version of this file.
     pub format: u32,
-    /// The machine, equal to the file's name.
+    /// The machine. Equals the name of the file.
     pub id: MachineId,
-    /// Its name, for people. Untrusted text: two machines may share one, and it may hold anything.
+    /// Its name. Untrusted text, and two machines may share one.
     pub name: String,
-    /// Its present roots.
+    /// Its current placeholders.
     #[serde(rename = "roots")]
     pub placeholders: Placeholders,
-    /// Its earlier roots, newest first: files on its disk may still have been written with them.
+    /// Its earlier placeholders, newest first. Files on its disk may still depend on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former: Vec<Placeholders>,
-    /// Version of ccsync that wrote this file last.
+    /// Version of ccsync that last wrote this file.
     pub ccsync: String,
-    /// When it last pushed, RFC 3339 in UTC.
+    /// Time of its last push, RFC 3339 in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_push: Option<String>,
 }
 
-/// Paths that other machines propose to one, in `machines/<id>.paths.json`. The machine takes them over at its next pull, if they
-/// are possible there, and removes the file.
+/// Paths that other machines propose to one, in `machines/<id>.paths.json`.
+///
+/// The machine adopts the possible ones at its next pull, and removes the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProposedPaths {
     /// Format version of this file.
@@ -45,15 +46,13 @@ pub struct ProposedPaths {
 }
 
 impl Machine {
-    /// Reads and checks the file of machine `id`.
+    /// Parses and checks the file of machine `id`.
     ///
     /// # Errors
-    /// As for [`super::manifest::Manifest::parse`].
+    /// [`ManifestError`].
     pub fn parse(id: &MachineId, json: &[u8]) -> Result<Self, ManifestError> {
         let mut machine: Self = parse_versioned(json)?;
-        if machine.id != *id {
-            return Err(ManifestError::Inconsistent("it names another machine"));
-        }
+        require(machine.id == *id, "it names another machine")?;
         machine.placeholders = machine.placeholders.validated()?;
         machine.former = machine
             .former
@@ -63,7 +62,7 @@ impl Machine {
         Ok(machine)
     }
 
-    /// The bytes of the machine's file.
+    /// Returns the bytes of the machine's file.
     pub fn to_json(&self) -> Vec<u8> {
         to_json(self)
     }
@@ -73,7 +72,8 @@ impl Machine {
         self.last_push = Some(now.to_rfc3339_opts(SecondsFormat::Secs, true));
     }
 
-    /// This machine under its present name and roots; changed roots move to `former`.
+    /// Returns the machine with this name and these placeholders. Changed placeholders move to
+    /// `former`.
     pub fn renewed(
         earlier: Option<Self>,
         id: MachineId,
@@ -91,14 +91,13 @@ impl Machine {
                 former.truncate(MAX_FORMER);
             }
         }
-        let ccsync = env!("CARGO_PKG_VERSION").to_owned();
         Self {
             format: FORMAT,
             id,
             name: name.to_owned(),
             placeholders,
             former,
-            ccsync,
+            ccsync: env!("CARGO_PKG_VERSION").to_owned(),
             last_push,
         }
     }

@@ -1,92 +1,93 @@
-//! What the store says of a shelf: the prose and the settings of one project or of the user.
+//! The description of a bundle: the extras of one project or of the user.
 //!
-//! Owns the format of `shelf.json` (`docs/dev/format.md`) and the checks on what comes from outside. The texts lie beside it, one file
-//! each. Must not do I/O.
+//! Owns the format of `shelf.json` (`docs/dev/format.md`). The texts are files of their own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{FORMAT, ManifestError, PlaceholdersKey, parse_versioned, to_json};
+use super::json::{FORMAT, ManifestError, parse_versioned, require, to_json};
+use super::manifest::{MAX_PATH_BYTES, PlaceholdersKey, validated};
 use crate::domain::extras::{BundleId, ProjectKey};
 use crate::domain::id::MachineId;
 use crate::domain::path::{PortablePath, RelativeName};
 use crate::domain::placeholder::Placeholders;
 
-/// The longest text that is stored or read; what lies on a machine may have a quarter of it.
+/// Largest text that is stored or read. A file on a machine may have a quarter of it.
 pub const MAX_TEXT_BYTES: u64 = 4 << 20;
 
-/// The most text on one shelf: one blob under many names must not fill a disk.
-pub const MAX_SHELF_TEXT: u64 = 256 << 20;
+/// Most text in one bundle: one blob under many names must not fill a disk.
+pub const MAX_BUNDLE_TEXT_BYTES: u64 = 256 << 20;
 
-/// More files than these are no notes.
+/// Maximum number of files in a bundle.
 pub const MAX_FILES: usize = 2000;
 
-/// How many removed files a shelf remembers.
+/// Maximum number of removed files that a bundle records.
 const MAX_REMOVED: usize = 2000;
 
-/// How many imported texts a shelf remembers of one file.
+/// Maximum number of imported texts that a bundle records of one file.
 const MAX_IMPORTED: usize = 8;
 
-/// A description longer than this is refused unread.
-pub const MAX_SHELF_BYTES: usize = 4 << 20;
+/// Largest description that is read.
+pub const MAX_BUNDLE_BYTES: usize = 4 << 20;
 
-/// The prose and the settings of one owner.
+/// The extras of one owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtrasBundle {
     /// Format version of this description.
     pub format: u32,
-    /// Whose memory it is; absent: the files are the user's own.
+    /// The project that owns the files. Absent if the user does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<ProjectKey>,
-    /// Where the project's main checkout was on the machine that stored its memory first.
+    /// Path of the project's main checkout on the machine that first stored its memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PortablePath>,
-    /// The root sets that runs refer to.
+    /// The placeholders that runs refer to.
     #[serde(default)]
     #[serde(rename = "roots")]
     pub placeholders: BTreeMap<PlaceholdersKey, Placeholders>,
-    /// The files, by their name below the owner's directory.
+    /// The files, by name below the owner's directory.
     #[serde(default)]
     pub files: BTreeMap<RelativeName, StoredExtra>,
-    /// Files that somebody removed on purpose.
+    /// Files that a machine removed on purpose.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub removed: BTreeMap<RelativeName, RemovedExtra>,
-    /// Hashes of texts that came from another program's store, by the file they were put into: none is put there twice.
+    /// Hashes of texts imported from another program's store, by the file that received them. None
+    /// is imported twice.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub imported: BTreeMap<RelativeName, BTreeSet<String>>,
 }
 
-/// One text of a shelf.
+/// One text of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredExtra {
-    /// The machine that stored it last.
+    /// The machine that last stored it.
     pub by: MachineId,
     /// Bytes of portable text.
     pub bytes: u64,
-    /// The day on which it was written last (UTC), of a plan: the oldest go first.
+    /// Day of the last change in UTC, for a plan: the oldest plans are removed first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub day: Option<NaiveDate>,
-    /// Whether its owner may run it, of a file of a skill; absent: nobody has said so.
+    /// True if its owner may run it, for a file of a skill. Absent if it was never set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executable: Option<bool>,
-    /// Which lines were collapsed with which roots, in order.
+    /// The lines in order, by the placeholders they were collapsed with.
     pub runs: Vec<ExtraRun>,
 }
 
-/// Consecutive lines that read in the same way.
+/// Consecutive lines that were collapsed with the same placeholders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtraRun {
-    /// How many.
+    /// Number of lines.
     pub lines: u64,
-    /// The roots they were collapsed with; absent: they read alike everywhere and are not expanded.
+    /// The placeholders. Absent for lines that are the same everywhere and are not expanded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "roots")]
     pub placeholders: Option<PlaceholdersKey>,
 }
 
-/// A file that a machine had as it was stored, and removed.
+/// A file that was stored, and then removed by a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemovedExtra {
     /// The machine.
@@ -94,7 +95,7 @@ pub struct RemovedExtra {
 }
 
 impl ExtrasBundle {
-    /// A shelf without files.
+    /// Returns a bundle without files.
     pub fn empty(project: Option<ProjectKey>, path: Option<PortablePath>) -> Self {
         let (placeholders, files, removed, imported) = Default::default();
         Self {
@@ -108,82 +109,63 @@ impl ExtrasBundle {
         }
     }
 
-    /// Reads and checks the description of the shelf `id`.
+    /// Parses and checks the description of the bundle `id`.
     ///
     /// # Errors
-    /// As for [`super::manifest::Manifest::parse`].
+    /// [`ManifestError`].
     pub fn parse(id: &BundleId, json: &[u8]) -> Result<Self, ManifestError> {
         let mut bundle: Self = parse_versioned(json)?;
-        let whose = bundle
-            .project
-            .as_ref()
-            .map_or_else(BundleId::user, BundleId::of_project);
-        if whose != *id {
-            return Err(ManifestError::Inconsistent("it belongs to another project"));
-        }
-        let path_of = |key: &ProjectKey| {
-            if let ProjectKey::Path(path) = key {
-                Some(path.clone())
-            } else {
-                None
-            }
+        let owner = bundle.project.as_ref();
+        let owner = owner.map_or_else(BundleId::user, BundleId::of_project);
+        require(owner == *id, "it belongs to another project")?;
+        let key_path = match &bundle.project {
+            Some(ProjectKey::Path(path)) => Some(path),
+            _ => None,
         };
-        for path in bundle
-            .path
-            .iter()
-            .cloned()
-            .chain(bundle.project.as_ref().and_then(path_of))
-        {
-            check_path(&path)?;
-        }
-        if bundle.files.len() > MAX_FILES || bundle.removed.len() > MAX_REMOVED {
-            return Err(ManifestError::Inconsistent(
-                "it names more files than any shelf has",
-            ));
-        }
-        let is_too_long = |hashes: &BTreeSet<String>| hashes.len() > MAX_IMPORTED;
-        if bundle.imported.len() > MAX_FILES || bundle.imported.values().any(is_too_long) {
-            return Err(ManifestError::Inconsistent(
-                "more was imported than any shelf remembers",
-            ));
-        }
-        if bundle.bytes() > MAX_SHELF_TEXT {
-            return Err(ManifestError::Inconsistent(
-                "it holds more text than any shelf has",
-            ));
-        }
-        if bundle
-            .files
-            .keys()
-            .any(|name| in_the_way(&bundle.files, name).is_some())
-        {
-            return Err(ManifestError::Inconsistent(
+        let mut paths = bundle.path.iter().chain(key_path);
+        require(paths.all(is_safe_project), "its project leads elsewhere")?;
+        bundle.check_limits()?;
+        for (name, file) in &bundle.files {
+            require(
+                conflicting_name(&bundle.files, name).is_none(),
                 "one of its files has the name of a directory of another",
-            ));
-        }
-        for file in bundle.files.values() {
+            )?;
             file.check(&bundle.placeholders)?;
         }
-        let placeholders = std::mem::take(&mut bundle.placeholders);
-        for (key, set) in placeholders {
-            bundle.placeholders.insert(key, set.validated()?);
-        }
+
+        bundle.placeholders = validated(bundle.placeholders)?;
         Ok(bundle)
     }
 
-    /// Bytes of all its texts.
+    fn check_limits(&self) -> Result<(), ManifestError> {
+        require(
+            self.files.len() <= MAX_FILES && self.removed.len() <= MAX_REMOVED,
+            "it names more files than any shelf has",
+        )?;
+        let mut imported = self.imported.values();
+        require(
+            self.imported.len() <= MAX_FILES && imported.all(|texts| texts.len() <= MAX_IMPORTED),
+            "more was imported than any shelf remembers",
+        )?;
+        require(
+            self.bytes() <= MAX_BUNDLE_TEXT_BYTES,
+            "it holds more text than any shelf has",
+        )
+    }
+
+    /// Returns the bytes of all texts.
     pub fn bytes(&self) -> u64 {
         self.files
             .values()
             .fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
 
-    /// The bytes of `shelf.json`.
+    /// Returns the bytes of `shelf.json`.
     pub fn to_json(&self) -> Vec<u8> {
         to_json(self)
     }
 
-    /// Remembers that a file was removed; of too many the first by name are forgotten.
+    /// Records that a file was removed. Of too many, the first by name are forgotten.
     pub fn remove(&mut self, name: &RelativeName, by: MachineId) {
         self.files.remove(name);
         self.removed.insert(name.clone(), RemovedExtra { by });
@@ -192,15 +174,17 @@ impl ExtrasBundle {
         }
     }
 
-    /// Whether a text with this hash has come into the file before.
+    /// Returns true if a text with this hash was imported into the file before.
     pub fn was_imported(&self, name: &RelativeName, hash: &str) -> bool {
         self.imported
             .get(name)
             .is_some_and(|hashes| hashes.contains(hash))
     }
 
-    /// Remembers that a text with this hash has come into the file. What is too much is forgotten: then it may come again.
-    pub fn note_import(&mut self, name: &RelativeName, hash: &str) {
+    /// Records that a text with this hash was imported into the file.
+    ///
+    /// Texts beyond the limits are forgotten, and may be imported again.
+    pub fn record_import(&mut self, name: &RelativeName, hash: &str) {
         if self.imported.len() < MAX_FILES || self.imported.contains_key(name) {
             let hashes = self.imported.entry(name.clone()).or_default();
             while hashes.len() >= MAX_IMPORTED {
@@ -210,37 +194,31 @@ impl ExtrasBundle {
         }
     }
 
-    /// At least as many bytes as [`Self::to_json`] has, at little cost.
-    pub fn json_bytes_at_most(&self) -> usize {
-        let files: usize = self
+    /// Returns an upper bound of the length of [`Self::to_json`], at little cost.
+    pub fn max_json_bytes(&self) -> usize {
+        let files = self
             .files
             .iter()
-            .map(|(name, file)| file.json_bytes_at_most(name))
-            .sum();
-        let removed: usize = self
-            .removed
-            .keys()
-            .map(|name| name.as_str().len() + 128)
-            .sum();
+            .map(|(name, file)| file.max_json_bytes(name));
+        let removed = self.removed.keys().map(|name| name.as_str().len() + 128);
         let own = Self {
             placeholders: self.placeholders.clone(),
             ..Self::empty(self.project.clone(), self.path.clone())
         };
-        files + removed + own.to_json().len()
+        files.sum::<usize>() + removed.sum::<usize>() + own.to_json().len()
     }
 
-    /// Drops root sets that no run refers to.
+    /// Removes placeholders that no run refers to.
     pub fn prune_placeholders(&mut self) {
         let runs = self.files.values().flat_map(|file| &file.runs);
-        let used: std::collections::BTreeSet<_> =
-            runs.filter_map(|run| run.placeholders.clone()).collect();
+        let used: BTreeSet<_> = runs.filter_map(|run| run.placeholders.clone()).collect();
         self.placeholders.retain(|key, _| used.contains(key));
     }
 }
 
 impl StoredExtra {
-    /// At least as many bytes as this adds to the description of a shelf.
-    pub fn json_bytes_at_most(&self, name: &RelativeName) -> usize {
+    /// Returns an upper bound of the bytes that this adds to the description.
+    pub fn max_json_bytes(&self, name: &RelativeName) -> usize {
         name.as_str().len() + 256 + 128 * self.runs.len()
     }
 
@@ -248,38 +226,27 @@ impl StoredExtra {
         &self,
         placeholders: &BTreeMap<PlaceholdersKey, Placeholders>,
     ) -> Result<(), ManifestError> {
-        if self.bytes > MAX_TEXT_BYTES {
-            return Err(ManifestError::Inconsistent(
-                "one of its files is larger than any text",
-            ));
-        }
-        if self.runs.iter().any(|run| {
-            run.placeholders
-                .as_ref()
-                .is_some_and(|key| !placeholders.contains_key(key))
-        }) {
-            return Err(ManifestError::Inconsistent(
-                "a run names roots that are not listed",
-            ));
-        }
-        Ok(())
+        require(
+            self.bytes <= MAX_TEXT_BYTES,
+            "one of its files is larger than any text",
+        )?;
+        let mut keys = self.runs.iter().filter_map(|run| run.placeholders.as_ref());
+        require(
+            keys.all(|key| placeholders.contains_key(key)),
+            "a run names roots that are not listed",
+        )
     }
 }
 
-fn check_path(path: &PortablePath) -> Result<(), ManifestError> {
+fn is_safe_project(path: &PortablePath) -> bool {
     let text = path.as_str();
-    let bad = text.len() > 32 << 10
-        || text.chars().any(char::is_control)
-        || text.split(['/', '\\']).any(|p| p == "..");
-    if bad {
-        Err(ManifestError::Inconsistent("its project leads elsewhere"))
-    } else {
-        Ok(())
-    }
+    text.len() <= MAX_PATH_BYTES
+        && !text.chars().any(char::is_control)
+        && !text.split(['/', '\\']).any(|part| part == "..")
 }
 
-/// A file among `files` that has the name of a directory in which `name` lies, or that lies in a directory of that name.
-pub fn in_the_way<'a, T>(
+/// Returns a file that cannot exist beside `name`: one is the name of a directory of the other.
+pub fn conflicting_name<'a, T>(
     files: &'a BTreeMap<RelativeName, T>,
     name: &RelativeName,
 ) -> Option<&'a RelativeName> {
@@ -308,7 +275,7 @@ mod tests {
             System::Linux,
             [Placeholder::new(System::Linux, "HOME".parse().unwrap(), "/home/al", None).unwrap()],
         );
-        let key = || Some(PlaceholdersKey::of(&placeholders));
+        let key = || Some(PlaceholdersKey::new(&placeholders));
         let run = |n: u64| ExtraRun {
             lines: u64::MAX - n,
             placeholders: if n.is_multiple_of(2) { key() } else { None },
@@ -336,7 +303,7 @@ mod tests {
                 &RelativeName::new(format!("{name}.old")).unwrap(),
                 by.clone(),
             );
-            let (bound, bytes) = (bundle.json_bytes_at_most(), bundle.to_json().len());
+            let (bound, bytes) = (bundle.max_json_bytes(), bundle.to_json().len());
             assert!(
                 bytes <= bound && bound < 4 * bytes + 4096,
                 "{bytes} {bound}"
