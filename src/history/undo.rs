@@ -1,4 +1,4 @@
-//! Takes back what the last pull or restore wrote.
+//! Undoes the last pull or restore.
 
 use crate::session::live::running_client;
 use crate::session::materialise;
@@ -9,7 +9,7 @@ use crate::workspace::paths::undo_path;
 use chrono::{DateTime, Utc};
 use std::path::{Path, PathBuf};
 
-/// Takes back what the last pull wrote here; `None` if there is nothing to take back.
+/// Undoes the last pull or restore; `None` if there is nothing to undo.
 ///
 /// # Errors
 /// [`SyncError::Session`] if the journal of that pull cannot be read.
@@ -36,15 +36,15 @@ pub fn undo(ctx: &Context<'_>) -> Result<Option<UndoReport>, SyncError> {
     Ok(undone.map(report))
 }
 
-/// What an undo did.
+/// Result of an undo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UndoReport {
-    /// Files put back as they were before the pull.
+    /// Restored files.
     pub restored: Vec<PathBuf>,
-    /// Files removed that the pull had brought.
+    /// Removed files, which the pull had written.
     pub removed: Vec<PathBuf>,
-    /// Files left alone, with the reason.
+    /// Files that were not touched, with the reason.
     pub kept: Vec<(PathBuf, String)>,
-    /// When that pull began.
+    /// Start time of that pull.
     pub pulled_at: DateTime<Utc>,
 }

@@ -1,4 +1,4 @@
-//! Leaving a note for the other machines: it is committed and pushed. `workspace::received_notes`
+//! Leaves a note for other machines: commits and pushes it. `workspace::received_notes`
 //! reads notes.
 
 use std::collections::BTreeMap;
@@ -14,15 +14,15 @@ use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::present_machine_names;
 
-/// What became of a note that was left.
+/// Result of leaving a note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LeftNote {
     /// Its id.
     pub id: String,
-    /// For whom it is; none: for all other machines.
+    /// The recipient; `None`: all other machines.
     #[serde(rename = "for")]
     pub for_machine: Option<MachineName>,
-    /// What became of the remote.
+    /// State of the remote.
     pub remote: RemoteState,
 }
 
@@ -37,8 +37,8 @@ pub enum InvalidNote {
     TooLong(usize),
 }
 
-/// Leaves a note for the machine of this name or id, or for all others, and sends it. A remote that cannot be reached is no error: the next
-/// command sends the note.
+/// Leaves a note for the machine of this name or id, or for all others, and pushes it. An
+/// unreachable remote is no error: the next command pushes the note.
 ///
 /// # Errors
 /// [`SyncError::Note`], [`SyncError::NoSuchMachine`]; what concerns the whole command.
@@ -73,7 +73,7 @@ pub fn leave_note(
     let mut tx = workspace.store.begin(head.as_ref())?;
     tx.write_note(&note)?;
     if !tx.has_machine(&workspace.machine)? {
-        // The other machines need the name of the author.
+        // The other machines need the author's name.
         tx.write_machine(&workspace.machine)?;
     }
     tx.commit(
