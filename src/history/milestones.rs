@@ -83,8 +83,8 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
     let renamed = merged
         .renamed
         .iter()
-        .find(|(former, _)| former == name)
-        .map(|(_, name)| name.clone());
+        .find(|renamed| renamed.from == *name)
+        .map(|renamed| renamed.to.clone());
     add_merge_notes(&mut pushed, &workspace, merged)?;
     workspace.save()?;
     let milestone = Milestone {

@@ -61,11 +61,10 @@ pub fn leave_note(
         .transpose()?;
     let now = ctx.clock.now();
     let id = NoteId::new(now, fastrand::u32(..));
-    let from = (workspace.machine.id.clone(), workspace.machine.name.clone());
     let note = Note::new(
         id,
         now,
-        from,
+        &workspace.machine,
         addressee.as_ref().map(|machine| machine.id.clone()),
         text.to_owned(),
     );
