@@ -19,6 +19,7 @@ use crate::store::manifest::{Manifest, StoredFile};
 use crate::sys::fs::PathError;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::read_only::Stored;
 
 /// Bytes read first, and in each further step while they contain too few turns. One line
@@ -30,7 +31,7 @@ const ENDS: [u64; 3] = [256 << 10, 2 << 20, 16 << 20];
 /// fewer turns if they are very far from the end.
 ///
 /// # Errors
-/// [`SyncError::Nowhere`]; what cannot be read.
+/// [`LookupError::NoSession`]; what cannot be read.
 pub fn last_turns(
     ctx: &Context<'_>,
     session: &SessionId,
@@ -63,9 +64,7 @@ pub fn last_turns(
         (None, Some(manifest), Some(stored), Some(snapshot)) => {
             stored.turns(snapshot, &manifest, most)
         }
-        _ => Err(SyncError::Nowhere {
-            session: session.clone(),
-        }),
+        _ => Err(LookupScope::Anywhere.no_session(session).into()),
     }
 }
 

@@ -3,10 +3,10 @@
 //! Only proposes: the store is untrusted, so the user sees and confirms everything
 //!//! first.
 
-use crate::checkouts::identity::{below_home, is_plain};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::checkouts::identity::{below_home, is_plain};
 use crate::checkouts::locate::{Repos, is_below_repo, plain_project};
 use crate::domain::id::SessionId;
 use crate::domain::path::PortablePath;
@@ -111,7 +111,7 @@ pub fn project_here(ctx: &Context<'_>, session: &SessionId) -> Result<ProjectHer
 /// user.
 ///
 /// # Errors
-/// [`SyncError::Clone`]; nothing is left behind.
+/// [`CloneError`](crate::transport::clone::CloneError); nothing is left behind.
 pub fn clone_project(ctx: &Context<'_>, proposed: &ProposedClone) -> Result<(), SyncError> {
     let how = (ctx.env.git, ctx.interactive);
     Ok(clone(

@@ -1,13 +1,15 @@
 //! Undoes the last pull or restore.
 
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+
 use crate::session::live::running_client;
 use crate::session::materialise;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
-use chrono::{DateTime, Utc};
-use std::path::{Path, PathBuf};
 
 /// Undoes the last pull or restore; `None` if there is nothing to undo.
 ///

@@ -3,7 +3,6 @@
 //! Can be repeated at any time: omitted values stay, and sessions of the former remote
 //!//! move to a new one.
 
-use crate::workspace::paths::config_path;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,7 +21,9 @@ use crate::transport::url::RemoteUrl;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
+use crate::workspace::paths::config_path;
 use crate::workspace::paths::{embedded_remote_path, remote_url, store_path};
+use crate::workspace::setup_error::SetupError;
 
 /// Attempts to find a free name while other machines register.
 const ROUNDS: u32 = 5;
@@ -230,7 +231,7 @@ fn unused_name(workspace: &Workspace<'_>) -> Result<String, SyncError> {
 /// Sets this machine up with defaults, as its first command does.
 ///
 /// # Errors
-/// As for [`set_up`]; [`SyncError::ConfigurationLost`] if this is not the first command.
+/// As for [`set_up`]; [`SetupError::ConfigLost`] if this is not the first command.
 pub fn set_up_by_default(
     env: &Env,
     clock: &dyn Clock,
@@ -239,11 +240,12 @@ pub fn set_up_by_default(
 ) -> Result<SetUpReport, SyncError> {
     let store = store_path(env);
     if !crate::store::belongs_to_remote(&store, &embedded_remote_path(env)) {
-        // Its sessions would go to a remote that the user has not chosen.
-        return Err(SyncError::ConfigurationLost {
+        // Its sessions would go to a remote that nobody has chosen.
+        return Err(SetupError::ConfigLost {
             path: config_path(env),
             store,
-        });
+        }
+        .into());
     }
     set_up(env, clock, progress, interactive, SetUp::default())
 }

@@ -1,6 +1,5 @@
 //! What every command opens first: the machine-wide lock, the store, the index, this machine's eyes.
 
-use crate::workspace::paths::{claims_path, index_path, remote_url};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,6 +26,7 @@ use crate::workspace::filter::SessionFilter;
 use crate::workspace::index::{Index, NotPulledSession};
 use crate::workspace::leases::Leases;
 use crate::workspace::paths::store_path;
+use crate::workspace::paths::{claims_path, index_path, remote_url};
 use crate::workspace::pinned::PinnedSessions;
 use crate::workspace::recovery::recover;
 
