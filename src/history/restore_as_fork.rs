@@ -1,4 +1,4 @@
-//! Putting states beside, as sessions of their own.
+//! Restores states as new sessions.
 
 use std::path::PathBuf;
 
@@ -22,13 +22,13 @@ use crate::workspace::lookup::LookupScope;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
-/// What putting one session beside takes.
+/// Plan to restore one session as a fork.
 pub(crate) struct AsFork {
     pub(crate) target: Target,
     manifest: Manifest,
     fork: SessionId,
     directory: PathBuf,
-    /// An earlier restore has put it there, and it may have gone on.
+    /// True if an earlier restore made it; it may have new turns.
     here: Option<LocalSession>,
 }
 
@@ -47,7 +47,7 @@ impl Restoring<'_> {
         Ok(steps)
     }
 
-    /// None, where it is one of many: there is no need for a fork, because the store has no more of it.
+    /// `None` if one of many sessions needs no fork, because it has not changed since.
     fn plan_fork(
         &self,
         workspace: &Workspace<'_>,
@@ -67,7 +67,7 @@ impl Restoring<'_> {
         let directory = match (&there, here) {
             (Some(fork), _) => fork.directory.clone(),
             (None, Some(here)) => {
-                // It lies beside the session, and its repository is where that of the session is.
+                // It is in the directory of the session and shares its repository.
                 let repo = workspace.localizer.repos().of(&manifest, &target.id);
                 workspace
                     .localizer
@@ -103,7 +103,7 @@ impl AsFork {
             &self.fork,
         );
         let stored = workspace.store.head_snapshot()?.manifest(&self.fork)?;
-        // One that was made before may have gone on since: here, or elsewhere.
+        // An existing fork may have new turns, here or on another machine.
         let (lines, turns) = match (&self.here, stored) {
             (Some(here), _) => count(here).map(|(lines, turns)| (lines, Some(turns)))?,
             (None, Some(stored)) => (stored.transcript.lines(), stored.turns),
@@ -151,7 +151,7 @@ impl AsFork {
     }
 }
 
-/// Lines of a transcript here, and turns of a person in it.
+/// Number of lines and turns of a local transcript.
 fn count(here: &LocalSession) -> Result<(u64, u64), SyncError> {
     let (mut lines, mut turns) = (0, 0);
     LocalText::open(
@@ -167,7 +167,7 @@ fn count(here: &LocalSession) -> Result<(u64, u64), SyncError> {
     Ok((lines, turns))
 }
 
-/// Stores the forks that the store does not have yet, in one commit. They share the segments of the sessions that they come from.
+/// Stores the new forks in one commit. They share the segments of their sessions.
 fn store_forks(workspace: &mut Workspace<'_>, plans: &[AsFork]) -> Result<(), SyncError> {
     let base = workspace.store.head()?;
     let head = workspace.store.head_snapshot()?;
