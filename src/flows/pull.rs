@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::{Phase, Progress};
 use crate::domain::session_file::SessionFile;
@@ -20,19 +21,20 @@ use crate::localize::local_copy::LocalCopy;
 use crate::localize::location::{is_recent, place};
 use crate::localize::stored_text::StoredText;
 use crate::report::transfer::{Outcome, Report, SessionReport};
-use crate::session::discover::{Discovery, LocalSession, files_without_transcript};
+use crate::session::LocalSession;
+use crate::session::discover::{Discovery, files_without_transcript};
+use crate::session::journal;
+use crate::session::journal::Journal;
 use crate::session::live::live_sessions;
-use crate::session::materialise;
-use crate::session::materialise::Journal;
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, StoredFile};
 use crate::sys::fail_point::fail_point;
 use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
-use crate::workspace::filter::ExcludeReason;
+use crate::workspace::exclusion::ExcludeReason;
 use crate::workspace::index::NotPulledSession;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::stored_named;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
@@ -59,7 +61,7 @@ pub struct PullRequest {
 ///
 /// # Errors
 /// What concerns the whole command, an unreachable remote among it; what concerns one session is in the report. If only one is asked for, and neither
-/// the store nor this machine has it, [`SyncError::NoSuchSession`] or [`SyncError::AmbiguousName`].
+/// the store nor this machine has it, [`LookupError`](crate::workspace::lookup::LookupError).
 pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let merged = fetch(&mut workspace, FetchMode::Sessions)?;
@@ -107,7 +109,7 @@ fn bring(
         // What was pulled is pulled.
         Err(e) => report.remarks.push(format!(
             "notes from other machines cannot be read: {}",
-            e.in_words()
+            error_chain(&e)
         )),
     }
     report.remote = remote;
@@ -232,10 +234,10 @@ impl<'a> Puller<'a> {
                 Ok(id) => drop(wanted.insert(id)),
                 Err(_) if found.sessions.contains_key(name) => drop(wanted.insert(name.clone())),
                 // Nothing else was asked for, so there is nothing to report.
-                Err(e) if request.sessions.len() == 1 => return Err(e),
+                Err(e) if request.sessions.len() == 1 => return Err(e.into()),
                 Err(e) => puller
                     .steps
-                    .push((name.clone(), downgrade_to_skip(Err(e))?)),
+                    .push((name.clone(), downgrade_to_skip(Err(e.into()))?)),
             }
         }
         for id in wanted {
@@ -268,9 +270,9 @@ impl<'a> Puller<'a> {
             return Ok(PullStep::Nothing);
         }
         if let Some(here) = here
-            && let Some(why) = self.unasked(|| filter::stays_here(workspace, here))
+            && let Some(why) = self.unasked(|| workspace.filter().local_only_reason(here))
         {
-            let project = filter::known_project(workspace, here);
+            let project = workspace.filter().project(here);
             let report = SessionReport {
                 project,
                 ..described(&workspace.localizer, id, None, not_brought(&why))
@@ -287,9 +289,7 @@ impl<'a> Puller<'a> {
             // A directory without a manifest is no session.
             None if self.request.sessions.is_empty() => return Ok(PullStep::Nothing),
             None => {
-                return Err(SyncError::NoSuchSession {
-                    session: id.clone(),
-                });
+                return Err(LookupScope::Store.no_session(id).into());
             }
         };
         let Some(here) = here else {
@@ -317,7 +317,8 @@ impl<'a> Puller<'a> {
             &manifest,
             compare_session(workspace, snapshot, &local)?,
         );
-        if let (PullStep::Fork(_), Some(why)) = (&step, filter::stays_here(workspace, here)) {
+        if let (PullStep::Fork(_), Some(why)) = (&step, workspace.filter().local_only_reason(here))
+        {
             return Ok(PullStep::Skip(format!(
                 "it went on differently here, and a fork would be pushed, but {why}"
             )));
@@ -387,13 +388,13 @@ impl<'a> Puller<'a> {
             )
         };
         let left_out = self
-            .unasked(|| filter::not_brought(workspace, manifest))
+            .unasked(|| workspace.filter().pull_exclude_reason(manifest))
             .map(|why| not_brought(&why));
         if let Some(outcome) =
             left_out.or_else(|| self.too_old(workspace, manifest.last_activity.as_deref()))
         {
             let report = listed(outcome);
-            let place = filter::place(workspace, manifest);
+            let place = workspace.filter().project_location(manifest);
             self.unbrought
                 .push(NotPulledSession::new(report.clone(), place, manifest));
             return Ok(PullStep::Listed(Box::new(report)));
@@ -427,13 +428,13 @@ impl<'a> Puller<'a> {
         session: &SessionId,
     ) -> Option<SessionReport> {
         let known = workspace.index.elsewhere(session)?;
-        if known.lies_at.is_none() && workspace.filter.asks_for_projects() {
+        if known.location.is_none() && workspace.rules.ask_for_projects() {
             return None;
         }
-        let left_out = self.unasked(|| filter::remembered_left_out(workspace, known));
+        let left_out = self.unasked(|| workspace.filter().known_exclude_reason(known));
         if left_out
             .as_ref()
-            .is_some_and(|why| !filter::is_still_left_out(workspace, known, why))
+            .is_some_and(|why| !workspace.filter().is_still_excluded(known, why))
         {
             return None;
         }
@@ -577,13 +578,13 @@ impl<'a> Puller<'a> {
                     *step = PullStep::Write(writing);
                 }
                 Ok(_) => *step = PullStep::Nothing,
-                Err(SyncError::ChangedAlready { .. }) => {
+                Err(SyncError::ChangedAlready(_)) => {
                     tx.discard_incomplete_sessions()?;
                     later.push(id.clone());
                 }
                 Err(e) if e.is_about_one_session() => {
                     tx.discard_incomplete_sessions()?;
-                    *step = PullStep::Skip(e.in_words());
+                    *step = PullStep::Skip(error_chain(&e));
                 }
                 Err(e) => return Err(e),
             }
@@ -687,7 +688,7 @@ impl<'a> Puller<'a> {
                 }
             }
         }
-        materialise::prune(&undo_path(workspace.ctx.env), workspace.ctx.clock.now());
+        journal::prune(&undo_path(workspace.ctx.env), workspace.ctx.clock.now());
         workspace.record_in_step(&in_step, self.compared_at.as_ref())?;
         let head = workspace.store.head()?;
         workspace.record_in_step(&written, head.as_ref())?;
@@ -839,7 +840,7 @@ fn planned_outcome(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {
 /// What concerns only one session is a reason to skip it.
 fn downgrade_to_skip(planned: Result<PullStep, SyncError>) -> Result<PullStep, SyncError> {
     match planned {
-        Err(e) if e.is_about_one_session() => Ok(PullStep::Skip(e.in_words())),
+        Err(e) if e.is_about_one_session() => Ok(PullStep::Skip(error_chain(&e))),
         planned => planned,
     }
 }
@@ -881,7 +882,7 @@ fn carry_out(
     match done {
         Err(e) if e.is_about_one_session() => {
             let outcome = Outcome::Skipped {
-                reason: e.in_words(),
+                reason: error_chain(&e),
             };
             Ok(Done::Reported(
                 Box::new(described(writer.localizer, id, None, outcome)),

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::flows::merge::Merged;
@@ -13,16 +14,17 @@ use crate::flows::remote_sync::{fetch_before_push, send};
 use crate::flows::store_session::{SessionWriter, is_stored};
 use crate::localize::local_copy::LocalCopy;
 use crate::report::transfer::{Outcome, Report, SessionReport, SkippedFile};
-use crate::session::discover::{Discovery, LocalSession};
+use crate::session::LocalSession;
+use crate::session::discover::Discovery;
 use crate::session::live::live_sessions;
 use crate::store::machine::Machine;
-use crate::store::{Author, Transaction};
+use crate::store::{Author, RenamedMilestone, Transaction};
 use crate::sys::fail_point::fail_point;
 use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
-use crate::workspace::filter::{ExcludeReason, Selection};
+use crate::workspace::exclusion::ExcludeReason;
+use crate::workspace::filter::Selection;
 use crate::workspace::open::Workspace;
 
 /// Brings every session of this machine to the remote.
@@ -213,13 +215,13 @@ impl<'a> Plan<'a> {
         selection: &Selection,
     ) -> Result<Self, SyncError> {
         let live = live_sessions(&workspace.ctx.env.claude_dir);
-        let is_selected = selection.predicate(workspace);
+        let is_selected = workspace.filter().selected(selection);
         let (mut not_looked_at, mut left_out, mut chosen) =
             (BTreeSet::new(), Vec::new(), Vec::new());
         for session in found.sessions.values() {
             if !is_selected(session) {
                 not_looked_at.insert(session.id.clone());
-            } else if let Some(reason) = filter::left_out(workspace, session) {
+            } else if let Some(reason) = workspace.filter().push_exclude_reason(session) {
                 left_out.push(left_out_report(workspace, session, &reason)?);
             } else {
                 chosen.push(LocalCopy {
@@ -251,7 +253,8 @@ impl<'a> Plan<'a> {
                 Ok(differences) if differences.is_empty() => plan.unchanged.push(local),
                 Ok(differences) => plan.steps.push((local, differences)),
                 Err(e) if e.is_about_one_session() => {
-                    plan.skipped.push((local.session.id.clone(), e.in_words()));
+                    plan.skipped
+                        .push((local.session.id.clone(), error_chain(&e)));
                 }
                 Err(e) => return Err(e),
             }
@@ -417,14 +420,14 @@ fn store_one(
             report,
             differences.down.is_empty() && differences.parted.is_none() && !local.live,
         ))),
-        Err(SyncError::ChangedAlready { .. }) => {
+        Err(SyncError::ChangedAlready(_)) => {
             tx.discard_incomplete_sessions()?;
             Ok(None)
         }
         Err(e) if e.is_about_one_session() => {
             tx.discard_incomplete_sessions()?;
             Ok(Some((
-                skipped(workspace, &local.session.id, e.in_words()),
+                skipped(workspace, &local.session.id, error_chain(&e)),
                 false,
             )))
         }
@@ -458,7 +461,7 @@ pub(crate) fn left_out_report(
         reason: why.to_string(),
         stored,
     };
-    let project = filter::known_project(workspace, session);
+    let project = workspace.filter().project(session);
     Ok(SessionReport {
         project,
         ..described(&workspace.localizer, &session.id, None, outcome)
@@ -530,9 +533,9 @@ pub(crate) fn add_merge_notes(
             Outcome::Forked { fork, lines },
         ));
     }
-    let renamed = |(former, name)| {
+    let renamed = |RenamedMilestone { from, to }| {
         format!(
-            "another machine was first with the milestone `{former}`; this one's is called `{name}`"
+            "another machine was first with the milestone `{from}`; this one's is called `{to}`"
         )
     };
     report

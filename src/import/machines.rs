@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
 use crate::import::jobs::Job;
 use crate::import::origin::Origin;
-use crate::import::run::{ImportedMachine, Proposal};
+use crate::import::types::{ImportedMachine, Proposal};
 use crate::rewrite::{collapse_path, expand_path};
 use crate::store::machine::Machine;
 use crate::workspace::error::SyncError;

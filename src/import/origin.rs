@@ -7,7 +7,7 @@ use crate::domain::id::MachineId;
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders, System};
 use crate::domain::url::has_drive;
-use crate::extras::foreign::IMPORTED;
+use crate::extras::foreign_text::IMPORTED;
 use crate::import::foreign::{ForeignMachine, LONGEST};
 use crate::import::text::{Directories, Family};
 use crate::rewrite::collapse_path;

@@ -3,11 +3,11 @@
 pub mod context;
 pub mod deleted;
 pub mod error;
+pub mod exclusion;
 pub mod filter;
 pub mod index;
 pub mod leases;
 pub mod lookup;
-pub mod message;
 pub mod open;
 pub mod paths;
 pub mod pinned;
@@ -16,3 +16,4 @@ pub mod read_only;
 pub mod received_notes;
 pub mod recovery;
 pub mod session_map;
+pub mod setup_error;

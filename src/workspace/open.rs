@@ -1,6 +1,5 @@
 //! What every command opens first: the machine-wide lock, the store, the index, this machine's eyes.
 
-use crate::workspace::paths::{claims_path, index_path, remote_url};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +8,8 @@ use crate::checkouts::current_placeholders::CurrentPlaceholders;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::localize::localizer::Localizer;
-use crate::session::discover::{Discovery, LocalSession, discover};
+use crate::session::LocalSession;
+use crate::session::discover::{Discovery, discover};
 use crate::store::SessionState;
 use crate::store::machine::Machine;
 use crate::store::manifest::PlaceholdersKey;
@@ -22,10 +22,12 @@ use crate::transport::url::RemoteUrl;
 use crate::workspace::context::{Context, LOCK_WAIT};
 use crate::workspace::deleted::DeletedSessions;
 use crate::workspace::error::SyncError;
+use crate::workspace::exclusion::ExcludeRules;
 use crate::workspace::filter::SessionFilter;
 use crate::workspace::index::{Index, NotPulledSession};
 use crate::workspace::leases::Leases;
 use crate::workspace::paths::store_path;
+use crate::workspace::paths::{claims_path, index_path, remote_url};
 use crate::workspace::pinned::PinnedSessions;
 use crate::workspace::recovery::recover;
 
@@ -41,8 +43,8 @@ pub(crate) struct Workspace<'a> {
     pub(crate) locks: Leases,
     /// Sessions that stay at an earlier state here.
     pub(crate) held: PinnedSessions,
-    /// Which sessions travel.
-    pub(crate) filter: SessionFilter,
+    /// Settings that exclude sessions.
+    pub(crate) rules: ExcludeRules,
     gone: DeletedSessions,
     _process: (ChildProcessLock, ProcessLock),
 }
@@ -92,7 +94,7 @@ impl<'a> Workspace<'a> {
             index,
             locks: leases,
             held: PinnedSessions::load(&env.dirs.state.join("held.json")),
-            filter: SessionFilter::new(&ctx.settings),
+            rules: ExcludeRules::new(&ctx.settings),
             gone,
             _process: locks,
         })
@@ -119,6 +121,18 @@ impl<'a> Workspace<'a> {
         let message = format!("machine {}", self.machine.name);
         tx.commit(&self.author(), &message, head.as_slice())?;
         Ok(())
+    }
+
+    /// Applies the settings that exclude sessions.
+    pub(crate) fn filter(&self) -> SessionFilter<'_> {
+        SessionFilter {
+            rules: &self.rules,
+            localizer: &self.localizer,
+            store: &self.store,
+            index: &self.index,
+            leases: &self.locks,
+            now: self.ctx.clock.now(),
+        }
     }
 
     /// The author of a commit made now.
@@ -216,7 +230,8 @@ impl<'a> Workspace<'a> {
         self.held.save()?;
         fail_point("deleted sessions are saved");
         self.index.follow(&self.store)?;
-        self.index.record_projects(self.filter.take_learned());
+        self.index
+            .record_projects(std::mem::take(&mut *self.rules.learned()));
         let _ = self.index.save(&index_path(self.ctx.env));
         // As above: what is not written down is found again.
         let _ = self.localizer.clones().save();
