@@ -162,8 +162,8 @@ impl Repos<'_> {
         present: Option<Placeholder>,
     ) -> Option<Placeholder> {
         self.clones.learn(facts)?;
-        if let Some(present) =
-            present.filter(|present| Path::new(&canonicalize_existing(&present.directory)) == facts.top)
+        if let Some(present) = present
+            .filter(|present| Path::new(&canonicalize_existing(&present.directory)) == facts.top)
         {
             return self.usable_checkout(present);
         }
@@ -198,13 +198,13 @@ impl Repos<'_> {
     pub(crate) fn usable_checkout(self, root: Placeholder) -> Option<Placeholder> {
         let top = canonicalize_existing(&root.directory);
         let present = self.present();
-        let is_taken = present
-            .placeholders
-            .iter()
-            .any(|other| canonicalize_existing(&other.directory) == top || other.directory == root.directory);
+        let is_taken = present.placeholders.iter().any(|other| {
+            canonicalize_existing(&other.directory) == top || other.directory == root.directory
+        });
         let home = present.get(PlaceholderName::home().as_str());
-        let holds_home = home
-            .is_some_and(|home| Path::new(&canonicalize_existing(&home.directory)).starts_with(&top));
+        let holds_home = home.is_some_and(|home| {
+            Path::new(&canonicalize_existing(&home.directory)).starts_with(&top)
+        });
         (!is_taken && !holds_home).then_some(root)
     }
 

@@ -82,7 +82,8 @@ pub(super) fn is_in_bundle(path: &str) -> bool {
         [user, file, ..] => ((*user).to_owned(), *file),
         _ => return false,
     };
-    BundleId::try_from(bundle).is_ok() && matches!(file, BUNDLE_FILE | FORMER_BUNDLE_FILE | BUNDLE_FILES)
+    BundleId::try_from(bundle).is_ok()
+        && matches!(file, BUNDLE_FILE | FORMER_BUNDLE_FILE | BUNDLE_FILES)
 }
 
 /// Returns the path of a machine's file.

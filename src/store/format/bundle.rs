@@ -314,7 +314,8 @@ mod tests {
     #[test]
     fn bundle_invalid_description_is_refused() {
         let machine = "0123456789abcdef".repeat(2);
-        let file = |bytes: u64| serde_json::json!({ "machine": machine, "bytes": bytes, "runs": [] });
+        let file =
+            |bytes: u64| serde_json::json!({ "machine": machine, "bytes": bytes, "runs": [] });
         assert!(
             parsed(&serde_json::json!({ "format": 2, "files": { "CLAUDE.md": file(9) } })).is_ok()
         );

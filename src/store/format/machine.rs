@@ -25,11 +25,7 @@ pub struct Machine {
     #[serde(alias = "roots")]
     pub placeholders: Placeholders,
     /// Its earlier placeholders, newest first. Files on its disk may still depend on them.
-    #[serde(
-        default,
-        alias = "former",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, alias = "former", skip_serializing_if = "Vec::is_empty")]
     pub former_placeholders: Vec<Placeholders>,
     /// Version of ccsync that last wrote this file.
     pub ccsync: String,
