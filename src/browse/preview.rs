@@ -11,8 +11,8 @@ use chrono::{DateTime, Utc};
 use crate::domain::id::SessionId;
 use crate::domain::turn::Turn;
 use crate::localize::stored_text::StoredText;
-use crate::session::discover::transcript_path;
-use crate::session::facts::parse_time;
+use crate::session::discover::find_transcript;
+use crate::session::time::parse_time;
 use crate::session::turns::last_turns as turns_at_end;
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, StoredFile};
@@ -37,7 +37,7 @@ pub fn last_turns(
     session: &SessionId,
     most: usize,
 ) -> Result<Vec<Turn>, SyncError> {
-    let here = transcript_path(&ctx.env.claude_dir, session);
+    let here = find_transcript(&ctx.env.claude_dir, session);
     let stored = Stored::open(ctx)?;
     let snapshot = stored
         .as_ref()

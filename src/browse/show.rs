@@ -7,16 +7,17 @@ use std::collections::BTreeSet;
 
 use crate::browse::list::read_particulars;
 use crate::browse::preview::newest_of_file;
-use crate::domain::found::SessionName;
+use crate::domain::hit::SessionName;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::domain::session_file::SessionFile;
 use crate::domain::turn::Turn;
 use crate::localize::error::StoredDataError;
 use crate::localize::stored_text::{LocalText, StoredText};
-use crate::session::discover::{LocalSession, discover_some};
-use crate::session::facts::parse_time;
-use crate::session::turns::{Outline, Telling};
+use crate::session::LocalSession;
+use crate::session::discover::discover_some;
+use crate::session::time::parse_time;
+use crate::session::turns::{Outline, TurnReader};
 use crate::store::Snapshot;
 use crate::store::manifest::Manifest;
 use crate::sys::signal;
@@ -170,7 +171,7 @@ fn tell(
         outline.add(line);
         true
     })?;
-    let mut telling = Telling::of_last(&outline, most.unwrap_or(usize::MAX));
+    let mut telling = TurnReader::new(&outline, most.unwrap_or(usize::MAX));
     let (turns, left_out) = telling.extent();
     let source = if matches!(text, Text::Here(_)) {
         Source::Here

@@ -13,10 +13,10 @@ use crate::flows::fork::repaired_id;
 use crate::localize::error::StoredDataError;
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::renamed;
-use crate::session::discover::LocalSession;
+use crate::session::LocalSession;
 use crate::session::files::{file_path, transcript_path};
 use crate::session::live::live_sessions;
-use crate::session::repair::{Finding, Healed, Healer, Survey};
+use crate::session::repair::{Finding, RecordIds, RepairedText, Repairer};
 use crate::store::segment::count_lines;
 use crate::sys::fs::{AtomicFile, PathError};
 use crate::sys::signal;
@@ -81,7 +81,7 @@ impl RepairReport {
         self.files
             .iter()
             .flat_map(|file| &file.findings)
-            .filter(|finding| finding.what.is_repair())
+            .filter(|finding| finding.damage.is_repair())
             .count() as u64
     }
 }
@@ -259,20 +259,20 @@ impl Repairing<'_> {
     fn heal(
         &self,
         name: &SessionFile,
-        put: &mut dyn FnMut(&Healed) -> Result<(), StoredDataError>,
+        put: &mut dyn FnMut(&RepairedText) -> Result<(), StoredDataError>,
     ) -> Result<Vec<Finding>, StoredDataError> {
-        let mut survey = Survey::default();
+        let mut ids = RecordIds::default();
         self.pieces(name, &mut |piece| {
-            survey.lines(piece);
+            ids.add_lines(piece);
             Ok(())
         })?;
-        let mut healer = Healer::new(survey);
+        let mut repairer = Repairer::new(ids);
         self.pieces(name, &mut |piece| {
-            let mut healed = Healed::default();
-            healer.lines(piece, &mut healed);
+            let mut healed = RepairedText::default();
+            repairer.repair_lines(piece, &mut healed);
             put(&healed)
         })?;
-        Ok(healer.finish())
+        Ok(repairer.finish())
     }
 
     fn pieces(

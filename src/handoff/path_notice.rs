@@ -15,7 +15,7 @@ use crate::domain::placeholder::{Placeholder, Placeholders};
 use crate::localize::stored_text::StoredText;
 use crate::project::main_checkout;
 use crate::rewrite::{collapse_path, expand_path};
-use crate::session::discover::projects_dir;
+use crate::session::files::projects_dir;
 use crate::session::turns::turns;
 use crate::store::manifest::Manifest;
 use crate::workspace::context::Context;

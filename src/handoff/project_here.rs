@@ -15,7 +15,7 @@ use crate::domain::project::{PortableRemote, ProjectGit, SubDirectory};
 use crate::domain::url::RemoteUrl;
 use crate::localize::localizer::Localizer;
 use crate::rewrite::expand_path;
-use crate::session::discover::transcript_path;
+use crate::session::discover::find_transcript;
 use crate::store::manifest::Manifest;
 use crate::transport::clone::{clone, is_free};
 use crate::workspace::context::Context;
@@ -94,7 +94,7 @@ pub fn project_here(ctx: &Context<'_>, session: &SessionId) -> Result<ProjectHer
         // The current directory may be an unknown clone.
         clones.learn_at(directory);
     }
-    if transcript_path(&ctx.env.claude_dir, session).is_none() {
+    if find_transcript(&ctx.env.claude_dir, session).is_none() {
         clones.use_for(session, None);
     }
     let here = project_of(

@@ -11,8 +11,8 @@ use crate::domain::progress::Phase;
 use crate::flows::remote_sync::send;
 use crate::history::milestones::commit_of;
 use crate::report::transfer::BundleReport;
-use crate::session::materialise;
-use crate::session::materialise::Journal;
+use crate::session::journal;
+use crate::session::journal::Journal;
 use crate::store::milestone::MilestoneName;
 use crate::sys::fail_point::fail_point;
 use crate::sys::signal;
@@ -68,7 +68,7 @@ pub fn restore(ctx: &Context<'_>, request: &RestoreRequest) -> Result<RestoreRep
             restore_extras(&mut workspace, name, (!request.dry_run).then_some(&journal))?;
     }
     if !request.dry_run {
-        materialise::prune(&undo_path(ctx.env), ctx.clock.now());
+        journal::prune(&undo_path(ctx.env), ctx.clock.now());
         report.remote = send(&mut workspace)?.0;
         workspace.save()?;
     }

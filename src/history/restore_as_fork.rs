@@ -10,9 +10,9 @@ use crate::flows::write_session::Writer;
 use crate::history::error::HistoryError;
 use crate::history::restoring::{RestoreReport, RestoredSession, Restoring, Target};
 use crate::localize::stored_text::{LocalText, StoredText};
-use crate::session::discover::LocalSession;
-use crate::session::materialise::Journal;
-use crate::session::turns::count_of_persons;
+use crate::session::LocalSession;
+use crate::session::journal::Journal;
+use crate::session::turns::count_user_turns;
 use crate::store::Snapshot;
 use crate::store::manifest::Manifest;
 use crate::store::segment::count_lines;
@@ -161,7 +161,7 @@ fn count(here: &LocalSession) -> Result<(u64, u64), SyncError> {
     )?
     .each_piece(|piece| {
         lines += count_lines(piece);
-        turns += count_of_persons(piece);
+        turns += count_user_turns(piece);
         Ok(())
     })?;
     Ok((lines, turns))

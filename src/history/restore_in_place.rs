@@ -13,11 +13,12 @@ use crate::history::restoring::{RestoreReport, RestoredSession, Restoring, Targe
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::stored_text::StoredText;
 use crate::report::transfer::Outcome;
+use crate::session::LocalSession;
 use crate::session::SessionError;
-use crate::session::discover::{LocalSession, files_without_transcript};
+use crate::session::discover::files_without_transcript;
 use crate::session::files::file_path;
+use crate::session::journal::Journal;
 use crate::session::live::live_sessions;
-use crate::session::materialise::Journal;
 use crate::store::Snapshot;
 use crate::store::manifest::Manifest;
 use crate::sys::fail_point::fail_point;

@@ -18,7 +18,7 @@ use crate::localize::stored_text::StoredText;
 use crate::report::transfer::{BundleReport, Outcome, RemoteState};
 use crate::session::discover::Discovery;
 use crate::session::files::transcript_path;
-use crate::session::materialise::Journal;
+use crate::session::journal::Journal;
 use crate::store::manifest::Manifest;
 use crate::store::milestone::MilestoneName;
 use crate::store::{SessionState, Steps};

@@ -1,52 +1,24 @@
 //! Undoes the last pull or restore.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use chrono::{DateTime, Utc};
-
+use crate::session::journal::{self, Undone};
 use crate::session::live::running_client;
-use crate::session::materialise;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
 
-/// Undoes the last pull or restore; `None` if there is nothing to undo.
+/// Undoes the last pull or restore on this machine; `None` if there is nothing to undo.
 ///
 /// # Errors
-/// [`SyncError::Session`] if the journal of that pull cannot be read.
-pub fn undo(ctx: &Context<'_>) -> Result<Option<UndoReport>, SyncError> {
+/// [`SyncError::Session`] if its journal cannot be read.
+pub fn undo(ctx: &Context<'_>) -> Result<Option<Undone>, SyncError> {
     let workspace = Workspace::open(ctx)?;
     let running = |path: &Path| running_client(&ctx.env.claude_dir, path);
-    let undone = materialise::undo(&undo_path(ctx.env), &running)?;
-    if let Some((_, undone)) = &undone {
-        crate::extras::pull::undone(&workspace, undone.taken_back())?;
+    let undone = journal::undo(&undo_path(ctx.env), &running)?;
+    if let Some(undone) = &undone {
+        crate::extras::pull::undone(&workspace, undone.changed_files())?;
     }
-    let report = |(
-        pulled_at,
-        materialise::Undone {
-            restored,
-            removed,
-            kept,
-        },
-    )| UndoReport {
-        restored,
-        removed,
-        kept,
-        pulled_at,
-    };
-    Ok(undone.map(report))
-}
-
-/// Result of an undo.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UndoReport {
-    /// Restored files.
-    pub restored: Vec<PathBuf>,
-    /// Removed files, which the pull had written.
-    pub removed: Vec<PathBuf>,
-    /// Files that were not touched, with the reason.
-    pub kept: Vec<(PathBuf, String)>,
-    /// Start time of that pull.
-    pub pulled_at: DateTime<Utc>,
+    Ok(undone)
 }

@@ -21,7 +21,7 @@ use crate::machine::error::MachineError;
 use crate::machine::names::taken_names;
 use crate::machine::set_path::change_here;
 use crate::report::transfer::RemoteState;
-use crate::session::facts::parse_time;
+use crate::session::time::parse_time;
 use crate::store::machine::Machine;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;

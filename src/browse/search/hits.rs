@@ -5,7 +5,7 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 use regex::Regex;
 
-use crate::domain::found::{Hit, Speaker};
+use crate::domain::hit::{Hit, Speaker};
 
 /// Maximum hits counted per session beyond the shown ones, so that a frequent word is not
 /// searched to the end of each session.
@@ -19,7 +19,7 @@ const BEFORE: usize = 60;
 pub(crate) struct Found {
     pub(crate) hits: Vec<Hit>,
     pub(crate) more: u64,
-    pub(crate) more_still: bool,
+    pub(crate) truncated: bool,
     /// Parts that could not be searched, with the reason.
     pub(crate) complaint: Option<String>,
     shown: usize,
@@ -27,8 +27,8 @@ pub(crate) struct Found {
 
 /// Speaker, time and place of a text.
 pub(crate) struct Occasion {
-    pub(crate) voice: Speaker,
-    pub(crate) agent: bool,
+    pub(crate) speaker: Speaker,
+    pub(crate) is_agent: bool,
     pub(crate) time: Option<DateTime<Utc>>,
 }
 
@@ -38,7 +38,7 @@ impl Found {
         Self {
             hits: Vec::new(),
             more: 0,
-            more_still: false,
+            truncated: false,
             complaint: None,
             shown: shown.max(1),
         }
@@ -46,7 +46,7 @@ impl Found {
 
     /// Returns true if the search of this session can stop.
     pub(crate) fn is_enough(&self) -> bool {
-        self.more_still
+        self.truncated
     }
 
     /// Adds the hits of a text.
@@ -89,7 +89,7 @@ impl Found {
         } else if self.more < MOST_COUNTED {
             self.more += 1;
         } else {
-            self.more_still = true;
+            self.truncated = true;
         }
     }
 }
@@ -130,8 +130,8 @@ fn hit(text: &str, line: Range<usize>, marks: &[Range<usize>], occasion: &Occasi
         (mark.start < end).then(|| mark.start - begin..mark.end.min(end) - begin)
     };
     Hit {
-        voice: occasion.voice.clone(),
-        agent: occasion.agent,
+        speaker: occasion.speaker.clone(),
+        is_agent: occasion.is_agent,
         time: occasion.time,
         text: text[begin..end].to_owned(),
         marks: marks.iter().filter_map(inside).collect(),
@@ -153,8 +153,8 @@ mod tests {
             text,
             &pattern,
             &Occasion {
-                voice: Speaker::User,
-                agent: false,
+                speaker: Speaker::User,
+                is_agent: false,
                 time: None,
             },
         );

@@ -15,7 +15,7 @@ use crate::browse::search::scan::Scan;
 use crate::browse::search::targets::{Place, Target, Targets};
 use crate::browse::search::written::Written;
 use crate::domain::error::error_chain;
-use crate::domain::found::SessionHits;
+use crate::domain::hit::SessionHits;
 use crate::localize::localizer::Localizer;
 use crate::rewrite::every_path_form;
 use crate::store::{Checkout, Snapshot};
@@ -99,14 +99,14 @@ pub fn search(
             let Found {
                 hits,
                 more,
-                more_still,
+                truncated,
                 ..
             } = found;
             take(SessionHits {
                 name: target.name.clone(),
                 hits,
                 more,
-                more_still,
+                truncated,
             }) && !interrupted()
         },
     );

@@ -4,15 +4,15 @@ use std::borrow::Cow;
 
 use crate::browse::search::hits::{Found, Occasion};
 use crate::browse::search::pattern::{Candidates, Pattern};
-use crate::domain::found::Speaker;
+use crate::domain::hit::Speaker;
 use crate::domain::path::RelativeName;
 use crate::domain::session_file::SessionFile;
 use crate::localize::error::StoredDataError;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{LocalText, segment_at, text_kind};
 use crate::rewrite::TextKind;
-use crate::session::discover::LocalSession;
-use crate::session::said::sayings;
+use crate::session::LocalSession;
+use crate::session::messages::{RecordMessages, messages};
 use crate::store::manifest::{Manifest, Run, StoredFile};
 use crate::store::segment::{count_lines, offset_after_lines, whole_lines_len};
 use crate::store::{SessionFiles, Snapshot};
@@ -224,22 +224,25 @@ impl Scan<'_> {
     }
 
     fn record(&self, line: &[u8], of_agent: bool, found: &mut Found) {
-        let said = sayings(line);
-        let agent = of_agent || said.agent;
-        for saying in said.texts {
+        let RecordMessages {
+            time,
+            is_agent,
+            messages,
+        } = messages(line);
+        for message in messages {
             let occasion = Occasion {
-                voice: saying.voice,
-                agent,
-                time: said.time,
+                speaker: message.speaker,
+                is_agent: is_agent || of_agent,
+                time,
             };
-            found.search(&saying.text, &self.pattern.said, &occasion);
+            found.search(&message.text, &self.pattern.said, &occasion);
         }
     }
 
     fn output(&self, text: &[u8], found: &mut Found) {
         let occasion = Occasion {
-            voice: Speaker::Output,
-            agent: false,
+            speaker: Speaker::Output,
+            is_agent: false,
             time: None,
         };
         found.search(

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::check::doctor::check::{Check, DoctorContext, TIMEOUT};
 use crate::domain::error::error_chain;
-use crate::session::discover::{discover, projects_dir};
+use crate::session::discover::discover;
+use crate::session::files::projects_dir;
 use crate::sys::fs::{access, free_space};
 use crate::sys::process::Program;
 use crate::workspace::paths::{config_path, embedded_remote_path, store_path};

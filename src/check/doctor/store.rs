@@ -12,7 +12,7 @@ use crate::domain::path::PortablePath;
 use crate::domain::placeholder::PlaceholderName;
 use crate::lock::claim::load_all;
 use crate::lock::record::{ALLOWED_SKEW, LockRecord};
-use crate::session::facts::parse_time;
+use crate::session::time::parse_time;
 use crate::store::{Store, StoreError};
 use crate::sys::set_aside::move_aside_command;
 use crate::workspace::paths::{claims_path, store_path};
