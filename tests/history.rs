@@ -1096,7 +1096,7 @@ fn pair_with_text_after_milestone(env: &TestEnv) -> (Machine, Machine) {
     for machine in [&a, &b] {
         fs::create_dir_all(machine.home.join("work/app")).unwrap();
         machine
-            .ccsync(["config", "set", "beside", "memory,claude-md,plans,commands"])
+            .ccsync(["config", "set", "extras", "memory,claude-md,plans,commands"])
             .success();
     }
     write_note(&a, "MEMORY.md", "top\nthen\n");

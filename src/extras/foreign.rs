@@ -150,7 +150,7 @@ impl Taking<'_, '_> {
         };
         if !self.workspace.ctx.settings.extras.contains(&kind) {
             let reason = format!(
-                "`beside` does not name {0}: ccsync config set beside {0},…",
+                "`extras` does not name {0}: ccsync config set extras {0},…",
                 kind.name()
             );
             return Ok(Some((ExtraOutcome::Left { reason }, 0)));

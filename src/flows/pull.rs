@@ -427,7 +427,7 @@ impl<'a> Puller<'a> {
         workspace: &Workspace<'_>,
         session: &SessionId,
     ) -> Option<SessionReport> {
-        let known = workspace.index.elsewhere(session)?;
+        let known = workspace.index.store_only(session)?;
         if known.location.is_none() && workspace.rules.ask_for_projects() {
             return None;
         }
@@ -462,7 +462,10 @@ impl<'a> Puller<'a> {
 
     /// What is said of a session that nobody asked for and that was not active lately.
     fn too_old(&self, workspace: &Workspace<'_>, last_activity: Option<&str>) -> Option<Outcome> {
-        let days = self.request.days.unwrap_or(workspace.ctx.settings.days);
+        let days = self
+            .request
+            .days
+            .unwrap_or(workspace.ctx.settings.sync.pull_max_age);
         let unasked = self.request.sessions.is_empty()
             && !is_recent(last_activity, workspace.ctx.clock.now(), days);
         let reason = || format!("not active for {days} days: ccsync pull SESSION, or --days N");
@@ -692,7 +695,7 @@ impl<'a> Puller<'a> {
         workspace.record_in_step(&in_step, self.compared_at.as_ref())?;
         let head = workspace.store.head()?;
         workspace.record_in_step(&written, head.as_ref())?;
-        workspace.record_elsewhere(&self.unbrought)?;
+        workspace.record_store_only(&self.unbrought)?;
         self.name_forks(workspace, &mut report)?;
         report.sort();
         Ok(report)

@@ -255,7 +255,7 @@ fn views_of(workspace: &Workspace<'_>, origin: &Origin) -> Result<Localizer, Syn
     let others = std::iter::once(workspace.ctx.settings.placeholders.clone())
         .chain(others)
         .collect();
-    let setting = workspace.ctx.settings.paths;
+    let setting = workspace.ctx.settings.localize;
     Ok(Localizer::new(
         origin.machine.id.clone(),
         origin.machine.placeholders.clone(),

@@ -18,24 +18,46 @@ use crate::store::manifest::Manifest;
 use crate::store::{Store, StoreError};
 use crate::sys::fs::{FileStamp, PathError, write_cache};
 
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// The whole index.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Index {
     version: u32,
-    /// The settings that readings depend on; under others the entries say nothing.
-    settings: String,
+    #[serde(flatten)]
+    key: IndexKey,
     /// The store's head of which the entries speak.
     head: Option<CommitId>,
     sessions: BTreeMap<SessionId, Entry>,
-    elsewhere: BTreeMap<SessionId, StoreOnlySession>,
+    store_only: BTreeMap<SessionId, StoreOnlySession>,
     /// Only where the settings speak of projects.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     projects: BTreeMap<SessionId, ProjectOfSession>,
     /// Differs from what lies on the disk.
     #[serde(skip)]
     changed: bool,
+}
+
+/// What the entries of an index depend on besides files and store.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct IndexKey {
+    /// Id of the machine.
+    pub(crate) machine: String,
+    /// The client's directory.
+    pub(crate) claude_dir: PathBuf,
+    /// The settings that the reading of a session depends on.
+    pub(crate) settings: String,
+}
+
+/// The part of an index that holds if it was made with other settings or by an older ccsync.
+#[derive(Deserialize)]
+struct FormerIndex {
+    version: u32,
+    settings: String,
+    machine: Option<String>,
+    claude_dir: Option<PathBuf>,
+    head: Option<CommitId>,
+    sessions: BTreeMap<SessionId, Entry>,
 }
 
 /// A session that only the store has, so that it can be named without opening its manifest.
@@ -47,7 +69,7 @@ pub(crate) struct StoreOnlySession {
     /// Portable path of its project.
     pub(crate) project: Option<String>,
     /// Only where the settings speak of projects.
-    #[serde(default, rename = "lies_at")]
+    #[serde(default)]
     pub(crate) location: Option<ProjectLocation>,
     /// Its title as the client would show it; unsanitised.
     pub(crate) title: Option<String>,
@@ -66,7 +88,7 @@ pub(crate) struct ProjectLocation {
     pub(crate) path: String,
     /// The tops of the working trees of its remote that there were here: another one may be another place. None: only the path counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) trees: Option<Vec<String>>,
+    pub(crate) worktrees: Option<Vec<String>>,
 }
 
 /// What a pull leaves in the store, to be recorded.
@@ -104,8 +126,8 @@ impl NotPulledSession {
 /// By what the project of a session here is known, as its transcript said when it was this file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProjectOfSession {
-    /// The project directory in which the session lies.
-    place: PathBuf,
+    /// The project directory of the client that the session is in.
+    project_dir: PathBuf,
     transcript: FileStamp,
     /// The working directory.
     pub(crate) directory: Option<String>,
@@ -120,7 +142,7 @@ impl ProjectOfSession {
         remote: Option<String>,
     ) -> Self {
         Self {
-            place: session.directory.clone(),
+            project_dir: session.directory.clone(),
             transcript: session.files[&SessionFile::Transcript],
             directory,
             remote,
@@ -128,7 +150,7 @@ impl ProjectOfSession {
     }
 
     fn is_of(&self, session: &LocalSession) -> bool {
-        self.place == session.directory
+        self.project_dir == session.directory
             && session.files.get(&SessionFile::Transcript) == Some(&self.transcript)
     }
 }
@@ -152,17 +174,29 @@ pub(crate) struct Entry {
 const TAIL: u64 = 16 << 10;
 
 impl Index {
-    /// Reads the index; one that is missing, damaged, or made under other `settings` is empty.
-    pub(crate) fn load(path: &Path, settings: &str) -> Self {
-        let read = std::fs::read(path)
-            .ok()
-            .and_then(|json| serde_json::from_slice::<Self>(&json).ok());
-        read.filter(|index| index.version == VERSION && index.settings == settings)
-            .unwrap_or_else(|| Self {
-                version: VERSION,
-                settings: settings.to_owned(),
-                ..Self::default()
-            })
+    /// Reads the index. One that is missing or damaged is empty.
+    ///
+    /// Of one that was made with other settings or by an older ccsync, no more is kept than which
+    /// sessions were on this machine, in which state: those that are missing now were deleted.
+    pub(crate) fn load(path: &Path, key: IndexKey) -> Self {
+        let json = std::fs::read(path).unwrap_or_default();
+        let index: Option<Self> = serde_json::from_slice(&json).ok();
+        if let Some(index) = index.filter(|index| index.version == VERSION && index.key == key) {
+            return index;
+        }
+        let former: Option<FormerIndex> = serde_json::from_slice(&json).ok();
+        let former = former.filter(|former| former.is_of(&key));
+        let (head, mut sessions) = former
+            .map(|former| (former.head, former.sessions))
+            .unwrap_or_default();
+        sessions.values_mut().for_each(|entry| entry.files.clear());
+        Self {
+            version: VERSION,
+            key,
+            head,
+            sessions,
+            ..Self::default()
+        }
     }
 
     /// Writes the index if it changed since it was read.
@@ -195,7 +229,7 @@ impl Index {
             let ids: Vec<_> = self
                 .sessions
                 .keys()
-                .chain(self.elsewhere.keys())
+                .chain(self.store_only.keys())
                 .cloned()
                 .collect();
             ids.iter().for_each(|id| self.retain_at(id, states.get(id)));
@@ -214,11 +248,11 @@ impl Index {
             self.sessions.remove(id);
         }
         if self
-            .elsewhere
+            .store_only
             .get(id)
             .is_some_and(|known| Some(&known.state) != state)
         {
-            self.elsewhere.remove(id);
+            self.store_only.remove(id);
         }
     }
 
@@ -236,12 +270,12 @@ impl Index {
     }
 
     /// What is known of a session that only the store has.
-    pub(crate) fn elsewhere(&self, session: &SessionId) -> Option<&StoreOnlySession> {
-        self.elsewhere.get(session)
+    pub(crate) fn store_only(&self, session: &SessionId) -> Option<&StoreOnlySession> {
+        self.store_only.get(session)
     }
 
     /// Records what is known of a session that only the store has, at `state`.
-    pub(crate) fn record_elsewhere(&mut self, unbrought: &NotPulledSession, state: SessionState) {
+    pub(crate) fn record_store_only(&mut self, unbrought: &NotPulledSession, state: SessionState) {
         let NotPulledSession {
             named,
             location,
@@ -262,7 +296,7 @@ impl Index {
             *bytes,
         );
         self.changed = true;
-        self.elsewhere.insert(
+        self.store_only.insert(
             session,
             StoreOnlySession {
                 state,
@@ -302,7 +336,7 @@ impl Index {
             .iter()
             .map(|(file, stamp)| (file.key().to_owned(), *stamp))
             .collect();
-        self.elsewhere.remove(&session.id);
+        self.store_only.remove(&session.id);
         self.sessions.insert(
             session.id.clone(),
             Entry {
@@ -340,6 +374,20 @@ impl Index {
     /// Forgets `session`.
     pub(crate) fn forget(&mut self, session: &SessionId) {
         self.changed |= self.sessions.remove(session).is_some();
+    }
+}
+
+impl FormerIndex {
+    /// Returns true if it is about the sessions of this machine in the same directory.
+    fn is_of(&self, key: &IndexKey) -> bool {
+        if self.version == 3 {
+            let (machine, claude_dir) = (&key.machine, key.claude_dir.display());
+            return self.settings.starts_with(&format!("{machine} "))
+                && self.settings.ends_with(&format!(" {claude_dir}"));
+        }
+        self.version == VERSION
+            && self.machine.as_ref() == Some(&key.machine)
+            && self.claude_dir.as_ref() == Some(&key.claude_dir)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::workspace::deleted::DeletedSessions;
 use crate::workspace::error::SyncError;
 use crate::workspace::exclusion::ExcludeRules;
 use crate::workspace::filter::SessionFilter;
-use crate::workspace::index::{Index, NotPulledSession};
+use crate::workspace::index::{Index, IndexKey, NotPulledSession};
 use crate::workspace::leases::Leases;
 use crate::workspace::paths::store_path;
 use crate::workspace::paths::{claims_path, index_path, remote_url};
@@ -81,7 +81,7 @@ impl<'a> Workspace<'a> {
         let store = Store::open_or_create(&store_path(env))?;
         fail_point("the store is open");
         let machine = this_machine(ctx, &store)?;
-        let mut index = Index::load(&index_path(env), &settings_key(ctx));
+        let mut index = Index::load(&index_path(env), index_key(ctx));
         index.follow(&store)?;
         let localizer = this_machines_views(ctx, &store, &machine)?;
         let gone = DeletedSessions::load(&env.dirs.state.join("gone.json"));
@@ -204,14 +204,14 @@ impl<'a> Workspace<'a> {
     }
 
     /// Enters in the index what a pull has left in the store.
-    pub(crate) fn record_elsewhere(
+    pub(crate) fn record_store_only(
         &mut self,
         unbrought: &[NotPulledSession],
     ) -> Result<(), SyncError> {
         let snapshot = self.store.head_snapshot()?;
         for session in unbrought {
             if let Some(state) = snapshot.state(session.session())? {
-                self.index.record_elsewhere(session, state);
+                self.index.record_store_only(session, state);
             }
         }
         Ok(())
@@ -285,7 +285,7 @@ fn this_machines_views(
         machine.id.clone(),
         machine.placeholders.clone(),
         other_roots,
-        ctx.settings.paths,
+        ctx.settings.localize,
         clones,
     );
     Ok(localizer.with_placeholders(since))
@@ -317,13 +317,12 @@ fn this_machine(ctx: &Context<'_>, store: &Store) -> Result<Machine, SyncError> 
 }
 
 /// What the entries of the index depend on besides files and store.
-fn settings_key(ctx: &Context<'_>) -> String {
+fn index_key(ctx: &Context<'_>) -> IndexKey {
     let placeholders = serde_json::to_string(&PlaceholdersKey::new(&ctx.settings.placeholders))
         .unwrap_or_default();
-    format!(
-        "{} {placeholders} {:?} {}",
-        ctx.settings.machine.id,
-        ctx.settings.paths,
-        ctx.env.claude_dir.display()
-    )
+    IndexKey {
+        machine: ctx.settings.machine.id.to_string(),
+        claude_dir: ctx.env.claude_dir.clone(),
+        settings: format!("{placeholders} {}", ctx.settings.localize),
+    }
 }

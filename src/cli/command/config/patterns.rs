@@ -3,7 +3,7 @@
 use crate::cli::app::App;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
-use crate::config::Choice;
+use crate::config::SyncRules;
 use crate::domain::pattern::ProjectPattern;
 use crate::ui::sanitize::one_line;
 
@@ -25,10 +25,10 @@ pub(super) struct PatternArgs {
 }
 
 impl List {
-    fn of(self, choice: &mut Choice) -> &mut Vec<ProjectPattern> {
+    fn of(self, rules: &mut SyncRules) -> &mut Vec<ProjectPattern> {
         match self {
-            Self::Include => &mut choice.include,
-            Self::Exclude => &mut choice.exclude,
+            Self::Include => &mut rules.include,
+            Self::Exclude => &mut rules.exclude,
         }
     }
 }
