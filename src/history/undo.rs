@@ -18,7 +18,7 @@ pub fn undo(ctx: &Context<'_>) -> Result<Option<UndoReport>, SyncError> {
     let running = |path: &Path| running_client(&ctx.env.claude_dir, path);
     let undone = materialise::undo(&undo_path(ctx.env), &running)?;
     if let Some((_, undone)) = &undone {
-        crate::extras::pull::undone(&workspace, undone.taken_back())?;
+        crate::extras::pull::record_undo(&workspace, undone.taken_back())?;
     }
     let report = |(
         pulled_at,

@@ -6,7 +6,7 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::extras::approval::{Decided, Proposal};
+use crate::extras::approval::{AppliedChanges, ProposedChange};
 use crate::ui::format::count;
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, HEADING, paint};
@@ -87,9 +87,9 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         } else {
             None
         } {
-            _ if args.yes => yes.push(proposal.consent),
-            Some(true) => yes.push(proposal.consent),
-            Some(false) => no.push(proposal.consent),
+            _ if args.yes => yes.push(proposal.id),
+            Some(true) => yes.push(proposal.id),
+            Some(false) => no.push(proposal.id),
             None if asks => return Err(CliError::cancelled()),
             None => {
                 waiting.push(proposal);
@@ -99,7 +99,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         answered.push(name);
     }
     let mut decided = match (yes.is_empty(), no.is_empty()) {
-        (true, true) => Decided::default(),
+        (true, true) => AppliedChanges::default(),
         _ => crate::extras::approval::apply(&app.context()?, &yes, &no)?,
     };
     let is_told = |name: &String| {
@@ -125,8 +125,8 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     })
 }
 
-fn document<'a>(waiting: &'a [Proposal], decided: &'a Decided) -> Document<'a> {
-    let waits = |proposal: &'a Proposal| Waiting {
+fn document<'a>(waiting: &'a [ProposedChange], decided: &'a AppliedChanges) -> Document<'a> {
+    let waits = |proposal: &'a ProposedChange| Waiting {
         name: &proposal.name,
         from: &proposal.from,
         here: proposal.here.as_deref(),
@@ -148,7 +148,7 @@ fn document<'a>(waiting: &'a [Proposal], decided: &'a Decided) -> Document<'a> {
 }
 
 /// A proposal as a person reads it.
-fn shown(proposal: &Proposal) -> Vec<String> {
+fn shown(proposal: &ProposedChange) -> Vec<String> {
     let what = match (&proposal.here, &proposal.proposed) {
         (_, None) => "would be removed",
         (None, Some(_)) => "would be new here",
@@ -177,7 +177,7 @@ fn shown(proposal: &Proposal) -> Vec<String> {
     lines
 }
 
-fn summary(waiting: u64, decided: &Decided) -> Vec<String> {
+fn summary(waiting: u64, decided: &AppliedChanges) -> Vec<String> {
     let reason = |(name, reason): &(String, String)| {
         paint(
             ATTENTION,
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn apply_hostile_proposal_is_shown_escaped() {
-        let proposal = Proposal {
+        let proposal = ProposedChange {
             name: "commands/go\u{1b}[2J.md".to_owned(),
             from: "desk\u{7}".to_owned(),
             here: Some("old\n".to_owned()),
@@ -224,7 +224,7 @@ mod tests {
             executable_here: false,
             executable: true,
             replaces_changes: true,
-            consent: String::new(),
+            id: String::new(),
         };
         let text = shown(&proposal).join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
@@ -232,13 +232,13 @@ mod tests {
 
     #[test]
     fn apply_summary_counts_every_decision() {
-        let decided = Decided {
+        let decided = AppliedChanges {
             applied: vec!["a".to_owned()],
             kept: vec!["b".to_owned(), "c".to_owned()],
             skipped: vec![("d".to_owned(), "it changed".to_owned())],
         };
         let text = summary(1, &decided).join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
-        assert_eq!(summary(0, &Decided::default()), ["apply: nothing waits"]);
+        assert_eq!(summary(0, &AppliedChanges::default()), ["apply: nothing waits"]);
     }
 }

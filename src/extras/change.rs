@@ -1,0 +1,106 @@
+//! The change that a pull or an approval makes to one file here.
+
+use crate::extras::file_version::FileVersion;
+use crate::extras::owner::OwnerFile;
+use crate::extras::state::{ExtrasState, ScannedFile};
+use crate::extras::text_file::hash;
+use crate::extras::versions::Versions;
+use crate::report::transfer::ExtraOutcome;
+use crate::session::materialise::Journal;
+use crate::sys::fail_point::fail_point;
+use crate::sys::fs::{FileStamp, knows_executables};
+use crate::workspace::error::SyncError;
+
+pub(crate) struct FileChange {
+    /// `None`: the file is removed.
+    pub(crate) content: Option<NewContent>,
+    pub(crate) outcome: ExtraOutcome,
+    /// Key under which an approval of this content is remembered; empty if it needs none.
+    pub(crate) approval: String,
+}
+
+/// The content that a file gets.
+pub(crate) struct NewContent {
+    /// The version in the store, which becomes the base.
+    pub(crate) stored: FileVersion,
+    /// The text on this machine.
+    pub(crate) local: String,
+    /// The owner of the file may execute it then.
+    pub(crate) executable: bool,
+}
+
+impl FileChange {
+    pub(crate) fn removal() -> Self {
+        Self {
+            content: None,
+            outcome: ExtraOutcome::Removed,
+            approval: String::new(),
+        }
+    }
+
+    /// The file becomes the merge of both versions, or if there is none, the `stored` one.
+    pub(crate) fn to_content(
+        stored: FileVersion,
+        merged: Option<(String, ExtraOutcome)>,
+        executable: bool,
+    ) -> Self {
+        let (local, outcome) =
+            merged.unwrap_or_else(|| (stored.local.clone(), ExtraOutcome::Brought));
+        Self {
+            content: Some(NewContent {
+                stored,
+                local,
+                executable,
+            }),
+            outcome,
+            approval: String::new(),
+        }
+    }
+
+    pub(crate) fn is_executable(&self) -> bool {
+        self.content.as_ref().is_some_and(|new| new.executable)
+    }
+
+    /// Returns true if changes of this machine are not part of the new content.
+    pub(crate) fn replaces_changes(&self, versions: &Versions) -> bool {
+        versions.has_local_changes() && self.outcome != ExtraOutcome::Merged
+    }
+
+    /// Changes the file, which must still have the stamp `expected`, and records its new base.
+    pub(crate) fn apply(
+        &self,
+        journal: &Journal,
+        file: OwnerFile<'_>,
+        expected: Option<FileStamp>,
+        state: &mut ExtrasState,
+    ) -> Result<(), SyncError> {
+        let (directory, path) = (&file.owner.name, file.owner.path(file.name));
+        let Some(new) = &self.content else {
+            if let Some(expected) = expected {
+                journal.remove(&path, &expected)?;
+                fail_point("a file beside sessions is removed");
+            }
+            return Ok(state.record(directory, file.name, None, None)?);
+        };
+
+        let is_written = expected.is_some()
+            && file.executable().is_none_or(|now| now == new.executable)
+            && crate::sys::fs::read(&path).is_ok_and(|text| text == new.local.as_bytes());
+        let stamp = if is_written {
+            expected
+        } else {
+            Some(journal.write_text(&path, expected.as_ref(), &new.local, new.executable)?)
+        };
+        fail_point("a file beside sessions is written");
+
+        state.record(directory, file.name, stamp, Some(&new.stored))?;
+        let scanned = ScannedFile {
+            stamp,
+            hash: Some(hash(&new.local)),
+            executable: new.executable && knows_executables(),
+            left: None,
+        };
+        state.record_scan(directory, file.name, scanned);
+        Ok(())
+    }
+}
