@@ -626,7 +626,7 @@ fn doctor_locks_of_dead_process_are_found() {
         &doctor(&a),
         "own locks",
         "warning",
-        &["1 left behind", "ccsync update"],
+        &["1 left behind", "ccsync recover"],
     );
     fs::write(directory.join(format!("{ONE}.json")), "{").unwrap();
     expect(&doctor(&a), "own locks", "warning", &["ccsync lock show"]);

@@ -9,7 +9,8 @@ use crate::checkouts::locate::identity;
 use crate::domain::found::SessionName;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::placeholder::Placeholders;
-use crate::flows::remote_sync::fetch;
+use crate::domain::session_file::SessionFile;
+use crate::flows::remote_sync::{FetchMode, fetch};
 use crate::localize::stored_text::LocalText;
 use crate::rewrite::collapse_path;
 use crate::session::discover::LocalSession;
@@ -72,7 +73,7 @@ pub struct SessionRow {
 pub fn list(ctx: &Context<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     if filter.remote {
-        fetch(&mut workspace)?;
+        fetch(&mut workspace, FetchMode::Sessions)?;
     }
     rows(&mut workspace, filter)
 }
@@ -206,9 +207,9 @@ pub(crate) fn read_particulars(
 ) -> Particulars {
     let mut facts = Facts::default();
     let mut lines = 0;
-    let len = local.files[&None].len;
+    let len = local.files[&SessionFile::Transcript].len;
     // What could be read before a failure counts.
-    let _ = LocalText::open(&local.path(None), 0, len).and_then(|text| {
+    let _ = LocalText::open(&local.transcript_path(), 0, len).and_then(|text| {
         text.each_piece(|piece| {
             facts.absorb(piece);
             lines += count_lines(piece);

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::id::SessionId;
 use crate::domain::turn::Turn;
-use crate::localize::stored_text::{StoredText, text_kind};
+use crate::localize::stored_text::StoredText;
 use crate::session::discover::transcript_path;
 use crate::session::facts::parse_time;
 use crate::session::turns::last_turns as turns_at_end;
@@ -135,19 +135,14 @@ impl Stored {
         bytes: u64,
     ) -> Result<(Vec<u8>, bool), SyncError> {
         let file = &manifest.transcript;
-        let text = StoredText {
-            snapshot,
-            manifest,
-            name: None,
-            file,
-        };
+        let text = StoredText::transcript(snapshot, manifest);
         let from = lines_before_end(file, bytes);
         let mut end = Vec::new();
         text.walk(from, &mut |piece| {
             end.extend_from_slice(&self.localizer.localised(
                 manifest,
                 piece.run,
-                text_kind(None),
+                text.kind(),
                 piece.text,
             )?);
             Ok(true)

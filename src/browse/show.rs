@@ -9,8 +9,9 @@ use crate::browse::preview::newest_of_file;
 use crate::domain::found::SessionName;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::domain::turn::Turn;
-use crate::localize::stored_text::{LocalText, StoredText, text_kind};
+use crate::localize::stored_text::{LocalText, StoredText};
 use crate::session::discover::{LocalSession, discover_some};
 use crate::session::facts::parse_time;
 use crate::session::turns::{Outline, Telling};
@@ -100,7 +101,7 @@ pub fn show(
             tell(
                 &text,
                 session_name(&stored.localizer, manifest, &machines),
-                agents(local.files.keys().flatten()),
+                agents(local.files.keys().filter_map(SessionFile::name)),
                 most,
                 take,
             )
@@ -129,7 +130,7 @@ pub fn show(
             tell(
                 &Text::Here(local),
                 name,
-                agents(local.files.keys().flatten()),
+                agents(local.files.keys().filter_map(SessionFile::name)),
                 most,
                 take,
             )
@@ -140,7 +141,8 @@ pub fn show(
 
 /// Whether something was said here after what the store has.
 fn is_ahead(local: &LocalSession, manifest: &Manifest) -> bool {
-    newest_of_file(&local.path(None)) > manifest.last_activity.as_deref().and_then(parse_time)
+    newest_of_file(&local.transcript_path())
+        > manifest.last_activity.as_deref().and_then(parse_time)
 }
 
 fn agents<'n>(files: impl Iterator<Item = &'n RelativeName>) -> u64 {
@@ -218,23 +220,22 @@ impl Text<'_> {
                 snapshot,
                 manifest,
             } => {
-                let text = StoredText {
-                    snapshot,
-                    manifest,
-                    name: None,
-                    file: &manifest.transcript,
-                };
+                let text = StoredText::transcript(snapshot, manifest);
                 text.walk(0, &mut |piece| {
                     each_of(&stored.localizer.localised(
                         manifest,
                         piece.run,
-                        text_kind(None),
+                        text.kind(),
                         piece.text,
                     )?)
                 })
             }
             Self::Here(session) => {
-                let mut text = LocalText::open(&session.path(None), 0, session.files[&None].len)?;
+                let mut text = LocalText::open(
+                    &session.transcript_path(),
+                    0,
+                    session.files[&SessionFile::Transcript].len,
+                )?;
                 loop {
                     let lines = text.next_lines()?;
                     if lines.is_empty() || !each_of(&lines)? {

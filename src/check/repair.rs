@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
 use crate::domain::progress::Phase;
+use crate::domain::session_file::SessionFile;
 use crate::flows::fork::repaired_id;
-use crate::flows::plan::{Local, is_append_only};
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::renamed;
 use crate::session::discover::LocalSession;
-use crate::session::files::file_path;
+use crate::session::files::{file_path, transcript_path};
 use crate::session::live::live_sessions;
 use crate::session::repair::{Finding, Healed, Healer, Survey};
 use crate::store::segment::count_lines;
@@ -94,7 +94,7 @@ pub fn repair(ctx: &Context<'_>, request: &RepairRequest) -> Result<RepairReport
         session: request.session.clone(),
     })?;
     let running = live_sessions(&ctx.env.claude_dir).get(&here.id).copied();
-    let local = Local {
+    let local = LocalCopy {
         session: here,
         live: running.is_some(),
     };
@@ -107,7 +107,7 @@ pub fn repair(ctx: &Context<'_>, request: &RepairRequest) -> Result<RepairReport
 
 struct Repairing<'a> {
     ctx: &'a Context<'a>,
-    local: &'a Local<'a>,
+    local: &'a LocalCopy<'a>,
 }
 
 /// What healing a file gives, without its text.
@@ -128,19 +128,15 @@ impl Repairing<'_> {
             files: Vec::new(),
             copy: None,
         };
-        let mut transcript = self.preview_outcome(None)?;
-        report.found(session.path(None), std::mem::take(&mut transcript.findings));
+        let mut transcript = self.preview_outcome(&SessionFile::Transcript)?;
+        report.found(
+            session.transcript_path(),
+            std::mem::take(&mut transcript.findings),
+        );
         if output.is_none() {
-            for name in session
-                .files
-                .keys()
-                .flatten()
-                .filter(|name| is_append_only(Some(name)))
-            {
-                report.found(
-                    session.path(Some(name)),
-                    self.preview_outcome(Some(name))?.findings,
-                );
+            let others = session.files.keys().filter(|file| !file.is_transcript());
+            for file in others.filter(|file| file.is_append_only()) {
+                report.found(session.path(file), self.preview_outcome(file)?.findings);
             }
         }
         if report.repairs() == 0 {
@@ -173,7 +169,7 @@ impl Repairing<'_> {
                 PathError::new("create", path, std::io::ErrorKind::AlreadyExists.into()).into(),
             );
         }
-        self.write_healed(None, path, None)?;
+        self.write_healed(&SessionFile::Transcript, path, None)?;
         Ok(transcript.copied(None, path, false))
     }
 
@@ -181,26 +177,26 @@ impl Repairing<'_> {
     fn copy_session(&self, transcript: &PlannedOutcome) -> Result<HealedCopy, SyncError> {
         let session = self.session();
         let copy = repaired_id(&session.id, &transcript.hash);
-        let path = file_path(&session.directory, &copy, None);
+        let path = transcript_path(&session.directory, &copy);
         if path.exists() {
             return Ok(transcript.copied(Some(copy), &path, true));
         }
         // The transcript comes last: a session that the client can see has everything beside it.
         for name in session.files.keys().rev() {
-            let target = file_path(&session.directory, &copy, name.as_ref());
-            if is_append_only(name.as_ref()) {
-                self.write_healed(name.as_ref(), &target, Some(&copy))?;
+            let target = file_path(&session.directory, &copy, name);
+            if name.is_append_only() {
+                self.write_healed(name, &target, Some(&copy))?;
             } else {
-                self.write_as_it_is(name.as_ref(), &target)?;
+                self.write_as_it_is(name, &target)?;
             }
         }
         Ok(transcript.copied(Some(copy), &path, false))
     }
 
-    fn write_as_it_is(&self, name: Option<&RelativeName>, target: &Path) -> Result<(), SyncError> {
+    fn write_as_it_is(&self, name: &SessionFile, target: &Path) -> Result<(), SyncError> {
         let text = self.local.open(name, 0)?;
         let mut file = AtomicFile::create(target)?;
-        text.each_piece(|piece| Ok(file.put(piece)?))?;
+        text.each_piece(|piece| Ok(file.append(piece)?))?;
         file.commit()?;
         Ok(())
     }
@@ -208,7 +204,7 @@ impl Repairing<'_> {
     /// Writes the healed file, and what is no part of it beside it.
     fn write_healed(
         &self,
-        name: Option<&RelativeName>,
+        name: &SessionFile,
         target: &Path,
         copy: Option<&SessionId>,
     ) -> Result<(), SyncError> {
@@ -220,12 +216,12 @@ impl Repairing<'_> {
                     fragments = Some(AtomicFile::create(&fragments_path(target))?);
                 }
                 if let Some(fragments) = &mut fragments {
-                    fragments.put(&healed.fragments)?;
+                    fragments.append(&healed.fragments)?;
                 }
             }
             match copy {
-                Some(copy) => file.put(&renamed(&healed.text, &self.session().id, copy))?,
-                None => file.put(&healed.text)?,
+                Some(copy) => file.append(&renamed(&healed.text, &self.session().id, copy))?,
+                None => file.append(&healed.text)?,
             }
             Ok(())
         })?;
@@ -234,7 +230,7 @@ impl Repairing<'_> {
         Ok(())
     }
 
-    fn preview_outcome(&self, name: Option<&RelativeName>) -> Result<PlannedOutcome, SyncError> {
+    fn preview_outcome(&self, name: &SessionFile) -> Result<PlannedOutcome, SyncError> {
         let mut hasher = blake3::Hasher::new();
         let (mut lines, mut bytes, mut has_fragments) = (0, 0, false);
         let findings = self.heal(name, &mut |healed| {
@@ -256,7 +252,7 @@ impl Repairing<'_> {
     /// Hands over the healed file piece by piece.
     fn heal(
         &self,
-        name: Option<&RelativeName>,
+        name: &SessionFile,
         put: &mut dyn FnMut(&Healed) -> Result<(), SyncError>,
     ) -> Result<Vec<Finding>, SyncError> {
         let mut survey = Survey::default();
@@ -275,7 +271,7 @@ impl Repairing<'_> {
 
     fn pieces(
         &self,
-        name: Option<&RelativeName>,
+        name: &SessionFile,
         each: &mut dyn FnMut(&[u8]) -> Result<(), SyncError>,
     ) -> Result<(), SyncError> {
         self.local.open(name, 0)?.each_piece(|piece| {

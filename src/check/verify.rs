@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
-use crate::flows::plan::{Differences, Local, compare_session, compare_with};
+use crate::domain::session_file::SessionFile;
+use crate::flows::plan::{Differences, compare_session, compare_with};
 use crate::flows::push::passed_over;
 use crate::flows::remote_sync::in_one_line;
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Reader;
 use crate::localize::stored_text::{StoredText, text_kind};
 use crate::report::verification::{
@@ -292,7 +294,7 @@ impl Verifying<'_> {
         }
         if let Some(session) = self.found.sessions.get(id) {
             check.left_out = filter::left_out(self.workspace, session).map(|why| why.to_string());
-            let local = Local {
+            let local = LocalCopy {
                 session,
                 live: running,
             };
@@ -307,7 +309,7 @@ impl Verifying<'_> {
 
     fn check_here(
         &self,
-        local: &Local<'_>,
+        local: &LocalCopy<'_>,
         manifest: Option<&Manifest>,
         check: &mut SessionCheck,
     ) -> Result<(), SyncError> {
@@ -334,7 +336,7 @@ impl Verifying<'_> {
         }
         check.here_to_store = match manifest {
             // A client that has just begun: there is no whole line yet.
-            None if local.limit(None)? == 0 => Standing::Same,
+            None if local.limit(&SessionFile::Transcript)? == 0 => Standing::Same,
             None => Standing::Ahead,
             Some(manifest) if self.full => {
                 match standing(&compare_with(
@@ -390,17 +392,17 @@ impl Verifying<'_> {
             let stored = StoredText {
                 snapshot: &self.store,
                 manifest,
-                name,
+                name: &name,
                 file,
             };
             match self.check_segments(&stored) {
                 Ok(segments) => damage.extend(segments.into_iter().map(|segment| Damage {
-                    file: name.cloned(),
+                    file: name.name().cloned(),
                     segment: Some(segment),
                     what: "it is not what its manifest says".to_owned(),
                 })),
                 Err(e) => damage.push(Damage {
-                    file: name.cloned(),
+                    file: name.name().cloned(),
                     segment: None,
                     what: e.in_words(),
                 }),
@@ -521,13 +523,15 @@ fn lines_here(workspace: &Workspace<'_>, manifest: &Manifest) -> u64 {
 }
 
 /// Lines of the local transcript, and how many of them are no records.
-fn count_here(local: &Local<'_>) -> Result<(u64, u64), SyncError> {
+fn count_here(local: &LocalCopy<'_>) -> Result<(u64, u64), SyncError> {
     let (mut lines, mut damaged) = (0, 0);
-    local.open(None, 0)?.each_piece(|piece| {
-        lines += count_lines(piece);
-        damaged += damaged_lines(piece);
-        Ok(())
-    })?;
+    local
+        .open(&SessionFile::Transcript, 0)?
+        .each_piece(|piece| {
+            lines += count_lines(piece);
+            damaged += damaged_lines(piece);
+            Ok(())
+        })?;
     Ok((lines, damaged))
 }
 

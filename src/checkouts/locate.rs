@@ -12,10 +12,10 @@ use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::{PortablePath, is_safe_path};
 use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
 use crate::domain::project::{ProjectGit, ProjectIdentity};
-use crate::localize::location::resolved;
 use crate::project::GitFacts;
 use crate::rewrite::{collapse_path, expand_path};
 use crate::store::manifest::Manifest;
+use crate::sys::fs::canonicalize_existing;
 
 /// What a path in the repository begins with in the store.
 pub(crate) const PLACEHOLDER: &str = "{{REPO}}";
@@ -77,7 +77,10 @@ impl Repos<'_> {
             .git
             .as_ref()
             .is_some_and(|git| git.worktree.is_some());
-        let here = |root: Placeholder| self.clones.facts(Path::new(&resolved(&root.path)));
+        let here = |root: Placeholder| {
+            self.clones
+                .facts(Path::new(&canonicalize_existing(&root.path)))
+        };
         was_linked
             && !is_in_nested_worktree(manifest)
             && self
@@ -157,7 +160,7 @@ impl Repos<'_> {
     ) -> Option<Placeholder> {
         self.clones.learn(facts)?;
         if let Some(present) =
-            present.filter(|present| Path::new(&resolved(&present.path)) == facts.top)
+            present.filter(|present| Path::new(&canonicalize_existing(&present.path)) == facts.top)
         {
             return self.usable_checkout(present);
         }
@@ -190,15 +193,15 @@ impl Repos<'_> {
 
     /// `root`, unless it would take the place of a root of this machine.
     pub(crate) fn usable_checkout(self, root: Placeholder) -> Option<Placeholder> {
-        let top = resolved(&root.path);
+        let top = canonicalize_existing(&root.path);
         let present = self.present();
         let is_taken = present
             .placeholders
             .iter()
-            .any(|other| resolved(&other.path) == top || other.path == root.path);
+            .any(|other| canonicalize_existing(&other.path) == top || other.path == root.path);
         let home = present.get(PlaceholderName::home().as_str());
-        let holds_home =
-            home.is_some_and(|home| Path::new(&resolved(&home.path)).starts_with(&top));
+        let holds_home = home
+            .is_some_and(|home| Path::new(&canonicalize_existing(&home.path)).starts_with(&top));
         (!is_taken && !holds_home).then_some(root)
     }
 
@@ -245,7 +248,7 @@ impl Repos<'_> {
         let same: Vec<PathBuf> = self
             .possible_checkouts(manifest, self.present())
             .iter()
-            .map(|root| resolved(&root.path).into())
+            .map(|root| canonicalize_existing(&root.path).into())
             .collect();
         same.iter()
             .for_each(|place| drop(self.clones.learn_at(place)));
@@ -392,7 +395,7 @@ fn placeholder_at_path(base: &Placeholders, path: &str) -> Option<Placeholder> {
         base.system,
         PlaceholderName::repo(),
         &spelled,
-        Some(&resolved(&spelled)),
+        Some(&canonicalize_existing(&spelled)),
     )
     .ok()
 }

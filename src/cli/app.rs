@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::args::Cli;
+use super::args::GlobalArgs;
 use super::error::CliError;
 use super::exit::Exit;
 use crate::config::{Config, FILE_NAME, Settings};
 use crate::domain::progress::Progress;
-use crate::machine::notes::mark_as_shown;
 use crate::report::transfer::{RemoteState, Report};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::env::Env;
@@ -20,6 +19,7 @@ use crate::ui::style::is_colored;
 use crate::ui::{json, notes, report};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::received_notes::mark_as_shown;
 
 /// One run of the program.
 pub(crate) struct App {
@@ -32,17 +32,17 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(env: Env, cli: &Cli) -> Self {
-        let color = cli.global.color;
+    pub(crate) fn new(env: Env, global: &GlobalArgs) -> Self {
+        let color = global.color;
         let stderr_colors = is_colored(color, env.no_color, env.stderr_is_terminal);
         let out = Output::of_process(OutputOptions {
             stdout_colors: is_colored(color, env.no_color, env.stdout_is_terminal),
             stderr_colors,
             columns: env.columns,
             rows: env.rows,
-            quiet: cli.global.quiet,
+            quiet: global.quiet,
         });
-        let progress = progress(env.stderr_is_terminal && !cli.global.quiet);
+        let progress = progress(env.stderr_is_terminal && !global.quiet);
         Self {
             env,
             clock: SystemClock::default(),
@@ -208,4 +208,9 @@ impl App {
             self.out.message(&line);
         }
     }
+}
+
+/// Returns the directory that relative paths on the command line start from.
+pub(crate) fn current_dir() -> Result<PathBuf, CliError> {
+    std::env::current_dir().map_err(CliError::current_dir)
 }

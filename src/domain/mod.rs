@@ -13,6 +13,7 @@ pub mod pattern;
 pub mod placeholder;
 pub mod progress;
 pub mod project;
+pub mod session_file;
 pub mod size;
 pub mod turn;
 pub mod url;

@@ -75,11 +75,6 @@ impl RelativeName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// Whether the file is made of lines that are only ever appended (`.jsonl`).
-    pub fn is_json_lines(&self) -> bool {
-        self.0.ends_with(".jsonl")
-    }
 }
 
 /// Whether joining `path` to a directory leads to a place below it on every system; a longer or reserved name than

@@ -78,7 +78,7 @@ impl FileChange {
         let Some(new) = &self.content else {
             if let Some(expected) = expected {
                 journal.remove(&path, &expected)?;
-                fail_point("a file beside sessions is removed");
+                fail_point("an extras file is removed");
             }
             return Ok(state.record(directory, file.name, None, None)?);
         };
@@ -91,7 +91,7 @@ impl FileChange {
         } else {
             Some(journal.write_text(&path, expected.as_ref(), &new.local, new.executable)?)
         };
-        fail_point("a file beside sessions is written");
+        fail_point("an extras file is written");
 
         state.record(directory, file.name, stamp, Some(&new.stored))?;
         let scanned = ScannedFile {

@@ -130,7 +130,7 @@ impl Restorer<'_> {
         if !is_here {
             let path = file.owner.path(file.name);
             match journal.write_text(&path, versions.stamp.as_ref(), &text, false) {
-                Ok(_) => fail_point("an extra file is restored"),
+                Ok(_) => fail_point("an extras file is restored"),
                 Err(SessionError::Path(e)) if e.is_full() => {
                     return Err(SessionError::Path(e).into());
                 }

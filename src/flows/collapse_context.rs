@@ -3,7 +3,9 @@
 use crate::checkouts::locate::is_of;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::placeholder::{Placeholder, Placeholders};
-use crate::flows::plan::{FileStep, Files, Local};
+use crate::domain::session_file::SessionFile;
+use crate::flows::plan::{FileStep, Files};
+use crate::localize::local_copy::LocalCopy;
 use crate::rewrite::expand_path;
 use crate::session::facts::working_directories;
 use crate::store::manifest::Manifest;
@@ -22,7 +24,7 @@ impl CollapseContext {
     /// The ground of what `files` have more than the session `of`; without one, of a new session.
     pub(crate) fn of(
         workspace: &Workspace<'_>,
-        local: &Local<'_>,
+        local: &LocalCopy<'_>,
         of: Option<&Manifest>,
         files: &Files,
     ) -> Result<Self, SyncError> {
@@ -92,16 +94,16 @@ fn repo_at(
 
 /// The working directories that the new lines of the transcript name; of a new session the beginning of it.
 fn new_directories(
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
     is_known: bool,
     files: &Files,
 ) -> Result<Vec<String>, SyncError> {
-    let offset = match files.get(&None) {
+    let offset = match files.get(&SessionFile::Transcript) {
         Some(FileStep::Continue(from)) => from.offset,
         None if is_known => return Ok(Vec::new()),
         _ => 0,
     };
     Ok(working_directories(
-        &local.open(None, offset)?.next_lines()?,
+        &local.open(&SessionFile::Transcript, offset)?.next_lines()?,
     ))
 }

@@ -4,7 +4,7 @@
 //! stays the same fork.
 
 use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::localize::stored_text::StoredText;
 use crate::store::manifest::{ForkOf, Manifest, Run, StoredFile};
 use crate::store::snapshot::SessionState;
@@ -16,13 +16,12 @@ use crate::workspace::error::SyncError;
 /// A version 8 UUID (RFC 9562) made of a BLAKE3 hash.
 pub(crate) fn fork_id(
     session: &SessionId,
-    file: Option<&RelativeName>,
+    file: &SessionFile,
     lines: u64,
     line: &[u8],
 ) -> SessionId {
     let mut hasher = blake3::Hasher::new_derive_key("ccsync fork id, version 1");
-    let file = file.map_or("", RelativeName::as_str);
-    hasher.update(format!("{session}\n{file}\n{lines}\n").as_bytes());
+    hasher.update(format!("{session}\n{}\n{lines}\n", file.key()).as_bytes());
     hasher.update(line.strip_suffix(b"\n").unwrap_or(line));
     uuid_of(&hasher)
 }
@@ -85,7 +84,7 @@ pub(crate) fn add_fork(
             &StoredText {
                 snapshot,
                 manifest: ours,
-                name,
+                name: &name,
                 file,
             },
             fork,
@@ -136,7 +135,7 @@ mod tests {
         let session: SessionId = "3f2a8c1e-0000-4000-8000-000000000000"
             .parse()
             .expect("an id");
-        let id = |lines, line: &[u8]| fork_id(&session, None, lines, line);
+        let id = |lines, line: &[u8]| fork_id(&session, &SessionFile::Transcript, lines, line);
         assert_eq!(id(3, b"x\n"), id(3, b"x"));
         assert_ne!(id(3, b"x"), id(4, b"x"));
         assert_ne!(id(3, b"x"), id(3, b"y"));

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checkouts::locate::is_in_repo;
 use crate::domain::id::{CommitId, SessionId};
-use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::extras::bundle_history::{BundleHistory, merge_bundles};
 use crate::flows::fork::{add_fork, fork_id, share_file, written_as};
 use crate::localize::collect::{Continuation, emitter, resume, share_segments};
@@ -259,7 +259,8 @@ impl Sides<'_> {
                 let Ok(Some(ours)) = self.ours.manifest(id) else {
                     return Err(e);
                 };
-                self.keep_as_fork(tx, &ours, id, None, 0).map(Some)
+                self.keep_as_fork(tx, &ours, id, &SessionFile::Transcript, 0)
+                    .map(Some)
             }
             result => result,
         }
@@ -274,16 +275,14 @@ impl Sides<'_> {
         if let (Ok(Some(ours)), Ok(Some(theirs))) =
             (self.ours.manifest(id), self.theirs.manifest(id))
         {
-            let append_only = ours
-                .all_files()
-                .filter(|(name, _)| name.is_none_or(RelativeName::is_json_lines));
+            let append_only = ours.all_files().filter(|(name, _)| name.is_append_only());
             for (name, _) in append_only {
                 if let (Some(mine), Some(other)) =
-                    (self.our_text(&ours, name), self.their_text(&theirs, name))
+                    (self.our_text(&ours, &name), self.their_text(&theirs, &name))
                     && self.relate(&mine, &other)? == Relation::Longer
                 {
                     return self
-                        .keep_as_fork(tx, &ours, id, name, other.file.lines())
+                        .keep_as_fork(tx, &ours, id, &name, other.file.lines())
                         .map(Some);
                 }
             }
@@ -305,7 +304,11 @@ impl Sides<'_> {
             Ok(Some(theirs)) => theirs,
             Ok(None) => return Ok(tx.take_session(self.ours, id).map(|()| None)?),
             // Theirs cannot be read by this version: leave it, and keep ours beside it.
-            Err(_) => return self.keep_as_fork(tx, &ours, id, None, 0).map(Some),
+            Err(_) => {
+                return self
+                    .keep_as_fork(tx, &ours, id, &SessionFile::Transcript, 0)
+                    .map(Some);
+            }
         };
         self.merge_into(tx, &ours, &theirs)
     }
@@ -320,15 +323,14 @@ impl Sides<'_> {
         let mut relations = BTreeMap::new();
         for (name, _) in ours.all_files() {
             let (Some(mine), Some(other)) =
-                (self.our_text(ours, name), self.their_text(theirs, name))
+                (self.our_text(ours, &name), self.their_text(theirs, &name))
             else {
                 continue;
             };
             let relation = self.relate(&mine, &other)?;
-            let append_only = name.is_none_or(RelativeName::is_json_lines);
-            if let (Relation::Diverged(lines), true) = (relation, append_only) {
+            if let (Relation::Diverged(lines), true) = (relation, name.is_append_only()) {
                 return self
-                    .keep_as_fork(tx, ours, &theirs.session, name, lines)
+                    .keep_as_fork(tx, ours, &theirs.session, &name, lines)
                     .map(Some);
             }
             relations.insert(name, relation);
@@ -345,7 +347,7 @@ impl Sides<'_> {
                 tx,
                 ours,
                 theirs,
-                name,
+                &name,
                 relations.get(&name).copied(),
                 &mut merged,
             )?;
@@ -361,7 +363,7 @@ impl Sides<'_> {
         tx: &mut Transaction<'_>,
         ours: &Manifest,
         theirs: &Manifest,
-        name: Option<&RelativeName>,
+        name: &SessionFile,
         relation: Option<Relation>,
         merged: &mut Manifest,
     ) -> Result<(), SyncError> {
@@ -385,12 +387,12 @@ impl Sides<'_> {
             }
         };
         match name {
-            None => {
+            SessionFile::Transcript => {
                 merged.transcript = file;
                 // Ours begins with theirs.
                 merged.turns = ours.turns;
             }
-            Some(name) => drop(merged.files.insert(name.clone(), file)),
+            SessionFile::Named(name) => drop(merged.files.insert(name.clone(), file)),
         }
         Ok(())
     }
@@ -441,7 +443,7 @@ impl Sides<'_> {
         tx: &mut Transaction<'_>,
         ours: &Manifest,
         from: &SessionId,
-        name: Option<&RelativeName>,
+        name: &SessionFile,
         lines: u64,
     ) -> Result<(SessionId, u64), SyncError> {
         let mine = self
@@ -451,7 +453,7 @@ impl Sides<'_> {
             })?;
         let first = mine.lines(lines, lines + 1)?;
         let fork = fork_id(from, name, lines, &first);
-        let own = ours.transcript.lines() - if name.is_none() { lines } else { 0 };
+        let own = ours.transcript.lines() - if name.is_transcript() { lines } else { 0 };
         if tx.touches(&fork) {
             return Err(SyncError::ChangedAlready { session: fork });
         }
@@ -543,18 +545,14 @@ impl Sides<'_> {
         Some(plain)
     }
 
-    fn our_text<'t>(
-        &'t self,
-        ours: &'t Manifest,
-        name: Option<&'t RelativeName>,
-    ) -> Option<StoredText<'t>> {
+    fn our_text<'t>(&'t self, ours: &'t Manifest, name: &'t SessionFile) -> Option<StoredText<'t>> {
         StoredText::of(self.ours, ours, name)
     }
 
     fn their_text<'t>(
         &'t self,
         theirs: &'t Manifest,
-        name: Option<&'t RelativeName>,
+        name: &'t SessionFile,
     ) -> Option<StoredText<'t>> {
         StoredText::of(self.theirs, theirs, name)
     }

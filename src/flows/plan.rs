@@ -3,18 +3,17 @@
 //! Push and pull ask the same question and act on one half of the answer each.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
 use crate::domain::placeholder::Placeholders;
+use crate::domain::session_file::SessionFile;
 use crate::localize::collect::{Continuation, is_complete_json};
 use crate::localize::compare::{Relation, relate};
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Localizer;
-use crate::localize::stored_text::{LocalText, StoredText, last_line_end, text_kind};
+use crate::localize::stored_text::{StoredText, text_kind};
 use crate::report::transfer::{Outcome, SessionReport};
 use crate::session::discover::LocalSession;
-use crate::session::facts::working_directories;
 use crate::session::files::{has_place, is_verbatim, lies_apart};
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, short_hash};
@@ -28,13 +27,13 @@ pub(crate) struct Differences {
     /// What this machine has more, by file.
     pub(crate) up: Files,
     /// What the store has more, by file.
-    pub(crate) down: BTreeMap<Option<RelativeName>, FilePull>,
+    pub(crate) down: BTreeMap<SessionFile, FilePull>,
     /// Where the two went on differently; then `up` is what has to be stored for a fork.
     pub(crate) parted: Option<Divergence>,
 }
 
 /// What is stored of each file.
-pub(crate) type Files = BTreeMap<Option<RelativeName>, FileStep>;
+pub(crate) type Files = BTreeMap<SessionFile, FileStep>;
 
 /// What is stored of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +56,8 @@ pub(crate) enum FilePull {
 /// Where a local file and the stored one part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Divergence {
-    /// The file; `None` is the transcript.
-    pub(crate) file: Option<RelativeName>,
+    /// The file.
+    pub(crate) file: SessionFile,
     /// Lines in common.
     pub(crate) lines: u64,
     /// Where they end in the local file.
@@ -100,63 +99,11 @@ impl Differences {
     }
 }
 
-/// A local session as the comparison sees it.
-pub(crate) struct Local<'a> {
-    pub(crate) session: &'a LocalSession,
-    /// A running client has it open: only whole lines count.
-    pub(crate) live: bool,
-}
-
-impl Local<'_> {
-    /// Where the file lies.
-    pub(crate) fn path(&self, file: Option<&RelativeName>) -> PathBuf {
-        self.session.path(file)
-    }
-
-    /// How much of the file counts.
-    pub(crate) fn limit(&self, file: Option<&RelativeName>) -> Result<u64, SyncError> {
-        let len = self
-            .session
-            .files
-            .get(&file.cloned())
-            .map_or(0, |stamp| stamp.len);
-        if self.live && is_append_only(file) {
-            last_line_end(&self.path(file), len)
-        } else {
-            Ok(len)
-        }
-    }
-
-    /// The working directories that the beginning of the transcript names.
-    fn working_directories(&self) -> Result<Vec<String>, SyncError> {
-        let has_transcript = self.session.files.contains_key(&None);
-        Ok(if has_transcript {
-            working_directories(&self.open(None, 0)?.next_lines()?)
-        } else {
-            Vec::new()
-        })
-    }
-
-    /// Opens the file at `offset`, up to its limit.
-    pub(crate) fn open(
-        &self,
-        file: Option<&RelativeName>,
-        offset: u64,
-    ) -> Result<LocalText, SyncError> {
-        LocalText::open(&self.path(file), offset, self.limit(file)?)
-    }
-}
-
-/// Whether a file only ever grows; others are rewritten in place by the client.
-pub(crate) fn is_append_only(file: Option<&RelativeName>) -> bool {
-    file.is_none_or(RelativeName::is_json_lines)
-}
-
 /// Compares `local` with the session of its id in `snapshot`.
 pub(crate) fn compare_session(
     workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
 ) -> Result<Differences, SyncError> {
     if workspace.index.in_step(local.session) {
         return Ok(Differences::default());
@@ -178,7 +125,7 @@ pub(crate) fn compare_session(
             })
         }
         // A transcript without a whole line yet is left for later; it may be a client that has just begun.
-        None if local.limit(None)? == 0 => Ok(Differences::default()),
+        None if local.limit(&SessionFile::Transcript)? == 0 => Ok(Differences::default()),
         None => Ok(Differences::all_up(local.session)),
     }
 }
@@ -188,15 +135,11 @@ pub(crate) fn compare_with(
     workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,
     manifest: &Manifest,
-    local: &Local<'_>,
+    local: &LocalCopy<'_>,
     known: Option<&Entry>,
 ) -> Result<Differences, SyncError> {
     let mut found = Differences::default();
-    let stored = manifest
-        .all_files()
-        .map(|(name, _)| name)
-        .filter(|name| has_place(*name))
-        .map(Option::<&_>::cloned);
+    let stored = manifest.all_files().map(|(name, _)| name).filter(has_place);
     let mut cleared = Vec::new();
     let names: BTreeSet<_> = local.session.files.keys().cloned().chain(stored).collect();
     for name in names {
@@ -206,24 +149,21 @@ pub(crate) fn compare_with(
             continue;
         }
         if here.is_none() {
-            if known.is_some() && lies_apart(name.as_ref()) {
+            if known.is_some() && lies_apart(&name) {
                 cleared.push(name);
             } else {
                 found.down.insert(name, FilePull::Whole);
             }
             continue;
         }
-        match compare_file(workspace, snapshot, manifest, local, name.as_ref(), known)? {
+        match compare_file(workspace, snapshot, manifest, local, &name, known)? {
             None => drop(found.up.insert(name, FileStep::Whole)),
             Some(Relation::Same) => {}
-            Some(relation) if is_append_only(name.as_ref()) => {
+            Some(relation) if name.is_append_only() => {
                 sort_in(&mut found, local, name, relation)?;
             }
             // The client rewrote it here since both were in step, or it was never so and is no former content.
-            Some(_)
-                if vouched.is_some()
-                    || !is_superseded(workspace, manifest, local, name.as_ref())? =>
-            {
+            Some(_) if vouched.is_some() || !is_superseded(workspace, manifest, local, &name)? => {
                 found.up.insert(name, FileStep::Whole);
             }
             Some(_) => drop(found.down.insert(name, FilePull::Whole)),
@@ -243,15 +183,15 @@ fn compare_file(
     workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,
     manifest: &Manifest,
-    local: &Local<'_>,
-    name: Option<&RelativeName>,
+    local: &LocalCopy<'_>,
+    name: &SessionFile,
     known: Option<&Entry>,
 ) -> Result<Option<Relation>, SyncError> {
     let Some(stored) = StoredText::of(snapshot, manifest, name) else {
         return Ok(None);
     };
     // After an unterminated stored line there is more to decide than where the new lines begin.
-    let known_end = known.filter(|_| name.is_none() && !stored.file.unterminated);
+    let known_end = known.filter(|_| name.is_transcript() && !stored.file.unterminated);
     if let Some(offset) = known_end.and_then(|entry| entry.appended_since(local.session)) {
         return grown(local, manifest, offset).map(Some);
     }
@@ -270,8 +210,8 @@ fn compare_file(
 /// Enters how an append-only file differs.
 fn sort_in(
     found: &mut Differences,
-    local: &Local<'_>,
-    name: Option<RelativeName>,
+    local: &LocalCopy<'_>,
+    name: SessionFile,
     relation: Relation,
 ) -> Result<(), SyncError> {
     match relation {
@@ -294,7 +234,7 @@ fn sort_in(
             );
         }
         // Nothing but a line that was never finished: no turn is in it, and the store has gone on without it.
-        Relation::Diverged { offset, .. } if is_torn_rest(local, name.as_ref(), offset)? => {
+        Relation::Diverged { offset, .. } if is_torn_rest(local, &name, offset)? => {
             found.down.insert(name, FilePull::Whole);
         }
         Relation::Diverged { lines, offset } => {
@@ -317,18 +257,14 @@ fn sort_in(
 }
 
 /// Whether the file from `offset` on is a fragment of one line.
-fn is_torn_rest(
-    local: &Local<'_>,
-    name: Option<&RelativeName>,
-    offset: u64,
-) -> Result<bool, SyncError> {
+fn is_torn_rest(local: &LocalCopy<'_>, name: &SessionFile, offset: u64) -> Result<bool, SyncError> {
     let rest = local.open(name, offset)?.next_lines()?;
     Ok(!rest.contains(&b'\n') && !is_complete_json(&rest))
 }
 
 /// The index vouches for everything before `offset`.
-fn grown(local: &Local<'_>, manifest: &Manifest, offset: u64) -> Result<Relation, SyncError> {
-    let more = local.limit(None)? > offset;
+fn grown(local: &LocalCopy<'_>, manifest: &Manifest, offset: u64) -> Result<Relation, SyncError> {
+    let more = local.limit(&SessionFile::Transcript)? > offset;
     let lines = manifest.transcript.lines();
     Ok(if more {
         Relation::Ahead {
@@ -345,8 +281,8 @@ fn grown(local: &Local<'_>, manifest: &Manifest, offset: u64) -> Result<Relation
 fn is_superseded(
     workspace: &Workspace<'_>,
     manifest: &Manifest,
-    local: &Local<'_>,
-    name: Option<&RelativeName>,
+    local: &LocalCopy<'_>,
+    name: &SessionFile,
 ) -> Result<bool, SyncError> {
     let Some(stored) = manifest
         .file(name)
@@ -368,7 +304,7 @@ pub(crate) fn portable_hash(
     localizer: &Localizer,
     placeholders: &Placeholders,
     local: &[u8],
-    name: Option<&RelativeName>,
+    name: &SessionFile,
 ) -> String {
     let mut portable = Vec::new();
     if is_verbatim(name) {

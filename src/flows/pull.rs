@@ -5,21 +5,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::{Phase, Progress};
+use crate::domain::session_file::SessionFile;
 use crate::flows::merge::Merged;
 use crate::flows::parallel::on_all_cores;
-use crate::flows::plan::{Differences, FilePull, Local, compare_session, compare_with, described};
+use crate::flows::plan::{Differences, FilePull, compare_session, compare_with, described};
 use crate::flows::push::{add_merge_notes, passed_over};
-use crate::flows::remote_sync::{fetch, push_remaining_refs};
+use crate::flows::remote_sync::{FetchMode, fetch, push_remaining_refs};
 use crate::flows::store_session::SessionWriter;
 use crate::flows::write_session::{Writer, Writing, all_files};
-use crate::localize::location::{is_recent, place, settle};
+use crate::localize::local_copy::LocalCopy;
+use crate::localize::location::{is_recent, place};
 use crate::localize::stored_text::StoredText;
-use crate::machine::notes::unseen;
-use crate::machine::set_path::adopt_proposed_paths;
 use crate::report::transfer::{Outcome, Report, SessionReport};
 use crate::session::discover::{Discovery, LocalSession, files_without_transcript};
 use crate::session::live::live_sessions;
@@ -37,7 +36,9 @@ use crate::workspace::index::NotPulledSession;
 use crate::workspace::lookup::stored_named;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
+use crate::workspace::proposed_paths::adopt_proposed_paths;
 use crate::workspace::read_only::machine_names;
+use crate::workspace::received_notes::unseen;
 
 /// What a pull is asked for.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +62,7 @@ pub struct PullRequest {
 /// the store nor this machine has it, [`SyncError::NoSuchSession`] or [`SyncError::AmbiguousName`].
 pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    let merged = fetch(&mut workspace)?;
+    let merged = fetch(&mut workspace, FetchMode::Sessions)?;
     if request.dry_run {
         return bring(workspace, merged, request);
     }
@@ -70,24 +71,8 @@ pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncErro
         Some(settings) => {
             // Everything that was opened knows the former paths.
             drop(workspace);
-            let progress = Arc::clone(&ctx.progress);
-            let Context {
-                env,
-                clock,
-                interactive,
-                ..
-            } = *ctx;
-            bring(
-                Workspace::open(&Context {
-                    env,
-                    settings,
-                    clock,
-                    progress,
-                    interactive,
-                })?,
-                merged,
-                request,
-            )
+            let ctx = ctx.with_settings(settings);
+            bring(Workspace::open(&ctx)?, merged, request)
         }
     }
 }
@@ -314,7 +299,7 @@ impl<'a> Puller<'a> {
         if !asked_for && workspace.held.holds(here, snapshot)? {
             return Ok(self.held(workspace, &manifest));
         }
-        let local = Local {
+        let local = LocalCopy {
             session: here,
             live: pid.is_some(),
         };
@@ -413,11 +398,10 @@ impl<'a> Puller<'a> {
                 .push(NotPulledSession::new(report.clone(), place, manifest));
             return Ok(PullStep::Listed(Box::new(report)));
         }
-        let note = settle(
-            workspace,
-            manifest,
-            &StoredText::transcript(snapshot, manifest),
-        )?;
+        let transcript = StoredText::transcript(snapshot, manifest);
+        let note = workspace
+            .localizer
+            .resolve_location(manifest, &transcript)?;
         let place = place(
             &workspace.localizer.with_current_project(manifest),
             &workspace.localizer.roots_of(manifest),
@@ -503,10 +487,7 @@ impl<'a> Puller<'a> {
             let manifest = snapshot.manifest(id).ok().flatten();
             let outcome = match (step, self.found.sessions.get(id)) {
                 (PullStep::Fork(found), Some(session)) => {
-                    let local = Local {
-                        session,
-                        live: false,
-                    };
+                    let local = LocalCopy::closed(session);
                     SessionWriter {
                         workspace,
                         snapshot: &snapshot,
@@ -566,10 +547,7 @@ impl<'a> Puller<'a> {
                 *step = PullStep::Nothing;
                 continue;
             };
-            let local = Local {
-                session,
-                live: false,
-            };
+            let local = LocalCopy::closed(session);
             match (SessionWriter {
                 workspace,
                 snapshot: &snapshot,
@@ -590,10 +568,7 @@ impl<'a> Puller<'a> {
                     });
                     let here = Some(session.clone());
                     // What only the tail has beside the transcript is in the fork, and still here.
-                    let ahead = session
-                        .files
-                        .keys()
-                        .any(|name| parent.file(name.as_ref()).is_none());
+                    let ahead = session.files.keys().any(|name| parent.file(name).is_none());
                     let writing = Writing {
                         here,
                         ahead,
@@ -815,18 +790,11 @@ pub(crate) fn apply_pull(
         workspace,
         snapshot,
         manifest,
-        &Local {
-            session: &here,
-            live: false,
-        },
+        &LocalCopy::closed(&here),
         None,
     )?;
-    if let Some(other) = found
-        .up
-        .keys()
-        .find(|name| manifest.file(name.as_ref()).is_some())
-    {
-        let path = here.path(other.as_ref());
+    if let Some(other) = found.up.keys().find(|name| manifest.file(name).is_some()) {
+        let path = here.path(other);
         return Ok(Brought::Refused(format!(
             "`{}` is not what the store has: move it away, then pull again",
             path.display()
@@ -855,10 +823,10 @@ fn planned_outcome(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {
             let stored = writing
                 .files
                 .keys()
-                .filter_map(|name| manifest.and_then(|m| m.file(name.as_ref())));
+                .filter_map(|name| manifest.and_then(|m| m.file(name)));
             let bytes = stored.map(StoredFile::local_bytes).sum();
             let total = manifest.map_or(0, |m| m.transcript.lines());
-            let lines = match writing.files.get(&None) {
+            let lines = match writing.files.get(&SessionFile::Transcript) {
                 None => 0,
                 Some(FilePull::Whole) => total,
                 Some(FilePull::Extend { lines, .. }) => total - lines,

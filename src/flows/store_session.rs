@@ -8,15 +8,16 @@ use crate::checkouts::identity::with_known_remote;
 use crate::checkouts::locate::is_below_repo;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
 use crate::domain::placeholder::Placeholders;
+use crate::domain::session_file::SessionFile;
 use crate::flows::collapse_context::CollapseContext;
 use crate::flows::fork::{fork_id, fork_manifest, share_file, written_as};
 use crate::flows::plan::{
-    Differences, Divergence, FileStep, Files, Local, compare_session, compare_with, described,
+    Differences, Divergence, FileStep, Files, compare_session, compare_with, described,
     portable_hash,
 };
 use crate::localize::collect::{Collected, Collector, collapse_title, describe, share_segments};
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::report::transfer::{Outcome, SessionReport};
 use crate::rewrite::{TextKind, collapse_path, expand_path};
@@ -34,7 +35,7 @@ use crate::workspace::open::Workspace;
 pub(crate) struct SessionWriter<'a> {
     pub(crate) workspace: &'a Workspace<'a>,
     pub(crate) snapshot: &'a Snapshot<'a>,
-    pub(crate) local: &'a Local<'a>,
+    pub(crate) local: &'a LocalCopy<'a>,
 }
 
 /// The manifest being made, and what went into it.
@@ -65,13 +66,7 @@ pub(crate) fn is_stored(
     workspace: &Workspace<'_>,
     session: &LocalSession,
 ) -> Result<bool, SyncError> {
-    let (snapshot, local) = (
-        workspace.store.head_snapshot()?,
-        Local {
-            session,
-            live: false,
-        },
-    );
+    let (snapshot, local) = (workspace.store.head_snapshot()?, LocalCopy::closed(session));
     let stored = || match snapshot.manifest(&session.id)? {
         Some(manifest) => {
             let found = compare_session(workspace, &snapshot, &local)?;
@@ -130,7 +125,7 @@ impl SessionWriter<'_> {
                 (Some(parent), Some(parting)) => {
                     let fork = fork_id(
                         &parent.session,
-                        parting.file.as_ref(),
+                        &parting.file,
                         parting.lines,
                         &self.first_line(&parent, parting, &found.up)?,
                     );
@@ -155,12 +150,7 @@ impl SessionWriter<'_> {
             return Ok(found.up.is_empty());
         };
         let first = self.first_line(target, parting, &found.up)?;
-        let fork = fork_id(
-            &target.session,
-            parting.file.as_ref(),
-            parting.lines,
-            &first,
-        );
+        let fork = fork_id(&target.session, &parting.file, parting.lines, &first);
         let Some(fork) = self.snapshot.manifest(&fork)? else {
             return Ok(false);
         };
@@ -179,8 +169,8 @@ impl SessionWriter<'_> {
             } else {
                 0
             };
-            bytes += self.local.limit(name.as_ref())?.saturating_sub(from);
-            if name.is_none() {
+            bytes += self.local.limit(name)?.saturating_sub(from);
+            if name.is_transcript() {
                 lines = count_lines_from(self.local, from)?;
             }
         }
@@ -215,7 +205,7 @@ impl SessionWriter<'_> {
         let (ground, collector) = self.collector(None, files, None)?;
         let mut draft = Draft::of(self.new_manifest(), ground.placeholders);
         for (name, step) in files {
-            self.store_file(tx, &collector, &mut draft, None, name.as_ref(), *step)?;
+            self.store_file(tx, &collector, &mut draft, None, name, *step)?;
         }
         let project = draft.facts.project(self.local.session.directory_name());
         draft.manifest.project = project.map(|cwd| collapse_path(&draft.placeholders, cwd));
@@ -236,16 +226,9 @@ impl SessionWriter<'_> {
             self.collector(Some(target), files, written_as)?;
         let mut draft = Draft::of(target.clone(), placeholders);
         for (name, step) in files {
-            self.store_file(
-                tx,
-                &collector,
-                &mut draft,
-                Some(target),
-                name.as_ref(),
-                *step,
-            )?;
+            self.store_file(tx, &collector, &mut draft, Some(target), name, *step)?;
         }
-        if let Some(step) = files.get(&None) {
+        if let Some(step) = files.get(&SessionFile::Transcript) {
             draft.manifest.turns = target.turns.filter(|_| is_addition(*step, target));
         }
         self.follow_move(&mut draft);
@@ -261,32 +244,27 @@ impl SessionWriter<'_> {
         files: &Files,
     ) -> Result<SessionReport, SyncError> {
         let first = self.first_line(parent, parting, files)?;
-        let fork = fork_id(
-            &parent.session,
-            parting.file.as_ref(),
-            parting.lines,
-            &first,
-        );
+        let fork = fork_id(&parent.session, &parting.file, parting.lines, &first);
         if let Some(there) = self.snapshot.manifest(&fork)? {
             return self.continue_fork(tx, &there);
         }
         refuse_touched(tx, &fork)?;
         for (name, file) in parent
             .all_files()
-            .filter(|(name, _)| !files.contains_key(&name.cloned()))
+            .filter(|(name, _)| !files.contains_key(name))
         {
             share_file(
                 tx,
                 &StoredText {
                     snapshot: self.snapshot,
                     manifest: parent,
-                    name,
+                    name: &name,
                     file,
                 },
                 &fork,
             )?;
         }
-        let common = if parting.file.is_none() {
+        let common = if parting.file.is_transcript() {
             parting.lines
         } else {
             parent.transcript.lines()
@@ -296,17 +274,10 @@ impl SessionWriter<'_> {
         let manifest = fork_manifest(parent, &parent.session, &fork, common);
         let mut draft = Draft::of(manifest, placeholders);
         for (name, step) in files {
-            self.store_file(
-                tx,
-                &collector,
-                &mut draft,
-                Some(parent),
-                name.as_ref(),
-                *step,
-            )?;
-            mark_inherited(&mut draft.manifest, name.as_ref(), &parent.session);
+            self.store_file(tx, &collector, &mut draft, Some(parent), name, *step)?;
+            mark_inherited(&mut draft.manifest, name, &parent.session);
         }
-        if let Some(FileStep::Continue(from)) = files.get(&None) {
+        if let Some(FileStep::Continue(from)) = files.get(&SessionFile::Transcript) {
             draft.manifest.turns = Some(self.turns_before(from.offset)?);
         }
         let draft = self.finish(tx, draft)?;
@@ -372,11 +343,11 @@ impl SessionWriter<'_> {
         collector: &Collector<'_>,
         draft: &mut Draft,
         stored: Option<&Manifest>,
-        name: Option<&RelativeName>,
+        name: &SessionFile,
         step: FileStep,
     ) -> Result<(), SyncError> {
         let session = draft.manifest.session.clone();
-        let facts = name.is_none().then_some(&mut draft.facts);
+        let facts = name.is_transcript().then_some(&mut draft.facts);
         let earlier = stored.and_then(|of| StoredText::of(self.snapshot, of, name));
         let (mut file, collected) = match (step, &earlier) {
             (FileStep::Continue(from), Some(earlier)) => {
@@ -398,17 +369,21 @@ impl SessionWriter<'_> {
         if let (FileStep::Whole, Some(earlier)) = (step, &earlier) {
             self.supersede(&mut file, earlier, &draft.placeholders)?;
         }
-        if name.is_some_and(|n| n.as_str() == "custom-title.json") {
+        if name.key() == "custom-title.json" {
             let title = custom_title_file(&crate::sys::fs::read(&self.local.path(name))?);
             draft.manifest.titles.custom =
                 title.map(|title| collapse_title(&self.workspace.localizer, &title));
         }
         match name {
-            None => draft.manifest.transcript = file,
-            Some(name) => drop(draft.manifest.files.insert(name.clone(), file)),
+            SessionFile::Transcript => draft.manifest.transcript = file,
+            SessionFile::Named(name) => drop(draft.manifest.files.insert(name.clone(), file)),
         }
         // Lines are those of the transcript; what lies beside it counts in bytes.
-        let lines = if name.is_none() { collected.lines } else { 0 };
+        let lines = if name.is_transcript() {
+            collected.lines
+        } else {
+            0
+        };
         draft.collected += Collected { lines, ..collected };
         Ok(())
     }
@@ -474,7 +449,7 @@ impl SessionWriter<'_> {
     /// Turns of a person in the first bytes of the local transcript.
     fn turns_before(&self, offset: u64) -> Result<u64, SyncError> {
         let mut turns = 0;
-        LocalText::open(&self.local.path(None), 0, offset)?.each_piece(|piece| {
+        LocalText::open(&self.local.session.transcript_path(), 0, offset)?.each_piece(|piece| {
             turns += count_of_persons(piece);
             Ok(())
         })?;
@@ -548,7 +523,7 @@ impl SessionWriter<'_> {
     ) -> Result<Vec<u8>, SyncError> {
         let piece = self
             .local
-            .open(parting.file.as_ref(), parting.offset)?
+            .open(&parting.file, parting.offset)?
             .next_lines()?;
         let line = &piece[..offset_after_lines(&piece, 1)];
         let mut portable = Vec::new();
@@ -557,7 +532,7 @@ impl SessionWriter<'_> {
             .workspace
             .localizer
             .collapser(&ground.placeholders, &ground.directories);
-        collapser.collapse(line, text_kind(parting.file.as_ref()), &mut portable);
+        collapser.collapse(line, text_kind(&parting.file), &mut portable);
         Ok(portable)
     }
 }
@@ -605,21 +580,19 @@ pub(crate) fn own_lines(fork: &Manifest) -> u64 {
 }
 
 /// The kept lines of a continued file were written under the parent's id.
-fn mark_inherited(manifest: &mut Manifest, name: Option<&RelativeName>, parent: &SessionId) {
-    let file = match name {
-        None => Some(&mut manifest.transcript),
-        Some(name) => manifest.files.get_mut(name),
-    };
-    if let Some(file) = file {
+fn mark_inherited(manifest: &mut Manifest, name: &SessionFile, parent: &SessionId) {
+    if let Some(file) = manifest.file_mut(name) {
         *file = written_as(std::mem::take(file), parent);
     }
 }
 
-fn count_lines_from(local: &Local<'_>, from: u64) -> Result<u64, SyncError> {
+fn count_lines_from(local: &LocalCopy<'_>, from: u64) -> Result<u64, SyncError> {
     let mut lines = 0;
-    local.open(None, from)?.each_piece(|piece| {
-        lines += count_lines(piece);
-        Ok(())
-    })?;
+    local
+        .open(&SessionFile::Transcript, from)?
+        .each_piece(|piece| {
+            lines += count_lines(piece);
+            Ok(())
+        })?;
     Ok(lines)
 }

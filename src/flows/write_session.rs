@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::domain::id::{MachineId, SessionId};
-use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::flows::plan::{FilePull, described};
 use crate::localize::compare::completing_reading;
 use crate::localize::localizer::Localizer;
@@ -36,7 +36,7 @@ pub(crate) struct Writer<'a> {
 /// Files of one session to be written.
 pub(crate) struct Writing {
     pub(crate) directory: PathBuf,
-    pub(crate) files: BTreeMap<Option<RelativeName>, FilePull>,
+    pub(crate) files: BTreeMap<SessionFile, FilePull>,
     /// What of the session lies here, as it was when the plan was made.
     pub(crate) here: Option<LocalSession>,
     /// This machine has more of other files, so the session is not in step afterwards.
@@ -62,7 +62,7 @@ impl Writing {
         let was_here = self
             .here
             .as_ref()
-            .is_some_and(|here| here.files.contains_key(&None));
+            .is_some_and(|here| here.files.contains_key(&SessionFile::Transcript));
         if was_here {
             Outcome::Extended { lines, bytes }
         } else {
@@ -99,7 +99,7 @@ impl Writing {
         // The transcript comes last: a session that the client can see has everything beside it.
         for (name, pull) in self.files.iter().rev() {
             let expected = now.files.get(name).copied();
-            let stored = StoredText::of(snapshot, &manifest, name.as_ref());
+            let stored = StoredText::of(snapshot, &manifest, name);
             let stored = stored.ok_or_else(|| SyncError::Inconsistent {
                 session: id.clone(),
             })?;
@@ -107,7 +107,7 @@ impl Writing {
                 write_file(writer, &stored, &self.directory, *pull, expected.as_ref())?;
             now.files.insert(name.clone(), stamp);
             all.bytes += count.bytes;
-            if name.is_none() {
+            if name.is_transcript() {
                 (all.lines, all.turns) = (count.lines, count.turns);
             }
         }
@@ -117,7 +117,7 @@ impl Writing {
             Some(&manifest),
             self.outcome(all.lines, all.bytes),
         );
-        if let Some(pull) = self.files.get(&None) {
+        if let Some(pull) = self.files.get(&SessionFile::Transcript) {
             report.turns = Some(all.turns);
             report.machines = writers(&manifest.transcript, *pull, writer.names);
         }
@@ -132,10 +132,11 @@ impl Writing {
 }
 
 /// Every file of a session that has a place here, to be written whole.
-pub(crate) fn all_files(manifest: &Manifest) -> BTreeMap<Option<RelativeName>, FilePull> {
-    let files = manifest.all_files().filter(|(name, _)| has_place(*name));
+pub(crate) fn all_files(manifest: &Manifest) -> BTreeMap<SessionFile, FilePull> {
+    let files = manifest.all_files().map(|(file, _)| file);
     files
-        .map(|(name, _)| (name.cloned(), FilePull::Whole))
+        .filter(has_place)
+        .map(|file| (file, FilePull::Whole))
         .collect()
 }
 
@@ -203,16 +204,14 @@ fn write_file(
 }
 
 /// Where a file is written. A transcript that is a link stays one, as the client leaves it; what lies beside it may be none.
-fn target(
-    directory: &Path,
-    id: &SessionId,
-    name: Option<&RelativeName>,
-) -> Result<PathBuf, SessionError> {
-    let path = file_path(directory, id, name);
-    match name {
-        None => Ok(std::fs::canonicalize(&path).unwrap_or(path)),
-        Some(name) if !has_place(Some(name)) => Err(SessionError::NoPlace { name: name.clone() }),
-        Some(name) => match link_on_the_way(directory, id, name) {
+fn target(directory: &Path, id: &SessionId, file: &SessionFile) -> Result<PathBuf, SessionError> {
+    let path = file_path(directory, id, file);
+    match file {
+        SessionFile::Transcript => Ok(std::fs::canonicalize(&path).unwrap_or(path)),
+        SessionFile::Named(name) if !has_place(file) => {
+            Err(SessionError::NoPlace { name: name.clone() })
+        }
+        SessionFile::Named(name) => match link_on_the_way(directory, id, name) {
             Some(path) => Err(SessionError::Link { path }),
             None => Ok(path),
         },
@@ -233,7 +232,7 @@ fn expand(
         &stored.manifest.session,
         text_kind(stored.name),
     );
-    let lines_only = stored.name.is_none_or(RelativeName::is_json_lines);
+    let lines_only = stored.name.is_append_only();
     let mut part = part;
     let changed = || SyncError::Inconsistent {
         session: stored.manifest.session.clone(),
@@ -256,7 +255,7 @@ fn expand(
             part = &[];
         }
         let read = reader.read_preferred(piece.run, text)?;
-        if stored.name.is_none() {
+        if stored.name.is_transcript() {
             count.turns += count_of_persons(&read);
         }
         put_counted(&read, put, count)?;

@@ -36,12 +36,7 @@ pub fn path_notice(
         return Ok(None);
     };
     let here = &placeholders_at(&workspace, &manifest, directory);
-    let transcript = StoredText {
-        snapshot: &snapshot,
-        manifest: &manifest,
-        name: None,
-        file: &manifest.transcript,
-    };
+    let transcript = StoredText::transcript(&snapshot, &manifest);
     if !workspace.localizer.uses_original_paths(&manifest)
         || last_message_is_local(transcript, &workspace, here)?
     {

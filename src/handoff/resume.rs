@@ -8,7 +8,7 @@ use crate::browse::list::{ListFilter, SessionRow, rows};
 use crate::domain::id::SessionId;
 use crate::flows::pull::{PullRequest, pull};
 use crate::flows::push::{PushReason, push_for};
-use crate::flows::remote_sync::fetch_if_reached;
+use crate::flows::remote_sync::{FetchMode, FetchResult, fetch_if_reached};
 use crate::leasing::lock_table::fetched_lock_table;
 use crate::leasing::view::LockView;
 use crate::report::transfer::{Outcome, Report};
@@ -67,8 +67,8 @@ impl Candidates {
 /// What concerns the whole command.
 pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    workspace.with_locks = true;
-    let (_, unreached) = fetch_if_reached(&mut workspace)?;
+    let FetchResult { unreached, .. } =
+        fetch_if_reached(&mut workspace, FetchMode::SessionsAndLocks)?;
     let mut locks: BTreeMap<SessionId, LockView> = match unreached {
         None => fetched_lock_table(&workspace)?
             .locks

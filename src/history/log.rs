@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::domain::id::{CommitId, MachineId, SessionId};
 use crate::domain::progress::Phase;
-use crate::flows::remote_sync::fetch;
+use crate::flows::remote_sync::{FetchMode, fetch};
 use crate::report::transfer::MachineName;
 use crate::store::manifest::Manifest;
 use crate::store::{Commit, SessionStep, Snapshot};
@@ -93,7 +93,7 @@ pub enum Change {
 pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     if request.remote {
-        fetch(&mut workspace)?;
+        fetch(&mut workspace, FetchMode::Sessions)?;
         workspace.save()?;
     }
     ctx.progress.begin(Phase::Check, 0, 0);

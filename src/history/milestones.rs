@@ -7,8 +7,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::domain::id::CommitId;
-use crate::flows::push::{Plan, add_merge_notes, fetch_before_push};
-use crate::flows::remote_sync::{fetch_if_reached, send};
+use crate::flows::push::{Plan, add_merge_notes};
+use crate::flows::remote_sync::{
+    FetchMode, FetchResult, fetch_before_push, fetch_if_reached, send,
+};
 use crate::report::transfer::{MachineName, RemoteState, Report};
 use crate::store::StoreError;
 use crate::store::milestone::{Milestone, MilestoneName};
@@ -54,7 +56,10 @@ pub struct MadeMilestone {
 pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMilestone, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     fetch_before_push(&mut workspace)?;
-    let (mut merged, unreached) = fetch_if_reached(&mut workspace)?;
+    let FetchResult {
+        mut merged,
+        unreached,
+    } = fetch_if_reached(&mut workspace, FetchMode::Sessions)?;
     refuse_second(&workspace, name)?;
     let found = workspace.discover()?;
     let mut pushed =
@@ -62,7 +67,7 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
     pushed.add_beside(std::mem::take(&mut merged.extras));
     pushed.add_beside(crate::extras::push::push(&mut workspace, false)?);
     add_merge_notes(&mut pushed, &workspace, merged)?;
-    fail_point("a milestone is about to be named");
+    fail_point("before a milestone is created");
     let head = workspace.store.head()?.ok_or(SyncError::EmptyStore)?;
     let milestone = Milestone::new(
         name.clone(),

@@ -18,11 +18,11 @@ use crate::flows::plan::described;
 use crate::flows::remote_sync::send;
 use crate::history::log::{states_at_merges_too, stored_session_named};
 use crate::history::milestones::commit_of;
-use crate::localize::location::{place, settle};
+use crate::localize::location::place;
 use crate::localize::stored_text::StoredText;
 use crate::report::transfer::{BundleReport, Outcome, RemoteState};
 use crate::session::discover::Discovery;
-use crate::session::files::file_path;
+use crate::session::files::transcript_path;
 use crate::session::materialise;
 use crate::session::materialise::Journal;
 use crate::store::manifest::Manifest;
@@ -370,7 +370,7 @@ impl Restoring<'_> {
         manifest: &Manifest,
         transcript: &StoredText<'_>,
     ) -> Result<PathBuf, SyncError> {
-        settle(workspace, manifest, transcript)?;
+        workspace.localizer.resolve_location(manifest, transcript)?;
         let found = place(
             &workspace.localizer.with_current_project(manifest),
             &workspace.localizer.roots_of(manifest),
@@ -425,7 +425,7 @@ impl RestoredSession {
             turns: manifest.turns,
             lines_fewer: 0,
             fork: None,
-            path: file_path(directory, session, None),
+            path: transcript_path(directory, session),
             was_away: false,
             kept_as: None,
         }

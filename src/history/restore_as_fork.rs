@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::domain::id::SessionId;
+use crate::domain::session_file::SessionFile;
 use crate::flows::fork::{add_fork, restored_id};
 use crate::flows::pull::{Brought, apply_pull};
 use crate::flows::write_session::Writer;
@@ -154,7 +155,12 @@ impl AsFork {
 /// Lines of a transcript here, and turns of a person in it.
 fn count(here: &LocalSession) -> Result<(u64, u64), SyncError> {
     let (mut lines, mut turns) = (0, 0);
-    LocalText::open(&here.path(None), 0, here.files[&None].len)?.each_piece(|piece| {
+    LocalText::open(
+        &here.transcript_path(),
+        0,
+        here.files[&SessionFile::Transcript].len,
+    )?
+    .each_piece(|piece| {
         lines += count_lines(piece);
         turns += count_of_persons(piece);
         Ok(())

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
-use crate::flows::plan::{Differences, FilePull, Local, compare_with};
+use crate::domain::session_file::SessionFile;
+use crate::flows::plan::{Differences, FilePull, compare_with};
 use crate::flows::push::store_sessions;
 use crate::flows::store_session::is_stored;
 use crate::flows::write_session::{Writer, Writing};
 use crate::history::restore::{RestoreReport, RestoredSession, Restoring, Step, Target};
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::stored_text::StoredText;
 use crate::report::transfer::Outcome;
 use crate::session::SessionError;
@@ -25,7 +26,7 @@ use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
 /// Files of a session; the transcript has no name.
-type Names = BTreeSet<Option<RelativeName>>;
+type Names = BTreeSet<SessionFile>;
 
 /// What putting one session back in place takes.
 pub(crate) struct InPlace {
@@ -76,16 +77,8 @@ impl Restoring<'_> {
             workspace.store.head_snapshot()?.state(&target.id)?.as_ref() == Some(&target.state);
         // What the client has cleared away of a session in step is no difference.
         let known = workspace.index.entry(here).filter(|_| is_head);
-        let differences = compare_with(
-            workspace,
-            &then,
-            &manifest,
-            &Local {
-                session: here,
-                live: false,
-            },
-            known,
-        )?;
+        let differences =
+            compare_with(workspace, &then, &manifest, &LocalCopy::closed(here), known)?;
         if differences.is_empty() && is_head {
             return Ok(None);
         }
@@ -117,17 +110,13 @@ impl Restoring<'_> {
                 kept_as: None,
             });
         };
-        let local = Local {
-            session: &here,
-            live: false,
-        };
+        let local = LocalCopy::closed(&here);
         let differences = compare_with(workspace, then, &manifest, &local, None)?;
         let only_here = not_stored(workspace, &local)?;
-        let is_replaced = |name: &&Option<RelativeName>| {
-            manifest.file(name.as_ref()).is_some() && only_here.contains(*name)
-        };
+        let is_replaced =
+            |name: &&SessionFile| manifest.file(name).is_some() && only_here.contains(*name);
         if let Some(name) = differences.up.keys().find(is_replaced) {
-            let path = here.path(name.as_ref());
+            let path = here.path(name);
             let reason = format!(
                 "`{}` is not in the store: move it away, then restore again",
                 path.display()
@@ -180,7 +169,7 @@ impl Restoring<'_> {
             .iter()
             .for_each(|step| workspace.index.forget(&step.target.id));
         workspace.save()?;
-        fail_point("what is here is stored before a restore");
+        fail_point("local changes are stored before a restore");
         Ok(())
     }
 }
@@ -198,7 +187,7 @@ impl InPlace {
             .into_keys()
             .chain(differences.down.into_keys());
         let (written, excess): (Names, Names) =
-            differing.partition(|name| manifest.file(name.as_ref()).is_some());
+            differing.partition(|name| manifest.file(name).is_some());
         let files = written
             .into_iter()
             .map(|name| (name, FilePull::Whole))
@@ -240,7 +229,7 @@ impl InPlace {
                 .writing
                 .here
                 .as_ref()
-                .is_none_or(|here| !here.files.contains_key(&None)),
+                .is_none_or(|here| !here.files.contains_key(&SessionFile::Transcript)),
             kept_as: self.kept_as.clone(),
             ..restored
         })
@@ -261,14 +250,14 @@ impl InPlace {
         };
         let then = workspace.store.snapshot(Some(&self.target.commit))?;
         let (_, now) = self.writing.carry_out(&writer, &then, id)?;
-        fail_point("a session is put back");
+        fail_point("a session is restored");
         let Some(mut now) = now else { return Ok(()) };
         for name in &self.excess {
             if let Some(stamp) = now.files.remove(name) {
-                journal.remove(&file_path(&now.directory, id, name.as_ref()), &stamp)?;
+                journal.remove(&file_path(&now.directory, id, name), &stamp)?;
             }
         }
-        fail_point("what came later beside it is gone");
+        fail_point("newer files of a session are removed");
         now.files.retain(|name, _| !self.only_here.contains(name));
         match workspace.store.head_snapshot()?.state(id)? {
             Some(state) if state != self.target.state => workspace.held.hold(&now, state),
@@ -284,7 +273,7 @@ impl InPlace {
 }
 
 /// Files of a session here whose contents the store does not have.
-fn not_stored(workspace: &Workspace<'_>, local: &Local<'_>) -> Result<Names, SyncError> {
+fn not_stored(workspace: &Workspace<'_>, local: &LocalCopy<'_>) -> Result<Names, SyncError> {
     let head = workspace.store.head_snapshot()?;
     Ok(match head.manifest(&local.session.id)? {
         Some(manifest) => compare_with(workspace, &head, &manifest, local, None)?

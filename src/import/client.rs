@@ -32,7 +32,7 @@ pub(crate) fn client(
     let mut tx = workspace.store.begin(base.as_ref())?;
     let mut done = Vec::new();
     for (id, session) in &found.sessions {
-        let linked = [session.directory.clone(), session.path(None)]
+        let linked = [session.directory.clone(), session.transcript_path()]
             .iter()
             .any(|path| path.is_symlink());
         let result = if linked {
@@ -61,15 +61,14 @@ pub(crate) fn client(
             None => report.report.unchanged += 1,
         }
     }
-    let registered = commit(workspace, tx, base.as_ref(), &[], &message(None, &done))?;
-    workspace.machine_changed &= !registered;
+    commit(workspace, tx, base.as_ref(), &[], &message(None, &done))?;
     report.report.sessions = done;
     Ok(report)
 }
 
 /// The time of the newest record of a session in a copy. What cannot be read is named when it is stored.
 fn newest_record(session: &LocalSession) -> Option<DateTime<Utc>> {
-    let mut lines = Lines::open(&session.path(None)).ok()?;
+    let mut lines = Lines::open(&session.transcript_path()).ok()?;
     let mut facts = Facts::default();
     while let Some(line) = lines.next().ok()? {
         facts.absorb(&line);

@@ -3,19 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
-
 use crate::import::directory::{Directory, Kind, Named};
 use crate::import::run::Layout;
 use crate::sys::env::Env;
-use crate::sys::fs::{PathError, create_private_dir_all};
+use crate::sys::temp::StagingDir;
 use crate::transport::clone::clone;
 use crate::transport::url::RemoteUrl;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-
-/// How the temporary directory of an import begins.
-const WORKSHOP: &str = ".import-";
 
 /// Where to import from.
 #[derive(Debug, Clone)]
@@ -57,7 +52,7 @@ pub(crate) struct Opened {
     pub(crate) layout: Layout,
     pub(crate) directory: Directory,
     /// Private, removed when dropped.
-    pub(crate) staging_dir: tempfile::TempDir,
+    pub(crate) staging_dir: StagingDir,
 }
 
 impl Source {
@@ -85,7 +80,7 @@ impl Source {
     }
 
     pub(crate) fn open(&self, ctx: &Context<'_>) -> Result<Opened, SyncError> {
-        let staging_dir = staging_dir(ctx.env)?;
+        let staging_dir = StagingDir::create_in(&ctx.env.dirs.state)?;
         let path = match self {
             Self::Directory(path) => path.clone(),
             Self::Remote(url) => {
@@ -115,30 +110,6 @@ impl Source {
 /// Where claude-session-sync keeps its clone, if it is there.
 pub fn usual_source(env: &Env) -> Option<PathBuf> {
     Some(env.home.join(".claude-session-sync").join("repo")).filter(|path| path.is_dir())
-}
-
-fn staging_dir(env: &Env) -> Result<tempfile::TempDir, SyncError> {
-    let state = &env.dirs.state;
-    create_private_dir_all(state)?;
-    let made = tempfile::Builder::new().prefix(WORKSHOP).tempdir_in(state);
-    Ok(made.map_err(|source| PathError::new("create a directory in", state, source))?)
-}
-
-/// Removes what imports left that were killed. Another one may be at work, which takes no lock while it clones; none does so for a day.
-pub(crate) fn remove_stale_staging(state: &Path, now: DateTime<Utc>) {
-    let is_workshop =
-        |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.starts_with(WORKSHOP));
-    let entries = std::fs::read_dir(state).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| is_workshop(&entry.file_name())) {
-        let modified = entry
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .map(DateTime::<Utc>::from);
-        if modified.is_ok_and(|modified| now - modified > TimeDelta::days(1)) {
-            // It is in nobody's way.
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
 }
 
 /// Whether a repository without a working tree lies there.

@@ -7,15 +7,16 @@ use std::path::Path;
 
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::id::SessionId;
+use crate::domain::session_file::SessionFile;
 use crate::import::agents::AgentFile;
 use crate::import::inventory::Lines;
 use crate::import::origin::Origin;
 use crate::import::text::{compact, is_json, local_line, portable_line};
 use crate::localize::localizer::{Localizer, Reader};
-use crate::localize::stored_text::{StoredText, text_kind};
+use crate::localize::stored_text::StoredText;
 use crate::session::discover::{LocalSession, discover, projects_dir};
 use crate::session::facts::Facts;
-use crate::session::files::file_path;
+use crate::session::files::{file_path, transcript_path};
 use crate::store::Snapshot;
 use crate::store::manifest::Run;
 use crate::sys::fs::{AtomicFile, FileStamp, PathError, create_private_dir_all};
@@ -71,7 +72,7 @@ pub(crate) fn stage(
         .map_or_else(|| copy.otherwise.to_owned(), |cwd| client_dir_name(cwd));
     let directory = projects_dir(place).join(directory);
     create_private_dir_all(&directory)?;
-    let path = file_path(&directory, copy.session, None);
+    let path = transcript_path(&directory, copy.session);
     std::fs::rename(&raw, &path).map_err(|e| PathError::new("write", &path, e))?;
     let found = discover(place)?.sessions.remove(copy.session);
     found.map(Ok).ok_or_else(|| SyncError::NotHere {
@@ -93,7 +94,8 @@ pub(crate) fn stage_agents<'f>(
         files: BTreeMap::new(),
     };
     for file in files {
-        let path = file_path(&directory, session, Some(&file.name));
+        let name = SessionFile::from(file.name.clone());
+        let path = file_path(&directory, session, &name);
         create_private_dir_all(path.parent().unwrap_or(place))?;
         let mut copy = AtomicFile::create(&path)?;
         let fail = |source| PathError::new("read", &file.path, source);
@@ -102,13 +104,11 @@ pub(crate) fn stage_agents<'f>(
         loop {
             match from.read(&mut piece).map_err(fail)? {
                 0 => break,
-                read => copy.put(&piece[..read])?,
+                read => copy.append(&piece[..read])?,
             }
         }
         copy.commit_without_sync()?;
-        staged
-            .files
-            .insert(Some(file.name.clone()), FileStamp::read(&path)?);
+        staged.files.insert(name, FileStamp::read(&path)?);
     }
     Ok(staged)
 }
@@ -130,8 +130,8 @@ impl Staged {
         if self.facts.cwds.is_empty() {
             self.facts.absorb(line);
         }
-        self.file.put(line)?;
-        Ok(self.file.put(b"\n")?)
+        self.file.append(line)?;
+        Ok(self.file.append(b"\n")?)
     }
 }
 
@@ -214,10 +214,8 @@ fn adopt(
     let Ok(Some(manifest)) = snapshot.manifest(copy.session) else {
         return Ok(());
     };
-    let Some(stored) = StoredText::of(snapshot, &manifest, None) else {
-        return Ok(());
-    };
-    let reader = localizer.reader(&manifest, copy.session, text_kind(None));
+    let stored = StoredText::transcript(snapshot, &manifest);
+    let reader = localizer.reader(&manifest, copy.session, stored.kind());
     stored.walk(0, &mut |piece| {
         for line in piece.text.split_inclusive(|b| *b == b'\n') {
             let Some(next) = lines.peek()? else {

@@ -10,10 +10,12 @@ use std::path::Path;
 use crate::checkouts::clones::Clones;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
-use crate::flows::merge::Merged;
-use crate::flows::plan::{Differences, FileStep, Local, compare_with, described};
+use crate::domain::session_file::SessionFile;
+use crate::flows::plan::{Differences, FileStep, compare_with, described};
 use crate::flows::push::add_merge_notes;
-use crate::flows::remote_sync::{fetch, push_remaining_refs, send};
+use crate::flows::remote_sync::{
+    FetchMode, FetchResult, fetch_if_reached, push_remaining_refs, send,
+};
 use crate::flows::store_session::SessionWriter;
 use crate::import::agents;
 use crate::import::client::client;
@@ -27,6 +29,7 @@ use crate::import::origin::Origin;
 use crate::import::run::{Edit, ImportReport, Layout};
 use crate::import::source::Opened;
 use crate::import::staging::{Copy, stage, stage_agents};
+use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Localizer;
 use crate::report::transfer::{ExtraOutcome, Outcome, RemoteState, Report, SessionReport};
 use crate::session::discover::LocalSession;
@@ -52,9 +55,10 @@ pub(crate) fn carry(
 ) -> Result<ImportReport, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let newest = if dry_run {
-        None
+        FetchResult::default()
     } else {
-        fetch_newest(&mut workspace)?
+        // Otherwise sessions would become forks that need not.
+        fetch_if_reached(&mut workspace, FetchMode::Sessions)?
     };
     if dry_run {
         workspace.store = workspace
@@ -67,30 +71,18 @@ pub(crate) fn carry(
     };
     report.report.dry_run = dry_run;
     if !dry_run {
-        let reached = newest.is_some();
-        let (remote, mut merged) = if reached {
+        let (remote, mut merged) = if newest.unreached.is_none() {
             push_remaining_refs(&mut workspace)?
         } else {
             send(&mut workspace)?
         };
-        merged.add(newest.unwrap_or_default());
+        merged.add(newest.merged);
         add_merge_notes(&mut report.report, &workspace, merged)?;
         report.report.remote = remote;
         workspace.save()?;
     }
     report.report.sort();
     Ok(report)
-}
-
-/// What others have pushed comes first, so that nothing becomes a fork that need not be one. `None`: the remote is out of reach.
-fn fetch_newest(workspace: &mut Workspace<'_>) -> Result<Option<Merged>, SyncError> {
-    let merged = match fetch(workspace) {
-        Ok(merged) => Some(merged),
-        Err(SyncError::Remote(_)) => None,
-        Err(e) => return Err(e),
-    };
-    workspace.refresh_machine()?;
-    Ok(merged)
 }
 
 /// A store of claude-session-sync.
@@ -177,8 +169,7 @@ fn take_extra(
         "import: {files} file{} beside sessions",
         if files == 1 { "" } else { "s" }
     );
-    let registered = commit(workspace, tx, base.as_ref(), &writers, &message)?;
-    workspace.machine_changed &= !registered;
+    commit(workspace, tx, base.as_ref(), &writers, &message)?;
     Ok(())
 }
 
@@ -258,14 +249,13 @@ fn store_together(
     }
     let reports: Vec<SessionReport> = done.iter().map(|(_, report)| report.clone()).collect();
     let machine = Some(&origin.machine).filter(|_| !origin.this);
-    let registered = commit(
+    commit(
         workspace,
         tx,
         base.as_ref(),
         machine.into_iter().cloned().collect::<Vec<_>>().as_slice(),
         &message(Some(origin), &reports),
     )?;
-    workspace.machine_changed &= !registered;
     workspace.localizer = mine;
     done.into_iter()
         .for_each(|(job, report)| add_outcome(&mut jobs[job], report));
@@ -307,11 +297,10 @@ fn store_part(
                 return Ok(None);
             };
             // What the client rewrites in place is only added: nobody knows which of two is the newer.
-            let is_lacking = |name| manifest.file(Some(name)).is_none();
-            let files = job.agents[n]
-                .1
-                .iter()
-                .filter(|file| file.name.is_json_lines() || is_lacking(&file.name));
+            let files = job.agents[n].1.iter().filter(|agent| {
+                let file = SessionFile::from(agent.name.clone());
+                file.is_append_only() || manifest.file(&file).is_none()
+            });
             store_session(workspace, tx, &stage_agents(&job.session, files, place)?)
         }
         (Part::Lines(_), None) => Ok(None),
@@ -334,7 +323,11 @@ fn views_of(workspace: &Workspace<'_>, origin: &Origin) -> Result<Localizer, Syn
         origin.machine.placeholders.clone(),
         others,
         setting,
-        Clones::known(workspace.ctx),
+        Clones::new(
+            workspace.ctx.env,
+            &workspace.ctx.settings.placeholders,
+            workspace.ctx.clock,
+        ),
     ))
 }
 
@@ -368,10 +361,7 @@ pub(crate) fn store_session(
     session: &LocalSession,
 ) -> Result<Option<SessionReport>, SyncError> {
     let snapshot = workspace.store.head_snapshot()?;
-    let local = Local {
-        session,
-        live: false,
-    };
+    let local = LocalCopy::closed(session);
     let manifest = snapshot.manifest(&session.id)?;
     let storing = SessionWriter {
         workspace,
@@ -400,18 +390,18 @@ pub(crate) fn store_session(
     storing.store(tx, &found).map(Some)
 }
 
-/// Commits what the transaction holds of what `machines` wrote, if anything; whether this machine is described in it.
+/// Commits what the transaction holds of what `machines` wrote, if anything.
 pub(crate) fn commit(
     workspace: &Workspace<'_>,
     mut tx: Transaction<'_>,
     base: Option<&CommitId>,
     machines: &[Machine],
     message: &str,
-) -> Result<bool, SyncError> {
+) -> Result<(), SyncError> {
     if tx.is_empty() {
-        return Ok(false);
+        return Ok(());
     }
-    if workspace.machine_changed {
+    if !tx.has_machine(&workspace.machine)? {
         tx.put_machine(&workspace.machine)?;
     }
     for there in machines
@@ -436,7 +426,7 @@ pub(crate) fn commit(
         })?;
     }
     tx.commit(&workspace.author(), message, base.cloned().as_slice())?;
-    Ok(workspace.machine_changed)
+    Ok(())
 }
 
 pub(crate) fn message(origin: Option<&Origin>, reports: &[SessionReport]) -> String {

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::id::{CommitId, SessionId};
-use crate::flows::remote_sync::fetch_refs;
+use crate::flows::remote_sync::{FetchMode, fetch_refs};
 use crate::lock::claim::Claim;
 use crate::lock::observations::LockObservations;
 use crate::lock::record::{Identity, LockRecord};
@@ -77,7 +77,7 @@ impl FetchedLocks {
     /// Fetches, and settles this machine's claims.
     pub(crate) fn fetch(workspace: &mut Workspace<'_>) -> Result<Self, SyncError> {
         let remote = workspace.remote()?;
-        fetch_refs(workspace, &remote, true)?;
+        fetch_refs(workspace, &remote, FetchMode::SessionsAndLocks)?;
         Self::read(workspace)
     }
 

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
 use crate::domain::placeholder::Placeholders;
+use crate::domain::session_file::SessionFile;
 use crate::localize::localizer::{Localizer, Reader};
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::rewrite::{Collapser, Expander, TextKind};
@@ -87,7 +87,7 @@ impl<'a> Collector<'a> {
         &self,
         tx: &mut Transaction<'_>,
         session: &SessionId,
-        name: Option<&RelativeName>,
+        name: &SessionFile,
         earlier: Option<(&StoredText<'_>, Continuation)>,
         local: &mut LocalText,
         mut facts: Option<&mut Facts>,
@@ -100,7 +100,7 @@ impl<'a> Collector<'a> {
         };
         let mut collected = Collected::default();
         let mut unterminated = None;
-        let lines_only = name.is_none_or(RelativeName::is_json_lines);
+        let lines_only = name.is_append_only();
         loop {
             let piece = local.next_lines()?;
             if piece.is_empty() {
@@ -239,7 +239,7 @@ pub(crate) fn resume(
 pub(crate) fn emitter<'a>(
     tx: &'a mut Transaction<'_>,
     session: &'a SessionId,
-    name: Option<&'a RelativeName>,
+    name: &'a SessionFile,
     failure: &'a mut Option<SyncError>,
 ) -> impl FnMut(usize, Vec<u8>) + 'a {
     move |number, text| {

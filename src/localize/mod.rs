@@ -2,6 +2,7 @@
 
 pub mod collect;
 pub mod compare;
+pub mod local_copy;
 pub mod localizer;
 pub mod location;
 pub mod stored_text;

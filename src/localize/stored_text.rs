@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::rewrite::TextKind;
 use crate::session::files::is_verbatim;
 use crate::store::Snapshot;
@@ -23,7 +23,7 @@ const PIECE: usize = 1 << 20;
 pub(crate) struct StoredText<'a> {
     pub(crate) snapshot: &'a Snapshot<'a>,
     pub(crate) manifest: &'a Manifest,
-    pub(crate) name: Option<&'a RelativeName>,
+    pub(crate) name: &'a SessionFile,
     pub(crate) file: &'a StoredFile,
 }
 
@@ -39,7 +39,7 @@ impl<'a> StoredText<'a> {
     pub(crate) fn of(
         snapshot: &'a Snapshot<'a>,
         manifest: &'a Manifest,
-        name: Option<&'a RelativeName>,
+        name: &'a SessionFile,
     ) -> Option<Self> {
         Some(Self {
             snapshot,
@@ -54,7 +54,7 @@ impl<'a> StoredText<'a> {
         Self {
             snapshot,
             manifest,
-            name: None,
+            name: &SessionFile::Transcript,
             file: &manifest.transcript,
         }
     }
@@ -192,11 +192,9 @@ impl<'a> Runs<'a> {
 }
 
 /// How the text of a file is to be read by the rewriter.
-pub(crate) fn text_kind(name: Option<&RelativeName>) -> TextKind {
-    let named_so =
-        |n: &RelativeName| n.as_str().ends_with(".jsonl") || n.as_str().ends_with(".json");
-    let json = name.is_none_or(named_so) && !is_verbatim(name);
-    if json {
+pub(crate) fn text_kind(name: &SessionFile) -> TextKind {
+    let is_json = name.is_append_only() || name.key().ends_with(".json");
+    if is_json && !is_verbatim(name) {
         TextKind::Json
     } else {
         TextKind::Plain

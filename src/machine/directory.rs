@@ -2,15 +2,16 @@
 //!
 //! Only a machine itself writes its file; another one can only take it away. Its sessions stay: they carry the roots they were written with.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::flows::remote_sync::{fetch, fetch_if_reached, push_remaining_refs};
+use crate::flows::remote_sync::{FetchMode, fetch, fetch_if_reached, push_remaining_refs};
 use crate::leasing::lock_table::fetched_lock_table;
 use crate::leasing::release;
 use crate::leasing::release::Released;
 use crate::leasing::view::LockView;
+use crate::machine::names::taken_names;
 use crate::machine::set_path::change_here;
 use crate::report::transfer::RemoteState;
 
@@ -24,9 +25,6 @@ use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
-
-/// The longest name that leaves room for a number.
-const LONGEST_BASE: usize = 56;
 
 /// The shortest beginning of an id that stands for a machine.
 const SHORTEST_ID: usize = 4;
@@ -80,8 +78,7 @@ pub struct Forgotten {
 /// What concerns the whole command. A remote that cannot be reached is none.
 pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    workspace.with_locks = true;
-    let (_, unreached) = fetch_if_reached(&mut workspace)?;
+    let fetched = fetch_if_reached(&mut workspace, FetchMode::SessionsAndLocks)?;
     let (machines, bad) = workspace.store.head_snapshot()?.machines()?;
     let locks = locks(&workspace)?;
     let mut machines = rows(&workspace, &machines, &locks)?;
@@ -90,7 +87,7 @@ pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
     Ok(Machines {
         machines,
         unreadable: bad.iter().map(|e| in_words(e)).collect(),
-        unreached,
+        unreached: fetched.unreached,
     })
 }
 
@@ -105,18 +102,15 @@ pub fn rename_machine(
 ) -> Result<RemoteState, SyncError> {
     {
         let mut workspace = Workspace::open(ctx)?;
-        match fetch(&mut workspace) {
-            // Then it is told apart by what was known last.
-            Ok(_) | Err(SyncError::Remote(_)) => {}
-            Err(e) => return Err(e),
-        }
+        // Without the remote, the names as of the last fetch count.
+        fetch_if_reached(&mut workspace, FetchMode::Sessions)?;
         let found = machine
             .map(|machine| named(&workspace, machine))
             .transpose()?;
         if let Some(other) = found.filter(|found| found.id != workspace.machine.id) {
             return Err(SyncError::NotThisMachine { name: other.name });
         }
-        if taken(&workspace)?.contains(&name.to_lowercase()) {
+        if taken_names(&workspace.store, &workspace.machine.id)?.contains(&name.to_lowercase()) {
             return Err(SyncError::NameTaken {
                 name: name.to_owned(),
             });
@@ -131,8 +125,7 @@ pub fn rename_machine(
 /// [`SyncError::NoSuchMachine`], [`SyncError::ThisMachine`], and if the remote cannot be reached.
 pub fn machine_to_forget(ctx: &Context<'_>, machine: &str) -> Result<Forgotten, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    workspace.with_locks = true;
-    fetch(&mut workspace)?;
+    fetch(&mut workspace, FetchMode::SessionsAndLocks)?;
     let found = named(&workspace, machine)?;
     if found.id == workspace.machine.id {
         return Err(SyncError::ThisMachine { name: found.name });
@@ -190,7 +183,7 @@ pub fn forget_machine(
 
 fn take_from_list(ctx: &Context<'_>, id: &MachineId) -> Result<RemoteState, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
-    fetch(&mut workspace)?;
+    fetch(&mut workspace, FetchMode::Sessions)?;
     let head = workspace.store.head()?;
     let mut tx = workspace.store.begin(head.as_ref())?;
     if let Some(machine) = tx.base().machine(id)? {
@@ -202,27 +195,6 @@ fn take_from_list(ctx: &Context<'_>, id: &MachineId) -> Result<RemoteState, Sync
         )?;
     }
     Ok(push_remaining_refs(&mut workspace)?.0)
-}
-
-/// The name that this machine wants to have, with a number if another machine has it.
-pub(crate) fn free_name(workspace: &Workspace<'_>) -> Result<String, SyncError> {
-    let wanted = &workspace.ctx.settings.machine.name;
-    let taken = taken(workspace)?;
-    let base: String = wanted.chars().take(LONGEST_BASE).collect();
-    let numbered = (2..).map(|n: u32| format!("{base}-{n}"));
-    let mut names = std::iter::once(wanted.clone()).chain(numbered);
-    Ok(names
-        .find(|name| !taken.contains(&name.to_lowercase()))
-        .expect("there are more numbers than machines"))
-}
-
-/// The names of the other machines, in lower case.
-fn taken(workspace: &Workspace<'_>) -> Result<BTreeSet<String>, SyncError> {
-    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
-    let others = machines
-        .into_iter()
-        .filter(|machine| machine.id != workspace.ctx.settings.machine.id);
-    Ok(others.map(|machine| machine.name.to_lowercase()).collect())
 }
 
 /// The one machine that is called so, or whose id begins so.

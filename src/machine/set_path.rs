@@ -6,13 +6,11 @@ use std::path::PathBuf;
 
 use crate::config::{Config, ConfigError, Settings};
 use crate::domain::placeholder::{Placeholder, PlaceholderName};
-use crate::flows::remote_sync::{fetch, push_remaining_refs, send};
-use crate::machine::set_up::register;
+use crate::flows::remote_sync::{FetchMode, fetch, push_remaining_refs, send};
 use crate::report::transfer::RemoteState;
 use crate::store::StoreError;
 use crate::store::machine::ProposedPaths;
 use crate::store::manifest::{FORMAT, ManifestError};
-use crate::sys::fail_point::fail_point;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
@@ -35,7 +33,7 @@ pub fn set_path(
         return set_path_here(ctx, name, path);
     }
     let mut workspace = Workspace::open(ctx)?;
-    fetch(&mut workspace)?;
+    fetch(&mut workspace, FetchMode::Sessions)?;
     propose_path(&workspace, name, machine, path)?;
     Ok(push_remaining_refs(&mut workspace)?.0)
 }
@@ -88,43 +86,6 @@ fn propose_path(
     Ok(())
 }
 
-/// Takes over the paths that other machines proposed to this one; the settings then, if there were any.
-pub(crate) fn adopt_proposed_paths(
-    workspace: &Workspace<'_>,
-) -> Result<Option<Settings>, SyncError> {
-    let env = workspace.ctx.env;
-    let proposed = match workspace
-        .store
-        .head_snapshot()?
-        .proposed_paths(&workspace.machine.id)
-    {
-        // Whatever it was to say, it says nothing; the next proposal takes its place.
-        Err(StoreError::Malformed { .. }) => None,
-        proposed => proposed?,
-    };
-    let Some(proposed) = proposed else {
-        return Ok(None);
-    };
-    let Some(mut config) = Config::load(&config_path(env))? else {
-        return Ok(None);
-    };
-    for (name, path) in proposed.paths {
-        // What is no directory's path here was proposed in error; the rest still counts.
-        let _ = config.set_placeholder(name, &path, env);
-    }
-    config.save(&config_path(env))?;
-    fail_point("paths of others are adopted");
-    let head = workspace.store.head()?;
-    let mut tx = workspace.store.begin(head.as_ref())?;
-    tx.put_proposed_paths(&workspace.machine.id, None)?;
-    tx.commit(
-        &workspace.author(),
-        &format!("{} took over its paths", workspace.machine.name),
-        head.as_slice(),
-    )?;
-    Ok(Some(Settings::resolve(&config, env)?))
-}
-
 fn set_path_here(
     ctx: &Context<'_>,
     name: PlaceholderName,
@@ -159,6 +120,6 @@ pub(crate) fn change_here(
     config.save(&file)?;
     let ctx = ctx.with_settings(Settings::resolve(&config, ctx.env)?);
     let mut workspace = Workspace::open(&ctx)?;
-    register(&mut workspace)?;
+    workspace.register_machine()?;
     Ok(send(&mut workspace)?.0)
 }

@@ -10,8 +10,8 @@ use crate::config::{Config, Machine, Settings};
 use crate::domain::id::MachineId;
 use crate::domain::placeholder::PlaceholderName;
 use crate::domain::progress::Progress;
-use crate::flows::remote_sync::{fetch, push_remaining_refs};
-use crate::machine::directory::free_name;
+use crate::flows::remote_sync::{FetchMode, fetch, push_remaining_refs};
+use crate::machine::names::{free_name, taken_names};
 use crate::machine::suggested_placeholders::{ForeignPlaceholder, foreign_placeholders};
 use crate::report::transfer::RemoteState;
 use crate::sys::clock::Clock;
@@ -144,7 +144,7 @@ fn join(
         workspace.store.set_remote_head(None)?;
     }
     let sessions_before = workspace.store.head_snapshot()?.sessions()?;
-    if let Err(e) = fetch(&mut workspace) {
+    if let Err(e) = fetch(&mut workspace, FetchMode::Sessions) {
         // The former remote stays the remote.
         workspace.store.set_remote_head(before.as_ref())?;
         return Err(e);
@@ -206,17 +206,23 @@ fn enter(
     loop {
         let ctx = ctx.with_settings(Settings::resolve(&config, ctx.env)?);
         let mut workspace = Workspace::open(&ctx)?;
-        if rounds == 0 || free_name(&workspace)? == workspace.machine.name {
-            register(&mut workspace)?;
+        if rounds == 0 || unused_name(&workspace)? == workspace.machine.name {
+            workspace.register_machine()?;
             let (remote, _) = push_remaining_refs(&mut workspace)?;
-            if rounds == 0 || free_name(&workspace)? == workspace.machine.name {
+            if rounds == 0 || unused_name(&workspace)? == workspace.machine.name {
                 return report(&workspace, remote);
             }
         }
-        config.set(crate::config::Key::Name, &free_name(&workspace)?)?;
+        config.set(crate::config::Key::Name, &unused_name(&workspace)?)?;
         config.save(&config_path(ctx.env))?;
         rounds -= 1;
     }
+}
+
+/// Returns the name that this machine wants, with a number if another machine has it.
+fn unused_name(workspace: &Workspace<'_>) -> Result<String, SyncError> {
+    let me = &workspace.ctx.settings.machine;
+    Ok(free_name(&me.name, &taken_names(&workspace.store, &me.id)?))
 }
 
 /// Sets this machine up with nothing given: its first command does that.
@@ -272,25 +278,6 @@ fn wanted(env: &Env, former: Option<&Config>, request: SetUp) -> Result<Config, 
 fn new_id() -> MachineId {
     let id = uuid::Uuid::new_v4().simple().to_string();
     id.parse().expect("a UUID without dashes is a machine id")
-}
-
-/// Commits this machine's file if the store knows it otherwise.
-pub(crate) fn register(workspace: &mut Workspace<'_>) -> Result<(), SyncError> {
-    workspace.refresh_machine()?;
-    if !workspace.machine_changed {
-        return Ok(());
-    }
-    fail_point("before the machine is registered");
-    let head = workspace.store.head()?;
-    let mut tx = workspace.store.begin(head.as_ref())?;
-    tx.put_machine(&workspace.machine)?;
-    tx.commit(
-        &workspace.author(),
-        &format!("machine {}", workspace.machine.name),
-        head.as_slice(),
-    )?;
-    workspace.machine_changed = false;
-    Ok(())
 }
 
 /// How this machine is set up now; what was done for it is the caller's to say.

@@ -1,18 +1,20 @@
 //! Finding every session of this machine: one `stat` per file, nothing is opened.
 
 use std::collections::{BTreeMap, HashSet};
-use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::SessionError;
-use super::files::{ExternalDir, RESERVED, file_path, is_taken};
+use super::files::{self, ExternalDir, RESERVED, file_path, is_taken};
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
-use crate::sys::fs::{FileStamp, PathError, is_leftover};
-use crate::sys::parallel::{spread, worth};
+use crate::domain::session_file::SessionFile;
+use crate::sys::fs::{FileStamp, PathError};
+use crate::sys::parallel::{in_order, useful_threads};
+use crate::sys::temp::is_temp_name;
 
 /// Why something beside a transcript is refused.
 const NOT_PLAIN: &str = "not a plain file (links are not followed)";
@@ -34,7 +36,7 @@ pub struct LocalSession {
     /// The project directory it lies in, `projects/<name>`.
     pub directory: PathBuf,
     /// The transcript and, by name ([`super::files`]), everything else that the client keeps of it.
-    pub files: BTreeMap<Option<RelativeName>, FileStamp>,
+    pub files: BTreeMap<SessionFile, FileStamp>,
 }
 
 /// Something that looks like part of a session but cannot be taken.
@@ -58,9 +60,14 @@ pub struct Discovery {
 }
 
 impl LocalSession {
-    /// Where a file of the session lies; `None` is the transcript.
-    pub fn path(&self, file: Option<&RelativeName>) -> PathBuf {
+    /// Returns the path of a file of the session.
+    pub fn path(&self, file: &SessionFile) -> PathBuf {
         file_path(&self.directory, &self.id, file)
+    }
+
+    /// Returns the path of the transcript.
+    pub fn transcript_path(&self) -> PathBuf {
+        files::transcript_path(&self.directory, &self.id)
     }
 
     /// The name of the project directory; empty if it is not UTF-8 (the client writes ASCII).
@@ -83,7 +90,7 @@ pub fn transcript_path(claude_dir: &Path, id: &SessionId) -> Option<PathBuf> {
     let paths = projects
         .iter()
         .filter(|entry| is_directory(entry))
-        .map(|entry| file_path(&entry.path(), id, None));
+        .map(|entry| files::transcript_path(&entry.path(), id));
     let files = paths.filter_map(|path| {
         Some((
             fs::symlink_metadata(&path)
@@ -142,17 +149,18 @@ struct Scan {
 fn scan_projects(projects: &[PathBuf], apart: &[SessionsApart], wanted: Wanted<'_>) -> Vec<Scan> {
     /// A thread for fewer directories costs more than it saves.
     const PROJECTS_PER_THREAD: usize = 4;
-    let numbered: Vec<_> = projects.iter().enumerate().collect();
-    let threads = worth(projects.len(), PROJECTS_PER_THREAD).max(1);
-    let Ok(mut scans) = spread(&numbered, threads, |projects| {
-        Ok::<_, Infallible>(
-            projects
-                .map(|(number, project)| (*number, Scan::of(project, apart, wanted)))
-                .collect(),
-        )
-    });
-    scans.sort_by_key(|(number, _)| *number);
-    scans.into_iter().map(|(_, scan)| scan).collect()
+    let threads = useful_threads(projects.len(), PROJECTS_PER_THREAD);
+    let mut scans = Vec::with_capacity(projects.len());
+    in_order(
+        projects,
+        threads,
+        |queue| queue.each(|project| Scan::of(project, apart, wanted)),
+        &mut |scan| {
+            scans.push(scan);
+            ControlFlow::Continue(())
+        },
+    );
+    scans
 }
 
 impl Scan {
@@ -205,7 +213,7 @@ impl Scan {
             transcript.metadata()
         };
         let stamp = match metadata {
-            Ok(metadata) if metadata.is_file() => FileStamp::of(&metadata),
+            Ok(metadata) if metadata.is_file() => FileStamp::from_metadata(&metadata),
             Ok(_) => {
                 return self.refuse(Some(id), &transcript.path(), "not a plain file".to_owned());
             }
@@ -214,7 +222,7 @@ impl Scan {
         let mut session = LocalSession {
             id,
             directory: directory.to_owned(),
-            files: BTreeMap::from([(None, stamp)]),
+            files: BTreeMap::from([(SessionFile::Transcript, stamp)]),
         };
         if extras {
             self.extras(&mut session);
@@ -250,9 +258,9 @@ impl Scan {
                     .map(|(prefix, name)| format!("{prefix}{name}"));
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     directories.push((entry.path(), name.map(|name| name + "/")));
-                } else if !file_name.to_str().is_some_and(is_leftover) {
+                } else if !file_name.to_str().is_some_and(is_temp_name) {
                     match file_beside(&entry, name) {
-                        Ok((name, stamp)) => drop(session.files.insert(Some(name), stamp)),
+                        Ok((name, stamp)) => drop(session.files.insert(name.into(), stamp)),
                         Err(reason) => self.refuse(Some(session.id.clone()), &entry.path(), reason),
                     }
                 }
@@ -273,7 +281,7 @@ impl Scan {
                 continue;
             }
             match file_beside(&entry, file_name.to_str().map(|name| apart.name(name))) {
-                Ok((name, stamp)) => drop(session.files.insert(Some(name), stamp)),
+                Ok((name, stamp)) => drop(session.files.insert(name.into(), stamp)),
                 Err(reason) => self.refuse(Some(session.id.clone()), &entry.path(), reason),
             }
         }
@@ -318,7 +326,7 @@ fn file_beside(
     }
     let name =
         RelativeName::new(&name.ok_or("its name is not UTF-8")?).map_err(|e| e.to_string())?;
-    Ok((name, FileStamp::of(&metadata)))
+    Ok((name, FileStamp::from_metadata(&metadata)))
 }
 
 /// Files of a session whose transcript is not in `directory`: a pull that was killed came no further, or the transcript was removed and
@@ -377,7 +385,9 @@ impl Discovery {
             self.sessions.insert(session.id.clone(), session);
             return;
         };
-        let (keep, leave) = if other.files[&None].len >= session.files[&None].len {
+        let (keep, leave) = if other.files[&SessionFile::Transcript].len
+            >= session.files[&SessionFile::Transcript].len
+        {
             (other, session)
         } else {
             (session, other)
@@ -388,7 +398,7 @@ impl Discovery {
         );
         self.refused.push(Refused {
             session: Some(leave.id.clone()),
-            path: leave.path(None),
+            path: leave.transcript_path(),
             reason,
         });
         self.sessions.insert(keep.id.clone(), keep);

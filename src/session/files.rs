@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use super::discover::projects_dir;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
-use crate::sys::fs::is_leftover;
+use crate::domain::session_file::SessionFile;
+use crate::sys::temp::is_temp_name;
 
 /// What begins the name of a file that does not lie beside the transcript.
 pub(super) const RESERVED: char = '@';
@@ -62,30 +63,34 @@ pub(super) fn is_taken(file: &str) -> bool {
     let part_of_name = |part: &str| matches!(part, "tmp" | "lock");
     !file.contains('/')
         && !file.starts_with('.')
-        && !is_leftover(file)
+        && !is_temp_name(file)
         && !file.split('.').skip(1).any(part_of_name)
 }
 
 /// Whether the file lies outside the project directory, where the client clears up by itself.
-pub fn lies_apart(name: Option<&RelativeName>) -> bool {
-    name.is_some_and(|name| ExternalDir::split(name.as_str()).is_some())
+pub fn lies_apart(file: &SessionFile) -> bool {
+    ExternalDir::split(file.key()).is_some()
 }
 
 /// Whether a name in the store is one that this program has a place for; others are a newer one's, and left alone.
-pub fn has_place(name: Option<&RelativeName>) -> bool {
-    name.is_none_or(|name| !name.as_str().starts_with(RESERVED)) || lies_apart(name)
+pub fn has_place(file: &SessionFile) -> bool {
+    !file.key().starts_with(RESERVED) || lies_apart(file)
 }
 
 /// Whether the file is the user's own, byte for byte the same on every machine: paths in it are no paths of the session.
-pub fn is_verbatim(name: Option<&RelativeName>) -> bool {
-    name.and_then(|name| ExternalDir::split(name.as_str()))
-        .is_some_and(|(apart, _)| apart == ExternalDir::FileHistory)
+pub fn is_verbatim(file: &SessionFile) -> bool {
+    ExternalDir::split(file.key()).is_some_and(|(apart, _)| apart == ExternalDir::FileHistory)
 }
 
-/// Where a file of a session lies; `directory` is the session's project directory, and `None` the transcript.
-pub fn file_path(directory: &Path, id: &SessionId, file: Option<&RelativeName>) -> PathBuf {
-    let Some(name) = file else {
-        return directory.join(format!("{id}.jsonl"));
+/// Returns the path of a transcript; `directory` is the session's project directory.
+pub fn transcript_path(directory: &Path, id: &SessionId) -> PathBuf {
+    directory.join(format!("{id}.jsonl"))
+}
+
+/// Returns the path of a file of a session; `directory` is its project directory.
+pub fn file_path(directory: &Path, id: &SessionId, file: &SessionFile) -> PathBuf {
+    let SessionFile::Named(name) = file else {
+        return transcript_path(directory, id);
     };
     let (mut path, below) = placeholder_of(directory, id, name);
     path.extend(below.split('/'));
@@ -137,8 +142,8 @@ fn is_link(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    fn name(text: &str) -> RelativeName {
-        RelativeName::new(text).unwrap()
+    fn file(text: &str) -> SessionFile {
+        RelativeName::new(text).unwrap().into()
     }
 
     #[test]
@@ -146,7 +151,7 @@ mod tests {
         let directory = Path::new("/home/al/.claude/projects/-home-al-app");
         let id: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
         let path = |text: &str| {
-            file_path(directory, &id, Some(&name(text)))
+            file_path(directory, &id, &file(text))
                 .to_str()
                 .unwrap()
                 .to_owned()
@@ -164,7 +169,7 @@ mod tests {
             format!("/home/al/.claude/tasks/{id}/1.json")
         );
         assert_eq!(
-            file_path(directory, &id, None),
+            transcript_path(directory, &id),
             directory.join(format!("{id}.jsonl"))
         );
     }
@@ -178,7 +183,7 @@ mod tests {
             ("@file-history/0a@v1", true),
         ] {
             assert_eq!(
-                (has_place(Some(&name(text))), lies_apart(Some(&name(text)))),
+                (has_place(&file(text)), lies_apart(&file(text))),
                 (true, apart),
                 "{text}"
             );
@@ -192,11 +197,8 @@ mod tests {
             "@tasks/1.lock",
             "@tasks/1.json.tmp.7",
         ] {
-            assert!(!has_place(Some(&name(text))), "{text}");
+            assert!(!has_place(&file(text)), "{text}");
         }
-        assert!(
-            is_verbatim(Some(&name("@file-history/x.json")))
-                && !is_verbatim(Some(&name("@tasks/1.json")))
-        );
+        assert!(is_verbatim(&file("@file-history/x.json")) && !is_verbatim(&file("@tasks/1.json")));
     }
 }

@@ -18,7 +18,7 @@ use super::manifest::{Manifest, StoredFile};
 use super::object::object_name;
 use super::{Snapshot, Store, StoreError, layout};
 use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::sys::fs::FileStamp;
 
 /// The working tree of the store, with what the index says of it. Shared by all threads that read.
@@ -96,7 +96,7 @@ impl Checkout {
     fn read(&self, entry: &Entry, text: &mut Vec<u8>) -> bool {
         let path = self.root.join(&entry.path);
         let is_as_entered = |metadata: &fs::Metadata| {
-            metadata.is_file() && self.describes(entry, FileStamp::of(metadata))
+            metadata.is_file() && self.describes(entry, FileStamp::from_metadata(metadata))
         };
         if !fs::symlink_metadata(&path).is_ok_and(|metadata| is_as_entered(&metadata)) {
             return false;
@@ -147,7 +147,7 @@ impl SessionFiles<'_> {
     pub fn segment(
         &self,
         snapshot: &Snapshot<'_>,
-        file: Option<&RelativeName>,
+        file: &SessionFile,
         stored: &StoredFile,
         number: usize,
         text: &mut Vec<u8>,

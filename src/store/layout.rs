@@ -5,6 +5,7 @@ use super::note::NoteId;
 use crate::domain::extras::BundleId;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::{RelativeName, SEGMENTS_SUFFIX, is_safe_path};
+use crate::domain::session_file::SessionFile;
 
 /// The file that holds the format version of the whole store.
 pub(super) const FORMAT_FILE: &str = "ccsync.json";
@@ -83,18 +84,18 @@ pub(super) fn manifest(id: &SessionId) -> String {
     format!("{}/manifest.json", session(id))
 }
 
-/// Directory of the segments of one file of a session; `None` is the transcript. No file of the session can have the name of such
-/// a directory, nor lie in one.
-pub(super) fn segments(id: &SessionId, file: Option<&RelativeName>) -> String {
+/// Directory of the segments of one file of a session. No file of the session can have the name
+/// of such a directory, or a path below one.
+pub(super) fn segments(id: &SessionId, file: &SessionFile) -> String {
     match file {
-        None => format!("{}/transcript", session(id)),
-        Some(name) => format!("{}/files/{name}{SEGMENTS_SUFFIX}", session(id)),
+        SessionFile::Transcript => format!("{}/transcript", session(id)),
+        SessionFile::Named(name) => format!("{}/files/{name}{SEGMENTS_SUFFIX}", session(id)),
     }
 }
 
 /// Path of one segment. It keeps the file's extension, so that editors and `git diff` know what they see.
-pub(super) fn segment(id: &SessionId, file: Option<&RelativeName>, number: usize) -> String {
-    let extension = file.map_or("jsonl", |name| extension(name.as_str()));
+pub(super) fn segment(id: &SessionId, file: &SessionFile, number: usize) -> String {
+    let extension = file.name().map_or("jsonl", |name| extension(name.as_str()));
     let dot = if extension.is_empty() { "" } else { "." };
     format!("{}/{number:06}{dot}{extension}", segments(id, file))
 }
@@ -143,7 +144,7 @@ mod tests {
     #[test]
     fn layout_session_files_have_distinct_paths() {
         let id: SessionId = "11111111-0000-4000-8000-000000000001".parse().unwrap();
-        let place = |name: &str| segment(&id, Some(&RelativeName::new(name).unwrap()), 0);
+        let place = |name: &str| segment(&id, &RelativeName::new(name).unwrap().into(), 0);
         // Each was a directory of the other's segments if these lay in `files/<name>/`.
         let names = ["foo", "foo/000000", "foo/bar.txt", "foo/bar.txt/000000.txt"];
         let places = names.map(place);

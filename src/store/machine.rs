@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{FORMAT, ManifestError, parse_versioned, to_json};
@@ -65,6 +66,11 @@ impl Machine {
     /// The bytes of the machine's file.
     pub fn to_json(&self) -> Vec<u8> {
         to_json(self)
+    }
+
+    /// Records that the machine pushes at `now`.
+    pub fn record_push(&mut self, now: DateTime<Utc>) {
+        self.last_push = Some(now.to_rfc3339_opts(SecondsFormat::Secs, true));
     }
 
     /// This machine under its present name and roots; changed roots move to `former`.

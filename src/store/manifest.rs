@@ -10,6 +10,7 @@ use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::{PortablePath, RelativeName};
 use crate::domain::placeholder::{InvalidPlaceholder, Placeholders};
 use crate::domain::project::ProjectGit;
+use crate::domain::session_file::SessionFile;
 
 /// The format version this program writes. A newer one is refused, an older one is read.
 pub const FORMAT: u32 = 1;
@@ -247,15 +248,27 @@ impl Manifest {
         to_json(self)
     }
 
-    /// The transcript (named `None`) and the other files.
-    pub fn all_files(&self) -> impl Iterator<Item = (Option<&RelativeName>, &StoredFile)> {
-        std::iter::once((None, &self.transcript))
-            .chain(self.files.iter().map(|(name, file)| (Some(name), file)))
+    /// Lists the transcript, then the other files.
+    pub fn all_files(&self) -> impl Iterator<Item = (SessionFile, &StoredFile)> {
+        let named = self.files.iter();
+        std::iter::once((SessionFile::Transcript, &self.transcript))
+            .chain(named.map(|(name, file)| (name.clone().into(), file)))
     }
 
-    /// The file of this name; `None` is the transcript.
-    pub fn file(&self, name: Option<&RelativeName>) -> Option<&StoredFile> {
-        name.map_or(Some(&self.transcript), |name| self.files.get(name))
+    /// Returns a file of the session.
+    pub fn file(&self, file: &SessionFile) -> Option<&StoredFile> {
+        match file {
+            SessionFile::Transcript => Some(&self.transcript),
+            SessionFile::Named(name) => self.files.get(name),
+        }
+    }
+
+    /// Returns a file of the session for a change.
+    pub fn file_mut(&mut self, file: &SessionFile) -> Option<&mut StoredFile> {
+        match file {
+            SessionFile::Transcript => Some(&mut self.transcript),
+            SessionFile::Named(name) => self.files.get_mut(name),
+        }
     }
 
     /// The machine that wrote the last line.

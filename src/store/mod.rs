@@ -426,7 +426,7 @@ fn create_whole(
         .map_err(failed)?;
     let place = extras.path().join("repository");
     prepare(&place)?;
-    fail_point("a repository is prepared beside its place");
+    fail_point("a repository is prepared");
     match std::fs::rename(&place, path) {
         // Another process was faster.
         Err(_) if path.join("HEAD").exists() || path.join(".git").exists() => {}

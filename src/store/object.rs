@@ -55,7 +55,7 @@ impl<'repo> ObjectWriter<'repo> {
             Some(pack) => pack,
             empty => {
                 let pack = PackWriter::create(&self.repo.path().join("objects/pack"))?;
-                fail_point("a pack is begun");
+                fail_point("a pack is started");
                 empty.insert(pack)
             }
         };

@@ -17,7 +17,7 @@ use super::note::{Note, NoteId};
 use super::reader::Objects;
 use super::{Store, StoreError, layout, milestone, note, segment, tree};
 use crate::domain::id::{CommitId, MachineId, SessionId};
-use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 
 /// The contents of one commit.
 pub struct Snapshot<'store> {
@@ -149,7 +149,7 @@ impl<'store> Snapshot<'store> {
     pub fn segment(
         &self,
         id: &SessionId,
-        file: Option<&RelativeName>,
+        file: &SessionFile,
         stored: &StoredFile,
         number: usize,
     ) -> Result<Vec<u8>, StoreError> {
@@ -165,7 +165,7 @@ impl<'store> Snapshot<'store> {
     pub(super) fn segment_blob(
         &self,
         id: &SessionId,
-        file: Option<&RelativeName>,
+        file: &SessionFile,
         stored: &StoredFile,
         number: usize,
     ) -> Result<Oid, StoreError> {
@@ -226,6 +226,21 @@ impl<'store> Snapshot<'store> {
     /// [`StoreError::Malformed`], [`StoreError::Git`].
     pub fn machine(&self, id: &MachineId) -> Result<Option<Machine>, StoreError> {
         self.machine_at(&layout::machine(id), id)
+    }
+
+    /// Returns the file of a machine; `None` if it is missing or damaged.
+    ///
+    /// # Errors
+    /// If a newer ccsync wrote it, or the store cannot be read.
+    pub fn readable_machine(&self, id: &MachineId) -> Result<Option<Machine>, StoreError> {
+        match self.machine(id) {
+            Err(StoreError::Malformed { source, .. })
+                if !matches!(source, ManifestError::Newer(_)) =>
+            {
+                Ok(None)
+            }
+            machine => machine,
+        }
     }
 
     /// One machine that was forgotten.

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::StoreError;
-use crate::sys::fs as sys;
+use crate::sys::temp::temp_files;
 
 /// Many times what a living `git` needs between taking a lock and giving it back.
 const GRACE: Duration = Duration::from_secs(2);
@@ -68,7 +68,7 @@ pub fn remove_stale_locks_of_dead_processes(path: &Path) -> Result<(), StoreErro
     for lock in locks(&git_dir) {
         fs::remove_file(&lock).map_err(|e| StoreError::io("remove", &lock, e))?;
     }
-    sys::leftovers(&git_dir)
+    temp_files(&git_dir)
         .iter()
         .for_each(|path| drop(fs::remove_file(path)));
     for entry in walkdir::WalkDir::new(git_dir.join("objects"))

@@ -18,7 +18,7 @@ use super::object::ObjectWriter;
 use super::worktree::Written;
 use super::{Snapshot, Store, StoreError, commit_id, layout, tree};
 use crate::domain::id::{CommitId, MachineId, SessionId};
-use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::sys::fail_point::fail_point;
 
 const README: &str = "\
@@ -93,7 +93,7 @@ impl<'store> Transaction<'store> {
     pub fn put_segment(
         &mut self,
         session: &SessionId,
-        file: Option<&RelativeName>,
+        file: &SessionFile,
         number: usize,
         text: Vec<u8>,
     ) -> Result<(), StoreError> {
@@ -106,8 +106,8 @@ impl<'store> Transaction<'store> {
     /// [`StoreError::Segment`] if it is not there, [`StoreError::Git`].
     pub fn reuse_segment(
         &mut self,
-        from: (&Snapshot<'_>, &Manifest, Option<&RelativeName>),
-        to: (&SessionId, Option<&RelativeName>),
+        from: (&Snapshot<'_>, &Manifest, &SessionFile),
+        to: (&SessionId, &SessionFile),
         number: usize,
     ) -> Result<(), StoreError> {
         let (snapshot, manifest, file) = from;
@@ -130,10 +130,10 @@ impl<'store> Transaction<'store> {
     pub fn put_manifest(&mut self, manifest: &Manifest) -> Result<(), StoreError> {
         if let Ok(Some(former)) = self.base.manifest(&manifest.session) {
             for (name, file) in former.all_files() {
-                let kept = manifest.file(name).map_or(0, |f| f.segments.len());
+                let kept = manifest.file(&name).map_or(0, |f| f.segments.len());
                 for number in kept..file.segments.len() {
                     self.changes
-                        .insert(layout::segment(&manifest.session, name, number), None);
+                        .insert(layout::segment(&manifest.session, &name, number), None);
                 }
             }
         }
@@ -223,6 +223,14 @@ impl<'store> Transaction<'store> {
             }
         }
         Ok(())
+    }
+
+    /// Returns true if the base has exactly this version of a machine's file.
+    ///
+    /// # Errors
+    /// As for [`Snapshot::readable_machine`].
+    pub fn has_machine(&self, machine: &Machine) -> Result<bool, StoreError> {
+        Ok(self.base.readable_machine(&machine.id)?.as_ref() == Some(machine))
     }
 
     /// Writes the file of a machine. One that was forgotten is back with that.

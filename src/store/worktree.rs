@@ -18,7 +18,7 @@ use super::reader::{Objects, Reader};
 use super::{Store, StoreError, layout, segment, tree};
 use crate::domain::id::CommitId;
 use crate::sys::fail_point::fail_point;
-use crate::sys::parallel::{spread, worth};
+use crate::sys::parallel::{try_map, useful_threads};
 
 /// What a transaction wrote into the working tree already.
 pub(super) type Written = HashMap<String, Oid>;
@@ -62,7 +62,7 @@ impl Store {
     fn rewrite_worktree(&self) -> Result<(), StoreError> {
         // It may be as unfinished as the rest.
         remove(&self.repo.path().join("index"))?;
-        fail_point("the index is thrown away");
+        fail_point("the index is discarded");
         let mut index = self.fresh_index()?;
         index.clear()?;
         let head = self.head()?.map(|head| self.tree_of(&head)).transpose()?;
@@ -74,13 +74,13 @@ impl Store {
                 remove(&entry.path())?;
             }
         }
-        fail_point("the working tree is thrown away");
+        fail_point("the working tree is discarded");
         let edits = self.write_changes(
             tree::differences(self.objects(), None, head)?,
             &Written::new(),
         )?;
         enter(&mut index, &edits)?;
-        fail_point("the working tree is written anew");
+        fail_point("the working tree is rewritten");
         Ok(())
     }
 
@@ -181,18 +181,17 @@ impl Store {
     /// Writes files into the working tree, many of them on all cores.
     fn write_files(&self, files: &[(&str, tree::Leaf)]) -> Result<(), StoreError> {
         let place = self.place();
-        let threads = worth(files.len(), FILES_PER_THREAD);
+        let threads = useful_threads(files.len(), FILES_PER_THREAD);
         if threads < 2 {
             return files
                 .iter()
                 .try_for_each(|(path, leaf)| place.write_blob(path, leaf.oid, self.objects()));
         }
         let git_dir = self.git_dir();
-        let written = spread(files, threads, |files| {
+        let written = try_map(files, threads, |queue| {
             let (repo, reader) = (&git2::Repository::open(git_dir)?, &Reader::new(git_dir));
-            files
-                .map(|(path, leaf)| place.write_blob(path, leaf.oid, Objects { repo, reader }))
-                .collect()
+            queue
+                .try_each(|(path, leaf)| place.write_blob(path, leaf.oid, Objects { repo, reader }))
         });
         written.map(|_: Vec<()>| ())
     }

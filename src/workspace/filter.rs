@@ -19,8 +19,9 @@ use crate::domain::path::PortablePath;
 use crate::domain::pattern::{Matcher, ProjectNames, ProjectPattern, Subject};
 use crate::domain::placeholder::Placeholders;
 use crate::domain::project::ProjectIdentity;
+use crate::domain::session_file::SessionFile;
 use crate::domain::size::ByteSize;
-use crate::flows::plan::Local;
+use crate::localize::local_copy::LocalCopy;
 use crate::rewrite::{collapse_path, expand_path};
 use crate::session::discover::LocalSession;
 use crate::session::facts::Facts;
@@ -481,12 +482,9 @@ fn project_of(workspace: &Workspace<'_>, session: &LocalSession) -> ProjectOfSes
 /// Reads the first records, and the repository of the directory that they name; where that is not here, what the store has of it.
 fn read_project(workspace: &Workspace<'_>, session: &LocalSession) -> ProjectOfSession {
     let mut facts = Facts::default();
-    let first = Local {
-        session,
-        live: false,
-    }
-    .open(None, 0)
-    .and_then(|mut text| text.next_lines());
+    let first = LocalCopy::closed(session)
+        .open(&SessionFile::Transcript, 0)
+        .and_then(|mut text| text.next_lines());
     facts.absorb(&first.unwrap_or_default());
     let directory = facts.project(session.directory_name()).map(str::to_owned);
     let here = directory
@@ -566,7 +564,8 @@ pub fn directory_left_out(ctx: &Context<'_>, directory: &Path) -> Option<Exclude
 
 /// Whether the transcript was written to in the last so many days. A pull gives it the time of its newest record.
 fn is_active(session: &LocalSession, days: u32, now: DateTime<Utc>) -> bool {
-    let modified = DateTime::from_timestamp_nanos(session.files[&None].modified_ns);
+    let modified =
+        DateTime::from_timestamp_nanos(session.files[&SessionFile::Transcript].modified_ns);
     (now - modified).num_days() < i64::from(days)
 }
 

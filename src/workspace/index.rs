@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{CommitId, SessionId};
-use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::report::transfer::SessionReport;
 use crate::session::discover::LocalSession;
 use crate::store::manifest::Manifest;
@@ -121,14 +121,15 @@ impl ProjectOfSession {
     ) -> Self {
         Self {
             place: session.directory.clone(),
-            transcript: session.files[&None],
+            transcript: session.files[&SessionFile::Transcript],
             directory,
             remote,
         }
     }
 
     fn is_of(&self, session: &LocalSession) -> bool {
-        self.place == session.directory && session.files.get(&None) == Some(&self.transcript)
+        self.place == session.directory
+            && session.files.get(&SessionFile::Transcript) == Some(&self.transcript)
     }
 }
 
@@ -290,8 +291,8 @@ impl Index {
 
     /// Records that `session` is in step with the store at `state`; the transcript up to its length in `session`.
     pub(crate) fn record(&mut self, session: &LocalSession, state: SessionState) {
-        let transcript = session.path(None);
-        let len = session.files[&None].len;
+        let transcript = session.transcript_path();
+        let len = session.files[&SessionFile::Transcript].len;
         let tail = tail_hash(&transcript, len);
         let whole = crate::localize::stored_text::last_line_end(&transcript, len)
             .is_ok_and(|end| end == len);
@@ -299,7 +300,7 @@ impl Index {
         let files = session
             .files
             .iter()
-            .map(|(name, stamp)| (file_key(name).to_owned(), *stamp))
+            .map(|(file, stamp)| (file.key().to_owned(), *stamp))
             .collect();
         self.elsewhere.remove(&session.id);
         self.sessions.insert(
@@ -344,8 +345,8 @@ impl Index {
 
 impl Entry {
     /// The stamp that a file of the session had.
-    pub(crate) fn stamp(&self, file: &Option<RelativeName>) -> Option<&FileStamp> {
-        self.files.get(file_key(file))
+    pub(crate) fn stamp(&self, file: &SessionFile) -> Option<&FileStamp> {
+        self.files.get(file.key())
     }
 
     fn describes_files_of(&self, session: &LocalSession) -> bool {
@@ -358,17 +359,12 @@ impl Entry {
 
     /// If the transcript of `session` only grew since the entry was made: its length then.
     pub(crate) fn appended_since(&self, session: &LocalSession) -> Option<u64> {
-        let then = self.stamp(&None)?;
-        let now = &session.files[&None];
+        let then = self.stamp(&SessionFile::Transcript)?;
+        let now = &session.files[&SessionFile::Transcript];
         let same_file = then.inode == now.inode && now.len > then.len;
-        (self.whole && same_file && tail_hash(&session.path(None), then.len) == self.tail)
+        (self.whole && same_file && tail_hash(&session.transcript_path(), then.len) == self.tail)
             .then_some(then.len)
     }
-}
-
-/// The key of a file in an entry.
-fn file_key(name: &Option<RelativeName>) -> &str {
-    name.as_ref().map_or("", RelativeName::as_str)
 }
 
 /// Hash of the bytes before offset `end` of a file; empty if they cannot be read, which equals nothing on record.

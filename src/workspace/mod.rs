@@ -11,6 +11,8 @@ pub mod message;
 pub mod open;
 pub mod paths;
 pub mod pinned;
+pub mod proposed_paths;
 pub mod read_only;
+pub mod received_notes;
 pub mod recovery;
 pub mod session_map;

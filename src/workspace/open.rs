@@ -11,9 +11,9 @@ use crate::domain::progress::Phase;
 use crate::localize::localizer::Localizer;
 use crate::session::discover::{Discovery, LocalSession, discover};
 use crate::store::machine::Machine;
-use crate::store::manifest::{ManifestError, PlaceholdersKey};
+use crate::store::manifest::PlaceholdersKey;
 use crate::store::snapshot::SessionState;
-use crate::store::{Author, MOST_LOOSE, MOST_PACKS, Store, StoreError};
+use crate::store::{Author, MOST_LOOSE, MOST_PACKS, Store};
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::create_private_dir_all;
 use crate::sys::lock::{ChildProcessLock, ProcessLock};
@@ -36,13 +36,9 @@ pub(crate) struct Workspace<'a> {
     pub(crate) localizer: Localizer,
     /// This machine as the store is to know it.
     pub(crate) machine: Machine,
-    /// Whether the store knows it otherwise.
-    pub(crate) machine_changed: bool,
     pub(crate) index: Index,
     /// This machine's locks on sessions.
     pub(crate) locks: Leases,
-    /// Fetch everybody's locks too.
-    pub(crate) with_locks: bool,
     /// Sessions that stay at an earlier state here.
     pub(crate) held: PinnedSessions,
     /// Which sessions travel.
@@ -82,7 +78,7 @@ impl<'a> Workspace<'a> {
         let env = ctx.env;
         let store = Store::open_or_create(&store_path(env))?;
         fail_point("the store is open");
-        let (machine, machine_changed) = this_machine(ctx, &store)?;
+        let machine = this_machine(ctx, &store)?;
         let mut index = Index::load(&index_path(env), &settings_key(ctx));
         index.follow(&store)?;
         let localizer = this_machines_views(ctx, &store, &machine)?;
@@ -93,10 +89,8 @@ impl<'a> Workspace<'a> {
             store,
             localizer,
             machine,
-            machine_changed,
             index,
             locks: leases,
-            with_locks: false,
             held: PinnedSessions::load(&env.dirs.state.join("held.json")),
             filter: SessionFilter::new(&ctx.settings),
             gone,
@@ -104,18 +98,26 @@ impl<'a> Workspace<'a> {
         })
     }
 
-    /// Looks again at how the store knows this machine, after a fetch.
-    pub(crate) fn refresh_machine(&mut self) -> Result<(), SyncError> {
-        (self.machine, self.machine_changed) = this_machine(self.ctx, &self.store)?;
+    /// Reads again what the store says of this machine and of the others, after a fetch.
+    pub(crate) fn refresh_machines(&mut self) -> Result<(), SyncError> {
+        self.machine = this_machine(self.ctx, &self.store)?;
+        let all = all_machines(&self.store)?;
+        self.localizer
+            .learn(CurrentPlaceholders::of(&all, &self.machine));
         Ok(())
     }
 
-    /// Looks again at what other machines have for roots, after a fetch.
-    pub(crate) fn refresh_others(&mut self) -> Result<(), SyncError> {
-        self.localizer.learn(CurrentPlaceholders::of(
-            &all_machines(&self.store)?,
-            &self.machine,
-        ));
+    /// Commits this machine's file if the store has another version of it.
+    pub(crate) fn register_machine(&self) -> Result<(), SyncError> {
+        let head = self.store.head()?;
+        let mut tx = self.store.begin(head.as_ref())?;
+        if tx.has_machine(&self.machine)? {
+            return Ok(());
+        }
+        fail_point("before the machine is registered");
+        tx.put_machine(&self.machine)?;
+        let message = format!("machine {}", self.machine.name);
+        tx.commit(&self.author(), &message, head.as_slice())?;
         Ok(())
     }
 
@@ -212,7 +214,7 @@ impl<'a> Workspace<'a> {
         // First: once the index has forgotten a session, nothing else knows that it was here.
         self.gone.save()?;
         self.held.save()?;
-        fail_point("what was removed is saved");
+        fail_point("deleted sessions are saved");
         self.index.follow(&self.store)?;
         self.index.record_projects(self.filter.take_learned());
         let _ = self.index.save(&index_path(self.ctx.env));
@@ -258,7 +260,7 @@ fn this_machines_views(
         .filter(|other| other.id != machine.id)
         .map(|other| other.placeholders);
     let other_roots = machine.former.iter().cloned().chain(others).collect();
-    let clones = Clones::known(ctx);
+    let clones = Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock);
     let localizer = Localizer::new(
         machine.id.clone(),
         machine.placeholders.clone(),
@@ -277,30 +279,21 @@ fn all_machines(store: &Store) -> Result<Vec<Machine>, SyncError> {
     Ok(machines)
 }
 
-/// This machine by its settings, and whether the store knows it otherwise.
-fn this_machine(ctx: &Context<'_>, store: &Store) -> Result<(Machine, bool), SyncError> {
+/// This machine by its settings, with what the store remembers of it.
+fn this_machine(ctx: &Context<'_>, store: &Store) -> Result<Machine, SyncError> {
     let me = &ctx.settings.machine;
     let snapshot = store.head_snapshot()?;
-    let known = match snapshot.machine(&me.id) {
-        // The file is this machine's own: it is written anew. What a newer ccsync wrote is no damage.
-        Err(StoreError::Malformed { source, .. }) if !matches!(source, ManifestError::Newer(_)) => {
-            None
-        }
-        known => known?,
-    };
-    // A machine that was forgotten and is still there has had roots all the same.
-    let earlier = match &known {
+    // A forgotten machine that is still in use has had placeholders all the same.
+    let earlier = match snapshot.readable_machine(&me.id)? {
         None => snapshot.forgotten_machine(&me.id).unwrap_or_default(),
-        known => known.clone(),
+        known => known,
     };
-    let machine = Machine::renewed(
+    Ok(Machine::renewed(
         earlier,
         me.id.clone(),
         &me.name,
         ctx.settings.placeholders.clone(),
-    );
-    let changed = known.as_ref() != Some(&machine);
-    Ok((machine, changed))
+    ))
 }
 
 /// What the entries of the index depend on besides files and store.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::SessionId;
-use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::session::discover::{Discovery, LocalSession};
 use crate::store::snapshot::SessionState;
 use crate::store::{Snapshot, StoreError};
@@ -41,7 +41,7 @@ impl PinnedSessions {
         let files = session
             .files
             .iter()
-            .map(|(name, stamp)| (key(name.as_ref()).to_owned(), *stamp))
+            .map(|(file, stamp)| (file.key().to_owned(), *stamp))
             .collect();
         self.0.put(
             session.id.clone(),
@@ -88,7 +88,9 @@ impl PinnedSessions {
         snapshot: &Snapshot<'_>,
     ) -> Result<bool, StoreError> {
         let held = self.held(session, snapshot)?;
-        Ok(held.is_some_and(|held| held.stamp(&None) == session.files.get(&None)))
+        Ok(held.is_some_and(|held| {
+            held.stamp(&SessionFile::Transcript) == session.files.get(&SessionFile::Transcript)
+        }))
     }
 
     /// Most commands hold nothing, and ask nothing of the store.
@@ -112,11 +114,7 @@ impl PinnedSessions {
 }
 
 impl Held {
-    fn stamp(&self, name: &Option<RelativeName>) -> Option<&FileStamp> {
-        self.files.get(key(name.as_ref()))
+    fn stamp(&self, file: &SessionFile) -> Option<&FileStamp> {
+        self.files.get(file.key())
     }
-}
-
-fn key(name: Option<&RelativeName>) -> &str {
-    name.map_or("", RelativeName::as_str)
 }

@@ -64,7 +64,7 @@ pub(crate) fn localizer(ctx: &Context<'_>) -> Localizer {
         settings.placeholders.clone(),
         Vec::new(),
         settings.paths,
-        Clones::known(ctx),
+        Clones::new(ctx.env, &settings.placeholders, ctx.clock),
     )
 }
 

@@ -7,6 +7,7 @@
 //! * [`scan`]: one session; [`hits`]: one text
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use crate::browse::search::hits::Found;
@@ -171,15 +172,18 @@ pub(crate) fn on_all_cores<'i, T: Sync, R: Send>(
     in_order(
         items,
         cores(),
-        |each| {
+        |queue| {
             // Without a handle, what needs one is named as unreadable.
             let store = at.and_then(|at| Store::open_without_repair(&at.store).ok());
             let snapshot = store
                 .as_ref()
                 .and_then(|store| store.snapshot(at?.head.as_ref()).ok());
-            each(&mut |item| step(snapshot.as_ref(), item));
+            queue.each(|item| step(snapshot.as_ref(), item));
         },
-        take,
+        &mut |result| match take(result) {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        },
     );
 }
 

@@ -6,6 +6,7 @@ use crate::browse::search::hits::{Found, Occasion};
 use crate::browse::search::pattern::{Candidates, Pattern};
 use crate::domain::found::Speaker;
 use crate::domain::path::RelativeName;
+use crate::domain::session_file::SessionFile;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{LocalText, segment_at, text_kind};
 use crate::rewrite::TextKind;
@@ -39,8 +40,8 @@ enum Content {
 
 impl Content {
     /// `None` of a file in which nothing is said.
-    fn of(name: Option<&RelativeName>) -> Option<Self> {
-        match name.map(RelativeName::as_str) {
+    fn of(name: &SessionFile) -> Option<Self> {
+        match name.name().map(RelativeName::as_str) {
             None => Some(Self::Records { agent: false }),
             Some(name) if name.ends_with(".jsonl") => Some(Self::Records {
                 agent: name.starts_with("subagents/"),
@@ -76,10 +77,11 @@ impl Scan<'_> {
     ) -> Result<(), SyncError> {
         let mut buffer = Vec::new();
         for (name, file) in manifest.all_files() {
-            let Some(content) = Content::of(name) else {
+            let Some(content) = Content::of(&name) else {
                 continue;
             };
-            let (kind, skip) = (text_kind(name), if name.is_none() { skip } else { 0 });
+            let kind = text_kind(&name);
+            let skip = if name.is_transcript() { skip } else { 0 };
             let (first, _) = segment_at(&file.segments, skip);
             let mut lines: u64 = file.segments[..first]
                 .iter()
@@ -90,7 +92,7 @@ impl Scan<'_> {
                 if found.is_enough() || interrupted() {
                     return Ok(());
                 }
-                files.segment(snapshot, name, file, number, &mut buffer)?;
+                files.segment(snapshot, &name, file, number, &mut buffer)?;
                 let is_last = number + 1 == file.segments.len();
                 let whole = if is_last {
                     buffer.len()
@@ -167,10 +169,10 @@ impl Scan<'_> {
     /// Searches a session that only this machine has.
     pub(crate) fn here(&self, session: &LocalSession, found: &mut Found) -> Result<(), SyncError> {
         for (name, stamp) in &session.files {
-            let Some(content) = Content::of(name.as_ref()) else {
+            let Some(content) = Content::of(name) else {
                 continue;
             };
-            let mut text = LocalText::open(&session.path(name.as_ref()), 0, stamp.len)?;
+            let mut text = LocalText::open(&session.path(name), 0, stamp.len)?;
             loop {
                 let piece = text.next_lines()?;
                 if piece.is_empty() || found.is_enough() || interrupted() {

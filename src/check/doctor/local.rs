@@ -142,7 +142,7 @@ fn transcripts(patient: &DoctorContext<'_>) -> Vec<PathBuf> {
     sessions
         .values()
         .filter(|session| !closed(&session.directory))
-        .map(|session| session.path(None))
+        .map(|session| session.transcript_path())
         .collect()
 }
 

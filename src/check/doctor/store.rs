@@ -256,7 +256,7 @@ fn left_behind(patient: &DoctorContext<'_>) -> Check {
         (_, dead) => Check::warning(
             LEFT,
             format!("{dead} left behind by processes that are gone"),
-            "ccsync update",
+            "ccsync recover",
         ),
     }
 }

@@ -19,7 +19,7 @@ use crate::ui::{difference, prompt};
 /// other changes again. What is replaced is kept for `ccsync undo`. Fetches nothing: `ccsync pull` does. Without a terminal, or with
 /// --dry-run, what waits is shown, and nothing is changed.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ApplyArgs {
     /// Only these files, by their names below the client's directory
     #[arg(value_name = "FILE")]
     files: Vec<String>,
@@ -35,7 +35,7 @@ pub(crate) struct Args {
 
 /// JSON schema, version 1. With `--json` nothing is asked.
 #[derive(Serialize)]
-struct Document<'a> {
+struct ApplyDocument<'a> {
     /// What waits for a yes.
     waiting: Vec<Waiting<'a>>,
     /// Files that were changed.
@@ -71,7 +71,7 @@ struct Skipped<'a> {
 /// What is said of a proposal that is another one by the time of the answer.
 const CHANGED: &str = "it has changed since it was shown: look at it again";
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &ApplyArgs, app: &mut App) -> Result<Exit, CliError> {
     let mut proposals = crate::extras::approval::proposals(&app.context()?)?;
     proposals.retain(|proposal| args.files.is_empty() || args.files.contains(&proposal.name));
     let asks = !args.yes && !args.dry_run && !args.json.json && app.is_interactive();
@@ -125,7 +125,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     })
 }
 
-fn document<'a>(waiting: &'a [ProposedChange], decided: &'a AppliedChanges) -> Document<'a> {
+fn document<'a>(waiting: &'a [ProposedChange], decided: &'a AppliedChanges) -> ApplyDocument<'a> {
     let waits = |proposal: &'a ProposedChange| Waiting {
         name: &proposal.name,
         from: &proposal.from,
@@ -135,7 +135,7 @@ fn document<'a>(waiting: &'a [ProposedChange], decided: &'a AppliedChanges) -> D
         executable: proposal.executable,
         replaces_changes: proposal.replaces_changes,
     };
-    Document {
+    ApplyDocument {
         waiting: waiting.iter().map(waits).collect(),
         applied: &decided.applied,
         kept: &decided.kept,

@@ -17,21 +17,21 @@ use crate::ui::table::{Cell, Table};
 /// Works offline, without a configuration and with a broken one. Nothing is changed; to see whether the remote takes locks, a branch is made
 /// there and removed. Exits with 1 if something does not work, and with 0 if at most something should be looked at.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct DoctorArgs {
     #[command(flatten)]
     json: JsonFlag,
 }
 
 /// JSON schema, version 1.
 #[derive(Serialize)]
-struct Document<'a> {
+struct DoctorDocument<'a> {
     /// The worst verdict.
     verdict: CheckStatus,
     /// In the order in which they are shown. A name may occur more than once.
     checks: &'a [Check],
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &DoctorArgs, app: &mut App) -> Result<Exit, CliError> {
     let checks = doctor(&app.env, app.clock());
     let verdict = checks
         .iter()
@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     if args.json.json {
         app.print_json(
             "doctor",
-            &Document {
+            &DoctorDocument {
                 verdict,
                 checks: &checks,
             },

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::init;
-use crate::cli::app::App;
+use crate::cli::app::{App, current_dir};
 use crate::cli::args::JsonFlag;
 use crate::cli::error::{CliError, shell_word};
 use crate::cli::exit::Exit;
@@ -22,7 +22,7 @@ use std::path::Path;
 /// Nothing at the source is changed, and none of its locks is taken. Sessions keep their ids; what is here already is continued,
 /// or kept beside as a fork. `ccsync pull` then brings them to where the client looks for them.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ImportArgs {
     /// A clone, a git repository, or a directory with projects/ [default: ~/.claude-session-sync/repo]
     #[arg(value_name = "PATH|URL")]
     source: Option<String>,
@@ -35,13 +35,13 @@ pub(crate) struct Args {
 
 /// JSON schema, version 1: the fields of [`ImportReport`], and the command for each of its proposals.
 #[derive(Serialize)]
-struct Document<'a> {
+struct ImportDocument<'a> {
     #[serde(flatten)]
     report: &'a ImportReport,
     commands: Vec<String>,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &ImportArgs, app: &mut App) -> Result<Exit, CliError> {
     if !args.dry_run {
         init::ensure(app)?;
     }
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         let commands = report.proposals.iter().map(command).collect();
         app.print_json(
             "import",
-            &Document {
+            &ImportDocument {
                 report: &report,
                 commands,
             },
@@ -64,14 +64,14 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     Ok(Exit::of_report(&report.report))
 }
 
-fn source(args: &Args, app: &App) -> Result<Source, CliError> {
+fn source(args: &ImportArgs, app: &App) -> Result<Source, CliError> {
     let usual = || usual_source(&app.env).map(|path| path.to_string_lossy().into_owned());
     let text = args
         .source
         .clone()
         .or_else(usual)
         .ok_or_else(CliError::nothing_to_import)?;
-    Ok(Source::parse(&text, &app.env, &init::current_dir()?)?)
+    Ok(Source::parse(&text, &app.env, &current_dir()?)?)
 }
 
 fn lines(report: &ImportReport, screen: Screen, quiet: bool) -> Vec<String> {

@@ -26,7 +26,7 @@ const PROJECT: usize = 2;
 ///
 /// The beginning of an id that is shown is what other commands take for SESSION; `--json` has the whole id.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ListArgs {
     /// Also those that only the store has; asks the remote first
     #[arg(long)]
     remote: bool,
@@ -54,7 +54,7 @@ enum Format {
 
 /// JSON schema, version 1.
 #[derive(Serialize)]
-struct Document<'a> {
+struct ListDocument<'a> {
     sessions: Vec<Row<'a>>,
 }
 
@@ -76,7 +76,7 @@ struct Row<'a> {
     left_out: Option<String>,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &ListArgs, app: &mut App) -> Result<Exit, CliError> {
     let filter = ListFilter {
         remote: args.remote,
         project: args.project.clone(),
@@ -86,7 +86,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     if args.json.json || args.format == Format::Json {
         app.print_json(
             "list",
-            &Document {
+            &ListDocument {
                 sessions: rows.iter().map(document).collect(),
             },
         )?;
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn list_json_has_every_field() {
         let rows = rows();
-        let document = Document {
+        let document = ListDocument {
             sessions: rows.iter().map(document).collect(),
         };
         insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap());

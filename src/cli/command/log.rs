@@ -22,7 +22,7 @@ const SESSIONS_OF_ONE: usize = 5;
 /// Each entry is a commit, whose id is what `ccsync restore SESSION --at` takes. Of a session, each line is a state that it had. Times are those
 /// at which something was stored, by the clock of the machine that stored it.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct LogArgs {
     /// A session's id, or a beginning of it that only one has
     session: Option<SessionId>,
     /// At most so many entries
@@ -46,11 +46,11 @@ fn entries(text: &str) -> Result<usize, String> {
 
 /// JSON schema, version 1: each entry has the fields of `LogEntry`.
 #[derive(Serialize)]
-struct Document<'a> {
+struct LogDocument<'a> {
     entries: &'a [LogEntry],
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &LogArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = LogRequest {
         session: args.session.clone(),
         most: args.entries,
@@ -58,7 +58,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     };
     let entries = crate::history::log::log(&app.context()?, &request)?;
     if args.json.json {
-        app.print_json("log", &Document { entries: &entries })?;
+        app.print_json("log", &LogDocument { entries: &entries })?;
     } else if entries.is_empty() {
         app.out.note("log: nothing is in the store yet");
     } else {

@@ -23,7 +23,7 @@ const NAME: usize = 1;
 
 /// See which machines use the store, rename this one, forget one that is gone
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct MachineArgs {
     #[command(subcommand)]
     action: Action,
 }
@@ -67,7 +67,7 @@ enum Action {
 
 /// JSON schema, version 1.
 #[derive(Serialize)]
-struct Document<'a> {
+struct MachineDocument<'a> {
     machines: Vec<Row<'a>>,
     /// What is wrong with machines that cannot be shown.
     unreadable: &'a [String],
@@ -104,7 +104,7 @@ struct ForgottenDocument<'a> {
     remote_state: &'a RemoteState,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &MachineArgs, app: &mut App) -> Result<Exit, CliError> {
     match &args.action {
         Action::List { json } => list(json, app),
         Action::Rename { names, json } => rename(names, json, app),
@@ -140,8 +140,8 @@ fn list(json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn document(machines: &Machines) -> Document<'_> {
-    Document {
+fn document(machines: &Machines) -> MachineDocument<'_> {
+    MachineDocument {
         machines: machines.machines.iter().map(row).collect(),
         unreadable: &machines.unreadable,
         unreached: machines.unreached.as_deref(),

@@ -1,19 +1,20 @@
 //! `ccsync man`: the manual page.
 
-use clap::CommandFactory;
 use clap_mangen::Man;
 
 use crate::cli::app::App;
-use crate::cli::args::Cli;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 
 /// Print the manual page, with every command, in roff
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct ManArgs {}
 
-pub(super) fn run(_: &Args, app: &mut App) -> Result<Exit, CliError> {
-    let mut command = Cli::command();
+pub(in crate::cli) fn run(
+    _: &ManArgs,
+    mut command: clap::Command,
+    app: &mut App,
+) -> Result<Exit, CliError> {
     command.build();
     let mut page = Vec::new();
     Man::new(command.clone())

@@ -19,7 +19,7 @@ use crate::ui::table::{Cell, Table};
 /// What is new on this machine is pushed first, so that it is in it. `ccsync restore --milestone NAME` goes back to it. A name is given once.
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "milestones")]
-pub(crate) struct Args {
+pub(crate) struct MilestoneArgs {
     /// The name: letters, digits, `.`, `_` and `-`; without, list those there are
     name: Option<MilestoneName>,
     /// List those there are
@@ -31,11 +31,11 @@ pub(crate) struct Args {
 
 /// JSON schema, version 1: each milestone has the fields of `MilestoneRow`.
 #[derive(Serialize)]
-struct Document {
+struct MilestoneDocument {
     milestones: Vec<MilestoneRow>,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &MilestoneArgs, app: &mut App) -> Result<Exit, CliError> {
     match &args.name {
         Some(name) => make(name, args.json.json, app),
         None => list(args.json.json, app),
@@ -89,7 +89,7 @@ fn line(made: &MadeMilestone, wanted: &MilestoneName) -> String {
 fn list(json: bool, app: &mut App) -> Result<Exit, CliError> {
     let milestones = crate::history::milestones::milestones(&app.context()?)?;
     if json {
-        app.print_json("milestone", &Document { milestones })?;
+        app.print_json("milestone", &MilestoneDocument { milestones })?;
     } else if milestones.is_empty() {
         app.out.note("milestone: there are none");
     } else {

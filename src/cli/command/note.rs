@@ -11,7 +11,7 @@ use crate::ui::report::{machine, remote};
 ///
 /// The next pull there shows it once, on top; `ccsync notes` keeps it. It is for people: no model is told it. At most 4 KiB.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct NoteArgs {
     /// What it says
     text: String,
     /// Only for this machine (name or id)
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     json: JsonFlag,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &NoteArgs, app: &mut App) -> Result<Exit, CliError> {
     super::init::ensure(app)?;
     let left = crate::machine::notes::leave_note(
         &app.context()?,

@@ -6,10 +6,10 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::machine::notes::KeptNote;
 use crate::sys::clock::Clock;
 use crate::ui::notes;
 use crate::ui::report::at_most_of;
+use crate::workspace::received_notes::KeptNote;
 
 /// How many are shown where not all are asked for.
 const NEWEST: usize = 10;
@@ -18,7 +18,7 @@ const NEWEST: usize = 10;
 ///
 /// They are those that came with the last pull.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct NotesArgs {
     /// Also those before the ten newest
     #[arg(long)]
     all: bool,
@@ -28,12 +28,12 @@ pub(crate) struct Args {
 
 /// JSON schema, version 1: each note has the fields of `KeptNote`.
 #[derive(Serialize)]
-struct Document {
+struct NotesDocument {
     notes: Vec<KeptNote>,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
-    let mut kept = crate::machine::notes::notes(&app.context()?)?;
+pub(in crate::cli) fn run(args: &NotesArgs, app: &mut App) -> Result<Exit, CliError> {
+    let mut kept = crate::workspace::received_notes::notes(&app.context()?)?;
     let older = if args.all {
         0
     } else {
@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     };
     kept.truncate(kept.len() - older);
     if args.json.json {
-        app.print_json("notes", &Document { notes: kept })?;
+        app.print_json("notes", &NotesDocument { notes: kept })?;
         return Ok(Exit::Done);
     }
     if kept.is_empty() {

@@ -13,7 +13,7 @@ use crate::flows::pull::PullRequest;
 /// Without a SESSION, brings those that changed on the remote and are recent. What is replaced here is kept first:
 /// `ccsync undo` puts it back. A session that is running here is never written to.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct PullArgs {
     /// Bring these sessions, however old they are; the beginning of an id is enough where only one has it
     #[arg(value_name = "SESSION")]
     sessions: Vec<SessionId>,
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     json: JsonFlag,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &PullArgs, app: &mut App) -> Result<Exit, CliError> {
     init::notice_copy(app);
     let request = PullRequest {
         sessions: args.sessions.clone(),

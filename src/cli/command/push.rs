@@ -13,7 +13,7 @@ use crate::workspace::filter::Selection;
 /// On a machine that was never set up, `push` first does what `init` does without a remote: it keeps the sessions in a
 /// repository on this disk, until `ccsync init --remote` names a better place.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct PushArgs {
     /// Show what would be done, and do nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     json: JsonFlag,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &PushArgs, app: &mut App) -> Result<Exit, CliError> {
     if !args.dry_run {
         init::ensure(app)?;
     }

@@ -22,7 +22,7 @@ const SHOWN: usize = 20;
 /// the record before them, and takes out exact repetitions. The damaged session stays as it is. The copy is a session of its own beside
 /// it, which the client lists and resumes; fragments that are no part of it are kept beside it.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct RepairArgs {
     /// The damaged session; the beginning of an id is enough where only one has it
     #[arg(value_name = "SESSION")]
     session: SessionId,
@@ -34,7 +34,7 @@ pub(crate) struct Args {
 }
 
 /// JSON schema, version 1: the fields of [`RepairReport`].
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &RepairArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = RepairRequest {
         session: args.session.clone(),
         output: args.output.clone(),

@@ -9,7 +9,7 @@ use crate::domain::when::{InvalidWhen, When};
 use crate::history::restore::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession};
 use crate::report::transfer::{ExtraOutcome, ExtraReport};
 use crate::store::milestone::MilestoneName;
-use crate::sys::clock::{Clock, of_local};
+use crate::sys::clock::{Clock, local_to_utc};
 use crate::ui::format::{count, moment, short_id};
 use crate::ui::prompt;
 use crate::ui::report::{at_most, at_most_of, extras, remote, title};
@@ -30,7 +30,7 @@ const A_FEW: usize = 3;
 /// or the id of a commit as `ccsync log` shows it.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["session", "milestone"]))]
-pub(crate) struct Args {
+pub(crate) struct RestoreArgs {
     /// The session's id, or a beginning of it that only one has
     #[arg(requires = "at")]
     session: Option<SessionId>,
@@ -61,7 +61,7 @@ enum RestoreError {
 }
 
 /// JSON schema, version 1: the fields of [`RestoreReport`].
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &RestoreArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = RestoreRequest {
         what: what(args, app)?,
         as_fork: args.as_fork,
@@ -99,7 +99,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     Ok(skipped.max_severity(Exit::of_remote(&report.remote)))
 }
 
-fn what(args: &Args, app: &App) -> Result<RestoreWhat, CliError> {
+fn what(args: &RestoreArgs, app: &App) -> Result<RestoreWhat, CliError> {
     if let Some(name) = &args.milestone {
         return Ok(RestoreWhat::Milestone(name.clone()));
     }
@@ -108,7 +108,7 @@ fn what(args: &Args, app: &App) -> Result<RestoreWhat, CliError> {
         .as_ref()
         .zip(args.at.as_deref())
         .expect("the command line asks for both or a milestone");
-    let when = When::parse(at, app.clock.now(), &of_local)?;
+    let when = When::parse(at, app.clock.now(), &local_to_utc)?;
     Ok(RestoreWhat::Session(session.clone(), when))
 }
 

@@ -23,7 +23,7 @@ use crate::ui::{hits, json};
 ///
 /// The exit code is 0 if something was found, 1 if nothing was, and 3 if a session could not be searched.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct SearchArgs {
     /// What to search for
     #[arg(value_name = "TEXT")]
     text: String,
@@ -51,7 +51,7 @@ pub(crate) struct Args {
 
 /// JSON schema, version 1.
 #[derive(Serialize)]
-struct Document<'a> {
+struct SearchDocument<'a> {
     /// How many sessions were searched.
     searched: u64,
     /// Those in which something was found, the most recent first.
@@ -99,7 +99,7 @@ struct UnreadableRow<'a> {
     reason: &'a str,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &SearchArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = request(args);
     let (report, sessions) = if args.json.json {
         collected(&request, app)?
@@ -111,7 +111,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         let unreadable = report.unreadable.iter().map(row).collect();
         app.print_json(
             "search",
-            &Document {
+            &SearchDocument {
                 searched: report.sessions,
                 sessions,
                 unreadable,
@@ -134,7 +134,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     Ok(exit(&report))
 }
 
-fn request(args: &Args) -> SearchRequest {
+fn request(args: &SearchArgs) -> SearchRequest {
     let case = match (args.ignore_case, args.case_sensitive) {
         (true, _) => Case::Ignore,
         (_, true) => Case::Exact,

@@ -19,7 +19,7 @@ use crate::ui::turns::{self, Head};
 /// Who said what, and which tools were used; with the paths of this machine. It is read from the store as it was last fetched, or from the file on
 /// this machine where that went on longer. Branches that were left by going back are left out.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ShowArgs {
     /// The session; the beginning of an id is enough where only one has it
     #[arg(value_name = "SESSION")]
     session: SessionId,
@@ -46,7 +46,7 @@ enum Format {
 
 /// JSON schema, version 1. `turns` follows, a list of [`TurnRow`], one on each line.
 #[derive(Serialize)]
-struct Document<'a> {
+struct ShowDocument<'a> {
     session: &'a SessionId,
     /// Portable path.
     project: Option<&'a str>,
@@ -72,7 +72,7 @@ struct TurnRow<'a> {
     tools: &'a [String],
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &ShowArgs, app: &mut App) -> Result<Exit, CliError> {
     let format = if args.json.json {
         Format::Json
     } else {
@@ -152,9 +152,9 @@ impl Printing {
     }
 }
 
-fn document(session: &ShownSession) -> Document<'_> {
+fn document(session: &ShownSession) -> ShowDocument<'_> {
     let name = &session.name;
-    Document {
+    ShowDocument {
         session: &name.session,
         project: name.project.as_deref(),
         title: name.title.as_deref(),

@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::resume::error::ResumeError;
-use super::resume::run::client;
-use super::resume::{RunArgs, begin, lease};
-use crate::cli::app::App;
+use super::resume::{ResumeError, RunArgs, begin, run_client, take_or_go_on_alone};
+use crate::cli::app::{App, current_dir};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
@@ -17,16 +15,16 @@ use crate::workspace::filter::directory_left_out;
 /// Runs the client in DIR. While it runs, its turns are backed up; when it ends, they are pushed and the lock is given back. The exit code is the
 /// client's own.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct StartArgs {
     /// Where to run the client [default: the current directory]
     directory: Option<PathBuf>,
     #[command(flatten)]
     run: RunArgs,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &StartArgs, app: &mut App) -> Result<Exit, CliError> {
     begin(&args.run.client, app)?;
-    let current = std::env::current_dir().map_err(CliError::current_dir)?;
+    let current = current_dir()?;
     let directory = args
         .directory
         .as_ref()
@@ -42,7 +40,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         .to_string()
         .parse()
         .map_err(CliError::internal)?;
-    let locked = lease::take_or_go_on_alone(&session, args.run.offline, app)?;
+    let locked = take_or_go_on_alone(&session, args.run.offline, app)?;
     let conversation = Conversation::New(&session);
     let launch = Launch {
         conversation,
@@ -50,5 +48,5 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         note: None,
         args: &args.run.client,
     };
-    client(&launch, &session, locked, app)
+    run_client(&launch, &session, locked, app)
 }

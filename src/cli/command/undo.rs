@@ -20,14 +20,14 @@ use crate::ui::sanitize::one_line;
 /// Files that changed since, and those of sessions that are running here, are left as they are; it is said where the former content
 /// of such a file lies. Another undo goes on to the pull before. The store and the remote are not touched.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct UndoArgs {
     #[command(flatten)]
     json: JsonFlag,
 }
 
 /// JSON schema, version 1. `pulled_at` is null if there was nothing to undo.
 #[derive(Serialize)]
-struct Document {
+struct UndoDocument {
     pulled_at: Option<String>,
     restored: Vec<PathBuf>,
     removed: Vec<PathBuf>,
@@ -40,7 +40,7 @@ struct Kept {
     reason: String,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &UndoArgs, app: &mut App) -> Result<Exit, CliError> {
     let undone = crate::history::undo::undo(&app.context()?)?;
     let exit = if undone.as_ref().is_some_and(|u| !u.kept.is_empty()) {
         Exit::Skipped
@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     Ok(exit)
 }
 
-fn document(undone: Option<UndoReport>) -> Document {
+fn document(undone: Option<UndoReport>) -> UndoDocument {
     let Some(UndoReport {
         restored,
         removed,
@@ -64,7 +64,7 @@ fn document(undone: Option<UndoReport>) -> Document {
         pulled_at,
     }) = undone
     else {
-        return Document {
+        return UndoDocument {
             pulled_at: None,
             restored: Vec::new(),
             removed: Vec::new(),
@@ -75,7 +75,7 @@ fn document(undone: Option<UndoReport>) -> Document {
         .into_iter()
         .map(|(path, reason)| Kept { path, reason })
         .collect();
-    Document {
+    UndoDocument {
         pulled_at: Some(json::time(pulled_at)),
         restored,
         removed,

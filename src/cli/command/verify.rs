@@ -25,7 +25,7 @@ use crate::ui::table::{Cell, Table};
 /// Exits with 0 if all agrees, 1 if something is damaged or lost, 6 if commits wait to be sent, 3 if something else is to be pushed or
 /// pulled or could not be compared, and 5 if a session went on differently.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct VerifyArgs {
     /// Only these sessions; the beginning of an id is enough where only one has it
     #[arg(value_name = "SESSION")]
     sessions: Vec<SessionId>,
@@ -37,7 +37,7 @@ pub(crate) struct Args {
 }
 
 /// JSON schema, version 1: the fields of [`Verification`], every session included.
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &VerifyArgs, app: &mut App) -> Result<Exit, CliError> {
     let request = VerifyRequest {
         sessions: args.sessions.clone(),
         full: args.full,

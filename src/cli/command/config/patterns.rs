@@ -15,7 +15,7 @@ pub(super) enum List {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct PatternArgs {
     /// A directory (`~/work`, `/srv/*`), a git remote (`github.com/acme/*`), or the name of any directory; with all that lies below
     #[arg(value_name = "PATTERN", required = true)]
     patterns: Vec<ProjectPattern>,
@@ -34,7 +34,7 @@ impl List {
 }
 
 /// Puts patterns on a list, or takes them off it.
-pub(super) fn change(list: List, args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(super) fn change(list: List, args: &PatternArgs, app: &mut App) -> Result<Exit, CliError> {
     let mut config = app.config()?;
     let patterns = list.of(&mut config.sync);
     for pattern in &args.patterns {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::show::{Row, holder, row};
+use super::show::{LockRow, holder, row};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
@@ -26,10 +26,10 @@ pub(super) enum Wanted<'a> {
 
 /// JSON schema, version 1.
 #[derive(Serialize)]
-struct Document<'a> {
-    released: Vec<Row<'a>>,
+struct ReleaseDocument<'a> {
+    released: Vec<LockRow<'a>>,
     /// Those whose holders may be at work.
-    kept: Vec<Row<'a>>,
+    kept: Vec<LockRow<'a>>,
     /// What was asked for and is not locked.
     not_locked: Vec<&'a SessionId>,
 }
@@ -37,9 +37,9 @@ struct Document<'a> {
 /// JSON schema, version 1.
 #[derive(Serialize)]
 struct CleanupDocument<'a> {
-    removed: Vec<Row<'a>>,
+    removed: Vec<LockRow<'a>>,
     /// Those whose holders may be at work.
-    kept: Vec<Row<'a>>,
+    kept: Vec<LockRow<'a>>,
 }
 
 pub(super) fn run(
@@ -118,8 +118,8 @@ fn named(lock: &LockView) -> String {
     )
 }
 
-fn document(released: &[Released]) -> Document<'_> {
-    let mut document = Document {
+fn document(released: &[Released]) -> ReleaseDocument<'_> {
+    let mut document = ReleaseDocument {
         released: Vec::new(),
         kept: Vec::new(),
         not_locked: Vec::new(),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::Args;
+use super::args::ResumeArgs;
 use super::error::ResumeError;
 use crate::browse::list::SessionRow;
 use crate::cli::app::App;
@@ -24,7 +24,7 @@ use crate::workspace::filter::ExcludeReason;
 
 /// The session that the arguments or the person choose.
 pub(super) fn session(
-    args: &Args,
+    args: &ResumeArgs,
     candidates: Candidates,
     app: &mut App,
 ) -> Result<SessionId, CliError> {

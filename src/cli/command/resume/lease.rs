@@ -32,7 +32,7 @@ pub(super) fn agree_to_go_on_alone(
 
 /// Makes a new session this process's; where the remote cannot be reached, goes on without if the person wants that. Says whether there is
 /// a lock.
-pub(in crate::cli::command) fn take_or_go_on_alone(
+pub(in crate::cli) fn take_or_go_on_alone(
     session: &SessionId,
     offline: bool,
     app: &mut App,

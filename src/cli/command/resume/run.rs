@@ -37,7 +37,7 @@ const LOOK: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Runs the client for `session`, whose lock this process holds if it is `locked`, and ends with everything pushed.
-pub(in crate::cli::command) fn client(
+pub(in crate::cli) fn run_client(
     launch: &Launch<'_>,
     session: &SessionId,
     locked: bool,
@@ -111,7 +111,7 @@ fn run_beside_backups(
     std::thread::scope(|scope| {
         let backups = scope.spawn(|| back_up_until(&over, pid, sessions, &ctx));
         let status = wait(&mut client, &lent, &app.clock);
-        let was_told = lent.asked_to_end().is_some();
+        let was_told = lent.end_signal().is_some();
         // The terminal is ours again: a backup that hangs can be interrupted.
         drop(lent);
         over.store(true, Ordering::SeqCst);
@@ -147,7 +147,7 @@ fn wait(
             return Ok(status);
         }
         match asked {
-            None if lent.asked_to_end().is_some() => {
+            None if lent.end_signal().is_some() => {
                 client.ask_to_end();
                 asked = Some(clock.monotonic());
             }
@@ -312,7 +312,7 @@ fn summarise(
                 sanitize::one_line(reason)
             ));
             app.out
-                .hint("nothing is lost; when the remote is back: ccsync update");
+                .hint("nothing is lost; when the remote is back: ccsync recover");
         }
         RemoteState::UpToDate { .. } | RemoteState::NotContacted if left => {}
         RemoteState::UpToDate {

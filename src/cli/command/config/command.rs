@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use self::patterns::List;
-use super::init::placeholders::tell_of_stored;
-use super::init::{self, current_dir};
-use crate::cli::app::App;
+use super::patterns::{self, List};
+use crate::cli::app::{App, current_dir};
 use crate::cli::args::{JsonFlag, PlaceholderArg};
+use crate::cli::command::init::{refuse_open, tell_of_stored};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::config::{Config, Key};
@@ -20,11 +19,9 @@ use crate::transport::url::{RemoteUrl, redact};
 use crate::ui::sanitize::one_line;
 use crate::ui::table::{Cell, Table};
 
-mod patterns;
-
 /// Show or change settings
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ConfigArgs {
     #[command(subcommand)]
     action: Action,
 }
@@ -49,9 +46,9 @@ enum Action {
         value: String,
     },
     /// Sync only the projects on a list, and put these on it
-    Include(patterns::Args),
+    Include(patterns::PatternArgs),
     /// Leave projects out: what is said there stays on this machine
-    Exclude(patterns::Args),
+    Exclude(patterns::PatternArgs),
     /// Give a directory of this machine a placeholder
     AddPlaceholder {
         /// The placeholder and its directory
@@ -71,7 +68,7 @@ enum Action {
 
 /// JSON schema, version 1.
 #[derive(Serialize)]
-struct Document<'a> {
+struct ConfigDocument<'a> {
     file: String,
     id: &'a str,
     name: &'a str,
@@ -93,7 +90,7 @@ struct Document<'a> {
     placeholders: BTreeMap<&'a str, &'a str>,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &ConfigArgs, app: &mut App) -> Result<Exit, CliError> {
     match &args.action {
         Action::Show { json } => show(json.json, app),
         Action::Get { key } => get(*key, app),
@@ -121,8 +118,8 @@ fn show(json: bool, app: &mut App) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn document(config: &Config, file: String) -> Document<'_> {
-    Document {
+fn document(config: &Config, file: String) -> ConfigDocument<'_> {
+    ConfigDocument {
         file,
         id: config.machine.id.as_str(),
         name: &config.machine.name,
@@ -142,7 +139,7 @@ fn document(config: &Config, file: String) -> Document<'_> {
     }
 }
 
-fn lines(document: &Document<'_>, config: &Config) -> Vec<String> {
+fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
     let mut table = Table::new(0, 1);
     let mut fact =
         |name: &str, value: &str| table.row([Cell::new(name), Cell::new(one_line(value))]);
@@ -198,7 +195,7 @@ fn set(key: Key, value: &str, app: &mut App) -> Result<Exit, CliError> {
 /// A new remote must be set up, not only written down: what is queued for the old one has to reach the new one.
 fn change_remote(value: &str, app: &App) -> Result<Exit, CliError> {
     let remote = RemoteUrl::parse(value, &current_dir()?)?;
-    init::refuse_open(&remote)?;
+    refuse_open(&remote)?;
     let request = crate::machine::set_up::SetUp {
         remote: Some(remote),
         ..crate::machine::set_up::SetUp::default()

@@ -1,8 +1,6 @@
 //! `ccsync lock`: who is at work on which session, and taking locks away.
 
-mod release;
-mod show;
-
+use super::{release, show};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
@@ -14,7 +12,7 @@ use crate::domain::id::SessionId;
 /// A lock says that somebody is at work on a session. It keeps people from doing the same twice, and protects no data: that is done by what
 /// every push expects of the remote.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct LockArgs {
     #[command(subcommand)]
     action: Action,
 }
@@ -58,7 +56,7 @@ enum Action {
     },
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &LockArgs, app: &mut App) -> Result<Exit, CliError> {
     match &args.action {
         Action::Show { session, json } => show::run(session.as_ref(), json, app),
         Action::Release {

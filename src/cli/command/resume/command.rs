@@ -1,17 +1,15 @@
-//! `ccsync resume`: the daily command. Pull, pick, lock, run the client, back up while it runs, push, unlock.
-//!
-//! * `choose`: which session
-//! * `place`: where its project is
-//! * `lease`: taking its lock
-//! * `run`: the client, from its start to the last push; `ccsync start` uses it too
+//! Runs `ccsync resume`: pull, choose, lock, run Claude Code with backups, push, release.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use self::error::ResumeError;
-use super::init;
+use super::args::ResumeArgs;
+use super::error::ResumeError;
+use super::run::{give_back, run_client};
+use super::{choose, lease, place};
 use crate::browse::list::ListFilter;
 use crate::cli::app::App;
+use crate::cli::command::init;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
@@ -25,51 +23,7 @@ use crate::sys::fail_point::fail_point;
 use crate::sys::fs::write_atomic;
 use crate::ui::sanitize;
 
-mod choose;
-pub(super) mod error;
-pub(super) mod lease;
-mod place;
-pub(super) mod run;
-
-/// Continue a session, begun here or on another machine
-///
-/// Pulls, lets you choose, takes the session's lock, and runs the client in the session's directory. While it runs, its turns are backed up;
-/// when it ends, they are pushed and the lock is given back. The exit code is the client's own.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// The session's id, or a beginning of it that only one has; without, choose from a list
-    session: Option<SessionId>,
-    /// Take the newest
-    #[arg(long, conflicts_with = "session")]
-    latest: bool,
-    /// Only sessions last written by this machine (name or id)
-    #[arg(long, value_name = "MACHINE")]
-    from: Option<String>,
-    /// Also sessions that have not been active lately
-    #[arg(long)]
-    all: bool,
-    /// Only sessions whose project contains this text
-    #[arg(long, value_name = "TEXT")]
-    project: Option<String>,
-    /// Take the lock over from a machine that holds it
-    #[arg(long)]
-    take_over: bool,
-    #[command(flatten)]
-    run: RunArgs,
-}
-
-/// How a session is run, whether it is continued or begun.
-#[derive(Debug, clap::Args)]
-pub(super) struct RunArgs {
-    /// Go on without a lock where the remote cannot be reached
-    #[arg(long)]
-    pub(super) offline: bool,
-    /// Arguments for the client
-    #[arg(last = true, value_name = "CLIENT ARGS")]
-    pub(super) client: Vec<OsString>,
-}
-
-pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
+pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliError> {
     begin(&args.run.client, app)?;
     let filter = ListFilter {
         project: args.project.clone(),
@@ -90,7 +44,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
     let (directory, note) = match prepared {
         Ok(prepared) => prepared,
         Err(e) => {
-            run::give_back(&session, app);
+            give_back(&session, app);
             return Err(e);
         }
     };
@@ -100,11 +54,11 @@ pub(super) fn run(args: &Args, app: &mut App) -> Result<Exit, CliError> {
         note: note.as_deref(),
         args: &args.run.client,
     };
-    run::client(&launch, &session, !offline, app)
+    run_client(&launch, &session, !offline, app)
 }
 
 /// Before anything else: the session is chosen here and not by the client, and this machine is set up.
-pub(super) fn begin(for_client: &[OsString], app: &mut App) -> Result<(), CliError> {
+pub(in crate::cli) fn begin(for_client: &[OsString], app: &mut App) -> Result<(), CliError> {
     match chooses_session(for_client) {
         Some(option) => Err(ResumeError::ChosenTwice(option.to_string_lossy().into_owned()).into()),
         None => init::ensure(app),
@@ -175,6 +129,6 @@ fn tell(session: &SessionId, directory: &Path, app: &App) -> Result<Option<PathB
         .join("told")
         .join(format!("{session}.txt"));
     write_atomic(&path, text.as_bytes())?;
-    fail_point("the note for the model is written");
+    fail_point("the path notice is written");
     Ok(Some(path))
 }
