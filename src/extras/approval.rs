@@ -168,7 +168,12 @@ impl<'u> UserFiles<'u> {
         let new = || self.owner.new_bundle();
         let bundle = OpenBundle::open(&snapshot, &self.owner.bundle, new)?;
         let mut pending = Vec::new();
-        for name in bundle.bundle.files.keys().chain(bundle.bundle.removed.keys()) {
+        for name in bundle
+            .bundle
+            .files
+            .keys()
+            .chain(bundle.bundle.removed.keys())
+        {
             if let Some(file) = self.file(name)
                 && file.kind.can_run_code()
                 && file.owner.link_to(name).is_none()
@@ -218,10 +223,7 @@ fn to_proposal(
 
 /// Returns the change to propose for a file that can run programs: both sides' changes if they do
 /// not overlap, else the stored content.
-pub(crate) fn propose(
-    file: OwnerFile<'_>,
-    versions: &Versions,
-) -> Result<FileChange, InvalidText> {
+pub(crate) fn propose(file: OwnerFile<'_>, versions: &Versions) -> Result<FileChange, InvalidText> {
     let mut change = match versions.theirs(file)? {
         Some(stored) => {
             let is_skill = file.kind == ExtraKind::Skills;

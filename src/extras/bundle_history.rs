@@ -125,7 +125,11 @@ fn merge_bundle(
     }
 
     let mut merged = merger.merged;
-    merged.project = ours.bundle.project.as_ref().map(|key| key.as_str().to_owned());
+    merged.project = ours
+        .bundle
+        .project
+        .as_ref()
+        .map(|key| key.as_str().to_owned());
     if id.is_user() {
         let dropped = theirs.drop_older_plans();
         merged
@@ -191,7 +195,8 @@ impl BundleMerger<'_, '_> {
             Ok(StoredVersion::Present { file, .. }) => Some(file),
             _ => None,
         };
-        let is_base = |file: &TextFile| base.as_ref().is_some_and(|base| file.adds_nothing_to(base));
+        let is_base =
+            |file: &TextFile| base.as_ref().is_some_and(|base| file.adds_nothing_to(base));
 
         match (self.ours.file(name)?, self.theirs.file(name)?) {
             (
@@ -214,8 +219,14 @@ impl BundleMerger<'_, '_> {
                 self.merge_text(
                     name,
                     base,
-                    MergeSide { file: &mine, machine: &my_label },
-                    MergeSide { file: &other, machine: &label },
+                    MergeSide {
+                        file: &mine,
+                        machine: &my_label,
+                    },
+                    MergeSide {
+                        file: &other,
+                        machine: &label,
+                    },
                 )
             }
             (StoredVersion::Present { file: mine, .. }, StoredVersion::Removed)
@@ -265,12 +276,7 @@ impl BundleMerger<'_, '_> {
     }
 
     /// Reports a file of which their version stays; ours is still on this machine.
-    fn keep_theirs(
-        &mut self,
-        name: &RelativeName,
-        base: Option<TextFile>,
-        outcome: ExtraOutcome,
-    ) {
+    fn keep_theirs(&mut self, name: &RelativeName, base: Option<TextFile>, outcome: ExtraOutcome) {
         let report = ExtraReport::new(name.as_str(), outcome);
         self.merged.files.push(report);
         self.merged.unpushed.push(UnpushedFile {

@@ -63,7 +63,10 @@ pub(crate) fn import_texts(
     };
     for text in texts {
         let owner = TextOwner {
-            project: text.project.as_ref().map(|project| finder.identify(project)),
+            project: text
+                .project
+                .as_ref()
+                .map(|project| finder.identify(project)),
         };
         let (outcome, verbatim) = match importer.import(text, &owner) {
             Ok(Imported::Unchanged) => continue,

@@ -5,7 +5,6 @@
 //! between lines in plain words that name the machines: users and models understand those alike.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use crate::extras::line_matching::{common_prefix, common_suffix, match_lines};
 use crate::extras::text_file::{TextFile, TextLine};
@@ -74,7 +73,11 @@ pub(crate) fn merge(base: Option<&TextFile>, a: MergeSide<'_>, b: MergeSide<'_>)
         && lines.last().is_some_and(|line| !line.text.is_empty());
     let mut sets = a.file.sets.clone();
     for file in base.into_iter().chain([b.file]) {
-        sets.extend(file.sets.iter().map(|(key, set)| (key.clone(), set.clone())));
+        sets.extend(
+            file.sets
+                .iter()
+                .map(|(key, set)| (key.clone(), set.clone())),
+        );
     }
     MergedText {
         // A file that can run programs is never merged in the store, and here only after approval.
@@ -292,7 +295,11 @@ fn is_subsequence(part: &[usize], whole: &[usize]) -> bool {
 /// A machine's name without anything that could be mistaken for another part of the text.
 fn safe_name(name: &str) -> String {
     let is_safe = |c: &char| !c.is_control() && !matches!(c, '[' | ']' | '\u{2028}' | '\u{2029}');
-    let name: String = name.chars().filter(is_safe).take(MAX_MACHINE_NAME).collect();
+    let name: String = name
+        .chars()
+        .filter(is_safe)
+        .take(MAX_MACHINE_NAME)
+        .collect();
     match name.trim() {
         "" => "another machine".to_owned(),
         name => name.to_owned(),

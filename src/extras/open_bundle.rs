@@ -23,7 +23,10 @@ pub(crate) enum StoredVersion {
     Absent,
     /// A machine removed it on purpose.
     Removed,
-    Present { file: TextFile, by: MachineId },
+    Present {
+        file: TextFile,
+        by: MachineId,
+    },
 }
 
 /// Why a file of a bundle cannot be read or stored. It concerns that file only.

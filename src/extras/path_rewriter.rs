@@ -42,7 +42,10 @@ impl PathRewriter {
             placeholders.system,
             placeholders.placeholders.iter().cloned().chain(repo),
         );
-        let directories: Vec<String> = checkout.map(|(path, _)| path.to_owned()).into_iter().collect();
+        let directories: Vec<String> = checkout
+            .map(|(path, _)| path.to_owned())
+            .into_iter()
+            .collect();
         Self {
             key: PlaceholdersKey::of(&here),
             collapser: Collapser::new(&here, &directories),
@@ -84,7 +87,9 @@ impl PathRewriter {
     /// Number of lines that are kept as they were written, because they would not come back exactly.
     pub(crate) fn count_verbatim(&self, file: &TextFile) -> u64 {
         let plain = file.lines.iter().filter(|line| line.placeholders.is_none());
-        plain.filter(|line| !self.try_collapse(&line.text).1).count() as u64
+        plain
+            .filter(|line| !self.try_collapse(&line.text).1)
+            .count() as u64
     }
 
     /// Returns the portable form of a line, and true if it comes back exactly.
@@ -126,7 +131,10 @@ impl PathRewriter {
             }
             lines.push(text);
         }
-        Ok(join_lines(lines.iter().map(String::as_str), file.unterminated))
+        Ok(join_lines(
+            lines.iter().map(String::as_str),
+            file.unterminated,
+        ))
     }
 
     fn expand_line(
@@ -146,7 +154,11 @@ impl PathRewriter {
         Ok(local)
     }
 
-    fn expander(&self, key: &PlaceholdersKey, file: &TextFile) -> Result<Rc<Expander>, InvalidText> {
+    fn expander(
+        &self,
+        key: &PlaceholdersKey,
+        file: &TextFile,
+    ) -> Result<Rc<Expander>, InvalidText> {
         if let Some(expander) = self.expanders.borrow().get(key) {
             return Ok(Rc::clone(expander));
         }
@@ -166,9 +178,10 @@ impl PathRewriter {
 fn repo_placeholder(placeholders: &Placeholders, path: &str) -> Option<Placeholder> {
     let repo = Placeholder::new(placeholders.system, REPO.parse().ok()?, path, None).ok()?;
     let is_taken = placeholders.get(REPO).is_some()
-        || placeholders.placeholders.iter().any(|other| {
-            other.path == repo.path || other.resolved.as_ref() == Some(&repo.path)
-        });
+        || placeholders
+            .placeholders
+            .iter()
+            .any(|other| other.path == repo.path || other.resolved.as_ref() == Some(&repo.path));
     (!is_taken).then_some(repo)
 }
 
@@ -217,7 +230,8 @@ mod tests {
             format!("{local}\n/home/al/new\n")
         );
         let stored = edited.to_stored("0123456789abcdef".repeat(2).parse().unwrap());
-        let again = TextFile::from_stored(&edited.text(), &stored.runs, None, &edited.sets).unwrap();
+        let again =
+            TextFile::from_stored(&edited.text(), &stored.runs, None, &edited.sets).unwrap();
         assert!(again.adds_nothing_to(&edited) && again.lines == edited.lines);
     }
 

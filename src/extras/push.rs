@@ -140,8 +140,13 @@ impl Pusher<'_> {
         let rewriter = owner.path_rewriter(workspace.localizer.placeholders());
         let synced = &workspace.ctx.settings.extras;
         let recorded = state.files(&owner.name).map(|(name, _)| name);
-        let names: BTreeSet<RelativeName> =
-            owner.listing.files.keys().chain(recorded).cloned().collect();
+        let names: BTreeSet<RelativeName> = owner
+            .listing
+            .files
+            .keys()
+            .chain(recorded)
+            .cloned()
+            .collect();
         for name in &names {
             if let Some(file) = owner.file(name, &rewriter, synced) {
                 self.push_file(file, &mut report, state);
@@ -259,12 +264,7 @@ impl Pusher<'_> {
         Some(modified.min(now).date_naive())
     }
 
-    fn record(
-        &mut self,
-        file: OwnerFile<'_>,
-        stamp: Option<FileStamp>,
-        base: Option<FileVersion>,
-    ) {
+    fn record(&mut self, file: OwnerFile<'_>, stamp: Option<FileStamp>, base: Option<FileVersion>) {
         self.pushed.push(PushedFile {
             directory: file.owner.name.clone(),
             name: file.name.clone(),

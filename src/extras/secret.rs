@@ -128,7 +128,9 @@ fn secret_form_in(text: &str) -> Option<String> {
 
 /// Returns true for a number of tokens, such as `CLAUDE_CODE_MAX_OUTPUT_TOKENS`.
 fn is_token_limit(name: &str, value: &Value) -> bool {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned);
     name.ends_with("_TOKENS") && text.len() < 10 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
@@ -151,10 +153,7 @@ mod tests {
             holds(r#"{"x":[{"env":{"HTTP_HEADERS":"Authorization: x"}}]}"#),
             "wherever an `env` is"
         );
-        assert!(
-            holds("{\"env\":{\"API_KEY\":\"x\",}}"),
-            "invalid JSON"
-        );
+        assert!(holds("{\"env\":{\"API_KEY\":\"x\",}}"), "invalid JSON");
         assert!(!holds(
             r#"{"env":{"MAX_THINKING_TOKENS":"8000","GIT_AUTHOR_NAME":"al"}}"#
         ));

@@ -88,7 +88,11 @@ pub(crate) struct FileState {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) executable: bool,
     /// It was restored to an earlier state, which is not pushed yet.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not", rename = "put_back")]
+    #[serde(
+        default,
+        skip_serializing_if = "std::ops::Not::not",
+        rename = "put_back"
+    )]
     is_restored: bool,
     /// Reason why it does not travel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -343,9 +347,7 @@ impl ExtrasState {
             .file(directory, name)
             .is_some_and(|file| file.is_restored);
         self.record(directory, name, stamp, base)?;
-        if was_restored
-            && let Some(file) = self.changed_files(directory).get_mut(name)
-        {
+        if was_restored && let Some(file) = self.changed_files(directory).get_mut(name) {
             file.previous_base = file.base.clone();
         }
         Ok(())
@@ -360,7 +362,10 @@ impl ExtrasState {
         now: Option<&FileVersion>,
     ) -> Result<(), PathError> {
         let base = self.write_version(now)?;
-        let file = self.changed_files(directory).entry(name.clone()).or_default();
+        let file = self
+            .changed_files(directory)
+            .entry(name.clone())
+            .or_default();
         *file = FileState {
             base,
             previous_base: file.base.take(),

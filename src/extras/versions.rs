@@ -19,7 +19,10 @@ pub(crate) enum LocalVersion {
     Missing,
     /// Unchanged since it was last in sync.
     Unchanged,
-    Changed { file: TextFile, local: String },
+    Changed {
+        file: TextFile,
+        local: String,
+    },
 }
 
 /// The versions of one file for a three-way comparison.
@@ -121,7 +124,10 @@ impl Versions {
     /// Returns true if the file here may be executed once it has the `stored` content: the side
     /// that changed this is right.
     pub(crate) fn becomes_program(&self, stored: &TextFile) -> bool {
-        let before = self.base.as_ref().is_some_and(|base| base.file.is_program());
+        let before = self
+            .base
+            .as_ref()
+            .is_some_and(|base| base.file.is_program());
         match (stored.executable, self.executable) {
             (Some(stored), _) if stored != before => stored,
             (_, Some(here)) => here,

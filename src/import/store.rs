@@ -152,7 +152,7 @@ fn take_extra(
 ) -> Result<(), SyncError> {
     let base = workspace.store.head()?;
     let mut tx = workspace.store.begin(base.as_ref())?;
-    let writers = crate::extras::foreign::take_over(workspace, texts, &mut tx, report)?;
+    let writers = crate::extras::foreign::import_texts(workspace, texts, &mut tx, report)?;
     let is_stored = |o: &ExtraOutcome| {
         matches!(
             o,

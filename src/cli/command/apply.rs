@@ -239,6 +239,9 @@ mod tests {
         };
         let text = summary(1, &decided).join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
-        assert_eq!(summary(0, &AppliedChanges::default()), ["apply: nothing waits"]);
+        assert_eq!(
+            summary(0, &AppliedChanges::default()),
+            ["apply: nothing waits"]
+        );
     }
 }
