@@ -701,7 +701,7 @@ fn extras_hostile_bundle_is_refused() {
             fs::write(&path, json.to_string()).unwrap();
         });
         let run = b.ccsync(["pull"]).code(3);
-        assert!(run.stdout.contains("not taken: "), "{n}: {run}");
+        assert!(run.stdout.contains("skipped: "), "{n}: {run}");
         assert!(
             b.text(ONE).contains("more"),
             "{n}: the session came all the same"
