@@ -1,7 +1,8 @@
 //! Changes to files that can run programs: they are written only after the user's approval.
 //!
 //! An approval is remembered by the hash of the content, so that the user is not asked twice. A
-//! refusal keeps the file of this machine until the stored one changes again. Must not print or ask.
+//! refusal keeps the file of this machine until the stored one changes again. Must not print or
+//! ask.
 
 use crate::domain::extras::ExtraKind;
 use crate::domain::path::RelativeName;
@@ -70,8 +71,8 @@ pub fn proposals(ctx: &Context<'_>) -> Result<Vec<ProposedChange>, SyncError> {
     Ok(found.into_iter().map(|pending| pending.proposal).collect())
 }
 
-/// Applies the changes with an id among `approved`, and keeps the files of those `refused`. Ignores
-/// a change that is not proposed any more.
+/// Applies the changes with an id among `approved`, and keeps the files of those `refused`.
+/// Ignores a change that is not proposed any more.
 ///
 /// # Errors
 /// An error that concerns the whole command.
@@ -161,7 +162,8 @@ impl<'u> UserFiles<'u> {
         self.owner.file(name, &self.rewriter, synced)
     }
 
-    /// Lists the changes that need approval. Skips files that cannot be read: a pull reports them.
+    /// Lists the changes that need approval. Skips files that cannot be read: a pull reports
+    /// them.
     fn pending_changes(&self, state: &mut ExtrasState) -> Result<Vec<PendingChange>, SyncError> {
         let snapshot = self.workspace.store.head_snapshot()?;
         let labels = MachineLabels::read(self.workspace, &snapshot)?;
@@ -208,7 +210,8 @@ fn to_proposal(
     ProposedChange {
         name: name.to_string(),
         from,
-        // The user sees a difference, so an approval of it does not hold for another local content.
+        // The user sees a difference, so an approval of it does not hold for another local
+        // content.
         id: hash(&format!(
             "{}\n{:?}\n{here:?}",
             change.approval, versions.executable
@@ -221,8 +224,8 @@ fn to_proposal(
     }
 }
 
-/// Returns the change to propose for a file that can run programs: both sides' changes if they do
-/// not overlap, else the stored content.
+/// Returns the change to propose for a file that can run programs: both sides' changes if they
+/// do not overlap, else the stored content.
 pub(crate) fn propose(file: OwnerFile<'_>, versions: &Versions) -> Result<FileChange, InvalidText> {
     let mut change = match versions.theirs(file)? {
         Some(stored) => {

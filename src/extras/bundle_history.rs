@@ -1,5 +1,5 @@
-//! Merges the bundles of two histories, where commits are merged: by the same rules as between a
-//! machine and the store.
+//! Merges the bundles of two histories, where commits are merged: by the same rules as between
+//! a machine and the store.
 
 use std::collections::BTreeSet;
 
@@ -147,8 +147,8 @@ fn merge_bundle(
     Ok(merged)
 }
 
-/// Records the files that could not be pushed as changes of this machine. Otherwise the next pull
-/// would replace them.
+/// Records the files that could not be pushed as changes of this machine. Otherwise the next
+/// pull would replace them.
 fn record_unpushed(
     workspace: &Workspace<'_>,
     id: &BundleId,

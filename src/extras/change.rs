@@ -38,7 +38,7 @@ impl FileChange {
         }
     }
 
-    /// The file becomes the merge of both versions, or if there is none, the `stored` one.
+    /// The file becomes the merge of both versions, or without a merge, the `stored` one.
     pub(crate) fn to_content(
         stored: FileVersion,
         merged: Option<(String, ExtraOutcome)>,

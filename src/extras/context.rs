@@ -1,5 +1,5 @@
-//! What every command on extras begins with: the record of this machine's files, the directories of
-//! their owners, and the names of machines.
+//! Opens what every command on extras needs: the record of this machine's files, the
+//! directories of their owners, and the names of machines.
 
 use std::collections::BTreeSet;
 
@@ -88,8 +88,8 @@ impl<'w> ExtrasContext<'w> {
         self.owners.push(owner);
     }
 
-    /// Adds an owner for each of the `bundles` of `snapshot` with a memory that has no directory
-    /// here, if its project is on this machine. Reports the others.
+    /// Adds an owner for each of the `bundles` of `snapshot` with a memory that has no
+    /// directory here, if its project is on this machine. Reports the others.
     pub(crate) fn add_missing_owners<'i>(
         &mut self,
         snapshot: &Snapshot<'_>,
@@ -149,7 +149,7 @@ pub(crate) fn load_state(workspace: &Workspace<'_>, head: Option<&CommitId>) -> 
         env.claude_dir.display()
     );
     let mut state = ExtrasState::load(&env.dirs.state, &settings);
-    state.set_head(head, |commit| workspace.store.has(commit));
+    state.set_head(head, |commit| workspace.store.has_commit(commit));
     state
 }
 

@@ -1,7 +1,8 @@
 //! A version of a file in both forms, portable and local, and its copy on disk.
 //!
 //! The version on which this machine and the store last agreed is the base of a three-way
-//! comparison. It is kept on disk, named by its content. A missing or damaged one counts as unknown.
+//! comparison. It is kept on disk, named by its content. A missing or damaged one counts as
+//! unknown.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! Stores texts of another program's store, as if the machines that wrote them had pushed them.
 //!
 //! There is no common base with what the store has: equal lines are stored once, others in both
-//! versions. A bundle remembers the hash of each imported text, so that no machine imports it again
-//! after the user edited it. Must not touch the files of this machine.
+//! versions. A bundle remembers the hash of each imported text, so that no machine imports it
+//! again after the user edited it. Must not touch the files of this machine.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,8 +44,8 @@ pub(crate) struct ForeignText {
     pub(crate) writers: Vec<Machine>,
 }
 
-/// Stores the `texts` whose kinds travel, and reports them. Returns the machines of which something
-/// was stored.
+/// Stores the `texts` whose kinds travel, and reports them. Returns the machines of which
+/// something was stored.
 pub(crate) fn import_texts(
     workspace: &Workspace<'_>,
     texts: &[ForeignText],
@@ -226,7 +226,7 @@ impl TextImporter<'_, '_> {
                 "setting `extras` does not include {0}: ccsync config set extras {0},…",
                 kind.name()
             ),
-            None => "it is not one of the extras".to_owned(),
+            None => "it does not belong to the extras".to_owned(),
         };
         Err(ExtraOutcome::Left { reason })
     }
@@ -239,8 +239,8 @@ fn imported_label(name: &str) -> String {
 
 /// Returns the portable form of a text, and the number of lines that are kept verbatim.
 ///
-/// Each line has the form in which its most likely writer would have stored it, or the first writer
-/// that knows a path in it.
+/// Each line has the form in which its most likely writer would have stored it, or the first
+/// writer that knows a path in it.
 fn to_portable(text: &ForeignText, owner: &TextOwner) -> (TextFile, u64) {
     let mut portable: Option<(TextFile, u64)> = None;
     for writer in &text.writers {

@@ -4,8 +4,8 @@ use std::hash::Hash;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-/// Texts whose numbers of differing lines have a larger product count as having no line in common:
-/// comparing them takes too long.
+/// Texts whose numbers of differing lines have a larger product count as having no line in
+/// common: comparing them takes too long.
 const MAX_PAIRS: usize = 16_000_000;
 
 /// Places of a line in the old and in the new text; one of them is `None` if only one has it.

@@ -1,8 +1,9 @@
 //! Merges two versions of a text by line. Pure.
 //!
-//! The merge is three-way. It loses no line that one side has added, and its result does not depend
-//! on which side is which. Where both sides changed the same lines, the text holds both versions,
-//! between lines in plain words that name the machines: users and models understand those alike.
+//! The merge is three-way. It loses no line that one side has added, and its result does not
+//! depend on which side is which. Where both sides changed the same lines, the text holds both
+//! versions, between lines in plain words that name the machines: users and models understand
+//! those alike.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +42,8 @@ impl MergedText {
 /// Longest machine name in a text, in characters.
 const MAX_MACHINE_NAME: usize = 64;
 
-/// Merges two versions of `base`. Without it, the lines that both have in common take its place.
+/// Merges two versions of `base`. Without it, the lines that both have in common take its
+/// place.
 pub(crate) fn merge(base: Option<&TextFile>, a: MergeSide<'_>, b: MergeSide<'_>) -> MergedText {
     // The order decides ties below, so it must not depend on the caller.
     let [a, b] = in_order(a, b);
@@ -80,7 +82,8 @@ pub(crate) fn merge(base: Option<&TextFile>, a: MergeSide<'_>, b: MergeSide<'_>)
         );
     }
     MergedText {
-        // A file that can run programs is never merged in the store, and here only after approval.
+        // A file that can run programs is never merged in the store, and here only after
+        // approval.
         file: TextFile::new(lines, unterminated, sets),
         conflicts,
         is_clean,
@@ -149,7 +152,8 @@ impl LineNumbers {
             let next = numbers.lines.len();
             let number = *numbers.by_line.entry(line_key(line)).or_insert(next);
             match numbers.lines.get_mut(number) {
-                // If two machines wrote the same line, one's placeholders do; always the same one's.
+                // If two machines wrote the same line, one's placeholders do; always the same
+                // one's.
                 Some(known) if line.placeholders < known.placeholders => {
                     known.placeholders.clone_from(&line.placeholders);
                 }
@@ -165,8 +169,8 @@ impl LineNumbers {
         lines.map(|line| self.by_line[&line_key(line)]).collect()
     }
 
-    /// Runs of lines that both texts have. A run in which no line has a letter or a digit does not
-    /// count.
+    /// Runs of lines that both texts have. A run in which no line has a letter or a digit does
+    /// not count.
     fn common_lines(&self, a: &[usize], b: &[usize]) -> Ancestor {
         let pairs = match_lines(a, b);
         let mut common = Ancestor::default();
@@ -227,7 +231,7 @@ impl Merger<'_> {
         }
     }
 
-    /// Adds the lines between two that nobody changed.
+    /// Adds the lines between two unchanged ones.
     fn add_region(&mut self, base: &[usize], a: &[usize], b: &[usize]) {
         if a == base || b == base || a == b {
             return self.add(if a == base { b } else { a });

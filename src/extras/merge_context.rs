@@ -46,8 +46,8 @@ impl<'s> MergeContext<'s> {
         }
     }
 
-    /// Opens the bundle of an owner. Returns false if the report is complete: nothing has changed
-    /// here since the bundle `is_settled`, or the bundle cannot be read.
+    /// Opens the bundle of an owner. Returns false if the report is complete: nothing has
+    /// changed here since the bundle `is_settled`, or the bundle cannot be read.
     pub(crate) fn open_bundle(
         &mut self,
         report: &mut OwnerReport<'_>,

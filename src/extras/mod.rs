@@ -1,8 +1,8 @@
-//! Files that are not sessions: memory, CLAUDE.md, plans, settings and the like. Compares, merges and
-//! writes them. Must not touch transcripts, print or ask.
+//! Files that are not sessions: memory, CLAUDE.md, plans, settings and the like. Compares,
+//! merges and writes them. Must not touch transcripts, print or ask.
 //!
-//! A file that cannot be handled is reported, and the others go on: nothing here keeps a session
-//! from travelling.
+//! A file that cannot be handled is reported, and the others go on: nothing here keeps a
+//! session from travelling.
 
 pub mod approval;
 pub(crate) mod bundle_history;

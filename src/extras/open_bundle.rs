@@ -1,5 +1,5 @@
-//! A bundle of the store while a command works on it. Texts are read on demand, and all changes are
-//! written together.
+//! A bundle of the store while a command works on it. Texts are read on demand, and all changes
+//! are written together.
 
 use std::cell::RefCell;
 use std::collections::btree_map::Entry;
@@ -12,8 +12,8 @@ use crate::domain::id::MachineId;
 use crate::domain::path::RelativeName;
 use crate::extras::text_file::{InvalidText, TextFile};
 use crate::store::bundle::{
-    ExtrasBundle, MAX_FILES, MAX_SHELF_BYTES, MAX_SHELF_TEXT, MAX_TEXT_BYTES, StoredExtra,
-    in_the_way,
+    ExtrasBundle, MAX_BUNDLE_BYTES, MAX_BUNDLE_TEXT_BYTES, MAX_FILES, MAX_TEXT_BYTES, StoredExtra,
+    conflicting_name,
 };
 use crate::store::{Snapshot, StoreError, Transaction};
 
@@ -75,7 +75,8 @@ impl<'s> OpenBundle<'s> {
         })
     }
 
-    /// Returns the bundle `id` of those that are `open`; opens it as [`Self::open`] if it is not.
+    /// Returns the bundle `id` of those that are `open`; opens it as [`Self::open`] if it is
+    /// not.
     pub(crate) fn open_once<'o>(
         open: &'o mut BTreeMap<BundleId, Self>,
         snapshot: &'s Snapshot<'s>,
@@ -102,7 +103,7 @@ impl<'s> OpenBundle<'s> {
             return Ok(StoredVersion::Present { file, by });
         }
         let file = TextFile::from_stored(
-            &self.snapshot.extras(&self.id, name, stored)?,
+            &self.snapshot.extra_text(&self.id, name, stored)?,
             &stored.runs,
             stored.executable,
             &self.bundle.placeholders,
@@ -130,10 +131,9 @@ impl<'s> OpenBundle<'s> {
             self.bundle.placeholders.insert(key.clone(), set.clone());
         }
         let former = self.bundle.files.get(name);
-        let former_bytes = former.map_or(0, |former| former.json_bytes_at_most(name));
-        let bytes =
-            self.bundle.json_bytes_at_most() - former_bytes + stored.json_bytes_at_most(name);
-        if bytes > MAX_SHELF_BYTES {
+        let former_bytes = former.map_or(0, |former| former.max_json_bytes(name));
+        let bytes = self.bundle.max_json_bytes() - former_bytes + stored.max_json_bytes(name);
+        if bytes > MAX_BUNDLE_BYTES {
             return Err(BundleError::Crowded);
         }
 
@@ -150,7 +150,7 @@ impl<'s> OpenBundle<'s> {
         stored: &StoredExtra,
     ) -> Result<(), BundleError> {
         let files = &self.bundle.files;
-        if let Some(other) = in_the_way(files, name) {
+        if let Some(other) = conflicting_name(files, name) {
             return Err(BundleError::InTheWay(other.clone()));
         }
         if files.len() >= MAX_FILES && !files.contains_key(name) {
@@ -160,7 +160,7 @@ impl<'s> OpenBundle<'s> {
             return Err(BundleError::Large);
         }
         let former_bytes = files.get(name).map_or(0, |former| former.bytes);
-        if self.bundle.bytes() - former_bytes + stored.bytes > MAX_SHELF_TEXT {
+        if self.bundle.bytes() - former_bytes + stored.bytes > MAX_BUNDLE_TEXT_BYTES {
             return Err(BundleError::Heavy);
         }
         Ok(())
@@ -176,7 +176,7 @@ impl<'s> OpenBundle<'s> {
     /// Records that a text of another program was merged into the file.
     pub(crate) fn record_import(&mut self, name: &RelativeName, hash: &str) {
         if !self.bundle.was_imported(name, hash) {
-            self.bundle.note_import(name, hash);
+            self.bundle.record_import(name, hash);
             self.has_new_imports = true;
         }
     }
@@ -186,8 +186,8 @@ impl<'s> OpenBundle<'s> {
         self.bundle.files.get(name)?.day
     }
 
-    /// Drops the oldest plans over [`MOST_PLANS`] from a changed bundle, and returns their names.
-    /// They do not count as removed, so that machines that have them keep them.
+    /// Drops the oldest plans over [`MOST_PLANS`] from a changed bundle, and returns their
+    /// names. They do not count as removed, so that machines that have them keep them.
     pub(crate) fn drop_older_plans(&mut self) -> Vec<RelativeName> {
         if !self.is_changed() {
             return Vec::new();
@@ -223,10 +223,10 @@ impl<'s> OpenBundle<'s> {
         self.bundle.prune_placeholders();
         for name in &self.changed {
             match self.texts.get_mut().get(name) {
-                Some(file) => tx.put_extra(&self.id, name, file.text())?,
+                Some(file) => tx.write_extra(&self.id, name, file.text())?,
                 None => tx.remove_extra(&self.id, name),
             }
         }
-        tx.put_bundle(&self.id, &self.bundle)
+        tx.write_bundle(&self.id, &self.bundle)
     }
 }

@@ -1,4 +1,5 @@
-//! The directories of this machine whose files travel, one for each owner, and the files in them.
+//! The directories of this machine whose files travel, one for each owner, and the files in
+//! them.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -80,8 +81,8 @@ impl ExtrasOwner {
         }
     }
 
-    /// Returns the link that leads to the file, if any; links are not followed. The directory of
-    /// the client itself may be one, because the user named it.
+    /// Returns the link that leads to the file, if any; links are not followed. The directory
+    /// of the client itself may be one, because the user named it.
     pub(crate) fn link_to(&self, name: &RelativeName) -> Option<PathBuf> {
         let link = link_on_the_way(&self.directory, name);
         link.filter(|link| !self.bundle.is_user() || *link != self.directory)
@@ -112,8 +113,8 @@ impl ExtrasOwner {
 }
 
 impl OwnerFile<'_> {
-    /// Returns true if the owner of the file may execute it; `None`: this does not matter for its
-    /// kind, or the system does not know.
+    /// Returns true if the owner of the file may execute it; `None`: this does not matter for
+    /// its kind, or the system does not know.
     pub(crate) fn executable(&self) -> Option<bool> {
         let matters = self.kind == ExtraKind::Skills && knows_executables();
         matters.then(|| self.owner.listing.executable.contains(self.name))

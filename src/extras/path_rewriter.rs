@@ -47,7 +47,7 @@ impl PathRewriter {
             .into_iter()
             .collect();
         Self {
-            key: PlaceholdersKey::of(&here),
+            key: PlaceholdersKey::new(&here),
             collapser: Collapser::new(&here, &directories),
             exact: Expander::exact(&here),
             expanders: RefCell::default(),
@@ -84,7 +84,8 @@ impl PathRewriter {
         TextFile::new(lines, is_unterminated(local), sets)
     }
 
-    /// Number of lines that are kept as they were written, because they would not come back exactly.
+    /// Number of lines that are kept as they were written, because they would not come back
+    /// exactly.
     pub(crate) fn count_verbatim(&self, file: &TextFile) -> u64 {
         let plain = file.lines.iter().filter(|line| line.placeholders.is_none());
         plain
@@ -174,7 +175,8 @@ impl PathRewriter {
     }
 }
 
-/// Placeholder for the main checkout at `path`; `None` if another one is that directory already.
+/// Placeholder for the main checkout at `path`; `None` if another one is that directory
+/// already.
 fn repo_placeholder(placeholders: &Placeholders, path: &str) -> Option<Placeholder> {
     let repo = Placeholder::new(placeholders.system, REPO.parse().ok()?, path, None).ok()?;
     let is_taken = placeholders.get(REPO).is_some()

@@ -1,8 +1,9 @@
-//! Finds the project whose memory a directory of this machine holds, and the directory for a bundle.
+//! Finds the project whose memory a directory of this machine holds, and the directory for a
+//! bundle.
 //!
-//! A project is known by its git remote, else by the portable path of its main checkout. Must not
-//! decode the client's directory names: they follow from the working directories that sessions here
-//! and the client's own list of projects name.
+//! A project is known by its git remote, else by the portable path of its main checkout. Must
+//! not decode the client's directory names: they follow from the working directories that
+//! sessions here and the client's own list of projects name.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -98,7 +99,8 @@ impl<'a> ProjectFinder<'a> {
         if let Some(checkout) = checkout {
             return self.project_in(checkout);
         }
-        // A clone that was moved, or is on a disk that is not mounted, still belongs to its project.
+        // A clone that was moved, or is on a disk that is not mounted, still belongs to its
+        // project.
         let project = known.or_else(|| self.project_in(self.checkouts().get(name)?))?;
         Some(KnownProject {
             config: None,

@@ -185,7 +185,7 @@ impl Puller<'_> {
         }
     }
 
-    /// Returns the change to make, or the outcome to report if there is none.
+    /// Returns the change to make, or the outcome to report without one.
     fn change(
         &self,
         file: OwnerFile<'_>,

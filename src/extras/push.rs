@@ -1,6 +1,7 @@
 //! Commits the extras that changed on this machine to the store.
 //!
-//! Merges in the store what another machine changed meanwhile. Must not change files of this machine.
+//! Merges in the store what another machine changed meanwhile. Must not change files of this
+//! machine.
 
 use std::collections::BTreeSet;
 
@@ -105,7 +106,7 @@ fn commit(
     for bundle in changed {
         bundle.write(&mut tx)?;
     }
-    tx.put_machine(machine)?;
+    tx.write_machine(machine)?;
     let message = format!(
         "push from {}: {files} extra file{}",
         machine.name,

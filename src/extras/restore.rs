@@ -1,8 +1,8 @@
-//! Restores extras to the state of an earlier commit, as a change of this machine: a pull does not
-//! bring the newer state back, and the next push sends the restored one.
+//! Restores extras to the state of an earlier commit, as a change of this machine: a pull does
+//! not bring the newer state back, and the next push sends the restored one.
 //!
-//! Keeps files that are newer than the commit, and files that can run programs. The journal keeps
-//! what is replaced.
+//! Keeps files that are newer than the commit, and files that can run programs. The journal
+//! keeps what is replaced.
 
 use crate::domain::id::CommitId;
 use crate::extras::context::{ExtrasContext, OwnerReport};
@@ -21,7 +21,8 @@ use crate::workspace::error::SyncError;
 use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
 
-/// Restores extras to the state in `commit`. Without a journal, it only reports what it would do.
+/// Restores extras to the state in `commit`. Without a journal, it only reports what it would
+/// do.
 ///
 /// The caller has pushed the current state, so that the history has it.
 pub(crate) fn restore(
@@ -144,7 +145,8 @@ impl Restorer<'_> {
         Ok(Some(ExtraOutcome::PutBack))
     }
 
-    /// Reads the current versions and the text in the commit; `None`: the commit does not have it.
+    /// Reads the current versions and the text in the commit; `None`: the commit does not have
+    /// it.
     fn read(
         &self,
         file: OwnerFile<'_>,

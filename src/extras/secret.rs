@@ -26,8 +26,8 @@ const SECRET_PARTS: [&str; 9] = [
 /// Words in names that mark a secret; in longer words (`BYPASS`, `PATH`) they do not.
 const SECRET_WORDS: [&str; 3] = ["PASS", "PWD", "PAT"];
 
-/// Forms of secret values, as their issuers and RFC 7468 (PEM) describe them. A prefix alone does
-/// not match: a rule may search for it.
+/// Forms of secret values, as their issuers and RFC 7468 (PEM) describe them. A prefix alone
+/// does not match: a rule may search for it.
 static FORMS: LazyLock<[(&str, Regex); 5]> = LazyLock::new(|| {
     [
         (
@@ -54,8 +54,8 @@ static FROM_ENVIRONMENT: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a pattern that a test compiles")
 });
 
-/// Returns the reason why a file of this kind stays on its machine, if it seems to hold a secret.
-/// The reason never contains the secret.
+/// Returns the reason why a file of this kind stays on its machine, if it seems to hold a
+/// secret. The reason never contains the secret.
 pub(crate) fn find_secret(kind: ExtraKind, text: &str) -> Option<String> {
     if kind != ExtraKind::Settings {
         return None;

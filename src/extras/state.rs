@@ -1,7 +1,8 @@
-//! This machine's record of its files: the version of each that was last in sync, and its stamp.
+//! This machine's record of its files: the version of each that was last in sync, and its
+//! stamp.
 //!
-//! It tells which machine changed a file. If it is lost, nothing else is: differing files are then
-//! merged without a common base, and no missing file counts as removed.
+//! It tells which machine changed a file. If it is lost, nothing else is: differing files are
+//! then merged without a common base, and no missing file counts as removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -36,7 +37,8 @@ pub(crate) struct ExtrasState {
     /// Bundles without a directory here, and the stamp of the known working directories then.
     #[serde(rename = "without_place")]
     pub(crate) unplaced: BTreeMap<BundleId, String>,
-    /// Directories whose project is unknown, and the stamp of the known working directories then.
+    /// Directories whose project is unknown, and the stamp of the known working directories
+    /// then.
     #[serde(default)]
     pub(crate) unknown: BTreeMap<DirectoryName, String>,
     /// Keys of approved contents.
@@ -48,7 +50,7 @@ pub(crate) struct ExtrasState {
     /// Current head of the store.
     #[serde(skip)]
     head: Option<CommitId>,
-    /// Where the record is kept.
+    /// The directory of the record.
     #[serde(skip)]
     root: PathBuf,
     #[serde(skip)]
@@ -58,7 +60,7 @@ pub(crate) struct ExtrasState {
 /// A directory at the last scan.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DirectoryState {
-    /// Where its files are in the store.
+    /// The bundle of its files.
     #[serde(rename = "shelf")]
     pub(crate) bundle: Option<BundleId>,
     #[serde(default)]
@@ -99,7 +101,7 @@ pub(crate) struct FileState {
     pub(crate) left: Option<String>,
 }
 
-/// What a scan found of a file.
+/// A file as a scan found it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ScannedFile {
     /// `None`: the file is missing.
@@ -143,8 +145,8 @@ impl DirectoryState {
 }
 
 impl ExtrasState {
-    /// Reads the record in the state directory `dir`. It is empty if the file is missing, damaged
-    /// or about other `settings`.
+    /// Reads the record in the state directory `dir`. It is empty if the file is missing,
+    /// damaged or about other `settings`.
     pub(crate) fn load(dir: &Path, settings: &str) -> Self {
         let root = dir.join("prose");
         let saved = std::fs::read(root.join("state.json")).unwrap_or_default();
@@ -180,7 +182,8 @@ impl ExtrasState {
 
     /// Writes the record if it changed, and removes versions that nothing names.
     pub(crate) fn save(&mut self) -> Result<(), PathError> {
-        // If it has files, it is written whenever the head moved: the next command needs no look-up.
+        // If it has files, it is written whenever the head moved: the next command needs no
+        // look-up.
         let has_moved =
             !self.directories.is_empty() && self.head.is_some() && self.head != self.commit;
         if self.to_json() == self.saved && !has_moved {
@@ -221,8 +224,8 @@ impl ExtrasState {
         version.map(|version| version.write(&versions)).transpose()
     }
 
-    /// Sets the bundle of a directory's files. If it is another one than before, or the directory
-    /// was created again, the files have no base.
+    /// Sets the bundle of a directory's files. If it is another one than before, or the
+    /// directory was created again, the files have no base.
     pub(crate) fn assign_bundle(
         &mut self,
         directory: &str,
@@ -237,8 +240,8 @@ impl ExtrasState {
         state.mark = mark.or(state.mark);
     }
 
-    /// Forgets the files of a directory that is created again: those lost with the former one were
-    /// not removed on purpose.
+    /// Forgets the files of a directory that is created again: those lost with the former one
+    /// were not removed on purpose.
     pub(crate) fn reset_directory(&mut self, directory: &str) {
         if let Some(state) = self.directories.get_mut(directory) {
             *state = DirectoryState::empty(state.bundle.take());
@@ -292,8 +295,8 @@ impl ExtrasState {
         }
     }
 
-    /// Records that a file with this stamp is in sync with `base`; `None`: it is neither here nor
-    /// in the store.
+    /// Records that a file with this stamp is in sync with `base`; `None`: it is neither here
+    /// nor in the store.
     pub(crate) fn record(
         &mut self,
         directory: &str,
@@ -334,8 +337,8 @@ impl ExtrasState {
         Ok(())
     }
 
-    /// Records as [`Self::record`] a file that was pushed. If it had been restored, all machines
-    /// have that state now, so that an undo of it is one more change of this machine.
+    /// Records as [`Self::record`] a file that was pushed. If it had been restored, all
+    /// machines have that state now, so that an undo of it is one more change of this machine.
     pub(crate) fn record_pushed(
         &mut self,
         directory: &str,
@@ -353,8 +356,8 @@ impl ExtrasState {
         Ok(())
     }
 
-    /// Records that a file was restored here, and that this machine has seen `now`, the version in
-    /// the store.
+    /// Records that a file was restored here, and that this machine has seen `now`, the version
+    /// in the store.
     pub(crate) fn record_restored(
         &mut self,
         directory: &str,

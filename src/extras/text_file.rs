@@ -1,7 +1,7 @@
 //! A text in its portable form, line by line. Must not do I/O.
 //!
-//! Each line names the placeholders that it was collapsed with, because a merged text holds lines
-//! of several machines.
+//! Each line names the placeholders that it was collapsed with, because a merged text holds
+//! lines of several machines.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,8 +35,8 @@ pub(crate) struct TextFile {
     pub(crate) lines: Vec<TextLine>,
     /// The last line has no line end.
     pub(crate) unterminated: bool,
-    /// Its owner may execute it. `None`: unknown, because it is not a file of a skill, no machine
-    /// could tell, or an older ccsync stored it.
+    /// Its owner may execute it. `None`: unknown, because it is not a file of a skill, no
+    /// machine could tell, or an older ccsync stored it.
     pub(crate) executable: Option<bool>,
     /// The placeholders that its lines name.
     pub(crate) sets: BTreeMap<PlaceholdersKey, Placeholders>,
@@ -154,7 +154,8 @@ impl TextFile {
 
     /// The same text with the right to be executed that the file has here; `None`: unknown.
     ///
-    /// `false` is stored only if `before` states the right, so that existing bundles do not change.
+    /// `false` is stored only if `before` states the right, so that existing bundles do not
+    /// change.
     pub(crate) fn with_executable(mut self, before: Option<&Self>, here: Option<bool>) -> Self {
         let known = before.and_then(|before| before.executable);
         self.executable = match here {

@@ -1,5 +1,5 @@
-//! The versions of one file, here and in the store, and the decision which of them changed. Push
-//! and pull decide alike.
+//! The versions of one file, here and in the store, and the decision which of them changed.
+//! Push and pull decide alike.
 
 use std::error::Error;
 
@@ -33,7 +33,8 @@ pub(crate) struct Versions {
     pub(crate) theirs: StoredVersion,
     /// Stamp of the file here; `None`: it is missing.
     pub(crate) stamp: Option<FileStamp>,
-    /// The file here may be executed; `None`: this does not matter, or the system does not know.
+    /// The file here may be executed; `None`: this does not matter, or the system does not
+    /// know.
     pub(crate) executable: Option<bool>,
 }
 
@@ -48,7 +49,8 @@ pub(crate) enum Decision {
     Deleted,
     /// Only this machine changed or removed the file.
     Ours,
-    /// Only another machine changed or removed it; or it changed a file that this machine removed.
+    /// Only another machine changed or removed it; or it changed a file that this machine
+    /// removed.
     Theirs,
     /// Both changed it.
     Both,
@@ -146,8 +148,8 @@ impl Versions {
             .is_some_and(|base| stored.adds_nothing_to(&base.file));
         match (&self.ours, &self.base) {
             (LocalVersion::Missing, Some(base)) if is_base => {
-                // A missing directory is not a removal of its files, and neither is the clean-up of
-                // the client. A file that the user refused was never here.
+                // A missing directory is not a removal of its files, and neither is the
+                // clean-up of the client. A file that the user refused was never here.
                 let is_removal = file.owner.listing.is_there && !file.kind.is_cleared_up();
                 if is_removal && base.is_localized {
                     Decision::Ours
@@ -192,7 +194,8 @@ impl Versions {
         }
     }
 
-    /// Returns true if `local` is the `stored` content, and the file may be executed just as that.
+    /// Returns true if `local` is the `stored` content, and the file may be executed just as
+    /// that.
     fn equals(&self, stored: &TextFile, local: &str, file: OwnerFile<'_>) -> bool {
         let executable = self.executable;
         executable.is_none_or(|executable| executable == stored.is_program())

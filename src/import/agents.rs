@@ -1,8 +1,9 @@
-//! Reads the sub-agents that claude-session-sync keeps outside of sessions, and finds the session of
-//! each.
+//! Reads the sub-agents that claude-session-sync keeps outside of sessions, and finds the
+//! session of each.
 //!
-//! That program copies the client's directory `subagents/`. The records of a transcript there name
-//! their session, and its file name is that of the agent. Must not assign a file that tells neither.
+//! That program copies the client's directory `subagents/`. The records of a transcript there
+//! name their session, and its file name is that of the agent. Must not assign a file that
+//! tells neither.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! Imports a copy of the client's directory: its sessions are stored as if they were on this machine.
+//! Imports a copy of the client's directory: its sessions are stored as if they were on this
+//! machine.
 
 use chrono::{DateTime, Utc};
 
@@ -13,7 +14,6 @@ use crate::report::transfer::SkippedFile;
 use crate::session::discover::{LocalSession, discover};
 use crate::session::facts::{Facts, parse_time};
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
 use crate::workspace::open::Workspace;
 
 /// Imports every session of the copy; its paths are those of this machine.
@@ -35,7 +35,11 @@ pub(crate) fn import_client_copy(
     let mut sessions = Vec::new();
     for (id, session) in &found.sessions {
         let is_linked = session.directory.is_symlink() || session.transcript_path().is_symlink();
-        let excluded = || filter::exclude_reason(workspace, session, || newest_record(session));
+        let excluded = || {
+            workspace
+                .filter()
+                .copy_exclude_reason(session, || newest_record(session))
+        };
         let result = if is_linked {
             let reason = "not a plain file (links are not followed)".to_owned();
             Some(skipped_session(workspace, id, reason))

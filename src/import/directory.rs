@@ -1,5 +1,5 @@
-//! Lists and reads the directory of a source. Must not follow a link, write, or load a file that is
-//! too large.
+//! Lists and reads the directory of a source. Must not follow a link, write, or load a file
+//! that is too large.
 
 use std::fs::{self, File};
 use std::io::Read;

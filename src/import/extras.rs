@@ -1,10 +1,10 @@
-//! Reads the extras that claude-session-sync keeps in `shared_config/`, and finds the owner and the
-//! writer of each.
+//! Reads the extras that claude-session-sync keeps in `shared_config/`, and finds the owner and
+//! the writer of each.
 //!
-//! That program copies `CLAUDE.md`, plans and the directory `memory/` of each project byte for byte,
-//! without placeholders. A memory's directory has the client's name of the path with placeholders.
-//! `memory/_paths.json` was derived from directory names, in which a `-` may stand for any
-//! character: the paths that sessions name have precedence.
+//! That program copies `CLAUDE.md`, plans and the directory `memory/` of each project byte for
+//! byte, without placeholders. A memory's directory has the client's name of the path with
+//! placeholders. `memory/_paths.json` was derived from directory names, in which a `-` may
+//! stand for any character: the paths that sessions name have precedence.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -170,8 +170,8 @@ impl SourceExtras {
         }
     }
 
-    /// Finds the project and the writers of each text. Leaves texts of unknown projects. `paths`
-    /// are paths of projects, with placeholders.
+    /// Finds the project and the writers of each text. Leaves texts of unknown projects.
+    /// `paths` are paths of projects, with placeholders.
     pub(crate) fn into_foreign_texts(
         self,
         paths: &[String],
@@ -208,9 +208,9 @@ fn memory_directory(source: &SourceDirectory, directory: &str) -> PathBuf {
     memories.join(directory)
 }
 
-/// Returns the machines that may have written a text, the most likely first: its last editor, then
-/// those whose directories it names. That program copies texts between machines, so each of them may
-/// have written a line.
+/// Returns the machines that may have written a text, the most likely first: its last editor,
+/// then those whose directories it names. That program copies texts between machines, so each
+/// of them may have written a line.
 fn likely_writers<'m>(text: &SourceText, machines: &'m [SourceMachine]) -> Vec<&'m SourceMachine> {
     let mut writers: Vec<&SourceMachine> = machines.iter().collect();
     writers.sort_by_cached_key(|machine| {
@@ -223,8 +223,8 @@ fn likely_writers<'m>(text: &SourceText, machines: &'m [SourceMachine]) -> Vec<&
     writers
 }
 
-/// Finds the project whose memory is in `directory`: at one of the `paths` or above it, else at the
-/// guessed path.
+/// Finds the project whose memory is in `directory`: at one of the `paths` or above it, else at
+/// the guessed path.
 fn find_project<'m>(
     directory: &str,
     paths: &[String],

@@ -1,5 +1,5 @@
-//! Reads a stored transcript before it is staged: the placeholders in it, and the kind of system on
-//! which each line was written.
+//! Reads a stored transcript before it is staged: the placeholders in it, and the kind of
+//! system on which each line was written.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,8 +9,8 @@ use crate::import::text::{PathStyle, PlaceholderPaths, compact, find_hints};
 use crate::session::facts::Facts;
 use crate::sys::fs::PathError;
 
-/// Maximum number of stretches. A session moves between systems a few times; the rest counts as one
-/// stretch.
+/// Maximum number of stretches. A session moves between systems a few times; the rest counts as
+/// one stretch.
 const MAX_STRETCHES: usize = 64;
 
 /// Consecutive lines that were written on one kind of system.
@@ -27,7 +27,8 @@ pub(crate) struct ImportInventory {
     /// Placeholders in it.
     pub(crate) names: BTreeSet<String>,
     pub(crate) stretches: Vec<Stretch>,
-    /// Working directories with the placeholders of the source, and the time of the newest record.
+    /// Working directories with the placeholders of the source, and the time of the newest
+    /// record.
     pub(crate) facts: Facts,
 }
 
@@ -45,8 +46,8 @@ impl ImportInventory {
         Ok(inventory)
     }
 
-    /// Adds a line. One that does not tell belongs to the line before it; the first lines belong to
-    /// the one after them.
+    /// Adds a line. One that does not tell belongs to the line before it; the first lines
+    /// belong to the one after them.
     fn add_line(&mut self, style: Option<PathStyle>) {
         let is_full = self.stretches.len() >= MAX_STRETCHES;
         match self.stretches.last_mut() {

@@ -1,5 +1,5 @@
-//! Plans the import of all sessions before anything is stored: their order, and the machine that
-//! wrote each part.
+//! Plans the import of all sessions before anything is stored: their order, and the machine
+//! that wrote each part.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::import::directory::SourceDirectory;
 use crate::import::inventory::ImportInventory;
 use crate::import::lines::LineReader;
 use crate::import::metadata::SourceMetadata;
-use crate::import::session_list::{SessionCopy, SessionList, SkippedSession};
+use crate::import::session_list::{SessionCopy, SessionList, UnreadableSession};
 use crate::import::source_machine::{SourceMachine, find_by_path, find_writer};
 use crate::import::text::{PlaceholderPaths, local_line};
 use crate::report::transfer::{Outcome, SessionReport};
@@ -20,7 +20,6 @@ use crate::session::facts::{Facts, parse_time};
 use crate::store::Snapshot;
 use crate::sys::fs::PathError;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
 use crate::workspace::filter::ForeignSession;
 use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
@@ -110,7 +109,7 @@ impl ImportJob {
 
 pub(crate) struct ImportPlan {
     pub(crate) jobs: Vec<ImportJob>,
-    pub(crate) skipped: Vec<SkippedSession>,
+    pub(crate) skipped: Vec<UnreadableSession>,
 }
 
 impl ImportPlan {
@@ -133,7 +132,7 @@ impl ImportPlan {
                     }
                     jobs.push(job);
                 }
-                Err(e) => skipped.push(SkippedSession {
+                Err(e) => skipped.push(UnreadableSession {
                     session: copy.session,
                     reason: in_words(&e),
                 }),
@@ -142,8 +141,8 @@ impl ImportPlan {
         Ok(Self { jobs, skipped })
     }
 
-    /// Adds sub-agents to the jobs of their sessions. Leaves those whose session is neither at the
-    /// source nor in the store, or is excluded.
+    /// Adds sub-agents to the jobs of their sessions. Leaves those whose session is neither at
+    /// the source nor in the store, or is excluded.
     pub(crate) fn add_agents(
         &mut self,
         workspace: &Workspace<'_>,
@@ -201,7 +200,8 @@ fn refuse_session(
 ) -> Option<String> {
     match snapshot.manifest(session) {
         Ok(Some(manifest)) => {
-            filter::not_brought(workspace, &manifest).map(|reason| reason.to_string())
+            let reason = workspace.filter().pull_exclude_reason(&manifest)?;
+            Some(reason.to_string())
         }
         Ok(None) => Some(format!(
             "its session {session} is neither at the source nor in the store"
@@ -330,7 +330,7 @@ fn excluded_outcome(
         bytes: job.bytes(),
         last_activity: facts.last_activity.as_deref().and_then(parse_time),
     };
-    let Some(reason) = filter::stranger_left_out(workspace, &foreign) else {
+    let Some(reason) = workspace.filter().foreign_exclude_reason(&foreign) else {
         return Ok(None);
     };
     let state = workspace.store.head_snapshot()?.state(&job.session)?;

@@ -30,14 +30,14 @@ pub(crate) fn list_machines(
     list
 }
 
-/// Lists the placeholders of the source for which this machine, or the machine of the same name in
-/// the store, has no directory.
+/// Lists the placeholders of the source for which this machine, or the machine of the same name
+/// in the store, has no directory.
 pub(crate) fn propose_placeholders(
     workspace: &Workspace<'_>,
     machines: &[SourceMachine],
 ) -> Result<Vec<PlaceholderProposal>, SyncError> {
     let mine = &workspace.ctx.settings.placeholders;
-    let (stored, _) = workspace.store.head_snapshot()?.machines()?;
+    let stored = workspace.store.head_snapshot()?.machines()?;
     // By machine and placeholder.
     let mut paths: BTreeMap<(Option<String>, String), Option<String>> = BTreeMap::new();
     for machine in machines {

@@ -1,5 +1,5 @@
-//! Reads what a store of claude-session-sync has besides sessions and texts: machines with their
-//! directories, last edits and locks.
+//! Reads what a store of claude-session-sync has in addition to sessions and texts: machines
+//! with their directories, last edits and locks.
 //!
 //! The fields are those of versions 0.1.0 to 0.3.0 (`docs/dev/import.md`). Unknown fields are
 //! ignored; an invalid file is skipped as a whole.

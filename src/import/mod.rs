@@ -1,10 +1,11 @@
-//! Imports sessions and extras from other tools: a store of claude-session-sync, or a copy of the
-//! client's directory. Must not write to the source, or trust anything in it unchecked.
+//! Imports sessions and extras from other tools: a store of claude-session-sync, or a copy of
+//! the client's directory. Must not write to the source, or trust anything in it unchecked.
 //!
 //! What cannot be imported is reported, and the rest is imported. `docs/dev/import.md` has the
 //! format of the other program.
 
 pub(crate) mod agents;
+pub(crate) mod claude_session_sync;
 pub(crate) mod client_copy;
 pub(crate) mod directory;
 pub(crate) mod extras;
@@ -15,7 +16,6 @@ pub(crate) mod machines;
 pub(crate) mod metadata;
 pub mod run;
 pub(crate) mod session_list;
-pub(crate) mod session_sync;
 pub mod source;
 pub(crate) mod source_machine;
 pub(crate) mod staging;

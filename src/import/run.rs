@@ -4,16 +4,16 @@ use crate::flows::push::add_merge_notes;
 use crate::flows::remote_sync::{
     FetchMode, FetchResult, fetch_if_reached, push_remaining_refs, send,
 };
+use crate::import::claude_session_sync::import_claude_session_sync;
 use crate::import::client_copy::import_client_copy;
-use crate::import::session_sync::import_session_sync;
 use crate::import::source::ImportSource;
 use crate::report::import::{ImportReport, Layout};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 
-/// Imports everything from `source` that this store does not have, and pushes it. A dry run does the
-/// same in a temporary store, and does not push.
+/// Imports everything from `source` that this store does not have, and pushes it. A dry run
+/// does the same in a temporary store, and does not push.
 ///
 /// # Errors
 /// An error that concerns the whole command; the report has those of single sessions.
@@ -27,7 +27,7 @@ pub fn import(
     let mut fetched = FetchResult::default();
     if dry_run {
         let scratch = opened.staging_dir.path().join("store");
-        workspace.store = workspace.store.scratch(&scratch)?;
+        workspace.store = workspace.store.create_scratch(&scratch)?;
     } else {
         // Without the newest state, sessions would become forks needlessly.
         fetched = fetch_if_reached(&mut workspace, FetchMode::Sessions)?;
@@ -35,7 +35,7 @@ pub fn import(
 
     let mut report = match opened.layout {
         Layout::Client => import_client_copy(&workspace, &opened)?,
-        Layout::Shared | Layout::PerMachine => import_session_sync(&mut workspace, &opened)?,
+        Layout::Shared | Layout::PerMachine => import_claude_session_sync(&mut workspace, &opened)?,
     };
     report.report.dry_run = dry_run;
 

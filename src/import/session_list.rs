@@ -1,4 +1,5 @@
-//! Lists the copies of sessions in a store of claude-session-sync, and reports everything else in it.
+//! Lists the copies of sessions in a store of claude-session-sync, and reports everything else
+//! in it.
 
 use std::path::PathBuf;
 
@@ -39,7 +40,7 @@ pub(crate) struct SessionCopy {
 
 /// A session that cannot be imported.
 #[derive(Debug)]
-pub(crate) struct SkippedSession {
+pub(crate) struct UnreadableSession {
     pub(crate) session: SessionId,
     pub(crate) reason: String,
 }
@@ -47,7 +48,7 @@ pub(crate) struct SkippedSession {
 #[derive(Debug, Default)]
 pub(crate) struct SessionList {
     pub(crate) copies: Vec<SessionCopy>,
-    pub(crate) skipped: Vec<SkippedSession>,
+    pub(crate) skipped: Vec<UnreadableSession>,
 }
 
 impl SessionList {
@@ -107,7 +108,7 @@ impl SessionList {
             EntryKind::File(bytes) => format!("transcript too large: {bytes} bytes"),
             _ => NOT_PLAIN.to_owned(),
         };
-        self.skipped.push(SkippedSession { session, reason });
+        self.skipped.push(UnreadableSession { session, reason });
     }
 }
 

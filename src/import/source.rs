@@ -1,5 +1,5 @@
-//! The source of an import: a directory, or a clone that is made for it; and the recognition of its
-//! layout.
+//! The source of an import: a directory, or a clone that is made for it; and the recognition of
+//! its layout.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::transport::url::RemoteUrl;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 
-/// Where to import from.
+/// The place to import from.
 #[derive(Debug, Clone)]
 pub enum ImportSource {
     /// A directory with a working tree, or a plain copy.
@@ -57,8 +57,8 @@ pub(crate) struct OpenedSource {
 }
 
 impl ImportSource {
-    /// Takes `text` as a directory with files in it, relative to `cwd`, else as an address that git
-    /// understands.
+    /// Takes `text` as a directory with files in it, relative to `cwd`, else as an address that
+    /// git understands.
     ///
     /// # Errors
     /// If it is neither.

@@ -1,5 +1,5 @@
-//! A machine of the source as a machine of this store: its id, its placeholders, and which lines it
-//! may have written.
+//! A machine of the source as a machine of this store: its id, its placeholders, and which
+//! lines it may have written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,8 +34,8 @@ pub(crate) struct SourceMachine {
 }
 
 impl SourceMachine {
-    /// Returns every machine that the source names anywhere; if there is none, an unknown one that
-    /// wrote all sessions.
+    /// Returns every machine that the source names anywhere. If it names no machine, an unknown
+    /// one wrote all sessions.
     pub(crate) fn all<'e>(
         metadata: &'e SourceMetadata,
         copies: &'e [SessionCopy],
@@ -113,8 +113,9 @@ impl SourceMachine {
         }
     }
 
-    /// Returns the portable path in this store of a path with placeholders of the source. Returns
-    /// `None` if this machine has no such placeholder, or the store would refuse the path.
+    /// Returns the portable path in this store of a path with placeholders of the source.
+    /// Returns `None` if this machine has no such placeholder, or the store would refuse the
+    /// path.
     pub(crate) fn portable(&self, path: &str) -> Option<PortablePath> {
         let placeholder = path.strip_prefix("{{").and_then(|p| p.split_once("}}"));
         let local = match placeholder {
@@ -138,7 +139,8 @@ impl SourceMachine {
     }
 }
 
-/// Returns the index of the machine whose directories contain `path`; of several, the preferred one.
+/// Returns the index of the machine whose directories contain `path`; of several, the preferred
+/// one.
 pub(crate) fn find_by_path(
     machines: &[SourceMachine],
     path: &str,
@@ -149,8 +151,8 @@ pub(crate) fn find_by_path(
         .or_else(|| machines.iter().position(|machine| machine.contains(path)))
 }
 
-/// Returns the index of the machine that wrote text with these placeholders: one of the right style,
-/// with the most of the placeholders; among equals the preferred one, then this machine.
+/// Returns the index of the machine that wrote text with these placeholders: one of the right
+/// style, with the most of the placeholders; among equals the preferred one, then this machine.
 pub(crate) fn find_writer(
     machines: &[SourceMachine],
     style: Option<PathStyle>,
@@ -171,7 +173,8 @@ pub(crate) fn find_writer(
     (0..machines.len()).rev().max_by_key(fitness)
 }
 
-/// Returns true if the source means this machine: the names agree, and so do the home directories.
+/// Returns true if the source means this machine: the names agree, and so do the home
+/// directories.
 fn is_this_machine(
     name: &str,
     paths: &BTreeMap<String, String>,

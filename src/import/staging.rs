@@ -1,5 +1,5 @@
-//! Writes a copy of a session to a private directory, as its machines had it. There the comparison
-//! and the collector find it like any session of this machine.
+//! Writes a copy of a session to a private directory, as its machines had it. There the
+//! comparison and the collector find it like any session of this machine.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -30,7 +30,7 @@ pub(crate) struct SourceTranscript<'a> {
     pub(crate) path: &'a Path,
     /// The machines that wrote its lines, in order.
     pub(crate) stretches: &'a [StagedLines<'a>],
-    /// All machines of the source: any of them may have brought the session to this machine.
+    /// All machines of the source: the session may have come to this machine from any of them.
     pub(crate) machines: &'a [SourceMachine],
     /// The directory in the client if no record names a working directory.
     pub(crate) fallback_directory: &'a str,
@@ -50,8 +50,8 @@ pub(crate) enum Staged {
     Refused(&'static str),
 }
 
-/// Writes a transcript below `place`, which is emptied first. Lines that `snapshot` has in another
-/// spelling are written in that one.
+/// Writes a transcript below `place`, which is emptied first. Lines that `snapshot` has in
+/// another spelling are written in that one.
 pub(crate) fn stage(
     source: &SourceTranscript<'_>,
     place: &Path,
@@ -175,9 +175,9 @@ struct SourceLine {
 }
 
 impl SourceLine {
-    /// Returns true if `text`, a line of this store, is the same record: on the machine that wrote
-    /// it, or in the form that the other program would have made of it on one of its machines. A
-    /// `{{HOME}}` that the user typed counts as a directory.
+    /// Returns true if `text`, a line of this store, is the same record: on the machine that
+    /// wrote it, or in the form that the other program would have made of it on one of its
+    /// machines. A `{{HOME}}` that the user typed counts as a directory.
     fn is_same(&self, text: &[u8], machines: &[SourceMachine]) -> bool {
         let mut paths = machines.iter().map(|machine| &machine.json_paths);
         compact(text) == self.local || paths.any(|p| portable_line(text, p) == self.portable)
@@ -217,8 +217,9 @@ impl LocalLines<'_> {
 
 /// Writes the lines that the store has, in its spelling.
 ///
-/// The other program writes each record with other white space, and drops what is not a record. So
-/// its copy of a session that is here differs from it in every byte, though it has the same records.
+/// The other program writes each record with other white space, and drops what is not a record.
+/// So its copy of a session that is here differs from it in every byte, though it has the same
+/// records.
 fn write_stored_lines(
     source: &SourceTranscript<'_>,
     localizer: &Localizer,
@@ -240,7 +241,8 @@ fn write_stored_lines(
             let Some(text) = find_reading(&reader, piece.run, line, next, source.machines)? else {
                 return Ok(false);
             };
-            // The source dropped what is not a record, unless another program added the same text.
+            // The source dropped what is not a record, unless another program added the same
+            // text.
             if is_json(&text) || text == next.local {
                 lines.next()?;
             }

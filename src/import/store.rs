@@ -1,5 +1,5 @@
-//! Stores imported sessions by the rules of a push: a session is new, unchanged, a continuation or a
-//! fork.
+//! Stores imported sessions by the rules of a push: a session is new, unchanged, a continuation
+//! or a fork.
 
 use crate::domain::id::{CommitId, SessionId};
 use crate::flows::plan::{Differences, FileStep, compare_with, described};
@@ -48,7 +48,7 @@ pub(crate) fn store_or_skip(
         Err(e) if e.is_about_one_session() => in_words(&e),
         result => return result,
     };
-    tx.forget_incomplete_sessions()?;
+    tx.discard_incomplete_sessions()?;
     Ok(Some(skipped_session(workspace, session, reason)))
 }
 
@@ -99,14 +99,14 @@ pub(crate) fn commit(
         return Ok(());
     }
     if !tx.has_machine(&workspace.machine)? {
-        tx.put_machine(&workspace.machine)?;
+        tx.write_machine(&workspace.machine)?;
     }
     let snapshot = workspace.store.head_snapshot()?;
     for machine in machines.iter().filter(|m| m.id != workspace.machine.id) {
         // An unreadable record is replaced.
         let earlier = snapshot.machine(&machine.id).unwrap_or_default();
         let (id, placeholders) = (machine.id.clone(), machine.placeholders.clone());
-        tx.put_machine(&Machine {
+        tx.write_machine(&Machine {
             last_push: machine.last_push.clone(),
             ..Machine::renewed(earlier, id, &machine.name, placeholders)
         })?;

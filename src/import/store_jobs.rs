@@ -151,7 +151,7 @@ fn localizer_of(
 ) -> Result<Localizer, SyncError> {
     let ctx = workspace.ctx;
     let mine = &ctx.settings.placeholders;
-    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
+    let machines = workspace.store.head_snapshot()?.machines()?;
     let others = machines
         .into_iter()
         .filter(|other| other.id != machine.machine.id)

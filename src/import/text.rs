@@ -1,10 +1,11 @@
-//! Converts one line of a transcript between the form in which claude-session-sync stores it and the
-//! form in which the client wrote it. Pure.
+//! Converts one line of a transcript between the form in which claude-session-sync stores it
+//! and the form in which the client wrote it. Pure.
 //!
-//! That program reads each line as JSON, replaces directories by `{{NAME}}` in every string that is
-//! a value (not in names), and writes the record again with a space after each `,` and `:`. The
-//! import reverses both on bytes: it removes the white space between tokens, as the client writes,
-//! and replaces `{{NAME}}` by the directory. A line that is not JSON stays unchanged.
+//! That program reads each line as JSON, replaces directories by `{{NAME}}` in every string
+//! that is a value (not in names), and writes the record again with a space after each `,` and
+//! `:`. The import reverses both on bytes: it removes the white space between tokens, as the
+//! client writes, and replaces `{{NAME}}` by the directory. A line that is not JSON stays
+//! unchanged.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -59,7 +60,7 @@ impl PlaceholderPaths {
     }
 }
 
-/// What a line tells about the machine that wrote it.
+/// Hints in a line about the machine that wrote it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct LineHints {
     /// The known placeholders in it.
@@ -68,7 +69,8 @@ pub(crate) struct LineHints {
     pub(crate) style: Option<PathStyle>,
 }
 
-/// Converts a line of the source, without its line end, to what the machine with these paths wrote.
+/// Converts a line of the source, without its line end, to what the machine with these paths
+/// wrote.
 pub(crate) fn local_line(line: &[u8], paths: &PlaceholderPaths) -> Vec<u8> {
     convert(line, |value, local| expand(value, paths, local))
 }
@@ -97,8 +99,8 @@ pub(crate) fn compact(line: &[u8]) -> Vec<u8> {
     local_line(line, &PlaceholderPaths::default())
 }
 
-/// Removes the white space between the tokens of a line that is JSON, and writes each value with
-/// `write`.
+/// Removes the white space between the tokens of a line that is JSON, and writes each value
+/// with `write`.
 fn convert(line: &[u8], write: impl Fn(&[u8], &mut Vec<u8>)) -> Vec<u8> {
     if !is_json(line) {
         return line.to_vec();
@@ -332,7 +334,7 @@ mod tests {
             Some(PathStyle::Unix)
         );
         assert_eq!(of(r#"{"cwd": "{{HOME}}", "f": "{{HOME}}\nx"}"#), None);
-        assert_eq!(of(r#"{"cwd": "{{NOBODY}}\\app"}"#), None);
+        assert_eq!(of(r#"{"cwd": "{{UNKNOWN}}\\app"}"#), None);
         assert_eq!(
             find_hints(br#"["{{HOME}}","{{PROJECTS}}"]"#, &al()).names,
             ["HOME", "PROJECTS"]
@@ -389,7 +391,7 @@ mod tests {
         fn import_line_round_trips_through_other_program(value in any_value()) {
             let written = value.to_string();
             prop_assert_eq!(local(&spaced(&value), &PlaceholderPaths::default()), written.clone(), "white space");
-            // What looks like a placeholder before is all that cannot come back.
+            // A text that looks like a placeholder from the beginning cannot come back.
             prop_assume!(!written.contains("{{"));
             let stored = portable_line(spaced(&value).as_bytes(), &al());
             prop_assert_eq!(String::from_utf8(local_line(&stored, &al())).expect("text"), written);

@@ -1,4 +1,4 @@
-//! What an import did.
+//! The report of an import.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +17,13 @@ pub enum Layout {
     /// claude-session-sync without `sessions/_paths.json`: each machine has its copies, in
     /// `sessions/<machine>/<directory>/<id>.jsonl`.
     PerMachine,
-    /// A copy of the client's own directory, with `projects/`, and with the paths of this machine.
+    /// A copy of the client's own directory, with `projects/`, and with the paths of this
+    /// machine.
     Client,
 }
 
-/// The result of an import. Each of the `found` sessions is either in the report's `sessions` or
-/// counted in its `unchanged`.
+/// The result of an import. Each of the `found` sessions is either in the report's `sessions`
+/// or counted in its `unchanged`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ImportReport {
     /// The source, without secrets.

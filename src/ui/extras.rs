@@ -9,7 +9,7 @@ use crate::ui::style::{ATTENTION, paint};
 /// Maximum number of files named for one action; more are only counted.
 const MAX_NAMES: usize = 3;
 
-/// What was done, and in a dry run would be done.
+/// Words for the actions, and for the planned ones of a dry run.
 const ACTIONS: [(ExtraOutcome, &str, &str); 5] = [
     (ExtraOutcome::Sent, "pushed", "push"),
     (ExtraOutcome::Brought, "pulled", "pull"),
@@ -46,7 +46,7 @@ pub(crate) fn lines(bundle: &BundleReport, dry_run: bool, quiet: bool) -> Vec<St
     lines
 }
 
-/// Names the files with this outcome, or counts them; `None`: there are none.
+/// Names the files with this outcome, or counts them. Returns `None` if no file has it.
 fn names(bundle: &BundleReport, outcome: &ExtraOutcome) -> Option<String> {
     let files = bundle.files.iter().filter(|file| file.outcome == *outcome);
     let names: Vec<_> = files.map(|file| one_line(&file.name)).collect();

@@ -35,7 +35,7 @@ pub(crate) fn adopt_proposed_paths(
     fail_point("proposed paths are adopted");
     let head = workspace.store.head()?;
     let mut tx = workspace.store.begin(head.as_ref())?;
-    tx.put_proposed_paths(&workspace.machine.id, None)?;
+    tx.remove_proposed_paths(&workspace.machine.id);
     tx.commit(
         &workspace.author(),
         &format!("{} took over its paths", workspace.machine.name),

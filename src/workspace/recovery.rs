@@ -53,7 +53,7 @@ pub(crate) fn recover(
         store::remove_stale_locks_of_remote(remote)?;
     }
     if family.is_alone() {
-        store::remove_stale_locks_of_dead_processes(&store_path(ctx.env))?;
+        store::remove_stale_files(&store_path(ctx.env))?;
         lock.mark_clean();
     }
     fail_point("stale files are removed");

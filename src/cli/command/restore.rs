@@ -6,7 +6,7 @@ use crate::cli::error::{CliError, Kind};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::domain::when::{InvalidWhen, When};
-use crate::history::restore::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession};
+use crate::history::restoring::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession};
 use crate::report::transfer::{ExtraOutcome, ExtraReport};
 use crate::store::milestone::MilestoneName;
 use crate::sys::clock::{Clock, local_to_utc};

@@ -1,0 +1,102 @@
+//! Imports a store of claude-session-sync.
+
+use crate::extras::foreign::{ForeignText, import_texts};
+use crate::import::agents;
+use crate::import::directory::SourceDirectory;
+use crate::import::extras::SourceExtras;
+use crate::import::jobs::{ImportJob, ImportPlan};
+use crate::import::machines::{list_machines, propose_placeholders};
+use crate::import::metadata::SourceMetadata;
+use crate::import::session_list::SessionList;
+use crate::import::source::OpenedSource;
+use crate::import::source_machine::SourceMachine;
+use crate::import::store::{commit, empty_report, skipped_session};
+use crate::import::store_jobs::store_jobs;
+use crate::report::import::ImportReport;
+use crate::report::transfer::{ExtraOutcome, Report};
+use crate::workspace::error::SyncError;
+use crate::workspace::open::Workspace;
+
+/// Imports sessions, sub-agents and extras, and reports everything else.
+pub(crate) fn import_claude_session_sync(
+    workspace: &mut Workspace<'_>,
+    opened: &OpenedSource,
+) -> Result<ImportReport, SyncError> {
+    let ctx = workspace.ctx;
+    let mut source = SourceDirectory::new(&opened.root);
+    let metadata = SourceMetadata::read(&mut source, ctx.clock.now());
+    let list = SessionList::read(&mut source);
+    let extras = SourceExtras::read(&mut source);
+    let agents = agents::read(&mut source);
+    let machines = SourceMachine::all(
+        &metadata,
+        &list.copies,
+        extras.editors(),
+        ctx.env,
+        &ctx.settings,
+    );
+
+    let mut plan = ImportPlan::new(workspace, list, &metadata, &machines)?;
+    plan.add_agents(workspace, agents, &machines, &mut source)?;
+    let place = opened.staging_dir.path().join("staged");
+    store_jobs(workspace, &mut plan.jobs, &machines, &place)?;
+    let stored = workspace.store.head_snapshot()?.sessions()?;
+    for job in &mut plan.jobs {
+        if !stored.contains_key(&job.session) {
+            job.leave_agents(&mut source, "its session was not imported");
+        }
+    }
+
+    let mut report = empty_report(&opened.name, opened.layout);
+    let cwds = plan.jobs.iter().filter_map(|job| job.cwd.as_ref());
+    let paths: Vec<String> = metadata.projects.values().chain(cwds).cloned().collect();
+    let texts = extras.into_foreign_texts(&paths, &machines, &mut source);
+    import_extras(workspace, &texts, &mut report.report)?;
+
+    report.found = (plan.jobs.len() + plan.skipped.len()) as u64;
+    report.proposals = propose_placeholders(workspace, &machines)?;
+    report.machines = list_machines(&machines, &plan.jobs);
+    add_outcomes(&mut report.report, plan.jobs);
+    for skipped in plan.skipped {
+        let session = skipped_session(workspace, &skipped.session, skipped.reason);
+        report.report.sessions.push(session);
+    }
+    report.locks = metadata.locks;
+    report.edits = metadata.edits.into_values().collect();
+    (report.left, report.report.passed_over) = source.into_lists();
+    Ok(report)
+}
+
+/// Stores the extras in one commit.
+fn import_extras(
+    workspace: &Workspace<'_>,
+    texts: &[ForeignText],
+    report: &mut Report,
+) -> Result<(), SyncError> {
+    let base = workspace.store.head()?;
+    let mut tx = workspace.store.begin(base.as_ref())?;
+    let writers = import_texts(workspace, texts, &mut tx, report)?;
+    let files = report.extras.iter().flat_map(|bundle| &bundle.files);
+    let is_stored = |outcome: &ExtraOutcome| {
+        matches!(
+            outcome,
+            ExtraOutcome::Sent | ExtraOutcome::Merged | ExtraOutcome::BothKept
+        )
+    };
+    let files = files.filter(|file| is_stored(&file.outcome)).count();
+    let plural = if files == 1 { "" } else { "s" };
+    let message = format!("import: {files} extra file{plural}");
+    commit(workspace, tx, base.as_ref(), &writers, &message)
+}
+
+fn add_outcomes(report: &mut Report, jobs: Vec<ImportJob>) {
+    for job in jobs {
+        match job.outcome {
+            Some(mut session) => {
+                session.notes.extend(job.notes);
+                report.sessions.push(session);
+            }
+            None => report.unchanged += 1,
+        }
+    }
+}
