@@ -4,6 +4,7 @@
 //! refusal keeps the file of this machine until the stored one changes again. Must not print or
 //! ask.
 
+use crate::domain::error::error_chain;
 use crate::domain::extras::ExtraKind;
 use crate::domain::path::RelativeName;
 use crate::extras::change::FileChange;
@@ -17,7 +18,7 @@ use crate::extras::state::ExtrasState;
 use crate::extras::text_file::{InvalidText, TextFile, hash};
 use crate::extras::versions::{Decision, Versions};
 use crate::report::transfer::ExtraOutcome;
-use crate::session::materialise::Journal;
+use crate::session::journal::Journal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
@@ -102,7 +103,7 @@ pub fn apply(
                     state.approve(&change.approval);
                     result.applied.push(name);
                 }
-                Err(e) => result.skipped.push((name, e.in_words())),
+                Err(e) => result.skipped.push((name, error_chain(&e))),
             }
         } else if refused.contains(&pending.proposal.id) {
             keep(file, &pending.versions, &mut state)?;
@@ -185,7 +186,11 @@ impl<'u> UserFiles<'u> {
             {
                 let from = match &versions.theirs {
                     StoredVersion::Present { by, .. } => Some(by),
-                    _ => bundle.bundle.removed.get(name).map(|removed| &removed.by),
+                    _ => bundle
+                        .bundle
+                        .removed
+                        .get(name)
+                        .map(|removed| &removed.machine),
                 };
                 let from = from.map_or_else(String::new, |by| labels.one(by));
                 pending.push(PendingChange {

@@ -14,7 +14,7 @@ use crate::extras::path_rewriter::PathRewriter;
 use crate::extras::text_file::TextFile;
 use crate::extras::versions::skipped;
 use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport};
-use crate::session::extras::MAX_BYTES;
+use crate::session::extras::MAX_EXTRA_BYTES;
 use crate::store::bundle::ExtrasBundle;
 use crate::store::{Snapshot, StoreError, Transaction};
 use crate::workspace::error::SyncError;
@@ -186,7 +186,7 @@ impl BundleMerger<'_, '_> {
     /// Adds our change of a file to their bundle.
     fn merge_file(&mut self, name: &RelativeName) -> Result<(), BundleError> {
         let kind = if self.ours.id.is_user() {
-            ExtraKind::of_user_file(name.as_str())
+            ExtraKind::from_user_file(name.as_str())
         } else {
             Some(ExtraKind::Memory)
         };
@@ -247,7 +247,7 @@ impl BundleMerger<'_, '_> {
                 if is_base(&other) =>
             {
                 let removed = self.ours.bundle.removed.get(name);
-                let by = removed.map_or(&self.workspace.machine.id, |removed| &removed.by);
+                let by = removed.map_or(&self.workspace.machine.id, |removed| &removed.machine);
                 self.theirs.remove(name, by.clone());
                 Ok(())
             }
@@ -263,7 +263,7 @@ impl BundleMerger<'_, '_> {
         other: MergeSide<'_>,
     ) -> Result<(), BundleError> {
         let merged = merge(base.as_ref(), mine, other);
-        if merged.file.text().len() as u64 > MAX_BYTES {
+        if merged.file.text().len() as u64 > MAX_EXTRA_BYTES {
             self.keep_theirs(name, base, merge_too_large(other.machine));
             return Ok(());
         }

@@ -6,7 +6,7 @@ use crate::extras::state::{ExtrasState, ScannedFile};
 use crate::extras::text_file::hash;
 use crate::extras::versions::Versions;
 use crate::report::transfer::ExtraOutcome;
-use crate::session::materialise::Journal;
+use crate::session::journal::Journal;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::{FileStamp, knows_executables};
 use crate::workspace::error::SyncError;

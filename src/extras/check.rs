@@ -1,10 +1,10 @@
 //! Checks that all bundles in the store can be read and match their descriptions.
 
+use crate::domain::error::error_chain;
 use crate::extras::open_bundle::OpenBundle;
 use crate::report::verification::ExtrasCheck;
 use crate::store::bundle::ExtrasBundle;
 use crate::store::{Store, StoreError};
-use crate::workspace::message::in_words;
 
 /// Reads every text of every bundle in the newest commit.
 pub(crate) fn check_bundles(store: &Store) -> Result<ExtrasCheck, StoreError> {
@@ -14,7 +14,7 @@ pub(crate) fn check_bundles(store: &Store) -> Result<ExtrasCheck, StoreError> {
         let bundle = match OpenBundle::open(&snapshot, &id, || ExtrasBundle::empty(None, None)) {
             Ok(bundle) => bundle,
             Err(e) => {
-                check.damage.push(in_words(&e));
+                check.damage.push(error_chain(&e));
                 continue;
             }
         };
@@ -24,7 +24,9 @@ pub(crate) fn check_bundles(store: &Store) -> Result<ExtrasCheck, StoreError> {
                     check.files += 1;
                     check.bytes += stored.bytes;
                 }
-                Err(e) => check.damage.push(format!("{id}/{name}: {}", in_words(&e))),
+                Err(e) => check
+                    .damage
+                    .push(format!("{id}/{name}: {}", error_chain(&e))),
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::extras::state::ExtrasState;
 use crate::extras::versions::skipped;
 use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport};
 use crate::session::extras::{
-    Listing, directories_with_memory, memory, memory_directory, users_files,
+    ExtrasListing, directories_with_memory, list_memory, list_user_files, memory_directory,
 };
 use crate::store::Snapshot;
 use crate::store::bundle::ExtrasBundle;
@@ -53,7 +53,7 @@ impl<'w> ExtrasContext<'w> {
                 bundle: BundleId::user(),
                 directory: env.claude_dir.clone(),
                 project: None,
-                listing: users_files(&env.claude_dir, kinds),
+                listing: list_user_files(&env.claude_dir, kinds),
             });
         }
         Ok(context)
@@ -63,7 +63,7 @@ impl<'w> ExtrasContext<'w> {
         let claude_dir = &self.workspace.ctx.env.claude_dir;
         for name in directories_with_memory(claude_dir)? {
             let directory = memory_directory(claude_dir, &name);
-            let listing = memory(&directory);
+            let listing = list_memory(&directory);
             if let Some(project) = self.finder.project(&name, &mut self.state) {
                 self.add_owner(ExtrasOwner {
                     name,
@@ -120,7 +120,7 @@ impl<'w> ExtrasContext<'w> {
                 directory: memory_directory(&self.workspace.ctx.env.claude_dir, &name),
                 name,
                 project: Some(project),
-                listing: Listing::default(),
+                listing: ExtrasListing::default(),
             });
         } else if !self.owners.iter().any(|owner| is_at_path(owner, bundle)) {
             self.reports.push(BundleReport {
@@ -164,7 +164,7 @@ pub(crate) struct OwnerReport<'o> {
 impl<'o> OwnerReport<'o> {
     /// Begins with the files that never travel.
     pub(crate) fn new(owner: &'o ExtrasOwner) -> Self {
-        let left = owner.listing.left.iter().map(|(path, reason)| {
+        let left = owner.listing.skipped.iter().map(|(path, reason)| {
             let reason = reason.clone();
             ExtraReport::new(path.display().to_string(), ExtraOutcome::Left { reason })
         });

@@ -20,7 +20,7 @@ use crate::extras::text_file::{TextFile, hash};
 use crate::extras::versions::skipped;
 use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport, Report};
 use crate::rewrite::expand_path;
-use crate::session::extras::{MAX_BYTES, too_large};
+use crate::session::extras::{MAX_EXTRA_BYTES, TOO_LARGE};
 use crate::store::bundle::ExtrasBundle;
 use crate::store::machine::Machine;
 use crate::store::{Snapshot, Transaction};
@@ -188,8 +188,8 @@ impl TextImporter<'_, '_> {
                         machine: &imported_label(&writer.name),
                     },
                 );
-                if merged.file.text().len() as u64 > MAX_BYTES {
-                    let reason = format!("merged with the stored text it would be {}", too_large());
+                if merged.file.text().len() as u64 > MAX_EXTRA_BYTES {
+                    let reason = format!("merged with the stored text it would be {}", TOO_LARGE);
                     return Err(ExtraOutcome::Skipped { reason });
                 }
                 let outcome = merged.outcome();
@@ -218,7 +218,7 @@ impl TextImporter<'_, '_> {
     ) -> Result<ExtraKind, ExtraOutcome> {
         let kind = match owner.project {
             Some(_) => Some(ExtraKind::Memory),
-            None => ExtraKind::of_user_file(text.name.as_str()),
+            None => ExtraKind::from_user_file(text.name.as_str()),
         };
         let reason = match kind.filter(|kind| !kind.can_run_code()) {
             Some(kind) if self.workspace.ctx.settings.extras.contains(&kind) => return Ok(kind),

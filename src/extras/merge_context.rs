@@ -14,7 +14,7 @@ use crate::extras::state::ExtrasState;
 use crate::extras::text_file::TextFile;
 use crate::extras::versions::{Versions, skipped};
 use crate::report::transfer::ExtraOutcome;
-use crate::session::extras::{MAX_BYTES, too_large};
+use crate::session::extras::{MAX_EXTRA_BYTES, TOO_LARGE};
 use crate::store::Snapshot;
 use crate::sys::signal;
 use crate::workspace::error::SyncError;
@@ -113,7 +113,7 @@ impl<'s> MergeContext<'s> {
         );
         let local = file.rewriter.expand(&merged.file);
         let local = local.map_err(|e| skipped(&e))?;
-        if local.len() as u64 > MAX_BYTES {
+        if local.len() as u64 > MAX_EXTRA_BYTES {
             return Err(merge_too_large(&their_label));
         }
         Ok(MergeResult {
@@ -129,7 +129,7 @@ pub(crate) fn merge_too_large(other: &str) -> ExtraOutcome {
     ExtraOutcome::Skipped {
         reason: format!(
             "merged with the changes of {other} it would be {}; shorten it here or there",
-            too_large()
+            TOO_LARGE
         ),
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use crate::domain::extras::{BundleId, ExtraKind, MOST_PLANS};
+use crate::domain::extras::{BundleId, ExtraKind, MAX_PLANS};
 use crate::domain::id::MachineId;
 use crate::domain::path::RelativeName;
 use crate::extras::text_file::{InvalidText, TextFile};
@@ -98,7 +98,7 @@ impl<'s> OpenBundle<'s> {
                 StoredVersion::Absent
             });
         };
-        let by = stored.by.clone();
+        let by = stored.machine.clone();
         if let Some(file) = self.texts.borrow().get(name).cloned() {
             return Ok(StoredVersion::Present { file, by });
         }
@@ -122,7 +122,7 @@ impl<'s> OpenBundle<'s> {
         day: Option<NaiveDate>,
     ) -> Result<(), BundleError> {
         let stored = StoredExtra {
-            day,
+            modified_on: day,
             ..file.to_stored(by)
         };
         self.check_names_and_sizes(name, &stored)?;
@@ -183,10 +183,10 @@ impl<'s> OpenBundle<'s> {
 
     /// The day of a stored plan.
     pub(crate) fn day(&self, name: &RelativeName) -> Option<NaiveDate> {
-        self.bundle.files.get(name)?.day
+        self.bundle.files.get(name)?.modified_on
     }
 
-    /// Drops the oldest plans over [`MOST_PLANS`] from a changed bundle, and returns their
+    /// Drops the oldest plans over [`MAX_PLANS`] from a changed bundle, and returns their
     /// names. They do not count as removed, so that machines that have them keep them.
     pub(crate) fn drop_older_plans(&mut self) -> Vec<RelativeName> {
         if !self.is_changed() {
@@ -194,12 +194,12 @@ impl<'s> OpenBundle<'s> {
         }
         let mut plans = Vec::new();
         for (name, stored) in &self.bundle.files {
-            if ExtraKind::of_user_file(name.as_str()) == Some(ExtraKind::Plans) {
-                plans.push((stored.day, name.clone()));
+            if ExtraKind::from_user_file(name.as_str()) == Some(ExtraKind::Plans) {
+                plans.push((stored.modified_on, name.clone()));
             }
         }
         plans.sort();
-        plans.truncate(plans.len().saturating_sub(MOST_PLANS));
+        plans.truncate(plans.len().saturating_sub(MAX_PLANS));
         let dropped: Vec<RelativeName> = plans.into_iter().map(|(_, name)| name).collect();
         for name in &dropped {
             self.bundle.files.remove(name);

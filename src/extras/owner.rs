@@ -10,7 +10,7 @@ use crate::domain::path::RelativeName;
 use crate::domain::placeholder::Placeholders;
 use crate::extras::path_rewriter::PathRewriter;
 use crate::extras::state::{DirectoryName, ExtrasState, KnownProject};
-use crate::session::extras::{Listing, link_on_the_way, path_of};
+use crate::session::extras::{ExtrasListing, extra_path, first_extra_link};
 use crate::store::bundle::ExtrasBundle;
 use crate::sys::fs::knows_executables;
 
@@ -21,7 +21,7 @@ pub(crate) struct ExtrasOwner {
     pub(crate) directory: PathBuf,
     /// The project whose memory it is; `None`: the files are the user's own.
     pub(crate) project: Option<KnownProject>,
-    pub(crate) listing: Listing,
+    pub(crate) listing: ExtrasListing,
 }
 
 /// A file of an owner that travels; it may be missing here or in the store.
@@ -51,7 +51,7 @@ impl ExtrasOwner {
     }
 
     pub(crate) fn path(&self, name: &RelativeName) -> PathBuf {
-        path_of(&self.directory, name)
+        extra_path(&self.directory, name)
     }
 
     /// Returns the file `name`, unless its kind is not among the `synced` ones.
@@ -75,7 +75,7 @@ impl ExtrasOwner {
         if name.as_str().split('/').any(|part| part.starts_with('.')) {
             None
         } else if self.bundle.is_user() {
-            ExtraKind::of_user_file(name.as_str())
+            ExtraKind::from_user_file(name.as_str())
         } else {
             Some(ExtraKind::Memory)
         }
@@ -84,7 +84,7 @@ impl ExtrasOwner {
     /// Returns the link that leads to the file, if any; links are not followed. The directory
     /// of the client itself may be one, because the user named it.
     pub(crate) fn link_to(&self, name: &RelativeName) -> Option<PathBuf> {
-        let link = link_on_the_way(&self.directory, name);
+        let link = first_extra_link(&self.directory, name);
         link.filter(|link| !self.bundle.is_user() || *link != self.directory)
     }
 
@@ -98,7 +98,7 @@ impl ExtrasOwner {
     /// Returns true if something that does not travel has this name.
     pub(crate) fn is_left(&self, name: &RelativeName) -> bool {
         let path = self.path(name);
-        self.listing.left.iter().any(|(left, _)| *left == path)
+        self.listing.skipped.iter().any(|(left, _)| *left == path)
     }
 
     /// Returns true if no file has changed since the last scan.

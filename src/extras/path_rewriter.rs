@@ -180,10 +180,9 @@ impl PathRewriter {
 fn repo_placeholder(placeholders: &Placeholders, path: &str) -> Option<Placeholder> {
     let repo = Placeholder::new(placeholders.system, REPO.parse().ok()?, path, None).ok()?;
     let is_taken = placeholders.get(REPO).is_some()
-        || placeholders
-            .placeholders
-            .iter()
-            .any(|other| other.path == repo.path || other.resolved.as_ref() == Some(&repo.path));
+        || placeholders.placeholders.iter().any(|other| {
+            other.directory == repo.directory || other.resolved.as_ref() == Some(&repo.directory)
+        });
     (!is_taken).then_some(repo)
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::domain::error::error_chain;
 use crate::domain::path::RelativeName;
 use crate::extras::approval::{approval_prefix, propose};
 use crate::extras::change::FileChange;
@@ -18,9 +19,8 @@ use crate::extras::versions::{Decision, Versions, skipped};
 use crate::report::transfer::{BundleReport, ExtraOutcome};
 use crate::session::SessionError;
 use crate::session::extras::memory_directory;
-use crate::session::materialise::Journal;
+use crate::session::journal::Journal;
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
 
 /// Pulls all extras. Without a journal, it only reports what it would do.
@@ -180,7 +180,7 @@ impl Puller<'_> {
                 Err(SessionError::Path(e).into())
             }
             Err(e) => Ok(ExtraOutcome::Skipped {
-                reason: format!("{}; pull again", in_words(&e)),
+                reason: format!("{}; pull again", error_chain(&e)),
             }),
         }
     }

@@ -4,6 +4,7 @@
 //! Keeps files that are newer than the commit, and files that can run programs. The journal
 //! keeps what is replaced.
 
+use crate::domain::error::error_chain;
 use crate::domain::id::CommitId;
 use crate::extras::context::{ExtrasContext, OwnerReport};
 use crate::extras::merge_context::MergeContext;
@@ -14,11 +15,10 @@ use crate::extras::state::ExtrasState;
 use crate::extras::versions::{Versions, skipped};
 use crate::report::transfer::{BundleReport, ExtraOutcome};
 use crate::session::SessionError;
-use crate::session::extras::mark_of;
-use crate::session::materialise::Journal;
+use crate::session::extras::DirectoryMark;
+use crate::session::journal::Journal;
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
 
 /// Restores extras to the state in `commit`. Without a journal, it only reports what it would
@@ -77,7 +77,7 @@ impl Restorer<'_> {
                 return Ok(report.finish());
             }
         }
-        if !owner.listing.is_there {
+        if !owner.listing.exists {
             state.reset_directory(&owner.name);
         }
         let workspace = self.now.workspace;
@@ -92,8 +92,8 @@ impl Restorer<'_> {
                 report.add(name.as_str(), outcome);
             }
         }
-        if !owner.listing.is_there {
-            state.set_mark(&owner.name, mark_of(&owner.directory));
+        if !owner.listing.exists {
+            state.set_mark(&owner.name, DirectoryMark::read(&owner.directory));
         }
         Ok(report.finish())
     }
@@ -136,7 +136,7 @@ impl Restorer<'_> {
                     return Err(SessionError::Path(e).into());
                 }
                 Err(e) => {
-                    let reason = format!("{}; restore again", in_words(&e));
+                    let reason = format!("{}; restore again", error_chain(&e));
                     return Ok(Some(ExtraOutcome::Skipped { reason }));
                 }
             }

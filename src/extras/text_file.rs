@@ -105,11 +105,11 @@ impl TextFile {
     }
 
     /// The description of its lines for the bundle; the text itself is [`Self::text`].
-    pub(crate) fn to_stored(&self, by: MachineId) -> StoredExtra {
+    pub(crate) fn to_stored(&self, machine: MachineId) -> StoredExtra {
         StoredExtra {
-            by,
+            machine,
             bytes: self.text().len() as u64,
-            day: None,
+            modified_on: None,
             executable: self.executable,
             runs: self.runs(),
         }

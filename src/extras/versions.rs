@@ -3,15 +3,15 @@
 
 use std::error::Error;
 
+use crate::domain::error::error_chain;
 use crate::extras::file_version::FileVersion;
 use crate::extras::open_bundle::{OpenBundle, StoredVersion};
 use crate::extras::owner::OwnerFile;
 use crate::extras::state::{ExtrasState, ScannedFile};
 use crate::extras::text_file::{InvalidText, TextFile, hash};
 use crate::report::transfer::ExtraOutcome;
-use crate::session::extras::{MAX_BYTES, read_text, too_large};
+use crate::session::extras::{ExtraText, MAX_EXTRA_BYTES, TOO_LARGE, read_text};
 use crate::sys::fs::FileStamp;
-use crate::workspace::message::in_words;
 
 /// A file on this machine.
 #[derive(Debug)]
@@ -150,7 +150,7 @@ impl Versions {
             (LocalVersion::Missing, Some(base)) if is_base => {
                 // A missing directory is not a removal of its files, and neither is the
                 // clean-up of the client. A file that the user refused was never here.
-                let is_removal = file.owner.listing.is_there && !file.kind.is_cleared_up();
+                let is_removal = file.owner.listing.exists && !file.kind.is_cleared_up();
                 if is_removal && base.is_localized {
                     Decision::Ours
                 } else {
@@ -206,7 +206,7 @@ impl Versions {
 /// The outcome for a file that an error concerns.
 pub(crate) fn skipped(error: &dyn Error) -> ExtraOutcome {
     ExtraOutcome::Skipped {
-        reason: in_words(error),
+        reason: error_chain(error),
     }
 }
 
@@ -230,7 +230,7 @@ impl LocalVersion {
         };
         let is_executable_as =
             |base: &FileVersion| executable.is_none_or(|executable| executable == base.executable);
-        if stamp.len <= MAX_BYTES
+        if stamp.len <= MAX_EXTRA_BYTES
             && let Some(known) = state.file(directory, file.name)
             && known.stamp == Some(stamp)
             && base.is_some_and(|base| {
@@ -240,14 +240,15 @@ impl LocalVersion {
             return Ok(Self::Unchanged);
         }
 
-        let text = if stamp.len > MAX_BYTES {
-            Err(too_large())
+        let text = if stamp.len > MAX_EXTRA_BYTES {
+            ExtraText::Unsuitable(TOO_LARGE)
         } else {
             read_text(&file.owner.path(file.name)).map_err(|e| skipped(&e))?
         };
         let local = match text {
-            Ok(local) => local,
-            Err(reason) => {
+            ExtraText::Text(local) => local,
+            ExtraText::Unsuitable(reason) => {
+                let reason = reason.to_owned();
                 let left = Some(reason.clone());
                 state.record_scan(directory, file.name, ScannedFile { left, ..scanned });
                 return Err(ExtraOutcome::Left { reason });

@@ -11,8 +11,10 @@ use crate::import::store::{
 };
 use crate::report::import::ImportReport;
 use crate::report::transfer::SkippedFile;
-use crate::session::discover::{LocalSession, discover};
-use crate::session::facts::{Facts, parse_time};
+use crate::session::LocalSession;
+use crate::session::discover::discover;
+use crate::session::facts::Facts;
+use crate::session::time::parse_time;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 

@@ -22,7 +22,7 @@ use crate::import::directory::{
 };
 use crate::import::metadata::MAX_TEXT_BYTES;
 use crate::import::source_machine::SourceMachine;
-use crate::session::extras::{memory, path_of, read_text};
+use crate::session::extras::{ExtraText, extra_path, list_memory, read_text};
 
 const DIRECTORY: &str = "shared_config";
 const CLAUDE_MD: &str = "CLAUDE.md";
@@ -98,7 +98,7 @@ impl SourceExtras {
         let directory = source.root().join(DIRECTORY);
         for (path, _) in source.plain_files_below(&directory.join("plans")) {
             let below = path.strip_prefix(&directory).ok().and_then(|p| p.to_str());
-            let name = below.filter(|name| ExtraKind::of_user_file(name).is_some());
+            let name = below.filter(|name| ExtraKind::from_user_file(name).is_some());
             let Some(name) = name.and_then(|name| RelativeName::new(name).ok()) else {
                 source.leave(&path, "not a plan");
                 continue;
@@ -129,8 +129,8 @@ impl SourceExtras {
     }
 
     fn read_memory(&mut self, source: &mut SourceDirectory, directory: &str) {
-        let listing = memory(&memory_directory(source, directory));
-        for (path, reason) in &listing.left {
+        let listing = list_memory(&memory_directory(source, directory));
+        for (path, reason) in &listing.skipped {
             source.leave(path, reason.clone());
         }
         let meta = read_meta(source, &format!("memory_meta/{directory}.json"));
@@ -151,12 +151,12 @@ impl SourceExtras {
             Some(directory) => memory_directory(source, directory),
             None => source.root().join(DIRECTORY),
         };
-        let path = path_of(&place, &name);
+        let path = extra_path(&place, &name);
         match read_text(&path) {
-            Ok(Ok(text)) if self.bytes + text.len() as u64 > MAX_TOTAL_BYTES => {
+            Ok(ExtraText::Text(text)) if self.bytes + text.len() as u64 > MAX_TOTAL_BYTES => {
                 source.leave(&path, "too much text in total");
             }
-            Ok(Ok(text)) => {
+            Ok(ExtraText::Text(text)) => {
                 self.bytes += text.len() as u64;
                 self.texts.push(SourceText {
                     directory: directory.map(str::to_owned),
@@ -165,7 +165,7 @@ impl SourceExtras {
                     edit,
                 });
             }
-            Ok(Err(reason)) => source.leave(&path, reason),
+            Ok(ExtraText::Unsuitable(reason)) => source.leave(&path, reason),
             Err(e) => source.skip(&path, e.source.to_string()),
         }
     }
@@ -186,7 +186,7 @@ impl SourceExtras {
                 let by_likelihood = likely.iter().copied().chain(machines);
                 project = find_project(directory, paths, &self.guesses, by_likelihood);
                 if project.is_none() {
-                    let path = path_of(&memory_directory(source, directory), &text.name);
+                    let path = extra_path(&memory_directory(source, directory), &text.name);
                     source.leave(&path, "nothing says which project it belongs to");
                     continue;
                 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::domain::client_dir::client_dir_name;
+use crate::domain::error::error_chain;
 use crate::domain::id::SessionId;
 use crate::flows::plan::described;
 use crate::import::agents::{AgentFile, AgentFiles};
@@ -16,12 +17,12 @@ use crate::import::session_list::{SessionCopy, SessionList, UnreadableSession};
 use crate::import::source_machine::{SourceMachine, find_by_path, find_writer};
 use crate::import::text::{PlaceholderPaths, local_line};
 use crate::report::transfer::{Outcome, SessionReport};
-use crate::session::facts::{Facts, parse_time};
+use crate::session::facts::Facts;
+use crate::session::time::parse_time;
 use crate::store::Snapshot;
 use crate::sys::fs::PathError;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter::ForeignSession;
-use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
 
 /// The import of one copy of a session. Machines are indexes in the list of all machines.
@@ -134,7 +135,7 @@ impl ImportPlan {
                 }
                 Err(e) => skipped.push(UnreadableSession {
                     session: copy.session,
-                    reason: in_words(&e),
+                    reason: error_chain(&e),
                 }),
             }
         }
@@ -206,7 +207,7 @@ fn refuse_session(
         Ok(None) => Some(format!(
             "its session {session} is neither at the source nor in the store"
         )),
-        Err(e) => Some(in_words(&e)),
+        Err(e) => Some(error_chain(&e)),
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn propose_placeholders(
         let namesake = stored.iter().find(is_namesake);
         for placeholder in &machine.machine.placeholders.placeholders {
             let name = placeholder.name.as_str();
-            let path = Some(placeholder.path.clone());
+            let path = Some(placeholder.directory.clone());
             if let Some(other) = namesake.filter(|other| other.placeholders.get(name).is_none()) {
                 let key = (Some(other.name.clone()), name.to_owned());
                 paths.entry(key).or_insert(path.clone());
@@ -82,7 +82,10 @@ fn below_my_home(
 ) -> Option<String> {
     let theirs = &machine.machine.placeholders;
     let home = theirs.get(PlaceholderName::home().as_str())?.clone();
-    let portable = collapse_path(&Placeholders::new(theirs.system, [home]), &placeholder.path);
+    let portable = collapse_path(
+        &Placeholders::new(theirs.system, [home]),
+        &placeholder.directory,
+    );
     let path = expand_path(&portable, mine)?;
     (portable.as_str().starts_with("{{HOME}}/") && Path::new(&path).is_dir()).then_some(path)
 }

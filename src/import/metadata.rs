@@ -14,7 +14,7 @@ use crate::import::directory::{
     EntryKind, NOT_A_DIRECTORY, NOT_PLAIN, SourceDirectory, UNKNOWN_FILE,
 };
 use crate::report::import::{ForeignEdit, ForeignLock};
-use crate::session::facts::parse_time;
+use crate::session::time::parse_time;
 
 /// Maximum number of machines, and of placeholders of one machine.
 const MAX_ITEMS: usize = 1000;

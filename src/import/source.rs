@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::domain::error::UserError;
 use crate::import::directory::{EntryKind, SourceDirectory};
 use crate::report::import::Layout;
 use crate::sys::env::Env;
@@ -22,27 +23,27 @@ pub enum ImportSource {
     Remote(RemoteUrl),
 }
 
-/// Why nothing can be imported from there.
+/// Why nothing can be imported from a source.
 #[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// There is nothing, or no directory.
-    #[error("`{}` is no directory", path.display())]
+pub enum ImportError {
+    /// No directory is there.
+    #[error("cannot import `{}`: it is not a directory", path.display())]
     Missing {
         /// The path.
         path: PathBuf,
     },
-    /// It is a store of this program.
-    #[error("{source_name} is a store of ccsync")]
+    /// It is a store of ccsync.
+    #[error("cannot import {source_name}: it is a store of ccsync")]
     Ours {
-        /// Which, without secrets.
+        /// The source, without secrets.
         source_name: String,
     },
-    /// Nothing known.
+    /// Its layout is unknown.
     #[error(
-        "{source_name} is neither a store of claude-session-sync nor a copy of the client's directory"
+        "cannot import {source_name}: it is neither a store of claude-session-sync nor a copy of Claude Code's directory"
     )]
     Unknown {
-        /// Which, without secrets.
+        /// The source, without secrets.
         source_name: String,
     },
 }
@@ -93,7 +94,7 @@ impl ImportSource {
             }
         };
         if !path.is_dir() {
-            return Err(SourceError::Missing { path }.into());
+            return Err(ImportError::Missing { path }.into());
         }
         let name = self.name();
         let (root, layout) = recognize(&path, &name)?;
@@ -118,10 +119,10 @@ fn is_bare(path: &Path) -> bool {
 }
 
 /// Returns the top directory of the source, and its layout.
-fn recognize(path: &Path, name: &str) -> Result<(PathBuf, Layout), SourceError> {
+fn recognize(path: &Path, name: &str) -> Result<(PathBuf, Layout), ImportError> {
     let source = SourceDirectory::new(path);
     if source.is_file("ccsync.json") {
-        return Err(SourceError::Ours {
+        return Err(ImportError::Ours {
             source_name: format!("`{name}`"),
         });
     }
@@ -141,7 +142,7 @@ fn recognize(path: &Path, name: &str) -> Result<(PathBuf, Layout), SourceError> 
     if has_sessions(SourceDirectory::new(root)) {
         return Ok((root.to_owned(), Layout::Client));
     }
-    Err(SourceError::Unknown {
+    Err(ImportError::Unknown {
         source_name: format!("`{name}`"),
     })
 }
@@ -167,4 +168,22 @@ fn has_sessions(mut source: SourceDirectory) -> bool {
                 .iter()
                 .any(|entry| entry.name.ends_with(".jsonl"))
     })
+}
+
+impl UserError for ImportError {
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Ours { .. } => "use it as the remote with `ccsync init --remote URL`",
+            Self::Missing { .. } | Self::Unknown { .. } => {
+                "see what can be imported with `ccsync import --help`"
+            }
+        };
+        vec![hint.to_owned()]
+    }
+}
+
+impl From<ImportError> for SyncError {
+    fn from(error: ImportError) -> Self {
+        Self::Operation(Box::new(error))
+    }
 }

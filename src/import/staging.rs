@@ -14,15 +14,19 @@ use crate::import::lines::LineReader;
 use crate::import::metadata::MAX_TEXT_BYTES;
 use crate::import::source_machine::SourceMachine;
 use crate::import::text::{compact, is_json, local_line, portable_line};
+use crate::localize::error::StoredDataError;
 use crate::localize::localizer::{Localizer, Reader};
 use crate::localize::stored_text::StoredText;
-use crate::session::discover::{LocalSession, discover, projects_dir};
+use crate::session::LocalSession;
+use crate::session::discover::discover;
 use crate::session::facts::Facts;
+use crate::session::files::projects_dir;
 use crate::session::files::{file_path, transcript_path};
 use crate::store::Snapshot;
 use crate::store::manifest::Run;
 use crate::sys::fs::{AtomicFile, FileStamp, PathError, create_private_dir_all};
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 
 /// A transcript of the source, up to a certain line.
 pub(crate) struct SourceTranscript<'a> {
@@ -93,9 +97,7 @@ pub(crate) fn stage(
     let session = discover(place)?.sessions.remove(source.session);
     session
         .map(Staged::Session)
-        .ok_or_else(|| SyncError::NotHere {
-            session: source.session.clone(),
-        })
+        .ok_or_else(|| LookupScope::Here.no_session(source.session).into())
 }
 
 /// Copies files of sub-agents below `place`, which is emptied first, as a session without a
@@ -149,7 +151,7 @@ struct StagedTranscript {
 }
 
 impl StagedTranscript {
-    fn write_line(&mut self, line: &[u8]) -> Result<(), SyncError> {
+    fn write_line(&mut self, line: &[u8]) -> Result<(), StoredDataError> {
         if self.facts.cwds.is_empty() {
             self.facts.absorb(line);
         }
@@ -186,14 +188,14 @@ impl SourceLine {
 
 impl LocalLines<'_> {
     /// Returns the next line without consuming it.
-    fn peek(&mut self) -> Result<Option<&SourceLine>, SyncError> {
+    fn peek(&mut self) -> Result<Option<&SourceLine>, StoredDataError> {
         if self.peeked.is_none() {
             self.peeked = self.next()?;
         }
         Ok(self.peeked.as_ref())
     }
 
-    fn next(&mut self) -> Result<Option<SourceLine>, SyncError> {
+    fn next(&mut self) -> Result<Option<SourceLine>, StoredDataError> {
         if let Some(line) = self.peeked.take() {
             return Ok(Some(line));
         }
@@ -226,7 +228,7 @@ fn write_stored_lines(
     snapshot: &Snapshot<'_>,
     lines: &mut LocalLines<'_>,
     output: &mut StagedTranscript,
-) -> Result<(), SyncError> {
+) -> Result<(), StoredDataError> {
     // An unreadable manifest is reported by the comparison.
     let Ok(Some(manifest)) = snapshot.manifest(source.session) else {
         return Ok(());
@@ -262,7 +264,7 @@ fn find_reading(
     line: &[u8],
     next: &SourceLine,
     machines: &[SourceMachine],
-) -> Result<Option<Vec<u8>>, SyncError> {
+) -> Result<Option<Vec<u8>>, StoredDataError> {
     for reading in reader.readings(run) {
         let text = reader.read(run, reading, line)?;
         let text = text.strip_suffix(b"\n").unwrap_or(&text);

@@ -1,18 +1,18 @@
 //! Stores imported sessions by the rules of a push: a session is new, unchanged, a continuation
 //! or a fork.
 
+use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::flows::plan::{Differences, FileStep, compare_with, described};
 use crate::flows::store_session::SessionWriter;
 use crate::localize::local_copy::LocalCopy;
 use crate::report::import::{ImportReport, Layout};
 use crate::report::transfer::{Outcome, RemoteState, Report, SessionReport};
-use crate::session::discover::LocalSession;
+use crate::session::LocalSession;
 use crate::store::Transaction;
 use crate::store::machine::Machine;
 use crate::sys::signal;
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
 
 pub(crate) fn empty_report(source: &str, layout: Layout) -> ImportReport {
@@ -42,10 +42,10 @@ pub(crate) fn store_or_skip(
 ) -> Result<Option<SessionReport>, SyncError> {
     signal::check().inspect_err(|_| workspace.ctx.progress.end())?;
     let reason = match store(tx) {
-        Err(SyncError::ChangedAlready { .. }) => {
+        Err(SyncError::ChangedAlready(_)) => {
             "another copy of the session was imported: import again".to_owned()
         }
-        Err(e) if e.is_about_one_session() => in_words(&e),
+        Err(e) if e.is_about_one_session() => error_chain(&e),
         result => return result,
     };
     tx.discard_incomplete_sessions()?;
