@@ -14,6 +14,7 @@ use super::command::demo::DemoArgs;
 use super::command::doctor::DoctorArgs;
 use super::command::import::ImportArgs;
 use super::command::init::InitArgs;
+use super::command::install_docs::InstallDocsArgs;
 use super::command::list::ListArgs;
 use super::command::lock::LockArgs;
 use super::command::log::LogArgs;
@@ -36,11 +37,12 @@ use super::command::sync::SyncArgs;
 use super::command::undo::UndoArgs;
 use super::command::verify::VerifyArgs;
 use super::command::{
-    apply, completions, config, demo, doctor, import, init, list, lock, log, machine, man,
-    milestone, note, notes, pull, push, recover, repair, restore, resume, search, show, start,
+    apply, completions, config, demo, doctor, import, init, install_docs, list, lock, log, machine,
+    man, milestone, note, notes, pull, push, recover, repair, restore, resume, search, show, start,
     status, sync, undo, verify,
 };
 use super::error::CliError;
+use super::examples::help_section;
 use super::exit::Exit;
 
 /// Keep Claude Code sessions in a private git repository and continue them on any machine
@@ -48,7 +50,6 @@ use super::exit::Exit;
 #[command(
     name = "ccsync",
     version,
-    after_help = exit_codes(),
     max_term_width = 100,
     disable_help_subcommand = true
 )]
@@ -92,6 +93,7 @@ pub(super) enum Command {
     Import(ImportArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
+    InstallDocs(InstallDocsArgs),
     Demo(DemoArgs),
     Help(HelpArgs),
 }
@@ -115,7 +117,7 @@ const GROUPS: [(&str, &str); 5] = [
 
 /// Returns the command line with its commands in groups.
 pub(super) fn command_line() -> clap::Command {
-    let command = Cli::command();
+    let command = add_examples(Cli::command(), "");
     let template = format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{}{{options}}{{after-help}}",
         grouped_commands(&command)
@@ -146,10 +148,24 @@ fn grouped_commands(command: &clap::Command) -> String {
     text
 }
 
+/// Adds the examples to the help of a command and of all below it; `path` is its words.
+fn add_examples(command: clap::Command, path: &str) -> clap::Command {
+    let mut after_help = help_section(path);
+    if path.is_empty() {
+        after_help += &exit_codes();
+    }
+    command
+        .after_help(after_help)
+        .mut_subcommands(|subcommand| {
+            let path = format!("{path} {}", subcommand.get_name());
+            add_examples(subcommand, path.trim_start())
+        })
+}
+
 fn exit_codes() -> String {
-    let line = |exit: &Exit| format!("  {:>3}  {}", exit.code(), exit.meaning());
-    let lines: Vec<_> = Exit::ALL.iter().map(line).collect();
-    format!("Exit codes:\n{}", lines.join("\n"))
+    let line = |exit: &Exit| format!("\n  {:>3}  {}", exit.code(), exit.meaning());
+    let lines: String = Exit::ALL.iter().map(line).collect();
+    format!("\n\nExit codes:{lines}")
 }
 
 /// Runs a command.
@@ -180,8 +196,9 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Machine(args) => machine::run(args, app),
         Command::Apply(args) => apply::run(args, app),
         Command::Import(args) => import::run(args, app),
-        Command::Completions(args) => completions::run(args, command_line(), app),
+        Command::Completions(args) => completions::run(args, app),
         Command::Man(args) => man::run(args, command_line(), app),
+        Command::InstallDocs(args) => install_docs::run(args, command_line(), app),
         Command::Demo(args) => demo::run(args, app),
         Command::Help(_) => unreachable!("it is replaced by `--help` before anything runs"),
     }
