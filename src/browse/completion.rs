@@ -21,6 +21,9 @@ use crate::workspace::read_only::{MachineNames, Stored, machine_names, session_n
 /// Most bytes of a transcript that are read to find its title.
 const MAX_TITLE_BYTES: u64 = 256 << 10;
 
+/// Most sessions of the store that are offered. Each costs reading its manifest.
+const MAX_SESSIONS: usize = 5_000;
+
 /// Everything in the store that has a name.
 pub(crate) struct StoredNames {
     pub(crate) machines: Vec<Machine>,
@@ -70,7 +73,7 @@ pub(crate) fn sessions(ctx: &Context<'_>, prefix: &str) -> Result<Vec<SessionNam
         .collect();
     if let (Some(stored), Some(snapshot)) = (&stored, &snapshot) {
         let machines = machine_names(ctx, Some(snapshot))?;
-        for id in states.keys().filter(|id| is_wanted(id)) {
+        for id in states.keys().filter(|id| is_wanted(id)).take(MAX_SESSIONS) {
             let manifest = snapshot.manifest(id).ok().flatten();
             names.extend(manifest.map(|m| session_name(&stored.localizer, &m, &machines)));
         }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use clap::builder::Styles;
 use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
 use super::app::App;
 use super::args::GlobalArgs;
@@ -118,11 +119,29 @@ const GROUPS: [(&str, &str); 5] = [
 /// Returns the command line with its commands in groups.
 pub(super) fn command_line() -> clap::Command {
     let command = add_examples(Cli::command(), "");
+    let commands = complete_names(&command);
+    let complete = |c: clap::Command| c.mut_arg("command", |arg| arg.add(commands.clone()));
+    let command = command
+        .mut_subcommand("help", complete)
+        .mut_subcommand("man", complete);
     let template = format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{}{{options}}{{after-help}}",
         grouped_commands(&command)
     );
     command.help_template(template)
+}
+
+/// Completes the names of the commands.
+fn complete_names(command: &clap::Command) -> ArgValueCandidates {
+    let shown = command.get_subcommands().filter(|c| !c.is_hide_set());
+    let names = shown.map(|c| (c.get_name().to_owned(), c.get_about().cloned()));
+    let names: Vec<_> = names.collect();
+    ArgValueCandidates::new(move || {
+        let candidates = names.iter().cloned();
+        candidates
+            .map(|(name, about)| CompletionCandidate::new(name).help(about))
+            .collect()
+    })
 }
 
 /// Returns the commands for the help, followed by the heading of the options.
@@ -201,5 +220,55 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::InstallDocs(args) => install_docs::run(args, command_line(), app),
         Command::Demo(args) => demo::run(args, app),
         Command::Help(_) => unreachable!("it is replaced by `--help` before anything runs"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::examples::examples;
+
+    /// Returns the words of every command: ``, `push`, `lock show`, …
+    fn paths(command: &clap::Command, path: &str) -> Vec<String> {
+        let mut all = vec![path.to_owned()];
+        for subcommand in command.get_subcommands() {
+            let path = format!("{path} {}", subcommand.get_name());
+            all.extend(paths(subcommand, path.trim_start()));
+        }
+        all
+    }
+
+    /// Splits a line as a shell does; an example has no other quotes than these.
+    fn words(line: &str) -> Vec<String> {
+        let parts = line.split('"').zip([false, true].into_iter().cycle());
+        let words = parts.flat_map(|(part, is_quoted)| match is_quoted {
+            true => vec![part.to_owned()],
+            false => part.split_whitespace().map(str::to_owned).collect(),
+        });
+        words.collect()
+    }
+
+    #[test]
+    fn args_command_line_is_consistent() {
+        command_line().debug_assert();
+    }
+
+    #[test]
+    fn help_examples_are_two_or_three_and_parse() {
+        for path in paths(&command_line(), "") {
+            let examples = examples(&path);
+            assert!((2..=3).contains(&examples.len()), "{path}: {examples:?}");
+            for example in examples.iter().filter(|e| e.line.starts_with("ccsync")) {
+                let line = example.line.split(" | ").next().unwrap();
+                let parsed = command_line().try_get_matches_from(words(line));
+                assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+                assert!(
+                    line.starts_with(format!("ccsync {path}").trim_end()),
+                    "{line}"
+                );
+            }
+            let is_wide = |line: &str| line.chars().count() > 100;
+            assert!(!help_section(&path).lines().any(is_wide), "{path}");
+        }
     }
 }

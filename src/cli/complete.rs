@@ -120,6 +120,9 @@ fn machines() -> Vec<CompletionCandidate> {
 
 fn session_candidate(name: &SessionName, now: DateTime<Utc>) -> CompletionCandidate {
     let mut help = title(name.title.as_deref());
+    if name.fork_of.is_some() {
+        help += " (fork)";
+    }
     if let Some(path) = &name.project {
         help += &format!(", {}", project(path));
     }
