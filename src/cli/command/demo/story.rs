@@ -15,7 +15,7 @@ use crate::sys::process::Output;
 use crate::ui::format::short_id;
 use crate::ui::style::{HEADING, QUIET, paint};
 
-const FIRST: &str = "Why does the watering plan skip Sundays?";
+const FIRST: &str = "Fix the watering plan.";
 const SECOND: &str = "Print the plan as a table.";
 const THIRD: &str = "Thank you.";
 const ON_LAPTOP: &str = "Add a test for leap years.";
@@ -105,7 +105,7 @@ impl<'a> Stage<'a> {
             Name::Laptop,
             &["start"],
             FIRST,
-            "Its range starts on Monday; fixed.",
+            "It skipped Sundays; fixed.",
         )?;
         self.laptop.only_session()
     }
