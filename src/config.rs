@@ -626,7 +626,7 @@ mod tests {
     fn env(home: &Path) -> Env {
         Env {
             home: home.to_owned(),
-            system: System::of_build(),
+            system: System::current(),
             host_name: "desk".to_owned(),
             directory: None,
             host_mark: None,

@@ -182,7 +182,7 @@ fn foreign_files_huge_file_is_not_checked_out() {
     assert_clean(&a);
     assert!(!a.store().join("image").exists() && a.store().join("small").exists());
     assert_eq!(
-        a.ccsync(["verify", "--full", "--json"]).success().json()["objects"]["passed_over"],
+        a.ccsync(["verify", "--full", "--json"]).success().json()["objects"]["skipped_files"],
         1
     );
 }

@@ -19,8 +19,7 @@ use crate::store::manifest::Manifest;
 use crate::store::segment::count_lines;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
-use crate::workspace::filter::ExcludeReason;
+use crate::workspace::exclusion::ExcludeReason;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::{is_called, machine_names};
 
@@ -152,10 +151,10 @@ fn row(
         here: local.is_some(),
         in_store,
         fork_of: None,
-        left_out: local.and_then(|local| filter::left_out(workspace, local)),
+        left_out: local.and_then(|local| workspace.filter().push_exclude_reason(local)),
     };
     if let (Some(manifest), None) = (manifest, local) {
-        row.left_out = filter::not_brought(workspace, manifest);
+        row.left_out = workspace.filter().pull_exclude_reason(manifest);
     }
     if let Some(manifest) = manifest {
         row.project = workspace.localizer.project(manifest);

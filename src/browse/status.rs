@@ -77,14 +77,14 @@ pub fn status(ctx: &Context<'_>) -> Result<Status, SyncError> {
             matches!(session.outcome, Outcome::Excluded { .. })
         })
         .collect();
-    let (machines, _) = snapshot.machines()?;
+    let machines = snapshot.machines()?;
     let others = machines.iter().filter(|m| m.id != workspace.machine.id);
     Ok(Status {
         machine: workspace.machine.name.clone(),
         remote: remote_url(ctx.env, ctx.settings.remote.as_deref())?.to_string(),
         store: workspace.store.path().to_owned(),
         head: workspace.store.head()?,
-        queued_commits: workspace.store.unsent()?,
+        queued_commits: workspace.store.count_unpushed()?,
         last_push: workspace.machine.last_push.as_deref().and_then(parse_time),
         sessions_here: found.sessions.len() as u64,
         sessions_in_store: snapshot.sessions()?.len() as u64,

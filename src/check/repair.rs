@@ -196,7 +196,7 @@ impl Repairing<'_> {
     fn write_as_it_is(&self, name: &SessionFile, target: &Path) -> Result<(), SyncError> {
         let text = self.local.open(name, 0)?;
         let mut file = AtomicFile::create(target)?;
-        text.each_piece(|piece| Ok(file.put(piece)?))?;
+        text.each_piece(|piece| Ok(file.append(piece)?))?;
         file.commit()?;
         Ok(())
     }
@@ -216,12 +216,12 @@ impl Repairing<'_> {
                     fragments = Some(AtomicFile::create(&fragments_path(target))?);
                 }
                 if let Some(fragments) = &mut fragments {
-                    fragments.put(&healed.fragments)?;
+                    fragments.append(&healed.fragments)?;
                 }
             }
             match copy {
-                Some(copy) => file.put(&renamed(&healed.text, &self.session().id, copy))?,
-                None => file.put(&healed.text)?,
+                Some(copy) => file.append(&renamed(&healed.text, &self.session().id, copy))?,
+                None => file.append(&healed.text)?,
             }
             Ok(())
         })?;

@@ -20,14 +20,13 @@ use crate::report::verification::{
 use crate::session::discover::Discovery;
 use crate::session::live::live_sessions;
 use crate::session::repair::damaged_lines;
+use crate::store::SessionState;
 use crate::store::manifest::{Manifest, Segment, StoredFile, short_hash};
 use crate::store::segment::{count_lines, offset_after_lines};
-use crate::store::snapshot::SessionState;
 use crate::store::{BRANCH, ObjectCheck, Snapshot};
 use crate::sys::signal::{self, interrupted};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
 use crate::workspace::lookup::session_named;
 use crate::workspace::open::Workspace;
 
@@ -118,7 +117,9 @@ fn ask_remote(workspace: &Workspace<'_>) -> Result<Asked, SyncError> {
         Err(e) => return Err(e),
     };
     let standing = standing_of(workspace, head.as_ref(), known.as_ref(), now.as_ref())?;
-    let here = now.as_ref().is_none_or(|now| workspace.store.has(now));
+    let here = now
+        .as_ref()
+        .is_none_or(|now| workspace.store.has_commit(now));
     Ok(Asked {
         standing,
         seen_as: if here { now.clone() } else { known },
@@ -136,7 +137,7 @@ fn standing_of(
     let lost = match (known, now) {
         (None, _) => false,
         (Some(_), None) => true,
-        (Some(known), Some(now)) => store.has(now) && !store.contains(now, known)?,
+        (Some(known), Some(now)) => store.has_commit(now) && !store.contains(now, known)?,
     };
     if lost {
         return Ok(RemoteStanding::Lost {
@@ -153,14 +154,18 @@ fn standing_of(
         (Some(head), Some(now)) if head == now => RemoteStanding::UpToDate {
             commit: Some(now.clone()),
         },
-        (Some(head), Some(now)) if store.has(now) && store.contains(head, now)? => {
+        (Some(head), Some(now)) if store.has_commit(now) && store.contains(head, now)? => {
             RemoteStanding::Behind {
                 commit: Some(now.clone()),
                 commits: waiting(workspace, Some(head), Some(now))?,
             }
         }
         (_, Some(now)) => {
-            let common = if store.has(now) { Some(now) } else { known };
+            let common = if store.has_commit(now) {
+                Some(now)
+            } else {
+                known
+            };
             RemoteStanding::Ahead {
                 commit: now.clone(),
                 commits: waiting(workspace, head, common)?,
@@ -176,7 +181,7 @@ fn waiting(
     theirs: Option<&CommitId>,
 ) -> Result<u64, SyncError> {
     head.map_or(Ok(0), |head| {
-        Ok(workspace.store.commits_beyond(head, theirs)?)
+        Ok(workspace.store.count_commits_beyond(head, theirs)?)
     })
 }
 
@@ -293,7 +298,11 @@ impl Verifying<'_> {
             }
         }
         if let Some(session) = self.found.sessions.get(id) {
-            check.left_out = filter::left_out(self.workspace, session).map(|why| why.to_string());
+            check.left_out = self
+                .workspace
+                .filter()
+                .push_exclude_reason(session)
+                .map(|why| why.to_string());
             let local = LocalCopy {
                 session,
                 live: running,

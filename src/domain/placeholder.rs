@@ -109,8 +109,8 @@ impl System {
         if self.is_windows() { '\\' } else { '/' }
     }
 
-    /// The system this program was built for; WSL cannot be told at compile time and is `sys::env`'s business.
-    pub fn of_build() -> Self {
+    /// Returns the system that this program was built for; `sys::env` recognises WSL.
+    pub fn current() -> Self {
         if cfg!(windows) {
             Self::Windows
         } else if cfg!(target_os = "macos") {

@@ -11,8 +11,8 @@ use crate::domain::id::MachineId;
 use crate::domain::path::RelativeName;
 use crate::extras::text_file::{BadText, TextFile};
 use crate::store::bundle::{
-    ExtrasBundle, MAX_FILES, MAX_SHELF_BYTES, MAX_SHELF_TEXT, MAX_TEXT_BYTES, StoredExtra,
-    in_the_way,
+    ExtrasBundle, MAX_BUNDLE_BYTES, MAX_BUNDLE_TEXT_BYTES, MAX_FILES, MAX_TEXT_BYTES, StoredExtra,
+    conflicting_name,
 };
 use crate::store::{Snapshot, StoreError, Transaction};
 
@@ -102,7 +102,7 @@ impl<'s> OpenBundle<'s> {
                 by: stored.by.clone(),
             });
         }
-        let text = self.snapshot.extras(&self.id, name, stored)?;
+        let text = self.snapshot.extra_text(&self.id, name, stored)?;
         let doc = TextFile::of_stored(
             &text,
             &stored.runs,
@@ -124,7 +124,7 @@ impl<'s> OpenBundle<'s> {
         by: MachineId,
         day: Option<NaiveDate>,
     ) -> Result<(), BundleError> {
-        if let Some(other) = in_the_way(&self.bundle.files, name) {
+        if let Some(other) = conflicting_name(&self.bundle.files, name) {
             return Err(BundleError::InTheWay(other.clone()));
         }
         if self.bundle.files.len() >= MAX_FILES && !self.bundle.files.contains_key(name) {
@@ -138,7 +138,7 @@ impl<'s> OpenBundle<'s> {
             return Err(BundleError::Large);
         }
         let before = self.bundle.files.get(name).map_or(0, |before| before.bytes);
-        if self.bundle.bytes() - before + stored.bytes > MAX_SHELF_TEXT {
+        if self.bundle.bytes() - before + stored.bytes > MAX_BUNDLE_TEXT_BYTES {
             return Err(BundleError::Heavy);
         }
         // Those that nothing needs in the end are not written.
@@ -149,10 +149,8 @@ impl<'s> OpenBundle<'s> {
             .bundle
             .files
             .get(name)
-            .map_or(0, |former| former.json_bytes_at_most(name));
-        if self.bundle.json_bytes_at_most() - former + stored.json_bytes_at_most(name)
-            > MAX_SHELF_BYTES
-        {
+            .map_or(0, |former| former.max_json_bytes(name));
+        if self.bundle.max_json_bytes() - former + stored.max_json_bytes(name) > MAX_BUNDLE_BYTES {
             return Err(BundleError::Crowded);
         }
         self.bundle.files.insert(name.clone(), stored);
@@ -170,9 +168,9 @@ impl<'s> OpenBundle<'s> {
     }
 
     /// Takes note of a text of another program that has come into the file.
-    pub(crate) fn note_import(&mut self, name: &RelativeName, hash: &str) {
+    pub(crate) fn record_import(&mut self, name: &RelativeName, hash: &str) {
         if !self.bundle.was_imported(name, hash) {
-            self.bundle.note_import(name, hash);
+            self.bundle.record_import(name, hash);
             self.noted = true;
         }
     }
@@ -223,10 +221,10 @@ impl<'s> OpenBundle<'s> {
         self.bundle.prune_placeholders();
         for name in &self.changed {
             match self.texts.get_mut().get(name) {
-                Some(doc) => tx.put_extra(&self.id, name, doc.text())?,
+                Some(doc) => tx.write_extra(&self.id, name, doc.text())?,
                 None => tx.remove_extra(&self.id, name),
             }
         }
-        tx.put_bundle(&self.id, &self.bundle)
+        tx.write_bundle(&self.id, &self.bundle)
     }
 }

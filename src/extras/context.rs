@@ -32,7 +32,7 @@ pub(crate) fn load_state(workspace: &Workspace<'_>, head: Option<&CommitId>) -> 
         env.claude_dir.display()
     );
     let mut state = State::load(&env.dirs.state, &settings);
-    state.set_head(head, |commit| workspace.store.has(commit));
+    state.set_head(head, |commit| workspace.store.has_commit(commit));
     state
 }
 

@@ -9,24 +9,22 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::extras::{BundleId, ExtraKind, ProjectKey};
 use crate::domain::path::RelativeName;
-use crate::extras::approval::{Proposed, consents_to, proposed};
 use crate::extras::base::Base;
 use crate::extras::bundles::{OpenBundle, There};
+use crate::extras::change::{Proposed, carry_out, consents_to, proposed};
 use crate::extras::compare::{Decision, Here, NotCompared, Place, Sides};
 use crate::extras::context::{PlaceReport, load_state, places_here};
 use crate::extras::merge_context::MergeContext;
 use crate::extras::owners::Places;
 use crate::extras::push::{in_step, why};
-use crate::extras::state::{Found, State};
-use crate::extras::text_file::{PathRewriter, hash};
+use crate::extras::state::State;
+use crate::extras::text_file::PathRewriter;
 use crate::report::transfer::{BundleReport, ExtraOutcome};
 use crate::session::SessionError;
 use crate::session::extras::{Listing, link_on_the_way, memory_directory};
 use crate::session::materialise::Journal;
 use crate::store::Snapshot;
 use crate::store::bundle::ExtrasBundle;
-use crate::sys::fail_point::fail_point;
-use crate::sys::fs::{FileStamp, knows_executables};
 use crate::workspace::error::SyncError;
 use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
@@ -400,47 +398,4 @@ fn names_of(place: &Place, bundle: &OpenBundle<'_>, state: &State) -> BTreeSet<R
         .chain(bundle.bundle.files.keys())
         .cloned()
         .collect()
-}
-
-/// Makes a file here what it is to become, and remembers as what.
-pub(crate) fn carry_out(
-    journal: &Journal,
-    place: &Place,
-    name: &RelativeName,
-    expected: Option<FileStamp>,
-    change: &Proposed,
-    state: &mut State,
-) -> Result<(), SyncError> {
-    let path = place.path(name);
-    let Some((theirs, local)) = &change.becomes else {
-        if let Some(expected) = expected {
-            journal.remove(&path, &expected)?;
-            fail_point("a file beside sessions is removed");
-        }
-        return Ok(state.record(&place.name, name, None, None)?);
-    };
-    let executable = change.executable;
-    let is_executable_so = place.executable(name).is_none_or(|now| now == executable);
-    let is_there = expected.is_some()
-        && is_executable_so
-        && crate::sys::fs::read(&path).is_ok_and(|text| text == local.as_bytes());
-    let stamp = if is_there {
-        expected
-    } else {
-        Some(journal.write_text(&path, expected.as_ref(), local, executable)?)
-    };
-    fail_point("a file beside sessions is written");
-    state.record(&place.name, name, stamp, Some(theirs))?;
-    let executable = executable && knows_executables();
-    state.note(
-        &place.name,
-        name,
-        Found {
-            stamp,
-            hash: Some(hash(local)),
-            executable,
-            left: None,
-        },
-    );
-    Ok(())
 }

@@ -75,7 +75,7 @@ pub(crate) fn push(
         let settled = bundles.get(&bundle).cloned().unwrap_or_default();
         state.directories.entry(place).or_default().push_settled = Some(settled);
     }
-    fail_point("prose is committed");
+    fail_point("extras are committed");
     // The head has only gone on since.
     state.set_head(head.as_ref(), |_| true);
     state.save()?;
@@ -112,7 +112,7 @@ fn commit(
     for bundle in changed {
         bundle.write(&mut tx)?;
     }
-    tx.put_machine(machine)?;
+    tx.write_machine(machine)?;
     let message = format!(
         "push from {}: {files} file{} beside sessions",
         machine.name,

@@ -170,7 +170,7 @@ impl Restoring<'_> {
         };
         if !is_here {
             match journal.write_text(&place.path(name), sides.stamp.as_ref(), &text, false) {
-                Ok(_) => fail_point("a text beside sessions is put back"),
+                Ok(_) => fail_point("an extras file is restored"),
                 Err(SessionError::Path(e)) if e.is_full() => {
                     return Err(SessionError::Path(e).into());
                 }

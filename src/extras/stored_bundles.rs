@@ -155,7 +155,7 @@ fn merge_bundle(
     for (name, hashes) in &ours.bundle.imported {
         hashes
             .iter()
-            .for_each(|hash| theirs.note_import(name, hash));
+            .for_each(|hash| theirs.record_import(name, hash));
     }
     if theirs.is_changed() {
         theirs.write(tx)?;

@@ -216,7 +216,7 @@ impl PathRewriter {
         );
         let directories: Vec<String> = path.map(str::to_owned).into_iter().collect();
         Self {
-            key: PlaceholdersKey::of(&here),
+            key: PlaceholdersKey::new(&here),
             collapser: Collapser::new(&here, &directories),
             exact: Expander::exact(&here),
             expanders: RefCell::default(),

@@ -202,11 +202,11 @@ fn merge_commits(
                 Ok(None) => {}
                 Ok(Some(fork)) => drop(merged.forks.insert(session, fork)),
                 Err(SyncError::ChangedAlready { .. }) => {
-                    tx.forget_incomplete_sessions()?;
+                    tx.discard_incomplete_sessions()?;
                     merged.skipped.insert(session, LATER.to_owned());
                 }
                 Err(e) if e.is_about_one_session() => {
-                    tx.forget_incomplete_sessions()?;
+                    tx.discard_incomplete_sessions()?;
                     merged.skipped.insert(session, e.in_words());
                 }
                 Err(e) => return Err(e),
@@ -255,7 +255,7 @@ impl Sides<'_> {
     ) -> Result<Option<(SessionId, u64)>, SyncError> {
         match self.merge_session(tx, id) {
             Err(e) if e.is_about_one_session() => {
-                tx.forget_incomplete_sessions()?;
+                tx.discard_incomplete_sessions()?;
                 let Ok(Some(ours)) = self.ours.manifest(id) else {
                     return Err(e);
                 };
@@ -354,7 +354,7 @@ impl Sides<'_> {
         }
         adopt_description(&mut merged, ours);
         merged.prune_placeholders();
-        tx.put_manifest(&merged)?;
+        tx.write_manifest(&merged)?;
         Ok(None)
     }
 

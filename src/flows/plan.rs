@@ -286,12 +286,12 @@ fn is_superseded(
 ) -> Result<bool, SyncError> {
     let Some(stored) = manifest
         .file(name)
-        .filter(|file| !file.superseded.is_empty())
+        .filter(|file| !file.previous_hashes.is_empty())
     else {
         return Ok(false);
     };
     let bytes = crate::sys::fs::read(&local.path(name))?;
-    Ok(stored.superseded.contains(&portable_hash(
+    Ok(stored.previous_hashes.contains(&portable_hash(
         &workspace.localizer,
         &workspace.localizer.roots_of(manifest),
         &bytes,

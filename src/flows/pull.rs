@@ -30,8 +30,7 @@ use crate::sys::fail_point::fail_point;
 use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
-use crate::workspace::filter::ExcludeReason;
+use crate::workspace::exclusion::ExcludeReason;
 use crate::workspace::index::NotPulledSession;
 use crate::workspace::lookup::stored_named;
 use crate::workspace::open::Workspace;
@@ -268,9 +267,9 @@ impl<'a> Puller<'a> {
             return Ok(PullStep::Nothing);
         }
         if let Some(here) = here
-            && let Some(why) = self.unasked(|| filter::stays_here(workspace, here))
+            && let Some(why) = self.unasked(|| workspace.filter().local_only_reason(here))
         {
-            let project = filter::known_project(workspace, here);
+            let project = workspace.filter().project(here);
             let report = SessionReport {
                 project,
                 ..described(&workspace.localizer, id, None, not_brought(&why))
@@ -317,7 +316,8 @@ impl<'a> Puller<'a> {
             &manifest,
             compare_session(workspace, snapshot, &local)?,
         );
-        if let (PullStep::Fork(_), Some(why)) = (&step, filter::stays_here(workspace, here)) {
+        if let (PullStep::Fork(_), Some(why)) = (&step, workspace.filter().local_only_reason(here))
+        {
             return Ok(PullStep::Skip(format!(
                 "it went on differently here, and a fork would be pushed, but {why}"
             )));
@@ -387,13 +387,13 @@ impl<'a> Puller<'a> {
             )
         };
         let left_out = self
-            .unasked(|| filter::not_brought(workspace, manifest))
+            .unasked(|| workspace.filter().pull_exclude_reason(manifest))
             .map(|why| not_brought(&why));
         if let Some(outcome) =
             left_out.or_else(|| self.too_old(workspace, manifest.last_activity.as_deref()))
         {
             let report = listed(outcome);
-            let place = filter::place(workspace, manifest);
+            let place = workspace.filter().project_location(manifest);
             self.unbrought
                 .push(NotPulledSession::new(report.clone(), place, manifest));
             return Ok(PullStep::Listed(Box::new(report)));
@@ -427,13 +427,13 @@ impl<'a> Puller<'a> {
         session: &SessionId,
     ) -> Option<SessionReport> {
         let known = workspace.index.elsewhere(session)?;
-        if known.lies_at.is_none() && workspace.filter.asks_for_projects() {
+        if known.location.is_none() && workspace.rules.ask_for_projects() {
             return None;
         }
-        let left_out = self.unasked(|| filter::remembered_left_out(workspace, known));
+        let left_out = self.unasked(|| workspace.filter().known_exclude_reason(known));
         if left_out
             .as_ref()
-            .is_some_and(|why| !filter::is_still_left_out(workspace, known, why))
+            .is_some_and(|why| !workspace.filter().is_still_excluded(known, why))
         {
             return None;
         }
@@ -578,11 +578,11 @@ impl<'a> Puller<'a> {
                 }
                 Ok(_) => *step = PullStep::Nothing,
                 Err(SyncError::ChangedAlready { .. }) => {
-                    tx.forget_incomplete_sessions()?;
+                    tx.discard_incomplete_sessions()?;
                     later.push(id.clone());
                 }
                 Err(e) if e.is_about_one_session() => {
-                    tx.forget_incomplete_sessions()?;
+                    tx.discard_incomplete_sessions()?;
                     *step = PullStep::Skip(e.in_words());
                 }
                 Err(e) => return Err(e),

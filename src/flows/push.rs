@@ -21,8 +21,8 @@ use crate::sys::fail_point::fail_point;
 use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
-use crate::workspace::filter::{ExcludeReason, Selection};
+use crate::workspace::exclusion::ExcludeReason;
+use crate::workspace::filter::Selection;
 use crate::workspace::open::Workspace;
 
 /// Brings every session of this machine to the remote.
@@ -213,13 +213,13 @@ impl<'a> Plan<'a> {
         selection: &Selection,
     ) -> Result<Self, SyncError> {
         let live = live_sessions(&workspace.ctx.env.claude_dir);
-        let is_selected = selection.predicate(workspace);
+        let is_selected = workspace.filter().selected(selection);
         let (mut not_looked_at, mut left_out, mut chosen) =
             (BTreeSet::new(), Vec::new(), Vec::new());
         for session in found.sessions.values() {
             if !is_selected(session) {
                 not_looked_at.insert(session.id.clone());
-            } else if let Some(reason) = filter::left_out(workspace, session) {
+            } else if let Some(reason) = workspace.filter().push_exclude_reason(session) {
                 left_out.push(left_out_report(workspace, session, &reason)?);
             } else {
                 chosen.push(LocalCopy {
@@ -418,11 +418,11 @@ fn store_one(
             differences.down.is_empty() && differences.parted.is_none() && !local.live,
         ))),
         Err(SyncError::ChangedAlready { .. }) => {
-            tx.forget_incomplete_sessions()?;
+            tx.discard_incomplete_sessions()?;
             Ok(None)
         }
         Err(e) if e.is_about_one_session() => {
-            tx.forget_incomplete_sessions()?;
+            tx.discard_incomplete_sessions()?;
             Ok(Some((
                 skipped(workspace, &local.session.id, e.in_words()),
                 false,
@@ -458,7 +458,7 @@ pub(crate) fn left_out_report(
         reason: why.to_string(),
         stored,
     };
-    let project = filter::known_project(workspace, session);
+    let project = workspace.filter().project(session);
     Ok(SessionReport {
         project,
         ..described(&workspace.localizer, &session.id, None, outcome)
@@ -488,7 +488,7 @@ fn commit(
     ctx.progress.begin(Phase::Commit, 0, 0);
     let time = ctx.clock.now();
     machine.record_push(time);
-    tx.put_machine(machine)?;
+    tx.write_machine(machine)?;
     let stored = |o: &Outcome| {
         matches!(
             o,

@@ -93,7 +93,7 @@ fn take_over_damaged(workspace: &mut Workspace<'_>) -> Result<Merged, SyncError>
     for former in
         damaged_names(&store_path(workspace.ctx.env)).filter(|path| path.join(".git").is_dir())
     {
-        workspace.store.lend_objects_to(&former)?;
+        workspace.store.add_alternate(&former)?;
         let remote = workspace.remote_at(&former)?;
         let seen = workspace.store.remote_head()?;
         let fetched = remote.fetch(BRANCH);
@@ -110,7 +110,7 @@ fn take_over_damaged(workspace: &mut Workspace<'_>) -> Result<Merged, SyncError>
 /// A remote that cannot be reached is no error: the commits stay, and the next command sends them.
 pub(crate) fn send(workspace: &mut Workspace<'_>) -> Result<(RemoteState, Merged), SyncError> {
     let mut merged = Merged::default();
-    if workspace.store.unsent()? == 0 && !workspace.locks.wait_to_be_sent() {
+    if workspace.store.count_unpushed()? == 0 && !workspace.locks.wait_to_be_sent() {
         return Ok((RemoteState::NotContacted, merged));
     }
     let remote = workspace.remote()?;
@@ -151,7 +151,7 @@ pub(crate) fn send(workspace: &mut Workspace<'_>) -> Result<(RemoteState, Merged
     let reason = format!("other machines were faster {ATTEMPTS} times in a row");
     Ok((
         RemoteState::Queued {
-            commits: workspace.store.unsent()?,
+            commits: workspace.store.count_unpushed()?,
             reason,
         },
         merged,
@@ -269,7 +269,7 @@ pub(crate) fn queued(
     error: &RemoteError,
 ) -> Result<RemoteState, SyncError> {
     Ok(RemoteState::Queued {
-        commits: workspace.store.unsent()?,
+        commits: workspace.store.count_unpushed()?,
         reason: in_one_line(error),
     })
 }

@@ -24,7 +24,8 @@ use crate::rewrite::{TextKind, collapse_path, expand_path};
 use crate::session::discover::LocalSession;
 use crate::session::facts::{Facts, custom_title_file};
 use crate::session::turns::count_of_persons;
-use crate::store::manifest::{FORMAT, Manifest, StoredFile, Titles};
+use crate::store::FORMAT;
+use crate::store::manifest::{Manifest, StoredFile, Titles};
 use crate::store::segment::{count_lines, offset_after_lines};
 use crate::store::{Snapshot, Transaction};
 use crate::workspace::error::SyncError;
@@ -332,7 +333,7 @@ impl SessionWriter<'_> {
         );
         self.follow_repo(&mut draft);
         self.record_git(&mut draft.manifest, &draft.placeholders);
-        tx.put_manifest(&draft.manifest)?;
+        tx.write_manifest(&draft.manifest)?;
         Ok(draft)
     }
 
@@ -408,11 +409,11 @@ impl SessionWriter<'_> {
             former.extend_from_slice(&reader.read_preferred(piece.run, piece.text)?);
             Ok(true)
         })?;
-        file.supersede(earlier.file, hash(&former));
+        file.record_replaced(earlier.file, hash(&former));
         // What is stored now may have been stored before: it is the present again.
         let present = crate::sys::fs::read(&self.local.path(earlier.name))?;
         let present = hash(&present);
-        file.superseded.retain(|hash| *hash != present);
+        file.previous_hashes.retain(|hash| *hash != present);
         Ok(())
     }
 

@@ -12,7 +12,6 @@ use crate::flows::remote_sync::{
     FetchMode, FetchResult, fetch_before_push, fetch_if_reached, send,
 };
 use crate::report::transfer::{MachineName, RemoteState, Report};
-use crate::store::StoreError;
 use crate::store::milestone::{Milestone, MilestoneName};
 use crate::sys::fail_point::fail_point;
 use crate::workspace::context::Context;
@@ -60,14 +59,16 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
         mut merged,
         unreached,
     } = fetch_if_reached(&mut workspace, FetchMode::Sessions)?;
-    refuse_second(&workspace, name)?;
+    if workspace.store.milestones()?.is_taken(name)? {
+        return Err(SyncError::MilestoneExists { name: name.clone() });
+    }
     let found = workspace.discover()?;
     let mut pushed =
         Plan::make(&workspace, &found, &Selection::default())?.execute(&mut workspace)?;
     pushed.add_beside(std::mem::take(&mut merged.extras));
     pushed.add_beside(crate::extras::push::push(&mut workspace, false)?);
     add_merge_notes(&mut pushed, &workspace, merged)?;
-    fail_point("a milestone is about to be named");
+    fail_point("before a milestone is created");
     let head = workspace.store.head()?.ok_or(SyncError::EmptyStore)?;
     let milestone = Milestone::new(
         name.clone(),
@@ -76,7 +77,7 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
         workspace.machine.id.clone(),
     );
     let mut tx = workspace.store.begin(Some(&head))?;
-    tx.put_milestone(&milestone)?;
+    tx.write_milestone(&milestone)?;
     tx.commit(&workspace.author(), &format!("milestone {name}"), &[head])?;
     let (remote, merged) = send(&mut workspace)?;
     let renamed = merged
@@ -104,13 +105,10 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
 /// What concerns the whole command. One that cannot be read is passed over.
 pub fn milestones(ctx: &Context<'_>) -> Result<Vec<MilestoneRow>, SyncError> {
     let workspace = Workspace::open(ctx)?;
-    let (all, _) = workspace.store.head_snapshot()?.milestones()?;
-    let mut rows = all
-        .into_iter()
+    let all = workspace.store.milestones()?.all()?;
+    all.into_iter()
         .map(|milestone| row(&workspace, milestone))
-        .collect::<Result<Vec<_>, _>>()?;
-    rows.sort_by(|a, b| (b.time, a.name.as_str()).cmp(&(a.time, b.name.as_str())));
-    Ok(rows)
+        .collect()
 }
 
 /// The commit that a milestone names, if it is one of this store's history.
@@ -118,53 +116,28 @@ pub(crate) fn commit_of(
     workspace: &Workspace<'_>,
     name: &MilestoneName,
 ) -> Result<CommitId, SyncError> {
-    let none = || SyncError::NoSuchMilestone { name: name.clone() };
-    let milestone = match workspace.store.head_snapshot()?.milestone(name) {
-        Err(StoreError::Malformed { .. }) => None,
-        milestone => milestone?,
-    };
-    let commit = milestone.ok_or_else(none)?.commit;
-    let head = workspace.store.head()?.ok_or_else(none)?;
-    if workspace.store.has(&commit) && workspace.store.contains(&head, &commit)? {
-        Ok(commit)
+    let milestone = workspace.store.milestones()?.find(name)?;
+    let milestone = milestone.ok_or_else(|| SyncError::NoSuchMilestone { name: name.clone() })?;
+    if workspace.store.history().contains(&milestone.commit)? {
+        Ok(milestone.commit)
     } else {
         Err(SyncError::NoSuchCommit {
-            commit: commit.to_string(),
+            commit: milestone.commit.to_string(),
         })
-    }
-}
-
-fn refuse_second(workspace: &Workspace<'_>, name: &MilestoneName) -> Result<(), SyncError> {
-    let there = workspace.store.head_snapshot()?.milestone(name);
-    match there {
-        Ok(None) => Ok(()),
-        // Whatever it says, the name is taken.
-        Ok(Some(_)) | Err(StoreError::Malformed { .. }) => {
-            Err(SyncError::MilestoneExists { name: name.clone() })
-        }
-        Err(e) => Err(e.into()),
     }
 }
 
 fn row(workspace: &Workspace<'_>, milestone: Milestone) -> Result<MilestoneRow, SyncError> {
     let names = machine_names(workspace.ctx, Some(&workspace.store.head_snapshot()?))?;
-    let machine = MachineName {
-        name: names.get(&milestone.machine).cloned(),
-        id: milestone.machine,
-    };
-    let Milestone {
-        name, commit, time, ..
-    } = milestone;
-    let known = if workspace.store.has(&commit) {
-        workspace.store.snapshot(Some(&commit))?.sessions()?.len()
-    } else {
-        0
-    };
+    let sessions = workspace.store.milestones()?.count_sessions(&milestone)?;
     Ok(MilestoneRow {
-        name,
-        commit,
-        time,
-        machine,
-        sessions: known as u64,
+        name: milestone.name,
+        commit: milestone.commit,
+        time: milestone.time,
+        machine: MachineName {
+            name: names.get(&milestone.machine).cloned(),
+            id: milestone.machine,
+        },
+        sessions,
     })
 }

@@ -5,4 +5,5 @@ pub mod milestones;
 pub mod restore;
 pub mod restore_as_fork;
 pub mod restore_in_place;
+pub mod restoring;
 pub mod undo;

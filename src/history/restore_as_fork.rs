@@ -7,7 +7,7 @@ use crate::domain::session_file::SessionFile;
 use crate::flows::fork::{add_fork, restored_id};
 use crate::flows::pull::{Brought, apply_pull};
 use crate::flows::write_session::Writer;
-use crate::history::restore::{RestoreReport, RestoredSession, Restoring, Step, Target};
+use crate::history::restoring::{RestoreReport, RestoredSession, Restoring, Target};
 use crate::localize::stored_text::{LocalText, StoredText};
 use crate::session::discover::LocalSession;
 use crate::session::materialise::Journal;
@@ -36,13 +36,13 @@ impl Restoring<'_> {
         workspace: &mut Workspace<'_>,
         targets: Vec<Target>,
         report: &mut RestoreReport,
-    ) -> Result<(), SyncError> {
+    ) -> Result<Vec<AsFork>, SyncError> {
         let steps = self.plan(workspace, targets, report, Self::plan_fork)?;
         if !self.request.dry_run {
             store_forks(workspace, &steps)?;
             fail_point("restored forks are stored");
         }
-        self.carry_out(workspace, steps.into_iter().map(Step::AsFork), report)
+        Ok(steps)
     }
 
     /// None, where it is one of many: there is no need for a fork, because the store has no more of it.

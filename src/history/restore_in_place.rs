@@ -8,7 +8,7 @@ use crate::flows::plan::{Differences, FilePull, compare_with};
 use crate::flows::push::store_sessions;
 use crate::flows::store_session::is_stored;
 use crate::flows::write_session::{Writer, Writing};
-use crate::history::restore::{RestoreReport, RestoredSession, Restoring, Step, Target};
+use crate::history::restoring::{RestoreReport, RestoredSession, Restoring, Target};
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::stored_text::StoredText;
 use crate::report::transfer::Outcome;
@@ -21,7 +21,6 @@ use crate::store::Snapshot;
 use crate::store::manifest::Manifest;
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
@@ -48,12 +47,12 @@ impl Restoring<'_> {
         workspace: &mut Workspace<'_>,
         targets: Vec<Target>,
         report: &mut RestoreReport,
-    ) -> Result<(), SyncError> {
+    ) -> Result<Vec<InPlace>, SyncError> {
         let mut steps = self.plan(workspace, targets, report, Self::plan_in_place)?;
         if !self.request.dry_run {
             self.store_first(workspace, &mut steps, report)?;
         }
-        self.carry_out(workspace, steps.into_iter().map(Step::InPlace), report)
+        Ok(steps)
     }
 
     /// What has to be done to one session; none: it is as it was then, and would stay so.
@@ -169,7 +168,7 @@ impl Restoring<'_> {
             .iter()
             .for_each(|step| workspace.index.forget(&step.target.id));
         workspace.save()?;
-        fail_point("what is here is stored before a restore");
+        fail_point("local changes are stored before a restore");
         Ok(())
     }
 }
@@ -250,14 +249,14 @@ impl InPlace {
         };
         let then = workspace.store.snapshot(Some(&self.target.commit))?;
         let (_, now) = self.writing.carry_out(&writer, &then, id)?;
-        fail_point("a session is put back");
+        fail_point("a session is restored");
         let Some(mut now) = now else { return Ok(()) };
         for name in &self.excess {
             if let Some(stamp) = now.files.remove(name) {
                 journal.remove(&file_path(&now.directory, id, name), &stamp)?;
             }
         }
-        fail_point("what came later beside it is gone");
+        fail_point("newer files of a session are removed");
         now.files.retain(|name, _| !self.only_here.contains(name));
         match workspace.store.head_snapshot()?.state(id)? {
             Some(state) if state != self.target.state => workspace.held.hold(&now, state),
@@ -297,7 +296,7 @@ fn refuse_running(workspace: &Workspace<'_>, id: &SessionId) -> Result<(), SyncE
 
 /// What is here is stored, and pushed, before it is replaced. What the settings leave out is not; so it is not replaced.
 fn refuse_what_stays(workspace: &Workspace<'_>, here: &LocalSession) -> Result<(), SyncError> {
-    let Some(why) = filter::stays_here(workspace, here) else {
+    let Some(why) = workspace.filter().local_only_reason(here) else {
         return Ok(());
     };
     if is_stored(workspace, here)? {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::extras::ExtraKind as Kinds;
 use crate::domain::path::RelativeName;
-use crate::extras::foreign::{ForeignProject, ForeignText};
+use crate::extras::foreign_text::{ForeignProject, ForeignText};
 use crate::import::directory::{Directory, Kind, Named};
 use crate::import::origin::Origin;
 use crate::session::extras::{memory, path_of, read_text};

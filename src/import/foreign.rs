@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::domain::id::SessionId;
 use crate::import::directory::{Directory, Kind, Named};
-use crate::import::run::{Edit, ForeignLock};
+use crate::import::types::{Edit, ForeignLock};
 use crate::session::facts::parse_time;
 
 /// Nobody has more machines, or more placeholders on one.

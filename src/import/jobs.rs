@@ -18,7 +18,6 @@ use crate::session::facts::{Facts, parse_time};
 use crate::sys::fs::PathError;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::filter;
 use crate::workspace::filter::ForeignSession;
 use crate::workspace::open::Workspace;
 
@@ -274,7 +273,7 @@ fn left_out(
         bytes: copy.bytes,
         last_activity: facts.last_activity.as_deref().and_then(parse_time),
     };
-    let Some(why) = filter::stranger_left_out(workspace, &stranger) else {
+    let Some(why) = workspace.filter().foreign_exclude_reason(&stranger) else {
         return Ok(None);
     };
     let stored = workspace
@@ -355,7 +354,7 @@ pub(crate) fn add_agents(
                     format!("its session {session} is neither at the source nor in the store");
                 agents.leave_agents(directory, left, &reason);
             }
-            (None, Ok(Some(manifest))) => match filter::not_brought(workspace, &manifest) {
+            (None, Ok(Some(manifest))) => match workspace.filter().pull_exclude_reason(&manifest) {
                 Some(why) => agents.leave_agents(directory, left, &why.to_string()),
                 None => jobs.push(agents),
             },

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
 use crate::import::jobs::Job;
 use crate::import::origin::Origin;
-use crate::import::run::{ImportedMachine, Proposal};
+use crate::import::types::{ImportedMachine, Proposal};
 use crate::rewrite::{collapse_path, expand_path};
 use crate::store::machine::Machine;
 use crate::workspace::error::SyncError;
@@ -33,7 +33,7 @@ pub(crate) fn proposals(
     origins: &[Origin],
 ) -> Result<Vec<Proposal>, SyncError> {
     let mine = &workspace.ctx.settings.placeholders;
-    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
+    let machines = workspace.store.head_snapshot()?.machines()?;
     let mut proposals: Vec<Proposal> = Vec::new();
     for origin in origins {
         let namesake = |machine: &&Machine| {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::import::directory::{Directory, Kind, Named};
-use crate::import::run::Layout;
+use crate::import::types::Layout;
 use crate::sys::env::Env;
 use crate::sys::temp::StagingDir;
 use crate::transport::clone::clone;

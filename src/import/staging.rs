@@ -104,7 +104,7 @@ pub(crate) fn stage_agents<'f>(
         loop {
             match from.read(&mut piece).map_err(fail)? {
                 0 => break,
-                read => copy.put(&piece[..read])?,
+                read => copy.append(&piece[..read])?,
             }
         }
         copy.commit_without_sync()?;
@@ -130,8 +130,8 @@ impl Staged {
         if self.facts.cwds.is_empty() {
             self.facts.absorb(line);
         }
-        self.file.put(line)?;
-        Ok(self.file.put(b"\n")?)
+        self.file.append(line)?;
+        Ok(self.file.append(b"\n")?)
     }
 }
 

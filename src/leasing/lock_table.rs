@@ -92,7 +92,7 @@ impl FetchedLocks {
         Ok(Self {
             remote: found.locks,
             sightings,
-            strangers: found.strangers,
+            strangers: found.unknown_refs,
         })
     }
 

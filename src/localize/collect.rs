@@ -16,7 +16,7 @@ use crate::session::files::is_verbatim;
 use crate::session::repair::damaged_lines;
 use crate::store::Transaction;
 use crate::store::manifest::{Manifest, PlaceholdersKey, Run, StoredFile};
-use crate::store::segment::{FileBuilder, count_lines, offset_after_lines, whole_segments};
+use crate::store::segment::{FileBuilder, count_lines, full_segments, offset_after_lines};
 use crate::workspace::error::SyncError;
 
 /// Collapses the lines of one session on this machine.
@@ -75,7 +75,7 @@ impl<'a> Collector<'a> {
             localizer,
             collapser: localizer.collapser(placeholders, directories),
             prover: localizer.prover(placeholders),
-            placeholders: PlaceholdersKey::of(placeholders),
+            placeholders: PlaceholdersKey::new(placeholders),
             written_as,
         }
     }
@@ -212,7 +212,7 @@ pub(crate) fn resume(
     from: Continuation,
     emit: &mut dyn FnMut(usize, Vec<u8>),
 ) -> Result<FileBuilder, SyncError> {
-    let whole = whole_segments(stored.file, from.lines);
+    let whole = full_segments(stored.file, from.lines);
     let sealed: u64 = stored.file.segments[..whole].iter().map(|s| s.lines).sum();
     let (mut open, mut open_local) = (Vec::new(), Vec::new());
     let mut left = from.lines - sealed;
@@ -245,7 +245,7 @@ pub(crate) fn emitter<'a>(
     move |number, text| {
         if failure.is_none() {
             *failure = tx
-                .put_segment(session, name, number, text)
+                .write_segment(session, name, number, text)
                 .err()
                 .map(SyncError::from);
         }
@@ -259,7 +259,7 @@ pub(crate) fn share_segments(
     stored: &StoredText<'_>,
     lines: u64,
 ) -> Result<(), SyncError> {
-    for number in 0..whole_segments(stored.file, lines) {
+    for number in 0..full_segments(stored.file, lines) {
         tx.reuse_segment(
             (stored.snapshot, stored.manifest, stored.name),
             (session, stored.name),

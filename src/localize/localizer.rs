@@ -212,7 +212,7 @@ impl Localizer {
         placeholders: &Placeholders,
         directories: &[String],
     ) -> Arc<Collapser> {
-        let key = (PlaceholdersKey::of(placeholders), directories.to_vec());
+        let key = (PlaceholdersKey::new(placeholders), directories.to_vec());
         let mut collapsers = self
             .collapsers
             .lock()
@@ -229,7 +229,7 @@ impl Localizer {
 
     /// What proves that text collapsed with `roots` comes back.
     pub(crate) fn prover(&self, placeholders: &Placeholders) -> Arc<Expander> {
-        let key = (PlaceholdersKey::of(placeholders), Reading::Exact);
+        let key = (PlaceholdersKey::new(placeholders), Reading::Exact);
         let mut expanders = self
             .expanders
             .lock()

@@ -11,7 +11,7 @@ use crate::rewrite::TextKind;
 use crate::session::files::is_verbatim;
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, Run, Segment, StoredFile};
-use crate::store::segment::{LIMIT, count_lines, offset_after_lines, whole_lines_len};
+use crate::store::segment::{MAX_SEGMENT_BYTES, count_lines, offset_after_lines, whole_lines_len};
 use crate::sys::fs::PathError;
 use crate::workspace::error::SyncError;
 
@@ -159,7 +159,7 @@ pub(crate) fn segment_at(segments: &[Segment], lines: u64) -> (usize, u64) {
             start = (number, line);
         }
         // Only a line longer than a segment may be is cut: it goes on in the next one.
-        goes_on = segment.lines == 0 || segment.bytes >= LIMIT as u64;
+        goes_on = segment.lines == 0 || segment.bytes >= MAX_SEGMENT_BYTES as u64;
         line += segment.lines;
     }
     // Nothing is left to be read, unless segments are said to follow in which no line ends: those must be looked at.
@@ -330,7 +330,7 @@ mod tests {
             local_bytes: bytes,
             local_hash: String::new(),
         };
-        let limit = LIMIT as u64;
+        let limit = MAX_SEGMENT_BYTES as u64;
         // Ten lines; ten, of which the last goes on through two more segments; ten.
         let segments = [
             segment(9, 10),

@@ -79,7 +79,9 @@ pub struct Forgotten {
 pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let fetched = fetch_if_reached(&mut workspace, FetchMode::SessionsAndLocks)?;
-    let (machines, bad) = workspace.store.head_snapshot()?.machines()?;
+    let snapshot = workspace.store.head_snapshot()?;
+    let machines = snapshot.machines()?;
+    let bad = snapshot.unreadable_machines()?;
     let locks = locks(&workspace)?;
     let mut machines = rows(&workspace, &machines, &locks)?;
     machines
@@ -199,7 +201,7 @@ fn take_from_list(ctx: &Context<'_>, id: &MachineId) -> Result<RemoteState, Sync
 
 /// The one machine that is called so, or whose id begins so.
 fn named(workspace: &Workspace<'_>, name: &str) -> Result<Machine, SyncError> {
-    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
+    let machines = workspace.store.head_snapshot()?.machines()?;
     let is_id =
         |machine: &Machine| name.len() >= SHORTEST_ID && machine.id.as_str().starts_with(name);
     let mut found: Vec<Machine> = machines

@@ -20,7 +20,7 @@ pub(crate) fn free_name(wanted: &str, taken: &BTreeSet<String>) -> String {
 
 /// Returns the names of the machines other than `me`, in lower case.
 pub(crate) fn taken_names(store: &Store, me: &MachineId) -> Result<BTreeSet<String>, StoreError> {
-    let (machines, _) = store.head_snapshot()?.machines()?;
+    let machines = store.head_snapshot()?.machines()?;
     let others = machines.into_iter().filter(|machine| machine.id != *me);
     Ok(others.map(|machine| machine.name.to_lowercase()).collect())
 }

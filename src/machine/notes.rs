@@ -71,10 +71,10 @@ pub fn leave_note(
     );
     let head = workspace.store.head()?;
     let mut tx = workspace.store.begin(head.as_ref())?;
-    tx.put_note(&note)?;
+    tx.write_note(&note)?;
     if !tx.has_machine(&workspace.machine)? {
         // The other machines need the name of the author.
-        tx.put_machine(&workspace.machine)?;
+        tx.write_machine(&workspace.machine)?;
     }
     tx.commit(
         &workspace.author(),

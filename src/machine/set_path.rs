@@ -10,7 +10,7 @@ use crate::flows::remote_sync::{FetchMode, fetch, push_remaining_refs, send};
 use crate::report::transfer::RemoteState;
 use crate::store::StoreError;
 use crate::store::machine::ProposedPaths;
-use crate::store::manifest::{FORMAT, ManifestError};
+use crate::store::{FORMAT, ManifestError};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
@@ -45,7 +45,7 @@ fn propose_path(
     path: &str,
 ) -> Result<(), SyncError> {
     let snapshot = workspace.store.head_snapshot()?;
-    let (machines, _) = snapshot.machines()?;
+    let machines = snapshot.machines()?;
     let named: Vec<_> = machines
         .iter()
         .filter(|m| m.name == machine || m.id.as_str() == machine)
@@ -71,12 +71,12 @@ fn propose_path(
     proposed.insert(name, path.to_owned());
     let head = workspace.store.head()?;
     let mut tx = workspace.store.begin(head.as_ref())?;
-    tx.put_proposed_paths(
+    tx.write_proposed_paths(
         &target.id,
-        Some(&ProposedPaths {
+        &ProposedPaths {
             format: FORMAT,
             paths: proposed,
-        }),
+        },
     )?;
     tx.commit(
         &workspace.author(),

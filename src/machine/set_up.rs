@@ -236,7 +236,7 @@ pub fn set_up_by_default(
     interactive: bool,
 ) -> Result<SetUpReport, SyncError> {
     let store = store_path(env);
-    if !crate::store::belongs_to(&store, &embedded_remote_path(env)) {
+    if !crate::store::belongs_to_remote(&store, &embedded_remote_path(env)) {
         // Its sessions would go to a remote that nobody has chosen.
         return Err(SyncError::ConfigurationLost {
             path: config_path(env),
@@ -283,7 +283,7 @@ fn new_id() -> MachineId {
 /// How this machine is set up now; what was done for it is the caller's to say.
 fn report(workspace: &Workspace<'_>, remote: RemoteState) -> Result<SetUpReport, SyncError> {
     let settings = &workspace.ctx.settings;
-    let (machines, _) = workspace.store.head_snapshot()?.machines()?;
+    let machines = workspace.store.head_snapshot()?.machines()?;
     let others = machines
         .into_iter()
         .filter(|machine| machine.id != workspace.machine.id);

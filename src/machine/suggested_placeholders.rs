@@ -31,7 +31,7 @@ pub(crate) fn foreign_placeholders(
     workspace: &Workspace<'_>,
     placeholders: &Placeholders,
 ) -> Result<Vec<ForeignPlaceholder>, SyncError> {
-    let (mut machines, _) = workspace.store.head_snapshot()?.machines()?;
+    let mut machines = workspace.store.head_snapshot()?.machines()?;
     machines.retain(|machine| machine.id != workspace.ctx.settings.machine.id);
     machines.sort_by_cached_key(|machine| Reverse(machine.last_push.clone()));
     Ok(unknown_here(&machines, placeholders, &Path::is_dir))

@@ -1,10 +1,10 @@
 //! Finding every session of this machine: one `stat` per file, nothing is opened.
 
 use std::collections::{BTreeMap, HashSet};
-use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::SessionError;
@@ -12,8 +12,9 @@ use super::files::{self, ExternalDir, RESERVED, file_path, is_taken};
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::domain::session_file::SessionFile;
-use crate::sys::fs::{FileStamp, PathError, is_leftover};
-use crate::sys::parallel::{spread, worth};
+use crate::sys::fs::{FileStamp, PathError};
+use crate::sys::parallel::{in_order, useful_threads};
+use crate::sys::temp::is_temp_name;
 
 /// Why something beside a transcript is refused.
 const NOT_PLAIN: &str = "not a plain file (links are not followed)";
@@ -148,17 +149,18 @@ struct Scan {
 fn scan_projects(projects: &[PathBuf], apart: &[SessionsApart], wanted: Wanted<'_>) -> Vec<Scan> {
     /// A thread for fewer directories costs more than it saves.
     const PROJECTS_PER_THREAD: usize = 4;
-    let numbered: Vec<_> = projects.iter().enumerate().collect();
-    let threads = worth(projects.len(), PROJECTS_PER_THREAD).max(1);
-    let Ok(mut scans) = spread(&numbered, threads, |projects| {
-        Ok::<_, Infallible>(
-            projects
-                .map(|(number, project)| (*number, Scan::of(project, apart, wanted)))
-                .collect(),
-        )
-    });
-    scans.sort_by_key(|(number, _)| *number);
-    scans.into_iter().map(|(_, scan)| scan).collect()
+    let threads = useful_threads(projects.len(), PROJECTS_PER_THREAD);
+    let mut scans = Vec::with_capacity(projects.len());
+    in_order(
+        projects,
+        threads,
+        |queue| queue.each(|project| Scan::of(project, apart, wanted)),
+        &mut |scan| {
+            scans.push(scan);
+            ControlFlow::Continue(())
+        },
+    );
+    scans
 }
 
 impl Scan {
@@ -211,7 +213,7 @@ impl Scan {
             transcript.metadata()
         };
         let stamp = match metadata {
-            Ok(metadata) if metadata.is_file() => FileStamp::of(&metadata),
+            Ok(metadata) if metadata.is_file() => FileStamp::from_metadata(&metadata),
             Ok(_) => {
                 return self.refuse(Some(id), &transcript.path(), "not a plain file".to_owned());
             }
@@ -256,7 +258,7 @@ impl Scan {
                     .map(|(prefix, name)| format!("{prefix}{name}"));
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     directories.push((entry.path(), name.map(|name| name + "/")));
-                } else if !file_name.to_str().is_some_and(is_leftover) {
+                } else if !file_name.to_str().is_some_and(is_temp_name) {
                     match file_beside(&entry, name) {
                         Ok((name, stamp)) => drop(session.files.insert(name.into(), stamp)),
                         Err(reason) => self.refuse(Some(session.id.clone()), &entry.path(), reason),
@@ -324,7 +326,7 @@ fn file_beside(
     }
     let name =
         RelativeName::new(&name.ok_or("its name is not UTF-8")?).map_err(|e| e.to_string())?;
-    Ok((name, FileStamp::of(&metadata)))
+    Ok((name, FileStamp::from_metadata(&metadata)))
 }
 
 /// Files of a session whose transcript is not in `directory`: a pull that was killed came no further, or the transcript was removed and

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::discover::projects_dir;
 use crate::domain::extras::{ExtraKind, MOST_PLANS};
 use crate::domain::path::RelativeName;
-use crate::sys::fs::{FileStamp, PathError, is_executable, is_leftover};
+use crate::sys::fs::{FileStamp, PathError, is_executable};
+use crate::sys::temp::is_temp_name;
 
 /// The longest text that is taken.
 pub const MAX_BYTES: u64 = 1 << 20;
@@ -59,7 +60,7 @@ impl DirectoryMark {
             .and_then(|made| made.duration_since(UNIX_EPOCH).ok());
         let made_ns = made.and_then(|made| u64::try_from(made.as_nanos()).ok());
         Self {
-            inode: FileStamp::of(metadata).inode,
+            inode: FileStamp::from_metadata(metadata).inode,
             made_ns,
         }
     }
@@ -185,7 +186,7 @@ impl Listing {
                     continue;
                 }
             };
-            if entry.file_type().is_dir() || entry.file_name().to_str().is_some_and(is_leftover) {
+            if entry.file_type().is_dir() || entry.file_name().to_str().is_some_and(is_temp_name) {
                 continue;
             }
             let below = entry.path().strip_prefix(directory).ok().and_then(|below| {
@@ -213,7 +214,7 @@ impl Listing {
                 if is_skill && is_executable(&metadata) == Some(true) {
                     self.executable.insert(name.clone());
                 }
-                self.files.insert(name, FileStamp::of(&metadata));
+                self.files.insert(name, FileStamp::from_metadata(&metadata));
             }
         }
     }

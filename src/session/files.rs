@@ -10,7 +10,7 @@ use super::discover::projects_dir;
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::domain::session_file::SessionFile;
-use crate::sys::fs::is_leftover;
+use crate::sys::temp::is_temp_name;
 
 /// What begins the name of a file that does not lie beside the transcript.
 pub(super) const RESERVED: char = '@';
@@ -63,7 +63,7 @@ pub(super) fn is_taken(file: &str) -> bool {
     let part_of_name = |part: &str| matches!(part, "tmp" | "lock");
     !file.contains('/')
         && !file.starts_with('.')
-        && !is_leftover(file)
+        && !is_temp_name(file)
         && !file.split('.').skip(1).any(part_of_name)
 }
 

@@ -146,7 +146,7 @@ impl Journal {
         write: impl FnOnce(&mut Put<'_>) -> Result<(), E>,
     ) -> Result<FileStamp, E> {
         let mut file = AtomicFile::create(path).map_err(SessionError::from)?;
-        write(&mut |bytes| Ok(file.put(bytes)?))?;
+        write(&mut |bytes| Ok(file.append(bytes)?))?;
         self.replace(file, path, expected, modified)
     }
 
@@ -162,7 +162,7 @@ impl Journal {
         executable: bool,
     ) -> Result<FileStamp, SessionError> {
         let mut file = AtomicFile::create(path)?;
-        file.put(text.as_bytes())?;
+        file.append(text.as_bytes())?;
         if executable {
             file.make_executable()?;
         }
@@ -233,7 +233,7 @@ impl Journal {
             from,
         })?;
         let mut file = Appender::open(path, from).map_err(SessionError::from)?;
-        write(&mut |bytes| Ok(file.put(bytes)?))?;
+        write(&mut |bytes| Ok(file.append(bytes)?))?;
         if let Some(modified) = modified {
             file.set_modified(modified);
         }
@@ -257,7 +257,7 @@ impl Journal {
         })?;
         check_unchanged(path, Some(expected))?;
         remove_file_if_exists(path)?;
-        fail_point("a file is taken away");
+        fail_point("a file is removed");
         Ok(())
     }
 
@@ -407,7 +407,7 @@ fn take_back_all(
             Ok(fate) => fate,
             Err(e) => UndoAction::Blocked(in_words(&e)),
         };
-        fail_point("a change is taken back");
+        fail_point("a change is undone");
         let reason = match fate {
             UndoAction::Restored => {
                 undone.restored.push(entry.path);
@@ -433,7 +433,7 @@ fn take_back_all(
         left.push(entry);
     }
     left.reverse();
-    fail_point("the former journal goes");
+    fail_point("before a journal is replaced");
     if blocked
         || left.iter().any(|entry| {
             matches!(
@@ -761,7 +761,7 @@ mod tests {
         pull.enter();
         // The client goes on with the file, which is the kept one too where that is a link.
         let mut file = Appender::open(&pull.path, 3).unwrap();
-        file.put(b"er").unwrap();
+        file.append(b"er").unwrap();
         file.commit().unwrap();
         assert_eq!(pull.undo(), Some(Undone::default()));
         assert_eq!(read(&pull.path).unwrap(), b"older");

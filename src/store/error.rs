@@ -3,8 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::manifest::{FORMAT, ManifestError};
+use super::format::json::{FORMAT, ManifestError};
 use crate::domain::id::{CommitId, SessionId};
+use crate::sys::fs::PathError;
 
 /// What can go wrong with the store.
 #[derive(Debug, thiserror::Error)]
@@ -84,8 +85,14 @@ impl StoreError {
         }
     }
 
-    /// Whether only one session is affected and the others can go on.
+    /// Returns true if only one session is affected, so that others can be processed.
     pub fn is_about_one_session(&self) -> bool {
         matches!(self, Self::Session { .. } | Self::Segment { .. })
+    }
+}
+
+impl From<PathError> for StoreError {
+    fn from(error: PathError) -> Self {
+        Self::io(error.action, &error.path, error.source)
     }
 }

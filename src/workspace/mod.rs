@@ -3,6 +3,7 @@
 pub mod context;
 pub mod deleted;
 pub mod error;
+pub mod exclusion;
 pub mod filter;
 pub mod index;
 pub mod leases;

@@ -10,10 +10,10 @@ use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::localize::localizer::Localizer;
 use crate::session::discover::{Discovery, LocalSession, discover};
+use crate::store::SessionState;
 use crate::store::machine::Machine;
 use crate::store::manifest::PlaceholdersKey;
-use crate::store::snapshot::SessionState;
-use crate::store::{Author, MOST_LOOSE, MOST_PACKS, Store};
+use crate::store::{Author, MAX_LOOSE_OBJECTS, MAX_PACKS, Store};
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::create_private_dir_all;
 use crate::sys::lock::{ChildProcessLock, ProcessLock};
@@ -22,6 +22,7 @@ use crate::transport::url::RemoteUrl;
 use crate::workspace::context::{Context, LOCK_WAIT};
 use crate::workspace::deleted::DeletedSessions;
 use crate::workspace::error::SyncError;
+use crate::workspace::exclusion::ExcludeRules;
 use crate::workspace::filter::SessionFilter;
 use crate::workspace::index::{Index, NotPulledSession};
 use crate::workspace::leases::Leases;
@@ -41,8 +42,8 @@ pub(crate) struct Workspace<'a> {
     pub(crate) locks: Leases,
     /// Sessions that stay at an earlier state here.
     pub(crate) held: PinnedSessions,
-    /// Which sessions travel.
-    pub(crate) filter: SessionFilter,
+    /// Settings that exclude sessions.
+    pub(crate) rules: ExcludeRules,
     gone: DeletedSessions,
     _process: (ChildProcessLock, ProcessLock),
 }
@@ -92,7 +93,7 @@ impl<'a> Workspace<'a> {
             index,
             locks: leases,
             held: PinnedSessions::load(&env.dirs.state.join("held.json")),
-            filter: SessionFilter::new(&ctx.settings),
+            rules: ExcludeRules::new(&ctx.settings),
             gone,
             _process: locks,
         })
@@ -115,10 +116,22 @@ impl<'a> Workspace<'a> {
             return Ok(());
         }
         fail_point("before the machine is registered");
-        tx.put_machine(&self.machine)?;
+        tx.write_machine(&self.machine)?;
         let message = format!("machine {}", self.machine.name);
         tx.commit(&self.author(), &message, head.as_slice())?;
         Ok(())
+    }
+
+    /// Applies the settings that exclude sessions.
+    pub(crate) fn filter(&self) -> SessionFilter<'_> {
+        SessionFilter {
+            rules: &self.rules,
+            localizer: &self.localizer,
+            store: &self.store,
+            index: &self.index,
+            leases: &self.locks,
+            now: self.ctx.clock.now(),
+        }
     }
 
     /// The author of a commit made now.
@@ -214,9 +227,10 @@ impl<'a> Workspace<'a> {
         // First: once the index has forgotten a session, nothing else knows that it was here.
         self.gone.save()?;
         self.held.save()?;
-        fail_point("what was removed is saved");
+        fail_point("deleted sessions are saved");
         self.index.follow(&self.store)?;
-        self.index.record_projects(self.filter.take_learned());
+        self.index
+            .record_projects(std::mem::take(&mut *self.rules.learned()));
         let _ = self.index.save(&index_path(self.ctx.env));
         // As above: what is not written down is found again.
         let _ = self.localizer.clones().save();
@@ -230,7 +244,7 @@ impl<'a> Workspace<'a> {
         if self.store.needs_repack()
             && let Ok(git) = self.remote()
         {
-            let _ = git.repack_if_needed(MOST_PACKS, MOST_LOOSE);
+            let _ = git.repack_if_needed(MAX_PACKS, MAX_LOOSE_OBJECTS);
         }
     }
 }
@@ -275,7 +289,7 @@ fn this_machines_views(
 fn all_machines(store: &Store) -> Result<Vec<Machine>, SyncError> {
     let snapshot = store.head_snapshot()?;
     let mut machines = snapshot.forgotten_machines()?;
-    machines.extend(snapshot.machines()?.0);
+    machines.extend(snapshot.machines()?);
     Ok(machines)
 }
 
@@ -298,8 +312,8 @@ fn this_machine(ctx: &Context<'_>, store: &Store) -> Result<Machine, SyncError> 
 
 /// What the entries of the index depend on besides files and store.
 fn settings_key(ctx: &Context<'_>) -> String {
-    let placeholders =
-        serde_json::to_string(&PlaceholdersKey::of(&ctx.settings.placeholders)).unwrap_or_default();
+    let placeholders = serde_json::to_string(&PlaceholdersKey::new(&ctx.settings.placeholders))
+        .unwrap_or_default();
     format!(
         "{} {placeholders} {:?} {}",
         ctx.settings.machine.id,

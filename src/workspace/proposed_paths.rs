@@ -32,10 +32,10 @@ pub(crate) fn adopt_proposed_paths(
         let _ = config.set_placeholder(name, &path, env);
     }
     config.save(&config_path(env))?;
-    fail_point("paths of others are adopted");
+    fail_point("proposed paths are adopted");
     let head = workspace.store.head()?;
     let mut tx = workspace.store.begin(head.as_ref())?;
-    tx.put_proposed_paths(&workspace.machine.id, None)?;
+    tx.remove_proposed_paths(&workspace.machine.id);
     tx.commit(
         &workspace.author(),
         &format!("{} took over its paths", workspace.machine.name),

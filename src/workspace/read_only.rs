@@ -94,8 +94,7 @@ pub(crate) fn present_machine_names(
     let known = snapshot
         .map(Snapshot::machines)
         .transpose()?
-        .unwrap_or_default()
-        .0;
+        .unwrap_or_default();
     let mut names: MachineNames = known
         .into_iter()
         .map(|machine| (machine.id, machine.name))

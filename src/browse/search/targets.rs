@@ -4,14 +4,14 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::browse::list::read_particulars;
-use crate::browse::search::run::{At, Base, SearchRequest, Unreadable, on_all_cores};
+use crate::browse::search::request::{At, Base, SearchRequest, Unreadable, on_all_cores};
 use crate::domain::found::SessionName;
 use crate::domain::id::{MachineId, SessionId};
 use crate::localize::localizer::Localizer;
 use crate::rewrite::collapse_path;
 use crate::session::discover::{LocalSession, discover_some};
+use crate::store::SessionState;
 use crate::store::manifest::Manifest;
-use crate::store::snapshot::SessionState;
 use crate::store::{Snapshot, StoreError};
 use crate::workspace::error::SyncError;
 use crate::workspace::message::in_words;

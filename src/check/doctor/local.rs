@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::check::doctor::run::{Check, DoctorContext, TIMEOUT};
+use crate::check::doctor::check::{Check, DoctorContext, TIMEOUT};
 use crate::session::discover::{discover, projects_dir};
 use crate::sys::fs::{access, free_space};
 use crate::sys::process::Program;
@@ -38,7 +38,7 @@ pub(crate) fn configuration(patient: &DoctorContext<'_>) -> Check {
             ),
         ),
         Ok(None)
-            if crate::store::belongs_to(
+            if crate::store::belongs_to_remote(
                 &store_path(patient.env),
                 &embedded_remote_path(patient.env),
             ) =>

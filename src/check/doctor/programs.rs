@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::check::doctor::run::{Check, DoctorContext, TIMEOUT};
+use crate::check::doctor::check::{Check, DoctorContext, TIMEOUT};
 use crate::domain::url::RemoteUrl;
 use crate::sys::process::{ProcessError, Program};
 use crate::transport::git_cli::GitCli;
@@ -46,8 +46,8 @@ fn gh(patient: &DoctorContext<'_>) -> Check {
     let remote = patient.remote().and_then(Result::ok);
     let host = remote
         .as_ref()
-        .is_some_and(crate::check::doctor::run::is_on_github)
-        .then(|| crate::check::doctor::run::GITHUB.to_owned());
+        .is_some_and(crate::check::doctor::check::is_on_github)
+        .then(|| crate::check::doctor::check::GITHUB.to_owned());
     let needed = host.is_some();
     match GitHub::new(host).is_signed_in() {
         Err(GitHubError::Missing) => Check::ok(GH, "not installed; it is not needed"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::doctor::run::{Check, CheckStatus, DoctorContext, TIMEOUT};
+use crate::check::doctor::check::{Check, CheckStatus, DoctorContext, TIMEOUT};
 use crate::domain::id::{CommitId, SessionId};
 use crate::flows::remote_sync::in_one_line;
 use crate::lock::record::{Identity, LockRecord, Stamp};
@@ -76,7 +76,7 @@ fn visibility(url: &RemoteUrl) -> Option<Check> {
     }) = GitHub::look_up(url)
     else {
         let unknown = "not known: `gh` cannot tell; it should be private";
-        return crate::check::doctor::run::is_on_github(url)
+        return crate::check::doctor::check::is_on_github(url)
             .then(|| Check::ok(VISIBILITY, unknown));
     };
     // Not `gh repo edit`: newer versions refuse it without an option that older ones (2.23) do not have.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::check::doctor::run::{Check, DoctorContext};
+use crate::check::doctor::check::{Check, DoctorContext};
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::PlaceholderName;
 use crate::lock::claim::load_all;
@@ -81,7 +81,7 @@ fn damaged(patient: &DoctorContext<'_>, error: &StoreError) -> Check {
 fn integrity(store: &Store) -> Result<Check, StoreError> {
     let snapshot = store.head_snapshot()?;
     let sessions = snapshot.sessions()?;
-    let (_, bad_machines) = snapshot.machines()?;
+    let bad_machines = snapshot.unreadable_machines()?;
     let mut bad = bad_machines.iter().map(|e| in_words(e)).collect::<Vec<_>>();
     for id in sessions.keys() {
         match snapshot.manifest(id) {
@@ -89,7 +89,7 @@ fn integrity(store: &Store) -> Result<Check, StoreError> {
             manifest => drop(manifest?),
         }
     }
-    let unsent = store.unsent()?;
+    let unsent = store.count_unpushed()?;
     let count = match sessions.len() {
         1 => "1 session".to_owned(),
         n => format!("{n} sessions"),
@@ -125,7 +125,7 @@ fn clock(patient: &DoctorContext<'_>, store: &Store) -> Result<Check, StoreError
     let me = patient.set_up().map(|settings| &settings.machine.id);
     let now = patient.clock.now();
     let snapshot = store.head_snapshot()?;
-    let (machines, _) = snapshot.machines()?;
+    let machines = snapshot.machines()?;
     let forgotten = snapshot.forgotten_machines()?;
     let name = |id: &crate::domain::id::MachineId| {
         let known = machines
@@ -140,14 +140,13 @@ fn clock(patient: &DoctorContext<'_>, store: &Store) -> Result<Check, StoreError
         moments.extend(time.map(|time| (time, format!("the last push of {}", machine.name))));
     }
     for head in [store.head()?, store.remote_head()?].into_iter().flatten() {
-        let commits = store.newest_commits(&head, NEWEST)?;
-        let others = commits
-            .into_iter()
-            .filter(|commit| commit.machine.as_ref() != me);
-        moments.extend(others.map(|commit| {
-            let whose = commit.machine.as_ref().map_or("somebody".to_owned(), &name);
-            (commit.time, format!("a commit of {whose}"))
-        }));
+        for commit in store.newest_commits(&head)?.take(NEWEST) {
+            let commit = commit?;
+            if commit.machine.as_ref() != me {
+                let whose = commit.machine.as_ref().map_or("somebody".to_owned(), &name);
+                moments.push((commit.time, format!("a commit of {whose}")));
+            }
+        }
     }
     for (session, commit) in store.locks()?.locks {
         let record = store
@@ -195,7 +194,7 @@ fn gaps(patient: &DoctorContext<'_>, store: &Store) -> Result<Vec<Check>, StoreE
             *missing.entry(name.to_owned()).or_default() += 1;
         }
     }
-    let (machines, _) = snapshot.machines()?;
+    let machines = snapshot.machines()?;
     let others = machines
         .iter()
         .filter(|machine| machine.id != settings.machine.id);

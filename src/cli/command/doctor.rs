@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::check::doctor::run::{Check, CheckStatus, doctor};
+use crate::check::doctor::check::{Check, CheckStatus};
+use crate::check::doctor::run::doctor;
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;

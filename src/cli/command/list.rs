@@ -165,7 +165,7 @@ fn place(row: &SessionRow) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace::filter::ExcludeReason;
+    use crate::workspace::exclusion::ExcludeReason;
 
     fn rows() -> Vec<SessionRow> {
         let row = SessionRow {

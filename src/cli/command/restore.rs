@@ -7,10 +7,10 @@ use crate::cli::error::{CliError, Kind};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::domain::when::{InvalidWhen, When};
-use crate::history::restore::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession};
+use crate::history::restoring::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession};
 use crate::report::transfer::{ExtraOutcome, ExtraReport};
 use crate::store::milestone::MilestoneName;
-use crate::sys::clock::{Clock, of_local};
+use crate::sys::clock::{Clock, local_to_utc};
 use crate::ui::format::{count, moment, short_id};
 use crate::ui::prompt;
 use crate::ui::report::{at_most, at_most_of, extras, remote, title};
@@ -112,7 +112,7 @@ fn what(args: &RestoreArgs, app: &App) -> Result<RestoreWhat, CliError> {
         .as_ref()
         .zip(args.at.as_deref())
         .expect("the command line asks for both or a milestone");
-    let when = When::parse(at, app.clock.now(), &of_local)?;
+    let when = When::parse(at, app.clock.now(), &local_to_utc)?;
     Ok(RestoreWhat::Session(session.clone(), when))
 }
 

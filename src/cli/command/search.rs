@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::browse::search::pattern::Case;
-use crate::browse::search::run::{SearchReport, SearchRequest};
+use crate::browse::search::request::{SearchReport, SearchRequest};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::complete;
@@ -237,7 +237,7 @@ impl HitRow {
 }
 
 impl<'a> UnreadableRow<'a> {
-    fn of(one: &'a crate::browse::search::run::Unreadable) -> Self {
+    fn of(one: &'a crate::browse::search::request::Unreadable) -> Self {
         Self {
             session: &one.session,
             reason: &one.reason,

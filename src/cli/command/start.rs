@@ -9,7 +9,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::session::launch::{Conversation, Launch};
-use crate::workspace::filter::directory_left_out;
+use crate::workspace::exclusion::directory_exclude_reason;
 
 /// Start a new session, with a lock and backups
 ///
@@ -34,7 +34,7 @@ pub(in crate::cli) fn run(args: &StartArgs, app: &mut App) -> Result<Exit, CliEr
     if !directory.is_dir() {
         return Err(ResumeError::NoDirectory(directory).into());
     }
-    if let Some(why) = directory_left_out(&app.context()?, &directory) {
+    if let Some(why) = directory_exclude_reason(&app.context()?, &directory) {
         return Err(ResumeError::DirectoryLeftOut { directory, why }.into());
     }
     // The client takes an id that was chosen for it, so that the lock is there before the first turn.

@@ -150,8 +150,8 @@ fn read(found: &Verification) -> String {
     let Some(objects) = &found.objects else {
         return String::new();
     };
-    let left = if objects.passed_over > 0 {
-        format!(", {} too large to be ours", objects.passed_over)
+    let left = if objects.skipped_files > 0 {
+        format!(", {} too large to be ours", objects.skipped_files)
     } else {
         String::new()
     };
@@ -411,7 +411,7 @@ mod tests {
                     id: "9".repeat(40),
                     reason: "hash mismatch".to_owned(),
                 }],
-                passed_over: 1,
+                skipped_files: 1,
             }),
             remote_damage: Some("error: bad object".to_owned()),
             sessions: vec![

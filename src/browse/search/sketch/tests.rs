@@ -8,7 +8,7 @@ use crate::browse::search::parts::parts;
 use crate::browse::search::pattern::{Case, Pattern};
 use crate::browse::search::sketch::*;
 use crate::domain::placeholder::{Placeholder, Placeholders, System};
-use crate::rewrite::{Collapser, Expander, TextKind, View, every_spelling};
+use crate::rewrite::{Collapser, Expander, TextKind, View, every_path_form};
 use crate::session::said::sayings;
 
 /// Whether the sketch of an expression lets a stored line pass; `None`: there is none.
@@ -292,7 +292,7 @@ proptest! {
         let end = text.len().min(start + length);
         let pattern = Pattern::new(&expression(&text[start..end], &how), true, case).unwrap();
         prop_assume!(texts.iter().any(|text| pattern.said.is_match(text)));
-        let written = Written::new(&every_spelling(&origin).chain(every_spelling(&here)).collect());
+        let written = Written::new(&every_path_form(&origin).chain(every_path_form(&here)).collect());
         let candidates = pattern.candidates(&written);
         for line in [&stored, &read] {
             let shown = String::from_utf8_lossy(line);

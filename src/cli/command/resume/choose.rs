@@ -20,7 +20,7 @@ use crate::rewrite::{collapse_path, expand_path};
 use crate::ui::format::age;
 use crate::ui::picker::{Item, Picked, Preview, Screen, pick};
 use crate::workspace::context::Context;
-use crate::workspace::filter::ExcludeReason;
+use crate::workspace::exclusion::ExcludeReason;
 
 /// The session that the arguments or the person choose.
 pub(super) fn session(

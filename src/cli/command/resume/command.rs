@@ -129,6 +129,6 @@ fn tell(session: &SessionId, directory: &Path, app: &App) -> Result<Option<PathB
         .join("told")
         .join(format!("{session}.txt"));
     write_atomic(&path, text.as_bytes())?;
-    fail_point("the note for the model is written");
+    fail_point("the path notice is written");
     Ok(Some(path))
 }

@@ -8,7 +8,7 @@ use crate::handoff::project_here::MissingProject;
 use crate::ui::format::project;
 use crate::ui::picker::PickError;
 use crate::ui::sanitize;
-use crate::workspace::filter::ExcludeReason;
+use crate::workspace::exclusion::ExcludeReason;
 
 /// What happens where two go on without knowing of each other.
 pub(in crate::cli) const WITHOUT_LOCK: &str = "without a lock another machine may go on with the session too; then both sides are kept, yours as a fork";

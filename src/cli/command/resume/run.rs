@@ -111,7 +111,7 @@ fn run_beside_backups(
     std::thread::scope(|scope| {
         let backups = scope.spawn(|| back_up_until(&over, pid, sessions, &ctx));
         let status = wait(&mut client, &lent, &app.clock);
-        let was_told = lent.asked_to_end().is_some();
+        let was_told = lent.end_signal().is_some();
         // The terminal is ours again: a backup that hangs can be interrupted.
         drop(lent);
         over.store(true, Ordering::SeqCst);
@@ -147,7 +147,7 @@ fn wait(
             return Ok(status);
         }
         match asked {
-            None if lent.asked_to_end().is_some() => {
+            None if lent.end_signal().is_some() => {
                 client.ask_to_end();
                 asked = Some(clock.monotonic());
             }
