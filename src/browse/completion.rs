@@ -45,8 +45,8 @@ pub(crate) fn stored_names(ctx: &Context<'_>) -> Result<StoredNames, SyncError> 
     let machines = snapshot.as_ref().map(Snapshot::machines).transpose()?;
     let milestones = snapshot.as_ref().map(Snapshot::milestones).transpose()?;
     Ok(StoredNames {
-        machines: machines.unwrap_or_default().0,
-        milestones: milestones.unwrap_or_default().0,
+        machines: machines.unwrap_or_default(),
+        milestones: milestones.unwrap_or_default(),
         machine_names: machine_names(ctx, snapshot.as_ref())?,
     })
 }

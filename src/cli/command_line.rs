@@ -119,11 +119,11 @@ const GROUPS: [(&str, &str); 5] = [
 /// Returns the command line with its commands in groups.
 pub(super) fn command_line() -> clap::Command {
     let command = add_examples(Cli::command(), "");
-    let commands = complete_names(&command);
-    let complete = |c: clap::Command| c.mut_arg("command", |arg| arg.add(commands.clone()));
-    let command = command
-        .mut_subcommand("help", complete)
-        .mut_subcommand("man", complete);
+    let names = complete_names(&command);
+    let command = command.mut_subcommands(|subcommand| match subcommand.get_name() {
+        "help" | "man" => subcommand.mut_arg("command", |arg| arg.add(names.clone())),
+        _ => subcommand,
+    });
     let template = format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{}{{options}}{{after-help}}",
         grouped_commands(&command)

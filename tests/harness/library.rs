@@ -25,7 +25,7 @@ pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
         program: None,
         search_path: Vec::new(),
         shell: None,
-        data_home: PathBuf::new(),
+        data_home: home.join(".local/share"),
         dirs,
         stdin_is_terminal: false,
         stdout_is_terminal: false,
