@@ -1004,7 +1004,7 @@ fn memory_merge_over_size_limit_is_skipped_and_named() {
             fs::rename(&away, &remote).unwrap();
         }
         a.ccsync(["push"]).success();
-        let reason = "put together with what a has changed it would be larger than 1 MiB; shorten it here or there";
+        let reason = "put together with what a has changed it would be larger than 1 MB; shorten it here or there";
         for command in ["push", "pull", "push"] {
             let run = b.ccsync([command]).code(3);
             assert!(

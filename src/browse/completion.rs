@@ -4,12 +4,13 @@ use std::cmp::Reverse;
 
 use chrono::DateTime;
 
-use crate::domain::found::SessionName;
+use crate::domain::hit::SessionName;
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
 use crate::localize::stored_text::LocalText;
 use crate::rewrite::collapse_path;
-use crate::session::discover::{LocalSession, discover_some};
+use crate::session::LocalSession;
+use crate::session::discover::discover_some;
 use crate::session::facts::Facts;
 use crate::store::Snapshot;
 use crate::store::machine::Machine;

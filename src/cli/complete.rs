@@ -13,7 +13,7 @@ use super::args::GlobalArgs;
 use super::error::CliError;
 use crate::browse::completion::{self, StoredNames};
 use crate::config::Key;
-use crate::domain::found::SessionName;
+use crate::domain::hit::SessionName;
 use crate::sys::env::Env;
 use crate::ui::format::{age, moment, project, short_id, system};
 use crate::ui::report::title;

@@ -3,6 +3,7 @@
 //! A yes is remembered by the hash of the content, so that the same is not asked again; a no leaves this machine's own as it is until the
 //! other changes once more.
 
+use crate::domain::error::error_chain;
 use crate::domain::extras::ExtraKind;
 use crate::domain::path::RelativeName;
 use crate::extras::base::Base;
@@ -13,8 +14,8 @@ use crate::extras::context::{Names, load_state, places_here};
 use crate::extras::owners::Places;
 use crate::extras::state::State;
 use crate::extras::text_file::hash;
-use crate::session::extras::link_on_the_way;
-use crate::session::materialise::Journal;
+use crate::session::extras::first_extra_link;
+use crate::session::journal::Journal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
@@ -91,7 +92,7 @@ pub fn apply(ctx: &Context<'_>, yes: &[String], no: &[String]) -> Result<Decided
                         state.accept(&change.consent);
                         decided.applied.push(proposal.name);
                     }
-                    Err(e) => decided.skipped.push((proposal.name, e.in_words())),
+                    Err(e) => decided.skipped.push((proposal.name, error_chain(&e))),
                 }
             } else if no.contains(&proposal.consent) {
                 keep(place, name, sides, state)?;
@@ -154,7 +155,8 @@ fn waiting(
     for name in stored {
         let is_wanted =
             |kind: &ExtraKind| kind.can_run_code() && workspace.ctx.settings.extras.contains(kind);
-        let link = link_on_the_way(&place.directory, &name).filter(|link| *link != place.directory);
+        let link =
+            first_extra_link(&place.directory, &name).filter(|link| *link != place.directory);
         let Some(kind) = place
             .kind(&name)
             .filter(is_wanted)
@@ -167,7 +169,7 @@ fn waiting(
             continue;
         };
         if !matches!(
-            sides.decide(&path_rewriter, kind, place.listing.is_there),
+            sides.decide(&path_rewriter, kind, place.listing.exists),
             Decision::Theirs | Decision::Both
         ) {
             continue;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use crate::domain::extras::{BundleId, ExtraKind, MOST_PLANS};
+use crate::domain::extras::{BundleId, ExtraKind, MAX_PLANS};
 use crate::domain::id::MachineId;
 use crate::domain::path::RelativeName;
 use crate::extras::text_file::{BadText, TextFile};
@@ -180,13 +180,14 @@ impl<'s> OpenBundle<'s> {
         self.bundle.files.get(name)?.day
     }
 
-    /// Of more than [`MOST_PLANS`] plans, the oldest go. Nobody has removed them: where they are, they stay. Returns their names.
+    /// Of more than [`MAX_PLANS`] plans, the oldest go. Nobody has removed them: where they are, they stay. Returns their names.
     pub(crate) fn drop_older_plans(&mut self) -> Vec<RelativeName> {
         if !self.is_changed() {
             return Vec::new();
         }
-        let is_plan =
-            |name: &RelativeName| ExtraKind::of_user_file(name.as_str()) == Some(ExtraKind::Plans);
+        let is_plan = |name: &RelativeName| {
+            ExtraKind::from_user_file(name.as_str()) == Some(ExtraKind::Plans)
+        };
         let plans = self.bundle.files.iter().filter(|(name, _)| is_plan(name));
         let mut plans: Vec<_> = plans
             .map(|(name, stored)| (stored.day, name.clone()))
@@ -195,7 +196,7 @@ impl<'s> OpenBundle<'s> {
         let dropped: Vec<RelativeName> = plans
             .into_iter()
             .rev()
-            .skip(MOST_PLANS)
+            .skip(MAX_PLANS)
             .map(|(_, name)| name)
             .collect();
         for name in &dropped {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use crate::domain::error::error_chain;
 use crate::domain::extras::{BundleId, ExtraKind, ProjectKey};
 use crate::domain::path::RelativeName;
 use crate::extras::base::Base;
@@ -21,12 +22,11 @@ use crate::extras::state::State;
 use crate::extras::text_file::PathRewriter;
 use crate::report::transfer::{BundleReport, ExtraOutcome};
 use crate::session::SessionError;
-use crate::session::extras::{Listing, link_on_the_way, memory_directory};
-use crate::session::materialise::Journal;
+use crate::session::extras::{ExtrasListing, first_extra_link, memory_directory};
+use crate::session::journal::Journal;
 use crate::store::Snapshot;
 use crate::store::bundle::ExtrasBundle;
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
 
 /// Writes here what the store has; without a journal it only says what would be.
@@ -92,7 +92,7 @@ pub(crate) fn add_places_to_be<'i>(
             Ok(Some(bundle)) => bundle,
             Ok(None) => continue,
             Err(e) => {
-                listed.push(refused(id, in_words(&e)));
+                listed.push(refused(id, error_chain(&e)));
                 continue;
             }
         };
@@ -100,7 +100,7 @@ pub(crate) fn add_places_to_be<'i>(
             Some((name, project)) => {
                 let directory = memory_directory(&workspace.ctx.env.claude_dir, &name);
                 state.assign_bundle(&name, id, None);
-                let (bundle, listing) = (id.clone(), Listing::default());
+                let (bundle, listing) = (id.clone(), ExtrasListing::default());
                 here.push(Place {
                     name,
                     bundle,
@@ -233,7 +233,7 @@ impl Pulling<'_> {
     ) -> Result<(), SyncError> {
         if place
             .listing
-            .left
+            .skipped
             .iter()
             .any(|(path, _)| *path == place.path(name))
         {
@@ -253,7 +253,7 @@ impl Pulling<'_> {
                 return Ok(());
             }
         };
-        let outcome = match sides.decide(path_rewriter, kind, place.listing.is_there) {
+        let outcome = match sides.decide(path_rewriter, kind, place.listing.exists) {
             Decision::Nothing | Decision::Ours => None,
             Decision::DeletedSessions if kind.is_cleared_up() => {
                 state.forget(&place.name, name);
@@ -324,7 +324,7 @@ impl Pulling<'_> {
                 Err(SessionError::Path(e).into())
             }
             Err(e) => Ok(ExtraOutcome::Skipped {
-                reason: format!("{}; pull again", in_words(&e)),
+                reason: format!("{}; pull again", error_chain(&e)),
             }),
         }
     }
@@ -345,7 +345,7 @@ impl Pulling<'_> {
                 executable: false,
                 is_reading: true,
             },
-            Err(e) => return Ok(Err(in_words(&e))),
+            Err(e) => return Ok(Err(error_chain(&e))),
         };
         let ours = if let Here::Changed { .. } = sides.here {
             sides.ours()
@@ -375,7 +375,7 @@ impl Pulling<'_> {
 
 /// Why a file is not written: a link leads to it. The client's own directory may be one; it was named by whoever owns it.
 pub(crate) fn refuse_link(place: &Place, name: &RelativeName) -> Option<String> {
-    let link = link_on_the_way(&place.directory, name);
+    let link = first_extra_link(&place.directory, name);
     let link = link.filter(|link| !place.bundle.is_user() || *link != place.directory)?;
     Some(format!(
         "`{}` is a link, and links are not followed",

@@ -13,8 +13,8 @@ use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{StoredText, text_kind};
 use crate::report::transfer::{Outcome, SessionReport};
-use crate::session::discover::LocalSession;
-use crate::session::files::{has_place, is_verbatim, lies_apart};
+use crate::session::LocalSession;
+use crate::session::files::{is_external, is_known, is_verbatim};
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, short_hash};
 use crate::workspace::error::SyncError;
@@ -139,7 +139,7 @@ pub(crate) fn compare_with(
     known: Option<&Entry>,
 ) -> Result<Differences, SyncError> {
     let mut found = Differences::default();
-    let stored = manifest.all_files().map(|(name, _)| name).filter(has_place);
+    let stored = manifest.all_files().map(|(name, _)| name).filter(is_known);
     let mut cleared = Vec::new();
     let names: BTreeSet<_> = local.session.files.keys().cloned().chain(stored).collect();
     for name in names {
@@ -149,7 +149,7 @@ pub(crate) fn compare_with(
             continue;
         }
         if here.is_none() {
-            if known.is_some() && lies_apart(&name) {
+            if known.is_some() && is_external(&name) {
                 cleared.push(name);
             } else {
                 found.down.insert(name, FilePull::Whole);
@@ -204,7 +204,7 @@ fn compare_file(
     }
     // Nothing may be known any more of where the session's repository was when it was written here. The file itself knows.
     let reader = reader.with_learned(local.working_directories()?);
-    relate(&mut local.open(name, 0)?, &stored, &reader).map(Some)
+    Ok(Some(relate(&mut local.open(name, 0)?, &stored, &reader)?))
 }
 
 /// Enters how an append-only file differs.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::flows::merge::Merged;
@@ -13,10 +14,11 @@ use crate::flows::remote_sync::{fetch_before_push, send};
 use crate::flows::store_session::{SessionWriter, is_stored};
 use crate::localize::local_copy::LocalCopy;
 use crate::report::transfer::{Outcome, Report, SessionReport, SkippedFile};
-use crate::session::discover::{Discovery, LocalSession};
+use crate::session::LocalSession;
+use crate::session::discover::Discovery;
 use crate::session::live::live_sessions;
 use crate::store::machine::Machine;
-use crate::store::{Author, Transaction};
+use crate::store::{Author, RenamedMilestone, Transaction};
 use crate::sys::fail_point::fail_point;
 use crate::sys::signal;
 use crate::workspace::context::Context;
@@ -251,7 +253,8 @@ impl<'a> Plan<'a> {
                 Ok(differences) if differences.is_empty() => plan.unchanged.push(local),
                 Ok(differences) => plan.steps.push((local, differences)),
                 Err(e) if e.is_about_one_session() => {
-                    plan.skipped.push((local.session.id.clone(), e.in_words()));
+                    plan.skipped
+                        .push((local.session.id.clone(), error_chain(&e)));
                 }
                 Err(e) => return Err(e),
             }
@@ -417,14 +420,14 @@ fn store_one(
             report,
             differences.down.is_empty() && differences.parted.is_none() && !local.live,
         ))),
-        Err(SyncError::ChangedAlready { .. }) => {
+        Err(SyncError::ChangedAlready(_)) => {
             tx.discard_incomplete_sessions()?;
             Ok(None)
         }
         Err(e) if e.is_about_one_session() => {
             tx.discard_incomplete_sessions()?;
             Ok(Some((
-                skipped(workspace, &local.session.id, e.in_words()),
+                skipped(workspace, &local.session.id, error_chain(&e)),
                 false,
             )))
         }
@@ -530,9 +533,9 @@ pub(crate) fn add_merge_notes(
             Outcome::Forked { fork, lines },
         ));
     }
-    let renamed = |(former, name)| {
+    let renamed = |RenamedMilestone { from, to }| {
         format!(
-            "another machine was first with the milestone `{former}`; this one's is called `{name}`"
+            "another machine was first with the milestone `{from}`; this one's is called `{to}`"
         )
     };
     report

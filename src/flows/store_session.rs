@@ -7,6 +7,7 @@ use crate::checkouts::identity::portable;
 use crate::checkouts::identity::with_known_remote;
 use crate::checkouts::locate::is_below_repo;
 use crate::domain::client_dir::client_dir_name;
+use crate::domain::error::UserError;
 use crate::domain::id::SessionId;
 use crate::domain::placeholder::Placeholders;
 use crate::domain::session_file::SessionFile;
@@ -21,14 +22,14 @@ use crate::localize::local_copy::LocalCopy;
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::report::transfer::{Outcome, SessionReport};
 use crate::rewrite::{TextKind, collapse_path, expand_path};
-use crate::session::discover::LocalSession;
+use crate::session::LocalSession;
 use crate::session::facts::{Facts, custom_title_file};
-use crate::session::turns::count_of_persons;
+use crate::session::turns::count_user_turns;
 use crate::store::FORMAT;
 use crate::store::manifest::{Manifest, StoredFile, Titles};
 use crate::store::segment::{count_lines, offset_after_lines};
 use crate::store::{Snapshot, Transaction};
-use crate::workspace::error::SyncError;
+use crate::workspace::error::{ChangedAlready, SyncError};
 use crate::workspace::open::Workspace;
 
 /// One session of this machine, seen beside the store.
@@ -451,7 +452,7 @@ impl SessionWriter<'_> {
     fn turns_before(&self, offset: u64) -> Result<u64, SyncError> {
         let mut turns = 0;
         LocalText::open(&self.local.session.transcript_path(), 0, offset)?.each_piece(|piece| {
-            turns += count_of_persons(piece);
+            turns += count_user_turns(piece);
             Ok(())
         })?;
         Ok(turns)
@@ -566,9 +567,7 @@ fn damage_note(collected: &Collected, session: &SessionId) -> Option<String> {
 /// A commit changes a session from one side only: each has been compared with what was there before.
 fn refuse_touched(tx: &Transaction<'_>, session: &SessionId) -> Result<(), SyncError> {
     if tx.touches(session) {
-        Err(SyncError::ChangedAlready {
-            session: session.clone(),
-        })
+        Err(ChangedAlready.into())
     } else {
         Ok(())
     }

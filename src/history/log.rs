@@ -1,6 +1,7 @@
 //! What happened to the store, commit by commit, and to one session, state by state.
 //!
-//! Reads commits, trees and manifests; never texts. A walk ends as soon as it has what was asked for.
+//! Reads commits, trees and manifests; never texts. A walk ends as soon as it has what
+//! was asked for.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +54,8 @@ pub struct LogEntry {
 pub struct SessionChange {
     /// The session.
     pub session: SessionId,
-    /// Its project: the portable path of its place on this machine, else as it is known by its remote. Unsanitised.
+    /// Its project: the portable path of its place on this machine, else as it is known
+    /// by its remote. Unsanitised.
     pub project: Option<String>,
     /// Its title, unsanitised.
     pub title: Option<String>,
@@ -88,8 +90,8 @@ pub enum Change {
 /// The history of the store, or of one session, the newest first.
 ///
 /// # Errors
-/// [`SyncError::NoSuchSession`] if the session was never there, [`SyncError::AmbiguousName`]; [`SyncError::Interrupted`]; what concerns the whole
-/// command.
+/// [`LookupError`](crate::workspace::lookup::LookupError); [`SyncError::Interrupted`];
+/// what concerns the whole command.
 pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     if request.remote {
@@ -109,7 +111,7 @@ pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, Syn
 /// The session that a person means, also one that the store had once.
 ///
 /// # Errors
-/// [`SyncError::NoSuchSession`], [`SyncError::AmbiguousName`].
+/// [`LookupError`](crate::workspace::lookup::LookupError).
 pub(crate) fn stored_session_named(
     workspace: &Workspace<'_>,
     name: &SessionId,
@@ -120,7 +122,7 @@ pub(crate) fn stored_session_named(
     }
     let history = workspace.store.history();
     let former = history.sessions_with_prefix(name.as_str(), || go_on(workspace))?;
-    stored_named(name, &former)
+    Ok(stored_named(name, &former)?)
 }
 
 /// Reports progress of a walk through the history, and ends it if the user interrupts it.

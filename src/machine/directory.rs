@@ -1,29 +1,31 @@
-//! The machines that use one store: who they are, what they are called, and forgetting one that is gone.
+//! Lists, renames and forgets the machines of a store.
 //!
-//! Only a machine itself writes its file; another one can only take it away. Its sessions stay: they carry the roots they were written with.
+//! Each machine writes its own file; another one can only remove it. The sessions
+//!//! stay: they carry their placeholders.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
+use crate::config::Key;
+use crate::domain::error::error_chain;
+use crate::domain::id::{MachineId, SessionId};
+use crate::domain::placeholder::System;
 use crate::flows::remote_sync::{FetchMode, fetch, fetch_if_reached, push_remaining_refs};
 use crate::leasing::lock_table::fetched_lock_table;
 use crate::leasing::release;
 use crate::leasing::release::Released;
 use crate::leasing::view::LockView;
+use crate::lock::state::TakeOver;
+use crate::machine::error::MachineError;
 use crate::machine::names::taken_names;
 use crate::machine::set_path::change_here;
 use crate::report::transfer::RemoteState;
-
-use crate::config::Key;
-use crate::domain::id::{MachineId, SessionId};
-use crate::domain::placeholder::System;
-use crate::lock::state::TakeOver;
-use crate::session::facts::parse_time;
+use crate::session::time::parse_time;
 use crate::store::machine::Machine;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
+use crate::workspace::lookup::machine_error;
 use crate::workspace::open::Workspace;
 
 /// The shortest beginning of an id that stands for a machine.
@@ -34,19 +36,19 @@ const SHORTEST_ID: usize = 4;
 pub struct MachineRow {
     /// Its id.
     pub id: MachineId,
-    /// Its name; unsanitised.
+    /// Its name, not sanitized.
     pub name: String,
     /// Its system.
     pub system: System,
-    /// The version of ccsync that it used last; unsanitised.
+    /// Its last version of ccsync, not sanitized.
     pub ccsync: String,
-    /// When it last pushed.
+    /// Time of its last push.
     pub last_push: Option<DateTime<Utc>>,
-    /// How many sessions it was the last to write.
+    /// Number of sessions that it wrote last.
     pub sessions: u64,
-    /// The sessions whose locks it holds.
+    /// Sessions that it has locked.
     pub locks: Vec<SessionId>,
-    /// It is the one that asks.
+    /// True for this machine.
     pub is_this: bool,
 }
 
@@ -55,27 +57,27 @@ pub struct MachineRow {
 pub struct Machines {
     /// This one first, then the one that pushed last.
     pub machines: Vec<MachineRow>,
-    /// What is wrong with files of machines that cannot be read; unsanitised.
+    /// Errors of unreadable machine files, not sanitized.
     pub unreadable: Vec<String>,
-    /// Why the remote could not be asked: then this is how it was when it last could.
+    /// Reason why the remote was not reached; then the list is as of the last contact.
     pub unreached: Option<String>,
 }
 
-/// A machine that may be forgotten.
+/// A machine that can be forgotten.
 #[derive(Debug, Clone)]
 pub struct Forgotten {
     /// The machine.
     pub machine: MachineRow,
-    /// The locks that it holds.
+    /// Its locks.
     pub locks: Vec<LockView>,
-    /// What became of the remote.
+    /// State of the remote.
     pub remote: RemoteState,
 }
 
-/// All machines that use the store.
+/// Lists all machines of the store.
 ///
 /// # Errors
-/// What concerns the whole command. A remote that cannot be reached is none.
+/// Errors of the whole command. An unreachable remote is no error.
 pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let fetched = fetch_if_reached(&mut workspace, FetchMode::SessionsAndLocks)?;
@@ -88,15 +90,15 @@ pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
         .sort_by(|a, b| (b.is_this, b.last_push, &a.name).cmp(&(a.is_this, a.last_push, &b.name)));
     Ok(Machines {
         machines,
-        unreadable: bad.iter().map(|e| in_words(e)).collect(),
+        unreadable: bad.iter().map(|e| error_chain(e)).collect(),
         unreached: fetched.unreached,
     })
 }
 
-/// Calls this machine `name`. `machine`, if given, has to be this one.
+/// Renames this machine. `machine`, if given, must be this one.
 ///
 /// # Errors
-/// [`SyncError::NotThisMachine`], [`SyncError::NameTaken`], and if `name` cannot be one.
+/// [`MachineError`], and if `name` cannot be one.
 pub fn rename_machine(
     ctx: &Context<'_>,
     machine: Option<&str>,
@@ -104,33 +106,35 @@ pub fn rename_machine(
 ) -> Result<RemoteState, SyncError> {
     {
         let mut workspace = Workspace::open(ctx)?;
-        // Without the remote, the names as of the last fetch count.
+        // Offline, the names of the last fetch count.
         fetch_if_reached(&mut workspace, FetchMode::Sessions)?;
         let found = machine
             .map(|machine| named(&workspace, machine))
             .transpose()?;
         if let Some(other) = found.filter(|found| found.id != workspace.machine.id) {
-            return Err(SyncError::NotThisMachine { name: other.name });
+            return Err(MachineError::NotThisMachine { name: other.name }.into());
         }
         if taken_names(&workspace.store, &workspace.machine.id)?.contains(&name.to_lowercase()) {
-            return Err(SyncError::NameTaken {
+            return Err(MachineError::NameTaken {
                 name: name.to_owned(),
-            });
+            }
+            .into());
         }
     }
     change_here(ctx, |config| config.set(Key::Name, name))
 }
 
-/// The machine that is called so, or whose id begins so, with what would go with it.
+/// Finds the machine by name or id prefix, with its locks.
 ///
 /// # Errors
-/// [`SyncError::NoSuchMachine`], [`SyncError::ThisMachine`], and if the remote cannot be reached.
+/// [`MachineError::ThisMachine`], that there is no such machine, and if the remote cannot
+/// be reached.
 pub fn machine_to_forget(ctx: &Context<'_>, machine: &str) -> Result<Forgotten, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     fetch(&mut workspace, FetchMode::SessionsAndLocks)?;
     let found = named(&workspace, machine)?;
     if found.id == workspace.machine.id {
-        return Err(SyncError::ThisMachine { name: found.name });
+        return Err(MachineError::ThisMachine { name: found.name }.into());
     }
     let mut locks = locks(&workspace)?;
     let locks = locks.remove(&found.id).unwrap_or_default();
@@ -144,11 +148,12 @@ pub fn machine_to_forget(ctx: &Context<'_>, machine: &str) -> Result<Forgotten, 
     })
 }
 
-/// Forgets a machine, of which [`machine_to_forget`] has told, and gives back its locks. If it is still there, it registers again when it
-/// pushes.
+/// Forgets a machine that [`machine_to_forget`] has found, and releases its locks. If it
+/// is still in use, its next push registers it again.
 ///
 /// # Errors
-/// [`SyncError::MachineAtWork`] if it holds a lock that has not expired, unless `force`; then nothing is forgotten.
+/// [`MachineError::Busy`] if it holds a lock that has not expired, unless `force`; then
+/// nothing is forgotten.
 pub fn forget_machine(
     ctx: &Context<'_>,
     asked: Forgotten,
@@ -159,13 +164,13 @@ pub fn forget_machine(
     } else {
         TakeOver::Expired
     };
-    let at_work = |locks| SyncError::MachineAtWork {
+    let at_work = |locks| MachineError::Busy {
         name: asked.machine.name.clone(),
         locks,
     };
     let live = asked.locks.iter().filter(|lock| lock.is_live()).count();
     if live > 0 && !force {
-        return Err(at_work(live));
+        return Err(at_work(live).into());
     }
     let released = if asked.locks.is_empty() {
         Vec::new()
@@ -177,7 +182,7 @@ pub fn forget_machine(
         .filter(|one| matches!(one, Released::HeldBy(_)))
         .count();
     if kept > 0 {
-        return Err(at_work(kept));
+        return Err(at_work(kept).into());
     }
     let remote = take_from_list(ctx, &asked.machine.id)?;
     Ok(Forgotten { remote, ..asked })
@@ -214,10 +219,7 @@ fn named(workspace: &Workspace<'_>, name: &str) -> Result<Machine, SyncError> {
     }
     match found.len() {
         1 => Ok(found.remove(0)),
-        found => Err(SyncError::NoSuchMachine {
-            name: name.to_owned(),
-            found,
-        }),
+        count => Err(machine_error(name, count).into()),
     }
 }
 
@@ -256,7 +258,7 @@ fn rows(
     Ok(machines.iter().map(row).collect())
 }
 
-/// The locks on the remote that can be read, by machine, as they were fetched last.
+/// Returns the readable locks of the last fetch, by machine.
 fn locks(workspace: &Workspace<'_>) -> Result<BTreeMap<MachineId, Vec<LockView>>, SyncError> {
     let mut held: BTreeMap<MachineId, Vec<LockView>> = BTreeMap::new();
     for lock in fetched_lock_table(workspace)?.locks {

@@ -1,47 +1,49 @@
-//! Leaving a note for the other machines: it is committed and pushed. `workspace::received_notes`
+//! Leaves a note for other machines: commits and pushes it. `workspace::received_notes`
 //! reads notes.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::domain::error::{ErrorKind, UserError};
 use crate::domain::id::MachineId;
 use crate::flows::remote_sync::{fetch_before_push, send};
 use crate::report::transfer::{MachineName, RemoteState};
 use crate::store::note::{MAX_NOTE_BYTES, Note, NoteId};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::machine_error;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::present_machine_names;
 
-/// What became of a note that was left.
+/// Result of leaving a note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LeftNote {
     /// Its id.
     pub id: String,
-    /// For whom it is; none: for all other machines.
+    /// The recipient; `None`: all other machines.
     #[serde(rename = "for")]
     pub for_machine: Option<MachineName>,
-    /// What became of the remote.
+    /// State of the remote.
     pub remote: RemoteState,
 }
 
 /// Why a text is no note.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidNote {
+pub enum NoteError {
     /// It says nothing.
     #[error("the note is empty")]
     Empty,
     /// It says too much.
-    #[error("the note has {0} bytes, the limit is {MAX_NOTE_BYTES}")]
+    #[error("the note is too long: {0} bytes (limit {MAX_NOTE_BYTES})")]
     TooLong(usize),
 }
 
-/// Leaves a note for the machine of this name or id, or for all others, and sends it. A remote that cannot be reached is no error: the next
-/// command sends the note.
+/// Leaves a note for the machine of this name or id, or for all others, and pushes it. An
+/// unreachable remote is no error: the next command pushes the note.
 ///
 /// # Errors
-/// [`SyncError::Note`], [`SyncError::NoSuchMachine`]; what concerns the whole command.
+/// [`NoteError`], and if there is no such machine; what concerns the whole command.
 pub fn leave_note(
     ctx: &Context<'_>,
     text: &str,
@@ -49,8 +51,8 @@ pub fn leave_note(
 ) -> Result<LeftNote, SyncError> {
     let text = text.trim();
     match text.len() {
-        0 => return Err(InvalidNote::Empty.into()),
-        bytes if bytes > MAX_NOTE_BYTES => return Err(InvalidNote::TooLong(bytes).into()),
+        0 => return Err(NoteError::Empty.into()),
+        bytes if bytes > MAX_NOTE_BYTES => return Err(NoteError::TooLong(bytes).into()),
         _ => {}
     }
     let mut workspace = Workspace::open(ctx)?;
@@ -61,11 +63,10 @@ pub fn leave_note(
         .transpose()?;
     let now = ctx.clock.now();
     let id = NoteId::new(now, fastrand::u32(..));
-    let from = (workspace.machine.id.clone(), workspace.machine.name.clone());
     let note = Note::new(
         id,
         now,
-        from,
+        &workspace.machine,
         addressee.as_ref().map(|machine| machine.id.clone()),
         text.to_owned(),
     );
@@ -73,7 +74,7 @@ pub fn leave_note(
     let mut tx = workspace.store.begin(head.as_ref())?;
     tx.write_note(&note)?;
     if !tx.has_machine(&workspace.machine)? {
-        // The other machines need the name of the author.
+        // The other machines need the author's name.
         tx.write_machine(&workspace.machine)?;
     }
     tx.commit(
@@ -104,9 +105,22 @@ fn machine_called(
             id: (*id).clone(),
             name: Some((*name).clone()),
         }),
-        several => Err(SyncError::NoSuchMachine {
-            name: wanted.to_owned(),
-            found: several.len(),
-        }),
+        several => Err(machine_error(wanted, several.len()).into()),
+    }
+}
+
+impl UserError for NoteError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["give a text: `ccsync note \"TEXT\"`".to_owned()]
+    }
+}
+
+impl From<NoteError> for SyncError {
+    fn from(error: NoteError) -> Self {
+        Self::Operation(Box::new(error))
     }
 }

@@ -1,6 +1,6 @@
-//! The directories of placeholders: those of this machine, and those that one machine proposes to another.
+//! Sets directories of placeholders, here or as a proposal for another machine.
 //!
-//! Only a machine itself changes its configuration; what others propose is taken over when it pulls.
+//! Only a machine itself changes its configuration; it adopts proposals when it pulls.
 
 use std::path::PathBuf;
 
@@ -13,15 +13,17 @@ use crate::store::machine::ProposedPaths;
 use crate::store::{FORMAT, ManifestError};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::machine_error;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::config_path;
 
-/// Gives a placeholder its directory on a machine: this one at once, another one when it pulls next.
+/// Sets the directory of a placeholder on a machine: here at once, elsewhere at its next
+/// pull.
 ///
 /// `machine` is a name, an id, or `this`.
 ///
 /// # Errors
-/// [`SyncError::NoSuchMachine`] if the store knows none of that name, or more than one.
+/// [`LookupError`](crate::workspace::lookup::LookupError) if the store knows none of that name, or more than one.
 pub fn set_path(
     ctx: &Context<'_>,
     name: PlaceholderName,
@@ -51,10 +53,7 @@ fn propose_path(
         .filter(|m| m.name == machine || m.id.as_str() == machine)
         .collect();
     let [target] = named.as_slice() else {
-        return Err(SyncError::NoSuchMachine {
-            name: machine.to_owned(),
-            found: named.len(),
-        });
+        return Err(machine_error(machine, named.len()).into());
     };
     Placeholder::new(target.placeholders.system, name.clone(), path, None).map_err(|source| {
         ConfigError::Placeholder {
@@ -94,10 +93,10 @@ fn set_path_here(
     change_here(ctx, |config| config.set_placeholder(name, path, ctx.env))
 }
 
-/// Gives placeholders their directories on this machine.
+/// Sets the directories of placeholders on this machine.
 ///
 /// # Errors
-/// [`SyncError::Config`] for a directory that cannot be a placeholder's; then nothing is changed.
+/// [`SyncError::Config`] for an invalid directory; then nothing is changed.
 pub fn set_paths_here(
     ctx: &Context<'_>,
     paths: Vec<(PlaceholderName, PathBuf)>,
@@ -109,7 +108,7 @@ pub fn set_paths_here(
     })
 }
 
-/// Changes the configuration of this machine, and tells the others of it.
+/// Changes the configuration of this machine and pushes its file.
 pub(crate) fn change_here(
     ctx: &Context<'_>,
     change: impl FnOnce(&mut Config) -> Result<(), ConfigError>,

@@ -1,6 +1,5 @@
 //! What every command opens first: the machine-wide lock, the store, the index, this machine's eyes.
 
-use crate::workspace::paths::{claims_path, index_path, remote_url};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +8,8 @@ use crate::checkouts::current_placeholders::CurrentPlaceholders;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::localize::localizer::Localizer;
-use crate::session::discover::{Discovery, LocalSession, discover};
+use crate::session::LocalSession;
+use crate::session::discover::{Discovery, discover};
 use crate::store::SessionState;
 use crate::store::machine::Machine;
 use crate::store::manifest::PlaceholdersKey;
@@ -27,6 +27,7 @@ use crate::workspace::filter::SessionFilter;
 use crate::workspace::index::{Index, NotPulledSession};
 use crate::workspace::leases::Leases;
 use crate::workspace::paths::store_path;
+use crate::workspace::paths::{claims_path, index_path, remote_url};
 use crate::workspace::pinned::PinnedSessions;
 use crate::workspace::recovery::recover;
 

@@ -1,4 +1,4 @@
-//! The programs that are used: git, GitHub's, and the client.
+//! Checks the programs in use: git, gh and Claude Code.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const CLIENT: &str = "client";
 
 const INSTALL_GIT: &str = "install git 2.34 or later: https://git-scm.com/downloads";
 
-/// The versions of the client that this program was tried with.
+/// Versions of the client that ccsync was tested with.
 const OLDEST_CLIENT: [u32; 3] = [1, 0, 109];
 const NEWEST_CLIENT: [u32; 3] = [2, 1, 329];
 
@@ -37,11 +37,11 @@ fn git(patient: &DoctorContext<'_>) -> Check {
             INSTALL_GIT,
         ),
         Err(e @ RemoteError::GitMissing) => Check::error(GIT, e.to_string(), INSTALL_GIT),
-        Err(e) => Check::error(GIT, crate::workspace::message::in_words(&e), INSTALL_GIT),
+        Err(e) => Check::error(GIT, crate::domain::error::error_chain(&e), INSTALL_GIT),
     }
 }
 
-/// GitHub's program is a help, never a need.
+/// `gh` is optional.
 fn gh(patient: &DoctorContext<'_>) -> Check {
     let remote = patient.remote().and_then(Result::ok);
     let host = remote
@@ -58,16 +58,12 @@ fn gh(patient: &DoctorContext<'_>) -> Check {
             "not signed in, so that the remote cannot be looked up",
             "gh auth login",
         ),
-        Err(e) => Check::warning(
-            GH,
-            crate::workspace::message::in_words(&e),
-            "gh auth status",
-        ),
+        Err(e) => Check::warning(GH, crate::domain::error::error_chain(&e), "gh auth status"),
     }
 }
 
 fn client(patient: &DoctorContext<'_>) -> Check {
-    // It starts a whole runtime before it says anything.
+    // It starts a whole runtime before it prints anything.
     const SLOW: Duration = Duration::from_secs(30);
     const TRY: &str = "install Claude Code, so that this works: claude --version";
     let asked = Program::new(&patient.env.client)
@@ -77,7 +73,7 @@ fn client(patient: &DoctorContext<'_>) -> Check {
     let said = match &asked {
         Ok(out) => String::from_utf8_lossy(&out.stdout),
         Err(ProcessError::NotFound { .. }) => {
-            return Check::warning(CLIENT, "`claude` was not found on the PATH", TRY);
+            return Check::warning(CLIENT, "no program `claude` on the PATH", TRY);
         }
         Err(e) => return Check::warning(CLIENT, e.to_string(), TRY),
     };

@@ -2,12 +2,14 @@
 
 use clap::ValueHint;
 use serde::Serialize;
+use std::path::Path;
 
 use super::init;
 use crate::cli::app::{App, current_dir};
 use crate::cli::args::JsonFlag;
-use crate::cli::error::{CliError, shell_word};
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
+use crate::domain::shell::shell_word;
 use crate::import::source::{Source, usual_source};
 use crate::import::types::{ForeignLock, ImportReport, Layout, Proposal};
 use crate::report::transfer::SkippedFile;
@@ -16,7 +18,6 @@ use crate::ui::output::Screen;
 use crate::ui::report;
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, paint};
-use std::path::Path;
 
 /// Import sessions of claude-session-sync, or of a copy of ~/.claude
 ///
@@ -73,7 +74,7 @@ fn source(args: &ImportArgs, app: &App) -> Result<Source, CliError> {
         .source
         .clone()
         .or_else(usual)
-        .ok_or_else(CliError::nothing_to_import)?;
+        .ok_or(CommandError::NothingToImport)?;
     Ok(Source::parse(&text, &app.env, &current_dir()?)?)
 }
 

@@ -7,9 +7,9 @@ use crate::browse::search::request::{SearchReport, SearchRequest};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::complete;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
-use crate::domain::found::{Hit, SessionHits, Speaker};
+use crate::domain::hit::{Hit, SessionHits, Speaker};
 use crate::domain::id::SessionId;
 use crate::sys::clock::Clock;
 use crate::ui::format::{count, short_id};
@@ -78,7 +78,7 @@ struct Session {
     /// How many more there are, up to 100.
     more: u64,
     /// There may be more than that.
-    more_still: bool,
+    truncated: bool,
 }
 
 #[derive(Serialize)]
@@ -177,7 +177,7 @@ fn printed(request: &SearchRequest, app: &mut App) -> Result<SearchReport, CliEr
         failed = out.data(&lines.join("\n")).err();
         failed.is_none() && !out.is_closed()
     })?;
-    failed.map_or(Ok(report), |e| Err(CliError::stdout(e)))
+    failed.map_or(Ok(report), |e| Err(CommandError::Stdout(e).into()))
 }
 
 fn collected(request: &SearchRequest, app: &App) -> Result<(SearchReport, Vec<Session>), CliError> {
@@ -195,7 +195,7 @@ impl Session {
             name,
             hits,
             more,
-            more_still,
+            truncated,
         } = found;
         Self {
             session: name.session,
@@ -206,14 +206,14 @@ impl Session {
             fork_of: name.fork_of,
             hits: hits.into_iter().map(HitRow::of).collect(),
             more,
-            more_still,
+            truncated,
         }
     }
 }
 
 impl HitRow {
     fn of(hit: Hit) -> Self {
-        let (who, tool) = match hit.voice {
+        let (who, tool) = match hit.speaker {
             Speaker::User => ("user", None),
             Speaker::Assistant => ("assistant", None),
             Speaker::Summary => ("summary", None),
@@ -228,7 +228,7 @@ impl HitRow {
         Self {
             who,
             tool,
-            agent: hit.agent,
+            agent: hit.is_agent,
             time: hit.time.map(json::time),
             text: hit.text,
             marks,

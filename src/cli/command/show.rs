@@ -7,10 +7,10 @@ use crate::browse::show::{Shown, ShownSession, Source};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::complete;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::domain::turn::{Turn, Who};
+use crate::domain::turn::{Turn, TurnSpeaker};
 use crate::ui::json;
 use crate::ui::output::Output;
 use crate::ui::turns::{self, Head};
@@ -121,7 +121,7 @@ impl Printing {
                 self.turn(turn)?
             }
         };
-        self.out.data(&text).map_err(CliError::stdout)
+        Ok(self.out.data(&text).map_err(CommandError::Stdout)?)
     }
 
     fn head(&self, session: &ShownSession) -> Result<String, CliError> {
@@ -172,10 +172,10 @@ fn document(session: &ShownSession) -> ShowDocument<'_> {
 }
 
 fn row(turn: &Turn) -> TurnRow<'_> {
-    let who = match turn.who {
-        Who::User => "user",
-        Who::Assistant => "assistant",
-        Who::Client => "summary",
+    let who = match turn.speaker {
+        TurnSpeaker::User => "user",
+        TurnSpeaker::Assistant => "assistant",
+        TurnSpeaker::Client => "summary",
     };
     TurnRow {
         who,

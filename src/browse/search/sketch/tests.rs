@@ -9,7 +9,7 @@ use crate::browse::search::pattern::{Case, Pattern};
 use crate::browse::search::sketch::*;
 use crate::domain::placeholder::{Placeholder, Placeholders, System};
 use crate::rewrite::{Collapser, Expander, TextKind, View, every_path_form};
-use crate::session::said::sayings;
+use crate::session::messages::messages;
 
 /// Whether the sketch of an expression lets a stored line pass; `None`: there is none.
 fn passes(pattern: &str, line: &str) -> Option<bool> {
@@ -285,7 +285,7 @@ proptest! {
         let (mut stored, mut read) = (Vec::new(), Vec::new());
         Collapser::new(&origin, &directories.collect::<Vec<_>>()).collapse(line.as_bytes(), TextKind::Json, &mut stored);
         Expander::new(&origin, &here, View::Local).expand(&stored, TextKind::Json, &mut read);
-        let texts: Vec<String> = sayings(&read).texts.into_iter().map(|said| said.text).collect();
+        let texts: Vec<String> = messages(&read).messages.into_iter().map(|message| message.text).collect();
         prop_assume!(!texts.is_empty());
         let text: Vec<char> = which.get(&texts).chars().collect();
         let start = start.index(text.len());

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::client::{Script, StageFiles};
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::id::SessionId;
-use crate::session::discover::projects_dir;
-use crate::session::files::transcript_path;
+use crate::session::files::{projects_dir, transcript_path};
 use crate::sys::fs;
 use crate::sys::process::{Output, Program};
 
@@ -48,7 +47,7 @@ impl Machine {
 
     /// Runs this very program on the machine.
     pub(super) fn ccsync(&self, args: &[&str]) -> Result<Output, CliError> {
-        let program = std::env::current_exe().map_err(CliError::stage)?;
+        let program = std::env::current_exe().map_err(CommandError::Stage)?;
         self.run(Program::new(program), args)
     }
 

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use super::client::{POLL, Script};
 use super::machine::Machine;
 use crate::cli::app::App;
-use crate::cli::error::{CliError, shell_word};
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
+use crate::domain::shell::shell_word;
 use crate::sys::clock::Clock;
 use crate::sys::fs::{create_private_dir_all, read_to_string, remove_file_if_exists};
 use crate::sys::process::Output;
@@ -40,9 +41,9 @@ pub(in crate::cli) fn run(_: &DemoArgs, app: &mut App) -> Result<Exit, CliError>
 /// Creates a directory that stays, so that the user can look into it.
 fn create_stage() -> Result<PathBuf, CliError> {
     let created = tempfile::Builder::new().prefix("ccsync-demo-").tempdir();
-    let directory = created.map_err(CliError::stage)?.keep();
+    let directory = created.map_err(CommandError::Stage)?.keep();
     // Claude Code resolves links, too.
-    directory.canonicalize().map_err(CliError::stage)
+    Ok(directory.canonicalize().map_err(CommandError::Stage)?)
 }
 
 #[derive(Clone, Copy)]
@@ -62,7 +63,7 @@ impl<'a> Stage<'a> {
     fn new(directory: PathBuf, app: &'a mut App) -> Result<Self, CliError> {
         let bin = directory.join("bin");
         create_private_dir_all(&bin)?;
-        install_stand_in(&bin).map_err(CliError::stage)?;
+        install_stand_in(&bin).map_err(CommandError::Stage)?;
         let search_path = [bin].into_iter().chain(app.env.search_path.iter().cloned());
         let search_path = std::env::join_paths(search_path).map_err(CliError::internal)?;
         Ok(Self {
@@ -316,6 +317,6 @@ fn check(holds: bool, otherwise: &str) -> Result<(), CliError> {
     if holds {
         Ok(())
     } else {
-        Err(CliError::story(otherwise))
+        Err(CommandError::Story(otherwise.to_owned()).into())
     }
 }
