@@ -89,7 +89,7 @@ pub(crate) fn placeholder() -> ArgValueCandidates {
             let placeholders = ctx.settings.placeholders.placeholders.iter();
             let own = placeholders.filter(|placeholder| !placeholder.name.is_reserved());
             Ok(own
-                .map(|p| candidate(p.name.as_str(), &one_line(&p.path)))
+                .map(|p| candidate(p.name.as_str(), &one_line(&p.directory)))
                 .collect())
         })
     })
