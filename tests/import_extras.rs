@@ -385,7 +385,7 @@ fn import_sub_agents_join_their_session() {
     with_project(&here);
     let report = import_json(&here, &source);
     let unknown = (
-        "subagents/agent-unknown.jsonl".to_owned(),
+        "subagents/agent-nobody.jsonl".to_owned(),
         "it does not say which session it belongs to".to_owned(),
     );
     assert_eq!(
