@@ -80,7 +80,7 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
         ..Verification::default()
     };
     if request.sessions.is_empty() {
-        verification.extras = Some(crate::extras::check::check(&workspace)?);
+        verification.extras = Some(crate::extras::check::check_bundles(&workspace.store)?);
     }
     let wanted = wanted(&request.sessions, &all)?;
     verifying.check_sessions(&wanted, &store, &theirs, &mut verification)?;
