@@ -7,8 +7,6 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use super::url::RemoteUrl;
 use crate::sys::process::{Output, ProcessError, Program};
 

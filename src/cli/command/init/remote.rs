@@ -258,7 +258,7 @@ fn ask(args: &InitArgs, app: &mut App) -> Result<Chosen, CliError> {
                     app.out.hint("to have the repository found or made on GitHub: gh auth login, then: ccsync init");
                 }
                 error => app.out.note(&format!(
-                    "GitHub is left out: {}",
+                    "GitHub skipped: {}",
                     one_line(&error.to_string())
                 )),
             }
