@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::url::{Kind, RemoteUrl, UrlError};
+use crate::domain::url::{RemoteKind, RemoteUrl, UrlError};
 use crate::sys::process::{Output, ProcessError, Program};
 
 mod answer;
@@ -221,7 +221,7 @@ impl GitHub {
     /// What GitHub says of the repository at an address that somebody gave; `None` if `gh` cannot tell, for whatever reason: it is not
     /// installed, has no account there, or there is no such repository to be seen.
     pub fn look_up(url: &RemoteUrl) -> Option<Repository> {
-        let identity = super::url::project_identity(url.as_git_argument())?;
+        let identity = crate::domain::url::project_identity(url.as_git_argument())?;
         let name: RepositoryName = identity.parse().ok()?;
         let github = Self::new(Some(name.host?));
         // Only a host where it has an account is asked anything.
@@ -297,7 +297,7 @@ impl Repository {
 /// An address that the service gave: one that leads over a network, whatever it says.
 fn address(text: &str) -> Result<RemoteUrl, UrlError> {
     let url = RemoteUrl::parse(text, Path::new("/"))?;
-    if matches!(url.kind(), Kind::Local(_)) {
+    if matches!(url.kind(), RemoteKind::Local(_)) {
         Err(UrlError::Host)
     } else {
         Ok(url)

@@ -10,7 +10,6 @@ pub mod git_cli;
 pub mod github;
 pub mod porcelain;
 pub mod remote;
-pub use crate::domain::url;
 
 /// The user's `git` without an argument, for a question about a repository on this disk: its environment names no other one, and
 /// nobody is asked anything.

@@ -4,12 +4,12 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
+use crate::domain::history_point::HistoryPoint;
 use crate::domain::id::SessionId;
-use crate::domain::when::When;
 use crate::history::restoring::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession};
 use crate::report::transfer::{ExtraOutcome, ExtraReport};
 use crate::store::milestone::MilestoneName;
-use crate::sys::clock::{Clock, local_to_utc};
+use crate::sys::clock::{Clock, to_local};
 use crate::ui::format::{count, moment, short_id};
 use crate::ui::prompt;
 use crate::ui::report::{at_most, at_most_of, extras, remote, title};
@@ -101,7 +101,7 @@ fn what(args: &RestoreArgs, app: &App) -> Result<RestoreWhat, CliError> {
         .as_ref()
         .zip(args.at.as_deref())
         .expect("the command line asks for both or a milestone");
-    let when = When::parse(at, app.clock.now(), &local_to_utc)?;
+    let when = HistoryPoint::parse(at, &to_local(app.clock.now()))?;
     Ok(RestoreWhat::Session(session.clone(), when))
 }
 
