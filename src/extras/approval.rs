@@ -183,7 +183,7 @@ fn waiting(
                 .bundle
                 .removed
                 .get(&name)
-                .map_or_else(String::new, |removed| names.one(&removed.by)),
+                .map_or_else(String::new, |removed| names.one(&removed.machine)),
         };
         let proposal = Proposal {
             name: name.to_string(),

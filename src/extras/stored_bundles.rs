@@ -268,7 +268,7 @@ impl Merging<'_, '_> {
                     .bundle
                     .removed
                     .get(name)
-                    .map(|removed| removed.by.clone());
+                    .map(|removed| removed.machine.clone());
                 self.theirs.remove(
                     name,
                     by.unwrap_or_else(|| self.workspace.machine.id.clone()),

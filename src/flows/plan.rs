@@ -163,7 +163,7 @@ pub(crate) fn compare_with(
                 sort_in(&mut found, local, name, relation)?;
             }
             // The client rewrote it here since both were in step, or it was never so and is no former content.
-            Some(_) if vouched.is_some() || !is_superseded(workspace, manifest, local, &name)? => {
+            Some(_) if vouched.is_some() || !was_replaced(workspace, manifest, local, &name)? => {
                 found.up.insert(name, FileStep::Whole);
             }
             Some(_) => drop(found.down.insert(name, FilePull::Whole)),
@@ -278,7 +278,7 @@ fn grown(local: &LocalCopy<'_>, manifest: &Manifest, offset: u64) -> Result<Rela
 }
 
 /// Whether the local file, which the client rewrites in place, holds what the stored one once held.
-fn is_superseded(
+fn was_replaced(
     workspace: &Workspace<'_>,
     manifest: &Manifest,
     local: &LocalCopy<'_>,

@@ -369,7 +369,7 @@ impl SessionWriter<'_> {
             )?,
         };
         if let (FileStep::Whole, Some(earlier)) = (step, &earlier) {
-            self.supersede(&mut file, earlier, &draft.placeholders)?;
+            self.record_replaced(&mut file, earlier, &draft.placeholders)?;
         }
         if name.key() == "custom-title.json" {
             let title = custom_title_file(&crate::sys::fs::read(&self.local.path(name))?);
@@ -391,7 +391,7 @@ impl SessionWriter<'_> {
     }
 
     /// A file that takes the place of `earlier` remembers it, so that a machine that still has it is known to be behind.
-    fn supersede(
+    fn record_replaced(
         &self,
         file: &mut StoredFile,
         earlier: &StoredText<'_>,

@@ -96,7 +96,7 @@ fn placeholders_at(
 /// Returns true if text with these placeholders names directories of this machine.
 fn is_same_place(placeholders: &Placeholders, here: &Placeholders) -> bool {
     let is_same_repo = match (placeholders.repo(), here.repo()) {
-        (Some(there), Some(here)) => there.path == here.path,
+        (Some(there), Some(here)) => there.directory == here.directory,
         _ => true,
     };
     is_same_repo && placeholders.without_repo() == here.without_repo()
@@ -122,17 +122,21 @@ fn moves(manifest: &Manifest, here: &Placeholders) -> BTreeSet<(String, Option<S
         .placeholders
         .values()
         .flat_map(|set| set.placeholders.iter().map(move |root| (set, root)));
-    let place = |name: &str| here.get(name).map(|here| here.path.clone());
+    let place = |name: &str| here.get(name).map(|here| here.directory.clone());
     let moved = placeholders.map(|(set, root)| (set, root, place(root.name.as_str())));
     // A repository at the same path below another placeholder needs no mention.
     let is_said = |set: &Placeholders, root: &Placeholder, now: &Option<String>| {
-        let elsewhere = expand_path(&collapse_path(&set.without_repo(), &root.path), &others);
+        let elsewhere = expand_path(
+            &collapse_path(&set.without_repo(), &root.directory),
+            &others,
+        );
         set.repo() == Some(root) && elsewhere.is_some() && elsewhere == *now
     };
-    let moved = moved
-        .filter(|(set, root, now)| now.as_ref() != Some(&root.path) && !is_said(set, root, now));
+    let moved = moved.filter(|(set, root, now)| {
+        now.as_ref() != Some(&root.directory) && !is_said(set, root, now)
+    });
     moved
-        .map(|(_, root, now)| (root.path.clone(), now))
+        .map(|(_, root, now)| (root.directory.clone(), now))
         .collect()
 }
 
@@ -146,8 +150,8 @@ fn moved_since<'a>(
     let placeholders = workspace.localizer.since().placeholders(manifest);
     let pairs = placeholders.filter_map(|root| Some((root, here.get(root.name.as_str())?)));
     pairs
-        .filter(|(then, now)| then.path != now.path)
-        .map(|(then, now)| (then.path.clone(), Some(now.path.clone())))
+        .filter(|(then, now)| then.directory != now.directory)
+        .map(|(then, now)| (then.directory.clone(), Some(now.directory.clone())))
 }
 
 fn text(moves: &BTreeSet<(String, Option<String>)>, memory: &Path) -> String {

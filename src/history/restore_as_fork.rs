@@ -72,7 +72,7 @@ impl Restoring<'_> {
                 workspace
                     .localizer
                     .clones()
-                    .use_for(&fork, repo.as_ref().map(|repo| repo.path.as_str()));
+                    .use_for(&fork, repo.as_ref().map(|repo| repo.directory.as_str()));
                 here.directory.clone()
             }
             (None, None) => {

@@ -44,7 +44,7 @@ impl Localizer {
         let name = name.map(|name| format!(" `{name}`")).unwrap_or_default();
         let goes_on = match repos.missing_checkout(manifest) {
             Some(missing) => {
-                self.clones().use_for(id, Some(&missing.path));
+                self.clones().use_for(id, Some(&missing.directory));
                 format!("ccsync resume {id} goes on in the checkout; or")
             }
             None => "before the client goes on with it,".to_owned(),

@@ -65,7 +65,9 @@ fn propose_path(
         Err(StoreError::Malformed { source, .. }) if !matches!(source, ManifestError::Newer(_)) => {
             Default::default()
         }
-        proposed => proposed?.map(|proposed| proposed.paths).unwrap_or_default(),
+        proposed => proposed?
+            .map(|proposed| proposed.placeholders)
+            .unwrap_or_default(),
     };
     proposed.insert(name, path.to_owned());
     let head = workspace.store.head()?;
@@ -74,7 +76,7 @@ fn propose_path(
         &target.id,
         &ProposedPaths {
             format: FORMAT,
-            paths: proposed,
+            placeholders: proposed,
         },
     )?;
     tx.commit(

@@ -304,7 +304,7 @@ fn report(workspace: &Workspace<'_>, remote: RemoteState) -> Result<SetUpReport,
             .placeholders
             .placeholders
             .iter()
-            .map(|root| (root.name.to_string(), root.path.clone()))
+            .map(|root| (root.name.to_string(), root.directory.clone()))
             .collect(),
         learnt: Vec::new(),
         unmapped: foreign_placeholders(workspace, &settings.placeholders)?,

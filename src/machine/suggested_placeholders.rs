@@ -64,7 +64,7 @@ fn unknown_here(
                 None => found.push(ForeignPlaceholder {
                     name: root.name.clone(),
                     machine: machine.name.clone(),
-                    there: root.path.clone(),
+                    there: root.directory.clone(),
                     here: here(),
                 }),
             }
@@ -78,7 +78,11 @@ fn unknown_here(
 /// path, or the same name in the home directory. Never a directory that programs run or
 /// read configuration from.
 fn candidates(there: &Placeholders, root: &Placeholder, here: &Placeholders) -> Vec<PathBuf> {
-    let name = root.path.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name = root
+        .directory
+        .rsplit(['/', '\\'])
+        .next()
+        .unwrap_or_default();
     let in_home = PortablePath::new(format!("{{{{HOME}}}}/{name}"));
     let in_home = Some(in_home)
         .filter(is_plain)
@@ -88,8 +92,8 @@ fn candidates(there: &Placeholders, root: &Placeholder, here: &Placeholders) -> 
         let is_elsewhere =
             there.system.is_windows() == here.system.is_windows() && !is_below_home(there, root);
         is_elsewhere
-            .then(|| PathBuf::from(&root.path))
-            .filter(|_| is_plain(&collapse_path(here, &root.path)))
+            .then(|| PathBuf::from(&root.directory))
+            .filter(|_| is_plain(&collapse_path(here, &root.directory)))
     };
     [below_home(there, &root.name, here), same_path(), in_home]
         .into_iter()
@@ -100,7 +104,7 @@ fn candidates(there: &Placeholders, root: &Placeholder, here: &Placeholders) -> 
 /// Returns true for a path in another user's home directory.
 fn is_below_home(there: &Placeholders, root: &Placeholder) -> bool {
     let home = there.get(PlaceholderName::home().as_str());
-    home.is_some_and(|home| Path::new(&root.path).starts_with(&home.path))
+    home.is_some_and(|home| Path::new(&root.directory).starts_with(&home.directory))
 }
 
 /// Removes candidates that another placeholder has.
@@ -109,7 +113,7 @@ fn is_new(path: &Path, placeholders: &Placeholders) -> bool {
     !placeholders
         .placeholders
         .iter()
-        .any(|root| is(&root.path) || root.resolved.as_deref().is_some_and(is))
+        .any(|root| is(&root.directory) || root.resolved.as_deref().is_some_and(is))
 }
 
 #[cfg(test)]

@@ -274,7 +274,12 @@ fn this_machines_views(
         .into_iter()
         .filter(|other| other.id != machine.id)
         .map(|other| other.placeholders);
-    let other_roots = machine.former.iter().cloned().chain(others).collect();
+    let other_roots = machine
+        .former_placeholders
+        .iter()
+        .cloned()
+        .chain(others)
+        .collect();
     let clones = Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock);
     let localizer = Localizer::new(
         machine.id.clone(),

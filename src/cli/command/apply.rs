@@ -12,21 +12,23 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, HEADING, paint};
 use crate::ui::{difference, prompt};
 
-/// Take over settings and commands of other machines, after a look at each
+/// Review and apply settings from other machines
 ///
-/// Settings, commands, agents and skills can run programs, so a pull leaves them in the store until somebody says yes here. Each is shown as a difference to what lies
-/// on this machine. A yes holds for this very content. After a no, this machine's own stays, and the question comes back when the
-/// other changes again. What is replaced is kept for `ccsync undo`. Fetches nothing: `ccsync pull` does. Without a terminal, or with
-/// --dry-run, what waits is shown, and nothing is changed.
+/// Settings, commands, agents and skills can run programs, so a pull does not apply them.
+/// This command shows each file as a difference to this machine's file and asks for
+/// approval. An approval is for exactly this content. After a no, this machine keeps its
+/// own file until the other machine changes the file again. Replaced files are kept for
+/// `ccsync undo`. Nothing is fetched: run `ccsync pull` first. Without a terminal, or
+/// with --dry-run, the files are shown and nothing changes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ApplyArgs {
-    /// Only these files, by their names below the client's directory
+    /// Only these files, by their names below the directory of Claude Code
     #[arg(value_name = "FILE")]
     files: Vec<String>,
-    /// Say yes to all of them
+    /// Apply all of them without asking
     #[arg(long, conflicts_with = "dry_run")]
     yes: bool,
-    /// Show what waits, and do nothing
+    /// Show the files and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]

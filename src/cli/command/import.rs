@@ -1,8 +1,8 @@
 //! `ccsync import`: what claude-session-sync has stored, or a copy of the client's directory, comes into the store.
 
-use std::path::Path;
-
+use clap::ValueHint;
 use serde::Serialize;
+use std::path::Path;
 
 use super::init;
 use crate::cli::app::{App, current_dir};
@@ -19,16 +19,18 @@ use crate::ui::report;
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, paint};
 
-/// Take over the sessions of claude-session-sync, or of a copy of ~/.claude
+/// Import sessions of claude-session-sync, or of a copy of ~/.claude
 ///
-/// Nothing at the source is changed, and none of its locks is taken. Sessions keep their ids; what is here already is continued,
-/// or kept beside as a fork. `ccsync pull` then brings them to where the client looks for them.
+/// Nothing at the source changes, and its locks are not taken. Sessions keep their ids.
+/// If the store already has a session, the import extends it or adds a fork. `ccsync
+/// pull` then puts the sessions where Claude Code looks for them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ImportArgs {
-    /// A clone, a git repository, or a directory with projects/ [default: ~/.claude-session-sync/repo]
-    #[arg(value_name = "PATH|URL")]
+    /// A directory with `projects/` in it, or a git repository [default:
+    /// ~/.claude-session-sync/repo]
+    #[arg(value_name = "PATH|URL", value_hint = ValueHint::AnyPath)]
     source: Option<String>,
-    /// Show what would be done, and do nothing
+    /// Show what would be done and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]

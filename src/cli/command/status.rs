@@ -18,7 +18,7 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::{HEADING, QUIET, paint};
 use crate::ui::table::{Cell, Table};
 
-/// Show what waits to be pushed or pulled; contacts nobody
+/// Show what is to be pushed or pulled (works offline)
 #[derive(Debug, clap::Args)]
 pub(crate) struct StatusArgs {
     #[command(flatten)]

@@ -69,7 +69,8 @@ impl Transaction<'_> {
     /// Takes everything from `from` that changed there since `earlier`, except sessions and
     /// bundles.
     ///
-    /// Foreign files are only added: if the base has one too, the base's is the better one.
+    /// Foreign files are only added: if the base has one too, the base's is the better one. So is
+    /// the file with the format, which [`Self::commit`] replaces if it is older.
     ///
     /// # Errors
     /// [`StoreError::Git`].
@@ -83,7 +84,7 @@ impl Transaction<'_> {
             if layout::session_of(path).is_some() || layout::is_in_bundle(path) {
                 continue;
             }
-            if layout::is_own_file(path) || file.new.is_some() && !self.base.has(path) {
+            if layout::is_machine_file(path) || file.new.is_some() && !self.base.has(path) {
                 self.changes.insert(path.to_owned(), file.new);
             }
         }

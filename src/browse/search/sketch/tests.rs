@@ -159,7 +159,7 @@ fn words(machine: &Placeholders) -> Vec<String> {
         "\u{2028}",
     ];
     let paths = machine.placeholders.iter().flat_map(|root| {
-        let (path, separator) = (&root.path, machine.system.separator());
+        let (path, separator) = (&root.directory, machine.system.separator());
         [
             path.clone(),
             format!("{path}{separator}my_app{separator}main.rs"),
@@ -281,7 +281,7 @@ proptest! {
         how in proptest::collection::vec(any::<Index>(), 1..30),
         case in select(vec![Case::Ignore, Case::Exact]),
     ) {
-        let directories = origin.placeholders.iter().map(|root| format!("{}{}my_app", root.path, origin.system.separator()));
+        let directories = origin.placeholders.iter().map(|root| format!("{}{}my_app", root.directory, origin.system.separator()));
         let (mut stored, mut read) = (Vec::new(), Vec::new());
         Collapser::new(&origin, &directories.collect::<Vec<_>>()).collapse(line.as_bytes(), TextKind::Json, &mut stored);
         Expander::new(&origin, &here, View::Local).expand(&stored, TextKind::Json, &mut read);
