@@ -75,7 +75,7 @@ impl Restoring<'_> {
         let is_head =
             workspace.store.head_snapshot()?.state(&target.id)?.as_ref() == Some(&target.state);
         // What the client has cleared away of a session in step is no difference.
-        let known = workspace.index.entry(here).filter(|_| is_head);
+        let known = workspace.records.index.entry(here).filter(|_| is_head);
         let differences =
             compare_with(workspace, &then, &manifest, &LocalCopy::closed(here), known)?;
         if differences.is_empty() && is_head {
@@ -166,7 +166,7 @@ impl Restoring<'_> {
         // What the index vouches for is about to change: a restore that dies leaves sessions that are compared byte by byte.
         steps
             .iter()
-            .for_each(|step| workspace.index.forget(&step.target.id));
+            .for_each(|step| workspace.records.index.forget(&step.target.id));
         workspace.save()?;
         fail_point("local changes are stored before a restore");
         Ok(())
@@ -259,15 +259,17 @@ impl InPlace {
         fail_point("newer files of a session are removed");
         now.files.retain(|name, _| !self.only_here.contains(name));
         match workspace.store.head_snapshot()?.state(id)? {
-            Some(state) if state != self.target.state => workspace.held.hold(&now, state),
+            Some(state) if state != self.target.state => workspace.records.pinned.pin(&now, state),
             _ if self.only_here.is_empty() => {
                 let head = workspace.store.head()?;
-                workspace.record_in_step([&now], head.as_ref())?;
+                workspace
+                    .records
+                    .record_up_to_date(&workspace.store, [&now], head.as_ref())?;
             }
             _ => {}
         }
         // Before the next session: a restore that dies has put back what it has put back.
-        Ok(workspace.held.save()?)
+        Ok(workspace.records.pinned.save()?)
     }
 }
 

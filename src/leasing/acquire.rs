@@ -68,14 +68,14 @@ fn acquire_in(
             return view.map(Acquired::HeldBy).ok_or_else(|| contended(session));
         };
         if take(workspace, session, change)?
-            && let Some(claim) = workspace.locks.claim(session)
+            && let Some(claim) = workspace.leases.claim(session)
         {
             return Ok(Acquired::Yes(Box::new(claim.clone())));
         }
         book = FetchedLocks::fetch(workspace)?;
         // Where the answer of a push was lost, not the push.
         if let Some(claim) = workspace
-            .locks
+            .leases
             .claim(session)
             .filter(|claim| is_held_here(claim))
         {
@@ -104,7 +104,7 @@ fn change(
     take_over: TakeOver,
 ) -> Option<Change> {
     let (me, stamp) = (
-        me(workspace, workspace.locks.claim(session)),
+        me(workspace, workspace.leases.claim(session)),
         Stamp::new(workspace.ctx.clock.now()),
     );
     match view {
@@ -132,7 +132,7 @@ fn take(
 ) -> Result<bool, SyncError> {
     let record = change.new.expect("whoever acquires leaves a lock");
     let commit = write(&workspace.store, &workspace.machine, &record)?;
-    let holding = match workspace.locks.claim(session) {
+    let holding = match workspace.leases.claim(session) {
         // Until the answer comes, the former lock of this machine is not forgotten.
         Some(former) => {
             let mut holding = former.holding.clone();
@@ -141,9 +141,9 @@ fn take(
         }
         None => Holding::acquiring(commit.clone(), record),
     };
-    let former = workspace.locks.any_claim(session).cloned();
+    let former = workspace.leases.any_claim(session).cloned();
     workspace
-        .locks
+        .leases
         .begin(Claim::of_this_process(session.clone(), holding))?;
     let done = push(
         workspace,
@@ -151,7 +151,7 @@ fn take(
         update(session, change.expected.as_ref(), Some(commit)),
     )?;
     if !done {
-        workspace.locks.refused(former)?;
+        workspace.leases.refused(former)?;
     }
     Ok(done)
 }
@@ -161,7 +161,7 @@ pub(crate) fn resend(
     workspace: &mut Workspace<'_>,
     session: &SessionId,
 ) -> Result<bool, SyncError> {
-    let Some(mut claim) = workspace.locks.claim(session).cloned() else {
+    let Some(mut claim) = workspace.leases.claim(session).cloned() else {
         return Ok(false);
     };
     let new = match claim.holding.pending.clone() {
@@ -175,7 +175,7 @@ pub(crate) fn resend(
         Some(Pending::Acquire) | None => return Ok(false),
     };
     let again = update(session, Some(&claim.holding.commit), new);
-    workspace.locks.begin(claim)?;
+    workspace.leases.begin(claim)?;
     push(workspace, session, again)?;
     Ok(true)
 }

@@ -150,7 +150,7 @@ fn join(
         return Err(e);
     }
     if moved || how.new_id {
-        workspace.locks.forget_all()?;
+        workspace.leases.forget_all()?;
     }
     let there = workspace
         .store
