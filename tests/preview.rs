@@ -3,6 +3,7 @@
 use ccsync::browse::preview::last_turns;
 use ccsync::domain::turn::{Turn, Who};
 use ccsync::workspace::error::SyncError;
+use ccsync::workspace::lookup::LookupError;
 
 use crate::harness::library::with_context;
 use crate::harness::{Machine, ONE, TWO, TestEnv};
@@ -31,7 +32,10 @@ fn preview_shows_newer_of_local_and_stored() {
     assert_eq!(look(&a, ONE, 9).unwrap().len(), 3, "not pushed yet");
     a.ccsync(["push"]).success();
     assert!(
-        matches!(look(&b, ONE, 9), Err(SyncError::Nowhere { .. })),
+        matches!(
+            look(&b, ONE, 9),
+            Err(SyncError::Lookup(LookupError::NoSession { .. }))
+        ),
         "not fetched yet"
     );
     b.ccsync(["list", "--remote"]).success();
@@ -62,7 +66,10 @@ fn preview_shows_newer_of_local_and_stored() {
         ["A Answer to: only here []"],
         "the store went on"
     );
-    assert!(matches!(look(&a, TWO, 1), Err(SyncError::Nowhere { .. })));
+    assert!(matches!(
+        look(&a, TWO, 1),
+        Err(SyncError::Lookup(LookupError::NoSession { .. }))
+    ));
 }
 
 #[test]

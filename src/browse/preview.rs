@@ -19,6 +19,7 @@ use crate::store::manifest::{Manifest, StoredFile};
 use crate::sys::fs::PathError;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::read_only::Stored;
 
 /// How much of a transcript is read at first, and, as long as that holds too few turns, after that. One line alone can have megabytes.
@@ -28,7 +29,7 @@ const ENDS: [u64; 3] = [256 << 10, 2 << 20, 16 << 20];
 /// has, whichever went on longer. Nothing is fetched. Fewer are given where they stand very far from the end.
 ///
 /// # Errors
-/// [`SyncError::Nowhere`]; what cannot be read.
+/// [`LookupError::NoSession`]; what cannot be read.
 pub fn last_turns(
     ctx: &Context<'_>,
     session: &SessionId,
@@ -61,9 +62,7 @@ pub fn last_turns(
         (None, Some(manifest), Some(stored), Some(snapshot)) => {
             stored.turns(snapshot, &manifest, most)
         }
-        _ => Err(SyncError::Nowhere {
-            session: session.clone(),
-        }),
+        _ => Err(LookupScope::Anywhere.no_session(session).into()),
     }
 }
 

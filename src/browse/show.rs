@@ -11,6 +11,7 @@ use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
 use crate::domain::session_file::SessionFile;
 use crate::domain::turn::Turn;
+use crate::localize::error::StoredDataError;
 use crate::localize::stored_text::{LocalText, StoredText};
 use crate::session::discover::{LocalSession, discover_some};
 use crate::session::facts::parse_time;
@@ -20,6 +21,7 @@ use crate::store::manifest::Manifest;
 use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::session_named;
 use crate::workspace::read_only::{Stored, machine_names, session_name};
 
@@ -60,7 +62,7 @@ pub enum Shown {
 /// id, or a beginning that only one has.
 ///
 /// # Errors
-/// [`SyncError::Nowhere`], [`SyncError::AmbiguousName`]; what cannot be read, perhaps after some turns.
+/// [`LookupError`](crate::workspace::lookup::LookupError); what cannot be read, perhaps after some turns.
 pub fn show(
     ctx: &Context<'_>,
     session: &SessionId,
@@ -81,9 +83,8 @@ pub fn show(
         id.as_str().starts_with(session.as_str())
     })?;
     let ids: BTreeSet<&SessionId> = here.sessions.keys().chain(states.keys()).collect();
-    let id = session_named(session, ids)?.ok_or_else(|| SyncError::Nowhere {
-        session: session.clone(),
-    })?;
+    let id =
+        session_named(session, ids)?.ok_or_else(|| LookupScope::Anywhere.no_session(session))?;
     let local = here.sessions.get(&id);
     let manifest = match snapshot
         .as_ref()
@@ -135,7 +136,7 @@ pub fn show(
                 take,
             )
         }
-        _ => Err(SyncError::Nowhere { session: id }),
+        _ => Err(LookupScope::Anywhere.no_session(&id).into()),
     }
 }
 
@@ -209,7 +210,7 @@ enum Text<'a> {
 
 impl Text<'_> {
     /// Calls `each` with every line, until it returns `false`.
-    fn each_line(&self, each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), SyncError> {
+    fn each_line(&self, each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), StoredDataError> {
         let mut each_of = |lines: &[u8]| {
             signal::check()?;
             Ok(lines.split(|byte| *byte == b'\n').all(&mut *each))

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::domain::error::UserError;
 use crate::domain::id::SessionId;
 use crate::domain::progress::Phase;
 use crate::domain::session_file::SessionFile;
 use crate::flows::fork::repaired_id;
+use crate::localize::error::StoredDataError;
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::renamed;
 use crate::session::discover::LocalSession;
@@ -19,6 +21,7 @@ use crate::sys::fs::{AtomicFile, PathError};
 use crate::sys::signal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::session_named;
 use crate::workspace::open::Workspace;
 
@@ -84,15 +87,13 @@ impl RepairReport {
 /// Makes a healed copy of a session of this machine, if it is damaged.
 ///
 /// # Errors
-/// [`SyncError::NotHere`], [`SyncError::AmbiguousName`]; [`SyncError::NothingWhole`] if no record would be left; [`SyncError::Path`].
+/// [`LookupError`](crate::workspace::lookup::LookupError); [`NoCompleteRecord`] if no record would be left; [`SyncError::Path`].
 pub fn repair(ctx: &Context<'_>, request: &RepairRequest) -> Result<RepairReport, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let found = workspace.discover()?;
     let id = session_named(&request.session, found.sessions.keys())?;
     let here = id.and_then(|id| found.sessions.get(&id));
-    let here = here.ok_or_else(|| SyncError::NotHere {
-        session: request.session.clone(),
-    })?;
+    let here = here.ok_or_else(|| LookupScope::Here.no_session(&request.session))?;
     let running = live_sessions(&ctx.env.claude_dir).get(&here.id).copied();
     let local = LocalCopy {
         session: here,
@@ -143,9 +144,10 @@ impl Repairing<'_> {
             return Ok(report);
         }
         if transcript.lines == 0 {
-            return Err(SyncError::NothingWhole {
+            return Err(NoCompleteRecord {
                 session: session.id.clone(),
-            });
+            }
+            .into());
         }
         report.copy = Some(match output {
             Some(path) => self.copy_transcript(&transcript, path)?,
@@ -193,7 +195,7 @@ impl Repairing<'_> {
         Ok(transcript.copied(Some(copy), &path, false))
     }
 
-    fn write_as_it_is(&self, name: &SessionFile, target: &Path) -> Result<(), SyncError> {
+    fn write_as_it_is(&self, name: &SessionFile, target: &Path) -> Result<(), StoredDataError> {
         let text = self.local.open(name, 0)?;
         let mut file = AtomicFile::create(target)?;
         text.each_piece(|piece| Ok(file.append(piece)?))?;
@@ -207,7 +209,7 @@ impl Repairing<'_> {
         name: &SessionFile,
         target: &Path,
         copy: Option<&SessionId>,
-    ) -> Result<(), SyncError> {
+    ) -> Result<(), StoredDataError> {
         let mut file = AtomicFile::create(target)?;
         let mut fragments = None;
         self.heal(name, &mut |healed| {
@@ -230,7 +232,7 @@ impl Repairing<'_> {
         Ok(())
     }
 
-    fn preview_outcome(&self, name: &SessionFile) -> Result<PlannedOutcome, SyncError> {
+    fn preview_outcome(&self, name: &SessionFile) -> Result<PlannedOutcome, StoredDataError> {
         let mut hasher = blake3::Hasher::new();
         let (mut lines, mut bytes, mut has_fragments) = (0, 0, false);
         let findings = self.heal(name, &mut |healed| {
@@ -253,8 +255,8 @@ impl Repairing<'_> {
     fn heal(
         &self,
         name: &SessionFile,
-        put: &mut dyn FnMut(&Healed) -> Result<(), SyncError>,
-    ) -> Result<Vec<Finding>, SyncError> {
+        put: &mut dyn FnMut(&Healed) -> Result<(), StoredDataError>,
+    ) -> Result<Vec<Finding>, StoredDataError> {
         let mut survey = Survey::default();
         self.pieces(name, &mut |piece| {
             survey.lines(piece);
@@ -272,8 +274,8 @@ impl Repairing<'_> {
     fn pieces(
         &self,
         name: &SessionFile,
-        each: &mut dyn FnMut(&[u8]) -> Result<(), SyncError>,
-    ) -> Result<(), SyncError> {
+        each: &mut dyn FnMut(&[u8]) -> Result<(), StoredDataError>,
+    ) -> Result<(), StoredDataError> {
         self.local.open(name, 0)?.each_piece(|piece| {
             signal::check()?;
             each(piece)?;
@@ -310,4 +312,26 @@ fn fragments_path(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".fragments");
     path.with_file_name(name)
+}
+
+/// A repaired copy would be empty.
+#[derive(Debug, thiserror::Error)]
+#[error("session {session} has no complete record to copy")]
+pub struct NoCompleteRecord {
+    pub(crate) session: SessionId,
+}
+
+impl UserError for NoCompleteRecord {
+    fn hints(&self) -> Vec<String> {
+        vec![format!(
+            "see its damage with `ccsync verify {}`",
+            self.session
+        )]
+    }
+}
+
+impl From<NoCompleteRecord> for SyncError {
+    fn from(error: NoCompleteRecord) -> Self {
+        Self::Operation(Box::new(error))
+    }
 }

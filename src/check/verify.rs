@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::domain::session_file::SessionFile;
@@ -27,6 +28,7 @@ use crate::store::{BRANCH, ObjectCheck, Snapshot};
 use crate::sys::signal::{self, interrupted};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::session_named;
 use crate::workspace::open::Workspace;
 
@@ -208,9 +210,7 @@ fn wanted<'a>(
     for name in named {
         let id = session_named(name, all.iter().copied())?;
         let id = id.and_then(|id| all.get(&id).copied());
-        wanted.insert(id.ok_or_else(|| SyncError::Nowhere {
-            session: name.clone(),
-        })?);
+        wanted.insert(id.ok_or_else(|| LookupScope::Anywhere.no_session(name))?);
     }
     Ok(wanted.into_iter().collect())
 }
@@ -285,7 +285,7 @@ impl Verifying<'_> {
             Err(e) => {
                 check
                     .damage
-                    .push(Damage::of_session(SyncError::from(e).in_words()));
+                    .push(Damage::of_session(error_chain(&SyncError::from(e))));
                 None
             }
         };
@@ -309,7 +309,7 @@ impl Verifying<'_> {
             };
             if let Err(e) = self.check_here(&local, manifest.as_ref(), &mut check) {
                 check.here_to_store = Standing::Unknown {
-                    reason: e.in_words(),
+                    reason: error_chain(&e),
                 };
             }
         }
@@ -415,7 +415,7 @@ impl Verifying<'_> {
                 Err(e) => damage.push(Damage {
                     file: name.name().cloned(),
                     segment: None,
-                    what: e.in_words(),
+                    what: error_chain(&e),
                 }),
             }
         }

@@ -2,8 +2,8 @@
 
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 
-use super::error::please_report;
 use super::exit::Exit;
+use crate::domain::error::please_report;
 use crate::ui::output::{Output, OutputOptions};
 
 /// Runs the program. A panic becomes [`Exit::Internal`].
@@ -27,7 +27,7 @@ fn explain(info: &PanicHookInfo<'_>) {
         .flatten()
         .collect();
     bare_output().error(
-        "this is a bug in ccsync; no session is lost by it",
+        "this is a bug in ccsync; no session is lost",
         &causes,
         &[please_report()],
     );

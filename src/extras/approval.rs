@@ -3,6 +3,7 @@
 //! A yes is remembered by the hash of the content, so that the same is not asked again; a no leaves this machine's own as it is until the
 //! other changes once more.
 
+use crate::domain::error::error_chain;
 use crate::domain::extras::ExtraKind;
 use crate::domain::path::RelativeName;
 use crate::extras::base::Base;
@@ -91,7 +92,7 @@ pub fn apply(ctx: &Context<'_>, yes: &[String], no: &[String]) -> Result<Decided
                         state.accept(&change.consent);
                         decided.applied.push(proposal.name);
                     }
-                    Err(e) => decided.skipped.push((proposal.name, e.in_words())),
+                    Err(e) => decided.skipped.push((proposal.name, error_chain(&e))),
                 }
             } else if no.contains(&proposal.consent) {
                 keep(place, name, sides, state)?;

@@ -339,9 +339,9 @@ fn here(
 
 /// An error with its causes in one line.
 pub(crate) fn bundle_error(error: &BundleError) -> String {
-    crate::workspace::message::in_words(error)
+    crate::domain::error::error_chain(error)
 }
 
 pub(crate) fn path_error(error: &PathError) -> String {
-    crate::workspace::message::in_words(error)
+    crate::domain::error::error_chain(error)
 }

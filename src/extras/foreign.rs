@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::domain::error::error_chain;
 use crate::domain::extras::{BundleId, ExtraKind, ProjectKey};
 use crate::domain::path::{PortablePath, RelativeName};
 use crate::extras::bundles::{OpenBundle, There};
@@ -22,7 +23,6 @@ use crate::store::bundle::ExtrasBundle;
 use crate::store::machine::Machine;
 use crate::store::{Snapshot, Transaction};
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
 
 /// Whose a text is in this store.
@@ -161,7 +161,7 @@ impl Taking<'_, '_> {
             Err(e) => {
                 return Ok(Some((
                     ExtraOutcome::Skipped {
-                        reason: in_words(&e),
+                        reason: error_chain(&e),
                     },
                     0,
                 )));

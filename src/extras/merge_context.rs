@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use crate::domain::error::error_chain;
 use crate::domain::extras::BundleId;
 use crate::domain::id::MachineId;
 use crate::extras::base::Base;
@@ -17,7 +18,6 @@ use crate::session::extras::{MAX_BYTES, too_large};
 use crate::store::Snapshot;
 use crate::sys::signal;
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
 
 /// One command's look at the shelves of a snapshot.
@@ -66,7 +66,7 @@ impl<'s> MergeContext<'s> {
             report.say(
                 place.bundle.as_str(),
                 ExtraOutcome::Skipped {
-                    reason: in_words(&e),
+                    reason: error_chain(&e),
                 },
             );
             return Ok(ControlFlow::Break(report.finish()));
@@ -117,7 +117,7 @@ impl<'s> MergeContext<'s> {
                 local,
                 outcome,
             }),
-            Err(e) => Err(in_words(&e)),
+            Err(e) => Err(error_chain(&e)),
         })
     }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use crate::domain::error::error_chain;
 use crate::domain::extras::{BundleId, ExtraKind, ProjectKey};
 use crate::domain::path::RelativeName;
 use crate::extras::base::Base;
@@ -26,7 +27,6 @@ use crate::session::materialise::Journal;
 use crate::store::Snapshot;
 use crate::store::bundle::ExtrasBundle;
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
 
 /// Writes here what the store has; without a journal it only says what would be.
@@ -92,7 +92,7 @@ pub(crate) fn add_places_to_be<'i>(
             Ok(Some(bundle)) => bundle,
             Ok(None) => continue,
             Err(e) => {
-                listed.push(refused(id, in_words(&e)));
+                listed.push(refused(id, error_chain(&e)));
                 continue;
             }
         };
@@ -324,7 +324,7 @@ impl Pulling<'_> {
                 Err(SessionError::Path(e).into())
             }
             Err(e) => Ok(ExtraOutcome::Skipped {
-                reason: format!("{}; pull again", in_words(&e)),
+                reason: format!("{}; pull again", error_chain(&e)),
             }),
         }
     }
@@ -345,7 +345,7 @@ impl Pulling<'_> {
                 executable: false,
                 is_reading: true,
             },
-            Err(e) => return Ok(Err(in_words(&e))),
+            Err(e) => return Ok(Err(error_chain(&e))),
         };
         let ours = if let Here::Changed { .. } = sides.here {
             sides.ours()

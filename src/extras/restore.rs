@@ -5,6 +5,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::domain::error::error_chain;
 use crate::domain::extras::ExtraKind;
 use crate::domain::id::CommitId;
 use crate::domain::path::RelativeName;
@@ -24,7 +25,6 @@ use crate::session::extras::mark_of;
 use crate::session::materialise::Journal;
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
 
 /// Puts back what this machine takes of prose as it was in `commit`; without a journal it only says what would be.
@@ -144,10 +144,10 @@ impl Restoring<'_> {
         let text = match self.then.bundle(place).file(name) {
             Ok(There::Is { doc, .. }) => match path_rewriter.expand(&doc) {
                 Ok(text) => text,
-                Err(e) => return skipped(in_words(&e)),
+                Err(e) => return skipped(error_chain(&e)),
             },
             Ok(There::Absent | There::Removed) => return Ok(None),
-            Err(e) => return skipped(in_words(&e)),
+            Err(e) => return skipped(error_chain(&e)),
         };
         let stored = stored_now(&sides, path_rewriter);
         let is_here = sides.ours().is_some_and(|ours| ours.local == text);
@@ -174,7 +174,7 @@ impl Restoring<'_> {
                 Err(SessionError::Path(e)) if e.is_full() => {
                     return Err(SessionError::Path(e).into());
                 }
-                Err(e) => return skipped(format!("{}; restore again", in_words(&e))),
+                Err(e) => return skipped(format!("{}; restore again", error_chain(&e))),
             }
         }
         state.put_back(&place.name, name, stored.as_ref())?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::error::error_chain;
 use crate::domain::extras::{BundleId, ExtraKind};
 use crate::domain::path::RelativeName;
 use crate::extras::base::Base;
@@ -15,7 +16,6 @@ use crate::session::extras::MAX_BYTES;
 use crate::store::bundle::ExtrasBundle;
 use crate::store::{Snapshot, Transaction};
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
 use crate::workspace::open::Workspace;
 
 /// The snapshots that are merged.
@@ -80,7 +80,7 @@ pub(crate) fn merge_bundles(
                 let unsent: Vec<Unsent> = mine.into_keys().map(|name| (name, None)).collect();
                 say_what_was_not_sent(workspace, id, &unsent)?;
                 let outcome = ExtraOutcome::Skipped {
-                    reason: in_words(&e),
+                    reason: error_chain(&e),
                 };
                 let files = vec![ExtraReport {
                     name: id.to_string(),
@@ -139,7 +139,7 @@ fn merge_bundle(
             merging.say(
                 name,
                 ExtraOutcome::Skipped {
-                    reason: in_words(&e),
+                    reason: error_chain(&e),
                 },
             );
             merging.unsent.push((name.clone(), None));

@@ -6,11 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checkouts::locate::is_in_repo;
+use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::session_file::SessionFile;
 use crate::extras::stored_bundles::{BundleHistory, merge_bundles};
 use crate::flows::fork::{add_fork, fork_id, share_file, written_as};
 use crate::localize::collect::{Continuation, emitter, resume, share_segments};
+use crate::localize::error::StoredDataError;
 use crate::localize::localizer::{Localizer, Reader, Reading};
 use crate::localize::stored_text::{Piece, StoredText};
 use crate::report::transfer::BundleReport;
@@ -20,9 +22,10 @@ use crate::store::milestone::MilestoneName;
 use crate::store::segment::offset_after_lines;
 use crate::store::{Snapshot, Transaction};
 use crate::sys::fail_point::fail_point;
-use crate::workspace::error::SyncError;
+use crate::workspace::error::{ChangedAlready, SyncError};
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::remote_url;
+use crate::workspace::setup_error::SetupError;
 
 /// What merging did that a person should know.
 #[derive(Debug, Default)]
@@ -89,7 +92,7 @@ fn bring_together(
     {
         let remote =
             remote_url(workspace.ctx.env, workspace.ctx.settings.remote.as_deref())?.to_string();
-        return Err(SyncError::ForeignStore { remote });
+        return Err(SetupError::ForeignStore { remote }.into());
     }
     let newest = match ours {
         None => theirs.clone(),
@@ -201,13 +204,13 @@ fn merge_commits(
             match merged_session {
                 Ok(None) => {}
                 Ok(Some(fork)) => drop(merged.forks.insert(session, fork)),
-                Err(SyncError::ChangedAlready { .. }) => {
+                Err(SyncError::ChangedAlready(_)) => {
                     tx.discard_incomplete_sessions()?;
                     merged.skipped.insert(session, LATER.to_owned());
                 }
                 Err(e) if e.is_about_one_session() => {
                     tx.discard_incomplete_sessions()?;
-                    merged.skipped.insert(session, e.in_words());
+                    merged.skipped.insert(session, error_chain(&e));
                 }
                 Err(e) => return Err(e),
             }
@@ -435,7 +438,7 @@ impl Sides<'_> {
         })?;
         let file = builder.finish(&mut emit);
         drop(emit);
-        failure.map_or(Ok(file), Err)
+        Ok(failure.map_or(Ok(file), Err)?)
     }
 
     fn keep_as_fork(
@@ -448,14 +451,14 @@ impl Sides<'_> {
     ) -> Result<(SessionId, u64), SyncError> {
         let mine = self
             .our_text(ours, name)
-            .ok_or_else(|| SyncError::Inconsistent {
+            .ok_or_else(|| StoredDataError::Inconsistent {
                 session: ours.session.clone(),
             })?;
         let first = mine.lines(lines, lines + 1)?;
         let fork = fork_id(from, name, lines, &first);
         let own = ours.transcript.lines() - if name.is_transcript() { lines } else { 0 };
         if tx.touches(&fork) {
-            return Err(SyncError::ChangedAlready { session: fork });
+            return Err(ChangedAlready.into());
         }
         match self.theirs.manifest(&fork) {
             // The fork is there already, from an earlier push: add what came since.

@@ -204,7 +204,7 @@ fn compare_file(
     }
     // Nothing may be known any more of where the session's repository was when it was written here. The file itself knows.
     let reader = reader.with_learned(local.working_directories()?);
-    relate(&mut local.open(name, 0)?, &stored, &reader).map(Some)
+    Ok(Some(relate(&mut local.open(name, 0)?, &stored, &reader)?))
 }
 
 /// Enters how an append-only file differs.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::{Phase, Progress};
 use crate::domain::session_file::SessionFile;
@@ -32,6 +33,7 @@ use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::exclusion::ExcludeReason;
 use crate::workspace::index::NotPulledSession;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::stored_named;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
@@ -58,7 +60,7 @@ pub struct PullRequest {
 ///
 /// # Errors
 /// What concerns the whole command, an unreachable remote among it; what concerns one session is in the report. If only one is asked for, and neither
-/// the store nor this machine has it, [`SyncError::NoSuchSession`] or [`SyncError::AmbiguousName`].
+/// the store nor this machine has it, [`LookupError`](crate::workspace::lookup::LookupError).
 pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let merged = fetch(&mut workspace, FetchMode::Sessions)?;
@@ -106,7 +108,7 @@ fn bring(
         // What was pulled is pulled.
         Err(e) => report.remarks.push(format!(
             "notes from other machines cannot be read: {}",
-            e.in_words()
+            error_chain(&e)
         )),
     }
     report.remote = remote;
@@ -231,10 +233,10 @@ impl<'a> Puller<'a> {
                 Ok(id) => drop(wanted.insert(id)),
                 Err(_) if found.sessions.contains_key(name) => drop(wanted.insert(name.clone())),
                 // Nothing else was asked for, so there is nothing to report.
-                Err(e) if request.sessions.len() == 1 => return Err(e),
+                Err(e) if request.sessions.len() == 1 => return Err(e.into()),
                 Err(e) => puller
                     .steps
-                    .push((name.clone(), downgrade_to_skip(Err(e))?)),
+                    .push((name.clone(), downgrade_to_skip(Err(e.into()))?)),
             }
         }
         for id in wanted {
@@ -288,9 +290,7 @@ impl<'a> Puller<'a> {
             // A directory without a manifest is no session.
             None if self.request.sessions.is_empty() => return Ok(PullStep::Nothing),
             None => {
-                return Err(SyncError::NoSuchSession {
-                    session: id.clone(),
-                });
+                return Err(LookupScope::Store.no_session(id).into());
             }
         };
         let Some(here) = here else {
@@ -579,13 +579,13 @@ impl<'a> Puller<'a> {
                     *step = PullStep::Write(writing);
                 }
                 Ok(_) => *step = PullStep::Nothing,
-                Err(SyncError::ChangedAlready { .. }) => {
+                Err(SyncError::ChangedAlready(_)) => {
                     tx.discard_incomplete_sessions()?;
                     later.push(id.clone());
                 }
                 Err(e) if e.is_about_one_session() => {
                     tx.discard_incomplete_sessions()?;
-                    *step = PullStep::Skip(e.in_words());
+                    *step = PullStep::Skip(error_chain(&e));
                 }
                 Err(e) => return Err(e),
             }
@@ -849,7 +849,7 @@ fn planned_outcome(step: &PullStep, manifest: Option<&Manifest>) -> Outcome {
 /// What concerns only one session is a reason to skip it.
 fn downgrade_to_skip(planned: Result<PullStep, SyncError>) -> Result<PullStep, SyncError> {
     match planned {
-        Err(e) if e.is_about_one_session() => Ok(PullStep::Skip(e.in_words())),
+        Err(e) if e.is_about_one_session() => Ok(PullStep::Skip(error_chain(&e))),
         planned => planned,
     }
 }
@@ -891,7 +891,7 @@ fn carry_out(
     match done {
         Err(e) if e.is_about_one_session() => {
             let outcome = Outcome::Skipped {
-                reason: e.in_words(),
+                reason: error_chain(&e),
             };
             Ok(Done::Reported(
                 Box::new(described(writer.localizer, id, None, outcome)),

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::flows::merge::Merged;
@@ -251,7 +252,8 @@ impl<'a> Plan<'a> {
                 Ok(differences) if differences.is_empty() => plan.unchanged.push(local),
                 Ok(differences) => plan.steps.push((local, differences)),
                 Err(e) if e.is_about_one_session() => {
-                    plan.skipped.push((local.session.id.clone(), e.in_words()));
+                    plan.skipped
+                        .push((local.session.id.clone(), error_chain(&e)));
                 }
                 Err(e) => return Err(e),
             }
@@ -424,14 +426,14 @@ fn store_one(
             report,
             differences.down.is_empty() && differences.parted.is_none() && !local.live,
         ))),
-        Err(SyncError::ChangedAlready { .. }) => {
+        Err(SyncError::ChangedAlready(_)) => {
             tx.discard_incomplete_sessions()?;
             Ok(None)
         }
         Err(e) if e.is_about_one_session() => {
             tx.discard_incomplete_sessions()?;
             Ok(Some((
-                skipped(workspace, &local.session.id, e.in_words()),
+                skipped(workspace, &local.session.id, error_chain(&e)),
                 false,
             )))
         }

@@ -11,11 +11,12 @@ use crate::flows::merge::{Merged, holds_lost, merge, take_over, unsent_sessions}
 use crate::report::transfer::RemoteState;
 use crate::store::{Author, BRANCH, LOCK_BRANCHES};
 use crate::sys::fail_point::fail_point;
+use crate::sys::set_aside::damaged_names;
 use crate::transport::git_cli::GitCli;
 use crate::transport::remote::{PushOutcome, RefUpdate, RemoteError};
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
-use crate::workspace::paths::{damaged_names, store_path};
+use crate::workspace::paths::store_path;
 
 /// How often a refused push is merged and tried again before the work is left queued.
 const ATTEMPTS: u32 = 30;

@@ -7,6 +7,7 @@ use crate::checkouts::identity::portable;
 use crate::checkouts::identity::with_known_remote;
 use crate::checkouts::locate::is_below_repo;
 use crate::domain::client_dir::client_dir_name;
+use crate::domain::error::UserError;
 use crate::domain::id::SessionId;
 use crate::domain::placeholder::Placeholders;
 use crate::domain::session_file::SessionFile;
@@ -28,7 +29,7 @@ use crate::store::FORMAT;
 use crate::store::manifest::{Manifest, StoredFile, Titles};
 use crate::store::segment::{count_lines, offset_after_lines};
 use crate::store::{Snapshot, Transaction};
-use crate::workspace::error::SyncError;
+use crate::workspace::error::{ChangedAlready, SyncError};
 use crate::workspace::open::Workspace;
 
 /// One session of this machine, seen beside the store.
@@ -566,9 +567,7 @@ fn damage_note(collected: &Collected, session: &SessionId) -> Option<String> {
 /// A commit changes a session from one side only: each has been compared with what was there before.
 fn refuse_touched(tx: &Transaction<'_>, session: &SessionId) -> Result<(), SyncError> {
     if tx.touches(session) {
-        Err(SyncError::ChangedAlready {
-            session: session.clone(),
-        })
+        Err(ChangedAlready.into())
     } else {
         Ok(())
     }

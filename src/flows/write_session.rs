@@ -7,6 +7,7 @@ use crate::domain::id::{MachineId, SessionId};
 use crate::domain::session_file::SessionFile;
 use crate::flows::plan::{FilePull, described};
 use crate::localize::compare::completing_reading;
+use crate::localize::error::StoredDataError;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::report::transfer::{MachineName, Outcome, SessionReport};
@@ -22,6 +23,7 @@ use crate::store::manifest::{Manifest, StoredFile};
 use crate::store::segment::offset_after_lines;
 use crate::sys::fs::FileStamp;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 
 /// What writing needs besides the store; may be shared by threads.
 #[derive(Clone, Copy)]
@@ -79,9 +81,7 @@ impl Writing {
     ) -> Result<(SessionReport, Option<LocalSession>), SyncError> {
         let manifest = snapshot
             .manifest(id)?
-            .ok_or_else(|| SyncError::NoSuchSession {
-                session: id.clone(),
-            })?;
+            .ok_or_else(|| LookupScope::Store.no_session(id))?;
         // The plan may be seconds old: a client may have been started since.
         if let Some(pid) = live_sessions(writer.claude_dir).get(id) {
             return Err(SessionError::Running {
@@ -100,7 +100,7 @@ impl Writing {
         for (name, pull) in self.files.iter().rev() {
             let expected = now.files.get(name).copied();
             let stored = StoredText::of(snapshot, &manifest, name);
-            let stored = stored.ok_or_else(|| SyncError::Inconsistent {
+            let stored = stored.ok_or_else(|| StoredDataError::Inconsistent {
                 session: id.clone(),
             })?;
             let (stamp, count) =
@@ -181,7 +181,7 @@ fn write_file(
     directory: &Path,
     pull: FilePull,
     expected: Option<&FileStamp>,
-) -> Result<(FileStamp, Count), SyncError> {
+) -> Result<(FileStamp, Count), StoredDataError> {
     let path = target(directory, &stored.manifest.session, stored.name)?;
     let modified = stored
         .manifest
@@ -226,7 +226,7 @@ fn expand(
     part: &[u8],
     put: &mut Put<'_>,
     count: &mut Count,
-) -> Result<(), SyncError> {
+) -> Result<(), StoredDataError> {
     let reader = localizer.reader(
         stored.manifest,
         &stored.manifest.session,
@@ -234,7 +234,7 @@ fn expand(
     );
     let lines_only = stored.name.is_append_only();
     let mut part = part;
-    let changed = || SyncError::Inconsistent {
+    let changed = || StoredDataError::Inconsistent {
         session: stored.manifest.session.clone(),
     };
     stored.walk(lines, &mut |piece| {
@@ -267,7 +267,7 @@ fn expand(
     })
 }
 
-fn put_counted(text: &[u8], put: &mut Put<'_>, count: &mut Count) -> Result<(), SyncError> {
+fn put_counted(text: &[u8], put: &mut Put<'_>, count: &mut Count) -> Result<(), StoredDataError> {
     count.bytes += text.len() as u64;
     Ok(put(text)?)
 }

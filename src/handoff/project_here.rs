@@ -2,10 +2,10 @@
 //!
 //! Only proposes: what the store says of a project was written by somebody else, and is shown to a person before anything is done.
 
-use crate::checkouts::identity::{below_home, is_plain};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::checkouts::identity::{below_home, is_plain};
 use crate::checkouts::locate::{Repos, is_below_repo, plain_project};
 use crate::domain::id::SessionId;
 use crate::domain::path::PortablePath;
@@ -105,7 +105,7 @@ pub fn project_here(ctx: &Context<'_>, session: &SessionId) -> Result<ProjectHer
 /// repository has changed since. The caller has shown `proposed` to the person and has got a yes.
 ///
 /// # Errors
-/// [`SyncError::Clone`]; nothing is left behind.
+/// [`CloneError`](crate::transport::clone::CloneError); nothing is left behind.
 pub fn clone_project(ctx: &Context<'_>, proposed: &ProposedClone) -> Result<(), SyncError> {
     let how = (ctx.env.git, ctx.interactive);
     Ok(clone(

@@ -15,6 +15,7 @@ use crate::report::transfer::{Outcome, Report};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter::Selection;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::session_named;
 use crate::workspace::open::Workspace;
 
@@ -49,15 +50,13 @@ impl Candidates {
     /// The session of this id, or whose id alone begins so.
     ///
     /// # Errors
-    /// [`SyncError::Nowhere`], [`SyncError::AmbiguousName`].
+    /// [`LookupError`](crate::workspace::lookup::LookupError).
     pub fn named(&self, name: &SessionId) -> Result<SessionId, SyncError> {
         let found = session_named(
             name,
             self.sessions.iter().map(|candidate| &candidate.row.session),
         )?;
-        found.ok_or_else(|| SyncError::Nowhere {
-            session: name.clone(),
-        })
+        Ok(found.ok_or_else(|| LookupScope::Anywhere.no_session(name))?)
     }
 }
 

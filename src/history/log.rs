@@ -88,7 +88,7 @@ pub enum Change {
 /// The history of the store, or of one session, the newest first.
 ///
 /// # Errors
-/// [`SyncError::NoSuchSession`] if the session was never there, [`SyncError::AmbiguousName`]; [`SyncError::Interrupted`]; what concerns the whole
+/// [`LookupError`](crate::workspace::lookup::LookupError); [`SyncError::Interrupted`]; what concerns the whole
 /// command.
 pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
@@ -109,7 +109,7 @@ pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, Syn
 /// The session that a person means, also one that the store had once.
 ///
 /// # Errors
-/// [`SyncError::NoSuchSession`], [`SyncError::AmbiguousName`].
+/// [`LookupError`](crate::workspace::lookup::LookupError).
 pub(crate) fn stored_session_named(
     workspace: &Workspace<'_>,
     name: &SessionId,
@@ -120,7 +120,7 @@ pub(crate) fn stored_session_named(
     }
     let history = workspace.store.history();
     let former = history.sessions_with_prefix(name.as_str(), || go_on(workspace))?;
-    stored_named(name, &former)
+    Ok(stored_named(name, &former)?)
 }
 
 /// Reports progress of a walk through the history, and ends it if the user interrupts it.

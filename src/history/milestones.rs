@@ -3,6 +3,7 @@
 //! A name is given once. Where two machines give one name without knowing of each other, the one that reaches the remote first has it, and the
 //! other's gets the beginning of its machine's id (`store::Transaction::rename_milestones`).
 
+use crate::history::error::{HistoryError, MilestoneError};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -51,7 +52,7 @@ pub struct MadeMilestone {
 /// Names the present state of the whole store: what the remote has, and everything that is on this machine, which is pushed first.
 ///
 /// # Errors
-/// [`SyncError::MilestoneExists`], [`SyncError::EmptyStore`]; what concerns the whole command.
+/// [`MilestoneError`]; what concerns the whole command.
 pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMilestone, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     fetch_before_push(&mut workspace)?;
@@ -60,7 +61,7 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
         unreached,
     } = fetch_if_reached(&mut workspace, FetchMode::Sessions)?;
     if workspace.store.milestones()?.is_taken(name)? {
-        return Err(SyncError::MilestoneExists { name: name.clone() });
+        return Err(MilestoneError::Exists { name: name.clone() }.into());
     }
     let found = workspace.discover()?;
     let mut pushed =
@@ -69,7 +70,7 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
     pushed.add_beside(crate::extras::push::push(&mut workspace, false)?);
     add_merge_notes(&mut pushed, &workspace, merged)?;
     fail_point("before a milestone is created");
-    let head = workspace.store.head()?.ok_or(SyncError::EmptyStore)?;
+    let head = workspace.store.head()?.ok_or(MilestoneError::Empty)?;
     let milestone = Milestone::new(
         name.clone(),
         head.clone(),
@@ -117,13 +118,14 @@ pub(crate) fn commit_of(
     name: &MilestoneName,
 ) -> Result<CommitId, SyncError> {
     let milestone = workspace.store.milestones()?.find(name)?;
-    let milestone = milestone.ok_or_else(|| SyncError::NoSuchMilestone { name: name.clone() })?;
+    let milestone = milestone.ok_or_else(|| MilestoneError::NotFound { name: name.clone() })?;
     if workspace.store.history().contains(&milestone.commit)? {
         Ok(milestone.commit)
     } else {
-        Err(SyncError::NoSuchCommit {
+        Err(HistoryError::NoSuchCommit {
             commit: milestone.commit.to_string(),
-        })
+        }
+        .into())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Earlier states of the store, milestones, and the way back to them.
 
+pub mod error;
 pub mod log;
 pub mod milestones;
 pub mod restore;

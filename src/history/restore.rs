@@ -30,9 +30,8 @@ use crate::history::restoring::{
 /// Puts sessions back.
 ///
 /// # Errors
-/// For one session: [`SyncError::NoSuchSession`], [`SyncError::AmbiguousName`], [`SyncError::NoSuchCommit`], [`SyncError::AmbiguousCommit`],
-/// [`SyncError::NotInCommit`], [`SyncError::TooEarly`], and whatever keeps it from being put back. For a milestone:
-/// [`SyncError::NoSuchMilestone`]; what concerns one session is in the report.
+/// For one session: [`LookupError`], [`HistoryError`]. For a milestone:
+/// [`MilestoneError`]; what concerns one session is in the report.
 pub fn restore(ctx: &Context<'_>, request: &RestoreRequest) -> Result<RestoreReport, SyncError> {
     let (mut workspace, found) = Workspace::open_and_discover(ctx)?;
     let mut report = RestoreReport {

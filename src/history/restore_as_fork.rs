@@ -7,6 +7,7 @@ use crate::domain::session_file::SessionFile;
 use crate::flows::fork::{add_fork, restored_id};
 use crate::flows::pull::{Brought, apply_pull};
 use crate::flows::write_session::Writer;
+use crate::history::error::HistoryError;
 use crate::history::restoring::{RestoreReport, RestoredSession, Restoring, Target};
 use crate::localize::stored_text::{LocalText, StoredText};
 use crate::session::discover::LocalSession;
@@ -17,6 +18,7 @@ use crate::store::manifest::Manifest;
 use crate::store::segment::count_lines;
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
@@ -59,9 +61,7 @@ impl Restoring<'_> {
         let then = workspace.store.snapshot(Some(&target.commit))?;
         let manifest = then
             .manifest(&target.id)?
-            .ok_or_else(|| SyncError::NoSuchSession {
-                session: target.id.clone(),
-            })?;
+            .ok_or_else(|| LookupScope::Store.no_session(&target.id))?;
         let fork = restored_id(&target.id, &target.state);
         let there = self.found.sessions.get(&fork).cloned();
         let directory = match (&there, here) {
@@ -133,17 +133,16 @@ impl AsFork {
             names: &names,
         };
         let head = workspace.store.head_snapshot()?;
-        let missing = || SyncError::NoSuchSession {
-            session: self.fork.clone(),
-        };
-        let manifest = head.manifest(&self.fork)?.ok_or_else(missing)?;
+        let manifest = head.manifest(&self.fork)?;
+        let manifest = manifest.ok_or_else(|| LookupScope::Store.no_session(&self.fork))?;
         let writing = match apply_pull(workspace, &head, &manifest, self.directory.clone())? {
             Brought::Write(writing) => writing,
             Brought::Refused(reason) => {
-                return Err(SyncError::NotRestored {
+                return Err(HistoryError::NotRestored {
                     session: self.fork.clone(),
                     reason,
-                });
+                }
+                .into());
             }
         };
         let (_, now) = writing.carry_out(&writer, &head, &self.fork)?;

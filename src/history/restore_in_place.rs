@@ -8,6 +8,7 @@ use crate::flows::plan::{Differences, FilePull, compare_with};
 use crate::flows::push::store_sessions;
 use crate::flows::store_session::is_stored;
 use crate::flows::write_session::{Writer, Writing};
+use crate::history::error::HistoryError;
 use crate::history::restoring::{RestoreReport, RestoredSession, Restoring, Target};
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::stored_text::StoredText;
@@ -21,6 +22,7 @@ use crate::store::Snapshot;
 use crate::store::manifest::Manifest;
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
@@ -63,9 +65,7 @@ impl Restoring<'_> {
     ) -> Result<Option<InPlace>, SyncError> {
         let then = workspace.store.snapshot(Some(&target.commit))?;
         let manifest = then.manifest(&target.id)?;
-        let manifest = manifest.ok_or_else(|| SyncError::NoSuchSession {
-            session: target.id.clone(),
-        })?;
+        let manifest = manifest.ok_or_else(|| LookupScope::Store.no_session(&target.id))?;
         let Some(here) = self.found.sessions.get(&target.id) else {
             return self
                 .plan_absent(workspace, target, manifest, &then)
@@ -120,10 +120,11 @@ impl Restoring<'_> {
                 "`{}` is not in the store: move it away, then restore again",
                 path.display()
             );
-            return Err(SyncError::NotRestored {
+            return Err(HistoryError::NotRestored {
                 session: target.id,
                 reason,
-            });
+            }
+            .into());
         }
         let mut step = InPlace::new(target, manifest, &here, differences);
         step.only_here = step.excess.intersection(&only_here).cloned().collect();
@@ -154,11 +155,11 @@ impl Restoring<'_> {
                 }
                 Outcome::Skipped { reason } => {
                     steps.retain(|step| step.target.id != session.session);
-                    let error = SyncError::NotRestored {
+                    let error = HistoryError::NotRestored {
                         session: session.session.clone(),
                         reason,
                     };
-                    self.skip(session.session, error, report)?;
+                    self.skip(session.session, error.into(), report)?;
                 }
                 _ => {}
             }
@@ -305,8 +306,9 @@ fn refuse_what_stays(workspace: &Workspace<'_>, here: &LocalSession) -> Result<(
         return Ok(());
     }
     let reason = format!("what was said here would be pushed first, but {why}");
-    Err(SyncError::NotRestored {
+    Err(HistoryError::NotRestored {
         session: here.id.clone(),
         reason,
-    })
+    }
+    .into())
 }

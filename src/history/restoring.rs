@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::domain::error::UserError;
+use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::when::When;
 use crate::flows::plan::described;
+use crate::history::error::HistoryError;
 use crate::history::log::{go_on, stored_session_named};
 use crate::history::milestones::commit_of;
 use crate::localize::location::place;
@@ -21,6 +24,7 @@ use crate::store::milestone::MilestoneName;
 use crate::store::{SessionState, Steps};
 use crate::sys::signal;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 use crate::workspace::open::Workspace;
 
 /// What is to be put back.
@@ -126,19 +130,21 @@ impl Target {
                     .as_slice()
                 {
                     [] => {
-                        return Err(SyncError::NoSuchCommit {
+                        return Err(HistoryError::NoSuchCommit {
                             commit: prefix.clone(),
-                        });
+                        }
+                        .into());
                     }
                     [one] => one.clone(),
                     _ => {
-                        return Err(SyncError::AmbiguousCommit {
+                        return Err(HistoryError::AmbiguousCommit {
                             commit: prefix.clone(),
-                        });
+                        }
+                        .into());
                     }
                 };
                 let state = workspace.store.snapshot(Some(&commit))?.state(&id)?;
-                let state = state.ok_or_else(|| SyncError::NotInCommit {
+                let state = state.ok_or_else(|| HistoryError::NotInCommit {
                     session: id.clone(),
                     commit: commit.clone(),
                 })?;
@@ -162,7 +168,7 @@ impl Target {
         let wanted = Steps::ChangesAndMerges;
         let steps = history.session_steps(&id, wanted, usize::MAX, || go_on(workspace))?;
         let Some(earliest) = steps.iter().map(|step| step.commit.time).min() else {
-            return Err(SyncError::NoSuchSession { session: id });
+            return Err(LookupScope::Store.no_session(&id).into());
         };
         // The walk gives the newest first; of equal times the first is the newest.
         let past = steps
@@ -170,13 +176,14 @@ impl Target {
             .rev()
             .filter(|step| step.commit.time <= time);
         let Some(step) = past.max_by_key(|step| step.commit.time) else {
-            return Err(SyncError::TooEarly {
+            return Err(HistoryError::BeforeFirst {
                 session: id,
                 earliest,
-            });
+            }
+            .into());
         };
         let commit = step.commit.id;
-        let state = step.state.ok_or_else(|| SyncError::NotInCommit {
+        let state = step.state.ok_or_else(|| HistoryError::NotInCommit {
             session: id.clone(),
             commit: commit.clone(),
         })?;
@@ -251,9 +258,9 @@ impl Restoring<'_> {
             &workspace.localizer.roots_of(manifest),
             &workspace.ctx.env.claude_dir,
         )?;
-        found.map_err(|reason| SyncError::NotRestored {
-            session: manifest.session.clone(),
-            reason,
+        found.map_err(|reason| {
+            let session = manifest.session.clone();
+            HistoryError::NotRestored { session, reason }.into()
         })
     }
 
@@ -269,7 +276,7 @@ impl Restoring<'_> {
         }
         report.skipped.push(SkippedSession {
             session,
-            reason: error.in_words(),
+            reason: error_chain(&error),
         });
         Ok(())
     }

@@ -1,13 +1,15 @@
 //! Takes back what the last pull or restore wrote.
 
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+
 use crate::session::live::running_client;
 use crate::session::materialise;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
-use chrono::{DateTime, Utc};
-use std::path::{Path, PathBuf};
 
 /// Takes back what the last pull wrote here; `None` if there is nothing to take back.
 ///

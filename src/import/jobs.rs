@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::domain::client_dir::client_dir_name;
+use crate::domain::error::error_chain;
 use crate::domain::id::SessionId;
 use crate::flows::plan::described;
 use crate::import::agents::{AgentFile, Agents};
@@ -150,7 +151,7 @@ pub(crate) fn plan_all(
                     ..job
                 });
             }
-            Err(e) => skipped.push((copy.session, e.in_words())),
+            Err(e) => skipped.push((copy.session, error_chain(&e))),
         }
     }
     Ok((jobs, skipped))
@@ -359,7 +360,7 @@ pub(crate) fn add_agents(
                 None => jobs.push(agents),
             },
             (None, Err(e)) => {
-                agents.leave_agents(directory, left, &crate::workspace::message::in_words(&e))
+                agents.leave_agents(directory, left, &crate::domain::error::error_chain(&e))
             }
         }
     }

@@ -20,7 +20,7 @@ use crate::import::source::Source;
 /// Brings everything of `source` that this store lacks into it, and to the remote.
 ///
 /// # Errors
-/// What concerns the whole command, [`SyncError::Import`] among it; what concerns one session is in the report.
+/// What concerns the whole command, [`ImportError`](crate::import::source::ImportError) among it; what concerns one session is in the report.
 pub fn import(
     ctx: &Context<'_>,
     source: &Source,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::domain::error::UserError;
 use crate::import::directory::{Directory, Kind, Named};
 use crate::import::types::Layout;
 use crate::sys::env::Env;
@@ -23,22 +24,22 @@ pub enum Source {
 
 /// Why nothing can be imported from there.
 #[derive(Debug, thiserror::Error)]
-pub enum SourceError {
+pub enum ImportError {
     /// There is nothing, or no directory.
-    #[error("`{}` is no directory", path.display())]
+    #[error("cannot import `{}`: it is not a directory", path.display())]
     Missing {
         /// The path.
         path: PathBuf,
     },
     /// It is a store of this program.
-    #[error("{source_name} is a store of ccsync")]
+    #[error("cannot import {source_name}: it is a store of ccsync")]
     Ours {
         /// Which, without secrets.
         source_name: String,
     },
     /// Nothing known.
     #[error(
-        "{source_name} is neither a store of claude-session-sync nor a copy of the client's directory"
+        "cannot import {source_name}: it is neither a store of claude-session-sync nor a copy of Claude Code's directory"
     )]
     Unknown {
         /// Which, without secrets.
@@ -95,7 +96,7 @@ impl Source {
             }
         };
         if !path.is_dir() {
-            return Err(SourceError::Missing { path }.into());
+            return Err(ImportError::Missing { path }.into());
         }
         let (directory, layout) = recognise(&path, &self.name())?;
         Ok(Opened {
@@ -117,10 +118,10 @@ fn is_bare(path: &Path) -> bool {
     path.join("HEAD").is_file() && path.join("objects").is_dir() && path.join("refs").is_dir()
 }
 
-fn recognise(path: &Path, name: &str) -> Result<(Directory, Layout), SourceError> {
+fn recognise(path: &Path, name: &str) -> Result<(Directory, Layout), ImportError> {
     let directory = Directory::new(path);
     if directory.is_file("ccsync.json") {
-        return Err(SourceError::Ours {
+        return Err(ImportError::Ours {
             source_name: name.to_owned(),
         });
     }
@@ -143,7 +144,7 @@ fn recognise(path: &Path, name: &str) -> Result<(Directory, Layout), SourceError
     if client.is_directory("projects") && has_sessions(&client) {
         return Ok((client, Layout::Client));
     }
-    Err(SourceError::Unknown {
+    Err(ImportError::Unknown {
         source_name: name.to_owned(),
     })
 }
@@ -171,4 +172,22 @@ fn has_sessions(client: &Directory) -> bool {
                 .iter()
                 .any(|entry| entry.name.ends_with(".jsonl"))
         })
+}
+
+impl UserError for ImportError {
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Ours { .. } => "use it as the remote with `ccsync init --remote URL`",
+            Self::Missing { .. } | Self::Unknown { .. } => {
+                "see what can be imported with `ccsync import --help`"
+            }
+        };
+        vec![hint.to_owned()]
+    }
+}
+
+impl From<ImportError> for SyncError {
+    fn from(error: ImportError) -> Self {
+        Self::Operation(Box::new(error))
+    }
 }

@@ -12,6 +12,7 @@ use crate::import::agents::AgentFile;
 use crate::import::inventory::Lines;
 use crate::import::origin::Origin;
 use crate::import::text::{compact, is_json, local_line, portable_line};
+use crate::localize::error::StoredDataError;
 use crate::localize::localizer::{Localizer, Reader};
 use crate::localize::stored_text::StoredText;
 use crate::session::discover::{LocalSession, discover, projects_dir};
@@ -21,6 +22,7 @@ use crate::store::Snapshot;
 use crate::store::manifest::Run;
 use crate::sys::fs::{AtomicFile, FileStamp, PathError, create_private_dir_all};
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::LookupScope;
 
 /// One copy, and how far it is to be written out.
 pub(crate) struct Copy<'a> {
@@ -75,9 +77,9 @@ pub(crate) fn stage(
     let path = transcript_path(&directory, copy.session);
     std::fs::rename(&raw, &path).map_err(|e| PathError::new("write", &path, e))?;
     let found = discover(place)?.sessions.remove(copy.session);
-    found.map(Ok).ok_or_else(|| SyncError::NotHere {
-        session: copy.session.clone(),
-    })
+    found
+        .map(Ok)
+        .ok_or_else(|| LookupScope::Here.no_session(&copy.session).into())
 }
 
 /// Copies files of sub-agents below `place`, which is emptied first, to where the client has them: a session without its transcript.
@@ -126,7 +128,7 @@ struct Staged {
 }
 
 impl Staged {
-    fn put(&mut self, line: &[u8]) -> Result<(), SyncError> {
+    fn put(&mut self, line: &[u8]) -> Result<(), StoredDataError> {
         if self.facts.cwds.is_empty() {
             self.facts.absorb(line);
         }
@@ -165,14 +167,14 @@ impl Line {
 
 impl LocalLines<'_> {
     /// The next line, which stays the next one.
-    fn peek(&mut self) -> Result<Option<&Line>, SyncError> {
+    fn peek(&mut self) -> Result<Option<&Line>, StoredDataError> {
         if self.waiting.is_none() {
             self.waiting = self.next()?;
         }
         Ok(self.waiting.as_ref())
     }
 
-    fn next(&mut self) -> Result<Option<Line>, SyncError> {
+    fn next(&mut self) -> Result<Option<Line>, StoredDataError> {
         if let Some(line) = self.waiting.take() {
             return Ok(Some(line));
         }
@@ -209,7 +211,7 @@ fn adopt(
     snapshot: &Snapshot<'_>,
     lines: &mut LocalLines<'_>,
     staged: &mut Staged,
-) -> Result<(), SyncError> {
+) -> Result<(), StoredDataError> {
     // What cannot be read decides nothing here; the comparison names it.
     let Ok(Some(manifest)) = snapshot.manifest(copy.session) else {
         return Ok(());
@@ -241,7 +243,7 @@ fn as_stored(
     (reader, run, line): (&Reader<'_>, &Run, &[u8]),
     next: &Line,
     origins: &[Origin],
-) -> Result<Option<Vec<u8>>, SyncError> {
+) -> Result<Option<Vec<u8>>, StoredDataError> {
     for reading in reader.readings(run) {
         let text = reader.read(run, reading, line)?;
         let text = text.strip_suffix(b"\n").unwrap_or(&text);

@@ -1,5 +1,7 @@
 //! Storing one session of an import, and committing what was stored.
 
+use crate::domain::error::UserError;
+use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
 use crate::flows::plan::{Differences, FileStep, compare_with, described};
 use crate::flows::store_session::SessionWriter;
@@ -41,7 +43,7 @@ pub(crate) fn guarded(
 ) -> Result<Option<SessionReport>, SyncError> {
     signal::check().inspect_err(|_| workspace.ctx.progress.end())?;
     match store(tx) {
-        Err(SyncError::ChangedAlready { .. }) => {
+        Err(SyncError::ChangedAlready(_)) => {
             tx.discard_incomplete_sessions()?;
             let reason =
                 "another copy changed what it belongs to: run the command again".to_owned();
@@ -49,7 +51,7 @@ pub(crate) fn guarded(
         }
         Err(e) if e.is_about_one_session() => {
             tx.discard_incomplete_sessions()?;
-            Ok(Some(skipped_session(workspace, session, e.in_words())))
+            Ok(Some(skipped_session(workspace, session, error_chain(&e))))
         }
         result => result,
     }

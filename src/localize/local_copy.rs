@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use crate::domain::session_file::SessionFile;
+use crate::localize::error::StoredDataError;
 use crate::localize::stored_text::{LocalText, last_line_end};
 use crate::session::discover::LocalSession;
 use crate::session::facts::working_directories;
-use crate::workspace::error::SyncError;
 
 /// The files of one session on this machine.
 pub(crate) struct LocalCopy<'a> {
@@ -30,7 +30,7 @@ impl<'a> LocalCopy<'a> {
     }
 
     /// Returns how many bytes of the file count.
-    pub(crate) fn limit(&self, file: &SessionFile) -> Result<u64, SyncError> {
+    pub(crate) fn limit(&self, file: &SessionFile) -> Result<u64, StoredDataError> {
         let stamp = self.session.files.get(file);
         let len = stamp.map_or(0, |stamp| stamp.len);
         if self.live && file.is_append_only() {
@@ -41,7 +41,7 @@ impl<'a> LocalCopy<'a> {
     }
 
     /// Returns the working directories that the beginning of the transcript names.
-    pub(crate) fn working_directories(&self) -> Result<Vec<String>, SyncError> {
+    pub(crate) fn working_directories(&self) -> Result<Vec<String>, StoredDataError> {
         if !self.session.files.contains_key(&SessionFile::Transcript) {
             return Ok(Vec::new());
         }
@@ -51,7 +51,11 @@ impl<'a> LocalCopy<'a> {
     }
 
     /// Opens the file at `offset`, up to its limit.
-    pub(crate) fn open(&self, file: &SessionFile, offset: u64) -> Result<LocalText, SyncError> {
+    pub(crate) fn open(
+        &self,
+        file: &SessionFile,
+        offset: u64,
+    ) -> Result<LocalText, StoredDataError> {
         LocalText::open(&self.path(file), offset, self.limit(file)?)
     }
 }

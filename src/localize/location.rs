@@ -9,6 +9,7 @@ use crate::checkouts::locate::{PLACEHOLDER, Repos, is_below_repo, name, plain_pr
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::Placeholders;
+use crate::localize::error::StoredDataError;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::StoredText;
 use crate::rewrite::{Expander, TextKind};
@@ -16,7 +17,6 @@ use crate::session::discover::projects_dir;
 use crate::session::facts::entered_worktree;
 use crate::store::manifest::Manifest;
 use crate::sys::fs::canonicalize_existing;
-use crate::workspace::error::SyncError;
 
 /// A place, or the reason why there is none.
 pub(crate) type Place = Result<PathBuf, String>;
@@ -33,7 +33,7 @@ impl Localizer {
         &self,
         manifest: &Manifest,
         transcript: &StoredText<'_>,
-    ) -> Result<Option<String>, SyncError> {
+    ) -> Result<Option<String>, StoredDataError> {
         self.settle(manifest);
         let repos = self.repos();
         if !repos.replaces_worktree(manifest) || !is_in_entered_worktree(transcript)? {
@@ -56,7 +56,7 @@ impl Localizer {
 }
 
 /// Whether the client is in a working tree that it has entered, which is the session's repository.
-fn is_in_entered_worktree(transcript: &StoredText<'_>) -> Result<bool, SyncError> {
+fn is_in_entered_worktree(transcript: &StoredText<'_>) -> Result<bool, StoredDataError> {
     let mut entered = None;
     transcript.walk(0, &mut |piece| {
         entered = entered_worktree(piece.text).or(entered.take());
@@ -70,7 +70,7 @@ pub(crate) fn place(
     manifest: &Manifest,
     placeholders: &Placeholders,
     claude_dir: &Path,
-) -> Result<Place, SyncError> {
+) -> Result<Place, StoredDataError> {
     let name = match &manifest.project {
         Some(project) => match Repos::directory(manifest, placeholders) {
             Some(path) => client_dir_name(&canonicalize_existing(&path)),

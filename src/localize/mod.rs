@@ -2,6 +2,7 @@
 
 pub mod collect;
 pub mod compare;
+pub mod error;
 pub mod local_copy;
 pub mod localizer;
 pub mod location;

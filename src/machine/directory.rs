@@ -6,24 +6,25 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
+use crate::config::Key;
+use crate::domain::error::error_chain;
+use crate::domain::id::{MachineId, SessionId};
+use crate::domain::placeholder::System;
 use crate::flows::remote_sync::{FetchMode, fetch, fetch_if_reached, push_remaining_refs};
 use crate::leasing::lock_table::fetched_lock_table;
 use crate::leasing::release;
 use crate::leasing::release::Released;
 use crate::leasing::view::LockView;
+use crate::lock::state::TakeOver;
+use crate::machine::error::MachineError;
 use crate::machine::names::taken_names;
 use crate::machine::set_path::change_here;
 use crate::report::transfer::RemoteState;
-
-use crate::config::Key;
-use crate::domain::id::{MachineId, SessionId};
-use crate::domain::placeholder::System;
-use crate::lock::state::TakeOver;
 use crate::session::facts::parse_time;
 use crate::store::machine::Machine;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
+use crate::workspace::lookup::machine_error;
 use crate::workspace::open::Workspace;
 
 /// The shortest beginning of an id that stands for a machine.
@@ -88,7 +89,7 @@ pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
         .sort_by(|a, b| (b.is_this, b.last_push, &a.name).cmp(&(a.is_this, a.last_push, &b.name)));
     Ok(Machines {
         machines,
-        unreadable: bad.iter().map(|e| in_words(e)).collect(),
+        unreadable: bad.iter().map(|e| error_chain(e)).collect(),
         unreached: fetched.unreached,
     })
 }
@@ -96,7 +97,7 @@ pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
 /// Calls this machine `name`. `machine`, if given, has to be this one.
 ///
 /// # Errors
-/// [`SyncError::NotThisMachine`], [`SyncError::NameTaken`], and if `name` cannot be one.
+/// [`MachineError`], and if `name` cannot be one.
 pub fn rename_machine(
     ctx: &Context<'_>,
     machine: Option<&str>,
@@ -110,12 +111,13 @@ pub fn rename_machine(
             .map(|machine| named(&workspace, machine))
             .transpose()?;
         if let Some(other) = found.filter(|found| found.id != workspace.machine.id) {
-            return Err(SyncError::NotThisMachine { name: other.name });
+            return Err(MachineError::NotThisMachine { name: other.name }.into());
         }
         if taken_names(&workspace.store, &workspace.machine.id)?.contains(&name.to_lowercase()) {
-            return Err(SyncError::NameTaken {
+            return Err(MachineError::NameTaken {
                 name: name.to_owned(),
-            });
+            }
+            .into());
         }
     }
     change_here(ctx, |config| config.set(Key::Name, name))
@@ -124,13 +126,13 @@ pub fn rename_machine(
 /// The machine that is called so, or whose id begins so, with what would go with it.
 ///
 /// # Errors
-/// [`SyncError::NoSuchMachine`], [`SyncError::ThisMachine`], and if the remote cannot be reached.
+/// [`MachineError::ThisMachine`], that there is no such machine, and if the remote cannot be reached.
 pub fn machine_to_forget(ctx: &Context<'_>, machine: &str) -> Result<Forgotten, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     fetch(&mut workspace, FetchMode::SessionsAndLocks)?;
     let found = named(&workspace, machine)?;
     if found.id == workspace.machine.id {
-        return Err(SyncError::ThisMachine { name: found.name });
+        return Err(MachineError::ThisMachine { name: found.name }.into());
     }
     let mut locks = locks(&workspace)?;
     let locks = locks.remove(&found.id).unwrap_or_default();
@@ -148,7 +150,7 @@ pub fn machine_to_forget(ctx: &Context<'_>, machine: &str) -> Result<Forgotten, 
 /// pushes.
 ///
 /// # Errors
-/// [`SyncError::MachineAtWork`] if it holds a lock that has not expired, unless `force`; then nothing is forgotten.
+/// [`MachineError::Busy`] if it holds a lock that has not expired, unless `force`; then nothing is forgotten.
 pub fn forget_machine(
     ctx: &Context<'_>,
     asked: Forgotten,
@@ -159,13 +161,13 @@ pub fn forget_machine(
     } else {
         TakeOver::Expired
     };
-    let at_work = |locks| SyncError::MachineAtWork {
+    let at_work = |locks| MachineError::Busy {
         name: asked.machine.name.clone(),
         locks,
     };
     let live = asked.locks.iter().filter(|lock| lock.is_live()).count();
     if live > 0 && !force {
-        return Err(at_work(live));
+        return Err(at_work(live).into());
     }
     let released = if asked.locks.is_empty() {
         Vec::new()
@@ -177,7 +179,7 @@ pub fn forget_machine(
         .filter(|one| matches!(one, Released::HeldBy(_)))
         .count();
     if kept > 0 {
-        return Err(at_work(kept));
+        return Err(at_work(kept).into());
     }
     let remote = take_from_list(ctx, &asked.machine.id)?;
     Ok(Forgotten { remote, ..asked })
@@ -214,10 +216,7 @@ fn named(workspace: &Workspace<'_>, name: &str) -> Result<Machine, SyncError> {
     }
     match found.len() {
         1 => Ok(found.remove(0)),
-        found => Err(SyncError::NoSuchMachine {
-            name: name.to_owned(),
-            found,
-        }),
+        count => Err(machine_error(name, count).into()),
     }
 }
 

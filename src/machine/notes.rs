@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::domain::error::{ErrorKind, UserError};
 use crate::domain::id::MachineId;
 use crate::flows::remote_sync::{fetch_before_push, send};
 use crate::report::transfer::{MachineName, RemoteState};
 use crate::store::note::{MAX_NOTE_BYTES, Note, NoteId};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::machine_error;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::present_machine_names;
 
@@ -28,12 +30,12 @@ pub struct LeftNote {
 
 /// Why a text is no note.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidNote {
+pub enum NoteError {
     /// It says nothing.
     #[error("the note is empty")]
     Empty,
     /// It says too much.
-    #[error("the note has {0} bytes, the limit is {MAX_NOTE_BYTES}")]
+    #[error("the note is too long: {0} bytes (limit {MAX_NOTE_BYTES})")]
     TooLong(usize),
 }
 
@@ -41,7 +43,7 @@ pub enum InvalidNote {
 /// command sends the note.
 ///
 /// # Errors
-/// [`SyncError::Note`], [`SyncError::NoSuchMachine`]; what concerns the whole command.
+/// [`NoteError`], and if there is no such machine; what concerns the whole command.
 pub fn leave_note(
     ctx: &Context<'_>,
     text: &str,
@@ -49,8 +51,8 @@ pub fn leave_note(
 ) -> Result<LeftNote, SyncError> {
     let text = text.trim();
     match text.len() {
-        0 => return Err(InvalidNote::Empty.into()),
-        bytes if bytes > MAX_NOTE_BYTES => return Err(InvalidNote::TooLong(bytes).into()),
+        0 => return Err(NoteError::Empty.into()),
+        bytes if bytes > MAX_NOTE_BYTES => return Err(NoteError::TooLong(bytes).into()),
         _ => {}
     }
     let mut workspace = Workspace::open(ctx)?;
@@ -104,9 +106,22 @@ fn machine_called(
             id: (*id).clone(),
             name: Some((*name).clone()),
         }),
-        several => Err(SyncError::NoSuchMachine {
-            name: wanted.to_owned(),
-            found: several.len(),
-        }),
+        several => Err(machine_error(wanted, several.len()).into()),
+    }
+}
+
+impl UserError for NoteError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["give a text: `ccsync note \"TEXT\"`".to_owned()]
+    }
+}
+
+impl From<NoteError> for SyncError {
+    fn from(error: NoteError) -> Self {
+        Self::Operation(Box::new(error))
     }
 }

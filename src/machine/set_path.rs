@@ -13,6 +13,7 @@ use crate::store::machine::ProposedPaths;
 use crate::store::{FORMAT, ManifestError};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
+use crate::workspace::lookup::machine_error;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::config_path;
 
@@ -21,7 +22,7 @@ use crate::workspace::paths::config_path;
 /// `machine` is a name, an id, or `this`.
 ///
 /// # Errors
-/// [`SyncError::NoSuchMachine`] if the store knows none of that name, or more than one.
+/// [`LookupError`](crate::workspace::lookup::LookupError) if the store knows none of that name, or more than one.
 pub fn set_path(
     ctx: &Context<'_>,
     name: PlaceholderName,
@@ -51,10 +52,7 @@ fn propose_path(
         .filter(|m| m.name == machine || m.id.as_str() == machine)
         .collect();
     let [target] = named.as_slice() else {
-        return Err(SyncError::NoSuchMachine {
-            name: machine.to_owned(),
-            found: named.len(),
-        });
+        return Err(machine_error(machine, named.len()).into());
     };
     Placeholder::new(target.placeholders.system, name.clone(), path, None).map_err(|source| {
         ConfigError::Placeholder {

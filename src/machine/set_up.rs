@@ -2,7 +2,6 @@
 //!
 //! Can be run again at any time: what is not given stays as it is, and what the former remote held is carried into a new one.
 
-use crate::workspace::paths::config_path;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,7 +20,9 @@ use crate::transport::url::RemoteUrl;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
+use crate::workspace::paths::config_path;
 use crate::workspace::paths::{embedded_remote_path, remote_url, store_path};
+use crate::workspace::setup_error::SetupError;
 
 /// How often a name gives way to others that came at the same moment.
 const ROUNDS: u32 = 5;
@@ -228,7 +229,7 @@ fn unused_name(workspace: &Workspace<'_>) -> Result<String, SyncError> {
 /// Sets this machine up with nothing given: its first command does that.
 ///
 /// # Errors
-/// As for [`set_up`]; [`SyncError::ConfigurationLost`] if this is not the first command.
+/// As for [`set_up`]; [`SetupError::ConfigLost`] if this is not the first command.
 pub fn set_up_by_default(
     env: &Env,
     clock: &dyn Clock,
@@ -238,10 +239,11 @@ pub fn set_up_by_default(
     let store = store_path(env);
     if !crate::store::belongs_to_remote(&store, &embedded_remote_path(env)) {
         // Its sessions would go to a remote that nobody has chosen.
-        return Err(SyncError::ConfigurationLost {
+        return Err(SetupError::ConfigLost {
             path: config_path(env),
             store,
-        });
+        }
+        .into());
     }
     set_up(env, clock, progress, interactive, SetUp::default())
 }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SessionError;
 use super::files::directories;
+use crate::domain::error::error_chain;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::{
     Appender, AtomicFile, FileStamp, PathError, create_private_dir_all, is_executable,
@@ -405,7 +406,7 @@ fn take_back_all(
         };
         let fate = match take_back(&entry, kept.as_deref(), running, &gone_on) {
             Ok(fate) => fate,
-            Err(e) => UndoAction::Blocked(in_words(&e)),
+            Err(e) => UndoAction::Blocked(error_chain(&e)),
         };
         fail_point("a change is undone");
         let reason = match fate {
@@ -482,12 +483,6 @@ fn sessions_gone_on(entries: &[Entry]) -> Vec<PathBuf> {
         .filter(|path| path.extension().is_some_and(|e| e == "jsonl") && gone_on(path))
         .cloned()
         .collect()
-}
-
-/// An error with what caused it.
-fn in_words(error: &SessionError) -> String {
-    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
-    format!("{error}{}", source.unwrap_or_default())
 }
 
 /// Drops journals that are too old, or too many bytes, as of `now`.

@@ -27,8 +27,10 @@ pub mod turns;
 
 use std::path::PathBuf;
 
+use crate::domain::error::{UPDATE_CCSYNC, UserError};
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
+use crate::domain::shell::shell_word;
 use crate::sys::fs::PathError;
 
 /// What can go wrong with the client's files.
@@ -38,7 +40,7 @@ pub enum SessionError {
     #[error(transparent)]
     Path(#[from] PathError),
     /// The journal of a pull cannot be read.
-    #[error("the journal `{}` of an earlier pull cannot be read", path.display())]
+    #[error("cannot read journal `{}` of an earlier pull", path.display())]
     Journal {
         /// Which journal.
         path: PathBuf,
@@ -46,7 +48,7 @@ pub enum SessionError {
         source: serde_json::Error,
     },
     /// The session is in use by a running client.
-    #[error("session {session} is running here (process {pid})")]
+    #[error("session {session} is running on this machine (process {pid})")]
     Running {
         /// Which session.
         session: SessionId,
@@ -54,21 +56,47 @@ pub enum SessionError {
         pid: u32,
     },
     /// Something on the way to a file is a link.
-    #[error("`{}` is a link, and links are not followed", path.display())]
+    #[error("cannot follow `{}`: it is a link", path.display())]
     Link {
         /// What is a link.
         path: PathBuf,
     },
     /// A file of the store for which there is no place here.
-    #[error("`{name}` is no file that this ccsync knows")]
+    #[error("unknown session file `{name}`")]
     NoPlace {
         /// Its name in the session.
         name: RelativeName,
     },
     /// The file is no longer what the plan was made for.
-    #[error("`{}` changed while it was being brought up to date", path.display())]
+    #[error("`{}` changed while ccsync was writing it", path.display())]
     Changed {
         /// Which file.
         path: PathBuf,
     },
+}
+
+impl UserError for SessionError {
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Path(e) => return e.hints(),
+            Self::Journal { path, .. } => format!(
+                "restore by hand: the replaced files are in {}",
+                shell_word(path.parent().unwrap_or(path))
+            ),
+            Self::Running { .. } => "exit Claude Code, then run the command again".to_owned(),
+            Self::Link { .. } => {
+                "replace the link by its target, then run the command again".to_owned()
+            }
+            Self::Changed { .. } => "run the command again".to_owned(),
+            Self::NoPlace { .. } => UPDATE_CCSYNC.to_owned(),
+        };
+        vec![hint]
+    }
+
+    fn is_about_one_session(&self) -> bool {
+        match self {
+            Self::Path(e) => e.is_about_one_session(),
+            _ => true,
+        }
+    }
 }

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 
+use crate::domain::error::UserError;
 use crate::domain::placeholder::System;
 
 /// Everything that the process was started with.
@@ -72,7 +73,7 @@ pub struct GitEnv {
 #[derive(Debug, thiserror::Error)]
 pub enum EnvError {
     /// The variable with the home directory is not set.
-    #[error("the home directory is unknown: set {variable}")]
+    #[error("cannot find the home directory: {variable} is not set")]
     NoHome {
         /// The variable to set.
         variable: &'static str,
@@ -315,6 +316,19 @@ fn terminal_size() -> Option<(usize, usize)> {
         .filter(|(rows, columns)| *rows > 0 && *columns > 0)
 }
 
+impl UserError for EnvError {
+    fn hints(&self) -> Vec<String> {
+        vec![match self {
+            Self::NoHome { variable } => {
+                format!("set it with `export {variable}=/path/to/your/home`")
+            }
+            Self::Relative { variable, .. } => {
+                format!("unset it, or run `export {variable}=/an/absolute/path`")
+            }
+        }]
+    }
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
@@ -363,7 +377,7 @@ mod tests {
     fn env_missing_home_and_relative_path_are_refused() {
         assert_eq!(
             env(&[]).unwrap_err().to_string(),
-            "the home directory is unknown: set HOME"
+            "cannot find the home directory: HOME is not set"
         );
         let relative = env(&[("HOME", "/h"), ("CLAUDE_CONFIG_DIR", "x")]).unwrap_err();
         assert_eq!(

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::fs::{self, PathError};
 use super::signal::Interrupted;
+use crate::domain::error::{ErrorKind, UserError};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const MAX_PAUSE: Duration = Duration::from_millis(250);
@@ -30,7 +31,7 @@ pub struct ProcessLock {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process held it during the whole wait.
-    #[error("another ccsync process{} is still working", pid.map(|p| format!(" ({p})")).unwrap_or_default())]
+    #[error("another ccsync process{} is running", pid.map(|p| format!(" ({p})")).unwrap_or_default())]
     Busy {
         /// The process id of the holder, if it could be read.
         pid: Option<u32>,
@@ -200,6 +201,24 @@ fn holder(file: &mut File) -> Option<u32> {
 fn write_pid(file: &mut File) -> io::Result<()> {
     file.rewind()?;
     file.write_all(format!("{:<15}\n", std::process::id()).as_bytes())
+}
+
+impl UserError for LockError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Busy { .. } => ErrorKind::Busy,
+            Self::Interrupted(e) => e.kind(),
+            Self::Path(e) => e.kind(),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Busy { .. } => vec!["run the command again when it has finished".to_owned()],
+            Self::Interrupted(e) => e.hints(),
+            Self::Path(e) => e.hints(),
+        }
+    }
 }
 
 #[cfg(test)]

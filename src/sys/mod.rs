@@ -7,9 +7,11 @@
 pub mod clock;
 pub mod env;
 pub mod fail_point;
+pub mod failure;
 pub mod fs;
 pub mod lock;
 pub mod parallel;
 pub mod process;
+pub mod set_aside;
 pub mod signal;
 pub mod temp;

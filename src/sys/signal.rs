@@ -9,6 +9,8 @@
 
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
+use crate::domain::error::{ErrorKind, UserError, please_report};
+
 static ARRIVED: AtomicUsize = AtomicUsize::new(0);
 static ANSWERED: AtomicUsize = AtomicUsize::new(0);
 static SHIELDS: AtomicUsize = AtomicUsize::new(0);
@@ -144,5 +146,25 @@ fn on_signal(signal: i32, asked_to_end: bool) {
     let before = ARRIVED.fetch_add(1, Ordering::SeqCst);
     if before > 0 && SHIELDS.load(Ordering::SeqCst) == 0 {
         std::process::exit(EXIT_INTERRUPTED);
+    }
+}
+
+impl UserError for Interrupted {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Interrupted
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["nothing is lost; to continue, run the command again".to_owned()]
+    }
+}
+
+impl UserError for SignalError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Internal
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![please_report()]
     }
 }

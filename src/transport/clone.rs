@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::git_cli::GitCli;
-use super::remote::RemoteError;
+use super::remote::{RemoteError, check_access};
 use super::url::RemoteUrl;
+use crate::domain::error::{ErrorKind, UserError};
 use crate::domain::progress::Progress;
+use crate::domain::shell::shell_word;
 use crate::sys::env::GitEnv;
 use crate::sys::fs::{PathError, create_users_dir_all, move_dir, remove_empty_dirs};
 use crate::sys::signal::Interrupted;
@@ -22,13 +24,13 @@ const NAME: &str = "clone";
 #[derive(Debug, thiserror::Error)]
 pub enum CloneError {
     /// Nothing is cloned over what is there.
-    #[error("`{}` is there already and not an empty directory", directory.display())]
+    #[error("cannot clone into `{}`: the directory is not empty", directory.display())]
     Occupied {
         /// The place.
         directory: PathBuf,
     },
     /// The remote.
-    #[error("the project could not be cloned")]
+    #[error("cannot clone the project")]
     Remote {
         /// Why.
         source: RemoteError,
@@ -103,6 +105,33 @@ pub fn is_free(directory: &Path) -> bool {
         Ok(found) => {
             found.is_dir()
                 && fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
+        }
+    }
+}
+
+impl UserError for CloneError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Interrupted(e) => e.kind(),
+            _ => ErrorKind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Occupied { directory } => {
+                vec![format!(
+                    "check what is there with `ls -la {}`",
+                    shell_word(directory)
+                )]
+            }
+            Self::Remote {
+                source: error @ (RemoteError::GitMissing | RemoteError::GitTooOld { .. }),
+                ..
+            } => error.hints(),
+            Self::Remote { remote, .. } => vec![check_access(remote)],
+            Self::Interrupted(e) => e.hints(),
+            Self::Path(e) => e.hints(),
         }
     }
 }

@@ -4,6 +4,8 @@
 //! is decided by exit status and output for programs alone. `LC_MESSAGES=C` keeps git's own words stable; ssh, curl and
 //! servers are matched by phrases that have not changed for years. Pure.
 
+use crate::sys::failure::is_of_file_system;
+
 /// What kind of failure it looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
@@ -47,6 +49,20 @@ pub(super) fn rejecting_line(said: &str) -> Option<&str> {
     })
 }
 
+/// Returns true if git, working in this machine's store, complains of the store itself. Only a
+/// hint depends on it.
+pub(super) fn is_store_damage(said: &str) -> bool {
+    let of_the_remote = |line: &&str| {
+        line.trim_start().starts_with("remote:")
+            || line.contains("Could not read from remote repository")
+    };
+    !is_of_file_system(said)
+        && said
+            .lines()
+            .filter(|line| !of_the_remote(line))
+            .any(|line| STORE_DAMAGE.iter().any(|phrase| line.contains(phrase)))
+}
+
 /// Whether a remote's reason for refusing one reference only says that somebody else was changing it at that moment.
 pub(super) fn is_contention(reason: &str, stderr: &str) -> bool {
     let text = format!("{reason}\n{stderr}").to_lowercase();
@@ -62,6 +78,18 @@ pub(super) fn is_contention(reason: &str, stderr: &str) -> bool {
     ];
     phrases.iter().any(|phrase| text.contains(phrase))
 }
+
+const STORE_DAMAGE: &[&str] = &[
+    "is corrupt",
+    "bad object",
+    "not a git repository",
+    "unable to read",
+    "missing object",
+    "Could not read",
+    "bad config",
+    "inflate",
+    "mmap failed",
+];
 
 const DENIED: &[&str] = &[
     "authentication failed",

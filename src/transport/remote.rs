@@ -3,12 +3,16 @@
 //! Owns these values and the errors. Must not run anything.
 
 use std::fmt;
+use std::path::Path;
 
+use super::failure;
+use super::porcelain::GitVersion;
+use crate::domain::error::{ErrorKind, UserError, please_report};
 use crate::domain::id::CommitId;
+use crate::domain::shell::shell_word;
+use crate::sys::failure::is_full;
 use crate::sys::process::ProcessError;
 use crate::sys::signal::Interrupted;
-
-use super::porcelain::GitVersion;
 
 /// The oldest `git` that is tested: that of Ubuntu 22.04.
 pub const OLDEST_GIT: GitVersion = GitVersion {
@@ -60,7 +64,7 @@ pub enum RemoteError {
         said: GitSaid,
     },
     /// The server does not know the user, or we do not know the server.
-    #[error("{remote} denied access")]
+    #[error("access denied by {remote}")]
     Denied {
         /// The remote, without secrets.
         remote: String,
@@ -69,7 +73,7 @@ pub enum RemoteError {
         said: GitSaid,
     },
     /// The server has a rule against it: a hook, a protected branch, a secret or a size it does not accept.
-    #[error("{remote} refused the push: {reason}")]
+    #[error("{remote} rejected the push: {reason}")]
     Rejected {
         /// The remote, without secrets.
         remote: String,
@@ -80,7 +84,7 @@ pub enum RemoteError {
         said: GitSaid,
     },
     /// There is no `git`.
-    #[error("`git` was not found on the PATH")]
+    #[error("no program `git` on the PATH")]
     GitMissing,
     /// There is a `git`, but it is too old.
     #[error("git {found} is too old: ccsync needs {need} or later")]
@@ -91,7 +95,7 @@ pub enum RemoteError {
         need: GitVersion,
     },
     /// A name that git or its options could read as something else. A mistake of ours.
-    #[error("`{}` is not the full name of a reference", name.escape_debug())]
+    #[error("invalid reference name `{}`", name.escape_debug())]
     InvalidRef {
         /// The name.
         name: String,
@@ -100,7 +104,7 @@ pub enum RemoteError {
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     /// The remote's answer makes no sense to us.
-    #[error("cannot understand the answer of {remote}: {what}")]
+    #[error("cannot parse the answer of {remote}: {what}")]
     Garbled {
         /// The remote, without secrets.
         remote: String,
@@ -138,6 +142,12 @@ impl RemoteError {
         )
     }
 
+    /// Returns true if git complains of this machine's own store.
+    pub fn is_store_damage(&self) -> bool {
+        self.said()
+            .is_some_and(|said| failure::is_store_damage(said.as_str()))
+    }
+
     /// What git and the server said.
     pub fn said(&self) -> Option<&GitSaid> {
         match self {
@@ -171,7 +181,7 @@ impl fmt::Display for Missing {
         f.write_str(match self {
             Self::Connection => "cannot reach",
             Self::Answer => "no answer from",
-            Self::Repository => "there is no repository to be seen at",
+            Self::Repository => "repository not found or access denied:",
         })
     }
 }
@@ -232,6 +242,57 @@ fn without_control_characters(line: &str) -> String {
     line.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
+}
+
+impl UserError for RemoteError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            _ if self.is_store_damage() => ErrorKind::DamagedStore,
+            Self::Unreachable { .. }
+            | Self::Denied { .. }
+            | Self::Rejected { .. }
+            | Self::Garbled { .. }
+            | Self::Failed { .. } => ErrorKind::Remote,
+            Self::GitMissing | Self::GitTooOld { .. } | Self::Process(_) => ErrorKind::Failed,
+            Self::InvalidRef { .. } => ErrorKind::Internal,
+            Self::Interrupted(e) => e.kind(),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Unreachable { .. } if self.is_transient() => {
+                "nothing is lost; when the network is back, run `ccsync sync`".to_owned()
+            }
+            Self::Unreachable { remote, .. } => {
+                let other = "use another remote with `ccsync init --remote URL`".to_owned();
+                return vec![check_access(remote), other];
+            }
+            Self::Denied { remote, .. } => check_access(remote),
+            Self::Rejected { .. } => {
+                "allow pushes to the remote's branch `main`, then run `ccsync push`".to_owned()
+            }
+            Self::GitMissing | Self::GitTooOld { .. } => {
+                format!("install git {OLDEST_GIT} or later: https://git-scm.com/downloads")
+            }
+            Self::InvalidRef { .. } => please_report(),
+            Self::Interrupted(e) => return e.hints(),
+            Self::Failed { said, .. } if is_full(said.as_str()) => {
+                "make room, then run the command again; see what is full with `df -h`".to_owned()
+            }
+            Self::Garbled { .. } | Self::Failed { .. } => {
+                "if it fails again, check `git --version` and `ccsync --version`".to_owned()
+            }
+            Self::Process(_) => "check git with `git --version`".to_owned(),
+        };
+        vec![hint]
+    }
+}
+
+/// The hint to try a remote with git alone.
+pub(super) fn check_access(remote: &str) -> String {
+    let remote = shell_word(Path::new(remote));
+    format!("check access with `git ls-remote {remote}`")
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ use crate::browse::search::fragment::Fragment;
 use crate::browse::search::parts::parts;
 use crate::browse::search::sketch::sketch;
 use crate::browse::search::written::Written;
+use crate::domain::error::{ErrorKind, UserError};
+use crate::workspace::error::SyncError;
 
 /// How to read what is searched for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,10 +32,10 @@ pub enum Case {
 #[derive(Debug, thiserror::Error)]
 pub enum PatternError {
     /// There is none.
-    #[error("there is nothing to search for")]
+    #[error("the search text is empty")]
     Empty,
     /// Not a regular expression, or one that would need too much memory.
-    #[error("this is no regular expression that can be searched for")]
+    #[error("invalid regular expression")]
     Regex(#[source] regex::Error),
 }
 
@@ -161,6 +163,26 @@ fn asks_for_upper_case(text: &str, is_regex: bool) -> bool {
         }
     }
     false
+}
+
+impl UserError for PatternError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Empty => "give a text: `ccsync search \"login form\"`",
+            Self::Regex(_) => "to search for the text itself, leave out `--regex`",
+        };
+        vec![hint.to_owned()]
+    }
+}
+
+impl From<PatternError> for SyncError {
+    fn from(error: PatternError) -> Self {
+        Self::Operation(Box::new(error))
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::browse::search::pattern::{Candidates, Pattern};
 use crate::domain::found::Speaker;
 use crate::domain::path::RelativeName;
 use crate::domain::session_file::SessionFile;
+use crate::localize::error::StoredDataError;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{LocalText, segment_at, text_kind};
 use crate::rewrite::TextKind;
@@ -159,10 +160,11 @@ impl Scan<'_> {
     ) -> Result<Cow<'t, [u8]>, SyncError> {
         let Piece { manifest, kind, .. } = runs.piece;
         match runs.at(at) {
-            Some(run) => self.localizer.localised(manifest, run, *kind, line),
-            None => Err(SyncError::Inconsistent {
+            Some(run) => Ok(self.localizer.localised(manifest, run, *kind, line)?),
+            None => Err(StoredDataError::Inconsistent {
                 session: manifest.session.clone(),
-            }),
+            }
+            .into()),
         }
     }
 

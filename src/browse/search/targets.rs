@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::browse::list::read_particulars;
 use crate::browse::search::request::{At, Base, SearchRequest, Unreadable, on_all_cores};
+use crate::domain::error::error_chain;
 use crate::domain::found::SessionName;
 use crate::domain::id::{MachineId, SessionId};
 use crate::localize::localizer::Localizer;
@@ -14,7 +15,7 @@ use crate::store::SessionState;
 use crate::store::manifest::Manifest;
 use crate::store::{Snapshot, StoreError};
 use crate::workspace::error::SyncError;
-use crate::workspace::message::in_words;
+use crate::workspace::lookup::machine_error;
 use crate::workspace::read_only::{MachineNames, is_called, machine_names, session_name};
 
 /// A session to be searched.
@@ -95,7 +96,7 @@ impl Base<'_> {
                     Ok(target) => found.targets.extend(target),
                     Err(e) => found.unreadable.push(Unreadable {
                         session,
-                        reason: in_words(&e),
+                        reason: error_chain(&e),
                     }),
                 }
                 true
@@ -153,10 +154,7 @@ impl<'r> Filter<'r> {
                 .iter()
                 .any(|(id, known)| is_called(known, name) || id.as_str() == name)
         {
-            return Err(SyncError::NoSuchMachine {
-                name: name.to_owned(),
-                found: 0,
-            });
+            return Err(machine_error(name, 0).into());
         }
         // As it is stored, as it is on this machine, and as it is shown.
         let forms = |text: &String| {

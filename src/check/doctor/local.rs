@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::check::doctor::check::{Check, DoctorContext, TIMEOUT};
+use crate::domain::error::error_chain;
 use crate::session::discover::{discover, projects_dir};
 use crate::sys::fs::{access, free_space};
 use crate::sys::process::Program;
-use crate::workspace::message::in_words;
 use crate::workspace::paths::{config_path, embedded_remote_path, store_path};
 
 const CONFIGURATION: &str = "configuration";
@@ -58,7 +58,7 @@ pub(crate) fn configuration(patient: &DoctorContext<'_>) -> Check {
         }
         Err(e) => Check::error(
             CONFIGURATION,
-            in_words(e),
+            error_chain(e),
             format!("correct it in {}", path.display()),
         ),
     }

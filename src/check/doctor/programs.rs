@@ -37,7 +37,7 @@ fn git(patient: &DoctorContext<'_>) -> Check {
             INSTALL_GIT,
         ),
         Err(e @ RemoteError::GitMissing) => Check::error(GIT, e.to_string(), INSTALL_GIT),
-        Err(e) => Check::error(GIT, crate::workspace::message::in_words(&e), INSTALL_GIT),
+        Err(e) => Check::error(GIT, crate::domain::error::error_chain(&e), INSTALL_GIT),
     }
 }
 
@@ -58,11 +58,7 @@ fn gh(patient: &DoctorContext<'_>) -> Check {
             "not signed in, so that the remote cannot be looked up",
             "gh auth login",
         ),
-        Err(e) => Check::warning(
-            GH,
-            crate::workspace::message::in_words(&e),
-            "gh auth status",
-        ),
+        Err(e) => Check::warning(GH, crate::domain::error::error_chain(&e), "gh auth status"),
     }
 }
 
@@ -77,7 +73,7 @@ fn client(patient: &DoctorContext<'_>) -> Check {
     let said = match &asked {
         Ok(out) => String::from_utf8_lossy(&out.stdout),
         Err(ProcessError::NotFound { .. }) => {
-            return Check::warning(CLIENT, "`claude` was not found on the PATH", TRY);
+            return Check::warning(CLIENT, "no program `claude` on the PATH", TRY);
         }
         Err(e) => return Check::warning(CLIENT, e.to_string(), TRY),
     };

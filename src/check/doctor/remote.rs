@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::check::doctor::check::{Check, CheckStatus, DoctorContext, TIMEOUT};
+use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
 use crate::flows::remote_sync::in_one_line;
 use crate::lock::record::{Identity, LockRecord, Stamp};
@@ -12,7 +13,6 @@ use crate::transport::git_cli::GitCli;
 use crate::transport::github::{GitHub, Repository, Visibility};
 use crate::transport::remote::{Missing, PushOutcome, RefUpdate, RemoteError};
 use crate::transport::url::{Kind, RemoteUrl};
-use crate::workspace::message::in_words;
 
 const REMOTE: &str = "remote";
 const LOCKS: &str = "lock branches";
@@ -33,7 +33,7 @@ pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
         Some(Err(e)) => {
             return vec![Check::error(
                 REMOTE,
-                in_words(&e),
+                error_chain(&e),
                 "ccsync init --remote URL",
             )];
         }
@@ -51,7 +51,7 @@ pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
     };
     let store = match Store::open_or_create(&scratch.path().join("store")) {
         Ok(store) => store,
-        Err(e) => return vec![Check::error(REMOTE, in_words(&e), "df -h")],
+        Err(e) => return vec![Check::error(REMOTE, error_chain(&e), "df -h")],
     };
     let git = GitCli::new(store.git_dir(), url.clone(), patient.env.git, false)
         .with_silence_limit(TIMEOUT);
@@ -166,7 +166,7 @@ fn lock_branches(patient: &DoctorContext<'_>, store: &Store, git: &GitCli) -> Ch
         .expect("a UUID is a session id");
     let commit = match throwaway(patient, store, &session) {
         Ok(commit) => commit,
-        Err(e) => return Check::error(LOCKS, in_words(&e), "df -h"),
+        Err(e) => return Check::error(LOCKS, error_chain(&e), "df -h"),
     };
     let name = lock_ref(&session);
     let change = |new: Option<&CommitId>, expected: Option<&CommitId>| {

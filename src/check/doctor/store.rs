@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::check::doctor::check::{Check, DoctorContext};
+use crate::domain::error::UPDATE_CCSYNC;
+use crate::domain::error::UserError;
+use crate::domain::error::error_chain;
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::PlaceholderName;
 use crate::lock::claim::load_all;
 use crate::lock::record::{ALLOWED_SKEW, LockRecord};
 use crate::session::facts::parse_time;
 use crate::store::{Store, StoreError};
-use crate::workspace::message::in_words;
+use crate::sys::set_aside::move_aside_command;
 use crate::workspace::paths::{claims_path, store_path};
 
 const STORE: &str = "store";
@@ -55,24 +58,13 @@ fn of_store(patient: &DoctorContext<'_>, store: &Store) -> Vec<Check> {
 fn damaged(patient: &DoctorContext<'_>, error: &StoreError) -> Check {
     let path = store_path(patient.env);
     match error {
-        StoreError::Newer { .. } => Check::error(
-            STORE,
-            in_words(error),
-            "install a newer ccsync: cargo install ccsync",
-        ),
+        StoreError::Newer { .. } => Check::error(STORE, error_chain(error), UPDATE_CCSYNC),
         StoreError::Malformed { .. } => {
-            Check::error(STORE, in_words(error), "ccsync verify --full")
+            Check::error(STORE, error_chain(error), "ccsync verify --full")
         }
         _ => {
-            let away = crate::workspace::paths::damaged_names(&path)
-                .find(|name| !name.exists())
-                .unwrap_or_else(|| path.clone());
-            let mend = format!(
-                "mv {} {}; then: ccsync sync",
-                path.display(),
-                away.display()
-            );
-            Check::error(STORE, in_words(error), mend)
+            let mend = format!("{}; then: ccsync sync", move_aside_command(&path));
+            Check::error(STORE, error_chain(error), mend)
         }
     }
 }
@@ -82,10 +74,13 @@ fn integrity(store: &Store) -> Result<Check, StoreError> {
     let snapshot = store.head_snapshot()?;
     let sessions = snapshot.sessions()?;
     let bad_machines = snapshot.unreadable_machines()?;
-    let mut bad = bad_machines.iter().map(|e| in_words(e)).collect::<Vec<_>>();
+    let mut bad = bad_machines
+        .iter()
+        .map(|e| error_chain(e))
+        .collect::<Vec<_>>();
     for id in sessions.keys() {
         match snapshot.manifest(id) {
-            Err(e) if e.is_about_one_session() => bad.push(in_words(&e)),
+            Err(e) if e.is_about_one_session() => bad.push(error_chain(&e)),
             manifest => drop(manifest?),
         }
     }
@@ -240,10 +235,10 @@ fn placeholder_of(project: &PortablePath) -> Option<&str> {
 fn left_behind(patient: &DoctorContext<'_>) -> Check {
     let (claims, unreadable) = match load_all(&claims_path(patient.env)) {
         Ok(loaded) => loaded,
-        Err(e) => return Check::error(LEFT, in_words(&e), "ccsync lock show"),
+        Err(e) => return Check::error(LEFT, error_chain(&e), "ccsync lock show"),
     };
     if let Some(first) = unreadable.first() {
-        return Check::warning(LEFT, in_words(first), "ccsync lock show");
+        return Check::warning(LEFT, error_chain(first), "ccsync lock show");
     }
     let dead = claims
         .iter()

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::extras::approval::{Decided, Proposal};
 use crate::ui::format::count;
@@ -83,14 +83,14 @@ pub(in crate::cli) fn run(args: &ApplyArgs, app: &mut App) -> Result<Exit, CliEr
         }
         let name = proposal.name.clone();
         match if asks {
-            prompt::confirm("Take it over").map_err(CliError::terminal)?
+            prompt::confirm("Take it over").map_err(CommandError::Terminal)?
         } else {
             None
         } {
             _ if args.yes => yes.push(proposal.consent),
             Some(true) => yes.push(proposal.consent),
             Some(false) => no.push(proposal.consent),
-            None if asks => return Err(CliError::cancelled()),
+            None if asks => return Err(CommandError::Cancelled.into()),
             None => {
                 waiting.push(proposal);
                 continue;

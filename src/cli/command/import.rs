@@ -1,12 +1,15 @@
 //! `ccsync import`: what claude-session-sync has stored, or a copy of the client's directory, comes into the store.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::init;
 use crate::cli::app::{App, current_dir};
 use crate::cli::args::JsonFlag;
-use crate::cli::error::{CliError, shell_word};
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
+use crate::domain::shell::shell_word;
 use crate::import::source::{Source, usual_source};
 use crate::import::types::{ForeignLock, ImportReport, Layout, Proposal};
 use crate::report::transfer::SkippedFile;
@@ -15,7 +18,6 @@ use crate::ui::output::Screen;
 use crate::ui::report;
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, paint};
-use std::path::Path;
 
 /// Take over the sessions of claude-session-sync, or of a copy of ~/.claude
 ///
@@ -70,7 +72,7 @@ fn source(args: &ImportArgs, app: &App) -> Result<Source, CliError> {
         .source
         .clone()
         .or_else(usual)
-        .ok_or_else(CliError::nothing_to_import)?;
+        .ok_or(CommandError::NothingToImport)?;
     Ok(Source::parse(&text, &app.env, &current_dir()?)?)
 }
 

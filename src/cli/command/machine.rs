@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::placeholder::System;
@@ -253,7 +253,11 @@ fn forget(
 
 fn ask(found: &Forgotten, force: bool, app: &App) -> Result<(), CliError> {
     if !app.is_interactive() {
-        return Err(CliError::nobody_to_ask_of_machine());
+        return Err(CommandError::ConfirmationNeeded {
+            action: "forgetting a machine".to_owned(),
+            flag: "--yes",
+        }
+        .into());
     }
     let live = found.locks.iter().filter(|lock| lock.is_live()).count() as u64;
     let at_work = if force && live > 0 {
@@ -267,9 +271,9 @@ fn ask(found: &Forgotten, force: bool, app: &App) -> Result<(), CliError> {
         short_id(found.machine.id.as_str()),
         count(found.machine.sessions, "session")
     );
-    match prompt::confirm(&question).map_err(CliError::terminal)? {
+    match prompt::confirm(&question).map_err(CommandError::Terminal)? {
         Some(true) => Ok(()),
-        _ => Err(CliError::cancelled()),
+        _ => Err(CommandError::Cancelled.into()),
     }
 }
 

@@ -3,7 +3,7 @@
 use clap_mangen::Man;
 
 use crate::cli::app::App;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 
 /// Print the manual page, with every command, in roff
@@ -19,17 +19,17 @@ pub(in crate::cli) fn run(
     let mut page = Vec::new();
     Man::new(command.clone())
         .render(&mut page)
-        .map_err(CliError::stdout)?;
+        .map_err(CommandError::Stdout)?;
     for subcommand in command.get_subcommands() {
         let man = Man::new(subcommand.clone());
         man.render_name_section(&mut page)
-            .map_err(CliError::stdout)?;
+            .map_err(CommandError::Stdout)?;
         man.render_synopsis_section(&mut page)
-            .map_err(CliError::stdout)?;
+            .map_err(CommandError::Stdout)?;
         man.render_description_section(&mut page)
-            .map_err(CliError::stdout)?;
+            .map_err(CommandError::Stdout)?;
         man.render_options_section(&mut page)
-            .map_err(CliError::stdout)?;
+            .map_err(CommandError::Stdout)?;
     }
     app.print_text(&page)?;
     Ok(Exit::Done)

@@ -2,10 +2,10 @@
 
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
-use crate::cli::error::{CliError, Kind};
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::domain::when::{InvalidWhen, When};
+use crate::domain::when::When;
 use crate::history::restoring::{RestoreReport, RestoreRequest, RestoreWhat, RestoredSession};
 use crate::report::transfer::{ExtraOutcome, ExtraReport};
 use crate::store::milestone::MilestoneName;
@@ -51,13 +51,6 @@ pub(crate) struct RestoreArgs {
     yes: bool,
     #[command(flatten)]
     json: JsonFlag,
-}
-
-/// What goes wrong before anything is restored.
-#[derive(Debug, thiserror::Error)]
-enum RestoreError {
-    #[error("{0} would change, and there is nobody to ask")]
-    NobodyToAsk(String),
 }
 
 /// JSON schema, version 1: the fields of [`RestoreReport`].
@@ -114,16 +107,20 @@ fn what(args: &RestoreArgs, app: &App) -> Result<RestoreWhat, CliError> {
 
 fn ask(plan: &RestoreReport, app: &mut App) -> Result<(), CliError> {
     if !app.is_interactive() {
-        return Err(RestoreError::NobodyToAsk(what_changes(plan)).into());
+        return Err(CommandError::ConfirmationNeeded {
+            action: format!("restoring {}", what_changes(plan)),
+            flag: "--yes",
+        }
+        .into());
     }
     let height = app.out.screen().height;
     lines(plan, height.saturating_sub(2), app.out.width())
         .iter()
         .for_each(|line| app.out.note(line));
     let question = format!("Put {} back?", what_changes(plan));
-    match prompt::confirm(&question).map_err(CliError::terminal)? {
+    match prompt::confirm(&question).map_err(CommandError::Terminal)? {
         Some(true) => Ok(()),
-        _ => Err(CliError::cancelled()),
+        _ => Err(CommandError::Cancelled.into()),
     }
 }
 
@@ -142,24 +139,6 @@ fn what_changes(plan: &RestoreReport) -> String {
         (_, 0) => sessions,
         (0, _) => format!("{files} beside sessions"),
         _ => format!("{sessions} and {files} beside sessions"),
-    }
-}
-
-impl From<RestoreError> for CliError {
-    fn from(error: RestoreError) -> Self {
-        let hints = [
-            "to see which: the same with --dry-run",
-            "if you are sure: the same with --yes",
-        ];
-        Self::new(Kind::Usage, error, hints.map(str::to_owned).to_vec())
-    }
-}
-
-impl From<InvalidWhen> for CliError {
-    fn from(error: InvalidWhen) -> Self {
-        let hint =
-            "for instance: --at \"2026-11-20 14:00\", --at 3d, or --at with a commit of ccsync log";
-        Self::new(Kind::Usage, error, vec![hint.to_owned()])
     }
 }
 

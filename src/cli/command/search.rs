@@ -6,7 +6,7 @@ use crate::browse::search::pattern::Case;
 use crate::browse::search::request::{SearchReport, SearchRequest};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::found::{Hit, SessionHits, Speaker};
 use crate::domain::id::SessionId;
@@ -174,7 +174,7 @@ fn printed(request: &SearchRequest, app: &mut App) -> Result<SearchReport, CliEr
         failed = out.data(&lines.join("\n")).err();
         failed.is_none() && !out.is_closed()
     })?;
-    failed.map_or(Ok(report), |e| Err(CliError::stdout(e)))
+    failed.map_or(Ok(report), |e| Err(CommandError::Stdout(e).into()))
 }
 
 fn collected(request: &SearchRequest, app: &App) -> Result<(SearchReport, Vec<Session>), CliError> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::browse::show::{Shown, ShownSession, Source};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::domain::turn::{Turn, Who};
@@ -120,7 +120,7 @@ impl Printing {
                 self.turn(turn)?
             }
         };
-        self.out.data(&text).map_err(CliError::stdout)
+        Ok(self.out.data(&text).map_err(CommandError::Stdout)?)
     }
 
     fn head(&self, session: &ShownSession) -> Result<String, CliError> {

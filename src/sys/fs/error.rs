@@ -3,6 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::domain::error::UserError;
+use crate::domain::shell::shell_word;
+use crate::sys::set_aside::move_aside_command;
+
 /// An I/O error with the action and the path.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} `{}`", path.display())]
@@ -69,4 +73,34 @@ impl<T> PathContext<T> for io::Result<T> {
     fn at(self, action: &'static str, path: &Path) -> Result<T, PathError> {
         self.map_err(|source| PathError::new(action, path, source))
     }
+}
+
+impl UserError for PathError {
+    fn hints(&self) -> Vec<String> {
+        path_hints(&self.source, &self.path)
+    }
+
+    // A full disk is full for the others, too.
+    fn is_about_one_session(&self) -> bool {
+        !self.is_full()
+    }
+}
+
+/// Returns what helps against a failure of the file system at `path`.
+pub fn path_hints(error: &io::Error, path: &Path) -> Vec<String> {
+    let directory = shell_word(path.parent().unwrap_or(path));
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            format!("check owner and permissions with `ls -ld {directory}`")
+        }
+        io::ErrorKind::IsADirectory => format!(
+            "a file belongs there: move the directory away with `{}`",
+            move_aside_command(path)
+        ),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => format!(
+            "make room, then run the command again; see what is full with `df -h {directory}`"
+        ),
+        _ => return Vec::new(),
+    };
+    vec![hint]
 }

@@ -20,7 +20,7 @@ pub use atomic::{AtomicFile, write_atomic, write_cache};
 pub use directory::{
     create_private_dir_all, create_users_dir_all, move_dir, remove_empty_dirs, sync_with_directory,
 };
-pub use error::{LengthChanged, PathError};
+pub use error::{LengthChanged, PathError, path_hints};
 pub use file::{
     canonicalize_existing, read, read_from, read_to_string, remove_file_if_exists, set_modified,
 };

@@ -3,13 +3,14 @@
 use std::io;
 use std::time::Duration;
 
+use crate::domain::error::{ErrorKind, UserError};
 use crate::sys::signal::Interrupted;
 
 /// The reason why a program gave no output.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// There is no such program.
-    #[error("`{program}` was not found on the PATH")]
+    #[error("no program `{program}` on the PATH")]
     NotFound {
         /// Its name.
         program: String,
@@ -24,7 +25,7 @@ pub enum ProcessError {
         source: io::Error,
     },
     /// It was stopped because it wrote nothing for too long.
-    #[error("`{program}` was stopped after {} seconds without a sign of life", after.as_secs())]
+    #[error("`{program}` was stopped after {} seconds without output", after.as_secs())]
     Silent {
         /// Its name.
         program: String,
@@ -36,4 +37,25 @@ pub enum ProcessError {
     /// It was stopped by an interruption.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
+}
+
+impl UserError for ProcessError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Interrupted(e) => e.kind(),
+            _ => ErrorKind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NotFound { program } => {
+                vec![format!("install it so that `{program} --version` works")]
+            }
+            Self::Failed { program, .. } | Self::Silent { program, .. } => {
+                vec![format!("check it with `{program} --version`")]
+            }
+            Self::Interrupted(e) => e.hints(),
+        }
+    }
 }

@@ -89,7 +89,7 @@ fn process_missing_program_error_names_program() {
     let error = Program::new("ccsync-no-such-program").run().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`ccsync-no-such-program` was not found on the PATH"
+        "no program `ccsync-no-such-program` on the PATH"
     );
     let error = sh("true")
         .current_dir(Path::new("/no/such/dir"))

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::domain::error::{ErrorKind, UserError};
 use crate::domain::url::redact;
 use crate::sys::process::{Output, ProcessError};
 use crate::sys::signal::Interrupted;
@@ -44,7 +45,7 @@ impl Said {
 #[derive(Debug, thiserror::Error)]
 pub enum GitHubError {
     /// It is not installed.
-    #[error("`gh`, the command line tool of GitHub, was not found on the PATH")]
+    #[error("no program `gh` (the command line tool of GitHub) on the PATH")]
     Missing,
     /// It has no account, or one that is not accepted any more.
     #[error("`gh` is not signed in")]
@@ -54,35 +55,35 @@ pub enum GitHubError {
         said: Said,
     },
     /// The network, or the service.
-    #[error("GitHub cannot be reached")]
+    #[error("cannot reach GitHub")]
     Unreachable {
         /// In its words.
         #[source]
         said: Said,
     },
     /// The account lacks a right, or the token it.
-    #[error("GitHub does not allow it")]
+    #[error("GitHub denied the request")]
     Denied {
         /// In its words.
         #[source]
         said: Said,
     },
     /// The organisation wants to see its own sign-in first.
-    #[error("the organisation wants the token of `gh` to be authorised first")]
+    #[error("the organisation requires single sign-on for the token of `gh`")]
     SingleSignOn {
         /// In its words.
         #[source]
         said: Said,
     },
     /// Too much was asked in the last hour.
-    #[error("GitHub answers nothing more for a while")]
+    #[error("GitHub rate limit exceeded")]
     RateLimited {
         /// In its words.
         #[source]
         said: Said,
     },
     /// There is a repository of this name.
-    #[error("the name is taken on GitHub")]
+    #[error("the repository already exists on GitHub")]
     NameTaken {
         /// In its words.
         #[source]
@@ -96,7 +97,7 @@ pub enum GitHubError {
         said: Said,
     },
     /// Its answer makes no sense.
-    #[error("cannot understand the answer of GitHub: {what}")]
+    #[error("cannot parse the answer of GitHub: {what}")]
     Garbled {
         /// What is odd.
         what: &'static str,
@@ -156,6 +157,36 @@ pub(super) fn of_words(kind: &str, said: Said) -> GitHubError {
         GitHubError::Unreachable { said }
     } else {
         GitHubError::Failed { said }
+    }
+}
+
+impl UserError for GitHubError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unreachable { .. } | Self::RateLimited { .. } => ErrorKind::Remote,
+            Self::Interrupted(e) => e.kind(),
+            _ => ErrorKind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Missing => "install it: https://cli.github.com",
+            Self::NotSignedIn { .. } => "sign in with `gh auth login`",
+            Self::Denied { .. } => {
+                "check the token with `gh auth status`; extend it with `gh auth refresh -s repo`"
+            }
+            Self::SingleSignOn { .. } => "authorise it in the browser with `gh auth refresh`",
+            Self::RateLimited { .. } => "see when it ends with `gh api rate_limit`",
+            Self::NameTaken { .. } => "choose a name with `ccsync init --github ANOTHER-NAME`",
+            Self::Interrupted(e) => return e.hints(),
+            Self::Unreachable { .. }
+            | Self::Failed { .. }
+            | Self::Garbled { .. }
+            | Self::Process(_) => "check gh with `gh api user`",
+        };
+        let without = "to do without gh, run `ccsync init --remote URL`";
+        vec![hint.to_owned(), without.to_owned()]
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::error::UserError;
 use crate::domain::id::SessionId;
 use crate::domain::turn::Turn;
 
@@ -62,3 +63,5 @@ pub(crate) enum PickError {
     #[error("cannot control the terminal")]
     Terminal(#[source] io::Error),
 }
+
+impl UserError for PickError {}

@@ -8,7 +8,7 @@ use super::patterns::{self, List};
 use crate::cli::app::{App, current_dir};
 use crate::cli::args::{JsonFlag, PlaceholderArg};
 use crate::cli::command::init::{refuse_open, tell_of_stored};
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::config::{Config, Key};
 use crate::domain::pattern::ProjectPattern;
@@ -177,7 +177,7 @@ fn lines(document: &ConfigDocument<'_>, config: &Config) -> Vec<String> {
 }
 
 fn get(key: Key, app: &mut App) -> Result<Exit, CliError> {
-    let value = app.config()?.get(key).ok_or_else(|| CliError::unset(key))?;
+    let value = app.config()?.get(key).ok_or(CommandError::Unset(key))?;
     app.print(&[one_line(&redact(&value)).into_owned()])?;
     Ok(Exit::Done)
 }
@@ -213,7 +213,9 @@ fn change_remote(value: &str, app: &App) -> Result<Exit, CliError> {
 fn add_placeholder(placeholder: &PlaceholderArg, app: &mut App) -> Result<Exit, CliError> {
     let mut config = app.config()?;
     let dir = placeholder.directory(&app.env.home, &current_dir()?);
-    let dir = dir.to_str().ok_or_else(|| CliError::not_unicode(&dir))?;
+    let dir = dir
+        .to_str()
+        .ok_or_else(|| CommandError::NotUnicode(dir.to_string_lossy().into_owned()))?;
     config.set_placeholder(placeholder.name.clone(), dir, &app.env)?;
     config.save(&app.config_path())?;
     tell_of_stored(std::slice::from_ref(&placeholder.name), false, app);

@@ -1,7 +1,7 @@
 //! `ccsync config include` and `exclude`: which projects travel.
 
 use crate::cli::app::App;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::config::Choice;
 use crate::domain::pattern::ProjectPattern;
@@ -41,7 +41,7 @@ pub(super) fn change(list: List, args: &PatternArgs, app: &mut App) -> Result<Ex
         let there = patterns.iter().position(|known| known == pattern);
         match (args.remove, there) {
             (true, Some(at)) => drop(patterns.remove(at)),
-            (true, None) => return Err(CliError::no_such_pattern(pattern)),
+            (true, None) => return Err(CommandError::NoSuchPattern(pattern.clone()).into()),
             (false, Some(_)) => {}
             (false, None) => patterns.push(pattern.clone()),
         }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::transcript::Transcript;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::domain::client_dir::client_dir_name;
 use crate::domain::id::SessionId;
 use crate::sys::fs;
@@ -38,7 +38,7 @@ impl Machine {
 
     /// Runs this very program with the machine's home and nothing of our environment.
     pub(super) fn run(&self, args: &[&str]) -> Result<Output, CliError> {
-        let program = std::env::current_exe().map_err(CliError::stage)?;
+        let program = std::env::current_exe().map_err(CommandError::Stage)?;
         let program = Program::new(program)
             .args(args)
             .bare_env()
@@ -56,7 +56,9 @@ impl Machine {
         let output = self.run(&["status", "--json"])?;
         let status: Result<Status, _> = serde_json::from_slice(&output.stdout);
         Ok(status
-            .map_err(|_| CliError::story("`ccsync status --json` is not what it should be"))?
+            .map_err(|_| {
+                CommandError::Story("`ccsync status --json` is not what it should be".to_owned())
+            })?
             .remote)
     }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::machine::Machine;
 use super::transcript::Transcript;
 use crate::cli::app::App;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::sys::clock::Clock;
@@ -62,8 +62,8 @@ fn stage() -> Result<PathBuf, CliError> {
     let dir = tempfile::Builder::new()
         .prefix("ccsync-demo-")
         .tempdir()
-        .map_err(CliError::stage)?;
-    dir.keep().canonicalize().map_err(CliError::stage)
+        .map_err(CommandError::Stage)?;
+    Ok(dir.keep().canonicalize().map_err(CommandError::Stage)?)
 }
 
 fn play(app: &mut App, laptop: &Machine, desktop: &Machine) -> Result<SessionId, CliError> {
@@ -244,6 +244,6 @@ fn check(holds: bool, otherwise: &str) -> Result<(), CliError> {
     if holds {
         Ok(())
     } else {
-        Err(CliError::story(otherwise))
+        Err(CommandError::Story(otherwise.to_owned()).into())
     }
 }

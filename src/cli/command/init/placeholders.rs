@@ -2,7 +2,7 @@
 
 use crate::cli::app::{App, current_dir};
 use crate::cli::args::PlaceholderArg;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::domain::placeholder::PlaceholderName;
 use crate::machine::set_up::SetUpReport;
 use crate::machine::suggested_placeholders::ForeignPlaceholder;
@@ -103,9 +103,9 @@ fn ask_for(placeholder: &ForeignPlaceholder) -> Result<Option<String>, CliError>
     let here = here.as_deref().and_then(|path| path.to_str());
     let none = if here.is_some() { NONE } else { "empty" };
     let question = format!("Directory for {name}, on {machine} {there} ({none}: none)");
-    match here {
+    let answer = match here {
         Some(here) => prompt::line_or(&question, here),
         None => prompt::line(&question),
-    }
-    .map_err(CliError::terminal)
+    };
+    Ok(answer.map_err(CommandError::Terminal)?)
 }

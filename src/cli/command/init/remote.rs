@@ -5,7 +5,7 @@
 use super::args::InitArgs;
 use super::error::InitError;
 use crate::cli::app::{App, current_dir};
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::transport::github::{
     Account, DEFAULT_NAME, GitHub, GitHubError, Repository, RepositoryName, Visibility,
 };
@@ -216,9 +216,9 @@ fn permit(repository: &Repository, args: &InitArgs, app: &App) -> Result<(), Cli
         one_line(&repository.name),
         repository.visibility
     );
-    match prompt::line(&question).map_err(CliError::terminal)? {
+    match prompt::line(&question).map_err(CommandError::Terminal)? {
         Some(answer) if answer.eq_ignore_ascii_case("yes") => Ok(()),
-        _ => Err(CliError::cancelled()),
+        _ => Err(CommandError::Cancelled.into()),
     }
 }
 
@@ -250,7 +250,7 @@ fn ask(args: &InitArgs, app: &mut App) -> Result<Chosen, CliError> {
     };
     match account {
         Ok(account) => ask_with(&github, &account, args, app),
-        Err(GitHubError::Interrupted(_)) => Err(CliError::cancelled()),
+        Err(GitHubError::Interrupted(_)) => Err(CommandError::Cancelled.into()),
         Err(error) => {
             match &error {
                 GitHubError::Missing => {}
@@ -276,8 +276,9 @@ fn ask_with(
     let choices = choices(account);
     let texts: Vec<String> = choices.iter().map(|choice| choice.text(account)).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let answer = prompt::choose("Where your sessions go", &texts).map_err(CliError::terminal)?;
-    match &choices[answer.ok_or_else(CliError::cancelled)?] {
+    let answer =
+        prompt::choose("Where your sessions go", &texts).map_err(CommandError::Terminal)?;
+    match &choices[answer.ok_or(CommandError::Cancelled)?] {
         Choice::Take(repository) => take(github, repository, args, app),
         Choice::Make => make(github, &account.login, DEFAULT_NAME),
         Choice::MakeOther => on_github(Some(&ask_name()?), args, app),
@@ -337,8 +338,8 @@ impl Choice<'_> {
 
 fn ask_name() -> Result<RepositoryName, CliError> {
     let answer = prompt::line("Its name")
-        .map_err(CliError::terminal)?
-        .ok_or_else(CliError::cancelled)?;
+        .map_err(CommandError::Terminal)?
+        .ok_or(CommandError::Cancelled)?;
     Ok(answer.parse().map_err(InitError::Name)?)
 }
 
@@ -346,8 +347,8 @@ fn ask_address(args: &InitArgs, app: &App) -> Result<Chosen, CliError> {
     let question =
         "Private git repository for your sessions (URL or path; empty: only on this disk)";
     let answer = prompt::line(question)
-        .map_err(CliError::terminal)?
-        .ok_or_else(CliError::cancelled)?;
+        .map_err(CommandError::Terminal)?
+        .ok_or(CommandError::Cancelled)?;
     if answer.is_empty() {
         Ok(Chosen::default())
     } else {

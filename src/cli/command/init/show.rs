@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::remote::Taken;
 use crate::cli::app::App;
-use crate::cli::error::shell_word;
+use crate::domain::shell::shell_word;
 use crate::machine::set_up::SetUpReport;
 use crate::machine::suggested_placeholders::ForeignPlaceholder;
 use crate::report::transfer::RemoteState;

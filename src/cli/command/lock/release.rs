@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::show::{LockRow, holder, row};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 use crate::leasing::lock_table::Survey;
@@ -97,16 +97,20 @@ fn choose(survey: &Survey, wanted: Wanted<'_>) -> Result<Vec<LockView>, CliError
 /// One answer for each lock: they are different people's work.
 fn ask(lock: &LockView, app: &App) -> Result<(), CliError> {
     if !app.is_interactive() {
-        return Err(CliError::nobody_to_ask());
+        return Err(CommandError::ConfirmationNeeded {
+            action: "releasing the lock of another machine".to_owned(),
+            flag: "--yes",
+        }
+        .into());
     }
     let question = format!(
         "{} may be at work on {}; release it? Type yes",
         holder(lock),
         named(lock)
     );
-    match prompt::line(&question).map_err(CliError::terminal)? {
+    match prompt::line(&question).map_err(CommandError::Terminal)? {
         Some(answer) if answer.eq_ignore_ascii_case("yes") => Ok(()),
-        _ => Err(CliError::cancelled()),
+        _ => Err(CommandError::Cancelled.into()),
     }
 }
 

@@ -8,7 +8,7 @@ use super::args::ResumeArgs;
 use super::error::ResumeError;
 use crate::browse::list::SessionRow;
 use crate::cli::app::App;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, CommandError};
 use crate::domain::id::SessionId;
 use crate::domain::path::PortablePath;
 use crate::domain::placeholder::{PlaceholderName, Placeholders};
@@ -90,7 +90,7 @@ fn ask(candidates: &[Candidate], ctx: &Context<'_>, app: &App) -> Result<Session
     };
     match pick(items, now, screen, &mut LastTurns { ctx }).map_err(ResumeError::Picker)? {
         Picked::Chosen(session) => Ok(session),
-        Picked::Cancelled => Err(CliError::cancelled()),
+        Picked::Cancelled => Err(CommandError::Cancelled.into()),
     }
 }
 

@@ -92,7 +92,7 @@ fn prepare(
     }
     if let Some(words) = git
         .and_then(|git| difference(&directory, &git))
-        .and_then(|tree| tree.in_words())
+        .and_then(|tree| tree.describe())
     {
         app.out.note(&sanitize::one_line(&words));
     }

@@ -28,7 +28,6 @@ use crate::ui::format::count;
 use crate::ui::report::extras;
 use crate::ui::sanitize;
 use crate::workspace::context::Context;
-use crate::workspace::error::SyncError;
 
 /// How often is looked whether the client has ended or has begun another session.
 const LOOK: Duration = Duration::from_millis(50);
@@ -105,7 +104,7 @@ fn run_beside_backups(
     };
     let lent = lend_terminal();
     // From here on it is the client that is interrupted. What came before was meant for this program, whatever it was doing.
-    signal::check().map_err(SyncError::from)?;
+    signal::check()?;
     let mut client = launch.program(&app.env.client).start_in_terminal()?;
     let (pid, over) = (client.pid(), AtomicBool::new(false));
     std::thread::scope(|scope| {
