@@ -842,12 +842,12 @@ mod tests {
         let placeholders = config.placeholder_set(&env(&link)).unwrap();
         let home = placeholders.get("HOME").unwrap();
         assert_eq!(
-            (home.path.as_str(), home.resolved.as_deref()),
+            (home.directory.as_str(), home.resolved.as_deref()),
             (link.to_str().unwrap(), real.to_str())
         );
         let projects = placeholders.get("PROJECTS").unwrap();
         assert_eq!(
-            (projects.path.as_str(), projects.resolved.as_deref()),
+            (projects.directory.as_str(), projects.resolved.as_deref()),
             (link.join("work").to_str().unwrap(), None)
         );
     }

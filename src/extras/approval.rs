@@ -14,8 +14,8 @@ use crate::extras::context::{Names, load_state, places_here};
 use crate::extras::owners::Places;
 use crate::extras::state::State;
 use crate::extras::text_file::hash;
-use crate::session::extras::link_on_the_way;
-use crate::session::materialise::Journal;
+use crate::session::extras::first_extra_link;
+use crate::session::journal::Journal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
@@ -155,7 +155,8 @@ fn waiting(
     for name in stored {
         let is_wanted =
             |kind: &ExtraKind| kind.can_run_code() && workspace.ctx.settings.extras.contains(kind);
-        let link = link_on_the_way(&place.directory, &name).filter(|link| *link != place.directory);
+        let link =
+            first_extra_link(&place.directory, &name).filter(|link| *link != place.directory);
         let Some(kind) = place
             .kind(&name)
             .filter(is_wanted)
@@ -168,7 +169,7 @@ fn waiting(
             continue;
         };
         if !matches!(
-            sides.decide(&path_rewriter, kind, place.listing.is_there),
+            sides.decide(&path_rewriter, kind, place.listing.exists),
             Decision::Theirs | Decision::Both
         ) {
             continue;
@@ -182,7 +183,7 @@ fn waiting(
                 .bundle
                 .removed
                 .get(&name)
-                .map_or_else(String::new, |removed| names.one(&removed.by)),
+                .map_or_else(String::new, |removed| names.one(&removed.machine)),
         };
         let proposal = Proposal {
             name: name.to_string(),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use crate::domain::extras::{BundleId, ExtraKind, MOST_PLANS};
+use crate::domain::extras::{BundleId, ExtraKind, MAX_PLANS};
 use crate::domain::id::MachineId;
 use crate::domain::path::RelativeName;
 use crate::extras::text_file::{BadText, TextFile};
@@ -99,7 +99,7 @@ impl<'s> OpenBundle<'s> {
         if let Some(doc) = self.texts.borrow().get(name) {
             return Ok(There::Is {
                 doc: doc.clone(),
-                by: stored.by.clone(),
+                by: stored.machine.clone(),
             });
         }
         let text = self.snapshot.extra_text(&self.id, name, stored)?;
@@ -112,7 +112,7 @@ impl<'s> OpenBundle<'s> {
         self.texts.borrow_mut().insert(name.clone(), doc.clone());
         Ok(There::Is {
             doc,
-            by: stored.by.clone(),
+            by: stored.machine.clone(),
         })
     }
 
@@ -131,7 +131,7 @@ impl<'s> OpenBundle<'s> {
             return Err(BundleError::Full);
         }
         let stored = StoredExtra {
-            day,
+            modified_on: day,
             ..doc.described(by)
         };
         if stored.bytes > MAX_TEXT_BYTES {
@@ -177,25 +177,26 @@ impl<'s> OpenBundle<'s> {
 
     /// The day with which a text was put on it.
     pub(crate) fn day(&self, name: &RelativeName) -> Option<NaiveDate> {
-        self.bundle.files.get(name)?.day
+        self.bundle.files.get(name)?.modified_on
     }
 
-    /// Of more than [`MOST_PLANS`] plans, the oldest go. Nobody has removed them: where they are, they stay. Returns their names.
+    /// Of more than [`MAX_PLANS`] plans, the oldest go. Nobody has removed them: where they are, they stay. Returns their names.
     pub(crate) fn drop_older_plans(&mut self) -> Vec<RelativeName> {
         if !self.is_changed() {
             return Vec::new();
         }
-        let is_plan =
-            |name: &RelativeName| ExtraKind::of_user_file(name.as_str()) == Some(ExtraKind::Plans);
+        let is_plan = |name: &RelativeName| {
+            ExtraKind::from_user_file(name.as_str()) == Some(ExtraKind::Plans)
+        };
         let plans = self.bundle.files.iter().filter(|(name, _)| is_plan(name));
         let mut plans: Vec<_> = plans
-            .map(|(name, stored)| (stored.day, name.clone()))
+            .map(|(name, stored)| (stored.modified_on, name.clone()))
             .collect();
         plans.sort();
         let dropped: Vec<RelativeName> = plans
             .into_iter()
             .rev()
-            .skip(MOST_PLANS)
+            .skip(MAX_PLANS)
             .map(|(_, name)| name)
             .collect();
         for name in &dropped {

@@ -13,7 +13,7 @@ use crate::extras::merge::{Side, merge};
 use crate::extras::state::State;
 use crate::extras::text_file::{PathRewriter, hash};
 use crate::report::transfer::ExtraOutcome;
-use crate::session::materialise::Journal;
+use crate::session::journal::Journal;
 use crate::workspace::error::SyncError;
 
 /// What a file would become here.
@@ -91,7 +91,7 @@ pub(crate) fn proposed(
 }
 
 fn is_skill(name: &RelativeName) -> bool {
-    ExtraKind::of_user_file(name.as_str()) == Some(ExtraKind::Skills)
+    ExtraKind::from_user_file(name.as_str()) == Some(ExtraKind::Skills)
 }
 
 /// By what a yes to this content of a file, which may be run or not, is remembered; `None`: to its removal.

@@ -18,7 +18,7 @@ use crate::extras::owners::Places;
 use crate::extras::text_file::{PathRewriter, TextFile, hash};
 use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport, Report};
 use crate::rewrite::expand_path;
-use crate::session::extras::{MAX_BYTES, too_large};
+use crate::session::extras::{MAX_EXTRA_BYTES, TOO_LARGE};
 use crate::store::bundle::ExtrasBundle;
 use crate::store::machine::Machine;
 use crate::store::{Snapshot, Transaction};
@@ -142,7 +142,7 @@ impl Taking<'_, '_> {
         let kind = if owner.key.is_some() {
             Some(ExtraKind::Memory)
         } else {
-            ExtraKind::of_user_file(text.name.as_str())
+            ExtraKind::from_user_file(text.name.as_str())
         };
         let Some(kind) = kind.filter(|kind| !kind.can_run_code()) else {
             let reason = "it does not travel beside sessions".to_owned();
@@ -211,10 +211,10 @@ impl Taking<'_, '_> {
                     },
                 );
                 let merged = merge(None, a, b);
-                if merged.doc.text().len() as u64 > MAX_BYTES {
+                if merged.doc.text().len() as u64 > MAX_EXTRA_BYTES {
                     let reason = format!(
                         "together with what the store has, it would be {}",
-                        too_large()
+                        TOO_LARGE
                     );
                     return Ok(Some((ExtraOutcome::Skipped { reason }, 0)));
                 }

@@ -14,7 +14,7 @@ use crate::extras::merge::{Side, merge};
 use crate::extras::state::State;
 use crate::extras::text_file::{PathRewriter, TextFile};
 use crate::report::transfer::{BundleReport, ExtraOutcome};
-use crate::session::extras::{MAX_BYTES, too_large};
+use crate::session::extras::{MAX_EXTRA_BYTES, TOO_LARGE};
 use crate::store::Snapshot;
 use crate::sys::signal;
 use crate::workspace::error::SyncError;
@@ -111,7 +111,7 @@ impl<'s> MergeContext<'s> {
         let merged = merge(sides.base.as_ref().map(|base| &base.doc), a, b);
         let outcome = merged.outcome();
         Ok(match path_rewriter.expand(&merged.doc) {
-            Ok(local) if local.len() as u64 > MAX_BYTES => Err(too_large_together(&others)),
+            Ok(local) if local.len() as u64 > MAX_EXTRA_BYTES => Err(too_large_together(&others)),
             Ok(local) => Ok(MergeResult {
                 doc: merged.doc,
                 local,
@@ -134,6 +134,6 @@ impl<'s> MergeContext<'s> {
 pub(crate) fn too_large_together(others: &str) -> String {
     format!(
         "put together with what {others} has changed it would be {}; shorten it here or there",
-        too_large()
+        TOO_LARGE
     )
 }

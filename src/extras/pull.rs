@@ -22,8 +22,8 @@ use crate::extras::state::State;
 use crate::extras::text_file::PathRewriter;
 use crate::report::transfer::{BundleReport, ExtraOutcome};
 use crate::session::SessionError;
-use crate::session::extras::{Listing, link_on_the_way, memory_directory};
-use crate::session::materialise::Journal;
+use crate::session::extras::{ExtrasListing, first_extra_link, memory_directory};
+use crate::session::journal::Journal;
 use crate::store::Snapshot;
 use crate::store::bundle::ExtrasBundle;
 use crate::workspace::error::SyncError;
@@ -100,7 +100,7 @@ pub(crate) fn add_places_to_be<'i>(
             Some((name, project)) => {
                 let directory = memory_directory(&workspace.ctx.env.claude_dir, &name);
                 state.assign_bundle(&name, id, None);
-                let (bundle, listing) = (id.clone(), Listing::default());
+                let (bundle, listing) = (id.clone(), ExtrasListing::default());
                 here.push(Place {
                     name,
                     bundle,
@@ -233,7 +233,7 @@ impl Pulling<'_> {
     ) -> Result<(), SyncError> {
         if place
             .listing
-            .left
+            .skipped
             .iter()
             .any(|(path, _)| *path == place.path(name))
         {
@@ -253,7 +253,7 @@ impl Pulling<'_> {
                 return Ok(());
             }
         };
-        let outcome = match sides.decide(path_rewriter, kind, place.listing.is_there) {
+        let outcome = match sides.decide(path_rewriter, kind, place.listing.exists) {
             Decision::Nothing | Decision::Ours => None,
             Decision::DeletedSessions if kind.is_cleared_up() => {
                 state.forget(&place.name, name);
@@ -375,7 +375,7 @@ impl Pulling<'_> {
 
 /// Why a file is not written: a link leads to it. The client's own directory may be one; it was named by whoever owns it.
 pub(crate) fn refuse_link(place: &Place, name: &RelativeName) -> Option<String> {
-    let link = link_on_the_way(&place.directory, name);
+    let link = first_extra_link(&place.directory, name);
     let link = link.filter(|link| !place.bundle.is_user() || *link != place.directory)?;
     Some(format!(
         "`{}` is a link, and links are not followed",

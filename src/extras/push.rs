@@ -186,7 +186,7 @@ impl Pushing<'_> {
                 return Ok(());
             }
         };
-        let outcome = match sides.decide(path_rewriter, kind, place.listing.is_there) {
+        let outcome = match sides.decide(path_rewriter, kind, place.listing.exists) {
             Decision::Nothing | Decision::Theirs => return Ok(()),
             // A pull forgets it.
             Decision::DeletedSessions if kind.is_cleared_up() => return Ok(()),

@@ -21,8 +21,8 @@ use crate::extras::state::State;
 use crate::extras::text_file::PathRewriter;
 use crate::report::transfer::{BundleReport, ExtraOutcome};
 use crate::session::SessionError;
-use crate::session::extras::mark_of;
-use crate::session::materialise::Journal;
+use crate::session::extras::DirectoryMark;
+use crate::session::journal::Journal;
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
@@ -88,7 +88,7 @@ impl Restoring<'_> {
                 return Ok(report);
             }
         }
-        if !place.listing.is_there {
+        if !place.listing.exists {
             state.reset_directory(&place.name);
         }
         let mut report = PlaceReport::new(place);
@@ -112,7 +112,7 @@ impl Restoring<'_> {
             // Something that is not taken lies in its place, and is named.
             if place
                 .listing
-                .left
+                .skipped
                 .iter()
                 .any(|(path, _)| *path == place.path(&name))
             {
@@ -122,8 +122,8 @@ impl Restoring<'_> {
                 report.say(name.as_str(), outcome);
             }
         }
-        if !place.listing.is_there {
-            state.made(&place.name, mark_of(&place.directory));
+        if !place.listing.exists {
+            state.made(&place.name, DirectoryMark::read(&place.directory));
         }
         Ok(report.finish())
     }

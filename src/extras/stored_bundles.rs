@@ -12,7 +12,7 @@ use crate::extras::merge::{Side, merge};
 use crate::extras::merge_context::too_large_together;
 use crate::extras::text_file::{PathRewriter, TextFile};
 use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport};
-use crate::session::extras::MAX_BYTES;
+use crate::session::extras::MAX_EXTRA_BYTES;
 use crate::store::bundle::ExtrasBundle;
 use crate::store::{Snapshot, Transaction};
 use crate::workspace::error::SyncError;
@@ -131,7 +131,7 @@ fn merge_bundle(
         .collect();
     for name in all {
         let kind = if id.is_user() {
-            ExtraKind::of_user_file(name.as_str())
+            ExtraKind::from_user_file(name.as_str())
         } else {
             Some(ExtraKind::Memory)
         };
@@ -240,7 +240,7 @@ impl Merging<'_, '_> {
                 );
                 let merged = merge(before.as_ref(), a, b);
                 // The remote's stands, and this machine's own is still here.
-                if merged.doc.text().len() as u64 > MAX_BYTES {
+                if merged.doc.text().len() as u64 > MAX_EXTRA_BYTES {
                     self.say(
                         name,
                         ExtraOutcome::Skipped {
@@ -268,7 +268,7 @@ impl Merging<'_, '_> {
                     .bundle
                     .removed
                     .get(name)
-                    .map(|removed| removed.by.clone());
+                    .map(|removed| removed.machine.clone());
                 self.theirs.remove(
                     name,
                     by.unwrap_or_else(|| self.workspace.machine.id.clone()),

@@ -18,9 +18,8 @@ use crate::localize::stored_text::{Piece, StoredText};
 use crate::report::transfer::BundleReport;
 use crate::rewrite::expand_path;
 use crate::store::manifest::{Manifest, Run};
-use crate::store::milestone::MilestoneName;
 use crate::store::segment::offset_after_lines;
-use crate::store::{Snapshot, Transaction};
+use crate::store::{RenamedMilestone, Snapshot, Transaction};
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::{ChangedAlready, SyncError};
 use crate::workspace::open::Workspace;
@@ -35,7 +34,7 @@ pub(crate) struct Merged {
     /// Sessions that could not be merged: what the remote has of them stands, what this machine has of them is still here.
     pub(crate) skipped: BTreeMap<SessionId, String>,
     /// Milestones of this machine whose name another one was first with, former and new name.
-    pub(crate) renamed: Vec<(MilestoneName, MilestoneName)>,
+    pub(crate) renamed: Vec<RenamedMilestone>,
     /// Files beside sessions that both had changed.
     pub(crate) extras: Vec<BundleReport>,
 }

@@ -21,10 +21,11 @@ use crate::localize::local_copy::LocalCopy;
 use crate::localize::location::{is_recent, place};
 use crate::localize::stored_text::StoredText;
 use crate::report::transfer::{Outcome, Report, SessionReport};
-use crate::session::discover::{Discovery, LocalSession, files_without_transcript};
+use crate::session::LocalSession;
+use crate::session::discover::{Discovery, files_without_transcript};
+use crate::session::journal;
+use crate::session::journal::Journal;
 use crate::session::live::live_sessions;
-use crate::session::materialise;
-use crate::session::materialise::Journal;
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, StoredFile};
 use crate::sys::fail_point::fail_point;
@@ -689,7 +690,7 @@ impl<'a> Puller<'a> {
                 }
             }
         }
-        materialise::prune(&undo_path(workspace.ctx.env), workspace.ctx.clock.now());
+        journal::prune(&undo_path(workspace.ctx.env), workspace.ctx.clock.now());
         workspace.records.record_up_to_date(
             &workspace.store,
             &in_step,

@@ -8,8 +8,10 @@ use crate::import::source::Opened;
 use crate::import::store::{commit, empty, guarded, message, skipped_session, store_session};
 use crate::import::types::ImportReport;
 use crate::report::transfer::SkippedFile;
-use crate::session::discover::{LocalSession, discover};
-use crate::session::facts::{Facts, parse_time};
+use crate::session::LocalSession;
+use crate::session::discover::discover;
+use crate::session::facts::Facts;
+use crate::session::time::parse_time;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 

@@ -65,7 +65,7 @@ impl Origin {
                 shown_name(name)
             },
             placeholders,
-            former: Vec::new(),
+            former_placeholders: Vec::new(),
             ccsync: env!("CARGO_PKG_VERSION").to_owned(),
             last_push: known.updated_at.clone(),
         };

@@ -10,7 +10,7 @@ use crate::import::source::Opened;
 use crate::import::types::ImportReport;
 use crate::localize::local_copy::LocalCopy;
 use crate::report::transfer::{Outcome, RemoteState, Report, SessionReport};
-use crate::session::discover::LocalSession;
+use crate::session::LocalSession;
 use crate::store::Transaction;
 use crate::store::machine::Machine;
 use crate::sys::signal;

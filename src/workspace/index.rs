@@ -16,7 +16,7 @@ use crate::domain::id::{CommitId, SessionId};
 use crate::domain::session_file::SessionFile;
 use crate::localize::stored_text::last_line_end;
 use crate::report::transfer::SessionReport;
-use crate::session::discover::LocalSession;
+use crate::session::LocalSession;
 use crate::store::manifest::Manifest;
 use crate::store::{SessionState, Store, StoreError};
 use crate::sys::fs::{FileStamp, PathError, write_cache};

@@ -199,7 +199,12 @@ fn localizer(ctx: &Context<'_>, store: &Store, machine: &Machine) -> Result<Loca
     let localizer = Localizer::new(
         machine.id.clone(),
         machine.placeholders.clone(),
-        machine.former.iter().cloned().chain(others).collect(),
+        machine
+            .former_placeholders
+            .iter()
+            .cloned()
+            .chain(others)
+            .collect(),
         ctx.settings.paths,
         Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock),
     );

@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::id::{CommitId, SessionId};
-use crate::session::discover::{Discovery, LocalSession};
+use crate::session::LocalSession;
+use crate::session::discover::Discovery;
 use crate::store::{SessionState, Store};
 use crate::sys::env::Env;
 use crate::sys::fail_point::fail_point;

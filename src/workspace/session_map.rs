@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
-use crate::session::discover::LocalSession;
+use crate::session::LocalSession;
 use crate::sys::fs::{FileStamp, PathError, write_atomic};
 
 /// One entry for each session.

@@ -8,7 +8,7 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::session::repair::{Finding, What};
+use crate::session::repair::{Finding, LineDamage};
 use crate::ui::format::{bytes, count};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, HEADING, HINT, paint};
@@ -110,8 +110,8 @@ fn copied(report: &RepairReport, copy: &HealedCopy) -> Vec<String> {
 }
 
 fn finding(finding: &Finding) -> String {
-    let what = match &finding.what {
-        What::Fragment { bytes, text } => {
+    let what = match &finding.damage {
+        LineDamage::Fragment { bytes, text } => {
             let more = if *bytes as usize > text.len() {
                 "…"
             } else {
@@ -122,24 +122,26 @@ fn finding(finding: &Finding) -> String {
                 count(*bytes, "byte")
             )
         }
-        What::Glued { records } => format!("{records} records on one line were parted"),
-        What::Zeros { bytes } => format!("{} taken out", count(*bytes, "zero byte")),
-        What::Unterminated => "the last line got its line end".to_owned(),
-        What::Relinked { record, from, to } => {
+        LineDamage::Glued { records } => format!("{records} records on one line were parted"),
+        LineDamage::Zeros { bytes } => format!("{} taken out", count(*bytes, "zero byte")),
+        LineDamage::Unterminated => "the last line got its line end".to_owned(),
+        LineDamage::Relinked { record, from, to } => {
             format!("{record}: its parent {from} is missing; it now follows {to}")
         }
-        What::Doubled { record, first } => format!("{record}: repeats line {first}, taken out"),
-        What::Conflicting { record, first } => {
+        LineDamage::Doubled { record, first } => {
+            format!("{record}: repeats line {first}, taken out")
+        }
+        LineDamage::Conflicting { record, first } => {
             format!(
                 "{record}: line {first} has this id and other content; both stay, the client goes by the later one"
             )
         }
-        What::Rootless { record } => {
+        LineDamage::Rootless { record } => {
             format!(
                 "{record}: its parent is missing, and nothing of its chain is before it; it stays"
             )
         }
-        What::NoUtf8 => "bytes that are no UTF-8; they stay".to_owned(),
+        LineDamage::NoUtf8 => "bytes that are no UTF-8; they stay".to_owned(),
     };
     format!("  line {}: {}", finding.line, one_line(&what))
 }
@@ -156,33 +158,33 @@ mod tests {
     fn report() -> RepairReport {
         let id = |text: &str| text.to_owned();
         let all = [
-            What::Fragment {
+            LineDamage::Fragment {
                 bytes: 90,
                 text: "{\"type\":\"us\u{1b}".to_owned(),
             },
-            What::Glued { records: 2 },
-            What::Zeros { bytes: 4096 },
-            What::Relinked {
+            LineDamage::Glued { records: 2 },
+            LineDamage::Zeros { bytes: 4096 },
+            LineDamage::Relinked {
                 record: id("u-3"),
                 from: id("u-2"),
                 to: id("u-1"),
             },
-            What::Doubled {
+            LineDamage::Doubled {
                 record: id("u-1"),
                 first: 1,
             },
-            What::Conflicting {
+            LineDamage::Conflicting {
                 record: id("u-1"),
                 first: 1,
             },
-            What::Rootless { record: id("u-9") },
-            What::NoUtf8,
-            What::Unterminated,
+            LineDamage::Rootless { record: id("u-9") },
+            LineDamage::NoUtf8,
+            LineDamage::Unterminated,
         ];
         let findings = all
             .into_iter()
             .zip(1..)
-            .map(|(what, line)| Finding { line, what })
+            .map(|(damage, line)| Finding { line, damage })
             .collect();
         RepairReport {
             session: "11111111-0000-4000-8000-000000000001".parse().unwrap(),

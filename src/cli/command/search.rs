@@ -8,7 +8,7 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
-use crate::domain::found::{Hit, SessionHits, Speaker};
+use crate::domain::hit::{Hit, SessionHits, Speaker};
 use crate::domain::id::SessionId;
 use crate::sys::clock::Clock;
 use crate::ui::format::{count, short_id};
@@ -75,7 +75,7 @@ struct Session {
     /// How many more there are, up to 100.
     more: u64,
     /// There may be more than that.
-    more_still: bool,
+    truncated: bool,
 }
 
 #[derive(Serialize)]
@@ -192,7 +192,7 @@ impl Session {
             name,
             hits,
             more,
-            more_still,
+            truncated,
         } = found;
         Self {
             session: name.session,
@@ -203,14 +203,14 @@ impl Session {
             fork_of: name.fork_of,
             hits: hits.into_iter().map(HitRow::of).collect(),
             more,
-            more_still,
+            truncated,
         }
     }
 }
 
 impl HitRow {
     fn of(hit: Hit) -> Self {
-        let (who, tool) = match hit.voice {
+        let (who, tool) = match hit.speaker {
             Speaker::User => ("user", None),
             Speaker::Assistant => ("assistant", None),
             Speaker::Summary => ("summary", None),
@@ -225,7 +225,7 @@ impl HitRow {
         Self {
             who,
             tool,
-            agent: hit.agent,
+            agent: hit.is_agent,
             time: hit.time.map(json::time),
             text: hit.text,
             marks,

@@ -9,7 +9,7 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::domain::turn::{Turn, Who};
+use crate::domain::turn::{Turn, TurnSpeaker};
 use crate::ui::json;
 use crate::ui::output::Output;
 use crate::ui::turns::{self, Head};
@@ -171,10 +171,10 @@ fn document(session: &ShownSession) -> ShowDocument<'_> {
 }
 
 fn row(turn: &Turn) -> TurnRow<'_> {
-    let who = match turn.who {
-        Who::User => "user",
-        Who::Assistant => "assistant",
-        Who::Client => "summary",
+    let who = match turn.speaker {
+        TurnSpeaker::User => "user",
+        TurnSpeaker::Assistant => "assistant",
+        TurnSpeaker::Client => "summary",
     };
     TurnRow {
         who,

@@ -45,7 +45,7 @@ pub(in crate::cli) fn run(args: &StartArgs, app: &mut App) -> Result<Exit, CliEr
     let launch = Launch {
         conversation,
         directory: &directory,
-        note: None,
+        path_notice: None,
         args: &args.run.client,
     };
     run_client(&launch, &session, locked, app)
