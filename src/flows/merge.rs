@@ -9,7 +9,7 @@ use crate::checkouts::locate::is_in_repo;
 use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::session_file::SessionFile;
-use crate::extras::stored_bundles::{BundleHistory, merge_bundles};
+use crate::extras::bundle_history::{BundleHistory, merge_bundles};
 use crate::flows::fork::{add_fork, fork_id, share_file, written_as};
 use crate::localize::collect::{Continuation, emitter, resume, share_segments};
 use crate::localize::error::StoredDataError;
