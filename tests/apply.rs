@@ -133,7 +133,7 @@ fn apply_without_terminal_lists_pending_changes() {
     assert_eq!(read(&b, "settings.json"), read(&a, "settings.json"));
     assert_eq!(
         b.ccsync(["apply"]).success().stdout,
-        "apply: nothing waits\n"
+        "apply: nothing to approve\n"
     );
     b.ccsync(["undo"]).success();
     assert_eq!(read(&b, "settings.json"), None);

@@ -95,7 +95,7 @@ fn extras_memory_and_instructions_have_local_paths() {
     insta::assert_snapshot!(run, @r"
     extras: pushed CLAUDE.md
     memory of app: pushed MEMORY.md, topics/deep er.md
-    push: nothing to do for 1 session; on the remote as $COMMIT
+    push: up to date (1 session); on the remote as $COMMIT
     --- exit 0
     ");
     let stored = fs::read_to_string(bundle(&a).join("files/MEMORY.md")).unwrap();
@@ -108,7 +108,7 @@ fn extras_memory_and_instructions_have_local_paths() {
     insta::assert_snapshot!(run, @r"
     extras: pulled CLAUDE.md
     memory of app: pulled MEMORY.md, topics/deep er.md
-    pull: nothing to do for 1 session; on the remote as $COMMIT
+    pull: up to date (1 session); on the remote as $COMMIT
     --- exit 0
     ");
     assert_eq!(
@@ -193,7 +193,7 @@ fn memory_conflict_keeps_both_lines_and_is_reported() {
     let run = b.ccsync(["pull"]).code(5);
     insta::assert_snapshot!(run, @r"
     memory of app: MEMORY.md: conflict, both versions kept; edit it
-    pull: nothing to do for 1 session; on the remote as $COMMIT
+    pull: up to date (1 session); on the remote as $COMMIT
     --- exit 5
     ");
     insta::assert_snapshot!(b.read_note("MEMORY.md"), @r"

@@ -162,7 +162,7 @@ fn restore_session_stays_pinned_until_pulled() {
             b.ccsync(["push"])
                 .success()
                 .stdout
-                .contains("nothing to do for 1 session")
+                .contains("up to date (1 session)")
         );
         assert!(
             b.ccsync(["sync"])

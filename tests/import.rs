@@ -124,7 +124,7 @@ fn import_store_is_exact_and_idempotent() {
     assert!(
         again
             .summary()
-            .starts_with("import: nothing to do for 3 sessions"),
+            .starts_with("import: up to date (3 sessions)"),
         "{again}"
     );
     assert_eq!(
@@ -266,7 +266,7 @@ fn import_identical_copies_become_one_session() {
         import(&here, &source)
             .success()
             .summary()
-            .contains("nothing to do for 3 sessions")
+            .contains("up to date (3 sessions)")
     );
     here.ccsync(["pull", "--days", "36500"]).success();
     let text = here.text(LIB);
@@ -297,7 +297,7 @@ fn import_diverged_copies_are_both_kept() {
     assert!(report.summary().contains("1 forked"), "{report}");
     let again = import(&here, &source).success();
     assert!(
-        again.summary().contains("nothing to do for 3 sessions"),
+        again.summary().contains("up to date (3 sessions)"),
         "{again}"
     );
     here.ccsync(["pull", "--days", "36500"]);
@@ -411,7 +411,7 @@ fn import_diverged_local_session_is_forked() {
         import(&here, &source)
             .success()
             .summary()
-            .contains("nothing to do for 3 sessions")
+            .contains("up to date (3 sessions)")
     );
     assert_eq!(here.text(BUILD), own);
 }
@@ -443,10 +443,7 @@ fn import_git_source_is_cloned_and_unchanged() {
     fs::rename(&clone.path, &usual).unwrap();
     let before = (tree(&usual), with_times(&usual));
     let run = here.ccsync(["import"]).success();
-    assert!(
-        run.summary().contains("nothing to do for 3 sessions"),
-        "{run}"
-    );
+    assert!(run.summary().contains("up to date (3 sessions)"), "{run}");
     assert_eq!((tree(&usual), with_times(&usual)), before);
     here.assert_in_order("after imports of clones");
 }
@@ -636,7 +633,7 @@ fn import_unreadable_metadata_still_imports_sessions() {
         import(&here, &source)
             .code(3)
             .summary()
-            .contains("nothing to do for 3 sessions")
+            .contains("up to date (3 sessions)")
     );
 }
 

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::domain::error::UserError;
+use crate::domain::url::RemoteUrl;
 use crate::import::directory::{EntryKind, SourceDirectory};
 use crate::report::import::Layout;
 use crate::sys::env::Env;
 use crate::sys::temp::StagingDir;
 use crate::transport::clone::clone;
-use crate::transport::url::RemoteUrl;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 
