@@ -25,6 +25,9 @@ pub enum Key {
 }
 
 impl Key {
+    /// The names of all keys, as the user writes them.
+    pub const NAMES: [&str; 7] = KEY_NAMES;
+
     /// The name, as the user writes it.
     pub fn name(self) -> &'static str {
         KEY_NAMES[self as usize]

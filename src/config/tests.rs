@@ -1,6 +1,6 @@
 //! Tests of the configuration as a whole.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::domain::error::error_chain;
@@ -20,6 +20,8 @@ fn env(home: &Path) -> Env {
         claude_dir: home.join(".claude"),
         program: None,
         search_path: Vec::new(),
+        shell: None,
+        data_home: PathBuf::new(),
         dirs: Dirs::below(home),
         stdin_is_terminal: false,
         stdout_is_terminal: false,
