@@ -1,4 +1,4 @@
-//! Every error that a user can meet has a kind and hints. Both are given where the error is defined.
+//! The kind and the hints of errors that users can meet. Each error defines its own.
 //!
 //! Must not know any error.
 

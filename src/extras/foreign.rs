@@ -115,7 +115,8 @@ impl TextOwner {
     }
 
     fn bundle_id(&self) -> BundleId {
-        self.key().map_or_else(BundleId::user, BundleId::of_project)
+        self.key()
+            .map_or_else(BundleId::user, BundleId::from_project)
     }
 
     fn new_bundle(&self) -> ExtrasBundle {
@@ -199,7 +200,7 @@ impl TextImporter<'_, '_> {
 
         // A day in the future would keep a plan for ever.
         let today = self.workspace.ctx.clock.now().date_naive();
-        let day = text.day.filter(|_| kind.is_cleared_up());
+        let day = text.day.filter(|_| kind.is_deleted_by_client());
         let day = day.map(|day| day.min(today)).max(bundle.day(&text.name));
         let stored = bundle.insert(&text.name, &file, writer.id.clone(), day);
         stored.map_err(|e| skipped(&e))?;

@@ -117,7 +117,7 @@ impl ExtrasBundle {
         let mut bundle: Self = parse_versioned(json)?;
         bundle.format = FORMAT;
         let owner = bundle.project.as_ref();
-        let owner = owner.map_or_else(BundleId::user, BundleId::of_project);
+        let owner = owner.map_or_else(BundleId::user, BundleId::from_project);
         require(owner == *id, "it belongs to another project")?;
         let key_path = match &bundle.project {
             Some(ProjectKey::Path(path)) => Some(path),

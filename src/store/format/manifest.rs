@@ -49,7 +49,7 @@ pub struct Manifest {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "ProjectGit::of_known_format"
+        deserialize_with = "ProjectGit::deserialize_known_format"
     )]
     pub git: Option<ProjectGit>,
     /// The placeholders that runs refer to.
