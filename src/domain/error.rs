@@ -50,7 +50,7 @@ impl Error for Box<dyn UserError> {
     }
 }
 
-/// How ccsync is updated. The name is somebody else's in the package registries.
+/// The way to update ccsync. In package registries the name belongs to an unrelated program.
 pub const UPDATE_CCSYNC: &str =
     "update ccsync the way it was installed; in a checkout: `git pull && cargo install --path .`";
 

@@ -36,7 +36,7 @@ pub const MAX_PLANS: usize = 256;
 
 /// The reason why a text is not a kind of extras.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` does not travel beside sessions", .0.escape_debug())]
+#[error("unknown kind of extras `{}`", .0.escape_debug())]
 pub struct UnknownExtra(String);
 
 impl ExtraKind {
@@ -132,7 +132,7 @@ pub struct BundleId(String);
 
 /// The reason why a text is not a [`BundleId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a shelf of the store", .0.escape_debug())]
+#[error("`{}` is not a bundle of the store", .0.escape_debug())]
 pub struct InvalidBundle(String);
 
 const USER: &str = "user";

@@ -78,28 +78,28 @@ pub struct BranchName(String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidProject {
     /// An invalid address, or one that is never stored.
-    #[error("the project's remote is not usable")]
+    #[error("invalid project remote")]
     Remote(#[from] UrlError),
     /// An address with a secret.
-    #[error("the address of the project's remote holds a secret")]
+    #[error("the project remote contains a secret")]
     Secret,
     /// A path that is neither absolute nor below a placeholder, or leads upwards.
-    #[error("the project's remote is not the path of a repository")]
+    #[error("the project remote is not the path of a repository")]
     Path,
     /// An invalid identity.
-    #[error("the project's identity is not one")]
+    #[error("invalid project identity")]
     Identity,
     /// A directory outside the working tree, or one that some system cannot create.
-    #[error("the project's directory in its repository is not a safe one")]
+    #[error("unsafe project directory")]
     Directory,
     /// An invalid name of a working tree.
-    #[error("the project's worktree is not one")]
+    #[error("invalid name of the project's worktree")]
     Worktree,
     /// An invalid name of a branch.
-    #[error("the project's branch is not one")]
+    #[error("invalid name of the project's branch")]
     Branch,
     /// An address that is too long.
-    #[error("the project's remote is longer than any address")]
+    #[error("the project remote is too long (limit {MAX_REMOTE_BYTES} bytes)")]
     TooLong,
 }
 

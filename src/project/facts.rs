@@ -18,8 +18,8 @@ pub struct GitFacts {
     pub top: PathBuf,
     /// The name of the working tree, if it is linked to another one (`git worktree`).
     pub worktree: Option<WorktreeName>,
-    /// The top of the main checkout that it is linked to; its own top if it is linked to none, or to
-    /// a repository without a checkout.
+    /// The top of the main checkout that it is linked to; its own top if it is not linked, or
+    /// linked to a repository without a checkout.
     pub main: PathBuf,
     /// The address of `origin`, else of the first remote, after the user's `insteadOf`. A path is
     /// absolute.

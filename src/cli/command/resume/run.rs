@@ -47,9 +47,9 @@ pub(in crate::cli) fn run_client(
             .note("the model is not told where things are now: `--settings` is yours in this run");
     }
     let sessions = Mutex::new(BTreeSet::from([session.clone()]));
-    fail_point("the client is about to run");
+    fail_point("before Claude Code starts");
     let ended = run_beside_backups(launch, &sessions, app);
-    fail_point("the client has ended");
+    fail_point("Claude Code has ended");
     let sessions = sessions
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
