@@ -715,6 +715,8 @@ mod tests {
             claude_dir: home.join(".claude"),
             program: None,
             search_path: Vec::new(),
+            shell: None,
+            data_home: PathBuf::new(),
             dirs: Dirs::below(home),
             stdin_is_terminal: false,
             stdout_is_terminal: false,

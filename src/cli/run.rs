@@ -7,10 +7,12 @@ use clap::FromArgMatches;
 use clap::error::ErrorKind;
 
 use super::app::App;
+use super::command::demo::{is_stand_in, run_stand_in};
 use super::command_line::{self, Cli, Command, command_line};
 use super::error::CliError;
 use super::exit::Exit;
 use super::panic::{bare_output, guarded};
+use super::shell::answer_shell;
 use crate::sys::env::Env;
 use crate::sys::{fs, signal};
 use crate::ui::output::Output;
@@ -18,11 +20,21 @@ use crate::workspace::paths::store_path;
 
 /// Runs the program with the arguments of this process, and returns its exit code.
 pub fn main() -> ExitCode {
-    guarded(|| run(std::env::args_os())).into()
+    guarded(run).into()
 }
 
-fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+fn run() -> Exit {
     fs::restrict_umask();
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if is_stand_in(args.first().map(OsString::as_os_str)) {
+        let ended = run_stand_in(&args);
+        return ended.unwrap_or_else(|e| report_error(&mut bare_output(), &e));
+    }
+    match answer_shell(command_line, args.clone()) {
+        Ok(false) => {}
+        Ok(true) => return Exit::Done,
+        Err(e) => return show_parse_error(&e),
+    }
     let cli = match parse(args) {
         Ok(cli) => cli,
         Err(e) => return show_parse_error(&e),
@@ -44,21 +56,30 @@ fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     }
 }
 
-/// Parses the arguments. `help COMMAND` is the same as `COMMAND --help`.
+/// Parses the arguments. `help COMMAND` is the same as `COMMAND --help`, and `man` knows the
+/// same commands.
 fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let mut command = command_line();
     let matches = command.try_get_matches_from_mut(args)?;
     let cli = Cli::from_arg_matches(&matches).map_err(|e| e.format(&mut command))?;
-    match cli.command {
-        Command::Help(help) => {
-            let words = ["ccsync".to_owned()].into_iter().chain(help.command);
-            let with_help = words.chain(["--help".to_owned()]);
-            Err(command_line()
-                .try_get_matches_from(with_help)
-                .expect_err("clap stops at `--help`"))
-        }
-        _ => Ok(cli),
+    let named = match &cli.command {
+        Command::Help(help) => help_of(&help.command),
+        Command::Man(man) => help_of(&man.command),
+        _ => return Ok(cli),
+    };
+    let is_found = named.kind() == ErrorKind::DisplayHelp;
+    if is_found && matches!(cli.command, Command::Man(_)) {
+        return Ok(cli);
     }
+    Err(named)
+}
+
+/// Returns the help of the command that `words` name, or an error if there is none.
+fn help_of(words: &[String]) -> clap::Error {
+    let words = words.iter().map(String::as_str);
+    let with_help = ["ccsync"].into_iter().chain(words).chain(["--help"]);
+    let parsed = command_line().try_get_matches_from(with_help);
+    parsed.expect_err("the parser stops at `--help`")
 }
 
 /// Prints the help or version to standard output, anything else as wrong usage.
@@ -78,14 +99,4 @@ fn listen_for_signals() -> Result<(), CliError> {
 fn report_error(out: &mut Output, error: &CliError) -> Exit {
     error.show(out);
     error.exit()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn args_command_line_is_consistent() {
-        command_line().debug_assert();
-    }
 }

@@ -1,10 +1,12 @@
 //! `ccsync repair`: a healed copy of a damaged session.
 
+use clap::ValueHint;
 use std::path::{Path, PathBuf};
 
 use crate::check::repair::{HealedCopy, RepairReport, RepairRequest};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
+use crate::cli::complete;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
@@ -13,21 +15,24 @@ use crate::ui::format::{bytes, count};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, HEADING, HINT, paint};
 
-/// Of each file, so many findings are printed; `--json` has all.
-const SHOWN: usize = 20;
+/// Maximum number of findings printed for one file.
+const MAX_FINDINGS: usize = 20;
 
-/// Make a healed copy of a damaged session
+/// Make a repaired copy of a damaged session
 ///
-/// Parts records that stand on one line, takes out fragments and zero bytes that a crash left, links records whose parent is missing to
-/// the record before them, and takes out exact repetitions. The damaged session stays as it is. The copy is a session of its own beside
-/// it, which the client lists and resumes; fragments that are no part of it are kept beside it.
+/// Splits records that are on one line, removes fragments and zero bytes that a crash
+/// left, links records whose parent is missing to the record before them, and removes
+/// exact repetitions. The damaged session stays unchanged. The copy is a session of its
+/// own, which Claude Code lists and resumes. Removed fragments are kept in a file next to
+/// it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RepairArgs {
-    /// The damaged session; the beginning of an id is enough where only one has it
-    #[arg(value_name = "SESSION")]
+    /// Session ID or unique prefix
+    #[arg(value_name = "SESSION", add = complete::session())]
     session: SessionId,
-    /// Write the healed transcript there, its ids as they are, instead of making it a session
-    #[arg(long, short, value_name = "PATH")]
+    /// Write the repaired transcript to this file, with its ids unchanged, instead of
+    /// adding a session
+    #[arg(long, short, value_name = "PATH", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
     #[command(flatten)]
     json: JsonFlag,
@@ -53,11 +58,11 @@ fn lines(report: &RepairReport) -> Vec<String> {
     let mut lines = Vec::new();
     for file in &report.files {
         lines.push(paint(HEADING, &path(&file.path)));
-        lines.extend(file.findings.iter().take(SHOWN).map(finding));
-        if file.findings.len() > SHOWN {
+        lines.extend(file.findings.iter().take(MAX_FINDINGS).map(finding));
+        if file.findings.len() > MAX_FINDINGS {
             lines.push(format!(
                 "  … and {} more: --json lists them",
-                file.findings.len() - SHOWN
+                file.findings.len() - MAX_FINDINGS
             ));
         }
     }
@@ -217,7 +222,7 @@ mod tests {
     fn repair_text_limits_findings_and_healthy_is_one_line() {
         let mut many = report();
         let finding = many.files[0].findings[0].clone();
-        many.files[0].findings = vec![finding; SHOWN + 3];
+        many.files[0].findings = vec![finding; MAX_FINDINGS + 3];
         assert!(shown(&many).contains("… and 3 more"));
         let healthy = RepairReport {
             running: None,

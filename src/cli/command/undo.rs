@@ -15,10 +15,11 @@ use crate::ui::format::{age, count};
 use crate::ui::json;
 use crate::ui::sanitize::one_line;
 
-/// Put back what the last pull or restore replaced on this machine
+/// Undo the last pull or restore
 ///
-/// Files that changed since, and those of sessions that are running here, are left as they are; it is said where the former content
-/// of such a file lies. Another undo goes on to the pull before. The store and the remote are not touched.
+/// Files that changed since then, and those of a session that is open in Claude Code,
+/// stay as they are. The output says where their former content is. Another undo reverts
+/// the pull before. The store and the remote do not change.
 #[derive(Debug, clap::Args)]
 pub(crate) struct UndoArgs {
     #[command(flatten)]

@@ -24,8 +24,8 @@ use crate::sys::fail_point::fail_point;
 use crate::sys::fs::remove_file_if_exists;
 use crate::sys::process::{Running, shell_code};
 use crate::sys::signal::{self, LentTerminal, answer_interruption, lend_terminal};
+use crate::ui::extras;
 use crate::ui::format::count;
-use crate::ui::report::extras;
 use crate::ui::sanitize;
 use crate::workspace::context::Context;
 
@@ -285,7 +285,7 @@ fn summarise(
     for line in report
         .extras
         .iter()
-        .flat_map(|bundle| extras(bundle, false, true))
+        .flat_map(|bundle| extras::lines(bundle, false, true))
     {
         app.out.attention(&line);
     }
