@@ -9,6 +9,10 @@ use crate::domain::id::{CommitId, SessionId};
 use crate::sys::failure::{is_full, is_of_file_system};
 use crate::sys::fs::{PathError, path_hints};
 
+/// Maximum number of files in one comparison of trees. A few small trees that hold each other many
+/// times can stand for more files than fit on a disk.
+pub(super) const MAX_FILES: usize = 1 << 20;
+
 /// The store cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -32,7 +36,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The store has more files than this program reads.
-    #[error("the store has too many files")]
+    #[error("the store has too many files (limit {MAX_FILES})")]
     TooMany,
     /// A newer ccsync wrote the store.
     #[error("the store has format {found}; this ccsync reads up to {}", FORMAT)]
