@@ -4,6 +4,7 @@
 //! same rules: the same, a part of what is here, a continuation, or a fork. A copy of which several machines wrote a stretch each is stored
 //! stretch by stretch, because a commit changes a session from one side only.
 
+use crate::flows::store_outcome::NotStored;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
@@ -208,7 +209,7 @@ fn store_part(
     part: Part,
     origins: &[Origin],
     place: &Path,
-) -> Result<Option<SessionReport>, SyncError> {
+) -> Result<Option<SessionReport>, NotStored> {
     let snapshot = workspace.store.head_snapshot()?;
     match (part, &job.copy) {
         (Part::Lines(stretch), Some(copy)) => {

@@ -1,9 +1,8 @@
 //! Storing one session of an import, and committing what was stored.
 
-use crate::domain::error::UserError;
-use crate::domain::error::error_chain;
 use crate::domain::id::{CommitId, SessionId};
 use crate::flows::plan::{Differences, FileStep, compare_with, described};
+use crate::flows::store_outcome::{NotStored, StoreOutcome, store_or_skip};
 use crate::flows::store_session::SessionWriter;
 use crate::import::origin::Origin;
 use crate::import::source::Opened;
@@ -39,22 +38,17 @@ pub(crate) fn guarded(
     workspace: &Workspace<'_>,
     tx: &mut Transaction<'_>,
     session: &SessionId,
-    store: impl FnOnce(&mut Transaction<'_>) -> Result<Option<SessionReport>, SyncError>,
+    store: impl FnOnce(&mut Transaction<'_>) -> Result<Option<SessionReport>, NotStored>,
 ) -> Result<Option<SessionReport>, SyncError> {
     signal::check().inspect_err(|_| workspace.ctx.progress.end())?;
-    match store(tx) {
-        Err(SyncError::ChangedAlready(_)) => {
-            tx.discard_incomplete_sessions()?;
-            let reason =
-                "another copy changed what it belongs to: run the command again".to_owned();
-            Ok(Some(skipped_session(workspace, session, reason)))
+    let reason = match store_or_skip(tx, store)? {
+        StoreOutcome::Stored(report) => return Ok(report),
+        StoreOutcome::Retry => {
+            "another copy changed the same session: run the command again".to_owned()
         }
-        Err(e) if e.is_about_one_session() => {
-            tx.discard_incomplete_sessions()?;
-            Ok(Some(skipped_session(workspace, session, error_chain(&e))))
-        }
-        result => result,
-    }
+        StoreOutcome::Skipped(reason) => reason,
+    };
+    Ok(Some(skipped_session(workspace, session, reason)))
 }
 
 /// Adds to `tx` what `session` has more than the store; `None` if that is nothing.
@@ -62,7 +56,7 @@ pub(crate) fn store_session(
     workspace: &Workspace<'_>,
     tx: &mut Transaction<'_>,
     session: &LocalSession,
-) -> Result<Option<SessionReport>, SyncError> {
+) -> Result<Option<SessionReport>, NotStored> {
     let snapshot = workspace.store.head_snapshot()?;
     let local = LocalCopy::closed(session);
     let manifest = snapshot.manifest(&session.id)?;
