@@ -149,7 +149,8 @@ fn grouped_commands(command: &clap::Command) -> String {
 fn exit_codes() -> String {
     let line = |exit: &Exit| format!("  {:>3}  {}", exit.code(), exit.meaning());
     let lines: Vec<_> = Exit::ALL.iter().map(line).collect();
-    format!("Exit codes:\n{}", lines.join("\n"))
+    let json = "With --json an error is one line of JSON on standard error.";
+    format!("Exit codes:\n{}\n\n{json}", lines.join("\n"))
 }
 
 /// Runs a command.
