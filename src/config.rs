@@ -715,6 +715,8 @@ mod tests {
             claude_dir: home.join(".claude"),
             program: None,
             search_path: Vec::new(),
+            shell: None,
+            data_home: PathBuf::new(),
             dirs: Dirs::below(home),
             stdin_is_terminal: false,
             stdout_is_terminal: false,
@@ -842,12 +844,12 @@ mod tests {
         let placeholders = config.placeholder_set(&env(&link)).unwrap();
         let home = placeholders.get("HOME").unwrap();
         assert_eq!(
-            (home.path.as_str(), home.resolved.as_deref()),
+            (home.directory.as_str(), home.resolved.as_deref()),
             (link.to_str().unwrap(), real.to_str())
         );
         let projects = placeholders.get("PROJECTS").unwrap();
         assert_eq!(
-            (projects.path.as_str(), projects.resolved.as_deref()),
+            (projects.directory.as_str(), projects.resolved.as_deref()),
             (link.join("work").to_str().unwrap(), None)
         );
     }

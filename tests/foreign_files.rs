@@ -217,9 +217,9 @@ fn store_damaged_machine_file_is_rewritten() {
     }
     assert_eq!(questions(&a.text(ONE)), ["hello", "more", "more", "more"]);
     // A newer version's file is not damaged.
-    clone.write(&path, "{\"format\": 2}");
+    clone.write(&path, "{\"format\": 3}");
     clone.push();
     a.ccsync(["pull"]);
     let refused = a.ccsync(["push"]).code(1);
-    assert!(refused.stderr.contains("format 2"), "{refused}");
+    assert!(refused.stderr.contains("format 3"), "{refused}");
 }

@@ -45,6 +45,7 @@ const COMMANDS: &[&str] = &[
     "import",
     "completions",
     "man",
+    "install-docs",
     "demo",
     "help",
 ];
@@ -104,37 +105,64 @@ fn help_former_command_name_is_hidden_and_works() {
 }
 
 #[test]
-fn man_and_completions_name_every_command() {
+fn man_pages_name_every_command_and_have_all_sections() {
     let env = TestEnv::new();
     let a = env.machine("a");
-    let man = a.ccsync(["man"]).success().stdout;
-    for command in COMMANDS
-        .iter()
-        .filter(|c| !c.is_empty() && !c.contains(' '))
-    {
-        assert!(man.contains(&format!("ccsync\\-{command}")), "{command}");
+    for command in COMMANDS {
+        let words = command.split_whitespace();
+        let page = a.ccsync(["man"].into_iter().chain(words)).success().stdout;
+        let name = format!("ccsync {command}");
+        let name = name.trim_end().replace(' ', "-").replace('-', "\\-");
+        assert!(page.contains(&format!("\n{name} \\- ")), "{command}");
+        for section in [
+            "NAME",
+            "SYNOPSIS",
+            "DESCRIPTION",
+            "OPTIONS",
+            "EXAMPLES",
+            "FILES",
+            "ENVIRONMENT",
+            "EXIT STATUS",
+        ] {
+            let heading = format!("\n.SH {section}\n").replace("EXIT STATUS", "\"EXIT STATUS\"");
+            assert!(page.contains(&heading), "{command}: {section}");
+        }
     }
+    let unknown = a.ccsync(["man", "psh"]).code(2);
+    assert!(unknown.stderr.contains("'push'"), "{unknown}");
+}
+
+#[test]
+fn completions_scripts_register_every_shell() {
+    let env = TestEnv::new();
+    let a = env.machine("a");
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = a.ccsync(["completions", shell]).success().stdout;
         assert!(
-            a.ccsync(["completions", shell])
-                .success()
-                .stdout
-                .contains("add-placeholder"),
-            "{shell}"
+            script.contains("COMPLETE") && script.contains(shell),
+            "{script}"
         );
     }
 }
 
 #[test]
-fn demo_runs_to_success() {
+fn demo_plays_its_story_and_says_how_to_remove_it() {
     let env = TestEnv::new();
     let a = env.machine("a");
     let before = a.tree();
     let demo = a.ccsync(["demo"]).success();
-    assert!(
-        demo.stdout.contains("demo: everything came out as told"),
-        "{demo}"
-    );
-    assert!(demo.stdout.contains("laptop $ ccsync push"), "{demo}");
-    assert_eq!(a.tree(), before, "the demo touches nothing of the person's");
+    for shown in [
+        "laptop $ ccsync start\n",
+        "desk $ ccsync resume --latest\n",
+        "laptop $ ccsync lock show\n",
+        "desk $ ccsync sync\n",
+        "(fork of ",
+        "\nEverything worked\n",
+    ] {
+        assert!(demo.stdout.contains(shown), "{shown}\n{demo}");
+    }
+    let last = demo.stdout.lines().last().unwrap();
+    let directory = last.strip_prefix("to remove them: rm -r ").unwrap();
+    assert!(std::path::Path::new(directory).is_dir(), "{last}");
+    assert_eq!(a.tree(), before, "the demo touches nothing of the user's");
 }

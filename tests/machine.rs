@@ -238,7 +238,7 @@ fn machine_forgotten_returns_with_its_paths() {
         serde_json::from_slice(&fs::read(directory.join(format!("{}.json", id(&b)))).unwrap())
             .unwrap();
     assert_eq!(
-        file["former"].as_array().unwrap().len(),
+        file["former_placeholders"].as_array().unwrap().len(),
         2,
         "its former roots are known: {file}"
     );

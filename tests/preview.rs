@@ -1,7 +1,7 @@
 //! The end of a conversation is seen where it lies: here, or only in the store.
 
 use ccsync::browse::preview::last_turns;
-use ccsync::domain::turn::{Turn, Who};
+use ccsync::domain::turn::{Turn, TurnSpeaker};
 use ccsync::workspace::error::SyncError;
 use ccsync::workspace::lookup::LookupError;
 
@@ -15,7 +15,13 @@ fn look(machine: &Machine, session: &str, most: usize) -> Result<Vec<Turn>, Sync
 }
 
 fn said(turns: &[Turn]) -> Vec<String> {
-    let who = |turn: &Turn| if turn.who == Who::User { "U" } else { "A" };
+    let who = |turn: &Turn| {
+        if turn.speaker == TurnSpeaker::User {
+            "U"
+        } else {
+            "A"
+        }
+    };
     turns
         .iter()
         .map(|turn| format!("{} {} {:?}", who(turn), turn.text, turn.tools))

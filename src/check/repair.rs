@@ -1,4 +1,5 @@
-//! A healed copy of a damaged session, beside the damaged one or where the person wants it. The damaged files are only read.
+//! Makes a repaired copy of a damaged session, as a new session or at a given path. Only
+//! reads the damaged files.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +13,10 @@ use crate::flows::fork::repaired_id;
 use crate::localize::error::StoredDataError;
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::renamed;
-use crate::session::discover::LocalSession;
+use crate::session::LocalSession;
 use crate::session::files::{file_path, transcript_path};
 use crate::session::live::live_sessions;
-use crate::session::repair::{Finding, Healed, Healer, Survey};
+use crate::session::repair::{Finding, RecordIds, RepairedText, Repairer};
 use crate::store::segment::count_lines;
 use crate::sys::fs::{AtomicFile, PathError};
 use crate::sys::signal;
@@ -25,69 +26,71 @@ use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::session_named;
 use crate::workspace::open::Workspace;
 
-/// What is to be repaired.
+/// Input of a repair.
 #[derive(Debug, Clone)]
 pub struct RepairRequest {
-    /// The session: a whole id, or a beginning that only one has.
+    /// The session: an id or a unique prefix.
     pub session: SessionId,
-    /// Where the healed transcript goes; none: it becomes a session of its own beside the damaged one.
+    /// Path of the repaired transcript; `None`: a new session beside the damaged one.
     pub output: Option<PathBuf>,
 }
 
-/// What was found, and made of it.
+/// Result of a repair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RepairReport {
-    /// The damaged session, which is as it was.
+    /// The damaged session, unchanged.
     pub session: SessionId,
-    /// The process of a client that has it open: what it is writing just now is not in the copy.
+    /// Process id of a client that has it open; text that it is writing now is not in the
+    /// copy.
     pub running: Option<u32>,
-    /// The files in which something was found, the transcript first.
+    /// Files with findings, the transcript first.
     pub files: Vec<FileFindings>,
-    /// The healed copy; none if there was nothing to repair.
+    /// The repaired copy; `None` if nothing was damaged.
     pub copy: Option<HealedCopy>,
 }
 
-/// What was found in one file.
+/// Findings in one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileFindings {
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
-    /// What was found, in order of lines.
+    /// The findings, by line.
     pub findings: Vec<Finding>,
 }
 
-/// A healed copy.
+/// A repaired copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HealedCopy {
-    /// Its own id, if it is a session of its own.
+    /// Its id, if it is a new session.
     pub session: Option<SessionId>,
-    /// Its transcript.
+    /// Path of its transcript.
     pub path: PathBuf,
-    /// Lines of it.
+    /// Number of lines.
     pub lines: u64,
-    /// Bytes of it.
+    /// Number of bytes.
     pub bytes: u64,
-    /// The fragments that are no part of it, if there are any.
+    /// Path of the removed fragments, if any.
     pub fragments: Option<PathBuf>,
-    /// An earlier repair had made it; nothing was written now.
+    /// True if an earlier repair made it; nothing was written.
     pub was_there: bool,
 }
 
 impl RepairReport {
-    /// How many changes the copy differs by.
+    /// Number of changes.
     pub fn repairs(&self) -> u64 {
         self.files
             .iter()
             .flat_map(|file| &file.findings)
-            .filter(|finding| finding.what.is_repair())
+            .filter(|finding| finding.damage.is_repair())
             .count() as u64
     }
 }
 
-/// Makes a healed copy of a session of this machine, if it is damaged.
+/// Makes a repaired copy of a session of this machine, if it is damaged.
 ///
 /// # Errors
-/// [`LookupError`](crate::workspace::lookup::LookupError); [`NoCompleteRecord`] if no record would be left; [`SyncError::Path`].
+/// [`LookupError`](crate::workspace::lookup::LookupError); [`NoCompleteRecord`] if no
+/// record would be left; [`SyncError::Path`].
 pub fn repair(ctx: &Context<'_>, request: &RepairRequest) -> Result<RepairReport, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let found = workspace.discover()?;
@@ -111,7 +114,7 @@ struct Repairing<'a> {
     local: &'a LocalCopy<'a>,
 }
 
-/// What healing a file gives, without its text.
+/// Result of repairing a file, without its text.
 struct PlannedOutcome {
     findings: Vec<Finding>,
     hash: blake3::Hash,
@@ -160,7 +163,7 @@ impl Repairing<'_> {
         self.local.session
     }
 
-    /// The healed transcript, as it is, at `path`.
+    /// Writes the repaired transcript to `path`.
     fn copy_transcript(
         &self,
         transcript: &PlannedOutcome,
@@ -175,7 +178,8 @@ impl Repairing<'_> {
         Ok(transcript.copied(None, path, false))
     }
 
-    /// The healed session under an id of its own, in the same project directory, where the client lists it.
+    /// Writes the repaired session under a new id to the same project directory, where
+    /// the client lists it.
     fn copy_session(&self, transcript: &PlannedOutcome) -> Result<HealedCopy, SyncError> {
         let session = self.session();
         let copy = repaired_id(&session.id, &transcript.hash);
@@ -183,7 +187,7 @@ impl Repairing<'_> {
         if path.exists() {
             return Ok(transcript.copied(Some(copy), &path, true));
         }
-        // The transcript comes last: a session that the client can see has everything beside it.
+        // The transcript comes last, so that a session that the client lists is complete.
         for name in session.files.keys().rev() {
             let target = file_path(&session.directory, &copy, name);
             if name.is_append_only() {
@@ -203,7 +207,7 @@ impl Repairing<'_> {
         Ok(())
     }
 
-    /// Writes the healed file, and what is no part of it beside it.
+    /// Writes the repaired file, and the removed fragments beside it.
     fn write_healed(
         &self,
         name: &SessionFile,
@@ -251,24 +255,24 @@ impl Repairing<'_> {
         })
     }
 
-    /// Hands over the healed file piece by piece.
+    /// Passes on the repaired file piece by piece.
     fn heal(
         &self,
         name: &SessionFile,
-        put: &mut dyn FnMut(&Healed) -> Result<(), StoredDataError>,
+        put: &mut dyn FnMut(&RepairedText) -> Result<(), StoredDataError>,
     ) -> Result<Vec<Finding>, StoredDataError> {
-        let mut survey = Survey::default();
+        let mut ids = RecordIds::default();
         self.pieces(name, &mut |piece| {
-            survey.lines(piece);
+            ids.add_lines(piece);
             Ok(())
         })?;
-        let mut healer = Healer::new(survey);
+        let mut repairer = Repairer::new(ids);
         self.pieces(name, &mut |piece| {
-            let mut healed = Healed::default();
-            healer.lines(piece, &mut healed);
+            let mut healed = RepairedText::default();
+            repairer.repair_lines(piece, &mut healed);
             put(&healed)
         })?;
-        Ok(healer.finish())
+        Ok(repairer.finish())
     }
 
     fn pieces(
@@ -307,7 +311,8 @@ impl RepairReport {
     }
 }
 
-/// Where the fragments lie that are no part of the copy at `path`. No client takes a file of this name for a session.
+/// Returns the path of the removed fragments of the copy at `path`. No client takes this
+/// name for a session.
 fn fragments_path(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".fragments");

@@ -1,7 +1,8 @@
-//! Whether this machine's files, the store and the remote agree. Reads and compares; changes nothing.
+//! Compares this machine's files, the store and the remote. Changes nothing.
 //!
-//! What is in step by the index, and what the remote was fetched as, is believed, unless everything is to be read. Of the remote only
-//! where its branch is is asked: a commit's id binds every byte below it, so a head that is here stands for all of it.
+//! Trusts the index and the last fetch, unless everything is to be read. Asks the
+//!//! remote for its head only: a commit's id covers every byte below it, so a head that
+//!//! is here proves the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,10 +33,11 @@ use crate::workspace::lookup::LookupScope;
 use crate::workspace::lookup::session_named;
 use crate::workspace::open::Workspace;
 
-/// What is to be verified.
+/// Input of a verification.
 #[derive(Debug, Clone, Default)]
 pub struct VerifyRequest {
-    /// Only these sessions (whole ids, or beginnings that only one has); none: all, and the store as a whole.
+    /// Only these sessions (ids or unique prefixes); empty: all, and the store as a
+    /// whole.
     pub sessions: Vec<SessionId>,
     /// Read every byte instead of trusting the index and the manifests.
     pub full: bool,
@@ -44,7 +46,8 @@ pub struct VerifyRequest {
 /// Compares this machine's sessions, the store and the remote.
 ///
 /// # Errors
-/// What concerns the whole command. A remote that cannot be reached, and what is wrong with one session, is in the answer.
+/// Errors of the whole command. An unreachable remote and errors of one
+/// # Errors/// session are in the result.
 pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let found = workspace.discover()?;
@@ -77,7 +80,7 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
         ..Verification::default()
     };
     if request.sessions.is_empty() {
-        verification.extras = Some(crate::extras::check::check(&workspace)?);
+        verification.extras = Some(crate::extras::check::check_bundles(&workspace.store)?);
     }
     let wanted = wanted(&request.sessions, &all)?;
     verifying.check_sessions(&wanted, &store, &theirs, &mut verification)?;
@@ -90,12 +93,13 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
     Ok(verification)
 }
 
-/// What the remote says of itself.
+/// State of the remote.
 struct Asked {
     standing: RemoteStanding,
     /// Its head.
     now: Option<CommitId>,
-    /// The commit of the remote that is looked into: its head where that is here, else as last fetched.
+    /// The compared commit of the remote: its head if that is here, else the last fetched
+    /// one.
     seen_as: Option<CommitId>,
 }
 
@@ -176,7 +180,7 @@ fn standing_of(
     })
 }
 
-/// How many commits wait here to be sent.
+/// Returns the number of commits that are not pushed yet.
 fn waiting(
     workspace: &Workspace<'_>,
     head: Option<&CommitId>,
@@ -187,7 +191,7 @@ fn waiting(
     })
 }
 
-/// The newest state that the store and the remote have in common.
+/// Returns the newest commit that the store and the remote share.
 fn common_base<'w>(
     workspace: &'w Workspace<'_>,
     theirs: Option<&CommitId>,
@@ -215,7 +219,7 @@ fn wanted<'a>(
     Ok(wanted.into_iter().collect())
 }
 
-/// Reads every object that the head and the remote's head lead to.
+/// Reads every object that is reachable from the head and the remote's head.
 fn check_objects(
     workspace: &Workspace<'_>,
     remote: Option<CommitId>,
@@ -231,7 +235,7 @@ fn check_objects(
     Ok(checked?)
 }
 
-/// What git finds wrong with a remote on this disk. One elsewhere is looked after by its server.
+/// Runs `git fsck` on a remote on this disk. A server checks its own.
 fn remote_damage(workspace: &Workspace<'_>, head: &CommitId) -> Result<Option<String>, SyncError> {
     match workspace.remote()?.check_objects(head) {
         Ok(checked) => Ok(checked.and_then(Result::err)),
@@ -277,7 +281,8 @@ impl Verifying<'_> {
         Ok(())
     }
 
-    /// This machine's files beside the stored ones, and with [`Self::full`] the stored ones beside their manifest.
+    /// Compares the local files with the stored ones, and with [`Self::full`] the stored
+    /// ones with their manifest.
     fn check_session(&self, id: &SessionId, running: bool) -> SessionCheck {
         let mut check = SessionCheck::new(id.clone(), running);
         let manifest = match self.store.manifest(id) {
@@ -337,14 +342,14 @@ impl Verifying<'_> {
             bytes: session.bytes(),
         });
         if !check.damage.is_empty() {
-            // There is nothing that could be compared with.
+            // Nothing to compare with.
             check.here_to_store = Standing::Unknown {
                 reason: "the stored one is damaged".to_owned(),
             };
             return Ok(());
         }
         check.here_to_store = match manifest {
-            // A client that has just begun: there is no whole line yet.
+            // A client has just started: there is no complete line yet.
             None if local.limit(&SessionFile::Transcript)? == 0 => Standing::Same,
             None => Standing::Ahead,
             Some(manifest) if self.full => {
@@ -361,7 +366,7 @@ impl Verifying<'_> {
                     standing => standing,
                 }
             }
-            // It is behind on purpose, and no pull is to change that.
+            // It is pinned to an earlier state on purpose.
             Some(_) if self.workspace.held.holds(session, &self.store)? => Standing::Same,
             Some(_) => standing(&compare_session(self.workspace, &self.store, local)?),
         };
@@ -420,7 +425,7 @@ impl Verifying<'_> {
         damage
     }
 
-    /// The segments whose lines, as their machines wrote them, are not those that the manifest describes.
+    /// Returns the segments whose expanded lines differ from the manifest.
     fn check_segments(&self, stored: &StoredText<'_>) -> Result<Vec<u64>, SyncError> {
         let mut sums = Sums::of(stored.file);
         stored.walk(0, &mut |piece| {
@@ -451,7 +456,7 @@ impl Verifying<'_> {
     }
 }
 
-/// Adds up the lines of a file, segment after segment.
+/// Sums the lines of a file, segment by segment.
 struct Sums<'a> {
     segments: &'a [Segment],
     number: usize,
@@ -474,7 +479,7 @@ impl<'a> Sums<'a> {
         }
     }
 
-    /// Lines that are still to come of the present segment; one in which no line ends is passed.
+    /// Lines left in the current segment; segments without a line end are skipped.
     fn lines_left(&mut self) -> u64 {
         while let Some(segment) = self.segments.get(self.number) {
             if self.lines < segment.lines {
@@ -520,7 +525,8 @@ fn stored_amount(manifest: &Manifest) -> Amount {
     }
 }
 
-/// Lines of a transcript that is in step: a line that another machine never finished is not written here.
+/// Number of lines of a transcript in sync. A torn line of another machine is not written
+/// here.
 fn lines_here(workspace: &Workspace<'_>, manifest: &Manifest) -> u64 {
     let elsewhere = manifest
         .transcript
@@ -531,7 +537,7 @@ fn lines_here(workspace: &Workspace<'_>, manifest: &Manifest) -> u64 {
     manifest.transcript.lines().saturating_sub(elsewhere as u64)
 }
 
-/// Lines of the local transcript, and how many of them are no records.
+/// Number of lines of the local transcript, and of those that are no records.
 fn count_here(local: &LocalCopy<'_>) -> Result<(u64, u64), SyncError> {
     let (mut lines, mut damaged) = (0, 0);
     local

@@ -59,7 +59,7 @@ impl Surroundings {
             home: env.home.clone(),
             claude_dir: env.claude_dir.clone(),
             directory: env.directory.clone(),
-            placeholders: placeholders.map(|p| PathBuf::from(&p.path)).collect(),
+            placeholders: placeholders.map(|p| PathBuf::from(&p.directory)).collect(),
             clock: SystemClock::default(),
         }
     }

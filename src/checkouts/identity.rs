@@ -18,7 +18,7 @@ pub(crate) fn below_home(
     let home = there.get(PlaceholderName::home().as_str())?.clone();
     let portable = collapse_path(
         &Placeholders::new(there.system, [home]),
-        &there.get(name.as_str())?.path,
+        &there.get(name.as_str())?.directory,
     );
     if !portable.as_str().starts_with("{{HOME}}/") || !is_plain(&portable) {
         return None;

@@ -25,6 +25,16 @@ pub(crate) struct GlobalArgs {
     pub(crate) color: ColorMode,
 }
 
+impl GlobalArgs {
+    /// Returns the options of a run that prints nothing of its own.
+    pub(crate) fn silent() -> Self {
+        Self {
+            quiet: true,
+            color: ColorMode::Never,
+        }
+    }
+}
+
 /// The output switch of commands that print a result.
 #[derive(Debug, clap::Args)]
 pub(crate) struct JsonFlag {

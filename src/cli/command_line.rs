@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use clap::builder::Styles;
 use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
 use super::app::App;
 use super::args::GlobalArgs;
@@ -14,6 +15,7 @@ use super::command::demo::DemoArgs;
 use super::command::doctor::DoctorArgs;
 use super::command::import::ImportArgs;
 use super::command::init::InitArgs;
+use super::command::install_docs::InstallDocsArgs;
 use super::command::list::ListArgs;
 use super::command::lock::LockArgs;
 use super::command::log::LogArgs;
@@ -36,11 +38,12 @@ use super::command::sync::SyncArgs;
 use super::command::undo::UndoArgs;
 use super::command::verify::VerifyArgs;
 use super::command::{
-    apply, completions, config, demo, doctor, import, init, list, lock, log, machine, man,
-    milestone, note, notes, pull, push, recover, repair, restore, resume, search, show, start,
+    apply, completions, config, demo, doctor, import, init, install_docs, list, lock, log, machine,
+    man, milestone, note, notes, pull, push, recover, repair, restore, resume, search, show, start,
     status, sync, undo, verify,
 };
 use super::error::CliError;
+use super::examples::help_section;
 use super::exit::Exit;
 
 /// Keep Claude Code sessions in a private git repository and continue them on any machine
@@ -48,7 +51,6 @@ use super::exit::Exit;
 #[command(
     name = "ccsync",
     version,
-    after_help = exit_codes(),
     max_term_width = 100,
     disable_help_subcommand = true
 )]
@@ -92,6 +94,7 @@ pub(super) enum Command {
     Import(ImportArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
+    InstallDocs(InstallDocsArgs),
     Demo(DemoArgs),
     Help(HelpArgs),
 }
@@ -115,12 +118,30 @@ const GROUPS: [(&str, &str); 5] = [
 
 /// Returns the command line with its commands in groups.
 pub(super) fn command_line() -> clap::Command {
-    let command = Cli::command();
+    let command = add_examples(Cli::command(), "");
+    let names = complete_names(&command);
+    let command = command.mut_subcommands(|subcommand| match subcommand.get_name() {
+        "help" | "man" => subcommand.mut_arg("command", |arg| arg.add(names.clone())),
+        _ => subcommand,
+    });
     let template = format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{}{{options}}{{after-help}}",
         grouped_commands(&command)
     );
     command.help_template(template)
+}
+
+/// Completes the names of the commands.
+fn complete_names(command: &clap::Command) -> ArgValueCandidates {
+    let shown = command.get_subcommands().filter(|c| !c.is_hide_set());
+    let names = shown.map(|c| (c.get_name().to_owned(), c.get_about().cloned()));
+    let names: Vec<_> = names.collect();
+    ArgValueCandidates::new(move || {
+        let candidates = names.iter().cloned();
+        candidates
+            .map(|(name, about)| CompletionCandidate::new(name).help(about))
+            .collect()
+    })
 }
 
 /// Returns the commands for the help, followed by the heading of the options.
@@ -146,11 +167,25 @@ fn grouped_commands(command: &clap::Command) -> String {
     text
 }
 
+/// Adds the examples to the help of a command and of all below it; `path` is its words.
+fn add_examples(command: clap::Command, path: &str) -> clap::Command {
+    let mut after_help = help_section(path);
+    if path.is_empty() {
+        after_help += &exit_codes();
+    }
+    command
+        .after_help(after_help)
+        .mut_subcommands(|subcommand| {
+            let path = format!("{path} {}", subcommand.get_name());
+            add_examples(subcommand, path.trim_start())
+        })
+}
+
 fn exit_codes() -> String {
-    let line = |exit: &Exit| format!("  {:>3}  {}", exit.code(), exit.meaning());
-    let lines: Vec<_> = Exit::ALL.iter().map(line).collect();
+    let line = |exit: &Exit| format!("\n  {:>3}  {}", exit.code(), exit.meaning());
+    let lines: String = Exit::ALL.iter().map(line).collect();
     let json = "With --json an error is one line of JSON on standard error.";
-    format!("Exit codes:\n{}\n\n{json}", lines.join("\n"))
+    format!("\n\nExit codes:{lines}\n\n{json}")
 }
 
 /// Runs a command.
@@ -181,9 +216,60 @@ pub(super) fn run(command: &Command, app: &mut App) -> Result<Exit, CliError> {
         Command::Machine(args) => machine::run(args, app),
         Command::Apply(args) => apply::run(args, app),
         Command::Import(args) => import::run(args, app),
-        Command::Completions(args) => completions::run(args, command_line(), app),
+        Command::Completions(args) => completions::run(args, app),
         Command::Man(args) => man::run(args, command_line(), app),
+        Command::InstallDocs(args) => install_docs::run(args, command_line(), app),
         Command::Demo(args) => demo::run(args, app),
         Command::Help(_) => unreachable!("it is replaced by `--help` before anything runs"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::examples::examples;
+
+    /// Returns the words of every command: ``, `push`, `lock show`, …
+    fn paths(command: &clap::Command, path: &str) -> Vec<String> {
+        let mut all = vec![path.to_owned()];
+        for subcommand in command.get_subcommands() {
+            let path = format!("{path} {}", subcommand.get_name());
+            all.extend(paths(subcommand, path.trim_start()));
+        }
+        all
+    }
+
+    /// Splits a line as a shell does; an example has no other quotes than these.
+    fn words(line: &str) -> Vec<String> {
+        let parts = line.split('"').zip([false, true].into_iter().cycle());
+        let words = parts.flat_map(|(part, is_quoted)| match is_quoted {
+            true => vec![part.to_owned()],
+            false => part.split_whitespace().map(str::to_owned).collect(),
+        });
+        words.collect()
+    }
+
+    #[test]
+    fn args_command_line_is_consistent() {
+        command_line().debug_assert();
+    }
+
+    #[test]
+    fn help_examples_are_two_or_three_and_parse() {
+        for path in paths(&command_line(), "") {
+            let examples = examples(&path);
+            assert!((2..=3).contains(&examples.len()), "{path}: {examples:?}");
+            for example in examples.iter().filter(|e| e.line.starts_with("ccsync")) {
+                let line = example.line.split(" | ").next().unwrap();
+                let parsed = command_line().try_get_matches_from(words(line));
+                assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+                assert!(
+                    line.starts_with(format!("ccsync {path}").trim_end()),
+                    "{line}"
+                );
+            }
+            let is_wide = |line: &str| line.chars().count() > 100;
+            assert!(!help_section(&path).lines().any(is_wide), "{path}");
+        }
     }
 }

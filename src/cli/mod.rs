@@ -7,9 +7,13 @@ mod app;
 mod args;
 mod command;
 mod command_line;
+mod complete;
 mod error;
+mod examples;
 mod exit;
+mod man_page;
 mod panic;
 mod run;
+mod shell;
 
 pub use run::main;

@@ -4,13 +4,16 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
+use clap::error::ErrorKind;
 
 use super::app::App;
+use super::command::demo::{is_stand_in, run_stand_in};
 use super::command_line::{self, Cli, Command, command_line};
 use super::error::CliError;
 use super::exit::Exit;
 use super::panic::{bare_output, guarded};
-use crate::domain::error::ErrorKind;
+use super::shell::answer_shell;
+use crate::domain::error;
 use crate::sys::env::Env;
 use crate::sys::{fs, signal};
 use crate::ui::output::{ErrorText, Output};
@@ -18,11 +21,21 @@ use crate::workspace::paths::store_path;
 
 /// Runs the program with the arguments of this process, and returns its exit code.
 pub fn main() -> ExitCode {
-    guarded(|| run(std::env::args_os())).into()
+    guarded(run).into()
 }
 
-fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+fn run() -> Exit {
     fs::restrict_umask();
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if is_stand_in(args.first().map(OsString::as_os_str)) {
+        let ended = run_stand_in(&args);
+        return ended.unwrap_or_else(|e| report_error(&mut bare_output(), &e));
+    }
+    match answer_shell(command_line, args.clone()) {
+        Ok(false) => {}
+        Ok(true) => return Exit::Done,
+        Err(e) => return show_parse_error(&e),
+    }
     let cli = match parse(args) {
         Ok(cli) => cli,
         Err(e) => return show_parse_error(&e),
@@ -44,28 +57,37 @@ fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     }
 }
 
-/// Parses the arguments. `help COMMAND` is the same as `COMMAND --help`.
+/// Parses the arguments. `help COMMAND` is the same as `COMMAND --help`, and `man` knows the
+/// same commands.
 fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let mut command = command_line();
     let matches = command.try_get_matches_from_mut(args)?;
     let cli = Cli::from_arg_matches(&matches).map_err(|e| e.format(&mut command))?;
-    match cli.command {
-        Command::Help(help) => {
-            let words = ["ccsync".to_owned()].into_iter().chain(help.command);
-            let with_help = words.chain(["--help".to_owned()]);
-            Err(command_line()
-                .try_get_matches_from(with_help)
-                .expect_err("clap stops at `--help`"))
-        }
-        _ => Ok(cli),
+    let named = match &cli.command {
+        Command::Help(help) => help_of(&help.command),
+        Command::Man(man) => help_of(&man.command),
+        _ => return Ok(cli),
+    };
+    let is_found = named.kind() == ErrorKind::DisplayHelp;
+    if is_found && matches!(cli.command, Command::Man(_)) {
+        return Ok(cli);
     }
+    Err(named)
+}
+
+/// Returns the help of the command that `words` name, or an error if there is none.
+fn help_of(words: &[String]) -> clap::Error {
+    let words = words.iter().map(String::as_str);
+    let with_help = ["ccsync"].into_iter().chain(words).chain(["--help"]);
+    let parsed = command_line().try_get_matches_from(with_help);
+    parsed.expect_err("the parser stops at `--help`")
 }
 
 /// Prints the help or version to standard output, anything else as wrong usage.
 fn show_parse_error(error: &clap::Error) -> Exit {
     let is_asked_for = matches!(
         error.kind(),
-        clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     );
     let mut out = bare_output();
     if !is_asked_for && out.is_json() {
@@ -88,7 +110,7 @@ fn usage_error(error: &clap::Error) -> ErrorText {
     let words: Vec<_> = message.split_whitespace().collect();
     let hints = rest.lines().map(str::trim).filter(|line| !line.is_empty());
     ErrorText {
-        kind: ErrorKind::Usage,
+        kind: error::ErrorKind::Usage,
         message: words.join(" ").trim_start_matches("error: ").to_owned(),
         causes: Vec::new(),
         hints: hints.map(str::to_owned).collect(),
@@ -103,14 +125,4 @@ fn listen_for_signals() -> Result<(), CliError> {
 fn report_error(out: &mut Output, error: &CliError) -> Exit {
     error.show(out);
     error.exit()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn args_command_line_is_consistent() {
-        command_line().debug_assert();
-    }
 }

@@ -7,7 +7,7 @@ pub(crate) mod checked;
 pub mod client_dir;
 pub mod error;
 pub mod extras;
-pub mod found;
+pub mod hit;
 pub mod id;
 pub mod path;
 pub mod pattern;

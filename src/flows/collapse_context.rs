@@ -65,7 +65,7 @@ impl CollapseContext {
             .filter(|_| clones.used(&local.session.id).is_some())
         {
             // From now on the session is continued there.
-            clones.use_for(&local.session.id, Some(&repo.path));
+            clones.use_for(&local.session.id, Some(&repo.directory));
         }
         let here = workspace.localizer.placeholders();
         Ok(Self {

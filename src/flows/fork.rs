@@ -101,9 +101,11 @@ pub(crate) fn share_file(
 ) -> Result<(), SyncError> {
     for number in 0..stored.file.segments.len() {
         tx.reuse_segment(
-            (stored.snapshot, stored.manifest, stored.name),
-            (session, stored.name),
+            stored.snapshot,
+            stored.manifest,
+            stored.name,
             number,
+            session,
         )?;
     }
     Ok(())

@@ -9,7 +9,7 @@ use crate::checkouts::locate::is_in_repo;
 use crate::domain::error::UserError;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::session_file::SessionFile;
-use crate::extras::stored_bundles::{BundleHistory, merge_bundles};
+use crate::extras::bundle_history::{BundleHistory, merge_bundles};
 use crate::flows::fork::{add_fork, fork_id, share_file, written_as};
 use crate::flows::store_outcome::{NotStored, StoreOutcome, store_or_skip};
 use crate::localize::collect::{Continuation, emitter, resume, share_segments};
@@ -19,9 +19,8 @@ use crate::localize::stored_text::{Piece, StoredText};
 use crate::report::transfer::BundleReport;
 use crate::rewrite::expand_path;
 use crate::store::manifest::{Manifest, Run};
-use crate::store::milestone::MilestoneName;
 use crate::store::segment::offset_after_lines;
-use crate::store::{Snapshot, Transaction};
+use crate::store::{RenamedMilestone, Snapshot, Transaction};
 use crate::sys::fail_point::fail_point;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
@@ -36,7 +35,7 @@ pub(crate) struct Merged {
     /// Sessions that could not be merged: what the remote has of them stands, what this machine has of them is still here.
     pub(crate) skipped: BTreeMap<SessionId, String>,
     /// Milestones of this machine whose name another one was first with, former and new name.
-    pub(crate) renamed: Vec<(MilestoneName, MilestoneName)>,
+    pub(crate) renamed: Vec<RenamedMilestone>,
     /// Files beside sessions that both had changed.
     pub(crate) extras: Vec<BundleReport>,
 }

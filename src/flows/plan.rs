@@ -13,8 +13,8 @@ use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::{StoredText, text_kind};
 use crate::report::transfer::{Outcome, SessionReport};
-use crate::session::discover::LocalSession;
-use crate::session::files::{has_place, is_verbatim, lies_apart};
+use crate::session::LocalSession;
+use crate::session::files::{is_external, is_known, is_verbatim};
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, short_hash};
 use crate::workspace::error::SyncError;
@@ -139,7 +139,7 @@ pub(crate) fn compare_with(
     known: Option<&Entry>,
 ) -> Result<Differences, SyncError> {
     let mut found = Differences::default();
-    let stored = manifest.all_files().map(|(name, _)| name).filter(has_place);
+    let stored = manifest.all_files().map(|(name, _)| name).filter(is_known);
     let mut cleared = Vec::new();
     let names: BTreeSet<_> = local.session.files.keys().cloned().chain(stored).collect();
     for name in names {
@@ -149,7 +149,7 @@ pub(crate) fn compare_with(
             continue;
         }
         if here.is_none() {
-            if known.is_some() && lies_apart(&name) {
+            if known.is_some() && is_external(&name) {
                 cleared.push(name);
             } else {
                 found.down.insert(name, FilePull::Whole);
@@ -163,7 +163,7 @@ pub(crate) fn compare_with(
                 sort_in(&mut found, local, name, relation)?;
             }
             // The client rewrote it here since both were in step, or it was never so and is no former content.
-            Some(_) if vouched.is_some() || !is_superseded(workspace, manifest, local, &name)? => {
+            Some(_) if vouched.is_some() || !was_replaced(workspace, manifest, local, &name)? => {
                 found.up.insert(name, FileStep::Whole);
             }
             Some(_) => drop(found.down.insert(name, FilePull::Whole)),
@@ -278,7 +278,7 @@ fn grown(local: &LocalCopy<'_>, manifest: &Manifest, offset: u64) -> Result<Rela
 }
 
 /// Whether the local file, which the client rewrites in place, holds what the stored one once held.
-fn is_superseded(
+fn was_replaced(
     workspace: &Workspace<'_>,
     manifest: &Manifest,
     local: &LocalCopy<'_>,

@@ -22,10 +22,11 @@ use crate::localize::local_copy::LocalCopy;
 use crate::localize::location::{is_recent, place};
 use crate::localize::stored_text::StoredText;
 use crate::report::transfer::{Outcome, Report, SessionReport};
-use crate::session::discover::{Discovery, LocalSession, files_without_transcript};
+use crate::session::LocalSession;
+use crate::session::discover::{Discovery, files_without_transcript};
+use crate::session::journal;
+use crate::session::journal::Journal;
 use crate::session::live::live_sessions;
-use crate::session::materialise;
-use crate::session::materialise::Journal;
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, StoredFile};
 use crate::sys::fail_point::fail_point;
@@ -680,7 +681,7 @@ impl<'a> Puller<'a> {
                 }
             }
         }
-        materialise::prune(&undo_path(workspace.ctx.env), workspace.ctx.clock.now());
+        journal::prune(&undo_path(workspace.ctx.env), workspace.ctx.clock.now());
         workspace.record_in_step(&in_step, self.compared_at.as_ref())?;
         let head = workspace.store.head()?;
         workspace.record_in_step(&written, head.as_ref())?;

@@ -15,10 +15,11 @@ use crate::flows::store_outcome::{StoreOutcome, store_or_skip};
 use crate::flows::store_session::{SessionWriter, is_stored};
 use crate::localize::local_copy::LocalCopy;
 use crate::report::transfer::{Outcome, Report, SessionReport, SkippedFile};
-use crate::session::discover::{Discovery, LocalSession};
+use crate::session::LocalSession;
+use crate::session::discover::Discovery;
 use crate::session::live::live_sessions;
 use crate::store::machine::Machine;
-use crate::store::{Author, Transaction};
+use crate::store::{Author, RenamedMilestone, Transaction};
 use crate::sys::fail_point::fail_point;
 use crate::sys::signal;
 use crate::workspace::context::Context;
@@ -526,9 +527,9 @@ pub(crate) fn add_merge_notes(
             Outcome::Forked { fork, lines },
         ));
     }
-    let renamed = |(former, name)| {
+    let renamed = |RenamedMilestone { from, to }| {
         format!(
-            "another machine was first with the milestone `{former}`; this one's is called `{name}`"
+            "another machine was first with the milestone `{from}`; this one's is called `{to}`"
         )
     };
     report

@@ -23,9 +23,9 @@ use crate::localize::local_copy::LocalCopy;
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
 use crate::report::transfer::{Outcome, SessionReport};
 use crate::rewrite::{TextKind, collapse_path, expand_path};
-use crate::session::discover::LocalSession;
+use crate::session::LocalSession;
 use crate::session::facts::{Facts, custom_title_file};
-use crate::session::turns::count_of_persons;
+use crate::session::turns::count_user_turns;
 use crate::store::FORMAT;
 use crate::store::manifest::{Manifest, StoredFile, Titles};
 use crate::store::segment::{count_lines, offset_after_lines};
@@ -370,7 +370,7 @@ impl SessionWriter<'_> {
             )?,
         };
         if let (FileStep::Whole, Some(earlier)) = (step, &earlier) {
-            self.supersede(&mut file, earlier, &draft.placeholders)?;
+            self.record_replaced(&mut file, earlier, &draft.placeholders)?;
         }
         if name.key() == "custom-title.json" {
             let title = custom_title_file(&crate::sys::fs::read(&self.local.path(name))?);
@@ -392,7 +392,7 @@ impl SessionWriter<'_> {
     }
 
     /// A file that takes the place of `earlier` remembers it, so that a machine that still has it is known to be behind.
-    fn supersede(
+    fn record_replaced(
         &self,
         file: &mut StoredFile,
         earlier: &StoredText<'_>,
@@ -453,7 +453,7 @@ impl SessionWriter<'_> {
     fn turns_before(&self, offset: u64) -> Result<u64, SyncError> {
         let mut turns = 0;
         LocalText::open(&self.local.session.transcript_path(), 0, offset)?.each_piece(|piece| {
-            turns += count_of_persons(piece);
+            turns += count_user_turns(piece);
             Ok(())
         })?;
         Ok(turns)

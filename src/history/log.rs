@@ -1,6 +1,7 @@
 //! What happened to the store, commit by commit, and to one session, state by state.
 //!
-//! Reads commits, trees and manifests; never texts. A walk ends as soon as it has what was asked for.
+//! Reads commits, trees and manifests; never texts. A walk ends as soon as it has what
+//! was asked for.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +54,8 @@ pub struct LogEntry {
 pub struct SessionChange {
     /// The session.
     pub session: SessionId,
-    /// Its project: the portable path of its place on this machine, else as it is known by its remote. Unsanitised.
+    /// Its project: the portable path of its place on this machine, else as it is known
+    /// by its remote. Unsanitised.
     pub project: Option<String>,
     /// Its title, unsanitised.
     pub title: Option<String>,
@@ -88,8 +90,8 @@ pub enum Change {
 /// The history of the store, or of one session, the newest first.
 ///
 /// # Errors
-/// [`LookupError`](crate::workspace::lookup::LookupError); [`SyncError::Interrupted`]; what concerns the whole
-/// command.
+/// [`LookupError`](crate::workspace::lookup::LookupError); [`SyncError::Interrupted`];
+/// what concerns the whole command.
 pub fn log(ctx: &Context<'_>, request: &LogRequest) -> Result<Vec<LogEntry>, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     if request.remote {

@@ -1,7 +1,8 @@
 //! Milestones: a person names the present state of the whole store, to come back to it later.
 //!
-//! A name is given once. Where two machines give one name without knowing of each other, the one that reaches the remote first has it, and the
-//! other's gets the beginning of its machine's id (`store::Transaction::rename_milestones`).
+//! A name is given once. Where two machines give one name without knowing of each other,
+//! the one that reaches the remote first has it, and the other's gets the beginning of
+//! its machine's id (`store::Transaction::rename_milestones`).
 
 use crate::history::error::{HistoryError, MilestoneError};
 use chrono::{DateTime, Utc};
@@ -39,9 +40,11 @@ pub struct MilestoneRow {
 /// A milestone that was made.
 #[derive(Debug, Clone, Serialize)]
 pub struct MadeMilestone {
-    /// The milestone; its name is another one than was asked for if another machine was first with that.
+    /// The milestone; its name is another one than was asked for if another machine was
+    /// first with that.
     pub milestone: MilestoneRow,
-    /// Why the remote was not asked first, so that what other machines have pushed lately is perhaps not in it.
+    /// Why the remote was not asked first, so that what other machines have pushed lately
+    /// is perhaps not in it.
     pub unreached: Option<String>,
     /// What was pushed before.
     pub pushed: Report,
@@ -49,7 +52,8 @@ pub struct MadeMilestone {
     pub remote: RemoteState,
 }
 
-/// Names the present state of the whole store: what the remote has, and everything that is on this machine, which is pushed first.
+/// Names the present state of the whole store: what the remote has, and everything that
+/// is on this machine, which is pushed first.
 ///
 /// # Errors
 /// [`MilestoneError`]; what concerns the whole command.
@@ -84,8 +88,8 @@ pub fn make_milestone(ctx: &Context<'_>, name: &MilestoneName) -> Result<MadeMil
     let renamed = merged
         .renamed
         .iter()
-        .find(|(former, _)| former == name)
-        .map(|(_, name)| name.clone());
+        .find(|renamed| renamed.from == *name)
+        .map(|renamed| renamed.to.clone());
     add_merge_notes(&mut pushed, &workspace, merged)?;
     workspace.save()?;
     let milestone = Milestone {

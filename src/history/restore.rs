@@ -1,18 +1,18 @@
-//! Putting sessions back to an earlier state of the store's history: in place, or beside as a fork. With a whole milestone in place comes the prose
-//! beside sessions.
+//! Restores sessions to an earlier state of the store: in place, or as a fork. A
+//! milestone in place also restores extras.
 //!
-//! What lies here is stored before anything is replaced, and what is replaced is kept for `undo`. A session that was put back in place is held so
-//! (`held`). The store's history is never changed: it only ever goes on.
+//! Stores local text before it replaces anything, and keeps replaced files for `undo`.
+//!//! A session restored in place is pinned. The store's history is never rewritten.
 //!
-//! Here is what both ways have in common: which state of which session is meant, one session after the other, the report.
+//! This file has the steps that both ways share.
 
 use crate::domain::id::SessionId;
 use crate::domain::progress::Phase;
 use crate::flows::remote_sync::send;
 use crate::history::milestones::commit_of;
 use crate::report::transfer::BundleReport;
-use crate::session::materialise;
-use crate::session::materialise::Journal;
+use crate::session::journal;
+use crate::session::journal::Journal;
 use crate::store::milestone::MilestoneName;
 use crate::sys::fail_point::fail_point;
 use crate::sys::signal;
@@ -27,7 +27,7 @@ use crate::history::restoring::{
     RestoreReport, RestoreRequest, RestoreWhat, RestoredSession, Restoring, Target,
 };
 
-/// Puts sessions back.
+/// Restores sessions.
 ///
 /// # Errors
 /// For one session: [`LookupError`], [`HistoryError`]. For a milestone:
@@ -68,14 +68,14 @@ pub fn restore(ctx: &Context<'_>, request: &RestoreRequest) -> Result<RestoreRep
             restore_extras(&mut workspace, name, (!request.dry_run).then_some(&journal))?;
     }
     if !request.dry_run {
-        materialise::prune(&undo_path(ctx.env), ctx.clock.now());
+        journal::prune(&undo_path(ctx.env), ctx.clock.now());
         report.remote = send(&mut workspace)?.0;
         workspace.save()?;
     }
     Ok(report)
 }
 
-/// The prose of a milestone. What is here is stored before, as it is with sessions.
+/// Restores the extras of a milestone. Stores the local ones first.
 pub(crate) fn restore_extras(
     workspace: &mut Workspace<'_>,
     name: &MilestoneName,
@@ -88,7 +88,7 @@ pub(crate) fn restore_extras(
     crate::extras::restore::restore(workspace, &commit, journal)
 }
 
-/// What restoring one session takes.
+/// Plan to restore one session.
 pub(crate) enum Step {
     InPlace(InPlace),
     AsFork(AsFork),
@@ -103,7 +103,7 @@ impl Step {
         }
     }
 
-    /// What is going to be reported of it.
+    /// Report of the session.
     pub(crate) fn restored(&self, workspace: &Workspace<'_>) -> Result<RestoredSession, SyncError> {
         match self {
             Self::InPlace(step) => step.restored(workspace),

@@ -1,4 +1,4 @@
-//! Putting states beside, as sessions of their own.
+//! Restores states as new sessions.
 
 use std::path::PathBuf;
 
@@ -10,9 +10,9 @@ use crate::flows::write_session::Writer;
 use crate::history::error::HistoryError;
 use crate::history::restoring::{RestoreReport, RestoredSession, Restoring, Target};
 use crate::localize::stored_text::{LocalText, StoredText};
-use crate::session::discover::LocalSession;
-use crate::session::materialise::Journal;
-use crate::session::turns::count_of_persons;
+use crate::session::LocalSession;
+use crate::session::journal::Journal;
+use crate::session::turns::count_user_turns;
 use crate::store::Snapshot;
 use crate::store::manifest::Manifest;
 use crate::store::segment::count_lines;
@@ -22,13 +22,13 @@ use crate::workspace::lookup::LookupScope;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
-/// What putting one session beside takes.
+/// Plan to restore one session as a fork.
 pub(crate) struct AsFork {
     pub(crate) target: Target,
     manifest: Manifest,
     fork: SessionId,
     directory: PathBuf,
-    /// An earlier restore has put it there, and it may have gone on.
+    /// True if an earlier restore made it; it may have new turns.
     here: Option<LocalSession>,
 }
 
@@ -47,7 +47,7 @@ impl Restoring<'_> {
         Ok(steps)
     }
 
-    /// None, where it is one of many: there is no need for a fork, because the store has no more of it.
+    /// `None` if one of many sessions needs no fork, because it has not changed since.
     fn plan_fork(
         &self,
         workspace: &Workspace<'_>,
@@ -67,12 +67,12 @@ impl Restoring<'_> {
         let directory = match (&there, here) {
             (Some(fork), _) => fork.directory.clone(),
             (None, Some(here)) => {
-                // It lies beside the session, and its repository is where that of the session is.
+                // It is in the directory of the session and shares its repository.
                 let repo = workspace.localizer.repos().of(&manifest, &target.id);
                 workspace
                     .localizer
                     .clones()
-                    .use_for(&fork, repo.as_ref().map(|repo| repo.path.as_str()));
+                    .use_for(&fork, repo.as_ref().map(|repo| repo.directory.as_str()));
                 here.directory.clone()
             }
             (None, None) => {
@@ -103,7 +103,7 @@ impl AsFork {
             &self.fork,
         );
         let stored = workspace.store.head_snapshot()?.manifest(&self.fork)?;
-        // One that was made before may have gone on since: here, or elsewhere.
+        // An existing fork may have new turns, here or on another machine.
         let (lines, turns) = match (&self.here, stored) {
             (Some(here), _) => count(here).map(|(lines, turns)| (lines, Some(turns)))?,
             (None, Some(stored)) => (stored.transcript.lines(), stored.turns),
@@ -151,7 +151,7 @@ impl AsFork {
     }
 }
 
-/// Lines of a transcript here, and turns of a person in it.
+/// Number of lines and turns of a local transcript.
 fn count(here: &LocalSession) -> Result<(u64, u64), SyncError> {
     let (mut lines, mut turns) = (0, 0);
     LocalText::open(
@@ -161,13 +161,13 @@ fn count(here: &LocalSession) -> Result<(u64, u64), SyncError> {
     )?
     .each_piece(|piece| {
         lines += count_lines(piece);
-        turns += count_of_persons(piece);
+        turns += count_user_turns(piece);
         Ok(())
     })?;
     Ok((lines, turns))
 }
 
-/// Stores the forks that the store does not have yet, in one commit. They share the segments of the sessions that they come from.
+/// Stores the new forks in one commit. They share the segments of their sessions.
 fn store_forks(workspace: &mut Workspace<'_>, plans: &[AsFork]) -> Result<(), SyncError> {
     let base = workspace.store.head()?;
     let head = workspace.store.head_snapshot()?;

@@ -1,4 +1,4 @@
-//! Putting sessions back where they are.
+//! Restores sessions in place.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +13,12 @@ use crate::history::restoring::{RestoreReport, RestoredSession, Restoring, Targe
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::stored_text::StoredText;
 use crate::report::transfer::Outcome;
+use crate::session::LocalSession;
 use crate::session::SessionError;
-use crate::session::discover::{LocalSession, files_without_transcript};
+use crate::session::discover::files_without_transcript;
 use crate::session::files::file_path;
+use crate::session::journal::Journal;
 use crate::session::live::live_sessions;
-use crate::session::materialise::Journal;
 use crate::store::Snapshot;
 use crate::store::manifest::Manifest;
 use crate::sys::fail_point::fail_point;
@@ -26,20 +27,20 @@ use crate::workspace::lookup::LookupScope;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::machine_names;
 
-/// Files of a session; the transcript has no name.
+/// Files of a session.
 type Names = BTreeSet<SessionFile>;
 
-/// What putting one session back in place takes.
+/// Plan to restore one session in place.
 pub(crate) struct InPlace {
     pub(crate) target: Target,
     manifest: Manifest,
-    /// Files to be written; the transcript is among them if it is not as it was then.
+    /// Files to write; includes the transcript if it differs.
     writing: Writing,
-    /// Files beside it that were not there then.
+    /// Files that did not exist at that time.
     excess: Names,
-    /// Such files that stay, because there is no other copy: the next push stores them.
+    /// Such files that stay, because there is no other copy; the next push stores them.
     only_here: Names,
-    /// The session in which is kept what had parted from the store.
+    /// Fork that keeps the diverged local text.
     kept_as: Option<SessionId>,
 }
 
@@ -57,7 +58,8 @@ impl Restoring<'_> {
         Ok(steps)
     }
 
-    /// What has to be done to one session; none: it is as it was then, and would stay so.
+    /// Returns the plan for one session; `None` if it has that state already and is
+    /// pinned to it.
     fn plan_in_place(
         &self,
         workspace: &Workspace<'_>,
@@ -74,7 +76,7 @@ impl Restoring<'_> {
         refuse_running(workspace, &target.id)?;
         let is_head =
             workspace.store.head_snapshot()?.state(&target.id)?.as_ref() == Some(&target.state);
-        // What the client has cleared away of a session in step is no difference.
+        // Files that the client's clean-up removed from a session in sync do not count.
         let known = workspace.index.entry(here).filter(|_| is_head);
         let differences =
             compare_with(workspace, &then, &manifest, &LocalCopy::closed(here), known)?;
@@ -85,7 +87,7 @@ impl Restoring<'_> {
         Ok(Some(InPlace::new(target, manifest, here, differences)))
     }
 
-    /// A session of which there is no transcript here. What the client keeps beside it may be left.
+    /// Plans a session without a local transcript. Other files of it may be here.
     fn plan_absent(
         &self,
         workspace: &Workspace<'_>,
@@ -132,7 +134,8 @@ impl Restoring<'_> {
         Ok(step)
     }
 
-    /// Stores what of these sessions is only here, so that it is in the history, too; what could not be stored is not put back.
+    /// Stores the local text of these sessions, so that it is in the history. Sessions
+    /// that cannot be stored are not restored.
     fn store_first(
         &self,
         workspace: &mut Workspace<'_>,
@@ -164,7 +167,8 @@ impl Restoring<'_> {
                 _ => {}
             }
         }
-        // What the index vouches for is about to change: a restore that dies leaves sessions that are compared byte by byte.
+        // Drop the index entries first: after a crash, the sessions are compared byte by
+        // byte.
         steps
             .iter()
             .for_each(|step| workspace.index.forget(&step.target.id));
@@ -175,7 +179,7 @@ impl Restoring<'_> {
 }
 
 impl InPlace {
-    /// Makes of `here`, which differs so from what was then, what was then.
+    /// Plans the changes that turn `here` into the earlier state.
     fn new(
         target: Target,
         manifest: Manifest,
@@ -267,12 +271,12 @@ impl InPlace {
             }
             _ => {}
         }
-        // Before the next session: a restore that dies has put back what it has put back.
+        // Before the next session, so that a crash keeps finished sessions.
         Ok(workspace.held.save()?)
     }
 }
 
-/// Files of a session here whose contents the store does not have.
+/// Returns the local files of a session with contents that the store does not have.
 fn not_stored(workspace: &Workspace<'_>, local: &LocalCopy<'_>) -> Result<Names, SyncError> {
     let head = workspace.store.head_snapshot()?;
     Ok(match head.manifest(&local.session.id)? {
@@ -295,7 +299,8 @@ fn refuse_running(workspace: &Workspace<'_>, id: &SessionId) -> Result<(), SyncE
     }
 }
 
-/// What is here is stored, and pushed, before it is replaced. What the settings leave out is not; so it is not replaced.
+/// Local text is stored and pushed before it is replaced. Excluded sessions are not
+/// pushed, so they are not replaced.
 fn refuse_what_stays(workspace: &Workspace<'_>, here: &LocalSession) -> Result<(), SyncError> {
     let Some(why) = workspace.filter().local_only_reason(here) else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What both ways of restoring share: the request, the targets, the report.
+//! Types that both ways of restoring share: request, targets, report.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use crate::localize::stored_text::StoredText;
 use crate::report::transfer::{BundleReport, Outcome, RemoteState};
 use crate::session::discover::Discovery;
 use crate::session::files::transcript_path;
-use crate::session::materialise::Journal;
+use crate::session::journal::Journal;
 use crate::store::manifest::Manifest;
 use crate::store::milestone::MilestoneName;
 use crate::store::{SessionState, Steps};
@@ -27,81 +27,82 @@ use crate::workspace::error::SyncError;
 use crate::workspace::lookup::LookupScope;
 use crate::workspace::open::Workspace;
 
-/// What is to be put back.
+/// Target of a restore.
 #[derive(Debug, Clone)]
 pub enum RestoreWhat {
     /// One session, to its state at a time or in a commit.
     Session(SessionId, When),
-    /// Every session that the store had when this was named.
+    /// Every session of a milestone.
     Milestone(MilestoneName),
 }
 
-/// What a restore is asked for.
+/// Input of a restore.
 #[derive(Debug, Clone)]
 pub struct RestoreRequest {
-    /// What is to be put back.
+    /// The target.
     pub what: RestoreWhat,
-    /// As sessions of their own; what is here stays.
+    /// Restore as new sessions; local ones stay.
     pub as_fork: bool,
-    /// Say what would be done, and do nothing.
+    /// Only plan.
     pub dry_run: bool,
 }
 
-/// What a restore did. Every session that was asked for is in exactly one of `sessions`, `skipped` and `unchanged`.
+/// Result of a restore. Every requested session is in exactly one of `sessions`,
+/// `skipped` and `unchanged`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct RestoreReport {
-    /// Sessions that were put back.
+    /// Restored sessions.
     pub sessions: Vec<RestoredSession>,
-    /// Sessions that could not be put back.
+    /// Sessions that could not be restored.
     pub skipped: Vec<SkippedSession>,
-    /// Sessions that are here as they were then.
+    /// Sessions that already have the earlier state.
     pub unchanged: u64,
-    /// Sessions that there was no trace of then. They stay.
+    /// Sessions that did not exist at that time. They stay.
     pub newer: u64,
-    /// Files beside sessions that were put back, or that could not be.
+    /// Extras that were restored or skipped.
     #[serde(rename = "beside")]
     pub extras: Vec<BundleReport>,
-    /// Whether this is a plan: nothing was done.
+    /// True if this is a plan: nothing was done.
     pub dry_run: bool,
-    /// What became of the remote.
+    /// State of the remote.
     pub remote: RemoteState,
 }
 
-/// A session that was put back.
+/// A restored session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RestoredSession {
     /// The session.
     pub session: SessionId,
     /// Portable path of its project.
     pub project: Option<String>,
-    /// Its title, unsanitised.
+    /// Its title, not sanitized.
     pub title: Option<String>,
-    /// The commit in whose state it is.
+    /// The commit with its state.
     pub commit: CommitId,
-    /// When that was made.
+    /// Time of that commit.
     pub time: DateTime<Utc>,
-    /// Lines of its transcript.
+    /// Number of lines of its transcript.
     pub lines: u64,
-    /// Turns of a person in it, where they were counted.
+    /// Number of its turns, if counted.
     pub turns: Option<u64>,
-    /// Lines that the store has and that it does not have any more here.
+    /// Number of newer lines that only the store has now.
     pub lines_fewer: u64,
-    /// The id of the session that it became; none: it was put back in place.
+    /// Id of the fork; `None` if it was restored in place.
     pub fork: Option<SessionId>,
-    /// Where its transcript lies.
+    /// Path of its transcript.
     pub path: PathBuf,
-    /// It was not on this machine.
+    /// True if it was not on this machine.
     pub was_away: bool,
-    /// What was here and had parted from the store before: the session in which that is kept.
+    /// Fork that keeps the diverged local text.
     pub kept_as: Option<SessionId>,
 }
 
-/// A session that could not be put back.
+/// A session that could not be restored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SkippedSession {
     /// The session.
     pub session: SessionId,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
@@ -158,7 +159,7 @@ impl Target {
         }
     }
 
-    /// The newest state that was there at that time.
+    /// Returns the newest state at that time.
     pub(crate) fn at_time(
         workspace: &Workspace<'_>,
         id: SessionId,
@@ -170,7 +171,7 @@ impl Target {
         let Some(earliest) = steps.iter().map(|step| step.commit.time).min() else {
             return Err(LookupScope::Store.no_session(&id).into());
         };
-        // The walk gives the newest first; of equal times the first is the newest.
+        // The walk goes from newest to oldest; of equal times the first is the newest.
         let past = steps
             .into_iter()
             .rev()
@@ -219,12 +220,12 @@ pub(crate) struct Restoring<'a> {
     pub(crate) found: &'a Discovery,
     pub(crate) request: &'a RestoreRequest,
     pub(crate) journal: &'a Journal,
-    /// One session was asked for: what goes wrong with it is what went wrong.
+    /// True if one session was requested: its error is the error of the command.
     pub(crate) alone: bool,
 }
 
 impl Restoring<'_> {
-    /// What `plan` says has to be done to each session; where it says nothing, there is nothing to do.
+    /// Runs `plan` for each session; `None` means unchanged.
     pub(crate) fn plan<S>(
         &self,
         workspace: &Workspace<'_>,
@@ -245,7 +246,7 @@ impl Restoring<'_> {
         Ok(steps)
     }
 
-    /// Where a session that is not here is put.
+    /// Returns the directory for a session that is not here.
     pub(crate) fn directory(
         &self,
         workspace: &Workspace<'_>,
@@ -264,7 +265,7 @@ impl Restoring<'_> {
         })
     }
 
-    /// Of many sessions, one that cannot be put back is named; of one, that is the end.
+    /// Reports an error of one session of many; returns it if only one was requested.
     pub(crate) fn skip(
         &self,
         session: SessionId,
@@ -283,7 +284,8 @@ impl Restoring<'_> {
 }
 
 impl RestoredSession {
-    /// What is said of a session in the state of `target`, which is put into `directory` under the id `session`.
+    /// Creates the report for a session in the state of `target`, restored into
+    /// `directory` under the id `session`.
     pub(crate) fn new(
         workspace: &Workspace<'_>,
         target: &Target,

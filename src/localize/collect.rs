@@ -261,9 +261,11 @@ pub(crate) fn share_segments(
 ) -> Result<(), StoredDataError> {
     for number in 0..full_segments(stored.file, lines) {
         tx.reuse_segment(
-            (stored.snapshot, stored.manifest, stored.name),
-            (session, stored.name),
+            stored.snapshot,
+            stored.manifest,
+            stored.name,
             number,
+            session,
         )?;
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::domain::session_file::SessionFile;
 use crate::localize::error::StoredDataError;
 use crate::localize::stored_text::{LocalText, last_line_end};
-use crate::session::discover::LocalSession;
+use crate::session::LocalSession;
 use crate::session::facts::working_directories;
 
 /// The files of one session on this machine.

@@ -165,7 +165,7 @@ impl Localizer {
             let repo = self.repos().locate_checkout(manifest, true);
             self.clones.use_for(
                 &manifest.session,
-                repo.as_ref().map(|repo| repo.path.as_str()),
+                repo.as_ref().map(|repo| repo.directory.as_str()),
             );
         }
     }
@@ -481,7 +481,7 @@ impl<'a> Reader<'a> {
         {
             self.localizer
                 .clones
-                .use_for(self.session, Some(&repo.path));
+                .use_for(self.session, Some(&repo.directory));
         }
     }
 

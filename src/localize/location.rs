@@ -13,8 +13,8 @@ use crate::localize::error::StoredDataError;
 use crate::localize::localizer::Localizer;
 use crate::localize::stored_text::StoredText;
 use crate::rewrite::{Expander, TextKind};
-use crate::session::discover::projects_dir;
-use crate::session::facts::entered_worktree;
+use crate::session::facts::{WorktreeRecord, last_worktree_record};
+use crate::session::files::projects_dir;
 use crate::store::manifest::Manifest;
 use crate::sys::fs::canonicalize_existing;
 
@@ -44,7 +44,7 @@ impl Localizer {
         let name = name.map(|name| format!(" `{name}`")).unwrap_or_default();
         let goes_on = match repos.missing_checkout(manifest) {
             Some(missing) => {
-                self.clones().use_for(id, Some(&missing.path));
+                self.clones().use_for(id, Some(&missing.directory));
                 format!("ccsync resume {id} goes on in the checkout; or")
             }
             None => "before the client goes on with it,".to_owned(),
@@ -59,10 +59,12 @@ impl Localizer {
 fn is_in_entered_worktree(transcript: &StoredText<'_>) -> Result<bool, StoredDataError> {
     let mut entered = None;
     transcript.walk(0, &mut |piece| {
-        entered = entered_worktree(piece.text).or(entered.take());
+        entered = last_worktree_record(piece.text).or(entered.take());
         Ok(true)
     })?;
-    Ok(entered.flatten().as_deref() == Some(PLACEHOLDER))
+    Ok(entered.is_some_and(
+        |record| matches!(record, WorktreeRecord::Entered(path) if path == PLACEHOLDER),
+    ))
 }
 
 /// The project directory for `manifest` below `claude_dir`.
@@ -150,6 +152,6 @@ pub(crate) fn is_recent(
     now: chrono::DateTime<chrono::Utc>,
     days: u32,
 ) -> bool {
-    let time = last_activity.and_then(crate::session::facts::parse_time);
+    let time = last_activity.and_then(crate::session::time::parse_time);
     time.is_none_or(|time| (now - time).num_days() < i64::from(days))
 }

@@ -1,6 +1,7 @@
-//! The machines that use one store: who they are, what they are called, and forgetting one that is gone.
+//! Lists, renames and forgets the machines of a store.
 //!
-//! Only a machine itself writes its file; another one can only take it away. Its sessions stay: they carry the roots they were written with.
+//! Each machine writes its own file; another one can only remove it. The sessions
+//!//! stay: they carry their placeholders.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,7 @@ use crate::machine::error::MachineError;
 use crate::machine::names::taken_names;
 use crate::machine::set_path::change_here;
 use crate::report::transfer::RemoteState;
-use crate::session::facts::parse_time;
+use crate::session::time::parse_time;
 use crate::store::machine::Machine;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
@@ -35,19 +36,19 @@ const SHORTEST_ID: usize = 4;
 pub struct MachineRow {
     /// Its id.
     pub id: MachineId,
-    /// Its name; unsanitised.
+    /// Its name, not sanitized.
     pub name: String,
     /// Its system.
     pub system: System,
-    /// The version of ccsync that it used last; unsanitised.
+    /// Its last version of ccsync, not sanitized.
     pub ccsync: String,
-    /// When it last pushed.
+    /// Time of its last push.
     pub last_push: Option<DateTime<Utc>>,
-    /// How many sessions it was the last to write.
+    /// Number of sessions that it wrote last.
     pub sessions: u64,
-    /// The sessions whose locks it holds.
+    /// Sessions that it has locked.
     pub locks: Vec<SessionId>,
-    /// It is the one that asks.
+    /// True for this machine.
     pub is_this: bool,
 }
 
@@ -56,27 +57,27 @@ pub struct MachineRow {
 pub struct Machines {
     /// This one first, then the one that pushed last.
     pub machines: Vec<MachineRow>,
-    /// What is wrong with files of machines that cannot be read; unsanitised.
+    /// Errors of unreadable machine files, not sanitized.
     pub unreadable: Vec<String>,
-    /// Why the remote could not be asked: then this is how it was when it last could.
+    /// Reason why the remote was not reached; then the list is as of the last contact.
     pub unreached: Option<String>,
 }
 
-/// A machine that may be forgotten.
+/// A machine that can be forgotten.
 #[derive(Debug, Clone)]
 pub struct Forgotten {
     /// The machine.
     pub machine: MachineRow,
-    /// The locks that it holds.
+    /// Its locks.
     pub locks: Vec<LockView>,
-    /// What became of the remote.
+    /// State of the remote.
     pub remote: RemoteState,
 }
 
-/// All machines that use the store.
+/// Lists all machines of the store.
 ///
 /// # Errors
-/// What concerns the whole command. A remote that cannot be reached is none.
+/// Errors of the whole command. An unreachable remote is no error.
 pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let fetched = fetch_if_reached(&mut workspace, FetchMode::SessionsAndLocks)?;
@@ -94,7 +95,7 @@ pub fn machines(ctx: &Context<'_>) -> Result<Machines, SyncError> {
     })
 }
 
-/// Calls this machine `name`. `machine`, if given, has to be this one.
+/// Renames this machine. `machine`, if given, must be this one.
 ///
 /// # Errors
 /// [`MachineError`], and if `name` cannot be one.
@@ -105,7 +106,7 @@ pub fn rename_machine(
 ) -> Result<RemoteState, SyncError> {
     {
         let mut workspace = Workspace::open(ctx)?;
-        // Without the remote, the names as of the last fetch count.
+        // Offline, the names of the last fetch count.
         fetch_if_reached(&mut workspace, FetchMode::Sessions)?;
         let found = machine
             .map(|machine| named(&workspace, machine))
@@ -123,10 +124,11 @@ pub fn rename_machine(
     change_here(ctx, |config| config.set(Key::Name, name))
 }
 
-/// The machine that is called so, or whose id begins so, with what would go with it.
+/// Finds the machine by name or id prefix, with its locks.
 ///
 /// # Errors
-/// [`MachineError::ThisMachine`], that there is no such machine, and if the remote cannot be reached.
+/// [`MachineError::ThisMachine`], that there is no such machine, and if the remote cannot
+/// be reached.
 pub fn machine_to_forget(ctx: &Context<'_>, machine: &str) -> Result<Forgotten, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     fetch(&mut workspace, FetchMode::SessionsAndLocks)?;
@@ -146,11 +148,12 @@ pub fn machine_to_forget(ctx: &Context<'_>, machine: &str) -> Result<Forgotten, 
     })
 }
 
-/// Forgets a machine, of which [`machine_to_forget`] has told, and gives back its locks. If it is still there, it registers again when it
-/// pushes.
+/// Forgets a machine that [`machine_to_forget`] has found, and releases its locks. If it
+/// is still in use, its next push registers it again.
 ///
 /// # Errors
-/// [`MachineError::Busy`] if it holds a lock that has not expired, unless `force`; then nothing is forgotten.
+/// [`MachineError::Busy`] if it holds a lock that has not expired, unless `force`; then
+/// nothing is forgotten.
 pub fn forget_machine(
     ctx: &Context<'_>,
     asked: Forgotten,
@@ -255,7 +258,7 @@ fn rows(
     Ok(machines.iter().map(row).collect())
 }
 
-/// The locks on the remote that can be read, by machine, as they were fetched last.
+/// Returns the readable locks of the last fetch, by machine.
 fn locks(workspace: &Workspace<'_>) -> Result<BTreeMap<MachineId, Vec<LockView>>, SyncError> {
     let mut held: BTreeMap<MachineId, Vec<LockView>> = BTreeMap::new();
     for lock in fetched_lock_table(workspace)?.locks {

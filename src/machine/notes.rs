@@ -1,4 +1,4 @@
-//! Leaving a note for the other machines: it is committed and pushed. `workspace::received_notes`
+//! Leaves a note for other machines: commits and pushes it. `workspace::received_notes`
 //! reads notes.
 
 use std::collections::BTreeMap;
@@ -16,15 +16,15 @@ use crate::workspace::lookup::machine_error;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::present_machine_names;
 
-/// What became of a note that was left.
+/// Result of leaving a note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LeftNote {
     /// Its id.
     pub id: String,
-    /// For whom it is; none: for all other machines.
+    /// The recipient; `None`: all other machines.
     #[serde(rename = "for")]
     pub for_machine: Option<MachineName>,
-    /// What became of the remote.
+    /// State of the remote.
     pub remote: RemoteState,
 }
 
@@ -39,8 +39,8 @@ pub enum NoteError {
     TooLong(usize),
 }
 
-/// Leaves a note for the machine of this name or id, or for all others, and sends it. A remote that cannot be reached is no error: the next
-/// command sends the note.
+/// Leaves a note for the machine of this name or id, or for all others, and pushes it. An
+/// unreachable remote is no error: the next command pushes the note.
 ///
 /// # Errors
 /// [`NoteError`], and if there is no such machine; what concerns the whole command.
@@ -63,11 +63,10 @@ pub fn leave_note(
         .transpose()?;
     let now = ctx.clock.now();
     let id = NoteId::new(now, fastrand::u32(..));
-    let from = (workspace.machine.id.clone(), workspace.machine.name.clone());
     let note = Note::new(
         id,
         now,
-        from,
+        &workspace.machine,
         addressee.as_ref().map(|machine| machine.id.clone()),
         text.to_owned(),
     );
@@ -75,7 +74,7 @@ pub fn leave_note(
     let mut tx = workspace.store.begin(head.as_ref())?;
     tx.write_note(&note)?;
     if !tx.has_machine(&workspace.machine)? {
-        // The other machines need the name of the author.
+        // The other machines need the author's name.
         tx.write_machine(&workspace.machine)?;
     }
     tx.commit(

@@ -1,6 +1,6 @@
-//! The directories of placeholders: those of this machine, and those that one machine proposes to another.
+//! Sets directories of placeholders, here or as a proposal for another machine.
 //!
-//! Only a machine itself changes its configuration; what others propose is taken over when it pulls.
+//! Only a machine itself changes its configuration; it adopts proposals when it pulls.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,8 @@ use crate::workspace::lookup::machine_error;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::config_path;
 
-/// Gives a placeholder its directory on a machine: this one at once, another one when it pulls next.
+/// Sets the directory of a placeholder on a machine: here at once, elsewhere at its next
+/// pull.
 ///
 /// `machine` is a name, an id, or `this`.
 ///
@@ -64,7 +65,9 @@ fn propose_path(
         Err(StoreError::Malformed { source, .. }) if !matches!(source, ManifestError::Newer(_)) => {
             Default::default()
         }
-        proposed => proposed?.map(|proposed| proposed.paths).unwrap_or_default(),
+        proposed => proposed?
+            .map(|proposed| proposed.placeholders)
+            .unwrap_or_default(),
     };
     proposed.insert(name, path.to_owned());
     let head = workspace.store.head()?;
@@ -73,7 +76,7 @@ fn propose_path(
         &target.id,
         &ProposedPaths {
             format: FORMAT,
-            paths: proposed,
+            placeholders: proposed,
         },
     )?;
     tx.commit(
@@ -92,10 +95,10 @@ fn set_path_here(
     change_here(ctx, |config| config.set_placeholder(name, path, ctx.env))
 }
 
-/// Gives placeholders their directories on this machine.
+/// Sets the directories of placeholders on this machine.
 ///
 /// # Errors
-/// [`SyncError::Config`] for a directory that cannot be a placeholder's; then nothing is changed.
+/// [`SyncError::Config`] for an invalid directory; then nothing is changed.
 pub fn set_paths_here(
     ctx: &Context<'_>,
     paths: Vec<(PlaceholderName, PathBuf)>,
@@ -107,7 +110,7 @@ pub fn set_paths_here(
     })
 }
 
-/// Changes the configuration of this machine, and tells the others of it.
+/// Changes the configuration of this machine and pushes its file.
 pub(crate) fn change_here(
     ctx: &Context<'_>,
     change: impl FnOnce(&mut Config) -> Result<(), ConfigError>,

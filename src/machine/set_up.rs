@@ -1,6 +1,7 @@
-//! Making a directory of settings a machine: an id, a name, a remote, and its file in the store.
+//! Sets this machine up: an id, a name, a remote, and its file in the store.
 //!
-//! Can be run again at any time: what is not given stays as it is, and what the former remote held is carried into a new one.
+//! Can be repeated at any time: omitted values stay, and sessions of the former remote
+//!//! move to a new one.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,10 +25,10 @@ use crate::workspace::paths::config_path;
 use crate::workspace::paths::{embedded_remote_path, remote_url, store_path};
 use crate::workspace::setup_error::SetupError;
 
-/// How often a name gives way to others that came at the same moment.
+/// Attempts to find a free name while other machines register.
 const ROUNDS: u32 = 5;
 
-/// What a set-up is asked for; what is not given stays as it is or takes its default.
+/// Input of a set-up; omitted values stay or take their default.
 #[derive(Debug, Clone, Default)]
 pub struct SetUp {
     /// The remote; without one, a bare repository under the data directory.
@@ -36,45 +37,46 @@ pub struct SetUp {
     pub name: Option<String>,
     /// Directories on this machine that get a placeholder.
     pub placeholders: Vec<(PlaceholderName, PathBuf)>,
-    /// Takes over the placeholders of other machines whose directories are found here.
+    /// Adopt placeholders of other machines if their directories exist here.
     pub adopt: bool,
-    /// Makes a machine of its own of one that was copied.
+    /// Give a copied configuration a new machine id.
     pub new_id: bool,
 }
 
-/// What a set-up did.
+/// Result of a set-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetUpReport {
     /// This machine's name.
     pub machine_name: String,
-    /// The name that it would have, if no other machine had it.
+    /// The wanted name, if another machine has it.
     pub wished_name: Option<String>,
     /// The remote, without secrets.
     pub remote_display: String,
-    /// The remote is the bare repository under the data directory.
+    /// True if the remote is the bare repository in the data directory.
     pub embedded: bool,
-    /// There was no configuration before.
+    /// True if there was no configuration before.
     pub first_time: bool,
-    /// Its sessions went to another remote before.
+    /// True if it had another remote before.
     pub moved: bool,
-    /// Names of the other machines, unsanitised.
+    /// Names of the other machines, not sanitized.
     pub other_machines: Vec<String>,
-    /// Sessions that the remote did not have and this machine's store brought along.
+    /// Number of sessions that this machine's store added to the remote.
     pub carried: u64,
-    /// Placeholder and directory of each root.
+    /// Name and directory of each placeholder.
     pub placeholders: Vec<(String, String)>,
-    /// Placeholders of other machines that were taken over.
+    /// Adopted placeholders of other machines.
     pub learnt: Vec<ForeignPlaceholder>,
-    /// Placeholders of other machines that have no directory here.
+    /// Placeholders of other machines without a directory here.
     pub unmapped: Vec<ForeignPlaceholder>,
-    /// What became of the remote.
+    /// State of the remote.
     pub remote: RemoteState,
 }
 
-/// Sets this machine up, or changes how it is set up.
+/// Sets this machine up, or changes its set-up.
 ///
 /// # Errors
-/// If the remote cannot be reached or holds a store of a newer format; then nothing is changed.
+/// The remote cannot be reached or has a newer format; then nothing is
+/// # Errors/// changed.
 pub fn set_up(
     env: &Env,
     clock: &dyn Clock,
@@ -110,21 +112,21 @@ pub fn set_up(
     })
 }
 
-/// How a machine comes to its remote.
+/// Change of the remote.
 struct Joining {
-    /// Its name was asked for.
+    /// True if the name was given.
     is_named: bool,
     adopt: bool,
     new_id: bool,
 }
 
-/// What came of it.
+/// Result of joining a remote.
 struct Joined {
-    /// It had another remote.
+    /// True if it had another remote.
     moved: bool,
     carried: u64,
     learnt: Vec<ForeignPlaceholder>,
-    /// Its name gives way where another machine has it.
+    /// True if the name may change if another machine has it.
     tell_apart: bool,
 }
 
@@ -146,7 +148,7 @@ fn join(
     }
     let sessions_before = workspace.store.head_snapshot()?.sessions()?;
     if let Err(e) = fetch(&mut workspace, FetchMode::Sessions) {
-        // The former remote stays the remote.
+        // The former remote stays.
         workspace.store.set_remote_head(before.as_ref())?;
         return Err(e);
     }
@@ -156,7 +158,7 @@ fn join(
     let there = workspace
         .store
         .snapshot(workspace.store.remote_head()?.as_ref())?;
-    // A machine that the store knows has its name there; only a newcomer gives way.
+    // A known machine keeps its name; only a new one changes it.
     let is_known = there.machine(&config.machine.id).ok().flatten().is_some();
     let learnt = if how.adopt {
         adopt(&workspace, config)?
@@ -178,13 +180,13 @@ fn join(
     })
 }
 
-/// Gives the placeholders of other machines the directories that are found here.
+/// Sets placeholders of other machines to existing directories here.
 fn adopt(
     workspace: &Workspace<'_>,
     config: &mut Config,
 ) -> Result<Vec<ForeignPlaceholder>, SyncError> {
     let mut learnt = foreign_placeholders(workspace, &config.placeholder_set(workspace.ctx.env)?)?;
-    // What cannot be a placeholder here stays unmapped.
+    // An invalid directory stays unmapped.
     learnt.retain(|placeholder| {
         let here = placeholder.here.as_deref().and_then(Path::to_str);
         here.is_some_and(|here| {
@@ -196,8 +198,8 @@ fn adopt(
     Ok(learnt)
 }
 
-/// Commits this machine's file and sends it. That another machine registered under the same name at the same moment shows only then: the
-/// one that was second gives way.
+/// Commits and pushes this machine's file. Only then a machine with the same name shows
+/// that registered at the same time; the second one changes its name.
 fn enter(
     ctx: &Context<'_>,
     mut config: Config,
@@ -226,7 +228,7 @@ fn unused_name(workspace: &Workspace<'_>) -> Result<String, SyncError> {
     Ok(free_name(&me.name, &taken_names(&workspace.store, &me.id)?))
 }
 
-/// Sets this machine up with nothing given: its first command does that.
+/// Sets this machine up with defaults, as its first command does.
 ///
 /// # Errors
 /// As for [`set_up`]; [`SetupError::ConfigLost`] if this is not the first command.
@@ -282,7 +284,7 @@ fn new_id() -> MachineId {
     id.parse().expect("a UUID without dashes is a machine id")
 }
 
-/// How this machine is set up now; what was done for it is the caller's to say.
+/// Returns the current set-up; the caller adds what changed.
 fn report(workspace: &Workspace<'_>, remote: RemoteState) -> Result<SetUpReport, SyncError> {
     let settings = &workspace.ctx.settings;
     let machines = workspace.store.head_snapshot()?.machines()?;
@@ -302,7 +304,7 @@ fn report(workspace: &Workspace<'_>, remote: RemoteState) -> Result<SetUpReport,
             .placeholders
             .placeholders
             .iter()
-            .map(|root| (root.name.to_string(), root.path.clone()))
+            .map(|root| (root.name.to_string(), root.directory.clone()))
             .collect(),
         learnt: Vec::new(),
         unmapped: foreign_placeholders(workspace, &settings.placeholders)?,

@@ -38,7 +38,7 @@ pub fn expand_path(portable: &PortablePath, target: &Placeholders) -> Option<Str
     let tail = &text[placeholder.end..];
     let fits = tail.is_empty() || tail.starts_with('/');
     let is_native = !(target.system.is_windows() && tail.contains('\\'));
-    let native = || format!("{}{}", root.path, native_tail(target.system, tail));
+    let native = || format!("{}{}", root.directory, native_tail(target.system, tail));
     (fits && is_native && stays_below(target.system, tail)).then(native)
 }
 
@@ -60,7 +60,7 @@ pub(super) fn under_placeholder<'r>(
 ) -> Option<UnderPlaceholder<'r>> {
     let of_root = |root: &'r Placeholder| {
         [
-            (Some(&root.path), root, false),
+            (Some(&root.directory), root, false),
             (root.resolved.as_ref(), root, true),
         ]
     };
@@ -149,7 +149,7 @@ fn is_absolute(system: System, path: &str) -> bool {
 
 /// Returns the path from which the client makes directory names: it resolves symbolic links.
 pub(super) fn client_path(root: &Placeholder) -> &str {
-    root.resolved.as_deref().unwrap_or(&root.path)
+    root.resolved.as_deref().unwrap_or(&root.directory)
 }
 
 #[cfg(test)]

@@ -182,7 +182,7 @@ impl Tag {
         if self.resolved {
             root.resolved.as_deref()
         } else {
-            Some(&root.path)
+            Some(&root.directory)
         }
     }
 }

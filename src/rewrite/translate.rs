@@ -102,8 +102,8 @@ impl Translation {
 fn path_for(tag: Tag, there: &Placeholder) -> &str {
     match tag.style {
         Style::ClientDir => client_path(there),
-        _ if tag.resolved => there.resolved.as_deref().unwrap_or(&there.path),
-        _ => &there.path,
+        _ if tag.resolved => there.resolved.as_deref().unwrap_or(&there.directory),
+        _ => &there.directory,
     }
 }
 

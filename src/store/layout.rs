@@ -38,7 +38,10 @@ pub(super) const MILESTONES: &str = "milestones";
 pub(super) const MEMORY: &str = "memory";
 
 /// Name of the description of a bundle.
-const BUNDLE_FILE: &str = "shelf.json";
+const BUNDLE_FILE: &str = "bundle.json";
+
+/// Name of the description of a bundle in format 1.
+const FORMER_BUNDLE_FILE: &str = "shelf.json";
 
 /// Directory of the files of a bundle.
 const BUNDLE_FILES: &str = "files";
@@ -61,6 +64,11 @@ pub(super) fn bundle(id: &BundleId) -> String {
     format!("{id}/{BUNDLE_FILE}")
 }
 
+/// Returns the path of the description of a bundle in format 1.
+pub(super) fn former_bundle(id: &BundleId) -> String {
+    format!("{id}/{FORMER_BUNDLE_FILE}")
+}
+
 /// Returns the path of a file of a bundle.
 pub(super) fn extra(id: &BundleId, name: &RelativeName) -> String {
     format!("{id}/{BUNDLE_FILES}/{name}")
@@ -74,7 +82,8 @@ pub(super) fn is_in_bundle(path: &str) -> bool {
         [user, file, ..] => ((*user).to_owned(), *file),
         _ => return false,
     };
-    BundleId::try_from(bundle).is_ok() && matches!(file, BUNDLE_FILE | BUNDLE_FILES)
+    BundleId::try_from(bundle).is_ok()
+        && matches!(file, BUNDLE_FILE | FORMER_BUNDLE_FILE | BUNDLE_FILES)
 }
 
 /// Returns the path of a machine's file.
@@ -84,6 +93,11 @@ pub(super) fn machine(id: &MachineId) -> String {
 
 /// Returns the path of the file in which other machines propose paths to a machine.
 pub(super) fn proposed_paths(id: &MachineId) -> String {
+    format!("{MACHINES}/{id}.placeholders.json")
+}
+
+/// Returns the path of that file in format 1.
+pub(super) fn former_proposed_paths(id: &MachineId) -> String {
     format!("{MACHINES}/{id}.paths.json")
 }
 
@@ -135,9 +149,9 @@ pub(super) fn session_of(path: &str) -> Option<SessionId> {
     (top == SESSIONS && id.shard() == shard).then_some(id)
 }
 
-/// Returns true if `path` is a file of this program that belongs to no session.
-pub(super) fn is_own_file(path: &str) -> bool {
-    path == FORMAT_FILE || path.split_once('/').is_some_and(|(top, _)| top == MACHINES)
+/// Returns true if `path` is a file about a machine.
+pub(super) fn is_machine_file(path: &str) -> bool {
+    path.split_once('/').is_some_and(|(top, _)| top == MACHINES)
 }
 
 /// Returns true if `path` may be written to the working tree: relative and not in `.git`.

@@ -35,5 +35,5 @@ pub use object_check::{DamagedObject, ObjectCheck};
 pub use repository::{MAX_LOOSE_OBJECTS, MAX_PACKS, Store};
 pub use snapshot::{SessionState, Snapshot};
 pub use stale::{remove_stale_files, remove_stale_locks, remove_stale_locks_of_remote};
-pub use transaction::Transaction;
+pub use transaction::{RenamedMilestone, Transaction};
 pub use worktree::checkout::{Checkout, SessionFiles};

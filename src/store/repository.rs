@@ -10,7 +10,7 @@ use git2::ErrorCode;
 use super::error::StoreError;
 use super::layout::{HEAD_REF, REMOTE_REF};
 use super::objects::name::{commit_id, oid};
-use super::objects::reader::{Objects, Reader};
+use super::objects::reader::{ObjectReader, Objects};
 use super::stale::retry_while_locked;
 use crate::domain::id::CommitId;
 use crate::sys::fail_point::fail_point;
@@ -24,12 +24,12 @@ pub const MAX_LOOSE_OBJECTS: usize = 2000;
 /// The local git repository that holds all sessions.
 pub struct Store {
     pub(super) repo: git2::Repository,
-    reader: Reader,
+    reader: ObjectReader,
 }
 
 impl Store {
     pub(super) fn new(repo: git2::Repository) -> Self {
-        let reader = Reader::new(repo.path());
+        let reader = ObjectReader::new(repo.path());
         Self { repo, reader }
     }
 

@@ -31,6 +31,10 @@ pub struct Env {
     pub program: Option<PathBuf>,
     /// The directories of the PATH, in order.
     pub search_path: Vec<PathBuf>,
+    /// Name or path of the user's login shell, if the system tells.
+    pub shell: Option<PathBuf>,
+    /// Directory in which programs look for data files of the user's.
+    pub data_home: PathBuf,
     /// The directories in which this program keeps its files.
     pub dirs: Dirs,
     /// Standard input is a terminal, so that the user can answer.
@@ -128,6 +132,8 @@ impl Env {
         };
         Ok(Self {
             dirs: Dirs::from_variables(get, &home)?,
+            shell: get("SHELL").map(PathBuf::from),
+            data_home: data_home(get, &home),
             home,
             system: System::current(),
             host_name: String::new(),
@@ -208,6 +214,18 @@ impl Dirs {
             },
             None => Self::below(&home.join(".ccsync")),
         }
+    }
+}
+
+/// Returns `$XDG_DATA_HOME`, or the default of the system.
+fn data_home(get: &dyn Fn(&str) -> Option<OsString>, home: &Path) -> PathBuf {
+    let given = get("XDG_DATA_HOME").map(PathBuf::from);
+    let windows = || directories::BaseDirs::new().map(|dirs| dirs.data_dir().to_owned());
+    let standard = || home.join(".local").join("share");
+    match given.filter(|path| path.is_absolute()) {
+        Some(given) => given,
+        None if cfg!(windows) => windows().unwrap_or_else(standard),
+        None => standard(),
     }
 }
 

@@ -1,28 +1,30 @@
-//! Why a git command failed, as far as its words tell.
+//! Classifies a failed git command by its messages.
 //!
-//! The words decide only what a person is told and whether trying again is worth the wait; whether something *was done*
-//! is decided by exit status and output for programs alone. `LC_MESSAGES=C` keeps git's own words stable; ssh, curl and
-//! servers are matched by phrases that have not changed for years. Pure.
+//! The messages decide only the error shown and whether to retry. Success is decided
+//!//! by exit status and porcelain output alone. `LC_MESSAGES=C` keeps git's messages
+//!//! stable; ssh, curl and servers are matched by phrases that have not changed for
+//!//! years. Pure.
 
 use crate::sys::failure::is_of_file_system;
 
-/// What kind of failure it looks like.
+/// Kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// Credentials, keys or rights; or a host whose key is not known.
+    /// Credentials, keys or permissions, or an unknown host key.
     Denied,
-    /// There is no repository at the address, or none that the user may see.
+    /// Repository not found or access denied.
     NoRepository,
-    /// The server has a rule against what was sent.
+    /// A rule of the server forbids the push.
     Rejected,
-    /// The network or the server failed; it may work in a moment.
+    /// The network or the server failed; a retry may work.
     Transient,
-    /// Nothing known.
+    /// Unknown.
     Unknown,
 }
 
-/// Looks for known phrases. The order matters: a refused login also ends with "the remote end hung up", and a server
-/// that is down also leaves "could not read from remote repository".
+/// Searches for known phrases. The order matters: a refused login also ends with "the
+/// remote end hung up", and a server that is down also leaves "could not read from remote
+/// repository".
 pub(super) fn cause(stderr: &str) -> Cause {
     let text = stderr.to_lowercase();
     let any = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
@@ -41,7 +43,7 @@ pub(super) fn cause(stderr: &str) -> Cause {
     }
 }
 
-/// The line that tells which rule of the server it was, if the words are known.
+/// Returns the line that names the server's rule, if the phrase is known.
 pub(super) fn rejecting_line(said: &str) -> Option<&str> {
     said.lines().find(|line| {
         let line = line.to_lowercase();
@@ -63,11 +65,12 @@ pub(super) fn is_store_damage(said: &str) -> bool {
             .any(|line| STORE_DAMAGE.iter().any(|phrase| line.contains(phrase)))
 }
 
-/// Whether a remote's reason for refusing one reference only says that somebody else was changing it at that moment.
+/// Returns true if a remote's reason for refusing one reference only says that somebody
+/// else was changing it at that moment.
 pub(super) fn is_contention(reason: &str, stderr: &str) -> bool {
     let text = format!("{reason}\n{stderr}").to_lowercase();
-    // "File exists" is receive-pack meeting the lock file of another push; a branch that a fetch did not find and the list names has just
-    // been made.
+    // "File exists" is the lock file of another push in receive-pack. A branch that the
+    // list names but the fetch did not find was just created.
     let phrases = [
         "fetch first",
         "incorrect old value",

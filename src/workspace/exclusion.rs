@@ -229,7 +229,7 @@ fn spellings(pattern: &ProjectPattern, placeholders: &Placeholders) -> Vec<Strin
         && let Some(placeholder) = placeholders.get(name)
     {
         let resolved = placeholder.resolved.as_deref();
-        let paths = std::iter::once(placeholder.path.as_str()).chain(resolved);
+        let paths = std::iter::once(placeholder.directory.as_str()).chain(resolved);
         spellings.extend(paths.map(|path| format!("{}{below}", escape(path))));
     }
     if pattern.subject() == Subject::Directory {

@@ -19,7 +19,7 @@ use crate::domain::session_file::SessionFile;
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::localizer::Localizer;
 use crate::rewrite::{collapse_path, expand_path};
-use crate::session::discover::LocalSession;
+use crate::session::LocalSession;
 use crate::session::facts::Facts;
 use crate::store::Store;
 use crate::store::manifest::Manifest;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::session_file::SessionFile;
 use crate::report::transfer::SessionReport;
-use crate::session::discover::LocalSession;
+use crate::session::LocalSession;
 use crate::store::SessionState;
 use crate::store::manifest::Manifest;
 use crate::store::{Store, StoreError};

@@ -8,7 +8,8 @@ use crate::checkouts::current_placeholders::CurrentPlaceholders;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::localize::localizer::Localizer;
-use crate::session::discover::{Discovery, LocalSession, discover};
+use crate::session::LocalSession;
+use crate::session::discover::{Discovery, discover};
 use crate::store::SessionState;
 use crate::store::machine::Machine;
 use crate::store::manifest::PlaceholdersKey;
@@ -273,7 +274,12 @@ fn this_machines_views(
         .into_iter()
         .filter(|other| other.id != machine.id)
         .map(|other| other.placeholders);
-    let other_roots = machine.former.iter().cloned().chain(others).collect();
+    let other_roots = machine
+        .former_placeholders
+        .iter()
+        .cloned()
+        .chain(others)
+        .collect();
     let clones = Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock);
     let localizer = Localizer::new(
         machine.id.clone(),

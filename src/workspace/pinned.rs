@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
-use crate::session::discover::{Discovery, LocalSession};
+use crate::session::LocalSession;
+use crate::session::discover::Discovery;
 use crate::store::SessionState;
 use crate::store::{Snapshot, StoreError};
 use crate::sys::fs::{FileStamp, PathError};

@@ -27,7 +27,7 @@ pub(crate) fn adopt_proposed_paths(
     let Some(mut config) = Config::load(&config_path(env))? else {
         return Ok(None);
     };
-    for (name, path) in proposed.paths {
+    for (name, path) in proposed.placeholders {
         // What is no directory's path here was proposed in error; the rest still counts.
         let _ = config.set_placeholder(name, &path, env);
     }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::checkouts::clones::Clones;
-use crate::domain::found::SessionName;
+use crate::domain::hit::SessionName;
 use crate::domain::id::MachineId;
 use crate::localize::localizer::Localizer;
-use crate::session::facts::parse_time;
+use crate::session::time::parse_time;
 use crate::store::machine::Machine;
 use crate::store::manifest::Manifest;
 use crate::store::{Snapshot, Store};

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::session::files::written_directories;
+use crate::session::files::session_directories;
 use crate::store;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::remove_file_if_exists;
@@ -46,7 +46,7 @@ pub(crate) fn recover(
     }
     fail_point("before stale files are removed");
     remove_stale_files(&dirs.state, || ());
-    written_directories(&ctx.env.claude_dir).for_each(|place| remove_stale_files(&place, || ()));
+    session_directories(&ctx.env.claude_dir).for_each(|place| remove_stale_files(&place, || ()));
     StagingDir::remove_stale(&dirs.state, ctx.clock.now());
     remove_stale_files(&dirs.config, || ctx.clock.sleep(CONFIG_WRITE));
     if let Kind::Local(remote) = remote_url(ctx.env, ctx.settings.remote.as_deref())?.kind() {

@@ -24,6 +24,8 @@ pub(crate) fn environment(home: &Path, dirs: Dirs) -> Env {
         claude_dir: home.join(".claude"),
         program: None,
         search_path: Vec::new(),
+        shell: None,
+        data_home: home.join(".local/share"),
         dirs,
         stdin_is_terminal: false,
         stdout_is_terminal: false,

@@ -1,4 +1,4 @@
-//! What a search is asked for, and what it reads.
+//! The input and the result of a search.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -10,44 +10,45 @@ use crate::store::{Checkout, Snapshot, Store};
 use crate::sys::parallel::{cores, in_order};
 use crate::workspace::context::Context;
 
-/// What to search for, and where.
+/// Input of a search.
 #[derive(Debug, Clone, Default)]
 pub struct SearchRequest {
     /// The text, or a regular expression.
     pub text: String,
-    /// Which of them it is.
+    /// True if it is a regular expression.
     pub regex: bool,
-    /// Whether upper and lower case are one.
+    /// Case sensitivity.
     pub case: Case,
-    /// Only sessions whose project contains this: a portable path, one of this machine, or with `~` for the home directory.
+    /// Only sessions whose project contains this: a portable path, one of this machine,
+    /// or with `~` for the home directory.
     pub project: Option<String>,
     /// Only sessions in which the machine of this name or id wrote.
     pub from: Option<String>,
-    /// How many hits of each session are given; a hundred more are counted.
+    /// Maximum hits returned per session; a hundred more are counted.
     pub hits: usize,
 }
 
-/// How a search went.
+/// Result of a search.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SearchReport {
     /// Sessions searched.
     pub sessions: u64,
     /// Sessions with hits.
     pub found: u64,
-    /// What could not be read, or not all of it.
+    /// Sessions that could not be read completely.
     pub unreadable: Vec<Unreadable>,
 }
 
 /// A session that could not be searched, or not all of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
-    /// Which.
+    /// The session.
     pub session: SessionId,
-    /// Why; unsanitised.
+    /// The reason, not sanitized.
     pub reason: String,
 }
 
-/// What everything is read from.
+/// Everything a search reads from.
 pub(crate) struct Base<'a> {
     pub(crate) ctx: &'a Context<'a>,
     pub(crate) snapshot: Option<&'a Snapshot<'a>>,
@@ -62,7 +63,8 @@ pub(crate) struct At {
     pub(crate) checkout: Checkout,
 }
 
-/// Does `step` for each item, each thread with a handle of its own on the store; the results go to `take` in order.
+/// Runs `step` for each item on all cores, each thread with its own handle of the store;
+/// passes the results to `take` in order.
 pub(crate) fn on_all_cores<'i, T: Sync, R: Send>(
     at: Option<&At>,
     items: &'i [T],
@@ -73,7 +75,7 @@ pub(crate) fn on_all_cores<'i, T: Sync, R: Send>(
         items,
         cores(),
         |queue| {
-            // Without a handle, what needs one is named as unreadable.
+            // Without a handle, stored sessions are reported as unreadable.
             let store = at.and_then(|at| Store::open_without_repair(&at.store).ok());
             let snapshot = store
                 .as_ref()

@@ -1,8 +1,9 @@
-//! Finding what was said, in all machines' sessions, straight from the store.
+//! Searches the messages of all machines' sessions, directly in the store.
 //!
-//! Owns what counts as said (`session::said` reads it from a record), the order of the results, and the bounds. Takes no lock and changes nothing.
+//! Owns the order of the results and the bounds. Takes no lock and changes nothing.
 //!
-//! * [`pattern`]: what is searched for, also as it stands in the store: [`parts`], [`written`], [`fragment`], [`sketch`]
+//! * [`pattern`]: what is searched for, also as it stands in the store: [`parts`],
+//!   [`written`], [`fragment`], [`sketch`]
 //! * [`targets`]: which sessions, the newest first
 //! * [`scan`]: one session; [`hits`]: one text
 
@@ -14,7 +15,7 @@ use crate::browse::search::scan::Scan;
 use crate::browse::search::targets::{Place, Target, Targets};
 use crate::browse::search::written::Written;
 use crate::domain::error::error_chain;
-use crate::domain::found::SessionHits;
+use crate::domain::hit::SessionHits;
 use crate::localize::localizer::Localizer;
 use crate::rewrite::every_path_form;
 use crate::store::{Checkout, Snapshot};
@@ -28,11 +29,13 @@ use crate::browse::search::request::{
     At, Base, SearchReport, SearchRequest, Unreadable, on_all_cores,
 };
 
-/// Searches the sessions of the store, and those that only this machine has, the newest first. What is found in a session goes to `take` as
-/// soon as every newer one is searched, until it returns `false`.
+/// Searches the sessions of the store and of this machine, the newest first. Passes the
+/// hits of a session to `take` once every newer session is searched, until it returns
+/// `false`.
 ///
 /// # Errors
-/// [`PatternError`](crate::browse::search::pattern::PatternError), that there is no such machine; what concerns the whole command.
+/// [`PatternError`](crate::browse::search::pattern::PatternError), that there is no such
+/// machine; what concerns the whole command.
 pub fn search(
     ctx: &Context<'_>,
     request: &SearchRequest,
@@ -96,14 +99,14 @@ pub fn search(
             let Found {
                 hits,
                 more,
-                more_still,
+                truncated,
                 ..
             } = found;
             take(SessionHits {
                 name: target.name.clone(),
                 hits,
                 more,
-                more_still,
+                truncated,
             }) && !interrupted()
         },
     );
@@ -138,8 +141,8 @@ impl Scan<'_> {
     }
 }
 
-/// Everything that may be read where the store has a placeholder: paths of this machine's roots and of the clones that it reads sessions with; for
-/// roots that it lacks, paths of others.
+/// Returns all text that a placeholder may stand for: directories of this machine and of
+/// its clones, and for placeholders missing here those of other machines.
 pub(crate) fn written_for_placeholders(localizer: &Localizer, targets: &[Target]) -> Written {
     let manifests = || {
         targets.iter().filter_map(|target| match &target.place {

@@ -1,4 +1,4 @@
-//! One check of the doctor, and what all checks work with.
+//! The result of one check, and the context of all checks.
 
 use std::time::Duration;
 
@@ -12,39 +12,39 @@ use crate::transport::url::RemoteUrl;
 use crate::workspace::error::SyncError;
 use crate::workspace::paths::remote_url;
 
-/// Longer than this, no program is waited for that says nothing.
+/// Time limit for a program without output.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How something stands.
+/// Status of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckStatus {
-    /// As it should be.
+    /// Works.
     Ok,
-    /// It works, or will, but somebody should look at it.
+    /// Works, but needs attention.
     Warning,
-    /// Something does not work.
+    /// Does not work.
     Error,
 }
 
-/// What was looked at, and what came of it.
+/// Result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was looked at. The same word at every run.
+    /// Name of the check, the same in every run.
     pub name: &'static str,
-    /// How it stands.
+    /// Status.
     pub verdict: CheckStatus,
-    /// What was found, unsanitised.
+    /// The finding, not sanitized.
     pub words: String,
-    /// What mends it: a command, or else what a person has to do. Unsanitised.
+    /// The fix: a command, or else an instruction. Not sanitized.
     pub mend: Option<String>,
 }
 
-/// This machine, as far as it can be known.
+/// Everything that checks work with.
 pub(crate) struct DoctorContext<'a> {
     pub(crate) env: &'a Env,
     pub(crate) clock: &'a dyn Clock,
-    /// `Ok(None)`: it was never set up.
+    /// `Ok(None)`: the machine was never set up.
     pub(crate) settings: Result<Option<Settings>, ConfigError>,
 }
 
@@ -90,7 +90,7 @@ impl DoctorContext<'_> {
         self.settings.as_ref().ok()?.as_ref()
     }
 
-    /// The remote that a command would use; `None` if that cannot be told.
+    /// Returns the remote that a command would use; `None` if it is unknown.
     pub(crate) fn remote(&self) -> Option<Result<RemoteUrl, SyncError>> {
         let settings = self.set_up()?;
         Some(remote_url(self.env, settings.remote.as_deref()))

@@ -1,4 +1,4 @@
-//! The programs that are used: git, GitHub's, and the client.
+//! Checks the programs in use: git, gh and Claude Code.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const CLIENT: &str = "client";
 
 const INSTALL_GIT: &str = "install git 2.34 or later: https://git-scm.com/downloads";
 
-/// The versions of the client that this program was tried with.
+/// Versions of the client that ccsync was tested with.
 const OLDEST_CLIENT: [u32; 3] = [1, 0, 109];
 const NEWEST_CLIENT: [u32; 3] = [2, 1, 329];
 
@@ -41,7 +41,7 @@ fn git(patient: &DoctorContext<'_>) -> Check {
     }
 }
 
-/// GitHub's program is a help, never a need.
+/// `gh` is optional.
 fn gh(patient: &DoctorContext<'_>) -> Check {
     let remote = patient.remote().and_then(Result::ok);
     let host = remote
@@ -63,7 +63,7 @@ fn gh(patient: &DoctorContext<'_>) -> Check {
 }
 
 fn client(patient: &DoctorContext<'_>) -> Check {
-    // It starts a whole runtime before it says anything.
+    // It starts a whole runtime before it prints anything.
     const SLOW: Duration = Duration::from_secs(30);
     const TRY: &str = "install Claude Code, so that this works: claude --version";
     let asked = Program::new(&patient.env.client)

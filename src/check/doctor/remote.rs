@@ -1,4 +1,4 @@
-//! The remote: whether it can be reached, whether it takes the branches of locks, whether anybody may read it.
+//! Checks the remote: access, lock branches, visibility.
 
 use std::collections::BTreeMap;
 
@@ -66,7 +66,8 @@ pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
     checks
 }
 
-/// Whether others may read the repository, as far as the user's `gh` can tell. Where it has no account, nothing is asked.
+/// Checks with the user's `gh` that the repository is private. Skipped without an
+/// account.
 fn visibility(url: &RemoteUrl) -> Option<Check> {
     let Some(Repository {
         host,
@@ -79,7 +80,8 @@ fn visibility(url: &RemoteUrl) -> Option<Check> {
         return crate::check::doctor::check::is_on_github(url)
             .then(|| Check::ok(VISIBILITY, unknown));
     };
-    // Not `gh repo edit`: newer versions refuse it without an option that older ones (2.23) do not have.
+    // Not `gh repo edit`: newer versions refuse it without an option that older ones
+    // (2.23) do not have.
     let mend =
         format!("gh api --hostname {host} --method PATCH repos/{name} -f visibility=private");
     Some(match visibility {
@@ -128,7 +130,7 @@ fn reached(
 
 fn unreached(url: &RemoteUrl, error: &RemoteError) -> Check {
     let words = in_one_line(error);
-    // The address without secrets; of a directory, git is not asked through a shell.
+    // The address without secrets; a directory needs no shell.
     let ask = format!("git ls-remote {url}");
     match error {
         RemoteError::Unreachable {
@@ -156,7 +158,7 @@ fn not_tried() -> Check {
     }
 }
 
-/// Makes a branch like that of a lock, and removes it.
+/// Creates a branch like that of a lock, and removes it.
 fn lock_branches(patient: &DoctorContext<'_>, store: &Store, git: &GitCli) -> Check {
     const ALLOW: &str =
         "allow it on the remote: to create, move and delete branches below ccsync/lock/";
@@ -198,7 +200,7 @@ fn refusal(outcome: Result<PushOutcome, RemoteError>) -> Option<String> {
     }
 }
 
-/// A lock that says the truth, should it be left behind: it expires like any other.
+/// A valid lock record: if it is left behind, it expires like any other.
 fn throwaway(
     patient: &DoctorContext<'_>,
     store: &Store,

@@ -1,8 +1,9 @@
-//! Looking at everything that this program needs, one thing at a time, each with what mends it.
+//! Runs all checks, each with its fix.
 //!
-//! Owns the checks and the order in which they are told. Every check stands alone: it must run when others cannot, without a configuration
-//! or with one that cannot be read, while another ccsync is at work, and offline. Nothing is changed but a branch that is made on the remote
-//! and removed again, to see whether locks are allowed; what has to be written for that is in a temporary directory. Nothing waits for long.
+//! Owns the list of checks and their order. Every check is independent: it runs
+//!//! without a configuration, with an unreadable one, while another ccsync works, and
+//!//! offline. Changes nothing, except that it creates and removes a branch on the remote
+//!//! to test locks. Nothing waits for long.
 
 use crate::check::doctor::{local, programs, remote, store};
 
@@ -12,7 +13,7 @@ use crate::sys::env::Env;
 
 use crate::check::doctor::check::{Check, DoctorContext};
 
-/// Looks at everything.
+/// Runs all checks.
 pub fn doctor(env: &Env, clock: &dyn Clock) -> Vec<Check> {
     let config = Config::load(&crate::workspace::paths::config_path(env));
     let settings = config.and_then(|config| {
@@ -25,7 +26,7 @@ pub fn doctor(env: &Env, clock: &dyn Clock) -> Vec<Check> {
         clock,
         settings,
     };
-    // What waits for others goes on while this machine is looked at.
+    // Slow checks run beside the local ones.
     std::thread::scope(|scope| {
         let programs = scope.spawn(|| programs::checks(&patient));
         let remote = scope.spawn(|| remote::checks(&patient));

@@ -1,4 +1,4 @@
-//! The store, and what follows from it: whether clocks agree, which placeholders are missing here, which locks were left behind.
+//! Checks the store: damage, clocks, missing placeholders, stale locks.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::domain::path::PortablePath;
 use crate::domain::placeholder::PlaceholderName;
 use crate::lock::claim::load_all;
 use crate::lock::record::{ALLOWED_SKEW, LockRecord};
-use crate::session::facts::parse_time;
+use crate::session::time::parse_time;
 use crate::store::{Store, StoreError};
 use crate::sys::set_aside::move_aside_command;
 use crate::workspace::paths::{claims_path, store_path};
@@ -22,10 +22,10 @@ const CLOCK: &str = "clock";
 const PLACEHOLDERS: &str = "placeholders";
 const LEFT: &str = "own locks";
 
-/// How many commits are looked at for times that have not come yet.
+/// Number of commits checked for times in the future.
 const NEWEST: usize = 200;
 
-/// How many missing placeholders are named one by one.
+/// Maximum number of missing placeholders named individually.
 const MOST_NAMED: usize = 8;
 
 pub(crate) fn checks(patient: &DoctorContext<'_>) -> Vec<Check> {
@@ -69,7 +69,7 @@ fn damaged(patient: &DoctorContext<'_>, error: &StoreError) -> Check {
     }
 }
 
-/// What can be seen without reading every object: references, the newest trees, every machine, every session's manifest.
+/// Reads references, the newest trees, all machines and manifests, but not every object.
 fn integrity(store: &Store) -> Result<Check, StoreError> {
     let snapshot = store.head_snapshot()?;
     let sessions = snapshot.sessions()?;
@@ -114,8 +114,8 @@ fn integrity(store: &Store) -> Result<Check, StoreError> {
     })
 }
 
-/// Git does not tell the remote's time. What shows are moments, written down by other machines, that have not come here yet; a clock
-/// of this machine that is ahead of the others does not show.
+/// Git does not report the remote's time. The check finds times of other machines that
+/// are in the future here; it cannot find a clock here that is ahead.
 fn clock(patient: &DoctorContext<'_>, store: &Store) -> Result<Check, StoreError> {
     let me = patient.set_up().map(|settings| &settings.machine.id);
     let now = patient.clock.now();
@@ -169,7 +169,7 @@ fn amount(time: TimeDelta) -> String {
     }
 }
 
-/// Placeholders that sessions in the store lie below and that have no directory here.
+/// Checks for placeholders of stored sessions that have no directory here.
 fn gaps(patient: &DoctorContext<'_>, store: &Store) -> Result<Vec<Check>, StoreError> {
     let Some(settings) = patient.set_up() else {
         return Ok(Vec::new());
@@ -181,7 +181,7 @@ fn gaps(patient: &DoctorContext<'_>, store: &Store) -> Result<Vec<Check>, StoreE
             continue;
         };
         let name = manifest.project.as_ref().and_then(placeholder_of);
-        // The repository of a session is wherever a clone of it is.
+        // A session's repository may be in any clone.
         let is_repo = |name: &str| name == PlaceholderName::repo().as_str();
         if let Some(name) =
             name.filter(|name| settings.placeholders.get(name).is_none() && !is_repo(name))
@@ -231,7 +231,7 @@ fn placeholder_of(project: &PortablePath) -> Option<&str> {
     })
 }
 
-/// What this machine believes to hold although nobody here is at work.
+/// Checks for leases without a running process.
 fn left_behind(patient: &DoctorContext<'_>) -> Check {
     let (claims, unreadable) = match load_all(&claims_path(patient.env)) {
         Ok(loaded) => loaded,

@@ -6,27 +6,29 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
-use crate::extras::approval::{Decided, Proposal};
+use crate::extras::approval::{AppliedChanges, ProposedChange};
 use crate::ui::format::count;
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, HEADING, paint};
 use crate::ui::{difference, prompt};
 
-/// Take over settings and commands of other machines, after a look at each
+/// Review and apply settings from other machines
 ///
-/// Settings, commands, agents and skills can run programs, so a pull leaves them in the store until somebody says yes here. Each is shown as a difference to what lies
-/// on this machine. A yes holds for this very content. After a no, this machine's own stays, and the question comes back when the
-/// other changes again. What is replaced is kept for `ccsync undo`. Fetches nothing: `ccsync pull` does. Without a terminal, or with
-/// --dry-run, what waits is shown, and nothing is changed.
+/// Settings, commands, agents and skills can run programs, so a pull does not apply them.
+/// This command shows each file as a difference to this machine's file and asks for
+/// approval. An approval is for exactly this content. After a no, this machine keeps its
+/// own file until the other machine changes the file again. Replaced files are kept for
+/// `ccsync undo`. Nothing is fetched: run `ccsync pull` first. Without a terminal, or
+/// with --dry-run, the files are shown and nothing changes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ApplyArgs {
-    /// Only these files, by their names below the client's directory
+    /// Only these files, by their names below the directory of Claude Code
     #[arg(value_name = "FILE")]
     files: Vec<String>,
-    /// Say yes to all of them
+    /// Apply all of them without asking
     #[arg(long, conflicts_with = "dry_run")]
     yes: bool,
-    /// Show what waits, and do nothing
+    /// Show the files and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]
@@ -87,9 +89,9 @@ pub(in crate::cli) fn run(args: &ApplyArgs, app: &mut App) -> Result<Exit, CliEr
         } else {
             None
         } {
-            _ if args.yes => yes.push(proposal.consent),
-            Some(true) => yes.push(proposal.consent),
-            Some(false) => no.push(proposal.consent),
+            _ if args.yes => yes.push(proposal.id),
+            Some(true) => yes.push(proposal.id),
+            Some(false) => no.push(proposal.id),
             None if asks => return Err(CommandError::Cancelled.into()),
             None => {
                 waiting.push(proposal);
@@ -99,7 +101,7 @@ pub(in crate::cli) fn run(args: &ApplyArgs, app: &mut App) -> Result<Exit, CliEr
         answered.push(name);
     }
     let mut decided = match (yes.is_empty(), no.is_empty()) {
-        (true, true) => Decided::default(),
+        (true, true) => AppliedChanges::default(),
         _ => crate::extras::approval::apply(&app.context()?, &yes, &no)?,
     };
     let is_told = |name: &String| {
@@ -125,8 +127,8 @@ pub(in crate::cli) fn run(args: &ApplyArgs, app: &mut App) -> Result<Exit, CliEr
     })
 }
 
-fn document<'a>(waiting: &'a [Proposal], decided: &'a Decided) -> ApplyDocument<'a> {
-    let waits = |proposal: &'a Proposal| Waiting {
+fn document<'a>(waiting: &'a [ProposedChange], decided: &'a AppliedChanges) -> ApplyDocument<'a> {
+    let waits = |proposal: &'a ProposedChange| Waiting {
         name: &proposal.name,
         from: &proposal.from,
         here: proposal.here.as_deref(),
@@ -148,7 +150,7 @@ fn document<'a>(waiting: &'a [Proposal], decided: &'a Decided) -> ApplyDocument<
 }
 
 /// A proposal as a person reads it.
-fn shown(proposal: &Proposal) -> Vec<String> {
+fn shown(proposal: &ProposedChange) -> Vec<String> {
     let what = match (&proposal.here, &proposal.proposed) {
         (_, None) => "would be removed",
         (None, Some(_)) => "would be new here",
@@ -177,7 +179,7 @@ fn shown(proposal: &Proposal) -> Vec<String> {
     lines
 }
 
-fn summary(waiting: u64, decided: &Decided) -> Vec<String> {
+fn summary(waiting: u64, decided: &AppliedChanges) -> Vec<String> {
     let reason = |(name, reason): &(String, String)| {
         paint(
             ATTENTION,
@@ -216,7 +218,7 @@ mod tests {
 
     #[test]
     fn apply_hostile_proposal_is_shown_escaped() {
-        let proposal = Proposal {
+        let proposal = ProposedChange {
             name: "commands/go\u{1b}[2J.md".to_owned(),
             from: "desk\u{7}".to_owned(),
             here: Some("old\n".to_owned()),
@@ -224,7 +226,7 @@ mod tests {
             executable_here: false,
             executable: true,
             replaces_changes: true,
-            consent: String::new(),
+            id: String::new(),
         };
         let text = shown(&proposal).join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
@@ -232,13 +234,16 @@ mod tests {
 
     #[test]
     fn apply_summary_counts_every_decision() {
-        let decided = Decided {
+        let decided = AppliedChanges {
             applied: vec!["a".to_owned()],
             kept: vec!["b".to_owned(), "c".to_owned()],
             skipped: vec![("d".to_owned(), "it changed".to_owned())],
         };
         let text = summary(1, &decided).join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
-        assert_eq!(summary(0, &Decided::default()), ["apply: nothing waits"]);
+        assert_eq!(
+            summary(0, &AppliedChanges::default()),
+            ["apply: nothing waits"]
+        );
     }
 }

@@ -13,10 +13,11 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, ERROR, GOOD, HINT, paint};
 use crate::ui::table::{Cell, Table};
 
-/// Look for what could keep ccsync from working, and say what mends it
+/// Check for problems and say how to fix them
 ///
-/// Works offline, without a configuration and with a broken one. Nothing is changed; to see whether the remote takes locks, a branch is made
-/// there and removed. Exits with 1 if something does not work, and with 0 if at most something should be looked at.
+/// Works offline, without a configuration, and with a broken one. Changes nothing, except
+/// that it creates a branch on the remote and removes it, to see whether locks work
+/// there. Exits with 1 if something does not work, and with 0 if there are only warnings.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]

@@ -1,8 +1,8 @@
 //! `ccsync import`: what claude-session-sync has stored, or a copy of the client's directory, comes into the store.
 
-use std::path::Path;
-
+use clap::ValueHint;
 use serde::Serialize;
+use std::path::Path;
 
 use super::init;
 use crate::cli::app::{App, current_dir};
@@ -10,8 +10,8 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::shell::shell_word;
-use crate::import::source::{Source, usual_source};
-use crate::import::types::{ForeignLock, ImportReport, Layout, Proposal};
+use crate::import::source::{ImportSource, usual_source};
+use crate::report::import::{ForeignLock, ImportReport, Layout, PlaceholderProposal};
 use crate::report::transfer::SkippedFile;
 use crate::ui::format::{count, short_id};
 use crate::ui::output::Screen;
@@ -19,16 +19,18 @@ use crate::ui::report;
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, paint};
 
-/// Take over the sessions of claude-session-sync, or of a copy of ~/.claude
+/// Import sessions of claude-session-sync, or of a copy of ~/.claude
 ///
-/// Nothing at the source is changed, and none of its locks is taken. Sessions keep their ids; what is here already is continued,
-/// or kept beside as a fork. `ccsync pull` then brings them to where the client looks for them.
+/// Nothing at the source changes, and its locks are not taken. Sessions keep their ids.
+/// If the store already has a session, the import extends it or adds a fork. `ccsync
+/// pull` then puts the sessions where Claude Code looks for them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ImportArgs {
-    /// A clone, a git repository, or a directory with projects/ [default: ~/.claude-session-sync/repo]
-    #[arg(value_name = "PATH|URL")]
+    /// A directory with `projects/` in it, or a git repository [default:
+    /// ~/.claude-session-sync/repo]
+    #[arg(value_name = "PATH|URL", value_hint = ValueHint::AnyPath)]
     source: Option<String>,
-    /// Show what would be done, and do nothing
+    /// Show what would be done and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]
@@ -66,14 +68,14 @@ pub(in crate::cli) fn run(args: &ImportArgs, app: &mut App) -> Result<Exit, CliE
     Ok(Exit::of_report(&report.report))
 }
 
-fn source(args: &ImportArgs, app: &App) -> Result<Source, CliError> {
+fn source(args: &ImportArgs, app: &App) -> Result<ImportSource, CliError> {
     let usual = || usual_source(&app.env).map(|path| path.to_string_lossy().into_owned());
     let text = args
         .source
         .clone()
         .or_else(usual)
         .ok_or(CommandError::NothingToImport)?;
-    Ok(Source::parse(&text, &app.env, &current_dir()?)?)
+    Ok(ImportSource::parse(&text, &app.env, &current_dir()?)?)
 }
 
 fn lines(report: &ImportReport, screen: Screen, quiet: bool) -> Vec<String> {
@@ -153,7 +155,7 @@ fn hints(report: &ImportReport, app: &mut App) {
 }
 
 /// What gives the placeholder its directory.
-fn command(proposal: &Proposal) -> String {
+fn command(proposal: &PlaceholderProposal) -> String {
     let name = one_line(&proposal.placeholder);
     let word = |text: &str| shell_word(Path::new(&*one_line(text)));
     match (&proposal.machine, &proposal.path) {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::browse::list::{ListFilter, SessionRow};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
+use crate::cli::complete;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
@@ -18,26 +19,27 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::{HEADING, QUIET};
 use crate::ui::table::{Cell, Table};
 
-/// The column of titles and that of projects, which give way on narrow screens.
+/// Column of titles, and that of projects: both become narrower on a narrow screen.
 const TITLE: usize = 1;
 const PROJECT: usize = 2;
 
 /// List sessions, the most recent first
 ///
-/// The beginning of an id that is shown is what other commands take for SESSION; `--json` has the whole id.
+/// The start of an id that is shown is enough wherever a command takes a session.
+/// `--json` has the whole ids.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
-    /// Also those that only the store has; asks the remote first
+    /// Include sessions only in the store (fetches first)
     #[arg(long)]
     remote: bool,
-    /// How to print them
-    #[arg(long, value_enum, default_value_t)]
+    /// The former name of --json
+    #[arg(long, value_enum, default_value_t, hide = true)]
     format: Format,
-    /// Only sessions whose project's path contains this
-    #[arg(long, value_name = "PROJECT")]
+    /// Only sessions whose project path contains this text
+    #[arg(long, value_name = "TEXT")]
     project: Option<String>,
     /// Only sessions last written by this machine
-    #[arg(long, value_name = "MACHINE")]
+    #[arg(long, value_name = "MACHINE", add = complete::machine())]
     from: Option<String>,
     #[command(flatten)]
     json: JsonFlag,
@@ -45,10 +47,8 @@ pub(crate) struct ListArgs {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
-    // Aligned columns, for people.
     #[default]
     Table,
-    // The same as `--json`.
     Json,
 }
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
+use crate::cli::complete;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::{MachineId, SessionId};
@@ -12,7 +13,7 @@ use crate::domain::placeholder::System;
 use crate::machine::directory::{Forgotten, MachineRow, Machines};
 use crate::report::transfer::RemoteState;
 use crate::sys::clock::Clock;
-use crate::ui::format::{age, count, short_id};
+use crate::ui::format::{age, count, short_id, system};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{HEADING, QUIET};
 use crate::ui::table::{Cell, Table};
@@ -21,43 +22,44 @@ use crate::ui::{json, prompt, sanitize};
 /// The column of names, which gives way on narrow screens.
 const NAME: usize = 1;
 
-/// See which machines use the store, rename this one, forget one that is gone
+/// List, rename or remove machines
 #[derive(Debug, clap::Args)]
 pub(crate) struct MachineArgs {
     #[command(subcommand)]
-    action: Action,
+    action: MachineAction,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Action {
-    /// List the machines
+enum MachineAction {
+    /// List the machines that use the store
     List {
         #[command(flatten)]
         json: JsonFlag,
     },
-    /// Call this machine otherwise
+    /// Rename this machine
     ///
-    /// Only a machine itself can change its name.
+    /// A machine can only rename itself.
     Rename {
-        /// `[MACHINE] NAME`: this machine, if you want to name it, and its new name
+        /// The new name; the current name may precede it
         #[arg(value_name = "NAME", required = true, num_args = 1..=2)]
         names: Vec<String>,
         #[command(flatten)]
         json: JsonFlag,
     },
-    /// Take a machine that is gone from the list
+    /// Remove a machine that you no longer use
     ///
-    /// Its sessions stay, and its expired locks are given back. If it is still there, it is listed again as soon as it pushes.
+    /// Its sessions stay, and its expired locks are released. If the machine still exists, it
+    /// is listed again as soon as it pushes.
     ///
     /// Exits with 4 if it holds a lock that has not expired.
     Forget {
-        /// Its name, or the beginning of its id
-        #[arg(value_name = "MACHINE")]
+        /// Name or id of the machine
+        #[arg(value_name = "MACHINE", add = complete::machine())]
         machine: String,
-        /// Also if it holds a lock that has not expired
+        /// Even if it holds a lock that has not expired
         #[arg(long)]
         force: bool,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long, short)]
         yes: bool,
         #[command(flatten)]
@@ -106,9 +108,9 @@ struct ForgottenDocument<'a> {
 
 pub(in crate::cli) fn run(args: &MachineArgs, app: &mut App) -> Result<Exit, CliError> {
     match &args.action {
-        Action::List { json } => list(json, app),
-        Action::Rename { names, json } => rename(names, json, app),
-        Action::Forget {
+        MachineAction::List { json } => list(json, app),
+        MachineAction::Rename { names, json } => rename(names, json, app),
+        MachineAction::Forget {
             machine,
             force,
             yes,
@@ -192,15 +194,6 @@ fn table(machines: &[MachineRow], now: DateTime<Utc>) -> Table {
         ]);
     }
     table
-}
-
-fn system(system: System) -> &'static str {
-    match system {
-        System::Linux => "Linux",
-        System::Macos => "macOS",
-        System::Windows => "Windows",
-        System::Wsl => "WSL",
-    }
 }
 
 fn rename(names: &[String], json: &JsonFlag, app: &mut App) -> Result<Exit, CliError> {

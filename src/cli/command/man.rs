@@ -1,36 +1,27 @@
-//! `ccsync man`: the manual page.
-
-use clap_mangen::Man;
+//! `ccsync man`: prints a manual page.
 
 use crate::cli::app::App;
-use crate::cli::error::{CliError, CommandError};
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::man_page::ManPage;
 
-/// Print the manual page, with every command, in roff
+/// Print a manual page
+///
+/// `ccsync install-docs` installs the pages of all commands.
 #[derive(Debug, clap::Args)]
-pub(crate) struct ManArgs {}
+pub(crate) struct ManArgs {
+    /// The command [default: ccsync itself]
+    #[arg(value_name = "COMMAND")]
+    pub(in crate::cli) command: Vec<String>,
+}
 
+/// Prints the page of a command that `command_line` has.
 pub(in crate::cli) fn run(
-    _: &ManArgs,
-    mut command: clap::Command,
+    args: &ManArgs,
+    command_line: clap::Command,
     app: &mut App,
 ) -> Result<Exit, CliError> {
-    command.build();
-    let mut page = Vec::new();
-    Man::new(command.clone())
-        .render(&mut page)
-        .map_err(CommandError::Stdout)?;
-    for subcommand in command.get_subcommands() {
-        let man = Man::new(subcommand.clone());
-        man.render_name_section(&mut page)
-            .map_err(CommandError::Stdout)?;
-        man.render_synopsis_section(&mut page)
-            .map_err(CommandError::Stdout)?;
-        man.render_description_section(&mut page)
-            .map_err(CommandError::Stdout)?;
-        man.render_options_section(&mut page)
-            .map_err(CommandError::Stdout)?;
-    }
-    app.print_text(&page)?;
+    let page = ManPage::find(command_line, &args.command);
+    app.print_text(&page.expect("the parser has found the command").roff)?;
     Ok(Exit::Done)
 }

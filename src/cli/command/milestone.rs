@@ -14,15 +14,16 @@ use crate::ui::sanitize::one_line;
 use crate::ui::style::HEADING;
 use crate::ui::table::{Cell, Table};
 
-/// Name the present state of the whole store, or list the names
+/// Name the current state of the store, or list the names
 ///
-/// What is new on this machine is pushed first, so that it is in it. `ccsync restore --milestone NAME` goes back to it. A name is given once.
+/// New sessions of this machine are pushed first, so that the milestone includes them.
+/// `ccsync restore --milestone NAME` restores it. Names cannot be reused.
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "milestones")]
 pub(crate) struct MilestoneArgs {
-    /// The name: letters, digits, `.`, `_` and `-`; without, list those there are
+    /// Letters, digits, `.`, `_` and `-`; without a name, the milestones are listed
     name: Option<MilestoneName>,
-    /// List those there are
+    /// List the milestones
     #[arg(long, conflicts_with = "name")]
     list: bool,
     #[command(flatten)]

@@ -10,6 +10,7 @@ pub(super) mod demo;
 pub(super) mod doctor;
 pub(super) mod import;
 pub(super) mod init;
+pub(super) mod install_docs;
 pub(super) mod list;
 pub(super) mod lock;
 pub(super) mod log;

@@ -11,15 +11,15 @@ use crate::ui::notes;
 use crate::ui::report::at_most_of;
 use crate::workspace::received_notes::KeptNote;
 
-/// How many are shown where not all are asked for.
-const NEWEST: usize = 10;
+/// Maximum number of notes printed without `--all`.
+const MAX_NOTES: usize = 10;
 
-/// Show the notes that were left, the newest first
+/// Show the notes, the newest first
 ///
-/// They are those that came with the last pull.
+/// As of the last pull.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NotesArgs {
-    /// Also those before the ten newest
+    /// Show all notes, not only the ten newest
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -37,7 +37,7 @@ pub(in crate::cli) fn run(args: &NotesArgs, app: &mut App) -> Result<Exit, CliEr
     let older = if args.all {
         0
     } else {
-        kept.len().saturating_sub(NEWEST)
+        kept.len().saturating_sub(MAX_NOTES)
     };
     kept.truncate(kept.len() - older);
     if args.json.json {

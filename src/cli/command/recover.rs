@@ -6,10 +6,10 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 
-/// After a crash: push what is left, and release the locks
+/// After a crash: push what is left and release the locks
 ///
-/// Every push does that, too. If another machine has taken a session over in the meantime, the
-/// turns that only this machine has become a fork.
+/// Every push does that, too. If another machine has taken a session over in the
+/// meantime, the turns that only this machine has become a fork.
 #[derive(Debug, clap::Args)]
 #[command(alias = "update")]
 pub(crate) struct RecoverArgs {

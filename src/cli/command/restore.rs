@@ -2,6 +2,7 @@
 
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
+use crate::cli::complete;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
@@ -10,43 +11,47 @@ use crate::history::restoring::{RestoreReport, RestoreRequest, RestoreWhat, Rest
 use crate::report::transfer::{ExtraOutcome, ExtraReport};
 use crate::store::milestone::MilestoneName;
 use crate::sys::clock::{Clock, local_to_utc};
+use crate::ui::extras;
 use crate::ui::format::{count, moment, short_id};
 use crate::ui::prompt;
-use crate::ui::report::{at_most, at_most_of, extras, remote, title};
+use crate::ui::report::{at_most, at_most_of, remote, title};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, GOOD, QUIET, paint};
 use crate::ui::table::{Cell, Table};
 
-/// So many sessions are put back without a question.
-const A_FEW: usize = 3;
+/// Maximum number of sessions and files that are restored without confirmation.
+const MAX_UNCONFIRMED: usize = 3;
 
-/// Put sessions back to an earlier state of the store's history
+/// Restore sessions to an earlier state
 ///
-/// What is here is stored first, and what is replaced is kept: `ccsync undo` puts it back. A session that was put back stays so until
-/// `ccsync pull SESSION`, or until it changes on another machine; what is said in it here becomes a fork. A session that is running here is
-/// refused. A milestone brings memory, plans and CLAUDE.md back, too, as they were then; the next push sends that as this machine's change.
+/// What is only here is stored first, and what is replaced is kept: `ccsync undo` reverts
+/// a restore. A restored session stays in that state until `ccsync pull SESSION`, or
+/// until another machine changes it. If you continue it here, your version becomes a
+/// fork. A session that is open in Claude Code is refused. --milestone also restores
+/// memory, plans and CLAUDE.md; the next push sends them as a change of this machine.
 ///
-/// WHEN is a time (`2026-11-20T14:00:00Z`; `2026-11-20 14:00` or the end of `2026-11-20` in this machine's time zone; `2h`, `3d`, `2 weeks ago`)
-/// or the id of a commit as `ccsync log` shows it.
+/// WHEN is a time (`2026-11-20T14:00:00Z`; `2026-11-20 14:00` or the end of `2026-11-20`
+/// in this machine's time zone; `2h`, `3d`, `2 weeks ago`) or the id of a commit that
+/// `ccsync log` shows.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["session", "milestone"]))]
 pub(crate) struct RestoreArgs {
-    /// The session's id, or a beginning of it that only one has
-    #[arg(requires = "at")]
+    /// Session ID or unique prefix
+    #[arg(requires = "at", add = complete::session())]
     session: Option<SessionId>,
-    /// To its state at this time, or in this commit
+    /// Restore the state at this time, or in this commit
     #[arg(long, value_name = "WHEN", requires = "session")]
     at: Option<String>,
-    /// Every session, to its state when this milestone was named
-    #[arg(long, value_name = "NAME")]
+    /// Restore every session to its state at this milestone
+    #[arg(long, value_name = "NAME", add = complete::milestone())]
     milestone: Option<MilestoneName>,
-    /// As sessions of their own, with ids of their own; what is here stays as it is
+    /// Restore as a new session; leave the current one alone
     #[arg(long)]
     as_fork: bool,
-    /// Show what would be done, and do nothing
+    /// Show what would be done and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
-    /// Do not ask, however many sessions change
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
@@ -68,7 +73,7 @@ pub(in crate::cli) fn run(args: &RestoreArgs, app: &mut App) -> Result<Exit, Cli
                 ..request.clone()
             },
         )?;
-        if plan.sessions.len() + files_put_back(&plan) > A_FEW {
+        if plan.sessions.len() + files_put_back(&plan) > MAX_UNCONFIRMED {
             ask(&plan, app)?;
         }
     }
@@ -181,7 +186,7 @@ fn lines(report: &RestoreReport, height: usize, width: usize) -> Vec<String> {
     let files = report
         .extras
         .iter()
-        .flat_map(|bundle| extras(bundle, report.dry_run, false))
+        .flat_map(|bundle| extras::lines(bundle, report.dry_run, false))
         .collect();
     shown.extend(at_most(files, room, "files beside sessions"));
     shown.push(summary(report));

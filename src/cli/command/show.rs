@@ -6,27 +6,29 @@ use serde::Serialize;
 use crate::browse::show::{Shown, ShownSession, Source};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
+use crate::cli::complete;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
-use crate::domain::turn::{Turn, Who};
+use crate::domain::turn::{Turn, TurnSpeaker};
 use crate::ui::json;
 use crate::ui::output::Output;
 use crate::ui::turns::{self, Head};
 
-/// Show a session's conversation
+/// Show a conversation
 ///
-/// Who said what, and which tools were used; with the paths of this machine. It is read from the store as it was last fetched, or from the file on
-/// this machine where that went on longer. Branches that were left by going back are left out.
+/// Prints who said what and which tools were used, with the paths of this machine. Reads
+/// the store as of the last fetch, or the file on this machine if that is longer.
+/// Branches that you left by going back are omitted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShowArgs {
-    /// The session; the beginning of an id is enough where only one has it
-    #[arg(value_name = "SESSION")]
+    /// Session ID or unique prefix
+    #[arg(value_name = "SESSION", add = complete::session())]
     session: SessionId,
     /// Only the last N turns
     #[arg(long, short = 'n', value_name = "N")]
     turns: Option<u32>,
-    /// How to print them
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     #[command(flatten)]
@@ -35,12 +37,11 @@ pub(crate) struct ShowArgs {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
-    // For people.
     #[default]
     Text,
-    // To be pasted into a ticket.
     Markdown,
-    // The same as `--json`.
+    /// The former name of `--json`.
+    #[value(hide = true)]
     Json,
 }
 
@@ -171,10 +172,10 @@ fn document(session: &ShownSession) -> ShowDocument<'_> {
 }
 
 fn row(turn: &Turn) -> TurnRow<'_> {
-    let who = match turn.who {
-        Who::User => "user",
-        Who::Assistant => "assistant",
-        Who::Client => "summary",
+    let who = match turn.speaker {
+        TurnSpeaker::User => "user",
+        TurnSpeaker::Assistant => "assistant",
+        TurnSpeaker::Client => "summary",
     };
     TurnRow {
         who,

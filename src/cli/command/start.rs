@@ -1,5 +1,6 @@
 //! `ccsync start`: a new session, locked and backed up from its beginning.
 
+use clap::ValueHint;
 use std::path::PathBuf;
 
 use super::resume::{ResumeError, RunArgs, begin, run_client, take_or_go_on_alone};
@@ -10,13 +11,14 @@ use crate::domain::id::SessionId;
 use crate::session::launch::{Conversation, Launch};
 use crate::workspace::exclusion::directory_exclude_reason;
 
-/// Begin a new session, as `claude` does, under a lock and with backups
+/// Start a new session, with a lock and backups
 ///
-/// Runs the client in DIR. While it runs, its turns are backed up; when it ends, they are pushed and the lock is given back. The exit code is the
-/// client's own.
+/// Runs Claude Code in DIRECTORY. While it runs, new turns are backed up. When it ends,
+/// they are pushed and the lock is released. The exit code is that of Claude Code.
 #[derive(Debug, clap::Args)]
 pub(crate) struct StartArgs {
-    /// Where to run the client [default: the current directory]
+    /// Where to run Claude Code [default: the current directory]
+    #[arg(value_hint = ValueHint::DirPath)]
     directory: Option<PathBuf>,
     #[command(flatten)]
     run: RunArgs,
@@ -45,7 +47,7 @@ pub(in crate::cli) fn run(args: &StartArgs, app: &mut App) -> Result<Exit, CliEr
     let launch = Launch {
         conversation,
         directory: &directory,
-        note: None,
+        path_notice: None,
         args: &args.run.client,
     };
     run_client(&launch, &session, locked, app)

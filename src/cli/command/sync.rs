@@ -13,10 +13,11 @@ use crate::ui::output::Screen;
 
 /// Pull, then push
 ///
-/// When the remote cannot be reached, the sessions are still committed here, and the next command sends them.
+/// If the remote cannot be reached, the sessions are committed here, and the next command
+/// sends them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SyncArgs {
-    /// Show what would be done, and do nothing
+    /// Show what would be done and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]

@@ -1,6 +1,6 @@
 //! The description of a bundle: the extras of one project or of the user.
 //!
-//! Owns the format of `shelf.json` (`docs/dev/format.md`). The texts are files of their own.
+//! Owns the format of `bundle.json` (`docs/dev/format.md`). The texts are files of their own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +35,7 @@ pub const MAX_BUNDLE_BYTES: usize = 4 << 20;
 /// The extras of one owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtrasBundle {
-    /// Format version of this description.
+    /// Format version: that of the file is replaced by [`FORMAT`] when the file is read.
     pub format: u32,
     /// The project that owns the files. Absent if the user does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,8 +44,7 @@ pub struct ExtrasBundle {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PortablePath>,
     /// The placeholders that runs refer to.
-    #[serde(default)]
-    #[serde(rename = "roots")]
+    #[serde(default, alias = "roots")]
     pub placeholders: BTreeMap<PlaceholdersKey, Placeholders>,
     /// The files, by name below the owner's directory.
     #[serde(default)]
@@ -63,12 +62,13 @@ pub struct ExtrasBundle {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredExtra {
     /// The machine that last stored it.
-    pub by: MachineId,
+    #[serde(alias = "by")]
+    pub machine: MachineId,
     /// Bytes of portable text.
     pub bytes: u64,
     /// Day of the last change in UTC, for a plan: the oldest plans are removed first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub day: Option<NaiveDate>,
+    #[serde(default, alias = "day", skip_serializing_if = "Option::is_none")]
+    pub modified_on: Option<NaiveDate>,
     /// True if its owner may run it, for a file of a skill. Absent if it was never set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executable: Option<bool>,
@@ -82,8 +82,7 @@ pub struct ExtraRun {
     /// Number of lines.
     pub lines: u64,
     /// The placeholders. Absent for lines that are the same everywhere and are not expanded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "roots")]
+    #[serde(default, alias = "roots", skip_serializing_if = "Option::is_none")]
     pub placeholders: Option<PlaceholdersKey>,
 }
 
@@ -91,7 +90,8 @@ pub struct ExtraRun {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemovedExtra {
     /// The machine.
-    pub by: MachineId,
+    #[serde(alias = "by")]
+    pub machine: MachineId,
 }
 
 impl ExtrasBundle {
@@ -115,6 +115,7 @@ impl ExtrasBundle {
     /// [`ManifestError`].
     pub fn parse(id: &BundleId, json: &[u8]) -> Result<Self, ManifestError> {
         let mut bundle: Self = parse_versioned(json)?;
+        bundle.format = FORMAT;
         let owner = bundle.project.as_ref();
         let owner = owner.map_or_else(BundleId::user, BundleId::of_project);
         require(owner == *id, "it belongs to another project")?;
@@ -160,15 +161,15 @@ impl ExtrasBundle {
             .fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
 
-    /// Returns the bytes of `shelf.json`.
+    /// Returns the bytes of `bundle.json`.
     pub fn to_json(&self) -> Vec<u8> {
         to_json(self)
     }
 
     /// Records that a file was removed. Of too many, the first by name are forgotten.
-    pub fn remove(&mut self, name: &RelativeName, by: MachineId) {
+    pub fn remove(&mut self, name: &RelativeName, machine: MachineId) {
         self.files.remove(name);
-        self.removed.insert(name.clone(), RemovedExtra { by });
+        self.removed.insert(name.clone(), RemovedExtra { machine });
         while self.removed.len() > MAX_REMOVED {
             self.removed.pop_first();
         }
@@ -270,7 +271,7 @@ mod tests {
 
     #[test]
     fn bundle_description_fits_estimated_size() {
-        let by: MachineId = "0123456789abcdef".repeat(2).parse().unwrap();
+        let machine: MachineId = "0123456789abcdef".repeat(2).parse().unwrap();
         let placeholders = Placeholders::new(
             System::Linux,
             [Placeholder::new(System::Linux, "HOME".parse().unwrap(), "/home/al", None).unwrap()],
@@ -280,7 +281,6 @@ mod tests {
             lines: u64::MAX - n,
             placeholders: if n.is_multiple_of(2) { key() } else { None },
         };
-        let day = NaiveDate::from_ymd_opt(2026, 11, 21);
         let mut bundle = ExtrasBundle::empty(None, None);
         bundle
             .placeholders
@@ -292,16 +292,16 @@ mod tests {
             ))
             .unwrap();
             let file = StoredExtra {
-                by: by.clone(),
+                machine: machine.clone(),
                 bytes: u64::MAX,
-                day,
+                modified_on: NaiveDate::from_ymd_opt(2026, 11, 21),
                 executable: Some(false),
                 runs: (0..n).map(run).collect(),
             };
             bundle.files.insert(name.clone(), file);
             bundle.remove(
                 &RelativeName::new(format!("{name}.old")).unwrap(),
-                by.clone(),
+                machine.clone(),
             );
             let (bound, bytes) = (bundle.max_json_bytes(), bundle.to_json().len());
             assert!(
@@ -313,21 +313,22 @@ mod tests {
 
     #[test]
     fn bundle_invalid_description_is_refused() {
-        let by = "0123456789abcdef".repeat(2);
-        let file = |bytes: u64| serde_json::json!({ "by": by, "bytes": bytes, "runs": [] });
+        let machine = "0123456789abcdef".repeat(2);
+        let file =
+            |bytes: u64| serde_json::json!({ "machine": machine, "bytes": bytes, "runs": [] });
         assert!(
-            parsed(&serde_json::json!({ "format": 1, "files": { "CLAUDE.md": file(9) } })).is_ok()
+            parsed(&serde_json::json!({ "format": 2, "files": { "CLAUDE.md": file(9) } })).is_ok()
         );
         for bad in [
-            serde_json::json!({ "format": 2 }),
-            serde_json::json!({ "format": 1, "files": { "../x": file(9) } }),
-            serde_json::json!({ "format": 1, "files": { "a": file(9), "a/b": file(9) } }),
-            serde_json::json!({ "format": 1, "files": { "x": file(1 << 40) } }),
-            serde_json::json!({ "format": 1, "files": (0..65).map(|n| (format!("{n}"), file(4 << 20))).collect::<BTreeMap<_, _>>() }),
-            serde_json::json!({ "format": 1, "project": { "path": "/x" } }),
-            serde_json::json!({ "format": 1, "path": "{{HOME}}/../x" }),
-            serde_json::json!({ "format": 1, "files": { "x":
-                { "by": by, "bytes": 1, "runs": [{ "lines": 1, "roots": "0123456789abcdef" }] } } }),
+            serde_json::json!({ "format": FORMAT + 1 }),
+            serde_json::json!({ "format": 2, "files": { "../x": file(9) } }),
+            serde_json::json!({ "format": 2, "files": { "a": file(9), "a/b": file(9) } }),
+            serde_json::json!({ "format": 2, "files": { "x": file(1 << 40) } }),
+            serde_json::json!({ "format": 2, "files": (0..65).map(|n| (format!("{n}"), file(4 << 20))).collect::<BTreeMap<_, _>>() }),
+            serde_json::json!({ "format": 2, "project": { "path": "/x" } }),
+            serde_json::json!({ "format": 2, "path": "{{HOME}}/../x" }),
+            serde_json::json!({ "format": 2, "files": { "x":
+                { "machine": machine, "bytes": 1, "runs": [{ "lines": 1, "placeholders": "0123456789abcdef" }] } } }),
         ] {
             assert!(parsed(&bad).is_err(), "{bad}");
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::placeholder::InvalidPlaceholder;
 
 /// The format version that this program writes. It reads older ones and refuses newer ones.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Largest file that is parsed. The manifest of a transcript of 200 MB has about 100 KB.
 pub(crate) const MAX_MANIFEST_BYTES: usize = 16 << 20;

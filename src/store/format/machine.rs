@@ -15,18 +15,18 @@ const MAX_FORMER: usize = 16;
 /// A machine, as it describes itself in `machines/<id>.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
-    /// Format version of this file.
+    /// Format version: that of the file is replaced by [`FORMAT`] when the file is read.
     pub format: u32,
     /// The machine. Equals the name of the file.
     pub id: MachineId,
     /// Its name. Untrusted text, and two machines may share one.
     pub name: String,
     /// Its current placeholders.
-    #[serde(rename = "roots")]
+    #[serde(alias = "roots")]
     pub placeholders: Placeholders,
     /// Its earlier placeholders, newest first. Files on its disk may still depend on them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub former: Vec<Placeholders>,
+    #[serde(default, alias = "former", skip_serializing_if = "Vec::is_empty")]
+    pub former_placeholders: Vec<Placeholders>,
     /// Version of ccsync that last wrote this file.
     pub ccsync: String,
     /// Time of its last push, RFC 3339 in UTC.
@@ -34,7 +34,7 @@ pub struct Machine {
     pub last_push: Option<String>,
 }
 
-/// Paths that other machines propose to one, in `machines/<id>.paths.json`.
+/// Paths that other machines propose to one, in `machines/<id>.placeholders.json`.
 ///
 /// The machine adopts the possible ones at its next pull, and removes the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +42,8 @@ pub struct ProposedPaths {
     /// Format version of this file.
     pub format: u32,
     /// Directory by placeholder, in the machine's native form.
-    pub paths: BTreeMap<PlaceholderName, String>,
+    #[serde(alias = "paths")]
+    pub placeholders: BTreeMap<PlaceholderName, String>,
 }
 
 impl Machine {
@@ -52,10 +53,11 @@ impl Machine {
     /// [`ManifestError`].
     pub fn parse(id: &MachineId, json: &[u8]) -> Result<Self, ManifestError> {
         let mut machine: Self = parse_versioned(json)?;
+        machine.format = FORMAT;
         require(machine.id == *id, "it names another machine")?;
         machine.placeholders = machine.placeholders.validated()?;
-        machine.former = machine
-            .former
+        machine.former_placeholders = machine
+            .former_placeholders
             .into_iter()
             .map(Placeholders::validated)
             .collect::<Result<_, _>>()?;
@@ -73,7 +75,7 @@ impl Machine {
     }
 
     /// Returns the machine with this name and these placeholders. Changed placeholders move to
-    /// `former`.
+    /// `former_placeholders`.
     pub fn renewed(
         earlier: Option<Self>,
         id: MachineId,
@@ -84,7 +86,7 @@ impl Machine {
         let mut last_push = None;
         if let Some(earlier) = earlier {
             last_push = earlier.last_push;
-            former = earlier.former;
+            former = earlier.former_placeholders;
             if earlier.placeholders != placeholders {
                 former.retain(|f| *f != placeholders);
                 former.insert(0, earlier.placeholders);
@@ -96,7 +98,7 @@ impl Machine {
             id,
             name: name.to_owned(),
             placeholders,
-            former,
+            former_placeholders: former,
             ccsync: env!("CARGO_PKG_VERSION").to_owned(),
             last_push,
         }

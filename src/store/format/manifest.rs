@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::json::{ManifestError, parse_versioned, require, to_json};
+use super::json::{FORMAT, ManifestError, parse_versioned, require, to_json};
 use crate::domain::id::{MachineId, SessionId};
 use crate::domain::path::{PortablePath, RelativeName};
-use crate::domain::placeholder::Placeholders;
+use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders, System};
 use crate::domain::project::ProjectGit;
 use crate::domain::session_file::SessionFile;
 
@@ -19,7 +19,7 @@ pub(super) const MAX_PATH_BYTES: usize = 32 << 10;
 /// The manifest of one session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Format version of this manifest.
+    /// Format version: that of the file is replaced by [`FORMAT`] when the file is read.
     pub format: u32,
     /// The session. Equals the name of the manifest's directory.
     pub session: SessionId,
@@ -53,7 +53,7 @@ pub struct Manifest {
     )]
     pub git: Option<ProjectGit>,
     /// The placeholders that runs refer to.
-    #[serde(rename = "roots")]
+    #[serde(alias = "roots")]
     pub placeholders: BTreeMap<PlaceholdersKey, Placeholders>,
     /// The transcript.
     pub transcript: StoredFile,
@@ -105,7 +105,7 @@ pub struct StoredFile {
     pub unterminated: bool,
     /// Hashes of earlier portable contents of a file that the client rewrites in place: oldest
     /// first, as in [`Segment::local_hash`].
-    #[serde(default, rename = "superseded", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, alias = "superseded", skip_serializing_if = "Vec::is_empty")]
     pub previous_hashes: Vec<String>,
 }
 
@@ -131,7 +131,7 @@ pub struct Run {
     /// The machine that wrote the lines.
     pub machine: MachineId,
     /// The placeholders that they were collapsed with.
-    #[serde(rename = "roots")]
+    #[serde(alias = "roots")]
     pub placeholders: PlaceholdersKey,
     /// Number of lines.
     pub lines: u64,
@@ -161,6 +161,7 @@ impl Manifest {
     /// [`ManifestError`].
     pub fn parse(session: &SessionId, json: &[u8]) -> Result<Self, ManifestError> {
         let mut manifest: Self = parse_versioned(json)?;
+        manifest.format = FORMAT;
         require(manifest.session == *session, "it names another session")?;
         let project = manifest.project.as_ref().map_or("", PortablePath::as_str);
         let longest = project.len().max(manifest.directory.len());
@@ -253,8 +254,39 @@ impl Titles {
 impl PlaceholdersKey {
     /// Returns the key of `placeholders`.
     pub fn new(placeholders: &Placeholders) -> Self {
-        let json = serde_json::to_vec(placeholders).expect("plain data always serialises");
+        let hashed = HashedPlaceholders::from(placeholders);
+        let json = serde_json::to_vec(&hashed).expect("plain data always serialises");
         Self(blake3::hash(&json).to_hex()[..16].to_owned())
+    }
+}
+
+/// Placeholders as they are hashed. The field names are those of format 1: with others, equal
+/// placeholders in older and newer manifests would have different keys.
+#[derive(Serialize)]
+struct HashedPlaceholders<'a> {
+    system: System,
+    roots: Vec<HashedPlaceholder<'a>>,
+}
+
+#[derive(Serialize)]
+struct HashedPlaceholder<'a> {
+    name: &'a PlaceholderName,
+    path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolved: Option<&'a str>,
+}
+
+impl<'a> From<&'a Placeholders> for HashedPlaceholders<'a> {
+    fn from(placeholders: &'a Placeholders) -> Self {
+        let hashed = |placeholder: &'a Placeholder| HashedPlaceholder {
+            name: &placeholder.name,
+            path: &placeholder.directory,
+            resolved: placeholder.resolved.as_deref(),
+        };
+        Self {
+            system: placeholders.system,
+            roots: placeholders.placeholders.iter().map(hashed).collect(),
+        }
     }
 }
 
@@ -332,4 +364,38 @@ fn checked_sum(mut counts: impl Iterator<Item = u64>) -> Option<u64> {
 /// 128 bits are enough against accidents. Git's own hashes protect the store.
 pub fn short_hash(hasher: &blake3::Hasher) -> String {
     hasher.finalize().to_hex()[..32].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_key_is_that_of_format_1() {
+        let home = Placeholder::new(System::Linux, PlaceholderName::home(), "/home/al", None);
+        let placeholders = Placeholders::new(System::Linux, [home.unwrap()]);
+        let json = br#"{"system":"linux","roots":[{"name":"HOME","path":"/home/al"}]}"#;
+        assert_eq!(
+            PlaceholdersKey::new(&placeholders).0,
+            blake3::hash(json).to_hex()[..16]
+        );
+    }
+
+    #[test]
+    fn manifest_of_format_1_becomes_one_of_format_2() {
+        let former = r#"{"format":1,"session":"11111111-a","directory":"-x","roots":{"k":
+            {"system":"linux","roots":[{"name":"HOME","path":"/home/al"}]}},"transcript":
+            {"segments":[],"runs":[{"machine":"0123456789abcdef0123456789abcdef","roots":"k",
+            "lines":0}],"superseded":["0f"]}}"#;
+        let present = former
+            .replace(r#""format":1"#, r#""format":2"#)
+            .replace("roots", "placeholders")
+            .replace("path", "directory")
+            .replace("superseded", "previous_hashes");
+        let id = "11111111-a".parse().unwrap();
+        let [former, present] =
+            [former, &present].map(|json| Manifest::parse(&id, json.as_bytes()).unwrap());
+        assert_eq!(former, present);
+        assert_eq!(present.transcript.previous_hashes, ["0f"]);
+    }
 }

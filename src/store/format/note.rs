@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::json::{FORMAT, ManifestError, parse_versioned, require, to_json};
+use super::machine::Machine;
 use crate::domain::checked::checked_text;
 use crate::domain::id::MachineId;
 
@@ -97,17 +98,16 @@ impl Note {
     pub fn new(
         id: NoteId,
         time: DateTime<Utc>,
-        from: (MachineId, String),
+        author: &Machine,
         for_machine: Option<MachineId>,
         text: String,
     ) -> Self {
-        let (machine, name) = from;
         Self {
             format: FORMAT,
             id,
             time,
-            machine,
-            name,
+            machine: author.id.clone(),
+            name: author.name.clone(),
             for_machine,
             text,
         }

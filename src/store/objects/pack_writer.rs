@@ -4,7 +4,7 @@
 //! look for objects that exist already.
 
 use std::fs::File;
-use std::io::{self, BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -18,6 +18,7 @@ use tempfile::NamedTempFile;
 use super::pack_index::{PackedObject, encode_pack_index};
 use crate::store::error::StoreError;
 use crate::sys::fail_point::fail_point;
+use crate::sys::fs::sync_dir;
 
 /// The default level of git.
 const COMPRESSION_LEVEL: i32 = 6;
@@ -124,7 +125,7 @@ impl PackWriter {
         // The index comes last, because it makes the pack visible.
         index.persist(path.with_extension("idx"))?;
         fail_point("the index of a pack has its name");
-        flush_directory(&self.dir)
+        sync_dir(&self.dir)
     }
 }
 
@@ -265,17 +266,6 @@ fn flush_both(one: &File, other: &File) -> io::Result<()> {
         let second = other.sync_all();
         first.join().expect("flushing does not panic").and(second)
     })
-}
-
-/// Flushes the names in `dir` to the disk, if the system can flush a directory.
-fn flush_directory(dir: &Path) -> io::Result<()> {
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    match File::open(dir)?.sync_all() {
-        Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
-        result => result,
-    }
 }
 
 #[cfg(test)]

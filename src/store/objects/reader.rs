@@ -32,11 +32,11 @@ type Object = (ObjectType, Vec<u8>);
 #[derive(Clone, Copy)]
 pub(crate) struct Objects<'r> {
     pub(crate) repo: &'r Repository,
-    pub(crate) reader: &'r Reader,
+    pub(crate) reader: &'r ObjectReader,
 }
 
 /// Reads the packs and loose objects of one repository. A pack is opened when it is first needed.
-pub(crate) struct Reader {
+pub(crate) struct ObjectReader {
     packs_dir: PathBuf,
     packs: RefCell<Packs>,
 }
@@ -93,7 +93,7 @@ impl Objects<'_> {
     }
 }
 
-impl Reader {
+impl ObjectReader {
     /// Returns the reader of the repository whose `.git` directory is `git_dir`.
     pub(crate) fn new(git_dir: &Path) -> Self {
         Self {
@@ -248,7 +248,7 @@ mod tests {
             .into_bytes()
     }
 
-    fn read_packed(reader: &Reader, oid: Oid) -> Option<Vec<u8>> {
+    fn read_packed(reader: &ObjectReader, oid: Oid) -> Option<Vec<u8>> {
         let object = reader.in_packs(|packs| packs.read(oid));
         object.map(|(_, data)| data)
     }
@@ -257,7 +257,7 @@ mod tests {
     fn reader_reads_packed_and_loose_objects() {
         let dir = tempfile::tempdir().unwrap();
         let repo = Repository::init(dir.path()).unwrap();
-        let reader = Reader::new(repo.path());
+        let reader = ObjectReader::new(repo.path());
         let objects = Objects {
             repo: &repo,
             reader: &reader,
@@ -298,7 +298,7 @@ mod tests {
         }
         builder.write(&repo.path().join("objects/pack"), 0).unwrap();
 
-        let reader = Reader::new(repo.path());
+        let reader = ObjectReader::new(repo.path());
         let objects = Objects {
             repo: &repo,
             reader: &reader,

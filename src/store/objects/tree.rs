@@ -272,7 +272,7 @@ fn compare(
 mod tests {
     use git2::Repository;
 
-    use super::super::reader::Reader;
+    use super::super::reader::ObjectReader;
     use super::*;
 
     #[test]
@@ -284,7 +284,7 @@ mod tests {
             mode: 0o120_000,
             ..text
         };
-        let reader = Reader::new(repo.path());
+        let reader = ObjectReader::new(repo.path());
         let objects = Objects {
             repo: &repo,
             reader: &reader,

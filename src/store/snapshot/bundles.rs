@@ -9,6 +9,7 @@ use crate::domain::extras::BundleId;
 use crate::domain::path::RelativeName;
 use crate::store::error::StoreError;
 use crate::store::format::bundle::{ExtrasBundle, MAX_BUNDLE_BYTES, MAX_TEXT_BYTES, StoredExtra};
+use crate::store::format::json::ManifestError;
 use crate::store::layout;
 
 impl Snapshot<'_> {
@@ -41,7 +42,14 @@ impl Snapshot<'_> {
     /// [`StoreError::Malformed`], [`StoreError::Git`].
     pub fn bundle(&self, id: &BundleId) -> Result<Option<ExtrasBundle>, StoreError> {
         let parse = |json: &[u8]| ExtrasBundle::parse(id, json);
-        self.parse_file(&layout::bundle(id), MAX_BUNDLE_BYTES, parse)
+        let path = layout::bundle(id);
+        let bundle = self.parse_file(&path, MAX_BUNDLE_BYTES, parse)?;
+        let former = self.parse_file(&layout::former_bundle(id), MAX_BUNDLE_BYTES, parse)?;
+        if bundle.is_some() && former.is_some() {
+            let source = ManifestError::Inconsistent("there is another one, of format 1");
+            return Err(StoreError::Malformed { path, source });
+        }
+        Ok(bundle.or(former))
     }
 
     /// Returns the portable text of a file of a bundle.

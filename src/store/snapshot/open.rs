@@ -20,9 +20,11 @@ pub struct Snapshot<'store> {
     tree: Option<Oid>,
 }
 
-/// Content of `ccsync.json` besides the format version.
+/// Content of `ccsync.json`.
 #[derive(Deserialize)]
-struct StoreFormat {}
+struct StoreFormat {
+    format: u32,
+}
 
 impl Store {
     /// Opens the contents of `commit`. `None` is an empty store.
@@ -34,7 +36,7 @@ impl Store {
             objects: self.objects(),
             tree: commit.map(|commit| self.tree_of(commit)).transpose()?,
         };
-        snapshot.check_format()?;
+        snapshot.format()?;
         Ok(snapshot)
     }
 
@@ -73,14 +75,18 @@ impl Snapshot<'_> {
             || self.directory("session_meta")?.is_some())
     }
 
-    fn check_format(&self) -> Result<(), StoreError> {
+    /// Returns the format version of the store, if this is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] if a newer ccsync wrote it, [`StoreError::Git`].
+    pub(in crate::store) fn format(&self) -> Result<Option<u32>, StoreError> {
         let parse = |json: &[u8]| parse_versioned::<StoreFormat>(json);
         match self.parse_file(FORMAT_FILE, MAX_MANIFEST_BYTES, parse) {
             Err(StoreError::Malformed {
                 source: ManifestError::Newer(found),
                 ..
             }) => Err(StoreError::Newer { found }),
-            result => result.map(drop),
+            store => Ok(store?.map(|store| store.format)),
         }
     }
 

@@ -95,8 +95,17 @@ impl Snapshot<'_> {
     /// # Errors
     /// [`StoreError::Malformed`], [`StoreError::Git`].
     pub fn proposed_paths(&self, id: &MachineId) -> Result<Option<ProposedPaths>, StoreError> {
-        let path = layout::proposed_paths(id);
-        self.parse_file(&path, MAX_MANIFEST_BYTES, parse_versioned)
+        let parse = |path: String| self.parse_file(&path, MAX_MANIFEST_BYTES, parse_versioned);
+        let proposed: Option<ProposedPaths> = parse(layout::proposed_paths(id))?;
+        let former: Option<ProposedPaths> = parse(layout::former_proposed_paths(id))?;
+        Ok(match (proposed, former) {
+            (Some(mut proposed), Some(mut former)) => {
+                former.placeholders.append(&mut proposed.placeholders);
+                proposed.placeholders = former.placeholders;
+                Some(proposed)
+            }
+            (proposed, former) => proposed.or(former),
+        })
     }
 
     /// Returns the ids of all notes, the oldest first. Other files are ignored.

@@ -13,6 +13,7 @@ impl Transaction<'_> {
     /// # Errors
     /// [`StoreError::Git`], [`StoreError::Io`].
     pub fn write_bundle(&mut self, id: &BundleId, bundle: &ExtrasBundle) -> Result<(), StoreError> {
+        self.remove_if_present(layout::former_bundle(id));
         self.write_file(layout::bundle(id), bundle.to_json())
     }
 

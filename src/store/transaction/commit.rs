@@ -25,6 +25,9 @@ were edited by hand.
 Sessions hold private code and may hold secrets. Keep this repository private.
 ";
 
+/// Git's name of the README that format 1 had.
+const FORMER_README: &str = "70a6a1156aecfd7be33ddbe27f2ca07f5f606da8";
+
 const ATTRIBUTES: &str = "* -text\n";
 
 /// A commit under construction.
@@ -84,6 +87,13 @@ impl<'store> Transaction<'store> {
         self.changes.insert(path, Some(TreeEntry::new_file(blob)));
     }
 
+    pub(super) fn remove_if_present(&mut self, path: String) {
+        self.changes.remove(&path);
+        if self.base.has(&path) {
+            self.remove_file(path);
+        }
+    }
+
     pub(super) fn remove_file(&mut self, path: String) {
         self.changes.insert(path, None);
     }
@@ -98,7 +108,7 @@ impl<'store> Transaction<'store> {
         message: &str,
         parents: &[CommitId],
     ) -> Result<CommitId, StoreError> {
-        if !self.base.is_store()? {
+        if self.base.format()? != Some(FORMAT) {
             self.write_store_files()?;
         }
         let (objects, base) = (self.store.objects(), self.base.tree());
@@ -113,13 +123,15 @@ impl<'store> Transaction<'store> {
         Ok(commit)
     }
 
-    /// Writes the files that every store has.
+    /// Writes the files that every store has, or those of an older format anew.
     fn write_store_files(&mut self) -> Result<(), StoreError> {
         let format = format!("{{\n  \"format\": {FORMAT}\n}}\n");
         self.write_file(FORMAT_FILE.to_owned(), format.into_bytes())?;
         // The remote may have been used for something else. No reader depends on these files.
         for (path, text) in [("README.md", README), (".gitattributes", ATTRIBUTES)] {
-            if !self.base.has(path) {
+            let blob = self.base.file(path)?;
+            let is_former_readme = blob.is_some_and(|blob| blob.to_string() == FORMER_README);
+            if is_former_readme || !self.base.has(path) {
                 self.write_file(path.to_owned(), text.into())?;
             }
         }

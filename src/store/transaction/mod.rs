@@ -10,3 +10,4 @@ mod sessions;
 mod take;
 
 pub use commit::Transaction;
+pub use take::RenamedMilestone;

@@ -34,14 +34,8 @@ impl Transaction<'_> {
     /// [`StoreError::Git`], [`StoreError::Io`].
     pub fn forget_machine(&mut self, machine: &Machine) -> Result<(), StoreError> {
         self.remove_if_present(layout::machine(&machine.id));
-        self.remove_if_present(layout::proposed_paths(&machine.id));
+        self.remove_proposed_paths(&machine.id);
         self.write_file(layout::forgotten(&machine.id), machine.to_json())
-    }
-
-    fn remove_if_present(&mut self, path: String) {
-        if self.base.has(&path) {
-            self.remove_file(path);
-        }
     }
 
     /// Proposes paths to a machine.
@@ -53,12 +47,14 @@ impl Transaction<'_> {
         id: &MachineId,
         proposed: &ProposedPaths,
     ) -> Result<(), StoreError> {
+        self.remove_proposed_paths(id);
         self.write_file(layout::proposed_paths(id), to_json(proposed))
     }
 
     /// Removes the paths that were proposed to a machine.
     pub fn remove_proposed_paths(&mut self, id: &MachineId) {
-        self.remove_file(layout::proposed_paths(id));
+        self.remove_if_present(layout::proposed_paths(id));
+        self.remove_if_present(layout::former_proposed_paths(id));
     }
 
     /// Adds a note.

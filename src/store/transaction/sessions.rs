@@ -32,25 +32,25 @@ impl Transaction<'_> {
         self.write_file(layout::segment(session, file, number), text)
     }
 
-    /// Adds a segment whose text is that of one in `from`.
+    /// Adds a segment to the same file of `session`, without reading its text.
     ///
     /// # Errors
-    /// [`StoreError::Segment`] if it is missing there, [`StoreError::Git`].
+    /// [`StoreError::Segment`] if `from` does not have it, [`StoreError::Git`].
     pub fn reuse_segment(
         &mut self,
-        from: (&Snapshot<'_>, &Manifest, &SessionFile),
-        to: (&SessionId, &SessionFile),
+        from: &Snapshot<'_>,
+        manifest: &Manifest,
+        file: &SessionFile,
         number: usize,
+        session: &SessionId,
     ) -> Result<(), StoreError> {
-        let (snapshot, manifest, file) = from;
-        let session = &manifest.session;
         let Some(stored) = manifest.file(file) else {
             return Err(StoreError::Segment {
-                path: layout::segment(session, file, number),
+                path: layout::segment(&manifest.session, file, number),
             });
         };
-        let blob = snapshot.segment_blob(session, file, stored, number)?;
-        self.link_file(layout::segment(to.0, to.1, number), blob);
+        let blob = from.segment_blob(&manifest.session, file, stored, number)?;
+        self.link_file(layout::segment(session, file, number), blob);
         Ok(())
     }
 

@@ -11,6 +11,15 @@ use crate::store::layout;
 use crate::store::objects::tree::{TreeEntry, changed_files};
 use crate::store::snapshot::Snapshot;
 
+/// A milestone whose name another machine was first to use.
+#[derive(Debug, Clone)]
+pub struct RenamedMilestone {
+    /// The name it had.
+    pub from: MilestoneName,
+    /// The name it has now.
+    pub to: MilestoneName,
+}
+
 impl Transaction<'_> {
     /// Takes a session from `from`.
     ///
@@ -60,7 +69,8 @@ impl Transaction<'_> {
     /// Takes everything from `from` that changed there since `earlier`, except sessions and
     /// bundles.
     ///
-    /// Foreign files are only added: if the base has one too, the base's is the better one.
+    /// Foreign files are only added: if the base has one too, the base's is the better one. So is
+    /// the file with the format, which [`Self::commit`] replaces if it is older.
     ///
     /// # Errors
     /// [`StoreError::Git`].
@@ -74,7 +84,7 @@ impl Transaction<'_> {
             if layout::session_of(path).is_some() || layout::is_in_bundle(path) {
                 continue;
             }
-            if layout::is_own_file(path) || file.new.is_some() && !self.base.has(path) {
+            if layout::is_machine_file(path) || file.new.is_some() && !self.base.has(path) {
                 self.changes.insert(path.to_owned(), file.new);
             }
         }
@@ -84,7 +94,7 @@ impl Transaction<'_> {
     /// Adds a milestone of `ours` under another name if the base has one of the same name.
     ///
     /// Applies to milestones that are new since `earlier`, and must come before anything else is
-    /// taken from `ours`. Returns the old and the new names.
+    /// taken from `ours`.
     ///
     /// # Errors
     /// [`StoreError::Git`], [`StoreError::Io`].
@@ -92,21 +102,24 @@ impl Transaction<'_> {
         &mut self,
         ours: &Snapshot<'_>,
         earlier: &Snapshot<'_>,
-    ) -> Result<Vec<(MilestoneName, MilestoneName)>, StoreError> {
+    ) -> Result<Vec<RenamedMilestone>, StoreError> {
         let mut renamed = Vec::new();
         for milestone in ours.milestones()? {
             let path = layout::milestone(&milestone.name);
             let (our_file, base_file) = (ours.file(&path)?, self.base.file(&path)?);
             let is_new = our_file != earlier.file(&path)?;
             if is_new && self.base.has(&path) && base_file != our_file {
-                let name = milestone.name.with_machine(&milestone.machine);
-                if !self.base.has(&layout::milestone(&name)) {
+                let to = milestone.name.with_machine(&milestone.machine);
+                if !self.base.has(&layout::milestone(&to)) {
                     self.write_milestone(&Milestone {
-                        name: name.clone(),
+                        name: to.clone(),
                         ..milestone.clone()
                     })?;
                 }
-                renamed.push((milestone.name, name));
+                renamed.push(RenamedMilestone {
+                    from: milestone.name,
+                    to,
+                });
             }
         }
         Ok(renamed)

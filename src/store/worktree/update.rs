@@ -18,7 +18,7 @@ use crate::domain::id::CommitId;
 use crate::store::error::StoreError;
 use crate::store::format::segment::MAX_FILE_BYTES;
 use crate::store::layout::{HEAD_REF, is_safe};
-use crate::store::objects::reader::{Objects, Reader};
+use crate::store::objects::reader::{ObjectReader, Objects};
 use crate::store::objects::tree::{ChangedFile, TreeEntry, changed_files, find_entry};
 use crate::store::repository::Store;
 use crate::sys::fail_point::fail_point;
@@ -60,7 +60,7 @@ impl Store {
         fail_point("the working tree is marked");
         self.set_ref(HEAD_REF, Some(commit), log_message)?;
         fail_point("the head has moved");
-        self.update_worktree(changes, written)?;
+        self.update_worktree(&changes, written)?;
         self.mark_finished()
     }
 
@@ -100,7 +100,7 @@ impl Store {
         fail_point("the working tree is discarded");
 
         let changes = changed_files(self.objects(), None, self.head_tree()?)?;
-        let edits = self.write_changes(changes, &WrittenFiles::new())?;
+        let edits = self.write_changes(&changes, &WrittenFiles::new())?;
         index::edit_any(&mut index, &edits)?;
         fail_point("the working tree is rewritten");
         Ok(())
@@ -124,7 +124,7 @@ impl Store {
     /// Makes these changes in working tree and index.
     fn update_worktree(
         &self,
-        changes: Vec<ChangedFile>,
+        changes: &[ChangedFile],
         written: &WrittenFiles,
     ) -> Result<(), StoreError> {
         let edits = self.write_changes(changes, written)?;
@@ -148,7 +148,7 @@ impl Store {
     /// Makes these changes in the working tree. Returns those to make in the index.
     fn write_changes(
         &self,
-        changes: Vec<ChangedFile>,
+        changes: &[ChangedFile],
         written: &WrittenFiles,
     ) -> Result<IndexEdits, StoreError> {
         let worktree = self.worktree_files();
@@ -163,7 +163,7 @@ impl Store {
         fail_point("files are removed from the working tree");
 
         let mut files = Vec::new();
-        for change in &changes {
+        for change in changes {
             let Some(entry) = change.new else { continue };
             let path = safe_path(change);
             match path {
@@ -202,7 +202,7 @@ impl Store {
         }
         let git_dir = self.git_dir();
         let written = try_map(files, threads, |queue| {
-            let (repo, reader) = (&Repository::open(git_dir)?, &Reader::new(git_dir));
+            let (repo, reader) = (&Repository::open(git_dir)?, &ObjectReader::new(git_dir));
             let objects = Objects { repo, reader };
             queue.try_each(|(path, entry)| worktree.write_blob(path, entry.oid, objects))
         });

@@ -98,7 +98,7 @@ pub fn sync_with_directory(path: &Path) -> Result<(), PathError> {
 }
 
 /// Waits until the entries of a directory are on the disk.
-pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());
     }

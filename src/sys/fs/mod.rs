@@ -17,6 +17,7 @@ pub(super) use access::make_private;
 pub use access::{Access, access, free_space, is_executable, knows_executables};
 pub use append::Appender;
 pub use atomic::{AtomicFile, write_atomic, write_cache};
+pub(crate) use directory::sync_dir;
 pub use directory::{
     create_private_dir_all, create_users_dir_all, move_dir, remove_empty_dirs, sync_with_directory,
 };

@@ -1,4 +1,4 @@
-//! Why `gh` did not do what it was asked, as far as its exit code and its words tell. Pure.
+//! Classifies a failed `gh` call by its exit code and message. Pure.
 
 use std::fmt;
 
@@ -10,10 +10,10 @@ use crate::sys::signal::Interrupted;
 /// `gh help exit-codes`: "If a command encounters an authentication issue".
 const NEEDS_SIGN_IN: i32 = 4;
 
-/// More of its words nobody wants to see.
+/// Maximum length of the message, in bytes.
 const LONGEST: usize = 2000;
 
-/// What `gh` said, without secrets and control characters.
+/// The message of `gh`, without secrets and control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said(String);
 
@@ -41,76 +41,76 @@ impl Said {
     }
 }
 
-/// Why `gh` did not do what it was asked.
+/// Error of a `gh` call.
 #[derive(Debug, thiserror::Error)]
 pub enum GitHubError {
     /// It is not installed.
     #[error("no program `gh` (the command line tool of GitHub) on the PATH")]
     Missing,
-    /// It has no account, or one that is not accepted any more.
+    /// Not signed in, or the token has expired.
     #[error("`gh` is not signed in")]
     NotSignedIn {
-        /// In its words.
+        /// Its message.
         #[source]
         said: Said,
     },
     /// The network, or the service.
     #[error("cannot reach GitHub")]
     Unreachable {
-        /// In its words.
+        /// Its message.
         #[source]
         said: Said,
     },
-    /// The account lacks a right, or the token it.
+    /// The account or its token misses a permission.
     #[error("GitHub denied the request")]
     Denied {
-        /// In its words.
+        /// Its message.
         #[source]
         said: Said,
     },
-    /// The organisation wants to see its own sign-in first.
+    /// The organisation requires single sign-on.
     #[error("the organisation requires single sign-on for the token of `gh`")]
     SingleSignOn {
-        /// In its words.
+        /// Its message.
         #[source]
         said: Said,
     },
-    /// Too much was asked in the last hour.
+    /// The rate limit is exceeded.
     #[error("GitHub rate limit exceeded")]
     RateLimited {
-        /// In its words.
+        /// Its message.
         #[source]
         said: Said,
     },
-    /// There is a repository of this name.
+    /// The repository name is taken.
     #[error("the repository already exists on GitHub")]
     NameTaken {
-        /// In its words.
+        /// Its message.
         #[source]
         said: Said,
     },
     /// Something else.
     #[error("`gh` failed")]
     Failed {
-        /// In its words.
+        /// Its message.
         #[source]
         said: Said,
     },
-    /// Its answer makes no sense.
+    /// The answer cannot be parsed.
     #[error("cannot parse the answer of GitHub: {what}")]
     Garbled {
-        /// What is odd.
+        /// The unexpected part.
         what: &'static str,
     },
     /// The user interrupted.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
-    /// It could not be run.
+    /// It could not be started.
     #[error(transparent)]
     Process(ProcessError),
 }
 
-/// Why a `gh` that has ended has failed.
+/// Classifies a finished `gh`.
 pub(super) fn of(out: &Output) -> GitHubError {
     let said = Said::new(&out.stderr);
     match out.status.code() {
@@ -122,8 +122,8 @@ pub(super) fn of(out: &Output) -> GitHubError {
     }
 }
 
-/// Looks for the kinds of GraphQL and for known phrases. The order matters: a refusal for want of a single sign-on is one for want of
-/// rights, too.
+/// Searches for GraphQL error types and known phrases. The order matters: a single
+/// sign-on error is also a permission error.
 pub(super) fn of_words(kind: &str, said: Said) -> GitHubError {
     let text = format!("{kind}\n{}", said.0).to_lowercase();
     let any = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));

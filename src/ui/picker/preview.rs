@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use textwrap::{Options, WordSplitter, wrap};
 
 use super::key::Key;
-use crate::domain::turn::{Turn, Who};
+use crate::domain::turn::{Turn, TurnSpeaker};
 use crate::ui::format::{age, count};
 use crate::ui::sanitize;
 
@@ -107,8 +107,8 @@ pub(super) fn lines(
         Ok(turns) => {
             let mut before = None;
             for turn in turns {
-                let is_new_speaker =
-                    before.replace(turn.who) != Some(turn.who) || turn.who == Who::User;
+                let is_new_speaker = before.replace(turn.speaker) != Some(turn.speaker)
+                    || turn.speaker == TurnSpeaker::User;
                 if !lines.is_empty() {
                     wrapped(&mut lines, Kind::Text, "", "", width);
                 }
@@ -123,10 +123,10 @@ pub(super) fn lines(
 }
 
 fn heading(turn: &Turn, now: DateTime<Utc>) -> String {
-    let who = match turn.who {
-        Who::User => "you",
-        Who::Assistant => "assistant",
-        Who::Client => "summary of what was before",
+    let who = match turn.speaker {
+        TurnSpeaker::User => "you",
+        TurnSpeaker::Assistant => "assistant",
+        TurnSpeaker::Client => "summary of what was before",
     };
     turn.time.map_or_else(
         || who.to_owned(),

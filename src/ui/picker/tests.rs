@@ -13,7 +13,7 @@ use super::draw::Theme;
 use super::*;
 use crate::domain::id::SessionId;
 use crate::domain::turn::Turn;
-use crate::domain::turn::Who;
+use crate::domain::turn::TurnSpeaker;
 
 pub(super) fn now() -> DateTime<Utc> {
     "2026-03-10T12:00:00Z".parse().unwrap()
@@ -130,28 +130,33 @@ fn screen(state: &mut State, width: u16, height: u16) -> String {
 
 pub(super) fn turns() -> Vec<Turn> {
     let turn = |who, minutes, text: &str, tools: &[&str]| Turn {
-        who,
+        speaker: who,
         time: Some(now() - TimeDelta::minutes(minutes)),
         text: text.to_owned(),
         tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
     };
     vec![
-        turn(Who::Client, 90, "What was before: a parser was begun.", &[]),
         turn(
-            Who::User,
+            TurnSpeaker::Client,
+            90,
+            "What was before: a parser was begun.",
+            &[],
+        ),
+        turn(
+            TurnSpeaker::User,
             60,
             "please look at the parser\u{1b}[31m, it does not take 目目目目目目目目目目 for an answer",
             &[],
         ),
         turn(
-            Who::Assistant,
+            TurnSpeaker::Assistant,
             59,
             "I will look.\n\n    let indented = 1;",
             &["Bash: cargo test", "Edit src/x.rs"],
         ),
-        turn(Who::Assistant, 58, "", &["Read README.md"]),
-        turn(Who::Assistant, 57, "All tests pass.", &[]),
-        turn(Who::User, 5, "thank you", &[]),
+        turn(TurnSpeaker::Assistant, 58, "", &["Read README.md"]),
+        turn(TurnSpeaker::Assistant, 57, "All tests pass.", &[]),
+        turn(TurnSpeaker::User, 5, "thank you", &[]),
     ]
 }
 

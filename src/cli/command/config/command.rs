@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::patterns::{self, List};
+use super::patterns::{self, List, PatternArgs};
 use crate::cli::app::{App, current_dir};
 use crate::cli::args::{JsonFlag, PlaceholderArg};
 use crate::cli::command::init::{refuse_open, tell_of_stored};
+use crate::cli::complete;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::config::{Config, Key};
@@ -23,47 +24,53 @@ use crate::ui::table::{Cell, Table};
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConfigArgs {
     #[command(subcommand)]
-    action: Action,
+    action: ConfigAction,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Action {
+enum ConfigAction {
     /// Show all settings and placeholders
     Show {
         #[command(flatten)]
         json: JsonFlag,
     },
-    /// Print one setting: remote, name, paths, days, beside, max_size or max_age
+    /// Print one setting
     Get {
-        /// The setting
+        #[arg(help = key_help(), add = complete::setting())]
         key: Key,
     },
-    /// Change one setting: remote, name, paths, days, beside, max_size or max_age
+    /// Change one setting
     Set {
-        /// The setting
+        #[arg(help = key_help(), add = complete::setting())]
         key: Key,
-        /// Its new value
+        /// The new value
         value: String,
     },
-    /// Sync only the projects on a list, and put these on it
-    Include(patterns::PatternArgs),
-    /// Leave projects out: what is said there stays on this machine
-    Exclude(patterns::PatternArgs),
+    /// Sync only these projects, and those included before
+    Include(PatternArgs),
+    /// Do not sync these projects
+    Exclude(PatternArgs),
     /// Give a directory of this machine a placeholder
     AddPlaceholder {
         /// The placeholder and its directory
         #[arg(value_name = "NAME=PATH")]
         placeholder: PlaceholderArg,
     },
-    /// Say where a placeholder lies on a machine, for sessions that have no place there
+    /// Set the directory of a placeholder on a machine
     SetPath {
         /// The placeholder
+        #[arg(add = complete::placeholder())]
         name: PlaceholderName,
-        /// The machine's name or id, or `this`
+        /// Name or id of the machine, or `this`
+        #[arg(add = complete::machine_or_this())]
         machine: String,
         /// The directory on that machine
         path: String,
     },
+}
+
+fn key_help() -> String {
+    format!("One of {}", Key::NAMES.join(", "))
 }
 
 /// JSON schema, version 1.
@@ -92,13 +99,13 @@ struct ConfigDocument<'a> {
 
 pub(in crate::cli) fn run(args: &ConfigArgs, app: &mut App) -> Result<Exit, CliError> {
     match &args.action {
-        Action::Show { json } => show(json.json, app),
-        Action::Get { key } => get(*key, app),
-        Action::Set { key, value } => set(*key, value, app),
-        Action::Include(args) => patterns::change(List::Include, args, app),
-        Action::Exclude(args) => patterns::change(List::Exclude, args, app),
-        Action::AddPlaceholder { placeholder } => add_placeholder(placeholder, app),
-        Action::SetPath {
+        ConfigAction::Show { json } => show(json.json, app),
+        ConfigAction::Get { key } => get(*key, app),
+        ConfigAction::Set { key, value } => set(*key, value, app),
+        ConfigAction::Include(args) => patterns::change(List::Include, args, app),
+        ConfigAction::Exclude(args) => patterns::change(List::Exclude, args, app),
+        ConfigAction::AddPlaceholder { placeholder } => add_placeholder(placeholder, app),
+        ConfigAction::SetPath {
             name,
             machine,
             path,

@@ -1,5 +1,7 @@
 //! `ccsync config include` and `exclude`: which projects travel.
 
+use clap::ValueHint;
+
 use crate::cli::app::App;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
@@ -16,10 +18,11 @@ pub(super) enum List {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct PatternArgs {
-    /// A directory (`~/work`, `/srv/*`), a git remote (`github.com/acme/*`), or the name of any directory; with all that lies below
-    #[arg(value_name = "PATTERN", required = true)]
+    /// A directory (`~/work`, `/srv/*`), a git remote (`github.com/acme/*`) or the name of a
+    /// directory, with everything below it
+    #[arg(value_name = "PATTERN", required = true, value_hint = ValueHint::DirPath)]
     patterns: Vec<ProjectPattern>,
-    /// Take them off the list again
+    /// Remove the patterns from the list
     #[arg(long)]
     remove: bool,
 }

@@ -1,55 +1,57 @@
-//! `ccsync lock`: who is at work on which session, and taking locks away.
+//! Arguments and dispatch of `ccsync lock`.
 
 use super::{release, show};
 use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
+use crate::cli::complete;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::domain::id::SessionId;
 
-/// See who is at work on which session, and give locks back
+/// Show which machine works on which session, and release locks
 ///
-/// A lock says that somebody is at work on a session. It keeps people from doing the same twice, and protects no data: that is done by what
-/// every push expects of the remote.
+/// A lock says that a machine is working on a session. It keeps you from continuing one
+/// session twice. It does not protect data: every push checks by itself that nothing is lost.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LockArgs {
     #[command(subcommand)]
-    action: Action,
+    action: LockAction,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Action {
+enum LockAction {
     /// Show the locks on the remote
     Show {
-        /// Only that of this session; the beginning of its id is enough
-        #[arg(value_name = "SESSION")]
+        /// Only the lock of this session: ID or unique prefix
+        #[arg(value_name = "SESSION", add = complete::session())]
         session: Option<SessionId>,
         #[command(flatten)]
         json: JsonFlag,
     },
-    /// Give a session back, or all that this machine holds
+    /// Release the locks of this machine, or of one session
     ///
-    /// A lock that has expired, or whose process on this machine is dead, is released at once. One whose holder may be at work is
-    /// released only with --force: the holder is told at its next push, and nothing that it has written gets lost.
+    /// A lock that has expired, or whose process on this machine has ended, is released at
+    /// once. A lock whose holder may still be working is released only with --force. The holder
+    /// notices at its next push, and what it adds from then on becomes a fork.
     ///
-    /// Exits with 4 if a lock was left because its holder may be at work.
+    /// Exits with 4 if a lock is kept because its holder may still be working.
     Release {
-        /// The session; the beginning of its id is enough
-        #[arg(value_name = "SESSION", conflicts_with = "all")]
+        /// Only the lock of this session: ID or unique prefix
+        #[arg(value_name = "SESSION", conflicts_with = "all", add = complete::session())]
         session: Option<SessionId>,
-        /// Those of other machines too
+        /// Include other machines' locks
         #[arg(long)]
         all: bool,
-        /// Also if the holder may be at work
+        /// Even if the holder may still be working
         #[arg(long)]
         force: bool,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long, short)]
         yes: bool,
         #[command(flatten)]
         json: JsonFlag,
     },
-    /// Remove the locks that have expired, and those of processes of this machine that are dead
+    /// Remove expired locks, and locks of ended processes of this machine
     Cleanup {
         #[command(flatten)]
         json: JsonFlag,
@@ -58,8 +60,8 @@ enum Action {
 
 pub(in crate::cli) fn run(args: &LockArgs, app: &mut App) -> Result<Exit, CliError> {
     match &args.action {
-        Action::Show { session, json } => show::run(session.as_ref(), json, app),
-        Action::Release {
+        LockAction::Show { session, json } => show::run(session.as_ref(), json, app),
+        LockAction::Release {
             session,
             all,
             force,
@@ -73,6 +75,6 @@ pub(in crate::cli) fn run(args: &LockArgs, app: &mut App) -> Result<Exit, CliErr
             };
             release::run(wanted, *force, *yes, json, app)
         }
-        Action::Cleanup { json } => release::clean_up(json, app),
+        LockAction::Cleanup { json } => release::clean_up(json, app),
     }
 }

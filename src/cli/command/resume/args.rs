@@ -2,42 +2,45 @@
 
 use std::ffi::OsString;
 
+use crate::cli::complete;
 use crate::domain::id::SessionId;
 
-/// Continue a session, begun here or on another machine
+/// Continue a session, started here or on another machine
 ///
-/// Pulls, lets you choose, takes the session's lock, and runs the client in the session's directory. While it runs, its turns are backed up;
-/// when it ends, they are pushed and the lock is given back. The exit code is the client's own.
+/// Pulls, lets you choose a session, takes its lock, and runs Claude Code in its
+/// directory. While Claude Code runs, new turns are backed up. When it ends, they are
+/// pushed and the lock is released. The exit code is that of Claude Code.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ResumeArgs {
-    /// The session's id, or a beginning of it that only one has; without, choose from a list
+    /// Session ID or unique prefix [default: choose from a list]
+    #[arg(add = complete::session())]
     pub(super) session: Option<SessionId>,
-    /// Take the newest
+    /// Continue the most recent session
     #[arg(long, conflicts_with = "session")]
     pub(super) latest: bool,
-    /// Only sessions last written by this machine (name or id)
-    #[arg(long, value_name = "MACHINE")]
+    /// Only sessions last written by this machine
+    #[arg(long, value_name = "MACHINE", add = complete::machine())]
     pub(super) from: Option<String>,
-    /// Also sessions that have not been active lately
+    /// Include older sessions
     #[arg(long)]
     pub(super) all: bool,
-    /// Only sessions whose project contains this text
+    /// Only sessions whose project path contains this text
     #[arg(long, value_name = "TEXT")]
     pub(super) project: Option<String>,
-    /// Take the lock over from a machine that holds it
+    /// Take the lock over if another machine holds it
     #[arg(long)]
     pub(super) take_over: bool,
     #[command(flatten)]
     pub(super) run: RunArgs,
 }
 
-/// How a session is run, whether it is continued or begun.
+/// How Claude Code is run, for a session that is continued or new.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct RunArgs {
-    /// Go on without a lock where the remote cannot be reached
+    /// Continue without a lock if the remote cannot be reached
     #[arg(long)]
     pub(in crate::cli) offline: bool,
-    /// Arguments for the client
-    #[arg(last = true, value_name = "CLIENT ARGS")]
+    /// Arguments for Claude Code
+    #[arg(last = true, value_name = "CLAUDE ARGS")]
     pub(in crate::cli) client: Vec<OsString>,
 }

@@ -168,7 +168,7 @@ fn is_same_or_below(path: &str, directory: &str) -> bool {
     Path::new(path).starts_with(Path::new(directory))
 }
 
-/// Who holds a session, in two words.
+/// Describes the holder of a session's lock in a few words.
 fn holder(lock: &LockView, now: DateTime<Utc>) -> String {
     match (lock.record(), lock.standing()) {
         (Some(_), Some(Standing::Expired { .. })) => "expired".to_owned(),

@@ -17,7 +17,7 @@ use crate::flows::pull::PullRequest;
 use crate::lock::record::RENEWAL;
 use crate::project::difference;
 use crate::report::transfer::{Outcome, Report};
-use crate::session::launch::{Conversation, Launch, chooses_session};
+use crate::session::launch::{Conversation, Launch, session_option};
 use crate::sys::clock::Clock;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::write_atomic;
@@ -51,7 +51,7 @@ pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliE
     let launch = Launch {
         conversation: Conversation::Resumed(&session),
         directory: &directory,
-        note: note.as_deref(),
+        path_notice: note.as_deref(),
         args: &args.run.client,
     };
     run_client(&launch, &session, !offline, app)
@@ -59,7 +59,7 @@ pub(in crate::cli) fn run(args: &ResumeArgs, app: &mut App) -> Result<Exit, CliE
 
 /// Before anything else: the session is chosen here and not by the client, and this machine is set up.
 pub(in crate::cli) fn begin(for_client: &[OsString], app: &mut App) -> Result<(), CliError> {
-    match chooses_session(for_client) {
+    match session_option(for_client) {
         Some(option) => Err(ResumeError::ChosenTwice(option.to_string_lossy().into_owned()).into()),
         None => init::ensure(app),
     }

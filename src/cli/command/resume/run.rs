@@ -18,14 +18,14 @@ use crate::lock::record::RENEWAL;
 use crate::lock::state::TakeOver;
 use crate::report::transfer::{Outcome, RemoteState, Report};
 use crate::session::launch::Launch;
-use crate::session::live::session_of;
+use crate::session::live::session_of_client;
 use crate::sys::clock::Clock;
 use crate::sys::fail_point::fail_point;
 use crate::sys::fs::remove_file_if_exists;
 use crate::sys::process::{Running, shell_code};
 use crate::sys::signal::{self, LentTerminal, answer_interruption, lend_terminal};
+use crate::ui::extras;
 use crate::ui::format::count;
-use crate::ui::report::extras;
 use crate::ui::sanitize;
 use crate::workspace::context::Context;
 
@@ -42,7 +42,7 @@ pub(in crate::cli) fn run_client(
     locked: bool,
     app: &mut App,
 ) -> Result<Exit, CliError> {
-    if launch.note.is_some() && launch.has_own_settings() {
+    if launch.path_notice.is_some() && launch.has_own_settings() {
         app.out
             .note("the model is not told where things are now: `--settings` is yours in this run");
     }
@@ -53,7 +53,7 @@ pub(in crate::cli) fn run_client(
     let sessions = sessions
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
-    if let Some(note) = launch.note {
+    if let Some(note) = launch.path_notice {
         // It has been told. What cannot be removed is written anew the next time.
         let _ = remove_file_if_exists(note);
     }
@@ -168,7 +168,7 @@ fn back_up_until(
     let mut turns = 0;
     let mut last = Moment::now(ctx.clock);
     while !over.load(Ordering::SeqCst) {
-        if let Some(other) = session_of(&ctx.env.claude_dir, pid)
+        if let Some(other) = session_of_client(&ctx.env.claude_dir, pid)
             && sessions
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -285,7 +285,7 @@ fn summarise(
     for line in report
         .extras
         .iter()
-        .flat_map(|bundle| extras(bundle, false, true))
+        .flat_map(|bundle| extras::lines(bundle, false, true))
     {
         app.out.attention(&line);
     }

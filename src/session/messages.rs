@@ -1,38 +1,40 @@
-//! Everything that was said in one record: by the person, the model, its tools, their results; also by and to sub-agents.
+//! All messages of one record: of the user, the model, its tools and their results, also of
+//! sub-agents.
 //!
-//! The widest reading of a record that a search needs. Left out is what nobody said, and what is only a copy: reminders, prompt snapshots, copies
-//! of requests, the queue of prompts, thinking, images and other base64. Record kinds as of client 2.1.329. Pure.
+//! A search reads records in this way. Excluded are texts that are no messages, and copies:
+//! reminders, prompt snapshots, copies of requests, the queue of prompts, thinking, images and
+//! other base64. Record kinds as of client 2.1.329. Pure.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::facts::parse_time;
+use super::time::parse_time;
 use super::turns::{parse, typed_pieces};
-use crate::domain::found::Speaker;
+use crate::domain::hit::Speaker;
 
-/// One text that was said.
+/// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Saying {
-    /// By whom.
-    pub voice: Speaker,
-    /// The text.
+pub struct Message {
+    /// Its speaker.
+    pub speaker: Speaker,
+    /// Its text.
     pub text: String,
 }
 
-/// What one record says.
+/// The messages of one record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sayings {
-    /// When.
+pub struct RecordMessages {
+    /// The time of the record.
     pub time: Option<DateTime<Utc>>,
-    /// In the conversation with a sub-agent.
-    pub agent: bool,
-    /// What, in order.
-    pub texts: Vec<Saying>,
+    /// The record belongs to the conversation with a sub-agent.
+    pub is_agent: bool,
+    /// The messages, in order.
+    pub messages: Vec<Message>,
 }
 
-/// What the client wraps around that which a command printed.
-const PRINTED: [&str; 5] = [
+/// Tags in which the client wraps the output of a command.
+const OUTPUT_TAGS: [&str; 5] = [
     "<local-command-stdout>",
     "<local-command-stderr>",
     "<bash-stdout>",
@@ -40,7 +42,7 @@ const PRINTED: [&str; 5] = [
     "<task-notification>",
 ];
 
-/// A record, as far as something is said in it. The rest, often the larger part, is passed over without being taken apart.
+/// The fields of a record with messages. The parser skips all others, often the larger part.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Record {
@@ -49,32 +51,32 @@ struct Record {
     is_compact_summary: Value,
     is_sidechain: Value,
     timestamp: Value,
-    message: Message,
-    attachment: Attachment,
+    message: MessageField,
+    attachment: AttachmentField,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Message {
+struct MessageField {
     content: Value,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Attachment {
+struct AttachmentField {
     r#type: Value,
     prompt: Value,
 }
 
 impl Record {
-    fn of(line: &[u8]) -> Option<Self> {
-        // What is odd (halves of characters, a field twice, a message that is none) is read the patient way.
+    fn parse(line: &[u8]) -> Option<Self> {
+        // Odd records (halves of characters, a field twice, an invalid message) take the slow way.
         serde_json::from_slice(line)
             .ok()
-            .or_else(|| parse(line).map(Self::of_value))
+            .or_else(|| parse(line).map(Self::from_value))
     }
 
-    fn of_value(mut record: Value) -> Self {
+    fn from_value(mut record: Value) -> Self {
         let mut take = |pointer: &str| {
             record
                 .pointer_mut(pointer)
@@ -87,10 +89,10 @@ impl Record {
             is_compact_summary: take("/isCompactSummary"),
             is_sidechain: take("/isSidechain"),
             timestamp: take("/timestamp"),
-            message: Message {
+            message: MessageField {
                 content: take("/message/content"),
             },
-            attachment: Attachment {
+            attachment: AttachmentField {
                 r#type: take("/attachment/type"),
                 prompt: take("/attachment/prompt"),
             },
@@ -98,97 +100,85 @@ impl Record {
     }
 }
 
-/// What is said in the record in `line`; nothing, if it is none.
-pub fn sayings(line: &[u8]) -> Sayings {
-    let Some(record) = Record::of(line) else {
-        return Sayings::default();
+/// Returns the messages of the record in `line`; none for an invalid record.
+pub fn messages(line: &[u8]) -> RecordMessages {
+    let Some(record) = Record::parse(line) else {
+        return RecordMessages::default();
     };
     let is_set = |flag: &Value| flag.as_bool().unwrap_or(false);
-    let mut texts = Vec::new();
+    let mut found = RecordMessages {
+        time: record.timestamp.as_str().and_then(parse_time),
+        is_agent: is_set(&record.is_sidechain),
+        messages: Vec::new(),
+    };
+    let content = record.message.content;
     match record.r#type.as_str() {
         Some("user") if is_set(&record.is_compact_summary) => {
-            each_text(record.message.content, &mut |text| {
-                texts.push(Saying {
-                    voice: Speaker::Summary,
-                    text,
-                });
-            });
+            each_text(content, &mut |text| found.add(Speaker::Summary, text));
         }
-        Some("user") if !is_set(&record.is_meta) => user(record.message.content, &mut texts),
-        Some("assistant") => assistant(record.message.content, &mut texts),
+        Some("user") if !is_set(&record.is_meta) => found.add_user_content(content),
+        Some("assistant") => found.add_assistant_content(content),
         Some("attachment") if record.attachment.r#type == "queued_command" => {
-            user(record.attachment.prompt, &mut texts);
+            found.add_user_content(record.attachment.prompt);
         }
         _ => {}
     }
-    let time = record.timestamp.as_str().and_then(parse_time);
-    Sayings {
-        time,
-        agent: is_set(&record.is_sidechain),
-        texts,
+    found
+}
+
+impl RecordMessages {
+    fn add(&mut self, speaker: Speaker, text: String) {
+        self.messages.push(Message { speaker, text });
     }
-}
 
-fn user(content: Value, texts: &mut Vec<Saying>) {
-    each_block(content, &mut |kind, mut block| {
-        if kind == "text" {
-            text_of(block)
-                .into_iter()
-                .for_each(|text| of_user(text, texts));
-        } else if kind.ends_with("tool_result") {
-            let output = |text| Saying {
-                voice: Speaker::Output,
-                text,
-            };
-            each_text(block["content"].take(), &mut |text| {
-                texts.push(output(text));
-            });
-        }
-    });
-}
-
-/// A text in a user's record is what a person typed, what a command of theirs printed, or what the client told the model.
-fn of_user(text: String, texts: &mut Vec<Saying>) {
-    if let Some(pieces) = typed_pieces(&text) {
-        texts.extend(pieces.into_iter().map(|text| Saying {
-            voice: Speaker::User,
-            text,
-        }));
-    } else if PRINTED.iter().any(|tag| text.trim_start().starts_with(tag)) {
-        texts.push(Saying {
-            voice: Speaker::Output,
-            text,
+    fn add_user_content(&mut self, content: Value) {
+        each_block(content, &mut |kind, mut block| {
+            if kind == "text" {
+                text_of(block)
+                    .into_iter()
+                    .for_each(|text| self.add_user_text(text));
+            } else if kind.ends_with("tool_result") {
+                self.add_output(block["content"].take());
+            }
         });
     }
-}
 
-fn assistant(content: Value, texts: &mut Vec<Saying>) {
-    each_block(content, &mut |kind, mut block| {
-        if kind == "text" {
-            texts.extend(text_of(block).map(|text| Saying {
-                voice: Speaker::Assistant,
-                text,
-            }));
-        } else if kind.ends_with("tool_use") {
-            let name = block["name"].as_str().unwrap_or("a tool").to_owned();
-            each_string(block["input"].take(), &mut |text| {
-                texts.push(Saying {
-                    voice: Speaker::Call(name.clone()),
-                    text,
-                });
-            });
-        } else if kind.ends_with("tool_result") {
-            each_text(block["content"].take(), &mut |text| {
-                texts.push(Saying {
-                    voice: Speaker::Output,
-                    text,
-                });
-            });
+    /// Adds a text that the user typed, or that a command printed; skips texts of the client.
+    fn add_user_text(&mut self, text: String) {
+        if let Some(pieces) = typed_pieces(&text) {
+            let pieces = pieces.into_iter();
+            pieces.for_each(|piece| self.add(Speaker::User, piece));
+        } else if OUTPUT_TAGS
+            .iter()
+            .any(|tag| text.trim_start().starts_with(tag))
+        {
+            self.add(Speaker::Output, text);
         }
-    });
+    }
+
+    fn add_assistant_content(&mut self, content: Value) {
+        each_block(content, &mut |kind, mut block| {
+            if kind == "text" {
+                text_of(block)
+                    .into_iter()
+                    .for_each(|text| self.add(Speaker::Assistant, text));
+            } else if kind.ends_with("tool_use") {
+                let name = block["name"].as_str().unwrap_or("a tool").to_owned();
+                each_string(block["input"].take(), &mut |text| {
+                    self.add(Speaker::Call(name.clone()), text);
+                });
+            } else if kind.ends_with("tool_result") {
+                self.add_output(block["content"].take());
+            }
+        });
+    }
+
+    fn add_output(&mut self, content: Value) {
+        each_text(content, &mut |text| self.add(Speaker::Output, text));
+    }
 }
 
-/// The blocks of a message, each with its type. A plain text is a message of one block.
+/// Calls `each` for every block of a message, with its type. A plain text is one block.
 fn each_block(content: Value, each: &mut dyn FnMut(String, Value)) {
     match content {
         Value::String(_) => each("text".to_owned(), content),
@@ -222,7 +212,7 @@ fn text_of(block: Value) -> Option<String> {
     }
 }
 
-/// Every text in the arguments of a tool, however deep, but for its keys.
+/// Calls `each` for every text in the arguments of a tool, at any depth, except for keys.
 fn each_string(value: Value, each: &mut dyn FnMut(String)) {
     match value {
         Value::String(text) => each(text),
@@ -240,48 +230,47 @@ fn each_string(value: Value, each: &mut dyn FnMut(String)) {
 mod tests {
     use super::*;
 
-    fn said(line: &str) -> Vec<String> {
-        let sayings = sayings(line.as_bytes());
-        let side = if sayings.agent { "agent " } else { "" };
-        sayings
-            .texts
-            .into_iter()
-            .map(|saying| format!("{side}{:?} {}", saying.voice, saying.text))
+    fn shown(line: &str) -> Vec<String> {
+        let found = messages(line.as_bytes());
+        let side = if found.is_agent { "agent " } else { "" };
+        let messages = found.messages.into_iter();
+        messages
+            .map(|message| format!("{side}{:?} {}", message.speaker, message.text))
             .collect()
     }
 
     #[test]
     fn messages_text_tools_and_results_are_extracted() {
         assert_eq!(
-            said(r#"{"type":"user","message":{"content":"hello"}}"#),
+            shown(r#"{"type":"user","message":{"content":"hello"}}"#),
             ["User hello"]
         );
         assert_eq!(
-            said(
+            shown(
                 r#"{"type":"user","isSidechain":true,"message":{"content":[{"type":"tool_result","content":[{"type":"text","text":"ok"},{"type":"image","source":{"data":"QUJD"}}]},{"type":"text","text":"go on"}]},"toolUseResult":"ok"}"#
             ),
             ["agent Output ok", "agent User go on"]
         );
         assert_eq!(
-            said(
+            shown(
                 r#"{"type":"assistant","message":{"content":[{"type":"thinking","thinking":"hm"},{"type":"text","text":"I will."},{"type":"tool_use","name":"Edit","input":{"file_path":"/x","edits":[{"new_string":"y"}],"n":7}}]}}"#
             ),
             ["Assistant I will.", "Call(\"Edit\") y", "Call(\"Edit\") /x"]
         );
         assert_eq!(
-            said(r#"{"type":"user","isCompactSummary":true,"message":{"content":"so far"}}"#),
+            shown(r#"{"type":"user","isCompactSummary":true,"message":{"content":"so far"}}"#),
             ["Summary so far"]
         );
         assert_eq!(
-            said(
+            shown(
                 r#"{"type":"attachment","attachment":{"type":"queued_command","prompt":"and then"}}"#
             ),
             ["User and then"]
         );
         let command = r#"{"type":"user","message":{"content":"<command-name>/review</command-name><command-args>now</command-args>"}}"#;
-        assert_eq!(said(command), ["User /review", "User now"]);
+        assert_eq!(shown(command), ["User /review", "User now"]);
         assert_eq!(
-            said(
+            shown(
                 r#"{"type":"user","message":{"content":"<bash-stdout>x</bash-stdout><bash-stderr></bash-stderr>"}}"#
             ),
             ["Output <bash-stdout>x</bash-stdout><bash-stderr></bash-stderr>"]
@@ -291,15 +280,15 @@ mod tests {
     #[test]
     fn messages_odd_record_is_extracted() {
         assert_eq!(
-            said(r#"  {"type":"user","message":{"content":"cut \ud83d here"}}"#),
+            shown(r#"  {"type":"user","message":{"content":"cut \ud83d here"}}"#),
             ["User cut \u{fffd} here"]
         );
         assert_eq!(
-            said(r#"{"type":"user","message":{"content":"one"},"message":{"content":"two"}}"#),
+            shown(r#"{"type":"user","message":{"content":"one"},"message":{"content":"two"}}"#),
             ["User two"]
         );
         assert_eq!(
-            said(r#"{"type":"user","attachment":7,"message":{"content":"hello"}}"#),
+            shown(r#"{"type":"user","attachment":7,"message":{"content":"hello"}}"#),
             ["User hello"]
         );
     }
@@ -321,7 +310,7 @@ mod tests {
             "{\"type\":\"user\",\"message\":{\"content\":\"torn",
             "",
         ] {
-            assert_eq!(said(line), [""; 0], "{line}");
+            assert_eq!(shown(line), [""; 0], "{line}");
         }
     }
 }
