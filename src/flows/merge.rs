@@ -75,7 +75,7 @@ fn merge_into_theirs(
     theirs: &CommitId,
 ) -> Result<Merged, SyncError> {
     let merged = bring_together(workspace, ours, theirs)?;
-    workspace.index.follow(&workspace.store)?;
+    workspace.records.index.follow(&workspace.store)?;
     Ok(merged)
 }
 
@@ -154,10 +154,10 @@ fn any_lost(
     workspace: &Workspace<'_>,
     sessions: impl FnOnce() -> Result<BTreeSet<SessionId>, SyncError>,
 ) -> Result<bool, SyncError> {
-    Ok(workspace.locks.lost_claims().next().is_some()
+    Ok(workspace.leases.lost_claims().next().is_some()
         && sessions()?
             .iter()
-            .any(|session| workspace.locks.is_lost(session)))
+            .any(|session| workspace.leases.is_lost(session)))
 }
 
 fn merge_commits(
@@ -187,7 +187,7 @@ fn merge_commits(
             merged.skipped.insert(session, LATER.to_owned());
             continue;
         }
-        let lost = workspace.locks.is_lost(&session);
+        let lost = workspace.leases.is_lost(&session);
         if (lost || changed_there.contains(&session))
             && our_side.state(&session)? != their_side.state(&session)?
         {

@@ -1,7 +1,7 @@
 //! Sets this machine up: an id, a name, a remote, and its file in the store.
 //!
 //! Can be repeated at any time: omitted values stay, and sessions of the former remote
-//!//! move to a new one.
+//! move to a new one.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use crate::config::{Config, Machine, Settings};
 use crate::domain::id::MachineId;
 use crate::domain::placeholder::PlaceholderName;
 use crate::domain::progress::Progress;
+use crate::domain::url::RemoteUrl;
 use crate::flows::remote_sync::{FetchMode, fetch, push_remaining_refs};
 use crate::machine::names::{free_name, taken_names};
 use crate::machine::suggested_placeholders::{ForeignPlaceholder, foreign_placeholders};
@@ -17,7 +18,6 @@ use crate::report::transfer::RemoteState;
 use crate::sys::clock::Clock;
 use crate::sys::env::Env;
 use crate::sys::fail_point::fail_point;
-use crate::transport::url::RemoteUrl;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
@@ -76,7 +76,7 @@ pub struct SetUpReport {
 ///
 /// # Errors
 /// The remote cannot be reached or has a newer format; then nothing is
-/// # Errors/// changed.
+/// changed.
 pub fn set_up(
     env: &Env,
     clock: &dyn Clock,
@@ -153,7 +153,7 @@ fn join(
         return Err(e);
     }
     if moved || how.new_id {
-        workspace.locks.forget_all()?;
+        workspace.leases.forget_all()?;
     }
     let there = workspace
         .store

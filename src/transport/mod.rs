@@ -2,9 +2,9 @@
 //! repository.
 //!
 //! Owns the remote's address, the calls and the parsing of answers. No other folder
-//!//! may use the network. Must not know the meaning of references, open the repository,
-//!//! print or prompt. `docs/dev/transport.md` gives the reason of every flag and
-//!//! variable.
+//! may use the network. Must not know the meaning of references, open the repository,
+//! print or prompt. `docs/dev/transport.md` gives the reason of every flag and
+//! variable.
 
 mod caller;
 pub mod clone;
@@ -13,7 +13,6 @@ pub mod git_cli;
 pub mod github;
 pub mod porcelain;
 pub mod remote;
-pub use crate::domain::url;
 
 /// Returns the user's `git` for a query about a local repository: with a clean
 /// environment and non-interactive.
