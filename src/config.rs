@@ -784,7 +784,7 @@ mod tests {
         );
         insta::assert_snapshot!(
             "colour".parse::<Key>().unwrap_err(),
-            @"there is no setting `colour`; there are remote, name, paths, days, beside, max_size, max_age"
+            @"unknown setting `colour` (one of: remote, name, paths, days, beside, max_size, max_age)"
         );
     }
 

@@ -540,10 +540,7 @@ fn restore_time_selects_newest_state_before() {
     let early = a
         .ccsync(["restore", ONE, "--at", "2020-01-01 12:00"])
         .code(1);
-    assert!(
-        early.stderr.contains("was stored for the first time at 20"),
-        "{early}"
-    );
+    assert!(early.stderr.contains("was first stored at 20"), "{early}");
     let tokyo =
         times[1].parse::<chrono::DateTime<chrono::Utc>>().unwrap() + chrono::TimeDelta::hours(9);
     let local = tokyo.format("%Y-%m-%d %H:%M:%S").to_string();
@@ -580,10 +577,7 @@ fn restore_and_log_of_missing_target_names_help() {
     let before = a
         .ccsync(["restore", TWO, "--at", &states(&a, ONE)[0]])
         .code(1);
-    assert!(
-        before.stderr.contains("was not in the store in commit"),
-        "{before}"
-    );
+    assert!(before.stderr.contains("is not in commit"), "{before}");
     // An ambiguous prefix of two commits is refused.
     let all = a.git(&["log", "--format=%H"]);
     assert!(all.lines().count() > 3);
@@ -599,7 +593,7 @@ fn restore_running_session_is_refused() {
     let run = a
         .ccsync(["restore", ONE, "--at", &states(&a, ONE)[0]])
         .code(1);
-    assert!(run.stderr.contains("leave the client"), "{run}");
+    assert!(run.stderr.contains("exit Claude Code"), "{run}");
     assert_eq!(questions(&a.text(ONE)).len(), 3);
     a.ccsync(["restore", ONE, "--at", &states(&a, ONE)[0], "--as-fork"])
         .success();
@@ -1281,7 +1275,7 @@ fn restore_as_fork_or_one_session_changes_no_memory() {
     assert!(
         refused
             .stderr
-            .contains(": 4 files beside sessions would change"),
+            .contains("restoring 4 files beside sessions needs confirmation"),
         "{refused}"
     );
     assert_eq!(read_note(&a, "0.md"), "two\n");
