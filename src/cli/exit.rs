@@ -72,7 +72,7 @@ impl Exit {
             Self::Failed => "failed",
             Self::Usage => "wrong usage",
             Self::Skipped => "some sessions were skipped",
-            Self::Locked => "the session is locked by somebody else",
+            Self::Locked => "the session is locked by another machine or process",
             Self::Diverged => "diverged: both sides are kept, one as a fork",
             Self::Queued => "queued: committed here, not yet on the remote",
             Self::Internal => "internal error",

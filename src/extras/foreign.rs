@@ -190,7 +190,7 @@ impl TextImporter<'_, '_> {
                     },
                 );
                 if merged.file.text().len() as u64 > MAX_EXTRA_BYTES {
-                    let reason = format!("merged with the stored text it would be {}", TOO_LARGE);
+                    let reason = format!("merged with the stored text it would be {TOO_LARGE}");
                     return Err(ExtraOutcome::Skipped { reason });
                 }
                 let outcome = merged.outcome();
@@ -247,7 +247,7 @@ fn to_portable(text: &ForeignText, owner: &TextOwner) -> (TextFile, u64) {
     for writer in &text.writers {
         let project = text.project.as_ref();
         let checkout = project.and_then(|p| expand_path(&p.path, &writer.placeholders));
-        let checkout = checkout.as_ref().map(|path| Path::new(path));
+        let checkout = checkout.as_ref().map(Path::new);
         let rewriter = PathRewriter::new(&writer.placeholders, checkout.zip(owner.key()));
         let file = rewriter.collapse(&text.text);
         let Some((first, _)) = &mut portable else {

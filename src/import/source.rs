@@ -14,7 +14,7 @@ use crate::transport::clone::clone;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 
-/// The place to import from.
+/// A directory or repository to import from.
 #[derive(Debug, Clone)]
 pub enum ImportSource {
     /// A directory with a working tree, or a plain copy.
@@ -87,10 +87,10 @@ impl ImportSource {
         let path = match self {
             Self::Directory(path) => path.clone(),
             Self::Remote(url) => {
-                let place = staging_dir.path().join("clone");
+                let clone_dir = staging_dir.path().join("clone");
                 let git = (ctx.env.git, ctx.interactive);
-                clone(url, &place, git, Arc::clone(&ctx.progress))?;
-                place
+                clone(url, &clone_dir, git, Arc::clone(&ctx.progress))?;
+                clone_dir
             }
         };
         if !path.is_dir() {

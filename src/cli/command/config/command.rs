@@ -250,10 +250,10 @@ fn set_path(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Machine;
+    use crate::config::MachineSettings;
 
     fn config() -> Config {
-        let machine = Machine {
+        let machine = MachineSettings {
             id: "0123456789abcdef".repeat(2).parse().unwrap(),
             name: "laptop".to_owned(),
             host: None,
