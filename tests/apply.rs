@@ -65,7 +65,7 @@ fn settings_are_pushed_only_when_enabled() {
     write(&a, "settings.json", "{}\n");
     write(&a, "commands/go.md", "!`true`\n");
     let run = a.ccsync(["push"]).success();
-    assert!(!run.stdout.contains("beside sessions"), "{run}");
+    assert!(!run.stdout.contains("extras"), "{run}");
     a.ccsync([
         "config",
         "set",
@@ -87,7 +87,7 @@ fn settings_are_pushed_only_when_enabled() {
     let run = a.ccsync(["push"]).success();
     assert!(
         run.stdout
-            .contains("beside sessions: commands/go.md, settings.json sent"),
+            .contains("extras: pushed commands/go.md, settings.json"),
         "{run}"
     );
     let store = walkdir::WalkDir::new(a.store())
@@ -108,7 +108,7 @@ fn apply_without_terminal_lists_pending_changes() {
     let (a, b) = offered(&env, &[("settings.json", "{\n  \"model\": \"opus\"\n}\n")]);
     let run = b.ccsync(["pull"]).success();
     insta::assert_snapshot!(run, @r"
-    settings.json of a waits for a yes, because it can run programs: ccsync apply
+    settings.json from a needs your approval (it can run programs): ccsync apply
     pull: no sessions found; on the remote as $COMMIT
     --- exit 0
     ");
@@ -139,7 +139,7 @@ fn apply_without_terminal_lists_pending_changes() {
     assert_eq!(read(&b, "settings.json"), None);
     let run = b.ccsync(["pull"]).success();
     assert!(
-        run.stdout.contains("waits for a yes"),
+        run.stdout.contains("needs your approval"),
         "what was taken back is asked again: {run}"
     );
     b.ccsync(["push"]).success();
@@ -182,7 +182,7 @@ fn apply_decision_holds_until_content_changes() {
     write(&a, "commands/go.md", "one\n");
     a.ccsync(["push"]).success();
     let run = b.ccsync(["sync"]).success();
-    assert!(!run.stdout.contains("waits for a yes"), "{run}");
+    assert!(!run.stdout.contains("needs your approval"), "{run}");
     write(&a, "commands/go.md", "three\n");
     send(&a, &b);
     answer("y", "apply: 1 file applied");
@@ -190,8 +190,7 @@ fn apply_decision_holds_until_content_changes() {
     a.ccsync(["push"]).success();
     let run = b.ccsync(["pull"]).success();
     assert!(
-        run.stdout
-            .contains("beside sessions: commands/go.md brought"),
+        run.stdout.contains("extras: pulled commands/go.md"),
         "{run}"
     );
     assert_eq!(read(&b, "commands/go.md").as_deref(), Some("one\n"));
@@ -374,7 +373,7 @@ fn push_unsent_settings_are_named_and_apply_merges() {
     a.ccsync(["push"]).success();
     let run = b.ccsync(["push"]).success();
     assert!(
-        run.stdout.contains("go.md of a waits for a yes") && !run.stdout.contains("sent"),
+        run.stdout.contains("go.md from a needs your approval") && !run.stdout.contains("pushed "),
         "{run}"
     );
     b.ccsync(["sync"]).success();
@@ -410,7 +409,7 @@ fn apply_earlier_approval_does_not_replace_local_change() {
     a.ccsync(["push"]).success();
     write(&b, "commands/go.md", "mine\n");
     let run = b.ccsync(["pull"]).success();
-    assert!(run.stdout.contains("waits for a yes"), "{run}");
+    assert!(run.stdout.contains("needs your approval"), "{run}");
     assert_eq!(read(&b, "commands/go.md").as_deref(), Some("mine\n"));
 }
 
@@ -427,7 +426,7 @@ fn apply_after_undo_of_merge_asks_again() {
     assert_eq!(read(&b, "commands/go.md"), Some(text("a", "b")));
     b.ccsync(["undo"]).success();
     let run = b.ccsync(["pull"]).success();
-    assert!(run.stdout.contains("waits for a yes"), "{run}");
+    assert!(run.stdout.contains("needs your approval"), "{run}");
     assert_eq!(read(&b, "commands/go.md"), Some(text("0", "b")));
 }
 
@@ -554,18 +553,19 @@ mod programs {
             "nothing else of the mode is anybody's business"
         );
 
-        // The right alone is a change, either way, and waits for a yes.
+        // The right alone is a change, either way, and needs your approval.
         for (from, to, program, what) in [
             (&a, &b, false, "is no longer executable"),
             (&b, &a, true, "becomes executable"),
         ] {
             set_mode(from, RUN, if program { 0o755 } else { 0o644 });
             let run = from.ccsync(["push"]).success();
-            assert!(run.stdout.contains("skills/s/run.sh sent"), "{run}");
+            assert!(run.stdout.contains("pushed skills/s/run.sh"), "{run}");
             let before = mode(to, RUN);
             let run = to.ccsync(["pull"]).success();
             assert!(
-                run.stdout.contains("skills/s/run.sh of") && run.stdout.contains("waits for a yes"),
+                run.stdout.contains("skills/s/run.sh from")
+                    && run.stdout.contains("needs your approval"),
                 "{run}"
             );
             assert_eq!(mode(to, RUN), before);
@@ -587,7 +587,7 @@ mod programs {
         assert_eq!(mode(&a, RUN), 0o644);
         let run = a.ccsync(["pull"]).success();
         assert!(
-            run.stdout.contains("waits for a yes"),
+            run.stdout.contains("needs your approval"),
             "what was taken back is asked again: {run}"
         );
     }

@@ -34,7 +34,7 @@ impl Prose for Machine {
     }
 }
 
-/// A command that must end well or with something kept both ways.
+/// A command that must end well or with a conflict.
 #[track_caller]
 fn synced(machine: &Machine) -> Run {
     let run = machine.ccsync(["sync"]);
@@ -93,8 +93,8 @@ fn extras_memory_and_instructions_have_local_paths() {
     fs::write(a.home.join(".claude/CLAUDE.md"), "Be brief.\n").unwrap();
     let run = a.ccsync(["push"]).success();
     insta::assert_snapshot!(run, @r"
-    beside sessions: CLAUDE.md sent
-    memory of app: MEMORY.md, topics/deep er.md sent
+    extras: pushed CLAUDE.md
+    memory of app: pushed MEMORY.md, topics/deep er.md
     push: nothing to do for 1 session; on the remote as $COMMIT
     --- exit 0
     ");
@@ -106,8 +106,8 @@ fn extras_memory_and_instructions_have_local_paths() {
 
     let run = b.ccsync(["pull"]).success();
     insta::assert_snapshot!(run, @r"
-    beside sessions: CLAUDE.md brought
-    memory of app: MEMORY.md, topics/deep er.md brought
+    extras: pulled CLAUDE.md
+    memory of app: pulled MEMORY.md, topics/deep er.md
     pull: nothing to do for 1 session; on the remote as $COMMIT
     --- exit 0
     ");
@@ -172,7 +172,7 @@ fn memory_separate_changes_and_additions_are_merged() {
     a.ccsync(["push"]).success();
     let run = b.ccsync(["pull"]).success();
     assert!(
-        run.stdout.contains("memory of app: MEMORY.md merged"),
+        run.stdout.contains("memory of app: merged MEMORY.md"),
         "{run}"
     );
     settle(&[&b, &a]);
@@ -192,7 +192,7 @@ fn memory_conflict_keeps_both_lines_and_is_reported() {
     a.ccsync(["push"]).success();
     let run = b.ccsync(["pull"]).code(5);
     insta::assert_snapshot!(run, @r"
-    memory of app: MEMORY.md kept both ways
+    memory of app: MEMORY.md: conflict, both versions kept; edit it
     pull: nothing to do for 1 session; on the remote as $COMMIT
     --- exit 5
     ");
@@ -251,7 +251,7 @@ fn memory_conflict_of_two_pushes_is_reported_by_second() {
     let run = b.ccsync(["push"]).code(5);
     assert!(
         run.stdout
-            .contains("memory of app: MEMORY.md kept both ways"),
+            .contains("memory of app: MEMORY.md: conflict, both versions kept"),
         "{run}"
     );
     assert_eq!(
@@ -285,7 +285,11 @@ fn pull_reports_own_memory_conflict_after_earlier_merge() {
     b.write_note("MEMORY.md", lines("two", "nine of b"));
     // The fetch merges what was pushed; then what was not pushed meets it.
     let run = b.ccsync(["pull"]).code(5);
-    assert!(run.stdout.contains("MEMORY.md kept both ways"), "{run}");
+    assert!(
+        run.stdout
+            .contains("MEMORY.md: conflict, both versions kept"),
+        "{run}"
+    );
     let text = b.read_note("MEMORY.md");
     assert!(
         ["two", "nine of a", "nine of b"]
@@ -304,12 +308,12 @@ fn memory_deletion_propagates_and_undo_restores() {
     fs::remove_file(a.note("old.md")).unwrap();
     let run = a.ccsync(["push"]).success();
     assert!(
-        run.stdout.contains("memory of app: old.md removed"),
+        run.stdout.contains("memory of app: removed old.md"),
         "{run}"
     );
     let run = b.ccsync(["pull"]).success();
     assert!(
-        run.stdout.contains("memory of app: old.md removed"),
+        run.stdout.contains("memory of app: removed old.md"),
         "{run}"
     );
     assert!(!b.has_note("old.md"));
@@ -420,7 +424,7 @@ fn memory_of_missing_project_is_not_pulled_until_it_appears() {
     let run = b.ccsync(["pull"]).success();
     assert!(
         run.stdout
-            .contains("left in the store: memory of app: its project is not on this machine"),
+            .contains("memory of app not pulled: no copy of that project here"),
         "{run}"
     );
     assert!(!b.has_note("MEMORY.md"));
@@ -465,7 +469,7 @@ fn memory_is_shared_by_clones_and_worktrees() {
     a.write_note("MEMORY.md", format!("see {}/src/x.rs\n", here.display()));
     let run = a.ccsync(["push"]).success();
     assert!(
-        run.stdout.contains("memory of App: MEMORY.md sent"),
+        run.stdout.contains("memory of App: pushed MEMORY.md"),
         "{run}"
     );
 
@@ -528,7 +532,7 @@ fn memory_of_unknown_project_stays_local() {
     fs::write(a.home.join(".claude.json"), projects.to_string()).unwrap();
     let run = a.ccsync(["push"]).success();
     assert!(
-        run.stdout.contains("memory of app: MEMORY.md sent"),
+        run.stdout.contains("memory of app: pushed MEMORY.md"),
         "{run}"
     );
     a.session(ONE).turn("hello").write();
@@ -571,8 +575,7 @@ fn extras_dry_run_reports_and_changes_nothing() {
     let before = a.tree();
     let run = a.ccsync(["push", "--dry-run"]).success();
     assert!(
-        run.stdout
-            .contains("memory of app: would be: MEMORY.md sent"),
+        run.stdout.contains("memory of app: would push MEMORY.md"),
         "{run}"
     );
     assert_eq!(a.tree(), before);
@@ -580,8 +583,7 @@ fn extras_dry_run_reports_and_changes_nothing() {
     let before = b.client_tree();
     let run = b.ccsync(["pull", "--dry-run"]).success();
     assert!(
-        run.stdout
-            .contains("memory of app: would be: MEMORY.md brought"),
+        run.stdout.contains("memory of app: would pull MEMORY.md"),
         "{run}"
     );
     assert_eq!(b.client_tree(), before);
@@ -699,7 +701,7 @@ fn extras_hostile_bundle_is_refused() {
             fs::write(&path, json.to_string()).unwrap();
         });
         let run = b.ccsync(["pull"]).code(3);
-        assert!(run.stdout.contains("not taken: "), "{n}: {run}");
+        assert!(run.stdout.contains("skipped: "), "{n}: {run}");
         assert!(
             b.text(ONE).contains("more"),
             "{n}: the session came all the same"
@@ -722,7 +724,7 @@ fn extras_bundle_with_two_descriptions_is_refused() {
         fs::copy(present, former).unwrap();
     });
     let run = b.ccsync(["pull"]).code(3);
-    assert!(run.stdout.contains("not taken: "), "{run}");
+    assert!(run.stdout.contains("skipped: "), "{run}");
     assert_eq!(b.read_note("MEMORY.md"), "x\n");
 }
 
@@ -992,7 +994,7 @@ fn memory_project_is_known_after_first_session() {
     a.session(ONE).turn("hello").write();
     let run = a.ccsync(["push"]).success();
     assert!(
-        run.stdout.contains("memory of app: MEMORY.md sent"),
+        run.stdout.contains("memory of app: pushed MEMORY.md"),
         "{run}"
     );
 }
@@ -1017,15 +1019,16 @@ fn memory_merge_over_size_limit_is_skipped_and_named() {
             fs::rename(&away, &remote).unwrap();
         }
         a.ccsync(["push"]).success();
-        let reason = "put together with what a has changed it would be larger than 1 MB; shorten it here or there";
+        let reason =
+            "merged with the changes of a it would be larger than 1 MB; shorten it here or there";
         for command in ["push", "pull", "push"] {
             let run = b.ccsync([command]).code(3);
             assert!(
                 run.stdout
-                    .contains(&format!("not taken: memory of app: MEMORY.md: {reason}")),
+                    .contains(&format!("skipped: memory of app: MEMORY.md: {reason}")),
                 "{command}\n{run}"
             );
-            assert!(!run.stdout.contains("MEMORY.md sent"), "{command}\n{run}");
+            assert!(!run.stdout.contains("pushed MEMORY.md"), "{command}\n{run}");
         }
         a.ccsync(["sync"]).success();
         assert!(
@@ -1070,7 +1073,7 @@ fn plans_cleanup_is_not_propagated() {
     let run = a.ccsync(["push"]).success();
     assert!(
         run.stdout
-            .contains("beside sessions: plans/calm-otter.md, plans/other.md sent"),
+            .contains("extras: pushed plans/calm-otter.md, plans/other.md"),
         "{run}"
     );
     b.ccsync(["pull"]).success();

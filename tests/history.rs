@@ -1128,9 +1128,9 @@ fn restore_milestone_restores_memory_as_local_change() {
         .ccsync(["restore", "--milestone", "then", "--dry-run"])
         .success();
     insta::assert_snapshot!(plan, @r"
-    memory of app: would be: MEMORY.md, gone.md put back
-    beside sessions: would be: CLAUDE.md put back
-    stays here: commands/go.md: it can run programs, and is not put back
+    memory of app: would restore MEMORY.md, gone.md
+    extras: would restore CLAUDE.md
+    stays here: commands/go.md: it can run programs, and is not restored
     restore (dry run, nothing was done): 1 as then already, 3 beside sessions to be put back
     --- exit 0
     ");
@@ -1139,9 +1139,9 @@ fn restore_milestone_restores_memory_as_local_change() {
         .ccsync(["restore", "--milestone", "then", "--yes"])
         .success();
     insta::assert_snapshot!(run, @r"
-    memory of app: MEMORY.md, gone.md put back
-    beside sessions: CLAUDE.md put back
-    stays here: commands/go.md: it can run programs, and is not put back
+    memory of app: restored MEMORY.md, gone.md
+    extras: restored CLAUDE.md
+    stays here: commands/go.md: it can run programs, and is not restored
     restore: 1 as then already, 3 beside sessions put back; on the remote as $COMMIT
     --- stderr
     hint: the next push sends what was put back beside sessions to the other machines; to take it back: ccsync undo
@@ -1170,7 +1170,7 @@ fn restore_milestone_restores_memory_as_local_change() {
     let run = a.ccsync(["push"]).success();
     assert!(
         run.stdout
-            .contains("memory of app: MEMORY.md, gone.md sent"),
+            .contains("memory of app: pushed MEMORY.md, gone.md"),
         "{run}"
     );
     b.ccsync(["pull"]).success();

@@ -579,7 +579,7 @@ fn import_obeys_exclude_settings() {
     assert!(
         left(&report)
             .iter()
-            .any(|(name, reason)| name == AGENT && reason == "its session is left out"),
+            .any(|(name, reason)| name == AGENT && reason == "its session is excluded"),
         "{report}"
     );
     let rows = here.ccsync(["list", "--json", "--remote"]).success().json();

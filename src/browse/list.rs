@@ -71,7 +71,7 @@ pub struct SessionRow {
 ///
 /// # Errors
 /// Errors of the whole command. A session with an unreadable manifest is
-/// # Errors/// listed without details.
+/// listed without details.
 pub fn list(ctx: &Context<'_>, filter: &ListFilter) -> Result<Vec<SessionRow>, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     if filter.remote {

@@ -1,7 +1,7 @@
 //! Reads a session's conversation from the store or this machine, whichever is longer.
 //!
 //! Reads the transcript twice and passes it on turn by turn, so that any length fits
-//!//! into memory. Takes no lock, fetches nothing, changes nothing.
+//! into memory. Takes no lock, fetches nothing, changes nothing.
 
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
 //! Compares this machine's files, the store and the remote. Changes nothing.
 //!
 //! Trusts the index and the last fetch, unless everything is to be read. Asks the
-//!//! remote for its head only: a commit's id covers every byte below it, so a head that
-//!//! is here proves the rest.
+//! remote for its head only: a commit's id covers every byte below it, so a head that
+//! is here proves the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,7 +47,7 @@ pub struct VerifyRequest {
 ///
 /// # Errors
 /// Errors of the whole command. An unreachable remote and errors of one
-/// # Errors/// session are in the result.
+/// session are in the result.
 pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let found = workspace.discover()?;
@@ -80,7 +80,7 @@ pub fn verify(ctx: &Context<'_>, request: &VerifyRequest) -> Result<Verification
         ..Verification::default()
     };
     if request.sessions.is_empty() {
-        verification.extras = Some(crate::extras::check::check(&workspace)?);
+        verification.extras = Some(crate::extras::check::check_bundles(&workspace.store)?);
     }
     let wanted = wanted(&request.sessions, &all)?;
     verifying.check_sessions(&wanted, &store, &theirs, &mut verification)?;
@@ -328,7 +328,7 @@ impl Verifying<'_> {
         check: &mut SessionCheck,
     ) -> Result<(), SyncError> {
         let session = local.session;
-        let believed = !self.full && self.workspace.index.in_step(session);
+        let believed = !self.full && self.workspace.records.index.is_up_to_date(session);
         let lines = match manifest {
             Some(manifest) if believed => lines_here(self.workspace, manifest),
             _ => {
@@ -360,14 +360,16 @@ impl Verifying<'_> {
                     local,
                     None,
                 )?) {
-                    Standing::Behind if self.workspace.held.holds(session, &self.store)? => {
+                    Standing::Behind
+                        if self.workspace.records.pinned.has(session, &self.store)? =>
+                    {
                         Standing::Same
                     }
                     standing => standing,
                 }
             }
             // It is pinned to an earlier state on purpose.
-            Some(_) if self.workspace.held.holds(session, &self.store)? => Standing::Same,
+            Some(_) if self.workspace.records.pinned.has(session, &self.store)? => Standing::Same,
             Some(_) => standing(&compare_session(self.workspace, &self.store, local)?),
         };
         Ok(())

@@ -20,7 +20,7 @@ pub(crate) struct CurrentPlaceholders(HashMap<MachineId, Placeholders>);
 
 impl CurrentPlaceholders {
     /// Of `machines`, of several of one id the last; of `me`, this machine, as its settings are.
-    pub(crate) fn of(machines: &[Machine], me: &Machine) -> Self {
+    pub(crate) fn new(machines: &[Machine], me: &Machine) -> Self {
         let all = machines.iter().chain([me]);
         Self(
             all.map(|machine| (machine.id.clone(), machine.placeholders.clone()))

@@ -1,207 +1,281 @@
-//! What the client may run programs for: it is proposed, shown by whoever asks, and written only after a yes.
+//! Changes to files that can run programs: they are written only after the user's approval.
 //!
-//! A yes is remembered by the hash of the content, so that the same is not asked again; a no leaves this machine's own as it is until the
-//! other changes once more.
+//! An approval is remembered by the hash of the content, so that the user is not asked twice. A
+//! refusal keeps the file of this machine until the stored one changes again. Must not print or
+//! ask.
 
 use crate::domain::error::error_chain;
 use crate::domain::extras::ExtraKind;
 use crate::domain::path::RelativeName;
-use crate::extras::base::Base;
-use crate::extras::bundles::{OpenBundle, There};
-use crate::extras::change::{Proposed, carry_out, proposed};
-use crate::extras::compare::{Decision, Place, Sides};
-use crate::extras::context::{Names, load_state, places_here};
-use crate::extras::owners::Places;
-use crate::extras::state::State;
-use crate::extras::text_file::hash;
-use crate::session::extras::first_extra_link;
+use crate::extras::change::FileChange;
+use crate::extras::context::{ExtrasContext, MachineLabels};
+use crate::extras::file_version::FileVersion;
+use crate::extras::merge::{MergeSide, merge};
+use crate::extras::open_bundle::{OpenBundle, StoredVersion};
+use crate::extras::owner::{ExtrasOwner, OwnerFile};
+use crate::extras::path_rewriter::PathRewriter;
+use crate::extras::state::ExtrasState;
+use crate::extras::text_file::{InvalidText, TextFile, hash};
+use crate::extras::versions::{Decision, Versions};
+use crate::report::transfer::ExtraOutcome;
 use crate::session::journal::Journal;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::undo_path;
 
-/// A change that waits for a yes. All text in it is unsanitised.
+/// A change that needs approval. All text in it is unsanitised.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proposal {
-    /// The file, by its name below the client's directory.
+pub struct ProposedChange {
+    /// Name of the file below the directory of the client.
     pub name: String,
-    /// The name of the machine it comes from.
+    /// Name of the machine that made the change.
     pub from: String,
-    /// What it is here; none: it is not here.
+    /// The content here; `None`: the file is missing here.
     pub here: Option<String>,
-    /// What it would be; none: it would be removed.
+    /// The proposed content; `None`: the file would be removed.
     pub proposed: Option<String>,
-    /// Its owner may run it here.
+    /// The owner of the file may execute it now.
     pub executable_here: bool,
-    /// Its owner could run it then.
+    /// The owner of the file could execute it then.
     pub executable: bool,
-    /// This machine has changed it as well, and its changes would be replaced.
+    /// This machine has changes of its own, which would be replaced.
     pub replaces_changes: bool,
-    /// Names exactly this change.
-    pub consent: String,
+    /// Identifies this change of this local content.
+    pub id: String,
 }
 
-/// What became of proposals.
+/// The result of the user's answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Decided {
+pub struct AppliedChanges {
     /// Names of files that were changed.
     pub applied: Vec<String>,
-    /// Names of files that stay as they are here.
+    /// Names of files that were kept.
     pub kept: Vec<String>,
     /// Files that could not be changed, with the reason.
     pub skipped: Vec<(String, String)>,
 }
 
-/// What waits for a yes, by the store as it is here; fetches nothing.
+/// Lists the changes that need approval, from the store as it is here. Fetches nothing.
 ///
 /// # Errors
-/// What concerns the whole command.
-pub fn proposals(ctx: &Context<'_>) -> Result<Vec<Proposal>, SyncError> {
+/// An error that concerns the whole command.
+pub fn proposals(ctx: &Context<'_>) -> Result<Vec<ProposedChange>, SyncError> {
     let workspace = Workspace::open(ctx)?;
-    let mut state = load_state(&workspace, workspace.store.head()?.as_ref());
+    let ExtrasContext {
+        owners, mut state, ..
+    } = ExtrasContext::open(&workspace)?;
     let mut found = Vec::new();
-    waiting(
-        &workspace,
-        &mut state,
-        &mut |_, _, sides, change, proposal, _| {
-            let _ = (sides, change);
-            found.push(proposal);
-            Ok(())
-        },
-    )?;
-    Ok(found)
+    if let Some(user) = UserFiles::find(&workspace, &owners) {
+        found = user.pending_changes(&mut state)?;
+    }
+    Ok(found.into_iter().map(|pending| pending.proposal).collect())
 }
 
-/// Carries out what was answered: `yes` and `no` name proposals by their [`Proposal::consent`]. One that has changed since is left alone.
+/// Applies the changes with an id among `approved`, and keeps the files of those `refused`.
+/// Ignores a change that is not proposed any more.
 ///
 /// # Errors
-/// What concerns the whole command.
-pub fn apply(ctx: &Context<'_>, yes: &[String], no: &[String]) -> Result<Decided, SyncError> {
+/// An error that concerns the whole command.
+pub fn apply(
+    ctx: &Context<'_>,
+    approved: &[String],
+    refused: &[String],
+) -> Result<AppliedChanges, SyncError> {
     let workspace = Workspace::open(ctx)?;
-    let mut state = load_state(&workspace, workspace.store.head()?.as_ref());
+    let ExtrasContext {
+        owners, mut state, ..
+    } = ExtrasContext::open(&workspace)?;
     let journal = Journal::new(&undo_path(ctx.env), ctx.clock.now());
-    let mut decided = Decided::default();
-    waiting(
-        &workspace,
-        &mut state,
-        &mut |place, name, sides, change, proposal, state| {
-            if yes.contains(&proposal.consent) {
-                match carry_out(&journal, place, name, sides.stamp, &change, state) {
-                    Ok(()) => {
-                        state.accept(&change.consent);
-                        decided.applied.push(proposal.name);
-                    }
-                    Err(e) => decided.skipped.push((proposal.name, error_chain(&e))),
+    let mut result = AppliedChanges::default();
+    let Some(user) = UserFiles::find(&workspace, &owners) else {
+        return Ok(result);
+    };
+
+    for pending in user.pending_changes(&mut state)? {
+        let Some(file) = user.file(&pending.name) else {
+            continue;
+        };
+        let (name, change) = (pending.proposal.name, &pending.change);
+        if approved.contains(&pending.proposal.id) {
+            match change.apply(&journal, file, pending.versions.stamp, &mut state) {
+                Ok(()) => {
+                    state.approve(&change.approval);
+                    result.applied.push(name);
                 }
-            } else if no.contains(&proposal.consent) {
-                keep(place, name, sides, state)?;
-                decided.kept.push(proposal.name);
+                Err(e) => result.skipped.push((name, error_chain(&e))),
             }
-            Ok(())
-        },
-    )?;
-    state.save()?;
-    Ok(decided)
-}
-
-/// This machine's own stays: what the store has is known, and is as good as in step.
-fn keep(
-    place: &Place,
-    name: &RelativeName,
-    sides: &Sides,
-    state: &mut State,
-) -> Result<(), SyncError> {
-    let local = sides.ours().map(|ours| ours.local).unwrap_or_default();
-    let base = match &sides.there {
-        There::Is { doc, .. } => {
-            let executable = sides.executable.unwrap_or(false);
-            Some(Base {
-                doc: doc.clone(),
-                local,
-                executable,
-                is_reading: false,
-            })
+        } else if refused.contains(&pending.proposal.id) {
+            keep(file, &pending.versions, &mut state)?;
+            result.kept.push(name);
         }
-        There::Removed | There::Absent => None,
-    };
-    Ok(state.record(&place.name, name, sides.stamp, base.as_ref())?)
-}
-
-/// Takes a proposal, with what is needed to carry it out.
-type Each<'e> = dyn FnMut(&Place, &RelativeName, &Sides, Proposed, Proposal, &mut State) -> Result<(), SyncError>
-    + 'e;
-
-fn waiting(
-    workspace: &Workspace<'_>,
-    state: &mut State,
-    each: &mut Each<'_>,
-) -> Result<(), SyncError> {
-    let snapshot = workspace.store.head_snapshot()?;
-    let names = Names::of(workspace, &snapshot)?;
-    let (places, _) = places_here(workspace, &Places::new(workspace), state)?;
-    let Some(place) = places.iter().find(|place| place.bundle.is_user()) else {
-        return Ok(());
-    };
-    let bundle = OpenBundle::open(&snapshot, &place.bundle, || place.new_bundle())?;
-    let path_rewriter = place.path_rewriter(workspace.localizer.placeholders());
-    let stored = bundle
-        .bundle
-        .files
-        .keys()
-        .chain(bundle.bundle.removed.keys())
-        .cloned()
-        .collect::<Vec<_>>();
-    for name in stored {
-        let is_wanted =
-            |kind: &ExtraKind| kind.can_run_code() && workspace.ctx.settings.extras.contains(kind);
-        let link =
-            first_extra_link(&place.directory, &name).filter(|link| *link != place.directory);
-        let Some(kind) = place
-            .kind(&name)
-            .filter(is_wanted)
-            .filter(|_| link.is_none())
-        else {
-            continue;
-        };
-        // What cannot be read is named by a pull.
-        let Ok(sides) = Sides::look(place, &path_rewriter, &bundle, &name, state) else {
-            continue;
-        };
-        if !matches!(
-            sides.decide(&path_rewriter, kind, place.listing.exists),
-            Decision::Theirs | Decision::Both
-        ) {
-            continue;
-        }
-        let Ok(change) = proposed(&path_rewriter, &name, &sides) else {
-            continue;
-        };
-        let from = match &sides.there {
-            There::Is { by, .. } => names.one(by),
-            _ => bundle
-                .bundle
-                .removed
-                .get(&name)
-                .map_or_else(String::new, |removed| names.one(&removed.machine)),
-        };
-        let proposal = Proposal {
-            name: name.to_string(),
-            from,
-            here: sides.ours().map(|ours| ours.local),
-            proposed: change.becomes.as_ref().map(|(_, local)| local.clone()),
-            executable_here: sides.executable.unwrap_or(false),
-            executable: change.executable,
-            replaces_changes: change.replaces_changes(&sides),
-            // What was shown is the difference to what lies here: a yes is none to another one.
-            consent: hash(&format!(
-                "{}\n{:?}\n{:?}",
-                change.consent,
-                sides.executable,
-                sides.ours().map(|ours| ours.local)
-            )),
-        };
-        each(place, &name, &sides, change, proposal, state)?;
     }
-    Ok(())
+
+    state.save()?;
+    Ok(result)
+}
+
+/// Keeps the file of this machine: it counts as in sync with the stored one.
+fn keep(
+    file: OwnerFile<'_>,
+    versions: &Versions,
+    state: &mut ExtrasState,
+) -> Result<(), SyncError> {
+    let base = match &versions.theirs {
+        StoredVersion::Present { file, .. } => Some(FileVersion {
+            file: file.clone(),
+            local: versions.ours().map(|ours| ours.local).unwrap_or_default(),
+            executable: versions.executable.unwrap_or(false),
+            is_localized: false,
+        }),
+        StoredVersion::Removed | StoredVersion::Absent => None,
+    };
+    Ok(state.record(&file.owner.name, file.name, versions.stamp, base.as_ref())?)
+}
+
+/// The user's own files; others cannot run programs.
+struct UserFiles<'u> {
+    workspace: &'u Workspace<'u>,
+    owner: &'u ExtrasOwner,
+    rewriter: PathRewriter,
+}
+
+struct PendingChange {
+    name: RelativeName,
+    versions: Versions,
+    change: FileChange,
+    proposal: ProposedChange,
+}
+
+impl<'u> UserFiles<'u> {
+    /// Returns `None` if no such file travels.
+    fn find(workspace: &'u Workspace<'u>, owners: &'u [ExtrasOwner]) -> Option<Self> {
+        let owner = owners.iter().find(|owner| owner.bundle.is_user())?;
+        Some(Self {
+            workspace,
+            owner,
+            rewriter: owner.path_rewriter(workspace.localizer.placeholders()),
+        })
+    }
+
+    fn file<'f>(&'f self, name: &'f RelativeName) -> Option<OwnerFile<'f>> {
+        let synced = &self.workspace.ctx.settings.extras;
+        self.owner.file(name, &self.rewriter, synced)
+    }
+
+    /// Lists the changes that need approval. Skips files that cannot be read: a pull reports
+    /// them.
+    fn pending_changes(&self, state: &mut ExtrasState) -> Result<Vec<PendingChange>, SyncError> {
+        let snapshot = self.workspace.store.head_snapshot()?;
+        let labels = MachineLabels::read(self.workspace, &snapshot)?;
+        let new = || self.owner.new_bundle();
+        let bundle = OpenBundle::open(&snapshot, &self.owner.bundle, new)?;
+        let mut pending = Vec::new();
+        for name in bundle
+            .bundle
+            .files
+            .keys()
+            .chain(bundle.bundle.removed.keys())
+        {
+            if let Some(file) = self.file(name)
+                && file.kind.can_run_code()
+                && file.owner.link_to(name).is_none()
+                && let Ok(versions) = Versions::read(file, &bundle, state)
+                && matches!(versions.decide(file), Decision::Theirs | Decision::Both)
+                && let Ok(change) = propose(file, &versions)
+            {
+                let from = match &versions.theirs {
+                    StoredVersion::Present { by, .. } => Some(by),
+                    _ => bundle
+                        .bundle
+                        .removed
+                        .get(name)
+                        .map(|removed| &removed.machine),
+                };
+                let from = from.map_or_else(String::new, |by| labels.one(by));
+                pending.push(PendingChange {
+                    name: name.clone(),
+                    proposal: to_proposal(name, from, &versions, &change),
+                    versions,
+                    change,
+                });
+            }
+        }
+        Ok(pending)
+    }
+}
+
+fn to_proposal(
+    name: &RelativeName,
+    from: String,
+    versions: &Versions,
+    change: &FileChange,
+) -> ProposedChange {
+    let here = versions.ours().map(|ours| ours.local);
+    ProposedChange {
+        name: name.to_string(),
+        from,
+        // The user sees a difference, so an approval of it does not hold for another local
+        // content.
+        id: hash(&format!(
+            "{}\n{:?}\n{here:?}",
+            change.approval, versions.executable
+        )),
+        here,
+        proposed: change.content.as_ref().map(|new| new.local.clone()),
+        executable_here: versions.executable.unwrap_or(false),
+        executable: change.is_executable(),
+        replaces_changes: change.replaces_changes(versions),
+    }
+}
+
+/// Returns the change to propose for a file that can run programs: both sides' changes if they
+/// do not overlap, else the stored content.
+pub(crate) fn propose(file: OwnerFile<'_>, versions: &Versions) -> Result<FileChange, InvalidText> {
+    let mut change = match versions.theirs(file)? {
+        Some(stored) => {
+            let is_skill = file.kind == ExtraKind::Skills;
+            let executable = is_skill && versions.becomes_program(&stored.file);
+            let stored = FileVersion {
+                executable: is_skill && stored.file.executable.unwrap_or(executable),
+                ..stored
+            };
+            let merged = merge_cleanly(file, versions, &stored.file);
+            let merged = merged.map(|local| (local, ExtraOutcome::Merged));
+            FileChange::to_content(stored, merged, executable)
+        }
+        None => FileChange::removal(),
+    };
+    change.approval = approval_key(file.name, &change);
+    Ok(change)
+}
+
+/// Merges both sides' changes; `None` if they overlap, or the merged settings are not JSON.
+fn merge_cleanly(file: OwnerFile<'_>, versions: &Versions, stored: &TextFile) -> Option<String> {
+    let base = versions.base.as_ref()?;
+    let ours = versions.ours().filter(|_| versions.has_local_changes())?;
+    let side = |file| MergeSide { file, machine: "" };
+    let merged = merge(Some(&base.file), side(&ours.file), side(stored));
+    if !merged.is_clean {
+        return None;
+    }
+    let text = file.rewriter.expand(&merged.file).ok()?;
+    let is_valid = !file.name.as_str().ends_with(".json")
+        || serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+    is_valid.then_some(text)
+}
+
+/// The key under which an approval of this change is remembered.
+fn approval_key(name: &RelativeName, change: &FileChange) -> String {
+    let content = match &change.content {
+        Some(new) if new.executable => format!("program\n{}", new.local),
+        Some(new) => format!("true\n{}", new.local),
+        None => "false\n".to_owned(),
+    };
+    format!("{}{}", approval_prefix(name), hash(&content))
+}
+
+/// The beginning of the keys of all approvals of this file.
+pub(crate) fn approval_prefix(name: &RelativeName) -> String {
+    hash(name.as_str())
 }

@@ -1,15 +1,14 @@
-//! Whether the shelves of the store can be read as they are described.
+//! Checks that all bundles in the store can be read and match their descriptions.
 
 use crate::domain::error::error_chain;
-use crate::extras::bundles::OpenBundle;
+use crate::extras::open_bundle::OpenBundle;
 use crate::report::verification::ExtrasCheck;
 use crate::store::bundle::ExtrasBundle;
-use crate::workspace::error::SyncError;
-use crate::workspace::open::Workspace;
+use crate::store::{Store, StoreError};
 
-/// Reads every text that lies beside sessions in the store.
-pub(crate) fn check(workspace: &Workspace<'_>) -> Result<ExtrasCheck, SyncError> {
-    let snapshot = workspace.store.head_snapshot()?;
+/// Reads every text of every bundle in the newest commit.
+pub(crate) fn check_bundles(store: &Store) -> Result<ExtrasCheck, StoreError> {
+    let snapshot = store.head_snapshot()?;
     let mut check = ExtrasCheck::default();
     for id in snapshot.bundles()?.into_keys() {
         let bundle = match OpenBundle::open(&snapshot, &id, || ExtrasBundle::empty(None, None)) {

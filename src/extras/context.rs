@@ -1,178 +1,212 @@
-//! Prose and settings that travel beside sessions: the memory of projects, the user's `CLAUDE.md`, and by choice what the client obeys.
-//!
-//! Owns how they are compared, merged and written. A file that cannot be handled is named, and the others go on; nothing here keeps a
-//! session from travelling. Must not print or ask: what needs a yes is said, and applied by [`apply`].
-//!
-//! * `foreign`: what another program has stored
-//! * `compare`: who changed a file; `state`, `base`: what this machine knows of its past
-//! * `push`, `pull`: the two directions; `looking`: what both do; `restore`: an earlier state; `stored`: two histories of a shelf
-//! * `consent`: what can run programs; `secret`: what keeps settings here; `survey`: whether what the store has can be read
-//! * `text`: portable lines; `merge`: two versions of them; `shelves`: the store's side; `places`: which directory is whose
+//! Opens what every command on extras needs: the record of this machine's files, the
+//! directories of their owners, and the names of machines.
 
-use std::path::Path;
+use std::collections::BTreeSet;
 
-use crate::domain::extras::{BundleId, ExtraKind};
+use crate::domain::extras::{BundleId, ExtraKind, ProjectKey};
 use crate::domain::id::{CommitId, MachineId};
-use crate::extras::compare::Place;
-use crate::extras::owners::Places;
-use crate::extras::state::State;
+use crate::extras::owner::ExtrasOwner;
+use crate::extras::project_finder::ProjectFinder;
+use crate::extras::state::ExtrasState;
+use crate::extras::versions::skipped;
 use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport};
 use crate::session::extras::{
-    directories_with_memory, list_memory, list_user_files, memory_directory,
+    ExtrasListing, directories_with_memory, list_memory, list_user_files, memory_directory,
 };
 use crate::store::Snapshot;
+use crate::store::bundle::ExtrasBundle;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 use crate::workspace::read_only::{MachineNames, machine_names};
 
-/// What this machine remembers, with `head` as the newest commit here.
-pub(crate) fn load_state(workspace: &Workspace<'_>, head: Option<&CommitId>) -> State {
+pub(crate) struct ExtrasContext<'w> {
+    pub(crate) workspace: &'w Workspace<'w>,
+    pub(crate) head: Option<CommitId>,
+    pub(crate) state: ExtrasState,
+    /// The directories on this machine whose files travel.
+    pub(crate) owners: Vec<ExtrasOwner>,
+    /// Directories and bundles that are not handled, with the reason.
+    pub(crate) reports: Vec<BundleReport>,
+    finder: ProjectFinder<'w>,
+}
+
+impl<'w> ExtrasContext<'w> {
+    /// Scans the directories of this machine.
+    pub(crate) fn open(workspace: &'w Workspace<'w>) -> Result<Self, SyncError> {
+        let head = workspace.store.head()?;
+        let env = workspace.ctx.env;
+        let mut context = Self {
+            workspace,
+            state: load_state(workspace, head.as_ref()),
+            head,
+            owners: Vec::new(),
+            reports: Vec::new(),
+            finder: ProjectFinder::new(env, &workspace.localizer, &workspace.store),
+        };
+        let kinds = &workspace.ctx.settings.extras;
+        if kinds.contains(&ExtraKind::Memory) {
+            context.add_memories()?;
+        }
+        if kinds.iter().any(|kind| *kind != ExtraKind::Memory) {
+            context.add_owner(ExtrasOwner {
+                name: String::new(),
+                bundle: BundleId::user(),
+                directory: env.claude_dir.clone(),
+                project: None,
+                listing: list_user_files(&env.claude_dir, kinds),
+            });
+        }
+        Ok(context)
+    }
+
+    fn add_memories(&mut self) -> Result<(), SyncError> {
+        let claude_dir = &self.workspace.ctx.env.claude_dir;
+        for name in directories_with_memory(claude_dir)? {
+            let directory = memory_directory(claude_dir, &name);
+            let listing = list_memory(&directory);
+            if let Some(project) = self.finder.project(&name, &mut self.state) {
+                self.add_owner(ExtrasOwner {
+                    name,
+                    bundle: BundleId::of_project(&project.key),
+                    directory,
+                    project: Some(project),
+                    listing,
+                });
+            } else if !listing.files.is_empty() {
+                let reason = "no session here says which project it belongs to".to_owned();
+                let name = directory.display().to_string();
+                let file = ExtraReport::new(name, ExtraOutcome::Left { reason });
+                self.reports.push(BundleReport::single(None, file));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_owner(&mut self, owner: ExtrasOwner) {
+        self.state
+            .assign_bundle(&owner.name, &owner.bundle, owner.listing.mark);
+        self.owners.push(owner);
+    }
+
+    /// Adds an owner for each of the `bundles` of `snapshot` with a memory that has no
+    /// directory here, if its project is on this machine. Reports the others.
+    pub(crate) fn add_missing_owners<'i>(
+        &mut self,
+        snapshot: &Snapshot<'_>,
+        bundles: impl Iterator<Item = &'i BundleId>,
+    ) {
+        let settings = &self.workspace.ctx.settings;
+        if !settings.extras.contains(&ExtraKind::Memory) {
+            return;
+        }
+        let known: BTreeSet<BundleId> = self.owners.iter().map(|o| o.bundle.clone()).collect();
+        for id in bundles.filter(|id| !id.is_user() && !known.contains(id)) {
+            match snapshot.bundle(id) {
+                Ok(Some(bundle)) if !bundle.files.is_empty() => self.add_missing_owner(id, &bundle),
+                Ok(_) => {}
+                Err(e) => {
+                    let file = ExtraReport::new(id.to_string(), skipped(&e));
+                    self.reports.push(BundleReport::single(None, file));
+                }
+            }
+        }
+    }
+
+    fn add_missing_owner(&mut self, id: &BundleId, bundle: &ExtrasBundle) {
+        if let Some(project) = self.finder.project_of(id, bundle, &mut self.state) {
+            let name = project.directory_name();
+            self.add_owner(ExtrasOwner {
+                bundle: id.clone(),
+                directory: memory_directory(&self.workspace.ctx.env.claude_dir, &name),
+                name,
+                project: Some(project),
+                listing: ExtrasListing::default(),
+            });
+        } else if !self.owners.iter().any(|owner| is_at_path(owner, bundle)) {
+            self.reports.push(BundleReport {
+                project: bundle.project.as_ref().map(|key| key.as_str().to_owned()),
+                listed: Some("no copy of that project here".to_owned()),
+                files: Vec::new(),
+            });
+        }
+    }
+}
+
+/// Returns true if the bundle is from a time when the owner's project had no git remote.
+fn is_at_path(owner: &ExtrasOwner, bundle: &ExtrasBundle) -> bool {
+    let Some(ProjectKey::Path(path)) = &bundle.project else {
+        return false;
+    };
+    owner.project.as_ref().map(|project| &project.path) == Some(path)
+}
+
+/// Reads this machine's record, with `head` as the newest commit here.
+pub(crate) fn load_state(workspace: &Workspace<'_>, head: Option<&CommitId>) -> ExtrasState {
     let env = workspace.ctx.env;
     let settings = format!(
         "{} {}",
         workspace.ctx.settings.machine.id,
         env.claude_dir.display()
     );
-    let mut state = State::load(&env.dirs.state, &settings);
+    let mut state = ExtrasState::load(&env.dirs.state, &settings);
     state.set_head(head, |commit| workspace.store.has_commit(commit));
     state
 }
 
-/// The directories here whose files travel; those of which nothing says whose they are, with that as the reason.
-pub(crate) fn places_here(
-    workspace: &Workspace<'_>,
-    places: &Places<'_>,
-    state: &mut State,
-) -> Result<(Vec<Place>, Vec<BundleReport>), SyncError> {
-    let claude_dir = &workspace.ctx.env.claude_dir;
-    let kinds = &workspace.ctx.settings.extras;
-    let (mut found, mut unknown) = (Vec::new(), Vec::new());
-    if kinds.contains(&ExtraKind::Memory) {
-        for name in directories_with_memory(claude_dir)? {
-            let directory = memory_directory(claude_dir, &name);
-            let listing = list_memory(&directory);
-            match places.project(&name, state) {
-                Some(project) => {
-                    let bundle = BundleId::of_project(&project.key);
-                    found.push(Place {
-                        name,
-                        bundle,
-                        directory,
-                        project: Some(project),
-                        listing,
-                    });
-                }
-                None if listing.files.is_empty() => {}
-                None => unknown.push(left(
-                    &directory,
-                    "no session here says which project it belongs to",
-                )),
-            }
-        }
-    }
-    if kinds.iter().any(|kind| *kind != ExtraKind::Memory) {
-        let listing = list_user_files(claude_dir, kinds);
-        let directory = claude_dir.clone();
-        found.push(Place {
-            name: String::new(),
-            bundle: BundleId::user(),
-            directory,
-            project: None,
-            listing,
-        });
-    }
-    for place in &found {
-        state.assign_bundle(&place.name, &place.bundle, place.listing.mark);
-    }
-    Ok((found, unknown))
-}
-
-pub(crate) fn left(path: &Path, reason: &str) -> BundleReport {
-    let outcome = ExtraOutcome::Left {
-        reason: reason.to_owned(),
-    };
-    let file = ExtraReport {
-        name: path.display().to_string(),
-        outcome,
-        verbatim: 0,
-    };
-    BundleReport {
-        project: None,
-        listed: None,
-        files: vec![file],
-    }
-}
-
-/// What is said of the files of one place.
-pub(crate) struct PlaceReport<'p> {
-    pub(crate) place: &'p Place,
+/// The report on the files of one owner.
+pub(crate) struct OwnerReport<'o> {
+    pub(crate) owner: &'o ExtrasOwner,
     pub(crate) files: Vec<ExtraReport>,
-    /// A file could not be handled, or waits for a yes: the next command looks again.
-    pub(crate) is_open: bool,
+    /// A file could not be handled or needs approval, so the next command must look again.
+    pub(crate) is_unsettled: bool,
 }
 
-impl<'p> PlaceReport<'p> {
-    /// Begins with what is never taken.
-    pub(crate) fn new(place: &'p Place) -> Self {
-        let mut report = Self {
-            place,
-            files: Vec::new(),
-            is_open: false,
-        };
-        for (path, reason) in &place.listing.skipped {
-            report.say(
-                &path.display().to_string(),
-                ExtraOutcome::Left {
-                    reason: reason.clone(),
-                },
-            );
+impl<'o> OwnerReport<'o> {
+    /// Begins with the files that never travel.
+    pub(crate) fn new(owner: &'o ExtrasOwner) -> Self {
+        let left = owner.listing.skipped.iter().map(|(path, reason)| {
+            let reason = reason.clone();
+            ExtraReport::new(path.display().to_string(), ExtraOutcome::Left { reason })
+        });
+        Self {
+            owner,
+            files: left.collect(),
+            is_unsettled: false,
         }
-        report
     }
 
-    pub(crate) fn say(&mut self, name: &str, outcome: ExtraOutcome) {
-        self.is_open |= matches!(
+    pub(crate) fn add(&mut self, name: &str, outcome: ExtraOutcome) {
+        self.is_unsettled |= matches!(
             outcome,
             ExtraOutcome::Skipped { .. } | ExtraOutcome::Waits { .. }
         );
-        self.files.push(ExtraReport {
-            name: name.to_owned(),
-            outcome,
-            verbatim: 0,
-        });
+        self.files.push(ExtraReport::new(name, outcome));
     }
 
-    /// What is left here by what was noted of it.
-    pub(crate) fn say_what_was_left(&mut self, state: &State) {
-        let known = state
-            .directories
-            .get(&self.place.name)
-            .into_iter()
-            .flat_map(|known| &known.files);
-        for (name, reason) in known.filter_map(|(name, file)| Some((name, file.left.clone()?))) {
-            self.say(name.as_str(), ExtraOutcome::Left { reason });
+    /// Adds the files that did not travel at the last scan.
+    pub(crate) fn add_left(&mut self, state: &ExtrasState) {
+        for (name, file) in state.files(&self.owner.name) {
+            if let Some(reason) = file.left.clone() {
+                self.add(name.as_str(), ExtraOutcome::Left { reason });
+            }
         }
     }
 
     pub(crate) fn finish(self) -> Option<BundleReport> {
-        let project = self
-            .place
-            .project
-            .as_ref()
-            .map(|project| project.key.as_str().to_owned());
+        let project = self.owner.project.as_ref();
         (!self.files.is_empty()).then_some(BundleReport {
-            project,
+            project: project.map(|project| project.key.as_str().to_owned()),
             listed: None,
             files: self.files,
         })
     }
 }
 
-/// Names of machines for people, by id.
-pub(crate) struct Names(MachineNames);
+/// Names of machines in merged texts and reports.
+pub(crate) struct MachineLabels(MachineNames);
 
-impl Names {
-    pub(crate) fn of(
+impl MachineLabels {
+    pub(crate) fn read(
         workspace: &Workspace<'_>,
         snapshot: &Snapshot<'_>,
     ) -> Result<Self, SyncError> {
@@ -182,13 +216,11 @@ impl Names {
     }
 
     pub(crate) fn one(&self, id: &MachineId) -> String {
-        self.0
-            .get(id)
-            .cloned()
-            .unwrap_or_else(|| id.as_str()[..8].to_owned())
+        let name = self.0.get(id).cloned();
+        name.unwrap_or_else(|| id.as_str()[..8].to_owned())
     }
 
-    /// Two names that differ, whichever comes first.
+    /// Returns two names that differ, and that do not depend on the order of `a` and `b`.
     pub(crate) fn two(&self, a: &MachineId, b: &MachineId) -> (String, String) {
         let (name_a, name_b) = (self.one(a), self.one(b));
         if name_a != name_b {

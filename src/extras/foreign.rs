@@ -1,21 +1,23 @@
-//! Texts that another program has stored: they come to their shelves as if the machines that wrote them had pushed them.
+//! Stores texts of another program's store, as if the machines that wrote them had pushed them.
 //!
-//! There is no common past with what the store has: what is equal is there once, the rest in both versions. A shelf remembers what has come
-//! to it so, by its hash: what a person made of it since is not met by it again, on any machine. Must not touch this machine's files.
+//! There is no common base with what the store has: equal lines are stored once, others in both
+//! versions. A bundle remembers the hash of each imported text, so that no machine imports it
+//! again after the user edited it. Must not touch the files of this machine.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::domain::error::error_chain;
+use chrono::NaiveDate;
+
 use crate::domain::extras::{BundleId, ExtraKind, ProjectKey};
-use crate::domain::path::{PortablePath, RelativeName};
-use crate::extras::bundles::{OpenBundle, There};
-use crate::extras::compare::bundle_error;
-use crate::extras::context::Names;
-use crate::extras::foreign_text::{ForeignProject, ForeignText, IMPORTED};
-use crate::extras::merge::{Side, merge};
-use crate::extras::owners::Places;
-use crate::extras::text_file::{PathRewriter, TextFile, hash};
+use crate::domain::path::RelativeName;
+use crate::extras::context::MachineLabels;
+use crate::extras::merge::{MergeSide, merge};
+use crate::extras::open_bundle::{OpenBundle, StoredVersion};
+use crate::extras::path_rewriter::PathRewriter;
+use crate::extras::project_finder::{ForeignProject, IdentifiedProject, ProjectFinder};
+use crate::extras::text_file::{TextFile, hash};
+use crate::extras::versions::skipped;
 use crate::report::transfer::{BundleReport, ExtraOutcome, ExtraReport, Report};
 use crate::rewrite::expand_path;
 use crate::session::extras::{MAX_EXTRA_BYTES, TOO_LARGE};
@@ -25,262 +27,243 @@ use crate::store::{Snapshot, Transaction};
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 
-/// Whose a text is in this store.
-struct Owner {
-    bundle: BundleId,
-    key: Option<ProjectKey>,
-    path: Option<PortablePath>,
+/// Follows the name of a machine that is known only from another program's store.
+pub(crate) const IMPORTED: &str = " (imported)";
+
+/// A text of another program's store.
+pub(crate) struct ForeignText {
+    /// The project whose memory it is; `None`: it is the user's own.
+    pub(crate) project: Option<ForeignProject>,
+    /// Its name below the owner's directory.
+    pub(crate) name: RelativeName,
+    /// The text with the paths of the machine that wrote it.
+    pub(crate) text: String,
+    /// The day on which it was last written, if known.
+    pub(crate) day: Option<NaiveDate>,
+    /// Machines that may have written it, the most likely first; at least one.
+    pub(crate) writers: Vec<Machine>,
 }
 
-/// Puts `texts` on their shelves, as far as their kinds travel, and tells in `report` what became of them. Returns the machines that
-/// something was stored of.
-pub(crate) fn take_over(
+/// Stores the `texts` whose kinds travel, and reports them. Returns the machines of which
+/// something was stored.
+pub(crate) fn import_texts(
     workspace: &Workspace<'_>,
     texts: &[ForeignText],
     tx: &mut Transaction<'_>,
     report: &mut Report,
 ) -> Result<Vec<Machine>, SyncError> {
     let snapshot = workspace.store.head_snapshot()?;
-    let mut taking = Taking {
+    let finder = ProjectFinder::new(workspace.ctx.env, &workspace.localizer, &workspace.store);
+    let mut importer = TextImporter {
         workspace,
         snapshot: &snapshot,
-        places: Places::new(workspace),
-        names: Names::of(workspace, &snapshot)?,
+        labels: MachineLabels::read(workspace, &snapshot)?,
         open: BTreeMap::new(),
         writers: Vec::new(),
     };
     for text in texts {
-        let (owner, is_sure) = taking.owner(text.project.as_ref());
-        let Some((outcome, verbatim)) = taking.text(text, &owner)? else {
-            continue;
+        let owner = TextOwner {
+            project: text
+                .project
+                .as_ref()
+                .map(|project| finder.identify(project)),
         };
-        if !is_sure {
-            report
-                .remarks
-                .extend(guessed(&owner).filter(|remark| !report.remarks.contains(remark)));
-        }
+        let (outcome, verbatim) = match importer.import(text, &owner) {
+            Ok(Imported::Unchanged) => continue,
+            Ok(Imported::Stored { outcome, verbatim }) => (outcome, verbatim),
+            Err(outcome) => (outcome, 0),
+        };
+        let warning = owner.warning();
+        report
+            .remarks
+            .extend(warning.filter(|warning| !report.remarks.contains(warning)));
         let file = ExtraReport {
-            name: text.name.to_string(),
-            outcome,
             verbatim,
+            ..ExtraReport::new(text.name.as_str(), outcome)
         };
-        let project = owner.key.as_ref().map(|key| key.as_str().to_owned());
-        report.add_beside(vec![BundleReport {
-            project,
-            listed: None,
-            files: vec![file],
-        }]);
+        let project = owner.key().map(|key| key.as_str().to_owned());
+        report.add_beside(vec![BundleReport::single(project, file)]);
     }
-    let Taking { open, writers, .. } = taking;
+    let TextImporter { open, writers, .. } = importer;
     for mut bundle in open.into_values().filter(OpenBundle::is_changed) {
-        let dropped = bundle.drop_older_plans();
-        say_what_is_too_old(report, &dropped);
+        report_older_plans(report, &bundle.drop_older_plans());
         bundle.write(tx)?;
     }
     Ok(writers)
 }
 
-/// Of too many plans the oldest do not travel.
-fn say_what_is_too_old(report: &mut Report, dropped: &[RelativeName]) {
-    let users = report
-        .extras
-        .iter_mut()
-        .filter(|bundle| bundle.project.is_none())
-        .flat_map(|bundle| &mut bundle.files);
-    for file in users.filter(|file| dropped.iter().any(|name| name.as_str() == file.name)) {
-        file.outcome = ExtraOutcome::Left {
-            reason: "older than the plans that travel".to_owned(),
-        };
+/// Reports the plans that were dropped because too many are newer.
+fn report_older_plans(report: &mut Report, dropped: &[RelativeName]) {
+    let user = report.extras.iter_mut().filter(|b| b.project.is_none());
+    for file in user.flat_map(|bundle| &mut bundle.files) {
+        if dropped.iter().any(|name| name.as_str() == file.name) {
+            let reason = "older than the plans that travel".to_owned();
+            file.outcome = ExtraOutcome::Left { reason };
+        }
     }
 }
 
-struct Taking<'w, 's> {
+/// The owner of a text in this store.
+struct TextOwner {
+    /// `None`: the user.
+    project: Option<IdentifiedProject>,
+}
+
+impl TextOwner {
+    fn key(&self) -> Option<&ProjectKey> {
+        self.project.as_ref().map(|project| &project.key)
+    }
+
+    fn bundle_id(&self) -> BundleId {
+        self.key().map_or_else(BundleId::user, BundleId::of_project)
+    }
+
+    fn new_bundle(&self) -> ExtrasBundle {
+        let path = self.project.as_ref().map(|project| project.path.clone());
+        ExtrasBundle::empty(self.key().cloned(), path)
+    }
+
+    /// A warning if the project is only a guess.
+    fn warning(&self) -> Option<String> {
+        let project = self.project.as_ref().filter(|p| !p.is_certain)?;
+        Some(format!(
+            "memory of {} may belong to another project: the source does not say where the project \
+             is. Import again on a machine that has the project",
+            project.path
+        ))
+    }
+}
+
+struct TextImporter<'w, 's> {
     workspace: &'w Workspace<'w>,
     snapshot: &'s Snapshot<'s>,
-    places: Places<'w>,
-    names: Names,
+    labels: MachineLabels,
     open: BTreeMap<BundleId, OpenBundle<'s>>,
     writers: Vec<Machine>,
 }
 
-/// What became of a text, and how many lines of it are stored verbatim. Nothing: it was there.
-type Taken = Option<(ExtraOutcome, u64)>;
-
-/// What a person should know of a memory of which nobody is sure whose it is.
-fn guessed(owner: &Owner) -> Option<String> {
-    let path = owner.path.as_ref()?;
-    Some(format!(
-        "where the project of a memory is, the source can only guess: it is kept as that of {path}. On a machine that has the project, import \
-         again"
-    ))
+enum Imported {
+    /// The store has the text already.
+    Unchanged,
+    Stored {
+        outcome: ExtraOutcome,
+        /// Number of lines that are stored verbatim.
+        verbatim: u64,
+    },
 }
 
-impl Taking<'_, '_> {
-    /// Whose a text is, and whether that is sure.
-    fn owner(&self, project: Option<&ForeignProject>) -> (Owner, bool) {
-        match project.map(|project| self.places.project_at(project)) {
-            Some(((key, path), is_sure)) => (
-                Owner {
-                    bundle: BundleId::of_project(&key),
-                    key: Some(key),
-                    path: Some(path),
-                },
-                is_sure,
-            ),
-            None => (
-                Owner {
-                    bundle: BundleId::user(),
-                    key: None,
-                    path: None,
-                },
-                true,
-            ),
-        }
-    }
-
-    fn text(&mut self, text: &ForeignText, owner: &Owner) -> Result<Taken, SyncError> {
-        let kind = if owner.key.is_some() {
-            Some(ExtraKind::Memory)
-        } else {
-            ExtraKind::from_user_file(text.name.as_str())
-        };
-        let Some(kind) = kind.filter(|kind| !kind.can_run_code()) else {
-            let reason = "it does not travel beside sessions".to_owned();
-            return Ok(Some((ExtraOutcome::Left { reason }, 0)));
-        };
-        if !self.workspace.ctx.settings.extras.contains(&kind) {
-            let reason = format!(
-                "`beside` does not name {0}: ccsync config set beside {0},…",
-                kind.name()
-            );
-            return Ok(Some((ExtraOutcome::Left { reason }, 0)));
-        }
-        let new = || ExtrasBundle::empty(owner.key.clone(), owner.path.clone());
-        let bundle = match OpenBundle::among(&mut self.open, self.snapshot, &owner.bundle, new) {
-            Ok(bundle) => bundle,
-            Err(e) => {
-                return Ok(Some((
-                    ExtraOutcome::Skipped {
-                        reason: error_chain(&e),
-                    },
-                    0,
-                )));
-            }
-        };
+impl TextImporter<'_, '_> {
+    /// Adds a text to its bundle.
+    ///
+    /// # Errors
+    /// The outcome to report if the text is not stored.
+    fn import(&mut self, text: &ForeignText, owner: &TextOwner) -> Result<Imported, ExtraOutcome> {
+        let kind = self.synced_kind(text, owner)?;
+        let new = || owner.new_bundle();
+        let id = owner.bundle_id();
+        let bundle = OpenBundle::open_once(&mut self.open, self.snapshot, &id, new);
+        let bundle = bundle.map_err(|e| skipped(&e))?;
         let hash = hash(&text.text);
         if bundle.bundle.was_imported(&text.name, &hash) {
-            return Ok(None);
+            return Ok(Imported::Unchanged);
         }
-        // A time to come would keep it for ever.
-        let day = text
-            .day
-            .filter(|_| kind.is_cleared_up())
-            .map(|day| day.min(self.workspace.ctx.clock.now().date_naive()));
-        let day = day.max(bundle.day(&text.name));
-        let writer = text.writers.first().expect("somebody wrote it");
-        let (theirs, verbatim) = portable(text, owner);
-        let stored = match bundle.file(&text.name) {
-            Ok(There::Is { doc, by }) => Some((doc, by)),
-            Ok(There::Absent | There::Removed) => None,
-            Err(e) => {
-                return Ok(Some((
-                    ExtraOutcome::Skipped {
-                        reason: bundle_error(&e),
-                    },
-                    0,
-                )));
-            }
-        };
-        let (doc, outcome) = match stored {
-            None => (theirs, ExtraOutcome::Sent),
-            Some((doc, _)) if theirs.is_still(&doc) => {
+
+        let writer = text.writers.first().expect("every text has a writer");
+        let (portable, verbatim) = to_portable(text, owner);
+        let (file, outcome) = match bundle.file(&text.name).map_err(|e| skipped(&e))? {
+            StoredVersion::Absent | StoredVersion::Removed => (portable, ExtraOutcome::Sent),
+            StoredVersion::Present { file, .. } if portable.adds_nothing_to(&file) => {
                 bundle.record_import(&text.name, &hash);
-                return Ok(None);
+                return Ok(Imported::Unchanged);
             }
-            Some((doc, by)) => {
-                let name = self.names.one(&by);
-                let label = imported_from(&writer.name);
-                let (a, b) = (
-                    Side {
-                        doc: &doc,
-                        machine: &name,
+            StoredVersion::Present { file, by } => {
+                let merged = merge(
+                    None,
+                    MergeSide {
+                        file: &file,
+                        machine: &self.labels.one(&by),
                     },
-                    Side {
-                        doc: &theirs,
-                        machine: &label,
+                    MergeSide {
+                        file: &portable,
+                        machine: &imported_label(&writer.name),
                     },
                 );
-                let merged = merge(None, a, b);
-                if merged.doc.text().len() as u64 > MAX_EXTRA_BYTES {
-                    let reason = format!(
-                        "together with what the store has, it would be {}",
-                        TOO_LARGE
-                    );
-                    return Ok(Some((ExtraOutcome::Skipped { reason }, 0)));
+                if merged.file.text().len() as u64 > MAX_EXTRA_BYTES {
+                    let reason = format!("merged with the stored text it would be {}", TOO_LARGE);
+                    return Err(ExtraOutcome::Skipped { reason });
                 }
                 let outcome = merged.outcome();
-                (merged.doc, outcome)
+                (merged.file, outcome)
             }
         };
-        if let Err(e) = bundle.put(&text.name, &doc, writer.id.clone(), day) {
-            return Ok(Some((
-                ExtraOutcome::Skipped {
-                    reason: bundle_error(&e),
-                },
-                0,
-            )));
-        }
+
+        // A day in the future would keep a plan for ever.
+        let today = self.workspace.ctx.clock.now().date_naive();
+        let day = text.day.filter(|_| kind.is_cleared_up());
+        let day = day.map(|day| day.min(today)).max(bundle.day(&text.name));
+        let stored = bundle.insert(&text.name, &file, writer.id.clone(), day);
+        stored.map_err(|e| skipped(&e))?;
         bundle.record_import(&text.name, &hash);
         if !self.writers.iter().any(|known| known.id == writer.id) {
             self.writers.push(writer.clone());
         }
-        Ok(Some((outcome, verbatim)))
+        Ok(Imported::Stored { outcome, verbatim })
+    }
+
+    /// Returns the kind of a text, or the outcome to report if it does not travel.
+    fn synced_kind(
+        &self,
+        text: &ForeignText,
+        owner: &TextOwner,
+    ) -> Result<ExtraKind, ExtraOutcome> {
+        let kind = match owner.project {
+            Some(_) => Some(ExtraKind::Memory),
+            None => ExtraKind::from_user_file(text.name.as_str()),
+        };
+        let reason = match kind.filter(|kind| !kind.can_run_code()) {
+            Some(kind) if self.workspace.ctx.settings.extras.contains(&kind) => return Ok(kind),
+            Some(kind) => format!(
+                "setting `extras` does not include {0}: ccsync config set extras {0},…",
+                kind.name()
+            ),
+            None => "it does not belong to the extras".to_owned(),
+        };
+        Err(ExtraOutcome::Left { reason })
     }
 }
 
-/// What the lines of a machine of the other program are called between the lines of a text that is there.
-fn imported_from(name: &str) -> String {
-    if name.ends_with(IMPORTED) {
-        name.to_owned()
-    } else {
-        format!("{name}{IMPORTED}")
-    }
+/// Label in merged texts of a machine of the other program.
+fn imported_label(name: &str) -> String {
+    format!("{}{IMPORTED}", name.strip_suffix(IMPORTED).unwrap_or(name))
 }
 
-/// The portable form of a text, and how many lines of it are kept verbatim: each line as the likeliest of its writers would have stored it,
-/// or the first that knows a path in it.
-fn portable(text: &ForeignText, owner: &Owner) -> (TextFile, u64) {
-    let has_identity = matches!(owner.key, Some(ProjectKey::Identity(_)));
-    let at = |machine: &Machine| {
-        text.project
-            .as_ref()
-            .and_then(|project| expand_path(&project.path, &machine.placeholders))
-    };
-    let mut found: Option<(TextFile, u64)> = None;
+/// Returns the portable form of a text, and the number of lines that are kept verbatim.
+///
+/// Each line has the form in which its most likely writer would have stored it, or the first
+/// writer that knows a path in it.
+fn to_portable(text: &ForeignText, owner: &TextOwner) -> (TextFile, u64) {
+    let mut portable: Option<(TextFile, u64)> = None;
     for writer in &text.writers {
-        let checkout = at(writer);
-        let path_rewriter = PathRewriter::new(
-            &writer.placeholders,
-            checkout
-                .as_ref()
-                .map(|path| (Path::new(path), has_identity)),
-        );
-        let doc = path_rewriter.collapse(&text.text);
-        match &mut found {
-            None => {
-                let verbatim = path_rewriter.verbatim(&doc);
-                found = Some((doc, verbatim));
-            }
-            Some((first, _)) => {
-                for (line, other) in first.lines.iter_mut().zip(doc.lines) {
-                    if line.placeholders.is_none() && other.placeholders.is_some() {
-                        *line = other;
-                    }
-                }
-                first.sets.extend(doc.sets);
-                first.prune();
+        let project = text.project.as_ref();
+        let checkout = project.and_then(|p| expand_path(&p.path, &writer.placeholders));
+        let checkout = checkout.as_ref().map(|path| Path::new(path));
+        let rewriter = PathRewriter::new(&writer.placeholders, checkout.zip(owner.key()));
+        let file = rewriter.collapse(&text.text);
+        let Some((first, _)) = &mut portable else {
+            let verbatim = rewriter.count_verbatim(&file);
+            portable = Some((file, verbatim));
+            continue;
+        };
+        for (line, other) in first.lines.iter_mut().zip(file.lines) {
+            if line.placeholders.is_none() && other.placeholders.is_some() {
+                *line = other;
             }
         }
+        first.sets.extend(file.sets);
     }
-    found.unwrap_or_default()
+    let (file, verbatim) = portable.unwrap_or_default();
+    (
+        TextFile::new(file.lines, file.unterminated, file.sets),
+        verbatim,
+    )
 }

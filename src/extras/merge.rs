@@ -1,34 +1,35 @@
-//! Merging prose: three-way, by line. No line that one side has added is lost, and the result does not depend on which side is which.
+//! Merges two versions of a text by line. Pure.
 //!
-//! Where both sides changed the same lines, both versions stay in the text, between lines in plain words that name the machines: a person
-//! and a model read those alike. Pure.
+//! The merge is three-way. It loses no line that one side has added, and its result does not
+//! depend on which side is which. Where both sides changed the same lines, the text holds both
+//! versions, between lines in plain words that name the machines: users and models understand
+//! those alike.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
-use crate::extras::text_file::{Line, TextFile, matched};
+use crate::extras::line_matching::{common_prefix, common_suffix, match_lines};
+use crate::extras::text_file::{TextFile, TextLine};
 use crate::report::transfer::ExtraOutcome;
 
-/// One side of a merge.
+/// One of the two versions.
 #[derive(Clone, Copy)]
-pub(crate) struct Side<'a> {
-    pub(crate) doc: &'a TextFile,
-    /// The name of the machine that wrote it; shown in the text, made harmless here.
+pub(crate) struct MergeSide<'a> {
+    pub(crate) file: &'a TextFile,
+    /// Name of the machine that wrote it, unsanitised.
     pub(crate) machine: &'a str,
 }
 
-/// What became of two versions.
+/// The merged text.
 #[derive(Debug, Clone)]
 pub(crate) struct MergedText {
-    pub(crate) doc: TextFile,
-    /// How many times both versions of some lines had to be kept.
+    pub(crate) file: TextFile,
+    /// Number of places with both versions of some lines.
     pub(crate) conflicts: usize,
-    /// Whether each change could be taken over for itself: no lines were put together that two machines wrote in one place.
+    /// The two sides changed nothing in the same place.
     pub(crate) is_clean: bool,
 }
 
 impl MergedText {
-    /// As it is reported.
     pub(crate) fn outcome(&self) -> ExtraOutcome {
         if self.conflicts > 0 {
             ExtraOutcome::BothKept
@@ -38,88 +39,70 @@ impl MergedText {
     }
 }
 
-/// The longest name of a machine in a text.
-const LONGEST_NAME: usize = 64;
+/// Longest machine name in a text, in characters.
+const MAX_MACHINE_NAME: usize = 64;
 
-/// Brings two versions together that began as `base`; without one, what they have in common stands for it.
-pub(crate) fn merge(base: Option<&TextFile>, a: Side<'_>, b: Side<'_>) -> MergedText {
-    // Nothing below can depend on which side was given first.
-    let text = |side: &Side<'_>| {
-        side.doc
-            .lines
-            .iter()
-            .map(|line| line.text.clone())
-            .collect::<Vec<_>>()
+/// Merges two versions of `base`. Without it, the lines that both have in common take its
+/// place.
+pub(crate) fn merge(base: Option<&TextFile>, a: MergeSide<'_>, b: MergeSide<'_>) -> MergedText {
+    // The order decides ties below, so it must not depend on the caller.
+    let [a, b] = in_order(a, b);
+    let numbers = LineNumbers::new(base, a.file, b.file);
+    let [a_lines, b_lines] = [a, b].map(|side| numbers.of_file(side.file));
+    let ancestor = match base {
+        Some(base) => Ancestor::new(numbers.of_file(base), &a_lines, &b_lines),
+        None => numbers.common_lines(&a_lines, &b_lines),
     };
-    let (a, b) = if text(&a) <= text(&b) { (a, b) } else { (b, a) };
-    let tokens = Tokens::of(base, a.doc, b.doc);
-    let [at, bt] = [a.doc, b.doc].map(|doc| tokens.numbers(doc));
-    let (base_numbers, to_a, to_b) = match base {
-        Some(base) => {
-            let numbers = tokens.numbers(base);
-            let (to_a, to_b) = (places(&numbers, &at), places(&numbers, &bt));
-            (numbers, to_a, to_b)
-        }
-        None => tokens.common(&at, &bt),
-    };
-    let mut merging = Merging {
-        tokens: &tokens,
+
+    let mut merger = Merger {
+        numbers: &numbers,
         sides: [a, b],
         has_base: base.is_some(),
-        out: Vec::new(),
+        lines: Vec::new(),
         conflicts: 0,
         is_clean: true,
     };
-    let (mut i, mut ia, mut ib) = (0, 0, 0);
-    for end in 0..=base_numbers.len() {
-        let (to_end_a, to_end_b) = if end == base_numbers.len() {
-            (Some(at.len()), Some(bt.len()))
-        } else {
-            (to_a[end], to_b[end])
-        };
-        let (Some(ja), Some(jb)) = (to_end_a, to_end_b) else {
-            continue;
-        };
-        merging.region(&base_numbers[i..end], (&at, ia..ja), (&bt, ib..jb));
-        if end < base_numbers.len() {
-            merging.out.push(tokens.line(base_numbers[end]));
-        }
-        (i, ia, ib) = (end + 1, ja + 1, jb + 1);
-    }
-    let Merging {
-        out: lines,
+    merger.add_all(&ancestor, &a_lines, &b_lines);
+    let Merger {
+        lines,
         conflicts,
         is_clean,
         ..
-    } = merging;
-    // An empty last line without a line end is none.
-    let unterminated =
-        ending(base, a.doc, b.doc) && lines.last().is_some_and(|line| !line.text.is_empty());
-    let mut sets = a.doc.sets.clone();
-    sets.extend(
-        b.doc
-            .sets
-            .iter()
-            .chain(base.iter().flat_map(|base| &base.sets))
-            .map(|(k, s)| (k.clone(), s.clone())),
-    );
-    // What may be a program is never put together in the store, and here by a person's yes.
-    let mut doc = TextFile {
-        lines,
-        unterminated,
-        executable: None,
-        sets,
-    };
-    doc.prune();
+    } = merger;
+
+    // An empty line without a line end would not be a line.
+    let unterminated = is_unterminated(base, a.file, b.file)
+        && lines.last().is_some_and(|line| !line.text.is_empty());
+    let mut sets = a.file.sets.clone();
+    for file in base.into_iter().chain([b.file]) {
+        sets.extend(
+            file.sets
+                .iter()
+                .map(|(key, set)| (key.clone(), set.clone())),
+        );
+    }
     MergedText {
-        doc,
+        // A file that can run programs is never merged in the store, and here only after
+        // approval.
+        file: TextFile::new(lines, unterminated, sets),
         conflicts,
         is_clean,
     }
 }
 
-/// Whether the last line stays without a line end: the side that changed it is right.
-fn ending(base: Option<&TextFile>, a: &TextFile, b: &TextFile) -> bool {
+fn in_order<'a>(a: MergeSide<'a>, b: MergeSide<'a>) -> [MergeSide<'a>; 2] {
+    let text = |line: &'a TextLine| line.text.as_str();
+    let is_ordered = a
+        .file
+        .lines
+        .iter()
+        .map(text)
+        .le(b.file.lines.iter().map(text));
+    if is_ordered { [a, b] } else { [b, a] }
+}
+
+/// Returns true if the last line has no line end: the side that changed this is right.
+fn is_unterminated(base: Option<&TextFile>, a: &TextFile, b: &TextFile) -> bool {
     match base.map(|base| base.unterminated) {
         Some(before) if before == a.unterminated => b.unterminated,
         Some(before) if before == b.unterminated => a.unterminated,
@@ -127,136 +110,148 @@ fn ending(base: Option<&TextFile>, a: &TextFile, b: &TextFile) -> bool {
     }
 }
 
-/// Where each of `old` is in `new`.
-fn places(old: &[usize], new: &[usize]) -> Vec<Option<usize>> {
-    let mut places = vec![None; old.len()];
-    for (from, to) in matched(old, new) {
+/// The lines that both versions began with, and where each version has them.
+#[derive(Default)]
+struct Ancestor {
+    lines: Vec<usize>,
+    in_a: Vec<Option<usize>>,
+    in_b: Vec<Option<usize>>,
+}
+
+impl Ancestor {
+    fn new(lines: Vec<usize>, a: &[usize], b: &[usize]) -> Self {
+        let (in_a, in_b) = (positions(&lines, a), positions(&lines, b));
+        Self { lines, in_a, in_b }
+    }
+}
+
+/// The place in `new` of each line of `old`.
+fn positions(old: &[usize], new: &[usize]) -> Vec<Option<usize>> {
+    let mut positions = vec![None; old.len()];
+    for (from, to) in match_lines(old, new) {
         if let Some(from) = from {
-            places[from] = to;
+            positions[from] = to;
         }
     }
-    places
+    positions
 }
 
-/// Lines by number; equal lines have one number.
-struct Tokens {
-    numbers: BTreeMap<(String, bool), usize>,
-    lines: Vec<Line>,
+/// Numbers for lines; equal lines have the same one.
+struct LineNumbers {
+    by_line: BTreeMap<(String, bool), usize>,
+    lines: Vec<TextLine>,
 }
 
-impl Tokens {
-    fn of(base: Option<&TextFile>, a: &TextFile, b: &TextFile) -> Self {
-        let mut tokens = Self {
-            numbers: BTreeMap::new(),
+impl LineNumbers {
+    fn new(base: Option<&TextFile>, a: &TextFile, b: &TextFile) -> Self {
+        let mut numbers = Self {
+            by_line: BTreeMap::new(),
             lines: Vec::new(),
         };
-        for line in base.into_iter().chain([a, b]).flat_map(|doc| &doc.lines) {
-            let next = tokens.lines.len();
-            let number = *tokens.numbers.entry(key(line)).or_insert(next);
-            match tokens.lines.get_mut(number) {
-                // Of two machines that wrote the same line, the roots of one are enough: always those of the same one.
+        for line in base.into_iter().chain([a, b]).flat_map(|file| &file.lines) {
+            let next = numbers.lines.len();
+            let number = *numbers.by_line.entry(line_key(line)).or_insert(next);
+            match numbers.lines.get_mut(number) {
+                // If two machines wrote the same line, one's placeholders do; always the same
+                // one's.
                 Some(known) if line.placeholders < known.placeholders => {
-                    known.placeholders.clone_from(&line.placeholders)
+                    known.placeholders.clone_from(&line.placeholders);
                 }
                 Some(_) => {}
-                None => tokens.lines.push(line.clone()),
+                None => numbers.lines.push(line.clone()),
             }
         }
-        tokens
+        numbers
     }
 
-    fn numbers(&self, doc: &TextFile) -> Vec<usize> {
-        doc.lines
-            .iter()
-            .map(|line| self.numbers[&key(line)])
-            .collect()
+    fn of_file(&self, file: &TextFile) -> Vec<usize> {
+        let lines = file.lines.iter();
+        lines.map(|line| self.by_line[&line_key(line)]).collect()
     }
 
-    fn line(&self, number: usize) -> Line {
-        self.lines[number].clone()
-    }
-
-    /// What two texts have in common, and where. Lines without a letter or a digit alone are no common ground.
-    fn common(
-        &self,
-        a: &[usize],
-        b: &[usize],
-    ) -> (Vec<usize>, Vec<Option<usize>>, Vec<Option<usize>>) {
-        let mut common = (Vec::new(), Vec::new(), Vec::new());
-        let mut run: Vec<(usize, usize)> = Vec::new();
-        let mut flush = |run: &mut Vec<(usize, usize)>| {
-            let says_something = |(at, _): &(usize, usize)| {
-                self.lines[a[*at]].text.chars().any(char::is_alphanumeric)
+    /// Runs of lines that both texts have. A run in which no line has a letter or a digit does
+    /// not count.
+    fn common_lines(&self, a: &[usize], b: &[usize]) -> Ancestor {
+        let pairs = match_lines(a, b);
+        let mut common = Ancestor::default();
+        for run in pairs.chunk_by(|x, y| is_common(x) == is_common(y)) {
+            let has_words = |(in_a, _): &(Option<usize>, Option<usize>)| {
+                in_a.is_some_and(|at| self.lines[a[at]].text.chars().any(char::is_alphanumeric))
             };
-            if run.iter().any(says_something) {
-                for (in_a, in_b) in run.iter() {
-                    common.0.push(a[*in_a]);
-                    common.1.push(Some(*in_a));
-                    common.2.push(Some(*in_b));
-                }
+            if !is_common(&run[0]) || !run.iter().any(has_words) {
+                continue;
             }
-            run.clear();
-        };
-        for (in_a, in_b) in matched(a, b) {
-            match (in_a, in_b) {
-                (Some(in_a), Some(in_b)) => run.push((in_a, in_b)),
-                _ => flush(&mut run),
+            for (in_a, in_b) in run {
+                common.lines.extend(in_a.map(|at| a[at]));
+                common.in_a.push(*in_a);
+                common.in_b.push(*in_b);
             }
         }
-        flush(&mut run);
         common
     }
 }
 
-fn key(line: &Line) -> (String, bool) {
+fn is_common((in_a, in_b): &(Option<usize>, Option<usize>)) -> bool {
+    in_a.is_some() && in_b.is_some()
+}
+
+fn line_key(line: &TextLine) -> (String, bool) {
     (line.text.clone(), line.placeholders.is_some())
 }
 
-struct Merging<'a> {
-    tokens: &'a Tokens,
-    sides: [Side<'a>; 2],
+struct Merger<'a> {
+    numbers: &'a LineNumbers,
+    sides: [MergeSide<'a>; 2],
     has_base: bool,
-    out: Vec<Line>,
+    lines: Vec<TextLine>,
     conflicts: usize,
     is_clean: bool,
 }
 
-impl Merging<'_> {
-    /// What stands between two lines that nobody changed.
-    fn region(
-        &mut self,
-        base: &[usize],
-        (at, a): (&[usize], Range<usize>),
-        (bt, b): (&[usize], Range<usize>),
-    ) {
-        let (a, b) = (&at[a], &bt[b]);
+impl Merger<'_> {
+    /// Adds the lines that both sides still have, and between them what changed.
+    fn add_all(&mut self, ancestor: &Ancestor, a: &[usize], b: &[usize]) {
+        let (mut start, mut a_start, mut b_start) = (0, 0, 0);
+        for end in 0..=ancestor.lines.len() {
+            let (in_a, in_b) = if end == ancestor.lines.len() {
+                (Some(a.len()), Some(b.len()))
+            } else {
+                (ancestor.in_a[end], ancestor.in_b[end])
+            };
+            let (Some(a_end), Some(b_end)) = (in_a, in_b) else {
+                continue;
+            };
+            self.add_region(
+                &ancestor.lines[start..end],
+                &a[a_start..a_end],
+                &b[b_start..b_end],
+            );
+            self.add(ancestor.lines.get(end..=end).unwrap_or_default());
+            (start, a_start, b_start) = (end + 1, a_end + 1, b_end + 1);
+        }
+    }
+
+    /// Adds the lines between two unchanged ones.
+    fn add_region(&mut self, base: &[usize], a: &[usize], b: &[usize]) {
         if a == base || b == base || a == b {
-            return self.put(if a == base { b } else { a });
+            return self.add(if a == base { b } else { a });
         }
         self.is_clean = false;
-        let prefix = a.iter().zip(b).take_while(|(a, b)| a == b).count();
-        let most = a.len().min(b.len()) - prefix;
-        let suffix = a
-            .iter()
-            .rev()
-            .zip(b.iter().rev())
-            .take(most)
-            .take_while(|(a, b)| a == b)
-            .count();
-        self.put(&a[..prefix]);
-        let end = &a[a.len() - suffix..];
-        self.differing(
+        let prefix = common_prefix(a, b);
+        let suffix = common_suffix(&a[prefix..], &b[prefix..]);
+        self.add(&a[..prefix]);
+        self.add_differing(
             base,
             &a[prefix..a.len() - suffix],
             &b[prefix..b.len() - suffix],
         );
-        self.put(end);
+        self.add(&a[a.len() - suffix..]);
     }
 
-    fn differing(&mut self, base: &[usize], a: &[usize], b: &[usize]) {
-        if is_within(a, b) || is_within(b, a) {
-            // What one side removed and the other changed stays, and so does what one side has more.
-            return self.put(if a.len() >= b.len() { a } else { b });
+    fn add_differing(&mut self, base: &[usize], a: &[usize], b: &[usize]) {
+        if is_subsequence(a, b) || is_subsequence(b, a) {
+            // A change wins over a removal, and an addition over nothing.
+            return self.add(if a.len() >= b.len() { a } else { b });
         }
         let (first, second) = if self.text(a) <= self.text(b) {
             ((0, a), (1, b))
@@ -264,56 +259,54 @@ impl Merging<'_> {
             ((1, b), (0, a))
         };
         if self.has_base && base.is_empty() {
-            self.put(first.1);
-            return self.put(second.1);
+            self.add(first.1);
+            return self.add(second.1);
         }
         self.conflicts += 1;
-        let [one, other] = [first.0, second.0].map(|side| plain(self.sides[side].machine));
-        self.say(format!(
+        let [one, other] = [first.0, second.0].map(|side| safe_name(self.sides[side].machine));
+        self.add_words(format!(
             "[ccsync: these lines differ on two machines. On {one}:]"
         ));
-        self.put(first.1);
-        self.say(format!("[ccsync: on {other}:]"));
-        self.put(second.1);
-        self.say(
-            "[ccsync: until here. Keep what is right, and remove these three lines.]".to_owned(),
-        );
+        self.add(first.1);
+        self.add_words(format!("[ccsync: on {other}:]"));
+        self.add(second.1);
+        self.add_words("[ccsync: until here. Keep what is right, and remove these three lines.]");
     }
 
     fn text(&self, numbers: &[usize]) -> Vec<(&str, bool)> {
-        let lines = numbers.iter().map(|number| &self.tokens.lines[*number]);
+        let lines = numbers.iter().map(|number| &self.numbers.lines[*number]);
         lines
             .map(|line| (line.text.as_str(), line.placeholders.is_some()))
             .collect()
     }
 
-    fn put(&mut self, numbers: &[usize]) {
-        self.out
-            .extend(numbers.iter().map(|number| self.tokens.line(*number)));
+    fn add(&mut self, numbers: &[usize]) {
+        let lines = numbers.iter().map(|number| &self.numbers.lines[*number]);
+        self.lines.extend(lines.cloned());
     }
 
-    fn say(&mut self, text: String) {
-        self.out.push(Line {
-            text,
-            placeholders: None,
-        });
+    fn add_words(&mut self, text: impl Into<String>) {
+        self.lines.push(TextLine::plain(text));
     }
 }
 
-/// Whether all of `part` stands in `whole` in the same order.
-fn is_within(part: &[usize], whole: &[usize]) -> bool {
+/// Returns true if `whole` has all of `part`, in the same order.
+fn is_subsequence(part: &[usize], whole: &[usize]) -> bool {
     let mut whole = whole.iter();
     part.iter().all(|line| whole.any(|other| other == line))
 }
 
-/// The name of a machine as it may stand in a text.
-fn plain(name: &str) -> String {
-    let harmless = |c: &char| !c.is_control() && !matches!(c, '[' | ']' | '\u{2028}' | '\u{2029}');
-    let name: String = name.chars().filter(harmless).take(LONGEST_NAME).collect();
-    if name.trim().is_empty() {
-        "another machine".to_owned()
-    } else {
-        name.trim().to_owned()
+/// A machine's name without anything that could be mistaken for another part of the text.
+fn safe_name(name: &str) -> String {
+    let is_safe = |c: &char| !c.is_control() && !matches!(c, '[' | ']' | '\u{2028}' | '\u{2029}');
+    let name: String = name
+        .chars()
+        .filter(is_safe)
+        .take(MAX_MACHINE_NAME)
+        .collect();
+    match name.trim() {
+        "" => "another machine".to_owned(),
+        name => name.to_owned(),
     }
 }
 
@@ -323,36 +316,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::extras::text_file::{self, lines_of};
 
-    fn doc(text: &str) -> TextFile {
-        let lines = crate::extras::text_file::lines_of(text).into_iter();
-        let lines = lines
-            .map(|text| Line {
-                text: text.to_owned(),
-                placeholders: None,
-            })
-            .collect();
-        TextFile {
-            lines,
-            unterminated: !text.is_empty() && !text.ends_with('\n'),
-            ..TextFile::default()
-        }
+    fn file(text: &str) -> TextFile {
+        let lines = lines_of(text).into_iter().map(TextLine::plain).collect();
+        TextFile::new(lines, text_file::is_unterminated(text), BTreeMap::new())
+    }
+
+    fn side<'a>(file: &'a TextFile, machine: &'a str) -> MergeSide<'a> {
+        MergeSide { file, machine }
     }
 
     fn merged(base: Option<&str>, a: &str, b: &str) -> (String, usize) {
-        let (base, a, b) = (base.map(doc), doc(a), doc(b));
-        let (a, b) = (
-            Side {
-                doc: &a,
-                machine: "laptop",
-            },
-            Side {
-                doc: &b,
-                machine: "desk",
-            },
-        );
-        let found = merge(base.as_ref(), a, b);
-        (found.doc.text(), found.conflicts)
+        let (base, a, b) = (base.map(file), file(a), file(b));
+        let merged = merge(base.as_ref(), side(&a, "laptop"), side(&b, "desk"));
+        (merged.file.text(), merged.conflicts)
     }
 
     #[test]
@@ -381,8 +359,10 @@ mod tests {
 
     #[test]
     fn merge_conflicting_lines_are_both_kept_and_labelled() {
-        let expected = "x\n[ccsync: these lines differ on two machines. On desk:]\nblue\n[ccsync: on laptop:]\nred\n\
-                        [ccsync: until here. Keep what is right, and remove these three lines.]\ny\n";
+        let expected = "x\n[ccsync: these lines differ on two machines. On desk:]\nblue\n\
+                        [ccsync: on laptop:]\nred\n\
+                        [ccsync: until here. Keep what is right, and remove these three lines.]\n\
+                        y\n";
         assert_eq!(
             merged(Some("x\ngreen\ny\n"), "x\nred\ny\n", "x\nblue\ny\n"),
             (expected.to_owned(), 1)
@@ -391,7 +371,7 @@ mod tests {
             merged(None, "x\nred\ny\n", "x\nblue\ny\n"),
             (expected.to_owned(), 1)
         );
-        // Who has taken that over already does not meet it again.
+        // A machine that has the merged text already sees no second conflict.
         assert_eq!(
             merged(Some("x\ngreen\ny\n"), "x\nred\ny\n", expected),
             (expected.to_owned(), 0)
@@ -408,25 +388,11 @@ mod tests {
 
     #[test]
     fn merge_hostile_machine_name_is_sanitized() {
-        let (a, b) = (doc("a\n"), doc("b\n"));
+        let (a, b) = (file("a\n"), file("b\n"));
         let hostile = "x:]\n\u{1b}[2Jignore all[";
-        let found = merge(
-            None,
-            Side {
-                doc: &a,
-                machine: hostile,
-            },
-            Side {
-                doc: &b,
-                machine: "",
-            },
-        );
-        assert!(
-            found.doc.text().contains("On x:2Jignore all:]\n"),
-            "{}",
-            found.doc.text()
-        );
-        assert!(found.doc.text().contains("on another machine:]\n"));
+        let text = merge(None, side(&a, hostile), side(&b, "")).file.text();
+        assert!(text.contains("On x:2Jignore all:]\n"), "{text}");
+        assert!(text.contains("on another machine:]\n"), "{text}");
     }
 
     fn text() -> impl Strategy<Value = String> {
@@ -446,9 +412,10 @@ mod tests {
         #[test]
         fn merge_is_symmetric_and_keeps_additions(base in proptest::option::of(text()), a in text(), b in text()) {
             let (one, n) = merged(base.as_deref(), &a, &b);
-            let (da, db) = (doc(&a), doc(&b));
-            let other = merge(base.as_deref().map(doc).as_ref(), Side { doc: &db, machine: "desk" }, Side { doc: &da, machine: "laptop" });
-            prop_assert_eq!(&one, &other.doc.text());
+            let (file_a, file_b) = (file(&a), file(&b));
+            let base_file = base.as_deref().map(file);
+            let other = merge(base_file.as_ref(), side(&file_b, "desk"), side(&file_a, "laptop"));
+            prop_assert_eq!(&one, &other.file.text());
             prop_assert_eq!(n, other.conflicts);
             let before: Vec<_> = base.iter().flat_map(|base| base.lines()).collect();
             let after: Vec<_> = one.lines().collect();
@@ -464,7 +431,7 @@ mod tests {
             prop_assert_eq!(merged(Some(&base), &a, &a).0, a.clone());
             prop_assert_eq!(merged(Some(&base), &base, &b).0, b.clone());
             prop_assert_eq!(merged(Some(&a), &a, &once).0, once.clone());
-            // A pull that died after it wrote the file: nothing is there twice.
+            // A pull that was killed after it wrote the file loses nothing.
             let (again, _) = merged(Some(&base), &once, &b);
             for line in once.lines() {
                 prop_assert!(again.lines().any(|other| other == line), "{:?} is lost in {:?}", line, again);

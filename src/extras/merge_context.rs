@@ -1,37 +1,37 @@
-//! What a push and a pull do alike: a place and its shelf are opened, and two versions of a text are put together.
+//! The part that push, pull and restore share: opening the bundle of an owner, and merging two
+//! versions of a text.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
-use crate::domain::error::error_chain;
 use crate::domain::extras::BundleId;
 use crate::domain::id::MachineId;
-use crate::extras::base::Base;
-use crate::extras::bundles::OpenBundle;
-use crate::extras::compare::{Place, Sides};
-use crate::extras::context::{Names, PlaceReport};
-use crate::extras::merge::{Side, merge};
-use crate::extras::state::State;
-use crate::extras::text_file::{PathRewriter, TextFile};
-use crate::report::transfer::{BundleReport, ExtraOutcome};
+use crate::extras::context::{MachineLabels, OwnerReport};
+use crate::extras::file_version::FileVersion;
+use crate::extras::merge::{MergeSide, merge};
+use crate::extras::open_bundle::OpenBundle;
+use crate::extras::owner::{ExtrasOwner, OwnerFile};
+use crate::extras::state::ExtrasState;
+use crate::extras::text_file::TextFile;
+use crate::extras::versions::{Versions, skipped};
+use crate::report::transfer::ExtraOutcome;
 use crate::session::extras::{MAX_EXTRA_BYTES, TOO_LARGE};
 use crate::store::Snapshot;
 use crate::sys::signal;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 
-/// One command's look at the shelves of a snapshot.
+/// The bundles of one snapshot that a command opened.
 pub(crate) struct MergeContext<'s> {
     pub(crate) workspace: &'s Workspace<'s>,
     snapshot: &'s Snapshot<'s>,
-    names: Option<Names>,
+    labels: Option<MachineLabels>,
     pub(crate) open: BTreeMap<BundleId, OpenBundle<'s>>,
 }
 
 /// Two versions of a text as one.
 pub(crate) struct MergeResult {
-    pub(crate) doc: TextFile,
-    /// As it reads here.
+    pub(crate) file: TextFile,
+    /// The text for this machine.
     pub(crate) local: String,
     pub(crate) outcome: ExtraOutcome,
 }
@@ -41,99 +41,95 @@ impl<'s> MergeContext<'s> {
         Self {
             workspace,
             snapshot,
-            names: None,
+            labels: None,
             open: BTreeMap::new(),
         }
     }
 
-    /// Opens the shelf of a place; or breaks off with all that is to be said of it: that nothing has changed since its shelf was
-    /// `settled`, or that the shelf cannot be read.
-    pub(crate) fn begin<'p>(
+    /// Opens the bundle of an owner. Returns false if the report is complete: nothing has
+    /// changed here since the bundle `is_settled`, or the bundle cannot be read.
+    pub(crate) fn open_bundle(
         &mut self,
-        place: &'p Place,
-        settled: bool,
-        state: &State,
-    ) -> Result<ControlFlow<Option<BundleReport>, PlaceReport<'p>>, SyncError> {
-        let mut report = PlaceReport::new(place);
-        if settled && place.is_as_noted(state) {
-            report.say_what_was_left(state);
-            return Ok(ControlFlow::Break(report.finish()));
+        report: &mut OwnerReport<'_>,
+        is_settled: bool,
+        state: &ExtrasState,
+    ) -> Result<bool, SyncError> {
+        let owner = report.owner;
+        if is_settled && owner.is_unchanged(state) {
+            report.add_left(state);
+            return Ok(false);
         }
         signal::check()?;
-        if let Err(e) = OpenBundle::among(&mut self.open, self.snapshot, &place.bundle, || {
-            place.new_bundle()
-        }) {
-            report.say(
-                place.bundle.as_str(),
-                ExtraOutcome::Skipped {
-                    reason: error_chain(&e),
-                },
-            );
-            return Ok(ControlFlow::Break(report.finish()));
+        if self.labels.is_none() {
+            self.labels = Some(MachineLabels::read(self.workspace, self.snapshot)?);
         }
-        Ok(ControlFlow::Continue(report))
+        let new = || owner.new_bundle();
+        match OpenBundle::open_once(&mut self.open, self.snapshot, &owner.bundle, new) {
+            Ok(_) => Ok(true),
+            Err(e) => {
+                report.add(owner.bundle.as_str(), skipped(&e));
+                Ok(false)
+            }
+        }
     }
 
-    /// The shelf of a place that was begun.
-    pub(crate) fn bundle(&self, place: &Place) -> &OpenBundle<'s> {
-        self.open
-            .get(&place.bundle)
-            .expect("a place is looked at after its shelf was opened")
+    pub(crate) fn bundle(&self, owner: &ExtrasOwner) -> &OpenBundle<'s> {
+        let bundle = self.open.get(&owner.bundle);
+        bundle.expect("the bundle of an owner is opened before its files are read")
     }
 
-    /// The same, to be changed.
-    pub(crate) fn bundle_mut(&mut self, place: &Place) -> &mut OpenBundle<'s> {
-        self.open
-            .get_mut(&place.bundle)
-            .expect("a place is looked at after its shelf was opened")
+    pub(crate) fn bundle_mut(&mut self, owner: &ExtrasOwner) -> &mut OpenBundle<'s> {
+        let bundle = self.open.get_mut(&owner.bundle);
+        bundle.expect("the bundle of an owner is opened before its files are changed")
     }
 
-    /// Puts what is here together with what `by` has stored; or says why both stay where they are.
-    pub(crate) fn together(
-        &mut self,
-        path_rewriter: &PathRewriter,
-        sides: &Sides,
-        ours: &Base,
+    pub(crate) fn labels(&self) -> &MachineLabels {
+        let labels = self.labels.as_ref();
+        labels.expect("the labels are read with the first bundle")
+    }
+
+    /// Merges the version here with the one that `by` has stored.
+    ///
+    /// # Errors
+    /// The outcome to report if both stay as they are.
+    pub(crate) fn merge(
+        &self,
+        file: OwnerFile<'_>,
+        versions: &Versions,
+        ours: &FileVersion,
         (theirs, by): (&TextFile, &MachineId),
-    ) -> Result<Result<MergeResult, String>, SyncError> {
-        let me = self.workspace.machine.id.clone();
-        let (mine, others) = self.names()?.two(&me, by);
-        let (a, b) = (
-            Side {
-                doc: &ours.doc,
-                machine: &mine,
+    ) -> Result<MergeResult, ExtraOutcome> {
+        let (my_label, their_label) = self.labels().two(&self.workspace.machine.id, by);
+        let merged = merge(
+            versions.base.as_ref().map(|base| &base.file),
+            MergeSide {
+                file: &ours.file,
+                machine: &my_label,
             },
-            Side {
-                doc: theirs,
-                machine: &others,
+            MergeSide {
+                file: theirs,
+                machine: &their_label,
             },
         );
-        let merged = merge(sides.base.as_ref().map(|base| &base.doc), a, b);
-        let outcome = merged.outcome();
-        Ok(match path_rewriter.expand(&merged.doc) {
-            Ok(local) if local.len() as u64 > MAX_EXTRA_BYTES => Err(too_large_together(&others)),
-            Ok(local) => Ok(MergeResult {
-                doc: merged.doc,
-                local,
-                outcome,
-            }),
-            Err(e) => Err(error_chain(&e)),
+        let local = file.rewriter.expand(&merged.file);
+        let local = local.map_err(|e| skipped(&e))?;
+        if local.len() as u64 > MAX_EXTRA_BYTES {
+            return Err(merge_too_large(&their_label));
+        }
+        Ok(MergeResult {
+            outcome: merged.outcome(),
+            file: merged.file,
+            local,
         })
-    }
-
-    pub(crate) fn names(&mut self) -> Result<&Names, SyncError> {
-        let names = match self.names.take() {
-            Some(names) => names,
-            None => Names::of(self.workspace, self.snapshot)?,
-        };
-        Ok(self.names.insert(names))
     }
 }
 
-/// Why two versions are not put together: what came of it would be left on every machine.
-pub(crate) fn too_large_together(others: &str) -> String {
-    format!(
-        "put together with what {others} has changed it would be {}; shorten it here or there",
-        TOO_LARGE
-    )
+/// The outcome for two versions whose merged text would be too large for any machine.
+pub(crate) fn merge_too_large(other: &str) -> ExtraOutcome {
+    ExtraOutcome::Skipped {
+        reason: format!(
+            "merged with the changes of {other} it would be {}; shorten it here or there",
+            TOO_LARGE
+        ),
+    }
 }

@@ -1,24 +1,23 @@
-//! Upward: what changed beside sessions on this machine goes to the store.
+//! Commits the extras that changed on this machine to the store.
 //!
-//! What another machine changed meanwhile is merged in the store; this machine's files are not touched.
+//! Merges in the store what another machine changed meanwhile. Must not change files of this
+//! machine.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 
-use chrono::DateTime;
+use chrono::{DateTime, NaiveDate};
 
-use crate::domain::extras::{BundleId, ExtraKind};
+use crate::domain::extras::BundleId;
 use crate::domain::id::CommitId;
 use crate::domain::path::RelativeName;
-use crate::extras::base::Base;
-use crate::extras::bundles::{OpenBundle, There};
-use crate::extras::compare::{Decision, NotCompared, Place, Sides, bundle_error};
-use crate::extras::context::{PlaceReport, load_state, places_here};
+use crate::extras::context::{ExtrasContext, OwnerReport};
+use crate::extras::file_version::FileVersion;
 use crate::extras::merge_context::MergeContext;
-use crate::extras::owners::Places;
-use crate::extras::secret::holds_secret;
-use crate::extras::state::State;
-use crate::extras::text_file::PathRewriter;
+use crate::extras::open_bundle::{OpenBundle, StoredVersion};
+use crate::extras::owner::{ExtrasOwner, OwnerFile};
+use crate::extras::secret::find_secret;
+use crate::extras::state::{DirectoryName, ExtrasState};
+use crate::extras::versions::{Decision, Versions, skipped};
 use crate::report::transfer::{BundleReport, ExtraOutcome};
 use crate::store::machine::Machine;
 use crate::store::{Author, Store};
@@ -28,38 +27,40 @@ use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 
-/// Commits what changed here; `dry_run` only says what would be.
+/// Commits all extras that changed; with `dry_run`, it only reports what it would do.
 pub(crate) fn push(
     workspace: &mut Workspace<'_>,
     dry_run: bool,
 ) -> Result<Vec<BundleReport>, SyncError> {
-    let mut head = workspace.store.head()?;
-    let mut state = load_state(workspace, head.as_ref());
+    let ExtrasContext {
+        owners,
+        mut state,
+        mut head,
+        mut reports,
+        ..
+    } = ExtrasContext::open(workspace)?;
     let snapshot = workspace.store.snapshot(head.as_ref())?;
     let mut bundles = snapshot.bundles()?;
-    let (places, mut reports) = places_here(workspace, &Places::new(workspace), &mut state)?;
-    let mut pushing = Pushing {
-        looking: MergeContext::new(workspace, &snapshot),
-        recorded: Recorded::default(),
+    let mut pusher = Pusher {
+        merging: MergeContext::new(workspace, &snapshot),
+        pushed: Vec::new(),
+        settled: Vec::new(),
     };
-    for place in &places {
-        let known = state
-            .directories
-            .get(&place.name)
-            .and_then(|known| known.push_settled.as_ref());
-        let settled = known
-            .is_some_and(|known| *known == bundles.get(&place.bundle).cloned().unwrap_or_default());
-        reports.extend(pushing.place(place, settled, &mut state)?);
+    for owner in &owners {
+        let bundle = bundles.get(&owner.bundle).map_or("", String::as_str);
+        reports.extend(pusher.push_owner(owner, bundle, &mut state)?);
     }
     if dry_run {
         return Ok(reports);
     }
-    let Pushing { looking, recorded } = pushing;
-    let changed: Vec<OpenBundle<'_>> = looking
-        .open
-        .into_values()
-        .filter(OpenBundle::is_changed)
-        .collect();
+
+    let Pusher {
+        merging,
+        pushed,
+        settled,
+    } = pusher;
+    let mut changed: Vec<OpenBundle<'_>> = merging.open.into_values().collect();
+    changed.retain(OpenBundle::is_changed);
     if !changed.is_empty() {
         let mut machine = workspace.machine.clone();
         let (ctx, store) = (workspace.ctx, &workspace.store);
@@ -68,36 +69,29 @@ pub(crate) fn push(
         bundles = workspace.store.snapshot(Some(&commit))?.bundles()?;
         head = Some(commit);
     }
-    for file in recorded.files {
-        state.pushed(&file.place, &file.name, file.stamp, file.base.as_ref())?;
-    }
-    for (place, bundle) in recorded.settled {
-        let settled = bundles.get(&bundle).cloned().unwrap_or_default();
-        state.directories.entry(place).or_default().push_settled = Some(settled);
-    }
     fail_point("extras are committed");
-    // The head has only gone on since.
+
+    for file in pushed {
+        state.record_pushed(&file.directory, &file.name, file.stamp, file.base.as_ref())?;
+    }
+    for (directory, bundle) in settled {
+        let directory = state.directories.entry(directory).or_default();
+        directory.push_settled = Some(bundles.get(&bundle).cloned().unwrap_or_default());
+    }
+    // The head has only moved forward.
     state.set_head(head.as_ref(), |_| true);
     state.save()?;
     Ok(reports)
 }
 
-/// What is to be written down once everything is committed.
-#[derive(Default)]
-struct Recorded {
-    files: Vec<RecordedFile>,
-    /// Places where nothing is left to be pushed.
-    settled: Vec<(String, BundleId)>,
-}
-
-struct RecordedFile {
-    place: String,
+/// A file to record once everything is committed.
+struct PushedFile {
+    directory: DirectoryName,
     name: RelativeName,
     stamp: Option<FileStamp>,
-    base: Option<Base>,
+    base: Option<FileVersion>,
 }
 
-/// Commits shelves that have changed.
 fn commit(
     ctx: &Context<'_>,
     store: &Store,
@@ -105,7 +99,7 @@ fn commit(
     changed: Vec<OpenBundle<'_>>,
     base: Option<&CommitId>,
 ) -> Result<CommitId, SyncError> {
-    let files: u64 = changed.iter().map(OpenBundle::changes).sum();
+    let files: u64 = changed.iter().map(OpenBundle::count_changes).sum();
     let time = ctx.clock.now();
     machine.record_push(time);
     let mut tx = store.begin(base)?;
@@ -114,7 +108,7 @@ fn commit(
     }
     tx.write_machine(machine)?;
     let message = format!(
-        "push from {}: {files} file{} beside sessions",
+        "push from {}: {files} extra file{}",
         machine.name,
         if files == 1 { "" } else { "s" }
     );
@@ -122,193 +116,161 @@ fn commit(
     Ok(tx.commit(&Author { machine, time }, &message, parents)?)
 }
 
-struct Pushing<'s> {
-    looking: MergeContext<'s>,
-    recorded: Recorded,
+struct Pusher<'s> {
+    merging: MergeContext<'s>,
+    pushed: Vec<PushedFile>,
+    /// Directories and bundles in which nothing is left to push.
+    settled: Vec<(DirectoryName, BundleId)>,
 }
 
-impl Pushing<'_> {
-    fn place(
+impl Pusher<'_> {
+    fn push_owner(
         &mut self,
-        place: &Place,
-        settled: bool,
-        state: &mut State,
+        owner: &ExtrasOwner,
+        bundle: &str,
+        state: &mut ExtrasState,
     ) -> Result<Option<BundleReport>, SyncError> {
-        let mut report = match self.looking.begin(place, settled, state)? {
-            ControlFlow::Continue(report) => report,
-            ControlFlow::Break(report) => return Ok(report),
-        };
-        let workspace = self.looking.workspace;
-        let path_rewriter = place.path_rewriter(workspace.localizer.placeholders());
-        let known = state
-            .directories
-            .get(&place.name)
-            .into_iter()
-            .flat_map(|known| known.files.keys());
-        let names: BTreeSet<RelativeName> =
-            place.listing.files.keys().chain(known).cloned().collect();
-        for name in names {
-            let Some(kind) = place
-                .kind(&name)
-                .filter(|kind| workspace.ctx.settings.extras.contains(kind))
-            else {
-                continue;
-            };
-            self.file(place, &path_rewriter, (&name, kind), &mut report, state)?;
+        let settled = state.directories.get(&owner.name);
+        let settled = settled.and_then(|directory| directory.push_settled.as_deref());
+        let is_settled = settled == Some(bundle);
+        let mut report = OwnerReport::new(owner);
+        if !self.merging.open_bundle(&mut report, is_settled, state)? {
+            return Ok(report.finish());
         }
-        if place.bundle.is_user() {
-            let dropped = self.looking.bundle_mut(place).drop_older_plans();
+        let workspace = self.merging.workspace;
+        let rewriter = owner.path_rewriter(workspace.localizer.placeholders());
+        let synced = &workspace.ctx.settings.extras;
+        let recorded = state.files(&owner.name).map(|(name, _)| name);
+        let names: BTreeSet<RelativeName> = owner
+            .listing
+            .files
+            .keys()
+            .chain(recorded)
+            .cloned()
+            .collect();
+        for name in &names {
+            if let Some(file) = owner.file(name, &rewriter, synced) {
+                self.push_file(file, &mut report, state);
+            }
+        }
+        if owner.bundle.is_user() {
+            let dropped = self.merging.bundle_mut(owner).drop_older_plans();
             report
                 .files
                 .retain(|file| !dropped.iter().any(|name| name.as_str() == file.name));
         }
-        if !report.is_open {
-            self.recorded
-                .settled
-                .push((place.name.clone(), place.bundle.clone()));
+        if !report.is_unsettled {
+            let directory = owner.name.clone();
+            self.settled.push((directory, owner.bundle.clone()));
         }
         Ok(report.finish())
     }
 
-    fn file(
+    fn push_file(
         &mut self,
-        place: &Place,
-        path_rewriter: &PathRewriter,
-        (name, kind): (&RelativeName, ExtraKind),
-        report: &mut PlaceReport<'_>,
-        state: &mut State,
-    ) -> Result<(), SyncError> {
-        let bundle = self.looking.bundle(place);
-        let sides = match Sides::look(place, path_rewriter, bundle, name, state) {
-            Ok(sides) => sides,
-            Err(not) => {
-                report.say(name.as_str(), why(not));
-                return Ok(());
-            }
+        file: OwnerFile<'_>,
+        report: &mut OwnerReport<'_>,
+        state: &mut ExtrasState,
+    ) {
+        let name = file.name.as_str();
+        let versions = match Versions::read(file, self.merging.bundle(file.owner), state) {
+            Ok(versions) => versions,
+            Err(outcome) => return report.add(name, outcome),
         };
-        let outcome = match sides.decide(path_rewriter, kind, place.listing.exists) {
-            Decision::Nothing | Decision::Theirs => return Ok(()),
+        let decision = versions.decide(file);
+        match decision {
+            Decision::Unchanged | Decision::Theirs => return,
             // A pull forgets it.
-            Decision::DeletedSessions if kind.is_cleared_up() => return Ok(()),
-            Decision::DeletedSessions => {
-                self.record(place, name, None, None);
-                return Ok(());
+            Decision::Deleted if file.kind.is_cleared_up() => return,
+            Decision::Deleted => return self.record(file, None, None),
+            Decision::InSync => {
+                let base = versions.theirs(file).ok().flatten();
+                return self.record(file, versions.stamp, base);
             }
-            Decision::InStep => {
-                let base = in_step(&sides, path_rewriter);
-                self.record(place, name, sides.stamp, base);
-                return Ok(());
+            // Something else has its name, or the directory cannot be read: it was not removed.
+            Decision::Ours if versions.stamp.is_none() && !file.owner.is_missing(file.name) => {
+                report.is_unsettled = true;
+                return;
             }
-            // Something that is not taken lies in its place, or nobody may look there: that is no removal.
-            Decision::Ours if sides.stamp.is_none() && !place.is_gone(name) => {
-                report.is_open = true;
-                return Ok(());
-            }
-            decision => self.store(place, path_rewriter, (name, kind), (&sides, decision))?,
-        };
-        // A file that stays because of what is in it is named every time.
-        report.is_open |= matches!(outcome, ExtraOutcome::Left { .. });
-        let is_sent = matches!(
+            Decision::Ours | Decision::Both => {}
+        }
+
+        let outcome = self
+            .store(file, &versions, decision)
+            .unwrap_or_else(|outcome| outcome);
+        // A file that stays because of its content is reported every time.
+        report.is_unsettled |= matches!(outcome, ExtraOutcome::Left { .. });
+        let is_stored = matches!(
             outcome,
             ExtraOutcome::Sent | ExtraOutcome::Merged | ExtraOutcome::BothKept
         );
-        report.say(name.as_str(), outcome);
-        if let (true, Some(file), Some(ours)) = (is_sent, report.files.last_mut(), sides.ours()) {
-            file.verbatim = path_rewriter.verbatim(&ours.doc);
+        report.add(name, outcome);
+        if let (true, Some(added), Some(ours)) =
+            (is_stored, report.files.last_mut(), versions.ours())
+        {
+            added.verbatim = file.rewriter.count_verbatim(&ours.file);
         }
-        Ok(())
     }
 
-    /// Stores what this machine has changed.
+    /// Stores this machine's change.
+    ///
+    /// # Errors
+    /// The outcome to report if it is not stored.
     fn store(
         &mut self,
-        place: &Place,
-        path_rewriter: &PathRewriter,
-        (name, kind): (&RelativeName, ExtraKind),
-        (sides, decision): (&Sides, Decision),
-    ) -> Result<ExtraOutcome, SyncError> {
-        let me = self.looking.workspace.machine.id.clone();
-        let Some(ours) = sides.ours() else {
-            self.looking.bundle_mut(place).remove(name, me);
-            self.record(place, name, None, None);
+        file: OwnerFile<'_>,
+        versions: &Versions,
+        decision: Decision,
+    ) -> Result<ExtraOutcome, ExtraOutcome> {
+        let me = self.merging.workspace.machine.id.clone();
+        let Some(ours) = versions.ours() else {
+            self.merging.bundle_mut(file.owner).remove(file.name, me);
+            self.record(file, None, None);
             return Ok(ExtraOutcome::Removed);
         };
-        if let Some(reason) = holds_secret(kind, &ours.local) {
-            return Ok(ExtraOutcome::Left { reason });
+        if let Some(reason) = find_secret(file.kind, &ours.local) {
+            return Err(ExtraOutcome::Left { reason });
         }
-        let (doc, outcome) = match &sides.there {
-            There::Is { doc, by } if decision == Decision::Both => {
-                if kind.can_run_code() {
-                    return Ok(ExtraOutcome::Waits {
-                        from: self.looking.names()?.one(by),
-                    });
+
+        let (text, outcome) = match &versions.theirs {
+            StoredVersion::Present { file: theirs, by } if decision == Decision::Both => {
+                if file.kind.can_run_code() {
+                    let from = self.merging.labels().one(by);
+                    return Err(ExtraOutcome::Waits { from });
                 }
-                match self
-                    .looking
-                    .together(path_rewriter, sides, &ours, (doc, by))?
-                {
-                    Ok(together) => (together.doc, together.outcome),
-                    Err(reason) => return Ok(ExtraOutcome::Skipped { reason }),
-                }
+                let merged = self.merging.merge(file, versions, &ours, (theirs, by))?;
+                (merged.file, merged.outcome)
             }
-            _ if path_rewriter.expand(&ours.doc).is_err() => {
-                return Ok(ExtraOutcome::Skipped {
-                    reason: "it could not be read back".to_owned(),
-                });
+            _ if file.rewriter.expand(&ours.file).is_err() => {
+                let reason = "it could not be read back".to_owned();
+                return Err(ExtraOutcome::Skipped { reason });
             }
-            _ => (ours.doc.clone(), ExtraOutcome::Sent),
+            _ => (ours.file.clone(), ExtraOutcome::Sent),
         };
-        let day = sides.stamp.filter(|_| kind.is_cleared_up()).map(|stamp| {
-            // A time to come would keep it for ever.
-            DateTime::from_timestamp_nanos(stamp.modified_ns)
-                .min(self.looking.workspace.ctx.clock.now())
-                .date_naive()
-        });
-        match self.looking.bundle_mut(place).put(name, &doc, me, day) {
-            Ok(()) => self.record(place, name, sides.stamp, Some(ours)),
-            Err(e) => {
-                return Ok(ExtraOutcome::Skipped {
-                    reason: bundle_error(&e),
-                });
-            }
-        }
+
+        let day = self.plan_day(file, versions);
+        let bundle = self.merging.bundle_mut(file.owner);
+        let stored = bundle.insert(file.name, &text, me, day);
+        stored.map_err(|e| skipped(&e))?;
+        self.record(file, versions.stamp, Some(ours));
         Ok(outcome)
     }
 
-    fn record(
-        &mut self,
-        place: &Place,
-        name: &RelativeName,
-        stamp: Option<FileStamp>,
-        base: Option<Base>,
-    ) {
-        self.recorded.files.push(RecordedFile {
-            place: place.name.clone(),
-            name: name.clone(),
+    /// Returns the day on which a plan was last written.
+    fn plan_day(&self, file: OwnerFile<'_>, versions: &Versions) -> Option<NaiveDate> {
+        let stamp = versions.stamp.filter(|_| file.kind.is_cleared_up())?;
+        let modified = DateTime::from_timestamp_nanos(stamp.modified_ns);
+        // A day in the future would keep it for ever.
+        let now = self.merging.workspace.ctx.clock.now();
+        Some(modified.min(now).date_naive())
+    }
+
+    fn record(&mut self, file: OwnerFile<'_>, stamp: Option<FileStamp>, base: Option<FileVersion>) {
+        self.pushed.push(PushedFile {
+            directory: file.owner.name.clone(),
+            name: file.name.clone(),
             stamp,
             base,
         });
-    }
-}
-
-/// What a file is that reads here as it is in the store.
-pub(crate) fn in_step(sides: &Sides, path_rewriter: &PathRewriter) -> Option<Base> {
-    let There::Is { doc, .. } = &sides.there else {
-        return None;
-    };
-    let executable = sides.executable.unwrap_or(false);
-    Some(Base {
-        doc: doc.clone(),
-        local: path_rewriter.expand(doc).ok()?,
-        executable,
-        is_reading: true,
-    })
-}
-
-/// What is said of a file that was not compared.
-pub(crate) fn why(not: NotCompared) -> ExtraOutcome {
-    match not {
-        NotCompared::Left(reason) => ExtraOutcome::Left { reason },
-        NotCompared::Failed(reason) => ExtraOutcome::Skipped { reason },
     }
 }

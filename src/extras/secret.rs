@@ -1,7 +1,7 @@
-//! Whether settings hold what nobody wants in a repository. Such a file stays on its machine.
+//! Finds secrets in settings. A file that holds one stays on its machine. Pure.
 //!
-//! Settings hand keys to programs through `env` and to servers through `headers`; the names in there tell. Anywhere else a value tells by
-//! itself, if its issuer has given it a form that nothing else has. Pure.
+//! Settings hand keys to programs in `env`, and to servers in `headers`: there the names tell.
+//! Elsewhere a value is found by its form, if its issuer gave it one that nothing else has.
 
 use std::sync::LazyLock;
 
@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::domain::extras::ExtraKind;
 
-/// What the names of secrets have in them.
-const SECRET: [&str; 9] = [
+/// Parts of names that mark a secret.
+const SECRET_PARTS: [&str; 9] = [
     "KEY",
     "TOKEN",
     "SECRET",
@@ -23,11 +23,11 @@ const SECRET: [&str; 9] = [
     "COOKIE",
 ];
 
-/// What names of secrets are made of, between other words: in longer words these are mere letters (`BYPASS`, `PATH`).
+/// Words in names that mark a secret; in longer words (`BYPASS`, `PATH`) they do not.
 const SECRET_WORDS: [&str; 3] = ["PASS", "PWD", "PAT"];
 
-/// Values that are secrets by their form, as their issuers describe them, and PEM (RFC 7468). A prefix alone, as in a rule that searches for it,
-/// is none.
+/// Forms of secret values, as their issuers and RFC 7468 (PEM) describe them. A prefix alone
+/// does not match: a rule may search for it.
 static FORMS: LazyLock<[(&str, Regex); 5]> = LazyLock::new(|| {
     [
         (
@@ -43,97 +43,91 @@ static FORMS: LazyLock<[(&str, Regex); 5]> = LazyLock::new(|| {
         ("a private key", r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY"),
     ]
     .map(|(what, form)| {
-        (
-            what,
-            Regex::new(form).expect("a pattern that a test compiles"),
-        )
+        let form = Regex::new(form).expect("a pattern that a test compiles");
+        (what, form)
     })
 });
 
-/// A header whose value the client takes from its environment.
+/// A header whose value is read from the environment.
 static FROM_ENVIRONMENT: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^(?:[A-Za-z]+ )?\$(?:[A-Za-z0-9_]+|\{[A-Za-z0-9_]+\})$")
         .expect("a pattern that a test compiles")
 });
 
-/// Why a file of this kind stays on its machine; `None`: nothing in it looks like a secret. Never has the secret itself in it.
-pub(crate) fn holds_secret(kind: ExtraKind, text: &str) -> Option<String> {
+/// Returns the reason why a file of this kind stays on its machine, if it seems to hold a
+/// secret. The reason never contains the secret.
+pub(crate) fn find_secret(kind: ExtraKind, text: &str) -> Option<String> {
     if kind != ExtraKind::Settings {
         return None;
     }
     let Ok(settings) = serde_json::from_str(text) else {
-        return Some("it is not JSON, so nothing says whether it names secrets".to_owned());
+        return Some("it is not JSON, so it cannot be searched for secrets".to_owned());
     };
-    let found = secret_in(&settings, Within::Anything)?;
+    let found = secret_in(&settings, Section::Other)?;
     Some(format!(
         "{found}: keep secrets in settings.local.json, which never travels"
     ))
 }
 
-/// What the fields that are looked at are for.
+/// The object whose members are searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Within {
+enum Section {
     Env,
     Headers,
-    Anything,
+    Other,
 }
 
-impl Within {
-    fn of(name: &str) -> Self {
+impl Section {
+    fn from_name(name: &str) -> Self {
         match name.to_ascii_lowercase().as_str() {
             "env" => Self::Env,
             "headers" => Self::Headers,
-            _ => Self::Anything,
+            _ => Self::Other,
         }
     }
 
-    /// Whether a field in it is a secret by its name.
-    fn names_secret(self, name: &str, value: &Value) -> bool {
+    /// Returns true if the name of a member marks its value as a secret.
+    fn marks_secret(self, name: &str, value: &Value) -> bool {
         let name = name.to_ascii_uppercase().replace("AUTHOR_", "");
         let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
-        let is_secret = SECRET.iter().any(|word| name.contains(word))
+        let is_secret = SECRET_PARTS.iter().any(|part| name.contains(part))
             || words.any(|word| SECRET_WORDS.contains(&word));
+        let is_reference = || value.as_str().is_some_and(|v| FROM_ENVIRONMENT.is_match(v));
         match self {
-            Self::Anything => false,
-            Self::Env => is_secret && !is_number_of_tokens(&name, value),
-            Self::Headers => {
-                is_secret
-                    && !value
-                        .as_str()
-                        .is_some_and(|value| FROM_ENVIRONMENT.is_match(value))
-            }
+            Self::Other => false,
+            Self::Env => is_secret && !is_token_limit(&name, value),
+            Self::Headers => is_secret && !is_reference(),
         }
     }
 }
 
-fn secret_in(value: &Value, within: Within) -> Option<String> {
+fn secret_in(value: &Value, section: Section) -> Option<String> {
     match value {
-        Value::Object(fields) => fields.iter().find_map(|(name, value)| {
-            if within.names_secret(name, value) {
-                let place = if within == Within::Env {
-                    "its `env` names"
-                } else {
-                    "its `headers` name"
+        Value::Object(members) => members.iter().find_map(|(name, value)| {
+            if section.marks_secret(name, value) {
+                let section = match section {
+                    Section::Env => "its `env` names",
+                    _ => "its `headers` name",
                 };
-                return Some(format!("{place} {name}"));
+                return Some(format!("{section} {name}"));
             }
-            form_in(name).or_else(|| secret_in(value, Within::of(name)))
+            secret_form_in(name).or_else(|| secret_in(value, Section::from_name(name)))
         }),
         Value::Array(values) => values
             .iter()
-            .find_map(|value| secret_in(value, Within::Anything)),
-        Value::String(text) => form_in(text),
+            .find_map(|value| secret_in(value, Section::Other)),
+        Value::String(text) => secret_form_in(text),
         _ => None,
     }
 }
 
-fn form_in(text: &str) -> Option<String> {
+fn secret_form_in(text: &str) -> Option<String> {
     let (what, _) = FORMS.iter().find(|(_, form)| form.is_match(text))?;
     Some(format!("it holds what looks like {what}"))
 }
 
-/// Such as `CLAUDE_CODE_MAX_OUTPUT_TOKENS`.
-fn is_number_of_tokens(name: &str, value: &Value) -> bool {
+/// Returns true for a number of tokens, such as `CLAUDE_CODE_MAX_OUTPUT_TOKENS`.
+fn is_token_limit(name: &str, value: &Value) -> bool {
     let text = value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned);
@@ -145,7 +139,7 @@ mod tests {
     use super::*;
 
     fn holds(text: &str) -> bool {
-        holds_secret(ExtraKind::Settings, text).is_some()
+        find_secret(ExtraKind::Settings, text).is_some()
     }
 
     #[test]
@@ -159,10 +153,7 @@ mod tests {
             holds(r#"{"x":[{"env":{"HTTP_HEADERS":"Authorization: x"}}]}"#),
             "wherever an `env` is"
         );
-        assert!(
-            holds("{\"env\":{\"API_KEY\":\"x\",}}"),
-            "what cannot be looked at"
-        );
+        assert!(holds("{\"env\":{\"API_KEY\":\"x\",}}"), "invalid JSON");
         assert!(!holds(
             r#"{"env":{"MAX_THINKING_TOKENS":"8000","GIT_AUTHOR_NAME":"al"}}"#
         ));
@@ -177,7 +168,7 @@ mod tests {
             r#"{"apiKeyHelper":"/bin/x","permissions":{"allow":["Read(token.rs)"]}}"#
         ));
         assert_eq!(
-            holds_secret(ExtraKind::Commands, r#"{"env":{"KEY":""}}"#),
+            find_secret(ExtraKind::Commands, r#"{"env":{"KEY":""}}"#),
             None
         );
 
@@ -220,7 +211,7 @@ mod tests {
                 serde_json::json!({ secret.clone(): true }),
             ] {
                 let reason =
-                    holds_secret(ExtraKind::Settings, &settings.to_string()).expect(&secret);
+                    find_secret(ExtraKind::Settings, &settings.to_string()).expect(&secret);
                 assert!(
                     !reason.contains(&letters) && !reason.contains(&capitals),
                     "{reason}"

@@ -1,158 +1,178 @@
-//! What this machine knows of its own prose: what each file was when it was last in step with the store, and what its stamp was then.
+//! This machine's record of its files: the version of each that was last in sync, and its
+//! stamp.
 //!
-//! From this follows who changed a file. If it is lost, nothing else is: what differs then is put together as two versions without
-//! a common past, and no removal is taken for one that was meant.
+//! It tells which machine changed a file. If it is lost, nothing else is: differing files are
+//! then merged without a common base, and no missing file counts as removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::client_dir::client_dir_name;
 use crate::domain::extras::{BundleId, ProjectKey};
 use crate::domain::id::CommitId;
 use crate::domain::path::{PortablePath, RelativeName};
-use crate::extras::base::Base;
+use crate::extras::file_version::FileVersion;
+use crate::extras::text_file::hash;
 use crate::session::extras::DirectoryMark;
 use crate::sys::fs::{FileStamp, PathError, remove_file_if_exists, write_cache};
 
 const VERSION: u32 = 1;
 
-/// How many contents with a yes are remembered.
-const MOST_ACCEPTED: usize = 1000;
+/// Maximum number of approvals remembered.
+const MAX_APPROVALS: usize = 1000;
 
-/// A directory with prose: the name of a project's directory below `projects/`, or nothing for the user's own files.
+/// Name of a project's directory below `projects/`; empty for the user's own files.
 pub(crate) type DirectoryName = String;
 
-/// Everything that is remembered.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct State {
+pub(crate) struct ExtrasState {
     version: u32,
-    /// Machine and client directory that it speaks of.
+    /// The machine and the directory of the client that this record is about.
     settings: String,
     pub(crate) directories: BTreeMap<DirectoryName, DirectoryState>,
-    /// To which project each directory's memory belongs.
+    /// The project whose memory each directory holds.
     pub(crate) projects: BTreeMap<DirectoryName, KnownProject>,
-    /// With which working directories no place was found for these shelves.
-    pub(crate) without_place: BTreeMap<BundleId, String>,
-    /// With which working directories nothing said whose memory these directories hold.
+    /// Bundles without a directory here, and the stamp of the known working directories then.
+    #[serde(rename = "without_place")]
+    pub(crate) unplaced: BTreeMap<BundleId, String>,
+    /// Directories whose project is unknown, and the stamp of the known working directories
+    /// then.
     #[serde(default)]
     pub(crate) unknown: BTreeMap<DirectoryName, String>,
-    /// Hashes of contents that a person has said yes to.
-    accepted: BTreeSet<String>,
-    /// A commit of the history that all of this speaks of.
+    /// Keys of approved contents.
+    #[serde(rename = "accepted")]
+    approvals: BTreeSet<String>,
+    /// A commit of the history that this record is about.
     #[serde(default)]
     commit: Option<CommitId>,
-    /// The head of the store now.
+    /// Current head of the store.
     #[serde(skip)]
     head: Option<CommitId>,
+    /// The directory of the record.
     #[serde(skip)]
     root: PathBuf,
     #[serde(skip)]
     saved: Vec<u8>,
 }
 
-/// One directory when it was last looked at.
+/// A directory at the last scan.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DirectoryState {
-    /// Where its files are in the store.
+    /// The bundle of its files.
     #[serde(rename = "shelf")]
     pub(crate) bundle: Option<BundleId>,
-    /// Which directory it was.
     #[serde(default)]
     mark: Option<DirectoryMark>,
     pub(crate) files: BTreeMap<RelativeName, FileState>,
-    /// The shelf's state at which a push had nothing to do.
+    /// State of the bundle at which a push had nothing to do.
     pub(crate) push_settled: Option<String>,
-    /// The shelf's state at which a pull had nothing to do.
+    /// State of the bundle at which a pull had nothing to do.
     pub(crate) pull_settled: Option<String>,
 }
 
-/// One file when it was last looked at.
+/// A file at the last scan.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileState {
-    /// Its stamp; none: it was not there.
+    /// `None`: the file was missing.
     pub(crate) stamp: Option<FileStamp>,
-    /// Hash of its content at that stamp.
+    /// Hash of its content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) hash: Option<String>,
-    /// Names the [`Base`].
+    /// Names the [`FileVersion`] that was last in sync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     base: Option<String>,
     /// The base before the last pull, for an undo.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    before: Option<String>,
-    /// Its owner could run it then.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "before")]
+    previous_base: Option<String>,
+    /// Its owner could execute it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) executable: bool,
-    /// It was put back to an earlier state, which was not sent yet.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    put_back: bool,
-    /// Why it is left where it is.
+    /// It was restored to an earlier state, which is not pushed yet.
+    #[serde(
+        default,
+        skip_serializing_if = "std::ops::Not::not",
+        rename = "put_back"
+    )]
+    is_restored: bool,
+    /// Reason why it does not travel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) left: Option<String>,
 }
 
-/// A file as it was found.
+/// A file as a scan found it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Found {
-    /// Its stamp; none: it was not there.
+pub(crate) struct ScannedFile {
+    /// `None`: the file is missing.
     pub(crate) stamp: Option<FileStamp>,
     pub(crate) hash: Option<String>,
     pub(crate) executable: bool,
-    /// Why it is left where it is.
+    /// Reason why it does not travel.
     pub(crate) left: Option<String>,
 }
 
-/// A project whose memory lies here.
+/// A project whose memory is on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KnownProject {
     /// Its main checkout.
     pub(crate) checkout: PathBuf,
-    /// The same as a portable path.
+    /// The main checkout as a portable path.
     pub(crate) path: PortablePath,
     pub(crate) key: ProjectKey,
-    /// Stamp of git's configuration there: another one means that the key has to be asked again.
+    /// Stamp of git's configuration there. If it changed, the key is determined again.
     pub(crate) config: Option<FileStamp>,
 }
 
+impl KnownProject {
+    /// The client's name of the directory with its memory.
+    pub(crate) fn directory_name(&self) -> DirectoryName {
+        client_dir_name(&self.checkout.to_string_lossy())
+    }
+}
+
 impl DirectoryState {
+    fn empty(bundle: Option<BundleId>) -> Self {
+        Self {
+            bundle,
+            ..Self::default()
+        }
+    }
+
     fn unsettle(&mut self) {
         (self.push_settled, self.pull_settled) = (None, None);
     }
 }
 
-impl State {
-    /// Reads what is remembered in the state directory `dir`; nothing where that is missing, damaged, or of another machine.
+impl ExtrasState {
+    /// Reads the record in the state directory `dir`. It is empty if the file is missing,
+    /// damaged or about other `settings`.
     pub(crate) fn load(dir: &Path, settings: &str) -> Self {
         let root = dir.join("prose");
         let saved = std::fs::read(root.join("state.json")).unwrap_or_default();
         let read = serde_json::from_slice::<Self>(&saved).ok();
         let known = read.filter(|state| state.version == VERSION && state.settings == settings);
-        let fresh = || Self {
+        Self {
             version: VERSION,
             settings: settings.to_owned(),
-            ..Self::default()
-        };
-        Self {
             root,
             saved,
-            ..known.unwrap_or_else(fresh)
+            ..known.unwrap_or_default()
         }
     }
 
-    /// Says what the head of the store is. Of a store with another history nothing is known: a newer text here must not give way to an
-    /// older one there.
+    /// Sets the current head of the store. In a store with another history, no file has a base:
+    /// a newer text here must not give way to an older one there.
     pub(crate) fn set_head(
         &mut self,
         head: Option<&CommitId>,
         has: impl FnOnce(&CommitId) -> bool,
     ) {
-        // To look a commit up may mean to open every pack of the store.
-        let speaks = !self.directories.is_empty();
-        if self
-            .commit
-            .as_ref()
-            .is_some_and(|commit| speaks && Some(commit) != head && !has(commit))
+        // Looking a commit up may open every pack of the store.
+        if !self.directories.is_empty()
+            && let Some(commit) = &self.commit
+            && Some(commit) != head
+            && !has(commit)
         {
             self.directories.clear();
             self.commit = None;
@@ -160,53 +180,52 @@ impl State {
         self.head = head.cloned();
     }
 
-    /// Writes it if it changed, and removes bases that nothing refers to.
+    /// Writes the record if it changed, and removes versions that nothing names.
     pub(crate) fn save(&mut self) -> Result<(), PathError> {
-        let json = |state: &Self| {
-            serde_json::to_vec(state)
-                .expect("maps with text keys and plain values always serialise")
-        };
-        // With files to speak of, it is written whenever the head has moved, so that the next command knows it at a glance.
+        // If it has files, it is written whenever the head moved: the next command needs no
+        // look-up.
         let has_moved =
             !self.directories.is_empty() && self.head.is_some() && self.head != self.commit;
-        if json(self) == self.saved && !has_moved {
+        if self.to_json() == self.saved && !has_moved {
             return Ok(());
         }
         self.commit = self.head.clone().or_else(|| self.commit.take());
-        let json = json(self);
-        write_cache(&self.root.join("state.json"), &json)?;
-        self.saved = json;
-        self.remove_unused_bases();
+        self.saved = self.to_json();
+        write_cache(&self.root.join("state.json"), &self.saved)?;
+        self.remove_unused_versions();
         Ok(())
     }
 
-    fn remove_unused_bases(&self) {
-        let files = self
-            .directories
-            .values()
-            .flat_map(|directory| directory.files.values());
+    fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("maps with text keys and plain values always serialise")
+    }
+
+    fn remove_unused_versions(&self) {
+        let files = self.directories.values().flat_map(|d| d.files.values());
         let used: BTreeSet<&String> = files
-            .flat_map(|file| file.base.iter().chain(&file.before))
+            .flat_map(|file| file.base.iter().chain(&file.previous_base))
             .collect();
-        for entry in std::fs::read_dir(self.bases())
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
+        let entries = std::fs::read_dir(self.versions()).into_iter().flatten();
+        for entry in entries.flatten() {
             let name = entry.file_name().into_string().unwrap_or_default();
             if !used.contains(&name) {
-                // What cannot be removed is no more than waste.
+                // If it cannot be removed, it only wastes space.
                 let _ = remove_file_if_exists(&entry.path());
             }
         }
     }
 
-    fn bases(&self) -> PathBuf {
+    fn versions(&self) -> PathBuf {
         self.root.join("bases")
     }
 
-    /// Says on which shelf a directory's files are. On another one than before, or in a directory that was made anew, nothing of them has
-    /// a past.
+    fn write_version(&self, version: Option<&FileVersion>) -> Result<Option<String>, PathError> {
+        let versions = self.versions();
+        version.map(|version| version.write(&versions)).transpose()
+    }
+
+    /// Sets the bundle of a directory's files. If it is another one than before, or the
+    /// directory was created again, the files have no base.
     pub(crate) fn assign_bundle(
         &mut self,
         directory: &str,
@@ -216,48 +235,165 @@ impl State {
         let state = self.directories.entry(directory.to_owned()).or_default();
         let is_another = state.mark.is_some() && mark.is_some() && state.mark != mark;
         if state.bundle.as_ref() != Some(bundle) || is_another {
-            *state = DirectoryState {
-                bundle: Some(bundle.clone()),
-                ..DirectoryState::default()
-            };
+            *state = DirectoryState::empty(Some(bundle.clone()));
         }
         state.mark = mark.or(state.mark);
     }
 
-    /// Says that a directory is to be made anew: what was lost with the former one was not removed on purpose, and has no past.
+    /// Forgets the files of a directory that is created again: those lost with the former one
+    /// were not removed on purpose.
     pub(crate) fn reset_directory(&mut self, directory: &str) {
         if let Some(state) = self.directories.get_mut(directory) {
-            *state = DirectoryState {
-                bundle: state.bundle.take(),
-                ..DirectoryState::default()
-            };
+            *state = DirectoryState::empty(state.bundle.take());
         }
     }
 
-    /// Says which directory was made, so that the next command does not take it for one that somebody else has made.
-    pub(crate) fn made(&mut self, directory: &str, mark: Option<DirectoryMark>) {
+    /// Records the directory that ccsync created, so that the next command knows it.
+    pub(crate) fn set_mark(&mut self, directory: &str, mark: Option<DirectoryMark>) {
         if let Some(state) = self.directories.get_mut(directory) {
             state.mark = mark;
         }
     }
 
-    /// Says that what this machine has of a file did not get to the remote: the file is as far as `past`.
-    pub(crate) fn not_sent(
+    /// Files of a directory, by name.
+    pub(crate) fn files(
+        &self,
+        directory: &str,
+    ) -> impl Iterator<Item = (&RelativeName, &FileState)> {
+        let directory = self.directories.get(directory);
+        directory.into_iter().flat_map(|directory| &directory.files)
+    }
+
+    pub(crate) fn file(&self, directory: &str, name: &RelativeName) -> Option<&FileState> {
+        self.directories.get(directory)?.files.get(name)
+    }
+
+    /// The file when it was last in sync.
+    pub(crate) fn base(&self, directory: &str, name: &RelativeName) -> Option<FileVersion> {
+        FileVersion::read(&self.versions(), self.file(directory, name)?.base.as_ref()?)
+    }
+
+    /// Records what a scan found of a file. Its base stays.
+    pub(crate) fn record_scan(
+        &mut self,
+        directory: &str,
+        name: &RelativeName,
+        scanned: ScannedFile,
+    ) {
+        let directory = self.directories.entry(directory.to_owned()).or_default();
+        let file = directory.files.entry(name.clone()).or_default();
+        let now = FileState {
+            stamp: scanned.stamp,
+            hash: scanned.hash,
+            executable: scanned.executable,
+            left: scanned.left,
+            ..file.clone()
+        };
+        if *file != now {
+            *file = now;
+            directory.unsettle();
+        }
+    }
+
+    /// Records that a file with this stamp is in sync with `base`; `None`: it is neither here
+    /// nor in the store.
+    pub(crate) fn record(
+        &mut self,
+        directory: &str,
+        name: &RelativeName,
+        stamp: Option<FileStamp>,
+        base: Option<&FileVersion>,
+    ) -> Result<(), PathError> {
+        let written = self.write_version(base)?;
+        let files = self.changed_files(directory);
+        let former = files.remove(name);
+        let Some(base) = base else {
+            // The former base stays for an undo.
+            let previous_base = former.and_then(|file| file.base.or(file.previous_base));
+            if previous_base.is_some() {
+                let state = FileState {
+                    previous_base,
+                    ..FileState::default()
+                };
+                files.insert(name.clone(), state);
+            }
+            return Ok(());
+        };
+        let former = former.unwrap_or_default();
+        let state = FileState {
+            stamp,
+            hash: stamp.map(|_| hash(&base.local)),
+            previous_base: if former.base == written {
+                former.previous_base
+            } else {
+                former.base
+            },
+            base: written,
+            executable: stamp.is_some() && base.executable,
+            is_restored: false,
+            left: None,
+        };
+        files.insert(name.clone(), state);
+        Ok(())
+    }
+
+    /// Records as [`Self::record`] a file that was pushed. If it had been restored, all
+    /// machines have that state now, so that an undo of it is one more change of this machine.
+    pub(crate) fn record_pushed(
+        &mut self,
+        directory: &str,
+        name: &RelativeName,
+        stamp: Option<FileStamp>,
+        base: Option<&FileVersion>,
+    ) -> Result<(), PathError> {
+        let was_restored = self
+            .file(directory, name)
+            .is_some_and(|file| file.is_restored);
+        self.record(directory, name, stamp, base)?;
+        if was_restored && let Some(file) = self.changed_files(directory).get_mut(name) {
+            file.previous_base = file.base.clone();
+        }
+        Ok(())
+    }
+
+    /// Records that a file was restored here, and that this machine has seen `now`, the version
+    /// in the store.
+    pub(crate) fn record_restored(
+        &mut self,
+        directory: &str,
+        name: &RelativeName,
+        now: Option<&FileVersion>,
+    ) -> Result<(), PathError> {
+        let base = self.write_version(now)?;
+        let file = self
+            .changed_files(directory)
+            .entry(name.clone())
+            .or_default();
+        *file = FileState {
+            base,
+            previous_base: file.base.take(),
+            is_restored: true,
+            ..FileState::default()
+        };
+        Ok(())
+    }
+
+    /// Records that this machine's version of a file did not reach the remote, and that it was
+    /// last in sync with `base`.
+    pub(crate) fn record_unpushed(
         &mut self,
         bundle: &BundleId,
         name: &RelativeName,
-        past: Option<&Base>,
+        base: Option<&FileVersion>,
     ) -> Result<(), PathError> {
-        let past = past.map(|past| past.write(&self.bases())).transpose()?;
-        for directory in self
-            .directories
-            .values_mut()
-            .filter(|directory| directory.bundle.as_ref() == Some(bundle))
-        {
-            if let Some(file) = directory.files.get_mut(name) {
+        let base = self.write_version(base)?;
+        for directory in self.directories.values_mut() {
+            if directory.bundle.as_ref() == Some(bundle)
+                && let Some(file) = directory.files.get_mut(name)
+            {
                 *file = FileState {
-                    base: past.clone(),
-                    before: file.before.take(),
+                    base: base.clone(),
+                    previous_base: file.previous_base.take(),
                     ..FileState::default()
                 };
                 directory.unsettle();
@@ -266,171 +402,44 @@ impl State {
         Ok(())
     }
 
-    /// Says that a file was changed here on purpose, and that this machine has seen `now`, what the store has of it.
-    pub(crate) fn put_back(
-        &mut self,
-        directory: &str,
-        name: &RelativeName,
-        now: Option<&Base>,
-    ) -> Result<(), PathError> {
-        let base = now.map(|now| now.write(&self.bases())).transpose()?;
-        let directory = self.directories.entry(directory.to_owned()).or_default();
-        directory.unsettle();
-        let file = directory.files.entry(name.clone()).or_default();
-        *file = FileState {
-            base,
-            before: file.base.take(),
-            put_back: true,
-            ..FileState::default()
-        };
-        Ok(())
-    }
-
-    /// As [`Self::record`], of a file that a push has looked at. If it had been put back, all machines have seen that by now: an undo of it is
-    /// another change of this machine, and not what it was before anybody saw it.
-    pub(crate) fn pushed(
-        &mut self,
-        directory: &str,
-        name: &RelativeName,
-        stamp: Option<FileStamp>,
-        base: Option<&Base>,
-    ) -> Result<(), PathError> {
-        let was_put_back = self.file(directory, name).is_some_and(|file| file.put_back);
-        self.record(directory, name, stamp, base)?;
-        let files = self
-            .directories
-            .get_mut(directory)
-            .map(|directory| &mut directory.files);
-        if let (true, Some(file)) = (was_put_back, files.and_then(|files| files.get_mut(name))) {
-            file.before = file.base.clone();
-        }
-        Ok(())
-    }
-
-    /// What is known of a file.
-    pub(crate) fn file(&self, directory: &str, name: &RelativeName) -> Option<&FileState> {
-        self.directories.get(directory)?.files.get(name)
-    }
-
-    /// The file when it was last in step.
-    pub(crate) fn base(&self, directory: &str, name: &RelativeName) -> Option<Base> {
-        Base::read(&self.bases(), self.file(directory, name)?.base.as_ref()?)
-    }
-
-    /// Records that a file with this stamp is in step with `base`; `None`: it is neither here nor in the store.
-    pub(crate) fn record(
-        &mut self,
-        directory: &str,
-        name: &RelativeName,
-        stamp: Option<FileStamp>,
-        base: Option<&Base>,
-    ) -> Result<(), PathError> {
-        let written = base.map(|base| base.write(&self.bases())).transpose()?;
-        let directory = self.directories.entry(directory.to_owned()).or_default();
-        directory.unsettle();
-        let Some(written) = written else {
-            // What it was stays known for an undo.
-            let before = directory
-                .files
-                .remove(name)
-                .and_then(|file| file.base.or(file.before));
-            if before.is_some() {
-                directory.files.insert(
-                    name.clone(),
-                    FileState {
-                        before,
-                        ..FileState::default()
-                    },
-                );
-            }
-            return Ok(());
-        };
-        let file = directory.files.entry(name.clone()).or_default();
-        if file.base.as_ref() != Some(&written) {
-            file.before = file.base.take();
-        }
-        let hash = stamp
-            .and(base)
-            .map(|base| crate::extras::text_file::hash(&base.local));
-        let before = file.before.take();
-        let executable = stamp.and(base).is_some_and(|base| base.executable);
-        *file = FileState {
-            stamp,
-            hash,
-            base: Some(written),
-            before,
-            executable,
-            put_back: false,
-            left: None,
-        };
-        Ok(())
-    }
-
-    /// Nothing more is known of a file that is neither here nor in the store, not even for an undo.
+    /// Forgets a file that is neither here nor in the store, even for an undo.
     pub(crate) fn forget(&mut self, directory: &str, name: &RelativeName) {
-        if let Some(directory) = self.directories.get_mut(directory)
-            && directory.files.remove(name).is_some()
-        {
-            directory.unsettle();
+        if self.file(directory, name).is_some() {
+            self.changed_files(directory).remove(name);
         }
     }
 
-    /// Records what a file was when it was looked at; its base stays.
-    pub(crate) fn note(&mut self, directory: &str, name: &RelativeName, found: Found) {
-        let Found {
-            stamp,
-            hash,
-            executable,
-            left,
-        } = found;
-        let directory = self.directories.entry(directory.to_owned()).or_default();
-        let file = directory.files.entry(name.clone()).or_default();
-        let (base, before) = (file.base.clone(), file.before.clone());
-        let now = FileState {
-            stamp,
-            hash,
-            executable,
-            left,
-            base,
-            before,
-            put_back: file.put_back,
-        };
-        if *file != now {
-            *file = now;
-            directory.unsettle();
-        }
-    }
-
-    /// After an undo the file is what it was before the last pull, and so is what it began as.
+    /// After an undo: the file is what it was before the last pull, and so is its base.
     pub(crate) fn restore_previous(&mut self, directory: &str, name: &RelativeName) {
-        let Some(state) = self.directories.get_mut(directory) else {
-            return;
-        };
-        state.unsettle();
-        if let Some(file) = state.files.get_mut(name) {
+        if let Some(file) = self.changed_files(directory).get_mut(name) {
             *file = FileState {
-                base: file.before.take(),
+                base: file.previous_base.take(),
                 ..FileState::default()
             };
         }
     }
 
-    /// Whether a person has said yes to this content of this file.
-    pub(crate) fn is_accepted(&self, consent: &str) -> bool {
-        self.accepted.contains(consent)
+    /// Returns the files of a directory for a change; the next command compares them again.
+    fn changed_files(&mut self, directory: &str) -> &mut BTreeMap<RelativeName, FileState> {
+        let directory = self.directories.entry(directory.to_owned()).or_default();
+        directory.unsettle();
+        &mut directory.files
     }
 
-    /// Forgets every yes that begins like this.
-    pub(crate) fn revoke(&mut self, beginning: &str) {
-        self.accepted
-            .retain(|consent| !consent.starts_with(beginning));
+    pub(crate) fn is_approved(&self, approval: &str) -> bool {
+        self.approvals.contains(approval)
     }
 
-    /// Remembers a yes.
-    pub(crate) fn accept(&mut self, consent: &str) {
-        while self.accepted.len() >= MOST_ACCEPTED {
-            self.accepted.pop_first();
+    /// Forgets the approvals that begin with `prefix`.
+    pub(crate) fn revoke_approvals(&mut self, prefix: &str) {
+        self.approvals
+            .retain(|approval| !approval.starts_with(prefix));
+    }
+
+    pub(crate) fn approve(&mut self, approval: &str) {
+        while self.approvals.len() >= MAX_APPROVALS {
+            self.approvals.pop_first();
         }
-        self.accepted.insert(consent.to_owned());
+        self.approvals.insert(approval.to_owned());
     }
 }

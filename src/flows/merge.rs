@@ -9,7 +9,7 @@ use crate::checkouts::locate::is_in_repo;
 use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::session_file::SessionFile;
-use crate::extras::stored_bundles::{BundleHistory, merge_bundles};
+use crate::extras::bundle_history::{BundleHistory, merge_bundles};
 use crate::flows::fork::{add_fork, fork_id, share_file, written_as};
 use crate::localize::collect::{Continuation, emitter, resume, share_segments};
 use crate::localize::error::StoredDataError;
@@ -74,7 +74,7 @@ fn merge_into_theirs(
     theirs: &CommitId,
 ) -> Result<Merged, SyncError> {
     let merged = bring_together(workspace, ours, theirs)?;
-    workspace.index.follow(&workspace.store)?;
+    workspace.records.index.follow(&workspace.store)?;
     Ok(merged)
 }
 
@@ -153,10 +153,10 @@ fn any_lost(
     workspace: &Workspace<'_>,
     sessions: impl FnOnce() -> Result<BTreeSet<SessionId>, SyncError>,
 ) -> Result<bool, SyncError> {
-    Ok(workspace.locks.lost_claims().next().is_some()
+    Ok(workspace.leases.lost_claims().next().is_some()
         && sessions()?
             .iter()
-            .any(|session| workspace.locks.is_lost(session)))
+            .any(|session| workspace.leases.is_lost(session)))
 }
 
 fn merge_commits(
@@ -186,7 +186,7 @@ fn merge_commits(
             merged.skipped.insert(session, LATER.to_owned());
             continue;
         }
-        let lost = workspace.locks.is_lost(&session);
+        let lost = workspace.leases.is_lost(&session);
         if (lost || changed_there.contains(&session))
             && our_side.state(&session)? != their_side.state(&session)?
         {

@@ -18,7 +18,7 @@ use crate::session::files::{is_external, is_known, is_verbatim};
 use crate::store::Snapshot;
 use crate::store::manifest::{Manifest, short_hash};
 use crate::workspace::error::SyncError;
-use crate::workspace::index::Entry;
+use crate::workspace::index::IndexEntry;
 use crate::workspace::open::Workspace;
 
 /// What differs between a session here and the stored one; empty if they are in step.
@@ -105,7 +105,7 @@ pub(crate) fn compare_session(
     snapshot: &Snapshot<'_>,
     local: &LocalCopy<'_>,
 ) -> Result<Differences, SyncError> {
-    if workspace.index.in_step(local.session) {
+    if workspace.records.index.is_up_to_date(local.session) {
         return Ok(Differences::default());
     }
     match snapshot.manifest(&local.session.id)? {
@@ -115,9 +115,9 @@ pub(crate) fn compare_session(
                 snapshot,
                 &manifest,
                 local,
-                workspace.index.entry(local.session),
+                workspace.records.index.entry(local.session),
             )?;
-            let lost = workspace.locks.is_lost(&local.session.id);
+            let lost = workspace.leases.is_lost(&local.session.id);
             Ok(if lost {
                 found.into_divergence_at_end()
             } else {
@@ -136,7 +136,7 @@ pub(crate) fn compare_with(
     snapshot: &Snapshot<'_>,
     manifest: &Manifest,
     local: &LocalCopy<'_>,
-    known: Option<&Entry>,
+    known: Option<&IndexEntry>,
 ) -> Result<Differences, SyncError> {
     let mut found = Differences::default();
     let stored = manifest.all_files().map(|(name, _)| name).filter(is_known);
@@ -185,7 +185,7 @@ fn compare_file(
     manifest: &Manifest,
     local: &LocalCopy<'_>,
     name: &SessionFile,
-    known: Option<&Entry>,
+    known: Option<&IndexEntry>,
 ) -> Result<Option<Relation>, SyncError> {
     let Some(stored) = StoredText::of(snapshot, manifest, name) else {
         return Ok(None);

@@ -148,10 +148,10 @@ fn forget_lost(
             s.session == *id && matches!(s.outcome, Outcome::Skipped { .. } | Outcome::Ahead)
         })
     };
-    for session in workspace.locks.lost_without_holder() {
+    for session in workspace.leases.lost_without_holder() {
         let was_pulled = puller.steps.iter().any(|(id, _)| *id == session);
         if was_pulled && !skipped(&session) || !puller.found.sessions.contains_key(&session) {
-            workspace.locks.forget_lost(&session)?;
+            workspace.leases.forget_lost(&session)?;
         }
     }
     Ok(())
@@ -223,7 +223,7 @@ impl<'a> Puller<'a> {
             forks: Vec::new(),
         };
         let unasked = |id: &&SessionId| {
-            found.sessions.contains_key(*id) || !workspace.was_here(id, &states[*id])
+            found.sessions.contains_key(*id) || !workspace.records.was_deleted(id, &states[*id])
         };
         let mut wanted: BTreeSet<SessionId> = BTreeSet::new();
         if request.sessions.is_empty() {
@@ -266,7 +266,9 @@ impl<'a> Puller<'a> {
         pid: Option<u32>,
     ) -> Result<PullStep, SyncError> {
         let here = self.found.sessions.get(id);
-        if here.is_some_and(|here| workspace.index.in_step(here)) && !self.request.force {
+        if here.is_some_and(|here| workspace.records.index.is_up_to_date(here))
+            && !self.request.force
+        {
             return Ok(PullStep::Nothing);
         }
         if let Some(here) = here
@@ -296,14 +298,14 @@ impl<'a> Puller<'a> {
             return self.plan_new(workspace, snapshot, &manifest);
         };
         let asked_for = !self.request.sessions.is_empty() && !self.request.keep_held;
-        if !asked_for && workspace.held.holds(here, snapshot)? {
+        if !asked_for && workspace.records.pinned.has(here, snapshot)? {
             return Ok(self.held(workspace, &manifest));
         }
         let local = LocalCopy {
             session: here,
             live: pid.is_some(),
         };
-        if !asked_for && workspace.held.holds_transcript(here, snapshot)? {
+        if !asked_for && workspace.records.pinned.has_transcript(here, snapshot)? {
             // The client has changed something beside the transcript.
             let found = compare_session(workspace, snapshot, &local)?;
             return Ok(if found.up.is_empty() {
@@ -427,7 +429,7 @@ impl<'a> Puller<'a> {
         workspace: &Workspace<'_>,
         session: &SessionId,
     ) -> Option<SessionReport> {
-        let known = workspace.index.elsewhere(session)?;
+        let known = workspace.records.index.store_only(session)?;
         if known.location.is_none() && workspace.rules.ask_for_projects() {
             return None;
         }
@@ -602,7 +604,7 @@ impl<'a> Puller<'a> {
         workspace: &mut Workspace<'_>,
         earlier: usize,
     ) -> Result<(), SyncError> {
-        workspace.index.follow(&workspace.store)?;
+        workspace.records.index.follow(&workspace.store)?;
         let snapshot = workspace.store.head_snapshot()?;
         let live = live_sessions(&workspace.ctx.env.claude_dir);
         let mut steps = Vec::new();
@@ -634,7 +636,7 @@ impl<'a> Puller<'a> {
     }
 
     fn execute(
-        &self,
+        &mut self,
         workspace: &mut Workspace<'_>,
         journal: &Journal,
     ) -> Result<Report, SyncError> {
@@ -689,10 +691,18 @@ impl<'a> Puller<'a> {
             }
         }
         journal::prune(&undo_path(workspace.ctx.env), workspace.ctx.clock.now());
-        workspace.record_in_step(&in_step, self.compared_at.as_ref())?;
+        workspace.records.record_up_to_date(
+            &workspace.store,
+            &in_step,
+            self.compared_at.as_ref(),
+        )?;
         let head = workspace.store.head()?;
-        workspace.record_in_step(&written, head.as_ref())?;
-        workspace.record_elsewhere(&self.unbrought)?;
+        workspace
+            .records
+            .record_up_to_date(&workspace.store, &written, head.as_ref())?;
+        workspace
+            .records
+            .record_not_pulled(&workspace.store, std::mem::take(&mut self.unbrought))?;
         self.name_forks(workspace, &mut report)?;
         report.sort();
         Ok(report)

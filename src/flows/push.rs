@@ -98,7 +98,7 @@ pub(crate) fn push_for(
     note_excluded_sessions(&workspace, &staying, &mut report)?;
     report.remote = remote;
     workspace.save()?;
-    Ok((report, workspace.locks.lost_without_holder()))
+    Ok((report, workspace.leases.lost_without_holder()))
 }
 
 /// Which locks go with what is sent. That of a session which could not be stored stays: its turns are only here.
@@ -123,13 +123,13 @@ fn prepare_locks(
     } else {
         &none
     };
-    workspace.locks.end(
+    workspace.leases.end(
         done,
         |session| live.contains_key(session),
         |session| skipped.contains(session),
     );
     if matches!(purpose, PushReason::BackUp) {
-        workspace.locks.renew();
+        workspace.leases.renew();
     }
 }
 
@@ -143,7 +143,7 @@ fn excluded_but_local(
     let mut staying = BTreeSet::new();
     for session in &report.sessions {
         if matches!(session.outcome, Outcome::Excluded { .. })
-            && workspace.locks.ends(&session.session)
+            && workspace.leases.ends(&session.session)
             && let Some(here) = found.sessions.get(&session.session)
             && !is_stored(workspace, here)?
         {
@@ -167,9 +167,9 @@ fn note_excluded_sessions(
         .filter(is_left_out)
         .filter(|left| staying.contains(&left.session))
     {
-        let lock = match workspace.locks.note(&workspace.store, &session.session)? {
+        let lock = match workspace.leases.note(&workspace.store, &session.session)? {
             Some(lost) => lost,
-            None if workspace.locks.claim(&session.session).is_some() => {
+            None if workspace.leases.claim(&session.session).is_some() => {
                 "its lock goes back with the next push".to_owned()
             }
             None => "its lock is given back".to_owned(),
@@ -245,7 +245,7 @@ impl<'a> Plan<'a> {
         let snapshot = workspace.store.head_snapshot()?;
         let mut plan = Self::default();
         for local in sessions {
-            if workspace.held.holds(local.session, &snapshot)? {
+            if workspace.records.pinned.has(local.session, &snapshot)? {
                 plan.held += 1;
                 continue;
             }
@@ -319,7 +319,9 @@ impl<'a> Plan<'a> {
             .iter()
             .filter(|local| !local.live)
             .map(|local| local.session);
-        workspace.record_in_step(whole, compared_at.as_ref())?;
+        workspace
+            .records
+            .record_up_to_date(&workspace.store, whole, compared_at.as_ref())?;
         report.sort();
         Ok(report)
     }
@@ -359,8 +361,9 @@ fn store_together<'a>(
     let (mut in_step, mut others, mut held) = (Vec::new(), Vec::new(), Vec::new());
     for (local, differences) in steps {
         let is_held = workspace
-            .held
-            .holds_transcript(local.session, &workspace.store.head_snapshot()?)?;
+            .records
+            .pinned
+            .has_transcript(local.session, &workspace.store.head_snapshot()?)?;
         let done = store_one(workspace, &mut tx, &local, &differences)?;
         workspace.ctx.progress.advance(1, local.session.bytes());
         match done {
@@ -385,16 +388,20 @@ fn store_together<'a>(
         base.as_ref(),
         &stored.reports,
     )?;
-    others.into_iter().for_each(|id| workspace.index.forget(id));
+    others
+        .into_iter()
+        .for_each(|id| workspace.records.index.forget(id));
     in_step
         .iter()
-        .for_each(|session| workspace.index.forget(&session.id));
+        .for_each(|session| workspace.records.index.forget(&session.id));
     let head = workspace.store.head()?;
-    workspace.record_in_step(in_step, head.as_ref())?;
+    workspace
+        .records
+        .record_up_to_date(&workspace.store, in_step, head.as_ref())?;
     for session in held {
         // What changed beside it is this machine's own doing, and brings no later turns back.
         if let Some(state) = workspace.store.head_snapshot()?.state(&session.id)? {
-            workspace.held.hold(session, state);
+            workspace.records.pinned.pin(session, state);
         }
     }
     Ok(stored)
@@ -557,7 +564,7 @@ pub(crate) fn add_merge_notes(
     {
         session
             .notes
-            .extend(workspace.locks.note(&workspace.store, &session.session)?);
+            .extend(workspace.leases.note(&workspace.store, &session.session)?);
     }
     report.sort();
     Ok(())

@@ -111,11 +111,11 @@ fn take_over_damaged(workspace: &mut Workspace<'_>) -> Result<Merged, SyncError>
 /// A remote that cannot be reached is no error: the commits stay, and the next command sends them.
 pub(crate) fn send(workspace: &mut Workspace<'_>) -> Result<(RemoteState, Merged), SyncError> {
     let mut merged = Merged::default();
-    if workspace.store.count_unpushed()? == 0 && !workspace.locks.wait_to_be_sent() {
+    if workspace.store.count_unpushed()? == 0 && !workspace.leases.wait_to_be_sent() {
         return Ok((RemoteState::NotContacted, merged));
     }
     let remote = workspace.remote()?;
-    if workspace.locks.are_unsettled() {
+    if workspace.leases.are_unsettled() {
         match fetch_from(workspace, &remote) {
             Ok(more) => merged.add(more),
             Err(SyncError::Remote(e)) => return queued(workspace, &e).map(|state| (state, merged)),
@@ -128,7 +128,7 @@ pub(crate) fn send(workspace: &mut Workspace<'_>) -> Result<(RemoteState, Merged
     for attempt in 0..ATTEMPTS {
         match try_push(workspace, &remote) {
             // A lock that could not be given back before an earlier answer was known.
-            Ok(PushOutcome::Done) if workspace.locks.wait_to_be_sent() => continue,
+            Ok(PushOutcome::Done) if workspace.leases.wait_to_be_sent() => continue,
             Ok(PushOutcome::Done) => {
                 return Ok((
                     RemoteState::UpToDate {
@@ -202,7 +202,7 @@ fn try_push(workspace: &mut Workspace<'_>, remote: &GitCli) -> Result<PushOutcom
     let outcome = outcome?;
     if outcome == PushOutcome::Done {
         workspace.store.set_remote_head(head.as_ref())?;
-        workspace.locks.done(&workspace.store)?;
+        workspace.leases.done(&workspace.store)?;
     }
     Ok(outcome)
 }
@@ -213,7 +213,7 @@ fn locks_with(
     head: Option<&CommitId>,
     there: Option<&CommitId>,
 ) -> Result<Vec<RefUpdate>, SyncError> {
-    if workspace.locks.is_empty() {
+    if workspace.leases.is_empty() {
         return Ok(Vec::new());
     }
     let changed = workspace
@@ -224,7 +224,9 @@ fn locks_with(
         machine: &workspace.machine,
         time: workspace.ctx.clock.now(),
     };
-    workspace.locks.updates(&workspace.store, &author, &changed)
+    workspace
+        .leases
+        .updates(&workspace.store, &author, &changed)
 }
 
 fn fetch_from(workspace: &mut Workspace<'_>, remote: &GitCli) -> Result<Merged, SyncError> {
@@ -241,7 +243,7 @@ pub(crate) fn fetch_refs(
     workspace.ctx.progress.begin(Phase::Fetch, 0, 0);
     fail_point("before a fetch");
     // A machine that holds locks has to learn whether it still does.
-    let with_locks = mode == FetchMode::SessionsAndLocks || !workspace.locks.is_empty();
+    let with_locks = mode == FetchMode::SessionsAndLocks || !workspace.leases.is_empty();
     let fetched = if with_locks {
         remote.fetch_with(BRANCH, LOCK_BRANCHES)
     } else {
@@ -253,7 +255,7 @@ pub(crate) fn fetch_refs(
     workspace.store.set_remote_head(fetched.as_ref())?;
     if with_locks {
         let unsent = unsent_sessions(workspace)?;
-        workspace.locks.settle(&workspace.store, &unsent)?;
+        workspace.leases.settle(&workspace.store, &unsent)?;
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 //! paths.
 //!
 //! A session that is not localized names the origin's paths. Claude Code itself
-//!//! announces the new working directory (client 2.1.329); the notice adds the
-//!//! placeholders' directories and the memory directory. The conversation is not edited.
+//! announces the new working directory (client 2.1.329); the notice adds the
+//! placeholders' directories and the memory directory. The conversation is not edited.
 
 use std::collections::BTreeSet;
 use std::path::Path;

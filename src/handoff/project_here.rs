@@ -1,7 +1,7 @@
 //! Finds a session's project on this machine, or proposes where to clone it.
 //!
 //! Only proposes: the store is untrusted, so the user sees and confirms everything
-//!//! first.
+//! first.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //! releases.
 //!
 //! `leasing` acquires the lock, `flows::pull` pulls the session. Must not start the
-//!//! client.
+//! client.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -106,7 +106,7 @@ pub fn candidates(ctx: &Context<'_>, filter: &ListFilter) -> Result<Candidates, 
 ///
 /// # Errors
 /// Errors of the whole command. An unreachable remote or a lost lock is in
-/// # Errors/// the report.
+/// the report.
 pub fn back_up(ctx: &Context<'_>) -> Result<Report, SyncError> {
     push_for(ctx, PushReason::BackUp, &Selection::default()).map(|(report, _)| report)
 }

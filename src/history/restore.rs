@@ -2,7 +2,7 @@
 //! milestone in place also restores extras.
 //!
 //! Stores local text before it replaces anything, and keeps replaced files for `undo`.
-//!//! A session restored in place is pinned. The store's history is never rewritten.
+//! A session restored in place is pinned. The store's history is never rewritten.
 //!
 //! This file has the steps that both ways share.
 

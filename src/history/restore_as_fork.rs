@@ -147,7 +147,9 @@ impl AsFork {
         };
         let (_, now) = writing.carry_out(&writer, &head, &self.fork)?;
         let commit = workspace.store.head()?;
-        workspace.record_in_step(&now, commit.as_ref())
+        workspace
+            .records
+            .record_up_to_date(&workspace.store, &now, commit.as_ref())
     }
 }
 
@@ -194,5 +196,5 @@ fn store_forks(workspace: &mut Workspace<'_>, plans: &[AsFork]) -> Result<(), Sy
         &format!("restored by {}", workspace.machine.name),
         base.as_slice(),
     )?;
-    Ok(workspace.index.follow(&workspace.store)?)
+    Ok(workspace.records.index.follow(&workspace.store)?)
 }

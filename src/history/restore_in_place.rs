@@ -76,8 +76,8 @@ impl Restoring<'_> {
         refuse_running(workspace, &target.id)?;
         let is_head =
             workspace.store.head_snapshot()?.state(&target.id)?.as_ref() == Some(&target.state);
-        // Files that the client's clean-up removed from a session in sync do not count.
-        let known = workspace.index.entry(here).filter(|_| is_head);
+        // Files that Claude Code's clean-up removed from a session in sync do not count.
+        let known = workspace.records.index.entry(here).filter(|_| is_head);
         let differences =
             compare_with(workspace, &then, &manifest, &LocalCopy::closed(here), known)?;
         if differences.is_empty() && is_head {
@@ -171,7 +171,7 @@ impl Restoring<'_> {
         // byte.
         steps
             .iter()
-            .for_each(|step| workspace.index.forget(&step.target.id));
+            .for_each(|step| workspace.records.index.forget(&step.target.id));
         workspace.save()?;
         fail_point("local changes are stored before a restore");
         Ok(())
@@ -264,15 +264,17 @@ impl InPlace {
         fail_point("newer files of a session are removed");
         now.files.retain(|name, _| !self.only_here.contains(name));
         match workspace.store.head_snapshot()?.state(id)? {
-            Some(state) if state != self.target.state => workspace.held.hold(&now, state),
+            Some(state) if state != self.target.state => workspace.records.pinned.pin(&now, state),
             _ if self.only_here.is_empty() => {
                 let head = workspace.store.head()?;
-                workspace.record_in_step([&now], head.as_ref())?;
+                workspace
+                    .records
+                    .record_up_to_date(&workspace.store, [&now], head.as_ref())?;
             }
             _ => {}
         }
         // Before the next session, so that a crash keeps finished sessions.
-        Ok(workspace.held.save()?)
+        Ok(workspace.records.pinned.save()?)
     }
 }
 

@@ -18,7 +18,7 @@ pub fn undo(ctx: &Context<'_>) -> Result<Option<Undone>, SyncError> {
     let running = |path: &Path| running_client(&ctx.env.claude_dir, path);
     let undone = journal::undo(&undo_path(ctx.env), &running)?;
     if let Some(undone) = &undone {
-        crate::extras::pull::undone(&workspace, undone.changed_files())?;
+        crate::extras::pull::record_undo(&workspace, undone.changed_files())?;
     }
     Ok(undone)
 }

@@ -1,7 +1,9 @@
-//! Sub-agents that claude-session-sync keeps outside of sessions: which session each belongs to.
+//! Reads the sub-agents that claude-session-sync keeps outside of sessions, and finds the
+//! session of each.
 //!
-//! That program copies a directory `subagents/` of the client's as it is. A file of it says itself whose it is: its records name their
-//! session, and its name is that of the agent. What does not say so stays where it is.
+//! That program copies the client's directory `subagents/`. The records of a transcript there
+//! name their session, and its file name is that of the agent. Must not assign a file that
+//! tells neither.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,34 +12,33 @@ use serde::Deserialize;
 
 use crate::domain::id::SessionId;
 use crate::domain::path::RelativeName;
-use crate::import::directory::{Directory, Named};
-use crate::import::inventory::Lines;
-use crate::import::listing::MAX_TRANSCRIPT_BYTES;
+use crate::import::directory::SourceDirectory;
+use crate::import::lines::LineReader;
+use crate::import::session_list::MAX_TRANSCRIPT_BYTES;
 
 const DIRECTORY: &str = "subagents";
 const TRANSCRIPT: &str = ".jsonl";
 const DESCRIPTION: &str = ".meta.json";
 
-/// Why a file is left where it is.
-const NOBODYS: &str = "it does not say which session it belongs to";
+const NO_SESSION: &str = "it does not say which session it belongs to";
 
 /// A file of a sub-agent.
 #[derive(Debug, Clone)]
 pub(crate) struct AgentFile {
     pub(crate) path: PathBuf,
-    /// Its name beside the session's transcript, as the client has it.
+    /// Its name in the directory of the session.
     pub(crate) name: RelativeName,
     pub(crate) bytes: u64,
     /// The first working directory that its records name.
     pub(crate) cwd: Option<String>,
 }
 
-/// Files of sub-agents by the session that their records name.
-pub(crate) type Agents = BTreeMap<SessionId, Vec<AgentFile>>;
+/// Files of sub-agents by session.
+pub(crate) type AgentFiles = BTreeMap<SessionId, Vec<AgentFile>>;
 
-/// What of a record says whose it is.
+/// The fields of a record that tell its owner.
 #[derive(Deserialize)]
-struct Record {
+struct AgentRecord {
     #[serde(rename = "sessionId")]
     session: Option<String>,
     #[serde(rename = "agentId")]
@@ -45,59 +46,69 @@ struct Record {
     cwd: Option<String>,
 }
 
-/// Reads the sub-agents of `directory`; what does not say whose it is is noted in `left`, what cannot be read in `refused`.
-pub(crate) fn read(directory: &Directory, left: &mut Named, refused: &mut Named) -> Agents {
-    let mut agents = Agents::new();
-    if directory.kind(DIRECTORY).is_none() {
+/// The session of a sub-agent.
+#[derive(Debug, Clone)]
+struct AgentOwner {
+    session: SessionId,
+    /// The first working directory that the records name.
+    cwd: Option<String>,
+}
+
+/// Reads the sub-agents of `source`. Leaves those without a session.
+pub(crate) fn read(source: &mut SourceDirectory) -> AgentFiles {
+    let mut agents = AgentFiles::new();
+    if source.kind(DIRECTORY).is_none() {
         return agents;
     }
-    let files = directory.plain_files_below(&directory.root().join(DIRECTORY), refused);
-    // What describes an agent belongs to whom its transcript belongs.
-    let (transcripts, others): (Vec<_>, Vec<_>) = files
-        .into_iter()
-        .partition(|(path, _)| path.to_string_lossy().ends_with(TRANSCRIPT));
-    let mut owners: BTreeMap<String, (SessionId, Option<String>)> = BTreeMap::new();
+    let files = source.plain_files_below(&source.root().join(DIRECTORY));
+    let is_transcript = |(path, _): &(PathBuf, u64)| path.to_string_lossy().ends_with(TRANSCRIPT);
+    let (transcripts, others): (Vec<_>, Vec<_>) = files.into_iter().partition(is_transcript);
+
+    // The description of an agent belongs to the session of its transcript.
+    let mut owners: BTreeMap<String, AgentOwner> = BTreeMap::new();
     for (path, bytes) in transcripts {
-        match owner(&path, bytes) {
-            Ok((session, cwd)) => {
-                let stem = stem_of(&path, TRANSCRIPT);
-                match add(&mut agents, &session, (&path, bytes), cwd.clone()) {
-                    Ok(()) => drop(stem.map(|stem| owners.insert(stem, (session, cwd)))),
-                    Err(reason) => left.note(directory.name_of(&path), reason),
-                }
-            }
-            Err(reason) => left.note(directory.name_of(&path), reason),
+        let owner = find_owner(&path, bytes);
+        let added = owner.and_then(|owner| {
+            add(&mut agents, &owner, &path, bytes)?;
+            Ok(owner)
+        });
+        match (added, stem_of(&path, TRANSCRIPT)) {
+            (Ok(owner), Some(stem)) => drop(owners.insert(stem, owner)),
+            (Ok(_), None) => {}
+            (Err(reason), _) => source.leave(&path, reason),
         }
     }
     for (path, bytes) in others {
-        let owner = stem_of(&path, DESCRIPTION).and_then(|stem| owners.get(&stem).cloned());
+        let owner = stem_of(&path, DESCRIPTION).and_then(|stem| owners.get(&stem));
         let added = owner
-            .ok_or(NOBODYS)
-            .and_then(|(session, cwd)| add(&mut agents, &session, (&path, bytes), cwd));
+            .ok_or(NO_SESSION)
+            .and_then(|owner| add(&mut agents, owner, &path, bytes));
         if let Err(reason) = added {
-            left.note(directory.name_of(&path), reason);
+            source.leave(&path, reason);
         }
     }
     agents
 }
 
-/// The path without this end.
-fn stem_of(path: &Path, end: &str) -> Option<String> {
-    path.to_str()?.strip_suffix(end).map(str::to_owned)
+/// Returns the path without `suffix`.
+fn stem_of(path: &Path, suffix: &str) -> Option<String> {
+    path.to_str()?.strip_suffix(suffix).map(str::to_owned)
+}
+
+fn file_name(path: &Path) -> &str {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.unwrap_or_default()
 }
 
 fn add(
-    agents: &mut Agents,
-    session: &SessionId,
-    (path, bytes): (&Path, u64),
-    cwd: Option<String>,
+    agents: &mut AgentFiles,
+    owner: &AgentOwner,
+    path: &Path,
+    bytes: u64,
 ) -> Result<(), &'static str> {
-    let name = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    let name = RelativeName::new(format!("{DIRECTORY}/{name}")).map_err(|_| NOBODYS)?;
-    let files = agents.entry(session.clone()).or_default();
+    let name = format!("{DIRECTORY}/{}", file_name(path));
+    let name = RelativeName::new(name).map_err(|_| NO_SESSION)?;
+    let files = agents.entry(owner.session.clone()).or_default();
     if files.iter().any(|file| file.name == name) {
         return Err("another file of this name belongs to the same session");
     }
@@ -105,32 +116,29 @@ fn add(
         path: path.to_owned(),
         name,
         bytes,
-        cwd,
+        cwd: owner.cwd.clone(),
     });
     Ok(())
 }
 
-/// The session that the records of the transcript at `path` name, and their first working directory.
-fn owner(path: &Path, bytes: u64) -> Result<(SessionId, Option<String>), &'static str> {
+/// Returns the session that the records of a transcript name.
+fn find_owner(path: &Path, bytes: u64) -> Result<AgentOwner, &'static str> {
+    const UNREADABLE: &str = "it cannot be read";
     if bytes > MAX_TRANSCRIPT_BYTES {
-        return Err("too many bytes for a transcript");
+        return Err("too large for a transcript");
     }
-    let name = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    let agent = name
-        .strip_prefix("agent-")
-        .and_then(|rest| rest.strip_suffix(TRANSCRIPT))
-        .ok_or(NOBODYS)?;
-    let mut lines = Lines::open(path).map_err(|_| "it cannot be read")?;
+    let agent = file_name(path).strip_prefix("agent-");
+    let agent = agent.and_then(|rest| rest.strip_suffix(TRANSCRIPT));
+    let agent = agent.ok_or(NO_SESSION)?;
+
+    let mut lines = LineReader::open(path).map_err(|_| UNREADABLE)?;
     let (mut session, mut cwd) = (None, None);
-    while let Some(line) = lines.next().map_err(|_| "it cannot be read")? {
-        let Ok(record) = serde_json::from_slice::<Record>(&line) else {
+    while let Some(line) = lines.next().map_err(|_| UNREADABLE)? {
+        let Ok(record) = serde_json::from_slice::<AgentRecord>(&line) else {
             continue;
         };
         if record.agent.is_some_and(|named| named != agent) {
-            return Err("its records name another sub-agent than its name does");
+            return Err("its records name another sub-agent than its file name");
         }
         if record.session.is_some() && session.is_some() && record.session != session {
             return Err("its records name several sessions");
@@ -138,8 +146,7 @@ fn owner(path: &Path, bytes: u64) -> Result<(SessionId, Option<String>), &'stati
         session = session.or(record.session);
         cwd = cwd.or(record.cwd);
     }
-    let session = session
-        .and_then(|session| session.parse().ok())
-        .ok_or(NOBODYS)?;
-    Ok((session, cwd))
+    let session = session.and_then(|session| session.parse().ok());
+    let session = session.ok_or(NO_SESSION)?;
+    Ok(AgentOwner { session, cwd })
 }

@@ -1,279 +1,238 @@
-//! The prose that claude-session-sync keeps in `shared_config/`: whose it is, and who is said to have written it.
+//! Reads the extras that claude-session-sync keeps in `shared_config/`, and finds the owner and
+//! the writer of each.
 //!
-//! That program copies `CLAUDE.md`, plans and the directory `memory/` of each project byte for byte, without placeholders; a memory's directory
-//! has the client's name of the path with placeholders. Its own `memory/_paths.json` was made from directory names, in which a `-` may have
-//! been anything: the paths that sessions name come first.
+//! That program copies `CLAUDE.md`, plans and the directory `memory/` of each project byte for
+//! byte, without placeholders. A memory's directory has the client's name of the path with
+//! placeholders. `memory/_paths.json` was derived from directory names, in which a `-` may
+//! stand for any character: the paths that sessions name have precedence.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate};
 use serde_json::Value;
 
 use crate::domain::client_dir::client_dir_name;
-use crate::domain::extras::ExtraKind as Kinds;
+use crate::domain::extras::ExtraKind;
 use crate::domain::path::RelativeName;
-use crate::extras::foreign_text::{ForeignProject, ForeignText};
-use crate::import::directory::{Directory, Kind, Named};
-use crate::import::origin::Origin;
+use crate::extras::foreign::ForeignText;
+use crate::extras::project_finder::ForeignProject;
+use crate::import::directory::{
+    EntryKind, NOT_A_DIRECTORY, NOT_PLAIN, SourceDirectory, UNKNOWN_FILE,
+};
+use crate::import::metadata::MAX_TEXT_BYTES;
+use crate::import::source_machine::SourceMachine;
 use crate::session::extras::{ExtraText, extra_path, list_memory, read_text};
-use crate::store::machine::Machine;
 
 const DIRECTORY: &str = "shared_config";
-/// More text than this is nobody's notes, and is not kept in memory at once.
-const MOST_BYTES: u64 = 256 << 20;
-/// Nobody has brought one text to more machines.
-const MOST_WRITERS: usize = 16;
 const CLAUDE_MD: &str = "CLAUDE.md";
+/// Maximum size of all texts together, in bytes; they are kept in memory.
+const MAX_TOTAL_BYTES: u64 = 256 << 20;
+/// Maximum number of machines that a text is attributed to.
+const MAX_WRITERS: usize = 16;
 
-/// One text.
-struct Text {
-    /// The name of the directory whose memory it is; none: the user's own.
+struct SourceText {
+    /// The directory whose memory it is; `None`: it is the user's own.
     directory: Option<String>,
     name: RelativeName,
     text: String,
-    /// Which machine wrote it last, and when, where the source says so.
-    edited: Edited,
+    edit: LastEdit,
 }
 
-/// What that program notes of a text.
+/// The last edit of a text, as far as the source has it.
 #[derive(Default)]
-struct Edited {
+struct LastEdit {
     machine: Option<String>,
     day: Option<NaiveDate>,
 }
 
-/// Everything that was found.
 #[derive(Default)]
-pub(crate) struct ExtraKind {
-    texts: Vec<Text>,
-    /// Bytes of all texts.
+pub(crate) struct SourceExtras {
+    texts: Vec<SourceText>,
+    /// Size of all texts, in bytes.
     bytes: u64,
-    /// Path with placeholders by directory, as far as that program could tell.
+    /// Paths with placeholders by directory, as that program guessed them.
     guesses: BTreeMap<String, String>,
 }
 
-impl ExtraKind {
-    /// Reads what `directory` holds; what is not taken is noted in `left`, what cannot be read in `refused`.
-    pub(crate) fn read(directory: &Directory, left: &mut Named, refused: &mut Named) -> Self {
-        let mut found = Self::default();
-        if !directory.is_directory(DIRECTORY) {
-            if directory.kind(DIRECTORY).is_some() {
-                refused.note(DIRECTORY, "not a directory (links are not followed)");
+impl SourceExtras {
+    pub(crate) fn read(source: &mut SourceDirectory) -> Self {
+        let mut extras = Self::default();
+        let directory = source.root().join(DIRECTORY);
+        if !source.is_directory(DIRECTORY) {
+            if source.kind(DIRECTORY).is_some() {
+                source.skip(&directory, NOT_A_DIRECTORY);
             }
-            return found;
+            return extras;
         }
-        for entry in directory.entries(&directory.root().join(DIRECTORY), refused) {
+        for entry in source.entries(&directory) {
             match (entry.name.as_str(), entry.kind) {
-                (CLAUDE_MD, Kind::File(_)) => found.claude_md(directory, left, refused),
-                ("memory", Kind::Directory) => found.memories(directory, left, refused),
-                ("plans", Kind::Directory) => found.plans(directory, left, refused),
-                // What they say of the texts is looked up with each; the times in them decide nothing.
-                ("claude_md_meta.json" | "plans_meta.json", Kind::File(_))
-                | ("memory_meta", Kind::Directory) => {}
-                (name, kind) => {
-                    let reason = match (name, kind) {
-                        (_, Kind::Other) => "not a plain file (links are not followed)",
-                        _ => "not one of that program's files",
-                    };
-                    let files = directory.files_below(&entry.path, refused);
-                    files.into_iter().for_each(|file| left.note(file, reason));
-                }
+                (CLAUDE_MD, EntryKind::File(_)) => extras.read_claude_md(source),
+                ("memory", EntryKind::Directory) => extras.read_memories(source),
+                ("plans", EntryKind::Directory) => extras.read_plans(source),
+                // They are read together with the texts.
+                ("claude_md_meta.json" | "plans_meta.json", EntryKind::File(_))
+                | ("memory_meta", EntryKind::Directory) => {}
+                (_, EntryKind::Other) => source.leave_all(&entry.path, NOT_PLAIN),
+                _ => source.leave_all(&entry.path, UNKNOWN_FILE),
             }
         }
-        found
+        extras
     }
 
-    /// The machines that are said to have written something.
-    pub(crate) fn editors(&self) -> impl Iterator<Item = String> {
+    /// Names of the machines that edited something.
+    pub(crate) fn editors(&self) -> impl Iterator<Item = &String> {
         self.texts
             .iter()
-            .filter_map(|text| text.edited.machine.clone())
+            .filter_map(|text| text.edit.machine.as_ref())
     }
 
-    fn claude_md(&mut self, directory: &Directory, left: &mut Named, refused: &mut Named) {
-        let meta = meta(directory, "claude_md_meta.json", refused);
+    fn read_claude_md(&mut self, source: &mut SourceDirectory) {
+        let edit = LastEdit::from_json(&read_meta(source, "claude_md_meta.json"));
         let name = RelativeName::new(CLAUDE_MD).expect("a plain name is safe");
-        self.text(directory, None, name, edited(&meta), left, refused);
+        self.read_text(source, None, name, edit);
     }
 
-    fn plans(&mut self, directory: &Directory, left: &mut Named, refused: &mut Named) {
-        let meta = meta(directory, "plans_meta.json", refused);
-        for (path, _) in
-            directory.plain_files_below(&directory.root().join(DIRECTORY).join("plans"), refused)
-        {
-            let below = path
-                .strip_prefix(directory.root().join(DIRECTORY))
-                .ok()
-                .and_then(|below| below.to_str());
-            let name = below.filter(|name| Kinds::from_user_file(name).is_some());
-            match name.and_then(|name| RelativeName::new(name).ok()) {
-                Some(name) => {
-                    let edited = edited(&meta["files"][name.as_str().trim_start_matches("plans/")]);
-                    self.text(directory, None, name, edited, left, refused);
-                }
-                None => left.note(directory.name_of(&path), "no plan of the client's"),
-            }
+    fn read_plans(&mut self, source: &mut SourceDirectory) {
+        let meta = read_meta(source, "plans_meta.json");
+        let directory = source.root().join(DIRECTORY);
+        for (path, _) in source.plain_files_below(&directory.join("plans")) {
+            let below = path.strip_prefix(&directory).ok().and_then(|p| p.to_str());
+            let name = below.filter(|name| ExtraKind::from_user_file(name).is_some());
+            let Some(name) = name.and_then(|name| RelativeName::new(name).ok()) else {
+                source.leave(&path, "not a plan");
+                continue;
+            };
+            let file = name.as_str().trim_start_matches("plans/");
+            let edit = LastEdit::from_json(&meta["files"][file]);
+            self.read_text(source, None, name, edit);
         }
     }
 
-    fn memories(&mut self, directory: &Directory, left: &mut Named, refused: &mut Named) {
-        let root = directory.root().join(DIRECTORY).join("memory");
-        for entry in directory.entries(&root, refused) {
+    fn read_memories(&mut self, source: &mut SourceDirectory) {
+        let root = source.root().join(DIRECTORY).join("memory");
+        for entry in source.entries(&root) {
             match entry.kind {
-                Kind::Directory => self.memory(directory, &entry.name, left, refused),
-                Kind::File(_) if entry.name == "_paths.json" => {
-                    let json = directory.json(&entry.path, refused).unwrap_or_default();
-                    let paths = json.as_object().into_iter().flatten();
-                    let paths = paths
-                        .filter_map(|(name, path)| Some((name.clone(), path.as_str()?.to_owned())));
-                    self.guesses = paths.collect();
-                }
-                Kind::File(_) => left.note(
-                    directory.name_of(&entry.path),
-                    "not one of that program's files",
-                ),
-                Kind::Other => {
-                    refused.note(
-                        directory.name_of(&entry.path),
-                        "not a plain file (links are not followed)",
-                    );
-                }
-            }
-        }
-    }
-
-    fn memory(&mut self, directory: &Directory, name: &str, left: &mut Named, refused: &mut Named) {
-        let files = list_memory(&directory.root().join(DIRECTORY).join("memory").join(name));
-        files
-            .skipped
-            .iter()
-            .for_each(|(path, reason)| left.note(directory.name_of(path), reason.clone()));
-        let meta = meta(directory, &format!("memory_meta/{name}.json"), refused);
-        for file in files.files.into_keys() {
-            let edited = edited(&meta["files"][file.as_str()]);
-            self.text(
-                directory,
-                Some(name.to_owned()),
-                file,
-                edited,
-                left,
-                refused,
-            );
-        }
-    }
-
-    fn text(
-        &mut self,
-        source: &Directory,
-        directory: Option<String>,
-        name: RelativeName,
-        edited: Edited,
-        left: &mut Named,
-        refused: &mut Named,
-    ) {
-        let place = source.root().join(DIRECTORY);
-        let place = directory.as_ref().map_or_else(
-            || place.clone(),
-            |directory| place.join("memory").join(directory),
-        );
-        let path = extra_path(&place, &name);
-        match read_text(&path) {
-            Ok(ExtraText::Text(text)) if self.bytes + text.len() as u64 > MOST_BYTES => {
-                left.note(
-                    source.name_of(&path),
-                    "there is more text than anybody's notes",
-                );
-            }
-            Ok(ExtraText::Text(text)) => {
-                self.bytes += text.len() as u64;
-                self.texts.push(Text {
-                    directory,
-                    name,
-                    text,
-                    edited,
-                });
-            }
-            Ok(ExtraText::Unsuitable(reason)) => left.note(source.name_of(&path), reason),
-            Err(e) => refused.note(source.name_of(&path), e.source.to_string()),
-        }
-    }
-
-    /// The texts with the projects and machines they belong to. `spelled` are paths of projects, with placeholders; a text of which nothing
-    /// says whose it is is noted in `left`.
-    pub(crate) fn assigned(
-        self,
-        spelled: &[String],
-        origins: &[Origin],
-        left: &mut Named,
-    ) -> Vec<ForeignText> {
-        let mut assigned = Vec::new();
-        for text in self.texts {
-            let editor = origins
-                .iter()
-                .position(|origin| text.edited.machine.as_ref() == Some(&origin.name));
-            let machines = machines_of(&text.text, origins, editor);
-            let project = match &text.directory {
-                None => None,
-                Some(directory) => {
-                    match project(directory, spelled, &self.guesses, (&machines, origins)) {
-                        Some(project) => Some(project),
-                        None => {
-                            let file = format!("{DIRECTORY}/memory/{directory}/{}", text.name);
-                            left.note(file, "nothing says which project it belongs to");
-                            continue;
+                EntryKind::Directory => self.read_memory(source, &entry.name),
+                EntryKind::File(_) if entry.name == "_paths.json" => {
+                    let json = source.read_json(&entry.path).unwrap_or_default();
+                    for (name, path) in json.as_object().into_iter().flatten() {
+                        if let Some(path) = path.as_str() {
+                            self.guesses.insert(name.clone(), path.to_owned());
                         }
                     }
                 }
-            };
-            let writers: Vec<Machine> = machines
-                .into_iter()
-                .map(|origin| origin.machine.clone())
-                .collect();
-            let (name, text, day) = (text.name, text.text, text.edited.day);
-            assigned.push(ForeignText {
+                EntryKind::File(_) => source.leave(&entry.path, UNKNOWN_FILE),
+                EntryKind::Other => source.skip(&entry.path, NOT_PLAIN),
+            }
+        }
+    }
+
+    fn read_memory(&mut self, source: &mut SourceDirectory, directory: &str) {
+        let listing = list_memory(&memory_directory(source, directory));
+        for (path, reason) in &listing.skipped {
+            source.leave(path, reason.clone());
+        }
+        let meta = read_meta(source, &format!("memory_meta/{directory}.json"));
+        for name in listing.files.into_keys() {
+            let edit = LastEdit::from_json(&meta["files"][name.as_str()]);
+            self.read_text(source, Some(directory), name, edit);
+        }
+    }
+
+    fn read_text(
+        &mut self,
+        source: &mut SourceDirectory,
+        directory: Option<&str>,
+        name: RelativeName,
+        edit: LastEdit,
+    ) {
+        let place = match directory {
+            Some(directory) => memory_directory(source, directory),
+            None => source.root().join(DIRECTORY),
+        };
+        let path = extra_path(&place, &name);
+        match read_text(&path) {
+            Ok(ExtraText::Text(text)) if self.bytes + text.len() as u64 > MAX_TOTAL_BYTES => {
+                source.leave(&path, "too much text in total");
+            }
+            Ok(ExtraText::Text(text)) => {
+                self.bytes += text.len() as u64;
+                self.texts.push(SourceText {
+                    directory: directory.map(str::to_owned),
+                    name,
+                    text,
+                    edit,
+                });
+            }
+            Ok(ExtraText::Unsuitable(reason)) => source.leave(&path, reason),
+            Err(e) => source.skip(&path, e.source.to_string()),
+        }
+    }
+
+    /// Finds the project and the writers of each text. Leaves texts of unknown projects.
+    /// `paths` are paths of projects, with placeholders.
+    pub(crate) fn into_foreign_texts(
+        self,
+        paths: &[String],
+        machines: &[SourceMachine],
+        source: &mut SourceDirectory,
+    ) -> Vec<ForeignText> {
+        let mut texts = Vec::new();
+        for text in self.texts {
+            let likely = likely_writers(&text, machines);
+            let mut project = None;
+            if let Some(directory) = &text.directory {
+                let by_likelihood = likely.iter().copied().chain(machines);
+                project = find_project(directory, paths, &self.guesses, by_likelihood);
+                if project.is_none() {
+                    let path = extra_path(&memory_directory(source, directory), &text.name);
+                    source.leave(&path, "nothing says which project it belongs to");
+                    continue;
+                }
+            }
+            texts.push(ForeignText {
                 project,
-                name,
-                text,
-                day,
-                writers,
+                name: text.name,
+                text: text.text,
+                day: text.edit.day,
+                writers: likely.iter().map(|m| m.machine.clone()).collect(),
             });
         }
-        assigned
+        texts
     }
 }
 
-/// Who may have written a text, the likeliest first: whoever is said to have, else one whose directories it names. That program brings a
-/// text from one machine to the other as it is, so that any of them may have written a line.
-fn machines_of<'o>(text: &str, origins: &'o [Origin], editor: Option<usize>) -> Vec<&'o Origin> {
-    let named = |origin: &Origin| {
-        origin
-            .paths
-            .values()
-            .any(|path| path.len() > 1 && text.contains(path.as_str()))
-    };
-    let mut machines: Vec<(usize, &Origin)> = origins.iter().enumerate().collect();
-    machines.sort_by_key(|(at, origin)| (Some(*at) != editor, !named(origin), !origin.this, *at));
-    machines
-        .into_iter()
-        .map(|(_, origin)| origin)
-        .take(MOST_WRITERS)
-        .collect()
+fn memory_directory(source: &SourceDirectory, directory: &str) -> PathBuf {
+    let memories = source.root().join(DIRECTORY).join("memory");
+    memories.join(directory)
 }
 
-fn project(
+/// Returns the machines that may have written a text, the most likely first: its last editor,
+/// then those whose directories it names. That program copies texts between machines, so each
+/// of them may have written a line.
+fn likely_writers<'m>(text: &SourceText, machines: &'m [SourceMachine]) -> Vec<&'m SourceMachine> {
+    let mut writers: Vec<&SourceMachine> = machines.iter().collect();
+    writers.sort_by_cached_key(|machine| {
+        let is_editor = text.edit.machine.as_ref() == Some(&machine.name);
+        let mut paths = machine.paths.values();
+        let is_named = paths.any(|path| path.len() > 1 && text.text.contains(path.as_str()));
+        (!is_editor, !is_named, !machine.is_this)
+    });
+    writers.truncate(MAX_WRITERS);
+    writers
+}
+
+/// Finds the project whose memory is in `directory`: at one of the `paths` or above it, else at
+/// the guessed path.
+fn find_project<'m>(
     directory: &str,
-    spelled: &[String],
+    paths: &[String],
     guesses: &BTreeMap<String, String>,
-    (likely, all): (&[&Origin], &[Origin]),
+    machines: impl Iterator<Item = &'m SourceMachine> + Clone,
 ) -> Option<ForeignProject> {
-    let portable = |spelled: &str| {
-        likely
-            .iter()
-            .copied()
-            .chain(all)
-            .find_map(|origin| origin.portable(spelled))
-    };
-    let named = spelled
+    let portable = |path: &str| machines.clone().find_map(|machine| machine.portable(path));
+    let named = paths
         .iter()
         .flat_map(|path| ancestors(path))
         .find(|path| client_dir_name(path) == directory);
@@ -283,47 +242,41 @@ fn project(
             directory: None,
         });
     }
-    let path = portable(guesses.get(directory)?)?;
     Some(ForeignProject {
-        path,
+        path: portable(guesses.get(directory)?)?,
         directory: Some(directory.to_owned()),
     })
 }
 
-/// A path and the directories it lies in, whichever separators it has.
+/// Returns a path and its parents, with either separator.
 fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(path), |path| {
-        path.rfind(['/', '\\'])
-            .map(|end| &path[..end])
-            .filter(|up| !up.is_empty())
+        let end = path.rfind(['/', '\\'])?;
+        (end > 0).then(|| &path[..end])
     })
 }
 
-/// What that program notes of its own texts; nothing where it is not there.
-fn meta(directory: &Directory, name: &str, refused: &mut Named) -> Value {
-    let name = format!("{DIRECTORY}/{name}");
-    let is_there = directory.kind(&name).is_some();
-    let json = is_there
-        .then(|| directory.json(&directory.root().join(&name), refused))
-        .flatten();
+/// Reads what that program records about texts; `null` if the file is missing.
+fn read_meta(source: &mut SourceDirectory, name: &str) -> Value {
+    let json = source.read_optional_json(&format!("{DIRECTORY}/{name}"));
     json.unwrap_or_default()
 }
 
-fn edited(meta: &Value) -> Edited {
-    let name = meta["last_editor"]
-        .as_str()
-        .filter(|name| name.len() <= crate::import::foreign::LONGEST);
-    let seconds = meta["last_modified"]
-        .as_f64()
-        .filter(|seconds| seconds.abs() < 1e11);
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "no more than the fraction of a second is cut off"
-    )]
-    let time = seconds.and_then(|seconds| DateTime::from_timestamp(seconds as i64, 0));
-    Edited {
-        machine: name.map(str::to_owned),
-        day: time.map(|time| time.date_naive()),
+impl LastEdit {
+    fn from_json(meta: &Value) -> Self {
+        let machine = meta["last_editor"].as_str();
+        let machine = machine.filter(|name| name.len() <= MAX_TEXT_BYTES);
+        let seconds = meta["last_modified"].as_f64();
+        let seconds = seconds.filter(|seconds| seconds.abs() < 1e11);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "only the fraction of a second is lost"
+        )]
+        let time = seconds.and_then(|seconds| DateTime::from_timestamp(seconds as i64, 0));
+        Self {
+            machine: machine.map(str::to_owned),
+            day: time.map(|time| time.date_naive()),
+        }
     }
 }
 

@@ -1,92 +1,71 @@
-//! Which placeholders a stored transcript uses, and which of its lines were written under which kind of system: read once before anything is staged.
+//! Reads a stored transcript before it is staged: the placeholders in it, and the kind of
+//! system on which each line was written.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use crate::import::text::{Directories, Family, compact, hints};
+use crate::import::lines::LineReader;
+use crate::import::text::{PathStyle, PlaceholderPaths, compact, find_hints};
 use crate::session::facts::Facts;
 use crate::sys::fs::PathError;
 
-/// A session moves between systems a few times; what moves more often counts as one from there on.
-const MOST_STRETCHES: usize = 64;
+/// Maximum number of stretches. A session moves between systems a few times; the rest counts as
+/// one stretch.
+const MAX_STRETCHES: usize = 64;
 
-/// What was seen.
+/// Consecutive lines that were written on one kind of system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    /// `None`: no line tells.
+    pub(crate) style: Option<PathStyle>,
+    pub(crate) lines: u64,
+}
+
+/// The content of a transcript.
 #[derive(Debug, Default)]
-pub(crate) struct Survey {
+pub(crate) struct ImportInventory {
     /// Placeholders in it.
     pub(crate) names: BTreeSet<String>,
-    /// Kinds of systems, and how many lines follow each other under one; `None` where no line tells.
-    pub(crate) stretches: Vec<(Option<Family>, u64)>,
-    /// Working directories, as they are spelled there, and the time of the newest record.
+    pub(crate) stretches: Vec<Stretch>,
+    /// Working directories with the placeholders of the source, and the time of the newest
+    /// record.
     pub(crate) facts: Facts,
 }
 
-impl Survey {
-    /// Reads the transcript at `path`, looking for the placeholders of `known`.
-    pub(crate) fn of(path: &Path, known: &Directories) -> Result<Self, PathError> {
-        let mut survey = Self::default();
-        let mut lines = Lines::open(path)?;
+impl ImportInventory {
+    /// Reads the transcript at `path`, and searches it for the placeholders of `known`.
+    pub(crate) fn read(path: &Path, known: &PlaceholderPaths) -> Result<Self, PathError> {
+        let mut inventory = Self::default();
+        let mut lines = LineReader::open(path)?;
         while let Some(line) = lines.next()? {
-            let found = hints(&line, known);
-            survey.names.extend(found.names);
-            survey.add(found.family);
-            survey.facts.absorb(&compact(&line));
+            let hints = find_hints(&line, known);
+            inventory.names.extend(hints.names);
+            inventory.add_line(hints.style);
+            inventory.facts.absorb(&compact(&line));
         }
-        Ok(survey)
+        Ok(inventory)
     }
 
-    /// A line that does not tell belongs to those before it; the first ones to those after them.
-    fn add(&mut self, family: Option<Family>) {
-        let full = self.stretches.len() >= MOST_STRETCHES;
+    /// Adds a line. One that does not tell belongs to the line before it; the first lines
+    /// belong to the one after them.
+    fn add_line(&mut self, style: Option<PathStyle>) {
+        let is_full = self.stretches.len() >= MAX_STRETCHES;
         match self.stretches.last_mut() {
-            Some((last, lines))
-                if full || family.is_none() || last.is_none() || *last == family =>
+            Some(last)
+                if is_full || style.is_none() || last.style.is_none() || last.style == style =>
             {
-                *last = last.or(family);
-                *lines += 1;
+                last.style = last.style.or(style);
+                last.lines += 1;
             }
-            _ => self.stretches.push((family, 1)),
+            _ => self.stretches.push(Stretch { style, lines: 1 }),
         }
     }
 
-    /// The same, as if all lines had been written under one kind of system: the first.
-    pub(crate) fn as_one(&mut self) {
-        let lines = self.stretches.iter().map(|(_, lines)| lines).sum();
-        let family = self.stretches.iter().find_map(|(family, _)| *family);
-        self.stretches = vec![(family, lines)];
-    }
-}
-
-/// The lines of a file that may still grow beneath us: only what was there when it was opened is read.
-pub(crate) struct Lines {
-    path: std::path::PathBuf,
-    reader: BufReader<std::io::Take<File>>,
-}
-
-impl Lines {
-    pub(crate) fn open(path: &Path) -> Result<Self, PathError> {
-        let fail = |source| PathError::new("read", path, source);
-        let file = File::open(path).map_err(fail)?;
-        let len = file.metadata().map_err(fail)?.len();
-        Ok(Self {
-            path: path.to_owned(),
-            reader: BufReader::new(file.take(len)),
-        })
-    }
-
-    /// The next line without its line end.
-    pub(crate) fn next(&mut self) -> Result<Option<Vec<u8>>, PathError> {
-        let mut line = Vec::new();
-        let read = self.reader.read_until(b'\n', &mut line);
-        if read.map_err(|source| PathError::new("read", &self.path, source))? == 0 {
-            return Ok(None);
-        }
-        if line.last() == Some(&b'\n') {
-            line.pop();
-        }
-        Ok(Some(line))
+    /// Joins all stretches to one of the first known style.
+    pub(crate) fn join_stretches(&mut self) {
+        let lines = self.stretches.iter().map(|stretch| stretch.lines).sum();
+        let style = self.stretches.iter().find_map(|stretch| stretch.style);
+        self.stretches = vec![Stretch { style, lines }];
     }
 }
 
@@ -96,20 +75,22 @@ mod tests {
 
     #[test]
     fn import_line_without_hint_joins_adjacent_stretch() {
-        let mut survey = Survey::default();
-        let (unix, windows) = (Some(Family::Unix), Some(Family::Windows));
-        [None, windows, None, windows, unix, None, windows]
-            .into_iter()
-            .for_each(|family| survey.add(family));
-        assert_eq!(survey.stretches, [(windows, 4), (unix, 2), (windows, 1)]);
-        survey.as_one();
-        assert_eq!(survey.stretches, [(windows, 7)]);
-        let mut many = Survey::default();
-        (0..1000).for_each(|n| many.add(if n % 2 == 0 { unix } else { windows }));
-        assert_eq!(many.stretches.len(), MOST_STRETCHES);
+        let mut inventory = ImportInventory::default();
+        let (unix, windows) = (Some(PathStyle::Unix), Some(PathStyle::Windows));
+        for style in [None, windows, None, windows, unix, None, windows] {
+            inventory.add_line(style);
+        }
+        let stretch = |style, lines| Stretch { style, lines };
         assert_eq!(
-            many.stretches.iter().map(|(_, lines)| lines).sum::<u64>(),
-            1000
+            inventory.stretches,
+            [stretch(windows, 4), stretch(unix, 2), stretch(windows, 1)]
         );
+        inventory.join_stretches();
+        assert_eq!(inventory.stretches, [stretch(windows, 7)]);
+
+        let mut many = ImportInventory::default();
+        (0..1000).for_each(|n| many.add_line(if n % 2 == 0 { unix } else { windows }));
+        assert_eq!(many.stretches.len(), MAX_STRETCHES);
+        assert_eq!(many.stretches.iter().map(|s| s.lines).sum::<u64>(), 1000);
     }
 }

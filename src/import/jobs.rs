@@ -1,4 +1,5 @@
-//! What is to be carried, and who wrote which part of it: decided for the whole source before anything is stored.
+//! Plans the import of all sessions before anything is stored: their order, and the machine
+//! that wrote each part.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,191 +8,242 @@ use crate::domain::client_dir::client_dir_name;
 use crate::domain::error::error_chain;
 use crate::domain::id::SessionId;
 use crate::flows::plan::described;
-use crate::import::agents::{AgentFile, Agents};
-use crate::import::directory::{Directory, Named};
-use crate::import::foreign::Foreign;
-use crate::import::inventory::{Lines, Survey};
-use crate::import::listing::SessionCopy;
-use crate::import::origin::{Origin, whose, writer};
-use crate::import::text::Directories;
+use crate::import::agents::{AgentFile, AgentFiles};
+use crate::import::directory::SourceDirectory;
+use crate::import::inventory::ImportInventory;
+use crate::import::lines::LineReader;
+use crate::import::metadata::SourceMetadata;
+use crate::import::session_list::{SessionCopy, SessionList, UnreadableSession};
+use crate::import::source_machine::{SourceMachine, find_by_path, find_writer};
+use crate::import::text::{PlaceholderPaths, local_line};
 use crate::report::transfer::{Outcome, SessionReport};
 use crate::session::facts::Facts;
 use crate::session::time::parse_time;
+use crate::store::Snapshot;
 use crate::sys::fs::PathError;
-use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::filter::ForeignSession;
 use crate::workspace::open::Workspace;
 
-/// What the source has of a session, and who wrote it.
-pub(crate) struct Job {
+/// The import of one copy of a session. Machines are indexes in the list of all machines.
+pub(crate) struct ImportJob {
     pub(crate) session: SessionId,
-    /// Its transcript; none: nothing but sub-agents of a session that the store has.
+    /// Its transcript; `None`: only sub-agents of a session in the store.
     pub(crate) copy: Option<SessionCopy>,
-    /// Machine and number of lines of the transcript, in order.
-    pub(crate) writers: Vec<(usize, u64)>,
-    /// Machine and the files of sub-agents that it wrote.
-    pub(crate) agents: Vec<(usize, Vec<AgentFile>)>,
-    /// The client's directory if no record names a working directory.
-    pub(crate) otherwise: String,
+    /// The writers of the transcript's lines, in order.
+    pub(crate) stretches: Vec<WrittenLines>,
+    /// The writers of its sub-agents.
+    pub(crate) agents: Vec<WrittenAgents>,
+    /// The directory in the client if no record names a working directory.
+    pub(crate) fallback_directory: String,
     /// The first working directory that a record names, with the placeholders of the source.
     pub(crate) cwd: Option<String>,
-    /// What a person should know of it.
+    /// Notes for the report.
     pub(crate) notes: Vec<String>,
     pub(crate) outcome: Option<SessionReport>,
 }
 
-/// What one machine wrote of a session, stored at one go.
+/// Lines of a transcript by one machine.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Part {
-    /// The transcript up to the end of a stretch.
+pub(crate) struct WrittenLines {
+    pub(crate) machine: usize,
+    pub(crate) lines: u64,
+}
+
+/// Files of sub-agents by one machine.
+#[derive(Debug)]
+pub(crate) struct WrittenAgents {
+    pub(crate) machine: usize,
+    pub(crate) files: Vec<AgentFile>,
+}
+
+/// A part of a session that one machine wrote, stored in one commit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum JobPart {
+    /// The transcript up to the end of this stretch.
     Lines(usize),
-    /// Files of sub-agents.
+    /// These files of sub-agents.
     Agents(usize),
 }
 
-impl Job {
-    /// Everything that is to be stored, in order.
-    pub(crate) fn parts(&self) -> impl Iterator<Item = Part> {
-        (0..self.writers.len())
-            .map(Part::Lines)
-            .chain((0..self.agents.len()).map(Part::Agents))
+impl ImportJob {
+    fn new(session: SessionId) -> Self {
+        Self {
+            session,
+            copy: None,
+            stretches: Vec::new(),
+            agents: Vec::new(),
+            fallback_directory: String::new(),
+            cwd: None,
+            notes: Vec::new(),
+            outcome: None,
+        }
     }
 
-    /// Who wrote a part.
-    pub(crate) fn writer_of(&self, part: Part) -> usize {
+    /// Everything that is to be stored, in order.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = JobPart> {
+        let lines = (0..self.stretches.len()).map(JobPart::Lines);
+        lines.chain((0..self.agents.len()).map(JobPart::Agents))
+    }
+
+    /// The machine that wrote a part.
+    pub(crate) fn writer(&self, part: JobPart) -> usize {
         match part {
-            Part::Lines(stretch) => self.writers[stretch].0,
-            Part::Agents(n) => self.agents[n].0,
+            JobPart::Lines(at) => self.stretches[at].machine,
+            JobPart::Agents(at) => self.agents[at].machine,
         }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        let agents = self
-            .agents
-            .iter()
-            .flat_map(|(_, files)| files)
-            .map(|file| file.bytes);
-        self.copy.as_ref().map_or(0, |copy| copy.bytes) + agents.sum::<u64>()
+        let files = self.agents.iter().flat_map(|agents| &agents.files);
+        let agents: u64 = files.map(|file| file.bytes).sum();
+        self.copy.as_ref().map_or(0, |copy| copy.bytes) + agents
     }
 
-    /// The names at the source of its sub-agents.
-    fn names_of_agents(&self, directory: &Directory) -> Vec<String> {
-        self.agents
-            .iter()
-            .flat_map(|(_, files)| files)
-            .map(|file| directory.name_of(&file.path))
-            .collect()
-    }
-
-    /// Gives up its sub-agents, which are named.
-    pub(crate) fn leave_agents(&mut self, directory: &Directory, left: &mut Named, reason: &str) {
-        self.names_of_agents(directory)
-            .into_iter()
-            .for_each(|name| left.note(name, reason));
-        self.agents.clear();
+    /// Leaves its sub-agents where they are.
+    pub(crate) fn leave_agents(&mut self, source: &mut SourceDirectory, reason: &str) {
+        for file in self.agents.drain(..).flat_map(|agents| agents.files) {
+            source.leave(&file.path, reason);
+        }
     }
 }
 
-/// Every machine that the source names anywhere; at least one, because somebody wrote the sessions.
-pub(crate) fn origins(
-    ctx: &Context<'_>,
-    foreign: &Foreign,
-    copies: &[SessionCopy],
-    editors: impl Iterator<Item = String>,
-) -> Vec<Origin> {
-    let mut machines = foreign.machines.clone();
-    let editors = foreign
-        .edits
-        .values()
-        .map(|edit| edit.machine.clone())
-        .chain(editors);
-    for name in copies
-        .iter()
-        .filter_map(|copy| copy.machine.clone())
-        .chain(editors)
-    {
-        machines.entry(name).or_default();
+pub(crate) struct ImportPlan {
+    pub(crate) jobs: Vec<ImportJob>,
+    pub(crate) skipped: Vec<UnreadableSession>,
+}
+
+impl ImportPlan {
+    /// Plans a job for each copy that can be read.
+    pub(crate) fn new(
+        workspace: &Workspace<'_>,
+        list: SessionList,
+        metadata: &SourceMetadata,
+        machines: &[SourceMachine],
+    ) -> Result<Self, SyncError> {
+        let (mut jobs, mut skipped) = (Vec::new(), list.skipped);
+        for OrderedCopy { copy, is_covered } in in_order(list.copies, metadata) {
+            match plan_job(&copy, metadata, machines) {
+                Ok((mut job, facts)) => {
+                    if !is_covered {
+                        job.outcome = excluded_outcome(workspace, &job, &facts, machines)?;
+                    }
+                    if is_covered || job.outcome.is_some() {
+                        job.stretches.clear();
+                    }
+                    jobs.push(job);
+                }
+                Err(e) => skipped.push(UnreadableSession {
+                    session: copy.session,
+                    reason: error_chain(&e),
+                }),
+            }
+        }
+        Ok(Self { jobs, skipped })
     }
-    if machines.is_empty() {
-        machines.insert("unknown".to_owned(), Default::default());
+
+    /// Adds sub-agents to the jobs of their sessions. Leaves those whose session is neither at
+    /// the source nor in the store, or is excluded.
+    pub(crate) fn add_agents(
+        &mut self,
+        workspace: &Workspace<'_>,
+        agents: AgentFiles,
+        machines: &[SourceMachine],
+        source: &mut SourceDirectory,
+    ) -> Result<(), SyncError> {
+        let snapshot = workspace.store.head_snapshot()?;
+        for (session, files) in agents {
+            let of_session = |job: &ImportJob| job.session == session && job.copy.is_some();
+            let is_excluded = |job: &ImportJob| of_session(job) && job.outcome.is_some();
+            let at = self.jobs.iter().rposition(of_session);
+            let last = at.and_then(|at| self.jobs[at].stretches.last());
+            let mut job = ImportJob::new(session.clone());
+            job.agents = by_machine(files, machines, last.map(|stretch| stretch.machine));
+
+            if self.jobs.iter().any(is_excluded) {
+                job.leave_agents(source, "its session is excluded");
+            } else if let Some(at) = at {
+                self.jobs[at].agents = job.agents;
+            } else if let Some(reason) = refuse_session(workspace, &snapshot, &session) {
+                job.leave_agents(source, &reason);
+            } else {
+                self.jobs.push(job);
+            }
+        }
+        Ok(())
     }
-    machines
-        .iter()
-        .map(|(name, machine)| Origin::new(name, machine, ctx.env, &ctx.settings))
+}
+
+/// Groups files of sub-agents by the machine in whose directories their working directory is.
+fn by_machine(
+    files: Vec<AgentFile>,
+    machines: &[SourceMachine],
+    preferred: Option<usize>,
+) -> Vec<WrittenAgents> {
+    let mut by_machine: BTreeMap<usize, Vec<AgentFile>> = BTreeMap::new();
+    for file in files {
+        let cwd = file.cwd.as_deref();
+        let named = cwd.and_then(|cwd| find_by_path(machines, cwd, preferred));
+        let machine = named.or(preferred).unwrap_or(0);
+        by_machine.entry(machine).or_default().push(file);
+    }
+    let agents = by_machine.into_iter();
+    agents
+        .map(|(machine, files)| WrittenAgents { machine, files })
         .collect()
 }
 
-/// A session that cannot be read, and why.
-type Unreadable = (SessionId, String);
-
-/// A job for each copy, and the sessions that cannot be read, with the reason.
-pub(crate) fn plan_all(
+/// Returns the reason why nothing can be added to a session that is not at the source.
+fn refuse_session(
     workspace: &Workspace<'_>,
-    copies: Vec<SessionCopy>,
-    foreign: &Foreign,
-    origins: &[Origin],
-) -> Result<(Vec<Job>, Vec<Unreadable>), SyncError> {
-    let (mut jobs, mut skipped) = (Vec::new(), Vec::new());
-    for (copy, covered) in in_order(copies, foreign) {
-        match plan(&copy, foreign, origins) {
-            Ok((job, _)) if covered => jobs.push(Job {
-                writers: Vec::new(),
-                ..job
-            }),
-            Ok((job, facts)) => {
-                let outcome = left_out(workspace, &job, &copy, &facts, origins)?;
-                let writers = if outcome.is_some() {
-                    Vec::new()
-                } else {
-                    job.writers
-                };
-                jobs.push(Job {
-                    writers,
-                    outcome,
-                    ..job
-                });
-            }
-            Err(e) => skipped.push((copy.session, error_chain(&e))),
+    snapshot: &Snapshot<'_>,
+    session: &SessionId,
+) -> Option<String> {
+    match snapshot.manifest(session) {
+        Ok(Some(manifest)) => {
+            let reason = workspace.filter().pull_exclude_reason(&manifest)?;
+            Some(reason.to_string())
         }
+        Ok(None) => Some(format!(
+            "its session {session} is neither at the source nor in the store"
+        )),
+        Err(e) => Some(error_chain(&e)),
     }
-    Ok((jobs, skipped))
 }
 
-/// The copies in the order in which they are carried: of several of one session first the one that was edited last. One that is no
-/// more than the beginning of another says nothing of its own, and is marked `true`.
-fn in_order(mut copies: Vec<SessionCopy>, foreign: &Foreign) -> Vec<(SessionCopy, bool)> {
+/// A copy with its place in the order of the import.
+struct OrderedCopy {
+    copy: SessionCopy,
+    /// It is the beginning of another copy, and adds nothing.
+    is_covered: bool,
+}
+
+/// Sorts the copies by session. Of several copies of one session, the one that was edited last
+/// comes first.
+fn in_order(mut copies: Vec<SessionCopy>, metadata: &SourceMetadata) -> Vec<OrderedCopy> {
     copies.sort_by_cached_key(|copy| {
-        (
-            copy.session.clone(),
-            u64::MAX - copy.bytes,
-            copy.path.clone(),
-        )
+        let (session, path) = (copy.session.clone(), copy.path.clone());
+        (session, u64::MAX - copy.bytes, path)
     });
-    let mut ordered: Vec<(SessionCopy, bool)> = Vec::new();
+    let mut ordered: Vec<OrderedCopy> = Vec::new();
     for copy in copies {
-        let others = ordered
-            .iter()
-            .rev()
-            .take_while(|(other, _)| other.session == copy.session);
-        let covered = others
-            .into_iter()
-            .any(|(other, _)| begins_with(&other.path, &copy.path).unwrap_or(false));
-        ordered.push((copy, covered));
+        let longer = ordered.iter().rev();
+        let is_covered = longer
+            .take_while(|other| other.copy.session == copy.session)
+            .any(|other| begins_with(&other.copy.path, &copy.path).unwrap_or(false));
+        ordered.push(OrderedCopy { copy, is_covered });
     }
-    ordered.sort_by_cached_key(|(copy, _)| {
-        let editor = foreign.edits.get(&copy.session).map(|edit| &edit.machine);
-        (
-            copy.session.clone(),
-            editor.is_none() || editor != copy.machine.as_ref(),
-        )
+    ordered.sort_by_cached_key(|OrderedCopy { copy, .. }| {
+        let editor = metadata.editor(&copy.session);
+        let is_edited = editor.is_some() && editor == copy.machine.as_deref();
+        (copy.session.clone(), !is_edited)
     });
     ordered
 }
 
-/// Whether the file at `whole` begins with the lines of that at `part`.
+/// Returns true if the file at `whole` begins with the lines of the file at `part`.
 fn begins_with(whole: &Path, part: &Path) -> Result<bool, PathError> {
-    let (mut whole, mut part) = (Lines::open(whole)?, Lines::open(part)?);
+    let (mut whole, mut part) = (LineReader::open(whole)?, LineReader::open(part)?);
     while let Some(line) = part.next()? {
         if whole.next()?.as_ref() != Some(&line) {
             return Ok(false);
@@ -200,170 +252,113 @@ fn begins_with(whole: &Path, part: &Path) -> Result<bool, PathError> {
     Ok(true)
 }
 
-/// Reads a copy and says which machine wrote which lines of it.
-fn plan(
+/// Reads a copy and finds the writers of its lines.
+fn plan_job(
     copy: &SessionCopy,
-    foreign: &Foreign,
-    origins: &[Origin],
-) -> Result<(Job, Facts), SyncError> {
-    let names = origins.iter().flat_map(|origin| origin.paths.keys());
-    let known = Directories::new(names.map(|name| (name.as_str(), "")));
-    let mut survey = Survey::of(&copy.path, &known)?;
-    let families = origins.iter().map(|origin| origin.family);
-    if copy.machine.is_some() || families.clone().min() == families.max() {
-        survey.as_one();
+    metadata: &SourceMetadata,
+    machines: &[SourceMachine],
+) -> Result<(ImportJob, Facts), PathError> {
+    let names = machines.iter().flat_map(|machine| machine.paths.keys());
+    let known = PlaceholderPaths::new(names.map(|name| (name.as_str(), "")));
+    let mut inventory = ImportInventory::read(&copy.path, &known)?;
+    let is_one_style = machines.windows(2).all(|two| two[0].style == two[1].style);
+    if copy.machine.is_some() || is_one_style {
+        inventory.join_stretches();
     }
-    let editor = foreign
-        .edits
-        .get(&copy.session)
-        .map(|edit| edit.machine.as_str());
-    let preferred = copy.machine.as_deref().or(editor);
-    let of = |family| match &copy.machine {
-        Some(machine) => origins.iter().position(|origin| origin.name == *machine),
-        None => writer(origins, family, &survey.names, preferred),
-    };
-    let stretches = survey.stretches.iter();
-    let writers: Vec<_> = stretches
-        .filter_map(|(family, lines)| Some((of(*family)?, *lines)))
-        .collect();
-    let last = writers.last().map_or(0, |(origin, _)| *origin);
-    let lacks = |name: &&String| {
-        writers
-            .iter()
-            .any(|(origin, _)| !origins[*origin].paths.contains_key(*name))
-    };
-    let lacking: Vec<&str> = survey
-        .names
-        .iter()
-        .filter(lacks)
-        .map(String::as_str)
-        .collect();
-    let mut notes = Vec::new();
-    if !lacking.is_empty() {
-        let names = lacking.join(", ");
-        notes.push(format!(
-            "the source does not say where {names} is on `{}`: it stays as it is",
-            origins[last].name
-        ));
+
+    let preferred = copy.machine.as_deref().or(metadata.editor(&copy.session));
+    let mut stretches = Vec::new();
+    for stretch in &inventory.stretches {
+        let machine = match &copy.machine {
+            Some(name) => machines.iter().position(|machine| machine.name == *name),
+            None => find_writer(machines, stretch.style, &inventory.names, preferred),
+        };
+        stretches.extend(machine.map(|machine| WrittenLines {
+            machine,
+            lines: stretch.lines,
+        }));
     }
-    let job = Job {
-        session: copy.session.clone(),
+    let last = &machines[stretches.last().map_or(0, |stretch| stretch.machine)];
+    let job = ImportJob {
         copy: Some(copy.clone()),
-        writers,
-        agents: Vec::new(),
-        otherwise: otherwise(copy, foreign, &origins[last]),
-        cwd: survey.facts.cwds.first().cloned(),
-        notes,
-        outcome: None,
+        fallback_directory: fallback_directory(copy, metadata, last),
+        cwd: inventory.facts.cwds.first().cloned(),
+        notes: missing_placeholders_note(&inventory, &stretches, machines, last),
+        stretches,
+        ..ImportJob::new(copy.session.clone())
     };
-    Ok((job, survey.facts))
+    Ok((job, inventory.facts))
 }
 
-/// How a copy is reported that this machine's settings leave out.
-fn left_out(
+/// Returns a note if a writer has no directory for a placeholder in its lines.
+fn missing_placeholders_note(
+    inventory: &ImportInventory,
+    stretches: &[WrittenLines],
+    machines: &[SourceMachine],
+    last: &SourceMachine,
+) -> Vec<String> {
+    let is_missing = |name: &&String| {
+        let mut writers = stretches.iter().map(|stretch| &machines[stretch.machine]);
+        writers.any(|writer| !writer.paths.contains_key(*name))
+    };
+    let names = inventory.names.iter().filter(is_missing);
+    let missing: Vec<&str> = names.map(String::as_str).collect();
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    vec![format!(
+        "{} stays unchanged: the source has no directory for it on `{}`",
+        missing.join(", "),
+        last.name
+    )]
+}
+
+/// Returns the outcome of a copy that the settings of this machine exclude.
+fn excluded_outcome(
     workspace: &Workspace<'_>,
-    job: &Job,
-    copy: &SessionCopy,
+    job: &ImportJob,
     facts: &Facts,
-    origins: &[Origin],
+    machines: &[SourceMachine],
 ) -> Result<Option<SessionReport>, SyncError> {
-    let spelled = job.cwd.as_deref();
-    let mut writers = job.writers.iter().map(|(origin, _)| &origins[*origin]);
-    let stranger = ForeignSession {
+    let mut writers = job
+        .stretches
+        .iter()
+        .map(|stretch| &machines[stretch.machine]);
+    let cwd = job.cwd.as_deref();
+    let foreign = ForeignSession {
         session: &job.session,
-        project: spelled.and_then(|spelled| writers.find_map(|origin| origin.portable(spelled))),
-        bytes: copy.bytes,
+        project: cwd.and_then(|cwd| writers.find_map(|writer| writer.portable(cwd))),
+        bytes: job.bytes(),
         last_activity: facts.last_activity.as_deref().and_then(parse_time),
     };
-    let Some(why) = workspace.filter().foreign_exclude_reason(&stranger) else {
+    let Some(reason) = workspace.filter().foreign_exclude_reason(&foreign) else {
         return Ok(None);
     };
-    let stored = workspace
-        .store
-        .head_snapshot()?
-        .state(&job.session)?
-        .is_some();
+    let state = workspace.store.head_snapshot()?.state(&job.session)?;
     let outcome = Outcome::Excluded {
-        reason: why.to_string(),
-        stored,
+        reason: reason.to_string(),
+        stored: state.is_some(),
     };
-    let project = stranger.project.map(|project| project.to_string());
     Ok(Some(SessionReport {
-        project,
+        project: foreign.project.map(|project| project.to_string()),
         ..described(&workspace.localizer, &job.session, None, outcome)
     }))
 }
 
-/// Where the client keeps a session of which no record names a working directory.
-fn otherwise(copy: &SessionCopy, foreign: &Foreign, origin: &Origin) -> String {
-    let path = foreign.projects.get(&copy.directory).map(|path| {
+/// Returns the client's directory for a session whose records name no working directory.
+fn fallback_directory(
+    copy: &SessionCopy,
+    metadata: &SourceMetadata,
+    machine: &SourceMachine,
+) -> String {
+    let path = metadata.projects.get(&copy.directory).map(|path| {
         let json = serde_json::to_vec(path).expect("a text can be written as JSON");
-        let local = crate::import::text::local_line(&json, &origin.directories);
+        let local = local_line(&json, &machine.json_paths);
         serde_json::from_slice::<String>(&local).unwrap_or_else(|_| path.clone())
     });
-    let name = client_dir_name(&path.unwrap_or_else(|| copy.directory.clone()));
+    let name = client_dir_name(path.as_ref().unwrap_or(&copy.directory));
     if name.is_empty() {
-        "-".to_owned()
-    } else {
-        name
+        return "-".to_owned();
     }
-}
-
-/// Gives sub-agents to the sessions they belong to; those of which neither the source nor the store has the session are noted in `left`.
-pub(crate) fn add_agents(
-    workspace: &Workspace<'_>,
-    jobs: &mut Vec<Job>,
-    agents: Agents,
-    origins: &[Origin],
-    (directory, left): (&Directory, &mut Named),
-) -> Result<(), SyncError> {
-    let snapshot = workspace.store.head_snapshot()?;
-    for (session, files) in agents {
-        let of_session = |job: &Job| job.session == session && job.copy.is_some();
-        let at = jobs.iter().rposition(of_session);
-        let preferred = at
-            .and_then(|at| jobs[at].writers.last())
-            .map(|(origin, _)| *origin);
-        let mut by_origin: BTreeMap<usize, Vec<AgentFile>> = BTreeMap::new();
-        for file in files {
-            let named = file
-                .cwd
-                .as_deref()
-                .and_then(|cwd| whose(origins, cwd, preferred));
-            by_origin
-                .entry(named.or(preferred).unwrap_or(0))
-                .or_default()
-                .push(file);
-        }
-        let mut agents = Job {
-            session: session.clone(),
-            copy: None,
-            writers: Vec::new(),
-            agents: by_origin.into_iter().collect(),
-            otherwise: String::new(),
-            cwd: None,
-            notes: Vec::new(),
-            outcome: None,
-        };
-        let is_left_out = jobs
-            .iter()
-            .any(|job| of_session(job) && job.outcome.is_some());
-        match (at, snapshot.manifest(&session)) {
-            _ if is_left_out => agents.leave_agents(directory, left, "its session is left out"),
-            (Some(at), _) => jobs[at].agents = agents.agents,
-            (None, Ok(None)) => {
-                let reason =
-                    format!("its session {session} is neither at the source nor in the store");
-                agents.leave_agents(directory, left, &reason);
-            }
-            (None, Ok(Some(manifest))) => match workspace.filter().pull_exclude_reason(&manifest) {
-                Some(why) => agents.leave_agents(directory, left, &why.to_string()),
-                None => jobs.push(agents),
-            },
-            (None, Err(e)) => {
-                agents.leave_agents(directory, left, &crate::domain::error::error_chain(&e))
-            }
-        }
-    }
-    Ok(())
+    name
 }

@@ -1,87 +1,91 @@
-//! What a person learns of the machines of the source: who wrote what, and which placeholders are lacking here.
+//! Reports the machines of the source, and the placeholders that are missing in this store.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::domain::placeholder::{Placeholder, PlaceholderName, Placeholders};
-use crate::import::jobs::Job;
-use crate::import::origin::Origin;
-use crate::import::types::{ImportedMachine, Proposal};
+use crate::import::jobs::ImportJob;
+use crate::import::source_machine::SourceMachine;
+use crate::report::import::{ImportedMachine, PlaceholderProposal};
 use crate::rewrite::{collapse_path, expand_path};
 use crate::store::machine::Machine;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 
-/// Every machine that the source names, with how many sessions were stored as written by it.
-pub(crate) fn machines(origins: &[Origin], jobs: &[Job]) -> Vec<ImportedMachine> {
-    let wrote = |at: usize| {
-        jobs.iter()
-            .filter(|job| job.writers.iter().any(|(origin, _)| *origin == at))
-            .count()
-    };
-    let machine = |(at, origin): (usize, &Origin)| ImportedMachine {
-        name: origin.name.clone(),
-        this: origin.this,
-        sessions: wrote(at) as u64,
-        placeholders: origin.paths.clone(),
-    };
-    origins.iter().enumerate().map(machine).collect()
+/// Lists all machines with the number of sessions that were stored as written by them.
+pub(crate) fn list_machines(
+    machines: &[SourceMachine],
+    jobs: &[ImportJob],
+) -> Vec<ImportedMachine> {
+    let mut list = Vec::new();
+    for (at, machine) in machines.iter().enumerate() {
+        let has_written = |job: &&ImportJob| job.stretches.iter().any(|s| s.machine == at);
+        list.push(ImportedMachine {
+            name: machine.name.clone(),
+            this: machine.is_this,
+            sessions: jobs.iter().filter(has_written).count() as u64,
+            placeholders: machine.paths.clone(),
+        });
+    }
+    list
 }
 
-/// Placeholders of the source that this machine, or one of the same name in the store, has no directory for.
-pub(crate) fn proposals(
+/// Lists the placeholders of the source for which this machine, or the machine of the same name
+/// in the store, has no directory.
+pub(crate) fn propose_placeholders(
     workspace: &Workspace<'_>,
-    origins: &[Origin],
-) -> Result<Vec<Proposal>, SyncError> {
+    machines: &[SourceMachine],
+) -> Result<Vec<PlaceholderProposal>, SyncError> {
     let mine = &workspace.ctx.settings.placeholders;
-    let machines = workspace.store.head_snapshot()?.machines()?;
-    let mut proposals: Vec<Proposal> = Vec::new();
-    for origin in origins {
-        let namesake = |machine: &&Machine| {
-            machine.id != workspace.machine.id && machine.name.eq_ignore_ascii_case(&origin.name)
+    let stored = workspace.store.head_snapshot()?.machines()?;
+    // By machine and placeholder.
+    let mut paths: BTreeMap<(Option<String>, String), Option<String>> = BTreeMap::new();
+    for machine in machines {
+        let is_namesake = |other: &&Machine| {
+            other.id != workspace.machine.id && other.name.eq_ignore_ascii_case(&machine.name)
         };
-        for root in &origin.machine.placeholders.placeholders {
-            let name = root.name.as_str();
-            let proposal = |machine, path| Proposal {
-                placeholder: name.to_owned(),
-                machine,
-                path,
-            };
-            if let Some(other) = machines
-                .iter()
-                .find(namesake)
-                .filter(|other| other.placeholders.get(name).is_none())
-            {
-                proposals.push(proposal(
-                    Some(other.name.clone()),
-                    Some(root.directory.clone()),
-                ));
+        let namesake = stored.iter().find(is_namesake);
+        for placeholder in &machine.machine.placeholders.placeholders {
+            let name = placeholder.name.as_str();
+            let path = Some(placeholder.directory.clone());
+            if let Some(other) = namesake.filter(|other| other.placeholders.get(name).is_none()) {
+                let key = (Some(other.name.clone()), name.to_owned());
+                paths.entry(key).or_insert(path.clone());
             }
             if mine.get(name).is_none() {
-                let path = if origin.this {
-                    Some(root.directory.clone())
+                let path = if machine.is_this {
+                    path
                 } else {
-                    below_my_home(origin, root, mine)
+                    below_my_home(machine, placeholder, mine)
                 };
-                proposals.push(proposal(None, path));
+                let known = paths.entry((None, name.to_owned())).or_default();
+                *known = known.take().or(path);
             }
         }
     }
-    proposals.sort_by(|a, b| {
-        (&a.machine, &a.placeholder, b.path.is_some()).cmp(&(
-            &b.machine,
-            &b.placeholder,
-            a.path.is_some(),
-        ))
-    });
-    proposals.dedup_by(|a, b| (&a.machine, &a.placeholder) == (&b.machine, &b.placeholder));
-    Ok(proposals)
+    let proposals = paths.into_iter();
+    Ok(proposals
+        .map(|((machine, placeholder), path)| PlaceholderProposal {
+            placeholder,
+            machine,
+            path,
+        })
+        .collect())
 }
 
-/// Where a directory that another machine has below its home would be below this one's, if it is there.
-fn below_my_home(origin: &Origin, root: &Placeholder, mine: &Placeholders) -> Option<String> {
-    let there = &origin.machine.placeholders;
-    let home = there.get(PlaceholderName::home().as_str())?.clone();
-    let portable = collapse_path(&Placeholders::new(there.system, [home]), &root.directory);
+/// Returns the directory of this machine that corresponds to one below the home directory of
+/// another machine, if it exists.
+fn below_my_home(
+    machine: &SourceMachine,
+    placeholder: &Placeholder,
+    mine: &Placeholders,
+) -> Option<String> {
+    let theirs = &machine.machine.placeholders;
+    let home = theirs.get(PlaceholderName::home().as_str())?.clone();
+    let portable = collapse_path(
+        &Placeholders::new(theirs.system, [home]),
+        &placeholder.directory,
+    );
     let path = expand_path(&portable, mine)?;
     (portable.as_str().starts_with("{{HOME}}/") && Path::new(&path).is_dir()).then_some(path)
 }

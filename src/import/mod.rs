@@ -1,19 +1,24 @@
-//! Sessions and extras from other tools.
+//! Imports sessions and extras from other tools: a store of claude-session-sync, or a copy of
+//! the client's directory. Must not write to the source, or trust anything in it unchecked.
+//!
+//! What cannot be imported is reported, and the rest is imported. `docs/dev/import.md` has the
+//! format of the other program.
 
-pub mod agents;
-pub mod claude_session_sync;
-pub mod client;
-pub mod directory;
-pub mod extras;
-pub mod foreign;
-pub mod inventory;
-pub mod jobs;
-pub mod listing;
-pub mod machines;
-pub mod origin;
+pub(crate) mod agents;
+pub(crate) mod claude_session_sync;
+pub(crate) mod client_copy;
+pub(crate) mod directory;
+pub(crate) mod extras;
+pub(crate) mod inventory;
+pub(crate) mod jobs;
+pub(crate) mod lines;
+pub(crate) mod machines;
+pub(crate) mod metadata;
 pub mod run;
+pub(crate) mod session_list;
 pub mod source;
-pub mod staging;
-pub mod store;
-pub mod text;
-pub mod types;
+pub(crate) mod source_machine;
+pub(crate) mod staging;
+pub(crate) mod store;
+pub(crate) mod store_jobs;
+pub(crate) mod text;

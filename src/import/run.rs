@@ -1,56 +1,51 @@
-//! Taking over what another program has stored: a store of claude-session-sync, or a plain copy of the client's directory.
-//!
-//! Owns the way from there into this machine's store: recognise, read, say which machine wrote what, and then go the way that a push goes.
-//! What is read is never written to, and nothing in it is believed unchecked: each thing that cannot be taken is named, and the others go on.
-//! `docs/dev/import.md` has the format of the other program and what becomes of each part of it.
+//! Runs an import: fetches, imports the source by its layout, and pushes.
 
 use crate::flows::push::add_merge_notes;
 use crate::flows::remote_sync::{
     FetchMode, FetchResult, fetch_if_reached, push_remaining_refs, send,
 };
-use crate::import::client::client;
-use crate::import::types::{ImportReport, Layout};
+use crate::import::claude_session_sync::import_claude_session_sync;
+use crate::import::client_copy::import_client_copy;
+use crate::import::source::ImportSource;
+use crate::report::import::{ImportReport, Layout};
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 
-use crate::import::claude_session_sync::claude_session_sync;
-use crate::import::source::Source;
-
-/// Brings everything of `source` that this store lacks into it, and to the remote.
+/// Imports everything from `source` that this store does not have, and pushes it. A dry run
+/// does the same in a temporary store, and does not push.
 ///
 /// # Errors
-/// What concerns the whole command, [`ImportError`](crate::import::source::ImportError) among it; what concerns one session is in the report.
+/// An error that concerns the whole command; the report has those of single sessions.
 pub fn import(
     ctx: &Context<'_>,
-    source: &Source,
+    source: &ImportSource,
     dry_run: bool,
 ) -> Result<ImportReport, SyncError> {
     let opened = source.open(ctx)?;
     let mut workspace = Workspace::open(ctx)?;
-    let newest = if dry_run {
-        FetchResult::default()
-    } else {
-        // Otherwise sessions would become forks that need not.
-        fetch_if_reached(&mut workspace, FetchMode::Sessions)?
-    };
+    let mut fetched = FetchResult::default();
     if dry_run {
-        workspace.store = workspace
-            .store
-            .create_scratch(&opened.staging_dir.path().join("store"))?;
+        let scratch = opened.staging_dir.path().join("store");
+        workspace.store = workspace.store.create_scratch(&scratch)?;
+    } else {
+        // Without the newest state, sessions would become forks needlessly.
+        fetched = fetch_if_reached(&mut workspace, FetchMode::Sessions)?;
     }
+
     let mut report = match opened.layout {
-        Layout::Client => client(&mut workspace, &opened)?,
-        Layout::Shared | Layout::PerMachine => claude_session_sync(&mut workspace, &opened)?,
+        Layout::Client => import_client_copy(&workspace, &opened)?,
+        Layout::Shared | Layout::PerMachine => import_claude_session_sync(&mut workspace, &opened)?,
     };
     report.report.dry_run = dry_run;
+
     if !dry_run {
-        let (remote, mut merged) = if newest.unreached.is_none() {
+        let (remote, mut merged) = if fetched.unreached.is_none() {
             push_remaining_refs(&mut workspace)?
         } else {
             send(&mut workspace)?
         };
-        merged.add(newest.merged);
+        merged.add(fetched.merged);
         add_merge_notes(&mut report.report, &workspace, merged)?;
         report.report.remote = remote;
         workspace.save()?;

@@ -1,11 +1,12 @@
-//! Where an import reads from: a directory as it lies there, or a clone made for the purpose; and what kind of thing lies there.
+//! The source of an import: a directory, or a clone that is made for it; and the recognition of
+//! its layout.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::domain::error::UserError;
-use crate::import::directory::{Directory, Kind, Named};
-use crate::import::types::Layout;
+use crate::import::directory::{EntryKind, SourceDirectory};
+use crate::report::import::Layout;
 use crate::sys::env::Env;
 use crate::sys::temp::StagingDir;
 use crate::transport::clone::clone;
@@ -13,51 +14,52 @@ use crate::transport::url::RemoteUrl;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 
-/// Where to import from.
+/// The place to import from.
 #[derive(Debug, Clone)]
-pub enum Source {
+pub enum ImportSource {
     /// A directory with a working tree, or a plain copy.
     Directory(PathBuf),
     /// A git repository, which is cloned into a directory that is removed afterwards.
     Remote(RemoteUrl),
 }
 
-/// Why nothing can be imported from there.
+/// Why nothing can be imported from a source.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// There is nothing, or no directory.
+    /// No directory is there.
     #[error("cannot import `{}`: it is not a directory", path.display())]
     Missing {
         /// The path.
         path: PathBuf,
     },
-    /// It is a store of this program.
+    /// It is a store of ccsync.
     #[error("cannot import {source_name}: it is a store of ccsync")]
     Ours {
-        /// Which, without secrets.
+        /// The source, without secrets.
         source_name: String,
     },
-    /// Nothing known.
+    /// Its layout is unknown.
     #[error(
         "cannot import {source_name}: it is neither a store of claude-session-sync nor a copy of Claude Code's directory"
     )]
     Unknown {
-        /// Which, without secrets.
+        /// The source, without secrets.
         source_name: String,
     },
 }
 
-/// A source that is there and known.
-pub(crate) struct Opened {
+/// A source of a known layout.
+pub(crate) struct OpenedSource {
     pub(crate) name: String,
     pub(crate) layout: Layout,
-    pub(crate) directory: Directory,
+    pub(crate) root: PathBuf,
     /// Private, removed when dropped.
     pub(crate) staging_dir: StagingDir,
 }
 
-impl Source {
-    /// What `text` names: a directory with files in it, else an address that git understands. Relative paths begin at `cwd`.
+impl ImportSource {
+    /// Takes `text` as a directory with files in it, relative to `cwd`, else as an address that
+    /// git understands.
     ///
     /// # Errors
     /// If it is neither.
@@ -72,106 +74,100 @@ impl Source {
         Ok(Self::Remote(RemoteUrl::parse(text, cwd)?))
     }
 
-    /// What people see of it.
+    /// The source as messages name it, without secrets.
     fn name(&self) -> String {
         match self {
-            Self::Directory(path) => format!("`{}`", path.display()),
-            Self::Remote(url) => format!("`{url}`"),
+            Self::Directory(path) => path.display().to_string(),
+            Self::Remote(url) => url.to_string(),
         }
     }
 
-    pub(crate) fn open(&self, ctx: &Context<'_>) -> Result<Opened, SyncError> {
+    pub(crate) fn open(&self, ctx: &Context<'_>) -> Result<OpenedSource, SyncError> {
         let staging_dir = StagingDir::create_in(&ctx.env.dirs.state)?;
         let path = match self {
             Self::Directory(path) => path.clone(),
             Self::Remote(url) => {
                 let place = staging_dir.path().join("clone");
-                clone(
-                    url,
-                    &place,
-                    (ctx.env.git, ctx.interactive),
-                    Arc::clone(&ctx.progress),
-                )?;
+                let git = (ctx.env.git, ctx.interactive);
+                clone(url, &place, git, Arc::clone(&ctx.progress))?;
                 place
             }
         };
         if !path.is_dir() {
             return Err(ImportError::Missing { path }.into());
         }
-        let (directory, layout) = recognise(&path, &self.name())?;
-        Ok(Opened {
-            name: self.name().trim_matches('`').to_owned(),
+        let name = self.name();
+        let (root, layout) = recognize(&path, &name)?;
+        Ok(OpenedSource {
+            name,
             layout,
-            directory,
+            root,
             staging_dir,
         })
     }
 }
 
-/// Where claude-session-sync keeps its clone, if it is there.
+/// Returns the directory in which claude-session-sync keeps its clone, if it exists.
 pub fn usual_source(env: &Env) -> Option<PathBuf> {
-    Some(env.home.join(".claude-session-sync").join("repo")).filter(|path| path.is_dir())
+    let path = env.home.join(".claude-session-sync").join("repo");
+    path.is_dir().then_some(path)
 }
 
-/// Whether a repository without a working tree lies there.
+/// Returns true if there is a repository without a working tree.
 fn is_bare(path: &Path) -> bool {
     path.join("HEAD").is_file() && path.join("objects").is_dir() && path.join("refs").is_dir()
 }
 
-fn recognise(path: &Path, name: &str) -> Result<(Directory, Layout), ImportError> {
-    let directory = Directory::new(path);
-    if directory.is_file("ccsync.json") {
+/// Returns the top directory of the source, and its layout.
+fn recognize(path: &Path, name: &str) -> Result<(PathBuf, Layout), ImportError> {
+    let source = SourceDirectory::new(path);
+    if source.is_file("ccsync.json") {
         return Err(ImportError::Ours {
-            source_name: name.to_owned(),
+            source_name: format!("`{name}`"),
         });
     }
-    if is_claude_session_sync(&directory) {
-        let shared = directory.is_file("sessions/_paths.json");
-        return Ok((
-            directory,
-            if shared {
-                Layout::Shared
-            } else {
-                Layout::PerMachine
-            },
-        ));
+    if is_session_sync(&source) {
+        let layout = if source.is_file("sessions/_paths.json") {
+            Layout::Shared
+        } else {
+            Layout::PerMachine
+        };
+        return Ok((path.to_owned(), layout));
     }
-    // The client's directory itself, or its `projects/`.
-    let above = path
-        .parent()
-        .filter(|_| path.file_name().is_some_and(|name| name == "projects"));
-    let client = above.map(Directory::new).unwrap_or(directory);
-    if client.is_directory("projects") && has_sessions(&client) {
-        return Ok((client, Layout::Client));
+    // The directory of the client, or its `projects/`.
+    let root = match (path.file_name(), path.parent()) {
+        (Some(name), Some(parent)) if name == "projects" => parent,
+        _ => path,
+    };
+    if has_sessions(SourceDirectory::new(root)) {
+        return Ok((root.to_owned(), Layout::Client));
     }
     Err(ImportError::Unknown {
-        source_name: name.to_owned(),
+        source_name: format!("`{name}`"),
     })
 }
 
-/// `sessions/`, and at least one of the things that only that program puts beside it.
-fn is_claude_session_sync(directory: &Directory) -> bool {
-    let extras = ["shared_placeholders.json", "sessions/_paths.json"]
-        .iter()
-        .any(|name| directory.is_file(name))
-        || ["session_meta", "locks"]
-            .iter()
-            .any(|name| directory.is_directory(name));
-    directory.is_directory("sessions") && extras
+/// Returns true if there is `sessions/`, and something that only claude-session-sync adds.
+fn is_session_sync(source: &SourceDirectory) -> bool {
+    let files = ["shared_placeholders.json", "sessions/_paths.json"];
+    let directories = ["session_meta", "locks"];
+    source.is_directory("sessions")
+        && (files.iter().any(|name| source.is_file(name))
+            || directories.iter().any(|name| source.is_directory(name)))
 }
 
-fn has_sessions(client: &Directory) -> bool {
-    let mut ignored = Named::default();
-    let projects = client.entries(&client.root().join("projects"), &mut ignored);
-    projects
-        .iter()
-        .filter(|entry| entry.kind == Kind::Directory)
-        .any(|project| {
-            client
-                .entries(&project.path, &mut ignored)
+fn has_sessions(mut source: SourceDirectory) -> bool {
+    if !source.is_directory("projects") {
+        return false;
+    }
+    let projects = source.entries(&source.root().join("projects"));
+    projects.iter().any(|project| {
+        project.kind == EntryKind::Directory
+            && source
+                .entries(&project.path)
                 .iter()
                 .any(|entry| entry.name.ends_with(".jsonl"))
-        })
+    })
 }
 
 impl UserError for ImportError {

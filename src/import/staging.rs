@@ -1,7 +1,8 @@
-//! A stored copy written out as its machine had it, in a private place, where the comparison and the collector find it like any session.
+//! Writes a copy of a session to a private directory, as its machines had it. There the
+//! comparison and the collector find it like any session of this machine.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
@@ -9,8 +10,9 @@ use crate::domain::client_dir::client_dir_name;
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
 use crate::import::agents::AgentFile;
-use crate::import::inventory::Lines;
-use crate::import::origin::Origin;
+use crate::import::lines::LineReader;
+use crate::import::metadata::MAX_TEXT_BYTES;
+use crate::import::source_machine::SourceMachine;
 use crate::import::text::{compact, is_json, local_line, portable_line};
 use crate::localize::error::StoredDataError;
 use crate::localize::localizer::{Localizer, Reader};
@@ -26,71 +28,86 @@ use crate::sys::fs::{AtomicFile, FileStamp, PathError, create_private_dir_all};
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::LookupScope;
 
-/// One copy, and how far it is to be written out.
-pub(crate) struct Copy<'a> {
+/// A transcript of the source, up to a certain line.
+pub(crate) struct SourceTranscript<'a> {
     pub(crate) session: &'a SessionId,
     pub(crate) path: &'a Path,
-    /// Who wrote how many lines, in order.
-    pub(crate) writers: &'a [(&'a Origin, u64)],
-    /// Every machine of the source: any of them may have brought the session here.
-    pub(crate) origins: &'a [Origin],
-    /// The client's directory if no record names a working directory.
-    pub(crate) otherwise: &'a str,
+    /// The machines that wrote its lines, in order.
+    pub(crate) stretches: &'a [StagedLines<'a>],
+    /// All machines of the source: the session may have come to this machine from any of them.
+    pub(crate) machines: &'a [SourceMachine],
+    /// The directory in the client if no record names a working directory.
+    pub(crate) fallback_directory: &'a str,
 }
 
-/// Writes `copy` below `place`, which is emptied first, or says why it is refused. What `snapshot` has of the session in another spelling
-/// is written in that.
+/// Lines by one machine.
+#[derive(Clone, Copy)]
+pub(crate) struct StagedLines<'a> {
+    pub(crate) machine: &'a SourceMachine,
+    pub(crate) lines: u64,
+}
+
+/// The result of staging a transcript.
+pub(crate) enum Staged {
+    Session(LocalSession),
+    /// The transcript is refused for this reason.
+    Refused(&'static str),
+}
+
+/// Writes a transcript below `place`, which is emptied first. Lines that `snapshot` has in
+/// another spelling are written in that one.
 pub(crate) fn stage(
-    copy: &Copy<'_>,
+    source: &SourceTranscript<'_>,
     place: &Path,
     localizer: &Localizer,
     snapshot: &Snapshot<'_>,
-) -> Result<Result<LocalSession, String>, SyncError> {
-    let _ = std::fs::remove_dir_all(place);
+) -> Result<Staged, SyncError> {
+    let _ = fs::remove_dir_all(place);
     create_private_dir_all(place)?;
     let raw = place.join("transcript");
-    let mut staged = Staged {
+    let mut output = StagedTranscript {
         file: AtomicFile::create(&raw)?,
         facts: Facts::default(),
     };
     let mut lines = LocalLines {
-        lines: Lines::open(copy.path)?,
-        writers: copy.writers,
-        left: 0,
-        waiting: None,
+        lines: LineReader::open(source.path)?,
+        stretches: source.stretches.iter(),
+        current: None,
+        peeked: None,
     };
-    adopt(copy, localizer, snapshot, &mut lines, &mut staged)?;
+    write_stored_lines(source, localizer, snapshot, &mut lines, &mut output)?;
     while let Some(line) = lines.next()? {
-        staged.put(&line.local)?;
+        output.write_line(&line.local)?;
     }
-    let Staged { file, facts } = staged;
-    if facts.cwds.iter().any(|cwd| leads_astray(cwd)) {
-        return Ok(Err(
-            "its working directory is not one that the client has".to_owned()
-        ));
+
+    let StagedTranscript { file, facts } = output;
+    if facts.cwds.iter().any(|cwd| is_unsafe(cwd)) {
+        return Ok(Staged::Refused("invalid working directory"));
     }
     file.commit_without_sync()?;
-    let directory = facts
-        .cwds
-        .first()
-        .map_or_else(|| copy.otherwise.to_owned(), |cwd| client_dir_name(cwd));
+    let cwd = facts.cwds.first();
+    let directory = cwd.map_or_else(
+        || source.fallback_directory.to_owned(),
+        |cwd| client_dir_name(cwd),
+    );
     let directory = projects_dir(place).join(directory);
     create_private_dir_all(&directory)?;
-    let path = transcript_path(&directory, copy.session);
-    std::fs::rename(&raw, &path).map_err(|e| PathError::new("write", &path, e))?;
-    let found = discover(place)?.sessions.remove(copy.session);
-    found
-        .map(Ok)
-        .ok_or_else(|| LookupScope::Here.no_session(&copy.session).into())
+    let path = transcript_path(&directory, source.session);
+    fs::rename(&raw, &path).map_err(|e| PathError::new("write", &path, e))?;
+    let session = discover(place)?.sessions.remove(source.session);
+    session
+        .map(Staged::Session)
+        .ok_or_else(|| LookupScope::Here.no_session(source.session).into())
 }
 
-/// Copies files of sub-agents below `place`, which is emptied first, to where the client has them: a session without its transcript.
+/// Copies files of sub-agents below `place`, which is emptied first, as a session without a
+/// transcript.
 pub(crate) fn stage_agents<'f>(
     session: &SessionId,
     files: impl Iterator<Item = &'f AgentFile>,
     place: &Path,
 ) -> Result<LocalSession, SyncError> {
-    let _ = std::fs::remove_dir_all(place);
+    let _ = fs::remove_dir_all(place);
     let directory = projects_dir(place).join("-");
     let mut staged = LocalSession {
         id: session.clone(),
@@ -101,36 +118,40 @@ pub(crate) fn stage_agents<'f>(
         let name = SessionFile::from(file.name.clone());
         let path = file_path(&directory, session, &name);
         create_private_dir_all(path.parent().unwrap_or(place))?;
-        let mut copy = AtomicFile::create(&path)?;
-        let fail = |source| PathError::new("read", &file.path, source);
-        let mut from = File::open(&file.path).map_err(fail)?.take(file.bytes);
-        let mut piece = vec![0; 1 << 20];
-        loop {
-            match from.read(&mut piece).map_err(fail)? {
-                0 => break,
-                read => copy.append(&piece[..read])?,
-            }
-        }
-        copy.commit_without_sync()?;
+        copy_file(file, &path)?;
         staged.files.insert(name, FileStamp::read(&path)?);
     }
     Ok(staged)
 }
 
-/// The store refuses such a place, too.
-fn leads_astray(cwd: &str) -> bool {
-    const LONGEST: usize = 4096;
-    cwd.len() > LONGEST || cwd.split(['/', '\\']).any(|part| part == "..")
+fn copy_file(file: &AgentFile, to: &Path) -> Result<(), PathError> {
+    let fail = |source| PathError::new("read", &file.path, source);
+    let mut from = File::open(&file.path).map_err(fail)?.take(file.bytes);
+    let mut copy = AtomicFile::create(to)?;
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match from.read(&mut piece).map_err(fail)? {
+            0 => break,
+            read => copy.append(&piece[..read])?,
+        }
+    }
+    copy.commit_without_sync()?;
+    Ok(())
 }
 
-/// The transcript being written out.
-struct Staged {
+/// Returns true for a working directory that the store would refuse.
+fn is_unsafe(cwd: &str) -> bool {
+    cwd.len() > MAX_TEXT_BYTES || cwd.split(['/', '\\']).any(|part| part == "..")
+}
+
+/// The transcript that is written.
+struct StagedTranscript {
     file: AtomicFile,
     facts: Facts,
 }
 
-impl Staged {
-    fn put(&mut self, line: &[u8]) -> Result<(), StoredDataError> {
+impl StagedTranscript {
+    fn write_line(&mut self, line: &[u8]) -> Result<(), StoredDataError> {
         if self.facts.cwds.is_empty() {
             self.facts.absorb(line);
         }
@@ -139,117 +160,115 @@ impl Staged {
     }
 }
 
-/// The lines of a copy as their machines had them.
+/// Reads the lines of a transcript of the source.
 struct LocalLines<'a> {
-    lines: Lines,
-    writers: &'a [(&'a Origin, u64)],
-    /// Lines of the first writer that are left, once it has begun.
-    left: u64,
-    waiting: Option<Line>,
+    lines: LineReader,
+    stretches: std::slice::Iter<'a, StagedLines<'a>>,
+    /// The rest of the current stretch.
+    current: Option<StagedLines<'a>>,
+    peeked: Option<SourceLine>,
 }
 
-/// A line of a copy.
-struct Line {
-    /// As it lies there, without white space between its tokens.
+struct SourceLine {
+    /// The line in the source, without white space between tokens.
     portable: Vec<u8>,
-    /// As its machine had it.
+    /// The line on the machine that wrote it.
     local: Vec<u8>,
 }
 
-impl Line {
-    /// Whether `text`, a line of this store, is the same record: as its machine had it, or such that the other program would have made of it,
-    /// on one of its machines, what lies there. It does not tell `{{HOME}}` that somebody typed from a directory.
-    fn is(&self, text: &[u8], origins: &[Origin]) -> bool {
-        compact(text) == self.local
-            || origins
-                .iter()
-                .any(|origin| portable_line(text, &origin.directories) == self.portable)
+impl SourceLine {
+    /// Returns true if `text`, a line of this store, is the same record: on the machine that
+    /// wrote it, or in the form that the other program would have made of it on one of its
+    /// machines. A `{{HOME}}` that the user typed counts as a directory.
+    fn is_same(&self, text: &[u8], machines: &[SourceMachine]) -> bool {
+        let mut paths = machines.iter().map(|machine| &machine.json_paths);
+        compact(text) == self.local || paths.any(|p| portable_line(text, p) == self.portable)
     }
 }
 
 impl LocalLines<'_> {
-    /// The next line, which stays the next one.
-    fn peek(&mut self) -> Result<Option<&Line>, StoredDataError> {
-        if self.waiting.is_none() {
-            self.waiting = self.next()?;
+    /// Returns the next line without consuming it.
+    fn peek(&mut self) -> Result<Option<&SourceLine>, StoredDataError> {
+        if self.peeked.is_none() {
+            self.peeked = self.next()?;
         }
-        Ok(self.waiting.as_ref())
+        Ok(self.peeked.as_ref())
     }
 
-    fn next(&mut self) -> Result<Option<Line>, StoredDataError> {
-        if let Some(line) = self.waiting.take() {
+    fn next(&mut self) -> Result<Option<SourceLine>, StoredDataError> {
+        if let Some(line) = self.peeked.take() {
             return Ok(Some(line));
         }
-        while self.left == 0 {
-            let Some((_, lines)) = self.writers.first() else {
+        while self.current.is_none_or(|stretch| stretch.lines == 0) {
+            let Some(next) = self.stretches.next() else {
                 return Ok(None);
             };
-            self.left = *lines;
-            if self.left == 0 {
-                self.writers = &self.writers[1..];
-            }
+            self.current = Some(*next);
         }
-        let Some((origin, _)) = self.writers.first() else {
+        let Some(stretch) = &mut self.current else {
             return Ok(None);
         };
+        stretch.lines -= 1;
         let line = self.lines.next()?;
-        let line = line.map(|raw| Line {
-            local: local_line(&raw, &origin.directories),
+        Ok(line.map(|raw| SourceLine {
+            local: local_line(&raw, &stretch.machine.json_paths),
             portable: compact(&raw),
-        });
-        self.left -= 1;
-        if self.left == 0 {
-            self.writers = &self.writers[1..];
-        }
-        Ok(line)
+        }))
     }
 }
 
-/// Writes the lines that the store has, as it has them: the other program writes each record anew, with other white space, and leaves out
-/// what is no record, so that its copy of a session that is here differs from it in every byte and says the same.
-fn adopt(
-    copy: &Copy<'_>,
+/// Writes the lines that the store has, in its spelling.
+///
+/// The other program writes each record with other white space, and drops what is not a record.
+/// So its copy of a session that is here differs from it in every byte, though it has the same
+/// records.
+fn write_stored_lines(
+    source: &SourceTranscript<'_>,
     localizer: &Localizer,
     snapshot: &Snapshot<'_>,
     lines: &mut LocalLines<'_>,
-    staged: &mut Staged,
+    output: &mut StagedTranscript,
 ) -> Result<(), StoredDataError> {
-    // What cannot be read decides nothing here; the comparison names it.
-    let Ok(Some(manifest)) = snapshot.manifest(copy.session) else {
+    // An unreadable manifest is reported by the comparison.
+    let Ok(Some(manifest)) = snapshot.manifest(source.session) else {
         return Ok(());
     };
     let stored = StoredText::transcript(snapshot, &manifest);
-    let reader = localizer.reader(&manifest, copy.session, stored.kind());
+    let reader = localizer.reader(&manifest, source.session, stored.kind());
     stored.walk(0, &mut |piece| {
         for line in piece.text.split_inclusive(|b| *b == b'\n') {
             let Some(next) = lines.peek()? else {
                 return Ok(false);
             };
-            let Some(text) = as_stored((&reader, piece.run, line), next, copy.origins)? else {
+            let Some(text) = find_reading(&reader, piece.run, line, next, source.machines)? else {
                 return Ok(false);
             };
-            // What is no record was left out there, unless somebody else has put it in.
+            // The source dropped what is not a record, unless another program added the same
+            // text.
             if is_json(&text) || text == next.local {
                 lines.next()?;
             }
             if !piece.run.torn {
-                staged.put(&text)?;
+                output.write_line(&text)?;
             }
         }
         Ok(true)
     })
 }
 
-/// The stored line, if it says the same as `next` under some reading, or is no record. Without its line end.
-fn as_stored(
-    (reader, run, line): (&Reader<'_>, &Run, &[u8]),
-    next: &Line,
-    origins: &[Origin],
+/// Returns the stored line, without its line end, in the reading that equals `next`; or in any
+/// reading that is not a record.
+fn find_reading(
+    reader: &Reader<'_>,
+    run: &Run,
+    line: &[u8],
+    next: &SourceLine,
+    machines: &[SourceMachine],
 ) -> Result<Option<Vec<u8>>, StoredDataError> {
     for reading in reader.readings(run) {
         let text = reader.read(run, reading, line)?;
         let text = text.strip_suffix(b"\n").unwrap_or(&text);
-        if run.torn || !is_json(text) || next.is(text, origins) {
+        if run.torn || !is_json(text) || next.is_same(text, machines) {
             return Ok(Some(text.to_vec()));
         }
     }

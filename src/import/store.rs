@@ -1,14 +1,12 @@
-//! Storing one session of an import, and committing what was stored.
+//! Stores imported sessions by the rules of a push: a session is new, unchanged, a continuation
+//! or a fork.
 
-use crate::domain::error::UserError;
-use crate::domain::error::error_chain;
+use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::flows::plan::{Differences, FileStep, compare_with, described};
 use crate::flows::store_session::SessionWriter;
-use crate::import::origin::Origin;
-use crate::import::source::Opened;
-use crate::import::types::ImportReport;
 use crate::localize::local_copy::LocalCopy;
+use crate::report::import::{ImportReport, Layout};
 use crate::report::transfer::{Outcome, RemoteState, Report, SessionReport};
 use crate::session::LocalSession;
 use crate::store::Transaction;
@@ -17,10 +15,10 @@ use crate::sys::signal;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 
-pub(crate) fn empty(opened: &Opened) -> ImportReport {
+pub(crate) fn empty_report(source: &str, layout: Layout) -> ImportReport {
     ImportReport {
-        source: opened.name.clone(),
-        layout: opened.layout,
+        source: source.to_owned(),
+        layout,
         found: 0,
         report: Report {
             remote: RemoteState::NotContacted,
@@ -34,30 +32,27 @@ pub(crate) fn empty(opened: &Opened) -> ImportReport {
     }
 }
 
-/// What `store` says; a session that fails is taken back whole and named.
-pub(crate) fn guarded(
+/// Stores one session with `store`. If that fails for a reason that concerns only this session,
+/// rolls it back and reports it as skipped.
+pub(crate) fn store_or_skip(
     workspace: &Workspace<'_>,
     tx: &mut Transaction<'_>,
     session: &SessionId,
     store: impl FnOnce(&mut Transaction<'_>) -> Result<Option<SessionReport>, SyncError>,
 ) -> Result<Option<SessionReport>, SyncError> {
     signal::check().inspect_err(|_| workspace.ctx.progress.end())?;
-    match store(tx) {
+    let reason = match store(tx) {
         Err(SyncError::ChangedAlready(_)) => {
-            tx.discard_incomplete_sessions()?;
-            let reason =
-                "another copy changed what it belongs to: run the command again".to_owned();
-            Ok(Some(skipped_session(workspace, session, reason)))
+            "another copy of the session was imported: import again".to_owned()
         }
-        Err(e) if e.is_about_one_session() => {
-            tx.discard_incomplete_sessions()?;
-            Ok(Some(skipped_session(workspace, session, error_chain(&e))))
-        }
-        result => result,
-    }
+        Err(e) if e.is_about_one_session() => error_chain(&e),
+        result => return result,
+    };
+    tx.discard_incomplete_sessions()?;
+    Ok(Some(skipped_session(workspace, session, reason)))
 }
 
-/// Adds to `tx` what `session` has more than the store; `None` if that is nothing.
+/// Adds to `tx` what `session` has and the store has not; `None`: nothing.
 pub(crate) fn store_session(
     workspace: &Workspace<'_>,
     tx: &mut Transaction<'_>,
@@ -65,35 +60,34 @@ pub(crate) fn store_session(
 ) -> Result<Option<SessionReport>, SyncError> {
     let snapshot = workspace.store.head_snapshot()?;
     let local = LocalCopy::closed(session);
-    let manifest = snapshot.manifest(&session.id)?;
-    let storing = SessionWriter {
+    let writer = SessionWriter {
         workspace,
         snapshot: &snapshot,
         local: &local,
     };
-    let found = match &manifest {
-        Some(manifest) => compare_with(workspace, &snapshot, manifest, &local, None)?,
-        None => Differences {
-            up: session
-                .files
-                .keys()
-                .map(|name| (name.clone(), FileStep::Whole))
-                .collect(),
-            ..Differences::default()
-        },
+    let (differences, is_stored) = match snapshot.manifest(&session.id)? {
+        Some(manifest) => {
+            let differences = compare_with(workspace, &snapshot, &manifest, &local, None)?;
+            let is_stored = writer.is_stored(&manifest, &differences)?;
+            (differences, is_stored)
+        }
+        None => {
+            let names = session.files.keys();
+            let differences = Differences {
+                up: names.map(|name| (name.clone(), FileStep::Whole)).collect(),
+                ..Differences::default()
+            };
+            let is_stored = differences.up.is_empty();
+            (differences, is_stored)
+        }
     };
-    if manifest
-        .as_ref()
-        .map_or(Ok(found.up.is_empty()), |stored| {
-            storing.is_stored(stored, &found)
-        })?
-    {
+    if is_stored {
         return Ok(None);
     }
-    storing.store(tx, &found).map(Some)
+    writer.store(tx, &differences).map(Some)
 }
 
-/// Commits what the transaction holds of what `machines` wrote, if anything.
+/// Commits the transaction if it has anything, with the `machines` that wrote it.
 pub(crate) fn commit(
     workspace: &Workspace<'_>,
     mut tx: Transaction<'_>,
@@ -107,49 +101,32 @@ pub(crate) fn commit(
     if !tx.has_machine(&workspace.machine)? {
         tx.write_machine(&workspace.machine)?;
     }
-    for there in machines
-        .iter()
-        .filter(|there| there.id != workspace.machine.id)
-    {
-        // What of it cannot be read is written anew.
-        let earlier = workspace
-            .store
-            .head_snapshot()?
-            .machine(&there.id)
-            .unwrap_or_default();
-        let renewed = Machine::renewed(
-            earlier,
-            there.id.clone(),
-            &there.name,
-            there.placeholders.clone(),
-        );
+    let snapshot = workspace.store.head_snapshot()?;
+    for machine in machines.iter().filter(|m| m.id != workspace.machine.id) {
+        // An unreadable record is replaced.
+        let earlier = snapshot.machine(&machine.id).unwrap_or_default();
+        let (id, placeholders) = (machine.id.clone(), machine.placeholders.clone());
         tx.write_machine(&Machine {
-            last_push: there.last_push.clone(),
-            ..renewed
+            last_push: machine.last_push.clone(),
+            ..Machine::renewed(earlier, id, &machine.name, placeholders)
         })?;
     }
     tx.commit(&workspace.author(), message, base.cloned().as_slice())?;
     Ok(())
 }
 
-pub(crate) fn message(origin: Option<&Origin>, reports: &[SessionReport]) -> String {
-    let stored = |o: &Outcome| {
+/// Returns the message of a commit with these sessions, of another machine if it has a name.
+pub(crate) fn commit_message(machine: Option<&str>, reports: &[SessionReport]) -> String {
+    let is_stored = |report: &&SessionReport| {
         matches!(
-            o,
+            report.outcome,
             Outcome::Added { .. } | Outcome::Extended { .. } | Outcome::Forked { .. }
         )
     };
-    let sessions = reports
-        .iter()
-        .filter(|report| stored(&report.outcome))
-        .count() as u64;
-    let whose = origin
-        .map(|origin| format!(" of {}", origin.machine.name))
-        .unwrap_or_default();
-    format!(
-        "import{whose}: {sessions} session{}",
-        if sessions == 1 { "" } else { "s" }
-    )
+    let sessions = reports.iter().filter(is_stored).count();
+    let of_machine = machine.map_or_else(String::new, |name| format!(" of {name}"));
+    let plural = if sessions == 1 { "" } else { "s" };
+    format!("import{of_machine}: {sessions} session{plural}")
 }
 
 pub(crate) fn skipped_session(
@@ -157,10 +134,6 @@ pub(crate) fn skipped_session(
     session: &SessionId,
     reason: String,
 ) -> SessionReport {
-    described(
-        &workspace.localizer,
-        session,
-        None,
-        Outcome::Skipped { reason },
-    )
+    let outcome = Outcome::Skipped { reason };
+    described(&workspace.localizer, session, None, outcome)
 }

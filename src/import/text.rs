@@ -1,221 +1,226 @@
-//! One line of a transcript, from the form in which claude-session-sync stores it to that in which the client wrote it. Pure.
+//! Converts one line of a transcript between the form in which claude-session-sync stores it
+//! and the form in which the client wrote it. Pure.
 //!
-//! That program reads each line as JSON, replaces in every string that is a value (not in names) a directory by `{{NAME}}`, and writes the
-//! record anew with a blank after each `,` and `:`. Both are undone on the bytes: the white space between tokens is left out, which is
-//! how the client writes, and `{{NAME}}` becomes the directory again. A line that is no JSON stays as it is.
+//! That program reads each line as JSON, replaces directories by `{{NAME}}` in every string
+//! that is a value (not in names), and writes the record again with a space after each `,` and
+//! `:`. The import reverses both on bytes: it removes the white space between tokens, as the
+//! client writes, and replaces `{{NAME}}` by the directory. A line that is not JSON stays
+//! unchanged.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use memchr::memmem;
 
-/// No placeholder's name is longer.
-const LONGEST_NAME: usize = 64;
+/// Longest name of a placeholder, in bytes.
+const MAX_NAME_BYTES: usize = 64;
 
-/// Which separators a machine's paths have.
+/// The separators in a machine's paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Family {
+pub(crate) enum PathStyle {
     Unix,
     Windows,
 }
 
 /// A part of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Piece<'a> {
-    /// Whatever is outside of strings.
-    Between(&'a [u8]),
-    /// A string that names a member, quotes included.
+enum Token<'a> {
+    /// Anything outside of strings.
+    Other(&'a [u8]),
+    /// The name of a member, with its quotes.
     Name(&'a [u8]),
-    /// Any other string, quotes included.
+    /// Any other string, with its quotes.
     Value(&'a [u8]),
 }
 
-/// The directories of one machine, as they stand inside a JSON string.
+/// Directories of one machine by placeholder, as they are written in a JSON string.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Directories(BTreeMap<Vec<u8>, Directory>);
+pub(crate) struct PlaceholderPaths(BTreeMap<Vec<u8>, JsonPath>);
 
 #[derive(Debug, Clone)]
-struct Directory {
+struct JsonPath {
     native: Vec<u8>,
-    /// With `/` for separators, where the native form has others.
+    /// The path with `/` for `\`, if it has any.
     slashed: Option<Vec<u8>>,
 }
 
-impl Directories {
-    /// From placeholder names (without braces) and paths.
+impl PlaceholderPaths {
+    /// Takes names of placeholders, without braces, with their paths.
     pub(crate) fn new<'a>(paths: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let directory = |path: &str| Directory {
-            native: in_json(path),
-            slashed: path
-                .contains('\\')
-                .then(|| in_json(&path.replace('\\', "/"))),
-        };
-        Self(
-            paths
-                .into_iter()
-                .map(|(name, path)| (name.as_bytes().to_vec(), directory(path)))
-                .collect(),
-        )
-    }
-
-    fn has(&self, name: &[u8]) -> bool {
-        self.0.contains_key(name)
+        let mut by_name = BTreeMap::new();
+        for (name, path) in paths {
+            let slashed = path.replace('\\', "/");
+            let path = JsonPath {
+                native: to_json(path),
+                slashed: (slashed != path).then(|| to_json(&slashed)),
+            };
+            by_name.insert(name.as_bytes().to_vec(), path);
+        }
+        Self(by_name)
     }
 }
 
-/// What a line says of where it was written.
+/// Hints in a line about the machine that wrote it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Hints {
-    /// The names in it that are among those asked for.
+pub(crate) struct LineHints {
+    /// The known placeholders in it.
     pub(crate) names: Vec<String>,
-    /// The kind of separators that follow its placeholders; those of its working directory decide.
-    pub(crate) family: Option<Family>,
+    /// The separators after its placeholders; those of the working directory come first.
+    pub(crate) style: Option<PathStyle>,
 }
 
-/// `line`, without its line end, as the machine with these directories had it.
-pub(crate) fn local_line(line: &[u8], directories: &Directories) -> Vec<u8> {
+/// Converts a line of the source, without its line end, to what the machine with these paths
+/// wrote.
+pub(crate) fn local_line(line: &[u8], paths: &PlaceholderPaths) -> Vec<u8> {
+    convert(line, |value, local| expand(value, paths, local))
+}
+
+/// Converts a line of that machine to what that program stores, without the white space between
+/// tokens. Longer paths are replaced first.
+pub(crate) fn portable_line(line: &[u8], paths: &PlaceholderPaths) -> Vec<u8> {
+    let mut replacements: Vec<(&[u8], Vec<u8>)> = Vec::new();
+    for (name, path) in &paths.0 {
+        for path in std::iter::once(&path.native).chain(&path.slashed) {
+            replacements.push((path, [b"{{", name.as_slice(), b"}}"].concat()));
+        }
+    }
+    replacements.sort_by_key(|(path, _)| Reverse(path.len()));
+    convert(line, |value, portable| {
+        let mut value = value.to_vec();
+        for (path, name) in &replacements {
+            value = replace_all(value, path, name);
+        }
+        portable.extend(value);
+    })
+}
+
+/// Removes the white space between tokens, so that two spellings of one record become equal.
+pub(crate) fn compact(line: &[u8]) -> Vec<u8> {
+    local_line(line, &PlaceholderPaths::default())
+}
+
+/// Removes the white space between the tokens of a line that is JSON, and writes each value
+/// with `write`.
+fn convert(line: &[u8], write: impl Fn(&[u8], &mut Vec<u8>)) -> Vec<u8> {
     if !is_json(line) {
         return line.to_vec();
     }
-    let mut local = Vec::with_capacity(line.len() + line.len() / 8);
-    for piece in pieces(line) {
-        match piece {
-            Piece::Between(text) => local.extend(text.iter().filter(|b| !is_blank(**b))),
-            Piece::Name(text) => local.extend_from_slice(text),
-            Piece::Value(text) => expand(text, directories, &mut local),
+    let mut converted = Vec::with_capacity(line.len() + line.len() / 8);
+    for token in tokens(line) {
+        match token {
+            Token::Other(text) => converted.extend(text.iter().filter(|b| !is_blank(**b))),
+            Token::Name(text) => converted.extend_from_slice(text),
+            Token::Value(text) => write(text, &mut converted),
         }
     }
-    local
+    converted
 }
 
-/// `line` as that program would store it, without the white space between its tokens: in every value, longer directories first.
-pub(crate) fn portable_line(line: &[u8], directories: &Directories) -> Vec<u8> {
-    if !is_json(line) {
-        return line.to_vec();
-    }
-    let mut spellings: Vec<(&[u8], &[u8])> = Vec::new();
-    for (name, directory) in &directories.0 {
-        let all = std::iter::once(&directory.native).chain(&directory.slashed);
-        spellings.extend(all.map(|path| (path.as_slice(), name.as_slice())));
-    }
-    spellings.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
-    let mut portable = Vec::with_capacity(line.len());
-    for piece in pieces(line) {
-        match piece {
-            Piece::Between(text) => portable.extend(text.iter().filter(|b| !is_blank(**b))),
-            Piece::Name(text) => portable.extend_from_slice(text),
-            Piece::Value(text) => {
-                let replace = |text, (path, name): &(&[u8], &[u8])| replaced(text, path, name);
-                portable.extend(spellings.iter().fold(text.to_vec(), replace));
-            }
-        }
-    }
-    portable
-}
-
-fn replaced(text: Vec<u8>, path: &[u8], name: &[u8]) -> Vec<u8> {
-    if path.is_empty() || memmem::find(&text, path).is_none() {
+fn replace_all(text: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
+    if from.is_empty() || memmem::find(&text, from).is_none() {
         return text;
     }
     let mut replaced = Vec::with_capacity(text.len());
-    let mut from = 0;
-    for at in memmem::find_iter(&text, path) {
-        replaced.extend_from_slice(&text[from..at]);
-        replaced.extend([b"{{", name, b"}}"].concat());
-        from = at + path.len();
+    let mut end = 0;
+    for start in memmem::find_iter(&text, from) {
+        replaced.extend_from_slice(&text[end..start]);
+        replaced.extend_from_slice(to);
+        end = start + from.len();
     }
-    replaced.extend_from_slice(&text[from..]);
+    replaced.extend_from_slice(&text[end..]);
     replaced
 }
 
-/// `line` without the white space between its tokens, by which two spellings of one record are known to be the same.
-pub(crate) fn compact(line: &[u8]) -> Vec<u8> {
-    local_line(line, &Directories::default())
-}
-
-/// Looks for placeholders of `known` in `line`.
-pub(crate) fn hints(line: &[u8], known: &Directories) -> Hints {
-    let mut found = Hints::default();
+/// Searches a line for the placeholders of `known`.
+pub(crate) fn find_hints(line: &[u8], known: &PlaceholderPaths) -> LineHints {
+    let mut hints = LineHints::default();
     if memmem::find(line, b"{{").is_none() || !is_json(line) {
-        return found;
+        return hints;
     }
     let (mut of_cwd, mut of_any) = (None, None);
-    let mut name: &[u8] = b"";
-    for piece in pieces(line) {
-        match piece {
-            Piece::Between(_) => {}
-            Piece::Name(text) => name = text,
-            Piece::Value(text) => each_placeholder(text, &mut |placeholder, after| {
-                if !known.has(placeholder) {
-                    return;
+    let mut member: &[u8] = b"";
+    for token in tokens(line) {
+        match token {
+            Token::Other(_) => {}
+            Token::Name(text) => member = text,
+            Token::Value(text) => {
+                for found in placeholders(text).filter(|found| known.0.contains_key(found.name)) {
+                    let name = String::from_utf8_lossy(found.name).into_owned();
+                    hints.names.push(name);
+                    let style = style_of(found.after);
+                    if member == b"\"cwd\"" {
+                        of_cwd = of_cwd.or(style);
+                    }
+                    of_any = of_any.max(style);
                 }
-                found
-                    .names
-                    .push(String::from_utf8_lossy(placeholder).into_owned());
-                let family = family_of(after);
-                if name == b"\"cwd\"" {
-                    of_cwd = of_cwd.or(family);
-                }
-                of_any = of_any.max(family);
-            }),
+            }
         }
     }
-    found.family = of_cwd.or(of_any);
-    found
+    hints.style = of_cwd.or(of_any);
+    hints
 }
 
-fn family_of(after: &[u8]) -> Option<Family> {
+/// Returns the style of a path that continues with `after`.
+fn style_of(after: &[u8]) -> Option<PathStyle> {
     match after {
-        // In a JSON string, one backslash is two.
-        [b'\\', b'\\', ..] => Some(Family::Windows),
-        [b'/', ..] => Some(Family::Unix),
+        // JSON writes one backslash as two.
+        [b'\\', b'\\', ..] => Some(PathStyle::Windows),
+        [b'/', ..] => Some(PathStyle::Unix),
         _ => None,
     }
 }
 
-/// A value with the directories in place of their placeholders.
-fn expand(text: &[u8], directories: &Directories, local: &mut Vec<u8>) {
-    let mut from = 0;
-    each_placeholder(text, &mut |name, after| {
-        let Some(directory) = directories.0.get(name) else {
-            return;
+/// Writes a value with directories for placeholders.
+fn expand(text: &[u8], paths: &PlaceholderPaths, local: &mut Vec<u8>) {
+    let mut written = 0;
+    for found in placeholders(text) {
+        let Some(path) = paths.0.get(found.name) else {
+            continue;
         };
-        let end = text.len() - after.len();
-        let start = end - name.len() - 4;
-        local.extend_from_slice(&text[from..start]);
-        // That program has one placeholder for `C:\x` and `C:/x`; what follows tells which it was.
-        let slashed = directory
-            .slashed
-            .as_ref()
-            .filter(|_| family_of(after) == Some(Family::Unix));
-        local.extend_from_slice(slashed.unwrap_or(&directory.native));
-        from = end;
-    });
-    local.extend_from_slice(&text[from..]);
-}
-
-/// Calls `each` with the name of every `{{NAME}}` in `text`, and what follows it.
-fn each_placeholder<'a>(text: &'a [u8], each: &mut dyn FnMut(&'a [u8], &'a [u8])) {
-    let mut at = 0;
-    while let Some(found) = memmem::find(&text[at..], b"{{") {
-        let start = at + found + 2;
-        let window = &text[start..text.len().min(start + LONGEST_NAME + 2)];
-        match memmem::find(window, b"}}") {
-            // Of `{{{{X}}`, the inner ones.
-            Some(end) if memmem::find(&window[..end], b"{").is_none() => {
-                each(&text[start..start + end], &text[start + end + 2..]);
-                at = start + end + 2;
-            }
-            _ => at = start - 1,
-        }
+        let end = text.len() - found.after.len();
+        let start = end - found.name.len() - 4;
+        local.extend_from_slice(&text[written..start]);
+        // One placeholder stands for `C:\x` and `C:/x`; the text after it tells them apart.
+        let slashed = path.slashed.as_ref();
+        let slashed = slashed.filter(|_| style_of(found.after) == Some(PathStyle::Unix));
+        local.extend_from_slice(slashed.unwrap_or(&path.native));
+        written = end;
     }
+    local.extend_from_slice(&text[written..]);
 }
 
-fn in_json(path: &str) -> Vec<u8> {
+/// A `{{NAME}}` in a text.
+struct FoundPlaceholder<'a> {
+    name: &'a [u8],
+    /// The text that follows.
+    after: &'a [u8],
+}
+
+fn placeholders(text: &[u8]) -> impl Iterator<Item = FoundPlaceholder<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        loop {
+            let start = memmem::find(rest, b"{{")? + 2;
+            let window = &rest[start..rest.len().min(start + MAX_NAME_BYTES + 2)];
+            match memmem::find(window, b"}}") {
+                // In `{{{{X}}`, the inner braces count.
+                Some(end) if !window[..end].contains(&b'{') => {
+                    let (name, after) = (&rest[start..start + end], &rest[start + end + 2..]);
+                    rest = after;
+                    return Some(FoundPlaceholder { name, after });
+                }
+                _ => rest = &rest[start - 1..],
+            }
+        }
+    })
+}
+
+/// Returns `path` as it is written in a JSON string.
+fn to_json(path: &str) -> Vec<u8> {
     let quoted = serde_json::to_string(path).expect("a text can be written as JSON");
     quoted.as_bytes()[1..quoted.len() - 1].to_vec()
 }
 
-/// Whether a line is a record, or at least JSON.
 pub(crate) fn is_json(line: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
 }
@@ -224,30 +229,30 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-/// The pieces of a line that is JSON.
-fn pieces(line: &[u8]) -> impl Iterator<Item = Piece<'_>> {
+/// Splits a line that is JSON.
+fn tokens(line: &[u8]) -> impl Iterator<Item = Token<'_>> {
     let mut rest = line;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
         if rest[0] != b'"' {
-            let (between, after) = rest.split_at(memchr::memchr(b'"', rest).unwrap_or(rest.len()));
+            let (other, after) = rest.split_at(memchr::memchr(b'"', rest).unwrap_or(rest.len()));
             rest = after;
-            return Some(Piece::Between(between));
+            return Some(Token::Other(other));
         }
         let (string, after) = rest.split_at(string_end(rest));
         rest = after;
         let is_name = after.iter().find(|b| !is_blank(**b)) == Some(&b':');
         Some(if is_name {
-            Piece::Name(string)
+            Token::Name(string)
         } else {
-            Piece::Value(string)
+            Token::Value(string)
         })
     })
 }
 
-/// Length of the string at the start of `text`, quotes included.
+/// Returns the length of the string at the start of `text`, with its quotes.
 fn string_end(text: &[u8]) -> usize {
     let mut at = 1;
     while let Some(found) = text
@@ -268,11 +273,11 @@ mod tests {
 
     use super::*;
 
-    fn al() -> Directories {
-        Directories::new([("HOME", "/home/al"), ("PROJECTS", "/home/al/projects")])
+    fn al() -> PlaceholderPaths {
+        PlaceholderPaths::new([("HOME", "/home/al"), ("PROJECTS", "/home/al/projects")])
     }
 
-    fn local(line: &str, directories: &Directories) -> String {
+    fn local(line: &str, directories: &PlaceholderPaths) -> String {
         String::from_utf8(local_line(line.as_bytes(), directories)).expect("text stays text")
     }
 
@@ -311,27 +316,27 @@ mod tests {
 
     #[test]
     fn import_placeholder_expands_to_either_windows_separator() {
-        let windows = Directories::new([("HOME", r"C:\Users\al")]);
+        let windows = PlaceholderPaths::new([("HOME", r"C:\Users\al")]);
         let stored = r#"{"cwd": "{{HOME}}\\app", "f": "{{HOME}}/app", "h": "{{HOME}}"}"#;
         let written = r#"{"cwd":"C:\\Users\\al\\app","f":"C:/Users/al/app","h":"C:\\Users\\al"}"#;
         assert_eq!(local(stored, &windows), written);
     }
 
     #[test]
-    fn import_line_family_follows_working_directory() {
-        let of = |line: &str| hints(line.as_bytes(), &al()).family;
+    fn import_path_style_follows_working_directory() {
+        let of = |line: &str| find_hints(line.as_bytes(), &al()).style;
         assert_eq!(
             of(r#"{"cwd": "{{HOME}}\\app", "f": "{{HOME}}/app"}"#),
-            Some(Family::Windows)
+            Some(PathStyle::Windows)
         );
         assert_eq!(
             of(r#"{"cwd": "{{HOME}}/app", "f": "{{HOME}}\\app"}"#),
-            Some(Family::Unix)
+            Some(PathStyle::Unix)
         );
         assert_eq!(of(r#"{"cwd": "{{HOME}}", "f": "{{HOME}}\nx"}"#), None);
-        assert_eq!(of(r#"{"cwd": "{{NOBODY}}\\app"}"#), None);
+        assert_eq!(of(r#"{"cwd": "{{UNKNOWN}}\\app"}"#), None);
         assert_eq!(
-            hints(br#"["{{HOME}}","{{PROJECTS}}"]"#, &al()).names,
+            find_hints(br#"["{{HOME}}","{{PROJECTS}}"]"#, &al()).names,
             ["HOME", "PROJECTS"]
         );
     }
@@ -385,8 +390,8 @@ mod tests {
         #[test]
         fn import_line_round_trips_through_other_program(value in any_value()) {
             let written = value.to_string();
-            prop_assert_eq!(local(&spaced(&value), &Directories::default()), written.clone(), "white space");
-            // What looks like a placeholder before is all that cannot come back.
+            prop_assert_eq!(local(&spaced(&value), &PlaceholderPaths::default()), written.clone(), "white space");
+            // A text that looks like a placeholder from the beginning cannot come back.
             prop_assume!(!written.contains("{{"));
             let stored = portable_line(spaced(&value).as_bytes(), &al());
             prop_assert_eq!(String::from_utf8(local_line(&stored, &al())).expect("text"), written);
@@ -405,7 +410,7 @@ mod tests {
             b"{\"a\":\"\xff{{HOME}}\"}",
         ] {
             local_line(line, &al());
-            hints(line, &al());
+            find_hints(line, &al());
         }
     }
 }

@@ -69,14 +69,14 @@ fn acquire_in(
             return view.map(Acquired::HeldBy).ok_or_else(|| contended(session));
         };
         if take(workspace, session, change)?
-            && let Some(claim) = workspace.locks.claim(session)
+            && let Some(claim) = workspace.leases.claim(session)
         {
             return Ok(Acquired::Yes(Box::new(claim.clone())));
         }
         book = FetchedLocks::fetch(workspace)?;
         // Where the answer of a push was lost, not the push.
         if let Some(claim) = workspace
-            .locks
+            .leases
             .claim(session)
             .filter(|claim| is_held_here(claim))
         {
@@ -106,7 +106,7 @@ fn change(
     take_over: TakeOver,
 ) -> Option<Change> {
     let (me, stamp) = (
-        me(workspace, workspace.locks.claim(session)),
+        me(workspace, workspace.leases.claim(session)),
         Stamp::new(workspace.ctx.clock.now()),
     );
     match view {
@@ -134,7 +134,7 @@ fn take(
 ) -> Result<bool, SyncError> {
     let record = change.new.expect("whoever acquires leaves a lock");
     let commit = write(&workspace.store, &workspace.machine, &record)?;
-    let holding = match workspace.locks.claim(session) {
+    let holding = match workspace.leases.claim(session) {
         // Until the answer comes, the former lock of this machine is not forgotten.
         Some(former) => {
             let mut holding = former.holding.clone();
@@ -143,9 +143,9 @@ fn take(
         }
         None => Holding::acquiring(commit.clone(), record),
     };
-    let former = workspace.locks.any_claim(session).cloned();
+    let former = workspace.leases.any_claim(session).cloned();
     workspace
-        .locks
+        .leases
         .begin(Claim::of_this_process(session.clone(), holding))?;
     let done = push(
         workspace,
@@ -153,7 +153,7 @@ fn take(
         update(session, change.expected.as_ref(), Some(commit)),
     )?;
     if !done {
-        workspace.locks.refused(former)?;
+        workspace.leases.refused(former)?;
     }
     Ok(done)
 }
@@ -163,7 +163,7 @@ pub(crate) fn resend(
     workspace: &mut Workspace<'_>,
     session: &SessionId,
 ) -> Result<bool, SyncError> {
-    let Some(mut claim) = workspace.locks.claim(session).cloned() else {
+    let Some(mut claim) = workspace.leases.claim(session).cloned() else {
         return Ok(false);
     };
     let new = match claim.holding.pending.clone() {
@@ -177,7 +177,7 @@ pub(crate) fn resend(
         Some(Pending::Acquire) | None => return Ok(false),
     };
     let again = update(session, Some(&claim.holding.commit), new);
-    workspace.locks.begin(claim)?;
+    workspace.leases.begin(claim)?;
     push(workspace, session, again)?;
     Ok(true)
 }

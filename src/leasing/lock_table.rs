@@ -102,8 +102,8 @@ impl FetchedLocks {
         for session in self.remote.keys() {
             survey.locks.extend(self.view(workspace, session)?);
         }
-        survey.lost = workspace.locks.lost_claims().cloned().collect();
-        survey.damaged = workspace.locks.damaged().to_vec();
+        survey.lost = workspace.leases.lost_claims().cloned().collect();
+        survey.damaged = workspace.leases.damaged().to_vec();
         survey.strangers = self.strangers;
         Ok(survey)
     }
@@ -124,7 +124,7 @@ impl FetchedLocks {
             .ok()
             .flatten();
         let title = manifest.and_then(|manifest| workspace.localizer.title(&manifest));
-        let claim = workspace.locks.claim(session);
+        let claim = workspace.leases.claim(session);
         let content = match read(workspace, session, commit)? {
             Ok(record) => self.lock(workspace, commit, record, claim),
             Err(reason) => Content::Unreadable { reason },
@@ -212,7 +212,7 @@ pub(crate) fn push(
     if done {
         fail_point("a lock has moved on the remote");
         workspace.store.set_lock(session, new.as_ref())?;
-        workspace.locks.done(&workspace.store)?;
+        workspace.leases.done(&workspace.store)?;
     }
     Ok(done)
 }

@@ -59,15 +59,15 @@ fn release_in(
             *book = FetchedLocks::fetch(workspace)?;
         }
         let Some(view) = book.view(workspace, session)? else {
-            workspace.locks.released(session)?;
+            workspace.leases.released(session)?;
             return Ok(Released::NotLocked(session.clone()));
         };
         if allowed_take_over(force, Some(asked_of), Some(&view)) < view.needed() {
             return Ok(Released::HeldBy(view));
         }
-        if let Some(mut claim) = workspace.locks.claim(session).cloned() {
+        if let Some(mut claim) = workspace.leases.claim(session).cloned() {
             claim.holding.releasing();
-            workspace.locks.begin(claim)?;
+            workspace.leases.begin(claim)?;
         }
         if push(
             workspace,
@@ -75,7 +75,7 @@ fn release_in(
             update(session, Some(&view.commit), None),
         )? {
             book.remote.remove(session);
-            workspace.locks.released(session)?;
+            workspace.leases.released(session)?;
             return Ok(Released::Done(view));
         }
         *book = FetchedLocks::fetch(workspace)?;

@@ -117,7 +117,7 @@ impl Localizer {
     }
 
     /// Takes note of what machines have for roots now.
-    pub(crate) fn learn(&mut self, since: CurrentPlaceholders) {
+    pub(crate) fn set_placeholders(&mut self, since: CurrentPlaceholders) {
         self.since = since;
     }
 

@@ -2,7 +2,7 @@
 //! so that a crash cannot lose one.
 //!
 //! Owns those files. Must be used only under the machine-wide process lock. A damaged
-//!//! file is reported and skipped: its lock expires.
+//! file is reported and skipped: its lock expires.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! Locks and leases: who works on a session, since when, until when.
 //!
 //! Owns the lock record, its expiry, its permitted changes, and the lease files of
-//!//! this machine. Must not fetch, push or prompt; `leasing` does that.
-//!//! `docs/dev/locking.md` describes the protocol.
+//! this machine. Must not fetch, push or prompt; `leasing` does that.
+//! `docs/dev/locking.md` describes the protocol.
 //!
 //! * [`record`]: `lock.json`, which is untrusted
 //! * [`state`]: standing and transitions, pure

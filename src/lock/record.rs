@@ -1,7 +1,7 @@
 //! The lock record: `lock.json`, the only file of a lock's commit.
 //!
 //! Owns its format and validation. Pure. An accepted record has plausible times and
-//!//! durations; its `host` stays untrusted text.
+//! durations; its `host` stays untrusted text.
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};

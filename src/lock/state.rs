@@ -2,8 +2,8 @@
 //! the time, and the observer.
 //!
 //! A change is a compare-and-swap of the branch; other folders execute it. [`Holding`]
-//!//! records a change without an answer, so that the next fetch of the branch settles
-//!//! it.
+//! records a change without an answer, so that the next fetch of the branch settles
+//! it.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -170,7 +170,7 @@ pub fn standing(seen: Option<&Seen>, now: DateTime<Utc>, me: &Me) -> Standing {
 ///
 /// # Errors
 /// The status, if another holder has it and `take_over` does not permit to
-/// # Errors/// take it.
+/// take it.
 pub fn acquire(
     session: &SessionId,
     seen: Option<&Seen>,

@@ -1,7 +1,7 @@
 //! Lists, renames and forgets the machines of a store.
 //!
 //! Each machine writes its own file; another one can only remove it. The sessions
-//!//! stay: they carry their placeholders.
+//! stay: they carry their placeholders.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Sets this machine up: an id, a name, a remote, and its file in the store.
 //!
 //! Can be repeated at any time: omitted values stay, and sessions of the former remote
-//!//! move to a new one.
+//! move to a new one.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,7 +76,7 @@ pub struct SetUpReport {
 ///
 /// # Errors
 /// The remote cannot be reached or has a newer format; then nothing is
-/// # Errors/// changed.
+/// changed.
 pub fn set_up(
     env: &Env,
     clock: &dyn Clock,
@@ -153,7 +153,7 @@ fn join(
         return Err(e);
     }
     if moved || how.new_id {
-        workspace.locks.forget_all()?;
+        workspace.leases.forget_all()?;
     }
     let there = workspace
         .store

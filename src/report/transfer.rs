@@ -176,7 +176,26 @@ pub struct ExtraReport {
     pub verbatim: u64,
 }
 
+impl BundleReport {
+    /// A report on one file.
+    pub(crate) fn single(project: Option<String>, file: ExtraReport) -> Self {
+        Self {
+            project,
+            listed: None,
+            files: vec![file],
+        }
+    }
+}
+
 impl ExtraReport {
+    pub(crate) fn new(name: impl Into<String>, outcome: ExtraOutcome) -> Self {
+        Self {
+            name: name.into(),
+            outcome,
+            verbatim: 0,
+        }
+    }
+
     /// What is said last of a file holds; that two versions met in it is still so when it has travelled on.
     fn follow(&mut self, former: &Self) {
         use ExtraOutcome::{BothKept, Brought, Merged, Sent};

@@ -1,7 +1,7 @@
 //! Clones a project for the user.
 //!
 //! Clones into a temporary directory and renames it, so that an interrupted clone
-//!//! leaves nothing behind. Must not choose the address or the directory.
+//! leaves nothing behind. Must not choose the address or the directory.
 
 use std::fs;
 use std::io;

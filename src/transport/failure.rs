@@ -1,9 +1,9 @@
 //! Classifies a failed git command by its messages.
 //!
 //! The messages decide only the error shown and whether to retry. Success is decided
-//!//! by exit status and porcelain output alone. `LC_MESSAGES=C` keeps git's messages
-//!//! stable; ssh, curl and servers are matched by phrases that have not changed for
-//!//! years. Pure.
+//! by exit status and porcelain output alone. `LC_MESSAGES=C` keeps git's messages
+//! stable; ssh, curl and servers are matched by phrases that have not changed for
+//! years. Pure.
 
 use crate::sys::failure::is_of_file_system;
 

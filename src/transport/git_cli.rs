@@ -2,7 +2,7 @@
 //! credential helpers and proxies work.
 //!
 //! Success is decided by exit status and porcelain output, never by messages.
-//!//! `docs/dev/transport.md` gives the reason of every flag and variable.
+//! `docs/dev/transport.md` gives the reason of every flag and variable.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,23 +1,23 @@
 //! Finds and creates GitHub repositories with the user's own `gh`.
 //!
 //! Owns the calls of `gh` and the parsing of its answers. Must not choose the
-//!//! repository, and must stay optional: without `gh`, a remote is an address. Commands
-//!//! and exit codes are those of gh 2.23 and later (`gh help exit-codes`, `gh help
-//!//! environment`); `docs/dev/transport.md` describes the API queries.
+//! repository, and must stay optional: without `gh`, a remote is an address. Commands
+//! and exit codes are those of gh 2.23 and later (`gh help exit-codes`, `gh help
+//! environment`); `docs/dev/transport.md` describes the API queries.
 
-use std::fmt;
-use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::url::{Kind, RemoteUrl, UrlError};
+use super::url::RemoteUrl;
 use crate::sys::process::{Output, ProcessError, Program};
 
 mod answer;
 mod failure;
+mod repository;
 
 pub use failure::GitHubError;
+pub use repository::{Account, InvalidRepositoryName, Repository, RepositoryName, Visibility};
 
 /// Default name of the repository.
 pub const DEFAULT_NAME: &str = "claude-sessions";
@@ -32,112 +32,6 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// (`docs/dev/format.md`).
 const FACTS: &str = "fragment facts on Repository { nameWithOwner url sshUrl visibility isEmpty isArchived viewerPermission \
                      store: object(expression: \"main:ccsync.json\") { __typename } }";
-
-/// Visibility of a repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Visibility {
-    /// Visible to its owner and collaborators.
-    Private,
-    /// Visible to an enterprise.
-    Internal,
-    /// Public.
-    Public,
-}
-
-impl fmt::Display for Visibility {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Private => "private",
-            Self::Internal => "internal",
-            Self::Public => "public",
-        })
-    }
-}
-
-/// A repository on GitHub.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Repository {
-    /// Its host.
-    pub host: String,
-    /// `OWNER/NAME`.
-    pub name: String,
-    /// Its visibility.
-    pub visibility: Visibility,
-    /// True if it has no commits.
-    pub is_empty: bool,
-    /// True if it is a store of ccsync.
-    pub is_store: bool,
-    /// True if this account may push to it.
-    pub can_push: bool,
-    https: RemoteUrl,
-    ssh: RemoteUrl,
-}
-
-/// An account and its repositories.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    /// Its name.
-    pub login: String,
-    /// Its repository with the requested name.
-    pub named: Option<Repository>,
-    /// Its stores, the last used first, among the hundred repositories pushed to last.
-    pub stores: Vec<Repository>,
-}
-
-/// A repository as the user writes it: `[HOST/][OWNER/]NAME`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RepositoryName {
-    /// `None`: the default host of `gh`.
-    pub host: Option<String>,
-    /// `None`: the account itself.
-    pub owner: Option<String>,
-    /// The last part.
-    pub name: String,
-}
-
-/// Error: invalid repository name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("write it as NAME, OWNER/NAME or HOST/OWNER/NAME, with letters, digits, `.`, `-` and `_`")]
-pub struct InvalidRepositoryName;
-
-impl std::str::FromStr for RepositoryName {
-    type Err = InvalidRepositoryName;
-
-    fn from_str(text: &str) -> Result<Self, InvalidRepositoryName> {
-        let plain = |part: &str| {
-            let usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-            !part.is_empty()
-                && part.len() <= 100
-                && part.chars().all(usual)
-                && !part.starts_with(['-', '.'])
-        };
-        let parts: Vec<&str> = text.split('/').collect();
-        if !parts.iter().all(|part| plain(part)) {
-            return Err(InvalidRepositoryName);
-        }
-        let (host, owner, name) = match parts.as_slice() {
-            [name] => (None, None, *name),
-            [owner, name] => (None, Some(*owner), *name),
-            [host, owner, name] => (Some(*host), Some(*owner), *name),
-            _ => return Err(InvalidRepositoryName),
-        };
-        Ok(Self {
-            host: host.map(str::to_owned),
-            owner: owner.map(str::to_owned),
-            name: name.to_owned(),
-        })
-    }
-}
-
-impl fmt::Display for RepositoryName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for part in [&self.host, &self.owner].into_iter().flatten() {
-            write!(f, "{part}/")?;
-        }
-        f.write_str(&self.name)
-    }
-}
 
 /// The user's `gh`.
 #[derive(Debug, Clone)]
@@ -294,16 +188,6 @@ impl Repository {
     /// Returns its https address.
     pub fn https(&self) -> &RemoteUrl {
         &self.https
-    }
-}
-
-/// Parses an address from the service; accepts network addresses only.
-fn address(text: &str) -> Result<RemoteUrl, UrlError> {
-    let url = RemoteUrl::parse(text, Path::new("/"))?;
-    if matches!(url.kind(), Kind::Local(_)) {
-        Err(UrlError::Host)
-    } else {
-        Ok(url)
     }
 }
 

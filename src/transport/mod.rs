@@ -2,9 +2,9 @@
 //! repository.
 //!
 //! Owns the remote's address, the calls and the parsing of answers. No other folder
-//!//! may use the network. Must not know the meaning of references, open the repository,
-//!//! print or prompt. `docs/dev/transport.md` gives the reason of every flag and
-//!//! variable.
+//! may use the network. Must not know the meaning of references, open the repository,
+//! print or prompt. `docs/dev/transport.md` gives the reason of every flag and
+//! variable.
 
 mod caller;
 pub mod clone;

@@ -4,6 +4,7 @@
 //! data of [`crate::report::transfer`]. Whatever comes from a transcript, a path or a remote goes through [`sanitize`] first.
 
 pub(crate) mod difference;
+pub(crate) mod extras;
 pub(crate) mod format;
 pub(crate) mod hits;
 pub(crate) mod json;

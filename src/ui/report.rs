@@ -8,9 +8,9 @@ use anstyle::Style;
 pub(crate) use self::fit::at_most;
 use self::fit::fitting;
 use crate::report::transfer::{
-    BundleReport, ExtraOutcome, MachineName, Outcome, RemoteState, Report, SessionReport,
-    SkippedFile,
+    MachineName, Outcome, RemoteState, Report, SessionReport, SkippedFile,
 };
+use crate::ui::extras;
 use crate::ui::format::{bytes, count, project, short_id};
 use crate::ui::output::Screen;
 use crate::ui::sanitize;
@@ -41,12 +41,12 @@ pub(crate) fn lines(command: &str, report: &Report, screen: Screen, quiet: bool)
     let extras: Vec<String> = report
         .extras
         .iter()
-        .flat_map(|bundle| extras(bundle, report.dry_run, quiet))
+        .flat_map(|bundle| extras::lines(bundle, report.dry_run, quiet))
         .collect();
     after.extend(fit::at_most(
         extras,
         screen.height / 3,
-        "files beside sessions",
+        "lines about extras",
     ));
     let not_taken = report.passed_over.iter().map(passed_over).collect();
     after.extend(fit::at_most(
@@ -88,98 +88,6 @@ fn passed_over(file: &SkippedFile) -> String {
         sanitize::one_line(&file.reason)
     );
     paint(ATTENTION, &line)
-}
-
-/// What happened to the files of one owner: a line for what was done, and one for each file that needs a look.
-pub(crate) fn extras(bundle: &BundleReport, dry_run: bool, quiet: bool) -> Vec<String> {
-    let whose = bundle
-        .project
-        .as_deref()
-        .map_or_else(|| "beside sessions".to_owned(), memory_of);
-    let named = |kind: fn(&ExtraOutcome) -> bool| -> Vec<String> {
-        let files = bundle.files.iter().filter(|file| kind(&file.outcome));
-        files
-            .map(|file| sanitize::one_line(&file.name).into_owned())
-            .collect()
-    };
-    let done = [
-        (named(|o| matches!(o, ExtraOutcome::Sent)), "sent"),
-        (named(|o| matches!(o, ExtraOutcome::Brought)), "brought"),
-        (named(|o| matches!(o, ExtraOutcome::Merged)), "merged"),
-        (named(|o| matches!(o, ExtraOutcome::Removed)), "removed"),
-        (
-            named(|o| matches!(o, ExtraOutcome::BothKept)),
-            "kept both ways",
-        ),
-        (named(|o| matches!(o, ExtraOutcome::PutBack)), "put back"),
-    ];
-    let told: Vec<String> = done
-        .iter()
-        .filter(|(names, _)| !names.is_empty())
-        .map(|(n, word)| told(n, word))
-        .collect();
-    let mut lines = Vec::new();
-    let would = if dry_run { "would be: " } else { "" };
-    let both_kept = !done[4].0.is_empty();
-    if !told.is_empty() && (!quiet || both_kept) {
-        let line = format!("{whose}: {would}{}", told.join(", "));
-        lines.push(if both_kept {
-            paint(ATTENTION, &line)
-        } else {
-            line
-        });
-    }
-    if let Some(reason) = bundle.listed.as_ref().filter(|_| !quiet) {
-        lines.push(format!(
-            "left in the store: {whose}: {}",
-            sanitize::one_line(reason)
-        ));
-    }
-    for file in &bundle.files {
-        let name = sanitize::one_line(&file.name);
-        if file.verbatim > 0 {
-            let lines_of = count(file.verbatim, "line");
-            lines.push(format!(
-                "{whose}: {name}: {lines_of} stored verbatim, because rewriting could not be undone exactly"
-            ));
-        }
-        lines.extend(match &file.outcome {
-            ExtraOutcome::Waits { from } => {
-                let from = sanitize::one_line(from);
-                Some(paint(
-                    ATTENTION,
-                    &format!("{name} of {from} waits for a yes, because it can run programs: ccsync apply"),
-                ))
-            }
-            ExtraOutcome::Left { reason } if !quiet => {
-                Some(format!("stays here: {name}: {}", sanitize::one_line(reason)))
-            }
-            ExtraOutcome::Skipped { reason } => {
-                Some(paint(ATTENTION, &format!("not taken: {whose}: {name}: {}", sanitize::one_line(reason))))
-            }
-            _ => None,
-        });
-    }
-    lines
-}
-
-/// `memory of app`: the last part of the project's address or path.
-fn memory_of(project: &str) -> String {
-    let last = project
-        .rsplit(['/', '\\'])
-        .find(|part| !part.is_empty())
-        .unwrap_or(project);
-    let shown = if last == "{{HOME}}" { "~" } else { last };
-    format!("memory of {}", sanitize::one_line(shown))
-}
-
-/// Few files are named, many are counted; those that need a look are always named.
-fn told(names: &[String], word: &str) -> String {
-    const FEW: usize = 3;
-    if names.len() <= FEW || word == "kept both ways" {
-        return format!("{} {word}", names.join(", "));
-    }
-    format!("{} {word}", count(names.len() as u64, "file"))
 }
 
 fn needs_attention(session: &SessionReport) -> bool {
@@ -687,22 +595,5 @@ mod tests {
             ..everything()
         };
         insta::assert_snapshot!(shown(&report, false));
-    }
-
-    #[test]
-    fn report_verbatim_lines_are_counted() {
-        use crate::report::transfer::ExtraReport;
-        let file = ExtraReport {
-            name: "MEMORY.md".to_owned(),
-            outcome: ExtraOutcome::Sent,
-            verbatim: 2,
-        };
-        let bundle = BundleReport {
-            project: Some("github.com/al/app".to_owned()),
-            listed: None,
-            files: vec![file],
-        };
-        let expected = "memory of app: MEMORY.md: 2 lines stored verbatim, because rewriting could not be undone exactly";
-        assert_eq!(extras(&bundle, false, false)[1], expected);
     }
 }

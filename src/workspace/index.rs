@@ -1,39 +1,47 @@
-//! The index: what was found out about each session when it was last looked at.
+//! The index: what earlier commands found out about each session.
 //!
-//! Only a cache. Deleting it changes nothing but time: everything in it is found out again by comparing bytes. An entry holds only while the
-//! session's files and its state in the store are what they were. The index knows for which head of the store it was made and
-//! [follows](Index::follow) it from there, so that what the store holds of each session is asked only of those that changed.
+//! It is only a cache: everything in it can be found out again by comparing bytes. An entry is
+//! valid while the session's files and its state in the store are unchanged. The index knows the
+//! head of the store that it describes, and [follows](Index::follow) it from there, so that only
+//! the sessions that changed are looked up in the store.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::session_file::SessionFile;
+use crate::localize::stored_text::last_line_end;
 use crate::report::transfer::SessionReport;
 use crate::session::LocalSession;
-use crate::store::SessionState;
 use crate::store::manifest::Manifest;
-use crate::store::{Store, StoreError};
+use crate::store::{SessionState, Store, StoreError};
 use crate::sys::fs::{FileStamp, PathError, write_cache};
+use crate::workspace::session_map::FileStamps;
 
 const VERSION: u32 = 3;
+
+/// Number of bytes at the end of a transcript that the tail hash covers.
+const TAIL: u64 = 16 << 10;
 
 /// The whole index.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Index {
     version: u32,
-    /// The settings that readings depend on; under others the entries say nothing.
+    /// Key of the settings these entries were computed with. Entries are discarded when it changes.
     settings: String,
-    /// The store's head of which the entries speak.
+    /// The head of the store that the entries describe.
     head: Option<CommitId>,
-    sessions: BTreeMap<SessionId, Entry>,
-    elsewhere: BTreeMap<SessionId, StoreOnlySession>,
-    /// Only where the settings speak of projects.
+    sessions: BTreeMap<SessionId, IndexEntry>,
+    #[serde(rename = "elsewhere")]
+    store_only: BTreeMap<SessionId, StoreOnlySession>,
+    /// Only if the settings name projects.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     projects: BTreeMap<SessionId, ProjectOfSession>,
-    /// Differs from what lies on the disk.
+    /// The file on the disk is older.
     #[serde(skip)]
     changed: bool,
 }
@@ -46,12 +54,12 @@ pub(crate) struct StoreOnlySession {
     pub(crate) last_activity: Option<String>,
     /// Portable path of its project.
     pub(crate) project: Option<String>,
-    /// Only where the settings speak of projects.
+    /// Only if the settings name projects.
     #[serde(default, rename = "lies_at")]
     pub(crate) location: Option<ProjectLocation>,
-    /// Its title as the client would show it; unsanitised.
+    /// Its title as Claude Code would show it; unsanitised.
     pub(crate) title: Option<String>,
-    /// What the addresses of its project's git remote have in common.
+    /// The normalized URL of its project's git remote.
     #[serde(default)]
     pub(crate) remote: Option<String>,
     /// Bytes of all its files.
@@ -59,57 +67,55 @@ pub(crate) struct StoreOnlySession {
     pub(crate) bytes: u64,
 }
 
-/// Where the project of a session is on this machine, or would be if it were here.
+/// The location of a session's project on this machine, or where it would be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProjectLocation {
     /// The portable path.
     pub(crate) path: String,
-    /// The tops of the working trees of its remote that there were here: another one may be another place. None: only the path counts.
+    /// The tops of the working trees of its remote that were here: a new one may be another
+    /// location. `None`: only the path counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) trees: Option<Vec<String>>,
 }
 
-/// What a pull leaves in the store, to be recorded.
+/// A session that a pull leaves in the store.
 pub(crate) struct NotPulledSession {
-    named: SessionReport,
+    report: SessionReport,
     location: Option<ProjectLocation>,
-    last_activity: Option<String>,
     remote: Option<String>,
     bytes: u64,
 }
 
 impl NotPulledSession {
-    /// `location`: where its project is on this machine.
+    /// `location` is that of its project on this machine.
     pub(crate) fn new(
-        named: SessionReport,
+        report: SessionReport,
         location: Option<ProjectLocation>,
         manifest: &Manifest,
     ) -> Self {
         let identity = manifest.git.as_ref().and_then(|git| git.identity.as_ref());
-        let remote = identity.map(|identity| identity.as_str().to_owned());
         Self {
-            named,
+            report,
             location,
-            last_activity: manifest.last_activity.clone(),
-            remote,
+            remote: identity.map(|identity| identity.as_str().to_owned()),
             bytes: manifest.local_bytes(),
         }
     }
 
     pub(crate) fn session(&self) -> &SessionId {
-        &self.named.session
+        &self.report.session
     }
 }
 
-/// By what the project of a session here is known, as its transcript said when it was this file.
+/// The project of a session, as its transcript named it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProjectOfSession {
-    /// The project directory in which the session lies.
+    /// The directory under `projects/` that the session is in.
     place: PathBuf,
     transcript: FileStamp,
     /// The working directory.
     pub(crate) directory: Option<String>,
-    /// What the addresses of its git remote have in common.
+    /// The normalized URL of its git remote.
     pub(crate) remote: Option<String>,
 }
 
@@ -127,36 +133,30 @@ impl ProjectOfSession {
         }
     }
 
-    fn is_of(&self, session: &LocalSession) -> bool {
-        self.place == session.directory
-            && session.files.get(&SessionFile::Transcript) == Some(&self.transcript)
+    fn describes(&self, session: &LocalSession) -> bool {
+        let transcript = session.files.get(&SessionFile::Transcript);
+        self.place == session.directory && transcript == Some(&self.transcript)
     }
 }
 
-/// A session whose local files are all this machine would have of the stored ones.
+/// A session whose files here are all that this machine would have of the stored ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Entry {
+pub(crate) struct IndexEntry {
     /// The session's state in the store.
     state: SessionState,
-    /// Where it lies.
     directory: PathBuf,
-    /// Its files; the transcript under the empty name.
-    files: BTreeMap<String, FileStamp>,
-    /// Hash of the last bytes of the transcript; guards an append against a transcript that was written anew.
+    files: FileStamps,
+    /// Hash of the last bytes of the transcript: an append to a rewritten transcript is none.
     tail: String,
     /// The transcript ends with a line end, here and in the store.
     whole: bool,
 }
 
-/// How many bytes before the end the tail hash covers.
-const TAIL: u64 = 16 << 10;
-
 impl Index {
-    /// Reads the index; one that is missing, damaged, or made under other `settings` is empty.
+    /// Reads the index. One that is missing, damaged, or made with other `settings` is empty.
     pub(crate) fn load(path: &Path, settings: &str) -> Self {
-        let read = std::fs::read(path)
-            .ok()
-            .and_then(|json| serde_json::from_slice::<Self>(&json).ok());
+        let json = std::fs::read(path).ok();
+        let read = json.and_then(|json| serde_json::from_slice::<Self>(&json).ok());
         read.filter(|index| index.version == VERSION && index.settings == settings)
             .unwrap_or_else(|| Self {
                 version: VERSION,
@@ -177,27 +177,23 @@ impl Index {
         Ok(())
     }
 
-    /// Forgets what is no longer so at the present head of `store`. To be called whenever the head has moved.
+    /// Forgets the entries that the present head of `store` makes invalid. Call it whenever the
+    /// head has moved.
     pub(crate) fn follow(&mut self, store: &Store) -> Result<(), StoreError> {
         let head = store.head()?;
         if self.head == head {
             return Ok(());
         }
         let now = store.snapshot(head.as_ref())?;
-        let known = self.head.as_ref().filter(|commit| store.has_commit(commit));
-        if let Some(known) = known {
+        let known = self.head.as_ref();
+        if let Some(known) = known.filter(|commit| store.has_commit(commit)) {
             for id in now.changed_since(&store.snapshot(Some(known))?)? {
-                let state = now.state(&id)?;
-                self.retain_at(&id, state.as_ref());
+                self.retain_at(&id, now.state(&id)?.as_ref());
             }
         } else {
             let states = now.sessions()?;
-            let ids: Vec<_> = self
-                .sessions
-                .keys()
-                .chain(self.elsewhere.keys())
-                .cloned()
-                .collect();
+            let ids = self.sessions.keys().chain(self.store_only.keys());
+            let ids: Vec<_> = ids.cloned().collect();
             ids.iter().for_each(|id| self.retain_at(id, states.get(id)));
         }
         self.head = head;
@@ -206,81 +202,58 @@ impl Index {
     }
 
     fn retain_at(&mut self, id: &SessionId, state: Option<&SessionState>) {
-        if self
-            .sessions
-            .get(id)
-            .is_some_and(|entry| Some(&entry.state) != state)
-        {
+        let entry = self.sessions.get(id);
+        if entry.is_some_and(|entry| Some(&entry.state) != state) {
             self.sessions.remove(id);
         }
-        if self
-            .elsewhere
-            .get(id)
-            .is_some_and(|known| Some(&known.state) != state)
-        {
-            self.elsewhere.remove(id);
+        let known = self.store_only.get(id);
+        if known.is_some_and(|known| Some(&known.state) != state) {
+            self.store_only.remove(id);
         }
     }
 
-    /// Whether `session` is in step with the store, without opening a file.
-    pub(crate) fn in_step(&self, session: &LocalSession) -> bool {
-        self.entry(session)
-            .is_some_and(|entry| entry.describes_files_of(session))
+    /// Returns true if `session` is up to date with the store; opens no file.
+    pub(crate) fn is_up_to_date(&self, session: &LocalSession) -> bool {
+        let entry = self.entry(session);
+        entry.is_some_and(|entry| entry.files.describe(session))
     }
 
-    /// The entry of `session`, if it speaks of this place.
-    pub(crate) fn entry(&self, session: &LocalSession) -> Option<&Entry> {
-        self.sessions
-            .get(&session.id)
-            .filter(|entry| entry.directory == session.directory)
+    /// Returns the entry of `session`, if it is for this directory.
+    pub(crate) fn entry(&self, session: &LocalSession) -> Option<&IndexEntry> {
+        let entry = self.sessions.get(&session.id);
+        entry.filter(|entry| entry.directory == session.directory)
     }
 
-    /// What is known of a session that only the store has.
-    pub(crate) fn elsewhere(&self, session: &SessionId) -> Option<&StoreOnlySession> {
-        self.elsewhere.get(session)
+    /// Returns what is known of a session that only the store has.
+    pub(crate) fn store_only(&self, session: &SessionId) -> Option<&StoreOnlySession> {
+        self.store_only.get(session)
     }
 
-    /// Records what is known of a session that only the store has, at `state`.
-    pub(crate) fn record_elsewhere(&mut self, unbrought: &NotPulledSession, state: SessionState) {
+    /// Records a session that only the store has, at `state`.
+    pub(crate) fn record_store_only(&mut self, session: NotPulledSession, state: SessionState) {
         let NotPulledSession {
-            named,
+            report,
             location,
-            last_activity,
             remote,
             bytes,
-        } = unbrought;
-        let SessionReport {
-            session,
-            project,
-            title,
-            ..
-        } = named.clone();
-        let (location, last_activity, remote, bytes) = (
-            location.clone(),
-            last_activity.clone(),
-            remote.clone(),
-            *bytes,
-        );
+        } = session;
+        let known = StoreOnlySession {
+            state,
+            last_activity: report.last_activity,
+            project: report.project,
+            location,
+            title: report.title,
+            remote,
+            bytes,
+        };
         self.changed = true;
-        self.elsewhere.insert(
-            session,
-            StoreOnlySession {
-                state,
-                last_activity,
-                project,
-                location,
-                title,
-                remote,
-                bytes,
-            },
-        );
+        self.store_only.insert(report.session, known);
     }
 
-    /// The project of a session, if its transcript is as it was when that was read.
+    /// Returns the project of a session, if its transcript is unchanged since that was read.
     pub(crate) fn project_of(&self, session: &LocalSession) -> Option<&ProjectOfSession> {
-        self.projects
-            .get(&session.id)
-            .filter(|known| known.is_of(session))
+        let known = self.projects.get(&session.id);
+        known.filter(|known| known.describes(session))
     }
 
     /// Records the projects of sessions.
@@ -289,94 +262,75 @@ impl Index {
         self.projects.extend(projects);
     }
 
-    /// Records that `session` is in step with the store at `state`; the transcript up to its length in `session`.
+    /// Records that `session` is up to date with the store at `state`. The transcript counts up to
+    /// its length in `session`.
     pub(crate) fn record(&mut self, session: &LocalSession, state: SessionState) {
         let transcript = session.transcript_path();
         let len = session.files[&SessionFile::Transcript].len;
-        let tail = tail_hash(&transcript, len);
-        let whole = crate::localize::stored_text::last_line_end(&transcript, len)
-            .is_ok_and(|end| end == len);
-        let directory = session.directory.clone();
-        let files = session
-            .files
-            .iter()
-            .map(|(file, stamp)| (file.key().to_owned(), *stamp))
-            .collect();
-        self.elsewhere.remove(&session.id);
-        self.sessions.insert(
-            session.id.clone(),
-            Entry {
-                state,
-                directory,
-                files,
-                tail,
-                whole,
-            },
-        );
+        let entry = IndexEntry {
+            state,
+            directory: session.directory.clone(),
+            files: FileStamps::new(session),
+            tail: tail_hash(&transcript, len),
+            whole: last_line_end(&transcript, len).is_ok_and(|end| end == len),
+        };
+        self.store_only.remove(&session.id);
+        self.sessions.insert(session.id.clone(), entry);
         self.changed = true;
     }
 
-    /// Forgets sessions that are not in `present`, and returns in which state they were in step.
-    pub(crate) fn keep_only(
+    /// Forgets the sessions that are not in `present`, and returns the states they had when they
+    /// were last up to date.
+    pub(crate) fn retain_present(
         &mut self,
         present: &BTreeMap<SessionId, LocalSession>,
     ) -> Vec<(SessionId, SessionState)> {
-        let gone: Vec<_> = self
+        let absent = self
             .sessions
             .iter()
-            .filter(|(id, _)| !present.contains_key(*id))
-            .collect();
-        let gone: Vec<_> = gone
-            .into_iter()
-            .map(|(id, entry)| (id.clone(), entry.state.clone()))
-            .collect();
-        gone.iter().for_each(|(id, _)| self.forget(id));
+            .filter(|(id, _)| !present.contains_key(*id));
+        let absent = absent.map(|(id, entry)| (id.clone(), entry.state.clone()));
+        let removed: Vec<_> = absent.collect();
+        removed.iter().for_each(|(id, _)| self.forget(id));
         let projects = self.projects.len();
         self.projects.retain(|id, _| present.contains_key(id));
         self.changed |= self.projects.len() != projects;
-        gone
+        removed
     }
 
-    /// Forgets `session`.
+    /// Forgets that `session` is up to date.
     pub(crate) fn forget(&mut self, session: &SessionId) {
         self.changed |= self.sessions.remove(session).is_some();
     }
 }
 
-impl Entry {
-    /// The stamp that a file of the session had.
+impl IndexEntry {
+    /// Returns the stamp that a file of the session had.
     pub(crate) fn stamp(&self, file: &SessionFile) -> Option<&FileStamp> {
-        self.files.get(file.key())
+        self.files.get(file)
     }
 
-    fn describes_files_of(&self, session: &LocalSession) -> bool {
-        self.files.len() == session.files.len()
-            && session
-                .files
-                .iter()
-                .all(|(name, stamp)| self.stamp(name) == Some(stamp))
-    }
-
-    /// If the transcript of `session` only grew since the entry was made: its length then.
+    /// Returns the recorded length of the transcript, if it has only grown since.
     pub(crate) fn appended_since(&self, session: &LocalSession) -> Option<u64> {
         let then = self.stamp(&SessionFile::Transcript)?;
         let now = &session.files[&SessionFile::Transcript];
         let same_file = then.inode == now.inode && now.len > then.len;
-        (self.whole && same_file && tail_hash(&session.transcript_path(), then.len) == self.tail)
-            .then_some(then.len)
+        let is_append =
+            self.whole && same_file && tail_hash(&session.transcript_path(), then.len) == self.tail;
+        is_append.then_some(then.len)
     }
 }
 
-/// Hash of the bytes before offset `end` of a file; empty if they cannot be read, which equals nothing on record.
+/// Returns the hash of the bytes before offset `end` of a file; empty if they cannot be read, which
+/// equals no recorded hash.
 fn tail_hash(path: &Path, end: u64) -> String {
-    use std::io::{Read, Seek, SeekFrom};
     let read = || {
-        let mut file = std::fs::File::open(path)?;
+        let mut file = File::open(path)?;
         let len = end.min(TAIL);
         file.seek(SeekFrom::Start(end - len))?;
         let mut bytes = vec![0; len as usize];
         file.read_exact(&mut bytes)?;
-        Ok::<_, std::io::Error>(blake3::hash(&bytes).to_hex().to_string())
+        Ok::<_, io::Error>(blake3::hash(&bytes).to_hex().to_string())
     };
     read().unwrap_or_default()
 }

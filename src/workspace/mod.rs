@@ -1,7 +1,6 @@
 //! The opened state of one run: store, index, filter, leases and caches. Must not contact a remote.
 
 pub mod context;
-pub mod deleted;
 pub mod error;
 pub mod exclusion;
 pub mod filter;
@@ -14,6 +13,7 @@ pub mod pinned;
 pub mod proposed_paths;
 pub mod read_only;
 pub mod received_notes;
+pub mod records;
 pub mod recovery;
 pub mod session_map;
 pub mod setup_error;

@@ -1,16 +1,15 @@
-//! What every command opens first: the machine-wide lock, the store, the index, this machine's eyes.
+//! Opens the workspace: process lock, store, records and localizer. Every command that changes
+//! something starts here.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::checkouts::clones::Clones;
 use crate::checkouts::current_placeholders::CurrentPlaceholders;
-use crate::domain::id::{CommitId, SessionId};
 use crate::domain::progress::Phase;
 use crate::localize::localizer::Localizer;
-use crate::session::LocalSession;
+use crate::session::SessionError;
 use crate::session::discover::{Discovery, discover};
-use crate::store::SessionState;
 use crate::store::machine::Machine;
 use crate::store::manifest::PlaceholdersKey;
 use crate::store::{Author, MAX_LOOSE_OBJECTS, MAX_PACKS, Store};
@@ -20,37 +19,30 @@ use crate::sys::lock::{ChildProcessLock, ProcessLock};
 use crate::transport::git_cli::GitCli;
 use crate::transport::url::RemoteUrl;
 use crate::workspace::context::{Context, LOCK_WAIT};
-use crate::workspace::deleted::DeletedSessions;
 use crate::workspace::error::SyncError;
 use crate::workspace::exclusion::ExcludeRules;
 use crate::workspace::filter::SessionFilter;
-use crate::workspace::index::{Index, NotPulledSession};
 use crate::workspace::leases::Leases;
-use crate::workspace::paths::store_path;
-use crate::workspace::paths::{claims_path, index_path, remote_url};
-use crate::workspace::pinned::PinnedSessions;
+use crate::workspace::paths::{claims_path, remote_url, store_path};
+use crate::workspace::records::SessionRecords;
 use crate::workspace::recovery::recover;
 
-/// An open store, locked for this process.
+/// The opened state of one command, locked for this process.
 pub(crate) struct Workspace<'a> {
     pub(crate) ctx: &'a Context<'a>,
     pub(crate) store: Store,
     pub(crate) localizer: Localizer,
-    /// This machine as the store is to know it.
+    /// This machine, as its file in the store is to describe it.
     pub(crate) machine: Machine,
-    pub(crate) index: Index,
-    /// This machine's locks on sessions.
-    pub(crate) locks: Leases,
-    /// Sessions that stay at an earlier state here.
-    pub(crate) held: PinnedSessions,
+    pub(crate) records: SessionRecords,
+    pub(crate) leases: Leases,
     /// Settings that exclude sessions.
     pub(crate) rules: ExcludeRules,
-    gone: DeletedSessions,
-    _process: (ChildProcessLock, ProcessLock),
+    _locks: (ChildProcessLock, ProcessLock),
 }
 
 impl<'a> Workspace<'a> {
-    /// Takes the lock, waiting up to [`LOCK_WAIT`], and opens everything.
+    /// Takes the process lock, waiting up to [`LOCK_WAIT`], and opens everything.
     pub(crate) fn open(ctx: &'a Context<'a>) -> Result<Self, SyncError> {
         Self::open_locked(ctx, lock(ctx)?)
     }
@@ -58,18 +50,15 @@ impl<'a> Workspace<'a> {
     /// As [`Self::open`] and [`Self::discover`], both at once.
     pub(crate) fn open_and_discover(ctx: &'a Context<'a>) -> Result<(Self, Discovery), SyncError> {
         let locks = lock(ctx)?;
-        let claude_dir = &ctx.env.claude_dir;
-        ctx.progress.begin(Phase::Scan, 0, 0);
         let (workspace, found) = std::thread::scope(|scope| {
-            let found = scope.spawn(|| discover(claude_dir));
+            let found = scope.spawn(|| find_sessions(ctx));
             (
                 Self::open_locked(ctx, locks),
                 found.join().expect("a scan does not panic"),
             )
         });
-        ctx.progress.end();
         let (mut workspace, found) = (workspace?, found?);
-        workspace.note_gone(&found);
+        workspace.records.record_discovery(&found);
         Ok((workspace, found))
     }
 
@@ -77,26 +66,19 @@ impl<'a> Workspace<'a> {
         ctx: &'a Context<'a>,
         locks: (ChildProcessLock, ProcessLock),
     ) -> Result<Self, SyncError> {
-        let env = ctx.env;
-        let store = Store::open_or_create(&store_path(env))?;
+        let store = Store::open_or_create(&store_path(ctx.env))?;
         fail_point("the store is open");
         let machine = this_machine(ctx, &store)?;
-        let mut index = Index::load(&index_path(env), &settings_key(ctx));
-        index.follow(&store)?;
-        let localizer = this_machines_views(ctx, &store, &machine)?;
-        let gone = DeletedSessions::load(&env.dirs.state.join("gone.json"));
-        let leases = Leases::load(&claims_path(env))?;
+        let records = SessionRecords::load(ctx.env, &settings_key(ctx), &store)?;
         Ok(Self {
             ctx,
+            localizer: localizer(ctx, &store, &machine)?,
             store,
-            localizer,
             machine,
-            index,
-            locks: leases,
-            held: PinnedSessions::load(&env.dirs.state.join("held.json")),
+            records,
+            leases: Leases::load(&claims_path(ctx.env))?,
             rules: ExcludeRules::new(&ctx.settings),
-            gone,
-            _process: locks,
+            _locks: locks,
         })
     }
 
@@ -104,8 +86,8 @@ impl<'a> Workspace<'a> {
     pub(crate) fn refresh_machines(&mut self) -> Result<(), SyncError> {
         self.machine = this_machine(self.ctx, &self.store)?;
         let all = all_machines(&self.store)?;
-        self.localizer
-            .learn(CurrentPlaceholders::of(&all, &self.machine));
+        let current = CurrentPlaceholders::new(&all, &self.machine);
+        self.localizer.set_placeholders(current);
         Ok(())
     }
 
@@ -129,13 +111,13 @@ impl<'a> Workspace<'a> {
             rules: &self.rules,
             localizer: &self.localizer,
             store: &self.store,
-            index: &self.index,
-            leases: &self.locks,
+            index: &self.records.index,
+            leases: &self.leases,
             now: self.ctx.clock.now(),
         }
     }
 
-    /// The author of a commit made now.
+    /// Returns the author of a commit made now.
     pub(crate) fn author(&self) -> Author<'_> {
         Author {
             machine: &self.machine,
@@ -143,36 +125,23 @@ impl<'a> Workspace<'a> {
         }
     }
 
-    /// Every session of this machine. Takes note of those that were here and are not any more.
+    /// Finds every session of this machine, and records which were deleted.
     pub(crate) fn discover(&mut self) -> Result<Discovery, SyncError> {
-        self.ctx.progress.begin(Phase::Scan, 0, 0);
-        let found = discover(&self.ctx.env.claude_dir);
-        self.ctx.progress.end();
-        let found = found?;
-        self.note_gone(&found);
+        let found = find_sessions(self.ctx)?;
+        self.records.record_discovery(&found);
         Ok(found)
     }
 
-    fn note_gone(&mut self, found: &Discovery) {
-        let mut gone = self.index.keep_only(&found.sessions);
-        gone.extend(self.held.keep_only(found));
-        self.gone.note(gone, found);
-    }
-
-    /// The remote, reached through the user's git.
+    /// Returns the remote, reached through the user's git.
     pub(crate) fn remote(&self) -> Result<GitCli, SyncError> {
-        Ok(self.git_for(remote_url(
-            self.ctx.env,
-            self.ctx.settings.remote.as_deref(),
-        )?))
+        let configured = self.ctx.settings.remote.as_deref();
+        Ok(self.git_for(remote_url(self.ctx.env, configured)?))
     }
 
-    /// A repository on this disk.
+    /// Returns a repository on this disk as a remote.
     pub(crate) fn remote_at(&self, path: &Path) -> Result<GitCli, SyncError> {
-        Ok(self.git_for(RemoteUrl::parse(
-            &path.to_string_lossy(),
-            &self.ctx.env.dirs.data,
-        )?))
+        let url = RemoteUrl::parse(&path.to_string_lossy(), &self.ctx.env.dirs.data)?;
+        Ok(self.git_for(url))
     }
 
     fn git_for(&self, url: RemoteUrl) -> GitCli {
@@ -181,66 +150,18 @@ impl<'a> Workspace<'a> {
         remote.with_progress(Arc::clone(&self.ctx.progress))
     }
 
-    /// Enters in the index those of `sessions` of which it does not know yet that they are in step with the store. They were so
-    /// at `commit`; one that changed in the store since then is not entered.
-    pub(crate) fn record_in_step<'s>(
-        &mut self,
-        sessions: impl IntoIterator<Item = &'s LocalSession>,
-        commit: Option<&CommitId>,
-    ) -> Result<(), SyncError> {
-        self.index.follow(&self.store)?;
-        let snapshot = self.store.head_snapshot()?;
-        let changed = snapshot.changed_since(&self.store.snapshot(commit)?)?;
-        for session in sessions {
-            if self.index.in_step(session) || changed.contains(&session.id) {
-                continue;
-            }
-            if let Some(state) = snapshot.state(&session.id)? {
-                self.held.release(&session.id);
-                self.index.record(session, state);
-            }
-        }
-        Ok(())
-    }
-
-    /// Enters in the index what a pull has left in the store.
-    pub(crate) fn record_elsewhere(
-        &mut self,
-        unbrought: &[NotPulledSession],
-    ) -> Result<(), SyncError> {
-        let snapshot = self.store.head_snapshot()?;
-        for session in unbrought {
-            if let Some(state) = snapshot.state(session.session())? {
-                self.index.record_elsewhere(session, state);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the session was here when the store had it in this state. If its files are gone, the user or the client
-    /// removed them, and they are not brought back unasked.
-    pub(crate) fn was_here(&self, session: &SessionId, state: &SessionState) -> bool {
-        self.gone.at(session) == Some(state)
-    }
-
-    /// Writes down what was found out. An index that cannot be written costs time later, not truth.
+    /// Writes what this command found out.
     pub(crate) fn save(&mut self) -> Result<(), SyncError> {
-        // First: once the index has forgotten a session, nothing else knows that it was here.
-        self.gone.save()?;
-        self.held.save()?;
-        fail_point("deleted sessions are saved");
-        self.index.follow(&self.store)?;
-        self.index
-            .record_projects(std::mem::take(&mut *self.rules.learned()));
-        let _ = self.index.save(&index_path(self.ctx.env));
-        // As above: what is not written down is found again.
+        let projects = std::mem::take(&mut *self.rules.learned());
+        self.records.save(self.ctx.env, &self.store, projects)?;
+        // Clones that are not recorded are found again.
         let _ = self.localizer.clones().save();
         fail_point("ccsync's index is saved");
         self.repack_if_needed();
         Ok(())
     }
 
-    /// Saves space and time, never anything that is needed: if it fails, a later command tries again.
+    /// Saves space and time. If it fails, a later command tries again.
     fn repack_if_needed(&self) {
         if self.store.needs_repack()
             && let Ok(git) = self.remote()
@@ -250,48 +171,48 @@ impl<'a> Workspace<'a> {
     }
 }
 
-/// Takes the machine-wide lock, and clears away what a killed process left.
+/// Takes the process lock, and removes what a killed process left.
 fn lock(ctx: &Context<'_>) -> Result<(ChildProcessLock, ProcessLock), SyncError> {
     let dirs = &ctx.env.dirs;
     create_private_dir_all(&dirs.state)?;
-    let mut lock =
-        ProcessLock::acquire(&dirs.state.join("lock"), LOCK_WAIT, ctx.clock, &mut |_| ())?;
+    let path = dirs.state.join("lock");
+    let mut lock = ProcessLock::acquire(&path, LOCK_WAIT, ctx.clock, &mut |_| ())?;
     fail_point("the lock is taken");
     create_private_dir_all(&dirs.data)?;
-    let family = recover(ctx, &mut lock)?;
-    Ok((family, lock))
+    let children = recover(ctx, &mut lock)?;
+    Ok((children, lock))
 }
 
-/// How text may lie on this machine's disk.
-fn this_machines_views(
-    ctx: &Context<'_>,
-    store: &Store,
-    machine: &Machine,
-) -> Result<Localizer, SyncError> {
+fn find_sessions(ctx: &Context<'_>) -> Result<Discovery, SessionError> {
+    ctx.progress.begin(Phase::Scan, 0, 0);
+    let found = discover(&ctx.env.claude_dir);
+    ctx.progress.end();
+    found
+}
+
+/// Returns the localizer with the placeholders of all machines: files may be raw copies.
+fn localizer(ctx: &Context<'_>, store: &Store, machine: &Machine) -> Result<Localizer, SyncError> {
     let machines = all_machines(store)?;
-    let since = CurrentPlaceholders::of(&machines, machine);
-    let others = machines
-        .into_iter()
-        .filter(|other| other.id != machine.id)
-        .map(|other| other.placeholders);
-    let other_roots = machine
-        .former_placeholders
-        .iter()
-        .cloned()
-        .chain(others)
-        .collect();
-    let clones = Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock);
+    let current = CurrentPlaceholders::new(&machines, machine);
+    let others = machines.into_iter().filter(|other| other.id != machine.id);
+    let others = others.map(|other| other.placeholders);
     let localizer = Localizer::new(
         machine.id.clone(),
         machine.placeholders.clone(),
-        other_roots,
+        machine
+            .former_placeholders
+            .iter()
+            .cloned()
+            .chain(others)
+            .collect(),
         ctx.settings.paths,
-        clones,
+        Clones::new(ctx.env, &ctx.settings.placeholders, ctx.clock),
     );
-    Ok(localizer.with_placeholders(since))
+    Ok(localizer.with_placeholders(current))
 }
 
-/// Those that were forgotten first: what was copied from a machine does not change when it is forgotten.
+/// Returns all machines, the forgotten ones first: copies of their files do not change when they
+/// are forgotten.
 fn all_machines(store: &Store) -> Result<Vec<Machine>, SyncError> {
     let snapshot = store.head_snapshot()?;
     let mut machines = snapshot.forgotten_machines()?;
@@ -299,7 +220,7 @@ fn all_machines(store: &Store) -> Result<Vec<Machine>, SyncError> {
     Ok(machines)
 }
 
-/// This machine by its settings, with what the store remembers of it.
+/// Returns this machine by its settings, with what the store remembers of it.
 fn this_machine(ctx: &Context<'_>, store: &Store) -> Result<Machine, SyncError> {
     let me = &ctx.settings.machine;
     let snapshot = store.head_snapshot()?;
@@ -308,22 +229,23 @@ fn this_machine(ctx: &Context<'_>, store: &Store) -> Result<Machine, SyncError> 
         None => snapshot.forgotten_machine(&me.id).unwrap_or_default(),
         known => known,
     };
+    let placeholders = ctx.settings.placeholders.clone();
     Ok(Machine::renewed(
         earlier,
         me.id.clone(),
         &me.name,
-        ctx.settings.placeholders.clone(),
+        placeholders,
     ))
 }
 
-/// What the entries of the index depend on besides files and store.
+/// Returns the key of the settings that the entries of the index depend on.
 fn settings_key(ctx: &Context<'_>) -> String {
-    let placeholders = serde_json::to_string(&PlaceholdersKey::new(&ctx.settings.placeholders))
-        .unwrap_or_default();
+    let placeholders = PlaceholdersKey::new(&ctx.settings.placeholders);
+    let placeholders = serde_json::to_string(&placeholders).unwrap_or_default();
+    let machine = &ctx.settings.machine.id;
+    let claude_dir = ctx.env.claude_dir.display();
     format!(
-        "{} {placeholders} {:?} {}",
-        ctx.settings.machine.id,
-        ctx.settings.paths,
-        ctx.env.claude_dir.display()
+        "{machine} {placeholders} {:?} {claude_dir}",
+        ctx.settings.paths
     )
 }

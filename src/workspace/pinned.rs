@@ -1,10 +1,10 @@
-//! Sessions that were put back to an earlier state here, and are to stay so.
+//! Sessions that were restored to an earlier state on this machine, and are to stay there.
 //!
-//! A pull does not bring their later turns back unasked, unless the session has changed elsewhere since; a push has nothing to send of them. What is
-//! held is the files as they were written: a session that went on here is as any other, and becomes a fork. If this file is lost, the later turns
-//! come back once.
+//! A pull does not write their later turns unless the user asks for the session, or it has changed
+//! on another machine since; a push has nothing to send of them. Pinned are the files as they were
+//! written: a session that was continued here is like any other, and becomes a fork. If this file
+//! is lost, a pull writes the later turns once.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,109 +13,91 @@ use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
 use crate::session::LocalSession;
 use crate::session::discover::Discovery;
-use crate::store::SessionState;
-use crate::store::{Snapshot, StoreError};
-use crate::sys::fs::{FileStamp, PathError};
-use crate::workspace::session_map::SessionMap;
+use crate::store::{SessionState, Snapshot, StoreError};
+use crate::sys::fs::PathError;
+use crate::workspace::session_map::{FileStamps, SessionMap};
 
-/// The sessions that are held.
-pub(crate) struct PinnedSessions(SessionMap<Held>);
+/// The pinned sessions.
+pub(crate) struct PinnedSessions(SessionMap<PinnedSession>);
 
-/// One session that is held.
+/// One pinned session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Held {
-    /// What the store has of the session, which is not to be brought.
+struct PinnedSession {
+    /// The state that the store has, and a pull does not write.
     state: SessionState,
     directory: PathBuf,
-    /// The files as they were written; the transcript under the empty name.
-    files: BTreeMap<String, FileStamp>,
+    files: FileStamps,
 }
 
 impl PinnedSessions {
-    /// Reads the file at `path`; one that is missing or damaged names none.
+    /// Reads the file at `path`. A missing or damaged one names no sessions.
     pub(crate) fn load(path: &Path) -> Self {
         Self(SessionMap::load(path))
     }
 
-    /// Holds a session as it lies here, while the store has it at `state`.
-    pub(crate) fn hold(&mut self, session: &LocalSession, state: SessionState) {
-        let files = session
-            .files
-            .iter()
-            .map(|(file, stamp)| (file.key().to_owned(), *stamp))
-            .collect();
-        self.0.put(
-            session.id.clone(),
-            Held {
-                state,
-                directory: session.directory.clone(),
-                files,
-            },
-        );
+    /// Pins a session as it is here, while the store has it at `state`.
+    pub(crate) fn pin(&mut self, session: &LocalSession, state: SessionState) {
+        let pinned = PinnedSession {
+            state,
+            directory: session.directory.clone(),
+            files: FileStamps::new(session),
+        };
+        self.0.insert(session.id.clone(), pinned);
     }
 
-    /// Lets a session go.
-    pub(crate) fn release(&mut self, session: &SessionId) {
+    /// Makes a session one like any other.
+    pub(crate) fn unpin(&mut self, session: &SessionId) {
         self.0.remove(session);
     }
 
-    /// Forgets sessions that do not lie here any more, and returns what the store has of them.
-    pub(crate) fn keep_only(&mut self, found: &Discovery) -> Vec<(SessionId, SessionState)> {
-        let gone = self
-            .0
-            .keep_only(|session| found.sessions.contains_key(session));
-        gone.into_iter()
-            .map(|(session, held)| (session, held.state))
-            .collect()
+    /// Forgets sessions that are no longer here, and returns the states that the store has.
+    pub(crate) fn retain_present(
+        &mut self,
+        found: &Discovery,
+    ) -> impl Iterator<Item = (SessionId, SessionState)> {
+        let is_present = |session: &SessionId| found.sessions.contains_key(session);
+        let removed = self.0.retain(is_present).into_iter();
+        removed.map(|(session, pinned)| (session, pinned.state))
     }
 
-    /// Whether a session is, file for file, what is held, while `snapshot` has it as it was then.
-    pub(crate) fn holds(
+    /// Returns true if all files of a session are pinned while `snapshot` has its pinned state.
+    pub(crate) fn has(
         &self,
         session: &LocalSession,
         snapshot: &Snapshot<'_>,
     ) -> Result<bool, StoreError> {
-        let Some(held) = self.held(session, snapshot)? else {
-            return Ok(false);
+        let pinned = self.find(session, snapshot)?;
+        Ok(pinned.is_some_and(|pinned| pinned.files.describe(session)))
+    }
+
+    /// Returns true if the transcript of a session is pinned: then the later turns stay in the
+    /// store, whatever Claude Code has changed in the other files.
+    pub(crate) fn has_transcript(
+        &self,
+        session: &LocalSession,
+        snapshot: &Snapshot<'_>,
+    ) -> Result<bool, StoreError> {
+        let transcript = SessionFile::Transcript;
+        let pinned = self.find(session, snapshot)?;
+        Ok(pinned.is_some_and(|p| p.files.get(&transcript) == session.files.get(&transcript)))
+    }
+
+    /// Finds the pinned session. Without one, the store is not read.
+    fn find(
+        &self,
+        session: &LocalSession,
+        snapshot: &Snapshot<'_>,
+    ) -> Result<Option<&PinnedSession>, StoreError> {
+        let pinned = self.0.get(&session.id);
+        let Some(pinned) = pinned.filter(|pinned| pinned.directory == session.directory) else {
+            return Ok(None);
         };
-        let same = |(name, stamp)| held.stamp(name) == Some(stamp);
-        Ok(held.files.len() == session.files.len() && session.files.iter().all(same))
-    }
-
-    /// Whether the transcript of a session is what is held. Then the store's later turns stay there, whatever the client has changed beside it.
-    pub(crate) fn holds_transcript(
-        &self,
-        session: &LocalSession,
-        snapshot: &Snapshot<'_>,
-    ) -> Result<bool, StoreError> {
-        let held = self.held(session, snapshot)?;
-        Ok(held.is_some_and(|held| {
-            held.stamp(&SessionFile::Transcript) == session.files.get(&SessionFile::Transcript)
-        }))
-    }
-
-    /// Most commands hold nothing, and ask nothing of the store.
-    fn held(
-        &self,
-        session: &LocalSession,
-        snapshot: &Snapshot<'_>,
-    ) -> Result<Option<&Held>, StoreError> {
-        let held = self
-            .0
-            .get(&session.id)
-            .filter(|held| held.directory == session.directory);
-        let Some(held) = held else { return Ok(None) };
-        Ok((snapshot.state(&session.id)?.as_ref() == Some(&held.state)).then_some(held))
+        let is_current = snapshot.state(&session.id)?.as_ref() == Some(&pinned.state);
+        Ok(is_current.then_some(pinned))
     }
 
     /// Writes the file if it changed.
     pub(crate) fn save(&mut self) -> Result<(), PathError> {
         self.0.save()
-    }
-}
-
-impl Held {
-    fn stamp(&self, file: &SessionFile) -> Option<&FileStamp> {
-        self.files.get(file.key())
     }
 }

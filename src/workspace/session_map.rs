@@ -1,15 +1,18 @@
-//! What this machine remembers of sessions in a small file of its own: read whole, and written whole where something changed.
+//! A small state file with one entry per session. It is read whole, and written whole if it
+//! changed.
 //!
-//! Owns the file; what its entries mean is the business of whoever keeps them (`held`, `gone`).
+//! Owns the file. Must not know what the entries mean.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::id::SessionId;
-use crate::sys::fs::{PathError, write_atomic};
+use crate::domain::session_file::SessionFile;
+use crate::session::LocalSession;
+use crate::sys::fs::{FileStamp, PathError, write_atomic};
 
 /// One entry for each session.
 pub(crate) struct SessionMap<T> {
@@ -19,14 +22,13 @@ pub(crate) struct SessionMap<T> {
 }
 
 impl<T: Serialize + DeserializeOwned + PartialEq + Clone> SessionMap<T> {
-    /// Reads the file at `path`; one that is missing or damaged has no entries.
+    /// Reads the file at `path`. A missing or damaged one has no entries.
     pub(crate) fn load(path: &Path) -> Self {
-        let read = std::fs::read(path)
-            .ok()
-            .and_then(|json| serde_json::from_slice(&json).ok());
+        let json = std::fs::read(path).ok();
+        let entries = json.and_then(|json| serde_json::from_slice(&json).ok());
         Self {
             path: path.to_owned(),
-            entries: read.unwrap_or_default(),
+            entries: entries.unwrap_or_default(),
             changed: false,
         }
     }
@@ -35,7 +37,7 @@ impl<T: Serialize + DeserializeOwned + PartialEq + Clone> SessionMap<T> {
         self.entries.get(session)
     }
 
-    pub(crate) fn put(&mut self, session: SessionId, entry: T) {
+    pub(crate) fn insert(&mut self, session: SessionId, entry: T) {
         self.changed |= self.entries.insert(session, entry.clone()) != Some(entry);
     }
 
@@ -43,14 +45,10 @@ impl<T: Serialize + DeserializeOwned + PartialEq + Clone> SessionMap<T> {
         self.changed |= self.entries.remove(session).is_some();
     }
 
-    /// Removes the entries of all other sessions, and returns them.
-    pub(crate) fn keep_only(
-        &mut self,
-        keep: impl Fn(&SessionId) -> bool,
-    ) -> BTreeMap<SessionId, T> {
-        let (kept, removed): (_, BTreeMap<_, _>) = std::mem::take(&mut self.entries)
-            .into_iter()
-            .partition(|(session, _)| keep(session));
+    /// Removes the entries that `keep` rejects, and returns them.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&SessionId) -> bool) -> BTreeMap<SessionId, T> {
+        let entries = std::mem::take(&mut self.entries).into_iter();
+        let (kept, removed): (_, BTreeMap<_, _>) = entries.partition(|(id, _)| keep(id));
         self.entries = kept;
         self.changed |= !removed.is_empty();
         removed
@@ -68,5 +66,32 @@ impl<T: Serialize + DeserializeOwned + PartialEq + Clone> SessionMap<T> {
             self.changed = false;
         }
         Ok(())
+    }
+}
+
+/// The stamps that the files of a session had at one time, by [`SessionFile::key`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct FileStamps(BTreeMap<String, FileStamp>);
+
+impl FileStamps {
+    /// The present stamps of a session.
+    pub(crate) fn new(session: &LocalSession) -> Self {
+        let stamps = session.files.iter();
+        Self(
+            stamps
+                .map(|(file, stamp)| (file.key().to_owned(), *stamp))
+                .collect(),
+        )
+    }
+
+    pub(crate) fn get(&self, file: &SessionFile) -> Option<&FileStamp> {
+        self.0.get(file.key())
+    }
+
+    /// Returns true if the session has these files and no others.
+    pub(crate) fn describe(&self, session: &LocalSession) -> bool {
+        let is_same = |(file, stamp)| self.get(file) == Some(stamp);
+        self.0.len() == session.files.len() && session.files.iter().all(is_same)
     }
 }

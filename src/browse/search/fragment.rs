@@ -1,9 +1,9 @@
 //! Fragments: pieces of the searched text that are in the store unchanged.
 //!
 //! The store holds JSON with placeholders for paths. Quotes, backslashes and control
-//!//! characters are escaped, by some writers also slashes and non-ASCII characters, and
-//!//! path separators differ between systems. Everything else is stored byte for byte,
-//!//! unless it comes from a placeholder. Pure.
+//! characters are escaped, by some writers also slashes and non-ASCII characters, and
+//! path separators differ between systems. Everything else is stored byte for byte,
+//! unless it comes from a placeholder. Pure.
 
 use std::cmp::Reverse;
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! The searched text in parts: character sequences, classes, repetitions, alternatives.
 //!
 //! Owns the parsing of a regular expression for the search of raw store bytes. Drops
-//!//! anchors (`^`, `\b`): the result matches more, never less. Pure.
+//! anchors (`^`, `\b`): the result matches more, never less. Pure.
 
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind};
 

@@ -2,10 +2,10 @@
 //! store.
 //!
 //! The store holds JSON with placeholders for paths. A line is parsed only if it
-//!//! contains a *fragment*, a piece of the searched text that is stored unchanged
-//!//! however the rest is escaped. A record must also match the *sketch*, a loose byte
-//!//! regex for the whole. So no matching line is missed, and few lines are parsed in
-//!//! vain. Pure.
+//! contains a *fragment*, a piece of the searched text that is stored unchanged
+//! however the rest is escaped. A record must also match the *sketch*, a loose byte
+//! regex for the whole. So no matching line is missed, and few lines are parsed in
+//! vain. Pure.
 
 use std::ops::Range;
 

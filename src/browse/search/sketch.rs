@@ -1,10 +1,10 @@
 //! The sketch: a loose byte regex that every matching record of the store satisfies.
 //!
 //! A matching record satisfies the sketch whatever is escaped or replaced by a
-//!//! placeholder, so a record that does not satisfy it is not parsed. Each part of the
-//!//! expression becomes everything that may be stored for it: characters, escapes and
-//!//! placeholders of one JSON string. If one placeholder covers several parts, the first
-//!//! part takes all of it and the others take nothing. Pure.
+//! placeholder, so a record that does not satisfy it is not parsed. Each part of the
+//! expression becomes everything that may be stored for it: characters, escapes and
+//! placeholders of one JSON string. If one placeholder covers several parts, the first
+//! part takes all of it and the others take nothing. Pure.
 
 use regex_syntax::hir::ClassUnicode;
 

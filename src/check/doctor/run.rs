@@ -1,9 +1,9 @@
 //! Runs all checks, each with its fix.
 //!
 //! Owns the list of checks and their order. Every check is independent: it runs
-//!//! without a configuration, with an unreadable one, while another ccsync works, and
-//!//! offline. Changes nothing, except that it creates and removes a branch on the remote
-//!//! to test locks. Nothing waits for long.
+//! without a configuration, with an unreadable one, while another ccsync works, and
+//! offline. Changes nothing, except that it creates and removes a branch on the remote
+//! to test locks. Nothing waits for long.
 
 use crate::check::doctor::{local, programs, remote, store};
 

@@ -6,7 +6,7 @@ use crate::cli::app::App;
 use crate::cli::args::JsonFlag;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
-use crate::extras::approval::{Decided, Proposal, apply, proposals};
+use crate::extras::approval::{AppliedChanges, ProposedChange, apply, proposals};
 use crate::ui::format::count;
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, HEADING, paint};
@@ -82,7 +82,7 @@ struct Answers {
     no: Vec<String>,
     /// Names of all files in `yes` and `no`.
     names: Vec<String>,
-    waiting: Vec<Proposal>,
+    waiting: Vec<ProposedChange>,
 }
 
 pub(in crate::cli) fn run(args: &ApplyArgs, app: &mut App) -> Result<Exit, CliError> {
@@ -107,7 +107,7 @@ pub(in crate::cli) fn run(args: &ApplyArgs, app: &mut App) -> Result<Exit, CliEr
 /// Shows each change and asks for approval, if there is a terminal to ask on.
 fn collect_answers(
     args: &ApplyArgs,
-    proposals: Vec<Proposal>,
+    proposals: Vec<ProposedChange>,
     app: &mut App,
 ) -> Result<Answers, CliError> {
     let asks = !args.yes && !args.dry_run && !args.json.json && app.is_interactive();
@@ -127,7 +127,7 @@ fn collect_answers(
         } else {
             &mut answers.no
         };
-        list.push(proposal.consent);
+        list.push(proposal.id);
     }
     Ok(answers)
 }
@@ -138,9 +138,9 @@ fn confirm_change() -> Result<bool, CliError> {
 }
 
 /// Writes the approved changes. A change that is not the one that was shown is skipped.
-fn execute(answers: &Answers, app: &App) -> Result<Decided, CliError> {
+fn execute(answers: &Answers, app: &App) -> Result<AppliedChanges, CliError> {
     if answers.names.is_empty() {
-        return Ok(Decided::default());
+        return Ok(AppliedChanges::default());
     }
     let mut decided = apply(&app.context()?, &answers.yes, &answers.no)?;
     for name in &answers.names {
@@ -152,7 +152,7 @@ fn execute(answers: &Answers, app: &App) -> Result<Decided, CliError> {
     Ok(decided)
 }
 
-fn document<'a>(waiting: &'a [Proposal], decided: &'a Decided) -> ApplyDocument<'a> {
+fn document<'a>(waiting: &'a [ProposedChange], decided: &'a AppliedChanges) -> ApplyDocument<'a> {
     let waiting = waiting.iter().map(|proposal| Waiting {
         name: &proposal.name,
         from: &proposal.from,
@@ -174,7 +174,7 @@ fn document<'a>(waiting: &'a [Proposal], decided: &'a Decided) -> ApplyDocument<
 }
 
 /// Returns the lines that show a change.
-fn shown(proposal: &Proposal) -> Vec<String> {
+fn shown(proposal: &ProposedChange) -> Vec<String> {
     let kind = match (&proposal.here, &proposal.proposed) {
         (_, None) => "removal",
         (None, Some(_)) => "new file",
@@ -199,7 +199,7 @@ fn shown(proposal: &Proposal) -> Vec<String> {
     lines
 }
 
-fn summary(waiting: u64, decided: &Decided) -> Vec<String> {
+fn summary(waiting: u64, decided: &AppliedChanges) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, reason) in &decided.skipped {
         let line = format!("{} skipped: {}", one_line(name), one_line(reason));
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn apply_hostile_proposal_is_shown_escaped() {
-        let proposal = Proposal {
+        let proposal = ProposedChange {
             name: "commands/go\u{1b}[2J.md".to_owned(),
             from: "desk\u{7}".to_owned(),
             here: Some("old\n".to_owned()),
@@ -242,7 +242,7 @@ mod tests {
             executable_here: false,
             executable: true,
             replaces_changes: true,
-            consent: String::new(),
+            id: String::new(),
         };
         let text = shown(&proposal).join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn apply_summary_counts_every_decision() {
-        let decided = Decided {
+        let decided = AppliedChanges {
             applied: vec!["a".to_owned()],
             kept: vec!["b".to_owned(), "c".to_owned()],
             skipped: vec![("d".to_owned(), "it changed".to_owned())],
@@ -258,7 +258,7 @@ mod tests {
         let text = summary(1, &decided).join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
         assert_eq!(
-            summary(0, &Decided::default()),
+            summary(0, &AppliedChanges::default()),
             ["apply: nothing to approve"]
         );
     }

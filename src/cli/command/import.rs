@@ -10,8 +10,8 @@ use crate::cli::args::JsonFlag;
 use crate::cli::error::{CliError, CommandError};
 use crate::cli::exit::Exit;
 use crate::domain::shell::shell_word;
-use crate::import::source::{Source, usual_source};
-use crate::import::types::{ForeignLock, ImportReport, Layout, Proposal};
+use crate::import::source::{ImportSource, usual_source};
+use crate::report::import::{ForeignLock, ImportReport, Layout, PlaceholderProposal};
 use crate::report::transfer::SkippedFile;
 use crate::ui::format::{count, short_id};
 use crate::ui::output::Screen;
@@ -69,14 +69,14 @@ pub(in crate::cli) fn run(args: &ImportArgs, app: &mut App) -> Result<Exit, CliE
     Ok(Exit::of_report(&report.report))
 }
 
-fn source(args: &ImportArgs, app: &App) -> Result<Source, CliError> {
+fn source(args: &ImportArgs, app: &App) -> Result<ImportSource, CliError> {
     let usual = || usual_source(&app.env).map(|path| path.to_string_lossy().into_owned());
     let text = args
         .source
         .clone()
         .or_else(usual)
         .ok_or(CommandError::NothingToImport)?;
-    Ok(Source::parse(&text, &app.env, &current_dir()?)?)
+    Ok(ImportSource::parse(&text, &app.env, &current_dir()?)?)
 }
 
 fn lines(report: &ImportReport, screen: Screen, quiet: bool) -> Vec<String> {
@@ -156,7 +156,7 @@ fn hints(report: &ImportReport, app: &mut App) {
 }
 
 /// Returns the command that gives the placeholder its directory.
-fn command(proposal: &Proposal) -> String {
+fn command(proposal: &PlaceholderProposal) -> String {
     let name = one_line(&proposal.placeholder);
     let word = |text: &str| shell_word(Path::new(&*one_line(text)));
     match (&proposal.machine, &proposal.path) {

@@ -11,9 +11,10 @@ use crate::history::restoring::{RestoreReport, RestoreRequest, RestoreWhat, Rest
 use crate::report::transfer::{ExtraOutcome, ExtraReport};
 use crate::store::milestone::MilestoneName;
 use crate::sys::clock::{Clock, local_to_utc};
+use crate::ui::extras;
 use crate::ui::format::{count, moment, short_id};
 use crate::ui::prompt;
-use crate::ui::report::{at_most, at_most_of, extras, remote, title};
+use crate::ui::report::{at_most, at_most_of, remote, title};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{ATTENTION, GOOD, QUIET, paint};
 use crate::ui::table::{Cell, Table};
@@ -185,7 +186,7 @@ fn lines(report: &RestoreReport, height: usize, width: usize) -> Vec<String> {
     let files = report
         .extras
         .iter()
-        .flat_map(|bundle| extras(bundle, report.dry_run, false))
+        .flat_map(|bundle| extras::lines(bundle, report.dry_run, false))
         .collect();
     shown.extend(at_most(files, room, "extras"));
     shown.push(summary(report));

@@ -11,9 +11,10 @@ use crate::cli::exit::Exit;
 use crate::domain::id::{CommitId, SessionId};
 use crate::report::transfer::{BundleReport, ExtraOutcome, SessionReport};
 use crate::sys::clock::Clock;
+use crate::ui::extras;
 use crate::ui::format::{age, count, project, short_id};
 use crate::ui::json;
-use crate::ui::report::{extras, left_out, outcome, title};
+use crate::ui::report::{left_out, outcome, title};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{HEADING, QUIET, paint};
 use crate::ui::table::{Cell, Table};
@@ -102,7 +103,7 @@ fn lines(status: &Status, now: DateTime<Utc>, width: usize) -> Vec<String> {
     ] {
         let files: Vec<String> = bundles
             .iter()
-            .flat_map(|bundle| extras(bundle, true, false))
+            .flat_map(|bundle| extras::lines(bundle, true, false))
             .collect();
         if !files.is_empty() {
             lines.push(paint(HEADING, heading));

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::failure::GitHubError;
 use super::failure::{Said, of_words};
-use super::{Account, GitHubError, Repository, Visibility, address};
+use super::repository::{Account, Repository, Visibility, address};
 use crate::domain::url::project_identity;
 
 /// A GraphQL answer. Errors may come together with data.

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use crate::domain::id::SessionId;
 use crate::handoff::resume::Finished;
 use crate::report::transfer::{Outcome, RemoteState, Report, SessionReport};
+use crate::ui::extras;
 use crate::ui::format::{count, short_id};
 use crate::ui::output::Output;
-use crate::ui::report::extras;
 use crate::ui::sanitize::one_line;
 
 /// A run of Claude Code, after the last push.
@@ -46,7 +46,7 @@ impl FinishedRun<'_> {
         for line in report
             .extras
             .iter()
-            .flat_map(|bundle| extras(bundle, false, true))
+            .flat_map(|bundle| extras::lines(bundle, false, true))
         {
             out.attention(&line);
         }

@@ -1,0 +1,111 @@
+//! What this machine knows of sessions from earlier commands: the index, the pinned sessions and
+//! the deleted ones.
+//!
+//! Claude Code removes old sessions itself, and so may the user. A pull does not write a deleted
+//! session again unless another machine has changed it, or the user asks for it. If the file with
+//! the deleted sessions is lost, a pull writes them once.
+
+use std::collections::BTreeMap;
+
+use crate::domain::id::{CommitId, SessionId};
+use crate::session::LocalSession;
+use crate::session::discover::Discovery;
+use crate::store::{SessionState, Store};
+use crate::sys::env::Env;
+use crate::sys::fail_point::fail_point;
+use crate::workspace::error::SyncError;
+use crate::workspace::index::{Index, NotPulledSession, ProjectOfSession};
+use crate::workspace::paths::index_path;
+use crate::workspace::pinned::PinnedSessions;
+use crate::workspace::session_map::SessionMap;
+
+/// Records of sessions. The index is a cache; the other two are not.
+pub(crate) struct SessionRecords {
+    pub(crate) index: Index,
+    pub(crate) pinned: PinnedSessions,
+    /// Sessions deleted from this machine, with the state they had when they were last in sync.
+    deleted: SessionMap<SessionState>,
+}
+
+impl SessionRecords {
+    /// Reads the records for these settings, and brings them to the head of `store`.
+    pub(crate) fn load(env: &Env, settings: &str, store: &Store) -> Result<Self, SyncError> {
+        let mut index = Index::load(&index_path(env), settings);
+        index.follow(store)?;
+        Ok(Self {
+            index,
+            pinned: PinnedSessions::load(&env.dirs.state.join("held.json")),
+            deleted: SessionMap::load(&env.dirs.state.join("gone.json")),
+        })
+    }
+
+    /// Records which of the known sessions are no longer on this machine.
+    pub(crate) fn record_discovery(&mut self, found: &Discovery) {
+        let removed = self.index.retain_present(&found.sessions);
+        let unpinned = self.pinned.retain_present(found);
+        drop(self.deleted.retain(|id| !found.sessions.contains_key(id)));
+        for (session, state) in removed.into_iter().chain(unpinned) {
+            self.deleted.insert(session, state);
+        }
+    }
+
+    /// Returns true if the session was deleted from this machine while the store had this state.
+    pub(crate) fn was_deleted(&self, session: &SessionId, state: &SessionState) -> bool {
+        self.deleted.get(session) == Some(state)
+    }
+
+    /// Records `sessions` as up to date with the store at `commit`. Skips those that changed in the
+    /// store since.
+    pub(crate) fn record_up_to_date<'s>(
+        &mut self,
+        store: &Store,
+        sessions: impl IntoIterator<Item = &'s LocalSession>,
+        commit: Option<&CommitId>,
+    ) -> Result<(), SyncError> {
+        self.index.follow(store)?;
+        let snapshot = store.head_snapshot()?;
+        let changed = snapshot.changed_since(&store.snapshot(commit)?)?;
+        for session in sessions {
+            if self.index.is_up_to_date(session) || changed.contains(&session.id) {
+                continue;
+            }
+            if let Some(state) = snapshot.state(&session.id)? {
+                self.pinned.unpin(&session.id);
+                self.index.record(session, state);
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the sessions that a pull left in the store.
+    pub(crate) fn record_not_pulled(
+        &mut self,
+        store: &Store,
+        sessions: Vec<NotPulledSession>,
+    ) -> Result<(), SyncError> {
+        let snapshot = store.head_snapshot()?;
+        for session in sessions {
+            if let Some(state) = snapshot.state(session.session())? {
+                self.index.record_store_only(session, state);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what changed. An index that cannot be written costs time later, not correctness.
+    pub(crate) fn save(
+        &mut self,
+        env: &Env,
+        store: &Store,
+        projects: BTreeMap<SessionId, ProjectOfSession>,
+    ) -> Result<(), SyncError> {
+        // First: once the index has forgotten a session, nothing else knows that it was here.
+        self.deleted.save()?;
+        self.pinned.save()?;
+        fail_point("deleted sessions are saved");
+        self.index.follow(store)?;
+        self.index.record_projects(projects);
+        let _ = self.index.save(&index_path(env));
+        Ok(())
+    }
+}
