@@ -396,7 +396,7 @@ fn init_copied_config_gets_new_machine_id() {
     for command in ["push", "pull", "sync"] {
         let run = a.ccsync([command]).success();
         assert!(
-            run.stderr.contains("made on another host")
+            run.stderr.contains("created on another host")
                 && run.stderr.contains("ccsync init --new-id"),
             "{run}"
         );

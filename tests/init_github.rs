@@ -372,7 +372,7 @@ fn github_init_without_git_access_names_command() {
             &run,
             &[
                 command,
-                &format!("then: ccsync init --github github.localhost/al/{name}"),
+                &format!("then run `ccsync init --github github.localhost/al/{name}`"),
             ],
         );
     }

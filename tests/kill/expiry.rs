@@ -307,7 +307,7 @@ fn lock_show_keeps_record_of_lost_lock() {
             b.end(child)
                 .success()
                 .stderr
-                .contains("the lock is given back"),
+                .contains("lock released"),
             "b keeps its session"
         );
         agree(&a, &b, &[&["hello", "from a"], &["hello", "from b"]]);
