@@ -304,10 +304,7 @@ fn lock_show_keeps_record_of_lost_lock() {
             "{look:?}"
         );
         assert!(
-            b.end(child)
-                .success()
-                .stderr
-                .contains("the lock is given back"),
+            b.end(child).success().stderr.contains("lock released"),
             "b keeps its session"
         );
         agree(&a, &b, &[&["hello", "from a"], &["hello", "from b"]]);
