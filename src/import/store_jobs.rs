@@ -3,6 +3,7 @@
 //! A commit changes a session from one side only. So a session that several machines wrote is
 //! stored in stretches, and each commit has what one machine wrote of all sessions.
 
+use crate::flows::store_outcome::NotStored;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
@@ -111,7 +112,7 @@ fn store_part(
     part: JobPart,
     machines: &[SourceMachine],
     staging_dir: &Path,
-) -> Result<Option<SessionReport>, SyncError> {
+) -> Result<Option<SessionReport>, NotStored> {
     let snapshot = workspace.store.head_snapshot()?;
     match (part, &job.copy) {
         (JobPart::Lines(last), Some(copy)) => {
