@@ -22,8 +22,6 @@ fn env(home: &Path) -> Env {
         search_path: Vec::new(),
         shell: None,
         data_home: PathBuf::new(),
-        shell: None,
-        data_home: PathBuf::new(),
         dirs: Dirs::below(home),
         stdin_is_terminal: false,
         stdout_is_terminal: false,
