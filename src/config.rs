@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::error::{ErrorKind, UserError, please_report};
 use crate::domain::extras::ExtraKind;
 use crate::domain::id::MachineId;
+use crate::domain::parse::from_toml;
 use crate::domain::pattern::ProjectPattern;
 use crate::domain::placeholder::{
     InvalidPlaceholder, Placeholder, PlaceholderName, Placeholders, System,
@@ -288,15 +289,10 @@ impl Config {
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|e| {
-            let line = e
-                .span()
-                .map_or(1, |span| 1 + text[..span.start].matches('\n').count());
-            ConfigError::Syntax {
-                path: path.to_owned(),
-                line,
-                message: e.message().to_owned(),
-            }
+        let config: Self = from_toml(text).map_err(|e| ConfigError::Syntax {
+            path: path.to_owned(),
+            line: e.line.unwrap_or(1),
+            message: e.to_string(),
         })?;
         config.check().map_err(|error| ConfigError::InFile {
             path: path.to_owned(),

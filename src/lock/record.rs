@@ -3,6 +3,7 @@
 //! Owns its format and validation. Pure. An accepted record has plausible times and
 //! durations; its `host` stays untrusted text.
 
+use crate::domain::parse::{InvalidData, from_json};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -85,16 +86,16 @@ pub struct Stamp {
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// Written by a newer ccsync.
-    #[error("it has format {0}, this ccsync reads up to {FORMAT}")]
+    #[error("lock record has format {0}; this ccsync reads up to {FORMAT}")]
     Newer(u32),
     /// Larger than `MAX_BYTES`.
-    #[error("it has {0} bytes, more than any lock")]
+    #[error("lock record is too large: {0} bytes (limit {MAX_LOCK_BYTES})")]
     TooLarge(usize),
     /// Not the JSON of a lock record.
-    #[error("it is not the JSON of a lock")]
-    Malformed(#[source] serde_json::Error),
+    #[error("invalid lock record")]
+    Malformed(#[from] InvalidData),
     /// An implausible value.
-    #[error("{0}")]
+    #[error("invalid lock record: {0}")]
     Inconsistent(&'static str),
 }
 
@@ -123,11 +124,11 @@ impl LockRecord {
         if json.len() > MAX_LOCK_BYTES {
             return Err(RecordError::TooLarge(json.len()));
         }
-        let version: Versioned = serde_json::from_slice(json).map_err(RecordError::Malformed)?;
+        let version: Versioned = from_json(json)?;
         if version.format > FORMAT {
             return Err(RecordError::Newer(version.format));
         }
-        let record: Self = serde_json::from_slice(json).map_err(RecordError::Malformed)?;
+        let record: Self = from_json(json)?;
         record
             .check(session)
             .map_or(Ok(record), |wrong| Err(RecordError::Inconsistent(wrong)))
@@ -137,27 +138,27 @@ impl LockRecord {
         let is_plain =
             |nonce: &str| !nonce.is_empty() && nonce.bytes().all(|b| b.is_ascii_alphanumeric());
         let checks = [
-            (self.format == FORMAT, "no ccsync wrote this format"),
+            (self.format == FORMAT, "unknown format"),
             (self.session == *session, "it names another session"),
             (
                 self.host.len() <= MAX_HOST_BYTES,
-                "the machine's name is longer than any",
+                "host name is too long",
             ),
             (
                 (1..=LONGEST_TTL_SECONDS).contains(&self.ttl_seconds),
-                "it would hold for longer than any lock, or not at all",
+                "ttl_seconds out of range",
             ),
             (
                 (1..=LAST_GENERATION).contains(&self.generation),
-                "its generation is none",
+                "generation out of range",
             ),
             (
                 self.nonce.len() <= MAX_NONCE_BYTES && is_plain(&self.nonce),
-                "its nonce is none",
+                "invalid nonce",
             ),
             (
                 is_plausible(self.acquired) && is_plausible(self.renewed),
-                "its times are beyond every calendar",
+                "time out of range",
             ),
         ];
         checks
