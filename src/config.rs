@@ -772,11 +772,11 @@ mod tests {
     fn config_unknown_key_error_names_line_and_known_keys() {
         insta::assert_snapshot!(
             parse("day = 3\n").unwrap_err(),
-            @"invalid configuration `/c/config.toml`, line 2: unknown field `day`, expected one of `remote`, `paths`, `days`, `beside`, `machine`, `sync`, `placeholders`"
+            @"invalid configuration `/c/config.toml`, line 2: unknown key `day` (one of: remote, paths, days, beside, machine, sync, placeholders)"
         );
         insta::assert_snapshot!(
             parse("\npaths = \"nowhere\"\n").unwrap_err(),
-            @"invalid configuration `/c/config.toml`, line 3: unknown variant `nowhere`, expected one of `auto`, `local`, `original`"
+            @"invalid configuration `/c/config.toml`, line 3: unknown value `nowhere` of `paths` (one of: auto, local, original)"
         );
         insta::assert_snapshot!(
             "colour".parse::<Key>().unwrap_err(),

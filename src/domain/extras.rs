@@ -35,7 +35,7 @@ pub const MAX_PLANS: usize = 256;
 
 /// Why a text names no kind of file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` does not travel beside sessions", .0.escape_debug())]
+#[error("unknown kind of extras `{}`", .0.escape_debug())]
 pub struct UnknownExtra(String);
 
 impl ExtraKind {
@@ -130,7 +130,7 @@ pub struct BundleId(String);
 
 /// Why a text is not a [`BundleId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a shelf of the store", .0.escape_debug())]
+#[error("invalid bundle id `{}`", .0.escape_debug())]
 pub struct InvalidBundle(String);
 
 const USER: &str = "user";

@@ -87,7 +87,11 @@ fn describe(key: &str, text: &str, map: &str) -> String {
         _ if key == name || key.is_empty() => name.to_owned(),
         _ => format!("{key}.{name}"),
     };
-    let value = if key.is_empty() { "the value" } else { key };
+    let value = if key.is_empty() {
+        "the value".to_owned()
+    } else {
+        format!("`{key}`")
+    };
     let quoted = |text: &str| text.split('`').nth(1).unwrap_or_default().to_owned();
 
     if text.starts_with("missing field") {
@@ -98,21 +102,21 @@ fn describe(key: &str, text: &str, map: &str) -> String {
         format!("`{}` occurs twice", named(&quoted(text)))
     } else if text.starts_with("unknown variant") {
         format!(
-            "unknown value `{}` of `{value}`{}",
+            "unknown value `{}` of {value}{}",
             quoted(text),
             choices(text)
         )
     } else if let Some((kind, rule)) = text.split_once(", expected ") {
         match kind.split_whitespace().nth(1) {
-            Some("length:") => format!("`{value}` has the wrong number of values"),
-            _ => format!("`{value}` must be {}", in_words(rule, map)),
+            Some("length:") => format!("{value} has the wrong number of values"),
+            _ => format!("{value} must be {}", in_words(rule, map)),
         }
     } else if text.contains("untagged enum") {
-        format!("`{value}` has an invalid value")
+        format!("{value} has an invalid value")
     } else if key.is_empty() {
         text.to_owned()
     } else {
-        format!("`{key}`: {text}")
+        format!("{value}: {text}")
     }
 }
 
@@ -208,8 +212,8 @@ mod tests {
         let message = |json: &str| from_json::<Outer>(json.as_bytes()).unwrap_err().to_string();
         for (json, expected) in [
             ("{}", "`number` is missing"),
-            ("[]", "`number` is missing"),
-            ("7", "`the value` must be an object"),
+            ("[]", "the value must be an object"),
+            ("7", "the value must be an object"),
             (
                 r#"{"number":"x"}"#,
                 "`number` must be a whole number, 0 or more",

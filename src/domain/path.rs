@@ -31,7 +31,7 @@ const MAX_COMPONENT: usize = 255;
 
 /// Why a text is not a [`RelativeName`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a safe file name", .0.escape_debug())]
+#[error("unsafe file name `{}`", .0.escape_debug())]
 pub struct UnsafeName(String);
 
 impl PortablePath {

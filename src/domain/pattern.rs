@@ -22,7 +22,7 @@ pub struct ProjectPattern(String);
 
 /// Why a text is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a pattern: {why}", text.escape_debug())]
+#[error("invalid pattern `{}`: {why}", text.escape_debug())]
 pub struct InvalidPattern {
     text: String,
     why: String,

@@ -74,28 +74,28 @@ pub struct BranchName(String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidProject {
     /// No address, or one that is never recorded.
-    #[error("the project's remote is not usable")]
+    #[error("invalid project remote")]
     Remote(#[from] UrlError),
     /// It holds what only its owner may know.
-    #[error("the address of the project's remote holds a secret")]
+    #[error("project remote URL contains a secret")]
     Secret,
     /// Neither absolute nor below a root, or leading upwards.
-    #[error("the project's remote is not the path of a repository")]
+    #[error("project remote is not the path of a repository")]
     Path,
     /// Not an identity.
-    #[error("the project's identity is not one")]
+    #[error("invalid project identity")]
     Identity,
     /// It would lead elsewhere, or cannot be made on every system.
-    #[error("the project's directory in its repository is not a safe one")]
+    #[error("unsafe project directory")]
     Directory,
     /// Not the name of a working tree.
-    #[error("the project's worktree is not one")]
+    #[error("invalid project worktree")]
     Worktree,
     /// Not a branch's name.
-    #[error("the project's branch is not one")]
+    #[error("invalid project branch")]
     Branch,
-    /// Longer than any honest one.
-    #[error("the project's remote is longer than any address")]
+    /// Remote URL exceeds `MAX_REMOTE_BYTES`.
+    #[error("project remote URL is too long (limit {MAX_REMOTE_BYTES} bytes)")]
     TooLong,
 }
 

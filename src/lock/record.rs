@@ -140,10 +140,7 @@ impl LockRecord {
         let checks = [
             (self.format == FORMAT, "unknown format"),
             (self.session == *session, "it names another session"),
-            (
-                self.host.len() <= MAX_HOST_BYTES,
-                "host name is too long",
-            ),
+            (self.host.len() <= MAX_HOST_BYTES, "host name is too long"),
             (
                 (1..=LONGEST_TTL_SECONDS).contains(&self.ttl_seconds),
                 "ttl_seconds out of range",
@@ -264,9 +261,8 @@ mod tests {
     fn refused(change: impl Fn(&mut serde_json::Value)) -> String {
         let mut json = serde_json::to_value(record()).unwrap();
         change(&mut json);
-        LockRecord::parse(&record().session, json.to_string().as_bytes())
-            .unwrap_err()
-            .to_string()
+        let error = LockRecord::parse(&record().session, json.to_string().as_bytes());
+        crate::domain::error::error_chain(&error.unwrap_err())
     }
 
     #[test]
@@ -332,18 +328,18 @@ mod tests {
             refused(|json| json["pid"] = (-1).into()),
             refused(|json| json["extra"] = 1.into()),
         ].join("\n"), @r"
-        no ccsync wrote this format
-        it names another session
-        it is not the JSON of a lock
-        the machine's name is longer than any
-        it would hold for longer than any lock, or not at all
-        it would hold for longer than any lock, or not at all
-        its generation is none
-        its generation is none
-        its nonce is none
-        its times are beyond every calendar
-        it is not the JSON of a lock
-        it is not the JSON of a lock
+        invalid lock record: unknown format
+        invalid lock record: it names another session
+        invalid lock record: `session`: `../x` is not a valid session id
+        invalid lock record: host name is too long
+        invalid lock record: ttl_seconds out of range
+        invalid lock record: ttl_seconds out of range
+        invalid lock record: generation out of range
+        invalid lock record: generation out of range
+        invalid lock record: invalid nonce
+        invalid lock record: time out of range
+        invalid lock record: `pid` must be a whole number, 0 or more
+        invalid lock record: unknown key `extra` (one of: format, session, machine, host, pid, acquired, renewed, ttl_seconds, generation, nonce)
         ");
     }
 

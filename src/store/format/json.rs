@@ -25,7 +25,7 @@ pub enum ManifestError {
     #[error("{0}")]
     Inconsistent(&'static str),
     /// It holds an invalid placeholder.
-    #[error("it has an invalid placeholder")]
+    #[error("invalid placeholder")]
     Placeholder(#[from] InvalidPlaceholder),
     /// Larger than such a file may be.
     #[error("it is too large: {bytes} bytes (limit {limit})")]
