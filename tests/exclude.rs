@@ -113,7 +113,7 @@ fn exclude_project_is_not_pushed_and_is_named() {
 
     let status = a.ccsync(["status"]).success();
     assert!(
-        status.stdout.contains("status: nothing to push")
+        status.stdout.contains("status: nothing to push or pull")
             && status.stdout.contains("excluded: session"),
         "{status}"
     );
@@ -133,7 +133,7 @@ fn exclude_project_is_not_pushed_and_is_named() {
     assert!(
         verify
             .summary()
-            .starts_with("verify: 3 sessions, all agree, 2 excluded by the settings"),
+            .starts_with("verify: 3 sessions, all agree, 2 excluded"),
         "{verify}"
     );
 }

@@ -615,7 +615,7 @@ fn undo_reverts_sessions_and_extras_together() {
     );
     assert!(
         run.summary()
-            .starts_with("undo: 2 files put back, 1 removed, as before the pull of "),
+            .starts_with("undo: 2 files restored, 1 removed, as before the pull or restore "),
         "{run}"
     );
     assert_eq!(b.client_tree(), before);

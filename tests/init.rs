@@ -44,7 +44,7 @@ fn init_names_what_it_set_up() {
       WORK     no directory here  (on a: $ROOT/a/home/al/work)
     init: this machine is set up; 1 placeholder missing
     --- stderr
-    hint: other machines have a placeholder WORK; to give it a directory here: ccsync config add-placeholder WORK=PATH
+    hint: other machines have the placeholder WORK; to set its directory here: ccsync config add-placeholder WORK=PATH
     hint: next: ccsync resume
     --- exit 0
     ");
@@ -197,11 +197,11 @@ fn init_second_machine_adopts_existing_placeholders() {
       remote   $ROOT/remote-1.git
       others   a
       HOME     $ROOT/b/Users/alex/deep.er
-      WORK     $ROOT/b/Users/alex/deep.er/my/work  (learnt from a)
+      WORK     $ROOT/b/Users/alex/deep.er/my/work  (as on a)
       FAR      no directory here  (on a: /far/away)
-    init: this machine is set up; 1 placeholder learnt; 1 missing
+    init: this machine is set up; 1 placeholder added; 1 missing
     --- stderr
-    hint: other machines have a placeholder FAR; to give it a directory here: ccsync config add-placeholder FAR=PATH
+    hint: other machines have the placeholder FAR; to set its directory here: ccsync config add-placeholder FAR=PATH
     hint: next: ccsync resume
     --- exit 0
     ");
@@ -308,7 +308,7 @@ fn init_taken_machine_name_gets_number() {
     init(&machines[0]);
     insta::assert_snapshot!(init(&machines[1]), @r"
       machine  Laptop-2
-               another one is called Laptop
+               another machine is called Laptop
       remote   $ROOT/remote-1.git
       others   Laptop
       HOME     $ROOT/y/home/y
@@ -396,7 +396,7 @@ fn init_copied_config_gets_new_machine_id() {
     for command in ["push", "pull", "sync"] {
         let run = a.ccsync([command]).success();
         assert!(
-            run.stderr.contains("made on another host")
+            run.stderr.contains("created on another host")
                 && run.stderr.contains("ccsync init --new-id"),
             "{run}"
         );

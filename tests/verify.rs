@@ -186,12 +186,12 @@ fn verify_each_difference_has_status_and_exit_code() {
     let text = a.ccsync(["verify"]).code(3);
     assert!(
         text.stdout
-            .contains("the remote could not be asked: repository not found"),
+            .contains("cannot reach the remote: repository not found"),
         "{text}"
     );
     assert!(
         text.stdout.contains("as last fetched")
-            && text.summary().ends_with("the remote was not asked"),
+            && text.summary().ends_with("the remote was not reached"),
         "{text}"
     );
     a.append(ONE, "at a");

@@ -64,7 +64,7 @@ pub(crate) struct PlaceholderArg {
     path: PathBuf,
 }
 
-/// Why a placeholder argument is invalid.
+/// Reason why a text is not `NAME=PATH`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlaceholderArgError {
     #[error("give NAME=PATH, for example PROJECTS=~/work")]
@@ -93,8 +93,8 @@ impl FromStr for PlaceholderArg {
 }
 
 impl PlaceholderArg {
-    /// The directory as an absolute path: a relative one is taken from `cwd`, `~` (which the shell does not expand after
-    /// `=`) from `home`.
+    /// Returns the directory as an absolute path. A relative one starts at `cwd`, and `~`, which
+    /// the shell does not expand after `=`, is `home`.
     pub(crate) fn directory(&self, home: &Path, cwd: &Path) -> PathBuf {
         match self.path.strip_prefix("~") {
             Ok(below) if below.as_os_str().is_empty() => home.to_owned(),

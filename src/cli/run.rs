@@ -75,7 +75,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     Err(named)
 }
 
-/// Returns the help of the command that `words` name, or an error if there is none.
+/// Returns the help of the command that `words` name, or an error for unknown words.
 fn help_of(words: &[String]) -> clap::Error {
     let words = words.iter().map(String::as_str);
     let with_help = ["ccsync"].into_iter().chain(words).chain(["--help"]);

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{Config, Machine, Settings};
+use crate::config::{Config, MachineSettings, Settings};
 use crate::domain::id::MachineId;
 use crate::domain::placeholder::PlaceholderName;
 use crate::domain::progress::Progress;
@@ -253,14 +253,14 @@ pub fn set_up_by_default(
 fn wanted(env: &Env, former: Option<&Config>, request: SetUp) -> Result<Config, SyncError> {
     let mut config = match former {
         Some(former) => former.clone(),
-        None => Config::new(Machine {
+        None => Config::new(MachineSettings {
             id: new_id(),
             name: env.host_name.clone(),
             host: None,
         })?,
     };
     if request.new_id {
-        config.machine = Machine {
+        config.machine = MachineSettings {
             id: new_id(),
             name: env.host_name.clone(),
             host: None,

@@ -76,9 +76,9 @@ impl Store {
         let id = oid(commit)?;
         require_size(id, MAX_OBJECT_BYTES, "missing or too large")?;
         let found = self.repo.find_commit(id);
-        let found = found.map_err(|_| refused("not a commit"))?;
+        let found = found.map_err(|_| refused("it is not a commit"))?;
         if found.parent_count() != 0 {
-            return Err(refused("it has a parent commit"));
+            return Err(refused("it has a parent"));
         }
 
         let tree = found.tree_id();

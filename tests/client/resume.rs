@@ -330,7 +330,7 @@ fn start_suspended_client_continues_in_foreground() {
     seat.terminal.type_in(ENTER);
     seat.turn("second");
     seat.enter("/exit");
-    seat.terminal.wait_for("the lock is given back");
+    seat.terminal.wait_for("lock released");
     assert!(pair.locks().is_empty());
     assert_arrived(&pair, "second");
 }

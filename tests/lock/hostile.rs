@@ -108,14 +108,14 @@ fn lock_hostile_branch_is_named_and_removable() {
                 ("x", blob(""), FILE),
             ],
             0,
-            "does not have exactly one file",
+            "not have exactly one file",
         ),
-        ("empty", vec![], 0, "does not have exactly one file"),
+        ("empty", vec![], 0, "not have exactly one file"),
         (
             "history",
             vec![("lock.json", blob(&good("history")), FILE)],
             1,
-            "has a parent commit",
+            "has a parent",
         ),
     ];
     for (session, entries, parents, _) in &cases {

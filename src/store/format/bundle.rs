@@ -117,14 +117,14 @@ impl ExtrasBundle {
         let mut bundle: Self = parse_versioned(json)?;
         bundle.format = FORMAT;
         let owner = bundle.project.as_ref();
-        let owner = owner.map_or_else(BundleId::user, BundleId::of_project);
+        let owner = owner.map_or_else(BundleId::user, BundleId::from_project);
         require(owner == *id, "it belongs to another project")?;
         let key_path = match &bundle.project {
             Some(ProjectKey::Path(path)) => Some(path),
             _ => None,
         };
         let mut paths = bundle.path.iter().chain(key_path);
-        require(paths.all(is_safe_project), "unsafe project path")?;
+        require(paths.all(is_safe_project), "invalid project path")?;
         bundle.check_limits()?;
         for (name, file) in &bundle.files {
             require(
@@ -141,14 +141,17 @@ impl ExtrasBundle {
     fn check_limits(&self) -> Result<(), ManifestError> {
         require(
             self.files.len() <= MAX_FILES && self.removed.len() <= MAX_REMOVED,
-            "too many files",
+            "it has too many files",
         )?;
         let mut imported = self.imported.values();
         require(
             self.imported.len() <= MAX_FILES && imported.all(|texts| texts.len() <= MAX_IMPORTED),
-            "too many imported texts",
+            "it has too many imported texts",
         )?;
-        require(self.bytes() <= MAX_BUNDLE_TEXT_BYTES, "too much text")
+        require(
+            self.bytes() <= MAX_BUNDLE_TEXT_BYTES,
+            "it has too much text",
+        )
     }
 
     /// Returns the bytes of all texts.
@@ -224,7 +227,10 @@ impl StoredExtra {
         &self,
         placeholders: &BTreeMap<PlaceholdersKey, Placeholders>,
     ) -> Result<(), ManifestError> {
-        require(self.bytes <= MAX_TEXT_BYTES, "a file is too large")?;
+        require(
+            self.bytes <= MAX_TEXT_BYTES,
+            "one of its files is too large",
+        )?;
         let mut keys = self.runs.iter().filter_map(|run| run.placeholders.as_ref());
         require(
             keys.all(|key| placeholders.contains_key(key)),

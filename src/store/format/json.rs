@@ -28,7 +28,7 @@ pub enum ManifestError {
     #[error("invalid placeholder")]
     Placeholder(#[from] InvalidPlaceholder),
     /// Larger than such a file may be.
-    #[error("it is too large: {bytes} bytes (limit {limit})")]
+    #[error("it is too large ({bytes} bytes, limit {limit})")]
     TooLarge {
         /// Its size.
         bytes: usize,

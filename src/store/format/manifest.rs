@@ -49,7 +49,7 @@ pub struct Manifest {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "ProjectGit::of_known_format"
+        deserialize_with = "ProjectGit::deserialize_known_format"
     )]
     pub git: Option<ProjectGit>,
     /// The placeholders that runs refer to.
@@ -165,9 +165,9 @@ impl Manifest {
         require(manifest.session == *session, "it names another session")?;
         let project = manifest.project.as_ref().map_or("", PortablePath::as_str);
         let longest = project.len().max(manifest.directory.len());
-        require(longest <= MAX_PATH_BYTES, "directory name is too long")?;
+        require(longest <= MAX_PATH_BYTES, "its path is too long")?;
         let leads_upwards = project.split(['/', '\\']).any(|part| part == "..");
-        require(!leads_upwards, "project path contains `..`")?;
+        require(!leads_upwards, "its project path contains `..`")?;
         for (_, file) in manifest.all_files() {
             file.check(&manifest.placeholders)?;
         }
@@ -328,7 +328,7 @@ impl StoredFile {
         require(
             checked_sum(segments.iter().map(|segment| segment.bytes)).is_some()
                 && checked_sum(segments.iter().map(|segment| segment.local_bytes)).is_some(),
-            "invalid sizes",
+            "its sizes are too large",
         )?;
         require(
             runs.iter()

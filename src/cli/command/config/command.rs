@@ -1,4 +1,4 @@
-//! `ccsync config`: what this machine is set to.
+//! Arguments and dispatch of `ccsync config`; showing and changing one setting.
 
 use std::collections::BTreeMap;
 
@@ -79,14 +79,14 @@ struct ConfigDocument<'a> {
     file: String,
     id: &'a str,
     name: &'a str,
-    /// Without its secrets.
+    /// Without passwords and tokens.
     remote: Option<String>,
     paths: String,
     days: u32,
-    /// What travels beside sessions.
+    /// Kinds of extras that are synced.
     #[serde(rename = "beside")]
     extras: Vec<&'static str>,
-    /// Patterns; none: every project.
+    /// Patterns; empty: every project.
     include: &'a [ProjectPattern],
     /// Patterns.
     exclude: &'a [ProjectPattern],
@@ -199,7 +199,8 @@ fn set(key: Key, value: &str, app: &mut App) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// A new remote must be set up, not only written down: what is queued for the old one has to reach the new one.
+/// Sets up a new remote. Only writing it down is not enough: what is queued for the old one has
+/// to reach the new one.
 fn change_remote(value: &str, app: &App) -> Result<Exit, CliError> {
     let remote = RemoteUrl::parse(value, &current_dir()?)?;
     refuse_open(&remote)?;
@@ -240,7 +241,7 @@ fn set_path(
     if ["this", &me.name, me.id.as_str()].contains(&machine) {
         tell_of_stored(std::slice::from_ref(name), true, app);
     }
-    // The path is written down here either way; the other machines learn of it once it is sent.
+    // The path is saved here in any case; the other machines see it after a push.
     Ok(Exit::of_report(&Report {
         remote,
         ..Report::default()
@@ -250,10 +251,10 @@ fn set_path(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Machine;
+    use crate::config::MachineSettings;
 
     fn config() -> Config {
-        let machine = Machine {
+        let machine = MachineSettings {
             id: "0123456789abcdef".repeat(2).parse().unwrap(),
             name: "laptop".to_owned(),
             host: None,
