@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-use crate::domain::parse::from_json;
 use super::change::{JournalChange, JournalLine, to_line};
+use crate::domain::parse::from_json;
 use crate::session::SessionError;
 use crate::sys::fs::{FileStamp, PathError, read, write_atomic};
 
