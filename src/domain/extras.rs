@@ -132,7 +132,7 @@ pub struct BundleId(String);
 
 /// The reason why a text is not a [`BundleId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a bundle of the store", .0.escape_debug())]
+#[error("invalid bundle id `{}`", .0.escape_debug())]
 pub struct InvalidBundle(String);
 
 const USER: &str = "user";

@@ -36,7 +36,7 @@ const MAX_NAME: usize = 1024;
 
 /// The reason why a text is not a [`RelativeName`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a safe file name", .0.escape_debug())]
+#[error("unsafe file name `{}`", .0.escape_debug())]
 pub struct UnsafeName(String);
 
 impl PortablePath {

@@ -24,7 +24,7 @@ pub struct ProjectPattern(String);
 
 /// The reason why a text is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a pattern: {why}", text.escape_debug())]
+#[error("invalid pattern `{}`: {why}", text.escape_debug())]
 pub struct InvalidPattern {
     text: String,
     why: String,

@@ -53,10 +53,10 @@ pub struct Placeholders {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPlaceholder {
     /// The name does not follow the rule of [`PlaceholderName`].
-    #[error("`{}` is not a placeholder name: use upper-case letters, digits and `_`, beginning with a letter", .0.escape_debug())]
+    #[error("invalid placeholder name `{}`: use upper-case letters, digits and `_`, beginning with a letter", .0.escape_debug())]
     Name(String),
     /// The path is not absolute on its system, is a file-system root, or has a control character.
-    #[error("`{}` cannot be a placeholder's directory: give an absolute path below the file-system root", .0.escape_debug())]
+    #[error("invalid placeholder directory `{}`: give an absolute path below the root of the file system", .0.escape_debug())]
     Path(String),
 }
 

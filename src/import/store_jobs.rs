@@ -3,7 +3,6 @@
 //! A commit changes a session from one side only. So a session that several machines wrote is
 //! stored in stretches, and each commit has what one machine wrote of all sessions.
 
-use crate::flows::store_outcome::NotStored;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use crate::checkouts::clones::Clones;
 use crate::domain::id::SessionId;
 use crate::domain::progress::Phase;
 use crate::domain::session_file::SessionFile;
+use crate::flows::store_outcome::NotStored;
 use crate::import::jobs::{ImportJob, JobPart};
 use crate::import::source_machine::SourceMachine;
 use crate::import::staging::{SourceTranscript, Staged, StagedLines, stage, stage_agents};
