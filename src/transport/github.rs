@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-
 use crate::domain::url::RemoteUrl;
 use crate::sys::process::{ProcessError, Program, ProgramOutput};
 
