@@ -50,7 +50,7 @@ pub struct Config {
     #[serde(rename = "beside")]
     pub extras: BTreeSet<ExtraKind>,
     /// This machine.
-    pub machine: Machine,
+    pub machine: MachineSettings,
     /// What is synced.
     #[serde(default, skip_serializing_if = "Choice::is_everything")]
     pub sync: Choice,
@@ -62,7 +62,7 @@ pub struct Config {
 /// This machine, as `init` made it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Machine {
+pub struct MachineSettings {
     /// Random, never changed.
     pub id: MachineId,
     /// For people.
@@ -114,7 +114,7 @@ pub enum PathsSetting {
 #[derive(Clone)]
 pub struct Settings {
     /// This machine.
-    pub machine: Machine,
+    pub machine: MachineSettings,
     /// The remote, if any is known.
     pub remote: Option<String>,
     /// How pulled sessions are localised.
@@ -260,7 +260,7 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError::InvalidValue`] for a name that is empty, too long or holds control characters.
-    pub fn new(machine: Machine) -> Result<Self, ConfigError> {
+    pub fn new(machine: MachineSettings) -> Result<Self, ConfigError> {
         check_name(&machine.name)?;
         let (sync, placeholders) = (Choice::default(), BTreeMap::new());
         let (paths, extras) = (PathsSetting::default(), default_beside());
@@ -784,7 +784,7 @@ mod tests {
         );
         insta::assert_snapshot!(
             "colour".parse::<Key>().unwrap_err(),
-            @"there is no setting `colour`; there are remote, name, paths, days, beside, max_size, max_age"
+            @"unknown setting `colour` (one of: remote, name, paths, days, beside, max_size, max_age)"
         );
     }
 

@@ -72,11 +72,7 @@ fn picker_filtered_session_is_resumed() {
     terminal.wait_for("1 of 2 sessions");
     terminal.type_in(ENTER);
     let ended = terminal.end().released().code(0);
-    assert!(
-        ended.text().contains("; lock released"),
-        "{}",
-        ended.text()
-    );
+    assert!(ended.text().contains("; lock released"), "{}", ended.text());
     assert_eq!(at_b.arguments(), [format!("--resume {ONE}")]);
     assert_eq!(questions(&b.text(ONE)), ["mend the roof", "with tar"]);
     assert_no_locks(&env);

@@ -288,7 +288,7 @@ fn verify_full_finds_damaged_local_objects() {
     );
     // As it says.
     fs::remove_dir_all(a.store()).unwrap();
-    a.ccsync(["push"]).success();
+    a.ccsync(["sync"]).success();
     verify(&a, &["--full"], 0);
 }
 

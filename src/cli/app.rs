@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::args::GlobalArgs;
+use super::args::{GlobalArgs, wants_json};
 use super::error::{CliError, CommandError};
 use super::exit::Exit;
 use crate::config::{Config, FILE_NAME, Settings};
@@ -41,6 +41,7 @@ impl App {
             columns: env.columns,
             rows: env.rows,
             quiet: global.quiet,
+            json: wants_json(std::env::args_os()),
         });
         let progress = progress(env.stderr_is_terminal && !global.quiet);
         Self {

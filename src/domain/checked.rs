@@ -1,9 +1,9 @@
-//! Texts that are checked once, when they are made from another text: ids, names, patterns.
+//! Texts that are checked once, when they are created: ids, names, patterns.
 //!
-//! Owns what all of them have besides: they are read from a `String`, turn into one, and are shown as they are. What is checked is the
-//! business of each type.
+//! Owns their common conversions from and to a `String`. Each type has its own check.
 
-/// `checked_text!(Name, Error, check)`: the conversions of a tuple struct around a `String`, of which `check` makes one.
+/// `checked_text!(Name, Error, check)`: the conversions of a tuple struct around a `String`, which
+/// `check` creates.
 macro_rules! checked_text {
     ($name:ident, $error:ty, $check:expr) => {
         impl TryFrom<String> for $name {

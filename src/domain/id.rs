@@ -1,4 +1,4 @@
-//! Identifiers. Each is checked once, where it enters the program, and trusted afterwards.
+//! Identifiers. Each is checked once, when it enters the program, and trusted afterwards.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checked::checked_text;
 
-/// Why a text is not an identifier.
+/// The reason why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a valid {kind}", text.escape_debug())]
 pub struct InvalidId {
@@ -14,10 +14,11 @@ pub struct InvalidId {
     text: String,
 }
 
-/// The id of a session: the file name of its transcript without `.jsonl` (client 2.1.329 ignores the id inside).
+/// The id of a session: the file name of its transcript without `.jsonl` (client 2.1.329 ignores
+/// the id in the records).
 ///
-/// One path component on every file system: ASCII letters, digits, `-` and `_`, beginning with a letter or digit,
-/// at most 64 bytes. Ids are case-sensitive.
+/// One path component on every file system: ASCII letters, digits, `-` and `_`, beginning with a
+/// letter or digit, at most 64 bytes. Ids are case-sensitive.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SessionId(String);
@@ -33,7 +34,7 @@ pub struct MachineId(String);
 pub struct CommitId(String);
 
 impl CommitId {
-    /// How many digits an id has.
+    /// Number of digits of an id.
     pub const DIGITS: usize = 40;
 
     /// The id as text.
@@ -41,7 +42,7 @@ impl CommitId {
         &self.0
     }
 
-    /// The first ten digits, for people.
+    /// The first ten digits, for display.
     pub fn short(&self) -> &str {
         &self.0[..10]
     }
@@ -53,7 +54,8 @@ impl SessionId {
         &self.0
     }
 
-    /// The store's shard for this session: the first two bytes of the id in lower case, padded with `_`.
+    /// The store's shard for this session: the first two bytes of the id in lower case, padded
+    /// with `_`.
     pub fn shard(&self) -> String {
         let mut shard = self
             .0
@@ -124,7 +126,8 @@ fn lower_hex(text: &str, digits: usize, kind: &'static str) -> Result<String, In
     }
 }
 
-/// Whether Windows would open a device instead of a file of this name (Microsoft, "Naming Files, Paths, and Namespaces").
+/// Returns true if Windows opens a device instead of a file of this name (Microsoft, "Naming
+/// Files, Paths, and Namespaces").
 pub fn is_reserved_device_name(component: &str) -> bool {
     let stem = component
         .split('.')

@@ -1,6 +1,6 @@
-//! What git says of a session's project: pure data, checked where it enters the program.
+//! The git facts of a session's project: pure data, checked when it enters the program.
 //!
-//! Owns the form in which it is recorded (`git` in `docs/dev/format.md`). Must not read a repository.
+//! Owns their stored form (`git` in `docs/dev/format.md`). Must not read a repository.
 
 use std::path::Path;
 
@@ -9,26 +9,28 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::checked::checked_text;
 use super::id::CommitId;
 use super::path::{PortablePath, is_safe_path};
-use super::url::{Kind, RemoteUrl, UrlError, has_drive, project_identity};
+use super::url::{RemoteKind, RemoteUrl, UrlError, has_drive, project_identity};
 
-/// The version of [`ProjectGit`] that this program writes. A newer one is not looked at: it is a help, not a part of the session.
+/// The version of [`ProjectGit`] that this program writes. A newer one is ignored: it helps to find
+/// the project, and is not part of the session.
 pub const FORMAT: u32 = 1;
 
-/// No honest address is longer.
+/// Longest address of a remote, in bytes.
 const MAX_REMOTE_BYTES: usize = 2048;
 
-/// git's own limit is that of a file name for each part of it.
+/// Longest name of a branch, in bytes. Git's limit is that of a file name for each part of it.
 const MAX_BRANCH_BYTES: usize = 1024;
 
-/// Where a session's working directory lies in its git repository, and what was checked out when the session was stored.
+/// The place of a session's working directory in its git repository, and the checkout when the
+/// session was stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProjectGit {
     /// [`FORMAT`].
     pub format: u32,
-    /// From where the repository can be cloned.
+    /// The address for cloning the repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<PortableRemote>,
-    /// What all addresses of that remote have in common.
+    /// The identity of that remote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<ProjectIdentity>,
     /// The working directory below the top of the working tree.
@@ -55,12 +57,13 @@ pub struct PortableRemote(String);
 #[serde(try_from = "String", into = "String")]
 pub struct ProjectIdentity(String);
 
-/// A directory below the top of a working tree, `/`-separated; empty: the top itself. Safe to join to a directory.
+/// A directory below the top of a working tree, `/`-separated; empty for the top itself. It can be
+/// joined to a directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SubDirectory(String);
 
-/// The name by which git knows a linked working tree: one component of a path.
+/// Git's name of a linked working tree: one component of a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct WorktreeName(String);
@@ -70,41 +73,42 @@ pub struct WorktreeName(String);
 #[serde(try_from = "String", into = "String")]
 pub struct BranchName(String);
 
-/// Why something is not recorded, or not believed. None repeats the text, which may hold a password.
+/// The reason why a fact is not stored, or a stored one is refused. The text, which may hold a
+/// password, is not repeated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidProject {
-    /// No address, or one that is never recorded.
-    #[error("the project's remote is not usable")]
+    /// An invalid address, or one that is never stored.
+    #[error("invalid project remote")]
     Remote(#[from] UrlError),
-    /// It holds what only its owner may know.
-    #[error("the address of the project's remote holds a secret")]
+    /// An address with a secret.
+    #[error("the project remote contains a secret")]
     Secret,
-    /// Neither absolute nor below a root, or leading upwards.
-    #[error("the project's remote is not the path of a repository")]
+    /// A path that is neither absolute nor below a placeholder, or leads upwards.
+    #[error("the project remote is not the path of a repository")]
     Path,
-    /// Not an identity.
-    #[error("the project's identity is not one")]
+    /// An invalid identity.
+    #[error("invalid project identity")]
     Identity,
-    /// It would lead elsewhere, or cannot be made on every system.
-    #[error("the project's directory in its repository is not a safe one")]
+    /// A directory outside the working tree, or one that some system cannot create.
+    #[error("unsafe project directory")]
     Directory,
-    /// Not the name of a working tree.
-    #[error("the project's worktree is not one")]
+    /// An invalid name of a working tree.
+    #[error("invalid name of the project's worktree")]
     Worktree,
-    /// Not a branch's name.
-    #[error("the project's branch is not one")]
+    /// An invalid name of a branch.
+    #[error("invalid name of the project's branch")]
     Branch,
-    /// Longer than any honest one.
-    #[error("the project's remote is longer than any address")]
+    /// An address that is too long.
+    #[error("the project remote is too long (limit {MAX_REMOTE_BYTES} bytes)")]
     TooLong,
 }
 
 impl ProjectGit {
-    /// Reads what a manifest says; one of a newer format is as good as absent.
+    /// Deserializes the facts of a manifest; those of a newer format are ignored.
     ///
     /// # Errors
-    /// If it is none of this format.
-    pub fn of_known_format<'de, D: Deserializer<'de>>(
+    /// If they are not of this format.
+    pub fn deserialize_known_format<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Self>, D::Error> {
         let value = serde_json::Value::deserialize(deserializer)?;
@@ -134,15 +138,15 @@ impl PortableRemote {
             return Err(UrlError::ControlCharacter.into());
         }
         if is_path(&text) {
-            let upwards = text.split(['/', '\\']).any(|part| part == "..");
-            return if upwards {
+            let leads_up = text.split(['/', '\\']).any(|part| part == "..");
+            return if leads_up {
                 Err(InvalidProject::Path)
             } else {
                 Ok(Self(text))
             };
         }
         let url = RemoteUrl::parse(&text, Path::new(""))?;
-        if matches!(url.kind(), Kind::Local(_)) {
+        if matches!(url.kind(), RemoteKind::Local(_)) {
             return Err(InvalidProject::Path);
         }
         if url.without_secrets().is_none_or(|plain| plain != text) {
@@ -151,17 +155,17 @@ impl PortableRemote {
         Ok(Self(text))
     }
 
-    /// The address as text.
+    /// Returns the address as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The path, if it is a repository on a disk.
+    /// Returns the path, if it is a repository on a disk.
     pub fn as_path(&self) -> Option<PortablePath> {
         is_path(&self.0).then(|| PortablePath::new(self.0.as_str()))
     }
 
-    /// What it has in common with all other addresses of the same remote; a path has nothing.
+    /// Returns the identity of the remote; a path has no identity.
     pub fn identity(&self) -> Option<ProjectIdentity> {
         if is_path(&self.0) {
             None
@@ -171,7 +175,7 @@ impl PortableRemote {
     }
 }
 
-/// A path, portable or of any system, and no address.
+/// Returns true for a path, portable or of any system; false for an address.
 fn is_path(text: &str) -> bool {
     text.starts_with("{{") || text.starts_with('/') || text.starts_with("\\\\") || has_drive(text)
 }
@@ -220,7 +224,7 @@ impl SubDirectory {
         &self.0
     }
 
-    /// Whether it is the top of the working tree.
+    /// Returns true for the top of the working tree.
     pub fn is_top(&self) -> bool {
         self.0.is_empty()
     }

@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checkouts::locate::is_in_repo;
-use crate::domain::error::{UserError, error_chain};
+use crate::domain::error::UserError;
 use crate::domain::id::{CommitId, SessionId};
 use crate::domain::session_file::SessionFile;
 use crate::extras::bundle_history::{BundleHistory, merge_bundles};
 use crate::flows::fork::{add_fork, fork_id, share_file, written_as};
+use crate::flows::store_outcome::{NotStored, StoreOutcome, store_or_skip};
 use crate::localize::collect::{Continuation, emitter, resume, share_segments};
 use crate::localize::error::StoredDataError;
 use crate::localize::localizer::{Localizer, Reader, Reading};
@@ -21,7 +22,7 @@ use crate::store::manifest::{Manifest, Run};
 use crate::store::segment::offset_after_lines;
 use crate::store::{RenamedMilestone, Snapshot, Transaction};
 use crate::sys::fail_point::fail_point;
-use crate::workspace::error::{ChangedAlready, SyncError};
+use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::remote_url;
 use crate::workspace::setup_error::SetupError;
@@ -195,23 +196,18 @@ fn merge_commits(
                 ours: &our_side,
                 theirs: &their_side,
             };
-            let merged_session = if lost {
-                sides.part(&mut tx, &session)
-            } else {
-                sides.merge_or_fork(&mut tx, &session)
-            };
+            let merged_session = store_or_skip(&mut tx, |tx| {
+                if lost {
+                    sides.part(tx, &session)
+                } else {
+                    sides.merge_or_fork(tx, &session)
+                }
+            })?;
             match merged_session {
-                Ok(None) => {}
-                Ok(Some(fork)) => drop(merged.forks.insert(session, fork)),
-                Err(SyncError::ChangedAlready(_)) => {
-                    tx.discard_incomplete_sessions()?;
-                    merged.skipped.insert(session, LATER.to_owned());
-                }
-                Err(e) if e.is_about_one_session() => {
-                    tx.discard_incomplete_sessions()?;
-                    merged.skipped.insert(session, error_chain(&e));
-                }
-                Err(e) => return Err(e),
+                StoreOutcome::Stored(None) => {}
+                StoreOutcome::Stored(Some(fork)) => drop(merged.forks.insert(session, fork)),
+                StoreOutcome::Retry => drop(merged.skipped.insert(session, LATER.to_owned())),
+                StoreOutcome::Skipped(reason) => drop(merged.skipped.insert(session, reason)),
             }
         } else {
             tx.take_session(&our_side, &session)?;
@@ -254,12 +250,12 @@ impl Sides<'_> {
         &self,
         tx: &mut Transaction<'_>,
         id: &SessionId,
-    ) -> Result<Option<(SessionId, u64)>, SyncError> {
+    ) -> Result<Option<(SessionId, u64)>, NotStored> {
         match self.merge_session(tx, id) {
-            Err(e) if e.is_about_one_session() => {
+            Err(NotStored::Failed(e)) if e.is_about_one_session() => {
                 tx.discard_incomplete_sessions()?;
                 let Ok(Some(ours)) = self.ours.manifest(id) else {
-                    return Err(e);
+                    return Err(e.into());
                 };
                 self.keep_as_fork(tx, &ours, id, &SessionFile::Transcript, 0)
                     .map(Some)
@@ -273,7 +269,7 @@ impl Sides<'_> {
         &self,
         tx: &mut Transaction<'_>,
         id: &SessionId,
-    ) -> Result<Option<(SessionId, u64)>, SyncError> {
+    ) -> Result<Option<(SessionId, u64)>, NotStored> {
         if let (Ok(Some(ours)), Ok(Some(theirs))) =
             (self.ours.manifest(id), self.theirs.manifest(id))
         {
@@ -297,7 +293,7 @@ impl Sides<'_> {
         &self,
         tx: &mut Transaction<'_>,
         id: &SessionId,
-    ) -> Result<Option<(SessionId, u64)>, SyncError> {
+    ) -> Result<Option<(SessionId, u64)>, NotStored> {
         let Ok(Some(ours)) = self.ours.manifest(id) else {
             // Nothing of ours can be read, so there is nothing to add; `ccsync verify` names such sessions.
             return Ok(None);
@@ -321,7 +317,7 @@ impl Sides<'_> {
         tx: &mut Transaction<'_>,
         ours: &Manifest,
         theirs: &Manifest,
-    ) -> Result<Option<(SessionId, u64)>, SyncError> {
+    ) -> Result<Option<(SessionId, u64)>, NotStored> {
         let mut relations = BTreeMap::new();
         for (name, _) in ours.all_files() {
             let (Some(mine), Some(other)) =
@@ -447,7 +443,7 @@ impl Sides<'_> {
         from: &SessionId,
         name: &SessionFile,
         lines: u64,
-    ) -> Result<(SessionId, u64), SyncError> {
+    ) -> Result<(SessionId, u64), NotStored> {
         let mine = self
             .our_text(ours, name)
             .ok_or_else(|| StoredDataError::Inconsistent {
@@ -457,7 +453,7 @@ impl Sides<'_> {
         let fork = fork_id(from, name, lines, &first);
         let own = ours.transcript.lines() - if name.is_transcript() { lines } else { 0 };
         if tx.touches(&fork) {
-            return Err(ChangedAlready.into());
+            return Err(NotStored::Retry);
         }
         match self.theirs.manifest(&fork) {
             // The fork is there already, from an earlier push: add what came since.

@@ -8,5 +8,6 @@ pub mod plan;
 pub mod pull;
 pub mod push;
 pub mod remote_sync;
+pub mod store_outcome;
 pub mod store_session;
 pub mod write_session;

@@ -15,6 +15,7 @@ use crate::flows::parallel::on_all_cores;
 use crate::flows::plan::{Differences, FilePull, compare_session, compare_with, described};
 use crate::flows::push::{add_merge_notes, passed_over};
 use crate::flows::remote_sync::{FetchMode, fetch, push_remaining_refs};
+use crate::flows::store_outcome::{StoreOutcome, store_or_skip};
 use crate::flows::store_session::SessionWriter;
 use crate::flows::write_session::{Writer, Writing, all_files};
 use crate::localize::local_copy::LocalCopy;
@@ -551,14 +552,13 @@ impl<'a> Puller<'a> {
                 continue;
             };
             let local = LocalCopy::closed(session);
-            match (SessionWriter {
+            let writer = SessionWriter {
                 workspace,
                 snapshot: &snapshot,
                 local: &local,
-            })
-            .store(&mut tx, differences)
-            {
-                Ok(SessionReport {
+            };
+            match store_or_skip(&mut tx, |tx| writer.store(tx, differences))? {
+                StoreOutcome::Stored(SessionReport {
                     outcome: Outcome::Forked { fork, lines },
                     turns,
                     ..
@@ -579,16 +579,9 @@ impl<'a> Puller<'a> {
                     };
                     *step = PullStep::Write(writing);
                 }
-                Ok(_) => *step = PullStep::Nothing,
-                Err(SyncError::ChangedAlready(_)) => {
-                    tx.discard_incomplete_sessions()?;
-                    later.push(id.clone());
-                }
-                Err(e) if e.is_about_one_session() => {
-                    tx.discard_incomplete_sessions()?;
-                    *step = PullStep::Skip(error_chain(&e));
-                }
-                Err(e) => return Err(e),
+                StoreOutcome::Stored(_) => *step = PullStep::Nothing,
+                StoreOutcome::Retry => later.push(id.clone()),
+                StoreOutcome::Skipped(reason) => *step = PullStep::Skip(reason),
             }
         }
         if !tx.is_empty() {

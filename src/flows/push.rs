@@ -11,6 +11,7 @@ use crate::domain::progress::Phase;
 use crate::flows::merge::Merged;
 use crate::flows::plan::{Differences, compare_session, described};
 use crate::flows::remote_sync::{fetch_before_push, send};
+use crate::flows::store_outcome::{StoreOutcome, store_or_skip};
 use crate::flows::store_session::{SessionWriter, is_stored};
 use crate::localize::local_copy::LocalCopy;
 use crate::report::transfer::{Outcome, Report, SessionReport, SkippedFile};
@@ -416,30 +417,23 @@ fn store_one(
 ) -> Result<Option<(SessionReport, bool)>, SyncError> {
     signal::check().inspect_err(|_| workspace.ctx.progress.end())?;
     let snapshot = workspace.store.head_snapshot()?;
-    match (SessionWriter {
+    let writer = SessionWriter {
         workspace,
         snapshot: &snapshot,
         local,
-    })
-    .store(tx, differences)
-    {
-        Ok(report) => Ok(Some((
-            report,
-            differences.down.is_empty() && differences.parted.is_none() && !local.live,
-        ))),
-        Err(SyncError::ChangedAlready(_)) => {
-            tx.discard_incomplete_sessions()?;
-            Ok(None)
-        }
-        Err(e) if e.is_about_one_session() => {
-            tx.discard_incomplete_sessions()?;
-            Ok(Some((
-                skipped(workspace, &local.session.id, error_chain(&e)),
-                false,
-            )))
-        }
-        Err(e) => Err(e),
-    }
+    };
+    Ok(
+        match store_or_skip(tx, |tx| writer.store(tx, differences))? {
+            StoreOutcome::Stored(report) => Some((
+                report,
+                differences.down.is_empty() && differences.parted.is_none() && !local.live,
+            )),
+            StoreOutcome::Retry => None,
+            StoreOutcome::Skipped(reason) => {
+                Some((skipped(workspace, &local.session.id, reason), false))
+            }
+        },
+    )
 }
 
 /// Files that look like parts of sessions and cannot be taken.

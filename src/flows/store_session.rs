@@ -17,6 +17,7 @@ use crate::flows::plan::{
     Differences, Divergence, FileStep, Files, compare_session, compare_with, described,
     portable_hash,
 };
+use crate::flows::store_outcome::NotStored;
 use crate::localize::collect::{Collected, Collector, collapse_title, describe, share_segments};
 use crate::localize::local_copy::LocalCopy;
 use crate::localize::stored_text::{LocalText, StoredText, text_kind};
@@ -29,7 +30,7 @@ use crate::store::FORMAT;
 use crate::store::manifest::{Manifest, StoredFile, Titles};
 use crate::store::segment::{count_lines, offset_after_lines};
 use crate::store::{Snapshot, Transaction};
-use crate::workspace::error::{ChangedAlready, SyncError};
+use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 
 /// One session of this machine, seen beside the store.
@@ -93,7 +94,7 @@ impl SessionWriter<'_> {
         &self,
         tx: &mut Transaction<'_>,
         found: &Differences,
-    ) -> Result<SessionReport, SyncError> {
+    ) -> Result<SessionReport, NotStored> {
         let id = &self.local.session.id;
         match (self.snapshot.manifest(id)?, &found.parted) {
             (Some(parent), Some(parting)) => self.store_fork(tx, &parent, parting, &found.up),
@@ -201,7 +202,7 @@ impl SessionWriter<'_> {
     }
 
     /// A session that the store does not have.
-    fn store_new(&self, tx: &mut Transaction<'_>, files: &Files) -> Result<Draft, SyncError> {
+    fn store_new(&self, tx: &mut Transaction<'_>, files: &Files) -> Result<Draft, NotStored> {
         refuse_touched(tx, &self.local.session.id)?;
         // The first records name the working directory, by which the client's directory names in the text are known.
         let (ground, collector) = self.collector(None, files, None)?;
@@ -211,7 +212,7 @@ impl SessionWriter<'_> {
         }
         let project = draft.facts.project(self.local.session.directory_name());
         draft.manifest.project = project.map(|cwd| collapse_path(&draft.placeholders, cwd));
-        self.finish(tx, draft)
+        Ok(self.finish(tx, draft)?)
     }
 
     /// What a session has more than `target`: the session itself, or the fork it has become.
@@ -220,7 +221,7 @@ impl SessionWriter<'_> {
         tx: &mut Transaction<'_>,
         target: &Manifest,
         files: &Files,
-    ) -> Result<Draft, SyncError> {
+    ) -> Result<Draft, NotStored> {
         refuse_touched(tx, &target.session)?;
         let id = &self.local.session.id;
         let written_as = (target.session != *id).then(|| id.clone());
@@ -234,7 +235,7 @@ impl SessionWriter<'_> {
             draft.manifest.turns = target.turns.filter(|_| is_addition(*step, target));
         }
         self.follow_move(&mut draft);
-        self.finish(tx, draft)
+        Ok(self.finish(tx, draft)?)
     }
 
     /// Keeps what went on differently here as a fork; the stored session keeps its id and stays as it is.
@@ -244,7 +245,7 @@ impl SessionWriter<'_> {
         parent: &Manifest,
         parting: &Divergence,
         files: &Files,
-    ) -> Result<SessionReport, SyncError> {
+    ) -> Result<SessionReport, NotStored> {
         let first = self.first_line(parent, parting, files)?;
         let fork = fork_id(&parent.session, &parting.file, parting.lines, &first);
         if let Some(there) = self.snapshot.manifest(&fork)? {
@@ -292,7 +293,7 @@ impl SessionWriter<'_> {
         &self,
         tx: &mut Transaction<'_>,
         fork: &Manifest,
-    ) -> Result<SessionReport, SyncError> {
+    ) -> Result<SessionReport, NotStored> {
         let found = compare_with(self.workspace, self.snapshot, fork, self.local, None)?;
         if let Some(parting) = &found.parted {
             return self.store_fork(tx, fork, parting, &found.up);
@@ -565,9 +566,9 @@ fn damage_note(collected: &Collected, session: &SessionId) -> Option<String> {
 }
 
 /// A commit changes a session from one side only: each has been compared with what was there before.
-fn refuse_touched(tx: &Transaction<'_>, session: &SessionId) -> Result<(), SyncError> {
+fn refuse_touched(tx: &Transaction<'_>, session: &SessionId) -> Result<(), NotStored> {
     if tx.touches(session) {
-        Err(ChangedAlready.into())
+        Err(NotStored::Retry)
     } else {
         Ok(())
     }

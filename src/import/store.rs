@@ -1,9 +1,9 @@
 //! Stores imported sessions by the rules of a push: a session is new, unchanged, a continuation
 //! or a fork.
 
-use crate::domain::error::{UserError, error_chain};
 use crate::domain::id::{CommitId, SessionId};
 use crate::flows::plan::{Differences, FileStep, compare_with, described};
+use crate::flows::store_outcome::{self, NotStored, StoreOutcome};
 use crate::flows::store_session::SessionWriter;
 use crate::localize::local_copy::LocalCopy;
 use crate::report::import::{ImportReport, Layout};
@@ -38,17 +38,14 @@ pub(crate) fn store_or_skip(
     workspace: &Workspace<'_>,
     tx: &mut Transaction<'_>,
     session: &SessionId,
-    store: impl FnOnce(&mut Transaction<'_>) -> Result<Option<SessionReport>, SyncError>,
+    store: impl FnOnce(&mut Transaction<'_>) -> Result<Option<SessionReport>, NotStored>,
 ) -> Result<Option<SessionReport>, SyncError> {
     signal::check().inspect_err(|_| workspace.ctx.progress.end())?;
-    let reason = match store(tx) {
-        Err(SyncError::ChangedAlready(_)) => {
-            "another copy of the session was imported: import again".to_owned()
-        }
-        Err(e) if e.is_about_one_session() => error_chain(&e),
-        result => return result,
+    let reason = match store_outcome::store_or_skip(tx, store)? {
+        StoreOutcome::Stored(report) => return Ok(report),
+        StoreOutcome::Retry => "another copy of the session was imported: import again".to_owned(),
+        StoreOutcome::Skipped(reason) => reason,
     };
-    tx.discard_incomplete_sessions()?;
     Ok(Some(skipped_session(workspace, session, reason)))
 }
 
@@ -57,7 +54,7 @@ pub(crate) fn store_session(
     workspace: &Workspace<'_>,
     tx: &mut Transaction<'_>,
     session: &LocalSession,
-) -> Result<Option<SessionReport>, SyncError> {
+) -> Result<Option<SessionReport>, NotStored> {
     let snapshot = workspace.store.head_snapshot()?;
     let local = LocalCopy::closed(session);
     let writer = SessionWriter {

@@ -6,10 +6,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{Config, Machine, Settings};
+use crate::config::{Config, MachineSettings, Settings};
 use crate::domain::id::MachineId;
 use crate::domain::placeholder::PlaceholderName;
 use crate::domain::progress::Progress;
+use crate::domain::url::RemoteUrl;
 use crate::flows::remote_sync::{FetchMode, fetch, push_remaining_refs};
 use crate::machine::names::{free_name, taken_names};
 use crate::machine::suggested_placeholders::{ForeignPlaceholder, foreign_placeholders};
@@ -17,7 +18,6 @@ use crate::report::transfer::RemoteState;
 use crate::sys::clock::Clock;
 use crate::sys::env::Env;
 use crate::sys::fail_point::fail_point;
-use crate::transport::url::RemoteUrl;
 use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
@@ -253,14 +253,14 @@ pub fn set_up_by_default(
 fn wanted(env: &Env, former: Option<&Config>, request: SetUp) -> Result<Config, SyncError> {
     let mut config = match former {
         Some(former) => former.clone(),
-        None => Config::new(Machine {
+        None => Config::new(MachineSettings {
             id: new_id(),
             name: env.host_name.clone(),
             host: None,
         })?,
     };
     if request.new_id {
-        config.machine = Machine {
+        config.machine = MachineSettings {
             id: new_id(),
             name: env.host_name.clone(),
             host: None,

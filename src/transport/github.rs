@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::url::RemoteUrl;
-use crate::sys::process::{Output, ProcessError, Program};
+use crate::domain::url::RemoteUrl;
+use crate::sys::process::{ProcessError, Program, ProgramOutput};
 
 mod answer;
 mod failure;
@@ -117,7 +117,7 @@ impl GitHub {
     /// Returns the repository at an address; `None` if `gh` is missing, has no account
     /// there, or cannot see it.
     pub fn look_up(url: &RemoteUrl) -> Option<Repository> {
-        let identity = super::url::project_identity(url.as_git_argument())?;
+        let identity = crate::domain::url::project_identity(url.as_git_argument())?;
         let name: RepositoryName = identity.parse().ok()?;
         let github = Self::new(Some(name.host?));
         // Only hosts with an account are contacted.
@@ -138,7 +138,7 @@ impl GitHub {
         Ok(self.run(&self.gh(&args))?.status.success())
     }
 
-    fn query(&self, query: &str, variables: &[(&str, &str)]) -> Result<Output, GitHubError> {
+    fn query(&self, query: &str, variables: &[(&str, &str)]) -> Result<ProgramOutput, GitHubError> {
         let mut program = self.gh(&["api", "graphql", "--raw-field", &format!("query={query}")]);
         for (name, value) in variables {
             program = program.args(["--raw-field", &format!("{name}={value}")]);
@@ -169,7 +169,7 @@ impl GitHub {
         other.into_iter().fold(program, Program::env_remove)
     }
 
-    fn run(&self, program: &Program) -> Result<Output, GitHubError> {
+    fn run(&self, program: &Program) -> Result<ProgramOutput, GitHubError> {
         program.run().map_err(|e| match e {
             ProcessError::NotFound { .. } => GitHubError::Missing,
             ProcessError::Interrupted(e) => e.into(),

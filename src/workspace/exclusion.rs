@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use crate::checkouts::identity::portable;
 use crate::config::{Choice, Settings};
 use crate::domain::id::SessionId;
-use crate::domain::pattern::{Matcher, ProjectNames, ProjectPattern, Subject};
+use crate::domain::pattern::{Matcher, PatternSubject, ProjectNames, ProjectPattern};
 use crate::domain::placeholder::Placeholders;
 use crate::domain::project::ProjectIdentity;
 use crate::domain::size::ByteSize;
@@ -157,9 +157,10 @@ impl ExcludeRules {
                 .exclude
                 .iter()
                 .any(|(_, matcher)| matcher.matches(&known_by_remote)),
-            ExcludeReason::NotIncluded => {
-                self.include.iter().all(|matcher| !matcher.asks_for_place())
-            }
+            ExcludeReason::NotIncluded => self
+                .include
+                .iter()
+                .all(|matcher| !matcher.depends_on_directory()),
             ExcludeReason::LargerThan(_) | ExcludeReason::OlderThan(_) => true,
         }
     }
@@ -219,11 +220,11 @@ fn spellings(pattern: &ProjectPattern, placeholders: &Placeholders) -> Vec<Strin
     let text = pattern.as_str();
     let mut spellings = vec![text.to_owned()];
     let below = match pattern.subject() {
-        Subject::Directory => text.strip_prefix('~').map(|below| ("HOME", below)),
-        Subject::Placeholder => text
+        PatternSubject::Directory => text.strip_prefix('~').map(|below| ("HOME", below)),
+        PatternSubject::Placeholder => text
             .strip_prefix("{{")
             .and_then(|rest| rest.split_once("}}")),
-        Subject::Remote | Subject::Anywhere => None,
+        PatternSubject::Remote | PatternSubject::Anywhere => None,
     };
     if let Some((name, below)) = below
         && let Some(placeholder) = placeholders.get(name)
@@ -232,7 +233,7 @@ fn spellings(pattern: &ProjectPattern, placeholders: &Placeholders) -> Vec<Strin
         let paths = std::iter::once(placeholder.directory.as_str()).chain(resolved);
         spellings.extend(paths.map(|path| format!("{}{below}", escape(path))));
     }
-    if pattern.subject() == Subject::Directory {
+    if pattern.subject() == PatternSubject::Directory {
         let resolved: Vec<String> = spellings.iter().filter_map(|s| resolve(s)).collect();
         spellings.extend(resolved);
     }

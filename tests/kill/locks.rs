@@ -104,7 +104,7 @@ fn crash_other_while_resumed(world: &mut World, _: usize) {
 }
 
 fn die(world: &mut World, machine: &str) {
-    let dies = ("CCSYNC_KILL_AT", "the client has ended".to_owned());
+    let dies = ("CCSYNC_KILL_AT", "Claude Code has ended".to_owned());
     assert_eq!(run(world, machine, &["resume", SESSION], &[dies]), None);
     assert_eq!(locks(world), [id(0)]);
 }

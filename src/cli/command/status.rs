@@ -14,7 +14,7 @@ use crate::sys::clock::Clock;
 use crate::ui::extras;
 use crate::ui::format::{age, count, project, short_id};
 use crate::ui::json;
-use crate::ui::report::{left_out, outcome, title};
+use crate::ui::report::{excluded, outcome, title};
 use crate::ui::sanitize::one_line;
 use crate::ui::style::{HEADING, QUIET, paint};
 use crate::ui::table::{Cell, Table};
@@ -43,7 +43,7 @@ struct StatusDocument<'a> {
     to_push: &'a [SessionReport],
     to_pull: &'a [SessionReport],
     /// Sessions that the settings exclude.
-    left_out: &'a [SessionReport],
+    excluded: &'a [SessionReport],
     beside_to_push: &'a [BundleReport],
     beside_to_pull: &'a [BundleReport],
     /// Sessions that are open in Claude Code on this machine.
@@ -84,7 +84,7 @@ fn document(status: &Status) -> StatusDocument<'_> {
         sessions_in_store: status.sessions_in_store,
         to_push: &status.to_push,
         to_pull: &status.to_pull,
-        left_out: &status.left_out,
+        excluded: &status.excluded,
         beside_to_push: &status.beside_to_push,
         beside_to_pull: &status.beside_to_pull,
         running: &status.running,
@@ -96,7 +96,7 @@ fn lines(status: &Status, now: DateTime<Utc>, width: usize) -> Vec<String> {
     let mut lines = facts(status, now).lines(width);
     lines.extend(sessions("to push", &status.to_push, width));
     lines.extend(sessions("to pull", &status.to_pull, width));
-    lines.extend(left_out(&status.left_out));
+    lines.extend(excluded(&status.excluded));
     for (heading, bundles) in [
         ("extras to push", &status.beside_to_push),
         ("extras to pull", &status.beside_to_pull),
@@ -238,7 +238,7 @@ mod tests {
                     bytes: 70,
                 },
             )],
-            left_out: vec![session(
+            excluded: vec![session(
                 "44444444-a",
                 Outcome::Excluded {
                     reason: "larger than 200MB".to_owned(),

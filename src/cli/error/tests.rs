@@ -5,6 +5,7 @@ use crate::browse::search::pattern::PatternError;
 use crate::check::repair::NoCompleteRecord;
 use crate::config::ConfigError;
 use crate::domain::id::SessionId;
+use crate::domain::url::UrlError;
 use crate::history::error::{HistoryError, MilestoneError};
 use crate::import::source::ImportError;
 use crate::leasing::error::LeaseError;
@@ -20,7 +21,6 @@ use crate::sys::process::ProcessError;
 use crate::sys::signal::Interrupted;
 use crate::transport::clone::CloneError;
 use crate::transport::remote::{GitSaid, Missing, RemoteError};
-use crate::transport::url::UrlError;
 use crate::ui::output::capture::captured;
 use crate::workspace::error::SyncError;
 use crate::workspace::lookup::{LookupError, LookupScope};
@@ -230,7 +230,7 @@ fn error_session_messages_and_hints() {
 #[test]
 fn error_store_messages_and_hints() {
     let errors = [
-        StoreError::Newer { found: 2 },
+        StoreError::Newer { found: 99 },
         StoreError::TooMany,
         StoreError::Lock {
             commit: "1a2b3c4d5e".repeat(4).parse().unwrap(),

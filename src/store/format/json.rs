@@ -15,19 +15,19 @@ pub(crate) const MAX_MANIFEST_BYTES: usize = 16 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// Not JSON of the expected shape.
-    #[error("the manifest is malformed")]
+    #[error("malformed JSON")]
     Malformed(#[source] serde_json::Error),
     /// Written by a newer version of this program.
-    #[error("the manifest has format {0}, this ccsync reads up to {FORMAT}; update ccsync")]
+    #[error("it has format {0}; this ccsync reads up to {FORMAT}")]
     Newer(u32),
     /// Its fields contradict each other, or are out of range.
-    #[error("the manifest is inconsistent: {0}")]
+    #[error("invalid content: {0}")]
     Inconsistent(&'static str),
     /// It holds an invalid placeholder.
-    #[error("the manifest holds a bad root")]
+    #[error("invalid placeholder")]
     Placeholder(#[from] InvalidPlaceholder),
     /// Larger than such a file may be.
-    #[error("the manifest has {bytes} bytes, the limit is {limit}")]
+    #[error("it is too large ({bytes} bytes, limit {limit})")]
     TooLarge {
         /// Its size.
         bytes: usize,

@@ -26,7 +26,11 @@ pub struct MilestoneName(String);
 
 /// A text is not a valid name of a milestone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no name for a milestone: 1 to {MAX_NAME_BYTES} letters, digits, `.`, `_` and `-`, beginning with a letter or digit", .0.escape_debug())]
+#[error(
+    "invalid milestone name `{}`: use 1 to {MAX_NAME_BYTES} letters, digits, `.`, `_` and `-`, \
+     beginning with a letter or digit",
+    .0.escape_debug()
+)]
 pub struct InvalidMilestoneName(String);
 
 /// A name for a commit.

@@ -30,7 +30,7 @@ pub struct NoteId(String);
 
 /// A text is not a valid id of a note.
 #[derive(Debug, thiserror::Error)]
-#[error("it is no note's id")]
+#[error("invalid note ID")]
 pub struct InvalidNoteId;
 
 /// A text that one machine leaves for others.
@@ -119,7 +119,7 @@ impl Note {
         require(note.id == *id, "it names another note")?;
         require(
             note.text.len() <= MAX_NOTE_BYTES && note.name.len() <= MAX_NAME_BYTES,
-            "it is longer than any note",
+            "its text or name is too long",
         )?;
         Ok(note)
     }

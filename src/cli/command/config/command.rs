@@ -15,8 +15,8 @@ use crate::config::{Config, Key};
 use crate::domain::pattern::ProjectPattern;
 use crate::domain::placeholder::PlaceholderName;
 use crate::domain::size::ByteSize;
+use crate::domain::url::{RemoteUrl, redact};
 use crate::report::transfer::Report;
-use crate::transport::url::{RemoteUrl, redact};
 use crate::ui::sanitize::one_line;
 use crate::ui::table::{Cell, Table};
 
@@ -251,10 +251,10 @@ fn set_path(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Machine;
+    use crate::config::MachineSettings;
 
     fn config() -> Config {
-        let machine = Machine {
+        let machine = MachineSettings {
             id: "0123456789abcdef".repeat(2).parse().unwrap(),
             name: "laptop".to_owned(),
             host: None,

@@ -7,11 +7,11 @@ use super::args::InitArgs;
 use super::error::InitError;
 use crate::cli::app::{App, current_dir};
 use crate::cli::error::{CliError, CommandError};
+use crate::domain::url::RemoteUrl;
 use crate::transport::github::{
     Account, DEFAULT_NAME, GitHub, GitHubError, Repository, RepositoryName, Visibility,
 };
 use crate::transport::remote::{Missing, RemoteError};
-use crate::transport::url::RemoteUrl;
 use crate::ui::prompt;
 use crate::ui::sanitize::one_line;
 use crate::workspace::error::SyncError;

@@ -47,9 +47,9 @@ pub(in crate::cli) fn run_client(
             .note("the model gets no path notice, because you pass `--settings`");
     }
     let sessions = Mutex::new(BTreeSet::from([session.clone()]));
-    fail_point("the client is about to run");
+    fail_point("before Claude Code starts");
     let ended = run_with_backups(launch, &sessions, app);
-    fail_point("the client has ended");
+    fail_point("Claude Code has ended");
 
     if let Some(notice) = launch.path_notice {
         // A notice that cannot be removed is written again the next time.
