@@ -253,7 +253,8 @@ fn apply_separate_changes_are_merged() {
     b.ccsync(["sync"]).success();
     let run = b.ccsync(["apply", "--dry-run"]).success();
     assert!(
-        run.stdout.contains("this machine has changed it as well"),
+        run.stdout
+            .contains("this machine has changed the file, too"),
         "{run}"
     );
     assert_eq!(read(&b, "settings.json"), Some(settings("4", "2")));
@@ -297,7 +298,7 @@ fn apply_removes_command_after_approval() {
     assert_eq!(read(&b, "commands/go.md").as_deref(), Some("a\n"));
     let run = b.ccsync(["apply", "--yes"]).success();
     assert!(
-        run.stdout.contains("commands/go.md of a would be removed"),
+        run.stdout.contains("removal from a: commands/go.md"),
         "{run}"
     );
     assert_eq!(read(&b, "commands/go.md"), None);
@@ -390,7 +391,8 @@ fn push_unsent_settings_are_named_and_apply_merges() {
     b.ccsync(["push"]).success();
     let run = b.ccsync(["apply", "--dry-run"]).success();
     assert!(
-        run.stdout.contains("this machine has changed it as well"),
+        run.stdout
+            .contains("this machine has changed the file, too"),
         "{run}"
     );
 }
@@ -445,7 +447,7 @@ fn apply_file_changed_while_asking_is_skipped() {
     terminal.type_in("y");
     let ended = terminal.end().released().code(3);
     assert!(
-        ended.text().contains("it has changed since it was shown"),
+        ended.text().contains("it changed after it was shown"),
         "{}",
         ended.text()
     );

@@ -29,7 +29,7 @@ fn init_names_what_it_set_up() {
       HOME     $ROOT/a/home/al
     init: this machine is set up
     --- stderr
-    hint: next: ccsync push
+    hint: next: `ccsync push`
     --- exit 0
     ");
     a.ccsync(["config", "add-placeholder", "WORK=~/work"])
@@ -44,8 +44,8 @@ fn init_names_what_it_set_up() {
       WORK     no directory here  (on a: $ROOT/a/home/al/work)
     init: this machine is set up; 1 placeholder missing
     --- stderr
-    hint: other machines have the placeholder WORK; to set its directory here: ccsync config add-placeholder WORK=PATH
-    hint: next: ccsync resume
+    hint: other machines have the placeholder WORK; to set its directory here: `ccsync config add-placeholder WORK=PATH`
+    hint: next: `ccsync resume`
     --- exit 0
     ");
 }
@@ -78,7 +78,7 @@ fn push_before_init_uses_local_remote() {
     assert_eq!(push.stderr.lines().count(), 2, "{push}");
     assert!(
         push.stderr
-            .contains("to reach other machines: ccsync init\n"),
+            .contains("to sync with other machines: `ccsync init`\n"),
         "{push}"
     );
 }
@@ -207,8 +207,8 @@ fn init_second_machine_adopts_existing_placeholders() {
       FAR      no directory here  (on a: /far/away)
     init: this machine is set up; 1 placeholder added; 1 missing
     --- stderr
-    hint: other machines have the placeholder FAR; to set its directory here: ccsync config add-placeholder FAR=PATH
-    hint: next: ccsync resume
+    hint: other machines have the placeholder FAR; to set its directory here: `ccsync config add-placeholder FAR=PATH`
+    hint: next: `ccsync resume`
     --- exit 0
     ");
     b.ccsync(["pull"]).success();
@@ -320,7 +320,7 @@ fn init_taken_machine_name_gets_number() {
       HOME     $ROOT/y/home/y
     init: this machine is set up
     --- stderr
-    hint: next: ccsync resume
+    hint: next: `ccsync resume`
     --- exit 0
     ");
     init(&machines[2]);

@@ -43,7 +43,7 @@ fn add_placeholder_names_sessions_stored_below_it() {
     insta::assert_snapshot!(give(&a, "lab"), @r"
     --- stderr
     hint: 1 session below LAB keeps its stored text; new turns use LAB
-    hint: to place them by LAB on other machines, too: ccsync push
+    hint: to place them by LAB on other machines, too: `ccsync push`
     --- exit 0
     ");
     let none = give(&a, "empty");

@@ -204,7 +204,7 @@ fn picker_missing_project_is_cloned_on_request() {
         let ended = terminal.end().released();
         assert!(ended.text().contains("git clone --"), "{}", ended.text());
         assert!(
-            ended.text().contains("elsewhere on this machine"),
+            ended.text().contains("another directory has a clone"),
             "{}",
             ended.text()
         );

@@ -83,13 +83,12 @@ impl FinishedRun<'_> {
             turns => format!("{} saved to", count(turns, "turn")),
         };
         let commit = commit.map(|id| format!(" ({id})")).unwrap_or_default();
-        let lock = if self.locked && !self.is_lost() {
-            "; lock released"
-        } else {
-            ""
-        };
-        let id = short_id(self.session.as_str());
-        format!("{what} the remote{commit}{lock}. Continue anywhere: ccsync resume {id}")
+        let mut text = format!("{what} the remote{commit}");
+        if self.locked && !self.is_lost() {
+            let id = short_id(self.session.as_str());
+            text += &format!("; lock released. Continue anywhere: ccsync resume {id}");
+        }
+        text
     }
 }
 
@@ -114,7 +113,7 @@ fn explain_session(session: &SessionReport, out: &mut Output) {
             let notes: String = notes.collect();
             let lines = count(*lines, "line");
             out.attention(&format!(
-                "{notes}{lines} of this machine are now a fork: {fork}"
+                "{notes}what this machine added ({lines}) is now a fork: {fork}"
             ));
             out.hint(&format!("to continue it: `ccsync resume {fork}`"));
         }
