@@ -1,5 +1,5 @@
-//! `ccsync` keeps Claude Code sessions in a private git repository, so that a conversation begun on one machine
-//! continues on another.
+//! `ccsync` keeps Claude Code sessions in a private git repository, so that a
+//! conversation begun on one machine continues on another.
 //!
 //! ```text
 //! push:  session::discover -> rewrite::collapse -> store (segments, commit) -> transport::push
@@ -7,7 +7,8 @@
 //! resume: pull -> lock (acquire) -> the client, beside it push with renewals -> push with the release
 //! ```
 //!
-//! The modules, bottom-up; each may use only those above it in this list (`tests/layers.rs` checks it):
+//! The modules, bottom-up; each may use only those above it in this list
+//! (`tests/layers.rs` checks it):
 //!
 //! | module        | what it owns                                                                          |
 //! |---------------|---------------------------------------------------------------------------------------|

@@ -1,5 +1,6 @@
-//! Eight at once: on each of two machines somebody pushes, somebody pulls, somebody synchronises, and clients write, some of them
-//! known to be running and some not. Then every line is accounted for.
+//! Eight at once: on each of two machines somebody pushes, somebody pulls, somebody
+//! synchronises, and clients write, some of them known to be running and some not. Then
+//! every line is accounted for.
 //!
 //! `CCSYNC_CROWD_SECONDS` asks for a longer bustle than the default.
 
@@ -85,7 +86,8 @@ impl Bustle {
         }
     }
 
-    /// Writes into sessions, one after the other; in turn as a client that is known to run, and as one that is not.
+    /// Writes into sessions, one after the other; in turn as a client that is known to
+    /// run, and as one that is not.
     fn client(&self, machine: &Machine) {
         let _end = EndsWithMe(self);
         for turn in 0.. {
@@ -111,7 +113,8 @@ impl Bustle {
     /// Nobody else writes while the client is known to run.
     fn write_as_running_client(&self, machine: &Machine, session: &str, path: &Path) {
         machine.mark_running(session, std::process::id());
-        // Whoever looked before that has finished when the lock is free; a client takes longer to start.
+        // Whoever looked before that has finished when the lock is free; a client takes
+        // longer to start.
         wait_for_lock(machine);
         let mut known = fs::read(path).unwrap_or_default();
         for _ in 0..3 {
@@ -165,7 +168,8 @@ impl Drop for EndsWithMe<'_> {
     }
 }
 
-/// The conversation with this line: the file it was written into or, where that was replaced at once, a fork that has it.
+/// The conversation with this line: the file it was written into or, where that was
+/// replaced at once, a fork that has it.
 fn anywhere(machine: &Machine, marker: &str, path: &Path) -> Vec<String> {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {

@@ -76,7 +76,8 @@ fn concurrent_processes_of_one_machine_wait() {
     assert_eq!(b.sessions().len(), N);
 }
 
-/// Both machines push their continuation of one session in the same moment: one keeps the id, the other becomes the fork.
+/// Both machines push their continuation of one session in the same moment: one keeps the
+/// id, the other becomes the fork.
 #[test]
 fn concurrent_divergence_keeps_both_versions() {
     for _ in 0..5 {

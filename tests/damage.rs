@@ -1,5 +1,6 @@
-//! Any file of the store, of the state and of the configuration may be damaged: the next command recovers, or says in one error what
-//! to type, and what it says to type mends it. No line is lost either way.
+//! Any file of the store, of the state and of the configuration may be damaged: the next
+//! command recovers, or says in one error what to type, and what it says to type mends
+//! it. No line is lost either way.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,13 +14,15 @@ const THREE: &str = "33333333-0000-4000-8000-000000000003";
 /// What is done to a file. A directory in its place is one that nobody can read, also for root.
 const DAMAGES: [&str; 5] = ["deleted", "emptied", "truncated", "garbage", "a directory"];
 
-/// A run takes each so-manieth case; `CCSYNC_DAMAGE_CASES=all` takes all. Shares no divisor with the numbers of damages and commands.
+/// A run takes each so-manieth case; `CCSYNC_DAMAGE_CASES=all` takes all. Shares no
+/// divisor with the numbers of damages and commands.
 const STEP: usize = 37;
 
 const COMMANDS: [&str; 6] = ["push", "pull", "status", "list", "sync", "undo"];
 
-/// Two machines with something of everything: packed and loose objects, work that waits to be sent, work that waits to be pulled, a
-/// pull that can be undone, and lines that nobody has stored yet.
+/// Two machines with something of everything: packed and loose objects, work that waits
+/// to be sent, work that waits to be pulled, a pull that can be undone, and lines that
+/// nobody has stored yet.
 struct Scene {
     env: TestEnv,
     a: Machine,
@@ -141,7 +144,7 @@ fn follow_hints(scene: &Scene, stderr: &str) {
     }
 }
 
-/// Whether the remote holds all these words.
+/// Returns true if the remote holds all these words.
 fn stored(scene: &Scene, words: &BTreeSet<String>) -> bool {
     let mut git = scene.a.program("git");
     let text = scene.a.run(

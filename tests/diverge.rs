@@ -1,4 +1,5 @@
-//! Two machines continue one session: both tails survive, one of them under a new id that is the same everywhere.
+//! Two machines continue one session: both tails survive, one of them under a new id that
+//! is the same everywhere.
 
 use crate::harness::{Machine, ONE, TestEnv, chain_is_whole, questions};
 
@@ -16,7 +17,8 @@ fn diverged(env: &TestEnv) -> (Machine, Machine) {
     (a, b)
 }
 
-/// The ids of both sessions; each machine has both, each tail stands in exactly one, and the stored one kept `ONE`.
+/// The ids of both sessions; each machine has both, each tail stands in exactly one, and
+/// the stored one kept `ONE`.
 #[track_caller]
 fn assert_settled(a: &Machine, b: &Machine, context: &str) -> Vec<String> {
     let ids = a.sessions();
@@ -197,7 +199,8 @@ fn fork_continues_like_any_session() {
     assert_eq!(b.sessions().len(), 2);
 }
 
-/// The fork lies here while the session goes on under a client that nobody may write under; then the fork grows.
+/// The fork lies here while the session goes on under a client that nobody may write
+/// under; then the fork grows.
 #[cfg(target_os = "linux")]
 #[test]
 fn fork_extended_by_pull_is_extended_locally() {

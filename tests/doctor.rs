@@ -1,4 +1,5 @@
-//! `ccsync doctor`: each check where all is well and where it is not, and nothing is changed by looking.
+//! `ccsync doctor`: each check where all is well and where it is not, and nothing is
+//! changed by looking.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! What the settings leave out stays where it is, and is named with the reason; nothing that was stored before is lost.
+//! What the settings leave out stays where it is, and is named with the reason; nothing
+//! that was stored before is lost.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! What the client keeps of a session outside its project directory travels with it: the file history to which it rewinds, byte for
-//! byte, and the task list.
+//! What the client keeps of a session outside its project directory travels with it: the
+//! file history to which it rewinds, byte for byte, and the task list.
 
 use std::fs;
 use std::path::PathBuf;
@@ -26,7 +26,8 @@ fn put(machine: &Machine, what: &str, name: &str, content: impl AsRef<[u8]>) -> 
     path
 }
 
-/// A file of the user's in which a path and a placeholder mean what they say, with bytes that are no text.
+/// A file of the user's in which a path and a placeholder mean what they say, with bytes
+/// that are no text.
 fn code(machine: &Machine) -> Vec<u8> {
     let home = machine.home.display();
     [

@@ -94,7 +94,8 @@ fn foreign_files_special_entries_are_not_checked_out() {
     for line in before.lines().filter(|line| !line.contains("machines/")) {
         assert!(after.contains(line), "lost: {line}\n{after}");
     }
-    // What is replaced by a file is one from then on, and the other way round; what is removed is gone.
+    // What is replaced by a file is one from then on, and the other way round; what is
+    // removed is gone.
     clone.git(&[
         "rm",
         "--quiet",

@@ -1,4 +1,5 @@
-//! A disk without room, and a remote that dies: one clear error or a queue, and once the cause is gone a plain re-run converges.
+//! A disk without room, and a remote that dies: one clear error or a queue, and once the
+//! cause is gone a plain re-run converges.
 
 use std::fs;
 use std::path::{Path, PathBuf};

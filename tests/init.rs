@@ -379,7 +379,8 @@ fn init_concurrent_machines_get_distinct_names() {
     assert_eq!(names, ["laptop", "laptop-2", "laptop-3", "laptop-4"]);
 }
 
-/// Makes of the configuration of `machine` one that was written on another host, if hosts can be told apart here.
+/// Makes of the configuration of `machine` one that was written on another host, if hosts
+/// can be told apart here.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn mark_config_as_copied(machine: &Machine) -> Option<()> {
     let file = machine.home.join(".config/ccsync/config.toml");

@@ -8,7 +8,8 @@ use crate::harness::{
     CTRL_C, DOWN, ENTER, GitHub, Machine, ONE, Run, Terminal, TestEnv, questions,
 };
 
-/// A repository that holds sessions of a machine of its own, the session [`ONE`] with the turn `hello`.
+/// A repository that holds sessions of a machine of its own, the session [`ONE`] with the
+/// turn `hello`.
 fn store(github: &GitHub, env: &TestEnv, name: &str, visibility: &'static str) {
     let path = github.repository(name, visibility);
     let machine = env.machine(&format!("writer-of-{}", name.replace('/', "-")));

@@ -1,6 +1,8 @@
-//! Killed at any moment, alone or with every program it has started, in a story in which all commands have their turn.
+//! Killed at any moment, alone or with every program it has started, in a story in which
+//! all commands have their turn.
 //!
-//! `CCSYNC_KILLS` asks for more kills than the default; `CCSYNC_KILL_SEED` repeats a story as far as moments can be repeated.
+//! `CCSYNC_KILLS` asks for more kills than the default; `CCSYNC_KILL_SEED` repeats a
+//! story as far as moments can be repeated.
 
 use std::collections::BTreeMap;
 use std::process::Command;

@@ -1,7 +1,9 @@
-//! Machines that write, push, pull, undo, delete, rewrite, lose caches, the network and half a line, in any order: no line is lost, doubled
-//! or reordered, and every line keeps the conversation it was written into.
+//! Machines that write, push, pull, undo, delete, rewrite, lose caches, the network and
+//! half a line, in any order: no line is lost, doubled or reordered, and every line keeps
+//! the conversation it was written into.
 //!
-//! The library runs in this process, over real git and real files; what was written is kept in a ledger.
+//! The library runs in this process, over real git and real files; what was written is
+//! kept in a ledger.
 
 use std::fs;
 use std::io::Write;
@@ -39,7 +41,8 @@ enum Act {
     Agent(usize),
     /// A title, which is a record without an identity.
     Title(usize),
-    /// A client dies in the middle of a line; the next one puts a line end first, as client 2.1.329 does.
+    /// A client dies in the middle of a line; the next one puts a line end first, as
+    /// client 2.1.329 does.
     Tear(usize),
     /// What is stored already is cut off, and the session goes on from there, or not.
     Rewind {

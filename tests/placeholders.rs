@@ -21,7 +21,8 @@ fn give(machine: &Machine, directory: &str) -> Run {
         .success()
 }
 
-/// `a` has pushed a session in `lab/x`, and given `lab` a placeholder since; `b` has the place in `science`.
+/// `a` has pushed a session in `lab/x`, and given `lab` a placeholder since; `b` has the
+/// place in `science`.
 fn pair_with_later_placeholder(env: &TestEnv) -> (Machine, Machine) {
     let (a, b) = env.pair();
     a.session(ONE).project("lab/x").turn("hello").write();

@@ -1,4 +1,5 @@
-//! Projects find themselves: a session lands in the clone of its project, wherever that lies, and is exact where it came from.
+//! Projects find themselves: a session lands in the clone of its project, wherever that
+//! lies, and is exact where it came from.
 
 use std::fs;
 use std::path::Path;
@@ -53,7 +54,8 @@ fn forget(machine: &Machine) {
     }
 }
 
-/// Neither command has anything to do, whether or not something is remembered, and no session has come up.
+/// Neither command has anything to do, whether or not something is remembered, and no
+/// session has come up.
 #[track_caller]
 pub(crate) fn assert_settled(machine: &Machine, sessions: &[&str]) {
     for _ in 0..2 {

@@ -1,4 +1,5 @@
-//! What is recorded of the git repository that a session works in, what becomes of it on other machines, and what it may lead to.
+//! What is recorded of the git repository that a session works in, what becomes of it on
+//! other machines, and what it may lead to.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -299,7 +300,8 @@ fn push_without_repository_keeps_recorded_one() {
     assert_eq!(recorded(&b, ONE)["remote"], there["remote"]);
 }
 
-/// One more turn, said in this hour of a day that is yet to come: which turn is the later one is not left to the clock.
+/// One more turn, said in this hour of a day that is yet to come: which turn is the later
+/// one is not left to the clock.
 fn append_at(machine: &Machine, hour: u32, question: &str) {
     let before = machine.transcript(ONE).len();
     machine.append(ONE, question);
@@ -318,7 +320,8 @@ fn merge_later_active_side_sets_checkout() {
     let (a, b) = env.pair_with_session();
     let [there, here] =
         [&a, &b].map(|machine| repository(machine, "work/app", "https://example.org/al/app"));
-    // Both push from the same state of the store; what one has is the beginning of what the other has.
+    // Both push from the same state of the store; what one has is the beginning of what
+    // the other has.
     let copy = |questions: &[(u32, &str)]| {
         let text = a
             .text(ONE)

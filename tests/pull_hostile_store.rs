@@ -1,5 +1,6 @@
-//! Somebody else writes into the remote what this program never would. Nothing of it leaves the client's directory for sessions, nothing
-//! runs, the session is refused and named, and the others go on.
+//! Somebody else writes into the remote what this program never would. Nothing of it
+//! leaves the client's directory for sessions, nothing runs, the session is refused and
+//! named, and the others go on.
 
 use std::fs;
 use std::io::Write;
@@ -11,7 +12,8 @@ use crate::harness::{Clone, Machine, ONE, TWO, TestEnv, Tree};
 
 const THREE: &str = "33333333-0000-4000-8000-000000000003";
 
-/// A machine that pulls, one that pushes what is good, and somebody with a clone in which session `ONE` is whole.
+/// A machine that pulls, one that pushes what is good, and somebody with a clone in which
+/// session `ONE` is whole.
 struct Scene {
     env: TestEnv,
     good: Machine,

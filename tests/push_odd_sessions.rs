@@ -1,5 +1,5 @@
-//! Transcripts that no client of good will writes. Each comes back byte for byte where it was written, arrives elsewhere as the
-//! documentation says, and the counts add up.
+//! Transcripts that no client of good will writes. Each comes back byte for byte where it
+//! was written, arrives elsewhere as the documentation says, and the counts add up.
 
 use std::fs;
 use std::io::Write;
@@ -43,7 +43,8 @@ fn elsewhere(text: &[u8], from: &Machine, to: &Machine) -> Vec<u8> {
     out
 }
 
-/// Pulls `ONE` on a machine under the name and home of `a` that has lost everything but its configuration.
+/// Pulls `ONE` on a machine under the name and home of `a` that has lost everything but
+/// its configuration.
 fn released(a: &Machine) -> Vec<u8> {
     for lost in [".claude/projects", ".local"] {
         fs::remove_dir_all(a.home.join(lost)).unwrap();
@@ -255,7 +256,8 @@ fn push_rewritten_transcript_keeps_both_versions() {
     );
 }
 
-/// A client writes while this program reads: whatever was seen of the file, the next command sees the rest.
+/// A client writes while this program reads: whatever was seen of the file, the next
+/// command sees the rest.
 #[test]
 fn push_growing_transcript_is_complete_after_next_push() {
     let env = TestEnv::new();
@@ -349,7 +351,8 @@ fn pull_cleaned_up_session_is_restored_on_request() {
     assert_eq!(a.transcript(ONE), whole);
 }
 
-/// Memory is bounded by pieces, not by the transcript. `CCSYNC_LARGE=1` takes 150 MB in place of 24.
+/// Memory is bounded by pieces, not by the transcript. `CCSYNC_LARGE=1` takes 150 MB in
+/// place of 24.
 #[cfg(target_os = "linux")]
 #[test]
 #[allow(clippy::print_stderr)]
@@ -387,7 +390,8 @@ fn push_pull_large_transcript_memory_is_bounded() {
     assert!(b.transcript(ONE) == elsewhere(&content, &a, &b));
 }
 
-/// Runs a command that may be run again, and says how many kilobytes it had at most; a shell's `ulimit` would not say how far it was.
+/// Runs a command that may be run again, and says how many kilobytes it had at most; a
+/// shell's `ulimit` would not say how far it was.
 #[cfg(target_os = "linux")]
 fn with_peak(machine: &Machine, command: &str) -> (crate::harness::Run, u64) {
     loop {

@@ -1,4 +1,5 @@
-//! What nobody expected: interrupted merges, odd files, lost clones, hostile stores. Each must end with every line accounted for.
+//! What nobody expected: interrupted merges, odd files, lost clones, hostile stores. Each
+//! must end with every line accounted for.
 
 use std::fs;
 
@@ -28,7 +29,8 @@ fn push_after_unmerged_fetch_does_not_overwrite_remote() {
     let (a, b) = env.pair_with_session();
     b.session(TWO).turn("only on b").write();
     b.ccsync(["push"]).success();
-    // A has a commit of its own, and knows the remote's newest, as after a kill between fetch and merge.
+    // A has a commit of its own, and knows the remote's newest, as after a kill between
+    // fetch and merge.
     let remote = env.remote_of_pair();
     let away = env.root().join("away.git");
     a.append(ONE, "more on a");
@@ -305,7 +307,8 @@ fn push_unterminated_line_is_pushed_after_client_exits() {
     assert_eq!(rows["sessions"][0]["lines"], lines, "{rows}");
 }
 
-/// The clone of a machine that went on with a fork is lost while the remote cannot be reached: what it stores anew is still that fork.
+/// The clone of a machine that went on with a fork is lost while the remote cannot be
+/// reached: what it stores anew is still that fork.
 #[test]
 fn push_fork_after_lost_store_makes_no_second_fork() {
     let env = TestEnv::new();
@@ -346,7 +349,8 @@ fn push_fork_after_lost_store_makes_no_second_fork() {
     }
 }
 
-/// One object of a remote on this disk ends too early. Whoever comes new is told so at once, and gets everything when it is whole again.
+/// One object of a remote on this disk ends too early. Whoever comes new is told so at
+/// once, and gets everything when it is whole again.
 #[test]
 fn init_damaged_local_remote_is_named_and_not_copied() {
     let env = TestEnv::new();

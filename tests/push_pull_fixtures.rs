@@ -74,7 +74,8 @@ fn push_pull_every_fixture_round_trips() {
         for machine in [&a, &b] {
             machine.ccsync(["verify", "--full"]).success();
         }
-        // What the other machine has reads as if it had been written there, but for what may not be touched.
+        // What the other machine has reads as if it had been written there, but for what
+        // may not be touched.
         let there = fs::read(b.transcript_path(ONE)).unwrap();
         let (_, as_if) = fixtures(&b).into_iter().find(|(n, _)| *n == name).unwrap();
         if name != "thinking.jsonl" && name != "odd-lines.jsonl" {
@@ -84,7 +85,8 @@ fn push_pull_every_fixture_round_trips() {
                 "{name}"
             );
         }
-        // On its origin, a lost file comes back to the byte, but for a line that was never finished.
+        // On its origin, a lost file comes back to the byte, but for a line that was
+        // never finished.
         fs::remove_file(&path).unwrap();
         a.ccsync(["pull", ONE]).success();
         assert_eq!(fs::read(&path).unwrap(), whole_lines(&text), "{name}");

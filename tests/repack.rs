@@ -1,4 +1,5 @@
-//! The store looks after itself: many small packs become few, in the background, and nothing is missing afterwards.
+//! The store looks after itself: many small packs become few, in the background, and
+//! nothing is missing afterwards.
 
 use std::fs;
 use std::path::{Path, PathBuf};

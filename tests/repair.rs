@@ -1,4 +1,5 @@
-//! A damaged transcript is healed into a copy: nothing of a record is lost, nothing that is whole is touched.
+//! A damaged transcript is healed into a copy: nothing of a record is lost, nothing that
+//! is whole is touched.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +38,8 @@ fn lines(text: &[u8]) -> Vec<String> {
         .collect()
 }
 
-/// Records of one chain, with state records between them and text that looks like records inside of strings.
+/// Records of one chain, with state records between them and text that looks like records
+/// inside of strings.
 fn transcript(texts: &[String]) -> Vec<String> {
     let mut last = "null".to_owned();
     let mut records = Vec::new();
@@ -151,7 +153,8 @@ proptest! {
         for injury in INJURIES {
             let damaged = injure(&records, injury, at, cut);
             let (healed, findings) = heal(&damaged);
-            // A record twice stays once; a state record, which has no id, stays twice, and the client goes by the last one.
+            // A record twice stays once; a state record, which has no id, stays twice,
+            // and the client goes by the last one.
             let mut expected = records.clone();
             let again: &[String] = match injury {
                 Injury::Doubled => &records[at % records.len()..=at % records.len()],
@@ -162,7 +165,8 @@ proptest! {
             prop_assert_eq!(lines(&healed.text), expected, "{:?}", injury);
             let doubled_state = matches!(injury, Injury::Doubled) && !records[at % records.len()].starts_with("{\"parentUuid\"");
             prop_assert_eq!(repairs(&findings).is_empty(), doubled_state, "{:?} {:?}", injury, findings);
-            // A push looks cheaply: it may miss a fragment that ends like a record, and never sees damage where there is none.
+            // A push looks cheaply: it may miss a fragment that ends like a record, and
+            // never sees damage where there is none.
             let noticed = damaged_lines(&damaged);
             match injury {
                 Injury::Glued | Injury::ZerosBefore => prop_assert_eq!(noticed, 1, "{:?}", injury),
@@ -344,7 +348,8 @@ fn transcripts(below: &Path) -> Vec<PathBuf> {
 /// So much there is of a torn record: it ends in the middle of a path, however long that is.
 const TORN: usize = 16;
 
-/// The transcript of `ONE` with a record torn and the next one glued to it, and zeros at the end, as after a power cut.
+/// The transcript of `ONE` with a record torn and the next one glued to it, and zeros at
+/// the end, as after a power cut.
 fn damaged(whole: &[u8]) -> Vec<u8> {
     let whole = lines(whole);
     let mut text = whole[..4].concat().into_bytes();

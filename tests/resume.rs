@@ -1,4 +1,5 @@
-//! Continuing sessions under their locks: two machines, a real remote, a client that can be held in the middle of a run.
+//! Continuing sessions under their locks: two machines, a real remote, a client that can
+//! be held in the middle of a run.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -103,7 +104,8 @@ fn resume_after_take_over_keeps_turns_as_fork() {
     assert_eq!(held(&env.remote_of_pair(), &a), Vec::<String>::new());
 }
 
-/// The other machine has not written yet: all the same the session is its own, and what came after the loss does not go into it.
+/// The other machine has not written yet: all the same the session is its own, and what
+/// came after the loss does not go into it.
 #[test]
 fn resume_lost_lock_forks_before_other_machine_writes() {
     let env = TestEnv::new();

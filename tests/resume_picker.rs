@@ -1,4 +1,5 @@
-//! `ccsync resume` with somebody at a real terminal: choosing, looking, changing one's mind, and what is asked on the way.
+//! `ccsync resume` with somebody at a real terminal: choosing, looking, changing one's
+//! mind, and what is asked on the way.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,6 @@
-//! Three machines continue the same two sessions all the time, politely or by force, and push and pull beside that. Then every turn is
-//! accounted for, and every move of the sessions on the remote is one that the holder of the lock made.
+//! Three machines continue the same two sessions all the time, politely or by force, and
+//! push and pull beside that. Then every turn is accounted for, and every move of the
+//! sessions on the remote is one that the holder of the lock made.
 //!
 //! `CCSYNC_RELAY_SECONDS` asks for a longer relay than the default.
 
@@ -197,8 +198,9 @@ fn locks(remote: &Path) -> Vec<String> {
         .collect()
 }
 
-/// From now on the remote writes down each move of a branch, after a name of the transaction that it was part of. The number of a process
-/// would be another's before long.
+/// From now on the remote writes down each move of a branch, after a name of the
+/// transaction that it was part of. The number of a process would be another's before
+/// long.
 fn keep_moves(remote: &Path) {
     let hook = remote.join("hooks/reference-transaction");
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
@@ -208,7 +210,8 @@ fn keep_moves(remote: &Path) {
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Whoever moved a session had its lock before, and moved that in the same step. Gives how often that was so.
+/// Whoever moved a session had its lock before, and moved that in the same step. Gives
+/// how often that was so.
 fn assert_moves_by_holder(remote: &Path) -> usize {
     let log = fs::read_to_string(remote.join("moves")).unwrap();
     let mut steps: BTreeMap<&str, BTreeMap<&str, (Oid, Oid)>> = BTreeMap::new();

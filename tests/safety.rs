@@ -213,7 +213,8 @@ fn undo_running_session_is_unchanged() {
         assert_eq!(b.client_tree().get(path), Some(file));
     }
 
-    // The pull before that one made the transcript, so that nothing can be done until the client has ended.
+    // The pull before that one made the transcript, so that nothing can be done until the
+    // client has ended.
     for _ in 0..2 {
         let again = b.ccsync(["undo"]).code(3);
         assert!(again.stdout.contains("running here"), "{again}");

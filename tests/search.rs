@@ -1,4 +1,5 @@
-//! What was said is shown, and found, on any machine: straight from the store, with the paths of the machine that asks.
+//! What was said is shown, and found, on any machine: straight from the store, with the
+//! paths of the machine that asks.
 
 mod property;
 

@@ -1,5 +1,6 @@
-//! A password in the remote's address is written to the configuration, because the user put it there, and nowhere else; what holds
-//! sessions is readable for its owner only, also while it is written.
+//! A password in the remote's address is written to the configuration, because the user
+//! put it there, and nowhere else; what holds sessions is readable for its owner only,
+//! also while it is written.
 #![cfg(unix)]
 
 use std::fs;
@@ -145,7 +146,8 @@ fn push_broken_connection_queues_or_counts_as_done() {
     }
 }
 
-/// Everything that a `git` or this program makes is looked at while it is there, by many processes under an open umask.
+/// Everything that a `git` or this program makes is looked at while it is there, by many
+/// processes under an open umask.
 #[test]
 fn secrets_files_are_private_while_written() {
     let env = TestEnv::new();
@@ -200,7 +202,8 @@ fn secrets_files_are_private_while_written() {
     assert_eq!(seen, std::collections::BTreeSet::new());
 }
 
-/// Files below `dir` that others can read, because each directory on the way from there lets them in.
+/// Files below `dir` that others can read, because each directory on the way from there
+/// lets them in.
 fn readable(dir: &Path) -> Vec<PathBuf> {
     let is_open =
         |path: &Path| fs::symlink_metadata(path).is_ok_and(|m| m.permissions().mode() & 0o077 != 0);

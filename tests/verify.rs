@@ -313,7 +313,8 @@ fn verify_full_checks_local_remote() {
 fn verify_full_compares_lines_with_manifest() {
     let env = TestEnv::new();
     let (a, b) = env.pair_with_session();
-    // Somebody else changes a word in the repository, of the same length, and git finds nothing wrong with that.
+    // Somebody else changes a word in the repository, of the same length, and git finds
+    // nothing wrong with that.
     let clone = env.root().join("clone");
     let git = |args: &[&str]| {
         a.run(a.program("git").current_dir(env.root()).args(args))

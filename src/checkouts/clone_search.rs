@@ -1,6 +1,8 @@
-//! Where clones may lie: where the person is, where the client has worked, below the user's placeholders and the home directory.
+//! Where clones may lie: where the person is, where the client has worked, below the
+//! user's placeholders and the home directory.
 //!
-//! Bounded in number, depth and time: a machine may have a great many directories, or a slow disk. Must not follow links.
+//! Bounded in number, depth and time: a machine may have a great many directories, or a
+//! slow disk. Must not follow links.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -129,8 +131,9 @@ impl Level {
     }
 }
 
-/// Gives the repositories below directories, those that lie higher first, so that one large directory does not hide the others. `None`: a
-/// directory was looked at that is none.
+/// Gives the repositories below directories, those that lie higher first, so that one
+/// large directory does not hide the others. `None`: a directory was looked at that is
+/// none.
 struct Repositories {
     /// How many entries may still be looked at.
     left: usize,

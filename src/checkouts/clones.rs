@@ -1,8 +1,10 @@
 //! The clones of projects on this machine: which remote's working trees lie where.
 //!
-//! Owns `clones.json` in the state directory: working trees that were seen, and for each session the place of its repository with which
-//! it was written here. All of it may be lost: clones are found again, and where a session's repository was is then learned from the
-//! session's own text (`repo`). What the file says is a hint: a working tree is looked at before it is used. Must not change a repository.
+//! Owns `clones.json` in the state directory: working trees that were seen, and for each
+//! session the place of its repository with which it was written here. All of it may be
+//! lost: clones are found again, and where a session's repository was is then learned
+//! from the session's own text (`repo`). What the file says is a hint: a working tree is
+//! looked at before it is used. Must not change a repository.
 //!
 //! It is read when it is first needed, so that a command with nothing to do does not look at it.
 
@@ -85,8 +87,9 @@ impl Clones {
         }
     }
 
-    /// The top of the main checkout of a clone of `identity`, as it is now: sub-directories and linked working trees belong to it. Looks for
-    /// one where none is known. Of several, the first in order of paths.
+    /// The top of the main checkout of a clone of `identity`, as it is now:
+    /// sub-directories and linked working trees belong to it. Looks for one where none is
+    /// known. Of several, the first in order of paths.
     pub(crate) fn main_checkout(&self, identity: &ProjectIdentity) -> Option<PathBuf> {
         let trees = self.find(identity);
         let main = trees
@@ -164,7 +167,8 @@ impl Clones {
         }
     }
 
-    /// Takes note of the working tree that `directory` is the top of or lies in; the identity of its remote.
+    /// Takes note of the working tree that `directory` is the top of or lies in; the
+    /// identity of its remote.
     pub(crate) fn learn_at(&self, directory: &Path) -> Option<ProjectIdentity> {
         let facts = self.facts(directory)?;
         self.learn(&facts)
@@ -211,7 +215,8 @@ impl Clones {
         self.memory(&mut state).used.get(session).cloned()
     }
 
-    /// Takes note of where the repository of `session` is for what is written here from now on; `None`: nowhere.
+    /// Takes note of where the repository of `session` is for what is written here from
+    /// now on; `None`: nowhere.
     pub(crate) fn use_for(&self, session: &SessionId, top: Option<&str>) {
         let mut state = self.state();
         let used = &mut self.memory(&mut state).used;

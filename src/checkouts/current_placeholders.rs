@@ -1,8 +1,10 @@
 //! Placeholders that a machine was given after it had stored sessions below their directories.
 //!
-//! What is stored keeps its text, and the roots it was stored with: whether a file is the stored one must not depend on what another machine
-//! says of itself today. But where a session belongs is decided when it comes to a machine, and what the model is told when it goes on. For
-//! both, the present roots of the machine where it began count, if they are those of then and more.
+//! What is stored keeps its text, and the roots it was stored with: whether a file is the
+//! stored one must not depend on what another machine says of itself today. But where a
+//! session belongs is decided when it comes to a machine, and what the model is told when
+//! it goes on. For both, the present roots of the machine where it began count, if they
+//! are those of then and more.
 
 use std::collections::HashMap;
 
@@ -28,7 +30,8 @@ impl CurrentPlaceholders {
         )
     }
 
-    /// The present roots of a machine that wrote with the roots `then`, if they have become more and no other.
+    /// The present roots of a machine that wrote with the roots `then`, if they have
+    /// become more and no other.
     fn more_than(&self, machine: &MachineId, then: &Placeholders) -> Option<&Placeholders> {
         let (now, then) = (self.0.get(machine)?, then.without_repo());
         let is_more = now.system == then.system
@@ -41,8 +44,9 @@ impl CurrentPlaceholders {
         is_more.then_some(now)
     }
 
-    /// The project by what the machine where the session began has for placeholders today, where the machine with the roots `here` has
-    /// them too. `None`: as it is stored.
+    /// The project by what the machine where the session began has for placeholders
+    /// today, where the machine with the roots `here` has them too. `None`: as it is
+    /// stored.
     pub(crate) fn project(&self, manifest: &Manifest, here: &Placeholders) -> Option<PortablePath> {
         let project = manifest
             .project

@@ -26,8 +26,9 @@ pub(crate) fn below_home(
     expand_path(&portable, placeholders).map(PathBuf::from)
 }
 
-/// Whether a directory is one where people keep projects. In the others lies what systems and programs run or obey unasked: whoever can
-/// write to the store could ask for a clone to be put there.
+/// Returns true if a directory is one where people keep projects. In the others lies what
+/// systems and programs run or obey unasked: whoever can write to the store could ask for
+/// a clone to be put there.
 pub(crate) fn is_plain(project: &PortablePath) -> bool {
     let text = project.as_str();
     let tail = match text
@@ -80,14 +81,16 @@ pub fn identity_at(directory: &Path) -> Option<ProjectIdentity> {
     identity_of(&crate::project::read(directory)?)
 }
 
-/// What the addresses of the remote of `facts` have in common, if it has one that a network reaches.
+/// What the addresses of the remote of `facts` have in common, if it has one that a
+/// network reaches.
 pub(crate) fn identity_of(facts: &GitFacts) -> Option<ProjectIdentity> {
     PortableRemote::new(facts.remote.as_ref()?.without_secrets()?)
         .ok()?
         .identity()
 }
 
-/// `now`, with the remote that `before` has if that is the same directory of a clone that has none itself.
+/// `now`, with the remote that `before` has if that is the same directory of a clone that
+/// has none itself.
 pub(crate) fn with_known_remote(now: ProjectGit, before: Option<ProjectGit>) -> ProjectGit {
     match before {
         Some(before) if now.remote.is_none() && now.directory == before.directory => ProjectGit {

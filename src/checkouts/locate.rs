@@ -1,7 +1,9 @@
-//! Where `{{REPO}}` of a session is: the top of the git working tree that the session works in, on whichever machine it is read.
+//! Where `{{REPO}}` of a session is: the top of the git working tree that the session
+//! works in, on whichever machine it is read.
 //!
-//! Owns the order in which the places count (`docs/projects.md`) and every place that a file here may have been written with. Must not move
-//! anything: a session that is here stays as it is.
+//! Owns the order in which the places count (`docs/projects.md`) and every place that a
+//! file here may have been written with. Must not move anything: a session that is here
+//! stays as it is.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -36,8 +38,8 @@ pub(crate) struct Repos<'a> {
 }
 
 impl Repos<'_> {
-    /// The repository of `session` as its files here are written: as they were, if they are here. `manifest` is the session's, or that of a
-    /// fork that it has become.
+    /// The repository of `session` as its files here are written: as they were, if they
+    /// are here. `manifest` is the session's, or that of a fork that it has become.
     pub(crate) fn of(self, manifest: &Manifest, session: &SessionId) -> Option<Placeholder> {
         if !is_in_repo(manifest) {
             return None;
@@ -51,7 +53,8 @@ impl Repos<'_> {
             .or_else(|| self.locate_checkout(manifest, false))
     }
 
-    /// The repository of a session that is not here yet. With `search`, also looks for clones that nobody has told of.
+    /// The repository of a session that is not here yet. With `search`, also looks for
+    /// clones that nobody has told of.
     pub(crate) fn locate_checkout(self, manifest: &Manifest, search: bool) -> Option<Placeholder> {
         if !is_in_repo(manifest) {
             return None;
@@ -74,7 +77,8 @@ impl Repos<'_> {
             })
     }
 
-    /// Whether the session works in a linked working tree that lies beside its main checkout, and its repository here is no linked one.
+    /// Returns true if the session works in a linked working tree that lies beside its
+    /// main checkout, and its repository here is no linked one.
     pub(crate) fn replaces_worktree(self, manifest: &Manifest) -> bool {
         let was_linked = manifest
             .git
@@ -100,8 +104,9 @@ impl Repos<'_> {
             .find(|root| Path::new(&root.directory).symlink_metadata().is_err())
     }
 
-    /// Every set of roots by which a file of `session` here may have been written, for text with `{{REPO}}` in it. `learned` are working
-    /// directories that the file itself names.
+    /// Every set of roots by which a file of `session` here may have been written, for
+    /// text with `{{REPO}}` in it. `learned` are working directories that the file itself
+    /// names.
     pub(crate) fn ever(
         self,
         manifest: &Manifest,
@@ -152,10 +157,12 @@ impl Repos<'_> {
         sets
     }
 
-    /// The working tree of which git says `facts`, as a root of a session in it; the main checkout, if the working tree lies in that: where
-    /// the client makes its own (`.claude/worktrees`), and what a session in one names besides. `None` if it is no clone of a remote, or no
-    /// place for a project: the home directory, what holds it, or what has a placeholder already. `present` is where the session's repository
-    /// is so far: if it is that very working tree, it stays.
+    /// The working tree of which git says `facts`, as a root of a session in it; the main
+    /// checkout, if the working tree lies in that: where the client makes its own
+    /// (`.claude/worktrees`), and what a session in one names besides. `None` if it is no
+    /// clone of a remote, or no place for a project: the home directory, what holds it,
+    /// or what has a placeholder already. `present` is where the session's repository is
+    /// so far: if it is that very working tree, it stays.
     pub(crate) fn working_tree(
         self,
         facts: &GitFacts,
@@ -175,8 +182,8 @@ impl Repos<'_> {
         self.usable_checkout(placeholder_at_path(self.present(), top.to_str()?)?)
     }
 
-    /// The working directory of the session on the machine with these roots. A linked working tree that is not there stands for the main
-    /// checkout that it would lie in.
+    /// The working directory of the session on the machine with these roots. A linked
+    /// working tree that is not there stands for the main checkout that it would lie in.
     pub(crate) fn directory(manifest: &Manifest, placeholders: &Placeholders) -> Option<String> {
         let directory = expand_path(manifest.project.as_ref()?, placeholders)?;
         if is_in_nested_worktree(manifest) && !Path::new(&directory).is_dir() {
@@ -232,7 +239,8 @@ impl Repos<'_> {
             .cloned()
     }
 
-    /// Where the repositories of other machines would be by the roots `base`, that of the session's beginning first.
+    /// Where the repositories of other machines would be by the roots `base`, that of the
+    /// session's beginning first.
     fn possible_checkouts(self, manifest: &Manifest, base: &Placeholders) -> Vec<Placeholder> {
         let places = origins(manifest)
             .into_iter()
@@ -291,7 +299,7 @@ impl Repos<'_> {
     }
 }
 
-/// Whether some of the session's text may hold `{{REPO}}`.
+/// Returns true if some of the session's text may hold `{{REPO}}`.
 pub(crate) fn is_in_repo(manifest: &Manifest) -> bool {
     below_repo(manifest).is_some()
         || manifest
@@ -300,12 +308,13 @@ pub(crate) fn is_in_repo(manifest: &Manifest) -> bool {
             .any(|set| set.repo().is_some())
 }
 
-/// Whether the session's project lies in a repository that moves with it.
+/// Returns true if the session's project lies in a repository that moves with it.
 pub(crate) fn is_below_repo(manifest: &Manifest) -> bool {
     below_repo(manifest).is_some()
 }
 
-/// The project as another machine would have it that knows no repository: where the session's beginning has it, below a root of that machine.
+/// The project as another machine would have it that knows no repository: where the
+/// session's beginning has it, below a root of that machine.
 pub(crate) fn plain_project(manifest: &Manifest) -> Option<PortablePath> {
     let Some(below) = below_repo(manifest) else {
         return manifest.project.clone();
@@ -314,7 +323,8 @@ pub(crate) fn plain_project(manifest: &Manifest) -> Option<PortablePath> {
     Some(PortablePath::new(format!("{top}{below}")))
 }
 
-/// How a project in a repository is called that has no place here: `github.com/al/app/crates/x`. Untrusted text.
+/// How a project in a repository is called that has no place here:
+/// `github.com/al/app/crates/x`. Untrusted text.
 pub(crate) fn name(manifest: &Manifest) -> Option<String> {
     Some(format!("{}{}", identity(manifest)?, below_repo(manifest)?))
 }
@@ -324,7 +334,7 @@ pub(crate) fn identity(manifest: &Manifest) -> Option<&ProjectIdentity> {
     manifest.git.as_ref()?.identity.as_ref()
 }
 
-/// Whether git says of both the same remote.
+/// Returns true if git says of both the same remote.
 pub(crate) fn is_of(manifest: &Manifest, facts: &GitFacts) -> bool {
     let there = identity(manifest);
     there.is_some() && identity_of(facts).as_ref() == there
@@ -352,14 +362,16 @@ fn tail(manifest: &Manifest) -> String {
     }
 }
 
-/// Whether the session works in a linked working tree that lies in its main checkout, which is `REPO` then.
+/// Returns true if the session works in a linked working tree that lies in its main
+/// checkout, which is `REPO` then.
 fn is_in_nested_worktree(manifest: &Manifest) -> bool {
     let is_linked =
         |git: &&ProjectGit| git.worktree.is_some() && git.directory.as_str() != tail(manifest);
     is_below_repo(manifest) && manifest.git.as_ref().is_some_and(|git| is_linked(&git))
 }
 
-/// The root sets that have a repository, in the order in which lines were written with them; no more than any honest session has.
+/// The root sets that have a repository, in the order in which lines were written with
+/// them; no more than any honest session has.
 fn origins(manifest: &Manifest) -> Vec<&Placeholders> {
     let of_runs = manifest.transcript.runs.iter().map(|run| &run.placeholders);
     let mut seen = BTreeSet::new();

@@ -48,7 +48,8 @@ impl Config {
     /// Returns the configuration of a new machine: defaults only.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidValue`] for a name that is empty, too long or holds control characters.
+    /// [`ConfigError::InvalidValue`] for a name that is empty, too long or holds control
+    /// characters.
     pub fn new(machine: MachineIdentity) -> Result<Self, ConfigError> {
         checked_name(&machine.name)?;
         Ok(Self {

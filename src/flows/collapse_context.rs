@@ -1,4 +1,5 @@
-//! On which ground the new lines of a session stand: the roots of this machine, and the git working tree that the session works in.
+//! On which ground the new lines of a session stand: the roots of this machine, and the
+//! git working tree that the session works in.
 
 use crate::checkouts::locate::is_of;
 use crate::domain::client_dir::client_dir_name;
@@ -43,7 +44,8 @@ impl CollapseContext {
             let present = repos.of(manifest, &local.session.id);
             let at = |directory: &str, of| repo_at(workspace, directory, present.as_ref(), of);
             let here = directories.iter().find_map(|directory| at(directory, None));
-            // The session may have gone on in another clone than the one that its directory is called after.
+            // The session may have gone on in another clone than the one that its
+            // directory is called after.
             here.or_else(|| {
                 let (root, cwd) = others
                     .into_iter()
@@ -75,7 +77,8 @@ impl CollapseContext {
     }
 }
 
-/// The repository that `directory` lies in, if `present` is not what it was so far; with `of`, only one of the same remote.
+/// The repository that `directory` lies in, if `present` is not what it was so far; with
+/// `of`, only one of the same remote.
 fn repo_at(
     workspace: &Workspace<'_>,
     directory: &str,
@@ -92,7 +95,8 @@ fn repo_at(
         .working_tree(&facts, present.cloned())
 }
 
-/// The working directories that the new lines of the transcript name; of a new session the beginning of it.
+/// The working directories that the new lines of the transcript name; of a new session
+/// the beginning of it.
 fn new_directories(
     local: &LocalCopy<'_>,
     is_known: bool,

@@ -1,7 +1,7 @@
 //! Forks: the tail that lost its session's id goes on under an id of its own.
 //!
-//! The id depends on nothing but what diverged from what, so every machine that makes the fork makes the same one, and a tail that grows
-//! stays the same fork.
+//! The id depends on nothing but what diverged from what, so every machine that makes the
+//! fork makes the same one, and a tail that grows stays the same fork.
 
 use crate::domain::id::SessionId;
 use crate::domain::session_file::SessionFile;
@@ -11,7 +11,8 @@ use crate::store::manifest::{ForkOf, Manifest, Run, StoredFile};
 use crate::store::{Snapshot, Transaction};
 use crate::workspace::error::SyncError;
 
-/// The id of the fork that leaves `session` after `lines` lines of `file` with `line` (portable, without its line end).
+/// The id of the fork that leaves `session` after `lines` lines of `file` with `line`
+/// (portable, without its line end).
 ///
 /// A version 8 UUID (RFC 9562) made of a BLAKE3 hash.
 pub(crate) fn fork_id(
@@ -33,7 +34,8 @@ fn uuid_of(hasher: &blake3::Hasher) -> SessionId {
     uuid.to_string().parse().expect("a UUID is a session id")
 }
 
-/// The id of the healed copy of `session` whose transcript, before its ids are renamed, has the hash `healed`.
+/// The id of the healed copy of `session` whose transcript, before its ids are renamed,
+/// has the hash `healed`.
 ///
 /// A version 8 UUID too: the same damage healed again is the same copy.
 pub(crate) fn repaired_id(session: &SessionId, healed: &blake3::Hash) -> SessionId {
@@ -42,7 +44,8 @@ pub(crate) fn repaired_id(session: &SessionId, healed: &blake3::Hash) -> Session
     uuid_of(&hasher)
 }
 
-/// The id of the session that the state `state` of `session` becomes when it is restored beside it: that of one state is the same everywhere.
+/// The id of the session that the state `state` of `session` becomes when it is restored
+/// beside it: that of one state is the same everywhere.
 ///
 /// A version 8 UUID too.
 pub(crate) fn restored_id(session: &SessionId, state: &SessionState) -> SessionId {
@@ -51,7 +54,8 @@ pub(crate) fn restored_id(session: &SessionId, state: &SessionState) -> SessionI
     uuid_of(&hasher)
 }
 
-/// The manifest of the fork `fork` that has the contents of `of` and leaves `from` after `lines` lines.
+/// The manifest of the fork `fork` that has the contents of `of` and leaves `from` after
+/// `lines` lines.
 pub(crate) fn fork_manifest(
     of: &Manifest,
     from: &SessionId,
@@ -70,7 +74,8 @@ pub(crate) fn fork_manifest(
     manifest
 }
 
-/// Adds `ours`, whole, as a fork that leaves `from`; the segments are shared with the session it was.
+/// Adds `ours`, whole, as a fork that leaves `from`; the segments are shared with the
+/// session it was.
 pub(crate) fn add_fork(
     tx: &mut Transaction<'_>,
     snapshot: &Snapshot<'_>,

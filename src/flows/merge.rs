@@ -1,7 +1,8 @@
-//! Merging two histories of the store, session by session. There is no textual merge and nothing to resolve by hand.
+//! Merging two histories of the store, session by session. There is no textual merge and
+//! nothing to resolve by hand.
 //!
-//! What the remote has keeps its place; what this machine added is put on top: whole sessions, the lines by which ours is longer, or a
-//! fork where both went on differently.
+//! What the remote has keeps its place; what this machine added is put on top: whole
+//! sessions, the lines by which ours is longer, or a fork where both went on differently.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,9 +31,11 @@ use crate::workspace::setup_error::SetupError;
 /// What merging did that a person should know.
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
-    /// Sessions whose tail of this machine became a fork, with the fork's id and how many lines only it has.
+    /// Sessions whose tail of this machine became a fork, with the fork's id and how many
+    /// lines only it has.
     pub(crate) forks: BTreeMap<SessionId, (SessionId, u64)>,
-    /// Sessions that could not be merged: what the remote has of them stands, what this machine has of them is still here.
+    /// Sessions that could not be merged: what the remote has of them stands, what this
+    /// machine has of them is still here.
     pub(crate) skipped: BTreeMap<SessionId, String>,
     /// Milestones of this machine whose name another one was first with, former and new name.
     pub(crate) renamed: Vec<RenamedMilestone>,
@@ -58,7 +61,8 @@ pub(crate) fn merge(workspace: &mut Workspace<'_>) -> Result<Merged, SyncError> 
     merge_into_theirs(workspace, ours, &theirs)
 }
 
-/// Brings the head to a commit that also holds what is new in `ours`, a commit that nobody has sent.
+/// Brings the head to a commit that also holds what is new in `ours`, a commit that
+/// nobody has sent.
 pub(crate) fn take_over(
     workspace: &mut Workspace<'_>,
     ours: CommitId,
@@ -109,7 +113,7 @@ fn bring_together(
     Ok(Merged::default())
 }
 
-/// Whether what is not sent yet holds more of a session whose lock this machine has lost.
+/// Returns true if what is not sent yet holds more of a session whose lock this machine has lost.
 pub(crate) fn holds_lost(workspace: &Workspace<'_>) -> Result<bool, SyncError> {
     any_lost(workspace, || unsent_sessions(workspace))
 }
@@ -138,7 +142,8 @@ fn changed_since_parting(
         .changed_since(&workspace.store.snapshot(base.as_ref())?)?)
 }
 
-/// Whether `ours` has more of a session whose lock this machine has lost: then it cannot go to the remote as it is.
+/// Returns true if `ours` has more of a session whose lock this machine has lost: then it
+/// cannot go to the remote as it is.
 fn differ_in_lost(
     workspace: &Workspace<'_>,
     ours: &CommitId,
@@ -149,7 +154,8 @@ fn differ_in_lost(
     })
 }
 
-/// Whether this machine has lost the lock of one of these sessions. Mostly it has lost none, and they are not asked for.
+/// Returns true if this machine has lost the lock of one of these sessions. Mostly it has
+/// lost none, and they are not asked for.
 fn any_lost(
     workspace: &Workspace<'_>,
     sessions: impl FnOnce() -> Result<BTreeSet<SessionId>, SyncError>,
@@ -223,8 +229,8 @@ fn merge_commits(
     Ok(merged)
 }
 
-/// A commit changes a session from one side only. What this machine has of it is still here, and differs from the store: the next
-/// push finds it.
+/// A commit changes a session from one side only. What this machine has of it is still
+/// here, and differs from the store: the next push finds it.
 const LATER: &str = "it and its fork both changed on two machines: push again";
 
 struct Sides<'a> {
@@ -245,7 +251,8 @@ enum Relation {
 }
 
 impl Sides<'_> {
-    /// As [`Self::merge_session`]; where what they have cannot be read, ours is kept as a fork of its own.
+    /// As [`Self::merge_session`]; where what they have cannot be read, ours is kept as a
+    /// fork of its own.
     fn merge_or_fork(
         &self,
         tx: &mut Transaction<'_>,
@@ -264,7 +271,8 @@ impl Sides<'_> {
         }
     }
 
-    /// What ours has more becomes a fork, also where theirs has not gone on: the right to go on is another machine's.
+    /// What ours has more becomes a fork, also where theirs has not gone on: the right to
+    /// go on is another machine's.
     fn part(
         &self,
         tx: &mut Transaction<'_>,
@@ -295,7 +303,8 @@ impl Sides<'_> {
         id: &SessionId,
     ) -> Result<Option<(SessionId, u64)>, NotStored> {
         let Ok(Some(ours)) = self.ours.manifest(id) else {
-            // Nothing of ours can be read, so there is nothing to add; `ccsync verify` names such sessions.
+            // Nothing of ours can be read, so there is nothing to add; `ccsync verify`
+            // names such sessions.
             return Ok(None);
         };
         let theirs = match self.theirs.manifest(id) {
@@ -371,7 +380,8 @@ impl Sides<'_> {
         let file = match (relation, self.their_text(theirs, name)) {
             (Some(Relation::Contained), _) => return Ok(()),
             (Some(Relation::Longer), Some(other)) => self.append(tx, &mine, &other)?,
-            // A file that is rewritten in place and differs: the side that was active later is right about its own state.
+            // A file that is rewritten in place and differs: the side that was active
+            // later is right about its own state.
             (Some(Relation::Diverged(_)), _) if theirs.last_activity >= ours.last_activity => {
                 return Ok(());
             }
@@ -527,7 +537,8 @@ impl Sides<'_> {
         Ok(hashes)
     }
 
-    /// Lines of `run`, given as its machine wrote them, as a machine stores them that knows of no repository.
+    /// Lines of `run`, given as its machine wrote them, as a machine stores them that
+    /// knows of no repository.
     fn without_repo(&self, text: &StoredText<'_>, run: &Run, written: &[u8]) -> Option<Vec<u8>> {
         let origin = text.manifest.placeholders.get(&run.placeholders)?;
         let directory = text
@@ -556,14 +567,16 @@ impl Sides<'_> {
     }
 }
 
-/// A line without its line end, and with the name of the session that it is compared for: a fork's lines may be stored under its own
-/// name or under that of the session it left.
+/// A line without its line end, and with the name of the session that it is compared for:
+/// a fork's lines may be stored under its own name or under that of the session it left.
 struct LineHash {
     /// As its machine wrote it.
     written: [u8; 16],
-    /// With placeholders: a machine that lost its clone stores a line of another one as if it had written it, with paths of its own.
+    /// With placeholders: a machine that lost its clone stores a line of another one as
+    /// if it had written it, with paths of its own.
     portable: Option<[u8; 16]>,
-    /// The same as a machine has it that knows of no repository: one that lost its clone of the store may have no clone of the project.
+    /// The same as a machine has it that knows of no repository: one that lost its clone
+    /// of the store may have no clone of the project.
     plain: Option<[u8; 16]>,
 }
 
@@ -590,7 +603,8 @@ fn hashes_of_lines(mut text: &[u8]) -> Vec<[u8; 16]> {
     hashes
 }
 
-/// State records are last-wins: the side that was active later names the session, and says what was checked out.
+/// State records are last-wins: the side that was active later names the session, and
+/// says what was checked out.
 fn adopt_description(merged: &mut Manifest, ours: &Manifest) {
     if merged.git.is_none() || ours.last_activity > merged.last_activity {
         merged.git = ours.git.clone().or(merged.git.take());

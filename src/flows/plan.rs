@@ -1,4 +1,5 @@
-//! What is different between a session on this machine and the stored one. Pure of effects: it reads, compares and decides.
+//! What is different between a session on this machine and the stored one. Pure of
+//! effects: it reads, compares and decides.
 //!
 //! Push and pull ask the same question and act on one half of the answer each.
 
@@ -49,7 +50,8 @@ pub(crate) enum FileStep {
 pub(crate) enum FilePull {
     /// All of it, what is there being kept.
     Whole,
-    /// What follows after `lines` stored lines, which end at `offset`; a part of the next line may be there.
+    /// What follows after `lines` stored lines, which end at `offset`; a part of the next
+    /// line may be there.
     Extend { lines: u64, offset: u64 },
 }
 
@@ -65,13 +67,13 @@ pub(crate) struct Divergence {
 }
 
 impl Differences {
-    /// Whether there are none.
+    /// Returns true if there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.up.is_empty() && self.down.is_empty() && self.parted.is_none()
     }
 
-    /// The same, with what is longer here as if the store had gone on differently: after the lock was lost, only another machine
-    /// may continue the session.
+    /// The same, with what is longer here as if the store had gone on differently: after
+    /// the lock was lost, only another machine may continue the session.
     fn into_divergence_at_end(mut self) -> Self {
         let longer = self.up.iter().find_map(|(name, step)| match step {
             FileStep::Continue(from) => Some(Divergence {
@@ -124,13 +126,15 @@ pub(crate) fn compare_session(
                 found
             })
         }
-        // A transcript without a whole line yet is left for later; it may be a client that has just begun.
+        // A transcript without a whole line yet is left for later; it may be a client
+        // that has just begun.
         None if local.limit(&SessionFile::Transcript)? == 0 => Ok(Differences::default()),
         None => Ok(Differences::all_up(local.session)),
     }
 }
 
-/// Compares `local` with `manifest`: the session itself, or the fork that it has become. `known` is what the index vouches for.
+/// Compares `local` with `manifest`: the session itself, or the fork that it has become.
+/// `known` is what the index vouches for.
 pub(crate) fn compare_with(
     workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,
@@ -162,7 +166,8 @@ pub(crate) fn compare_with(
             Some(relation) if name.is_append_only() => {
                 sort_in(&mut found, local, name, relation)?;
             }
-            // The client rewrote it here since both were in step, or it was never so and is no former content.
+            // The client rewrote it here since both were in step, or it was never so and
+            // is no former content.
             Some(_) if vouched.is_some() || !was_replaced(workspace, manifest, local, &name)? => {
                 found.up.insert(name, FileStep::Whole);
             }
@@ -170,7 +175,8 @@ pub(crate) fn compare_with(
         }
     }
     if !found.down.is_empty() {
-        // What was in step was lacking nothing: the client had cleared these away. Together with something newer they come back.
+        // What was in step was lacking nothing: the client had cleared these away.
+        // Together with something newer they come back.
         found
             .down
             .extend(cleared.into_iter().map(|name| (name, FilePull::Whole)));
@@ -202,7 +208,8 @@ fn compare_file(
     if !matches!(relation, Relation::Diverged { .. }) || !reader.depends_on_repo() {
         return Ok(Some(relation));
     }
-    // Nothing may be known any more of where the session's repository was when it was written here. The file itself knows.
+    // Nothing may be known any more of where the session's repository was when it was
+    // written here. The file itself knows.
     let reader = reader.with_learned(local.working_directories()?);
     Ok(Some(relate(&mut local.open(name, 0)?, &stored, &reader)?))
 }
@@ -233,7 +240,8 @@ fn sort_in(
                 }),
             );
         }
-        // Nothing but a line that was never finished: no turn is in it, and the store has gone on without it.
+        // Nothing but a line that was never finished: no turn is in it, and the store has
+        // gone on without it.
         Relation::Diverged { offset, .. } if is_torn_rest(local, &name, offset)? => {
             found.down.insert(name, FilePull::Whole);
         }
@@ -256,7 +264,7 @@ fn sort_in(
     Ok(())
 }
 
-/// Whether the file from `offset` on is a fragment of one line.
+/// Returns true if the file from `offset` on is a fragment of one line.
 fn is_torn_rest(local: &LocalCopy<'_>, name: &SessionFile, offset: u64) -> Result<bool, SyncError> {
     let rest = local.open(name, offset)?.next_lines()?;
     Ok(!rest.contains(&b'\n') && !is_complete_json(&rest))
@@ -277,7 +285,8 @@ fn grown(local: &LocalCopy<'_>, manifest: &Manifest, offset: u64) -> Result<Rela
     })
 }
 
-/// Whether the local file, which the client rewrites in place, holds what the stored one once held.
+/// Returns true if the local file, which the client rewrites in place, holds what the
+/// stored one once held.
 fn was_replaced(
     workspace: &Workspace<'_>,
     manifest: &Manifest,

@@ -1,7 +1,8 @@
 //! Downward: remote -> store -> expand -> the client's directory.
 //!
-//! First what others did is fetched and merged; then each session is compared with what lies here, and only what is missing is
-//! written. Tails that lost their session's id become forks and are sent at the end.
+//! First what others did is fetched and merged; then each session is compared with what
+//! lies here, and only what is missing is written. Tails that lost their session's id
+//! become forks and are sent at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -46,13 +47,15 @@ use crate::workspace::received_notes::unseen;
 /// What a pull is asked for.
 #[derive(Debug, Clone, Default)]
 pub struct PullRequest {
-    /// Only these sessions (whole ids, or beginnings that only one has), whatever their age; none: all that are recent or here already.
+    /// Only these sessions (whole ids, or beginnings that only one has), whatever their
+    /// age; none: all that are recent or here already.
     pub sessions: Vec<SessionId>,
     /// Say what would be done, and do nothing.
     pub dry_run: bool,
     /// Write sessions anew even where they are in step.
     pub force: bool,
-    /// Leave sessions that were put back to an earlier state here as they are, also where they are asked for.
+    /// Leave sessions that were put back to an earlier state here as they are, also where
+    /// they are asked for.
     pub keep_held: bool,
     /// Bring sessions that were active in the last so many days; none: as configured.
     pub days: Option<u32>,
@@ -61,8 +64,9 @@ pub struct PullRequest {
 /// Brings here what other machines pushed.
 ///
 /// # Errors
-/// What concerns the whole command, an unreachable remote among it; what concerns one session is in the report. If only one is asked for, and neither
-/// the store nor this machine has it, [`LookupError`](crate::workspace::lookup::LookupError).
+/// What concerns the whole command, an unreachable remote among it; what concerns one
+/// session is in the report. If only one is asked for, and neither the store nor this
+/// machine has it, [`LookupError`](crate::workspace::lookup::LookupError).
 pub fn pull(ctx: &Context<'_>, request: &PullRequest) -> Result<Report, SyncError> {
     let mut workspace = Workspace::open(ctx)?;
     let merged = fetch(&mut workspace, FetchMode::Sessions)?;
@@ -118,7 +122,8 @@ fn bring(
     Ok(report)
 }
 
-/// That the fetch has made a fork of a session's tail does not hide why the session itself was not brought after that.
+/// That the fetch has made a fork of a session's tail does not hide why the session
+/// itself was not brought after that.
 fn note_forks_of_skipped_sessions(report: &mut Report, merged: &mut Merged) {
     for session in report
         .sessions
@@ -138,7 +143,8 @@ fn note_forks_of_skipped_sessions(report: &mut Report, merged: &mut Merged) {
     }
 }
 
-/// Where a lock was lost and its holder has ended, this machine's turns are a fork now, and the session here is that of the store.
+/// Where a lock was lost and its holder has ended, this machine's turns are a fork now,
+/// and the session here is that of the store.
 fn forget_lost(
     workspace: &mut Workspace<'_>,
     report: &Report,
@@ -168,13 +174,14 @@ enum PullStep {
     Fork(Differences),
     /// It stays in the store; the report says why.
     Listed(Box<SessionReport>),
-    /// It was put back to an earlier state here, and stays so; the report says so unless it is to be left alone.
+    /// It was put back to an earlier state here, and stays so; the report says so unless
+    /// it is to be left alone.
     Held(Option<Box<SessionReport>>),
     Skip(String),
 }
 
 impl PullStep {
-    /// Whether it writes a session of which nothing is here.
+    /// Returns true if it writes a session of which nothing is here.
     fn is_new(&self) -> bool {
         matches!(self, Self::Write(writing) if writing.here.is_none())
     }
@@ -424,7 +431,8 @@ impl<'a> Puller<'a> {
         }
     }
 
-    /// A session that an earlier pull has left in the store for its age or by the settings, if this one does so too.
+    /// A session that an earlier pull has left in the store for its age or by the
+    /// settings, if this one does so too.
     fn still_unbrought(
         &self,
         workspace: &Workspace<'_>,
@@ -538,7 +546,8 @@ impl<'a> Puller<'a> {
         Ok(())
     }
 
-    /// Stores tails in one commit. Returns the sessions that have to wait for the next one; the step of each other is no fork any more.
+    /// Stores tails in one commit. Returns the sessions that have to wait for the next
+    /// one; the step of each other is no fork any more.
     fn store_forks(&mut self, workspace: &Workspace<'_>) -> Result<Vec<SessionId>, SyncError> {
         let mut later = Vec::new();
         let base = workspace.store.head()?;
@@ -612,7 +621,8 @@ impl<'a> Puller<'a> {
                 continue;
             };
             let step = match (self.found.sessions.get(id), self.found.sessions.get(fork)) {
-                // It was here, and has just grown in the store: what was planned for it is out of date.
+                // It was here, and has just grown in the store: what was planned for it
+                // is out of date.
                 (_, Some(_)) => {
                     self.plan_or_skip(workspace, &snapshot, fork, live.get(fork).copied())?
                 }
@@ -655,7 +665,8 @@ impl<'a> Puller<'a> {
             passed_over: passed_over(self.found),
             ..Report::default()
         };
-        // By the stamps of what was compared or written: a file that a client has written to since is looked at again.
+        // By the stamps of what was compared or written: a file that a client has written
+        // to since is looked at again.
         let in_step = self.already_in_step();
         let mut written = Vec::new();
         let (new, others): (Vec<_>, Vec<_>) =
@@ -664,7 +675,8 @@ impl<'a> Puller<'a> {
             .ctx
             .progress
             .begin(Phase::Materialise, self.steps.len() as u64, 0);
-        // New sessions, forks among them, come first: what is replaced afterwards lies in a fork by then.
+        // New sessions, forks among them, come first: what is replaced afterwards lies in
+        // a fork by then.
         let progress = &*workspace.ctx.progress;
         let done = on_all_cores(&workspace.store, &new, &|snapshot, (id, step)| {
             carry_out(writer, snapshot, id, step, progress)
@@ -738,8 +750,8 @@ impl<'a> Puller<'a> {
         Ok(())
     }
 
-    /// Before anything is written: what is known of where it is written need not be found out again. If it cannot be written down, that
-    /// costs time later, not truth.
+    /// Before anything is written: what is known of where it is written need not be found
+    /// out again. If it cannot be written down, that costs time later, not truth.
     fn remember_repositories(&self, workspace: &Workspace<'_>) {
         let clones = workspace.localizer.clones();
         let planned = self.steps.iter().map(|(id, _)| id);
@@ -782,8 +794,8 @@ fn not_brought(why: &ExcludeReason) -> Outcome {
     }
 }
 
-/// Writes a session whose transcript is not here into `directory`. Files beside it that are there already are not replaced by what they
-/// are no part of.
+/// Writes a session whose transcript is not here into `directory`. Files beside it that
+/// are there already are not replaced by what they are no part of.
 pub(crate) fn apply_pull(
     workspace: &Workspace<'_>,
     snapshot: &Snapshot<'_>,

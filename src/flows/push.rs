@@ -1,7 +1,7 @@
 //! Upward: local sessions -> collapse -> store -> remote.
 //!
-//! `plan` finds what differs; here it is carried out (`storing`), session after session, into one commit. A session that fails is
-//! taken back whole and named; the others go on.
+//! `plan` finds what differs; here it is carried out (`storing`), session after session,
+//! into one commit. A session that fails is taken back whole and named; the others go on.
 
 use std::collections::BTreeSet;
 
@@ -65,12 +65,14 @@ pub(crate) enum PushReason<'a> {
     Push,
     /// As a sign of life: every lock that is held is renewed.
     BackUp,
-    /// Because a client has ended: the locks of these sessions go back together with the last of their data.
+    /// Because a client has ended: the locks of these sessions go back together with the
+    /// last of their data.
     Finish(&'a BTreeSet<SessionId>),
 }
 
-/// Pushes everything; the locks that a killed process left are given back. Also returns the sessions whose lock was lost and whose holder
-/// has ended, or is this process: a pull makes this machine's turns a session of their own.
+/// Pushes everything; the locks that a killed process left are given back. Also returns
+/// the sessions whose lock was lost and whose holder has ended, or is this process: a
+/// pull makes this machine's turns a session of their own.
 pub(crate) fn push_for(
     ctx: &Context<'_>,
     purpose: PushReason<'_>,
@@ -102,7 +104,8 @@ pub(crate) fn push_for(
     Ok((report, workspace.leases.lost_without_holder()))
 }
 
-/// Which locks go with what is sent. That of a session which could not be stored stays: its turns are only here.
+/// Which locks go with what is sent. That of a session which could not be stored stays:
+/// its turns are only here.
 fn prepare_locks(
     workspace: &mut Workspace<'_>,
     purpose: PushReason<'_>,
@@ -134,8 +137,8 @@ fn prepare_locks(
     }
 }
 
-/// A session that the settings leave out gives its lock back: nobody is at work on it any more, and nothing of it may be sent. Those of which
-/// something stays here.
+/// A session that the settings leave out gives its lock back: nobody is at work on it any
+/// more, and nothing of it may be sent. Those of which something stays here.
 fn excluded_but_local(
     workspace: &Workspace<'_>,
     found: &Discovery,
@@ -154,7 +157,8 @@ fn excluded_but_local(
     Ok(staying)
 }
 
-/// That something stays here is said, because another machine may go on without it now; and what has become of the lock.
+/// That something stays here is said, because another machine may go on without it now;
+/// and what has become of the lock.
 fn note_excluded_sessions(
     workspace: &Workspace<'_>,
     staying: &BTreeSet<SessionId>,
@@ -209,7 +213,8 @@ pub(crate) fn store_sessions(
 }
 
 impl<'a> Plan<'a> {
-    /// Compares every session of this machine with the store that is selected, and that the settings let travel.
+    /// Compares every session of this machine with the store that is selected, and that
+    /// the settings let travel.
     pub(crate) fn make(
         workspace: &Workspace<'_>,
         found: &'a Discovery,
@@ -344,7 +349,8 @@ impl<'a> Plan<'a> {
 /// What became of one commit.
 struct Stored<'a> {
     reports: Vec<SessionReport>,
-    /// Sessions that have to be compared again: another one of this commit, which became a fork, has changed what they belong to.
+    /// Sessions that have to be compared again: another one of this commit, which became
+    /// a fork, has changed what they belong to.
     later: Vec<LocalCopy<'a>>,
 }
 
@@ -408,7 +414,8 @@ fn store_together<'a>(
     Ok(stored)
 }
 
-/// Stores one session, and says whether it is in step then. `None`: it has to wait for the next commit.
+/// Stores one session, and says whether it is in step then. `None`: it has to wait for
+/// the next commit.
 fn store_one(
     workspace: &Workspace<'_>,
     tx: &mut Transaction<'_>,
@@ -518,7 +525,8 @@ fn commit(
     Ok(())
 }
 
-/// Merging may have made a fork of what this very push had stored as an extension, or met a session that cannot be read.
+/// Merging may have made a fork of what this very push had stored as an extension, or met
+/// a session that cannot be read.
 pub(crate) fn add_merge_notes(
     report: &mut Report,
     workspace: &Workspace<'_>,

@@ -1,7 +1,8 @@
 //! The remote: fetch and merge, push and try again.
 //!
-//! The branch moves only by compare-and-swap. A push that is refused means that another machine was first: its work is
-//! fetched and merged session by session, and the push is tried again.
+//! The branch moves only by compare-and-swap. A push that is refused means that another
+//! machine was first: its work is fetched and merged session by session, and the push is
+//! tried again.
 
 use std::time::Duration;
 
@@ -77,9 +78,11 @@ pub(crate) fn fetch_if_reached(
     }
 }
 
-/// Fetches if the store has no commit: it is new or was lost, and what the remote holds comes first.
+/// Fetches if the store has no commit: it is new or was lost, and what the remote holds
+/// comes first.
 ///
-/// If the remote cannot be reached, everything is stored as new; a later merge finds what was there.
+/// If the remote cannot be reached, everything is stored as new; a later merge finds what
+/// was there.
 pub(crate) fn fetch_before_push(workspace: &mut Workspace<'_>) -> Result<(), SyncError> {
     if workspace.store.head()?.is_none() {
         fetch_if_reached(workspace, FetchMode::Sessions)?;
@@ -87,8 +90,9 @@ pub(crate) fn fetch_before_push(workspace: &mut Workspace<'_>) -> Result<(), Syn
     Ok(())
 }
 
-/// Takes over what only a former clone has, which was damaged and moved away. What of it can be read is merged as if this
-/// one had never been away; a clone from which nothing is to be had stays where it is.
+/// Takes over what only a former clone has, which was damaged and moved away. What of it
+/// can be read is merged as if this one had never been away; a clone from which nothing
+/// is to be had stays where it is.
 fn take_over_damaged(workspace: &mut Workspace<'_>) -> Result<Merged, SyncError> {
     let mut merged = Merged::default();
     for former in
@@ -122,7 +126,8 @@ pub(crate) fn send(workspace: &mut Workspace<'_>) -> Result<(RemoteState, Merged
             Err(e) => return Err(e),
         }
     } else if !contains_remote_head(workspace)? || holds_lost(workspace)? {
-        // An earlier run fetched and could not merge. A push that expects what it fetched would succeed, and lose it.
+        // An earlier run fetched and could not merge. A push that expects what it fetched
+        // would succeed, and lose it.
         merged.add(merge(workspace)?);
     }
     for attempt in 0..ATTEMPTS {
@@ -159,7 +164,8 @@ pub(crate) fn send(workspace: &mut Workspace<'_>) -> Result<(RemoteState, Merged
     ))
 }
 
-/// As [`send`], after a fetch in the same command: if nothing waits, the remote has just said that it has everything.
+/// As [`send`], after a fetch in the same command: if nothing waits, the remote has just
+/// said that it has everything.
 pub(crate) fn push_remaining_refs(
     workspace: &mut Workspace<'_>,
 ) -> Result<(RemoteState, Merged), SyncError> {
@@ -187,7 +193,8 @@ fn try_push(workspace: &mut Workspace<'_>, remote: &GitCli) -> Result<PushOutcom
     let (head, there) = (workspace.store.head()?, workspace.store.remote_head()?);
     let locks = locks_with(workspace, head.as_ref(), there.as_ref())?;
     let name = format!("refs/heads/{BRANCH}");
-    // The data first: where the disk of the remote fails between one and the next, the lock still guards what is there.
+    // The data first: where the disk of the remote fails between one and the next, the
+    // lock still guards what is there.
     let data = (head != there).then(|| RefUpdate {
         name,
         new: head.clone(),

@@ -64,7 +64,8 @@ impl Draft {
     }
 }
 
-/// Whether the store has everything of a session that is here. Of one that cannot be compared, nobody can say so.
+/// Returns true if the store has everything of a session that is here. Of one that cannot
+/// be compared, nobody can say so.
 pub(crate) fn is_stored(
     workspace: &Workspace<'_>,
     session: &LocalSession,
@@ -143,7 +144,8 @@ impl SessionWriter<'_> {
         )
     }
 
-    /// Whether the store has all of this already: as it is, or as the fork, or the fork's fork, that it has become.
+    /// Returns true if the store has all of this already: as it is, or as the fork, or
+    /// the fork's fork, that it has become.
     pub(crate) fn is_stored(
         &self,
         target: &Manifest,
@@ -204,7 +206,8 @@ impl SessionWriter<'_> {
     /// A session that the store does not have.
     fn store_new(&self, tx: &mut Transaction<'_>, files: &Files) -> Result<Draft, NotStored> {
         refuse_touched(tx, &self.local.session.id)?;
-        // The first records name the working directory, by which the client's directory names in the text are known.
+        // The first records name the working directory, by which the client's directory
+        // names in the text are known.
         let (ground, collector) = self.collector(None, files, None)?;
         let mut draft = Draft::of(self.new_manifest(), ground.placeholders);
         for (name, step) in files {
@@ -238,7 +241,8 @@ impl SessionWriter<'_> {
         Ok(self.finish(tx, draft)?)
     }
 
-    /// Keeps what went on differently here as a fork; the stored session keeps its id and stays as it is.
+    /// Keeps what went on differently here as a fork; the stored session keeps its id and
+    /// stays as it is.
     pub(crate) fn store_fork(
         &self,
         tx: &mut Transaction<'_>,
@@ -391,7 +395,8 @@ impl SessionWriter<'_> {
         Ok(())
     }
 
-    /// A file that takes the place of `earlier` remembers it, so that a machine that still has it is known to be behind.
+    /// A file that takes the place of `earlier` remembers it, so that a machine that
+    /// still has it is known to be behind.
     fn record_replaced(
         &self,
         file: &mut StoredFile,
@@ -419,7 +424,8 @@ impl SessionWriter<'_> {
         Ok(())
     }
 
-    /// A session that moved to another project directory (the client does so for worktrees) belongs to that one from then on.
+    /// A session that moved to another project directory (the client does so for
+    /// worktrees) belongs to that one from then on.
     fn follow_move(&self, draft: &mut Draft) {
         let name = self.local.session.directory_name();
         if let Some(cwd) = draft
@@ -433,7 +439,8 @@ impl SessionWriter<'_> {
         }
     }
 
-    /// A project that lies in the repository of the new lines belongs to it from then on, wherever that is on other machines.
+    /// A project that lies in the repository of the new lines belongs to it from then on,
+    /// wherever that is on other machines.
     fn follow_repo(&self, draft: &mut Draft) {
         let directory = project_at(&draft.manifest, &draft.placeholders);
         if let Some(project) =
@@ -459,7 +466,8 @@ impl SessionWriter<'_> {
         Ok(turns)
     }
 
-    /// What git says of the project here. Where it says nothing, what another machine has recorded stays.
+    /// What git says of the project here. Where it says nothing, what another machine has
+    /// recorded stays.
     fn record_git(&self, manifest: &mut Manifest, placeholders: &Placeholders) {
         let directory = project_at(manifest, placeholders).map(PathBuf::from);
         if let Some(facts) =
@@ -548,7 +556,8 @@ fn project_at(manifest: &Manifest, placeholders: &Placeholders) -> Option<String
         .and_then(|project| expand_path(project, placeholders))
 }
 
-/// Whether everything that `target` has of the transcript stays, so that only what follows is to be counted.
+/// Returns true if everything that `target` has of the transcript stays, so that only
+/// what follows is to be counted.
 fn is_addition(step: FileStep, target: &Manifest) -> bool {
     matches!(step, FileStep::Continue(from) if from.lines == target.transcript.lines())
 }
@@ -565,7 +574,8 @@ fn damage_note(collected: &Collected, session: &SessionId) -> Option<String> {
     ))
 }
 
-/// A commit changes a session from one side only: each has been compared with what was there before.
+/// A commit changes a session from one side only: each has been compared with what was
+/// there before.
 fn refuse_touched(tx: &Transaction<'_>, session: &SessionId) -> Result<(), NotStored> {
     if tx.touches(session) {
         Err(NotStored::Retry)

@@ -204,7 +204,8 @@ fn write_file(
     Ok((stamp, count))
 }
 
-/// Where a file is written. A transcript that is a link stays one, as the client leaves it; what lies beside it may be none.
+/// Where a file is written. A transcript that is a link stays one, as the client leaves
+/// it; what lies beside it may be none.
 fn target(directory: &Path, id: &SessionId, file: &SessionFile) -> Result<PathBuf, SessionError> {
     let path = file_path(directory, id, file);
     match file {
@@ -219,7 +220,8 @@ fn target(directory: &Path, id: &SessionId, file: &SessionFile) -> Result<PathBu
     }
 }
 
-/// Expands the lines after the first `lines` into `put`; `part` is what the local file has of the next one.
+/// Expands the lines after the first `lines` into `put`; `part` is what the local file
+/// has of the next one.
 fn expand(
     localizer: &Localizer,
     stored: &StoredText<'_>,
@@ -246,7 +248,8 @@ fn expand(
         let mut text = piece.text;
         if !part.is_empty() {
             let line = &text[..offset_after_lines(text, 1)];
-            // The part was of this line when the plan was made; if it is not, a client has written since.
+            // The part was of this line when the plan was made; if it is not, a client
+            // has written since.
             let reading =
                 completing_reading(&reader, piece.run, line, part)?.ok_or_else(changed)?;
             let read = reader.read(piece.run, reading, line)?;

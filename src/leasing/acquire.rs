@@ -25,8 +25,9 @@ pub enum Acquired {
 /// Takes the lock of a session.
 ///
 /// # Errors
-/// [`SyncError::Remote`] if the remote cannot be reached; whether the lock was taken is then settled by the next command.
-/// [`LeaseError::Contended`] if others took it and gave it back all the time.
+/// [`SyncError::Remote`] if the remote cannot be reached; whether the lock was taken is
+/// then settled by the next command. [`LeaseError::Contended`] if others took it and gave
+/// it back all the time.
 pub fn acquire(
     ctx: &Context<'_>,
     session: &SessionId,
@@ -35,7 +36,8 @@ pub fn acquire(
     acquire_in(&mut Workspace::open(ctx)?, session, take_over, None)
 }
 
-/// Takes over the lock that a person was asked about. If it is another holder's by now, that one is spared.
+/// Takes over the lock that a person was asked about. If it is another holder's by now,
+/// that one is spared.
 ///
 /// # Errors
 /// As for [`acquire`].
@@ -158,7 +160,8 @@ fn take(
     Ok(done)
 }
 
-/// Sends again what was sent and, as far as was fetched, has not arrived. Gives whether there was such.
+/// Sends again what was sent and, as far as was fetched, has not arrived. Gives whether
+/// there was such.
 pub(crate) fn resend(
     workspace: &mut Workspace<'_>,
     session: &SessionId,

@@ -1,9 +1,12 @@
 //! The locks of sessions: who holds which, and taking and giving back those of this machine.
 //!
-//! Every decision is `crate::lock::state`'s; this fetches, asks and pushes, and `leases` writes down what was asked before it is sent. That
-//! somebody else was faster is an answer and no error. Must not move the branch of the sessions, nor renew: that goes with a push (`send`).
+//! Every decision is `crate::lock::state`'s; this fetches, asks and pushes, and `leases`
+//! writes down what was asked before it is sent. That somebody else was faster is an
+//! answer and no error. Must not move the branch of the sessions, nor renew: that goes
+//! with a push (`send`).
 //!
-//! * `view`: a lock and what follows from it; `lease`: acquire; `release`: give back, and clear away what has expired
+//! * `view`: a lock and what follows from it; `lease`: acquire; `release`: give back, and
+//!   clear away what has expired
 
 use std::collections::BTreeMap;
 
@@ -45,7 +48,8 @@ impl Survey {
     /// The lock of the session that begins so; `None` if nobody holds one.
     ///
     /// # Errors
-    /// [`LookupError::AmbiguousSession`](crate::workspace::lookup::LookupError) if several begin so.
+    /// [`LookupError::AmbiguousSession`](crate::workspace::lookup::LookupError) if
+    /// several begin so.
     pub fn named(&self, name: &SessionId) -> Result<Option<&LockView>, SyncError> {
         let session = session_named(name, self.locks.iter().map(|lock| &lock.session))?;
         Ok(session.and_then(|session| self.locks.iter().find(|lock| lock.session == session)))

@@ -29,11 +29,14 @@ pub struct Cleanup {
     pub kept: Vec<LockView>,
 }
 
-/// Takes away these locks, of which a survey has told. One that others have taken since then is spared, whatever `force` says.
+/// Takes away these locks, of which a survey has told. One that others have taken since
+/// then is spared, whatever `force` says.
 ///
 /// # Errors
-/// [`SyncError::Remote`] if the remote cannot be reached; what was released is then settled by the next command.
-/// [`LeaseError::Contended`](crate::leasing::error::LeaseError) if others moved a lock all the time.
+/// [`SyncError::Remote`] if the remote cannot be reached; what was released is then
+/// settled by the next command.
+/// [`LeaseError::Contended`](crate::leasing::error::LeaseError) if others moved a lock
+/// all the time.
 pub fn release(
     ctx: &Context<'_>,
     locks: &[LockView],

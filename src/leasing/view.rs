@@ -55,17 +55,17 @@ impl LockView {
         }
     }
 
-    /// Whether it names this machine, whether or not this machine remembers it.
+    /// Returns true if it names this machine, whether or not this machine remembers it.
     pub fn is_own(&self) -> bool {
         matches!(self.content, Content::Lock { own: true, .. })
     }
 
-    /// Whether a process of this machine holds it that runs, and is not this one.
+    /// Returns true if a process of this machine holds it that runs, and is not this one.
     pub fn is_held_by_other_process(&self) -> bool {
         self.is_own() && self.running.is_some_and(|pid| pid != std::process::id())
     }
 
-    /// Whether taking it away needs a person's yes: its holder may be at work.
+    /// Returns true if taking it away needs a person's yes: its holder may be at work.
     pub fn is_live(&self) -> bool {
         self.needed() == TakeOver::Live
     }
@@ -82,13 +82,14 @@ impl LockView {
         }
     }
 
-    /// Whether its holder is not heard of any more.
+    /// Returns true if its holder is not heard of any more.
     pub fn is_expired(&self) -> bool {
         matches!(self.standing(), Some(Standing::Expired { .. }))
     }
 }
 
-/// What is permitted of `now`, if a person was asked about `asked_of`: nothing, if it is another holder's by now.
+/// What is permitted of `now`, if a person was asked about `asked_of`: nothing, if it is
+/// another holder's by now.
 pub(crate) fn allowed_take_over(
     take_over: TakeOver,
     asked_of: Option<&LockView>,

@@ -1,7 +1,8 @@
 //! Bringing the lines of a local file into the store: collapse, prove, cut, hand over.
 //!
-//! The proof is part of the flow: each piece is expanded again and compared with what was read before it is handed over. Lines
-//! that do not come back exactly are stored verbatim and counted.
+//! The proof is part of the flow: each piece is expanded again and compared with what was
+//! read before it is handed over. Lines that do not come back exactly are stored verbatim
+//! and counted.
 
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ pub(crate) struct Collector<'a> {
 pub(crate) struct Continuation {
     /// Stored lines that stay.
     pub(crate) lines: u64,
-    /// Whether the last of them gets a line end.
+    /// True if the last of them gets a line end.
     pub(crate) close: bool,
     /// Where in the local file the new lines begin.
     pub(crate) offset: u64,
@@ -63,8 +64,8 @@ impl std::ops::AddAssign for Collected {
 }
 
 impl<'a> Collector<'a> {
-    /// `roots` are those of this machine, with the session's repository; `directories` the working directories that the session is known to
-    /// name.
+    /// `roots` are those of this machine, with the session's repository; `directories`
+    /// the working directories that the session is known to name.
     pub(crate) fn new(
         localizer: &'a Localizer,
         placeholders: &Placeholders,
@@ -80,7 +81,8 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Stores a local file as the file `name` of `manifest.session`: the kept lines of `earlier`, then those of `local`.
+    /// Stores a local file as the file `name` of `manifest.session`: the kept lines of
+    /// `earlier`, then those of `local`.
     ///
     /// `facts` takes in the new lines of a transcript.
     pub(crate) fn store(
@@ -271,7 +273,8 @@ pub(crate) fn share_segments(
     Ok(())
 }
 
-/// Records in `manifest` what `facts` tell, and the `roots` that this machine's new runs refer to. Titles are collapsed like any text.
+/// Records in `manifest` what `facts` tell, and the `roots` that this machine's new runs
+/// refer to. Titles are collapsed like any text.
 pub(crate) fn describe(
     manifest: &mut Manifest,
     localizer: &Localizer,
@@ -305,7 +308,7 @@ fn last_line(text: &[u8]) -> &[u8] {
     memchr::memrchr(b'\n', text).map_or(text, |at| &text[at + 1..])
 }
 
-/// Whether an unterminated last line is a whole record all the same.
+/// Returns true if an unterminated last line is a whole record all the same.
 pub(crate) fn is_complete_json(line: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
 }

@@ -1,7 +1,8 @@
 //! Is this local file the stored one, a part of it, a continuation of it, or something else?
 //!
-//! Decided by expanding the stored text and comparing bytes; nothing is assumed from sizes or times. Design section 6 names the answers,
-//! `claude-code.md` 3.1 why a torn last line is special: it is of no use elsewhere, and old clients glue to it.
+//! Decided by expanding the stored text and comparing bytes; nothing is assumed from
+//! sizes or times. Design section 6 names the answers, `claude-code.md` 3.1 why a torn
+//! last line is special: it is of no use elsewhere, and old clients glue to it.
 
 use crate::localize::error::StoredDataError;
 use crate::localize::localizer::{Reader, Reading};
@@ -14,9 +15,11 @@ use crate::store::segment::offset_after_lines;
 pub(crate) enum Relation {
     /// The local file is all this machine would have of the stored one.
     Same,
-    /// The local file ends inside the stored one: after `lines` lines, which end at `offset`, and perhaps a part of the next.
+    /// The local file ends inside the stored one: after `lines` lines, which end at
+    /// `offset`, and perhaps a part of the next.
     Behind { lines: u64, offset: u64 },
-    /// The local file goes on after the first `lines` stored lines, from `offset`; `close`: the last of them gets a line end first.
+    /// The local file goes on after the first `lines` stored lines, from `offset`;
+    /// `close`: the last of them gets a line end first.
     Ahead {
         lines: u64,
         close: bool,
@@ -98,7 +101,8 @@ impl Walk<'_, '_> {
             }
         }
         if run.torn && !self.ends_inside(run, line)? {
-            // Elsewhere it is not there, and on its origin it may have been left out when the file was written anew.
+            // Elsewhere it is not there, and on its origin it may have been left out when
+            // the file was written anew.
             self.lines += 1;
             return Ok(true);
         }
@@ -122,7 +126,8 @@ impl Walk<'_, '_> {
                     close: true,
                     offset: offset + text.len() as u64 + 1,
                 },
-                // This machine completed its own line, or began the next: it is collapsed again as a whole.
+                // This machine completed its own line, or began the next: it is collapsed
+                // again as a whole.
                 _ if self.reader.is_mine(run) => Relation::Ahead {
                     lines: self.lines,
                     close: false,
@@ -143,7 +148,7 @@ impl Walk<'_, '_> {
         self.end_here(run, line)
     }
 
-    /// Whether the local file ends inside `line`, with at least a byte of it.
+    /// Returns true if the local file ends inside `line`, with at least a byte of it.
     fn ends_inside(&mut self, run: &Run, line: &[u8]) -> Result<bool, StoredDataError> {
         for reading in self.reader.readings(run) {
             let text = self.reader.read(run, reading, line)?;
@@ -155,7 +160,8 @@ impl Walk<'_, '_> {
         Ok(false)
     }
 
-    /// No reading of `line` is next in the local file: does the file end in it, or say something else?
+    /// No reading of `line` is next in the local file: does the file end in it, or say
+    /// something else?
     fn end_here(&mut self, run: &Run, line: &[u8]) -> Result<bool, StoredDataError> {
         let offset = self.local.offset();
         for reading in self.reader.readings(run) {
@@ -207,7 +213,8 @@ impl Walk<'_, '_> {
     }
 }
 
-/// The reading of `line` that begins with `part`, the last bytes of a local file that ends inside it.
+/// The reading of `line` that begins with `part`, the last bytes of a local file that
+/// ends inside it.
 pub(crate) fn completing_reading(
     reader: &Reader<'_>,
     run: &Run,

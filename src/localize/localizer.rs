@@ -1,7 +1,9 @@
 //! How a stored line reads on this machine.
 //!
-//! A line that this machine wrote reads as it wrote it; a foreign one reads by the `paths` setting. A file on the disk may have been
-//! written under earlier settings or roots, or be a raw copy: whether it *is* the stored session is decided by trying each reading.
+//! A line that this machine wrote reads as it wrote it; a foreign one reads by the
+//! `paths` setting. A file on the disk may have been written under earlier settings or
+//! roots, or be a raw copy: whether it *is* the stored session is decided by trying each
+//! reading.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -42,7 +44,8 @@ const LONGEST_TITLE: usize = 2000;
 /// This machine's eyes.
 pub(crate) struct Localizer {
     me: MachineId,
-    /// The present roots, then the former ones, then those of other machines, from which files may have been copied raw.
+    /// The present roots, then the former ones, then those of other machines, from which
+    /// files may have been copied raw.
     placeholders: Vec<Placeholders>,
     /// Sets with the repository of a session among them; they are numbered after those above.
     with_repo: Mutex<Vec<Placeholders>>,
@@ -70,7 +73,8 @@ pub(crate) struct Reader<'a> {
     learned: Vec<String>,
     /// The root set with which the session is written here.
     present: OnceCell<usize>,
-    /// Every root set with which it may have been written, where there are more than those of machines.
+    /// Every root set with which it may have been written, where there are more than
+    /// those of machines.
     ever: OnceCell<Vec<usize>>,
 }
 
@@ -126,7 +130,8 @@ impl Localizer {
         &self.since
     }
 
-    /// The session with its project as it would be called if it were stored today: for where it belongs, not for its text.
+    /// The session with its project as it would be called if it were stored today: for
+    /// where it belongs, not for its text.
     pub(crate) fn with_current_project<'m>(&self, manifest: &'m Manifest) -> Cow<'m, Manifest> {
         match self.since.project(manifest, self.placeholders()) {
             Some(project) => Cow::Owned(Manifest {
@@ -159,7 +164,8 @@ impl Localizer {
         }
     }
 
-    /// Decides where the repository of a session is that is not here yet. Looks for clones if none is known.
+    /// Decides where the repository of a session is that is not here yet. Looks for
+    /// clones if none is known.
     pub(crate) fn settle(&self, manifest: &Manifest) {
         if is_in_repo(manifest) {
             let repo = self.repos().locate_checkout(manifest, true);
@@ -170,8 +176,8 @@ impl Localizer {
         }
     }
 
-    /// Where the project is on this machine, or would be if it were here, below this machine's own roots. Looks for clones if none is known.
-    /// Untrusted text.
+    /// Where the project is on this machine, or would be if it were here, below this
+    /// machine's own roots. Looks for clones if none is known. Untrusted text.
     pub(crate) fn place_of_project(&self, manifest: &Manifest) -> Option<PortablePath> {
         if !is_below_repo(manifest) {
             return self
@@ -192,7 +198,8 @@ impl Localizer {
             .or_else(|| plain_project(manifest))
     }
 
-    /// The project as people here know it: where it is on this machine, else by its remote. Untrusted text.
+    /// The project as people here know it: where it is on this machine, else by its
+    /// remote. Untrusted text.
     pub(crate) fn project(&self, manifest: &Manifest) -> Option<String> {
         let project = manifest.project.as_ref()?;
         if !is_below_repo(manifest) {
@@ -305,7 +312,8 @@ impl Localizer {
         // What this program wrote has 200 characters before its paths are collapsed.
         let title: String = portable.chars().take(LONGEST_TITLE).collect();
         let reading = Reading::With(View::Local, self.number(self.roots_of(manifest)));
-        // Whose words it is, it does not say: a first prompt is of whoever began, most titles are of whoever wrote last.
+        // Whose words it is, it does not say: a first prompt is of whoever began, most
+        // titles are of whoever wrote last.
         let (mut tried, mut likeliest) = (BTreeSet::new(), None);
         for run in manifest
             .transcript
@@ -328,7 +336,8 @@ impl Localizer {
         Some(likeliest.unwrap_or(title))
     }
 
-    /// Stored text as a person reads it here: with this machine's paths, whatever the setting for files on the disk is.
+    /// Stored text as a person reads it here: with this machine's paths, whatever the
+    /// setting for files on the disk is.
     ///
     /// # Errors
     /// [`StoredDataError::Oversized`]
@@ -353,7 +362,8 @@ impl Localizer {
             .map(Cow::Owned)
     }
 
-    /// The roots with which [`Self::localised`] reads the sessions: the present ones, with each of their repositories.
+    /// The roots with which [`Self::localised`] reads the sessions: the present ones,
+    /// with each of their repositories.
     pub(crate) fn localising<'m>(
         &self,
         manifests: impl Iterator<Item = &'m Manifest>,
@@ -365,7 +375,8 @@ impl Localizer {
         numbers.into_iter().map(|n| self.set(n)).collect()
     }
 
-    /// The number of the present roots with the repository of the session, if it has one; found out once.
+    /// The number of the present roots with the repository of the session, if it has one;
+    /// found out once.
     pub(crate) fn present(&self, manifest: &Manifest) -> usize {
         if !is_in_repo(manifest) {
             return 0;
@@ -380,7 +391,7 @@ impl Localizer {
         present
     }
 
-    /// Whether text that the model has seen stays on this machine as its origin wrote it.
+    /// Returns true if text that the model has seen stays on this machine as its origin wrote it.
     pub(crate) fn uses_original_paths(&self, manifest: &Manifest) -> bool {
         self.view_of(manifest) == View::Original
     }
@@ -415,7 +426,7 @@ impl Localizer {
 }
 
 impl<'a> Reader<'a> {
-    /// Whether this machine wrote the run.
+    /// Returns true if this machine wrote the run.
     pub(crate) fn is_mine(&self, run: &Run) -> bool {
         run.machine == self.localizer.me
     }
@@ -429,12 +440,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether there are readings that depend on where the session's repository is.
+    /// Returns true if there are readings that depend on where the session's repository is.
     pub(crate) fn depends_on_repo(&self) -> bool {
         is_in_repo(self.manifest)
     }
 
-    /// How the run is written to this machine's disk now. What this machine wrote stays, wherever its repository is now.
+    /// How the run is written to this machine's disk now. What this machine wrote stays,
+    /// wherever its repository is now.
     pub(crate) fn preferred(&self, run: &Run) -> Reading {
         let origin = self.manifest.placeholders.get(&run.placeholders);
         let as_written = self.is_mine(run)
@@ -468,7 +480,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes note that the local file has `run` in this reading: what comes after it is written with the same repository.
+    /// Takes note that the local file has `run` in this reading: what comes after it is
+    /// written with the same repository.
     pub(crate) fn found(&self, run: &Run, reading: Reading) {
         if let Reading::With(_, n) = reading
             && n != self.present()
@@ -485,7 +498,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Every way in which the run may lie on this machine's disk, the likeliest first. The others are put together only if they are asked for.
+    /// Every way in which the run may lie on this machine's disk, the likeliest first.
+    /// The others are put together only if they are asked for.
     pub(crate) fn readings(&self, run: &Run) -> impl Iterator<Item = Reading> {
         let preferred = self.preferred(run);
         let others = move || {
@@ -570,7 +584,8 @@ impl<'a> Reader<'a> {
         self.rename(run, portable.to_vec())
     }
 
-    /// A fork's lines say the id of the session they were written under; on the disk they say the file's.
+    /// A fork's lines say the id of the session they were written under; on the disk they
+    /// say the file's.
     fn rename(&self, run: &Run, text: Vec<u8>) -> Vec<u8> {
         let written_as = run.written_as.as_ref().unwrap_or(&self.manifest.session);
         if written_as == self.session || !matches!(self.kind, TextKind::Json) {

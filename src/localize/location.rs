@@ -1,7 +1,8 @@
 //! Where a pulled session belongs on this machine.
 //!
-//! A session that is here already stays where it is, whatever its project is called now. Otherwise the client's directory for the
-//! project decides; a project under a root that this machine has not mapped has no place, and none is guessed.
+//! A session that is here already stays where it is, whatever its project is called now.
+//! Otherwise the client's directory for the project decides; a project under a root that
+//! this machine has not mapped has no place, and none is guessed.
 
 use std::path::{Path, PathBuf};
 
@@ -55,7 +56,8 @@ impl Localizer {
     }
 }
 
-/// Whether the client is in a working tree that it has entered, which is the session's repository.
+/// Returns true if the client is in a working tree that it has entered, which is the
+/// session's repository.
 fn is_in_entered_worktree(transcript: &StoredText<'_>) -> Result<bool, StoredDataError> {
     let mut entered = None;
     transcript.walk(0, &mut |piece| {
@@ -133,7 +135,8 @@ fn no_place(manifest: &Manifest, project: &str) -> String {
     }
 }
 
-/// Whether it is for a shell what it is for a person. It was written by somebody else, and may be copied into one.
+/// Returns true if it is for a shell what it is for a person. It was written by somebody
+/// else, and may be copied into one.
 fn is_plain_word(text: &str) -> bool {
     text.bytes()
         .all(|b| b.is_ascii_alphanumeric() || b"@:/._~+-".contains(&b))
@@ -146,7 +149,7 @@ fn placeholder_name(project: &str) -> Option<&str> {
         .map(|(name, _)| name)
 }
 
-/// Whether the session is recent enough to be brought here unasked.
+/// Returns true if the session is recent enough to be brought here unasked.
 pub(crate) fn is_recent(
     last_activity: Option<&str>,
     now: chrono::DateTime<chrono::Utc>,

@@ -1,4 +1,5 @@
-//! Turns stored lines into local text and back, and finds where a session belongs. Must not write files.
+//! Turns stored lines into local text and back, and finds where a session belongs. Must
+//! not write files.
 
 pub mod collect;
 pub mod compare;

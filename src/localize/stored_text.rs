@@ -1,6 +1,7 @@
 //! Walking through text in whole lines: a stored file run by run, a local file piece by piece.
 //!
-//! Bounds memory: no more than a few segments, or one line where a line is longer, are held at a time.
+//! Bounds memory: no more than a few segments, or one line where a line is longer, are
+//! held at a time.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -85,7 +86,8 @@ impl<'a> StoredText<'a> {
                 [std::mem::take(&mut carried), text].concat()
             };
             if number + 1 < self.file.segments.len() {
-                // Only a line longer than a segment may hold is cut; it goes on with the next segment.
+                // Only a line longer than a segment may hold is cut; it goes on with the
+                // next segment.
                 carried = text.split_off(whole_lines_len(&text));
             }
             let skipped = lines.saturating_sub(line).min(count_lines(&text));
@@ -147,7 +149,8 @@ impl<'a> StoredText<'a> {
     }
 }
 
-/// The last segment that begins with the beginning of a line, at or before line `lines`; and how many lines stand before it.
+/// The last segment that begins with the beginning of a line, at or before line `lines`;
+/// and how many lines stand before it.
 pub(crate) fn segment_at(segments: &[Segment], lines: u64) -> (usize, u64) {
     let (mut start, mut line) = ((0, 0), 0);
     let mut goes_on = false;
@@ -162,7 +165,8 @@ pub(crate) fn segment_at(segments: &[Segment], lines: u64) -> (usize, u64) {
         goes_on = segment.lines == 0 || segment.bytes >= MAX_SEGMENT_BYTES as u64;
         line += segment.lines;
     }
-    // Nothing is left to be read, unless segments are said to follow in which no line ends: those must be looked at.
+    // Nothing is left to be read, unless segments are said to follow in which no line
+    // ends: those must be looked at.
     if line > lines || goes_on {
         start
     } else {
@@ -178,7 +182,8 @@ struct Runs<'a> {
 }
 
 impl<'a> Runs<'a> {
-    /// The run that holds `line`, which is not before the last one asked for, and how many of its lines are left from there.
+    /// The run that holds `line`, which is not before the last one asked for, and how
+    /// many of its lines are left from there.
     fn at(&mut self, line: u64) -> Option<(&'a Run, u64)> {
         if self.end == 0 {
             self.end = self.left.first()?.lines;

@@ -23,7 +23,8 @@ use crate::workspace::paths::config_path;
 /// `machine` is a name, an id, or `this`.
 ///
 /// # Errors
-/// [`LookupError`](crate::workspace::lookup::LookupError) if the store knows none of that name, or more than one.
+/// [`LookupError`](crate::workspace::lookup::LookupError) if the store knows none of that
+/// name, or more than one.
 pub fn set_path(
     ctx: &Context<'_>,
     name: PlaceholderName,

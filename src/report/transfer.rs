@@ -1,12 +1,13 @@
-//! What a push or a pull did, session by session. Pure data: `ui` draws it, scripts read it as JSON, the exit code is
-//! computed from it.
+//! What a push or a pull did, session by session. Pure data: `ui` draws it, scripts read
+//! it as JSON, the exit code is computed from it.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::domain::id::{CommitId, MachineId, SessionId};
 
-/// The outcome of a whole command. Every session looked at is in exactly one of `sessions` and `unchanged`.
+/// The outcome of a whole command. Every session looked at is in exactly one of
+/// `sessions` and `unchanged`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Sessions that changed, were left out, or need attention; in order of project and title.
@@ -21,10 +22,11 @@ pub struct Report {
     /// What else a person should know, about no session in particular. May hold untrusted text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
-    /// What happened to prose and settings beside sessions, by their owner; owners for whom nothing had to be done are not named.
+    /// What happened to prose and settings beside sessions, by their owner; owners for
+    /// whom nothing had to be done are not named.
     #[serde(rename = "beside")]
     pub extras: Vec<BundleReport>,
-    /// Whether this is a plan (`--dry-run`): nothing was done.
+    /// True if this is a plan (`--dry-run`): nothing was done.
     pub dry_run: bool,
     /// What became of the remote.
     pub remote: RemoteState,
@@ -44,7 +46,8 @@ pub struct SkippedFile {
 pub struct SessionReport {
     /// The session.
     pub session: SessionId,
-    /// Its project, where known: the portable path of its place on this machine, else as it is known by its remote. Unsanitised.
+    /// Its project, where known: the portable path of its place on this machine, else as
+    /// it is known by its remote. Unsanitised.
     pub project: Option<String>,
     /// Its title as the client would show it, unsanitised: never print it raw.
     pub title: Option<String>,
@@ -58,7 +61,8 @@ pub struct SessionReport {
     pub machines: Vec<MachineName>,
     /// Time of the newest record that the store has, RFC 3339.
     pub last_activity: Option<String>,
-    /// Things a person should know though the session travelled: a piece stored verbatim, a conflict kept in history.
+    /// Things a person should know though the session travelled: a piece stored verbatim,
+    /// a conflict kept in history.
     pub notes: Vec<String>,
 }
 
@@ -121,7 +125,8 @@ pub enum Outcome {
         /// Bytes added, all files.
         bytes: u64,
     },
-    /// Both sides continued the session: the stored one keeps the id, this machine's tail became `fork`.
+    /// Both sides continued the session: the stored one keeps the id, this machine's tail
+    /// became `fork`.
     Forked {
         /// The id under which this machine's tail goes on.
         fork: SessionId,
@@ -154,7 +159,8 @@ pub enum Outcome {
 /// What happened to the prose and the settings of one owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BundleReport {
-    /// The project whose memory it is, by its remote or its portable path, unsanitised; none: the user's own files.
+    /// The project whose memory it is, by its remote or its portable path, unsanitised;
+    /// none: the user's own files.
     pub project: Option<String>,
     /// Why all of it stays in the store.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -171,7 +177,8 @@ pub struct ExtraReport {
     /// What was done, or why nothing was.
     #[serde(flatten)]
     pub outcome: ExtraOutcome,
-    /// push: how many lines of it are stored verbatim, because rewriting them could not be undone exactly.
+    /// push: how many lines of it are stored verbatim, because rewriting them could not
+    /// be undone exactly.
     #[serde(skip_serializing_if = "is_zero")]
     pub verbatim: u64,
 }
@@ -196,7 +203,8 @@ impl ExtraReport {
         }
     }
 
-    /// What is said last of a file holds; that two versions met in it is still so when it has travelled on.
+    /// What is said last of a file holds; that two versions met in it is still so when it
+    /// has travelled on.
     fn follow(&mut self, former: &Self) {
         use ExtraOutcome::{BothKept, Brought, Merged, Sent};
         if let (BothKept, Sent | Brought | Merged) | (Merged, Sent | Brought) =
@@ -223,7 +231,8 @@ pub enum ExtraOutcome {
     Brought,
     /// Changed here and elsewhere, in different places: both changes are in it.
     Merged,
-    /// Changed here and elsewhere in the same lines: both versions stand in it, and somebody should choose.
+    /// Changed here and elsewhere in the same lines: both versions stand in it, and
+    /// somebody should choose.
     BothKept,
     /// restore: as it was then. It is a change of this machine, which the next push sends.
     PutBack,
@@ -253,12 +262,14 @@ pub enum RemoteState {
     /// Not contacted: there was no need to, or the command is a plan.
     #[default]
     NotContacted,
-    /// The remote holds everything this machine has committed; `commit` is its head (none: the remote is empty).
+    /// The remote holds everything this machine has committed; `commit` is its head
+    /// (none: the remote is empty).
     UpToDate {
         /// Head of the remote.
         commit: Option<CommitId>,
     },
-    /// The remote could not be reached or refused: committed work waits here and the next command sends it.
+    /// The remote could not be reached or refused: committed work waits here and the next
+    /// command sends it.
     Queued {
         /// Commits waiting.
         commits: u64,
@@ -288,7 +299,8 @@ impl Report {
         }
     }
 
-    /// Adds what happened next to files beside sessions. An owner may have several directories here, each with a report of its own.
+    /// Adds what happened next to files beside sessions. An owner may have several
+    /// directories here, each with a report of its own.
     pub(crate) fn add_beside(&mut self, mut next: Vec<BundleReport>) {
         let mut former = std::mem::take(&mut self.extras);
         for bundle in &mut former {
@@ -321,7 +333,7 @@ impl Report {
         self.extras.sort_by(|a, b| a.project.cmp(&b.project));
     }
 
-    /// Whether any file beside sessions had this kind of outcome.
+    /// Returns true if any file beside sessions had this kind of outcome.
     pub fn any_beside(&self, kind: impl Fn(&ExtraOutcome) -> bool) -> bool {
         self.extras
             .iter()

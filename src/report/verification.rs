@@ -1,4 +1,5 @@
-//! What a verification found. Pure data, like a report: `cli` draws it, scripts read it as JSON, the exit code is computed from it.
+//! What a verification found. Pure data, like a report: `cli` draws it, scripts read it
+//! as JSON, the exit code is computed from it.
 
 use serde::Serialize;
 
@@ -7,7 +8,7 @@ use crate::domain::path::RelativeName;
 use crate::report::transfer::SkippedFile;
 use crate::store::ObjectCheck;
 
-/// Whether this machine's files, the store and the remote agree.
+/// True if this machine's files, the store and the remote agree.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Verification {
     /// Every byte was read, instead of trusting the index and the manifests.
@@ -62,7 +63,8 @@ pub struct ExtrasCheck {
 pub struct Amount {
     /// Lines of the transcript.
     pub lines: u64,
-    /// Bytes of all files: here, as they lie on this machine; in the store and on the remote, as their machines wrote them.
+    /// Bytes of all files: here, as they lie on this machine; in the store and on the
+    /// remote, as their machines wrote them.
     pub bytes: u64,
 }
 
@@ -91,7 +93,8 @@ pub struct SessionCheck {
     pub damage: Vec<Damage>,
     /// Lines of the transcript here that are no records, as far as it was read.
     pub damaged_lines: u64,
-    /// Why the settings leave the session out, if they do: then it is no difference that more is here than in the store, or less.
+    /// Why the settings leave the session out, if they do: then it is no difference that
+    /// more is here than in the store, or less.
     pub left_out: Option<String>,
 }
 
@@ -212,7 +215,7 @@ impl SessionCheck {
         }
     }
 
-    /// Whether all places have of it what they should, whole.
+    /// Returns true if all places have of it what they should, whole.
     pub fn agrees(&self) -> bool {
         self.standings()
             .iter()

@@ -1,4 +1,5 @@
-//! Two texts as a difference that a person reads before saying yes: nothing in them can steer the terminal, and no line hides another.
+//! Two texts as a difference that a person reads before saying yes: nothing in them can
+//! steer the terminal, and no line hides another.
 
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ const LONGEST: usize = 400;
 /// Two long texts that have little in common are not compared for longer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The lines that differ between `old` and `new`, with some around them. Every changed line is shown.
+/// The lines that differ between `old` and `new`, with some around them. Every changed
+/// line is shown.
 pub(crate) fn lines(old: &str, new: &str) -> Vec<String> {
     // Where there is no end of comparing, more lines are shown than differ.
     let diff = TextDiff::configure().timeout(TIMEOUT).diff_lines(old, new);

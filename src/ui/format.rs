@@ -58,7 +58,8 @@ pub(crate) fn moment(time: DateTime<Utc>) -> String {
     shown
 }
 
-/// A portable path as shown to a person: the home directory's placeholder is `~`, steering characters are escaped.
+/// A portable path as shown to a person: the home directory's placeholder is `~`,
+/// steering characters are escaped.
 pub(crate) fn project(portable: &str) -> String {
     let shown = match portable.strip_prefix("{{HOME}}") {
         Some("") => "~".to_owned(),

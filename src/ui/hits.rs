@@ -1,4 +1,5 @@
-//! What a search found, as people read it: one heading for each session, one line for each hit. Pure.
+//! What a search found, as people read it: one heading for each session, one line for
+//! each hit. Pure.
 
 use std::ops::Range;
 

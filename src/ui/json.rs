@@ -1,7 +1,7 @@
 //! Documents for scripts: one JSON object per command, always with `version` and `command` first.
 //!
-//! The version grows when a field changes its meaning or goes away, not when one is added. The schemas are written down
-//! beside each command.
+//! The version grows when a field changes its meaning or goes away, not when one is
+//! added. The schemas are written down beside each command.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
@@ -50,8 +50,8 @@ pub(crate) fn error(error: &impl Serialize) -> Result<String, serde_json::Error>
     Ok(escaped(&text))
 }
 
-/// The beginning of such a document whose last field `list` is too long to be held at once: its [`element`]s follow, with commas between them,
-/// then `]}`.
+/// The beginning of such a document whose last field `list` is too long to be held at
+/// once: its [`element`]s follow, with commas between them, then `]}`.
 ///
 /// # Errors
 /// As for [`document`].
@@ -73,8 +73,8 @@ pub(crate) fn element(element: &impl Serialize) -> Result<String, serde_json::Er
     Ok(escaped(&serde_json::to_string(element)?))
 }
 
-/// The same document without a character that a terminal would obey. Outside of strings there is none, and inside of them
-/// an escape means the same.
+/// The same document without a character that a terminal would obey. Outside of strings
+/// there is none, and inside of them an escape means the same.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,4 +1,5 @@
-//! How notes from other machines look: each line of one stands behind a bar, so that no note can pass for what this program says.
+//! How notes from other machines look: each line of one stands behind a bar, so that no
+//! note can pass for what this program says.
 
 use chrono::{DateTime, Utc};
 
@@ -15,7 +16,8 @@ const LINES_OF_ONE: usize = 8;
 const NOTES_AT_ONCE: usize = 5;
 const BAR: &str = "  | ";
 
-/// Notes that came, on top of a report: the newest, of which none takes more than its part of half a screen.
+/// Notes that came, on top of a report: the newest, of which none takes more than its
+/// part of half a screen.
 pub(crate) fn arrived(notes: &[ReceivedNote], now: DateTime<Utc>, screen: Screen) -> Vec<String> {
     let shown = notes
         .len()
@@ -41,7 +43,8 @@ pub(crate) fn arrived(notes: &[ReceivedNote], now: DateTime<Utc>, screen: Screen
     lines
 }
 
-/// One note: who, when, and what it says. `marks` follows the time; of more than `most` lines the rest is left out with a word.
+/// One note: who, when, and what it says. `marks` follows the time; of more than `most`
+/// lines the rest is left out with a word.
 pub(crate) fn one(
     note: &ReceivedNote,
     marks: &str,

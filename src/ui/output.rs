@@ -1,7 +1,7 @@
 //! The two streams: data to standard output, everything else to standard error.
 //!
-//! Owns every byte this program prints. A reader that goes away (`ccsync list | head`) ends the printing, not the work:
-//! what was done is done, and the exit code still tells.
+//! Owns every byte this program prints. A reader that goes away (`ccsync list | head`)
+//! ends the printing, not the work: what was done is done, and the exit code still tells.
 
 use std::io::{self, Write};
 
@@ -79,7 +79,7 @@ impl Output {
         Self::of_process(self.options)
     }
 
-    /// Whether whoever read standard output has gone, so that long output can end.
+    /// Returns true if whoever read standard output has gone, so that long output can end.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }
@@ -97,7 +97,7 @@ impl Output {
         }
     }
 
-    /// Whether `--quiet` was given.
+    /// Returns true if `--quiet` was given.
     pub(crate) fn is_quiet(&self) -> bool {
         self.options.quiet
     }
@@ -110,7 +110,8 @@ impl Output {
     /// A line of what the command was asked for.
     ///
     /// # Errors
-    /// If the stream cannot be written, for instance because a disk is full. A reader that has gone is no error.
+    /// If the stream cannot be written, for instance because a disk is full. A reader
+    /// that has gone is no error.
     pub(crate) fn data(&mut self, line: &str) -> io::Result<()> {
         self.closed |= !put(&mut self.stdout, line)?;
         Ok(())
@@ -168,7 +169,8 @@ impl Output {
         self.message(&format!("{} {text}", style::paint(style::HINT, "hint:")));
     }
 
-    /// A line for a person, as it is. Nobody is left to be told when standard error cannot be written.
+    /// A line for a person, as it is. Nobody is left to be told when standard error
+    /// cannot be written.
     pub(crate) fn message(&mut self, line: &str) {
         let _ = put(&mut self.stderr, line);
     }
@@ -182,7 +184,7 @@ fn choice(colors: bool) -> ColorChoice {
     }
 }
 
-/// Whether there was somebody to read it.
+/// Returns true if there was somebody to read it.
 fn put(stream: &mut dyn Write, line: &str) -> io::Result<bool> {
     match stream
         .write_all(format!("{line}\n").as_bytes())

@@ -1,5 +1,5 @@
-//! Draws [`Progress`] on a terminal: nothing for the first quarter of a second, then one line that is cleared at the end
-//! of each phase, so that messages never mix with it.
+//! Draws [`Progress`] on a terminal: nothing for the first quarter of a second, then one
+//! line that is cleared at the end of each phase, so that messages never mix with it.
 //!
 //! A small thread draws, because a phase that waits for the network reports nothing while it waits.
 

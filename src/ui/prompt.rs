@@ -1,4 +1,5 @@
-//! Asks a person one question. Only called when somebody can answer; every question has a flag that answers it too.
+//! Asks a person one question. Only called when somebody can answer; every question has a
+//! flag that answers it too.
 
 use std::io::{Error, ErrorKind};
 
@@ -17,7 +18,8 @@ pub(crate) fn line(question: &str) -> Result<Option<String>, Error> {
     answer(asked.map(|answer| Some(answer.trim().to_owned())))
 }
 
-/// A line of text, trimmed; `default`, which is shown, if the person just presses enter. `None` if they cancel.
+/// A line of text, trimmed; `default`, which is shown, if the person just presses enter.
+/// `None` if they cancel.
 ///
 /// # Errors
 /// If the terminal fails.

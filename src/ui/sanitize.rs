@@ -1,11 +1,13 @@
-//! Makes text that we did not write harmless to a terminal: a title must not move the cursor, recolour the screen,
-//! reverse the reading order or hide a part of itself.
+//! Makes text that we did not write harmless to a terminal: a title must not move the
+//! cursor, recolour the screen, reverse the reading order or hide a part of itself.
 //!
-//! Pure. White space becomes a plain space; every other invisible or steering character is shown as its escape.
+//! Pure. White space becomes a plain space; every other invisible or steering character
+//! is shown as its escape.
 
 use std::borrow::Cow;
 
-/// `text` on one line: line breaks and tabs become spaces, steering characters become visible escapes.
+/// `text` on one line: line breaks and tabs become spaces, steering characters become
+/// visible escapes.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_harmless) {
         return Cow::Borrowed(text);
@@ -26,7 +28,7 @@ pub(crate) fn lines(text: &str) -> String {
     text.lines().map(one_line).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether a terminal just draws the character.
+/// Returns true if a terminal just draws the character.
 pub(crate) fn is_harmless(c: char) -> bool {
     !is_break(c) && !is_steering(c)
 }
@@ -46,8 +48,9 @@ fn is_break(c: char) -> bool {
     )
 }
 
-/// Control characters, bidirectional controls, and characters that take no room or look like nothing (Unicode's
-/// `Default_Ignorable_Code_Point`, but for the variation selectors, which only choose between text and emoji shapes).
+/// Control characters, bidirectional controls, and characters that take no room or look
+/// like nothing (Unicode's `Default_Ignorable_Code_Point`, but for the variation
+/// selectors, which only choose between text and emoji shapes).
 fn is_steering(c: char) -> bool {
     c.is_control()
         || matches!(c,

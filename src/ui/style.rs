@@ -29,7 +29,8 @@ pub(crate) enum ColorMode {
     Never,
 }
 
-/// Whether one stream gets colours: the flag decides, then `NO_COLOR`, then what the stream is.
+/// Returns true if one stream gets colours: the flag decides, then `NO_COLOR`, then what
+/// the stream is.
 pub(crate) fn is_colored(mode: ColorMode, no_color: bool, is_terminal: bool) -> bool {
     match mode {
         ColorMode::Always => true,
@@ -38,7 +39,8 @@ pub(crate) fn is_colored(mode: ColorMode, no_color: bool, is_terminal: bool) -> 
     }
 }
 
-/// `text` wrapped in the escapes of `style`. Streams without colours strip them again, so callers need not ask.
+/// `text` wrapped in the escapes of `style`. Streams without colours strip them again, so
+/// callers need not ask.
 pub(crate) fn paint(style: Style, text: &str) -> String {
     if text.is_empty() || style == Style::new() {
         return text.to_owned();

@@ -1,4 +1,5 @@
-//! Columns that line up, for any script: widths are measured as terminals draw them. Pure text in, text out.
+//! Columns that line up, for any script: widths are measured as terminals draw them. Pure
+//! text in, text out.
 
 use std::borrow::Cow;
 
@@ -11,7 +12,8 @@ use crate::ui::style;
 const GAP: &str = "  ";
 /// A cut column keeps at least this many cells.
 const LEAST: usize = 12;
-/// So much of what a column of paths and the flexible column have together is for the paths, if both are too wide: two of five cells.
+/// So much of what a column of paths and the flexible column have together is for the
+/// paths, if both are too wide: two of five cells.
 const PATHS: (usize, usize) = (2, 5);
 
 /// One cell: text already sanitised, a style, and the side it leans to.
@@ -46,7 +48,8 @@ impl Cell {
     }
 }
 
-/// Rows of cells. `flexible` is the column that gives way when a line would be wider than the screen; a column of paths does so, too.
+/// Rows of cells. `flexible` is the column that gives way when a line would be wider than
+/// the screen; a column of paths does so, too.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<Vec<Cell>>,
@@ -66,7 +69,8 @@ impl Table {
         }
     }
 
-    /// The same table; the paths in `column` lose their middle rather than that the flexible column gets less than its share.
+    /// The same table; the paths in `column` lose their middle rather than that the
+    /// flexible column gets less than its share.
     pub(crate) fn with_paths(self, column: usize) -> Self {
         Self {
             paths: Some(column),
@@ -147,7 +151,8 @@ pub(crate) fn cut(text: &str, width: usize) -> Cow<'_, str> {
     truncate_str(text, width, "…")
 }
 
-/// A path in at most `width` cells; an ellipsis stands for what was cut from its middle. Of the end, which says most, two thirds are kept.
+/// A path in at most `width` cells; an ellipsis stands for what was cut from its middle.
+/// Of the end, which says most, two thirds are kept.
 fn cut_path(path: &str, width: usize) -> Cow<'_, str> {
     if measure_text_width(path) <= width {
         return Cow::Borrowed(path);

@@ -59,8 +59,8 @@ pub(crate) fn markdown_head(head: &Head<'_>) -> Vec<String> {
     lines
 }
 
-/// As [`turn`], in Markdown. What the model said is Markdown already and is quoted, so that nothing in it ends or swallows what follows; what
-/// was typed stands in a fence.
+/// As [`turn`], in Markdown. What the model said is Markdown already and is quoted, so
+/// that nothing in it ends or swallows what follows; what was typed stands in a fence.
 pub(crate) fn markdown_turn(turn: &Turn) -> Vec<String> {
     let mut lines = vec![String::new(), format!("## {}", escaped(&speaker(turn)))];
     let text = sanitize::lines(turn.text.trim_end().trim_start_matches(['\r', '\n']));
@@ -141,7 +141,8 @@ fn time(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// Adds `text`, which is one line, indented as deep as `bullet` is long; in lines of at most `width` cells where that is known.
+/// Adds `text`, which is one line, indented as deep as `bullet` is long; in lines of at
+/// most `width` cells where that is known.
 fn push_wrapped(lines: &mut Vec<String>, text: &str, bullet: &str, width: Option<usize>) {
     match width.filter(|width| *width > 4 * bullet.len()) {
         _ if text.trim().is_empty() => lines.push(String::new()),

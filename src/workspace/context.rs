@@ -21,7 +21,7 @@ pub struct Context<'a> {
     pub clock: &'a dyn Clock,
     /// Where progress goes.
     pub progress: Arc<dyn Progress + Send + Sync>,
-    /// Whether a person is there to answer git's questions.
+    /// True if a person is there to answer git's questions.
     pub interactive: bool,
 }
 

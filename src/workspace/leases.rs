@@ -1,8 +1,10 @@
 //! The locks of this machine in a push: what goes together with the data, and what became of it.
 //!
-//! A claim ([`crate::lock::claim`]) says what this machine believes to hold. Whatever it pushes of a session on which it has a claim goes in one atomic
-//! push with a renewal of the lock, or with its deletion when the holder is done. So a machine that has lost a lock cannot write the
-//! session: its push is refused as a whole, and what it has more becomes a fork. Must not decide who may take a lock (`locks` does).
+//! A claim ([`crate::lock::claim`]) says what this machine believes to hold. Whatever it
+//! pushes of a session on which it has a claim goes in one atomic push with a renewal of
+//! the lock, or with its deletion when the holder is done. So a machine that has lost a
+//! lock cannot write the session: its push is refused as a whole, and what it has more
+//! becomes a fork. Must not decide who may take a lock (`locks` does).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -34,7 +36,8 @@ pub(crate) struct Leases {
 }
 
 impl Leases {
-    /// Reads the claims in `directory`. One that is damaged is passed over and named: the lock it stood for expires.
+    /// Reads the claims in `directory`. One that is damaged is passed over and named: the
+    /// lock it stood for expires.
     pub(crate) fn load(directory: &Path) -> Result<Self, SyncError> {
         let (claims, damaged) = load_all(directory)?;
         let damaged = damaged.iter().map(|e| error_chain(e)).collect();
@@ -50,7 +53,7 @@ impl Leases {
         })
     }
 
-    /// Whether this machine has no claims: then a push is a push of data alone.
+    /// Returns true if this machine has no claims: then a push is a push of data alone.
     pub(crate) fn is_empty(&self) -> bool {
         self.claims.is_empty()
     }
@@ -75,18 +78,21 @@ impl Leases {
         self.claims.values().filter(|claim| claim.lost)
     }
 
-    /// Whether another machine has the lock of a session now. What this machine has more of it is kept as a fork.
+    /// Returns true if another machine has the lock of a session now. What this machine
+    /// has more of it is kept as a fork.
     pub(crate) fn is_lost(&self, session: &SessionId) -> bool {
         self.claims.get(session).is_some_and(|claim| claim.lost)
     }
 
-    /// Whether what was sent earlier has no answer yet: before anything else is sent, the remote is looked at.
+    /// Returns true if what was sent earlier has no answer yet: before anything else is
+    /// sent, the remote is looked at.
     pub(crate) fn are_unsettled(&self) -> bool {
         self.held().any(|claim| claim.holding.pending.is_some())
     }
 
-    /// The locks of `done`, and those whose process has ended without giving them back, go with what is sent next; not where turns are
-    /// `unstored`, nor after a death where a client still has the session `open` and continues it.
+    /// The locks of `done`, and those whose process has ended without giving them back,
+    /// go with what is sent next; not where turns are `unstored`, nor after a death where
+    /// a client still has the session `open` and continues it.
     pub(crate) fn end(
         &mut self,
         done: &BTreeSet<SessionId>,
@@ -103,7 +109,7 @@ impl Leases {
         self.ending = ending.filter(|session| !unstored(session)).collect();
     }
 
-    /// Whether the lock of a session goes back with what is sent next.
+    /// Returns true if the lock of a session goes back with what is sent next.
     pub(crate) fn ends(&self, session: &SessionId) -> bool {
         self.ending.contains(session)
     }
@@ -113,13 +119,13 @@ impl Leases {
         self.renewing = true;
     }
 
-    /// Whether there is something to send even without data.
+    /// Returns true if there is something to send even without data.
     pub(crate) fn wait_to_be_sent(&self) -> bool {
         !self.ending.is_empty() || self.renewing && self.held().next().is_some()
     }
 
-    /// What goes with a push in which these sessions have `changed`. Written down before it is sent, so that no death makes this machine
-    /// forget it.
+    /// What goes with a push in which these sessions have `changed`. Written down before
+    /// it is sent, so that no death makes this machine forget it.
     pub(crate) fn updates(
         &mut self,
         store: &Store,
@@ -133,7 +139,8 @@ impl Leases {
             let due = self.renewing
                 || author.time - claim.holding.record.renewed
                     >= claim.holding.record.renewal_interval();
-            // What was sent and not answered is sent again. Data that went without it would go without the lock, too.
+            // What was sent and not answered is sent again. Data that went without it
+            // would go without the lock, too.
             let unanswered = claim.holding.pending.is_some();
             let ends =
                 self.ending.contains(&session) || claim.holding.pending == Some(Pending::Release);
@@ -158,7 +165,8 @@ impl Leases {
         Ok(updates)
     }
 
-    /// Writes down what is about to be pushed for one session alone: to acquire its lock, or to give it back.
+    /// Writes down what is about to be pushed for one session alone: to acquire its lock,
+    /// or to give it back.
     pub(crate) fn begin(&mut self, claim: Claim) -> Result<(), SyncError> {
         claim.save(&self.directory)?;
         self.sent = vec![claim.session.clone()];
@@ -166,7 +174,8 @@ impl Leases {
         Ok(())
     }
 
-    /// What was begun has been refused. That a lock was lost before is not forgotten before this machine's turns are safe.
+    /// What was begun has been refused. That a lock was lost before is not forgotten
+    /// before this machine's turns are safe.
     pub(crate) fn refused(&mut self, former: Option<Claim>) -> Result<(), SyncError> {
         let Some(lost) = former.filter(|former| former.lost) else {
             return Ok(());
@@ -196,8 +205,9 @@ impl Leases {
         Ok(())
     }
 
-    /// Compares what this machine believes with the locks as they were just fetched. A lock goes together with the last data of its
-    /// session: one that is gone while there is data `unsent` was taken away by somebody else.
+    /// Compares what this machine believes with the locks as they were just fetched. A
+    /// lock goes together with the last data of its session: one that is gone while there
+    /// is data `unsent` was taken away by somebody else.
     pub(crate) fn settle(
         &mut self,
         store: &Store,
@@ -221,8 +231,9 @@ impl Leases {
         Ok(())
     }
 
-    /// There is no lock of a session any more. That it was lost before is remembered all the same, until a push and a pull have made this
-    /// machine's turns a session of their own.
+    /// There is no lock of a session any more. That it was lost before is remembered all
+    /// the same, until a push and a pull have made this machine's turns a session of
+    /// their own.
     pub(crate) fn released(&mut self, session: &SessionId) -> Result<(), SyncError> {
         if self.is_lost(session) {
             Ok(())
@@ -246,7 +257,8 @@ impl Leases {
             .try_for_each(|session| Claim::remove(&self.directory, session))?)
     }
 
-    /// Who has a lock that this machine has lost, as a note for a person; the name is untrusted text.
+    /// Who has a lock that this machine has lost, as a note for a person; the name is
+    /// untrusted text.
     pub(crate) fn note(
         &self,
         store: &Store,
@@ -334,7 +346,8 @@ pub(crate) fn write(
     machine: &Machine,
     record: &LockRecord,
 ) -> Result<CommitId, SyncError> {
-    // Of the record's time: the same record, sent again, is the same commit, also in a store that was made anew.
+    // Of the record's time: the same record, sent again, is the same commit, also in a
+    // store that was made anew.
     Ok(store.write_lock(
         &record.to_json(),
         &Author {

@@ -7,7 +7,8 @@ use crate::workspace::error::SyncError;
 use crate::workspace::open::Workspace;
 use crate::workspace::paths::config_path;
 
-/// Takes over the paths that other machines proposed to this one; the settings then, if there were any.
+/// Takes over the paths that other machines proposed to this one; the settings then, if
+/// there were any.
 pub(crate) fn adopt_proposed_paths(
     workspace: &Workspace<'_>,
 ) -> Result<Option<Settings>, SyncError> {

@@ -1,4 +1,5 @@
-//! The store, opened only to be read: no lock is taken, so it waits for nobody, and nothing is fetched.
+//! The store, opened only to be read: no lock is taken, so it waits for nobody, and
+//! nothing is fetched.
 
 use std::collections::BTreeMap;
 
@@ -71,7 +72,8 @@ pub(crate) fn localizer(ctx: &Context<'_>) -> Localizer {
 /// What a machine that was forgotten has after its name.
 const FORGOTTEN: &str = " (forgotten)";
 
-/// The machines that the store knows, and this one; those that were forgotten by what they were called, which is said.
+/// The machines that the store knows, and this one; those that were forgotten by what
+/// they were called, which is said.
 pub(crate) fn machine_names(
     ctx: &Context<'_>,
     snapshot: Option<&Snapshot<'_>>,
@@ -104,7 +106,8 @@ pub(crate) fn present_machine_names(
     Ok(names)
 }
 
-/// Whether a machine that is shown as `shown` is the one, or one of those, that a person calls `wanted`.
+/// Returns true if a machine that is shown as `shown` is the one, or one of those, that a
+/// person calls `wanted`.
 pub(crate) fn is_called(shown: &str, wanted: &str) -> bool {
     shown == wanted || shown.strip_suffix(FORGOTTEN) == Some(wanted)
 }

@@ -1,7 +1,8 @@
-//! What a ccsync that was killed left half-made: cleared away by the next one, before it looks at anything.
+//! What a ccsync that was killed left half-made: cleared away by the next one, before it
+//! looks at anything.
 //!
-//! Only under the process lock, so that no other ccsync is at work; and in the store only once no `git` lives on that the dead one
-//! had started.
+//! Only under the process lock, so that no other ccsync is at work; and in the store only
+//! once no `git` lives on that the dead one had started.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,15 +18,16 @@ use crate::workspace::context::Context;
 use crate::workspace::error::SyncError;
 use crate::workspace::paths::{embedded_remote_path, remote_url, store_path};
 
-/// How long to wait for a `git` that outlived its ccsync. Nobody reads what it writes, so that it ends with its next message; what
-/// it leaves running for others (a cache of passwords) may live on for long.
+/// How long to wait for a `git` that outlived its ccsync. Nobody reads what it writes, so
+/// that it ends with its next message; what it leaves running for others (a cache of
+/// passwords) may live on for long.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Many times what it takes to write the configuration, which needs no lock.
 const CONFIG_WRITE: Duration = Duration::from_millis(500);
 
-/// Clears away what the former holder of `lock` left, if it died. The lock that is returned tells the next one of the programs that
-/// this process starts.
+/// Clears away what the former holder of `lock` left, if it died. The lock that is
+/// returned tells the next one of the programs that this process starts.
 pub(crate) fn recover(
     ctx: &Context<'_>,
     lock: &mut ProcessLock,
@@ -60,7 +62,8 @@ pub(crate) fn recover(
     Ok(family)
 }
 
-/// Removes the temporary files below `place` that are still there after `pause`. One that cannot be removed is in nobody's way.
+/// Removes the temporary files below `place` that are still there after `pause`. One that
+/// cannot be removed is in nobody's way.
 fn remove_stale_files(place: &Path, pause: impl FnOnce()) {
     let found = temp_files(place);
     if !found.is_empty() {

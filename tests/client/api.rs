@@ -1,8 +1,9 @@
 //! A Messages API on 127.0.0.1 that answers by script and keeps every request body.
 //!
-//! A script belongs to a *mark*, a word in a prompt (`[[greet]]`). A request is a turn of the newest mark in its user
-//! messages, and the step to answer is the number of assistant messages behind that mark. The server therefore keeps
-//! no conversation state: sub-agents, retries and a resume on another machine find their step by themselves.
+//! A script belongs to a *mark*, a word in a prompt (`[[greet]]`). A request is a turn of
+//! the newest mark in its user messages, and the step to answer is the number of
+//! assistant messages behind that mark. The server therefore keeps no conversation state:
+//! sub-agents, retries and a resume on another machine find their step by themselves.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -128,7 +129,8 @@ fn in_parts(block: &Value) -> (Value, Vec<Value>) {
     }
 }
 
-/// A door in front of an answer: closed when made, opened by the test, open for good once its owner is gone.
+/// A door in front of an answer: closed when made, opened by the test, open for good once
+/// its owner is gone.
 #[derive(Debug, Clone, Default)]
 pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
@@ -196,7 +198,8 @@ impl Api {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Answer turns marked `mark` with these steps, then with `done: mark`. Returns the prompt to type.
+    /// Answer turns marked `mark` with these steps, then with `done: mark`. Returns the
+    /// prompt to type.
     pub fn script(&self, mark: &str, steps: &[Answer]) -> String {
         held(&self.state)
             .scripts
@@ -335,7 +338,8 @@ fn mark_in(text: &str) -> Option<&str> {
     rest.split_once("]]").map(|(mark, _)| mark)
 }
 
-/// JSON text in which every half of a surrogate pair (old clients cut emoji in two) stands as ordinary text.
+/// JSON text in which every half of a surrogate pair (old clients cut emoji in two)
+/// stands as ordinary text.
 fn replace_surrogates(json: &str) -> String {
     let lone = |at: usize| -> bool {
         let hex = |at: usize| {

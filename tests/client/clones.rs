@@ -1,4 +1,5 @@
-//! A session of a repository lands where the client looks for it in the clone that this machine has, however odd both paths are.
+//! A session of a repository lands where the client looks for it in the clone that this
+//! machine has, however odd both paths are.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,6 +1,7 @@
-//! Every session of a corpus (`CCSYNC_CORPUS`): a directory of cases, each with `case.json` and what lay under `/home`
-//! as `home/`. Their paths begin with `/home/alice`, so `/home` must be a `tmpfs` of this process' own;
-//! `.ci/client-tests` arranges that.
+//! Every session of a corpus (`CCSYNC_CORPUS`): a directory of cases, each with
+//! `case.json` and what lay under `/home` as `home/`. Their paths begin with
+//! `/home/alice`, so `/home` must be a `tmpfs` of this process' own; `.ci/client-tests`
+//! arranges that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -139,7 +140,8 @@ impl Case {
     }
 }
 
-/// Push one case from Alice; pull it as Bob with local paths, as Carol with the original ones; resume every session.
+/// Push one case from Alice; pull it as Bob with local paths, as Carol with the original
+/// ones; resume every session.
 fn move_case(stage: &Stage, directory: &Path, name: &str) -> usize {
     for old in entries(Path::new("/home")) {
         fs::remove_dir_all(&old).unwrap_or_else(|_| fs::remove_file(&old).expect("clear /home"));
@@ -147,7 +149,8 @@ fn move_case(stage: &Stage, directory: &Path, name: &str) -> usize {
     let case = Case::read(directory);
     let remote = bare_repository(Path::new("/home/remote.git"));
     copy_tree(&directory.join("home/alice"), Path::new("/home/alice"));
-    // A worktree whose repository is not in the corpus would be refused by the client, here as at its origin.
+    // A worktree whose repository is not in the corpus would be refused by the client,
+    // here as at its origin.
     case.placeholders
         .iter()
         .for_each(|root| drop(fs::remove_dir_all(root.join(".claude/worktrees"))));
@@ -212,7 +215,8 @@ fn assert_outputs_are_here(machine: &Machine, id: &str) {
     }
 }
 
-/// Whether the client kept a copy of the system prompt with the session, as it does since 2.1.290.
+/// Returns true if the client kept a copy of the system prompt with the session, as it
+/// does since 2.1.290.
 fn holds_system_prompt(machine: &Machine, id: &str) -> bool {
     machine
         .records(id)

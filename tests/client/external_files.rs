@@ -1,4 +1,5 @@
-//! What the client keeps of a session elsewhere is of use on the other machine: it rewinds files there, and its task list is the same.
+//! What the client keeps of a session elsewhere is of use on the other machine: it
+//! rewinds files there, and its task list is the same.
 
 use std::fs;
 use std::path::Path;

@@ -11,7 +11,8 @@ use crate::history::has_turn;
 use crate::machine::{Machine, Pair, exit};
 use crate::story::Stage;
 
-/// Resume `id` with a turn whose answer waits for the gate. Returns once the prompt is in the transcript.
+/// Resume `id` with a turn whose answer waits for the gate. Returns once the prompt is in
+/// the transcript.
 fn start_waiting_turn(
     stage: &Stage,
     machine: &Machine,

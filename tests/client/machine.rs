@@ -49,7 +49,8 @@ impl Machine {
         }
     }
 
-    /// Moves the clocks of this machine's `ccsync` ahead of the others', also of one that runs. Needs the feature `fail-points`.
+    /// Moves the clocks of this machine's `ccsync` ahead of the others', also of one that
+    /// runs. Needs the feature `fail-points`.
     #[cfg(feature = "fail-points")]
     pub fn clock_ahead(&self, seconds: u64) {
         fs::write(self.clock(), seconds.to_string()).expect("set the clock");
@@ -193,7 +194,7 @@ impl Machine {
         ids
     }
 
-    /// Whether the session `id` holds the prompt of the turn `mark`.
+    /// Returns true if the session `id` holds the prompt of the turn `mark`.
     pub fn has_prompt(&self, id: &str, mark: &str) -> bool {
         let word = format!("[[{mark}]]");
         let said = |record: &Value| {

@@ -1,8 +1,10 @@
-//! The promises of `ccsync` with the real client: what is pushed on one machine and pulled on another is resumed, and
-//! what then reaches the model is looked at request by request.
+//! The promises of `ccsync` with the real client: what is pushed on one machine and
+//! pulled on another is resumed, and what then reaches the model is looked at request by
+//! request.
 //!
-//! Needs the client's program (`CC_CLIENT`) and a place without a network; `.ci/client-tests` provides both. Without
-//! them every test says why it was skipped, and passes. See `docs/dev/testing.md`.
+//! Needs the client's program (`CC_CLIENT`) and a place without a network;
+//! `.ci/client-tests` provides both. Without them every test says why it was skipped, and
+//! passes. See `docs/dev/testing.md`.
 
 #![allow(missing_docs, unreachable_pub, clippy::disallowed_methods)]
 

@@ -94,7 +94,8 @@ fn plans_plan_mode_session_continues_on_other_machine() {
     );
     let local = content.replace(text(&there), text(&here));
     assert_eq!(fs::read_to_string(&at_b).expect("the plan at B"), local);
-    // The last of the request is what the client says of the approval: where the plan lies, and all of it.
+    // The last of the request is what the client says of the approval: where the plan
+    // lies, and all of it.
     let (_, approval) = request
         .split_once("User has approved your plan")
         .expect("the approval of a plan");

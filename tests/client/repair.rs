@@ -65,8 +65,9 @@ fn repair_copy_resumes_with_every_turn() {
     }
 }
 
-/// What a power cut and an old client make of a transcript: the answer of the first turn is zeros, the second prompt was torn and is
-/// there again on the same line, the third stands there twice, and the last line was never finished.
+/// What a power cut and an old client make of a transcript: the answer of the first turn
+/// is zeros, the second prompt was torn and is there again on the same line, the third
+/// stands there twice, and the last line was never finished.
 fn damaged(text: &[u8]) -> Vec<u8> {
     let mut lines: Vec<Vec<u8>> = text
         .split_inclusive(|b| *b == b'\n')

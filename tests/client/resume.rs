@@ -1,4 +1,5 @@
-//! `ccsync start` and `ccsync resume` with the real client in a terminal, from the picker to the last push.
+//! `ccsync start` and `ccsync resume` with the real client in a terminal, from the picker
+//! to the last push.
 
 use std::fs;
 use std::path::Path;
@@ -132,7 +133,8 @@ fn path_notice_waits_for_first_prompt() {
     let [there, here] = [&pair.a, &pair.b].map(|machine| machine.project("demo"));
     let id = stage.begin(&pair.a, &there, "first", &[]);
     pair.a.push();
-    // The client asks whether the directory is trusted, then shows the session; nobody says anything.
+    // The client asks whether the directory is trusted, then shows the session; nobody
+    // says anything.
     let seat = Seat::take_untrusted(&stage, &pair.b, &here, &["resume", &id]);
     seat.terminal.wait_for("done: first");
     let before = pair.b.records(&id).len();
@@ -225,7 +227,8 @@ fn resume_expired_lock_of_dead_machine_is_taken() {
     let seat = Seat::take(&stage, &pair.a, &there, &["start"]);
     seat.turn("first");
     let [id] = pair.locks().try_into().expect("the new session is locked");
-    // An answer is on the screen before it is in the file, and what is backed up first may end before it.
+    // An answer is on the screen before it is in the file, and what is backed up first
+    // may end before it.
     let has = |machine: &Machine, words: &str| {
         machine.ids().contains(&id)
             && fs::read_to_string(machine.transcript(&id))

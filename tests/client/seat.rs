@@ -132,8 +132,9 @@ impl<'a> Seat<'a> {
     }
 }
 
-/// Whether the client's box for the next prompt is on the screen, with nothing going on above it. A prompt that was entered stands
-/// behind the same sign, and so does a choice, but not below a line.
+/// Returns true if the client's box for the next prompt is on the screen, with nothing
+/// going on above it. A prompt that was entered stands behind the same sign, and so does
+/// a choice, but not below a line.
 fn is_ready(screen: &str) -> bool {
     let lines: Vec<&str> = screen.lines().map(str::trim).collect();
     let has_box = lines
@@ -176,8 +177,8 @@ fn install(client: &Client, machine: &Machine) {
     }
 }
 
-/// Answers what a new client asks before it takes a prompt: the theme, the key, whether to trust this directory, and whether a run
-/// without questions is meant.
+/// Answers what a new client asks before it takes a prompt: the theme, the key, whether
+/// to trust this directory, and whether a run without questions is meant.
 fn trust(machine: &Machine, directory: &Path) {
     let path = machine.home.join(".claude.json");
     let mut state: Value = match fs::read(&path) {

@@ -62,8 +62,8 @@ impl Stage {
             .unwrap_or_else(|| panic!("no request of {mark}: {reply:?}"))
     }
 
-    /// A session in which a model thinks, runs tools with absolute paths, gets more output than the transcript takes,
-    /// and sends a sub-agent; and a second turn.
+    /// A session in which a model thinks, runs tools with absolute paths, gets more
+    /// output than the transcript takes, and sends a sub-agent; and a second turn.
     pub fn rich_session(&self, machine: &Machine, project: &Path) -> String {
         let note = project.join("note.txt");
         self.api.script(
@@ -112,8 +112,8 @@ impl Stage {
         id
     }
 
-    /// A rich session of A that B continues by the turn `third` and A gets back, its own bytes unchanged. Returns its
-    /// id and the request at B.
+    /// A rich session of A that B continues by the turn `third` and A gets back, its own
+    /// bytes unchanged. Returns its id and the request at B.
     pub fn round_trip_session(&self, pair: &Pair) -> (String, Value) {
         let id = self.moved_session(pair);
         let before = fs::read(pair.a.transcript(&id)).expect("a transcript");

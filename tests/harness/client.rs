@@ -1,6 +1,8 @@
-//! A stand-in for the client: a program `claude` that does to a transcript and to `sessions/` what the client does, and nothing else.
+//! A stand-in for the client: a program `claude` that does to a transcript and to
+//! `sessions/` what the client does, and nothing else.
 //!
-//! The real one is driven by `tests/client`; this one can be held in the middle of a run, and needs nothing installed.
+//! The real one is driven by `tests/client`; this one can be held in the middle of a run,
+//! and needs nothing installed.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use super::{Machine, Run};
 
-/// Writes one turn, says that it runs, and ends when it may. `CLIENT_SAYS` is the turn (nothing: somebody only looks), `CLIENT_UUID` its id,
-/// `CLIENT_EXIT` its exit code. Into the directory `CLIENT_KEEPS` it copies the transcript as it was after that turn.
+/// Writes one turn, says that it runs, and ends when it may. `CLIENT_SAYS` is the turn
+/// (nothing: somebody only looks), `CLIENT_UUID` its id, `CLIENT_EXIT` its exit code.
+/// Into the directory `CLIENT_KEEPS` it copies the transcript as it was after that turn.
 const CLIENT: &str = r#"#!/bin/sh
 state="$HOME/.stand-in"
 mkdir -p "$state" "$HOME/.claude/sessions"

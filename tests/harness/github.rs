@@ -1,8 +1,9 @@
-//! GitHub on the loopback, as far as `gh` and this program ask it: repositories are bare ones on this disk, and what the API tells of
-//! them is read from there.
+//! GitHub on the loopback, as far as `gh` and this program ask it: repositories are bare
+//! ones on this disk, and what the API tells of them is read from there.
 //!
-//! `gh` speaks plain http with the host `github.localhost`, through the proxy that `http_proxy` names; git is led to the disk by
-//! `insteadOf`. What is asked and not known here is answered with an error and written down.
+//! `gh` speaks plain http with the host `github.localhost`, through the proxy that
+//! `http_proxy` names; git is led to the disk by `insteadOf`. What is asked and not known
+//! here is answered with an error and written down.
 
 use std::collections::BTreeMap;
 use std::fs;

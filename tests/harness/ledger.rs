@@ -1,7 +1,9 @@
-//! What was ever written into transcripts, and whether it is all there: each line in the conversation it was written into, once, in order.
+//! What was ever written into transcripts, and whether it is all there: each line in the
+//! conversation it was written into, once, in order.
 //!
-//! A line is known by its marker. What a person cares about is that wherever the line ends up, exactly the lines that stood before it
-//! when it was written stand before it still.
+//! A line is known by its marker. What a person cares about is that wherever the line
+//! ends up, exactly the lines that stood before it when it was written stand before it
+//! still.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// The markers of every append-only file of a machine, in order, by its path below the project directory.
+/// The markers of every append-only file of a machine, in order, by its path below the
+/// project directory.
 pub(crate) type Conversations = BTreeMap<PathBuf, Vec<String>>;
 
 /// Every line that was written, with a hash of what stood before it.
@@ -20,7 +23,8 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Writes a record at the end of a transcript, as a client does: a line end first if there is none.
+    /// Writes a record at the end of a transcript, as a client does: a line end first if
+    /// there is none.
     pub(crate) fn write(&mut self, home: &Path, transcript: &Path) -> String {
         let before = markers(&fs::read(transcript).unwrap_or_default());
         let marker = format!("line-{}", self.written.len());
@@ -29,7 +33,8 @@ impl Ledger {
         marker
     }
 
-    /// Writes a title at the end of a transcript. It is a state, not a fact; but a line all the same.
+    /// Writes a title at the end of a transcript. It is a state, not a fact; but a line
+    /// all the same.
     pub(crate) fn write_title(&mut self, transcript: &Path) -> String {
         let before = markers(&fs::read(transcript).unwrap());
         let marker = format!("title-{}", self.written.len());
@@ -58,7 +63,8 @@ impl Ledger {
         );
     }
 
-    /// Checks that a machine has every line ever written, none twice in a conversation, each after what it was written after.
+    /// Checks that a machine has every line ever written, none twice in a conversation,
+    /// each after what it was written after.
     #[track_caller]
     pub(crate) fn check_all(&self, conversations: &Conversations, what: &str) {
         let found = self.check_some(conversations, what);

@@ -1,4 +1,5 @@
-//! The library as if it were this program on a machine, for tests of what a command does before it prints.
+//! The library as if it were this program on a machine, for tests of what a command does
+//! before it prints.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -12,7 +12,8 @@ use super::ledger::{self, Conversations};
 use super::output::Run;
 use super::transcript::{SessionBuilder, Turns};
 
-/// Every file below a directory: relative path to permissions and content. Two equal trees are the same tree.
+/// Every file below a directory: relative path to permissions and content. Two equal
+/// trees are the same tree.
 pub(crate) type Tree = BTreeMap<PathBuf, (u32, Vec<u8>)>;
 
 pub(crate) struct Machine {
@@ -195,8 +196,9 @@ impl Machine {
         self.home.join(".local/share/ccsync")
     }
 
-    /// Fails if anything of this program's is out of order here: a working tree that is not clean, objects that git finds fault
-    /// with, locks and temporary files that nobody will come back for, a line that is torn.
+    /// Fails if anything of this program's is out of order here: a working tree that is
+    /// not clean, objects that git finds fault with, locks and temporary files that
+    /// nobody will come back for, a line that is torn.
     #[track_caller]
     pub(crate) fn assert_in_order(&self, what: &str) {
         let store = self.data().join("store");
@@ -259,7 +261,8 @@ impl Machine {
         tree(&self.home.join(".claude"))
     }
 
-    /// Says, as a running client does, that process `pid` has the session open. `start` is field 22 of its `stat`.
+    /// Says, as a running client does, that process `pid` has the session open. `start`
+    /// is field 22 of its `stat`.
     #[cfg(target_os = "linux")]
     pub(crate) fn mark_running(&self, id: &str, pid: u32) {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();

@@ -1,7 +1,8 @@
 //! Machines that exist only in a temporary directory, and this very program run as if on them.
 //!
-//! Owns the isolation: a cleared environment, a private home, temporary and XDG directories per machine, a git configuration of
-//! its own, and no network (git may only use the `file` protocol). No variable exists for the tests' sake: ids, hashes and ages
+//! Owns the isolation: a cleared environment, a private home, temporary and XDG
+//! directories per machine, a git configuration of its own, and no network (git may only
+//! use the `file` protocol). No variable exists for the tests' sake: ids, hashes and ages
 //! are normalised where they are shown.
 //!
 //! ```text
@@ -71,7 +72,8 @@ impl TestEnv {
         }
     }
 
-    /// A machine. `a` and `b` have homes of different depth and name; each other name has one of its own.
+    /// A machine. `a` and `b` have homes of different depth and name; each other name has
+    /// one of its own.
     pub(crate) fn machine(&self, name: &str) -> Machine {
         let home = match name {
             "a" => "a/home/al".to_owned(),
@@ -116,7 +118,8 @@ impl TestEnv {
         (a, b)
     }
 
-    /// Two machines set up with one remote, both with the session `ONE`, in which `hello` was asked on `a`.
+    /// Two machines set up with one remote, both with the session `ONE`, in which `hello`
+    /// was asked on `a`.
     pub(crate) fn pair_with_session(&self) -> (Machine, Machine) {
         let (a, b) = self.pair();
         a.session(ONE).turn("hello").write();

@@ -1,4 +1,5 @@
-//! What a command left, and how it is shown in a snapshot: one block without what differs between runs.
+//! What a command left, and how it is shown in a snapshot: one block without what differs
+//! between runs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -80,8 +81,9 @@ impl fmt::Display for Run {
     }
 }
 
-/// `text` with `$ROOT`, `$COMMIT`, `$MACHINE`, `$AGE` and `$FORK1`, `$FORK2`… in place of what differs between runs. Ids that
-/// tests choose begin with eight equal digits and stay.
+/// `text` with `$ROOT`, `$COMMIT`, `$MACHINE`, `$AGE` and `$FORK1`, `$FORK2`… in place of
+/// what differs between runs. Ids that tests choose begin with eight equal digits and
+/// stay.
 pub(super) fn normalised(text: &str, root: &Path) -> String {
     let text = text.replace(root.to_str().unwrap(), "$ROOT");
     let text = Regex::new(r"\b[0-9a-f]{40}\b")

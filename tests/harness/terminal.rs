@@ -1,5 +1,5 @@
-//! A real terminal with somebody at the keyboard: a program runs in a pseudo-terminal, and what it draws is kept as the screen that
-//! a person would see.
+//! A real terminal with somebody at the keyboard: a program runs in a pseudo-terminal,
+//! and what it draws is kept as the screen that a person would see.
 //!
 //! ```text
 //! let terminal = Terminal::start(machine.command(["init"]), 80, 24);
@@ -56,7 +56,7 @@ pub(crate) struct Ended {
     /// `None`: killed by a signal.
     code: Option<i32>,
     screen: vt100::Screen,
-    /// Whether typing is shown and a line is waited for, as a shell wants it.
+    /// True if typing is shown and a line is waited for, as a shell wants it.
     is_cooked: bool,
 }
 
@@ -66,7 +66,8 @@ impl Terminal {
         Self::start_sized(command, (columns, rows), (columns, rows))
     }
 
-    /// Starts `command` in a terminal of 80 columns and 24 rows that tells nobody so, as serial lines do.
+    /// Starts `command` in a terminal of 80 columns and 24 rows that tells nobody so, as
+    /// serial lines do.
     pub(crate) fn start_without_size(command: Command) -> Self {
         Self::start_sized(command, (80, 24), (0, 0))
     }
@@ -160,13 +161,14 @@ impl Terminal {
         self.screen.lock().unwrap().screen().contents()
     }
 
-    /// Whether typing is shown and a line is waited for, as a shell wants it.
+    /// Returns true if typing is shown and a line is waited for, as a shell wants it.
     pub(crate) fn is_cooked(&self) -> bool {
         let modes = tcgetattr(self.pty()).unwrap().local_modes;
         modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
     }
 
-    /// Waits until each key counts at once. A key that is typed before that means what it means to a shell.
+    /// Waits until each key counts at once. A key that is typed before that means what it
+    /// means to a shell.
     #[track_caller]
     pub(crate) fn wait_for_raw(&self) {
         self.wait_until("each key counts at once", |_| !self.is_cooked());

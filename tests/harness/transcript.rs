@@ -1,4 +1,5 @@
-//! Invented transcripts with the fields that the program and the client look at, and what they say when read back.
+//! Invented transcripts with the fields that the program and the client look at, and what
+//! they say when read back.
 
 use std::fs;
 use std::path::PathBuf;
@@ -83,7 +84,8 @@ fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
-/// Records in one chain. Ids follow from the question, so that equal questions on one chain are equal records.
+/// Records in one chain. Ids follow from the question, so that equal questions on one
+/// chain are equal records.
 pub(crate) struct Turns {
     session: String,
     cwd: String,
@@ -191,7 +193,7 @@ pub(crate) fn questions(transcript: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether each record's parent is the record before it.
+/// Returns true if each record's parent is the record before it.
 pub(crate) fn chain_is_whole(transcript: &str) -> bool {
     let records: Vec<Value> = transcript
         .lines()

@@ -86,7 +86,8 @@ impl World {
             .join(format!("{}.jsonl", id(session)))
     }
 
-    /// Brings everything to a machine, also what an undo has taken away: that stays away until it is asked for by name.
+    /// Brings everything to a machine, also what an undo has taken away: that stays away
+    /// until it is asked for by name.
     #[track_caller]
     pub(crate) fn pull_everything_to(&self, machine: &str) {
         let (machine, other) = if machine == "a" {

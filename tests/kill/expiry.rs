@@ -1,4 +1,5 @@
-//! Time moved by hand under processes that run: locks that expire, heartbeats, sleep, wrong clocks, a remote that goes away.
+//! Time moved by hand under processes that run: locks that expire, heartbeats, sleep,
+//! wrong clocks, a remote that goes away.
 
 use std::fs;
 use std::path::Path;
@@ -168,8 +169,9 @@ fn lock_survives_clock_difference_of_a_minute() {
     }
 }
 
-/// As `docs/dev/locking.md` says: a lock looks expired to who is hours ahead, and what its holder does from then on is a fork; to who is hours
-/// behind it expires when nothing is heard for as long as it holds.
+/// As `docs/dev/locking.md` says: a lock looks expired to who is hours ahead, and what
+/// its holder does from then on is a fork; to who is hours behind it expires when nothing
+/// is heard for as long as it holds.
 #[test]
 fn lock_with_clock_off_by_hours_costs_a_fork_at_most() {
     let env = TestEnv::new();
@@ -200,7 +202,8 @@ fn lock_with_clock_off_by_hours_costs_a_fork_at_most() {
     );
 }
 
-/// Continues the session with a client that stays, and lets a sign of life fail because the remote is not there.
+/// Continues the session with a client that stays, and lets a sign of life fail because
+/// the remote is not there.
 fn hold_without_remote(a: &Station<'_>, away: &Path) -> Child {
     let child = a.hold("before");
     fs::rename(&a.remote, away).unwrap();
@@ -271,8 +274,9 @@ fn resume_offline_exit_queues_push_and_release() {
     agree(&a, &b, &[&["hello", "before", "meanwhile", "from b"]]);
 }
 
-/// This machine died as it gave the lock back with its last turns, and another one took it over before. Whoever looks at the locks first
-/// must not take the session for given back: the turns would go into what is another machine's now.
+/// This machine died as it gave the lock back with its last turns, and another one took
+/// it over before. Whoever looks at the locks first must not take the session for given
+/// back: the turns would go into what is another machine's now.
 #[test]
 fn lock_show_keeps_record_of_lost_lock() {
     for look in [

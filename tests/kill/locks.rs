@@ -1,4 +1,5 @@
-//! Commands that take, renew and give back locks, killed at every step: the next plain command settles everything.
+//! Commands that take, renew and give back locks, killed at every step: the next plain
+//! command settles everything.
 
 use std::fs;
 
@@ -69,7 +70,8 @@ const fn story(
 
 fn nothing(_: &mut World, _: usize) {}
 
-/// The other machine takes the session at once, without asking anybody, goes on with it, and gives it back.
+/// The other machine takes the session at once, without asking anybody, goes on with it,
+/// and gives it back.
 fn resume_on_other_machine(world: &mut World, round: usize) {
     if round == 1 {
         // So that the model is told where things are now: a note is written.

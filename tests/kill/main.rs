@@ -1,6 +1,7 @@
 //! Killed at every step that matters: the next run puts right what the last one left.
 //!
-//! Needs the feature `fail-points`, with which the program kills itself where it is told to (`src/sys/fail_point.rs`).
+//! Needs the feature `fail-points`, with which the program kills itself where it is told
+//! to (`src/sys/fail_point.rs`).
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 #![allow(clippy::print_stderr, reason = "says how often it killed")]

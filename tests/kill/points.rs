@@ -146,7 +146,8 @@ fn pull_by_name(world: &mut World, _: &str) {
     world.pull_everything_to("b");
 }
 
-/// The first time a state is named; after that the sessions have gone on from it, also beside the transcript.
+/// The first time a state is named; after that the sessions have gone on from it, also
+/// beside the transcript.
 fn write_after_milestone(world: &mut World, round: usize) {
     if round == 1 {
         world.write("a", 1, 2);

@@ -21,8 +21,8 @@ pub(crate) struct Story {
     pub(crate) prepare: fn(&mut World, usize),
     /// What is run after the death, one of these in each round; the same command if there is none.
     pub(crate) again: &'static [&'static [&'static str]],
-    /// Whether every step is tried the first times too, and everything is looked at after each death. `CCSYNC_KILL_ALL` asks for that
-    /// everywhere.
+    /// True if every step is tried the first times too, and everything is looked at after
+    /// each death. `CCSYNC_KILL_ALL` asks for that everywhere.
     pub(crate) thorough: bool,
     /// What is so, or makes both machines have the same again, beside a `sync`.
     pub(crate) afterwards: fn(&mut World, &str),
@@ -79,7 +79,8 @@ pub(crate) fn points_of(story: &Story, world: &mut World) -> BTreeMap<String, u3
     counted(&fs::read_to_string(log).unwrap())
 }
 
-/// Runs a command with the stand-in client, which ends at once; whatever that has written is entered into the ledger. `None`: killed.
+/// Runs a command with the stand-in client, which ends at once; whatever that has written
+/// is entered into the ledger. `None`: killed.
 pub(crate) fn run(
     world: &mut World,
     name: &str,

@@ -1,4 +1,5 @@
-//! What somebody may put on the branch of a lock: it is named, it harms nobody, and it can be removed.
+//! What somebody may put on the branch of a lock: it is named, it harms nobody, and it
+//! can be removed.
 
 use std::path::Path;
 

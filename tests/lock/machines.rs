@@ -29,8 +29,8 @@ pub(super) struct Station {
     clock: SetClock,
 }
 
-/// The wall clock is set by hand, but who waits for another process really waits: threads that start programs at the same moment share
-/// open files until those run.
+/// The wall clock is set by hand, but who waits for another process really waits: threads
+/// that start programs at the same moment share open files until those run.
 struct SetClock {
     wall: ManualClock,
     real: SystemClock,
@@ -82,7 +82,8 @@ impl Station {
         matches!(self.acquire(session, take_over), Acquired::Yes(_))
     }
 
-    /// Gives a sign of life, as a `resume` does while its client runs, and says what this machine knows of the lock then.
+    /// Gives a sign of life, as a `resume` does while its client runs, and says what this
+    /// machine knows of the lock then.
     fn renew(&self, session: &str) -> Settlement {
         self.with(back_up).unwrap();
         let claim = Claim::load(
@@ -382,7 +383,8 @@ fn lock_approval_covers_the_shown_lock_only() {
     };
 }
 
-/// The commit was written into a clone that is gone: pushed by its name alone, it would stop every command that concerns the lock.
+/// The commit was written into a clone that is gone: pushed by its name alone, it would
+/// stop every command that concerns the lock.
 #[test]
 fn lock_pending_change_of_lost_store_is_sent_again() {
     let env = TestEnv::new();
@@ -469,7 +471,8 @@ fn lock_show_and_release_commands() {
         (&shown["locks"][0]["standing"], &shown["locks"][0]["host"]),
         (&"held".into(), &"a".into())
     );
-    // The process that holds it, this test, is alive: from whichever machine, it takes more than a word.
+    // The process that holds it, this test, is alive: from whichever machine, it takes
+    // more than a word.
     for machine in [&a.machine, &b.machine] {
         assert!(
             machine
@@ -541,8 +544,9 @@ fn history(remote: &Path) -> Vec<(String, String)> {
 
 const NONE: &str = "0000000000000000000000000000000000000000";
 
-/// Machines take, renew, take over and give back one lock, all at once. A hook of the remote keeps what became of the branch, which must
-/// be one chain, with generations that count those who held it.
+/// Machines take, renew, take over and give back one lock, all at once. A hook of the
+/// remote keeps what became of the branch, which must be one chain, with generations that
+/// count those who held it.
 #[cfg(unix)]
 #[test]
 fn lock_concurrent_machines_keep_one_chain() {

@@ -6,7 +6,8 @@ mod model;
 
 use model::{Broken, Rules, explore};
 
-/// Three machines: one may die, and one answer get lost. Because of their clocks, locks expire at any time.
+/// Three machines: one may die, and one answer get lost. Because of their clocks, locks
+/// expire at any time.
 const THREE: Rules = Rules {
     machines: 3,
     lock_commits: 1,

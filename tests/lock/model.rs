@@ -1,9 +1,11 @@
-//! Every state that three machines, a remote and a network that loses answers can get into, within bounds: the real transitions of
-//! `ccsync::lock::state` are run in all orders, and in each state it is asked whether anything is wrong.
+//! Every state that three machines, a remote and a network that loses answers can get
+//! into, within bounds: the real transitions of `ccsync::lock::state` are run in all
+//! orders, and in each state it is asked whether anything is wrong.
 //!
-//! A model of the remote executes pushes as git does: all references or none, each only from the value that was expected. A push is
-//! answered at once, or nobody hears of it and it arrives at any later moment, or never. Time passes in steps of a lock's lifetime, and the
-//! machines' clocks are an hour apart.
+//! A model of the remote executes pushes as git does: all references or none, each only
+//! from the value that was expected. A push is answered at once, or nobody hears of it
+//! and it arrives at any later moment, or never. Time passes in steps of a lock's
+//! lifetime, and the machines' clocks are an hour apart.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -445,7 +447,8 @@ impl Model {
         Some((what, change.expect("as much was permitted as is needed")))
     }
 
-    /// Adds a machine's turns to what it sends: behind the session if that is as it was when they were written, else as a fork.
+    /// Adds a machine's turns to what it sends: behind the session if that is as it was
+    /// when they were written, else as a fork.
     fn with_turns(&mut self, world: &World, m: usize, push: Push) -> Push {
         let machine = world.machines[m];
         let mut content = self.contents[usize::from(machine.known)].clone();

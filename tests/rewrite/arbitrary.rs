@@ -304,7 +304,8 @@ const TYPES: &[&str] = &[
     "text",
 ];
 
-/// A JSON value with the keys that matter, paths in strings and in keys, and JSON inside of strings.
+/// A JSON value with the keys that matter, paths in strings and in keys, and JSON inside
+/// of strings.
 fn value(machine: &Placeholders) -> impl Strategy<Value = Value> + use<> {
     let leaf = prop_oneof![
         6 => text(machine).prop_map(Value::String),

@@ -1,5 +1,6 @@
-//! Real sessions, where they are at hand: `CCSYNC_CORPUS_DIR` names a directory of cases as the client wrote them, each
-//! with a `case.json` that names the projects of its sessions.
+//! Real sessions, where they are at hand: `CCSYNC_CORPUS_DIR` names a directory of cases
+//! as the client wrote them, each with a `case.json` that names the projects of its
+//! sessions.
 
 use std::path::Path;
 

@@ -87,7 +87,8 @@ proptest! {
         prop_assert_eq!(&protected(&serde_json::from_slice(&portable).expect("JSON")), &before, "{}", line);
         for view in VIEWS {
             let local = read(&origin, &target, view, TextKind::Json, &portable);
-            // Keys that differ here may be one key there, and then the parser drops a value; none may be new.
+            // Keys that differ here may be one key there, and then the parser drops a
+            // value; none may be new.
             let after = protected(&serde_json::from_slice(&local).expect("JSON"));
             prop_assert!(after.iter().all(|text| before.contains(text)), "{}", line);
         }
@@ -191,7 +192,8 @@ fn rendered(machine: &Placeholders, parts: &[Part], depth: usize) -> String {
     (0..depth).fold(text, |text, _| serde_json::json!({ "x": text }).to_string())
 }
 
-/// All strings that the rule protects, sorted: replacing a path in a key may change the order of fields.
+/// All strings that the rule protects, sorted: replacing a path in a key may change the
+/// order of fields.
 fn protected(value: &Value) -> Vec<String> {
     let mut all = Vec::new();
     visit(value, false, &mut |text, is_protected| {
@@ -231,7 +233,7 @@ fn visit(value: &Value, is_protected: bool, found: &mut dyn FnMut(&str, bool)) {
     }
 }
 
-/// Whether `path` stands in `text` where nobody could take it for a part of something else.
+/// Returns true if `path` stands in `text` where nobody could take it for a part of something else.
 fn stands_alone(text: &str, path: &str, system: System) -> bool {
     text.match_indices(path).any(|(at, _)| {
         let (before, after) = (&text[..at], &text[at + path.len()..]);
@@ -278,6 +280,7 @@ fn collapse_long_line_takes_linear_time() {
     for target in machines() {
         read(origin, &target, View::Original, TextKind::Json, &portable);
     }
-    // Unoptimised, this takes a second or so; with any step that looks back to the line's beginning it would take hours.
+    // Unoptimised, this takes a second or so; with any step that looks back to the line's
+    // beginning it would take hours.
     assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }

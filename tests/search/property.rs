@@ -1,4 +1,5 @@
-//! Whatever was said and holds what is searched for is found, however it is written in the store; and nothing else is.
+//! Whatever was said and holds what is searched for is found, however it is written in
+//! the store; and nothing else is.
 
 use std::collections::BTreeSet;
 

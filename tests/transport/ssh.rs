@@ -23,7 +23,8 @@ impl Drop for Sshd {
     }
 }
 
-/// A server that accepts the key `client_key`, and the user's ssh configuration with the alias `store-host`.
+/// A server that accepts the key `client_key`, and the user's ssh configuration with the
+/// alias `store-host`.
 fn start(world: &World) -> Option<Sshd> {
     let sshd = tool(
         "sshd",

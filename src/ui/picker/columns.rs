@@ -1,7 +1,7 @@
 //! Which columns fit on a line, and how wide they are. Pure.
 //!
-//! Age and title are always there. The others come in an order of usefulness as far as the width reaches, so that a narrow screen
-//! loses the size first and the project last.
+//! Age and title are always there. The others come in an order of usefulness as far as
+//! the width reaches, so that a narrow screen loses the size first and the project last.
 
 use std::ops::Range;
 
@@ -37,7 +37,8 @@ const IN_LINE: [Column; 7] = [Age, Project, Title, Machine, Size, Lock, Marks];
 /// As they are given up, the last first.
 const BY_USE: [Column; 5] = [Project, Lock, Machine, Marks, Size];
 
-/// How wide each column would like to be: as its widest text. Fixed for a list, so that typing moves nothing sideways.
+/// How wide each column would like to be: as its widest text. Fixed for a list, so that
+/// typing moves nothing sideways.
 pub(super) struct Wishes([usize; 7]);
 
 impl Wishes {

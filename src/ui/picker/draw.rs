@@ -1,4 +1,5 @@
-//! Draws the state of the picker into a frame. Decides nothing; what must be seen is seen without colours, too.
+//! Draws the state of the picker into a frame. Decides nothing; what must be seen is seen
+//! without colours, too.
 
 use ratatui_core::buffer::Buffer;
 use ratatui_core::layout::{Position, Rect};
@@ -208,7 +209,8 @@ fn draw_look(
     line.put(0, width, &status, theme.quiet, false);
 }
 
-/// What is said, followed by as many of the keys as fit; those that come first in `by_use` are kept longest.
+/// What is said, followed by as many of the keys as fit; those that come first in
+/// `by_use` are kept longest.
 fn fitting(room: usize, said: &str, keys: &[&str], by_use: &[usize]) -> String {
     for kept in (0..=by_use.len()).rev() {
         let chosen = keys

@@ -1,5 +1,5 @@
-//! The picker for a terminal that only knows lines: a numbered list, and a question that is answered with a number, with words
-//! to look for, or not at all.
+//! The picker for a terminal that only knows lines: a numbered list, and a question that
+//! is answered with a number, with words to look for, or not at all.
 
 use std::io::{self, BufRead, Write};
 
@@ -14,7 +14,8 @@ const PAGE: usize = 20;
 const PROJECT: usize = 2;
 const TITLE: usize = 3;
 
-/// Asks on `output` and reads answers from `input` until one is chosen. The end of the input cancels.
+/// Asks on `output` and reads answers from `input` until one is chosen. The end of the
+/// input cancels.
 pub(super) fn pick(
     state: &mut State,
     preview: &mut dyn Preview,

@@ -1,4 +1,5 @@
-//! The look into a session: its last turns, wrapped to the width of the screen, and how far they are scrolled. Pure.
+//! The look into a session: its last turns, wrapped to the width of the screen, and how
+//! far they are scrolled. Pure.
 
 use chrono::{DateTime, Utc};
 use textwrap::{Options, WordSplitter, wrap};
@@ -36,7 +37,8 @@ pub(super) struct PreviewPane {
     /// For which width `lines` are.
     width: usize,
     height: usize,
-    /// Lines below the screen: the end of a conversation is what it is recognised by, so it is shown first.
+    /// Lines below the screen: the end of a conversation is what it is recognised by, so
+    /// it is shown first.
     below: usize,
 }
 

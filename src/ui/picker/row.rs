@@ -1,4 +1,5 @@
-//! One session as it is shown and found: texts made harmless once, columns in words, and all that a filter looks through.
+//! One session as it is shown and found: texts made harmless once, columns in words, and
+//! all that a filter looks through.
 
 use std::ops::Range;
 
@@ -79,7 +80,7 @@ impl Row {
         }
     }
 
-    /// Whether each of the words, which are in lower case, occurs somewhere.
+    /// Returns true if each of the words, which are in lower case, occurs somewhere.
     pub(super) fn has_all(&self, words: &[String]) -> bool {
         words
             .iter()
@@ -112,7 +113,8 @@ pub(super) fn occurrences(text: &str, words: &[String]) -> Vec<Range<usize>> {
     found
 }
 
-/// `text` in lower case, and for each byte of it the character it comes from: lower case may be longer.
+/// `text` in lower case, and for each byte of it the character it comes from: lower case
+/// may be longer.
 fn lower_with_origins(text: &str) -> (String, Vec<Range<usize>>) {
     let (mut lower, mut origins) = (
         String::with_capacity(text.len()),

@@ -1,6 +1,7 @@
 //! The terminal: taken over, asked for keys, and given back as it was, whatever happens.
 //!
-//! Owns raw mode, the alternate screen and the reading of keys. Must not know what is drawn or what a key means.
+//! Owns raw mode, the alternate screen and the reading of keys. Must not know what is
+//! drawn or what a key means.
 //!
 //! * `modes`: what is changed about the terminal and put back
 //! * `watch`: that the process ends when it is to end, whatever it waits for
@@ -61,7 +62,8 @@ impl RawTerminal {
         if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
             return Err(PickError::NoTerminal);
         }
-        // Whether there are colours is decided already; the library would ask the environment once more.
+        // Whether there are colours is decided already; the library would ask the
+        // environment once more.
         style::force_color_output(colors);
         let shield = signal::shield();
         let modes = Arc::new(Modes::default());
@@ -103,7 +105,7 @@ impl RawTerminal {
         }
     }
 
-    /// Whether more input waits already, so that drawing can wait, too.
+    /// Returns true if more input waits already, so that drawing can wait, too.
     pub(super) fn has_more(&self) -> bool {
         wait(Duration::ZERO).is_ok_and(|waited| waited == Waited::Other)
             && event::poll(A_LOOK).unwrap_or(false)
@@ -116,7 +118,8 @@ impl Drop for RawTerminal {
     }
 }
 
-/// Standard error as a screen. A serial line does not say how large it is; then it is as large as such screens always were.
+/// Standard error as a screen. A serial line does not say how large it is; then it is as
+/// large as such screens always were.
 fn terminal() -> io::Result<Terminal<CrosstermBackend<BufWriter<Stderr>>>> {
     let backend = CrosstermBackend::new(BufWriter::new(io::stderr()));
     if backend.size()?.area() > 0 {
@@ -133,8 +136,8 @@ enum Waited {
     Other,
 }
 
-/// Waits until something is typed, at most for so long. The library, if it were to wait, would not return from a terminal that
-/// hangs up.
+/// Waits until something is typed, at most for so long. The library, if it were to wait,
+/// would not return from a terminal that hangs up.
 #[cfg(unix)]
 fn wait(at_most: Duration) -> io::Result<Waited> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};

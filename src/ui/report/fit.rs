@@ -1,4 +1,5 @@
-//! Choosing what of many sessions is shown where a screen has no room for all: first what needs a look, then the newest.
+//! Choosing what of many sessions is shown where a screen has no room for all: first what
+//! needs a look, then the newest.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +35,8 @@ pub(crate) fn at_most(mut lines: Vec<String>, most: usize, things: &str) -> Vec<
     lines
 }
 
-/// As many sessions as the screen has room for, and how many others there are. Where there is room for all, in the order of the report.
+/// As many sessions as the screen has room for, and how many others there are. Where
+/// there is room for all, in the order of the report.
 pub(super) fn fitting(sessions: &[&SessionReport], dry_run: bool, screen: Screen) -> Vec<String> {
     if sessions.len() <= screen.height {
         let all = grouped(sessions, dry_run, screen.width);
@@ -63,7 +65,8 @@ fn by_importance<'a>(sessions: &[&'a SessionReport]) -> Vec<&'a SessionReport> {
     sorted
 }
 
-/// What needs a look, then the others; each with the sessions of a project together, at the place of the first.
+/// What needs a look, then the others; each with the sessions of a project together, at
+/// the place of the first.
 fn in_groups(sessions: &[&SessionReport], dry_run: bool, width: usize) -> Vec<String> {
     let first_of = |wanted: &SessionReport| {
         let same = |s: &&SessionReport| {

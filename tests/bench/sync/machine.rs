@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::measure::{Cost, run};
 
-/// Whether git may clean up by itself.
+/// True if git may clean up by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gc {
     /// No: it would run in the background of whatever is measured next.
@@ -73,7 +73,8 @@ impl Machine {
         self.ccsync(["pull", "--days", "36500"])
     }
 
-    /// Whether this program, run as given, starts a git. A `git` that leaves a trace stands before the real one.
+    /// Returns true if this program, run as given, starts a git. A `git` that leaves a
+    /// trace stands before the real one.
     pub(crate) fn starts_git(&self, args: &[&str]) -> bool {
         let (traces, trace) = (self.root.join("traces"), self.root.join("trace"));
         fs::create_dir_all(&traces).expect("the benchmark's directory can be written");

@@ -5,8 +5,9 @@
 //! cargo bench --bench sync -- --help
 //! ```
 //!
-//! The release build runs on machines with private homes, between them a bare repository on the same disk. What plain git
-//! needs for the same files is the measure: each row has a bound as a multiple of it, and a missed one is exit code 1.
+//! The release build runs on machines with private homes, between them a bare repository
+//! on the same disk. What plain git needs for the same files is the measure: each row has
+//! a bound as a multiple of it, and a missed one is exit code 1.
 
 #![allow(clippy::print_stdout, reason = "its output is its result")]
 #![allow(
@@ -47,7 +48,8 @@ const MEMORY_BOUND: u64 = 100_000_000;
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --bench sync --")]
 struct Options {
-    /// Work here, and find generated sessions here the next time; a temporary directory if not given
+    /// Work here, and find generated sessions here the next time; a temporary directory
+    /// if not given
     #[arg(long)]
     dir: Option<PathBuf>,
     /// Leave machines and remotes where they are
@@ -170,7 +172,8 @@ fn daily(place: &Place, options: &Options, results: &mut Results) {
     results.check(what, found, used.own.resident <= MEMORY_BOUND);
 }
 
-/// The same work for archives and transcripts of several sizes. The sessions are small, so that only their number differs.
+/// The same work for archives and transcripts of several sizes. The sessions are small,
+/// so that only their number differs.
 fn growth(
     place: &Place,
     options: &Options,

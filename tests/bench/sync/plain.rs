@@ -13,7 +13,8 @@ pub(crate) struct Plain<'a> {
 }
 
 impl<'a> Plain<'a> {
-    /// A repository of the client's own directory. Its `.git` lies elsewhere: the client's directory stays as it is.
+    /// A repository of the client's own directory. Its `.git` lies elsewhere: the
+    /// client's directory stays as it is.
     pub(crate) fn of_client(machine: &'a Machine, remote: &Path) -> Self {
         let plain = Self {
             machine,
@@ -25,7 +26,8 @@ impl<'a> Plain<'a> {
         plain
     }
 
-    /// Clones the remote into a new directory. By address, because git would only link the files of a path.
+    /// Clones the remote into a new directory. By address, because git would only link
+    /// the files of a path.
     pub(crate) fn clone(machine: &'a Machine, remote: &Path) -> (Self, Cost) {
         let tree = machine.root().join("plain");
         let tree_name = tree

@@ -36,7 +36,8 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    /// Nothing yet. The bounds are meant for work of a certain size; `bounded` says whether this is of it.
+    /// Nothing yet. The bounds are meant for work of a certain size; `bounded` says
+    /// whether this is of it.
     pub(crate) fn new(bounded: bool) -> Self {
         Self {
             bounded,

@@ -1,4 +1,5 @@
-//! Two machines with an archive of sessions between them: everything that a person does daily, and the first day.
+//! Two machines with an archive of sessions between them: everything that a person does
+//! daily, and the first day.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -238,7 +239,7 @@ impl Written {
         }
     }
 
-    /// Whether it is the same file with something appended.
+    /// Returns true if it is the same file with something appended.
     fn extends(&self, before: &Self) -> bool {
         let longer = self.content.len() > before.content.len();
         longer && self.identity == before.identity && self.content.starts_with(&before.content)

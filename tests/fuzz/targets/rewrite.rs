@@ -1,6 +1,8 @@
-//! Any bytes, of machines of every system: the way back is exact, lines are independent, and nothing panics.
+//! Any bytes, of machines of every system: the way back is exact, lines are independent,
+//! and nothing panics.
 //!
-//! The first byte of the input chooses the machine and the kind of text, the second the machine that reads it.
+//! The first byte of the input chooses the machine and the kind of text, the second the
+//! machine that reads it.
 
 #![no_main]
 

@@ -11,7 +11,7 @@ use crate::domain::placeholder::{Placeholder, Placeholders, System};
 use crate::rewrite::{Collapser, Expander, TextKind, View, every_path_form};
 use crate::session::messages::messages;
 
-/// Whether the sketch of an expression lets a stored line pass; `None`: there is none.
+/// Returns true if the sketch of an expression lets a stored line pass; `None`: there is none.
 fn passes(pattern: &str, line: &str) -> Option<bool> {
     let written = Written::new(&["/home/al", "/srv/p,w"].map(str::to_owned).into());
     let sketch = sketch(&parts(pattern, true).unwrap(), &written)?;

@@ -1,4 +1,5 @@
-//! What is changed about the terminal, and put back: when the picker is done, when it panics, when the process must end.
+//! What is changed about the terminal, and put back: when the picker is done, when it
+//! panics, when the process must end.
 
 use std::io;
 use std::panic::{self, PanicHookInfo};
@@ -12,7 +13,8 @@ use ratatui_crossterm::crossterm::terminal::{
 };
 use ratatui_crossterm::crossterm::{cursor, execute};
 
-/// Whether the terminal is changed. Put back once: a second time would move the cursor back over what was written since.
+/// True if the terminal is changed. Put back once: a second time would move the cursor
+/// back over what was written since.
 #[derive(Default)]
 pub(super) struct Modes(AtomicBool);
 

@@ -1,4 +1,5 @@
-//! The picker in a real terminal. A second process plays the program, told by a variable what to do.
+//! The picker in a real terminal. A second process plays the program, told by a variable
+//! what to do.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 #![allow(
     clippy::disallowed_methods,
@@ -21,7 +22,8 @@ use crate::domain::turn::Turn;
 mod person;
 use person::{CTRL_C, DOWN, ENTER, ESCAPE, Terminal as Person};
 
-/// How the program below is to behave: `screen`, `lines`, `panic` or `slow`. Without it, it is no program.
+/// How the program below is to behave: `screen`, `lines`, `panic` or `slow`. Without it,
+/// it is no program.
 const BEHAVIOUR: &str = "CCSYNC_TEST_PICKER";
 const PROGRAM: &str = "ui::picker::terminal::tests::picker_program_under_test";
 

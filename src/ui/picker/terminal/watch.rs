@@ -1,5 +1,6 @@
-//! Ends the process when it was told to end and does not: because half of a key was typed and the rest is waited for, or because
-//! a look into a session does not come back from a slow disk.
+//! Ends the process when it was told to end and does not: because half of a key was typed
+//! and the rest is waited for, or because a look into a session does not come back from a
+//! slow disk.
 
 use std::process;
 use std::sync::Arc;
