@@ -58,6 +58,8 @@ mod rewrite;
 mod round_trip;
 mod safety;
 mod secrets;
+#[cfg(unix)]
+mod servers;
 mod setting_up;
 mod settings;
 #[cfg(unix)]

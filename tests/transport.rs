@@ -2,6 +2,6 @@
 
 mod disk;
 mod fakes;
-pub(crate) mod http;
+mod http;
 mod ssh;
 mod world;

@@ -44,6 +44,40 @@ impl Cost {
     }
 }
 
+/// The same work done by plain git and by this program, once or in turns.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pairs(Vec<(Cost, Cost)>);
+
+impl Pairs {
+    pub(crate) fn one(plain: Cost, ccsync: Cost) -> Self {
+        Self(vec![(plain, ccsync)])
+    }
+
+    pub(crate) fn push(&mut self, plain: Cost, ccsync: Cost) {
+        self.add((plain, ccsync));
+    }
+
+    pub(crate) fn add(&mut self, pair: (Cost, Cost)) {
+        self.0.push(pair);
+    }
+
+    pub(crate) fn plain(&self) -> Cost {
+        Cost::median(&self.0.iter().map(|pair| pair.0).collect::<Vec<_>>())
+    }
+
+    pub(crate) fn ccsync(&self) -> Cost {
+        Cost::median(&self.0.iter().map(|pair| pair.1).collect::<Vec<_>>())
+    }
+
+    /// The median of what each pair gives: a machine that is busy for a while slows both.
+    pub(crate) fn ratio(&self) -> f64 {
+        let ratio = |pair: &(Cost, Cost)| pair.1.seconds / pair.0.seconds;
+        let mut ratios: Vec<f64> = self.0.iter().map(ratio).collect();
+        ratios.sort_by(f64::total_cmp);
+        ratios[ratios.len() / 2]
+    }
+}
+
 /// Runs a command with its output going to `log`.
 ///
 /// # Panics

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::archive::{Extent, Shape, generate};
 use super::machine::{Gc, Machine, home};
 use super::os;
+use super::transport::{Kind, Transport};
 
 pub(crate) struct Place {
     root: PathBuf,
@@ -41,14 +43,23 @@ impl Place {
         }
     }
 
+    /// Opens a way to remotes in this place.
+    ///
+    /// # Errors
+    /// As [`Transport::open`].
+    pub(crate) fn transport(&self, kind: Kind) -> Result<Rc<Transport>, String> {
+        Transport::open(kind, &self.root).map(Rc::new)
+    }
+
     /// An empty scene.
-    pub(crate) fn scene(&self, name: &str) -> Scene {
+    pub(crate) fn scene(&self, name: &str, transport: &Rc<Transport>) -> Scene {
         let root = self.root.join("scenes").join(name);
         let _ = fs::remove_dir_all(&root);
         fs::create_dir_all(&root).expect("the benchmark's directory can be written");
         Scene {
             root,
             keep: self.keep,
+            transport: Rc::clone(transport),
         }
     }
 
@@ -69,21 +80,48 @@ impl Place {
 pub(crate) struct Scene {
     root: PathBuf,
     keep: bool,
+    transport: Rc<Transport>,
+}
+
+/// A bare repository between machines.
+#[derive(Debug, Clone)]
+pub(crate) struct Remote {
+    /// Where it lies on this disk.
+    pub(crate) path: PathBuf,
+    /// How the machines reach it.
+    pub(crate) url: String,
 }
 
 impl Scene {
     pub(crate) fn machine(&self, name: &str, gc: Gc) -> Machine {
-        Machine::new(&self.root, name, gc)
+        Machine::new(&self.root, name, gc, &self.transport)
     }
 
-    /// An empty bare repository.
-    pub(crate) fn remote(&self, machine: &Machine, name: &str) -> PathBuf {
+    /// An empty bare repository, which is cleaned up by nobody where the machine does not, either.
+    pub(crate) fn remote(&self, machine: &Machine, name: &str) -> Remote {
         let path = self.root.join(name);
         let git_path = path
             .to_str()
             .expect("the benchmark's directory has a UTF-8 name");
         machine.git(&self.root, ["init", "--quiet", "--bare", git_path]);
-        path
+        if machine.gc == Gc::Off {
+            // A server does not read the settings of the machine.
+            machine.git(&path, ["config", "gc.auto", "0"]);
+            machine.git(&path, ["config", "maintenance.auto", "false"]);
+        }
+        self.remote_at(path)
+    }
+
+    /// A remote with everything that another one has.
+    pub(crate) fn copy_of(&self, remote: &Remote, name: &str) -> Remote {
+        let path = self.root.join(name);
+        copy(&remote.path, &path);
+        self.remote_at(path)
+    }
+
+    fn remote_at(&self, path: PathBuf) -> Remote {
+        let url = self.transport.url(&path);
+        Remote { path, url }
     }
 }
 
@@ -95,7 +133,7 @@ impl Drop for Scene {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     for entry in walkdir::WalkDir::new(from)
         .into_iter()
         .map(|entry| entry.expect("a directory can be listed"))

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::archive::{Author, Shape};
@@ -10,6 +11,7 @@ use super::measure::Cost;
 use super::os;
 use super::place::Place;
 use super::table::{Results, megabytes, seconds};
+use super::transport::Transport;
 
 /// A search may take so many times as long as `rg`.
 const BOUND: f64 = 1.5;
@@ -37,8 +39,8 @@ const SEARCHES: [(&str, &str, bool); 4] = [
 ];
 
 impl Searching {
-    pub(crate) fn measure(&self, place: &Place, results: &mut Results) {
-        let scene = place.scene("search");
+    pub(crate) fn measure(&self, place: &Place, transport: &Rc<Transport>, results: &mut Results) {
+        let scene = place.scene("search", transport);
         let extent = place.populate(&scene, "desk", self.shape);
         println!(
             "{} sessions, {} files, {} MB",
